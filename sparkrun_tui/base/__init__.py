@@ -1,0 +1,1 @@
+"""What every layer stands on: errors, units, text safety, secrets, paths and settings."""

@@ -1,0 +1,46 @@
+"""Where things lie: the user's XDG directories, and the data that ships with the program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import platformdirs
+
+_APP = "sparkrun-tui"
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def config_dir() -> Path:
+    """The user's settings (`$XDG_CONFIG_HOME/sparkrun-tui`)."""
+    return platformdirs.user_config_path(_APP)
+
+
+def cache_dir() -> Path:
+    """What can be made again: indexes, registry clones, model facts."""
+    return platformdirs.user_cache_path(_APP)
+
+
+def state_dir() -> Path:
+    """What should survive: journals and logs of launches, history, saved overrides."""
+    return platformdirs.user_state_path(_APP)
+
+
+def sparkrun_config_dir() -> Path:
+    """The sparkrun CLI's settings, which are read and never written."""
+    return platformdirs.user_config_path("sparkrun")
+
+
+def _shipped(name: str) -> Path:
+    """A data folder: inside the package when installed from a wheel, beside it in a checkout."""
+    inside = _PACKAGE / name
+    return inside if inside.is_dir() else _PACKAGE.parent / name
+
+
+def bundled_recipes() -> Path:
+    """The recipes that ship with the program."""
+    return _shipped("recipes")
+
+
+def styles_dir() -> Path:
+    """The Textual style sheets."""
+    return _shipped("styles")

@@ -1,0 +1,188 @@
+"""The user's settings: saved clusters, recipe folders, per-user defaults; the sparkrun CLI's clusters are read too."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sparkrun_tui.base import paths
+from sparkrun_tui.base.errors import SettingsError, Spot
+
+DEMO_CLUSTER = "demo"
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Hosts that serve together; the first is the head. `hosts` are names as `ssh` takes them."""
+
+    name: str
+    hosts: tuple[str, ...]
+    description: str = ""
+    gpus_per_host: int = 1
+    privileged: bool = False
+    hf_cache: str = ""
+    """The Hugging Face cache on the hosts; empty means ask each host."""
+    source: str = "config"
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether this is the built-in cluster that needs no hardware."""
+        return self.source == "demo"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that `config.yaml` says, with defaults for the rest."""
+
+    clusters: tuple[Cluster, ...] = ()
+    default_cluster: str = ""
+    recipe_dirs: tuple[Path, ...] = ()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    theme: str = ""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    """What was passed over while reading, for the user to see."""
+
+    def cluster(self, name: str = "") -> Cluster | None:
+        """The cluster called `name`, or the default one, or the only one; None when there is no such cluster."""
+        wanted = name or self.default_cluster
+        if wanted:
+            return next((cluster for cluster in self.clusters if cluster.name == wanted), None)
+        return self.clusters[0] if self.clusters else None
+
+
+def config_file() -> Path:
+    """The user's `config.yaml`."""
+    return paths.config_dir() / "config.yaml"
+
+
+def load_settings() -> Settings:
+    """Read `config.yaml` and the sparkrun CLI's clusters; a missing file is an empty one.
+
+    Raises `SettingsError` with file and line when `config.yaml` cannot be used.
+    """
+    path = config_file()
+    data = _read_mapping(path)
+    known = {"clusters", "default_cluster", "recipe_dirs", "defaults", "theme", "keys"}
+    notes = [f"{path}: unknown key `{key}`" for key in data if key not in known]
+    clusters = [_cluster(path, name, body) for name, body in _mapping(path, data, "clusters").items()]
+    foreign, foreign_notes = _sparkrun_clusters({cluster.name for cluster in clusters})
+    return Settings(
+        clusters=(*clusters, *foreign),
+        default_cluster=str(data.get("default_cluster") or ""),
+        recipe_dirs=tuple(
+            Path(os.path.expanduser(str(item))) for item in _strings(path, data, "recipe_dirs")
+        ),
+        defaults=_mapping(path, data, "defaults"),
+        theme=str(data.get("theme") or ""),
+        keys={str(key): str(value) for key, value in _mapping(path, data, "keys").items()},
+        notes=(*notes, *foreign_notes),
+    )
+
+
+def save_cluster(cluster: Cluster) -> None:
+    """Add or replace `cluster` in `config.yaml`; other keys stay as they are, comments are not kept."""
+    path = config_file()
+    data = _read_mapping(path)
+    body: dict[str, Any] = {"hosts": list(cluster.hosts)}
+    if cluster.description:
+        body["description"] = cluster.description
+    if cluster.gpus_per_host != 1:
+        body["gpus_per_host"] = cluster.gpus_per_host
+    if cluster.privileged:
+        body["privileged"] = True
+    if cluster.hf_cache:
+        body["hf_cache"] = cluster.hf_cache
+    clusters = dict(_mapping(path, data, "clusters"))
+    clusters[cluster.name] = body
+    data["clusters"] = clusters
+    data.setdefault("default_cluster", cluster.name)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    partial = path.with_suffix(".yaml.partial")
+    partial.write_text(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    partial.replace(path)
+
+
+def _read_mapping(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from error
+    try:
+        data = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        spot = Spot(str(path), mark.line + 1, mark.column + 1) if mark else None
+        raise SettingsError(f"not valid YAML: {error.problem}", spot=spot) from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise SettingsError(f"{path} is not valid YAML: {error}") from error
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise SettingsError("the settings must be a mapping of keys", spot=Spot(str(path), 1, 1))
+    return data
+
+
+def _mapping(path: Path, data: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = data.get(key) or {}
+    if not isinstance(value, dict):
+        raise SettingsError(f"{path}: `{key}` must be a mapping")
+    return {str(name): body for name, body in value.items()}
+
+
+def _strings(path: Path, data: Mapping[str, Any], key: str) -> list[str]:
+    value = data.get(key) or []
+    if isinstance(value, str):
+        return [value]
+    if not isinstance(value, list):
+        raise SettingsError(f"{path}: `{key}` must be a list")
+    return [str(item) for item in value]
+
+
+def _cluster(path: Path, name: str, body: object, source: str = "config") -> Cluster:
+    if isinstance(body, list):
+        body = {"hosts": body}
+    if not isinstance(body, dict):
+        raise SettingsError(f"{path}: cluster `{name}` must be a list of hosts, or a mapping with `hosts`")
+    hosts = body.get("hosts")
+    if isinstance(hosts, str):
+        hosts = [part.strip() for part in hosts.split(",") if part.strip()]
+    if not isinstance(hosts, list) or not hosts:
+        raise SettingsError(f"{path}: cluster `{name}` has no `hosts`")
+    user = str(body.get("user") or "")
+    named = tuple(f"{user}@{host}" if user and "@" not in str(host) else str(host) for host in hosts)
+    gpus = body.get("gpus_per_host", 1)
+    if not isinstance(gpus, int) or isinstance(gpus, bool) or gpus < 1:
+        raise SettingsError(f"{path}: cluster `{name}`: gpus_per_host must be a whole number from 1")
+    return Cluster(
+        name=name,
+        hosts=named,
+        description=str(body.get("description") or ""),
+        gpus_per_host=gpus,
+        privileged=body.get("privileged") is True,
+        hf_cache=str(body.get("hf_cache") or body.get("cache_dir") or ""),
+        source=source,
+    )
+
+
+def _sparkrun_clusters(taken: set[str]) -> tuple[list[Cluster], list[str]]:
+    folder = paths.sparkrun_config_dir() / "clusters"
+    clusters: list[Cluster] = []
+    notes: list[str] = []
+    for path in sorted(folder.glob("*.y*ml")) if folder.is_dir() else []:
+        try:
+            body = _read_mapping(path)
+            name = str(body.get("name") or path.stem)
+            if name not in taken:
+                clusters.append(_cluster(path, name, body, source="sparkrun"))
+                taken.add(name)
+        except SettingsError as error:
+            notes.append(f"passed over: {error}")
+    return clusters, notes

@@ -1,0 +1,142 @@
+"""What a recipe is once it is read: frozen values, each with the place in the file where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from sparkrun_tui.base.errors import Spot
+
+
+class Severity(StrEnum):
+    """How bad a problem is; errors stop a launch, warnings and notes do not."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One finding about a recipe. `code` is a stable word for scripts, such as `unknown-placeholder`."""
+
+    severity: Severity
+    code: str
+    message: str
+    spot: Spot | None = None
+    remedy: str = ""
+
+
+class Runtime(StrEnum):
+    """The engines that can be launched; a recipe may name others, which can only be looked at."""
+
+    VLLM = "vllm"
+    VLLM_DISTRIBUTED = "vllm-distributed"
+    SGLANG = "sglang"
+    LLAMA_CPP = "llama-cpp"
+    EUGR_VLLM = "eugr-vllm"
+
+
+class Mode(StrEnum):
+    """Whether a recipe runs on one host, on several, or either way."""
+
+    AUTO = "auto"
+    SOLO = "solo"
+    CLUSTER = "cluster"
+
+
+class SourceKind(StrEnum):
+    """Where a recipe comes from; recipes from registries are not trusted without a question."""
+
+    PATH = "path"
+    BUNDLED = "bundled"
+    USER = "user"
+    REGISTRY = "registry"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The origin of a recipe file: kind, the registry's name (else empty), and the path of the file."""
+
+    kind: SourceKind
+    path: str
+    registry: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One value of `defaults` or of an override: `data` as YAML types it, `text` as the author wrote it (`0.80`)."""
+
+    data: Any
+    text: str
+    spot: Spot | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """Descriptive fields and declared facts of the model. Counts in units, sizes in bytes; None where not given."""
+
+    description: str = ""
+    maintainer: str = ""
+    model_params: int | None = None
+    active_params: int | None = None
+    model_dtype: str = ""
+    kv_dtype: str = ""
+    num_layers: int | None = None
+    num_kv_heads: int | None = None
+    head_dim: int | None = None
+    model_vram: int | None = None
+    """Bytes (the file's figure is read as GiB)."""
+    kv_vram_per_token: float | None = None
+    """Bytes per token."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A recipe as its file says it, with `problems` found while reading."""
+
+    name: str
+    source: Source
+    model: str
+    runtime: str
+    """One of `Runtime`, or another word for an engine that is not launched here."""
+    container: str = ""
+    command: str | None = None
+    command_spot: Spot | None = None
+    """Where the first line of the command's text stands."""
+    version: str = "2"
+    """The format: `1` (eugr) or `2`."""
+    mode: Mode = Mode.AUTO
+    min_nodes: int = 1
+    max_nodes: int | None = None
+    model_revision: str = ""
+    defaults: Mapping[str, Value] = field(default_factory=dict)
+    env: Mapping[str, Value] = field(default_factory=dict)
+    """As written: `${VAR}` is expanded when a launch is prepared, not here."""
+    metadata: Metadata = Metadata()
+    runtime_config: Mapping[str, Any] = field(default_factory=dict)
+    spots: Mapping[str, Spot] = field(default_factory=dict)
+    """Where each top-level key and each `defaults.KEY`, `env.KEY`, `metadata.KEY` stands."""
+    problems: tuple[Problem, ...] = ()
+    digest: str = ""
+    """SHA-256 of the file's bytes, in hex."""
+    text: str = ""
+    """The file as it stands."""
+
+    @property
+    def launchable(self) -> bool:
+        """Whether its engine is one we can launch."""
+        return self.runtime in set(Runtime)
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenRecipe:
+    """A recipe file that could not be loaded: it stays visible with its error."""
+
+    name: str
+    source: Source
+    error: Problem
+    text: str = ""

@@ -1,0 +1,54 @@
+"""What a recipe becomes with overrides: the chain of values and the rendered command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sparkrun_tui.recipe.model import Problem, Recipe, Value
+
+
+class Origin(StrEnum):
+    """Which link of the chain a value comes from, weakest first."""
+
+    MODEL = "model"
+    RECIPE = "recipe"
+    USER = "user defaults"
+    OVERRIDE = "override"
+
+
+@dataclass(frozen=True, slots=True)
+class ChainValue:
+    """A value in force, and where it comes from."""
+
+    value: Value
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A recipe with its overrides: what the engine will be given.
+
+    `command` keeps the author's line breaks and is None when the recipe has none (the engine then builds one);
+    `argv` is the same as one list of arguments, empty when the shell syntax cannot be split.
+    """
+
+    recipe: Recipe
+    chain: Mapping[str, ChainValue]
+    overrides: Mapping[str, str]
+    command: str | None
+    argv: tuple[str, ...]
+    used: frozenset[str]
+    """Keys of the chain that the command refers to, directly or through others."""
+    problems: tuple[Problem, ...]
+
+    def get(self, key: str, default: object = None) -> object:
+        """The typed value of `key` in force, or `default`."""
+        found = self.chain.get(key)
+        return default if found is None else found.value.data
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """The problems that stop a launch."""
+        return tuple(problem for problem in self.problems if problem.severity == "error")
