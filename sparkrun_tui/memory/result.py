@@ -1,0 +1,127 @@
+"""The shapes of an estimate: what each host's memory is used for, three verdicts, and proposals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Level(StrEnum):
+    """How a verdict stands, from best to worst; ``UNKNOWN`` is never better than a known level."""
+
+    GOOD = "good"
+    TIGHT = "tight"
+    BAD = "bad"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class HostMemory:
+    """What is known of one host's memory, in bytes.
+
+    ``total`` is the device total that the engine multiplies its fraction with; on unified memory it is
+    ``MemTotal``. ``available`` is what was free for a new process when the host was last asked.
+    """
+
+    name: str
+    total: int
+    available: int | None
+    assumed: bool
+    source: str
+    gpus: int = 1
+    unified: bool = True
+    gpu_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One term of a host's breakdown, in bytes, with its band and where the figure comes from.
+
+    ``kind`` is one of ``others``, ``weights``, ``kv``, ``activation``, ``graphs``, ``overhead``.
+    """
+
+    kind: str
+    bytes: int
+    low: int
+    high: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class HostPicture:
+    """One host's stacked bar, in bytes.
+
+    ``budget`` is what the engine may take of this host (the utilisation line); ``free`` what stays for
+    the host, None when a part is unknown. Below ``floor_red`` the host is in danger, from
+    ``floor_green`` on it is comfortable.
+    """
+
+    host: HostMemory
+    parts: tuple[Part, ...]
+    budget: int | None
+    free: int | None
+    floor_red: int
+    floor_green: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One judgement: a level, a short text for a narrow pane, and a sentence with the numbers."""
+
+    level: Level
+    text: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One override to apply: the recipe key, its present and proposed value, and what it buys."""
+
+    key: str
+    old: str
+    new: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What an engine will allocate for a recipe on some hosts, and what follows from it.
+
+    ``level`` is the worst of the three verdicts: ``BAD`` when one is certainly bad, else ``UNKNOWN`` as
+    soon as a needed input is missing.
+    Every optional figure is None when it cannot be told; none of them is ever a made-up zero.
+    ``kv_bytes_per_request`` is the cache of one request of full length on the rank that needs most,
+    ``pool_tokens`` what the whole pool holds, ``weights_bytes`` the whole model, ``concurrency`` how
+    many requests of full length run at once.
+    """
+
+    hosts: tuple[HostPicture, ...]
+    starts: Verdict
+    context: Verdict
+    headroom: Verdict
+    level: Level
+    max_context: int | None
+    concurrency: float | None
+    min_hosts: int | None
+    max_utilisation: float | None
+    min_utilisation: float | None
+    proposals: tuple[Proposal, ...]
+    notes: tuple[str, ...]
+    engine_version: str
+    facts_source: str
+    kv_bytes_per_request: int | None
+    pool_tokens: int | None
+    weights_bytes: int | None
+
+
+_RANK = {Level.GOOD: 0, Level.TIGHT: 1, Level.BAD: 2, Level.UNKNOWN: 3}
+
+
+def worst(*levels: Level) -> Level:
+    """Return the worst of some levels; a known BAD outranks UNKNOWN, which outranks the rest.
+
+    A refusal that is certain stays certain even when another input is missing.
+    """
+    if Level.BAD in levels:
+        return Level.BAD
+    return max(levels, key=_RANK.__getitem__, default=Level.UNKNOWN)
