@@ -1,0 +1,78 @@
+"""What a host says of itself in one probe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A file system of the host; bytes."""
+
+    path: str
+    free: int
+    total: int
+    inodes_free: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """One GPU; figures are None where the driver does not say (a Spark gives no memory figures)."""
+
+    name: str
+    driver: str = ""
+    memory_total: int | None = None
+    utilisation: float | None = None
+    power_watts: float | None = None
+    temperature: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RdmaPort:
+    """One RDMA device that is up: its network interface, IPv4 address and RoCE v2 GID index."""
+
+    device: str
+    interface: str
+    address: str
+    gid_index: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """One probe of a host. Bytes, Unix seconds; empty or None where it could not be learned."""
+
+    name: str
+    taken: float
+    """When, on the workstation's clock."""
+    round_trip: float
+    hostname: str
+    arch: str
+    kernel: str
+    user: str
+    home: str
+    hf_cache: str
+    boot_id: str
+    clock_skew: float | None
+    memory_total: int
+    memory_available: int
+    swap_free: int
+    disks: tuple[Disk, ...]
+    gpus: tuple[Gpu, ...]
+    driver: str
+    cuda: str
+    docker_version: str
+    docker_root: str
+    docker_access: str
+    """`ok`, `denied`, `no socket`, `not running`, or what was printed."""
+    gpu_runtime: bool
+    default_interface: str
+    default_address: str
+    rdma: tuple[RdmaPort, ...]
+    infiniband: bool
+    used_ports: frozenset[int]
+    tools: frozenset[str] = field(default_factory=frozenset)
+    """Which of rsync, setsid, tail, sha256sum, systemd-run, git, nvidia-smi are there."""
+
+    def disk_for(self, path: str) -> Disk | None:
+        """The probed disk that `path` (one of those asked for) lies on."""
+        return next((disk for disk in self.disks if disk.path == path), None)

@@ -1,0 +1,104 @@
+"""The one way to a host, whatever lies behind it (SSH, this machine, a scripted double), and what can come of a command."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class Outcome(StrEnum):
+    """How a remote command ended. A lost connection is its own outcome and never success or failure."""
+
+    EXITED = "exited"
+    SIGNALLED = "signalled"
+    TIMED_OUT = "timed out"
+    LOST = "lost"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a command left: its outcome, the exit code when it exited, and bounded output (decoded, unsanitised)."""
+
+    outcome: Outcome
+    code: int | None
+    stdout: str
+    stderr: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether the command ran to its end with exit code 0."""
+        return self.outcome is Outcome.EXITED and self.code == 0
+
+
+class LinkState(StrEnum):
+    """The state of the link to a host."""
+
+    IDLE = "idle"
+    CONNECTING = "connecting"
+    UP = "up"
+    RECONNECTING = "reconnecting"
+    NEEDS_USER = "needs user"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkStatus:
+    """State of a link, since when (Unix seconds), why, and what the user can do."""
+
+    state: LinkState
+    since: float
+    detail: str = ""
+    remedy: str = ""
+
+
+class ByteStream(Protocol):
+    """A two-way byte stream through a host, such as a forwarded socket."""
+
+    async def read(self, size: int) -> bytes:
+        """Up to `size` bytes; empty at the end. Raises `HostError` when the link is lost."""
+
+    async def write(self, data: bytes) -> None:
+        """Send `data`."""
+
+    async def close(self) -> None:
+        """Close both ways."""
+
+
+class Transport(Protocol):
+    """A host that can be asked to do things. Safe for use by many tasks at once."""
+
+    @property
+    def name(self) -> str:
+        """The host as the user named it."""
+
+    @property
+    def link(self) -> LinkStatus:
+        """The link's state now."""
+
+    async def connect(self) -> None:
+        """Make sure the link is up. Raises `HostError` (with a remedy) when it cannot be."""
+
+    async def run(self, script: str, *, stdin: bytes = b"", timeout: float = 60.0) -> Result:
+        """Run a shell script on the host (the script travels on stdin, never in the command line)."""
+
+    def stream(self, script: str) -> AsyncIterator[tuple[str, bytes]]:
+        """Run a script and yield its output as ('stdout'|'stderr', bytes) as it comes; raises `HostError` when lost."""
+
+    async def open_socket(self, path: str) -> ByteStream:
+        """Open the Unix socket `path` of the host."""
+
+    async def open_tcp(self, address: str, port: int) -> ByteStream:
+        """Open a TCP connection from the host to `address`:`port`."""
+
+    async def write_file(self, path: str, data: bytes, mode: int = 0o600) -> None:
+        """Write a file on the host, whole or not at all; `~` is the host's home."""
+
+    async def close(self) -> None:
+        """Let the link go; what runs detached on the host goes on."""
+
+
+Connector = Callable[[str], Transport]
+"""Gives the (shared) transport of a host by its name."""

@@ -1,0 +1,1 @@
+"""How each engine is laid out on hosts: pure functions from a rendered recipe to a plan."""
