@@ -1,0 +1,1 @@
+"""Figures of the program, each with its reference from the same run."""

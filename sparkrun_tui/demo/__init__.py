@@ -1,0 +1,1 @@
+"""A simulated cluster inside the process, for trying the program without hardware."""

@@ -1,0 +1,1 @@
+"""The full-screen face: screens, widgets and keys over the engine."""

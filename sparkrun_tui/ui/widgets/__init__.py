@@ -1,0 +1,1 @@
+"""One module per widget; widgets take engine values and post messages."""
