@@ -1,4 +1,4 @@
-"""The one way to a host, whatever lies behind it (SSH, this machine, a scripted double), and what can come of a command."""
+"""The one way to a host, whatever lies behind it (SSH, this machine, a double), and what comes of a command."""
 
 from __future__ import annotations
 

@@ -177,7 +177,7 @@ class ReadyCheck:
 
 @dataclass(frozen=True, slots=True)
 class LogMark:
-    """A log line that tells the phase has begun (`done` False) or is over (`done` True); `pattern` is searched in it."""
+    """A log line that tells the phase has begun or (`done`) is over; `pattern` is searched in the line."""
 
     phase: Phase
     pattern: str
