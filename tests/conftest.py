@@ -1,0 +1,66 @@
+"""What holds for every test: no test sees or touches the settings, keys, caches or tokens of the person running it.
+
+And one rule for CI: an integration test that is skipped there has failed, since a skip proves nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+_INTEGRATION = Path(__file__).parent / "integration"
+_PRIVATE = ("HF_TOKEN", "HF_TOKEN_PATH", "HUGGING_FACE_HUB_TOKEN", "SSH_AUTH_SOCK", "NO_COLOR")
+
+
+@pytest.fixture(autouse=True)
+def private_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of its own for each test, with its XDG directories and Hugging Face cache; made when first written to."""
+    home = tmp_path_factory.getbasetemp() / f"home-{os.urandom(6).hex()}"
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / ".local" / "state"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(home / ".local" / "share"))
+    monkeypatch.setenv("HF_HOME", str(home / ".cache" / "huggingface"))
+    for name in _PRIVATE:
+        monkeypatch.delenv(name, raising=False)
+    return home
+
+
+def _in_ci() -> bool:
+    return os.environ.get("CI", "").lower() in ("1", "true", "yes")
+
+
+def _skip_is_failure(path: Path) -> bool:
+    return _in_ci() and path.is_relative_to(_INTEGRATION)
+
+
+def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
+    return report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turns a skip of an integration test into a failure in CI."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and _skip_is_failure(item.path):
+        report.longrepr = f"skipped, which CI does not accept: {_reason(report)}"
+        report.outcome = "failed"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for a whole module that skips itself."""
+    report = yield
+    if report.skipped and _skip_is_failure(collector.path):
+        report.longrepr = f"module skipped, which CI does not accept: {_reason(report)}"
+        report.outcome = "failed"
+    return report

@@ -1,0 +1,76 @@
+"""What importing a module drags in: the engine stays headless, and the command line starts without heavy libraries."""
+
+from __future__ import annotations
+
+import json
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import sparkrun_tui
+
+FACES = ("sparkrun_tui.cli", "sparkrun_tui.ui", "sparkrun_tui.__main__")
+FACE_LIBRARIES = ("textual", "rich", "click")
+
+# Imports the modules named on stdin in order and tells after which one each watched library was first there.
+PROBE = """
+import importlib, json, sys
+modules, watched = json.load(sys.stdin)
+seen = {}
+for module in modules:
+    importlib.import_module(module)
+    for library in watched:
+        if library in sys.modules:
+            seen.setdefault(library, module)
+json.dump(seen, sys.stdout)
+"""
+
+
+def first_importers(modules: list[str], watched: tuple[str, ...]) -> dict[str, str]:
+    """Each watched library that a fresh interpreter has loaded after these imports, with the module that brought it."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE],
+        input=json.dumps([modules, watched]),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    loaded: dict[str, str] = json.loads(done.stdout)
+    return loaded
+
+
+def all_modules() -> list[str]:
+    """Every module of the package, found on disk."""
+    return [m.name for m in pkgutil.walk_packages(sparkrun_tui.__path__, "sparkrun_tui.")]
+
+
+def below_the_faces() -> list[str]:
+    """Every module that is part of neither face."""
+    return [name for name in all_modules() if not name.startswith(FACES)]
+
+
+def test_the_engine_is_found() -> None:
+    packages = {name.split(".")[1] for name in below_the_faces()}
+    assert {"base", "recipe", "memory", "runtimes", "remote", "launch", "fleet", "demo"} <= packages
+
+
+def test_engine_modules_load_no_face_library() -> None:
+    assert first_importers(below_the_faces(), FACE_LIBRARIES) == {}
+
+
+def test_every_module_can_be_imported() -> None:
+    first_importers(all_modules(), ())
+
+
+@pytest.mark.parametrize(
+    ("module", "unwanted"),
+    [
+        ("sparkrun_tui.cli.main", ("textual", "rich", "asyncssh", "huggingface_hub", "httpx2", "yaml")),
+        ("sparkrun_tui.ui.app", ("asyncssh", "huggingface_hub", "httpx2")),
+    ],
+)
+def test_faces_start_without_heavy_libraries(module: str, unwanted: tuple[str, ...]) -> None:
+    assert first_importers([module], unwanted) == {}
