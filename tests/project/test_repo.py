@@ -6,6 +6,7 @@ import ast
 import re
 import shutil
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def test_locks_hold_exact_versions_and_hashes_and_nothing_else(lock: str) -> Non
     lines = lock_lines(lock)
     assert pins(lock)
     assert [line for line in lines if not (PIN.fullmatch(line) or HASH.fullmatch(line))] == []
-    for line, following in zip(lines, lines[1:], strict=False):
+    for line, following in pairwise(lines):
         if PIN.fullmatch(line):
             assert HASH.fullmatch(following), f"{lock}: no hash for {line}"
 
