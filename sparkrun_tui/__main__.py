@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sparkrun_tui.cli.main import main
+import sys
+
+from sparkrun_tui.entry import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,1 +1,1 @@
-"""The command line face: arguments in, text or JSON out."""
+"""The command line: arguments in, plain lines and JSON out."""

@@ -1,0 +1,52 @@
+"""The exit codes, and the only place that writes to stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import IntEnum
+
+from sparkrun_tui.base.errors import HostError, RecipeError, SettingsError, SparkrunError, UsageError
+from sparkrun_tui.base.text import clean_text
+
+
+class Exit(IntEnum):
+    """What the exit code of every command means."""
+
+    OK = 0
+    FAILED = 1
+    """It was tried and failed: a recipe with errors, a launch that did not come up, nothing found."""
+    USAGE = 2
+    """The command line or the settings are wrong; nothing was tried."""
+    HOST = 3
+    """A host could not be reached or asked, so the result is not known."""
+    INTERRUPTED = 130
+
+
+def say(text: str) -> None:
+    """One message for the person, on stderr."""
+    print(clean_text(text), file=sys.stderr, flush=True)
+
+
+def report(error: BaseException) -> Exit:
+    """Tell an error on stderr as the person needs it and give the exit code for it."""
+    if isinstance(error, KeyboardInterrupt):
+        say("interrupted")
+        return Exit.INTERRUPTED
+    if isinstance(error, SparkrunError):
+        say(f"sparkrun-tui: {error}")
+        return code_of(error)
+    say(f"sparkrun-tui: unexpected {type(error).__name__}: {error}")
+    say("  This is a defect of sparkrun-tui. Set SPARKRUN_TUI_DEBUG=1 to see where it happened.")
+    if os.environ.get("SPARKRUN_TUI_DEBUG"):
+        raise error
+    return Exit.FAILED
+
+
+def code_of(error: SparkrunError) -> Exit:
+    """The exit code that an error stands for."""
+    if isinstance(error, (UsageError, SettingsError)):
+        return Exit.USAGE
+    if isinstance(error, HostError):
+        return Exit.HOST
+    return Exit.FAILED if isinstance(error, RecipeError) else Exit.FAILED

@@ -1,0 +1,96 @@
+"""The command line's entry: one group whose commands are imported only when they are used."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from sparkrun_tui import __version__
+from sparkrun_tui.base.errors import SparkrunError
+from sparkrun_tui.cli.exits import Exit, report
+
+# name: (module, attribute, one line of help). The help stands here so that `--help` imports nothing.
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "list": ("recipes", "list_command", "List the recipes that can be found."),
+    "search": ("recipes", "search_command", "Search recipes by any of their metadata."),
+    "show": ("recipes", "show_command", "Show a recipe: what it is, its command, its memory."),
+    "recipe": ("recipe", "recipe_group", "Validate, size, start and export recipes."),
+    "run": ("run", "run_command", "Launch a recipe on hosts and wait until it serves."),
+    "status": ("workloads", "status_command", "Show what runs on the hosts."),
+    "logs": ("workloads", "logs_command", "Print or follow the logs of a workload."),
+    "stop": ("workloads", "stop_command", "Stop a workload on all its hosts."),
+    "ask": ("workloads", "ask_command", "Send a test prompt to a workload's endpoint."),
+    "cluster": ("clusters", "cluster_group", "List, add and check clusters."),
+    "registry": ("registries", "registry_group", "Add, remove, list and update recipe registries."),
+    "demo-story": ("story", "story_command", "Live the whole story on the demo cluster, as plain lines."),
+}
+
+
+OpenApp = Callable[[bool, str, str], int]
+"""Opens the full-screen app: whether on the demo cluster, the cluster's name, the first query; gives the exit code."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command called `cmd_name`."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(f"sparkrun_tui.cli.{module}"), attribute)
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table of commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
+
+
+EPILOG = """\b
+Exit codes: 0 done, 1 it failed, 2 wrong usage or settings, 3 a host could
+not be reached so the result is unknown, 130 interrupted."""
+
+
+@click.group(cls=LazyGroup, invoke_without_command=True, epilog=EPILOG)
+@click.version_option(__version__, prog_name="sparkrun-tui")
+@click.option("--demo", is_flag=True, help="Use the built-in demo cluster, which needs no hardware.")
+@click.option("--cluster", "cluster_name", default="", metavar="NAME", help="The cluster to open the app with.")
+@click.option("--query", default="", metavar="TEXT", help="What to search for when the app opens.")
+@click.pass_context
+def cli(ctx: click.Context, demo: bool, cluster_name: str, query: str) -> None:
+    """Find, size, launch and watch LLM serving recipes on DGX Sparks.
+
+    Without a command the full-screen app opens.
+    """
+    open_app: OpenApp = ctx.obj
+    if ctx.invoked_subcommand is None:
+        ctx.exit(open_app(demo, cluster_name, query))
+
+
+def run(argv: Sequence[str] | None, *, open_app: OpenApp) -> int:
+    """Run the command line and return the exit code; errors are told on stderr, never as a traceback."""
+    try:
+        arguments = list(argv) if argv is not None else None
+        result: Any = cli.main(args=arguments, prog_name="sparkrun-tui", standalone_mode=False, obj=open_app)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        error.show(file=sys.stderr)
+        return Exit.USAGE
+    except click.Abort:
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return Exit.OK
+    except (SparkrunError, KeyboardInterrupt, Exception) as error:
+        return report(error)
+    return int(result) if isinstance(result, int) else Exit.OK

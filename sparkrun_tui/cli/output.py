@@ -1,0 +1,44 @@
+"""The only place that writes to stdout: plain lines, aligned tables and JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sparkrun_tui.base.text import cell_width, clean_text, shorten
+
+
+def line(text: str = "") -> None:
+    """One line of output; foreign text is made safe here once more."""
+    sys.stdout.write(clean_text(text) + "\n")
+    sys.stdout.flush()
+
+
+def raw(text: str) -> None:
+    """Text that must come out byte for byte, such as a recipe file; a final newline is added when missing."""
+    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    sys.stdout.flush()
+
+
+def as_json(value: Any) -> None:
+    """One JSON document."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.flush()
+
+
+def as_json_line(value: Any) -> None:
+    """One JSON object on one line, for streams of events."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.flush()
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, width: int | None = None) -> None:
+    """Rows under a head, columns as wide as needed; the last column is cut to `width` cells of the whole line."""
+    lines = [list(map(clean_text, row)) for row in rows]
+    widths = [max([cell_width(name), *(cell_width(row[at]) for row in lines)]) for at, name in enumerate(head)]
+    for row in (list(head), *lines):
+        padded = [cell + " " * (widths[at] - cell_width(cell)) for at, cell in enumerate(row)]
+        text = "  ".join(padded).rstrip()
+        line(shorten(text, width) if width else text)
