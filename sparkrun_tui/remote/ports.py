@@ -1,0 +1,120 @@
+"""What moves models about, as protocols: getting one onto the workstation, and sending it to a host."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from sparkrun_tui.base.secrets import Secret
+from sparkrun_tui.remote.transport import Transport
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """A model to have: repository, revision (empty: the default branch), file globs, and a GGUF quantisation.
+
+    With `gguf_quant` only the files of that quantisation are wanted (`Q4_K_M`); `patterns` are then ignored.
+    """
+
+    repo: str
+    revision: str = ""
+    patterns: tuple[str, ...] = ()
+    gguf_quant: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """One file of a repository: its name in the repository, its bytes, and whether the cache holds it whole."""
+
+    name: str
+    size: int
+    cached: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPlan:
+    """What a download would do: the commit it resolves to and the files wanted."""
+
+    repo: str
+    commit: str
+    files: tuple[ModelFile, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all wanted files."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def missing(self) -> int:
+        """Bytes still to download."""
+        return sum(file.size for file in self.files if not file.cached)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredModel:
+    """A model whole in a Hugging Face cache. `hub` is the folder that holds `models--org--name`.
+
+    `files` are names inside the snapshot; `entry` is the GGUF file to open (the first part), else empty.
+    """
+
+    repo: str
+    commit: str
+    hub: str
+    files: tuple[ModelFile, ...]
+    entry: str = ""
+    ref: str = "main"
+    """The name under `refs/` that points at the commit; empty when a bare commit was asked for."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def folder(self) -> str:
+        """The repository's folder name inside `hub`."""
+        return folder_name(self.repo)
+
+    @property
+    def snapshot(self) -> str:
+        """The snapshot's path relative to `hub`."""
+        return f"{self.folder}/snapshots/{self.commit}"
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """How far a transfer is: bytes done, of all (None: not known yet), per second, and what is moving."""
+
+    done: int
+    total: int | None
+    rate: float | None = None
+    detail: str = ""
+
+
+class ModelSource(Protocol):
+    """Gets models onto the workstation."""
+
+    async def plan(self, request: ModelRequest, token: Secret | None = None) -> ModelPlan:
+        """Sizes first: what would be downloaded. Raises `SparkrunError` with the remedy (gated, missing, offline)."""
+
+    async def stored(self, request: ModelRequest) -> StoredModel | None:
+        """The model when the workstation's cache holds it whole, without asking the Hub; else None."""
+
+    def fetch(self, request: ModelRequest, token: Secret | None = None) -> AsyncIterator[Transfer | StoredModel]:
+        """Download what is missing; the last item is the `StoredModel`. Closing the iterator stops the download."""
+
+
+class Shipper(Protocol):
+    """Sends models from the workstation to hosts."""
+
+    async def present(self, model: StoredModel, transport: Transport, hf_cache: str) -> bool:
+        """Whether the host's cache (`hf_cache` holds `hub/`) has every file of the model, whole."""
+
+    def ship(self, model: StoredModel, transport: Transport, hf_cache: str) -> AsyncIterator[Transfer]:
+        """Send what is missing; the last item has done == total. Closing the iterator stops the transfer."""
+
+
+def folder_name(repo: str) -> str:
+    """The folder of a model repository inside a cache's `hub/` (huggingface_hub's `repo_folder_name`)."""
+    return "models--" + repo.replace("/", "--")
