@@ -17,8 +17,8 @@ _PRIVATE = ("HF_TOKEN", "HF_TOKEN_PATH", "HUGGING_FACE_HUB_TOKEN", "SSH_AUTH_SOC
 
 @pytest.fixture(autouse=True)
 def private_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home of its own for each test, with its XDG directories and Hugging Face cache; made when first written to."""
-    home = tmp_path_factory.getbasetemp() / f"home-{os.urandom(6).hex()}"
+    """A home of its own for each test, with its XDG directories and Hugging Face cache."""
+    home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
