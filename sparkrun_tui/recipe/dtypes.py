@@ -1,0 +1,39 @@
+"""The words for number formats that a recipe's metadata may use."""
+
+from __future__ import annotations
+
+import re
+
+_WORD_LIST = (
+    "auto bf16 bfloat16 fp16 float16 half f16 fp32 float32 float f32 fp64 float64 fp8 fp8_e4m3 fp8_e5m2 f8 "
+    "float8 float8_e4m3fn float8_e5m2 fp8_inc fp8_ds_mla mxfp8 fp4 nvfp4 mxfp4 mxfp6 fp6 int8 int4 int3 int2 uint8 "
+    "uint4 w8a8 w4a16 w8a16 w4a8 w4a4 awq awq4 awq8 awq_marlin gptq gptq4 gptq8 gptq_marlin aqlm autoround "
+    "int4_autoround int4_awq int8_awq int4_gptq bnb bitsandbytes bnb4 bnb8 nf4 exl2 exl3 hqq quark modelopt "
+    "compressed_tensors ternary bitnet mixed q8 q6 q5 q4 q3 q2 turboquant"
+)
+_WORDS = frozenset(_WORD_LIST.split())
+_GGUF = re.compile(
+    r"(ud_)?(q[1-8]_(0|1|k)(_(xxs|xs|s|m|l|xl|xxl))?|iq[1-5]_(xxs|xs|s|m|nl|xl|k[a-z]*)|tq[12]_0|mxfp4_moe|q[1-8]_k_p)"
+)
+_FORMS = re.compile(
+    r"(w\d{1,2}a\d{1,2}(_?(fp|int)?\d*)?|(nv|mx)?fp\d(_e\dm\d[a-z]*)?(_[a-z]+)?|u?int\d{1,2}(_(awq|gptq|autoround))?"
+    r"|turboquant_\w+|int\d_per_token_head|exl\d(_[\d.]+bpw)?|\d(\.\d+)?bpw)"
+)
+
+
+def normal_dtype(text: str) -> str:
+    """A dtype word in lower case with underscores, without `torch.`."""
+    return text.strip().lower().removeprefix("torch.").replace("-", "_")
+
+
+def known_dtype(text: str) -> bool:
+    """Whether a word names a number format; `{key}` and `auto` count, they mean to look elsewhere."""
+    word = normal_dtype(text)
+    if word.startswith("{") and word.endswith("}"):
+        return True
+    return word in _WORDS or bool(_GGUF.fullmatch(word)) or bool(_FORMS.fullmatch(word))
+
+
+def dtype_words() -> tuple[str, ...]:
+    """The plain words, for suggestions."""
+    return tuple(sorted(_WORDS | {"q4_k_m", "q8_0", "q6_k", "q5_k_m", "iq4_xs"}))

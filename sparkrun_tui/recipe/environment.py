@@ -1,0 +1,68 @@
+"""Variables of the workstation that a recipe's `env` asks for: which they are, which it may have, and filling in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from sparkrun_tui.base.secrets import looks_secret
+from sparkrun_tui.recipe.model import Recipe
+
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$([A-Za-z_][A-Za-z0-9_]*)")
+_ALLOWED = frozenset({
+    "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_ENDPOINT", "HF_HOME", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
+    "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
+})  # fmt: skip
+_ALLOWED_PREFIXES = ("NCCL_", "VLLM_", "SGLANG_", "CUDA_")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A variable of the workstation that the recipe's `env` refers to; its value is never kept here."""
+
+    name: str
+    keys: tuple[str, ...]
+    """The `env` keys that refer to it."""
+    is_set: bool
+    allowed: bool
+    """Whether it may be read without asking, for recipes that are not the user's own."""
+    secret: bool
+
+
+def allowed(name: str) -> bool:
+    """Whether a variable may be read without asking: tokens of the Hub, engine settings, proxies."""
+    return name in _ALLOWED or name.startswith(_ALLOWED_PREFIXES)
+
+
+def references(text: str) -> tuple[str, ...]:
+    """The variables that a text refers to as `${NAME}` or `$NAME`, in order, each once."""
+    return tuple(dict.fromkeys(match[1] or match[2] for match in _REFERENCE.finditer(text)))
+
+
+def wanted(recipe: Recipe, environ: Mapping[str, str]) -> tuple[Wanted, ...]:
+    """The variables of the workstation that the recipe wants; `environ` only tells which of them are set."""
+    found: dict[str, list[str]] = {}
+    for key, value in recipe.env.items():
+        for name in references(value.text):
+            found.setdefault(name, []).append(key)
+    return tuple(
+        Wanted(name, tuple(keys), name in environ, allowed(name), looks_secret(name))
+        for name, keys in sorted(found.items())
+    )
+
+
+def expand_env(recipe: Recipe, environ: Mapping[str, str], consented: Collection[str] | None = None) -> dict[str, str]:
+    """The recipe's `env` with references filled in from `environ`, in one pass.
+
+    A variable that is not set stays as it is written. With `consented`, only allowed variables and those named
+    there are filled in; None means that the recipe is the user's own and may read any.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1] or match[2]
+        if name not in environ or not (consented is None or allowed(name) or name in consented):
+            return match.group()
+        return environ[name]
+
+    return {key: _REFERENCE.sub(value, entry.text) for key, entry in recipe.env.items()}

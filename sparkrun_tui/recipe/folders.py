@@ -1,0 +1,82 @@
+"""Folders that hold recipes: which there are, and the recipe files in them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sparkrun_tui.base import paths
+from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.recipe.model import Source, SourceKind
+
+ENDINGS = (".yaml", ".yml")
+MAX_FILES = 50_000
+"""Recipe files looked at in one folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder of recipes: its kind, the registry's name (else empty), and whether a list shows it."""
+
+    kind: SourceKind
+    path: Path
+    registry: str = ""
+    visible: bool = True
+
+    def source(self, path: str) -> Source:
+        """The source of a file in this folder."""
+        return Source(self.kind, path, self.registry)
+
+
+def own_folders(settings: Settings) -> list[Folder]:
+    """The bundled recipes, then the user's directories in their order."""
+    found = [Folder(SourceKind.BUNDLED, paths.bundled_recipes())]
+    found += [Folder(SourceKind.USER, path) for path in settings.recipe_dirs]
+    return found
+
+
+def recipe_files(folder: Folder) -> Iterator[os.DirEntry[str]]:
+    """The recipe files below a folder, in the order of their names.
+
+    Hidden folders are passed over, and so are links that lead out of the folder: a registry must not show files
+    of the workstation.
+    """
+    root = os.path.realpath(folder.path)
+    budget = MAX_FILES
+    stack = [str(folder.path)]
+    while stack:
+        try:
+            with os.scandir(stack.pop()) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError:
+            # A folder that does not exist, or that we may not read, has no recipes; `source_notes` names it.
+            continue
+        below = []
+        for entry in entries:
+            if entry.name.startswith(".") or (entry.is_symlink() and not is_inside(entry.path, root)):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                below.append(entry.path)
+            elif entry.name.lower().endswith(ENDINGS) and budget > 0:
+                budget -= 1
+                yield entry
+        stack.extend(reversed(below))
+
+
+def is_inside(path: str | Path, root: str | Path) -> bool:
+    """Whether a path, with its links followed, is below `root` (itself already resolved)."""
+    real = os.path.realpath(path)
+    return real == str(root) or real.startswith(str(root).rstrip(os.sep) + os.sep)
+
+
+def source_notes(settings: Settings) -> list[str]:
+    """The user's recipe directories that cannot be read, in words."""
+    notes = []
+    for path in settings.recipe_dirs:
+        if not path.is_dir():
+            notes.append(f"recipe_dirs: {path} is not a directory")
+        elif not os.access(path, os.R_OK | os.X_OK):
+            notes.append(f"recipe_dirs: {path} may not be read")
+    return notes

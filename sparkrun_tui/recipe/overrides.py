@@ -1,0 +1,183 @@
+"""What a recipe becomes with overrides: typed values, the chain in its order of precedence, the rendered command."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from sparkrun_tui.base.errors import Spot, UsageError
+from sparkrun_tui.recipe.model import Problem, Recipe, Severity, Value
+from sparkrun_tui.recipe.places import command_spot, in_quotes, looks_like_a_program
+from sparkrun_tui.recipe.rendered import ChainValue, Origin, Rendered
+from sparkrun_tui.recipe.shellwords import serve_argv
+from sparkrun_tui.recipe.template import Expansion, Slot, TemplateError, expand, scan
+from sparkrun_tui.recipe.wording import did_you_mean
+from sparkrun_tui.recipe.yamltree import compact_json, resolve, scalar_data
+
+_EMPTY: Mapping[str, object] = MappingProxyType({})
+_META = re.compile(r"[\n;&|<>`$(){}*?\[\]!#'\"\\]")
+_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def parse_value(text: str, default: Value | None = None) -> Value:
+    """A typed override as YAML reads a scalar, unless the default it replaces is a string: then it stays one."""
+    if default is not None and isinstance(default.data, str):
+        return Value(text, text)
+    if default is not None and isinstance(default.data, (list, dict)):
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError):
+            return Value(text, text)
+        return Value(data, compact_json(data)) if isinstance(data, (list, dict)) else Value(data, text)
+    data = scalar_data(text, resolve(text))
+    return Value(text, text) if data is None else Value(data, text)
+
+
+def parse_assignment(text: str) -> tuple[str, str]:
+    """`key=value` as typed after `-o`. Raises `UsageError`."""
+    key, equals, value = text.partition("=")
+    key = key.strip()
+    if not equals or _KEY.fullmatch(key) is None:
+        raise UsageError(f"`{text}` is not an override", remedy="write it as key=value, such as port=9000")
+    return key, value
+
+
+def value_text(value: Value) -> str:
+    """A value as it goes into a command: numbers as written, booleans in lower case, lists and mappings as JSON."""
+    data = value.data
+    if isinstance(data, str):
+        return data
+    if isinstance(data, bool):
+        return "true" if data else "false"
+    return "" if data is None else value.text
+
+
+def from_data(data: object, default: Value | None = None) -> Value:
+    """Plain data, such as a per-user default, as a `Value`; it stays a string where the default is one."""
+    if isinstance(data, (list, dict)):
+        return Value(data, compact_json(data))
+    text = value_text(Value(data, str(data)))
+    return Value(text, text) if default is not None and isinstance(default.data, str) else Value(data, text)
+
+
+def build_chain(
+    recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[str, object] = _EMPTY
+) -> dict[str, ChainValue]:
+    """The values in force: overrides win over per-user defaults, those over the recipe's, `model` is lowest."""
+    chain = {"model": ChainValue(Value(recipe.model, recipe.model, recipe.spots.get("model")), Origin.MODEL)}
+    for key, value in recipe.defaults.items():
+        chain[key] = ChainValue(value, Origin.RECIPE)
+    for key, data in user_defaults.items():
+        chain[key] = ChainValue(from_data(data, recipe.defaults.get(key)), Origin.USER)
+    for key, text in overrides.items():
+        before = chain.get(key)
+        chain[key] = ChainValue(parse_value(text, before.value if before else None), Origin.OVERRIDE)
+    return chain
+
+
+def render(recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[str, object] = _EMPTY) -> Rendered:
+    """The recipe with `overrides` (texts as typed) and per-user defaults; never raises, `problems` tells all."""
+    chain = build_chain(recipe, overrides, user_defaults)
+    problems = _override_problems(recipe, overrides, chain)
+    command = recipe.command
+    if command is None:
+        return Rendered(recipe, chain, dict(overrides), None, (), frozenset(chain), tuple(problems))
+    texts = {key: value_text(link.value) for key, link in chain.items()}
+    composite = {key for key, link in chain.items() if isinstance(link.value.data, (list, dict))}
+
+    def fill(slot: Slot, text: str) -> str:
+        return shlex.quote(text) if slot.key in composite and not in_quotes(command, slot.offset) else text
+
+    doubled = recipe.version == "1"
+    try:
+        expansion = expand(command, texts, doubled=doubled, fill=fill if composite else None)
+    except TemplateError as error:
+        problems.append(_circle(recipe, chain, error))
+        unused = frozenset(slot.key for slot in scan(command, doubled).slots)
+        return Rendered(recipe, chain, dict(overrides), command, (), unused & chain.keys(), tuple(problems))
+    problems += _expansion_problems(recipe, chain, expansion)
+    problems += _unused_overrides(recipe, overrides, expansion.used)
+    argv = serve_argv(expansion.text)
+    return Rendered(recipe, chain, dict(overrides), expansion.text, argv, expansion.used, tuple(problems))
+
+
+def _place(recipe: Recipe, link: ChainValue | None) -> Spot | None:
+    return (link.value.spot if link else None) or recipe.command_spot
+
+
+def _circle(recipe: Recipe, chain: Mapping[str, ChainValue], error: TemplateError) -> Problem:
+    key = error.keys[-1] if error.keys else ""
+    return Problem(Severity.ERROR, "cycle", str(error), _place(recipe, chain.get(key)))
+
+
+def _expansion_problems(recipe: Recipe, chain: Mapping[str, ChainValue], expansion: Expansion) -> list[Problem]:
+    problems = [_unknown(recipe, slot, chain) for slot in expansion.unknown]
+    for key, holders in expansion.unknown_in.items():
+        message = f"`{{{key}}}` in the value of `{holders[0]}` has no value"
+        spot = _place(recipe, chain[holders[0]])
+        problems.append(Problem(Severity.ERROR, "unknown-placeholder", message, spot, did_you_mean(key, chain)))
+    for key in sorted(expansion.used):
+        if chain[key].value.data is None:
+            message = f"`{key}` has no value: nothing is put in its place"
+            problems.append(Problem(Severity.WARNING, "empty-value", message, _place(recipe, chain[key])))
+    if recipe.version != "1" and recipe.command is not None:
+        template = scan(recipe.command, False)
+        if template.escapes:
+            spot = command_spot(recipe, template.escapes[0])
+            message = "doubled braces are read as escapes, as in version-1 recipes"
+            problems.append(Problem(Severity.WARNING, "doubled-braces", message, spot, "write single braces"))
+    return problems
+
+
+def _unknown(recipe: Recipe, slot: Slot, chain: Mapping[str, ChainValue]) -> Problem:
+    hint = did_you_mean(slot.key, chain)
+    program = not hint and looks_like_a_program(recipe.command or "", slot.offset)
+    severity = Severity.WARNING if program else Severity.ERROR
+    remedy = hint or f"add `{slot.key}` to `defaults`, or set it with -o {slot.key}=VALUE"
+    return Problem(
+        severity,
+        "unknown-placeholder",
+        f"`{{{slot.key}}}` has no value",
+        command_spot(recipe, slot.offset),
+        "" if program else remedy,
+    )
+
+
+def _override_problems(recipe: Recipe, overrides: Mapping[str, str], chain: Mapping[str, ChainValue]) -> list[Problem]:
+    problems = []
+    for key, text in overrides.items():
+        default = recipe.defaults.get(key)
+        before = value_text(default) if default else ""
+        value: Any = chain[key].value.data
+        if "\n" in text or "\r" in text:
+            message = f"the value of `{key}` has a line break"
+            problems.append(Problem(Severity.WARNING, "line-break", message))
+        elif isinstance(value, str) and (found := set(_META.findall(text)) - set(_META.findall(before))):
+            marks = " ".join(sorted(found))
+            message = f"the value of `{key}` holds characters that a shell acts on: {marks}"
+            problems.append(Problem(Severity.WARNING, "shell-characters", message))
+    return problems
+
+
+def _unused_overrides(recipe: Recipe, overrides: Mapping[str, str], used: frozenset[str]) -> list[Problem]:
+    problems = []
+    for key in overrides:
+        if key not in used:
+            near = did_you_mean(key, used) if key not in recipe.defaults else ""
+            message = f"`{key}` is not used by the command"
+            problems.append(Problem(Severity.WARNING, "unused-override", message, None, near))
+    return problems
+
+
+def changed(recipe: Recipe, overrides: Mapping[str, str]) -> dict[str, str]:
+    """The overrides that differ from the recipe's defaults; one equal to its default is dropped."""
+    kept = {}
+    for key, text in overrides.items():
+        default = recipe.defaults.get(key)
+        if default is None or value_text(parse_value(text, default)) != value_text(default):
+            kept[key] = text
+    return kept

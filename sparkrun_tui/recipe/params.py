@@ -1,0 +1,49 @@
+"""Parameter counts as authors write them: `30B`, `1.5e9`, `8x7B`, `35B-A3B`."""
+
+from __future__ import annotations
+
+import math
+import re
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "t": 10**12}
+_NUMBER = r"(?P<{0}>\d[\d_,]*(?:\.\d+)?(?:[eE][+-]?\d{{1,3}})?|\.\d+)\s*(?P<{0}_unit>[kKmMbBtT]?)"
+_FORM = re.compile(
+    r"\s*(?:(?P<times>\d{1,4})\s*[xX*]\s*)?"
+    + _NUMBER.format("all")
+    + r"(?:\s*[-_ /]\s*[aA]"
+    + _NUMBER.format("active")
+    + r")?\s*(?:params?|parameters?)?\s*"
+)
+_MAX = 10**16
+
+
+def parse_params(text: str) -> tuple[int, int | None] | None:
+    """Total and active parameters of a text, or None when it is not a parameter count.
+
+    `35B-A3B` is (35e9, 3e9); `8x7B` counts as 56e9, the upper bound, since experts share their attention layers.
+    """
+    match = _FORM.fullmatch(text)
+    if match is None:
+        return None
+    total = _number(match["all"], match["all_unit"])
+    if total is None:
+        return None
+    if match["times"]:
+        total *= int(match["times"])
+    active = _number(match["active"], match["active_unit"]) if match["active"] else None
+    if not 0 < total <= _MAX or (active is not None and not 0 < active <= total):
+        return None
+    return total, active
+
+
+def _number(text: str, unit: str) -> int | None:
+    value = float(text.replace("_", "").replace(",", "")) * _UNITS[unit.lower()]
+    return round(value) if math.isfinite(value) else None
+
+
+def format_params(count: int) -> str:
+    """A parameter count in the shorthand authors use: `1.7B`, `30B`, `350M`."""
+    for unit, factor in (("T", 10**12), ("B", 10**9), ("M", 10**6), ("K", 10**3)):
+        if count >= factor:
+            return f"{count / factor:.4g}{unit}"
+    return str(count)

@@ -1,0 +1,58 @@
+"""Where something of the command stands: its line and column in the file, and what quotes surround it."""
+
+from __future__ import annotations
+
+import re
+
+from sparkrun_tui.base.errors import Spot
+from sparkrun_tui.recipe.model import Recipe
+from sparkrun_tui.recipe.shellwords import quote_at
+
+_PROGRAM = re.compile(r"\b(?:[gm]?awk|perl|sed|jq|find|xargs|python3?\s+-c|node\s+-e)\b[^|;&\n]*$")
+
+
+def command_spot(recipe: Recipe, offset: int) -> Spot | None:
+    """The place in the file of a character offset in the recipe's command."""
+    first, command = recipe.command_spot, recipe.command
+    if first is None or command is None:
+        return first
+    row = command.count("\n", 0, offset)
+    start = command.rfind("\n", 0, offset) + 1
+    end = command.find("\n", start)
+    line = command[start : len(command) if end < 0 else end]
+    lines = recipe.text.removeprefix("\ufeff").split("\n")
+    column = first.column if row == 0 or lines[first.line - 1][: first.column - 1].isspace() else 1
+    index = first.line - 1 + row
+    if index < len(lines) and lines[index][column - 1 :].startswith(line):
+        return Spot(first.path, index + 1, column + offset - start)
+    return _search(recipe, first, command, offset)
+
+
+def _search(recipe: Recipe, first: Spot, command: str, offset: int) -> Spot:
+    # Folded and quoted scalars have other line breaks than their value: look for the same words instead.
+    word = re.compile(r"\{[\w-]+\}|\S+").match(command, offset)
+    needle = word.group() if word else ""
+    nth = command.count(needle, 0, offset) if needle else 0
+    lines = recipe.text.removeprefix("\ufeff").split("\n")
+    for number in range(first.line - 1, len(lines)):
+        start = first.column - 1 if number == first.line - 1 else 0
+        at = lines[number].find(needle, start) if needle else -1
+        while at >= 0:
+            if nth == 0:
+                return Spot(first.path, number + 1, at + 1)
+            nth -= 1
+            at = lines[number].find(needle, at + 1)
+    return first
+
+
+def in_quotes(command: str, offset: int) -> bool:
+    """Whether a place in a command stands inside quotes, so that the shell does not split there."""
+    return quote_at(command, offset) in ("'", '"')
+
+
+def looks_like_a_program(command: str, offset: int) -> bool:
+    """Whether braces at a place belong to another language: a heredoc's text, a comment, an awk or jq program."""
+    around = quote_at(command, offset)
+    if around in ("<", "#"):
+        return True
+    return around in ("'", '"') and _PROGRAM.search(command, 0, offset) is not None

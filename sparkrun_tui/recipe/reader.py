@@ -1,0 +1,152 @@
+"""Typed reading of a mapping node: each wrong type becomes a problem with its place, and the reading goes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sparkrun_tui.base.errors import Spot
+from sparkrun_tui.recipe.model import Problem, Severity, Value
+from sparkrun_tui.recipe.yamltree import Node, compact_json, entries, key_text, plain, scalar_data
+
+_KINDS = {"map": "a mapping", "list": "a list"}
+_TYPES = {"str": "text", "int": "a number", "float": "a number", "bool": "a boolean", "null": "empty"}
+_BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+
+class Reader:
+    """Reads the keys of one mapping of a file at `path`, collecting `problems` and `spots`."""
+
+    def __init__(self, path: str, node: Node, problems: list[Problem], spots: dict[str, Spot], at: str = "") -> None:
+        self.path = path
+        self.problems = problems
+        self.spots = spots
+        self.at = at
+        self.nodes: dict[str, Node] = {}
+        self._index(node)
+
+    def _index(self, node: Node) -> None:
+        own: dict[str, Node] = {}
+        for key, value in entries(node):
+            name = key_text(key)
+            if key.kind != "scalar":
+                self.report("key", "a key must be plain text", key)
+            written = any(key is ours for ours, _ in node.pairs)
+            if written and name in own:
+                first = own[name]
+                self.report(
+                    "duplicate-key",
+                    f"`{self.at}{name}` is given in line {first.line} and again in line {key.line}; the last one wins",
+                    key,
+                    Severity.WARNING,
+                )
+            if written:
+                own[name] = key
+            self.nodes[name] = value
+            self.spots[f"{self.at}{name}"] = Spot(self.path, key.line, key.column)
+
+    def spot(self, node: Node) -> Spot:
+        """The place of a node."""
+        return Spot(self.path, node.line, node.column)
+
+    def report(
+        self, code: str, message: str, node: Node, severity: Severity = Severity.ERROR, remedy: str = ""
+    ) -> None:
+        """Record a problem at a node."""
+        self.problems.append(Problem(severity, code, message, self.spot(node), remedy))
+
+    def _wrong(self, key: str, node: Node, wanted: str) -> None:
+        remedy = ""
+        if is_accidental_mapping(node):
+            inner = ", ".join(key_text(part) for part, _ in node.pairs)
+            remedy = f'write it in quotes: {key}: "{{{inner}}}"'
+        what = _KINDS.get(node.kind) or f"{_TYPES.get(node.tag, 'text')} (`{node.text[:60]}`)"
+        self.report("type", f"`{self.at}{key}` must be {wanted}, not {what}", node, remedy=remedy)
+
+    def text(self, key: str) -> str:
+        """The text of `key`, numbers as written; empty when missing, empty or of a wrong type."""
+        node = self.nodes.get(key)
+        if node is None:
+            return ""
+        if node.kind != "scalar":
+            self._wrong(key, node, "text")
+            return ""
+        return "" if node.tag == "null" else node.text
+
+    def whole(self, key: str, minimum: int = 1) -> int | None:
+        """The whole number of `key`; None when missing or wrong."""
+        node = self.nodes.get(key)
+        if node is None or (node.kind == "scalar" and node.tag == "null"):
+            return None
+        data = scalar_data(node.text, node.tag) if node.kind == "scalar" else None
+        if isinstance(data, str) and data.strip().isdecimal() and len(data) < 19:
+            data = int(data)
+        if isinstance(data, float) and data.is_integer() and abs(data) < 1e18:
+            data = int(data)
+        if not isinstance(data, int) or isinstance(data, bool):
+            self._wrong(key, node, "a whole number")
+            return None
+        if not minimum <= data < 1 << 60:
+            limit = f"at least {minimum}" if data < minimum else "a smaller number"
+            self.report("range", f"`{self.at}{key}` must be {limit}, not {node.text[:40]}", node)
+            return None
+        return data
+
+    def number(self, key: str) -> float | None:
+        """The number of `key`, not negative; None when missing or wrong."""
+        node = self.nodes.get(key)
+        if node is None or (node.kind == "scalar" and node.tag == "null"):
+            return None
+        try:
+            value = float(node.text.replace("_", "")) if node.kind == "scalar" else float("nan")
+        except ValueError:
+            value = float("nan")
+        if not 0 <= value < 1e18:
+            self._wrong(key, node, "a number")
+            return None
+        return value
+
+    def flag(self, key: str) -> bool:
+        """The boolean of `key`; False when missing or wrong."""
+        node = self.nodes.get(key)
+        if node is None or (node.kind == "scalar" and node.tag == "null"):
+            return False
+        word = node.text.lower() if node.kind == "scalar" else ""
+        if word not in _BOOLEANS:
+            self._wrong(key, node, "`true` or `false`")
+            return False
+        return _BOOLEANS[word]
+
+    def below(self, key: str) -> Reader | None:
+        """A reader of the mapping under `key`; None when missing, empty or of a wrong type."""
+        node = self.nodes.get(key)
+        if node is None or (node.kind == "scalar" and node.tag == "null"):
+            return None
+        if node.kind != "map":
+            self._wrong(key, node, "a mapping of keys")
+            return None
+        return Reader(self.path, node, self.problems, self.spots, f"{self.at}{key}.")
+
+    def data(self, key: str) -> Any:
+        """The plain data of `key`, None when missing."""
+        node = self.nodes.get(key)
+        return None if node is None else plain(node)
+
+    def values(self) -> dict[str, Value]:
+        """Every key as a `Value`; lists and mappings have compact JSON as their text."""
+        found = {}
+        for key, node in self.nodes.items():
+            if node.kind == "scalar":
+                found[key] = Value(scalar_data(node.text, node.tag), node.text, self.spot(node))
+            else:
+                data = plain(node)
+                found[key] = Value(data, compact_json(data), self.spot(node))
+        return found
+
+
+def is_accidental_mapping(node: Node) -> bool:
+    """Whether a node is what YAML makes of an unquoted `{key}`: a mapping of keys without values."""
+    return (
+        node.kind == "map"
+        and bool(node.pairs)
+        and all(value.kind == "scalar" and value.tag == "null" and not value.text for _, value in node.pairs)
+    )

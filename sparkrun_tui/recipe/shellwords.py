@@ -1,0 +1,150 @@
+"""A shell command as words: quotes, continuations and comments understood, nothing expanded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+_PIECE = re.compile(
+    r"""(?P<space>[ \t\r]+|\\\r?\n)"""
+    r"""|(?P<newline>\n)"""
+    r"""|(?P<heredoc><<-?(?!<))"""
+    r"""|(?P<redirect>\d*(?:&>>|&>|>>|>\||>&|<&|<<<|<>|>|<))"""
+    r"""|(?P<operator>&&|\|\||\|&|;;|[;&|()])"""
+    r"""|(?P<plain>(?:[^\s'"\\;&|()<>$`]|\$(?!\())+)"""
+    r"""|(?P<single>'[^']*')"""
+    r"""|(?P<double>"(?:[^"\\]|\\[\s\S])*")"""
+    r"""|(?P<escape>\\[\s\S])"""
+    r"""|(?P<substitution>\$\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)|`[^`]*`)"""
+)
+_IN_DOUBLE = re.compile(r'\\(?:\r?\n|([$`"\\]))')
+_ENGINES = re.compile(r"(^|/)(vllm|sglang|llama-server|server)$")
+_MODULES = frozenset({"sglang.launch_server", "vllm.entrypoints.openai.api_server"})
+
+
+def commands(text: str) -> list[list[str]]:
+    """The simple commands of a script as lists of words; operators, redirections and heredocs are left out.
+
+    Raises `ValueError` at a quote that is never closed.
+    """
+    found: list[list[str]] = [[]]
+    word: list[str] | None = None
+    skip_word = False
+    delimiters: list[str] = []
+    wants_delimiter = False
+    at, end = 0, len(text)
+
+    def finish() -> None:
+        nonlocal word, skip_word, wants_delimiter
+        if word is None:
+            return
+        joined = "".join(word)
+        if wants_delimiter:
+            delimiters.append(joined)
+        elif not skip_word:
+            found[-1].append(joined)
+        word, skip_word, wants_delimiter = None, False, False
+
+    while at < end:
+        if word is None and text[at] == "#":
+            stop = text.find("\n", at)
+            at = end if stop < 0 else stop
+            continue
+        match = _PIECE.match(text, at)
+        if match is None:
+            raise ValueError(f"unbalanced quote or bracket at offset {at}")
+        kind, piece, at = match.lastgroup, match.group(), match.end()
+        if kind in ("plain", "single", "double", "escape", "substitution"):
+            word = [] if word is None else word
+            word.append(_unquote(str(kind), piece))
+            continue
+        if kind == "redirect" and word is not None and piece[:1].isdigit():
+            word.append(piece)
+            continue
+        finish()
+        if kind == "heredoc":
+            wants_delimiter = True
+        elif kind == "redirect":
+            skip_word = True
+        elif kind in ("newline", "operator"):
+            if found[-1]:
+                found.append([])
+            if kind == "newline" and delimiters:
+                at = _after_heredocs(text, at, delimiters)
+                delimiters.clear()
+    finish()
+    return [words for words in found if words]
+
+
+def _unquote(kind: str, piece: str) -> str:
+    if kind == "single":
+        return piece[1:-1]
+    if kind == "double":
+        return _IN_DOUBLE.sub(lambda match: match[1] or "", piece[1:-1])
+    return piece[1:] if kind == "escape" else piece
+
+
+def _after_heredocs(text: str, at: int, delimiters: Sequence[str]) -> int:
+    for delimiter in delimiters:
+        match = re.compile(rf"^\t*{re.escape(delimiter)}[ \t\r]*$", re.MULTILINE).search(text, at)
+        if match is None:
+            return len(text)
+        at = match.end()
+    return at
+
+
+def serve_argv(text: str) -> tuple[str, ...]:
+    """The words of the one command of a script that starts an engine, else of its last command.
+
+    Empty when the shell syntax cannot be split.
+    """
+    try:
+        found = commands(text)
+    except ValueError:
+        return ()
+    for words in reversed(found):
+        if any(_ENGINES.search(word) for word in words[:8]) or _MODULES & set(words[:8]):
+            return tuple(words)
+    return tuple(found[-1]) if found else ()
+
+
+def flag_value(argv: Sequence[str], flags: Iterable[str]) -> str | None:
+    """The value given to any of `flags` in an argument list (`--x v` or `--x=v`), the last one if several."""
+    names = frozenset(flags)
+    value = None
+    for index, word in enumerate(argv):
+        if word in names and index + 1 < len(argv):
+            value = argv[index + 1]
+        elif word.startswith("-") and "=" in word and word.partition("=")[0] in names:
+            value = word.partition("=")[2]
+    return value
+
+
+def quote_at(text: str, offset: int) -> str:
+    """What surrounds a place in a command: `'`, `"`, `<` (a heredoc), `#` (a comment), or empty."""
+    at, delimiters, in_word = 0, "", False
+    pending = False
+    while at < offset:
+        if text[at] == "#" and not in_word:
+            stop = text.find("\n", at)
+            if stop < 0 or stop >= offset:
+                return "#"
+            at = stop
+            continue
+        match = _PIECE.match(text, at)
+        if match is None:
+            return text[at] if text[at] in "'\"" else ""
+        kind, stop = match.lastgroup, match.end()
+        if stop > offset and kind in ("single", "double"):
+            return "'" if kind == "single" else '"'
+        if kind == "heredoc":
+            word = re.compile(r"\s*(['\"]?)([\w.-]+)\1").match(text, stop)
+            delimiters, pending = (word[2], True) if word else ("", False)
+        if kind == "newline" and pending:
+            stop = _after_heredocs(text, stop, [delimiters])
+            pending = False
+            if stop > offset:
+                return "<"
+        in_word = kind in ("plain", "single", "double", "escape", "substitution")
+        at = stop
+    return ""

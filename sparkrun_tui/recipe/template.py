@@ -1,0 +1,255 @@
+"""Substitution of `{key}` in commands: one scan from left to right, values expanded in turn, cycles refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+MAX_ROUNDS = 32
+"""How deep values may refer to other values."""
+MAX_LENGTH = 1 << 18
+"""Characters of a rendered command."""
+
+_BRACE = re.compile(r"[{}]")
+_SLOT = re.compile(r"\{([A-Za-z0-9_-]+)\}")
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_ESCAPE_V2 = re.compile(r"\{\{\\?[\"']")
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A place where `{key}` stands, at `offset` of the template's text."""
+
+    key: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A text cut into literal pieces and slots; `escapes` are the offsets of doubled braces taken as escapes."""
+
+    pieces: tuple[str | Slot, ...]
+    escapes: tuple[int, ...]
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """The slots in order."""
+        return tuple(piece for piece in self.pieces if isinstance(piece, Slot))
+
+
+class TemplateError(ValueError):
+    """A cycle, too deep a chain or too long a result; `keys` is the chain of keys that leads there."""
+
+    def __init__(self, message: str, keys: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.keys = keys
+
+
+@lru_cache(maxsize=2048)
+def scan(text: str, doubled: bool) -> Template:
+    """Cut a template. `doubled` says that doubled braces are escapes everywhere (the version-1 format).
+
+    Without it only a balanced `{{"...}}` is one. `${NAME}` belongs to the shell and is never a slot.
+    """
+    return _Scanner(text, doubled).run()
+
+
+class _Scanner:
+    """One pass over a template; `stack` holds the open braces, `D` doubled and `S` single."""
+
+    def __init__(self, text: str, doubled: bool) -> None:
+        self.text = text
+        self.doubled = doubled
+        self.pieces: list[str | Slot] = []
+        self.literal: list[str] = []
+        self.escapes: list[int] = []
+        self.stack: list[str] = []
+        self.region_end = -1
+
+    def run(self) -> Template:
+        text, at = self.text, 0
+        while True:
+            match = _BRACE.search(text, at)
+            if match is None:
+                break
+            start = match.start()
+            self.literal.append(text[at:start])
+            at = self._open(start) if text[start] == "{" else self._close(start)
+        self.literal.append(text[at:])
+        self._flush()
+        return Template(tuple(self.pieces), tuple(self.escapes))
+
+    def _flush(self) -> None:
+        joined = "".join(self.literal)
+        self.literal.clear()
+        if joined:
+            self.pieces.append(joined)
+
+    def _escaping(self, at: int) -> bool:
+        return self.doubled or at < self.region_end
+
+    def _open(self, start: int) -> int:
+        text = self.text
+        if text.startswith("{{", start) and self._opens_escape(start):
+            self.escapes.append(start)
+            self.stack.append("D")
+            self.literal.append("{")
+            return start + 2
+        slot = _SLOT.match(text, start)
+        if slot is not None and text[start - 1 : start] != "$":
+            self._flush()
+            self.pieces.append(Slot(slot[1], start))
+            return slot.end()
+        self.stack.append("S")
+        self.literal.append("{")
+        return start + 1
+
+    def _opens_escape(self, start: int) -> bool:
+        if self._escaping(start):
+            return True
+        if _ESCAPE_V2.match(self.text, start) is None:
+            return False
+        end = _balanced_end(self.text, start)
+        self.region_end = max(self.region_end, end)
+        return end > 0
+
+    def _close(self, start: int) -> int:
+        top = self.stack[-1] if self.stack else ""
+        if top == "S":
+            self.stack.pop()
+        elif self._escaping(start) and self.text.startswith("}}", start):
+            if top:
+                self.stack.pop()
+            self.escapes.append(start)
+            self.literal.append("}")
+            return start + 2
+        self.literal.append("}")
+        return start + 1
+
+
+def _balanced_end(text: str, start: int) -> int:
+    """Where the doubled brace that opens at `start` is closed by a doubled one, or -1."""
+    stack: list[str] = []
+    at = start
+    while True:
+        match = _BRACE.search(text, at)
+        if match is None:
+            return -1
+        at = match.start()
+        if text[at] == "{":
+            slot = _SLOT.match(text, at)
+            if text.startswith("{{", at):
+                stack.append("D")
+                at += 2
+            elif slot is not None:
+                at = slot.end()
+            else:
+                stack.append("S")
+                at += 1
+        elif stack[-1] == "S":
+            stack.pop()
+            at += 1
+        elif text.startswith("}}", at):
+            stack.pop()
+            at += 2
+        else:
+            return -1
+        if not stack:
+            return at
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """A filled template: its text, the keys it used, and the slots of the template itself that have no value."""
+
+    text: str
+    used: frozenset[str]
+    unknown: tuple[Slot, ...]
+    unknown_in: Mapping[str, tuple[str, ...]]
+    """Keys without a value that stand inside the value of another key: key to the keys they were found in."""
+
+
+def expand(
+    text: str, values: Mapping[str, str], *, doubled: bool, fill: Callable[[Slot, str], str] | None = None
+) -> Expansion:
+    """Fill the slots of `text` from `values`, and the slots inside those values in turn.
+
+    `fill` may change the text of a slot of the template itself (to quote it). Slots without a value stay as they
+    are. Raises `TemplateError`.
+    """
+    template = scan(text, doubled)
+    resolver = _Resolver(values)
+    parts: list[str] = []
+    unknown: list[Slot] = []
+    for piece in template.pieces:
+        if isinstance(piece, str):
+            parts.append(piece)
+        elif piece.key in values:
+            value = resolver.value(piece.key, ())
+            parts.append(fill(piece, value) if fill is not None else value)
+        else:
+            parts.append("{" + piece.key + "}")
+            if is_identifier(piece.key):
+                unknown.append(piece)
+    result = "".join(parts)
+    if len(result) > MAX_LENGTH:
+        raise TemplateError(f"the rendered command is longer than {MAX_LENGTH:,} characters", ())
+    return Expansion(result, frozenset(resolver.done), tuple(unknown), resolver.unknown)
+
+
+class _Resolver:
+    """Expands values of keys, each once."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self.values = values
+        self.done: dict[str, str] = {}
+        self.unknown: dict[str, tuple[str, ...]] = {}
+
+    def value(self, key: str, chain: tuple[str, ...]) -> str:
+        if key in self.done:
+            return self.done[key]
+        path = (*chain, key)
+        if key in chain:
+            loop = path[path.index(key) :]
+            raise TemplateError(f"values refer to each other in a circle: {' -> '.join(loop)}", loop)
+        if len(path) > MAX_ROUNDS:
+            raise TemplateError(f"values refer to each other more than {MAX_ROUNDS} deep", path)
+        text = self.values[key]
+        if "{" in text:
+            text = "".join(self._piece(piece, path) for piece in _slots_only(text))
+            if len(text) > MAX_LENGTH:
+                raise TemplateError(f"the value of `{key}` grows beyond {MAX_LENGTH:,} characters", path)
+        self.done[key] = text
+        return text
+
+    def _piece(self, piece: str | Slot, path: tuple[str, ...]) -> str:
+        if isinstance(piece, str):
+            return piece
+        if piece.key in self.values:
+            return self.value(piece.key, path)
+        if is_identifier(piece.key):
+            self.unknown[piece.key] = tuple(dict.fromkeys((*self.unknown.get(piece.key, ()), path[-1])))
+        return "{" + piece.key + "}"
+
+
+@lru_cache(maxsize=2048)
+def _slots_only(text: str) -> tuple[str | Slot, ...]:
+    pieces: list[str | Slot] = []
+    at = 0
+    for match in _SLOT.finditer(text):
+        if text[match.start() - 1 : match.start()] == "$":
+            continue
+        if match.start() > at:
+            pieces.append(text[at : match.start()])
+        pieces.append(Slot(match[1], match.start()))
+        at = match.end()
+    if at < len(text):
+        pieces.append(text[at:])
+    return tuple(pieces)
+
+
+def is_identifier(key: str) -> bool:
+    """Whether a key without a value looks like a forgotten key rather than like `{3}` of a pattern."""
+    return _IDENTIFIER.fullmatch(key) is not None

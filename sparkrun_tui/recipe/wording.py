@@ -1,0 +1,53 @@
+"""Small helps for messages: nearest names, lists of words, places inside a text."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from sparkrun_tui.base.errors import Spot
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The one of `known` that `word` is most likely a misspelling of, or an empty string.
+
+    Words that share their first parts count as near (`gpu_memory_usage` and `gpu_memory_utilization`).
+    """
+    words = sorted(set(known) - {word})
+    folded = {name.lower().replace("-", "_"): name for name in reversed(words)}
+    target = word.lower().replace("-", "_")
+    if target in folded:
+        return folded[target]
+    close = difflib.get_close_matches(target, folded, n=1, cutoff=0.72)
+    if close:
+        return folded[close[0]]
+    parts = target.split("_")
+    best = ("", 0)
+    for name in folded:
+        shared = 0
+        for ours, theirs in zip(parts, name.split("_"), strict=False):
+            if ours != theirs:
+                break
+            shared += 1
+        if shared >= 2 and shared >= len(parts) - 1 and shared > best[1]:
+            best = (folded[name], shared)
+    return best[0]
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A sentence that names the nearest known word, or an empty string."""
+    near = nearest(word, known)
+    return f"did you mean `{near}`?" if near else ""
+
+
+def listed(words: Iterable[str], last: str = "or") -> str:
+    """`a`, `b` or `c`, each in backquotes."""
+    quoted = [f"`{word}`" for word in words]
+    if len(quoted) < 2:
+        return "".join(quoted)
+    return f"{', '.join(quoted[:-1])} {last} {quoted[-1]}"
+
+
+def spot_at(path: str, text: str, offset: int) -> Spot:
+    """The line and column of a character offset in `text`."""
+    return Spot(path, text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset))

@@ -1,0 +1,243 @@
+"""YAML text as a tree of nodes with positions, read under hard limits before anything is built from it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from sparkrun_tui.base.errors import RecipeError, Spot
+
+MAX_BYTES = 1 << 20
+"""Size of a recipe file, in bytes."""
+MAX_DEPTH = 50
+"""Nesting of mappings and lists, through aliases too."""
+MAX_NODES = 10_000
+"""Nodes of a file after its aliases are expanded."""
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_RESOLVERS: dict[str | None, list[tuple[str, re.Pattern[str]]]] = yaml.SafeLoader.yaml_implicit_resolvers
+_CONSTRUCT = yaml.constructor.SafeConstructor()
+_CORE = "tag:yaml.org,2002:"
+_SCALAR_TAGS = frozenset({"str", "int", "float", "bool", "null", "timestamp"})
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """One YAML node: `kind` is `scalar`, `list` or `map`; `tag` the type of a scalar; line and column from 1.
+
+    `size` counts the nodes below and including this one with aliases expanded, `height` their nesting.
+    """
+
+    kind: str
+    line: int
+    column: int
+    tag: str = "str"
+    text: str = ""
+    style: str = ""
+    items: list[Node] = field(default_factory=list)
+    pairs: list[tuple[Node, Node]] = field(default_factory=list)
+    size: int = 1
+    height: int = 1
+
+
+def parse_tree(text: str, path: str) -> Node:
+    """The root node of a YAML text with one document.
+
+    Raises `RecipeError` with the place for anything that is not plain YAML within the limits.
+    """
+    if len(text) > MAX_BYTES or len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        raise RecipeError(f"the file is larger than {MAX_BYTES >> 20} MiB", spot=Spot(path, 1, 1))
+    try:
+        root = _Composer(path).compose(text)
+    except yaml.MarkedYAMLError as error:
+        raise _syntax_error(error, text, path) from error
+    except yaml.reader.ReaderError as error:
+        raise _character_error(error, text, path) from error
+    except (yaml.YAMLError, UnicodeError, ValueError, RecursionError) as error:
+        raise RecipeError(f"not valid YAML: {error}", spot=Spot(path, 1, 1)) from error
+    if root is None:
+        raise RecipeError("the file is empty: a recipe is a mapping of keys", spot=Spot(path, 1, 1))
+    return root
+
+
+class _Composer:
+    """Builds nodes from the stream of events without recursion, counting as it goes."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.anchors: dict[str, Node] = {}
+        self.open: list[tuple[Node, str | None, list[Node]]] = []
+        self.total = 0
+        self.root: Node | None = None
+
+    def compose(self, text: str) -> Node | None:
+        documents = 0
+        for event in yaml.parse(text, Loader=_LOADER):
+            if isinstance(event, yaml.ScalarEvent):
+                self._add(self._scalar(event), event.anchor)
+            elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+                self._start(event)
+            elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+                self._end()
+            elif isinstance(event, yaml.AliasEvent):
+                self._alias(event)
+            elif isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    raise self._error("the file holds several YAML documents; a recipe is one", event)
+        return self.root
+
+    def _error(self, what: str, event: Any, remedy: str = "") -> RecipeError:
+        mark = event.start_mark
+        return RecipeError(what, spot=Spot(self.path, mark.line + 1, mark.column + 1), remedy=remedy)
+
+    def _tag(self, event: Any, allowed: frozenset[str]) -> str:
+        tag = str(event.tag)
+        short = tag.removeprefix(_CORE)
+        if short == tag or short not in allowed:
+            raise self._error(f"the YAML tag `{tag}` is not allowed in a recipe", event)
+        return short
+
+    def _scalar(self, event: Any) -> Node:
+        if event.tag is not None and event.tag != "!":
+            tag = self._tag(event, _SCALAR_TAGS)
+        elif event.implicit[0] and event.tag is None:
+            tag = resolve(event.value)
+        else:
+            tag = "str"
+        mark = event.start_mark
+        return Node("scalar", mark.line + 1, mark.column + 1, tag, event.value, event.style or "")
+
+    def _start(self, event: Any) -> None:
+        if len(self.open) >= MAX_DEPTH:
+            raise self._error(f"nested more than {MAX_DEPTH} levels deep", event)
+        kind = "map" if isinstance(event, yaml.MappingStartEvent) else "list"
+        if event.tag is not None and event.tag != "!":
+            self._tag(event, frozenset({"map"} if kind == "map" else {"seq"}))
+        mark = event.start_mark
+        self.open.append((Node(kind, mark.line + 1, mark.column + 1), event.anchor, []))
+
+    def _end(self) -> None:
+        node, anchor, children = self.open.pop()
+        if node.kind == "map":
+            node.pairs = list(zip(children[::2], children[1::2], strict=True))
+        else:
+            node.items = children
+        node.size = 1 + sum(child.size for child in children)
+        node.height = 1 + max((child.height for child in children), default=0)
+        self._add(node, anchor)
+
+    def _alias(self, event: Any) -> None:
+        target = self.anchors.get(event.anchor)
+        if target is None:
+            inside = any(anchor == event.anchor for _, anchor, _ in self.open)
+            why = "refers to itself" if inside else "has no anchor before it"
+            raise self._error(f"the alias `*{event.anchor}` {why}", event)
+        if len(self.open) + target.height > MAX_DEPTH:
+            raise self._error(f"nested more than {MAX_DEPTH} levels deep through `*{event.anchor}`", event)
+        self.total += target.size
+        self._check(event.start_mark.line + 1, event.start_mark.column + 1)
+        self.open[-1][2].append(target)
+
+    def _add(self, node: Node, anchor: str | None) -> None:
+        self.total += 1
+        self._check(node.line, node.column)
+        if anchor:
+            self.anchors[anchor] = node
+        if self.open:
+            self.open[-1][2].append(node)
+        else:
+            self.root = node
+
+    def _check(self, line: int, column: int) -> None:
+        if self.total > MAX_NODES:
+            raise RecipeError(
+                f"more than {MAX_NODES:,} values after aliases are expanded",
+                spot=Spot(self.path, line, column),
+            )
+
+
+def resolve(text: str) -> str:
+    """The type that YAML 1.1 gives a plain scalar: `str`, `int`, `float`, `bool`, `null`, `timestamp`, `merge`."""
+    for tag, pattern in (*_RESOLVERS.get(text[:1], ()), *_RESOLVERS.get(None, ())):
+        if pattern.match(text):
+            return str(tag).removeprefix(_CORE)
+    return "str"
+
+
+def scalar_data(text: str, tag: str) -> Any:
+    """The value of a scalar of type `tag`; text that Python cannot convert, and dates, stay strings."""
+    try:
+        if tag == "int":
+            return _CONSTRUCT.construct_yaml_int(yaml.ScalarNode(tag, text))
+        if tag == "float":
+            return _CONSTRUCT.construct_yaml_float(yaml.ScalarNode(tag, text))
+    except (ValueError, OverflowError, IndexError):
+        return text
+    if tag == "bool":
+        return {"yes": True, "true": True, "on": True}.get(text.lower(), False)
+    return None if tag == "null" else text
+
+
+def entries(node: Node) -> Iterator[tuple[Node, Node]]:
+    """The pairs of a mapping with merge keys (`<<`) resolved: merged pairs first, so that the node's own win."""
+    for key, value in node.pairs:
+        if key.kind == "scalar" and key.tag == "merge":
+            for part in reversed(value.items) if value.kind == "list" else [value]:
+                yield from entries(part)
+    for key, value in node.pairs:
+        if not (key.kind == "scalar" and key.tag == "merge"):
+            yield key, value
+
+
+def plain(node: Node) -> Any:
+    """The node as plain data: dictionaries with text keys, lists, and scalars."""
+    if node.kind == "map":
+        return {key_text(key): plain(value) for key, value in entries(node)}
+    if node.kind == "list":
+        return [plain(item) for item in node.items]
+    return scalar_data(node.text, node.tag)
+
+
+def key_text(node: Node) -> str:
+    """The text of a mapping's key; a key that is itself a list or mapping is shown as JSON."""
+    return node.text if node.kind == "scalar" else compact_json(plain(node))
+
+
+def compact_json(data: Any) -> str:
+    """`data` as JSON on one line without spaces."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+def _syntax_error(error: yaml.MarkedYAMLError, text: str, path: str) -> RecipeError:
+    mark = error.problem_mark or error.context_mark
+    line, column = (mark.line, mark.column) if mark else (0, 0)
+    lines = text.split("\n")
+    shown = lines[line] if line < len(lines) else ""
+    spot = Spot(path, line + 1, column + 1)
+    for number in (line, line - 1):
+        if 0 <= number < len(lines) and re.match(r" *\t", lines[number]):
+            where = Spot(path, number + 1, lines[number].index("\t") + 1)
+            return RecipeError("a tab is used as indentation", spot=where, remedy="YAML is indented with spaces only")
+    if re.search(r":\s+[^\s'\"|>#][^'\"#]*:\s", shown):
+        return RecipeError(
+            f"not valid YAML: {error.problem}",
+            spot=spot,
+            remedy="a value that holds `: ` must stand in quotes",
+        )
+    context = f" ({error.context})" if error.context else ""
+    return RecipeError(f"not valid YAML: {error.problem}{context}", spot=spot)
+
+
+def _character_error(error: yaml.reader.ReaderError, text: str, path: str) -> RecipeError:
+    bad = yaml.reader.Reader.NON_PRINTABLE.search(text)
+    start = bad.start() if bad else 0
+    before = text[:start]
+    spot = Spot(path, before.count("\n") + 1, start - (before.rfind("\n") + 1) + 1)
+    code = f"U+{ord(bad.group()):04X}" if bad else str(error.reason)
+    return RecipeError(f"the character {code} is not allowed in YAML", spot=spot)
