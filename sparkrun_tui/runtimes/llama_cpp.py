@@ -1,0 +1,193 @@
+"""llama.cpp's llama-server: one container on one host, serving one GGUF from the host's cache."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.recipe.model import Problem, Recipe, Severity
+from sparkrun_tui.recipe.rendered import Rendered
+from sparkrun_tui.runtimes import hosts as host_rules
+from sparkrun_tui.runtimes.commands import LLAMA_ROWS, build_command, value_text
+from sparkrun_tui.runtimes.common import HF_HOME, container, merge_env, role_of, split_env
+from sparkrun_tui.runtimes.gguf_files import split_model
+from sparkrun_tui.runtimes.marks import LLAMA_MARKS
+from sparkrun_tui.runtimes.plan import ModelNeed, PlanRequest, RankPlan, ReadyCheck, ServePlan, Stage
+from sparkrun_tui.runtimes.serving import locate, port_of, served_name_of
+from sparkrun_tui.runtimes.shapes import assemble, image_of, image_problems
+from sparkrun_tui.runtimes.shell_edit import Command, Splice, Word, last_value, splice
+
+IMAGE_PREFIX = "scitrera/dgx-spark-llama-cpp"
+DEFAULT_PORT = 8080
+HF_FLAGS = ("-hf", "-hfr", "--hf-repo", "--hf_repo")
+FILE_FLAGS = ("-hff", "--hf-file", "--hf_file")
+MODEL_FLAGS = ("-m", "--model")
+MMPROJ_FLAGS = ("-mm", "--mmproj")
+NAME_FLAGS = ("-a", "--alias")
+CACHES: Mapping[str, str] = {"llama.cpp": "/root/.cache/llama.cpp", "nv": "/root/.nv"}
+_GONE = {"--no-mmap": "-lm none", "--mlock": "-lm mlock", "--draft-max": "--spec-draft-n-max"}
+
+
+def serves(words: Sequence[str]) -> bool:
+    """Whether these are the words of a llama-server's start."""
+    return any(word.rpartition("/")[2] in ("llama-server", "llama-server.sh") for word in words)
+
+
+@dataclass(frozen=True, slots=True)
+class LlamaCpp:
+    """llama-server, alone on a host."""
+
+    name: str = "llama-cpp"
+    title: str = "llama.cpp"
+
+    def image(self, recipe: Recipe) -> str:
+        """The recipe's image, else the usual one."""
+        return image_of(recipe, IMAGE_PREFIX)
+
+    def command(self, rendered: Rendered) -> str:
+        """The recipe's command, else `llama-server` with the flags of the chain, the model by `-hf`."""
+        if rendered.command is not None:
+            return rendered.command
+        model = value_text("model", rendered, rendered.recipe.model)
+        return build_command(rendered, ("llama-server", "-hf", model), LLAMA_ROWS)
+
+    def host_count(self, rendered: Rendered, available: int, gpus_per_host: int) -> tuple[int, str]:
+        """Always one host. Raises `LaunchError` when the recipe wants more."""
+        if rendered.recipe.min_nodes > 1:
+            raise _one_host_only(rendered.recipe)
+        count, reason = host_rules.host_count(rendered, available, gpus_per_host)
+        return 1, reason if count == 1 else "llama.cpp serves from one host"
+
+    def models(self, rendered: Rendered) -> tuple[ModelNeed, ...]:
+        """The files of one quantisation, and the projector when the command names one."""
+        recipe = rendered.recipe
+        repo, quant = split_model(recipe.model)
+        if repo.startswith(("/", ".", "~")):
+            return ()
+        words = locate(self.command(rendered), serves)
+        file = last_value(words, FILE_FLAGS)
+        projector = last_value(words, MMPROJ_FLAGS) or ""
+        patterns = (projector,) if projector and "/" not in projector else ()
+        needs = [ModelNeed(repo, recipe.model_revision, patterns, file or quant)]
+        draft = last_value(words, ("-hfd", "-hfrd", "--hf-repo-draft", "--spec-draft-hf"))
+        if draft and "$" not in draft:
+            needs.append(ModelNeed(split_model(draft)[0], gguf_quant=split_model(draft)[1]))
+        return tuple(needs)
+
+    def check(self, rendered: Rendered) -> tuple[Problem, ...]:
+        """An image left open, a model without a quantisation, and flags that newer builds end at."""
+        recipe = rendered.recipe
+        problems = list(image_problems(recipe, IMAGE_PREFIX))
+        argv = rendered.argv
+        for flag, instead in _GONE.items():
+            if flag in argv:
+                message = f"newer llama-server builds end at once on `{flag}`"
+                spot = recipe.command_spot
+                problems.append(Problem(Severity.WARNING, "gone-flag", message, spot, remedy=f"write `{instead}`"))
+        bare = any(a in ("-fa", "--flash-attn") and b.startswith("-") for a, b in itertools.pairwise(argv))
+        if bare or (argv and argv[-1] in ("-fa", "--flash-attn")):
+            message = "`--flash-attn` needs a value in newer builds, and swallows the next word without one"
+            problems.append(
+                Problem(Severity.WARNING, "bare-flag", message, recipe.command_spot, remedy="write `--flash-attn on`")
+            )
+        return tuple(problems)
+
+    def plan(self, request: PlanRequest) -> ServePlan:
+        """One container. Raises `LaunchError` for more than one host."""
+        rendered, host = request.rendered, request.hosts[0]
+        if len(request.hosts) != 1:
+            raise _one_host_only(rendered.recipe)
+        problems = (*host_rules.check_hosts(rendered, request.hosts), *self.check(rendered))
+        script = self.command(rendered)
+        words = locate(script, serves)
+        name = served_name_of(rendered, words, NAME_FLAGS, value_text("served_model_name", rendered))
+        name = name or rendered.recipe.model
+        plain, secret = split_env(request.env, request.secret_env)
+        # Set by environment, so that the author's command stays what it is: sizes and phases are printed at level 4
+        # only, and without an alias the server would call the model by its path.
+        engine = {"LLAMA_ARG_LOG_VERBOSITY": "4", "LLAMA_ARG_ALIAS": name}
+        spec = container(
+            request,
+            0,
+            engine="llama-cpp",
+            image=self.image(rendered.recipe),
+            script=with_local_model(script, words, rendered.recipe.model, request.gguf_path),
+            env=merge_env(engine, {}, plain, secret),
+            secret_env=secret,
+            caches=CACHES,
+        )
+        ready = ReadyCheck(host=host.name, port=port_of(rendered, words, DEFAULT_PORT), served_name=name)
+        return assemble(
+            request,
+            self.name,
+            self.image(rendered.recipe),
+            self.models(rendered),
+            (RankPlan(0, host.name, role_of(0, 1), spec),),
+            (Stage("Start llama-server", start=(0,)),),
+            ready,
+            LLAMA_MARKS,
+            problems=problems,
+        )
+
+
+def _one_host_only(recipe: Recipe) -> LaunchError:
+    return LaunchError(
+        "llama.cpp serves from one host",
+        spot=recipe.spots.get("min_nodes"),
+        remedy="set `max_nodes: 1`, and launch on one host",
+    )
+
+
+def with_local_model(script: str, words: Command, model: str, path: str) -> str:
+    """The script with `-hf model` (however spelt, wherever it stands) turned into `-m path`.
+
+    Without a `path` the first part is looked up in the container when it starts. A `-hf` that names another
+    repository is left alone.
+    """
+    target = _quoted(path) if path else _lookup(model)
+    changes: list[Splice] = []
+    skip = -1
+    for index, word in enumerate(words):
+        if index == skip:
+            continue
+        head, equals, tail = word.text.partition("=")
+        value = words[index + 1] if not equals and index + 1 < len(words) else None
+        text = tail if equals else (value.text if value is not None else "")
+        end = value.end if value is not None else word.end
+        if head in HF_FLAGS and _same_model(text, model):
+            changes.append(Splice(word.start, end, f"-m {target}"))
+        elif head in FILE_FLAGS:
+            changes.append(Splice(_before(script, word), end, ""))
+        elif head in MODEL_FLAGS and ":" in text and _same_model(text, model):
+            changes.append(Splice(word.start, end, f"-m {target}"))
+        elif head in MMPROJ_FLAGS and path and text and "/" not in text and "$" not in text:
+            changes.append(Splice(word.start, end, f"{head} {_quoted(path.rpartition('/')[0] + '/' + text)}"))
+        else:
+            continue
+        skip = index + 1 if value is not None else -1
+    return splice(script, changes)
+
+
+def _before(script: str, word: Word) -> int:
+    """The start of a word together with the one blank before it."""
+    return word.start - 1 if script[word.start - 1 : word.start] == " " else word.start
+
+
+def _same_model(text: str, model: str) -> bool:
+    if "$" in text:
+        return True
+    return split_model(text)[0].lower() == split_model(model)[0].lower()
+
+
+def _quoted(path: str) -> str:
+    """A path for the shell; plain in the usual case, so that it also stands inside another pair of quotes."""
+    return path if all(char.isalnum() or char in "/._-+@%" for char in path) else '"' + path.replace('"', '\\"') + '"'
+
+
+def _lookup(model: str) -> str:
+    repo, quant = split_model(model)
+    folder = f"{HF_HOME}/hub/models--{repo.replace('/', '--')}/snapshots"
+    pattern = f"\\*{quant}\\*.gguf" if quant else "\\*.gguf"
+    return f'"$(find {folder} -name {pattern} -not -name mmproj\\* | sort | head -n 1)"'

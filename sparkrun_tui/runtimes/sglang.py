@@ -1,0 +1,148 @@
+"""SGLang: one container alone, or one a host that meet through its own distribution."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sparkrun_tui.recipe.model import Problem, Recipe, Severity
+from sparkrun_tui.recipe.rendered import Rendered
+from sparkrun_tui.runtimes import hosts as host_rules
+from sparkrun_tui.runtimes.commands import SGLANG_ROWS, build_command, value_text
+from sparkrun_tui.runtimes.common import container, merge_env, role_of, split_env
+from sparkrun_tui.runtimes.marks import SGLANG_MARKS
+from sparkrun_tui.runtimes.nccl import free_port, nccl_env
+from sparkrun_tui.runtimes.plan import (
+    ContainerSpec,
+    ModelNeed,
+    PlanRequest,
+    RankPlan,
+    ReadyCheck,
+    ServePlan,
+    Stage,
+)
+from sparkrun_tui.runtimes.serving import flag_given, locate, port_of, served_name_of
+from sparkrun_tui.runtimes.shapes import assemble, image_of, image_problems, need_serve, repository_needs
+from sparkrun_tui.runtimes.shell_edit import Command, insert_after
+
+IMAGE_PREFIX = "scitrera/dgx-spark-sglang"
+DEFAULT_PORT = 30_000
+DIST_PORT = 25_000
+NAME_FLAGS = ("--served-model-name", "--served_model_name")
+CACHES: Mapping[str, str] = {
+    "sglang": "/root/.cache/sglang",
+    "flashinfer": "/root/.cache/flashinfer",
+    "deep_gemm": "/root/.cache/deep_gemm",
+    "triton": "/root/.triton",
+}
+ENV: Mapping[str, str] = {"NCCL_CUMEM_ENABLE": "0", "SGLANG_ENABLE_TP_MEMORY_INBALANCE_CHECK": "0"}
+
+
+def serves(words: Sequence[str]) -> bool:
+    """Whether these are the words of an SGLang server's start."""
+    for first, second in itertools.pairwise(words):
+        if first == "-m" and second == "sglang.launch_server":
+            return True
+        if first.rpartition("/")[2] == "sglang" and second == "serve":
+            return True
+    return any(word.endswith("sglang/launch_server.py") for word in words)
+
+
+@dataclass(frozen=True, slots=True)
+class Sglang:
+    """SGLang, alone or over several hosts."""
+
+    name: str = "sglang"
+    title: str = "SGLang"
+
+    def image(self, recipe: Recipe) -> str:
+        """The recipe's image, else the usual one."""
+        return image_of(recipe, IMAGE_PREFIX)
+
+    def command(self, rendered: Rendered) -> str:
+        """The recipe's command, else `sglang.launch_server` with the flags of the chain.
+
+        Raises `LaunchError` for a `kv_cache_dtype` that SGLang does not know.
+        """
+        if rendered.command is not None:
+            return rendered.command
+        model = value_text("model", rendered, rendered.recipe.model)
+        return build_command(rendered, ("python3", "-m", "sglang.launch_server", "--model-path", model), SGLANG_ROWS)
+
+    def host_count(self, rendered: Rendered, available: int, gpus_per_host: int) -> tuple[int, str]:
+        """Hosts by the parallel sizes. Raises `LaunchError` below the recipe's minimum."""
+        return host_rules.host_count(rendered, available, gpus_per_host)
+
+    def models(self, rendered: Rendered) -> tuple[ModelNeed, ...]:
+        """The model and draft models as repositories."""
+        return repository_needs(rendered)
+
+    def check(self, rendered: Rendered) -> tuple[Problem, ...]:
+        """An image left open, vLLM's word for an fp8 cache, and a request table that nobody bounded."""
+        problems = list(image_problems(rendered.recipe, IMAGE_PREFIX))
+        argv = rendered.argv
+        if any(a == "--kv-cache-dtype" and b == "fp8" for a, b in itertools.pairwise(argv)):
+            message = "SGLang refuses `--kv-cache-dtype fp8`, which is vLLM's word"
+            spot = rendered.recipe.spots.get("defaults.kv_cache_dtype") or rendered.recipe.command_spot
+            problems.append(Problem(Severity.ERROR, "kv-cache-dtype", message, spot, remedy="write fp8_e4m3"))
+        bounded = "--max-running-requests" in argv if argv else "max_num_seqs" in rendered.chain
+        if not bounded:
+            message = "without `--max-running-requests` SGLang's request table takes gigabytes at long contexts"
+            remedy = "set max_num_seqs and pass it as --max-running-requests"
+            problems.append(Problem(Severity.WARNING, "request-table", message, remedy=remedy))
+        return tuple(problems)
+
+    def plan(self, request: PlanRequest) -> ServePlan:
+        """One container a host, all started at once. Raises `LaunchError` for too few hosts."""
+        rendered, hosts = request.rendered, request.hosts
+        problems = (*host_rules.check_hosts(rendered, hosts), *self.check(rendered))
+        script = self.command(rendered)
+        words = locate(script, serves)
+        nodes = len(hosts)
+        if nodes > 1:
+            words = need_serve(words, self.title, request)
+        port = free_port(DIST_PORT, hosts)
+        ranks = []
+        for rank, host in enumerate(hosts):
+            text = insert_after(script, words, _rank_arguments(request, words, rank, port)) if nodes > 1 else script
+            ranks.append(RankPlan(rank, host.name, role_of(rank, nodes), self._container(request, rank, text)))
+        ready = ReadyCheck(
+            host=hosts[0].name,
+            port=port_of(rendered, words, DEFAULT_PORT),
+            served_name=served_name_of(rendered, words, NAME_FLAGS, rendered.recipe.model),
+        )
+        stage = Stage("Start SGLang on all hosts" if nodes > 1 else "Start SGLang", start=tuple(range(nodes)))
+        return assemble(
+            request,
+            self.name,
+            self.image(rendered.recipe),
+            self.models(rendered),
+            ranks,
+            (stage,),
+            ready,
+            SGLANG_MARKS,
+            problems=problems,
+        )
+
+    def _container(self, request: PlanRequest, rank: int, script: str) -> ContainerSpec:
+        host, nodes = request.hosts[rank], len(request.hosts)
+        plain, secret = split_env(request.env, request.secret_env)
+        return container(
+            request,
+            rank,
+            engine="sglang",
+            image=self.image(request.rendered.recipe),
+            script=script,
+            env=merge_env(ENV, nccl_env(host, nodes), plain, secret),
+            secret_env=secret,
+            caches=CACHES,
+        )
+
+
+def _rank_arguments(request: PlanRequest, words: Command, rank: int, port: int) -> list[str]:
+    hosts = request.hosts
+    added = ["--nnodes", str(len(hosts)), "--node-rank", str(rank)]
+    if not flag_given(words, ("--dist-init-addr", "--nccl-init-addr")):
+        added[:0] = ["--dist-init-addr", f"{hosts[0].address}:{port}"]
+    return added

@@ -1,0 +1,99 @@
+"""What the engines have in common as engines: image, models, checks, and a plan put together from its ranks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.recipe.model import Problem, Recipe, Severity
+from sparkrun_tui.recipe.rendered import Rendered
+from sparkrun_tui.recipe.shellwords import flag_value
+from sparkrun_tui.runtimes.commands import value_text
+from sparkrun_tui.runtimes.common import labelled
+from sparkrun_tui.runtimes.plan import LogMark, ModelNeed, PlanRequest, RankPlan, ReadyCheck, ServePlan, Stage
+from sparkrun_tui.runtimes.shell_edit import Command
+
+
+def image_of(recipe: Recipe, prefix: str) -> str:
+    """The recipe's image, else the newest of the engine's usual repository."""
+    return recipe.container or f"{prefix}:latest"
+
+
+def image_problems(recipe: Recipe, prefix: str) -> tuple[Problem, ...]:
+    """A warning where the recipe names no image."""
+    if recipe.container:
+        return ()
+    message = f"the recipe names no `container`; {image_of(recipe, prefix)} is used, whatever it is today"
+    return (Problem(Severity.WARNING, "no-container", message, remedy="pin an image and a tag"),)
+
+
+def repository_needs(rendered: Rendered) -> tuple[ModelNeed, ...]:
+    """The model's repository, and those of draft models that speculative decoding names; paths need nothing."""
+    needs = []
+    if _is_repository(rendered.recipe.model):
+        needs.append(ModelNeed(rendered.recipe.model, rendered.recipe.model_revision))
+    needs += [ModelNeed(repo) for repo in _draft_models(rendered) if repo != rendered.recipe.model]
+    return tuple(needs)
+
+
+def _is_repository(model: str) -> bool:
+    return bool(model) and not model.startswith(("/", ".", "~")) and model.count("/") <= 1 and "$" not in model
+
+
+def _draft_models(rendered: Rendered) -> tuple[str, ...]:
+    config = flag_value(rendered.argv, ("--speculative-config", "-sc"))
+    if config is None and rendered.command is None:
+        config = value_text("speculative_config", rendered)
+    drafts = [
+        flag_value(rendered.argv, ("--speculative-draft-model-path", "--speculative-draft-model")),
+        flag_value(rendered.argv, ("--speculative-model",)),
+        flag_value(rendered.argv, ("--speculative-config.model", "-sc.model")),
+    ]
+    try:
+        parsed = json.loads(config or "{}")
+    except ValueError:
+        parsed = {}
+    if isinstance(parsed, dict) and isinstance(parsed.get("model"), str):
+        drafts.append(parsed["model"])
+    return tuple(dict.fromkeys(draft for draft in drafts if draft and _is_repository(draft) and "/" in draft))
+
+
+def need_serve(words: Command, engine: str, request: PlanRequest) -> Command:
+    """The serve command where rank arguments must be added to it. Raises `LaunchError` when it was not recognised."""
+    if words:
+        return words
+    raise LaunchError(
+        f"the command has no {engine} invocation that rank arguments could be added to",
+        spot=request.rendered.recipe.command_spot,
+        remedy="run it on one host, or call the engine by its usual name in the command",
+    )
+
+
+def assemble(
+    request: PlanRequest,
+    engine: str,
+    image: str,
+    models: tuple[ModelNeed, ...],
+    ranks: Sequence[RankPlan],
+    stages: Sequence[Stage],
+    ready: ReadyCheck,
+    marks: tuple[LogMark, ...],
+    notes: Sequence[str] = (),
+    problems: Sequence[Problem] = (),
+) -> ServePlan:
+    """The plan of a launch with its labels."""
+    plan = ServePlan(
+        launch_id=request.launch_id,
+        recipe=request.rendered.recipe,
+        engine=engine,
+        image=image,
+        models=models,
+        ranks=tuple(ranks),
+        stages=tuple(stages),
+        ready=ready,
+        marks=marks,
+        notes=tuple(notes),
+        problems=tuple(problems),
+    )
+    return labelled(plan, request)
