@@ -1,0 +1,55 @@
+# First process of a test host: makes its own view of the file system, then starts dockerd and sshd.
+# Argument: the host's directory, made by files.py. Environment: HOST_NAME, HOST_CIDR, GATEWAY, HOST_DISK.
+set -eu
+d=$1
+hostname "$HOST_NAME"
+exec >>"$d/log/boot.log" 2>&1
+
+# /run is the host's own, so that /var/run/docker.sock is this host's daemon.
+mount -t tmpfs -o mode=755,size=256m tmpfs /run
+mkdir -p /run/sshd /run/lock /run/cgroup
+mount --rbind /sys/fs/cgroup /run/cgroup
+mount -t sysfs sysfs /sys
+mount --rbind /run/cgroup /sys/fs/cgroup
+mount -t tmpfs -o size=4g,mode=1777 tmpfs /dev/shm
+
+# A small disk holds what fills disks on a Spark: Docker's data and the model cache.
+if [ -n "$HOST_DISK" ]; then
+    mount -t tmpfs -o "size=$HOST_DISK" tmpfs "$d/disk"
+    mkdir "$d/disk/docker" "$d/disk/huggingface"
+    mount --bind "$d/disk/docker" "$d/docker"
+    mount --bind "$d/disk/huggingface" "$d/root/.cache/huggingface"
+fi
+
+for name in passwd group shadow hosts hostname resolv.conf ssh docker; do
+    [ -e "/etc/$name" ] || { echo "no /etc/$name on this machine to mount over"; exit 1; }
+    mount --bind "$d/etc/$name" "/etc/$name"
+done
+# Mount points are directories that exist on every Debian: a directory made here and removed later
+# would be detached in every other mount namespace as well.
+mount --bind "$d/docker" /srv
+mount --bind "$d/root" /root
+mount --bind "$d/home" /home
+mount --bind "$d/log" /var/log
+mount -t overlay -o "lowerdir=$d/bin:/usr/local/bin" overlay /usr/local/bin
+mount --bind "$d/etc/meminfo" /proc/meminfo
+
+ip link set lo up
+while ! ip link show eth0 >/dev/null 2>&1; do sleep 0.02; done
+ip addr add "$HOST_CIDR" dev eth0
+ip link set eth0 up
+ip route add default via "$GATEWAY"
+
+exec 8>>"$d/log/dockerd.log" 9>>"$d/log/sshd.log"
+mount --bind "$d/tmp" /tmp
+cd /
+export HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+unset d HOST_NAME HOST_CIDR GATEWAY HOST_DISK
+dockerd >&8 2>&8 &
+/usr/sbin/sshd -D -e -f /etc/ssh/sshd_config >&9 2>&9 &
+echo $! >/run/sshd.pid
+exec 8>&- 9>&-
+
+# Stay as the first process, and let bash reap what is orphaned.
+trap : TERM INT HUP
+while :; do sleep 86400 & wait $! || :; done

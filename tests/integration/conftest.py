@@ -1,0 +1,110 @@
+"""The cluster of real hosts, for every test of this directory, and the workstation that the tests sit at.
+
+One cluster serves the whole session; each test finds it as new: no containers of an earlier test, nothing in its
+homes and caches, every fault healed. The tests' own process is inside the cluster's network, so what they call reaches
+the hosts by name and address, and reaches nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cluster import Cluster, Host, HostSpec, images, models, services
+from cluster.hub_client import Hub
+from cluster.layers import LayerCache
+from cluster.registry import Registry
+from cluster.workstation import Workstation
+
+HOSTS = 2
+
+
+def _cache_directory() -> Path:
+    """Where layers and the registry's storage are kept from run to run; read before tests change the environment."""
+    named = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(named) / "sparkrun-tui-tests"
+
+
+CACHE = _cache_directory()
+
+
+@pytest.fixture(scope="session")
+def all_images() -> images.Images:
+    """The tests' images, built or taken from the cache."""
+    return images.prepare(LayerCache(CACHE / "layers"))
+
+
+@pytest.fixture(scope="session")
+def cluster(all_images: images.Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Two hosts, the registry with all images, and the Hub; the tests' process is on the workstation."""
+    repositories = tmp_path_factory.mktemp("hub")
+    models.write_repositories(repositories)
+    running = Cluster([services.registry(CACHE / "registry"), services.hub(repositories)])
+    try:
+        running.add_hosts(*[HostSpec()] * HOSTS)
+        running.join()
+        registry = Registry()
+        registry.wait_until_up()
+        for image in all_images.all():
+            registry.push(image)
+        Hub(repositories).wait_until_up()
+        running.repositories = repositories
+        yield running
+    finally:
+        remains = running.close()
+    assert remains == [], "the cluster left something behind"
+
+
+@pytest.fixture(scope="session")
+def workstation_of_session(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Workstation:
+    """The person's home directory, for the whole session."""
+    return Workstation(cluster, tmp_path_factory.mktemp("workstation"))
+
+
+@pytest.fixture(autouse=True)
+def private_home(workstation: Workstation) -> Path:
+    """Here the private home of each test is the workstation's."""
+    return workstation.home
+
+
+@pytest.fixture
+def workstation(workstation_of_session: Workstation, monkeypatch: pytest.MonkeyPatch) -> Workstation:
+    """An empty home and a matching environment, in this process and in all that it starts."""
+    workstation_of_session.clean()
+    environment = workstation_of_session.environment()
+    for name in list(os.environ):
+        if name not in environment and not name.startswith("PYTEST_"):
+            monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return workstation_of_session
+
+
+@pytest.fixture(autouse=True)
+def as_new(cluster: Cluster, hub: Hub) -> Iterator[None]:
+    """Every host healed and emptied after the test."""
+    yield
+    for host in cluster.hosts:
+        host.faults.heal()
+        host.clean()
+    hub.heal()
+
+
+@pytest.fixture
+def hosts(cluster: Cluster) -> list[Host]:
+    """The cluster's two hosts; the first is the head."""
+    return cluster.hosts[:HOSTS]
+
+
+@pytest.fixture(scope="session")
+def hub(cluster: Cluster) -> Hub:
+    """The Hub stand-in."""
+    return Hub(cluster.repositories)
+
+
+@pytest.fixture(scope="session")
+def registry(cluster: Cluster) -> Registry:
+    """The image registry, which the hosts use in place of Docker Hub."""
+    return Registry()
