@@ -184,6 +184,8 @@ class LogMark:
     done: bool = False
     progress: str = ""
     """A pattern whose group 1 is a percentage, where such lines show how far the phase is."""
+    detail: str = ""
+    """What is going on, in a few words, where the phase alone does not say it."""
 
 
 @dataclass(frozen=True, slots=True)
