@@ -17,6 +17,7 @@ _PIECE = re.compile(
     r"""|(?P<escape>\\[\s\S])"""
     r"""|(?P<substitution>\$\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)|`[^`]*`)"""
 )
+_IN_WORD = frozenset({"plain", "single", "double", "escape", "substitution"})
 _IN_DOUBLE = re.compile(r'\\(?:\r?\n|([$`"\\]))')
 _ENGINES = re.compile(r"(^|/)(vllm|sglang|llama-server|server)$")
 _MODULES = frozenset({"sglang.launch_server", "vllm.entrypoints.openai.api_server"})
@@ -27,53 +28,60 @@ def commands(text: str) -> list[list[str]]:
 
     Raises `ValueError` at a quote that is never closed.
     """
-    found: list[list[str]] = [[]]
-    word: list[str] | None = None
-    skip_word = False
-    delimiters: list[str] = []
-    wants_delimiter = False
-    at, end = 0, len(text)
+    return _Splitter(text).run()
 
-    def finish() -> None:
-        nonlocal word, skip_word, wants_delimiter
-        if word is None:
-            return
-        joined = "".join(word)
-        if wants_delimiter:
-            delimiters.append(joined)
-        elif not skip_word:
-            found[-1].append(joined)
-        word, skip_word, wants_delimiter = None, False, False
 
-    while at < end:
-        if word is None and text[at] == "#":
-            stop = text.find("\n", at)
-            at = end if stop < 0 else stop
-            continue
-        match = _PIECE.match(text, at)
-        if match is None:
-            raise ValueError(f"unbalanced quote or bracket at offset {at}")
-        kind, piece, at = match.lastgroup, match.group(), match.end()
-        if kind in ("plain", "single", "double", "escape", "substitution"):
-            word = [] if word is None else word
-            word.append(_unquote(str(kind), piece))
-            continue
-        if kind == "redirect" and word is not None and piece[:1].isdigit():
-            word.append(piece)
-            continue
-        finish()
-        if kind == "heredoc":
-            wants_delimiter = True
-        elif kind == "redirect":
-            skip_word = True
+class _Splitter:
+    """One pass over a script; `word` holds the pieces of the word that is being read."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.found: list[list[str]] = [[]]
+        self.word: list[str] | None = None
+        self.after = ""
+        self.delimiters: list[str] = []
+
+    def run(self) -> list[list[str]]:
+        text, at, end = self.text, 0, len(self.text)
+        while at < end:
+            if self.word is None and text[at] == "#":
+                stop = text.find("\n", at)
+                at = end if stop < 0 else stop
+                continue
+            match = _PIECE.match(text, at)
+            if match is None:
+                raise ValueError(f"unbalanced quote or bracket at offset {at}")
+            at = match.end()
+            kind, piece = str(match.lastgroup), match.group()
+            if kind in _IN_WORD:
+                self.word = [] if self.word is None else self.word
+                self.word.append(_unquote(kind, piece))
+            else:
+                at = self._between(kind, at)
+        self._finish()
+        return [words for words in self.found if words]
+
+    def _between(self, kind: str, at: int) -> int:
+        self._finish()
+        if kind in ("heredoc", "redirect"):
+            self.after = kind
         elif kind in ("newline", "operator"):
-            if found[-1]:
-                found.append([])
-            if kind == "newline" and delimiters:
-                at = _after_heredocs(text, at, delimiters)
-                delimiters.clear()
-    finish()
-    return [words for words in found if words]
+            if self.found[-1]:
+                self.found.append([])
+            if kind == "newline" and self.delimiters:
+                at = _after_heredocs(self.text, at, self.delimiters)
+                self.delimiters.clear()
+        return at
+
+    def _finish(self) -> None:
+        if self.word is None:
+            return
+        joined = "".join(self.word)
+        if self.after == "heredoc":
+            self.delimiters.append(joined)
+        elif not self.after:
+            self.found[-1].append(joined)
+        self.word, self.after = None, ""
 
 
 def _unquote(kind: str, piece: str) -> str:
@@ -145,6 +153,6 @@ def quote_at(text: str, offset: int) -> str:
             pending = False
             if stop > offset:
                 return "<"
-        in_word = kind in ("plain", "single", "double", "escape", "substitution")
+        in_word = kind in _IN_WORD
         at = stop
     return ""

@@ -1,0 +1,41 @@
+"""References to container images: taken apart, and told valid, pinned or moving."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*"
+_REFERENCE = re.compile(
+    rf"(?P<repository>(?:(?:{_HOST}|\[[0-9a-fA-F:]+\])(?::[0-9]{{1,5}})?/)?{_PART}(?:/{_PART})*)"
+    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?"
+    r"(?:@(?P<digest>[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}))?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image reference: repository with its registry, tag and digest (empty when not given)."""
+
+    repository: str
+    tag: str = ""
+    digest: str = ""
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the reference always means the same image: it names a digest."""
+        return bool(self.digest)
+
+    @property
+    def moving(self) -> bool:
+        """Whether the reference is known to mean another image tomorrow: `latest`, a nightly, or no tag."""
+        return not self.digest and (not self.tag or re.search(r"latest|nightly|main|dev", self.tag) is not None)
+
+
+def parse_image(text: str) -> Image | None:
+    """The parts of an image reference, or None when Docker would refuse it."""
+    match = _REFERENCE.fullmatch(text) if len(text) <= 512 else None
+    if match is None or len(match["repository"]) > 255:
+        return None
+    return Image(match["repository"], match["tag"] or "", match["digest"] or "")
