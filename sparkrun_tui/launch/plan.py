@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
+from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.settings import Cluster
-from sparkrun_tui.recipe.model import Problem
+from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.rendered import Rendered
-from sparkrun_tui.runtimes.plan import HostView, Phase, ServePlan
+from sparkrun_tui.runtimes.plan import HostView, Phase, PlanRequest, ServePlan
+from sparkrun_tui.runtimes.registry import engine_for
+
+WORKSTATION = "workstation"
+"""The `host` of commands that run on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,15 @@ class PlanStep:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanEnv:
+    """The recipe's environment, expanded: what `docker inspect` may show, and what it may not."""
+
+    plain: Mapping[str, str] = field(default_factory=dict)
+    secret: Mapping[str, Secret] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LaunchPlan:
     """What a launch will do. Problems of severity error stop it."""
 
@@ -44,3 +60,74 @@ class LaunchPlan:
     host_reason: str
     """Why this many hosts."""
     problems: tuple[Problem, ...] = ()
+    env: PlanEnv = PlanEnv()
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """The problems that stop the launch."""
+        return tuple(problem for problem in self.problems if problem.severity is Severity.ERROR)
+
+    @property
+    def host_names(self) -> tuple[str, ...]:
+        """The hosts in rank order, as the cluster names them."""
+        return tuple(host.name for host in self.hosts)
+
+
+def build_plan(
+    rendered: Rendered,
+    cluster: Cluster,
+    hosts: Sequence[HostView],
+    *,
+    launch_id: str,
+    solo: bool = False,
+    env: PlanEnv | None = None,
+    gguf_path: str = "",
+) -> LaunchPlan:
+    """Lay out a launch of `rendered` on as many of `hosts` as its engine wants (the first is the head).
+
+    Pure: the same arguments give the same plan, and nothing is asked of any host.
+    Raises `LaunchError` when the recipe cannot run on these hosts.
+    """
+    from sparkrun_tui.launch.steps import plan_steps
+
+    if not hosts:
+        raise LaunchError("no host to launch on", remedy="Name hosts with -H, or set up a cluster.")
+    engine = engine_for(rendered.recipe.runtime)
+    env = env or PlanEnv()
+    available = 1 if solo else len(hosts)
+    count, reason = engine.host_count(rendered, available, cluster.gpus_per_host)
+    if count > available:
+        raise LaunchError(
+            f"{rendered.recipe.name} needs {count} hosts ({reason}), and there {_are(available)}",
+            remedy="Add hosts to the cluster, or lower tensor_parallel.",
+        )
+    chosen = tuple(hosts[:count])
+    request = PlanRequest(
+        rendered=rendered,
+        hosts=chosen,
+        launch_id=launch_id,
+        env=env.plain,
+        secret_env=env.secret,
+        privileged=cluster.privileged,
+        gguf_path=gguf_path,
+    )
+    serve = engine.plan(request)
+    return LaunchPlan(
+        launch_id=launch_id,
+        rendered=rendered,
+        cluster=cluster,
+        hosts=chosen,
+        serve=serve,
+        steps=plan_steps(serve, chosen),
+        host_reason=reason,
+        problems=_unique((*rendered.problems, *serve.problems, *engine.check(rendered), *env.problems)),
+        env=env,
+    )
+
+
+def _are(count: int) -> str:
+    return "is 1" if count == 1 else f"are {count}"
+
+
+def _unique(problems: Sequence[Problem]) -> tuple[Problem, ...]:
+    return tuple(dict.fromkeys(problems))

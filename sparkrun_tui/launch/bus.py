@@ -1,0 +1,124 @@
+"""The one stream of a launch: numbers, stamps, redacts, folds, keeps and hands out every event."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import fields, replace
+from typing import Any, TypeVar, cast
+
+from sparkrun_tui.base.secrets import Redactor
+from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.launch.events import AnyEvent, Event, Progressed
+from sparkrun_tui.launch.fold import fold
+from sparkrun_tui.launch.journal import Journal
+from sparkrun_tui.launch.logs import LogBuffer, LogLine
+from sparkrun_tui.launch.services import Clock
+from sparkrun_tui.launch.state import LaunchState
+
+KEPT_EVENTS = 50_000
+"""Events kept in memory for late readers; older ones are in the journal."""
+
+_PROGRESS_EVERY = 0.25
+_E = TypeVar("_E", bound=Event)
+
+
+class Bus:
+    """Owns the state of a launch and its logs. Used from one event loop only."""
+
+    def __init__(self, clock: Clock, redact: Redactor, journal: Journal | None = None) -> None:
+        self._clock = clock
+        self.redact = redact
+        self.journal = journal
+        self.state = LaunchState()
+        self.revision = 0
+        self.logs: dict[str, LogBuffer] = {}
+        self._events: list[AnyEvent] = []
+        self._dropped = 0
+        self._waiters: set[asyncio.Event] = set()
+        self._progress: dict[tuple[str, str], float] = {}
+        self.closed = False
+
+    def emit(self, event: AnyEvent) -> None:
+        """Publish `event`: its `seq` and, where it has none, its `time` are set here, and its text is made safe.
+
+        Progress comes at most four times a second per host and phase, but for the last of a phase.
+        """
+        if self.closed:
+            return
+        now = event.time or self._clock()
+        if isinstance(event, Progressed) and self._too_soon(event, now):
+            return
+        stamped = replace(self._safe(event), seq=self._dropped + len(self._events) + 1, time=now)
+        self.state = fold(self.state, stamped)
+        self.revision += 1
+        self._events.append(stamped)
+        if len(self._events) > KEPT_EVENTS + KEPT_EVENTS // 4:
+            surplus = len(self._events) - KEPT_EVENTS
+            del self._events[:surplus]
+            self._dropped += surplus
+        if self.journal is not None:
+            self.journal.event(stamped)
+        self._wake()
+
+    def log(self, host: str, lines: Iterable[LogLine]) -> list[LogLine]:
+        """Keep lines of a host, in memory and on disk, made safe; they are returned as they were kept."""
+        safe = [LogLine(line.time, line.stream, self.redact(clean_line(line.text))) for line in lines]
+        if safe:
+            self.logs.setdefault(host, LogBuffer()).extend(safe)
+            if self.journal is not None:
+                self.journal.log(host, safe)
+        return safe
+
+    def note(self, host: str, text: str) -> None:
+        """A line of our own in the log of a host."""
+        self.log(host, [LogLine(self._clock(), "app", text)])
+
+    async def events(self, after: int = 0) -> AsyncIterator[AnyEvent]:
+        """Every event with a number above `after` that is still in memory, then new ones until the launch is let go."""
+        waiter = asyncio.Event()
+        self._waiters.add(waiter)
+        try:
+            while True:
+                start = max(after - self._dropped, 0)
+                for event in self._events[start:]:
+                    after = event.seq
+                    yield event
+                if self._dropped + len(self._events) > after:
+                    continue
+                if self.closed:
+                    return
+                waiter.clear()
+                await waiter.wait()
+        finally:
+            self._waiters.discard(waiter)
+
+    def close(self) -> None:
+        """No more events; readers end once they have read what there is."""
+        if self.closed:
+            return
+        self.closed = True
+        if self.journal is not None:
+            self.journal.close()
+        self._wake()
+
+    def _wake(self) -> None:
+        for waiter in self._waiters:
+            waiter.set()
+
+    def _too_soon(self, event: Progressed, now: float) -> bool:
+        key = (event.host, event.phase)
+        if event.total is not None and event.done >= event.total:
+            return False
+        if now - self._progress.get(key, 0.0) < _PROGRESS_EVERY:
+            return True
+        self._progress[key] = now
+        return False
+
+    def _safe(self, event: _E) -> _E:
+        changed = {
+            field.name: self.redact(value)
+            for field in fields(cast("Any", event))
+            if isinstance(value := getattr(event, field.name), str) and type(value) is str
+        }
+        return replace(event, **changed)  # type: ignore[type-var]

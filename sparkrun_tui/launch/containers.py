@@ -1,0 +1,85 @@
+"""A container as the Engine API is asked to create it, and as the `docker` command a person would paste."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import Any
+
+from sparkrun_tui.runtimes.common import START_FILE
+from sparkrun_tui.runtimes.plan import ContainerExec, ContainerSpec
+
+LOG_OPTIONS = {"max-size": "50m", "max-file": "5"}
+"""A chatty engine must not fill the host's disk; five files of 50 MB keep the last hours."""
+
+_HOME = re.compile(r"~(?=/|$)")
+
+
+def create_body(spec: ContainerSpec) -> dict[str, Any]:
+    """The body of `POST /containers/create` (Docker Engine API) for `spec`; secrets are not in it."""
+    host: dict[str, Any] = {
+        "NetworkMode": spec.network,
+        "IpcMode": spec.ipc,
+        "ShmSize": spec.shm_size,
+        "Init": True,
+        "AutoRemove": False,
+        "RestartPolicy": {"Name": "no"},
+        "Privileged": spec.privileged,
+        "CapAdd": list(spec.cap_add),
+        "Ulimits": [{"Name": name, "Soft": value, "Hard": value} for name, value in spec.ulimits.items()],
+        "Devices": [
+            {"PathOnHost": path, "PathInContainer": path, "CgroupPermissions": "rwm"} for path in spec.devices
+        ],
+        # Mounts in Binds, not in Mounts: the daemon makes missing folders of Binds, as `docker run -v` does.
+        "Binds": [f"{m.source}:{m.target}{':ro' if m.read_only else ''}" for m in spec.mounts],
+        "LogConfig": {"Type": "json-file", "Config": dict(LOG_OPTIONS)},
+    }
+    if spec.gpus:
+        host["DeviceRequests"] = [{"Driver": "", "Count": -1, "Capabilities": [["gpu"]]}]
+    return {
+        "Image": spec.image,
+        "Entrypoint": ["bash", START_FILE],
+        "Cmd": [],
+        "User": spec.user,
+        "Env": [f"{name}={value}" for name, value in spec.env.items()],
+        "Labels": dict(spec.labels),
+        "Tty": False,
+        "OpenStdin": False,
+        "HostConfig": host,
+    }
+
+
+def run_command(spec: ContainerSpec) -> str:
+    """`docker run` with every flag of `spec`, one a line; secrets are passed on by name from the shell's own."""
+    parts = ["docker run -d --init", f"--name {shlex.quote(spec.name)}"]
+    if spec.gpus:
+        parts.append("--gpus all")
+    parts.append(f"--network {spec.network} --ipc {spec.ipc} --shm-size {spec.shm_size}")
+    parts += [f"--ulimit {name}={value}" for name, value in spec.ulimits.items()]
+    parts += [f"--device {shlex.quote(path)}" for path in spec.devices]
+    parts += [f"--cap-add {shlex.quote(name)}" for name in spec.cap_add]
+    if spec.privileged:
+        parts.append("--privileged")
+    if spec.user:
+        parts.append(f"--user {shlex.quote(spec.user)}")
+    parts.append("--log-driver json-file " + " ".join(f"--log-opt {k}={v}" for k, v in LOG_OPTIONS.items()))
+    parts += [f"-e {shlex.quote(f'{name}={value}')}" for name, value in spec.env.items()]
+    parts += [f"-e {shlex.quote(name)}" for name in spec.secret_env]
+    parts += [f"-v {shell_path(m.source)}:{shlex.quote(m.target)}{':ro' if m.read_only else ''}" for m in spec.mounts]
+    parts += [f"--label {shlex.quote(f'{name}={value}')}" for name, value in spec.labels.items()]
+    parts.append(f"--entrypoint bash {shlex.quote(spec.image)} -c {shlex.quote(spec.script)}")
+    return " \\\n  ".join(parts)
+
+
+def exec_command(container: str, execution: ContainerExec) -> str:
+    """`docker exec` for a script inside a container, its output in the container's own log where it belongs there."""
+    script = f"{{ {execution.script.rstrip()}\n}} >/proc/1/fd/1 2>/proc/1/fd/2" if execution.to_log else execution.script
+    return f"docker exec -d {shlex.quote(container)} bash -c {shlex.quote(script)}"
+
+
+def shell_path(path: str) -> str:
+    """A path quoted for a shell, with a leading `~` left for that host's shell to expand."""
+    if _HOME.match(path):
+        rest = path[1:]
+        return '"$HOME"' + (shlex.quote(rest) if rest else "")
+    return shlex.quote(path)

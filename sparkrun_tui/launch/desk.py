@@ -1,0 +1,146 @@
+"""The one place the faces go to: plan, probe, launch, attach; it keeps the launches of this run of the program."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+
+from sparkrun_tui.base.errors import HostError, LaunchError
+from sparkrun_tui.base.settings import Cluster, Settings
+from sparkrun_tui.launch import attach, executor
+from sparkrun_tui.launch.bus import Bus
+from sparkrun_tui.launch.context import Context
+from sparkrun_tui.launch.environment import plan_env
+from sparkrun_tui.launch.journal import Journal, launches_dir, prune
+from sparkrun_tui.launch.launch import Launch
+from sparkrun_tui.launch.plan import LaunchPlan, build_plan
+from sparkrun_tui.launch.redaction import redactor_for
+from sparkrun_tui.launch.services import Services
+from sparkrun_tui.launch.views import probe_paths, unprobed, view_of
+from sparkrun_tui.recipe.rendered import Rendered
+from sparkrun_tui.remote.facts import HostFacts
+
+_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+
+Seen = Callable[[str, HostFacts | HostError], None]
+"""Called as each host of a probe answers, or fails to."""
+
+
+def new_launch_id() -> str:
+    """A fresh id: eight characters that read well aloud."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(8))
+
+
+class Desk:
+    """Owns the launches. One per run of the program; used from one event loop."""
+
+    def __init__(
+        self, settings: Settings, services: Services, environ: Mapping[str, str] | None = None
+    ) -> None:
+        self.settings = settings
+        self.services = services
+        self.facts: dict[str, HostFacts] = {}
+        """The last probe of each host that has answered."""
+        self._environ = dict(os.environ if environ is None else environ)
+        self._launches: dict[str, Launch] = {}
+
+    @property
+    def launches(self) -> Mapping[str, Launch]:
+        """The launches of this run by id, oldest first."""
+        return self._launches
+
+    def plan(
+        self,
+        rendered: Rendered,
+        cluster: Cluster,
+        hosts: Sequence[str] | None = None,
+        solo: bool = False,
+        *,
+        consented: frozenset[str] | None = None,
+    ) -> LaunchPlan:
+        """What a launch would do, with what is known of the hosts so far; asks no host and needs no network.
+
+        `hosts` chooses and orders hosts other than the cluster's own order; `solo` takes the first alone.
+        `consented` names variables of this machine that a recipe from elsewhere may read (None: its own rules).
+        Raises `LaunchError` when the recipe cannot run on these hosts.
+        """
+        names = tuple(hosts) if hosts else cluster.hosts
+        views = [
+            view_of(self.facts[name], cluster, name) if name in self.facts else unprobed(name, cluster)
+            for name in names
+        ]
+        env = plan_env(rendered.recipe, self._environ, consented)
+        return build_plan(rendered, cluster, views, launch_id=new_launch_id(), solo=solo, env=env)
+
+    async def probe(
+        self, cluster: Cluster, hosts: Sequence[str] | None = None, seen: Seen | None = None
+    ) -> Mapping[str, HostFacts | HostError]:
+        """Ask all hosts at once about themselves; a host that fails has its error in place of its facts."""
+        found: dict[str, HostFacts | HostError] = {}
+
+        async def one(name: str) -> None:
+            result: HostFacts | HostError
+            try:
+                transport = self.services.connector(name)
+                await transport.connect()
+                result = await self.services.probe(transport, probe_paths(cluster), ())
+                self.facts[name] = result
+            except HostError as error:
+                result = error
+            found[name] = result
+            if seen is not None:
+                seen(name, result)
+
+        await asyncio.gather(*(one(name) for name in (hosts or cluster.hosts)))
+        return found
+
+    def launch(
+        self, plan: LaunchPlan, *, memory_needed: int | None = None, overridden: frozenset[str] = frozenset()
+    ) -> Launch:
+        """Begin `plan`. `memory_needed` is bytes per host by the estimate; `overridden` are checks waved through.
+
+        Raises `LaunchError` when the plan has errors.
+        """
+        if plan.errors:
+            first = plan.errors[0]
+            raise LaunchError(first.message, spot=first.spot, remedy=first.remedy)
+        context = Context(
+            plan=plan,
+            services=self.services,
+            bus=self._bus(plan),
+            memory_needed=memory_needed,
+            overridden=overridden,
+        )
+        executor.announce(context)
+        return self._keep(Launch(context, executor.execute))
+
+    async def attach(self, workload: attach.Attachable, cluster: Cluster) -> Launch:
+        """Watch a workload that runs already, found by its labels: its state, its logs, and the ways to stop it.
+
+        A launch of this run is returned as it is. Raises `HostError` when no host of it can be asked.
+        """
+        known = self._launches.get(workload.launch_id)
+        if known is not None and not known.finished:
+            return known
+        found = await attach.rebuild(workload, cluster, self.services)
+        context = Context(plan=found.plan, services=self.services, bus=self._bus(found.plan))
+        context.containers.update(found.containers)
+        attach.announce(context, found)
+        return self._keep(Launch(context, attach.resume))
+
+    async def close(self) -> None:
+        """Let all launches go; what runs on the hosts goes on. Then let the links go."""
+        await asyncio.gather(*(launch.detach() for launch in self._launches.values() if not launch.finished))
+        await self.services.close()
+
+    def _bus(self, plan: LaunchPlan) -> Bus:
+        journal = Journal(launches_dir() / plan.launch_id)
+        prune(keep=(plan.launch_id, *self._launches))
+        return Bus(self.services.clock, redactor_for(plan, self._environ), journal)
+
+    def _keep(self, launch: Launch) -> Launch:
+        self._launches[launch.launch_id] = launch
+        launch.begin()
+        return launch

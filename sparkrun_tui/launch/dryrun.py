@@ -1,0 +1,55 @@
+"""A plan as plain lines: per host, in order, the commands that a person could paste; nothing is asked of any host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sparkrun_tui.base.secrets import Redactor
+from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.launch.plan import WORKSTATION, Command, LaunchPlan
+
+
+def lines(plan: LaunchPlan) -> list[str]:
+    """The dry run of `plan`; everything but the commands is a shell comment, and secrets are not in it."""
+    redact = Redactor(plan.env.secret.values())
+    return [clean_line(redact(line)) for line in _lines(plan)]
+
+
+def _lines(plan: LaunchPlan) -> Iterator[str]:
+    recipe = plan.rendered.recipe
+    yield f"# {recipe.name} on {plan.cluster.name or 'the given hosts'}: {_hosts(plan)}"
+    yield f"# launch {plan.launch_id}, engine {plan.serve.engine}, image {plan.serve.image}"
+    for problem in plan.problems:
+        yield f"# {problem.severity}: {problem.message}"
+    for note in plan.serve.notes:
+        yield f"# note: {note}"
+    for number, step in enumerate(plan.steps, 1):
+        yield f"# step {number} {step.title}: {step.detail} ({', '.join(step.hosts)})"
+    names = [WORKSTATION, *dict.fromkeys(c.host for s in plan.steps for c in s.commands if c.host != WORKSTATION)]
+    for host in names:
+        yield from _host_lines(plan, host)
+
+
+def _hosts(plan: LaunchPlan) -> str:
+    names = ", ".join(plan.host_names)
+    return f"{names} ({plan.host_reason})" if plan.host_reason else names
+
+
+def _host_lines(plan: LaunchPlan, host: str) -> Iterator[str]:
+    numbered = [
+        (number, step, [command for command in step.commands if command.host == host])
+        for number, step in enumerate(plan.steps, 1)
+    ]
+    if not any(commands for _, _, commands in numbered):
+        return
+    yield ""
+    yield f"# ---- on this machine ({WORKSTATION})" if host == WORKSTATION else f"# ---- on {host}"
+    for number, step, commands in numbered:
+        if commands:
+            yield f"# step {number} {step.title}"
+        for command in commands:
+            yield from _command_lines(command)
+
+
+def _command_lines(command: Command) -> Iterator[str]:
+    yield from command.text.split("\n")

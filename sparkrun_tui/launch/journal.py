@@ -1,0 +1,177 @@
+"""The journal of a launch on disk: its events as JSON lines and a log file per host, kept within bounds."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from io import TextIOWrapper
+from pathlib import Path
+
+from sparkrun_tui.base import paths
+from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.base.units import MIB
+from sparkrun_tui.launch.codec import from_json, to_json
+from sparkrun_tui.launch.events import AnyEvent, Progressed, StatusChanged, StepChanged
+from sparkrun_tui.launch.fold import fold_all
+from sparkrun_tui.launch.logs import LogLine
+from sparkrun_tui.launch.state import LaunchState
+
+KEEP_LAUNCHES = 20
+KEEP_BYTES = 500 * MIB
+_PROGRESS_EVERY = 1.0
+_STAMP = re.compile(r"^(\S+) (stdout|stderr|app) (.*)$")
+
+
+def launches_dir() -> Path:
+    """The folder that holds one folder per launch."""
+    return paths.state_dir() / "launches"
+
+
+class Journal:
+    """Writes what a launch does as it happens; folders are 0700, files 0600, and text must come redacted."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        _private_dir(folder.parent)
+        _private_dir(folder)
+        _private_dir(folder / "hosts")
+        self._events = _private_file(folder / "events.jsonl")
+        self._logs: dict[str, TextIOWrapper] = {}
+        self._progress: dict[tuple[str, str], float] = {}
+
+    def event(self, event: AnyEvent) -> None:
+        """Append an event. Progress is thinned to one a second per host and phase."""
+        if isinstance(event, Progressed):
+            key = (event.host, event.phase)
+            if event.time - self._progress.get(key, 0.0) < _PROGRESS_EVERY:
+                return
+            self._progress[key] = event.time
+        self._events.write(json.dumps(to_json(event), ensure_ascii=False) + "\n")
+        self._events.flush()
+        if isinstance(event, StatusChanged | StepChanged):
+            os.fsync(self._events.fileno())
+
+    def log(self, host: str, lines: Iterable[LogLine]) -> None:
+        """Append lines to the log file of a host."""
+        file = self._logs.get(host)
+        if file is None:
+            file = self._logs[host] = _private_file(log_path(self.folder, host))
+        file.writelines(f"{_iso(line.time)} {line.stream} {line.text}\n" for line in lines)
+
+    def flush(self) -> None:
+        """Hand what is buffered to the system, so that the files can be read now."""
+        for file in self._logs.values():
+            file.flush()
+
+    def close(self) -> None:
+        """Close all files."""
+        for file in (self._events, *self._logs.values()):
+            file.close()
+
+
+@dataclass(frozen=True, slots=True)
+class PastLaunch:
+    """A launch as its journal tells it."""
+
+    folder: Path
+    state: LaunchState
+    size: int
+    """Bytes on disk."""
+
+
+def read_state(folder: Path) -> LaunchState:
+    """The state that the journal in `folder` ends with; damaged lines are passed over."""
+    return fold_all(read_events(folder))
+
+
+def read_events(folder: Path) -> Iterator[AnyEvent]:
+    """The events of a journal, in order."""
+    try:
+        text = (folder / "events.jsonl").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return
+    for line in text.splitlines():
+        try:
+            body = json.loads(line)
+        except ValueError:
+            continue
+        event = from_json(body) if isinstance(body, dict) else None
+        if event is not None:
+            yield event
+
+
+def read_log(folder: Path, host: str, newest: int = 20_000) -> list[LogLine]:
+    """The last `newest` lines of a host's log file; empty when there is none."""
+    try:
+        with log_path(folder, host).open(encoding="utf-8", errors="replace") as file:
+            rows = file.readlines()[-newest:]
+    except OSError:
+        return []
+    return [line for row in rows if (line := _parse(row.rstrip("\n"))) is not None]
+
+
+def past_launches(folder: Path | None = None) -> list[PastLaunch]:
+    """All launches with a journal, newest first."""
+    root = folder or launches_dir()
+    found = [PastLaunch(path, read_state(path), _size(path)) for path in _folders(root)]
+    return sorted(found, key=lambda past: past.state.started or 0.0, reverse=True)
+
+
+def prune(keep: Iterable[str] = (), folder: Path | None = None) -> list[str]:
+    """Remove the oldest journals beyond 20 launches or 500 MB, never those in `keep`; the ids removed."""
+    kept = set(keep)
+    removed: list[str] = []
+    total = 0
+    for number, path in enumerate(_newest_first(folder or launches_dir())):
+        total += _size(path)
+        if path.name not in kept and (number >= KEEP_LAUNCHES or total > KEEP_BYTES):
+            shutil.rmtree(path, ignore_errors=True)
+            removed.append(path.name)
+    return removed
+
+
+def log_path(folder: Path, host: str) -> Path:
+    """The log file of a host; characters that a file name cannot hold become `_`."""
+    return folder / "hosts" / (re.sub(r"[^A-Za-z0-9._@-]", "_", host).lstrip(".") + ".log")
+
+
+def _folders(root: Path) -> list[Path]:
+    return [path for path in root.iterdir() if (path / "events.jsonl").is_file()] if root.is_dir() else []
+
+
+def _newest_first(root: Path) -> list[Path]:
+    return sorted(_folders(root), key=lambda path: (path / "events.jsonl").stat().st_mtime, reverse=True)
+
+
+def _size(path: Path) -> int:
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def _private_dir(path: Path) -> None:
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.chmod(0o700)
+
+
+def _private_file(path: Path) -> TextIOWrapper:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    return os.fdopen(handle, "a", encoding="utf-8", errors="replace")
+
+
+def _iso(time: float) -> str:
+    return datetime.fromtimestamp(time, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _parse(row: str) -> LogLine | None:
+    match = _STAMP.match(row)
+    if match is None:
+        return None
+    try:
+        time = datetime.fromisoformat(match[1].replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        return None
+    return LogLine(time, match[2], clean_line(match[3]))

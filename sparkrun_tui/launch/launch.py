@@ -1,0 +1,185 @@
+"""A launch as its faces hold it: it owns its tasks, whatever screen is shown, and ends only when it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from enum import StrEnum
+
+from sparkrun_tui.base.errors import SparkrunError
+from sparkrun_tui.launch import cleanup
+from sparkrun_tui.launch.context import Context, drop
+from sparkrun_tui.launch.events import AnyEvent, LaunchStatus, StatusChanged
+from sparkrun_tui.launch.failure import diagnose_failure
+from sparkrun_tui.launch.fold import FINAL
+from sparkrun_tui.launch.logs import LogBuffer
+from sparkrun_tui.launch.plan import LaunchPlan
+from sparkrun_tui.launch.state import LaunchState
+from sparkrun_tui.recipe.rendered import Rendered
+
+_SERVING = frozenset({LaunchStatus.READY, LaunchStatus.DEGRADED})
+
+
+class _Wish(StrEnum):
+    NONE = "none"
+    CANCEL = "cancel"
+    STOP = "stop"
+    DETACH = "detach"
+
+
+class Launch:
+    """One launch, from its first step to the moment it is stopped or let go.
+
+    Made by `Desk.launch` and `Desk.attach`. `work` carries it out and watches it; it returns when what it watched
+    has ended by itself and raises `SparkrunError` when the launch has failed.
+    """
+
+    def __init__(self, context: Context, work: Callable[[Context], Awaitable[None]]) -> None:
+        self._context = context
+        self._work = work
+        self._wish = _Wish.NONE
+        self._task: asyncio.Task[None] | None = None
+        self._body: asyncio.Task[None] | None = None
+
+    @property
+    def launch_id(self) -> str:
+        """Its id, as in the labels of its containers."""
+        return self._context.plan.launch_id
+
+    @property
+    def plan(self) -> LaunchPlan:
+        """What it does; made anew with what the hosts said once they have been asked."""
+        return self._context.plan
+
+    @property
+    def rendered(self) -> Rendered:
+        """The recipe with its overrides, as it was launched."""
+        return self._context.plan.rendered
+
+    @property
+    def state(self) -> LaunchState:
+        """The state now."""
+        return self._context.bus.state
+
+    @property
+    def revision(self) -> int:
+        """Grows with each event."""
+        return self._context.bus.revision
+
+    @property
+    def logs(self) -> Mapping[str, LogBuffer]:
+        """The log of each host that has one."""
+        return self._context.bus.logs
+
+    @property
+    def finished(self) -> bool:
+        """Whether its tasks have ended: failed, cancelled, stopped or let go."""
+        return self._task is not None and self._task.done()
+
+    def events(self, after: int = 0) -> AsyncIterator[AnyEvent]:
+        """Every event with a number above `after`, then new ones until the launch is over or let go."""
+        return self._context.bus.events(after)
+
+    def begin(self) -> None:
+        """Start its tasks on the running event loop."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name=f"launch {self.launch_id}")
+
+    def cancel(self) -> None:
+        """Ask it to give up: no new steps, running ones are ended, its containers are removed once logs are saved.
+
+        A second call is `force`. A launch that serves is stopped instead.
+        """
+        if self._wish in (_Wish.CANCEL, _Wish.STOP):
+            self.force()
+            return
+        self._ask(_Wish.STOP if self.state.status in _SERVING else _Wish.CANCEL)
+
+    def force(self) -> None:
+        """Kill at once, and do not wait for hosts that do not answer; what may be left is named in a notice."""
+        self._context.force.set()
+        if self._wish in (_Wish.NONE, _Wish.DETACH):
+            self._ask(_Wish.STOP if self._context.served else _Wish.CANCEL)
+
+    async def stop(self) -> LaunchState:
+        """Stop what it runs, on all hosts at once, and wait until it is gone; one that is starting is cancelled."""
+        if self._wish is _Wish.NONE:
+            self._ask(_Wish.STOP if self._context.served else _Wish.CANCEL)
+        return await self.wait_ended()
+
+    async def detach(self) -> None:
+        """Let it go: everything on the hosts goes on, and the journal says so far."""
+        if self._wish is _Wish.NONE:
+            self._ask(_Wish.DETACH)
+        await self.wait_ended()
+
+    async def wait_ready(self) -> LaunchState:
+        """The state once it serves, or once it is over without ever having served."""
+        async for _ in self.events():
+            if self.state.status in _SERVING or self.state.status in FINAL:
+                break
+        return self.state
+
+    async def wait_ended(self) -> LaunchState:
+        """The state once its tasks have ended."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+        return self.state
+
+    def _ask(self, wish: _Wish) -> None:
+        self._wish = wish
+        if wish is _Wish.CANCEL:
+            self._status(LaunchStatus.CANCELLING)
+        elif wish is _Wish.STOP:
+            self._status(LaunchStatus.STOPPING)
+        if self._body is not None:
+            self._body.cancel()
+
+    def _status(self, status: LaunchStatus, detail: str = "") -> None:
+        if self.state.status is not status or self.state.detail != detail:
+            self._context.bus.emit(StatusChanged(status=status, detail=detail))
+
+    async def _run(self) -> None:
+        try:
+            if self._wish is _Wish.NONE:
+                failure = await self._carry_out()
+            else:
+                failure = None
+            await self._conclude(failure)
+        except asyncio.CancelledError:
+            # The event loop is going down: nothing more may be done to the hosts, which is what detaching means.
+            raise
+        finally:
+            self._context.bus.close()
+
+    async def _carry_out(self) -> SparkrunError | None:
+        async def body() -> None:
+            await self._work(self._context)
+
+        self._body = asyncio.create_task(body())
+        try:
+            await asyncio.wait([self._body])
+        except asyncio.CancelledError:
+            await drop([self._body])
+            raise
+        if self._body.cancelled():
+            return None
+        error = self._body.exception()
+        if error is None or isinstance(error, SparkrunError):
+            return error
+        raise error
+
+    async def _conclude(self, failure: SparkrunError | None) -> None:
+        if self._wish is _Wish.CANCEL:
+            await cleanup.clear(self._context, grace=0.0)
+            self._status(LaunchStatus.CANCELLED)
+        elif self._wish is _Wish.STOP:
+            left = await cleanup.clear(self._context, grace=self._context.plan.serve.stop_grace)
+            self._status(LaunchStatus.STOPPED, cleanup.leftovers_text(left))
+        elif failure is not None:
+            diagnose_failure(self._context, failure)
+            await cleanup.clear(self._context, grace=0.0 if not self._context.served else 5.0)
+            self._status(LaunchStatus.FAILED, failure.what)
+        elif self._wish is _Wish.NONE:
+            await cleanup.clear(self._context, grace=5.0)
+            self._status(LaunchStatus.STOPPED, "stopped by somebody else")

@@ -1,0 +1,127 @@
+"""What the launch asks of a host's Docker daemon, of its logs and images, and of servers on its ports, as protocols."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from sparkrun_tui.remote.ports import Transfer
+from sparkrun_tui.remote.transport import Transport
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """The answer of an HTTP server: status, and the body as far as it was read."""
+
+    status: int
+    body: bytes
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is one of success."""
+        return 200 <= self.status < 300
+
+
+@dataclass(frozen=True, slots=True)
+class HttpCall:
+    """One HTTP request to a port of a host, sent through its transport; seconds."""
+
+    port: int
+    path: str
+    method: str = "GET"
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    address: str = "127.0.0.1"
+    timeout: float = 10.0
+
+
+class Http(Protocol):
+    """Asks HTTP servers through a host's transport."""
+
+    async def ask(self, transport: Transport, call: HttpCall) -> HttpReply:
+        """The whole answer. Raises `HostError` when nothing answers in time, `LinkLost` when the link broke."""
+
+    def stream(self, transport: Transport, call: HttpCall) -> AsyncIterator[bytes]:
+        """The body as it comes; raises `HostError` with the server's words when the status is not one of success."""
+
+
+class Docker(Protocol):
+    """The Engine API of one host, as far as launches and surveys use it.
+
+    Every method raises `LinkLost` when the link broke (the outcome is then not known) and `HostError` with the
+    daemon's own words when it refused. Inspected things are the API's JSON objects; None means there is no such thing.
+    """
+
+    async def info(self) -> Mapping[str, Any]:
+        """`GET /info`."""
+
+    async def image(self, reference: str) -> Mapping[str, Any] | None:
+        """`GET /images/{reference}/json`."""
+
+    async def create(self, name: str, body: Mapping[str, Any]) -> str:
+        """`POST /containers/create`; the id."""
+
+    async def put_archive(self, container: str, path: str, tar: bytes) -> None:
+        """`PUT /containers/{id}/archive`: unpack `tar` at `path` inside the container."""
+
+    async def start(self, container: str) -> None:
+        """`POST /containers/{id}/start`; one that runs already is fine."""
+
+    async def stop(self, container: str, grace: float) -> None:
+        """`POST /containers/{id}/stop`: SIGTERM, then SIGKILL after `grace` seconds; a stopped or missing one is fine."""
+
+    async def kill(self, container: str) -> None:
+        """`POST /containers/{id}/kill`; a stopped or missing one is fine."""
+
+    async def remove(self, container: str, force: bool = False) -> None:
+        """`DELETE /containers/{id}`; a missing one is fine."""
+
+    async def inspect(self, container: str) -> Mapping[str, Any] | None:
+        """`GET /containers/{id}/json`."""
+
+    async def containers(self, labels: Sequence[str] = (), names: Sequence[str] = ()) -> Sequence[Mapping[str, Any]]:
+        """`GET /containers/json?all=1` with label filters (`key` or `key=value`) and name filters."""
+
+    async def exec_create(self, container: str, argv: Sequence[str]) -> str:
+        """`POST /containers/{id}/exec`; the id."""
+
+    async def exec_start(self, execution: str) -> None:
+        """`POST /exec/{id}/start`, detached."""
+
+    async def exec_inspect(self, execution: str) -> Mapping[str, Any] | None:
+        """`GET /exec/{id}/json`."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """One line a container printed: Unix time by the host's clock, `stdout` or `stderr`, and the text as it came."""
+
+    time: float
+    stream: str
+    text: str
+
+
+class Logs(Protocol):
+    """Reads the logs of containers, surviving lost links without losing or doubling a line."""
+
+    def follow(
+        self, transport: Transport, container: str, *, tail: int | None = None, keep: bool = True
+    ) -> AsyncIterator[Sequence[LogRecord]]:
+        """Batches of lines: the last `tail` (all when None), then new ones until the container ends.
+
+        With `keep` false it ends when what is there has been read. An empty batch may come at any time.
+        """
+
+
+class Images(Protocol):
+    """Brings images to hosts."""
+
+    def pull(self, transport: Transport, reference: str) -> AsyncIterator[Transfer]:
+        """Pull on the host itself. Raises `HostError` with the registry's words when it refuses."""
+
+    async def local(self, reference: str, architecture: str) -> bool:
+        """Whether the workstation's own Docker holds the image for that CPU architecture (`aarch64`, `x86_64`)."""
+
+    def stream(self, transport: Transport, reference: str) -> AsyncIterator[Transfer]:
+        """Send the workstation's image to the host."""

@@ -1,0 +1,118 @@
+"""The lines of a plan: check, image, model, start and wait, each with the commands that do the same by hand."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from sparkrun_tui.launch.containers import exec_command, run_command, shell_path
+from sparkrun_tui.launch.plan import WORKSTATION, Command, PlanStep
+from sparkrun_tui.remote.ports import folder_name
+from sparkrun_tui.runtimes.plan import HostScript, HostView, ModelNeed, Phase, PortWait, RayNodesWait, ServePlan, Stage
+
+_LOCAL_HUB = "~/.cache/huggingface/hub"
+
+
+def plan_steps(serve: ServePlan, hosts: Sequence[HostView]) -> tuple[PlanStep, ...]:
+    """Every step of `serve` on `hosts`, in the order in which a launch goes through them."""
+    steps = [_check(serve, hosts), _image(serve, hosts)]
+    steps += [_model(need, hosts) for need in serve.models]
+    steps += [_stage(serve, stage) for stage in serve.stages]
+    steps.append(_wait(serve))
+    return tuple(steps)
+
+
+def _names(hosts: Sequence[HostView]) -> tuple[str, ...]:
+    return tuple(host.name for host in hosts)
+
+
+def _check(serve: ServePlan, hosts: Sequence[HostView]) -> PlanStep:
+    text = "docker info --format '{{.ServerVersion}} {{json .Runtimes}}' && df -h ~ && free -g && ss -Hltn"
+    commands = tuple(Command(host.name, text, changes=False) for host in hosts)
+    detail = f"reachable, Docker, GPU runtime, disk, memory, port {serve.ready.port} free"
+    return PlanStep(Phase.CHECK, "check", _names(hosts), detail, commands)
+
+
+def _image(serve: ServePlan, hosts: Sequence[HostView]) -> PlanStep:
+    commands = tuple(Command(host.name, f"docker pull {shlex.quote(serve.image)}") for host in hosts)
+    return PlanStep(Phase.IMAGE, "image", _names(hosts), f"{serve.image}, pulled where it is missing", commands)
+
+
+def _model(need: ModelNeed, hosts: Sequence[HostView]) -> PlanStep:
+    commands = [Command(WORKSTATION, download_command(need))]
+    commands += [Command(WORKSTATION, ship_command(need, host)) for host in hosts]
+    what = f"{need.repo}:{need.gguf_quant}" if need.gguf_quant else need.repo
+    detail = f"{what}, downloaded here and sent to each host where it is missing"
+    return PlanStep(Phase.MODEL, "model", _names(hosts), detail, tuple(commands))
+
+
+def download_command(need: ModelNeed) -> str:
+    """`hf download` for what is needed of a model."""
+    words = ["hf", "download", need.repo]
+    if need.revision:
+        words += ["--revision", need.revision]
+    patterns = (f"*{need.gguf_quant}*.gguf",) if need.gguf_quant else need.patterns
+    for pattern in patterns:
+        words += ["--include", pattern]
+    return shlex.join(words)
+
+
+def ship_command(need: ModelNeed, host: HostView) -> str:
+    """`rsync` of a model's folder from this machine's cache to a host's."""
+    source = f"{_LOCAL_HUB}/{folder_name(need.repo)}"
+    target = f"{host.name}:{host.hf_cache}/hub/"
+    return (
+        "rsync -rlt --partial-dir=.partial --exclude='*.incomplete' --exclude=.locks --info=progress2 "
+        f"-- {shell_path(source)} {shlex.quote(target)}"
+    )
+
+
+def _stage(serve: ServePlan, stage: Stage) -> PlanStep:
+    by_rank = {rank.rank: rank for rank in serve.ranks}
+    commands: list[Command] = []
+    for number in stage.start:
+        rank = by_rank[number]
+        commands.append(Command(rank.host, run_command(rank.container)))
+    for execution in stage.execs:
+        rank = by_rank[execution.rank]
+        commands.append(Command(rank.host, exec_command(rank.container.name, execution)))
+    for script in stage.scripts:
+        commands += _host_script(script)
+    head = serve.ready.host
+    if isinstance(stage.wait, PortWait):
+        target = f"/dev/tcp/{stage.wait.address}/{stage.wait.port}"
+        commands.append(Command(head, f"until bash -c ': <{target}' 2>/dev/null; do sleep 1; done", changes=False))
+    elif isinstance(stage.wait, RayNodesWait):
+        name = by_rank[stage.wait.rank].container.name
+        commands.append(Command(head, f"docker exec {shlex.quote(name)} ray status", changes=False))
+    hosts = tuple(dict.fromkeys(command.host for command in commands))
+    return PlanStep(Phase.START, "start", hosts, stage.title + _wait_detail(stage), tuple(commands))
+
+
+def _wait_detail(stage: Stage) -> str:
+    if isinstance(stage.wait, PortWait):
+        return f", then wait for {stage.wait.address}:{stage.wait.port}"
+    if isinstance(stage.wait, RayNodesWait):
+        return f", then wait for {stage.wait.nodes} Ray nodes"
+    return ""
+
+
+def _host_script(script: HostScript) -> list[Command]:
+    commands = []
+    for path, content in script.files.items():
+        commands.append(Command(script.host, f"printf %s {shlex.quote(content)} > {shell_path(path)}"))
+    commands.append(Command(script.host, script.script.rstrip()))
+    return commands
+
+
+def _wait(serve: ServePlan) -> PlanStep:
+    ready = serve.ready
+    base = f"http://127.0.0.1:{ready.port}"
+    body = f'{{"model": "{ready.served_name}", "prompt": "Hi", "max_tokens": 1}}'
+    texts = (
+        f"curl -fsS {base}{ready.health_path}",
+        f"curl -fsS {base}{ready.models_path}",
+        f"curl -fsS {base}/v1/completions -H 'Content-Type: application/json' -d {shlex.quote(body)}",
+    )
+    commands = tuple(Command(ready.host, text, changes=False) for text in texts)
+    return PlanStep(Phase.READY, "wait", (ready.host,), f"{ready.health_path}, model name, one token", commands)
