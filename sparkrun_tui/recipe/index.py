@@ -12,7 +12,6 @@ from sparkrun_tui.recipe.query import Query, parse_query, predicate
 
 _MIN_FUZZY = 3
 _KEPT_WORDS = 64
-_BOUNDARY = re.compile(r"[^a-z0-9]")
 
 
 class Index:
@@ -140,13 +139,14 @@ def light(text: str, query: Query | str) -> tuple[int, ...]:
 @lru_cache(maxsize=256)
 def _subsequence(word: str) -> re.Pattern[str]:
     # Each gap excludes the next letter and line ends, so that matching is linear and stays in one field.
-    parts = [f"({re.escape(word[0])})"]
+    # A fuzzy match begins where a word begins, else every short word matches nearly everything.
+    parts = [f"(?<![a-z0-9])({re.escape(word[0])})"]
     parts += [rf"[^\n{re.escape(letter)}]*({re.escape(letter)})" for letter in word[1:]]
     return re.compile("".join(parts))
 
 
 def _widest(word: str) -> int:
-    return len(word) * 3 + 4
+    return len(word) * 2 + 2
 
 
 def _mask(text: str) -> int:

@@ -25,7 +25,7 @@ from sparkrun_tui.recipe.model import (
 )
 from sparkrun_tui.recipe.params import parse_params
 from sparkrun_tui.recipe.reader import Reader, is_accidental_mapping
-from sparkrun_tui.recipe.topology import infer
+from sparkrun_tui.recipe.topology import Topology, infer
 from sparkrun_tui.recipe.yamltree import MAX_BYTES, Node, key_text, parse_tree
 
 _TOP_WORDS = (
@@ -122,22 +122,11 @@ def _build(text: str, data: bytes, source: Source) -> Recipe:
     problems: list[Problem] = []
     spots: dict[str, Spot] = {}
     top = Reader(source.path, root, problems, spots)
-    version = _version(top)
-    config = _runtime_config(top)
-    meta = top.below("metadata")
-    command = _command(top)
-    topology = infer(
-        _mode(top),
-        top.whole("min_nodes") or 1,
-        top.whole("max_nodes"),
-        solo_only=top.flag("solo_only"),
-        cluster_only=top.flag("cluster_only"),
-        spots=spots,
-    )
-    problems.extend(topology.problems)
-    defaults, env = top.below("defaults"), top.below("env")
+    version, config, command = _version(top), _runtime_config(top), _command(top)
+    meta, defaults, env = top.below("metadata"), top.below("defaults"), top.below("env")
+    topology = _topology(top)
     return Recipe(
-        name=top.text("name") or (meta.text("name") if meta else "") or stem(source.path),
+        name=top.text("name").strip() or (meta.text("name").strip() if meta else "") or stem(source.path),
         source=source,
         model=_model(top),
         runtime=detect_runtime(top.text("runtime"), version, config, command),
@@ -158,6 +147,19 @@ def _build(text: str, data: bytes, source: Source) -> Recipe:
         digest=hashlib.sha256(data).hexdigest(),
         text=text,
     )
+
+
+def _topology(top: Reader) -> Topology:
+    result = infer(
+        _mode(top),
+        top.whole("min_nodes") or 1,
+        top.whole("max_nodes"),
+        solo_only=top.flag("solo_only"),
+        cluster_only=top.flag("cluster_only"),
+        spots=top.spots,
+    )
+    top.problems.extend(result.problems)
+    return result
 
 
 def _model(top: Reader) -> str:

@@ -31,30 +31,7 @@ def infer(
     spots: Mapping[str, Spot] | None = None,
 ) -> Topology:
     """Apply the inference rules of the format, in their order, and report fields that contradict each other."""
-    places = spots or {}
-    problems: list[Problem] = []
-
-    def clash(message: str, *keys: str) -> None:
-        spot = next((places[key] for key in keys if key in places), None)
-        problems.append(Problem(Severity.ERROR, "topology", message, spot))
-
-    if solo_only and cluster_only:
-        clash("`solo_only` and `cluster_only` exclude each other", "cluster_only")
-    if mode is Mode.SOLO and min_nodes > 1:
-        clash(f"`mode: solo` beside `min_nodes: {min_nodes}`: the recipe needs several hosts", "mode")
-    if mode is Mode.SOLO and max_nodes is not None and max_nodes > 1:
-        problems.append(
-            Problem(
-                Severity.WARNING,
-                "topology",
-                f"`mode: solo` beside `max_nodes: {max_nodes}`: one host is used",
-                places.get("max_nodes"),
-            )
-        )
-    if solo_only and min_nodes > 1:
-        clash(f"`solo_only` beside `min_nodes: {min_nodes}`", "solo_only")
-    if cluster_only and mode is Mode.SOLO:
-        clash("`cluster_only` beside `mode: solo`", "cluster_only")
+    problems = _contradictions(mode, min_nodes, max_nodes, solo_only, cluster_only, spots or {})
     if solo_only:
         max_nodes = 1
     if cluster_only:
@@ -64,14 +41,37 @@ def infer(
     if mode is Mode.CLUSTER:
         min_nodes = max(min_nodes, 2)
     if max_nodes is not None and min_nodes > max_nodes and not problems:
-        clash(f"`min_nodes` is {min_nodes} but `max_nodes` is {max_nodes}", "max_nodes", "mode", "min_nodes")
+        message = f"the recipe needs at least {min_nodes} hosts but `max_nodes` is {max_nodes}"
+        problems = [_clash(message, spots or {}, "max_nodes", "mode", "min_nodes")]
     if min_nodes > 1:
         mode = Mode.CLUSTER
-    elif max_nodes == 1:
-        mode = Mode.SOLO
     else:
-        mode = Mode.AUTO
+        mode = Mode.SOLO if max_nodes == 1 else Mode.AUTO
     return Topology(mode, min_nodes, max_nodes, tuple(problems))
+
+
+def _clash(message: str, spots: Mapping[str, Spot], *keys: str, severity: Severity = Severity.ERROR) -> Problem:
+    return Problem(severity, "topology", message, next((spots[key] for key in keys if key in spots), None))
+
+
+def _contradictions(
+    mode: Mode, low: int, high: int | None, solo_only: bool, cluster_only: bool, spots: Mapping[str, Spot]
+) -> list[Problem]:
+    found = []
+    if solo_only and cluster_only:
+        found.append(_clash("`solo_only` and `cluster_only` exclude each other", spots, "cluster_only"))
+    if mode is Mode.SOLO and low > 1:
+        found.append(_clash(f"`mode: solo` beside `min_nodes: {low}`: several hosts are used", spots, "mode"))
+    if mode is Mode.SOLO and high is not None and high > 1:
+        message = f"`mode: solo` beside `max_nodes: {high}`: one host is used"
+        found.append(_clash(message, spots, "max_nodes", severity=Severity.WARNING))
+    if solo_only and low > 1:
+        found.append(_clash(f"`solo_only` beside `min_nodes: {low}`", spots, "solo_only"))
+    if solo_only and mode is Mode.CLUSTER:
+        found.append(_clash("`solo_only` beside `mode: cluster`", spots, "solo_only"))
+    if cluster_only and mode is Mode.SOLO:
+        found.append(_clash("`cluster_only` beside `mode: solo`", spots, "cluster_only"))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from sparkrun_tui.recipe.fields import field_for
 from sparkrun_tui.recipe.later import changes_launch, later_fields
 from sparkrun_tui.recipe.model import Problem, Recipe, Runtime, Severity
 from sparkrun_tui.recipe.overrides import render, value_text
+from sparkrun_tui.recipe.places import command_spot
 from sparkrun_tui.recipe.rendered import ChainValue, Origin, Rendered
 from sparkrun_tui.recipe.wording import did_you_mean, listed
 
@@ -20,6 +21,7 @@ _STRICT = frozenset({"port", "gpu_memory_utilization", "tensor_parallel", "pipel
 """Keys whose bad value no engine can start with."""
 _NOT_IN_COMMANDS = frozenset({"tensor_parallel", "pipeline_parallel", "data_parallel"})
 """Keys that decide about hosts even when the command does not use them."""
+_LOST_CONTINUATION = re.compile(r"\\(?=[ \t]+\n[ \t]*-)")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -69,7 +71,11 @@ def _check_runtime(recipe: Recipe) -> Iterator[Problem]:
     elif "runtime" not in recipe.spots and recipe.version != "1":
         message = f"`runtime` is not given; it is taken as `{recipe.runtime}`"
         yield problem(recipe, Severity.NOTE, "missing-runtime", message, "")
-    if recipe.command is None:
+    if recipe.command is not None:
+        for match in _LOST_CONTINUATION.finditer(recipe.command):
+            message = "a backslash with spaces after it does not continue the line: the shell ends the command here"
+            yield Problem(Severity.WARNING, "continuation", message, command_spot(recipe, match.start()))
+    else:
         message = "`command` is not given; the engine's command is built from `defaults`"
         yield problem(recipe, Severity.NOTE, "missing-command", message, "")
 
