@@ -67,6 +67,7 @@ class _Scanner:
         self.escapes: list[int] = []
         self.stack: list[str] = []
         self.region_end = -1
+        self.ends: dict[int, int] | None = None
 
     def run(self) -> Template:
         text, at = self.text, 0
@@ -111,7 +112,9 @@ class _Scanner:
             return True
         if _ESCAPE_V2.match(self.text, start) is None:
             return False
-        end = _balanced_end(self.text, start)
+        if self.ends is None:
+            self.ends = _balanced(self.text)
+        end = self.ends.get(start, -1)
         self.region_end = max(self.region_end, end)
         return end > 0
 
@@ -129,35 +132,37 @@ class _Scanner:
         return start + 1
 
 
-def _balanced_end(text: str, start: int) -> int:
-    """Where the doubled brace that opens at `start` is closed by a doubled one, or -1."""
-    stack: list[str] = []
-    at = start
-    while True:
-        match = _BRACE.search(text, at)
-        if match is None:
-            return -1
+def _balanced(text: str) -> dict[int, int]:
+    """Where each doubled brace before a quote is closed by a doubled one: start to end, in one pass."""
+    ends: dict[int, int] = {}
+    stack: list[int] = []
+    doubled = 0
+    at = 0
+    while (match := _BRACE.search(text, at)) is not None:
         at = match.start()
         if text[at] == "{":
             slot = _SLOT.match(text, at)
-            if text.startswith("{{", at):
-                stack.append("D")
+            if text.startswith("{{", at) and (doubled or _ESCAPE_V2.match(text, at)):
+                stack.append(at)
+                doubled += 1
                 at += 2
             elif slot is not None:
                 at = slot.end()
             else:
-                stack.append("S")
+                stack.append(-1)
                 at += 1
-        elif stack[-1] == "S":
+        elif stack and stack[-1] < 0:
             stack.pop()
             at += 1
-        elif text.startswith("}}", at):
-            stack.pop()
+        elif stack and text.startswith("}}", at):
             at += 2
+            ends[stack.pop()] = at
+            doubled -= 1
         else:
-            return -1
-        if not stack:
-            return at
+            stack.clear()
+            doubled = 0
+            at += 1
+    return ends
 
 
 @dataclass(frozen=True, slots=True)

@@ -230,6 +230,8 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str, path: str) -> RecipeEr
             spot=spot,
             remedy="a value that holds `: ` must stand in quotes",
         )
+    if error.problem == "exceeded maximum nesting depth":
+        return RecipeError(f"nested more than {MAX_DEPTH} levels deep", spot=spot)
     context = f" ({error.context})" if error.context else ""
     return RecipeError(f"not valid YAML: {error.problem}{context}", spot=spot)
 
