@@ -1,0 +1,159 @@
+"""What a known cause of failure is: a pattern in a log line, plain words for it, and the changes that would help."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from sparkrun_tui.base.units import GIB
+from sparkrun_tui.launch.events import Repair
+from sparkrun_tui.runtimes.plan import Phase
+
+
+class Weight(IntEnum):
+    """How much a match says: a lower one is never shown while a higher one is there."""
+
+    CAUSE = 4
+    """Names what is wrong."""
+    UNKNOWN = 3
+    """An exception nobody wrote a rule for."""
+    HINT = 2
+    """Fits the failure, but also comes in starts that go well."""
+    CONSEQUENCE = 1
+    """One process or host noticed that another one had failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a rule may know besides its own line. `values` are the recipe's values in force, as text."""
+
+    values: Mapping[str, str]
+    before: Sequence[str] = ()
+    """Lines of the same log above the match without prefixes, nearest last."""
+    phase: Phase | None = None
+    """How far the start had come on that host."""
+    memory_total: int | None = None
+    """Bytes of the host's memory, None where it is not known."""
+    engine: str = ""
+
+    def key(self, *names: str) -> str:
+        """The first of several names of a setting that the recipe has, else the first."""
+        return next((name for name in names if name in self.values), names[0])
+
+    def number(self, *names: str) -> float | None:
+        """The value of the first of `names` that is a number, None without one."""
+        for name in names:
+            try:
+                return float(self.values[name])
+            except (KeyError, ValueError):
+                continue
+        return None
+
+
+Explain = Callable[["re.Match[str]", Context], str]
+Mend = Callable[["re.Match[str]", Context], tuple[Repair, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One rule. `why` may hold `{0}`, `{1}` for the groups of the pattern."""
+
+    pattern: re.Pattern[str]
+    title: str
+    why: str | Explain
+    repairs: tuple[Repair, ...] | Mend = ()
+    weight: Weight = Weight.CAUSE
+    even_as_note: bool = False
+    """Whether a line of level INFO or WARNING counts too."""
+
+    def explain(self, match: re.Match[str], context: Context) -> str:
+        """The explanation for a match."""
+        if callable(self.why):
+            return self.why(match, context)
+        return self.why.format(*((group or "").strip() for group in match.groups()))
+
+    def mend(self, match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+        """The repairs for a match."""
+        return self.repairs(match, context) if callable(self.repairs) else self.repairs
+
+
+def cause(
+    pattern: str,
+    title: str,
+    why: str | Explain,
+    *repairs: Repair,
+    mend: Mend | None = None,
+    weight: Weight = Weight.CAUSE,
+    even_as_note: bool = False,
+) -> Cause:
+    """A rule from a pattern's text; either fixed `repairs`, or `mend` that works them out."""
+    return Cause(re.compile(pattern), title, why, mend or repairs, weight, even_as_note)
+
+
+def by_hand(title: str, why: str = "") -> Repair:
+    """Something to do that is not an override."""
+    return Repair(title, why)
+
+
+LENGTH = ("max_model_len", "context_length", "ctx_size", "max_context_len")
+UTILISATION = ("gpu_memory_utilization", "mem_fraction_static")
+SEQS = ("max_num_seqs", "max_running_requests", "parallel")
+BATCHED = ("max_num_batched_tokens", "chunked_prefill_size")
+
+
+def set_length(tokens: int, context: Context, why: str = "the longest that fits") -> Repair:
+    """Set the context length to `tokens`."""
+    key = context.key(*LENGTH)
+    return Repair(f"{key} {_arrow(context, key)}{tokens}", why, key, str(tokens))
+
+
+def set_utilisation(value: float, context: Context, why: str) -> Repair:
+    """Set the memory fraction, rounded down to a hundredth."""
+    key = context.key(*UTILISATION)
+    text = f"{math.floor(value * 100 + 1e-6) / 100:.2f}"
+    return Repair(f"{key} {_arrow(context, key)}{text}", why, key, text)
+
+
+def set_value(key: str, value: str, context: Context, why: str) -> Repair:
+    """Set an override."""
+    return Repair(f"{key} {_arrow(context, key)}{value}", why, key, value)
+
+
+def _arrow(context: Context, key: str) -> str:
+    return f"{context.values[key]} → " if key in context.values else "→ "
+
+
+def smaller_half(context: Context, names: Sequence[str], why: str, default: int) -> tuple[Repair, ...]:
+    """Halve a whole-number setting; nothing when it is 1 already."""
+    key = context.key(*names)
+    now = int(context.number(key) or default)
+    return (set_value(key, str(max(1, now // 2)), context, why),) if now > 1 else ()
+
+
+def more_utilisation(missing_gib: float, context: Context) -> tuple[Repair, ...]:
+    """Raise the fraction by what is missing, when the host keeps at least 8 GiB besides it."""
+    now = context.number(*UTILISATION)
+    if now is None or context.memory_total is None:
+        return ()
+    total = context.memory_total / GIB
+    value = math.ceil((now + missing_gib / total) * 100) / 100
+    left = total * (1 - value)
+    if value <= now or left < 8:
+        return ()
+    return (set_utilisation(value, context, f"the host keeps {left:.0f} GiB"),)
+
+
+def less_utilisation(step: float, context: Context, why: str) -> tuple[Repair, ...]:
+    """Lower the fraction by `step`; nothing where it is not known."""
+    now = context.number(*UTILISATION)
+    return (set_utilisation(now - step, context, why),) if now is not None and now - step > 0.1 else ()
+
+
+def next_port(context: Context) -> tuple[Repair, ...]:
+    """The next port number, and how to see who has this one."""
+    port = int(context.number("port") or 0)
+    look = by_hand("see who listens: ss -ltnp", "stop it, if it is an old server")
+    return (set_value("port", str(port + 1), context, "the next one"), look) if 0 < port < 65_535 else (look,)
