@@ -129,6 +129,8 @@ class HostScript:
     script: str
     files: Mapping[str, str] = field(default_factory=dict)
     """Files written before it runs: path on the host to content."""
+    secret_files: Mapping[str, Mapping[str, Secret]] = field(default_factory=dict)
+    """Environment files of Docker's form (`NAME=value`, mode 0600) written before it runs; the script removes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +218,10 @@ class ServePlan:
     """Seconds between asking to stop and killing, once it serves; before that it is killed at once."""
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+    delegated: str = ""
+    """Name of the containers that foreign scripts create on all hosts; then there are no ranks of ours."""
+    pull_image: bool = True
+    """Whether hosts get the image by pull or stream; False when a stage builds it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.runtimes.eugr_vllm import EugrVllm
 from sparkrun_tui.runtimes.llama_cpp import LlamaCpp
 from sparkrun_tui.runtimes.plan import Engine
 from sparkrun_tui.runtimes.sglang import Sglang
@@ -16,6 +17,7 @@ ENGINES: Mapping[str, Engine] = {
     "vllm-distributed": Vllm(name="vllm-distributed", title="vLLM without Ray", ray=False),
     "sglang": Sglang(),
     "llama-cpp": LlamaCpp(),
+    "eugr-vllm": EugrVllm(),
 }
 
 

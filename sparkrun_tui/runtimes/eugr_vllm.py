@@ -1,0 +1,220 @@
+"""eugr-vllm: the launch is delegated to eugr/spark-vllm-docker, cloned on the head, which starts the containers."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+
+from sparkrun_tui.base.secrets import Redactor
+from sparkrun_tui.recipe.model import Problem, Recipe, Severity
+from sparkrun_tui.recipe.rendered import Rendered
+from sparkrun_tui.runtimes import hosts as host_rules
+from sparkrun_tui.runtimes.commands import VLLM_ROWS, build_command, value_text
+from sparkrun_tui.runtimes.common import SCHEMA, split_env
+from sparkrun_tui.runtimes.eugr_recipe import version_one
+from sparkrun_tui.runtimes.marks import VLLM_MARKS
+from sparkrun_tui.runtimes.nccl import free_port
+from sparkrun_tui.runtimes.plan import LABEL, HostScript, ModelNeed, PlanRequest, ReadyCheck, ServePlan, Stage
+from sparkrun_tui.runtimes.serving import locate, port_of, served_name_of
+from sparkrun_tui.runtimes.shapes import repository_needs
+from sparkrun_tui.runtimes.vllm import DEFAULT_PORT, NAME_FLAGS, serves
+
+REPOSITORY = "https://github.com/eugr/spark-vllm-docker"
+DEFAULT_IMAGE = "vllm-node"
+MASTER_PORT = 29501
+_LABEL_SAFE = re.compile(r"[\w./:@,+=-]+")
+
+_CLONE = """\
+set -eu
+clone={clone}
+if [ ! -d "$clone/.git" ]; then
+    GIT_TERMINAL_PROMPT=0 git clone --depth 1 -- {repository} "$clone"
+fi
+cd "$clone"
+echo "spark-vllm-docker at $(git log -1 --format='%h of %cs')"
+"""
+_CHECK_WORKERS = """\
+for worker in {workers}; do
+    ssh -o BatchMode=yes -o ConnectTimeout=5 "$worker" true || {{
+        echo "the head cannot log in to $worker without a password: ssh-copy-id $worker" >&2
+        exit 1
+    }}
+done
+"""
+_CHECK_IMAGE = """\
+docker image inspect {image} >/dev/null || {{
+    echo "the image {image} is not on this host" >&2
+    exit 1
+}}
+"""
+_SECRETS = """\
+secrets={path}
+forget() {{
+    rm -f "$secrets"
+    for worker in {workers}; do ssh -o BatchMode=yes "$worker" "rm -f '$secrets'" || true; done
+}}
+trap forget EXIT
+for worker in {workers}; do
+    ssh -o BatchMode=yes "$worker" "umask 077; mkdir -p '${{secrets%/*}}'; cat >'$secrets'" <"$secrets"
+done
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class EugrVllm:
+    """vLLM through the scripts of eugr/spark-vllm-docker."""
+
+    name: str = "eugr-vllm"
+    title: str = "vLLM (eugr)"
+
+    def image(self, recipe: Recipe) -> str:
+        """The recipe's image, else the name the scripts build under."""
+        return recipe.container or DEFAULT_IMAGE
+
+    def command(self, rendered: Rendered) -> str:
+        """The recipe's command, else `vllm serve` with the flags of the chain."""
+        if rendered.command is not None:
+            return rendered.command
+        model = value_text("model", rendered, rendered.recipe.model)
+        return build_command(rendered, ("vllm", "serve", model), VLLM_ROWS)
+
+    def host_count(self, rendered: Rendered, available: int, gpus_per_host: int) -> tuple[int, str]:
+        """Hosts by the parallel sizes. Raises `LaunchError` below the recipe's minimum."""
+        return host_rules.host_count(rendered, available, gpus_per_host)
+
+    def models(self, rendered: Rendered) -> tuple[ModelNeed, ...]:
+        """The model and draft models as repositories; recipes of this kind may name them in the command only."""
+        if rendered.recipe.model:
+            return repository_needs(rendered)
+        words = [word.text for word in locate(self.command(rendered), serves)]
+        model = next((words[at + 1] for at, word in enumerate(words[:-1]) if word == "serve"), "")
+        return (ModelNeed(model),) if model.count("/") == 1 and not model.startswith(("/", "-")) else ()
+
+    def check(self, rendered: Rendered) -> tuple[Problem, ...]:
+        """What delegation means for whoever reads the plan."""
+        message = "this recipe is launched by foreign scripts; their phases are read from their log only"
+        return (Problem(Severity.NOTE, "delegated", message),)
+
+    def plan(self, request: PlanRequest) -> ServePlan:
+        """Two scripts on the head: build the image where it is missing, then launch. Raises `LaunchError`."""
+        rendered, hosts = request.rendered, request.hosts
+        head = hosts[0]
+        problems = (*host_rules.check_hosts(rendered, hosts), *self.check(rendered), *_cache_problems(request))
+        command = self.command(rendered)
+        words = locate(command, serves)
+        ready = ReadyCheck(
+            host=head.name,
+            port=port_of(rendered, words, DEFAULT_PORT),
+            served_name=served_name_of(rendered, words, NAME_FLAGS, rendered.recipe.model),
+        )
+        image = self.image(rendered.recipe)
+        plain, secret = split_env(request.env, request.secret_env)
+        file = f"{head.app_cache}/eugr/{request.launch_id}.yaml"
+        secrets = f"{head.app_cache}/eugr/{request.launch_id}.env" if secret else ""
+        files = {file: version_one(rendered, command, image, plain)}
+        stages = []
+        if _builds(rendered.recipe, image):
+            title = f"Build {image} with the scripts where it is missing (this can take an hour)"
+            script = f"{_start(request)}./run-recipe.sh {_path(file)} --build-only {_where(request)} </dev/null\n"
+            stages.append(Stage(title, scripts=(HostScript(head.name, title, script, files),)))
+        script = self._launch_script(request, image, file, secrets, ready)
+        run = HostScript(head.name, "run-recipe.sh", script, files, {secrets: secret} if secrets else {})
+        stages.append(Stage("Launch through spark-vllm-docker", scripts=(run,)))
+        return ServePlan(
+            launch_id=request.launch_id,
+            recipe=rendered.recipe,
+            engine=self.name,
+            image=image,
+            models=self.models(rendered),
+            ranks=(),
+            stages=tuple(stages),
+            ready=ready,
+            marks=VLLM_MARKS,
+            notes=(
+                f"The containers are made by {REPOSITORY}, cloned on {head.name}; they are called "
+                f"{delegated_name(request.launch_id)} on every host and leave no log once they end.",
+                "They run privileged: the scripts' own choice.",
+            ),
+            problems=problems,
+            delegated=delegated_name(request.launch_id),
+            pull_image=not _builds(rendered.recipe, image),
+        )
+
+    def _launch_script(self, request: PlanRequest, image: str, file: str, secrets: str, ready: ReadyCheck) -> str:
+        workers = [host.address for host in request.hosts[1:]]
+        parts = [_start(request)]
+        if workers:
+            parts.append(_CHECK_WORKERS.format(workers=shlex.join(workers)))
+        parts.append(_CHECK_IMAGE.format(image=shlex.quote(image)))
+        extra = _label_arguments(request, self.name, ready)
+        if secrets:
+            parts.append(_SECRETS.format(path=_path(secrets), workers=shlex.join(workers)))
+            extra += " --env-file $secrets"
+        parts.append(f'export VLLM_SPARK_EXTRA_DOCKER_ARGS="${{VLLM_SPARK_EXTRA_DOCKER_ARGS:-}} {extra}"\n')
+        arguments = f"-d --name {delegated_name(request.launch_id)} {_where(request)}"
+        if len(request.hosts) > 1:
+            arguments += f" --master-port {free_port(MASTER_PORT, request.hosts)}"
+        elif "tensor_parallel" in request.rendered.chain:
+            # Alone, the scripts set it to 1 unless it is an argument.
+            arguments += f" --tensor-parallel {shlex.quote(value_text('tensor_parallel', request.rendered))}"
+        parts.append(f"./run-recipe.sh {_path(file)} {arguments} </dev/null\n")
+        return "".join(parts)
+
+
+def delegated_name(launch_id: str) -> str:
+    """The name of the containers of a delegated launch: ours and new, since a running one would be reused."""
+    return f"sparkrun-tui-{launch_id}"
+
+
+def _start(request: PlanRequest) -> str:
+    clone = f"{request.hosts[0].app_cache}/spark-vllm-docker"
+    return _CLONE.format(clone=_path(clone), repository=REPOSITORY)
+
+
+def _where(request: PlanRequest) -> str:
+    if len(request.hosts) == 1:
+        return "--solo"
+    return "-n " + shlex.quote(",".join(host.address for host in request.hosts))
+
+
+def _builds(recipe: Recipe, image: str) -> bool:
+    """Whether the image exists only where the scripts built it: build arguments, or a name without a registry."""
+    return bool(recipe.runtime_config.get("build_args")) or "/" not in image
+
+
+def _label_arguments(request: PlanRequest, engine: str, ready: ReadyCheck) -> str:
+    """Labels for the scripts' containers; the scripts split the text at blanks, so only plain values can go."""
+    recipe = request.rendered.recipe
+    redact = Redactor(request.secret_env.values())
+    labels = {
+        "schema": SCHEMA,
+        "launch": request.launch_id,
+        "recipe": recipe.name,
+        "recipe-digest": recipe.digest,
+        "engine": engine,
+        "nodes": str(len(request.hosts)),
+        "hosts": ",".join(host.name for host in request.hosts),
+        "port": str(ready.port),
+        "model": recipe.model,
+        "served": ready.served_name,
+    }
+    safe = {key: redact(value) for key, value in labels.items()}
+    return " ".join(f"--label {LABEL}{key}={value}" for key, value in safe.items() if _LABEL_SAFE.fullmatch(value))
+
+
+def _cache_problems(request: PlanRequest) -> tuple[Problem, ...]:
+    """The scripts mount the cache of the home folder, whatever the host's settings say."""
+    found = []
+    for host in request.hosts:
+        if host.probed and host.hf_cache != f"{host.home}/.cache/huggingface":
+            message = f"{host.name}: the scripts mount ~/.cache/huggingface, and this host's cache is {host.hf_cache}"
+            found.append(Problem(Severity.WARNING, "hf-cache", message, remedy="link one to the other on that host"))
+    return tuple(found)
+
+
+def _path(path: str) -> str:
+    """A path quoted for the shell, with a leading `~` left to that host's shell."""
+    if path == "~" or path.startswith("~/"):
+        return '"$HOME"' + (shlex.quote(path[1:]) if path[1:] else "")
+    return shlex.quote(path)
