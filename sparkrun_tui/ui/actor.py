@@ -1,0 +1,53 @@
+"""What screens and focused panes share: they perform actions of the table, or say why one cannot run now."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from textual.dom import DOMNode
+
+from sparkrun_tui.base.errors import SparkrunError
+
+if TYPE_CHECKING:
+    from sparkrun_tui.ui.app import SparkrunApp
+
+
+class Actor(DOMNode):
+    """A node that performs actions: `do_NAME` does it, `why_not` tells in one sentence why it cannot run now."""
+
+    @property
+    def sparkrun(self) -> SparkrunApp:
+        """The app, typed."""
+        from sparkrun_tui.ui.app import SparkrunApp
+
+        app = self.app
+        assert isinstance(app, SparkrunApp)
+        return app
+
+    def why_not(self, name: str) -> str:
+        """Why the action `name` cannot run now; empty when it can."""
+        return ""
+
+    def action_do(self, name: str) -> None:
+        """Run the action `name`, or say why not."""
+        reason = self.why_not(name)
+        if reason:
+            self.sparkrun.say(reason, "warning")
+            return
+        result = getattr(self, f"do_{name}")()
+        if result is not None:
+            self.background(result, name)
+
+    def background(self, work: Coroutine[Any, Any, None], group: str) -> None:
+        """Run `work` beside the screen; what goes wrong is shown, never raised."""
+        self.sparkrun.run_worker(self._guarded(work), group=f"{type(self).__name__}-{group}", exit_on_error=False)
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except SparkrunError as error:
+            self.sparkrun.say_error(error)
+        except Exception as error:  # a defect of ours must not end the app while a launch runs
+            self.sparkrun.log.error(repr(error))
+            self.sparkrun.say(f"unexpected {type(error).__name__}: {error}", "error")

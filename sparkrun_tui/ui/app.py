@@ -1,0 +1,284 @@
+"""The app: it only wires screens, theme, keys and the engine together."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from textual.app import App
+from textual.screen import Screen
+
+from sparkrun_tui.base import paths
+from sparkrun_tui.base.errors import SparkrunError
+from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.text import clean_text
+from sparkrun_tui.recipe.rendered import Rendered
+from sparkrun_tui.ui.actions import Scope, bindings, unknown_keys
+from sparkrun_tui.ui.actor import Actor
+from sparkrun_tui.ui.bridge import Bridge
+from sparkrun_tui.ui.catalog import Catalog
+from sparkrun_tui.ui.clipboard import copy_natively
+from sparkrun_tui.ui.launches import Launches
+from sparkrun_tui.ui.ports import Backend, HostSeen, LaunchPort
+from sparkrun_tui.ui.screens.base import PageScreen
+from sparkrun_tui.ui.screens.browse import BrowseScreen
+from sparkrun_tui.ui.session import Session
+from sparkrun_tui.ui.state import AppState, HostMark
+from sparkrun_tui.ui.widgets.top_bar import Status
+
+_SEVERITY = {"note": "information", "warning": "warning", "error": "error"}
+
+
+class SparkrunApp(Actor, App[int]):
+    """Screens watch what the engine does; nothing that runs on a host belongs to one of them."""
+
+    CSS_PATH = str(paths.styles_dir() / "app.tcss")
+    BINDINGS = bindings(Scope.APP)
+    TITLE = "sparkrun-tui"
+    ENABLE_COMMAND_PALETTE = False
+    """Textual's own binding would hide ours; `do_palette` opens it."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self.state = AppState(session.settings, Catalog(session.settings), query=session.query)
+        self.bridge = Bridge(self)
+        self.launches = Launches(self)
+        self.loaded = False
+        self.opened = asyncio.Event()
+        self._backend: Backend | None = session.backend
+
+    # Beginning and end.
+
+    def on_mount(self) -> None:
+        """The first frame waits for nothing: recipes and connections come after it."""
+        self.state.choose(self.session.settings.cluster(self.session.cluster))
+        if self.session.settings.theme in self.available_themes:
+            self.theme = self.session.settings.theme
+        self.set_keymap(dict(self.session.settings.keys))
+        self.push_screen(BrowseScreen())
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        self.read_recipes()
+        self.background(self._open_backend(), "open")
+        for action_id in unknown_keys(self.session.settings.keys):
+            self.say(f"keys: there is no action `{action_id}`", "warning")
+        for note in self.session.settings.notes:
+            self.say(note, "warning")
+
+    @property
+    def backend(self) -> Backend:
+        """The engine. Raises `SparkrunError` before it is open."""
+        if self._backend is None:
+            raise SparkrunError("the engine is not ready yet", remedy="try again in a moment")
+        return self._backend
+
+    async def _open_backend(self) -> None:
+        if self._backend is None:
+            from sparkrun_tui.ui.engine import make_backend
+
+            self._backend = await asyncio.to_thread(make_backend, self.session.settings)
+        await self._backend.open(self.launches.ask_host_key)
+        self.opened.set()
+        if self.session.demo:
+            self.choose_cluster(await self._backend.open_demo())
+        elif self.state.cluster is None:
+            self.action_do("cluster")
+        else:
+            self.probe()
+        self.state.catalog.store = self._backend.facts
+        self.state_changed()
+
+    async def on_unmount(self) -> None:
+        """Let the hosts go; what runs there goes on."""
+        if self._backend is not None and self.opened.is_set():
+            await self._backend.close()
+
+    # Recipes and cluster.
+
+    def read_recipes(self) -> None:
+        """Read all recipes beside the screen."""
+        self.background(self._read_recipes(), "read")
+
+    async def _read_recipes(self) -> None:
+        try:
+            self.state.catalog.take(await asyncio.to_thread(self.state.catalog.read))
+        finally:
+            self.loaded = True
+        self.state.forget_verdicts()
+        self.state_changed()
+
+    def choose_cluster(self, cluster: Cluster | None) -> None:
+        """Use another cluster from now on."""
+        self.state.choose(cluster)
+        self.state_changed()
+        self.probe()
+
+    def probe(self) -> None:
+        """Look at the hosts of the cluster beside the screen."""
+        cluster = self.state.cluster
+        if cluster is not None and self.opened.is_set():
+            for mark in self.state.marks.values():
+                mark.state = "asking"
+            self.update_bars()
+            self.background(self.backend.probe(cluster, lambda seen: self._host_seen(cluster, seen)), "probe")
+
+    def _host_seen(self, cluster: Cluster, seen: HostSeen) -> None:
+        if cluster is not self.state.cluster:
+            return
+        if seen.memory is None:
+            self.state.marks[seen.name] = HostMark("down", seen.problem, seen.remedy)
+        else:
+            self.state.marks[seen.name] = HostMark("up")
+            self.state.memory[seen.name] = seen.memory
+            self.state.forget_verdicts()
+        self.state_changed()
+
+    def state_changed(self) -> None:
+        """Tell the screen in sight; others look when they come back."""
+        self.update_bars()
+        screen = self._page()
+        if screen is not None and screen.is_mounted:
+            screen.state_changed()
+
+    def _page(self) -> PageScreen | None:
+        return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, PageScreen)), None)
+
+    def update_bars(self) -> None:
+        """Show the present state in the bar of the screen in sight."""
+        screen = self._page()
+        if screen is not None:
+            screen.update_bar()
+
+    def bar_status(self) -> Status:
+        """What the bar tells now."""
+        cluster = self.state.cluster
+        hosts = tuple((name, self.state.marks[name].state) for name in (cluster.hosts if cluster else ()))
+        demo = self.session.demo or bool(cluster and cluster.is_demo)
+        starting, serving = self.launches.counts()
+        return Status(cluster.name if cluster else "", hosts, serving, starting, demo)
+
+    # Screens.
+
+    def open_plan(self, rendered: Rendered) -> None:
+        """Show what a launch would do."""
+        from sparkrun_tui.ui.screens.plan import PlanScreen
+
+        if self.state.cluster is not None:
+            self.push_screen(PlanScreen(rendered, self.state.cluster))
+
+    def open_launch(self, launch: LaunchPort) -> None:
+        """Show a launch; it goes on when the screen is left."""
+        from sparkrun_tui.ui.screens.launch import LaunchScreen
+
+        self.launches.follow(launch)
+        self.push_screen(LaunchScreen(launch))
+
+    def edit_recipe(self, key: str, changes: dict[str, str]) -> None:
+        """Go to the overrides of the recipe whose file is `key`, with some changed."""
+        recipe = self.state.catalog.recipe(key)
+        if recipe is None:
+            self.say(f"the recipe of {key} is not in the list any more", "warning")
+            return
+        self.state.edits_of(recipe.source.path).update(changes)
+        self.state.selected, self.state.query = recipe.source.path, ""
+        self.state.forget_verdict(recipe.source.path)
+        while len(self.screen_stack) > 2 and not isinstance(self.screen, BrowseScreen):
+            self.pop_screen()
+        if isinstance(self.screen, BrowseScreen):
+            self.screen.go_to(recipe.source.path, next(iter(changes), ""))
+
+    async def ask(self, question: Screen[bool]) -> bool:
+        """Put a question over the screen and wait for its answer; works from any task."""
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+        def answered(value: bool | None) -> None:
+            if not answer.done():
+                answer.set_result(bool(value))
+
+        self.push_screen(question, answered)
+        return await answer
+
+    # Saying and copying.
+
+    def say(self, text: str, level: str = "note") -> None:
+        """Tell something that needs no answer."""
+        severity: Any = _SEVERITY[level]
+        self.notify(clean_text(text), severity=severity, markup=False, timeout=10 if level == "error" else 5)
+
+    def say_error(self, error: SparkrunError) -> None:
+        """Tell an error in full."""
+        self.say(str(error), "error")
+
+    def copy(self, text: str, what: str) -> None:
+        """Copy by the terminal (OSC 52), and by a program of this machine where there is one."""
+        self.copy_to_clipboard(text)
+        self.background(copy_natively(text), "copy")
+        self.say(f"copied the {what}")
+
+    # Actions that apply everywhere.
+
+    def do_help(self) -> None:
+        """Show the keys that work here."""
+        from sparkrun_tui.ui.screens.help import HelpScreen, keys_in_force
+
+        self.push_screen(HelpScreen(keys_in_force(self.screen)))
+
+    def do_palette(self) -> None:
+        """Find any action by name."""
+        from textual.command import CommandPalette
+
+        from sparkrun_tui.ui.palette import ActionProvider, RecipeProvider, ThemeProvider
+
+        if not CommandPalette.is_open(self):
+            self.push_screen(CommandPalette([ActionProvider, RecipeProvider, ThemeProvider]))
+
+    def do_next_pane(self) -> None:
+        """Move to the next pane."""
+        self.screen.focus_next()
+
+    def do_previous_pane(self) -> None:
+        """Move to the previous pane."""
+        self.screen.focus_previous()
+
+    def do_cluster(self) -> None:
+        """Choose the cluster."""
+        from sparkrun_tui.ui.screens.cluster import ClusterPicker
+
+        if not isinstance(self.screen, ClusterPicker):
+            self.push_screen(ClusterPicker())
+
+    def do_fleet(self) -> None:
+        """See what runs."""
+        from sparkrun_tui.ui.screens.fleet import FleetScreen
+
+        if not isinstance(self.screen, FleetScreen):
+            self.push_screen(FleetScreen())
+
+    def do_history(self) -> None:
+        """See earlier launches."""
+        from sparkrun_tui.ui.screens.history import HistoryScreen
+
+        if not isinstance(self.screen, HistoryScreen):
+            self.push_screen(HistoryScreen())
+
+    def do_quit(self) -> None:
+        """Back, and out at the top."""
+        if isinstance(self.screen, BrowseScreen):
+            self.do_quit_now()
+        else:
+            self.pop_screen()
+
+    def do_quit_now(self) -> None:
+        """Leave, after a question when a launch is still on its way."""
+        self.background(self.launches.leave(), "leave")
+
+
+def run(session: Session) -> int:
+    """Open the app and return its exit code."""
+    app = SparkrunApp(session)
+    code = app.run()
+    for line in app.launches.farewell():
+        print(line)  # noqa: T201
+    return code if code is not None else app.return_code or 0

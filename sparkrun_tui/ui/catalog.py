@@ -1,0 +1,180 @@
+"""Recipes as the screens need them: all of them, those a query finds, and what one becomes with overrides."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sparkrun_tui.base.errors import Spot, SparkrunError
+from sparkrun_tui.base.settings import Cluster, Settings
+from sparkrun_tui.memory.result import Estimate, HostMemory
+from sparkrun_tui.recipe.entry import Entry, entry_of
+from sparkrun_tui.recipe.index import Index
+from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity
+from sparkrun_tui.recipe.rendered import Rendered
+
+if TYPE_CHECKING:
+    from sparkrun_tui.launch.sizing import FactsStore
+    from sparkrun_tui.runtimes.plan import Engine
+
+AnyRecipe = Recipe | BrokenRecipe
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterView:
+    """The cluster in force and what is known of its hosts' memory; hosts that were not asked yet are assumed."""
+
+    cluster: Cluster | None = None
+    memory: Mapping[str, HostMemory] | None = None
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names of its hosts."""
+        return self.cluster.hosts if self.cluster else ()
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of a host."""
+        return self.cluster.gpus_per_host if self.cluster else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A recipe with its overrides, on the hosts of a cluster; `estimate` is None when it cannot be told."""
+
+    rendered: Rendered
+    command: str
+    engine: str
+    estimate: Estimate | None
+    hosts: int
+    host_reason: str
+    problems: tuple[Problem, ...]
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe."""
+        return self.rendered.recipe
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """The problems that stop a launch."""
+        return tuple(problem for problem in self.problems if problem.severity is Severity.ERROR)
+
+
+class Catalog:
+    """All recipes of a session. Reading files is slow: `read` and `recipe` say when they do."""
+
+    def __init__(self, settings: Settings, store: FactsStore | None = None) -> None:
+        self.settings = settings
+        self.store = store
+        self.index = Index(())
+        self._entries: dict[str, Entry] = {}
+        self._loaded: dict[str, AnyRecipe] = {}
+        self._shared: frozenset[str] = frozenset()
+
+    def read(self) -> Sequence[AnyRecipe]:
+        """Read every recipe file; for a thread."""
+        from sparkrun_tui.recipe.sources import all_recipes
+
+        return all_recipes(self.settings)
+
+    def take(self, recipes: Sequence[AnyRecipe]) -> None:
+        """Show these recipes from now on."""
+        self._loaded = {recipe.source.path: recipe for recipe in recipes}
+        self._entries = {recipe.source.path: entry_of(recipe) for recipe in recipes}
+        self._index()
+
+    def _index(self) -> None:
+        self.index = Index(self._entries.values())
+        counts = Counter(entry.name for entry in self._entries.values())
+        self._shared = frozenset(name for name, count in counts.items() if count > 1)
+
+    def title(self, entry: Entry) -> str:
+        """The name of a recipe, or of its file where several recipes have the same name."""
+        return Path(entry.source.path).stem if entry.name in self._shared else entry.name
+
+    def recipe(self, key: str) -> AnyRecipe | None:
+        """The recipe whose file is `key`."""
+        return self._loaded.get(key)
+
+    def reread(self, key: str) -> AnyRecipe | None:
+        """Read one file again, after it was edited."""
+        from sparkrun_tui.recipe.loader import load_file
+
+        before = self._loaded.get(key)
+        if before is None:
+            return None
+        self._loaded[key] = load_file(key, before.source)
+        self._entries[key] = entry_of(self._loaded[key])
+        self._index()
+        return self._loaded[key]
+
+    def by_name(self, name: str) -> AnyRecipe | None:
+        """The first recipe called `name`."""
+        return next((recipe for recipe in self._loaded.values() if recipe.name == name), None)
+
+    def search(self, query: str, fits: Callable[[Entry], str]) -> list[Entry]:
+        """The entries that a query line finds, best first."""
+        return self.index.search(query, fits)
+
+    def evaluate(self, recipe: Recipe, overrides: Mapping[str, str], view: ClusterView) -> Evaluation:
+        """What a recipe becomes with overrides on a cluster: command, memory, number of hosts, problems."""
+        from sparkrun_tui.recipe.overrides import render
+
+        rendered = render(recipe, overrides, self.settings.defaults)
+        problems = [*recipe.problems, *rendered.problems, *_checked(rendered)]
+        engine = _engine(recipe.runtime)
+        command, title = rendered.command or "", recipe.runtime
+        hosts, reason = recipe.min_nodes, ""
+        if engine is None:
+            problems.append(_note(f"`{recipe.runtime}` cannot be launched here: it can only be looked at"))
+        else:
+            title = engine.title
+            try:
+                command = engine.command(rendered)
+                problems += engine.check(rendered)
+                hosts, reason = engine.host_count(rendered, max(len(view.hosts), 1), view.gpus)
+            except SparkrunError as error:
+                problems.append(Problem(Severity.ERROR, "cannot-run-here", error.what, error.spot, error.remedy))
+                reason = error.what
+        estimate = self._estimate(rendered, view, hosts)
+        return Evaluation(rendered, command, title, estimate, hosts, reason, _unique(problems))
+
+    def _estimate(self, rendered: Rendered, view: ClusterView, hosts: int) -> Estimate | None:
+        from sparkrun_tui.launch.sizing import size
+        from sparkrun_tui.memory.estimate import assumed_spark
+
+        known = view.memory or {}
+        names = view.hosts[:hosts]
+        memory = [known.get(name) or replace(assumed_spark(name), gpus=view.gpus) for name in names]
+        try:
+            return size(rendered, memory, self.store)
+        except SparkrunError:
+            return None  # the same problem is told by validation, with its place in the file
+
+
+def _engine(runtime: str) -> Engine | None:
+    from sparkrun_tui.runtimes.registry import ENGINES
+
+    return ENGINES.get(runtime)
+
+
+def _checked(rendered: Rendered) -> tuple[Problem, ...]:
+    from sparkrun_tui.recipe.validation import validate
+
+    return tuple(validate(rendered.recipe, rendered))
+
+
+def _note(text: str) -> Problem:
+    return Problem(Severity.ERROR, "unknown-engine", text)
+
+
+def _unique(problems: Sequence[Problem]) -> tuple[Problem, ...]:
+    order = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
+    seen: dict[tuple[str, str, Spot | None], Problem] = {}
+    for problem in problems:
+        seen.setdefault((problem.code, problem.message, problem.spot), problem)
+    return tuple(sorted(seen.values(), key=lambda problem: order[problem.severity]))

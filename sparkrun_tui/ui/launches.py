@@ -1,0 +1,89 @@
+"""The launches of this session as the app follows them: counts, news, questions, and what is said when leaving."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sparkrun_tui.launch.events import LaunchStatus
+from sparkrun_tui.launch.fold import FINAL
+from sparkrun_tui.ui.ports import KeyQuestion, LaunchPort
+
+if TYPE_CHECKING:
+    from sparkrun_tui.ui.app import SparkrunApp
+
+SERVING = frozenset({LaunchStatus.READY, LaunchStatus.DEGRADED})
+COMING = frozenset({LaunchStatus.STARTING, LaunchStatus.CANCELLING})
+
+
+class Launches:
+    """Follows every launch that was begun or opened here, whatever screen is shown."""
+
+    def __init__(self, app: SparkrunApp) -> None:
+        self._app = app
+        self._followed: dict[str, LaunchPort] = {}
+        self._told: dict[str, LaunchStatus] = {}
+
+    def follow(self, launch: LaunchPort) -> None:
+        """Count this launch, and tell when it is ready or has failed."""
+        if launch.launch_id not in self._followed:
+            self._followed[launch.launch_id] = launch
+            self._told[launch.launch_id] = launch.state.status
+            self._app.bridge.watch(launch, lambda state_changed, _: self._changed(launch) if state_changed else None)
+        self._app.update_bars()
+
+    def counts(self) -> tuple[int, int]:
+        """How many are on their way, and how many serve."""
+        states = [launch.state.status for launch in self._followed.values()]
+        return sum(state in COMING for state in states), sum(state in SERVING for state in states)
+
+    def _changed(self, launch: LaunchPort) -> None:
+        state = launch.state
+        if self._told.get(launch.launch_id) is state.status:
+            return
+        self._told[launch.launch_id] = state.status
+        self._app.update_bars()
+        if state.status is LaunchStatus.READY and state.endpoint:
+            self._app.say(f"{state.recipe} serves at {state.endpoint.url}")
+            self._app.bell()
+        elif state.status is LaunchStatus.FAILED:
+            cause = state.diagnosis.title if state.diagnosis else state.detail
+            self._app.say(f"{state.recipe} failed: {cause}", "error")
+            self._app.bell()
+
+    async def ask_host_key(self, question: KeyQuestion) -> bool:
+        """Ask whether an unknown host key is right."""
+        from sparkrun_tui.ui.screens.dialog import Confirm
+
+        lines = [
+            f"{question.host} is not known yet. Its {question.key_type} key is",
+            "",
+            f"  {question.fingerprint}",
+            "",
+            question.detail or "Is that the key of your host? A yes is kept in known_hosts.",
+        ]
+        return await self._app.ask(Confirm("Unknown host key", lines, "Trust it", "Refuse"))
+
+    async def leave(self) -> None:
+        """Leave the app; ask first when a launch is on its way, since its preparation ends with the app."""
+        from sparkrun_tui.ui.screens.dialog import Confirm
+
+        coming = [launch for launch in self._followed.values() if launch.state.status in COMING]
+        if coming:
+            lines = [f"{launch.state.recipe} is still starting." for launch in coming]
+            lines += ["", "What is being pulled, downloaded or copied ends with the app.", "Containers keep running."]
+            if not await self._app.ask(Confirm("Leave now?", lines, "Leave", "Stay")):
+                return
+        self._app.exit(0)
+
+    def farewell(self) -> list[str]:
+        """What is told after the screen is gone: what keeps serving, and where."""
+        lines = []
+        for launch in self._followed.values():
+            state = launch.state
+            if state.status in FINAL:
+                continue
+            if state.endpoint and state.status in SERVING:
+                lines.append(f"{state.recipe} keeps serving at {state.endpoint.url} (stop it: sparkrun-tui stop)")
+            else:
+                lines.append(f"{state.recipe} was still starting on {', '.join(state.hosts)}")
+        return lines

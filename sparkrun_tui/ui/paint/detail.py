@@ -1,0 +1,166 @@
+"""The detail of a recipe as lines: headline with the memory picture, what it is, its problems."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sparkrun_tui.base.text import clean_line, clean_text
+from sparkrun_tui.memory.result import Estimate
+from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity, SourceKind
+from sparkrun_tui.ui.catalog import Evaluation
+from sparkrun_tui.ui.paint.recipe_rows import short_count
+from sparkrun_tui.ui.widgets.ink import Line, Span, clip, wrap
+from sparkrun_tui.ui.widgets.memory_bar import gib, picture_lines, table_lines
+
+_SIGNS = {Severity.ERROR: ("✗", "bad"), Severity.WARNING: ("!", "tight"), Severity.NOTE: ("·", "dim")}
+
+
+def identity(evaluation: Evaluation) -> Line:
+    """Model, engine, number format, size and hosts on one line."""
+    recipe = evaluation.recipe
+    words = [recipe.model or "no model", evaluation.engine]
+    estimate = evaluation.estimate
+    if estimate and estimate.engine_version:
+        words[1] += f" {estimate.engine_version}"
+    meta = recipe.metadata
+    if meta.model_dtype and "{" not in meta.model_dtype:
+        words.append(meta.model_dtype)
+    if meta.model_params:
+        active = f"-A{short_count(meta.active_params)}" if meta.active_params else ""
+        words.append(short_count(meta.model_params) + active)
+    words.append(f"{evaluation.hosts} host{'s' if evaluation.hosts != 1 else ''}")
+    return [(clean_line(words[0]), "bold"), (" · " + clean_line(" · ".join(words[1:])), "")]
+
+
+def headline(evaluation: Evaluation, width: int, compact: bool) -> list[Line]:
+    """What is always in sight of a recipe: what it is, its memory, the verdicts."""
+    lines: list[Line] = [clip(identity(evaluation), width)]
+    estimate = evaluation.estimate
+    if not compact:
+        lines += description(evaluation.recipe, width)
+        lines.append([])
+    if estimate is None:
+        lines.append([("? ", "unknown"), ("its memory cannot be told: see problems", "dim")])
+        return lines
+    lines += picture_lines(estimate, width, compact)
+    if not compact:
+        lines += extras(evaluation, estimate, width)
+    return [clip(line, width) for line in lines]
+
+
+def description(recipe: Recipe, width: int) -> list[Line]:
+    """The recipe's own words and where it comes from."""
+    source = recipe.source
+    origin = source.registry if source.kind is SourceKind.REGISTRY else source.kind.value
+    words = clean_text(recipe.metadata.description).replace("\n", " ").strip()
+    text = f"{words}   " if words else ""
+    shown = wrap(text + origin, width)[:2]
+    lines: list[Line] = []
+    for row in shown:
+        if row.endswith(origin):
+            lines.append([(row[: len(row) - len(origin)], ""), (origin, "dim")])
+        else:
+            lines.append([(row, "")])
+    return lines
+
+
+def extras(evaluation: Evaluation, estimate: Estimate, width: int) -> list[Line]:
+    """The limits that follow: longest context, fewest hosts, how far the budget can go, and where facts come from."""
+    parts: list[str] = []
+    if estimate.max_context is not None:
+        parts.append(f"longest context {estimate.max_context:,}")
+    if estimate.min_hosts is not None:
+        parts.append(f"fewest hosts {estimate.min_hosts}")
+    if estimate.max_utilisation is not None:
+        parts.append(f"utilisation up to {estimate.max_utilisation:.2f}")
+    lines: list[Line] = [[("  ".join(parts), "dim")]] if parts else []
+    facts = f"facts: {estimate.facts_source}"
+    if any(picture.host.assumed for picture in estimate.hosts):
+        facts += " · ~ host memory assumed, not asked yet"
+    lines.append([(facts, "dim")])
+    errors = len(evaluation.errors)
+    warnings = sum(problem.severity is Severity.WARNING for problem in evaluation.problems)
+    spans: list[Span] = []
+    if errors:
+        spans.append((f"✗ {errors} error{'s' if errors != 1 else ''}  ", "bad"))
+    if warnings:
+        spans.append((f"! {warnings} warning{'s' if warnings != 1 else ''}", "tight"))
+    return [*lines, spans] if spans else lines
+
+
+def about(evaluation: Evaluation, width: int) -> list[Line]:
+    """The overview part: everything about the recipe and its estimate, with the origin of each figure."""
+    recipe, estimate = evaluation.recipe, evaluation.estimate
+    lines = description(recipe, width)
+    if evaluation.host_reason:
+        lines.append([("hosts  ", "dim"), (clean_line(evaluation.host_reason), "")])
+    if estimate is not None:
+        for verdict in (estimate.starts, estimate.context, estimate.headroom):
+            lines += [[(row, "")] for row in wrap(verdict.detail, width)] if verdict.detail else []
+        lines += extras(evaluation, estimate, width)
+        lines += _proposals(estimate, width)
+        lines += [[], *table_lines(estimate)]
+        if estimate.weights_bytes is not None:
+            lines.append([("  whole model's weights ", "dim"), (f"{gib(estimate.weights_bytes)} GiB", "")])
+        lines += [[(row, "dim")] for note in estimate.notes for row in wrap(f"· {clean_line(note)}", width)]
+    for label, value in (
+        ("file", recipe.source.path),
+        ("image", recipe.container),
+        ("revision", recipe.model_revision),
+        ("maintainer", recipe.metadata.maintainer),
+    ):
+        if value:
+            lines += _wrapped_pair(label, clean_line(value), width)
+    return [clip(line, width) for line in lines]
+
+
+def _proposals(estimate: Estimate, width: int) -> list[Line]:
+    lines: list[Line] = []
+    for proposal in estimate.proposals:
+        lines.append(
+            [
+                ("→ ", "accent"),
+                (f"{proposal.key} {proposal.old or 'unset'} → {proposal.new}", "bold"),
+                (f"  {clean_line(proposal.why)}", "dim"),
+            ]
+        )
+    return lines
+
+
+def _wrapped_pair(label: str, value: str, width: int) -> list[Line]:
+    head = f"{label}  "
+    rows = wrap(value, width - len(head))
+    return [[(head, "dim"), (rows[0], "")], *([(" " * len(head) + row, "")] for row in rows[1:])]
+
+
+def problem_lines(problems: Sequence[Problem], width: int) -> list[Line]:
+    """Problems with their place in the file and what to do, errors first."""
+    if not problems:
+        return [[("✓ ", "good"), ("no problems found", "")]]
+    lines: list[Line] = []
+    for problem in problems:
+        sign, style = _SIGNS[problem.severity]
+        place = f"line {problem.spot.line}: " if problem.spot else ""
+        rows = wrap(place + clean_line(problem.message), width - 2)
+        lines.append([(f"{sign} ", style), (rows[0], "")])
+        lines += [[("  " + row, "")] for row in rows[1:]]
+        if problem.remedy:
+            lines += [[("  → " + row, "dim")] for row in wrap(clean_line(problem.remedy), width - 4)]
+    return lines
+
+
+def broken_lines(recipe: BrokenRecipe, width: int) -> list[Line]:
+    """A file that could not be read: what is wrong with it, and where."""
+    place = str(recipe.error.spot) if recipe.error.spot else recipe.source.path
+    lines: list[Line] = [[("✗ ", "bad"), ("this recipe cannot be read", "bold")]]
+    lines += [[(row, "dim")] for row in wrap(clean_line(place), width)]
+    return [*lines, *problem_lines([recipe.error], width)]
+
+
+def problem_marks(problems: Sequence[Problem]) -> dict[int, str]:
+    """Lines of the source that have a problem, with the style of the worst."""
+    marks: dict[int, str] = {}
+    for problem in reversed(problems):
+        if problem.spot:
+            marks[problem.spot.line] = _SIGNS[problem.severity][1]
+    return marks

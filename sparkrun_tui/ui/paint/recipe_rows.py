@@ -1,0 +1,107 @@
+"""Entries as rows of the recipe list, and the fields of a recipe as rows of the override form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sparkrun_tui.recipe.entry import Entry
+from sparkrun_tui.recipe.fields import fields_of
+from sparkrun_tui.recipe.ftypes import Field, FieldType
+from sparkrun_tui.recipe.index import light
+from sparkrun_tui.recipe.model import Recipe, SourceKind, Value
+from sparkrun_tui.recipe.overrides import from_data, value_text
+from sparkrun_tui.recipe.query import Query
+from sparkrun_tui.recipe.rendered import Origin, Rendered
+from sparkrun_tui.ui.edits import Edits
+from sparkrun_tui.ui.widgets.field_list import FieldRow
+from sparkrun_tui.ui.widgets.recipe_list import RecipeRow
+
+
+def short_count(count: int | None) -> str:
+    """A number of parameters in four characters: `122B`, `1.7B`, `350M`."""
+    if not count:
+        return ""
+    for unit, factor in (("T", 10**12), ("B", 10**9), ("M", 10**6)):
+        if count >= factor:
+            value = count / factor
+            return f"{value:.0f}{unit}" if value >= 10 or value == round(value) else f"{value:.1f}{unit}"
+    return str(count)
+
+
+def hosts_word(entry: Entry) -> str:
+    """How many hosts a recipe takes: `2`, `1+` when it can take more, `2-4`."""
+    if entry.error:
+        return ""
+    low = max(entry.min_nodes, 1)
+    if entry.max_nodes == low:
+        return str(low)
+    if entry.max_nodes is None:
+        return f"{entry.nodes}+" if entry.nodes == low else f"{low}-{entry.nodes}+"
+    return f"{low}-{entry.max_nodes}"
+
+
+def recipe_row(entry: Entry, title: str, query: Query, overridden: bool) -> RecipeRow:
+    """One entry as the list shows it, with the letters lit that the query found."""
+    source = entry.source
+    origin = source.registry if source.kind is SourceKind.REGISTRY else source.kind.value
+    return RecipeRow(
+        key=source.path,
+        name=title,
+        engine=entry.runtime,
+        size=short_count(entry.params),
+        hosts=hosts_word(entry),
+        origin=origin,
+        broken=bool(entry.error),
+        matched=frozenset(light(title, query)) if query.words else frozenset(),
+        overridden=overridden,
+    )
+
+
+def own_value(recipe: Recipe, key: str, user_defaults: dict[str, object]) -> Value | None:
+    """The value of a key without any override: the user's default, else the recipe's."""
+    default = recipe.defaults.get(key)
+    return from_data(user_defaults[key], default) if key in user_defaults else default
+
+
+def field_rows(rendered: Rendered, edits: Edits, user_defaults: dict[str, object]) -> list[FieldRow]:
+    """The form of a recipe: its own keys, per-user defaults in use, and keys that were added."""
+    recipe = rendered.recipe
+    overrides = edits.overrides
+    extra = [key for key in user_defaults if key in rendered.used] + list(overrides)
+    return [_row(rendered, item, overrides.get(item.key), user_defaults) for item in fields_of(recipe, extra)]
+
+
+def _row(rendered: Rendered, item: Field, override: str | None, user_defaults: dict[str, object]) -> FieldRow:
+    own = own_value(rendered.recipe, item.key, user_defaults)
+    own_text = value_text(own) if own else ""
+    link = rendered.chain.get(item.key)
+    text = override if override is not None else own_text
+    origin = link.origin if link else Origin.OVERRIDE
+    return FieldRow(
+        key=item.key,
+        title=item.title,
+        value=text,
+        own=own_text,
+        help=item.help,
+        origin=origin.value,
+        values=_choices(item, text),
+        steps=item.type in (FieldType.INT, FieldType.FLOAT),
+        changed=override is not None and override != own_text,
+        used=item.key in rendered.used or rendered.command is None,
+        error=item.check(text) if override is not None else "",
+    )
+
+
+def _choices(item: Field, text: str) -> tuple[str, ...]:
+    if item.type is FieldType.BOOL:
+        return ("false", "true")
+    return item.values
+
+
+def stepped(item: Field, text: str, steps: int) -> str:
+    """The value `steps` away: the next number, or the next of the known values, round and round."""
+    values: Sequence[str] = item.values
+    if item.type is FieldType.TEXT and values:
+        index = values.index(text) + steps if text in values else (0 if steps > 0 else -1)
+        return values[index % len(values)]
+    return item.stepped(text, steps)

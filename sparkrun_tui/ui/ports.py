@@ -1,0 +1,137 @@
+"""What the app needs of the engine, as protocols, so that screens can be driven by doubles in tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.fleet.model import FleetView, Workload
+from sparkrun_tui.launch.logs import LogBuffer
+from sparkrun_tui.launch.plan import LaunchPlan
+from sparkrun_tui.launch.sizing import FactsStore
+from sparkrun_tui.launch.state import LaunchState
+from sparkrun_tui.memory.result import HostMemory
+from sparkrun_tui.recipe.rendered import Rendered
+
+
+class LaunchPort(Protocol):
+    """A launch as a screen watches it; the engine owns it, whatever screen is shown."""
+
+    @property
+    def launch_id(self) -> str:
+        """Its id."""
+
+    @property
+    def state(self) -> LaunchState:
+        """The state now."""
+
+    @property
+    def revision(self) -> int:
+        """Grows with every event."""
+
+    @property
+    def logs(self) -> Mapping[str, LogBuffer]:
+        """The log of each host."""
+
+    @property
+    def rendered(self) -> Rendered | None:
+        """The recipe as it was launched, when that is known here."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostSeen:
+    """What one look at a host found: its memory when it answered, else `problem` and `remedy` say why not."""
+
+    name: str
+    memory: HostMemory | None
+    problem: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PastLaunch:
+    """One earlier launch. `started` and `ended` are Unix seconds, `outcome` is a word (`ready`, `failed`)."""
+
+    launch_id: str
+    recipe: str
+    cluster: str
+    hosts: tuple[str, ...]
+    outcome: str
+    started: float | None
+    ended: float | None
+    ready_after: float | None
+    detail: str = ""
+    settings: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyQuestion:
+    """An unknown host key: which host, the key's type and fingerprint, and what the user should know."""
+
+    host: str
+    key_type: str
+    fingerprint: str
+    detail: str = ""
+
+
+Ask = Callable[[KeyQuestion], Awaitable[bool]]
+"""Asks the person at the keyboard whether a host key is right."""
+
+
+class Backend(Protocol):
+    """Everything the app asks of the engine. Errors are `SparkrunError`s, told in full."""
+
+    async def open(self, ask: Ask) -> None:
+        """Get ready: import what is heavy, start the demo cluster when that is wanted."""
+
+    async def close(self) -> None:
+        """Let the hosts go; what runs on them goes on."""
+
+    @property
+    def facts(self) -> FactsStore | None:
+        """What is known of models without a network."""
+
+    async def open_demo(self) -> Cluster:
+        """Start the demo cluster inside this process."""
+
+    async def probe(self, cluster: Cluster, seen: Callable[[HostSeen], None]) -> None:
+        """Look at every host of a cluster at once; `seen` is called as each answers."""
+
+    async def plan(self, rendered: Rendered, cluster: Cluster) -> LaunchPlan:
+        """What a launch would do."""
+
+    def dry_run(self, plan: LaunchPlan) -> Sequence[str]:
+        """The plan as lines of text to read or paste."""
+
+    async def launch(self, plan: LaunchPlan) -> LaunchPort:
+        """Begin it."""
+
+    @property
+    def launches(self) -> Sequence[LaunchPort]:
+        """The launches of this session, oldest first."""
+
+    async def cancel(self, launch: LaunchPort, force: bool = False) -> None:
+        """Cancel a launch that has not come up; `force` kills without grace."""
+
+    async def stop(self, launch: LaunchPort) -> None:
+        """Stop what a launch started, on all its hosts."""
+
+    async def survey(self, cluster: Cluster) -> FleetView:
+        """What runs on a cluster now."""
+
+    async def stop_workload(self, workload: Workload, cluster: Cluster) -> None:
+        """Stop a workload on all its hosts."""
+
+    async def attach(self, workload: Workload, cluster: Cluster) -> LaunchPort:
+        """Watch a workload that was launched before."""
+
+    def history(self) -> Sequence[PastLaunch]:
+        """Earlier launches, newest first (reads files: call it in a thread)."""
+
+    async def reopen(self, past: PastLaunch) -> LaunchPort:
+        """An earlier launch with its phases and kept logs, to look at."""
+
+    def ask_endpoint(self, launch: LaunchPort, prompt: str) -> AsyncIterator[str]:
+        """Send a prompt to the endpoint of a launch and yield the answer as it comes."""

@@ -1,0 +1,57 @@
+"""What every full screen of the app has: the bar above, the keys below, and where it stands in the app."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual import on
+from textual.app import ComposeResult
+from textual.screen import Screen
+from textual.widget import Widget
+
+from sparkrun_tui.ui.actor import Actor
+from sparkrun_tui.ui.widgets.footer_keys import FooterKeys
+from sparkrun_tui.ui.widgets.top_bar import TopBar
+
+
+class PageScreen(Screen[None], Actor):
+    """A full screen. Subclasses give `body` and, when they follow the app's state, `state_changed`."""
+
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (160, "-huge")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (32, "-high")]
+    WHERE = ""
+
+    def compose(self) -> ComposeResult:
+        """Bar, body, keys."""
+        yield TopBar(self.WHERE)
+        yield from self.body()
+        yield FooterKeys()
+
+    def body(self) -> Iterable[Widget]:
+        """What stands between the bar and the keys."""
+        return ()
+
+    def on_mount(self) -> None:
+        """Show the state from the start."""
+        self.update_bar()
+
+    def on_screen_resume(self) -> None:
+        """Back in sight: things may have changed meanwhile."""
+        self.update_bar()
+        self.state_changed()
+
+    def update_bar(self) -> None:
+        """Show the cluster, its hosts and what runs in the bar."""
+        if self.is_mounted:
+            self.query_one(TopBar).show(self.sparkrun.bar_status())
+
+    def state_changed(self) -> None:
+        """The cluster, its hosts or recipes changed; for subclasses."""
+
+    @on(TopBar.ClusterClicked)
+    def _cluster_clicked(self) -> None:
+        self.sparkrun.action_do("cluster")
+
+    def do_back(self) -> None:
+        """Leave this screen."""
+        self.sparkrun.pop_screen()

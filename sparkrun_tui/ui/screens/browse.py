@@ -1,0 +1,250 @@
+"""The first screen: search box and recipe list, with the selected recipe's detail beside or below."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import time
+from collections.abc import Iterable
+
+from textual import events, on
+from textual.containers import Container
+from textual.widget import Widget
+from textual.widgets import Input
+
+from sparkrun_tui.base import paths
+from sparkrun_tui.recipe.entry import Entry
+from sparkrun_tui.recipe.model import Recipe
+from sparkrun_tui.recipe.query import Query, parse_query
+from sparkrun_tui.ui.actions import Scope, bindings
+from sparkrun_tui.ui.paint.recipe_rows import recipe_row
+from sparkrun_tui.ui.screens.base import PageScreen
+from sparkrun_tui.ui.screens.detail import Detail
+from sparkrun_tui.ui.widgets.list_pane import ListPane
+from sparkrun_tui.ui.widgets.panel import Panel
+from sparkrun_tui.ui.widgets.recipe_list import RecipeList, RecipeRow
+from sparkrun_tui.ui.widgets.search_box import SearchBox
+
+_SLICE = 0.006
+"""Seconds of judging recipes between two looks at the keyboard."""
+_REST = 0.02
+
+
+class BrowseScreen(PageScreen):
+    """Find a recipe, see whether it fits, change it."""
+
+    BINDINGS = bindings(Scope.BROWSE)
+    CSS_PATH = str(paths.styles_dir() / "browse.tcss")
+    AUTO_FOCUS = "RecipeList"
+
+    def body(self) -> Iterable[Widget]:
+        """List and detail."""
+        state = self.sparkrun.state
+        search = SearchBox("press / to search: qwen fp8 runtime:vllm nodes:2 fits:yes", value=state.query, id="search")
+        self.list = RecipeList(state.verdict, id="recipes")
+        self.list.message = "reading recipes …"
+        self.list_panel = Panel(search, self.list, title="Recipes", id="list-panel")
+        self.detail = Detail()
+        yield Container(self.list_panel, self.detail, id="browse")
+
+    def on_mount(self) -> None:
+        """Begin with what there is; recipes come as soon as they are read."""
+        super().on_mount()
+        self._query: Query = parse_query(self.sparkrun.state.query)
+        self._judging = False
+        self._searched = 0.0
+
+    def on_resize(self, event: events.Resize) -> None:
+        """The detail changes its shape with the width."""
+        self.detail.set_wide(event.size.width >= 100)
+
+    # The list.
+
+    def state_changed(self) -> None:
+        """Recipes, cluster or hosts changed: search and judge again."""
+        self.search_again()
+        self.show_selected(keep_place=True)
+
+    def search_again(self) -> None:
+        """Run the query over all recipes and show what it finds."""
+        state = self.sparkrun.state
+        self._searched = time.monotonic()
+        found = state.catalog.search(state.query, lambda entry: state.verdict(entry.source.path) or "unknown")
+        rows = [self._row(entry) for entry in found]
+        total = len(state.catalog.index.entries)
+        note = self._query.notes[0] if self._query.notes else ""
+        self.list_panel.entitle(f"Recipes {len(rows)} of {total}" if self.sparkrun.loaded else "Recipes", note)
+        self.list.show(rows, self._empty_message(total))
+        if state.selected and self.list.current and self.list.current.key != state.selected:
+            self.list.select(state.selected)
+        self._judge_later()
+
+    def _row(self, entry: Entry) -> RecipeRow:
+        state = self.sparkrun.state
+        return recipe_row(entry, state.catalog.title(entry), self._query, state.overridden(entry.source.path))
+
+    def _empty_message(self, total: int) -> str:
+        if not self.sparkrun.loaded:
+            return "reading recipes …"
+        return "nothing matches: esc clears the search" if total else "no recipes found"
+
+    @on(Input.Changed, "#search")
+    def _search_typed(self, event: Input.Changed) -> None:
+        state = self.sparkrun.state
+        state.query = event.value
+        self._query = parse_query(event.value)
+        state.selected = ""
+        self.list.cursor = self.list.top = 0
+        self.search_again()
+        self.show_selected()
+
+    @on(SearchBox.Left, "#search")
+    def _search_left(self) -> None:
+        self.list.focus()
+
+    @on(ListPane.Highlighted, "#recipes")
+    def _highlighted(self) -> None:
+        self.show_selected()
+
+    @on(ListPane.Chosen, "#recipes")
+    def _chosen(self) -> None:
+        self.do_open()
+
+    def show_selected(self, keep_place: bool = False) -> None:
+        """Show the recipe under the cursor in the detail."""
+        row = self.list.current
+        state = self.sparkrun.state
+        state.selected = row.key if row else ""
+        self.detail.show(state.recipe, keep_place)
+        self.refresh_bindings()
+
+    def go_to(self, key: str, field: str = "") -> None:
+        """Show this recipe, and its form at `field`."""
+        self.query_one(SearchBox).value = ""
+        self.state_changed()
+        self.list.select(key)
+        self.show_selected()
+        self.detail.focus_form(field)
+
+    @on(Detail.Edited)
+    def _edited(self) -> None:
+        row = self.list.current
+        if row is not None:
+            overridden = self.sparkrun.state.overridden(row.key)
+            if row.overridden != overridden:
+                self.search_again()
+        self.list.refresh()
+
+    # Verdicts, a few at a time.
+
+    def _judge_later(self) -> None:
+        if not self._judging and self.is_current:
+            self._judging = True
+            self.set_timer(_REST, self._judge_some)
+
+    def _judge_some(self) -> None:
+        state = self.sparkrun.state
+        self._judging = False
+        visible = [row.key for row in self.list.visible_rows]
+        wanted = state.unjudged(visible)
+        everything = any(condition.key == "fits" for condition in self._query.filters)
+        if not wanted and everything:
+            wanted = state.unjudged(entry.source.path for entry in state.catalog.index.entries)
+        end = time.perf_counter() + _SLICE
+        judged = 0
+        for key in wanted:
+            state.judge(key)
+            judged += 1
+            if time.perf_counter() > end:
+                break
+        if judged and everything and (judged == len(wanted) or time.monotonic() - self._searched > 0.3):
+            self.search_again()
+        if judged:
+            self.list.refresh()
+            self._judge_later()
+
+    # Actions.
+
+    def why_not(self, name: str) -> str:
+        """Most actions need a recipe that can be read."""
+        recipe = self.sparkrun.state.recipe
+        if name in ("launch", "plan", "overrides", "open", "copy") and not isinstance(recipe, Recipe):
+            return "This recipe cannot be read: see its problems." if recipe else "There is no recipe here."
+        if name in ("launch", "plan"):
+            if self.sparkrun.state.cluster is None:
+                return "No cluster is chosen: press c."
+            evaluation = self.detail.evaluation
+            if evaluation and evaluation.errors:
+                return f"It cannot be launched: {evaluation.errors[0].message}"
+        if name == "edit_file" and recipe is None:
+            return "There is no recipe here."
+        return ""
+
+    def do_launch(self) -> None:
+        """Launch, through the plan."""
+        self.do_plan()
+
+    def do_plan(self) -> None:
+        """Show the plan."""
+        evaluation = self.detail.evaluation
+        if evaluation is not None:
+            self.sparkrun.open_plan(evaluation.rendered)
+
+    def do_open(self) -> None:
+        """Go to the form."""
+        self.detail.focus_form()
+
+    def do_overrides(self) -> None:
+        """Go to the form."""
+        self.detail.focus_form()
+
+    def do_search(self) -> None:
+        """Go to the search box."""
+        self.query_one(SearchBox).focus()
+
+    def do_next_tab(self) -> None:
+        """Show the next part of the detail."""
+        self.detail.turn(1)
+
+    def do_previous_tab(self) -> None:
+        """Show the part before."""
+        self.detail.turn(-1)
+
+    def do_copy(self) -> None:
+        """Copy the selection, or the command."""
+        evaluation = self.detail.evaluation
+        selected = self.get_selected_text()
+        if selected:
+            self.sparkrun.copy(selected, "selection")
+        elif evaluation is not None:
+            self.sparkrun.copy(evaluation.command, "command")
+
+    def do_reload(self) -> None:
+        """Read all recipes again."""
+        self.sparkrun.read_recipes()
+
+    def do_back(self) -> None:
+        """From the detail to the list; from the list, clear the search."""
+        if not self.list.has_focus:
+            self.list.focus()
+        elif self.sparkrun.state.query:
+            self.query_one(SearchBox).value = ""
+
+    async def do_edit_file(self) -> None:
+        """Open the recipe's file in the editor; the loop goes on meanwhile, so that connections stay up."""
+        recipe = self.sparkrun.state.recipe
+        if recipe is None:
+            return
+        editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+        path = recipe.source.path
+        try:
+            with self.sparkrun.suspend():
+                process = await asyncio.create_subprocess_exec(*shlex.split(editor), path)
+                await process.wait()
+        except OSError as error:
+            self.sparkrun.say(f"{editor} could not be started: {error}. Set EDITOR.", "error")
+        self.sparkrun.refresh()
+        self.sparkrun.state.catalog.reread(path)
+        self.sparkrun.state.forget_verdict(path)
+        self.state_changed()

@@ -1,0 +1,143 @@
+"""Choosing the cluster, saving a new one, or trying the demo."""
+
+from __future__ import annotations
+
+from textual import on
+from textual.app import ComposeResult
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from sparkrun_tui.base import paths
+from sparkrun_tui.base.settings import Cluster, save_cluster
+from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.ui.actions import Scope, bindings
+from sparkrun_tui.ui.actor import Actor
+from sparkrun_tui.ui.state import AppState
+from sparkrun_tui.ui.widgets.footer_keys import FooterKeys
+from sparkrun_tui.ui.widgets.ink import Line, Span, fit
+from sparkrun_tui.ui.widgets.list_pane import ListPane
+from sparkrun_tui.ui.widgets.panel import Panel
+from sparkrun_tui.ui.widgets.top_bar import DOTS
+
+_DEMO = "demo"
+_ADD = "add"
+
+
+class ClusterList(ListPane):
+    """The clusters there are, then the demo, then adding one."""
+
+    def __init__(self, state: AppState) -> None:
+        super().__init__(id="clusters")
+        self._state = state
+        self.rows: list[Cluster | str] = [*state.clusters, _DEMO, _ADD]
+
+    @property
+    def line_count(self) -> int:
+        """A line a row."""
+        return len(self.rows)
+
+    @property
+    def current(self) -> Cluster | str:
+        """What the cursor is on."""
+        return self.rows[self.cursor]
+
+    def line(self, number: int) -> Line:
+        """One cluster with its hosts."""
+        row = self.rows[number]
+        if row == _DEMO:
+            return [("  demo          ", "demo"), ("  two simulated Sparks, no hardware needed", "dim")]
+        if not isinstance(row, Cluster):
+            return [("  + add a cluster", "accent")]
+        active = self._state.cluster is not None and self._state.cluster.name == row.name
+        spans: list[Span] = [("▌ " if active else "  ", "accent"), (fit(clean_line(row.name), 14), "bold"), ("  ", "")]
+        for host in row.hosts:
+            mark = self._state.marks.get(host) if active else None
+            spans += [(clean_line(host), ""), (" ", ""), DOTS[mark.state] if mark else ("", ""), (" ", "")]
+        if row.source == "sparkrun":
+            spans.append((" (from sparkrun)", "dim"))
+        return spans
+
+
+class ClusterForm(Input, Actor):
+    """One line that makes a cluster: a name and its hosts."""
+
+    BINDINGS = bindings(Scope.EDITOR, ("cancel",))
+
+    def do_cancel(self) -> None:
+        """Give up."""
+        self.display = False
+        self.screen.query_one(ClusterList).focus()
+
+
+class ClusterPicker(ModalScreen[None], Actor):
+    """Every verdict follows the choice."""
+
+    BINDINGS = [*bindings(Scope.PICKER)]
+    CSS_PATH = str(paths.styles_dir() / "dialog.tcss")
+    AUTO_FOCUS = "ClusterList"
+
+    def compose(self) -> ComposeResult:
+        """The list, the problems of the chosen cluster's hosts, and a form that is hidden at first."""
+        form = ClusterForm(placeholder="name host1,host2,…   (the first host is the head node)", compact=True, id="new")
+        form.display = False
+        with Panel(title="Cluster", classes="dialog wide"):
+            yield ClusterList(self.sparkrun.state)
+            yield form
+        yield FooterKeys()
+
+    def on_mount(self) -> None:
+        """Start on the cluster in force, or on the demo when nothing is configured."""
+        rows = self.query_one(ClusterList)
+        rows.styles.height = min(len(rows.rows), 14)
+        current = self.sparkrun.state.cluster
+        names = [row.name if isinstance(row, Cluster) else row for row in rows.rows]
+        rows.move_to(names.index(current.name) if current and current.name in names else 0)
+        problems = [f"{host}: {mark.problem}" for host, mark in self.sparkrun.state.marks.items() if mark.problem]
+        if not self.sparkrun.state.clusters:
+            self.query_one(Panel).entitle("No cluster yet: try the demo, or add yours", "")
+        elif problems:
+            self.query_one(Panel).entitle("Cluster", problems[0])
+
+    @on(ListPane.Chosen)
+    def _chosen(self) -> None:
+        self.do_choose()
+
+    def do_choose(self) -> None:
+        """Use what the cursor is on."""
+        row = self.query_one(ClusterList).current
+        if row == _ADD:
+            self.do_add()
+        elif row == _DEMO:
+            self.sparkrun.background(self._demo(), "demo")
+            self.dismiss(None)
+        elif isinstance(row, Cluster):
+            self.sparkrun.choose_cluster(row)
+            self.dismiss(None)
+
+    async def _demo(self) -> None:
+        await self.sparkrun.opened.wait()
+        self.sparkrun.choose_cluster(await self.sparkrun.backend.open_demo())
+
+    def do_add(self) -> None:
+        """Type a new cluster."""
+        form = self.query_one(ClusterForm)
+        form.display = True
+        form.focus()
+
+    @on(Input.Submitted, "#new")
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        name, _, hosts = event.value.strip().partition(" ")
+        names = tuple(host.strip() for host in hosts.replace(",", " ").split())
+        if not name or not names:
+            self.sparkrun.say("Type a name, a blank, and the hosts as ssh takes them: lab spark-1,spark-2", "warning")
+            return
+        cluster = Cluster(name, names)
+        save_cluster(cluster)
+        self.sparkrun.state.added_clusters.append(cluster)
+        self.sparkrun.choose_cluster(cluster)
+        self.dismiss(None)
+
+    def do_back(self) -> None:
+        """Keep the cluster as it is."""
+        self.dismiss(None)

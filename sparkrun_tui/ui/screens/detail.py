@@ -1,0 +1,231 @@
+"""The detail of the selected recipe: headline, override form and the parts beside it (tabs when it is narrow)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Container, Horizontal
+from textual.message import Message
+
+from sparkrun_tui.recipe.fields import field_for
+from sparkrun_tui.recipe.model import BrokenRecipe, Recipe
+from sparkrun_tui.ui.actor import Actor
+from sparkrun_tui.ui.catalog import AnyRecipe, Evaluation
+from sparkrun_tui.ui.edits import Edits
+from sparkrun_tui.ui.paint import detail as paint
+from sparkrun_tui.ui.paint.recipe_rows import field_rows, stepped
+from sparkrun_tui.ui.widgets.command_view import shell_lines, yaml_lines
+from sparkrun_tui.ui.widgets.field_list import FieldList
+from sparkrun_tui.ui.widgets.ink import Line
+from sparkrun_tui.ui.widgets.panel import Panel
+from sparkrun_tui.ui.widgets.tab_line import TabLine
+from sparkrun_tui.ui.widgets.text_pane import TextPane
+
+WIDE_TABS = ("command", "source", "problems", "overview")
+NARROW_TABS = ("overview", "overrides", "command", "source", "problems")
+
+
+class Detail(Container, Actor):
+    """Shows one recipe; `Edited` tells that its overrides changed."""
+
+    class Edited(Message):
+        """The overrides of the shown recipe changed, or one is being typed."""
+
+        def can_replace(self, message: Message) -> bool:
+            """Only the newest state counts."""
+            return isinstance(message, Detail.Edited)
+
+    def __init__(self) -> None:
+        super().__init__(id="detail")
+        self.tab = "command"
+        self.wide = True
+        self._recipe: AnyRecipe | None = None
+        self._evaluation: Evaluation | None = None
+
+    def compose(self) -> ComposeResult:
+        """Everything is there from the start; narrow screens show one part at a time."""
+        with Panel(id="headline-panel"):
+            yield TextPane(id="headline")
+        yield TabLine(id="narrow-tabs")
+        with Horizontal(id="parts"):
+            with Panel(title="Overrides", id="form-panel"):
+                yield FieldList(id="form")
+            with Panel(id="part-panel"):
+                yield TabLine(id="wide-tabs")
+                yield TextPane(id="part")
+
+    def on_mount(self) -> None:
+        """The headline is only looked at."""
+        self.query_one("#headline", TextPane).can_focus = False
+        self._arrange()
+
+    # What is shown.
+
+    @property
+    def form(self) -> FieldList:
+        """The override form."""
+        return self.query_one(FieldList)
+
+    @property
+    def evaluation(self) -> Evaluation | None:
+        """The shown recipe as it would run."""
+        return self._evaluation
+
+    def show(self, recipe: AnyRecipe | None, keep_place: bool = False) -> None:
+        """Show a recipe with its overrides on the cluster in force."""
+        other = recipe is None or self._recipe is None or recipe.source.path != self._recipe.source.path
+        self._recipe = recipe
+        self._evaluation = self.sparkrun.state.evaluation(recipe) if isinstance(recipe, Recipe) else None
+        form = self.form
+        if other:
+            form.cursor = form.top = 0
+        if self._evaluation is None:
+            form.show(())
+        else:
+            edits = self._edits()
+            rows = field_rows(self._evaluation.rendered, edits, dict(self.sparkrun.state.settings.defaults))
+            form.show(rows, edits.can_undo, edits.can_redo)
+        self._paint(keep_place and not other)
+
+    def _paint(self, keep_place: bool) -> None:
+        recipe = self._recipe
+        self.query_one("#headline-panel", Panel).entitle(recipe.name if recipe else "no recipe")
+        self.border_title = None
+        headline = self.query_one("#headline", TextPane)
+        headline.show(self._headline, keep_place=True)
+        count = sum(row.changed for row in self.form.rows)
+        self.query_one("#form-panel", Panel).entitle("Overrides", f"{count} changed" if count else "")
+        self.query_one("#part", TextPane).show(self._part, keep_place)
+        self._arrange()
+
+    def _headline(self, width: int) -> Sequence[Line]:
+        if isinstance(self._recipe, BrokenRecipe):
+            return paint.broken_lines(self._recipe, width)
+        return paint.headline(self._evaluation, width, not self.wide) if self._evaluation else ()
+
+    def _part(self, width: int) -> Sequence[Line]:
+        recipe, evaluation = self._recipe, self._evaluation
+        if recipe is None:
+            return ()
+        tab = self._part_tab()
+        problems = evaluation.problems if evaluation else (recipe.error,) if isinstance(recipe, BrokenRecipe) else ()
+        if tab == "source" or evaluation is None:
+            return yaml_lines(recipe.text, width, paint.problem_marks(problems))
+        if tab == "problems":
+            return paint.problem_lines(problems, width)
+        if tab == "overview":
+            return paint.about(evaluation, width)
+        return shell_lines(evaluation.command, width)
+
+    # Tabs.
+
+    def _part_tab(self) -> str:
+        return "command" if self.tab == "overrides" else self.tab
+
+    def _labels(self, names: Sequence[str]) -> list[tuple[str, str]]:
+        changed = sum(row.changed for row in self.form.rows)
+        problems = len(self._evaluation.problems) if self._evaluation else 0
+        labels = {"overview": "Overview", "command": "Command", "source": "Source"}
+        labels["overrides"] = f"Overrides {changed}•" if changed else "Overrides"
+        labels["problems"] = f"Problems {problems}" if problems else "Problems"
+        if names is WIDE_TABS:
+            labels["overview"] = "Memory"
+        return [(name, labels[name]) for name in names]
+
+    def _arrange(self) -> None:
+        """Show the parts that belong to the width and the chosen tab."""
+        self.query_one("#narrow-tabs", TabLine).show(self._labels(NARROW_TABS), self.tab)
+        self.query_one("#wide-tabs", TabLine).show(self._labels(WIDE_TABS), self._part_tab())
+        on_form = self.tab == "overrides"
+        self.query_one("#form-panel").display = self.wide or on_form
+        self.query_one("#part-panel").display = self.wide or not on_form
+        self.query_one("#narrow-tabs").display = not self.wide
+        self.query_one("#wide-tabs").display = self.wide
+
+    def set_wide(self, wide: bool) -> None:
+        """Lay out for a wide or a narrow screen."""
+        if wide != self.wide:
+            self.wide = wide
+            if not wide and self.tab == "command":
+                self.tab = "overview"
+            elif wide and self.tab in ("overview", "overrides"):
+                self.tab = "command"
+            self._paint(True)
+
+    def choose_tab(self, name: str) -> None:
+        """Show the part `name`."""
+        self.tab = name
+        self.query_one("#part", TextPane).show(self._part)
+        self._arrange()
+
+    def turn(self, steps: int) -> None:
+        """Show the next part, or the one before; the focus follows."""
+        names = WIDE_TABS if self.wide else NARROW_TABS
+        now = self._part_tab() if self.wide else self.tab
+        self.choose_tab(names[(names.index(now) + steps) % len(names)])
+        if not self.wide and self.has_focus_within:
+            (self.form if self.tab == "overrides" else self.query_one("#part")).focus()
+
+    @on(TabLine.Clicked)
+    def _tab_clicked(self, event: TabLine.Clicked) -> None:
+        self.choose_tab(event.name)
+
+    def focus_form(self, key: str = "") -> None:
+        """Go to the form, to the field `key` when it is named."""
+        if not self.wide:
+            self.choose_tab("overrides")
+        if key:
+            self.form.select(key)
+        self.form.focus()
+
+    # Edits.
+
+    def _edits(self) -> Edits:
+        assert self._recipe is not None
+        return self.sparkrun.state.edits_of(self._recipe.source.path)
+
+    def _edited(self) -> None:
+        self.show(self._recipe, keep_place=True)
+        self.post_message(self.Edited())
+
+    @on(FieldList.Drafted)
+    def _drafted(self, event: FieldList.Drafted) -> None:
+        self._edits().draft(event.key, event.text)
+        self._edited()
+
+    @on(FieldList.Typed)
+    def _typed(self, event: FieldList.Typed) -> None:
+        edits = self._edits()
+        row = next((row for row in self.form.rows if row.key == event.key), None)
+        if not event.keep:
+            edits.drop_draft()
+        elif row is not None and event.text == row.own:
+            edits.reset(event.key)
+        else:
+            edits.set(event.key, event.text)
+        self._edited()
+        if row is None and event.keep:
+            self.form.select(event.key)
+
+    @on(FieldList.Stepped)
+    def _stepped(self, event: FieldList.Stepped) -> None:
+        row = next((row for row in self.form.rows if row.key == event.key), None)
+        if row is None or not isinstance(self._recipe, Recipe):
+            return
+        text = stepped(field_for(event.key, self._recipe.defaults.get(event.key)), row.value, event.steps)
+        if text == row.own:
+            self._edits().reset(event.key)
+        else:
+            self._edits().set(event.key, text)
+        self._edited()
+
+    @on(FieldList.Asked)
+    def _asked(self, event: FieldList.Asked) -> None:
+        edits = self._edits()
+        if event.what == "reset":
+            edits.reset(event.key)
+        else:
+            {"undo": edits.undo, "redo": edits.redo, "reset_all": edits.reset_all}[event.what]()
+        self._edited()

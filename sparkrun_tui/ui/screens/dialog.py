@@ -1,0 +1,66 @@
+"""Questions over a screen: what is asked, what will happen, and a key for each answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.screen import ModalScreen
+from textual.widgets import Button
+
+from sparkrun_tui.base import paths
+from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.ui.actions import Scope, bindings
+from sparkrun_tui.ui.actor import Actor
+from sparkrun_tui.ui.widgets.ink import Line, wrap_line
+from sparkrun_tui.ui.widgets.panel import Panel
+from sparkrun_tui.ui.widgets.text_pane import TextPane
+
+
+class Confirm(ModalScreen[bool], Actor):
+    """Asks once. `y` does it; `n` and `esc` do nothing; enter presses the focused button, first `no`."""
+
+    BINDINGS = bindings(Scope.DIALOG, ("yes", "no"))
+    CSS_PATH = str(paths.styles_dir() / "dialog.tcss")
+    AUTO_FOCUS = "#no"
+
+    def __init__(self, title: str, lines: Sequence[str], yes: str = "Yes", no: str = "No") -> None:
+        super().__init__()
+        self._title = title
+        self._lines = [clean_line(line) for line in lines]
+        self._yes, self._no = yes, no
+
+    def compose(self) -> ComposeResult:
+        """The question and two buttons."""
+        pane = TextPane(self._paint, id="question")
+        pane.can_focus = False
+        with Panel(title=self._title, classes="dialog"):
+            yield pane
+            with Horizontal(classes="buttons"):
+                yield Button(f"{self._yes} (y)", id="yes", compact=True)
+                yield Button(f"{self._no} (n)", id="no", compact=True)
+
+    def on_mount(self) -> None:
+        """As high as its text."""
+        self.query_one("#question").styles.height = sum(len(self._paint_line(line, 66)) for line in self._lines)
+
+    def _paint_line(self, line: str, width: int) -> list[Line]:
+        return list(wrap_line([(line, "")], width)) if line else [[]]
+
+    def _paint(self, width: int) -> list[Line]:
+        return [row for line in self._lines for row in self._paint_line(line, width)]
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.dismiss(event.button.id == "yes")
+
+    def do_yes(self) -> None:
+        """Do it."""
+        self.dismiss(True)
+
+    def do_no(self) -> None:
+        """Do nothing."""
+        self.dismiss(False)

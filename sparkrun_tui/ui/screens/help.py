@@ -1,0 +1,88 @@
+"""Help made from the bindings in force: what each key does here, and everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.app import ComposeResult
+from textual.screen import ModalScreen, Screen
+
+from sparkrun_tui.base import paths
+from sparkrun_tui.ui.actions import Action, Scope, bindings, find, key_name
+from sparkrun_tui.ui.actor import Actor
+from sparkrun_tui.ui.widgets.ink import Line, fit, wrap
+from sparkrun_tui.ui.widgets.panel import Panel
+from sparkrun_tui.ui.widgets.text_pane import TextPane
+
+_LEGEND = (
+    "✓ good   ! tight or warning   ✗ does not fit, or failed   ? unknown   ▶ working   · not yet",
+    "Memory: █ weights  ▓ KV cache  ▒ engine's own  ▞ other processes  ░ free  │ budget  ┊ floor",
+    "Search: words, and runtime: nodes: dtype: params: ctx: fits: has: is: tp: registry: source: (-word excludes)",
+)
+
+
+def keys_in_force(screen: Screen[object]) -> list[tuple[Action, list[str], str]]:
+    """Every action that has a key now, with its keys, and why it cannot run now (empty when it can)."""
+    found: dict[str, tuple[Action, list[str], str]] = {}
+    for active in screen.active_bindings.values():
+        action = find(active.binding.id or "")
+        if action is None or not isinstance(active.node, Actor):
+            continue
+        entry = found.setdefault(action.id, (action, [], active.node.why_not(action.name)))
+        name = key_name(active.binding.key)
+        if name not in entry[1]:
+            entry[1].append(name)
+    return list(found.values())
+
+
+def help_lines(entries: Sequence[tuple[Action, list[str], str]], width: int) -> list[Line]:
+    """The help page for a width."""
+    lines: list[Line] = []
+    for scope in sorted({action.scope for action, _, _ in entries}, key=_nearest_first):
+        lines += [[(scope.value.capitalize(), "title")]]
+        for action, keys, reason in entries:
+            if action.scope is scope:
+                text = wrap(action.help + (f" Not now: {reason}" if reason else ""), max(width - 18, 20))
+                style = "dim" if reason else ""
+                lines.append([(f"  {fit(' '.join(keys), 14)}", "key"), (f"  {text[0]}", style)])
+                lines += [[(" " * 18 + row, style)] for row in text[1:]]
+        lines.append([])
+    lines.append([("Signs", "title")])
+    for legend in _LEGEND:
+        lines += [[("  " + row, "")] for row in wrap(legend, width - 2)]
+    return lines
+
+
+def _nearest_first(scope: Scope) -> int:
+    order = list(Scope)
+    late = (Scope.LIST, Scope.APP)
+    return len(order) + late.index(scope) if scope in late else order.index(scope)
+
+
+class HelpScreen(ModalScreen[None], Actor):
+    """The keys of the screen below."""
+
+    BINDINGS = bindings(Scope.DIALOG, ("close",))
+    CSS_PATH = str(paths.styles_dir() / "dialog.tcss")
+    AUTO_FOCUS = "TextPane"
+
+    def __init__(self, entries: Sequence[tuple[Action, list[str], str]]) -> None:
+        super().__init__()
+        self._entries = entries
+
+    def compose(self) -> ComposeResult:
+        """One scrolled page."""
+        with Panel(title="Help", classes="sheet"):
+            yield TextPane(lambda width: help_lines(self._entries, width))
+
+    def on_mount(self) -> None:
+        """The box says how to leave it."""
+        self.query_one(Panel).entitle("Help", "esc closes")
+
+    def do_close(self) -> None:
+        """Close."""
+        self.dismiss(None)
+
+    def do_help(self) -> None:
+        """The help key closes it, too."""
+        self.dismiss(None)

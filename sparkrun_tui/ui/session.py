@@ -1,0 +1,25 @@
+"""What the app is opened with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.ui.ports import Backend
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The user's settings, the cluster to open with, the first query, and whether the demo cluster is wanted.
+
+    `backend` is the engine; None means the real one. `state_file` is where the app keeps what it remembers
+    between runs; None means nowhere.
+    """
+
+    settings: Settings = field(default_factory=Settings)
+    cluster: str = ""
+    query: str = ""
+    demo: bool = False
+    backend: Backend | None = None
+    state_file: Path | None = None

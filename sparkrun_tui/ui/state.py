@@ -1,0 +1,120 @@
+"""What the app holds while it is open: the cluster in force, overrides by recipe, and verdicts by recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from sparkrun_tui.base.settings import Cluster, Settings
+from sparkrun_tui.memory.result import HostMemory
+from sparkrun_tui.recipe.model import BrokenRecipe, Recipe
+from sparkrun_tui.ui.catalog import AnyRecipe, Catalog, ClusterView, Evaluation
+from sparkrun_tui.ui.edits import Edits
+
+
+@dataclass(slots=True)
+class HostMark:
+    """What the top bar and the cluster picker tell of a host: its dot's state, and why it is down."""
+
+    state: str = "unknown"
+    problem: str = ""
+    remedy: str = ""
+
+
+@dataclass(slots=True)
+class AppState:
+    """The one mutable thing behind the screens; they read it and are told when it changed."""
+
+    settings: Settings
+    catalog: Catalog
+    cluster: Cluster | None = None
+    query: str = ""
+    selected: str = ""
+    memory: dict[str, HostMemory] = field(default_factory=dict)
+    marks: dict[str, HostMark] = field(default_factory=dict)
+    edits: dict[str, Edits] = field(default_factory=dict)
+    demo_cluster: Cluster | None = None
+    added_clusters: list[Cluster] = field(default_factory=list)
+    _verdicts: dict[str, str] = field(default_factory=dict)
+    _evaluated: tuple[str, Mapping[str, str], Evaluation] | None = None
+
+    @property
+    def view(self) -> ClusterView:
+        """The cluster with what is known of its hosts."""
+        return ClusterView(self.cluster, self.memory)
+
+    @property
+    def clusters(self) -> tuple[Cluster, ...]:
+        """All clusters that can be chosen, newest definition of a name first."""
+        named: dict[str, Cluster] = {}
+        for cluster in (*reversed(self.added_clusters), *self.settings.clusters):
+            named.setdefault(cluster.name, cluster)
+        return tuple(named.values())
+
+    @property
+    def recipe(self) -> AnyRecipe | None:
+        """The selected recipe."""
+        return self.catalog.recipe(self.selected)
+
+    def edits_of(self, key: str) -> Edits:
+        """The overrides of a recipe, with their history."""
+        return self.edits.setdefault(key, Edits())
+
+    def overridden(self, key: str) -> bool:
+        """Whether a recipe has overrides."""
+        return key in self.edits and bool(self.edits[key].kept)
+
+    def evaluation(self, recipe: Recipe) -> Evaluation:
+        """The selected recipe with its overrides on the cluster; computed once for each change."""
+        key = recipe.source.path
+        overrides = self.edits_of(key).overrides
+        cached = self._evaluated
+        if cached is not None and cached[0] == key and cached[1] == overrides and cached[2].recipe is recipe:
+            return cached[2]
+        evaluation = self.catalog.evaluate(recipe, overrides, self.view)
+        self._evaluated = (key, dict(overrides), evaluation)
+        self._verdicts[key] = _level(evaluation)
+        return evaluation
+
+    def verdict(self, key: str) -> str:
+        """The level of a recipe that was judged already, else empty."""
+        return self._verdicts.get(key, "")
+
+    def judge(self, key: str) -> str:
+        """The level of a recipe on the cluster with its overrides, judged now when it was not yet."""
+        known = self._verdicts.get(key)
+        if known is None:
+            recipe = self.catalog.recipe(key)
+            if recipe is None or isinstance(recipe, BrokenRecipe):
+                known = "bad"
+            else:
+                known = _level(self.catalog.evaluate(recipe, self.edits_of(key).kept, self.view))
+            self._verdicts[key] = known
+        return known
+
+    def unjudged(self, keys: Iterable[str]) -> list[str]:
+        """Those of `keys` that have no verdict yet."""
+        return [key for key in keys if key not in self._verdicts]
+
+    def choose(self, cluster: Cluster | None) -> None:
+        """Use another cluster: every verdict is for it from now on."""
+        self.cluster = cluster
+        self.memory = {}
+        self.marks = {name: HostMark() for name in (cluster.hosts if cluster else ())}
+        self.forget_verdicts()
+
+    def forget_verdicts(self) -> None:
+        """Something that every verdict rests on has changed."""
+        self._verdicts.clear()
+        self._evaluated = None
+
+    def forget_verdict(self, key: str) -> None:
+        """A recipe has changed."""
+        self._verdicts.pop(key, None)
+        self._evaluated = None
+
+
+def _level(evaluation: Evaluation) -> str:
+    if any(problem.code == "cannot-run-here" for problem in evaluation.errors):
+        return "bad"
+    return evaluation.estimate.level.value if evaluation.estimate else "unknown"

@@ -1,0 +1,288 @@
+"""The override form: a virtual list of fields, with one editor that floats over the field being typed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from textual import on
+from textual.app import ComposeResult
+from textual.message import Message
+from textual.widgets import Input
+
+from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.ui.actions import Scope, bindings
+from sparkrun_tui.ui.actor import Actor
+from sparkrun_tui.ui.widgets.ink import Line, Span, fit
+from sparkrun_tui.ui.widgets.list_pane import ListPane
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRow:
+    """One field as the form shows it. `own` is the value without an override, `error` what is wrong with it."""
+
+    key: str
+    title: str
+    value: str
+    own: str
+    help: str = ""
+    origin: str = ""
+    values: tuple[str, ...] = ()
+    steps: bool = False
+    changed: bool = False
+    used: bool = True
+    error: str = ""
+
+
+class FieldEditor(Input, Actor, inherit_bindings=True):
+    """The one editor of the form."""
+
+    BINDINGS = bindings(Scope.EDITOR)
+
+    class Left(Message):
+        """Typing ended; `keep` tells whether the value counts."""
+
+        def __init__(self, keep: bool) -> None:
+            super().__init__()
+            self.keep = keep
+
+    def do_accept(self) -> None:
+        """Keep the value."""
+        self.post_message(self.Left(True))
+
+    def do_cancel(self) -> None:
+        """Leave the value as it was."""
+        self.post_message(self.Left(False))
+
+    def on_blur(self) -> None:
+        """Going elsewhere keeps the value."""
+        self.post_message(self.Left(True))
+
+
+class FieldList(ListPane):
+    """Fields of one recipe. It shows rows and tells what was asked; whoever holds the values answers with rows."""
+
+    BINDINGS = [*bindings(Scope.LIST), *bindings(Scope.FORM)]
+
+    class Drafted(Message):
+        """A value is being typed."""
+
+        def __init__(self, key: str, text: str) -> None:
+            super().__init__()
+            self.key = key
+            self.text = text
+
+        def can_replace(self, message: Message) -> bool:
+            """Only the newest text counts."""
+            return isinstance(message, FieldList.Drafted)
+
+    class Typed(Message):
+        """A value was typed (`keep`), or typing was given up."""
+
+        def __init__(self, key: str, text: str, keep: bool) -> None:
+            super().__init__()
+            self.key = key
+            self.text = text
+            self.keep = keep
+
+    class Stepped(Message):
+        """A value was stepped up (1) or down (-1)."""
+
+        def __init__(self, key: str, steps: int) -> None:
+            super().__init__()
+            self.key = key
+            self.steps = steps
+
+    class Asked(Message):
+        """Something else was asked: `undo`, `redo`, `reset`, `reset_all`."""
+
+        def __init__(self, what: str, key: str) -> None:
+            super().__init__()
+            self.what = what
+            self.key = key
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.rows: Sequence[FieldRow] = ()
+        self.can_undo = False
+        self.can_redo = False
+        self.editing = ""
+        self.adding = False
+        self._editor = FieldEditor(compact=True, id="field-editor", select_on_focus=True)
+
+    def compose(self) -> ComposeResult:
+        """The editor is there from the start and only moved."""
+        self._editor.display = False
+        yield self._editor
+
+    # Rows.
+
+    @property
+    def line_count(self) -> int:
+        """The fields, and the row that adds one."""
+        return len(self.rows) + 1
+
+    @property
+    def current(self) -> FieldRow | None:
+        """The field under the cursor; None on the row that adds one."""
+        return self.rows[self.cursor] if 0 <= self.cursor < len(self.rows) else None
+
+    def show(self, rows: Sequence[FieldRow], can_undo: bool = False, can_redo: bool = False) -> None:
+        """Show these rows."""
+        self.rows = rows
+        self.can_undo, self.can_redo = can_undo, can_redo
+        self.cursor = min(self.cursor, len(rows))
+        self.refresh()
+        self.refresh_bindings()
+
+    def select(self, key: str) -> None:
+        """Put the cursor on the field `key`."""
+        for number, row in enumerate(self.rows):
+            if row.key == key:
+                self.move_to(number)
+
+    @property
+    def key_width(self) -> int:
+        """The cells for names of keys."""
+        longest = max((len(row.key) for row in self.rows), default=8)
+        return max(min(longest, self.text_width - 16, 28), 6)
+
+    def line(self, number: int) -> Line:
+        """One field."""
+        if number >= len(self.rows):
+            return [("  + add a key", "accent" if number == self.cursor else "dim")]
+        row = self.rows[number]
+        width = self.key_width
+        spans: list[Span] = [
+            ("• " if row.changed else "  ", "changed"),
+            (fit(row.key, width), "" if row.used else "dim"),
+            (" ", ""),
+        ]
+        room = self.text_width - width - 3
+        tail = _tail(row)
+        tail_width = sum(len(text) for text, _ in tail)
+        if tail_width + 8 > room:
+            tail, tail_width = [], 0
+        value = clean_line(row.value) or "(empty)"
+        style = "invalid" if row.error else "changed" if row.changed else ""
+        return [*spans, (fit(value, max(room - tail_width, 4)), style), *tail]
+
+    # The editor.
+
+    def why_not(self, name: str) -> str:
+        """Undo and redo need something to take back; the other keys need a field."""
+        row = self.current
+        if name == "undo" and not self.can_undo:
+            return "There is nothing to take back."
+        if name == "redo" and not self.can_redo:
+            return "There is nothing to do again."
+        if name in ("more", "less") and (row is None or not (row.steps or row.values)):
+            return "This field has no steps: enter types a value."
+        if name == "reset" and (row is None or not row.changed):
+            return "This field has its own value."
+        if name == "reset_all" and not any(row.changed for row in self.rows):
+            return "Nothing is changed."
+        return ""
+
+    def do_edit(self) -> None:
+        """Type a value for the current field."""
+        row = self.current
+        if row is None:
+            self.do_add()
+        else:
+            self._open(row.key, row.value, adding=False)
+
+    def do_add(self) -> None:
+        """Type `key=value` on the last row."""
+        self.move_to(len(self.rows))
+        self._open("", "", adding=True)
+
+    def _open(self, key: str, text: str, adding: bool) -> None:
+        self.reveal(self.cursor)
+        self.editing, self.adding = key, adding
+        left = 2 if adding else self.key_width + 3
+        editor = self._editor
+        with editor.prevent(Input.Changed):
+            editor.value = text
+        editor.placeholder = "key=value" if adding else ""
+        editor.styles.offset = (left, self.cursor - self.top)
+        editor.styles.width = max(self.size.width - left - 1, 6)
+        editor.display = True
+        editor.focus()
+
+    @on(Input.Changed, "#field-editor")
+    def _typing(self, event: Input.Changed) -> None:
+        event.stop()
+        if self.editing and not self.adding:
+            self.post_message(self.Drafted(self.editing, event.value))
+
+    @on(Input.Submitted, "#field-editor")
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+
+    @on(FieldEditor.Left)
+    def _left(self, event: FieldEditor.Left) -> None:
+        event.stop()
+        if not self._editor.display:
+            return
+        key, text, keep = self.editing, self._editor.value, event.keep
+        had_focus = self._editor.has_focus
+        self._editor.display = False
+        self.editing = ""
+        if had_focus:
+            self.focus()
+        if self.adding:
+            self.adding = False
+            key, _, text = text.partition("=")
+            key = key.strip()
+            keep = keep and bool(key)
+        if key:
+            self.post_message(self.Typed(key, text.strip(), keep))
+        self.refresh()
+
+    # Keys.
+
+    def do_more(self) -> None:
+        """Step up."""
+        self._step(1)
+
+    def do_less(self) -> None:
+        """Step down."""
+        self._step(-1)
+
+    def _step(self, steps: int) -> None:
+        row = self.current
+        if row is not None:
+            self.post_message(self.Stepped(row.key, steps))
+
+    def do_undo(self) -> None:
+        """Take back."""
+        self.post_message(self.Asked("undo", ""))
+
+    def do_redo(self) -> None:
+        """Do again."""
+        self.post_message(self.Asked("redo", ""))
+
+    def do_reset(self) -> None:
+        """Give the current field its own value back."""
+        row = self.current
+        if row is not None:
+            self.post_message(self.Asked("reset", row.key))
+
+    def do_reset_all(self) -> None:
+        """Drop every override."""
+        self.post_message(self.Asked("reset_all", ""))
+
+
+def _tail(row: FieldRow) -> list[Span]:
+    """What stands at the right of a field: what is wrong, the value before, or how it is stepped."""
+    if row.error:
+        return [(f" ✗ {clean_line(row.error)}", "bad")]
+    if row.changed:
+        own = clean_line(row.own) or "unset"
+        return [(f" ◂ {own if len(own) <= 14 else own[:13] + '…'}", "dim")]
+    if not row.used:
+        return [(" not used", "dim")]
+    if row.values:
+        return [(" ▾", "dim")]
+    return [(" ◂▸", "dim")] if row.steps else []

@@ -1,0 +1,92 @@
+"""The line at the bottom: only what can be done now, from the bindings in force."""
+
+from __future__ import annotations
+
+from textual import events
+from textual.screen import Screen
+from textual.widgets import Input
+
+from sparkrun_tui.ui.actions import find, key_name
+from sparkrun_tui.ui.actor import Actor
+from sparkrun_tui.ui.widgets.ink import Line, Span, fit, spread, width_of
+from sparkrun_tui.ui.widgets.line_pane import LinePane
+
+_ALWAYS = 90
+"""Actions from this footer number on stand at the right and are kept longest."""
+
+
+class FooterKeys(LinePane, Actor):
+    """The keys of the moment, most important first; what does not fit is one `?` away."""
+
+    ALLOW_SELECT = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._entries: list[tuple[int, str, str, str, Actor]] = []
+        self._spots: list[tuple[int, int, str, Actor]] = []
+
+    @property
+    def line_count(self) -> int:
+        """Always one."""
+        return 1
+
+    @property
+    def text_width(self) -> int:
+        """The whole width."""
+        return self.size.width
+
+    def on_mount(self) -> None:
+        """Follow the bindings in force."""
+        self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
+        self.call_after_refresh(self.update)
+
+    def _bindings_changed(self, screen: Screen[object]) -> None:
+        if screen.is_current:
+            self.call_after_refresh(self.update)
+
+    def update(self) -> None:
+        """Read the bindings in force again."""
+        if not self.is_attached or not self.screen.is_current:
+            return
+        entries: dict[str, tuple[int, str, str, str, Actor]] = {}
+        typing = isinstance(self.screen.focused, Input)
+        for key, active in self.screen.active_bindings.items():
+            action = find(active.binding.id or "")
+            if action is None or not action.footer or action.id in entries or not isinstance(active.node, Actor):
+                continue
+            shown = key_name(key)
+            if not active.node.why_not(action.name) and not (typing and len(shown) == 1):
+                entries[action.id] = (action.footer, shown, action.label, action.name, active.node)
+        self._entries = sorted(entries.values(), key=lambda entry: entry[0])
+        self.refresh()
+
+    def line(self, number: int) -> Line:
+        """As many keys as fit, those at the right kept longest."""
+        width = self.text_width
+        right = self._spans([entry for entry in self._entries if entry[0] >= _ALWAYS])
+        while right and width_of(right) > width // 3:
+            right = right[3:]
+        room = width - width_of(right) - 1
+        left: list[Span] = []
+        self._spots = []
+        for entry in self._entries:
+            spans = self._spans([entry])
+            if entry[0] >= _ALWAYS or width_of(left) + width_of(spans) > room:
+                continue
+            self._spots.append((width_of(left), width_of(left) + width_of(spans), entry[3], entry[4]))
+            left += spans
+        line = spread(left, right, width)
+        return line if line else [(fit("", width), "")]
+
+    def _spans(self, entries: list[tuple[int, str, str, str, Actor]]) -> list[Span]:
+        spans: list[Span] = []
+        for _, key, label, _, _ in entries:
+            spans += [(f" {key}", "key"), (f" {label}", ""), (" ", "")]
+        return spans
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on a key does what the key does."""
+        for start, end, name, node in self._spots:
+            if start <= event.x < end:
+                node.action_do(name)
+                return

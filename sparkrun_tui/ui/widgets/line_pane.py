@@ -1,0 +1,174 @@
+"""The base of every pane that paints lines: only visible lines are rendered, with a thumb of its own."""
+
+from __future__ import annotations
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.geometry import Region, Size
+from textual.selection import Selection
+from textual.strip import Strip
+from textual.widget import Widget
+
+from sparkrun_tui.ui.widgets.ink import STYLES, Line, text_of
+
+_PREFIX = "ink--"
+
+
+class LinePane(Widget):
+    """A scrolled list of lines. Subclasses give `line_count` and `line`; the cursor is theirs to keep.
+
+    There are no native scrollbars: they would cost a second repaint and a layout for every change of length.
+    """
+
+    ALLOW_SELECT = True
+    COMPONENT_CLASSES = {f"{_PREFIX}{name}" for name in STYLES}
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self.top = 0
+        self._inks: dict[str, Style] = {}
+        self._base = Style()
+
+    # What subclasses give.
+
+    @property
+    def line_count(self) -> int:
+        """How many lines there are."""
+        return 0
+
+    def line(self, number: int) -> Line:
+        """The line `number`, from 0."""
+        raise IndexError(number)
+
+    def line_style(self, number: int) -> str:
+        """The name of a style that lies over the whole line, or empty."""
+        return ""
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """With `height: auto`, as many rows as lines."""
+        return self.line_count
+
+    # Painting.
+
+    @property
+    def page(self) -> int:
+        """How many lines are visible."""
+        return max(self.size.height, 1)
+
+    @property
+    def text_width(self) -> int:
+        """The cells for a line's text: the last column is kept for the thumb."""
+        return max(self.size.width - 1, 1)
+
+    def ink(self, names: str) -> Style:
+        """The style with these names, over the pane's own."""
+        found = self._inks.get(names)
+        if found is None:
+            found = self._base
+            for name in names.split():
+                found += self.get_component_rich_style(_PREFIX + name, partial=True)
+            self._inks[names] = found
+        return found
+
+    def notify_style_update(self) -> None:
+        """The theme or a class changed: forget computed styles."""
+        super().notify_style_update()
+        self._inks.clear()
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Render the visible part, looking up the pane's own style once instead of once a line."""
+        base = self.rich_style
+        if base != self._base:
+            self._base = base
+            self._inks.clear()
+        self._clamp()
+        return super().render_lines(crop)
+
+    def render_line(self, y: int) -> Strip:
+        """Render one visible line."""
+        number = self.top + y
+        width = self.size.width
+        if number >= self.line_count:
+            return Strip([Segment(" " * width, self._base)], width)
+        over = self.line_style(number)
+        spans = self.line(number)
+        segments = [Segment(text, self.ink(f"{names} {over}" if over else names)) for text, names in spans if text]
+        strip = Strip(segments).adjust_cell_length(self.text_width, self.ink(over))
+        selection = self.text_selection
+        if selection is not None:
+            strip = self._selected(strip, selection, number)
+        thumb = Strip([self._thumb(y)], 1) if width > 1 else Strip([], 0)
+        return Strip.join([strip.apply_offsets(0, number), thumb])
+
+    def _selected(self, strip: Strip, selection: Selection, number: int) -> Strip:
+        span = selection.get_span(number)
+        if span is None:
+            return strip
+        start, end = span
+        end = strip.cell_length if end == -1 else min(end, strip.cell_length)
+        if start >= end:
+            return strip
+        style = self.screen.get_component_rich_style("screen--selection")
+        before, middle, after = strip.crop(0, start), strip.crop(start, end), strip.crop(end)
+        return Strip.join([before, middle.apply_style(style), after])
+
+    def _thumb(self, y: int) -> Segment:
+        count, page = self.line_count, self.page
+        if count <= page:
+            return Segment(" ", self._base)
+        size = max(page * page // count, 1)
+        start = round((page - size) * self.top / max(count - page, 1))
+        return Segment("▐" if start <= y < start + size else " ", self.ink("thumb"))
+
+    # Scrolling.
+
+    def _clamp(self) -> None:
+        self.top = max(min(self.top, self.line_count - self.page), 0)
+
+    def scroll_lines(self, lines: int) -> None:
+        """Move the view by `lines` (down when positive)."""
+        before = self.top
+        self.top += lines
+        self._clamp()
+        if self.top != before:
+            self.scrolled()
+            self.refresh()
+
+    def scrolled(self) -> None:
+        """The user moved the view; for subclasses."""
+
+    def reveal(self, number: int) -> None:
+        """Move the view as little as needed to show the line `number`."""
+        if number < self.top:
+            self.top = number
+        elif number >= self.top + self.page:
+            self.top = number - self.page + 1
+        self._clamp()
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Scroll by the wheel."""
+        event.stop()
+        self.scroll_lines(3)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Scroll by the wheel."""
+        event.stop()
+        self.scroll_lines(-3)
+
+    # Selecting with the mouse.
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        """The text under a selection made with the mouse."""
+        first = selection.start.y if selection.start else 0
+        last = selection.end.y if selection.end else self.line_count - 1
+        lines = [text_of(self.line(number)).rstrip() for number in range(first, min(last, self.line_count - 1) + 1)]
+        moved = Selection(
+            selection.start and selection.start - (0, first),
+            selection.end and selection.end - (0, first),
+        )
+        return moved.extract("\n".join(lines)), "\n"
+
+    def selection_updated(self, selection: Selection | None) -> None:
+        """The selection changed: paint again."""
+        self.refresh()

@@ -1,0 +1,157 @@
+"""The one picture of memory, the same on every screen: what a host's memory is used for, as lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sparkrun_tui.base.units import GIB
+from sparkrun_tui.memory.result import Estimate, HostPicture, Level
+from sparkrun_tui.ui.widgets.ink import MARKS, Line, Span, fit, join, width_of
+
+GLYPHS = {"others": "▞", "weights": "█", "kv": "▓", "engine": "▒", "free": "░"}
+"""What each part of the bar is drawn with; `engine` is activations, graphs and overhead together."""
+
+_GROUP = {"others": "others", "weights": "weights", "kv": "kv"}
+LEVEL_STYLE = {Level.GOOD: "good", Level.TIGHT: "tight", Level.BAD: "bad", Level.UNKNOWN: "unknown"}
+
+
+def mark(level: Level) -> Span:
+    """The glyph of a verdict with its colour."""
+    return MARKS[level.value], LEVEL_STYLE[level]
+
+
+def gib(size: float) -> str:
+    """Bytes as a bare number of GiB, always of the same width class: `38.4`."""
+    return f"{size / GIB:.1f}"
+
+
+def grouped(picture: HostPicture) -> dict[str, int]:
+    """Bytes of a host by what the bar shows: others, weights, kv, engine."""
+    sums = {"others": 0, "weights": 0, "kv": 0, "engine": 0}
+    for part in picture.parts:
+        sums[_GROUP.get(part.kind, "engine")] += part.bytes
+    return sums
+
+
+def bar(picture: HostPicture, width: int) -> list[Span]:
+    """The bar of one host in `width` cells, with the budget's line and the floor's mark drawn over it."""
+    total = max(picture.host.total, 1)
+    cells: list[Span] = []
+    used = 0
+    for kind, size in grouped(picture).items():
+        used += size
+        end = min(round(used / total * width), width)
+        if size > 0 and end == len(cells) and len(cells) < width:
+            end += 1
+        cells.extend((GLYPHS[kind], kind) for _ in range(end - len(cells)))
+    cells.extend((GLYPHS["free"], "free") for _ in range(width - len(cells)))
+    floor = round((total - picture.floor_green) / total * width)
+    if 0 <= floor < width:
+        cells[floor] = ("┊", "floor")
+    if picture.budget is not None:
+        line = round(min(picture.budget, total) / total * width)
+        cells[min(line, width - 1)] = ("│", "budget")
+    return _merged(cells)
+
+
+def _merged(cells: Sequence[Span]) -> list[Span]:
+    merged: list[Span] = []
+    for text, style in cells:
+        if merged and merged[-1][1] == style:
+            merged[-1] = (merged[-1][0] + text, style)
+        else:
+            merged.append((text, style))
+    return merged
+
+
+def host_line(picture: HostPicture, name_width: int, width: int, short: bool = False) -> list[Span]:
+    """One host's name, bar and total; `short` says what is left instead of the bare total."""
+    total = gib(picture.host.total)
+    about = "~" if picture.host.assumed else " "
+    if short:
+        left = "?" if picture.free is None else f"{picture.free / GIB:.0f}"
+        tail = f" {left} of{about}{total} GiB left"
+    else:
+        tail = f" {about}{total} GiB"
+    name = fit(picture.host.name, name_width)
+    room = max(width - name_width - 1 - len(tail), 4)
+    return [(name + " ", ""), *bar(picture, room), (tail, "dim")]
+
+
+def numbers(picture: HostPicture) -> list[Line]:
+    """The figures below the bar, each with the glyph of its part."""
+    sums = grouped(picture)
+    known = {part.kind for part in picture.parts}
+    words = [("weights", "weights"), ("kv", "KV"), ("engine", "engine"), ("others", "others")]
+    shown: list[Line] = []
+    for kind, word in words:
+        size = sums[kind]
+        if kind == "others" and not size:
+            continue
+        missing = kind in ("weights", "kv") and kind not in known
+        figure = "?" if missing else gib(size)
+        shown.append([(GLYPHS[kind], kind), (f" {word} ", "dim"), (figure, "")])
+    left = "?" if picture.free is None else gib(picture.free)
+    shown.append([(GLYPHS["free"], "free"), (" left ", "dim"), (left, ""), (" GiB", "dim")])
+    return shown
+
+
+def verdicts(estimate: Estimate, width: int) -> list[Line]:
+    """The three verdicts, on one line where they fit, else each on its own."""
+    parts: list[Line] = [
+        [mark(verdict.level), (f" {verdict.text}", "")]
+        for verdict in (estimate.starts, estimate.context, estimate.headroom)
+    ]
+    joined = join(parts, "   ")
+    return [joined] if width_of(joined) <= width else flow(parts, width, "   ")
+
+
+def flow(parts: Sequence[Line], width: int, gap: str) -> list[Line]:
+    """Parts put beside each other as far as they fit, then on the next line."""
+    rows: list[list[Span]] = []
+    for part in parts:
+        if rows and width_of(rows[-1]) + len(gap) + width_of(part) <= width:
+            rows[-1] += [(gap, ""), *part]
+        else:
+            rows.append(list(part))
+    return list(rows)
+
+
+def picture_lines(estimate: Estimate, width: int, compact: bool = False) -> list[Line]:
+    """The whole picture: a bar a host, the figures, the verdicts. `compact` keeps to the fullest host."""
+    if not estimate.hosts:
+        return [[("? ", "unknown"), ("no host to look at", "dim")]]
+    name_width = min(max(len(picture.host.name) for picture in estimate.hosts), 20)
+    fullest = min(estimate.hosts, key=lambda picture: -1 if picture.free is None else picture.free)
+    if compact:
+        return [host_line(fullest, name_width, width, short=True), *verdicts(estimate, width)]
+    lines: list[Line] = [host_line(picture, name_width, width) for picture in estimate.hosts]
+    pad: Span = (" " * (name_width + 1), "")
+    lines += [[pad, *row] for row in flow(numbers(fullest), width - name_width - 1, "  ")]
+    return [*lines, *verdicts(estimate, width)]
+
+
+def table_lines(estimate: Estimate) -> list[Line]:
+    """The same picture as a table of figures, one row a part, with where each figure comes from."""
+    lines: list[Line] = []
+    for picture in estimate.hosts:
+        host = picture.host
+        lines.append([(host.name, "bold"), (f"  {gib(host.total)} GiB, {host.source}", "dim")])
+        for part in picture.parts:
+            band = f"{gib(part.low)} to {gib(part.high)}" if part.low != part.high else ""
+            lines.append(
+                [
+                    (f"  {part.kind:<11}", ""),
+                    (f"{gib(part.bytes):>7} GiB  ", ""),
+                    (f"{band:<16}", "dim"),
+                    (part.source, "dim"),
+                ]
+            )
+        if picture.budget is not None:
+            lines.append(
+                [("  budget     ", ""), (f"{gib(picture.budget):>7} GiB  ", ""), ("the engine may use", "dim")]
+            )
+        left = "      ?" if picture.free is None else f"{gib(picture.free):>7}"
+        floor = f"floor {gib(picture.floor_red)}, comfortable from {gib(picture.floor_green)}"
+        lines.append([("  left       ", ""), (f"{left} GiB  ", "bold"), (floor, "dim")])
+    return lines

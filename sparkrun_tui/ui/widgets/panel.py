@@ -1,0 +1,30 @@
+"""A bordered box with a title, whose title is plain text whatever it says."""
+
+from __future__ import annotations
+
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widget import Widget
+
+from sparkrun_tui.base.text import clean_line
+
+
+class Panel(Vertical):
+    """A box for the parts of a screen."""
+
+    def __init__(self, *children: Widget, title: str = "", id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(*children, id=id, classes=classes)
+        self.title_text = title
+        self.corner_text = ""
+        self._apply()
+
+    def entitle(self, title: str, corner: str = "") -> None:
+        """Set the title, and what stands at the lower right."""
+        if (title, corner) != (self.title_text, self.corner_text):
+            self.title_text, self.corner_text = title, corner
+            self._apply()
+
+    def _apply(self) -> None:
+        # Content, not text: a string would be read as markup.
+        self.border_title = Content(clean_line(self.title_text))  # type: ignore[assignment]
+        self.border_subtitle = Content(clean_line(self.corner_text))  # type: ignore[assignment]

@@ -1,0 +1,169 @@
+"""The list of recipes on the line API: rows are values, and only visible ones are painted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.ui.actions import Scope, bindings
+from sparkrun_tui.ui.widgets.ink import MARKS, Line, Span, fit
+from sparkrun_tui.ui.widgets.list_pane import ListPane
+
+_ENGINES = {"vllm-distributed": "vllm-d", "llama-cpp": "llama", "eugr-vllm": "eugr"}
+_NOT_YET: Span = ("·", "dim")
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeRow:
+    """One recipe as the list shows it. `matched` are positions in `name` that the query found."""
+
+    key: str
+    name: str
+    engine: str
+    size: str
+    hosts: str
+    origin: str
+    broken: bool = False
+    matched: frozenset[int] = frozenset()
+    overridden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The widths of a row's columns, in cells; a column of width 0 is left out."""
+
+    name: int
+    engine: int
+    size: int
+    hosts: int
+    origin: int
+
+    @classmethod
+    def for_width(cls, width: int) -> Columns:
+        """The columns that fit: they go from the right, the verdict and the name stay."""
+        left = width - 4
+        origin = 14 if width >= 78 else 0
+        size = 6 if width >= 34 else 0
+        engine = 8 if width >= 40 else 0
+        hosts = 5 if width >= 28 else 0
+        name = left - sum(column + 1 for column in (origin, size, engine, hosts) if column)
+        return cls(max(name, 4), engine, size, hosts, origin)
+
+
+Verdict = Callable[[str], str]
+"""The level of a recipe (`good`, `tight`, `bad`, `unknown`) by its key; empty while it is not known yet."""
+
+
+class RecipeList(ListPane):
+    """Rows of recipes with their verdict for the cluster in force."""
+
+    BINDINGS = bindings(Scope.LIST)
+
+    def __init__(self, verdict: Verdict, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._verdict = verdict
+        self.rows: Sequence[RecipeRow] = ()
+        self.message = ""
+        self._columns = Columns.for_width(40)
+
+    @property
+    def head(self) -> int:
+        """One line names the columns."""
+        return 1
+
+    @property
+    def line_count(self) -> int:
+        """The rows, and the line above them."""
+        return len(self.rows) + 1 if self.rows else 2
+
+    @property
+    def row_count(self) -> int:
+        """How many recipes there are."""
+        return len(self.rows)
+
+    @property
+    def current(self) -> RecipeRow | None:
+        """The recipe under the cursor."""
+        return self.rows[self.cursor] if 0 <= self.cursor < len(self.rows) else None
+
+    @property
+    def visible_rows(self) -> Sequence[RecipeRow]:
+        """The recipes in sight."""
+        return self.rows[max(self.top - 1, 0) : self.top + self.page]
+
+    def show(self, rows: Sequence[RecipeRow], message: str = "") -> None:
+        """Show other rows; the cursor stays with its recipe where that is still there."""
+        current = self.current
+        self.rows = rows
+        self.message = message
+        place = next((n for n, row in enumerate(rows) if current and row.key == current.key), 0)
+        self.cursor = min(place, max(len(rows) - 1, 0))
+        if place == 0:
+            self.top = 0
+        self.reveal(self.cursor + 1 if self.cursor else 0)
+        self.refresh()
+        now = self.current
+        if (now.key if now else "") != (current.key if current else ""):
+            self.post_message(self.Highlighted(self, self.cursor))
+
+    def select(self, key: str) -> None:
+        """Put the cursor on the recipe with this key."""
+        for number, row in enumerate(self.rows):
+            if row.key == key:
+                self.move_to(number)
+                return
+
+    def line(self, number: int) -> Line:
+        """The header, a row, or the message when there are none."""
+        columns = Columns.for_width(self.text_width)
+        if number == 0:
+            return _header(columns)
+        if not self.rows:
+            return [("  " + self.message, "dim")]
+        return self._row(self.rows[number - 1], columns, number - 1 == self.cursor)
+
+    def _row(self, row: RecipeRow, columns: Columns, current: bool) -> Line:
+        spans: list[Span] = [("▌" if current else " ", "accent"), ("•" if row.overridden else " ", "changed")]
+        spans += _name(row, columns.name)
+        if columns.engine:
+            spans.append((" " + fit(_ENGINES.get(row.engine, row.engine), columns.engine), "dim"))
+        if columns.size:
+            spans.append((" " + fit(row.size, columns.size, "right"), ""))
+        if columns.hosts:
+            spans.append((" " + fit(row.hosts, columns.hosts, "right"), ""))
+        level = "bad" if row.broken else self._verdict(row.key)
+        spans.append((" ", ""))
+        spans.append((MARKS[level], level) if level else _NOT_YET)
+        if columns.origin:
+            spans.append((" " + fit(row.origin, columns.origin), "dim"))
+        return spans
+
+
+def _header(columns: Columns) -> Line:
+    text = "  " + fit("name", columns.name)
+    if columns.engine:
+        text += " " + fit("engine", columns.engine)
+    if columns.size:
+        text += " " + fit("size", columns.size, "right")
+    if columns.hosts:
+        text += " " + fit("hosts", columns.hosts, "right")
+    text += "  "
+    if columns.origin:
+        text += " " + fit("from", columns.origin)
+    return [(text, "dim")]
+
+
+def _name(row: RecipeRow, width: int) -> list[Span]:
+    shown = fit(clean_line(row.name), width)
+    base = "bad" if row.broken else ""
+    if not row.matched:
+        return [(shown, base)]
+    spans: list[Span] = []
+    for index, char in enumerate(shown):
+        style = f"{base} match".strip() if index in row.matched and char != "…" else base
+        if spans and spans[-1][1] == style:
+            spans[-1] = (spans[-1][0] + char, style)
+        else:
+            spans.append((char, style))
+    return spans

@@ -1,0 +1,91 @@
+"""The line at the top: where we are, the cluster with a dot a host, what runs, and DEMO."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual import events
+from textual.message import Message
+
+from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.ui.widgets.ink import Line, Span, spread, width_of
+from sparkrun_tui.ui.widgets.line_pane import LinePane
+
+DOTS = {"up": ("●", "good"), "asking": ("◌", "dim"), "down": ("✗", "bad"), "unknown": ("○", "dim")}
+"""How a host's dot looks by its state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the bar tells: the cluster's name, (host, state) pairs, running launches, and whether it is the demo."""
+
+    cluster: str = ""
+    hosts: tuple[tuple[str, str], ...] = ()
+    running: int = 0
+    launching: int = 0
+    demo: bool = False
+
+
+class TopBar(LinePane):
+    """One line, the same on every screen."""
+
+    ALLOW_SELECT = False
+
+    class ClusterClicked(Message):
+        """The cluster's name was clicked."""
+
+    def __init__(self, where: str = "") -> None:
+        super().__init__()
+        self.where = where
+        self.status = Status()
+
+    @property
+    def line_count(self) -> int:
+        """Always one."""
+        return 1
+
+    @property
+    def text_width(self) -> int:
+        """The whole width: nothing scrolls here."""
+        return self.size.width
+
+    def show(self, status: Status) -> None:
+        """Show another state."""
+        if status != self.status:
+            self.status = status
+            self.refresh()
+
+    def line(self, number: int) -> Line:
+        """The bar for the present width."""
+        left: list[Span] = [(" sparkrun-tui", "title")]
+        if self.where:
+            left += [(" › ", "dim"), (self.where, "bold")]
+        width = self.text_width
+        right = _right(self.status, names=True)
+        if width_of(left) + width_of(right) + 2 > width:
+            right = _right(self.status, names=False)
+        return spread(left, right, width)
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on the right half opens the cluster picker."""
+        if event.x > self.size.width // 2:
+            self.post_message(self.ClusterClicked())
+
+
+def _right(status: Status, names: bool) -> list[Span]:
+    spans: list[Span] = []
+    if status.cluster:
+        spans.append((f"{clean_line(status.cluster)}: " if names else f"{clean_line(status.cluster)} ", "bold"))
+        for host, state in status.hosts:
+            dot = DOTS[state]
+            spans += [(f"{clean_line(host)} ", ""), dot, (" ", "")] if names else [dot]
+    else:
+        spans.append(("no cluster: press c", "tight"))
+    if status.launching:
+        spans.append((f"  ▶ {status.launching} starting", "accent"))
+    if status.running:
+        spans.append((f"  {status.running} running", "good"))
+    if status.demo:
+        spans += [("  ", ""), (" DEMO ", "demo")]
+    spans.append((" ", ""))
+    return spans

@@ -1,0 +1,139 @@
+"""Doubles of the engine for the app's tests: hosts that answer at once, and launches that follow a script."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+from sparkrun_tui.base.settings import Cluster, Settings
+from sparkrun_tui.base.units import GIB
+from sparkrun_tui.fleet.model import FleetView, Workload
+from sparkrun_tui.launch.events import AnyEvent, LaunchBegan, LaunchStatus, StatusChanged
+from sparkrun_tui.launch.fold import fold
+from sparkrun_tui.launch.logs import LogBuffer, LogLine
+from sparkrun_tui.launch.plan import LaunchPlan, build_plan
+from sparkrun_tui.launch.state import LaunchState
+from sparkrun_tui.memory.result import HostMemory
+from sparkrun_tui.recipe.rendered import Rendered
+from sparkrun_tui.runtimes.plan import HostView
+from sparkrun_tui.ui.ports import Ask, HostSeen, LaunchPort, PastLaunch
+
+LAB = Cluster("lab", ("spark-1", "spark-2"))
+DEMO = Cluster("demo", ("demo-1", "demo-2"), source="demo")
+LAB_SETTINGS = Settings(clusters=(LAB,))
+SPARK = int(121.7 * GIB)
+
+
+class FakeLaunch:
+    """A launch whose events and lines the test gives."""
+
+    def __init__(self, launch_id: str, hosts: Sequence[str], rendered: Rendered | None = None) -> None:
+        self.launch_id = launch_id
+        self.rendered = rendered
+        self.state = LaunchState()
+        self.revision = 0
+        self.logs: Mapping[str, LogBuffer] = {host: LogBuffer() for host in hosts}
+        recipe = rendered.recipe.name if rendered else "some-recipe"
+        model = rendered.recipe.model if rendered else "some/model"
+        self.send(
+            LaunchBegan(
+                launch_id=launch_id,
+                recipe=recipe,
+                engine="vllm",
+                model=model,
+                cluster="lab",
+                hosts=tuple(hosts),
+                port=8000,
+                time=1000.0,
+            )
+        )
+
+    def send(self, *events: AnyEvent) -> None:
+        """Let these events happen."""
+        for event in events:
+            self.state = fold(self.state, event)
+            self.revision += 1
+
+    def print(self, host: str, *texts: str, time: float = 1000.0) -> None:
+        """Let the container on `host` print these lines."""
+        self.logs[host].extend(LogLine(time + n, "stdout", text) for n, text in enumerate(texts))
+
+
+class FakeBackend:
+    """Answers at once and writes down what it was asked."""
+
+    def __init__(self) -> None:
+        self.facts = None
+        self.calls: list[str] = []
+        self.unreachable: dict[str, str] = {}
+        self.launches: list[FakeLaunch] = []
+        self.view = FleetView("lab", 1000.0, (), ())
+        self.past: list[PastLaunch] = []
+        self.answer = ("Hello", " from", " the", " model.")
+        self.ask: Ask | None = None
+
+    async def open(self, ask: Ask) -> None:
+        self.ask = ask
+        self.calls.append("open")
+
+    async def close(self) -> None:
+        self.calls.append("close")
+
+    async def open_demo(self) -> Cluster:
+        self.calls.append("open_demo")
+        return DEMO
+
+    async def probe(self, cluster: Cluster, seen: Callable[[HostSeen], None]) -> None:
+        for host in cluster.hosts:
+            if host in self.unreachable:
+                seen(HostSeen(host, None, self.unreachable[host], "Is it switched on?"))
+            else:
+                seen(HostSeen(host, HostMemory(host, SPARK, int(115 * GIB), False, "probed now")))
+
+    async def plan(self, rendered: Rendered, cluster: Cluster) -> LaunchPlan:
+        views = [HostView(host, host) for host in cluster.hosts]
+        return build_plan(rendered, cluster, views, launch_id="fake1234")
+
+    def dry_run(self, plan: LaunchPlan) -> Sequence[str]:
+        return [command.text for step in plan.steps for command in step.commands]
+
+    async def launch(self, plan: LaunchPlan) -> LaunchPort:
+        self.calls.append(f"launch {plan.rendered.recipe.name} {dict(plan.rendered.overrides)}")
+        launch = FakeLaunch(f"launch-{len(self.launches)}", plan.host_names, plan.rendered)
+        self.launches.append(launch)
+        return launch
+
+    async def cancel(self, launch: LaunchPort, force: bool = False) -> None:
+        self.calls.append(f"cancel {launch.launch_id}{' force' if force else ''}")
+        assert isinstance(launch, FakeLaunch)
+        launch.send(StatusChanged(status=LaunchStatus.CANCELLED if force else LaunchStatus.CANCELLING))
+
+    async def stop(self, launch: LaunchPort) -> None:
+        self.calls.append(f"stop {launch.launch_id}")
+        assert isinstance(launch, FakeLaunch)
+        launch.send(StatusChanged(status=LaunchStatus.STOPPED))
+
+    async def survey(self, cluster: Cluster) -> FleetView:
+        self.calls.append("survey")
+        return self.view
+
+    async def stop_workload(self, workload: Workload, cluster: Cluster) -> None:
+        self.calls.append(f"stop_workload {workload.launch_id}")
+
+    async def attach(self, workload: Workload, cluster: Cluster) -> LaunchPort:
+        self.calls.append(f"attach {workload.launch_id}")
+        launch = FakeLaunch(workload.launch_id, [rank.host for rank in workload.ranks])
+        self.launches.append(launch)
+        return launch
+
+    def history(self) -> Sequence[PastLaunch]:
+        return self.past
+
+    async def reopen(self, past: PastLaunch) -> LaunchPort:
+        return FakeLaunch(past.launch_id, past.hosts)
+
+    async def ask_endpoint(self, launch: LaunchPort, prompt: str) -> AsyncIterator[str]:
+        self.calls.append(f"ask {prompt}")
+        for piece in self.answer:
+            await asyncio.sleep(0)
+            yield piece
