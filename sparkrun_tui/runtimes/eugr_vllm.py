@@ -36,7 +36,7 @@ echo "spark-vllm-docker at $(git log -1 --format='%h of %cs')"
 """
 _CHECK_WORKERS = """\
 for worker in {workers}; do
-    ssh -o BatchMode=yes -o ConnectTimeout=5 "$worker" true || {{
+    ssh -o BatchMode=yes -o ConnectTimeout=5 "$worker" true </dev/null || {{
         echo "the head cannot log in to $worker without a password: ssh-copy-id $worker" >&2
         exit 1
     }}
@@ -52,7 +52,7 @@ _SECRETS = """\
 secrets={path}
 forget() {{
     rm -f "$secrets"
-    for worker in {workers}; do ssh -o BatchMode=yes "$worker" "rm -f '$secrets'" || true; done
+    for worker in {workers}; do ssh -o BatchMode=yes "$worker" "rm -f '$secrets'" </dev/null || true; done
 }}
 trap forget EXIT
 for worker in {workers}; do

@@ -1,4 +1,4 @@
-"""llama.cpp's llama-server: one container on one host, serving one GGUF from the host's cache."""
+"""llama.cpp's llama-server: one container serving one GGUF; other hosts can lend their memory through RPC."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.runtimes import hosts as host_rules
@@ -14,13 +13,26 @@ from sparkrun_tui.runtimes.commands import LLAMA_ROWS, build_command, value_text
 from sparkrun_tui.runtimes.common import HF_HOME, container, merge_env, role_of, split_env
 from sparkrun_tui.runtimes.gguf_files import split_model
 from sparkrun_tui.runtimes.marks import LLAMA_MARKS
-from sparkrun_tui.runtimes.plan import ModelNeed, PlanRequest, RankPlan, ReadyCheck, ServePlan, Stage
+from sparkrun_tui.runtimes.nccl import free_port
+from sparkrun_tui.runtimes.plan import (
+    ContainerSpec,
+    HostView,
+    ModelNeed,
+    PlanRequest,
+    PortWait,
+    RankPlan,
+    ReadyCheck,
+    Role,
+    ServePlan,
+    Stage,
+)
 from sparkrun_tui.runtimes.serving import locate, port_of, served_name_of
-from sparkrun_tui.runtimes.shapes import assemble, image_of, image_problems
-from sparkrun_tui.runtimes.shell_edit import Command, Splice, Word, last_value, splice
+from sparkrun_tui.runtimes.shapes import assemble, image_of, image_problems, need_serve
+from sparkrun_tui.runtimes.shell_edit import Command, Splice, Word, insert_after, last_value, splice
 
 IMAGE_PREFIX = "scitrera/dgx-spark-llama-cpp"
 DEFAULT_PORT = 8080
+RPC_PORT = 50052
 HF_FLAGS = ("-hf", "-hfr", "--hf-repo", "--hf_repo")
 FILE_FLAGS = ("-hff", "--hf-file", "--hf_file")
 MODEL_FLAGS = ("-m", "--model")
@@ -37,7 +49,7 @@ def serves(words: Sequence[str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class LlamaCpp:
-    """llama-server, alone on a host."""
+    """llama-server on the head; more hosts only where the recipe asks for them."""
 
     name: str = "llama-cpp"
     title: str = "llama.cpp"
@@ -54,11 +66,15 @@ class LlamaCpp:
         return build_command(rendered, ("llama-server", "-hf", model), LLAMA_ROWS)
 
     def host_count(self, rendered: Rendered, available: int, gpus_per_host: int) -> tuple[int, str]:
-        """Always one host. Raises `LaunchError` when the recipe wants more."""
-        if rendered.recipe.min_nodes > 1:
-            raise _one_host_only(rendered.recipe)
-        count, reason = host_rules.host_count(rendered, available, gpus_per_host)
-        return 1, reason if count == 1 else "llama.cpp serves from one host"
+        """One host, or as many as the recipe's `min_nodes` says. Raises `LaunchError` when there are fewer."""
+        least = rendered.recipe.min_nodes
+        if least <= 1:
+            return 1, "llama.cpp serves from one host"
+        host_rules.host_count(rendered, available, gpus_per_host)
+        return (
+            least,
+            f"the recipe needs at least {least} hosts; the others lend their memory through RPC (experimental)",
+        )
 
     def models(self, rendered: Rendered) -> tuple[ModelNeed, ...]:
         """The files of one quantisation, and the projector when the command names one."""
@@ -95,49 +111,69 @@ class LlamaCpp:
         return tuple(problems)
 
     def plan(self, request: PlanRequest) -> ServePlan:
-        """One container. Raises `LaunchError` for more than one host."""
-        rendered, host = request.rendered, request.hosts[0]
-        if len(request.hosts) != 1:
-            raise _one_host_only(rendered.recipe)
-        problems = (*host_rules.check_hosts(rendered, request.hosts), *self.check(rendered))
+        """One container; with more hosts, rpc-servers on the others (experimental). Raises `LaunchError`."""
+        rendered, hosts = request.rendered, request.hosts
+        problems = (*_check_hosts(request), *self.check(rendered))
         script = self.command(rendered)
         words = locate(script, serves)
         name = served_name_of(rendered, words, NAME_FLAGS, value_text("served_model_name", rendered))
         name = name or rendered.recipe.model
-        plain, secret = split_env(request.env, request.secret_env)
+        port = free_port(RPC_PORT, hosts[1:])
+        notes: tuple[str, ...] = ()
+        if len(hosts) > 1:
+            lenders = ",".join(f"{host.address}:{port}" for host in hosts[1:])
+            words = need_serve(words, self.title, request)
+            script = insert_after(script, words, ("--rpc", lenders))
+            notes = (f"Experimental: RPC has no password; who reaches port {port} of the workers owns their memory.",)
         # Set by environment, so that the author's command stays what it is: sizes and phases are printed at level 4
         # only, and without an alias the server would call the model by its path.
         engine = {"LLAMA_ARG_LOG_VERBOSITY": "4", "LLAMA_ARG_ALIAS": name}
-        spec = container(
-            request,
-            0,
-            engine="llama-cpp",
-            image=self.image(rendered.recipe),
-            script=with_local_model(script, words, rendered.recipe.model, request.gguf_path),
-            env=merge_env(engine, {}, plain, secret),
-            secret_env=secret,
-            caches=CACHES,
-        )
-        ready = ReadyCheck(host=host.name, port=port_of(rendered, words, DEFAULT_PORT), served_name=name)
+        script = with_local_model(script, words, rendered.recipe.model, request.gguf_path)
+        ranks = [RankPlan(0, hosts[0].name, role_of(0, len(hosts)), self._container(request, 0, script, engine))]
+        for rank, host in enumerate(hosts[1:], start=1):
+            lend = f"rpc-server --host {host.address} --port {port}\n"
+            ranks.append(RankPlan(rank, host.name, Role.WORKER, self._container(request, rank, lend, {})))
         return assemble(
             request,
             self.name,
             self.image(rendered.recipe),
             self.models(rendered),
-            (RankPlan(0, host.name, role_of(0, 1), spec),),
-            (Stage("Start llama-server", start=(0,)),),
-            ready,
+            ranks,
+            _stages(hosts, port),
+            ReadyCheck(host=hosts[0].name, port=port_of(rendered, words, DEFAULT_PORT), served_name=name),
             LLAMA_MARKS,
-            problems=problems,
+            notes,
+            problems,
+        )
+
+    def _container(self, request: PlanRequest, rank: int, script: str, extra: Mapping[str, str]) -> ContainerSpec:
+        plain, secret = split_env(request.env, request.secret_env)
+        return container(
+            request,
+            rank,
+            engine="llama-cpp",
+            image=self.image(request.rendered.recipe),
+            script=script,
+            env=merge_env(extra, {}, plain, secret),
+            secret_env=secret,
+            caches=CACHES,
         )
 
 
-def _one_host_only(recipe: Recipe) -> LaunchError:
-    return LaunchError(
-        "llama.cpp serves from one host",
-        spot=recipe.spots.get("min_nodes"),
-        remedy="set `max_nodes: 1`, and launch on one host",
-    )
+def _check_hosts(request: PlanRequest) -> tuple[Problem, ...]:
+    """Like the other engines, but a parallel size says nothing here: layers are split, not heads."""
+    found = host_rules.check_hosts(request.rendered, request.hosts)
+    return tuple(problem for problem in found if problem.code != "too-few-gpus")
+
+
+def _stages(hosts: Sequence[HostView], port: int) -> tuple[Stage, ...]:
+    """The workers first, since the head connects to all of them when it starts."""
+    stages = []
+    if len(hosts) > 1:
+        first = PortWait(hosts[1].address, port)
+        stages.append(Stage("Start the RPC servers", start=tuple(range(1, len(hosts))), wait=first))
+    stages += [Stage(f"Wait for {host.name}", wait=PortWait(host.address, port)) for host in hosts[2:]]
+    return (*stages, Stage("Start llama-server", start=(0,)))
 
 
 def with_local_model(script: str, words: Command, model: str, path: str) -> str:
