@@ -14,7 +14,7 @@ from sparkrun_tui.recipe.topology import degrees
 from sparkrun_tui.recipe.wording import did_you_mean
 
 _MODEL_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9_][A-Za-z0-9._-]{0,95})?")
-_LOCAL_PATH = re.compile(r"(~|\.{1,2})?/[^\0\n;|&$`<>\"'\\]*")
+_LOCAL_PATH = re.compile(r"[~.]?/[^\0\n;|&$`<>\"'\\]*")
 _QUANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HF_FLAGS = re.compile(r"(?<!\S)(-hf|-hfr|--hf-repo)\s+[\"']?\{model\}")
 
@@ -32,7 +32,7 @@ def check_model(recipe: Recipe, rendered: Rendered) -> Iterator[Problem]:
     if not recipe.model or "{" in recipe.model:
         return
     repo, quant = split_gguf(recipe.model)
-    local = _LOCAL_PATH.fullmatch(recipe.model) is not None
+    local = _LOCAL_PATH.fullmatch(recipe.model) is not None and ".." not in recipe.model.split("/")
     if not local and (_MODEL_ID.fullmatch(repo) is None or ".." in repo or "--" in repo):
         message = f"`{recipe.model[:80]}` is not a Hugging Face model id"
         yield problem(recipe, Severity.ERROR, "model-id", message, "model", remedy="write it as OWNER/NAME")

@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Mapping
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
@@ -20,6 +21,8 @@ from sparkrun_tui.recipe.yamltree import compact_json, resolve, scalar_data
 
 _EMPTY: Mapping[str, object] = MappingProxyType({})
 _META = re.compile(r"[\n;&|<>`$(){}*?\[\]!#'\"\\]")
+_MAX_TOLD = 20
+"""Placeholders without a value that are told one by one."""
 _KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -115,8 +118,9 @@ def _circle(recipe: Recipe, chain: Mapping[str, ChainValue], error: TemplateErro
 
 
 def _expansion_problems(recipe: Recipe, chain: Mapping[str, ChainValue], expansion: Expansion) -> list[Problem]:
-    problems = [_unknown(recipe, slot, chain) for slot in expansion.unknown]
-    for key, holders in expansion.unknown_in.items():
+    first = {slot.key: slot for slot in reversed(expansion.unknown)}
+    problems = [_unknown(recipe, slot, chain) for slot in islice(reversed(first.values()), _MAX_TOLD)]
+    for key, holders in islice(expansion.unknown_in.items(), _MAX_TOLD):
         message = f"`{{{key}}}` in the value of `{holders[0]}` has no value"
         spot = _place(recipe, chain[holders[0]])
         problems.append(Problem(Severity.ERROR, "unknown-placeholder", message, spot, did_you_mean(key, chain)))

@@ -55,4 +55,5 @@ def looks_like_a_program(command: str, offset: int) -> bool:
     around = quote_at(command, offset)
     if around in ("<", "#"):
         return True
-    return around in ("'", '"') and _PROGRAM.search(command, 0, offset) is not None
+    start = max(command.rfind("\n", 0, offset) + 1, offset - 400)
+    return around in ("'", '"') and _PROGRAM.search(command, start, offset) is not None

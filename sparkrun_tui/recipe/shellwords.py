@@ -145,6 +145,9 @@ def quote_at(text: str, offset: int) -> str:
         kind, stop = match.lastgroup, match.end()
         if stop > offset and kind in ("single", "double"):
             return "'" if kind == "single" else '"'
+        if stop > offset and kind == "substitution":
+            inner = at + (2 if text[at] == "$" else 1)
+            return quote_at(text[inner : stop - 1], max(0, offset - inner))
         if kind == "heredoc":
             word = re.compile(r"\s*(['\"]?)([\w.-]+)\1").match(text, stop)
             delimiters, pending = (word[2], True) if word else ("", False)

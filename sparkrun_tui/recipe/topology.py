@@ -95,8 +95,6 @@ def degrees(rendered: Rendered) -> dict[str, int]:
     found = {}
     for key, flags in _DEGREES.items():
         text = flag_value(rendered.argv, flags)
-        if text is None and (rendered.command is None or key in rendered.used):
-            text = str(rendered.get(key, ""))
         if text is None and key in rendered.chain:
             text = str(rendered.get(key))
         found[key] = int(text) if text and text.isdigit() and 0 < int(text) < 10_000 else 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 
 from sparkrun_tui.base.errors import Spot
 from sparkrun_tui.recipe.checks import check_container, check_metadata, check_model, check_topology, problem
@@ -72,7 +73,7 @@ def _check_runtime(recipe: Recipe) -> Iterator[Problem]:
         message = f"`runtime` is not given; it is taken as `{recipe.runtime}`"
         yield problem(recipe, Severity.NOTE, "missing-runtime", message, "")
     if recipe.command is not None:
-        for match in _LOST_CONTINUATION.finditer(recipe.command):
+        for match in islice(_LOST_CONTINUATION.finditer(recipe.command), 20):
             message = "a backslash with spaces after it does not continue the line: the shell ends the command here"
             yield Problem(Severity.WARNING, "continuation", message, command_spot(recipe, match.start()))
     else:

@@ -7,18 +7,25 @@ from collections.abc import Iterable
 
 from sparkrun_tui.base.errors import Spot
 
+_MAX_WORD = 80
+_MAX_WORDS = 20_000
+_MAX_COMPARED = 400
+
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """The one of `known` that `word` is most likely a misspelling of, or an empty string.
 
     Words that share their first parts count as near (`gpu_memory_usage` and `gpu_memory_utilization`).
     """
-    words = sorted(set(known) - {word})
+    if len(word) > _MAX_WORD:
+        return ""
+    words = sorted(name for name in set(known) - {word} if len(name) <= _MAX_WORD)[:_MAX_WORDS]
     folded = {name.lower().replace("-", "_"): name for name in reversed(words)}
     target = word.lower().replace("-", "_")
     if target in folded:
         return folded[target]
-    close = difflib.get_close_matches(target, folded, n=1, cutoff=0.72)
+    alike = [name for name in folded if _may_be_close(name, target)][:_MAX_COMPARED]
+    close = difflib.get_close_matches(target, alike, n=1, cutoff=0.72)
     if close:
         return folded[close[0]]
     parts = target.split("_")
@@ -32,6 +39,10 @@ def nearest(word: str, known: Iterable[str]) -> str:
         if shared >= 2 and shared >= len(parts) - 1 and shared > best[1]:
             best = (folded[name], shared)
     return best[0]
+
+
+def _may_be_close(name: str, target: str) -> bool:
+    return abs(len(name) - len(target)) <= 5 and (name[:1] == target[:1] or len(set(name) & set(target)) > 2)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

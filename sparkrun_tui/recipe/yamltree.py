@@ -18,6 +18,8 @@ MAX_DEPTH = 50
 """Nesting of mappings and lists, through aliases too."""
 MAX_NODES = 10_000
 """Nodes of a file after its aliases are expanded."""
+MAX_NUMBER = 100
+"""Characters of a number; longer ones stay text, since converting them can take minutes."""
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _RESOLVERS: dict[str | None, list[tuple[str, re.Pattern[str]]]] = yaml.SafeLoader.yaml_implicit_resolvers
@@ -172,6 +174,8 @@ def resolve(text: str) -> str:
 
 def scalar_data(text: str, tag: str) -> Any:
     """The value of a scalar of type `tag`; text that Python cannot convert, and dates, stay strings."""
+    if len(text) > MAX_NUMBER and tag in ("int", "float"):
+        return text
     try:
         if tag == "int":
             return _CONSTRUCT.construct_yaml_int(yaml.ScalarNode(tag, text))
@@ -218,7 +222,7 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str, path: str) -> RecipeEr
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line, mark.column) if mark else (0, 0)
     lines = text.split("\n")
-    shown = lines[line] if line < len(lines) else ""
+    shown = lines[line][:300] if line < len(lines) else ""
     spot = Spot(path, line + 1, column + 1)
     for number in (line, line - 1):
         if 0 <= number < len(lines) and re.match(r" *\t", lines[number]):

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import pytest
+
+from sparkrun_tui.recipe.model import Severity
+from sparkrun_tui.recipe.overrides import render
+from sparkrun_tui.recipe.validation import validate
+
+from .samples import FULL, codes, minimal, recipe
+
+
+def found(text: str, **options: object) -> dict[str, Severity]:
+    base = recipe(text)
+    return {problem.code: problem.severity for problem in validate(base, None, {}, **options)}  # type: ignore[arg-type]
+
+
+def with_lines(*lines: str) -> str:
+    return "\n".join(["model: a/b", "runtime: vllm", "container: x/y:1", "command: vllm serve {model}", *lines]) + "\n"
+
+
+def test_a_good_recipe_has_nothing_but_its_unset_variable() -> None:
+    base = recipe(FULL)
+    assert codes(validate(base, None, {})) == ["env-unset"]
+    assert validate(base, None, {"HF_TOKEN": "x"}) == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "severity"),
+    [
+        ("mode: both", "mode", Severity.ERROR),
+        ("mode: solo\nmin_nodes: 2", "topology", Severity.ERROR),
+        ("metadata: {model_params: many}", "model-params", Severity.ERROR),
+        ("metadata: {model_dtype: banana}", "metadata-model_dtype", Severity.WARNING),
+        ("metadata: {kv_dtype: banana}", "metadata-kv_dtype", Severity.WARNING),
+        ("metadata: {kv_vram_per_token: 0.0001}", "metadata-kv-vram", Severity.WARNING),
+        ("defaults: {zzz: 1}", "unused-default", Severity.WARNING),
+        ("defaults: {port: 70000}", "value-port", Severity.ERROR),
+        ("defaults: {port: x}", "value-port", Severity.ERROR),
+        ("defaults: {gpu_memory_utilization: 0}", "value-gpu-memory-utilization", Severity.ERROR),
+        ("defaults: {gpu_memory_utilization: 108}", "value-gpu-memory-utilization", Severity.ERROR),
+        ("defaults: {max_num_seqs: none}", "value-max-num-seqs", Severity.WARNING),
+        ("defaults: {tensor_parallel: 4}\nmax_nodes: 2", "parallel-nodes", Severity.ERROR),
+        ("env: {A: '${NOPE}'}", "env-unset", Severity.WARNING),
+        ("env: {'A B': x}", "env-name", Severity.ERROR),
+        ("pre_exec: [echo]", "later-field", Severity.WARNING),
+        ("benchmark: {a: 1}", "later-field", Severity.NOTE),
+        ("mods: [x]", "later-field", Severity.WARNING),
+    ],
+)
+def test_findings(line: str, code: str, severity: Severity) -> None:
+    got = validate(recipe(with_lines(line)), None, {})
+    [problem] = [problem for problem in got if problem.code == code]
+    assert problem.severity is severity
+    assert problem.spot is not None and problem.spot.line >= 5
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "severity"),
+    [
+        ("runtime: vllm", "missing-model", Severity.ERROR),
+        ("model: a/b", "missing-runtime", Severity.NOTE),
+        ("model: a/b", "missing-command", Severity.NOTE),
+        ("model: a/b", "missing-container", Severity.WARNING),
+        ("model: a/b\ncontainer: img", "container-tag", Severity.WARNING),
+        ("model: a/b\ncontainer: img:latest", "container-moving", Severity.NOTE),
+        ("model: a/b\ncontainer: 'img tag'", "container", Severity.ERROR),
+        ("model: a/b\nruntime: atlas", "unknown-runtime", Severity.ERROR),
+        ("model: a b; rm", "model-id", Severity.ERROR),
+        ("model: ../../etc", "model-id", Severity.ERROR),
+        ("model: -oProxy", "model-id", Severity.ERROR),
+        ("model: a/b\nruntime: llama-cpp", "gguf-quant", Severity.WARNING),
+        ("model: a/b:Q4_0\nruntime: sglang", "gguf-quant", Severity.WARNING),
+        ("model: a/b:Q4_0\nruntime: llama-cpp", "llama-nodes", Severity.WARNING),
+        ("model: a/b\nruntime: vllm\ncommand: |\n  vllm serve \\  \n  --x", "continuation", Severity.WARNING),
+    ],
+)
+def test_findings_about_whole_recipes(text: str, code: str, severity: Severity) -> None:
+    assert found(text + "\n")[code] is severity
+
+
+def test_a_utilisation_above_one_may_be_gib() -> None:
+    base = recipe(with_lines("defaults: {gpu_memory_utilization: 108}"))
+    [problem] = [p for p in validate(base, None, {}) if p.code == "value-gpu-memory-utilization"]
+    assert "GiB" in problem.remedy and "0.89" in problem.remedy
+
+
+def test_a_flag_that_takes_gib_is_respected() -> None:
+    base = minimal("vllm serve m --gpu-memory-utilization-gb {gpu_memory_utilization}", "{gpu_memory_utilization: 108}")
+    assert "value-gpu-memory-utilization" not in codes(validate(base, None, {}))
+
+
+def test_facts_of_the_model_and_gpus_of_the_hosts_count() -> None:
+    base = minimal("vllm serve m -tp {tensor_parallel}", "{tensor_parallel: 3}", "max_nodes: 2")
+    assert "parallel-heads" in codes(validate(base, None, {}, attention_heads=32))
+    assert "parallel-heads" not in codes(validate(base, None, {}, attention_heads=33))
+    assert "parallel-nodes" not in codes(validate(base, None, {}, gpus_per_host=2))
+
+
+def test_overrides_are_checked_too() -> None:
+    base = recipe(FULL)
+    got = validate(base, render(base, {"port": "99999", "tensor_parallel": "8"}), {"HF_TOKEN": ""})
+    assert sorted(codes(got)) == ["parallel-nodes", "value-port"]
+
+
+def test_findings_come_in_the_order_of_the_file_and_once() -> None:
+    got = validate(recipe("container: img\nmodel: {model}\ndefaults: {port: 0}\nmode: x\n"), None, {})
+    lines = [problem.spot.line for problem in got if problem.spot]
+    assert lines == sorted(lines) and len(set(got)) == len(got)
+
+
+def test_what_eugr_scripts_do_themselves_is_honoured() -> None:
+    text = 'recipe_version: "1"\nmodel: a/b\ncontainer: x:1\nmods: [m]\ncommand: vllm serve {model}\n'
+    assert found(text)["later-field"] is Severity.NOTE
+    assert "missing-runtime" not in found(text)
+
+
+def test_local_paths_are_models() -> None:
+    for model in ("/models/x", "./x/y", "~/m", "gpt2", "org/name.v1_2"):
+        assert "model-id" not in found(f"model: {model}\n")
