@@ -68,6 +68,61 @@ LLAMA_MARKS: tuple[LogMark, ...] = (
 
 MARKS: Mapping[str, tuple[LogMark, ...]] = {"vllm": VLLM_MARKS, "sglang": SGLANG_MARKS, "llama-cpp": LLAMA_MARKS}
 
+NEEDLES: Mapping[str, tuple[str, ...]] = {
+    "vllm": (
+        *(
+            "non-default args",
+            "vLLM",
+            "rchitecture",
+            "LLM engine",
+            "Ray",
+            "placement group",
+            "world_size=",
+            "world size",
+        ),
+        *(
+            "to load model",
+            "oading",
+            "heckpoint",
+            "Warming up",
+            "torch.compile",
+            "Using cache",
+            "Dynamo",
+            "ompiling a graph",
+        ),
+        *(
+            "compiled graph",
+            "DeepGEMM",
+            "Autotuner",
+            "KV cache",
+            "CUDA",
+            "Graph capturing",
+            "init engine",
+            "startup com",
+        ),
+        *("model len", "Maximum concurrency"),
+    ),
+    "sglang": (
+        *("server_args=", "Init ", "oad weight", "oading", "allocated", "pool", "DeepGEMM", "utotun", "Captur"),
+        *("max_total_num_tokens", "Uvicorn", "fired up", "Dummy health"),
+    ),
+    "llama-cpp": (
+        *(
+            "llama_",
+            "load",
+            "system_info",
+            "build:",
+            "buffer size",
+            "threadpool",
+            "warming up",
+            "initializing",
+            "slots",
+        ),
+        *("listening", "no_alloc", "n_ctx"),
+    ),
+}
+"""Every line that a mark or a figure is read from holds one of these; looking for them first is many times faster."""
+
 
 def family(engine: str) -> str:
     """The engine whose log a runtime word produces: `vllm`, `sglang` or `llama-cpp`."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.base.units import GIB, MIB
-from sparkrun_tui.runtimes.marks import MARKS, family
+from sparkrun_tui.runtimes.marks import MARKS, NEEDLES, family
 from sparkrun_tui.runtimes.plan import LogMark, Phase
 
 _ORDER = {phase: index for index, phase in enumerate(Phase)}
@@ -176,6 +176,7 @@ class PhaseReader:
         kind = family(engine)
         self._marks = [(mark, re.compile(mark.pattern)) for mark in (MARKS[kind] if marks is None else marks)]
         self._rules = _FACTS[kind]
+        self._needles = NEEDLES[kind] if marks is None or tuple(marks) == MARKS[kind] else ("",)
         self._rehearsal = False
         self.phase: Phase | None = None
         """The phase in force, None before the first mark."""
@@ -187,6 +188,8 @@ class PhaseReader:
     def feed(self, line: str) -> Reading | None:
         """Take in one line, with whatever prefixes it came; None when it tells nothing new."""
         if self.phase is Phase.READY and self.done:
+            return None
+        if not any(needle in line for needle in self._needles):
             return None
         text = strip_prefixes(line).text
         rehearsal = _REHEARSAL.search(text)
