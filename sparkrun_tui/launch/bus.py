@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import fields, replace
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.text import clean_line
-from sparkrun_tui.launch.events import AnyEvent, Event, Progressed
+from sparkrun_tui.launch.events import AnyEvent, Progressed
 from sparkrun_tui.launch.fold import fold
 from sparkrun_tui.launch.journal import Journal
 from sparkrun_tui.launch.logs import LogBuffer, LogLine
@@ -20,7 +20,6 @@ KEPT_EVENTS = 50_000
 """Events kept in memory for late readers; older ones are in the journal."""
 
 _PROGRESS_EVERY = 0.25
-_E = TypeVar("_E", bound=Event)
 
 
 class Bus:
@@ -63,12 +62,27 @@ class Bus:
 
     def log(self, host: str, lines: Iterable[LogLine]) -> list[LogLine]:
         """Keep lines of a host, in memory and on disk, made safe; they are returned as they were kept."""
-        safe = [LogLine(line.time, line.stream, self.redact(clean_line(line.text))) for line in lines]
+        safe = self.safe_lines(lines)
         if safe:
             self.logs.setdefault(host, LogBuffer()).extend(safe)
             if self.journal is not None:
                 self.journal.log(host, safe)
         return safe
+
+    def preload(self, host: str, lines: Iterable[LogLine]) -> None:
+        """Lines of a host that are on disk already."""
+        self.logs.setdefault(host, LogBuffer()).extend(lines)
+
+    def restore(self, events: Iterable[AnyEvent]) -> None:
+        """Events that are in the journal already: what the launch did before it was let go."""
+        for event in events:
+            self.state = fold(self.state, event)
+            self._events.append(event)
+            self.revision += 1
+
+    def safe_lines(self, lines: Iterable[LogLine]) -> list[LogLine]:
+        """Foreign lines made safe to show and to keep."""
+        return [LogLine(line.time, line.stream, self.redact(clean_line(line.text))) for line in lines]
 
     def note(self, host: str, text: str) -> None:
         """A line of our own in the log of a host."""
@@ -115,10 +129,10 @@ class Bus:
         self._progress[key] = now
         return False
 
-    def _safe(self, event: _E) -> _E:
-        changed = {
+    def _safe(self, event: AnyEvent) -> AnyEvent:
+        changed: dict[str, Any] = {
             field.name: self.redact(value)
-            for field in fields(cast("Any", event))
+            for field in fields(event)
             if isinstance(value := getattr(event, field.name), str) and type(value) is str
         }
-        return replace(event, **changed)  # type: ignore[type-var]
+        return replace(event, **changed)

@@ -27,9 +27,7 @@ def create_body(spec: ContainerSpec) -> dict[str, Any]:
         "Privileged": spec.privileged,
         "CapAdd": list(spec.cap_add),
         "Ulimits": [{"Name": name, "Soft": value, "Hard": value} for name, value in spec.ulimits.items()],
-        "Devices": [
-            {"PathOnHost": path, "PathInContainer": path, "CgroupPermissions": "rwm"} for path in spec.devices
-        ],
+        "Devices": [{"PathOnHost": path, "PathInContainer": path, "CgroupPermissions": "rwm"} for path in spec.devices],
         # Mounts in Binds, not in Mounts: the daemon makes missing folders of Binds, as `docker run -v` does.
         "Binds": [f"{m.source}:{m.target}{':ro' if m.read_only else ''}" for m in spec.mounts],
         "LogConfig": {"Type": "json-file", "Config": dict(LOG_OPTIONS)},
@@ -73,7 +71,9 @@ def run_command(spec: ContainerSpec) -> str:
 
 def exec_command(container: str, execution: ContainerExec) -> str:
     """`docker exec` for a script inside a container, its output in the container's own log where it belongs there."""
-    script = f"{{ {execution.script.rstrip()}\n}} >/proc/1/fd/1 2>/proc/1/fd/2" if execution.to_log else execution.script
+    script = (
+        f"{{ {execution.script.rstrip()}\n}} >/proc/1/fd/1 2>/proc/1/fd/2" if execution.to_log else execution.script
+    )
     return f"docker exec -d {shlex.quote(container)} bash -c {shlex.quote(script)}"
 
 

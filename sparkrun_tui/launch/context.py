@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sparkrun_tui.base.errors import HostError, LaunchError, SparkrunError
+from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.launch.bus import Bus
 from sparkrun_tui.launch.events import LinkChanged, Noticed, Progressed, StepChanged, StepState
 from sparkrun_tui.launch.plan import LaunchPlan
@@ -17,7 +19,10 @@ from sparkrun_tui.remote.facts import HostFacts
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.ports import Transfer
 from sparkrun_tui.remote.transport import LinkState, Transport
-from sparkrun_tui.runtimes.plan import Phase
+from sparkrun_tui.runtimes.plan import ContainerSpec, Phase, RankPlan, Role
+
+if TYPE_CHECKING:
+    from sparkrun_tui.launch.follow import Followers
 
 T = TypeVar("T")
 
@@ -42,7 +47,15 @@ class Context:
     facts: dict[str, HostFacts] = field(default_factory=dict)
     containers: dict[int, str] = field(default_factory=dict)
     executions: dict[int, str] = field(default_factory=dict)
+    followers: Followers | None = None
+    leased: list[str] = field(default_factory=list)
+    """Hosts whose lease is held."""
+    renewing: asyncio.Task[None] | None = None
     force: asyncio.Event = field(default_factory=asyncio.Event)
+    token: Secret | None = None
+    """The Hugging Face token for downloads made on this machine."""
+    attached: bool = False
+    """Whether it was found on the hosts rather than begun here."""
     served: bool = False
     """Whether the endpoint has answered; from then on stopping grants grace."""
 
@@ -50,6 +63,16 @@ class Context:
     def hosts(self) -> tuple[str, ...]:
         """The hosts in rank order."""
         return self.plan.host_names
+
+    @property
+    def ranks(self) -> tuple[RankPlan, ...]:
+        """The ranks; for a delegated launch those that the foreign scripts make, one a host."""
+        serve = self.plan.serve
+        if serve.ranks or not serve.delegated:
+            return serve.ranks
+        spec = ContainerSpec(serve.delegated, serve.image, "")
+        roles = [Role.SOLO] if len(self.hosts) == 1 else [Role.HEAD, *[Role.WORKER] * (len(self.hosts) - 1)]
+        return tuple(RankPlan(rank, host, roles[rank], spec) for rank, host in enumerate(self.hosts))
 
     def transport(self, host: str) -> Transport:
         """The shared transport of a host."""
@@ -70,9 +93,7 @@ class Context:
     def progress(self, host: str, phase: Phase, moved: Transfer) -> None:
         """Tell how far a transfer is."""
         self.bus.emit(
-            Progressed(
-                host=host, phase=phase, done=moved.done, total=moved.total, rate=moved.rate, detail=moved.detail
-            )
+            Progressed(host=host, phase=phase, done=moved.done, total=moved.total, rate=moved.rate, detail=moved.detail)
         )
 
     def notice(self, level: str, text: str, host: str = "") -> None:
@@ -108,7 +129,10 @@ async def regain(context: Context, host: str, lost: HostError, give_up_after: fl
     pause = RETRY_PAUSE
     while True:
         try:
-            await context.transport(host).connect()
+            async with asyncio.timeout_at(deadline):
+                await context.transport(host).connect()
+        except TimeoutError:
+            raise lost from None
         except HostError as error:
             if asyncio.get_running_loop().time() + pause > deadline:
                 raise lost from error
@@ -120,9 +144,7 @@ async def regain(context: Context, host: str, lost: HostError, give_up_after: fl
             return
 
 
-async def on_all(
-    context: Context, phase: Phase, hosts: Sequence[str], work: Callable[[str], Awaitable[None]]
-) -> None:
+async def on_all(context: Context, phase: Phase, hosts: Sequence[str], work: Callable[[str], Awaitable[None]]) -> None:
     """Do `work` on all hosts at once; those that can, finish, then the first failure is raised for all.
 
     A host that fails shows it at once, with its reason; the others are not cut short, since what they have moved
@@ -160,7 +182,18 @@ def _failure(error: SparkrunError, host: str) -> LaunchError:
     return LaunchError(error.what, host=error.host or host, spot=error.spot, remedy=error.remedy)
 
 
-async def drop(tasks: Iterable[asyncio.Task[object]]) -> None:
+@asynccontextmanager
+async def closing(items: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
+    """Close an async iterator when done with it, so that what feeds it ends now and not when it is collected."""
+    try:
+        yield items
+    finally:
+        close = getattr(items, "aclose", None)
+        if close is not None:
+            await close()
+
+
+async def drop(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel tasks and wait until they have ended, whatever they end with."""
     pending = list(tasks)
     for task in pending:

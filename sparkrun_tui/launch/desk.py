@@ -12,8 +12,9 @@ from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.launch import attach, executor
 from sparkrun_tui.launch.bus import Bus
 from sparkrun_tui.launch.context import Context
-from sparkrun_tui.launch.environment import plan_env
-from sparkrun_tui.launch.journal import Journal, launches_dir, prune
+from sparkrun_tui.launch.environment import hub_token, plan_env
+from sparkrun_tui.launch.events import StatusChanged
+from sparkrun_tui.launch.journal import Journal, launches_dir, prune, read_events
 from sparkrun_tui.launch.launch import Launch
 from sparkrun_tui.launch.plan import LaunchPlan, build_plan
 from sparkrun_tui.launch.redaction import redactor_for
@@ -36,9 +37,7 @@ def new_launch_id() -> str:
 class Desk:
     """Owns the launches. One per run of the program; used from one event loop."""
 
-    def __init__(
-        self, settings: Settings, services: Services, environ: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, settings: Settings, services: Services, environ: Mapping[str, str] | None = None) -> None:
         self.settings = settings
         self.services = services
         self.facts: dict[str, HostFacts] = {}
@@ -112,6 +111,7 @@ class Desk:
             bus=self._bus(plan),
             memory_needed=memory_needed,
             overridden=overridden,
+            token=hub_token(self._environ),
         )
         executor.announce(context)
         return self._keep(Launch(context, executor.execute))
@@ -125,8 +125,12 @@ class Desk:
         if known is not None and not known.finished:
             return known
         found = await attach.rebuild(workload, cluster, self.services)
-        context = Context(plan=found.plan, services=self.services, bus=self._bus(found.plan))
-        context.containers.update(found.containers)
+        bus = self._bus(found.plan)
+        if bus.journal is not None:
+            # An ending that was told here does not hold for what still runs there.
+            past = [event for event in read_events(bus.journal.folder) if not isinstance(event, StatusChanged)]
+            bus.restore(past)
+        context = Context(plan=found.plan, services=self.services, bus=bus)
         attach.announce(context, found)
         return self._keep(Launch(context, attach.resume))
 

@@ -63,6 +63,13 @@ class Journal:
             file = self._logs[host] = _private_file(log_path(self.folder, host))
         file.writelines(f"{_iso(line.time)} {line.stream} {line.text}\n" for line in lines)
 
+    def restart_log(self, host: str) -> None:
+        """Empty the log file of a host, which is about to be written anew from its first line."""
+        file = self._logs.pop(host, None)
+        if file is not None:
+            file.close()
+        log_path(self.folder, host).unlink(missing_ok=True)
+
     def flush(self) -> None:
         """Hand what is buffered to the system, so that the files can be read now."""
         for file in self._logs.values():

@@ -10,7 +10,7 @@ from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.launch import cleanup
 from sparkrun_tui.launch.context import Context, drop
 from sparkrun_tui.launch.events import AnyEvent, LaunchStatus, StatusChanged
-from sparkrun_tui.launch.failure import diagnose_failure
+from sparkrun_tui.launch.failure import tell_failure
 from sparkrun_tui.launch.fold import FINAL
 from sparkrun_tui.launch.logs import LogBuffer
 from sparkrun_tui.launch.plan import LaunchPlan
@@ -52,9 +52,9 @@ class Launch:
         return self._context.plan
 
     @property
-    def rendered(self) -> Rendered:
-        """The recipe with its overrides, as it was launched."""
-        return self._context.plan.rendered
+    def rendered(self) -> Rendered | None:
+        """The recipe with its overrides as it was launched; None when it was found on the hosts: they keep no recipe."""
+        return None if self._context.attached else self._context.plan.rendered
 
     @property
     def state(self) -> LaunchState:
@@ -177,7 +177,7 @@ class Launch:
             left = await cleanup.clear(self._context, grace=self._context.plan.serve.stop_grace)
             self._status(LaunchStatus.STOPPED, cleanup.leftovers_text(left))
         elif failure is not None:
-            diagnose_failure(self._context, failure)
+            await tell_failure(self._context, failure)
             await cleanup.clear(self._context, grace=0.0 if not self._context.served else 5.0)
             self._status(LaunchStatus.FAILED, failure.what)
         elif self._wish is _Wish.NONE:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from sparkrun_tui.remote.docker_types import ContainerInfo, ExecInfo, ImageInfo
 from sparkrun_tui.remote.ports import Transfer
 from sparkrun_tui.remote.transport import Transport
 
@@ -50,13 +51,10 @@ class Docker(Protocol):
     """The Engine API of one host, as far as launches and surveys use it.
 
     Every method raises `LinkLost` when the link broke (the outcome is then not known) and `HostError` with the
-    daemon's own words when it refused. Inspected things are the API's JSON objects; None means there is no such thing.
+    daemon's own words when it refused; None means there is no such thing.
     """
 
-    async def info(self) -> Mapping[str, Any]:
-        """`GET /info`."""
-
-    async def image(self, reference: str) -> Mapping[str, Any] | None:
+    async def image(self, reference: str) -> ImageInfo | None:
         """`GET /images/{reference}/json`."""
 
     async def create(self, name: str, body: Mapping[str, Any]) -> str:
@@ -69,7 +67,7 @@ class Docker(Protocol):
         """`POST /containers/{id}/start`; one that runs already is fine."""
 
     async def stop(self, container: str, grace: float) -> None:
-        """`POST /containers/{id}/stop`: SIGTERM, then SIGKILL after `grace` seconds; a stopped or missing one is fine."""
+        """`POST /containers/{id}/stop`: SIGTERM, then SIGKILL after `grace` seconds; a stopped one is fine."""
 
     async def kill(self, container: str) -> None:
         """`POST /containers/{id}/kill`; a stopped or missing one is fine."""
@@ -77,11 +75,11 @@ class Docker(Protocol):
     async def remove(self, container: str, force: bool = False) -> None:
         """`DELETE /containers/{id}`; a missing one is fine."""
 
-    async def inspect(self, container: str) -> Mapping[str, Any] | None:
+    async def inspect(self, container: str) -> ContainerInfo | None:
         """`GET /containers/{id}/json`."""
 
-    async def containers(self, labels: Sequence[str] = (), names: Sequence[str] = ()) -> Sequence[Mapping[str, Any]]:
-        """`GET /containers/json?all=1` with label filters (`key` or `key=value`) and name filters."""
+    async def containers(self, labels: Sequence[str] = (), name: str = "") -> Sequence[ContainerInfo]:
+        """`GET /containers/json?all=1` with label filters (`key` or `key=value`) and a name filter (a regex)."""
 
     async def exec_create(self, container: str, argv: Sequence[str]) -> str:
         """`POST /containers/{id}/exec`; the id."""
@@ -89,7 +87,10 @@ class Docker(Protocol):
     async def exec_start(self, execution: str) -> None:
         """`POST /exec/{id}/start`, detached."""
 
-    async def exec_inspect(self, execution: str) -> Mapping[str, Any] | None:
+    async def exec_output(self, container: str, argv: Sequence[str], timeout: float = 30.0) -> tuple[int | None, str]:
+        """Run a command in a container and wait for it: its exit code and what it printed."""
+
+    async def exec_inspect(self, execution: str) -> ExecInfo | None:
         """`GET /exec/{id}/json`."""
 
 
@@ -106,9 +107,15 @@ class Logs(Protocol):
     """Reads the logs of containers, surviving lost links without losing or doubling a line."""
 
     def follow(
-        self, transport: Transport, container: str, *, tail: int | None = None, keep: bool = True
+        self,
+        transport: Transport,
+        container: str,
+        *,
+        tail: int | None = None,
+        since: float | None = None,
+        keep: bool = True,
     ) -> AsyncIterator[Sequence[LogRecord]]:
-        """Batches of lines: the last `tail` (all when None), then new ones until the container ends.
+        """Batches of lines: the last `tail` (all when None) from Unix time `since` on, then new ones until it ends.
 
         With `keep` false it ends when what is there has been read. An empty batch may come at any time.
         """

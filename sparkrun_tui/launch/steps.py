@@ -15,7 +15,9 @@ _LOCAL_HUB = "~/.cache/huggingface/hub"
 
 def plan_steps(serve: ServePlan, hosts: Sequence[HostView]) -> tuple[PlanStep, ...]:
     """Every step of `serve` on `hosts`, in the order in which a launch goes through them."""
-    steps = [_check(serve, hosts), _image(serve, hosts)]
+    steps = [_check(serve, hosts)]
+    if serve.pull_image:
+        steps.append(_image(serve, hosts))
     steps += [_model(need, hosts) for need in serve.models]
     steps += [_stage(serve, stage) for stage in serve.stages]
     steps.append(_wait(serve))
@@ -101,6 +103,10 @@ def _host_script(script: HostScript) -> list[Command]:
     commands = []
     for path, content in script.files.items():
         commands.append(Command(script.host, f"printf %s {shlex.quote(content)} > {shell_path(path)}"))
+    for path, values in script.secret_files.items():
+        names = " ".join(f"{name}" for name in values)
+        text = f"(umask 077; env | grep -E '^({'|'.join(values)})=' > {shell_path(path)})  # {names}"
+        commands.append(Command(script.host, text))
     commands.append(Command(script.host, script.script.rstrip()))
     return commands
 

@@ -1,0 +1,49 @@
+"""The recipe's environment filled in from this machine's, told apart into what may be seen and what may not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sparkrun_tui.base.secrets import Secret
+from sparkrun_tui.launch.plan import PlanEnv
+from sparkrun_tui.recipe.environment import Wanted, expand_env, wanted
+from sparkrun_tui.recipe.model import Problem, Recipe, Severity, SourceKind
+from sparkrun_tui.runtimes.common import split_env
+
+HUB_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+
+
+def plan_env(recipe: Recipe, environ: Mapping[str, str], consented: frozenset[str] | None = None) -> PlanEnv:
+    """The environment for the containers of `recipe`.
+
+    A recipe from a registry only gets what is allowed to all, and what is in `consented`; others may read any variable.
+    """
+    foreign = recipe.source.kind is SourceKind.REGISTRY
+    granted = (consented or frozenset()) if foreign else None
+    asked = wanted(recipe, environ)
+    known = {item.name: Secret(environ[item.name]) for item in asked if item.secret and item.is_set}
+    plain, secret = split_env(expand_env(recipe, environ, granted), {})
+    hidden = {value.reveal() for value in known.values() if len(value.reveal()) >= 8}
+    for name in [name for name, value in plain.items() if any(part in value for part in hidden)]:
+        secret[name] = Secret(plain.pop(name))
+    problems = [problem for item in asked if (problem := _problem(recipe, item, granted)) is not None]
+    return PlanEnv(plain, secret, tuple(problems))
+
+
+def hub_token(environ: Mapping[str, str]) -> Secret | None:
+    """The Hugging Face token of this machine's environment, for downloads made here."""
+    for name in HUB_TOKENS:
+        if environ.get(name):
+            return Secret(environ[name])
+    return None
+
+
+def _problem(recipe: Recipe, item: Wanted, granted: frozenset[str] | None) -> Problem | None:
+    spot = recipe.spots.get(f"env.{item.keys[0]}") if item.keys else None
+    if not item.is_set:
+        message = f"env wants ${item.name}, which is not set on this machine; it is passed on as written"
+        return Problem(Severity.WARNING, "env-unset", message, spot, remedy=f"export {item.name}=…")
+    if granted is not None and not item.allowed and item.name not in granted:
+        message = f"env wants ${item.name} from this machine, which a recipe from a registry does not get unasked"
+        return Problem(Severity.WARNING, "env-consent", message, spot, remedy=f"allow {item.name} for this recipe")
+    return None

@@ -1,0 +1,76 @@
+"""Carries a launch out: check, image and model side by side, start, wait until it serves, then watch over it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from sparkrun_tui.launch import locks
+from sparkrun_tui.launch.context import Context, drop, on_all
+from sparkrun_tui.launch.events import LaunchBegan, LaunchStatus, StatusChanged
+from sparkrun_tui.launch.follow import Followers
+from sparkrun_tui.launch.readiness import until_ready
+from sparkrun_tui.launch.steps_check import check
+from sparkrun_tui.launch.steps_image import bring_image
+from sparkrun_tui.launch.steps_model import bring_models
+from sparkrun_tui.launch.steps_start import start_all
+from sparkrun_tui.launch.watch import MEMORY_POLL, read_memory, unless_ended, watch
+from sparkrun_tui.runtimes.plan import Phase
+
+
+def announce(context: Context) -> None:
+    """The first event of a launch."""
+    plan = context.plan
+    recipe = plan.rendered.recipe
+    context.bus.emit(
+        LaunchBegan(
+            launch_id=plan.launch_id,
+            recipe=recipe.name,
+            engine=plan.serve.engine,
+            model=recipe.model,
+            cluster=plan.cluster.name,
+            hosts=plan.host_names,
+            port=plan.serve.ready.port,
+            settings=dict(plan.rendered.overrides),
+        )
+    )
+
+
+async def execute(context: Context) -> None:
+    """From the first look at the hosts to the end of what it serves. Raises `SparkrunError` when it fails."""
+    followers = Followers(context)
+    context.followers = followers
+    await check(context)
+    await locks.acquire(context)
+    readings = asyncio.create_task(_readings(context))
+    try:
+        await _prepare(context)
+        await start_all(context, followers)
+        await unless_ended(context, until_ready(context))
+    finally:
+        await drop([readings])
+    await locks.release(context)
+    context.bus.emit(StatusChanged(status=LaunchStatus.READY))
+    await watch(context)
+
+
+async def _prepare(context: Context) -> None:
+    """Images and models side by side; when one fails, what the other moves is finished first."""
+
+    async def image(host: str) -> None:
+        await bring_image(context, host)
+
+    images = asyncio.create_task(on_all(context, Phase.IMAGE, context.hosts, image))
+    models = asyncio.create_task(bring_models(context))
+    try:
+        await asyncio.wait({images, models})
+    except asyncio.CancelledError:
+        await drop([images, models])
+        raise
+    for task in (images, models):
+        task.result()
+
+
+async def _readings(context: Context) -> None:
+    while True:
+        await asyncio.sleep(MEMORY_POLL)
+        await asyncio.gather(*(read_memory(context, host) for host in context.hosts))

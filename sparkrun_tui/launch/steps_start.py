@@ -1,0 +1,170 @@
+"""The start step: stage by stage, containers on all their hosts at once, then execs, with waits asked and not slept."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Sequence
+
+from sparkrun_tui.base.errors import HostError, LaunchError
+from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.launch.archive import container_files, exec_files, exec_paths
+from sparkrun_tui.launch.containers import create_body, shell_path
+from sparkrun_tui.launch.context import Context, insist, on_all
+from sparkrun_tui.launch.events import StepState
+from sparkrun_tui.launch.follow import Followers
+from sparkrun_tui.launch.host_script import run_host_script
+from sparkrun_tui.launch.watch import unless_ended
+from sparkrun_tui.remote.failures import LinkLost
+from sparkrun_tui.runtimes.plan import LABEL, ContainerExec, Phase, PortWait, RankPlan, RayNodesWait, Stage
+
+_POLL = 0.5
+_RAY_POLL = 3.0
+_RAY_NODE = re.compile(r"^\s*(\d+)\s+\S*node\S*", re.MULTILINE)
+
+
+async def start_all(context: Context, followers: Followers) -> None:
+    """Go through the stages of the plan. Raises `LaunchError` with what failed; nothing is undone here."""
+    number = 0
+    for stage in context.plan.serve.stages:
+        ranks = [rank for rank in context.plan.serve.ranks if rank.rank in stage.start]
+        await _start_ranks(context, ranks, followers)
+        for script in stage.scripts:
+            context.step(script.host, Phase.START, StepState.RUNNING, stage.title)
+            await run_host_script(context, script)
+        for execution in stage.execs:
+            await _execute(context, number, execution)
+            number += 1
+        if stage.wait is not None:
+            await unless_ended(context, _wait(context, stage))
+    if context.plan.serve.delegated:
+        await _find_delegated(context, followers)
+    for host in context.hosts:
+        context.step(host, Phase.START, StepState.OK)
+
+
+async def _start_ranks(context: Context, ranks: Sequence[RankPlan], followers: Followers) -> None:
+    by_host = {rank.host: rank for rank in ranks}
+
+    async def one(host: str) -> None:
+        rank = by_host[host]
+        context.step(host, Phase.START, StepState.RUNNING)
+        identity = await insist(context, host, Phase.START, lambda: start_rank(context, rank))
+        context.containers[rank.rank] = identity
+        followers.follow(rank.rank, host, identity)
+
+    await on_all(context, Phase.START, tuple(by_host), one)
+
+
+async def _find_delegated(context: Context, followers: Followers) -> None:
+    """Find the containers that foreign scripts made, on every host; they leave no log once they end."""
+
+    async def one(host: str) -> None:
+        found = await insist(context, host, Phase.START, lambda: context.docker(host).containers(name=name))
+        if not found:
+            raise LaunchError("the scripts ended well, but left no container", host=host, remedy="See its log.")
+        rank = context.rank_of(host)
+        context.containers[rank] = found[0].id
+        followers.follow(rank, host, found[0].id)
+
+    name = f"^/?{context.plan.serve.delegated}$"
+    await on_all(context, Phase.START, context.hosts, one)
+
+
+async def start_rank(context: Context, rank: RankPlan) -> str:
+    """Create and start the container of a rank, unless it is there already; its id."""
+    docker = context.docker(rank.host)
+    spec = rank.container
+    found = await docker.inspect(spec.name)
+    if found is None:
+        folders = " ".join(shell_path(mount.source) for mount in spec.mounts if not mount.read_only)
+        if folders:
+            made = await context.transport(rank.host).run(f"mkdir -p -- {folders}")
+            if not made.ok and made.code is not None:
+                raise HostError(f"cannot make the cache folders: {clean_line(made.stderr)}", host=rank.host)
+        identity = await docker.create(spec.name, create_body(spec))
+        context.containers[rank.rank] = identity
+        status = "created"
+    else:
+        if found.labels.get(f"{LABEL}launch") != context.plan.launch_id:
+            raise LaunchError(
+                f"there is another container called {spec.name}",
+                host=rank.host,
+                remedy=f"On {rank.host}: docker rm -f {spec.name}",
+            )
+        identity = found.id
+        context.containers[rank.rank] = identity
+        status = found.state
+    if status == "created":
+        await docker.put_archive(identity, "/", container_files(spec))
+        await docker.start(identity)
+    return identity
+
+
+async def _execute(context: Context, number: int, execution: ContainerExec) -> None:
+    rank = next(rank for rank in context.plan.serve.ranks if rank.rank == execution.rank)
+    context.executions[number] = await insist(
+        context, rank.host, Phase.START, lambda: _exec_once(context, number, execution, rank)
+    )
+
+
+async def _exec_once(context: Context, number: int, execution: ContainerExec, rank: RankPlan) -> str:
+    docker = context.docker(rank.host)
+    container = context.containers[rank.rank]
+    folder = exec_paths(number)[0]
+    if context.executions.get(number) == "":
+        begun, _ = await docker.exec_output(container, ("test", "-d", folder))
+        if begun == 0:
+            return ""
+    # From here on a lost link leaves it open whether the exec has begun; its folder tells.
+    context.executions[number] = ""
+    await docker.put_archive(container, "/", exec_files(number, execution, rank.container))
+    identity = await docker.exec_create(container, ("bash", f"{folder}.sh"))
+    await docker.exec_start(identity)
+    return identity
+
+
+async def _wait(context: Context, stage: Stage) -> None:
+    wait = stage.wait
+    head = context.plan.serve.ready.host
+    if isinstance(wait, PortWait):
+        what = f"{wait.address}:{wait.port} did not open within {wait.timeout:.0f} s"
+        await _until(context, head, what, wait.timeout, _POLL, lambda: _port_open(context, head, wait))
+    elif isinstance(wait, RayNodesWait):
+        host = next(rank.host for rank in context.plan.serve.ranks if rank.rank == wait.rank)
+        what = f"the Ray cluster did not reach {wait.nodes} nodes within {wait.timeout:.0f} s"
+        await _until(context, host, what, wait.timeout, _RAY_POLL, lambda: _ray_complete(context, host, wait))
+
+
+async def _until(
+    context: Context, host: str, what: str, timeout: float, pause: float, met: Callable[[], Awaitable[bool]]
+) -> None:
+    deadline = asyncio.get_running_loop().time() + timeout
+    while not await insist(context, host, Phase.START, met):
+        if asyncio.get_running_loop().time() > deadline:
+            raise LaunchError(what, host=host, remedy="See the log of that host; are the hosts' firewalls open?")
+        await asyncio.sleep(pause)
+
+
+async def _port_open(context: Context, host: str, wait: PortWait) -> bool:
+    try:
+        stream = await context.transport(host).open_tcp(wait.address, wait.port)
+    except LinkLost:
+        raise
+    except HostError:
+        return False
+    await stream.close()
+    return True
+
+
+async def _ray_complete(context: Context, host: str, wait: RayNodesWait) -> bool:
+    argv = ("ray", "status", "--address", wait.address)
+    code, text = await context.docker(host).exec_output(context.containers[wait.rank], argv)
+    return code == 0 and ray_nodes(text) >= wait.nodes
+
+
+def ray_nodes(text: str) -> int:
+    """How many nodes `ray status` calls active."""
+    _, _, active = text.partition("Active:")
+    active = re.split(r"^(?:Pending|Idle|Recent)\b.*$", active, maxsplit=1, flags=re.MULTILINE)[0]
+    return sum(int(match[1]) for match in _RAY_NODE.finditer(active))

@@ -1,0 +1,237 @@
+"""The watch over a launch: every rank's container, its execs, the engine's health, and links that were lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sparkrun_tui.base.errors import HostError, LaunchError
+from sparkrun_tui.launch.archive import exec_paths
+from sparkrun_tui.launch.context import Context, drop, regain
+from sparkrun_tui.launch.events import LaunchStatus, MemorySeen, StatusChanged
+from sparkrun_tui.launch.ports import HttpCall
+from sparkrun_tui.launch.views import probe_paths
+from sparkrun_tui.remote.failures import LinkLost
+from sparkrun_tui.remote.transport import LinkState
+from sparkrun_tui.runtimes.plan import RankPlan, Role
+
+T = TypeVar("T")
+
+START_POLL = 1.0
+SERVING_POLL = 4.0
+HEALTH_POLL = 10.0
+MEMORY_POLL = 10.0
+_ALIVE = frozenset({"created", "running", "restarting", "paused"})
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A rank that no longer runs: exit code where it is known; `gone` when its container has been removed."""
+
+    rank: RankPlan
+    code: int | None
+    oom_killed: bool = False
+    gone: bool = False
+    what: str = ""
+
+    @property
+    def text(self) -> str:
+        """What happened, in words."""
+        if self.gone:
+            return "its container was removed"
+        if self.oom_killed:
+            return f"its container was killed at its memory limit (exit code {self.code})"
+        subject = self.what or "its container"
+        return f"{subject} ended with exit code {self.code}"
+
+
+class RankEnded(LaunchError):
+    """A rank ended that should have gone on."""
+
+    def __init__(self, ended: Ended) -> None:
+        super().__init__(ended.text, host=ended.rank.host, remedy="Its log says why.")
+        self.ended = ended
+
+
+async def look(context: Context, rank: RankPlan) -> Ended | None:
+    """How a rank ended; None while it runs. Raises `LinkLost` when its host cannot be asked."""
+    docker = context.docker(rank.host)
+    identity = context.containers[rank.rank]
+    found = await docker.inspect(identity)
+    if found is None:
+        return Ended(rank, None, gone=True)
+    if found.state not in _ALIVE:
+        return Ended(rank, found.exit_code, found.oom_killed)
+    return await _look_at_execs(context, rank)
+
+
+async def _look_at_execs(context: Context, rank: RankPlan) -> Ended | None:
+    executions = [execution for stage in context.plan.serve.stages for execution in stage.execs]
+    for number, execution in enumerate(executions):
+        if execution.rank != rank.rank or number not in context.executions:
+            continue
+        identity = context.executions[number]
+        about = await context.docker(rank.host).exec_inspect(identity) if identity else None
+        if about is None:
+            code = await _exec_code(context, rank, number)
+        else:
+            code = None if about.running else about.exit_code
+        if code is not None:
+            return Ended(rank, code, what=execution.title)
+    return None
+
+
+async def _exec_code(context: Context, rank: RankPlan, number: int) -> int | None:
+    """The exit code that an exec left in its container, for where its id is not known; None while it runs."""
+    path = f"{exec_paths(number)[0]}/code"
+    argv = ("cat", path)
+    _, text = await context.docker(rank.host).exec_output(context.containers[rank.rank], argv)
+    return int(text.strip()) if text.strip().isdecimal() else None
+
+
+async def first_end(context: Context, pause: float = START_POLL) -> Ended:
+    """The first rank that ends; hosts that cannot be asked are asked again when they answer."""
+    tasks: dict[int, asyncio.Task[Ended]] = {}
+    try:
+        while True:
+            for rank in context.ranks:
+                if rank.rank in context.containers and rank.rank not in tasks:
+                    tasks[rank.rank] = asyncio.create_task(_end_of(context, rank, pause))
+            if not tasks:
+                await asyncio.sleep(pause)
+                continue
+            done, _ = await asyncio.wait(tasks.values(), timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                return task.result()
+    finally:
+        await drop(tasks.values())
+
+
+async def _end_of(context: Context, rank: RankPlan, pause: float) -> Ended:
+    while True:
+        try:
+            ended = await look(context, rank)
+        except LinkLost as lost:
+            await regain(context, rank.host, lost)
+            continue
+        except HostError as error:
+            # The daemon answers with an error (it is restarting, say): the rank's state is not known from that.
+            context.link(rank.host, context.transport(rank.host).link.state, error.what)
+            ended = None
+        if ended is not None:
+            return ended
+        await asyncio.sleep(pause)
+
+
+async def unless_ended(context: Context, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, unless a rank ends before it: then `RankEnded` is raised and the work is dropped."""
+    doing = asyncio.create_task(work)
+    watching = asyncio.create_task(first_end(context))
+    try:
+        await asyncio.wait({doing, watching}, return_when=asyncio.FIRST_COMPLETED)
+        if doing.done():
+            return doing.result()
+        raise RankEnded(watching.result())
+    finally:
+        await drop([doing, watching])
+
+
+async def watch(context: Context) -> None:
+    """Watch a launch that serves, until its head ends: then `RankEnded` is raised.
+
+    A lost worker or an unhealthy engine makes it degraded, a head that cannot be asked makes it unknown.
+    """
+    watcher = _Watch(context)
+    tasks = [asyncio.create_task(watcher.rank(rank)) for rank in context.ranks]
+    tasks.append(asyncio.create_task(watcher.health()))
+    tasks.append(asyncio.create_task(watcher.memory()))
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
+    finally:
+        await drop(tasks)
+
+
+class _Watch:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._lost_ranks: dict[int, str] = {}
+        self._silent: dict[str, str] = {}
+        self._unhealthy = ""
+
+    async def rank(self, rank: RankPlan) -> None:
+        context = self._context
+        while rank.rank in context.containers:
+            try:
+                ended = await look(context, rank)
+                self._heard(rank.host)
+            except HostError as error:
+                self._unheard(rank.host, error)
+                ended = None
+            if ended is not None and rank.role is not Role.WORKER:
+                raise RankEnded(ended)
+            if ended is not None:
+                self._lost_ranks[rank.rank] = f"rank {rank.rank} on {rank.host} is lost: {ended.text}"
+                self._judge()
+                return
+            await asyncio.sleep(SERVING_POLL)
+
+    async def health(self) -> None:
+        context = self._context
+        ready = context.plan.serve.ready
+        while True:
+            await asyncio.sleep(HEALTH_POLL)
+            try:
+                reply = await context.services.http.ask(
+                    context.transport(ready.host), HttpCall(ready.port, ready.health_path)
+                )
+            except LinkLost:
+                continue
+            except HostError as error:
+                self._unhealthy = f"it does not answer on port {ready.port}: {error.what}"
+            else:
+                self._unhealthy = "" if reply.ok else f"{ready.health_path} answers {reply.status}"
+            self._judge()
+
+    async def memory(self) -> None:
+        context = self._context
+        while True:
+            await asyncio.gather(*(read_memory(context, host) for host in context.hosts))
+            await asyncio.sleep(MEMORY_POLL)
+
+    def _heard(self, host: str) -> None:
+        self._context.link(host, LinkState.UP)
+        if self._silent.pop(host, None) is not None:
+            self._judge()
+
+    def _unheard(self, host: str, error: HostError) -> None:
+        self._context.link(host, self._context.transport(host).link.state, error.what)
+        if host not in self._silent:
+            self._silent[host] = error.what
+            self._judge()
+
+    def _judge(self) -> None:
+        head = self._context.plan.serve.ready.host
+        if head in self._silent:
+            status, detail = LaunchStatus.UNKNOWN, f"{head} cannot be asked: {self._silent[head]}"
+        elif self._unhealthy or self._lost_ranks or self._silent:
+            reasons = [self._unhealthy, *self._lost_ranks.values()]
+            reasons += [f"{host} cannot be asked" for host in self._silent]
+            status, detail = LaunchStatus.DEGRADED, "; ".join(reason for reason in reasons if reason)
+        else:
+            status, detail = LaunchStatus.READY, ""
+        state = self._context.bus.state
+        if state.status is not status or state.detail != detail:
+            self._context.bus.emit(StatusChanged(status=status, detail=detail))
+
+
+async def read_memory(context: Context, host: str) -> None:
+    """One reading of a host's memory, told as an event; a host that cannot be asked is passed over."""
+    try:
+        facts = await context.services.probe(context.transport(host), probe_paths(context.plan.cluster), ())
+    except HostError:
+        return
+    context.bus.emit(MemorySeen(host=host, available=facts.memory_available, total=facts.memory_total))
