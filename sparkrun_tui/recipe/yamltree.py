@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
@@ -45,6 +45,10 @@ class Node:
     pairs: list[tuple[Node, Node]] = field(default_factory=list)
     size: int = 1
     height: int = 1
+    start: int = 0
+    """Where the node begins in the text, in characters."""
+    end: int = 0
+    """Where it ends; for a block mapping or list, where the next thing begins."""
 
 
 def parse_tree(text: str, path: str) -> Node:
@@ -85,7 +89,7 @@ class _Composer:
             elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
                 self._start(event)
             elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
-                self._end()
+                self._end(event)
             elif isinstance(event, yaml.AliasEvent):
                 self._alias(event)
             elif isinstance(event, yaml.DocumentStartEvent):
@@ -113,7 +117,9 @@ class _Composer:
         else:
             tag = "str"
         mark = event.start_mark
-        return Node("scalar", mark.line + 1, mark.column + 1, tag, event.value, event.style or "")
+        node = Node("scalar", mark.line + 1, mark.column + 1, tag, event.value, event.style or "")
+        node.start, node.end = mark.index, event.end_mark.index
+        return node
 
     def _start(self, event: Any) -> None:
         if len(self.open) >= MAX_DEPTH:
@@ -122,14 +128,16 @@ class _Composer:
         if event.tag is not None and event.tag != "!":
             self._tag(event, frozenset({"map"} if kind == "map" else {"seq"}))
         mark = event.start_mark
-        self.open.append((Node(kind, mark.line + 1, mark.column + 1), event.anchor, []))
+        node = Node(kind, mark.line + 1, mark.column + 1, style="flow" if event.flow_style else "", start=mark.index)
+        self.open.append((node, event.anchor, []))
 
-    def _end(self) -> None:
+    def _end(self, event: Any) -> None:
         node, anchor, children = self.open.pop()
         if node.kind == "map":
             node.pairs = list(zip(children[::2], children[1::2], strict=True))
         else:
             node.items = children
+        node.end = event.end_mark.index
         node.size = 1 + sum(child.size for child in children)
         node.height = 1 + max((child.height for child in children), default=0)
         self._add(node, anchor)
@@ -144,7 +152,9 @@ class _Composer:
             raise self._error(f"nested more than {MAX_DEPTH} levels deep through `*{event.anchor}`", event)
         self.total += target.size
         self._check(event.start_mark.line + 1, event.start_mark.column + 1)
-        self.open[-1][2].append(target)
+        mark = event.start_mark
+        here = replace(target, line=mark.line + 1, column=mark.column + 1, start=mark.index, end=event.end_mark.index)
+        self.open[-1][2].append(here)
 
     def _add(self, node: Node, anchor: str | None) -> None:
         self.total += 1

@@ -1,0 +1,164 @@
+"""Overrides given away: as a new recipe file that keeps the author's comments and order, or as a command line.
+
+The file is edited where its values stand rather than parsed and written again: what is not changed stays byte for
+byte. The result is read back and compared before it is handed out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from sparkrun_tui.base.errors import RecipeError
+from sparkrun_tui.recipe.loader import load_text
+from sparkrun_tui.recipe.model import Recipe, Value
+from sparkrun_tui.recipe.overrides import build_chain, changed, parse_value, value_text
+from sparkrun_tui.recipe.sources import reference
+from sparkrun_tui.recipe.yamltree import Node, compact_json, key_text, parse_tree, resolve
+
+_PLAIN = re.compile(r"[A-Za-z0-9_./~+-]([A-Za-z0-9_./+@:=-]*[A-Za-z0-9_./+@=-])?")
+_PROPERTIES = re.compile(r"(?:[&!]\S+[ \t]+)*")
+
+
+def command_line(recipe: Recipe, overrides: Mapping[str, str], program: str = "sparkrun-tui") -> str:
+    """The command that launches the recipe with these overrides, ready to paste into a shell."""
+    words = [program, "run", reference(recipe)]
+    for key, text in changed(recipe, overrides).items():
+        words += ["-o", f"{key}={text}"]
+    return shlex.join(words)
+
+
+def export_recipe(recipe: Recipe, overrides: Mapping[str, str]) -> str:
+    """The text of a recipe file whose defaults are the recipe's with `overrides` in force.
+
+    Raises `RecipeError` when the file's own form stands in the way (anchors that other values hang on).
+    """
+    changes = {key: _typed(recipe, key, text) for key, text in changed(recipe, overrides).items()}
+    mark = "\ufeff" if recipe.text.startswith("\ufeff") else ""
+    text = recipe.text.removeprefix("\ufeff")
+    newline = "\r\n" if "\r\n" in text else "\n"
+    model = changes.pop("model", None) if "model" not in recipe.defaults else None
+    if changes:
+        text = _edit(text, recipe.source.path, "defaults", changes, newline)
+    if model is not None:
+        text = _edit(text, recipe.source.path, "", {"model": model}, newline)
+    _compare(recipe, overrides, mark + text)
+    return mark + text
+
+
+def write_new_recipe(path: Path, text: str, *, overwrite: bool = False) -> None:
+    """Write a recipe file. Raises `RecipeError` when it exists already, or cannot be written."""
+    if path.exists() and not overwrite:
+        raise RecipeError(f"{path} exists already", remedy="choose another name")
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(text.encode("utf-8"))
+        os.replace(partial, path)
+    except OSError as error:
+        raise RecipeError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _typed(recipe: Recipe, key: str, text: str) -> Value:
+    chain = build_chain(recipe, {})
+    return parse_value(text, chain[key].value if key in chain else None)
+
+
+def yaml_scalar(value: Value) -> str:
+    """A value as YAML that reads back as the same: plain where that is safe, else in double quotes, or as JSON."""
+    data = value.data
+    if isinstance(data, (list, dict)):
+        return compact_json(data)
+    if not isinstance(data, str):
+        return value.text if value.text and resolve(value.text) != "str" else json.dumps(data)
+    if _PLAIN.fullmatch(data) and resolve(data) == "str" and not data.startswith(("-", "~")):
+        return data
+    return json.dumps(data, ensure_ascii=data.isprintable() is False)
+
+
+def _edit(text: str, path: str, section: str, changes: Mapping[str, Value], newline: str) -> str:
+    """`text` with keys of a section (or of the top level) set; new keys follow the last one."""
+    root = parse_tree(text, path)
+    holder = _child(root, section) if section else root
+    edits: list[tuple[int, int, str]] = []
+    new: dict[str, Value] = {}
+    for key, value in changes.items():
+        node = _child(holder, key) if holder is not None and holder.kind == "map" else None
+        if node is None:
+            new[key] = value
+        else:
+            start = node.start + len(_PROPERTIES.match(text, node.start)[0])  # type: ignore[index]
+            space = "" if text[start - 1 : start] in (" ", "\t", "") else " "
+            edits.append((start, _real_end(node, text), space + yaml_scalar(value)))
+    if new:
+        edits.append(_addition(text, root, holder, section, new, newline))
+    for start, end, piece in sorted(edits, reverse=True):
+        text = text[:start] + piece + text[end:]
+    return text
+
+
+def _child(node: Node | None, key: str) -> Node | None:
+    if node is None or node.kind != "map":
+        return None
+    found = [value for name, value in node.pairs if key_text(name) == key and name.tag != "merge"]
+    return found[-1] if found else None
+
+
+def _real_end(node: Node, text: str) -> int:
+    """Where a node's own text ends: block nodes end before the comments and blank lines that follow them."""
+    if node.kind == "scalar" and node.style not in ("|", ">"):
+        return node.end
+    if node.style == "flow" or text[node.start : node.start + 1] == "*":
+        return node.end
+    if node.kind == "scalar":
+        return node.start + len(text[node.start : node.end].rstrip())
+    last = node.pairs[-1][1] if node.pairs else node.items[-1] if node.items else None
+    return _real_end(last, text) if last is not None else node.end
+
+
+def _addition(
+    text: str, root: Node, holder: Node | None, section: str, new: Mapping[str, Value], newline: str
+) -> tuple[int, int, str]:
+    pairs = [f"{yaml_scalar(Value(key, key))}: {yaml_scalar(value)}" for key, value in new.items()]
+    if holder is None:
+        end = len(text)
+        lead = "" if text.endswith("\n") else newline
+        return end, end, lead + newline.join([f"{section}:", *(f"  {pair}" for pair in pairs), ""])
+    if holder.kind == "map" and holder.style == "flow":
+        at = holder.end - 1
+        return at, at, (", " if holder.pairs else "") + ", ".join(pairs)
+    if holder.kind == "map" and holder.pairs:
+        indent = " " * (holder.pairs[0][0].column - 1)
+        at = _real_end(holder.pairs[-1][1], text)
+        # A comment behind the last value stays behind it.
+        stop = text.find("\n", at)
+        at = len(text) if stop < 0 else stop - (text[stop - 1 : stop] == "\r")
+        return at, at, "".join(f"{newline}{indent}{pair}" for pair in pairs)
+    key = next(name for name, value in root.pairs if value is holder)
+    at = text.index(":", key.end) + 1
+    stop = holder.end if holder.text else at
+    return at, stop, "".join(f"{newline}  {pair}" for pair in pairs)
+
+
+def _compare(recipe: Recipe, overrides: Mapping[str, str], text: str) -> None:
+    again = load_text(text, recipe.source)
+    wanted = build_chain(recipe, overrides)
+    got = build_chain(again, {})
+    same = wanted.keys() == got.keys() and all(
+        value_text(link.value) == value_text(got[key].value) and link.value.data == got[key].value.data
+        for key, link in wanted.items()
+    )
+    if not same or (again.command, again.env.keys(), again.container) != (
+        recipe.command,
+        recipe.env.keys(),
+        recipe.container,
+    ):
+        raise RecipeError(
+            "the overrides cannot be written into a copy of this file: its values hang on each other by anchors",
+            spot=recipe.spots.get("defaults"),
+            remedy="copy the command line instead, or edit the file",
+        )

@@ -1,0 +1,47 @@
+"""Overrides that are kept per recipe from one session to the next."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from sparkrun_tui.base import paths
+from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
+
+
+def saved_overrides(recipe: Recipe) -> dict[str, str]:
+    """The overrides kept for a recipe; empty when there are none, or when the file is damaged."""
+    try:
+        data = json.loads(_file(recipe.source).read_text(encoding="utf-8"))
+        found = data["overrides"]
+        return {str(key): str(text) for key, text in found.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        # A damaged file is no worse than none: the recipe opens with its own defaults.
+        return {}
+
+
+def save_overrides(recipe: Recipe, overrides: Mapping[str, str]) -> None:
+    """Keep the overrides of a recipe; an empty mapping forgets them. Raises `OSError` when that fails."""
+    path = _file(recipe.source)
+    if not overrides:
+        path.unlink(missing_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    body = {"recipe": recipe.name, "path": recipe.source.path, "overrides": dict(overrides)}
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        json.dump(body, file, ensure_ascii=False, indent=1)
+    os.replace(partial, path)
+
+
+def _file(source: Source) -> Path:
+    # Bundled recipes move with the installation: their file name is what lasts.
+    bundled = source.kind is SourceKind.BUNDLED
+    place = os.path.basename(source.path) if bundled else os.path.abspath(source.path)
+    identity = "\0".join((source.kind.value, source.registry, place))
+    digest = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    return paths.state_dir() / "overrides" / f"{digest}.json"
