@@ -193,6 +193,11 @@ class ChannelStream:
         self._reader = reader
         self._writer = writer
 
+    @property
+    def ended(self) -> bool:
+        """Whether the other side has ended it and nothing is left to read."""
+        return self._reader.at_eof() or self._writer.is_closing()
+
     async def read(self, size: int) -> bytes:
         """Up to `size` bytes; empty at the end. Raises `LinkLost`."""
         try:

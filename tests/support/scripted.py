@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.remote.failures import LinkLost, SocketRefused
+from sparkrun_tui.remote.local_transport import SocketStream
 from sparkrun_tui.remote.transport import ByteStream, LinkState, LinkStatus, Outcome, Result
 
 Answer = Callable[[str, bytes], Result]
@@ -37,24 +39,6 @@ class Call:
 
     script: str
     stdin: bytes
-
-
-class SocketByteStream:
-    """A `ByteStream` over an ordinary socket of this machine."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    async def read(self, size: int) -> bytes:
-        return await self._reader.read(size)
-
-    async def write(self, data: bytes) -> None:
-        self._writer.write(data)
-        await self._writer.drain()
-
-    async def close(self) -> None:
-        self._writer.close()
 
 
 @dataclass(slots=True)
@@ -132,7 +116,7 @@ class ScriptedTransport:
     async def stream(self, script: str) -> AsyncIterator[tuple[str, bytes]]:
         result = await self.run(script)
         if result.outcome is Outcome.LOST:
-            raise HostError("the connection was lost", host=self.name)
+            raise LinkLost("the connection was lost", host=self.name)
         for kind, text in (("stdout", result.stdout), ("stderr", result.stderr)):
             if text:
                 yield kind, text.encode()
@@ -140,15 +124,15 @@ class ScriptedTransport:
     async def open_socket(self, path: str) -> ByteStream:
         self._check()
         if path not in self.sockets:
-            raise HostError(f"there is no socket {path}", host=self.name)
-        return SocketByteStream(*await asyncio.open_unix_connection(str(self.sockets[path])))
+            raise SocketRefused(f"there is no socket {path}", host=self.name)
+        return SocketStream(self.name, *await asyncio.open_unix_connection(str(self.sockets[path])))
 
     async def open_tcp(self, address: str, port: int) -> ByteStream:
         self._check()
         try:
-            return SocketByteStream(*await asyncio.open_connection("127.0.0.1", self.ports.get(port, port)))
+            return SocketStream(self.name, *await asyncio.open_connection("127.0.0.1", self.ports.get(port, port)))
         except OSError as error:
-            raise HostError(f"nothing answers on {address}:{port}", host=self.name) from error
+            raise SocketRefused(f"nothing answers on {address}:{port}", host=self.name) from error
 
     async def write_file(self, path: str, data: bytes, mode: int = 0o600) -> None:
         self._check()
@@ -161,4 +145,4 @@ class ScriptedTransport:
         if self._refusal is not None:
             raise self._refusal
         if self._lost:
-            raise HostError("the connection was lost", host=self.name)
+            raise LinkLost("the connection was lost", host=self.name)

@@ -91,6 +91,7 @@ class SshServer:
         for process in list(self._processes):
             with suppress(ProcessLookupError):
                 process.kill()
+            process._transport.close()  # type: ignore[attr-defined]
         await self._acceptor.wait_closed()
 
     def drop(self) -> None:
@@ -136,7 +137,6 @@ class SshServer:
             asyncio.create_task(_copy(child.stderr.read, process.stderr)),
         ]
         code = await _exit_code(child)
-        self._processes.discard(child)
         await asyncio.wait(outputs, timeout=0.2)
         to_child.cancel()
         with suppress(OSError, asyncssh.Error):
@@ -146,6 +146,7 @@ class SshServer:
                 process.exit(code)
         await asyncio.wait(outputs, timeout=10)
         child._transport.close()  # type: ignore[attr-defined]
+        self._processes.discard(child)
 
 
 async def _exit_code(child: asyncio.subprocess.Process) -> int:
