@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sparkrun_tui.recipe.dtypes import normal_dtype
 from sparkrun_tui.recipe.model import BrokenRecipe, Mode, Recipe, Source, Value
-from sparkrun_tui.recipe.params import parse_params
+from sparkrun_tui.recipe.params import format_params, parse_params
 from sparkrun_tui.recipe.shellwords import flag_value, serve_argv
 
 _CONTEXT_KEYS = ("max_model_len", "ctx_size", "context_length")
@@ -138,3 +138,22 @@ def _kinds(recipe: Recipe) -> tuple[str, ...]:
     if not recipe.launchable:
         kinds.append("unlaunchable")
     return tuple(kinds)
+
+
+def hosts_text(recipe: Recipe | Entry) -> str:
+    """The range of hosts in words: `1`, `2+`, `1-4`."""
+    low, high = recipe.min_nodes, recipe.max_nodes
+    if high is None:
+        return f"{low}+"
+    return str(low) if low == high else f"{low}-{high}"
+
+
+def params_text(recipe: Recipe | Entry) -> str:
+    """The parameters in words: `30B`, `35B-A3B`, empty when they are not known."""
+    if isinstance(recipe, Entry):
+        total, active = recipe.params, recipe.active
+    else:
+        total, active = recipe.metadata.model_params, recipe.metadata.active_params
+    if total is None:
+        return ""
+    return format_params(total) + (f"-A{format_params(active)}" if active else "")

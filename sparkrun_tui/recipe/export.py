@@ -32,7 +32,7 @@ def command_line(recipe: Recipe, overrides: Mapping[str, str], program: str = "s
     return shlex.join(words)
 
 
-def export_recipe(recipe: Recipe, overrides: Mapping[str, str]) -> str:
+def exported(recipe: Recipe, overrides: Mapping[str, str]) -> str:
     """The text of a recipe file whose defaults are the recipe's with `overrides` in force.
 
     Raises `RecipeError` when the file's own form stands in the way (anchors that other values hang on).

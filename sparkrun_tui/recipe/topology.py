@@ -123,11 +123,3 @@ def host_count(rendered: Rendered, available: int, gpus_per_host: int = 1, *, so
         short = hosts - available
         return HostCount(max(1, available), f"{reason}, but the cluster has {available}", short)
     return HostCount(hosts, reason)
-
-
-def nodes_text(recipe: Recipe) -> str:
-    """The node range in words for a list: `1`, `2+`, `1-4`."""
-    low, high = recipe.min_nodes, recipe.max_nodes
-    if high is None:
-        return f"{low}+"
-    return str(low) if low == high else f"{low}-{high}"

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparkrun_tui.base.errors import RecipeError
-from sparkrun_tui.recipe.export import command_line, export_recipe, write_new_recipe
+from sparkrun_tui.recipe.export import command_line, exported, write_new_recipe
 from sparkrun_tui.recipe.loader import load_text
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
 from sparkrun_tui.recipe.overrides import parse_assignment, render
@@ -18,7 +18,7 @@ from .samples import FULL, recipe
 
 
 def round_trip(base: Recipe, overrides: dict[str, str]) -> str:
-    text = export_recipe(base, overrides)
+    text = exported(base, overrides)
     again = load_text(text, base.source)
     ours, theirs = render(base, overrides), render(again, {})
     assert ours.command == theirs.command and ours.argv == theirs.argv
@@ -42,7 +42,7 @@ def test_letters_beyond_ascii_do_not_shift_the_places() -> None:
 
 
 def test_without_changes_the_file_is_the_same() -> None:
-    assert export_recipe(recipe(FULL), {"port": "8000"}) == FULL
+    assert exported(recipe(FULL), {"port": "8000"}) == FULL
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_the_model_is_changed_at_the_top() -> None:
 def test_anchors_that_others_hang_on_are_refused() -> None:
     base = recipe("model: a/b\ndefaults: {port: &p 9, other: *p}\n")
     with pytest.raises(RecipeError, match="anchors"):
-        export_recipe(base, {"port": "1"})
+        exported(base, {"port": "1"})
 
 
 @settings(max_examples=150, deadline=None)

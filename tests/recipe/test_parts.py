@@ -6,13 +6,14 @@ import pytest
 
 from sparkrun_tui.recipe.detect import split_gguf
 from sparkrun_tui.recipe.dtypes import known_dtype
+from sparkrun_tui.recipe.entry import entry_of, hosts_text, params_text
 from sparkrun_tui.recipe.environment import allowed, expand_env, references, wanted
 from sparkrun_tui.recipe.fields import FIELDS, FieldType, engine_of, field_for, fields_of
 from sparkrun_tui.recipe.images import Image, parse_image
 from sparkrun_tui.recipe.model import Mode, Severity, Value
 from sparkrun_tui.recipe.overrides import render
 from sparkrun_tui.recipe.params import format_params, parse_params
-from sparkrun_tui.recipe.topology import degrees, host_count, nodes_text
+from sparkrun_tui.recipe.topology import degrees, host_count
 from sparkrun_tui.recipe.wording import nearest
 
 from .samples import FULL, codes, minimal, recipe
@@ -177,8 +178,14 @@ def test_degrees_come_from_the_command_before_the_chain() -> None:
 
 
 def test_node_ranges_in_words() -> None:
-    texts = [nodes_text(recipe(f"model: m\n{extra}\n")) for extra in ("", "max_nodes: 1", "min_nodes: 2\nmax_nodes: 4")]
+    texts = [hosts_text(recipe(f"model: m\n{extra}\n")) for extra in ("", "max_nodes: 1", "min_nodes: 2\nmax_nodes: 4")]
     assert texts == ["1+", "1", "2-4"]
+    assert hosts_text(entry_of(recipe("model: m\nmax_nodes: 3\n"))) == "1-3"
+
+
+def test_parameters_in_words() -> None:
+    assert params_text(recipe(FULL)) == params_text(entry_of(recipe(FULL))) == "30B-A3B"
+    assert params_text(recipe("model: m\n")) == ""
 
 
 def test_every_declared_field_is_whole() -> None:
