@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.secrets import Secret
+from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.launch import dryrun
+from sparkrun_tui.launch.plan import PlanEnv, build_plan
 from sparkrun_tui.runtimes.common import container_name, secret_file, split_env
 from sparkrun_tui.runtimes.plan import (
     LABEL,
@@ -39,9 +41,7 @@ def test_vllm_alone() -> None:
     assert (rank.role, rank.host) == (Role.SOLO, "spark-1")
     box = rank.container
     assert box.name == container_name("k3v9", 0) == "sparkrun-tui-k3v9-0"
-    assert box.script == (
-        "vllm serve acme/Falcon-30B -tp 1 \\\n    --served-model-name falcon \\\n    --port 8001\n"
-    )
+    assert box.script == ("vllm serve acme/Falcon-30B -tp 1 \\\n    --served-model-name falcon \\\n    --port 8001\n")
     assert box.env == {"HF_HOME": "/root/.cache/huggingface", "TINI_KILL_PROCESS_GROUP": "1"}
     assert box.mounts[0] == Mount("/home/ada/.cache/huggingface", "/root/.cache/huggingface")
     assert Mount("/home/ada/.cache/sparkrun-tui/engine/vllm/vllm", "/root/.cache/vllm") in box.mounts
@@ -221,6 +221,14 @@ def test_no_secret_in_any_text_of_a_plan(engine: str, value: str, name: str) -> 
     for rank in serve.ranks:
         shown += [*rank.container.env.values(), *rank.container.labels.values()]
     assert not any(value in text for text in shown)
+    whole = build_plan(
+        what,
+        Cluster("lab", tuple(view.name for view in hosts(count))),
+        hosts(count),
+        launch_id="k3v9",
+        env=PlanEnv({"PLAIN": "1"}, {name: Secret(value)}),
+    )
+    assert not any(value in line for line in dryrun.lines(whole))
     boxes = [rank.container.secret_env for rank in serve.ranks]
     files = [file for stage in serve.stages for script in stage.scripts for file in script.secret_files.values()]
     assert any(box[name].reveal() == value and "URL" in box for box in [*boxes, *files])
@@ -229,7 +237,3 @@ def test_no_secret_in_any_text_of_a_plan(engine: str, value: str, name: str) -> 
 def _host_scripts(serve: ServePlan) -> list[str]:
     found = [script for stage in serve.stages for script in stage.scripts]
     return [text for script in found for text in (script.script, *script.files.values())]
-
-
-def test_dry_run_module_is_there_for_plans() -> None:
-    assert callable(dryrun.lines)

@@ -26,7 +26,7 @@ COMMANDS = {
     "background": "vllm serve a/b --port 8000 &\nwait $!",
     "exec": "set -e\nexec vllm serve a/b --port 8000",
     "variables": 'P=8000\nvllm serve "a/b" --port "${P:-1}"',
-    "json": "vllm serve a/b --port 8000 --speculative-config '{\"method\": \"mtp\", \"n\": 3}'",
+    "json": 'vllm serve a/b --port 8000 --speculative-config \'{"method": "mtp", "n": 3}\'',
     "quoted hash": "vllm serve a/b --port 8000 --note '# not a comment'",
     "bash -c single": "bash -c 'vllm serve a/b --port 8000'",
     "bash -lc double": 'bash -ec "export A=1; vllm serve a/b --port 8000 | cat"',
