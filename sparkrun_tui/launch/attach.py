@@ -1,4 +1,4 @@
-"""Watching what was launched before: a launch made again from the labels on its containers, its logs, and its journal."""
+"""Watching what was launched before: a launch made again from its containers' labels, its logs, and its journal."""
 
 from __future__ import annotations
 
@@ -244,8 +244,7 @@ async def _find_executions(context: Context) -> None:
     if len(context.ranks) < 2 or head.rank not in context.containers or context.plan.serve.delegated:
         return
     folder = exec_paths(0)[0]
-    begun, _ = await context.docker(head.host).exec_output(context.containers[head.rank], ("test", "-d", folder))
-    if begun == 0:
+    if (await context.docker(head.host).run_exec(context.containers[head.rank], ("test", "-d", folder))).ok:
         context.executions[0] = ""
         stage = Stage("Serve on the head", execs=(ContainerExec(head.rank, "the engine", ""),))
         context.plan = replace(context.plan, serve=replace(context.plan.serve, stages=(stage,)))

@@ -1,4 +1,4 @@
-"""The end of a launch on its hosts: all its containers ended at once, their logs saved, then removed, and looked for."""
+"""The end of a launch on its hosts: all containers ended at once, their logs saved, then removed, and looked for."""
 
 from __future__ import annotations
 
@@ -100,8 +100,9 @@ async def _ours(context: Context, docker: Docker) -> Sequence[ContainerInfo]:
     labelled = await docker.containers(labels=(f"{LABEL}launch={context.plan.launch_id}",))
     if not context.plan.serve.delegated:
         return labelled
-    named = await docker.containers(name=f"^/?{context.plan.serve.delegated}$")
-    return [*labelled, *(item for item in named if item.id not in {known.id for known in labelled})]
+    known = {item.id for item in labelled}
+    name = context.plan.serve.delegated
+    return [*labelled, *(item for item in await docker.containers() if item.name == name and item.id not in known)]
 
 
 async def _end(context: Context, docker: Docker, identity: str, grace: float) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from enum import StrEnum
 
 from sparkrun_tui.base.errors import SparkrunError
-from sparkrun_tui.launch import cleanup
+from sparkrun_tui.launch import cleanup, locks
 from sparkrun_tui.launch.context import Context, drop
 from sparkrun_tui.launch.events import AnyEvent, LaunchStatus, StatusChanged
 from sparkrun_tui.launch.failure import tell_failure
@@ -53,7 +53,7 @@ class Launch:
 
     @property
     def rendered(self) -> Rendered | None:
-        """The recipe with its overrides as it was launched; None when it was found on the hosts: they keep no recipe."""
+        """The recipe with its overrides as it was launched; None for one found on the hosts, which keep no recipe."""
         return None if self._context.attached else self._context.plan.rendered
 
     @property
@@ -140,17 +140,16 @@ class Launch:
             self._context.bus.emit(StatusChanged(status=status, detail=detail))
 
     async def _run(self) -> None:
+        context = self._context
         try:
-            if self._wish is _Wish.NONE:
-                failure = await self._carry_out()
-            else:
-                failure = None
+            failure = await self._carry_out() if self._wish is _Wish.NONE else None
             await self._conclude(failure)
-        except asyncio.CancelledError:
-            # The event loop is going down: nothing more may be done to the hosts, which is what detaching means.
-            raise
+            await locks.release(context)
         finally:
-            self._context.bus.close()
+            # Also when the event loop is going down: then nothing more is done to the hosts, as when letting go.
+            if context.followers is not None:
+                await context.followers.close()
+            context.bus.close()
 
     async def _carry_out(self) -> SparkrunError | None:
         async def body() -> None:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from sparkrun_tui.remote.docker_types import ContainerInfo, ExecInfo, ImageInfo
 from sparkrun_tui.remote.ports import Transfer
-from sparkrun_tui.remote.transport import Transport
+from sparkrun_tui.remote.transport import Result, Transport
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,26 +72,26 @@ class Docker(Protocol):
     async def kill(self, container: str) -> None:
         """`POST /containers/{id}/kill`; a stopped or missing one is fine."""
 
-    async def remove(self, container: str, force: bool = False) -> None:
+    async def remove(self, container: str, *, force: bool = False) -> None:
         """`DELETE /containers/{id}`; a missing one is fine."""
 
     async def inspect(self, container: str) -> ContainerInfo | None:
         """`GET /containers/{id}/json`."""
 
-    async def containers(self, labels: Sequence[str] = (), name: str = "") -> Sequence[ContainerInfo]:
-        """`GET /containers/json?all=1` with label filters (`key` or `key=value`) and a name filter (a regex)."""
+    async def containers(self, labels: Sequence[str] = ()) -> Sequence[ContainerInfo]:
+        """`GET /containers/json?all=1` with label filters (`key` or `key=value`)."""
 
     async def exec_create(self, container: str, argv: Sequence[str]) -> str:
         """`POST /containers/{id}/exec`; the id."""
 
-    async def exec_start(self, execution: str) -> None:
+    async def exec_detach(self, exec_id: str) -> None:
         """`POST /exec/{id}/start`, detached."""
 
-    async def exec_output(self, container: str, argv: Sequence[str], timeout: float = 30.0) -> tuple[int | None, str]:
-        """Run a command in a container and wait for it: its exit code and what it printed."""
+    async def exec_inspect(self, exec_id: str) -> ExecInfo:
+        """`GET /exec/{id}/json`; refused once its container has ended for long."""
 
-    async def exec_inspect(self, execution: str) -> ExecInfo | None:
-        """`GET /exec/{id}/json`."""
+    async def run_exec(self, container: str, argv: Sequence[str], *, timeout: float = 60.0) -> Result:
+        """Run a command in a container and wait for it."""
 
 
 @dataclass(frozen=True, slots=True)

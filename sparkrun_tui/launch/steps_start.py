@@ -20,6 +20,9 @@ from sparkrun_tui.runtimes.plan import LABEL, ContainerExec, Phase, PortWait, Ra
 
 _POLL = 0.5
 _RAY_POLL = 3.0
+_RAY_STATUS = 60.0
+"""Seconds that `ray status` may take: it imports Ray first."""
+
 _RAY_NODE = re.compile(r"^\s*(\d+)\s+\S*node\S*", re.MULTILINE)
 
 
@@ -60,14 +63,15 @@ async def _find_delegated(context: Context, followers: Followers) -> None:
     """Find the containers that foreign scripts made, on every host; they leave no log once they end."""
 
     async def one(host: str) -> None:
-        found = await insist(context, host, Phase.START, lambda: context.docker(host).containers(name=name))
+        seen = await insist(context, host, Phase.START, context.docker(host).containers)
+        found = [item for item in seen if item.name == name]
         if not found:
             raise LaunchError("the scripts ended well, but left no container", host=host, remedy="See its log.")
         rank = context.rank_of(host)
         context.containers[rank] = found[0].id
         followers.follow(rank, host, found[0].id)
 
-    name = f"^/?{context.plan.serve.delegated}$"
+    name = context.plan.serve.delegated
     await on_all(context, Phase.START, context.hosts, one)
 
 
@@ -113,14 +117,13 @@ async def _exec_once(context: Context, number: int, execution: ContainerExec, ra
     container = context.containers[rank.rank]
     folder = exec_paths(number)[0]
     if context.executions.get(number) == "":
-        begun, _ = await docker.exec_output(container, ("test", "-d", folder))
-        if begun == 0:
+        if (await docker.run_exec(container, ("test", "-d", folder))).ok:
             return ""
     # From here on a lost link leaves it open whether the exec has begun; its folder tells.
     context.executions[number] = ""
     await docker.put_archive(container, "/", exec_files(number, execution, rank.container))
     identity = await docker.exec_create(container, ("bash", f"{folder}.sh"))
-    await docker.exec_start(identity)
+    await docker.exec_detach(identity)
     return identity
 
 
@@ -159,8 +162,8 @@ async def _port_open(context: Context, host: str, wait: PortWait) -> bool:
 
 async def _ray_complete(context: Context, host: str, wait: RayNodesWait) -> bool:
     argv = ("ray", "status", "--address", wait.address)
-    code, text = await context.docker(host).exec_output(context.containers[wait.rank], argv)
-    return code == 0 and ray_nodes(text) >= wait.nodes
+    told = await context.docker(host).run_exec(context.containers[wait.rank], argv, timeout=_RAY_STATUS)
+    return told.ok and ray_nodes(told.stdout) >= wait.nodes
 
 
 def ray_nodes(text: str) -> int:

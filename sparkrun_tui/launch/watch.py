@@ -86,9 +86,9 @@ async def _look_at_execs(context: Context, rank: RankPlan) -> Ended | None:
 async def _exec_code(context: Context, rank: RankPlan, number: int) -> int | None:
     """The exit code that an exec left in its container, for where its id is not known; None while it runs."""
     path = f"{exec_paths(number)[0]}/code"
-    argv = ("cat", path)
-    _, text = await context.docker(rank.host).exec_output(context.containers[rank.rank], argv)
-    return int(text.strip()) if text.strip().isdecimal() else None
+    told = await context.docker(rank.host).run_exec(context.containers[rank.rank], ("cat", path))
+    text = told.stdout.strip()
+    return int(text) if told.ok and text.isdecimal() else None
 
 
 async def first_end(context: Context, pause: float = START_POLL) -> Ended:

@@ -1,0 +1,76 @@
+"""Whether a rendered recipe fits on some hosts: the one place where recipe and memory estimate meet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from sparkrun_tui.memory.estimate import assumed_spark, estimate
+from sparkrun_tui.memory.facts import ModelFacts, facts_from_metadata, merge
+from sparkrun_tui.memory.result import Estimate, HostMemory
+from sparkrun_tui.memory.settings import EngineSettings, settings_from
+from sparkrun_tui.recipe.model import Recipe
+from sparkrun_tui.recipe.rendered import Rendered
+from sparkrun_tui.remote.facts import HostFacts
+
+ASSUMED_HOST = "spark"
+
+
+class FactsStore(Protocol):
+    """Whatever knows facts of models at once, without a network: the shipped table, the cache, the local files."""
+
+    def find(self, model: str, revision: str = "") -> ModelFacts | None:
+        """Facts of a model repository, or None when nothing is known here and now."""
+
+
+def declared_facts(recipe: Recipe) -> ModelFacts:
+    """What the recipe's own metadata says of its model."""
+    meta = recipe.metadata
+    return facts_from_metadata(
+        model_params=meta.model_params,
+        model_dtype=meta.model_dtype,
+        kv_dtype=meta.kv_dtype,
+        num_layers=meta.num_layers,
+        num_kv_heads=meta.num_kv_heads,
+        head_dim=meta.head_dim,
+        model_vram_bytes=meta.model_vram,
+        kv_vram_per_token_bytes=meta.kv_vram_per_token,
+    )
+
+
+def model_facts(recipe: Recipe, store: FactsStore | None) -> ModelFacts:
+    """All that is known of a recipe's model; the recipe's metadata takes precedence and says where it contradicts."""
+    declared = declared_facts(recipe)
+    known = store.find(recipe.model, recipe.model_revision) if store is not None and recipe.model else None
+    return declared if known is None else merge(declared, known)
+
+
+def engine_settings(rendered: Rendered, image: str = "") -> EngineSettings:
+    """What the engine will be told, by the chain and by the rendered command."""
+    values: Mapping[str, object] = {key: item.value.data for key, item in rendered.chain.items()}
+    return settings_from(rendered.recipe.runtime, values, rendered.argv, image or rendered.recipe.container)
+
+
+def host_memory(facts: HostFacts, age_seconds: float) -> HostMemory:
+    """A probed host as the estimate takes it."""
+    gpu = facts.gpus[0] if facts.gpus else None
+    discrete = gpu is not None and gpu.memory_total is not None
+    total = (gpu.memory_total or 0) if gpu is not None and discrete else facts.memory_total
+    return HostMemory(
+        name=facts.name,
+        total=total,
+        available=None if discrete else facts.memory_available,
+        assumed=False,
+        source=f"probed {age_seconds:.0f} s ago",
+        gpus=max(len(facts.gpus), 1),
+        unified=not discrete,
+        gpu_name=gpu.name if gpu is not None else "",
+    )
+
+
+def size(rendered: Rendered, hosts: Sequence[HostMemory], store: FactsStore | None = None) -> Estimate:
+    """The memory estimate of a rendered recipe; with no hosts given, a DGX Spark is assumed for each one needed."""
+    settings = engine_settings(rendered)
+    needed = max(rendered.recipe.min_nodes, settings.tensor_parallel * settings.pipeline_parallel, 1)
+    chosen = list(hosts) or [assumed_spark(f"{ASSUMED_HOST}-{number + 1}") for number in range(needed)]
+    return estimate(model_facts(rendered.recipe, store), settings, chosen)

@@ -1,0 +1,120 @@
+"""The story of a launch on hosts that are not there: it serves, it is stopped, it is let go and found again."""
+
+from __future__ import annotations
+
+import asyncio
+
+from sparkrun_tui.launch.events import LaunchStatus, StepState
+from sparkrun_tui.launch.journal import launches_dir, read_log, read_state
+from sparkrun_tui.runtimes.plan import Phase
+from tests.launch.fakes import RAY_TWO, SGLANG_TWO, SOLO, FakeCluster, rendered
+from tests.launch.virtual import virtual_time
+
+
+@virtual_time
+async def test_a_recipe_on_one_host_serves_and_is_stopped(cluster: FakeCluster) -> None:
+    desk = cluster.desk()
+    launch = desk.launch(desk.plan(rendered(SOLO), cluster.cluster))
+    state = await launch.wait_ready()
+    assert state.status is LaunchStatus.READY
+    assert state.endpoint is not None and state.endpoint.url == "http://10.0.0.1:8000/v1"
+    assert list(state.hosts) == ["spark-1"]
+    cells = state.hosts["spark-1"].cells
+    assert cells[Phase.IMAGE].state is StepState.SKIPPED
+    assert cells[Phase.MODEL].state is StepState.OK and cells[Phase.MODEL].detail == "sent"
+    assert cells[Phase.LOAD].state is StepState.OK
+    assert cells[Phase.READY].state is StepState.OK
+    assert cluster[1].lease == ""
+    stopped = await launch.stop()
+    assert stopped.status is LaunchStatus.STOPPED
+    assert cluster.remaining == []
+    assert any(action.startswith("stop(20)") for action in cluster[1].actions)
+
+
+@virtual_time
+async def test_the_journal_and_the_log_outlive_the_launch(cluster: FakeCluster) -> None:
+    desk = cluster.desk()
+    launch = desk.launch(desk.plan(rendered(SOLO), cluster.cluster))
+    await launch.wait_ready()
+    await launch.stop()
+    folder = launches_dir() / launch.launch_id
+    assert read_state(folder) == launch.state
+    assert [line.text for line in read_log(folder, "spark-1")] == [
+        line.text for line in launch.logs["spark-1"].since(0)
+    ]
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in folder.rglob("*") if path.is_file())
+
+
+@virtual_time
+async def test_all_ranks_of_a_pair_start_at_once_and_only_the_head_is_asked(cluster: FakeCluster) -> None:
+    desk = cluster.desk()
+    launch = desk.launch(desk.plan(rendered(SGLANG_TWO), cluster.cluster))
+    state = await launch.wait_ready()
+    assert state.status is LaunchStatus.READY
+    assert len(cluster.running) == 2
+    assert {call.port for call in cluster.http.calls} == {30000}
+    await launch.stop()
+    assert cluster.remaining == []
+
+
+@virtual_time
+async def test_over_ray_workers_join_after_the_head_and_the_engine_starts_once_all_are_there(
+    cluster: FakeCluster,
+) -> None:
+    async def idle(host: object, container: object) -> int:
+        await asyncio.sleep(10_000_000)
+        return 0
+
+    for host in cluster.hosts.values():
+        host.program = idle
+    desk = cluster.desk()
+    launch = desk.launch(desk.plan(rendered(RAY_TWO), cluster.cluster))
+    state = await launch.wait_ready()
+    assert state.status is LaunchStatus.READY
+    head = cluster[1].actions
+    assert [action.split()[0] for action in head if action.split()[0] in ("create", "start", "exec")] == [
+        "create", "start", "exec",
+    ]  # fmt: skip
+    script = next(iter(cluster[1].containers.values())).files["/run/sparkrun/exec-0.serve.sh"]
+    assert "--distributed-executor-backend ray" in script
+    await launch.stop()
+    assert cluster.remaining == []
+
+
+@virtual_time
+async def test_letting_go_leaves_the_workload_and_attaching_finds_it_with_no_line_twice(cluster: FakeCluster) -> None:
+    first = cluster.desk()
+    launch = first.launch(first.plan(rendered(SOLO, port="8123"), cluster.cluster))
+    await launch.wait_ready()
+    container = next(iter(cluster[1].containers.values()))
+    cluster[1].say(container, "before")
+    await asyncio.sleep(2)
+    await first.close()
+    assert cluster.running == [container.info.name]
+    cluster[1].say(container, "meanwhile")
+
+    second = cluster.desk()
+    again = await second.attach(_Workload(launch.launch_id, (_Rank("spark-1", container.info.id),)), cluster.cluster)
+    state = await again.wait_ready()
+    await asyncio.sleep(2)
+    assert state.status is LaunchStatus.READY
+    assert state.recipe == "solo" and state.port == 8123 and state.settings == {"port": "8123"}
+    texts = [line.text for line in again.logs["spark-1"].since(0)]
+    assert texts.count("before") == 1 and texts.count("meanwhile") == 1
+    await again.stop()
+    assert cluster.remaining == []
+    kept = [line.text for line in read_log(launches_dir() / launch.launch_id, "spark-1")]
+    assert kept.count("before") == 1 and kept.count("meanwhile") == 1
+
+
+class _Rank:
+    def __init__(self, host: str, container_id: str) -> None:
+        self.host = host
+        self.container_id = container_id
+
+
+class _Workload:
+    def __init__(self, launch_id: str, ranks: tuple[_Rank, ...]) -> None:
+        self.launch_id = launch_id
+        self.ranks = ranks
