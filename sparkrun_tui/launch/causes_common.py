@@ -45,7 +45,9 @@ def _correct(match: re.Match[str], _: Context) -> tuple[Repair, ...]:
 
 def _usual_port(_: re.Match[str], context: Context) -> tuple[Repair, ...]:
     port = context.number("port") or 0
-    return () if 0 < port < 65_536 else (set_value("port", "8000", context, "the usual one"),)
+    if 0 < port < 65_536:
+        return (by_hand("correct the port in the recipe's command"),)
+    return (set_value("port", "8000", context, "the usual one"),)
 
 
 def _value_error(match: re.Match[str], _: Context) -> str:

@@ -74,7 +74,7 @@ HOST_CAUSES: tuple[Cause, ...] = (
         by_hand("connect once and compare the fingerprint"),
     ),
     cause(
-        r"timeout.*banner exchange|banner exchange.*timed? ?out",
+        r"time(?:d )?-?out.*banner exchange|banner exchange.*time(?:d )?-?out",
         "The host hardly answers",
         "The host takes connections and answers nothing: most often it has run out of memory.",
         by_hand("wait, or restart it; do not launch there meanwhile"),
