@@ -21,6 +21,7 @@ class Scope(StrEnum):
     EDITOR = "value being edited"
     PLAN = "plan"
     LAUNCH = "launch"
+    REPAIR = "repairs"
     LOG = "log"
     FLEET = "fleet"
     HISTORY = "history"
@@ -30,7 +31,10 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing that can be done. `footer` orders it in the footer (0: not shown); `palette` lists it there."""
+    """One thing that can be done.
+
+    `footer` orders it in the footer (0: not shown there), `palette` lists it in the palette.
+    """
 
     scope: Scope
     name: str
@@ -39,6 +43,8 @@ class Action:
     keys: str
     footer: int = 0
     palette: bool = True
+    with_key: bool = False
+    """Whether the action is told which of its keys was pressed."""
 
     @property
     def id(self) -> str:
@@ -103,6 +109,15 @@ ACTIONS: tuple[Action, ...] = (
     _A(_S.PLAN, "back", "back", "Go back; nothing has been done.", "escape", 20),
     # The launch.
     _A(_S.LAUNCH, "layout", "merged/tiled", "Show the logs merged into one, or one pane a host.", "m", 10),
+    _A(
+        _S.LAUNCH,
+        "host",
+        "host by number",
+        "Show this host's log alone.",
+        "1,2,3,4,5,6,7,8,9",
+        palette=False,
+        with_key=True,
+    ),
     _A(_S.LAUNCH, "zoom", "one host", "Show the focused host's log alone, or all again.", "enter", 11),
     _A(_S.LAUNCH, "find", "find", "Find text in the log.", "slash", 12),
     _A(_S.LAUNCH, "test", "test prompt", "Ask the endpoint something.", "t", 5),
@@ -110,8 +125,13 @@ ACTIONS: tuple[Action, ...] = (
     _A(_S.LAUNCH, "stop", "stop", "Stop this launch on all its hosts, after one question.", "x", 20),
     _A(_S.LAUNCH, "cancel", "cancel", "Cancel the launch; a second time forces it.", "ctrl+c"),
     _A(_S.LAUNCH, "overrides", "overrides", "Go to this recipe's overrides.", "o"),
-    _A(_S.LAUNCH, "repair", "apply and launch", "Apply the chosen repair and launch again.", "ctrl+l"),
     _A(_S.LAUNCH, "back", "leave it running", "Leave this screen; the launch goes on.", "escape", 21),
+    # The repairs of a failed launch.
+    _A(_S.REPAIR, "apply", "apply, launch again", "Apply the chosen repair and launch again.", "enter", 1),
+    _A(
+        _S.REPAIR, "pick", "choose", "Choose a repair by its number.", "1,2,3,4,5,6,7,8,9", palette=False, with_key=True
+    ),
+    _A(_S.REPAIR, "read", "keep reading", "Go to the logs.", "escape", 4),
     # A log.
     _A(_S.LOG, "down", "down", "Move down a line.", "j,down", palette=False),
     _A(_S.LOG, "up", "up", "Move up a line; following stops.", "k,up", palette=False),
@@ -157,18 +177,17 @@ def find(action_id: str) -> Action | None:
 def bindings(scope: Scope, only: Iterable[str] = ()) -> list[BindingType]:
     """The key bindings of one scope, for `BINDINGS` of a screen or widget that is an `Actor`."""
     wanted = set(only)
-    return [
-        Binding(
-            action.keys,
-            f"do('{action.name}')",
-            action.label,
-            show=action.footer > 0,
-            tooltip=action.help,
-            id=action.id,
-        )
-        for action in ACTIONS
-        if action.scope is scope and (not wanted or action.name in wanted)
-    ]
+    found: list[BindingType] = []
+    for action in ACTIONS:
+        if action.scope is scope and (not wanted or action.name in wanted):
+            keys = action.keys.split(",") if action.with_key else [action.keys]
+            found += [_binding(action, key) for key in keys]
+    return found
+
+
+def _binding(action: Action, keys: str) -> Binding:
+    call = f"do('{action.name}', '{keys}')" if action.with_key else f"do('{action.name}')"
+    return Binding(keys, call, action.label, show=action.footer > 0, tooltip=action.help, id=action.id)
 
 
 def unknown_keys(keymap: Mapping[str, str]) -> list[str]:

@@ -29,21 +29,21 @@ class Actor(DOMNode):
         """Why the action `name` cannot run now; empty when it can."""
         return ""
 
-    def action_do(self, name: str) -> None:
-        """Run the action `name`, or say why not."""
+    def action_do(self, name: str, *arguments: str) -> None:
+        """Run the action `name`, or say why not; `arguments` is the key where the action wants to know it."""
         reason = self.why_not(name)
         if reason:
             self.sparkrun.say(reason, "warning")
             return
-        result = getattr(self, f"do_{name}")()
+        result = getattr(self, f"do_{name}")(*arguments)
         if result is not None:
             self.background(result, name)
 
-    def background(self, work: Coroutine[Any, Any, None], group: str) -> None:
+    def background(self, work: Coroutine[Any, Any, object], group: str) -> None:
         """Run `work` beside the screen; what goes wrong is shown, never raised."""
         self.sparkrun.run_worker(self._guarded(work), group=f"{type(self).__name__}-{group}", exit_on_error=False)
 
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _guarded(self, work: Coroutine[Any, Any, object]) -> None:
         try:
             await work
         except SparkrunError as error:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, TypeVar
 
 from textual.app import App
 from textual.screen import Screen
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import SparkrunError
-from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.base.text import clean_text
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.ui.actions import Scope, bindings, unknown_keys
@@ -26,7 +26,14 @@ from sparkrun_tui.ui.session import Session
 from sparkrun_tui.ui.state import AppState, HostMark
 from sparkrun_tui.ui.widgets.top_bar import Status
 
+Answer = TypeVar("Answer")
 _SEVERITY = {"note": "information", "warning": "warning", "error": "error"}
+
+
+def _real_backend(settings: Settings) -> Backend:
+    from sparkrun_tui.ui.engine import Engine
+
+    return Engine(settings)
 
 
 class SparkrunApp(Actor, App[int]):
@@ -75,19 +82,19 @@ class SparkrunApp(Actor, App[int]):
         return self._backend
 
     async def _open_backend(self) -> None:
-        if self._backend is None:
-            from sparkrun_tui.ui.engine import make_backend
-
-            self._backend = await asyncio.to_thread(make_backend, self.session.settings)
-        await self._backend.open(self.launches.ask_host_key)
+        backend = self._backend
+        if backend is None:
+            backend = await asyncio.to_thread(_real_backend, self.session.settings)
+            self._backend = backend
+        await backend.open(self.launches)
         self.opened.set()
         if self.session.demo:
-            self.choose_cluster(await self._backend.open_demo())
+            self.choose_cluster(await backend.open_demo())
         elif self.state.cluster is None:
             self.action_do("cluster")
         else:
             self.probe()
-        self.state.catalog.store = self._backend.facts
+        self.state.catalog.store = backend.facts
         self.state_changed()
 
     async def on_unmount(self) -> None:
@@ -168,11 +175,12 @@ class SparkrunApp(Actor, App[int]):
         if self.state.cluster is not None:
             self.push_screen(PlanScreen(rendered, self.state.cluster))
 
-    def open_launch(self, launch: LaunchPort) -> None:
-        """Show a launch; it goes on when the screen is left."""
+    def open_launch(self, launch: LaunchPort, follow: bool = True) -> None:
+        """Show a launch; it goes on when the screen is left. One from the journal is not followed."""
         from sparkrun_tui.ui.screens.launch import LaunchScreen
 
-        self.launches.follow(launch)
+        if follow:
+            self.launches.follow(launch)
         self.push_screen(LaunchScreen(launch))
 
     def edit_recipe(self, key: str, changes: dict[str, str]) -> None:
@@ -190,15 +198,20 @@ class SparkrunApp(Actor, App[int]):
             self.screen.go_to(recipe.source.path, next(iter(changes), ""))
 
     async def ask(self, question: Screen[bool]) -> bool:
-        """Put a question over the screen and wait for its answer; works from any task."""
-        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        """Put a question over the screen and wait for its answer."""
+        said = await self.answer(question)
+        return said is True
 
-        def answered(value: bool | None) -> None:
-            if not answer.done():
-                answer.set_result(bool(value))
+    async def answer(self, question: Screen[Answer]) -> Answer | None:
+        """Show a screen and wait for its result; works from any task."""
+        result: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
+
+        def answered(value: Answer | None) -> None:
+            if not result.done():
+                result.set_result(value)
 
         self.push_screen(question, answered)
-        return await answer
+        return await result
 
     # Saying and copying.
 
@@ -219,6 +232,14 @@ class SparkrunApp(Actor, App[int]):
 
     # Actions that apply everywhere.
 
+    def why_not(self, name: str) -> str:
+        """Where we are already we need not go."""
+        where = {"fleet": "fleet", "history": "history"}.get(name)
+        page = self._page()
+        if where is not None and page is not None and where == page.WHERE:
+            return "You are there."
+        return ""
+
     def do_help(self) -> None:
         """Show the keys that work here."""
         from sparkrun_tui.ui.screens.help import HelpScreen, keys_in_force
@@ -231,7 +252,7 @@ class SparkrunApp(Actor, App[int]):
 
         from sparkrun_tui.ui.palette import ActionProvider, RecipeProvider, ThemeProvider
 
-        if not CommandPalette.is_open(self):
+        if not isinstance(self.screen, CommandPalette):
             self.push_screen(CommandPalette([ActionProvider, RecipeProvider, ThemeProvider]))
 
     def do_next_pane(self) -> None:
@@ -253,15 +274,13 @@ class SparkrunApp(Actor, App[int]):
         """See what runs."""
         from sparkrun_tui.ui.screens.fleet import FleetScreen
 
-        if not isinstance(self.screen, FleetScreen):
-            self.push_screen(FleetScreen())
+        self.push_screen(FleetScreen())
 
     def do_history(self) -> None:
         """See earlier launches."""
         from sparkrun_tui.ui.screens.history import HistoryScreen
 
-        if not isinstance(self.screen, HistoryScreen):
-            self.push_screen(HistoryScreen())
+        self.push_screen(HistoryScreen())
 
     def do_quit(self) -> None:
         """Back, and out at the top."""
@@ -273,6 +292,18 @@ class SparkrunApp(Actor, App[int]):
     def do_quit_now(self) -> None:
         """Leave, after a question when a launch is still on its way."""
         self.background(self.launches.leave(), "leave")
+
+
+def open_app(*, demo: bool = False, cluster: str = "", query: str = "") -> int:
+    """Open the app with the user's settings; what the command line calls."""
+    from sparkrun_tui.base.errors import UsageError
+    from sparkrun_tui.base.settings import load_settings
+
+    settings = load_settings()
+    if cluster and settings.cluster(cluster) is None:
+        known = ", ".join(item.name for item in settings.clusters) or "none"
+        raise UsageError(f"there is no cluster `{cluster}`; saved clusters: {known}")
+    return run(Session(settings, cluster=cluster, query=query, demo=demo))
 
 
 def run(session: Session) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sparkrun_tui.base.errors import Spot, SparkrunError
+from sparkrun_tui.base.errors import SparkrunError, Spot
 from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.memory.result import Estimate, HostMemory
 from sparkrun_tui.recipe.entry import Entry, entry_of

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sparkrun_tui.launch.events import LaunchStatus
 from sparkrun_tui.launch.fold import FINAL
-from sparkrun_tui.ui.ports import KeyQuestion, LaunchPort
+from sparkrun_tui.ui.ports import KeyQuestion, LaunchPort, PassphraseAsked
 
 if TYPE_CHECKING:
     from sparkrun_tui.ui.app import SparkrunApp
@@ -31,6 +31,10 @@ class Launches:
             self._app.bridge.watch(launch, lambda state_changed, _: self._changed(launch) if state_changed else None)
         self._app.update_bars()
 
+    def find(self, launch_id: str) -> LaunchPort | None:
+        """A launch of this session."""
+        return self._followed.get(launch_id)
+
     def counts(self) -> tuple[int, int]:
         """How many are on their way, and how many serve."""
         states = [launch.state.status for launch in self._followed.values()]
@@ -50,7 +54,7 @@ class Launches:
             self._app.say(f"{state.recipe} failed: {cause}", "error")
             self._app.bell()
 
-    async def ask_host_key(self, question: KeyQuestion) -> bool:
+    async def host_key(self, question: KeyQuestion) -> bool:
         """Ask whether an unknown host key is right."""
         from sparkrun_tui.ui.screens.dialog import Confirm
 
@@ -62,6 +66,12 @@ class Launches:
             question.detail or "Is that the key of your host? A yes is kept in known_hosts.",
         ]
         return await self._app.ask(Confirm("Unknown host key", lines, "Trust it", "Refuse"))
+
+    async def passphrase(self, question: PassphraseAsked) -> str | None:
+        """Ask for the passphrase of a key file."""
+        from sparkrun_tui.ui.screens.passphrase import PassphraseScreen
+
+        return await self._app.answer(PassphraseScreen(question))
 
     async def leave(self) -> None:
         """Leave the app; ask first when a launch is on its way, since its preparation ends with the app."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -64,6 +64,8 @@ class PastLaunch:
     ready_after: float | None
     detail: str = ""
     settings: Mapping[str, str] | None = None
+    folder: str = ""
+    """Where its journal lies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,23 @@ class KeyQuestion:
     detail: str = ""
 
 
-Ask = Callable[[KeyQuestion], Awaitable[bool]]
-"""Asks the person at the keyboard whether a host key is right."""
+@dataclass(frozen=True, slots=True)
+class PassphraseAsked:
+    """The passphrase of a key file, wanted to log in to `host`; `again` when the last one was wrong."""
+
+    host: str
+    path: str
+    again: bool = False
+
+
+class Ask(Protocol):
+    """The person at the keyboard."""
+
+    async def host_key(self, question: KeyQuestion) -> bool:
+        """Whether a host key is right."""
+
+    async def passphrase(self, question: PassphraseAsked) -> str | None:
+        """A passphrase; None when there is none."""
 
 
 class Backend(Protocol):
@@ -107,10 +124,6 @@ class Backend(Protocol):
 
     async def launch(self, plan: LaunchPlan) -> LaunchPort:
         """Begin it."""
-
-    @property
-    def launches(self) -> Sequence[LaunchPort]:
-        """The launches of this session, oldest first."""
 
     async def cancel(self, launch: LaunchPort, force: bool = False) -> None:
         """Cancel a launch that has not come up; `force` kills without grace."""

@@ -44,13 +44,17 @@ def help_lines(entries: Sequence[tuple[Action, list[str], str]], width: int) -> 
             if action.scope is scope:
                 text = wrap(action.help + (f" Not now: {reason}" if reason else ""), max(width - 18, 20))
                 style = "dim" if reason else ""
-                lines.append([(f"  {fit(' '.join(keys), 14)}", "key"), (f"  {text[0]}", style)])
+                lines.append([(f"  {fit(_joined(keys), 14)}", "key"), (f"  {text[0]}", style)])
                 lines += [[(" " * 18 + row, style)] for row in text[1:]]
         lines.append([])
     lines.append([("Signs", "title")])
     for legend in _LEGEND:
         lines += [[("  " + row, "")] for row in wrap(legend, width - 2)]
     return lines
+
+
+def _joined(keys: Sequence[str]) -> str:
+    return "1…9" if len(keys) > 8 else " ".join(keys)
 
 
 def _nearest_first(scope: Scope) -> int:

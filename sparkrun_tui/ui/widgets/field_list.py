@@ -145,7 +145,7 @@ class FieldList(ListPane):
     def key_width(self) -> int:
         """The cells for names of keys."""
         longest = max((len(row.key) for row in self.rows), default=8)
-        return max(min(longest, self.text_width - 16, 28), 6)
+        return max(min(longest, self.text_width - 13, 28), 6)
 
     def line(self, number: int) -> Line:
         """One field."""

@@ -65,7 +65,7 @@ class FooterKeys(LinePane, Actor):
         width = self.text_width
         right = self._spans([entry for entry in self._entries if entry[0] >= _ALWAYS])
         while right and width_of(right) > width // 3:
-            right = right[3:]
+            right = right[:-3]
         room = width - width_of(right) - 1
         left: list[Span] = []
         self._spots = []

@@ -49,7 +49,7 @@ STYLES = (
 )
 """Every style name that a line may use; the style sheet gives each its look (`.ink--NAME`)."""
 
-_WORDS = re.compile(r"\s*\S+\s?|\s+")
+_WORDS = re.compile(r"\s*\S+(?:[ ]\\(?=\s*$))?\s?|\s+")
 
 MARKS = {"good": "✓", "tight": "!", "bad": "✗", "unknown": "?"}
 """A glyph beside each verdict's colour, so that it reads without one."""

@@ -26,5 +26,5 @@ class Panel(Vertical):
 
     def _apply(self) -> None:
         # Content, not text: a string would be read as markup.
-        self.border_title = Content(clean_line(self.title_text))  # type: ignore[assignment]
-        self.border_subtitle = Content(clean_line(self.corner_text))  # type: ignore[assignment]
+        self.border_title = Content(clean_line(self.title_text))
+        self.border_subtitle = Content(clean_line(self.corner_text))

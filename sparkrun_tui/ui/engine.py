@@ -1,0 +1,183 @@
+"""The real engine behind the screens: a desk for the user's clusters, one for the demo; imported after first paint."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
+
+from sparkrun_tui.base.errors import HostError, SparkrunError
+from sparkrun_tui.base.settings import Cluster, Settings
+from sparkrun_tui.demo.cluster import DemoCluster
+from sparkrun_tui.fleet.model import FleetView, Workload
+from sparkrun_tui.fleet.stop import stop
+from sparkrun_tui.fleet.survey import survey
+from sparkrun_tui.launch import dryrun, journal
+from sparkrun_tui.launch.desk import Desk
+from sparkrun_tui.launch.launch import Launch
+from sparkrun_tui.launch.logs import LogBuffer
+from sparkrun_tui.launch.plan import LaunchPlan
+from sparkrun_tui.launch.prompting import Prompt
+from sparkrun_tui.launch.services import Services, real_services
+from sparkrun_tui.launch.sizing import FactsStore, host_memory
+from sparkrun_tui.launch.state import LaunchState
+from sparkrun_tui.recipe.rendered import Rendered
+from sparkrun_tui.remote.facts import HostFacts
+from sparkrun_tui.remote.hostkeys import YES, HostKeyQuestion, Question
+from sparkrun_tui.ui.ports import Ask, HostSeen, KeyQuestion, LaunchPort, PassphraseAsked, PastLaunch
+
+
+class Reopened:
+    """An earlier launch, read from its journal: it does not change any more."""
+
+    def __init__(self, folder: Path) -> None:
+        self.state: LaunchState = journal.read_state(folder)
+        self.launch_id = self.state.launch_id
+        self.rendered: Rendered | None = None
+        self.revision = 1
+        self.logs: Mapping[str, LogBuffer] = {}
+        for host in self.state.hosts:
+            buffer = LogBuffer()
+            buffer.extend(journal.read_log(folder, host))
+            self.logs = {**self.logs, host: buffer}
+
+
+class Engine:
+    """What the app asks of hosts, launches and journals."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._desk: Desk | None = None
+        self._demo: DemoCluster | None = None
+        self._demo_desk: Desk | None = None
+        self._clusters: dict[str, Cluster] = {}
+
+    async def open(self, ask: Ask) -> None:
+        """Get the services ready; no host is asked yet."""
+
+        async def answer(question: Question) -> str | None:
+            if isinstance(question, HostKeyQuestion):
+                shown = KeyQuestion(question.host, question.key_type, question.fingerprint, question.note)
+                return YES if await ask.host_key(shown) else None
+            return await ask.passphrase(PassphraseAsked(question.host, question.path, question.again))
+
+        self._desk = Desk(self._settings, real_services(answer))
+
+    async def close(self) -> None:
+        """Let launches and links go; what runs on the hosts goes on. The demo ends with the app."""
+        if self._desk is not None:
+            await self._desk.close()
+        if self._demo_desk is not None:
+            await self._demo_desk.close()
+        if self._demo is not None:
+            await self._demo.__aexit__(None, None, None)
+
+    async def open_demo(self) -> Cluster:
+        """Start the demo cluster, once."""
+        if self._demo is None:
+            demo = DemoCluster()
+            await demo.__aenter__()
+            self._demo = demo
+            self._demo_desk = Desk(self._settings, demo.services)
+        return self._demo.cluster
+
+    def _desk_of(self, cluster: Cluster) -> Desk:
+        desk = self._demo_desk if cluster.is_demo else self._desk
+        if desk is None:
+            raise SparkrunError("the engine is not ready yet", remedy="try again in a moment")
+        return desk
+
+    def _services(self, cluster: Cluster) -> Services:
+        return self._desk_of(cluster).services
+
+    @property
+    def facts(self) -> FactsStore | None:
+        """What is known of models without a network."""
+        return None
+
+    async def probe(self, cluster: Cluster, seen: Callable[[HostSeen], None]) -> None:
+        """Look at all hosts at once."""
+
+        def answered(name: str, found: HostFacts | HostError) -> None:
+            if isinstance(found, HostFacts):
+                seen(HostSeen(name, host_memory(found, 0.0)))
+            else:
+                seen(HostSeen(name, None, found.what, found.remedy))
+
+        await self._desk_of(cluster).probe(cluster, seen=answered)
+
+    async def plan(self, rendered: Rendered, cluster: Cluster) -> LaunchPlan:
+        """What a launch would do, with what is known of the hosts."""
+        return self._desk_of(cluster).plan(rendered, cluster)
+
+    def dry_run(self, plan: LaunchPlan) -> Sequence[str]:
+        """The plan as lines of text."""
+        return dryrun.lines(plan)
+
+    async def launch(self, plan: LaunchPlan) -> LaunchPort:
+        """Begin it."""
+        launch = self._desk_of(plan.cluster).launch(plan)
+        self._clusters[launch.launch_id] = plan.cluster
+        return launch
+
+    async def cancel(self, launch: LaunchPort, force: bool = False) -> None:
+        """Cancel; the launch tells by its events how it ends."""
+        if isinstance(launch, Launch):
+            if force:
+                launch.force()
+            else:
+                launch.cancel()
+
+    async def stop(self, launch: LaunchPort) -> None:
+        """Stop it and wait until it is gone."""
+        if isinstance(launch, Launch):
+            await launch.stop()
+
+    async def survey(self, cluster: Cluster) -> FleetView:
+        """What runs now."""
+        return await survey(cluster, self._services(cluster))
+
+    async def stop_workload(self, workload: Workload, cluster: Cluster) -> None:
+        """Stop it on all its hosts."""
+        await stop(workload, self._services(cluster))
+
+    async def attach(self, workload: Workload, cluster: Cluster) -> LaunchPort:
+        """Watch it."""
+        launch = await self._desk_of(cluster).attach(workload, cluster)
+        self._clusters[launch.launch_id] = cluster
+        return launch
+
+    def history(self) -> Sequence[PastLaunch]:
+        """Earlier launches from their journals."""
+        return [_past(past) for past in journal.past_launches()]
+
+    async def reopen(self, past: PastLaunch) -> LaunchPort:
+        """An earlier launch with its logs."""
+        return Reopened(Path(past.folder))
+
+    async def ask_endpoint(self, launch: LaunchPort, prompt: str) -> AsyncIterator[str]:
+        """The answer of a served model, piece by piece."""
+        state = launch.state
+        cluster = self._clusters.get(launch.launch_id)
+        if state.endpoint is None or cluster is None:
+            raise SparkrunError("there is no endpoint to ask")
+        head = min(state.hosts.values(), key=lambda row: row.rank)
+        async for piece in Prompt(self._services(cluster), head.name, state.port, state.endpoint.model, prompt):
+            yield piece
+
+
+def _past(past: journal.PastLaunch) -> PastLaunch:
+    state = past.state
+    ready = state.ready_at - state.started if state.ready_at and state.started else None
+    return PastLaunch(
+        launch_id=state.launch_id or past.folder.name,
+        recipe=state.recipe,
+        cluster=state.cluster,
+        hosts=tuple(state.hosts),
+        outcome=state.status.value,
+        started=state.started,
+        ended=state.ended,
+        ready_after=ready,
+        detail=state.diagnosis.title if state.diagnosis else state.detail,
+        settings=state.settings,
+        folder=str(past.folder),
+    )

@@ -1,0 +1,87 @@
+"""What is said of a launch in words: its endpoint, its facts, and the report of a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.base.units import GIB, format_duration
+from sparkrun_tui.launch.events import LaunchStatus
+from sparkrun_tui.launch.logs import LogBuffer
+from sparkrun_tui.launch.state import LaunchState
+from sparkrun_tui.ui.widgets.ink import Line, Span
+
+_REPORT_LINES = 60
+
+STATUS: Mapping[LaunchStatus, tuple[str, str]] = {
+    LaunchStatus.STARTING: ("▶", "accent"),
+    LaunchStatus.READY: ("✓", "good"),
+    LaunchStatus.DEGRADED: ("!", "tight"),
+    LaunchStatus.FAILED: ("✗", "bad"),
+    LaunchStatus.CANCELLING: ("▶", "tight"),
+    LaunchStatus.CANCELLED: ("–", "dim"),
+    LaunchStatus.STOPPING: ("▶", "tight"),
+    LaunchStatus.STOPPED: ("–", "dim"),
+    LaunchStatus.UNKNOWN: ("?", "tight"),
+}
+"""The sign of each status."""
+
+
+def elapsed(state: LaunchState, now: float) -> str:
+    """How long the launch took, or takes so far."""
+    if state.started is None:
+        return ""
+    end = state.ready_at or state.ended or now
+    return format_duration(max(end - state.started, 0))
+
+
+def endpoint_lines(state: LaunchState) -> list[Line]:
+    """Where it serves, and what the engine said of its cache."""
+    endpoint = state.endpoint
+    if endpoint is None:
+        return []
+    sign, style = STATUS[state.status]
+    spans: list[Span] = [
+        (f"{sign} ", style),
+        (clean_line(endpoint.url), "bold accent"),
+        ("   model ", "dim"),
+        (clean_line(endpoint.model), "bold"),
+    ]
+    facts = []
+    if "kv_tokens" in state.facts:
+        facts.append(f"KV cache {state.facts['kv_tokens']:,.0f} tokens")
+    if "kv_bytes" in state.facts:
+        facts.append(f"{state.facts['kv_bytes'] / GIB:.1f} GiB")
+    if "concurrency" in state.facts:
+        facts.append(f"{state.facts['concurrency']:.1f} full requests at once")
+    if facts:
+        spans.append(("   " + ", ".join(facts), "dim"))
+    return [spans]
+
+
+def curl(state: LaunchState) -> str:
+    """A command that asks the endpoint something."""
+    if state.endpoint is None:
+        return ""
+    body = f'{{"model": "{state.endpoint.model}", "messages": [{{"role": "user", "content": "Hello"}}]}}'
+    url = state.endpoint.url.rstrip("/")
+    url = url if url.endswith("/v1") else f"{url}/v1"
+    return f"curl {url}/chat/completions -H 'Content-Type: application/json' -d '{body}'"
+
+
+def report(state: LaunchState, logs: Mapping[str, LogBuffer]) -> str:
+    """A failure as text to paste into an issue: what was launched, the cause, and the last lines of each host."""
+    lines = [f"{state.recipe} ({state.engine}) on {state.cluster}: {state.status.value} {state.detail}".rstrip()]
+    lines.append(f"model {state.model}, hosts {', '.join(state.hosts)}")
+    lines += [f"  {key}={value}" for key, value in sorted(state.settings.items())]
+    if state.diagnosis:
+        diagnosis = state.diagnosis
+        lines += ["", f"{diagnosis.host}: {diagnosis.title}", diagnosis.explanation, diagnosis.evidence]
+        lines += [f"- {repair.title}: {repair.why}" for repair in diagnosis.repairs]
+    for host, buffer in logs.items():
+        lines += ["", f"--- {host}, last lines ---", *_last(buffer)]
+    return "\n".join(clean_line(line) for line in lines) + "\n"
+
+
+def _last(buffer: LogBuffer) -> Sequence[str]:
+    return [line.text for line in buffer.since(buffer.end - _REPORT_LINES)]

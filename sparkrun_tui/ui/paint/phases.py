@@ -1,0 +1,152 @@
+"""A launch's state as lines: a row a host, a column a phase, and below each host what it is doing now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.base.units import GIB, format_bytes, format_duration, format_rate
+from sparkrun_tui.launch.events import StepState
+from sparkrun_tui.launch.state import Cell, HostRow, LaunchState
+from sparkrun_tui.runtimes.plan import Phase
+from sparkrun_tui.ui.widgets.ink import Line, Span, clip, fit
+
+_SIGNS: dict[StepState, tuple[str, str]] = {
+    StepState.PENDING: ("·", "dim"),
+    StepState.RUNNING: ("▶", "accent"),
+    StepState.SKIPPED: ("✓", "good"),
+    StepState.OK: ("✓", "good"),
+    StepState.FAILED: ("✗", "bad"),
+    StepState.CANCELLED: ("–", "dim"),
+    StepState.UNKNOWN: ("?", "tight"),
+}
+_TOLD = (StepState.RUNNING, StepState.FAILED, StepState.UNKNOWN)
+_LINKS = {"up": ("●", "good"), "reconnecting": ("◌", "tight"), "connecting": ("◌", "dim"), "unreachable": ("✗", "bad")}
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+_LEVELS = "▁▂▃▄▅▆▇█"
+_MEMORY = 16
+_MIN_CELL = 7
+
+
+def spark(readings: Sequence[int], total: int | None, width: int) -> str:
+    """Readings of available memory as a row of bars, newest at the right."""
+    if not readings or not total:
+        return " " * width
+    bars = [_LEVELS[min(max(int(value / total * 8), 0), 7)] for value in readings[-width:]]
+    return "".join(bars).rjust(width)
+
+
+def progress_bar(share: float, width: int) -> list[Span]:
+    """How far something is, in eighths of a cell."""
+    filled = min(max(share, 0.0), 1.0) * width
+    whole = int(filled)
+    part = _EIGHTHS[int((filled - whole) * 8)] if whole < width else ""
+    done = "█" * whole + part.strip()
+    return [(done, "accent"), ("░" * (width - len(done)), "dim")]
+
+
+def share_of(cell: Cell) -> float | None:
+    """How far a cell is, from 0 to 1; None when that is not known."""
+    if cell.done is None or not cell.total:
+        return None
+    return min(cell.done / cell.total, 1.0)
+
+
+def cell_text(cell: Cell, now: float, width: int) -> str:
+    """What a cell says beside its sign: how far, what, or how long."""
+    took = ""
+    if cell.started is not None:
+        took = format_duration(max((cell.ended or now) - cell.started, 0))
+    if cell.state is StepState.RUNNING:
+        share = share_of(cell)
+        if share is None:
+            return took
+        text = f"{share * 100:.0f} %"
+        if cell.rate and cell.unit == "B":
+            rate = f" {cell.rate / (1 << 20):.0f}M/s"
+            text += rate if len(text + rate) <= width else ""
+        return text
+    if cell.state in (StepState.OK, StepState.SKIPPED):
+        detail = clean_line(cell.detail)
+        return detail if detail and len(detail) <= width else took or detail
+    if cell.state is StepState.PENDING:
+        return ""
+    return clean_line(cell.detail) or cell.state.value
+
+
+def phases_shown(width: int) -> tuple[list[Phase], int, int]:
+    """The phases that get a column, the width of a column, and that of host names."""
+    name = 12 if width < 100 else 16
+    phases = [phase for phase in Phase if phase is not Phase.CHECK or width >= 130]
+    column = (width - name - _MEMORY) // len(phases)
+    return phases, max(column, _MIN_CELL), name
+
+
+def table(state: LaunchState, now: float, width: int, activity: bool) -> list[Line]:
+    """The whole table; with `activity` each host has a second line that tells what it does now."""
+    phases, column, name = phases_shown(width)
+    header = " " * name + "".join(fit(phase.value, column) for phase in phases) + "memory left"
+    lines: list[Line] = [clip([(header, "dim")], width)]
+    for row in sorted(state.hosts.values(), key=lambda row: row.rank):
+        lines.append(clip(_host(row, phases, column, name, now), width))
+        if activity:
+            lines.append(clip([("  ", ""), *_activity(row, now, width - 2)], width))
+    return lines
+
+
+def _host(row: HostRow, phases: Sequence[Phase], column: int, name: int, now: float) -> list[Span]:
+    sign, style = _LINKS.get(row.link, ("○", "dim"))
+    spans: list[Span] = [(f"{sign} ", style), (fit(clean_line(row.name), name - 3), "bold"), (" ", "")]
+    check = row.cells.get(Phase.CHECK)
+    for place, phase in enumerate(phases):
+        cell = row.cells.get(phase, Cell())
+        waiting = place == 0 and phase is not Phase.CHECK and cell.state is StepState.PENDING
+        if waiting and check is not None and check.state in _TOLD:
+            sign, style = _SIGNS[check.state]
+            spans.append((fit(f"{sign} check", column), style))
+            continue
+        spans += _cell(cell, column, now)
+    if row.memory:
+        spans.append((spark(row.memory, row.memory_total, 6), "kv"))
+        spans.append((f" {row.memory[-1] / GIB:.0f} GiB", ""))
+    return spans
+
+
+def _cell(cell: Cell, width: int, now: float) -> list[Span]:
+    sign, style = _SIGNS[cell.state]
+    text = fit(cell_text(cell, now, width - 3), width - 3)
+    plain = "" if cell.state is StepState.OK else style
+    return [(sign, style), (f" {text} ", plain)]
+
+
+def _activity(row: HostRow, now: float, width: int) -> list[Span]:
+    if row.link not in ("up", "idle"):
+        return [(f"└ {row.link}", "tight"), (f"  {clean_line(row.link_detail)}", "dim")]
+    running = [(phase, cell) for phase, cell in row.cells.items() if cell.state is StepState.RUNNING]
+    if not running:
+        failed = [(p, cell) for p, cell in row.cells.items() if cell.state in (StepState.FAILED, StepState.UNKNOWN)]
+        if failed:
+            phase, cell = failed[-1]
+            return [(f"└ {phase.value}: ", "bad"), (clean_line(cell.detail) or cell.state.value, "")]
+        return [("└", "dim")]
+    phase, cell = running[-1]
+    spans: list[Span] = [(f"└ {phase.value:<8}", "accent")]
+    share = share_of(cell)
+    if share is not None and cell.total:
+        spans += progress_bar(share, max(min(width // 4, 40), 8))
+        spans.append((f" {share * 100:3.0f} %  ", ""))
+        spans += _amount(cell)
+    if cell.detail:
+        spans.append((clean_line(cell.detail), "dim"))
+    return spans
+
+
+def _amount(cell: Cell) -> list[Span]:
+    assert cell.total is not None and cell.done is not None
+    if cell.unit != "B":
+        return []
+    text = f"{format_bytes(cell.done)} of {format_bytes(cell.total)}  "
+    if cell.rate:
+        left = format_duration(max(cell.total - cell.done, 0) / cell.rate)
+        text += f"{format_rate(cell.rate)}  {left} left  "
+    return [(text, "")]

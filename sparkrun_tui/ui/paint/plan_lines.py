@@ -1,0 +1,65 @@
+"""A launch plan as lines: what is done where, why so many hosts, and the commands of open steps."""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+
+from sparkrun_tui.base.text import clean_line, clean_text
+from sparkrun_tui.base.units import format_bytes
+from sparkrun_tui.launch.plan import LaunchPlan, PlanStep
+from sparkrun_tui.ui.paint.detail import problem_lines
+from sparkrun_tui.ui.widgets.command_view import shell_lines
+from sparkrun_tui.ui.widgets.ink import Line, Span, clip, fit
+
+
+def hosts_of(step: PlanStep, plan: LaunchPlan) -> str:
+    """Which hosts a step is for: `all` when it is every one."""
+    names = plan.host_names
+    if len(names) > 1 and set(step.hosts) == set(names):
+        return "both" if len(names) == 2 else "all"
+    return ", ".join(step.hosts)
+
+
+def step_line(number: int, step: PlanStep, plan: LaunchPlan, width: int, open_: bool) -> Line:
+    """One step: number, phase, hosts, what, how much."""
+    spans: list[Span] = [
+        ("▾ " if open_ else "▸ ", "accent"),
+        (f"{number:<3}", "key"),
+        (fit(step.phase.value, 9), "bold"),
+        (fit(clean_line(hosts_of(step, plan)), 14 if width >= 100 else 10), ""),
+        (" ", ""),
+    ]
+    if step.title not in (step.phase.value, "wait"):
+        spans.append((clean_line(step.title), ""))
+    if step.size:
+        spans.append((f" {format_bytes(step.size)}", "number"))
+    if step.detail:
+        spans.append((f" {clean_line(step.detail)}", "dim"))
+    return clip(spans, width)
+
+
+def plan_lines(plan: LaunchPlan, opened: AbstractSet[int], width: int) -> tuple[list[Line], dict[int, int]]:
+    """All lines, and which of them (by number) belong to which step; other lines belong to none."""
+    lines: list[Line] = []
+    steps: dict[int, int] = {}
+    for index, step in enumerate(plan.steps):
+        steps[len(lines)] = index
+        lines.append(step_line(index + 1, step, plan, width, index in opened))
+        if index in opened:
+            lines += _commands(step, width)
+    lines.append([])
+    if plan.host_reason:
+        lines.append([("hosts: ", "dim"), (clean_line(plan.host_reason), "")])
+    lines += [[("· ", "dim"), (clean_line(note), "")] for note in plan.serve.notes]
+    if plan.problems:
+        lines += [[], *problem_lines(plan.problems, width)]
+    return lines, steps
+
+
+def _commands(step: PlanStep, width: int) -> list[Line]:
+    lines: list[Line] = []
+    for command in step.commands:
+        lines.append([("     ", ""), (f"# {clean_line(command.host)}", "comment")])
+        for row in shell_lines(clean_text(command.text), max(width - 5, 20)):
+            lines.append([("     ", ""), *row])
+    return lines

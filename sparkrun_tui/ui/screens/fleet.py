@@ -1,0 +1,177 @@
+"""What runs on the cluster now: attach to it, try it, stop it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+
+from textual import on
+from textual.widget import Widget
+
+from sparkrun_tui.base import paths
+from sparkrun_tui.base.errors import SparkrunError
+from sparkrun_tui.fleet.model import FleetView, Workload
+from sparkrun_tui.ui.actions import Scope, bindings
+from sparkrun_tui.ui.paint.fleet_lines import FleetRow, fleet_rows, header, ranks_of
+from sparkrun_tui.ui.screens.base import PageScreen
+from sparkrun_tui.ui.screens.dialog import Confirm
+from sparkrun_tui.ui.widgets.ink import Line
+from sparkrun_tui.ui.widgets.list_pane import ListPane
+from sparkrun_tui.ui.widgets.panel import Panel
+
+_EVERY = 5.0
+"""Seconds between two looks at the hosts while the screen is in sight."""
+
+
+class FleetList(ListPane):
+    """A row a rank, hosts in the order of the cluster."""
+
+    def __init__(self) -> None:
+        super().__init__(id="fleet")
+        self.message = "asking the hosts …"
+        self._view: FleetView | None = None
+        self._rows: Sequence[FleetRow] = ()
+        self._width = 0
+
+    def show(self, view: FleetView) -> None:
+        """Show another look; the cursor keeps its row."""
+        self._view = view
+        self._width = 0
+        self._lay_out()
+        self.cursor = min(self.cursor, max(len(self._rows) - 1, 0))
+        self.refresh()
+
+    def _lay_out(self) -> None:
+        if self._view is not None and self._width != self.text_width:
+            self._width = self.text_width
+            self._rows = fleet_rows(self._view, time.time(), self.text_width)
+
+    @property
+    def head(self) -> int:
+        """One line names the columns."""
+        return 1
+
+    @property
+    def line_count(self) -> int:
+        """Rows and the line above."""
+        self._lay_out()
+        return 1 + max(len(self._rows), 1)
+
+    @property
+    def workload(self) -> Workload | None:
+        """What the cursor is on."""
+        return self._rows[self.cursor].workload if self.cursor < len(self._rows) else None
+
+    def line(self, number: int) -> Line:
+        """Header, a row, or the message."""
+        if number == 0:
+            return header(self.text_width)
+        return self._rows[number - 1].line if self._rows else [(self.message, "dim")]
+
+
+class FleetScreen(PageScreen):
+    """Found through the labels of containers on the hosts, not through anything kept here."""
+
+    BINDINGS = bindings(Scope.FLEET)
+    CSS_PATH = str(paths.styles_dir() / "fleet.tcss")
+    AUTO_FOCUS = "FleetList"
+    WHERE = "fleet"
+
+    def body(self) -> Iterable[Widget]:
+        """One box."""
+        self.list = FleetList()
+        cluster = self.sparkrun.state.cluster
+        yield Panel(self.list, title=cluster.name if cluster else "no cluster", id="fleet-panel")
+
+    def on_mount(self) -> None:
+        """Ask at once, and again while it is in sight."""
+        super().on_mount()
+        self._asking = False
+        self.set_interval(_EVERY, self._again)
+        self.do_refresh()
+
+    def _again(self) -> None:
+        if self.is_current:
+            self.do_refresh()
+
+    def state_changed(self) -> None:
+        """Another cluster."""
+        cluster = self.sparkrun.state.cluster
+        self.query_one(Panel).entitle(cluster.name if cluster else "no cluster: press c")
+
+    def do_refresh(self) -> None:
+        """Ask all hosts now."""
+        if not self._asking and self.sparkrun.state.cluster is not None:
+            self._asking = True
+            self.background(self._look(), "look")
+
+    async def _look(self) -> None:
+        cluster = self.sparkrun.state.cluster
+        panel = self.query_one(Panel)
+        try:
+            await self.sparkrun.opened.wait()
+            if cluster is not None:
+                panel.entitle(cluster.name, "asking …")
+                view = await self.sparkrun.backend.survey(cluster)
+                self.list.show(view)
+                panel.entitle(cluster.name, time.strftime("seen %H:%M:%S", time.localtime(view.taken)))
+        except SparkrunError as error:
+            panel.entitle(panel.title_text, f"✗ {error.what}")
+        finally:
+            self._asking = False
+        self.refresh_bindings()
+
+    @on(ListPane.Highlighted, "#fleet")
+    def _moved(self) -> None:
+        self.refresh_bindings()
+
+    @on(ListPane.Chosen, "#fleet")
+    def _chosen(self) -> None:
+        self.action_do("open")
+
+    def why_not(self, name: str) -> str:
+        """Most actions need a workload of ours under the cursor."""
+        if name in ("back", "refresh"):
+            return ""
+        workload = self.list.workload
+        if workload is None:
+            return "Nothing runs in this row."
+        if not workload.ours and name in ("open", "stop", "test"):
+            return "This was not started by sparkrun-tui: it is only shown."
+        if name in ("copy", "test") and workload.port is None:
+            return "It has no port that is known."
+        return ""
+
+    async def do_open(self) -> None:
+        """Attach to it."""
+        workload, cluster = self.list.workload, self.sparkrun.state.cluster
+        if workload is not None and cluster is not None:
+            self.sparkrun.open_launch(await self.sparkrun.backend.attach(workload, cluster))
+
+    async def do_test(self) -> None:
+        """Ask it something."""
+        from sparkrun_tui.ui.screens.prompt import PromptScreen
+
+        workload, cluster = self.list.workload, self.sparkrun.state.cluster
+        if workload is not None and cluster is not None:
+            launch = await self.sparkrun.backend.attach(workload, cluster)
+            self.sparkrun.launches.follow(launch)
+            self.sparkrun.push_screen(PromptScreen(launch))
+
+    def do_copy(self) -> None:
+        """Copy its URL."""
+        workload = self.list.workload
+        if workload is not None:
+            host = workload.head_host.rpartition("@")[2]
+            self.sparkrun.copy(f"http://{host}:{workload.port}/v1", "URL")
+
+    async def do_stop(self) -> None:
+        """Stop it, after one question that names every container."""
+        workload, cluster = self.list.workload, self.sparkrun.state.cluster
+        if workload is None or cluster is None:
+            return
+        lines = [f"Stop {workload.recipe}?", *ranks_of(workload)]
+        if await self.sparkrun.ask(Confirm("Stop", lines, "Stop it", "Keep it")):
+            await self.sparkrun.backend.stop_workload(workload, cluster)
+            self.sparkrun.say(f"{workload.recipe} is stopped")
+            self.do_refresh()

@@ -1,0 +1,137 @@
+"""Earlier launches: when, where, how they ended, how long they took to serve."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import time
+from collections.abc import Iterable, Sequence
+
+from textual import on
+from textual.widget import Widget
+
+from sparkrun_tui.base import paths
+from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.base.units import format_duration
+from sparkrun_tui.ui.actions import Scope, bindings
+from sparkrun_tui.ui.ports import PastLaunch
+from sparkrun_tui.ui.screens.base import PageScreen
+from sparkrun_tui.ui.widgets.ink import Line, Span, clip, fit
+from sparkrun_tui.ui.widgets.list_pane import ListPane
+from sparkrun_tui.ui.widgets.panel import Panel
+
+_SIGNS = {
+    "ready": ("✓", "good"),
+    "stopped": ("✓", "good"),
+    "degraded": ("!", "tight"),
+    "failed": ("✗", "bad"),
+    "cancelled": ("–", "dim"),
+}
+
+
+class HistoryList(ListPane):
+    """A row a launch, newest first."""
+
+    def __init__(self) -> None:
+        super().__init__(id="history")
+        self.rows: Sequence[PastLaunch] = ()
+        self.message = "reading journals …"
+
+    def show(self, rows: Sequence[PastLaunch]) -> None:
+        """Show these launches."""
+        self.rows = rows
+        self.message = "nothing was launched yet"
+        self.refresh()
+
+    @property
+    def head(self) -> int:
+        """One line names the columns."""
+        return 1
+
+    @property
+    def row_count(self) -> int:
+        """How many launches there are."""
+        return len(self.rows)
+
+    @property
+    def line_count(self) -> int:
+        """Rows and the line above."""
+        return 1 + max(len(self.rows), 1)
+
+    @property
+    def current(self) -> PastLaunch | None:
+        """The launch under the cursor."""
+        return self.rows[self.cursor] if self.cursor < len(self.rows) else None
+
+    def line(self, number: int) -> Line:
+        """Header, a launch, or the message."""
+        width = self.text_width
+        name = max(width - 62, 16)
+        if number == 0:
+            text = f"{'when':<18}{fit('recipe', name)}{'cluster':<12}{'outcome':<12}{'serving after':<14}"
+            return clip([(text, "dim")], width)
+        if not self.rows:
+            return [(self.message, "dim")]
+        past = self.rows[number - 1]
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(past.started)) if past.started else "?"
+        sign, style = _SIGNS.get(past.outcome, ("?", "tight"))
+        after = format_duration(past.ready_after) if past.ready_after is not None else ""
+        spans: list[Span] = [
+            (f"{when:<18}", "dim"),
+            (fit(clean_line(past.recipe), name - 1) + " ", "bold"),
+            (fit(clean_line(past.cluster), 11) + " ", ""),
+            (fit(f"{sign} {past.outcome}", 12), style),
+            (fit(after, 14), ""),
+            (clean_line(past.detail), "dim"),
+        ]
+        return clip(spans, width)
+
+
+class HistoryScreen(PageScreen):
+    """Read from the journals of this machine."""
+
+    BINDINGS = bindings(Scope.HISTORY)
+    CSS_PATH = str(paths.styles_dir() / "fleet.tcss")
+    AUTO_FOCUS = "HistoryList"
+    WHERE = "history"
+
+    def body(self) -> Iterable[Widget]:
+        """One box."""
+        self.list = HistoryList()
+        yield Panel(self.list, title="Earlier launches", id="history-panel")
+
+    def on_mount(self) -> None:
+        """Read beside the screen."""
+        super().on_mount()
+        self.background(self._read(), "read")
+
+    async def _read(self) -> None:
+        await self.sparkrun.opened.wait()
+        self.list.show(await asyncio.to_thread(self.sparkrun.backend.history))
+        self.refresh_bindings()
+
+    @on(ListPane.Chosen, "#history")
+    def _chosen(self) -> None:
+        self.action_do("open")
+
+    def why_not(self, name: str) -> str:
+        """There must be a launch under the cursor."""
+        return "" if name == "back" or self.list.current else "Nothing was launched yet."
+
+    async def do_open(self) -> None:
+        """Show its phases and logs; one of this session is still watched."""
+        past = self.list.current
+        if past is None:
+            return
+        known = self.sparkrun.launches.find(past.launch_id)
+        launch = known or await self.sparkrun.backend.reopen(past)
+        self.sparkrun.open_launch(launch, follow=known is not None)
+
+    def do_copy(self) -> None:
+        """Copy the command line that launches it again."""
+        past = self.list.current
+        if past is not None:
+            words = ["sparkrun-tui", "run", past.recipe, "-H", ",".join(past.hosts)]
+            for key, value in (past.settings or {}).items():
+                words += ["-o", f"{key}={value}"]
+            self.sparkrun.copy(shlex.join(words), "command line")

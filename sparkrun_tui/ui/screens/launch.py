@@ -1,0 +1,271 @@
+"""A launch as it happens: hosts by phases, logs below, why it failed or where it serves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+from textual import on
+from textual.widget import Widget
+from textual.widgets import Input
+
+from sparkrun_tui.base import paths
+from sparkrun_tui.launch.events import LaunchStatus, Repair
+from sparkrun_tui.launch.fold import FINAL
+from sparkrun_tui.recipe.model import Recipe
+from sparkrun_tui.ui.actions import Scope, bindings
+from sparkrun_tui.ui.launches import COMING, SERVING
+from sparkrun_tui.ui.paint.launch_text import STATUS, curl, elapsed, endpoint_lines, report
+from sparkrun_tui.ui.ports import LaunchPort
+from sparkrun_tui.ui.screens.base import PageScreen
+from sparkrun_tui.ui.screens.dialog import Confirm
+from sparkrun_tui.ui.widgets.log_deck import LogDeck
+from sparkrun_tui.ui.widgets.panel import Panel
+from sparkrun_tui.ui.widgets.phase_table import PhaseTable
+from sparkrun_tui.ui.widgets.repair_list import RepairList
+from sparkrun_tui.ui.widgets.search_box import SearchBox
+from sparkrun_tui.ui.widgets.text_pane import TextPane
+
+
+def _nothing() -> None:
+    """Nothing is watched."""
+
+
+class LaunchScreen(PageScreen):
+    """Watches one launch. The engine owns it: leaving this screen changes nothing on any host."""
+
+    BINDINGS = bindings(Scope.LAUNCH)
+    CSS_PATH = str(paths.styles_dir() / "launch.tcss")
+    AUTO_FOCUS = "LogView"
+    WHERE = "launch"
+
+    def __init__(self, launch: LaunchPort) -> None:
+        super().__init__()
+        self.launch = launch
+        self._forget: Callable[[], None] = _nothing
+        self._diagnosed = False
+
+    def body(self) -> Iterable[Widget]:
+        """Phases, cause or endpoint, logs, search."""
+        self.phases = PhaseTable()
+        self.deck = LogDeck(self.launch.logs)
+        yield Panel(self.phases, id="phases-panel")
+        yield Panel(TextPane(lambda width: endpoint_lines(self.launch.state), id="endpoint"), id="endpoint-panel")
+        yield Panel(RepairList(), id="repairs-panel")
+        yield self.deck
+        yield SearchBox("find in the logs", id="find")
+
+    def on_mount(self) -> None:
+        """Nothing to repair and no endpoint at first."""
+        super().on_mount()
+        for name in ("#endpoint-panel", "#repairs-panel", "#find"):
+            self.query_one(name).display = False
+        self.query_one("#endpoint").can_focus = False
+        self.set_interval(1.0, self._second)
+
+    def on_screen_resume(self) -> None:
+        """In sight: watch."""
+        super().on_screen_resume()
+        self._forget()
+        self._forget = self.sparkrun.bridge.watch(self.launch, self._changed)
+
+    def on_screen_suspend(self) -> None:
+        """Out of sight: nothing needs painting."""
+        self._forget()
+
+    def on_unmount(self) -> None:
+        """Gone: the launch goes on."""
+        self._forget()
+
+    # What is shown.
+
+    def _changed(self, state_changed: bool, logs_changed: bool) -> None:
+        if state_changed:
+            self._show_state()
+        if logs_changed:
+            self.deck.pull()
+
+    def _second(self) -> None:
+        if self.is_current and self.launch.state.status not in FINAL | SERVING:
+            self._show_phases()
+
+    def _show_phases(self) -> None:
+        state = self.launch.state
+        sign, _ = STATUS[state.status]
+        activity = len(state.hosts) * 2 + 1 <= self.size.height // 3
+        self.phases.show(state, activity)
+        name = f"{state.recipe} on {state.cluster}" if state.cluster else state.recipe
+        status = "" if state.status is LaunchStatus.STARTING else f"  {sign} {state.status.value}"
+        took = elapsed(state, time.time())
+        self.query_one("#phases-panel", Panel).entitle(name + status, took)
+
+    def _show_state(self) -> None:
+        state = self.launch.state
+        self._show_phases()
+        endpoint = self.query_one("#endpoint-panel", Panel)
+        endpoint.display = state.endpoint is not None and state.status in SERVING
+        if endpoint.display:
+            endpoint.entitle("Endpoint", "t test prompt  y copy URL")
+            self.query_one("#endpoint", TextPane).repaint()
+        self._show_diagnosis()
+        self.update_bar()
+        self.refresh_bindings()
+
+    def _show_diagnosis(self) -> None:
+        state = self.launch.state
+        if state.diagnosis is None or self._diagnosed:
+            return
+        self._diagnosed = True
+        panel = self.query_one("#repairs-panel", Panel)
+        host = f"{state.diagnosis.host} · " if state.diagnosis.host else ""
+        panel.entitle(f"{host}{state.diagnosis.title}", "enter apply and launch again  o overrides  y copy report")
+        repairs = self.query_one(RepairList)
+        repairs.show(state.diagnosis, self._values())
+        panel.display = True
+        if not isinstance(self.focused, Input):
+            repairs.focus()
+
+    def _values(self) -> dict[str, str]:
+        rendered = self.launch.rendered
+        if rendered is None:
+            return dict(self.launch.state.settings)
+        return {key: link.value.text for key, link in rendered.chain.items()}
+
+    # Actions.
+
+    def why_not(self, name: str) -> str:
+        """What can be done depends on how far the launch is."""
+        state = self.launch.state
+        if name == "test" and (state.endpoint is None or state.status not in SERVING):
+            return "There is no endpoint yet."
+        if name in ("stop", "cancel") and state.status in FINAL:
+            return f"It is {state.status.value} already."
+        if name == "cancel" and state.status in SERVING:
+            return "It serves: x stops it."
+        if name == "zoom" and len(self.deck.hosts) < 2:
+            return "There is one host only."
+        if name == "layout" and len(self.deck.hosts) < 2:
+            return "There is one host only."
+        if name == "overrides" and self.launch.rendered is None:
+            return "It was launched from elsewhere: its recipe is not at hand."
+        return ""
+
+    def do_layout(self) -> None:
+        """Merged or tiled."""
+        self.deck.toggle_merged()
+
+    def do_zoom(self) -> None:
+        """One host, or all."""
+        self.deck.zoom()
+
+    def do_host(self, key: str) -> None:
+        """One host by its number."""
+        hosts = self.deck.hosts
+        if int(key) <= len(hosts):
+            host = hosts[int(key) - 1]
+            self.deck.show_alone("" if self.deck.alone == host else host)
+
+    def do_find(self) -> None:
+        """Type what to find."""
+        box = self.query_one("#find", SearchBox)
+        box.display = True
+        box.focus()
+
+    @on(Input.Changed, "#find")
+    def _find_typed(self, event: Input.Changed) -> None:
+        self.deck.find(event.value)
+
+    @on(SearchBox.Left, "#find")
+    def _find_left(self) -> None:
+        box = self.query_one("#find", SearchBox)
+        view = self.deck.focused_view
+        view.focus()
+        if box.value:
+            view.do_previous_match()
+        else:
+            box.display = False
+
+    def do_test(self) -> None:
+        """Ask the endpoint something."""
+        from sparkrun_tui.ui.screens.prompt import PromptScreen
+
+        self.sparkrun.push_screen(PromptScreen(self.launch))
+
+    def do_copy(self) -> None:
+        """Copy what matters now."""
+        selected = self.get_selected_text()
+        state = self.launch.state
+        if selected:
+            self.sparkrun.copy(selected, "selection")
+        elif state.status is LaunchStatus.FAILED or state.diagnosis:
+            self.sparkrun.copy(report(state, self.launch.logs), "report")
+        elif state.endpoint is not None:
+            self.sparkrun.copy(state.endpoint.url, "URL")
+        else:
+            self.sparkrun.copy(report(state, self.launch.logs), "report so far")
+
+    async def do_stop(self) -> None:
+        """Stop, after one question."""
+        state = self.launch.state
+        if state.status in COMING:
+            await self.do_cancel()
+            return
+        where = ", ".join(state.hosts)
+        lines = [f"Stop {state.recipe} on {where}?", "Its containers are stopped and removed; the logs are kept here."]
+        if await self.sparkrun.ask(Confirm("Stop", lines, "Stop it", "Keep it")):
+            await self.sparkrun.backend.stop(self.launch)
+
+    async def do_cancel(self) -> None:
+        """Cancel, after one question; while it is cancelling, force it."""
+        state = self.launch.state
+        if state.status is LaunchStatus.CANCELLING:
+            await self.sparkrun.backend.cancel(self.launch, force=True)
+            self.sparkrun.say("forcing: containers are killed without grace", "warning")
+            return
+        lines = [f"Cancel the launch of {state.recipe}?", "What it started on the hosts is stopped and removed."]
+        if await self.sparkrun.ask(Confirm("Cancel", lines, "Cancel it", "Go on")):
+            await self.sparkrun.backend.cancel(self.launch)
+
+    def do_overrides(self) -> None:
+        """Go to the overrides of this recipe."""
+        repair = self.query_one(RepairList).current
+        self._edit({repair.key: repair.value} if repair and repair.key else {})
+
+    def _edit(self, changes: dict[str, str]) -> None:
+        rendered = self.launch.rendered
+        if rendered is not None:
+            self.sparkrun.edit_recipe(rendered.recipe.source.path, {**rendered.overrides, **changes})
+
+    @on(RepairList.Applied)
+    def _applied(self, event: RepairList.Applied) -> None:
+        self.background(self._launch_again(event.repair), "repair")
+
+    async def _launch_again(self, repair: Repair) -> None:
+        rendered = self.launch.rendered
+        if rendered is None:
+            self.sparkrun.say("It was launched from elsewhere: open its recipe to launch it again.", "warning")
+            return
+        self._edit({repair.key: repair.value})
+        recipe = self.sparkrun.state.catalog.recipe(rendered.recipe.source.path)
+        if isinstance(recipe, Recipe):
+            self.sparkrun.open_plan(self.sparkrun.state.evaluation(recipe).rendered)
+
+    @on(RepairList.Left)
+    def _keep_reading(self) -> None:
+        self.deck.focused_view.focus()
+
+    def do_back(self) -> None:
+        """Leave the screen; a search or a single host is left first."""
+        box = self.query_one("#find", SearchBox)
+        if box.display and box.has_focus:
+            self._find_left()
+        elif self.deck.alone:
+            self.deck.show_alone("")
+        else:
+            if self.launch.state.status in COMING | SERVING:
+                self.sparkrun.say(f"{self.launch.state.recipe} goes on; f shows it again")
+            self.sparkrun.pop_screen()
+
+    def curl_command(self) -> str:
+        """A command that asks the endpoint."""
+        return curl(self.launch.state)

@@ -1,0 +1,183 @@
+"""The plan: what will run where, before anything does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from textual.widget import Widget
+
+from sparkrun_tui.base import paths
+from sparkrun_tui.base.errors import SparkrunError
+from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.launch.plan import LaunchPlan
+from sparkrun_tui.recipe.rendered import Rendered
+from sparkrun_tui.ui.actions import Scope, bindings
+from sparkrun_tui.ui.paint.plan_lines import plan_lines
+from sparkrun_tui.ui.screens.base import PageScreen
+from sparkrun_tui.ui.widgets.command_view import shell_lines
+from sparkrun_tui.ui.widgets.ink import Line, wrap
+from sparkrun_tui.ui.widgets.list_pane import ListPane
+from sparkrun_tui.ui.widgets.panel import Panel
+from sparkrun_tui.ui.widgets.text_pane import TextPane
+
+
+class PlanList(ListPane):
+    """The steps; open ones show their commands."""
+
+    def __init__(self) -> None:
+        super().__init__(id="steps")
+        self.plan: LaunchPlan | None = None
+        self.opened: set[int] = set()
+        self.message = "looking at the hosts …"
+        self._lines: list[Line] = []
+        self._steps: dict[int, int] = {}
+        self._width = 0
+
+    def show(self, plan: LaunchPlan | None, message: str = "") -> None:
+        """Show a plan, or say why there is none."""
+        self.plan, self.message = plan, message
+        self._width = 0
+        self.refresh()
+
+    def _lay_out(self) -> None:
+        if self._width != self.text_width:
+            self._width = self.text_width
+            if self.plan is None:
+                self._lines = [[(row, "")] for row in wrap(self.message, self.text_width)]
+                self._steps = {}
+            else:
+                self._lines, self._steps = plan_lines(self.plan, self.opened, self.text_width)
+
+    @property
+    def line_count(self) -> int:
+        """Steps, their open commands, notes."""
+        self._lay_out()
+        return len(self._lines)
+
+    def selectable(self, row: int) -> bool:
+        """The cursor may stand everywhere, so that long commands can be read."""
+        return True
+
+    @property
+    def step(self) -> int | None:
+        """The step that the cursor is on or below."""
+        self._lay_out()
+        above = [index for line, index in self._steps.items() if line <= self.cursor]
+        return above[-1] if above and self.cursor <= max(self._lines_of(above[-1])) else None
+
+    def _lines_of(self, index: int) -> range:
+        starts = sorted(self._steps)
+        start = next(line for line in starts if self._steps[line] == index)
+        later = [line for line in starts if line > start]
+        end = later[0] if later else start + 1 + (len(self._lines) - start if index in self.opened else 0)
+        return range(start, max(end, start + 1))
+
+    def line(self, number: int) -> Line:
+        """One line."""
+        self._lay_out()
+        return self._lines[number]
+
+    def toggle(self) -> None:
+        """Show or hide the commands of the step under the cursor."""
+        step = self.step
+        if step is None:
+            return
+        self.opened ^= {step}
+        self._width = 0
+        self._lay_out()
+        self.move_to(next(line for line, index in self._steps.items() if index == step))
+        self.refresh()
+
+
+class PlanScreen(PageScreen):
+    """Shows the plan; nothing is done before enter."""
+
+    BINDINGS = bindings(Scope.PLAN)
+    CSS_PATH = str(paths.styles_dir() / "plan.tcss")
+    AUTO_FOCUS = "PlanList"
+    WHERE = "plan"
+
+    def __init__(self, rendered: Rendered, cluster: Cluster) -> None:
+        super().__init__()
+        self._rendered = rendered
+        self._cluster = cluster
+        self._plan: LaunchPlan | None = None
+        self._as_text = False
+        self._launching = False
+
+    def body(self) -> Iterable[Widget]:
+        """Steps, or the whole dry run as text."""
+        self.list = PlanList()
+        self.text = TextPane(self._dry_run, id="dry-run")
+        yield Panel(self.list, self.text, title=f"Plan: {self._rendered.recipe.name} on {self._cluster.name}")
+
+    def on_mount(self) -> None:
+        """Make the plan beside the screen."""
+        super().on_mount()
+        self.text.display = False
+        self.background(self._make(), "plan")
+
+    async def _make(self) -> None:
+        await self.sparkrun.opened.wait()
+        try:
+            self._plan = await self.sparkrun.backend.plan(self._rendered, self._cluster)
+        except SparkrunError as error:
+            self.list.show(None, f"✗ {error}")
+            return
+        self.list.show(self._plan)
+        self.refresh_bindings()
+
+    def _lines(self) -> Sequence[str]:
+        return self.sparkrun.backend.dry_run(self._plan) if self._plan else ()
+
+    def _dry_run(self, width: int) -> Sequence[Line]:
+        return shell_lines("\n".join(self._lines()), width)
+
+    def why_not(self, name: str) -> str:
+        """A plan with errors cannot be launched."""
+        if name == "back":
+            return ""
+        if self._plan is None:
+            return "There is no plan yet."
+        if name == "launch":
+            if self._launching:
+                return "It is being launched."
+            if self._plan.errors:
+                return f"It cannot be launched: {self._plan.errors[0].message}"
+        return ""
+
+    async def do_launch(self) -> None:
+        """Do it."""
+        if self._plan is None:
+            return
+        self._launching = True
+        try:
+            launch = await self.sparkrun.backend.launch(self._plan)
+        finally:
+            self._launching = False
+        if self.is_current:
+            self.sparkrun.pop_screen()
+        self.sparkrun.open_launch(launch)
+
+    def do_dry_run(self) -> None:
+        """The whole plan as text, or the steps again."""
+        self._as_text = not self._as_text
+        self.text.repaint()
+        self.text.display, self.list.display = self._as_text, not self._as_text
+        (self.text if self._as_text else self.list).focus()
+
+    def do_commands(self) -> None:
+        """Show or hide this step's commands."""
+        self.list.toggle()
+
+    def do_copy(self) -> None:
+        """Copy the selection, or all commands."""
+        selected = self.get_selected_text()
+        self.sparkrun.copy(selected or "\n".join(self._lines()), "selection" if selected else "commands")
+
+    def do_back(self) -> None:
+        """Back to the steps, then to where we came from."""
+        if self._as_text:
+            self.do_dry_run()
+        else:
+            self.sparkrun.pop_screen()

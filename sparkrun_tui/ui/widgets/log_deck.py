@@ -1,0 +1,117 @@
+"""The logs of a launch: tiled, merged into one, or one host alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from textual.app import ComposeResult
+from textual.containers import Container
+
+from sparkrun_tui.launch.logs import LogBuffer
+from sparkrun_tui.ui.widgets.log_source import HostLog, MergedLog
+from sparkrun_tui.ui.widgets.log_view import LogView
+
+
+class LogDeck(Container):
+    """Holds one view a host and one for all; only what is displayed is read and painted."""
+
+    def __init__(self, logs: Mapping[str, LogBuffer]) -> None:
+        super().__init__(id="logs")
+        self._logs = logs
+        self._views: dict[str, LogView] = {}
+        self._merged_source = MergedLog(logs)
+        self._merged = LogView(self._merged_source, "all hosts")
+        self.is_merged = False
+        self.alone = ""
+        self._text = ""
+
+    def compose(self) -> ComposeResult:
+        """A view for all; those of single hosts come with their logs."""
+        yield self._merged
+
+    def on_mount(self) -> None:
+        """Tiled at first."""
+        self._add_new()
+        self.tile()
+
+    def _add_new(self) -> None:
+        """Logs begin when a host has something to say: give each its view, in the order of the hosts."""
+        new = [host for host in self._logs if host not in self._views]
+        for host in new:
+            self._views[host] = LogView(HostLog(self._logs[host]), host)
+            self.mount(self._views[host], before=self._merged)
+        if new:
+            self._merged.tag(tuple(self._views))
+            self.tile()
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts in order."""
+        return tuple(self._views)
+
+    @property
+    def shown(self) -> list[LogView]:
+        """The views in sight."""
+        if self.is_merged:
+            return [self._merged]
+        if self.alone in self._views:
+            return [self._views[self.alone]]
+        return list(self._views.values()) or [self._merged]
+
+    @property
+    def focused_view(self) -> LogView:
+        """The view with the focus, else the first in sight."""
+        return next((view for view in self.shown if view.has_focus), self.shown[0])
+
+    def tile(self) -> None:
+        """Show what is chosen, in as many columns as there is room for."""
+        shown = self.shown
+        for view in (*self._views.values(), self._merged):
+            view.display = view in shown
+        width = self.size.width or self.app.size.width
+        self.styles.grid_size_columns = max(min(len(shown), width // 60), 1)
+        if self.is_merged:
+            self._merged_source.pull()
+        for view in shown:
+            if (view.finder.text if view.finder else "") != self._text:
+                view.find(self._text)
+
+    def on_resize(self) -> None:
+        """Another number of columns may fit."""
+        self.tile()
+
+    def pull(self) -> None:
+        """New lines may have come."""
+        if len(self._logs) != len(self._views):
+            self._add_new()
+        if self.is_merged:
+            self._merged_source.pull()
+        for view in self.shown:
+            view.pull()
+
+    def toggle_merged(self) -> None:
+        """Merged, or tiled."""
+        self.is_merged = not self.is_merged
+        self.alone = ""
+        self.tile()
+        self.shown[0].focus()
+
+    def show_alone(self, host: str) -> None:
+        """One host alone; empty shows all again."""
+        self.is_merged = False
+        before = self.alone
+        self.alone = host
+        self.tile()
+        self._views[host or before or self.hosts[0]].focus()
+
+    def zoom(self) -> None:
+        """The focused host alone, or all again."""
+        view = self.focused_view
+        host = next((host for host, shown in self._views.items() if shown is view), "")
+        self.show_alone("" if self.alone or self.is_merged else host)
+
+    def find(self, text: str) -> None:
+        """Search in what is shown now and later."""
+        self._text = text
+        for view in self.shown:
+            view.find(text)

@@ -1,0 +1,56 @@
+"""The table of a launch: hosts by phases, with what each host is doing now."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from textual import events
+from textual.geometry import Size
+
+from sparkrun_tui.launch.state import LaunchState
+from sparkrun_tui.ui.paint.phases import table
+from sparkrun_tui.ui.widgets.ink import Line
+from sparkrun_tui.ui.widgets.line_pane import LinePane
+
+
+class PhaseTable(LinePane):
+    """Shows a launch's state; its height does not change while the launch runs."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        super().__init__()
+        self._clock = clock
+        self._state = LaunchState()
+        self._lines: Sequence[Line] | None = None
+        self.activity = True
+
+    @property
+    def text_width(self) -> int:
+        """The whole width."""
+        return self.size.width
+
+    def show(self, state: LaunchState, activity: bool) -> None:
+        """Show this state; `activity` gives each host a second line."""
+        layout = activity != self.activity or len(state.hosts) != len(self._state.hosts)
+        self._state, self.activity = state, activity
+        self._lines = None
+        self.refresh(layout=layout)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Other columns may fit."""
+        self._lines = None
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """A line of names, then one or two lines a host."""
+        return 1 + len(self._state.hosts) * (2 if self.activity else 1)
+
+    @property
+    def line_count(self) -> int:
+        """How many lines there are."""
+        return self.get_content_height(self.size, self.size, self.size.width)
+
+    def line(self, number: int) -> Line:
+        """One line of the table."""
+        if self._lines is None:
+            self._lines = table(self._state, self._clock(), self.text_width, self.activity)
+        return self._lines[number]

@@ -1,0 +1,123 @@
+"""Why a launch failed: the first cause, the line that proves it, and repairs to choose from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual import events
+from textual.geometry import Size
+from textual.message import Message
+
+from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.launch.events import Diagnosed, Repair
+from sparkrun_tui.ui.actions import Scope, bindings
+from sparkrun_tui.ui.widgets.ink import Line, Span, clip, wrap
+from sparkrun_tui.ui.widgets.list_pane import ListPane
+
+
+class RepairList(ListPane):
+    """The cause as head lines, the repairs as rows; `enter` applies the current one."""
+
+    BINDINGS = [*bindings(Scope.LIST), *bindings(Scope.REPAIR)]
+
+    class Applied(Message):
+        """A repair was chosen."""
+
+        def __init__(self, repair: Repair) -> None:
+            super().__init__()
+            self.repair = repair
+
+    class Left(Message):
+        """The user wants to keep reading."""
+
+    def __init__(self) -> None:
+        super().__init__(id="repairs")
+        self.diagnosis: Diagnosed | None = None
+        self.values: dict[str, str] = {}
+        self._head_lines: Sequence[Line] | None = None
+
+    def show(self, diagnosis: Diagnosed, values: dict[str, str]) -> None:
+        """Show a diagnosis; `values` are the present values of the keys that repairs change."""
+        self.diagnosis, self.values = diagnosis, values
+        self._head_lines = None
+        self.cursor = 0
+        self.refresh(layout=True)
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """The repairs that are offered."""
+        return self.diagnosis.repairs if self.diagnosis else ()
+
+    @property
+    def current(self) -> Repair | None:
+        """The repair under the cursor."""
+        return self.repairs[self.cursor] if self.cursor < len(self.repairs) else None
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Other line breaks."""
+        self._head_lines = None
+
+    def _heads(self, width: int) -> Sequence[Line]:
+        if self.diagnosis is None:
+            return ()
+        lines: list[Line] = [[(row, "")] for row in wrap(clean_line(self.diagnosis.explanation), width)]
+        if self.diagnosis.evidence:
+            lines += [[(row, "dim")] for row in wrap(clean_line(self.diagnosis.evidence), width)[:3]]
+        return [*lines, []]
+
+    @property
+    def head(self) -> int:
+        """The lines above the repairs."""
+        if self._head_lines is None:
+            self._head_lines = self._heads(self.text_width)
+        return len(self._head_lines)
+
+    @property
+    def line_count(self) -> int:
+        """Cause and repairs."""
+        return self.head + max(len(self.repairs), 1)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """All of it, as far as there is room."""
+        return len(self._heads(width - 1)) + max(len(self.repairs), 1)
+
+    def line(self, number: int) -> Line:
+        """A line of the cause, or a repair."""
+        if number < self.head:
+            assert self._head_lines is not None
+            return self._head_lines[number]
+        if not self.repairs:
+            return [("no repair is known for this: the logs below tell more", "dim")]
+        index = number - self.head
+        repair = self.repairs[index]
+        spans: list[Span] = [(f"{index + 1}  ", "key")]
+        if repair.key:
+            before = self.values.get(repair.key, "") or "unset"
+            spans.append((f"{clean_line(repair.key)} {clean_line(before)} → {clean_line(repair.value)}", "bold"))
+        else:
+            spans.append((clean_line(repair.title), "bold"))
+        spans.append((f"   {clean_line(repair.why)}", "dim"))
+        return clip(spans, self.text_width)
+
+    def why_not(self, name: str) -> str:
+        """Only repairs that set a value can be applied by us."""
+        if name == "apply":
+            if self.current is None:
+                return "No repair is known for this."
+            if not self.current.key:
+                return f"This one is for your hands: {self.current.title}"
+        return ""
+
+    def do_apply(self) -> None:
+        """Apply the current repair."""
+        if self.current is not None:
+            self.post_message(self.Applied(self.current))
+
+    def do_pick(self, key: str) -> None:
+        """Choose by number."""
+        if int(key) <= len(self.repairs):
+            self.move_to(int(key) - 1)
+
+    def do_read(self) -> None:
+        """Keep reading."""
+        self.post_message(self.Left())
