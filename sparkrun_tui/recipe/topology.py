@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sparkrun_tui.base.errors import Spot
-from sparkrun_tui.recipe.model import Mode, Problem, Recipe, Severity
+from sparkrun_tui.recipe.model import Mode, Problem, Severity
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.recipe.shellwords import flag_value
 

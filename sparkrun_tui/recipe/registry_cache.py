@@ -1,0 +1,212 @@
+"""The cached state of a repository: its recipe files as last fetched, with commit and time; nothing else of it is kept.
+
+Files are written from the object store, not checked out: links, submodules, filters and hooks have no chance, and a
+fetch that fails leaves what was there before.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sparkrun_tui.base import paths
+from sparkrun_tui.base.errors import RecipeError
+from sparkrun_tui.base.text import decode
+from sparkrun_tui.recipe import git
+from sparkrun_tui.recipe.folders import ENDINGS
+from sparkrun_tui.recipe.registry_config import url_key
+
+MANIFEST = ".sparkrun/registry.yaml"
+"""Where a repository says which registries it holds."""
+MAX_FILES = 20_000
+_MAX_PATH = 400
+_BAD = re.compile(r"[\x00-\x1f\x7f-\x9f\\]")
+_REGULAR = (b"100644", b"100755")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What is cached of a repository: the folder of its files, the commit, and when it was last asked (epoch, s)."""
+
+    folder: Path
+    commit: str
+    fetched: float
+    skipped: int = 0
+    """Entries left out: links, submodules, files that are too large or badly named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What a fetch changed, as paths in the repository."""
+
+    snapshot: Snapshot
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+    @property
+    def anything(self) -> bool:
+        """Whether any recipe file is new, other or gone."""
+        return bool(self.added or self.changed or self.removed)
+
+
+def home(url: str) -> Path:
+    """The cache folder of a repository."""
+    return paths.cache_dir() / "registries" / hashlib.sha256(url_key(url).encode()).hexdigest()[:24]
+
+
+def snapshot(url: str) -> Snapshot | None:
+    """What is cached of a repository, None when it was never fetched."""
+    place = home(url)
+    try:
+        data = json.loads((place / "state.json").read_text(encoding="utf-8"))
+        folder = place / str(data["folder"])
+        if not folder.is_dir() or folder.parent != place:
+            return None
+        return Snapshot(folder, str(data["commit"]), float(data["fetched"]), int(data.get("skipped", 0)))
+    except (OSError, ValueError, KeyError, TypeError):
+        # A cache that cannot be read counts as none: the next update makes it anew.
+        return None
+
+
+def fetch(url: str, progress: git.Progress | None = None) -> Update:
+    """Bring the cache up to date. Raises `RecipeError`; what was cached before then stays as it was."""
+    place = home(url)
+    place.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _lock(place, url):
+        before = snapshot(url)
+        commit = git.remote_commit(url)
+        if before is not None and before.commit == commit:
+            current = Snapshot(before.folder, commit, time.time(), before.skipped)
+            _write_state(place, current)
+            return Update(current)
+        with tempfile.TemporaryDirectory(dir=place, prefix="clone-") as scratch:
+            bare = Path(scratch) / "repository"
+            git.clone(url, bare, progress)
+            head = decode(git.local(bare, ["rev-parse", "HEAD"])).strip()
+            files = Path(scratch) / "files"
+            files.mkdir()
+            skipped = _extract(bare, files)
+            folder = place / f"files-{head[:12]}-{os.getpid()}-{time.time_ns()}"
+            files.rename(folder)
+        current = Snapshot(folder, head, time.time(), skipped)
+        changes = _changes(before.folder if before else None, folder)
+        _write_state(place, current)
+        _sweep(place, folder)
+        return Update(current, *changes)
+
+
+def discard(url: str) -> None:
+    """Remove what is cached of a repository."""
+    shutil.rmtree(home(url), ignore_errors=True)
+
+
+@contextmanager
+def _lock(place: Path, url: str) -> Iterator[None]:
+    with (place / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RecipeError(f"{url} is being updated by another process") from error
+        yield
+
+
+def _write_state(place: Path, current: Snapshot) -> None:
+    body = {"folder": current.folder.name, "commit": current.commit, "fetched": current.fetched}
+    partial = place / f"state.{os.getpid()}.partial"
+    partial.write_text(json.dumps(body | {"skipped": current.skipped}), encoding="utf-8")
+    partial.replace(place / "state.json")
+
+
+def _sweep(place: Path, keep: Path) -> None:
+    for entry in place.iterdir():
+        if entry.is_dir() and entry != keep:
+            shutil.rmtree(entry, ignore_errors=True)
+
+
+def _extract(bare: Path, target: Path) -> int:
+    """Write the recipe files of a clone below `target`; returns how many entries were left out."""
+    wanted: list[tuple[str, str]] = []
+    skipped = 0
+    for row in git.local(bare, ["ls-tree", "-r", "-z", "--full-tree", "HEAD"]).split(b"\0"):
+        meta, tab, name = row.partition(b"\t")
+        words = meta.split()
+        if not tab or len(words) != 3:
+            continue
+        path = decode(name)
+        if path != MANIFEST and not path.lower().endswith(ENDINGS):
+            continue
+        if words[0] not in _REGULAR or not safe_path(path) or len(wanted) >= MAX_FILES:
+            skipped += 1
+        else:
+            wanted.append((path, decode(words[2])))
+    return skipped + _write_blobs(bare, target, wanted)
+
+
+def safe_path(path: str) -> bool:
+    """Whether a path from a repository stays inside the folder it is written to, and is fit to be shown."""
+    parts = path.split("/")
+    return (
+        len(path) <= _MAX_PATH
+        and _BAD.search(path) is None
+        and "\ufffd" not in path
+        and all(part not in ("", ".", "..") and part.lower() != ".git" and len(part) < 200 for part in parts)
+    )
+
+
+def _write_blobs(bare: Path, target: Path, wanted: list[tuple[str, str]]) -> int:
+    asked = "".join(f"{blob}\n" for _, blob in wanted).encode()
+    sizes = git.local(bare, ["cat-file", "--batch-check=%(objecttype) %(objectsize)"], asked).splitlines()
+    small = [
+        entry
+        for entry, line in zip(wanted, sizes, strict=True)
+        if line.startswith(b"blob ") and int(line.split()[1]) <= git.MAX_BLOB
+    ]
+    output = git.local(bare, ["cat-file", "--batch"], "".join(f"{blob}\n" for _, blob in small).encode())
+    at = 0
+    skipped = len(wanted) - len(small)
+    for path, _ in small:
+        stop = output.index(b"\n", at)
+        size = int(output[at:stop].split()[2])
+        data = output[stop + 1 : stop + 1 + size]
+        at = stop + size + 2
+        file = target / path
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("xb") as handle:
+                handle.write(data)
+        except (FileExistsError, NotADirectoryError):
+            # Two names that this file system takes for one: the first stays.
+            skipped += 1
+    return skipped
+
+
+def _digests(folder: Path | None) -> dict[str, bytes]:
+    if folder is None:
+        return {}
+    found = {}
+    for root, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(root, name)
+            with open(path, "rb") as file:
+                found[os.path.relpath(path, folder)] = hashlib.sha256(file.read()).digest()
+    return found
+
+
+def _changes(before: Path | None, after: Path) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    old, new = _digests(before), _digests(after)
+    return (
+        tuple(sorted(new.keys() - old.keys())),
+        tuple(sorted(path for path in new.keys() & old.keys() if new[path] != old[path])),
+        tuple(sorted(old.keys() - new.keys())),
+    )

@@ -1,0 +1,439 @@
+"""Registries, against git repositories in local folders."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from sparkrun_tui.base import paths
+from sparkrun_tui.base.errors import RecipeError, SettingsError, UsageError
+from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.recipe import git, registry_cache
+from sparkrun_tui.recipe.model import SourceKind
+from sparkrun_tui.recipe.registries import (
+    STALE,
+    add_registry,
+    registry_folders,
+    registry_list,
+    remove_registry,
+    update_registries,
+)
+from sparkrun_tui.recipe.registry_cache import safe_path
+from sparkrun_tui.recipe.registry_config import (
+    PUBLIC,
+    check_url,
+    configured,
+    default_name,
+    registries_file,
+    safe_subpath,
+    set_enabled,
+    url_key,
+)
+from sparkrun_tui.recipe.sources import all_recipes, find_recipe, reference
+
+IDENTITY = {
+    "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.org", "GIT_COMMITTER_NAME": "a",
+    "GIT_COMMITTER_EMAIL": "a@example.org", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null",
+}  # fmt: skip
+
+
+def run(folder: Path, *words: str, stdin: bytes = b"") -> str:
+    done = subprocess.run(
+        ["git", "-C", str(folder), *words], env=os.environ | IDENTITY, input=stdin, capture_output=True, check=True
+    )
+    return done.stdout.decode().strip()
+
+
+class Upstream:
+    """A repository that registries are fetched from."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True)
+        run(folder, "init", "-q", "-b", "main")
+        run(folder, "config", "uploadpack.allowFilter", "true")
+
+    def write(self, path: str, text: str) -> Upstream:
+        file = self.folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        return self
+
+    def commit(self) -> Upstream:
+        run(self.folder, "add", "-A")
+        run(self.folder, "commit", "-q", "--allow-empty", "-m", "change")
+        return self
+
+
+@pytest.fixture
+def upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Upstream:
+    empty = tmp_path / "bundled"
+    empty.mkdir()
+    monkeypatch.setattr(paths, "bundled_recipes", lambda: empty)
+    monkeypatch.chdir(empty)
+    return Upstream(tmp_path / "up" / "stream").write("recipes/one.yaml", "model: a/b\n").commit()
+
+
+def ours() -> list[str]:
+    return [status.registry.name for status in registry_list() if status.registry.origin == "config"]
+
+
+def names() -> list[str]:
+    return [recipe.name for recipe in all_recipes(Settings())]
+
+
+def test_a_folder_alone_is_enough_to_add_one(upstream: Upstream) -> None:
+    status = add_registry(str(upstream.folder))
+    assert (status.registry.name, status.recipes) == ("stream", 1)
+    assert status.age is not None and not status.stale
+    [found] = all_recipes(Settings())
+    assert found.source.kind is SourceKind.REGISTRY and found.source.registry == "stream"
+    for name in ("one", "one.yaml", "stream/one", "@stream/one", reference(found)):
+        assert find_recipe(name, Settings()).model == "a/b"
+
+
+def test_nothing_is_cached_but_recipe_files(upstream: Upstream) -> None:
+    upstream.write("recipes/run.sh", "echo").write("big.bin", "x" * 10_000).write(
+        "recipes/.gitattributes", "* eol=crlf"
+    )
+    upstream.commit()
+    add_registry(str(upstream.folder))
+    files = [path.name for path in (paths.cache_dir() / "registries").rglob("*") if path.is_file()]
+    assert sorted(files) == ["lock", "one.yaml", "state.json"]
+
+
+def test_an_update_tells_what_changed(upstream: Upstream) -> None:
+    upstream.write("recipes/gone.yaml", "model: c/d\n").commit()
+    add_registry(str(upstream.folder), "mine")
+    [same] = update_registries(["mine"])
+    assert same.update is not None and not same.update.anything
+    upstream.write("recipes/new.yaml", "model: e/f\n").write("recipes/one.yaml", "model: a/c\n")
+    (upstream.folder / "recipes/gone.yaml").unlink()
+    upstream.commit()
+    [result] = update_registries()[:1]
+    assert result.update is not None
+    assert (result.update.added, result.update.changed, result.update.removed) == (
+        ("recipes/new.yaml",), ("recipes/one.yaml",), ("recipes/gone.yaml",),
+    )  # fmt: skip
+    assert names() == ["new", "one"]
+    assert find_recipe("one", Settings()).model == "a/c"
+
+
+def test_a_history_that_was_rewritten_is_followed(upstream: Upstream) -> None:
+    add_registry(str(upstream.folder), "mine")
+    run(upstream.folder, "checkout", "-q", "--orphan", "other")
+    upstream.write("recipes/one.yaml", "model: new/root\n").commit()
+    run(upstream.folder, "branch", "-M", "main")
+    [result] = update_registries(["mine"])
+    assert result.error is None and find_recipe("one", Settings()).model == "new/root"
+
+
+def test_without_the_repository_the_cache_serves(upstream: Upstream) -> None:
+    add_registry(str(upstream.folder), "mine")
+    upstream.folder.rename(upstream.folder.with_name("away"))
+    [result] = update_registries(["mine"])
+    assert result.update is None and result.error is not None and "stream" in str(result.error)
+    assert find_recipe("one", Settings()).model == "a/b"
+
+
+def test_a_broken_repository_leaves_the_cache(upstream: Upstream) -> None:
+    add_registry(str(upstream.folder), "mine")
+    upstream.write("recipes/two.yaml", "model: x/y\n").commit()
+    blob = run(upstream.folder, "rev-parse", "HEAD:recipes/two.yaml")
+    path = upstream.folder / ".git" / "objects" / blob[:2] / blob[2:]
+    path.chmod(0o600)
+    path.write_bytes(b"damaged")
+    [result] = update_registries(["mine"])
+    assert result.error is not None
+    assert names() == ["one"]
+
+
+def test_an_empty_repository_is_refused(tmp_path: Path, upstream: Upstream) -> None:
+    empty = Upstream(tmp_path / "empty")
+    with pytest.raises(RecipeError, match="empty"):
+        add_registry(str(empty.folder))
+    with pytest.raises(RecipeError):
+        add_registry(str(tmp_path))
+    without = Upstream(tmp_path / "without").write("README.md", "x").commit()
+    with pytest.raises(RecipeError, match="no recipe files"):
+        add_registry(str(without.folder))
+    assert ours() == []
+
+
+def tree(folder: Path, *entries: tuple[str, str, bytes]) -> str:
+    """A tree written entry by entry, since git's own commands refuse hostile names."""
+    body = b""
+    for mode, name, data in entries:
+        kind = "tree" if mode == "40000" else "blob"
+        if kind == "blob":
+            blob = run(folder, "hash-object", "-w", "--stdin", stdin=data)
+        else:
+            blob = data.decode()
+        body += f"{mode} {name}".encode() + b"\0" + bytes.fromhex(blob)
+    return run(folder, "hash-object", "-w", "-t", "tree", "--stdin", "--literally", stdin=body)
+
+
+def point_to(upstream: Upstream, root: str) -> None:
+    commit = run(upstream.folder, "commit-tree", root, "-m", "hostile")
+    run(upstream.folder, "update-ref", "refs/heads/main", commit)
+
+
+def test_a_path_that_climbs_out_is_refused_and_writes_nothing(upstream: Upstream, private_home: Path) -> None:
+    add_registry(str(upstream.folder), "mine")
+    folder = upstream.folder
+    inner = tree(folder, ("100644", "evil.yaml", b"model: evil/one\n"))
+    up = tree(folder, ("40000", "..", inner.encode()))
+    point_to(upstream, tree(folder, ("40000", "recipes", up.encode())))
+    [result] = update_registries(["mine"])
+    assert result.error is not None
+    assert not list(private_home.rglob("evil.yaml"))
+    assert names() == ["one"]
+
+
+def test_links_and_submodules_are_left_out(upstream: Upstream, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.yaml"
+    secret.write_text("model: the/secret\n")
+    os.symlink(secret, upstream.folder / "recipes" / "link.yaml")
+    os.symlink(tmp_path, upstream.folder / "recipes" / "folder")
+    upstream.commit()
+    run(upstream.folder, "update-index", "--add", "--cacheinfo", "160000", "a" * 40, "recipes/sub.yaml")
+    run(upstream.folder, "commit", "-q", "-m", "submodule")
+    status = add_registry(str(upstream.folder))
+    assert names() == ["one"]
+    assert status.snapshot is not None and status.snapshot.skipped == 2
+
+
+def test_large_files_are_left_out_and_a_huge_repository_is_stopped(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream.write("recipes/large.yaml", "#" * (git.MAX_BLOB + 10)).commit()
+    status = add_registry(str(upstream.folder), "mine")
+    assert names() == ["one"] and status.snapshot is not None and status.snapshot.skipped == 1
+    (upstream.folder / "noise.bin").write_bytes(os.urandom(900_000))
+    upstream.commit()
+    monkeypatch.setattr(git, "MAX_CLONE", 1000)
+    monkeypatch.setattr(git, "folder_size", lambda folder: 2000)
+    monkeypatch.setattr(git, "_TICK", 0.0001)
+    [result] = update_registries(["mine"])
+    assert result.error is not None and "larger than" in str(result.error)
+    assert names() == ["one"]
+
+
+def test_a_repository_cannot_run_anything(upstream: Upstream, tmp_path: Path) -> None:
+    mark = tmp_path / "ran"
+    hooks = upstream.folder / ".git" / "hooks"
+    hooks.mkdir(exist_ok=True)
+    for name in ("post-checkout", "post-merge", "pre-auto-gc"):
+        (hooks / name).write_text(f"#!/bin/sh\ntouch {mark}\n")
+        (hooks / name).chmod(0o755)
+    upstream.write(".gitattributes", "* filter=evil\n").write(".lfsconfig", "[lfs]\n")
+    upstream.write(".gitmodules", f'[submodule "x"]\n path = x\n url = "ext::sh -c touch% {mark}"\n').commit()
+    add_registry(str(upstream.folder))
+    assert not mark.exists() and names() == ["one"]
+
+
+def test_the_manifest_names_the_registries(upstream: Upstream) -> None:
+    upstream.write("good/g.yaml", "model: g/g\n").write("lab/l.yaml", "model: l/l\n").write(
+        ".sparkrun/registry.yaml",
+        "registries:\n"
+        "  - {name: official, description: d, recipes: good}\n"
+        "  - {name: lab, recipes: lab, visible: false}\n"
+        "  - {name: out, recipes: ../../..}\n"
+        "  - {name: abs, recipes: /etc}\n"
+        "  - {name: none}\n"
+        "  - words\n",
+    ).commit()
+    status = add_registry(str(upstream.folder))
+    assert [(folder.registry, folder.visible) for folder in status.folders] == [("official", True), ("lab", False)]
+    assert names() == ["g"]
+    assert find_recipe("@lab/l", Settings()).model == "l/l"
+    assert find_recipe("l", Settings()).model == "l/l"
+
+
+def test_a_broken_manifest_is_none(upstream: Upstream) -> None:
+    upstream.write(".sparkrun/registry.yaml", "registries: [\n").commit()
+    assert add_registry(str(upstream.folder)).recipes == 1
+
+
+def test_a_subpath_chooses_the_folder(upstream: Upstream) -> None:
+    upstream.write("other/x.yaml", "model: x/x\n").commit()
+    assert add_registry(str(upstream.folder), subpath="./other/").registry.subpath == "other"
+    assert names() == ["x"]
+    with pytest.raises(UsageError):
+        add_registry(str(upstream.folder), "again", "../other")
+    with pytest.raises(RecipeError, match="no recipe files"):
+        add_registry(str(upstream.folder), "again", "nowhere")
+
+
+def test_the_same_name_in_two_registries_is_ambiguous_unless_equal(upstream: Upstream, tmp_path: Path) -> None:
+    other = Upstream(tmp_path / "other").write("one.yaml", "model: a/b\n").commit()
+    add_registry(str(upstream.folder), "first")
+    add_registry(str(other.folder), "second")
+    assert find_recipe("one", Settings()).model == "a/b"
+    other.write("one.yaml", "model: z/z\n").commit()
+    update_registries(["second"])
+    with pytest.raises(RecipeError, match="ambiguous") as caught:
+        find_recipe("one", Settings())
+    assert "@first/one.yaml" in str(caught.value) and "@second/one.yaml" in str(caught.value)
+    assert find_recipe("@second/one", Settings()).model == "z/z"
+    assert find_recipe("@second/one.yaml", Settings()).model == "z/z"
+    with pytest.raises(RecipeError, match="no registry `third`"):
+        find_recipe("@third/one", Settings())
+
+
+def test_add_twice_remove_and_switch_off(upstream: Upstream) -> None:
+    add_registry(str(upstream.folder), "mine")
+    with pytest.raises(UsageError, match="already"):
+        add_registry(str(upstream.folder), "mine2")
+    with pytest.raises(UsageError, match="not a name"):
+        add_registry(str(upstream.folder / ".git"), "-x")
+    set_enabled("mine", False)
+    assert names() == [] and not registry_list()[0].registry.enabled
+    assert all(result.registry.name != "mine" for result in update_registries(["mine"])[1:])
+    set_enabled("mine", True)
+    assert names() == ["one"]
+    remove_registry("mine")
+    assert ours() == [] and names() == []
+    assert not registry_cache.home(upstream.folder.as_uri()).exists()
+    for action in (
+        lambda: remove_registry("mine"),
+        lambda: update_registries(["mine"]),
+        lambda: set_enabled("mine", True),
+    ):
+        with pytest.raises(UsageError, match="no registry `mine`"):
+            action()
+
+
+def test_public_registries_come_with_the_program_and_can_be_removed() -> None:
+    known, notes = configured()
+    assert known == list(PUBLIC) and notes == []
+    assert {registry.url for registry in known} == {
+        "https://github.com/spark-arena/recipe-registry", "https://github.com/eugr/spark-vllm-docker",
+    }  # fmt: skip
+    assert all(status.stale and status.recipes == 0 for status in registry_list())
+    remove_registry("eugr")
+    assert [registry.name for registry in configured()[0]] == ["spark-arena"]
+
+
+def test_the_other_tools_list_is_read_and_never_written(private_home: Path) -> None:
+    file = private_home / ".config" / "sparkrun" / "registries.yaml"
+    file.parent.mkdir(parents=True)
+    text = (
+        "registries:\n"
+        "- {name: official, url: 'https://github.com/Spark-Arena/recipe-registry.git', subpath: official-recipes}\n"
+        "- {name: second, url: 'https://example.org/r', subpath: r, enabled: false, description: D}\n"
+        "- {name: bad, url: 'ext::sh -c touch'}\n"
+        "- {name: climbing, url: 'https://example.org/r', subpath: ../..}\n"
+        "- {url: 'https://example.org/r'}\n"
+    )
+    file.write_text(text)
+    known, notes = configured()
+    assert [(registry.name, registry.origin, registry.enabled) for registry in known] == [
+        ("official", "sparkrun", True), ("second", "sparkrun", False), ("eugr", "public", True),
+    ]  # fmt: skip
+    assert len(notes) == 3 and "bad" in notes[0]
+    set_enabled("second", True)
+    remove_registry("official")
+    assert file.read_text() == text
+    assert [(registry.name, registry.origin) for registry in configured()[0]] == [
+        ("second", "config"), ("spark-arena", "public"), ("eugr", "public"),
+    ]  # fmt: skip
+    file.write_text("registries: {")
+    assert any("passed over" in note for note in configured()[1])
+
+
+def test_a_broken_list_of_our_own_is_an_error_but_hides_no_other_recipes(private_home: Path) -> None:
+    registries_file().parent.mkdir(parents=True)
+    registries_file().write_text("registries: [\n")
+    with pytest.raises(SettingsError) as caught:
+        registry_list()
+    assert caught.value.spot is not None
+    assert registry_folders(Settings()) == []
+
+
+def test_a_registry_grows_stale(upstream: Upstream) -> None:
+    url = add_registry(str(upstream.folder), "mine").registry.url
+    state = registry_cache.home(url) / "state.json"
+    state.write_text(state.read_text().replace('"fetched": ', f'"fetched": {time.time() - STALE - 5}, "was": '))
+    [status] = [status for status in registry_list() if status.registry.name == "mine"]
+    assert status.stale
+    state.write_text("{")
+    assert registry_cache.snapshot(url) is None
+    update_registries(["mine"])
+    assert names() == ["one"]
+
+
+def test_two_updates_at_once_do_not_meet(upstream: Upstream) -> None:
+    url = add_registry(str(upstream.folder), "mine").registry.url
+    with registry_cache._lock(registry_cache.home(url), url):
+        [result] = update_registries(["mine"])
+    assert result.error is not None and "another process" in str(result.error)
+
+
+def test_progress_is_told(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, float | None]] = []
+    process = subprocess.Popen(["sleep", "0.2"])
+    with (upstream.folder / "err").open("w+b") as err:
+        err.write(b"Receiving objects:  45% (9/20)\r")
+        err.flush()
+        git._watch(process, err, None, lambda phase, share: told.append((phase, share)))
+    assert told == [("Receiving objects:  45% (9/20)", 0.45)]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "", "-oProxyCommand=x", "--upload-pack=x", "ext::sh -c x", "http://example.org/r", "git://example.org/r",
+        "https://user:secret@example.org/r", "https://token@example.org/r", "a b", "https://", "ssh://-oX/r", "file://host/r",
+        "x\ny", "host:-x", "fd::7", "https:///x", "../nowhere",
+    ],
+)  # fmt: skip
+def test_addresses_that_are_refused(url: str) -> None:
+    with pytest.raises(UsageError):
+        check_url(url)
+
+
+def test_addresses_that_are_taken(tmp_path: Path) -> None:
+    assert check_url("owner/name") == "https://github.com/owner/name"
+    assert check_url(str(tmp_path)) == tmp_path.as_uri()
+    for url in ("https://example.org/r.git", "ssh://git@example.org/r", "git@example.org:o/r.git", "file:///srv/r"):
+        assert check_url(url) == url
+
+
+def test_spellings_of_one_repository() -> None:
+    spellings = (
+        "https://github.com/Owner/Name", "https://GitHub.com/owner/name.git", "git@github.com:owner/name.git",
+        "ssh://git@github.com/owner/name/",
+    )  # fmt: skip
+    assert {url_key(url) for url in spellings} == {"github.com/owner/name"}
+    assert default_name("https://github.com/ada/recipe-registry", []) == "ada"
+    assert default_name("https://github.com/ada/tools", []) == "tools"
+    assert default_name("https://github.com/ada/tools", ["tools"]) == "ada-tools"
+    assert default_name("https://github.com/ada/tools", ["tools", "ada-tools"]) == "tools-2"
+
+
+def test_paths_from_repositories() -> None:
+    assert all(safe_path(path) for path in ("a.yaml", "a/b c/d.yml", "ä/ö.yaml"))
+    for path in (
+        "",
+        "../a",
+        "a/../b",
+        "/a",
+        "a//b",
+        ".git/x",
+        "a/.GIT/x",
+        "a\nb",
+        "a\\b",
+        "x" * 500,
+        "a/./b",
+        "\ufffd",
+    ):
+        assert not safe_path(path)
+    assert safe_subpath("./a//b/") == "a/b"
+    for path in ("/a", "../a", "a/../..", "~x", "a\0"):
+        with pytest.raises(UsageError):
+            safe_subpath(path)
