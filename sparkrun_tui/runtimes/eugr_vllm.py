@@ -18,7 +18,7 @@ from sparkrun_tui.runtimes.nccl import free_port
 from sparkrun_tui.runtimes.plan import LABEL, HostScript, ModelNeed, PlanRequest, ReadyCheck, ServePlan, Stage
 from sparkrun_tui.runtimes.serving import locate, port_of, served_name_of
 from sparkrun_tui.runtimes.shapes import repository_needs
-from sparkrun_tui.runtimes.vllm import DEFAULT_PORT, NAME_FLAGS, serves
+from sparkrun_tui.runtimes.vllm import DEFAULT_PORT, NAME_FLAGS, model_of, serves
 
 REPOSITORY = "https://github.com/eugr/spark-vllm-docker"
 DEFAULT_IMAGE = "vllm-node"
@@ -87,8 +87,7 @@ class EugrVllm:
         """The model and draft models as repositories; recipes of this kind may name them in the command only."""
         if rendered.recipe.model:
             return repository_needs(rendered)
-        words = [word.text for word in locate(self.command(rendered), serves)]
-        model = next((words[at + 1] for at, word in enumerate(words[:-1]) if word == "serve"), "")
+        model = model_of(locate(self.command(rendered), serves)) or ""
         return (ModelNeed(model),) if model.count("/") == 1 and not model.startswith(("/", "-")) else ()
 
     def check(self, rendered: Rendered) -> tuple[Problem, ...]:
@@ -102,11 +101,11 @@ class EugrVllm:
         head = hosts[0]
         problems = (*host_rules.check_hosts(rendered, hosts), *self.check(rendered), *_cache_problems(request))
         command = self.command(rendered)
-        words = locate(command, serves)
+        said = locate(command, serves, request.env)
         ready = ReadyCheck(
             host=head.name,
-            port=port_of(rendered, words, DEFAULT_PORT),
-            served_name=served_name_of(rendered, words, NAME_FLAGS, rendered.recipe.model),
+            port=port_of(rendered, said, DEFAULT_PORT),
+            served_name=served_name_of(rendered, said, NAME_FLAGS, model_of(said)),
         )
         image = self.image(rendered.recipe)
         plain, secret = split_env(request.env, request.secret_env)

@@ -28,7 +28,7 @@ from sparkrun_tui.runtimes.plan import (
 )
 from sparkrun_tui.runtimes.serving import locate, port_of, served_name_of
 from sparkrun_tui.runtimes.shapes import assemble, image_of, image_problems, need_serve
-from sparkrun_tui.runtimes.shell_edit import Command, Splice, Word, insert_after, last_value, splice
+from sparkrun_tui.runtimes.shell_edit import Command, Splice, Word, insert_after, splice
 
 IMAGE_PREFIX = "scitrera/dgx-spark-llama-cpp"
 DEFAULT_PORT = 8080
@@ -82,13 +82,13 @@ class LlamaCpp:
         repo, quant = split_model(recipe.model)
         if repo.startswith(("/", ".", "~")):
             return ()
-        words = locate(self.command(rendered), serves)
-        file = last_value(words, FILE_FLAGS)
-        projector = last_value(words, MMPROJ_FLAGS) or ""
+        said = locate(self.command(rendered), serves)
+        file = said.value(FILE_FLAGS)
+        projector = said.value(MMPROJ_FLAGS) or ""
         patterns = (projector,) if projector and "/" not in projector else ()
         needs = [ModelNeed(repo, recipe.model_revision, patterns, file or quant)]
-        draft = last_value(words, ("-hfd", "-hfrd", "--hf-repo-draft", "--spec-draft-hf"))
-        if draft and "$" not in draft:
+        draft = said.value(("-hfd", "-hfrd", "--hf-repo-draft", "--spec-draft-hf"))
+        if draft:
             needs.append(ModelNeed(split_model(draft)[0], gguf_quant=split_model(draft)[1]))
         return tuple(needs)
 
@@ -115,20 +115,18 @@ class LlamaCpp:
         rendered, hosts = request.rendered, request.hosts
         problems = (*_check_hosts(request), *self.check(rendered))
         script = self.command(rendered)
-        words = locate(script, serves)
-        name = served_name_of(rendered, words, NAME_FLAGS, value_text("served_model_name", rendered))
-        name = name or rendered.recipe.model
+        said = locate(script, serves, request.env)
+        name = served_name_of(rendered, said, NAME_FLAGS, value_text("served_model_name", rendered))
         port = free_port(RPC_PORT, hosts[1:])
         notes: tuple[str, ...] = ()
         if len(hosts) > 1:
             lenders = ",".join(f"{host.address}:{port}" for host in hosts[1:])
-            words = need_serve(words, self.title, request)
-            script = insert_after(script, words, ("--rpc", lenders))
+            script = insert_after(script, need_serve(said.words, self.title, request), ("--rpc", lenders))
             notes = (f"Experimental: RPC has no password; who reaches port {port} of the workers owns their memory.",)
         # Set by environment, so that the author's command stays what it is: sizes and phases are printed at level 4
         # only, and without an alias the server would call the model by its path.
         engine = {"LLAMA_ARG_LOG_VERBOSITY": "4", "LLAMA_ARG_ALIAS": name}
-        script = with_local_model(script, words, rendered.recipe.model, request.gguf_path)
+        script = with_local_model(script, said.words, rendered.recipe.model, request.gguf_path)
         ranks = [RankPlan(0, hosts[0].name, role_of(0, len(hosts)), self._container(request, 0, script, engine))]
         for rank, host in enumerate(hosts[1:], start=1):
             lend = f"rpc-server --host {host.address} --port {port}\n"
@@ -140,7 +138,7 @@ class LlamaCpp:
             self.models(rendered),
             ranks,
             _stages(hosts, port),
-            ReadyCheck(host=hosts[0].name, port=port_of(rendered, words, DEFAULT_PORT), served_name=name),
+            ReadyCheck(host=hosts[0].name, port=port_of(rendered, said, DEFAULT_PORT), served_name=name),
             LLAMA_MARKS,
             notes,
             problems,

@@ -2,32 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.runtimes.commands import value_text
-from sparkrun_tui.runtimes.shell_edit import Command, ServeTest, find_serve, last_value
+from sparkrun_tui.runtimes.shell_edit import Command, ServeTest, assignments, find_serve, last_value, plain_value
 
 
-def locate(script: str, serves: ServeTest) -> Command:
-    """The command of a script that serves; empty when none is recognised.
+@dataclass(frozen=True, slots=True)
+class ServeCommand:
+    """The command of a script that serves: its words (empty when none is recognised), and the script's variables."""
+
+    words: Command
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def value(self, flags: Sequence[str]) -> str | None:
+        """The value of the last of `flags`, variables filled in; None when it is not given or not plain."""
+        text = last_value(self.words, flags)
+        return None if text is None else plain_value(text, self.variables)
+
+    def given(self, flags: Sequence[str]) -> bool:
+        """Whether the command says any of the flags."""
+        return last_value(self.words, flags) is not None
+
+    def after(self, word: str) -> str | None:
+        """The argument right after `word`, None when there is none or it is not plain."""
+        texts = [item.text for item in self.words]
+        at = texts.index(word) + 1 if word in texts else len(texts)
+        if at >= len(texts) or texts[at].startswith("-"):
+            return None
+        return plain_value(texts[at], self.variables)
+
+
+def locate(script: str, serves: ServeTest, env: Mapping[str, str] | None = None) -> ServeCommand:
+    """The command of a script that serves, its variables from the environment and from the script itself.
 
     Raises `LaunchError` where the shell syntax is broken, since the container could not run it either.
     """
     try:
-        return find_serve(script, serves) or ()
+        words = find_serve(script, serves) or ()
+        return ServeCommand(words, {**(env or {}), **assignments(script)})
     except ValueError as error:
         raise LaunchError(
             f"the command is not valid shell: {error}", remedy="close the quote or bracket in the recipe's command"
         ) from error
 
 
-def port_of(rendered: Rendered, words: Command, default: int, flags: Sequence[str] = ("--port",)) -> int:
+def port_of(rendered: Rendered, command: ServeCommand, default: int) -> int:
     """The port the command will listen on. Raises `LaunchError` when it is not a port."""
-    text = last_value(words, flags)
-    if text is None or "$" in text:
-        text = value_text("port", rendered, str(default)) if _speaks_for_itself(rendered, words) else str(default)
+    text = command.value(("--port",))
+    if text is None and (command.given(("--port",)) or not command.words):
+        text = value_text("port", rendered)
+    text = text or str(default)
     if not text.isdecimal() or not 0 < int(text) < 65_536:
         found = rendered.chain.get("port")
         raise LaunchError(
@@ -38,21 +66,12 @@ def port_of(rendered: Rendered, words: Command, default: int, flags: Sequence[st
     return int(text)
 
 
-def _speaks_for_itself(rendered: Rendered, words: Command) -> bool:
-    """Whether the chain's port may hold although the command does not say one as a literal."""
-    return not words or "port" in rendered.used or any("$" in word.text for word in words) or rendered.command is None
+def served_name_of(rendered: Rendered, command: ServeCommand, flags: Sequence[str], model: str | None) -> str:
+    """The first name under which the model is served: the flag's, else `model` (the command's own), else the chain's.
 
-
-def served_name_of(rendered: Rendered, words: Command, flags: Sequence[str], default: str) -> str:
-    """The first name under which the model is served."""
-    text = last_value(words, flags)
-    if text is None and rendered.command is None:
+    Engines call a model that has no other name by what they were given.
+    """
+    text = command.value(flags)
+    if text is None and (command.given(flags) or not command.words):
         text = value_text("served_model_name", rendered)
-    if not text or "$" in text:
-        return value_text("served_model_name", rendered, default) if text and "$" in text else default
-    return text
-
-
-def flag_given(words: Command, flags: Sequence[str]) -> bool:
-    """Whether the command says any of the flags."""
-    return last_value(words, flags) is not None
+    return text or model or value_text("model", rendered, rendered.recipe.model)

@@ -22,9 +22,9 @@ from sparkrun_tui.runtimes.plan import (
     ServePlan,
     Stage,
 )
-from sparkrun_tui.runtimes.serving import flag_given, locate, port_of, served_name_of
+from sparkrun_tui.runtimes.serving import ServeCommand, locate, port_of, served_name_of
 from sparkrun_tui.runtimes.shapes import assemble, image_of, image_problems, need_serve, repository_needs
-from sparkrun_tui.runtimes.shell_edit import Command, insert_after
+from sparkrun_tui.runtimes.shell_edit import insert_after
 
 IMAGE_PREFIX = "scitrera/dgx-spark-sglang"
 DEFAULT_PORT = 30_000
@@ -98,19 +98,20 @@ class Sglang:
         rendered, hosts = request.rendered, request.hosts
         problems = (*host_rules.check_hosts(rendered, hosts), *self.check(rendered))
         script = self.command(rendered)
-        words = locate(script, serves)
+        said = locate(script, serves, request.env)
         nodes = len(hosts)
         if nodes > 1:
-            words = need_serve(words, self.title, request)
+            need_serve(said.words, self.title, request)
         port = free_port(DIST_PORT, hosts)
         ranks = []
         for rank, host in enumerate(hosts):
-            text = insert_after(script, words, _rank_arguments(request, words, rank, port)) if nodes > 1 else script
+            text = insert_after(script, said.words, _rank_arguments(request, said, rank, port)) if nodes > 1 else script
             ranks.append(RankPlan(rank, host.name, role_of(rank, nodes), self._container(request, rank, text)))
+        model = said.value(("--model-path", "--model", "--model_path")) or said.after("serve")
         ready = ReadyCheck(
             host=hosts[0].name,
-            port=port_of(rendered, words, DEFAULT_PORT),
-            served_name=served_name_of(rendered, words, NAME_FLAGS, rendered.recipe.model),
+            port=port_of(rendered, said, DEFAULT_PORT),
+            served_name=served_name_of(rendered, said, NAME_FLAGS, model),
         )
         stage = Stage("Start SGLang on all hosts" if nodes > 1 else "Start SGLang", start=tuple(range(nodes)))
         return assemble(
@@ -140,9 +141,9 @@ class Sglang:
         )
 
 
-def _rank_arguments(request: PlanRequest, words: Command, rank: int, port: int) -> list[str]:
+def _rank_arguments(request: PlanRequest, said: ServeCommand, rank: int, port: int) -> list[str]:
     hosts = request.hosts
     added = ["--nnodes", str(len(hosts)), "--node-rank", str(rank)]
-    if not flag_given(words, ("--dist-init-addr", "--nccl-init-addr")):
+    if not said.given(("--dist-init-addr", "--nccl-init-addr")):
         added[:0] = ["--dist-init-addr", f"{hosts[0].address}:{port}"]
     return added

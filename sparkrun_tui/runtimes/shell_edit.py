@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 _PIECE = re.compile(
@@ -21,6 +21,8 @@ _PIECE = re.compile(
     r"""|(?P<plain>[^\s'"\\;&|()<>$`]+|[$\\])"""
 )
 _IN_DOUBLE = re.compile(r'\\(?:\r?\n|([$`"\\]))')
+_ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
+_REFERENCE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?::?-([^{}$]*))?\})")
 _SHELL = re.compile(r"(?:^|/)(?:ba|da|z|k)?sh$")
 _SHELL_OPTION = re.compile(r"-[a-z]*c[a-z]*")
 _TALKS = frozenset({"echo", "printf", "which", "type", "pip", "pip3", "command"})
@@ -199,3 +201,28 @@ def last_value(words: Sequence[Word], flags: Iterable[str]) -> str | None:
         elif equals and head in names:
             value = tail
     return value
+
+
+def assignments(script: str) -> dict[str, str]:
+    """The variables that a script sets to plain values, by `NAME=value` or `export NAME=value`, the last ones."""
+    found: dict[str, str] = {}
+    for words in simple_commands(script):
+        for word in words:
+            match = _ASSIGNMENT.fullmatch(word.text)
+            if match is None:
+                if word.text not in ("export", "declare", "local", "readonly"):
+                    break
+                continue
+            found[match[1]] = plain_value(match[2], found) or ""
+    return found
+
+
+def plain_value(text: str, variables: Mapping[str, str]) -> str | None:
+    """`text` with `$NAME`, `${NAME}` and `${NAME:-default}` filled in; None where that does not make it plain."""
+
+    def fill(match: re.Match[str]) -> str:
+        value = variables.get(match[1] or match[2], "")
+        return value or (match[3] if match[3] is not None else match[0])
+
+    filled = _REFERENCE.sub(fill, text)
+    return None if "$" in filled or "`" in filled else filled

@@ -26,9 +26,9 @@ from sparkrun_tui.runtimes.plan import (
     ServePlan,
     Stage,
 )
-from sparkrun_tui.runtimes.serving import flag_given, locate, port_of, served_name_of
+from sparkrun_tui.runtimes.serving import ServeCommand, locate, port_of, served_name_of
 from sparkrun_tui.runtimes.shapes import assemble, image_of, image_problems, need_serve, repository_needs
-from sparkrun_tui.runtimes.shell_edit import Command, insert_after, last_value
+from sparkrun_tui.runtimes.shell_edit import Command, insert_after
 
 IMAGE_PREFIX = "scitrera/dgx-spark-vllm"
 DEFAULT_PORT = 8000
@@ -56,6 +56,11 @@ def serves(words: Sequence[str]) -> bool:
         if first == "-m" and second == "vllm.entrypoints.openai.api_server":
             return True
     return False
+
+
+def model_of(said: ServeCommand) -> str | None:
+    """The model that the command names, which is what vLLM serves it as unless told otherwise."""
+    return said.after("serve") or said.value(("--model",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,25 +100,25 @@ class Vllm:
         rendered, hosts = request.rendered, request.hosts
         problems = (*host_rules.check_hosts(rendered, hosts), *self.check(rendered))
         script = self.command(rendered)
-        words = locate(script, serves)
+        said = locate(script, serves, request.env)
         ready = ReadyCheck(
             host=hosts[0].name,
-            port=port_of(rendered, words, DEFAULT_PORT),
-            served_name=served_name_of(rendered, words, NAME_FLAGS, rendered.recipe.model),
+            port=port_of(rendered, said, DEFAULT_PORT),
+            served_name=served_name_of(rendered, said, NAME_FLAGS, model_of(said)),
         )
-        backend = last_value(words, BACKEND_FLAGS) or ""
+        backend = said.value(BACKEND_FLAGS) or ""
         notes: tuple[str, ...] = ()
         if len(hosts) == 1:
             ranks, stages = self._solo(request, script)
         elif self.ray and backend not in ("mp", "external_launcher"):
-            ranks, stages = self._over_ray(request, script, need_serve(words, self.title, request), backend)
+            ranks, stages = self._over_ray(request, script, need_serve(said.words, self.title, request), said)
             notes = (
                 f"Ray has no password: who reaches port {_ray_port(hosts)} of {hosts[0].name} can run code there.",
             )
         else:
             if self.ray:
                 notes = (f"The command says `{BACKEND_FLAGS[0]} {backend}`: the hosts meet without Ray.",)
-            ranks, stages = self._without_ray(request, script, need_serve(words, self.title, request))
+            ranks, stages = self._without_ray(request, script, need_serve(said.words, self.title, request), said)
         models = self.models(rendered)
         return assemble(
             request, self.name, self.image(rendered.recipe), models, ranks, stages, ready, VLLM_MARKS, notes, problems
@@ -124,7 +129,7 @@ class Vllm:
         return (rank,), (Stage("Start vLLM", start=(0,)),)
 
     def _over_ray(
-        self, request: PlanRequest, script: str, words: Command, backend: str
+        self, request: PlanRequest, script: str, words: Command, said: ServeCommand
     ) -> tuple[tuple[RankPlan, ...], tuple[Stage, ...]]:
         hosts = request.hosts
         head, nodes = hosts[0], len(hosts)
@@ -139,7 +144,7 @@ class Vllm:
             )
             for rank, host in enumerate(hosts)
         )
-        if not backend:
+        if not said.given(BACKEND_FLAGS):
             script = insert_after(script, words, (BACKEND_FLAGS[0], "ray"))
         stages = (
             Stage("Start the Ray head", start=(0,), wait=PortWait(head.address, port)),
@@ -149,7 +154,7 @@ class Vllm:
         return ranks, stages
 
     def _without_ray(
-        self, request: PlanRequest, script: str, words: Command
+        self, request: PlanRequest, script: str, words: Command, said: ServeCommand
     ) -> tuple[tuple[RankPlan, ...], tuple[Stage, ...]]:
         hosts = request.hosts
         nodes = len(hosts)
@@ -158,7 +163,7 @@ class Vllm:
         for rank, host in enumerate(hosts):
             added = ["--nnodes", str(nodes), "--node-rank", str(rank), "--master-addr", hosts[0].address]
             added += ["--master-port", str(port)]
-            if rank and not flag_given(words, ("--headless",)):
+            if rank and not said.given(("--headless",)):
                 added.append("--headless")
             spec = self._container(request, rank, insert_after(script, words, added), {})
             ranks.append(RankPlan(rank, host.name, role_of(rank, nodes), spec))

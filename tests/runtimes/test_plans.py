@@ -165,6 +165,24 @@ def test_how_many_hosts(change: str, available: int, gpus: int, count: int) -> N
     assert reason
 
 
+@pytest.mark.parametrize(
+    ("command", "port", "name"),
+    [
+        ("vllm serve {model}", 8000, "acme/Falcon-30B"),
+        ("vllm serve /models/falcon --port=81", 81, "/models/falcon"),
+        ("vllm serve {model} --served-model-name one two --port 80 --port 82", 82, "one"),
+        ('N=falcon; P=83\nvllm serve {model} --served-model-name $N --port "${P:-1}"', 83, "falcon"),
+        ("export P\nvllm serve {model} --port ${P:-84}", 84, "acme/Falcon-30B"),
+        ("vllm serve $FROM_ENV --port 85", 85, "acme/other"),
+        ("vllm serve {model} --port $(cat port)", 8000, "acme/Falcon-30B"),
+        ("python3 -m vllm.entrypoints.openai.api_server --model x/y --port 86", 86, "x/y"),
+    ],
+)
+def test_where_and_as_what_it_will_answer(command: str, port: int, name: str) -> None:
+    ready = plan(with_command(command), env={"FROM_ENV": "acme/other"}).ready
+    assert (ready.port, ready.served_name) == (port, name)
+
+
 def test_draft_models_are_needed_too() -> None:
     command = """vllm serve {model} --speculative-config '{"model": "acme/draft", "num_speculative_tokens": 3}'"""
     assert [need.repo for need in plan(with_command(command)).models] == ["acme/Falcon-30B", "acme/draft"]
