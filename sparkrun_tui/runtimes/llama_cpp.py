@@ -115,7 +115,7 @@ class LlamaCpp:
         rendered, hosts = request.rendered, request.hosts
         problems = (*_check_hosts(request), *self.check(rendered))
         script = self.command(rendered)
-        said = locate(script, serves, request.env)
+        said = locate(script, serves, request.env, strict=len(hosts) > 1)
         name = served_name_of(rendered, said, NAME_FLAGS, value_text("served_model_name", rendered))
         port = free_port(RPC_PORT, hosts[1:])
         notes: tuple[str, ...] = ()

@@ -36,15 +36,20 @@ class ServeCommand:
         return plain_value(texts[at], self.variables)
 
 
-def locate(script: str, serves: ServeTest, env: Mapping[str, str] | None = None) -> ServeCommand:
+def locate(
+    script: str, serves: ServeTest, env: Mapping[str, str] | None = None, *, strict: bool = False
+) -> ServeCommand:
     """The command of a script that serves, its variables from the environment and from the script itself.
 
-    Raises `LaunchError` where the shell syntax is broken, since the container could not run it either.
+    A script that cannot be split has no words, which only matters where something must be added: `strict` raises
+    `LaunchError` then.
     """
     try:
         words = find_serve(script, serves) or ()
         return ServeCommand(words, {**(env or {}), **assignments(script)})
     except ValueError as error:
+        if not strict:
+            return ServeCommand(())
         raise LaunchError(
             f"the command is not valid shell: {error}", remedy="close the quote or bracket in the recipe's command"
         ) from error

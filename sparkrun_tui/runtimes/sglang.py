@@ -98,7 +98,7 @@ class Sglang:
         rendered, hosts = request.rendered, request.hosts
         problems = (*host_rules.check_hosts(rendered, hosts), *self.check(rendered))
         script = self.command(rendered)
-        said = locate(script, serves, request.env)
+        said = locate(script, serves, request.env, strict=len(hosts) > 1)
         nodes = len(hosts)
         if nodes > 1:
             need_serve(said.words, self.title, request)

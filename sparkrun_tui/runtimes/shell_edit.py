@@ -6,17 +6,25 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+
+def _nested(depth: int) -> str:
+    """A pattern for what stands inside `$( ... )`: quotes, and brackets up to `depth` levels."""
+    inner = rf"|\((?:{_nested(depth - 1)})*\)" if depth else ""
+    return rf"""[^()'"\\]|\\[\s\S]|'[^']*'|"(?:[^"\\]|\\[\s\S])*"{inner}"""
+
+
+_SUBSTITUTION = rf"\$\((?:{_nested(3)})*\)"
 _PIECE = re.compile(
     r"""(?P<space>[ \t\r]+|\\\r?\n)"""
     r"""|(?P<newline>\n)"""
     r"""|(?P<heredoc>\d*<<-?(?!<))"""
     r"""|(?P<redirect>\d*(?:&>>|&>|<<<|>>|>\||>&|<&|<>|[<>](?!\()))"""
     r"""|(?P<operator>&&|\|\||\|&|;;|[;&|()])"""
-    r"""|(?P<substitution>[$<>]\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)|`[^`]*`)"""
+    rf"""|(?P<substitution>{_SUBSTITUTION}|[<>]\((?:{_nested(3)})*\)|`[^`]*`)"""
     r"""|(?P<parameter>\$\{(?:[^{}]|\{[^{}]*\})*\})"""
     r"""|(?P<ansi>\$'(?:[^'\\]|\\[\s\S])*')"""
     r"""|(?P<single>'[^']*')"""
-    r"""|(?P<double>"(?:[^"\\]|\\[\s\S])*")"""
+    rf"""|(?P<double>"(?:[^"\\$]|\\[\s\S]|{_SUBSTITUTION}|\$(?!\())*"|"(?:[^"\\]|\\[\s\S])*")"""
     r"""|(?P<escape>\\[\s\S])"""
     r"""|(?P<plain>[^\s'"\\;&|()<>$`]+|[$\\])"""
 )

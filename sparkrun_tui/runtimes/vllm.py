@@ -100,7 +100,7 @@ class Vllm:
         rendered, hosts = request.rendered, request.hosts
         problems = (*host_rules.check_hosts(rendered, hosts), *self.check(rendered))
         script = self.command(rendered)
-        said = locate(script, serves, request.env)
+        said = locate(script, serves, request.env, strict=len(hosts) > 1)
         ready = ReadyCheck(
             host=hosts[0].name,
             port=port_of(rendered, said, DEFAULT_PORT),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.runtimes.llama_cpp import serves as llama_serves
-from sparkrun_tui.runtimes.shell_edit import find_serve, insert_after
+from sparkrun_tui.runtimes.shell_edit import find_serve, insert_after, simple_commands
 from sparkrun_tui.runtimes.vllm import serves
 
 from .samples import plan, scripts, with_command, words_of
@@ -35,6 +38,12 @@ COMMANDS = {
     "heredoc": "cat >cfg <<EOF\nvllm serve wrong\nEOF\nvllm serve a/b --port 8000",
     "heredoc after": "vllm serve a/b --port 8000 <<EOF\nsome input\nEOF",
     "substitution": 'vllm serve a/b --port "$(printf %s 8000)"',
+    "quotes in substitution": 'vllm serve a/b --note "$(printf %s "a (b" \'"\')" --port 8000',
+    "arithmetic": "vllm serve a/b --note $((1 + (2 * 3))) --port 8000",
+    "case": "case x in\n  x) vllm serve a/b --port 8000 ;;\nesac",
+    "function": "go() {\n  vllm serve a/b --port 8000\n}\ngo",
+    "here string": "vllm serve a/b --port 8000 <<<input",
+    "array": 'A=(--port 8000)\nvllm serve a/b "${A[@]}"',
     "echo before": "echo starting vllm serve now\nvllm serve a/b --port 8000",
     "crlf": "vllm serve a/b \\\r\n --port 8000".replace("\r\n", "\n"),
 }
@@ -93,6 +102,25 @@ def test_a_command_without_the_engine_cannot_be_spread() -> None:
 def test_an_open_quote_is_told_before_anything_starts() -> None:
     with pytest.raises(LaunchError, match="not valid shell"):
         plan(with_command("vllm serve 'a/b --port 8000"), 2)
+    assert plan(with_command("vllm serve 'a/b --port 8000")).ready.port == 8000
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=20), max_size=6))
+def test_quoted_words_come_back_as_they_were(words: list[str]) -> None:
+    (command,) = simple_commands(shlex.join(["vllm", "serve", *words]))
+    assert [word.text for word in command] == ["vllm", "serve", *words]
+
+
+@given(st.text(st.sampled_from("ab '\"\\$(){}`<>|&;#\n\t=-0"), max_size=60))
+def test_any_text_is_split_or_refused_in_words(text: str) -> None:
+    try:
+        commands = simple_commands(text)
+    except ValueError as error:
+        assert "unbalanced" in str(error)
+        return
+    for command in commands:
+        for word in command:
+            assert 0 <= word.start < word.end <= len(text)
 
 
 def test_the_last_start_of_several_counts() -> None:
