@@ -130,11 +130,7 @@ class EugrVllm:
             stages=tuple(stages),
             ready=ready,
             marks=VLLM_MARKS,
-            notes=(
-                f"The containers are made by {REPOSITORY}, cloned on {head.name}; they are called "
-                f"{delegated_name(request.launch_id)} on every host and leave no log once they end.",
-                "They run privileged: the scripts' own choice.",
-            ),
+            notes=_notes(request),
             problems=problems,
             delegated=delegated_name(request.launch_id),
             pull_image=not _builds(rendered.recipe, image),
@@ -159,6 +155,14 @@ class EugrVllm:
             arguments += f" --tensor-parallel {shlex.quote(value_text('tensor_parallel', request.rendered))}"
         parts.append(f"./run-recipe.sh {_path(file)} {arguments} </dev/null\n")
         return "".join(parts)
+
+
+def _notes(request: PlanRequest) -> tuple[str, ...]:
+    return (
+        f"The containers are made by {REPOSITORY}, cloned on {request.hosts[0].name}; they are called "
+        f"{delegated_name(request.launch_id)} on every host and leave no log once they end.",
+        "They run privileged: the scripts' own choice.",
+    )
 
 
 def delegated_name(launch_id: str) -> str:
