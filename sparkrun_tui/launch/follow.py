@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.launch.context import Context, closing, drop, regain
 from sparkrun_tui.launch.events import EngineFact, Progressed, StepState
 from sparkrun_tui.launch.logs import LogLine
-from sparkrun_tui.launch.ports import LogRecord
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.runtimes.phases import PhaseReader
 from sparkrun_tui.runtimes.plan import Phase
+
+if TYPE_CHECKING:
+    from sparkrun_tui.remote.docker_logs import LogRecord
 
 _SLICE = 400
 """Lines taken in before the event loop gets its turn: a few milliseconds of work."""

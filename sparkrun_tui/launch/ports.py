@@ -3,38 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sparkrun_tui.remote.docker_types import ContainerInfo, ExecInfo, ImageInfo
+from sparkrun_tui.remote.http import HttpCall, HttpReply
 from sparkrun_tui.remote.ports import Transfer
 from sparkrun_tui.remote.transport import Result, Transport
 
-
-@dataclass(frozen=True, slots=True)
-class HttpReply:
-    """The answer of an HTTP server: status, and the body as far as it was read."""
-
-    status: int
-    body: bytes
-
-    @property
-    def ok(self) -> bool:
-        """Whether the status is one of success."""
-        return 200 <= self.status < 300
-
-
-@dataclass(frozen=True, slots=True)
-class HttpCall:
-    """One HTTP request to a port of a host, sent through its transport; seconds."""
-
-    port: int
-    path: str
-    method: str = "GET"
-    body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    address: str = "127.0.0.1"
-    timeout: float = 10.0
+if TYPE_CHECKING:
+    from sparkrun_tui.remote.docker_logs import LogRecord
 
 
 class Http(Protocol):
@@ -92,15 +69,6 @@ class Docker(Protocol):
 
     async def run_exec(self, container: str, argv: Sequence[str], *, timeout: float = 60.0) -> Result:
         """Run a command in a container and wait for it."""
-
-
-@dataclass(frozen=True, slots=True)
-class LogRecord:
-    """One line a container printed: Unix time by the host's clock, `stdout` or `stderr`, and the text as it came."""
-
-    time: float
-    stream: str
-    text: str
 
 
 class Logs(Protocol):

@@ -10,8 +10,8 @@ from typing import Any
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.text import clean_text, decode
 from sparkrun_tui.launch.context import closing
-from sparkrun_tui.launch.ports import HttpCall
 from sparkrun_tui.launch.services import Services
+from sparkrun_tui.remote.http import HttpCall
 
 FIRST_TOKEN = 600.0
 """Seconds that the first token, and each further one, may take."""

@@ -12,8 +12,8 @@ from sparkrun_tui.base.text import clean_line, decode
 from sparkrun_tui.base.units import format_duration
 from sparkrun_tui.launch.context import Context, insist
 from sparkrun_tui.launch.events import EndpointUp, StepState
-from sparkrun_tui.launch.ports import HttpCall, HttpReply
 from sparkrun_tui.remote.failures import LinkLost
+from sparkrun_tui.remote.http import HttpCall, HttpReply
 from sparkrun_tui.runtimes.plan import Phase
 
 POLL = 1.0

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sparkrun_tui.launch.http import TransportHttp
 from sparkrun_tui.launch.ports import Docker, Http, Images, Logs
 from sparkrun_tui.remote.facts import HostFacts
+from sparkrun_tui.remote.http import TransportHttp
 from sparkrun_tui.remote.ports import ModelSource, Shipper
 from sparkrun_tui.remote.transport import Connector, Transport
 

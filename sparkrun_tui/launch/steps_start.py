@@ -116,9 +116,9 @@ async def _exec_once(context: Context, number: int, execution: ContainerExec, ra
     docker = context.docker(rank.host)
     container = context.containers[rank.rank]
     folder = exec_paths(number)[0]
-    if context.executions.get(number) == "":
-        if (await docker.run_exec(container, ("test", "-d", folder))).ok:
-            return ""
+    lost_before = context.executions.get(number) == ""
+    if lost_before and (await docker.run_exec(container, ("test", "-d", folder))).ok:
+        return ""
     # From here on a lost link leaves it open whether the exec has begun; its folder tells.
     context.executions[number] = ""
     await docker.put_archive(container, "/", exec_files(number, execution, rank.container))

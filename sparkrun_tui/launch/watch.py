@@ -11,9 +11,9 @@ from sparkrun_tui.base.errors import HostError, LaunchError
 from sparkrun_tui.launch.archive import exec_paths
 from sparkrun_tui.launch.context import Context, drop, regain
 from sparkrun_tui.launch.events import LaunchStatus, MemorySeen, StatusChanged
-from sparkrun_tui.launch.ports import HttpCall
 from sparkrun_tui.launch.views import probe_paths
 from sparkrun_tui.remote.failures import LinkLost
+from sparkrun_tui.remote.http import HttpCall
 from sparkrun_tui.remote.transport import LinkState
 from sparkrun_tui.runtimes.plan import RankPlan, Role
 

@@ -16,15 +16,16 @@ from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.launch.desk import Desk
-from sparkrun_tui.launch.ports import HttpCall, HttpReply, LogRecord
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.recipe.loader import load_text
 from sparkrun_tui.recipe.model import Source, SourceKind
 from sparkrun_tui.recipe.overrides import render
 from sparkrun_tui.recipe.rendered import Rendered
+from sparkrun_tui.remote.docker_logs import LogRecord
 from sparkrun_tui.remote.docker_types import ContainerInfo, DockerError, ExecInfo, ImageInfo
 from sparkrun_tui.remote.facts import Disk, Gpu, HostFacts
 from sparkrun_tui.remote.failures import LinkLost
+from sparkrun_tui.remote.http import HttpCall, HttpReply
 from sparkrun_tui.remote.ports import ModelFile, ModelPlan, ModelRequest, StoredModel, Transfer
 from sparkrun_tui.remote.transport import ByteStream, LinkState, LinkStatus, Outcome, Result
 

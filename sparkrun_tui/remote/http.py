@@ -3,22 +3,48 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 import h11
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.text import clean_line, decode
-from sparkrun_tui.launch.ports import HttpCall, HttpReply
 from sparkrun_tui.remote.transport import ByteStream, Transport
 
 _CHUNK = 65_536
 _MAX_BODY = 4 << 20
 
 
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """The answer of an HTTP server: status, and the body as far as it was read."""
+
+    status: int
+    body: bytes
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is one of success."""
+        return 200 <= self.status < 300
+
+
+@dataclass(frozen=True, slots=True)
+class HttpCall:
+    """One HTTP request to a port of a host, sent through its transport; seconds."""
+
+    port: int
+    path: str
+    method: str = "GET"
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    address: str = "127.0.0.1"
+    timeout: float = 10.0
+
+
 class TransportHttp:
-    """`Http` over the transports' own TCP streams, one connection a call."""
+    """HTTP over the transports' own TCP streams, one connection a call."""
 
     async def ask(self, transport: Transport, call: HttpCall) -> HttpReply:
         """The whole answer, at most 4 MiB of it. Raises `HostError` when none comes within the call's timeout."""

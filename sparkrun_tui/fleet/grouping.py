@@ -1,0 +1,155 @@
+"""Containers grouped to workloads by their labels, and what their states say of the whole; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sparkrun_tui.fleet.model import Health, Workload, WorkloadRank
+from sparkrun_tui.remote.docker_types import ContainerInfo
+from sparkrun_tui.runtimes.plan import LABEL
+
+FOREIGN_PREFIX = "sparkrun_"
+"""How the sparkrun CLI names its containers: `sparkrun_<hash>_<role>`; they are shown, and never changed unasked."""
+
+_OLD_ROLES = ("solo", "head", "worker", "node")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A container on a host."""
+
+    host: str
+    info: ContainerInfo
+
+
+def is_ours(info: ContainerInfo) -> bool:
+    """Whether a container carries our labels."""
+    return f"{LABEL}launch" in info.labels
+
+
+def is_foreign(info: ContainerInfo) -> bool:
+    """Whether a container is one of the sparkrun CLI's."""
+    return not is_ours(info) and info.name.startswith(FOREIGN_PREFIX)
+
+
+def group(seen: Iterable[Seen], silent: frozenset[str] = frozenset()) -> tuple[Workload, ...]:
+    """Workloads, newest first. Ranks on hosts in `silent` are not known, which is not the same as gone."""
+    ours: dict[str, list[Seen]] = {}
+    foreign: dict[str, list[Seen]] = {}
+    for item in seen:
+        if is_ours(item.info):
+            ours.setdefault(item.info.labels[f"{LABEL}launch"], []).append(item)
+        elif is_foreign(item.info):
+            foreign.setdefault(item.info.name.rpartition("_")[0] or item.info.name, []).append(item)
+    found = [_workload(launch, items, silent) for launch, items in ours.items()]
+    found += [_foreign(name, items) for name, items in foreign.items()]
+    return tuple(sorted(found, key=_started, reverse=True))
+
+
+def _started(workload: Workload) -> float:
+    return max((rank.started or 0.0 for rank in workload.ranks), default=0.0)
+
+
+def _workload(launch: str, items: Sequence[Seen], silent: frozenset[str]) -> Workload:
+    ranks = tuple(sorted((_rank(item) for item in items), key=lambda rank: rank.rank))
+    labels = min(items, key=lambda item: _number(item.info.labels.get(f"{LABEL}rank"), 0)).info.labels
+    hosts = tuple(name for name in labels.get(f"{LABEL}hosts", "").split(",") if name)
+    expected = _number(labels.get(f"{LABEL}nodes"), len(ranks))
+    port = _number(labels.get(f"{LABEL}port"), 0)
+    health, detail = _health(ranks, hosts, expected, silent)
+    return Workload(
+        launch_id=launch,
+        recipe=labels.get(f"{LABEL}recipe", ""),
+        engine=labels.get(f"{LABEL}engine", ""),
+        model=labels.get(f"{LABEL}model", ""),
+        served_name=labels.get(f"{LABEL}served", ""),
+        port=port or None,
+        ranks=ranks,
+        expected_ranks=expected,
+        health=health,
+        detail=detail,
+    )
+
+
+def _rank(item: Seen) -> WorkloadRank:
+    info = item.info
+    hosts = info.labels.get(f"{LABEL}hosts", "").split(",")
+    # Containers made by foreign scripts for one of our launches carry no rank of their own.
+    fallback = hosts.index(item.host) if item.host in hosts else 0
+    rank = _number(info.labels.get(f"{LABEL}rank"), fallback)
+    role = info.labels.get(f"{LABEL}role", "solo" if len(hosts) < 2 else ("worker" if rank else "head"))
+    return WorkloadRank(
+        item.host, info.id, info.name, rank, role, info.state, info.started, info.exit_code, info.oom_killed
+    )
+
+
+def _health(
+    ranks: Sequence[WorkloadRank], hosts: Sequence[str], expected: int, silent: frozenset[str]
+) -> tuple[Health, str]:
+    """What the containers alone tell: a workload whose ranks all run is STARTING until its endpoint has been asked."""
+    present = {rank.rank for rank in ranks}
+    missing = [number for number in range(expected) if number not in present]
+    unknown = [number for number in missing if number < len(hosts) and hosts[number] in silent]
+    gone = [number for number in missing if number not in unknown]
+    ended = [rank for rank in ranks if rank.state not in ("running", "created", "restarting", "paused")]
+    head = next((rank for rank in ranks if rank.rank == 0), None)
+    if head is not None and head in ended:
+        return Health.EXITED, _ending(head)
+    if len(ended) == len(ranks):
+        return Health.EXITED, _ending(ended[0])
+    if ended:
+        return Health.DEGRADED, f"rank {ended[0].rank} on {ended[0].host} {_ending(ended[0])}"
+    if gone:
+        return Health.DEGRADED, f"rank {gone[0]} has no container"
+    if unknown:
+        where = ", ".join(hosts[number] for number in unknown)
+        return Health.UNKNOWN, f"{where} cannot be asked"
+    return Health.STARTING, ""
+
+
+def _ending(rank: WorkloadRank) -> str:
+    if rank.oom_killed:
+        return f"was killed at its memory limit (exit code {rank.exit_code})"
+    return "ended" if rank.exit_code is None else f"ended with exit code {rank.exit_code}"
+
+
+def _foreign(name: str, items: Sequence[Seen]) -> Workload:
+    ordered = sorted(items, key=lambda item: _old_order(item.info.name))
+    ranks = tuple(
+        WorkloadRank(
+            item.host, item.info.id, item.info.name, number, item.info.name.rpartition("_")[2], item.info.state,
+            item.info.started, item.info.exit_code, item.info.oom_killed,
+        )
+        for number, item in enumerate(ordered)
+    )  # fmt: skip
+    running = [rank for rank in ranks if rank.state == "running"]
+    if not running:
+        health, detail = Health.EXITED, _ending(ranks[0])
+    elif len(running) < len(ranks):
+        health, detail = Health.DEGRADED, f"{len(running)} of {len(ranks)} containers run"
+    else:
+        health, detail = Health.UNKNOWN, "launched by another tool, which does not say where it answers"
+    return Workload(
+        launch_id="",
+        recipe=name,
+        engine="",
+        model="",
+        served_name="",
+        port=None,
+        ranks=ranks,
+        expected_ranks=len(ranks),
+        health=health,
+        detail=detail,
+        ours=False,
+    )
+
+
+def _old_order(name: str) -> tuple[int, str]:
+    role = name.rpartition("_")[2]
+    stem = role.rstrip("0123456789")
+    return (_OLD_ROLES.index(stem) if stem in _OLD_ROLES else len(_OLD_ROLES), name)
+
+
+def _number(text: str | None, default: int) -> int:
+    return int(text) if text is not None and text.isdecimal() else default

@@ -1,0 +1,101 @@
+"""Stopping a workload on all its hosts at once, and saying only what was seen: a lost link is never "stopped"."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.fleet.model import Health, Workload, WorkloadRank
+from sparkrun_tui.fleet.ports import FleetDocker, FleetServices
+
+GRACE = 20.0
+"""Seconds between SIGTERM and SIGKILL for an engine that serves: vLLM's workers need 12."""
+
+_SLACK = 30.0
+
+
+class Outcome(StrEnum):
+    """What became of one rank."""
+
+    STOPPED = "stopped"
+    UNKNOWN = "unknown"
+    """Its host could not be asked: it may still run."""
+    FAILED = "failed"
+    """The host answered, and it still runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class RankStopped:
+    """One rank after a stop; `detail` says why not, where it did not stop."""
+
+    host: str
+    rank: int
+    outcome: Outcome
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StopReport:
+    """What a stop came to, rank by rank."""
+
+    ranks: tuple[RankStopped, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every rank was seen to be gone."""
+        return all(rank.outcome is Outcome.STOPPED for rank in self.ranks)
+
+    @property
+    def text(self) -> str:
+        """One line for the person."""
+        if self.complete:
+            return "stopped"
+        open_ = [rank for rank in self.ranks if rank.outcome is not Outcome.STOPPED]
+        return "; ".join(f"{rank.host}: {rank.outcome}, {rank.detail}" for rank in open_)
+
+
+async def stop(
+    workload: Workload, services: FleetServices, *, grace: float | None = None, remove: bool | None = None
+) -> StopReport:
+    """Stop all ranks at once, look whether they are gone, and remove the containers (by default only ours).
+
+    `grace` None grants 20 seconds to one that serves and kills one that does not yet: an engine that is starting
+    ignores SIGTERM, and nothing can be lost. Doing it twice does nothing more.
+    """
+    if grace is None:
+        grace = 0.0 if workload.health is Health.STARTING else GRACE
+    removing = workload.ours if remove is None else remove
+    ranks = await asyncio.gather(*(_stop(rank, services, grace, removing) for rank in workload.ranks))
+    return StopReport(tuple(ranks))
+
+
+async def _stop(rank: WorkloadRank, services: FleetServices, grace: float, remove: bool) -> RankStopped:
+    try:
+        async with asyncio.timeout(grace + _SLACK):
+            transport = services.connector(rank.host)
+            await transport.connect()
+            detail = await _end(services.docker(transport), rank.container_id, grace, remove)
+    except HostError as error:
+        return RankStopped(rank.host, rank.rank, Outcome.UNKNOWN, error.what)
+    except TimeoutError:
+        return RankStopped(rank.host, rank.rank, Outcome.UNKNOWN, "no answer in time")
+    return RankStopped(rank.host, rank.rank, Outcome.FAILED if detail else Outcome.STOPPED, detail)
+
+
+async def _end(docker: FleetDocker, container: str, grace: float, remove: bool) -> str:
+    """End a container; why it still runs, empty when it does not."""
+    if grace > 0:
+        await docker.stop(container, grace)
+    else:
+        await docker.kill(container)
+    found = await docker.inspect(container)
+    if found is not None and found.running:
+        await docker.kill(container)
+        found = await docker.inspect(container)
+    if found is not None and found.running:
+        return "it goes on running after SIGKILL"
+    if remove:
+        await docker.remove(container, force=True)
+    return ""
