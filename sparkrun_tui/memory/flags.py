@@ -55,9 +55,7 @@ def _start(engine: str, argv: Sequence[str]) -> int | None:
     return None
 
 
-def read_flags(
-    engine: str, table: Sequence[Flag], values: Mapping[str, object], argv: Sequence[str]
-) -> Found:
+def read_flags(engine: str, table: Sequence[Flag], values: Mapping[str, object], argv: Sequence[str]) -> Found:
     """Read ``values`` (unless the command is the engine's own) and then the flags of ``argv``, which win."""
     found: dict[str, object] = {}
     notes: list[str] = []
@@ -91,9 +89,7 @@ def _chain_values(table: Sequence[Flag], values: Mapping[str, object]) -> Iterat
                 break
 
 
-def _command_flags(
-    table: Sequence[Flag], arguments: Sequence[str], underscores: bool
-) -> Iterator[tuple[Flag, object]]:
+def _command_flags(table: Sequence[Flag], arguments: Sequence[str], underscores: bool) -> Iterator[tuple[Flag, object]]:
     """Yield the known flags of a command with their values, in order, so that the last one wins."""
     on = {spelling: flag for flag in table for spelling in flag.on}
     off = {spelling: flag for flag in table for spelling in flag.off}

@@ -157,9 +157,7 @@ VLLM_FLAGS: tuple[Flag, ...] = (
 """vLLM's flags (vllm/engine/arg_utils.py)."""
 
 SGLANG_FLAGS: tuple[Flag, ...] = (
-    Flag(
-        "tensor_parallel", ("--tp-size", "--tensor-parallel-size", "--tp"), count, keys=("tensor_parallel",)
-    ),
+    Flag("tensor_parallel", ("--tp-size", "--tensor-parallel-size", "--tp"), count, keys=("tensor_parallel",)),
     Flag(
         "pipeline_parallel",
         ("--pp-size", "--pipeline-parallel-size"),
@@ -168,9 +166,7 @@ SGLANG_FLAGS: tuple[Flag, ...] = (
     ),
     Flag("data_parallel", ("--dp-size", "--data-parallel-size", "--dp"), count, keys=("data_parallel",)),
     Flag("max_model_len", ("--context-length", "--context-len"), length, keys=("max_model_len",)),
-    Flag(
-        "utilisation", ("--mem-fraction-static", "--mem-fraction"), fraction, keys=("gpu_memory_utilization",)
-    ),
+    Flag("utilisation", ("--mem-fraction-static", "--mem-fraction"), fraction, keys=("gpu_memory_utilization",)),
     Flag("max_num_seqs", ("--max-running-requests",), count, keys=("max_num_seqs",)),
     Flag("kv_cache_dtype", ("--kv-cache-dtype",), word),
     Flag("block_size", ("--page-size",), count),
@@ -228,9 +224,7 @@ LLAMA_FLAGS: tuple[Flag, ...] = (
     Flag("llama.draft_cache_type_k", ("--spec-draft-type-k", "-ctkd", "--cache-type-k-draft"), word),
     Flag("llama.draft_cache_type_v", ("--spec-draft-type-v", "-ctvd", "--cache-type-v-draft"), word),
     Flag("spec.method", ("--spec-type",), word),
-    Flag(
-        "spec.model", ("--spec-draft-model", "-md", "--model-draft", "--spec-draft-hf", "-hfd", "-hfrd"), str
-    ),
+    Flag("spec.model", ("--spec-draft-model", "-md", "--model-draft", "--spec-draft-hf", "-hfd", "-hfrd"), str),
     Flag("spec.tokens", ("--spec-draft-n-max", "--draft-max", "--draft-n", "--draft"), whole),
 )
 """llama-server's flags (common/arg.cpp)."""

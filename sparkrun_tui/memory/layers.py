@@ -23,6 +23,7 @@ class StateKind(StrEnum):
     MAMBA2 = "mamba2"
     KDA = "kda"
     SHORT_CONV = "short_conv"
+    LIGHTNING = "lightning"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,109 @@
+"""Reads single values out of a model's ``config.json``, whatever its family calls them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+
+Config = Mapping[str, object]
+
+_TEXT_KEYS = ("text_config", "llm_config", "language_config")
+_TOP_WINS = ("quantization_config", "compression_config")
+
+
+def text_config(config: Config) -> dict[str, object]:
+    """Return the text model's configuration: the nested one over the top level.
+
+    The quantisation of the top level wins, because converters write it there.
+    """
+    nested = _nested(config)
+    if nested is None:
+        return dict(config)
+    merged: dict[str, object] = {**config, **nested}
+    for key in _TOP_WINS:
+        if config.get(key) is not None:
+            merged[key] = config[key]
+    if config.get("architectures"):
+        merged["architectures"] = config["architectures"]
+    return merged
+
+
+def _nested(config: Config) -> Config | None:
+    """Return the first nested text configuration, None when the file has none."""
+    for key in _TEXT_KEYS:
+        inner = config.get(key)
+        if isinstance(inner, Mapping):
+            return inner
+    thinker = config.get("thinker_config")
+    if isinstance(thinker, Mapping):
+        return _nested(thinker) or thinker
+    return None
+
+
+def whole(config: Config, *keys: str) -> int | None:
+    """Return the first of ``keys`` that holds a whole number (not a boolean), None when none does."""
+    for key in keys:
+        value = config.get(key)
+        if isinstance(value, bool):
+            continue
+        if isinstance(value, int):
+            return value
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
+    return None
+
+
+def positive(config: Config, *keys: str) -> int | None:
+    """Return the first of ``keys`` that holds a whole number above zero."""
+    for key in keys:
+        value = whole(config, key)
+        if value is not None and value > 0:
+            return value
+    return None
+
+
+def word(config: Config, *keys: str) -> str:
+    """Return the first of ``keys`` that holds a non-empty string, else an empty one."""
+    for key in keys:
+        value = config.get(key)
+        if isinstance(value, str) and value:
+            return value
+    return ""
+
+
+def flag(config: Config, key: str, default: bool = False) -> bool:
+    """Return a boolean; anything that is not one is the default."""
+    value = config.get(key)
+    return value if isinstance(value, bool) else default
+
+
+def sequence(config: Config, *keys: str) -> list[object] | None:
+    """Return the first of ``keys`` that holds a list, also one written as a string."""
+    for key in keys:
+        value = config.get(key)
+        if isinstance(value, str) and value.lstrip().startswith("["):
+            try:
+                value = ast.literal_eval(value)
+            except (ValueError, SyntaxError):
+                continue
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            return list(value)
+    return None
+
+
+def mapping(config: Config, *keys: str) -> Config:
+    """Return the first of ``keys`` that holds a mapping, else an empty one."""
+    for key in keys:
+        value = config.get(key)
+        if isinstance(value, Mapping):
+            return value
+    return {}
+
+
+def largest(config: Config, key: str) -> int | None:
+    """Return a whole number, or the largest entry of a list of them (per-layer sizes)."""
+    items = sequence(config, key)
+    if items is None:
+        return whole(config, key)
+    numbers = [item for item in items if isinstance(item, int) and not isinstance(item, bool)]
+    return max(numbers, default=None)

@@ -1,0 +1,101 @@
+"""Which rules a vLLM version follows where they changed between versions."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+NEWEST = (0, 33)
+"""The version assumed when an image does not state one."""
+
+
+@dataclass(frozen=True, slots=True)
+class VllmRules:
+    """The rules of one version that differ from others.
+
+    ``in_flight_batches``: windows are sized for every batch scheduled at once, not for one.
+    ``batched_tokens``/``sequences``: defaults of ``vllm serve`` on a GB10. ``utilisation``: default share.
+    ``graphs_charged``: CUDA graphs come out of the budget. ``null_block``: the check holds one block back.
+    ``checkpoint_block``: Mamba 2 keeps one more state block per request with prefix caching.
+    ``padded_pattern``: packed groups are padded to the longest kind. ``prints_slots``: the log's size is
+    slots of one group rather than concurrency times length. ``known``: the version was stated.
+    """
+
+    version: tuple[int, int]
+    known: bool
+    in_flight_batches: bool
+    batched_tokens: int
+    sequences: int
+    utilisation: float
+    graphs_charged: bool
+    null_block: bool
+    checkpoint_block: bool
+    padded_pattern: bool
+    prints_slots: bool
+
+    @property
+    def name(self) -> str:
+        """The version to show, and whether it was assumed."""
+        label = f"vLLM {self.version[0]}.{self.version[1]}"
+        return label if self.known else f"{label} (assumed)"
+
+
+_RELEASES = (
+    ((2024, 1), (0, 3)),
+    ((2024, 7), (0, 5)),
+    ((2025, 1), (0, 7)),
+    ((2025, 5), (0, 9)),
+    ((2025, 8), (0, 10)),
+    ((2025, 10), (0, 11)),
+    ((2025, 12), (0, 12)),
+    ((2026, 1), (0, 14)),
+    ((2026, 2), (0, 15)),
+    ((2026, 3), (0, 17)),
+    ((2026, 4), (0, 19)),
+    ((2026, 5), (0, 21)),
+    ((2026, 6), (0, 23)),
+    ((2026, 7), (0, 25)),
+    ((2026, 8), (0, 27)),
+    ((2026, 9), (0, 29)),
+    ((2026, 10), (0, 31)),
+    ((2026, 11), (0, 32)),
+)
+"""The release that was current in a month, for images and logs that state only a date."""
+
+
+def parse_version(text: str) -> tuple[int, int] | None:
+    """Read a version out of free text: ``0.23.1rc1.dev531``, or a year and month; None when neither is there."""
+    release = re.search(r"(?<![\d.])v?(0)\.(\d{1,3})(?=[.\s\-+_a-z]|$)", text)
+    if release:
+        return int(release.group(1)), int(release.group(2))
+    date = re.search(r"(?<!\d)(20\d\d)[-.]?(0[1-9]|1[0-2])(?:[-.]?\d\d)?(?!\d)", text)
+    if date is None:
+        return None
+    month = int(date.group(1)), int(date.group(2))
+    earlier = [version for since, version in _RELEASES if since <= month]
+    return earlier[-1] if earlier else None
+
+
+def rules_for(version: str) -> VllmRules:
+    """Return the rules of a version as an image or a log states it, of the newest when it states none.
+
+    Sources: vllm/config/vllm.py (max_in_flight_tokens, since 0.26), vllm/engine/arg_utils.py
+    (get_batch_defaults; GB10 counts as a small card since 0.33), vllm/config/cache.py,
+    vllm/v1/worker/gpu_worker.py (graphs, since 0.21), vllm/v1/core/kv_cache_planning.py.
+    """
+    stated = parse_version(version)
+    number = stated or NEWEST
+    small_card = number >= (0, 33)
+    return VllmRules(
+        version=number,
+        known=stated is not None,
+        in_flight_batches=number >= (0, 26),
+        batched_tokens=2048 if small_card else 8192,
+        sequences=256 if small_card or number < (0, 10) else 1024,
+        utilisation=0.92 if number >= (0, 20) else 0.90,
+        graphs_charged=number >= (0, 21),
+        null_block=number >= (0, 30),
+        checkpoint_block=number >= (0, 30),
+        padded_pattern=number < (0, 30),
+        prints_slots=number < (0, 21),
+    )
