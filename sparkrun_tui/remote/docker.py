@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import tarfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any
 from urllib.parse import quote
 
-from sparkrun_tui.base.text import clean_line, decode
+from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.remote.docker_http import TIMEOUT, DockerHttp
-from sparkrun_tui.remote.docker_stream import PullTally, frames, json_lines
+from sparkrun_tui.remote.docker_stream import PullTally, frame_batches, json_lines, plain_batches
 from sparkrun_tui.remote.docker_types import (
     ContainerInfo,
     ContainerStats,
@@ -72,9 +74,9 @@ class DockerClient:
         """What the daemon says of itself."""
         return info_from(await self._http.ask("GET", "/info"), await self._http.api_version())
 
-    async def image(self, name: str) -> ImageInfo | None:
-        """The image called `name`; None when the host has none."""
-        data = await self._or_none("GET", f"/images/{quote(name, safe='/:@')}/json")
+    async def image(self, reference: str) -> ImageInfo | None:
+        """The image of this name or digest; None when the host has none."""
+        data = await self._or_none("GET", f"/images/{quote(reference, safe='/:@')}/json")
         return None if data is None else image_from(data)
 
     async def pull(self, image: str, platform: str = "") -> AsyncIterator[PullProgress]:
@@ -109,11 +111,11 @@ class DockerClient:
         data = await self._http.ask("POST", "/containers/create", query, body, timeout=120.0)
         return str(data["Id"])
 
-    async def put_archive(self, container: str, path: str, archive: bytes) -> None:
+    async def put_archive(self, container: str, path: str, tar: bytes) -> None:
         """Unpack a tar archive at `path` of a container, which need not run."""
         headers = {"Content-Type": "application/x-tar"}
         target = f"/containers/{quote(container, safe='')}/archive"
-        async with self._http.open("PUT", target, {"path": path}, archive, headers) as response:
+        async with self._http.open("PUT", target, {"path": path}, tar, headers) as response:
             await response.aread()
 
     async def start(self, container: str) -> None:
@@ -156,30 +158,41 @@ class DockerClient:
         query = {"force": force, "v": True}
         await self._or_none("DELETE", f"/containers/{quote(container, safe='')}", query, timeout=60.0)
 
-    async def logs(
+    async def log_batches(
         self,
         container: str,
         *,
         follow: bool = False,
-        since: float = 0.0,
+        since: float | str = 0.0,
         tail: int | None = None,
         timestamps: bool = False,
         tty: bool = False,
-    ) -> AsyncIterator[Frame]:
-        """A container's output as frames; `since` is Unix seconds, `tail` the number of last lines."""
+    ) -> AsyncGenerator[list[Frame], None]:
+        """A container's output as frames, those that came together.
+
+        `since` is Unix seconds (as text for exact nanoseconds), `tail` the number of last lines.
+        """
         query = {
             "stdout": True,
             "stderr": True,
             "follow": follow,
             "timestamps": timestamps,
-            "since": f"{since:.9f}" if since else None,
+            "since": (since if isinstance(since, str) else f"{since:.9f}") if since else None,
             "tail": tail,
         }
         path = f"/containers/{quote(container, safe='')}/logs"
         async with self._http.open("GET", path, query, timeout=None if follow else 120.0) as response:
             chunks = self._http.chunks(response)
-            async for frame in _plain(chunks) if tty else frames(chunks, self.host):
-                yield frame
+            async with aclosing(plain_batches(chunks) if tty else frame_batches(chunks, self.host)) as batches:
+                async for batch in batches:
+                    yield batch
+
+    async def logs(self, container: str, *, follow: bool = False, tail: int | None = None) -> AsyncIterator[Frame]:
+        """A container's output as frames; `docker_logs` follows it over lost links."""
+        async with aclosing(self.log_batches(container, follow=follow, tail=tail)) as batches:
+            async for batch in batches:
+                for frame in batch:
+                    yield frame
 
     async def exec_create(
         self, container: str, argv: Sequence[str], *, env: Mapping[str, str] | None = None, user: str = ""
@@ -200,8 +213,9 @@ class DockerClient:
         body = json.dumps({"Detach": False, "Tty": False}).encode()
         headers = {"Content-Type": "application/json", **_RAW_STREAM}
         async with self._http.open("POST", f"/exec/{exec_id}/start", None, body, headers, None) as response:
-            async for frame in frames(self._http.chunks(response), self.host):
-                yield frame
+            async for batch in frame_batches(self._http.chunks(response), self.host):
+                for frame in batch:
+                    yield frame
 
     async def exec_detach(self, exec_id: str) -> None:
         """Run a prepared command without listening."""
@@ -219,8 +233,6 @@ class DockerClient:
         Raises `HostError` when the link or the container is lost; a command that takes too long is TIMED_OUT and
         goes on in the container.
         """
-        import asyncio
-
         kept = {"stdout": Kept(), "stderr": Kept()}
         exec_id = await self.exec_create(container, argv)
         try:
@@ -272,11 +284,6 @@ class DockerClient:
             )
 
 
-async def _plain(chunks: AsyncIterator[bytes]) -> AsyncIterator[Frame]:
-    async for chunk in chunks:
-        yield Frame("stdout", chunk)
-
-
 def split_image(image: str) -> tuple[str, str]:
     """An image reference as repository and tag (or digest); without a tag, `latest` (the API would pull all)."""
     if "@" in image:
@@ -297,8 +304,3 @@ def archive(files: Mapping[str, tuple[bytes, int]]) -> bytes:
             entry.size, entry.mode = len(data), mode
             tar.addfile(entry, io.BytesIO(data))
     return buffer.getvalue()
-
-
-def text_of(pieces: Sequence[Frame]) -> str:
-    """The text of frames, decoded; raw, to be cleaned before it is shown."""
-    return decode(b"".join(piece.data for piece in pieces))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from sparkrun_tui.remote.docker_types import Frame, PullProgress
@@ -28,11 +28,12 @@ async def json_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[dict[str, An
         yield json.loads(pending)
 
 
-async def frames(chunks: AsyncIterator[bytes], host: str) -> AsyncIterator[Frame]:
-    """The frames of a multiplexed stream. One that breaks off in the middle is a `LinkLost`."""
+async def frame_batches(chunks: AsyncIterator[bytes], host: str) -> AsyncGenerator[list[Frame], None]:
+    """The frames of a multiplexed stream, those that came together. One that breaks off is a `LinkLost`."""
     buffer = bytearray()
     async for chunk in chunks:
         buffer += chunk
+        batch: list[Frame] = []
         at = 0
         while len(buffer) - at >= 8:
             size = int.from_bytes(buffer[at + 4 : at + 8], "big")
@@ -40,11 +41,19 @@ async def frames(chunks: AsyncIterator[bytes], host: str) -> AsyncIterator[Frame
                 raise ValueError("the daemon's stream is not made of frames")
             if len(buffer) - at - 8 < size:
                 break
-            yield Frame(_NAMES[buffer[at]], bytes(buffer[at + 8 : at + 8 + size]))
+            batch.append(Frame(_NAMES[buffer[at]], bytes(buffer[at + 8 : at + 8 + size])))
             at += 8 + size
         del buffer[:at]
+        if batch:
+            yield batch
     if buffer:
         raise LinkLost("the stream broke off in the middle of a message", host=host)
+
+
+async def plain_batches(chunks: AsyncIterator[bytes]) -> AsyncGenerator[list[Frame], None]:
+    """The stream of a container with a terminal, which has no frames."""
+    async for chunk in chunks:
+        yield [Frame("stdout", chunk)]
 
 
 class PullTally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -72,6 +73,8 @@ class HostFacts:
     used_ports: frozenset[int]
     tools: frozenset[str] = field(default_factory=frozenset)
     """Which of rsync, setsid, tail, sha256sum, systemd-run, git, nvidia-smi are there."""
+    port_owners: Mapping[int, str] = field(default_factory=dict)
+    """Who holds a port that was asked for, where the host tells: `python3 (pid 42)`."""
 
     def disk_for(self, path: str) -> Disk | None:
         """The probed disk that `path` (one of those asked for) lies on."""

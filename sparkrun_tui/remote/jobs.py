@@ -1,0 +1,188 @@
+"""Work that outlives the connection: started once on the host in a session of its own, followed byte by byte."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shlex
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.remote.failures import CommandFailed, LinkLost, NeedsUser
+from sparkrun_tui.remote.shell import path_word
+from sparkrun_tui.remote.transport import Outcome, Result, Transport
+
+ROOT = "~/.cache/sparkrun-tui/jobs"
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,200}")
+_PAUSE = 0.3
+_MAX_PAUSE = 5.0
+
+
+class JobState(StrEnum):
+    """How a job is."""
+
+    MISSING = "missing"
+    RUNNING = "running"
+    ENDED = "ended"
+    DIED = "died"
+    """It runs no more and left no exit code: killed, or the host was restarted."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """A job's state, its exit code when it ended, and how many bytes it has printed."""
+
+    state: JobState
+    code: int | None = None
+    size: int = 0
+
+
+# The folder is made by mkdir, which only one of two starts can win: starting again after a lost answer is safe.
+_START = """\
+set -e
+umask 077
+job={job}
+mkdir -p -- "$(dirname -- "$job")"
+if ! mkdir -- "$job" 2>/dev/null; then echo EXISTS; exit 0; fi
+cat > "$job/script"
+cat /proc/sys/kernel/random/boot_id > "$job/boot" 2>/dev/null || :
+cat > "$job/run" <<'SPARKRUN_RUN'
+cd -- "$HOME"
+echo $$ > "$1/pid.new"; mv -f -- "$1/pid.new" "$1/pid"
+{env}sh "$1/script" </dev/null >"$1/out" 2>&1
+echo $? > "$1/rc.new"; mv -f -- "$1/rc.new" "$1/rc"
+SPARKRUN_RUN
+: > "$job/out"
+if command -v setsid >/dev/null 2>&1; then
+  setsid sh "$job/run" "$job" </dev/null >/dev/null 2>&1 &
+else
+  nohup sh "$job/run" "$job" </dev/null >/dev/null 2>&1 &
+fi
+tries=0
+while [ ! -s "$job/pid" ] && [ $tries -lt 50 ]; do sleep 0.1; tries=$((tries+1)); done
+echo STARTED
+"""
+
+_STATUS = """\
+job={job}
+[ -d "$job" ] || {{ echo missing 0; exit 0; }}
+size=$(wc -c < "$job/out" 2>/dev/null || echo 0)
+if [ -s "$job/rc" ]; then echo "ended $size $(cat "$job/rc")"; exit 0; fi
+pid=$(cat "$job/pid" 2>/dev/null)
+boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)
+if [ "$boot" = "$(cat "$job/boot" 2>/dev/null)" ] && [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null
+then echo "running $size"
+else [ -s "$job/rc" ] && echo "ended $size $(cat "$job/rc")" || echo "died $size"
+fi
+"""
+
+_FOLLOW = """\
+job={job}
+pid=$(cat "$job/pid" 2>/dev/null || echo 1)
+if [ -s "$job/rc" ]; then tail -c +{start} -- "$job/out"; exit 0; fi
+tail -c +{start} -f -s 0.2 --pid="$pid" -- "$job/out"
+"""
+
+_CANCEL = """\
+job={job}
+pid=$(cat "$job/pid" 2>/dev/null) || exit 0
+[ -s "$job/rc" ] && exit 0
+kill -s TERM -- "-$pid" 2>/dev/null || kill -s TERM "$pid" 2>/dev/null || exit 0
+tries=0
+while kill -0 "$pid" 2>/dev/null && [ $tries -lt 30 ]; do sleep 0.1; tries=$((tries+1)); done
+kill -s KILL -- "-$pid" 2>/dev/null || :
+"""
+
+
+class Jobs:
+    """The jobs on one host, each known by a key such as `LAUNCH/pull`."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        root: str = ROOT,
+        *,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._transport = transport
+        self._root = root
+        self._sleep = sleep
+
+    async def start(self, key: str, script: str, env: Mapping[str, str] | None = None) -> bool:
+        """Start a job; False when there is one of this key already, which is then left alone.
+
+        `env` is not secret. Raises `LinkLost` when it is not known whether it started: starting again is safe.
+        """
+        words = "".join(f"{name}={shlex.quote(value)} " for name, value in (env or {}).items())
+        result = await self._run(_START.format(job=self._folder(key), env=words), script.encode())
+        return "STARTED" in result.stdout
+
+    async def status(self, key: str) -> JobStatus:
+        """How the job is. Raises `HostError`."""
+        result = await self._run(_STATUS.format(job=self._folder(key)))
+        words = result.stdout.split()
+        if len(words) < 2:
+            raise HostError(f"the state of {key} is not told", host=self._transport.name)
+        code = int(words[2]) if len(words) > 2 and words[2].isdigit() else None
+        return JobStatus(JobState(words[0]), code, int(words[1]))
+
+    async def follow(self, key: str, offset: int = 0) -> AsyncIterator[bytes]:
+        """The job's output from byte `offset` on, until it ends; lost links are waited out, no byte is lost."""
+        pause = _PAUSE
+        while True:
+            try:
+                status = await self.status(key)
+                script = _FOLLOW.format(job=self._folder(key), start=offset + 1)
+                async for stream, data in self._transport.stream(script):
+                    if stream == "stdout":
+                        offset += len(data)
+                        pause = _PAUSE
+                        yield data
+                if status.state is not JobState.RUNNING:
+                    return
+            except NeedsUser:
+                raise
+            except CommandFailed:
+                if (await self.status(key)).state is JobState.MISSING:
+                    return
+            except LinkLost:
+                await self._sleep(pause)
+                pause = min(pause * 2, _MAX_PAUSE)
+
+    async def wait(self, key: str) -> JobStatus:
+        """Wait until the job has ended, over lost links."""
+        pause = _PAUSE
+        while True:
+            try:
+                status = await self.status(key)
+            except LinkLost:
+                status = None
+            if status is not None and status.state is not JobState.RUNNING:
+                return status
+            await self._sleep(pause)
+            pause = min(pause * 1.5, _MAX_PAUSE)
+
+    async def cancel(self, key: str) -> None:
+        """Stop the job's whole process group (TERM, 3 s later KILL); fine when it has ended."""
+        await self._run(_CANCEL.format(job=self._folder(key)))
+
+    async def forget(self, key: str) -> None:
+        """Remove the job's folder; what it printed is gone then."""
+        await self._run(f"rm -rf -- {self._folder(key)}")
+
+    def _folder(self, key: str) -> str:
+        if not _KEY.fullmatch(key) or ".." in key:
+            raise ValueError(f"not a job key: {key!r}")
+        return path_word(f"{self._root}/{key}")
+
+    async def _run(self, script: str, stdin: bytes = b"") -> Result:
+        result = await self._transport.run(script, stdin=stdin, timeout=30.0)
+        if result.outcome in (Outcome.LOST, Outcome.TIMED_OUT):
+            raise LinkLost(f"no answer about a job ({result.outcome.value})", host=self._transport.name)
+        if not result.ok:
+            said = clean_line(result.stderr.strip().rpartition("\n")[2])
+            raise HostError(f"a job cannot be handled: {said}", host=self._transport.name)
+        return result

@@ -1,0 +1,74 @@
+"""Jobs that outlive the connection, over a real SSH server and on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from sparkrun_tui.remote.jobs import Jobs, JobState
+from sparkrun_tui.remote.local_transport import LocalTransport
+from sparkrun_tui.remote.transport import LinkState
+from tests.support.site import Site, until
+from tests.support.ssh_server import alive
+
+
+def jobs_of(site: Site) -> Jobs:
+    return Jobs(site.pool.transport("spark"), str(site.folder / "jobs"), sleep=lambda _seconds: asyncio.sleep(0.01))
+
+
+async def test_a_job_is_followed_over_resets_byte_for_byte(site: Site) -> None:
+    jobs = jobs_of(site)
+    lines = 400
+    script = f'for n in $(seq {lines}); do echo "line $n"; [ $((n % 40)) = 0 ] && sleep 0.05; done; exit 42'
+    assert await jobs.start("l1/pull", script)
+    received = b""
+    resets = 0
+    async for data in jobs.follow("l1/pull"):
+        received += data
+        if resets < 4:
+            resets += 1
+            site.server.drop()
+    assert received == b"".join(b"line %d\n" % number for number in range(1, lines + 1))
+    status = await jobs.wait("l1/pull")
+    assert (status.state, status.code, status.size) == (JobState.ENDED, 42, len(received))
+    assert site.server.logins > 3
+
+
+async def test_starting_twice_starts_once(site: Site) -> None:
+    jobs = jobs_of(site)
+    count = site.folder / "count"
+    assert await jobs.start("l1/once", f"echo x >> {count}")
+    assert not await jobs.start("l1/once", f"echo x >> {count}")
+    assert (await jobs.wait("l1/once")).code == 0
+    assert count.read_text() == "x\n"
+    await jobs.forget("l1/once")
+    assert (await jobs.status("l1/once")).state is JobState.MISSING
+
+
+async def test_a_job_goes_on_without_a_connection_and_can_be_cancelled(site: Site) -> None:
+    jobs = jobs_of(site)
+    note = site.folder / "pid"
+    await jobs.start("l1/long", f"echo $$ > {note}.new; mv {note}.new {note}; sleep 100; sleep 100")
+    await until(note.exists)
+    pid = int(note.read_text())
+    site.server.drop()
+    assert alive(pid)
+    await until(lambda: site.pool.transport("spark").link.state is LinkState.UP)
+    assert (await jobs.status("l1/long")).state is JobState.RUNNING
+    await jobs.cancel("l1/long")
+    await until(lambda: not alive(pid))
+    assert (await jobs.status("l1/long")).state in (JobState.DIED, JobState.ENDED)
+
+
+async def test_environment_and_quotes_arrive_as_they_are(tmp_path: Path) -> None:
+    jobs = Jobs(LocalTransport(), str(tmp_path / "it's"))
+    await jobs.start("l/env", "printf '%s' \"$VALUE\"", {"VALUE": "a 'b' \"c\" $d `e`"})
+    assert b"".join([data async for data in jobs.follow("l/env")]) == b"a 'b' \"c\" $d `e`"
+
+
+@pytest.mark.parametrize("key", ["", "../x", "a b", "-x", "a;b"])
+async def test_keys_are_plain_words(tmp_path: Path, key: str) -> None:
+    with pytest.raises(ValueError, match="not a job key"):
+        await Jobs(LocalTransport(), str(tmp_path)).start(key, "true")
