@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich.segment import Segment
 from textual import on
 from textual.app import ComposeResult
 from textual.message import Message
+from textual.strip import Strip
 from textual.widgets import Input
 
-from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.base.text import cell_width, clean_line
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.actor import Actor
-from sparkrun_tui.ui.widgets.ink import Line, Span, fit
+from sparkrun_tui.ui.widgets.ink import Line, Span, clip, fit, width_of
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 
 
@@ -159,13 +161,37 @@ class FieldList(ListPane):
             (" ", ""),
         ]
         room = self.text_width - width - 3
-        tail = _tail(row)
-        tail_width = sum(len(text) for text, _ in tail)
-        if tail_width + 8 > room:
-            tail, tail_width = [], 0
         value = clean_line(row.value) or "(empty)"
+        tail = _tail(row)
+        tail_width = width_of(tail)
+        if tail_width + min(cell_width(value), 8) > room:
+            tail, tail_width = [], 0
         style = "invalid" if row.error else "changed" if row.changed else ""
         return [*spans, (fit(value, max(room - tail_width, 4)), style), *tail]
+
+    # The line below: what the current field is, or what is wrong with it.
+
+    @property
+    def _told(self) -> bool:
+        return self.size.height > 6
+
+    @property
+    def page(self) -> int:
+        """The rows of fields."""
+        return max(self.size.height - (1 if self._told else 0), 1)
+
+    def render_line(self, y: int) -> Strip:
+        """A field, or the line below them."""
+        if not self._told or y < self.size.height - 1:
+            return super().render_line(y)
+        row = self.current
+        spans: list[Span] = []
+        if row is not None and row.error:
+            spans = [("  ✗ ", "bad"), (f"{row.key} {clean_line(row.error)}", "")]
+        elif row is not None and row.help:
+            spans = [(f"  {row.help}", "dim")]
+        strip = Strip([Segment(text, self.ink(names)) for text, names in clip(spans, self.size.width)])
+        return strip.adjust_cell_length(self.size.width, self._base)
 
     # The editor.
 
