@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sparkrun_tui.recipe.entry import Entry
 from sparkrun_tui.recipe.fields import FIELDS, engine_of, field_for
+from sparkrun_tui.recipe.flagdata import load_flags
 from sparkrun_tui.recipe.ftypes import FieldType
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.query import FITS_VALUES, KEYS
@@ -90,8 +91,20 @@ def complete_override_key(recipe: Recipe, text: str) -> tuple[Completion, ...]:
     )
 
 
+def _engine_choices(recipe: Recipe, key: str) -> tuple[str, ...]:
+    """What the recipe's engine takes for a key, when it takes only certain words."""
+    engine = engine_of(recipe.runtime)
+    flags = load_flags(engine)
+    known = FIELDS.get(key)
+    spelling = known.flags.get(engine, "") if known else f"--{key.replace('_', '-')}"
+    flag = flags.by_spelling.get(spelling) if flags else None
+    return flag.choices if flag else ()
+
+
 def complete_override_value(recipe: Recipe, key: str, text: str) -> tuple[Completion, ...]:
     """Known values of an override key that begin with `text`."""
     field = field_for(key, recipe.defaults.get(key))
-    choices = ("true", "false") if field.type is FieldType.BOOL else (*field.values, *field.words)
+    choices: Iterable[str] = ("true", "false")
+    if field.type is not FieldType.BOOL:
+        choices = dict.fromkeys((*_engine_choices(recipe, key), *field.values, *field.words))
     return tuple(Completion(choice, 0, len(text)) for choice in choices if choice.startswith(text) and choice != text)

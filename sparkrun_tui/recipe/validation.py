@@ -11,6 +11,7 @@ from sparkrun_tui.base.errors import Spot
 from sparkrun_tui.recipe.checks import check_container, check_metadata, check_model, check_topology, problem
 from sparkrun_tui.recipe.environment import wanted
 from sparkrun_tui.recipe.fields import field_for
+from sparkrun_tui.recipe.flagcheck import check_flags
 from sparkrun_tui.recipe.later import changes_launch, later_fields
 from sparkrun_tui.recipe.model import Problem, Recipe, Runtime, Severity
 from sparkrun_tui.recipe.overrides import render, value_text
@@ -50,6 +51,7 @@ def validate(
     found += _unused_defaults(result)
     found += _check_env(recipe, os.environ if env is None else env)
     found += _check_later(recipe)
+    found += check_flags(result)
     return ordered(found)
 
 

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sparkrun_tui.recipe.completion import complete_override_value
+from sparkrun_tui.recipe.fields import FIELDS
+from sparkrun_tui.recipe.flagcheck import check_flags, read_flags
+from sparkrun_tui.recipe.flagdata import TITLES, VERSIONS, compact, flag_help, load_flags
+from sparkrun_tui.recipe.model import Severity
+from sparkrun_tui.recipe.overrides import render
+from sparkrun_tui.recipe.validation import validate
+
+from .samples import codes, recipe
+
+
+def check(command: str, runtime: str = "vllm") -> list[tuple[str, str]]:
+    base = recipe(
+        f"model: a/b\nruntime: {runtime}\ncontainer: x/y:1\ncommand: |\n  " + command.replace("\n", "\n  ") + "\n"
+    )
+    return [(problem.code, problem.message) for problem in check_flags(render(base, {}))]
+
+
+def check_codes(command: str, runtime: str = "vllm") -> list[str]:
+    return [code for code, _ in check(command, runtime)]
+
+
+@pytest.mark.parametrize("engine", sorted(VERSIONS))
+def test_data_files_are_whole(engine: str) -> None:
+    flags = load_flags(engine)
+    assert flags is not None and len(flags.by_spelling) > 250
+    assert flags.title == f"{TITLES[engine]} {VERSIONS[engine]}"
+    for word, flag in flags.by_spelling.items():
+        assert word in flag.spellings and flag.kind in ("flag", "bool", "value", "open")
+        assert flag.type in ("", "int", "float", "str", "json")
+        assert word.startswith("-") and flag.name.startswith("-")
+
+
+def test_fields_name_flags_that_the_engines_know() -> None:
+    allowed = {("sglang", "--cuda-graph-max-bs")}
+    for field in FIELDS.values():
+        for engine, spelling in field.flags.items():
+            flags = load_flags(engine)
+            assert flags is not None
+            assert spelling in flags.by_spelling or (engine, spelling) in allowed, (engine, spelling)
+
+
+def test_there_is_no_data_for_other_engines() -> None:
+    assert load_flags("atlas") is None
+    assert check_codes("vllm serve {model} --nonsense", "atlas") == []
+
+
+GOOD = """\
+vllm serve {model} --host 0.0.0.0 --port 8000 -tp 2 --max-model-len 128K --max_num_seqs=4 \\
+  --gpu-memory-utilization 0.85 --enable-auto-tool-choice --no-enable-prefix-caching --tool-call-parser hermes \\
+  --speculative-config '{"method": "mtp"}' --compilation-config.mode 3 -cc.cudagraph_mode FULL -O3 \\
+  --served-model-name one two three --seed -1 --max-num-batched-tokens "$TOKENS"
+"""
+
+
+def test_a_good_command_has_no_findings() -> None:
+    assert check(GOOD) == []
+    assert check("python3 -m sglang.launch_server --model-path {model} --tp-size 2 --trust-remote-code", "sglang") == []
+    assert check("sglang serve --model-path {model} --context-length=4096", "sglang") == []
+    assert check("/app/llama-server -hf {model} -c 8192 --flash_attn on --jinja --no-webui -lm none", "llama-cpp") == []
+
+
+@pytest.mark.parametrize(
+    ("command", "runtime", "code", "words"),
+    [
+        ("vllm serve m --mxfp4-backend x", "vllm", "unknown-flag", "vLLM 0.32.0 does not know `--mxfp4-backend`"),
+        ("llama-server -m x --no-mmap", "llama-cpp", "unknown-flag", "llama-server b11669 does not know `--no-mmap`"),
+        ("llama-server -m x --port=1", "llama-cpp", "unknown-flag", "`--port=1`"),
+        ("sglang serve --model-path m --zzz", "sglang", "unknown-flag", "SGLang 0.5.23"),
+        ("sglang serve --model-path m --pp 2", "sglang", "flag-ambiguous", "--pp"),
+        (
+            "sglang serve --model-path m --speculative-algo EAGLE",
+            "sglang",
+            "flag-abbreviation",
+            "speculative-algorithm",
+        ),
+        ("vllm serve m --port", "vllm", "flag-value", "has no value"),
+        ("vllm serve m --port --host x", "vllm", "flag-value", "`--port` has no value"),
+        ("vllm serve m --enforce-eager=true", "vllm", "flag-value", "takes no value"),
+        ("vllm serve m --port eighty", "vllm", "flag-type", "whole number"),
+        ("vllm serve m --gpu-memory-utilization much", "vllm", "flag-type", "wants a number"),
+        ("vllm serve m --tokenizer-mode x --hf-overrides '{\"a\": }'", "vllm", "flag-type", "no valid JSON"),
+        ("sglang serve --model-path m --kv-cache-dtype fp8", "sglang", "flag-type", "fp8_e4m3"),
+        ("vllm serve m --port 1 --port 2", "vllm", "flag-twice", "another value"),
+        ("vllm serve m -tp 1 --tensor-parallel-size 1", "vllm", "flag-twice", "given again"),
+        ("vllm serve m extra", "vllm", "loose-word", "`extra`"),
+    ],
+)
+def test_what_the_engine_would_refuse(command: str, runtime: str, code: str, words: str) -> None:
+    found = check(command, runtime)
+    [message] = [message for kind, message in found if kind == code]
+    assert words in message
+
+
+def test_findings_are_warnings_at_the_flags_place() -> None:
+    base = recipe(
+        "model: m\nruntime: llama-cpp\ncommand: |\n  llama-server -m x \\\n    --no-mmap --port {port}\ndefaults: {port: 1}\n"
+    )
+    problem = next(problem for problem in validate(base, None, {}) if problem.code == "unknown-flag")
+    assert problem.severity is Severity.WARNING and "-lm none" in problem.remedy
+    assert problem.spot is not None and (problem.spot.line, problem.spot.column) == (5, 5)
+
+
+def test_a_misspelt_flag_gets_a_suggestion() -> None:
+    base = recipe("model: m\nruntime: vllm\ncommand: vllm serve m --max-modal-len 5\n")
+    assert check_flags(render(base, {}))[0].remedy == "did you mean `--max-model-len`?"
+
+
+def test_commands_of_other_programs_are_not_judged() -> None:
+    assert check_codes("bash /start.sh --whatever") == []
+    assert check_codes("exec /opt/run-vllm --whatever") == []
+
+
+def test_values_are_read_as_the_engine_reads_them() -> None:
+    flags = load_flags("vllm")
+    assert flags is not None
+    words = (
+        "vllm serve m --served-model-name a b --seed -1 --port=5 --hf-overrides.x 3 --unknown p q --headless".split()
+    )
+    given, loose = read_flags(words, flags)
+    assert loose == ["m"]
+    assert [(entry.word, entry.values) for entry in given] == [
+        ("--served-model-name", ("a", "b")), ("--seed", ("-1",)), ("--port", ("5",)), ("--hf-overrides.x", ("3",)),
+        ("--unknown", ("p", "q")), ("--headless", ()),
+    ]  # fmt: skip
+
+
+def test_sentences_for_flags() -> None:
+    assert flag_help("vllm", "-tp") == FIELDS["tensor_parallel"].help
+    assert flag_help("llama-cpp", "-lm") and flag_help("sglang", "--dist-init-addr")
+    assert flag_help("vllm", "--grpc") == "" and flag_help("other", "--x") == ""
+
+
+def test_values_from_the_engine_complete_overrides() -> None:
+    base = recipe("model: m\nruntime: sglang\ndefaults: {kv_cache_dtype: auto}\n")
+    assert [found.text for found in complete_override_value(base, "kv_cache_dtype", "fp8_e4")] == ["fp8_e4m3"]
+    assert "mistral" in [found.text for found in complete_override_value(base, "load_format", "m")]
+
+
+def test_a_data_file_is_made_from_a_dump() -> None:
+    dump = [
+        {"flags": ["--a", "-a"], "kind": "value", "type": "int", "default": 1, "nargs": "+", "choices": [1, 2]},
+        {"flags": ["--x-draft"], "kind": "flag", "default": "f16"},
+        {"flags": ["--jinja", "--no-jinja"], "kind": "flag", "default": "enabled"},
+    ]
+    text = compact(dump, "llama-cpp")
+    assert text.count("\n") == 5
+    assert json.loads(text) == [
+        {"f": ["--a", "-a"], "k": "value", "t": "int", "n": True, "c": ["1", "2"], "d": 1},
+        {"f": ["--x-draft"], "k": "open", "d": "f16"},
+        {"f": ["--jinja", "--no-jinja"], "k": "flag", "d": "enabled"},
+    ]
+    assert json.loads(compact(dump, "vllm"))[1]["k"] == "flag"
+
+
+def test_validate_reports_flags_of_overrides_too() -> None:
+    base = recipe("model: m\nruntime: vllm\ncontainer: a:1\ndefaults: {port: 1}\ncommand: vllm serve m --port {port}\n")
+    assert "flag-type" in codes(validate(base, render(base, {"port": "abc"}), {}))
