@@ -77,6 +77,11 @@ def exec_command(container: str, execution: ContainerExec) -> str:
     return f"docker exec -d {shlex.quote(container)} bash -c {shlex.quote(script)}"
 
 
+def mount_folders(spec: ContainerSpec) -> str:
+    """The folders of the host that are mounted to be written to, quoted for a shell; Docker would make them root's."""
+    return " ".join(shell_path(mount.source) for mount in spec.mounts if not mount.read_only)
+
+
 def shell_path(path: str) -> str:
     """A path quoted for a shell, with a leading `~` left for that host's shell to expand."""
     if _HOME.match(path):

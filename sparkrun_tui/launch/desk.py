@@ -7,7 +7,7 @@ import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 
-from sparkrun_tui.base.errors import HostError, LaunchError
+from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.launch import attach, executor
 from sparkrun_tui.launch.bus import Bus
@@ -16,7 +16,7 @@ from sparkrun_tui.launch.environment import hub_token, plan_env
 from sparkrun_tui.launch.events import StatusChanged
 from sparkrun_tui.launch.journal import Journal, launches_dir, prune, read_events
 from sparkrun_tui.launch.launch import Launch
-from sparkrun_tui.launch.plan import LaunchPlan, build_plan
+from sparkrun_tui.launch.plan import LaunchPlan, build_plan, stopped_by
 from sparkrun_tui.launch.redaction import redactor_for
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.launch.views import probe_paths, unprobed, view_of
@@ -103,8 +103,7 @@ class Desk:
         Raises `LaunchError` when the plan has errors.
         """
         if plan.errors:
-            first = plan.errors[0]
-            raise LaunchError(first.message, spot=first.spot, remedy=first.remedy)
+            raise stopped_by(plan.errors[0])
         context = Context(
             plan=plan,
             services=self.services,

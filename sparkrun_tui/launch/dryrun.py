@@ -12,7 +12,12 @@ from sparkrun_tui.launch.plan import WORKSTATION, Command, LaunchPlan
 def lines(plan: LaunchPlan) -> list[str]:
     """The dry run of `plan`; everything but the commands is a shell comment, and secrets are not in it."""
     redact = Redactor(plan.env.secret.values())
-    return [clean_line(redact(line)) for line in _lines(plan)]
+    return [_safe(redact(line)) for line in _lines(plan)]
+
+
+def _safe(line: str) -> str:
+    """Safe to show, and still what it was for a shell: tabs stay."""
+    return "\t".join(clean_line(part) for part in line.split("\t"))
 
 
 def _lines(plan: LaunchPlan) -> Iterator[str]:

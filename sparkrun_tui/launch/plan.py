@@ -111,7 +111,13 @@ def build_plan(
         privileged=cluster.privileged,
         gguf_path=gguf_path,
     )
-    serve = engine.plan(request)
+    try:
+        serve = engine.plan(request)
+    except LaunchError:
+        # What went wrong in rendering is the cause, and the engine's stumbling over it the consequence.
+        if rendered.errors:
+            raise stopped_by(rendered.errors[0]) from None
+        raise
     return LaunchPlan(
         launch_id=launch_id,
         rendered=rendered,
@@ -123,6 +129,11 @@ def build_plan(
         problems=_unique((*rendered.problems, *serve.problems, *engine.check(rendered), *env.problems)),
         env=env,
     )
+
+
+def stopped_by(problem: Problem) -> LaunchError:
+    """A problem as the error that stops a launch."""
+    return LaunchError(problem.message, spot=problem.spot, remedy=problem.remedy)
 
 
 def _are(count: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from sparkrun_tui.launch.containers import exec_command, run_command, shell_path
+from sparkrun_tui.launch.containers import exec_command, mount_folders, run_command, shell_path
 from sparkrun_tui.launch.plan import WORKSTATION, Command, PlanStep
 from sparkrun_tui.remote.ports import folder_name
 from sparkrun_tui.runtimes.plan import HostScript, HostView, ModelNeed, Phase, PortWait, RayNodesWait, ServePlan, Stage
@@ -74,6 +74,9 @@ def _stage(serve: ServePlan, stage: Stage) -> PlanStep:
     commands: list[Command] = []
     for number in stage.start:
         rank = by_rank[number]
+        folders = mount_folders(rank.container)
+        if folders:
+            commands.append(Command(rank.host, f"mkdir -p -- {folders}"))
         commands.append(Command(rank.host, run_command(rank.container)))
     for execution in stage.execs:
         rank = by_rank[execution.rank]

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from sparkrun_tui.base.errors import HostError, LaunchError
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.launch.archive import container_files, exec_files, exec_paths
-from sparkrun_tui.launch.containers import create_body, shell_path
+from sparkrun_tui.launch.containers import create_body, mount_folders
 from sparkrun_tui.launch.context import Context, insist, on_all
 from sparkrun_tui.launch.events import StepState
 from sparkrun_tui.launch.follow import Followers
@@ -81,7 +81,7 @@ async def start_rank(context: Context, rank: RankPlan) -> str:
     spec = rank.container
     found = await docker.inspect(spec.name)
     if found is None:
-        folders = " ".join(shell_path(mount.source) for mount in spec.mounts if not mount.read_only)
+        folders = mount_folders(spec)
         if folders:
             made = await context.transport(rank.host).run(f"mkdir -p -- {folders}")
             if not made.ok and made.code is not None:
