@@ -37,6 +37,8 @@ class Endpoint:
     strict: str = "ask"
     """StrictHostKeyChecking: `yes`, `ask`, `accept-new` or `no`."""
     host_key_alias: str = ""
+    from_config: bool = False
+    """Whether `ssh` itself finds all this by `name` in its own configuration."""
 
     @property
     def key_name(self) -> str:
@@ -142,6 +144,7 @@ def endpoint_from_ssh(asked: HostName, text: str, env: Mapping[str, str] | None 
         known_hosts_files=tuple(known),
         strict=_strict(one("stricthostkeychecking", "ask")),
         host_key_alias=one("hostkeyalias"),
+        from_config=True,
     )
 
 
