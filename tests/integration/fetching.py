@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cluster import Host
 from cluster.workstation import Workstation
 
@@ -38,8 +39,19 @@ def give_model(workstation: Workstation, hosts: Iterable[Host], repository: str,
     download(repository, pattern)
     source = workstation.home / ".cache/huggingface/hub"
     for host in hosts:
-        command = ["rsync", "-a", f"{source}/", f"{host.name}:/root/.cache/huggingface/hub"]
-        subprocess.run(command, check=True, timeout=60)
+        options = ["-a", "--rsh=ssh -o BatchMode=yes -o ConnectTimeout=10"]
+        command = ["rsync", *options, f"{source}/", f"{host.name}:/root/.cache/huggingface/hub"]
+        try:
+            subprocess.run(command, check=True, timeout=60)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"rsync to {host.name} hangs\n{_network_of_both(host)}\n{host.logs()}")
+
+
+def _network_of_both(host: Host) -> str:
+    """Connections and neighbours as the workstation and as the host see them."""
+    script = "ss -tnpi; ip neigh; ps -ef f | tail -n 30"
+    here = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False).stdout
+    return f"--- workstation\n{here}\n--- {host.name}\n{host.run(script, check=False)}"
 
 
 def ask(host: Host, path: str, body: object = None, port: int = 8000, timeout: float = 30) -> tuple[int, Any]:

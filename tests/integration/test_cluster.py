@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
 
 import pytest
-from cluster import Cluster, Host, HostSpec
+from cluster import Cluster, Host, HostSpec, cgroups, namespaces
+from cluster.cluster import remove_orphans
 from cluster.images import Images
 from cluster.workstation import Workstation
 
@@ -28,11 +34,11 @@ def test_hosts_are_reached_by_name_over_ssh(hosts: list[Host]) -> None:
         assert memory.split() == ["MemTotal:", "125513124", "kB"]
 
 
-def test_ssh_resolves_as_a_person_configured_it(hosts: list[Host], cluster: Cluster) -> None:
+def test_ssh_resolves_as_a_person_configured_it(hosts: list[Host], cluster: Cluster, workstation: Workstation) -> None:
     done = subprocess.run(["ssh", "-G", hosts[1].name], capture_output=True, text=True, check=True)
     resolved = dict(line.split(" ", 1) for line in done.stdout.splitlines() if " " in line)
     assert resolved["hostname"] == hosts[1].ip
-    assert resolved["userknownhostsfile"] == str(cluster.known_hosts)
+    assert resolved["userknownhostsfile"] == str(workstation.known_hosts)
     assert resolved["identityfile"] == str(cluster.key)
 
 
@@ -44,8 +50,10 @@ def test_an_ordinary_user_may_use_docker(hosts: list[Host]) -> None:
 def test_hosts_see_each_other_and_not_the_internet(hosts: list[Host]) -> None:
     assert "10.78.0.12" in hosts[0].run("getent hosts spark-02")
     hosts[0].run("exec 3<>/dev/tcp/10.78.0.12/22")
-    with pytest.raises(OSError):
-        socket.create_connection(("192.0.2.1", 80), timeout=1)
+    routes = subprocess.run(["ip", "-o", "route"], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert [route.split()[0] for route in routes] == ["10.78.0.0/24"]
+    with pytest.raises(OSError, match="unreachable"):
+        socket.create_connection(("203.0.113.1", 80), timeout=1)
 
 
 def test_an_image_is_pulled_by_its_plain_name_and_runs_as_engines_run(hosts: list[Host], all_images: Images) -> None:
@@ -132,11 +140,13 @@ def test_a_power_cut_leaves_what_was_on_disk(hosts: list[Host], all_images: Imag
     host.docker(
         "run", "--detach", "--network", "host", "--name", "victim", all_images.busybox.reference, "sleep", "600"
     )
+    boot = host.run("cat /proc/sys/kernel/random/boot_id")
     host.power_cut()
     assert ssh(host.name, "true").returncode == 255
     host.power_on()
     state = host.inspect("victim")["State"]
     assert (state["Status"], state["ExitCode"]) == ("exited", 255)
+    assert host.run("cat /proc/sys/kernel/random/boot_id") != boot
 
 
 def test_a_host_may_have_a_small_disk_and_no_gpu(cluster: Cluster, all_images: Images) -> None:
@@ -148,3 +158,27 @@ def test_a_host_may_have_a_small_disk_and_no_gpu(cluster: Cluster, all_images: I
     assert not host.path("/usr/local/bin/nvidia-smi").exists()
     cluster.remove_host(host)
     assert host not in cluster.hosts
+
+
+def test_a_killed_run_leaves_no_process(tmp_path: Path) -> None:
+    program = """
+        import os, signal, sys
+        from pathlib import Path
+        from cluster import Cluster, HostSpec
+        cluster = Cluster()
+        cluster.add_host(HostSpec())
+        print(os.readlink(f"/proc/{cluster.init}/ns/net"), cluster.directory, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent), "TMPDIR": str(tmp_path)}
+    argv = [sys.executable, "-c", textwrap.dedent(program)]
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    network, directory = done.stdout.split()
+    assert done.returncode == -9, done.stderr
+    deadline = time.monotonic() + 10
+    while any(namespaces.network_of(pid) == network for pid in namespaces.processes()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert directory not in Path("/proc/self/mountinfo").read_text()
+    remove_orphans()
+    assert [top.name for top in cgroups.tops()] == [f"{cgroups.PREFIX}{os.getpid()}"] * len(cgroups.tops())

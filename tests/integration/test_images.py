@@ -15,7 +15,7 @@ SERVE = ["vllm", "serve", models.CHECKPOINT, "--served-model-name", "tiny", "--p
 
 def start(host: Host, image: str, *command: str, name: str = "engine", env: dict[str, str] | None = None) -> None:
     """A detached container as an engine's."""
-    variables = [f"--env={key}={value}" for key, value in (env or {}).items()]
+    variables = [f"--env={key}={value}" for key, value in ({"STANDIN_SLOW": "0.3"} | (env or {})).items()]
     host.docker("run", "--detach", "--name", name, *ENGINE_OPTIONS, *variables, image, *command)
 
 

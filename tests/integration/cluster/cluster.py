@@ -24,6 +24,7 @@ from cluster.services import Service
 from cluster.spec import CONTROL_IP, HostSpec, host_ip, host_name
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
+DIRECTORY_PREFIX = "sparkrun-it-"
 UNSHARE = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]
 NEEDED = (
     "dockerd", "docker", "sshd", "ssh", "ssh-keygen", "rsync", "ip", "docker-registry", "nsenter", "unshare",
@@ -36,8 +37,8 @@ class Cluster:
 
     def __init__(self, services: Iterable[Service] = ()) -> None:
         check_machine()
-        cgroups.remove_orphans()
-        self.directory = Path(tempfile.mkdtemp(prefix="sparkrun-it-"))
+        remove_orphans()
+        self.directory = Path(tempfile.mkdtemp(prefix=f"{DIRECTORY_PREFIX}{os.getpid()}-"))
         self.directory.chmod(0o755)
         self.key = self.directory / "client_key"
         self.known_hosts = self.directory / "known_hosts"
@@ -47,7 +48,9 @@ class Cluster:
 
         self._made = 0
         self._supervisor: subprocess.Popen[str] | None = None
-        self._init = 0
+        self.init = 0
+        """The cluster's first process."""
+
         self._home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._start(services)
 
@@ -72,7 +75,7 @@ class Cluster:
                 preexec_fn=die_with_parent,
             )
         self._answer()
-        self._init = children_of(self._supervisor.pid)[0]
+        self.init = children_of(self._supervisor.pid)[0]
 
     def _write(self, name: str, text: str) -> Path:
         path = self.directory / name
@@ -83,7 +86,7 @@ class Cluster:
 
     def join(self) -> None:
         """Bring the calling thread onto the workstation."""
-        with open(f"/proc/{self._init}/ns/net") as network:
+        with open(f"/proc/{self.init}/ns/net") as network:
             enter_network(network.fileno())
 
     def leave(self) -> None:
@@ -92,7 +95,7 @@ class Cluster:
 
     def command(self, *argv: str) -> list[str]:
         """`argv` so that it runs on the workstation, also when the caller has not joined."""
-        return ["nsenter", f"--net=/proc/{self._init}/ns/net", "--", *argv]
+        return ["nsenter", f"--net=/proc/{self.init}/ns/net", "--", *argv]
 
     # --- hosts ---------------------------------------------------------------------------------------------------
 
@@ -144,11 +147,11 @@ class Cluster:
         answer = self._order(
             op="start", name=host.name, index=host.index, dir=str(host.directory), env=environment, cgroup=host.cgroup
         )
-        return Path(f"/proc/{self._init}/root/proc/{answer['pid']}")
+        return Path(f"/proc/{self.init}/root/proc/{answer['pid']}")
 
     def kill(self, host: Host) -> None:
         """End all of a host's processes at once."""
-        self._order(op="kill", name=host.name)
+        self._order(op="kill", name=host.name, index=host.index)
 
     def _order(self, **order: Any) -> dict[str, Any]:
         assert self._supervisor is not None and self._supervisor.stdin is not None
@@ -173,16 +176,25 @@ class Cluster:
             return []
         self.leave()
         os.close(self._home)
-        traces = leftovers.Traces.of(self._init, self.directory)
+        traces = leftovers.Traces.of(self.init, self.directory)
         self._supervisor.kill()
         self._supervisor.communicate()
         self._supervisor = None
         deadline = time.monotonic() + 10
-        while Path(f"/proc/{self._init}").exists() and time.monotonic() < deadline:
+        while Path(f"/proc/{self.init}").exists() and time.monotonic() < deadline:
             time.sleep(0.01)
         cgroups.remove(os.getpid())
         shutil.rmtree(self.directory, ignore_errors=True)
         return traces.remaining()
+
+
+def remove_orphans() -> None:
+    """Remove what test runs left that were killed: empty groups and their directories; their processes are gone."""
+    cgroups.remove_orphans()
+    for directory in Path(tempfile.gettempdir()).glob(f"{DIRECTORY_PREFIX}*"):
+        owner = directory.name.removeprefix(DIRECTORY_PREFIX).partition("-")[0]
+        if not Path(f"/proc/{owner}").exists():
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 def check_machine() -> None:

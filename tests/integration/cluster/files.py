@@ -62,7 +62,7 @@ def write_host(directory: Path, index: int, spec: HostSpec, public_key: str, cgr
     for home, owner in (("root", 0), (f"home/{USER}", USER_ID)):
         _write_home(directory / home, owner, public_key)
     _write_etc(directory / "etc", index, spec)
-    (directory / "etc/docker/daemon.json").write_text(json.dumps(_daemon_config(cgroup), indent=1))
+    (directory / "etc/docker/daemon.json").write_text(json.dumps(_daemon_config(spec, cgroup), indent=1))
     (directory / "log/lastlog").touch()
     _write_tools(directory / "bin", spec)
     key_type, key = (directory / "etc/ssh/host_key.pub").read_text().split()[:2]
@@ -121,7 +121,7 @@ def _meminfo(spec: HostSpec) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _daemon_config(cgroup: str) -> dict[str, object]:
+def _daemon_config(spec: HostSpec, cgroup: str) -> dict[str, object]:
     """Docker's settings: no bridge (containers use the host's network), and our registry instead of Docker Hub."""
     runtime = {"path": f"/usr/local/bin/runc-{RUNTIME}"}
     return {
@@ -138,7 +138,7 @@ def _daemon_config(cgroup: str) -> dict[str, object]:
         "bridge": "none",
         "insecure-registries": [REGISTRY],
         "registry-mirrors": [f"http://{REGISTRY}"],
-        "runtimes": {RUNTIME: runtime, "nvidia": runtime},
+        "runtimes": {RUNTIME: runtime} | ({"nvidia": runtime} if spec.gpu else {}),
         "default-runtime": RUNTIME,
     }
 

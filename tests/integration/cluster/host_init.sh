@@ -33,6 +33,9 @@ mount --bind "$d/home" /home
 mount --bind "$d/log" /var/log
 mount -t overlay -o "lowerdir=$d/bin:/usr/local/bin" overlay /usr/local/bin
 mount --bind "$d/etc/meminfo" /proc/meminfo
+# A boot of its own, so that what dates from before a power cut can be told.
+cat /proc/sys/kernel/random/uuid >"$d/etc/boot_id"
+mount --bind "$d/etc/boot_id" /proc/sys/kernel/random/boot_id
 
 ip link set lo up
 while ! ip link show eth0 >/dev/null 2>&1; do sleep 0.02; done

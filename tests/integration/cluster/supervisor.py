@@ -4,7 +4,8 @@ Runs as a program of its own, `unshare --net --mount --pid --fork python supervi
 but the standard library. When its stdin closes it ends, and with it, by the kernel's doing, every process and every
 namespace of the cluster: no clean-up can be forgotten.
 
-Orders: {"op": "start", "name", "index", "dir", "env"} -> {"pid"} (as seen in here); {"op": "kill", "name"} -> {}.
+Orders: {"op": "start", "name", "index", "dir", "env", "cgroup"} -> {"pid"} (as seen in here);
+{"op": "kill", "name", "index"} -> {}. An answer with "error" says what went wrong.
 """
 
 from __future__ import annotations
@@ -48,6 +49,11 @@ def children(pid: int) -> list[int]:
     return found
 
 
+def hardware_address(index: int) -> str:
+    """The address of host `index`'s network card, the same at every boot; 0 is the workstation's."""
+    return f"02:00:00:00:00:{index:02x}"
+
+
 def enter_cgroup(cgroup: str, pid: int) -> None:
     """Put a host's first process in its cgroup, so that freezing that cgroup freezes the whole host."""
     if (CGROUPS / "cgroup.controllers").exists():  # version 2: processes only in leaves
@@ -71,7 +77,9 @@ class Supervisor:
         run("mount", "--bind", self.spec["hosts_file"], "/etc/hosts")
         run("mount", "--bind", self.spec["resolv_file"], "/etc/resolv.conf")
         run("ip", "link", "set", "lo", "up")
-        run("ip", "link", "add", "br0", "type", "bridge")
+        # With an address of its own the bridge does not take on that of a port, which would change as hosts come and go
+        # and leave the others with a neighbour that is no more.
+        run("ip", "link", "add", "br0", "address", hardware_address(0), "type", "bridge")
         run("ip", "addr", "add", f"{self.spec['control_ip']}/24", "dev", "br0")
         run("ip", "link", "set", "br0", "up")
         for service in self.spec["services"]:
@@ -90,7 +98,8 @@ class Supervisor:
             time.sleep(0.005)
         enter_cgroup(order["cgroup"], inside[0])
         link = f"v{index}"
-        run("ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", str(inside[0]))
+        peer = ["peer", "name", "eth0", "address", hardware_address(index), "netns", str(inside[0])]
+        run("ip", "link", "add", link, "type", "veth", *peer)
         run("ip", "link", "set", link, "master", "br0", "up")
         self.hosts[order["name"]] = (outer.pid, inside[0])
         return {"pid": inside[0]}
@@ -99,6 +108,8 @@ class Supervisor:
         """Cut a host's power: its first process dies, and the kernel ends all others at once."""
         outer, inside = self.hosts.pop(order["name"])
         os.kill(inside, signal.SIGKILL)
+        # The kernel takes the link away some time after the namespace; the host may be started again before that.
+        subprocess.run(["ip", "link", "delete", f"v{order['index']}"], capture_output=True, check=False)
         while Path(f"/proc/{inside}").exists() or Path(f"/proc/{outer}").exists():
             self.reap()
             time.sleep(0.01)

@@ -18,9 +18,7 @@ Host {names}
     IdentitiesOnly yes
     UserKnownHostsFile {known_hosts}
     GlobalKnownHostsFile /dev/null
-    StrictHostKeyChecking yes
     PasswordAuthentication no
-
 """
 
 
@@ -35,11 +33,12 @@ class Workstation:
         self.cluster = cluster
         self.home = directory / "home"
         self.ssh_config = self.home / ".ssh/config"
+        self.known_hosts = self.home / ".ssh/known_hosts"
         self.bin = directory / "bin"
         self.home.mkdir(parents=True)
         self.bin.mkdir()
         self.ssh_config.parent.mkdir(mode=0o700)
-        self.ssh_config.write_text(self._config())
+        self.clean()
         wrapper = self.bin / "ssh"
         wrapper.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {self.ssh_config} "$@"\n')
         wrapper.chmod(0o755)
@@ -50,7 +49,7 @@ class Workstation:
         blocks = [f"Host {name}\n    HostName {host_ip(i)}\n" for i, name in enumerate(names, start=1)]
         addresses = [host_ip(index) for index in range(1, MAX_HOSTS + 1)]
         common = _SSH_CONFIG.format(
-            names=" ".join([*names, *addresses]), key=self.cluster.key, known_hosts=self.cluster.known_hosts
+            names=" ".join([*names, *addresses]), key=self.cluster.key, known_hosts=self.known_hosts
         )
         return "".join(blocks) + common
 
@@ -70,10 +69,15 @@ class Workstation:
         }
 
     def clean(self) -> None:
-        """Empty the home, but for the ssh configuration."""
-        for entry in self.home.iterdir():
-            if entry.name != ".ssh":
-                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-        for entry in self.ssh_config.parent.iterdir():
-            if entry != self.ssh_config:
+        """A home with nothing but an ssh configuration, in which every host's key is known."""
+        for entry in (*self.home.iterdir(), *self.ssh_config.parent.iterdir()):
+            if entry.is_dir() and entry.name != ".ssh":
+                shutil.rmtree(entry)
+            elif entry.is_file():
                 entry.unlink()
+        self.ssh_config.write_text(self._config())
+        self.know_hosts()
+
+    def know_hosts(self) -> None:
+        """Know the keys of all hosts there are; for a host that a test adds, to be called again."""
+        self.known_hosts.write_text(self.cluster.known_hosts.read_text())

@@ -1,0 +1,1 @@
+"""vLLM, as far as its older way to start a server goes."""
