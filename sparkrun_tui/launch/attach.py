@@ -190,6 +190,7 @@ def _serve(
 def announce(context: Context, found: Found) -> None:
     """Say what was found; the steps that must have been done are told as done."""
     context.attached = True
+    context.touched.update(context.hosts)
     context.facts.update(found.facts)
     context.containers.update(found.containers)
     context.bus.emit(found.began)

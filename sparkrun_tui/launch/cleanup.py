@@ -45,7 +45,7 @@ async def clear(context: Context, *, grace: float) -> tuple[Leftover, ...]:
         except HostError as error:
             left.append(Leftover(host, error.what))
 
-    await asyncio.gather(*(one(host) for host in context.hosts))
+    await asyncio.gather(*(one(host) for host in context.hosts if host in context.touched))
     await locks.release(context)
     if context.followers is not None:
         await context.followers.close()

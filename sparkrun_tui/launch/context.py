@@ -47,6 +47,8 @@ class Context:
     facts: dict[str, HostFacts] = field(default_factory=dict)
     containers: dict[int, str] = field(default_factory=dict)
     executions: dict[int, str] = field(default_factory=dict)
+    touched: set[str] = field(default_factory=set)
+    """Hosts on which a container of the launch may exist: only those are cleaned."""
     followers: Followers | None = None
     leased: list[str] = field(default_factory=list)
     """Hosts whose lease is held."""

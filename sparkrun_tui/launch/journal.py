@@ -102,7 +102,8 @@ def read_events(folder: Path) -> Iterator[AnyEvent]:
         text = (folder / "events.jsonl").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return
-    for line in text.splitlines():
+    # Not splitlines(): JSON may hold other characters that end a line.
+    for line in text.split("\n"):
         try:
             body = json.loads(line)
         except ValueError:

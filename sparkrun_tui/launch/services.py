@@ -5,13 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sparkrun_tui.launch.ports import Docker, Http, Images, Logs
 from sparkrun_tui.remote.facts import HostFacts
 from sparkrun_tui.remote.http import TransportHttp
-from sparkrun_tui.remote.ports import ModelSource, Shipper
+from sparkrun_tui.remote.ports import ModelRequest, ModelSource, Shipper
 from sparkrun_tui.remote.transport import Connector, Transport
+from sparkrun_tui.runtimes.gguf_files import choose
+
+if TYPE_CHECKING:
+    from sparkrun_tui.remote.hostkeys import Ask
+    from sparkrun_tui.remote.hub import Choice
 
 Clock = Callable[[], float]
 """Unix time, seconds."""
@@ -42,3 +47,50 @@ class Services:
     http: Http = field(default_factory=TransportHttp)
     clock: Clock = time.time
     close: Callable[[], Awaitable[None]] = _nothing
+
+
+def real_services(ask: Ask | None = None) -> Services:
+    """Services for real hosts. Imports the connection layer, so call it after the first paint; asks no host yet.
+
+    `ask` puts questions (an unknown host key, a passphrase) to the person; without it such hosts are refused.
+    """
+    from sparkrun_tui.remote.docker import DockerClient
+    from sparkrun_tui.remote.docker_logs import DockerLogs
+    from sparkrun_tui.remote.hostkeys import HostKeyPolicy
+    from sparkrun_tui.remote.hub import HubSource
+    from sparkrun_tui.remote.images import ImageMover
+    from sparkrun_tui.remote.pool import SshPool
+    from sparkrun_tui.remote.probe import probe
+    from sparkrun_tui.remote.resolve import SshConfigResolver
+    from sparkrun_tui.remote.rsync import RsyncShipper
+
+    resolver, policy = SshConfigResolver(), HostKeyPolicy()
+    pool = SshPool(resolver, policy, ask)
+    clients: dict[str, DockerClient] = {}
+
+    def docker(transport: Transport) -> DockerClient:
+        return clients.setdefault(transport.name, DockerClient(transport))
+
+    async def close() -> None:
+        for client in clients.values():
+            await client.close()
+        await pool.close()
+
+    return Services(
+        connector=pool.transport,
+        docker=docker,
+        logs=DockerLogs(docker),
+        images=ImageMover(docker, resolver, policy),
+        models=HubSource(choose_gguf),
+        shipper=RsyncShipper(resolver, policy),
+        probe=probe,
+        close=close,
+    )
+
+
+def choose_gguf(names: Sequence[str], request: ModelRequest) -> Choice:
+    """Which files of a GGUF repository a request wants. Raises `LaunchError` that lists what there is."""
+    from sparkrun_tui.remote.hub import Choice
+
+    found = choose(names, request.gguf_quant, request.patterns[0] if request.patterns else "")
+    return Choice(found.files, found.first)

@@ -34,6 +34,7 @@ async def start_all(context: Context, followers: Followers) -> None:
         await _start_ranks(context, ranks, followers)
         for script in stage.scripts:
             context.step(script.host, Phase.START, StepState.RUNNING, stage.title)
+            context.touched.update(context.hosts)
             await run_host_script(context, script)
         for execution in stage.execs:
             await _execute(context, number, execution)
@@ -52,6 +53,7 @@ async def _start_ranks(context: Context, ranks: Sequence[RankPlan], followers: F
     async def one(host: str) -> None:
         rank = by_host[host]
         context.step(host, Phase.START, StepState.RUNNING)
+        context.touched.add(host)
         identity = await insist(context, host, Phase.START, lambda: start_rank(context, rank))
         context.containers[rank.rank] = identity
         followers.follow(rank.rank, host, identity)

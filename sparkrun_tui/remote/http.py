@@ -94,6 +94,7 @@ class _Exchange:
         self._call = call
         self._host = host
         self._connection = h11.Connection(our_role=h11.CLIENT)
+        self._ended = False
 
     async def begin(self) -> int:
         """Send the request; the status of the answer."""
@@ -126,15 +127,19 @@ class _Exchange:
             try:
                 event = self._connection.next_event()
             except h11.RemoteProtocolError as error:
+                if self._ended:
+                    break
                 raise HostError(f"port {self._call.port} does not speak HTTP ({error})", host=self._host) from error
             if event is h11.NEED_DATA:
                 async with asyncio.timeout(self._call.timeout):
                     data = await self._stream.read(_CHUNK)
+                self._ended = not data
                 self._connection.receive_data(data)
             elif isinstance(event, h11.Event):
                 return event
             else:
-                raise HostError(f"port {self._call.port} ended the answer early", host=self._host)
+                break
+        raise HostError(f"port {self._call.port} ended the answer early", host=self._host)
 
 
 async def _close(stream: ByteStream) -> None:

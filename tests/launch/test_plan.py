@@ -61,7 +61,7 @@ def test_a_plan_with_errors_is_not_launched(cluster: FakeCluster) -> None:
 
 
 def test_a_placeholder_without_a_value_is_told_as_what_it_is(cluster: FakeCluster) -> None:
-    with pytest.raises(LaunchError, match="`{prot}` has no value") as error:
+    with pytest.raises(LaunchError, match=r"`\{prot\}` has no value") as error:
         cluster.desk().plan(rendered(SOLO.replace("{port}", "{prot}")), cluster.cluster)
     assert error.value.spot is not None and error.value.spot.line == 7
 

@@ -1,0 +1,65 @@
+"""Prometheus pages of the three engines, in short."""
+
+from __future__ import annotations
+
+import pytest
+
+from sparkrun_tui.fleet.metrics import Metrics, parse, tokens_per_second
+
+VLLM = """\
+# HELP vllm:num_requests_running Number of requests in model execution batches.
+# TYPE vllm:num_requests_running gauge
+vllm:num_requests_running{engine="0",model_name="tiny"} 3.0
+vllm:num_requests_running{engine="1",model_name="tiny"} 1.0
+vllm:num_requests_waiting{engine="0",model_name="tiny"} 2.0
+vllm:kv_cache_usage_perc{engine="0",model_name="tiny"} 0.5
+vllm:kv_cache_usage_perc{engine="1",model_name="tiny"} 0.1
+vllm:generation_tokens_total{engine="0",model_name="tiny"} 1200.0
+vllm:generation_tokens_created{engine="0",model_name="tiny"} 1.76e+09
+vllm:prompt_tokens_total{engine="0",model_name="tiny"} 40.0
+"""
+SGLANG = """\
+sglang:num_running_reqs{model_name="m",tp_rank="0"} 1.0
+sglang:num_queue_reqs{model_name="m",tp_rank="0"} 0.0
+sglang:token_usage{model_name="m",tp_rank="0"} 0.25
+sglang:gen_throughput{model_name="m",tp_rank="0"} 33.5
+"""
+LLAMA = """\
+llamacpp:requests_processing 1
+llamacpp:requests_deferred 4
+llamacpp:tokens_predicted_total 77
+llamacpp:prompt_tokens_total 5
+"""
+
+
+def test_vllm_adds_up_its_data_parallel_engines() -> None:
+    read = parse(VLLM, 10.0)
+    assert (read.running, read.waiting, read.generated, read.prompted) == (4.0, 2.0, 1200.0, 40.0)
+    assert read.kv_usage == pytest.approx(0.3)
+
+
+def test_sglang_tells_its_own_throughput() -> None:
+    read = parse(SGLANG, 10.0)
+    assert (read.running, read.waiting, read.kv_usage, read.throughput) == (1.0, 0.0, 0.25, 33.5)
+    assert tokens_per_second(None, read) == 33.5
+
+
+def test_llama_cpp_has_no_cache_figure() -> None:
+    read = parse(LLAMA, 10.0)
+    assert (read.running, read.waiting, read.generated, read.kv_usage) == (1.0, 4.0, 77.0, None)
+
+
+def test_a_rate_needs_two_readings_of_one_engine() -> None:
+    earlier, later = Metrics(10.0, generated=100.0), Metrics(12.0, generated=150.0)
+    assert tokens_per_second(earlier, later) == 25.0
+    assert tokens_per_second(None, later) is None
+    assert tokens_per_second(later, Metrics(14.0, generated=3.0)) is None
+    assert tokens_per_second(later, replace_time(later)) is None
+
+
+def replace_time(metrics: Metrics) -> Metrics:
+    return Metrics(metrics.taken, generated=metrics.generated)
+
+
+def test_garbage_is_no_reading() -> None:
+    assert parse("<html>\n{}\nvllm:num_requests_running NaNsense\n", 1.0) == Metrics(1.0)

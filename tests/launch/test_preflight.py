@@ -1,0 +1,136 @@
+"""What is found before anything is changed, and that nothing is changed when it is found."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sparkrun_tui.base.units import GIB
+from sparkrun_tui.launch.events import LaunchStatus, StepState
+from sparkrun_tui.launch.preflight import Finding, Surroundings, Verdict, judge
+from sparkrun_tui.remote.docker_types import ContainerInfo
+from sparkrun_tui.remote.facts import Disk, Gpu, HostFacts
+from sparkrun_tui.runtimes.plan import LABEL, Phase
+from tests.launch.fakes import SGLANG_TWO, SOLO, FakeCluster, facts, rendered
+from tests.launch.virtual import virtual_time
+
+HAS_IMAGE = Surroundings(has_image=True)
+
+
+def findings(text: str, *changes: dict[str, Any], around: Surroundings = HAS_IMAGE, **options: Any) -> list[Finding]:
+    """The findings for hosts whose facts have `changes`."""
+    cluster = FakeCluster("spark-1", "spark-2")
+    plan = cluster.desk().plan(rendered(text), cluster.cluster)
+    known: dict[str, HostFacts] = {}
+    for number, name in enumerate(plan.host_names):
+        known[name] = facts(name, **(changes[number] if number < len(changes) else {}))
+    return list(judge(plan, known, dict.fromkeys(plan.host_names, around), **options))
+
+
+def test_hosts_as_they_should_be_have_no_findings() -> None:
+    assert findings(SGLANG_TWO, memory_needed=90 * GIB) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "verdict", "words"),
+    [
+        ({"docker_access": "denied"}, "docker", Verdict.FAIL, "usermod -aG docker me"),
+        ({"docker_access": "not running"}, "docker", Verdict.FAIL, "systemctl start docker"),
+        ({"gpu_runtime": False}, "gpu-runtime", Verdict.FAIL, "nvidia-ctk"),
+        ({"disks": (Disk("/home/me/.cache/huggingface", GIB, 9 * GIB),)}, "disk", Verdict.FAIL, "du -sh"),
+        ({"used_ports": frozenset({8000})}, "port", Verdict.FAIL, "-o port="),
+        ({"memory_available": 50 * GIB}, "memory", Verdict.FAIL, "gpu_memory_utilization"),
+        ({"memory_available": 95 * GIB}, "memory", Verdict.WARN, "gpu_memory_utilization"),
+    ],
+)
+def test_each_fault_of_a_host_is_told_with_what_to_do(
+    changes: dict[str, Any], code: str, verdict: Verdict, words: str
+) -> None:
+    found = findings(SOLO, changes, memory_needed=90 * GIB)
+    assert [(item.host, item.code, item.verdict) for item in found] == [("spark-1", code, verdict)]
+    assert words in found[0].remedy
+    assert found[0].measured and found[0].needed
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "verdict"),
+    [
+        ({"arch": "x86_64"}, "arch", Verdict.FAIL),
+        ({"driver": "580.142"}, "hosts-differ", Verdict.WARN),
+        ({"clock_skew": 60.0}, "skew", Verdict.FAIL),
+        ({"clock_skew": 5.0}, "skew", Verdict.WARN),
+    ],
+)
+def test_hosts_that_do_not_go_together(changes: dict[str, Any], code: str, verdict: Verdict) -> None:
+    found = findings(SGLANG_TWO, {}, changes)
+    assert [(item.code, item.verdict) for item in found] == [(code, verdict)]
+    assert found[0].host == "spark-2"
+
+
+def test_a_gpu_with_memory_of_its_own_is_not_judged_by_the_hosts_memory() -> None:
+    own = (Gpu("NVIDIA RTX 6000", memory_total=96 * GIB),)
+    assert findings(SOLO, {"gpus": own, "memory_available": 10 * GIB}, memory_needed=90 * GIB) == []
+
+
+def test_the_container_that_holds_the_port_is_named() -> None:
+    labels = {f"{LABEL}launch": "abcd2345", f"{LABEL}port": "8000"}
+    around = Surroundings((ContainerInfo("id", "sparkrun-tui-abcd2345-0", "i", "running", labels),), True)
+    found = findings(SOLO, {"used_ports": frozenset({8000})}, around=around)
+    assert "sparkrun-tui-abcd2345-0" in found[0].measured
+    assert "sparkrun-tui stop abcd2345" in found[0].remedy
+
+
+def test_a_missing_image_needs_room() -> None:
+    small = {"disks": (Disk("/var/lib/docker", 12 * GIB, 99 * GIB), Disk("/home/me/.cache/huggingface", 99 * GIB, 1))}
+    found = findings(SOLO, small, around=Surroundings())
+    assert [(item.code, item.verdict) for item in found] == [("disk", Verdict.WARN)]
+    assert findings(SOLO, small) == []
+
+
+@virtual_time
+async def test_a_failed_check_changes_nothing_on_any_host(cluster: FakeCluster) -> None:
+    cluster[2].facts = replace(cluster[2].facts, docker_access="denied")
+    desk = cluster.desk()
+    state = await desk.launch(desk.plan(rendered(SGLANG_TWO), cluster.cluster)).wait_ended()
+    assert state.status is LaunchStatus.FAILED
+    assert state.hosts["spark-2"].cells[Phase.CHECK].state is StepState.FAILED
+    assert [host.actions for host in cluster.hosts.values()] == [[], []]
+    assert state.diagnosis is not None and "usermod" in state.diagnosis.repairs[0].title
+
+
+@virtual_time
+async def test_a_check_can_be_waved_through(cluster: FakeCluster) -> None:
+    cluster[1].facts = replace(cluster[1].facts, memory_available=10 * GIB)
+    desk = cluster.desk()
+    plan = desk.plan(rendered(SOLO), cluster.cluster)
+    launch = desk.launch(plan, memory_needed=90 * GIB, overridden=frozenset({"memory"}))
+    state = await launch.wait_ready()
+    assert state.status is LaunchStatus.READY
+    assert any("not enough memory" in notice.text for notice in state.notices)
+    await launch.stop()
+
+
+@virtual_time
+async def test_a_host_that_does_not_answer_fails_the_check_with_a_remedy(cluster: FakeCluster) -> None:
+    cluster[2].unreachable = True
+    desk = cluster.desk()
+    state = await desk.launch(desk.plan(rendered(SGLANG_TWO), cluster.cluster)).wait_ended()
+    assert state.status is LaunchStatus.FAILED
+    assert state.hosts["spark-2"].link == "unreachable"
+    assert state.diagnosis is not None and state.diagnosis.repairs[0].title == "Is it switched on?"
+
+
+@virtual_time
+async def test_launching_what_runs_already_says_so_and_changes_nothing(cluster: FakeCluster) -> None:
+    desk = cluster.desk()
+    first = desk.launch(desk.plan(rendered(SOLO), cluster.cluster))
+    await first.wait_ready()
+    cluster[1].facts = replace(cluster[1].facts, used_ports=frozenset({8000}))
+    before = list(cluster[1].actions)
+    state = await desk.launch(desk.plan(rendered(SOLO), cluster.cluster)).wait_ended()
+    assert state.status is LaunchStatus.FAILED
+    assert "runs already" in state.detail and first.launch_id in state.detail
+    assert cluster[1].actions == before
+    await first.stop()

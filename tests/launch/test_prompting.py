@@ -1,0 +1,110 @@
+"""A test prompt over HTTP as servers speak it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.launch.prompting import Prompt
+from sparkrun_tui.remote.http import HttpCall, TransportHttp
+from tests.launch.fakes import FakeCluster
+from tests.launch.virtual import virtual_time
+from tests.support.scripted import ScriptedTransport
+
+
+def _sse(*events: object) -> bytes:
+    return b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events) + b"data: [DONE]\n\n"
+
+
+def _delta(text: str) -> dict[str, object]:
+    return {"choices": [{"delta": {"content": text}}]}
+
+
+def _prompt(cluster: FakeCluster) -> Prompt:
+    return Prompt(cluster.services, "spark-1", 8000, "tiny", "Hello?")
+
+
+@virtual_time
+async def test_the_answer_comes_in_pieces_whatever_the_borders_of_chunks(cluster: FakeCluster) -> None:
+    data = _sse(
+        {"choices": [{"delta": {"role": "assistant", "content": ""}}]}, _delta("Gr"), _delta("üß"), _delta(" dich")
+    )
+    cluster.answer = [data[at : at + 7] for at in range(0, len(data), 7)]
+    prompt = _prompt(cluster)
+    assert [piece async for piece in prompt] == ["Gr", "üß", " dich"]
+    assert prompt.tokens == 3
+    assert prompt.rate is not None and prompt.rate > 0
+    assert prompt.first_after is not None and prompt.first_after > 0
+
+
+@virtual_time
+async def test_the_servers_own_count_of_tokens_wins(cluster: FakeCluster) -> None:
+    cluster.answer = [_sse(_delta("a"), {"choices": [], "usage": {"completion_tokens": 42}})]
+    prompt = _prompt(cluster)
+    assert [piece async for piece in prompt] == ["a"]
+    assert prompt.tokens == 42
+
+
+@virtual_time
+async def test_a_crash_inside_a_stream_is_an_error_with_the_servers_words(cluster: FakeCluster) -> None:
+    cluster.answer = [_sse(_delta("a"), {"error": {"message": "EngineCore encountered an issue", "code": 500}})]
+    pieces = []
+    with pytest.raises(HostError, match="EngineCore encountered an issue"):
+        async for piece in _prompt(cluster):
+            pieces.append(piece)
+    assert pieces == ["a"]
+
+
+@virtual_time
+async def test_what_steers_a_terminal_is_taken_out_of_answers(cluster: FakeCluster) -> None:
+    cluster.answer = [_sse(_delta("one\x1b[2J\ntwo\x07"))]
+    assert [piece async for piece in _prompt(cluster)] == ["one\ntwo"]
+
+
+async def _serve(answer: bytes) -> tuple[asyncio.Server, int, list[bytes]]:
+    asked: list[bytes] = []
+
+    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = next(
+            (int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if b"content-length" in line), 0
+        )
+        asked.append(head + await reader.readexactly(length))
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(one, "127.0.0.1", 0)
+    return server, server.sockets[0].getsockname()[1], asked
+
+
+async def test_http_over_a_transport_reads_chunked_and_plain_answers() -> None:
+    for answer in (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        b"HTTP/1.0 200 OK\r\n\r\nhello",
+    ):
+        server, port, asked = await _serve(answer)
+        async with server:
+            reply = await TransportHttp().ask(ScriptedTransport(), HttpCall(port, "/x", "POST", b"{}"))
+        assert (reply.status, reply.body) == (200, b"hello")
+        assert asked[0].startswith(b"POST /x HTTP/1.1\r\n") and asked[0].endswith(b"{}")
+
+
+async def test_what_is_not_http_and_what_ends_early_are_host_errors() -> None:
+    for answer, words in ((b"SSH-2.0-x\r\n\r\n", "does not speak HTTP"), (b"", "ended the answer early")):
+        server, port, _ = await _serve(answer)
+        async with server:
+            with pytest.raises(HostError, match=words):
+                await TransportHttp().ask(ScriptedTransport(), HttpCall(port, "/"))
+
+
+async def test_a_refused_stream_carries_the_servers_words() -> None:
+    server, port, _ = await _serve(b"HTTP/1.1 404 Not Found\r\nContent-Length: 13\r\n\r\nno such model")
+    async with server:
+        with pytest.raises(HostError, match="404: no such model"):
+            async for _chunk in TransportHttp().stream(ScriptedTransport(), HttpCall(port, "/")):
+                pass
