@@ -82,7 +82,7 @@ class RsyncShipper:
         return not await self._missing(model, transport, hf_cache)
 
     async def ship(self, model: StoredModel, transport: Transport, hf_cache: str) -> AsyncIterator[Transfer]:
-        """Send what is missing. Raises `HostError`; a connection that breaks is tried again and goes on where it was."""
+        """Send what is missing. Raises `HostError`; what breaks off is tried again and goes on where it was."""
         missing = set(await self._missing(model, transport, hf_cache))
         if missing:
             await self._check_version()
@@ -133,7 +133,7 @@ class RsyncShipper:
         # No shell expands the operand (-s); a relative path starts at the home, as `~` would.
         folder = hub.removeprefix("~/") + "/"
         if isinstance(transport, LocalTransport):
-            return ["--", os.path.expanduser(f"{hub}/")]
+            return ["--", f"{_at_home(hub)}/"]
         endpoint = await self._resolver.resolve(transport.name)
         words = await ssh_words(transport.name, self._resolver, self._policy)
         name = destination(endpoint)
@@ -225,6 +225,10 @@ def _blob_of(hub: Path, path: str) -> str:
         return ""
     target = PurePosixPath(os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(full))))
     return str(target) if len(target.parts) == 3 and target.parts[1] == "blobs" else ""
+
+
+def _at_home(path: str) -> str:
+    return os.path.expanduser(path)
 
 
 def progress(line: bytes) -> int | None:

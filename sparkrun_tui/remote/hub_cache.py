@@ -1,0 +1,114 @@
+"""What a Hugging Face cache holds, judged without the network; a partly downloaded model does not count."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from sparkrun_tui.remote.ports import ModelFile, folder_name
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_PART = re.compile(r"(.*)-(\d{5})-of-(\d{5})(\.[a-z]+)")
+_WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth")
+_TOKENIZERS = ("tokenizer", "vocab", "merges", "tekken", "spiece", "sentencepiece")
+# Other forms of the same weights, which no engine here reads when there are safetensors.
+_OTHER_FORMS = ("*.bin", "*.pt", "*.pth", "*.gguf", "*.h5", "*.msgpack", "*.onnx", "*.onnx_data", "*.tflite", "*.ot",
+                "original/*", "onnx/*", "openvino/*")  # fmt: skip
+
+
+def hub_folder() -> Path:
+    """The workstation's `hub` folder, where huggingface_hub keeps it."""
+    if cache := os.environ.get("HF_HUB_CACHE"):
+        return Path(cache).expanduser()
+    home = os.environ.get("HF_HOME") or os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface")
+    return Path(home).expanduser() / "hub"
+
+
+def by_patterns(names: Sequence[str], patterns: Sequence[str]) -> tuple[str, ...]:
+    """The names that match, as huggingface_hub matches them; without patterns all that an engine reads."""
+    if patterns:
+        wide = [f"{pattern}*" if pattern.endswith("/") else pattern for pattern in patterns]
+        return tuple(name for name in names if any(fnmatch.fnmatch(name, pattern) for pattern in wide))
+    if not any(name.endswith(".safetensors") for name in names):
+        return tuple(names)
+    return tuple(name for name in names if not any(fnmatch.fnmatch(name, pattern) for pattern in _OTHER_FORMS))
+
+
+def commit_of(hub: Path, repo: str, revision: str) -> str:
+    """The commit that the cache has for a revision (empty: `main`); empty when it has none."""
+    if _COMMIT.fullmatch(revision):
+        return revision
+    try:
+        return (hub / folder_name(repo) / "refs" / (revision or "main")).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def files_in(hub: Path, repo: str, commit: str) -> tuple[ModelFile, ...]:
+    """The files of a snapshot that are whole, with their sizes; a link without its blob is none."""
+    root = hub / folder_name(repo) / "snapshots" / commit
+    found = []
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = Path(folder) / name
+            if path.is_file():
+                found.append(ModelFile(path.relative_to(root).as_posix(), path.stat().st_size, cached=True))
+    return tuple(sorted(found, key=lambda file: file.name))
+
+
+def cached_size(hub: Path, repo: str, commit: str, name: str) -> int | None:
+    """The size of one file of a snapshot; None when it is not there."""
+    path = hub / folder_name(repo) / "snapshots" / commit / name
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+def looks_whole(hub: Path, repo: str, commit: str, names: Iterable[str]) -> bool:
+    """Whether these files are a whole model as far as they themselves tell: all parts, the index, a tokenizer.
+
+    A download that was broken off may leave any files missing, hence the doubt: with parts of blobs about, it is not.
+    """
+    present = set(names)
+    if any((hub / folder_name(repo) / "blobs").glob("*.incomplete")):
+        return False
+    weights = [name for name in present if name.endswith(_WEIGHTS)]
+    if not weights or not _all_parts(weights, present):
+        return False
+    if all(name.endswith(".gguf") for name in weights):
+        return True
+    if not _indexed(hub / folder_name(repo) / "snapshots" / commit, present):
+        return False
+    bases = {name.rpartition("/")[2].lower() for name in present}
+    has_config = bool(bases & {"config.json", "params.json"})
+    return has_config and any(base.startswith(_TOKENIZERS) for base in bases)
+
+
+def _all_parts(weights: Iterable[str], present: set[str]) -> bool:
+    for name in weights:
+        found = _PART.fullmatch(name)
+        if found:
+            stem, _, count, ending = found.groups()
+            if any(f"{stem}-{part:05d}-of-{count}{ending}" not in present for part in range(1, int(count) + 1)):
+                return False
+    return True
+
+
+def _indexed(snapshot: Path, present: set[str]) -> bool:
+    """Whether every file that an index of weights names is there."""
+    for name in present:
+        if name.endswith(".safetensors.index.json"):
+            try:
+                index = json.loads((snapshot / name).read_text(encoding="utf-8"))
+                wanted = set(index["weight_map"].values())
+            except (OSError, ValueError, KeyError, AttributeError, TypeError):
+                return False
+            folder = name.rpartition("/")[0]
+            if any((f"{folder}/{file}" if folder else file) not in present for file in wanted):
+                return False
+    return True
