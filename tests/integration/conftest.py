@@ -8,7 +8,9 @@ the hosts by name and address, and reaches nothing else.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from cluster.registry import Registry
 from cluster.workstation import Workstation
 
 HOSTS = 2
+RECIPES = Path(__file__).parent / "recipes"
 
 
 def _cache_directory() -> Path:
@@ -108,3 +111,22 @@ def hub(cluster: Cluster) -> Hub:
 def registry(cluster: Cluster) -> Registry:
     """The image registry, which the hosts use in place of Docker Hub."""
     return Registry()
+
+
+@pytest.fixture
+def recipes() -> Path:
+    """The directory of the recipes that suit the tests' images and models."""
+    return RECIPES
+
+
+@pytest.fixture
+def sparkrun(workstation: Workstation) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The program's command line, as a person at the workstation calls it: `sparkrun("status", "-H", "spark-01")`."""
+
+    def call(*arguments: str, timeout: float = 180) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-P", "-m", "sparkrun_tui", *arguments]
+        return subprocess.run(
+            argv, capture_output=True, text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL
+        )
+
+    return call

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -167,13 +168,13 @@ def test_a_killed_run_leaves_no_process(tmp_path: Path) -> None:
         from cluster import Cluster, HostSpec
         cluster = Cluster()
         cluster.add_host(HostSpec())
-        print(os.readlink(f"/proc/{cluster.init}/ns/net"), cluster.directory, flush=True)
+        print(os.getpid(), os.readlink(f"/proc/{cluster.init}/ns/net"), cluster.directory, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
     """
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent), "TMPDIR": str(tmp_path)}
     argv = [sys.executable, "-c", textwrap.dedent(program)]
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60, check=False)
-    network, directory = done.stdout.split()
+    pid, network, directory = done.stdout.split()
     assert done.returncode == -9, done.stderr
     deadline = time.monotonic() + 10
     while any(namespaces.network_of(pid) == network for pid in namespaces.processes()):
@@ -181,4 +182,18 @@ def test_a_killed_run_leaves_no_process(tmp_path: Path) -> None:
         time.sleep(0.05)
     assert directory not in Path("/proc/self/mountinfo").read_text()
     remove_orphans()
-    assert [top.name for top in cgroups.tops()] == [f"{cgroups.PREFIX}{os.getpid()}"] * len(cgroups.tops())
+    assert f"{cgroups.PREFIX}{pid}" not in [top.name for top in cgroups.tops()]
+
+
+def test_the_program_is_called_from_the_workstation(
+    sparkrun: Callable[..., subprocess.CompletedProcess[str]], workstation: Workstation, recipes: Path
+) -> None:
+    done = sparkrun("--version")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+    assert sorted(path.stem for path in recipes.glob("*.yaml")) == [
+        "tiny-llama",
+        "tiny-sglang",
+        "tiny-vllm",
+        "tiny-vllm-ranks",
+    ]
