@@ -159,12 +159,11 @@ def head_sizes(config: Config, mix: Mix) -> tuple[int | None, int | None]:
         return width or None, width or None
     if mix is Mix.WINDOW:
         other = mapping(config, "attention_other_setting")
-        key = positive(config, "swa_head_dim") or positive(other, "head_dim")
-        if key is not None:
-            return key, positive(config, "swa_v_head_dim") or key
+        own = positive(config, "swa_head_dim") or positive(other, "head_dim")
+        if own is not None:
+            return own, positive(config, "swa_v_head_dim") or own
     elif family.startswith("gemma4") and positive(config, "global_head_dim"):
-        width = positive(config, "global_head_dim")
-        return width, width
+        return positive(config, "global_head_dim"), positive(config, "global_head_dim")
     key = positive(config, "head_dim", "attention_head_dim", "kv_channels", "head_size")
     if key is None:
         hidden, heads = positive(config, "hidden_size", "n_embd", "d_model"), attention_heads(config)

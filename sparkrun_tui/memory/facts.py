@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from sparkrun_tui.memory.layers import Layer
+from sparkrun_tui.memory.layers import Attention, AttentionKind, Layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class WeightFacts:
     source: str
     sharded: int | None = None
     replicated: int = 0
-    experts: int = 0
+    experts: int | None = None
     embedding: int = 0
     head: int = 0
     vision: int = 0
@@ -94,6 +94,89 @@ class ModelFacts:
     notes: tuple[str, ...] = ()
 
     @property
+    def expert_width(self) -> int | None:
+        """Width of one routed expert's feed-forward, None when the model has none or does not tell."""
+        if not self.experts:
+            return None
+        return self.expert_intermediate or self.intermediate
+
+    @property
     def kv_scheme(self) -> str:
         """The KV cache dtype that the checkpoint itself asks for, empty when it does not."""
         return self.quant.kv_dtype if self.quant else ""
+
+
+def facts_from_metadata(
+    *,
+    model_params: int | None = None,
+    model_dtype: str = "",
+    kv_dtype: str = "",
+    num_layers: int | None = None,
+    num_kv_heads: int | None = None,
+    head_dim: int | None = None,
+    model_vram_bytes: int | None = None,
+    kv_vram_per_token_bytes: float | None = None,
+) -> ModelFacts:
+    """Return what a recipe's metadata says of its model: every layer taken as full attention.
+
+    ``model_params`` is a count; sizes are in bytes. Values of None or the empty string are unknown.
+    """
+    declared = DeclaredFacts(
+        params=model_params,
+        model_dtype=(model_dtype or "").lower(),
+        kv_dtype=(kv_dtype or "").lower(),
+        num_layers=num_layers,
+        num_kv_heads=num_kv_heads,
+        head_dim=head_dim,
+        model_vram=model_vram_bytes,
+        kv_per_token=kv_vram_per_token_bytes,
+    )
+    layers = None
+    if num_layers and num_kv_heads and head_dim:
+        layer = Layer(Attention(AttentionKind.FULL, num_kv_heads, head_dim, head_dim))
+        layers = (layer,) * num_layers
+    return ModelFacts(
+        source="recipe metadata",
+        layers=layers,
+        kv_heads=num_kv_heads,
+        head_dim=head_dim,
+        params=model_params,
+        declared=declared if declared != DeclaredFacts() else None,
+    )
+
+
+def merge(declared: ModelFacts, known: ModelFacts) -> ModelFacts:
+    """Join a recipe's metadata with the model's own facts: what the metadata states as a total wins.
+
+    Parameters, weight bytes and cache bytes per token come from the metadata where it states them. Layer
+    counts and head sizes cannot replace a known architecture (they do not tell windows or states from full
+    attention): where they contradict it, the architecture stands and a note says so.
+    """
+    said = declared.declared
+    if said is None:
+        return known
+    notes = list(known.notes)
+    if known.layers is None:
+        return replace(
+            known,
+            layers=declared.layers,
+            kv_heads=known.kv_heads or declared.kv_heads,
+            head_dim=known.head_dim or declared.head_dim,
+            params=said.params or known.params,
+            declared=said,
+            source=f"recipe metadata, {known.source}",
+        )
+    pairs = (
+        ("num_layers", said.num_layers, len(known.layers)),
+        ("num_kv_heads", said.num_kv_heads, known.kv_heads),
+        ("head_dim", said.head_dim, known.head_dim),
+    )
+    notes += [
+        f"the recipe says {name} {stated}, the model's own files say {own}"
+        for name, stated, own in pairs
+        if stated is not None and own is not None and stated != own
+    ]
+    weights = known.weights
+    if said.model_vram and weights and abs(said.model_vram - weights.total) > weights.total // 20:
+        notes.append("the recipe's model_vram differs from the model's own files by more than 5 %")
+    return replace(known, params=said.params or known.params, declared=said, notes=tuple(notes))

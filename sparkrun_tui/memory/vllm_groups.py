@@ -126,7 +126,7 @@ def _equal_pages(layers: Sequence[Placed]) -> tuple[Group, ...]:
     fewest = min(len(members) for members in kinds.values())
     most = max(len(members) for members in kinds.values())
     size = most if most < fewest * 1.5 else fewest
-    groups = []
+    groups: list[Group] = []
     for spec, members in kinds.items():
         count = ceil(len(members) / size)
         groups.extend(Group(tuple(members[i::count]), spec) for i in range(count))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import ceil
 
 from sparkrun_tui.memory.facts import ModelFacts
 from sparkrun_tui.memory.layers import Layer
@@ -198,12 +199,12 @@ def batches_in_flight(settings: EngineSettings, rules: VllmRules) -> int:
 def plan_cache(
     facts: ModelFacts, settings: EngineSettings, max_length: int, *, blackwell: bool = True
 ) -> VllmPlan | None:
-    """Plan the KV cache of one replica; None when the architecture is unknown.
+    """Plan the KV cache of one replica; None when neither the architecture nor bytes per token are known.
 
     ``max_length`` is the length the engine is started with, in tokens. Raises Unsupported when the engine
     refuses the combination.
     """
-    if facts.layers is None:
+    if facts.layers is None and not (facts.declared and facts.declared.kv_per_token):
         return None
     refused = refusal(facts, settings)
     if refused:
@@ -213,7 +214,12 @@ def plan_cache(
     cache = builder.plan()
     drafts, note = drafter_layers(facts, settings)
     stages = settings.pipeline_parallel
-    placed = _place(builder, facts.layers, drafts, stages)
+    per_token = facts.declared.kv_per_token if facts.declared else None
+    if per_token:
+        placed = _declared(per_token, settings)
+        note = "the cache per token is the recipe's own figure"
+    else:
+        placed = _place(builder, facts.layers or (), drafts, stages)
     try:
         grouping = group_layers(
             placed,
@@ -235,12 +241,19 @@ def plan_cache(
         block=cache.block,
         cache_dtype=cache.cache_dtype,
         state_bytes=builder.state_bytes(state) if state else 0,
-        state_layers=sum(layer.state is not None for layer in facts.layers),
+        state_layers=sum(layer.state is not None for layer in facts.layers or ()),
         state_blocks=builder.state_blocks(state) if state else 0,
         context_parallel=settings.context_parallel,
         rules=rules,
         notes=(note,) if note else (),
     )
+
+
+def _declared(per_token: float, settings: EngineSettings) -> list[Placed]:
+    """Return one full attention layer per stage that takes what the recipe states for the whole model."""
+    stages = settings.pipeline_parallel
+    page = max(1, ceil(16 * per_token / settings.tensor_parallel / stages))
+    return [Placed(Spec(SpecKind.FULL, 16, page), stage) for stage in range(stages)]
 
 
 def _hybrid(facts: ModelFacts, settings: EngineSettings) -> bool:
@@ -256,7 +269,7 @@ def _place(builder: Builder, layers: tuple[Layer, ...], drafts: tuple[Layer, ...
     cache = builder.plan()
     kept = _retained(builder)
     made: dict[tuple[int, CachePlan], tuple[Spec, ...]] = {}
-    placed = []
+    placed: list[Placed] = []
     sizes = stage_sizes(len(layers), stages)
     stage_of = [stage for stage, size in enumerate(sizes) for _ in range(size)] + [stages - 1] * len(drafts)
     for index, (layer, stage) in enumerate(zip((*layers, *drafts), stage_of, strict=True)):

@@ -1,0 +1,100 @@
+"""The memory figures of a recipe whose metadata is all that is known, in the shape of the recipe format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sparkrun_tui.base.units import GIB
+from sparkrun_tui.memory.dtypes import element_bytes, head_bytes
+from sparkrun_tui.memory.facts import DeclaredFacts, ModelFacts
+from sparkrun_tui.memory.weight_formats import format_named
+
+USABLE_GIB = 121.0
+"""What the format counts as a DGX Spark's usable memory, in GiB."""
+
+_BYTES_PER_PARAMETER = {"nvfp4": 0.7, "mxfp4": 0.7}
+"""Bytes per parameter of mixed 4-bit checkpoints when nothing is known of the layers."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataBlock:
+    """The declared estimate in bytes: weights, cache of one full-length request, both on one GPU, and the fit."""
+
+    weights: int
+    kv: int | None
+    max_model_len: int | None
+    tensor_parallel: int
+    per_gpu: int
+    fits: bool | None
+
+    def lines(self) -> Iterator[str]:
+        """Yield the block as the recipe format prints it; its GB are GiB by that format's own convention."""
+        yield "VRAM Estimation:"
+        yield f"  Model weights:    {self.weights / GIB:.2f} GB"
+        if self.kv is not None and self.max_model_len is not None:
+            yield f"  KV cache:         {self.kv / GIB:.2f} GB (max_model_len={self.max_model_len:,})"
+        else:
+            yield "  KV cache:         unknown"
+        yield f"  Tensor parallel:  {self.tensor_parallel}"
+        total = f"{self.per_gpu / GIB:.2f} GB"
+        yield f"  Per-GPU total:    {total if self.kv is not None else f'{total} and the KV cache'}"
+        yield f"  DGX Spark fit:    {'UNKNOWN' if self.fits is None else 'YES' if self.fits else 'NO'}"
+
+
+def metadata_block(facts: ModelFacts, max_model_len: object, tensor_parallel: int = 1) -> MetadataBlock | None:
+    """Return the block for a recipe's declared facts, None when they do not even tell the weights.
+
+    ``max_model_len`` is the chain's value in tokens (anything but a positive whole number is unknown). The
+    cache counts every layer as full attention; the fit is unknown without it, unless the weights alone are
+    too much.
+    """
+    declared = facts.declared
+    if declared is None:
+        return None
+    weights = declared_weights(declared)
+    if weights is None:
+        return None
+    length = max_model_len if isinstance(max_model_len, int) and not isinstance(max_model_len, bool) else None
+    if length is not None and length <= 0:
+        length = None
+    per_token = declared_token_bytes(declared)
+    kv = int(per_token * length) if per_token is not None and length is not None else None
+    ranks = max(1, tensor_parallel)
+    per_gpu = (weights + (kv or 0)) // ranks
+    within = per_gpu <= USABLE_GIB * GIB
+    fits = within if kv is not None or not within else None
+    return MetadataBlock(weights, kv, length, ranks, per_gpu, fits)
+
+
+def declared_weights(declared: DeclaredFacts) -> int | None:
+    """Return the declared weight bytes: ``model_vram``, else parameters x bytes of their dtype."""
+    if declared.model_vram is not None:
+        return declared.model_vram
+    if declared.params is None or not declared.model_dtype:
+        return None
+    size = bytes_per_parameter(declared.model_dtype)
+    return None if size is None else int(declared.params * size)
+
+
+def bytes_per_parameter(dtype: str) -> float | None:
+    """Return bytes per parameter of a whole checkpoint of ``dtype``, None for an unknown one."""
+    name = dtype.strip().lower()
+    if name in _BYTES_PER_PARAMETER:
+        return _BYTES_PER_PARAMETER[name]
+    plain = element_bytes(name)
+    if plain is not None:
+        return float(plain)
+    form = format_named(name)
+    return form.whole_bits / 8 if form else None
+
+
+def declared_token_bytes(declared: DeclaredFacts) -> float | None:
+    """Return the declared cache bytes per token: the recipe's own figure, else layers x heads x width x 2."""
+    if declared.kv_per_token is not None:
+        return declared.kv_per_token
+    if not (declared.num_layers and declared.num_kv_heads and declared.head_dim):
+        return None
+    dtype = declared.kv_dtype if declared.kv_dtype not in ("", "auto") else "bfloat16"
+    head = head_bytes(dtype, declared.head_dim, declared.head_dim, 2)
+    return None if head is None else float(declared.num_layers * declared.num_kv_heads * head)

@@ -1,0 +1,144 @@
+"""Counts a model's parameters by class from its configuration, for estimates without tensor headers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sparkrun_tui.memory.config_values import flag, positive, sequence, whole, word
+from sparkrun_tui.memory.facts import ModelFacts
+from sparkrun_tui.memory.layers import Attention, AttentionKind, Layer, State, StateKind
+
+_NON_GATED = ("nemotron_h", "gpt2", "falcon", "phi", "bloom", "opt")
+"""Families whose feed-forward has two matrices instead of three."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """Parameters by class (counts): embeddings and head, attention and states, dense and expert feed-forward.
+
+    ``drafter`` is one multi-token-prediction layer, not part of ``total``.
+    """
+
+    embedding: int
+    head: int
+    mixing: int
+    dense: int
+    experts: int
+    drafter: int
+
+    @property
+    def total(self) -> int:
+        """All parameters but the drafter's."""
+        return self.embedding + self.head + self.mixing + self.dense + self.experts
+
+
+def count_parameters(facts: ModelFacts) -> Parameters | None:
+    """Count the parameters of a model from its layers and sizes, None when a size is missing.
+
+    Norms, biases and routers are left out (well below one per cent).
+    """
+    if facts.layers is None or not facts.hidden or not facts.vocab:
+        return None
+    hidden = facts.hidden
+    tied = flag(facts.config, "tie_word_embeddings")
+    mixing = sum(_mixing(facts, layer, hidden) for layer in facts.layers)
+    expert_layers = _expert_layers(facts)
+    count = len(facts.layers)
+    if facts.experts and facts.expert_width is None:
+        return None
+    dense_layers = _feed_forward_layers(facts, count) - expert_layers
+    if dense_layers and not facts.intermediate:
+        return None
+    matrices = 2 if facts.model_type.startswith(_NON_GATED) else 3
+    per_dense = matrices * hidden * (facts.intermediate or 0)
+    per_expert = matrices * hidden * (facts.expert_width or 0)
+    shared = (matrices * hidden * _shared_width(facts)) if expert_layers else 0
+    experts = expert_layers * facts.experts * per_expert
+    per_layer = facts.experts * per_expert + shared if expert_layers else per_dense
+    draft_mixing = sum(_mixing(facts, layer, hidden) for layer in facts.mtp)
+    return Parameters(
+        embedding=hidden * facts.vocab,
+        head=0 if tied else hidden * facts.vocab,
+        mixing=mixing,
+        dense=dense_layers * per_dense + expert_layers * shared,
+        experts=experts,
+        drafter=(draft_mixing + per_layer + 2 * hidden * hidden) if facts.mtp else 0,
+    )
+
+
+def _feed_forward_layers(facts: ModelFacts, count: int) -> int:
+    """Return how many of the layers have a feed-forward; in Nemotron-H they are layers of their own."""
+    pattern = word(facts.config, "hybrid_override_pattern")
+    return sum(letter in "-E" for letter in pattern) if pattern else count
+
+
+def _expert_layers(facts: ModelFacts) -> int:
+    """Return how many layers have routed experts."""
+    if not facts.experts or facts.layers is None:
+        return 0
+    config, count = facts.config, len(facts.layers)
+    pattern = word(config, "hybrid_override_pattern")
+    if pattern:
+        return pattern.count("E")
+    period = positive(config, "expert_layer_period")
+    if period:
+        return sum(i % period == (whole(config, "expert_layer_offset") or 0) for i in range(count))
+    step = positive(config, "decoder_sparse_step", "interleave_moe_layer_step", "moe_layer_interval") or 1
+    dense_first = whole(config, "first_k_dense_replace", "num_dense_layers", "moe_layer_start_index") or 0
+    only_dense = len(sequence(config, "mlp_only_layers") or [])
+    return max(0, (count - dense_first) // step - only_dense)
+
+
+def _shared_width(facts: ModelFacts) -> int:
+    """Return the width of the shared expert, 0 without one."""
+    config = facts.config
+    width = positive(
+        config,
+        "shared_expert_intermediate_size",
+        "moe_shared_expert_intermediate_size",
+        "shared_intermediate_size",
+        "share_expert_dim",
+    )
+    if width is not None:
+        return width
+    number = positive(config, "n_shared_experts", "num_shared_experts", "moe_num_shared_experts") or 0
+    return number * (facts.expert_width or 0)
+
+
+def _mixing(facts: ModelFacts, layer: Layer, hidden: int) -> int:
+    """Return the parameters of a layer's attention and recurrence."""
+    total = 0
+    if layer.attention is not None:
+        total += _attention(facts, layer.attention, hidden)
+    if layer.state is not None:
+        total += _recurrence(layer.state, hidden)
+    return total
+
+
+def _attention(facts: ModelFacts, attention: Attention, hidden: int) -> int:
+    """Return the parameters of one attention block."""
+    heads, config = facts.heads or 0, facts.config
+    if attention.kind is AttentionKind.MLA:
+        nope = positive(config, "qk_nope_head_dim") or 0
+        value = positive(config, "v_head_dim") or nope
+        rank = attention.head_k - attention.rope
+        query = heads * (nope + attention.rope)
+        q_rank = positive(config, "q_lora_rank")
+        queries = q_rank * (hidden + query) if q_rank else hidden * query
+        return queries + hidden * attention.head_k + rank * heads * (nope + value) + heads * value * hidden
+    gate = 2 if flag(config, "attn_output_gate") else 1
+    query = gate * heads * attention.head_k
+    keys = attention.kv_heads * (attention.head_k + attention.head_v)
+    return hidden * (query + keys) + heads * attention.head_v * hidden
+
+
+def _recurrence(state: State, hidden: int) -> int:
+    """Return the parameters of one recurrent block: input and output projections."""
+    width = state.heads * state.rows
+    if state.kind is StateKind.SHORT_CONV:
+        return 4 * hidden * state.inner
+    if state.kind is StateKind.MAMBA1:
+        return 3 * hidden * state.inner + state.inner * (2 * state.columns + hidden // 16)
+    if state.kind is StateKind.MAMBA2:
+        return hidden * (2 * state.inner + 2 * state.groups * state.group_width + state.heads) + width * hidden
+    return hidden * (state.inner + width + 2 * state.heads) + width * hidden

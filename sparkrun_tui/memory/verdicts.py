@@ -1,0 +1,82 @@
+"""The words of verdicts: short ones for a narrow pane, a sentence with the numbers beside each."""
+
+from __future__ import annotations
+
+from sparkrun_tui.base.units import format_gib
+from sparkrun_tui.memory.hosts import free_at_start, others
+from sparkrun_tui.memory.result import HostMemory, HostPicture, Level, Verdict
+
+
+def unknown(text: str, detail: str) -> Verdict:
+    """Return a verdict that cannot be given, with what is missing."""
+    return Verdict(Level.UNKNOWN, text, detail)
+
+
+def refused(why: str) -> Verdict:
+    """Return the verdict on settings that the engine refuses."""
+    return Verdict(Level.BAD, "refused by the engine", why)
+
+
+def too_few_hosts(needed: int, chosen: int) -> Verdict:
+    """Return the verdict on parallel sizes that need more hosts than were chosen."""
+    return Verdict(
+        Level.BAD,
+        f"needs {needed} hosts",
+        f"the parallel sizes need {needed} GPUs on as many hosts, {chosen} chosen",
+    )
+
+
+def start_gate(host: HostMemory, wanted: int, share: float) -> Verdict:
+    """Judge the engine's own check at start: what it wants against what it will see as free, in bytes.
+
+    Between the free memory that the engine sees and what the host has available lies the container's own
+    share, so a request inside that strip is tight.
+    """
+    free = free_at_start(host)
+    outer = host.total - others(host).bytes
+    said = f"{host.name}: {share:.2f} of {format_gib(host.total)} is {format_gib(wanted)}, "
+    if wanted > outer:
+        return Verdict(Level.BAD, "will not start", said + f"only {format_gib(outer)} are free")
+    if wanted > free:
+        return Verdict(Level.TIGHT, "may not start", said + f"about {format_gib(free)} are free at the start")
+    assumed = " (assumed)" if host.available is None else ""
+    return Verdict(Level.GOOD, "starts", said + f"{format_gib(free)} are free at the start{assumed}")
+
+
+def headroom(picture: HostPicture) -> Verdict:
+    """Judge what stays for the host itself, in bytes against the floors."""
+    host = picture.host
+    if not host.unified:
+        return Verdict(Level.GOOD, "card of its own", f"{host.name}: the engine has the card to itself")
+    if picture.free is None:
+        return unknown("headroom unknown", f"{host.name}: what the engine takes is not known")
+    left = format_gib(max(picture.free, 0))
+    detail = (
+        f"{host.name}: about {left} of {format_gib(host.total)} stay free, "
+        f"comfortable from {format_gib(picture.floor_green)}, dangerous below {format_gib(picture.floor_red)}"
+    )
+    if picture.free < picture.floor_red:
+        return Verdict(Level.BAD, f"{left} left for the host", detail)
+    level = Level.GOOD if picture.free >= picture.floor_green else Level.TIGHT
+    return Verdict(level, f"{left} left for the host", detail)
+
+
+def context_fits(level: Level, length: int, concurrency: float, needed: int, pool: int) -> Verdict:
+    """Say that a request of full length fits, and how many at once; sizes in bytes."""
+    text = f"{length:,} tokens fit, {concurrency:.1f} at once"
+    detail = f"one request of {length:,} tokens takes {format_gib(needed, 2)}, the cache has about {format_gib(pool)}"
+    if level is Level.TIGHT:
+        text = f"{length:,} tokens may just fit"
+        detail += "; less if the engine's own needs are at their upper end"
+    return Verdict(level, text, detail)
+
+
+def context_too_long(length: int, longest: int, needed: int, pool: int) -> Verdict:
+    """Say that a request of full length does not fit, and what would; sizes in bytes."""
+    detail = (
+        f"one request of {length:,} tokens takes {format_gib(needed, 2)}, "
+        f"the cache has about {format_gib(max(pool, 0), 2)}"
+    )
+    if longest <= 0:
+        return Verdict(Level.BAD, "no room for a KV cache", detail)
+    return Verdict(Level.BAD, f"only {longest:,} tokens fit", detail)

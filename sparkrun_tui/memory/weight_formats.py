@@ -1,0 +1,104 @@
+"""Bits per weight of the formats that checkpoints come in, and which parts each format leaves alone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from sparkrun_tui.memory.dtypes import element_bytes
+from sparkrun_tui.memory.facts import ModelFacts, QuantFacts
+
+
+@dataclass(frozen=True, slots=True)
+class WeightFormat:
+    """One weight format: ``bits`` per quantised weight with scales.
+
+    ``mixing_bits`` is what attention and recurrences keep in dense models, ``mixing_bits_of_experts`` in
+    models with experts (None: the model's own dtype); ``whole_bits`` is the average over a model of which
+    no class is known; ``quantises_ends`` tells whether embedding and head are quantised too.
+    """
+
+    name: str
+    bits: float
+    mixing_bits: float | None
+    mixing_bits_of_experts: float | None
+    whole_bits: float
+    plain: bool = False
+    quantises_ends: bool = False
+
+
+_FORMATS = {
+    "nvfp4": WeightFormat("nvfp4", 4.5, 6.5, None, 5.6),
+    "mxfp4": WeightFormat("mxfp4", 4.25, None, None, 5.6),
+    "fp8": WeightFormat("fp8", 8.03, 8.03, 8.03, 8.1),
+    "int8": WeightFormat("int8", 8.03, 8.03, 8.03, 8.1),
+    "awq": WeightFormat("awq", 4.156, 4.156, None, 4.25),
+    "gptq": WeightFormat("gptq", 4.2, 4.2, 4.2, 4.25),
+    "int4": WeightFormat("int4", 4.156, 4.156, None, 4.25),
+    "nf4": WeightFormat("nf4", 4.127, 4.127, 4.127, 4.13),
+}
+"""Formats by the word that names them, longest match first; from the public layout of each format."""
+
+_WORDS = (
+    ("nvfp4", "nvfp4"),
+    ("modelopt_fp4", "nvfp4"),
+    ("mxfp4", "mxfp4"),
+    ("w4a16", "awq"),
+    ("awq", "awq"),
+    ("gptq", "gptq"),
+    ("int4", "int4"),
+    ("nf4", "nf4"),
+    ("bitsandbytes", "nf4"),
+    ("bnb", "nf4"),
+    ("int8", "int8"),
+    ("w8a8", "int8"),
+    ("fp8", "fp8"),
+    ("float8", "fp8"),
+    ("modelopt", "fp8"),
+    ("e4m3", "fp8"),
+)
+
+
+def format_named(name: str) -> WeightFormat | None:
+    """Return the format that a free word such as ``awq-int4`` or ``NVFP4`` means, None for an unknown one.
+
+    Plain dtypes (``bf16``) are formats of their own; ``exl3`` needs its bits, as in ``exl3-4.0``.
+    """
+    text = name.strip().lower()
+    size = element_bytes(text)
+    if size is not None:
+        bits = 8.0 * size
+        return WeightFormat(text, bits, bits, bits, bits, plain=True, quantises_ends=True)
+    for word, key in _WORDS:
+        if word in text:
+            return _FORMATS[key]
+    match = re.search(r"exl\d?[^\d]*(\d+(?:\.\d+)?)(?:bpw)?", text)
+    if match:
+        bits = float(match.group(1))
+        return WeightFormat("exl", bits, bits, bits, bits)
+    return None
+
+
+def weight_format(facts: ModelFacts) -> WeightFormat | None:
+    """Return the format of a model's weights: the recipe's word, the checkpoint's, else its plain dtype."""
+    declared = facts.declared.model_dtype if facts.declared else ""
+    if declared and declared not in ("auto",) and not declared.startswith("{"):
+        found = format_named(declared)
+        if found is not None:
+            return found
+    if facts.quant is not None:
+        return _of_checkpoint(facts.quant)
+    if declared and declared not in ("auto",):
+        return None
+    return format_named(facts.dtype)
+
+
+def _of_checkpoint(quant: QuantFacts) -> WeightFormat | None:
+    """Return the format that a checkpoint's quantisation block describes, with its own bits where stated."""
+    found = format_named(quant.method)
+    if quant.bits is None:
+        return found
+    if found is None or (found.name == "fp8" and quant.bits < 6):
+        found = _FORMATS["int8"] if quant.bits > 6 else _FORMATS["nvfp4" if quant.bits == 4.5 else "awq"]
+    mixing = quant.bits if found.mixing_bits is not None and found.name != "nvfp4" else found.mixing_bits
+    return replace(found, bits=quant.bits, mixing_bits=mixing)

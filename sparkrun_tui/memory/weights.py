@@ -1,0 +1,206 @@
+"""How many bytes a model's weights take on one rank: from headers, or from counts and formats."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+from sparkrun_tui.memory.config_values import mapping, positive, word
+from sparkrun_tui.memory.dtypes import element_bytes
+from sparkrun_tui.memory.facts import ModelFacts, WeightFacts
+from sparkrun_tui.memory.layers import AttentionKind
+from sparkrun_tui.memory.parameters import Parameters, count_parameters
+from sparkrun_tui.memory.settings import EngineSettings
+from sparkrun_tui.memory.weight_formats import WeightFormat, weight_format
+
+_REPLICATED = 0.004
+"""Share of a checkpoint that every tensor-parallel rank keeps (norms, routers) when headers do not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Weight bytes: the whole model as loaded, one rank's share, its band, and where the figure comes from.
+
+    ``checkpoint`` is the part that was read or declared, without what the engine adds on loading.
+    """
+
+    whole: int
+    rank: int
+    low: int
+    high: int
+    source: str
+    checkpoint: int
+
+
+def weights_of(facts: ModelFacts, settings: EngineSettings) -> Weights | None:
+    """Return the weights on the rank that holds most, None when nothing tells their size.
+
+    Order: the recipe's ``model_vram``, headers, declared or known parameters, the architecture's own
+    count. The engine adds rope tables and the padding of some kernels. Sources:
+    vllm/model_executor/layers/rotary_embedding, fused_moe/oracle/mxfp4.py.
+    """
+    declared = facts.declared
+    if declared is not None and declared.model_vram:
+        return _spread(facts, settings, WeightFacts(declared.model_vram, "recipe"), 0.0, 0.0, "recipe", extra=0)
+    extra = rope_bytes(facts)
+    if facts.weights is not None:
+        padding = _padding(facts, facts.weights.experts)
+        margin = 0.02 if facts.weights.sharded is not None else 0.03
+        return _spread(facts, settings, facts.weights, margin, margin, facts.weights.source, extra + padding)
+    return _without_headers(facts, settings, extra)
+
+
+def _without_headers(facts: ModelFacts, settings: EngineSettings, extra: int) -> Weights | None:
+    """Estimate from parameters and the weight format, by class where the architecture is known."""
+    counted = count_parameters(facts)
+    declared = facts.declared.params if facts.declared else None
+    stated = declared or facts.params
+    if stated is None and counted is None:
+        return None
+    form = weight_format(facts)
+    if form is None:
+        return None
+    parts = _bytes_by_class(facts, counted, stated, form)
+    padding = _padding(facts, parts.experts)
+    source = "recipe" if declared else "config" if stated is None else "parameters"
+    spread = 0.02 if form.plain else 0.08
+    return _spread(facts, settings, parts, spread / 2, spread, source, extra + padding)
+
+
+def _bytes_by_class(
+    facts: ModelFacts, counted: Parameters | None, stated: int | None, form: WeightFormat
+) -> WeightFacts:
+    """Return weight bytes by class: what the format quantises at its bits, the rest in the model's dtype."""
+    plain = element_bytes(facts.dtype) or 2
+    if counted is None:
+        total = stated or 0
+        kept = 0
+        if facts.vocab and facts.hidden:
+            kept = min(total, 2 * facts.vocab * facts.hidden)
+        return WeightFacts(int(kept * plain + (total - kept) * form.whole_bits / 8), "parameters")
+    ends = counted.embedding + counted.head
+    body = counted.mixing + counted.dense + counted.experts
+    if stated is not None:
+        body = max(0, stated - ends)
+    mixing = min(counted.mixing, body)
+    feed = body - mixing
+    experts = min(counted.experts, feed)
+    mixing_bits = form.mixing_bits_of_experts if counted.experts else form.mixing_bits
+    expert_bytes = int(experts * form.bits / 8)
+    total_bytes = int(
+        ends * (plain if not form.quantises_ends else form.bits / 8)
+        + mixing * (mixing_bits or 8 * plain) / 8
+        + (feed - experts) * form.bits / 8
+        + expert_bytes
+    )
+    return WeightFacts(
+        total=total_bytes + counted.drafter * plain,
+        source="parameters",
+        experts=expert_bytes,
+        embedding=counted.embedding * plain,
+        head=counted.head * plain,
+        drafter=counted.drafter * plain,
+    )
+
+
+def _spread(
+    facts: ModelFacts,
+    settings: EngineSettings,
+    weights: WeightFacts,
+    low: float,
+    high: float,
+    source: str,
+    extra: int,
+) -> Weights:
+    """Take away what is not loaded, split the rest over the ranks and put a band around it.
+
+    Rank = sharded/tp/stages + replicated/stages + rope; the first and last stage also hold embedding and
+    head whole. ``low`` and ``high`` are shares of the result.
+    """
+    loaded = weights.total
+    if not uses_own_drafter(settings):
+        loaded -= weights.drafter
+    if settings.text_only:
+        loaded -= weights.vision
+    replicated = weights.replicated if weights.sharded is not None else int(loaded * _REPLICATED)
+    vision = 0 if settings.text_only else weights.vision
+    sharded = max(0, loaded - replicated - vision)
+    ranks, stages = settings.tensor_parallel, settings.pipeline_parallel
+    ends = min(sharded, weights.embedding + weights.head)
+    per_stage = ceil((sharded - ends) / stages) + (ends if stages == 1 else max(weights.embedding, weights.head))
+    rank = ceil(per_stage / ranks) + ceil(replicated / stages) + vision + extra
+    drafter = _draft_model_bytes(facts, settings)
+    rank += drafter
+    whole = loaded + extra + drafter
+    return Weights(whole, rank, int(rank * (1 - low)), int(rank * (1 + high)), source, loaded)
+
+
+def uses_own_drafter(settings: EngineSettings) -> bool:
+    """Tell whether speculation loads the drafter that the checkpoint itself carries."""
+    speculative = settings.speculative
+    return (
+        speculative is not None
+        and not speculative.model
+        and ("mtp" in speculative.method or speculative.method == "nextn")
+    )
+
+
+def _draft_model_bytes(facts: ModelFacts, settings: EngineSettings) -> int:
+    """Return the bytes of a separate draft model on one rank, 0 when there is none or nothing is known."""
+    if settings.speculative is None or facts.drafter is None:
+        return 0
+    drafter = facts.drafter
+    if drafter.weights is not None:
+        return ceil(drafter.weights.total / settings.tensor_parallel)
+    counted = count_parameters(drafter)
+    total = drafter.params or (counted.total if counted else 0)
+    return ceil(total * (element_bytes(drafter.dtype) or 2) / settings.tensor_parallel)
+
+
+def rope_bytes(facts: ModelFacts) -> int:
+    """Return the rope table: positions x rotary width x dtype (cosines and sines), once per model.
+
+    DeepSeek's YaRN keeps it in fp32. Source: vllm/model_executor/layers/rotary_embedding/base.py,
+    deepseek_scaling_rope.py.
+    """
+    positions = facts.max_length
+    width = _rotary_width(facts)
+    if not positions or not width:
+        return 0
+    latent = any(
+        layer.attention is not None and layer.attention.kind is AttentionKind.MLA for layer in facts.layers or ()
+    )
+    size = 4 if latent else element_bytes(facts.dtype) or 2
+    return positions * width * size
+
+
+def _rotary_width(facts: ModelFacts) -> int:
+    """Return how many elements of a head are rotated."""
+    config = facts.config
+    direct = positive(config, "rotary_dim", "qk_rope_head_dim")
+    if direct is not None:
+        return direct
+    if word(config, "position_embedding_type") == "nope" or not facts.head_dim:
+        return 0
+    factor = config.get("partial_rotary_factor")
+    if factor is None:
+        factor = mapping(config, "rope_parameters").get("partial_rotary_factor")
+    share = float(factor) if isinstance(factor, int | float) and not isinstance(factor, bool) else 1.0
+    return int(facts.head_dim * share)
+
+
+def _padding(facts: ModelFacts, expert_bytes: int | None) -> int:
+    """Return what the mxfp4 expert kernels add: widths padded to 128 and 256, biases in fp32.
+
+    Source: vllm/model_executor/layers/fused_moe/oracle/mxfp4.py (Marlin and Triton layouts).
+    """
+    form = weight_format(facts)
+    if form is None or form.name != "mxfp4" or not (facts.hidden and facts.expert_width and facts.layers):
+        return 0
+    width, hidden = facts.expert_width, facts.hidden
+    matrices = len(facts.layers) * facts.experts
+    if expert_bytes is None:
+        expert_bytes = int(matrices * 3 * width * hidden * form.bits / 8)
+    ratio = ceil(width / 128) * 128 * ceil(hidden / 256) * 256 / (width * hidden) - 1
+    biases = matrices * (2 * width + hidden) * 2 if facts.model_type == "gpt_oss" else 0
+    return int(expert_bytes * ratio) + biases
