@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from sparkrun_tui.base.settings import Cluster
-from sparkrun_tui.fleet.model import FleetView, Workload
-from sparkrun_tui.launch.logs import LogBuffer
-from sparkrun_tui.launch.plan import LaunchPlan
-from sparkrun_tui.launch.sizing import FactsStore
-from sparkrun_tui.launch.state import LaunchState
-from sparkrun_tui.memory.result import HostMemory
-from sparkrun_tui.recipe.rendered import Rendered
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from sparkrun_tui.base.settings import Cluster
+    from sparkrun_tui.fleet.model import FleetView, Workload
+    from sparkrun_tui.launch.logs import LogBuffer
+    from sparkrun_tui.launch.plan import LaunchPlan
+    from sparkrun_tui.launch.sizing import FactsStore
+    from sparkrun_tui.launch.state import LaunchState
+    from sparkrun_tui.memory.result import HostMemory
+    from sparkrun_tui.recipe.rendered import Rendered
 
 
 class LaunchPort(Protocol):

@@ -38,22 +38,22 @@ class BrowseScreen(PageScreen):
     CSS_PATH = str(paths.styles_dir() / "browse.tcss")
     AUTO_FOCUS = "RecipeList"
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._query = Query()
+        self._judging = False
+        self._searched = 0.0
+
     def body(self) -> Iterable[Widget]:
         """List and detail."""
         state = self.sparkrun.state
+        self._query = parse_query(state.query)
         search = SearchBox("press / to search: qwen fp8 runtime:vllm nodes:2 fits:yes", value=state.query, id="search")
         self.list = RecipeList(state.verdict, id="recipes")
         self.list.message = "reading recipes …"
         self.list_panel = Panel(search, self.list, title="Recipes", id="list-panel")
         self.detail = Detail()
         yield Container(self.list_panel, self.detail, id="browse")
-
-    def on_mount(self) -> None:
-        """Begin with what there is; recipes come as soon as they are read."""
-        super().on_mount()
-        self._query: Query = parse_query(self.sparkrun.state.query)
-        self._judging = False
-        self._searched = 0.0
 
     def on_resize(self, event: events.Resize) -> None:
         """The detail changes its shape with the width."""

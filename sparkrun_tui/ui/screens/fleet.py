@@ -85,7 +85,6 @@ class FleetScreen(PageScreen):
 
     def on_mount(self) -> None:
         """Ask at once, and again while it is in sight."""
-        super().on_mount()
         self._asking = False
         self.set_interval(_EVERY, self._again)
         self.do_refresh()

@@ -102,7 +102,6 @@ class HistoryScreen(PageScreen):
 
     def on_mount(self) -> None:
         """Read beside the screen."""
-        super().on_mount()
         self.background(self._read(), "read")
 
     async def _read(self) -> None:

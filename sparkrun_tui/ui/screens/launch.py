@@ -57,7 +57,6 @@ class LaunchScreen(PageScreen):
 
     def on_mount(self) -> None:
         """Nothing to repair and no endpoint at first."""
-        super().on_mount()
         for name in ("#endpoint-panel", "#repairs-panel", "#find"):
             self.query_one(name).display = False
         self.query_one("#endpoint").can_focus = False
@@ -65,7 +64,6 @@ class LaunchScreen(PageScreen):
 
     def on_screen_resume(self) -> None:
         """In sight: watch."""
-        super().on_screen_resume()
         self._forget()
         self._forget = self.sparkrun.bridge.watch(self.launch, self._changed)
 

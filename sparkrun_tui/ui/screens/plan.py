@@ -113,7 +113,6 @@ class PlanScreen(PageScreen):
 
     def on_mount(self) -> None:
         """Make the plan beside the screen."""
-        super().on_mount()
         self.text.display = False
         self.background(self._make(), "plan")
 
