@@ -121,9 +121,12 @@ class Bus:
             waiter.set()
 
     def _too_soon(self, event: Progressed, now: float) -> bool:
-        key = (event.host, event.phase)
-        if event.total is not None and event.done >= event.total:
+        row = self.state.hosts.get(event.host)
+        cell = row.cells.get(event.phase) if row is not None else None
+        full = event.total is not None and event.done >= event.total
+        if full and (cell is None or (cell.done, cell.total) != (event.done, event.total)):
             return False
+        key = (event.host, event.phase)
         if now - self._progress.get(key, 0.0) < _PROGRESS_EVERY:
             return True
         self._progress[key] = now

@@ -16,6 +16,9 @@ from sparkrun_tui.remote.http import HttpCall
 FIRST_TOKEN = 600.0
 """Seconds that the first token, and each further one, may take."""
 
+_ONE_BY_ONE = 0.2
+"""Seconds: pieces that came closer together than this came in one go, and tell no rate among themselves."""
+
 
 class Prompt:
     """One question to an endpoint. Iterate it for pieces of the answer; the figures count up meanwhile."""
@@ -38,8 +41,13 @@ class Prompt:
 
     @property
     def rate(self) -> float | None:
-        """Tokens per second after the first, None before there are two."""
-        return (self.tokens - 1) / self.seconds if self.tokens > 1 and self.seconds > 0 else None
+        """Tokens per second: after the first where they came one by one, else over the whole time; None before two."""
+        if self.tokens < 2 or self.first_after is None:
+            return None
+        if self.seconds >= _ONE_BY_ONE:
+            return (self.tokens - 1) / self.seconds
+        whole = self.first_after + self.seconds
+        return self.tokens / whole if whole > 0 else None
 
     async def __aiter__(self) -> AsyncIterator[str]:
         """Pieces of the answer, safe to show; what a model thinks before it answers comes as it is.

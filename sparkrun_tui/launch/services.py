@@ -58,7 +58,7 @@ def real_services(ask: Ask | None = None) -> Services:
     from sparkrun_tui.remote.docker_logs import DockerLogs
     from sparkrun_tui.remote.hostkeys import HostKeyPolicy
     from sparkrun_tui.remote.hub import HubSource
-    from sparkrun_tui.remote.images import ImageMover
+    from sparkrun_tui.remote.images import DockerImages
     from sparkrun_tui.remote.pool import SshPool
     from sparkrun_tui.remote.probe import probe
     from sparkrun_tui.remote.resolve import SshConfigResolver
@@ -80,7 +80,7 @@ def real_services(ask: Ask | None = None) -> Services:
         connector=pool.transport,
         docker=docker,
         logs=DockerLogs(docker),
-        images=ImageMover(docker, resolver, policy),
+        images=DockerImages(docker, resolver, policy),
         models=HubSource(choose_gguf),
         shipper=RsyncShipper(resolver, policy),
         probe=probe,
