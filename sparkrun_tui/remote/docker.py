@@ -79,7 +79,7 @@ class DockerClient:
         data = await self._or_none("GET", f"/images/{quote(reference, safe='/:@')}/json")
         return None if data is None else image_from(data)
 
-    async def pull(self, image: str, platform: str = "") -> AsyncIterator[PullProgress]:
+    async def pull(self, image: str, platform: str = "") -> AsyncGenerator[PullProgress, None]:
         """Pull an image, telling how far. Ends only when the image is there; raises `DockerError` when it cannot be."""
         repository, tag = split_image(image)
         query = {"fromImage": repository, "tag": tag, "platform": platform or None}
