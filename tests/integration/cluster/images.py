@@ -105,7 +105,7 @@ def _standin_layer(cache: LayerCache) -> Layer:
     programs = set()
     for source in sorted(STANDIN.rglob("*")):
         relative = source.relative_to(STANDIN)
-        if not source.is_file() or "__pycache__" in relative.parts:
+        if not source.is_file() or any(part.startswith((".", "__pycache__")) for part in relative.parts):
             continue
         if relative.parts[0] == "bin":
             name = f"usr/local/bin/{source.name}"
