@@ -37,9 +37,6 @@ _HARMLESS = frozenset({"benchmark", "distribution_config", "ssh"})
 _HONOURED: frozenset[str] = frozenset()
 _BY_EUGR = frozenset({"mods", "build_args"})
 """The scripts that an eugr recipe is delegated to see to these."""
-_CONTAINER_OPTIONS = frozenset(
-    {"shm_size", "ulimit", "user", "volumes", "devices", "cap_add", "entrypoint", "network", "ipc"}
-)
 
 
 def later_fields(recipe: Recipe) -> tuple[LaterField, ...]:
@@ -61,11 +58,3 @@ def later_fields(recipe: Recipe) -> tuple[LaterField, ...]:
 def changes_launch(field: LaterField) -> bool:
     """Whether a field that is not honoured makes the launch another one than its author meant."""
     return not field.honoured and field.key not in _HARMLESS
-
-
-def unknown_container_options(recipe: Recipe) -> tuple[str, ...]:
-    """Keys of `executor_config` that the format does not name."""
-    config = recipe.runtime_config.get("executor_config")
-    if not isinstance(config, Mapping):
-        return ()
-    return tuple(key for key in config if key not in _CONTAINER_OPTIONS)

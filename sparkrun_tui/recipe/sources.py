@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sparkrun_tui.base.errors import RecipeError
@@ -43,24 +43,25 @@ def find_recipe(name: str, settings: Settings) -> Recipe:
 def all_recipes(settings: Settings) -> list[Recipe | BrokenRecipe]:
     """Every recipe a browser shows: bundled, the user's, then those of visible registries."""
     found: list[Recipe | BrokenRecipe] = []
-    for folder, path in all_files(settings):
-        recipe = load_file(path, folder.source(path))
+    for folder, entry in all_files(settings):
+        recipe = load_file(entry.path, folder.source(entry.path))
         if looks_like_recipe(recipe):
             found.append(recipe)
     return found
 
 
-def all_files(settings: Settings) -> Iterable[tuple[Folder, str]]:
+def all_files(settings: Settings) -> Iterator[tuple[Folder, os.DirEntry[str]]]:
     """Every recipe file a browser shows, each once, with its folder."""
     seen: set[str] = set()
     for folder in [*own_folders(settings), *registry_folders(settings)]:
         if not folder.visible:
             continue
+        root, real_root = str(folder.path), os.path.realpath(folder.path)
         for entry in recipe_files(folder):
-            real = os.path.realpath(entry.path)
+            real = os.path.realpath(entry.path) if entry.is_symlink() else real_root + entry.path[len(root) :]
             if real not in seen:
                 seen.add(real)
-                yield folder, entry.path
+                yield folder, entry
 
 
 def looks_like_recipe(recipe: Recipe | BrokenRecipe) -> bool:

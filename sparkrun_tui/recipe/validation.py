@@ -12,6 +12,7 @@ from sparkrun_tui.recipe.checks import check_container, check_metadata, check_mo
 from sparkrun_tui.recipe.environment import wanted
 from sparkrun_tui.recipe.fields import field_for
 from sparkrun_tui.recipe.flagcheck import check_flags
+from sparkrun_tui.recipe.hooks import container_options, hooks_of
 from sparkrun_tui.recipe.later import changes_launch, later_fields
 from sparkrun_tui.recipe.model import Problem, Recipe, Runtime, Severity
 from sparkrun_tui.recipe.overrides import render, value_text
@@ -52,6 +53,7 @@ def validate(
     found += _check_env(recipe, os.environ if env is None else env)
     found += _check_later(recipe)
     found += check_flags(result)
+    found += [*hooks_of(result).problems, *container_options(recipe).problems]
     return ordered(found)
 
 

@@ -99,9 +99,8 @@ def test_what_the_engine_would_refuse(command: str, runtime: str, code: str, wor
 
 
 def test_findings_are_warnings_at_the_flags_place() -> None:
-    base = recipe(
-        "model: m\nruntime: llama-cpp\ncommand: |\n  llama-server -m x \\\n    --no-mmap --port {port}\ndefaults: {port: 1}\n"
-    )
+    command = "  llama-server -m x \\\n    --no-mmap --port {port}\n"
+    base = recipe(f"model: m\nruntime: llama-cpp\ncommand: |\n{command}defaults: {{port: 1}}\n")
     problem = next(problem for problem in validate(base, None, {}) if problem.code == "unknown-flag")
     assert problem.severity is Severity.WARNING and "-lm none" in problem.remedy
     assert problem.spot is not None and (problem.spot.line, problem.spot.column) == (5, 5)
@@ -120,10 +119,8 @@ def test_commands_of_other_programs_are_not_judged() -> None:
 def test_values_are_read_as_the_engine_reads_them() -> None:
     flags = load_flags("vllm")
     assert flags is not None
-    words = (
-        "vllm serve m --served-model-name a b --seed -1 --port=5 --hf-overrides.x 3 --unknown p q --headless".split()
-    )
-    given, loose = read_flags(words, flags)
+    line = "vllm serve m --served-model-name a b --seed -1 --port=5 --hf-overrides.x 3 --unknown p q --headless"
+    given, loose = read_flags(line.split(), flags)
     assert loose == ["m"]
     assert [(entry.word, entry.values) for entry in given] == [
         ("--served-model-name", ("a", "b")), ("--seed", ("-1",)), ("--port", ("5",)), ("--hf-overrides.x", ("3",)),

@@ -1,0 +1,193 @@
+"""What a recipe would do beyond serving, and which recipes from registries the user has agreed to."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from sparkrun_tui.base import paths
+from sparkrun_tui.recipe.environment import wanted
+from sparkrun_tui.recipe.hooks import container_options, hooks_of
+from sparkrun_tui.recipe.images import parse_image
+from sparkrun_tui.recipe.model import Recipe, Runtime, SourceKind
+from sparkrun_tui.recipe.rendered import Rendered
+
+_REFUSED_MOUNTS = ("/", "/etc", "/root", "/home", "/boot", "/dev", "/proc", "/sys", "/usr", "/var", "/var/run", "/run")
+_DETECTORS = (
+    (re.compile(r"--trust[-_]remote[-_]code\b"), "runs Python code that comes with the model"),
+    (re.compile(r"\b(curl|wget)\b[^\n|]*\|\s*(sudo\s+)?(ba|z|da)?sh\b"), "downloads a script and runs it"),
+    (re.compile(r"\b(pip3?|uv)\s+(pip\s+)?install\b"), "installs Python packages"),
+    (re.compile(r"\b(apt|apt-get|dnf|apk)\s+(-\w+\s+)*install\b"), "installs system packages"),
+    (re.compile(r"\bgit\s+clone\b"), "fetches code from a git repository"),
+    (re.compile(r"\b(curl|wget)\b[^\n|]*https?://(?!127\.0\.0\.1|localhost)"), "downloads from the network"),
+)
+
+
+class Kind(StrEnum):
+    """What a demand is about."""
+
+    VARIABLE = "variable"
+    MOUNT = "mount"
+    HOOK = "hook"
+    PRIVILEGE = "privilege"
+    IMAGE = "image"
+    CODE = "code"
+    MODS = "mods"
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """One thing a recipe asks for beyond serving; `detail` is shown in full, it never holds a variable's value.
+
+    `grave` marks what gives away secrets or the host itself.
+    """
+
+    kind: Kind
+    title: str
+    detail: str = ""
+    grave: bool = False
+
+
+def demands(rendered: Rendered, environ: Mapping[str, str]) -> tuple[Demand, ...]:
+    """What a recipe would do beyond serving, gravest first; `environ` only tells which variables are set."""
+    recipe = rendered.recipe
+    found = [*_variables(recipe, environ), *_privileges(recipe), *_hooks(rendered), *_image(recipe)]
+    text = "\n".join([rendered.command or "", *_hook_texts(rendered)])
+    found += [Demand(Kind.CODE, meaning) for pattern, meaning in _DETECTORS if pattern.search(text)]
+    mods = recipe.runtime_config.get("mods")
+    if mods:
+        names = ", ".join(map(str, mods)) if isinstance(mods, list) else str(mods)
+        found.append(Demand(Kind.MODS, "changes the software in the container", names))
+    return tuple(sorted(found, key=lambda demand: not demand.grave))
+
+
+def _variables(recipe: Recipe, environ: Mapping[str, str]) -> list[Demand]:
+    found = []
+    for want in wanted(recipe, environ):
+        state = "set" if want.is_set else "not set"
+        title = f"reads {want.name} from this machine ({state})"
+        detail = f"for {', '.join(want.keys)}"
+        found.append(Demand(Kind.VARIABLE, title, detail, not want.allowed and want.is_set))
+    return found
+
+
+def _privileges(recipe: Recipe) -> list[Demand]:
+    options = container_options(recipe)
+    found = [
+        Demand(Kind.MOUNT, f"mounts {volume.partition(':')[0]} of each host", volume, grave_mount(volume))
+        for volume in options.volumes
+    ]
+    if options.privileged:
+        found.append(Demand(Kind.PRIVILEGE, "runs privileged: the container may do anything on the host", "", True))
+    for capability in options.cap_add:
+        grave = capability.removeprefix("CAP_") in ("SYS_ADMIN", "SYS_MODULE", "SYS_PTRACE", "SYS_RAWIO", "ALL")
+        found.append(Demand(Kind.PRIVILEGE, f"asks for the capability {capability}", "", grave))
+    for device in options.devices:
+        harmless = device.startswith(("/dev/nvidia", "/dev/infiniband", "/dev/dri"))
+        found.append(Demand(Kind.PRIVILEGE, f"asks for the device {device}", "", not harmless))
+    return found
+
+
+def grave_mount(volume: str) -> bool:
+    """Whether a mount gives away the host: its root, system folders, keys, or the Docker socket."""
+    host = os.path.normpath(volume.partition(":")[0])
+    below = ("/etc/", "/proc/", "/sys/", "/dev/")
+    return host in _REFUSED_MOUNTS or host.startswith(below) or "docker.sock" in host or "/.ssh" in host
+
+
+def _hook_texts(rendered: Rendered) -> tuple[str, ...]:
+    hooks = hooks_of(rendered)
+    return (*hooks.before, *hooks.after, *hooks.local_after)
+
+
+def _hooks(rendered: Rendered) -> list[Demand]:
+    hooks = hooks_of(rendered)
+    rows = (
+        (hooks.before, "runs in every container before the engine", False),
+        (hooks.after, "runs in the head's container when the server answers", False),
+        (hooks.local_after, "runs on this machine when the server answers", True),
+    )
+    return [Demand(Kind.HOOK, title, command, grave) for commands, title, grave in rows for command in commands]
+
+
+def _image(recipe: Recipe) -> list[Demand]:
+    image = parse_image(recipe.container)
+    if recipe.runtime == Runtime.EUGR_VLLM:
+        return [Demand(Kind.CODE, "runs the scripts of eugr/spark-vllm-docker on the head host")]
+    if image is None or image.pinned:
+        return []
+    how = "names no fixed version" if image.moving else "is named by a tag, which its author can move"
+    return [Demand(Kind.IMAGE, f"the image {how}", recipe.container)]
+
+
+def needs_consent(recipe: Recipe) -> bool:
+    """Whether the first launch of this recipe, as its file now is, must ask: it comes from a registry."""
+    return recipe.source.kind is SourceKind.REGISTRY and recipe.digest not in _read()
+
+
+def changed_since_consent(recipe: Recipe) -> bool:
+    """Whether an earlier state of this recipe was agreed to, so that the question can say that it has changed."""
+    place = _place(recipe)
+    return needs_consent(recipe) and any(entry.get("place") == place for entry in _read().values())
+
+
+def consented_variables(recipe: Recipe) -> frozenset[str] | None:
+    """The variables that the user agreed to for this recipe; None when it is the user's own and may read any."""
+    if recipe.source.kind is not SourceKind.REGISTRY:
+        return None
+    entry = _read().get(recipe.digest, {})
+    names = entry.get("variables")
+    return frozenset(map(str, names)) if isinstance(names, list) else frozenset()
+
+
+def give_consent(recipe: Recipe, variables: frozenset[str] | None = None) -> None:
+    """Remember that the user agreed to this state of the recipe, and to the `variables` (all it wants when None)."""
+    names = variables if variables is not None else {want.name for want in wanted(recipe, {})}
+    known = _read()
+    known[recipe.digest] = {"place": _place(recipe), "time": round(time.time()), "variables": sorted(names)}
+    _write(known)
+
+
+def withdraw_consent(recipe: Recipe) -> None:
+    """Forget that the user agreed to this recipe, in whatever state."""
+    place = _place(recipe)
+    known = _read()
+    _write(
+        {digest: entry for digest, entry in known.items() if digest != recipe.digest and entry.get("place") != place}
+    )
+
+
+def _place(recipe: Recipe) -> str:
+    # The cache folder changes with each update; registry and file name stay.
+    return f"{recipe.source.registry}/{os.path.basename(recipe.source.path)}"
+
+
+def _file() -> Path:
+    return paths.state_dir() / "trusted.json"
+
+
+def _read() -> dict[str, dict[str, Any]]:
+    try:
+        data = json.loads(_file().read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        # What cannot be read was not agreed to.
+        return {}
+    entries = data.items() if isinstance(data, dict) else ()
+    return {str(digest): entry for digest, entry in entries if isinstance(entry, dict)}
+
+
+def _write(known: Mapping[str, Mapping[str, Any]]) -> None:
+    path = _file()
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        json.dump(known, file, indent=1)
+    os.replace(partial, path)
