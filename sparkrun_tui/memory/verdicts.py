@@ -43,6 +43,12 @@ def start_gate(host: HostMemory, wanted: int, share: float) -> Verdict:
     return Verdict(Level.GOOD, "starts", said + f"{format_gib(free)} are free at the start{assumed}")
 
 
+def no_room(host: HostMemory, budget: int, fixed: int) -> Verdict:
+    """Say that weights and overheads alone take the whole budget; sizes in bytes."""
+    detail = f"{host.name}: weights and overheads take about {format_gib(fixed)} of the {format_gib(budget)} allowed"
+    return Verdict(Level.BAD, "no room for a KV cache", detail)
+
+
 def headroom(picture: HostPicture) -> Verdict:
     """Judge what stays for the host itself, in bytes against the floors."""
     host = picture.host

@@ -1,0 +1,29 @@
+"""The one entry of the estimator: facts of a model, settings of an engine and hosts become an estimate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sparkrun_tui.memory.engines import ENGINES
+from sparkrun_tui.memory.facts import ModelFacts
+from sparkrun_tui.memory.hosts import assumed_spark
+from sparkrun_tui.memory.measured import Measured
+from sparkrun_tui.memory.result import Estimate, HostMemory
+from sparkrun_tui.memory.settings import EngineSettings
+
+__all__ = ["assumed_spark", "estimate"]
+
+
+def estimate(
+    facts: ModelFacts,
+    settings: EngineSettings,
+    hosts: Sequence[HostMemory],
+    measured: Mapping[str, Measured] | None = None,
+) -> Estimate:
+    """Estimate what an engine will allocate on each host, and judge it.
+
+    ``hosts`` are taken in order, as many as the parallel sizes need; with none, a DGX Spark is assumed.
+    ``measured`` holds what earlier starts of the same recipe and image printed, by host name. Pure: the
+    same input gives the same estimate, and any part of the facts may be missing.
+    """
+    return ENGINES[settings.engine](facts, settings, hosts, measured or {})

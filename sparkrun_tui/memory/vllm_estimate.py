@@ -1,0 +1,152 @@
+"""The estimate for vLLM: pictures of the hosts, three verdicts, inversions and proposals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import ceil
+
+from sparkrun_tui.memory import verdicts
+from sparkrun_tui.memory.facts import ModelFacts
+from sparkrun_tui.memory.hosts import assumed_spark, floors, others
+from sparkrun_tui.memory.measured import Measured
+from sparkrun_tui.memory.overheads import Band
+from sparkrun_tui.memory.result import Estimate, HostMemory, HostPicture, Level, Part, Verdict, worst
+from sparkrun_tui.memory.settings import AUTO_LENGTH, EngineSettings
+from sparkrun_tui.memory.vllm_advice import max_utilisation, min_hosts, min_utilisation, proposals_for
+from sparkrun_tui.memory.vllm_case import VllmCase, work_out
+from sparkrun_tui.memory.vllm_pool import utilisation_of
+
+
+def estimate_vllm(
+    facts: ModelFacts,
+    settings: EngineSettings,
+    hosts: Sequence[HostMemory],
+    measured: Mapping[str, Measured],
+) -> Estimate:
+    """Estimate what vLLM allocates on ``hosts``; ``measured`` holds earlier starts by host name."""
+    chosen = list(hosts) or [assumed_spark("spark-1")]
+    needed = ceil(settings.ranks * settings.data_parallel / max(1, chosen[0].gpus))
+    used = chosen[:needed]
+    cases = [work_out(facts, settings, host, measured.get(host.name)) for host in used]
+    weakest = min(cases, key=_rank)
+    pictures = tuple(_picture(case) for case in cases)
+    starts = _starts(cases, needed, len(chosen))
+    context = _context(weakest)
+    room = max((verdicts.headroom(picture) for picture in pictures), key=lambda v: _badness(v.level))
+    plan, length, pool = weakest.plan, weakest.length, weakest.room
+    sized = plan is not None and length is not None
+    counted = plan is not None and length is not None and pool is not None and pool > 0
+    return Estimate(
+        hosts=pictures,
+        starts=starts,
+        context=context,
+        headroom=room,
+        level=worst(starts.level, context.level, room.level),
+        max_context=weakest.longest,
+        concurrency=plan.concurrency(pool, length) if counted and plan and pool and length else None,
+        min_hosts=min_hosts(facts, settings, weakest.host),
+        max_utilisation=min(max_utilisation(case.host) for case in cases),
+        min_utilisation=min_utilisation(weakest),
+        proposals=proposals_for(weakest, used),
+        notes=_notes(weakest),
+        engine_version=weakest.rules.name,
+        facts_source=facts.source,
+        kv_bytes_per_request=plan.request_bytes(length) if sized and plan and length else None,
+        pool_tokens=plan.pool_tokens(pool, length) if counted and plan and pool and length else None,
+        weights_bytes=weakest.weights.whole if weakest.weights else None,
+    )
+
+
+def _rank(case: VllmCase) -> tuple[int, int]:
+    """Order cases: the smallest pool first, unknown pools by the host's size."""
+    return (case.room if case.room is not None else 0, case.host.total)
+
+
+def _badness(level: Level) -> int:
+    """Order levels so that the worst comes last; a certain refusal outranks what is unknown."""
+    return (Level.GOOD, Level.TIGHT, Level.UNKNOWN, Level.BAD).index(level)
+
+
+def _picture(case: VllmCase) -> HostPicture:
+    """Draw one host: other tenants, weights, cache, activations, graphs, overheads, and what stays free."""
+    host, pool = case.host, case.pool
+    tenants = others(host)
+    parts = [tenants]
+    if case.weights is not None:
+        weights = case.weights
+        parts.append(Part("weights", weights.rank, weights.low, weights.high, weights.source))
+        if pool.pool is not None:
+            low, high = max(pool.pool_low or 0, 0), max(pool.pool_high or 0, 0)
+            parts.append(Part("kv", max(pool.pool, 0), low, high, "what the budget leaves"))
+    parts.append(_part("activation", pool.activation))
+    parts.append(_part("graphs", pool.graphs))
+    parts.append(_part("overhead", _sum(pool.context, pool.outside)))
+    red, green = floors(host)
+    taken = tenants.bytes + pool.budget + pool.outside.likely
+    if pool.pool is not None:
+        taken = max(taken, sum(part.bytes for part in parts))
+    return HostPicture(host, tuple(parts), pool.budget, host.total - taken, red, green)
+
+
+def _part(kind: str, band: Band) -> Part:
+    """Return a band as a part of the picture."""
+    return Part(kind, band.likely, band.low, band.high, band.source)
+
+
+def _sum(first: Band, second: Band) -> Band:
+    """Return two bands as one."""
+    source = first.source if second.likely == 0 else f"{first.source}; {second.source}"
+    return Band(first.likely + second.likely, first.low + second.low, first.high + second.high, source)
+
+
+def _starts(cases: Sequence[VllmCase], needed: int, chosen: int) -> Verdict:
+    """Judge whether the engine starts: hosts, refusals, its check of free memory, room for any cache."""
+    if chosen < needed:
+        return verdicts.too_few_hosts(needed, chosen)
+    found = []
+    for case in cases:
+        if case.refused:
+            return verdicts.refused(case.refused)
+        share = utilisation_of(case.settings, case.rules)
+        gate = verdicts.start_gate(case.host, case.pool.budget, share)
+        if gate.level is not Level.BAD and case.room is not None and case.room <= 0:
+            gate = verdicts.no_room(case.host, case.pool.budget, case.pool.fixed or 0)
+        elif gate.level is not Level.BAD and case.weights is None:
+            gate = verdicts.unknown("start unknown", f"{case.host.name}: the size of the weights is not known")
+        found.append(gate)
+    return max(found, key=lambda verdict: _badness(verdict.level))
+
+
+def _context(case: VllmCase) -> Verdict:
+    """Judge whether one request of full length fits and how many at once."""
+    plan, length, room = case.plan, case.length, case.room
+    if case.refused:
+        return verdicts.refused(case.refused)
+    if plan is None:
+        return verdicts.unknown("context unknown", "how the model caches tokens is not known")
+    if length is None:
+        return verdicts.unknown("context unknown", "neither the recipe nor the model tells a context length")
+    if room is None:
+        return verdicts.unknown("context unknown", "the size of the weights is not known")
+    level = case.context_level
+    if level is Level.BAD:
+        return verdicts.context_too_long(length, case.longest or 0, plan.request_bytes(length), room)
+    return verdicts.context_fits(level, length, plan.concurrency(room, length), plan.request_bytes(length), room)
+
+
+def _notes(case: VllmCase) -> tuple[str, ...]:
+    """Return what a person should know of the estimate's inputs."""
+    facts, settings = case.facts, case.settings
+    notes = [*settings.notes, *facts.notes]
+    if case.plan is not None:
+        notes += case.plan.notes
+    if facts.layers is not None and facts.declared is not None and not facts.config:
+        notes.append("only the recipe's metadata is known: every layer is counted as full attention")
+    if not case.rules.known:
+        notes.append(f"the image does not tell its version; {case.rules.name}")
+    length = settings.max_model_len
+    if length and facts.max_length and length != AUTO_LENGTH and length > facts.max_length:
+        notes.append(f"{length:,} tokens are more than the model was made for ({facts.max_length:,})")
+    if settings.cpu_offload_gib:
+        notes.append("weights offloaded to the CPU stay in the same memory on a unified host")
+    return tuple(dict.fromkeys(notes))
