@@ -27,13 +27,27 @@ def problem(recipe: Recipe, severity: Severity, code: str, message: str, *keys: 
     return Problem(severity, code, message, None, remedy)
 
 
+def _is_local(model: str) -> bool:
+    return _LOCAL_PATH.fullmatch(model) is not None and ".." not in model.split("/")
+
+
+def _is_repository(repo: str) -> bool:
+    return _MODEL_ID.fullmatch(repo) is not None and ".." not in repo and "--" not in repo
+
+
+def valid_model(model: str) -> bool:
+    """Whether a text names a model: a Hugging Face id, with a GGUF quantisation or without, or a path."""
+    repo, quant = split_gguf(model)
+    return _is_local(model) or (_is_repository(repo) and (not quant or _QUANT.fullmatch(quant) is not None))
+
+
 def check_model(recipe: Recipe, rendered: Rendered) -> Iterator[Problem]:
     """The model id's form, and the quantisation of a GGUF repository."""
     if not recipe.model or "{" in recipe.model:
         return
     repo, quant = split_gguf(recipe.model)
-    local = _LOCAL_PATH.fullmatch(recipe.model) is not None and ".." not in recipe.model.split("/")
-    if not local and (_MODEL_ID.fullmatch(repo) is None or ".." in repo or "--" in repo):
+    local = _is_local(recipe.model)
+    if not local and not _is_repository(repo):
         message = f"`{recipe.model[:80]}` is not a Hugging Face model id"
         yield problem(recipe, Severity.ERROR, "model-id", message, "model", remedy="write it as OWNER/NAME")
         return

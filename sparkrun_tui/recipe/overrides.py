@@ -6,12 +6,13 @@ import json
 import re
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
 from sparkrun_tui.base.errors import Spot, UsageError
-from sparkrun_tui.recipe.model import Problem, Recipe, Severity, Value
+from sparkrun_tui.recipe.model import Metadata, Problem, Recipe, Severity, Value
 from sparkrun_tui.recipe.places import command_spot, in_quotes, looks_like_a_program
 from sparkrun_tui.recipe.rendered import ChainValue, Origin, Rendered
 from sparkrun_tui.recipe.shellwords import serve_argv
@@ -185,3 +186,16 @@ def changed(recipe: Recipe, overrides: Mapping[str, str]) -> dict[str, str]:
         if default is None or value_text(parse_value(text, default)) != value_text(default):
             kept[key] = text
     return kept
+
+
+def metadata_in_force(rendered: Rendered) -> Metadata:
+    """The recipe's metadata with dtypes of the form `{key}` taken from the chain; `auto` and unknown keys are empty."""
+    metadata = rendered.recipe.metadata
+
+    def word(text: str) -> str:
+        if text.startswith("{") and text.endswith("}"):
+            link = rendered.chain.get(text[1:-1].strip())
+            text = value_text(link.value) if link else ""
+        return "" if text.lower() == "auto" else text
+
+    return replace(metadata, model_dtype=word(metadata.model_dtype), kv_dtype=word(metadata.kv_dtype))

@@ -6,7 +6,7 @@ import pytest
 
 from sparkrun_tui.base.errors import UsageError
 from sparkrun_tui.recipe.model import Recipe, Severity, Value
-from sparkrun_tui.recipe.overrides import changed, parse_assignment, parse_value, render
+from sparkrun_tui.recipe.overrides import changed, metadata_in_force, parse_assignment, parse_value, render
 from sparkrun_tui.recipe.rendered import Origin
 
 from .samples import FULL, codes, minimal, recipe
@@ -217,3 +217,13 @@ def test_user_defaults_keep_a_string_a_string() -> None:
     got = render(base, {}, {"name": 5, "b": True, "l": [1, 2]})
     assert got.get("name") == "5"
     assert got.command == "x 5 true '[1,2]'\n"
+
+
+def test_dtypes_of_the_metadata_may_look_at_the_chain() -> None:
+    text = "model: m\nmetadata: {model_dtype: '{dtype}', kv_dtype: auto}\ndefaults: {dtype: fp8}\n"
+    base = recipe(text)
+    assert metadata_in_force(render(base, {})).model_dtype == "fp8"
+    assert metadata_in_force(render(base, {"dtype": "int4"})).model_dtype == "int4"
+    assert metadata_in_force(render(base, {"dtype": "auto"})).model_dtype == ""
+    assert metadata_in_force(render(base, {})).kv_dtype == ""
+    assert metadata_in_force(render(recipe(FULL), {})) == recipe(FULL).metadata
