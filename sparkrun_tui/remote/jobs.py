@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.failures import CommandFailed, LinkLost, NeedsUser
 from sparkrun_tui.remote.shell import path_word
 from sparkrun_tui.remote.transport import Outcome, Result, Transport
@@ -136,11 +137,12 @@ class Jobs:
             try:
                 status = await self.status(key)
                 script = _FOLLOW.format(job=self._folder(key), start=offset + 1)
-                async for stream, data in self._transport.stream(script):
-                    if stream == "stdout":
-                        offset += len(data)
-                        pause = _PAUSE
-                        yield data
+                async with closing(self._transport.stream(script)) as pieces:
+                    async for stream, data in pieces:
+                        if stream == "stdout":
+                            offset += len(data)
+                            pause = _PAUSE
+                            yield data
                 if status.state is not JobState.RUNNING:
                     return
             except NeedsUser:

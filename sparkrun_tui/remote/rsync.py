@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.text import clean_line, decode
 from sparkrun_tui.remote import children
+from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.hostkeys import HostKeyPolicy
 from sparkrun_tui.remote.local_transport import LocalTransport
@@ -92,11 +93,13 @@ class RsyncShipper:
             target = await self._target(transport, hf_cache)
             meter = Meter()
             yield meter.transfer(have, model.size)
-            async for sent in self._send(model.hub, parts.blobs, target, transport):
-                yield meter.transfer(min(have + sent, model.size), model.size, model.repo)
+            async with closing(self._send(model.hub, parts.blobs, target, transport)) as counts:
+                async for sent in counts:
+                    yield meter.transfer(min(have + sent, model.size), model.size, model.repo)
             for names in (parts.links, parts.refs):
-                async for _sent in self._send(model.hub, names, target, transport):
-                    pass
+                async with closing(self._send(model.hub, names, target, transport)) as counts:
+                    async for _sent in counts:
+                        pass
             left = await self._missing(model, transport, hf_cache)
             if left:
                 raise HostError(f"{left[0]} is not whole after the transfer", host=transport.name)
@@ -148,8 +151,9 @@ class RsyncShipper:
         while names:
             sent = 0
             try:
-                async for sent in self._run(hub, names, target, transport.name):
-                    yield base + sent
+                async with closing(self._run(hub, names, target, transport.name)) as counts:
+                    async for sent in counts:
+                        yield base + sent
                 return
             except _Passing as passing:
                 # A try that moved something starts the count anew: a slow, shaky line gets there in the end.
