@@ -6,15 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.memory.dtypes import element_bytes, head_bytes
+from sparkrun_tui.memory.dtypes import head_bytes
 from sparkrun_tui.memory.facts import DeclaredFacts, ModelFacts
-from sparkrun_tui.memory.weight_formats import format_named
+from sparkrun_tui.memory.weight_formats import bytes_per_parameter
 
 USABLE_GIB = 121.0
 """What the format counts as a DGX Spark's usable memory, in GiB."""
-
-_BYTES_PER_PARAMETER = {"nvfp4": 0.7, "mxfp4": 0.7}
-"""Bytes per parameter of mixed 4-bit checkpoints when nothing is known of the layers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +72,6 @@ def declared_weights(declared: DeclaredFacts) -> int | None:
         return None
     size = bytes_per_parameter(declared.model_dtype)
     return None if size is None else int(declared.params * size)
-
-
-def bytes_per_parameter(dtype: str) -> float | None:
-    """Return bytes per parameter of a whole checkpoint of ``dtype``, None for an unknown one."""
-    name = dtype.strip().lower()
-    if name in _BYTES_PER_PARAMETER:
-        return _BYTES_PER_PARAMETER[name]
-    plain = element_bytes(name)
-    if plain is not None:
-        return float(plain)
-    form = format_named(name)
-    return form.whole_bits / 8 if form else None
 
 
 def declared_token_bytes(declared: DeclaredFacts) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sparkrun_tui.memory.config_values import flag, positive, sequence, whole, word
 from sparkrun_tui.memory.facts import ModelFacts
@@ -16,7 +16,8 @@ _NON_GATED = ("nemotron_h", "gpt2", "falcon", "phi", "bloom", "opt")
 class Parameters:
     """Parameters by class (counts): embeddings and head, attention and states, dense and expert feed-forward.
 
-    ``drafter`` is one multi-token-prediction layer, not part of ``total``.
+    ``drafter`` is one multi-token-prediction layer of this model (whether or not the checkpoint has one),
+    not part of ``total``.
     """
 
     embedding: int
@@ -55,15 +56,28 @@ def count_parameters(facts: ModelFacts) -> Parameters | None:
     shared = (matrices * hidden * _shared_width(facts)) if expert_layers else 0
     experts = expert_layers * facts.experts * per_expert
     per_layer = facts.experts * per_expert + shared if expert_layers else per_dense
-    draft_mixing = sum(_mixing(facts, layer, hidden) for layer in facts.mtp)
+    last = next((layer for layer in reversed(facts.layers) if layer.attention is not None), None)
+    drafts = facts.mtp or ((replace(last, state=None),) if last else ())
+    draft_mixing = sum(_mixing(facts, layer, hidden) for layer in drafts)
     return Parameters(
         embedding=hidden * facts.vocab,
         head=0 if tied else hidden * facts.vocab,
         mixing=mixing,
         dense=dense_layers * per_dense + expert_layers * shared,
         experts=experts,
-        drafter=(draft_mixing + per_layer + 2 * hidden * hidden) if facts.mtp else 0,
+        drafter=draft_mixing + per_layer + 2 * hidden * hidden,
     )
+
+
+def without_drafter(stated: int, counted: Parameters) -> int:
+    """Return a stated number of parameters less the drafter, when it plainly counts one.
+
+    It does when the architecture's own count falls short of it by just one drafter layer.
+    """
+    short = abs(stated - counted.total)
+    if short > 0.005 * stated and abs(stated - counted.total - counted.drafter) < 0.003 * stated:
+        return stated - counted.drafter
+    return stated
 
 
 def _feed_forward_layers(facts: ModelFacts, count: int) -> int:
@@ -126,7 +140,8 @@ def _attention(facts: ModelFacts, attention: Attention, hidden: int) -> int:
         q_rank = positive(config, "q_lora_rank")
         queries = q_rank * (hidden + query) if q_rank else hidden * query
         return queries + hidden * attention.head_k + rank * heads * (nope + value) + heads * value * hidden
-    gate = 2 if flag(config, "attn_output_gate") else 1
+    gated = facts.model_type.startswith(("qwen3_next", "qwen3_5"))
+    gate = 2 if flag(config, "attn_output_gate", gated) else 1
     query = gate * heads * attention.head_k
     keys = attention.kv_heads * (attention.head_k + attention.head_v)
     return hidden * (query + keys) + heads * attention.head_v * hidden

@@ -28,10 +28,10 @@ class WeightFormat:
 
 
 _FORMATS = {
-    "nvfp4": WeightFormat("nvfp4", 4.5, 6.5, None, 5.6),
-    "mxfp4": WeightFormat("mxfp4", 4.25, None, None, 5.6),
-    "fp8": WeightFormat("fp8", 8.03, 8.03, 8.03, 8.1),
-    "int8": WeightFormat("int8", 8.03, 8.03, 8.03, 8.1),
+    "nvfp4": WeightFormat("nvfp4", 4.5, 6.5, None, 5.2),
+    "mxfp4": WeightFormat("mxfp4", 4.25, None, None, 4.6),
+    "fp8": WeightFormat("fp8", 8.002, 8.002, 8.002, 8.05),
+    "int8": WeightFormat("int8", 8.002, 8.002, 8.002, 8.05),
     "awq": WeightFormat("awq", 4.156, 4.156, None, 4.25),
     "gptq": WeightFormat("gptq", 4.2, 4.2, 4.2, 4.25),
     "int4": WeightFormat("int4", 4.156, 4.156, None, 4.25),
@@ -77,6 +77,19 @@ def format_named(name: str) -> WeightFormat | None:
         bits = float(match.group(1))
         return WeightFormat("exl", bits, bits, bits, bits)
     return None
+
+
+_BYTES_PER_PARAMETER = {"nvfp4": 0.7, "mxfp4": 0.7}
+"""Bytes per parameter of mixed 4-bit checkpoints when nothing is known of the layers."""
+
+
+def bytes_per_parameter(dtype: str) -> float | None:
+    """Return bytes per parameter of a whole checkpoint of ``dtype``, None for an unknown one."""
+    name = dtype.strip().lower()
+    form = format_named(name)
+    if form is None:
+        return None
+    return _BYTES_PER_PARAMETER.get(form.name, form.whole_bits / 8)
 
 
 def weight_format(facts: ModelFacts) -> WeightFormat | None:

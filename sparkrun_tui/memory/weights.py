@@ -9,11 +9,11 @@ from sparkrun_tui.memory.config_values import mapping, positive, word
 from sparkrun_tui.memory.dtypes import element_bytes
 from sparkrun_tui.memory.facts import ModelFacts, WeightFacts
 from sparkrun_tui.memory.layers import AttentionKind
-from sparkrun_tui.memory.parameters import Parameters, count_parameters
+from sparkrun_tui.memory.parameters import Parameters, count_parameters, without_drafter
 from sparkrun_tui.memory.settings import EngineSettings
-from sparkrun_tui.memory.weight_formats import WeightFormat, weight_format
+from sparkrun_tui.memory.weight_formats import WeightFormat, bytes_per_parameter, weight_format
 
-_REPLICATED = 0.004
+_REPLICATED = 0.001
 """Share of a checkpoint that every tensor-parallel rank keeps (norms, routers) when headers do not tell."""
 
 
@@ -74,19 +74,20 @@ def _bytes_by_class(
     plain = element_bytes(facts.dtype) or 2
     if counted is None:
         total = stated or 0
-        kept = 0
-        if facts.vocab and facts.hidden:
-            kept = min(total, 2 * facts.vocab * facts.hidden)
+        if not facts.vocab or not facts.hidden:
+            return WeightFacts(int(total * (bytes_per_parameter(form.name) or plain)), "parameters")
+        kept = min(total, 2 * facts.vocab * facts.hidden)
         return WeightFacts(int(kept * plain + (total - kept) * form.whole_bits / 8), "parameters")
     ends = counted.embedding + counted.head
     body = counted.mixing + counted.dense + counted.experts
     if stated is not None:
-        body = max(0, stated - ends)
+        body = max(0, without_drafter(stated, counted) - ends)
     mixing = min(counted.mixing, body)
     feed = body - mixing
     experts = min(counted.experts, feed)
     mixing_bits = form.mixing_bits_of_experts if counted.experts else form.mixing_bits
-    expert_bytes = int(experts * form.bits / 8)
+    expert_bytes = int(experts * (4.25 if word(facts.config, "expert_dtype") == "fp4" else form.bits) / 8)
+    drafter = counted.drafter * plain if facts.mtp else 0
     total_bytes = int(
         ends * (plain if not form.quantises_ends else form.bits / 8)
         + mixing * (mixing_bits or 8 * plain) / 8
@@ -94,12 +95,12 @@ def _bytes_by_class(
         + expert_bytes
     )
     return WeightFacts(
-        total=total_bytes + counted.drafter * plain,
+        total=total_bytes + drafter,
         source="parameters",
         experts=expert_bytes,
         embedding=counted.embedding * plain,
         head=counted.head * plain,
-        drafter=counted.drafter * plain,
+        drafter=drafter,
     )
 
 
