@@ -10,7 +10,7 @@ from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.launch import cleanup, locks
 from sparkrun_tui.launch.context import Context, drop
 from sparkrun_tui.launch.events import AnyEvent, LaunchStatus, StatusChanged
-from sparkrun_tui.launch.failure import tell_failure
+from sparkrun_tui.launch.failure import settle, tell_failure
 from sparkrun_tui.launch.fold import FINAL
 from sparkrun_tui.launch.logs import LogBuffer
 from sparkrun_tui.launch.plan import LaunchPlan
@@ -170,6 +170,7 @@ class Launch:
 
     async def _conclude(self, failure: SparkrunError | None) -> None:
         if self._wish is _Wish.CANCEL:
+            settle(self._context)
             await cleanup.clear(self._context, grace=0.0)
             self._status(LaunchStatus.CANCELLED)
         elif self._wish is _Wish.STOP:
