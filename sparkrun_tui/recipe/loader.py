@@ -24,7 +24,7 @@ from sparkrun_tui.recipe.model import (
     Value,
 )
 from sparkrun_tui.recipe.params import parse_params
-from sparkrun_tui.recipe.reader import Reader, is_accidental_mapping
+from sparkrun_tui.recipe.reader import Reader, is_accidental_mapping, repeated_keys
 from sparkrun_tui.recipe.topology import Topology, infer
 from sparkrun_tui.recipe.yamltree import MAX_BYTES, Node, key_text, parse_tree
 
@@ -119,7 +119,7 @@ def _build(text: str, data: bytes, source: Source) -> Recipe:
             f"a recipe is a mapping of keys, but this file holds {what}",
             spot=Spot(source.path, root.line, root.column),
         )
-    problems: list[Problem] = []
+    problems = repeated_keys(root, source.path)
     spots: dict[str, Spot] = {}
     top = Reader(source.path, root, problems, spots)
     version, config, command = _version(top), _runtime_config(top), _command(top)

@@ -25,22 +25,10 @@ class Reader:
         self._index(node)
 
     def _index(self, node: Node) -> None:
-        own: dict[str, Node] = {}
         for key, value in entries(node):
             name = key_text(key)
             if key.kind != "scalar":
                 self.report("key", "a key must be plain text", key)
-            written = any(key is ours for ours, _ in node.pairs)
-            if written and name in own:
-                first = own[name]
-                self.report(
-                    "duplicate-key",
-                    f"`{self.at}{name}` is given in line {first.line} and again in line {key.line}; the last one wins",
-                    key,
-                    Severity.WARNING,
-                )
-            if written:
-                own[name] = key
             self.nodes[name] = value
             self.spots[f"{self.at}{name}"] = Spot(self.path, key.line, key.column)
 
@@ -150,3 +138,29 @@ def is_accidental_mapping(node: Node) -> bool:
         and bool(node.pairs)
         and all(value.kind == "scalar" and value.tag == "null" and not value.text for _, value in node.pairs)
     )
+
+
+def repeated_keys(root: Node, path: str) -> list[Problem]:
+    """A warning for each key that a mapping of the file gives twice, with both lines; as in PyYAML the last wins."""
+    found: list[Problem] = []
+    seen: set[int] = set()
+    waiting = [(root, "")]
+    while waiting:
+        node, at = waiting.pop()
+        # An alias shares the pairs of its anchor: what stands in the file once is told once.
+        if node.kind == "list":
+            waiting.extend((item, at) for item in reversed(node.items))
+        if node.kind != "map" or id(node.pairs) in seen:
+            continue
+        seen.add(id(node.pairs))
+        first: dict[str, Node] = {}
+        for key, _ in node.pairs:
+            name = key_text(key)
+            if name in first and key.tag != "merge":
+                lines = f"in line {first[name].line} and again in line {key.line}"
+                message = f"`{at}{name}` is given {lines}; the last one wins"
+                spot = Spot(path, key.line, key.column)
+                found.append(Problem(Severity.WARNING, "duplicate-key", message, spot))
+            first[name] = key
+        waiting.extend((value, f"{at}{key_text(key)}.") for key, value in reversed(node.pairs))
+    return found

@@ -87,7 +87,7 @@ def test_unquoted_colon_gets_the_remedy() -> None:
 
 
 def test_a_tab_elsewhere_is_no_error() -> None:
-    assert recipe("model:\ta/b\ndescription: 'a\tb'\n").model == "a/b"
+    assert recipe("model: a/b\ndescription: 'a\tb'\n").metadata.description == "a\tb"
 
 
 def test_control_characters_are_named_with_their_place() -> None:
@@ -128,6 +128,14 @@ def test_a_key_given_twice_warns_with_both_lines_and_the_last_wins() -> None:
     assert [problem.code for problem in got.problems] == ["duplicate-key"] * 2
     text = " ".join(problem.message for problem in got.problems)
     assert "line 3" in text and "line 4" in text and "line 5" in text and "line 6" in text
+
+
+def test_keys_given_twice_deep_inside_are_told_once() -> None:
+    got = recipe("a: &a {x: {y: 1, y: 2}}\nmodel: m\nb: *a\nc:\n  - {z: 1, z: 2}\n")
+    assert [problem.message for problem in got.problems] == [
+        "`a.x.y` is given in line 1 and again in line 1; the last one wins",
+        "`c.z` is given in line 5 and again in line 5; the last one wins",
+    ]
 
 
 def test_merge_keys_are_resolved_and_are_no_duplicates() -> None:
