@@ -140,10 +140,10 @@ class Catalog:
             except SparkrunError as error:
                 problems.append(Problem(Severity.ERROR, "cannot-run-here", error.what, error.spot, error.remedy))
                 reason = error.what
-        estimate = self._estimate(rendered, view, hosts)
+        estimate = self._estimate(rendered, view, hosts, problems)
         return Evaluation(rendered, command, title, estimate, hosts, reason, _unique(problems))
 
-    def _estimate(self, rendered: Rendered, view: ClusterView, hosts: int) -> Estimate | None:
+    def _estimate(self, rendered: Rendered, view: ClusterView, hosts: int, problems: list[Problem]) -> Estimate | None:
         from sparkrun_tui.launch.sizing import size
         from sparkrun_tui.memory.estimate import assumed_spark
 
@@ -152,8 +152,12 @@ class Catalog:
         memory = [known.get(name) or replace(assumed_spark(name), gpus=view.gpus) for name in names]
         try:
             return size(rendered, memory, self.store)
-        except SparkrunError:
-            return None  # the same problem is told by validation, with its place in the file
+        except SparkrunError as error:
+            problems.append(Problem(Severity.WARNING, "no-estimate", error.what, error.spot, error.remedy))
+        except Exception as error:  # a defect of the estimate must not end the app while a launch runs
+            text = f"the memory estimate failed: {type(error).__name__}: {error}"
+            problems.append(Problem(Severity.WARNING, "no-estimate", text, None, "please report this recipe"))
+        return None
 
 
 def _engine(runtime: str) -> Engine | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.errors import HostError, SparkrunError
 from sparkrun_tui.base.settings import Cluster, Settings
-from sparkrun_tui.demo.cluster import DemoCluster
 from sparkrun_tui.fleet.model import FleetView, Workload
 from sparkrun_tui.fleet.stop import stop
 from sparkrun_tui.fleet.survey import survey
@@ -24,6 +24,9 @@ from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.remote.facts import HostFacts
 from sparkrun_tui.remote.hostkeys import YES, HostKeyQuestion, Question
 from sparkrun_tui.ui.ports import Ask, HostSeen, KeyQuestion, LaunchPort, PassphraseAsked, PastLaunch
+
+if TYPE_CHECKING:
+    from sparkrun_tui.demo.cluster import DemoCluster
 
 
 class Reopened:
@@ -74,6 +77,8 @@ class Engine:
     async def open_demo(self) -> Cluster:
         """Start the demo cluster, once."""
         if self._demo is None:
+            from sparkrun_tui.demo.cluster import DemoCluster
+
             demo = DemoCluster()
             await demo.__aenter__()
             self._demo = demo

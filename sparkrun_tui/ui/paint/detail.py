@@ -18,10 +18,9 @@ _SIGNS = {Severity.ERROR: ("✗", "bad"), Severity.WARNING: ("!", "tight"), Seve
 def identity(evaluation: Evaluation) -> Line:
     """Model, engine, number format, size and hosts on one line."""
     recipe = evaluation.recipe
-    words = [recipe.model or "no model", evaluation.engine]
     estimate = evaluation.estimate
-    if estimate and estimate.engine_version:
-        words[1] += f" {estimate.engine_version}"
+    version = estimate.engine_version if estimate else ""
+    words = [recipe.model or "no model", version or evaluation.engine]
     meta = recipe.metadata
     if meta.model_dtype and "{" not in meta.model_dtype:
         words.append(meta.model_dtype)

@@ -8,7 +8,7 @@ from sparkrun_tui.base.units import GIB
 from sparkrun_tui.memory.result import Estimate, HostPicture, Level
 from sparkrun_tui.ui.widgets.ink import MARKS, Line, Span, fit, join, width_of
 
-GLYPHS = {"others": "▞", "weights": "█", "kv": "▓", "engine": "▒", "free": "░"}
+GLYPHS = {"weights": "█", "kv": "▓", "engine": "▒", "others": "▞", "free": "░"}
 """What each part of the bar is drawn with; `engine` is activations, graphs and overhead together."""
 
 _GROUP = {"others": "others", "weights": "weights", "kv": "kv"}
@@ -26,8 +26,8 @@ def gib(size: float) -> str:
 
 
 def grouped(picture: HostPicture) -> dict[str, int]:
-    """Bytes of a host by what the bar shows: others, weights, kv, engine."""
-    sums = {"others": 0, "weights": 0, "kv": 0, "engine": 0}
+    """Bytes of a host by what the bar shows, in the order of the bar."""
+    sums = {"weights": 0, "kv": 0, "engine": 0, "others": 0}
     for part in picture.parts:
         sums[_GROUP.get(part.kind, "engine")] += part.bytes
     return sums
