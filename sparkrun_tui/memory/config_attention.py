@@ -125,6 +125,7 @@ def kv_heads(config: Config, mix: Mix, index: int) -> int | None:
         "num_key_value_heads",
         "num_kv_heads",
         "n_head_kv",
+        "n_kv_heads",
         "multi_query_group_num",
     )
     if found is None:
@@ -194,21 +195,31 @@ def _compressed(config: Config, count: int) -> tuple[Layer, ...]:
 def draft_layers_of(config: Config, count: int) -> tuple[Layer, ...]:
     """Return the layers that the checkpoint's own drafter (multi-token prediction) adds.
 
-    It is one layer like the target's attention: a latent one with its index key, a window layer in
-    window models whose drafters use one (MiMo, Step), else a full one; empty when the checkpoint has none.
-    Source: vllm/model_executor/models/*_mtp.py.
+    Each module is one layer like the target's attention: a latent one with its index key, a window layer
+    where the layer list or the family (MiMo, Step) says so, else a full one; empty when the checkpoint has
+    none. Source: vllm/model_executor/models/*_mtp.py (num_mtp_layers).
     """
-    modules = positive(config, "num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules")
+    modules = positive(config, "num_nextn_predict_layers", "mtp_num_hidden_layers")
     if modules is None:
-        modules = positive(config, "mtp_num_layers", "n_predict")
-    if modules is None:
-        return ()
+        modules = 1 if positive(config, "num_mtp_modules", "mtp_num_layers", "n_predict") else 0
     if sequence(config, "compress_ratios") is not None:
-        return _compressed({**config, "compress_ratios": [0]}, 1)
+        return _compressed({**config, "compress_ratios": [0] * modules}, modules)
     if is_latent(config):
         indexed = bool(positive(config, "index_head_dim") and positive(config, "index_topk"))
-        return (Layer(latent_of(config, indexed)),)
-    in_window = word(config, "model_type").startswith(("mimo", "step3p5"))
-    mix = Mix.WINDOW if in_window and window_of(config) else Mix.FULL
-    attention = attention_of(config, mix, count)
-    return (Layer(attention),) if attention is not None else ()
+        return (Layer(latent_of(config, indexed)),) * modules
+    layers = []
+    for index in range(count, count + modules):
+        attention = attention_of(config, _draft_mix(config, index), index)
+        if attention is not None:
+            layers.append(Layer(attention))
+    return tuple(layers)
+
+
+def _draft_mix(config: Config, index: int) -> Mix:
+    """Return the kind of a drafter's layer: as the layer list says, else as the family's code has it."""
+    listed = sequence(config, "layer_types") or []
+    if index < len(listed):
+        in_window = str(listed[index]).startswith("sliding")
+    else:
+        in_window = word(config, "model_type").startswith(("mimo", "step3p5"))
+    return Mix.WINDOW if in_window and window_of(config) else Mix.FULL

@@ -18,14 +18,47 @@ def text_config(config: Config) -> dict[str, object]:
     """
     nested = _nested(config)
     if nested is None:
-        return dict(config)
+        return _completed(dict(config))
     merged: dict[str, object] = {**config, **nested}
     for key in _TOP_WINS:
         if config.get(key) is not None:
             merged[key] = config[key]
     if config.get("architectures"):
         merged["architectures"] = config["architectures"]
-    return merged
+    return _completed(merged)
+
+
+_DEFAULTS: Mapping[str, Config] = {
+    "gemma": {"head_dim": 256},
+    "gemma2": {"head_dim": 256, "sliding_window": 4096},
+    "gemma3_text": {
+        "num_attention_heads": 8,
+        "num_key_value_heads": 4,
+        "head_dim": 256,
+        "vocab_size": 262208,
+        "max_position_embeddings": 131072,
+        "sliding_window": 4096,
+    },
+    "gemma3n_text": {"num_attention_heads": 8, "num_key_value_heads": 2, "head_dim": 256, "sliding_window": 512},
+    "llama4_text": {"num_attention_heads": 40, "num_key_value_heads": 8, "attention_chunk_size": 8192},
+    "qwen3": {"head_dim": 128},
+    "qwen3_moe": {"head_dim": 128},
+}
+"""Sizes that files of these families leave to the code (transformers, configuration_<family>.py)."""
+
+_MISTRAL_NAMES = {"dim": "hidden_size", "hidden_dim": "intermediate_size", "n_layers": "num_hidden_layers"}
+"""Names of Mistral's own ``params.json``."""
+
+
+def _completed(config: dict[str, object]) -> dict[str, object]:
+    """Fill in what a family's file leaves to its code, and the names of other spellings."""
+    for theirs, ours in _MISTRAL_NAMES.items():
+        if theirs in config and ours not in config:
+            config[ours] = config[theirs]
+    for key, value in _DEFAULTS.get(word(config, "model_type"), {}).items():
+        if config.get(key) is None and key not in config:
+            config[key] = value
+    return config
 
 
 def _nested(config: Config) -> Config | None:

@@ -5,11 +5,42 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from sparkrun_tui.memory.facts import ModelFacts
+from sparkrun_tui.memory.hosts import floors, others
 from sparkrun_tui.memory.measured import Measured
-from sparkrun_tui.memory.result import Estimate, HostMemory
+from sparkrun_tui.memory.result import Estimate, HostMemory, HostPicture, Level, Verdict
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.vllm_estimate import estimate_vllm
 
 Estimator = Callable[[ModelFacts, EngineSettings, Sequence[HostMemory], Mapping[str, Measured]], Estimate]
 
 ENGINES: Mapping[str, Estimator] = {"vllm": estimate_vllm}
+
+
+def estimate_unknown(
+    facts: ModelFacts,
+    settings: EngineSettings,
+    hosts: Sequence[HostMemory],
+    measured: Mapping[str, Measured],
+) -> Estimate:
+    """Return an estimate in which everything is unknown, for an engine that is not in the table."""
+    verdict = Verdict(Level.UNKNOWN, "not known", f"memory use of {settings.engine} is not modelled")
+    pictures = tuple(HostPicture(host, (others(host),), None, None, *floors(host)) for host in hosts)
+    return Estimate(
+        hosts=pictures,
+        starts=verdict,
+        context=verdict,
+        headroom=verdict,
+        level=Level.UNKNOWN,
+        max_context=None,
+        concurrency=None,
+        min_hosts=None,
+        max_utilisation=None,
+        min_utilisation=None,
+        proposals=(),
+        notes=(*settings.notes, *facts.notes),
+        engine_version=settings.version,
+        facts_source=facts.source,
+        kv_bytes_per_request=None,
+        pool_tokens=None,
+        weights_bytes=None,
+    )

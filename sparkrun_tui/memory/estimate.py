@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sparkrun_tui.memory.engines import ENGINES
+from sparkrun_tui.memory.engines import ENGINES, estimate_unknown
 from sparkrun_tui.memory.facts import ModelFacts
 from sparkrun_tui.memory.hosts import assumed_spark
 from sparkrun_tui.memory.measured import Measured
@@ -26,4 +26,4 @@ def estimate(
     ``measured`` holds what earlier starts of the same recipe and image printed, by host name. Pure: the
     same input gives the same estimate, and any part of the facts may be missing.
     """
-    return ENGINES[settings.engine](facts, settings, hosts, measured or {})
+    return ENGINES.get(settings.engine, estimate_unknown)(facts, settings, hosts, measured or {})

@@ -179,4 +179,6 @@ def merge(declared: ModelFacts, known: ModelFacts) -> ModelFacts:
     weights = known.weights
     if said.model_vram and weights and abs(said.model_vram - weights.total) > weights.total // 20:
         notes.append("the recipe's model_vram differs from the model's own files by more than 5 %")
+    if said.params and known.params and abs(said.params - known.params) > known.params // 10:
+        notes.append(f"the recipe says {said.params:,} parameters, the model's own files say {known.params:,}")
     return replace(known, params=said.params or known.params, declared=said, notes=tuple(notes))

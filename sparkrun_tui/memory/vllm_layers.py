@@ -91,12 +91,16 @@ class Builder:
     def cache_dtype(self) -> str:
         """Resolve the cache dtype: the flag, else the checkpoint's scheme, else the model's own.
 
+        What the recipe's metadata says counts only where nothing else is known of the model.
+
         On a GB10 sparse latent models have one backend, which stores fp8_ds_mla
         (vllm/platforms/cuda.py, vllm/v1/attention/backends/mla/). Raises Unsupported.
         """
         asked = self.settings.kv_cache_dtype or "auto"
         if asked == "auto" and self.facts.kv_scheme:
             asked = self.facts.kv_scheme
+        elif asked == "auto" and not self.facts.config and self.facts.declared is not None:
+            asked = self.facts.declared.kv_dtype or "auto"
         if self.compressed:
             return "fp8_ds_mla"
         if not self.sparse:

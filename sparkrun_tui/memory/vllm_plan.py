@@ -19,6 +19,8 @@ _NO_LAYERS = ("ngram", "suffix", "medusa", "custom_class", "mlp_speculator", "ex
 _SYNCHRONOUS = ("ngram", "suffix", "medusa")
 """Speculative methods that switch asynchronous scheduling off (vllm/config/vllm.py)."""
 
+_WINDOWS = frozenset({SpecKind.WINDOW, SpecKind.WINDOW_MLA})
+
 
 @dataclass(frozen=True, slots=True)
 class VllmPlan:
@@ -277,7 +279,7 @@ def _place(builder: Builder, layers: tuple[Layer, ...], drafts: tuple[Layer, ...
         specs = made.get((id(layer), own))
         if specs is None:
             specs = made[id(layer), own] = tuple(
-                replace(spec, extra=kept) if kept and spec.kind is SpecKind.WINDOW else spec
+                replace(spec, extra=kept) if kept and spec.kind in _WINDOWS else spec
                 for spec in builder.specs(layer, own)
             )
         placed.extend(Placed(spec, stage) for spec in specs)
@@ -285,7 +287,12 @@ def _place(builder: Builder, layers: tuple[Layer, ...], drafts: tuple[Layer, ...
 
 
 def _retained(builder: Builder) -> int:
-    """Return the tokens that windows keep longer when several drafting modules run at once."""
-    method = builder.settings.speculative.method if builder.settings.speculative else ""
-    several = method.startswith("step3p5") or ("mtp" in method and builder.facts.model_type.startswith("step3p5"))
-    return max(0, builder.drafted - 1) if several else 0
+    """Return the tokens that windows keep longer when several drafting modules run at once.
+
+    Source: vllm/config/speculative.py (use_multi_module_mtp).
+    """
+    speculative = builder.settings.speculative
+    if speculative is None or "mtp" not in speculative.method:
+        return 0
+    modules = min(len(builder.facts.mtp), builder.drafted)
+    return builder.drafted - 1 if modules > 1 else 0

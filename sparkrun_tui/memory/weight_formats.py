@@ -54,6 +54,7 @@ _WORDS = (
     ("w8a8", "int8"),
     ("fp8", "fp8"),
     ("float8", "fp8"),
+    ("mxfp8", "fp8"),
     ("modelopt", "fp8"),
     ("e4m3", "fp8"),
 )
@@ -93,7 +94,10 @@ def bytes_per_parameter(dtype: str) -> float | None:
 
 
 def weight_format(facts: ModelFacts) -> WeightFormat | None:
-    """Return the format of a model's weights: the recipe's word, the checkpoint's, else its plain dtype."""
+    """Return the format of a model's weights: the recipe's word, the checkpoint's, else its plain dtype.
+
+    None when the recipe's word is unknown, or when nothing at all was read of the model itself.
+    """
     declared = facts.declared.model_dtype if facts.declared else ""
     if declared and declared not in ("auto",) and not declared.startswith("{"):
         found = format_named(declared)
@@ -101,7 +105,7 @@ def weight_format(facts: ModelFacts) -> WeightFormat | None:
             return found
     if facts.quant is not None:
         return _of_checkpoint(facts.quant)
-    if declared and declared not in ("auto",):
+    if (declared and declared != "auto") or not facts.config:
         return None
     return format_named(facts.dtype)
 

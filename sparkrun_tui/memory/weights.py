@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 from sparkrun_tui.memory.config_values import mapping, positive, word
 from sparkrun_tui.memory.dtypes import element_bytes
-from sparkrun_tui.memory.facts import ModelFacts, WeightFacts
+from sparkrun_tui.memory.facts import ModelFacts, QuantFacts, WeightFacts
 from sparkrun_tui.memory.layers import AttentionKind
 from sparkrun_tui.memory.parameters import Parameters, count_parameters, without_drafter
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.weight_formats import WeightFormat, bytes_per_parameter, weight_format
+
+_ON_LOAD = frozenset({"fp8", "bitsandbytes", "int8", "mxfp8", "nvfp4_online", "fp8_per_tensor", "fp8_per_block"})
+"""Values of ``--quantization`` that convert a plain checkpoint while it is loaded."""
 
 _REPLICATED = 0.001
 """Share of a checkpoint that every tensor-parallel rank keeps (norms, routers) when headers do not tell."""
@@ -40,6 +43,7 @@ def weights_of(facts: ModelFacts, settings: EngineSettings) -> Weights | None:
     vllm/model_executor/layers/rotary_embedding, fused_moe/oracle/mxfp4.py.
     """
     declared = facts.declared
+    facts = _quantised_on_load(facts, settings)
     if declared is not None and declared.model_vram:
         return _spread(facts, settings, WeightFacts(declared.model_vram, "recipe"), 0.0, 0.0, "recipe", extra=0)
     extra = rope_bytes(facts)
@@ -48,6 +52,17 @@ def weights_of(facts: ModelFacts, settings: EngineSettings) -> Weights | None:
         margin = 0.02 if facts.weights.sharded is not None else 0.03
         return _spread(facts, settings, facts.weights, margin, margin, facts.weights.source, extra + padding)
     return _without_headers(facts, settings, extra)
+
+
+def _quantised_on_load(facts: ModelFacts, settings: EngineSettings) -> ModelFacts:
+    """Return the facts of a plain checkpoint that the engine quantises while it loads it."""
+    if facts.quant is not None or settings.quantization not in _ON_LOAD:
+        return facts
+    if facts.declared is not None and facts.declared.model_dtype not in ("", "auto", "bfloat16", "bf16"):
+        return facts
+    size = element_bytes(facts.dtype) or 2
+    counted = facts.params or (facts.weights.total // size if facts.weights else None)
+    return replace(facts, quant=QuantFacts(settings.quantization), weights=None, params=counted, declared=None)
 
 
 def _without_headers(facts: ModelFacts, settings: EngineSettings, extra: int) -> Weights | None:
