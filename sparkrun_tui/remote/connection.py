@@ -10,7 +10,7 @@ import asyncssh
 
 from sparkrun_tui.remote import keys as login
 from sparkrun_tui.remote.failures import NeedsUser
-from sparkrun_tui.remote.hostkeys import Ask, HostKeyPolicy, PassphraseQuestion, revoked
+from sparkrun_tui.remote.hostkeys import Ask, HostKeyPolicy, revoked
 from sparkrun_tui.remote.knownhosts import KnownHosts
 from sparkrun_tui.remote.resolve import Endpoint
 
@@ -29,7 +29,6 @@ _CIPHERS = (
     "aes192-ctr",
     "aes256-ctr",
 )
-_PASSPHRASE_TRIES = 3
 _HOST_KEY_TRIES = 3
 
 OnLost = Callable[[asyncssh.SSHClientConnection, Exception | None], None]
@@ -70,17 +69,19 @@ class Opener:
         ask: Ask | None,
         on_lost: OnLost,
         tunnel: asyncssh.SSHClientConnection | None = None,
+        ring: login.KeyRing | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._policy = policy
         self._ask = ask
         self._on_lost = on_lost
         self._tunnel = tunnel
+        self._ring = ring or login.KeyRing()
         self._any_key_type = False
 
     async def open(self) -> asyncssh.SSHClientConnection:
         """The connection, logged in. Raises `NeedsUser` or what asyncssh and the network raise."""
-        keys = await login.gather(self._endpoint)
+        keys = await login.gather(self._endpoint, self._ring)
         try:
             return await self._login(keys)
         finally:
@@ -93,31 +94,16 @@ class Opener:
             refused = isinstance(error, asyncssh.PermissionDenied) or "authentication failures" in str(error)
             if not refused:
                 raise
-            for path in keys.encrypted if self._ask is not None else ():
-                pairs = await self._unlocked(path)
-                if pairs:
-                    return await self._trusted(pairs)
+            if self._ask is not None:
+                for path in keys.encrypted:
+                    pairs = await self._ring.unlock(path, self._endpoint, self._ask)
+                    if pairs:
+                        return await self._trusted(pairs)
             if keys.total > login.MAX_OFFERED:
                 raise login.too_many(self._endpoint, keys) from error
             if keys.encrypted:
                 raise self._locked(keys) from error
             raise
-
-    async def _unlocked(self, path: object) -> list[asyncssh.SSHKeyPair]:
-        from pathlib import Path
-
-        assert self._ask is not None
-        file = Path(str(path))
-        for attempt in range(_PASSPHRASE_TRIES):
-            passphrase = await self._ask(PassphraseQuestion(self._endpoint.name, str(file), again=attempt > 0))
-            if not passphrase:
-                return []
-            try:
-                # Key derivation takes a good part of a second, which the screen must not wait for.
-                return await asyncio.to_thread(login.unlock, file, passphrase, self._endpoint.certificate_files)
-            except (asyncssh.KeyEncryptionError, asyncssh.KeyImportError):
-                continue
-        return []
 
     def _locked(self, keys: login.LoginKeys) -> NeedsUser:
         names = ", ".join(str(path) for path in keys.encrypted)
@@ -144,15 +130,10 @@ class Opener:
                 await self._policy.settle(self._endpoint, client.address, client.offered, self._ask)
             except (asyncssh.KeyExchangeFailed, asyncssh.ConnectionLost):
                 # Known only by key types that the host no longer has: let it show what it has.
-                if self._any_key_type or not self._is_known(known):
+                if self._any_key_type or not known.trusted_keys(self._endpoint):
                     raise
                 self._any_key_type = True
         raise AssertionError("unreachable: the last try raises")
-
-    def _is_known(self, known: KnownHosts) -> bool:
-        name = self._endpoint.host_key_alias or self._endpoint.host
-        port = self._endpoint.port if self._endpoint.port != 22 else None
-        return bool(asyncssh.match_known_hosts(known.entries, name, "", port)[0])
 
     async def _connect(
         self, pairs: list[asyncssh.SSHKeyPair], known: KnownHosts, client: _Client

@@ -124,13 +124,8 @@ def _revoked(endpoint: Endpoint, expected: Sequence[str]) -> NeedsUser:
 
 def revoked(policy: HostKeyPolicy, endpoint: Endpoint) -> NeedsUser:
     """The error for a key that asyncssh refused as revoked before showing it to us."""
-    import asyncssh
-
-    port = endpoint.port if endpoint.port != 22 else None
-    found = asyncssh.match_known_hosts(
-        policy.read(endpoint).entries, endpoint.host_key_alias or endpoint.host, "", port
-    )
-    return _revoked(endpoint, [fingerprint(key) for key in found[2]])
+    keys = policy.read(endpoint).revoked_keys(endpoint)
+    return _revoked(endpoint, [fingerprint(key) for key in keys])
 
 
 def _file_word(key: asyncssh.SSHKey) -> str:

@@ -95,13 +95,10 @@ class DockerImages:
 
     async def local(self, reference: str, architecture: str) -> bool:
         """Whether the workstation's Docker has the image for that CPU (`aarch64`); False without Docker here."""
-        client = self._clients(LocalTransport())
         try:
-            found = await client.image(reference)
+            found = await self._clients(LocalTransport()).image(reference)
         except HostError:
             return False
-        finally:
-            await client.close()
         return found is not None and (not architecture or found.arch == _ARCHES.get(architecture, architecture))
 
     async def stream(self, transport: Transport, reference: str) -> AsyncGenerator[Transfer, None]:
@@ -109,11 +106,7 @@ class DockerImages:
 
         The last item has done == total. Raises `HostError`.
         """
-        here = self._clients(LocalTransport())
-        try:
-            image = await here.image(reference)
-        finally:
-            await here.close()
+        image = await self._clients(LocalTransport()).image(reference)
         if image is None:
             raise HostError(f"this machine has no image {reference} to send", remedy=f"docker pull {reference}")
         client = self._clients(transport)

@@ -32,7 +32,22 @@ class KnownHosts:
     """All entries that could be read, as asyncssh takes them, and how many lines were passed over."""
 
     entries: asyncssh.SSHKnownHosts
+    revoked: asyncssh.SSHKnownHosts
+    """The revoked keys as ordinary entries: asyncssh forgets them where a host on another port has no other entry."""
     passed_over: int = 0
+
+    def trusted_keys(self, endpoint: Endpoint, address: str = "") -> list[asyncssh.SSHKey]:
+        """The keys that a host may show."""
+        return _matches(self.entries, endpoint, address)
+
+    def revoked_keys(self, endpoint: Endpoint, address: str = "") -> list[asyncssh.SSHKey]:
+        """The keys that a host must not show."""
+        return _matches(self.revoked, endpoint, address)
+
+
+def _matches(entries: asyncssh.SSHKnownHosts, endpoint: Endpoint, address: str) -> list[asyncssh.SSHKey]:
+    port = endpoint.port if endpoint.port != 22 else None
+    return list(entries.match(endpoint.host_key_alias or endpoint.host, address, port)[0])
 
 
 def read_known_hosts(files: Sequence[Path]) -> KnownHosts:
@@ -40,6 +55,7 @@ def read_known_hosts(files: Sequence[Path]) -> KnownHosts:
     import asyncssh
 
     good: list[str] = []
+    revoked: list[str] = []
     passed_over = 0
     for path in files:
         try:
@@ -53,19 +69,18 @@ def read_known_hosts(files: Sequence[Path]) -> KnownHosts:
                 passed_over += 1
             else:
                 good.append(line)
-    return KnownHosts(asyncssh.import_known_hosts("\n".join(good)), passed_over)
+                marker, _, rest = line.strip().partition(" ")
+                if marker == "@revoked":
+                    revoked.append(rest.strip())
+    read = asyncssh.import_known_hosts
+    return KnownHosts(read("\n".join(good)), read("\n".join(revoked)), passed_over)
 
 
 def judge(known: KnownHosts, endpoint: Endpoint, address: str, key: asyncssh.SSHKey) -> tuple[Verdict, list[str]]:
     """How `key`, offered by the host, relates to `known`; with the fingerprints that were expected instead."""
-    import asyncssh
-
-    name = endpoint.host_key_alias or endpoint.host
-    port = endpoint.port if endpoint.port != 22 else None
-    found = asyncssh.match_known_hosts(known.entries, name, address, port)
-    trusted, revoked = found[0], found[2]
-    if key in revoked:
+    if key in known.revoked_keys(endpoint, address):
         return Verdict.REVOKED, [fingerprint(key)]
+    trusted = known.trusted_keys(endpoint, address)
     if key in trusted:
         return Verdict.KNOWN, []
     kind = key.get_algorithm()
@@ -84,13 +99,9 @@ def fingerprint(key: asyncssh.SSHKey) -> str:
 
 def file_with_entry(endpoint: Endpoint, files: Sequence[Path]) -> Path | None:
     """The first of `files` that has an entry for the host."""
-    import asyncssh
-
     for path in files:
         known = read_known_hosts([path])
-        port = endpoint.port if endpoint.port != 22 else None
-        found = asyncssh.match_known_hosts(known.entries, endpoint.host_key_alias or endpoint.host, "", port)
-        if found[0] or found[1] or found[2]:
+        if known.trusted_keys(endpoint) or known.revoked_keys(endpoint):
             return path
     return None
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.remote.failures import explain
-from sparkrun_tui.remote.hostkeys import Ask, HostKeyPolicy
+from sparkrun_tui.remote.hostkeys import Ask, HostKeyPolicy, Question
+from sparkrun_tui.remote.keys import KeyRing
 from sparkrun_tui.remote.link import Backoff, HostLink
 from sparkrun_tui.remote.names import is_this_machine, parse_host
 from sparkrun_tui.remote.resolve import Endpoint, Resolver, SshConfigResolver
@@ -50,6 +51,7 @@ class SshPool:
         self._logins = asyncio.Semaphore(_MAX_LOGINS)
         self._hop_logins: dict[str, asyncio.Semaphore] = {}
         self._questions = asyncio.Lock()
+        self._ring = KeyRing()
 
     def transport(self, host: str) -> Transport:
         """The transport of `host`; nothing is opened yet. Raises `HostError` when it is not a host name."""
@@ -107,13 +109,11 @@ class SshPool:
             slots = self._hop_logins.setdefault(jumps[-1], asyncio.Semaphore(_MAX_LOGINS_PER_HOP))
         link = self._links[key]
         async with slots:
-            opener = Opener(endpoint, self.policy, self._ask_one if self.ask else None, link.lost, tunnel)
-            return await opener.open()
+            ask = self._ask_one if self.ask else None
+            return await Opener(endpoint, self.policy, ask, link.lost, tunnel, self._ring).open()
 
-    async def _ask_one(self, question: object) -> str | None:
+    async def _ask_one(self, question: Question) -> str | None:
         """Questions come one at a time, however many hosts have one."""
-        from sparkrun_tui.remote.hostkeys import HostKeyQuestion, PassphraseQuestion
-
-        assert self.ask is not None and isinstance(question, HostKeyQuestion | PassphraseQuestion)
+        assert self.ask is not None
         async with self._questions:
             return await self.ask(question)
