@@ -55,6 +55,13 @@ class VllmCase:
         return self.plan.longest(self.room, ceiling) if ceiling else None
 
     @property
+    def concurrency(self) -> float | None:
+        """Requests of full length at once: what the pool holds, at most the sequences the engine takes."""
+        if self.plan is None or self.length is None or not self.room or self.room < 0:
+            return None
+        return min(self.plan.concurrency(self.room, self.length), float(self.plan.sequences))
+
+    @property
     def needed(self) -> int | None:
         """Bytes of the smallest pool that passes the check for a request of full length."""
         if self.plan is None or self.length is None:

@@ -34,8 +34,7 @@ def estimate_vllm(
     context = _context(weakest)
     room = max((verdicts.headroom(picture) for picture in pictures), key=lambda v: _badness(v.level))
     plan, length, pool = weakest.plan, weakest.length, weakest.room
-    sized = plan is not None and length is not None
-    counted = plan is not None and length is not None and pool is not None and pool > 0
+    tokens = plan.pool_tokens(pool, length) if plan and length and pool and pool > 0 else None
     return Estimate(
         hosts=pictures,
         starts=starts,
@@ -43,7 +42,7 @@ def estimate_vllm(
         headroom=room,
         level=worst(starts.level, context.level, room.level),
         max_context=weakest.longest,
-        concurrency=plan.concurrency(pool, length) if counted and plan and pool and length else None,
+        concurrency=weakest.concurrency,
         min_hosts=min_hosts(facts, settings, weakest.host),
         max_utilisation=min(max_utilisation(case.host) for case in cases),
         min_utilisation=min_utilisation(weakest),
@@ -51,8 +50,8 @@ def estimate_vllm(
         notes=_notes(weakest),
         engine_version=weakest.rules.name,
         facts_source=facts.source,
-        kv_bytes_per_request=plan.request_bytes(length) if sized and plan and length else None,
-        pool_tokens=plan.pool_tokens(pool, length) if counted and plan and pool and length else None,
+        kv_bytes_per_request=plan.request_bytes(length) if plan and length else None,
+        pool_tokens=tokens,
         weights_bytes=weakest.weights.whole if weakest.weights else None,
     )
 
@@ -131,7 +130,8 @@ def _context(case: VllmCase) -> Verdict:
     level = case.context_level
     if level is Level.BAD:
         return verdicts.context_too_long(length, case.longest or 0, plan.request_bytes(length), room)
-    return verdicts.context_fits(level, length, plan.concurrency(room, length), plan.request_bytes(length), room)
+    at_once = case.concurrency or 0.0
+    return verdicts.context_fits(level, length, at_once, plan.request_bytes(length), room)
 
 
 def _notes(case: VllmCase) -> tuple[str, ...]:
