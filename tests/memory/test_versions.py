@@ -1,0 +1,64 @@
+"""What differs between vLLM versions, and how a version is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from sparkrun_tui.memory.image_version import version_of_image
+from sparkrun_tui.memory.vllm_plan import batch_limits
+from sparkrun_tui.memory.vllm_versions import parse_version, rules_for
+from tests.memory.models import settings
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0.23.1rc1.dev531", (0, 23)),
+        ("v0.32.0", (0, 32)),
+        ("0.6 (V0)", (0, 6)),
+        ("nightly-20260415", (0, 19)),
+        ("2026-09", (0, 29)),
+        ("latest", None),
+        ("", None),
+    ],
+)
+def test_versions_are_read_from_releases_and_dates(text: str, expected: tuple[int, int] | None) -> None:
+    assert parse_version(text) == expected
+
+
+def test_the_newest_is_assumed_and_said_to_be() -> None:
+    assert rules_for("").name == "vLLM 0.33 (assumed)"
+    assert rules_for("0.32.0").name == "vLLM 0.32"
+
+
+def test_a_gb10_counts_as_a_small_card_since_0_33() -> None:
+    old, new = rules_for("0.32"), rules_for("0.33")
+    plain = settings(max_num_batched_tokens=None)
+    assert batch_limits(plain, old, 131072) == (8192, 1024)
+    assert batch_limits(plain, new, 131072) == (2048, 256)
+    assert batch_limits(settings(max_num_batched_tokens=None, performance_mode="throughput"), new, 131072) == (
+        4096,
+        512,
+    )
+    assert batch_limits(settings(max_num_batched_tokens=None, max_num_seqs=2), old, 1024) == (2048, 2)
+
+
+def test_graphs_are_charged_since_0_21_and_the_share_grew() -> None:
+    assert not rules_for("0.20").graphs_charged
+    assert rules_for("0.21").graphs_charged
+    assert (rules_for("0.11").utilisation, rules_for("0.33").utilisation) == (0.90, 0.92)
+
+
+@pytest.mark.parametrize(
+    ("engine", "image", "expected"),
+    [
+        ("vllm", "vllm/vllm-openai:v0.32.0-aarch64", "0.32.0"),
+        ("vllm", "nvcr.io/nvidia/vllm:26.08-py3", "0.27.1"),
+        ("vllm", "registry:5000/team/vllm", ""),
+        ("vllm", "vllm-node:latest", ""),
+        ("sglang", "lmsysorg/sglang:v0.5.23-cu130", "0.5.23"),
+        ("llama-cpp", "ghcr.io/ggml-org/llama.cpp:server-cuda-b11669", "b11669"),
+    ],
+)
+def test_versions_of_images(engine: str, image: str, expected: str) -> None:
+    assert version_of_image(engine, image) == expected
