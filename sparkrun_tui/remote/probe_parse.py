@@ -33,7 +33,9 @@ def parse(text: str, *, name: str, taken: float, round_trip: float, ports: Seque
     answer = _read(text)
     memory = dict(_meminfo(answer.block("meminfo")))
     docker = dict(line.split("=", 1) for line in answer.block("docker") if "=" in line)
-    owners = dict(_listening(answer))
+    owners: dict[int, str] = {}
+    for port, owner in _listening(answer):
+        owners[port] = owners.get(port) or owner
     addresses = _addresses(answer.block("addresses"))
     interface, address = _default_route(answer.block("route"), addresses)
     smi = "\n".join(answer.block("smi"))

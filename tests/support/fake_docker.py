@@ -104,6 +104,7 @@ class FakeDocker:
     """What can be pulled: name to the progress messages; an `error` among them is sent as it is."""
     containers: dict[str, FakeContainer] = field(default_factory=dict)
     requests: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
+    on_request: Callable[[str, str], object] = lambda _method, _path: None
     on_start: Callable[[FakeContainer], object] = lambda _container: None
     on_exec: Callable[[FakeContainer, list[str]], tuple[int, str, str]] = lambda _container, _argv: (0, "", "")
     execs: dict[str, FakeExec] = field(default_factory=dict)
@@ -185,6 +186,7 @@ class FakeDocker:
             path = "/" + path.split("/", 2)[2]
         query = {key: values[0] for key, values in parse_qs(split.query).items()}
         self.requests.append((method, path, query, body))
+        self.on_request(method, path)
         await self._route(method, path, query, body, _Reply(writer, self.api))
         return headers.get("connection", "").lower() != "close"
 

@@ -1,0 +1,200 @@
+"""One probe, one round trip: the script on a made-up machine, and its answer read tolerantly."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.remote.failures import LinkLost
+from sparkrun_tui.remote.local_transport import LocalTransport
+from sparkrun_tui.remote.probe import probe
+from sparkrun_tui.remote.probe_parse import complete, parse
+from sparkrun_tui.remote.probe_script import script
+from tests.support.scripted import ScriptedTransport
+
+GIB = 1 << 30
+
+SPARK = """\
+epoch=1000001.500000000
+hostname=spark-01
+arch=aarch64
+kernel=6.14.0-1015-nvidia
+user=nvidia
+home=/home/nvidia
+hf_cache=/home/nvidia/.cache/huggingface
+boot_id=abc
+[[meminfo
+MemTotal:       127600748 kB
+MemAvailable:   118566368 kB
+SwapFree:              12 kB
+
+]]
+tool=rsync
+tool=nvidia-smi
+[[docker
+version=29.1.0
+root=/var/lib/docker
+runtimes=io.containerd.runc.v2 nvidia runc
+]]
+disk=/home/nvidia/.cache/huggingface\t/dev/nvme0n1p2 3844648956 1 2600000000 29% /\t/dev/nvme 244195328 1 244195327 1% /
+disk=/var/lib/docker\t/dev/nvme0n1p2 3844648956 1 2600000000 29% /\tbtrfs 0 0 0 - /
+[[gpus
+NVIDIA GB10, 580.95.05, [N/A], 3, 9.51, 41
+
+]]
+[[smi
+| NVIDIA-SMI 580.95.05   Driver Version: 580.95.05   CUDA Version: 13.0  |
+
+]]
+[[route
+default via 192.168.1.1 dev wlP9s9 proto dhcp src 192.168.1.50 metric 600
+default via 192.168.1.1 dev enP7s7 proto dhcp src 192.168.1.7 metric 100
+
+]]
+[[addresses
+1: lo    inet 127.0.0.1/8 scope host lo
+2: enP7s7    inet 192.168.1.7/24 brd 192.168.1.255 scope global enP7s7
+5: enp1s0f1np1    inet 192.168.100.10/24 scope global enp1s0f1np1
+
+]]
+infiniband=rocep1s0f0
+rdma=rocep1s0f1\tenp1s0f1np1\t3
+infiniband_dev=yes
+[[listen
+LISTEN 0 128 0.0.0.0:22 0.0.0.0:* users:(("sshd",pid=900,fd=3))
+LISTEN 0 2048 *:8000 *:* users:(("python3",pid=42,fd=9))
+LISTEN 0 128 [::]:22 [::]:*
+
+]]
+end=yes
+"""
+
+
+def facts_of(text: str, ports: tuple[int, ...] = (8000, 22, 9)):  # type: ignore[no-untyped-def]
+    return parse(text, name="spark", taken=1000000.0, round_trip=1.0, ports=ports)
+
+
+def test_a_spark_tells_all_that_matters() -> None:
+    facts = facts_of(SPARK)
+    assert (facts.hostname, facts.arch, facts.user, facts.home) == ("spark-01", "aarch64", "nvidia", "/home/nvidia")
+    assert (facts.memory_total, facts.memory_available) == (127600748 * 1024, 118566368 * 1024)
+    assert facts.clock_skew == pytest.approx(1.0)
+    (gpu,) = facts.gpus
+    assert (gpu.name, gpu.memory_total, gpu.utilisation, gpu.power_watts, gpu.temperature) == (
+        "NVIDIA GB10", None, 3.0, 9.51, 41.0,
+    )  # fmt: skip
+    assert (facts.driver, facts.cuda) == ("580.95.05", "13.0")
+    assert (facts.docker_version, facts.docker_root, facts.docker_access) == ("29.1.0", "/var/lib/docker", "ok")
+    assert facts.gpu_runtime
+    assert (facts.default_interface, facts.default_address) == ("enP7s7", "192.168.1.7")
+    (port,) = facts.rdma
+    assert (port.device, port.interface, port.address, port.gid_index) == (
+        "rocep1s0f1", "enp1s0f1np1", "192.168.100.10", 3,
+    )  # fmt: skip
+    assert facts.infiniband
+    assert facts.used_ports == {22, 8000}
+    assert facts.port_owners == {8000: "python3 (pid 42)", 22: "sshd (pid 900)"}
+    cache = facts.disk_for("/home/nvidia/.cache/huggingface")
+    assert cache is not None
+    assert (cache.free, cache.total, cache.inodes_free) == (2600000000 * 1024, 3844648956 * 1024, 244195327)
+    docker = facts.disk_for("/var/lib/docker")
+    assert docker is not None
+    assert docker.inodes_free is None
+
+
+@pytest.mark.parametrize(
+    ("said", "access"),
+    [
+        ("Got permission denied while trying to connect to the Docker daemon socket at unix:///var/run", "denied"),
+        ("Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
+         "not running"),
+        ("permission denied while trying to connect to the docker API", "denied"),
+        ("something new \x1b[31m", "something new "),
+        ("", "no answer"),
+    ],
+)  # fmt: skip
+def test_why_docker_cannot_be_used(said: str, access: str) -> None:
+    facts = facts_of(f"[[docker\nversion=\nroot=\n{said}\n]]\nend=yes\n")
+    assert facts.docker_access == access
+
+
+def test_docker_without_its_command() -> None:
+    assert facts_of("end=yes\n").docker_access == "no socket"
+    assert facts_of("socket=usable\nend=yes\n").docker_access == "ok"
+    assert facts_of("socket=denied\nend=yes\n").docker_access == "denied"
+
+
+def test_a_machine_without_anything_is_still_told() -> None:
+    facts = facts_of("epoch=1000000.%N\n[[gpus\nNo devices were found\n]]\nend=yes\n")
+    assert facts.clock_skew is None
+    assert facts.gpus == ()
+    assert (facts.memory_total, facts.disks, facts.rdma, facts.used_ports) == (0, (), (), frozenset())
+
+
+def test_ports_from_the_kernel_where_there_is_no_ss() -> None:
+    rows = ["  sl  local_address rem_address   st", "   0: 00000000:1F40 00000000:0000 0A", "   1: 0:0016 1:2 01"]
+    assert facts_of("\n".join(["[[tcp", *rows, "]]"])).used_ports == {8000}
+
+
+def test_unreadable_fields_of_a_gpu_stay_unknown() -> None:
+    (gpu,) = facts_of("[[gpus\nNVIDIA GB10, [Not Supported], [N/A], [N/A], [Unknown Error], [N/A]\n]]\n").gpus
+    assert (gpu.driver, gpu.memory_total, gpu.utilisation, gpu.power_watts, gpu.temperature) == ("",) + (None,) * 4
+
+
+def test_an_answer_cut_short_is_not_complete() -> None:
+    assert complete(SPARK)
+    assert not complete(SPARK[:-10])
+
+
+async def test_the_script_runs_on_this_machine(tmp_path: Path) -> None:
+    wanted = [str(tmp_path / "not" / "there"), "~/it's"]
+    facts = await probe(LocalTransport(), wanted)
+    assert facts.home == str(Path.home())
+    assert facts.memory_total > GIB // 4
+    assert facts.clock_skew is not None
+    assert abs(facts.clock_skew) < 5
+    for path in wanted:
+        disk = facts.disk_for(path)
+        assert disk is not None
+        assert disk.total >= disk.free
+    assert abs(facts.taken - time.time()) < 60
+
+
+async def test_rdma_is_read_from_the_kernel(tmp_path: Path) -> None:
+    def write(path: str, text: str) -> None:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text + "\n")
+
+    for device, state in (("rocep1s0f0", "1: DOWN"), ("rocep1s0f1", "4: ACTIVE")):
+        port = f"sys/class/infiniband/{device}/ports/1"
+        write(f"{port}/state", state)
+        write(f"{port}/gid_attrs/ndevs/0", f"net-{device}")
+        for index, (kind, gid) in enumerate(
+            [
+                ("IB/RoCE v1", "fe80:0000:0000:0000:0000:0000:0000:0001"),
+                ("RoCE v2", "fe80:0000:0000:0000:0000:0000:0000:0001"),
+                ("IB/RoCE v1", "0000:0000:0000:0000:0000:ffff:c0a8:640a"),
+                ("RoCE v2", "0000:0000:0000:0000:0000:ffff:c0a8:640a"),
+            ]
+        ):
+            write(f"{port}/gid_attrs/types/{index}", kind)
+            write(f"{port}/gids/{index}", gid)
+    (tmp_path / "dev/infiniband").mkdir(parents=True)
+    result = await LocalTransport().run(script(root=str(tmp_path)))
+    facts = facts_of(result.stdout)
+    assert [(port.device, port.interface, port.gid_index) for port in facts.rdma] == [
+        ("rocep1s0f1", "net-rocep1s0f1", 3)
+    ]
+    assert facts.infiniband
+
+
+async def test_a_probe_that_fails_says_why() -> None:
+    with pytest.raises(HostError, match="cut short"):
+        await probe(ScriptedTransport("spark").on("epoch", "epoch=1\n"))
+    lost = ScriptedTransport("spark")
+    lost.lose()
+    with pytest.raises(LinkLost):
+        await probe(lost)
