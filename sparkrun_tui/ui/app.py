@@ -191,6 +191,10 @@ class SparkrunApp(Actor, App[int]):
             self.launches.follow(launch)
         self.push_screen(LaunchScreen(launch))
 
+    def shows(self, launch: LaunchPort) -> bool:
+        """Whether this launch is what the user looks at now."""
+        return getattr(self.screen, "launch", None) is launch
+
     def edit_recipe(self, key: str, changes: dict[str, str]) -> None:
         """Go to the overrides of the recipe whose file is `key`, with some changed."""
         recipe = self.state.catalog.recipe(key)

@@ -46,6 +46,10 @@ class Launches:
             return
         self._told[launch.launch_id] = state.status
         self._app.update_bars()
+        if self._app.shows(launch):
+            if state.status in (LaunchStatus.READY, LaunchStatus.FAILED):
+                self._app.bell()
+            return
         if state.status is LaunchStatus.READY and state.endpoint:
             self._app.say(f"{state.recipe} serves at {state.endpoint.url}")
             self._app.bell()

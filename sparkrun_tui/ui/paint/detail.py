@@ -94,8 +94,8 @@ def about(evaluation: Evaluation, width: int) -> list[Line]:
     if evaluation.host_reason:
         lines.append([("hosts  ", "dim"), (clean_line(evaluation.host_reason), "")])
     if estimate is not None:
-        for verdict in (estimate.starts, estimate.context, estimate.headroom):
-            lines += [[(row, "")] for row in wrap(verdict.detail, width)] if verdict.detail else []
+        details = dict.fromkeys(verdict.detail for verdict in (estimate.starts, estimate.context, estimate.headroom))
+        lines += [[(row, "")] for detail in details if detail for row in wrap(clean_line(detail), width)]
         lines += extras(evaluation, estimate, width)
         lines += _proposals(estimate, width)
         lines += [[], *table_lines(estimate)]

@@ -85,7 +85,7 @@ def phases_shown(width: int) -> tuple[list[Phase], int, int]:
 def table(state: LaunchState, now: float, width: int, activity: bool) -> list[Line]:
     """The whole table; with `activity` each host has a second line that tells what it does now."""
     phases, column, name = phases_shown(width)
-    header = " " * name + "".join(fit(phase.value, column) for phase in phases) + "memory left"
+    header = " " * name + "".join(fit(phase.value, column - 1) + " " for phase in phases) + "memory left"
     lines: list[Line] = [clip([(header, "dim")], width)]
     for row in sorted(state.hosts.values(), key=lambda row: row.rank):
         lines.append(clip(_host(row, phases, column, name, now), width))
@@ -103,7 +103,7 @@ def _host(row: HostRow, phases: Sequence[Phase], column: int, name: int, now: fl
         waiting = place == 0 and phase is not Phase.CHECK and cell.state is StepState.PENDING
         if waiting and check is not None and check.state in _TOLD:
             sign, style = _SIGNS[check.state]
-            spans.append((fit(f"{sign} check", column), style))
+            spans.append((fit(f"{sign} check", column - 1) + " ", style))
             continue
         spans += _cell(cell, column, now)
     if row.memory:

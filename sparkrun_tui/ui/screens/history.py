@@ -66,7 +66,8 @@ class HistoryList(ListPane):
     def line(self, number: int) -> Line:
         """Header, a launch, or the message."""
         width = self.text_width
-        name = max(width - 62, 16)
+        longest = max((len(past.recipe) for past in self.rows), default=0) + 2
+        name = max(min(width - 58, longest), 16)
         if number == 0:
             text = f"{'when':<18}{fit('recipe', name)}{'cluster':<12}{'outcome':<12}{'serving after':<14}"
             return clip([(text, "dim")], width)

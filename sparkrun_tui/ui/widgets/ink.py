@@ -74,17 +74,15 @@ def fit(text: str, width: int, align: str = "left") -> str:
 
 def clip(line: Line, width: int) -> list[Span]:
     """A line in at most `width` cells, cut with `…`."""
+    if width_of(line) <= width:
+        return list(line)
     kept: list[Span] = []
-    left = width
+    left = width - 1
     for text, style in line:
         size = cell_width(text)
         if size > left:
-            if left > 0:
-                kept.append((shorten(text, left), style))
-            elif kept:
-                last, last_style = kept[-1]
-                kept[-1] = (shorten(last, cell_width(last) - 1) if len(last) > 1 else "…", last_style)
-            return kept
+            kept.append((shorten(text, left + 1) if left > 0 else "…"[: max(width, 0)], style))
+            break
         kept.append((text, style))
         left -= size
     return kept
@@ -134,13 +132,20 @@ def wrap_line(line: Line, width: int, indent: int = 0) -> list[list[Span]]:
                 word = word.lstrip()
             while cell_width(word.rstrip()) > left:
                 head = _head(word, left)
-                rows[-1].append((head, style))
+                _append(rows[-1], head, style)
                 rows.append([(" " * indent, "")] if indent else [])
                 left = width - indent
                 word = word[len(head) :]
-            rows[-1].append((word, style))
+            _append(rows[-1], word, style)
             left -= cell_width(word)
     return rows
+
+
+def _append(row: list[Span], text: str, style: str) -> None:
+    if row and row[-1][1] == style:
+        row[-1] = (row[-1][0] + text, style)
+    else:
+        row.append((text, style))
 
 
 def _head(text: str, width: int) -> str:

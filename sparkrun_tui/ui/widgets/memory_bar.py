@@ -98,10 +98,10 @@ def numbers(picture: HostPicture) -> list[Line]:
 
 def verdicts(estimate: Estimate, width: int) -> list[Line]:
     """The three verdicts, on one line where they fit, else each on its own."""
-    parts: list[Line] = [
-        [mark(verdict.level), (f" {verdict.text}", "")]
-        for verdict in (estimate.starts, estimate.context, estimate.headroom)
-    ]
+    told: dict[str, Line] = {}
+    for verdict in (estimate.starts, estimate.context, estimate.headroom):
+        told.setdefault(verdict.text, [mark(verdict.level), (f" {verdict.text}", "")])
+    parts = list(told.values())
     joined = join(parts, "   ")
     return [joined] if width_of(joined) <= width else flow(parts, width, "   ")
 

@@ -60,10 +60,12 @@ class RepairList(ListPane):
     def _heads(self, width: int) -> Sequence[Line]:
         if self.diagnosis is None:
             return ()
-        lines: list[Line] = [[(row, "")] for row in wrap(clean_line(self.diagnosis.explanation), width)]
+        lines: list[Line] = []
+        if self.diagnosis.explanation:
+            lines += [[(row, "")] for row in wrap(clean_line(self.diagnosis.explanation), width)]
         if self.diagnosis.evidence:
             lines += [[(row, "dim")] for row in wrap(clean_line(self.diagnosis.evidence), width)[:3]]
-        return [*lines, []]
+        return [*lines, []] if lines else ()
 
     @property
     def head(self) -> int:
