@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
 from sparkrun_tui.base.text import clean_line, decode
 from sparkrun_tui.remote.docker import DockerClient
-from sparkrun_tui.remote.docker_types import DockerError, Frame, unix_time
-from sparkrun_tui.remote.failures import LinkLost, NeedsUser
+from sparkrun_tui.remote.docker_types import ContainerInfo, DockerError, Frame, unix_time
+from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.transport import Transport
 
 OVERLAP = 2_000_000_000
@@ -22,6 +22,9 @@ _REMEMBER = 2 * OVERLAP
 _MAX_LINE = 32_768
 _PAUSE = 0.3
 _MAX_PAUSE = 5.0
+_GONE = (404, 409)
+_NOT_READABLE = (400, 401, 403, 501)
+"""Refusals that will not pass, such as a log driver that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,16 @@ def nanoseconds(stamp: bytes) -> int | None:
     return _day[1] + int(part.ljust(9, b"0")[:9] or b"0")
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of a log is wanted: the last `tail` lines (None: all) from Unix time `since` on; `keep` on following."""
+
+    tail: int | None = None
+    since: float | None = None
+    keep: bool = True
+    stall: float = STALL
+
+
 async def follow(
     client: DockerClient,
     container: str,
@@ -133,46 +146,58 @@ async def follow(
     keep: bool = True,
     stall: float = STALL,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
-) -> AsyncIterator[list[LogRecord]]:
+) -> AsyncGenerator[list[LogRecord], None]:
     """Batches of lines: the last `tail` (None: all) from Unix time `since` on, then new ones until the container ends.
 
     With `keep` false it ends when what is there has been read. Lost links and daemon restarts are waited out; an
     empty batch tells that the stream was opened anew. Raises `HostError` only for what the person must repair.
     """
+    wanted = Wanted(tail, since, keep, stall)
     lines = Unrepeated()
     pause = _PAUSE
-    last_pass = not keep
-    while True:
-        resume = lines.resume()
-        start: float | str = resume or since or 0.0
+    over = False
+    while not over:
         try:
             info = await client.inspect(container)
             if info is None:
                 break
-            last_pass = last_pass or not info.running
-            options = {"tail": None if resume else tail, "tty": info.tty}
-            batches = client.log_batches(container, follow=not last_pass, since=start, timestamps=True, **options)  # type: ignore[arg-type]
-            async with aclosing(batches):
-                while (batch := await _next(batches, stall)) is not None:
+            # What is read of a container that does not run any more is all there will be.
+            over = not keep or not info.running
+            async with aclosing(_stream(client, info, lines, wanted, to_the_end=over)) as batches:
+                async for batch in batches:
                     pause = _PAUSE
-                    found = lines.add(batch)
-                    if found:
-                        yield found
-            if last_pass:
-                break
-        except NeedsUser:
-            raise
+                    yield batch
         except (LinkLost, DockerError, ValueError) as error:
-            if isinstance(error, DockerError) and error.status == 404:
+            if isinstance(error, DockerError) and error.status in _GONE:
                 break
-            if not keep and not isinstance(error, LinkLost):
+            if isinstance(error, DockerError) and (not keep or error.status in _NOT_READABLE):
                 raise
-            last_pass = not keep
+            over = False
             yield []
+        if not over:
             await sleep(pause)
             pause = min(pause * 2, _MAX_PAUSE)
     if rest := lines.rest():
         yield rest
+
+
+async def _stream(
+    client: DockerClient, info: ContainerInfo, lines: Unrepeated, wanted: Wanted, *, to_the_end: bool
+) -> AsyncGenerator[list[LogRecord], None]:
+    """One stream of the log, joined to those before it; ends where it ends or falls silent."""
+    resume = lines.resume()
+    batches = client.log_batches(
+        info.id,
+        follow=not to_the_end,
+        since=resume or wanted.since or 0.0,
+        tail=None if resume else wanted.tail,
+        timestamps=True,
+        tty=info.tty,
+    )
+    async with aclosing(batches):
+        while (batch := await _next(batches, wanted.stall)) is not None:
+            if found := lines.add(batch):
+                yield found
 
 
 async def _next(batches: AsyncIterator[list[Frame]], stall: float) -> list[Frame] | None:

@@ -63,46 +63,46 @@ def explain(error: BaseException, host: str, address: str, port: int, user: str)
     """`error`, raised while connecting to `user`@`address`:`port`, as what to tell the person and do about it."""
     import asyncssh
 
-    place = f"{address}:{port}" if port != 22 else address
-    target = f"{user}@{address}" if user else address
-    option = f"-p {port} " if port != 22 else ""
     if isinstance(error, HostError):
         return error
-    if isinstance(error, socket.gaierror):
-        return HostError(
-            f"the name {address} does not resolve",
-            host=host,
-            remedy=f"Check the spelling, or give {host} a HostName in ~/.ssh/config.",
-        )
+    place = f"{address}:{port}" if port != 22 else address
+    ssh_words = f"{f'-p {port} ' if port != 22 else ''}{f'{user}@' if user else ''}{address}"
     if isinstance(error, asyncssh.PermissionDenied) or "authentication failures" in str(error):
         return NeedsUser(
             f"{place} does not let {user or 'you'} in with any key that was tried",
             host=host,
-            remedy=f"Install your key with: ssh-copy-id {option}{target}   "
+            remedy=f"Install your key with: ssh-copy-id {ssh_words}   "
             "(or name another with IdentityFile in ~/.ssh/config)",
         )
     if isinstance(error, asyncssh.KeyExchangeFailed):
         return NeedsUser(
             f"{place} shares no encryption or key type with us: {clean_line(str(error))}",
             host=host,
-            remedy=f"See what it offers with: ssh -vv {option}{target} true",
+            remedy=f"See what it offers with: ssh -vv {ssh_words} true",
         )
-    if isinstance(error, ConnectionRefusedError) or getattr(error, "errno", None) == errno.ECONNREFUSED:
-        return HostError(
-            f"nothing answers on port {port} of {address}",
-            host=host,
-            remedy="Is the host up and sshd running? On the host: sudo systemctl start ssh",
-        )
-    if isinstance(error, TimeoutError) or getattr(error, "errno", None) in _UNREACHABLE:
-        return HostError(
-            f"{place} does not answer",
-            host=host,
-            remedy=f"Is it switched on and on this network? Try: ssh {option}{target} true",
-        )
-    if isinstance(error, asyncssh.ConnectionLost | ConnectionResetError | BrokenPipeError):
-        return HostError(
-            f"{place} hung up before the login was done",
-            host=host,
-            remedy="Its sshd may be starting, overloaded (MaxStartups) or blocking this address (fail2ban).",
-        )
+    network = _network_trouble(error, host, address, port, ssh_words)
+    if network is not None:
+        return network
     return NeedsUser(f"cannot connect to {place}: {clean_line(str(error)) or type(error).__name__}", host=host)
+
+
+def _network_trouble(error: BaseException, host: str, address: str, port: int, ssh_words: str) -> HostError | None:
+    """What the network did, in words; None when it was something else."""
+    import asyncssh
+
+    number = getattr(error, "errno", None)
+    if isinstance(error, socket.gaierror):
+        what = f"the name {address} does not resolve"
+        remedy = f"Check the spelling, or give {host} a HostName in ~/.ssh/config."
+    elif isinstance(error, ConnectionRefusedError) or number == errno.ECONNREFUSED:
+        what = f"nothing answers on port {port} of {address}"
+        remedy = "Is the host up and sshd running? On the host: sudo systemctl start ssh"
+    elif isinstance(error, TimeoutError) or number in _UNREACHABLE:
+        what = f"{address}:{port} does not answer" if port != 22 else f"{address} does not answer"
+        remedy = f"Is it switched on and on this network? Try: ssh {ssh_words} true"
+    elif isinstance(error, asyncssh.ConnectionLost | ConnectionResetError | BrokenPipeError):
+        what = f"{address} hung up before the login was done"
+        remedy = "Its sshd may be starting, overloaded (MaxStartups) or blocking this address (fail2ban)."
+    else:
+        return None
+    return HostError(what, host=host, remedy=remedy)

@@ -33,12 +33,9 @@ def parse(text: str, *, name: str, taken: float, round_trip: float, ports: Seque
     answer = _read(text)
     memory = dict(_meminfo(answer.block("meminfo")))
     docker = dict(line.split("=", 1) for line in answer.block("docker") if "=" in line)
-    owners: dict[int, str] = {}
-    for port, owner in _listening(answer):
-        owners[port] = owners.get(port) or owner
+    owners = _owners(answer)
     addresses = _addresses(answer.block("addresses"))
     interface, address = _default_route(answer.block("route"), addresses)
-    smi = "\n".join(answer.block("smi"))
     gpus = tuple(_gpus(answer.block("gpus")))
     return HostFacts(
         name=name,
@@ -58,7 +55,7 @@ def parse(text: str, *, name: str, taken: float, round_trip: float, ports: Seque
         disks=tuple(_disks(answer.values.get("disk", []))),
         gpus=gpus,
         driver=gpus[0].driver if gpus else "",
-        cuda=_found(r"CUDA Version:\s*([\d.]+)", smi),
+        cuda=_found(r"CUDA Version:\s*([\d.]+)", "\n".join(answer.block("smi"))),
         docker_version=clean_line(docker.get("version", "")).strip(),
         docker_root=clean_line(docker.get("root", "")).strip(),
         docker_access=_docker_access(answer, docker),
@@ -193,6 +190,13 @@ def _rdma(rows: Sequence[str], addresses: dict[str, str]) -> Iterator[RdmaPort]:
         device, interface, index = [*row.split("\t"), "", ""][:3]
         address = addresses.get(interface, "")
         yield RdmaPort(clean_line(device), clean_line(interface), address, int(index) if index.isdigit() else None)
+
+
+def _owners(answer: _Answer) -> dict[int, str]:
+    owners: dict[int, str] = {}
+    for port, owner in _listening(answer):
+        owners[port] = owners.get(port) or owner
+    return owners
 
 
 def _listening(answer: _Answer) -> Iterator[tuple[int, str]]:

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from sparkrun_tui.remote.docker import DockerClient
 from sparkrun_tui.remote.docker_logs import LogRecord, Unrepeated, follow, nanoseconds
-from sparkrun_tui.remote.docker_types import Frame
+from sparkrun_tui.remote.docker_types import DockerError, Frame
 from tests.support.fake_docker import FakeContainer, FakeDocker, image_json, stamp
 from tests.support.scripted import ScriptedTransport
 from tests.support.site import until
@@ -123,6 +124,18 @@ async def test_what_is_there_ends_without_keeping_on(daemon: FakeDocker) -> None
     seen = [line.text async for batch in follow(client, "mine", tail=3, keep=False) for line in batch]
     assert seen == ["7", "8", "9"]
     assert [batch async for batch in follow(client, "nothing like it")] == []
+
+
+async def test_a_log_that_cannot_be_read_is_told(daemon: FakeDocker) -> None:
+    client = client_of(daemon)
+    await running(daemon, client)
+
+    async def refuse(_container: object, _query: object, reply: Any) -> None:
+        await reply.error(501, "configured logging driver does not support reading")
+
+    daemon.on_logs = refuse
+    with pytest.raises(DockerError, match="does not support reading"):
+        await collect(client, [])
 
 
 def frame(text: str, at: int, stream: str = "stdout") -> Frame:

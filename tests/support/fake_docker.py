@@ -8,7 +8,7 @@ import itertools
 import json
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -104,6 +104,7 @@ class FakeDocker:
     """What can be pulled: name to the progress messages; an `error` among them is sent as it is."""
     containers: dict[str, FakeContainer] = field(default_factory=dict)
     requests: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
+    on_logs: Callable[[FakeContainer, dict[str, str], Any], Awaitable[None]] | None = None
     on_request: Callable[[str, str], object] = lambda _method, _path: None
     on_start: Callable[[FakeContainer], object] = lambda _container: None
     on_exec: Callable[[FakeContainer, list[str]], tuple[int, str, str]] = lambda _container, _argv: (0, "", "")
@@ -255,7 +256,7 @@ class FakeDocker:
         if action == "json":
             await reply.json(container.inspect())
         elif action == "logs":
-            await self._logs(container, query, reply)
+            await (self.on_logs or self._logs)(container, query, reply)
         elif action == "wait":
             while container.state == "running":
                 await container.changed.wait()
