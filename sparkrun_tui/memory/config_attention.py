@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from sparkrun_tui.memory.config_kinds import Mix, layer_mix, window_of
 from sparkrun_tui.memory.config_states import state_of
-from sparkrun_tui.memory.config_values import Config, flag, mapping, positive, sequence, whole, word
+from sparkrun_tui.memory.config_values import Config, flag, mapping, numbers, positive, sequence, whole, word
 from sparkrun_tui.memory.layers import Attention, AttentionKind, Layer
 
 _LATENT_ONLY_BY_NAME = frozenset({"minicpm3"})
@@ -15,7 +15,7 @@ _LATENT_ONLY_BY_NAME = frozenset({"minicpm3"})
 
 def layers_of(config: Config, count: int) -> tuple[Layer, ...] | None:
     """Return what each of ``count`` decoder layers caches, None when sizes are missing."""
-    if sequence(config, "compress_ratios") is not None and positive(config, "head_dim"):
+    if numbers(config, "compress_ratios") is not None and positive(config, "head_dim"):
         return _compressed(config, count)
     state = state_of(config)
     shared = whole(config, "num_kv_shared_layers") or 0
@@ -114,9 +114,9 @@ def kv_heads(config: Config, mix: Mix, index: int) -> int | None:
     grouped = _block_heads(config, index)
     if grouped is not None:
         return grouped
-    listed = sequence(config, "num_key_value_heads")
-    if listed is not None and index < len(listed) and isinstance(listed[index], int):
-        return int(str(listed[index]))
+    listed = numbers(config, "num_key_value_heads")
+    if listed is not None and index < len(listed):
+        return listed[index]
     if flag(config, "multi_query") and not flag(config, "new_decoder_architecture"):
         return 1
     found = positive(
@@ -177,7 +177,7 @@ def _compressed(config: Config, count: int) -> tuple[Layer, ...]:
 
     Source: vllm/model_executor/models/deepseek_v4.py.
     """
-    ratios = [int(str(ratio)) for ratio in sequence(config, "compress_ratios") or []]
+    ratios = numbers(config, "compress_ratios") or []
     width = positive(config, "head_dim") or 0
     base = Attention(
         AttentionKind.WINDOW,
@@ -202,7 +202,7 @@ def draft_layers_of(config: Config, count: int) -> tuple[Layer, ...]:
     modules = positive(config, "num_nextn_predict_layers", "mtp_num_hidden_layers")
     if modules is None:
         modules = 1 if positive(config, "num_mtp_modules", "mtp_num_layers", "n_predict") else 0
-    if sequence(config, "compress_ratios") is not None:
+    if numbers(config, "compress_ratios") is not None:
         return _compressed({**config, "compress_ratios": [0] * modules}, modules)
     if is_latent(config):
         indexed = bool(positive(config, "index_head_dim") and positive(config, "index_topk"))

@@ -64,6 +64,9 @@ _EVERY_NTH_FULL = {
 
 Source: transformers, configuration_<family>.py (``sliding_window_pattern``, ``layer_types`` defaults).
 """
+_MOST_LAYERS = 4096
+"""More layers than any model has: a file that states more is damaged."""
+
 _PURE_STATE = frozenset({"mamba", "falcon_mamba", "mamba2", "codestral_mamba"})
 
 
@@ -71,7 +74,7 @@ def layer_count(config: Config) -> int | None:
     """Return the number of decoder layers, None when the file does not tell."""
     direct = positive(config, "num_hidden_layers", "n_layer", "num_layers", "n_layers")
     if direct is not None:
-        return direct
+        return direct if direct <= _MOST_LAYERS else None
     listed = sequence(config, "layers_block_type", "layer_types", "block_configs")
     if listed:
         return len(listed)

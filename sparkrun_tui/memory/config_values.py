@@ -124,6 +124,14 @@ def sequence(config: Config, *keys: str) -> list[object] | None:
     return None
 
 
+def numbers(config: Config, key: str) -> list[int] | None:
+    """Return a list of whole numbers; None when the key holds none, or anything else among them."""
+    items = sequence(config, key)
+    if items is None or not all(isinstance(item, int) and not isinstance(item, bool) for item in items):
+        return None
+    return [item for item in items if isinstance(item, int)]
+
+
 def mapping(config: Config, *keys: str) -> Config:
     """Return the first of ``keys`` that holds a mapping, else an empty one."""
     for key in keys:

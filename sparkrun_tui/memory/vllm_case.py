@@ -85,4 +85,4 @@ def work_out(
         refused = str(error)
     if automatic and plan is not None and pool.pool is not None and length:
         length = plan.longest(pool.pool, length) or length
-    return VllmCase(facts, settings, host, rules, weights, plan, pool, length, refused)
+    return VllmCase(facts, settings, host, rules, pool.weights, plan, pool, length, refused)

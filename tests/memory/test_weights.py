@@ -1,0 +1,139 @@
+"""Weight bytes: headers, formats, what is loaded, and how ranks and stages share it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from sparkrun_tui.memory.facts import DeclaredFacts, ModelFacts, QuantFacts, WeightFacts
+from sparkrun_tui.memory.parameters import count_parameters
+from sparkrun_tui.memory.settings import EngineSettings, Speculative
+from sparkrun_tui.memory.weight_formats import bytes_per_parameter, format_named
+from sparkrun_tui.memory.weights import rope_bytes, weights_of
+from tests.memory import models
+from tests.memory.models import facts
+
+VLLM = EngineSettings("vllm")
+LLAMA = {
+    **models.DENSE,
+    "model_type": "llama",
+    "intermediate_size": 14336,
+    "num_hidden_layers": 32,
+    "vocab_size": 128256,
+    "max_position_embeddings": 131072,
+}
+GPT_OSS = {
+    **models.DENSE,
+    "model_type": "gpt_oss",
+    "hidden_size": 2880,
+    "intermediate_size": 2880,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 64,
+    "head_dim": 64,
+    "vocab_size": 201088,
+    "num_local_experts": 32,
+    "num_experts_per_tok": 4,
+    "sliding_window": 128,
+    "max_position_embeddings": 131072,
+    "quantization_config": {"quant_method": "mxfp4"},
+}
+
+
+def rank(model: ModelFacts, settings: EngineSettings = VLLM) -> int:
+    """Bytes on the rank that holds most."""
+    found = weights_of(model, settings)
+    assert found is not None
+    return found.rank
+
+
+def test_plain_weights_and_the_rope_table_are_what_the_engine_loads() -> None:
+    model = replace(facts(LLAMA), params=8030261248)
+    assert rope_bytes(model) == 131072 * 128 * 2
+    assert rank(model) / 2**30 == pytest.approx(14.9888, rel=1e-4)
+
+
+def test_the_architecture_alone_counts_its_parameters() -> None:
+    counted = count_parameters(facts(LLAMA))
+    assert counted is not None
+    assert counted.total == pytest.approx(8030261248, rel=0.001)
+    assert rank(facts(LLAMA)) / 2**30 == pytest.approx(14.9888, rel=0.001)
+    experts = count_parameters(facts(models.LATENT))
+    assert experts is not None
+    assert experts.total == pytest.approx(15706484224, rel=0.002)
+
+
+def test_mxfp4_experts_are_padded_by_their_kernels() -> None:
+    model = replace(facts(GPT_OSS), weights=WeightFacts(13761264768, "headers"))
+    assert rank(model) / 2**30 == pytest.approx(13.7153, rel=0.003)
+
+
+def test_headers_win_over_counts_and_the_recipes_total_over_both() -> None:
+    model = replace(facts(LLAMA), weights=WeightFacts(10**9, "headers"), params=5)
+    assert rank(model) == 10**9 + rope_bytes(model)
+    declared = replace(model, declared=DeclaredFacts(model_vram=3 * 10**9))
+    assert rank(declared) == 3 * 10**9
+
+
+def test_classes_decide_what_is_split_and_what_is_loaded() -> None:
+    weights = WeightFacts(
+        total=1000, source="headers", sharded=800, replicated=100, vision=40, drafter=60, embedding=100, head=100
+    )
+    model = replace(facts(models.HYBRID), weights=weights, max_length=None)
+    assert rank(model) == 800 + 100 + 40
+    assert rank(model, replace(VLLM, text_only=True)) == 800 + 100
+    assert rank(model, replace(VLLM, speculative=Speculative("mtp", 2))) == 860 + 100 + 40
+    assert rank(model, replace(VLLM, tensor_parallel=2)) == 400 + 100 + 40
+    assert rank(model, replace(VLLM, pipeline_parallel=2)) == 300 + 100 + 50 + 40
+
+
+def test_a_stated_count_that_includes_the_drafter_is_recognised() -> None:
+    model = facts(models.HYBRID, quantization_config={"quant_method": "fp8"})
+    counted = count_parameters(model)
+    assert counted is not None
+    with_drafter = replace(model, params=counted.total + counted.drafter)
+    assert rank(with_drafter) == pytest.approx(rank(replace(model, params=counted.total)), rel=1e-6)
+
+
+def test_a_draft_model_of_its_own_is_loaded_beside() -> None:
+    drafter = replace(facts(models.DENSE), weights=WeightFacts(700, "headers"))
+    model = replace(facts(LLAMA), weights=WeightFacts(10**9, "headers"), drafter=drafter)
+    speculating = replace(VLLM, speculative=Speculative("draft_model", 3, "org/draft"))
+    assert rank(model, speculating) == rank(model) + 700
+
+
+def test_plain_checkpoints_can_be_quantised_on_loading() -> None:
+    model = replace(facts(LLAMA), weights=WeightFacts(8030261248 * 2, "headers"))
+    halved = rank(model, replace(VLLM, quantization="fp8"))
+    assert 0.5 < halved / rank(model) < 0.6
+
+
+def test_formats_have_bands_and_plain_dtypes_hardly_any() -> None:
+    plain = weights_of(facts(LLAMA), VLLM)
+    quantised = weights_of(replace(facts(LLAMA), quant=QuantFacts("awq", 4.156)), VLLM)
+    assert plain is not None and quantised is not None
+    assert (plain.high - plain.low) / plain.rank < (quantised.high - quantised.low) / quantised.rank
+    assert quantised.rank < plain.rank / 2
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("bf16", 2.0),
+        ("float32", 4.0),
+        ("nvfp4", 0.7),
+        ("fp8", 8.05 / 8),
+        ("NVFP4-mixed(modelopt)", 0.7),
+        ("exl3-4.0", 0.5),
+    ],
+)
+def test_bytes_per_parameter(name: str, expected: float) -> None:
+    assert bytes_per_parameter(name) == pytest.approx(expected)
+
+
+def test_unknown_formats_stay_unknown() -> None:
+    assert format_named("seven-bit") is None
+    assert bytes_per_parameter("auto") is None
+    strange = replace(facts(LLAMA), declared=DeclaredFacts(params=10**9, model_dtype="seven-bit"))
+    assert weights_of(strange, VLLM) is None
+    assert weights_of(ModelFacts("nothing", params=10**9), VLLM) is None
