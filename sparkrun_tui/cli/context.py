@@ -1,0 +1,111 @@
+"""What every command needs first: settings, the chosen cluster, overrides, and the engine's services."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+
+from sparkrun_tui.base.errors import UsageError
+from sparkrun_tui.base.settings import Cluster, Settings, load_settings
+from sparkrun_tui.launch.services import Services
+from sparkrun_tui.recipe.overrides import parse_assignment
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which hosts a command is for, as the command line says it."""
+
+    hosts: str = ""
+    cluster: str = ""
+    demo: bool = False
+
+
+def target_options(function: F) -> F:
+    """The options that choose hosts: `-H`, `--cluster` and `--demo`."""
+    function = click.option("--demo", is_flag=True, help="The built-in demo cluster, which needs no hardware.")(function)
+    function = click.option("--cluster", "cluster_name", default="", metavar="NAME", help="A saved cluster.")(function)
+    return click.option(
+        "-H", "--hosts", default="", metavar="H1,H2", help="Hosts as ssh takes them; the first is the head node."
+    )(function)
+
+
+def override_options(function: F) -> F:
+    """The options that override a recipe's defaults."""
+    function = click.option(
+        "-o", "--option", "options", multiple=True, metavar="KEY=VALUE", help="Override any default of the recipe."
+    )(function)
+    function = click.option("--gpu-mem", default=None, metavar="F", help="Same as -o gpu_memory_utilization=F.")(function)
+    function = click.option("--tp", default=None, metavar="N", help="Same as -o tensor_parallel=N.")(function)
+    return click.option("--port", default=None, metavar="PORT", help="Same as -o port=PORT.")(function)
+
+
+def overrides_from(options: Sequence[str], port: str | None, tp: str | None, gpu_mem: str | None) -> dict[str, str]:
+    """The overrides by key. Raises `UsageError` when an option has no `=` or a key is given two values."""
+    found: dict[str, str] = {}
+    pairs = [parse_assignment(text) for text in options]
+    short = (("port", port), ("tensor_parallel", tp), ("gpu_memory_utilization", gpu_mem))
+    pairs += [(key, value) for key, value in short if value is not None]
+    for key, value in pairs:
+        if found.get(key, value) != value:
+            raise UsageError(f"`{key}` is given twice: {found[key]} and {value}")
+        found[key] = value
+    return found
+
+
+def saved_cluster(settings: Settings, target: Target) -> Cluster | None:
+    """The cluster that a command is for, or None when none is named and none is saved."""
+    if target.demo:
+        return None
+    if target.hosts:
+        names = tuple(part.strip() for part in target.hosts.split(",") if part.strip())
+        if not names:
+            raise UsageError("-H names no host")
+        if len(set(names)) != len(names):
+            raise UsageError("-H names a host twice")
+        return Cluster(name=",".join(names), hosts=names, source="command line")
+    found = settings.cluster(target.cluster)
+    if found is None and target.cluster:
+        known = ", ".join(cluster.name for cluster in settings.clusters) or "none"
+        raise UsageError(f"there is no cluster `{target.cluster}`; saved clusters: {known}")
+    return found
+
+
+@asynccontextmanager
+async def engine(settings: Settings, target: Target) -> AsyncIterator[tuple[Cluster, Services]]:
+    """The cluster and the services to work on it; the demo cluster lives as long as the context."""
+    if target.demo:
+        from sparkrun_tui.demo.cluster import DemoCluster
+
+        async with DemoCluster() as demo:
+            yield demo.cluster, demo.services
+        return
+    cluster = saved_cluster(settings, target)
+    if cluster is None:
+        raise UsageError(
+            "no cluster is configured",
+            remedy="Name hosts with -H host1,host2, save some with `sparkrun-tui cluster add NAME HOSTS`, or try --demo.",
+        )
+    from sparkrun_tui.cli.prompts import ask_host_key, ask_passphrase
+    from sparkrun_tui.launch.services import real_services
+
+    services = real_services(ask_host_key=ask_host_key, ask_passphrase=ask_passphrase)
+    try:
+        yield cluster, services
+    finally:
+        await services.close()
+
+
+def settings_now() -> Settings:
+    """The user's settings, with what was passed over told on stderr."""
+    from sparkrun_tui.cli.exits import say
+
+    settings = load_settings()
+    for note in settings.notes:
+        say(note)
+    return settings
