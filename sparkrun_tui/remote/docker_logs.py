@@ -23,7 +23,7 @@ _MAX_LINE = 32_768
 _PAUSE = 0.3
 _MAX_PAUSE = 5.0
 _GONE = (404, 409)
-_NOT_READABLE = (400, 401, 403, 501)
+_FINAL = (*_GONE, 400, 401, 403, 501)
 """Refusals that will not pass, such as a log driver that cannot be read."""
 
 
@@ -152,10 +152,8 @@ async def follow(
     With `keep` false it ends when what is there has been read. Lost links and daemon restarts are waited out; an
     empty batch tells that the stream was opened anew. Raises `HostError` only for what the person must repair.
     """
-    wanted = Wanted(tail, since, keep, stall)
-    lines = Unrepeated()
-    pause = _PAUSE
-    over = False
+    wanted, lines = Wanted(tail, since, keep, stall), Unrepeated()
+    pause, over = _PAUSE, False
     while not over:
         try:
             info = await client.inspect(container)
@@ -168,9 +166,9 @@ async def follow(
                     pause = _PAUSE
                     yield batch
         except (LinkLost, DockerError, ValueError) as error:
-            if isinstance(error, DockerError) and error.status in _GONE:
-                break
-            if isinstance(error, DockerError) and (not keep or error.status in _NOT_READABLE):
+            if isinstance(error, DockerError) and (not keep or error.status in _FINAL):
+                if error.status in _GONE:
+                    break
                 raise
             over = False
             yield []

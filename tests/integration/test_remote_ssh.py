@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 from cluster import Cluster, Host
@@ -187,3 +189,68 @@ async def test_a_frozen_host_is_given_up_in_time(pool: SshPool, hosts: list[Host
     with pytest.raises(HostError):
         await pool.transport(hosts[0].name).connect()
     assert asyncio.get_running_loop().time() - begun < 60
+
+
+@pytest.fixture
+def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A real ssh agent with twelve keys that open nothing."""
+    socket = tmp_path / "agent.sock"
+    process = subprocess.Popen(["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.DEVNULL)
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
+    for number in range(12):
+        key = tmp_path / f"other-{number}"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+        for _ in range(100):
+            if subprocess.run(["ssh-add", "-q", str(key)], check=False, stderr=subprocess.DEVNULL).returncode == 0:
+                break
+            time.sleep(0.02)
+    yield socket
+    process.terminate()
+    process.wait()
+
+
+def configure(workstation: Workstation, host: Host, *lines: str) -> None:
+    """An ssh configuration with one host `spark` and these lines."""
+    head = [f"Host spark\n    HostName {host.ip}", "User root", f"UserKnownHostsFile {workstation.known_hosts}"]
+    workstation.ssh_config.write_text("\n    ".join([*head, *lines]) + "\n")
+
+
+@pytest.mark.usefixtures("agent")
+async def test_named_keys_come_before_an_agent_full_of_others(
+    workstation: Workstation, hosts: list[Host], cluster: Cluster
+) -> None:
+    configure(workstation, hosts[0], f"IdentityFile {cluster.key}")
+    pool = SshPool()
+    assert (await pool.transport("spark").run("echo in")).stdout == "in\n"
+    await pool.close()
+
+
+@pytest.mark.usefixtures("agent")
+async def test_a_right_key_behind_too_many_others_is_explained(
+    workstation: Workstation, hosts: list[Host], cluster: Cluster
+) -> None:
+    output("ssh-add", "-q", str(cluster.key))
+    configure(workstation, hosts[0], "IdentityFile /nowhere")
+    pool = SshPool()
+    with pytest.raises(NeedsUser, match="none of the first 6 of 13 keys") as caught:
+        await pool.transport("spark").connect()
+    assert "IdentitiesOnly yes" in caught.value.remedy
+    await pool.close()
+
+
+@pytest.mark.usefixtures("agent")
+async def test_a_key_that_only_the_agent_holds_is_named_by_its_public_half(
+    workstation: Workstation, hosts: list[Host], cluster: Cluster, tmp_path: Path
+) -> None:
+    output("ssh-add", "-q", str(cluster.key))
+    (tmp_path / "mine.pub").write_text(output("ssh-keygen", "-y", "-f", str(cluster.key)))
+    configure(workstation, hosts[0], f"IdentityFile {tmp_path}/mine", "IdentitiesOnly yes")
+    pool = SshPool()
+    assert (await pool.transport("spark").run("echo in")).stdout == "in\n"
+    await pool.close()
+
+
+async def test_noisy_and_odd_login_shells(pool: SshPool, hosts: list[Host]) -> None:
+    hosts[0].run("printf 'echo noise; echo more >&2\\n' > /root/.bashrc; cp /root/.bashrc /root/.profile")
+    result = await pool.transport(hosts[0].name).run("echo own; echo own >&2")
+    assert (result.stdout, result.stderr) == ("own\n", "own\n")
