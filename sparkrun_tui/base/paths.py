@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import platformdirs
@@ -26,8 +27,9 @@ def state_dir() -> Path:
 
 
 def sparkrun_config_dir() -> Path:
-    """The sparkrun CLI's settings, which are read and never written."""
-    return platformdirs.user_config_path("sparkrun")
+    """The sparkrun CLI's settings, which are read and never written (`~/.config/sparkrun` on every system)."""
+    base = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    return Path(base).expanduser() / "sparkrun"
 
 
 def _shipped(name: str) -> Path:

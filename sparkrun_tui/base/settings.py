@@ -75,9 +75,7 @@ def load_settings() -> Settings:
     return Settings(
         clusters=(*clusters, *foreign),
         default_cluster=str(data.get("default_cluster") or ""),
-        recipe_dirs=tuple(
-            Path(os.path.expanduser(str(item))) for item in _strings(path, data, "recipe_dirs")
-        ),
+        recipe_dirs=tuple(Path(os.path.expanduser(str(item))) for item in _strings(path, data, "recipe_dirs")),
         defaults=_mapping(path, data, "defaults"),
         theme=str(data.get("theme") or ""),
         keys={str(key): str(value) for key, value in _mapping(path, data, "keys").items()},

@@ -11,20 +11,18 @@ MAX_LINE = 8192
 _MAX_COMBINING = 4
 
 # Control strings (OSC, DCS, APC, PM, SOS) run to their terminator, or to the end of the text when it is missing.
-_CONTROL_STRINGS = re.compile(
-    r"(?:\x1b[\]P_^X]|[\x9d\x90\x9f\x9e\x98])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|\x1b|$)"
-)
+_CONTROL_STRINGS = re.compile(r"(?:\x1b[\]P_^X]|[\x9d\x90\x9f\x9e\x98])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|\x1b|$)")
+_REPEATED_ESCAPE = re.compile(r"\x1b+(?=\x1b)")
 _CSI = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?")
 _ESCAPES = re.compile(r"\x1b[ -/]*[0-~]?")
 _CONTROLS = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200c\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
-_COMBINING_RUN = re.compile(
-    r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{5,}"
-)
+_COMBINING_RUN = re.compile(r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{5,}")
 
 
 def _strip(text: str) -> str:
+    text = _REPEATED_ESCAPE.sub("", text)
     text = _CONTROL_STRINGS.sub("", text)
     text = _CSI.sub("", text)
     text = _ESCAPES.sub("", text)
