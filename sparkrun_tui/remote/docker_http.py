@@ -15,6 +15,7 @@ from sparkrun_tui.base.text import clean_text
 from sparkrun_tui.remote import http_backend
 from sparkrun_tui.remote.docker_dial import Dialer
 from sparkrun_tui.remote.docker_types import DockerError
+from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.transport import Transport
 
 NEWEST_API = (1, 47)
@@ -84,7 +85,7 @@ class DockerHttp:
         try:
             async for chunk in response.aiter_stream():
                 yield chunk
-        except Exception as error:
+        except http_backend.WIRE_ERRORS as error:
             raise http_backend.as_host_error(error, self.host, "Docker") from error
 
     @asynccontextmanager
@@ -102,9 +103,7 @@ class DockerHttp:
         response = await self._answer(method, path, query, content, headers, timeout, retry)
         try:
             yield response
-        except httpcore2.NetworkError as error:
-            raise http_backend.as_host_error(error, self.host, "Docker") from error
-        except (httpcore2.ProtocolError, httpcore2.TimeoutException) as error:
+        except http_backend.WIRE_ERRORS as error:
             raise http_backend.as_host_error(error, self.host, "Docker") from error
         finally:
             await response.aclose()
@@ -127,10 +126,12 @@ class DockerHttp:
             try:
                 request = httpcore2.Request(method, url, headers=sent, content=content, extensions={"timeout": limits})
                 return await self._pool.handle_async_request(request)
-            except Exception as error:
+            except (LinkLost, *http_backend.WIRE_ERRORS) as error:
                 # An idle connection may have ended unnoticed; asking again is safe only for what changes nothing.
-                if attempt == 0 and retry and http_backend.broken(error):
+                if attempt == 0 and retry and not isinstance(error, httpcore2.TimeoutException):
                     continue
+                if isinstance(error, LinkLost):
+                    raise
                 raise http_backend.as_host_error(error, self.host, "Docker") from error
         raise AssertionError("unreachable: the second try raises")
 

@@ -87,18 +87,12 @@ def pool(dial: Dial, connections: int = 100) -> httpcore2.AsyncConnectionPool:
     )
 
 
-def broken(error: BaseException) -> bool:
-    """Whether `error` means that the connection broke, as opposed to an answer or a refusal."""
-    return isinstance(
-        error,
-        httpcore2.NetworkError | httpcore2.RemoteProtocolError | httpcore2.LocalProtocolError | LinkLost | OSError,
-    )
+WIRE_ERRORS = (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException, OSError)
+"""What a connection that breaks, or an answer that does not come, raises."""
 
 
 def as_host_error(error: BaseException, host: str, what: str) -> HostError:
-    """`error`, raised while talking HTTP, as a `HostError`."""
-    if isinstance(error, HostError):
-        return error
+    """One of `WIRE_ERRORS` as a `HostError`."""
     if isinstance(error, httpcore2.TimeoutException | TimeoutError):
         return HostError(f"{what} does not answer in time", host=host)
     return LinkLost(f"the connection to {what} broke: {str(error) or type(error).__name__}", host=host)

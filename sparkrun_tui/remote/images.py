@@ -15,7 +15,7 @@ from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.text import clean_line, decode
 from sparkrun_tui.remote import children
 from sparkrun_tui.remote.docker import DockerClient
-from sparkrun_tui.remote.docker_types import DockerError
+from sparkrun_tui.remote.docker_types import DockerError, PullProgress
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.hostkeys import HostKeyPolicy
 from sparkrun_tui.remote.jobs import Jobs, JobState
@@ -26,6 +26,8 @@ from sparkrun_tui.remote.resolve import Resolver
 from sparkrun_tui.remote.ssh_args import destination, ssh_words
 from sparkrun_tui.remote.transport import Transport
 
+STALL = 180.0
+"""Seconds without a word after which a pull's progress is asked for anew."""
 _PAUSE = 0.5
 _ARCHES = {"aarch64": "arm64", "x86_64": "amd64"}
 _NEEDS_LOGIN = re.compile(r"pull access denied|unauthorized|authentication required|denied:|no basic auth", re.I)
@@ -74,11 +76,14 @@ class DockerImages:
         while True:
             try:
                 async with aclosing(client.pull(reference)) as steps:
-                    async for step in steps:
+                    while (step := await _next(steps)) is not None:
                         best = max(best, step.done)
                         layers = f"{step.layers_done}/{step.layers} layers" if step.layers else clean_line(step.status)
                         yield meter.transfer(best, max(step.total, best) or None, layers)
                 return
+            except TimeoutError:
+                # Joining anew costs nothing while the host itself pulls, and shows whether it still does.
+                yield Transfer(best, None, 0.0, f"nothing came for {STALL:.0f} s")
             except LinkLost:
                 yield Transfer(best, None, None, "the link is down, the host goes on pulling")
                 await asyncio.sleep(_PAUSE)
@@ -129,6 +134,11 @@ class DockerImages:
         endpoint = await self._resolver.resolve(transport.name)
         words = await ssh_words(transport.name, self._resolver, self._policy)
         return [*words, "--", destination(endpoint), shlex.join(load)]
+
+
+async def _next(steps: AsyncGenerator[PullProgress, None]) -> PullProgress | None:
+    async with asyncio.timeout(STALL):
+        return await anext(steps, None)
 
 
 class _Anchor:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import TypeVar
 
 import asyncssh
 
@@ -110,25 +111,33 @@ class SshTransport:
         """Open the Unix socket `path` of the host. Raises `SocketRefused` when sshd or the socket refuses."""
         connection = await self._link.connection(OPEN_TIMEOUT)
         with self._opening(f"the socket {path}"):
-            async with asyncio.timeout(OPEN_TIMEOUT):
-                reader, writer = await connection.open_unix_connection(path, encoding=None)
+            reader, writer = await _opened(connection.open_unix_connection(path, encoding=None), _drop_stream)
         return ChannelStream(self._name, reader, writer)
 
     async def open_tcp(self, address: str, port: int) -> ByteStream:
         """Open a TCP connection from the host. Raises `SocketRefused` when nothing answers there."""
         connection = await self._link.connection(OPEN_TIMEOUT)
         with self._opening(f"{address}:{port}"):
-            async with asyncio.timeout(OPEN_TIMEOUT):
-                reader, writer = await connection.open_connection(address, port, encoding=None)
+            reader, writer = await _opened(connection.open_connection(address, port, encoding=None), _drop_stream)
         return ChannelStream(self._name, reader, writer)
 
     async def open_command(self, words: Sequence[str]) -> ByteStream:
         """Open a two-way stream to a command; its words must be constants of ours, never foreign text."""
         connection = await self._link.connection(OPEN_TIMEOUT)
-        with self._opening(f"`{words[0]}`"):
+        try:
+            # A stream of this kind is a session like a command's, and holds its place until it is closed.
             async with asyncio.timeout(OPEN_TIMEOUT):
-                process = await connection.create_process(shlex.join(words), encoding=None, stderr=asyncssh.DEVNULL)
-        return ChannelStream(self._name, process.stdout, process.stdin)
+                await self._link.sessions.acquire()
+        except TimeoutError as error:
+            raise SocketRefused("too many commands are open on this host", host=self._name) from error
+        try:
+            with self._opening(f"`{words[0]}`"):
+                opening = connection.create_process(shlex.join(words), encoding=None, stderr=asyncssh.DEVNULL)
+                process = await _opened(opening, lambda late: late.close())
+        except BaseException:
+            self._link.sessions.release()
+            raise
+        return ChannelStream(self._name, process.stdout, process.stdin, self._link.sessions.release)
 
     async def write_file(self, path: str, data: bytes, mode: int = 0o600) -> None:
         """Write a file on the host, whole or not at all; `~` is the host's home. Raises `HostError`."""
@@ -148,9 +157,9 @@ class SshTransport:
         for attempt in range(_OPEN_TRIES):
             connection = await self._link.connection(timeout)
             try:
-                async with asyncio.timeout(OPEN_TIMEOUT):
-                    session = Session()
-                    channel, _ = await connection.create_session(lambda: session, COMMAND, encoding=None)  # noqa: B023
+                session = Session()
+                opening = connection.create_session(lambda: session, COMMAND, encoding=None)  # noqa: B023
+                channel, _ = await _opened(opening, lambda late: late[0].close())
             except TimeoutError as error:
                 raise LinkLost("the host does not open a session", host=self._name) from error
             except (asyncssh.Error, OSError):
@@ -185,13 +194,38 @@ class SshTransport:
             raise LinkLost(f"the connection was lost: {clean_line(str(error))}", host=self._name) from error
 
 
-class ChannelStream:
-    """A `ByteStream` over an SSH channel."""
+T = TypeVar("T")
 
-    def __init__(self, host: str, reader: asyncssh.SSHReader[bytes], writer: asyncssh.SSHWriter[bytes]) -> None:
+
+async def _opened(opening: Awaitable[T], discard: Callable[[T], object]) -> T:
+    """What `opening` gives, in time. Given up on, it is discarded when it comes after all, or it would stay open."""
+    task = asyncio.ensure_future(opening)
+    try:
+        async with asyncio.timeout(OPEN_TIMEOUT):
+            return await asyncio.shield(task)
+    except (TimeoutError, asyncio.CancelledError):
+        task.add_done_callback(lambda late: late.cancelled() or late.exception() or discard(late.result()))
+        raise
+
+
+def _drop_stream(pair: tuple[asyncssh.SSHReader[bytes], asyncssh.SSHWriter[bytes]]) -> None:
+    pair[1].channel.abort()
+
+
+class ChannelStream:
+    """A `ByteStream` over an SSH channel; `on_close` is called once when it is closed."""
+
+    def __init__(
+        self,
+        host: str,
+        reader: asyncssh.SSHReader[bytes],
+        writer: asyncssh.SSHWriter[bytes],
+        on_close: Callable[[], object] | None = None,
+    ) -> None:
         self._host = host
         self._reader = reader
         self._writer = writer
+        self._on_close = on_close
 
     @property
     def ended(self) -> bool:
@@ -215,4 +249,7 @@ class ChannelStream:
 
     async def close(self) -> None:
         """Close both ways."""
+        on_close, self._on_close = self._on_close, None
+        if on_close is not None:
+            on_close()
         self._writer.channel.abort()
