@@ -13,7 +13,7 @@ from sparkrun_tui.launch.steps_check import check
 from sparkrun_tui.launch.steps_image import bring_image
 from sparkrun_tui.launch.steps_model import bring_models
 from sparkrun_tui.launch.steps_start import start_all
-from sparkrun_tui.launch.watch import MEMORY_POLL, read_memory, unless_ended, watch
+from sparkrun_tui.launch.watch import MEMORY_POLL, read_memory, tell_links, unless_ended, watch
 from sparkrun_tui.runtimes.plan import Phase
 
 
@@ -41,13 +41,13 @@ async def execute(context: Context) -> None:
     context.followers = followers
     await check(context)
     await locks.acquire(context)
-    readings = asyncio.create_task(_readings(context))
+    readings = [asyncio.create_task(_readings(context)), asyncio.create_task(tell_links(context))]
     try:
         await _prepare(context)
         await start_all(context, followers)
         await unless_ended(context, until_ready(context))
     finally:
-        await drop([readings])
+        await drop(readings)
     await locks.release(context)
     context.bus.emit(StatusChanged(status=LaunchStatus.READY))
     await watch(context)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from dataclasses import replace
 
-from sparkrun_tui.base.errors import SparkrunError
+from sparkrun_tui.base.errors import HostError, SparkrunError
 from sparkrun_tui.launch.context import Context
 from sparkrun_tui.launch.diagnosis import ExitInfo, diagnose
 from sparkrun_tui.launch.events import Diagnosed, Repair, StepState
-from sparkrun_tui.launch.watch import RankEnded
+from sparkrun_tui.launch.watch import RankEnded, look
+from sparkrun_tui.runtimes.plan import Phase, RankPlan
 
 _BARE = "the container ended with exit code"
+_ASK = 3.0
 _LAST_LINES = 5.0
 """Seconds that the last lines of a container that has ended are waited for."""
 
@@ -19,10 +23,18 @@ async def tell_failure(context: Context, failure: SparkrunError) -> None:
     """Emit the diagnosis of `failure`."""
     if isinstance(failure, RankEnded) and context.followers is not None:
         await context.followers.drained_one(failure.ended.rank.rank, _LAST_LINES)
+    told = _engine_spoke(context, failure)
     settle(context, failure)
-    started = bool(context.containers)
-    found = _from_logs(context, failure) if started else None
+    found = _from_logs(context, await _exits(context)) if told else None
     context.bus.emit(found or _from_failure(context, failure))
+
+
+def _engine_spoke(context: Context, failure: SparkrunError) -> bool:
+    """Whether the cause is to be looked for in the logs: not while a step of ours failed before the engine ran."""
+    if isinstance(failure, RankEnded) or context.plan.serve.delegated:
+        return True
+    rows = context.bus.state.hosts.values()
+    return all((cell := row.cells.get(Phase.START)) is not None and cell.state is StepState.OK for row in rows)
 
 
 def settle(context: Context, failure: SparkrunError | None = None) -> None:
@@ -34,12 +46,24 @@ def settle(context: Context, failure: SparkrunError | None = None) -> None:
                 context.step(host, phase, StepState.FAILED if failed else StepState.CANCELLED, cell.detail)
 
 
-def _from_logs(context: Context, failure: SparkrunError) -> Diagnosed | None:
+async def _exits(context: Context) -> dict[str, ExitInfo]:
+    """How the ranks are that have ended by now; hosts that cannot be asked at once are left out."""
+    exits: dict[str, ExitInfo] = {}
+
+    async def one(rank: RankPlan) -> None:
+        with suppress(HostError, TimeoutError):
+            async with asyncio.timeout(_ASK):
+                ended = await look(context, rank)
+            if ended is not None:
+                exits[rank.host] = ExitInfo(ended.code, ended.oom_killed)
+
+    await asyncio.gather(*(one(rank) for rank in context.ranks if rank.rank in context.containers))
+    return exits
+
+
+def _from_logs(context: Context, exits: dict[str, ExitInfo]) -> Diagnosed | None:
     lines = {host: buffer.since(0) for host, buffer in context.bus.logs.items()}
     ordered = {host: lines[host] for host in context.hosts if host in lines}
-    exits: dict[str, ExitInfo] = {}
-    if isinstance(failure, RankEnded):
-        exits[failure.ended.rank.host] = ExitInfo(failure.ended.code, failure.ended.oom_killed)
     chain = context.plan.rendered.chain
     head = context.facts.get(context.plan.serve.ready.host)
     found = diagnose(

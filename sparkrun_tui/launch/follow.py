@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.launch.context import Context, closing, drop, regain
+from sparkrun_tui.launch.context import Context, closing, drop
 from sparkrun_tui.launch.events import EngineFact, Progressed, StepState
 from sparkrun_tui.launch.logs import LogLine
-from sparkrun_tui.remote.failures import LinkLost
+from sparkrun_tui.remote.failures import NeedsUser
 from sparkrun_tui.runtimes.phases import PhaseReader
 from sparkrun_tui.runtimes.plan import Phase
 
@@ -20,11 +21,26 @@ if TYPE_CHECKING:
 _SLICE = 400
 """Lines taken in before the event loop gets its turn: a few milliseconds of work."""
 
+_PAUSE = 2.0
+_KNOWN = 4000
+"""Newest lines that are compared when a log is taken up again."""
+
 _READ = (Phase.LOAD, Phase.COMPILE, Phase.GRAPHS, Phase.READY)
 """The phases whose cells are filled from the log."""
 
 
 Seen = frozenset[tuple[float, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """Where to begin to follow."""
+
+    host: str
+    container: str
+    tail: int | None
+    since: float | None
+    seen: Seen
 
 
 class Followers:
@@ -49,10 +65,8 @@ class Followers:
         Lines in `seen` (time to a hundred-thousandth, text) are known already and passed over.
         """
         if rank not in self._tasks:
-            source = self._context.services.logs.follow(
-                self._context.transport(host), container, tail=tail, since=since
-            )
-            self._tasks[rank] = asyncio.create_task(self._run(host, source, seen), name=f"log {host}")
+            start = _Start(host, container, tail, since, seen)
+            self._tasks[rank] = asyncio.create_task(self._run(start), name=f"log {host}")
 
     async def drained(self, timeout: float) -> bool:
         """Wait until every follower has read its container's last line; whether all have, within `timeout` seconds."""
@@ -77,20 +91,46 @@ class Followers:
         """End all followers."""
         await drop(self._tasks.values())
 
-    async def _run(self, host: str, source: AsyncIterator[Sequence[LogRecord]], seen: Seen) -> None:
-        context = self._context
-        serve = context.plan.serve
+    async def _run(self, start: _Start) -> None:
+        serve = self._context.plan.serve
         reader = PhaseReader(serve.engine, serve.marks)
-        try:
-            async with closing(source) as batches:
-                async for batch in batches:
-                    new = [record for record in batch if (round(record.time, 5), record.text) not in seen]
-                    await take_in(context, host, new if seen else batch, reader)
-        except LinkLost as lost:
-            context.notice("warning", "its log is incomplete: the connection was lost", host)
-            await regain(context, host, lost)
-        except HostError as error:
-            context.notice("warning", f"cannot read its log: {error.what}", host)
+        told = ""
+        while True:
+            try:
+                await self._follow(start, reader)
+                return
+            except HostError as error:
+                if error.what != told:
+                    told = error.what
+                    self._context.notice("warning", f"cannot read its log: {error.what}", start.host)
+                if isinstance(error, NeedsUser):
+                    return
+            await asyncio.sleep(_PAUSE)
+            start = self._onwards(start)
+
+    async def _follow(self, start: _Start, reader: PhaseReader) -> None:
+        context = self._context
+        source = context.services.logs.follow(
+            context.transport(start.host), start.container, tail=start.tail, since=start.since
+        )
+        async with closing(source) as batches:
+            async for batch in batches:
+                new = [record for record in batch if self._key(record) not in start.seen] if start.seen else batch
+                await take_in(context, start.host, new, reader)
+
+    def _key(self, record: LogRecord) -> tuple[float, str]:
+        """How a line is known once it is kept: made safe."""
+        (line,) = self._context.bus.safe_lines([LogLine(record.time, record.stream, record.text)])
+        return round(line.time, 5), line.text
+
+    def _onwards(self, start: _Start) -> _Start:
+        """From where the buffer of the host ends."""
+        buffer = self._context.bus.logs.get(start.host)
+        printed = [line for line in buffer.since(buffer.end - _KNOWN) if line.stream != "app"] if buffer else []
+        if not printed:
+            return start
+        seen = frozenset((round(line.time, 5), line.text) for line in printed)
+        return _Start(start.host, start.container, None, printed[-1].time, seen)
 
 
 async def take_in(context: Context, host: str, batch: Sequence[LogRecord], reader: PhaseReader) -> None:

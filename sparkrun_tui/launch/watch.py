@@ -23,6 +23,8 @@ START_POLL = 1.0
 SERVING_POLL = 4.0
 HEALTH_POLL = 10.0
 MEMORY_POLL = 10.0
+LINK_POLL = 1.0
+DOWN = frozenset({LinkState.RECONNECTING, LinkState.UNREACHABLE, LinkState.NEEDS_USER})
 _ALIVE = frozenset({"created", "running", "restarting", "paused"})
 
 
@@ -147,6 +149,7 @@ async def watch(context: Context) -> None:
     tasks = [asyncio.create_task(watcher.rank(rank)) for rank in context.ranks]
     tasks.append(asyncio.create_task(watcher.health()))
     tasks.append(asyncio.create_task(watcher.memory()))
+    tasks.append(asyncio.create_task(watcher.links()))
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         for task in done:
@@ -180,6 +183,7 @@ class _Watch:
             await asyncio.sleep(SERVING_POLL)
 
     async def health(self) -> None:
+        """What the endpoint says of itself; only asked while its host can be asked."""
         context = self._context
         ready = context.plan.serve.ready
         while True:
@@ -188,13 +192,22 @@ class _Watch:
                 reply = await context.services.http.ask(
                     context.transport(ready.host), HttpCall(ready.port, ready.health_path)
                 )
-            except LinkLost:
-                continue
             except HostError as error:
+                if isinstance(error, LinkLost) or context.transport(ready.host).link.state in DOWN:
+                    continue
                 self._unhealthy = f"it does not answer on port {ready.port}: {error.what}"
             else:
                 self._unhealthy = "" if reply.ok else f"{ready.health_path} answers {reply.status}"
             self._judge()
+
+    async def links(self) -> None:
+        context = self._context
+        while True:
+            await asyncio.sleep(LINK_POLL)
+            for host in context.hosts:
+                status = context.transport(host).link
+                if status.state in DOWN:
+                    self._unheard(host, HostError(status.detail or str(status.state), host=host))
 
     async def memory(self) -> None:
         context = self._context
@@ -226,6 +239,16 @@ class _Watch:
         state = self._context.bus.state
         if state.status is not status or state.detail != detail:
             self._context.bus.emit(StatusChanged(status=status, detail=detail))
+
+
+async def tell_links(context: Context) -> None:
+    """Tell every change of the hosts' links, until cancelled."""
+    while True:
+        await asyncio.sleep(LINK_POLL)
+        for host in context.hosts:
+            status = context.transport(host).link
+            if status.state is not LinkState.IDLE:
+                context.link(host, status.state, status.detail)
 
 
 async def read_memory(context: Context, host: str) -> None:
