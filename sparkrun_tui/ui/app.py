@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from textual.app import App
 from textual.screen import Screen
+from textual.timer import Timer
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import SparkrunError
@@ -61,6 +62,7 @@ class SparkrunApp(Actor, App[int]):
         self.loaded = False
         self.opened = asyncio.Event()
         self._backend: Backend | None = session.backend
+        self._keeping: Timer | None = None
 
     # Beginning and end.
 
@@ -107,6 +109,7 @@ class SparkrunApp(Actor, App[int]):
 
     async def on_unmount(self) -> None:
         """Let the hosts go; what runs there goes on."""
+        self._keep()
         if self._backend is not None and self.opened.is_set():
             await self._backend.close()
 
@@ -117,12 +120,18 @@ class SparkrunApp(Actor, App[int]):
         self.background(self._read_recipes(), "read")
 
     async def _read_recipes(self) -> None:
-        try:
-            self.state.catalog.take(await asyncio.to_thread(self.state.catalog.read))
-        finally:
+        from sparkrun_tui.recipe.listing import finish
+
+        listing = await asyncio.to_thread(self.state.catalog.list)
+        while True:
+            self.state.catalog.take(listing)
             self.loaded = True
-        self.state.forget_verdicts()
-        self.state_changed()
+            self.state.forget_verdicts()
+            self.state_changed()
+            if not listing.pending:
+                return
+            # Many new files: they were only sketched, so that they are seen at once.
+            listing = await asyncio.to_thread(finish, listing)
 
     def choose_cluster(self, cluster: Cluster | None) -> None:
         """Use another cluster from now on."""
@@ -149,6 +158,18 @@ class SparkrunApp(Actor, App[int]):
             self.state.memory[seen.name] = seen.memory
             self.state.forget_verdicts()
         self.state_changed()
+
+    def keep_soon(self) -> None:
+        """Keep overrides for the next session, once the keys rest for a moment."""
+        if self._keeping is not None:
+            self._keeping.stop()
+        self._keeping = self.set_timer(1.0, self._keep)
+
+    def _keep(self) -> None:
+        try:
+            self.state.save_edits()
+        except OSError as error:
+            self.say(f"overrides could not be kept: {error}", "warning")
 
     def state_changed(self) -> None:
         """Tell the screen in sight; others look when they come back."""

@@ -18,6 +18,7 @@ from sparkrun_tui.recipe.rendered import Rendered
 
 if TYPE_CHECKING:
     from sparkrun_tui.launch.sizing import FactsStore
+    from sparkrun_tui.recipe.listing import Listing
     from sparkrun_tui.runtimes.plan import Engine
 
 AnyRecipe = Recipe | BrokenRecipe
@@ -65,7 +66,7 @@ class Evaluation:
 
 
 class Catalog:
-    """All recipes of a session. Reading files is slow: `read` and `recipe` say when they do."""
+    """All recipes of a session, as entries; the recipe itself is loaded when it is looked at."""
 
     def __init__(self, settings: Settings, store: FactsStore | None = None) -> None:
         self.settings = settings
@@ -75,16 +76,16 @@ class Catalog:
         self._loaded: dict[str, AnyRecipe] = {}
         self._shared: frozenset[str] = frozenset()
 
-    def read(self) -> Sequence[AnyRecipe]:
-        """Read every recipe file; for a thread."""
-        from sparkrun_tui.recipe.sources import all_recipes
+    def list(self) -> Listing:
+        """The entries of all recipes, from the index cache where it holds (files: for a thread)."""
+        from sparkrun_tui.recipe.listing import list_recipes
 
-        return all_recipes(self.settings)
+        return list_recipes(self.settings)
 
-    def take(self, recipes: Sequence[AnyRecipe]) -> None:
-        """Show these recipes from now on."""
-        self._loaded = {recipe.source.path: recipe for recipe in recipes}
-        self._entries = {recipe.source.path: entry_of(recipe) for recipe in recipes}
+    def take(self, listing: Listing) -> None:
+        """Show these entries from now on; recipes are loaded anew when they are looked at."""
+        self._entries = {entry.source.path: entry for entry in listing.entries}
+        self._loaded = {}
         self._index()
 
     def _index(self) -> None:
@@ -92,29 +93,27 @@ class Catalog:
         counts = Counter(entry.name for entry in self._entries.values())
         self._shared = frozenset(name for name, count in counts.items() if count > 1)
 
+    def recipe(self, key: str) -> AnyRecipe | None:
+        """The recipe whose file is `key`; the first time it is read."""
+        found = self._loaded.get(key)
+        entry = self._entries.get(key)
+        if found is None and entry is not None:
+            from sparkrun_tui.recipe.loader import load_file
+
+            found = self._loaded[key] = load_file(key, entry.source)
+        return found
+
+    def reread(self, key: str) -> None:
+        """Read one file again, after it was edited."""
+        self._loaded.pop(key, None)
+        recipe = self.recipe(key)
+        if recipe is not None:
+            self._entries[key] = entry_of(recipe)
+            self._index()
+
     def title(self, entry: Entry) -> str:
         """The name of a recipe, or of its file where several recipes have the same name."""
         return Path(entry.source.path).stem if entry.name in self._shared else entry.name
-
-    def recipe(self, key: str) -> AnyRecipe | None:
-        """The recipe whose file is `key`."""
-        return self._loaded.get(key)
-
-    def reread(self, key: str) -> AnyRecipe | None:
-        """Read one file again, after it was edited."""
-        from sparkrun_tui.recipe.loader import load_file
-
-        before = self._loaded.get(key)
-        if before is None:
-            return None
-        self._loaded[key] = load_file(key, before.source)
-        self._entries[key] = entry_of(self._loaded[key])
-        self._index()
-        return self._loaded[key]
-
-    def by_name(self, name: str) -> AnyRecipe | None:
-        """The first recipe called `name`."""
-        return next((recipe for recipe in self._loaded.values() if recipe.name == name), None)
 
     def search(self, query: str, fits: Callable[[Entry], str]) -> list[Entry]:
         """The entries that a query line finds, best first."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.memory.result import HostMemory
 from sparkrun_tui.recipe.model import BrokenRecipe, Recipe
+from sparkrun_tui.recipe.saved import save_overrides, saved_overrides
 from sparkrun_tui.ui.catalog import AnyRecipe, Catalog, ClusterView, Evaluation
 from sparkrun_tui.ui.edits import Edits
 
@@ -35,6 +36,7 @@ class AppState:
     edits: dict[str, Edits] = field(default_factory=dict)
     demo_cluster: Cluster | None = None
     added_clusters: list[Cluster] = field(default_factory=list)
+    _saved: dict[str, dict[str, str]] = field(default_factory=dict)
     _verdicts: dict[str, str] = field(default_factory=dict)
     _evaluated: tuple[str, Mapping[str, str], Evaluation] | None = None
 
@@ -58,7 +60,21 @@ class AppState:
 
     def edits_of(self, key: str) -> Edits:
         """The overrides of a recipe, with their history."""
-        return self.edits.setdefault(key, Edits())
+        found = self.edits.get(key)
+        if found is None:
+            recipe = self.catalog.recipe(key)
+            kept = saved_overrides(recipe) if isinstance(recipe, Recipe) else {}
+            found = self.edits[key] = Edits(kept)
+            self._saved[key] = dict(kept)
+        return found
+
+    def save_edits(self) -> None:
+        """Keep the overrides that changed for the next session. Raises `OSError`."""
+        for key, edits in self.edits.items():
+            recipe = self.catalog.recipe(key)
+            if isinstance(recipe, Recipe) and self._saved.get(key) != edits.kept:
+                save_overrides(recipe, edits.kept)
+                self._saved[key] = dict(edits.kept)
 
     def overridden(self, key: str) -> bool:
         """Whether a recipe has overrides."""

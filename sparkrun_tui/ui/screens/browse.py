@@ -134,7 +134,8 @@ class BrowseScreen(PageScreen):
             overridden = self.sparkrun.state.overridden(row.key)
             if row.overridden != overridden:
                 self.search_again()
-        self.list.refresh()
+        self.list.refresh_rows((self.list.cursor,))
+        self.sparkrun.keep_soon()
 
     # Verdicts, a few at a time.
 
@@ -161,7 +162,8 @@ class BrowseScreen(PageScreen):
         if judged and everything and (judged == len(wanted) or time.monotonic() - self._searched > 0.3):
             self.search_again()
         if judged:
-            self.list.refresh()
+            done = set(wanted[:judged])
+            self.list.refresh_rows(n for n, row in enumerate(self.list.rows) if row.key in done)
             self._judge_later()
 
     # Actions.

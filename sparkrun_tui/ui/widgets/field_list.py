@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rich.segment import Segment
 from textual import on
 from textual.app import ComposeResult
+from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 from textual.widgets import Input
@@ -170,6 +171,12 @@ class FieldList(ListPane):
         return [*spans, (fit(value, max(room - tail_width, 4)), style), *tail]
 
     # The line below: what the current field is, or what is wrong with it.
+
+    def move_to(self, row: int, step: int = 1) -> None:
+        """Move, and tell of the field below."""
+        super().move_to(row, step)
+        if self._told:
+            self.refresh(Region(0, self.size.height - 1, self.size.width, 1))
 
     @property
     def _told(self) -> bool:

@@ -57,8 +57,10 @@ class FooterKeys(LinePane, Actor):
             shown = key_name(key)
             if not active.node.why_not(action.name) and not (typing and len(shown) == 1):
                 entries[action.id] = (action.footer, shown, action.label, action.name, active.node)
-        self._entries = sorted(entries.values(), key=lambda entry: entry[0])
-        self.refresh()
+        found = sorted(entries.values(), key=lambda entry: entry[0])
+        if found != self._entries:
+            self._entries = found
+            self.refresh()
 
     def line(self, number: int) -> Line:
         """As many keys as fit, those at the right kept longest."""

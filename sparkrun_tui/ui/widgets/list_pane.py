@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from textual import events
+from textual.geometry import Region
 from textual.message import Message
 
 from sparkrun_tui.ui.actions import Scope, bindings
@@ -82,12 +85,24 @@ class ListPane(LinePane, Actor, can_focus=True):
                 tried -= step
         if not 0 <= tried <= last:
             return
-        changed = tried != self.cursor
+        before, top = self.cursor, self.top
+        changed = tried != before
         self.cursor = tried
         self.reveal(tried + self.head if tried else 0)
-        self.refresh()
+        if self.top != top:
+            self.refresh()
+        elif changed:
+            self.refresh_rows((before, tried))
         if changed:
             self.post_message(self.Highlighted(self, tried))
+
+    def refresh_rows(self, rows: Iterable[int]) -> None:
+        """Paint only these rows again, as far as they are in sight; and the thumb with them."""
+        places = (row + self.head - self.top for row in rows)
+        width, height = self.size
+        regions = [Region(0, place, width, 1) for place in places if 0 <= place < height]
+        if regions:
+            self.refresh(*regions)
 
     def on_focus(self) -> None:
         """The cursor shows who has the focus."""

@@ -12,6 +12,9 @@ GLYPHS = {"weights": "█", "kv": "▓", "engine": "▒", "others": "▞", "free
 """What each part of the bar is drawn with; `engine` is activations, graphs and overhead together."""
 
 _GROUP = {"others": "others", "weights": "weights", "kv": "kv"}
+_BARS = 2
+"""Bars that are drawn; of more hosts the fullest stands for all."""
+
 LEVEL_STYLE = {Level.GOOD: "good", Level.TIGHT: "tight", Level.BAD: "bad", Level.UNKNOWN: "unknown"}
 
 
@@ -125,7 +128,11 @@ def picture_lines(estimate: Estimate, width: int, compact: bool = False) -> list
     fullest = min(estimate.hosts, key=lambda picture: -1 if picture.free is None else picture.free)
     if compact:
         return [host_line(fullest, name_width, width, short=True), *verdicts(estimate, width)]
-    lines: list[Line] = [host_line(picture, name_width, width) for picture in estimate.hosts]
+    shown = estimate.hosts if len(estimate.hosts) <= _BARS else (fullest,)
+    lines: list[Line] = [host_line(picture, name_width, width) for picture in shown]
+    if len(shown) < len(estimate.hosts):
+        more = len(estimate.hosts) - 1
+        lines.append([(" " * (name_width + 1), ""), (f"and {more} more hosts with at least as much left", "dim")])
     pad: Span = (" " * (name_width + 1), "")
     lines += [[pad, *row] for row in flow(numbers(fullest), width - name_width - 1, "  ")]
     return [*lines, *verdicts(estimate, width)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textual.containers import Vertical
 from textual.content import Content
+from textual.geometry import Region
 from textual.widget import Widget
 
 from sparkrun_tui.base.text import clean_line
@@ -13,6 +14,7 @@ class Panel(Vertical):
     """A box for the parts of a screen."""
 
     def __init__(self, *children: Widget, title: str = "", id: str | None = None, classes: str | None = None) -> None:
+        self._titling = False
         super().__init__(*children, id=id, classes=classes)
         self.title_text = title
         self.corner_text = ""
@@ -24,7 +26,18 @@ class Panel(Vertical):
             self.title_text, self.corner_text = title, corner
             self._apply()
 
+    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Panel:
+        """Repaint; for another title only the border's rows, not what is inside."""
+        if self._titling and not regions:
+            width, height = self.outer_size
+            left, top = self.content_offset  # regions count from where the content begins
+            regions = (Region(-left, -top, width, 1), Region(-left, height - 1 - top, width, 1))
+        super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+        return self
+
     def _apply(self) -> None:
+        self._titling = True
         # Content, not text: a string would be read as markup.
         self.border_title = Content(clean_line(self.title_text))
         self.border_subtitle = Content(clean_line(self.corner_text))
+        self._titling = False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from textual import events
 from textual.geometry import Size
 
 from sparkrun_tui.ui.actions import Scope, bindings
@@ -25,10 +24,11 @@ class TextPane(LinePane, Actor, can_focus=True):
         super().__init__(id=id, classes=classes)
         self._painter: Painter = painter or (lambda width: ())
         self._lines: Sequence[Line] | None = None
+        self._width = 0
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """With `height: auto`, as many rows as lines at that width."""
-        return len(self._painter(max(width - 1, 1)))
+        return len(self._lines_for(max(width - 1, 1)))
 
     def show(self, painter: Painter, keep_place: bool = False) -> None:
         """Show other content; from its beginning unless `keep_place`."""
@@ -36,7 +36,8 @@ class TextPane(LinePane, Actor, can_focus=True):
         self._lines = None
         if not keep_place:
             self.top = 0
-        self.refresh(layout=self.styles.is_auto_height)
+        grows = self.styles.is_auto_height and self.size.width > 0 and len(self.lines) != self.size.height
+        self.refresh(layout=grows)
 
     def repaint(self) -> None:
         """The painter would give other lines now."""
@@ -46,8 +47,12 @@ class TextPane(LinePane, Actor, can_focus=True):
     @property
     def lines(self) -> Sequence[Line]:
         """The lines for the present width."""
-        if self._lines is None:
-            self._lines = self._painter(self.text_width)
+        return self._lines_for(self.text_width)
+
+    def _lines_for(self, width: int) -> Sequence[Line]:
+        if self._lines is None or width != self._width:
+            self._lines = self._painter(width)
+            self._width = width
         return self._lines
 
     @property
@@ -58,10 +63,6 @@ class TextPane(LinePane, Actor, can_focus=True):
     def line(self, number: int) -> Line:
         """One line."""
         return self.lines[number]
-
-    def on_resize(self, event: events.Resize) -> None:
-        """Another width may break lines elsewhere."""
-        self._lines = None
 
     def do_down(self) -> None:
         """Move down a line."""
