@@ -10,7 +10,7 @@ from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.rendered import Rendered
-from sparkrun_tui.runtimes.plan import HostView, Phase, PlanRequest, ServePlan
+from sparkrun_tui.runtimes.plan import Engine, HostView, Phase, PlanRequest, ServePlan
 from sparkrun_tui.runtimes.registry import engine_for
 
 WORKSTATION = "workstation"
@@ -111,13 +111,7 @@ def build_plan(
         privileged=cluster.privileged,
         gguf_path=gguf_path,
     )
-    try:
-        serve = engine.plan(request)
-    except LaunchError:
-        # What went wrong in rendering is the cause, and the engine's stumbling over it the consequence.
-        if rendered.errors:
-            raise stopped_by(rendered.errors[0]) from None
-        raise
+    serve = _serve(engine, request)
     return LaunchPlan(
         launch_id=launch_id,
         rendered=rendered,
@@ -129,6 +123,16 @@ def build_plan(
         problems=_unique((*rendered.problems, *serve.problems, *engine.check(rendered), *env.problems)),
         env=env,
     )
+
+
+def _serve(engine: Engine, request: PlanRequest) -> ServePlan:
+    try:
+        return engine.plan(request)
+    except LaunchError:
+        # What went wrong in rendering is the cause, and the engine's stumbling over it the consequence.
+        if request.rendered.errors:
+            raise stopped_by(request.rendered.errors[0]) from None
+        raise
 
 
 def stopped_by(problem: Problem) -> LaunchError:
