@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import asyncssh
 
 from sparkrun_tui.remote.pieces import Pieces
@@ -15,6 +17,19 @@ class Session(asyncssh.SSHClientSession[bytes]):
         self.outcome: Outcome | None = None
         self.code: int | None = None
         self.pieces = Pieces()
+        self._on_end: Callable[[], object] | None = None
+        self._gone = False
+
+    @property
+    def on_end(self) -> Callable[[], object] | None:
+        """Called once when the channel is gone; at once when it is gone already."""
+        return self._on_end
+
+    @on_end.setter
+    def on_end(self, call: Callable[[], object]) -> None:
+        self._on_end = call
+        if self._gone:
+            call()
 
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
         """The channel is open."""
@@ -40,4 +55,7 @@ class Session(asyncssh.SSHClientSession[bytes]):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The channel is gone, with or without an outcome."""
+        self._gone = True
         self.pieces.close()
+        if self._on_end is not None:
+            self._on_end()

@@ -35,6 +35,7 @@ class SshTransport:
     def __init__(self, name: str, link: HostLink[asyncssh.SSHClientConnection]) -> None:
         self._name = name
         self._link = link
+        self._open_sessions = 0
 
     @property
     def name(self) -> str:
@@ -154,18 +155,23 @@ class SshTransport:
 
     async def _start(self, wrapped: Envelope, timeout: float) -> tuple[Channel, Session]:
         """Open a session and send the script. Until it is sent nothing can have run, so trying again is safe."""
-        for attempt in range(_OPEN_TRIES):
+        refusals = 0
+        while refusals < _OPEN_TRIES:
             connection = await self._link.connection(timeout)
+            session = Session()
             try:
-                session = Session()
                 opening = connection.create_session(lambda: session, COMMAND, encoding=None)  # noqa: B023
                 channel, _ = await _opened(opening, lambda late: late[0].close())
             except TimeoutError as error:
                 raise LinkLost("the host does not open a session", host=self._name) from error
             except (asyncssh.Error, OSError):
-                # Either the connection has just ended, or sshd has not freed a slot yet (MaxSessions).
-                await asyncio.sleep(_RETRY_PAUSE * (attempt + 1))
+                # The connection has just ended, or sshd has no slot (MaxSessions): it frees one late, and only when
+                # a command of ours ends, which may take long where there are few.
+                refusals += not self._open_sessions
+                await asyncio.sleep(_RETRY_PAUSE * (refusals + 1))
                 continue
+            self._open_sessions += 1
+            session.on_end = self._session_ended
             with suppress(OSError):  # closed already: how it ended tells why
                 channel.write(wrapped.text)
             return channel, session
@@ -174,6 +180,9 @@ class SshTransport:
             host=self._name,
             remedy="Its sshd may allow none (MaxSessions 0, ForceCommand), or too many are open.",
         )
+
+    def _session_ended(self) -> None:
+        self._open_sessions -= 1
 
     @contextmanager
     def _opening(self, what: str) -> Iterator[None]:

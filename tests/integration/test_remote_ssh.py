@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from cluster import Cluster, Host
+from cluster import Cluster, Host, HostSpec
 from cluster.workstation import Workstation
 
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.remote.docker import DockerClient
 from sparkrun_tui.remote.failures import NeedsUser
 from sparkrun_tui.remote.hostkeys import YES, HostKeyQuestion, PassphraseQuestion
 from sparkrun_tui.remote.jobs import Jobs
@@ -254,3 +255,53 @@ async def test_noisy_and_odd_login_shells(pool: SshPool, hosts: list[Host]) -> N
     hosts[0].run("printf 'echo noise; echo more >&2\\n' > /root/.bashrc; cp /root/.bashrc /root/.profile")
     result = await pool.transport(hosts[0].name).run("echo own; echo own >&2")
     assert (result.stdout, result.stderr) == ("own\n", "own\n")
+
+
+async def test_a_server_with_one_session_serves_many_commands_and_streams(
+    cluster: Cluster, workstation: Workstation
+) -> None:
+    host = cluster.add_host(HostSpec(max_sessions=1))
+    workstation.know_hosts()
+    pool = SshPool()
+    try:
+        transport = pool.transport(host.name)
+        slow = asyncio.create_task(transport.run("sleep 3; echo slow"))
+        results = await asyncio.gather(*(transport.run(f"echo {number}") for number in range(10)))
+        assert [result.stdout for result in results] == [f"{number}\n" for number in range(10)]
+        assert (await slow).stdout == "slow\n"
+        # Forwarded sockets are no sessions: Docker is reached through as many as it likes.
+        docker = DockerClient(transport)
+        await asyncio.gather(*(docker.version() for _ in range(30)))
+        await docker.close()
+    finally:
+        await pool.close()
+        cluster.remove_host(host)
+
+
+async def test_configurations_that_only_ssh_understands(
+    workstation: Workstation, hosts: list[Host], cluster: Cluster
+) -> None:
+    included = workstation.ssh_config.parent / "more"
+    included.write_text(
+        f"""Host far near  # a comment at the end
+    HostName {hosts[0].ip}
+    ServerAliveInterval 30s
+    ConnectTimeout none
+    ControlMaster auto
+    ControlPath ~/.ssh/%C
+    StrictHostKeyChecking accept-new
+    IdentityFile /nowhere/%h
+    IdentityFile {cluster.key}
+Match exec "test %n = near" host {hosts[0].ip}
+    User spark
+Match all
+    User root
+    UserKnownHostsFile "{workstation.home}/own known"
+"""
+    )
+    workstation.ssh_config.write_text(f"Include {included}\n")
+    pool = SshPool()
+    for name, user in (("far", "root"), ("near", output("ssh", "-G", "near").split("user ")[1].split()[0])):
+        assert (await pool.transport(name).run("id -un")).stdout.strip() == user
+    await pool.close()
+    assert hosts[0].ip in (workstation.home / ".config/sparkrun-tui/known_hosts").read_text()

@@ -19,7 +19,6 @@ class Traits:
 
     banner: bytes = b""
     """What a chatty login shell prints first, on both streams."""
-    max_sessions: int = 100
     forwarding: bool = True
     shell: tuple[str, ...] = ("/bin/sh", "-c")
     refuse_command: str = ""
@@ -58,7 +57,6 @@ class SshServer:
     logins: int = 0
     commands: list[str] = field(default_factory=list)
     connections: list[Any] = field(default_factory=list)
-    open_sessions: int = 0
     _acceptor: Any = None
     _processes: set[asyncio.subprocess.Process] = field(default_factory=set)
 
@@ -108,15 +106,11 @@ class SshServer:
     async def _serve(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
         command = process.command or ""
         self.commands.append(command)
-        if self.open_sessions >= self.traits.max_sessions or self.traits.refuse_command:
+        if self.traits.refuse_command:
             process.stdout.write(self.traits.refuse_command.encode() + b"\n")
             process.exit(1)
-            return
-        self.open_sessions += 1
-        try:
+        else:
             await self._run(process, command)
-        finally:
-            self.open_sessions -= 1
 
     async def _run(self, process: asyncssh.SSHServerProcess[bytes], command: str) -> None:
         process.stdout.write(self.traits.banner)
