@@ -175,7 +175,7 @@ class SparkrunApp(Actor, App[int]):
         """Tell the screen in sight; others look when they come back."""
         self.update_bars()
         screen = self._page()
-        if screen is not None and screen.is_mounted:
+        if screen is not None and screen.whole:
             screen.state_changed()
 
     def _page(self) -> PageScreen | None:

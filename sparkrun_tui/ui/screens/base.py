@@ -40,9 +40,14 @@ class PageScreen(Screen[None], Actor):
         self.update_bar()
         self.state_changed()
 
+    @property
+    def whole(self) -> bool:
+        """Whether its parts are there; they go one by one while the app ends, and events still come then."""
+        return self.is_mounted and len(self.query(TopBar)) == 1
+
     def update_bar(self) -> None:
         """Show the cluster, its hosts and what runs in the bar."""
-        if self.is_mounted:
+        if self.whole:
             self.query_one(TopBar).show(self.sparkrun.bar_status())
 
     def state_changed(self) -> None:

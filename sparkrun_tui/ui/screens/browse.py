@@ -66,7 +66,7 @@ class BrowseScreen(PageScreen):
         self.search_again()
         self.show_selected(keep_place=True)
 
-    def search_again(self) -> None:
+    def search_again(self, keep: bool = True) -> None:
         """Run the query over all recipes and show what it finds."""
         state = self.sparkrun.state
         self._searched = time.monotonic()
@@ -75,7 +75,7 @@ class BrowseScreen(PageScreen):
         total = len(state.catalog.index.entries)
         note = self._query.notes[0] if self._query.notes else ""
         self.list_panel.entitle(f"Recipes {len(rows)} of {total}" if self.sparkrun.loaded else "Recipes", note)
-        self.list.show(rows, self._empty_message(total))
+        self.list.show(rows, self._empty_message(total), keep)
         if state.selected and self.list.current and self.list.current.key != state.selected:
             self.list.select(state.selected)
         self._judge_later()
@@ -94,9 +94,9 @@ class BrowseScreen(PageScreen):
         state = self.sparkrun.state
         state.query = event.value
         self._query = parse_query(event.value)
-        state.selected = ""
-        self.list.cursor = self.list.top = 0
-        self.search_again()
+        if event.value:
+            state.selected = ""  # the best match is the first one
+        self.search_again(keep=not event.value)
         self.show_selected()
 
     @on(SearchBox.Left, "#search")

@@ -78,9 +78,9 @@ class LaunchScreen(PageScreen):
     # What is shown.
 
     def _changed(self, state_changed: bool, logs_changed: bool) -> None:
-        if state_changed:
+        if state_changed and self.whole:
             self._show_state()
-        if logs_changed:
+        if logs_changed and self.whole:
             self.deck.pull()
 
     def _second(self) -> None:

@@ -19,6 +19,7 @@ class FooterKeys(LinePane, Actor):
     """The keys of the moment, most important first; what does not fit is one `?` away."""
 
     ALLOW_SELECT = False
+    SCROLLS = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,11 +30,6 @@ class FooterKeys(LinePane, Actor):
     def line_count(self) -> int:
         """Always one."""
         return 1
-
-    @property
-    def text_width(self) -> int:
-        """The whole width."""
-        return self.size.width
 
     def on_mount(self) -> None:
         """Follow the bindings in force."""

@@ -22,6 +22,9 @@ class LinePane(Widget):
     """
 
     ALLOW_SELECT = True
+    SCROLLS = True
+    """Whether there may be more lines than rows."""
+
     COMPONENT_CLASSES = {f"{_PREFIX}{name}" for name in STYLES}
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
@@ -29,6 +32,8 @@ class LinePane(Widget):
         self.top = 0
         self._inks: dict[str, Style] = {}
         self._base = Style()
+        self._text_width = 0
+        self._count = 0
 
     # What subclasses give.
 
@@ -58,8 +63,8 @@ class LinePane(Widget):
 
     @property
     def text_width(self) -> int:
-        """The cells for a line's text: the last column is kept for the thumb."""
-        return max(self.size.width - 1, 1)
+        """The cells for a line's text: where a pane scrolls, the last column is kept for the thumb."""
+        return self._text_width or max(self.size.width - self.SCROLLS, 1)
 
     def ink(self, names: str) -> Style:
         """The style with these names, over the pane's own."""
@@ -83,23 +88,29 @@ class LinePane(Widget):
             self._base = base
             self._inks.clear()
         self._clamp()
-        return super().render_lines(crop)
+        # Looking up the size goes through the whole layout: once a frame is enough.
+        self._text_width, self._count = self.text_width, self.line_count
+        try:
+            return super().render_lines(crop)
+        finally:
+            self._text_width = 0
 
     def render_line(self, y: int) -> Strip:
         """Render one visible line."""
         number = self.top + y
-        width = self.size.width
-        if number >= self.line_count:
+        width = self._text_width + self.SCROLLS
+        if number >= self._count:
             return Strip([Segment(" " * width, self._base)], width)
         over = self.line_style(number)
         spans = self.line(number)
         segments = [Segment(text, self.ink(f"{names} {over}" if over else names)) for text, names in spans if text]
-        strip = Strip(segments).adjust_cell_length(self.text_width, self.ink(over))
-        selection = self.text_selection
-        if selection is not None:
-            strip = self._selected(strip, selection, number)
-        thumb = Strip([self._thumb(y)], 1) if width > 1 else Strip([], 0)
-        return Strip.join([strip.apply_offsets(0, number), thumb])
+        strip = Strip(segments).adjust_cell_length(self._text_width, self.ink(over))
+        if self.ALLOW_SELECT:
+            selection = self.text_selection
+            if selection is not None:
+                strip = self._selected(strip, selection, number)
+            strip = strip.apply_offsets(0, number)
+        return Strip.join([strip, Strip([self._thumb(y)], 1)]) if self.SCROLLS else strip
 
     def _selected(self, strip: Strip, selection: Selection, number: int) -> Strip:
         span = selection.get_span(number)
@@ -114,7 +125,7 @@ class LinePane(Widget):
         return Strip.join([before, middle.apply_style(style), after])
 
     def _thumb(self, y: int) -> Segment:
-        count, page = self.line_count, self.page
+        count, page = self._count, self.page
         if count <= page:
             return Segment(" ", self._base)
         size = max(page * page // count, 1)

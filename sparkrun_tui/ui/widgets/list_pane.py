@@ -16,6 +16,7 @@ from sparkrun_tui.ui.widgets.line_pane import LinePane
 class ListPane(LinePane, Actor, can_focus=True):
     """Lines of which one is current. The header lines (`head`) are shown first and cannot be chosen."""
 
+    ALLOW_SELECT = False
     BINDINGS = bindings(Scope.LIST)
 
     class Highlighted(Message):

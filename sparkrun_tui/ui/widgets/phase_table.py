@@ -17,17 +17,14 @@ from sparkrun_tui.ui.widgets.line_pane import LinePane
 class PhaseTable(LinePane):
     """Shows a launch's state; its height does not change while the launch runs."""
 
+    SCROLLS = False
+
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         super().__init__()
         self._clock = clock
         self._state = LaunchState()
         self._lines: Sequence[Line] | None = None
         self.activity = True
-
-    @property
-    def text_width(self) -> int:
-        """The whole width."""
-        return self.size.width
 
     def show(self, state: LaunchState, activity: bool) -> None:
         """Show this state; `activity` gives each host a second line."""

@@ -92,12 +92,12 @@ class RecipeList(ListPane):
         """The recipes in sight."""
         return self.rows[max(self.top - 1, 0) : self.top + self.page]
 
-    def show(self, rows: Sequence[RecipeRow], message: str = "") -> None:
-        """Show other rows; the cursor stays with its recipe where that is still there."""
+    def show(self, rows: Sequence[RecipeRow], message: str = "", keep: bool = True) -> None:
+        """Show other rows; the cursor stays with its recipe where that is still there and `keep` is set."""
         current = self.current
         self.rows = rows
         self.message = message
-        place = next((n for n, row in enumerate(rows) if current and row.key == current.key), 0)
+        place = next((n for n, row in enumerate(rows) if keep and current and row.key == current.key), 0)
         self.cursor = min(place, max(len(rows) - 1, 0))
         if place == 0:
             self.top = 0

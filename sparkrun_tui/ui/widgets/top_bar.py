@@ -30,6 +30,7 @@ class TopBar(LinePane):
     """One line, the same on every screen."""
 
     ALLOW_SELECT = False
+    SCROLLS = False
 
     class ClusterClicked(Message):
         """The cluster's name was clicked."""
@@ -43,11 +44,6 @@ class TopBar(LinePane):
     def line_count(self) -> int:
         """Always one."""
         return 1
-
-    @property
-    def text_width(self) -> int:
-        """The whole width: nothing scrolls here."""
-        return self.size.width
 
     def show(self, status: Status) -> None:
         """Show another state."""
