@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.settings import Cluster, Settings
-from sparkrun_tui.launch import attach, executor
+from sparkrun_tui.launch import attach, executor, looking
 from sparkrun_tui.launch.bus import Bus
 from sparkrun_tui.launch.context import Context
 from sparkrun_tui.launch.environment import hub_token, plan_env
@@ -95,6 +95,15 @@ class Desk:
         await asyncio.gather(*(one(name) for name in (hosts or cluster.hosts)))
         return found
 
+    async def look(self, plan: LaunchPlan, *, memory_needed: int | None = None) -> LaunchPlan:
+        """The plan with what its hosts hold now: what moves where, how many bytes, and what stands in the way.
+
+        Changes nothing on any host. A host that does not answer is a problem of the plan, not an error.
+        """
+        seen, facts = await looking.look(plan, self.services, hub_token(self._environ), memory_needed)
+        self.facts.update(facts)
+        return seen
+
     def launch(
         self, plan: LaunchPlan, *, memory_needed: int | None = None, overridden: frozenset[str] = frozenset()
     ) -> Launch:
@@ -102,8 +111,9 @@ class Desk:
 
         Raises `LaunchError` when the plan has errors.
         """
-        if plan.errors:
-            raise stopped_by(plan.errors[0])
+        stopping = [problem for problem in plan.errors if problem.code not in overridden]
+        if stopping:
+            raise stopped_by(stopping[0])
         context = Context(
             plan=plan,
             services=self.services,

@@ -37,7 +37,7 @@ async def bring_models(context: Context) -> None:
 
 
 async def _bring(context: Context, need: ModelNeed, sent: set[str]) -> StoredModel:
-    request = ModelRequest(need.repo, need.revision, need.patterns, need.gguf_quant)
+    request = as_request(need)
     try:
         model = await context.services.models.stored(request)
         if model is None:
@@ -65,7 +65,7 @@ async def _bring(context: Context, need: ModelNeed, sent: set[str]) -> StoredMod
 async def _there_already(context: Context, request: ModelRequest) -> StoredModel | None:
     """The model when every host holds it whole, so that nothing has to pass through the workstation."""
     plan = await context.services.models.plan(request, context.token)
-    model = _as_stored(plan, request)
+    model = as_stored(plan, request)
     for view in context.plan.hosts:
         if not await insist(context, view.name, Phase.MODEL, partial(_present, context, view, model)):
             return None
@@ -76,7 +76,12 @@ async def _present(context: Context, view: HostView, model: StoredModel) -> bool
     return await context.services.shipper.present(model, context.transport(view.name), view.hf_cache)
 
 
-def _as_stored(plan: ModelPlan, request: ModelRequest) -> StoredModel:
+def as_request(need: ModelNeed) -> ModelRequest:
+    """What a plan needs of a model, as the source of models is asked for it."""
+    return ModelRequest(need.repo, need.revision, need.patterns, need.gguf_quant)
+
+
+def as_stored(plan: ModelPlan, request: ModelRequest) -> StoredModel:
     """What a planned download will be once it is there; its files are those of the plan."""
     files = tuple(ModelFile(file.name, file.size, True) for file in plan.files)
     entry = ""

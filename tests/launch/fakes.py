@@ -370,6 +370,8 @@ class FakeTransport:
 
     async def stream(self, script: str) -> AsyncIterator[tuple[str, bytes]]:
         self._host.actions.append(f"script {script.splitlines()[-1]}")
+        if self._host.cluster.on_script is not None:
+            await self._host.cluster.on_script()
         yield "stdout", b"done\n"
 
     async def open_socket(self, path: str) -> ByteStream:
@@ -468,7 +470,9 @@ class FakeModels:
     async def plan(self, request: ModelRequest, token: Secret | None = None) -> ModelPlan:
         if self._cluster.hub_error:
             raise HostError(self._cluster.hub_error, remedy="Ask for access.")
-        return ModelPlan(request.repo, "c0ffee", self._model(request).files)
+        held = request.repo in self._cluster.local_models
+        files = tuple(replace(file, cached=held) for file in self._model(request).files)
+        return ModelPlan(request.repo, "c0ffee", files)
 
     async def stored(self, request: ModelRequest) -> StoredModel | None:
         return self._model(request) if request.repo in self._cluster.local_models else None
@@ -539,6 +543,7 @@ class FakeCluster:
         self.answer: list[bytes] = []
         self.rendezvous: set[int] = {46379}
         self.exec_program: Program = serve_well
+        self.on_script: Callable[[], Awaitable[None]] | None = None
         self.http = FakeHttp(self)
         self.cluster = Cluster("lab", tuple(names))
 

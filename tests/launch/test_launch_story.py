@@ -118,3 +118,44 @@ class _Workload:
     def __init__(self, launch_id: str, ranks: tuple[_Rank, ...]) -> None:
         self.launch_id = launch_id
         self.ranks = ranks
+
+
+EUGR = """\
+name: delegated
+model: org/tiny
+runtime: eugr-vllm
+container: registry.test/engine:1
+min_nodes: 2
+defaults: {port: 8000, tensor_parallel: 2, served_model_name: tiny}
+command: vllm serve {model} --port {port} -tp {tensor_parallel} --served-model-name {served_model_name}
+"""
+
+
+@virtual_time
+async def test_a_delegated_launch_finds_follows_and_removes_the_scripts_containers(cluster: FakeCluster) -> None:
+    desk = cluster.desk()
+    plan = desk.plan(rendered(EUGR), cluster.cluster)
+    name = plan.serve.delegated
+
+    async def scripts() -> None:
+        for host in cluster.hosts.values():
+            docker = cluster.services.docker(cluster.services.connector(host.name))
+            labels = {
+                "io.sparkrun-tui.port": "8000",
+                "io.sparkrun-tui.rank": host.name[-1],
+                "io.sparkrun-tui.served": "x",
+            }
+            await docker.start(await docker.create(name, {"Image": "i", "Labels": labels}))
+
+    cluster.on_script = scripts
+    launch = desk.launch(plan)
+    await asyncio.sleep(8)
+    cluster[1].open(8000, "tiny")
+    state = await launch.wait_ready()
+    assert state.status is LaunchStatus.READY
+    assert any("load" in line.text for line in launch.logs["spark-2"].since(0))
+    cluster[1].servers.clear()
+    await asyncio.sleep(30)
+    assert launch.state.status is LaunchStatus.DEGRADED
+    await launch.stop()
+    assert cluster.remaining == []

@@ -1,0 +1,86 @@
+"""A plan looked at on its hosts: what is there, what moves, what stands in the way; and nothing is changed by it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.launch.plan import LaunchPlan, PlanStep
+from sparkrun_tui.runtimes.plan import Phase
+from tests.launch.fakes import SGLANG_TWO, SOLO, FakeCluster, rendered
+from tests.launch.virtual import virtual_time
+
+
+def step(plan: LaunchPlan, phase: Phase) -> PlanStep:
+    return next(step for step in plan.steps if step.phase is phase)
+
+
+@virtual_time
+async def test_steps_name_the_hosts_that_still_need_something(cluster: FakeCluster) -> None:
+    cluster[2].images.clear()
+    cluster[1].models.add("org/tiny")
+    desk = cluster.desk()
+    plan = await desk.look(desk.plan(rendered(SGLANG_TWO), cluster.cluster))
+    image, model = step(plan, Phase.IMAGE), step(plan, Phase.MODEL)
+    assert image.hosts == ("spark-2",)
+    assert "spark-1 has it" in image.detail
+    assert [command.host for command in image.commands] == ["spark-2"]
+    assert model.hosts == ("spark-2",) and model.size == 200
+    assert [command.text.split()[0] for command in model.commands] == ["rsync"], "this machine has it"
+    assert "spark-2:" in model.commands[0].text
+    assert "Docker 28.5" in step(plan, Phase.CHECK).detail
+    assert plan.problems == ()
+    assert [host.actions for host in cluster.hosts.values()] == [[], []]
+
+
+@virtual_time
+async def test_what_all_hosts_have_needs_nothing(cluster: FakeCluster) -> None:
+    cluster[1].models.add("org/tiny")
+    desk = cluster.desk()
+    plan = await desk.look(desk.plan(rendered(SOLO), cluster.cluster))
+    assert step(plan, Phase.IMAGE).commands == () and step(plan, Phase.MODEL).commands == ()
+    assert "on all hosts already" in step(plan, Phase.MODEL).detail
+
+
+@virtual_time
+async def test_a_download_is_told_with_its_size(cluster: FakeCluster) -> None:
+    cluster.local_models.clear()
+    desk = cluster.desk()
+    plan = await desk.look(desk.plan(rendered(SGLANG_TWO), cluster.cluster))
+    assert "then send" in step(plan, Phase.MODEL).detail
+    assert step(plan, Phase.MODEL).size == 400
+    words = [command.text.split()[0] for command in step(plan, Phase.MODEL).commands]
+    assert words == ["hf", "rsync", "rsync"]
+
+
+@virtual_time
+async def test_without_the_hub_sizes_are_open(cluster: FakeCluster) -> None:
+    cluster.local_models.clear()
+    cluster.hub_error = "the Hub does not answer"
+    desk = cluster.desk()
+    plan = await desk.look(desk.plan(rendered(SGLANG_TWO), cluster.cluster))
+    assert step(plan, Phase.MODEL).size is None
+
+
+@virtual_time
+async def test_what_stands_in_the_way_is_a_problem_that_can_be_waved_through(cluster: FakeCluster) -> None:
+    cluster[2].facts = replace(cluster[2].facts, gpu_runtime=False)
+    desk = cluster.desk()
+    plan = await desk.look(desk.plan(rendered(SGLANG_TWO), cluster.cluster))
+    assert [problem.code for problem in plan.errors] == ["gpu-runtime"]
+    with pytest.raises(LaunchError, match="spark-2"):
+        desk.launch(plan)
+    launch = desk.launch(plan, overridden=frozenset({"gpu-runtime"}))
+    await launch.wait_ready()
+    await launch.stop()
+
+
+@virtual_time
+async def test_a_silent_host_is_a_problem_and_no_exception(cluster: FakeCluster) -> None:
+    cluster[2].unreachable = True
+    desk = cluster.desk()
+    plan = await desk.look(desk.plan(rendered(SGLANG_TWO), cluster.cluster))
+    assert [problem.code for problem in plan.errors] == ["unreachable"]
+    assert plan.errors[0].remedy == "Is it switched on?"
