@@ -29,12 +29,15 @@ block meminfo cat ROOT/proc/meminfo
 for tool in TOOLS; do command -v "$tool" >/dev/null 2>&1 && echo "tool=$tool"; done
 docker_root=
 look() {
-  limit 10 docker info --format 'version={{.ServerVersion}}
+  limit 10 "$@" docker info --format 'version={{.ServerVersion}}
 root={{.DockerRootDir}}
 runtimes={{range $name, $runtime := .Runtimes}}{{$name}} {{end}}' </dev/null 2>&1
 }
 if command -v docker >/dev/null 2>&1; then
-  said=$(look)
+  said=$(look env)
+  case $said in *"ermission denied"*)
+    if command -v sudo >/dev/null 2>&1 && sudo -n true >/dev/null 2>&1; then said=$(look sudo -n); fi ;;
+  esac
   echo "[[docker"; printf '%s\n' "$said"; echo "]]"
   docker_root=$(printf '%s\n' "$said" | sed -n 's/^root=//p' | head -n 1)
 else

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import getpass
 import os
+import re
 import shlex
 import shutil
-from collections.abc import Mapping
+import socket
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -126,8 +128,9 @@ def endpoint_from_ssh(asked: HostName, text: str, env: Mapping[str, str] | None 
         value = options.get(key, [default])[0]
         return "" if value.lower() == "none" else value
 
-    files = [_expand(value, asked, one) for value in options.get("identityfile", []) if value.lower() != "none"]
-    known = [*_paths(one("userknownhostsfile")), *_paths(one("globalknownhostsfile"))]
+    expand = _expander(asked, one, env)
+    files = [expand(value) for value in options.get("identityfile", []) if value.lower() != "none"]
+    known = [*_paths(one("userknownhostsfile"), expand), *_paths(one("globalknownhostsfile"), expand)]
     return Endpoint(
         name=asked.text,
         host=one("hostname") or asked.host,
@@ -135,7 +138,7 @@ def endpoint_from_ssh(asked: HostName, text: str, env: Mapping[str, str] | None 
         user=one("user") or asked.user,
         identity_files=tuple(path for path in files if _usable(path)),
         certificate_files=tuple(
-            path for value in options.get("certificatefile", []) if (path := _expand(value, asked, one)).is_file()
+            path for value in options.get("certificatefile", []) if (path := expand(value)).is_file()
         ),
         identities_only=one("identitiesonly") == "yes",
         agent=_agent(options.get("identityagent", ["SSH_AUTH_SOCK"])[0], env),
@@ -153,20 +156,37 @@ def _usable(path: Path) -> bool:
     return path.is_file() or path.with_name(path.name + ".pub").is_file()
 
 
-def _paths(value: str) -> list[Path]:
+def _paths(value: str, expand: Callable[[str], Path]) -> list[Path]:
     try:
         words = shlex.split(value)
     except ValueError:
         words = value.split()
-    return [Path(os.path.expanduser(word)) for word in words if word.lower() not in ("none", "/dev/null")]
+    return [expand(word) for word in words if word.lower() not in ("none", "/dev/null")]
 
 
-def _expand(value: str, asked: HostName, one: object) -> Path:
-    get = one if callable(one) else lambda _key: ""
-    tokens = {"%d": str(Path.home()), "%h": str(get("hostname")), "%r": str(get("user")), "%n": asked.host, "%%": "%"}
-    for token, text in tokens.items():
-        value = value.replace(token, text)
-    return Path(os.path.expanduser(value))
+def _expander(asked: HostName, one: Callable[[str], str], env: Mapping[str, str]) -> Callable[[str], Path]:
+    """Fills in what `ssh -G` leaves as it is written: `~`, `%` tokens and `${VARIABLE}`."""
+    local = socket.gethostname()
+    tokens = {
+        "%": "%",
+        "d": str(Path.home()),
+        "h": one("hostname") or asked.host,
+        "n": asked.host,
+        "p": one("port") or "22",
+        "r": one("user"),
+        "u": env.get("USER") or env.get("LOGNAME", ""),
+        "l": local,
+        "L": local.partition(".")[0],
+        "i": str(os.getuid()),
+        "k": one("hostkeyalias") or one("hostname") or asked.host,
+    }
+
+    def expand(value: str) -> Path:
+        value = re.sub(r"%(.)", lambda found: tokens.get(found[1], found[0]), value)
+        value = re.sub(r"\$\{(\w+)\}", lambda found: env.get(found[1], ""), value)
+        return Path(os.path.expanduser(value))
+
+    return expand
 
 
 def _agent(value: str, env: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -161,6 +162,20 @@ async def test_the_script_runs_on_this_machine(tmp_path: Path) -> None:
         assert disk is not None
         assert disk.total >= disk.free
     assert abs(facts.taken - time.time()) < 60
+
+
+async def test_docker_that_only_sudo_may_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in (
+        ("docker", 'if [ -n "$AS_ROOT" ]; then echo version=29; else echo permission denied >&2; exit 1; fi'),
+        ("sudo", 'shift; AS_ROOT=1 exec "$@"'),
+    ):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    facts = await probe(LocalTransport())
+    assert (facts.docker_access, facts.docker_version) == ("ok", "29")
+    (tmp_path / "sudo").write_text("#!/bin/sh\nexit 1\n")
+    assert (await probe(LocalTransport())).docker_access == "denied"
 
 
 async def test_rdma_is_read_from_the_kernel(tmp_path: Path) -> None:

@@ -56,6 +56,14 @@ globalknownhostsfile /etc/ssh/ssh_known_hosts
     assert found.from_config
 
 
+def test_tokens_and_variables_that_ssh_leaves_as_written(private_home: Path) -> None:
+    key = write(private_home / "keys/10.0.0.7-me-22-100%")
+    text = "hostname 10.0.0.7\nuser me\nport 22\nidentityfile ${KEYS}/%h-%r-%p-100%%\nuserknownhostsfile %d/known-%n\n"
+    found = endpoint_from_ssh(parse_host("spark"), text, {"KEYS": str(private_home / "keys")})
+    assert found.identity_files == (key,)
+    assert found.known_hosts_files == (private_home / "known-spark",)
+
+
 @pytest.mark.parametrize(
     ("line", "agent"),
     [("none", ""), ("SSH_AUTH_SOCK", "/a"), ("$OTHER", "/b"), ("${OTHER}", "/b"), ("/c", "/c")],
