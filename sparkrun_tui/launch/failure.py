@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from contextlib import suppress
 from dataclasses import replace
 
-from sparkrun_tui.base.errors import HostError, SparkrunError
+from sparkrun_tui.base.errors import HostError, LaunchError, SparkrunError
 from sparkrun_tui.launch.context import Context
 from sparkrun_tui.launch.diagnosis import ExitInfo, diagnose
 from sparkrun_tui.launch.events import Diagnosed, Repair, StepState
@@ -15,6 +16,9 @@ from sparkrun_tui.runtimes.plan import Phase, RankPlan
 
 _BARE = "the container ended with exit code"
 _ASK = 3.0
+_REMOVAL = 1.5
+"""Seconds between the end of a container and its removal, when somebody stops it."""
+
 _LAST_LINES = 5.0
 """Seconds that the last lines of a container that has ended are waited for."""
 
@@ -27,6 +31,27 @@ async def tell_failure(context: Context, failure: SparkrunError) -> None:
     settle(context, failure)
     found = _from_logs(context, await _exits(context)) if told else None
     context.bus.emit(found or _from_failure(context, failure))
+
+
+async def removed_elsewhere(context: Context, failure: SparkrunError) -> bool:
+    """Whether what served has ended because somebody else has stopped and removed it, from another terminal say."""
+    if not isinstance(failure, RankEnded) or not context.served:
+        return False
+    if not failure.ended.gone:
+        await asyncio.sleep(_REMOVAL)
+    with suppress(HostError):
+        ended = await look(context, failure.ended.rank)
+        return ended is not None and ended.gone
+    return False
+
+
+def defect(context: Context, error: BaseException) -> LaunchError:
+    """A failure that is our own: told as such, with where it happened in the log of the head for whoever mends it."""
+    host = context.hosts[0] if context.hosts else ""
+    for line in "".join(traceback.format_exception(error)).splitlines():
+        context.bus.note(host, line)
+    what = f"a defect of sparkrun-tui ended the launch: {type(error).__name__}: {error}"
+    return LaunchError(what, remedy="Please report it with the end of this log.")
 
 
 def _engine_spoke(context: Context, failure: SparkrunError) -> bool:

@@ -10,12 +10,15 @@ from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.launch import cleanup, locks
 from sparkrun_tui.launch.context import Context, drop
 from sparkrun_tui.launch.events import AnyEvent, LaunchStatus, StatusChanged
-from sparkrun_tui.launch.failure import settle, tell_failure
+from sparkrun_tui.launch.failure import defect, removed_elsewhere, settle, tell_failure
 from sparkrun_tui.launch.fold import FINAL
 from sparkrun_tui.launch.logs import LogBuffer
 from sparkrun_tui.launch.plan import LaunchPlan
 from sparkrun_tui.launch.state import LaunchState
 from sparkrun_tui.recipe.rendered import Rendered
+
+_CRASHED = 5.0
+"""Seconds of grace for the other ranks of an engine that has crashed in service."""
 
 _SERVING = frozenset({LaunchStatus.READY, LaunchStatus.DEGRADED})
 
@@ -166,20 +169,22 @@ class Launch:
         error = self._body.exception()
         if error is None or isinstance(error, SparkrunError):
             return error
-        raise error
+        return defect(self._context, error)
 
     async def _conclude(self, failure: SparkrunError | None) -> None:
-        if self._wish is _Wish.CANCEL:
-            settle(self._context)
-            await cleanup.clear(self._context, grace=0.0)
-            self._status(LaunchStatus.CANCELLED)
-        elif self._wish is _Wish.STOP:
-            left = await cleanup.clear(self._context, grace=self._context.plan.serve.stop_grace)
-            self._status(LaunchStatus.STOPPED, cleanup.leftovers_text(left))
-        elif failure is not None:
-            await tell_failure(self._context, failure)
-            await cleanup.clear(self._context, grace=0.0 if not self._context.served else 5.0)
-            self._status(LaunchStatus.FAILED, failure.what)
-        elif self._wish is _Wish.NONE:
-            await cleanup.clear(self._context, grace=5.0)
-            self._status(LaunchStatus.STOPPED, "stopped by somebody else")
+        """Clean up as the ending asks for it, and only then tell the ending."""
+        context = self._context
+        if self._wish is _Wish.DETACH:
+            return
+        grace, ending, detail = 0.0, LaunchStatus.CANCELLED, ""
+        if self._wish is _Wish.STOP:
+            grace, ending = context.plan.serve.stop_grace, LaunchStatus.STOPPED
+        elif failure is not None and await removed_elsewhere(context, failure):
+            ending, detail = LaunchStatus.STOPPED, "stopped from elsewhere"
+        elif failure is not None and self._wish is _Wish.NONE:
+            await tell_failure(context, failure)
+            grace, ending, detail = _CRASHED if context.served else 0.0, LaunchStatus.FAILED, failure.what
+        left = await cleanup.clear(context, grace=grace)
+        # The last lines of an engine may still have told of a phase.
+        settle(context)
+        self._status(ending, detail or cleanup.leftovers_text(left))

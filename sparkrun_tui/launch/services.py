@@ -80,9 +80,9 @@ def real_services(ask: Ask | None = None) -> Services:
         connector=pool.transport,
         docker=docker,
         logs=DockerLogs(docker),
-        images=DockerImages(docker, resolver, policy),
+        images=DockerImages(docker, resolver, policy, ring=pool.ring),
         models=HubSource(choose_gguf),
-        shipper=RsyncShipper(resolver, policy),
+        shipper=RsyncShipper(resolver, policy, ring=pool.ring),
         probe=probe,
         close=close,
     )

@@ -394,3 +394,35 @@ async def test_a_model_that_every_host_holds_is_not_downloaded_here(cluster: Fak
     assert state.hosts["spark-1"].cells[Phase.MODEL].state is StepState.SKIPPED
     assert cluster.tokens == []
     await launch.stop()
+
+
+@virtual_time
+async def test_what_somebody_else_stops_and_removes_is_stopped_and_not_failed(cluster: FakeCluster) -> None:
+    launch = begin(cluster, SOLO)
+    await launch.wait_ready()
+    docker = cluster.services.docker(cluster.services.connector("spark-1"))
+    identity = next(iter(cluster[1].containers))
+    await docker.stop(identity, 20.0)
+    await docker.remove(identity, force=True)
+    state = await launch.wait_ended()
+    assert state.status is LaunchStatus.STOPPED
+    assert state.detail == "stopped from elsewhere"
+    assert state.diagnosis is None
+
+
+@virtual_time
+async def test_a_defect_of_our_own_is_told_as_one_and_still_leaves_nothing(
+    cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> bool:
+        raise ZeroDivisionError("one over none")
+
+    launch = begin(cluster, SOLO)
+    await asyncio.sleep(6)
+    assert len(cluster.running) == 1
+    monkeypatch.setattr("sparkrun_tui.launch.readiness.model_names", broken)
+    state = await launch.wait_ended()
+    assert state.status is LaunchStatus.FAILED
+    assert "a defect of sparkrun-tui ended the launch: ZeroDivisionError" in state.detail
+    assert any("one over none" in line.text for line in launch.logs["spark-1"].since(0) if line.stream == "app")
+    assert cluster.remaining == []
