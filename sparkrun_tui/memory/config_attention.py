@@ -12,6 +12,9 @@ from sparkrun_tui.memory.layers import Attention, AttentionKind, Layer
 _LATENT_ONLY_BY_NAME = frozenset({"minicpm3"})
 """Families with a latent rank whose engines still cache every head (vllm/model_executor/models/minicpm3.py)."""
 
+_MOST_MODULES = 16
+"""More drafting modules than any model has: a file that states more is damaged."""
+
 
 def layers_of(config: Config, count: int) -> tuple[Layer, ...] | None:
     """Return what each of ``count`` decoder layers caches, None when sizes are missing."""
@@ -202,6 +205,7 @@ def draft_layers_of(config: Config, count: int) -> tuple[Layer, ...]:
     modules = positive(config, "num_nextn_predict_layers", "mtp_num_hidden_layers")
     if modules is None:
         modules = 1 if positive(config, "num_mtp_modules", "mtp_num_layers", "n_predict") else 0
+    modules = modules if modules <= _MOST_MODULES else 1
     if numbers(config, "compress_ratios") is not None:
         return _compressed({**config, "compress_ratios": [0] * modules}, modules)
     if is_latent(config):

@@ -49,6 +49,15 @@ def no_room(host: HostMemory, budget: int, fixed: int) -> Verdict:
     return Verdict(Level.BAD, "no room for a KV cache", detail)
 
 
+def too_long(asked: int, own: int) -> Verdict:
+    """Say that the engine refuses a length beyond the model's unless told otherwise (lengths in tokens)."""
+    detail = (
+        f"{asked:,} tokens are more than the model was made for ({own:,}); the engine refuses that unless the "
+        "rope is scaled or VLLM_ALLOW_LONG_MAX_MODEL_LEN is set"
+    )
+    return Verdict(Level.TIGHT, "longer than the model's own context", detail)
+
+
 def headroom(picture: HostPicture) -> Verdict:
     """Judge what stays for the host itself, in bytes against the floors."""
     host = picture.host

@@ -112,8 +112,16 @@ def _starts(cases: Sequence[VllmCase], needed: int, chosen: int) -> Verdict:
             gate = verdicts.no_room(case.host, case.pool.budget, case.pool.fixed or 0)
         elif gate.level is not Level.BAD and case.weights is None:
             gate = verdicts.unknown("start unknown", f"{case.host.name}: the size of the weights is not known")
+        elif gate.level is Level.GOOD and _beyond(case):
+            gate = verdicts.too_long(case.settings.max_model_len or 0, case.facts.max_length or 0)
         found.append(gate)
     return max(found, key=lambda verdict: _badness(verdict.level))
+
+
+def _beyond(case: VllmCase) -> bool:
+    """Tell whether the recipe asks for more context than the model was made for."""
+    asked, own = case.settings.max_model_len, case.facts.max_length
+    return asked is not None and own is not None and asked != AUTO_LENGTH and asked > own
 
 
 def _context(case: VllmCase) -> Verdict:
@@ -144,9 +152,6 @@ def _notes(case: VllmCase) -> tuple[str, ...]:
         notes.append("only the recipe's metadata is known: every layer is counted as full attention")
     if not case.rules.known:
         notes.append(f"the image does not tell its version; {case.rules.name}")
-    length = settings.max_model_len
-    if length and facts.max_length and length != AUTO_LENGTH and length > facts.max_length:
-        notes.append(f"{length:,} tokens are more than the model was made for ({facts.max_length:,})")
     if settings.cpu_offload_gib:
         notes.append("weights offloaded to the CPU stay in the same memory on a unified host")
     return tuple(dict.fromkeys(notes))

@@ -131,7 +131,8 @@ def _spread(
     """Take away what is not loaded, split the rest over the ranks and put a band around it.
 
     Rank = sharded/tp/stages + replicated/stages + rope; the first and last stage also hold embedding and
-    head whole. ``low`` and ``high`` are shares of the result.
+    head whole, and expert parallelism spreads experts over the replicas too. ``low`` and ``high`` are
+    shares of the result.
     """
     loaded = weights.total
     if not uses_own_drafter(settings):
@@ -143,7 +144,10 @@ def _spread(
     sharded = max(0, loaded - replicated - vision)
     ranks, stages = settings.tensor_parallel, settings.pipeline_parallel
     ends = min(sharded, weights.embedding + weights.head)
-    per_stage = ceil((sharded - ends) / stages) + (ends if stages == 1 else max(weights.embedding, weights.head))
+    experts = min(weights.experts or 0, sharded - ends)
+    spread = settings.data_parallel if settings.expert_parallel else 1
+    body = ceil((sharded - ends - experts + experts / spread) / stages)
+    per_stage = body + (ends if stages == 1 else max(weights.embedding, weights.head))
     rank = ceil(per_stage / ranks) + ceil(replicated / stages) + vision + extra
     drafter = _draft_model_bytes(facts, settings)
     rank += drafter

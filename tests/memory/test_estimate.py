@@ -7,6 +7,7 @@ from itertools import product
 
 import pytest
 
+from sparkrun_tui.memory.curve import context_curve
 from sparkrun_tui.memory.estimate import assumed_spark, estimate
 from sparkrun_tui.memory.facts import ModelFacts, WeightFacts, facts_from_metadata
 from sparkrun_tui.memory.measured import Measured
@@ -218,9 +219,21 @@ def test_an_unknown_drafter_is_assumed_and_said_so() -> None:
     assert found.kv_bytes_per_request == 2560 * (2359296 + 65536)
 
 
-def test_a_length_beyond_the_models_own_is_noted() -> None:
+def test_a_length_beyond_the_models_own_may_be_refused() -> None:
     found = judge(sized(16), utilisation=0.8, max_model_len=100_000)
-    assert any("more than the model was made for" in note for note in found.notes)
+    assert found.starts.level is Level.TIGHT
+    assert "more than the model was made for (40,960)" in found.starts.detail
+
+
+def test_the_curve_of_context_against_memory() -> None:
+    settings = EngineSettings("vllm", version="0.32", utilisation=0.8)
+    curve = context_curve(sized(16), settings, SPARK, points=11)
+    assert curve is not None
+    lengths, sizes = zip(*curve.points, strict=True)
+    assert lengths[-1] == 40960
+    assert list(sizes) == sorted(sizes)
+    assert curve.longest == 40960
+    assert context_curve(ModelFacts("nothing"), settings, SPARK) is None
 
 
 @pytest.mark.parametrize(

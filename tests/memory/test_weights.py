@@ -9,6 +9,7 @@ import pytest
 from sparkrun_tui.memory.facts import DeclaredFacts, ModelFacts, QuantFacts, WeightFacts
 from sparkrun_tui.memory.parameters import count_parameters
 from sparkrun_tui.memory.settings import EngineSettings, Speculative
+from sparkrun_tui.memory.tensor_classes import tensor_class, weight_facts
 from sparkrun_tui.memory.weight_formats import bytes_per_parameter, format_named
 from sparkrun_tui.memory.weights import rope_bytes, weights_of
 from tests.memory import models
@@ -85,6 +86,51 @@ def test_classes_decide_what_is_split_and_what_is_loaded() -> None:
     assert rank(model, replace(VLLM, speculative=Speculative("mtp", 2))) == 860 + 100 + 40
     assert rank(model, replace(VLLM, tensor_parallel=2)) == 400 + 100 + 40
     assert rank(model, replace(VLLM, pipeline_parallel=2)) == 300 + 100 + 50 + 40
+
+
+def test_experts_are_spread_over_replicas_with_expert_parallelism() -> None:
+    weights = WeightFacts(total=1000, source="headers", sharded=1000, experts=800)
+    model = replace(facts(models.HYBRID), weights=weights, max_length=None)
+    assert rank(model, replace(VLLM, data_parallel=4)) == 1000
+    assert rank(model, replace(VLLM, data_parallel=4, expert_parallel=True)) == 200 + 200
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("model.layers.3.self_attn.q_proj.weight", "sharded"),
+        ("model.layers.3.mlp.gate_proj.weight", "sharded"),
+        ("model.layers.3.mlp.gate.weight", "replicated"),
+        ("model.layers.3.mlp.experts.7.down_proj.weight_packed", "experts"),
+        ("model.layers.3.mlp.experts.gate_up_proj_blocks", "experts"),
+        ("model.layers.3.mlp.shared_experts.down_proj.weight", "sharded"),
+        ("model.layers.3.input_layernorm.weight", "replicated"),
+        ("model.layers.3.self_attn.q_norm.weight", "replicated"),
+        ("model.layers.3.self_attn.kv_a_proj_with_mqa.weight", "replicated"),
+        ("model.layers.3.self_attn.kv_b_proj.weight", "sharded"),
+        ("model.layers.61.self_attn.q_proj.weight", "drafter"),
+        ("mtp.layers.0.mlp.down_proj.weight", "drafter"),
+        ("model.language_model.embed_tokens.weight", "embedding"),
+        ("lm_head.weight", "head"),
+        ("model.visual.blocks.0.attn.qkv.weight", "vision"),
+        ("vision_tower.encoder.layers.5.mlp.fc1.weight", "vision"),
+    ],
+)
+def test_tensors_are_classed_by_name(name: str, kind: str) -> None:
+    assert tensor_class(name, layers=61) == kind
+
+
+def test_headers_are_summed_by_class_and_a_tied_head_is_left_out() -> None:
+    tensors = [
+        ("model.embed_tokens.weight", 100),
+        ("lm_head.weight", 100),
+        ("model.layers.0.mlp.up_proj.weight", 500),
+        ("model.norm.weight", 1),
+        ("mtp.fc.weight", 7),
+    ]
+    found = weight_facts(tensors, layers=1)
+    assert (found.total, found.sharded, found.replicated, found.drafter) == (708, 700, 1, 7)
+    assert weight_facts(tensors, layers=1, tied=True).total == 608
 
 
 def test_a_stated_count_that_includes_the_drafter_is_recognised() -> None:
