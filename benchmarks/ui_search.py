@@ -78,7 +78,7 @@ async def _ours(count: int) -> tuple[list[float], float, float]:
     made = _recipes(count)
     catalog = app.state.catalog
     by_path = {item.source.path: entry_of(item) for item in made}
-    catalog.list = lambda: Listing(by_path, {})  # type: ignore[method-assign]
+    catalog.listing = lambda: Listing(by_path, {})  # type: ignore[method-assign]
     loaded = {item.source.path: item for item in made}
     catalog.recipe = loaded.get  # type: ignore[method-assign, assignment]
     async with app.run_test(size=(120, 40)) as pilot:

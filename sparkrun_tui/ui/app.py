@@ -122,7 +122,7 @@ class SparkrunApp(Actor, App[int]):
     async def _read_recipes(self) -> None:
         from sparkrun_tui.recipe.listing import finish
 
-        listing = await asyncio.to_thread(self.state.catalog.list)
+        listing = await asyncio.to_thread(self.state.catalog.listing)
         while True:
             self.state.catalog.take(listing)
             self.loaded = True

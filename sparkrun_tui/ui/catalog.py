@@ -76,7 +76,7 @@ class Catalog:
         self._loaded: dict[str, AnyRecipe] = {}
         self._shared: frozenset[str] = frozenset()
 
-    def list(self) -> Listing:
+    def listing(self) -> Listing:
         """The entries of all recipes, from the index cache where it holds (files: for a thread)."""
         from sparkrun_tui.recipe.listing import list_recipes
 

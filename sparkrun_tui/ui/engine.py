@@ -23,6 +23,7 @@ from sparkrun_tui.launch.state import LaunchState
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.remote.facts import HostFacts
 from sparkrun_tui.remote.hostkeys import YES, HostKeyQuestion, Question
+from sparkrun_tui.runtimes.plan import Phase
 from sparkrun_tui.ui.ports import Ask, HostSeen, KeyQuestion, LaunchPort, PassphraseAsked, PastLaunch
 
 if TYPE_CHECKING:
@@ -170,6 +171,15 @@ class Engine:
             yield piece
 
 
+def _durations(state: LaunchState) -> dict[Phase, float]:
+    took: dict[Phase, float] = {}
+    for row in state.hosts.values():
+        for phase, cell in row.cells.items():
+            if cell.started is not None and cell.ended is not None:
+                took[phase] = max(took.get(phase, 0.0), cell.ended - cell.started)
+    return took
+
+
 def _past(past: journal.PastLaunch) -> PastLaunch:
     state = past.state
     ready = state.ready_at - state.started if state.ready_at and state.started else None
@@ -184,5 +194,6 @@ def _past(past: journal.PastLaunch) -> PastLaunch:
         ready_after=ready,
         detail=state.diagnosis.title if state.diagnosis else state.detail,
         settings=state.settings,
+        phases=_durations(state),
         folder=str(past.folder),
     )

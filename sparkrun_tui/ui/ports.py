@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sparkrun_tui.launch.state import LaunchState
     from sparkrun_tui.memory.result import HostMemory
     from sparkrun_tui.recipe.rendered import Rendered
+    from sparkrun_tui.runtimes.plan import Phase
 
 
 class LaunchPort(Protocol):
@@ -67,6 +68,8 @@ class PastLaunch:
     ready_after: float | None
     detail: str = ""
     settings: Mapping[str, str] | None = None
+    phases: Mapping[Phase, float] = field(default_factory=dict)
+    """Seconds that each phase took on the slowest host."""
     folder: str = ""
     """Where its journal lies."""
 

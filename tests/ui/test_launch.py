@@ -20,6 +20,7 @@ from sparkrun_tui.launch.events import (
 )
 from sparkrun_tui.runtimes.plan import Phase
 from sparkrun_tui.ui.app import SparkrunApp
+from sparkrun_tui.ui.ports import PastLaunch
 from sparkrun_tui.ui.screens.browse import BrowseScreen
 from sparkrun_tui.ui.screens.dialog import Confirm
 from sparkrun_tui.ui.screens.launch import LaunchScreen
@@ -100,6 +101,16 @@ async def test_phases_and_progress_are_shown(open_app: Pilots, backend: FakeBack
         assert lines_with(pilot, "▶ 71 %")
         assert lines_with(pilot, "71.0 GiB of 100.0 GiB")
         assert lines_with(pilot, "✗")
+
+
+async def test_the_last_time_stands_below(open_app: Pilots, backend: FakeBackend) -> None:
+    backend.past = [
+        PastLaunch("o1", "alpha-8b", "lab", ("spark-1",), "failed", 1.0, 2.0, None),
+        PastLaunch("o2", "alpha-8b", "lab", ("spark-1",), "stopped", 1.0, 2.0, 686.0, phases={Phase.LOAD: 75.0}),
+    ]
+    async with open_app() as pilot:
+        await begin(pilot, backend)
+        assert lines_with(pilot, "last time")[0].split() == ["│", "last", "time", "1:15", "11:26", "in", "all", "│"]
 
 
 async def test_logs_follow_pause_and_count_what_is_pending(open_app: Pilots, backend: FakeBackend) -> None:

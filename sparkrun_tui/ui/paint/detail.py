@@ -20,7 +20,8 @@ def identity(evaluation: Evaluation) -> Line:
     recipe = evaluation.recipe
     estimate = evaluation.estimate
     version = estimate.engine_version if estimate else ""
-    words = [recipe.model or "no model", version or evaluation.engine]
+    named = evaluation.engine.split(" ")[0] in version
+    words = [recipe.model or "no model", version if named else f"{evaluation.engine} {version}".strip()]
     meta = recipe.metadata
     if meta.model_dtype and "{" not in meta.model_dtype:
         words.append(meta.model_dtype)

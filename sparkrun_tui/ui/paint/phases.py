@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.base.units import GIB, format_bytes, format_duration, format_rate
@@ -26,6 +27,14 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _LEVELS = "▁▂▃▄▅▆▇█"
 _MEMORY = 16
 _MIN_CELL = 7
+
+
+@dataclass(frozen=True, slots=True)
+class LastTime:
+    """How long the same recipe took the last time it came up; seconds."""
+
+    phases: Mapping[Phase, float]
+    total: float
 
 
 def spark(readings: Sequence[int], total: int | None, width: int) -> str:
@@ -82,7 +91,7 @@ def phases_shown(width: int) -> tuple[list[Phase], int, int]:
     return phases, max(column, _MIN_CELL), name
 
 
-def table(state: LaunchState, now: float, width: int, activity: bool) -> list[Line]:
+def table(state: LaunchState, now: float, width: int, activity: bool, last: LastTime | None = None) -> list[Line]:
     """The whole table; with `activity` each host has a second line that tells what it does now."""
     phases, column, name = phases_shown(width)
     header = " " * name + "".join(fit(phase.value, column - 1) + " " for phase in phases) + "memory left"
@@ -91,6 +100,10 @@ def table(state: LaunchState, now: float, width: int, activity: bool) -> list[Li
         lines.append(clip(_host(row, phases, column, name, now), width))
         if activity:
             lines.append(clip([("  ", ""), *_activity(row, now, width - 2)], width))
+    if last is not None:
+        times = [format_duration(last.phases[phase]) if phase in last.phases else "" for phase in phases]
+        text = fit("last time", name) + "".join(fit("  " + took, column - 1) + " " for took in times)
+        lines.append(clip([(f"{text}{format_duration(last.total)} in all", "dim")], width))
     return lines
 
 

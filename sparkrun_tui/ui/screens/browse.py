@@ -173,6 +173,8 @@ class BrowseScreen(PageScreen):
         recipe = self.sparkrun.state.recipe
         if name in ("launch", "plan", "overrides", "open", "copy") and not isinstance(recipe, Recipe):
             return "This recipe cannot be read: see its problems." if recipe else "There is no recipe here."
+        if name in ("overrides", "open") and self.detail.form.has_focus:
+            return "You are there."
         if name in ("launch", "plan"):
             if self.sparkrun.state.cluster is None:
                 return "No cluster is chosen: press c."

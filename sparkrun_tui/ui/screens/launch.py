@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
 
@@ -16,6 +17,7 @@ from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.launches import COMING, SERVING
 from sparkrun_tui.ui.paint.launch_text import STATUS, curl, elapsed, endpoint_lines, report
+from sparkrun_tui.ui.paint.phases import LastTime
 from sparkrun_tui.ui.ports import LaunchPort
 from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.dialog import Confirm
@@ -44,6 +46,7 @@ class LaunchScreen(PageScreen):
         self.launch = launch
         self._forget: Callable[[], None] = _nothing
         self._diagnosed = False
+        self._last: LastTime | None = None
 
     def body(self) -> Iterable[Widget]:
         """Phases, cause or endpoint, logs, search."""
@@ -61,6 +64,17 @@ class LaunchScreen(PageScreen):
             self.query_one(name).display = False
         self.query_one("#endpoint").can_focus = False
         self.set_interval(1.0, self._second)
+        self.background(self._look_back(), "history")
+
+    async def _look_back(self) -> None:
+        """How long this recipe took the last time, from the journals."""
+        await self.sparkrun.opened.wait()
+        for past in await asyncio.to_thread(self.sparkrun.backend.history):
+            same = past.recipe == self.launch.state.recipe and past.launch_id != self.launch.launch_id
+            if same and past.ready_after is not None:
+                self._last = LastTime(past.phases, past.ready_after)
+                self._show_phases()
+                return
 
     def on_screen_resume(self) -> None:
         """In sight: watch."""
@@ -91,7 +105,7 @@ class LaunchScreen(PageScreen):
         state = self.launch.state
         sign, _ = STATUS[state.status]
         activity = len(state.hosts) * 2 + 1 <= self.size.height // 3
-        self.phases.show(state, activity)
+        self.phases.show(state, activity, self._last)
         name = f"{state.recipe} on {state.cluster}" if state.cluster else state.recipe
         status = "" if state.status is LaunchStatus.STARTING else f"  {sign} {state.status.value}"
         took = elapsed(state, time.time())

@@ -16,7 +16,7 @@ from textual.widgets import Input
 from sparkrun_tui.base.text import cell_width, clean_line
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.actor import Actor
-from sparkrun_tui.ui.widgets.ink import Line, Span, clip, fit, width_of
+from sparkrun_tui.ui.widgets.ink import Line, Span, clip, fit, width_of, wrap
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 
 
@@ -175,30 +175,37 @@ class FieldList(ListPane):
     def move_to(self, row: int, step: int = 1) -> None:
         """Move, and tell of the field below."""
         super().move_to(row, step)
-        if self._told:
-            self.refresh(Region(0, self.size.height - 1, self.size.width, 1))
+        told = self._told
+        if told:
+            self.refresh(Region(0, self.size.height - told, self.size.width, told))
 
     @property
-    def _told(self) -> bool:
-        return self.size.height > 6
+    def _told(self) -> int:
+        """How many lines below the fields tell of the current one."""
+        height = self.size.height
+        return 3 if height >= 16 else 1 if height > 6 else 0
 
     @property
     def page(self) -> int:
         """The rows of fields."""
-        return max(self.size.height - (1 if self._told else 0), 1)
+        return max(self.size.height - self._told, 1)
 
     def render_line(self, y: int) -> Strip:
         """A field, or the line below them."""
-        if not self._told or y < self.size.height - 1:
+        width, height = self.size
+        place = y - (height - self._told)
+        if place < 0:
             return super().render_line(y)
         row = self.current
-        spans: list[Span] = []
+        text, style, sign = "", "dim", "  "
         if row is not None and row.error:
-            spans = [("  ✗ ", "bad"), (f"{row.key} {clean_line(row.error)}", "")]
-        elif row is not None and row.help:
-            spans = [(f"  {row.help}", "dim")]
-        strip = Strip([Segment(text, self.ink(names)) for text, names in clip(spans, self.size.width)])
-        return strip.adjust_cell_length(self.size.width, self._base)
+            text, style, sign = f"{row.key} {clean_line(row.error)}", "bad", "✗ "
+        elif row is not None:
+            text = row.help
+        rows = wrap(text, width - 3)
+        shown = clip([(sign + rows[place], style)], width) if place < len(rows) else []
+        strip = Strip([Segment(text, self.ink(names)) for text, names in shown])
+        return strip.adjust_cell_length(width, self._base)
 
     # The editor.
 

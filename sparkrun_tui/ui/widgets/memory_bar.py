@@ -91,7 +91,7 @@ def numbers(picture: HostPicture) -> list[Line]:
         size = sums[kind]
         if kind == "others" and not size:
             continue
-        missing = kind in ("weights", "kv") and kind not in known
+        missing = kind not in {_GROUP.get(part, "engine") for part in known}
         figure = "?" if missing else gib(size)
         shown.append([(GLYPHS[kind], kind), (f" {word} ", "dim"), (figure, "")])
     left = "?" if picture.free is None else gib(picture.free)

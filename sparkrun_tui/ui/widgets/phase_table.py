@@ -9,7 +9,7 @@ from textual import events
 from textual.geometry import Size
 
 from sparkrun_tui.launch.state import LaunchState
-from sparkrun_tui.ui.paint.phases import table
+from sparkrun_tui.ui.paint.phases import LastTime, table
 from sparkrun_tui.ui.widgets.ink import Line
 from sparkrun_tui.ui.widgets.line_pane import LinePane
 
@@ -25,11 +25,13 @@ class PhaseTable(LinePane):
         self._state = LaunchState()
         self._lines: Sequence[Line] | None = None
         self.activity = True
+        self._last: LastTime | None = None
 
-    def show(self, state: LaunchState, activity: bool) -> None:
-        """Show this state; `activity` gives each host a second line."""
-        layout = activity != self.activity or len(state.hosts) != len(self._state.hosts)
-        self._state, self.activity = state, activity
+    def show(self, state: LaunchState, activity: bool, last: LastTime | None = None) -> None:
+        """Show this state; `activity` gives each host a second line, `last` adds a line of earlier times."""
+        before = self.line_count
+        self._state, self.activity, self._last = state, activity, last
+        layout = self.line_count != before
         self._lines = None
         self.refresh(layout=layout)
 
@@ -39,7 +41,7 @@ class PhaseTable(LinePane):
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """A line of names, then one or two lines a host."""
-        return 1 + len(self._state.hosts) * (2 if self.activity else 1)
+        return 1 + len(self._state.hosts) * (2 if self.activity else 1) + (self._last is not None)
 
     @property
     def line_count(self) -> int:
@@ -49,5 +51,5 @@ class PhaseTable(LinePane):
     def line(self, number: int) -> Line:
         """One line of the table."""
         if self._lines is None:
-            self._lines = table(self._state, self._clock(), self.text_width, self.activity)
+            self._lines = table(self._state, self._clock(), self.text_width, self.activity, self._last)
         return self._lines[number]
