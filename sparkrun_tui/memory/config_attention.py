@@ -17,12 +17,16 @@ _MOST_MODULES = 16
 
 
 def layers_of(config: Config, count: int) -> tuple[Layer, ...] | None:
-    """Return what each of ``count`` decoder layers caches, None when sizes are missing."""
+    """Return what each of ``count`` decoder layers caches, None when sizes are missing.
+
+    Equal layers are one object, so that what is worked out for one holds for all.
+    """
     if numbers(config, "compress_ratios") is not None and positive(config, "head_dim"):
         return _compressed(config, count)
     state = state_of(config)
     shared = whole(config, "num_kv_shared_layers") or 0
-    layers = []
+    layers: list[Layer] = []
+    same: dict[Layer, Layer] = {}
     for index, mix in enumerate(layer_mix(config, count)):
         attention = None
         if mix not in (Mix.STATE, Mix.NOTHING):
@@ -33,7 +37,8 @@ def layers_of(config: Config, count: int) -> tuple[Layer, ...] | None:
         if needs_state and state is None:
             return None
         shares = attention is not None and index >= count - shared
-        layers.append(Layer(attention, state if needs_state else None, shares))
+        layer = Layer(attention, state if needs_state else None, shares)
+        layers.append(same.setdefault(layer, layer))
     return tuple(layers)
 
 

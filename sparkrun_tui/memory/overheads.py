@@ -20,12 +20,22 @@ class Band:
     source: str
 
 
-def context_memory(unified: bool, ranks: int) -> Band:
-    """Return non-torch memory of one rank in bytes: CUDA context, libraries, NCCL.
+def context_memory(unified: bool, ranks: int, load_format: str = "") -> Band:
+    """Return non-torch memory of one rank in bytes: CUDA context, libraries, NCCL, buffers of the loader.
 
     Published start-up logs: 2.2 GiB on one GB10, 5.7 to 7.3 over RDMA between several (the torch side of
-    it included), 0.06 to 0.6 on discrete cards.
+    it included), 0.06 to 0.6 on discrete cards; the InstantTensor loader keeps 4.4 GiB more.
     """
+    base = _context(unified, ranks)
+    if load_format != "instanttensor":
+        return base
+    kept = int(4.4 * GIB)
+    source = f"{base.source}; InstantTensor loader"
+    return Band(base.likely + kept, base.low + kept, base.high + kept, source)
+
+
+def _context(unified: bool, ranks: int) -> Band:
+    """Return the band of the context alone, by host and number of ranks."""
     if not unified:
         return Band(int(0.4 * GIB), int(0.06 * GIB), int(0.8 * GIB), "published logs, discrete cards")
     if ranks > 1:

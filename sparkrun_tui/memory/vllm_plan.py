@@ -221,7 +221,7 @@ def plan_cache(
         placed = _declared(per_token, settings)
         note = "the cache per token is the recipe's own figure"
     else:
-        placed = _place(builder, facts.layers or (), drafts, stages)
+        placed = _place(builder, cache, facts.layers or (), drafts)
     try:
         grouping = group_layers(
             placed,
@@ -266,9 +266,9 @@ def _hybrid(facts: ModelFacts, settings: EngineSettings) -> bool:
     return not (facts.model_type.startswith("llama4") and method.startswith("eagle"))
 
 
-def _place(builder: Builder, layers: tuple[Layer, ...], drafts: tuple[Layer, ...], stages: int) -> list[Placed]:
+def _place(builder: Builder, cache: CachePlan, layers: tuple[Layer, ...], drafts: tuple[Layer, ...]) -> list[Placed]:
     """Lay the specs of all layers on their stages; the drafter sits on the last, and windows keep its tokens."""
-    cache = builder.plan()
+    stages = builder.settings.pipeline_parallel
     kept = _retained(builder)
     made: dict[tuple[int, CachePlan], tuple[Spec, ...]] = {}
     placed: list[Placed] = []

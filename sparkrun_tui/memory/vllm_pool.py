@@ -67,7 +67,7 @@ def pool_on(
     length = max(1, settings.max_model_len or facts.max_length or 1)
     tokens, sequences = batch_limits(settings, rules, length)
     budget = ceil(host.total * utilisation_of(settings, rules))
-    context = context_memory(host.unified, settings.ranks)
+    context = context_memory(host.unified, settings.ranks, settings.load_format)
     activation = activation_memory(facts, settings, tokens, sequences) or _UNKNOWN_ACTIVATION
     graphs = graph_memory(settings, sequences)
     if not rules.graphs_charged:
