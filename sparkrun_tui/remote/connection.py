@@ -11,6 +11,7 @@ import asyncssh
 from sparkrun_tui.remote import keys as login
 from sparkrun_tui.remote.failures import NeedsUser
 from sparkrun_tui.remote.hostkeys import Ask, HostKeyPolicy, revoked
+from sparkrun_tui.remote.keyring import KeyRing
 from sparkrun_tui.remote.knownhosts import KnownHosts
 from sparkrun_tui.remote.resolve import Endpoint
 
@@ -69,14 +70,14 @@ class Opener:
         ask: Ask | None,
         on_lost: OnLost,
         tunnel: asyncssh.SSHClientConnection | None = None,
-        ring: login.KeyRing | None = None,
+        ring: KeyRing | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._policy = policy
         self._ask = ask
         self._on_lost = on_lost
         self._tunnel = tunnel
-        self._ring = ring or login.KeyRing()
+        self._ring = ring or KeyRing()
         self._any_key_type = False
 
     async def open(self) -> asyncssh.SSHClientConnection:

@@ -19,11 +19,12 @@ from sparkrun_tui.remote.docker_types import DockerError, PullProgress
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.hostkeys import HostKeyPolicy
 from sparkrun_tui.remote.jobs import Jobs, JobState
+from sparkrun_tui.remote.keyring import KeyRing
 from sparkrun_tui.remote.local_transport import LocalTransport
 from sparkrun_tui.remote.meter import Meter
 from sparkrun_tui.remote.ports import Transfer
 from sparkrun_tui.remote.resolve import Resolver
-from sparkrun_tui.remote.ssh_args import destination, ssh_words
+from sparkrun_tui.remote.ssh_args import SshAccess, destination
 from sparkrun_tui.remote.transport import Transport
 
 STALL = 180.0
@@ -39,10 +40,11 @@ Clients = Callable[[Transport], DockerClient]
 class DockerImages:
     """Images over the hosts' Docker; `clients` gives the client of a transport."""
 
-    def __init__(self, clients: Clients, resolver: Resolver, policy: HostKeyPolicy) -> None:
+    def __init__(
+        self, clients: Clients, resolver: Resolver, policy: HostKeyPolicy, *, ring: KeyRing | None = None
+    ) -> None:
         self._clients = clients
-        self._resolver = resolver
-        self._policy = policy
+        self._access = SshAccess(resolver, policy, ring)
 
     async def pull(self, transport: Transport, reference: str) -> AsyncGenerator[Transfer, None]:
         """Pull on the host, telling bytes; the last item has done == total. Raises `HostError`.
@@ -131,8 +133,8 @@ class DockerImages:
         load = ["sudo", "-n", "docker", "load", "-q"] if sudo else ["docker", "load", "-q"]
         if isinstance(transport, LocalTransport):
             return load
-        endpoint = await self._resolver.resolve(transport.name)
-        words = await ssh_words(transport.name, self._resolver, self._policy)
+        endpoint = await self._access.resolver.resolve(transport.name)
+        words = await self._access.words(transport.name)
         return [*words, "--", destination(endpoint), shlex.join(load)]
 
 

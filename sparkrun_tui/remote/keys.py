@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparkrun_tui.remote.failures import NeedsUser
-from sparkrun_tui.remote.hostkeys import Ask, PassphraseQuestion
+from sparkrun_tui.remote.keyring import KeyRing
 from sparkrun_tui.remote.resolve import Endpoint
 
 if TYPE_CHECKING:
     import asyncssh
     from asyncssh.agent import SSHAgentClient
 
-_PASSPHRASE_TRIES = 3
 MAX_OFFERED = 6
 """Keys offered in one login: sshd hangs up after this many (MaxAuthTries)."""
 
@@ -38,37 +36,6 @@ class LoginKeys:
             self.agent.close()
 
 
-class KeyRing:
-    """Keys that the person has unlocked, kept in memory so that a passphrase is asked for once, not per host."""
-
-    def __init__(self) -> None:
-        self._pairs: dict[Path, list[asyncssh.SSHKeyPair]] = {}
-        self._lock = asyncio.Lock()
-
-    def get(self, path: Path) -> list[asyncssh.SSHKeyPair]:
-        """The unlocked key of a file; empty when it is not unlocked."""
-        return self._pairs.get(path, [])
-
-    async def unlock(self, path: Path, endpoint: Endpoint, ask: Ask) -> list[asyncssh.SSHKeyPair]:
-        """Ask for the passphrase, a few times if it is wrong; empty when none is given. One question at a time."""
-        import asyncssh
-
-        async with self._lock:
-            for attempt in range(_PASSPHRASE_TRIES):
-                if path in self._pairs:
-                    break
-                passphrase = await ask(PassphraseQuestion(endpoint.name, str(path), again=attempt > 0))
-                if not passphrase:
-                    break
-                try:
-                    # Key derivation takes a good part of a second, which the screen must not wait for.
-                    pairs = await asyncio.to_thread(_open, path, passphrase, endpoint.certificate_files)
-                except (asyncssh.KeyEncryptionError, asyncssh.KeyImportError):
-                    continue
-                self._pairs[path] = pairs
-            return self.get(path)
-
-
 async def gather(endpoint: Endpoint, ring: KeyRing) -> LoginKeys:
     """The keys for a host: its identity files (through the agent where it holds them), then the agent's others."""
     keys = LoginKeys()
@@ -86,12 +53,6 @@ async def gather(endpoint: Endpoint, ring: KeyRing) -> LoginKeys:
     keys.total = len(keys.pairs)
     del keys.pairs[MAX_OFFERED:]
     return keys
-
-
-def _open(path: Path, passphrase: str, certificates: Sequence[Path]) -> list[asyncssh.SSHKeyPair]:
-    import asyncssh
-
-    return list(asyncssh.load_keypairs([str(path)], passphrase, [str(cert) for cert in certificates]))
 
 
 def too_many(endpoint: Endpoint, keys: LoginKeys) -> NeedsUser:

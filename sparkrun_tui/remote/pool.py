@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.remote.failures import explain
 from sparkrun_tui.remote.hostkeys import Ask, HostKeyPolicy, Question
-from sparkrun_tui.remote.keys import KeyRing
+from sparkrun_tui.remote.keyring import KeyRing
 from sparkrun_tui.remote.link import Backoff, HostLink
 from sparkrun_tui.remote.names import is_this_machine, parse_host
 from sparkrun_tui.remote.resolve import Endpoint, Resolver, SshConfigResolver
@@ -51,7 +51,8 @@ class SshPool:
         self._logins = asyncio.Semaphore(_MAX_LOGINS)
         self._hop_logins: dict[str, asyncio.Semaphore] = {}
         self._questions = asyncio.Lock()
-        self._ring = KeyRing()
+        self.ring = KeyRing()
+        """What the person has unlocked; bulk transfers borrow it."""
 
     def transport(self, host: str) -> Transport:
         """The transport of `host`; nothing is opened yet. Raises `HostError` when it is not a host name."""
@@ -68,6 +69,7 @@ class SshPool:
         self._links.clear()
         await asyncio.gather(*(transport.close() for transport in transports))
         await asyncio.gather(*(link.close(lambda connection: connection.abort()) for link in links))
+        await self.ring.close()
 
     def _make(self, host: str) -> Transport:
         if self._local(host):
@@ -110,7 +112,7 @@ class SshPool:
         link = self._links[key]
         async with slots:
             ask = self._ask_one if self.ask else None
-            return await Opener(endpoint, self.policy, ask, link.lost, tunnel, self._ring).open()
+            return await Opener(endpoint, self.policy, ask, link.lost, tunnel, self.ring).open()
 
     async def _ask_one(self, question: Question) -> str | None:
         """Questions come one at a time, however many hosts have one."""

@@ -16,12 +16,13 @@ from sparkrun_tui.remote import children
 from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.hostkeys import HostKeyPolicy
+from sparkrun_tui.remote.keyring import KeyRing
 from sparkrun_tui.remote.local_transport import LocalTransport
 from sparkrun_tui.remote.meter import Meter
 from sparkrun_tui.remote.ports import StoredModel, Transfer
 from sparkrun_tui.remote.resolve import Resolver
 from sparkrun_tui.remote.shell import path_word
-from sparkrun_tui.remote.ssh_args import destination, rsync_shell, ssh_words
+from sparkrun_tui.remote.ssh_args import SshAccess, destination, rsync_shell
 from sparkrun_tui.remote.transport import Outcome, Transport
 
 # Whole files appear under their final names only; what was sent of a file that broke off is used again.
@@ -70,11 +71,11 @@ class RsyncShipper:
         resolver: Resolver,
         policy: HostKeyPolicy,
         *,
+        ring: KeyRing | None = None,
         rsync: str = "rsync",
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        self._resolver = resolver
-        self._policy = policy
+        self._access = SshAccess(resolver, policy, ring)
         self._rsync = rsync
         self._sleep = sleep
 
@@ -137,8 +138,8 @@ class RsyncShipper:
         folder = hub.removeprefix("~/") + "/"
         if isinstance(transport, LocalTransport):
             return ["--", f"{_at_home(hub)}/"]
-        endpoint = await self._resolver.resolve(transport.name)
-        words = await ssh_words(transport.name, self._resolver, self._policy)
+        endpoint = await self._access.resolver.resolve(transport.name)
+        words = await self._access.words(transport.name)
         name = destination(endpoint)
         name = f"[{name}]" if ":" in name else name
         return ["-e", rsync_shell(words), "--", f"{name}:{folder}"]

@@ -3,35 +3,49 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import dataclass
 
 from sparkrun_tui.remote.hostkeys import HostKeyPolicy
+from sparkrun_tui.remote.keyring import KeyRing
 from sparkrun_tui.remote.names import parse_host
 from sparkrun_tui.remote.resolve import Endpoint, Resolver
 
 _CIPHERS = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes128-ctr"
 
 
-async def ssh_words(host: str, resolver: Resolver, policy: HostKeyPolicy) -> list[str]:
-    """`ssh` with its options for `host`, without the destination; `destination` gives that. Raises `HostError`.
+@dataclass(frozen=True, slots=True)
+class SshAccess:
+    """What our own connections go by, for the `ssh` of bulk transfers to go by too."""
 
-    It never asks (BatchMode) and trusts exactly the known_hosts files that we do; jump hosts likewise.
-    """
-    endpoint = await resolver.resolve(host)
-    words = ["ssh", "-T", "-x", *_options(endpoint, policy)]
-    if endpoint.jumps:
-        last, before = endpoint.jumps[-1], endpoint.jumps[:-1]
-        words += _option("ProxyCommand", await _proxy(last, before, resolver, policy))
-    return words
+    resolver: Resolver
+    policy: HostKeyPolicy
+    ring: KeyRing | None = None
+    """Keys that the person has unlocked."""
 
+    async def words(self, host: str) -> list[str]:
+        """`ssh` with its options for `host`, without the destination; `destination` gives that. Raises `HostError`.
 
-async def _proxy(hop: str, before: tuple[str, ...], resolver: Resolver, policy: HostKeyPolicy) -> str:
-    """A ProxyCommand through `hop`, itself reached through those `before` it."""
-    endpoint = await resolver.resolve(hop)
-    words = ["ssh", "-T", "-x", *_options(endpoint, policy)]
-    through = before or endpoint.jumps
-    if through:
-        words += _option("ProxyCommand", (await _proxy(through[-1], through[:-1], resolver, policy)).replace("%", "%%"))
-    return f"{shlex.join([*words, '-W'])} '[%h]:%p' {shlex.join(['--', destination(endpoint)])}"
+        It never asks (BatchMode) and trusts exactly the known_hosts files that we do; jump hosts likewise.
+        """
+        endpoint = await self.resolver.resolve(host)
+        words = await self._words(endpoint)
+        if endpoint.jumps:
+            words += _option("ProxyCommand", await self._proxy(endpoint.jumps[-1], endpoint.jumps[:-1]))
+        return words
+
+    async def _words(self, endpoint: Endpoint) -> list[str]:
+        agent = await self.ring.agent_for(endpoint) if self.ring is not None else ""
+        lent = _option("IdentityAgent", agent) if agent else []
+        return ["ssh", "-T", "-x", *lent, *_options(endpoint, self.policy)]
+
+    async def _proxy(self, hop: str, before: tuple[str, ...]) -> str:
+        """A ProxyCommand through `hop`, itself reached through those `before` it."""
+        endpoint = await self.resolver.resolve(hop)
+        words = await self._words(endpoint)
+        through = before or endpoint.jumps
+        if through:
+            words += _option("ProxyCommand", (await self._proxy(through[-1], through[:-1])).replace("%", "%%"))
+        return f"{shlex.join([*words, '-W'])} '[%h]:%p' {shlex.join(['--', destination(endpoint)])}"
 
 
 def destination(endpoint: Endpoint) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import shutil
 import subprocess
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from cluster import Host, models
 from cluster.workstation import Workstation
 
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.remote.hostkeys import Question
 from sparkrun_tui.remote.hub import Choice, HubSource
 from sparkrun_tui.remote.pool import SshPool
 from sparkrun_tui.remote.ports import ModelFile, ModelRequest, StoredModel, Transfer
@@ -27,9 +29,10 @@ def choose(names: Sequence[str], request: ModelRequest) -> Choice:
     return Choice(files, files[0])
 
 
-def processes() -> str:
-    """The command lines of the workstation's processes."""
-    return subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+def processes(word: str) -> list[str]:
+    """The command lines of processes here that contain `word`."""
+    shown = subprocess.run(["ps", "-ewwo", "args"], capture_output=True, text=True, check=True).stdout
+    return [line for line in shown.splitlines() if word in line]
 
 
 @pytest.fixture
@@ -115,7 +118,9 @@ async def test_broken_transfers_resume_and_never_look_whole(
     assert "sparkrun-partial" not in host.run("find /root/.cache/huggingface")
 
 
-async def test_a_stopped_transfer_leaves_no_process(pool: SshPool, shipper: RsyncShipper, hosts: list[Host]) -> None:
+async def test_a_stopped_transfer_leaves_no_process(
+    pool: SshPool, shipper: RsyncShipper, hosts: list[Host], workstation: Workstation
+) -> None:
     model = big_model()
     hosts[0].faults.slow("50mbit")
     moving = shipper.ship(model, pool.transport(hosts[0].name), CACHE)
@@ -123,7 +128,7 @@ async def test_a_stopped_transfer_leaves_no_process(pool: SshPool, shipper: Rsyn
         if moved.done > 3_000_000:
             break
     await moving.aclose()  # type: ignore[attr-defined]
-    assert "rsync -rlts" not in processes()
+    assert [line for line in processes(str(workstation.home)) if "rsync" in line] == []
     await asyncio.sleep(1)
     assert "rsync" not in hosts[0].run("ps -eo comm")
 
@@ -134,3 +139,33 @@ async def test_a_cache_that_cannot_be_written_says_so(pool: SshPool, shipper: Rs
         async for _moved in shipper.ship(model, pool.transport(f"spark@{hosts[0].name}"), "/root/cache"):
             pass
     assert "chown" in caught.value.remedy
+
+
+async def test_a_key_with_a_passphrase_serves_transfers_too(
+    workstation: Workstation, hosts: list[Host], tmp_path: Path
+) -> None:
+    key = tmp_path / "locked"
+    await asyncio.to_thread(shutil.copy, workstation.cluster.key, key)
+    key.chmod(0o600)
+    await asyncio.to_thread(
+        subprocess.run, ["ssh-keygen", "-q", "-p", "-P", "", "-N", "open sesame", "-f", str(key)], check=True
+    )
+    text = workstation.ssh_config.read_text().replace(str(workstation.cluster.key), str(key))
+    workstation.ssh_config.write_text(text)
+    asked: list[Question] = []
+
+    async def answer(question: Question) -> str:
+        asked.append(question)
+        return "open sesame"
+
+    pool = SshPool(ask=answer)
+    shipper = RsyncShipper(pool.resolver, pool.policy, ring=pool.ring)
+    model = big_model(1000)
+    for host in hosts:
+        seen = [moved async for moved in shipper.ship(model, pool.transport(host.name), CACHE)]
+        assert seen[-1].done == seen[-1].total
+    assert len(asked) == 1
+    agents = processes("ssh-agent -D -a")
+    assert agents
+    await pool.close()
+    assert set(processes("ssh-agent -D -a")).isdisjoint(agents)

@@ -10,7 +10,7 @@ from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.remote.hostkeys import HostKeyPolicy
 from sparkrun_tui.remote.names import parse_host
 from sparkrun_tui.remote.resolve import Endpoint, SshConfigResolver, endpoint_from_ssh, plain_endpoint
-from sparkrun_tui.remote.ssh_args import destination, rsync_shell, ssh_words
+from sparkrun_tui.remote.ssh_args import SshAccess, destination, rsync_shell
 from tests.support.site import FixedResolver
 
 
@@ -111,7 +111,7 @@ async def test_a_missing_ssh_falls_back(private_home: Path) -> None:
 
 async def test_bulk_transfers_use_the_same_host_keys_and_trust(tmp_path: Path) -> None:
     endpoint = Endpoint("spark", "10.0.0.7", 2222, "me", (tmp_path / "key",), known_hosts_files=(tmp_path / "known",))
-    words = await ssh_words("spark", FixedResolver({"spark": endpoint}), HostKeyPolicy(tmp_path / "own"))
+    words = await SshAccess(FixedResolver({"spark": endpoint}), HostKeyPolicy(tmp_path / "own")).words("spark")
     options = {words[at + 1] for at, word in enumerate(words) if word == "-o"}
     assert {"BatchMode=yes", "StrictHostKeyChecking=yes", "Compression=no"} <= options
     assert f'UserKnownHostsFile="{tmp_path}/own" "{tmp_path}/known"' in options
@@ -124,7 +124,7 @@ async def test_bulk_transfers_go_through_the_same_jump_hosts(tmp_path: Path) -> 
     hop = Endpoint("hop", "hop", 22, "me", from_config=True)
     spark = Endpoint("me@spark:2222", "10.0.0.7", 2222, "me", jumps=("hop",), from_config=True)
     resolver = FixedResolver({"hop": hop, "me@spark:2222": spark})
-    words = await ssh_words("me@spark:2222", resolver, HostKeyPolicy(tmp_path / "own"))
+    words = await SshAccess(resolver, HostKeyPolicy(tmp_path / "own")).words("me@spark:2222")
     proxy = next(word for word in words if word.startswith("ProxyCommand="))
     assert "StrictHostKeyChecking=yes" in proxy
     assert proxy.endswith("-W '[%h]:%p' -- hop")
