@@ -19,6 +19,9 @@ IMAGE_ROOM = 30 * GIB
 """Room that pulling and unpacking an engine's image takes, roughly."""
 
 LEAST_ROOM = 5 * GIB
+_SAME = ("recipe-digest", "recipe", "settings", "hosts", "port")
+"""Labels in which a launch must agree with another to be the same again; ports of Ray may differ."""
+
 SKEW_WARN = 2.0
 SKEW_FAIL = 30.0
 
@@ -131,7 +134,7 @@ def _port(plan: LaunchPlan, facts: HostFacts, around: Surroundings, host: str) -
     owner = _owner(around.containers, port)
     labels = owner.labels if owner else {}
     ours = labels.get(f"{LABEL}launch", "")
-    if ours and labels.get(f"{LABEL}plan") == _plan_digest(plan):
+    if ours and all(labels.get(f"{LABEL}{key}", "") == _label(plan, key) for key in _SAME):
         yield Finding(
             host, "running", Verdict.FAIL, f"{plan.rendered.recipe.name} runs already with these settings",
             f"launch {ours} on port {port}", "nothing to do", f"Attach, or stop it: sparkrun-tui stop {ours}", False,
@@ -148,9 +151,9 @@ def _owner(containers: Sequence[ContainerInfo], port: int) -> ContainerInfo | No
     return next((item for item in containers if item.running and item.labels.get(f"{LABEL}port") == str(port)), None)
 
 
-def _plan_digest(plan: LaunchPlan) -> str:
+def _label(plan: LaunchPlan, key: str) -> str:
     ranks = plan.serve.ranks
-    return ranks[0].container.labels.get(f"{LABEL}plan", "") if ranks else ""
+    return ranks[0].container.labels.get(f"{LABEL}{key}", "") if ranks else ""
 
 
 def _together(plan: LaunchPlan, facts: Mapping[str, HostFacts]) -> Iterator[Finding]:
