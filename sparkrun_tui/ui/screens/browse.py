@@ -107,6 +107,10 @@ class BrowseScreen(PageScreen):
     def _highlighted(self) -> None:
         self.show_selected()
 
+    @on(RecipeList.Scrolled)
+    def _scrolled(self) -> None:
+        self._judge_later()
+
     @on(ListPane.Chosen, "#recipes")
     def _chosen(self) -> None:
         self.do_open()
@@ -118,6 +122,7 @@ class BrowseScreen(PageScreen):
         state.selected = row.key if row else ""
         self.detail.show(state.recipe, keep_place)
         self.refresh_bindings()
+        self._judge_later()
 
     def go_to(self, key: str, field: str = "") -> None:
         """Show this recipe, and its form at `field`."""

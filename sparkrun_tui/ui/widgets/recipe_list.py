@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from textual.message import Message
+
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.widgets.ink import MARKS, Line, Span, fit
@@ -60,6 +62,13 @@ class RecipeList(ListPane):
 
     BINDINGS = bindings(Scope.LIST)
 
+    class Scrolled(Message):
+        """Other rows are in sight."""
+
+        def can_replace(self, message: Message) -> bool:
+            """One is enough."""
+            return isinstance(message, RecipeList.Scrolled)
+
     def __init__(self, verdict: Verdict, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._verdict = verdict
@@ -106,6 +115,10 @@ class RecipeList(ListPane):
         now = self.current
         if (now.key if now else "") != (current.key if current else ""):
             self.post_message(self.Highlighted(self, self.cursor))
+
+    def scrolled(self) -> None:
+        """The wheel moved the view."""
+        self.post_message(self.Scrolled())
 
     def select(self, key: str) -> None:
         """Put the cursor on the recipe with this key."""
