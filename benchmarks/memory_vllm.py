@@ -40,8 +40,8 @@ def score_vllm(row: Row, configs: Mapping[str, Any]) -> RowScore:
     _score_available(pairs, facts, settings, row)
     served = _served(observed, length)
     right = None
-    if served is not None and available is not None and length:
-        predicted = plan is not None and plan.fits(available, length)
+    if served is not None and length and (available is not None or refused):
+        predicted = plan is not None and available is not None and plan.fits(available, length)
         right = predicted == served
     return RowScore(row["id"], pairs, right, refused)
 
@@ -73,13 +73,16 @@ def settings_of(row: Row) -> EngineSettings:
         max_num_seqs=inputs.get("max_num_seqs"),
         max_num_batched_tokens=inputs.get("max_num_batched_tokens"),
         kv_cache_dtype="auto" if dtype in ("bf16", "fp16", "f16") else dtype,
-        kv_cache_layout=str(inputs.get("kv_cache_layout", "")),
+        kv_cache_layout=str(inputs.get("kv_cache_layout") or inputs.get("kv_layout") or ""),
         block_size=inputs.get("block_size"),
         prefix_caching=inputs.get("prefix_caching"),
         async_scheduling=inputs.get("async_scheduling"),
-        hybrid_kv_cache=inputs.get("hybrid_kv_cache"),
+        hybrid_kv_cache=False if inputs.get("disable_hybrid_kv_cache_manager") else inputs.get("hybrid_kv_cache"),
+        performance_mode=str(inputs.get("performance_mode", "")),
+        mamba_cache_dtype=str(inputs.get("mamba_cache_dtype", "auto")),
+        expert_parallel=bool(inputs.get("expert_parallel")),
         enforce_eager=bool(inputs.get("enforce_eager")),
-        context_parallel=inputs.get("decode_context_parallel", 1),
+        context_parallel=inputs.get("decode_context_parallel") or inputs.get("decode_context_parallel_size") or 1,
         mamba_ssm_cache_dtype=inputs.get("mamba_ssm_cache_dtype", "auto"),
         speculative=_speculative(inputs),
     )

@@ -71,9 +71,14 @@ _PURE_STATE = frozenset({"mamba", "falcon_mamba", "mamba2", "codestral_mamba"})
 
 
 def layer_count(config: Config) -> int | None:
-    """Return the number of decoder layers, None when the file does not tell."""
+    """Return the number of decoder layers, None when the file does not tell.
+
+    A layer of LongCat-Flash holds two attention blocks (vllm/model_executor/models/longcat_flash.py).
+    """
     direct = positive(config, "num_hidden_layers", "n_layer", "num_layers", "n_layers")
     if direct is not None:
+        if word(config, "model_type").startswith("longcat_flash") and "num_hidden_layers" not in config:
+            direct *= 2
         return direct if direct <= _MOST_LAYERS else None
     listed = sequence(config, "layers_block_type", "layer_types", "block_configs")
     if listed:
