@@ -214,29 +214,13 @@ def plan_cache(
     rules = rules_for(settings.version)
     builder = Builder(facts, settings, rules, blackwell)
     cache = builder.plan()
-    drafts, note = drafter_layers(facts, settings)
-    stages = settings.pipeline_parallel
-    per_token = facts.declared.kv_per_token if facts.declared else None
-    if per_token:
-        placed = _declared(per_token, settings)
-        note = "the cache per token is the recipe's own figure"
-    else:
-        placed = _place(builder, cache, facts.layers or (), drafts)
-    try:
-        grouping = group_layers(
-            placed,
-            hybrid=_hybrid(facts, settings),
-            packed=cache.packed,
-            padded_pattern=rules.padded_pattern,
-            alignment=cache.alignment,
-        )
-    except CannotGroup as error:
-        raise Unsupported(str(error)) from error
+    grouping, note = _grouping(builder, cache)
     tokens, sequences = batch_limits(settings, rules, max_length)
     state = builder.state
+    stages = range(settings.pipeline_parallel)
     return VllmPlan(
         grouping=grouping,
-        stage_bytes=tuple(grouping.bytes_per_block(stage) for stage in range(stages)),
+        stage_bytes=tuple(grouping.bytes_per_block(stage) for stage in stages),
         in_flight=tokens * batches_in_flight(settings, rules),
         batched_tokens=tokens,
         sequences=sequences,
@@ -249,6 +233,28 @@ def plan_cache(
         rules=rules,
         notes=(note,) if note else (),
     )
+
+
+def _grouping(builder: Builder, cache: CachePlan) -> tuple[Grouping, str]:
+    """Group the layers of the model and its drafter, with a note on what was assumed; raises Unsupported."""
+    facts, settings = builder.facts, builder.settings
+    per_token = facts.declared.kv_per_token if facts.declared else None
+    if per_token:
+        placed, note = _declared(per_token, settings), "the cache per token is the recipe's own figure"
+    else:
+        drafts, note = drafter_layers(facts, settings)
+        placed = _place(builder, cache, facts.layers or (), drafts)
+    try:
+        grouping = group_layers(
+            placed,
+            hybrid=_hybrid(facts, settings),
+            packed=cache.packed,
+            padded_pattern=builder.rules.padded_pattern,
+            alignment=cache.alignment,
+        )
+    except CannotGroup as error:
+        raise Unsupported(str(error)) from error
+    return grouping, note
 
 
 def _declared(per_token: float, settings: EngineSettings) -> list[Placed]:
