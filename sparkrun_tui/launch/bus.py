@@ -82,7 +82,11 @@ class Bus:
 
     def safe_lines(self, lines: Iterable[LogLine]) -> list[LogLine]:
         """Foreign lines made safe to show and to keep."""
-        return [LogLine(line.time, line.stream, self.redact(clean_line(line.text))) for line in lines]
+        return [self._safe_line(line) for line in lines]
+
+    def _safe_line(self, line: LogLine) -> LogLine:
+        text = self.redact(clean_line(line.text))
+        return line if text == line.text else LogLine(line.time, line.stream, text)
 
     def note(self, host: str, text: str) -> None:
         """A line of our own in the log of a host."""

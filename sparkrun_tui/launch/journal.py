@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from io import TextIOWrapper
 from pathlib import Path
 
@@ -170,8 +171,15 @@ def _private_file(path: Path) -> TextIOWrapper:
     return os.fdopen(handle, "a", encoding="utf-8", errors="replace")
 
 
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    """Thousands of lines share a second: its date is worked out once."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 def _iso(time: float) -> str:
-    return datetime.fromtimestamp(time, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    seconds, micros = divmod(round(time * 1_000_000), 1_000_000)
+    return f"{_second(seconds)}.{micros:06}Z"
 
 
 def _parse(row: str) -> LogLine | None:
