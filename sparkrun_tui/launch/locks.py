@@ -24,6 +24,7 @@ RENEW = 30.0
 _RELEASE_TIMEOUT = 5.0
 
 _ACQUIRE = """\
+# sparkrun-tui: lease-take
 base="$HOME/.cache/sparkrun-tui"; lock="$base/lock"
 mkdir -p "$base" || exit 3
 now=$(date +%s)
@@ -39,8 +40,12 @@ fi
 if [ "$age" -gt {ttl} ]; then echo expired; else echo held; fi
 cat "$lock/owner.json" 2>/dev/null
 """
-_RENEW = 'lock="$HOME/.cache/sparkrun-tui/lock"; grep -q {launch} "$lock/owner.json" && date +%s >"$lock/renewed"\n'
+_RENEW = (
+    "# sparkrun-tui: lease-renew\n"
+    'lock="$HOME/.cache/sparkrun-tui/lock"; grep -q {launch} "$lock/owner.json" && date +%s >"$lock/renewed"\n'
+)
 _RELEASE = (
+    "# sparkrun-tui: lease-release\n"
     'lock="$HOME/.cache/sparkrun-tui/lock"; grep -q {launch} "$lock/owner.json" 2>/dev/null && rm -rf "$lock"\ntrue\n'
 )
 

@@ -43,6 +43,7 @@ class JobStatus:
 
 # The folder is made by mkdir, which only one of two starts can win: starting again after a lost answer is safe.
 _START = """\
+# sparkrun-tui: job-start
 set -e
 umask 077
 job={job}
@@ -68,6 +69,7 @@ echo STARTED
 """
 
 _STATUS = """\
+# sparkrun-tui: job-status
 job={job}
 [ -d "$job" ] || {{ echo missing 0; exit 0; }}
 size=$(wc -c < "$job/out" 2>/dev/null || echo 0)
@@ -81,6 +83,7 @@ fi
 """
 
 _FOLLOW = """\
+# sparkrun-tui: job-follow
 job={job}
 pid=$(cat "$job/pid" 2>/dev/null || echo 1)
 if [ -s "$job/rc" ]; then tail -c +{start} -- "$job/out"; exit 0; fi
@@ -88,6 +91,7 @@ tail -c +{start} -f -s 0.2 --pid="$pid" -- "$job/out"
 """
 
 _CANCEL = """\
+# sparkrun-tui: job-cancel
 job={job}
 pid=$(cat "$job/pid" 2>/dev/null) || exit 0
 [ -s "$job/rc" ] && exit 0

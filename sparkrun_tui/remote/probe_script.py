@@ -12,7 +12,7 @@ TOOLS = ("rsync", "setsid", "tail", "sha256sum", "systemd-run", "git", "nvidia-s
 GPU_FIELDS = "name,driver_version,memory.total,utilization.gpu,power.draw,temperature.gpu"
 
 # Every part is allowed to fail or be missing; nothing may hang: slow tools run under `timeout` where there is one.
-_SCRIPT = r"""
+_SCRIPT = r"""# sparkrun-tui: probe
 LC_ALL=C; export LC_ALL
 limit() { if command -v timeout >/dev/null 2>&1; then timeout "$@"; else shift; "$@"; fi; }
 block() { echo "[[$1"; shift; "$@" 2>/dev/null; echo; echo "]]"; }

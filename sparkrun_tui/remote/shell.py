@@ -17,6 +17,7 @@ def path_word(path: str) -> str:
 def write_script(path: str, mode: int) -> str:
     """A script that makes its stdin the content of `path`, whole or not at all, with `mode` from the start."""
     return f"""\
+# sparkrun-tui: write-file
 set -e
 target={path_word(path)}
 mkdir -p -- "$(dirname -- "$target")"
