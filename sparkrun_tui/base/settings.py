@@ -100,6 +100,24 @@ def save_cluster(cluster: Cluster) -> None:
     clusters[cluster.name] = body
     data["clusters"] = clusters
     data.setdefault("default_cluster", cluster.name)
+    _write(path, data)
+
+
+def remove_cluster(name: str) -> None:
+    """Remove a cluster from `config.yaml`. Raises `SettingsError` when it is not in there."""
+    path = config_file()
+    data = _read_mapping(path)
+    clusters = dict(_mapping(path, data, "clusters"))
+    if name not in clusters:
+        raise SettingsError(f"{path} has no cluster `{name}`")
+    del clusters[name]
+    data["clusters"] = clusters
+    if data.get("default_cluster") == name:
+        del data["default_cluster"]
+    _write(path, data)
+
+
+def _write(path: Path, data: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     partial = path.with_suffix(".yaml.partial")
     partial.write_text(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), encoding="utf-8")

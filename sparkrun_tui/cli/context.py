@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import click
@@ -62,18 +62,32 @@ def saved_cluster(settings: Settings, target: Target) -> Cluster | None:
     """The cluster that a command is for, or None when none is named and none is saved."""
     if target.demo:
         return None
-    if target.hosts:
-        names = tuple(part.strip() for part in target.hosts.split(",") if part.strip())
-        if not names:
-            raise UsageError("-H names no host")
-        if len(set(names)) != len(names):
-            raise UsageError("-H names a host twice")
-        return Cluster(name=",".join(names), hosts=names, source="command line")
     found = settings.cluster(target.cluster)
     if found is None and target.cluster:
         known = ", ".join(cluster.name for cluster in settings.clusters) or "none"
         raise UsageError(f"there is no cluster `{target.cluster}`; saved clusters: {known}")
-    return found
+    if not target.hosts:
+        return found
+    names = tuple(part.strip() for part in target.hosts.split(",") if part.strip())
+    if not names:
+        raise UsageError("-H names no host")
+    if len(set(names)) != len(names):
+        raise UsageError("-H names a host twice")
+    # Hosts of a named cluster keep what is set for it; without --cluster they stand for themselves.
+    if target.cluster and found is not None:
+        return replace(found, hosts=names)
+    return Cluster(name=",".join(names), hosts=names, source="command line")
+
+
+def needed_cluster(settings: Settings, target: Target) -> Cluster:
+    """The cluster that a command is for. Raises `UsageError` when there is none."""
+    cluster = saved_cluster(settings, target)
+    if cluster is None:
+        raise UsageError(
+            "no cluster is configured",
+            remedy="Name hosts with -H host1,host2, save some with `sparkrun-tui cluster add NAME HOSTS`, or try --demo.",
+        )
+    return cluster
 
 
 @asynccontextmanager
@@ -85,16 +99,11 @@ async def engine(settings: Settings, target: Target) -> AsyncIterator[tuple[Clus
         async with DemoCluster() as demo:
             yield demo.cluster, demo.services
         return
-    cluster = saved_cluster(settings, target)
-    if cluster is None:
-        raise UsageError(
-            "no cluster is configured",
-            remedy="Name hosts with -H host1,host2, save some with `sparkrun-tui cluster add NAME HOSTS`, or try --demo.",
-        )
-    from sparkrun_tui.cli.prompts import ask_host_key, ask_passphrase
+    cluster = needed_cluster(settings, target)
+    from sparkrun_tui.cli.prompts import asker
     from sparkrun_tui.launch.services import real_services
 
-    services = real_services(ask_host_key=ask_host_key, ask_passphrase=ask_passphrase)
+    services = real_services(asker())
     try:
         yield cluster, services
     finally:

@@ -1,22 +1,26 @@
-"""`recipe validate`, `recipe vram` and `recipe export`: what authors of recipes need."""
+"""`recipe validate`, `vram`, `new` and `export`: what authors of recipes need."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from sparkrun_tui.base.errors import RecipeError
+from sparkrun_tui.base.errors import RecipeError, UsageError
 from sparkrun_tui.cli import output
 from sparkrun_tui.cli.context import override_options, overrides_from, settings_now
 from sparkrun_tui.cli.exits import Exit, say
-from sparkrun_tui.recipe.model import Problem, Recipe, Severity, Source, SourceKind
+from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity, Source, SourceKind
+
+if TYPE_CHECKING:
+    from sparkrun_tui.recipe.starter import Known
 
 
 @click.group("recipe")
 def recipe_group() -> None:
-    """Validate, size and export recipes."""
+    """Validate, size, start and export recipes."""
 
 
 @recipe_group.command("validate")
@@ -40,12 +44,14 @@ def validate_command(names: tuple[str, ...], as_json: bool) -> int:
 
 
 def _findings(name: str) -> list[tuple[str, Problem]]:
-    folder = Path(name)
-    if folder.is_dir():
-        files = sorted([*folder.rglob("*.yaml"), *folder.rglob("*.yml")])
-        return [(str(file), problem) for file in files for problem in _file_findings(file)]
     from sparkrun_tui.recipe.sources import find_recipe
 
+    folder = Path(name)
+    if folder.is_dir():
+        files = sorted(file for ending in ("*.yaml", "*.yml") for file in folder.rglob(ending) if file.is_file())
+        if not files:
+            raise UsageError(f"there are no recipe files in {name}")
+        return [(str(file), problem) for file in files for problem in _file_findings(file)]
     try:
         recipe = find_recipe(name, settings_now())
     except RecipeError as error:
@@ -56,14 +62,16 @@ def _findings(name: str) -> list[tuple[str, Problem]]:
 
 def _file_findings(file: Path) -> Sequence[Problem]:
     from sparkrun_tui.recipe.loader import load_file
-    from sparkrun_tui.recipe.model import BrokenRecipe
+    from sparkrun_tui.recipe.sources import looks_like_recipe
 
     recipe = load_file(file, Source(SourceKind.PATH, str(file)))
+    if not looks_like_recipe(recipe):
+        return (Problem(Severity.NOTE, "no-recipe", "this file has none of a recipe's keys; it is passed over"),)
     return (recipe.error,) if isinstance(recipe, BrokenRecipe) else _problems(recipe)
 
 
 def _problems(recipe: Recipe) -> Sequence[Problem]:
-    from sparkrun_tui.launch.checks import all_problems
+    from sparkrun_tui.cli.recipe_text import all_problems
     from sparkrun_tui.recipe.overrides import render
 
     return all_problems(render(recipe, {}))
@@ -92,6 +100,58 @@ def vram_command(
     return Exit.OK
 
 
+@recipe_group.command("new")
+@click.argument("model")
+@click.option("--runtime", default="", metavar="ENGINE", help="vllm, sglang or llama-cpp; by the model when left out.")
+@click.option("--container", default="", metavar="IMAGE", help="The image; by the engine when left out.")
+@click.option("--nodes", default=1, show_default=True, type=click.IntRange(1, 64), help="Hosts that it takes.")
+@click.option("--output", "target", type=click.Path(dir_okay=False, path_type=Path), help="A new file; else stdout.")
+def new_command(model: str, runtime: str, container: str, nodes: int, target: Path | None) -> int:
+    """Start a recipe for MODEL (OWNER/NAME, for GGUF OWNER/NAME:QUANT) from what is known of it."""
+    from sparkrun_tui.recipe.detect import split_gguf
+    from sparkrun_tui.recipe.starter import starter
+
+    engine = runtime or ("llama-cpp" if split_gguf(model)[1] or model.lower().endswith("gguf") else "vllm")
+    image = container or _usual_image(engine)
+    text = starter(model, engine, image, _known(model), nodes)
+    _write(text, target)
+    return Exit.OK
+
+
+def _known(model: str) -> Known:
+    """What the recipes that are here say of the same model."""
+    from sparkrun_tui.recipe.detect import split_gguf
+    from sparkrun_tui.recipe.listing import finish, list_recipes
+    from sparkrun_tui.recipe.loader import load_file
+    from sparkrun_tui.recipe.starter import Known
+
+    wanted = split_gguf(model)[0].lower()
+    for entry in finish(list_recipes(settings_now())).entries:
+        if split_gguf(entry.model)[0].lower() != wanted:
+            continue
+        recipe = load_file(entry.source.path, entry.source)
+        if isinstance(recipe, Recipe):
+            meta = recipe.metadata
+            dtype = meta.model_dtype if entry.model == model else ""
+            return Known(
+                meta.model_params, meta.active_params, dtype, meta.num_layers, meta.num_kv_heads, meta.head_dim
+            )
+    return Known()
+
+
+def _usual_image(engine: str) -> str:
+    """The image that most of the bundled recipes of this engine run."""
+    from collections import Counter
+
+    from sparkrun_tui.base.settings import Settings
+    from sparkrun_tui.recipe.listing import finish, list_recipes
+
+    entries = finish(list_recipes(Settings())).entries
+    bundled = (entry for entry in entries if entry.source.kind is SourceKind.BUNDLED and entry.runtime == engine)
+    counts = Counter(entry.container for entry in bundled if entry.container)
+    return counts.most_common(1)[0][0] if counts else ""
+
+
 @recipe_group.command("export")
 @click.argument("name")
 @override_options
@@ -109,15 +169,15 @@ def export_command(
     from sparkrun_tui.recipe.sources import find_recipe
 
     text = exported(find_recipe(name, settings_now()), overrides_from(options, port, tp, gpu_mem))
+    _write(text, target)
+    return Exit.OK
+
+
+def _write(text: str, target: Path | None) -> None:
+    from sparkrun_tui.recipe.export import write_new_recipe
+
     if target is None:
         output.raw(text)
-        return Exit.OK
-    try:
-        with target.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError as error:
-        raise RecipeError(f"{target} exists already", remedy="Choose another name; nothing was written.") from error
-    except OSError as error:
-        raise RecipeError(f"{target} cannot be written: {error.strerror}") from error
+        return
+    write_new_recipe(target, text)
     say(f"wrote {target}")
-    return Exit.OK

@@ -5,47 +5,68 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.units import GIB, format_gib
 from sparkrun_tui.launch.sizing import declared_facts, size
 from sparkrun_tui.memory.metadata_block import metadata_block
 from sparkrun_tui.memory.result import Estimate, Level
-from sparkrun_tui.recipe.entry import hosts_text, params_text
-from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe
+from sparkrun_tui.recipe.entry import Entry, hosts_text, params_text
+from sparkrun_tui.recipe.model import Problem, Recipe
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.recipe.sources import reference
+from sparkrun_tui.recipe.validation import ordered, validate
+from sparkrun_tui.runtimes.registry import ENGINES
 
 MARKS = {Level.GOOD: "✓", Level.TIGHT: "!", Level.BAD: "✗", Level.UNKNOWN: "?"}
 _PARTS = {"others": "other tenants", "kv": "KV cache", "graphs": "CUDA graphs"}
 
 
-def recipe_row(recipe: Recipe) -> tuple[str, ...]:
+def entry_row(entry: Entry) -> tuple[str, ...]:
     """The cells of one row of `list`."""
-    meta = recipe.metadata
     return (
-        reference(recipe),
-        recipe.runtime,
-        params_text(recipe),
-        meta.model_dtype,
-        hosts_text(recipe),
-        recipe.model,
-        meta.description,
+        reference(entry),
+        entry.runtime or "(broken)",
+        params_text(entry),
+        entry.dtype,
+        hosts_text(entry) if entry.runtime else "",
+        entry.model,
+        entry.description or entry.error,
     )
 
 
-def recipe_json(recipe: Recipe | BrokenRecipe) -> dict[str, Any]:
-    """A recipe as one JSON object; a file that could not be loaded has `error` and little else."""
-    common: dict[str, Any] = {
+def entry_json(entry: Entry) -> dict[str, Any]:
+    """A row of the list as one JSON object; of a file that could not be loaded, only what is known."""
+    return {
+        "name": entry.name,
+        "reference": reference(entry),
+        "model": entry.model or None,
+        "runtime": entry.runtime or None,
+        "container": entry.container or None,
+        "description": entry.description,
+        "maintainer": entry.maintainer,
+        "model_params": entry.params,
+        "active_params": entry.active,
+        "model_dtype": entry.dtype or None,
+        "context": entry.context,
+        "tensor_parallel": entry.tp,
+        "min_nodes": entry.min_nodes,
+        "max_nodes": entry.max_nodes,
+        "source": entry.source.kind.value,
+        "registry": entry.source.registry or None,
+        "path": entry.source.path,
+        "error": entry.error or None,
+    }
+
+
+def recipe_json(recipe: Recipe) -> dict[str, Any]:
+    """A whole recipe as one JSON object."""
+    meta = recipe.metadata
+    return {
         "name": recipe.name,
         "reference": reference(recipe),
         "source": recipe.source.kind.value,
-        "registry": recipe.source.registry,
+        "registry": recipe.source.registry or None,
         "path": recipe.source.path,
-    }
-    if isinstance(recipe, BrokenRecipe):
-        return {**common, "model": None, "runtime": None, "error": problem_json(recipe.error)}
-    meta = recipe.metadata
-    return {
-        **common,
         "model": recipe.model,
         "runtime": recipe.runtime,
         "container": recipe.container,
@@ -59,6 +80,27 @@ def recipe_json(recipe: Recipe | BrokenRecipe) -> dict[str, Any]:
         "launchable": recipe.launchable,
         "defaults": {key: value.data for key, value in recipe.defaults.items()},
     }
+
+
+def all_problems(rendered: Rendered) -> tuple[Problem, ...]:
+    """Everything that is wrong with a recipe and its overrides, also as its engine sees it."""
+    found = [*validate(rendered.recipe, rendered)]
+    engine = ENGINES.get(rendered.recipe.runtime)
+    if engine is not None:
+        found += engine.check(rendered)
+    return ordered(found)
+
+
+def command_text(rendered: Rendered) -> str:
+    """The command: the author's, else the one that the engine builds; empty when there is none."""
+    engine = ENGINES.get(rendered.recipe.runtime)
+    if rendered.command is not None or engine is None:
+        return rendered.command or ""
+    try:
+        return engine.command(rendered)
+    except SparkrunError:
+        # What stands in its way is among the problems.
+        return ""
 
 
 def problem_json(problem: Problem) -> dict[str, Any]:
@@ -106,22 +148,27 @@ def describe(rendered: Rendered) -> Iterator[str]:
         yield from (f"  {key}: {value.text}" for key, value in recipe.env.items())
     yield ""
     yield "Command:"
-    yield from (f"  {text}" for text in (rendered.command or "(built by the engine from the values)").splitlines())
-    if rendered.problems:
+    yield from (f"  {text}" for text in (command_text(rendered) or "(none)").splitlines())
+    problems = all_problems(rendered)
+    if problems:
         yield ""
         yield "Problems:"
-        yield from (f"  {problem_line(problem, recipe.source.path)}" for problem in rendered.problems)
+        yield from (f"  {line}" for problem in problems for line in problem_line(problem, recipe.source.path).split("\n"))
     yield ""
     yield from memory_lines(rendered)
 
 
 def memory_lines(rendered: Rendered) -> Iterator[str]:
     """The block of the declared figures, then what the engine will allocate on each host, in GiB."""
-    declared = metadata_block(declared_facts(rendered.recipe), rendered.get("max_model_len"), _tp(rendered))
+    declared = metadata_block(declared_facts(rendered), _context(rendered), _tp(rendered))
     if declared is not None:
         yield from declared.lines()
         yield ""
     yield from estimate_lines(size(rendered, ()))
+
+
+def _context(rendered: Rendered) -> object:
+    return next((rendered.get(key) for key in ("max_model_len", "ctx_size") if rendered.get(key) is not None), None)
 
 
 def _tp(rendered: Rendered) -> int:

@@ -3,61 +3,84 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from sparkrun_tui.base.errors import RecipeError
 from sparkrun_tui.cli import output
-from sparkrun_tui.cli.context import override_options, overrides_from, settings_now
+from sparkrun_tui.cli.context import (
+    Target,
+    override_options,
+    overrides_from,
+    saved_cluster,
+    settings_now,
+    target_options,
+)
 from sparkrun_tui.cli.exits import Exit, say
-from sparkrun_tui.cli.recipe_text import describe, recipe_json, recipe_row
-from sparkrun_tui.recipe.model import BrokenRecipe, Recipe
+from sparkrun_tui.cli.recipe_text import all_problems, command_text, describe, entry_json, entry_row, estimate_json, problem_json, recipe_json
+from sparkrun_tui.recipe.entry import Entry
+from sparkrun_tui.recipe.model import Recipe
+from sparkrun_tui.recipe.rendered import Rendered
 
 HEAD = ("NAME", "ENGINE", "SIZE", "DTYPE", "HOSTS", "MODEL", "DESCRIPTION")
 
 
-def _print(recipes: Sequence[Recipe | BrokenRecipe], as_json: bool) -> int:
-    whole = [recipe for recipe in recipes if isinstance(recipe, Recipe)]
-    broken = [recipe for recipe in recipes if isinstance(recipe, BrokenRecipe)]
+def _print(entries: Sequence[Entry], as_json: bool) -> None:
     if as_json:
-        output.as_json([recipe_json(recipe) for recipe in recipes])
-        return Exit.OK
-    output.table(HEAD, map(recipe_row, whole), width=shutil.get_terminal_size((160, 40)).columns)
-    for bad in broken:
-        say(f"{bad.error.spot or bad.source.path}: {bad.error.message}")
-    return Exit.OK
+        output.as_json([entry_json(entry) for entry in entries])
+        return
+    width = shutil.get_terminal_size((160, 40)).columns if sys.stdout.isatty() else None
+    output.table(HEAD, map(entry_row, entries), width=width)
+
+
+def _find(words: Sequence[str], target: Target) -> list[Entry]:
+    from sparkrun_tui.recipe.index import Index
+    from sparkrun_tui.recipe.listing import finish, list_recipes
+    from sparkrun_tui.recipe.query import parse_query
+
+    settings = settings_now()
+    listing = finish(list_recipes(settings))
+    if not words:
+        return list(listing.entries)
+    query = parse_query(" ".join(words))
+    for note in query.notes:
+        say(f"passed over: {note}")
+    judge = None
+    if any(condition.key == "fits" for condition in query.filters):
+        from sparkrun_tui.launch.sizing import fits
+
+        judge = fits(saved_cluster(settings, target), settings.defaults)
+    return Index(listing.entries).search(query, judge)
 
 
 @click.command("list")
 @click.option("--json", "as_json", is_flag=True, help="A JSON array of objects.")
+@target_options
 @click.argument("words", nargs=-1)
-def list_command(as_json: bool, words: tuple[str, ...]) -> int:
-    """List the recipes that can be found; WORDS narrow the list as in the app's search box."""
-    from sparkrun_tui.recipe.sources import all_recipes
+def list_command(as_json: bool, hosts: str, cluster_name: str, demo: bool, words: tuple[str, ...]) -> int:
+    """List the recipes that can be found; WORDS narrow the list as in the app's search box.
 
-    recipes = all_recipes(settings_now())
-    return _print(_search(recipes, " ".join(words)) if words else recipes, as_json)
+    Hosts only matter for the word fits:yes.
+    """
+    _print(_find(words, Target(hosts, cluster_name, demo)), as_json)
+    return Exit.OK
 
 
 @click.command("search")
 @click.option("--json", "as_json", is_flag=True, help="A JSON array of objects, best first.")
+@target_options
 @click.argument("words", nargs=-1, required=True)
-def search_command(as_json: bool, words: tuple[str, ...]) -> int:
-    """Search recipes by any of their metadata: words, and runtime:, nodes:, dtype:, params:>30b, -word and more."""
-    from sparkrun_tui.recipe.sources import all_recipes
+def search_command(as_json: bool, hosts: str, cluster_name: str, demo: bool, words: tuple[str, ...]) -> int:
+    """Search recipes by any of their metadata; exit code 1 when nothing is found.
 
-    found = _search(all_recipes(settings_now()), " ".join(words))
+    Words, and runtime:vllm, nodes:2, dtype:fp8, params:>30b, ctx:128k, fits:yes, has:pre_exec; a leading - negates:
+    write `--` before such words.
+    """
+    found = _find(words, Target(hosts, cluster_name, demo))
     _print(found, as_json)
     return Exit.OK if found else Exit.FAILED
-
-
-def _search(recipes: Sequence[Recipe | BrokenRecipe], query: str) -> list[Recipe | BrokenRecipe]:
-    from sparkrun_tui.launch.sizing import fits
-    from sparkrun_tui.recipe.index import Index
-
-    return [hit.recipe for hit in Index(recipes, fits=fits).search(query)]
 
 
 @click.command("show")
@@ -82,25 +105,14 @@ def show_command(
     return Exit.OK
 
 
-def _full_json(recipe: Recipe, rendered: Any) -> dict[str, Any]:
-    from sparkrun_tui.cli.recipe_text import estimate_json, problem_json
+def _full_json(recipe: Recipe, rendered: Rendered) -> dict[str, Any]:
     from sparkrun_tui.launch.sizing import size
 
     return {
         **recipe_json(recipe),
-        "command": rendered.command,
+        "command": command_text(rendered) or None,
         "values": {key: item.value.data for key, item in rendered.chain.items()},
         "env": {key: value.text for key, value in recipe.env.items()},
-        "problems": [problem_json(problem) for problem in rendered.problems],
+        "problems": [problem_json(problem) for problem in all_problems(rendered)],
         "memory": estimate_json(size(rendered, ())),
     }
-
-
-def must_find(name: str) -> Recipe:
-    """The recipe called `name`, or a `RecipeError` that says what is near."""
-    from sparkrun_tui.recipe.sources import find_recipe
-
-    recipe = find_recipe(name, settings_now())
-    if not isinstance(recipe, Recipe):
-        raise RecipeError(f"`{name}` is not a recipe")
-    return recipe

@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from sparkrun_tui.base.secrets import Redactor
+from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.base.text import clean_line
-from sparkrun_tui.launch.plan import WORKSTATION, Command, LaunchPlan
+from sparkrun_tui.launch.environment import plan_env
+from sparkrun_tui.launch.plan import WORKSTATION, Command, LaunchPlan, build_plan
+from sparkrun_tui.launch.views import unprobed
+from sparkrun_tui.recipe.rendered import Rendered
+from sparkrun_tui.recipe.trust import consented_variables
+
+PLACEHOLDERS = Cluster("placeholders", tuple(f"spark-{number}" for number in range(1, 65)), source="placeholder")
+"""Hosts to lay a plan out on where none is known."""
+
+
+def offline_plan(
+    rendered: Rendered, cluster: Cluster | None, launch_id: str, environ: Mapping[str, str], *, solo: bool = False
+) -> LaunchPlan:
+    """The plan of a launch without asking any host; without a cluster, on placeholders.
+
+    Raises `LaunchError` when the recipe cannot run on these hosts.
+    """
+    chosen = cluster or PLACEHOLDERS
+    env = plan_env(rendered.recipe, environ, consented_variables(rendered.recipe))
+    hosts = [unprobed(name, chosen) for name in chosen.hosts]
+    return build_plan(rendered, chosen, hosts, launch_id=launch_id, solo=solo, env=env)
 
 
 def lines(plan: LaunchPlan) -> list[str]:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
+
+from sparkrun_tui.base.settings import Cluster
 
 from sparkrun_tui.memory.estimate import assumed_spark, estimate
 from sparkrun_tui.memory.facts import ModelFacts, facts_from_metadata, merge
-from sparkrun_tui.memory.result import Estimate, HostMemory
+from sparkrun_tui.memory.result import Estimate, HostMemory, Level
 from sparkrun_tui.memory.settings import EngineSettings, settings_from
-from sparkrun_tui.recipe.model import Recipe
+from sparkrun_tui.recipe.entry import Entry
+from sparkrun_tui.recipe.loader import load_file
+from sparkrun_tui.recipe.model import BrokenRecipe
+from sparkrun_tui.recipe.overrides import metadata_in_force, render
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.remote.facts import HostFacts
 
@@ -23,9 +29,9 @@ class FactsStore(Protocol):
         """Facts of a model repository, or None when nothing is known here and now."""
 
 
-def declared_facts(recipe: Recipe) -> ModelFacts:
-    """What the recipe's own metadata says of its model."""
-    meta = recipe.metadata
+def declared_facts(rendered: Rendered) -> ModelFacts:
+    """What the recipe's own metadata says of its model, with dtypes that hang on overrides as they are in force."""
+    meta = metadata_in_force(rendered)
     return facts_from_metadata(
         model_params=meta.model_params,
         model_dtype=meta.model_dtype,
@@ -38,9 +44,10 @@ def declared_facts(recipe: Recipe) -> ModelFacts:
     )
 
 
-def model_facts(recipe: Recipe, store: FactsStore | None) -> ModelFacts:
+def model_facts(rendered: Rendered, store: FactsStore | None) -> ModelFacts:
     """All that is known of a recipe's model; the recipe's metadata takes precedence and says where it contradicts."""
-    declared = declared_facts(recipe)
+    recipe = rendered.recipe
+    declared = declared_facts(rendered)
     known = store.find(recipe.model, recipe.model_revision) if store is not None and recipe.model else None
     return declared if known is None else merge(declared, known)
 
@@ -73,4 +80,41 @@ def size(rendered: Rendered, hosts: Sequence[HostMemory], store: FactsStore | No
     settings = engine_settings(rendered)
     needed = max(rendered.recipe.min_nodes, settings.tensor_parallel * settings.pipeline_parallel, 1)
     chosen = list(hosts) or [assumed_spark(f"{ASSUMED_HOST}-{number + 1}") for number in range(needed)]
-    return estimate(model_facts(rendered.recipe, store), settings, chosen)
+    return estimate(model_facts(rendered, store), settings, chosen)
+
+
+def needed_bytes(found: Estimate) -> int | None:
+    """What the engine itself will take of the host that gives most, in bytes; None when a part of it is unknown."""
+    if found.weights_bytes is None:
+        return None
+    sums = [sum(part.bytes for part in picture.parts if part.kind != "others") for picture in found.hosts]
+    return max(sums, default=0) or None
+
+
+def fits(cluster: Cluster | None, user_defaults: Mapping[str, object]) -> Callable[[Entry], str]:
+    """What `fits:` asks: `good`, `tight`, `bad` or `unknown` for a recipe on a cluster whose hosts are not asked.
+
+    Each host is taken for a DGX Spark; without a cluster there are as many as each recipe needs.
+    """
+    known: dict[str, str] = {}
+
+    def judge(entry: Entry) -> str:
+        path = entry.source.path
+        if path not in known:
+            recipe = load_file(path, entry.source)
+            broken = isinstance(recipe, BrokenRecipe)
+            known[path] = Level.BAD if broken else _level(render(recipe, {}, user_defaults), cluster)
+        return known[path]
+
+    return judge
+
+
+def _level(rendered: Rendered, cluster: Cluster | None) -> str:
+    if cluster is None:
+        return size(rendered, ()).level
+    settings = engine_settings(rendered)
+    gpus = max(cluster.gpus_per_host, 1)
+    needed = max(rendered.recipe.min_nodes, -(-settings.ranks // gpus))
+    if needed > len(cluster.hosts):
+        return Level.BAD
+    return size(rendered, [replace(assumed_spark(name), gpus=gpus) for name in cluster.hosts[:needed]]).level

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sparkrun_tui.base.errors import RecipeError
 from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.recipe.entry import Entry
 from sparkrun_tui.recipe.folders import ENDINGS, Folder, is_inside, own_folders, recipe_files
 from sparkrun_tui.recipe.loader import load_file, load_recipe, stem
 from sparkrun_tui.recipe.model import BrokenRecipe, Recipe, Source, SourceKind
@@ -69,7 +70,7 @@ def looks_like_recipe(recipe: Recipe | BrokenRecipe) -> bool:
     return isinstance(recipe, BrokenRecipe) or any(word in recipe.spots for word in _RECIPE_WORDS)
 
 
-def reference(recipe: Recipe | BrokenRecipe) -> str:
+def reference(recipe: Recipe | BrokenRecipe | Entry) -> str:
     """What to type on the command line to mean this recipe."""
     source = recipe.source
     if source.kind is SourceKind.REGISTRY:

@@ -1,0 +1,81 @@
+"""Questions to the person on the terminal: host keys, passphrases and consent; refused where there is no terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import getpass
+import sys
+import termios
+import threading
+from collections.abc import Callable
+
+from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.cli.exits import say
+from sparkrun_tui.remote.hostkeys import YES, HostKeyQuestion, Question
+
+
+def on_terminal() -> bool:
+    """Whether somebody can answer."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def asker() -> Asker | None:
+    """What puts questions of connections to the person; None where nobody can answer, and such hosts are refused."""
+    return Asker() if on_terminal() else None
+
+
+class Asker:
+    """Asks one question at a time, whatever hosts connect meanwhile, without holding up the event loop."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+
+    async def __call__(self, question: Question) -> str | None:
+        """The answer; None when there is none."""
+        async with self._turn:
+            if isinstance(question, HostKeyQuestion):
+                return await _aside(lambda: _host_key(question))
+            again = "That was not it. " if question.again else ""
+            text = f"{again}Passphrase of {question.path} (for {question.host}): "
+            return await _aside(lambda: _hidden(clean_line(text)))
+
+
+async def _aside(question: Callable[[], str | None]) -> str | None:
+    """Ask in a thread that dies with the program, so that ctrl+c need not wait for a line; echo is then put back."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[str | None] = loop.create_future()
+    atexit.register(termios.tcsetattr, sys.stdin.fileno(), termios.TCSADRAIN, termios.tcgetattr(sys.stdin.fileno()))
+
+    def tell(text: str | None) -> None:
+        if not answer.done():
+            answer.set_result(text)
+
+    def work() -> None:
+        text = question()
+        loop.call_soon_threadsafe(tell, text)
+
+    threading.Thread(target=work, name="question", daemon=True).start()
+    return await answer
+
+
+def _host_key(question: HostKeyQuestion) -> str | None:
+    say(f"{question.host} ({question.address}) is not known yet. Its {question.key_type} key is {question.fingerprint}")
+    if question.note:
+        say(question.note)
+    return YES if confirm("Is this the right host?") else None
+
+
+def _hidden(text: str) -> str | None:
+    try:
+        return getpass.getpass(text, stream=sys.stderr) or None
+    except (EOFError, KeyboardInterrupt):
+        return None
+
+
+def confirm(text: str) -> bool:
+    """Whether the person says yes; anything else, and no terminal, is a no."""
+    if not on_terminal():
+        return False
+    print(f"{clean_line(text)} [yes/no] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("yes", "y")
