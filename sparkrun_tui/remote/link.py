@@ -6,7 +6,6 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -62,7 +61,6 @@ class HostLink(Generic[C]):
         self._failures = 0
         self._up_at = 0.0
         self._was_up = False
-        self._closed = False
 
     async def connection(self, timeout: float | None = None) -> C:
         """The connection, brought up when needed.
@@ -71,8 +69,6 @@ class HostLink(Generic[C]):
         """
         if self._connection is not None:
             return self._connection
-        if self._closed:
-            raise HostError("the connection was closed", host=self.name)
         task = self._ensure_task()
         try:
             async with asyncio.timeout(timeout):
@@ -82,7 +78,8 @@ class HostLink(Generic[C]):
                 f"no connection within {timeout:.0f} s: {self.status.detail or 'the link is down'}", host=self.name
             ) from error
         except asyncio.CancelledError:
-            if task.cancelled() and self._closed:
+            me = asyncio.current_task()
+            if task.cancelled() and me is not None and not me.cancelling():
                 raise HostError("the connection was closed", host=self.name) from None
             raise
 
@@ -92,24 +89,22 @@ class HostLink(Generic[C]):
             return
         self._connection = None
         self.generation += 1
-        if self._closed:
-            return
         if time.monotonic() - self._up_at >= self._backoff.steady:
             self._failures = 0
         self._set(LinkState.RECONNECTING, str(error) if error else "the host ended the connection")
         self._ensure_task()
 
     async def close(self, close_connection: Callable[[C], object]) -> None:
-        """End it for good."""
-        self._closed = True
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError, HostError):
-                await self._task
+        """Let the connection go; asked for again, it comes up again."""
+        task, self._task = self._task, None
+        if task is not None and not task.done():
+            task.cancel()
+            await asyncio.wait([task])
         if self._connection is not None:
             connection, self._connection = self._connection, None
             close_connection(connection)
-        self._set(LinkState.IDLE, "closed")
+        self._was_up = False
+        self._set(LinkState.IDLE)
 
     def _ensure_task(self) -> asyncio.Task[C]:
         if self._task is None or self._task.done():

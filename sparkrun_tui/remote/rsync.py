@@ -87,7 +87,7 @@ class RsyncShipper:
         """Send what is missing. Raises `HostError`; what breaks off is tried again and goes on where it was."""
         missing = set(await self._missing(model, transport, hf_cache))
         if missing:
-            await self._check_version()
+            await self._check_tools(transport)
             parts = parts_of(model)
             absent = [file for file in model.files if f"{model.snapshot}/{file.name}" in missing]
             have = model.size - sum(file.size for file in absent)
@@ -186,7 +186,12 @@ class RsyncShipper:
             error = explain(code, said, host)
             raise _Passing(error) if code in _PASSING and not _is_final(said) else error
 
-    async def _check_version(self) -> None:
+    async def _check_tools(self, transport: Transport) -> None:
+        """Raises `HostError` when this machine cannot send."""
+        if not isinstance(transport, LocalTransport) and shutil.which("ssh") is None:
+            raise HostError(
+                "ssh is not installed on this machine", remedy="Install it: sudo apt-get install openssh-client"
+            )
         if shutil.which(self._rsync) is None:
             raise HostError("rsync is not installed on this machine", remedy="Install it: sudo apt-get install rsync")
         process = await children.spawn([self._rsync, "--version"])

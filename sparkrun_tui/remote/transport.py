@@ -82,22 +82,30 @@ class Transport(Protocol):
         """Make sure the link is up. Raises `HostError` (with a remedy) when it cannot be."""
 
     async def run(self, script: str, *, stdin: bytes = b"", timeout: float = 60.0) -> Result:
-        """Run a shell script on the host (the script travels on stdin, never in the command line)."""
+        """Run a shell script on the host (the script travels on stdin, never in the command line).
+
+        Raises `HostError` when the host cannot be reached to begin with, or its login shell does not run the script.
+        A link that breaks, or is not back in time, is `Outcome.LOST`; time up or cancelled, the script is stopped.
+        Of each output stream the first and the last MiB are kept.
+        """
 
     def stream(self, script: str) -> AsyncIterator[tuple[str, bytes]]:
-        """Run a script and yield its output as ('stdout'|'stderr', bytes) as it comes; raises `HostError` when lost."""
+        """Run a script and yield its output as ('stdout'|'stderr', bytes) as it comes; closing it stops the script.
+
+        Raises `LinkLost` when the link breaks, `CommandFailed` when it ends with another exit code than 0.
+        """
 
     async def open_socket(self, path: str) -> ByteStream:
-        """Open the Unix socket `path` of the host."""
+        """Open the Unix socket `path` of the host. Raises `SocketRefused` when it does not open, `LinkLost`."""
 
     async def open_tcp(self, address: str, port: int) -> ByteStream:
-        """Open a TCP connection from the host to `address`:`port`."""
+        """Open a TCP connection from the host to `address`:`port`. Raises `SocketRefused`, `LinkLost`."""
 
     async def write_file(self, path: str, data: bytes, mode: int = 0o600) -> None:
         """Write a file on the host, whole or not at all; `~` is the host's home."""
 
     async def close(self) -> None:
-        """Let the link go; what runs detached on the host goes on."""
+        """Let the link go, to be opened again when next used; what runs detached on the host goes on."""
 
 
 Connector = Callable[[str], Transport]

@@ -119,9 +119,23 @@ async def test_waiting_for_a_link_that_is_down_has_an_end() -> None:
     link: HostLink[object] = HostLink("spark", open_, lambda error: HostError(str(error)))
     with pytest.raises(LinkLost):
         await link.connection(timeout=0.01)
+    waiting = asyncio.create_task(link.connection())
+    await asyncio.sleep(0)
     await link.close(lambda _connection: None)
     with pytest.raises(HostError, match="was closed"):
-        await link.connection()
+        await waiting
+
+
+async def test_a_link_that_was_let_go_comes_up_again_when_asked_for() -> None:
+    network = Network("one", "two")
+    closed: list[object] = []
+    assert await network.link.connection() == "one"
+    await network.link.close(closed.append)
+    network.link.lost("one", LOST)
+    assert closed == ["one"]
+    assert network.link.status.state is LinkState.IDLE
+    assert network.tries == 1
+    assert await network.link.connection() == "two"
 
 
 async def test_closing_ends_the_tries() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,8 +20,9 @@ from tests.support.site import FixedResolver, Site
 COMMIT = "c" * 40
 
 # Copies what --files-from names; MODE in a file beside it says how to misbehave, a line a call.
-STAND_IN = """\
-#!/usr/bin/env python3
+STAND_IN = (
+    f"#!{sys.executable}\n"
+    + """\
 import os, shutil, sys, time
 here = os.path.dirname(os.path.abspath(__file__))
 if "--version" in sys.argv:
@@ -60,6 +63,7 @@ for name in names:
         sys.exit(255)
 print()
 """
+)
 
 
 class Bench:
@@ -175,13 +179,19 @@ async def test_another_program_of_that_name_is_refused(bench: Bench) -> None:
     with pytest.raises(HostError, match="too old or another program") as caught:
         await bench.ship()
     assert "brew install rsync" in caught.value.remedy
+    (bench.bin / "version").unlink()
     missing = RsyncShipper(FixedResolver(), HostKeyPolicy(bench.folder / "own"), rsync="no-such-rsync")
     with pytest.raises(HostError, match="not installed"):
         async for _ in missing.ship(bench.model, LocalTransport(), bench.cache):
             pass
 
 
-async def test_to_a_host_it_goes_through_ssh_with_our_options(site: Site, bench: Bench) -> None:
+async def test_to_a_host_it_goes_through_ssh_with_our_options(
+    site: Site, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (bench.bin / "ssh").write_text("#!/bin/sh\n")
+    (bench.bin / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{bench.bin}:{os.environ['PATH']}")
     shipper = RsyncShipper(site.resolver, site.policy, rsync=str(bench.program), sleep=bench.sleep)
     transport = site.pool.transport("spark")
     async for _moved in shipper.ship(bench.model, transport, bench.cache):
