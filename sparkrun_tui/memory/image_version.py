@@ -11,7 +11,8 @@ _NGC_VLLM = {"26.08": "0.27.1"}
 def version_of_image(engine: str, image: str) -> str:
     """Return the version an image's tag states (``0.32.0``, ``b11669``), empty when it states none.
 
-    Tags such as ``latest``, ``nightly`` or a date say nothing about the version.
+    A nightly vLLM image's date (``20260927``) is returned as it stands: it tells the release that was
+    current. Tags such as ``latest`` or ``nightly`` say nothing.
     """
     name, _, tag = image.partition("@")[0].rpartition(":")
     if not name or "/" in tag:
@@ -23,4 +24,7 @@ def version_of_image(engine: str, image: str) -> str:
     if month:
         return _NGC_VLLM.get(month.group(1), "") if engine == "vllm" else ""
     release = re.match(r"v?(\d+\.\d+(?:\.\d+)?)(?!\d)", tag)
-    return release.group(1) if release else ""
+    if release or engine != "vllm":
+        return release.group(1) if release else ""
+    date = re.search(r"(?<!\d)20\d\d[-.]?[01]\d[-.]?[0-3]\d", tag)
+    return date.group(0) if date else ""

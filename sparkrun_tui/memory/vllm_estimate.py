@@ -148,7 +148,8 @@ def _notes(case: VllmCase) -> tuple[str, ...]:
     notes = [*settings.notes, *facts.notes]
     if case.plan is not None:
         notes += case.plan.notes
-    if facts.layers is not None and facts.declared is not None and not facts.config:
+    counted = facts.declared is not None and not facts.declared.kv_per_token
+    if facts.layers is not None and counted and not facts.config:
         notes.append("only the recipe's metadata is known: every layer is counted as full attention")
     if not case.rules.known:
         notes.append(f"the image does not tell its version; {case.rules.name}")

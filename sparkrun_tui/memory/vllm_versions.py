@@ -18,7 +18,8 @@ class VllmRules:
     ``graphs_charged``: CUDA graphs come out of the budget. ``null_block``: the check holds one block back.
     ``checkpoint_block``: Mamba 2 keeps one more state block per request with prefix caching.
     ``padded_pattern``: packed groups are padded to the longest kind. ``prints_slots``: the log's size is
-    slots of one group rather than concurrency times length. ``known``: the version was stated.
+    slots of one group rather than concurrency times length. ``known``: the version was stated, or follows
+    from a date (``dated``).
     """
 
     version: tuple[int, int]
@@ -32,12 +33,15 @@ class VllmRules:
     checkpoint_block: bool
     padded_pattern: bool
     prints_slots: bool
+    dated: bool = False
 
     @property
     def name(self) -> str:
         """The version to show, and whether it was assumed."""
         label = f"vLLM {self.version[0]}.{self.version[1]}"
-        return label if self.known else f"{label} (assumed)"
+        if not self.known:
+            return f"{label} (assumed)"
+        return f"{label} (by the image's date)" if self.dated else label
 
 
 _RELEASES = (
@@ -63,12 +67,18 @@ _RELEASES = (
 """The release that was current in a month, for images and logs that state only a date."""
 
 
+def _release(text: str) -> tuple[int, int] | None:
+    """Read a release number such as ``v0.32.0`` out of free text."""
+    found = re.search(r"(?<![\d.])v?(0)\.(\d{1,3})(?=[.\s\-+_a-z]|$)", text)
+    return (int(found.group(1)), int(found.group(2))) if found else None
+
+
 def parse_version(text: str) -> tuple[int, int] | None:
     """Read a version out of free text: ``0.23.1rc1.dev531``, or a year and month; None when neither is there."""
-    release = re.search(r"(?<![\d.])v?(0)\.(\d{1,3})(?=[.\s\-+_a-z]|$)", text)
-    if release:
-        return int(release.group(1)), int(release.group(2))
-    date = re.search(r"(?<!\d)(20\d\d)[-.]?(0[1-9]|1[0-2])(?:[-.]?\d\d)?(?!\d)", text)
+    release = _release(text)
+    if release is not None:
+        return release
+    date = re.search(r"(?<!\d)(20\d\d)[-.]?(0[1-9]|1[0-2])(?:[-.]?\d\d){0,2}(?!\d)", text)
     if date is None:
         return None
     month = int(date.group(1)), int(date.group(2))
@@ -98,4 +108,5 @@ def rules_for(version: str) -> VllmRules:
         checkpoint_block=number >= (0, 30),
         padded_pattern=number < (0, 30),
         prints_slots=number < (0, 21),
+        dated=stated is not None and _release(version) is None,
     )

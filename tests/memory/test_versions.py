@@ -18,6 +18,7 @@ from tests.memory.models import settings
         ("0.6 (V0)", (0, 6)),
         ("nightly-20260415", (0, 19)),
         ("2026-09", (0, 29)),
+        ("2026081102", (0, 27)),
         ("latest", None),
         ("", None),
     ],
@@ -29,6 +30,7 @@ def test_versions_are_read_from_releases_and_dates(text: str, expected: tuple[in
 def test_the_newest_is_assumed_and_said_to_be() -> None:
     assert rules_for("").name == "vLLM 0.33 (assumed)"
     assert rules_for("0.32.0").name == "vLLM 0.32"
+    assert rules_for("20260927").name == "vLLM 0.29 (by the image's date)"
 
 
 def test_a_gb10_counts_as_a_small_card_since_0_33() -> None:
@@ -56,6 +58,8 @@ def test_graphs_are_charged_since_0_21_and_the_share_grew() -> None:
         ("vllm", "nvcr.io/nvidia/vllm:26.08-py3", "0.27.1"),
         ("vllm", "registry:5000/team/vllm", ""),
         ("vllm", "vllm-node:latest", ""),
+        ("vllm", "ghcr.io/team/vllm-nightly:20260927", "20260927"),
+        ("sglang", "ghcr.io/team/sglang:20260927", ""),
         ("sglang", "lmsysorg/sglang:v0.5.23-cu130", "0.5.23"),
         ("llama-cpp", "ghcr.io/ggml-org/llama.cpp:server-cuda-b11669", "b11669"),
     ],
