@@ -1,0 +1,73 @@
+"""Reads single values out of a GGUF header, with or without the architecture's prefix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sparkrun_tui.memory.config_values import positive, whole, word
+
+Keys = Mapping[str, object]
+
+_MOST_LAYERS = 4096
+"""More blocks than any model has: a header that states more is damaged."""
+
+
+def plain_keys(header: Keys) -> dict[str, object]:
+    """Return the header's keys without the architecture's prefix, with ``arch`` and ``vocab`` (a count).
+
+    A header that was already stripped is returned as it is. Source: gguf-py/gguf/constants.py.
+    """
+    arch = word(header, "general.architecture") or word(header, "arch")
+    keys: dict[str, object] = {}
+    for key, value in header.items():
+        if not key.startswith("tokenizer."):
+            keys[key.removeprefix(f"{arch}.") if arch else key] = value
+    keys["arch"] = arch
+    vocab = vocabulary(header, keys)
+    if vocab is not None:
+        keys["vocab"] = vocab
+    return keys
+
+
+def vocabulary(header: Keys, keys: Keys) -> int | None:
+    """Return the number of tokens: the length of the tokenizer's list, else what the header states."""
+    tokens = header.get("tokenizer.ggml.tokens")
+    if isinstance(tokens, Sequence) and not isinstance(tokens, str):
+        return len(tokens) or None
+    if isinstance(tokens, int) and not isinstance(tokens, bool) and tokens > 0:
+        return tokens
+    return positive(keys, "vocab", "vocab_size")
+
+
+def block_count(keys: Keys) -> int | None:
+    """Return the number of blocks, drafting ones included; None when absent or absurd."""
+    count = positive(keys, "block_count")
+    return count if count is not None and count <= _MOST_LAYERS else None
+
+
+def draft_blocks(keys: Keys) -> int:
+    """Return how many of the last blocks draft tokens (multi-token prediction)."""
+    return max(0, whole(keys, "nextn_predict_layers") or 0)
+
+
+def per_layer(keys: Keys, name: str, count: int) -> list[int] | None:
+    """Return a value for each of ``count`` layers: the header has one number or a list; None when absent.
+
+    A list shorter than ``count`` is continued with its last entry.
+    """
+    value = keys.get(name)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        items = [int(item) for item in value if isinstance(item, int)]
+        if len(items) != len(value) or not items:
+            return None
+        return (items + [items[-1]] * count)[:count]
+    single = whole(keys, name)
+    return None if single is None else [single] * count
+
+
+def widest(keys: Keys, name: str) -> int:
+    """Return a number, or the largest entry of a list of them; 0 when absent."""
+    value = keys.get(name)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return max((item for item in value if isinstance(item, int)), default=0)
+    return whole(keys, name) or 0

@@ -1,0 +1,129 @@
+"""Sizes of ggml's tensor types and of the quantised files that are named after them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_BLOCKS: Mapping[str, tuple[int, int, int]] = {
+    "f32": (0, 1, 4),
+    "f16": (1, 1, 2),
+    "q4_0": (2, 32, 18),
+    "q4_1": (3, 32, 20),
+    "q5_0": (6, 32, 22),
+    "q5_1": (7, 32, 24),
+    "q8_0": (8, 32, 34),
+    "q8_1": (9, 32, 36),
+    "q2_k": (10, 256, 84),
+    "q3_k": (11, 256, 110),
+    "q4_k": (12, 256, 144),
+    "q5_k": (13, 256, 176),
+    "q6_k": (14, 256, 210),
+    "q8_k": (15, 256, 292),
+    "iq2_xxs": (16, 256, 66),
+    "iq2_xs": (17, 256, 74),
+    "iq3_xxs": (18, 256, 98),
+    "iq1_s": (19, 256, 50),
+    "iq4_nl": (20, 32, 18),
+    "iq3_s": (21, 256, 110),
+    "iq2_s": (22, 256, 82),
+    "iq4_xs": (23, 256, 136),
+    "i8": (24, 1, 1),
+    "i16": (25, 1, 2),
+    "i32": (26, 1, 4),
+    "i64": (27, 1, 8),
+    "f64": (28, 1, 8),
+    "iq1_m": (29, 256, 56),
+    "bf16": (30, 1, 2),
+    "tq1_0": (34, 256, 54),
+    "tq2_0": (35, 256, 66),
+    "mxfp4": (39, 32, 17),
+    "nvfp4": (40, 64, 36),
+}
+"""Number in the file, elements of a block and bytes of a block (ggml/src/ggml.c, type_traits)."""
+
+_NUMBERS = {number: name for name, (number, _, _) in _BLOCKS.items()}
+
+CACHE_TYPES = frozenset({"f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1"})
+"""What ``--cache-type-k`` and ``--cache-type-v`` take (common/arg.cpp, kv_cache_types)."""
+
+_MIXES: Mapping[str, float] = {
+    "q2_k": 3.0,
+    "q2_k_s": 2.8,
+    "q2_k_l": 3.2,
+    "q3_k_s": 3.5,
+    "q3_k_m": 3.91,
+    "q3_k_l": 4.25,
+    "q4_k_s": 4.58,
+    "q4_k_m": 4.85,
+    "q4_k_l": 5.0,
+    "q5_k_s": 5.54,
+    "q5_k_m": 5.69,
+    "q5_k_l": 5.8,
+    "q6_k": 6.57,
+    "q6_k_l": 6.7,
+    "q8_0": 8.5,
+    "iq1_s": 2.0,
+    "iq1_m": 2.15,
+    "iq2_xxs": 2.38,
+    "iq2_xs": 2.59,
+    "iq2_s": 2.74,
+    "iq2_m": 2.93,
+    "iq3_xxs": 3.25,
+    "iq3_xs": 3.5,
+    "iq3_s": 3.66,
+    "iq3_m": 3.76,
+    "iq4_xs": 4.46,
+    "iq4_nl": 4.68,
+    "mxfp4_moe": 4.4,
+    "q4_k_xl": 5.24,
+    "q5_k_xl": 5.79,
+    "q6_k_xl": 6.9,
+    "q8_k_xl": 9.2,
+    "q3_k_xl": 4.3,
+    "q2_k_xl": 3.3,
+}
+"""Bits per weight of whole files: mixes of types, from the sizes that tools/quantize/README.md and files show."""
+
+
+def type_name(kind: int | str) -> str | None:
+    """Return the name of a tensor type given by its number or any spelling of its name; None when unknown."""
+    if isinstance(kind, int):
+        return _NUMBERS.get(kind)
+    name = kind.strip().lower()
+    return name if name in _BLOCKS else None
+
+
+def tensor_bytes(kind: int | str, elements: int) -> int | None:
+    """Return the bytes of a tensor of ``elements`` elements, None for an unknown type."""
+    name = type_name(kind)
+    if name is None:
+        return None
+    _, block, size = _BLOCKS[name]
+    return elements // block * size if block > 1 else elements * size
+
+
+def element_size(name: str) -> float | None:
+    """Return bytes per element of a type (q8_0: 34/32), None when unknown."""
+    found = _BLOCKS.get(name)
+    return found[2] / found[1] if found else None
+
+
+def block_length(name: str) -> int:
+    """Return how many elements share one block of a type (1 for plain ones and unknown names)."""
+    found = _BLOCKS.get(name)
+    return found[1] if found else 1
+
+
+def file_bits(name: str) -> float | None:
+    """Return bits per weight of a file by its quantisation's name, None for an unknown one.
+
+    ``Q4_K_M``, ``UD-Q4_K_XL`` and ``gguf-q8_0`` are read; file mixes keep some tensors wider than their
+    name says, so they are not the base type's bits.
+    """
+    text = name.strip().lower().removesuffix(".gguf").replace("-", "_")
+    for prefix in ("gguf_", "ud_", "i1_"):
+        text = text.removeprefix(prefix)
+    if text in _MIXES:
+        return _MIXES[text]
+    size = element_size(text)
+    return None if size is None else size * 8
