@@ -76,7 +76,7 @@ class Index:
         return found
 
     def _scores(self, words: Sequence[str], numbers: Sequence[int]) -> list[int]:
-        """Lower is better: the start of the name, a word of the name, inside the name, then the other fields."""
+        """Lower is better: the name itself, its start, a word of it, inside it, then the other fields."""
         texts = self._texts
         total = [0] * len(numbers)
         for word in words:
@@ -84,6 +84,7 @@ class Index:
                 text = texts[number]
                 at = text.find(word)
                 if at == 0:
+                    total[place] -= text[len(word)] == "\n"
                     continue
                 line = text.count("\n", 0, at)
                 total[place] += 2 + line * 4 - (not text[at - 1].isalnum())

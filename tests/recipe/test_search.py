@@ -136,3 +136,8 @@ def test_entries_of_recipes() -> None:
     solo = entry_of(minimal("x", "{tensor_parallel: 2}", "max_nodes: 1"))
     assert (solo.nodes, solo.kinds[0]) == (1, "solo")
     assert BROKEN.error == "no" and BROKEN.number("nodes") is None
+
+
+def test_the_name_itself_comes_before_names_that_begin_with_it() -> None:
+    entries = [Entry(name=name, source=Source(SourceKind.USER, f"/{name}")) for name in ("tiny-ranks", "tiny")]
+    assert [entry.name for entry in Index(entries).search("tiny")] == ["tiny", "tiny-ranks"]
