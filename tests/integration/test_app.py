@@ -179,3 +179,23 @@ async def test_escape_leaves_a_launch_alone_and_ctrl_c_cancels_it(
         await pilot.press("y")
         await until(pilot, lambda: launch.state.status is LaunchStatus.CANCELLED, "the cancelled launch")
     assert hosts[0].containers() == []
+
+
+async def test_a_failure_names_its_cause_and_a_repair_goes_to_the_form(
+    hosts: list[Host], recipes: Path, workstation: Workstation, tmp_path: Path
+) -> None:
+    text = (recipes / "tiny-vllm.yaml").read_text().replace("command: |", 'env:\n  STANDIN_MODE: "kv"\n\ncommand: |')
+    (tmp_path / "too-long.yaml").write_text(text)
+    app = open_app(tmp_path, "too-long", ("spark-01",))
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await launch_from_browser(pilot, "too-long")
+        launch = screen.launch
+        await until(pilot, lambda: launch.state.status is LaunchStatus.FAILED, "the failure")
+        assert launch.state.diagnosis is not None
+        repairs = launch.state.diagnosis.repairs
+        assert repairs and repairs[0].key == "max_model_len"
+        await until(pilot, shows(pilot, "max_model_len"), "the repair on the screen")
+        assert any("seq len" in line.text for line in launch.logs["spark-01"].since(0)), "the log stays readable"
+        assert hosts[0].containers() == []
+        await pilot.press("o")
+        await until(pilot, shows(pilot, f"--max-model-len {repairs[0].value}"), "the repaired command in the browser")
