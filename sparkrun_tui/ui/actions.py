@@ -103,6 +103,7 @@ ACTIONS: tuple[Action, ...] = (
     _A(_S.EDITOR, "cancel", "cancel", "Leave the value as it was.", "escape", 11, palette=False),
     # The plan.
     _A(_S.PLAN, "launch", "launch", "Do it.", "enter,l", 10),
+    _A(_S.PLAN, "anyway", "launch anyway", "Launch although checks of the hosts failed, after one question.", "L", 10),
     _A(_S.PLAN, "dry_run", "dry run as text", "Show every command in order, to read or paste.", "d", 11),
     _A(_S.PLAN, "commands", "commands", "Show or hide this step's commands.", "right,space", 12),
     _A(_S.PLAN, "copy", "copy commands", "Copy the selection, or all commands of the plan.", "y", 13),

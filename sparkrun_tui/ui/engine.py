@@ -18,9 +18,10 @@ from sparkrun_tui.launch.logs import LogBuffer
 from sparkrun_tui.launch.plan import LaunchPlan
 from sparkrun_tui.launch.prompting import Prompt
 from sparkrun_tui.launch.services import Services, real_services
-from sparkrun_tui.launch.sizing import FactsStore, host_memory
+from sparkrun_tui.launch.sizing import FactsStore, host_memory, size
 from sparkrun_tui.launch.state import LaunchState
 from sparkrun_tui.recipe.rendered import Rendered
+from sparkrun_tui.recipe.trust import consented_variables
 from sparkrun_tui.remote.facts import HostFacts
 from sparkrun_tui.remote.hostkeys import YES, HostKeyQuestion, Question
 from sparkrun_tui.runtimes.plan import Phase
@@ -113,15 +114,31 @@ class Engine:
 
     async def plan(self, rendered: Rendered, cluster: Cluster) -> LaunchPlan:
         """What a launch would do, with what is known of the hosts."""
-        return self._desk_of(cluster).plan(rendered, cluster)
+        return self._desk_of(cluster).plan(rendered, cluster, consented=consented_variables(rendered.recipe))
+
+    async def look(self, plan: LaunchPlan) -> LaunchPlan:
+        """The plan with what the hosts hold now."""
+        desk = self._desk_of(plan.cluster)
+        return await desk.look(plan, memory_needed=self._memory_needed(plan))
+
+    def _memory_needed(self, plan: LaunchPlan) -> int | None:
+        """Bytes that the launch takes of its fullest host, by the estimate; None when that is not known."""
+        known = self._desk_of(plan.cluster).facts
+        hosts = [host_memory(known[name], 0.0) for name in plan.host_names if name in known]
+        estimate = size(plan.rendered, hosts, self.facts)
+        if any(picture.free is None for picture in estimate.hosts):
+            return None
+        taken = [sum(part.bytes for part in picture.parts if part.kind != "others") for picture in estimate.hosts]
+        return max(taken, default=None)
 
     def dry_run(self, plan: LaunchPlan) -> Sequence[str]:
         """The plan as lines of text."""
         return dryrun.lines(plan)
 
-    async def launch(self, plan: LaunchPlan) -> LaunchPort:
+    async def launch(self, plan: LaunchPlan, overridden: frozenset[str] = frozenset()) -> LaunchPort:
         """Begin it."""
-        launch = self._desk_of(plan.cluster).launch(plan)
+        needed = self._memory_needed(plan)
+        launch = self._desk_of(plan.cluster).launch(plan, memory_needed=needed, overridden=overridden)
         self._clusters[launch.launch_id] = plan.cluster
         return launch
 

@@ -128,8 +128,11 @@ class Backend(Protocol):
     def dry_run(self, plan: LaunchPlan) -> Sequence[str]:
         """The plan as lines of text to read or paste."""
 
-    async def launch(self, plan: LaunchPlan) -> LaunchPort:
-        """Begin it."""
+    async def look(self, plan: LaunchPlan) -> LaunchPlan:
+        """The plan with what the hosts hold now; changes nothing there."""
+
+    async def launch(self, plan: LaunchPlan, overridden: frozenset[str] = frozenset()) -> LaunchPort:
+        """Begin it; `overridden` names problems that the user waved through."""
 
     async def cancel(self, launch: LaunchPort, force: bool = False) -> None:
         """Cancel a launch that has not come up; `force` kills without grace."""

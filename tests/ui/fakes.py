@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
 
 from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.base.units import GIB
@@ -14,6 +15,7 @@ from sparkrun_tui.launch.logs import LogBuffer, LogLine
 from sparkrun_tui.launch.plan import LaunchPlan, build_plan
 from sparkrun_tui.launch.state import LaunchState
 from sparkrun_tui.memory.result import HostMemory
+from sparkrun_tui.recipe.model import Problem
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.runtimes.plan import HostView
 from sparkrun_tui.ui.ports import Ask, HostSeen, LaunchPort, PastLaunch
@@ -69,6 +71,7 @@ class FakeBackend:
         self.launches: list[FakeLaunch] = []
         self.view = FleetView("lab", 1000.0, (), ())
         self.past: list[PastLaunch] = []
+        self.found: tuple[Problem, ...] = ()
         self.answer = ("Hello", " from", " the", " model.")
         self.ask: Ask | None = None
 
@@ -97,8 +100,12 @@ class FakeBackend:
     def dry_run(self, plan: LaunchPlan) -> Sequence[str]:
         return [command.text for step in plan.steps for command in step.commands]
 
-    async def launch(self, plan: LaunchPlan) -> LaunchPort:
-        self.calls.append(f"launch {plan.rendered.recipe.name} {dict(plan.rendered.overrides)}")
+    async def look(self, plan: LaunchPlan) -> LaunchPlan:
+        return replace(plan, problems=(*plan.problems, *self.found))
+
+    async def launch(self, plan: LaunchPlan, overridden: frozenset[str] = frozenset()) -> LaunchPort:
+        waved = f" overridden {sorted(overridden)}" if overridden else ""
+        self.calls.append(f"launch {plan.rendered.recipe.name} {dict(plan.rendered.overrides)}{waved}")
         launch = FakeLaunch(f"launch-{len(self.launches)}", plan.host_names, plan.rendered)
         self.launches.append(launch)
         return launch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -18,6 +19,7 @@ from sparkrun_tui.launch.events import (
     StepChanged,
     StepState,
 )
+from sparkrun_tui.recipe.model import Problem, Recipe, Severity, Source, SourceKind
 from sparkrun_tui.runtimes.plan import Phase
 from sparkrun_tui.ui.app import SparkrunApp
 from sparkrun_tui.ui.ports import PastLaunch
@@ -73,6 +75,23 @@ async def test_the_plan_is_shown_before_anything_is_done(open_app: Pilots, backe
         assert "docker" in screen_text(pilot)
         await press(pilot, "escape", "escape")
         assert isinstance(pilot.app.screen, BrowseScreen)
+
+
+async def test_checks_of_hosts_can_be_waved_through_after_a_question(open_app: Pilots, backend: FakeBackend) -> None:
+    backend.found = (Problem(Severity.ERROR, "memory", "spark-1 has 3.0 GiB left"),)
+    async with open_app() as pilot:
+        await press(pilot, "p")
+        await settle(pilot)
+        assert lines_with(pilot, "✗ spark-1 has 3.0 GiB left")
+        await press(pilot, "enter")
+        await settle(pilot)
+        assert not backend.launches
+        await press(pilot, "L")
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, Confirm)
+        await press(pilot, "y")
+        await settle(pilot)
+        assert backend.calls[-1] == "launch alpha-8b {} overridden ['memory']"
 
 
 async def test_overrides_travel_into_the_launch(open_app: Pilots, backend: FakeBackend) -> None:
@@ -271,3 +290,24 @@ async def test_hostile_log_lines_stay_text(open_app: Pilots, backend: FakeBacken
         await pilot.pause()
         assert lines_with(pilot, "plain [/foo] and [link=http://x]y")
         assert lines_with(pilot, "[bold red]not markup")
+
+
+async def test_a_recipe_from_a_registry_asks_before_its_first_launch(open_app: Pilots, backend: FakeBackend) -> None:
+    async with open_app() as pilot:
+        app = cast(SparkrunApp, pilot.app)
+        recipe = app.state.recipe
+        assert isinstance(recipe, Recipe)
+        foreign = replace(recipe, source=Source(SourceKind.REGISTRY, recipe.source.path, "acme"))
+        rendered = replace(app.state.evaluation(recipe).rendered, recipe=foreign)
+        for number in (1, 2):
+            app.open_plan(rendered)
+            await settle(pilot)
+            await press(pilot, "enter")
+            await settle(pilot)
+            if number == 1:
+                assert isinstance(app.screen, Confirm)
+                assert lines_with(pilot, "comes from the registry acme")
+                await press(pilot, "y")
+                await settle(pilot)
+            assert isinstance(app.screen, LaunchScreen), "the second time it is known"
+            assert len(backend.launches) == number

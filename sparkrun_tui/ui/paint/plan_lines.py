@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
 from sparkrun_tui.base.text import clean_line, clean_text
 from sparkrun_tui.base.units import format_bytes
 from sparkrun_tui.launch.plan import LaunchPlan, PlanStep
+from sparkrun_tui.recipe.model import Recipe
+from sparkrun_tui.recipe.trust import Demand
 from sparkrun_tui.ui.paint.detail import problem_lines
 from sparkrun_tui.ui.widgets.command_view import shell_lines
 from sparkrun_tui.ui.widgets.ink import Line, Span, clip, fit
@@ -54,6 +57,18 @@ def plan_lines(plan: LaunchPlan, opened: AbstractSet[int], width: int) -> tuple[
     if plan.problems:
         lines += [[], *problem_lines(plan.problems, width)]
     return lines, steps
+
+
+def consent_lines(recipe: Recipe, wanted: Sequence[Demand], changed: bool) -> list[str]:
+    """What a recipe from a registry would do beyond serving, gravest first."""
+    lines = [f"{recipe.name} comes from the registry {recipe.source.registry}, not from you."]
+    if changed:
+        lines.append("It has changed since you agreed to it.")
+    lines += ["", "Beyond serving a model it"] if wanted else ["", "It does nothing beyond serving a model."]
+    for demand in wanted:
+        detail = f": {demand.detail}" if demand.detail else ""
+        lines.append(f"{'!' if demand.grave else '·'} {demand.title}{detail}")
+    return lines
 
 
 def _commands(step: PlanStep, width: int) -> list[Line]:

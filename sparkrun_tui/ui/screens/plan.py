@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 
 from textual.widget import Widget
@@ -11,9 +12,11 @@ from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.launch.plan import LaunchPlan
 from sparkrun_tui.recipe.rendered import Rendered
+from sparkrun_tui.recipe.trust import changed_since_consent, demands, give_consent, needs_consent
 from sparkrun_tui.ui.actions import Scope, bindings
-from sparkrun_tui.ui.paint.plan_lines import plan_lines
+from sparkrun_tui.ui.paint.plan_lines import consent_lines, plan_lines
 from sparkrun_tui.ui.screens.base import PageScreen
+from sparkrun_tui.ui.screens.dialog import Confirm
 from sparkrun_tui.ui.widgets.command_view import shell_lines
 from sparkrun_tui.ui.widgets.ink import Line, wrap
 from sparkrun_tui.ui.widgets.list_pane import ListPane
@@ -101,6 +104,7 @@ class PlanScreen(PageScreen):
         super().__init__()
         self._rendered = rendered
         self._cluster = cluster
+        self._pure: LaunchPlan | None = None
         self._plan: LaunchPlan | None = None
         self._as_text = False
         self._launching = False
@@ -117,14 +121,32 @@ class PlanScreen(PageScreen):
         self.background(self._make(), "plan")
 
     async def _make(self) -> None:
+        """The plan at once, then what the hosts hold now."""
         await self.sparkrun.opened.wait()
         try:
-            self._plan = await self.sparkrun.backend.plan(self._rendered, self._cluster)
+            self._pure = self._plan = await self.sparkrun.backend.plan(self._rendered, self._cluster)
+            self._show("asking the hosts …")
+            self._plan = await self.sparkrun.backend.look(self._plan)
+            self._show("as the hosts are now")
         except SparkrunError as error:
-            self.list.show(None, f"✗ {error}")
-            return
+            if self._plan is None:
+                self.list.show(None, f"✗ {error}")
+            else:
+                self._show(f"✗ {error.what}")
+
+    def _show(self, corner: str) -> None:
         self.list.show(self._plan)
+        self.text.repaint()
+        panel = self.query_one(Panel)
+        panel.entitle(panel.title_text, corner)
         self.refresh_bindings()
+
+    @property
+    def _waivable(self) -> frozenset[str]:
+        """Codes of the errors that looking at the hosts found: those of the recipe itself cannot be waved through."""
+        if self._plan is None or self._pure is None or self._pure.errors:
+            return frozenset()
+        return frozenset(problem.code for problem in self._plan.errors)
 
     def _lines(self) -> Sequence[str]:
         return self.sparkrun.backend.dry_run(self._plan) if self._plan else ()
@@ -138,25 +160,49 @@ class PlanScreen(PageScreen):
             return ""
         if self._plan is None:
             return "There is no plan yet."
-        if name == "launch":
-            if self._launching:
-                return "It is being launched."
-            if self._plan.errors:
-                return f"It cannot be launched: {self._plan.errors[0].message}"
+        if name in ("launch", "anyway") and self._launching:
+            return "It is being launched."
+        if name == "launch" and self._plan.errors:
+            waivable = "  (L launches anyway)" if self._waivable else ""
+            return f"It cannot be launched: {self._plan.errors[0].message}{waivable}"
+        if name == "anyway" and not self._waivable:
+            return "No check of the hosts failed." if not self._plan.errors else "The recipe itself has errors."
         return ""
 
     async def do_launch(self) -> None:
         """Do it."""
-        if self._plan is None:
+        await self._launch(frozenset())
+
+    async def do_anyway(self) -> None:
+        """Do it although checks failed."""
+        if self._plan is not None:
+            told = [f"✗ {problem.message}" for problem in self._plan.errors]
+            if await self.sparkrun.ask(Confirm("Launch anyway?", told, "Launch", "Leave it")):
+                await self._launch(self._waivable)
+
+    async def _launch(self, overridden: frozenset[str]) -> None:
+        if self._plan is None or self._launching or not await self._agreed():
             return
         self._launching = True
         try:
-            launch = await self.sparkrun.backend.launch(self._plan)
+            launch = await self.sparkrun.backend.launch(self._plan, overridden)
         finally:
             self._launching = False
         if self.is_current:
             self.sparkrun.pop_screen()
         self.sparkrun.open_launch(launch)
+
+    async def _agreed(self) -> bool:
+        """A recipe from a registry says what it does beyond serving, before its first launch."""
+        recipe = self._rendered.recipe
+        if not needs_consent(recipe):
+            return True
+        lines = consent_lines(recipe, demands(self._rendered, os.environ), changed_since_consent(recipe))
+        if not await self.sparkrun.ask(Confirm("A recipe from a registry", lines, "Trust it", "Leave it")):
+            return False
+        give_consent(recipe)
+        self._plan = await self.sparkrun.backend.plan(self._rendered, self._cluster)
+        return True
 
     def do_dry_run(self) -> None:
         """The whole plan as text, or the steps again."""
