@@ -61,9 +61,7 @@ def _cluster_json(cluster: Cluster, default: bool) -> dict[str, Any]:
 @click.option("--gpus", default=1, show_default=True, type=click.IntRange(1, 16), help="GPUs of each host.")
 @click.option("--hf-cache", default="", metavar="DIR", help="The Hugging Face cache on the hosts; asked when left out.")
 @click.option("--privileged", is_flag=True, help="Run containers privileged, for RDMA set-ups that need it.")
-def add_command(
-    name: str, hosts: tuple[str, ...], description: str, gpus: int, hf_cache: str, privileged: bool
-) -> int:
+def add_command(name: str, hosts: tuple[str, ...], description: str, gpus: int, hf_cache: str, privileged: bool) -> int:
     """Save HOSTS, as ssh takes them, as the cluster NAME; the first is the head node."""
     from sparkrun_tui.base.settings import save_cluster
 

@@ -28,7 +28,9 @@ class Target:
 
 def target_options(function: F) -> F:
     """The options that choose hosts: `-H`, `--cluster` and `--demo`."""
-    function = click.option("--demo", is_flag=True, help="The built-in demo cluster, which needs no hardware.")(function)
+    function = click.option("--demo", is_flag=True, help="The built-in demo cluster, which needs no hardware.")(
+        function
+    )
     function = click.option("--cluster", "cluster_name", default="", metavar="NAME", help="A saved cluster.")(function)
     return click.option(
         "-H", "--hosts", default="", metavar="H1,H2", help="Hosts as ssh takes them; the first is the head node."
@@ -40,7 +42,9 @@ def override_options(function: F) -> F:
     function = click.option(
         "-o", "--option", "options", multiple=True, metavar="KEY=VALUE", help="Override any default of the recipe."
     )(function)
-    function = click.option("--gpu-mem", default=None, metavar="F", help="Same as -o gpu_memory_utilization=F.")(function)
+    function = click.option("--gpu-mem", default=None, metavar="F", help="Same as -o gpu_memory_utilization=F.")(
+        function
+    )
     function = click.option("--tp", default=None, metavar="N", help="Same as -o tensor_parallel=N.")(function)
     return click.option("--port", default=None, metavar="PORT", help="Same as -o port=PORT.")(function)
 
@@ -85,7 +89,7 @@ def needed_cluster(settings: Settings, target: Target) -> Cluster:
     if cluster is None:
         raise UsageError(
             "no cluster is configured",
-            remedy="Name hosts with -H host1,host2, save some with `sparkrun-tui cluster add NAME HOSTS`, or try --demo.",
+            remedy="Name hosts with -H host1,host2, save them with `sparkrun-tui cluster add NAME HOSTS`, or try --demo.",
         )
     return cluster
 

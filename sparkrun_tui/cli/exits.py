@@ -6,7 +6,7 @@ import os
 import sys
 from enum import IntEnum
 
-from sparkrun_tui.base.errors import HostError, RecipeError, SettingsError, SparkrunError, UsageError
+from sparkrun_tui.base.errors import HostError, SettingsError, SparkrunError, UsageError
 from sparkrun_tui.base.text import clean_text
 
 
@@ -49,4 +49,4 @@ def code_of(error: SparkrunError) -> Exit:
         return Exit.USAGE
     if isinstance(error, HostError):
         return Exit.HOST
-    return Exit.FAILED if isinstance(error, RecipeError) else Exit.FAILED
+    return Exit.FAILED

@@ -21,7 +21,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "recipe": ("recipe", "recipe_group", "Validate, size, start and export recipes."),
     "run": ("run", "run_command", "Launch a recipe on hosts and wait until it serves."),
     "status": ("workloads", "status_command", "Show what runs on the hosts."),
-    "logs": ("workloads", "logs_command", "Print or follow the logs of a workload."),
+    "logs": ("logs", "logs_command", "Print or follow the logs of a workload."),
     "stop": ("workloads", "stop_command", "Stop a workload on all its hosts."),
     "ask": ("workloads", "ask_command", "Send a test prompt to a workload's endpoint."),
     "cluster": ("clusters", "cluster_group", "List, add and check clusters."),

@@ -16,6 +16,12 @@ def line(text: str = "") -> None:
     sys.stdout.flush()
 
 
+def piece(text: str) -> None:
+    """A part of a line, such as a few words of an answer that is still coming."""
+    sys.stdout.write(clean_text(text))
+    sys.stdout.flush()
+
+
 def raw(text: str) -> None:
     """Text that must come out byte for byte, such as a recipe file; a final newline is added when missing."""
     sys.stdout.write(text if text.endswith("\n") else text + "\n")

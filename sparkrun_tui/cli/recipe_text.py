@@ -153,7 +153,9 @@ def describe(rendered: Rendered) -> Iterator[str]:
     if problems:
         yield ""
         yield "Problems:"
-        yield from (f"  {line}" for problem in problems for line in problem_line(problem, recipe.source.path).split("\n"))
+        yield from (
+            f"  {line}" for problem in problems for line in problem_line(problem, recipe.source.path).split("\n")
+        )
     yield ""
     yield from memory_lines(rendered)
 

@@ -19,7 +19,16 @@ from sparkrun_tui.cli.context import (
     target_options,
 )
 from sparkrun_tui.cli.exits import Exit, say
-from sparkrun_tui.cli.recipe_text import all_problems, command_text, describe, entry_json, entry_row, estimate_json, problem_json, recipe_json
+from sparkrun_tui.cli.recipe_text import (
+    all_problems,
+    command_text,
+    describe,
+    entry_json,
+    entry_row,
+    estimate_json,
+    problem_json,
+    recipe_json,
+)
 from sparkrun_tui.recipe.entry import Entry
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.rendered import Rendered

@@ -125,5 +125,3 @@ def diagnosis_lines(found: Diagnosed) -> Iterator[str]:
         change = f"-o {repair.key}={repair.value}" if repair.key else ""
         words = [part for part in (change or repair.title, repair.why) if part]
         yield f"  try: {'  '.join(words)}"
-
-

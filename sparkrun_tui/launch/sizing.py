@@ -7,14 +7,13 @@ from dataclasses import replace
 from typing import Protocol
 
 from sparkrun_tui.base.settings import Cluster
-
 from sparkrun_tui.memory.estimate import assumed_spark, estimate
 from sparkrun_tui.memory.facts import ModelFacts, facts_from_metadata, merge
 from sparkrun_tui.memory.result import Estimate, HostMemory, Level
 from sparkrun_tui.memory.settings import EngineSettings, settings_from
 from sparkrun_tui.recipe.entry import Entry
 from sparkrun_tui.recipe.loader import load_file
-from sparkrun_tui.recipe.model import BrokenRecipe
+from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.overrides import metadata_in_force, render
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.remote.facts import HostFacts
@@ -102,8 +101,9 @@ def fits(cluster: Cluster | None, user_defaults: Mapping[str, object]) -> Callab
         path = entry.source.path
         if path not in known:
             recipe = load_file(path, entry.source)
-            broken = isinstance(recipe, BrokenRecipe)
-            known[path] = Level.BAD if broken else _level(render(recipe, {}, user_defaults), cluster)
+            known[path] = Level.BAD
+            if isinstance(recipe, Recipe):
+                known[path] = _level(render(recipe, {}, user_defaults), cluster)
         return known[path]
 
     return judge

@@ -1,0 +1,108 @@
+"""What runs on a cluster as plain tables and as JSON."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from sparkrun_tui.base.units import format_duration, format_gib
+from sparkrun_tui.fleet.model import FleetView, HostStatus, Workload
+from sparkrun_tui.remote.transport import LinkState
+
+HOST_HEAD = ("HOST", "LINK", "MEMORY FREE", "GPU", "LOAD")
+WORKLOAD_HEAD = ("ID", "RECIPE", "ENGINE", "HEALTH", "HOSTS", "PORT", "UP", "MODEL")
+
+
+def host_row(status: HostStatus) -> tuple[str, ...]:
+    """The cells of one host."""
+    facts = status.facts
+    if facts is None:
+        return (status.name, str(status.link.state), "", "", status.link.detail)
+    gpu = facts.gpus[0] if facts.gpus else None
+    load = "" if gpu is None or gpu.utilisation is None else f"{gpu.utilisation:.0f} %"
+    if facts.docker_access != "ok":
+        load = f"Docker: {facts.docker_access}"
+    free = f"{format_gib(facts.memory_available)} of {format_gib(facts.memory_total)}"
+    return (status.name, str(status.link.state), free, gpu.name if gpu else "none", load)
+
+
+def workload_row(item: Workload) -> tuple[str, ...]:
+    """The cells of one workload."""
+    started = [rank.started for rank in item.ranks if rank.started and rank.state == "running"]
+    up = format_duration(time.time() - min(started)) if started else ""
+    hosts = ", ".join(rank.host for rank in item.ranks)
+    return (
+        item.launch_id or "-",
+        item.recipe,
+        item.engine or "(another tool)",
+        str(item.health),
+        hosts,
+        str(item.port or ""),
+        up,
+        item.served_name or item.model,
+    )
+
+
+def details(view: FleetView) -> Iterator[str]:
+    """Why something is not as it should be, a line each."""
+    for item in view.workloads:
+        if item.detail:
+            yield f"{item.launch_id or item.recipe}: {item.detail}"
+    for status in view.hosts:
+        if status.facts is None and status.link.state is not LinkState.UP:
+            remedy = f"\n  {status.link.remedy}" if status.link.remedy else ""
+            yield f"{status.name}: {status.link.detail or status.link.state}{remedy}"
+
+
+def fleet_json(view: FleetView) -> dict[str, Any]:
+    """A look at a cluster as one JSON object; sizes in bytes, times as Unix seconds."""
+    return {
+        "cluster": view.cluster,
+        "taken": view.taken,
+        "hosts": [_host_json(status) for status in view.hosts],
+        "workloads": [workload_json(item) for item in view.workloads],
+    }
+
+
+def _host_json(status: HostStatus) -> dict[str, Any]:
+    facts = status.facts
+    return {
+        "name": status.name,
+        "link": status.link.state.value,
+        "detail": status.link.detail or None,
+        "docker": facts.docker_access if facts else None,
+        "memory_total": facts.memory_total if facts else None,
+        "memory_available": facts.memory_available if facts else None,
+        "gpus": [gpu.name for gpu in facts.gpus] if facts else None,
+    }
+
+
+def workload_json(item: Workload) -> dict[str, Any]:
+    """One workload; `id` is null for those of other tools."""
+    return {
+        "id": item.launch_id or None,
+        "recipe": item.recipe,
+        "engine": item.engine or None,
+        "model": item.model or None,
+        "served_name": item.served_name or None,
+        "port": item.port,
+        "health": item.health.value,
+        "detail": item.detail or None,
+        "ours": item.ours,
+        "expected_ranks": item.expected_ranks,
+        "ranks": [
+            {
+                "rank": rank.rank,
+                "role": rank.role,
+                "host": rank.host,
+                "container": rank.container_name,
+                "container_id": rank.container_id,
+                "state": rank.state,
+                "started": rank.started,
+                "exit_code": rank.exit_code,
+                "oom_killed": rank.oom_killed,
+            }
+            for rank in item.ranks
+        ],
+    }
