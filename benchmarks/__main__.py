@@ -13,7 +13,7 @@ from benchmarks.table import print_table
 def parts() -> list[str]:
     """Modules of this package that have something to run."""
     names = [module.name for module in pkgutil.iter_modules(benchmarks.__path__)]
-    tools = {"__main__", "table", "pty_drive", "made_recipes", "ui_reference", "quiet"}
+    tools = {"__main__", "table", "pty_drive", "made_recipes", "ui_reference", "ui_logs_child", "quiet"}
     return [name for name in names if name not in tools]
 
 

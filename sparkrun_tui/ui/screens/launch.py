@@ -130,7 +130,8 @@ class LaunchScreen(PageScreen):
         self._diagnosed = True
         panel = self.query_one("#repairs-panel", Panel)
         host = f"{state.diagnosis.host} · " if state.diagnosis.host else ""
-        panel.entitle(f"{host}{state.diagnosis.title}", "enter apply and launch again  o overrides  y copy report")
+        apply = "enter apply and launch again  " if any(repair.key for repair in state.diagnosis.repairs) else ""
+        panel.entitle(f"{host}{state.diagnosis.title}", f"{apply}o overrides  y copy report")
         repairs = self.query_one(RepairList)
         repairs.show(state.diagnosis, self._values())
         panel.display = True
