@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 import shlex
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.base.text import clean_line, decode
 from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.failures import CommandFailed, LinkLost, NeedsUser
 from sparkrun_tui.remote.shell import path_word
@@ -154,6 +155,47 @@ class Jobs:
             except CommandFailed:
                 if (await self.status(key)).state is JobState.MISSING:
                     return
+            except LinkLost:
+                await self._sleep(pause)
+                pause = min(pause * 2, _MAX_PAUSE)
+
+    async def run(
+        self, key: str, script: str, env: Mapping[str, str] | None = None
+    ) -> AsyncGenerator[tuple[str, bytes], None]:
+        """Like `Transport.stream`, but a link that breaks costs nothing: started once, joined again, then forgotten.
+
+        Both output streams come as `stdout`. Closing it stops the job. Raises `CommandFailed` when it ends with
+        another exit code than 0, `HostError` when it was killed.
+        """
+        await self._start_surely(key, script, env)
+        keep = 4096
+        tail = b""
+        try:
+            async with closing(self.follow(key)) as output:
+                async for data in output:
+                    tail = (tail + data)[-keep:]
+                    yield "stdout", data
+            status = await self.wait(key)
+        except (GeneratorExit, asyncio.CancelledError):
+            with suppress(HostError, TimeoutError):
+                async with asyncio.timeout(5):
+                    await self.cancel(key)
+            raise
+        if status.state is not JobState.ENDED:
+            raise HostError("a job on the host was killed, or the host was restarted", host=self._transport.name)
+        await self.forget(key)
+        if status.code != 0:
+            said = clean_line(decode(tail).strip().rpartition("\n")[2])
+            code = -1 if status.code is None else status.code
+            raise CommandFailed(said or f"a job ended with exit code {code}", host=self._transport.name, code=code)
+
+    async def _start_surely(self, key: str, script: str, env: Mapping[str, str] | None) -> None:
+        """Start it, whatever becomes of the answers: a second start does nothing."""
+        pause = _PAUSE
+        while True:
+            try:
+                await self.start(key, script, env)
+                return
             except LinkLost:
                 await self._sleep(pause)
                 pause = min(pause * 2, _MAX_PAUSE)

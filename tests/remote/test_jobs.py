@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sparkrun_tui.remote.failures import CommandFailed
 from sparkrun_tui.remote.jobs import Jobs, JobState
 from sparkrun_tui.remote.local_transport import LocalTransport
 from sparkrun_tui.remote.transport import LinkState
@@ -72,3 +73,29 @@ async def test_environment_and_quotes_arrive_as_they_are(tmp_path: Path) -> None
 async def test_keys_are_plain_words(tmp_path: Path, key: str) -> None:
     with pytest.raises(ValueError, match="not a job key"):
         await Jobs(LocalTransport(), str(tmp_path)).start(key, "true")
+
+
+async def test_a_job_run_to_its_end_survives_a_break_and_tells_how_it_ended(site: Site) -> None:
+    jobs = jobs_of(site)
+    received = b""
+    dropped = False
+    with pytest.raises(CommandFailed, match="it is broken") as caught:
+        async for stream, data in jobs.run("l1/run", "echo one; sleep 0.4; echo two; echo 'it is broken' >&2; exit 6"):
+            assert stream == "stdout"
+            received += data
+            if not dropped:
+                dropped = True
+                site.server.drop()
+    assert caught.value.code == 6
+    assert received == b"one\ntwo\nit is broken\n"
+    assert (await jobs.status("l1/run")).state is JobState.MISSING
+
+
+async def test_a_job_that_nobody_wants_any_more_is_stopped(tmp_path: Path) -> None:
+    jobs = Jobs(LocalTransport(), str(tmp_path))
+    output = jobs.run("l/run", "echo $$; sleep 100")
+    async for _, data in output:
+        pid = int(data)
+        break
+    await output.aclose()
+    await until(lambda: not alive(pid))
