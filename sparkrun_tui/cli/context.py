@@ -89,7 +89,7 @@ def needed_cluster(settings: Settings, target: Target) -> Cluster:
     if cluster is None:
         raise UsageError(
             "no cluster is configured",
-            remedy="Name hosts with -H host1,host2, save them with `sparkrun-tui cluster add NAME HOSTS`, or try --demo.",
+            remedy="Name hosts with -H host1,host2, save them with `sparkrun-tui cluster add`, or try --demo.",
         )
     return cluster
 

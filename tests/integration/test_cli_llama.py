@@ -1,0 +1,68 @@
+"""The whole story of a recipe on the command line: launched on a real host, asked, looked at, read, and stopped."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from cluster import Host
+from fetching import ask
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def test_a_llama_is_launched_asked_and_stopped(hosts: list[Host], sparkrun: Run, recipes: Path) -> None:
+    head = hosts[0]
+    recipe = str(recipes / "tiny-llama.yaml")
+    done = sparkrun("run", recipe, "--solo", "-H", head.name)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"ready: http://{head.ip}:8000/v1 (model tiny)" in done.stdout
+    assert "spark-01: model ok" in done.stdout
+
+    status, answer = ask(head, "/v1/chat/completions", {
+        "model": "tiny", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 4,
+    })  # fmt: skip
+    assert status == 200
+    assert answer["choices"][0]["message"]["role"] == "assistant"
+
+    told = sparkrun("status", "-H", head.name, "--json")
+    assert told.returncode == 0, told.stderr
+    (workload,) = json.loads(told.stdout)["workloads"]
+    assert (workload["recipe"], workload["health"], workload["port"]) == ("tiny-llama", "serving", 8000)
+    assert [(rank["host"], rank["state"]) for rank in workload["ranks"]] == [(head.name, "running")]
+    identity = workload["id"]
+
+    logs = sparkrun("logs", identity[:4], "-H", head.name)
+    assert logs.returncode == 0, logs.stderr
+    assert "all slots are idle" in logs.stdout
+    short = sparkrun("logs", "tiny-llama", "-H", head.name, "--tail", "2")
+    assert short.stdout.splitlines() == logs.stdout.splitlines()[-2:]
+
+    said = sparkrun("ask", "tiny-llama", "Hello", "-H", head.name, "--max-tokens", "5")
+    assert said.returncode == 0, said.stderr
+    assert said.stdout.strip()
+
+    stopped = sparkrun("stop", "tiny-llama", "-H", head.name)
+    assert (stopped.returncode, stopped.stdout.strip()) == (0, f"{identity}: stopped"), stopped.stderr
+    assert head.containers() == []
+    assert json.loads(sparkrun("status", "-H", head.name, "--json").stdout)["workloads"] == []
+    assert "all slots are idle" in sparkrun("logs", identity, "-H", head.name).stdout
+
+
+def test_a_second_launch_finds_everything_there(hosts: list[Host], sparkrun: Run, recipes: Path) -> None:
+    head = hosts[0]
+    recipe = str(recipes / "tiny-llama.yaml")
+    assert sparkrun("run", recipe, "-H", head.name).returncode == 0
+    again = sparkrun("run", recipe, "-H", head.name)
+    assert again.returncode == 1
+    assert "runs already with these settings" in again.stderr
+    assert sparkrun("stop", "tiny-llama", "-H", head.name).returncode == 0
+    third = sparkrun("run", recipe, "-H", head.name, "-o", "port=8123", "--json")
+    assert third.returncode == 0, third.stderr
+    events = [json.loads(line) for line in third.stdout.splitlines()]
+    assert events[0]["kind"] == "began"
+    steps = {(event["phase"], event["state"]) for event in events if event["kind"] == "step"}
+    assert ("model", "skipped") in steps or ("model", "ok") in steps
+    assert ask(head, "/health", port=8123)[0] == 200
