@@ -125,7 +125,9 @@ class LlamaCpp:
             notes = (f"Experimental: RPC has no password; who reaches port {port} of the workers owns their memory.",)
         # Set by environment, so that the author's command stays what it is: sizes and phases are printed at level 4
         # only, and without an alias the server would call the model by its path.
-        engine = {"LLAMA_ARG_LOG_VERBOSITY": "4", "LLAMA_ARG_ALIAS": name}
+        engine = {"LLAMA_ARG_LOG_VERBOSITY": "4"}
+        if not said.given(NAME_FLAGS):
+            engine["LLAMA_ARG_ALIAS"] = name
         script = with_local_model(script, said.words, rendered.recipe.model, request.gguf_path)
         ranks = [RankPlan(0, hosts[0].name, role_of(0, len(hosts)), self._container(request, 0, script, engine))]
         for rank, host in enumerate(hosts[1:], start=1):
