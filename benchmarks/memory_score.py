@@ -13,11 +13,12 @@ import yaml
 
 from benchmarks.memory_llama import score_llama
 from benchmarks.memory_rows import ABSOLUTE, METRICS, UNCOMPUTED, Row, RowScore
+from benchmarks.memory_sglang import score_sglang
 from benchmarks.memory_vllm import score_vllm
 
 Scorer = Callable[[Row, Mapping[str, Any]], RowScore]
 
-SCORERS: Mapping[str, Scorer] = {"vllm": score_vllm, "llama": score_llama}
+SCORERS: Mapping[str, Scorer] = {"vllm": score_vllm, "llama": score_llama, "sglang": score_sglang}
 """The scorer of each engine, by how the runtime's name begins."""
 
 

@@ -74,8 +74,6 @@ def gguf_layers(keys: Keys) -> tuple[tuple[Layer, ...], tuple[Layer, ...]] | Non
     for i in range(total):
         drafting = i >= count
         attention = _attention(keys, i, total, windows[i] if not drafting else None)
-        if attention is None and not (not drafting and states[i]):
-            attention = None
         keep = attention is not None and (drafting or _attends(keys, i, states))
         layers.append(
             Layer(
@@ -180,8 +178,8 @@ def _state(keys: Keys) -> State | None:
     if inner is None or size is None:
         return None
     groups = positive(keys, "ssm.group_count") or 0
-    heads = positive(keys, "ssm.time_step_rank") if groups else inner
-    heads = heads if heads and inner % heads == 0 else inner
+    ranks = positive(keys, "ssm.time_step_rank") if groups else None
+    heads = ranks if ranks and inner % ranks == 0 else inner
     kind = StateKind.MAMBA2 if groups else StateKind.MAMBA1
     if positive(keys, "full_attention_interval") or word(keys, "arch") in _EVERY_FOURTH_FULL:
         kind = StateKind.GDN

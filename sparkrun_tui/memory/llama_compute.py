@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from sparkrun_tui.base.units import MIB
 from sparkrun_tui.memory.facts import ModelFacts
 from sparkrun_tui.memory.gguf_keys import widest
 from sparkrun_tui.memory.layers import Layer
@@ -16,6 +17,8 @@ _LIMITED_OUTPUTS = 11000
 """Builds from about here on reserve logits for the rows that slots may ask for, not for a whole micro-batch."""
 
 _MARGIN = 1.3
+_MISS = 150 * MIB
+"""The largest miss that was measured at the ordinary micro-batch of 512."""
 
 
 def limits_outputs(version: str) -> bool:
@@ -54,18 +57,25 @@ def compute_buffer(
         likely = max(likely, ub * (vocab + hidden) * 4)
     if device:
         likely += ub * 4 * 4 * hidden + 2 * ub * cells
-    return Band(likely, int(likely * 0.88), int(likely * _MARGIN), "formula, exact for most architectures")
+    high = max(int(likely * _MARGIN), likely + _MISS)
+    return Band(likely, int(likely * 0.88), high, "formula, exact for most architectures")
 
 
 def _feed_forward(facts: ModelFacts) -> int:
     """Return the elements per token that the feed-forward holds at its peak."""
-    dense = facts.intermediate or 0
     if not facts.experts:
-        return 3 * dense
+        return 3 * (facts.intermediate or 0)
+    dense = (facts.intermediate or 0) if _has_dense_layers(facts) else 0
     used, width = facts.experts_per_token, facts.expert_width or 0
     hidden = facts.hidden or 0
     beside = used * hidden if used * hidden > 2 * used * width else 0
     return max(3 * dense, 3 * used * width + beside)
+
+
+def _has_dense_layers(facts: ModelFacts) -> bool:
+    """Tell whether a model with experts also has layers without (leading ones, or every other one)."""
+    step = max(widest(facts.gguf, "interleave_moe_layer_step"), widest(facts.gguf, "moe_every_n_layers"))
+    return widest(facts.gguf, "leading_dense_block_count") > 0 or step > 1 or not facts.expert_intermediate
 
 
 def _projections(facts: ModelFacts, layers: Sequence[Layer]) -> int:
