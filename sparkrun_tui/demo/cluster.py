@@ -1,0 +1,118 @@
+"""The demo cluster: two simulated Sparks behind real SSH servers inside this process, for all who have none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import TracebackType
+
+import asyncssh
+
+from sparkrun_tui.base.settings import DEMO_CLUSTER, Cluster, Settings
+from sparkrun_tui.base.units import GIB
+from sparkrun_tui.demo import sshd
+from sparkrun_tui.demo.catalog import Catalog
+from sparkrun_tui.demo.docker_api import DockerApi
+from sparkrun_tui.demo.engines import Engines
+from sparkrun_tui.demo.host import Host, Site
+from sparkrun_tui.demo.models import DemoModels, DemoShipper
+from sparkrun_tui.demo.pace import Pace
+from sparkrun_tui.demo.trust import DemoPolicy, DemoResolver, DemoRing, Door, new_key
+from sparkrun_tui.launch.services import Services
+from sparkrun_tui.recipe.model import Recipe
+from sparkrun_tui.remote.docker import DockerClient
+from sparkrun_tui.remote.docker_logs import DockerLogs
+from sparkrun_tui.remote.images import DockerImages
+from sparkrun_tui.remote.pool import SshPool
+from sparkrun_tui.remote.probe import probe
+from sparkrun_tui.remote.transport import Transport
+
+_BUSY = (int(4.6 * GIB), int(4.9 * GIB))
+"""What an idle Spark's own system holds."""
+
+
+class DemoCluster:
+    """Two simulated Sparks; what runs on them lives as long as the context does.
+
+    `speed` makes everything that takes time faster. `settings` says where recipes are looked for, whose figures the
+    simulated engines print; `recipes` are known besides.
+    """
+
+    def __init__(self, speed: float = 1.0, settings: Settings | None = None, recipes: Iterable[Recipe] = ()) -> None:
+        pace = Pace(speed)
+        self.site = Site(
+            tuple(Host(f"spark-{number + 1}", number + 1, pace, busy) for number, busy in enumerate(_BUSY))
+        )
+        self.cluster = Cluster(
+            name=DEMO_CLUSTER,
+            hosts=tuple(host.name for host in self.site.hosts),
+            description="two simulated DGX Sparks",
+            source="demo",
+        )
+        self._pace = pace
+        self._catalog = Catalog(settings, recipes)
+        self._services: Services | None = None
+        self._acceptors: list[asyncssh.SSHAcceptor] = []
+        self._clients: dict[str, DockerClient] = {}
+        self._pool: SshPool | None = None
+
+    @property
+    def services(self) -> Services:
+        """The services that reach the simulated hosts. Only inside the context."""
+        if self._services is None:
+            raise RuntimeError("the demo cluster is not open: use it as `async with DemoCluster() as demo`")
+        return self._services
+
+    async def __aenter__(self) -> DemoCluster:
+        """Start the hosts."""
+        client = new_key()
+        engines = Engines(self.site, self._catalog)
+        doors: dict[str, Door] = {}
+        for host in self.site.hosts:
+            key = new_key()
+            api = DockerApi(host, engines.run, engines.execute)
+            acceptor = await sshd.listen(host, self.site, api, key, client)
+            self._acceptors.append(acceptor)
+            doors[host.name] = Door(acceptor.get_port(), key)
+        self._services = self._make_services(doors, client)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End everything."""
+        for host in self.site.hosts:
+            for container in list(host.containers.values()):
+                container.kill()
+        await self._hang_up()
+        await sshd.close(self._acceptors)
+        self._acceptors.clear()
+        self._services = None
+
+    def _make_services(self, doors: dict[str, Door], client: asyncssh.SSHKey) -> Services:
+        resolver, policy = DemoResolver(doors), DemoPolicy(doors=tuple(doors.values()))
+        pool = SshPool(resolver, policy, local=lambda _name: False)
+        pool.ring = DemoRing(client)
+        self._pool = pool
+
+        def docker(transport: Transport) -> DockerClient:
+            return self._clients.setdefault(transport.name, DockerClient(transport))
+
+        return Services(
+            connector=pool.transport,
+            docker=docker,
+            logs=DockerLogs(docker),
+            images=DockerImages(docker, resolver, policy),
+            models=DemoModels(self._pace, self._catalog.weigh),
+            shipper=DemoShipper(self._pace, {host.name: host for host in self.site.hosts}),
+            probe=probe,
+            close=self._hang_up,
+        )
+
+    async def _hang_up(self) -> None:
+        """Let the links go; the hosts live on, and the next call makes new links."""
+        clients = list(self._clients.values())
+        self._clients.clear()
+        for client in clients:
+            await client.close()
+        if self._pool is not None:
+            await self._pool.close()

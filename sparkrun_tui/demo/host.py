@@ -1,0 +1,121 @@
+"""A simulated Spark: its memory, disk, network, containers, images and models. Nothing of it is real."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from sparkrun_tui.base.units import GIB
+from sparkrun_tui.demo.container import Container
+from sparkrun_tui.demo.http import Reader, Writer
+from sparkrun_tui.demo.pace import News, Pace
+from sparkrun_tui.memory.hosts import SPARK_TOTAL
+from sparkrun_tui.remote.ports import StoredModel
+
+HOME = "/home/spark"
+HF_CACHE = f"{HOME}/.cache/huggingface"
+DISK_TOTAL = 3 * 1_000 * GIB
+IMAGE_SIZE = int(11.2 * GIB)
+
+Serve = Callable[[Reader, Writer], Awaitable[None]]
+"""What answers on a port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something that a daemon tells in its events."""
+
+    time: float
+    action: str
+    container: Container
+    attributes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class Host:
+    """One simulated Spark. Bytes."""
+
+    name: str
+    number: int
+    pace: Pace
+    busy: int
+    """Memory that the system itself holds."""
+    containers: dict[str, Container] = field(default_factory=dict)
+    images: set[str] = field(default_factory=set)
+    models: dict[str, StoredModel] = field(default_factory=dict)
+    """By snapshot, relative to the cache's `hub`."""
+    ports: dict[int, Serve] = field(default_factory=dict)
+    jobs: dict[str, str] = field(default_factory=dict)
+    """Detached jobs: key to the image that the job pulls."""
+    files: dict[str, bytes] = field(default_factory=dict)
+    lease: bytes = b""
+    happenings: list[Happening] = field(default_factory=list)
+    news: News = field(default_factory=News)
+    boot_id: str = field(default_factory=lambda: secrets.token_hex(16))
+
+    @property
+    def address(self) -> str:
+        """Its address in its own network."""
+        return f"10.77.0.{10 + self.number}"
+
+    @property
+    def fabric_address(self) -> str:
+        """Its address on the fast link between the Sparks."""
+        return f"192.168.177.{10 + self.number}"
+
+    @property
+    def memory_total(self) -> int:
+        """MemTotal."""
+        return SPARK_TOTAL
+
+    @property
+    def memory_available(self) -> int:
+        """MemAvailable now."""
+        used = self.busy + sum(container.memory for container in self.containers.values())
+        return max(self.memory_total - used, int(0.5 * GIB))
+
+    @property
+    def disk_free(self) -> int:
+        """Room for images and models."""
+        used = len(self.images) * int(2.3 * IMAGE_SIZE) + sum(model.size for model in self.models.values())
+        return max(DISK_TOTAL - 412 * GIB - used, 0)
+
+    def find(self, name: str) -> Container | None:
+        """The container of this name, id or beginning of an id."""
+        for container in self.containers.values():
+            if name in (container.name, container.id) or (len(name) >= 12 and container.id.startswith(name)):
+                return container
+        return None
+
+    def happened(self, action: str, container: Container, **attributes: str) -> None:
+        """Tell everybody who follows the daemon's events."""
+        self.happenings.append(Happening(self.pace.now(), action, container, attributes))
+        self.news.tell()
+
+    def listen(self, container: Container, port: int, serve: Serve) -> None:
+        """Let a container answer on a port of the host, as long as it runs."""
+        container.ports.add(port)
+        self.ports[port] = serve
+
+    def open_ports(self) -> dict[int, Serve]:
+        """What answers now: the ports of running containers."""
+        held = {port for container in self.containers.values() if container.running for port in container.ports}
+        self.ports = {port: serve for port, serve in self.ports.items() if port in held}
+        return self.ports
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """All hosts of the demo, which know each other by address."""
+
+    hosts: tuple[Host, ...]
+
+    def by_address(self, address: str, near: Host) -> Host | None:
+        """Who answers at an address, seen from the host `near`."""
+        if address in ("127.0.0.1", "localhost", "::1"):
+            return near
+        for host in self.hosts:
+            if address in (host.address, host.fabric_address, host.name):
+                return host
+        return None

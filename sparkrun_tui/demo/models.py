@@ -1,0 +1,114 @@
+"""Models in the demo: a Hub that has every model, downloads that cost no bytes, and transfers to simulated hosts."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+
+from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.secrets import Secret
+from sparkrun_tui.base.units import GIB
+from sparkrun_tui.demo.host import Host
+from sparkrun_tui.demo.pace import Pace
+from sparkrun_tui.remote.ports import ModelFile, ModelPlan, ModelRequest, StoredModel, Transfer
+from sparkrun_tui.remote.transport import Transport
+
+FETCH_SECONDS = 5.0
+SHIP_SECONDS = 5.0
+_STEPS = 50
+_SHARD = 5 * GIB
+
+Weigh = Callable[[str], int]
+"""Bytes of a model's weights, by repository (with `:quant` for a GGUF)."""
+
+
+class DemoModels:
+    """The workstation's cache and the Hub behind it, both simulated."""
+
+    def __init__(self, pace: Pace, weigh: Weigh) -> None:
+        self._pace = pace
+        self._weigh = weigh
+        self._cache: set[tuple[str, str, str]] = set()
+
+    async def plan(self, request: ModelRequest, token: Secret | None = None) -> ModelPlan:
+        """What would be downloaded."""
+        cached = _key(request) in self._cache
+        files = tuple(ModelFile(name, size, cached) for name, size in self._files(request).items())
+        return ModelPlan(request.repo, _commit(request), files)
+
+    async def stored(self, request: ModelRequest) -> StoredModel | None:
+        """The model when it was downloaded in this demo already."""
+        return self._model(request) if _key(request) in self._cache else None
+
+    async def fetch(self, request: ModelRequest, token: Secret | None = None) -> AsyncIterator[Transfer | StoredModel]:
+        """Let the bytes come, then the model."""
+        model = self._model(request)
+        if _key(request) not in self._cache:
+            async for transfer in _moving(self._pace, model, FETCH_SECONDS):
+                yield transfer
+            self._cache.add(_key(request))
+        yield model
+
+    def _model(self, request: ModelRequest) -> StoredModel:
+        files = tuple(ModelFile(name, size, True) for name, size in self._files(request).items())
+        entry = next((file.name for file in files if file.name.endswith(".gguf")), "")
+        return StoredModel(request.repo, _commit(request), "", files, entry, request.revision or "main")
+
+    def _files(self, request: ModelRequest) -> Mapping[str, int]:
+        name = request.repo.rpartition("/")[2]
+        size = self._weigh(f"{request.repo}:{request.gguf_quant}" if request.gguf_quant else request.repo)
+        if request.gguf_quant or "gguf" in name.lower():
+            stem = re.sub(r"(?i)[-_]?gguf$", "", name)
+            return {f"{stem}-{request.gguf_quant or 'Q4_K_M'}.gguf": size}
+        shards = max(1, -(-size // _SHARD))
+        files = {f"model-{number + 1:05d}-of-{shards:05d}.safetensors": size // shards for number in range(shards)}
+        return {"config.json": 1_843, "tokenizer.json": 11_422_654, "model.safetensors.index.json": 91_244, **files}
+
+
+class DemoShipper:
+    """Sends models to simulated hosts."""
+
+    def __init__(self, pace: Pace, hosts: Mapping[str, Host]) -> None:
+        self._pace = pace
+        self._hosts = hosts
+
+    async def present(self, model: StoredModel, transport: Transport, hf_cache: str) -> bool:
+        """Whether the host got the model in this demo already."""
+        return model.snapshot in self._host(transport).models
+
+    async def ship(self, model: StoredModel, transport: Transport, hf_cache: str) -> AsyncIterator[Transfer]:
+        """Let it arrive on the host."""
+        await transport.connect()
+        host = self._host(transport)
+        async for transfer in _moving(self._pace, model, SHIP_SECONDS):
+            yield transfer
+        host.models[model.snapshot] = model
+        yield Transfer(model.size, model.size)
+
+    def _host(self, transport: Transport) -> Host:
+        host = self._hosts.get(transport.name)
+        if host is None:
+            raise HostError(f"the demo has no host {transport.name}", host=transport.name)
+        return host
+
+
+async def _moving(pace: Pace, model: StoredModel, seconds: float) -> AsyncIterator[Transfer]:
+    ends: list[tuple[int, str]] = []
+    for file in model.files:
+        ends.append(((ends[-1][0] if ends else 0) + file.size, file.name))
+    for step in range(_STEPS):
+        done = model.size * step // _STEPS
+        name = next((name for end, name in ends if done < end), "")
+        yield Transfer(done, model.size, model.size / seconds * pace.speed, name)
+        await pace.sleep(seconds / _STEPS)
+
+
+def _key(request: ModelRequest) -> tuple[str, str, str]:
+    return request.repo, request.revision, request.gguf_quant
+
+
+def _commit(request: ModelRequest) -> str:
+    if re.fullmatch(r"[0-9a-f]{40}", request.revision):
+        return request.revision
+    return hashlib.sha1(f"{request.repo}@{request.revision}".encode(), usedforsecurity=False).hexdigest()

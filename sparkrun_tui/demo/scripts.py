@@ -1,0 +1,160 @@
+"""What a simulated host answers to the scripts that are sent to it; none of them is ever executed."""
+
+from __future__ import annotations
+
+import base64
+import re
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sparkrun_tui.demo.host import Host
+from sparkrun_tui.demo.probe import answer as probe_answer
+
+_OUTER = re.compile(r"sh /dev/fd/3 3<<'(?P<mark>[\w-]+)S'[^\n]*\n(?P<body>.*?)\n(?P=mark)S\n", re.DOTALL)
+_WITH_STDIN = re.compile(
+    r"4<<'(?P<mark>[\w-]+)P'\n(?P<data>.*?)(?P=mark)I\nexec 4<&-\n(?P<body>.*)\n(?P=mark)P", re.DOTALL
+)
+_KIND = re.compile(r"^# sparkrun-tui: ([a-z-]+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A script as it came: its text, its stdin, and the mark that both streams must begin with."""
+
+    script: str
+    stdin: bytes
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a script printed and how it ended."""
+
+    stdout: str = ""
+    stderr: str = ""
+    code: int = 0
+
+
+def whole(text: str) -> bool:
+    """Whether all of an envelope has come."""
+    return text.endswith("\nsparkrun_main\n")
+
+
+def unwrap(text: str) -> Sent | None:
+    """Take a script out of its envelope (`remote.envelope`); None when it is in none."""
+    outer = _OUTER.search(text)
+    if outer is None:
+        return None
+    mark, body = outer["mark"], outer["body"].removeprefix("exec 3<&-\n")
+    inner = _WITH_STDIN.search(body)
+    if inner is None:
+        return Sent(body, b"", mark)
+    return Sent(inner["body"], base64.b64decode(inner["data"]), mark)
+
+
+def reply(host: Host, sent: Sent) -> Said:
+    """What the host says to a script; one that it does not know ends with 127."""
+    kind = _KIND.search(sent.script)
+    if kind is not None and kind[1] in _ANSWERS:
+        return _ANSWERS[kind[1]](host, sent)
+    words = _words(sent.script)
+    if words[:3] == ["mkdir", "-p", "--"] or words[:2] == ["mkdir", "-p"]:
+        return Said()
+    if words[:3] == ["rm", "-rf", "--"] and len(words) > 3:
+        host.jobs.pop(_key(words[3]), None)
+        return Said()
+    if words[:2] == ["du", "-sk"]:
+        return Said("0\n")
+    first = next((line.strip() for line in sent.script.splitlines() if line.strip()), "")
+    return Said(stderr=f"the demo's hosts cannot run this script: {first[:80]}\n", code=127)
+
+
+def _words(script: str) -> list[str]:
+    try:
+        return shlex.split(script.split("\n", 1)[0])
+    except ValueError:
+        return []
+
+
+def _probe(host: Host, sent: Sent) -> Said:
+    disks = re.findall(r"^disk '([^']*)'", sent.script, re.MULTILINE)
+    return Said(probe_answer(host, disks))
+
+
+def _write_file(host: Host, sent: Sent) -> Said:
+    target = re.search(r"^target=(.*)$", sent.script, re.MULTILINE)
+    host.files["".join(_words(target[1])) if target else ""] = sent.stdin
+    return Said()
+
+
+def _job(sent: Sent) -> str:
+    found = re.search(r"^job=(.*)$", sent.script, re.MULTILINE)
+    return _key("".join(_words(found[1]))) if found else ""
+
+
+def _key(path: str) -> str:
+    return path.rpartition("/jobs/")[2]
+
+
+def _job_start(host: Host, sent: Sent) -> Said:
+    key = _job(sent)
+    if key in host.jobs:
+        return Said("EXISTS\n")
+    image = re.search(r"IMAGE=(\S+)", sent.script)
+    host.jobs[key] = "".join(_words(image[1])) if image else ""
+    return Said("STARTED\n")
+
+
+def _job_status(host: Host, sent: Sent) -> Said:
+    image = host.jobs.get(_job(sent))
+    if image is None:
+        return Said("missing 0\n")
+    return Said("ended 0 0\n" if image in host.images else "running 0\n")
+
+
+def _job_follow(host: Host, sent: Sent) -> Said:
+    return Said()
+
+
+def _job_cancel(host: Host, sent: Sent) -> Said:
+    host.jobs.pop(_job(sent), None)
+    return Said()
+
+
+def _lease_take(host: Host, sent: Sent) -> Said:
+    launch, owner = _quoted_after("grep -q ", sent.script), _quoted_after("printf %s ", sent.script)
+    if not host.lease or launch.encode() in host.lease:
+        host.lease = host.lease or owner.encode()
+        return Said("won\n")
+    return Said("held\n" + host.lease.decode())
+
+
+def _lease_renew(host: Host, sent: Sent) -> Said:
+    return Said(code=0 if _quoted_after("grep -q ", sent.script).encode() in host.lease else 1)
+
+
+def _lease_release(host: Host, sent: Sent) -> Said:
+    if _quoted_after("grep -q ", sent.script).encode() in host.lease:
+        host.lease = b""
+    return Said()
+
+
+def _quoted_after(before: str, script: str) -> str:
+    """The shell word that follows some text."""
+    lexer = shlex.shlex(script.partition(before)[2], posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
+    return next(iter(lexer), "")
+
+
+_ANSWERS: dict[str, Callable[[Host, Sent], Said]] = {
+    "probe": _probe,
+    "write-file": _write_file,
+    "job-start": _job_start,
+    "job-status": _job_status,
+    "job-follow": _job_follow,
+    "job-cancel": _job_cancel,
+    "lease-take": _lease_take,
+    "lease-renew": _lease_renew,
+    "lease-release": _lease_release,
+}

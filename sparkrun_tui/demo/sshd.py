@@ -1,0 +1,117 @@
+"""The simulated hosts' SSH servers: real ones, on loopback, that answer scripts and forward to what is simulated."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import asyncssh
+
+from sparkrun_tui.demo import scripts
+from sparkrun_tui.demo.docker_api import DockerApi
+from sparkrun_tui.demo.host import Host, Site
+from sparkrun_tui.demo.http import serve
+from sparkrun_tui.demo.trust import USER
+from sparkrun_tui.remote.docker_dial import DEFAULT_SOCKET
+from sparkrun_tui.remote.envelope import COMMAND
+
+_MAX_SCRIPT = 8 << 20
+
+Stream = Callable[["asyncssh.SSHReader[bytes]", "asyncssh.SSHWriter[bytes]"], Awaitable[None]]
+
+
+class _Door(asyncssh.SSHServer):
+    """One login: only the demo's own key opens, and only what is simulated is reached."""
+
+    def __init__(self, host: Host, site: Site, api: DockerApi, client: asyncssh.SSHKey) -> None:
+        self._host = host
+        self._site = site
+        self._api = api
+        self._client = client.public_data
+
+    def begin_auth(self, username: str) -> bool:
+        return True
+
+    def public_key_auth_supported(self) -> bool:
+        return True
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        return username == USER and key.public_data == self._client
+
+    def unix_connection_requested(self, dest_path: str) -> Stream:
+        if dest_path != DEFAULT_SOCKET:
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, f"no socket {dest_path} in the demo")
+        return self._docker
+
+    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> Stream:
+        target = self._site.by_address(dest_host, self._host)
+        answer = target.open_ports().get(dest_port) if target is not None else None
+        if answer is None:
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "Connection refused")
+
+        async def connected(reader: asyncssh.SSHReader[bytes], writer: asyncssh.SSHWriter[bytes]) -> None:
+            await _quietly(answer(reader, writer))
+
+        return connected
+
+    async def _docker(self, reader: asyncssh.SSHReader[bytes], writer: asyncssh.SSHWriter[bytes]) -> None:
+        await _quietly(serve(reader, writer, self._api.handle, self._api.headers))
+
+
+async def _quietly(work: Awaitable[None]) -> None:
+    try:
+        await work
+    except (asyncssh.Error, OSError):
+        return  # the other side has gone; a server has nobody to tell
+
+
+async def _session(process: asyncssh.SSHServerProcess[bytes], host: Host) -> None:
+    """Answer one command; only our own envelope is known."""
+    if process.command != COMMAND:
+        process.stderr.write(b"the demo's hosts run no commands\n")
+        process.exit(127)
+        return
+    text = bytearray()
+    while not scripts.whole(text.decode("utf-8", "surrogateescape")) and len(text) < _MAX_SCRIPT:
+        piece = await process.stdin.read(65_536)
+        if not piece:
+            break
+        text += piece
+    sent = scripts.unwrap(text.decode("utf-8", "surrogateescape"))
+    if sent is None:
+        process.stderr.write(b"the demo's hosts know only scripts of sparkrun-tui\n")
+        process.exit(127)
+        return
+    said = scripts.reply(host, sent)
+    process.stdout.write(f"{sent.mark}\n{said.stdout}".encode())
+    process.stderr.write(f"{sent.mark}\n{said.stderr}".encode())
+    process.exit(said.code)
+
+
+async def listen(
+    host: Host, site: Site, api: DockerApi, key: asyncssh.SSHKey, client: asyncssh.SSHKey
+) -> asyncssh.SSHAcceptor:
+    """Start the SSH server of a host on a free loopback port."""
+
+    async def session(process: asyncssh.SSHServerProcess[bytes]) -> None:
+        await _quietly(_session(process, host))
+
+    return await asyncssh.listen(
+        "127.0.0.1",
+        0,
+        config=None,
+        server_factory=lambda: _Door(host, site, api, client),
+        server_host_keys=[key],
+        process_factory=session,
+        encoding=None,
+        agent_forwarding=False,
+        gss_host=None,
+        keepalive_interval=0,
+    )
+
+
+async def close(acceptors: list[asyncssh.SSHAcceptor]) -> None:
+    """End the servers and every connection to them."""
+    for acceptor in acceptors:
+        acceptor.close()
+    await asyncio.gather(*(acceptor.wait_closed() for acceptor in acceptors))
