@@ -1,4 +1,4 @@
-"""The app with one launch screen whose eight logs are fed at a given rate: `python -m benchmarks.ui_logs_child RATE`."""
+"""The app with eight logs that are fed at a given rate: `python -m benchmarks.ui_logs_child RATE`."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from textual import events, on
 from textual.containers import Container
+from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input
 
@@ -43,6 +44,7 @@ class BrowseScreen(PageScreen):
         self._query = Query()
         self._judging = False
         self._searched = 0.0
+        self._showing: Timer | None = None
 
     def body(self) -> Iterable[Widget]:
         """List and detail."""
@@ -78,7 +80,15 @@ class BrowseScreen(PageScreen):
         self.list.show(rows, self._empty_message(total), keep)
         if state.selected and self.list.current and self.list.current.key != state.selected:
             self.list.select(state.selected)
+        if self.list.current is None or self.list.current.key != state.selected:
+            self._show_soon()
         self._judge_later()
+
+    def _show_soon(self) -> None:
+        """The detail follows when the keys rest for a moment: each keystroke paints the list alone."""
+        if self._showing is not None:
+            self._showing.stop()
+        self._showing = self.set_timer(_REST * 2, self.show_selected)
 
     def _row(self, entry: Entry) -> RecipeRow:
         state = self.sparkrun.state
@@ -97,7 +107,6 @@ class BrowseScreen(PageScreen):
         if event.value:
             state.selected = ""  # the best match is the first one
         self.search_again(keep=not event.value)
-        self.show_selected()
 
     @on(SearchBox.Left, "#search")
     def _search_left(self) -> None:

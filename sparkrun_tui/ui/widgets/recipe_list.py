@@ -102,7 +102,10 @@ class RecipeList(ListPane):
         return self.rows[max(self.top - 1, 0) : self.top + self.page]
 
     def show(self, rows: Sequence[RecipeRow], message: str = "", keep: bool = True) -> None:
-        """Show other rows; the cursor stays with its recipe where that is still there and `keep` is set."""
+        """Show other rows; the cursor stays with its recipe where that is still there and `keep` is set.
+
+        `Highlighted` is not posted: whoever shows rows knows.
+        """
         current = self.current
         self.rows = rows
         self.message = message
@@ -112,9 +115,6 @@ class RecipeList(ListPane):
             self.top = 0
         self.reveal(self.cursor + 1 if self.cursor else 0)
         self.refresh()
-        now = self.current
-        if (now.key if now else "") != (current.key if current else ""):
-            self.post_message(self.Highlighted(self, self.cursor))
 
     def scrolled(self) -> None:
         """The wheel moved the view."""
