@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from sparkrun_tui.base.errors import SparkrunError
@@ -201,45 +202,8 @@ def estimate_lines(estimate: Estimate) -> Iterator[str]:
 
 
 def estimate_json(estimate: Estimate) -> dict[str, Any]:
-    """The estimate as one JSON object; sizes in bytes."""
-    return {
-        "level": estimate.level.value,
-        "verdicts": {
-            name: {"level": verdict.level.value, "text": verdict.text, "detail": verdict.detail}
-            for name, verdict in (
-                ("starts", estimate.starts),
-                ("context", estimate.context),
-                ("headroom", estimate.headroom),
-            )
-        },
-        "hosts": [
-            {
-                "name": picture.host.name,
-                "total": picture.host.total,
-                "available": picture.host.available,
-                "assumed": picture.host.assumed,
-                "source": picture.host.source,
-                "budget": picture.budget,
-                "free": picture.free,
-                "parts": [
-                    {"kind": part.kind, "bytes": part.bytes, "low": part.low, "high": part.high, "source": part.source}
-                    for part in picture.parts
-                ],
-            }
-            for picture in estimate.hosts
-        ],
-        "max_context": estimate.max_context,
-        "concurrency": estimate.concurrency,
-        "min_hosts": estimate.min_hosts,
-        "max_utilisation": estimate.max_utilisation,
-        "min_utilisation": estimate.min_utilisation,
-        "kv_bytes_per_request": estimate.kv_bytes_per_request,
-        "pool_tokens": estimate.pool_tokens,
-        "weights_bytes": estimate.weights_bytes,
-        "engine_version": estimate.engine_version,
-        "facts_source": estimate.facts_source,
-        "proposals": [
-            {"key": item.key, "old": item.old, "new": item.new, "why": item.why} for item in estimate.proposals
-        ],
-        "notes": list(estimate.notes),
-    }
+    """The estimate as one JSON object; sizes in bytes, the facts of a host beside its parts."""
+    whole = asdict(estimate)
+    verdicts = {name: whole.pop(name) for name in ("starts", "context", "headroom")}
+    hosts = [{**picture.pop("host"), **picture} for picture in whole.pop("hosts")]
+    return {"level": whole.pop("level"), "verdicts": verdicts, "hosts": hosts, **whole}
