@@ -66,8 +66,8 @@ def attention_ranks(settings: EngineSettings) -> int:
     return max(1, settings.tensor_parallel // max(1, settings.sglang.attn_dp_size))
 
 
-def cell_of(facts: ModelFacts, layers: Sequence[Layer], settings: EngineSettings, last: bool = True) -> Cell:
-    """Return the bytes per token of some layers (a stage's), with the drafter on the last stage.
+def cell_of(facts: ModelFacts, layers: Sequence[Layer], settings: EngineSettings) -> Cell:
+    """Return the bytes per token of some layers (a stage's) and of the drafter, which every stage reserves.
 
     Every layer counts, also those that share another's cache and, without a window pool, window layers.
     Source: sglang/srt/model_executor/pool_configurator.py (DefaultPoolConfigurator, HybridSWAPoolConfigurator).
@@ -86,7 +86,7 @@ def cell_of(facts: ModelFacts, layers: Sequence[Layer], settings: EngineSettings
     if dtype == "nvfp4" and own:
         full += _workspace(own[0], ranks)
     ratio = window_ratio(facts, settings) if pooled else 0.0
-    draft, draft_window, beside = _drafter(facts, settings, dtype, ranks, pooled) if last else (0.0, 0.0, 0.0)
+    draft, draft_window, beside = _drafter(facts, settings, dtype, ranks, pooled) if own else (0.0, 0.0, 0.0)
     rounding = sum(index_row(attention) - _stored_index(attention) for attention in own)
     return Cell(full, window, draft, draft_window, beside, ratio, rounding)
 

@@ -13,10 +13,11 @@ from sparkrun_tui.memory.sglang_cell import Cell, SglangRefusal, cell_of
 from sparkrun_tui.memory.sglang_family import has_window_pool, is_deepseek_v4, page_size, takes_images
 from sparkrun_tui.memory.sglang_fraction import chunk_of, default_fraction, running_requests
 from sparkrun_tui.memory.sglang_sparse_v4 import V4Pools, v4_pools
-from sparkrun_tui.memory.sglang_states import Slots, bytes_per_slot, draft_tokens, slots_for
+from sparkrun_tui.memory.sglang_states import Slots, draft_tokens, slots_for
 
 _MM_RESERVE = 100 * MIB
 _MM_TRANSPORT = GIB
+_EVICTION_INTERVAL = 128
 _LEAST_REQUESTS, _MOST_REQUESTS = 2048, 4096
 
 
@@ -97,10 +98,12 @@ def plan_sglang(facts: ModelFacts, settings: EngineSettings, before: int, after:
         return _v4_plan(facts, settings, v4_pools(facts, settings, budget), fraction, budget, length)
     stages = stages_of(facts.layers, max(1, settings.pipeline_parallel))
     slots, rest = None, budget
-    if any(bytes_per_slot(stage, settings) for stage in stages):
+    if any(layer.state is not None for layer in facts.layers):
         slots = slots_for(facts, settings, stages, budget)
         rest = budget - slots.bytes
-    cells = [cell_of(facts, stage, settings, last=stage is stages[-1]) for stage in stages]
+    cells = [cell for stage in stages if (cell := cell_of(facts, stage, settings)).total > 0]
+    if not cells:
+        raise SglangRefusal("the model caches no tokens")
     return _plan(facts, settings, cells, slots, rest, fraction, length)
 
 
@@ -116,15 +119,18 @@ def _plan(
     """Fill the pools: tokens are the fewest of any stage, rounded down to pages; each holds one page more."""
     page = page_size(facts, settings)
     found = [_tokens(facts, settings, cell, rest, page) for cell in cells]
+    capped = settings.prefix_caching is False and settings.max_num_seqs is not None
     tokens = min(count for count, _ in found)
     windows = min((count for _, count in found if count is not None), default=None)
     limit = settings.sglang.max_total_tokens
     if limit is not None and limit < tokens:
         tokens = limit // page * page
-        windows = int(tokens * cells[0].ratio) // page * page if windows is not None else None
+        if windows is not None:
+            windows = min(windows, tokens) if capped else int(tokens * cells[0].ratio) // page * page
     if tokens <= 0:
         raise SglangRefusal(f"not one page of {page} tokens fits; raise --mem-fraction-static")
-    _check_window(facts, windows, page)
+    if not capped:
+        _check_window(facts, windows, page)
     heaviest = max(cells, key=lambda cell: cell.total)
     rows, window_rows = tokens + page, windows + page if windows is not None else 0
     kv = int(rows * (heaviest.full - heaviest.rounding) + window_rows * heaviest.window)
@@ -143,8 +149,6 @@ def _tokens(facts: ModelFacts, settings: EngineSettings, cell: Cell, rest: int, 
     Without the radix cache and with a limit of requests the window pool is sized by those. Source:
     sglang/srt/model_executor/pool_configurator.py (HybridSWAPoolConfigurator).
     """
-    if cell.total <= 0:
-        raise SglangRefusal("the model caches nothing")
     if not has_window_pool(facts, settings):
         return int(rest / cell.total // page) * page, None
     per_full, per_window = cell.full + cell.draft, cell.window + cell.draft_window
@@ -159,10 +163,16 @@ def _tokens(facts: ModelFacts, settings: EngineSettings, cell: Cell, rest: int, 
 
 
 def _window_cap(facts: ModelFacts, settings: EngineSettings, page: int) -> int:
-    """Return the tokens of a window pool that is sized for the running requests."""
+    """Return the tokens of a window pool that is sized for the running requests (compute_swa_request_cap).
+
+    Each holds its window, what is drafted or decoded between two evictions, and the pages ahead; chunks in
+    flight come on top, two of them with overlapped scheduling.
+    """
     requests = running_requests(facts, settings) or 1
     overlap = 1 if settings.sglang.disable_overlap_schedule else 2
-    each = _window(facts) - 1 + 128 * draft_tokens(facts, settings) + 2 * page
+    drafts = draft_tokens(facts, settings)
+    ahead = 2 * drafts if drafts else page
+    each = _window(facts) - 1 + _EVICTION_INTERVAL * max(1, drafts) + page + ahead
     tokens = requests * each + overlap * chunk_of(settings) + page
     return -(-tokens // page) * page
 
@@ -175,8 +185,8 @@ def _window(facts: ModelFacts) -> int:
 def _check_window(facts: ModelFacts, windows: int | None, page: int) -> None:
     """Raise SglangRefusal when the window pool cannot hold one request."""
     floor = _window(facts) - 1 + page
-    if windows is not None and windows < floor:
-        raise SglangRefusal(f"the window pool of {windows} tokens cannot hold one request, which needs {floor}")
+    if windows is not None and windows <= floor:
+        raise SglangRefusal(f"the window pool of {windows} tokens cannot hold one request, which needs {floor + 1}")
 
 
 def requests_of(facts: ModelFacts, settings: EngineSettings, tokens: int, length: int, slots: Slots | None) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sparkrun_tui.memory.config_values import word
 from sparkrun_tui.memory.dtypes import element_bytes
 from sparkrun_tui.memory.facts import ModelFacts
 from sparkrun_tui.memory.layers import Layer, State, StateKind
@@ -32,26 +33,29 @@ class Slots:
     drafting: int
 
 
-def state_bytes(state: State, settings: EngineSettings) -> int:
-    """Return one layer's state on one rank in bytes: the convolution in bf16, the recurrence in fp32.
+def recurrence_bytes(facts: ModelFacts, settings: EngineSettings) -> int:
+    """Return the bytes of one element of the recurrence: the flag, the model's ``mamba_ssm_dtype``, else fp32."""
+    chosen = settings.mamba_ssm_cache_dtype
+    dtype = chosen if chosen not in ("auto", "") else word(facts.config, "mamba_ssm_dtype")
+    return element_bytes(dtype) or 4
+
+
+def state_bytes(state: State, ranks: int, element: int) -> int:
+    """Return one layer's state on one of ``ranks`` in bytes: the convolution in bf16, then ``element`` bytes each.
 
     Speculation does not widen the convolution. Groups that the ranks cannot share are repeated. Source:
     sglang/srt/configs/mamba_utils.py.
     """
-    ranks = attention_ranks(settings)
-    chosen = settings.mamba_ssm_cache_dtype
-    dtype = chosen if chosen != "auto" else "float32"
-    if chosen == "auto" and state.kind is StateKind.GDN and state.dtype:
-        dtype = state.dtype
     groups = state.groups if state.groups % ranks == 0 else ranks
     channels = (state.inner + 2 * groups * state.group_width) // ranks
-    recurrence = state.heads * state.rows * state.columns // ranks * (element_bytes(dtype) or 4)
+    recurrence = state.heads * state.rows * state.columns // ranks * element
     return channels * (state.kernel - 1) * 2 + recurrence
 
 
-def bytes_per_slot(layers: Sequence[Layer], settings: EngineSettings) -> int:
+def bytes_per_slot(facts: ModelFacts, layers: Sequence[Layer], settings: EngineSettings) -> int:
     """Return the bytes of one slot over some layers."""
-    return sum(state_bytes(layer.state, settings) for layer in layers if layer.state is not None)
+    ranks, element = attention_ranks(settings), recurrence_bytes(facts, settings)
+    return sum(state_bytes(layer.state, ranks, element) for layer in layers if layer.state is not None)
 
 
 def slots_per_request(facts: ModelFacts, settings: EngineSettings) -> int:
@@ -103,7 +107,7 @@ def slots_for(facts: ModelFacts, settings: EngineSettings, stages: Sequence[Sequ
     check_tracking(facts, settings)
     options = settings.sglang
     replicas = max(1, options.attn_dp_size)
-    per = max(bytes_per_slot(stage, settings) for stage in stages)
+    per = max(bytes_per_slot(facts, stage, settings) for stage in stages)
     share, drafts = slots_per_request(facts, settings), draft_tokens(facts, settings)
     requests = running_requests(facts, settings)
     if options.max_mamba_cache_size is not None:
@@ -121,7 +125,7 @@ def slots_for(facts: ModelFacts, settings: EngineSettings, stages: Sequence[Sequ
         raise SglangRefusal(f"{count} recurrent slots are too few: one running request holds {share}")
     at_once = min(requests, count // share) if requests is not None else count // share
     drafting = per * (at_once + 1) * drafts
-    whole = sum(bytes_per_slot(stage, settings) for stage in stages)
+    whole = sum(bytes_per_slot(facts, stage, settings) for stage in stages)
     return Slots(count, share, whole, (count + 1) * per + drafting, drafting)
 
 
