@@ -39,16 +39,15 @@ class Endpoint:
         """Answer on one connection."""
         await http.serve(reader, writer, self._handle, {"Server": "uvicorn"})
 
-    async def tell_load(self, line: Callable[[float, float, int, float], str]) -> None:
-        """Print a line about the load every few seconds in which there was any."""
+    async def tell_load(self, say: Callable[[float, float, int, float], None]) -> None:
+        """Tell the load every few seconds in which there was any: tokens per second, requests, cache in use."""
         before = (self.prompted, self.generated)
         while True:
             await self._pace.sleep(_LOAD_EVERY)
             prompted, generated = self.prompted - before[0], self.generated - before[1]
             before = (self.prompted, self.generated)
             if prompted or generated:
-                text = line(prompted / _LOAD_EVERY, generated / _LOAD_EVERY, self.running, self._usage)
-                self._container.say(text.replace("{now}", "--"))
+                say(prompted / _LOAD_EVERY, generated / _LOAD_EVERY, self.running, self._usage)
 
     @property
     def _usage(self) -> float:

@@ -109,15 +109,18 @@ class Engines:
         endpoint = Endpoint(is_, container)
         host.listen(container, is_.port, endpoint.serve)
         container.serving = True
-        for text, stream in log.up():
-            container.say(filled(text, is_.engine, host.pace, container.started or 0.0), stream)
-        load = asyncio.create_task(endpoint.tell_load(log.load))
+
+        def say(lines: list[tuple[str, str]]) -> None:
+            for text, stream in lines:
+                container.say(filled(text, is_.engine, host.pace, container.started or 0.0), stream)
+
+        say(log.up())
+        load = asyncio.create_task(endpoint.tell_load(lambda *now: say([(log.load(*now), "stdout")])))
         try:
             await container.term.wait()
         finally:
             load.cancel()
-        for text, stream in log.down():
-            container.say(filled(text, is_.engine, host.pace, container.started or 0.0), stream)
+        say(log.down())
         await host.pace.sleep(0.8)
         return 0
 

@@ -45,11 +45,17 @@ class Ray:
         nodes = [hashlib.sha256(each.id.encode()).hexdigest()[:56] for each in self._nodes(container)]
         active = "\n".join(f" 1 node_{node}" for node in nodes)
         rule = "-" * 63
-        return (
-            f"======== Autoscaler status ========\nNode status\n{rule}\nActive:\n{active}\n"
-            f"Pending:\n (no pending nodes)\nRecent failures:\n (no failures)\n\nResources\n{rule}\nTotal Usage:\n 0.0/{len(nodes) * 20:.1f} CPU\n"
-            f" 0.0/{len(nodes)}.0 GPU\n"
+        total = f"Total Usage:\n 0.0/{len(nodes) * 20:.1f} CPU\n 0.0/{len(nodes)}.0 GPU"
+        parts = (
+            "======== Autoscaler status ========",
+            "Node status",
+            rule,
+            "Active:",
+            active,
+            "Pending:",
+            " (no pending nodes)",
         )
+        return "\n".join((*parts, "Recent failures:", " (no failures)", "", "Resources", rule, total, ""))
 
     def _nodes(self, container: Container) -> Iterator[Container]:
         launch = container.labels.get(f"{LABEL}launch")

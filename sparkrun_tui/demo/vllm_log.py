@@ -190,7 +190,8 @@ class VllmLog:
                 f"ValueError: To serve at least one request with the model's max seq len ({is_.length}), "
                 f"({gib(is_.request)} GiB KV cache is needed, which is larger than the available KV cache memory "
                 f"({gib(is_.kv)} GiB). Based on the available memory, the estimated maximum model length is "
-                f"{is_.longest}. Try increasing `gpu_memory_utilization` or decreasing `max_model_len` when initializing the engine."
+                f"{is_.longest}. Try increasing `gpu_memory_utilization` or decreasing `max_model_len` when "
+                "initializing the engine."
             )
         if is_.fault is Fault.REFUSED:
             return f"ValueError: {is_.why}"
