@@ -24,6 +24,7 @@ from sparkrun_tui.recipe.model import Recipe, Source, SourceKind, Value
 from sparkrun_tui.recipe.rendered import ChainValue, Origin, Rendered
 from sparkrun_tui.remote.docker_types import ContainerInfo
 from sparkrun_tui.remote.facts import HostFacts
+from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.runtimes.marks import MARKS, family
 from sparkrun_tui.runtimes.plan import (
     LABEL,
@@ -74,7 +75,7 @@ class Found:
     facts: Mapping[str, HostFacts]
     began: LaunchBegan
     missing: tuple[int, ...]
-    """Ranks of the launch that have no container."""
+    """Ranks of the launch that have no container, or one that was never started."""
 
 
 async def rebuild(workload: Attachable, cluster: Cluster, services: Services) -> Found:
@@ -128,7 +129,8 @@ def _found(
         port=serve.ready.port,
         settings=dict(rendered.overrides),
     )
-    containers = {rank: info.id for rank, (_, info) in by_rank.items()}
+    # Killed between making and starting it, the program left a container that will never do anything.
+    containers = {rank: info.id for rank, (_, info) in by_rank.items() if info.state != "created"}
     return Found(plan, containers, facts, began, tuple(rank for rank in range(len(hosts)) if rank not in containers))
 
 
@@ -212,7 +214,7 @@ async def resume(context: Context) -> None:
     missing = [rank for rank in context.ranks if rank.rank not in context.containers]
     if missing:
         names = ", ".join(f"{rank.rank} on {rank.host}" for rank in missing)
-        detail = f"the launch was never finished: rank {names} has no container; stop it and launch again"
+        detail = f"the launch was never finished: rank {names} was never started; stop it and launch again"
         context.bus.emit(StatusChanged(status=LaunchStatus.DEGRADED, detail=detail))
         context.served = True
     else:
@@ -235,7 +237,7 @@ def _follow(context: Context, followers: Followers, rank: RankPlan) -> None:
         context.containers[rank.rank],
         tail=None if printed else TAIL,
         since=last,
-        seen=frozenset((round(line.time, 5), line.text) for line in printed[-4000:]),
+        seen=frozenset((round(line.time * 1_000_000), line.text) for line in printed[-4000:]),
     )
 
 
@@ -245,7 +247,14 @@ async def _find_executions(context: Context) -> None:
     if len(context.ranks) < 2 or head.rank not in context.containers or context.plan.serve.delegated:
         return
     folder = exec_paths(0)[0]
-    if (await context.docker(head.host).run_exec(context.containers[head.rank], ("test", "-d", folder))).ok:
+    try:
+        begun = (await context.docker(head.host).run_exec(context.containers[head.rank], ("test", "-d", folder))).ok
+    except LinkLost:
+        raise
+    except HostError:
+        # It has ended, which the watch tells better.
+        return
+    if begun:
         context.executions[0] = ""
         stage = Stage("Serve on the head", execs=(ContainerExec(head.rank, "the engine", ""),))
         context.plan = replace(context.plan, serve=replace(context.plan.serve, stages=(stage,)))

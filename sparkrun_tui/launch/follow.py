@@ -29,7 +29,7 @@ _READ = (Phase.LOAD, Phase.COMPILE, Phase.GRAPHS, Phase.READY)
 """The phases whose cells are filled from the log."""
 
 
-Seen = frozenset[tuple[float, str]]
+Seen = frozenset[tuple[int, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Followers:
     ) -> None:
         """Begin to follow a container: from its first line, from the last `tail`, or from Unix time `since` on.
 
-        Lines in `seen` (time to a hundred-thousandth, text) are known already and passed over.
+        Lines in `seen` (time in microseconds, as the files keep it, and text) are known already and passed over.
         """
         if rank not in self._tasks:
             start = _Start(host, container, tail, since, seen)
@@ -118,10 +118,10 @@ class Followers:
                 new = [record for record in batch if self._key(record) not in start.seen] if start.seen else batch
                 await take_in(context, start.host, new, reader)
 
-    def _key(self, record: LogRecord) -> tuple[float, str]:
+    def _key(self, record: LogRecord) -> tuple[int, str]:
         """How a line is known once it is kept: made safe."""
         (line,) = self._context.bus.safe_lines([LogLine(record.time, record.stream, record.text)])
-        return round(line.time, 5), line.text
+        return round(line.time * 1_000_000), line.text
 
     def _onwards(self, start: _Start) -> _Start:
         """From where the buffer of the host ends."""
@@ -129,7 +129,7 @@ class Followers:
         printed = [line for line in buffer.since(buffer.end - _KNOWN) if line.stream != "app"] if buffer else []
         if not printed:
             return start
-        seen = frozenset((round(line.time, 5), line.text) for line in printed)
+        seen = frozenset((round(line.time * 1_000_000), line.text) for line in printed)
         return _Start(start.host, start.container, None, printed[-1].time, seen)
 
 
