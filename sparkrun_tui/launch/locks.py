@@ -57,8 +57,9 @@ async def acquire(context: Context) -> None:
     """
     try:
         for host in sorted(context.hosts):
-            await _acquire_one(context, host)
+            # Noted before it is asked for: when we are cancelled on the way, it may be ours already.
             context.leased.append(host)
+            await _acquire_one(context, host)
     except (HostError, LaunchError):
         await release(context)
         raise

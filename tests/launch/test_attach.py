@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -87,7 +87,20 @@ async def test_a_launch_that_never_made_all_its_ranks_is_degraded_and_can_be_sto
     again = await cluster.desk().attach(found(cluster, launch.launch_id), cluster.cluster)
     state = await again.wait_ready()
     assert state.status is LaunchStatus.DEGRADED
-    assert "rank 1 on spark-2 has no container" in state.detail
+    assert "rank 1 on spark-2 was never started" in state.detail
+    await again.stop()
+    assert cluster.remaining == []
+
+
+@virtual_time
+async def test_a_container_that_was_made_and_never_started_counts_as_missing(cluster: FakeCluster) -> None:
+    launch = await _let_go(cluster, SGLANG_TWO)
+    item = next(iter(cluster[1].containers.values()))
+    cluster[1].end(item, 0)
+    item.info = replace(item.info, state="created", exit_code=None)
+    again = await cluster.desk().attach(found(cluster, launch.launch_id), cluster.cluster)
+    state = await again.wait_ready()
+    assert state.status is LaunchStatus.DEGRADED and "was never started" in state.detail
     await again.stop()
     assert cluster.remaining == []
 
