@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from sparkrun_tui.memory.config_values import Config, mapping, positive, sequence, word
 from sparkrun_tui.memory.facts import QuantFacts
 
@@ -10,6 +12,7 @@ _METHOD_BITS = {
     "w4a16_nvfp4": 4.5,
     "modelopt_fp4": 4.5,
     "mxfp4": 4.25,
+    "mxfp8": 8.25,
     "fp8": 8.0,
     "modelopt": 8.0,
     "fbgemm_fp8": 8.0,
@@ -62,13 +65,28 @@ def _bits(block: Config, beside: Config, method: str, algorithm: str) -> float |
         bits = block.get("bits")
         if isinstance(bits, int | float):
             return _grouped(float(bits), positive(block, "group_size"), method)
-    groups = mapping(block, "config_groups")
-    for group in groups.values():
+    found = [*_group_bits(block), *_mixed_bits(block), *_mixed_bits(beside)]
+    return min(found, default=None)
+
+
+def _group_bits(block: Config) -> Iterator[float]:
+    """Yield the bits of each group of layers: where there are several, the smallest holds the most weights."""
+    for group in mapping(block, "config_groups").values():
         weights = mapping(group, "weights") if isinstance(group, dict) else {}
         number = positive(weights, "num_bits")
         if number is not None:
-            return _compressed(number, word(weights, "type"), positive(weights, "group_size"))
-    return None
+            yield _compressed(number, word(weights, "type"), positive(weights, "group_size"))
+
+
+def _mixed_bits(block: Config) -> Iterator[float]:
+    """Yield the bits of the formats that single layers have (ModelOpt's mixed precision, or a digest of it)."""
+    names = {str(name).lower() for name in mapping(block, "layer_formats")}
+    names |= {
+        word(layer, "quant_algo").lower()
+        for layer in mapping(block, "quantized_layers").values()
+        if isinstance(layer, dict)
+    }
+    yield from (_METHOD_BITS[name] for name in sorted(names) if name in _METHOD_BITS)
 
 
 def _grouped(bits: float, group: int | None, method: str) -> float:
