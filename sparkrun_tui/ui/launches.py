@@ -21,12 +21,16 @@ class Launches:
     def __init__(self, app: SparkrunApp) -> None:
         self._app = app
         self._followed: dict[str, LaunchPort] = {}
+        self._demo: set[str] = set()
         self._told: dict[str, LaunchStatus] = {}
 
     def follow(self, launch: LaunchPort) -> None:
         """Count this launch, and tell when it is ready or has failed."""
         if launch.launch_id not in self._followed:
             self._followed[launch.launch_id] = launch
+            cluster = self._app.state.cluster
+            if cluster is not None and cluster.is_demo:
+                self._demo.add(launch.launch_id)
             self._told[launch.launch_id] = launch.state.status
             self._app.bridge.watch(launch, lambda state_changed, _: self._changed(launch) if state_changed else None)
         self._app.update_bars()
@@ -81,7 +85,8 @@ class Launches:
         """Leave the app; ask first when a launch is on its way, since its preparation ends with the app."""
         from sparkrun_tui.ui.screens.dialog import Confirm
 
-        coming = [launch for launch in self._followed.values() if launch.state.status in COMING]
+        real = [launch for launch in self._followed.values() if launch.launch_id not in self._demo]
+        coming = [launch for launch in real if launch.state.status in COMING]
         if coming:
             lines = [f"{launch.state.recipe} is still starting." for launch in coming]
             lines += ["", "What is being pulled, downloaded or copied ends with the app.", "Containers keep running."]
@@ -94,8 +99,8 @@ class Launches:
         lines = []
         for launch in self._followed.values():
             state = launch.state
-            if state.status in FINAL:
-                continue
+            if state.status in FINAL or launch.launch_id in self._demo:
+                continue  # the demo cluster ends with the app
             if state.endpoint and state.status in SERVING:
                 lines.append(f"{state.recipe} keeps serving at {state.endpoint.url} (stop it: sparkrun-tui stop)")
             else:

@@ -179,7 +179,7 @@ def test_merged_logs_are_bounded() -> None:
 
 def test_a_search_goes_on_in_new_lines_and_forgets_old_ones() -> None:
     buffer = LogBuffer(100)
-    source = HostLog(buffer)
+    source = HostLog({"a": buffer}, "a")
     buffer.extend(lines(*(f"line {number}" for number in range(100))))
     finder = Finder("LINE 7")
     assert not finder.advance(source) and finder.matches == []

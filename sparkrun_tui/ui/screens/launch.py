@@ -51,7 +51,7 @@ class LaunchScreen(PageScreen):
     def body(self) -> Iterable[Widget]:
         """Phases, cause or endpoint, logs, search."""
         self.phases = PhaseTable()
-        self.deck = LogDeck(self.launch.logs)
+        self.deck = LogDeck(self.launch.logs, tuple(self.launch.state.hosts))
         yield Panel(self.phases, id="phases-panel")
         yield Panel(TextPane(lambda width: endpoint_lines(self.launch.state), id="endpoint"), id="endpoint-panel")
         yield Panel(RepairList(), id="repairs-panel")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from textual.app import ComposeResult
 from textual.containers import Container
@@ -15,9 +15,10 @@ from sparkrun_tui.ui.widgets.log_view import LogView
 class LogDeck(Container):
     """Holds one view a host and one for all; only what is displayed is read and painted."""
 
-    def __init__(self, logs: Mapping[str, LogBuffer]) -> None:
+    def __init__(self, logs: Mapping[str, LogBuffer], hosts: Sequence[str]) -> None:
         super().__init__(id="logs")
         self._logs = logs
+        self._known = hosts
         self._views: dict[str, LogView] = {}
         self._merged_source = MergedLog(logs)
         self._merged = LogView(self._merged_source, "all hosts")
@@ -35,10 +36,10 @@ class LogDeck(Container):
         self.tile()
 
     def _add_new(self) -> None:
-        """Logs begin when a host has something to say: give each its view, in the order of the hosts."""
-        new = [host for host in self._logs if host not in self._views]
+        """Give each host its view: all that are known from the start, and those that turn up later."""
+        new = [host for host in dict.fromkeys((*self._known, *self._logs)) if host not in self._views]
         for host in new:
-            self._views[host] = LogView(HostLog(self._logs[host]), host)
+            self._views[host] = LogView(HostLog(self._logs, host), host)
             self.mount(self._views[host], before=self._merged)
         if new:
             self._merged.tag(tuple(self._views))
@@ -82,7 +83,7 @@ class LogDeck(Container):
 
     def pull(self) -> None:
         """New lines may have come."""
-        if len(self._logs) != len(self._views):
+        if any(host not in self._views for host in self._logs):
             self._add_new()
         if self.is_merged:
             self._merged_source.pull()

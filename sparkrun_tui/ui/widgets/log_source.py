@@ -27,11 +27,19 @@ class LogSource(Protocol):
         """The host (empty when there is only one) and the line. Raises `IndexError` outside of memory."""
 
 
-class HostLog:
-    """The log of one host."""
+_EMPTY = LogBuffer()
 
-    def __init__(self, buffer: LogBuffer) -> None:
-        self._buffer = buffer
+
+class HostLog:
+    """The log of one host; empty until the host has said something."""
+
+    def __init__(self, buffers: Mapping[str, LogBuffer], host: str) -> None:
+        self._buffers = buffers
+        self._host = host
+
+    @property
+    def _buffer(self) -> LogBuffer:
+        return self._buffers.get(self._host, _EMPTY)
 
     @property
     def first(self) -> int:
