@@ -130,7 +130,7 @@ def ending(launch: Launch, detached: bool, as_json: bool) -> Exit:
     """How it ended, told and as an exit code."""
     state = launch.state
     name = launch.launch_id
-    if state.status in SERVING:
+    if state.status in SERVING or (detached and state.endpoint is not None):
         if not as_json and state.endpoint is not None:
             output.line(f"ready: {state.endpoint.url} (model {state.endpoint.model})")
             say(f"it goes on by itself: sparkrun-tui logs {name} -f, sparkrun-tui stop {name}")
