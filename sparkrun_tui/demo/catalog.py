@@ -10,6 +10,7 @@ import yaml
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.demo.figures import weights_by_name, weights_of
+from sparkrun_tui.launch.sizing import FactsStore
 from sparkrun_tui.recipe.loader import load_text
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
 from sparkrun_tui.recipe.overrides import render
@@ -21,9 +22,13 @@ from sparkrun_tui.runtimes.plan import LABEL
 class Catalog:
     """The recipes that can be found, read when they are first asked for."""
 
-    def __init__(self, settings: Settings | None = None, recipes: Iterable[Recipe] = ()) -> None:
+    def __init__(
+        self, settings: Settings | None = None, recipes: Iterable[Recipe] = (), store: FactsStore | None = None
+    ) -> None:
         self._settings = settings or Settings()
         self._known = list(recipes)
+        self.store = store
+        """What is known of models besides what recipes say."""
         self._read = False
 
     def rendered(self, labels: Mapping[str, str], script: str) -> Rendered:
@@ -46,7 +51,7 @@ class Catalog:
         """Bytes of a model's weights, by its name in recipes."""
         for recipe in self._recipes():
             if recipe.model == model or recipe.model.partition(":")[0] == model:
-                return weights_of(render(recipe, {}, self._settings.defaults))
+                return weights_of(render(recipe, {}, self._settings.defaults), self.store)
         return weights_by_name(model)
 
     def _by_digest(self, digest: str) -> Recipe | None:

@@ -18,6 +18,7 @@ from sparkrun_tui.demo.models import DemoModels, DemoShipper
 from sparkrun_tui.demo.pace import Pace
 from sparkrun_tui.demo.trust import DemoPolicy, DemoResolver, DemoRing, Door, new_key
 from sparkrun_tui.launch.services import Services
+from sparkrun_tui.launch.sizing import FactsStore
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.remote.docker import DockerClient
 from sparkrun_tui.remote.docker_logs import DockerLogs
@@ -34,10 +35,17 @@ class DemoCluster:
     """Two simulated Sparks; what runs on them lives as long as the context does.
 
     `speed` makes everything that takes time faster. `settings` says where recipes are looked for, whose figures the
-    simulated engines print; `recipes` are known besides.
+    simulated engines print; `recipes` are known besides. Give it the `store` of facts that estimates are made with, so
+    that engines print what was estimated.
     """
 
-    def __init__(self, speed: float = 1.0, settings: Settings | None = None, recipes: Iterable[Recipe] = ()) -> None:
+    def __init__(
+        self,
+        speed: float = 1.0,
+        settings: Settings | None = None,
+        recipes: Iterable[Recipe] = (),
+        store: FactsStore | None = None,
+    ) -> None:
         pace = Pace(speed)
         self.site = Site(
             tuple(Host(f"spark-{number + 1}", number + 1, pace, busy) for number, busy in enumerate(_BUSY))
@@ -49,7 +57,7 @@ class DemoCluster:
             source="demo",
         )
         self._pace = pace
-        self._catalog = Catalog(settings, recipes)
+        self._catalog = Catalog(settings, recipes, store)
         self._services: Services | None = None
         self._acceptors: list[asyncssh.SSHAcceptor] = []
         self._clients: dict[str, DockerClient] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
+from dataclasses import replace
 
 from sparkrun_tui.demo.beats import Beat, filled
 from sparkrun_tui.demo.catalog import Catalog
@@ -131,9 +132,10 @@ class Engines:
         order = [item for name in names for item in self._site.hosts if item.name == name] or [host]
         own = {peer.id for peer in self._peers(container)}
         memories = [_memory(item, own) for item in order]
+        is_ = figures(rendered, memories, self._catalog.store)
         port = labels.get(f"{LABEL}port", "")
         served = labels.get(f"{LABEL}served", "") or rendered.recipe.model
-        return figures(rendered, memories, served, int(port) if port.isdecimal() else 8000)
+        return replace(is_, served=served, port=int(port) if port.isdecimal() else is_.port)
 
     def _log(self, is_: Figures, role: Role, rank: int, container: Container, ray: bool) -> Log:
         hosts = container.labels.get(f"{LABEL}hosts", "").split(",")

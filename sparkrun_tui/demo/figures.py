@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.launch.sizing import declared_facts, engine_settings, size
+from sparkrun_tui.launch.sizing import FactsStore, declared_facts, engine_settings, size
 from sparkrun_tui.memory.result import Estimate, HostMemory, Level
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.runtimes.marks import family
@@ -36,8 +37,6 @@ class Figures:
     engine: str
     """`vllm`, `sglang` or `llama-cpp`."""
     model: str
-    served: str
-    port: int
     ranks: int
     length: int
     utilisation: float
@@ -52,6 +51,8 @@ class Figures:
     request: int
     """KV cache of one request of full length."""
     longest: int
+    served: str = ""
+    port: int = 8000
     eager: bool = False
     layers: int = 48
     fault: Fault | None = None
@@ -68,9 +69,9 @@ class Figures:
         return self.base + self.weights + self.kv + self.graphs + self.activation
 
 
-def weights_of(rendered: Rendered) -> int:
+def weights_of(rendered: Rendered, store: FactsStore | None = None) -> int:
     """Bytes of a recipe's whole model: estimated, else by the number of parameters that it or its name tells."""
-    found = size(rendered, ()).weights_bytes
+    found = size(rendered, (), store).weights_bytes
     if found:
         return found
     declared = declared_facts(rendered).declared
@@ -85,32 +86,23 @@ def weights_by_name(model: str) -> int:
     return int(max(billions, default=8.0) * 1e9 * _bits(model) / 8)
 
 
-def figures(rendered: Rendered, hosts: list[HostMemory], served: str, port: int) -> Figures:
+def figures(rendered: Rendered, hosts: Sequence[HostMemory], store: FactsStore | None = None) -> Figures:
     """The numbers of a start on these hosts, the first being the head."""
     settings = engine_settings(rendered)
-    found = size(rendered, hosts)
-    ranks = max(len(hosts), 1)
+    found = size(rendered, hosts, store)
+    engine = family(settings.engine)
     parts = {part.kind: part.bytes for part in found.hosts[0].parts} if found.hosts else {}
-    weights = parts.get("weights") or weights_of(rendered) // ranks
-    length = _length(rendered, settings.max_model_len)
-    head = hosts[0]
-    free = max((head.available or head.total) - _CONTAINER, 0)
+    ranks, head = max(len(hosts), 1), hosts[0]
+    weights = parts.get("weights") or weights_of(rendered, store) // ranks
+    length, per_token = _length(rendered, settings.max_model_len), _per_token(rendered) // ranks
     share = settings.utilisation or 0.9
-    kv = parts.get("kv")
-    per_token = _per_token(rendered) // ranks
-    if kv is None:
-        kv = (
-            length * per_token
-            if family(settings.engine) == "llama-cpp"
-            else int(share * head.total) - weights - 6 * GIB
-        )
-    request = found.kv_bytes_per_request or length * per_token
+    pool = length * per_token if engine == "llama-cpp" else int(share * head.total) - weights - 6 * GIB
+    kv = max(parts.get("kv", pool), 0)
+    free = max((head.available or head.total) - _CONTAINER, 0)
     fault, why = _fault(found, rendered, weights + kv, free)
     return Figures(
-        engine=family(settings.engine),
+        engine=engine,
         model=rendered.recipe.model,
-        served=served,
-        port=port,
         ranks=ranks,
         length=length,
         utilisation=share,
@@ -118,11 +110,11 @@ def figures(rendered: Rendered, hosts: list[HostMemory], served: str, port: int)
         free=free,
         base=_CONTAINER,
         weights=weights,
-        kv=max(kv, 0),
-        kv_tokens=found.pool_tokens or max(kv, 0) // max(per_token, 1),
+        kv=kv,
+        kv_tokens=found.pool_tokens or kv // max(per_token, 1),
         graphs=parts.get("graphs", int(0.3 * GIB)),
         activation=parts.get("activation", int(1.0 * GIB)),
-        request=request,
+        request=found.kv_bytes_per_request or length * per_token,
         longest=found.max_context or 0,
         eager=settings.enforce_eager,
         layers=rendered.recipe.metadata.num_layers or 48,
