@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
 from typing import Protocol
 
+from sparkrun_tui.base import paths
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.memory.estimate import assumed_spark, estimate
 from sparkrun_tui.memory.facts import ModelFacts, facts_from_metadata, merge
+from sparkrun_tui.memory.facts_store import LocalFacts
 from sparkrun_tui.memory.result import Estimate, HostMemory, Level
 from sparkrun_tui.memory.settings import EngineSettings, settings_from
 from sparkrun_tui.recipe.entry import Entry
@@ -17,6 +21,7 @@ from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.overrides import metadata_in_force, render
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.remote.facts import HostFacts
+from sparkrun_tui.remote.hub_cache import hub_folder
 
 ASSUMED_HOST = "spark"
 
@@ -26,6 +31,21 @@ class FactsStore(Protocol):
 
     def find(self, model: str, revision: str = "") -> ModelFacts | None:
         """Facts of a model repository, or None when nothing is known here and now."""
+
+
+def digest_folder() -> Path:
+    """Where digests of models read from the Hub are kept."""
+    return paths.cache_dir() / "models"
+
+
+def known_models() -> FactsStore:
+    """What is known of models here and now: this machine's Hugging Face cache, digests, and the shipped table."""
+    return _known_models(hub_folder(), digest_folder())
+
+
+@lru_cache(maxsize=4)
+def _known_models(hub: Path, digests: Path) -> FactsStore:
+    return LocalFacts(hub, digests)
 
 
 def declared_facts(rendered: Rendered) -> ModelFacts:
@@ -43,11 +63,14 @@ def declared_facts(rendered: Rendered) -> ModelFacts:
     )
 
 
-def model_facts(rendered: Rendered, store: FactsStore | None) -> ModelFacts:
-    """All that is known of a recipe's model; the recipe's metadata takes precedence and says where it contradicts."""
+def model_facts(rendered: Rendered, store: FactsStore | None = None) -> ModelFacts:
+    """All that is known of a recipe's model; the recipe's metadata takes precedence and says where it contradicts.
+
+    Without a `store`, what is known on this machine is asked.
+    """
     recipe = rendered.recipe
     declared = declared_facts(rendered)
-    known = store.find(recipe.model, recipe.model_revision) if store is not None and recipe.model else None
+    known = (store or known_models()).find(recipe.model, recipe.model_revision) if recipe.model else None
     return declared if known is None else merge(declared, known)
 
 

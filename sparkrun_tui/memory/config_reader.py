@@ -6,6 +6,7 @@ from sparkrun_tui.memory.config_attention import (
     attention_heads,
     draft_layers_of,
     head_sizes,
+    is_latent,
     kv_heads,
     layers_of,
 )
@@ -47,7 +48,7 @@ def facts_from_config(config: Config, weights: WeightFacts | None = None, source
         hidden=positive(text, "hidden_size", "n_embd", "d_model"),
         heads=attention_heads(text),
         kv_heads=kv_heads(text, Mix.FULL, 0),
-        head_dim=head_sizes(text, Mix.FULL)[0],
+        head_dim=_head_width(text),
         intermediate=largest(text, "intermediate_size") or positive(text, "ffn_hidden_size", "n_inner"),
         experts=positive(text, "num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts") or 0,
         experts_per_token=positive(
@@ -63,6 +64,13 @@ def facts_from_config(config: Config, weights: WeightFacts | None = None, source
         config=text,
         notes=notes,
     )
+
+
+def _head_width(config: Config) -> int | None:
+    """Return the width of a head's key: of a latent model what it is unfolded to, else what is cached."""
+    if is_latent(config):
+        return (positive(config, "qk_nope_head_dim") or 0) + (positive(config, "qk_rope_head_dim") or 0) or None
+    return head_sizes(config, Mix.FULL)[0]
 
 
 def max_length(config: Config) -> int | None:
