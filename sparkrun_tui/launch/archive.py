@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import io
+import shlex
 import tarfile
 
-from sparkrun_tui.runtimes.common import RUN_DIR, SECRET_FILE, SERVE_FILE, START_FILE, secret_file, start_script
+from sparkrun_tui.runtimes.common import (
+    HOOK_FAILED,
+    RUN_DIR,
+    SECRET_FILE,
+    SERVE_FILE,
+    START_FILE,
+    hook_file,
+    secret_file,
+    start_script,
+)
 from sparkrun_tui.runtimes.plan import ContainerExec, ContainerSpec
 
 _EXEC = """\
@@ -14,26 +24,28 @@ mkdir {folder} 2>/dev/null || exit 0
 {redirect}bash {start}
 code=$?
 echo "$code" >{folder}/code
-echo "sparkrun-tui: {title} ended with exit code $code"
+echo {ended}"$code"
 exit "$code"
 """
 
 
 def container_files(spec: ContainerSpec) -> bytes:
-    """What the container of `spec` runs: its start script, its own script byte for byte, and its secrets."""
-    files = {START_FILE: (start_script(), 0o755), SERVE_FILE: (spec.script, 0o755)}
+    """What the container of `spec` runs: start script, hooks, its own script byte for byte, and its secrets."""
+    files = {START_FILE: (start_script(before=spec.before), 0o755), SERVE_FILE: (spec.script, 0o755)}
+    for number, hook in enumerate(spec.before, 1):
+        files[hook_file(number)] = (hook.command, 0o755)
     if spec.secret_env:
         files[SECRET_FILE] = (secret_file(spec.secret_env), 0o600)
-    return _tar(files, _uid(spec.user))
+    return _tar(files, spec.user)
 
 
-def exec_files(number: int, execution: ContainerExec, spec: ContainerSpec) -> bytes:
+def exec_files(number: int | str, execution: ContainerExec, spec: ContainerSpec) -> bytes:
     """What an exec in the container of `spec` runs; `number` tells the execs of one launch apart."""
     folder, start, serve, secrets = exec_paths(number)
     text = _EXEC.format(
         folder=folder,
         start=start,
-        title=execution.title,
+        ended=shlex.quote(HOOK_FAILED.format(title=execution.title)),
         redirect="exec >/proc/1/fd/1 2>/proc/1/fd/2\n" if execution.to_log else "",
     )
     script = execution.script if execution.script.endswith("\n") else execution.script + "\n"
@@ -44,30 +56,32 @@ def exec_files(number: int, execution: ContainerExec, spec: ContainerSpec) -> by
     }
     if spec.secret_env:
         files[secrets] = (secret_file(spec.secret_env), 0o600)
-    return _tar(files, _uid(spec.user))
+    return _tar(files, spec.user)
 
 
-def exec_paths(number: int) -> tuple[str, str, str, str]:
+def exec_paths(number: int | str) -> tuple[str, str, str, str]:
     """Of an exec: the folder that marks it as begun, its start script, its own script, and its secrets."""
     base = f"{RUN_DIR}/exec-{number}"
     return base, f"{base}.start.sh", f"{base}.serve.sh", f"{base}.env"
 
 
-def _uid(user: str) -> int:
-    """The owner of the files: the container's user where it is a number, else root."""
+def _tar(files: dict[str, tuple[str, int]], user: str) -> bytes:
+    """The files, the container's user's where that is a number, else root's.
+
+    Which number a name stands for only the image knows: then everybody in the container may read them, and remove
+    what is to be removed.
+    """
     name = user.partition(":")[0]
-    return int(name) if name.isdecimal() else 0
-
-
-def _tar(files: dict[str, tuple[str, int]], uid: int) -> bytes:
+    uid = int(name) if name.isdecimal() else 0
+    named = name not in ("", "root") and not name.isdecimal()
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         folder = tarfile.TarInfo(RUN_DIR.lstrip("/"))
-        folder.type, folder.mode, folder.uid, folder.gid = tarfile.DIRTYPE, 0o755, uid, uid
+        folder.type, folder.mode, folder.uid, folder.gid = tarfile.DIRTYPE, 0o777 if named else 0o755, uid, uid
         tar.addfile(folder)
         for path, (text, mode) in files.items():
             data = text.encode("utf-8", errors="surrogateescape")
             info = tarfile.TarInfo(path.lstrip("/"))
-            info.size, info.mode, info.uid, info.gid = len(data), mode, uid, uid
+            info.size, info.mode, info.uid, info.gid = len(data), mode | 0o044 if named else mode, uid, uid
             tar.addfile(info, io.BytesIO(data))
     return buffer.getvalue()

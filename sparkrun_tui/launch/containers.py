@@ -26,18 +26,21 @@ def create_body(spec: ContainerSpec) -> dict[str, Any]:
         "RestartPolicy": {"Name": "no"},
         "Privileged": spec.privileged,
         "CapAdd": list(spec.cap_add),
-        "Ulimits": [{"Name": name, "Soft": value, "Hard": value} for name, value in spec.ulimits.items()],
-        "Devices": [{"PathOnHost": path, "PathInContainer": path, "CgroupPermissions": "rwm"} for path in spec.devices],
+        "Ulimits": [_limit(name, value) for name, value in spec.ulimits.items()],
+        "Devices": [_device(words) for words in spec.devices],
         # Mounts in Binds, not in Mounts: the daemon makes missing folders of Binds, as `docker run -v` does.
-        "Binds": [f"{m.source}:{m.target}{':ro' if m.read_only else ''}" for m in spec.mounts],
+        "Binds": [f"{m.source}:{m.target}{m.suffix}" for m in spec.mounts],
         "LogConfig": {"Type": "json-file", "Config": dict(LOG_OPTIONS)},
     }
+    if spec.publish:
+        host["PortBindings"] = {f"{port}/tcp": [{"HostPort": str(port)}] for port in spec.publish}
     if spec.gpus:
         host["DeviceRequests"] = [{"Driver": "", "Count": -1, "Capabilities": [["gpu"]]}]
     return {
         "Image": spec.image,
-        "Entrypoint": ["bash", START_FILE],
-        "Cmd": [],
+        "Entrypoint": list(spec.entrypoint) or ["bash", START_FILE],
+        "Cmd": ["bash", START_FILE] if spec.entrypoint else [],
+        "ExposedPorts": {f"{port}/tcp": {} for port in spec.publish},
         "User": spec.user,
         "Env": [f"{name}={value}" for name, value in spec.env.items()],
         "Labels": dict(spec.labels),
@@ -53,7 +56,8 @@ def run_command(spec: ContainerSpec) -> str:
     if spec.gpus:
         parts.append("--gpus all")
     parts.append(f"--network {spec.network} --ipc {spec.ipc} --shm-size {spec.shm_size}")
-    parts += [f"--ulimit {name}={value}" for name, value in spec.ulimits.items()]
+    parts += [f"-p {port}:{port}" for port in spec.publish]
+    parts += [f"--ulimit {name}={_limit_text(value)}" for name, value in spec.ulimits.items()]
     parts += [f"--device {shlex.quote(path)}" for path in spec.devices]
     parts += [f"--cap-add {shlex.quote(name)}" for name in spec.cap_add]
     if spec.privileged:
@@ -63,9 +67,11 @@ def run_command(spec: ContainerSpec) -> str:
     parts.append("--log-driver json-file " + " ".join(f"--log-opt {k}={v}" for k, v in LOG_OPTIONS.items()))
     parts += [f"-e {shlex.quote(f'{name}={value}')}" for name, value in spec.env.items()]
     parts += [f"-e {shlex.quote(name)}" for name in spec.secret_env]
-    parts += [f"-v {shell_path(m.source)}:{shlex.quote(m.target)}{':ro' if m.read_only else ''}" for m in spec.mounts]
+    parts += [f"-v {shell_path(m.source)}:{shlex.quote(m.target)}{m.suffix}" for m in spec.mounts]
     parts += [f"--label {shlex.quote(f'{name}={value}')}" for name, value in spec.labels.items()]
-    parts.append(f"--entrypoint bash {shlex.quote(spec.image)} -c {shlex.quote(spec.script)}")
+    first, *rest = spec.entrypoint or ("bash",)
+    words = [*rest, "bash", "-c"] if spec.entrypoint else ["-c"]
+    parts.append(f"--entrypoint {shlex.quote(first)} {shlex.quote(spec.image)} {shlex.join([*words, whole(spec)])}")
     return " \\\n  ".join(parts)
 
 
@@ -79,7 +85,30 @@ def exec_command(container: str, execution: ContainerExec) -> str:
 
 def mount_folders(spec: ContainerSpec) -> str:
     """The folders of the host that are mounted to be written to, quoted for a shell; Docker would make them root's."""
-    return " ".join(shell_path(mount.source) for mount in spec.mounts if not mount.read_only)
+    return " ".join(shell_path(mount.source) for mount in spec.mounts if mount.make and not mount.read_only)
+
+
+def whole(spec: ContainerSpec) -> str:
+    """Everything a container runs, as one script: its hooks, each in a shell of its own, then its script."""
+    return "".join(f"bash -c {shlex.quote(hook.command)} || exit\n" for hook in spec.before) + spec.script
+
+
+def _limit(name: str, value: int | tuple[int, int]) -> dict[str, Any]:
+    soft, hard = value if isinstance(value, tuple) else (value, value)
+    return {"Name": name, "Soft": soft, "Hard": hard}
+
+
+def _limit_text(value: int | tuple[int, int]) -> str:
+    return f"{value[0]}:{value[1]}" if isinstance(value, tuple) else str(value)
+
+
+def _device(words: str) -> dict[str, str]:
+    """A device as `--device` takes it: the path, the path inside, what may be done with it."""
+    path, _, rest = words.partition(":")
+    inside, _, may = rest.partition(":")
+    if inside and not inside.startswith("/"):
+        inside, may = "", inside
+    return {"PathOnHost": path, "PathInContainer": inside or path, "CgroupPermissions": may or "rwm"}
 
 
 def shell_path(path: str) -> str:

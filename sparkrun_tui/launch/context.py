@@ -46,7 +46,8 @@ class Context:
     """Codes of failed checks that the user has waved through."""
     facts: dict[str, HostFacts] = field(default_factory=dict)
     containers: dict[int, str] = field(default_factory=dict)
-    executions: dict[int, str] = field(default_factory=dict)
+    executions: dict[int | str, str] = field(default_factory=dict)
+    """Ids of execs: numbered those that are the engine, by name those that are not."""
     touched: set[str] = field(default_factory=set)
     """Hosts on which a container of the launch may exist: only those are cleaned."""
     followers: Followers | None = None

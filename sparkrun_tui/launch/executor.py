@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from sparkrun_tui.launch import locks
+from sparkrun_tui.launch.after import run_after
 from sparkrun_tui.launch.context import Context, drop, on_all
 from sparkrun_tui.launch.events import LaunchBegan, LaunchStatus, StatusChanged
 from sparkrun_tui.launch.follow import Followers
@@ -46,6 +47,7 @@ async def execute(context: Context) -> None:
         await _prepare(context)
         await start_all(context, followers)
         await unless_ended(context, until_ready(context))
+        await unless_ended(context, run_after(context))
     finally:
         await drop(readings)
     await locks.release(context)

@@ -29,6 +29,12 @@ class Probe(Protocol):
         """The facts; `paths` are those whose disks matter, `ports` those that should be free."""
 
 
+def _this_machine() -> Transport:
+    from sparkrun_tui.remote.local_transport import LocalTransport
+
+    return LocalTransport()
+
+
 async def _nothing() -> None:
     return None
 
@@ -45,6 +51,8 @@ class Services:
     shipper: Shipper
     probe: Probe
     http: Http = field(default_factory=TransportHttp)
+    workstation: Transport = field(default_factory=_this_machine)
+    """This machine, for what a recipe runs on it."""
     clock: Clock = time.time
     close: Callable[[], Awaitable[None]] = _nothing
 

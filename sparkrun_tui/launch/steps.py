@@ -8,7 +8,18 @@ from collections.abc import Sequence
 from sparkrun_tui.launch.containers import exec_command, mount_folders, run_command, shell_path
 from sparkrun_tui.launch.plan import WORKSTATION, Command, PlanStep
 from sparkrun_tui.remote.ports import folder_name
-from sparkrun_tui.runtimes.plan import HostScript, HostView, ModelNeed, Phase, PortWait, RayNodesWait, ServePlan, Stage
+from sparkrun_tui.runtimes.plan import (
+    ContainerExec,
+    Hook,
+    HostScript,
+    HostView,
+    ModelNeed,
+    Phase,
+    PortWait,
+    RayNodesWait,
+    ServePlan,
+    Stage,
+)
 
 _LOCAL_HUB = "~/.cache/huggingface/hub"
 
@@ -21,6 +32,7 @@ def plan_steps(serve: ServePlan, hosts: Sequence[HostView]) -> tuple[PlanStep, .
     steps += [_model(need, hosts) for need in serve.models]
     steps += [_stage(serve, stage) for stage in serve.stages]
     steps.append(_wait(serve))
+    steps += _after(serve)
     return tuple(steps)
 
 
@@ -91,7 +103,9 @@ def _stage(serve: ServePlan, stage: Stage) -> PlanStep:
         name = by_rank[stage.wait.rank].container.name
         commands.append(Command(head, f"docker exec {shlex.quote(name)} ray status", changes=False))
     hosts = tuple(dict.fromkeys(command.host for command in commands))
-    return PlanStep(Phase.START, "start", hosts, stage.title + _wait_detail(stage), tuple(commands))
+    first = any(by_rank[number].container.before for number in stage.start)
+    detail = stage.title + (", pre_exec first" if first else "") + _wait_detail(stage)
+    return PlanStep(Phase.START, "start", hosts, detail, tuple(commands))
 
 
 def _wait_detail(stage: Stage) -> str:
@@ -112,6 +126,26 @@ def _host_script(script: HostScript) -> list[Command]:
         commands.append(Command(script.host, text))
     commands.append(Command(script.host, script.script.rstrip()))
     return commands
+
+
+def _after(serve: ServePlan) -> list[PlanStep]:
+    """What the recipe runs once it serves, in the head's container and on this machine."""
+    steps = []
+    if serve.after:
+        name = serve.delegated or serve.ranks[0].container.name
+        commands = tuple(
+            Command(serve.ready.host, exec_command(name, ContainerExec(0, hook.title, hook.command)))
+            for hook in serve.after
+        )
+        steps.append(PlanStep(Phase.READY, "post_exec", (serve.ready.host,), _each(serve.after), commands))
+    if serve.local_after:
+        commands = tuple(Command(WORKSTATION, hook.command) for hook in serve.local_after)
+        steps.append(PlanStep(Phase.READY, "post_commands", (WORKSTATION,), _each(serve.local_after), commands))
+    return steps
+
+
+def _each(hooks: Sequence[Hook]) -> str:
+    return "; ".join(hook.command.partition("\n")[0] for hook in hooks)
 
 
 def _wait(serve: ServePlan) -> PlanStep:

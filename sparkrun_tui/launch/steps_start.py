@@ -110,11 +110,12 @@ async def start_rank(context: Context, rank: RankPlan) -> str:
 async def _execute(context: Context, number: int, execution: ContainerExec) -> None:
     rank = next(rank for rank in context.plan.serve.ranks if rank.rank == execution.rank)
     context.executions[number] = await insist(
-        context, rank.host, Phase.START, lambda: _exec_once(context, number, execution, rank)
+        context, rank.host, Phase.START, lambda: exec_once(context, number, execution, rank)
     )
 
 
-async def _exec_once(context: Context, number: int, execution: ContainerExec, rank: RankPlan) -> str:
+async def exec_once(context: Context, number: int | str, execution: ContainerExec, rank: RankPlan) -> str:
+    """Start an exec in a container, once, however often it is asked for; its id, empty where that got lost."""
     docker = context.docker(rank.host)
     container = context.containers[rank.rank]
     folder = exec_paths(number)[0]

@@ -77,7 +77,7 @@ async def _look_at_execs(context: Context, rank: RankPlan) -> Ended | None:
         identity = context.executions[number]
         about = await context.docker(rank.host).exec_inspect(identity) if identity else None
         if about is None:
-            code = await _exec_code(context, rank, number)
+            code = await exec_code(context, rank, number)
         else:
             code = None if about.running else about.exit_code
         if code is not None:
@@ -85,7 +85,7 @@ async def _look_at_execs(context: Context, rank: RankPlan) -> Ended | None:
     return None
 
 
-async def _exec_code(context: Context, rank: RankPlan, number: int) -> int | None:
+async def exec_code(context: Context, rank: RankPlan, number: int | str) -> int | None:
     """The exit code that an exec left in its container, for where its id is not known; None while it runs."""
     path = f"{exec_paths(number)[0]}/code"
     told = await context.docker(rank.host).run_exec(context.containers[rank.rank], ("cat", path))

@@ -58,18 +58,22 @@ class ContainerOptions:
     problems: tuple[Problem, ...] = ()
 
 
-def hooks_of(rendered: Rendered) -> Hooks:
-    """The hooks of a recipe; what cannot be read or filled in is a problem."""
+def hooks_of(rendered: Rendered, known: Mapping[str, str] | None = None) -> Hooks:
+    """The hooks of a recipe; what cannot be read or filled in is a problem.
+
+    `known` are values that only a launch has (`head_ip`, `base_url`); they are for what runs once the server answers,
+    and win over the recipe's.
+    """
     problems: list[Problem] = []
     return Hooks(
-        _commands(rendered, "pre_exec", problems),
-        _commands(rendered, "post_exec", problems),
-        _commands(rendered, "post_commands", problems),
+        _commands(rendered, "pre_exec", problems, {}),
+        _commands(rendered, "post_exec", problems, known or {}),
+        _commands(rendered, "post_commands", problems, known or {}),
         tuple(problems),
     )
 
 
-def _commands(rendered: Rendered, key: str, problems: list[Problem]) -> tuple[str, ...]:
+def _commands(rendered: Rendered, key: str, problems: list[Problem], known: Mapping[str, str]) -> tuple[str, ...]:
     recipe = rendered.recipe
     data = recipe.runtime_config.get(key)
     spot = recipe.spots.get(key) or recipe.spots.get(f"runtime_config.{key}")
@@ -79,7 +83,7 @@ def _commands(rendered: Rendered, key: str, problems: list[Problem]) -> tuple[st
     if not isinstance(entries, list):
         problems.append(Problem(Severity.ERROR, "hook", f"`{key}` must be a list of commands", spot))
         return ()
-    values = {name: value_text(link.value) for name, link in rendered.chain.items()}
+    values = {name: value_text(link.value) for name, link in rendered.chain.items()} | dict(known)
     found = []
     for entry in entries:
         if not isinstance(entry, str):

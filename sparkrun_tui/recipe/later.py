@@ -23,6 +23,7 @@ _MEANINGS: Mapping[str, str] = {
     "pre_exec": "commands to run in the containers before the engine starts",
     "post_exec": "commands to run in the head's container once the server answers",
     "post_commands": "commands to run on the workstation once the server answers",
+    "stop_after_post": "to stop the server once these commands have run",
     "executor_config": "options of the container",
     "executor": "the program that runs the containers",
     "mods": "patches to apply to the container",
@@ -34,7 +35,7 @@ _MEANINGS: Mapping[str, str] = {
 }
 _HARMLESS = frozenset({"benchmark", "distribution_config", "ssh"})
 """Fields that change nothing of what runs on the hosts."""
-_HONOURED: frozenset[str] = frozenset()
+_HONOURED = frozenset({"pre_exec", "post_exec", "post_commands", "executor_config"})
 _BY_EUGR = frozenset({"mods", "build_args"})
 """The scripts that an eugr recipe is delegated to see to these."""
 
@@ -48,6 +49,10 @@ def later_fields(recipe: Recipe) -> tuple[LaterField, ...]:
             continue
         honoured = key in _HONOURED or (recipe.runtime == Runtime.EUGR_VLLM and key in _BY_EUGR)
         if key == "builder" and str(data) in ("none", "docker-pull"):
+            honoured = True
+        if key == "builder" and str(data) == "eugr" and recipe.runtime == Runtime.EUGR_VLLM:
+            honoured = True
+        if key == "stop_after_post" and data is False:
             honoured = True
         if key == "executor" and str(data) == "docker":
             honoured = True

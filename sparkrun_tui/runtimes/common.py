@@ -9,7 +9,17 @@ from dataclasses import replace
 
 from sparkrun_tui.base.secrets import Redactor, Secret, looks_secret
 from sparkrun_tui.recipe.rendered import Rendered
-from sparkrun_tui.runtimes.plan import LABEL, ContainerSpec, HostView, Mount, PlanRequest, RankPlan, Role, ServePlan
+from sparkrun_tui.runtimes.plan import (
+    LABEL,
+    ContainerSpec,
+    Hook,
+    HostView,
+    Mount,
+    PlanRequest,
+    RankPlan,
+    Role,
+    ServePlan,
+)
 
 SCHEMA = "1"
 """Version of the labels' meaning."""
@@ -40,13 +50,44 @@ if [ -f {secrets} ]; then
     set +a
     rm -f {secrets}
 fi
-. {serve}
+{before}. {serve}
 """
+_BEFORE = """\
+echo {began}
+bash {file} || {{
+    code=$?
+    echo {failed}"$code" >&2
+    exit "$code"
+}}
+"""
+HOOK_FAILED = "sparkrun-tui: {title} ended with exit code "
+"""What the log of a container says of a hook, before the exit code."""
 
 
-def start_script(serve: str = SERVE_FILE, secrets: str = SECRET_FILE) -> str:
-    """The bash script that takes in the secrets and runs the script at `serve` in the same shell."""
-    return _START.format(serve=serve, secrets=secrets)
+def start_script(serve: str = SERVE_FILE, secrets: str = SECRET_FILE, before: Sequence[Hook] = ()) -> str:
+    """The bash script that takes in the secrets, runs the hooks, and runs the script at `serve` in the same shell.
+
+    Each of `before` lies in a file of its own, see `hook_file`; the first that fails ends it with its exit code.
+    """
+    hooks = "".join(
+        _BEFORE.format(
+            began=_single_quoted(f"sparkrun-tui: {hook.title}: {_first_line(hook.command)}"),
+            file=hook_file(number),
+            failed=_single_quoted(HOOK_FAILED.format(title=hook.title)),
+        )
+        for number, hook in enumerate(before, 1)
+    )
+    return _START.format(serve=serve, secrets=secrets, before=hooks)
+
+
+def hook_file(number: int) -> str:
+    """Where the hook of that number (from 1) lies in its container."""
+    return f"{RUN_DIR}/before-{number}.sh"
+
+
+def _first_line(command: str) -> str:
+    first, more, _ = command.strip().partition("\n")
+    return f"{first} …" if more else first
 
 
 def secret_file(values: Mapping[str, Secret]) -> str:
@@ -131,6 +172,7 @@ def plan_digest(ranks: Sequence[RankPlan]) -> str:
     """A short digest of what the ranks will run: equal plans of different launches have equal digests."""
     parts = [
         [rank.host, str(rank.role), spec.image, spec.script, sorted(spec.env.items()), [m.source for m in spec.mounts]]
+        + [hook.command for hook in spec.before]
         for rank in ranks
         for spec in (rank.container,)
     ]

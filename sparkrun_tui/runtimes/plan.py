@@ -67,19 +67,39 @@ class HostView:
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A folder of the host seen inside the container."""
+    """A folder of the host seen inside the container, or a Docker volume by its name.
+
+    `make` says that the folder is made, as the user's own, where it is missing; `options` are Docker's (`z`).
+    """
 
     source: str
     target: str
     read_only: bool = False
+    make: bool = True
+    options: str = ""
+
+    @property
+    def suffix(self) -> str:
+        """What follows the target in Docker's short form: empty, or `:ro,z`."""
+        words = ("ro" if self.read_only else "", self.options)
+        text = ",".join(word for word in words if word)
+        return f":{text}" if text else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A shell command of a recipe; `title` tells it apart from others: `pre_exec 1 of 2 (r.yaml:7)`."""
+
+    title: str
+    command: str
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerSpec:
     """A container to create. It is detached, never removed by itself and never restarted.
 
-    `script` is what it runs, byte for byte, by bash. `env` is visible to `docker inspect`; `secret_env` reaches the
-    process through a file inside the container that only its user can read.
+    `script` is what it runs, byte for byte, by bash, once each of `before` has ended well. `env` is visible to
+    `docker inspect`; `secret_env` reaches the process through a file inside the container that only its user can read.
     """
 
     name: str
@@ -94,10 +114,16 @@ class ContainerSpec:
     network: str = "host"
     ipc: str = "host"
     shm_size: int = int(10.24 * GIB)
-    ulimits: Mapping[str, int] = field(default_factory=lambda: {"memlock": -1, "stack": 67_108_864})
+    ulimits: Mapping[str, int | tuple[int, int]] = field(default_factory=lambda: {"memlock": -1, "stack": 67_108_864})
+    """Limits by name: one number, or the soft and the hard one."""
     cap_add: tuple[str, ...] = ()
     privileged: bool = False
     user: str = ""
+    entrypoint: tuple[str, ...] = ()
+    """A program that is given bash and the script to run; empty: bash itself."""
+    publish: tuple[int, ...] = ()
+    """Ports to open on the host, where the network is not the host's."""
+    before: tuple[Hook, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +248,10 @@ class ServePlan:
     """Name of the containers that foreign scripts create on all hosts; then there are no ranks of ours."""
     pull_image: bool = True
     """Whether hosts get the image by pull or stream; False when a stage builds it."""
+    after: tuple[Hook, ...] = ()
+    """What runs in the head's container once it serves."""
+    local_after: tuple[Hook, ...] = ()
+    """What runs on the workstation after that."""
 
 
 @dataclass(frozen=True, slots=True)

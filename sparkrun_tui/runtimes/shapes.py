@@ -11,6 +11,8 @@ from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.recipe.shellwords import flag_value
 from sparkrun_tui.runtimes.commands import value_text
 from sparkrun_tui.runtimes.common import labelled
+from sparkrun_tui.runtimes.hooks import with_hooks
+from sparkrun_tui.runtimes.options import with_options
 from sparkrun_tui.runtimes.plan import LogMark, ModelNeed, PlanRequest, RankPlan, ReadyCheck, ServePlan, Stage
 from sparkrun_tui.runtimes.shell_edit import Command
 
@@ -82,7 +84,7 @@ def assemble(
     notes: Sequence[str] = (),
     problems: Sequence[Problem] = (),
 ) -> ServePlan:
-    """The plan of a launch with its labels."""
+    """The plan of a launch with the recipe's hooks and container options, and its labels."""
     plan = ServePlan(
         launch_id=request.launch_id,
         recipe=request.rendered.recipe,
@@ -96,4 +98,4 @@ def assemble(
         notes=tuple(notes),
         problems=tuple(problems),
     )
-    return labelled(plan, request)
+    return labelled(with_options(with_hooks(plan, request), request), request)

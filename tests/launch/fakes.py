@@ -26,6 +26,7 @@ from sparkrun_tui.remote.docker_types import ContainerInfo, DockerError, ExecInf
 from sparkrun_tui.remote.facts import Disk, Gpu, HostFacts
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.http import HttpCall, HttpReply
+from sparkrun_tui.remote.local_transport import LocalTransport
 from sparkrun_tui.remote.ports import ModelFile, ModelPlan, ModelRequest, StoredModel, Transfer
 from sparkrun_tui.remote.transport import ByteStream, LinkState, LinkStatus, Outcome, Result
 
@@ -95,6 +96,12 @@ async def serve_well(host: FakeHost, container: FakeContainer) -> int:
     if rank == 0:
         host.open(port, container.info.labels["io.sparkrun-tui.served"])
     await asyncio.sleep(10_000_000)
+    return 0
+
+
+async def end_well(host: FakeHost, container: FakeContainer) -> int:
+    """A command that is done at once."""
+    await asyncio.sleep(3)
     return 0
 
 
@@ -285,14 +292,16 @@ class FakeDocker:
         await self._turn()
         item = self._get(exec_id.rpartition("-exec-")[0])
         item.execs[exec_id] = (item.execs[exec_id][0], ExecInfo(True, None))
-        item.files["/run/sparkrun/exec-0"] = ""
+        item.files[item.execs[exec_id][0][1].removesuffix(".sh")] = ""
         item.task = asyncio.create_task(self._run_exec(item, exec_id))
         self._host.replied("exec")
 
     async def _run_exec(self, item: FakeContainer, exec_id: str) -> None:
-        code = await self._host.cluster.exec_program(self._host, item)
-        item.execs[exec_id] = (item.execs[exec_id][0], ExecInfo(False, code))
-        item.files["/run/sparkrun/exec-0/code"] = str(code)
+        argv = item.execs[exec_id][0]
+        program = self._host.cluster.after_program if "after" in argv[1] else self._host.cluster.exec_program
+        code = await program(self._host, item)
+        item.execs[exec_id] = (argv, ExecInfo(False, code))
+        item.files[f"{argv[1].removesuffix('.sh')}/code"] = str(code)
 
     async def exec_inspect(self, exec_id: str) -> ExecInfo:
         await self._turn()
@@ -530,6 +539,20 @@ class FakeHttp:
             yield chunk
 
 
+class FakeWorkstation(LocalTransport):
+    """This machine, where nothing is run: what it is asked to run is kept, and `results` says how it ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ran: list[str] = []
+        self.results: dict[str, Result] = {}
+
+    async def run(self, script: str, *, stdin: bytes = b"", timeout: float = 60.0) -> Result:
+        await asyncio.sleep(1)
+        self.ran.append(script)
+        return self.results.get(script, Result(Outcome.EXITED, 0, "done here\n", ""))
+
+
 class FakeCluster:
     """Hosts, and what lies on the workstation."""
 
@@ -543,6 +566,9 @@ class FakeCluster:
         self.answer: list[bytes] = []
         self.rendezvous: set[int] = {46379}
         self.exec_program: Program = serve_well
+        self.after_program: Program = end_well
+        """What `post_exec` does."""
+        self.workstation = FakeWorkstation()
         self.on_script: Callable[[], Awaitable[None]] | None = None
         self.http = FakeHttp(self)
         self.cluster = Cluster("lab", tuple(names))
@@ -566,6 +592,7 @@ class FakeCluster:
             probe=self._probe,
             http=self.http,
             clock=self.now,
+            workstation=self.workstation,
         )
 
     async def _probe(self, transport: Any, paths: Sequence[str], ports: Sequence[int]) -> HostFacts:

@@ -1,0 +1,145 @@
+"""The container options of a recipe (`executor_config`) put into the containers of a plan, and what is refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from sparkrun_tui.recipe.hooks import ContainerOptions, container_options
+from sparkrun_tui.recipe.model import Problem, Recipe, Severity, SourceKind
+from sparkrun_tui.recipe.trust import grave_mount
+from sparkrun_tui.runtimes.common import HF_HOME
+from sparkrun_tui.runtimes.plan import ContainerSpec, HostView, Mount, PlanRequest, RankPlan, ServePlan
+
+OTHER_HF_HOME = "/cache/huggingface"
+"""Where the sparkrun CLI shows the Hugging Face cache inside containers; recipes written for it count on that."""
+
+_SAYS_OTHER = re.compile(rf"(?<![\w.~-]){OTHER_HF_HOME}\b")
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+_OUR_NETWORKS = ("", "host")
+
+
+def with_options(plan: ServePlan, request: PlanRequest) -> ServePlan:
+    """The plan with the recipe's container options in its containers, and the problems they make."""
+    options = container_options(request.rendered.recipe)
+    apart = options.network not in _OUR_NETWORKS
+    ranks = []
+    for rank, host in zip(plan.ranks, request.hosts, strict=True):
+        spec = _apply(rank.container, options, host)
+        if apart and rank.rank == 0:
+            spec = replace(spec, publish=(plan.ready.port,))
+        ranks.append(replace(rank, container=_seen_there_too(spec)))
+    problems = (*plan.problems, *options.problems, *refusals(options, request), *_network(options, plan.ranks, request))
+    return replace(plan, ranks=tuple(ranks), problems=problems)
+
+
+def size_bytes(text: str) -> int:
+    """A size as Docker writes it (`64gb`, `512m`, `10.24gb`, a bare number of bytes) in bytes."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?)i?b?", text.strip().lower())
+    if match is None:
+        raise ValueError(f"`{text}` is not a size")
+    return int(float(match[1]) * _UNITS[match[2]])
+
+
+def mount_of(volume: str, host: HostView) -> Mount:
+    """A volume of a recipe as a mount; a leading `~` is the home on that host. Docker makes what is missing."""
+    source, _, rest = volume.partition(":")
+    target, _, words = rest.partition(":")
+    options = [word for word in words.split(",") if word and word != "rw"]
+    if source == "~" or source.startswith("~/"):
+        source = host.home + source[1:]
+    read_only = "ro" in options
+    others = ",".join(word for word in options if word != "ro")
+    return Mount(source, target, read_only, make=False, options=others)
+
+
+def refusals(options: ContainerOptions, request: PlanRequest) -> Iterator[Problem]:
+    """Volumes that cannot be mounted as written, mounts that a recipe from a registry does not get, privileges."""
+    recipe = request.rendered.recipe
+    foreign = recipe.source.kind is SourceKind.REGISTRY and not request.privileged
+    for volume in options.volumes:
+        source = volume.partition(":")[0]
+        if "$" in source or source.startswith("."):
+            message = f"the volume `{volume}` must begin with a whole path, with `~/`, or with a volume's name"
+            yield _problem(recipe, Severity.ERROR, "volume-path", message)
+        elif foreign and grave_mount(_as_root(volume)):
+            message = f"a recipe from a registry may not mount {source} of the hosts, which gives them away"
+            remedy = "wave this check through if you trust its author, or copy the recipe and remove the volume"
+            yield _problem(recipe, Severity.ERROR, "host-mount", message, remedy)
+    if options.privileged and not request.privileged:
+        message = "the recipe asks to run privileged, which is a setting of the cluster; it runs without"
+        yield _problem(recipe, Severity.WARNING, "privileged", message, "set `privileged: true` for the cluster")
+
+
+def _as_root(volume: str) -> str:
+    """A volume under a home, seen as the path it may be: `~` itself is a home, `~/.ssh` holds keys."""
+    return f"/root{volume[1:]}" if volume.startswith("~") else volume
+
+
+def _network(options: ContainerOptions, ranks: Sequence[RankPlan], request: PlanRequest) -> Iterator[Problem]:
+    recipe = request.rendered.recipe
+    if options.network in _OUR_NETWORKS:
+        return
+    if options.network == "none" or options.network.startswith("container:"):
+        message = f"on the network `{options.network}` the server cannot be reached from its host"
+        yield _problem(recipe, Severity.ERROR, "container-network", message, "use `host` or `bridge`")
+    elif len(ranks) > 1:
+        message = f"over several hosts the ranks need the hosts' own network, not `{options.network}`"
+        yield _problem(recipe, Severity.ERROR, "container-network", message, "use `network: host`")
+
+
+def _problem(recipe: Recipe, severity: Severity, code: str, message: str, remedy: str = "") -> Problem:
+    spots = recipe.spots
+    spot = spots.get("executor_config") or spots.get("runtime_config.executor_config")
+    return Problem(severity, code, message, spot, remedy)
+
+
+def _apply(spec: ContainerSpec, options: ContainerOptions, host: HostView) -> ContainerSpec:
+    volumes = tuple(mount_of(volume, host) for volume in options.volumes)
+    taken = {mount.target.rstrip("/") for mount in volumes}
+    return replace(
+        spec,
+        shm_size=size_bytes(options.shm_size) if options.shm_size else spec.shm_size,
+        ulimits={**spec.ulimits, **dict(map(_limit, options.ulimits))},
+        user=options.user or spec.user,
+        # Two mounts on one target are refused by Docker; the recipe's is the one its author wants.
+        mounts=(*(mount for mount in spec.mounts if mount.target not in taken), *volumes),
+        devices=tuple(dict.fromkeys((*spec.devices, *options.devices))),
+        cap_add=tuple(dict.fromkeys((*spec.cap_add, *options.cap_add))),
+        entrypoint=options.entrypoint or (),
+        network=options.network or spec.network,
+        ipc=options.ipc or spec.ipc,
+    )
+
+
+def _limit(text: str) -> tuple[str, int | tuple[int, int]]:
+    name, _, values = text.partition("=")
+    soft, _, hard = values.partition(":")
+    return name, (int(soft), int(hard)) if hard and hard != soft else int(soft)
+
+
+def _seen_there_too(spec: ContainerSpec) -> ContainerSpec:
+    """The Hugging Face cache where the sparkrun CLI has it, for recipes that name that place.
+
+    Users other than root cannot enter root's home in most images: for them it is the only place.
+    """
+    cache = next((mount for mount in spec.mounts if mount.target == HF_HOME), None)
+    if cache is None or any(mount.target == OTHER_HF_HOME for mount in spec.mounts):
+        return spec
+    texts = (spec.script, *spec.env.values(), *(hook.command for hook in spec.before))
+    if is_root(spec.user):
+        if not any(_SAYS_OTHER.search(text) for text in texts):
+            return spec
+        return replace(spec, mounts=(*spec.mounts, replace(cache, target=OTHER_HF_HOME)))
+    return replace(
+        spec,
+        mounts=tuple(replace(mount, target=OTHER_HF_HOME) if mount is cache else mount for mount in spec.mounts),
+        script=spec.script.replace(HF_HOME, OTHER_HF_HOME),
+        env={name: value.replace(HF_HOME, OTHER_HF_HOME) for name, value in spec.env.items()},
+    )
+
+
+def is_root(user: str) -> bool:
+    """Whether a container's user is root, which it is when none is named."""
+    return user.partition(":")[0] in ("", "root", "0")
