@@ -9,7 +9,7 @@ from sparkrun_tui.base.units import GIB, format_duration
 from sparkrun_tui.launch.events import LaunchStatus
 from sparkrun_tui.launch.logs import LogBuffer
 from sparkrun_tui.launch.state import LaunchState
-from sparkrun_tui.ui.widgets.ink import Line, Span
+from sparkrun_tui.ui.widgets.ink import Line, Span, clip
 
 _REPORT_LINES = 60
 
@@ -35,7 +35,7 @@ def elapsed(state: LaunchState, now: float) -> str:
     return format_duration(max(end - state.started, 0))
 
 
-def endpoint_lines(state: LaunchState) -> list[Line]:
+def endpoint_lines(state: LaunchState, width: int) -> list[Line]:
     """Where it serves, and what the engine said of its cache."""
     endpoint = state.endpoint
     if endpoint is None:
@@ -56,7 +56,7 @@ def endpoint_lines(state: LaunchState) -> list[Line]:
         facts.append(f"{state.facts['concurrency']:.1f} full requests at once")
     if facts:
         spans.append(("   " + ", ".join(facts), "dim"))
-    return [spans]
+    return [clip(spans, width)]
 
 
 def curl(state: LaunchState) -> str:

@@ -65,7 +65,9 @@ def cell_text(cell: Cell, now: float, width: int) -> str:
     """What a cell says beside its sign: how far, what, or how long."""
     took = ""
     if cell.started is not None:
-        took = format_duration(max((cell.ended or now) - cell.started, 0))
+        seconds = max((cell.ended or now) - cell.started, 0)
+        took = format_duration(seconds)
+        took = took if len(took) <= width else f"{seconds:.0f} s"
     if cell.state is StepState.RUNNING:
         share = share_of(cell)
         if share is None:

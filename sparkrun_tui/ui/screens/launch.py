@@ -53,7 +53,7 @@ class LaunchScreen(PageScreen):
         self.phases = PhaseTable()
         self.deck = LogDeck(self.launch.logs, tuple(self.launch.state.hosts))
         yield Panel(self.phases, id="phases-panel")
-        yield Panel(TextPane(lambda width: endpoint_lines(self.launch.state), id="endpoint"), id="endpoint-panel")
+        yield Panel(TextPane(lambda width: endpoint_lines(self.launch.state, width), id="endpoint"), id="endpoint-panel")
         yield Panel(RepairList(), id="repairs-panel")
         yield self.deck
         yield SearchBox("find in the logs", id="find")
@@ -104,7 +104,7 @@ class LaunchScreen(PageScreen):
     def _show_phases(self) -> None:
         state = self.launch.state
         sign, _ = STATUS[state.status]
-        activity = len(state.hosts) * 2 + 1 <= self.size.height // 3
+        activity = state.status not in SERVING and len(state.hosts) * 2 + 1 <= self.size.height // 3
         self.phases.show(state, activity, self._last)
         name = f"{state.recipe} on {state.cluster}" if state.cluster else state.recipe
         status = "" if state.status is LaunchStatus.STARTING else f"  {sign} {state.status.value}"
