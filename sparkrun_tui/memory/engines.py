@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sparkrun_tui.memory.facts import ModelFacts
 from sparkrun_tui.memory.hosts import floors, others
+from sparkrun_tui.memory.llama_estimate import estimate_llama
 from sparkrun_tui.memory.measured import Measured
 from sparkrun_tui.memory.result import Estimate, HostMemory, HostPicture, Level, Verdict
 from sparkrun_tui.memory.settings import EngineSettings
@@ -13,7 +14,7 @@ from sparkrun_tui.memory.vllm_estimate import estimate_vllm
 
 Estimator = Callable[[ModelFacts, EngineSettings, Sequence[HostMemory], Mapping[str, Measured]], Estimate]
 
-ENGINES: Mapping[str, Estimator] = {"vllm": estimate_vllm}
+ENGINES: Mapping[str, Estimator] = {"vllm": estimate_vllm, "llama-cpp": estimate_llama}
 
 
 def estimate_unknown(

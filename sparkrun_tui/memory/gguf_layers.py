@@ -70,18 +70,18 @@ def gguf_layers(keys: Keys) -> tuple[tuple[Layer, ...], tuple[Layer, ...]] | Non
     if any(states) and state is None:
         return None
     own = _own_caches(keys, count)
-    layers = []
+    layers: list[Layer] = []
+    same: dict[Layer, Layer] = {}
     for i in range(total):
         drafting = i >= count
         attention = _attention(keys, i, total, windows[i] if not drafting else None)
         keep = attention is not None and (drafting or _attends(keys, i, states))
-        layers.append(
-            Layer(
-                attention if keep else None,
-                state if not drafting and states[i] else None,
-                shares=not drafting and i >= own,
-            )
+        layer = Layer(
+            attention if keep else None,
+            state if not drafting and states[i] else None,
+            shares=not drafting and i >= own,
         )
+        layers.append(same.setdefault(layer, layer))
     if not any(layer.attention or layer.state for layer in layers):
         return None
     return tuple(layers[:count]), tuple(layers[count:])

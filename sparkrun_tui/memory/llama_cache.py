@@ -123,7 +123,7 @@ def check(facts: ModelFacts, settings: EngineSettings, shape: Shape) -> None:
     for kind in (key, value):
         if kind not in CACHE_TYPES:
             raise LlamaRefusal(f"unsupported cache type {kind}; known: {', '.join(sorted(CACHE_TYPES))}")
-    layers = [layer.attention for layer in facts.layers or () if layer.attention is not None]
+    layers = [layer.attention for layer, _ in groups_of(facts.layers or ()) if layer.attention is not None]
     if block_length(value) > 1 and not flash_attention(options):
         raise LlamaRefusal(f"a quantised V cache ({value}) needs flash attention, which -fa off turns off")
     if key != value and any(layer.kind is AttentionKind.MLA for layer in layers):
@@ -140,33 +140,48 @@ def check(facts: ModelFacts, settings: EngineSettings, shape: Shape) -> None:
         raise LlamaRefusal("with both caches quantised and more than one stream this architecture aborts at start")
 
 
+Groups = Sequence[tuple[Layer, int]]
+"""Layers that are the same object, each with how many there are."""
+
+
+def groups_of(layers: Sequence[Layer]) -> Groups:
+    """Return equal layers once, with their number; layers of one model share objects where they are equal."""
+    counts: dict[int, int] = {}
+    first: dict[int, Layer] = {}
+    for layer in layers:
+        key = id(layer)
+        counts[key] = counts.get(key, 0) + 1
+        first[key] = layer
+    return [(first[key], count) for key, count in counts.items()]
+
+
 def cache_bytes(
     facts: ModelFacts,
-    layers: Sequence[Layer],
+    groups: Groups,
     settings: EngineSettings,
     shape: Shape,
     types: tuple[str, str],
     drafts: int,
 ) -> CacheBytes:
-    """Return the bytes of one context over ``layers`` with K and V of ``types``.
+    """Return the bytes of one context over some layers with K and V of ``types``.
 
     Full layers keep all cells, window layers their own, latent ones keys only, states are fp32 and there is
     one per slot and drafted token more. Sources: src/llama-kv-cache.cpp, llama-kv-cache-iswa.cpp,
     llama-memory-recurrent.cpp, llama-context.cpp (output_reserve).
     """
-    own = [layer.attention for layer in layers if layer.attention is not None and not layer.shares]
-    widest = 0 if flash_attention(settings.llama) else _padded_width(layers)
+    own = [(layer.attention, count) for layer, count in groups if layer.attention is not None and not layer.shares]
+    widest = 0 if flash_attention(settings.llama) else _padded_width(groups)
     full = window = indexer = 0.0
     key_size, value_size = element_size(types[0]) or 2.0, element_size(types[1]) or 2.0
-    for attention in own:
+    for attention, count in own:
         token = _key_width(attention) * key_size + _value_width(attention, widest) * value_size
         if attention.window is not None:
             cells = shape.window_cells(attention.window, settings.llama.swa_full)
-            window += shape.streams * cells * token
+            window += count * shape.streams * cells * token
         else:
-            full += shape.allocated * token
-            indexer += shape.allocated * attention.indexer * key_size
-    per_slot = sum(state_bytes(layer.state) for layer in layers if layer.state is not None)
+            full += count * shape.allocated * token
+            indexer += count * shape.allocated * attention.indexer * key_size
+    per_slot = sum(count * state_bytes(layer.state) for layer, count in groups if layer.state is not None)
     state = per_slot * shape.slots * (1 + drafts)
     output = shape.slots * (facts.vocab or 0) * 4
     return CacheBytes(int(full), int(indexer), int(window), state, output)
@@ -184,9 +199,9 @@ def _value_width(attention: Attention, widest: int) -> int:
     return widest or attention.kv_heads * attention.head_v
 
 
-def _padded_width(layers: Sequence[Layer]) -> int:
+def _padded_width(groups: Groups) -> int:
     """Return the widest layer's values: a transposed V cache is padded to it (is_n_embd_v_gqa_variable)."""
-    return max((a.kv_heads * a.head_v for layer in layers if (a := layer.attention) is not None), default=0)
+    return max((a.kv_heads * a.head_v for layer, _ in groups if (a := layer.attention) is not None), default=0)
 
 
 def state_bytes(state: State) -> int:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from sparkrun_tui.base.units import MIB
 from sparkrun_tui.memory.facts import ModelFacts
 from sparkrun_tui.memory.gguf_keys import widest
-from sparkrun_tui.memory.layers import Layer
-from sparkrun_tui.memory.llama_cache import Shape, flash_attention
+from sparkrun_tui.memory.llama_cache import Groups, Shape, flash_attention
 from sparkrun_tui.memory.overheads import Band
 from sparkrun_tui.memory.settings import EngineSettings
 
@@ -28,7 +26,7 @@ def limits_outputs(version: str) -> bool:
 
 
 def compute_buffer(
-    facts: ModelFacts, layers: Sequence[Layer], settings: EngineSettings, shape: Shape, device: bool
+    facts: ModelFacts, groups: Groups, settings: EngineSettings, shape: Shape, device: bool
 ) -> Band | None:
     """Return the compute buffer of one context in bytes, None when the model's widths are not known.
 
@@ -43,12 +41,12 @@ def compute_buffer(
         return None
     vocab = facts.vocab or 0
     options = settings.llama
-    windows = [layer.attention.window for layer in layers if layer.attention and layer.attention.window]
+    windows = [layer.attention.window for layer, _ in groups if layer.attention and layer.attention.window]
     cells = shape.sequence + (shape.window_cells(max(windows), options.swa_full) if windows else 0)
     flash = flash_attention(options)
     ends = 4 if device else 5
     if not flash:
-        width = 5 * hidden + _projections(facts, layers)
+        width = 5 * hidden + _projections(facts, groups)
         likely = (facts.heads or 0) * shape.sequence * ub * 4 + ub * 4 * width + 4 * ub * cells
     else:
         logits = -(-vocab * shape.outputs // ub)
@@ -78,10 +76,10 @@ def _has_dense_layers(facts: ModelFacts) -> bool:
     return widest(facts.gguf, "leading_dense_block_count") > 0 or step > 1 or not facts.expert_intermediate
 
 
-def _projections(facts: ModelFacts, layers: Sequence[Layer]) -> int:
+def _projections(facts: ModelFacts, groups: Groups) -> int:
     """Return the elements per token of queries, keys and values of the widest layer."""
     width = 0
-    for layer in layers:
+    for layer, _ in groups:
         attention = layer.attention
         if attention is None:
             continue

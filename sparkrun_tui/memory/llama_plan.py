@@ -16,6 +16,7 @@ from sparkrun_tui.memory.llama_cache import (
     cache_bytes,
     check,
     drafts_per_step,
+    groups_of,
     pad,
     shape_of,
 )
@@ -90,17 +91,21 @@ def llama_layers(facts: ModelFacts) -> tuple[Layer, ...] | None:
         return facts.layers
     if any(layer.attention is not None and layer.attention.compress is not None for layer in facts.layers):
         return None
-    keeps = facts.model_type.startswith(_WINDOW_FAMILIES)
-    return tuple(replace(layer, attention=_as_cached(layer.attention, keeps)) for layer in facts.layers)
+    if facts.model_type.startswith(_WINDOW_FAMILIES):
+        return facts.layers
+    if not any(layer.attention is not None and layer.attention.window is not None for layer in facts.layers):
+        return facts.layers
+    same: dict[int, Layer] = {}
+    return tuple(
+        same.setdefault(id(layer), replace(layer, attention=_in_full(layer.attention))) for layer in facts.layers
+    )
 
 
-def _as_cached(attention: Attention | None, keeps: bool) -> Attention | None:
-    """Return a layer's attention with the window that llama.cpp uses."""
+def _in_full(attention: Attention | None) -> Attention | None:
+    """Return a layer's attention without the window that llama.cpp does not use."""
     if attention is None or attention.window is None:
         return attention
-    if not keeps:
-        return replace(attention, kind=AttentionKind.FULL, window=None)
-    return attention
+    return replace(attention, kind=AttentionKind.FULL, window=None)
 
 
 def wanted_context(facts: ModelFacts, settings: EngineSettings) -> int | None:
@@ -123,8 +128,9 @@ def plan_llama(facts: ModelFacts, settings: EngineSettings, want: int, device: b
     shape = shape_of(want, settings)
     check(facts, settings, shape)
     drafts = drafts_per_step(settings) if _uses_mtp(settings) else 0
-    cache = cache_bytes(facts, layers, settings, shape, (options.cache_type_k, options.cache_type_v), drafts)
-    compute = compute_buffer(facts, layers, settings, shape, device)
+    groups = groups_of(layers)
+    cache = cache_bytes(facts, groups, settings, shape, (options.cache_type_k, options.cache_type_v), drafts)
+    compute = compute_buffer(facts, groups, settings, shape, device)
     draft, draft_compute = _drafting(facts, settings, shape, device)
     return LlamaPlan(shape, cache, compute, draft, draft_compute, drafts)
 
@@ -156,8 +162,9 @@ def _drafting(
         return None, _NO_BAND
     options = settings.llama
     types = (options.draft_cache_type_k, options.draft_cache_type_v)
-    cache = cache_bytes(drafter, layers, settings, shape, types, 0)
-    return cache, compute_buffer(drafter, layers, settings, shape, device) or _NO_BAND
+    groups = groups_of(layers)
+    cache = cache_bytes(drafter, groups, settings, shape, types, 0)
+    return cache, compute_buffer(drafter, groups, settings, shape, device) or _NO_BAND
 
 
 def fitted_context(

@@ -19,7 +19,7 @@ class SglangRefusal(Exception):
 
 
 _FP8 = frozenset({"fp8_e4m3", "fp8_e5m2"})
-_ACCEPTED = _FP8 | {"auto", "bf16", "bfloat16", "mxfp8", "nvfp4", "fp4_mx_block16"}
+_ACCEPTED = _FP8 | {"fp8", "auto", "bf16", "bfloat16", "mxfp8", "nvfp4", "fp4_mx_block16"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +48,15 @@ class Cell:
 def cache_dtype(facts: ModelFacts, settings: EngineSettings) -> str:
     """Return the cache's data type: the flag, else the checkpoint's scheme, else the model's own.
 
-    Sparse latent models take fp8 on a GB10 by themselves. Source: sglang/srt/model_executor/model_runner.py
+    Sparse latent models take fp8 on a GB10 by themselves; a recipe's ``fp8`` is written fp8_e4m3 for it.
+    Source: sglang/srt/model_executor/model_runner.py
     (configure_kv_cache_dtype), arg_groups/ (DSA defaults by capability).
     """
     stated = settings.kv_cache_dtype
     if stated not in _ACCEPTED:
-        raise SglangRefusal(f"--kv-cache-dtype {stated} is not known to SGLang; fp8 is spelt fp8_e4m3 there")
+        raise SglangRefusal(f"--kv-cache-dtype {stated} is not known to SGLang")
     if stated != "auto":
-        return {"bf16": "bfloat16"}.get(stated, stated)
+        return {"bf16": "bfloat16", "fp8": "fp8_e4m3"}.get(stated, stated)
     if facts.kv_scheme.startswith("fp8") or is_sparse(facts):
         return "fp8_e4m3"
     return facts.dtype

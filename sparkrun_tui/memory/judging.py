@@ -1,0 +1,42 @@
+"""Small pieces that the estimates of several engines share: the worst verdict, bands as parts of a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sparkrun_tui.memory.overheads import Band
+from sparkrun_tui.memory.result import Level, Part, Verdict
+
+NOTHING = Band(0, 0, 0, "none")
+
+
+def badness(level: Level) -> int:
+    """Order levels so that the worst comes last; a certain refusal outranks what is unknown."""
+    return (Level.GOOD, Level.TIGHT, Level.UNKNOWN, Level.BAD).index(level)
+
+
+def worst_verdict(found: Iterable[Verdict]) -> Verdict:
+    """Return the worst of some verdicts, the first of equals; raises ValueError when there is none."""
+    return max(found, key=lambda verdict: badness(verdict.level))
+
+
+def part(kind: str, *bands: Band) -> Part:
+    """Return bands added up as one part of a host's picture, in bytes."""
+    whole = add(*bands)
+    return Part(kind, whole.likely, whole.low, whole.high, whole.source)
+
+
+def add(*bands: Band) -> Band:
+    """Return the sum of bands, with the sources of those that are not empty."""
+    sources = dict.fromkeys(band.source for band in bands if band.high)
+    return Band(
+        sum(band.likely for band in bands),
+        sum(band.low for band in bands),
+        sum(band.high for band in bands),
+        "; ".join(sources) or (bands[0].source if bands else "none"),
+    )
+
+
+def exact(size: int, source: str) -> Band:
+    """Return a figure that is known exactly, in bytes."""
+    return Band(size, size, size, source)
