@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sparkrun_tui.base.units import format_bytes, format_gib, format_rate
+from sparkrun_tui.base.units import format_bytes, format_rate
 from sparkrun_tui.launch.events import (
     AnyEvent,
     Diagnosed,
@@ -35,6 +35,7 @@ class Narrator:
         self._steps: dict[tuple[str, Phase], tuple[StepState, str]] = {}
         self._progress: dict[tuple[str, Phase], float] = {}
         self._links: dict[str, str] = {}
+        self._facts: dict[tuple[str, str], str] = {}
 
     def lines(self, event: AnyEvent) -> Iterator[str]:
         """The lines for `event`; most events have one, many have none."""
@@ -54,7 +55,7 @@ class Narrator:
         if isinstance(event, LinkChanged):
             return self._link(event)
         if isinstance(event, EngineFact):
-            return f"{event.host}: {fact_text(event.name, event.value)}"
+            return self._fact(event)
         if isinstance(event, Noticed):
             where = f"{event.host}: " if event.host else ""
             return f"{event.level}: {where}{event.text}"
@@ -63,6 +64,14 @@ class Narrator:
         if isinstance(event, EndpointUp):
             return f"serves {event.model} at {event.url}"
         return ""
+
+    def _fact(self, event: EngineFact) -> str:
+        text = fact_text(event.name, event.value)
+        key = (event.host, event.name)
+        if not text or self._facts.get(key) == text:
+            return ""
+        self._facts[key] = text
+        return f"{event.host}: {text}"
 
     def _step(self, event: StepChanged) -> str:
         key = (event.host, event.phase)
@@ -101,16 +110,16 @@ def _clock(seconds: float) -> str:
 
 _FACTS = {
     "kv_tokens": "KV cache for {:,.0f} tokens",
-    "concurrency": "{:.1f} requests of full length at once",
+    "concurrency": "{:,.1f} requests of full length at once",
 }
 _SIZES = {"kv_bytes": "KV cache", "weights_bytes": "weights", "graphs_bytes": "CUDA graphs"}
 
 
 def fact_text(name: str, value: float) -> str:
-    """A figure that the engine printed, in words."""
+    """A figure that the engine printed, in words; empty for those that only matter to other parts of the program."""
     if name in _SIZES:
-        return f"{_SIZES[name]} {format_gib(value)}"
-    return _FACTS[name].format(value) if name in _FACTS else f"{name} {value:g}"
+        return f"{_SIZES[name]} {format_bytes(value)}"
+    return _FACTS[name].format(value) if name in _FACTS else ""
 
 
 def diagnosis_lines(found: Diagnosed) -> Iterator[str]:

@@ -23,7 +23,7 @@ from sparkrun_tui.launch.launch import Launch
 from sparkrun_tui.launch.plan import LaunchPlan
 from sparkrun_tui.launch.sizing import host_memory, needed_bytes, size
 from sparkrun_tui.launch.state import LaunchState
-from sparkrun_tui.memory.result import Estimate
+from sparkrun_tui.memory.result import Estimate, Level
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.recipe.trust import consented_variables
 
@@ -88,6 +88,8 @@ def _memory_lines(estimate: Estimate | None) -> Sequence[str]:
     if estimate is None:
         return ()
     verdicts = (estimate.starts, estimate.context, estimate.headroom)
+    if all(verdict.level is Level.UNKNOWN for verdict in verdicts):
+        return ["memory: ? the need of this recipe is not known"]
     return ["memory: " + "; ".join(f"{MARKS[verdict.level]} {verdict.text}" for verdict in verdicts)]
 
 

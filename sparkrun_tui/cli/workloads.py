@@ -104,12 +104,14 @@ async def _stop_one(item: Workload, services: Services, view: FleetView) -> Exit
     from sparkrun_tui.fleet.stop import Outcome, stop
 
     found = await stop(item, services)
-    name = item.launch_id or item.recipe
-    output.line(f"{name}: {found.text}")
     unseen = unseen_ranks(view, item)
+    told = found.text
     if unseen:
-        say(f"{name}: {', '.join(unseen)} cannot be asked: a part of it may still run there")
+        # What was not asked is not stopped, whatever became of the rest.
+        told += f" on {', '.join(rank.host for rank in item.ranks)}; not known on {', '.join(unseen)}"
+    output.line(f"{item.launch_id or item.recipe}: {told}")
     if unseen or any(rank.outcome is Outcome.UNKNOWN for rank in found.ranks):
+        say("a host could not be asked: a part of it may still run there; stop it again once the host is back")
         return Exit.HOST
     return Exit.OK if found.complete else Exit.FAILED
 
