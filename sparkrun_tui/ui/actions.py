@@ -146,6 +146,7 @@ ACTIONS: tuple[Action, ...] = (
     _A(_S.LOG, "next_match", "next", "Go to the next match.", "n", 14),
     _A(_S.LOG, "previous_match", "previous", "Go to the match before.", "N"),
     _A(_S.LOG, "wrap", "wrap", "Break long lines, or cut them.", "w"),
+    _A(_S.LOG, "raw", "as printed", "Show lines as printed, or without the engine's own date and source place.", "v"),
     # The fleet.
     _A(_S.FLEET, "open", "logs", "Attach to this workload: its phases and logs.", "enter", 10),
     _A(_S.FLEET, "test", "test prompt", "Ask the endpoint something.", "t", 12),

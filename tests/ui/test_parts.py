@@ -21,6 +21,7 @@ from sparkrun_tui.recipe.fields import field_for
 from sparkrun_tui.recipe.model import Source, SourceKind
 from sparkrun_tui.ui.bridge import Bridge
 from sparkrun_tui.ui.edits import Edits
+from sparkrun_tui.ui.paint.log_text import trimmed
 from sparkrun_tui.ui.paint.phases import cell_text, progress_bar, spark
 from sparkrun_tui.ui.paint.recipe_rows import hosts_word, short_count, stepped
 from sparkrun_tui.ui.widgets.command_view import shell_lines, yaml_lines
@@ -225,3 +226,25 @@ def test_the_tick_tells_changes_once_and_stops_when_all_is_over() -> None:
     for _ in range(30):
         bridge.tick()
     assert clock.running == 0
+
+
+@pytest.mark.parametrize(
+    ("printed", "shown"),
+    [
+        ("(EngineCore pid=248) INFO 11-24 16:08:41 [core.py:97] Initializing", "(EngineCore) Initializing"),
+        (
+            "(RayWorkerProc pid=278) (Worker_TP0 pid=278) WARNING 11-24 16:08:42 [ray.py:1] odd",
+            "(Worker_TP0) WARNING odd",
+        ),
+        ("(RayWorkerProc pid=278) Loading safetensors", "(RayWorkerProc) Loading safetensors"),
+        ("INFO 11-24 16:08:39 [api_utils.py:273] vLLM", "vLLM"),
+        ("[2026-11-24 16:06:11 TP0] server_args", "(TP0) server_args"),
+        ("[2026-11-24 16:06:21] INFO:     Started", "INFO:     Started"),
+        ("2026-11-24 16:08:32,956 INFO usage_lib.py:448 -- Usage", "Usage"),
+        ("0.00.500.613 W srv  llama_server: odd", "WARN srv  llama_server: odd"),
+        ("plain words (pid=3) stay", "plain words (pid=3) stay"),
+        ("", ""),
+    ],
+)
+def test_prefixes_of_engines_are_left_out(printed: str, shown: str) -> None:
+    assert trimmed(printed) == shown

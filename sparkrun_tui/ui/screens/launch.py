@@ -53,7 +53,9 @@ class LaunchScreen(PageScreen):
         self.phases = PhaseTable()
         self.deck = LogDeck(self.launch.logs, tuple(self.launch.state.hosts))
         yield Panel(self.phases, id="phases-panel")
-        yield Panel(TextPane(lambda width: endpoint_lines(self.launch.state, width), id="endpoint"), id="endpoint-panel")
+        yield Panel(
+            TextPane(lambda width: endpoint_lines(self.launch.state, width), id="endpoint"), id="endpoint-panel"
+        )
         yield Panel(RepairList(), id="repairs-panel")
         yield self.deck
         yield SearchBox("find in the logs", id="find")

@@ -15,6 +15,7 @@ from sparkrun_tui.base.text import cell_width, clean_line
 from sparkrun_tui.launch.logs import LogLine
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.actor import Actor
+from sparkrun_tui.ui.paint.log_text import trimmed
 from sparkrun_tui.ui.widgets.ink import Span, clip, wrap_line
 from sparkrun_tui.ui.widgets.line_pane import LinePane
 from sparkrun_tui.ui.widgets.log_source import Finder, LogSource
@@ -36,6 +37,7 @@ class LogView(LinePane, Actor, can_focus=True):
         self.title = title
         self.following = True
         self.wrapping = False
+        self.trimming = True
         self.finder: Finder | None = None
         self.at_match: int | None = None
         self._tags: dict[str, str] = {}
@@ -116,7 +118,7 @@ class LogView(LinePane, Actor, can_focus=True):
         return rows
 
     def _spans(self, host: str, line: LogLine, number: int) -> list[Span]:
-        text = line.text
+        text = trimmed(line.text) if self.trimming else line.text
         style = "accent" if line.stream == "app" else ""
         if any(word in text for word in _BAD):
             style = "bad"
@@ -321,6 +323,11 @@ class LogView(LinePane, Actor, can_focus=True):
     def do_wrap(self) -> None:
         """Break long lines, or cut them."""
         self.wrapping = not self.wrapping
+        self.refresh()
+
+    def do_raw(self) -> None:
+        """Lines as they were printed, or without the engine's own prefix."""
+        self.trimming = not self.trimming
         self.refresh()
 
     # Selecting.
