@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.launch import locks
 from sparkrun_tui.launch.context import Context, closing, drop, regain
+from sparkrun_tui.launch.host_script import end_jobs
 from sparkrun_tui.launch.logs import LogLine
 from sparkrun_tui.launch.ports import Docker
 from sparkrun_tui.remote.docker_types import ContainerInfo
@@ -63,6 +64,9 @@ def leftovers_text(left: Sequence[Leftover]) -> str:
 async def _clear_host(context: Context, host: str, grace: float) -> None:
     docker = context.docker(host)
     found = await _reach(context, host)
+    if any(job[0] == host for job in context.jobs):
+        await end_jobs(context, host)
+        found = await _reach(context, host)
     await asyncio.gather(*(_end(context, docker, item.id, grace) for item in found))
     for item in found:
         if await _save_log(context, host, item):

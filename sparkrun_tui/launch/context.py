@@ -48,6 +48,12 @@ class Context:
     containers: dict[int, str] = field(default_factory=dict)
     executions: dict[int | str, str] = field(default_factory=dict)
     """Ids of execs: numbered those that are the engine, by name those that are not."""
+    jobs: list[tuple[str, str]] = field(default_factory=list)
+    """Detached jobs under way, as (host, key): they go on when the launch is let go, and end when it is given up."""
+    engine_seen: bool = False
+    """Whether the engine was among the processes of a delegated container."""
+    engine_missed: int = 0
+    """How often in a row it was not, after that."""
     touched: set[str] = field(default_factory=set)
     """Hosts on which a container of the launch may exist: only those are cleaned."""
     followers: Followers | None = None

@@ -1,42 +1,59 @@
-"""A script that an engine wants run on a host itself; its output is part of that host's log."""
+"""A script that an engine wants run on a host itself; its output is part of that host's log.
+
+It runs detached on the host, so a link that breaks costs neither the script nor a line of what it prints.
+"""
 
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import TYPE_CHECKING, cast
 
 from sparkrun_tui.base.errors import LaunchError
-from sparkrun_tui.launch.context import Context
+from sparkrun_tui.launch.context import Context, insist
 from sparkrun_tui.launch.logs import LogLine
 from sparkrun_tui.remote.failures import CommandFailed
+from sparkrun_tui.remote.jobs import Jobs
 from sparkrun_tui.remote.lines import LineSplitter
-from sparkrun_tui.runtimes.plan import HostScript
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+from sparkrun_tui.runtimes.plan import HostScript, Phase
 
 
-async def run_host_script(context: Context, script: HostScript) -> None:
-    """Write the script's files, run it, and follow what it prints. Raises `LaunchError` when it fails."""
+async def run_host_script(context: Context, script: HostScript, number: int) -> None:
+    """Write the script's files, run it, and follow what it prints. Raises `LaunchError` when it fails.
+
+    Being cancelled leaves it running: whether it goes on is for the launch's ending to decide (`end_jobs`).
+    """
+    host = script.host
+    await insist(context, host, Phase.START, lambda: _write_files(context, script))
+    job = (host, f"{context.plan.launch_id}/script-{number}")
+    context.jobs.append(job)
+    splitter = LineSplitter()
+    output = Jobs(context.transport(host)).run(job[1], script.script, keep=True)
+    try:
+        async with aclosing(output):
+            async for stream, data in output:
+                _log(context, host, stream, splitter.feed(data))
+    except CommandFailed as error:
+        raise LaunchError(
+            f"{script.title} ended with exit code {error.code}", host=host, remedy="Its last lines say why."
+        ) from error
+    finally:
+        _log(context, host, "stdout", splitter.flush())
+    context.jobs.remove(job)
+
+
+async def end_jobs(context: Context, host: str) -> None:
+    """End what a given-up launch still has running detached on a host. Raises `LinkLost`, `HostError`."""
+    for job in [job for job in context.jobs if job[0] == host]:
+        await Jobs(context.transport(host)).end(job[1])
+        context.jobs.remove(job)
+
+
+async def _write_files(context: Context, script: HostScript) -> None:
     transport = context.transport(script.host)
     for path, content in script.files.items():
         await transport.write_file(path, content.encode(), 0o600)
     for path, values in script.secret_files.items():
         text = "".join(f"{name}={value.reveal()}\n" for name, value in values.items())
         await transport.write_file(path, text.encode(), 0o600)
-    splitters = {"stdout": LineSplitter(), "stderr": LineSplitter()}
-    output = cast("AsyncGenerator[tuple[str, bytes], None]", transport.stream(script.script))
-    try:
-        async with aclosing(output):
-            async for stream, data in output:
-                _log(context, script.host, stream, splitters[stream].feed(data))
-    except CommandFailed as error:
-        raise LaunchError(
-            f"{script.title} ended with exit code {error.code}", host=script.host, remedy="Its last lines say why."
-        ) from error
-    finally:
-        for stream, splitter in splitters.items():
-            _log(context, script.host, stream, splitter.flush())
 
 
 def _log(context: Context, host: str, stream: str, texts: list[str]) -> None:

@@ -28,14 +28,15 @@ _RAY_NODE = re.compile(r"^\s*(\d+)\s+\S*node\S*", re.MULTILINE)
 
 async def start_all(context: Context, followers: Followers) -> None:
     """Go through the stages of the plan. Raises `LaunchError` with what failed; nothing is undone here."""
-    number = 0
+    number = scripts = 0
     for stage in context.plan.serve.stages:
         ranks = [rank for rank in context.plan.serve.ranks if rank.rank in stage.start]
         await _start_ranks(context, ranks, followers)
         for script in stage.scripts:
             context.step(script.host, Phase.START, StepState.RUNNING, stage.title)
             context.touched.update(context.hosts)
-            await run_host_script(context, script)
+            await run_host_script(context, script, scripts)
+            scripts += 1
         for execution in stage.execs:
             await _execute(context, number, execution)
             number += 1

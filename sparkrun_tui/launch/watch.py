@@ -25,6 +25,9 @@ HEALTH_POLL = 10.0
 MEMORY_POLL = 10.0
 LINK_POLL = 1.0
 DOWN = frozenset({LinkState.RECONNECTING, LinkState.UNREACHABLE, LinkState.NEEDS_USER})
+_PROCESSES = ("sh", "-c", "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '")
+"""The command lines of all processes in a container, for images that have no `ps`."""
+
 _ALIVE = frozenset({"created", "running", "restarting", "paused"})
 
 
@@ -46,7 +49,7 @@ class Ended:
         if self.oom_killed:
             return f"its container was killed at its memory limit (exit code {self.code})"
         subject = self.what or "its container"
-        return f"{subject} ended with exit code {self.code}"
+        return f"{subject} ended with exit code {self.code}" if self.code is not None else f"{subject} has ended"
 
 
 class RankEnded(LaunchError):
@@ -66,7 +69,23 @@ async def look(context: Context, rank: RankPlan) -> Ended | None:
         return Ended(rank, None, gone=True)
     if found.state not in _ALIVE:
         return Ended(rank, found.exit_code, found.oom_killed)
+    if context.plan.serve.delegated:
+        return await _look_at_processes(context, rank)
     return await _look_at_execs(context, rank)
+
+
+async def _look_at_processes(context: Context, rank: RankPlan) -> Ended | None:
+    """Whether the engine has left a container that foreign scripts made: its first process sleeps for ever."""
+    if rank.rank:
+        return None
+    told = await context.docker(rank.host).run_exec(context.containers[rank.rank], _PROCESSES)
+    if not told.ok:
+        return None
+    if "vllm" in told.stdout.lower():
+        context.engine_seen, context.engine_missed = True, 0
+    elif context.engine_seen:
+        context.engine_missed += 1
+    return Ended(rank, None, what="the engine") if context.engine_missed > 1 else None
 
 
 async def _look_at_execs(context: Context, rank: RankPlan) -> Ended | None:

@@ -21,6 +21,8 @@ ROOT = "~/.cache/sparkrun-tui/jobs"
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,200}")
 _PAUSE = 0.3
 _MAX_PAUSE = 5.0
+_LAST = 4096
+"""Bytes at the end of a job's output in which its last words are looked for."""
 
 
 class JobState(StrEnum):
@@ -160,26 +162,26 @@ class Jobs:
                 pause = min(pause * 2, _MAX_PAUSE)
 
     async def run(
-        self, key: str, script: str, env: Mapping[str, str] | None = None
+        self, key: str, script: str, env: Mapping[str, str] | None = None, *, keep: bool = False
     ) -> AsyncGenerator[tuple[str, bytes], None]:
         """Like `Transport.stream`, but a link that breaks costs nothing: started once, joined again, then forgotten.
 
-        Both output streams come as `stdout`. Closing it stops the job. Raises `CommandFailed` when it ends with
-        another exit code than 0, `HostError` when it was killed.
+        Both output streams come as `stdout`. Closing it stops the job, unless `keep` leaves that to `end`. Raises
+        `CommandFailed` when it ends with another exit code than 0, `HostError` when it was killed.
         """
         await self._start_surely(key, script, env)
-        keep = 4096
         tail = b""
         try:
             async with closing(self.follow(key)) as output:
                 async for data in output:
-                    tail = (tail + data)[-keep:]
+                    tail = (tail + data)[-_LAST:]
                     yield "stdout", data
             status = await self.wait(key)
         except (GeneratorExit, asyncio.CancelledError):
-            with suppress(HostError, TimeoutError):
-                async with asyncio.timeout(5):
-                    await self.cancel(key)
+            if not keep:
+                with suppress(HostError, TimeoutError):
+                    async with asyncio.timeout(5):
+                        await self.cancel(key)
             raise
         if status.state is not JobState.ENDED:
             raise HostError("a job on the host was killed, or the host was restarted", host=self._transport.name)
@@ -217,9 +219,15 @@ class Jobs:
         """Stop the job's whole process group (TERM, 3 s later KILL); fine when it has ended."""
         await self._run(_CANCEL.format(job=self._folder(key)))
 
+    async def end(self, key: str) -> None:
+        """Stop the job and remove what is left of it; fine when there is none. Raises `LinkLost`, `HostError`."""
+        await self.cancel(key)
+        await self.forget(key)
+
     async def forget(self, key: str) -> None:
         """Remove the job's folder; what it printed is gone then."""
-        await self._run(f"rm -rf -- {self._folder(key)}")
+        folder = self._folder(key)
+        await self._run(f'rm -rf -- {folder}\nrmdir -- "$(dirname -- {folder})" 2>/dev/null || :\n')
 
     def _folder(self, key: str) -> str:
         if not _KEY.fullmatch(key) or ".." in key:

@@ -82,6 +82,15 @@ class FakeContainer:
     execs: dict[str, tuple[Sequence[str], ExecInfo]] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class FakeJob:
+    """A detached job: what it has printed, and its exit code once it has ended."""
+
+    out: bytes = b""
+    code: int | None = None
+    task: asyncio.Task[None] | None = None
+
+
 Program = Callable[["FakeHost", FakeContainer], Awaitable[int]]
 
 
@@ -126,6 +135,7 @@ class FakeHost:
         self.heal_after: float | None = None
         self.unreachable = False
         self.lease = ""
+        self.job: FakeJob | None = None
         self.facts = facts(name)
         self._numbers = 0
 
@@ -317,6 +327,8 @@ class FakeDocker:
             return Result(
                 Outcome.EXITED, 0, "Active:\n" + " 1 node_ab\n" * nodes + "Pending:\n (no pending nodes)\n", ""
             )
+        if argv[0] == "sh":
+            return Result(Outcome.EXITED, 0, self._host.cluster.processes, "")
         if argv[0] == "test":
             return Result(Outcome.EXITED, 0 if argv[2] in item.files else 1, "", "")
         text = item.files.get(argv[1])
@@ -360,6 +372,8 @@ class FakeTransport:
             return Result(Outcome.LOST, None, "", "")
         if "owner.json" in script:
             return self._lease(script)
+        if "\njob=" in f"\n{script}" or script.startswith("rm -rf -- "):
+            return self._job(script)
         if script.startswith("mkdir"):
             host.actions.append(script)
         return Result(Outcome.EXITED, 0, "", "")
@@ -377,11 +391,49 @@ class FakeTransport:
             return Result(Outcome.EXITED, 0, "won\n", "")
         return Result(Outcome.EXITED, 0, "", "")
 
-    async def stream(self, script: str) -> AsyncIterator[tuple[str, bytes]]:
-        self._host.actions.append(f"script {script.splitlines()[-1]}")
+    def _job(self, script: str) -> Result:
+        """A detached job as the scripts of `remote.jobs` handle it."""
+        host, verb = self._host, script.partition("\n")[0].rpartition("job-")[2]
+        job = host.job
+        said = ""
+        if verb == "start" and job is None:
+            host.job = job = FakeJob()
+            job.task = asyncio.create_task(self._run_job(job))
+            said = "STARTED"
+        elif verb == "start":
+            said = "EXISTS"
+        elif verb == "status" and job is None:
+            said = "missing 0"
+        elif verb == "status" and job is not None:
+            said = f"running {len(job.out)}" if job.code is None else f"ended {len(job.out)} {job.code}"
+        elif verb == "cancel" and job is not None and job.task is not None and job.code is None:
+            host.actions.append("end script")
+            job.task.cancel()
+        elif script.startswith("rm "):
+            host.job = None
+        return Result(Outcome.EXITED, 0, said, "")
+
+    async def _run_job(self, job: FakeJob) -> None:
+        self._host.actions.append("script")
+        for line in self._host.cluster.script_lines:
+            await asyncio.sleep(1.0)
+            job.out += f"{line}\n".encode()
         if self._host.cluster.on_script is not None:
             await self._host.cluster.on_script()
-        yield "stdout", b"done\n"
+        job.code = self._host.cluster.script_code
+
+    async def stream(self, script: str) -> AsyncIterator[tuple[str, bytes]]:
+        job = self._host.job
+        at = int(script.partition("tail -c +")[2].partition(" ")[0]) - 1
+        while job is not None:
+            self._host.check()
+            over = job.code is not None
+            piece, at = job.out[at:], len(job.out)
+            if piece:
+                yield "stdout", piece
+            if over:
+                return
+            await asyncio.sleep(0.1)
 
     async def open_socket(self, path: str) -> ByteStream:
         raise HostError("no sockets here", host=self.name)
@@ -570,6 +622,11 @@ class FakeCluster:
         """What `post_exec` does."""
         self.workstation = FakeWorkstation()
         self.on_script: Callable[[], Awaitable[None]] | None = None
+        self.script_lines: list[str] = ["done"]
+        """What a script run on a host prints, a line a second, before it does its work."""
+        self.script_code = 0
+        self.processes = ""
+        """The command lines in a container of foreign scripts."""
         self.http = FakeHttp(self)
         self.cluster = Cluster("lab", tuple(names))
 
