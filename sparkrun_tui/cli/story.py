@@ -200,9 +200,8 @@ async def _come_back(demo: DemoCluster, settings: Settings) -> None:
         after = await survey(demo.cluster, demo.services)
         if stopped.status is not LaunchStatus.STOPPED or after.workloads:
             raise LaunchError(f"it was not stopped: {stopped.status} {stopped.detail}")
-        free = ", ".join(
-            f"{host.name} {host.facts.memory_available / 2**30:.0f} GiB" for host in after.hosts if host.facts
-        )
+        facts = [host.facts for host in after.hosts if host.facts is not None]
+        free = ", ".join(f"{each.name} {format_gib(each.memory_available)}" for each in facts)
         _indented([f"stopped; nothing is left on the hosts; free again: {free}"])
     finally:
         await desk.close()

@@ -13,6 +13,7 @@ from sparkrun_tui.demo import sshd
 from sparkrun_tui.demo.catalog import Catalog
 from sparkrun_tui.demo.docker_api import DockerApi
 from sparkrun_tui.demo.engines import Engines
+from sparkrun_tui.demo.foreign import ForeignScripts
 from sparkrun_tui.demo.host import Host, Site
 from sparkrun_tui.demo.models import DemoModels, DemoShipper
 from sparkrun_tui.demo.pace import Pace
@@ -74,11 +75,12 @@ class DemoCluster:
         """Start the hosts."""
         client = new_key()
         engines = Engines(self.site, self._catalog)
+        apis = {host.name: DockerApi(host, engines.run, engines.execute) for host in self.site.hosts}
+        foreign = ForeignScripts(self.site, apis)
         doors: dict[str, Door] = {}
         for host in self.site.hosts:
             key = new_key()
-            api = DockerApi(host, engines.run, engines.execute)
-            acceptor = await sshd.listen(host, self.site, api, key, client)
+            acceptor = await sshd.listen(host, self.site, apis[host.name], foreign, (key, client))
             self._acceptors.append(acceptor)
             doors[host.name] = Door(acceptor.get_port(), key)
         self._services = self._make_services(doors, client)

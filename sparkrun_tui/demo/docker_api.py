@@ -45,6 +45,23 @@ class DockerApi:
                 return
         raise Refused(404, f"the demo's Docker does not know {request.method} {path}")
 
+    def create(self, name: str, body: Mapping[str, Any]) -> Container:
+        """Make a container. Raises `Refused` when the name is taken or the image is missing."""
+        if self._host.find(name) is not None:
+            raise Refused(409, f'Conflict. The container name "/{name}" is already in use.')
+        if body.get("Image") not in self._host.images:
+            raise Refused(404, f"No such image: {body.get('Image')}")
+        container = Container(name, body, self._host.pace, created=self._host.pace.now())
+        self._host.containers[container.id] = container
+        self._host.happened("create", container)
+        return container
+
+    def start(self, container: Container) -> None:
+        """Let a container live."""
+        container.begin()
+        container.task = asyncio.create_task(self._live(container), name=f"demo {container.name}")
+        self._host.happened("start", container)
+
     def _routes(self) -> tuple[tuple[str, str, Callable[..., Awaitable[None]]], ...]:
         return (
             ("GET", "/_ping", self._ping),
@@ -103,15 +120,7 @@ class DockerApi:
         await reply.json(200, found)
 
     async def _create(self, request: Request, reply: Reply) -> None:
-        name = request.query.get("name") or f"demo-{secrets.token_hex(4)}"
-        body = request.json()
-        if self._host.find(name) is not None:
-            raise Refused(409, f'Conflict. The container name "/{name}" is already in use.')
-        if body.get("Image") not in self._host.images:
-            raise Refused(404, f"No such image: {body.get('Image')}")
-        container = Container(name, body, self._host.pace, created=self._host.pace.now())
-        self._host.containers[container.id] = container
-        self._host.happened("create", container)
+        container = self.create(request.query.get("name") or f"demo-{secrets.token_hex(4)}", request.json())
         await reply.json(201, {"Id": container.id, "Warnings": []})
 
     async def _archive(self, request: Request, reply: Reply, name: str) -> None:
@@ -132,9 +141,7 @@ class DockerApi:
         if container.running:
             await reply.whole(304, b"")
             return
-        container.begin()
-        container.task = asyncio.create_task(self._live(container), name=f"demo {container.name}")
-        self._host.happened("start", container)
+        self.start(container)
         await reply.whole(204, b"")
 
     async def _live(self, container: Container) -> None:

@@ -40,8 +40,10 @@ class Engines:
             code = await self._ray.node(host, container, script)
         elif "rpc-server" in script:
             code = await _lend(host, container, script)
+        elif f"{LABEL}role" not in container.labels:
+            code = await self._serve_delegated(host, container, script)
         else:
-            code = await self._serve(host, container, script, ray=False)
+            code = await self._serve(host, container, script)
         container.end(code)
 
     async def execute(self, host: Host, execution: Execution) -> None:
@@ -69,12 +71,23 @@ class Engines:
             return
         container.folders.add(folder)
         script = container.text(f"{folder}.serve.sh")
-        code = await self._serve(host, container, script, ray=True)
+        code = await self._serve(host, container, script, ray=True, spread=True)
         container.files[f"{folder}/code"] = f"{code}\n".encode()
         container.say(f"sparkrun-tui: vllm serve ended with exit code {code}")
         execution.code = code
 
-    async def _serve(self, host: Host, container: Container, script: str, *, ray: bool) -> int:
+    async def _serve_delegated(self, host: Host, container: Container, script: str) -> int:
+        """In containers that foreign scripts made the head tells everything and the others wait."""
+        names = container.labels.get(f"{LABEL}hosts", host.name).split(",")
+        if host.name in names[1:]:
+            await container.term.wait()
+            return 0
+        return await self._serve(host, container, script, spread=True)
+
+    async def _serve(
+        self, host: Host, container: Container, script: str, *, ray: bool = False, spread: bool = False
+    ) -> int:
+        """Start and serve; the exit code. `spread`: this one process speaks for all ranks."""
         role, rank = _role(container)
         is_ = await asyncio.to_thread(self._figures, host, container, script)
         log = self._log(is_, role, rank, container, ray)
@@ -84,7 +97,7 @@ class Engines:
         started = host.pace.now()
         for beat in log.beats():
             await host.pace.sleep(beat.after)
-            await self._apply(container, beat, is_.engine, started, ray)
+            await self._apply(container, beat, is_.engine, started, spread)
             if "world_size=" in beat.text or "Init parallel begin" in beat.text:
                 await self._meet(container, is_.ranks)
         if is_.fault is Fault.HOST:
@@ -98,9 +111,9 @@ class Engines:
             return 0
         return await self._answer(host, container, is_, log)
 
-    async def _apply(self, container: Container, beat: Beat, engine: str, started: float, ray: bool) -> None:
+    async def _apply(self, container: Container, beat: Beat, engine: str, started: float, spread: bool) -> None:
         if beat.memory is not None:
-            for each in self._peers(container) if ray else [container]:
+            for each in self._peers(container) if spread else [container]:
                 each.memory = beat.memory
         if beat.text:
             container.say(filled(beat.text, engine, container.pace, started), beat.stream)

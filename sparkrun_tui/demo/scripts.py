@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sparkrun_tui.demo.host import Host
+from sparkrun_tui.demo.host import HOME, Host
 from sparkrun_tui.demo.probe import answer as probe_answer
 
 _OUTER = re.compile(r"sh /dev/fd/3 3<<'(?P<mark>[\w-]+)S'[^\n]*\n(?P<body>.*?)\n(?P=mark)S\n", re.DOTALL)
@@ -36,9 +36,9 @@ class Said:
     code: int = 0
 
 
-def whole(text: str) -> bool:
+def whole(text: bytes | bytearray) -> bool:
     """Whether all of an envelope has come."""
-    return text.endswith("\nsparkrun_main\n")
+    return text.endswith(b"\nsparkrun_main\n")
 
 
 def unwrap(text: str) -> Sent | None:
@@ -77,6 +77,12 @@ def _words(script: str) -> list[str]:
         return []
 
 
+def path_of(word: str) -> str:
+    """A path as a script writes it, `~` and `$HOME` filled in."""
+    path = "".join(_words(word))
+    return path.replace("$HOME", HOME) if path.startswith("$HOME") else path
+
+
 def _probe(host: Host, sent: Sent) -> Said:
     disks = re.findall(r"^disk '([^']*)'", sent.script, re.MULTILINE)
     return Said(probe_answer(host, disks))
@@ -84,7 +90,7 @@ def _probe(host: Host, sent: Sent) -> Said:
 
 def _write_file(host: Host, sent: Sent) -> Said:
     target = re.search(r"^target=(.*)$", sent.script, re.MULTILINE)
-    host.files["".join(_words(target[1])) if target else ""] = sent.stdin
+    host.files[path_of(target[1]) if target else ""] = sent.stdin
     return Said()
 
 

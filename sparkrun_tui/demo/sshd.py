@@ -9,8 +9,10 @@ import asyncssh
 
 from sparkrun_tui.demo import scripts
 from sparkrun_tui.demo.docker_api import DockerApi
+from sparkrun_tui.demo.foreign import ForeignScripts
 from sparkrun_tui.demo.host import Host, Site
 from sparkrun_tui.demo.http import serve
+from sparkrun_tui.demo.scripts import Sent
 from sparkrun_tui.demo.trust import USER
 from sparkrun_tui.remote.docker_dial import DEFAULT_SOCKET
 from sparkrun_tui.remote.envelope import COMMAND
@@ -65,36 +67,59 @@ async def _quietly(work: Awaitable[None]) -> None:
         return  # the other side has gone; a server has nobody to tell
 
 
-async def _session(process: asyncssh.SSHServerProcess[bytes], host: Host) -> None:
-    """Answer one command; only our own envelope is known."""
-    if process.command != COMMAND:
-        process.stderr.write(b"the demo's hosts run no commands\n")
-        process.exit(127)
-        return
+async def _sent(process: asyncssh.SSHServerProcess[bytes]) -> Sent | None:
+    """The script that comes on stdin; None when it is none of ours."""
     text = bytearray()
-    while not scripts.whole(text.decode("utf-8", "surrogateescape")) and len(text) < _MAX_SCRIPT:
+    while not scripts.whole(text) and len(text) < _MAX_SCRIPT:
         piece = await process.stdin.read(65_536)
         if not piece:
             break
         text += piece
-    sent = scripts.unwrap(text.decode("utf-8", "surrogateescape"))
+    return scripts.unwrap(text.decode("utf-8", "surrogateescape"))
+
+
+async def _session(process: asyncssh.SSHServerProcess[bytes], host: Host, foreign: ForeignScripts) -> None:
+    """Answer one command; only our own envelope is known."""
+    sent = await _sent(process) if process.command == COMMAND else None
     if sent is None:
         process.stderr.write(b"the demo's hosts know only scripts of sparkrun-tui\n")
         process.exit(127)
         return
+    process.stdout.write(f"{sent.mark}\n".encode())
+    process.stderr.write(f"{sent.mark}\n".encode())
+    if foreign.knows(sent.script):
+        process.exit(await _foreign(process, host, foreign, sent))
+        return
     said = scripts.reply(host, sent)
-    process.stdout.write(f"{sent.mark}\n{said.stdout}".encode())
-    process.stderr.write(f"{sent.mark}\n{said.stderr}".encode())
+    process.stdout.write(said.stdout.encode())
+    process.stderr.write(said.stderr.encode())
     process.exit(said.code)
 
 
+async def _foreign(process: asyncssh.SSHServerProcess[bytes], host: Host, foreign: ForeignScripts, sent: Sent) -> int:
+    """Let a foreign script run until it ends, or until the other side has gone."""
+
+    def say(line: str) -> None:
+        process.stdout.write(f"{line}\n".encode())
+
+    running = asyncio.create_task(foreign.run(host, sent.script, say))
+    leaving = asyncio.create_task(process.stdin.read(1))
+    try:
+        await asyncio.wait({running, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        return running.result() if running.done() else 143
+    finally:
+        running.cancel()
+        leaving.cancel()
+
+
 async def listen(
-    host: Host, site: Site, api: DockerApi, key: asyncssh.SSHKey, client: asyncssh.SSHKey
+    host: Host, site: Site, api: DockerApi, foreign: ForeignScripts, keys: tuple[asyncssh.SSHKey, asyncssh.SSHKey]
 ) -> asyncssh.SSHAcceptor:
-    """Start the SSH server of a host on a free loopback port."""
+    """Start the SSH server of a host on a free loopback port; `keys` are its own and the client's."""
+    key, client = keys
 
     async def session(process: asyncssh.SSHServerProcess[bytes]) -> None:
-        await _quietly(_session(process, host))
+        await _quietly(_session(process, host, foreign))
 
     return await asyncssh.listen(
         "127.0.0.1",
