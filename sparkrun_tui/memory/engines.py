@@ -10,11 +10,12 @@ from sparkrun_tui.memory.llama_estimate import estimate_llama
 from sparkrun_tui.memory.measured import Measured
 from sparkrun_tui.memory.result import Estimate, HostMemory, HostPicture, Level, Verdict
 from sparkrun_tui.memory.settings import EngineSettings
+from sparkrun_tui.memory.sglang_estimate import estimate_sglang
 from sparkrun_tui.memory.vllm_estimate import estimate_vllm
 
 Estimator = Callable[[ModelFacts, EngineSettings, Sequence[HostMemory], Mapping[str, Measured]], Estimate]
 
-ENGINES: Mapping[str, Estimator] = {"vllm": estimate_vllm, "llama-cpp": estimate_llama}
+ENGINES: Mapping[str, Estimator] = {"vllm": estimate_vllm, "llama-cpp": estimate_llama, "sglang": estimate_sglang}
 
 
 def estimate_unknown(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -79,3 +80,21 @@ class Layer:
     attention: Attention | None = None
     state: State | None = None
     shares: bool = False
+
+
+Groups = Sequence[tuple[Layer, int]]
+"""Layers that are the same object, each with how many there are."""
+
+
+def grouped(layers: Sequence[Layer]) -> Groups:
+    """Return equal layers once, with their number; layers of one model share objects where they are equal."""
+    first = {id(layer): layer for layer in layers}
+    counts = dict.fromkeys(first, 0)
+    for layer in layers:
+        counts[id(layer)] += 1
+    return [(layer, counts[key]) for key, layer in first.items()]
+
+
+def kinds(layers: Sequence[Layer] | None) -> Sequence[Layer]:
+    """Return each different layer once."""
+    return list({id(layer): layer for layer in layers or ()}.values())

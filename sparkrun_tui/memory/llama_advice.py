@@ -45,7 +45,7 @@ def _shorter(case: LlamaCase) -> Iterator[Proposal]:
         longest = (case.longest_leaving(reserve) or 0) // _STEP * _STEP
         if longest >= min(_LEAST, present):
             if longest < present:
-                old = "" if asked is None else str(asked)
+                old = "unset" if asked is None else str(asked)
                 yield Proposal("ctx_size", old, str(longest), f"the largest context that {what}")
             return
 
@@ -73,7 +73,7 @@ def _fewer_slots(case: LlamaCase) -> Iterator[Proposal]:
         return
     present = case.settings.llama.parallel
     what = f"one request at a time saves {format_gib(_saved(case, after))}; {_reach(after)}"
-    yield Proposal("n_parallel", "" if present is None else str(present), "1", what)
+    yield Proposal("n_parallel", "unset" if present is None else str(present), "1", what)
 
 
 def _saved(before: LlamaCase, after: LlamaCase) -> int:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
 from sparkrun_tui.memory.facts import ModelFacts
 from sparkrun_tui.memory.gguf_types import CACHE_TYPES, block_length, element_size
-from sparkrun_tui.memory.layers import Attention, AttentionKind, Layer, State
+from sparkrun_tui.memory.layers import Attention, AttentionKind, Groups, State, grouped
 from sparkrun_tui.memory.settings import EngineSettings, LlamaOptions
 
 DEFAULT_SLOTS = 4
@@ -123,7 +122,7 @@ def check(facts: ModelFacts, settings: EngineSettings, shape: Shape) -> None:
     for kind in (key, value):
         if kind not in CACHE_TYPES:
             raise LlamaRefusal(f"unsupported cache type {kind}; known: {', '.join(sorted(CACHE_TYPES))}")
-    layers = [layer.attention for layer, _ in groups_of(facts.layers or ()) if layer.attention is not None]
+    layers = [layer.attention for layer, _ in grouped(facts.layers or ()) if layer.attention is not None]
     if block_length(value) > 1 and not flash_attention(options):
         raise LlamaRefusal(f"a quantised V cache ({value}) needs flash attention, which -fa off turns off")
     if key != value and any(layer.kind is AttentionKind.MLA for layer in layers):
@@ -138,21 +137,6 @@ def check(facts: ModelFacts, settings: EngineSettings, shape: Shape) -> None:
     both = block_length(key) > 1 and block_length(value) > 1
     if both and shape.streams > 1 and facts.gguf.get("arch") == "phi3":
         raise LlamaRefusal("with both caches quantised and more than one stream this architecture aborts at start")
-
-
-Groups = Sequence[tuple[Layer, int]]
-"""Layers that are the same object, each with how many there are."""
-
-
-def groups_of(layers: Sequence[Layer]) -> Groups:
-    """Return equal layers once, with their number; layers of one model share objects where they are equal."""
-    counts: dict[int, int] = {}
-    first: dict[int, Layer] = {}
-    for layer in layers:
-        key = id(layer)
-        counts[key] = counts.get(key, 0) + 1
-        first[key] = layer
-    return [(first[key], count) for key, count in counts.items()]
 
 
 def cache_bytes(

@@ -7,7 +7,8 @@ import re
 from sparkrun_tui.base.units import MIB
 from sparkrun_tui.memory.facts import ModelFacts
 from sparkrun_tui.memory.gguf_keys import widest
-from sparkrun_tui.memory.llama_cache import Groups, Shape, flash_attention
+from sparkrun_tui.memory.layers import Groups
+from sparkrun_tui.memory.llama_cache import Shape, flash_attention
 from sparkrun_tui.memory.overheads import Band
 from sparkrun_tui.memory.settings import EngineSettings
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from sparkrun_tui.base.units import MIB
 from sparkrun_tui.memory.facts import ModelFacts
-from sparkrun_tui.memory.layers import Attention, AttentionKind, Layer
+from sparkrun_tui.memory.layers import Attention, AttentionKind, Layer, grouped
 from sparkrun_tui.memory.llama_cache import (
     PAD,
     CacheBytes,
@@ -16,7 +16,6 @@ from sparkrun_tui.memory.llama_cache import (
     cache_bytes,
     check,
     drafts_per_step,
-    groups_of,
     pad,
     shape_of,
 )
@@ -128,7 +127,7 @@ def plan_llama(facts: ModelFacts, settings: EngineSettings, want: int, device: b
     shape = shape_of(want, settings)
     check(facts, settings, shape)
     drafts = drafts_per_step(settings) if _uses_mtp(settings) else 0
-    groups = groups_of(layers)
+    groups = grouped(layers)
     cache = cache_bytes(facts, groups, settings, shape, (options.cache_type_k, options.cache_type_v), drafts)
     compute = compute_buffer(facts, groups, settings, shape, device)
     draft, draft_compute = _drafting(facts, settings, shape, device)
@@ -162,7 +161,7 @@ def _drafting(
         return None, _NO_BAND
     options = settings.llama
     types = (options.draft_cache_type_k, options.draft_cache_type_v)
-    groups = groups_of(layers)
+    groups = grouped(layers)
     cache = cache_bytes(drafter, groups, settings, shape, types, 0)
     return cache, compute_buffer(drafter, groups, settings, shape, device) or _NO_BAND
 

@@ -9,7 +9,7 @@ from math import ceil
 from sparkrun_tui.memory.config_values import positive
 from sparkrun_tui.memory.dtypes import element_bytes, index_bytes
 from sparkrun_tui.memory.facts import ModelFacts
-from sparkrun_tui.memory.layers import Attention, AttentionKind, Layer
+from sparkrun_tui.memory.layers import Attention, AttentionKind, Layer, grouped, kinds
 from sparkrun_tui.memory.settings import EngineSettings, Speculative
 from sparkrun_tui.memory.sglang_family import has_window_pool, is_sparse, sparse_row_bytes, window_ratio
 
@@ -77,18 +77,18 @@ def cell_of(facts: ModelFacts, layers: Sequence[Layer], settings: EngineSettings
     ranks = attention_ranks(settings)
     pooled = has_window_pool(facts, settings)
     full = window = 0.0
-    own = [layer.attention for layer in layers if layer.attention is not None]
-    for attention in own:
-        size = layer_bytes(facts, settings, attention, dtype, ranks)
+    own = [(layer.attention, count) for layer, count in grouped(layers) if layer.attention is not None]
+    for attention, count in own:
+        size = count * layer_bytes(facts, settings, attention, dtype, ranks)
         if pooled and attention.window is not None:
             window += size
         else:
             full += size
     if dtype == "nvfp4" and own:
-        full += _workspace(own[0], ranks)
+        full += _workspace(own[0][0], ranks)
     ratio = window_ratio(facts, settings) if pooled else 0.0
     draft, draft_window, beside = _drafter(facts, settings, dtype, ranks, pooled) if own else (0.0, 0.0, 0.0)
-    rounding = sum(index_row(attention) - _stored_index(attention) for attention in own)
+    rounding = sum(count * (index_row(attention) - _stored_index(attention)) for attention, count in own)
     return Cell(full, window, draft, draft_window, beside, ratio, rounding)
 
 
@@ -179,6 +179,6 @@ def _module_bytes(facts: ModelFacts, settings: EngineSettings, dtype: str, ranks
 
 def _target_layer(facts: ModelFacts, settings: EngineSettings, dtype: str, ranks: int, window: bool) -> float:
     """Return the bytes per token of one of the target's layers, a window layer if asked for and there is one."""
-    own = [layer.attention for layer in facts.layers or () if layer.attention is not None]
+    own = [layer.attention for layer in kinds(facts.layers) if layer.attention is not None]
     chosen = next((a for a in own if (a.window is not None) is window), own[0] if own else None)
     return layer_bytes(facts, settings, chosen, dtype, ranks) if chosen is not None else 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sparkrun_tui.memory.config_values import flag, positive
 from sparkrun_tui.memory.facts import ModelFacts
-from sparkrun_tui.memory.layers import AttentionKind, StateKind
+from sparkrun_tui.memory.layers import AttentionKind, StateKind, kinds
 from sparkrun_tui.memory.settings import EngineSettings
 
 _WINDOW_POOL = (
@@ -29,7 +29,7 @@ _GRAPHS_THOUGH_MULTIMODAL = ("Qwen3_5", "Glm5Next", "KimiK25", "MiniMaxM3", "Coh
 
 def is_deepseek_v4(facts: ModelFacts) -> bool:
     """Tell whether a model has DeepSeek V4's compressed caches."""
-    return any(layer.attention is not None and layer.attention.compress is not None for layer in facts.layers or ())
+    return any(layer.attention is not None and layer.attention.compress is not None for layer in kinds(facts.layers))
 
 
 def has_window_pool(facts: ModelFacts, settings: EngineSettings) -> bool:
@@ -39,7 +39,7 @@ def has_window_pool(facts: ModelFacts, settings: EngineSettings) -> bool:
     """
     if settings.sglang.disable_hybrid_swa_memory:
         return False
-    windows = any(layer.attention is not None and layer.attention.window for layer in facts.layers or ())
+    windows = any(layer.attention is not None and layer.attention.window for layer in kinds(facts.layers))
     listed = facts.architecture.startswith(_WINDOW_POOL) or flag(facts.config, "is_hybrid_swa")
     return windows and listed
 
@@ -65,7 +65,7 @@ def takes_images(facts: ModelFacts, settings: EngineSettings) -> bool:
 def is_latent(facts: ModelFacts) -> bool:
     """Tell whether the attention layers cache a latent (MLA)."""
     return any(
-        layer.attention is not None and layer.attention.kind is AttentionKind.MLA for layer in facts.layers or ()
+        layer.attention is not None and layer.attention.kind is AttentionKind.MLA for layer in kinds(facts.layers)
     )
 
 
@@ -76,7 +76,7 @@ def is_sparse(facts: ModelFacts) -> bool:
 
 def index_pool(facts: ModelFacts) -> int:
     """Return how many tokens share one index key."""
-    return max((layer.attention.index_pool for layer in facts.layers or () if layer.attention), default=1)
+    return max((layer.attention.index_pool for layer in kinds(facts.layers) if layer.attention), default=1)
 
 
 def sparse_row_bytes(facts: ModelFacts, settings: EngineSettings, width: int) -> int:
@@ -103,7 +103,7 @@ def has_prefill_graphs(facts: ModelFacts, settings: EngineSettings) -> bool:
     if settings.pipeline_parallel > 1 or settings.context_parallel > 1 or is_deepseek_v4(facts):
         return False
     listed = facts.architecture.startswith(_GRAPHS_THOUGH_MULTIMODAL)
-    delta = any(layer.state is not None and layer.state.kind is StateKind.KDA for layer in facts.layers or ())
+    delta = any(layer.state is not None and layer.state.kind is StateKind.KDA for layer in kinds(facts.layers))
     if delta and not listed:
         return False
     return listed or not takes_images(facts, settings)

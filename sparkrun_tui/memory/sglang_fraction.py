@@ -46,7 +46,7 @@ def default_fraction(facts: ModelFacts, settings: EngineSettings, total_mib: int
     options = settings.sglang
     chunk = _given_chunk(settings)
     reserved = 512 + 1.5 * max(chunk, 2048) + 128 * settings.tensor_parallel * settings.pipeline_parallel
-    largest = _largest_batch(settings)
+    largest = largest_batch(settings)
     if not (options.disable_cuda_graph or settings.enforce_eager):
         reserved += 2 * largest
     if options.attn_dp_size > 1:
@@ -59,7 +59,7 @@ def default_fraction(facts: ModelFacts, settings: EngineSettings, total_mib: int
     return fraction
 
 
-def _largest_batch(settings: EngineSettings) -> int:
+def largest_batch(settings: EngineSettings) -> int:
     """Return the largest decode batch that graphs are captured for."""
     stated = settings.sglang.cuda_graph_max_bs
     largest = stated if stated is not None else 256 if settings.tensor_parallel < 4 else 512

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sparkrun_tui.base.units import GIB, MIB
 from sparkrun_tui.memory.facts import ModelFacts
-from sparkrun_tui.memory.layers import Layer
+from sparkrun_tui.memory.layers import Layer, kinds
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.sglang_cell import Cell, SglangRefusal, cell_of
 from sparkrun_tui.memory.sglang_family import has_window_pool, is_deepseek_v4, page_size, takes_images
@@ -98,7 +98,7 @@ def plan_sglang(facts: ModelFacts, settings: EngineSettings, before: int, after:
         return _v4_plan(facts, settings, v4_pools(facts, settings, budget), fraction, budget, length)
     stages = stages_of(facts.layers, max(1, settings.pipeline_parallel))
     slots, rest = None, budget
-    if any(layer.state is not None for layer in facts.layers):
+    if any(layer.state is not None for layer in kinds(facts.layers)):
         slots = slots_for(facts, settings, stages, budget)
         rest = budget - slots.bytes
     cells = [cell for stage in stages if (cell := cell_of(facts, stage, settings)).total > 0]
@@ -172,19 +172,19 @@ def _window_cap(facts: ModelFacts, settings: EngineSettings, page: int) -> int:
     overlap = 1 if settings.sglang.disable_overlap_schedule else 2
     drafts = draft_tokens(facts, settings)
     ahead = 2 * drafts if drafts else page
-    each = _window(facts) - 1 + _EVICTION_INTERVAL * max(1, drafts) + page + ahead
+    each = widest_window(facts) - 1 + _EVICTION_INTERVAL * max(1, drafts) + page + ahead
     tokens = requests * each + overlap * chunk_of(settings) + page
     return -(-tokens // page) * page
 
 
-def _window(facts: ModelFacts) -> int:
+def widest_window(facts: ModelFacts) -> int:
     """Return the largest window in tokens."""
-    return max((layer.attention.window or 0 for layer in facts.layers or () if layer.attention), default=0)
+    return max((layer.attention.window or 0 for layer in kinds(facts.layers) if layer.attention), default=0)
 
 
 def _check_window(facts: ModelFacts, windows: int | None, page: int) -> None:
     """Raise SglangRefusal when the window pool cannot hold one request."""
-    floor = _window(facts) - 1 + page
+    floor = widest_window(facts) - 1 + page
     if windows is not None and windows <= floor:
         raise SglangRefusal(f"the window pool of {windows} tokens cannot hold one request, which needs {floor + 1}")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sparkrun_tui.memory.config_values import word
 from sparkrun_tui.memory.dtypes import element_bytes
 from sparkrun_tui.memory.facts import ModelFacts
-from sparkrun_tui.memory.layers import Layer, State, StateKind
+from sparkrun_tui.memory.layers import Layer, State, StateKind, grouped, kinds
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.sglang_cell import SglangRefusal, attention_ranks
 from sparkrun_tui.memory.sglang_family import page_size
@@ -55,7 +55,7 @@ def state_bytes(state: State, ranks: int, element: int) -> int:
 def bytes_per_slot(facts: ModelFacts, layers: Sequence[Layer], settings: EngineSettings) -> int:
     """Return the bytes of one slot over some layers."""
     ranks, element = attention_ranks(settings), recurrence_bytes(facts, settings)
-    return sum(state_bytes(layer.state, ranks, element) for layer in layers if layer.state is not None)
+    return sum(count * state_bytes(layer.state, ranks, element) for layer, count in grouped(layers) if layer.state)
 
 
 def slots_per_request(facts: ModelFacts, settings: EngineSettings) -> int:
@@ -80,7 +80,7 @@ def strategy_of(facts: ModelFacts, settings: EngineSettings) -> str:
     chosen = settings.sglang.mamba_radix_cache_strategy
     if chosen not in ("auto", ""):
         return chosen
-    short = any(layer.state is not None and layer.state.kind is StateKind.SHORT_CONV for layer in facts.layers or ())
+    short = any(layer.state is not None and layer.state.kind is StateKind.SHORT_CONV for layer in kinds(facts.layers))
     return "no_buffer" if short or settings.sglang.disable_overlap_schedule else "extra_buffer"
 
 
