@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,7 +13,6 @@ from typing import Any
 
 import pytest
 from cluster import Host
-from cluster.workstation import Workstation
 from fetching import ask
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -137,9 +135,7 @@ def test_following_tells_of_a_crash_and_how_it_came(
     assert hosts[0].containers() == []
 
 
-def test_leaving_and_coming_back_to_its_logs(
-    hosts: list[Host], both: str, sparkrun: Run, recipes: Path
-) -> None:
+def test_leaving_and_coming_back_to_its_logs(hosts: list[Host], both: str, sparkrun: Run, recipes: Path) -> None:
     running = begin("run", str(recipes / "tiny-vllm.yaml"), *SMALL, "-H", both, "--follow")
     read_until(running, "serves tiny at")
     running.send_signal(signal.SIGHUP)
@@ -171,9 +167,7 @@ def test_ctrl_c_cancels_and_leaves_nothing(
     assert hosts[0].containers() == []
 
 
-def test_a_lost_link_is_neither_success_nor_failure(
-    hosts: list[Host], both: str, sparkrun: Run, recipes: Path
-) -> None:
+def test_a_lost_link_is_neither_success_nor_failure(hosts: list[Host], both: str, sparkrun: Run, recipes: Path) -> None:
     done = sparkrun("run", str(recipes / "tiny-vllm.yaml"), "--tp", "2", *SMALL, "-H", both)
     assert done.returncode == 0, done.stdout + done.stderr
     hosts[1].faults.link_down()

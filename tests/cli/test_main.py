@@ -1,0 +1,72 @@
+"""The frame of the command line: help, version, exit codes, and the app when no command is given."""
+
+from __future__ import annotations
+
+import pytest
+
+from sparkrun_tui import __version__
+from sparkrun_tui.base.errors import HostError, LaunchError, RecipeError, SettingsError, Spot, UsageError
+from sparkrun_tui.cli.exits import Exit, report
+from sparkrun_tui.cli.main import COMMANDS
+from tests.cli.conftest import Cli
+
+
+def test_help_names_every_command_and_the_exit_codes(cli: Cli) -> None:
+    done = cli("--help")
+    assert done.code == 0
+    assert all(name in done.out for name in COMMANDS)
+    assert "3 a host could" in done.out
+    assert cli("--version").out.strip().endswith(__version__)
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_every_command_has_help(cli: Cli, name: str) -> None:
+    done = cli(name, "--help")
+    assert done.code == 0
+    assert "Usage: sparkrun-tui" in done.out
+
+
+def test_without_a_command_the_app_opens(cli: Cli) -> None:
+    assert cli("--demo", "--query", "qwen").out == "app demo=True cluster= query=qwen\n"
+
+
+@pytest.mark.parametrize("arguments", [("nope",), ("run",), ("list", "--nope"), ("logs", "x", "--tail", "many")])
+def test_wrong_usage_is_exit_code_2(cli: Cli, arguments: tuple[str, ...]) -> None:
+    done = cli(*arguments)
+    assert (done.code, done.out) == (2, "")
+    assert "Error" in done.err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (RecipeError("bad", spot=Spot("a.yaml", 3, 1)), Exit.FAILED),
+        (LaunchError("bad", host="spark-1"), Exit.FAILED),
+        (UsageError("bad"), Exit.USAGE),
+        (SettingsError("bad"), Exit.USAGE),
+        (HostError("bad", host="spark-1", remedy="do this"), Exit.HOST),
+        (KeyboardInterrupt(), Exit.INTERRUPTED),
+        (ValueError("bad"), Exit.FAILED),
+    ],
+)
+def test_each_kind_of_error_has_its_code(capsys: pytest.CaptureFixture[str], error: BaseException, code: Exit) -> None:
+    assert report(error) is code
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "bad" in told.err or "interrupted" in told.err
+    assert "Traceback" not in told.err
+
+
+def test_a_terminal_cannot_be_steered_by_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    report(RecipeError("\x1b]0;owned\x07 \x1b[2J gone"))
+    assert "\x1b" not in capsys.readouterr().err
+
+
+def test_settings_that_cannot_be_read_are_told_with_their_line(cli: Cli, private_home: object) -> None:
+    from sparkrun_tui.base.settings import config_file
+
+    config_file().parent.mkdir(parents=True)
+    config_file().write_text("clusters:\n  lab: [\n")
+    done = cli("list")
+    assert done.code == 2
+    assert "config.yaml:" in done.err

@@ -1,0 +1,202 @@
+"""`list`, `search`, `show` and `recipe ...` on the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sparkrun_tui.base import paths
+from tests.cli.conftest import Cli
+
+LIST_KEYS = {
+    "name", "reference", "model", "runtime", "container", "description", "maintainer", "model_params",
+    "active_params", "model_dtype", "context", "tensor_parallel", "min_nodes", "max_nodes", "source", "registry",
+    "path", "error",
+}  # fmt: skip
+
+NEMOTRON = """\
+model: nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-NVFP4
+runtime: vllm
+container: example/vllm:1
+metadata:
+  description: a model whose figures are all declared
+  model_params: 30B
+  model_dtype: nvfp4
+  kv_dtype: bfloat16
+  num_layers: 26
+  num_kv_heads: 2
+  head_dim: 256
+defaults:
+  port: 8000
+  host: 0.0.0.0
+  tensor_parallel: 1
+  gpu_memory_utilization: 0.8
+  max_model_len: 200000
+command: |
+  vllm serve {model} --port {port} --host {host} -tp {tensor_parallel} \\
+      --gpu-memory-utilization {gpu_memory_utilization} --max-model-len {max_model_len}
+"""
+
+
+@pytest.fixture
+def declared(tmp_path: Path) -> str:
+    path = tmp_path / "declared.yaml"
+    path.write_text(NEMOTRON)
+    return str(path)
+
+
+def test_every_bundled_recipe_is_listed(cli: Cli) -> None:
+    done = cli("list", "--json")
+    assert done.code == 0
+    names = {entry["reference"] for entry in done.json}
+    assert names == {path.stem for path in paths.bundled_recipes().glob("*.yaml")}
+    assert all(set(entry) == LIST_KEYS for entry in done.json)
+    table = cli("list").out.splitlines()
+    assert table[0].split()[:3] == ["NAME", "ENGINE", "SIZE"]
+    assert len(table) == len(names) + 1
+
+
+def test_words_narrow_the_list_and_search_says_when_nothing_is_found(cli: Cli) -> None:
+    found = cli("list", "--json", "qwen3", "runtime:llama-cpp").json
+    assert found
+    assert all(entry["runtime"] == "llama-cpp" and "qwen3" in entry["name"] for entry in found)
+    assert cli("search", "qwen3").code == 0
+    nothing = cli("search", "--json", "no-such-recipe-at-all")
+    assert (nothing.code, nothing.json) == (1, [])
+
+
+def test_what_fits_depends_on_the_hosts(cli: Cli, no_hosts: None) -> None:
+    anywhere = {entry["name"] for entry in cli("list", "--json", "fits:yes").json}
+    on_one = {entry["name"] for entry in cli("list", "--json", "-H", "spark-1", "fits:yes").json}
+    assert on_one < anywhere
+    assert all(entry["min_nodes"] == 1 for entry in cli("list", "--json", "-H", "spark-1", "fits:yes").json)
+
+
+def test_a_query_that_is_not_understood_is_told(cli: Cli) -> None:
+    assert "params:much is not a number" in cli("search", "qwen3", "params:much").err
+
+
+def test_a_broken_file_is_listed_with_its_error(cli: Cli, tmp_path: Path) -> None:
+    paths.config_dir().mkdir(parents=True)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "bad.yaml").write_text("model: [")
+    (paths.config_dir() / "config.yaml").write_text(f"recipe_dirs: [{tmp_path / 'mine'}]\n")
+    (bad,) = cli("list", "--json", "is:broken").json
+    assert bad["name"] == "bad"
+    assert bad["error"]
+    assert "(broken)" in cli("list", "is:broken").out
+
+
+def test_show_renders_the_command_with_overrides_and_sizes_it(cli: Cli, declared: str) -> None:
+    done = cli("show", declared, "--port", "9000", "-o", "max_model_len=4096")
+    assert done.code == 0
+    assert "--port 9000" in done.out
+    assert "  max_model_len: 4096   (override)" in done.out
+    assert "VRAM Estimation:" in done.out
+    body = cli("show", declared, "--port", "9000", "--json").json
+    assert body["values"]["port"] == 9000
+    assert "--port 9000" in body["command"]
+    assert body["memory"]["hosts"][0]["assumed"] is True
+
+
+def test_the_declared_figures_come_in_the_block_of_the_format(cli: Cli, declared: str) -> None:
+    lines = cli("recipe", "vram", declared).out.splitlines()
+    assert lines[:6] == [
+        "VRAM Estimation:",
+        "  Model weights:    19.56 GB",
+        "  KV cache:         9.92 GB (max_model_len=200,000)",
+        "  Tensor parallel:  1",
+        "  Per-GPU total:    29.48 GB",
+        "  DGX Spark fit:    YES",
+    ]
+    half = cli("recipe", "vram", declared, "--tp", "2").out.splitlines()
+    assert half[3:5] == ["  Tensor parallel:  2", "  Per-GPU total:    14.74 GB"]
+
+
+def test_metadata_that_hangs_on_a_value_follows_its_override(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "linked.yaml"
+    text = NEMOTRON.replace("kv_dtype: bfloat16", 'kv_dtype: "{kv_cache_dtype}"')
+    path.write_text(text.replace("  port: 8000\n", "  port: 8000\n  kv_cache_dtype: auto\n"))
+    assert "9.92 GB" in cli("recipe", "vram", str(path)).out
+    assert "4.96 GB" in cli("recipe", "vram", str(path), "-o", "kv_cache_dtype=fp8").out
+
+
+def test_findings_are_told_as_compilers_do(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(NEMOTRON.replace("-tp {tensor_parallel}", "-tp {tensor_paralel}"))
+    done = cli("recipe", "validate", str(path))
+    assert done.code == 1
+    assert f"{path}:19:54:" in done.out
+    assert "error: `{tensor_paralel}` has no value [unknown-placeholder]" in done.out
+    assert "1 error" in done.err
+    findings = cli("recipe", "validate", str(path), "--json").json
+    error = next(finding for finding in findings if finding["severity"] == "error")
+    assert (error["file"], error["line"], error["code"]) == (str(path), 19, "unknown-placeholder")
+
+
+def test_a_folder_is_validated_file_by_file(cli: Cli, tmp_path: Path, declared: str) -> None:
+    (tmp_path / "broken.yml").write_text("model: [")
+    done = cli("recipe", "validate", str(tmp_path))
+    assert done.code == 1
+    assert "broken.yml" in done.out
+    (tmp_path / "empty").mkdir()
+    assert cli("recipe", "validate", str(tmp_path / "empty")).code == 2
+
+
+def test_bundled_recipes_validate_without_errors(cli: Cli) -> None:
+    done = cli("recipe", "validate", str(paths.bundled_recipes()))
+    assert done.code == 0, done.out
+
+
+def test_a_started_recipe_is_valid_and_never_overwrites(cli: Cli, tmp_path: Path) -> None:
+    target = tmp_path / "new.yaml"
+    assert cli("recipe", "new", "Qwen/Qwen3-4B", "--output", str(target)).code == 0
+    assert cli("recipe", "validate", str(target)).code == 0
+    assert cli("recipe", "new", "Qwen/Qwen3-4B", "--output", str(target)).code == 1
+    gguf = cli("recipe", "new", "Qwen/Qwen3-4B-GGUF:Q8_0").out
+    assert "runtime: llama-cpp" in gguf
+    assert cli("recipe", "new", "not a model").code == 2
+    assert cli("recipe", "new", "a/b", "--runtime", "atlas").code == 2
+
+
+def test_what_other_recipes_know_of_a_model_is_used(cli: Cli) -> None:
+    assert "model_params: 1.7B" in cli("recipe", "new", "Qwen/Qwen3-1.7B").out
+
+
+def test_an_exported_recipe_has_the_overrides_and_the_comments(cli: Cli, tmp_path: Path, declared: str) -> None:
+    Path(declared).write_text(f"# kept\n{NEMOTRON}")
+    target = tmp_path / "copy.yaml"
+    done = cli("recipe", "export", declared, "-o", "port=9000", "--output", str(target))
+    assert done.code == 0, done.err
+    assert target.read_text().startswith("# kept\n")
+    assert cli("show", str(target), "--json").json["values"]["port"] == 9000
+
+
+def test_what_cannot_be_found_is_told_with_what_is_near(cli: Cli) -> None:
+    done = cli("show", "qwen3-1.7b-vlm")
+    assert done.code == 1
+    assert "did you mean `qwen3-1.7b-vllm`?" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("-o", "port"), "is not an override"),
+        (("-o", "port=1", "--port", "2"), "`port` is given twice"),
+        (("-o", "=1"), "is not an override"),
+    ],
+)
+def test_overrides_that_cannot_be_are_refused(cli: Cli, declared: str, arguments: tuple[str, ...], said: str) -> None:
+    done = cli("show", declared, *arguments)
+    assert done.code == 2
+    assert said in done.err
+
+
+def test_json_is_one_document_whatever_the_recipe_holds(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "odd.yaml"
+    path.write_text(NEMOTRON.replace("a model whose figures are all declared", '"\\e[31mred\\u202e"'))
+    done = cli("show", str(path), "--json")
+    assert json.loads(done.out)["model"].startswith("nvidia/")
+    assert "\x1b" not in cli("show", str(path)).out

@@ -1,0 +1,275 @@
+"""`run`: the dry run, launches on fake hosts, how they end, and the consent that foreign recipes need."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sparkrun_tui.cli.run_text import Narrator, diagnosis_lines
+from sparkrun_tui.launch.events import (
+    Diagnosed,
+    EngineFact,
+    LinkChanged,
+    MemorySeen,
+    Progressed,
+    Repair,
+    StepChanged,
+    StepState,
+)
+from sparkrun_tui.runtimes.plan import Phase
+from tests.cli.conftest import Cli
+from tests.launch.fakes import SOLO, FakeCluster, FakeContainer, FakeHost
+
+
+def test_the_dry_run_needs_no_cluster_and_no_network(cli: Cli, no_hosts: None, pair: str) -> None:
+    done = cli("run", pair, "--dry-run")
+    assert done.code == 0, done.err
+    assert done.out.startswith("# no cluster is chosen")
+    places = [line for line in done.out.splitlines() if line.startswith("# ---- on ")]
+    assert places == ["# ---- on this machine (workstation)", "# ---- on spark-1", "# ---- on spark-2"]
+    assert "docker pull registry.test/engine:1" in done.out
+
+
+def test_the_dry_run_names_the_given_hosts_in_order(cli: Cli, no_hosts: None, pair: str) -> None:
+    done = cli("run", pair, "--dry-run", "-H", "me@two,one", "-o", "port=9000")
+    assert "# ---- on me@two\n" in done.out
+    assert done.out.index("# ---- on me@two") < done.out.index("# ---- on one")
+    assert "--port 9000" in done.out
+    assert "no cluster" not in done.out
+
+
+def test_every_line_of_the_dry_run_is_shell(cli: Cli, no_hosts: None, pair: str) -> None:
+    script = cli("run", pair, "--dry-run", "-H", "one,two").out
+    checked = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True, check=False)
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_secrets_are_not_in_the_dry_run(
+    cli: Cli, no_hosts: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_abcdefghijklmnopqrstuvwxyz")
+    path = tmp_path / "secret.yaml"
+    path.write_text(f'{SOLO}env: {{HF_TOKEN: "${{HF_TOKEN}}"}}\n')
+    done = cli("run", str(path), "--dry-run")
+    assert done.code == 0
+    assert "hf_abc" not in done.out + done.err
+
+
+def test_a_dry_run_that_cannot_be_launched_says_why(cli: Cli, no_hosts: None, pair: str) -> None:
+    done = cli("run", pair, "--dry-run", "--solo")
+    assert done.code == 1
+    assert "needs at least 2 hosts" in done.err
+    one = cli("run", pair, "--dry-run", "-H", "alone")
+    assert one.code == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "run RECIPE --solo --dry-run",
+        "run RECIPE -H host1,host2 --dry-run",
+        "run RECIPE -o port=9000 --dry-run",
+        "run RECIPE --port 9000 --tp 1 --gpu-mem 0.5 --dry-run",
+        "run RECIPE -o max_model_len=4096 -o served_model_name=other -o host=127.0.0.1 --dry-run",
+        "show RECIPE",
+        "recipe validate RECIPE",
+        "recipe vram RECIPE",
+    ],
+)
+def test_the_command_lines_of_the_format_work(cli: Cli, no_hosts: None, line: str) -> None:
+    done = cli(*shlex.split(line.replace("RECIPE", "qwen3-1.7b-vllm")))
+    assert done.code == 0, done.err
+    assert done.out or "validate" in line
+
+
+def test_a_launch_that_serves(cli: Cli, lab: FakeCluster, pair: str) -> None:
+    done = cli("run", pair, "-H", "spark-1,spark-2")
+    assert done.code == 0, done.err
+    lines = done.out.splitlines()
+    assert "pair (sglang) on spark-1, spark-2" in lines[0]
+    assert lines[-1].startswith("ready: http://")
+    assert lines[-1].endswith(":30000/v1 (model tiny)")
+    assert len(lab.running) == 2
+    assert len(lines) == len({line[8:] for line in lines})
+
+
+def test_events_as_json_lines(cli: Cli, lab: FakeCluster, solo: str) -> None:
+    done = cli("run", solo, "-H", "spark-1", "--json")
+    assert done.code == 0, done.err
+    kinds = [event["kind"] for event in done.events]
+    assert kinds[0] == "began"
+    assert done.events[-1] == {**done.events[-1], "kind": "status", "status": "ready"}
+    assert [event["seq"] for event in done.events] == list(range(1, len(kinds) + 1))
+    assert next(event for event in done.events if event["kind"] == "endpoint")["model"] == "tiny"
+
+
+def test_solo_uses_the_first_host_alone(cli: Cli, lab: FakeCluster, solo: str) -> None:
+    assert cli("run", solo, "-H", "spark-2,spark-1", "--solo").code == 0
+    assert [host.running != [] for host in lab.hosts.values()] == [False, True]
+
+
+async def _no_room(host: FakeHost, container: FakeContainer) -> int:
+    host.say(
+        container,
+        "(EngineCore pid=14) ERROR 11-24 16:06:41 [core.py:1510] ValueError: To serve at least one request with the "
+        "model's max seq len (2048), (7.0 GiB KV cache is needed, which is larger than the available KV cache memory "
+        "(1.1 GiB). Based on the available memory, the estimated maximum model length is 640. Try increasing "
+        "`gpu_memory_utilization` or decreasing `max_model_len` when initializing the engine.",
+    )
+    return 1
+
+
+def test_a_launch_that_fails_names_cause_and_repairs(cli: Cli, lab: FakeCluster, solo: str) -> None:
+    lab[1].program = _no_room
+    done = cli("run", solo, "-H", "spark-1")
+    assert done.code == 1
+    assert "spark-1: KV cache too small for the context" in done.err
+    assert "  > (EngineCore" in done.err
+    assert "try: -o max_model_len=640" in done.err
+    assert lab.remaining == []
+    identity = done.out.split("launch ")[1].split(":")[0]
+    kept = cli("logs", identity, "-H", "spark-1")
+    assert kept.code == 0
+    assert "To serve at least one request" in kept.out
+    assert "is over (failed)" in kept.err
+
+
+def test_a_host_that_does_not_answer_is_exit_code_3_and_nothing_begins(cli: Cli, lab: FakeCluster, pair: str) -> None:
+    lab[2].unreachable = True
+    done = cli("run", pair, "-H", "spark-1,spark-2")
+    assert done.code == 3
+    assert "spark-2" in done.err
+    assert lab[1].actions == []
+
+
+def test_a_failed_check_stops_it_unless_it_is_waved_through(cli: Cli, lab: FakeCluster, solo: str) -> None:
+    lab[1].facts = replace(lab[1].facts, gpu_runtime=False)
+    done = cli("run", solo, "-H", "spark-1")
+    assert done.code == 1
+    assert "Docker has no GPU runtime" in done.err
+    assert lab.remaining == []
+    assert cli("run", solo, "-H", "spark-1", "--ignore", "gpu-runtime").code == 0
+
+
+def test_without_hosts_it_says_how_to_name_some(cli: Cli, solo: str) -> None:
+    done = cli("run", solo)
+    assert done.code == 2
+    assert "-H host1,host2" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("-H", "one,one"), "names a host twice"),
+        (("-H", " , "), "names no host"),
+        (("--cluster", "nope"), "there is no cluster `nope`"),
+    ],
+)
+def test_hosts_that_cannot_be(cli: Cli, solo: str, arguments: tuple[str, ...], said: str) -> None:
+    done = cli("run", solo, *arguments)
+    assert done.code == 2
+    assert said in done.err
+
+
+def test_following_prints_the_log_until_it_ends(cli: Cli, lab: FakeCluster, solo: str) -> None:
+    lab[1].program = _no_room
+    done = cli("run", solo, "-H", "spark-1", "--follow")
+    assert done.code == 1
+    assert "(EngineCore pid=14) ERROR" in done.out
+
+
+def test_a_foreign_recipe_needs_consent_once_and_again_when_it_changes(
+    cli: Cli, lab: FakeCluster, tmp_path: Path
+) -> None:
+    folder = tmp_path / "registry"
+    folder.mkdir()
+    recipe = folder / "foreign.yaml"
+    recipe.write_text(SOLO + "pre_exec: [echo before]\n")
+    _git(folder, "init", "-q", "-b", "main")
+    _commit(folder)
+    added = cli("registry", "add", str(folder), "--name", "team")
+    assert added.code == 0, added.err
+    assert "added team: 1 recipe" in added.out
+
+    refused = cli("run", "@team/foreign", "-H", "spark-1")
+    assert refused.code == 2
+    assert "launched for the first time" in refused.err
+    assert "echo before" in refused.err
+    assert "--yes" in refused.err
+    assert lab.remaining == []
+    assert cli("run", "@team/foreign", "--dry-run").code == 0
+    assert cli("run", "@team/foreign", "-H", "spark-1", "--yes").code == 0
+    assert cli("stop", "--all", "-H", "spark-1", "--yes").code == 0
+    assert cli("run", "@team/foreign", "-H", "spark-1").code == 0
+    cli("stop", "--all", "-H", "spark-1", "--yes")
+
+    recipe.write_text(SOLO + "pre_exec: [echo other]\n")
+    _commit(folder)
+    updated = cli("registry", "update", "team")
+    assert "team: 1 changed" in updated.out
+    again = cli("run", "@team/foreign", "-H", "spark-1")
+    assert again.code == 2
+    assert "has changed since you agreed to it" in again.err
+
+
+def _git(folder: Path, *words: str) -> None:
+    names = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    subprocess.run(["git", "-C", str(folder), *names, *words], check=True, capture_output=True)
+
+
+def _commit(folder: Path) -> None:
+    _git(folder, "add", "-A")
+    _git(folder, "commit", "-qm", "x")
+
+
+def _lines(*events: object) -> list[str]:
+    narrator = Narrator()
+    return [line for event in events for line in narrator.lines(event)]  # type: ignore[arg-type]
+
+
+def test_a_transfer_is_told_every_ten_seconds() -> None:
+    moved = [
+        Progressed(time=float(at), host="a", phase=Phase.MODEL, done=at * 1e9, total=60e9, rate=1e9) for at in range(60)
+    ]
+    lines = _lines(*moved)
+    assert len(lines) == 5
+    assert lines[0].startswith("  0:10  a: model 9.3 GiB of 55.9 GiB (17%)")
+
+
+def test_steps_links_and_figures_are_told_once() -> None:
+    lines = _lines(
+        LinkChanged(time=1, host="a", state="up"),
+        StepChanged(time=1, host="a", phase=Phase.CHECK, state=StepState.RUNNING),
+        StepChanged(time=2, host="a", phase=Phase.CHECK, state=StepState.OK),
+        StepChanged(time=2, host="a", phase=Phase.CHECK, state=StepState.OK),
+        EngineFact(time=3, host="a", name="kv_tokens", value=1000),
+        EngineFact(time=3, host="a", name="kv_tokens", value=1000),
+        EngineFact(time=3, host="a", name="load_seconds", value=1),
+        MemorySeen(time=3, host="a", available=1, total=2),
+        LinkChanged(time=4, host="a", state="reconnecting", detail="cut"),
+        LinkChanged(time=5, host="a", state="up"),
+    )
+    assert [line[8:] for line in lines] == [
+        "a: check ok",
+        "a: KV cache for 1,000 tokens",
+        "a: link reconnecting (cut)",
+        "a: link up",
+    ]
+
+
+def test_a_diagnosis_shows_repairs_as_options() -> None:
+    found = Diagnosed(
+        host="a", title="out of memory", explanation="too much", evidence="CUDA error",
+        repairs=(Repair("less", "it frees 3 GiB", "max_model_len", "4096"), Repair("free the host", "")),
+    )  # fmt: skip
+    assert list(diagnosis_lines(found)) == [
+        "a: out of memory",
+        "  too much",
+        "  > CUDA error",
+        "  try: -o max_model_len=4096  it frees 3 GiB",
+        "  try: free the host",
+    ]

@@ -1,0 +1,162 @@
+"""`status`, `logs`, `ask`, `stop`, `cluster` and `registry` on fake hosts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from sparkrun_tui.base.settings import load_settings
+from tests.cli.conftest import Cli
+from tests.launch.fakes import FakeCluster
+
+BOTH = ("-H", "spark-1,spark-2")
+
+
+@pytest.fixture
+def served(cli: Cli, lab: FakeCluster, pair: str) -> str:
+    """The id of a workload on both hosts."""
+    done = cli("run", pair, *BOTH, "--json")
+    assert done.code == 0, done.err
+    return str(done.events[0]["launch_id"])
+
+
+def test_status_shows_hosts_and_workloads(cli: Cli, lab: FakeCluster, served: str) -> None:
+    done = cli("status", *BOTH, "--json")
+    assert done.code == 0
+    body = done.json
+    assert [(host["name"], host["link"]) for host in body["hosts"]] == [("spark-1", "up"), ("spark-2", "up")]
+    (item,) = body["workloads"]
+    assert (item["id"], item["recipe"], item["health"], item["port"]) == (served, "pair", "serving", 30000)
+    assert [(rank["host"], rank["role"], rank["state"]) for rank in item["ranks"]] == [
+        ("spark-1", "head", "running"),
+        ("spark-2", "worker", "running"),
+    ]
+    table = cli("status", *BOTH).out
+    assert served in table
+    assert "serving" in table
+
+
+def test_a_silent_host_is_unknown_and_exit_code_3(cli: Cli, lab: FakeCluster, served: str) -> None:
+    lab[2].unreachable = True
+    done = cli("status", *BOTH, "--json")
+    assert done.code == 3
+    (item,) = done.json["workloads"]
+    assert item["health"] == "unknown"
+    assert cli("logs", "nothing", *BOTH).code == 3
+    assert cli("stop", "nothing", *BOTH).code == 3
+
+
+@pytest.mark.parametrize("how", ["recipe", "file", "id", "prefix"])
+def test_a_workload_is_meant_by_id_or_recipe(cli: Cli, lab: FakeCluster, served: str, how: str) -> None:
+    name = {"recipe": "pair", "file": "some/where/pair.yaml", "id": served, "prefix": served[:3]}[how]
+    done = cli("stop", name, *BOTH)
+    assert (done.code, done.out) == (0, f"{served}: stopped\n")
+    assert lab.remaining == []
+
+
+def test_an_ambiguous_name_lists_what_it_may_be(cli: Cli, lab: FakeCluster, solo: str) -> None:
+    for host, port in (("spark-1", "8000"), ("spark-2", "8001")):
+        assert cli("run", solo, "-H", host, "--port", port).code == 0
+    done = cli("stop", "solo", *BOTH)
+    assert done.code == 2
+    assert "may be any of 2 workloads" in done.err
+    assert len(lab.running) == 2
+    assert cli("stop", "nope", *BOTH).code == 1
+
+
+def test_stopping_all_needs_a_yes(cli: Cli, lab: FakeCluster, served: str) -> None:
+    done = cli("stop", "--all", *BOTH)
+    assert done.code == 2
+    assert "--yes" in done.err
+    assert len(lab.running) == 2
+    assert cli("stop", "--all", *BOTH, "--yes").code == 0
+    assert lab.remaining == []
+    assert cli("stop", "--all", *BOTH, "--yes").out == "nothing to stop\n"
+    assert cli("stop", *BOTH).code == 2
+    assert cli("stop", "pair", "--all", *BOTH).code == 2
+
+
+def test_a_stop_that_could_not_ask_a_host_is_not_a_stop(cli: Cli, lab: FakeCluster, served: str) -> None:
+    lab[2].unreachable = True
+    done = cli("stop", served, *BOTH)
+    assert done.code == 3
+    assert "not known on spark-2" in done.out
+    lab[2].unreachable = False
+    assert cli("stop", served, *BOTH).code == 0
+    assert lab.remaining == []
+
+
+def test_logs_of_each_host_and_of_one(cli: Cli, lab: FakeCluster, served: str) -> None:
+    done = cli("logs", served, *BOTH)
+    assert done.code == 0
+    assert {line.partition(": ")[0] for line in done.out.splitlines()} == {"spark-1", "spark-2"}
+    one = cli("logs", served, *BOTH, "--host", "spark-2", "--tail", "1")
+    assert one.out.splitlines() == ["INFO 01-01 00:00:05 [x.py:1] Loading weights took 5.00 seconds"]
+    lines = cli("logs", served, *BOTH, "--json").events
+    assert set(lines[0]) == {"kind", "host", "time", "stream", "text"}
+    assert cli("logs", served, *BOTH, "--host", "nowhere").code == 2
+
+
+def test_logs_of_what_is_gone_come_from_here(cli: Cli, lab: FakeCluster, served: str) -> None:
+    assert cli("stop", served, *BOTH).code == 0
+    done = cli("logs", served, *BOTH)
+    assert done.code == 0
+    assert "Loading weights took" in done.out
+    assert "is over" in done.err
+
+
+def test_asking_prints_the_answer_as_it_comes(cli: Cli, lab: FakeCluster, served: str) -> None:
+    lab.answer = [_chunk({"content": "Hel"}), _chunk({"content": "lo\x1b[31m"}), b"data: [DONE]\n\n"]
+    done = cli("ask", "pair", "How", "are", "you?", *BOTH)
+    assert (done.code, done.out) == (0, "Hello\n")
+    lab.answer = [b'data: {"error": {"message": "out of patience"}}\n\n']
+    refused = cli("ask", "pair", *BOTH)
+    assert refused.code == 3
+    assert "out of patience" in refused.err
+
+
+def _chunk(delta: Mapping[str, Any]) -> bytes:
+    return b"data: " + json.dumps({"choices": [{"delta": delta}]}).encode() + b"\n\n"
+
+
+def test_clusters_are_saved_used_and_forgotten(cli: Cli, lab: FakeCluster) -> None:
+    assert cli("cluster", "add", "lab", "spark-1,spark-2", "--description", "two").code == 0
+    assert cli("cluster", "add", "one", "spark-1", "--gpus", "2").code == 0
+    found = {item["name"]: item for item in cli("cluster", "list", "--json").json}
+    assert found["lab"]["hosts"] == ["spark-1", "spark-2"]
+    assert (found["lab"]["default"], found["one"]["default"]) == (True, False)
+    assert found["one"]["gpus_per_host"] == 2
+    assert [host["name"] for host in cli("status", "--json").json["hosts"]] == ["spark-1", "spark-2"]
+    assert len(cli("status", "--cluster", "one", "--json").json["hosts"]) == 1
+    assert cli("cluster", "remove", "lab").code == 0
+    assert [cluster.name for cluster in load_settings().clusters] == ["one"]
+    assert cli("cluster", "remove", "lab").code == 2
+    assert cli("cluster", "add", "bad", "-x").code == 2
+    assert cli("cluster", "add", "bad", "a,a").code == 2
+
+
+def test_checking_a_cluster_shows_what_each_host_says(cli: Cli, lab: FakeCluster) -> None:
+    cli("cluster", "add", "lab", "spark-1", "spark-2")
+    done = cli("cluster", "check", "lab", "--json")
+    assert done.code == 0
+    assert [(host["host"], host["error"]) for host in done.json] == [("spark-1", None), ("spark-2", None)]
+    assert done.json[0]["memory_total"] == lab[1].facts.memory_total
+    assert cli("cluster", "check").out.splitlines()[1].startswith("spark-1")
+    lab[2].unreachable = True
+    silent = cli("cluster", "check")
+    assert silent.code == 3
+    assert "no answer" in silent.out
+    assert "spark-2" in silent.err
+
+
+def test_registries_are_listed_and_one_that_cannot_be_is_refused(cli: Cli) -> None:
+    found = cli("registry", "list", "--json").json
+    assert [item["name"] for item in found] == ["spark-arena", "eugr"]
+    assert cli("registry", "add", "ext::sh -c id").code == 2
+    assert cli("registry", "remove", "nope").code == 2
+    assert cli("registry", "update", "nope").code == 2
+    assert cli("registry", "remove", "eugr").code == 0
+    assert [item["name"] for item in cli("registry", "list", "--json").json] == ["spark-arena"]
