@@ -9,6 +9,7 @@ from typing import Any
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.units import format_duration
 from sparkrun_tui.launch.context import Context, insist
+from sparkrun_tui.launch.events import StepState
 from sparkrun_tui.launch.steps_start import exec_once
 from sparkrun_tui.launch.watch import exec_code
 from sparkrun_tui.remote.transport import Outcome
@@ -44,6 +45,10 @@ async def _told(context: Context, hook: Hook, running: Coroutine[Any, Any, str])
         wrong = f"is not done after {format_duration(TIME_LIMIT)}"
     except HostError as error:
         wrong = f"could not be run: {error.what}"
+    row = context.bus.state.hosts.get(host)
+    if row is not None and row.cells[Phase.READY].state is not StepState.OK:
+        # A link that was lost meanwhile left it open whether the hook has ended; that it serves was known before.
+        context.step(host, Phase.READY, StepState.OK)
     if wrong:
         context.notice("warning", f"{hook.title} {wrong}; the server goes on", host)
     return not wrong

@@ -16,6 +16,8 @@ from sparkrun_tui.runtimes.plan import Phase
 class Weight(IntEnum):
     """How much a match says: a lower one is never shown while a higher one is there."""
 
+    OURS = 5
+    """Our own words about a step of ours."""
     CAUSE = 4
     """Names what is wrong."""
     UNKNOWN = 3

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from sparkrun_tui.launch.causes import Cause, by_hand, cause
+import re
+
+from sparkrun_tui.base.text import shorten
+from sparkrun_tui.launch.causes import Cause, Context, Weight, by_hand, cause
 
 _TOOLKIT = by_hand("sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker")
 _ARM_IMAGE = by_hand("an image for arm64", "a Spark cannot run x86 images at any useful speed")
 
+
+def _hook_failed(match: re.Match[str], context: Context) -> str:
+    said = next((line for line in reversed(context.before) if line.strip()), "")
+    last = "" if said.startswith("sparkrun-tui: ") or not said else f"; its last words: {shorten(said, 300)}"
+    return f"{match[1]} ended with exit code {match[2]}, and so the engine was not started{last}"
+
+
 HOST_CAUSES: tuple[Cause, ...] = (
+    cause(
+        r"^sparkrun-tui: (pre_exec.*) ended with exit code (\d+)$",
+        "A command before the engine failed",
+        _hook_failed,
+        by_hand("correct `pre_exec` in the recipe", "the lines above in the log are what it printed"),
+        weight=Weight.OURS,
+    ),
     cause(
         r"no matching manifest for (\S+)|image's platform \((\S+)\) does not match|exec format error",
         "The image is for another processor",

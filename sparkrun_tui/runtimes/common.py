@@ -54,7 +54,7 @@ fi
 """
 _BEFORE = """\
 echo {began}
-bash {file} || {{
+bash {what} || {{
     code=$?
     echo {failed}"$code" >&2
     exit "$code"
@@ -69,15 +69,18 @@ def start_script(serve: str = SERVE_FILE, secrets: str = SECRET_FILE, before: Se
 
     Each of `before` lies in a file of its own, see `hook_file`; the first that fails ends it with its exit code.
     """
-    hooks = "".join(
-        _BEFORE.format(
-            began=_single_quoted(f"sparkrun-tui: {hook.title}: {_first_line(hook.command)}"),
-            file=hook_file(number),
-            failed=_single_quoted(HOOK_FAILED.format(title=hook.title)),
-        )
-        for number, hook in enumerate(before, 1)
-    )
+    hooks = "".join(_before(hook, hook_file(number)) for number, hook in enumerate(before, 1))
     return _START.format(serve=serve, secrets=secrets, before=hooks)
+
+
+def hook_script(hooks: Sequence[Hook]) -> str:
+    """The hooks as one bash script, each in a shell of its own; the first that fails ends it with its exit code."""
+    return "".join(_before(hook, f"-c {_single_quoted(hook.command)}") for hook in hooks)
+
+
+def _before(hook: Hook, what: str) -> str:
+    began = _single_quoted(f"sparkrun-tui: {hook.title}: {_first_line(hook.command)}")
+    return _BEFORE.format(began=began, what=what, failed=_single_quoted(HOOK_FAILED.format(title=hook.title)))
 
 
 def hook_file(number: int) -> str:

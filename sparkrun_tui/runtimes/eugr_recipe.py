@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -10,8 +10,12 @@ import yaml
 from sparkrun_tui.recipe.rendered import Rendered
 
 
-def version_one(rendered: Rendered, command: str, container: str, env: Mapping[str, str]) -> str:
+def version_one(
+    rendered: Rendered, command: str, container: str, env: Mapping[str, str], mods: Sequence[str] = ()
+) -> str:
     """The YAML text of the file; `command` is the rendered serve command, `env` holds no secrets.
+
+    `mods` are folders on the head that are applied after the recipe's own.
 
     Overrides go into `defaults`, since the scripts take only five of them as arguments and would hand any other to
     vLLM as it stands.
@@ -24,9 +28,10 @@ def version_one(rendered: Rendered, command: str, container: str, env: Mapping[s
         "model": recipe.model,
         "container": container,
     }
-    for key in ("mods", "build_args"):
-        if recipe.runtime_config.get(key):
-            body[key] = [str(item) for item in _listed(recipe.runtime_config[key])]
+    for key, more in (("mods", mods), ("build_args", ())):
+        items = [*_listed(recipe.runtime_config.get(key) or ()), *more]
+        if items:
+            body[key] = [str(item) for item in items]
     body |= {"defaults": defaults, "env": {name: _in_double_quotes(value) for name, value in env.items()}}
     body["command"] = _template(recipe.command, defaults, command)
     return yaml.safe_dump(body, sort_keys=False, allow_unicode=True, width=1_000_000)

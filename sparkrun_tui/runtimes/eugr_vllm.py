@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sparkrun_tui.base.secrets import Redactor
@@ -11,10 +12,12 @@ from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.runtimes import hosts as host_rules
 from sparkrun_tui.runtimes.commands import VLLM_ROWS, build_command, value_text
-from sparkrun_tui.runtimes.common import SCHEMA, split_env
+from sparkrun_tui.runtimes.common import SCHEMA, hook_script, split_env
 from sparkrun_tui.runtimes.eugr_recipe import version_one
+from sparkrun_tui.runtimes.hooks import before_hooks, with_hooks
 from sparkrun_tui.runtimes.marks import VLLM_MARKS
 from sparkrun_tui.runtimes.nccl import free_port
+from sparkrun_tui.runtimes.options import docker_arguments, refusals
 from sparkrun_tui.runtimes.plan import LABEL, HostScript, ModelNeed, PlanRequest, ReadyCheck, ServePlan, Stage
 from sparkrun_tui.runtimes.serving import locate, port_of, served_name_of
 from sparkrun_tui.runtimes.shapes import repository_needs
@@ -55,6 +58,7 @@ forget() {{
     for worker in {workers}; do ssh -o BatchMode=yes "$worker" "rm -f '$secrets'" </dev/null || true; done
 }}
 trap forget EXIT
+trap 'exit 143' HUP INT TERM
 for worker in {workers}; do
     ssh -o BatchMode=yes "$worker" "umask 077; mkdir -p '${{secrets%/*}}'; cat >'$secrets'" <"$secrets"
 done
@@ -99,7 +103,7 @@ class EugrVllm:
         """Two scripts on the head: build the image where it is missing, then launch. Raises `LaunchError`."""
         rendered, hosts = request.rendered, request.hosts
         head = hosts[0]
-        problems = (*host_rules.check_hosts(rendered, hosts), *self.check(rendered), *_cache_problems(request))
+        problems = (*host_rules.check_hosts(rendered, hosts), *self.check(rendered), *_option_problems(request))
         command = self.command(rendered)
         said = locate(command, serves, request.env)
         ready = ReadyCheck(
@@ -111,7 +115,7 @@ class EugrVllm:
         plain, secret = split_env(request.env, request.secret_env)
         file = f"{head.app_cache}/eugr/{request.launch_id}.yaml"
         secrets = f"{head.app_cache}/eugr/{request.launch_id}.env" if secret else ""
-        files = {file: version_one(rendered, command, image, plain)}
+        files = _files(request, file, command, image, plain)
         stages = []
         if _builds(rendered.recipe, image):
             title = f"Build {image} with the scripts where it is missing (this can take an hour)"
@@ -120,7 +124,7 @@ class EugrVllm:
         script = self._launch_script(request, image, file, secrets, ready)
         run = HostScript(head.name, "run-recipe.sh", script, files, {secrets: secret} if secrets else {})
         stages.append(Stage("Launch through spark-vllm-docker", scripts=(run,)))
-        return ServePlan(
+        plan = ServePlan(
             launch_id=request.launch_id,
             recipe=rendered.recipe,
             engine=self.name,
@@ -135,6 +139,7 @@ class EugrVllm:
             delegated=delegated_name(request.launch_id),
             pull_image=not _builds(rendered.recipe, image),
         )
+        return with_hooks(plan, request, delegated_name(request.launch_id))
 
     def _launch_script(self, request: PlanRequest, image: str, file: str, secrets: str, ready: ReadyCheck) -> str:
         workers = [host.address for host in request.hosts[1:]]
@@ -142,7 +147,7 @@ class EugrVllm:
         if workers:
             parts.append(_CHECK_WORKERS.format(workers=shlex.join(workers)))
         parts.append(_CHECK_IMAGE.format(image=shlex.quote(image)))
-        extra = _label_arguments(request, self.name, ready)
+        extra = " ".join([_label_arguments(request, self.name, ready), *docker_arguments(request)[0]])
         if secrets:
             parts.append(_SECRETS.format(path=_path(secrets), workers=shlex.join(workers)))
             extra += " --env-file $secrets"
@@ -155,6 +160,21 @@ class EugrVllm:
             arguments += f" --tensor-parallel {shlex.quote(value_text('tensor_parallel', request.rendered))}"
         parts.append(f"./run-recipe.sh {_path(file)} {arguments} </dev/null\n")
         return "".join(parts)
+
+
+def _files(request: PlanRequest, file: str, command: str, image: str, env: Mapping[str, str]) -> dict[str, str]:
+    """What the scripts read on the head: the recipe, and what it runs before the engine.
+
+    That goes as a mod: a folder whose `run.sh` the scripts run in every container before the engine.
+    """
+    before = before_hooks(request)
+    mod = f"{request.hosts[0].app_cache}/eugr/{request.launch_id}-before"
+    files = {f"{mod}/run.sh": f"#!/bin/bash\n{hook_script(before)}"} if before else {}
+    return {**files, file: version_one(request.rendered, command, image, env, (mod,) if before else ())}
+
+
+def _option_problems(request: PlanRequest) -> tuple[Problem, ...]:
+    return (*_cache_problems(request), *refusals(request), *docker_arguments(request)[1])
 
 
 def _notes(request: PlanRequest) -> tuple[str, ...]:

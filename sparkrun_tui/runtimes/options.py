@@ -16,6 +16,7 @@ OTHER_HF_HOME = "/cache/huggingface"
 """Where the sparkrun CLI shows the Hugging Face cache inside containers; recipes written for it count on that."""
 
 _SAYS_OTHER = re.compile(rf"(?<![\w.~-]){OTHER_HF_HOME}\b")
+_PLAIN = re.compile(r"--?[a-z-]+ [\w./:,=+@~-]+")
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _OUR_NETWORKS = ("", "host")
 
@@ -30,7 +31,7 @@ def with_options(plan: ServePlan, request: PlanRequest) -> ServePlan:
         if apart and rank.rank == 0:
             spec = replace(spec, publish=(plan.ready.port,))
         ranks.append(replace(rank, container=_seen_there_too(spec)))
-    problems = (*plan.problems, *options.problems, *refusals(options, request), *_network(options, plan.ranks, request))
+    problems = (*plan.problems, *refusals(request), *_network(options, plan.ranks, request))
     return replace(plan, ranks=tuple(ranks), problems=problems)
 
 
@@ -54,9 +55,37 @@ def mount_of(volume: str, host: HostView) -> Mount:
     return Mount(source, target, read_only, make=False, options=others)
 
 
-def refusals(options: ContainerOptions, request: PlanRequest) -> Iterator[Problem]:
-    """Volumes that cannot be mounted as written, mounts that a recipe from a registry does not get, privileges."""
+def docker_arguments(request: PlanRequest) -> tuple[list[str], tuple[Problem, ...]]:
+    """The options as words for `docker run` of foreign scripts, which split them at blanks and quote nothing.
+
+    What cannot go that way, or is the scripts' own choice, is a problem.
+    """
+    recipe, home = request.rendered.recipe, request.hosts[0].home
+    options = container_options(recipe)
+    words = [f"--shm-size {size_bytes(options.shm_size)}"] if options.shm_size else []
+    words += [f"--ulimit {limit}" for limit in options.ulimits]
+    words += [f"-v {home + volume[1:] if volume.startswith('~') else volume}" for volume in options.volumes]
+    words += [f"--device {device}" for device in options.devices]
+    words += [f"--cap-add {name}" for name in options.cap_add]
+    words += [f"--user {options.user}"] if options.user else []
+    problems = []
+    for word in words:
+        if _PLAIN.fullmatch(word) is None:
+            message = f"`{word}` cannot be handed to the scripts that launch this recipe, and is left out"
+            problems.append(_problem(recipe, Severity.WARNING, "executor-config", message))
+    kept = {"network": options.network, "ipc": options.ipc, "entrypoint": " ".join(options.entrypoint or ())}
+    for key, value in kept.items():
+        if value not in ("", "host"):
+            message = f"`executor_config.{key}` is the choice of the scripts that launch this recipe"
+            problems.append(_problem(recipe, Severity.WARNING, "executor-config", message))
+    return [word for word in words if _PLAIN.fullmatch(word)], tuple(problems)
+
+
+def refusals(request: PlanRequest) -> Iterator[Problem]:
+    """What is wrong with the options: values, volumes, privileges, mounts that recipes from registries do not get."""
     recipe = request.rendered.recipe
+    options = container_options(recipe)
+    yield from options.problems
     foreign = recipe.source.kind is SourceKind.REGISTRY and not request.privileged
     for volume in options.volumes:
         source = volume.partition(":")[0]
