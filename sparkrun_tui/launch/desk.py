@@ -11,6 +11,7 @@ from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.launch import attach, executor, looking
 from sparkrun_tui.launch.bus import Bus
+from sparkrun_tui.launch.consent import insist_on_consent
 from sparkrun_tui.launch.context import Context
 from sparkrun_tui.launch.environment import hub_token, plan_env
 from sparkrun_tui.launch.events import StatusChanged
@@ -109,8 +110,9 @@ class Desk:
     ) -> Launch:
         """Begin `plan`. `memory_needed` is bytes per host by the estimate; `overridden` are checks waved through.
 
-        Raises `LaunchError` when the plan has errors.
+        Raises `LaunchError` when the plan has errors, and when a recipe from a registry was not agreed to.
         """
+        insist_on_consent(plan.rendered, self._environ)
         stopping = [problem for problem in plan.errors if problem.code not in overridden]
         if stopping:
             raise stopped_by(stopping[0])

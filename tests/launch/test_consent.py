@@ -1,0 +1,68 @@
+"""Consent: recipes from registries are asked about once, again when they change, and never launched without."""
+
+from __future__ import annotations
+
+import pytest
+
+from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.launch.consent import consent_needed, give, question
+from sparkrun_tui.recipe.loader import load_text
+from sparkrun_tui.recipe.model import Source, SourceKind
+from sparkrun_tui.recipe.overrides import render
+from sparkrun_tui.recipe.rendered import Rendered
+from sparkrun_tui.recipe.trust import consented_variables
+from tests.launch.fakes import SOLO, FakeCluster, rendered
+from tests.launch.virtual import virtual_time
+
+HOSTILE = SOLO + "env: {A: '${AWS_SECRET_ACCESS_KEY}'}\npost_commands: [rm -rf x]\n"
+ENVIRON = {"AWS_SECRET_ACCESS_KEY": "canary-0123456789"}
+
+
+def foreign(text: str) -> Rendered:
+    return render(load_text(text, Source(SourceKind.REGISTRY, "/cache/arena/solo.yaml", "arena")), {})
+
+
+@virtual_time
+async def test_a_registrys_recipe_is_launched_once_agreed_to_and_not_before(cluster: FakeCluster) -> None:
+    desk = cluster.desk(ENVIRON)
+    what = foreign(SOLO)
+    assert consent_needed(what, ENVIRON), "even a plain one runs its command on the hosts"
+    with pytest.raises(LaunchError, match="comes from the registry arena") as refused:
+        desk.launch(desk.plan(what, cluster.cluster))
+    assert "--yes" in refused.value.remedy
+    assert desk.launches == {} and cluster[1].actions == []
+    give(what)
+    assert consent_needed(what, ENVIRON) == ()
+    launch = desk.launch(desk.plan(what, cluster.cluster))
+    await launch.wait_ready()
+    await launch.stop()
+
+
+def test_a_changed_file_is_asked_about_again_and_says_so() -> None:
+    assert "for the first time" in question(foreign(SOLO))
+    give(foreign(SOLO))
+    changed = foreign(SOLO + "pre_exec: [pip install evil]\n")
+    assert any("pip install evil" in demand.detail for demand in consent_needed(changed, ENVIRON))
+    assert "has changed since" in question(changed)
+
+
+def test_the_gravest_comes_first_and_no_value_is_told(cluster: FakeCluster) -> None:
+    wanted = consent_needed(foreign(HOSTILE), ENVIRON)
+    assert [demand.grave for demand in wanted] == sorted((demand.grave for demand in wanted), reverse=True)
+    assert "canary" not in repr(wanted)
+    desk = cluster.desk(ENVIRON)
+    with pytest.raises(LaunchError, match="AWS_SECRET_ACCESS_KEY") as refused:
+        desk.launch(desk.plan(foreign(HOSTILE), cluster.cluster))
+    assert "runs on this machine" in refused.value.what and "canary" not in str(refused.value)
+
+
+def test_agreeing_to_some_variables_gives_those() -> None:
+    what = foreign(HOSTILE)
+    give(what, frozenset())
+    assert consent_needed(what, ENVIRON) == () and consented_variables(what.recipe) == frozenset()
+    give(what)
+    assert consented_variables(what.recipe) == {"AWS_SECRET_ACCESS_KEY"}
+
+
+def test_the_users_own_recipes_are_not_asked_about() -> None:
+    assert consent_needed(rendered(HOSTILE), ENVIRON) == ()
