@@ -180,9 +180,9 @@ def _state(keys: Keys) -> State | None:
     groups = positive(keys, "ssm.group_count") or 0
     ranks = positive(keys, "ssm.time_step_rank") if groups else None
     heads = ranks if ranks and inner % ranks == 0 else inner
-    kind = StateKind.MAMBA2 if groups else StateKind.MAMBA1
     if positive(keys, "full_attention_interval") or word(keys, "arch") in _EVERY_FOURTH_FULL:
-        kind = StateKind.GDN
+        return State(StateKind.GDN, inner + 2 * groups * size, kernel, heads, inner // heads, size)
+    kind = StateKind.MAMBA2 if groups else StateKind.MAMBA1
     return State(kind, inner, kernel, heads, inner // heads, size, groups, size if groups else 0)
 
 

@@ -100,7 +100,7 @@ def shape_of(want: int, settings: EngineSettings) -> Shape:
     sequence = n_ctx if unified else pad(max(1, n_ctx // slots))
     batch = min(max(1, want), options.batch or 2048)
     ubatch = min(batch, options.ubatch or 512)
-    outputs = batch if options.embeddings else slots * (1 + drafts_per_step(settings))
+    outputs = ubatch if options.embeddings else slots * (1 + drafts_per_step(settings))
     if options.embeddings:
         batch = ubatch
     streams = 1 if unified else slots

@@ -50,7 +50,7 @@ def compute_buffer(
         width = 5 * hidden + _projections(facts, groups)
         likely = (facts.heads or 0) * shape.sequence * ub * 4 + ub * 4 * width + 4 * ub * cells
     else:
-        logits = -(-vocab * shape.outputs // ub)
+        logits = 0 if options.embeddings else -(-vocab * shape.outputs // ub)
         likely = ub * 4 * (ends * hidden + max(_feed_forward(facts), logits)) + 2 * ub * cells
     if options.embeddings or not limits_outputs(settings.version):
         likely = max(likely, ub * (vocab + hidden) * 4)

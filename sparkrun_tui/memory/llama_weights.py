@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sparkrun_tui.base.units import MIB
+from sparkrun_tui.memory.config_values import positive
 from sparkrun_tui.memory.facts import ModelFacts
 from sparkrun_tui.memory.gguf_types import file_bits
 from sparkrun_tui.memory.judging import NOTHING, add
@@ -40,15 +41,23 @@ def model_buffers(facts: ModelFacts, settings: EngineSettings, device: bool) -> 
 
 def _by_parameters(facts: ModelFacts) -> Band | None:
     """Return parameters times bits per weight of the file, with the spread that mixes of types show."""
-    counted = count_parameters(facts) if facts.config else None
+    counted = count_parameters(facts)
     declared = facts.declared
     stated = (declared.params if declared else None) or facts.params or (counted.total if counted else None)
     bits = bits_per_weight(facts)
     if not stated or bits is None:
         return None
+    if stated == (counted.total if counted else None):
+        stated += _per_layer_embeddings(facts)
     size = int(stated * bits / 8)
     spread = 0.02 if bits in (8.5, 16.0, 32.0) else 0.06
     return Band(size, int(size * (1 - spread)), int(size * (1 + spread)), f"parameters at {bits:.2f} bits")
+
+
+def _per_layer_embeddings(facts: ModelFacts) -> int:
+    """Return the parameters of embeddings that each layer has of its own (Gemma 3n and Gemma 4 E)."""
+    width = positive(facts.gguf, "embedding_length_per_layer_input") or 0
+    return width * (facts.vocab or 0) * len(facts.layers or ())
 
 
 def bits_per_weight(facts: ModelFacts) -> float | None:
