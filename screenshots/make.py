@@ -111,6 +111,27 @@ async def story() -> None:
         await app.backend.stop(launch)
 
 
+async def failure() -> None:
+    """120x36: a context that does not fit, the launch that fails of it, and the repair."""
+    app = SparkrunApp(Session(Settings(), demo=True, query="llama-3.3-70b"))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await opened(pilot)
+        await pilot.press("o")
+        app.screen.query_one("#form").select("max_model_len")  # type: ignore[attr-defined]
+        await pilot.press("enter", *"900000", "enter")
+        await settled(pilot)
+        save(pilot, "does-not-fit")
+        await pilot.press("escape", "p")
+        await settled(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, LaunchScreen))
+        screen = app.screen
+        assert isinstance(screen, LaunchScreen)
+        await until(pilot, lambda: screen.launch.state.status is LaunchStatus.FAILED)
+        await settled(pilot)
+        save(pilot, "failure")
+
+
 def main() -> None:
     """All pictures, in a home of their own."""
     with tempfile.TemporaryDirectory() as home:
@@ -119,6 +140,7 @@ def main() -> None:
         os.environ["HOME"] = home
         asyncio.run(small())
         asyncio.run(story())
+        asyncio.run(failure())
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from sparkrun_tui.launch.logs import LogBuffer
 from sparkrun_tui.launch.plan import LaunchPlan
 from sparkrun_tui.launch.prompting import Prompt
 from sparkrun_tui.launch.services import Services, real_services
-from sparkrun_tui.launch.sizing import FactsStore, host_memory, size
+from sparkrun_tui.launch.sizing import FactsStore, host_memory, needed_bytes, size
 from sparkrun_tui.launch.state import LaunchState
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.recipe.trust import consented_variables
@@ -125,11 +125,7 @@ class Engine:
         """Bytes that the launch takes of its fullest host, by the estimate; None when that is not known."""
         known = self._desk_of(plan.cluster).facts
         hosts = [host_memory(known[name], 0.0) for name in plan.host_names if name in known]
-        estimate = size(plan.rendered, hosts, self.facts)
-        if any(picture.free is None for picture in estimate.hosts):
-            return None
-        taken = [sum(part.bytes for part in picture.parts if part.kind != "others") for picture in estimate.hosts]
-        return max(taken, default=None)
+        return needed_bytes(size(plan.rendered, hosts, self.facts))
 
     def dry_run(self, plan: LaunchPlan) -> Sequence[str]:
         """The plan as lines of text."""

@@ -147,6 +147,11 @@ async def test_the_verdict_follows_the_overrides(open_app: Pilots) -> None:
         await press(pilot, "enter", *"99000000", "enter")
         assert before in ("good", "tight")
         assert app.state.verdict(app.state.selected) == "bad"
+        assert lines_with(pilot, "s applies: max_model_len 99000000 →")
+        await press(pilot, "s")
+        assert app.state.verdict(app.state.selected) in ("good", "tight")
+        await press(pilot, "o", "u")
+        assert app.state.verdict(app.state.selected) == "bad"
 
 
 async def test_narrow_screens_show_parts_as_tabs(open_app: Pilots) -> None:

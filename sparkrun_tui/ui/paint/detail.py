@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sparkrun_tui.base.text import clean_line, clean_text
-from sparkrun_tui.memory.result import Estimate
+from sparkrun_tui.memory.result import Estimate, Proposal
 from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity, SourceKind
 from sparkrun_tui.ui.catalog import Evaluation
 from sparkrun_tui.ui.paint.recipe_rows import short_count
@@ -74,6 +74,8 @@ def extras(evaluation: Evaluation, estimate: Estimate, width: int) -> list[Line]
     if estimate.max_utilisation is not None:
         parts.append(f"utilisation up to {estimate.max_utilisation:.2f}")
     lines: list[Line] = [[("  ".join(parts), "dim")]] if parts else []
+    if estimate.proposals:
+        lines.append(_proposal(estimate.proposals[0], "s applies: "))
     facts = f"facts: {estimate.facts_source}"
     if any(picture.host.assumed for picture in estimate.hosts):
         facts += " · ~ host memory assumed, not asked yet"
@@ -98,7 +100,7 @@ def about(evaluation: Evaluation, width: int) -> list[Line]:
         details = dict.fromkeys(verdict.detail for verdict in (estimate.starts, estimate.context, estimate.headroom))
         lines += [[(row, "")] for detail in details if detail for row in wrap(clean_line(detail), width)]
         lines += extras(evaluation, estimate, width)
-        lines += _proposals(estimate, width)
+        lines += _proposals(estimate)
         lines += [[], *table_lines(estimate)]
         if estimate.weights_bytes is not None:
             lines.append([("  whole model's weights ", "dim"), (f"{gib(estimate.weights_bytes)} GiB", "")])
@@ -114,17 +116,16 @@ def about(evaluation: Evaluation, width: int) -> list[Line]:
     return [clip(line, width) for line in lines]
 
 
-def _proposals(estimate: Estimate, width: int) -> list[Line]:
-    lines: list[Line] = []
-    for proposal in estimate.proposals:
-        lines.append(
-            [
-                ("→ ", "accent"),
-                (f"{proposal.key} {proposal.old or 'unset'} → {proposal.new}", "bold"),
-                (f"  {clean_line(proposal.why)}", "dim"),
-            ]
-        )
-    return lines
+def _proposals(estimate: Estimate) -> list[Line]:
+    return [_proposal(proposal) for proposal in estimate.proposals[1:]]
+
+
+def _proposal(proposal: Proposal, head: str = "") -> Line:
+    return [
+        (f"→ {head}", "accent"),
+        (f"{proposal.key} {proposal.old or 'unset'} → {proposal.new}", "bold"),
+        (f"  {clean_line(proposal.why)}", "dim"),
+    ]
 
 
 def _wrapped_pair(label: str, value: str, width: int) -> list[Line]:

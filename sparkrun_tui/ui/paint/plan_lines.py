@@ -8,11 +8,13 @@ from collections.abc import Set as AbstractSet
 from sparkrun_tui.base.text import clean_line, clean_text
 from sparkrun_tui.base.units import format_bytes
 from sparkrun_tui.launch.plan import LaunchPlan, PlanStep
+from sparkrun_tui.memory.result import Estimate
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.trust import Demand
 from sparkrun_tui.ui.paint.detail import problem_lines
 from sparkrun_tui.ui.widgets.command_view import shell_lines
 from sparkrun_tui.ui.widgets.ink import Line, Span, clip, fit
+from sparkrun_tui.ui.widgets.memory_bar import picture_lines
 
 
 def hosts_of(step: PlanStep, plan: LaunchPlan) -> str:
@@ -41,8 +43,10 @@ def step_line(number: int, step: PlanStep, plan: LaunchPlan, width: int, open_: 
     return clip(spans, width)
 
 
-def plan_lines(plan: LaunchPlan, opened: AbstractSet[int], width: int) -> tuple[list[Line], dict[int, int]]:
-    """All lines, and which of them (by number) belong to which step; other lines belong to none."""
+def plan_lines(
+    plan: LaunchPlan, opened: AbstractSet[int], width: int, estimate: Estimate | None = None
+) -> tuple[list[Line], dict[int, int]]:
+    """All lines, and which of them (by number) are steps; the memory picture and problems stand below."""
     lines: list[Line] = []
     steps: dict[int, int] = {}
     for index, step in enumerate(plan.steps):
@@ -54,6 +58,8 @@ def plan_lines(plan: LaunchPlan, opened: AbstractSet[int], width: int) -> tuple[
     if plan.host_reason:
         lines.append([("hosts: ", "dim"), (clean_line(plan.host_reason), "")])
     lines += [[("· ", "dim"), (clean_line(note), "")] for note in plan.serve.notes]
+    if estimate is not None:
+        lines += [[], *picture_lines(estimate, min(width, 100))]
     if plan.problems:
         lines += [[], *problem_lines(plan.problems, width)]
     return lines, steps

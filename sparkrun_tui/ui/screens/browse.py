@@ -195,6 +195,8 @@ class BrowseScreen(PageScreen):
             evaluation = self.detail.evaluation
             if evaluation and evaluation.errors:
                 return f"It cannot be launched: {evaluation.errors[0].message}"
+        if name == "suggest" and self.detail.suggestion is None:
+            return "The memory estimate suggests nothing."
         if name == "edit_file" and recipe is None:
             return "There is no recipe here."
         return ""
@@ -216,6 +218,10 @@ class BrowseScreen(PageScreen):
     def do_overrides(self) -> None:
         """Go to the form."""
         self.detail.focus_form()
+
+    def do_suggest(self) -> None:
+        """Apply the first proposal of the estimate; undo takes it back."""
+        self.detail.apply_suggestion()
 
     def do_search(self) -> None:
         """Go to the search box."""

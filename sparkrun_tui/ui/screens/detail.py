@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Container, Horizontal
 from textual.message import Message
 
+from sparkrun_tui.memory.result import Proposal
 from sparkrun_tui.recipe.fields import field_for
 from sparkrun_tui.recipe.model import BrokenRecipe, Recipe
 from sparkrun_tui.ui.actor import Actor
@@ -181,6 +182,20 @@ class Detail(Container, Actor):
         self.form.focus()
 
     # Edits.
+
+    @property
+    def suggestion(self) -> Proposal | None:
+        """The first change that the estimate proposes, when not all is well."""
+        estimate = self._evaluation.estimate if self._evaluation else None
+        return estimate.proposals[0] if estimate and estimate.proposals else None
+
+    def apply_suggestion(self) -> None:
+        """Take the proposed value as an override."""
+        proposal = self.suggestion
+        if proposal is not None:
+            self._edits().set(proposal.key, proposal.new)
+            self._edited()
+            self.form.select(proposal.key)
 
     def _edits(self) -> Edits:
         assert self._recipe is not None

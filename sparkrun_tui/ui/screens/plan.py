@@ -11,6 +11,7 @@ from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.launch.plan import LaunchPlan
+from sparkrun_tui.memory.result import Estimate
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.recipe.trust import changed_since_consent, demands, give_consent, needs_consent
 from sparkrun_tui.ui.actions import Scope, bindings
@@ -32,13 +33,14 @@ class PlanList(ListPane):
         self.plan: LaunchPlan | None = None
         self.opened: set[int] = set()
         self.message = "looking at the hosts …"
+        self.estimate: Estimate | None = None
         self._lines: list[Line] = []
         self._steps: dict[int, int] = {}
         self._width = 0
 
-    def show(self, plan: LaunchPlan | None, message: str = "") -> None:
-        """Show a plan, or say why there is none."""
-        self.plan, self.message = plan, message
+    def show(self, plan: LaunchPlan | None, message: str = "", estimate: Estimate | None = None) -> None:
+        """Show a plan with its memory picture, or say why there is none."""
+        self.plan, self.message, self.estimate = plan, message, estimate
         self._width = 0
         self.refresh()
 
@@ -49,7 +51,7 @@ class PlanList(ListPane):
                 self._lines = [[(row, "")] for row in wrap(self.message, self.text_width)]
                 self._steps = {}
             else:
-                self._lines, self._steps = plan_lines(self.plan, self.opened, self.text_width)
+                self._lines, self._steps = plan_lines(self.plan, self.opened, self.text_width, self.estimate)
 
     @property
     def line_count(self) -> int:
@@ -135,7 +137,9 @@ class PlanScreen(PageScreen):
                 self._show(f"✗ {error.what}")
 
     def _show(self, corner: str) -> None:
-        self.list.show(self._plan)
+        state = self.sparkrun.state
+        evaluation = state.catalog.evaluate(self._rendered.recipe, self._rendered.overrides, state.view)
+        self.list.show(self._plan, estimate=evaluation.estimate)
         self.text.repaint()
         panel = self.query_one(Panel)
         panel.entitle(panel.title_text, corner)
