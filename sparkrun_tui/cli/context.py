@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from sparkrun_tui.base.errors import UsageError
 from sparkrun_tui.base.settings import Cluster, Settings, load_settings
-from sparkrun_tui.launch.services import Services
-from sparkrun_tui.recipe.overrides import parse_assignment
+
+if TYPE_CHECKING:
+    from sparkrun_tui.launch.services import Services
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -51,6 +52,8 @@ def override_options(function: F) -> F:
 
 def overrides_from(options: Sequence[str], port: str | None, tp: str | None, gpu_mem: str | None) -> dict[str, str]:
     """The overrides by key. Raises `UsageError` when an option has no `=` or a key is given two values."""
+    from sparkrun_tui.recipe.overrides import parse_assignment
+
     found: dict[str, str] = {}
     pairs = [parse_assignment(text) for text in options]
     short = (("port", port), ("tensor_parallel", tp), ("gpu_memory_utilization", gpu_mem))
@@ -98,8 +101,10 @@ def needed_cluster(settings: Settings, target: Target) -> Cluster:
 async def engine(settings: Settings, target: Target) -> AsyncIterator[tuple[Cluster, Services]]:
     """The cluster and the services to work on it; the demo cluster lives as long as the context."""
     if target.demo:
+        from sparkrun_tui.cli.exits import say
         from sparkrun_tui.demo.cluster import DemoCluster
 
+        say("DEMO: two simulated DGX Sparks inside this process; no real host is asked")
         async with DemoCluster() as demo:
             yield demo.cluster, demo.services
         return

@@ -28,7 +28,7 @@ def recipe_group() -> None:
 @click.option("--json", "as_json", is_flag=True, help="A JSON array of findings.")
 def validate_command(names: tuple[str, ...], as_json: bool) -> int:
     """Check recipes by name or path (a folder means every recipe in it); errors give exit code 1."""
-    from sparkrun_tui.cli.recipe_text import problem_json, problem_line
+    from sparkrun_tui.cli.entry_text import problem_json, problem_line
 
     findings = [(path, problem) for name in names for path, problem in _findings(name)]
     if as_json:
@@ -119,24 +119,25 @@ def new_command(model: str, runtime: str, container: str, nodes: int, target: Pa
 
 
 def _known(model: str) -> Known:
-    """What the recipes that are here say of the same model."""
+    """What is known of the model, and what the recipes that are here say of it."""
+    from dataclasses import replace
+
+    from sparkrun_tui.launch.known import known_of
     from sparkrun_tui.recipe.detect import split_gguf
     from sparkrun_tui.recipe.listing import finish, list_recipes
-    from sparkrun_tui.recipe.loader import load_file
-    from sparkrun_tui.recipe.starter import Known
 
+    known = known_of(model)
     wanted = split_gguf(model)[0].lower()
     for entry in finish(list_recipes(settings_now())).entries:
-        if split_gguf(entry.model)[0].lower() != wanted:
-            continue
-        recipe = load_file(entry.source.path, entry.source)
-        if isinstance(recipe, Recipe):
-            meta = recipe.metadata
-            dtype = meta.model_dtype if entry.model == model else ""
-            return Known(
-                meta.model_params, meta.active_params, dtype, meta.num_layers, meta.num_kv_heads, meta.head_dim
+        if split_gguf(entry.model)[0].lower() == wanted and not entry.error:
+            dtype = entry.dtype if entry.model == model else ""
+            return replace(
+                known,
+                params=entry.params or known.params,
+                active=entry.active or known.active,
+                dtype=known.dtype or dtype,
             )
-    return Known()
+    return known
 
 
 def _usual_image(engine: str) -> str:

@@ -18,17 +18,8 @@ from sparkrun_tui.cli.context import (
     settings_now,
     target_options,
 )
+from sparkrun_tui.cli.entry_text import entry_json, entry_row, problem_json
 from sparkrun_tui.cli.exits import Exit, say
-from sparkrun_tui.cli.recipe_text import (
-    all_problems,
-    command_text,
-    describe,
-    entry_json,
-    entry_row,
-    estimate_json,
-    problem_json,
-    recipe_json,
-)
 from sparkrun_tui.recipe.entry import Entry
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.rendered import Rendered
@@ -100,6 +91,7 @@ def show_command(
     name: str, options: tuple[str, ...], port: str | None, tp: str | None, gpu_mem: str | None, as_json: bool
 ) -> int:
     """Show what a recipe is, its command as rendered, and what it needs of memory."""
+    from sparkrun_tui.cli.recipe_text import describe
     from sparkrun_tui.recipe.overrides import render
     from sparkrun_tui.recipe.sources import find_recipe
 
@@ -115,6 +107,7 @@ def show_command(
 
 
 def _full_json(recipe: Recipe, rendered: Rendered) -> dict[str, Any]:
+    from sparkrun_tui.cli.recipe_text import all_problems, command_text, estimate_json, recipe_json
     from sparkrun_tui.launch.sizing import size
 
     return {

@@ -135,7 +135,10 @@ def ending(launch: Launch, detached: bool, as_json: bool) -> Exit:
     if state.status in SERVING or (detached and state.endpoint is not None):
         if not as_json and state.endpoint is not None:
             output.line(f"ready: {state.endpoint.url} (model {state.endpoint.model})")
-            say(f"it goes on by itself: sparkrun-tui logs {name} -f, sparkrun-tui stop {name}")
+            if launch.plan.cluster.is_demo:
+                say("the demo cluster ends with this command; on real hosts it would go on by itself")
+            else:
+                say(f"it goes on by itself: sparkrun-tui logs {name} -f, sparkrun-tui stop {name}")
         return Exit.OK
     if state.status is LaunchStatus.FAILED:
         for text in diagnosis_lines(state.diagnosis) if state.diagnosis else (state.detail,):

@@ -73,7 +73,7 @@ def _indented(lines: Iterable[str]) -> None:
 
 def _find(name: str, settings: Settings) -> Rendered:
     """Search as one types, and take one of what is found. Raises `RecipeError` when nothing is."""
-    from sparkrun_tui.cli.recipe_text import entry_row
+    from sparkrun_tui.cli.entry_text import entry_row
     from sparkrun_tui.recipe.index import Index
     from sparkrun_tui.recipe.listing import list_recipes
     from sparkrun_tui.recipe.overrides import render
