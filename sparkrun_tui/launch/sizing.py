@@ -10,6 +10,8 @@ from typing import Protocol
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.launch.calibration import measured_on
+from sparkrun_tui.launch.measured_store import image_facts
 from sparkrun_tui.memory.estimate import assumed_spark, estimate
 from sparkrun_tui.memory.facts import ModelFacts, facts_from_metadata, merge
 from sparkrun_tui.memory.facts_store import LocalFacts
@@ -22,6 +24,7 @@ from sparkrun_tui.recipe.overrides import metadata_in_force, render
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.remote.facts import HostFacts
 from sparkrun_tui.remote.hub_cache import hub_folder
+from sparkrun_tui.runtimes.registry import ENGINES
 
 ASSUMED_HOST = "spark"
 
@@ -75,9 +78,21 @@ def model_facts(rendered: Rendered, store: FactsStore | None = None) -> ModelFac
 
 
 def engine_settings(rendered: Rendered, image: str = "") -> EngineSettings:
-    """What the engine will be told, by the chain and by the rendered command."""
+    """What the engine will be told, by the chain and by the rendered command.
+
+    Its version is what the image's tag says, else what the image said of itself on a host that was seen to hold it.
+    """
     values: Mapping[str, object] = {key: item.value.data for key, item in rendered.chain.items()}
-    return settings_from(rendered.recipe.runtime, values, rendered.argv, image or rendered.recipe.container)
+    env = {name: value.text for name, value in rendered.recipe.env.items()}
+    name = image or image_of(rendered)
+    settings = settings_from(rendered.recipe.runtime, values, rendered.argv, name, env)
+    return settings if settings.version else replace(settings, version=image_facts(name).version)
+
+
+def image_of(rendered: Rendered) -> str:
+    """The image that a launch would run: the recipe's, else its engine's usual one."""
+    engine = ENGINES.get(rendered.recipe.runtime)
+    return engine.image(rendered.recipe) if engine is not None else rendered.recipe.container
 
 
 def host_memory(facts: HostFacts, age_seconds: float) -> HostMemory:
@@ -97,12 +112,25 @@ def host_memory(facts: HostFacts, age_seconds: float) -> HostMemory:
     )
 
 
-def size(rendered: Rendered, hosts: Sequence[HostMemory], store: FactsStore | None = None) -> Estimate:
-    """The memory estimate of a rendered recipe; with no hosts given, a DGX Spark is assumed for each one needed."""
+def size(
+    rendered: Rendered, hosts: Sequence[HostMemory], store: FactsStore | None = None, now: float | None = None
+) -> Estimate:
+    """The memory estimate of a rendered recipe; with no hosts given, a DGX Spark is assumed for each one needed.
+
+    What earlier launches of it have measured takes the place of what is estimated, and is named in the notes; `now`
+    is Unix time, for how long ago that was.
+    """
     settings = engine_settings(rendered)
     needed = max(rendered.recipe.min_nodes, settings.tensor_parallel * settings.pipeline_parallel, 1)
     chosen = list(hosts) or [assumed_spark(f"{ASSUMED_HOST}-{number + 1}") for number in range(needed)]
-    return estimate(model_facts(rendered, store), settings, chosen)
+    known = store or known_models()
+    facts = model_facts(rendered, known)
+    drafter = settings.speculative.model if settings.speculative is not None else ""
+    if drafter:
+        facts = replace(facts, drafter=known.find(drafter))
+    measured, notes = measured_on(rendered, settings, image_of(rendered), chosen, now)
+    found = estimate(facts, settings, chosen, measured)
+    return replace(found, notes=(*notes, *found.notes)) if notes else found
 
 
 def needed_bytes(found: Estimate) -> int | None:
