@@ -11,6 +11,7 @@ import click
 
 from sparkrun_tui.base.errors import UsageError
 from sparkrun_tui.base.settings import Cluster, Settings, load_settings
+from sparkrun_tui.cli.completions import cluster_names
 
 if TYPE_CHECKING:
     from sparkrun_tui.launch.services import Services
@@ -32,7 +33,9 @@ def target_options(function: F) -> F:
     function = click.option("--demo", is_flag=True, help="The built-in demo cluster, which needs no hardware.")(
         function
     )
-    function = click.option("--cluster", "cluster_name", default="", metavar="NAME", help="A saved cluster.")(function)
+    function = click.option(
+        "--cluster", "cluster_name", default="", shell_complete=cluster_names, metavar="NAME", help="A saved cluster."
+    )(function)
     return click.option(
         "-H", "--hosts", default="", metavar="H1,H2", help="Hosts as ssh takes them; the first is the head node."
     )(function)

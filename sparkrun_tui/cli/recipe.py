@@ -10,6 +10,7 @@ import click
 
 from sparkrun_tui.base.errors import RecipeError, UsageError
 from sparkrun_tui.cli import output
+from sparkrun_tui.cli.completions import recipe_names
 from sparkrun_tui.cli.context import override_options, overrides_from, settings_now
 from sparkrun_tui.cli.exits import Exit, say
 from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity, Source, SourceKind
@@ -24,7 +25,7 @@ def recipe_group() -> None:
 
 
 @recipe_group.command("validate")
-@click.argument("names", nargs=-1, required=True)
+@click.argument("names", nargs=-1, required=True, shell_complete=recipe_names)
 @click.option("--json", "as_json", is_flag=True, help="A JSON array of findings.")
 def validate_command(names: tuple[str, ...], as_json: bool) -> int:
     """Check recipes by name or path (a folder means every recipe in it); errors give exit code 1."""
@@ -78,7 +79,7 @@ def _problems(recipe: Recipe) -> Sequence[Problem]:
 
 
 @recipe_group.command("vram")
-@click.argument("name")
+@click.argument("name", shell_complete=recipe_names)
 @override_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object; sizes in bytes.")
 def vram_command(
@@ -154,7 +155,7 @@ def _usual_image(engine: str) -> str:
 
 
 @recipe_group.command("export")
-@click.argument("name")
+@click.argument("name", shell_complete=recipe_names)
 @override_options
 @click.option("--output", "target", type=click.Path(dir_okay=False, path_type=Path), help="A new file; else stdout.")
 def export_command(

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from sparkrun_tui.cli import output
+from sparkrun_tui.cli.completions import recipe_names
 from sparkrun_tui.cli.context import (
     Target,
     override_options,
@@ -84,7 +85,7 @@ def search_command(as_json: bool, hosts: str, cluster_name: str, demo: bool, wor
 
 
 @click.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=recipe_names)
 @override_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def show_command(

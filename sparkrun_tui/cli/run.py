@@ -10,6 +10,7 @@ import click
 
 from sparkrun_tui.base.errors import LaunchError, UsageError
 from sparkrun_tui.cli import output
+from sparkrun_tui.cli.completions import recipe_names
 from sparkrun_tui.cli.context import (
     Target,
     override_options,
@@ -28,7 +29,7 @@ _GRAVE = "!"
 
 
 @click.command("run")
-@click.argument("name")
+@click.argument("name", shell_complete=recipe_names)
 @target_options
 @click.option("--solo", is_flag=True, help="Use one host, the first.")
 @override_options

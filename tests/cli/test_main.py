@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from sparkrun_tui import __version__
@@ -70,3 +72,25 @@ def test_settings_that_cannot_be_read_are_told_with_their_line(cli: Cli, private
     done = cli("list")
     assert done.code == 2
     assert "config.yaml:" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [("reg", "plain,registry"), ("run qwen3-1.7b", "plain,qwen3-1.7b-vllm"), ("run x --cluster l", "plain,lab")],
+)
+def test_the_shell_completes_commands_recipes_and_clusters(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: str, offered: str
+) -> None:
+    cli("cluster", "add", "lab", "spark-1")
+    monkeypatch.setenv("_SPARKRUN_TUI_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", f"sparkrun-tui {words}")
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split(" "))))
+    with pytest.raises(SystemExit):
+        cli()
+    assert offered in capsys.readouterr().out.splitlines()
+
+
+def test_every_command_is_in_the_documentation() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
+    assert all(f"`{name} " in text or f"`{name}`" in text for name in COMMANDS if name != "demo-story")
+    assert all(f"| {code.value} |" in text for code in Exit)
