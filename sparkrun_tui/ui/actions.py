@@ -82,6 +82,7 @@ ACTIONS: tuple[Action, ...] = (
         _S.BROWSE, "search", "search", "Narrow the list by words and filters: qwen runtime:sglang nodes:2.", "slash", 40
     ),
     _A(_S.BROWSE, "suggest", "apply suggestion", "Apply the first change that the memory estimate suggests.", "s", 25),
+    _A(_S.BROWSE, "look_up", "look up", "Read the model's headers from the Hub: the estimate is exact then.", "i", 26),
     _A(_S.BROWSE, "next_tab", "next part", "Show the next part of the detail.", "right_square_bracket"),
     _A(_S.BROWSE, "previous_tab", "previous part", "Show the part before it.", "left_square_bracket"),
     _A(_S.BROWSE, "edit_file", "edit file", "Open the recipe's file in $EDITOR; it is read again after.", "e"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,12 +14,13 @@ from sparkrun_tui.fleet.stop import stop
 from sparkrun_tui.fleet.survey import survey
 from sparkrun_tui.launch import dryrun, journal
 from sparkrun_tui.launch.desk import Desk
+from sparkrun_tui.launch.environment import hub_token
 from sparkrun_tui.launch.launch import Launch
 from sparkrun_tui.launch.logs import LogBuffer
 from sparkrun_tui.launch.plan import LaunchPlan
 from sparkrun_tui.launch.prompting import Prompt
-from sparkrun_tui.launch.services import Services, real_services
-from sparkrun_tui.launch.sizing import FactsStore, host_memory, needed_bytes, size
+from sparkrun_tui.launch.services import Services, choose_gguf, real_services
+from sparkrun_tui.launch.sizing import FactsStore, digest_folder, host_memory, needed_bytes, size
 from sparkrun_tui.launch.state import LaunchState
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.recipe.trust import consented_variables
@@ -111,6 +113,13 @@ class Engine:
                 seen(HostSeen(name, None, found.what, found.remedy))
 
         await self._desk_of(cluster).probe(cluster, seen=answered)
+
+    async def look_up(self, model: str, revision: str) -> None:
+        """Read the headers of a model; the weights stay where they are."""
+        from sparkrun_tui.remote.model_facts import HubFacts
+
+        token = hub_token(os.environ)
+        await HubFacts(digest_folder(), choose_gguf).read(model, revision, token)
 
     async def plan(self, rendered: Rendered, cluster: Cluster) -> LaunchPlan:
         """What a launch would do, with what is known of the hosts."""

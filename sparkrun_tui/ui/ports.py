@@ -122,6 +122,9 @@ class Backend(Protocol):
     async def probe(self, cluster: Cluster, seen: Callable[[HostSeen], None]) -> None:
         """Look at every host of a cluster at once; `seen` is called as each answers."""
 
+    async def look_up(self, model: str, revision: str) -> None:
+        """Read the headers of a model from the Hub, so that estimates are exact from now on."""
+
     async def plan(self, rendered: Rendered, cluster: Cluster) -> LaunchPlan:
         """What a launch would do."""
 

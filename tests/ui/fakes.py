@@ -93,6 +93,9 @@ class FakeBackend:
             else:
                 seen(HostSeen(host, HostMemory(host, SPARK, int(115 * GIB), False, "probed now")))
 
+    async def look_up(self, model: str, revision: str) -> None:
+        self.calls.append(f"look_up {model}")
+
     async def plan(self, rendered: Rendered, cluster: Cluster) -> LaunchPlan:
         views = [HostView(host, host) for host in cluster.hosts]
         return build_plan(rendered, cluster, views, launch_id="fake1234")

@@ -12,6 +12,7 @@ from sparkrun_tui.ui.widgets.field_list import FieldEditor, FieldList
 from sparkrun_tui.ui.widgets.recipe_list import RecipeList
 
 from .conftest import Pilots, lines_with, press, screen_text, settle
+from .fakes import FakeBackend
 
 SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50)])
 
@@ -180,7 +181,7 @@ async def test_a_click_selects_a_recipe(open_app: Pilots) -> None:
         assert "acme/beta-70b" in screen_text(pilot)
 
 
-async def test_hosts_that_do_not_answer_have_another_dot(open_app: Pilots, backend) -> None:  # type: ignore[no-untyped-def]
+async def test_hosts_that_do_not_answer_have_another_dot(open_app: Pilots, backend: FakeBackend) -> None:
     backend.unreachable["spark-2"] = "no route to host"
     async with open_app() as pilot:
         assert "spark-1 ● spark-2 ✗" in screen_text(pilot).splitlines()[0]
@@ -221,3 +222,12 @@ async def test_back_and_quit(open_app: Pilots) -> None:
         await press(pilot, "q")
         await pilot.pause()
         assert pilot.app.return_value == 0
+
+
+async def test_a_model_can_be_looked_up(open_app: Pilots, backend: FakeBackend) -> None:
+    async with open_app() as pilot:
+        await press(pilot, "i")
+        await settle(pilot)
+        assert backend.calls[-1] == "look_up acme/alpha-8b"
+        said = [notification.message for notification in pilot.app._notifications]
+        assert "acme/alpha-8b: its estimate rests on the headers now" in said

@@ -9,7 +9,6 @@ from sparkrun_tui.base.text import clean_line, clean_text
 from sparkrun_tui.base.units import format_bytes
 from sparkrun_tui.launch.plan import LaunchPlan, PlanStep
 from sparkrun_tui.memory.result import Estimate
-from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.trust import Demand
 from sparkrun_tui.ui.paint.detail import problem_lines
 from sparkrun_tui.ui.widgets.command_view import shell_lines
@@ -65,12 +64,9 @@ def plan_lines(
     return lines, steps
 
 
-def consent_lines(recipe: Recipe, wanted: Sequence[Demand], changed: bool) -> list[str]:
+def consent_lines(question: str, wanted: Sequence[Demand]) -> list[str]:
     """What a recipe from a registry would do beyond serving, gravest first."""
-    lines = [f"{recipe.name} comes from the registry {recipe.source.registry}, not from you."]
-    if changed:
-        lines.append("It has changed since you agreed to it.")
-    lines += ["", "Beyond serving a model it"] if wanted else ["", "It does nothing beyond serving a model."]
+    lines = [f"{question}.", "", "It"]
     for demand in wanted:
         detail = f": {demand.detail}" if demand.detail else ""
         lines.append(f"{'!' if demand.grave else '·'} {demand.title}{detail}")

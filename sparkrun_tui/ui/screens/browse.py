@@ -45,6 +45,7 @@ class BrowseScreen(PageScreen):
         self._judging = False
         self._searched = 0.0
         self._showing: Timer | None = None
+        self._looking_up: set[str] = set()
 
     def body(self) -> Iterable[Widget]:
         """List and detail."""
@@ -195,6 +196,11 @@ class BrowseScreen(PageScreen):
             evaluation = self.detail.evaluation
             if evaluation and evaluation.errors:
                 return f"It cannot be launched: {evaluation.errors[0].message}"
+        if name == "look_up":
+            if not isinstance(recipe, Recipe) or not recipe.model:
+                return "There is no model here."
+            if recipe.model in self._looking_up:
+                return "It is being looked up."
         if name == "suggest" and self.detail.suggestion is None:
             return "The memory estimate suggests nothing."
         if name == "edit_file" and recipe is None:
@@ -218,6 +224,21 @@ class BrowseScreen(PageScreen):
     def do_overrides(self) -> None:
         """Go to the form."""
         self.detail.focus_form()
+
+    async def do_look_up(self) -> None:
+        """Read the headers of the model, then judge again."""
+        recipe = self.sparkrun.state.recipe
+        if not isinstance(recipe, Recipe):
+            return
+        self.sparkrun.say(f"reading the headers of {recipe.model} …")
+        self._looking_up.add(recipe.model)
+        try:
+            await self.sparkrun.backend.look_up(recipe.model, recipe.model_revision)
+        finally:
+            self._looking_up.discard(recipe.model)
+        self.sparkrun.state.forget_verdicts()
+        self.sparkrun.state_changed()
+        self.sparkrun.say(f"{recipe.model}: its estimate rests on the headers now")
 
     def do_suggest(self) -> None:
         """Apply the first proposal of the estimate; undo takes it back."""

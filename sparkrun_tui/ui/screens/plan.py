@@ -10,10 +10,10 @@ from textual.widget import Widget
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.launch.consent import consent_needed, give, question
 from sparkrun_tui.launch.plan import LaunchPlan
 from sparkrun_tui.memory.result import Estimate
 from sparkrun_tui.recipe.rendered import Rendered
-from sparkrun_tui.recipe.trust import changed_since_consent, demands, give_consent, needs_consent
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.paint.plan_lines import consent_lines, plan_lines
 from sparkrun_tui.ui.screens.base import PageScreen
@@ -198,13 +198,13 @@ class PlanScreen(PageScreen):
 
     async def _agreed(self) -> bool:
         """A recipe from a registry says what it does beyond serving, before its first launch."""
-        recipe = self._rendered.recipe
-        if not needs_consent(recipe):
+        wanted = consent_needed(self._rendered, os.environ)
+        if not wanted:
             return True
-        lines = consent_lines(recipe, demands(self._rendered, os.environ), changed_since_consent(recipe))
+        lines = consent_lines(question(self._rendered), wanted)
         if not await self.sparkrun.ask(Confirm("A recipe from a registry", lines, "Trust it", "Leave it")):
             return False
-        give_consent(recipe)
+        give(self._rendered)
         self._plan = await self.sparkrun.backend.plan(self._rendered, self._cluster)
         return True
 
