@@ -54,6 +54,8 @@ class Context:
     """Whether the engine was among the processes of a delegated container."""
     engine_missed: int = 0
     """How often in a row it was not, after that."""
+    figures: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Of each host, what its engine has printed so far."""
     touched: set[str] = field(default_factory=set)
     """Hosts on which a container of the launch may exist: only those are cleaned."""
     followers: Followers | None = None

@@ -10,6 +10,7 @@ from sparkrun_tui.launch.context import Context, drop, on_all
 from sparkrun_tui.launch.events import LaunchBegan, LaunchStatus, StatusChanged
 from sparkrun_tui.launch.follow import Followers
 from sparkrun_tui.launch.readiness import until_ready
+from sparkrun_tui.launch.remembering import remember_figures
 from sparkrun_tui.launch.steps_check import check
 from sparkrun_tui.launch.steps_image import bring_image
 from sparkrun_tui.launch.steps_model import bring_models
@@ -47,6 +48,7 @@ async def execute(context: Context) -> None:
         await _prepare(context)
         await start_all(context, followers)
         await unless_ended(context, until_ready(context))
+        await remember_figures(context)
         await unless_ended(context, run_after(context))
     finally:
         await drop(readings)

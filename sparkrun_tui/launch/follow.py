@@ -148,6 +148,7 @@ def _read(context: Context, host: str, line: LogLine, reader: PhaseReader) -> No
     reading = reader.feed(line.text)
     if reading is None:
         return
+    context.figures.setdefault(host, {}).update(reading.facts)
     for name, value in reading.facts.items():
         context.bus.emit(EngineFact(host=host, name=name, value=value))
     phase = reading.phase

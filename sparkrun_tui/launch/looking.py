@@ -9,14 +9,15 @@ from dataclasses import dataclass, field, replace
 from sparkrun_tui.base.errors import HostError, SparkrunError
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.units import format_bytes, format_gib
+from sparkrun_tui.launch.calibration import learn
+from sparkrun_tui.launch.model_sources import as_request, as_stored, held_by
 from sparkrun_tui.launch.plan import WORKSTATION, LaunchPlan, PlanStep, build_plan
 from sparkrun_tui.launch.preflight import Finding, Surroundings, Verdict, judge
 from sparkrun_tui.launch.services import Services
-from sparkrun_tui.launch.steps_model import as_request, as_stored
 from sparkrun_tui.launch.views import probe_paths, view_of
 from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.remote.facts import HostFacts
-from sparkrun_tui.remote.ports import StoredModel
+from sparkrun_tui.remote.ports import ModelRequest, StoredModel
 from sparkrun_tui.runtimes.plan import ModelNeed, Phase
 
 
@@ -56,6 +57,8 @@ async def _ask(plan: LaunchPlan, services: Services, host: str, seen: _Seen) -> 
         if facts.docker_access == "ok":
             docker = services.docker(transport)
             image = await docker.image(plan.serve.image)
+            if not plan.cluster.is_demo:
+                learn(plan.serve.engine, plan.serve.image, image)
             around = Surroundings(await docker.containers(), image is not None)
     except HostError as error:
         seen.errors[host] = error
@@ -81,6 +84,8 @@ async def _model(plan: LaunchPlan, need: ModelNeed, services: Services, token: S
             wanted = await services.models.plan(request, token)
             stored, download = as_stored(wanted, request), wanted.missing
     except SparkrunError:
+        stored = await _without_hub(plan, request, services, seen)
+    if stored is None:
         return _Model(None, 0, plan.host_names)
     model = stored
     asked = [view for view in plan.hosts if view.name in seen.facts]
@@ -95,6 +100,14 @@ async def _model(plan: LaunchPlan, need: ModelNeed, services: Services, token: S
     have = {view.name for view, there in zip(asked, found, strict=True) if there}
     missing = tuple(name for name in plan.host_names if name not in have)
     return _Model(stored.size, download if missing else 0, missing)
+
+
+async def _without_hub(plan: LaunchPlan, request: ModelRequest, services: Services, seen: _Seen) -> StoredModel | None:
+    """The model as a host that answers holds it whole."""
+    try:
+        return await held_by(services, [view for view in plan.hosts if view.name in seen.facts], request)
+    except HostError:
+        return None
 
 
 def _steps(plan: LaunchPlan, seen: _Seen, models: Iterable[_Model]) -> tuple[PlanStep, ...]:

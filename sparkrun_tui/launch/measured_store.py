@@ -1,0 +1,151 @@
+"""What engines printed in earlier launches, and what is known of images, kept in small files of the state directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from sparkrun_tui.base import paths
+
+MAX_RECORDS = 16
+"""Records kept of one recipe, newest first."""
+
+MAX_RECIPES = 300
+MAX_IMAGES = 200
+_DIGEST = re.compile(r"[0-9a-f]{16,64}")
+_seen: dict[Path, tuple[tuple[int, int], Any]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What one engine printed on one host: `figures` by name (bytes, tokens, requests), at Unix time `time`.
+
+    `total` is the device's memory in bytes that the engine multiplies its fraction with, `utilisation` that fraction
+    (None where the engine has none); `settings` are those that move these figures. `image_digest` is empty where the
+    image has none.
+    """
+
+    host: str
+    time: float
+    image: str
+    total: int
+    utilisation: float | None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    figures: Mapping[str, float] = field(default_factory=dict)
+    image_digest: str = ""
+
+    @property
+    def _case(self) -> tuple[str, str, str]:
+        return self.host, self.image, json.dumps(self.settings, sort_keys=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What a host said of an image: its digest, and the version of the engine in it; empty where it does not say."""
+
+    digest: str = ""
+    version: str = ""
+
+
+def records(recipe_digest: str) -> tuple[Record, ...]:
+    """The records of a recipe in this state of its file, newest first; a damaged file holds none."""
+    path = _recipe_file(recipe_digest)
+    data = _read(path) if path is not None else None
+    found = [_record(item) for item in data] if isinstance(data, list) else []
+    return tuple(record for record in found if record is not None)
+
+
+def remember(recipe_digest: str, new: Sequence[Record]) -> None:
+    """Keep new records; of one host with the same image and settings only the newest. Raises `OSError`."""
+    path = _recipe_file(recipe_digest)
+    if path is None or not new:
+        return
+    kept: dict[tuple[str, str, str], Record] = {}
+    for record in sorted((*new, *records(recipe_digest)), key=lambda record: -record.time):
+        kept.setdefault(record._case, record)
+    _write(path, [asdict(record) for record in list(kept.values())[:MAX_RECORDS]])
+    _prune(path.parent)
+
+
+def image_facts(image: str) -> ImageFacts:
+    """What is known of an image by its name; empty facts when no host has been seen to hold it."""
+    data = _read(_images_file())
+    entry = data.get(image) if isinstance(data, dict) else None
+    if not isinstance(entry, dict):
+        return ImageFacts()
+    return ImageFacts(str(entry.get("digest") or ""), str(entry.get("version") or ""))
+
+
+def learn_image(image: str, facts: ImageFacts) -> None:
+    """Keep what a host said of an image. Raises `OSError`."""
+    if not image or image_facts(image) == facts:
+        return
+    data = _read(_images_file())
+    known = dict(data) if isinstance(data, dict) else {}
+    known.pop(image, None)
+    known[image] = asdict(facts)
+    _write(_images_file(), dict(list(known.items())[-MAX_IMAGES:]))
+
+
+def _folder() -> Path:
+    return paths.state_dir() / "measured"
+
+
+def _images_file() -> Path:
+    return _folder() / "images.json"
+
+
+def _recipe_file(digest: str) -> Path | None:
+    return _folder() / f"{digest[:32]}.json" if _DIGEST.fullmatch(digest) else None
+
+
+def _record(item: Any) -> Record | None:
+    """A record as it was written; None for anything else."""
+    names = {entry.name for entry in fields(Record)}
+    try:
+        record = Record(**{key: value for key, value in item.items() if key in names})
+        float(record.time), int(record.total), float(record.utilisation or 0)
+        mappings = isinstance(record.settings, dict) and isinstance(record.figures, dict)
+        numbers = mappings and all(isinstance(value, (int, float)) for value in record.figures.values())
+        return record if numbers and isinstance(record.host, str) and isinstance(record.image, str) else None
+    except (AttributeError, TypeError, ValueError):
+        return None
+
+
+def _read(path: Path) -> Any:
+    """The content of a file, read again only when it has changed: estimates ask at every keystroke."""
+    try:
+        about = path.stat()
+        stamp = (about.st_mtime_ns, about.st_size)
+        held = _seen.get(path)
+        if held is None or held[0] != stamp:
+            held = (stamp, json.loads(path.read_text(encoding="utf-8")))
+            if len(_seen) > MAX_RECIPES:
+                _seen.clear()
+            _seen[path] = held
+        return held[1]
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def _write(path: Path, data: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        json.dump(data, file, indent=1)
+    os.replace(partial, path)
+    _seen.pop(path, None)
+
+
+def _prune(folder: Path) -> None:
+    """Let the files go that were not written for longest."""
+    files = [path for path in folder.glob("*.json") if path != _images_file()]
+    for path in sorted(files, key=lambda path: path.stat().st_mtime)[:-MAX_RECIPES]:
+        path.unlink(missing_ok=True)
+        _seen.pop(path, None)
