@@ -11,35 +11,18 @@ from benchmarks.memory_rows import Pair, Row, RowScore
 from sparkrun_tui.base.units import GIB, MIB
 from sparkrun_tui.memory.config_reader import facts_from_config
 from sparkrun_tui.memory.facts import ModelFacts, QuantFacts
-from sparkrun_tui.memory.settings import EngineSettings, SglangOptions, Speculative
+from sparkrun_tui.memory.settings import EngineSettings, settings_from
 from sparkrun_tui.memory.sglang_cell import SglangRefusal
 from sparkrun_tui.memory.sglang_plan import SglangPlan, plan_sglang
 
 _SPARK_MIB = 124546
 """A GB10's memory as torch reports it, in MiB."""
 
-_OPTIONS = (
-    "attn_dp_size",
-    "chunked_prefill_size",
-    "max_total_tokens",
-    "max_mamba_cache_size",
-    "mamba_full_memory_ratio",
-    "mamba_radix_cache_strategy",
-    "mamba_track_interval",
-    "swa_full_tokens_ratio",
-    "disable_hybrid_swa_memory",
-    "disable_overlap_schedule",
-    "disable_cuda_graph",
-    "disable_prefill_cuda_graph",
-    "cuda_graph_max_bs",
-    "enable_multimodal",
-    "mm_feature_transport",
-    "dsa_prefill_backend",
-    "dsa_decode_backend",
-    "speculative_num_steps",
-    "speculative_eagle_topk",
-    "speculative_num_draft_tokens",
-)
+_OTHERS = frozenset({"weight_quant", "hf_config", "free_before_load_gib", "free_after_load_gib", "draft_config"})
+"""Inputs of a row that are no flags of the server."""
+
+_NAMES = {"tensor_parallel": "tp-size", "pipeline_parallel": "pp-size", "kv_dtype": "kv-cache-dtype"}
+"""Inputs whose flag has another name; the others are flags with underscores."""
 
 
 def score_sglang(row: Row, configs: Mapping[str, Any]) -> RowScore:
@@ -72,30 +55,20 @@ def facts_of(row: Row, configs: Mapping[str, Any]) -> ModelFacts:
 
 
 def settings_of(row: Row) -> EngineSettings:
-    """Return what the server was told."""
-    inputs = row["inputs"]
-    options = {name: inputs[name] for name in _OPTIONS if inputs.get(name) is not None}
-    method = str(inputs.get("speculative_algorithm", "")).lower()
-    speculative = None
-    if method:
-        speculative = Speculative(method, model=str(inputs.get("speculative_draft_model_path", "")))
-    return EngineSettings(
-        "sglang",
-        version=re.sub(r"^sglang\s*", "", str(row.get("runtime", ""))),
-        tensor_parallel=inputs.get("tensor_parallel", 1),
-        pipeline_parallel=inputs.get("pipeline_parallel", 1),
-        data_parallel=inputs.get("dp_size", 1),
-        max_model_len=inputs.get("context_length"),
-        utilisation=inputs.get("mem_fraction_static"),
-        max_num_seqs=inputs.get("max_running_requests"),
-        kv_cache_dtype=str(inputs.get("kv_dtype", "auto")),
-        block_size=inputs.get("page_size"),
-        attention_backend=str(inputs.get("attention_backend", "")),
-        prefix_caching=False if inputs.get("disable_radix_cache") else None,
-        mamba_ssm_cache_dtype=str(inputs.get("mamba_ssm_dtype", "auto")),
-        speculative=speculative,
-        sglang=replace(SglangOptions(), **options),
-    )
+    """Return what the server was told, by the reader of its flags; a draft model that is not named has no path."""
+    version = re.sub(r"^sglang\s*", "", str(row.get("runtime", "")))
+    return replace(settings_from("sglang", {}, ["sglang", "serve", *arguments(row["inputs"])]), version=version)
+
+
+def arguments(inputs: Mapping[str, Any]) -> list[str]:
+    """Return the flags that a row's inputs stand for; true ones are switches."""
+    found: list[str] = []
+    for name, value in inputs.items():
+        if name in _OTHERS or name.startswith("checkpoint_") or value is None or value is False:
+            continue
+        flag = "--" + _NAMES.get(name, name.replace("_", "-"))
+        found += [flag] if value is True else [flag, str(value)]
+    return found
 
 
 def _pairs(plan: SglangPlan | None, observed: Mapping[str, Any]) -> dict[str, Pair]:

@@ -180,6 +180,7 @@ SGLANG_FLAGS: tuple[Flag, ...] = (
     Flag("spec.method", ("--speculative-algorithm", "--speculative-algo"), word),
     Flag("spec.model", ("--speculative-draft-model-path", "--speculative-draft-model"), str),
     Flag("sglang.attn_dp_size", ("--attn-dp-size", "--attention-data-parallel-size"), count),
+    Flag("sglang.dp_attention", ("--enable-dp-attention",)),
     Flag("sglang.ep_size", ("--ep-size", "--expert-parallel-size", "--ep"), count),
     Flag("sglang.chunked_prefill_size", ("--chunked-prefill-size",), whole),
     Flag("sglang.max_total_tokens", ("--max-total-tokens",), count),
@@ -192,6 +193,7 @@ SGLANG_FLAGS: tuple[Flag, ...] = (
     Flag("sglang.disable_overlap_schedule", ("--disable-overlap-schedule",)),
     Flag("sglang.disable_cuda_graph", ("--disable-cuda-graph",)),
     Flag("sglang.disable_prefill_cuda_graph", ("--disable-prefill-cuda-graph",)),
+    Flag("sglang.disable_decode_cuda_graph", ("--disable-decode-cuda-graph",)),
     Flag("sglang.cuda_graph_max_bs", ("--cuda-graph-max-bs-decode", "--cuda-graph-max-bs"), count),
     Flag("sglang.enable_multimodal", ("--enable-multimodal",)),
     Flag("sglang.mm_feature_transport", ("--mm-feature-transport",), word),
@@ -199,7 +201,11 @@ SGLANG_FLAGS: tuple[Flag, ...] = (
     Flag("sglang.dsa_decode_backend", ("--dsa-decode-backend",), word),
     Flag("sglang.speculative_num_steps", ("--speculative-num-steps",), whole),
     Flag("sglang.speculative_eagle_topk", ("--speculative-eagle-topk",), whole),
-    Flag("sglang.speculative_num_draft_tokens", ("--speculative-num-draft-tokens",), whole),
+    Flag(
+        "sglang.speculative_num_draft_tokens",
+        ("--speculative-num-draft-tokens", "--speculative-dflash-block-size"),
+        whole,
+    ),
 )
 """SGLang's flags (sglang/srt/server_args.py), with the abbreviations that its parser takes."""
 

@@ -31,6 +31,7 @@ class SglangOptions:
     """Options that only SGLang knows; None is the engine's own default."""
 
     attn_dp_size: int = 1
+    dp_attention: bool = False
     ep_size: int = 1
     chunked_prefill_size: int | None = None
     max_total_tokens: int | None = None
@@ -43,6 +44,7 @@ class SglangOptions:
     disable_overlap_schedule: bool = False
     disable_cuda_graph: bool = False
     disable_prefill_cuda_graph: bool = False
+    disable_decode_cuda_graph: bool = False
     cuda_graph_max_bs: int | None = None
     enable_multimodal: bool = False
     mm_feature_transport: str = ""

@@ -11,7 +11,13 @@ from sparkrun_tui.memory.dtypes import element_bytes, index_bytes
 from sparkrun_tui.memory.facts import ModelFacts
 from sparkrun_tui.memory.layers import Attention, AttentionKind, Layer, grouped, kinds
 from sparkrun_tui.memory.settings import EngineSettings, Speculative
-from sparkrun_tui.memory.sglang_family import has_window_pool, is_sparse, sparse_row_bytes, window_ratio
+from sparkrun_tui.memory.sglang_family import (
+    attention_replicas,
+    has_window_pool,
+    is_sparse,
+    sparse_row_bytes,
+    window_ratio,
+)
 
 
 class SglangRefusal(Exception):
@@ -64,7 +70,7 @@ def cache_dtype(facts: ModelFacts, settings: EngineSettings) -> str:
 
 def attention_ranks(settings: EngineSettings) -> int:
     """Return over how many ranks one attention replica is split."""
-    return max(1, settings.tensor_parallel // max(1, settings.sglang.attn_dp_size))
+    return max(1, settings.tensor_parallel // attention_replicas(settings))
 
 
 def cell_of(facts: ModelFacts, layers: Sequence[Layer], settings: EngineSettings) -> Cell:

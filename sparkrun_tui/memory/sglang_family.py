@@ -27,6 +27,14 @@ _TEXT_UNLESS_ASKED = ("Gemma3ForConditionalGeneration", "Llama4", "Step3VL")
 _GRAPHS_THOUGH_MULTIMODAL = ("Qwen3_5", "Glm5Next", "KimiK25", "MiniMaxM3", "Cohere2Vision")
 
 
+def attention_replicas(settings: EngineSettings) -> int:
+    """Return into how many replicas attention is split among the tensor-parallel ranks."""
+    options = settings.sglang
+    if options.attn_dp_size > 1:
+        return options.attn_dp_size
+    return max(1, settings.data_parallel) if options.dp_attention else 1
+
+
 def is_deepseek_v4(facts: ModelFacts) -> bool:
     """Tell whether a model has DeepSeek V4's compressed caches."""
     return any(layer.attention is not None and layer.attention.compress is not None for layer in kinds(facts.layers))

@@ -5,7 +5,13 @@ from __future__ import annotations
 from sparkrun_tui.memory.config_values import mapping, positive
 from sparkrun_tui.memory.facts import ModelFacts
 from sparkrun_tui.memory.settings import EngineSettings
-from sparkrun_tui.memory.sglang_family import has_prefill_graphs, is_deepseek_v4, is_latent, takes_images
+from sparkrun_tui.memory.sglang_family import (
+    attention_replicas,
+    has_prefill_graphs,
+    is_deepseek_v4,
+    is_latent,
+    takes_images,
+)
 
 DEFAULT_CHUNK = 8192
 _LEAST_MIB = 10240
@@ -14,7 +20,7 @@ _GRAPH_STEPS = ((32, 4), (256, 16), (512, 32), (1024, 64), (4096, 256))
 
 def chunk_of(settings: EngineSettings) -> int:
     """Return the chunk of a prefill in tokens: the flag, else 8192, divided among attention replicas."""
-    return max(1, _given_chunk(settings) // max(1, settings.sglang.attn_dp_size))
+    return max(1, _given_chunk(settings) // attention_replicas(settings))
 
 
 def _given_chunk(settings: EngineSettings) -> int:
@@ -47,10 +53,11 @@ def default_fraction(facts: ModelFacts, settings: EngineSettings, total_mib: int
     chunk = _given_chunk(settings)
     reserved = 512 + 1.5 * max(chunk, 2048) + 128 * settings.tensor_parallel * settings.pipeline_parallel
     largest = largest_batch(settings)
-    if not (options.disable_cuda_graph or settings.enforce_eager):
+    if not (options.disable_cuda_graph or options.disable_decode_cuda_graph or settings.enforce_eager):
         reserved += 2 * largest
-    if options.attn_dp_size > 1:
-        reserved += (3 + (1.5 if largest > 300 else 0)) * largest * options.attn_dp_size
+    replicas = attention_replicas(settings)
+    if replicas > 1:
+        reserved += (3 + (1.5 if largest > 300 else 0)) * largest * replicas
     if has_prefill_graphs(facts, settings):
         reserved += 1536 if is_latent(facts) else 8 * graph_sizes(chunk)
     fraction = round((total_mib - max(reserved, _LEAST_MIB)) / total_mib, 3)
@@ -80,7 +87,7 @@ def running_requests(facts: ModelFacts, settings: EngineSettings) -> int | None:
     Speculation lowers the default to 48, DeepSeek V4 sets 256. Source: sglang/srt/arg_groups/.
     """
     if settings.max_num_seqs is not None:
-        return max(1, settings.max_num_seqs // max(1, settings.sglang.attn_dp_size))
+        return max(1, settings.max_num_seqs // attention_replicas(settings))
     if settings.speculative is not None and settings.speculative.method != "ngram":
         return 48
     return 256 if is_deepseek_v4(facts) else None

@@ -11,7 +11,7 @@ from sparkrun_tui.memory.facts import ModelFacts
 from sparkrun_tui.memory.layers import Layer, State, StateKind, grouped, kinds
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.sglang_cell import SglangRefusal, attention_ranks
-from sparkrun_tui.memory.sglang_family import page_size
+from sparkrun_tui.memory.sglang_family import attention_replicas, page_size
 from sparkrun_tui.memory.sglang_fraction import running_requests
 
 _FULL_MEMORY_RATIO = 0.9
@@ -106,7 +106,7 @@ def slots_for(facts: ModelFacts, settings: EngineSettings, stages: Sequence[Sequ
     """
     check_tracking(facts, settings)
     options = settings.sglang
-    replicas = max(1, options.attn_dp_size)
+    replicas = attention_replicas(settings)
     per = max(bytes_per_slot(facts, stage, settings) for stage in stages)
     share, drafts = slots_per_request(facts, settings), draft_tokens(facts, settings)
     requests = running_requests(facts, settings)
