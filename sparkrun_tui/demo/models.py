@@ -11,7 +11,7 @@ from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.demo.host import Host
 from sparkrun_tui.demo.pace import Pace
-from sparkrun_tui.remote.ports import ModelFile, ModelPlan, ModelRequest, StoredModel, Transfer
+from sparkrun_tui.remote.ports import CacheListing, ModelFile, ModelPlan, ModelRequest, StoredModel, Transfer
 from sparkrun_tui.remote.transport import Transport
 
 FETCH_SECONDS = 5.0
@@ -76,6 +76,11 @@ class DemoShipper:
     async def present(self, model: StoredModel, transport: Transport, hf_cache: str) -> bool:
         """Whether the host got the model in this demo already."""
         return model.snapshot in self._host(transport).models
+
+    async def listing(self, request: ModelRequest, transport: Transport, hf_cache: str) -> CacheListing | None:
+        """What the host got of the model in this demo already."""
+        got = [model for model in self._host(transport).models.values() if model.repo == request.repo]
+        return CacheListing(got[0].commit, got[0].files) if got else None
 
     async def ship(self, model: StoredModel, transport: Transport, hf_cache: str) -> AsyncIterator[Transfer]:
         """Let it arrive on the host."""

@@ -39,6 +39,9 @@ async def clear(context: Context, *, grace: float) -> tuple[Leftover, ...]:
     touched that does not carry this launch's label.
     """
     left: list[Leftover] = []
+    if context.plan.serve.delegated:
+        # The first process of the scripts' containers sleeps and does not heed a signal: no grace reaches the engine.
+        grace = 0.0
 
     async def one(host: str) -> None:
         try:

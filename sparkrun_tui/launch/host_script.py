@@ -32,9 +32,8 @@ async def run_host_script(context: Context, script: HostScript, number: int) -> 
             async for stream, data in output:
                 _log(context, host, stream, splitter.feed(data))
     except CommandFailed as error:
-        raise LaunchError(
-            f"{script.title} ended with exit code {error.code}", host=host, remedy="Its last lines say why."
-        ) from error
+        what = f"{script.title} ended with exit code {error.code}: {error.what}"
+        raise LaunchError(what, host=host, remedy="Its log has the whole story.") from error
     finally:
         _log(context, host, "stdout", splitter.flush())
     context.jobs.remove(job)

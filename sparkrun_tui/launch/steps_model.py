@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from sparkrun_tui.base.errors import LaunchError, SparkrunError
 from sparkrun_tui.base.units import GIB, format_gib
 from sparkrun_tui.launch.containers import shell_path
-from sparkrun_tui.launch.context import Context, closing, insist, on_all
+from sparkrun_tui.launch.context import Context, closing, insist, on_all, regain
 from sparkrun_tui.launch.events import StepState
+from sparkrun_tui.launch.model_sources import as_request, as_stored, held_by, lacking, nowhere
 from sparkrun_tui.launch.steps_check import replan
-from sparkrun_tui.remote.ports import ModelFile, ModelPlan, ModelRequest, StoredModel, Transfer
+from sparkrun_tui.remote.failures import LinkLost
+from sparkrun_tui.remote.hub import HubError
+from sparkrun_tui.remote.ports import ModelRequest, StoredModel, Transfer
 from sparkrun_tui.runtimes.common import HF_HOME
-from sparkrun_tui.runtimes.gguf_files import choose
 from sparkrun_tui.runtimes.plan import HostView, ModelNeed, Phase
+
+T = TypeVar("T")
 
 SPARE = 5 * GIB
 
@@ -64,32 +69,39 @@ async def _bring(context: Context, need: ModelNeed, sent: set[str]) -> StoredMod
 
 async def _there_already(context: Context, request: ModelRequest) -> StoredModel | None:
     """The model when every host holds it whole, so that nothing has to pass through the workstation."""
-    plan = await context.services.models.plan(request, context.token)
+    services, views = context.services, context.plan.hosts
+    try:
+        plan = await services.models.plan(request, context.token)
+    except HubError as error:
+        if not error.unreached:
+            raise
+        return await _without_hub(context, request, error)
     model = as_stored(plan, request)
-    for view in context.plan.hosts:
-        if not await insist(context, view.name, Phase.MODEL, partial(_present, context, view, model)):
-            return None
+    missing = await _insist(context, lambda: lacking(services, views, model))
+    return None if missing else model
+
+
+async def _without_hub(context: Context, request: ModelRequest, why: HubError) -> StoredModel:
+    """The model when every host holds it whole by its own files; raises `LaunchError` when one does not."""
+    services, views = context.services, context.plan.hosts
+    model = await _insist(context, lambda: held_by(services, views, request))
+    if model is None:
+        raise nowhere(request, context.hosts, why)
+    found = model
+    missing = await _insist(context, lambda: lacking(services, views, found))
+    if missing:
+        raise nowhere(request, missing, why)
+    context.notice("note", f"{why.what}; every host has {request.repo}, so it is not needed")
     return model
 
 
-async def _present(context: Context, view: HostView, model: StoredModel) -> bool:
-    return await context.services.shipper.present(model, context.transport(view.name), view.hf_cache)
-
-
-def as_request(need: ModelNeed) -> ModelRequest:
-    """What a plan needs of a model, as the source of models is asked for it."""
-    return ModelRequest(need.repo, need.revision, need.patterns, need.gguf_quant)
-
-
-def as_stored(plan: ModelPlan, request: ModelRequest) -> StoredModel:
-    """What a planned download will be once it is there; its files are those of the plan."""
-    files = tuple(ModelFile(file.name, file.size, True) for file in plan.files)
-    entry = ""
-    if request.gguf_quant:
-        projector = request.patterns[0] if request.patterns else ""
-        entry = choose((file.name for file in files), request.gguf_quant, projector).first
-    ref = request.revision or "main"
-    return StoredModel(plan.repo, plan.commit, "", files, entry, "" if ref == plan.commit else ref)
+async def _insist(context: Context, ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask all hosts, again once whichever was lost is back."""
+    while True:
+        try:
+            return await ask()
+        except LinkLost as lost:
+            await regain(context, lost.host, lost)
 
 
 async def _fetch(context: Context, request: ModelRequest) -> StoredModel:

@@ -46,6 +46,11 @@ class HubError(SparkrunError):
         super().__init__(what, remedy=remedy)
         self.kind = kind
 
+    @property
+    def unreached(self) -> bool:
+        """Whether the Hub gave no answer about the model, so that what lies in caches is all there is to go by."""
+        return self.kind == "offline" or self.kind in _PASSING
+
 
 class HubSource:
     """A `ModelSource` over huggingface_hub. `choose` picks the files where a GGUF quantisation is asked for."""
@@ -249,5 +254,7 @@ def explain(message: Mapping[str, Any], repo: str, revision: str) -> HubError:
         "disk": ("the disk is full", "Make room in the model cache: hf cache ls, hf cache prune"),
         "limited": (f"the Hub limits how often we may ask: {said}", f"Wait a little. {token}"),
     }
+    if kind == "offline" and os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+        return HubError("HF_HUB_OFFLINE is set, so the Hub is not asked", kind=kind, remedy="unset HF_HUB_OFFLINE")
     what, remedy = told.get(kind, (f"the Hub says: {said}", ""))
     return HubError(what, kind=kind, remedy=remedy)

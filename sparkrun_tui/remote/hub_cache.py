@@ -6,13 +6,14 @@ import fnmatch
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from sparkrun_tui.remote.ports import ModelFile, folder_name
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _PART = re.compile(r"(.*)-(\d{5})-of-(\d{5})(\.[a-z]+)")
+INDEX = ".safetensors.index.json"
 _WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth")
 _TOKENIZERS = ("tokenizer", "vocab", "merges", "tekken", "spiece", "sentencepiece")
 # Other forms of the same weights, which no engine here reads when there are safetensors.
@@ -74,15 +75,23 @@ def looks_whole(hub: Path, repo: str, commit: str, names: Iterable[str]) -> bool
 
     A download that was broken off may leave any files missing, hence the doubt: with parts of blobs about, it is not.
     """
+    snapshot = hub / folder_name(repo) / "snapshots" / commit
+    present = tuple(names)
+    indexes = {name: _text(snapshot / name) for name in present if name.endswith(INDEX)}
+    return whole(present, indexes, any((hub / folder_name(repo) / "blobs").glob("*.incomplete")))
+
+
+def whole(names: Iterable[str], indexes: Mapping[str, str], partial: bool) -> bool:
+    """The same by what a cache was seen to hold: names, texts of weight indexes, and whether parts lie about."""
     present = set(names)
-    if any((hub / folder_name(repo) / "blobs").glob("*.incomplete")):
+    if partial:
         return False
     weights = [name for name in present if name.endswith(_WEIGHTS)]
     if not weights or not _all_parts(weights, present):
         return False
     if all(name.endswith(".gguf") for name in weights):
         return True
-    if not _indexed(hub / folder_name(repo) / "snapshots" / commit, present):
+    if not _indexed(indexes, present):
         return False
     bases = {name.rpartition("/")[2].lower() for name in present}
     has_config = bool(bases & {"config.json", "params.json"})
@@ -99,16 +108,22 @@ def _all_parts(weights: Iterable[str], present: set[str]) -> bool:
     return True
 
 
-def _indexed(snapshot: Path, present: set[str]) -> bool:
+def _indexed(indexes: Mapping[str, str], present: set[str]) -> bool:
     """Whether every file that an index of weights names is there."""
-    for name in present:
-        if name.endswith(".safetensors.index.json"):
-            try:
-                index = json.loads((snapshot / name).read_text(encoding="utf-8"))
-                wanted = set(index["weight_map"].values())
-            except (OSError, ValueError, KeyError, AttributeError, TypeError):
-                return False
-            folder = name.rpartition("/")[0]
-            if any((f"{folder}/{file}" if folder else file) not in present for file in wanted):
-                return False
+    for name, text in indexes.items():
+        try:
+            wanted = set(json.loads(text)["weight_map"].values())
+        except (ValueError, KeyError, AttributeError, TypeError):
+            return False
+        folder = name.rpartition("/")[0]
+        if any((f"{folder}/{file}" if folder else file) not in present for file in wanted):
+            return False
     return True
+
+
+def _text(path: Path) -> str:
+    """The text of a file, empty when it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""

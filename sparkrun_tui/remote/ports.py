@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from sparkrun_tui.base.secrets import Secret
@@ -83,6 +83,16 @@ class StoredModel:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheListing:
+    """What a cache holds of a model's revision: whole files, texts of weight indexes, whether parts lie about."""
+
+    commit: str
+    files: tuple[ModelFile, ...]
+    indexes: Mapping[str, str] = field(default_factory=dict)
+    partial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Transfer:
     """How far a transfer is: bytes done, of all (None: not known yet), per second, and what is moving."""
 
@@ -110,6 +120,9 @@ class Shipper(Protocol):
 
     async def present(self, model: StoredModel, transport: Transport, hf_cache: str) -> bool:
         """Whether the host's cache (`hf_cache` holds `hub/`) has every file of the model, whole."""
+
+    async def listing(self, request: ModelRequest, transport: Transport, hf_cache: str) -> CacheListing | None:
+        """What the host's cache holds of a model, read without the Hub; None when it has none of it."""
 
     def ship(self, model: StoredModel, transport: Transport, hf_cache: str) -> AsyncIterator[Transfer]:
         """Send what is missing; the last item has done == total. Closing the iterator stops the transfer."""

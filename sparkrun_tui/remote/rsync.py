@@ -12,14 +12,14 @@ from pathlib import Path, PurePosixPath
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.text import clean_line, decode
-from sparkrun_tui.remote import children
+from sparkrun_tui.remote import children, host_cache
 from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.hostkeys import HostKeyPolicy
 from sparkrun_tui.remote.keyring import KeyRing
 from sparkrun_tui.remote.local_transport import LocalTransport
 from sparkrun_tui.remote.meter import Meter
-from sparkrun_tui.remote.ports import StoredModel, Transfer
+from sparkrun_tui.remote.ports import CacheListing, ModelRequest, StoredModel, Transfer
 from sparkrun_tui.remote.resolve import Resolver
 from sparkrun_tui.remote.shell import path_word
 from sparkrun_tui.remote.ssh_args import SshAccess, destination, rsync_shell
@@ -82,6 +82,10 @@ class RsyncShipper:
     async def present(self, model: StoredModel, transport: Transport, hf_cache: str) -> bool:
         """Whether the host has every file of the model, whole, and the ref that names its commit."""
         return not await self._missing(model, transport, hf_cache)
+
+    async def listing(self, request: ModelRequest, transport: Transport, hf_cache: str) -> CacheListing | None:
+        """What the host's cache holds of a model; see `Shipper.listing`."""
+        return await host_cache.listing(transport, hf_cache, request.repo, request.revision)
 
     async def ship(self, model: StoredModel, transport: Transport, hf_cache: str) -> AsyncIterator[Transfer]:
         """Send what is missing. Raises `HostError`; what breaks off is tried again and goes on where it was."""

@@ -26,8 +26,9 @@ from sparkrun_tui.remote.docker_types import ContainerInfo, DockerError, ExecInf
 from sparkrun_tui.remote.facts import Disk, Gpu, HostFacts
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.http import HttpCall, HttpReply
+from sparkrun_tui.remote.hub import HubError
 from sparkrun_tui.remote.local_transport import LocalTransport
-from sparkrun_tui.remote.ports import ModelFile, ModelPlan, ModelRequest, StoredModel, Transfer
+from sparkrun_tui.remote.ports import CacheListing, ModelFile, ModelPlan, ModelRequest, StoredModel, Transfer
 from sparkrun_tui.remote.transport import ByteStream, LinkState, LinkStatus, Outcome, Result
 
 EPOCH = 1_700_000_000.0
@@ -524,11 +525,13 @@ class FakeModels:
         self._cluster = cluster
 
     def _model(self, request: ModelRequest) -> StoredModel:
-        names = ("tiny-Q8_0.gguf",) if request.gguf_quant else ("config.json", "model.safetensors")
-        files = tuple(ModelFile(name, 100, True) for name in names)
+        names = ("tiny-Q8_0.gguf",) if request.gguf_quant else ("config.json", "model.safetensors", "tokenizer.json")
+        files = tuple(ModelFile(name, 0 if name == "tokenizer.json" else 100, True) for name in names)
         return StoredModel(request.repo, "c0ffee", "/here/hub", files, names[0] if request.gguf_quant else "")
 
     async def plan(self, request: ModelRequest, token: Secret | None = None) -> ModelPlan:
+        if self._cluster.hub_down:
+            raise HubError("the Hugging Face Hub cannot be reached", kind="offline", remedy="Check the network.")
         if self._cluster.hub_error:
             raise HostError(self._cluster.hub_error, remedy="Ask for access.")
         held = request.repo in self._cluster.local_models
@@ -550,6 +553,13 @@ class FakeModels:
         await asyncio.sleep(0.001)
         self._cluster.hosts[transport.name].check()
         return model.repo in self._cluster.hosts[transport.name].models
+
+    async def listing(self, request: ModelRequest, transport: Any, hf_cache: str) -> CacheListing | None:
+        await asyncio.sleep(0.001)
+        host = self._cluster.hosts[transport.name]
+        host.check()
+        model = self._model(request)
+        return CacheListing("c0ffee", model.files) if request.repo in host.models else None
 
     async def ship(self, model: StoredModel, transport: Any, hf_cache: str) -> AsyncIterator[Transfer]:
         host = self._cluster.hosts[transport.name]
@@ -614,6 +624,7 @@ class FakeCluster:
         self.local_models: set[str] = {"org/tiny"}
         self.tokens: list[Secret | None] = []
         self.hub_error = ""
+        self.hub_down = False
         self.first_token = 0.5
         self.answer: list[bytes] = []
         self.rendezvous: set[int] = {46379}

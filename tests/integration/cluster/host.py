@@ -125,6 +125,13 @@ class Host:
             raise RuntimeError(f"{self.name} is without power")
         return self._proc / "root" / path.lstrip("/")
 
+    def may_log_in_to_others(self) -> None:
+        """Give root the key and the known hosts with which it can log in to every host, until `clean`."""
+        ssh = self.path("/root/.ssh")
+        (ssh / "id_ed25519").write_text(self.cluster.key.read_text())
+        (ssh / "id_ed25519").chmod(0o600)
+        (ssh / "known_hosts").write_text(self.cluster.known_hosts.read_text())
+
     # --- signs of life -------------------------------------------------------------------------------------------
 
     def docker_answers(self, timeout: float = 2.0) -> bool:
@@ -148,6 +155,7 @@ class Host:
         names = self.docker("ps", "--all", "--quiet").split()
         if names:
             self.docker("rm", "--force", "--volumes", *names)
+        self.run("rm -f /root/.ssh/id_ed25519 /root/.ssh/known_hosts")
         # A small disk's cache is a mount point: it is emptied, and stays.
         self.run("find /root /home/spark /tmp -mindepth 1 -not -path '*/.ssh*' -delete", check=False)
         self.run("mkdir -p /root/.cache/huggingface")

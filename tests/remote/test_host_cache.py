@@ -1,0 +1,50 @@
+"""What a host's model cache holds, read by a script without the Hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sparkrun_tui.remote.host_cache import listing
+from sparkrun_tui.remote.local_transport import LocalTransport
+
+INDEX = '{"weight_map": {"ü": "a.safetensors"}}'
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    """A cache with one model, linked as the Hub's client links it; one link has lost its blob."""
+    cache = tmp_path / "it's a cache"
+    folder = cache / "hub/models--org--m"
+    for name in ("blobs", "refs", "snapshots/abc/sub"):
+        (folder / name).mkdir(parents=True)
+    (folder / "refs/main").write_text("abc")
+    for blob, name, text in (("1", "a.safetensors", "12345"), ("2", "sub/model.safetensors.index.json", INDEX)):
+        (folder / "blobs" / blob).write_text(text, encoding="utf-8")
+        (folder / "snapshots/abc" / name).symlink_to(f"{'../' * name.count('/')}../../blobs/{blob}")
+    (folder / "snapshots/abc/lost.safetensors").symlink_to("../../blobs/3")
+    return cache
+
+
+async def test_files_are_those_whose_blobs_are_there(cache: Path) -> None:
+    found = await listing(LocalTransport(), str(cache), "org/m", "")
+    assert found is not None
+    assert found.commit == "abc" and not found.partial
+    size = len(INDEX.encode())
+    assert [(file.name, file.size) for file in found.files] == [
+        ("a.safetensors", 5),
+        ("sub/model.safetensors.index.json", size),
+    ]
+    assert found.indexes == {"sub/model.safetensors.index.json": INDEX}
+
+
+async def test_parts_of_a_download_are_told(cache: Path) -> None:
+    (cache / "hub/models--org--m/blobs/9.incomplete").touch()
+    found = await listing(LocalTransport(), str(cache), "org/m", "main")
+    assert found is not None and found.partial
+
+
+@pytest.mark.parametrize(("repo", "revision"), [("org/other", ""), ("org/m", "v2"), ("org/m", "0" * 40)])
+async def test_what_is_not_there_is_none(cache: Path, repo: str, revision: str) -> None:
+    assert await listing(LocalTransport(), str(cache), repo, revision) is None
