@@ -39,6 +39,7 @@ class LlamaCase:
     wanted: int | None
     context: int | None
     refused: str = ""
+    measured: Measured | None = None
 
     @property
     def device(self) -> bool:
@@ -165,10 +166,10 @@ def work_out(
             plan = plan_llama(facts, settings, context or wanted, device)
     except LlamaRefusal as error:
         refused = str(error)
-    return LlamaCase(facts, settings, host, hosts, weights, overhead, plan, wanted, context, refused)
+    return LlamaCase(facts, settings, host, hosts, weights, overhead, plan, wanted, context, refused, measured)
 
 
 def with_options(case: LlamaCase, **options: object) -> LlamaCase:
     """Work the same out with other options of the server."""
     llama = replace(case.settings.llama, **options)  # type: ignore[arg-type]
-    return work_out(case.facts, replace(case.settings, llama=llama), case.host, case.hosts)
+    return work_out(case.facts, replace(case.settings, llama=llama), case.host, case.hosts, case.measured)

@@ -10,7 +10,7 @@ from sparkrun_tui.base.units import format_gib
 from sparkrun_tui.memory.facts import ModelFacts
 from sparkrun_tui.memory.result import HostMemory, Proposal
 from sparkrun_tui.memory.settings import EngineSettings
-from sparkrun_tui.memory.sglang_case import SglangCase, max_fraction, work_out
+from sparkrun_tui.memory.sglang_case import SglangCase, changed, max_fraction, work_out
 from sparkrun_tui.memory.sglang_cell import SglangRefusal
 from sparkrun_tui.memory.sglang_plan import plan_sglang
 from sparkrun_tui.memory.weights import weights_of
@@ -95,7 +95,7 @@ def proposals_for(case: SglangCase) -> tuple[Proposal, ...]:
 def _for_slack(case: SglangCase) -> Iterator[Proposal]:
     """Propose fewer running requests for the request table, and a smaller fraction where that is not enough."""
     if case.plan is not None and case.plan.table > _TABLE and case.plan.requests > _FEW_REQUESTS:
-        after = work_out(case.facts, replace(case.settings, max_num_seqs=_FEW_REQUESTS), case.host)
+        after = changed(case, max_num_seqs=_FEW_REQUESTS)
         if after.plan is not None:
             saved = format_gib(case.plan.table - after.plan.table)
             present = case.settings.max_num_seqs
@@ -106,7 +106,7 @@ def _for_slack(case: SglangCase) -> Iterator[Proposal]:
     most = max_fraction(case)
     if most is None or not 0 < most < case.fraction:
         return
-    after = work_out(case.facts, replace(case.settings, utilisation=most), case.host)
+    after = changed(case, utilisation=most)
     if after.plan is not None:
         effect = f"what lies outside the pools fits; {after.plan.tokens:,} tokens of cache then"
         yield Proposal("gpu_memory_utilization", f"{case.fraction:.3g}", f"{most:.2f}", effect)
@@ -119,7 +119,7 @@ def _for_pool(case: SglangCase) -> Iterator[Proposal]:
         what = f"the pool holds {case.length or 0:,} tokens"
         yield Proposal("gpu_memory_utilization", f"{case.fraction:.3g}", f"{least:.2f}", what)
     if case.settings.kv_cache_dtype in ("auto", "bf16", "bfloat16"):
-        after = work_out(case.facts, replace(case.settings, kv_cache_dtype="fp8_e4m3"), case.host)
+        after = changed(case, kv_cache_dtype="fp8_e4m3")
         if after.plan is not None and after.plan.tokens > (case.plan.tokens if case.plan else 0):
             what = f"{after.plan.tokens:,} tokens of cache"
             yield Proposal("kv_cache_dtype", case.settings.kv_cache_dtype, "fp8_e4m3", what)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import floor
 
 from sparkrun_tui.base.units import GIB, MIB
@@ -19,6 +19,9 @@ from sparkrun_tui.memory.sglang_plan import SglangPlan, plan_sglang, sglang_frac
 from sparkrun_tui.memory.weights import Weights, weights_of
 
 _LOADED_BESIDE = Band(GIB // 2, 0, int(1.5 * GIB), "allocator and libraries, assumed")
+_NOISE = int(0.6 * GIB)
+"""How much identical starts differ (bytes), published repeated starts."""
+
 _UNKNOWN_ACTIVATION = Band(GIB, GIB // 4, 4 * GIB, "assumed")
 
 
@@ -28,7 +31,7 @@ class SglangCase:
 
     ``before`` is what the server sees as available at its start; ``fewest`` is the plan when the load takes
     more than likely (None: it would not start then). ``slack`` is what stays outside the pools for graphs,
-    activations and tables.
+    activations and tables; ``loading`` what the load takes beside the weights.
     """
 
     facts: ModelFacts
@@ -41,7 +44,9 @@ class SglangCase:
     fewest: SglangPlan | None
     graphs: Band
     activation: Band
+    loading: Band
     refused: str = ""
+    measured: Measured | None = None
 
     @property
     def length(self) -> int | None:
@@ -51,7 +56,7 @@ class SglangCase:
     @property
     def after(self) -> int:
         """Bytes that are likely available when the weights are loaded."""
-        return self.before - (self.weights.rank if self.weights else 0) - _LOADED_BESIDE.likely
+        return self.before - (self.weights.rank if self.weights else 0) - self.loading.likely
 
     @property
     def slack(self) -> int:
@@ -86,30 +91,52 @@ def work_out(
     facts: ModelFacts, settings: EngineSettings, host: HostMemory, measured: Measured | None = None
 ) -> SglangCase:
     """Work settings out on one host: what the server will allocate there, or why it will not start."""
-    weights = weights_of(facts, settings)
+    weights, loading = weights_of(facts, settings), _LOADED_BESIDE
     if measured is not None and measured.weights is not None:
         size = measured.weights
         weights = Weights(size, size, size, size, measured.source, size)
+        loading = Band(0, 0, _NOISE, measured.source)
     before = free_at_start(host)
     fraction = sglang_fraction(facts, settings, host.total)
     plan, fewest, refused = None, None, ""
     if weights is not None and facts.layers is not None and before > 0:
         try:
-            after = before - weights.rank - _LOADED_BESIDE.likely
-            plan = plan_sglang(facts, settings, before, after, host.total)
+            plan = plan_sglang(facts, settings, before, before - weights.rank - loading.likely, host.total)
         except SglangRefusal as error:
             refused = str(error)
-        fewest = _pessimistic(facts, settings, host, before, weights)
-    graphs, activation = graph_band(settings), activation_band(facts, settings)
-    return SglangCase(facts, settings, host, weights, before, fraction, plan, fewest, graphs, activation, refused)
+        fewest = _or_none(facts, settings, host, before, before - weights.high - loading.high)
+    graphs = graph_band(settings)
+    if measured is not None and measured.graphs is not None:
+        graphs = exact(measured.graphs, measured.source)
+    return SglangCase(
+        facts,
+        settings,
+        host,
+        weights,
+        before,
+        fraction,
+        plan,
+        fewest,
+        graphs,
+        activation_band(facts, settings),
+        loading,
+        refused,
+        measured,
+    )
 
 
-def _pessimistic(
-    facts: ModelFacts, settings: EngineSettings, host: HostMemory, before: int, weights: Weights
+def changed(case: SglangCase, **fields: object) -> SglangCase:
+    """Work the same out with other settings; what an earlier start measured still holds."""
+    settings = replace(case.settings, **fields)  # type: ignore[arg-type]
+    return work_out(case.facts, settings, case.host, case.measured)
+
+
+def _or_none(
+    facts: ModelFacts, settings: EngineSettings, host: HostMemory, before: int, after: int
 ) -> SglangPlan | None:
-    """Return the plan when the load takes the most it may, None when the server would not start then."""
+    """Return a plan, None when the server would not start."""
     try:
-        return plan_sglang(facts, settings, before, before - weights.high - _LOADED_BESIDE.high, host.total)
+        return plan_sglang(facts, settings, before, after, host.total)
     except SglangRefusal:
         return None
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sparkrun_tui.base.units import GIB, MIB
 from sparkrun_tui.memory.facts import ModelFacts
-from sparkrun_tui.memory.layers import Layer, kinds
+from sparkrun_tui.memory.layers import AttentionKind, Layer, kinds
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.sglang_cell import Cell, SglangRefusal, cell_of
 from sparkrun_tui.memory.sglang_family import has_window_pool, is_deepseek_v4, page_size, takes_images
@@ -94,9 +94,12 @@ def plan_sglang(facts: ModelFacts, settings: EngineSettings, before: int, after:
         raise SglangRefusal(
             f"the weights leave no memory for the cache at a fraction of {fraction:.3f}; above {viable:.3f} is needed"
         )
-    if is_deepseek_v4(facts):
-        return _v4_plan(facts, settings, v4_pools(facts, settings, budget), fraction, budget, length)
     stages = stages_of(facts.layers, max(1, settings.pipeline_parallel))
+    if is_deepseek_v4(facts):
+        pools = [v4_pools(facts, settings, stage, budget) for stage in stages]
+        smallest = min(pools, key=lambda pool: pool.tokens)
+        _check_window(facts, smallest.window_tokens, smallest.page)
+        return _v4_plan(facts, settings, smallest, fraction, budget, length)
     slots, rest = None, budget
     if any(layer.state is not None for layer in kinds(facts.layers)):
         slots = slots_for(facts, settings, stages, budget)
@@ -172,7 +175,7 @@ def _window_cap(facts: ModelFacts, settings: EngineSettings, page: int) -> int:
     overlap = 1 if settings.sglang.disable_overlap_schedule else 2
     drafts = draft_tokens(facts, settings)
     ahead = 2 * drafts if drafts else page
-    each = widest_window(facts) - 1 + _EVICTION_INTERVAL * max(1, drafts) + page + ahead
+    each = reach(facts) + _EVICTION_INTERVAL * max(1, drafts) + page + ahead
     tokens = requests * each + overlap * chunk_of(settings) + page
     return -(-tokens // page) * page
 
@@ -182,9 +185,17 @@ def widest_window(facts: ModelFacts) -> int:
     return max((layer.attention.window or 0 for layer in kinds(facts.layers) if layer.attention), default=0)
 
 
+def reach(facts: ModelFacts) -> int:
+    """Return how far back a window layer looks, in tokens: one less than the window, or a whole chunk."""
+    chunked = any(
+        layer.attention is not None and layer.attention.kind is AttentionKind.CHUNKED for layer in kinds(facts.layers)
+    )
+    return widest_window(facts) - (0 if chunked else 1)
+
+
 def _check_window(facts: ModelFacts, windows: int | None, page: int) -> None:
     """Raise SglangRefusal when the window pool cannot hold one request."""
-    floor = widest_window(facts) - 1 + page
+    floor = reach(facts) + page
     if windows is not None and windows <= floor:
         raise SglangRefusal(f"the window pool of {windows} tokens cannot hold one request, which needs {floor + 1}")
 

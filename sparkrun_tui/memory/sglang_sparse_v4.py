@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sparkrun_tui.memory.facts import ModelFacts
+from sparkrun_tui.memory.layers import Layer
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.sglang_cell import SglangRefusal
 from sparkrun_tui.memory.sglang_family import page_size, window_ratio
@@ -24,14 +26,14 @@ class V4Pools:
     bytes: int
 
 
-def v4_pools(facts: ModelFacts, settings: EngineSettings, budget: int) -> V4Pools:
-    """Return the pools that ``budget`` bytes hold; raises SglangRefusal when not one page fits.
+def v4_pools(facts: ModelFacts, settings: EngineSettings, layers: Sequence[Layer], budget: int) -> V4Pools:
+    """Return the pools of a stage's layers that ``budget`` bytes hold; raises SglangRefusal when not one page fits.
 
     Per full token: the window share, a quarter row and an index key for ratio-4 layers, a 128th row for
     ratio-128 layers; fixed: the rings of the ratio-128 compressors, by requests. Drafting adds one layer's
     share. Source: sglang/srt/model_executor/pool_configurator.py (DSV4PoolConfigurator).
     """
-    ratios = [layer.attention.compress for layer in facts.layers or () if layer.attention is not None]
+    ratios = [layer.attention.compress for layer in layers if layer.attention is not None]
     count, quarter, wide = len(ratios), ratios.count(4), ratios.count(128)
     drafting = settings.speculative is not None
     scale = (count + 1) / count if drafting else 1.0
