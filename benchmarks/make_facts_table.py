@@ -90,9 +90,8 @@ class Inputs:
 
 async def from_hub(inputs: Inputs, names: list[str]) -> None:
     """Read what is missing from the Hub, telling what it refuses."""
-    from sparkrun_tui.remote.model_facts import HubFacts
-
     from sparkrun_tui.base.errors import SparkrunError
+    from sparkrun_tui.remote.model_facts import HubFacts
 
     reader = HubFacts()
     for name in names:
@@ -176,16 +175,18 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--configs", nargs="*", type=Path, default=[], metavar="DIR|FILE")
     options.add_argument("--hub", action="store_true", help="ask the Hugging Face Hub for what the inputs lack")
+    options.add_argument("--models", type=Path, default=LIST, metavar="FILE")
     options.add_argument("--partial", action="store_true", help="write the table although some models are not known")
     options.add_argument("--out", type=Path, default=PATH)
     said = options.parse_args()
-    models = yaml.safe_load(LIST.read_text(encoding="utf-8"))["models"]
+    models = yaml.safe_load(said.models.read_text(encoding="utf-8"))["models"]
     inputs = Inputs()
     for path in said.configs:
         inputs.read(path)
     if said.hub:
         wanted = [str(row.get("config") or name) for name, row in models.items() if "gguf" not in row]
-        asyncio.run(from_hub(inputs, [name for name in dict.fromkeys(wanted) if "/" in name]))
+        lacking = [name for name in dict.fromkeys(wanted) if "/" in name and name not in inputs.configs]
+        asyncio.run(from_hub(inputs, lacking))
     if said.out.exists():
         inputs.keep(json.loads(said.out.read_text(encoding="utf-8")))
     table, missing = table_of(inputs, models)

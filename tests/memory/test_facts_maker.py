@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import subprocess
@@ -12,7 +13,9 @@ import pytest
 import yaml
 
 from benchmarks import make_facts_table
+from sparkrun_tui.memory.digest import packed
 from sparkrun_tui.memory.facts_table import PATH, find_digest, known_models
+from tests.support.hub_process import HubProcess
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "benchmarks" / "make_facts_table.py"
@@ -61,6 +64,33 @@ def test_models_of_which_nothing_is_known_are_named_and_nothing_is_written(tmp_p
     assert done.returncode == 1
     assert "nothing known of openai/gpt-oss-120b" in done.stderr
     assert not out.exists()
+
+
+async def test_what_the_inputs_lack_is_read_from_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    models, out = tmp_path / "models.yaml", tmp_path / "table.json"
+    models.write_text(
+        "models:\n  acme/tiny: {}\n  acme/tiny-FP8: {config: acme/tiny, quantization: fp8}\n  acme/gone: {}\n"
+    )
+    digest = find_digest("Qwen/Qwen3-8B")
+    assert digest is not None
+    async with HubProcess(tmp_path / "hub") as hub:
+        hub.write("acme/tiny/config.json", json.dumps({**digest.config, "bos_token_id": 1}).encode())
+        monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+        refused = await asyncio.to_thread(run, "--hub", "--models", models, "--out", out)
+        assert refused.returncode == 1 and not out.exists()
+        assert "acme/gone: there is no model acme/gone on the Hub" in refused.stderr
+        done = await asyncio.to_thread(run, "--hub", "--partial", "--models", models, "--out", out)
+    assert done.returncode == 0, done.stderr
+    table = json.loads(out.read_text())
+    assert table["configs"] == {"acme/tiny": packed(digest.config)}
+    assert table["models"] == {
+        "acme/tiny": {"config": "acme/tiny", "source": "config.json"},
+        "acme/tiny-FP8": {
+            "config": "acme/tiny",
+            "source": "config.json of acme/tiny",
+            "quantization_config": {"quant_method": "fp8"},
+        },
+    }
 
 
 @pytest.mark.parametrize("word", make_facts_table.QUANTISATIONS)
