@@ -1,20 +1,22 @@
 """Leases on hosts, so that two launches do not prepare the same host at once; kept by renewing, given back at the end.
 
 A lease is a folder that only one can make, with its owner inside. It counts by the host's own clock. One that was not
-renewed for two minutes is taken over, unless a container of its owner's launch is running.
+renewed for two minutes, or whose program was killed on this machine, is taken over, unless a container of its
+owner's launch is running.
 """
 
 from __future__ import annotations
 
 import asyncio
-import getpass
 import json
 import shlex
-import socket
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from sparkrun_tui.base.errors import HostError, LaunchError
 from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.base.units import format_duration
+from sparkrun_tui.launch import owner
 from sparkrun_tui.launch.context import Context, drop
 from sparkrun_tui.remote.transport import Outcome, Result
 from sparkrun_tui.runtimes.plan import LABEL
@@ -27,18 +29,30 @@ _ACQUIRE = """\
 # sparkrun-tui: lease-take
 base="$HOME/.cache/sparkrun-tui"; lock="$base/lock"
 mkdir -p "$base" || exit 3
-now=$(date +%s)
+now=$(date +%s) won=
 take() {{ mkdir "$lock" 2>/dev/null && printf %s {owner} >"$lock/owner.json" && echo "$now" >"$lock/renewed"; }}
 if take; then echo won; exit 0; fi
 if grep -q {launch} "$lock/owner.json" 2>/dev/null; then echo "$now" >"$lock/renewed"; echo won; exit 0; fi
 renewed=$(cat "$lock/renewed" 2>/dev/null || stat -c %Y "$lock" 2>/dev/null || echo "$now")
 age=$((now - renewed))
-if [ "$age" -gt {ttl} ] && [ {steal} = 1 ]; then
-    mv "$lock" "$lock.old.$$" 2>/dev/null && rm -rf "$lock.old.$$"
-    if take; then echo won; exit 0; fi
+victim() {{
+    if [ -n {victim} ]; then grep -qF {victim} "$1/owner.json" 2>/dev/null; else [ ! -s "$1/owner.json" ]; fi
+}}
+if [ {steal} = 1 ]; then
+    # Taking it away is for one at a time; a folder left by one that was killed at it is a minute old.
+    find "$base/lock.steal" -maxdepth 0 -mmin +1 -exec rmdir {{}} + 2>/dev/null
+    if mkdir "$base/lock.steal" 2>/dev/null; then
+        victim "$lock" && rm -rf "$lock"
+        take && won=yes
+        rmdir "$base/lock.steal"
+        if [ "$won" = yes ]; then echo won; exit 0; fi
+    else
+        sleep 1
+    fi
 fi
-if [ "$age" -gt {ttl} ]; then echo expired; else echo held; fi
-cat "$lock/owner.json" 2>/dev/null
+[ -s "$lock/owner.json" ] || sleep 1
+if [ "$age" -gt {ttl} ]; then echo "expired $age"; else echo "held $age"; fi
+cat "$lock/owner.json" 2>/dev/null || :
 """
 _RENEW = (
     "# sparkrun-tui: lease-renew\n"
@@ -48,6 +62,15 @@ _RELEASE = (
     "# sparkrun-tui: lease-release\n"
     'lock="$HOME/.cache/sparkrun-tui/lock"; grep -q {launch} "$lock/owner.json" 2>/dev/null && rm -rf "$lock"\ntrue\n'
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a host says of its lease: won, held or expired; whose it is, and seconds since it was renewed."""
+
+    verdict: str
+    owner: Mapping[str, object]
+    age: int = 0
 
 
 async def acquire(context: Context) -> None:
@@ -81,27 +104,43 @@ async def release(context: Context) -> None:
 
 
 async def _acquire_one(context: Context, host: str) -> None:
-    verdict, owner = await _ask(context, host, steal=False)
-    if verdict == "expired" and not await _alive(context, host, owner):
-        context.notice("note", f"took over the lease of launch {_text(owner, 'launch')}, which was given up", host)
-        verdict, owner = await _ask(context, host, steal=True)
-    if verdict != "won":
-        launch = _text(owner, "launch") or "unknown"
-        who = _text(owner, "user") or "somebody"
-        raise LaunchError(
-            f"another launch is preparing this host: {launch} by {who}",
-            host=host,
-            remedy=f"Wait for it, or end it: sparkrun-tui stop {launch}   (or remove ~/.cache/sparkrun-tui/lock there)",
-        )
+    answer = await _ask(context, host)
+    why = _given_up(answer)
+    if why and not await _alive(context, host, answer.owner):
+        context.notice("note", f"took over the lease of launch {owner.field(answer.owner, 'launch')}, {why}", host)
+        answer = await _ask(context, host, steal=answer.owner)
+    if answer.verdict != "won":
+        raise _held(answer, host)
 
 
-async def _ask(context: Context, host: str, *, steal: bool) -> tuple[str, Mapping[str, object]]:
-    owner = {"launch": context.plan.launch_id, "user": f"{_user()}@{socket.gethostname()}"}
+def _given_up(answer: _Answer) -> str:
+    """Why a lease may be taken over; empty when it may not."""
+    if answer.verdict == "held" and owner.is_gone(answer.owner):
+        return "whose program was killed here"
+    return "which was given up" if answer.verdict == "expired" else ""
+
+
+def _held(answer: _Answer, host: str) -> LaunchError:
+    launch = owner.field(answer.owner, "launch") or "unknown"
+    who = owner.field(answer.owner, "user") or "somebody"
+    left = max(TTL - answer.age, 0)
+    until = f"it ends in {format_duration(left)} unless it is renewed" if left else "its containers still run"
+    return LaunchError(
+        f"another launch is preparing this host: {launch} by {who} ({until})",
+        host=host,
+        remedy=f"Wait for it, or end it: sparkrun-tui stop {launch}   (or remove ~/.cache/sparkrun-tui/lock there)",
+    )
+
+
+async def _ask(context: Context, host: str, *, steal: Mapping[str, object] | None = None) -> _Answer:
+    """Ask for the lease; `steal` is the owner whose lease may be taken away, when it is still that one's."""
+    victim = owner.field(steal, "launch") if steal is not None else ""
     script = _ACQUIRE.format(
-        owner=shlex.quote(json.dumps(owner)),
+        owner=shlex.quote(json.dumps(owner.describe(context.plan.launch_id))),
         launch=shlex.quote(f'"{context.plan.launch_id}"'),
+        victim=shlex.quote(f'"{victim}"' if victim else ""),
         ttl=TTL,
-        steal=int(steal),
+        steal=int(steal is not None),
     )
     result = await context.transport(host).run(script)
     if result.outcome is Outcome.LOST:
@@ -111,22 +150,23 @@ async def _ask(context: Context, host: str, *, steal: bool) -> tuple[str, Mappin
     return _read(result, host)
 
 
-def _read(result: Result, host: str) -> tuple[str, Mapping[str, object]]:
+def _read(result: Result, host: str) -> _Answer:
     if not result.ok:
         why = clean_line(result.stderr) or str(result.outcome)
         raise HostError(
             f"cannot write to ~/.cache/sparkrun-tui: {why}", host=host, remedy="Check disk and rights there."
         )
-    verdict, _, rest = result.stdout.partition("\n")
+    first, _, rest = result.stdout.partition("\n")
+    verdict, _, age = first.strip().partition(" ")
     try:
-        owner = json.loads(rest) if rest.strip() else {}
+        told = json.loads(rest) if rest.strip() else {}
     except ValueError:
-        owner = {}
-    return verdict.strip(), owner if isinstance(owner, dict) else {}
+        told = {}
+    return _Answer(verdict, told if isinstance(told, dict) else {}, int(age) if age.isdecimal() else 0)
 
 
-async def _alive(context: Context, host: str, owner: Mapping[str, object]) -> bool:
-    launch = _text(owner, "launch")
+async def _alive(context: Context, host: str, whose: Mapping[str, object]) -> bool:
+    launch = owner.field(whose, "launch")
     if not launch:
         return False
     found = await context.docker(host).containers(labels=(f"{LABEL}launch={launch}",))
@@ -139,15 +179,3 @@ async def _renew(context: Context) -> None:
         await asyncio.sleep(RENEW)
         hosts = tuple(context.leased)
         await asyncio.gather(*(context.transport(host).run(script) for host in hosts), return_exceptions=True)
-
-
-def _text(owner: Mapping[str, object], key: str) -> str:
-    value = owner.get(key, "")
-    return clean_line(value) if isinstance(value, str) else ""
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "somebody"

@@ -387,7 +387,7 @@ class FakeTransport:
             launch = script.partition('{"launch": "')[2].partition('"')[0]
             if host.lease not in ("", launch):
                 owner = json.dumps({"launch": host.lease, "user": "other@desk"})
-                return Result(Outcome.EXITED, 0, f"held\n{owner}", "")
+                return Result(Outcome.EXITED, 0, f"held 20\n{owner}", "")
             host.lease = launch
             return Result(Outcome.EXITED, 0, "won\n", "")
         return Result(Outcome.EXITED, 0, "", "")

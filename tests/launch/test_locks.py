@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import subprocess
 import time
 from dataclasses import replace
@@ -12,7 +14,7 @@ import pytest
 
 from sparkrun_tui.base.errors import HostError, LaunchError
 from sparkrun_tui.base.secrets import Redactor
-from sparkrun_tui.launch import locks
+from sparkrun_tui.launch import locks, owner
 from sparkrun_tui.launch.bus import Bus
 from sparkrun_tui.launch.context import Context
 from sparkrun_tui.remote.transport import Outcome, Result
@@ -25,7 +27,8 @@ class _Shell(FakeTransport):
     async def run(self, script: str, *, stdin: bytes = b"", timeout: float = 60.0) -> Result:
         home = HOMES / self.name
         home.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run(  # noqa: ASYNC221
+        done = await asyncio.to_thread(
+            subprocess.run,
             ["sh", "-c", script],
             env={"HOME": str(home), "PATH": "/usr/bin:/bin"},
             capture_output=True,
@@ -75,7 +78,7 @@ async def test_the_loser_is_told_whose_it_is_and_holds_nothing(cluster: FakeClus
     lease("spark-2").mkdir(parents=True)
     (lease("spark-2") / "owner.json").write_text(json.dumps({"launch": first.plan.launch_id, "user": "ann@desk"}))
     (lease("spark-2") / "renewed").write_text(str(int(time.time())))
-    with pytest.raises(LaunchError, match=r"ann@desk") as error:
+    with pytest.raises(LaunchError, match=r"by ann@desk \(it ends in (2:00|1:5\d) unless it is renewed\)") as error:
         await locks.acquire(second)
     assert error.value.host == "spark-2"
     assert not lease("spark-1").exists()
@@ -90,6 +93,64 @@ async def test_a_lease_that_was_given_up_is_taken_over(cluster: FakeCluster) -> 
     await locks.acquire(mine)
     assert mine.bus.state.notices[0].text == "took over the lease of launch gone2345, which was given up"
     await locks.release(mine)
+
+
+def killed_owner(launch: str, **changes: object) -> str:
+    """The owner of a lease of a process of ours that has ended."""
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    return json.dumps({**owner.describe(launch), "pid": ended.pid, "began": "1", **changes})
+
+
+def held(host: str, by: str) -> None:
+    lease(host).mkdir(parents=True)
+    (lease(host) / "owner.json").write_text(by)
+    (lease(host) / "renewed").write_text(str(int(time.time())))
+
+
+async def test_the_lease_of_a_program_killed_here_is_taken_at_once(cluster: FakeCluster) -> None:
+    held("spark-1", killed_owner("dead2345"))
+    mine = context(cluster)
+    await locks.acquire(mine)
+    told = "took over the lease of launch dead2345, whose program was killed here"
+    assert [notice.text for notice in mine.bus.state.notices] == [told]
+    assert json.loads((lease("spark-1") / "owner.json").read_text())["launch"] == mine.plan.launch_id
+    await locks.release(mine)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"user": "ann@desk"}, {"machine": "another boot"}, {"pid": "1"}, {"pid": os.getpid(), "began": ""}]
+)
+async def test_what_may_live_elsewhere_keeps_its_lease(cluster: FakeCluster, changes: dict[str, object]) -> None:
+    held("spark-1", killed_owner("dead2345", **changes))
+    with pytest.raises(LaunchError, match="dead2345"):
+        await locks.acquire(context(cluster))
+
+
+async def test_a_launch_of_this_process_is_alive(cluster: FakeCluster) -> None:
+    first, second = context(cluster), context(cluster)
+    await locks.acquire(first)
+    with pytest.raises(LaunchError, match=first.plan.launch_id):
+        await locks.acquire(second)
+    await locks.release(first)
+
+
+async def test_a_lease_made_by_a_program_killed_before_it_wrote_its_name_runs_out(cluster: FakeCluster) -> None:
+    lease("spark-1").mkdir(parents=True)
+    os.utime(lease("spark-1"), (1000, 1000))
+    mine = context(cluster)
+    await locks.acquire(mine)
+    await locks.release(mine)
+
+
+async def test_of_many_that_want_one_lease_one_gets_it(cluster: FakeCluster) -> None:
+    held("spark-1", killed_owner("dead2345"))
+    all_of_us = [context(cluster) for _ in range(8)]
+    results = await asyncio.gather(*(locks.acquire(one) for one in all_of_us), return_exceptions=True)
+    winners = [one for one, result in zip(all_of_us, results, strict=True) if result is None]
+    assert len(winners) == 1
+    assert all(winners[0].plan.launch_id in str(result) for result in results if result is not None)
+    await locks.release(winners[0])
 
 
 async def test_an_old_lease_whose_launch_still_runs_is_left_to_it(cluster: FakeCluster) -> None:
