@@ -81,18 +81,23 @@ def _problems(recipe: Recipe) -> Sequence[Problem]:
 @recipe_group.command("vram")
 @click.argument("name", shell_complete=recipe_names)
 @override_options
+@click.option("--hub", is_flag=True, help="Ask the Hugging Face Hub about the model first.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object; sizes in bytes.")
 def vram_command(
-    name: str, options: tuple[str, ...], port: str | None, tp: str | None, gpu_mem: str | None, as_json: bool
+    name: str, options: tuple[str, ...], port: str | None, tp: str | None, gpu_mem: str | None, hub: bool, as_json: bool
 ) -> int:
     """Estimate a recipe's memory, as its metadata declares it and as the engine will allocate it."""
+    from sparkrun_tui.cli.hub import look_up
     from sparkrun_tui.cli.recipe_text import estimate_json, memory_lines
     from sparkrun_tui.launch.sizing import size
     from sparkrun_tui.recipe.overrides import render
     from sparkrun_tui.recipe.sources import find_recipe
 
     settings = settings_now()
-    rendered = render(find_recipe(name, settings), overrides_from(options, port, tp, gpu_mem), settings.defaults)
+    recipe = find_recipe(name, settings)
+    if hub:
+        look_up(recipe.model, recipe.model_revision)
+    rendered = render(recipe, overrides_from(options, port, tp, gpu_mem), settings.defaults)
     if as_json:
         output.as_json(estimate_json(size(rendered, ())))
     else:
@@ -106,12 +111,17 @@ def vram_command(
 @click.option("--runtime", default="", metavar="ENGINE", help="vllm, sglang or llama-cpp; by the model when left out.")
 @click.option("--container", default="", metavar="IMAGE", help="The image; by the engine when left out.")
 @click.option("--nodes", default=1, show_default=True, type=click.IntRange(1, 64), help="Hosts that it takes.")
+@click.option("--offline", is_flag=True, help="Do not ask the Hugging Face Hub about the model.")
 @click.option("--output", "target", type=click.Path(dir_okay=False, path_type=Path), help="A new file; else stdout.")
-def new_command(model: str, runtime: str, container: str, nodes: int, target: Path | None) -> int:
+def new_command(model: str, runtime: str, container: str, nodes: int, offline: bool, target: Path | None) -> int:
     """Start a recipe for MODEL (OWNER/NAME, for GGUF OWNER/NAME:QUANT) from what is known of it."""
+    from sparkrun_tui.cli.hub import look_up
+    from sparkrun_tui.recipe.checks import valid_model
     from sparkrun_tui.recipe.detect import split_gguf
     from sparkrun_tui.recipe.starter import starter
 
+    if not offline and valid_model(model):
+        look_up(model)
     engine = runtime or ("llama-cpp" if split_gguf(model)[1] or model.lower().endswith("gguf") else "vllm")
     image = container or _usual_image(engine)
     text = starter(model, engine, image, _known(model), nodes)

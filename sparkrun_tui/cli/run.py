@@ -90,24 +90,18 @@ def _dry_run(rendered: Rendered, settings: Settings, target: Target, solo: bool)
 def _agree(rendered: Rendered, yes: bool) -> None:
     """The consent that recipes from registries need before their first launch, and again when they have changed."""
     from sparkrun_tui.cli.prompts import confirm, on_terminal
-    from sparkrun_tui.recipe.trust import changed_since_consent, demands, give_consent, needs_consent
+    from sparkrun_tui.launch.consent import consent_needed, give, question
 
-    recipe = rendered.recipe
-    if not needs_consent(recipe):
+    wanted = consent_needed(rendered, os.environ)
+    if not wanted:
         return
-    changed = (
-        "has changed since you agreed to it" if changed_since_consent(recipe) else "is launched for the first time"
-    )
-    say(f"{recipe.name} comes from the registry {recipe.source.registry} and {changed}. Beyond serving it:")
-    wishes = demands(rendered, os.environ)
-    for demand in wishes:
+    say(f"{question(rendered)}. It")
+    for demand in wanted:
         say(f"  {_GRAVE if demand.grave else '-'} {demand.title}")
         for text in demand.detail.splitlines():
             say(f"      {text}")
-    if not wishes:
-        say("  - does nothing else")
     if yes or confirm("Launch it?"):
-        give_consent(recipe)
+        give(rendered)
         return
     remedy = "" if on_terminal() else "Read the above, then call it again with --yes."
     raise UsageError("not launched: this recipe needs your consent", remedy=remedy)

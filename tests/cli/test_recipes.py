@@ -152,24 +152,24 @@ def test_bundled_recipes_validate_without_errors(cli: Cli) -> None:
 
 def test_a_started_recipe_is_valid_and_never_overwrites(cli: Cli, tmp_path: Path) -> None:
     target = tmp_path / "new.yaml"
-    assert cli("recipe", "new", "Qwen/Qwen3-4B", "--output", str(target)).code == 0
+    assert cli("recipe", "new", "--offline", "Qwen/Qwen3-4B", "--output", str(target)).code == 0
     assert cli("recipe", "validate", str(target)).code == 0
-    assert cli("recipe", "new", "Qwen/Qwen3-4B", "--output", str(target)).code == 1
-    gguf = cli("recipe", "new", "Qwen/Qwen3-4B-GGUF:Q8_0").out
+    assert cli("recipe", "new", "--offline", "Qwen/Qwen3-4B", "--output", str(target)).code == 1
+    gguf = cli("recipe", "new", "--offline", "Qwen/Qwen3-4B-GGUF:Q8_0").out
     assert "runtime: llama-cpp" in gguf
-    assert cli("recipe", "new", "not a model").code == 2
-    assert cli("recipe", "new", "a/b", "--runtime", "atlas").code == 2
+    assert cli("recipe", "new", "--offline", "not a model").code == 2
+    assert cli("recipe", "new", "--offline", "a/b", "--runtime", "atlas").code == 2
 
 
 def test_what_is_known_of_a_model_is_used(cli: Cli) -> None:
-    dense = cli("recipe", "new", "Qwen/Qwen3-1.7B").out
+    dense = cli("recipe", "new", "--offline", "Qwen/Qwen3-1.7B").out
     assert "model_params: 1.7B" in dense
     assert "model_dtype: bf16" in dense
     assert "num_layers: 28" in dense
-    mixed = cli("recipe", "new", "Qwen/Qwen3.6-35B-A3B-FP8").out
+    mixed = cli("recipe", "new", "--offline", "Qwen/Qwen3.6-35B-A3B-FP8").out
     assert "model_dtype: fp8" in mixed
     assert "num_layers" not in mixed
-    assert "not known: fill it in" in cli("recipe", "new", "nobody/knows-this").out
+    assert "not known: fill it in" in cli("recipe", "new", "--offline", "nobody/knows-this").out
 
 
 def test_an_exported_recipe_has_the_overrides_and_the_comments(cli: Cli, tmp_path: Path, declared: str) -> None:

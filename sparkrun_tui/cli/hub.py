@@ -1,0 +1,22 @@
+"""Asks the Hugging Face Hub what a model is, so that estimates and new recipes rest on its files."""
+
+from __future__ import annotations
+
+import asyncio
+
+from sparkrun_tui.cli.exits import say
+
+
+def look_up(model: str, revision: str = "") -> None:
+    """Learn about a model; when that cannot be, it is told, and whatever is known without the Hub is used."""
+    from sparkrun_tui.launch.learning import Learning
+    from sparkrun_tui.launch.services import choose_gguf
+    from sparkrun_tui.launch.sizing import digest_folder
+    from sparkrun_tui.remote.model_facts import HubFacts
+
+    learning = Learning(HubFacts(digest_folder(), choose_gguf), digest_folder())
+    if learning.wanted(model, revision):
+        say(f"asking the Hugging Face Hub about {model}")
+    learned = asyncio.run(learning.learn(model, revision))
+    if learned.problem is not None:
+        say(f"{model} was not looked up: {learned.problem}")
