@@ -81,10 +81,20 @@ ACTIONS: tuple[Action, ...] = (
     _A(
         _S.BROWSE, "search", "search", "Narrow the list by words and filters: qwen runtime:sglang nodes:2.", "slash", 40
     ),
-    _A(_S.BROWSE, "suggest", "apply suggestion", "Apply the first change that the memory estimate suggests.", "s", 25),
+    _A(
+        _S.BROWSE,
+        "suggest",
+        "apply suggestion",
+        "Apply a change that the memory estimate suggests, by its number; s applies the first.",
+        "s,1,2,3,4,5,6,7,8,9",
+        25,
+        with_key=True,
+    ),
     _A(_S.BROWSE, "look_up", "look up", "Read the model's headers from the Hub: the estimate is exact then.", "i", 26),
     _A(_S.BROWSE, "next_tab", "next part", "Show the next part of the detail.", "right_square_bracket"),
     _A(_S.BROWSE, "previous_tab", "previous part", "Show the part before it.", "left_square_bracket"),
+    _A(_S.BROWSE, "memory", "memory", "Show the memory in figures, and how it grows with the context.", "m"),
+    _A(_S.BROWSE, "argv", "arguments", "Show the command one argument a line, or as its author wrote it.", "v"),
     _A(_S.BROWSE, "edit_file", "edit file", "Open the recipe's file in $EDITOR; it is read again after.", "e"),
     _A(_S.BROWSE, "copy", "copy", "Copy the selection, or the command.", "y"),
     _A(_S.BROWSE, "reload", "reload", "Read all recipes again.", "ctrl+r,f5"),

@@ -148,7 +148,7 @@ async def test_the_verdict_follows_the_overrides(open_app: Pilots) -> None:
         await press(pilot, "enter", *"99000000", "enter")
         assert before in ("good", "tight")
         assert app.state.verdict(app.state.selected) == "bad"
-        assert lines_with(pilot, "s applies: max_model_len 99000000 →")
+        assert lines_with(pilot, "1 max_model_len 99000000 →")
         await press(pilot, "s")
         assert app.state.verdict(app.state.selected) in ("good", "tight")
         await press(pilot, "o", "u")
@@ -161,6 +161,8 @@ async def test_narrow_screens_show_parts_as_tabs(open_app: Pilots) -> None:
         await press(pilot, "right_square_bracket")
         assert "[Overrides]" in screen_text(pilot)
         await press(pilot, "right_square_bracket")
+        assert "[Memory]" in screen_text(pilot)
+        await press(pilot, "right_square_bracket")
         assert "[Command]" in screen_text(pilot) and "vllm serve" in screen_text(pilot)
         await press(pilot, "o")
         assert "[Overrides]" in screen_text(pilot)
@@ -169,7 +171,7 @@ async def test_narrow_screens_show_parts_as_tabs(open_app: Pilots) -> None:
 
 async def test_a_tab_can_be_clicked(open_app: Pilots) -> None:
     async with open_app((80, 24)) as pilot:
-        await pilot.click("#narrow-tabs", offset=(24, 0))
+        await pilot.click("#narrow-tabs", offset=(33, 0))
         await pilot.pause()
         assert "[Command]" in screen_text(pilot)
 

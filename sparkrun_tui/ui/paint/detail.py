@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sparkrun_tui.base.text import clean_line, clean_text
-from sparkrun_tui.memory.result import Estimate, Proposal
+from sparkrun_tui.memory.result import Estimate
 from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity, SourceKind
 from sparkrun_tui.ui.catalog import Evaluation
+from sparkrun_tui.ui.paint.memory_tab import proposal_line, proposal_lines
 from sparkrun_tui.ui.paint.recipe_rows import short_count
 from sparkrun_tui.ui.widgets.ink import Line, Span, clip, wrap
-from sparkrun_tui.ui.widgets.memory_bar import gib, picture_lines, table_lines
+from sparkrun_tui.ui.widgets.memory_bar import picture_lines
 
 _SIGNS = {Severity.ERROR: ("✗", "bad"), Severity.WARNING: ("!", "tight"), Severity.NOTE: ("·", "dim")}
 
@@ -75,7 +76,9 @@ def extras(evaluation: Evaluation, estimate: Estimate, width: int) -> list[Line]
         parts.append(f"utilisation up to {estimate.max_utilisation:.2f}")
     lines: list[Line] = [[("  ".join(parts), "dim")]] if parts else []
     if estimate.proposals:
-        lines.append(_proposal(estimate.proposals[0], "s applies: "))
+        more = len(estimate.proposals) - 1
+        first = proposal_line(1, estimate.proposals[0])
+        lines.append([*first, (f"  ({more} more in Memory)", "dim")] if more else first)
     facts = f"facts: {estimate.facts_source}"
     if any(picture.host.assumed for picture in estimate.hosts):
         facts += " · ~ host memory assumed, not asked yet"
@@ -100,11 +103,13 @@ def about(evaluation: Evaluation, width: int) -> list[Line]:
         details = dict.fromkeys(verdict.detail for verdict in (estimate.starts, estimate.context, estimate.headroom))
         lines += [[(row, "")] for detail in details if detail for row in wrap(clean_line(detail), width)]
         lines += extras(evaluation, estimate, width)
-        lines += _proposals(estimate)
-        lines += [[], *table_lines(estimate)]
-        if estimate.weights_bytes is not None:
-            lines.append([("  whole model's weights ", "dim"), (f"{gib(estimate.weights_bytes)} GiB", "")])
-        lines += [[(row, "dim")] for note in estimate.notes for row in wrap(f"· {clean_line(note)}", width)]
+        lines += [clip(line, width) for line in proposal_lines(estimate)[1:]]
+    return [clip(line, width) for line in [*lines, *origins(recipe, width)]]
+
+
+def origins(recipe: Recipe, width: int) -> list[Line]:
+    """Where the recipe comes from: its file, image, revision and maintainer."""
+    lines: list[Line] = []
     for label, value in (
         ("file", recipe.source.path),
         ("image", recipe.container),
@@ -113,19 +118,7 @@ def about(evaluation: Evaluation, width: int) -> list[Line]:
     ):
         if value:
             lines += _wrapped_pair(label, clean_line(value), width)
-    return [clip(line, width) for line in lines]
-
-
-def _proposals(estimate: Estimate) -> list[Line]:
-    return [_proposal(proposal) for proposal in estimate.proposals[1:]]
-
-
-def _proposal(proposal: Proposal, head: str = "") -> Line:
-    return [
-        (f"→ {head}", "accent"),
-        (f"{proposal.key} {proposal.old or 'unset'} → {proposal.new}", "bold"),
-        (f"  {clean_line(proposal.why)}", "dim"),
-    ]
+    return lines
 
 
 def _wrapped_pair(label: str, value: str, width: int) -> list[Line]:

@@ -201,7 +201,7 @@ class BrowseScreen(PageScreen):
                 return "There is no model here."
             if recipe.model in self._looking_up:
                 return "It is being looked up."
-        if name == "suggest" and self.detail.suggestion is None:
+        if name == "suggest" and not self.detail.proposals:
             return "The memory estimate suggests nothing."
         if name == "edit_file" and recipe is None:
             return "There is no recipe here."
@@ -240,9 +240,21 @@ class BrowseScreen(PageScreen):
         self.sparkrun.state_changed()
         self.sparkrun.say(f"{recipe.model}: its estimate rests on the headers now")
 
-    def do_suggest(self) -> None:
-        """Apply the first proposal of the estimate; undo takes it back."""
-        self.detail.apply_suggestion()
+    def do_suggest(self, key: str = "s") -> None:
+        """Apply a proposal of the estimate; undo takes it back."""
+        number = int(key) if key.isdigit() else 1
+        if number > len(self.detail.proposals):
+            self.sparkrun.say(f"There is no suggestion {number}.", "warning")
+        else:
+            self.detail.apply_proposal(number)
+
+    def do_memory(self) -> None:
+        """Show the memory in figures."""
+        self.detail.choose_tab("memory")
+
+    def do_argv(self) -> None:
+        """Show the command in the other way."""
+        self.detail.toggle_argv()
 
     def do_search(self) -> None:
         """Go to the search box."""

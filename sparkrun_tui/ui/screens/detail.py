@@ -12,20 +12,23 @@ from textual.message import Message
 from sparkrun_tui.memory.result import Proposal
 from sparkrun_tui.recipe.fields import field_for
 from sparkrun_tui.recipe.model import BrokenRecipe, Recipe
+from sparkrun_tui.recipe.shellwords import serve_argv
 from sparkrun_tui.ui.actor import Actor
 from sparkrun_tui.ui.catalog import AnyRecipe, Evaluation
+from sparkrun_tui.ui.curves import context_plot
 from sparkrun_tui.ui.edits import Edits
 from sparkrun_tui.ui.paint import detail as paint
+from sparkrun_tui.ui.paint.memory_tab import memory_lines
 from sparkrun_tui.ui.paint.recipe_rows import field_rows, stepped
-from sparkrun_tui.ui.widgets.command_view import shell_lines, yaml_lines
+from sparkrun_tui.ui.widgets.command_view import argv_lines, shell_lines, yaml_lines
 from sparkrun_tui.ui.widgets.field_list import FieldList
 from sparkrun_tui.ui.widgets.ink import Line
 from sparkrun_tui.ui.widgets.panel import Panel
 from sparkrun_tui.ui.widgets.tab_line import TabLine
 from sparkrun_tui.ui.widgets.text_pane import TextPane
 
-WIDE_TABS = ("command", "source", "problems", "overview")
-NARROW_TABS = ("overview", "overrides", "command", "source", "problems")
+WIDE_TABS = ("command", "memory", "source", "problems")
+NARROW_TABS = ("overview", "overrides", "memory", "command", "source", "problems")
 
 
 class Detail(Container, Actor):
@@ -42,6 +45,7 @@ class Detail(Container, Actor):
         super().__init__(id="detail")
         self.tab = "command"
         self.wide = True
+        self.as_argv = False
         self._recipe: AnyRecipe | None = None
         self._evaluation: Evaluation | None = None
 
@@ -118,7 +122,17 @@ class Detail(Container, Actor):
             return paint.problem_lines(problems, width)
         if tab == "overview":
             return paint.about(evaluation, width)
+        if tab == "memory":
+            return self._memory(evaluation, width)
+        if self.as_argv:
+            return argv_lines(serve_argv(evaluation.command), width)
         return shell_lines(evaluation.command, width)
+
+    def _memory(self, evaluation: Evaluation, width: int) -> Sequence[Line]:
+        if evaluation.estimate is None:
+            return [[("? ", "unknown"), ("its memory cannot be told: see problems", "dim")]]
+        plot = context_plot(evaluation, self.sparkrun.state.catalog.store)
+        return [*memory_lines(evaluation.estimate, plot, width), [], *paint.origins(evaluation.recipe, width)]
 
     # Tabs.
 
@@ -128,11 +142,9 @@ class Detail(Container, Actor):
     def _labels(self, names: Sequence[str]) -> list[tuple[str, str]]:
         changed = sum(row.changed for row in self.form.rows)
         problems = len(self._evaluation.problems) if self._evaluation else 0
-        labels = {"overview": "Overview", "command": "Command", "source": "Source"}
+        labels = {"overview": "Overview", "command": "Command", "memory": "Memory", "source": "Source"}
         labels["overrides"] = f"Overrides {changed}•" if changed else "Overrides"
         labels["problems"] = f"Problems {problems}" if problems else "Problems"
-        if names is WIDE_TABS:
-            labels["overview"] = "Memory"
         return [(name, labels[name]) for name in names]
 
     def _arrange(self) -> None:
@@ -184,18 +196,22 @@ class Detail(Container, Actor):
     # Edits.
 
     @property
-    def suggestion(self) -> Proposal | None:
-        """The first change that the estimate proposes, when not all is well."""
+    def proposals(self) -> Sequence[Proposal]:
+        """The changes that the estimate proposes, first the one that helps most."""
         estimate = self._evaluation.estimate if self._evaluation else None
-        return estimate.proposals[0] if estimate and estimate.proposals else None
+        return estimate.proposals if estimate else ()
 
-    def apply_suggestion(self) -> None:
-        """Take the proposed value as an override."""
-        proposal = self.suggestion
-        if proposal is not None:
-            self._edits().set(proposal.key, proposal.new)
-            self._edited()
-            self.form.select(proposal.key)
+    def apply_proposal(self, number: int) -> None:
+        """Take a proposed value (from 1) as an override; the form's undo takes it back."""
+        proposal = self.proposals[number - 1]
+        self._edits().set(proposal.key, proposal.new)
+        self._edited()
+        self.form.select(proposal.key)
+
+    def toggle_argv(self) -> None:
+        """Show the command as the author broke it into lines, or one argument a line."""
+        self.as_argv = not self.as_argv
+        self.choose_tab("command")
 
     def _edits(self) -> Edits:
         assert self._recipe is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 
 from sparkrun_tui.base.text import clean_text
@@ -43,6 +44,17 @@ def shell_lines(command: str, width: int) -> Sequence[Line]:
     lines: list[Line] = []
     for text in clean_text(command.rstrip("\n")).split("\n"):
         lines += wrap_line(_spans(_SHELL, text), width, len(text) - len(text.lstrip()) + 4)
+    return lines
+
+
+def argv_lines(argv: Sequence[str], width: int) -> Sequence[Line]:
+    """The words that start the engine, each on its own line and quoted as a shell wants it; `argv` may be empty."""
+    if not argv:
+        return [[("? ", "unknown"), ("this command cannot be split into arguments", "dim")]]
+    lines: list[Line] = []
+    for word in argv:
+        style = "flag" if re.fullmatch(r"--?[A-Za-z][\w.-]*", word) else ""
+        lines += wrap_line([(clean_text(shlex.quote(word)).replace("\n", "⏎"), style)], width, 4)
     return lines
 
 

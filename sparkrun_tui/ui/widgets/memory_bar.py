@@ -24,8 +24,8 @@ def mark(level: Level) -> Span:
 
 
 def gib(size: float) -> str:
-    """Bytes as a bare number of GiB, always of the same width class: `38.4`."""
-    return f"{size / GIB:.1f}"
+    """Bytes as a bare number of GiB: `38.4`; what is there but less than it can tell is `<0.1`, never `0.0`."""
+    return "<0.1" if 0 < size < GIB / 20 else f"{size / GIB:.1f}"
 
 
 def grouped(picture: HostPicture) -> dict[str, int]:
@@ -136,29 +136,3 @@ def picture_lines(estimate: Estimate, width: int, compact: bool = False) -> list
     pad: Span = (" " * (name_width + 1), "")
     lines += [[pad, *row] for row in flow(numbers(fullest), width - name_width - 1, "  ")]
     return [*lines, *verdicts(estimate, width)]
-
-
-def table_lines(estimate: Estimate) -> list[Line]:
-    """The same picture as a table of figures, one row a part, with where each figure comes from."""
-    lines: list[Line] = []
-    for picture in estimate.hosts:
-        host = picture.host
-        lines.append([(host.name, "bold"), (f"  {gib(host.total)} GiB, {host.source}", "dim")])
-        for part in picture.parts:
-            band = f"{gib(part.low)} to {gib(part.high)}" if part.low != part.high else ""
-            lines.append(
-                [
-                    (f"  {part.kind:<11}", ""),
-                    (f"{gib(part.bytes):>7} GiB  ", ""),
-                    (f"{band:<16}", "dim"),
-                    (part.source, "dim"),
-                ]
-            )
-        if picture.budget is not None:
-            lines.append(
-                [("  budget     ", ""), (f"{gib(picture.budget):>7} GiB  ", ""), ("the engine may use", "dim")]
-            )
-        left = "      ?" if picture.free is None else f"{gib(picture.free):>7}"
-        floor = f"floor {gib(picture.floor_red)}, comfortable from {gib(picture.floor_green)}"
-        lines.append([("  left       ", ""), (f"{left} GiB  ", "bold"), (floor, "dim")])
-    return lines

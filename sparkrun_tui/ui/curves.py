@@ -1,0 +1,69 @@
+"""How the cache of one request grows with its length, for the recipe as it would run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from sparkrun_tui.launch.sizing import FactsStore, engine_settings, model_facts
+from sparkrun_tui.memory.curve import ContextCurve, context_curve
+from sparkrun_tui.memory.estimate import estimate
+from sparkrun_tui.memory.facts import ModelFacts
+from sparkrun_tui.memory.result import Estimate, HostPicture
+from sparkrun_tui.memory.settings import EngineSettings, family_of
+from sparkrun_tui.ui.catalog import Evaluation
+
+_POINTS = 9
+"""Lengths that are estimated one by one where the engine has no curve of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContextPlot:
+    """A curve and the present context in tokens (None when it is not known)."""
+
+    curve: ContextCurve
+    context: int | None
+
+
+def context_plot(evaluation: Evaluation, store: FactsStore | None = None) -> ContextPlot | None:
+    """The curve on the host with least left; None when the cache of a request is not known."""
+    found = evaluation.estimate
+    if found is None or not found.hosts:
+        return None
+    facts = model_facts(evaluation.rendered, store)
+    settings = engine_settings(evaluation.rendered)
+    tightest = min(found.hosts, key=lambda picture: -1 if picture.free is None else picture.free)
+    curve = context_curve(facts, settings, tightest.host) or _sampled(found, facts, settings, tightest)
+    told = _length_told(settings)
+    length = told if told > 0 else facts.max_length
+    return None if curve is None else ContextPlot(curve, length)
+
+
+def _length_told(settings: EngineSettings) -> int:
+    """The context in tokens that the engine is told; 0 or less when it chooses."""
+    if family_of(settings.engine) == "llama-cpp":
+        return (settings.llama.ctx_size or 0) // max(settings.llama.parallel or 1, 1)
+    return settings.max_model_len or 0
+
+
+def _at_length(settings: EngineSettings, length: int) -> EngineSettings:
+    if family_of(settings.engine) == "llama-cpp":
+        size = length * max(settings.llama.parallel or 1, 1)
+        return replace(settings, llama=replace(settings.llama, ctx_size=size))
+    return replace(settings, max_model_len=length)
+
+
+def _sampled(found: Estimate, facts: ModelFacts, settings: EngineSettings, picture: HostPicture) -> ContextCurve | None:
+    """The curve of an engine that sizes its cache once: estimated at a few lengths."""
+    family = family_of(settings.engine)
+    ceiling = max(facts.max_length or 0, _length_told(settings))
+    if family == "vllm" or found.kv_bytes_per_request is None or ceiling < _POINTS:
+        return None
+    points: list[tuple[int, int]] = []
+    for step in range(_POINTS):
+        length = max(ceiling * step // (_POINTS - 1), 1)
+        size = estimate(facts, _at_length(settings, length), [picture.host]).kv_bytes_per_request
+        if size is None:
+            return None
+        points.append((length, size))
+    pool = sum(part.bytes for part in picture.parts if part.kind == "kv") if family == "sglang" else None
+    return ContextCurve(tuple(points), pool or None, found.max_context)

@@ -1,0 +1,111 @@
+"""The plot of context against memory: how the cache of one request grows, and where it leaves what there is for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sparkrun_tui.base.units import GIB
+from sparkrun_tui.memory.curve import ContextCurve
+from sparkrun_tui.ui.widgets.ink import Line, Span, clip
+
+_EIGHTHS = " ▁▂▃▄▅▆▇█"
+_TALLEST = 4
+"""How many times the curve's own height the room may be and still be drawn; above that it is only told."""
+_AXIS = 7
+"""Cells of the axis at the left, with its line."""
+
+
+def tokens_word(count: int) -> str:
+    """A number of tokens in few characters: `512`, `33k`, `262k`, `1.0M`."""
+    if count >= 1_000_000:
+        return f"{count / 1_000_000:.1f}M"
+    return f"{count / 1000:.0f}k" if count >= 1000 else str(count)
+
+
+def plot_lines(curve: ContextCurve, context: int | None, width: int, height: int = 8) -> list[Line]:
+    """The curve as columns of blocks, the room for the cache as a line across, the present context below the axis.
+
+    Columns over the room are drawn in another shade and colour; `context` is in tokens.
+    """
+    room = max(min(width - _AXIS, 72), 8)
+    longest, most = curve.points[-1][0], max(size for _, size in curve.points)
+    top = max(most, 1)
+    if curve.pool is not None and curve.pool <= most * _TALLEST:
+        top = max(top, round(curve.pool * 1.1))
+    sizes = [_at(curve.points, longest * (column + 1) / room) for column in range(room)]
+    cut = (
+        None if curve.pool is None or curve.pool > top else height - 1 - min(int(curve.pool / top * height), height - 1)
+    )
+    lines: list[Line] = []
+    for row in range(height):
+        label = _label(row, height, top, curve.pool if row == cut else None)
+        lines.append([(label, "budget" if row == cut else "dim"), *_row(sizes, row, height, top, row == cut, curve)])
+    lines.append([(" " * (_AXIS - 1) + "└", "dim"), ("─" * room, "dim")])
+    lines.append(_marks(context, longest, room))
+    return [clip(line, width) for line in [*lines, *_legend(curve, context, width)]]
+
+
+def _at(points: Sequence[tuple[int, int]], length: float) -> float:
+    """The size at a length, in bytes, between the two points beside it."""
+    before = points[0]
+    for point in points:
+        if point[0] >= length:
+            span = point[0] - before[0]
+            share = (length - before[0]) / span if span else 0.0
+            return before[1] + (point[1] - before[1]) * share
+        before = point
+    return points[-1][1]
+
+
+def _label(row: int, height: int, top: int, pool: int | None) -> str:
+    value = pool if pool is not None else top if row == 0 else None
+    return f"{value / GIB:>5.1f} │"[:_AXIS].rjust(_AXIS) if value is not None else " " * (_AXIS - 1) + "│"
+
+
+def _row(sizes: Sequence[float], row: int, height: int, top: int, cut: bool, curve: ContextCurve) -> list[Span]:
+    spans: list[Span] = []
+    floor = (height - 1 - row) / height * top
+    for size in sizes:
+        over = curve.pool is not None and size > curve.pool
+        part = min(max(round((size - floor) / top * height * 8), 0), 8)
+        if over and part == 8:
+            cell: Span = ("▒", "bad")
+        elif cut and part < 8:
+            cell = ("─", "budget")
+        else:
+            cell = (_EIGHTHS[part], "bad" if over else "kv")
+        if spans and spans[-1][1] == cell[1]:
+            spans[-1] = (spans[-1][0] + cell[0], cell[1])
+        else:
+            spans.append(cell)
+    return spans
+
+
+def _marks(context: int | None, longest: int, room: int) -> Line:
+    """The axis of tokens: its ends, and the present context where it stands."""
+    end = tokens_word(longest)
+    cells = list("0".ljust(room - len(end)) + end)
+    if context is not None:
+        column = min(max(round(context / longest * room) - 1, 0), room - 1)
+        word = f"▲ {tokens_word(context)}"
+        start = column if column + len(word) <= room else max(column - len(word) + 1, 0)
+        text = word if start == column else word[2:] + " ▲"
+        cells[start : start + len(text)] = list(text)
+        # What the mark would touch of the axis' ends is left out.
+        if start == 1:
+            cells[0] = " "
+        if start + len(text) > room - len(end) - 1:
+            cells[start + len(text) :] = " " * (room - start - len(text))
+    return [(" " * _AXIS, ""), ("".join(cells[:room]), "accent" if context is not None else "dim")]
+
+
+def _legend(curve: ContextCurve, context: int | None, width: int) -> list[Line]:
+    lines: list[Line] = [[("cache of one request in GiB by its tokens", "dim")]]
+    if context is not None:
+        size = _at(curve.points, min(context, curve.points[-1][0]))
+        lines.append([("▲ ", "accent"), (f"now: {context:,} tokens, {size / GIB:.2f} GiB", "")])
+    if curve.pool is not None:
+        lines.append([("─ ", "budget"), (f"room within the budget: {curve.pool / GIB:.1f} GiB", "")])
+    if curve.longest is not None:
+        lines.append([("  ", ""), (f"longest that fits: {curve.longest:,} tokens", "")])
+    return lines

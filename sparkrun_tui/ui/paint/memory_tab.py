@@ -1,0 +1,77 @@
+"""The memory of a recipe in figures: proposals, a table of every part with its band and source, and the plot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.memory.result import Estimate, HostPicture, Part, Proposal
+from sparkrun_tui.ui.curves import ContextPlot
+from sparkrun_tui.ui.paint.context_plot import plot_lines
+from sparkrun_tui.ui.widgets.ink import Line, clip, wrap
+from sparkrun_tui.ui.widgets.memory_bar import gib
+
+_WIDE = 64
+"""From this width on, a part, its band and its source stand on one line."""
+_KINDS = {"kv": "KV cache", "others": "others", "activation": "activations"}
+
+
+def proposal_line(number: int, proposal: Proposal) -> Line:
+    """One change that the estimate proposes, with the key that applies it."""
+    return [
+        (f"{number} ", "key"),
+        (f"{proposal.key} {clean_line(proposal.old) or 'unset'} → {clean_line(proposal.new)}", "bold"),
+        (f"  {clean_line(proposal.why)}", "dim"),
+    ]
+
+
+def proposal_lines(estimate: Estimate) -> list[Line]:
+    """All changes that the estimate proposes; nine at most have a key."""
+    return [proposal_line(number, proposal) for number, proposal in enumerate(estimate.proposals[:9], 1)]
+
+
+def memory_lines(estimate: Estimate, plot: ContextPlot | None, width: int) -> list[Line]:
+    """Proposals, the table of every host, the plot of context against memory, and notes."""
+    lines: list[Line] = []
+    if estimate.proposals:
+        lines += [[("a number applies it", "title")], *proposal_lines(estimate), []]
+    for picture in estimate.hosts:
+        lines += [*table(picture, width), []]
+    if estimate.weights_bytes is not None:
+        lines.append([("whole model's weights ", "dim"), (f"{gib(estimate.weights_bytes)} GiB", "")])
+    lines += [[(row, "dim")] for row in wrap(f"facts: {clean_line(estimate.facts_source)}", width)]
+    lines += [[], [("context against memory", "title")]]
+    if plot is None:
+        lines.append([("? ", "unknown"), ("the cache of a request is not known", "dim")])
+    else:
+        lines += plot_lines(plot.curve, plot.context, width)
+    notes = [[(row, "dim")] for note in estimate.notes for row in wrap(f"· {clean_line(note)}", width)]
+    return [clip(line, width) for line in [*lines, *([[]] if notes else []), *notes]]
+
+
+def table(picture: HostPicture, width: int) -> list[Line]:
+    """One host's parts, budget and rest, each with its band and where the figure comes from."""
+    host = picture.host
+    head: Line = [(clean_line(host.name), "title"), (f"  {gib(host.total)} GiB, {clean_line(host.source)}", "dim")]
+    lines: list[Line] = [clip(head, width)]
+    for part in picture.parts:
+        lines += _part(part, width)
+    if picture.budget is not None:
+        lines += _row("budget", gib(picture.budget), "", "the engine may use this much", width)
+    left = "?" if picture.free is None else gib(picture.free)
+    floor = f"in danger below {gib(picture.floor_red)}, comfortable from {gib(picture.floor_green)}"
+    return [*lines, *_row("left", left, "", floor, width, "bold")]
+
+
+def _part(part: Part, width: int) -> list[Line]:
+    band = f"{gib(part.low)} to {gib(part.high)}" if part.low != part.high else ""
+    return _row(_KINDS.get(part.kind, part.kind), gib(part.bytes), band, clean_line(part.source), width)
+
+
+def _row(name: str, figure: str, band: str, about: str, width: int, style: str = "") -> list[Line]:
+    first: Line = [(f"  {name:<12}", ""), (f"{figure:>6} GiB", style), (f"  {band:<15}", "dim")]
+    if width >= _WIDE:
+        rows: Sequence[str] = wrap(about, width - 41)
+        rest: list[Line] = [[(" " * 41 + row, "dim")] for row in rows[1:]]
+        return [[*first, ("  " + rows[0], "dim")], *rest]
+    return [first, *([(" " * 4 + row, "dim")] for row in wrap(about, width - 4) if row)]
