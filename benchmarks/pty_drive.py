@@ -41,8 +41,8 @@ class Terminal:
         os.waitpid(self.pid, 0)
 
     def wait_for(self, marker: str, timeout: float = 30.0) -> float:
-        """Read until `marker` is on the screen; when that was, by `time.perf_counter`."""
-        wanted = marker.encode()
+        """Read until `marker` (a regular expression) is on the screen; when that was, by `time.perf_counter`."""
+        wanted = re.compile(marker.encode())
         end = time.perf_counter() + timeout
         while time.perf_counter() < end:
             if select.select([self._fd], [], [], 0.05)[0]:
@@ -50,7 +50,7 @@ class Terminal:
                     self.text = (self.text + os.read(self._fd, 1 << 16))[-(1 << 18) :]
                 except OSError:
                     break
-                if wanted in _STEERING.sub(b"", self.text):
+                if wanted.search(_STEERING.sub(b"", self.text)):
                     return time.perf_counter()
         sys.stderr.write(_STEERING.sub(b"", self.text)[-2000:].decode(errors="replace") + "\n")
         raise TimeoutError(f"{marker!r} did not appear")
