@@ -49,13 +49,14 @@ class Catalog:
 
     def weigh(self, model: str) -> int:
         """Bytes of a model's weights, by its name in recipes."""
-        for recipe in self._recipes():
+        for recipe in (*self._known, *self._recipes()):
             if recipe.model == model or recipe.model.partition(":")[0] == model:
                 return weights_of(render(recipe, {}, self._settings.defaults), self.store)
         return weights_by_name(model)
 
     def _by_digest(self, digest: str) -> Recipe | None:
-        return next((recipe for recipe in self._recipes() if digest and recipe.digest == digest), None)
+        known = next((recipe for recipe in self._known if digest and recipe.digest == digest), None)
+        return known or next((recipe for recipe in self._recipes() if digest and recipe.digest == digest), None)
 
     def _recipes(self) -> list[Recipe]:
         if not self._read:

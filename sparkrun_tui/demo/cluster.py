@@ -79,8 +79,8 @@ class DemoCluster:
         foreign = ForeignScripts(self.site, apis)
         doors: dict[str, Door] = {}
         for host in self.site.hosts:
-            key = new_key()
-            acceptor = await sshd.listen(host, self.site, apis[host.name], foreign, (key, client))
+            key, host.foreign = new_key(), foreign
+            acceptor = await sshd.listen(host, self.site, apis[host.name], (key, client))
             self._acceptors.append(acceptor)
             doors[host.name] = Door(acceptor.get_port(), key)
         self._services = self._make_services(doors, client)
@@ -93,6 +93,8 @@ class DemoCluster:
         for host in self.site.hosts:
             for container in list(host.containers.values()):
                 container.kill()
+            for job in host.jobs.values():
+                job.cancel()
         await self._hang_up()
         await sshd.close(self._acceptors)
         self._acceptors.clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -12,6 +12,7 @@ import yaml
 from sparkrun_tui.demo.docker_api import DockerApi
 from sparkrun_tui.demo.host import Host, Site
 from sparkrun_tui.demo.http import Refused
+from sparkrun_tui.demo.jobs import Print
 from sparkrun_tui.demo.scripts import path_of
 from sparkrun_tui.runtimes.common import SERVE_FILE
 
@@ -26,8 +27,6 @@ _BUILD = (
     "RUN pip install /wheels/*.whl",
 )
 
-Say = Callable[[str], None]
-
 
 class ForeignScripts:
     """Runs them for all hosts of a site; `apis` are the hosts' Docker daemons by host name."""
@@ -40,7 +39,7 @@ class ForeignScripts:
         """Whether a script is one that calls them."""
         return _CALL.search(script) is not None
 
-    async def run(self, host: Host, script: str, say: Say) -> int:
+    async def run(self, host: Host, script: str, say: Print) -> int:
         """Do what the script asks for, telling lines; its exit code."""
         call = _CALL.search(script)
         words = shlex.split(call["rest"].replace("$HOME", "~HOME")) if call else []
@@ -68,7 +67,7 @@ class ForeignScripts:
         found = [self._site.by_address(address, host) for address in addresses]
         return [each for each in found if each is not None]
 
-    async def _build(self, host: Host, targets: list[Host], image: str, say: Say) -> None:
+    async def _build(self, host: Host, targets: list[Host], image: str, say: Print) -> None:
         if all(image in each.images for each in targets):
             say(f"{image} is there already")
             return
@@ -80,7 +79,7 @@ class ForeignScripts:
             each.images.add(image)
 
     def _start(
-        self, targets: list[Host], name: str, image: str, labels: Mapping[str, str], command: str, say: Say
+        self, targets: list[Host], name: str, image: str, labels: Mapping[str, str], command: str, say: Print
     ) -> int:
         for host in targets:
             api = self._apis[host.name]

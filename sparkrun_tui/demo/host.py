@@ -5,10 +5,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.demo.container import Container
 from sparkrun_tui.demo.http import Reader, Writer
+from sparkrun_tui.demo.jobs import Job, Print
 from sparkrun_tui.demo.pace import News, Pace
 from sparkrun_tui.memory.hosts import SPARK_TOTAL
 from sparkrun_tui.remote.ports import StoredModel
@@ -32,6 +34,16 @@ class Happening:
     attributes: dict[str, str] = field(default_factory=dict)
 
 
+class Foreign(Protocol):
+    """Scripts of others, acted instead of run."""
+
+    def knows(self, script: str) -> bool:
+        """Whether a script is one of them."""
+
+    async def run(self, host: Host, script: str, say: Print) -> int:
+        """Do what the script asks for, telling lines; its exit code."""
+
+
 @dataclass(slots=True, eq=False)
 class Host:
     """One simulated Spark. Bytes."""
@@ -46,12 +58,14 @@ class Host:
     models: dict[str, StoredModel] = field(default_factory=dict)
     """By snapshot, relative to the cache's `hub`."""
     ports: dict[int, Serve] = field(default_factory=dict)
-    jobs: dict[str, str] = field(default_factory=dict)
-    """Detached jobs: key to the image that the job pulls."""
+    jobs: dict[str, Job] = field(default_factory=dict)
+    """Detached jobs by key."""
     files: dict[str, bytes] = field(default_factory=dict)
     lease: bytes = b""
     happenings: list[Happening] = field(default_factory=list)
     news: News = field(default_factory=News)
+    foreign: Foreign | None = None
+    """The scripts of others that this host knows how to act."""
     boot_id: str = field(default_factory=lambda: secrets.token_hex(16))
 
     @property

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sparkrun_tui.demo.host import HOME, Host
+from sparkrun_tui.demo.jobs import Job
 from sparkrun_tui.demo.probe import answer as probe_answer
 
 _OUTER = re.compile(r"sh /dev/fd/3 3<<'(?P<mark>[\w-]+)S'[^\n]*\n(?P<body>.*?)\n(?P=mark)S\n", re.DOTALL)
@@ -16,6 +17,8 @@ _WITH_STDIN = re.compile(
     r"4<<'(?P<mark>[\w-]+)P'\n(?P<data>.*?)(?P=mark)I\nexec 4<&-\n(?P<body>.*)\n(?P=mark)P", re.DOTALL
 )
 _KIND = re.compile(r"^# sparkrun-tui: ([a-z-]+)$", re.MULTILINE)
+
+_CANNOT = "the demo's hosts cannot run this script: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +65,17 @@ def reply(host: Host, sent: Sent) -> Said:
     if words[:3] == ["mkdir", "-p", "--"] or words[:2] == ["mkdir", "-p"]:
         return Said()
     if words[:3] == ["rm", "-rf", "--"] and len(words) > 3:
-        host.jobs.pop(_key(words[3]), None)
+        gone = host.jobs.pop(_key(words[3]), None)
+        if gone is not None:
+            gone.cancel()
         return Said()
     if words[:2] == ["du", "-sk"]:
         return Said("0\n")
-    first = next((line.strip() for line in sent.script.splitlines() if line.strip()), "")
-    return Said(stderr=f"the demo's hosts cannot run this script: {first[:80]}\n", code=127)
+    return Said(stderr=f"{_CANNOT}{_first_line(sent.script)}\n", code=127)
+
+
+def _first_line(script: str) -> str:
+    return next((line.strip() for line in script.splitlines() if line.strip()), "")[:80]
 
 
 def _words(script: str) -> list[str]:
@@ -94,9 +102,17 @@ def _write_file(host: Host, sent: Sent) -> Said:
     return Said()
 
 
-def _job(sent: Sent) -> str:
+def job_key(sent: Sent) -> str:
+    """The key of the job that a script is about."""
     found = re.search(r"^job=(.*)$", sent.script, re.MULTILINE)
     return _key("".join(_words(found[1]))) if found else ""
+
+
+def follows(sent: Sent) -> int | None:
+    """From which byte on a script follows a job's output; None when it does not."""
+    kind = _KIND.search(sent.script)
+    found = re.search(r"^tail -c \+(\d+) -f", sent.script, re.MULTILINE)
+    return int(found[1]) - 1 if kind is not None and kind[1] == "job-follow" and found is not None else None
 
 
 def _key(path: str) -> str:
@@ -104,36 +120,53 @@ def _key(path: str) -> str:
 
 
 def _job_start(host: Host, sent: Sent) -> Said:
-    key = _job(sent)
+    key = job_key(sent)
     if key in host.jobs:
         return Said("EXISTS\n")
     image = re.search(r"IMAGE=(\S+)", sent.script)
-    host.jobs[key] = "".join(_words(image[1])) if image else ""
+    name = "".join(_words(image[1])) if image else ""
+    text = sent.stdin.decode("utf-8", "replace")
+    job = host.jobs[key] = Job()
+    if name and "docker" in text:
+        job.begin(lambda _say: _pulled(host, name))
+    elif host.foreign is not None and host.foreign.knows(text):
+        foreign = host.foreign
+        job.begin(lambda say: foreign.run(host, text, say))
+    else:
+        job.begin(lambda say: _unknown(text, say))
     return Said("STARTED\n")
 
 
+async def _pulled(host: Host, image: str) -> int:
+    """`docker pull` beside the one that the API was asked for: there is one transfer, with one end."""
+    while image not in host.images:
+        await host.pace.sleep(0.5)
+    return 0
+
+
+async def _unknown(text: str, say: Callable[[str], None]) -> int:
+    say(_CANNOT + _first_line(text))
+    return 127
+
+
 def _job_status(host: Host, sent: Sent) -> Said:
-    image = host.jobs.get(_job(sent))
-    if image is None:
-        return Said("missing 0\n")
-    return Said("ended 0 0\n" if image in host.images else "running 0\n")
-
-
-def _job_follow(host: Host, sent: Sent) -> Said:
-    return Said()
+    job = host.jobs.get(job_key(sent))
+    return Said("missing 0\n" if job is None else job.text())
 
 
 def _job_cancel(host: Host, sent: Sent) -> Said:
-    host.jobs.pop(_job(sent), None)
+    job = host.jobs.get(job_key(sent))
+    if job is not None:
+        job.cancel()
     return Said()
 
 
 def _lease_take(host: Host, sent: Sent) -> Said:
     launch, owner = _quoted_after("grep -q ", sent.script), _quoted_after("printf %s ", sent.script)
-    if not host.lease or launch.encode() in host.lease:
-        host.lease = host.lease or owner.encode()
+    if not host.lease or launch.encode() in host.lease or "[ 1 = 1 ]" in sent.script:
+        host.lease = owner.encode()
         return Said("won\n")
-    return Said("held\n" + host.lease.decode())
+    return Said("held 0\n" + host.lease.decode())
 
 
 def _lease_renew(host: Host, sent: Sent) -> Said:
@@ -158,7 +191,6 @@ _ANSWERS: dict[str, Callable[[Host, Sent], Said]] = {
     "write-file": _write_file,
     "job-start": _job_start,
     "job-status": _job_status,
-    "job-follow": _job_follow,
     "job-cancel": _job_cancel,
     "lease-take": _lease_take,
     "lease-renew": _lease_renew,

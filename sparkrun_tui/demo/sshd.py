@@ -9,9 +9,9 @@ import asyncssh
 
 from sparkrun_tui.demo import scripts
 from sparkrun_tui.demo.docker_api import DockerApi
-from sparkrun_tui.demo.foreign import ForeignScripts
 from sparkrun_tui.demo.host import Host, Site
 from sparkrun_tui.demo.http import serve
+from sparkrun_tui.demo.jobs import Job
 from sparkrun_tui.demo.scripts import Sent
 from sparkrun_tui.demo.trust import USER
 from sparkrun_tui.remote.docker_dial import DEFAULT_SOCKET
@@ -78,7 +78,7 @@ async def _sent(process: asyncssh.SSHServerProcess[bytes]) -> Sent | None:
     return scripts.unwrap(text.decode("utf-8", "surrogateescape"))
 
 
-async def _session(process: asyncssh.SSHServerProcess[bytes], host: Host, foreign: ForeignScripts) -> None:
+async def _session(process: asyncssh.SSHServerProcess[bytes], host: Host) -> None:
     """Answer one command; only our own envelope is known."""
     sent = await _sent(process) if process.command == COMMAND else None
     if sent is None:
@@ -87,8 +87,9 @@ async def _session(process: asyncssh.SSHServerProcess[bytes], host: Host, foreig
         return
     process.stdout.write(f"{sent.mark}\n".encode())
     process.stderr.write(f"{sent.mark}\n".encode())
-    if foreign.knows(sent.script):
-        process.exit(await _foreign(process, host, foreign, sent))
+    start, job = scripts.follows(sent), host.jobs.get(scripts.job_key(sent))
+    if start is not None and job is not None:
+        await _follow(process, job, start)
         return
     said = scripts.reply(host, sent)
     process.stdout.write(said.stdout.encode())
@@ -96,30 +97,32 @@ async def _session(process: asyncssh.SSHServerProcess[bytes], host: Host, foreig
     process.exit(said.code)
 
 
-async def _foreign(process: asyncssh.SSHServerProcess[bytes], host: Host, foreign: ForeignScripts, sent: Sent) -> int:
-    """Let a foreign script run until it ends, or until the other side has gone."""
+async def _follow(process: asyncssh.SSHServerProcess[bytes], job: Job, start: int) -> None:
+    """Print what a job prints until it ends, or until the other side has gone."""
 
-    def say(line: str) -> None:
-        process.stdout.write(f"{line}\n".encode())
+    async def copy() -> None:
+        async for data in job.follow(start):
+            process.stdout.write(data)
+            await process.stdout.drain()
 
-    running = asyncio.create_task(foreign.run(host, sent.script, say))
+    copying = asyncio.create_task(copy())
     leaving = asyncio.create_task(process.stdin.read(1))
     try:
-        await asyncio.wait({running, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        return running.result() if running.done() else 143
+        await asyncio.wait({copying, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        process.exit(0)
     finally:
-        running.cancel()
+        copying.cancel()
         leaving.cancel()
 
 
 async def listen(
-    host: Host, site: Site, api: DockerApi, foreign: ForeignScripts, keys: tuple[asyncssh.SSHKey, asyncssh.SSHKey]
+    host: Host, site: Site, api: DockerApi, keys: tuple[asyncssh.SSHKey, asyncssh.SSHKey]
 ) -> asyncssh.SSHAcceptor:
     """Start the SSH server of a host on a free loopback port; `keys` are its own and the client's."""
     key, client = keys
 
     async def session(process: asyncssh.SSHServerProcess[bytes]) -> None:
-        await _quietly(_session(process, host, foreign))
+        await _quietly(_session(process, host))
 
     return await asyncssh.listen(
         "127.0.0.1",

@@ -1,0 +1,61 @@
+"""Detached jobs of a simulated host: pulls that ride along, and foreign scripts that print as they go."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+
+from sparkrun_tui.demo.pace import News
+
+Print = Callable[[str], None]
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One job: what it has printed, and its exit code once it has ended."""
+
+    output: bytearray = field(default_factory=bytearray)
+    code: int | None = None
+    news: News = field(default_factory=News)
+    task: asyncio.Task[None] | None = None
+
+    def begin(self, work: Callable[[Print], Awaitable[int]]) -> None:
+        """Let it run: `work` gets a way to print a line and gives the exit code."""
+        self.task = asyncio.create_task(self._run(work))
+
+    def cancel(self) -> None:
+        """End it now."""
+        if self.code is None:
+            if self.task is not None:
+                self.task.cancel()
+            self._end(143)
+
+    def text(self) -> str:
+        """Its state as the status script tells it."""
+        size = len(self.output)
+        return f"running {size}\n" if self.code is None else f"ended {size} {self.code}\n"
+
+    async def follow(self, start: int) -> AsyncIterator[bytes]:
+        """What it prints from byte `start` on, until it ends."""
+        while True:
+            change = self.news.next()
+            if start < len(self.output):
+                data = bytes(self.output[start:])
+                start += len(data)
+                yield data
+            elif self.code is not None:
+                return
+            else:
+                await change.wait()
+
+    async def _run(self, work: Callable[[Print], Awaitable[int]]) -> None:
+        def say(line: str) -> None:
+            self.output += f"{line}\n".encode()
+            self.news.tell()
+
+        self._end(await work(say))
+
+    def _end(self, code: int) -> None:
+        self.code = code
+        self.news.tell()

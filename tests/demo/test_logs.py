@@ -1,0 +1,86 @@
+"""The simulated start-up logs, read as the real ones are: every phase is there, in order, with the right figures."""
+
+from __future__ import annotations
+
+import pytest
+
+from sparkrun_tui.base.units import GIB
+from sparkrun_tui.demo.beats import filled
+from sparkrun_tui.demo.figures import Figures, figures, weights_by_name
+from sparkrun_tui.demo.llama_log import LlamaLog
+from sparkrun_tui.demo.pace import Pace
+from sparkrun_tui.demo.sglang_log import SglangLog
+from sparkrun_tui.demo.vllm_log import VllmLog
+from sparkrun_tui.launch.sizing import size
+from sparkrun_tui.memory.estimate import assumed_spark
+from sparkrun_tui.runtimes.phases import PhaseReader
+from sparkrun_tui.runtimes.plan import Phase, Role
+from tests.demo import samples
+
+ORDER = list(Phase)
+Log = VllmLog | SglangLog | LlamaLog
+
+
+def _figures(text: str, hosts: int = 1) -> Figures:
+    return figures(samples.rendered(text), [assumed_spark(f"spark-{number}") for number in range(hosts)])
+
+
+def _read(log: Log, engine: str) -> tuple[list[Phase], PhaseReader]:
+    reader = PhaseReader(engine)
+    phases: list[Phase] = []
+    texts = [beat.text for beat in log.beats()] + [text for text, _ in log.up()]
+    for text in texts:
+        reading = reader.feed(filled(text, engine, Pace(), 0.0))
+        if reading is not None and reading.phase is not None and reading.phase not in phases:
+            phases.append(reading.phase)
+    return phases, reader
+
+
+@pytest.mark.parametrize(
+    ("log", "engine", "phases"),
+    [
+        (VllmLog(_figures(samples.VLLM), Role.SOLO, 0, False, "10.0.0.1"), "vllm", "start load compile graphs ready"),
+        (
+            VllmLog(_figures(samples.VLLM_RAY, 2), Role.HEAD, 0, True, "10.0.0.1"),
+            "vllm",
+            "start load compile graphs ready",
+        ),
+        (SglangLog(_figures(samples.SGLANG, 2), Role.HEAD, 0, "10.0.0.1"), "sglang", "start load compile graphs ready"),
+        (LlamaLog(_figures(samples.LLAMA)), "llama-cpp", "start load compile ready"),
+    ],
+)
+def test_every_phase_of_a_start_is_in_the_log(log: Log, engine: str, phases: str) -> None:
+    found, reader = _read(log, engine)
+    assert found == [Phase(word) for word in phases.split()]
+    assert reader.phase is Phase.READY and reader.done
+
+
+def test_the_engine_prints_what_was_estimated() -> None:
+    estimate = size(samples.rendered(samples.VLLM), [assumed_spark("spark-1")])
+    _, reader = _read(VllmLog(_figures(samples.VLLM), Role.SOLO, 0, False, "10.0.0.1"), "vllm")
+    assert reader.facts["kv_tokens"] == estimate.pool_tokens
+    assert estimate.concurrency is not None
+    assert reader.facts["concurrency"] == pytest.approx(estimate.concurrency, abs=0.01)
+    weights = next(part.bytes for part in estimate.hosts[0].parts if part.kind == "weights")
+    assert reader.facts["weights_bytes"] == pytest.approx(weights, abs=0.01 * GIB)
+
+
+def test_a_worker_ends_with_its_cache_and_never_says_ready() -> None:
+    log = VllmLog(_figures(samples.VLLM_RANKS, 2), Role.WORKER, 1, False, "10.0.0.1")
+    texts = [beat.text for beat in log.beats() if beat.text]
+    assert "headless" in texts[0] and "KV cache size" in texts[-1]
+    assert not any("shards" in text for text in texts)
+
+
+def test_memory_only_grows_until_it_serves() -> None:
+    for log in (VllmLog(_figures(samples.VLLM), Role.SOLO, 0, False, ""), LlamaLog(_figures(samples.LLAMA))):
+        readings = [beat.memory for beat in log.beats() if beat.memory is not None]
+        assert readings == sorted(readings) and readings[-1] > 4 * GIB
+        assert 8 < sum(beat.after for beat in log.beats()) < 20
+
+
+@pytest.mark.parametrize(
+    ("name", "size_in_gb"), [("acme/Owl-8B", 16), ("acme/Owl-70B-FP8", 74), ("acme/Owl-30B-A3B-GGUF:Q4_K_M", 17)]
+)
+def test_a_model_of_which_nothing_is_known_weighs_what_its_name_says(name: str, size_in_gb: int) -> None:
+    assert weights_by_name(name) / 1e9 == pytest.approx(size_in_gb, abs=1)
