@@ -15,6 +15,7 @@ from sparkrun_tui.launch.fold import FINAL
 from sparkrun_tui.launch.logs import LogBuffer
 from sparkrun_tui.launch.plan import LaunchPlan
 from sparkrun_tui.launch.state import LaunchState
+from sparkrun_tui.launch.watch import last_memory
 from sparkrun_tui.recipe.rendered import Rendered
 
 _CRASHED = 5.0
@@ -185,6 +186,7 @@ class Launch:
             await tell_failure(context, failure)
             grace, ending, detail = _CRASHED if context.served else 0.0, LaunchStatus.FAILED, failure.what
         left = await cleanup.clear(context, grace=grace)
+        await last_memory(context)
         # The last lines of an engine may still have told of a phase.
         settle(context)
         self._status(ending, detail or cleanup.leftovers_text(left))

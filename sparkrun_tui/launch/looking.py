@@ -11,9 +11,10 @@ from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.units import format_bytes, format_gib
 from sparkrun_tui.launch.calibration import learn
 from sparkrun_tui.launch.model_sources import as_request, as_stored, held_by
-from sparkrun_tui.launch.plan import WORKSTATION, LaunchPlan, PlanStep, build_plan
+from sparkrun_tui.launch.plan import WORKSTATION, Command, LaunchPlan, PlanStep, build_plan
 from sparkrun_tui.launch.preflight import Finding, Surroundings, Verdict, judge
 from sparkrun_tui.launch.services import Services
+from sparkrun_tui.launch.steps import download_command
 from sparkrun_tui.launch.views import probe_paths, view_of
 from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.remote.facts import HostFacts
@@ -45,7 +46,9 @@ async def look(
     models = [await _model(plan, need, services, token, seen) for need in plan.serve.models]
     findings = judge(plan, seen.facts, seen.around, memory_needed)
     problems = (*plan.problems, *map(_problem, findings), *(_silent(error) for error in seen.errors.values()))
-    return replace(plan, steps=_steps(plan, seen, iter(models)), problems=problems), seen.facts
+    return replace(
+        plan, steps=_steps(plan, seen, zip(plan.serve.models, models, strict=True)), problems=problems
+    ), seen.facts
 
 
 async def _ask(plan: LaunchPlan, services: Services, host: str, seen: _Seen) -> None:
@@ -73,6 +76,8 @@ class _Model:
     size: int | None
     download: int
     missing: tuple[str, ...]
+    files: tuple[str, ...] = ()
+    """The files of a GGUF quantisation, once they are known."""
 
 
 async def _model(plan: LaunchPlan, need: ModelNeed, services: Services, token: Secret | None, seen: _Seen) -> _Model:
@@ -99,7 +104,8 @@ async def _model(plan: LaunchPlan, need: ModelNeed, services: Services, token: S
     found = await asyncio.gather(*(present(view.name, view.hf_cache) for view in asked))
     have = {view.name for view, there in zip(asked, found, strict=True) if there}
     missing = tuple(name for name in plan.host_names if name not in have)
-    return _Model(stored.size, download if missing else 0, missing)
+    files = tuple(file.name for file in stored.files) if need.gguf_quant else ()
+    return _Model(stored.size, download if missing else 0, missing, files)
 
 
 async def _without_hub(plan: LaunchPlan, request: ModelRequest, services: Services, seen: _Seen) -> StoredModel | None:
@@ -110,7 +116,7 @@ async def _without_hub(plan: LaunchPlan, request: ModelRequest, services: Servic
         return None
 
 
-def _steps(plan: LaunchPlan, seen: _Seen, models: Iterable[_Model]) -> tuple[PlanStep, ...]:
+def _steps(plan: LaunchPlan, seen: _Seen, models: Iterable[tuple[ModelNeed, _Model]]) -> tuple[PlanStep, ...]:
     remaining = iter(models)
     steps = []
     for step in plan.steps:
@@ -120,12 +126,20 @@ def _steps(plan: LaunchPlan, seen: _Seen, models: Iterable[_Model]) -> tuple[Pla
             missing = tuple(h for h in step.hosts if not seen.around.get(h, Surroundings()).has_image)
             step = _only(step, missing, f"pull {plan.serve.image}", None)
         elif step.phase is Phase.MODEL:
-            model = next(remaining)
+            need, model = next(remaining)
             step = _only(step, model.missing, _move(step, model), model.size)
-            if model.size is not None and not model.download:
-                step = replace(step, commands=tuple(c for c in step.commands if not c.text.startswith("hf ")))
+            step = replace(step, commands=tuple(_downloads(step, need, model)))
         steps.append(step)
     return tuple(steps)
+
+
+def _downloads(step: PlanStep, need: ModelNeed, model: _Model) -> Iterable[Command]:
+    """The step's commands, a download among them naming its files, and left out where nothing is to be had."""
+    for command in step.commands:
+        if not command.text.startswith("hf "):
+            yield command
+        elif model.size is None or model.download:
+            yield replace(command, text=download_command(need, model.files))
 
 
 def _move(step: PlanStep, model: _Model) -> str:

@@ -57,18 +57,25 @@ def _model(need: ModelNeed, hosts: Sequence[HostView]) -> PlanStep:
     commands += [Command(WORKSTATION, ship_command(need, host)) for host in hosts]
     what = f"{need.repo}:{need.gguf_quant}" if need.gguf_quant else need.repo
     detail = f"{what}, downloaded here and sent to each host where it is missing"
+    if need.gguf_quant and "*" in "".join(_patterns(need)):
+        detail += f"; the launch takes the files of {need.gguf_quant} alone, the pattern here may take others too"
     return PlanStep(Phase.MODEL, "model", _names(hosts), detail, tuple(commands))
 
 
-def download_command(need: ModelNeed) -> str:
-    """`hf download` for what is needed of a model."""
+def download_command(need: ModelNeed, files: Sequence[str] = ()) -> str:
+    """`hf download` for what is needed of a model; `files` are those of the quantisation, where they are known."""
     words = ["hf", "download", need.repo]
     if need.revision:
         words += ["--revision", need.revision]
-    patterns = (f"*{need.gguf_quant}*.gguf",) if need.gguf_quant else need.patterns
-    for pattern in patterns:
+    for pattern in files or _patterns(need):
         words += ["--include", pattern]
     return shlex.join(words)
+
+
+def _patterns(need: ModelNeed) -> tuple[str, ...]:
+    if need.gguf_quant.lower().endswith(".gguf"):
+        return (need.gguf_quant,)
+    return (f"*{need.gguf_quant}*.gguf",) if need.gguf_quant else need.patterns
 
 
 def ship_command(need: ModelNeed, host: HostView) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -24,6 +25,9 @@ SERVING_POLL = 4.0
 HEALTH_POLL = 10.0
 MEMORY_POLL = 10.0
 LINK_POLL = 1.0
+_LAST_READING = 3.0
+"""Seconds that the reading after the end may take."""
+
 DOWN = frozenset({LinkState.RECONNECTING, LinkState.UNREACHABLE, LinkState.NEEDS_USER})
 _PROCESSES = ("sh", "-c", "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '")
 """The command lines of all processes in a container, for images that have no `ps`."""
@@ -268,6 +272,16 @@ async def tell_links(context: Context) -> None:
             status = context.transport(host).link
             if status.state is not LinkState.IDLE:
                 context.link(host, status.state, status.detail)
+
+
+async def last_memory(context: Context) -> None:
+    """One more reading of hosts that were cleaned, so that what stays shown is how they were left."""
+    if context.force.is_set():
+        return
+    up = [host for host in context.hosts if context.transport(host).link.state not in DOWN]
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_READING):
+            await asyncio.gather(*(read_memory(context, host) for host in up if host in context.touched))
 
 
 async def read_memory(context: Context, host: str) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
+from sparkrun_tui.base.units import GIB
 from sparkrun_tui.launch.events import LaunchStatus, StepState
 from sparkrun_tui.launch.launch import Launch
 from sparkrun_tui.runtimes.plan import Phase
@@ -426,3 +428,17 @@ async def test_a_defect_of_our_own_is_told_as_one_and_still_leaves_nothing(
     assert "a defect of sparkrun-tui ended the launch: ZeroDivisionError" in state.detail
     assert any("one over none" in line.text for line in launch.logs["spark-1"].since(0) if line.stream == "app")
     assert cluster.remaining == []
+
+
+@virtual_time
+@pytest.mark.parametrize("crashed", [False, True])
+async def test_the_last_reading_of_memory_is_from_after_the_end(cluster: FakeCluster, crashed: bool) -> None:
+    launch = begin(cluster, SOLO)
+    await launch.wait_ready()
+    cluster[1].facts = replace(cluster[1].facts, memory_available=77 * GIB)
+    if crashed:
+        cluster[1].end(next(iter(cluster[1].containers.values())), 1)
+        await launch.wait_ended()
+    else:
+        await launch.stop()
+    assert launch.state.hosts["spark-1"].memory[-1] == 77 * GIB

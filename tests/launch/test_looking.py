@@ -55,6 +55,28 @@ async def test_a_download_is_told_with_its_size(cluster: FakeCluster) -> None:
     assert words == ["hf", "rsync", "rsync"]
 
 
+GGUF = """\
+name: gguf
+model: org/tiny-GGUF:Q8_0
+runtime: llama-cpp
+container: registry.test/engine:1
+defaults: {port: 8080}
+command: llama-server -hf {model} --port {port}
+"""
+
+
+@virtual_time
+async def test_the_download_of_a_quantisation_names_its_files_once_they_are_known(cluster: FakeCluster) -> None:
+    desk = cluster.desk()
+    plan = desk.plan(rendered(GGUF), cluster.cluster)
+    before = step(plan, Phase.MODEL)
+    assert before.commands[0].text == "hf download org/tiny-GGUF --include '*Q8_0*.gguf'"
+    assert "takes the files of Q8_0 alone" in before.detail
+    seen = step(await desk.look(plan), Phase.MODEL)
+    assert seen.commands[0].text == "hf download org/tiny-GGUF --include tiny-Q8_0.gguf"
+    assert "pattern" not in seen.detail
+
+
 @virtual_time
 async def test_without_the_hub_sizes_are_open(cluster: FakeCluster) -> None:
     cluster.local_models.clear()
