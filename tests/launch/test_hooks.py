@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 
 from sparkrun_tui.launch import dryrun
 from sparkrun_tui.launch.after import TIME_LIMIT
@@ -176,3 +177,15 @@ async def test_an_engine_that_ends_meanwhile_is_a_failure(cluster: FakeCluster) 
     await launch.wait_ended()
     assert launch.state.status is LaunchStatus.FAILED
     assert cluster.remaining == []
+
+
+@virtual_time
+async def test_the_demo_runs_nothing_on_this_machine(cluster: FakeCluster) -> None:
+    cluster.cluster = replace(cluster.cluster, source="demo")
+    desk = cluster.desk()
+    launch = desk.launch(desk.plan(rendered(SOLO + AFTER), cluster.cluster))
+    state = await launch.wait_ready()
+    assert state.status is LaunchStatus.READY
+    assert cluster.workstation.ran == []
+    assert any("the demo changes nothing" in line.text for line in launch.logs["spark-1"].since(0))
+    await launch.stop()
