@@ -8,13 +8,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from benchmarks.memory_form import facts_of as form_facts
 from benchmarks.memory_rows import Pair, Row, RowScore
 from sparkrun_tui.base.units import MIB
-from sparkrun_tui.memory.facts import ModelFacts
+from sparkrun_tui.memory.facts import ModelFacts, QuantFacts
 from sparkrun_tui.memory.gguf_reader import facts_from_gguf
+from sparkrun_tui.memory.gguf_types import file_bits
+from sparkrun_tui.memory.layers import Attention, AttentionKind, Layer
 from sparkrun_tui.memory.llama_cache import LlamaRefusal
 from sparkrun_tui.memory.llama_plan import LlamaPlan, fitted_context, plan_llama
+from sparkrun_tui.memory.llama_weights import model_buffers
 from sparkrun_tui.memory.settings import EngineSettings, LlamaOptions, Speculative, settings_from
+
+_SWITCH = {"True": "on", "False": "off"}
 
 
 def score_llama(row: Row, configs: Mapping[str, Any]) -> RowScore:
@@ -29,18 +35,56 @@ def score_llama(row: Row, configs: Mapping[str, Any]) -> RowScore:
             plan = plan_llama(facts, settings, context, device)
     except LlamaRefusal as error:
         refused = str(error)
-    loaded = observed.get("outcome") == "loaded"
+    loaded = observed.get("outcome", "loaded") == "loaded"
     pairs = _pairs(plan, observed, row["inputs"]) if loaded else {}
-    return RowScore(row["id"], pairs, (plan is not None) == loaded, refused)
+    if row["model"] not in configs:
+        _score_weights(pairs, facts, settings, observed)
+    right = (plan is not None) == loaded if "outcome" in observed else None
+    return RowScore(row["id"], pairs, right, refused)
 
 
 def facts_of(row: Row, configs: Mapping[str, Any], settings: EngineSettings) -> ModelFacts:
-    """Return the facts of a row from the keys of its model's header, with those of a draft model."""
-    facts = facts_from_gguf(configs.get(row["model"], {}))
+    """Return the facts of a row from the keys of its model's header, with those of a draft model.
+
+    Without keys they come from the row's normalised form, whose layers are those that the server cached.
+    """
+    if row["model"] not in configs:
+        return _normalised(row)
+    facts = facts_from_gguf(configs[row["model"]])
     if settings.speculative is None or not settings.speculative.model:
         return facts
     name = row["inputs"].get("draft_model") or re.sub(r"^.*/|\.[A-Za-z0-9_]+\.gguf$", "", settings.speculative.model)
     return replace(facts, drafter=facts_from_gguf(configs[name])) if name in configs else facts
+
+
+def _normalised(row: Row) -> ModelFacts:
+    """Return the facts of a row that has no header; its parameters and quantisation stand for the file."""
+    inputs = row["inputs"]
+    facts = form_facts(row, {})
+    bits = file_bits(str(inputs.get("weight_quant", "")))
+    layers = facts.layers
+    if inputs.get("mla_expanded") and layers and facts.heads:
+        config = inputs["config"]
+        key, value = config["qk_nope_head_dim"] + config["qk_rope_head_dim"], config["v_head_dim"]
+        layers = (Layer(Attention(AttentionKind.FULL, facts.heads, key, value)),) * len(layers)
+    return replace(
+        facts,
+        layers=layers,
+        weights=None,
+        quant=QuantFacts("gguf", bits) if bits else None,
+        gguf={"arch": facts.model_type},
+    )
+
+
+def _score_weights(
+    pairs: dict[str, Pair], facts: ModelFacts, settings: EngineSettings, observed: Mapping[str, Any]
+) -> None:
+    """Add the weights in bytes where the row has both of the buffers that hold them."""
+    on_device, on_host = observed.get("model_gpu_mib"), observed.get("model_cpu_mib")
+    if on_device is None or on_host is None or not facts.params:
+        return
+    found = model_buffers(facts, settings, device=False)
+    pairs["weights"] = Pair(found.likely if found else None, (on_device + on_host) * MIB)
 
 
 def settings_of(row: Row) -> EngineSettings:
@@ -50,10 +94,13 @@ def settings_of(row: Row) -> EngineSettings:
     build = re.search(r"\bb\d{4,}\b", str(row.get("runtime", "")))
     speculative = settings.speculative
     method = str(inputs.get("spec_type", "") or "")
+    if not method and inputs.get("rs_seq"):
+        method = "draft-mtp"
     if speculative is None and method and "none" not in method:
         speculative = Speculative(method)
-    if speculative is not None and inputs.get("n_draft"):
-        speculative = replace(speculative, tokens=inputs["n_draft"])
+    drafts = inputs.get("n_draft") or inputs.get("rs_seq")
+    if speculative is not None and drafts:
+        speculative = replace(speculative, tokens=drafts)
     return replace(
         settings,
         version=build.group(0) if build else "",
@@ -70,14 +117,14 @@ def _options(options: LlamaOptions, inputs: Mapping[str, Any]) -> LlamaOptions:
         "batch": inputs.get("n_batch"),
         "ubatch": inputs.get("n_ubatch"),
         "cache_type_k": inputs.get("kv_dtype"),
-        "cache_type_v": inputs.get("kv_dtype_v"),
-        "flash_attn": inputs.get("flash_attn"),
+        "cache_type_v": inputs.get("kv_dtype_v", inputs.get("kv_dtype")),
+        "flash_attn": _SWITCH.get(str(inputs.get("flash_attn")), inputs.get("flash_attn")),
         "swa_full": inputs.get("swa_full"),
         "fit": inputs.get("fit"),
         "fit_target_mib": inputs.get("fit_target_mib"),
         "fit_ctx_min": inputs.get("fit_ctx_min"),
     }
-    if inputs.get("n_ctx_given"):
+    if inputs.get("n_ctx_given", "n_ctx" in inputs):
         stated["ctx_size"] = inputs.get("n_ctx")
     return replace(options, **{name: value for name, value in stated.items() if value is not None})
 
@@ -103,7 +150,7 @@ def _pairs(plan: LlamaPlan | None, observed: Mapping[str, Any], inputs: Mapping[
     printed = observed.get("kv_mib")
     if printed is not None:
         total = (printed + observed.get("kv_swa_mib", 0) + observed.get("kv_indexer_mib", 0)) * MIB
-        pairs["kv"] = Pair(as_printed(plan.cache.kv) if plan else None, total)
+        pairs["kv"] = Pair(as_printed(_caches(plan, observed)) if plan else None, total)
     if observed.get("cells"):
         pairs["pool_tokens"] = Pair(plan.shape.sequence if plan else None, observed["cells"])
     if not inputs.get("n_ctx_given", True) and observed.get("n_ctx"):
@@ -111,6 +158,12 @@ def _pairs(plan: LlamaPlan | None, observed: Mapping[str, Any], inputs: Mapping[
     if observed.get("rs_mib"):
         pairs["state"] = Pair(as_printed(plan.cache.state) if plan else None, observed["rs_mib"] * MIB)
     return pairs
+
+
+def _caches(plan: LlamaPlan, observed: Mapping[str, Any]) -> int:
+    """Return the caches that the row's figures cover; index keys are printed apart."""
+    cache = plan.cache
+    return cache.full + cache.window + (cache.indexer if "kv_indexer_mib" in observed else 0)
 
 
 def as_printed(size: int) -> float:

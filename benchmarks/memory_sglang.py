@@ -7,29 +7,38 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from benchmarks.memory_form import facts_of as form_facts
 from benchmarks.memory_rows import Pair, Row, RowScore
 from sparkrun_tui.base.units import GIB, MIB
 from sparkrun_tui.memory.config_reader import facts_from_config
 from sparkrun_tui.memory.facts import ModelFacts, QuantFacts
 from sparkrun_tui.memory.settings import EngineSettings, settings_from
-from sparkrun_tui.memory.sglang_cell import SglangRefusal
+from sparkrun_tui.memory.sglang_cell import SglangRefusal, attention_ranks, cell_of
+from sparkrun_tui.memory.sglang_family import page_size
 from sparkrun_tui.memory.sglang_plan import SglangPlan, plan_sglang
+from sparkrun_tui.memory.sglang_states import recurrence_bytes, state_bytes
 
 _SPARK_MIB = 124546
 """A GB10's memory as torch reports it, in MiB."""
 
-_OTHERS = frozenset({"weight_quant", "hf_config", "free_before_load_gib", "free_after_load_gib", "draft_config"})
+_OTHERS = frozenset(
+    {"weight_quant", "config", "hf_config", "free_before_load_gib", "free_after_load_gib", "draft_config"}
+)
 """Inputs of a row that are no flags of the server."""
 
 _NAMES = {"tensor_parallel": "tp-size", "pipeline_parallel": "pp-size", "kv_dtype": "kv-cache-dtype"}
 """Inputs whose flag has another name; the others are flags with underscores."""
 
 
+_SPELLINGS = {"fp8_ds_mla": "fp8_e4m3", "fp8": "fp8_e4m3", "bf16": "bfloat16"}
+"""Other spellings of cache types in rows of published logs."""
+
+
 def score_sglang(row: Row, configs: Mapping[str, Any]) -> RowScore:
     """Score one SGLang plan; what the server would refuse counts as not fitting."""
     observed, inputs = row["observed"], row["inputs"]
     if "free_before_load_gib" not in inputs:
-        return RowScore(row["id"])
+        return _score_pool(row, configs)
     plan, refused = None, ""
     before, after = inputs["free_before_load_gib"] * GIB, inputs["free_after_load_gib"] * GIB
     try:
@@ -40,10 +49,40 @@ def score_sglang(row: Row, configs: Mapping[str, Any]) -> RowScore:
     return RowScore(row["id"], _pairs(plan, observed), right, refused)
 
 
+def _score_pool(row: Row, configs: Mapping[str, Any]) -> RowScore:
+    """Score a published log, which does not tell what was available: bytes of its tokens and tokens of its bytes."""
+    observed, facts, settings = row["observed"], facts_of(row, configs), settings_of(row)
+    pairs: dict[str, Pair] = {}
+    try:
+        cell, page = cell_of(facts, facts.layers or (), settings), page_size(facts, settings)
+    except SglangRefusal as error:
+        return RowScore(row["id"], {"kv": Pair(None, 1.0)}, None, str(error))
+    pool, tokens = pool_bytes(observed), observed.get("kv_tokens")
+    stored = cell.full - cell.rounding
+    if pool is not None and tokens and stored:
+        pairs["kv"] = Pair(round((tokens + page) * stored / GIB, 2) * GIB, pool)
+    slots = observed.get("mamba_slots")
+    if slots and "ssm_gib" in observed:
+        per = sum(state_parts(facts, settings)[0 if "conv_gib" in observed else 1 :])
+        seen = observed.get("conv_gib", 0) + observed["ssm_gib"]
+        pairs["state"] = Pair(round((slots + 1) * per / GIB, 2 if "conv_gib" in observed else 1) * GIB, seen * GIB)
+    return RowScore(row["id"], pairs)
+
+
+def state_parts(facts: ModelFacts, settings: EngineSettings) -> tuple[int, int]:
+    """Return the convolution's and the recurrence's part of one slot in bytes."""
+    states = [layer.state for layer in facts.layers or () if layer.state is not None]
+    ranks, element = attention_ranks(settings), recurrence_bytes(facts, settings)
+    whole = sum(state_bytes(state, ranks, element) for state in states)
+    recurrence = sum(state.heads * state.rows * state.columns // ranks * element for state in states)
+    return whole - recurrence, recurrence
+
+
 def facts_of(row: Row, configs: Mapping[str, Any]) -> ModelFacts:
     """Return the facts of a row's model, its drafter's with it, and the cache dtype its checkpoint asks for."""
     inputs = row["inputs"]
-    facts = facts_from_config(configs.get(inputs.get("hf_config", row.get("model")), {}))
+    named = configs.get(inputs.get("hf_config"))
+    facts = facts_from_config(named) if named is not None else form_facts(row, {})
     draft = inputs.get("draft_config")
     if draft in configs:
         facts = replace(facts, drafter=facts_from_config(configs[draft]))
@@ -67,7 +106,7 @@ def arguments(inputs: Mapping[str, Any]) -> list[str]:
         if name in _OTHERS or name.startswith("checkpoint_") or value is None or value is False:
             continue
         flag = "--" + _NAMES.get(name, name.replace("_", "-"))
-        found += [flag] if value is True else [flag, str(value)]
+        found += [flag] if value is True else [flag, _SPELLINGS.get(str(value), str(value))]
     return found
 
 

@@ -50,6 +50,7 @@ _NO_WINDOWS = frozenset({"llama", "phi3", "phimoe", "qwen2", "qwen2moe", "qwen3"
 
 _EVERY_FOURTH_FULL = frozenset({"qwen3next", "qwen35", "qwen35moe"})
 
+_COMPRESSED = "deepseek4"
 _FULL_INDEXER_CONTEXT = 1048576
 """From this trained length on, GLM's sparse attention shares indexers: the first two and then every fourth."""
 
@@ -135,10 +136,13 @@ def _windows(keys: Keys, count: int) -> list[int | None]:
 def _recurrent(keys: Keys, count: int) -> list[bool]:
     """Tell of each layer whether it keeps a recurrent state.
 
-    Every layer but the interval's last (Qwen3-Next and later), those without KV heads and (where the
-    header lists it) without feed-forward, all in models without attention heads, and all in models whose
-    blocks run both.
+    A list in the header says it, else every layer but the interval's last (Qwen3-Next and later), those
+    without KV heads and (where the header lists it) without feed-forward, all in models without attention
+    heads, and all in models whose blocks run both.
     """
+    listed = keys.get("attention.recurrent_layers")
+    if isinstance(listed, Sequence) and not isinstance(listed, str) and len(listed) >= count:
+        return [bool(mark) for mark in listed[:count]]
     arch = word(keys, "arch")
     has_state = any(positive(keys, key) for key in ("ssm.inner_size", "shortconv.l_cache", "wkv.head_size"))
     if not has_state and not positive(keys, "kda.head_dim"):
@@ -209,11 +213,30 @@ def _attention(keys: Keys, index: int, total: int, window: int | None) -> Attent
         indexer = (positive(keys, "attention.indexer.key_length") or 0) if _owns_indexer(keys, index) else 0
         rope = positive(keys, "rope.dimension_count") or 0
         return Attention(AttentionKind.MLA, shared[index], key, 0, rope=rope, indexer=indexer)
+    if word(keys, "arch") == _COMPRESSED:
+        return _compressed(keys, index, total, shared[index], key)
     kind = AttentionKind.FULL
     if window is not None:
         rule = _WINDOWS.get(word(keys, "arch"))
         kind = AttentionKind.CHUNKED if rule is not None and rule.chunked else AttentionKind.WINDOW
     return Attention(kind, shared[index], key, value, window=window)
+
+
+def _compressed(keys: Keys, index: int, total: int, heads: int, width: int) -> Attention | None:
+    """Return a DeepSeek V4 layer: rows of keys in a window, and compressed ones by the layer's ratio."""
+    ratios = per_layer(keys, "attention.compress_ratios", total)
+    if ratios is None:
+        return None
+    return Attention(
+        AttentionKind.WINDOW,
+        heads,
+        width,
+        0,
+        window=positive(keys, "attention.sliding_window") or 128,
+        rope=positive(keys, "rope.dimension_count") or 0,
+        indexer=positive(keys, "attention.indexer.key_length") or 0,
+        compress=ratios[index],
+    )
 
 
 def _owns_indexer(keys: Keys, index: int) -> bool:

@@ -37,8 +37,6 @@ def facts_from_gguf(
     found = gguf_layers(keys)
     layers, drafts = found if found is not None else (None, ())
     arch = word(keys, "arch")
-    if arch == "deepseek4":
-        layers, drafts = None, ()
     items = tuple(tensors)
     weights = gguf_weights(items, keys) if items else None
     if weights is None and total_bytes is not None:

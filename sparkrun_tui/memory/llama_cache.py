@@ -14,6 +14,8 @@ DEFAULT_SLOTS = 4
 DEFAULT_DRAFTS = 3
 DEFAULT_NGRAM_DRAFTS = 64
 PAD = 256
+_OVERLAPPING = 4
+"""The compression ratio whose blocks overlap (the other one is 128)."""
 
 
 class LlamaRefusal(Exception):
@@ -156,8 +158,14 @@ def cache_bytes(
     own = [(layer.attention, count) for layer, count in groups if layer.attention is not None and not layer.shares]
     widest = 0 if flash_attention(settings.llama) else _padded_width(groups)
     full = window = indexer = 0.0
+    compressors = 0
     key_size, value_size = element_size(types[0]) or 2.0, element_size(types[1]) or 2.0
     for attention, count in own:
+        if attention.compress is not None:
+            parts = compressed_bytes(attention, shape, settings.llama.swa_full, key_size)
+            window, full, indexer = window + count * parts[0], full + count * parts[1], indexer + count * parts[2]
+            compressors += count * parts[3]
+            continue
         token = _key_width(attention) * key_size + _value_width(attention, widest) * value_size
         if attention.window is not None:
             cells = shape.window_cells(attention.window, settings.llama.swa_full)
@@ -166,7 +174,7 @@ def cache_bytes(
             full += count * shape.allocated * token
             indexer += count * shape.allocated * attention.indexer * key_size
     per_slot = sum(count * state_bytes(layer.state) for layer, count in groups if layer.state is not None)
-    state = per_slot * shape.slots * (1 + drafts)
+    state = per_slot * shape.slots * (1 + drafts) + compressors
     output = shape.slots * (facts.vocab or 0) * 4
     return CacheBytes(int(full), int(indexer), int(window), state, output)
 
@@ -192,3 +200,23 @@ def state_bytes(state: State) -> int:
     """Return one layer's recurrent state in bytes: convolution and recurrence in fp32 (llama-hparams.cpp)."""
     columns = (state.kernel - 1) * (state.inner + 2 * state.groups * state.group_width)
     return (columns + state.heads * state.rows * state.columns) * 4
+
+
+def compressed_bytes(
+    attention: Attention, shape: Shape, swa_full: bool, key_size: float
+) -> tuple[float, float, float, int]:
+    """Return one DeepSeek V4 layer's window rows, compressed rows, index keys and compressor state in bytes.
+
+    Rows are keys only. Each slot has streams of its own, also in a unified cache. A ratio of 4 keeps index
+    keys and overlapping states of 8 rows, 128 keeps states of 128. Source: src/llama-kv-cache-dsv4.cpp.
+    """
+    ratio, width = attention.compress or 0, attention.kv_heads * attention.head_k
+    cells = shape.sequence if swa_full else pad(min(shape.sequence, (attention.window or 0) + shape.ubatch))
+    raw = shape.slots * cells * width * key_size
+    if not ratio:
+        return raw, 0.0, 0.0, 0
+    rows = shape.slots * ceil(shape.sequence / ratio)
+    overlapping = ratio == _OVERLAPPING
+    index = rows * attention.indexer * key_size if overlapping else 0.0
+    state = 2 * (2 * ratio) * 2 * (width + attention.indexer) if overlapping else 2 * ratio * width
+    return raw, rows * width * key_size, index, shape.slots * state * 4

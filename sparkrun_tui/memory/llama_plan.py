@@ -42,6 +42,7 @@ _WINDOW_FAMILIES = (
     "afmoe",
     "mimo_v2",
     "step3p5",
+    "deepseek_v4",
 )
 """Families (config.json's words) for which llama.cpp keeps a window cache of its own."""
 
@@ -82,14 +83,12 @@ def llama_layers(facts: ModelFacts) -> tuple[Layer, ...] | None:
     """Return the layers as llama.cpp caches them, None when that is not known.
 
     Facts of a GGUF header are that already. Those of a ``config.json`` may have windows that llama.cpp does
-    not use, and compressed caches that are not modelled here.
+    not use.
     """
     if facts.layers is None:
         return None
     if facts.gguf:
         return facts.layers
-    if any(layer.attention is not None and layer.attention.compress is not None for layer in facts.layers):
-        return None
     if facts.model_type.startswith(_WINDOW_FAMILIES):
         return facts.layers
     if not any(layer.attention is not None and layer.attention.window is not None for layer in facts.layers):

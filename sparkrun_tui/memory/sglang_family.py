@@ -96,7 +96,8 @@ def sparse_row_bytes(facts: ModelFacts, settings: EngineSettings, width: int) ->
     chosen = (settings.sglang.dsa_prefill_backend, settings.sglang.dsa_decode_backend)
     named = next((name for name in chosen if name), "")
     if not named:
-        named = "flashinfer_sparse_mla" if facts.architecture.startswith("GlmMoeDsa") else "trtllm"
+        packed = facts.architecture.startswith("GlmMoeDsa") or facts.model_type == "glm_moe_dsa"
+        named = "flashinfer_sparse_mla" if packed else "trtllm"
     return 656 if named.startswith(("flashmla", "flashinfer")) else width
 
 

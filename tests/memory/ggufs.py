@@ -154,6 +154,22 @@ MIXED_HEADS = keys(
 )
 
 
+COMPRESSED = keys(
+    "deepseek4",
+    1048576,
+    4096,
+    43,
+    64,
+    1,
+    129280,
+    attention__key_length=512,
+    attention__value_length=512,
+    attention__sliding_window=128,
+    attention__compress_ratios=[0, 0, 4] + [128, 4] * 20,
+    attention__indexer__key_length=128,
+)
+
+
 def facts(header: dict[str, Any], gib: float | None = None) -> ModelFacts:
     """The facts of a header, with files of a known size in GiB."""
     return facts_from_gguf(header, total_bytes=int(gib * (1 << 30)) if gib else None)

@@ -87,8 +87,19 @@ def test_damaged_headers_are_unknown_and_not_an_error(damaged: dict[str, object]
     assert found.notes
 
 
-def test_compressed_caches_are_not_guessed() -> None:
-    assert facts(ggufs.LATENT | {"arch": "deepseek4"}).layers is None
+def test_compressed_layers_have_the_ratios_of_the_header() -> None:
+    found = facts(ggufs.COMPRESSED)
+    assert found.layers is not None
+    assert [layer.attention.compress for layer in found.layers[:4] if layer.attention] == [0, 0, 4, 128]
+    without = {key: value for key, value in ggufs.COMPRESSED.items() if "ratios" not in key}
+    assert facts(without).layers is None
+
+
+def test_a_list_of_recurrent_layers_rules() -> None:
+    header = ggufs.GDN | {"attention.recurrent_layers": [True] * 60 + [False] * 4}
+    found = facts(header)
+    assert found.layers is not None
+    assert [layer.state is not None for layer in found.layers] == [True] * 60 + [False] * 4
 
 
 def test_tensors_by_class() -> None:
