@@ -18,7 +18,7 @@ Scored = dict[str, dict[str, float]]
 def score(tmp_path: Path, capsys: pytest.CaptureFixture[str], row: dict[str, Any]) -> Scored:
     """The JSON object that scoring one row prints last."""
     data = {
-        "configs": {"dense": models.DENSE, "hybrid": models.HYBRID},
+        "configs": {"dense-hf": models.DENSE, "hybrid-hf": models.HYBRID},
         "models": {"dense": ggufs.DENSE, "hybrid": ggufs.GDN, "latent": ggufs.LATENT},
         "observations": [{"id": "a", "hardware": "CPU backend", **row}],
     }
@@ -109,7 +109,7 @@ def test_a_plan_of_sglang(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         "free_after_load_gib": 96.6,
         "chunked_prefill_size": 4096,
         "max_running_requests": 16,
-        "hf_config": "dense",
+        "hf_config": "dense-hf",
     }
     found = score(tmp_path, capsys, sglang(observed, **inputs))
     assert exact(found, "kv", "pool_tokens")
@@ -118,7 +118,7 @@ def test_a_plan_of_sglang(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 
 def test_a_plan_that_sglang_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     inputs = {"free_before_load_gib": 112.0, "free_after_load_gib": 60.0, "mem_fraction_static": 0.48}
-    found = score(tmp_path, capsys, sglang({"fits": False}, hf_config="hybrid", **inputs))
+    found = score(tmp_path, capsys, sglang({"fits": False}, hf_config="hybrid-hf", **inputs))
     assert found["fits"] == {"rows": 1, "right": 1}
 
 
