@@ -8,7 +8,6 @@ from typing import Protocol
 
 from textual.timer import Timer
 
-from sparkrun_tui.launch.fold import FINAL
 from sparkrun_tui.ui.ports import LaunchPort
 
 TICK = 0.1
@@ -87,6 +86,8 @@ class Bridge:
         if any(changed):
             self.wake()
             return
+        from sparkrun_tui.launch.fold import FINAL  # not before the first paint
+
         self._quiet += 1
         over = all(watch.launch.state.status in FINAL for watch in self._watches)
         if not self._watches or (over and self._quiet > _PATIENCE):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from sparkrun_tui.launch.sizing import FactsStore, engine_settings, model_facts
-from sparkrun_tui.memory.curve import ContextCurve, context_curve
-from sparkrun_tui.memory.estimate import estimate
-from sparkrun_tui.memory.facts import ModelFacts
-from sparkrun_tui.memory.result import Estimate, HostPicture
-from sparkrun_tui.memory.settings import EngineSettings, family_of
-from sparkrun_tui.ui.catalog import Evaluation
+if TYPE_CHECKING:  # the estimator is imported with the first estimate, not before the first paint
+    from sparkrun_tui.launch.sizing import FactsStore
+    from sparkrun_tui.memory.curve import ContextCurve
+    from sparkrun_tui.memory.facts import ModelFacts
+    from sparkrun_tui.memory.result import Estimate, HostPicture
+    from sparkrun_tui.memory.settings import EngineSettings
+    from sparkrun_tui.ui.catalog import Evaluation
 
 _POINTS = 9
 """Lengths that are estimated one by one where the engine has no curve of its own."""
@@ -26,6 +27,9 @@ class ContextPlot:
 
 def context_plot(evaluation: Evaluation, store: FactsStore | None = None) -> ContextPlot | None:
     """The curve on the host with least left; None when the cache of a request is not known."""
+    from sparkrun_tui.launch.sizing import engine_settings, model_facts
+    from sparkrun_tui.memory.curve import context_curve
+
     found = evaluation.estimate
     if found is None or not found.hosts:
         return None
@@ -40,12 +44,16 @@ def context_plot(evaluation: Evaluation, store: FactsStore | None = None) -> Con
 
 def _length_told(settings: EngineSettings) -> int:
     """The context in tokens that the engine is told; 0 or less when it chooses."""
+    from sparkrun_tui.memory.settings import family_of
+
     if family_of(settings.engine) == "llama-cpp":
         return (settings.llama.ctx_size or 0) // max(settings.llama.parallel or 1, 1)
     return settings.max_model_len or 0
 
 
 def _at_length(settings: EngineSettings, length: int) -> EngineSettings:
+    from sparkrun_tui.memory.settings import family_of
+
     if family_of(settings.engine) == "llama-cpp":
         size = length * max(settings.llama.parallel or 1, 1)
         return replace(settings, llama=replace(settings.llama, ctx_size=size))
@@ -54,6 +62,10 @@ def _at_length(settings: EngineSettings, length: int) -> EngineSettings:
 
 def _sampled(found: Estimate, facts: ModelFacts, settings: EngineSettings, picture: HostPicture) -> ContextCurve | None:
     """The curve of an engine that sizes its cache once: estimated at a few lengths."""
+    from sparkrun_tui.memory.curve import ContextCurve
+    from sparkrun_tui.memory.estimate import estimate
+    from sparkrun_tui.memory.settings import family_of
+
     family = family_of(settings.engine)
     ceiling = max(facts.max_length or 0, _length_told(settings))
     if family == "vllm" or found.kv_bytes_per_request is None or ceiling < _POINTS:

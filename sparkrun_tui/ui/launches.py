@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sparkrun_tui.launch.events import LaunchStatus
-from sparkrun_tui.launch.fold import FINAL
 from sparkrun_tui.ui.ports import KeyQuestion, LaunchPort, PassphraseAsked
 
 if TYPE_CHECKING:
+    from sparkrun_tui.launch.events import LaunchStatus
     from sparkrun_tui.ui.app import SparkrunApp
 
-SERVING = frozenset({LaunchStatus.READY, LaunchStatus.DEGRADED})
-COMING = frozenset({LaunchStatus.STARTING, LaunchStatus.CANCELLING})
+# Statuses are compared by their words: the launch layer is imported with the first launch, not with the app.
+SERVING = frozenset({"ready", "degraded"})
+COMING = frozenset({"starting", "cancelling"})
+OVER = frozenset({"failed", "cancelled", "stopped"})
 
 
 class Launches:
@@ -51,13 +52,13 @@ class Launches:
         self._told[launch.launch_id] = state.status
         self._app.update_bars()
         if self._app.shows(launch):
-            if state.status in (LaunchStatus.READY, LaunchStatus.FAILED):
+            if state.status in ("ready", "failed"):
                 self._app.bell()
             return
-        if state.status is LaunchStatus.READY and state.endpoint:
+        if state.status == "ready" and state.endpoint:
             self._app.say(f"{state.recipe} serves at {state.endpoint.url}")
             self._app.bell()
-        elif state.status is LaunchStatus.FAILED:
+        elif state.status == "failed":
             cause = state.diagnosis.title if state.diagnosis else state.detail
             self._app.say(f"{state.recipe} failed: {cause}", "error")
             self._app.bell()
@@ -99,7 +100,7 @@ class Launches:
         lines = []
         for launch in self._followed.values():
             state = launch.state
-            if state.status in FINAL or launch.launch_id in self._demo:
+            if state.status in OVER or launch.launch_id in self._demo:
                 continue  # the demo cluster ends with the app
             if state.endpoint and state.status in SERVING:
                 lines.append(f"{state.recipe} keeps serving at {state.endpoint.url} (stop it: sparkrun-tui stop)")
