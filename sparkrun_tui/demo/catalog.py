@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterable, Mapping
 
 import yaml
@@ -20,7 +21,7 @@ from sparkrun_tui.runtimes.plan import LABEL
 
 
 class Catalog:
-    """The recipes that can be found, read when they are first asked for."""
+    """The recipes that can be found, read when they are first asked for. Safe for use by many threads."""
 
     def __init__(
         self, settings: Settings | None = None, recipes: Iterable[Recipe] = (), store: FactsStore | None = None
@@ -30,6 +31,7 @@ class Catalog:
         self.store = store
         """What is known of models besides what recipes say."""
         self._read = False
+        self._lock = threading.Lock()
 
     def rendered(self, labels: Mapping[str, str], script: str) -> Rendered:
         """The recipe of a container's labels with its overrides; `script` is what the container serves with."""
@@ -59,13 +61,15 @@ class Catalog:
         return known or next((recipe for recipe in self._recipes() if digest and recipe.digest == digest), None)
 
     def _recipes(self) -> list[Recipe]:
-        if not self._read:
-            self._read = True
-            try:
-                self._known += [recipe for recipe in all_recipes(self._settings) if isinstance(recipe, Recipe)]
-            except (SparkrunError, OSError):
-                return self._known  # what is there will do: a model that no recipe names goes by its name
-        return self._known
+        with self._lock:
+            if not self._read:
+                self._read = True
+                try:
+                    found = [recipe for recipe in all_recipes(self._settings) if isinstance(recipe, Recipe)]
+                except (SparkrunError, OSError):
+                    found = []  # what is there will do: a model that no recipe names goes by its name
+                self._known = [*self._known, *found]
+            return self._known
 
 
 def _made_up(model: str, engine: str, image: str, script: str) -> Recipe:

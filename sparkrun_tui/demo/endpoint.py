@@ -16,6 +16,35 @@ TOKEN_SECONDS = 0.045
 _LOAD_EVERY = 10.0
 _DEFAULT_TOKENS = 256
 
+# Running, waiting, cache in use, generated, prompted: as vllm/v1/metrics/loggers.py, python/sglang/srt/metrics and
+# llama.cpp's tools/server name them.
+_METRICS = {
+    "vllm": (
+        "vllm",
+        (
+            "num_requests_running",
+            "num_requests_waiting",
+            "kv_cache_usage_perc",
+            "generation_tokens_total",
+            "prompt_tokens_total",
+        ),
+    ),
+    "sglang": (
+        "sglang",
+        ("num_running_reqs", "num_queue_reqs", "token_usage", "generation_tokens_total", "prompt_tokens_total"),
+    ),
+    "llama-cpp": (
+        "llamacpp",
+        (
+            "requests_processing",
+            "requests_deferred",
+            "kv_cache_usage_ratio",
+            "tokens_predicted_total",
+            "prompt_tokens_total",
+        ),
+    ),
+}
+
 _TEXT = (
     "This is the demo of sparkrun-tui, so no model is thinking here: {name} was never loaded, and the Spark it runs on "
     "is simulated inside this program. You asked: {question} On real hardware the answer would come from the model, "
@@ -88,7 +117,10 @@ class Endpoint:
                 await reply.json(200, self._answer(chat, words))
         finally:
             self.running -= 1
-        self._container.say(f'INFO:     127.0.0.1:52114 - "POST {request.path} HTTP/1.1" 200 OK')
+        if self._is.engine == "llama-cpp":
+            self._container.say(f"srv  log_server_r: done request: POST {request.path} 127.0.0.1 200", "stderr")
+        else:
+            self._container.say(f'INFO:     127.0.0.1:52114 - "POST {request.path} HTTP/1.1" 200 OK')
 
     def _answer(self, chat: bool, words: list[str]) -> dict[str, Any]:
         text = "".join(words)
@@ -120,38 +152,10 @@ class Endpoint:
         return {"prompt_tokens": 16, "completion_tokens": count, "total_tokens": 16 + count}
 
     def _metrics(self) -> str:
-        label = f'{{model_name="{self._is.served}"}}'
-        values: dict[str, float]
-        if self._is.engine == "sglang":
-            names = (
-                "num_running_reqs",
-                "num_queue_reqs",
-                "token_usage",
-                "generation_tokens_total",
-                "prompt_tokens_total",
-            )
-        elif self._is.engine == "llama-cpp":
-            label = ""
-            names = (
-                "requests_processing",
-                "requests_deferred",
-                "kv_cache_usage_ratio",
-                "tokens_predicted_total",
-                "prompt_tokens_total",
-            )
-        else:
-            names = (
-                "num_requests_running",
-                "num_requests_waiting",
-                "kv_cache_usage_perc",
-                "generation_tokens_total",
-                "prompt_tokens_total",
-            )
-        prefix = {"sglang": "sglang", "llama-cpp": "llamacpp"}.get(self._is.engine, "vllm")
-        values = dict(zip(names, (self.running, 0.0, self._usage, self.generated, self.prompted), strict=True))
-        return "".join(
-            f"# TYPE {prefix}:{name} gauge\n{prefix}:{name}{label} {value}\n" for name, value in values.items()
-        )
+        prefix, names = _METRICS[self._is.engine]
+        label = "" if self._is.engine == "llama-cpp" else f'{{model_name="{self._is.served}"}}'
+        values = zip(names, (self.running, 0, self._usage, self.generated, self.prompted), strict=True)
+        return "".join(f"# TYPE {prefix}:{name} gauge\n{prefix}:{name}{label} {value}\n" for name, value in values)
 
 
 async def _event(reply: http.Reply, value: dict[str, Any]) -> None:

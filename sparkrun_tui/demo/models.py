@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -34,24 +35,26 @@ class DemoModels:
     async def plan(self, request: ModelRequest, token: Secret | None = None) -> ModelPlan:
         """What would be downloaded."""
         cached = _key(request) in self._cache
-        files = tuple(ModelFile(name, size, cached) for name, size in self._files(request).items())
+        sizes = await asyncio.to_thread(self._files, request)
+        files = tuple(ModelFile(name, size, cached) for name, size in sizes.items())
         return ModelPlan(request.repo, _commit(request), files)
 
     async def stored(self, request: ModelRequest) -> StoredModel | None:
         """The model when it was downloaded in this demo already."""
-        return self._model(request) if _key(request) in self._cache else None
+        return await self._model(request) if _key(request) in self._cache else None
 
     async def fetch(self, request: ModelRequest, token: Secret | None = None) -> AsyncIterator[Transfer | StoredModel]:
         """Let the bytes come, then the model."""
-        model = self._model(request)
+        model = await self._model(request)
         if _key(request) not in self._cache:
             async for transfer in _moving(self._pace, model, FETCH_SECONDS):
                 yield transfer
             self._cache.add(_key(request))
         yield model
 
-    def _model(self, request: ModelRequest) -> StoredModel:
-        files = tuple(ModelFile(name, size, True) for name, size in self._files(request).items())
+    async def _model(self, request: ModelRequest) -> StoredModel:
+        sizes = await asyncio.to_thread(self._files, request)
+        files = tuple(ModelFile(name, size, True) for name, size in sizes.items())
         entry = next((file.name for file in files if file.name.endswith(".gguf")), "")
         return StoredModel(request.repo, _commit(request), "", files, entry, request.revision or "main")
 

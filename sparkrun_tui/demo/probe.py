@@ -42,6 +42,10 @@ def _lines(host: Host, paths: Sequence[str]) -> Iterator[str]:
         "]]",
     )
     yield "gpu_hook=yes"
+    yield from _devices(host, paths)
+
+
+def _devices(host: Host, paths: Sequence[str]) -> Iterator[str]:
     for path in dict.fromkeys((HF_CACHE, DOCKER_ROOT, *paths)):
         yield _disk(host, path)
     yield from ("[[gpus", f"NVIDIA GB10, {DRIVER}, [N/A], {_load(host)}, {_power(host)}, {_heat(host)}", "]]")
