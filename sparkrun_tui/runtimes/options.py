@@ -133,13 +133,19 @@ def _apply(spec: ContainerSpec, options: ContainerOptions, host: HostView) -> Co
         ulimits={**spec.ulimits, **dict(map(_limit, options.ulimits))},
         user=options.user or spec.user,
         # Two mounts on one target are refused by Docker; the recipe's is the one its author wants.
-        mounts=(*(mount for mount in spec.mounts if mount.target not in taken), *volumes),
+        mounts=(*(m for m in spec.mounts if m.target not in taken and not _seen_to(m, spec)), *volumes),
         devices=tuple(dict.fromkeys((*spec.devices, *options.devices))),
         cap_add=tuple(dict.fromkeys((*spec.cap_add, *options.cap_add))),
         entrypoint=options.entrypoint or (),
         network=options.network or spec.network,
         ipc=options.ipc or spec.ipc,
     )
+
+
+def _seen_to(mount: Mount, spec: ContainerSpec) -> bool:
+    """Whether a hook sees to a cache of the engine itself: what is mounted could not be removed or linked elsewhere."""
+    place = re.compile(rf"{re.escape(mount.target)}(?![\w.-])")
+    return mount.target != HF_HOME and any(place.search(hook.command) for hook in spec.before)
 
 
 def _limit(text: str) -> tuple[str, int | tuple[int, int]]:

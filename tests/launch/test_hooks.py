@@ -16,6 +16,7 @@ from tests.launch.fakes import SGLANG_TWO, SOLO, FakeCluster, FakeContainer, Fak
 from tests.launch.virtual import virtual_time
 
 BEFORE = "pre_exec: ['pip install x', 'test -e /ready']\n"
+EUGR = SOLO.replace("runtime: vllm", "runtime: eugr-vllm")
 AFTER = "post_exec: ['warm {model}', 'warm again']\npost_commands: ['notify {base_url}']\n"
 
 
@@ -188,4 +189,27 @@ async def test_the_demo_runs_nothing_on_this_machine(cluster: FakeCluster) -> No
     assert state.status is LaunchStatus.READY
     assert cluster.workstation.ran == []
     assert any("the demo changes nothing" in line.text for line in launch.logs["spark-1"].since(0))
+    await launch.stop()
+
+
+@virtual_time
+async def test_the_head_of_a_delegated_launch_runs_them_too(cluster: FakeCluster) -> None:
+    desk = cluster.desk()
+    plan = desk.plan(rendered(EUGR + BEFORE + "post_exec: ['warm {container_name}']\n"), cluster.cluster)
+
+    async def scripts() -> None:
+        docker = cluster.services.docker(cluster.services.connector("spark-1"))
+        labels = {"io.sparkrun-tui.port": "8000", "io.sparkrun-tui.rank": "0", "io.sparkrun-tui.served": "tiny"}
+        await docker.start(await docker.create(plan.serve.delegated, {"Image": "i", "Labels": labels}))
+        cluster.processes = "sleep infinity python3 /usr/bin/vllm serve org/tiny "
+
+    cluster.on_script = scripts
+    launch = desk.launch(plan)
+    state = await launch.wait_ready()
+    assert state.status is LaunchStatus.READY, state.diagnosis or state.detail
+    assert any(action.endswith("-before/run.sh") for action in cluster[1].actions if action.startswith("write"))
+    assert "exec bash /run/sparkrun/exec-after-1.sh" in cluster[1].actions
+    (container,) = cluster[1].containers.values()
+    assert container.files["/run/sparkrun/exec-after-1.serve.sh"] == f"warm {plan.serve.delegated}\n"
+    assert notices(state.notices, "warning") == []
     await launch.stop()
