@@ -64,5 +64,22 @@ def test_agreeing_to_some_variables_gives_those() -> None:
     assert consented_variables(what.recipe) == {"AWS_SECRET_ACCESS_KEY"}
 
 
+@virtual_time
+async def test_a_mount_that_gives_the_host_away_needs_a_word_of_its_own(cluster: FakeCluster) -> None:
+    desk = cluster.desk(ENVIRON)
+    what = foreign(SOLO + "executor_config: {volumes: ['/etc:/e']}\n")
+    give(what)
+    plan = desk.plan(what, cluster.cluster)
+    with pytest.raises(LaunchError, match="may not mount /etc") as refused:
+        desk.launch(plan)
+    assert "--ignore host-mount" in refused.value.remedy
+    launch = desk.launch(plan, overridden=frozenset({"host-mount"}))
+    await launch.wait_ready()
+    (container,) = cluster[1].containers.values()
+    assert "/etc:/e" in container.body["HostConfig"]["Binds"]
+    assert not any("/etc" in action for action in cluster[1].actions if action.startswith("mkdir"))
+    await launch.stop()
+
+
 def test_the_users_own_recipes_are_not_asked_about() -> None:
     assert consent_needed(rendered(HOSTILE), ENVIRON) == ()
