@@ -67,7 +67,9 @@ class BrowseScreen(PageScreen):
     def state_changed(self) -> None:
         """Recipes, cluster or hosts changed: search and judge again."""
         self.search_again()
-        self.show_selected(keep_place=True)
+        row = self.list.current
+        if row is not None and row.key == self.sparkrun.state.selected:
+            self.show_selected(keep_place=True)  # else the list is painted first, the detail follows
 
     def search_again(self, keep: bool = True) -> None:
         """Run the query over all recipes and show what it finds."""
