@@ -48,7 +48,7 @@ def _shorter(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
 SGLANG_CAUSES: tuple[Cause, ...] = (
     cause(
         r"Loaded weights leave no GPU memory for the KV cache under --mem-fraction-static=([\d.]+)\. "
-        r"Raise --mem-fraction-static above ([\d.]+)",
+        r"Raise --mem-fraction-static above (\d+(?:\.\d+)?)",
         "No room for the KV cache",
         "The weights take all that a fraction of {0} allows; more than {1} is needed.",
         mend=_needed_fraction,

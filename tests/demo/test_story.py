@@ -100,6 +100,7 @@ async def test_what_does_not_fit_fails_as_the_engine_would_and_the_repair_helps(
         (samples.VLLM, {"gpu_memory_utilization": "0.99"}, "Not enough free memory at the start"),
         (samples.VLLM, {"gpu_memory_utilization": "0.2"}, "No room for the KV cache"),
         (samples.LLAMA, {"ctx_size": "4000000"}, "Not enough memory"),
+        (samples.SGLANG, {"gpu_memory_utilization": "0.3"}, "No room for the KV cache"),
     ],
 )
 async def test_each_way_not_to_fit_has_its_own_words(
