@@ -74,7 +74,7 @@ _MIXES: Mapping[str, float] = {
     "iq3_m": 3.76,
     "iq4_xs": 4.46,
     "iq4_nl": 4.68,
-    "mxfp4_moe": 4.4,
+    "mxfp4_moe": 4.25,
     "q4_k_xl": 5.24,
     "q5_k_xl": 5.79,
     "q6_k_xl": 6.9,

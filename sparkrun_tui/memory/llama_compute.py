@@ -12,8 +12,9 @@ from sparkrun_tui.memory.llama_cache import Shape, flash_attention
 from sparkrun_tui.memory.overheads import Band
 from sparkrun_tui.memory.settings import EngineSettings
 
-_LIMITED_OUTPUTS = 11000
-"""Builds from about here on reserve logits for the rows that slots may ask for, not for a whole micro-batch."""
+_LIMITED_OUTPUTS = 9450
+"""Builds from about here on (June 2026, ggml-org/llama.cpp pull request 23861) reserve logits for the rows that
+slots may ask for, not for a whole micro-batch."""
 
 _MARGIN = 1.3
 _MISS = 150 * MIB

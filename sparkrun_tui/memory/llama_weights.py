@@ -11,6 +11,7 @@ from sparkrun_tui.memory.overheads import Band
 from sparkrun_tui.memory.parameters import count_parameters
 from sparkrun_tui.memory.settings import EngineSettings
 
+_REST_BITS = 8.5
 _PROJECTOR_BUFFER = 250 * MIB
 _PROJECTOR = Band(900 * MIB, 400 * MIB, 2000 * MIB, "assumed image projector")
 
@@ -50,8 +51,18 @@ def _by_parameters(facts: ModelFacts) -> Band | None:
     if stated == (counted.total if counted else None):
         stated += _per_layer_embeddings(facts)
     size = int(stated * bits / 8)
+    if counted is not None and counted.experts and _keeps_the_rest(facts):
+        experts = min(counted.experts, stated)
+        size = int((experts * bits + (stated - experts) * _REST_BITS) / 8)
     spread = 0.02 if bits in (8.5, 16.0, 32.0) else 0.06
     return Band(size, int(size * (1 - spread)), int(size * (1 + spread)), f"parameters at {bits:.2f} bits")
+
+
+def _keeps_the_rest(facts: ModelFacts) -> bool:
+    """Tell whether only a file's experts have the format that names it: mxfp4 files keep the rest at q8_0."""
+    named = facts.quant.method if facts.quant is not None else ""
+    named += facts.declared.model_dtype if facts.declared is not None else ""
+    return "mxfp4" in named.lower()
 
 
 def _per_layer_embeddings(facts: ModelFacts) -> int:

@@ -151,3 +151,10 @@ def test_file_mixes_are_wider_than_their_base_type() -> None:
     assert q4 is not None and base is not None and q4 > base * 8
     assert file_bits("UD-Q4_K_XL") == file_bits("q4_k_xl") == 5.24
     assert file_bits("BF16") == 16.0
+
+
+def test_files_of_mxfp4_experts_keep_the_rest_at_q8_0() -> None:
+    model = facts_from_gguf(ggufs.GPT_OSS, quant="MXFP4")
+    found = model_buffers(model, told("-c 4096"), device=False)
+    assert found is not None
+    assert found.likely == pytest.approx(12.1e9, rel=0.03)
