@@ -61,9 +61,20 @@ def begin(at: Desk, hosts: Sequence[Host], what: Rendered) -> Launch:
 
 
 async def ready(launch: Launch, seconds: float = 90) -> None:
-    async with asyncio.timeout(seconds):
-        state = await launch.wait_ready()
-    assert state.status is LaunchStatus.READY, (state.detail, state.diagnosis)
+    try:
+        async with asyncio.timeout(seconds):
+            await launch.wait_ready()
+    except TimeoutError:
+        pytest.fail(f"not ready after {seconds} s: {told(launch)}")
+    assert launch.state.status is LaunchStatus.READY, told(launch)
+
+
+def told(launch: Launch) -> str:
+    """Where a launch is, for a test that failed."""
+    state = launch.state
+    rows = [f"{row.name} ({row.link} {row.link_detail}): {dict(row.cells)}" for row in state.hosts.values()]
+    notices = [f"{notice.host}: {notice.text}" for notice in state.notices]
+    return "\n".join([f"{state.status} {state.detail} {state.diagnosis}", *rows, *notices])
 
 
 async def status_becomes(launch: Launch, status: LaunchStatus, seconds: float) -> float:
@@ -122,18 +133,6 @@ async def test_cancelling_leaves_no_container_and_no_lease(hosts: list[Host]) ->
             assert all(host.run("ls -d ~/.cache/sparkrun-tui/lock", check=False) == "" for host in hosts)
 
 
-async def test_an_unplugged_host_is_unknown_until_it_says_how_it_is(hosts: list[Host]) -> None:
-    async with desk() as at:
-        launch = begin(at, hosts, pair())
-        await ready(launch)
-        hosts[0].faults.link_down()
-        assert await status_becomes(launch, LaunchStatus.UNKNOWN, 40) < 25
-        hosts[0].faults.link_up()
-        assert await status_becomes(launch, LaunchStatus.READY, 40) < 25
-        await launch.stop()
-    assert remaining(hosts) == []
-
-
 async def test_cancelling_without_one_host_cleans_the_others_and_says_what_may_be_left(hosts: list[Host]) -> None:
     async with desk() as at:
         launch = begin(at, hosts, pair("hang"))
@@ -164,15 +163,30 @@ async def test_a_rank_that_is_killed_in_service_ends_the_launch_with_its_cause(h
     assert remaining(hosts) == []
 
 
-async def test_a_daemon_that_hangs_is_not_a_workload_that_has_ended(hosts: list[Host]) -> None:
-    async with desk() as at:
-        launch = begin(at, hosts[:1], recipe("tiny-llama"))
+async def test_a_host_that_cannot_be_asked_is_unknown_until_it_says_how_it_is(hosts: list[Host]) -> None:
+    unplugged, hanging = hosts
+
+    async def without_link(at: Desk) -> None:
+        launch = begin(at, [unplugged], recipe("tiny-llama"))
         await ready(launch)
-        hosts[0].faults.dockerd_stop()
+        unplugged.faults.link_down()
+        assert await status_becomes(launch, LaunchStatus.UNKNOWN, 40) < 25
+        unplugged.faults.link_up()
+        assert await status_becomes(launch, LaunchStatus.READY, 40) < 25
+        await launch.stop()
+
+    async def without_daemon(at: Desk) -> None:
+        launch = begin(at, [hanging], recipe("tiny-llama"))
+        await ready(launch)
+        hanging.faults.dockerd_stop()
         await status_becomes(launch, LaunchStatus.UNKNOWN, 60)
-        hosts[0].faults.dockerd_continue()
+        hanging.faults.dockerd_continue()
         await status_becomes(launch, LaunchStatus.READY, 30)
         await launch.stop()
+
+    async with desk() as at, asyncio.TaskGroup() as both:
+        both.create_task(without_link(at))
+        both.create_task(without_daemon(at))
     assert remaining(hosts) == []
 
 
@@ -215,9 +229,7 @@ async def test_killing_the_program_loses_nothing(hosts: list[Host], moment: str)
         assert (state.status is LaunchStatus.READY) == whole, state.detail
         await launch.stop()
         assert remaining(hosts) == []
-        # The lease of the one that was killed runs out by itself; here it is made to have done so.
-        for host in hosts:
-            host.run("echo 1000 > ~/.cache/sparkrun-tui/lock/renewed", check=False)
+        # The lease of the one that was killed is taken over at once.
         again = begin(at, hosts, pair())
         await ready(again)
         await again.stop()

@@ -1,0 +1,58 @@
+"""A registry that fails: failing_registry.py PORT UPSTREAM STATUS TIMES.
+
+It answers the first TIMES requests for a manifest with STATUS, and passes all others on to the registry UPSTREAM. Each
+request for a manifest is a line on its output. Run on a host, at 127.0.0.1, where Docker asks for no certificate.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+PORT, UPSTREAM, STATUS, TIMES = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+_CODES = {401: "UNAUTHORIZED", 404: "MANIFEST_UNKNOWN", 429: "TOOMANYREQUESTS"}
+asked = 0
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Fails or passes on."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        """Manifests and blobs."""
+        global asked
+        if "/manifests/" in self.path:
+            asked += 1
+            print(self.command, self.path, flush=True)
+            if asked <= TIMES:
+                error = {"code": _CODES.get(STATUS, "UNKNOWN"), "message": "as the test wants it"}
+                self._answer(STATUS, {"Content-Type": "application/json"}, json.dumps({"errors": [error]}).encode())
+                return
+        upstream = http.client.HTTPConnection(UPSTREAM, timeout=30)
+        upstream.request(
+            self.command, self.path, headers={"Accept": ", ".join(self.headers.get_all("Accept", ["*/*"]))}
+        )
+        response = upstream.getresponse()
+        names = ("Content-Type", "Docker-Content-Digest", "Docker-Distribution-Api-Version", "Content-Length")
+        headers = {name: value for name in names if (value := response.getheader(name))}
+        self._answer(response.status, headers, response.read())
+
+    do_HEAD = do_GET
+
+    def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in ({"Content-Length": str(len(body))} | headers).items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Requests are told by us."""
+
+
+if __name__ == "__main__":
+    ThreadingHTTPServer(("127.0.0.1", PORT), Handler).serve_forever()
