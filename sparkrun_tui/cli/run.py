@@ -35,7 +35,7 @@ _GRAVE = "!"
 @override_options
 @click.option("--dry-run", is_flag=True, help="Print the commands, host by host; no host is asked.")
 @click.option("--follow", is_flag=True, help="Print the logs, and stay when it serves; ctrl+c then leaves it running.")
-@click.option("--json", "as_json", is_flag=True, help="Events as JSON lines.")
+@click.option("--json", "as_json", is_flag=True, help="Events as JSON lines; of a dry run, one JSON object.")
 @click.option("--yes", is_flag=True, help="Agree to what a recipe from a registry does beyond serving.")
 @click.option("--ignore", multiple=True, metavar="CHECK", help="Go on although a check fails: disk, memory, arch, ...")
 def run_command(
@@ -65,22 +65,25 @@ def run_command(
     rendered = render(find_recipe(name, settings), overrides_from(options, port, tp, gpu_mem), settings.defaults)
     target = Target(hosts, cluster_name, demo)
     if dry_run:
-        return _dry_run(rendered, settings, target, solo)
+        return _dry_run(rendered, settings, target, solo, as_json)
     from sparkrun_tui.cli.runner import RunRequest, carry_out
 
     _agree(rendered, yes)
     return asyncio.run(carry_out(RunRequest(settings, rendered, target, solo, follow, as_json, frozenset(ignore))))
 
 
-def _dry_run(rendered: Rendered, settings: Settings, target: Target, solo: bool) -> int:
+def _dry_run(rendered: Rendered, settings: Settings, target: Target, solo: bool, as_json: bool) -> int:
     from sparkrun_tui.launch.desk import new_launch_id
-    from sparkrun_tui.launch.dryrun import PLACEHOLDERS, lines, offline_plan
+    from sparkrun_tui.launch.dryrun import PLACEHOLDERS, as_data, lines, offline_plan
 
     cluster = saved_cluster(settings, target)
     plan = offline_plan(rendered, cluster, new_launch_id(), os.environ, solo=solo)
-    if plan.cluster is PLACEHOLDERS:
+    if as_json:
+        output.as_json(as_data(plan))
+    elif plan.cluster is PLACEHOLDERS:
         output.line("# no cluster is chosen: the names of the hosts are placeholders (name yours with -H host1,host2)")
-    output.raw("\n".join(lines(plan)))
+    if not as_json:
+        output.raw("\n".join(lines(plan)))
     if plan.errors:
         first = plan.errors[0]
         raise LaunchError(first.message, spot=first.spot, remedy=first.remedy)

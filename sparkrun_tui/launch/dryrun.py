@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.settings import Cluster
@@ -34,6 +35,36 @@ def lines(plan: LaunchPlan) -> list[str]:
     """The dry run of `plan`; everything but the commands is a shell comment, and secrets are not in it."""
     redact = Redactor(plan.env.secret.values())
     return [_safe(redact(line)) for line in _lines(plan)]
+
+
+def as_data(plan: LaunchPlan) -> dict[str, Any]:
+    """The dry run of `plan` as plain data for scripts, in the order of the steps; secrets are not in it."""
+    redact = Redactor(plan.env.secret.values())
+    commands = [
+        {
+            "step": number,
+            "phase": step.phase.value,
+            "title": step.title,
+            "host": command.host,
+            "text": redact(command.text),
+            "changes": command.changes,
+        }
+        for number, step in enumerate(plan.steps, 1)
+        for command in step.commands
+    ]
+    return {
+        "launch_id": plan.launch_id,
+        "recipe": plan.rendered.recipe.name,
+        "engine": plan.serve.engine,
+        "image": plan.serve.image,
+        "hosts": list(plan.host_names),
+        "notes": list(plan.serve.notes),
+        "problems": [
+            {"severity": item.severity.value, "code": item.code, "message": redact(item.message)}
+            for item in plan.problems
+        ],
+        "commands": commands,
+    }
 
 
 def _safe(line: str) -> str:

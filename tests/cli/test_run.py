@@ -48,6 +48,17 @@ def test_every_line_of_the_dry_run_is_shell(cli: Cli, no_hosts: None, pair: str)
     assert (checked.returncode, checked.stderr) == (0, "")
 
 
+def test_the_dry_run_for_scripts_has_the_same_commands(cli: Cli, no_hosts: None, pair: str) -> None:
+    body = cli("run", pair, "--dry-run", "-H", "one,two", "--json").json
+    assert body["hosts"] == ["one", "two"]
+    text = cli("run", pair, "--dry-run", "-H", "one,two").out.replace("sparkrun-tui-", "")
+    starts = [command for command in body["commands"] if command["phase"] == "start"]
+    assert {command["host"] for command in starts} == {"one", "two"}
+    pulls = [command["text"] for command in body["commands"] if command["phase"] == "image"]
+    assert pulls
+    assert all(pull in text for pull in pulls)
+
+
 def test_secrets_are_not_in_the_dry_run(
     cli: Cli, no_hosts: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -57,6 +68,7 @@ def test_secrets_are_not_in_the_dry_run(
     done = cli("run", str(path), "--dry-run")
     assert done.code == 0
     assert "hf_abc" not in done.out + done.err
+    assert "hf_abc" not in cli("run", str(path), "--dry-run", "--json").out
 
 
 def test_a_dry_run_that_cannot_be_launched_says_why(cli: Cli, no_hosts: None, pair: str) -> None:
