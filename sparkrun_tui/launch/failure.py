@@ -91,13 +91,18 @@ def _from_logs(context: Context, exits: dict[str, ExitInfo]) -> Diagnosed | None
     ordered = {host: lines[host] for host in context.hosts if host in lines}
     chain = context.plan.rendered.chain
     head = context.facts.get(context.plan.serve.ready.host)
-    found = diagnose(
-        context.plan.serve.engine,
-        ordered,
-        exits,
-        values={key: item.value.text for key, item in chain.items()},
-        memory_total=head.memory_total if head else None,
-    )
+    try:
+        found = diagnose(
+            context.plan.serve.engine,
+            ordered,
+            exits,
+            values={key: item.value.text for key, item in chain.items()},
+            memory_total=head.memory_total if head else None,
+        )
+    except (ArithmeticError, LookupError, ValueError) as error:
+        # A figure that a rule reads wrongly must not cost the launch its end: what failed is told without the rule.
+        defect(context, error)
+        return None
     if found is not None and found.evidence.startswith(_BARE):
         # Nothing in the log is known to be a cause: the last that was said is the best there is.
         last = next((line.text for line in reversed(lines.get(found.host, [])) if line.text.strip()), "")

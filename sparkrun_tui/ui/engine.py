@@ -83,7 +83,7 @@ class Engine:
         if self._demo is None:
             from sparkrun_tui.demo.cluster import DemoCluster
 
-            demo = DemoCluster()
+            demo = DemoCluster(settings=self._settings)
             await demo.__aenter__()
             self._demo = demo
             self._demo_desk = Desk(self._settings, demo.services)

@@ -99,6 +99,26 @@ async def test_an_engine_that_ends_before_it_serves_is_a_failure_with_its_own_wo
 
 
 @virtual_time
+async def test_a_rule_that_stumbles_over_a_log_does_not_cost_the_launch_its_end(
+    cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def dies(host: FakeHost, container: FakeContainer) -> int:
+        host.say(container, "needs 0.9. of it", "stderr")
+        return 1
+
+    def stumbles(*_: object, **__: object) -> None:
+        float("0.9.")
+
+    monkeypatch.setattr("sparkrun_tui.launch.failure.diagnose", stumbles)
+    cluster[1].program = dies
+    launch = begin(cluster, SOLO)
+    state = await launch.wait_ended()
+    assert state.status is LaunchStatus.FAILED
+    assert state.diagnosis is not None
+    assert any("ValueError" in line.text for line in launch.logs["spark-1"].since(0))
+
+
+@virtual_time
 async def test_one_dead_rank_ends_the_start_of_all(cluster: FakeCluster) -> None:
     async def dies(host: FakeHost, container: FakeContainer) -> int:
         await asyncio.sleep(3)
