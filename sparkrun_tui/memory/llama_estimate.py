@@ -146,6 +146,8 @@ def _notes(case: LlamaCase) -> tuple[str, ...]:
         notes.append("only the recipe's metadata is known: every layer is counted as full attention")
     if not settings.version:
         notes.append(f"the image does not tell its build; {NEWEST} is assumed")
+    elif settings.version != NEWEST:
+        notes.append(f"build {settings.version} is sized by the rules of {NEWEST}")
     if plan is not None and settings.llama.parallel is None and plan.cache.state:
         notes.append(f"{plan.shape.slots} slots are the default, and each keeps a recurrent state of its own")
     asked, trained = settings.llama.ctx_size, facts.max_length

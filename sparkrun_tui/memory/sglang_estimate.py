@@ -159,6 +159,8 @@ def _notes(case: SglangCase) -> tuple[str, ...]:
         notes.append("only the recipe's metadata is known: every layer is counted as full attention")
     if not settings.version:
         notes.append(f"the image does not tell its version; SGLang {NEWEST} is assumed")
+    elif not settings.version.startswith(NEWEST):
+        notes.append(f"SGLang {settings.version} is sized by the rules of {NEWEST}")
     if settings.utilisation is None:
         notes.append(f"no --mem-fraction-static: the server chooses {case.fraction:.3g} of what is available at start")
     if plan is not None and plan.outside:

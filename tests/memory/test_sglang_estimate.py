@@ -173,3 +173,12 @@ def test_an_earlier_start_replaces_the_weights(gib: int) -> None:
     found = judge(sized(16), "--mem-fraction-static 0.8", measured={"spark-1": earlier})
     weights = next(part for part in found.hosts[0].parts if part.kind == "weights")
     assert (weights.bytes, weights.source) == (gib * GIB, "measured on spark-1, 2 days ago")
+
+
+@pytest.mark.parametrize(
+    ("image", "note"),
+    [("x/sglang:v0.5.20", "by the rules of 0.5.23"), ("x/sglang:latest", "does not tell its version")],
+)
+def test_another_version_is_sized_by_known_rules(image: str, note: str) -> None:
+    settings = settings_from("sglang", {}, ["sglang", "serve", "m"], image)
+    assert any(note in said for said in estimate(sized(16), settings, (SPARK,)).notes)
