@@ -183,3 +183,39 @@ def test_a_lost_link_is_neither_success_nor_failure(hosts: list[Host], both: str
     hosts[1].faults.link_up()
     assert eventually(lambda: sparkrun("stop", "tiny-vllm", "-H", both).returncode == 0)
     assert hosts[1].containers() == []
+
+
+def test_a_second_ctrl_c_does_not_wait_for_a_silent_host(
+    hosts: list[Host], both: str, sparkrun: Run, recipes: Path, tmp_path: Path
+) -> None:
+    recipe = behaving(recipes, tmp_path, "hang")
+    running = begin("run", recipe, "--tp", "2", *SMALL, "-H", both)
+    read_until(running, "load ...")
+    hosts[1].faults.link_down()
+    running.send_signal(signal.SIGINT)
+    read_until(running, "cancelling")
+    running.send_signal(signal.SIGINT)
+    out, told = running.communicate(timeout=30)
+    assert running.returncode == 130, told
+    assert "by force" in told
+    assert f"containers may be left on {hosts[1].name}" in out
+    assert hosts[0].containers() == []
+    hosts[1].faults.link_up()
+    assert eventually(lambda: sparkrun("stop", "tiny-vllm", "-H", both).returncode == 0)
+    assert hosts[1].containers() == []
+
+
+def test_sigterm_lets_go_of_a_launch_that_is_starting(
+    hosts: list[Host], both: str, sparkrun: Run, recipes: Path, tmp_path: Path
+) -> None:
+    recipe = behaving(recipes, tmp_path, "hang")
+    running = begin("run", recipe, *SMALL, "-H", both)
+    read_until(running, "load ...")
+    running.send_signal(signal.SIGTERM)
+    _, told = running.communicate(timeout=30)
+    assert running.returncode == 130, told
+    assert "let go before it was ready" in told
+    found = only_workload(sparkrun, both)
+    assert found["health"] == "starting"
+    assert sparkrun("stop", found["id"], "-H", both).returncode == 0
+    assert hosts[0].containers() == []
