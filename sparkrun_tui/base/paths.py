@@ -21,6 +21,11 @@ def cache_dir() -> Path:
     return platformdirs.user_cache_path(_APP)
 
 
+def user_recipes() -> Path:
+    """Where the user's own recipes are written; listed when it is there."""
+    return config_dir() / "recipes"
+
+
 def state_dir() -> Path:
     """What should survive: journals and logs of launches, history, saved overrides."""
     return platformdirs.user_state_path(_APP)

@@ -31,9 +31,11 @@ class Folder:
 
 
 def own_folders(settings: Settings) -> list[Folder]:
-    """The bundled recipes, then the user's directories in their order."""
+    """The bundled recipes, then the user's directories in their order, at last the one beside the settings."""
     found = [Folder(SourceKind.BUNDLED, paths.bundled_recipes())]
     found += [Folder(SourceKind.USER, path) for path in settings.recipe_dirs]
+    if paths.user_recipes().is_dir():
+        found.append(Folder(SourceKind.USER, paths.user_recipes()))
     return found
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
+
+_SNAPSHOT = re.compile(r"^.*/files-[0-9a-f]+-\d+-\d+/")
+"""The folder of one state of a registry in the cache."""
 
 
 def saved_overrides(recipe: Recipe) -> dict[str, str]:
@@ -38,10 +42,19 @@ def save_overrides(recipe: Recipe, overrides: Mapping[str, str]) -> None:
     os.replace(partial, path)
 
 
+def lasting_place(source: Source) -> str:
+    """What lasts of where a recipe lies, as text that no other recipe shares.
+
+    Bundled recipes move with the installation, those of a registry with each of its updates.
+    """
+    place = os.path.abspath(source.path)
+    if source.kind is SourceKind.BUNDLED:
+        place = os.path.basename(source.path)
+    elif source.kind is SourceKind.REGISTRY:
+        place = _SNAPSHOT.sub("", place)
+    return "\0".join((source.kind.value, source.registry, place))
+
+
 def _file(source: Source) -> Path:
-    # Bundled recipes move with the installation: their file name is what lasts.
-    bundled = source.kind is SourceKind.BUNDLED
-    place = os.path.basename(source.path) if bundled else os.path.abspath(source.path)
-    identity = "\0".join((source.kind.value, source.registry, place))
-    digest = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    digest = hashlib.sha256(lasting_place(source).encode("utf-8", "surrogateescape")).hexdigest()[:32]
     return paths.state_dir() / "overrides" / f"{digest}.json"

@@ -25,7 +25,10 @@ class Scope(StrEnum):
     LOG = "log"
     FLEET = "fleet"
     HISTORY = "history"
+    REGISTRIES = "registries"
+    CHANGES = "overrides in sum"
     PICKER = "cluster picker"
+    ANSWER = "answer being typed"
     DIALOG = "questions"
 
 
@@ -64,6 +67,7 @@ ACTIONS: tuple[Action, ...] = (
     _A(_S.APP, "cluster", "cluster", "Choose the cluster; every verdict follows.", "c", 30),
     _A(_S.APP, "fleet", "fleet", "See what runs on the cluster now.", "f", 50),
     _A(_S.APP, "history", "history", "See earlier launches and their outcome.", "h", 51),
+    _A(_S.APP, "registries", "registries", "Add, update and remove registries: git repositories of recipes.", "R"),
     _A(_S.APP, "next_pane", "next pane", "Move to the next pane.", "tab", palette=False),
     _A(_S.APP, "previous_pane", "previous pane", "Move to the previous pane.", "shift+tab", palette=False),
     # Any list.
@@ -94,12 +98,24 @@ ACTIONS: tuple[Action, ...] = (
     _A(_S.BROWSE, "next_tab", "next part", "Show the next part of the detail.", "right_square_bracket"),
     _A(_S.BROWSE, "previous_tab", "previous part", "Show the part before it.", "left_square_bracket"),
     _A(_S.BROWSE, "memory", "memory", "Show the memory in figures, and how it grows with the context.", "m"),
+    _A(_S.BROWSE, "changes", "differences", "Show what is overridden; write it as a new recipe, or copy it.", "d"),
+    _A(_S.BROWSE, "zoom", "detail alone", "Give the detail the whole screen, or show the list again.", "z"),
     _A(_S.BROWSE, "argv", "arguments", "Show the command one argument a line, or as its author wrote it.", "v"),
     _A(_S.BROWSE, "edit_file", "edit file", "Open the recipe's file in $EDITOR; it is read again after.", "e"),
     _A(_S.BROWSE, "copy", "copy", "Copy the selection, or the command.", "y"),
     _A(_S.BROWSE, "reload", "reload", "Read all recipes again.", "ctrl+r,f5"),
     _A(_S.BROWSE, "back", "back", "Go back to the list; then clear the search.", "escape", palette=False),
     # The search box.
+    _A(
+        _S.SEARCH,
+        "complete",
+        "complete",
+        "Complete the word by what recipes have; again: the next choice.",
+        "tab",
+        9,
+        palette=False,
+    ),
+    _A(_S.SEARCH, "complete_back", "choice before", "Take the choice before.", "shift+tab", palette=False),
     _A(_S.SEARCH, "leave", "to the list", "Go to the list.", "enter,down", 10, palette=False),
     _A(_S.SEARCH, "clear", "clear", "Clear the search; when it is empty, go to the list.", "escape", 11, palette=False),
     # The override form.
@@ -170,10 +186,48 @@ ACTIONS: tuple[Action, ...] = (
     _A(_S.HISTORY, "open", "open", "Show this launch's phases and logs.", "enter", 10),
     _A(_S.HISTORY, "copy", "copy", "Copy this launch's settings as a command line.", "y", 11),
     _A(_S.HISTORY, "back", "back", "Go back.", "escape", 20),
+    # Registries.
+    _A(_S.REGISTRIES, "update", "update", "Ask this registry for what is new.", "enter,u", 10),
+    _A(_S.REGISTRIES, "update_all", "update all", "Ask all registries that are switched on.", "U", 11),
+    _A(_S.REGISTRIES, "add", "add", "Add a git repository by its address.", "a", 12),
+    _A(
+        _S.REGISTRIES,
+        "toggle",
+        "on/off",
+        "Switch this registry on or off; off, its recipes are not listed.",
+        "space",
+        13,
+    ),
+    _A(
+        _S.REGISTRIES,
+        "remove",
+        "remove",
+        "Remove this registry and what was fetched of it, after one question.",
+        "x",
+        14,
+    ),
+    _A(_S.REGISTRIES, "recipes", "its recipes", "Show this registry's recipes in the list.", "slash", 15),
+    _A(_S.REGISTRIES, "back", "back", "Go back; what is being fetched goes on.", "escape", 20),
+    # The overrides in sum.
+    _A(_S.CHANGES, "export", "new recipe file", "Write a recipe file in which these values are the defaults.", "w", 10),
+    _A(_S.CHANGES, "copy", "copy command line", "Copy the command that launches it like this.", "y", 11),
+    _A(_S.CHANGES, "reset_all", "reset all", "Drop every override of this recipe.", "R", 12),
+    _A(_S.CHANGES, "back", "back", "Go back.", "escape,q,d", 20),
     # The cluster picker.
     _A(_S.PICKER, "choose", "choose", "Use this cluster.", "enter", 10),
     _A(_S.PICKER, "add", "add", "Save a new cluster.", "a", 11),
     _A(_S.PICKER, "back", "back", "Keep the cluster as it is.", "escape,c", 20),
+    # An answer that is typed.
+    _A(
+        _S.ANSWER,
+        "accept",
+        "accept",
+        "Go to the next line; from the last one, give the answer.",
+        "enter",
+        10,
+        palette=False,
+    ),
+    _A(_S.ANSWER, "cancel", "cancel", "Do nothing.", "escape", 11, palette=False),
     # Questions.
     _A(_S.DIALOG, "yes", "yes", "Do what the question says.", "y", 10, palette=False),
     _A(_S.DIALOG, "no", "no", "Do nothing.", "n,escape", 11, palette=False),

@@ -20,8 +20,10 @@ from sparkrun_tui.ui.actor import Actor
 from sparkrun_tui.ui.bridge import Bridge
 from sparkrun_tui.ui.catalog import Catalog
 from sparkrun_tui.ui.clipboard import copy_natively
+from sparkrun_tui.ui.freshness import Freshness
 from sparkrun_tui.ui.launches import Launches
 from sparkrun_tui.ui.ports import Backend, HostSeen, LaunchPort
+from sparkrun_tui.ui.registry_desk import RegistryDesk
 from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.browse import BrowseScreen
 from sparkrun_tui.ui.session import Session
@@ -59,6 +61,8 @@ class SparkrunApp(Actor, App[int]):
         self.state = AppState(session.settings, Catalog(session.settings), query=session.query)
         self.bridge = Bridge(self)
         self.launches = Launches(self)
+        self.registries = RegistryDesk(self._registries_changed)
+        self.freshness = Freshness(self)
         self.loaded = False
         self.opened = asyncio.Event()
         self._backend: Backend | None = session.backend
@@ -79,6 +83,7 @@ class SparkrunApp(Actor, App[int]):
         _calm_collector()
         self.read_recipes()
         self.background(self._open_backend(), "open")
+        self.freshness.start()
         for action_id in unknown_keys(self.session.settings.keys):
             self.say(f"keys: there is no action `{action_id}`", "warning")
         for note in self.session.settings.notes:
@@ -124,7 +129,7 @@ class SparkrunApp(Actor, App[int]):
 
         listing = await asyncio.to_thread(self.state.catalog.listing)
         while True:
-            self.state.catalog.take(listing)
+            self.state.take(listing)
             self.loaded = True
             self.state.forget_verdicts()
             self.state_changed()
@@ -132,6 +137,11 @@ class SparkrunApp(Actor, App[int]):
                 return
             # Many new files: they were only sketched, so that they are seen at once.
             listing = await asyncio.to_thread(finish, listing)
+
+    def _registries_changed(self) -> None:
+        screen = self._page()
+        if screen is not None:
+            screen.registries_changed()
 
     def choose_cluster(self, cluster: Cluster | None) -> None:
         """Use another cluster from now on."""
@@ -230,6 +240,13 @@ class SparkrunApp(Actor, App[int]):
         if isinstance(self.screen, BrowseScreen):
             self.screen.go_to(recipe.source.path, next(iter(changes), ""))
 
+    def search(self, query: str) -> None:
+        """Show what a query finds, in the list of recipes."""
+        while len(self.screen_stack) > 2 and not isinstance(self.screen, BrowseScreen):
+            self.pop_screen()
+        if isinstance(self.screen, BrowseScreen):
+            self.screen.search_for(query)
+
     async def ask(self, question: Screen[bool]) -> bool:
         """Put a question over the screen and wait for its answer."""
         said = await self.answer(question)
@@ -267,7 +284,7 @@ class SparkrunApp(Actor, App[int]):
 
     def why_not(self, name: str) -> str:
         """Where we are already we need not go."""
-        where = {"fleet": "fleet", "history": "history"}.get(name)
+        where = name if name in ("fleet", "history", "registries") else None
         page = self._page()
         if where is not None and page is not None and where == page.WHERE:
             return "You are there."
@@ -308,6 +325,12 @@ class SparkrunApp(Actor, App[int]):
         from sparkrun_tui.ui.screens.fleet import FleetScreen
 
         self.push_screen(FleetScreen())
+
+    def do_registries(self) -> None:
+        """See the registries."""
+        from sparkrun_tui.ui.screens.registries import RegistriesScreen
+
+        self.push_screen(RegistriesScreen())
 
     def do_history(self) -> None:
         """See earlier launches."""

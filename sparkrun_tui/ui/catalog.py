@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from sparkrun_tui.recipe.rendered import Rendered
 
 if TYPE_CHECKING:
     from sparkrun_tui.launch.sizing import FactsStore
+    from sparkrun_tui.recipe.completion import QueryCompleter
     from sparkrun_tui.recipe.listing import Listing
     from sparkrun_tui.runtimes.plan import Engine
 
@@ -73,6 +75,8 @@ class Catalog:
         self.store = store
         self.index = Index(())
         self._entries: dict[str, Entry] = {}
+        self._completer: QueryCompleter | None = None
+        self._folders: frozenset[str] = frozenset()
         self._loaded: dict[str, AnyRecipe] = {}
         self._shared: frozenset[str] = frozenset()
 
@@ -88,10 +92,31 @@ class Catalog:
         self._loaded = {}
         self._index()
 
+    @property
+    def completer(self) -> QueryCompleter:
+        """What completes a query line, by the values that these entries have."""
+        if self._completer is None:
+            from sparkrun_tui.recipe.completion import QueryCompleter
+
+            self._completer = QueryCompleter(self._entries.values())
+        return self._completer
+
+    @property
+    def folders(self) -> frozenset[str]:
+        """The folders that hold recipes, with the user's own even when they are empty."""
+        return self._folders
+
     def _index(self) -> None:
+        self._completer = None
+        found = {os.path.dirname(path) for path in self._entries} | set(map(str, self.settings.recipe_dirs))
+        self._folders = frozenset(found)
         self.index = Index(self._entries.values())
         counts = Counter(entry.name for entry in self._entries.values())
         self._shared = frozenset(name for name, count in counts.items() if count > 1)
+
+    def entry(self, key: str) -> Entry | None:
+        """The entry whose file is `key`."""
+        return self._entries.get(key)
 
     def recipe(self, key: str) -> AnyRecipe | None:
         """The recipe whose file is `key`; the first time it is read."""

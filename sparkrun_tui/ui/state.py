@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.memory.result import HostMemory
 from sparkrun_tui.recipe.model import BrokenRecipe, Recipe
-from sparkrun_tui.recipe.saved import save_overrides, saved_overrides
+from sparkrun_tui.recipe.saved import lasting_place, save_overrides, saved_overrides
 from sparkrun_tui.ui.catalog import AnyRecipe, Catalog, ClusterView, Evaluation
 from sparkrun_tui.ui.edits import Edits
+
+if TYPE_CHECKING:
+    from sparkrun_tui.recipe.listing import Listing
 
 
 @dataclass(slots=True)
@@ -79,6 +83,28 @@ class AppState:
     def overridden(self, key: str) -> bool:
         """Whether a recipe has overrides."""
         return key in self.edits and bool(self.edits[key].kept)
+
+    def take(self, listing: Listing) -> None:
+        """Show these recipes from now on; selection and overrides stay with recipes whose file has moved.
+
+        A registry's files lie in another folder after each update.
+        """
+        watched = [self.catalog.entry(key) for key in {*self.edits, self.selected}]
+        before = {entry.source.path: lasting_place(entry.source) for entry in watched if entry is not None}
+        self.catalog.take(listing)
+        gone = {key: place for key, place in before.items() if key not in listing.by_path}
+        if not gone:
+            return
+        now = {lasting_place(entry.source): path for path, entry in listing.by_path.items() if entry.source.registry}
+        for key, place in gone.items():
+            path = now.get(place)
+            if path is None:
+                continue
+            if key in self.edits:
+                self.edits[path] = self.edits.pop(key)
+                self._saved[path] = self._saved.pop(key, {})
+            if key == self.selected:
+                self.selected = path
 
     def evaluation(self, recipe: Recipe) -> Evaluation:
         """The selected recipe with its overrides on the cluster; computed once for each change."""

@@ -7,12 +7,15 @@ from pathlib import Path
 
 from sparkrun_tui.ui.actions import ACTIONS, Scope, keys_page, unknown_keys
 from sparkrun_tui.ui.app import SparkrunApp
+from sparkrun_tui.ui.screens.ask import AnswerLine
 from sparkrun_tui.ui.screens.browse import BrowseScreen
+from sparkrun_tui.ui.screens.changes import ChangesScreen
 from sparkrun_tui.ui.screens.cluster import ClusterPicker
 from sparkrun_tui.ui.screens.fleet import FleetScreen
 from sparkrun_tui.ui.screens.history import HistoryScreen
 from sparkrun_tui.ui.screens.launch import LaunchScreen
 from sparkrun_tui.ui.screens.plan import PlanScreen
+from sparkrun_tui.ui.screens.registries import RegistriesScreen
 from sparkrun_tui.ui.widgets.field_list import FieldEditor, FieldList
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 from sparkrun_tui.ui.widgets.log_view import LogView
@@ -33,6 +36,9 @@ NODES = {
     Scope.LOG: (LogView,),
     Scope.FLEET: (FleetScreen,),
     Scope.HISTORY: (HistoryScreen,),
+    Scope.REGISTRIES: (RegistriesScreen,),
+    Scope.CHANGES: (ChangesScreen,),
+    Scope.ANSWER: (AnswerLine,),
     Scope.PICKER: (ClusterPicker,),
 }
 

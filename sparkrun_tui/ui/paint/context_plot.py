@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.memory.curve import ContextCurve
 from sparkrun_tui.ui.widgets.ink import Line, Span, clip
+
+if TYPE_CHECKING:
+    from sparkrun_tui.memory.curve import ContextCurve
 
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _TALLEST = 4

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.memory.result import Estimate, HostPicture, Part, Proposal
-from sparkrun_tui.ui.curves import ContextPlot
 from sparkrun_tui.ui.paint.context_plot import plot_lines
 from sparkrun_tui.ui.widgets.ink import Line, clip, wrap
 from sparkrun_tui.ui.widgets.memory_bar import gib
 
+if TYPE_CHECKING:
+    from sparkrun_tui.ui.curves import ContextPlot
+
 _WIDE = 64
 """From this width on, a part, its band and its source stand on one line."""
+_TIGHT = 44
+"""Below this width the unit is only told by the host's line."""
 _KINDS = {"kv": "KV cache", "others": "others", "activation": "activations"}
 
 
@@ -31,22 +36,29 @@ def proposal_lines(estimate: Estimate) -> list[Line]:
 
 
 def memory_lines(estimate: Estimate, plot: ContextPlot | None, width: int) -> list[Line]:
-    """Proposals, the table of every host, the plot of context against memory, and notes."""
+    """Proposals, the tightest host's table, the plot of context against memory, the other hosts, and notes."""
     lines: list[Line] = []
     if estimate.proposals:
         lines += [[("a number applies it", "title")], *proposal_lines(estimate), []]
+    tightest = min(estimate.hosts, key=lambda picture: -1 if picture.free is None else picture.free, default=None)
+    if tightest is not None:
+        lines += [*table(tightest, width), []]
+    lines += [*_plot(plot, width), []]
     for picture in estimate.hosts:
-        lines += [*table(picture, width), []]
+        if picture is not tightest:
+            lines += [*table(picture, width), []]
     if estimate.weights_bytes is not None:
         lines.append([("whole model's weights ", "dim"), (f"{gib(estimate.weights_bytes)} GiB", "")])
     lines += [[(row, "dim")] for row in wrap(f"facts: {clean_line(estimate.facts_source)}", width)]
-    lines += [[], [("context against memory", "title")]]
-    if plot is None:
-        lines.append([("? ", "unknown"), ("the cache of a request is not known", "dim")])
-    else:
-        lines += plot_lines(plot.curve, plot.context, width)
     notes = [[(row, "dim")] for note in estimate.notes for row in wrap(f"· {clean_line(note)}", width)]
     return [clip(line, width) for line in [*lines, *([[]] if notes else []), *notes]]
+
+
+def _plot(plot: ContextPlot | None, width: int) -> list[Line]:
+    head: Line = [("context against memory", "title")]
+    if plot is None:
+        return [head, [("? ", "unknown"), ("the cache of a request is not known", "dim")]]
+    return [head, *plot_lines(plot.curve, plot.context, width)]
 
 
 def table(picture: HostPicture, width: int) -> list[Line]:
@@ -69,9 +81,12 @@ def _part(part: Part, width: int) -> list[Line]:
 
 
 def _row(name: str, figure: str, band: str, about: str, width: int, style: str = "") -> list[Line]:
+    if width < _TIGHT:
+        narrow: Line = [(f"{name:<12}", ""), (f"{figure:>5}", style), (f"  {band.replace(' to ', '–')}", "dim")]
+        return [narrow, *([("  " + row, "dim")] for row in wrap(about, width - 2) if row)]
     first: Line = [(f"  {name:<12}", ""), (f"{figure:>6} GiB", style), (f"  {band:<15}", "dim")]
-    if width >= _WIDE:
-        rows: Sequence[str] = wrap(about, width - 41)
-        rest: list[Line] = [[(" " * 41 + row, "dim")] for row in rows[1:]]
-        return [[*first, ("  " + rows[0], "dim")], *rest]
-    return [first, *([(" " * 4 + row, "dim")] for row in wrap(about, width - 4) if row)]
+    if width < _WIDE:
+        return [first, *([("    " + row, "dim")] for row in wrap(about, width - 4) if row)]
+    rows: Sequence[str] = wrap(about, width - 41)
+    rest: list[Line] = [[(" " * 41 + row, "dim")] for row in rows[1:]]
+    return [[*first, ("  " + rows[0], "dim")], *rest]

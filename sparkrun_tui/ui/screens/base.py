@@ -53,6 +53,9 @@ class PageScreen(Screen[None], Actor):
     def state_changed(self) -> None:
         """The cluster, its hosts or recipes changed; for subclasses."""
 
+    def registries_changed(self) -> None:
+        """A registry was read, or something is being done with one; for subclasses."""
+
     @on(TopBar.ClusterClicked)
     def _cluster_clicked(self) -> None:
         self.sparkrun.action_do("cluster")

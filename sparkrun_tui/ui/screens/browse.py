@@ -22,6 +22,7 @@ from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.paint.recipe_rows import recipe_row
 from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.detail import Detail
+from sparkrun_tui.ui.widgets.choices import Choices
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 from sparkrun_tui.ui.widgets.panel import Panel
 from sparkrun_tui.ui.widgets.recipe_list import RecipeList, RecipeRow
@@ -51,10 +52,11 @@ class BrowseScreen(PageScreen):
         """List and detail."""
         state = self.sparkrun.state
         self._query = parse_query(state.query)
-        search = SearchBox("press / to search: qwen fp8 runtime:vllm nodes:2 fits:yes", value=state.query, id="search")
+        hint = "press / to search: qwen fp8 runtime:vllm nodes:2 fits:yes"
+        search = SearchBox(hint, value=state.query, id="search", completer=lambda: state.catalog.completer)
         self.list = RecipeList(state.verdict, id="recipes")
         self.list.message = "reading recipes …"
-        self.list_panel = Panel(search, self.list, title="Recipes", id="list-panel")
+        self.list_panel = Panel(search, self.list, Choices(id="choices"), title="Recipes", id="list-panel")
         self.detail = Detail()
         yield Container(self.list_panel, self.detail, id="browse")
 
@@ -111,6 +113,14 @@ class BrowseScreen(PageScreen):
             state.selected = ""  # the best match is the first one
         self.search_again(keep=not event.value)
 
+    @on(SearchBox.Offered, "#search")
+    def _choices_offered(self, event: SearchBox.Offered) -> None:
+        choices, now = self.query_one(Choices), event.completing
+        if now is None or not now.choices:
+            choices.withdraw()
+        else:
+            choices.offer(now.shown, now.at, min(now.start + 1, max(self.list.size.width - 30, 0)))
+
     @on(SearchBox.Left, "#search")
     def _search_left(self) -> None:
         self.list.focus()
@@ -126,6 +136,11 @@ class BrowseScreen(PageScreen):
     @on(ListPane.Chosen, "#recipes")
     def _chosen(self) -> None:
         self.do_open()
+
+    @property
+    def keys_in_sight(self) -> list[str]:
+        """The recipes in sight, by their files."""
+        return [row.key for row in self.list.visible_rows] if self.whole else []
 
     def show_selected(self, keep_place: bool = False) -> None:
         """Show the recipe under the cursor in the detail."""
@@ -143,6 +158,11 @@ class BrowseScreen(PageScreen):
         self.list.select(key)
         self.show_selected()
         self.detail.focus_form(field)
+
+    def search_for(self, query: str) -> None:
+        """Put another query in the search box."""
+        self.query_one(SearchBox).value = query
+        self.list.focus()
 
     @on(Detail.Edited)
     def _edited(self) -> None:
@@ -188,7 +208,7 @@ class BrowseScreen(PageScreen):
     def why_not(self, name: str) -> str:
         """Most actions need a recipe that can be read."""
         recipe = self.sparkrun.state.recipe
-        if name in ("launch", "plan", "overrides", "open", "copy") and not isinstance(recipe, Recipe):
+        if name in ("launch", "plan", "overrides", "open", "copy", "changes") and not isinstance(recipe, Recipe):
             return "This recipe cannot be read: see its problems." if recipe else "There is no recipe here."
         if name in ("overrides", "open") and self.detail.form.has_focus:
             return "You are there."
@@ -254,12 +274,29 @@ class BrowseScreen(PageScreen):
         """Show the memory in figures."""
         self.detail.choose_tab("memory")
 
+    def do_changes(self) -> None:
+        """Show what is overridden."""
+        from sparkrun_tui.ui.screens.changes import ChangesScreen
+
+        recipe = self.sparkrun.state.recipe
+        if isinstance(recipe, Recipe):
+            self.sparkrun.push_screen(ChangesScreen(recipe))
+
+    def do_zoom(self) -> None:
+        """Give the detail the whole screen, or show the list again."""
+        self.list_panel.display = not self.list_panel.display
+        if self.list_panel.display:
+            self.list.focus()
+        elif self.list.has_focus or self.query_one(SearchBox).has_focus:
+            self.detail.focus_part()
+
     def do_argv(self) -> None:
         """Show the command in the other way."""
         self.detail.toggle_argv()
 
     def do_search(self) -> None:
         """Go to the search box."""
+        self.list_panel.display = True
         self.query_one(SearchBox).focus()
 
     def do_next_tab(self) -> None:
@@ -285,7 +322,9 @@ class BrowseScreen(PageScreen):
 
     def do_back(self) -> None:
         """From the detail to the list; from the list, clear the search."""
-        if not self.list.has_focus:
+        if not self.list_panel.display:
+            self.do_zoom()
+        elif not self.list.has_focus:
             self.list.focus()
         elif self.sparkrun.state.query:
             self.query_one(SearchBox).value = ""

@@ -15,7 +15,6 @@ from sparkrun_tui.recipe.model import BrokenRecipe, Recipe
 from sparkrun_tui.recipe.shellwords import serve_argv
 from sparkrun_tui.ui.actor import Actor
 from sparkrun_tui.ui.catalog import AnyRecipe, Evaluation
-from sparkrun_tui.ui.curves import context_plot
 from sparkrun_tui.ui.edits import Edits
 from sparkrun_tui.ui.paint import detail as paint
 from sparkrun_tui.ui.paint.memory_tab import memory_lines
@@ -131,6 +130,8 @@ class Detail(Container, Actor):
     def _memory(self, evaluation: Evaluation, width: int) -> Sequence[Line]:
         if evaluation.estimate is None:
             return [[("? ", "unknown"), ("its memory cannot be told: see problems", "dim")]]
+        from sparkrun_tui.ui.curves import context_plot  # not before the first paint
+
         plot = context_plot(evaluation, self.sparkrun.state.catalog.store)
         return [*memory_lines(evaluation.estimate, plot, width), [], *paint.origins(evaluation.recipe, width)]
 
@@ -179,11 +180,15 @@ class Detail(Container, Actor):
         now = self._part_tab() if self.wide else self.tab
         self.choose_tab(names[(names.index(now) + steps) % len(names)])
         if not self.wide and self.has_focus_within:
-            (self.form if self.tab == "overrides" else self.query_one("#part")).focus()
+            self.focus_part()
 
     @on(TabLine.Clicked)
     def _tab_clicked(self, event: TabLine.Clicked) -> None:
         self.choose_tab(event.name)
+
+    def focus_part(self) -> None:
+        """Go to the part that is shown."""
+        (self.form if self.tab == "overrides" and not self.wide else self.query_one("#part")).focus()
 
     def focus_form(self, key: str = "") -> None:
         """Go to the form, to the field `key` when it is named."""

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from textual import on
 from textual.message import Message
 from textual.widgets import Input
 
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.actor import Actor
+from sparkrun_tui.ui.completing import Completing, begin, turn
+
+if TYPE_CHECKING:
+    from sparkrun_tui.recipe.completion import QueryCompleter
 
 
 class SearchBox(Input, Actor):
@@ -26,8 +34,69 @@ class SearchBox(Input, Actor):
             """The box."""
             return self.box
 
-    def __init__(self, placeholder: str, *, value: str = "", id: str | None = None) -> None:
+    class Offered(Message):
+        """There are choices for the word being typed; None: not any more."""
+
+        def __init__(self, box: SearchBox, completing: Completing | None) -> None:
+            super().__init__()
+            self.box = box
+            self.completing = completing
+
+        @property
+        def control(self) -> SearchBox:
+            """The box."""
+            return self.box
+
+    def __init__(
+        self,
+        placeholder: str,
+        *,
+        value: str = "",
+        id: str | None = None,
+        completer: Callable[[], QueryCompleter] | None = None,
+    ) -> None:
         super().__init__(value, placeholder=placeholder, compact=True, select_on_focus=False, id=id)
+        self._completer = completer
+        self._completing: Completing | None = None
+
+    def do_complete(self) -> None:
+        """Complete the word, then take the next choice; where nothing completes it, go to the next pane."""
+        self._complete(1)
+
+    def do_complete_back(self) -> None:
+        """Take the choice before."""
+        self._complete(-1)
+
+    def _complete(self, steps: int) -> None:
+        now = self._completing
+        if now is not None and now.choices and (now.line, now.cursor) == (self.value, self.cursor_position):
+            self._put(turn(now, steps))
+            return
+        found = begin(self._completer(), self.value, self.cursor_position) if steps > 0 and self._completer else None
+        if found is None:
+            self.post_message(self.Left(self)) if steps > 0 else self.screen.focus_previous()
+        else:
+            self._put(found)
+
+    def _put(self, completing: Completing) -> None:
+        self._completing = completing
+        self.value = completing.line
+        self.cursor_position = completing.cursor
+        self.post_message(self.Offered(self, completing))
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        if self._completing is not None and event.value != self._completing.line:
+            self._withdraw()
+
+    def on_blur(self) -> None:
+        """Choices are only for who types."""
+        self._withdraw()
+
+    def _withdraw(self) -> None:
+        if self._completing is not None:
+            self._completing = None
+            self.post_message(self.Offered(self, None))
 
     def do_leave(self) -> None:
         """Go to what is searched."""
@@ -39,7 +108,9 @@ class SearchBox(Input, Actor):
 
     def do_clear(self) -> None:
         """Clear; when there is nothing to clear, leave."""
-        if self.value:
+        if self._completing is not None and self._completing.choices:
+            self._withdraw()
+        elif self.value:
             self.value = ""
         else:
             self.do_leave()

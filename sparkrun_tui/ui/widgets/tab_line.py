@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from textual import events
 from textual.message import Message
 
-from sparkrun_tui.base.text import cell_width
+from sparkrun_tui.base.text import cell_width, shorten
 from sparkrun_tui.ui.widgets.ink import Line, Span
 from sparkrun_tui.ui.widgets.line_pane import LinePane
 
@@ -16,6 +16,7 @@ class TabLine(LinePane):
     """Shows `(name, label)` pairs; a click chooses one."""
 
     ALLOW_SELECT = False
+    SCROLLS = False
 
     class Clicked(Message):
         """A tab was clicked."""
@@ -40,20 +41,34 @@ class TabLine(LinePane):
             self._tabs, self._active = tuple(tabs), active
             self.refresh()
 
+    def _cells(self) -> list[tuple[str, str]]:
+        """Each tab's name with what is drawn for it; where room is short, without blanks, then with shorter words."""
+        padded = [(name, f"[{label}]" if name == self._active else f" {label} ") for name, label in self._tabs]
+        room = self.text_width - max(len(self._tabs) - 1, 0)
+        if sum(cell_width(text) for _, text in padded) <= room:
+            return padded
+        bare = [(name, text.strip()) for name, text in padded]
+        while (over := sum(cell_width(text) for _, text in bare) - room) > 0:
+            widths = [0 if name == self._active else cell_width(text) for name, text in bare]
+            longest = widths.index(max(widths))
+            if widths[longest] <= 4:
+                break
+            name, text = bare[longest]
+            bare[longest] = (name, shorten(text, max(widths[longest] - over, widths[longest] - 1, 4)))
+        return bare
+
     def line(self, number: int) -> Line:
         """The tabs; the active one stands in brackets, so that it shows without colour."""
         spans: list[Span] = []
-        for name, label in self._tabs:
-            active = name == self._active
-            spans.append((f"[{label}]" if active else f" {label} ", "bold accent" if active else "dim"))
-            spans.append((" ", ""))
+        for name, text in self._cells():
+            spans += [(text, "bold accent" if name == self._active else "dim"), (" ", "")]
         return spans
 
     def on_click(self, event: events.Click) -> None:
         """Choose the tab under the mouse."""
         start = 0
-        for name, label in self._tabs:
-            end = start + cell_width(label) + 3
+        for name, text in self._cells():
+            end = start + cell_width(text) + 1
             if start <= event.x < end:
                 self.post_message(self.Clicked(name))
                 return

@@ -1,0 +1,125 @@
+"""The overrides in sum: what differs, written as a new recipe file, copied as a command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from sparkrun_tui.base import paths
+from sparkrun_tui.recipe.loader import load_file
+from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
+from sparkrun_tui.ui.app import SparkrunApp
+from sparkrun_tui.ui.paint.change_lines import change_lines
+from sparkrun_tui.ui.screens.ask import AnswerLine, AskScreen
+from sparkrun_tui.ui.screens.browse import BrowseScreen
+from sparkrun_tui.ui.screens.changes import ChangesScreen
+from sparkrun_tui.ui.widgets.ink import text_of
+
+from .conftest import Pilots, lines_with, press, screen_text, settle
+
+SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+
+
+def override(app: SparkrunApp, **values: str) -> None:
+    app.state.edits_of(app.state.selected).update(values)
+    app.state_changed()
+
+
+@SIZES
+async def test_what_is_overridden_is_shown_beside_the_recipe_s_own(open_app: Pilots, size: tuple[int, int]) -> None:
+    async with open_app(size) as pilot:
+        app = cast(SparkrunApp, pilot.app)
+        override(app, max_model_len="4096", seed="7")
+        await press(pilot, "d")
+        assert isinstance(app.screen, ChangesScreen)
+        assert lines_with(pilot, "- 32768") and lines_with(pilot, "+ 4096")
+        assert lines_with(pilot, "seed (not in the recipe)")
+        await press(pilot, "y")
+        assert app.clipboard == "sparkrun-tui run alpha-8b -o max_model_len=4096 -o seed=7" or app.clipboard.endswith(
+            "-o max_model_len=4096 -o seed=7"
+        )
+        await press(pilot, "d")
+        assert isinstance(app.screen, BrowseScreen)
+
+
+async def test_nothing_overridden_is_said(open_app: Pilots) -> None:
+    async with open_app() as pilot:
+        await press(pilot, "d")
+        assert lines_with(pilot, "nothing is overridden")
+
+
+@SIZES
+async def test_a_new_recipe_file_is_written_and_listed(
+    open_app: Pilots, size: tuple[int, int], recipe_dir: Path
+) -> None:
+    async with open_app(size) as pilot:
+        app = cast(SparkrunApp, pilot.app)
+        override(app, max_model_len="4096")
+        await press(pilot, "d", "w")
+        await settle_screen(pilot, AskScreen)
+        line = app.screen.query_one(AnswerLine)
+        assert line.value == str(recipe_dir / "alpha-mine.yaml")
+        await press(pilot, "enter")
+        await settle(pilot)
+        written = load_file(recipe_dir / "alpha-mine.yaml", Source(SourceKind.USER, str(recipe_dir), ""))
+        assert isinstance(written, Recipe)
+        assert written.defaults["max_model_len"].data == 4096
+        assert "Recipes 5 of 5" in screen_text(pilot)
+        assert app.state.edits_of(app.state.selected).overrides == {"max_model_len": "4096"}
+
+
+async def test_a_file_is_never_overwritten(open_app: Pilots, recipe_dir: Path) -> None:
+    before = (recipe_dir / "beta.yaml").read_text()
+    async with open_app() as pilot:
+        app = cast(SparkrunApp, pilot.app)
+        override(app, max_model_len="4096")
+        await press(pilot, "d", "w")
+        await settle_screen(pilot, AskScreen)
+        app.screen.query_one(AnswerLine).value = str(recipe_dir / "beta.yaml")
+        await press(pilot, "enter")
+        assert lines_with(pilot, "exists already")
+        app.screen.query_one(AnswerLine).value = "relative.yaml"
+        await press(pilot, "enter")
+        assert lines_with(pilot, "Write the whole path")
+        await press(pilot, "escape")
+        await settle(pilot)
+        assert isinstance(app.screen, ChangesScreen)
+    assert (recipe_dir / "beta.yaml").read_text() == before
+
+
+async def test_all_overrides_are_dropped_on_one_key_and_undone_in_the_form(open_app: Pilots) -> None:
+    async with open_app() as pilot:
+        app = cast(SparkrunApp, pilot.app)
+        override(app, max_model_len="4096")
+        await press(pilot, "d", "R")
+        assert app.state.edits_of(app.state.selected).overrides == {}
+        assert lines_with(pilot, "nothing is overridden")
+        await press(pilot, "escape", "o", "u")
+        assert app.state.edits_of(app.state.selected).overrides == {"max_model_len": "4096"}
+
+
+def test_the_user_s_own_defaults_are_told(recipe_dir: Path) -> None:
+    recipe = load_file(recipe_dir / "alpha.yaml", Source(SourceKind.USER, str(recipe_dir / "alpha.yaml"), ""))
+    assert isinstance(recipe, Recipe)
+    shown = [text_of(line) for line in change_lines(recipe, {}, {"port": 9000, "unrelated": 1}, 60)]
+    assert "port is 9000 by your settings" in shown
+    assert not [line for line in shown if "unrelated" in line]
+
+
+def test_the_folder_beside_the_settings_is_listed_when_it_is_there(open_app: Pilots) -> None:
+    from sparkrun_tui.base.settings import Settings
+    from sparkrun_tui.recipe.folders import own_folders
+
+    assert paths.user_recipes() not in [folder.path for folder in own_folders(Settings())]
+    paths.user_recipes().mkdir(parents=True)
+    assert paths.user_recipes() in [folder.path for folder in own_folders(Settings())]
+
+
+async def settle_screen(pilot: object, kind: type) -> None:
+    for _ in range(100):
+        await pilot.pause()  # type: ignore[attr-defined]
+        if isinstance(pilot.app.screen, kind):  # type: ignore[attr-defined]
+            return
+    raise AssertionError(f"{kind.__name__} did not come")
