@@ -136,7 +136,7 @@ async def _ask(target: Target, name: str, text: str, max_tokens: int) -> Exit:
         if item.port is None or not any(rank.rank == 0 and rank.state == "running" for rank in item.ranks):
             raise LaunchError(f"{item.recipe} does not serve: {item.detail or item.health}")
         model = item.served_name or item.model
-        prompt = Prompt(services, item.head_host, item.port, model, text, max_tokens=max_tokens)
+        prompt = Prompt(services, item.head_host, item.port, model, text, max_tokens=max_tokens, address=item.address)
         async for piece in prompt:
             output.piece(piece)
         output.line()

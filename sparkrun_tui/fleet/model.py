@@ -49,6 +49,8 @@ class Workload:
     health: Health
     detail: str = ""
     ours: bool = True
+    address: str = "127.0.0.1"
+    """Where its server answers, as seen from its head host."""
 
     @property
     def head_host(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from sparkrun_tui.base.errors import HostError
@@ -34,7 +35,8 @@ async def survey(cluster: Cluster, services: FleetServices) -> FleetView:
     looks = await asyncio.gather(*(_look(name, cluster, services) for name in cluster.hosts))
     seen = [Seen(name, info) for name, look in zip(cluster.hosts, looks, strict=True) for info in look.containers or ()]
     silent = frozenset(name for name, look in zip(cluster.hosts, looks, strict=True) if look.containers is None)
-    workloads = await asyncio.gather(*(_judged(item, services) for item in group(seen, silent)))
+    known = {look.status.name: look.status.facts.default_address for look in looks if look.status.facts is not None}
+    workloads = await asyncio.gather(*(_judged(item, services, known) for item in group(seen, silent)))
     return FleetView(
         cluster=cluster.name,
         taken=services.clock(),
@@ -84,18 +86,22 @@ async def _whole(docker: FleetDocker, info: ContainerInfo) -> ContainerInfo:
     return await docker.inspect(info.id) or info
 
 
-async def _judged(workload: Workload, services: FleetServices) -> Workload:
-    """A workload that seems to run is asked whether it serves."""
+async def _judged(workload: Workload, services: FleetServices, addresses: Mapping[str, str]) -> Workload:
+    """A workload that seems to run is asked whether it serves; `addresses` are those of the hosts themselves."""
     if workload.health is not Health.STARTING or workload.port is None:
         return workload
-    head = workload.ranks[0]
-    call = HttpCall(workload.port, "/health", timeout=HEALTH_TIMEOUT)
-    try:
-        reply = await services.http.ask(services.connector(head.host), call)
-    except HostError:
-        return replace(workload, detail="it does not answer yet")
-    if reply.ok:
-        return replace(workload, health=Health.SERVING, detail="")
-    if reply.status == 503 and workload.engine != "llama-cpp":
-        return replace(workload, health=Health.DEGRADED, detail="/health answers 503")
-    return replace(workload, detail=f"/health answers {reply.status}")
+    head = workload.head_host
+    # Most servers listen everywhere, some only on the address they were given.
+    for address in dict.fromkeys(("127.0.0.1", addresses.get(head) or "127.0.0.1")):
+        call = HttpCall(workload.port, "/health", address=address, timeout=HEALTH_TIMEOUT)
+        try:
+            reply = await services.http.ask(services.connector(head), call)
+        except HostError:
+            continue
+        found = replace(workload, address=address)
+        if reply.ok:
+            return replace(found, health=Health.SERVING, detail="")
+        if reply.status == 503 and workload.engine != "llama-cpp":
+            return replace(found, health=Health.DEGRADED, detail="/health answers 503")
+        return replace(found, detail=f"/health answers {reply.status}")
+    return replace(workload, detail="it does not answer yet")

@@ -12,9 +12,9 @@ from sparkrun_tui.base.errors import HostError, LaunchError
 from sparkrun_tui.launch.archive import exec_paths
 from sparkrun_tui.launch.context import Context, drop, regain
 from sparkrun_tui.launch.events import LaunchStatus, MemorySeen, StatusChanged
+from sparkrun_tui.launch.readiness import ask
 from sparkrun_tui.launch.views import probe_paths
 from sparkrun_tui.remote.failures import LinkLost
-from sparkrun_tui.remote.http import HttpCall
 from sparkrun_tui.remote.transport import LinkState
 from sparkrun_tui.runtimes.plan import RankPlan, Role
 
@@ -212,15 +212,15 @@ class _Watch:
         while True:
             await asyncio.sleep(HEALTH_POLL)
             try:
-                reply = await context.services.http.ask(
-                    context.transport(ready.host), HttpCall(ready.port, ready.health_path)
-                )
-            except HostError as error:
-                if isinstance(error, LinkLost) or context.transport(ready.host).link.state in DOWN:
-                    continue
-                self._unhealthy = f"it does not answer on port {ready.port}: {error.what}"
-            else:
+                reply = await ask(context, ready.health_path)
+            except LinkLost:
+                continue
+            if reply is not None:
                 self._unhealthy = "" if reply.ok else f"{ready.health_path} answers {reply.status}"
+            elif context.transport(ready.host).link.state in DOWN:
+                continue
+            else:
+                self._unhealthy = f"it does not answer on port {ready.port}"
             self._judge()
 
     async def links(self) -> None:

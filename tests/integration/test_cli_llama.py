@@ -66,3 +66,13 @@ def test_a_second_launch_finds_everything_there(hosts: list[Host], sparkrun: Run
     steps = {(event["phase"], event["state"]) for event in events if event["kind"] == "step"}
     assert ("model", "skipped") in steps or ("model", "ok") in steps
     assert ask(head, "/health", port=8123)[0] == 200
+
+
+def test_a_server_that_listens_on_one_address_only(hosts: list[Host], sparkrun: Run, recipes: Path) -> None:
+    head = hosts[0]
+    done = sparkrun("run", str(recipes / "tiny-llama.yaml"), "-H", head.name, "-o", f"host={head.ip}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (workload,) = json.loads(sparkrun("status", "-H", head.name, "--json").stdout)["workloads"]
+    assert workload["health"] == "serving"
+    assert sparkrun("ask", "tiny-llama", "-H", head.name).returncode == 0
+    assert sparkrun("stop", "tiny-llama", "-H", head.name).returncode == 0
