@@ -186,7 +186,7 @@ class Launch:
             await tell_failure(context, failure)
             grace, ending, detail = _CRASHED if context.served else 0.0, LaunchStatus.FAILED, failure.what
         left = await cleanup.clear(context, grace=grace)
-        await last_memory(context)
+        await last_memory(context, [item.host for item in left])
         # The last lines of an engine may still have told of a phase.
         settle(context)
         self._status(ending, detail or cleanup.leftovers_text(left))

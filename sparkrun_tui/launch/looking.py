@@ -10,16 +10,16 @@ from sparkrun_tui.base.errors import HostError, SparkrunError
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.units import format_bytes, format_gib
 from sparkrun_tui.launch.calibration import learn
-from sparkrun_tui.launch.model_sources import as_request, as_stored, held_by
+from sparkrun_tui.launch.model_sources import as_request, as_stored, find_source, held_by
 from sparkrun_tui.launch.plan import WORKSTATION, Command, LaunchPlan, PlanStep, build_plan
 from sparkrun_tui.launch.preflight import Finding, Surroundings, Verdict, judge
 from sparkrun_tui.launch.services import Services
-from sparkrun_tui.launch.steps import download_command
+from sparkrun_tui.launch.steps import download_command, relay_command
 from sparkrun_tui.launch.views import probe_paths, view_of
 from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.remote.facts import HostFacts
 from sparkrun_tui.remote.ports import ModelRequest, StoredModel
-from sparkrun_tui.runtimes.plan import ModelNeed, Phase
+from sparkrun_tui.runtimes.plan import HostView, ModelNeed, Phase
 
 
 @dataclass(slots=True)
@@ -78,6 +78,8 @@ class _Model:
     missing: tuple[str, ...]
     files: tuple[str, ...] = ()
     """The files of a GGUF quantisation, once they are known."""
+    source: str = ""
+    """The host that has it and sends it to the others."""
 
 
 async def _model(plan: LaunchPlan, need: ModelNeed, services: Services, token: Secret | None, seen: _Seen) -> _Model:
@@ -104,8 +106,20 @@ async def _model(plan: LaunchPlan, need: ModelNeed, services: Services, token: S
     found = await asyncio.gather(*(present(view.name, view.hf_cache) for view in asked))
     have = {view.name for view, there in zip(asked, found, strict=True) if there}
     missing = tuple(name for name in plan.host_names if name not in have)
+    source = await _source(services, asked, model) if have and missing else ""
+    if source:
+        download = 0
     files = tuple(file.name for file in stored.files) if need.gguf_quant else ()
-    return _Model(stored.size, download if missing else 0, missing, files)
+    return _Model(stored.size, download if missing else 0, missing, files, source)
+
+
+async def _source(services: Services, views: Sequence[HostView], model: StoredModel) -> str:
+    """The host that will send the model to the others; empty when none can."""
+    try:
+        source = await find_source(services, views, model)
+    except HostError:
+        return ""
+    return source.name if source is not None else ""
 
 
 async def _without_hub(plan: LaunchPlan, request: ModelRequest, services: Services, seen: _Seen) -> StoredModel | None:
@@ -128,13 +142,18 @@ def _steps(plan: LaunchPlan, seen: _Seen, models: Iterable[tuple[ModelNeed, _Mod
         elif step.phase is Phase.MODEL:
             need, model = next(remaining)
             step = _only(step, model.missing, _move(step, model), model.size)
-            step = replace(step, commands=tuple(_downloads(step, need, model)))
+            step = replace(step, commands=tuple(_transfers(plan, step, need, model)))
         steps.append(step)
     return tuple(steps)
 
 
-def _downloads(step: PlanStep, need: ModelNeed, model: _Model) -> Iterable[Command]:
-    """The step's commands, a download among them naming its files, and left out where nothing is to be had."""
+def _transfers(plan: LaunchPlan, step: PlanStep, need: ModelNeed, model: _Model) -> Iterable[Command]:
+    """What moves the model: from a host that has it, else from here, after a download where there is one to be had."""
+    views = {view.name: view for view in plan.hosts}
+    if model.source:
+        for name in model.missing:
+            yield relay_command(need, views[model.source], views[name])
+        return
     for command in step.commands:
         if not command.text.startswith("hf "):
             yield command
@@ -145,6 +164,8 @@ def _downloads(step: PlanStep, need: ModelNeed, model: _Model) -> Iterable[Comma
 def _move(step: PlanStep, model: _Model) -> str:
     size = f" {format_bytes(model.size)}" if model.size is not None else ""
     what = step.detail.partition(",")[0]
+    if model.source:
+        return f"rsync {what}{size} from {model.source}"
     first = f"download {format_bytes(model.download)} here, then send" if model.download else "send"
     return f"{first} {what}{size}" + (" to each" if len(model.missing) > 1 else "")
 

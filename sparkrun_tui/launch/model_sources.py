@@ -1,4 +1,4 @@
-"""Where a model lies when the Hub cannot be asked: whole in the cache of a host, judged by what is there alone."""
+"""Where a model lies besides this machine: whole in the caches of hosts, which may send it to each other."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sparkrun_tui.base.errors import HostError, LaunchError, SparkrunError
 from sparkrun_tui.launch.services import Services
+from sparkrun_tui.launch.views import fast_address
 from sparkrun_tui.remote import hub_cache
 from sparkrun_tui.remote.ports import CacheListing, ModelFile, ModelPlan, ModelRequest, StoredModel
 from sparkrun_tui.runtimes.gguf_files import choose
@@ -63,6 +64,20 @@ async def lacking(services: Services, views: Sequence[HostView], model: StoredMo
         if not await services.shipper.present(model, services.connector(view.name), view.hf_cache):
             missing.append(view.name)
     return tuple(missing)
+
+
+async def find_source(services: Services, views: Sequence[HostView], model: StoredModel) -> HostView | None:
+    """A host that has the model and can send it to every host that lacks it; None when no one can, or need.
+
+    Raises `LinkLost`.
+    """
+    missing = set(await lacking(services, views, model))
+    for source in (view for view in views if missing and view.name not in missing):
+        transport = services.connector(source.name)
+        targets = [fast_address(view) for view in views if view.name in missing]
+        if all([await services.shipper.reaches(transport, address) for address in targets]):
+            return source
+    return None
 
 
 def nowhere(request: ModelRequest, hosts: Sequence[str], why: SparkrunError) -> LaunchError:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from sparkrun_tui.launch.containers import exec_command, mount_folders, run_command, shell_path
 from sparkrun_tui.launch.plan import WORKSTATION, Command, PlanStep
+from sparkrun_tui.launch.views import fast_address
 from sparkrun_tui.remote.ports import folder_name
 from sparkrun_tui.runtimes.plan import (
     ContainerExec,
@@ -21,6 +22,7 @@ from sparkrun_tui.runtimes.plan import (
     Stage,
 )
 
+_RSYNC = "rsync -rlt --partial-dir=.partial --exclude='*.incomplete' --exclude=.locks --info=progress2"
 _LOCAL_HUB = "~/.cache/huggingface/hub"
 
 
@@ -82,10 +84,14 @@ def ship_command(need: ModelNeed, host: HostView) -> str:
     """`rsync` of a model's folder from this machine's cache to a host's."""
     source = f"{_LOCAL_HUB}/{folder_name(need.repo)}"
     target = f"{host.name}:{host.hf_cache}/hub/"
-    return (
-        "rsync -rlt --partial-dir=.partial --exclude='*.incomplete' --exclude=.locks --info=progress2 "
-        f"-- {shell_path(source)} {shlex.quote(target)}"
-    )
+    return f"{_RSYNC} -- {shell_path(source)} {shlex.quote(target)}"
+
+
+def relay_command(need: ModelNeed, source: HostView, target: HostView) -> Command:
+    """`rsync` of a model's folder from one host's cache to another's, run on the first."""
+    folder = shell_path(f"{source.hf_cache}/hub/{folder_name(need.repo)}")
+    where = shlex.quote(f"{fast_address(target)}:{target.hf_cache}/hub/")
+    return Command(source.name, f"{_RSYNC} -- {folder} {where}")
 
 
 def _stage(serve: ServePlan, stage: Stage) -> PlanStep:

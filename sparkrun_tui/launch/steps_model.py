@@ -1,4 +1,4 @@
-"""The model step: downloaded once on the workstation, then sent to every host at once where it is missing."""
+"""The model step: sent to every host at once where it is missing, from a host that has it, else from this machine."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from sparkrun_tui.base.errors import LaunchError, SparkrunError
+from sparkrun_tui.base.errors import HostError, LaunchError, SparkrunError
 from sparkrun_tui.base.units import GIB, format_gib
 from sparkrun_tui.launch.containers import shell_path
 from sparkrun_tui.launch.context import Context, closing, insist, on_all, regain
 from sparkrun_tui.launch.events import StepState
-from sparkrun_tui.launch.model_sources import as_request, as_stored, held_by, lacking, nowhere
+from sparkrun_tui.launch.model_sources import as_request, as_stored, find_source, held_by, lacking, nowhere
 from sparkrun_tui.launch.steps_check import replan
+from sparkrun_tui.launch.views import fast_address
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.hub import HubError
 from sparkrun_tui.remote.ports import ModelRequest, StoredModel, Transfer
@@ -57,18 +58,36 @@ async def _bring(context: Context, need: ModelNeed, sent: set[str]) -> StoredMod
         for host in context.hosts:
             context.step(host, Phase.MODEL, StepState.CANCELLED)
         raise
-    whole = model
+    copy = _Copy(context, request, model)
+    source = await _insist(context, lambda: find_source(context.services, context.plan.hosts, copy.model))
 
-    async def ship(host: str) -> None:
-        if await insist(context, host, Phase.MODEL, lambda: _ship(context, host, whole)):
+    async def bring(host: str) -> None:
+        if await insist(context, host, Phase.MODEL, lambda: _send(context, host, copy, source)):
             sent.add(host)
 
-    await on_all(context, Phase.MODEL, context.hosts, ship)
-    return whole
+    await on_all(context, Phase.MODEL, context.hosts, bring)
+    return copy.model
+
+
+class _Copy:
+    """A model on its way to the hosts: this machine's copy of it is only fetched when it comes to be needed."""
+
+    def __init__(self, context: Context, request: ModelRequest, model: StoredModel) -> None:
+        self.model = model
+        self._context = context
+        self._request = request
+        self._fetching = asyncio.Lock()
+
+    async def here(self) -> StoredModel:
+        """The model as it lies on this machine."""
+        async with self._fetching:
+            if not self.model.hub:
+                self.model = await _fetch(self._context, self._request)
+        return self.model
 
 
 async def _there_already(context: Context, request: ModelRequest) -> StoredModel | None:
-    """The model when every host holds it whole, so that nothing has to pass through the workstation."""
+    """The model when the hosts hold it, or can have it from one of them, so that it need not pass through here."""
     services, views = context.services, context.plan.hosts
     try:
         plan = await services.models.plan(request, context.token)
@@ -78,20 +97,26 @@ async def _there_already(context: Context, request: ModelRequest) -> StoredModel
         return await _without_hub(context, request, error)
     model = as_stored(plan, request)
     missing = await _insist(context, lambda: lacking(services, views, model))
-    return None if missing else model
+    source = await _insist(context, lambda: find_source(services, views, model)) if missing else None
+    return None if missing and source is None else model
 
 
 async def _without_hub(context: Context, request: ModelRequest, why: HubError) -> StoredModel:
-    """The model when every host holds it whole by its own files; raises `LaunchError` when one does not."""
+    """The model when every host holds it whole by its own files, or can have it from one that does.
+
+    Raises `LaunchError` when neither is so.
+    """
     services, views = context.services, context.plan.hosts
     model = await _insist(context, lambda: held_by(services, views, request))
     if model is None:
         raise nowhere(request, context.hosts, why)
     found = model
     missing = await _insist(context, lambda: lacking(services, views, found))
-    if missing:
+    source = await _insist(context, lambda: find_source(services, views, found)) if missing else None
+    if missing and source is None:
         raise nowhere(request, missing, why)
-    context.notice("note", f"{why.what}; every host has {request.repo}, so it is not needed")
+    told = f"{source.name} has {request.repo}" if source else f"every host has {request.repo}"
+    context.notice("note", f"{why.what}; {told}, so it is not needed")
     return model
 
 
@@ -119,17 +144,41 @@ async def _fetch(context: Context, request: ModelRequest) -> StoredModel:
     return model
 
 
-async def _ship(context: Context, host: str, model: StoredModel) -> bool:
-    """Send the model where it is missing; whether anything had to be sent."""
+async def _send(context: Context, host: str, copy: _Copy, source: HostView | None) -> bool:
+    """Bring the model where it is missing, from a host that has it if there is one; whether it was missing."""
     view = next(view for view in context.plan.hosts if view.name == host)
     transport = context.transport(host)
     shipper = context.services.shipper
-    if await shipper.present(model, transport, view.hf_cache):
+    if await shipper.present(copy.model, transport, view.hf_cache):
         return False
-    await _room(context, view, model)
-    async with closing(shipper.ship(model, transport, view.hf_cache)) as moving:
+    await _room(context, view, copy.model)
+    if source is not None and source.name != host and await _relayed(context, view, copy.model, source):
+        return True
+    async with closing(shipper.ship(await copy.here(), transport, view.hf_cache)) as moving:
         async for moved in moving:
             context.progress(host, Phase.MODEL, moved)
+    return True
+
+
+async def _relayed(context: Context, view: HostView, model: StoredModel, source: HostView) -> bool:
+    """Let a host that has it send the model; False when that fails, which is told."""
+    moving = context.services.shipper.relay(
+        model,
+        context.transport(source.name),
+        source.hf_cache,
+        context.transport(view.name),
+        view.hf_cache,
+        fast_address(view),
+    )
+    try:
+        async with closing(moving) as items:
+            async for moved in items:
+                context.progress(view.name, Phase.MODEL, moved)
+    except LinkLost:
+        raise
+    except HostError as error:
+        context.notice("warning", f"{source.name} could not send it ({error.what}); sending from here", view.name)
+        return False
     return True
 
 

@@ -36,6 +36,12 @@ def view_of(facts: HostFacts, cluster: Cluster, name: str) -> HostView:
     )
 
 
+def fast_address(view: HostView) -> str:
+    """The address at which other hosts reach it fastest: that of its RDMA network, where it has one."""
+    fast = [address for address in view.rdma.addresses if address] if view.rdma is not None else []
+    return fast[0] if fast else view.address
+
+
 def probe_paths(cluster: Cluster) -> tuple[str, ...]:
     """The folders whose disks a probe is asked about."""
     return (cluster.hf_cache or DEFAULT_HF_CACHE,)

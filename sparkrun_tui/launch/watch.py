@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -274,11 +274,11 @@ async def tell_links(context: Context) -> None:
                 context.link(host, status.state, status.detail)
 
 
-async def last_memory(context: Context) -> None:
-    """One more reading of hosts that were cleaned, so that what stays shown is how they were left."""
+async def last_memory(context: Context, silent: Collection[str]) -> None:
+    """One more reading of hosts that were cleaned (not of `silent` ones): what stays shown is how they were left."""
     if context.force.is_set():
         return
-    up = [host for host in context.hosts if context.transport(host).link.state not in DOWN]
+    up = [host for host in context.hosts if host not in silent and context.transport(host).link.state not in DOWN]
     with suppress(TimeoutError):
         async with asyncio.timeout(_LAST_READING):
             await asyncio.gather(*(read_memory(context, host) for host in up if host in context.touched))

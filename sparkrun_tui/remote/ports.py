@@ -127,6 +127,23 @@ class Shipper(Protocol):
     def ship(self, model: StoredModel, transport: Transport, hf_cache: str) -> AsyncIterator[Transfer]:
         """Send what is missing; the last item has done == total. Closing the iterator stops the transfer."""
 
+    async def reaches(self, source: Transport, address: str) -> bool:
+        """Whether a host can send to another at `address` by itself: logged in without a question, rsync on both."""
+
+    def relay(
+        self,
+        model: StoredModel,
+        source: Transport,
+        source_cache: str,
+        target: Transport,
+        target_cache: str,
+        address: str,
+    ) -> AsyncIterator[Transfer]:
+        """Send from one host's cache to another's, over `address`; the last item has done == total.
+
+        Closing the iterator stops the transfer. Raises `HostError`.
+        """
+
 
 def folder_name(repo: str) -> str:
     """The folder of a model repository inside a cache's `hub/` (huggingface_hub's `repo_folder_name`)."""

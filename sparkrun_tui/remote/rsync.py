@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import re
 import shutil
@@ -12,10 +13,11 @@ from pathlib import Path, PurePosixPath
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.text import clean_line, decode
-from sparkrun_tui.remote import children, host_cache
+from sparkrun_tui.remote import children, host_cache, relay
 from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.hostkeys import HostKeyPolicy
+from sparkrun_tui.remote.jobs import Jobs
 from sparkrun_tui.remote.keyring import KeyRing
 from sparkrun_tui.remote.local_transport import LocalTransport
 from sparkrun_tui.remote.meter import Meter
@@ -108,6 +110,38 @@ class RsyncShipper:
             left = await self._missing(model, transport, hf_cache)
             if left:
                 raise HostError(f"{left[0]} is not whole after the transfer", host=transport.name)
+        yield Transfer(model.size, model.size)
+
+    async def reaches(self, source: Transport, address: str) -> bool:
+        """Whether a host can send to another at `address` by itself; see `Shipper.reaches`."""
+        return (await source.run(relay.reach_script(address), timeout=30.0)).ok
+
+    async def relay(
+        self,
+        model: StoredModel,
+        source: Transport,
+        source_cache: str,
+        target: Transport,
+        target_cache: str,
+        address: str,
+    ) -> AsyncIterator[Transfer]:
+        """Let one host send to another what is missing there; see `Shipper.relay`."""
+        missing = set(await self._missing(model, target, target_cache))
+        have = sum(file.size for file in model.files if f"{model.snapshot}/{file.name}" not in missing)
+        script = relay.send_script(model, f"{source_cache}/hub", address, f"{target_cache}/hub", _FLAGS)
+        key = f"relay-{hashlib.sha256(f'{model.snapshot} {target.name}'.encode()).hexdigest()[:16]}"
+        meter = Meter()
+        yield meter.transfer(have, model.size)
+        pending, best = b"", 0
+        async with closing(Jobs(source, sleep=self._sleep).run(key, script)) as output:
+            async for _stream, data in output:
+                *lines, pending = re.split(rb"[\r\n]", pending + data)
+                # The short lists that follow the blobs count from nothing again.
+                best = max([best, *(count for line in lines if (count := progress(line)) is not None)])
+                yield meter.transfer(min(have + best, model.size), model.size, f"from {source.name}")
+        left = await self._missing(model, target, target_cache)
+        if left:
+            raise HostError(f"{left[0]} is not whole after the transfer from {source.name}", host=target.name)
         yield Transfer(model.size, model.size)
 
     async def _missing(self, model: StoredModel, transport: Transport, hf_cache: str) -> list[str]:

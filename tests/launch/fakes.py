@@ -554,6 +554,23 @@ class FakeModels:
         self._cluster.hosts[transport.name].check()
         return model.repo in self._cluster.hosts[transport.name].models
 
+    async def reaches(self, source: Any, address: str) -> bool:
+        await asyncio.sleep(0.001)
+        self._cluster.hosts[source.name].check()
+        return self._cluster.hosts_reach_each_other
+
+    async def relay(
+        self, model: StoredModel, source: Any, source_cache: str, target: Any, target_cache: str, address: str
+    ) -> AsyncIterator[Transfer]:
+        host = self._cluster.hosts[target.name]
+        yield Transfer(0, 200)
+        await asyncio.sleep(1.0)
+        if "relay" in host.refuse:
+            raise HostError(host.refuse["relay"], host=host.name)
+        host.act("relay", f"{model.repo} from {source.name} at {address}")
+        host.models.add(model.repo)
+        yield Transfer(200, 200)
+
     async def listing(self, request: ModelRequest, transport: Any, hf_cache: str) -> CacheListing | None:
         await asyncio.sleep(0.001)
         host = self._cluster.hosts[transport.name]
@@ -625,6 +642,7 @@ class FakeCluster:
         self.tokens: list[Secret | None] = []
         self.hub_error = ""
         self.hub_down = False
+        self.hosts_reach_each_other = False
         self.first_token = 0.5
         self.answer: list[bytes] = []
         self.rendezvous: set[int] = {46379}
