@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sparkrun_tui.memory.config_values import positive, word
 from sparkrun_tui.memory.facts import ModelFacts, QuantFacts, WeightFacts
@@ -36,35 +36,43 @@ def facts_from_gguf(
     keys = plain_keys(header)
     found = gguf_layers(keys)
     layers, drafts = found if found is not None else (None, ())
-    arch = word(keys, "arch")
     items = tuple(tensors)
     weights = gguf_weights(items, keys) if items else None
     if weights is None and total_bytes is not None:
         weights = WeightFacts(total_bytes, "file size")
-    bits = file_bits(quant) if quant else None
     attention = next((layer.attention for layer in layers or () if layer.attention is not None), None)
-    return ModelFacts(
+    arch = word(keys, "arch")
+    return replace(
+        _sizes(keys),
         source=source,
+        layers=layers,
+        mtp=drafts,
+        kv_heads=attention.kv_heads if attention else None,
+        head_dim=attention.head_k if attention else None,
+        params=_parameters(items, keys),
+        quant=QuantFacts(f"gguf {quant}", file_bits(quant)) if quant else None,
+        weights=weights,
+        notes=() if layers is not None else (f"how llama.cpp caches a model of architecture {arch} is not known",),
+    )
+
+
+def _sizes(keys: Keys) -> ModelFacts:
+    """Return what the header states as single figures."""
+    arch = word(keys, "arch")
+    return ModelFacts(
+        source="GGUF header",
         model_type=arch,
         architecture=arch,
         dtype="float16",
-        layers=layers,
-        mtp=drafts,
         hidden=positive(keys, "embedding_length"),
         heads=widest(keys, "attention.head_count") or None,
-        kv_heads=attention.kv_heads if attention else None,
-        head_dim=attention.head_k if attention else None,
         intermediate=widest(keys, "feed_forward_length") or None,
         experts=widest(keys, "expert_count"),
         experts_per_token=widest(keys, "expert_used_count"),
         expert_intermediate=widest(keys, "expert_feed_forward_length"),
         vocab=positive(keys, "vocab"),
         max_length=positive(keys, "context_length"),
-        params=_parameters(items, keys),
-        quant=QuantFacts(f"gguf {quant}".strip(), bits) if quant else None,
-        weights=weights,
         gguf=keys,
-        notes=() if layers is not None else (f"how llama.cpp caches a model of architecture {arch} is not known",),
     )
 
 
