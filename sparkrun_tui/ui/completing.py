@@ -26,8 +26,8 @@ class Completing:
 
     @property
     def shown(self) -> Sequence[tuple[str, str]]:
-        """The choices with what they mean."""
-        return [(choice.text, choice.help) for choice in self.choices]
+        """The choices with what they mean; values of one key mean the same and say nothing."""
+        return [(choice.text, choice.help if choice.text.endswith(":") else "") for choice in self.choices]
 
 
 def begin(completer: QueryCompleter, line: str, cursor: int) -> Completing | None:

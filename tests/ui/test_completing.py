@@ -38,8 +38,10 @@ async def test_typing_on_takes_the_choices_away(open_app: Pilots) -> None:
         await press(pilot, "slash", *"fits:", "tab")
         assert len(pilot.app.screen.query(Choices).filter("#choices")) == 1
         assert lines_with(pilot, "fits:tight") and lines_with(pilot, "fits:unknown")
+        rows = pilot.app.screen.query_one(RecipeList).size.height
         await press(pilot, "t")
         assert not lines_with(pilot, "fits:unknown")
+        assert pilot.app.screen.query_one(RecipeList).size.height == rows
         await press(pilot, "tab")
         assert pilot.app.screen.query_one(SearchBox).value == "fits:tight "
 

@@ -87,6 +87,6 @@ def _row(name: str, figure: str, band: str, about: str, width: int, style: str =
     first: Line = [(f"  {name:<12}", ""), (f"{figure:>6} GiB", style), (f"  {band:<15}", "dim")]
     if width < _WIDE:
         return [first, *([("    " + row, "dim")] for row in wrap(about, width - 4) if row)]
-    rows: Sequence[str] = wrap(about, width - 41)
-    rest: list[Line] = [[(" " * 41 + row, "dim")] for row in rows[1:]]
+    rows: Sequence[str] = wrap(about, width - 43)
+    rest: list[Line] = [[(" " * 43 + row, "dim")] for row in rows[1:]]
     return [[*first, ("  " + rows[0], "dim")], *rest]

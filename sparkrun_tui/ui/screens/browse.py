@@ -123,7 +123,7 @@ class BrowseScreen(PageScreen):
 
     @on(SearchBox.Left, "#search")
     def _search_left(self) -> None:
-        self.list.focus()
+        self.set_focus(self.list)
 
     @on(ListPane.Highlighted, "#recipes")
     def _highlighted(self) -> None:
@@ -297,7 +297,7 @@ class BrowseScreen(PageScreen):
     def do_search(self) -> None:
         """Go to the search box."""
         self.list_panel.display = True
-        self.query_one(SearchBox).focus()
+        self.set_focus(self.query_one(SearchBox))  # at once: what is typed next is text
 
     def do_next_tab(self) -> None:
         """Show the next part of the detail."""

@@ -38,7 +38,7 @@ class ChangesScreen(ModalScreen[None], Actor):
 
     def compose(self) -> ComposeResult:
         """The differences, and the command line that makes them."""
-        with Panel(title=f"Overrides of {self._recipe.name}", classes="sheet"):
+        with Panel(title=f"Overrides of {self._recipe.name}", classes="dialog wide"):
             yield TextPane(self._paint, id="changes")
         yield FooterKeys()
 
@@ -91,7 +91,7 @@ class ChangesScreen(ModalScreen[None], Actor):
     def do_reset_all(self) -> None:
         """Drop every override; undo in the form takes it back."""
         self.sparkrun.state.edits_of(self._recipe.source.path).reset_all()
-        self.query_one("#changes", TextPane).repaint()
+        self.query_one("#changes", TextPane).show(self._paint)
         self.sparkrun.keep_soon()
         self.sparkrun.state_changed()
         self.refresh_bindings()
