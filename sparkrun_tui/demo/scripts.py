@@ -186,7 +186,12 @@ def _quoted_after(before: str, script: str) -> str:
     return next(iter(lexer), "")
 
 
+def _hook(host: Host, sent: Sent) -> Said:
+    return Said(f"{host.name} is simulated: a recipe's own commands are shown here and run nowhere\n")
+
+
 _ANSWERS: dict[str, Callable[[Host, Sent], Said]] = {
+    "hook": _hook,
     "probe": _probe,
     "write-file": _write_file,
     "job-start": _job_start,

@@ -1,4 +1,4 @@
-"""What a recipe runs once it serves: in the head's container, then on this machine; a failure is only told."""
+"""What a recipe runs once it serves: in the head's container, then on the head host; a failure is only told."""
 
 from __future__ import annotations
 
@@ -18,15 +18,18 @@ from sparkrun_tui.runtimes.plan import ContainerExec, Hook, Phase
 TIME_LIMIT = 900.0
 """Seconds that one hook may take; the launch is not held up longer."""
 
+HOOK_MARK = "# sparkrun-tui: hook"
+"""The first line of a recipe's own script on a host."""
+
 _POLL = 1.0
 
 
 async def run_after(context: Context) -> None:
     """Run the hooks in order, up to the first that fails; the server goes on whatever becomes of them."""
     serve = context.plan.serve
-    hooks = [(hook, True) for hook in serve.after] + [(hook, False) for hook in serve.local_after]
+    hooks = [(hook, True) for hook in serve.after] + [(hook, False) for hook in serve.host_after]
     for number, (hook, inside) in enumerate(hooks, 1):
-        running = _in_container(context, number, hook) if inside else _on_workstation(context, hook)
+        running = _in_container(context, number, hook) if inside else _on_head(context, hook)
         if not await _told(context, hook, running):
             left = len(hooks) - number
             if left:
@@ -69,15 +72,18 @@ async def _in_container(context: Context, number: int, hook: Hook) -> str:
         await asyncio.sleep(_POLL)
 
 
-async def _on_workstation(context: Context, hook: Hook) -> str:
-    """Run a hook on this machine, its output in the head's log; what went wrong, empty when nothing did."""
+async def _on_head(context: Context, hook: Hook) -> str:
+    """Run a hook on the head host, its output in that log; what went wrong, empty when nothing did.
+
+    It is run once: a link that is lost meanwhile leaves open how it ended.
+    """
     host = context.plan.serve.ready.host
-    if context.plan.cluster.is_demo:
-        context.bus.note(host, f"{hook.title} is not run: the demo changes nothing on this machine")
-        return ""
-    result = await context.services.workstation.run(hook.command, timeout=TIME_LIMIT)
+    script = f"{HOOK_MARK}\n{hook.command}\n"
+    result = await context.services.connector(host).run(script, timeout=TIME_LIMIT)
     for line in (*result.stdout.splitlines(), *result.stderr.splitlines()):
         context.bus.note(host, line)
     if result.outcome is Outcome.EXITED:
         return f"ended with exit code {result.code}" if result.code else ""
+    if result.outcome is Outcome.LOST:
+        return "lost its link: how it ended is not known"
     return "is not done in time" if result.outcome is Outcome.TIMED_OUT else "was ended"

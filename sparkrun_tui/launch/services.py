@@ -30,12 +30,6 @@ class Probe(Protocol):
         """The facts; `paths` are those whose disks matter, `ports` those that should be free."""
 
 
-def _this_machine() -> Transport:
-    from sparkrun_tui.remote.local_transport import LocalTransport
-
-    return LocalTransport()
-
-
 async def _nothing() -> None:
     return None
 
@@ -54,8 +48,6 @@ class Services:
     http: Http = field(default_factory=TransportHttp)
     model_facts: FactsReader | None = None
     """Asks the Hub what a model is; None where nobody should be asked."""
-    workstation: Transport = field(default_factory=_this_machine)
-    """This machine, for what a recipe runs on it."""
     clock: Clock = time.time
     close: Callable[[], Awaitable[None]] = _nothing
 

@@ -142,7 +142,7 @@ def _host_script(script: HostScript) -> list[Command]:
 
 
 def _after(serve: ServePlan) -> list[PlanStep]:
-    """What the recipe runs once it serves, in the head's container and on this machine."""
+    """What the recipe runs once it serves, in the head's container and on the head host."""
     steps = []
     if serve.after:
         name = serve.delegated or serve.ranks[0].container.name
@@ -151,9 +151,9 @@ def _after(serve: ServePlan) -> list[PlanStep]:
             for hook in serve.after
         )
         steps.append(PlanStep(Phase.READY, "post_exec", (serve.ready.host,), _each(serve.after), commands))
-    if serve.local_after:
-        commands = tuple(Command(WORKSTATION, hook.command) for hook in serve.local_after)
-        steps.append(PlanStep(Phase.READY, "post_commands", (WORKSTATION,), _each(serve.local_after), commands))
+    if serve.host_after:
+        commands = tuple(Command(serve.ready.host, hook.command) for hook in serve.host_after)
+        steps.append(PlanStep(Phase.READY, "post_commands", (serve.ready.host,), _each(serve.host_after), commands))
     return steps
 
 

@@ -24,18 +24,18 @@ class Hooks:
     """Shell commands of a recipe with its values filled in.
 
     `before` run in every container before the engine starts; `after` in the head's container once the server answers;
-    `local_after` on the workstation once the server answers.
+    `host_after` on the head host itself once the server answers. Nothing of a recipe runs on the workstation.
     """
 
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
-    local_after: tuple[str, ...] = ()
+    host_after: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
 
     @property
     def any(self) -> bool:
         """Whether there is anything to run."""
-        return bool(self.before or self.after or self.local_after)
+        return bool(self.before or self.after or self.host_after)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ class LaterField:
 _MEANINGS: Mapping[str, str] = {
     "pre_exec": "commands to run in the containers before the engine starts",
     "post_exec": "commands to run in the head's container once the server answers",
-    "post_commands": "commands to run on the workstation once the server answers",
+    "post_commands": "commands to run on the head host once the server answers",
     "stop_after_post": "to stop the server once these commands have run",
     "executor_config": "options of the container",
     "executor": "the program that runs the containers",

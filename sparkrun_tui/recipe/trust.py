@@ -104,7 +104,7 @@ def grave_mount(volume: str) -> bool:
 
 def _hook_texts(rendered: Rendered) -> tuple[str, ...]:
     hooks = hooks_of(rendered)
-    return (*hooks.before, *hooks.after, *hooks.local_after)
+    return (*hooks.before, *hooks.after, *hooks.host_after)
 
 
 def _hooks(rendered: Rendered) -> list[Demand]:
@@ -112,7 +112,7 @@ def _hooks(rendered: Rendered) -> list[Demand]:
     rows = (
         (hooks.before, "runs in every container before the engine", False),
         (hooks.after, "runs in the head's container when the server answers", False),
-        (hooks.local_after, "runs on this machine when the server answers", True),
+        (hooks.host_after, "runs on the head host itself when the server answers", True),
     )
     return [Demand(Kind.HOOK, title, command, grave) for commands, title, grave in rows for command in commands]
 

@@ -16,7 +16,7 @@ TIME_FOR_HOOKS = 1800.0
 _WHERE = {
     "pre_exec": "in every container before the engine",
     "post_exec": "in the head's container once it serves",
-    "post_commands": "on this machine once it serves",
+    "post_commands": "on the head host once it serves",
 }
 
 
@@ -30,14 +30,14 @@ def with_hooks(plan: ServePlan, request: PlanRequest, container: str = "") -> Se
     found = hooks_of(request.rendered, launch_values(request, plan.ready, name))
     before = _titled("pre_exec", found.before, recipe)
     after = _titled("post_exec", found.after, recipe)
-    local_after = _titled("post_commands", found.local_after, recipe)
+    host_after = _titled("post_commands", found.host_after, recipe)
     return replace(
         plan,
         ranks=tuple(_with_before(rank, before) for rank in plan.ranks),
         stages=tuple(map(_patient, plan.stages)) if before else plan.stages,
         after=after,
-        local_after=local_after,
-        notes=(*plan.notes, *map(_note, (*before, *after, *local_after))),
+        host_after=host_after,
+        notes=(*plan.notes, *map(_note, (*before, *after, *host_after))),
         problems=(*plan.problems, *found.problems),
     )
 

@@ -250,8 +250,8 @@ class ServePlan:
     """Whether hosts get the image by pull or stream; False when a stage builds it."""
     after: tuple[Hook, ...] = ()
     """What runs in the head's container once it serves."""
-    local_after: tuple[Hook, ...] = ()
-    """What runs on the workstation after that."""
+    host_after: tuple[Hook, ...] = ()
+    """What runs on the head host itself after that."""
 
 
 @dataclass(frozen=True, slots=True)

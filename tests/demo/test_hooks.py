@@ -18,6 +18,6 @@ async def test_hooks_are_shown_and_not_run(demo: DemoCluster, desk: Desk, tmp_pa
     assert state.status is LaunchStatus.READY, state.diagnosis or state.detail
     assert [notice.text for notice in state.notices if notice.level == "warning"] == []
     texts = [line.text for line in launch.logs["spark-1"].since(0)]
-    assert any("the demo changes nothing" in text for text in texts)
+    assert any("run nowhere" in text for text in texts)
     await launch.stop()
     assert not touched.exists()

@@ -73,7 +73,8 @@ def test_every_field_does_what_it_says(
     (name,) = head.containers()
     assert head.path("/root/later/after").read_text() == f"http://{head.ip}:8000/v1 {name}\n"
     assert not worker.path("/root/later/after").exists()
-    assert (workstation.home / "notified").read_text() == f"{head.name} {head.ip} 8000\n"
+    assert not (workstation.home / "notified").exists(), "nothing of a recipe runs here"
+    assert head.path("/root/notified").read_text() == f"{head.name} {head.ip} 8000\n"
     logs = sparkrun("logs", "later", "-H", head.name).stdout
     assert "pre_exec 1 of 2 (later.yaml:" in logs, logs
     state = workstation.home / ".local/state"

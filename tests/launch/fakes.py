@@ -15,6 +15,7 @@ from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.base.units import GIB
+from sparkrun_tui.launch.after import HOOK_MARK
 from sparkrun_tui.launch.desk import Desk
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.recipe.loader import load_text
@@ -27,7 +28,6 @@ from sparkrun_tui.remote.facts import Disk, Gpu, HostFacts
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.http import HttpCall, HttpReply
 from sparkrun_tui.remote.hub import HubError
-from sparkrun_tui.remote.local_transport import LocalTransport
 from sparkrun_tui.remote.ports import CacheListing, ModelFile, ModelPlan, ModelRequest, StoredModel, Transfer
 from sparkrun_tui.remote.transport import ByteStream, LinkState, LinkStatus, Outcome, Result
 
@@ -371,6 +371,11 @@ class FakeTransport:
         host = self._host
         if host.lost or host.unreachable:
             return Result(Outcome.LOST, None, "", "")
+        if script.startswith(HOOK_MARK):
+            await asyncio.sleep(1)
+            command = script.removeprefix(HOOK_MARK).strip()
+            host.cluster.ran.append(f"{host.name}: {command}")
+            return host.cluster.results.get(command, Result(Outcome.EXITED, 0, "done here\n", ""))
         if "owner.json" in script:
             return self._lease(script)
         if "\njob=" in f"\n{script}" or script.startswith("rm -rf -- "):
@@ -618,20 +623,6 @@ class FakeHttp:
             yield chunk
 
 
-class FakeWorkstation(LocalTransport):
-    """This machine, where nothing is run: what it is asked to run is kept, and `results` says how it ends."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ran: list[str] = []
-        self.results: dict[str, Result] = {}
-
-    async def run(self, script: str, *, stdin: bytes = b"", timeout: float = 60.0) -> Result:
-        await asyncio.sleep(1)
-        self.ran.append(script)
-        return self.results.get(script, Result(Outcome.EXITED, 0, "done here\n", ""))
-
-
 class FakeCluster:
     """Hosts, and what lies on the workstation."""
 
@@ -649,7 +640,10 @@ class FakeCluster:
         self.exec_program: Program = serve_well
         self.after_program: Program = end_well
         """What `post_exec` does."""
-        self.workstation = FakeWorkstation()
+        self.ran: list[str] = []
+        """What recipes ran on hosts themselves, each as `HOST: COMMAND`."""
+        self.results: dict[str, Result] = {}
+        """How such a command ends, where not well."""
         self.on_script: Callable[[], Awaitable[None]] | None = None
         self.script_lines: list[str] = ["done"]
         """What a script run on a host prints, a line a second, before it does its work."""
@@ -678,7 +672,6 @@ class FakeCluster:
             probe=self._probe,
             http=self.http,
             clock=self.now,
-            workstation=self.workstation,
         )
 
     async def _probe(self, transport: Any, paths: Sequence[str], ports: Sequence[int]) -> HostFacts:

@@ -1,15 +1,13 @@
-"""What a recipe runs besides its engine: before it in every container, after it on the head and on this machine."""
+"""What a recipe runs besides its engine: before it in every container, after it in the head's and on its host."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import replace
 
 from sparkrun_tui.launch import dryrun
 from sparkrun_tui.launch.after import TIME_LIMIT
 from sparkrun_tui.launch.events import LaunchStatus, Noticed, StepState
-from sparkrun_tui.launch.plan import WORKSTATION
 from sparkrun_tui.remote.transport import Outcome, Result
 from sparkrun_tui.runtimes.plan import Phase
 from tests.launch.fakes import SGLANG_TWO, SOLO, FakeCluster, FakeContainer, FakeHost, rendered
@@ -41,7 +39,7 @@ async def test_all_hooks_run_in_order_before_it_is_ready(cluster: FakeCluster) -
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.READY
     assert [name for name, _ in seen] == ["spark-1", "spark-1"] and all(calls >= 3 for _, calls in seen)
-    assert cluster.workstation.ran == ["notify http://10.0.0.1:30000/v1"]
+    assert cluster.ran == ["spark-1: notify http://10.0.0.1:30000/v1"]
     assert notices(state.notices, "warning") == []
     told = notices(state.notices, "note")
     assert any("warm org/tiny" in text for text in told) and any("notify http" in text for text in told)
@@ -62,13 +60,13 @@ async def test_what_is_done_is_what_the_dry_run_shows(cluster: FakeCluster) -> N
     plan = desk.plan(rendered(SOLO + BEFORE + AFTER), cluster.cluster)
     shown = "\n".join(dryrun.lines(plan))
     assert "# step 6 post_exec: warm org/tiny; warm again (spark-1)" in shown
-    assert "# step 7 post_commands: notify http://spark-1:8000/v1 (workstation)" in shown
+    assert "# step 7 post_commands: notify http://spark-1:8000/v1 (spark-1)" in shown
     assert "Start vLLM, pre_exec first" in shown
     commands = [command for step in plan.steps for command in step.commands]
     (run,) = [command.text for command in commands if command.text.startswith("docker run")]
     assert re.search(r"bash -c .*pip install x.* \|\| exit\nbash -c .*test -e /ready.* \|\| exit\nvllm serve", run)
     execs = [command.text for command in commands if command.text.startswith("docker exec")]
-    local = [command.text for step in plan.steps[-1:] for command in step.commands if command.host == WORKSTATION]
+    local = [command.text for step in plan.steps[-1:] for command in step.commands if command.host == "spark-1"]
     launch = desk.launch(plan)
     await launch.wait_ready()
     done = [action for action in cluster[1].actions if action.startswith("exec")]
@@ -77,7 +75,7 @@ async def test_what_is_done_is_what_the_dry_run_shows(cluster: FakeCluster) -> N
     for number, text in enumerate(execs, 1):
         script = container.files[f"/run/sparkrun/exec-after-{number}.serve.sh"].strip()
         assert script in text
-    assert [text.replace("spark-1", "10.0.0.1") for text in local] == cluster.workstation.ran
+    assert [f"spark-1: {text.replace('spark-1', '10.0.0.1')}" for text in local] == cluster.ran
     await launch.stop()
 
 
@@ -117,14 +115,14 @@ async def test_a_failing_last_command_is_a_warning_and_those_after_it_are_left_o
     first, rest = notices(state.notices, "warning")
     assert "post_exec 1 of 2" in first and "exit code 5" in first
     assert "post_exec 2 of 2" in rest and "post_commands" in rest
-    assert cluster.workstation.ran == []
+    assert cluster.ran == []
     await launch.stop()
 
 
 @virtual_time
-async def test_a_command_of_this_machine_that_fails_is_a_warning(cluster: FakeCluster) -> None:
+async def test_a_command_of_the_head_host_that_fails_is_a_warning(cluster: FakeCluster) -> None:
     command = "notify http://10.0.0.1:8000/v1"
-    cluster.workstation.results[command] = Result(Outcome.EXITED, 127, "", "notify: not found\n")
+    cluster.results[command] = Result(Outcome.EXITED, 127, "", "notify: not found\n")
     desk = cluster.desk()
     launch = desk.launch(desk.plan(rendered(SOLO + AFTER), cluster.cluster))
     state = await launch.wait_ready()
@@ -178,18 +176,6 @@ async def test_an_engine_that_ends_meanwhile_is_a_failure(cluster: FakeCluster) 
     await launch.wait_ended()
     assert launch.state.status is LaunchStatus.FAILED
     assert cluster.remaining == []
-
-
-@virtual_time
-async def test_the_demo_runs_nothing_on_this_machine(cluster: FakeCluster) -> None:
-    cluster.cluster = replace(cluster.cluster, source="demo")
-    desk = cluster.desk()
-    launch = desk.launch(desk.plan(rendered(SOLO + AFTER), cluster.cluster))
-    state = await launch.wait_ready()
-    assert state.status is LaunchStatus.READY
-    assert cluster.workstation.ran == []
-    assert any("the demo changes nothing" in line.text for line in launch.logs["spark-1"].since(0))
-    await launch.stop()
 
 
 @virtual_time

@@ -41,10 +41,10 @@ def test_every_container_runs_them_first(runtime: str) -> None:
     assert titles == ["pre_exec 1 of 2 (sample.yaml:13)", "pre_exec 2 of 2 (sample.yaml:13)"]
     (after,) = serve.after
     assert after == Hook("post_exec (sample.yaml:19)", "curl -s http://10.0.0.1:8001/v1/models")
-    (local,) = serve.local_after
+    (local,) = serve.host_after
     assert local.command == "notify spark-1 10.0.0.1 8001 k3v9 sparkrun-tui-k3v9-0"
     assert any("pip install fastokens==1.2" in note and "in every container" in note for note in serve.notes)
-    assert any("notify spark-1" in note and "on this machine" in note for note in serve.notes)
+    assert any("notify spark-1" in note and "on the head host" in note for note in serve.notes)
 
 
 def test_llama_server_too() -> None:
@@ -115,7 +115,7 @@ def test_the_scripts_of_eugr_get_them_as_a_mod(tmp_path: Path) -> None:
     done = _run(run, tmp_path)
     assert done.returncode == 0 and "installs fastokens==1.2" in done.stdout and "it's falcon" in done.stdout
     assert [hook.command for hook in serve.after] == ["curl -s http://10.0.0.1:8001/v1/models"]
-    assert serve.local_after[0].command.endswith(" sparkrun-tui-k3v9")
+    assert serve.host_after[0].command.endswith(" sparkrun-tui-k3v9")
     assert plan(rendered(VLLM.replace("runtime: vllm", "runtime: eugr-vllm")), 2).stages[-1].scripts[
         0
     ].files.keys() == {"/home/ada/.cache/sparkrun-tui/eugr/k3v9.yaml"}
@@ -123,5 +123,5 @@ def test_the_scripts_of_eugr_get_them_as_a_mod(tmp_path: Path) -> None:
 
 def test_without_hooks_nothing_is_added() -> None:
     serve = plan(rendered(VLLM), views=hosts(2))
-    assert serve.after == serve.local_after == serve.ranks[0].container.before == ()
+    assert serve.after == serve.host_after == serve.ranks[0].container.before == ()
     assert not any("exec" in note for note in serve.notes)
