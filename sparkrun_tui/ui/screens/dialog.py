@@ -18,6 +18,9 @@ from sparkrun_tui.ui.widgets.ink import Line, wrap_line
 from sparkrun_tui.ui.widgets.panel import Panel
 from sparkrun_tui.ui.widgets.text_pane import TextPane
 
+_FRAME = 4
+"""Lines that the box, its buttons and the line above them take."""
+
 
 class Confirm(ModalScreen[bool], Actor):
     """Asks once. `y` does it; `n` and `esc` do nothing; enter presses the focused button, first `no`."""
@@ -43,8 +46,15 @@ class Confirm(ModalScreen[bool], Actor):
                 yield Button(f"{self._no} (n)", id="no", compact=True)
 
     def on_mount(self) -> None:
-        """As high as its text."""
-        self.query_one("#question").styles.height = sum(len(self._paint_line(line, 66)) for line in self._lines)
+        """As high as its text; what is longer than the screen is read by moving, with the answers still in sight."""
+        pane = self.query_one("#question", TextPane)
+        needed = sum(len(self._paint_line(line, 66)) for line in self._lines)
+        room = max(self.size.height * 9 // 10 - _FRAME, 3)
+        pane.styles.height = min(needed, room)
+        if needed > room:
+            self.query_one(Panel).entitle(self._title, "j k to read on")
+            pane.can_focus = True
+            self.set_focus(pane)
 
     def _paint_line(self, line: str, width: int) -> list[Line]:
         return list(wrap_line([(line, "")], width)) if line else [[]]

@@ -1,0 +1,125 @@
+"""Consent to a recipe from a registry: asked once with everything it wants, and again when its file changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import pytest
+from textual.pilot import Pilot
+
+from sparkrun_tui.recipe.loader import load_text
+from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
+from sparkrun_tui.ui.app import SparkrunApp
+from sparkrun_tui.ui.screens.dialog import Confirm
+
+from .conftest import ALPHA, Pilots, lines_with, press, settle
+from .fakes import FakeBackend
+
+SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+GREEDY = (
+    ALPHA
+    + """\
+env:
+  HF_TOKEN: ${HF_TOKEN}
+  MY_SECRET: ${MY_SECRET}
+executor_config:
+  privileged: true
+  volumes: [/data/one:/one, /data/two:/two, /data/three:/three, /data/four:/four]
+  devices: [/dev/sda, /dev/nvidia0]
+  cap_add: [SYS_ADMIN, IPC_LOCK]
+pre_exec:
+  - pip install left-pad-of-the-registry
+post_exec:
+  - echo the very last command of the recipe
+"""
+)
+
+
+def foreign(text: str) -> Recipe:
+    """A recipe that lies in the cache of a registry."""
+    place = "/cache/registries/ab/files-01-2-3/greedy.yaml"
+    return load_text(text, Source(SourceKind.REGISTRY, place, "acme"))
+
+
+async def ask(pilot: Pilot[int], recipe: Recipe) -> None:
+    """Go to the plan of this recipe and launch it from there."""
+    app = cast(SparkrunApp, pilot.app)
+    app.open_plan(app.state.catalog.evaluate(recipe, {}, app.state.view).rendered)
+    await settle(pilot)
+    await pilot.press("L" if lines_with(pilot, "✗") else "enter")
+    await come(pilot)
+
+
+async def come(pilot: Pilot[int]) -> None:
+    for _ in range(100):
+        await pilot.pause()
+        if isinstance(pilot.app.screen, Confirm):
+            return
+
+
+def shown(pilot: Pilot[int]) -> str:
+    """The whole question, also what is out of sight."""
+    return "\n".join(cast(Confirm, pilot.app.screen)._lines)
+
+
+@SIZES
+async def test_everything_it_wants_is_listed_and_can_be_read_with_the_answers_in_sight(
+    open_app: Pilots, size: tuple[int, int], backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_SECRET", "hunter2")
+    async with open_app(size) as pilot:
+        await ask(pilot, foreign(GREEDY))
+        text = shown(pilot)
+        for part in (
+            "reads MY_SECRET from this machine (set)",
+            "runs privileged",
+            "/data/one:/one",
+            "/data/four:/four",
+            "SYS_ADMIN",
+            "/dev/sda",
+            "pip install left-pad-of-the-registry",
+            "echo the very last command of the recipe",
+        ):
+            assert part in text, part
+        assert "hunter2" not in text
+        assert lines_with(pilot, "Trust it (y)") and lines_with(pilot, "Leave it (n)")
+        await press(pilot, "G")
+        assert lines_with(pilot, "runs its command in its image")
+        assert lines_with(pilot, "Trust it (y)")
+        await press(pilot, "n")
+        await settle(pilot)
+        assert not [call for call in backend.calls if call.startswith("launch")]
+
+
+async def test_it_is_asked_once_and_again_when_the_file_changed(open_app: Pilots, backend: FakeBackend) -> None:
+    recipe = foreign(ALPHA)
+    async with open_app() as pilot:
+        await ask(pilot, recipe)
+        assert "is launched for the first time" in shown(pilot)
+        await press(pilot, "y")
+        await settle(pilot)
+        assert len(backend.launches) == 1
+        await press(pilot, "escape")
+        await ask(pilot, recipe)
+        await settle(pilot)
+        assert len(backend.launches) == 2
+        await press(pilot, "escape")
+        await ask(pilot, foreign(ALPHA.replace("--port", "--trust-remote-code --port")))
+        assert "has changed since you agreed to it" in shown(pilot)
+        assert "runs Python code that comes with the model" in shown(pilot)
+        await press(pilot, "n")
+        await settle(pilot)
+        assert len(backend.launches) == 2
+
+
+async def test_a_recipe_of_one_s_own_is_not_asked_about(
+    open_app: Pilots, backend: FakeBackend, recipe_dir: Path
+) -> None:
+    recipe = foreign(ALPHA)
+    own = replace(recipe, source=Source(SourceKind.USER, str(recipe_dir / "alpha.yaml"), ""))
+    async with open_app() as pilot:
+        await ask(pilot, own)
+        await settle(pilot)
+        assert len(backend.launches) == 1
