@@ -6,10 +6,12 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.text import clean_text, decode
 from sparkrun_tui.launch.context import closing
+from sparkrun_tui.launch.events import EndpointUp
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.remote.http import HttpCall
 
@@ -71,6 +73,25 @@ class Prompt:
                 usage = event.get("usage")
                 if isinstance(usage, dict) and isinstance(usage.get("completion_tokens"), int):
                     self.tokens = usage["completion_tokens"]
+
+
+async def ask_served(services: Services, host: str, endpoint: EndpointUp, text: str) -> AsyncIterator[str]:
+    """The answer of what `endpoint` tells of, asked from its head host: on loopback first, then on its own address.
+
+    Most servers listen everywhere, some only on the address they were given. Raises `HostError` as a `Prompt` does.
+    """
+    where = urlsplit(endpoint.url)
+    addresses = list(dict.fromkeys(("127.0.0.1", where.hostname or "127.0.0.1")))
+    for last, address in enumerate(addresses, 1):
+        prompt = Prompt(services, host, where.port or 80, endpoint.model, text, address=address)
+        try:
+            async for piece in prompt:
+                yield piece
+        except HostError:
+            if prompt.tokens or last == len(addresses):
+                raise
+        else:
+            return
 
 
 def _body(model: str, text: str, max_tokens: int) -> bytes:

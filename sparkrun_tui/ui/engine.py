@@ -18,7 +18,7 @@ from sparkrun_tui.launch.environment import hub_token
 from sparkrun_tui.launch.launch import Launch
 from sparkrun_tui.launch.logs import LogBuffer
 from sparkrun_tui.launch.plan import LaunchPlan
-from sparkrun_tui.launch.prompting import Prompt
+from sparkrun_tui.launch.prompting import ask_served
 from sparkrun_tui.launch.services import Services, choose_gguf, real_services
 from sparkrun_tui.launch.sizing import FactsStore, digest_folder, host_memory, needed_bytes, size
 from sparkrun_tui.launch.state import LaunchState
@@ -189,7 +189,7 @@ class Engine:
         if state.endpoint is None or cluster is None:
             raise SparkrunError("there is no endpoint to ask")
         head = min(state.hosts.values(), key=lambda row: row.rank)
-        async for piece in Prompt(self._services(cluster), head.name, state.port, state.endpoint.model, prompt):
+        async for piece in ask_served(self._services(cluster), head.name, state.endpoint, prompt):
             yield piece
 
 

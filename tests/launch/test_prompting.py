@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 
 import pytest
 
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.launch.prompting import Prompt
+from sparkrun_tui.launch.events import EndpointUp
+from sparkrun_tui.launch.prompting import Prompt, ask_served
 from sparkrun_tui.remote.http import HttpCall, TransportHttp
 from tests.launch.fakes import FakeCluster
 from tests.launch.virtual import virtual_time
@@ -108,3 +110,21 @@ async def test_a_refused_stream_carries_the_servers_words() -> None:
         with pytest.raises(HostError, match="404: no such model"):
             async for _chunk in TransportHttp().stream(ScriptedTransport(), HttpCall(port, "/")):
                 pass
+
+
+@virtual_time
+async def test_a_server_on_one_address_only_is_asked_there(
+    cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    async def stream(transport: object, call: HttpCall) -> AsyncIterator[bytes]:
+        asked.append(call.address)
+        if call.address == "127.0.0.1":
+            raise HostError("connection refused")
+        yield _sse(_delta("here"))
+
+    monkeypatch.setattr(cluster.http, "stream", stream)
+    endpoint = EndpointUp(url="http://10.0.0.1:8000/v1", model="tiny")
+    assert [piece async for piece in ask_served(cluster.services, "spark-1", endpoint, "Hello?")] == ["here"]
+    assert asked == ["127.0.0.1", "10.0.0.1"]
