@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # the estimator is imported with the first estimate, not befo
     from sparkrun_tui.ui.catalog import Evaluation
 
 _POINTS = 9
-"""Lengths that are estimated one by one where the engine has no curve of its own."""
+"""Lengths that are estimated one by one where the engine has no curve of its own and it is not straight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +60,31 @@ def _at_length(settings: EngineSettings, length: int) -> EngineSettings:
     return replace(settings, max_model_len=length)
 
 
+def _point(facts: ModelFacts, settings: EngineSettings, picture: HostPicture, length: int) -> tuple[int, int] | None:
+    from sparkrun_tui.memory.estimate import estimate
+
+    size = estimate(facts, _at_length(settings, length), [picture.host]).kv_bytes_per_request
+    return None if size is None else (length, size)
+
+
 def _sampled(found: Estimate, facts: ModelFacts, settings: EngineSettings, picture: HostPicture) -> ContextCurve | None:
     """The curve of an engine that sizes its cache once: estimated at a few lengths."""
     from sparkrun_tui.memory.curve import ContextCurve
-    from sparkrun_tui.memory.estimate import estimate
     from sparkrun_tui.memory.settings import family_of
 
     family = family_of(settings.engine)
     ceiling = max(facts.max_length or 0, _length_told(settings))
     if family == "vllm" or found.kv_bytes_per_request is None or ceiling < _POINTS:
         return None
-    points: list[tuple[int, int]] = []
-    for step in range(_POINTS):
-        length = max(ceiling * step // (_POINTS - 1), 1)
-        size = estimate(facts, _at_length(settings, length), [picture.host]).kv_bytes_per_request
-        if size is None:
-            return None
-        points.append((length, size))
+    ends = [_point(facts, settings, picture, max(ceiling * step // 2, 1)) for step in range(3)]
+    if None in ends:
+        return None
+    points = [point for point in ends if point is not None]
+    (low, first), (middle, size), (high, last) = points
+    straight = first + (last - first) * (middle - low) / max(high - low, 1)
+    if abs(size - straight) > max(last, 1) / 200:
+        between = [ceiling * step // (_POINTS - 1) for step in range(1, _POINTS - 1)]
+        found_there = [_point(facts, settings, picture, length) for length in between]
+        points = sorted({*points, *(point for point in found_there if point is not None)})
     pool = sum(part.bytes for part in picture.parts if part.kind == "kv") if family == "sglang" else None
     return ContextCurve(tuple(points), pool or None, found.max_context)

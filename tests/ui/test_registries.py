@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 from sparkrun_tui.recipe.registries import registry_list
 from sparkrun_tui.recipe.registry_config import PUBLIC, Registry, save
 from sparkrun_tui.ui.app import SparkrunApp
+from sparkrun_tui.ui.paint.registry_lines import ago
 from sparkrun_tui.ui.screens.ask import AnswerLine, AskScreen
 from sparkrun_tui.ui.screens.browse import BrowseScreen
 from sparkrun_tui.ui.screens.dialog import Confirm
@@ -82,7 +83,7 @@ async def test_a_registry_is_added_and_its_recipes_are_listed(
         await add(pilot, upstream)
         assert shows(pilot, RegistriesScreen)
         row = lines_with(pilot, "✓ house")
-        assert row and " 1 " in row[0] and "old" in row[0]
+        assert row and " 1 " in row[0] and "just now" in row[0]
         await press(pilot, "slash")
         await settle(pilot)
         assert shows(pilot, BrowseScreen)
@@ -203,6 +204,11 @@ async def test_what_is_old_is_asked_for_once_when_the_app_opens(
     async with open_app() as pilot:
         await settle(pilot)
         assert "Recipes 6 of 6" in screen_text(pilot)
+
+
+def test_ages_are_told_in_one_unit() -> None:
+    ages = (3.0, 61.0, 7300.0, 200_000.0)
+    assert [ago(age) for age in ages] == ["just now", "1 min ago", "2 h ago", "2 d ago"]
 
 
 def test_the_public_registries_have_descriptions_for_their_rows() -> None:

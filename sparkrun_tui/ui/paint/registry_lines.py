@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from sparkrun_tui.base.text import clean_line
-from sparkrun_tui.base.units import format_duration
 from sparkrun_tui.recipe.registries import RegistryStatus, UpdateResult
 from sparkrun_tui.ui.widgets.ink import Line, Span, clip, fit
 
@@ -53,7 +52,15 @@ def state(row: RegistryStatus, busy: Busy | None, failed: str) -> str:
         return "switched off"
     if row.age is None:
         return "never fetched"
-    return f"{format_duration(row.age)} old{', stale' if row.stale else ''}"
+    return f"asked {ago(row.age)}{', stale' if row.stale else ''}"
+
+
+def ago(seconds: float) -> str:
+    """How long ago, in one unit: `just now`, `5 min ago`, `2 d ago`."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size:.0f} {unit} ago"
+    return "just now"
 
 
 def about_lines(row: RegistryStatus, failed: str) -> list[tuple[str, str]]:

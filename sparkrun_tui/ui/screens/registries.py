@@ -131,6 +131,8 @@ class RegistriesScreen(PageScreen):
             return "There is no registry."
         if name != "update_all" and current.registry.name in self.sparkrun.registries.busy:
             return "It is being asked right now."
+        if name == "recipes" and current.snapshot is None:
+            return "It was never fetched: u asks it for its recipes."
         if name == "update_all" and not any(row.registry.enabled for row in self.sparkrun.registries.rows):
             return "All registries are switched off."
         return ""

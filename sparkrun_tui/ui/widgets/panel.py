@@ -28,8 +28,8 @@ class Panel(Vertical):
 
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Panel:
         """Repaint; for another title only the border's rows, not what is inside."""
-        if self._titling and not regions:
-            width, height = self.outer_size
+        width, height = self.outer_size
+        if self._titling and not regions and width and height:
             left, top = self.content_offset  # regions count from where the content begins
             regions = (Region(-left, -top, width, 1), Region(-left, height - 1 - top, width, 1))
         super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
