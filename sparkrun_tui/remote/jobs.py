@@ -226,8 +226,12 @@ class Jobs:
 
     async def forget(self, key: str) -> None:
         """Remove the job's folder; what it printed is gone then."""
-        folder = self._folder(key)
-        await self._run(f'rm -rf -- {folder}\nrmdir -- "$(dirname -- {folder})" 2>/dev/null || :\n')
+        script = f"rm -rf -- {self._folder(key)}\n"
+        group = key.rpartition("/")[0]
+        if group:
+            # The folder of a launch goes with its last job.
+            script += f"rmdir -- {self._folder(group)} 2>/dev/null || :\n"
+        await self._run(script)
 
     def _folder(self, key: str) -> str:
         if not _KEY.fullmatch(key) or ".." in key:
