@@ -144,12 +144,17 @@ class Catalog:
         """The entries that a query line finds, best first."""
         return self.index.search(query, fits)
 
-    def evaluate(self, recipe: Recipe, overrides: Mapping[str, str], view: ClusterView) -> Evaluation:
-        """What a recipe becomes with overrides on a cluster: command, memory, number of hosts, problems."""
+    def evaluate(
+        self, recipe: Recipe, overrides: Mapping[str, str], view: ClusterView, *, checks: bool = True
+    ) -> Evaluation:
+        """What a recipe becomes with overrides on a cluster: command, memory, number of hosts, problems.
+
+        Without `checks` the problems are only those that a verdict needs: for the rows of a list.
+        """
         from sparkrun_tui.recipe.overrides import render
 
         rendered = render(recipe, overrides, self.settings.defaults)
-        problems = [*recipe.problems, *rendered.problems, *_checked(rendered)]
+        problems = [*recipe.problems, *rendered.problems, *(_checked(rendered) if checks else ())]
         engine = _engine(recipe.runtime)
         command, title = rendered.command or "", recipe.runtime
         hosts, reason = recipe.min_nodes, ""
