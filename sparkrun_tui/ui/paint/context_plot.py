@@ -62,7 +62,10 @@ def _at(points: Sequence[tuple[int, int]], length: float) -> float:
 
 def _label(row: int, height: int, top: int, pool: int | None) -> str:
     value = pool if pool is not None else top if row == 0 else None
-    return f"{value / GIB:>5.1f} │"[:_AXIS].rjust(_AXIS) if value is not None else " " * (_AXIS - 1) + "│"
+    if value is None:
+        return " " * (_AXIS - 1) + "│"
+    figure = value / GIB
+    return f"{figure:>5.1f} │" if figure < 999 else f"{min(figure, 99_999):>5.0f} │"
 
 
 def _row(sizes: Sequence[float], row: int, height: int, top: int, cut: bool, curve: ContextCurve) -> list[Span]:

@@ -65,8 +65,8 @@ def description(recipe: Recipe, width: int) -> list[Line]:
     return lines
 
 
-def extras(evaluation: Evaluation, estimate: Estimate, width: int) -> list[Line]:
-    """The limits that follow: longest context, fewest hosts, how far the budget can go, and where facts come from."""
+def extras(evaluation: Evaluation, estimate: Estimate, width: int, proposals: bool = True) -> list[Line]:
+    """The limits that follow, the first proposal (unless all are shown elsewhere), and where facts come from."""
     parts: list[str] = []
     if estimate.max_context is not None:
         parts.append(f"longest context {estimate.max_context:,}")
@@ -75,7 +75,7 @@ def extras(evaluation: Evaluation, estimate: Estimate, width: int) -> list[Line]
     if estimate.max_utilisation is not None:
         parts.append(f"utilisation up to {estimate.max_utilisation:.2f}")
     lines: list[Line] = [[("  ".join(parts), "dim")]] if parts else []
-    if estimate.proposals:
+    if estimate.proposals and proposals:
         more = len(estimate.proposals) - 1
         first = proposal_line(1, estimate.proposals[0])
         lines.append([*first, (f"  ({more} more in Memory)", "dim")] if more else first)
@@ -102,8 +102,8 @@ def about(evaluation: Evaluation, width: int) -> list[Line]:
     if estimate is not None:
         details = dict.fromkeys(verdict.detail for verdict in (estimate.starts, estimate.context, estimate.headroom))
         lines += [[(row, "")] for detail in details if detail for row in wrap(clean_line(detail), width)]
-        lines += extras(evaluation, estimate, width)
-        lines += [clip(line, width) for line in proposal_lines(estimate)[1:]]
+        lines += extras(evaluation, estimate, width, proposals=False)
+        lines += proposal_lines(estimate, width)
     return [clip(line, width) for line in [*lines, *origins(recipe, width)]]
 
 

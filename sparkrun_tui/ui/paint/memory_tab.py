@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.memory.result import Estimate, HostPicture, Part, Proposal
 from sparkrun_tui.ui.paint.context_plot import plot_lines
-from sparkrun_tui.ui.widgets.ink import Line, clip, wrap
+from sparkrun_tui.ui.widgets.ink import Line, clip, wrap, wrap_line
 from sparkrun_tui.ui.widgets.memory_bar import gib
 
 if TYPE_CHECKING:
@@ -30,16 +30,17 @@ def proposal_line(number: int, proposal: Proposal) -> Line:
     ]
 
 
-def proposal_lines(estimate: Estimate) -> list[Line]:
-    """All changes that the estimate proposes; nine at most have a key."""
-    return [proposal_line(number, proposal) for number, proposal in enumerate(estimate.proposals[:9], 1)]
+def proposal_lines(estimate: Estimate, width: int) -> list[Line]:
+    """All changes that the estimate proposes, in full; nine at most have a key."""
+    numbered = enumerate(estimate.proposals[:9], 1)
+    return [row for number, proposal in numbered for row in wrap_line(proposal_line(number, proposal), width, 2)]
 
 
 def memory_lines(estimate: Estimate, plot: ContextPlot | None, width: int) -> list[Line]:
     """Proposals, the tightest host's table, the plot of context against memory, the other hosts, and notes."""
     lines: list[Line] = []
     if estimate.proposals:
-        lines += [[("a number applies it", "title")], *proposal_lines(estimate), []]
+        lines += [[("a number applies it", "title")], *proposal_lines(estimate, width), []]
     tightest = min(estimate.hosts, key=lambda picture: -1 if picture.free is None else picture.free, default=None)
     if tightest is not None:
         lines += [*table(tightest, width), []]
