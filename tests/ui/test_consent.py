@@ -12,7 +12,10 @@ from textual.pilot import Pilot
 from sparkrun_tui.recipe.loader import load_text
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
 from sparkrun_tui.ui.app import SparkrunApp
+from sparkrun_tui.ui.screens.browse import BrowseScreen
 from sparkrun_tui.ui.screens.dialog import Confirm
+from sparkrun_tui.ui.widgets.ink import text_of
+from sparkrun_tui.ui.widgets.text_pane import TextPane
 
 from .conftest import ALPHA, Pilots, lines_with, press, settle
 from .fakes import FakeBackend
@@ -91,6 +94,25 @@ async def test_everything_it_wants_is_listed_and_can_be_read_with_the_answers_in
         await press(pilot, "n")
         await settle(pilot)
         assert not [call for call in backend.calls if call.startswith("launch")]
+
+
+@SIZES
+async def test_what_goes_beyond_serving_is_told_with_the_problems_before_any_launch(
+    open_app: Pilots, size: tuple[int, int]
+) -> None:
+    async with open_app(size) as pilot:
+        app = cast(SparkrunApp, pilot.app)
+        screen = cast(BrowseScreen, app.screen)
+        screen.detail.show(foreign(GREEDY))
+        screen.detail.choose_tab("problems")
+        part = screen.detail.query_one("#part", TextPane)
+        text = " ".join(text_of(line).strip() for line in part.lines)
+        assert "! runs privileged" in text and "/data/four:/four" in text
+        screen.detail.show(foreign(ALPHA.replace("v0.14.0", f"v0.14.0@sha256:{'a' * 64}")))
+        assert "nothing but its image" in " ".join(text_of(line).strip() for line in part.lines)
+        assert app.state.recipe is not None
+        screen.detail.show(app.state.recipe)
+        assert "beyond serving" not in " ".join(text_of(line) for line in part.lines)
 
 
 async def test_it_is_asked_once_and_again_when_the_file_changed(open_app: Pilots, backend: FakeBackend) -> None:

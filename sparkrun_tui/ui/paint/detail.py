@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.text import clean_line, clean_text
 from sparkrun_tui.memory.result import Estimate
@@ -12,6 +13,9 @@ from sparkrun_tui.ui.paint.memory_tab import proposal_line, proposal_lines
 from sparkrun_tui.ui.paint.recipe_rows import short_count
 from sparkrun_tui.ui.widgets.ink import Line, Span, clip, wrap
 from sparkrun_tui.ui.widgets.memory_bar import picture_lines
+
+if TYPE_CHECKING:
+    from sparkrun_tui.recipe.trust import Demand
 
 _SIGNS = {Severity.ERROR: ("✗", "bad"), Severity.WARNING: ("!", "tight"), Severity.NOTE: ("·", "dim")}
 
@@ -141,6 +145,16 @@ def problem_lines(problems: Sequence[Problem], width: int) -> list[Line]:
         if problem.remedy:
             lines += [[("  → " + row, "dim")] for row in wrap(clean_line(problem.remedy), width - 4)]
     return lines
+
+
+def demand_lines(demands: Sequence[Demand], width: int) -> list[Line]:
+    """What a recipe would do beyond serving, each in full, gravest first."""
+    lines: list[Line] = [[], [("beyond serving, once you agree to it at its launch", "title")]]
+    for demand in demands:
+        sign, style = ("!", "tight") if demand.grave else ("·", "dim")
+        rows = wrap(clean_line(f"{demand.title}: {demand.detail}" if demand.detail else demand.title), width - 2)
+        lines += [[(f"{sign} ", style), (rows[0], "")], *([("  " + row, "")] for row in rows[1:])]
+    return lines if demands else [*lines, [("✓ ", "good"), ("nothing but its image and its command", "")]]
 
 
 def broken_lines(recipe: BrokenRecipe, width: int) -> list[Line]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from textual import on
@@ -11,7 +12,7 @@ from textual.message import Message
 
 from sparkrun_tui.memory.result import Proposal
 from sparkrun_tui.recipe.fields import field_for
-from sparkrun_tui.recipe.model import BrokenRecipe, Recipe
+from sparkrun_tui.recipe.model import BrokenRecipe, Recipe, SourceKind
 from sparkrun_tui.recipe.shellwords import serve_argv
 from sparkrun_tui.ui.actor import Actor
 from sparkrun_tui.ui.catalog import AnyRecipe, Evaluation
@@ -118,7 +119,7 @@ class Detail(Container, Actor):
         if tab == "source" or evaluation is None:
             return yaml_lines(recipe.text, width, paint.problem_marks(problems))
         if tab == "problems":
-            return paint.problem_lines(problems, width)
+            return [*paint.problem_lines(problems, width), *self._demands(evaluation, width)]
         if tab == "overview":
             return paint.about(evaluation, width)
         if tab == "memory":
@@ -126,6 +127,14 @@ class Detail(Container, Actor):
         if self.as_argv:
             return argv_lines(serve_argv(evaluation.command), width)
         return shell_lines(evaluation.command, width)
+
+    def _demands(self, evaluation: Evaluation, width: int) -> Sequence[Line]:
+        """What a recipe from a registry would do beyond serving."""
+        if evaluation.recipe.source.kind is not SourceKind.REGISTRY:
+            return ()
+        from sparkrun_tui.recipe.trust import demands  # not before the first paint
+
+        return paint.demand_lines(demands(evaluation.rendered, os.environ), width)
 
     def _memory(self, evaluation: Evaluation, width: int) -> Sequence[Line]:
         if evaluation.estimate is None:
