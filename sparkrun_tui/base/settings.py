@@ -28,6 +28,8 @@ class Cluster:
     hf_cache: str = ""
     """The Hugging Face cache on the hosts; empty means ask each host."""
     source: str = "config"
+    host_to_host: bool = False
+    """Whether a host may send models to others with its own SSH keys; else all come from the workstation."""
 
     @property
     def is_demo(self) -> bool:
@@ -94,6 +96,8 @@ def save_cluster(cluster: Cluster) -> None:
         body["gpus_per_host"] = cluster.gpus_per_host
     if cluster.privileged:
         body["privileged"] = True
+    if cluster.host_to_host:
+        body["host_to_host"] = True
     if cluster.hf_cache:
         body["hf_cache"] = cluster.hf_cache
     clusters = dict(_mapping(path, data, "clusters"))
@@ -183,6 +187,7 @@ def _cluster(path: Path, name: str, body: object, source: str = "config") -> Clu
         description=str(body.get("description") or ""),
         gpus_per_host=gpus,
         privileged=body.get("privileged") is True,
+        host_to_host=body.get("host_to_host") is True,
         hf_cache=str(body.get("hf_cache") or body.get("cache_dir") or ""),
         source=source,
     )

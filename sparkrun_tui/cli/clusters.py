@@ -48,6 +48,7 @@ def _cluster_json(cluster: Cluster, default: bool) -> dict[str, Any]:
         "description": cluster.description,
         "gpus_per_host": cluster.gpus_per_host,
         "privileged": cluster.privileged,
+        "host_to_host": cluster.host_to_host,
         "hf_cache": cluster.hf_cache or None,
         "source": cluster.source,
         "default": default,
@@ -61,7 +62,16 @@ def _cluster_json(cluster: Cluster, default: bool) -> dict[str, Any]:
 @click.option("--gpus", default=1, show_default=True, type=click.IntRange(1, 16), help="GPUs of each host.")
 @click.option("--hf-cache", default="", metavar="DIR", help="The Hugging Face cache on the hosts; asked when left out.")
 @click.option("--privileged", is_flag=True, help="Run containers privileged, for RDMA set-ups that need it.")
-def add_command(name: str, hosts: tuple[str, ...], description: str, gpus: int, hf_cache: str, privileged: bool) -> int:
+@click.option("--host-to-host", is_flag=True, help="Hosts may send models to each other with their own SSH keys.")
+def add_command(
+    name: str,
+    hosts: tuple[str, ...],
+    description: str,
+    gpus: int,
+    hf_cache: str,
+    privileged: bool,
+    host_to_host: bool,
+) -> int:
     """Save HOSTS, as ssh takes them, as the cluster NAME; the first is the head node."""
     from sparkrun_tui.base.settings import save_cluster
 
@@ -70,7 +80,7 @@ def add_command(name: str, hosts: tuple[str, ...], description: str, gpus: int, 
         raise UsageError("a cluster needs hosts, each named once")
     if any(part.startswith("-") or any(letter.isspace() for letter in part) for part in names):
         raise UsageError("that is not the name of a host")
-    save_cluster(Cluster(name, names, description, gpus, privileged, hf_cache))
+    save_cluster(Cluster(name, names, description, gpus, privileged, hf_cache, host_to_host=host_to_host))
     output.line(f"saved {name}: {', '.join(names)}")
     return Exit.OK
 

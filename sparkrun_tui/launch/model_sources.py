@@ -67,12 +67,12 @@ async def lacking(services: Services, views: Sequence[HostView], model: StoredMo
 
 
 async def find_source(services: Services, views: Sequence[HostView], model: StoredModel) -> HostView | None:
-    """A host that has the model and can send it to every host that lacks it; None when no one can, or need.
+    """A host that has the model, may send it, and reaches every host that lacks it; None when no one does, or need.
 
     Raises `LinkLost`.
     """
     missing = set(await lacking(services, views, model))
-    for source in (view for view in views if missing and view.name not in missing):
+    for source in (view for view in views if missing and view.relays and view.name not in missing):
         transport = services.connector(source.name)
         targets = [fast_address(view) for view in views if view.name in missing]
         if all([await services.shipper.reaches(transport, address) for address in targets]):

@@ -16,6 +16,7 @@ def unprobed(name: str, cluster: Cluster) -> HostView:
         address=_address(name),
         hf_cache=cluster.hf_cache or DEFAULT_HF_CACHE,
         gpus=cluster.gpus_per_host,
+        relays=cluster.host_to_host,
     )
 
 
@@ -33,6 +34,7 @@ def view_of(facts: HostFacts, cluster: Cluster, name: str) -> HostView:
         has_infiniband=facts.infiniband,
         used_ports=facts.used_ports,
         probed=True,
+        relays=cluster.host_to_host,
     )
 
 

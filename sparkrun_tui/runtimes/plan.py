@@ -63,6 +63,8 @@ class HostView:
     has_infiniband: bool = False
     used_ports: frozenset[int] = frozenset()
     probed: bool = False
+    relays: bool = False
+    """Whether it may send what it holds to other hosts, with its own SSH keys."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,8 +71,10 @@ def test_the_other_cli_s_clusters_are_read_and_a_bad_one_hides_none() -> None:
 
 def test_a_saved_cluster_comes_back_and_keeps_the_rest() -> None:
     write("recipe_dirs: [~/r]\nclusters: {old: [h]}\n")
-    save_cluster(Cluster("lab", ("spark-1", "spark-2"), privileged=True, hf_cache="/data/hf"))
+    save_cluster(Cluster("lab", ("spark-1", "spark-2"), privileged=True, hf_cache="/data/hf", host_to_host=True))
     settings = load_settings()
     assert [cluster.name for cluster in settings.clusters] == ["old", "lab"]
-    assert settings.clusters[1] == Cluster("lab", ("spark-1", "spark-2"), privileged=True, hf_cache="/data/hf")
+    assert settings.clusters[1] == Cluster(
+        "lab", ("spark-1", "spark-2"), privileged=True, hf_cache="/data/hf", host_to_host=True
+    )
     assert settings.recipe_dirs[0].name == "r"

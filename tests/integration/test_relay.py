@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from cluster import Host
 from cluster.models import CHECKPOINT
 from test_launch_faults import begin, desk, lab, pair, ready, remaining
 
+from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.launch.desk import Desk
 from sparkrun_tui.remote.ports import ModelRequest, StoredModel
 from sparkrun_tui.runtimes.plan import Phase
 
 HUB = "/root/.cache/huggingface/hub"
+
+
+def relaying(hosts: list[Host]) -> Cluster:
+    """The cluster, its hosts allowed to send to each other."""
+    return replace(lab(hosts), host_to_host=True)
 
 
 async def on_the_head_alone(at: Desk, head: Host) -> None:
@@ -34,7 +41,7 @@ async def test_a_host_sends_what_it_has_to_another_and_nothing_passes_through_he
     hosts[0].may_log_in_to_others()
     async with desk() as at:
         await on_the_head_alone(at, hosts[0])
-        plan = await at.look(at.plan(pair(), lab(hosts)))
+        plan = await at.look(at.plan(pair(), relaying(hosts)))
         step = next(step for step in plan.steps if step.phase is Phase.MODEL)
         assert f"from {hosts[0].name}" in step.detail and [one.host for one in step.commands] == [hosts[0].name]
         launch = at.launch(plan)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sparkrun_tui.launch.events import LaunchStatus
@@ -15,6 +17,7 @@ from tests.launch.virtual import virtual_time
 def one_has_it(cluster: FakeCluster) -> None:
     cluster[1].models.add("org/tiny")
     cluster.hosts_reach_each_other = True
+    cluster.cluster = replace(cluster.cluster, host_to_host=True)
 
 
 async def seen(cluster: FakeCluster) -> PlanStep:
@@ -71,3 +74,10 @@ async def test_without_the_hub_the_host_that_has_it_is_enough(cluster: FakeClust
     cluster.hub_down = True
     assert "from spark-1" in (await seen(cluster)).detail
     assert await moved(cluster) == ["relay org/tiny from spark-1 at 10.0.0.2"]
+
+
+@virtual_time
+async def test_hosts_send_nothing_by_themselves_unless_the_cluster_says_so(cluster: FakeCluster) -> None:
+    cluster.cluster = replace(cluster.cluster, host_to_host=False)
+    assert "rsync" not in (await seen(cluster)).detail
+    assert await moved(cluster) == ["ship org/tiny"]
