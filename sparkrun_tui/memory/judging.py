@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import inf
 
 from sparkrun_tui.memory.overheads import Band
-from sparkrun_tui.memory.result import Level, Part, Verdict
+from sparkrun_tui.memory.result import HostPicture, Level, Part, Verdict
+from sparkrun_tui.memory.verdicts import headroom
 
 NOTHING = Band(0, 0, 0, "none")
 
@@ -18,6 +20,12 @@ def badness(level: Level) -> int:
 def worst_verdict(found: Iterable[Verdict]) -> Verdict:
     """Return the worst of some verdicts, the first of equals; raises ValueError when there is none."""
     return max(found, key=lambda verdict: badness(verdict.level))
+
+
+def worst_headroom(pictures: Iterable[HostPicture]) -> Verdict:
+    """Return the verdict on what stays for the host, of the host that keeps least; ValueError when there is none."""
+    fullest_first = sorted(pictures, key=lambda picture: inf if picture.free is None else picture.free)
+    return worst_verdict(headroom(picture) for picture in fullest_first)
 
 
 def part(kind: str, *bands: Band) -> Part:

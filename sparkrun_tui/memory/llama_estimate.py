@@ -9,7 +9,7 @@ from sparkrun_tui.base.units import format_gib
 from sparkrun_tui.memory import verdicts
 from sparkrun_tui.memory.facts import ModelFacts
 from sparkrun_tui.memory.hosts import assumed_spark, floors, free_at_start, others
-from sparkrun_tui.memory.judging import badness, exact, part, worst_verdict
+from sparkrun_tui.memory.judging import badness, exact, part, worst_headroom, worst_verdict
 from sparkrun_tui.memory.llama_advice import proposals_for
 from sparkrun_tui.memory.llama_case import LlamaCase, work_out
 from sparkrun_tui.memory.llama_plan import FIT_FLOOR
@@ -35,7 +35,7 @@ def estimate_llama(
     pictures = tuple(_picture(case) for case in cases)
     starts = worst_verdict(_starts(case) for case in cases)
     context = _context(weakest)
-    room = worst_verdict(verdicts.headroom(picture) for picture in pictures)
+    room = worst_headroom(pictures)
     plan = weakest.plan
     return Estimate(
         hosts=pictures,

@@ -9,7 +9,7 @@ from sparkrun_tui.base.units import format_gib
 from sparkrun_tui.memory import verdicts
 from sparkrun_tui.memory.facts import ModelFacts
 from sparkrun_tui.memory.hosts import assumed_spark, floors, others
-from sparkrun_tui.memory.judging import exact, part, worst_verdict
+from sparkrun_tui.memory.judging import exact, part, worst_headroom, worst_verdict
 from sparkrun_tui.memory.measured import Measured
 from sparkrun_tui.memory.overheads import Band
 from sparkrun_tui.memory.result import Estimate, HostMemory, HostPicture, Level, Part, Verdict, worst
@@ -39,7 +39,7 @@ def estimate_sglang(
     starts = verdicts.too_few_hosts(needed, len(chosen)) if len(chosen) < needed else None
     starts = starts or worst_verdict(_starts(case) for case in cases)
     context = _context(weakest)
-    room = worst_verdict(verdicts.headroom(picture) for picture in pictures)
+    room = worst_headroom(pictures)
     return Estimate(
         hosts=pictures,
         starts=starts,

@@ -8,6 +8,7 @@ from math import ceil
 from sparkrun_tui.memory import verdicts
 from sparkrun_tui.memory.facts import ModelFacts
 from sparkrun_tui.memory.hosts import assumed_spark, floors, others
+from sparkrun_tui.memory.judging import worst_headroom, worst_verdict
 from sparkrun_tui.memory.measured import Measured
 from sparkrun_tui.memory.overheads import Band
 from sparkrun_tui.memory.result import Estimate, HostMemory, HostPicture, Level, Part, Verdict, worst
@@ -32,7 +33,7 @@ def estimate_vllm(
     pictures = tuple(_picture(case) for case in cases)
     starts = _starts(cases, needed, len(chosen))
     context = _context(weakest)
-    room = max((verdicts.headroom(picture) for picture in pictures), key=lambda v: _badness(v.level))
+    room = worst_headroom(pictures)
     plan, length, pool = weakest.plan, weakest.length, weakest.room
     tokens = plan.pool_tokens(pool, length) if plan and length and pool and pool > 0 else None
     return Estimate(
@@ -59,11 +60,6 @@ def estimate_vllm(
 def _rank(case: VllmCase) -> tuple[int, int]:
     """Order cases: the smallest pool first, unknown pools by the host's size."""
     return (case.room if case.room is not None else 0, case.host.total)
-
-
-def _badness(level: Level) -> int:
-    """Order levels so that the worst comes last; a certain refusal outranks what is unknown."""
-    return (Level.GOOD, Level.TIGHT, Level.UNKNOWN, Level.BAD).index(level)
 
 
 def _picture(case: VllmCase) -> HostPicture:
@@ -115,7 +111,7 @@ def _starts(cases: Sequence[VllmCase], needed: int, chosen: int) -> Verdict:
         elif gate.level is Level.GOOD and _beyond(case):
             gate = verdicts.too_long(case.settings.max_model_len or 0, case.facts.max_length or 0)
         found.append(gate)
-    return max(found, key=lambda verdict: _badness(verdict.level))
+    return worst_verdict(found)
 
 
 def _beyond(case: VllmCase) -> bool:

@@ -248,3 +248,11 @@ def test_launches_that_the_engine_refused_never_fit(
     available: float, config: dict[str, object], length: int, fields: dict[str, object]
 ) -> None:
     assert not models.plan(config, length, **fields).fits(int(available * GIB), length)
+
+
+def test_the_host_that_keeps_least_speaks_for_all() -> None:
+    hosts = (probed(117, "spark-1"), probed(112, "spark-2"))
+    found = judge(sized(16), *hosts, utilisation=0.7, tensor_parallel=2, max_model_len=32768)
+    least = min(picture.free or 0 for picture in found.hosts)
+    assert found.headroom.text == f"{least / GIB:,.1f} GiB left for the host"
+    assert found.headroom.detail.startswith("spark-2")
