@@ -74,7 +74,7 @@ async def _plan(desk: Desk, request: RunRequest, cluster: Cluster) -> LaunchPlan
 
 
 def _estimate(desk: Desk, plan: LaunchPlan) -> Estimate | None:
-    hosts = [host_memory(desk.facts[name], 0.0) for name in plan.host_names]
+    hosts = [host_memory(desk.facts[name]) for name in plan.host_names]
     try:
         return size(plan.rendered, hosts)
     except Exception as error:  # advice only: a defect of the estimate must not stand in the way of a launch

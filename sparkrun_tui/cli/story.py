@@ -128,7 +128,7 @@ def _estimate(desk: Desk, demo: DemoCluster, rendered: Rendered) -> Estimate:
     from sparkrun_tui.launch.sizing import host_memory, size
 
     names = desk.plan(rendered, demo.cluster).host_names
-    return size(rendered, [host_memory(desk.facts[name], 0.0) for name in names])
+    return size(rendered, [host_memory(desk.facts[name]) for name in names])
 
 
 def _show_plan(plan: LaunchPlan) -> None:

@@ -21,7 +21,7 @@ async def remember_figures(context: Context) -> None:
     try:
         learn(plan.serve.engine, image, await context.docker(head).image(image))
         settings, now = engine_settings(plan.rendered, image), context.services.clock()
-        hosts = [host_memory(context.facts[host], 0.0) for host in context.figures if host in context.facts]
+        hosts = [host_memory(context.facts[host]) for host in context.figures if host in context.facts]
         digest = image_facts(image).digest
         made = [record_of(settings, host, image, digest, context.figures[host.name], now) for host in hosts]
         remember(plan.rendered.recipe.digest, [record for record in made if record is not None])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -95,8 +96,8 @@ def image_of(rendered: Rendered) -> str:
     return engine.image(rendered.recipe) if engine is not None else rendered.recipe.container
 
 
-def host_memory(facts: HostFacts, age_seconds: float) -> HostMemory:
-    """A probed host as the estimate takes it."""
+def host_memory(facts: HostFacts) -> HostMemory:
+    """A probed host as the estimate takes it; it says when the host was asked, so that an old figure is seen."""
     gpu = facts.gpus[0] if facts.gpus else None
     discrete = gpu is not None and gpu.memory_total is not None
     total = (gpu.memory_total or 0) if gpu is not None and discrete else facts.memory_total
@@ -105,7 +106,7 @@ def host_memory(facts: HostFacts, age_seconds: float) -> HostMemory:
         total=total,
         available=None if discrete else facts.memory_available,
         assumed=False,
-        source=f"probed {age_seconds:.0f} s ago",
+        source=time.strftime("probed at %H:%M:%S", time.localtime(facts.taken)),
         gpus=max(len(facts.gpus), 1),
         unified=not discrete,
         gpu_name=gpu.name if gpu is not None else "",

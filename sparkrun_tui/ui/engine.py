@@ -108,7 +108,7 @@ class Engine:
 
         def answered(name: str, found: HostFacts | HostError) -> None:
             if isinstance(found, HostFacts):
-                seen(HostSeen(name, host_memory(found, 0.0)))
+                seen(HostSeen(name, host_memory(found)))
             else:
                 seen(HostSeen(name, None, found.what, found.remedy))
 
@@ -133,7 +133,7 @@ class Engine:
     def _memory_needed(self, plan: LaunchPlan) -> int | None:
         """Bytes that the launch takes of its fullest host, by the estimate; None when that is not known."""
         known = self._desk_of(plan.cluster).facts
-        hosts = [host_memory(known[name], 0.0) for name in plan.host_names if name in known]
+        hosts = [host_memory(known[name]) for name in plan.host_names if name in known]
         return needed_bytes(size(plan.rendered, hosts, self.facts))
 
     def dry_run(self, plan: LaunchPlan) -> Sequence[str]:
