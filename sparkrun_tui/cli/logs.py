@@ -113,8 +113,8 @@ async def _print_rank(services: Services, rank: WorkloadRank, tail: int | None, 
     from sparkrun_tui.base.secrets import Redactor, looks_secret
     from sparkrun_tui.base.text import clean_line
     from sparkrun_tui.cli.following import print_line
-    from sparkrun_tui.launch.context import closing
     from sparkrun_tui.launch.logs import LogLine
+    from sparkrun_tui.remote.aio import closing
 
     redact = Redactor(value for name, value in os.environ.items() if looks_secret(name))
     transport = services.connector(rank.host)

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.launch import locks
-from sparkrun_tui.launch.context import Context, closing, drop, regain
+from sparkrun_tui.launch.context import Context, drop, regain
 from sparkrun_tui.launch.host_script import end_jobs
 from sparkrun_tui.launch.logs import LogLine
 from sparkrun_tui.launch.ports import Docker
+from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.docker_types import ContainerInfo
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.runtimes.plan import LABEL

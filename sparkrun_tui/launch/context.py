@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -191,17 +190,6 @@ def _failure(error: SparkrunError, host: str) -> LaunchError:
     if isinstance(error, LaunchError):
         return error
     return LaunchError(error.what, host=error.host or host, spot=error.spot, remedy=error.remedy)
-
-
-@asynccontextmanager
-async def closing(items: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
-    """Close an async iterator when done with it, so that what feeds it ends now and not when it is collected."""
-    try:
-        yield items
-    finally:
-        close = getattr(items, "aclose", None)
-        if close is not None:
-            await close()
 
 
 async def drop(tasks: Iterable[asyncio.Task[Any]]) -> None:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.launch.context import Context, closing, drop
+from sparkrun_tui.launch.context import Context, drop
 from sparkrun_tui.launch.events import EngineFact, Progressed, StepState
 from sparkrun_tui.launch.logs import LogLine
+from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.failures import NeedsUser
 from sparkrun_tui.runtimes.phases import PhaseReader
 from sparkrun_tui.runtimes.plan import Phase

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.text import clean_text, decode
-from sparkrun_tui.launch.context import closing
 from sparkrun_tui.launch.events import EndpointUp
 from sparkrun_tui.launch.services import Services
+from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.http import HttpCall
 
 FIRST_TOKEN = 600.0

@@ -7,8 +7,9 @@ import re
 from collections.abc import AsyncIterator
 
 from sparkrun_tui.base.errors import HostError, LaunchError
-from sparkrun_tui.launch.context import Context, closing, insist
+from sparkrun_tui.launch.context import Context, insist
 from sparkrun_tui.launch.events import StepState
+from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.ports import Transfer
 from sparkrun_tui.runtimes.plan import Phase

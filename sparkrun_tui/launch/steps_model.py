@@ -9,11 +9,12 @@ from typing import TypeVar
 from sparkrun_tui.base.errors import HostError, LaunchError, SparkrunError
 from sparkrun_tui.base.units import GIB, format_gib
 from sparkrun_tui.launch.containers import shell_path
-from sparkrun_tui.launch.context import Context, closing, insist, on_all, regain
+from sparkrun_tui.launch.context import Context, insist, on_all, regain
 from sparkrun_tui.launch.events import StepState
 from sparkrun_tui.launch.model_sources import as_request, as_stored, find_source, held_by, lacking, nowhere
 from sparkrun_tui.launch.steps_check import replan
 from sparkrun_tui.launch.views import fast_address
+from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.hub import HubError
 from sparkrun_tui.remote.ports import ModelRequest, StoredModel, Transfer
