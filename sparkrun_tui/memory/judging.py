@@ -6,15 +6,10 @@ from collections.abc import Iterable
 from math import inf
 
 from sparkrun_tui.memory.overheads import Band
-from sparkrun_tui.memory.result import HostPicture, Level, Part, Verdict
+from sparkrun_tui.memory.result import HostPicture, Part, Verdict, badness
 from sparkrun_tui.memory.verdicts import headroom
 
 NOTHING = Band(0, 0, 0, "none")
-
-
-def badness(level: Level) -> int:
-    """Order levels so that the worst comes last; a certain refusal outranks what is unknown."""
-    return (Level.GOOD, Level.TIGHT, Level.UNKNOWN, Level.BAD).index(level)
 
 
 def worst_verdict(found: Iterable[Verdict]) -> Verdict:

@@ -9,12 +9,12 @@ from sparkrun_tui.base.units import format_gib
 from sparkrun_tui.memory import verdicts
 from sparkrun_tui.memory.facts import ModelFacts
 from sparkrun_tui.memory.hosts import assumed_spark, floors, free_at_start, others
-from sparkrun_tui.memory.judging import badness, exact, part, worst_headroom, worst_verdict
+from sparkrun_tui.memory.judging import exact, part, worst_headroom, worst_verdict
 from sparkrun_tui.memory.llama_advice import proposals_for
 from sparkrun_tui.memory.llama_case import LlamaCase, work_out
 from sparkrun_tui.memory.llama_plan import FIT_FLOOR
 from sparkrun_tui.memory.measured import Measured
-from sparkrun_tui.memory.result import Estimate, HostMemory, HostPicture, Level, Verdict, worst
+from sparkrun_tui.memory.result import Estimate, HostMemory, HostPicture, Level, Verdict, badness, worst
 from sparkrun_tui.memory.settings import EngineSettings
 
 NEWEST = "b11669"

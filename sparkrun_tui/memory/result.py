@@ -114,14 +114,14 @@ class Estimate:
     weights_bytes: int | None
 
 
-_RANK = {Level.GOOD: 0, Level.TIGHT: 1, Level.BAD: 2, Level.UNKNOWN: 3}
+def badness(level: Level) -> int:
+    """Order levels so that the worst comes last; a certain refusal outranks what is unknown."""
+    return (Level.GOOD, Level.TIGHT, Level.UNKNOWN, Level.BAD).index(level)
 
 
 def worst(*levels: Level) -> Level:
     """Return the worst of some levels; a known BAD outranks UNKNOWN, which outranks the rest.
 
-    A refusal that is certain stays certain even when another input is missing.
+    A refusal that is certain stays certain even when another input is missing. Of none it is UNKNOWN.
     """
-    if Level.BAD in levels:
-        return Level.BAD
-    return max(levels, key=_RANK.__getitem__, default=Level.UNKNOWN)
+    return max(levels, key=badness, default=Level.UNKNOWN)

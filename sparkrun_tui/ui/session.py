@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.ui.ports import Backend
@@ -13,8 +12,7 @@ from sparkrun_tui.ui.ports import Backend
 class Session:
     """The user's settings, the cluster to open with, the first query, and whether the demo cluster is wanted.
 
-    `backend` is the engine; None means the real one. `state_file` is where the app keeps what it remembers
-    between runs; None means nowhere.
+    `backend` is the engine; None means the real one.
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -22,4 +20,3 @@ class Session:
     query: str = ""
     demo: bool = False
     backend: Backend | None = None
-    state_file: Path | None = None
