@@ -1,0 +1,70 @@
+"""What is asked of a cluster in memory while engines run: their logs, and their ports."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.remote.docker_logs import LogRecord
+from sparkrun_tui.remote.failures import LinkLost
+from sparkrun_tui.remote.http import HttpCall, HttpReply
+
+if TYPE_CHECKING:
+    from tests.launch.fakes.cluster import FakeCluster
+
+
+class FakeLogs:
+    """`Logs` of the fake cluster."""
+
+    def __init__(self, cluster: FakeCluster) -> None:
+        self._cluster = cluster
+
+    async def follow(
+        self, transport: Any, container: str, *, tail: int | None = None, since: float | None = None, keep: bool = True
+    ) -> AsyncIterator[Sequence[LogRecord]]:
+        host = self._cluster.hosts[transport.name]
+        item = host.containers[container]
+        at = max(len(item.log) - tail, 0) if tail is not None else 0
+        while True:
+            while host.lost or host.unreachable:
+                if not keep:
+                    raise LinkLost("the connection was lost", host=host.name)
+                await asyncio.sleep(0.5)
+            batch, at = item.log[at:], len(item.log)
+            if batch:
+                yield [record for record in batch if since is None or record.time >= since - 2]
+            elif not keep or item.info.state not in ("created", "running"):
+                return
+            else:
+                await asyncio.sleep(0.1)
+
+
+class FakeHttp:
+    """`Http` of the fake cluster: an OpenAI-like server on each open port."""
+
+    def __init__(self, cluster: FakeCluster) -> None:
+        self._cluster = cluster
+        self.calls: list[HttpCall] = []
+
+    async def ask(self, transport: Any, call: HttpCall) -> HttpReply:
+        await asyncio.sleep(0.001)
+        host = self._cluster.hosts[transport.name]
+        host.check()
+        self.calls.append(call)
+        model = host.servers.get(call.port)
+        if model is None:
+            raise HostError("refused", host=host.name)
+        if call.path == "/v1/models":
+            return HttpReply(200, json.dumps({"data": [{"id": model}]}).encode())
+        if call.path == "/health":
+            return HttpReply(503 if host.unhealthy else 200, b"")
+        await asyncio.sleep(self._cluster.first_token)
+        return HttpReply(200, json.dumps({"choices": [{"text": "x"}]}).encode())
+
+    async def stream(self, transport: Any, call: HttpCall) -> AsyncIterator[bytes]:
+        for chunk in self._cluster.answer:
+            await asyncio.sleep(0.1)
+            yield chunk
