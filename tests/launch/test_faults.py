@@ -1,4 +1,4 @@
-"""What a launch does when something goes wrong: on one of several hosts, on a link, in an engine, at any moment."""
+"""What a launch does when something goes wrong on one of several hosts, in an engine or in ourselves."""
 
 from __future__ import annotations
 
@@ -10,15 +10,9 @@ import pytest
 
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.launch.events import LaunchStatus, StepState
-from sparkrun_tui.launch.launch import Launch
 from sparkrun_tui.runtimes.plan import Phase
 from tests.launch.fakes import IMAGE, RAY_TWO, SGLANG_TWO, SOLO, FakeCluster, FakeContainer, FakeHost, rendered
 from tests.launch.virtual import virtual_time
-
-
-def begin(cluster: FakeCluster, text: str) -> Launch:
-    desk = cluster.desk()
-    return desk.launch(desk.plan(rendered(text), cluster.cluster))
 
 
 def _fail_pull(host: FakeHost) -> None:
@@ -53,7 +47,7 @@ async def test_a_failure_on_one_host_fails_the_launch_and_leaves_nothing(
     cluster: FakeCluster, breaks: Callable[[FakeHost], None], phase: Phase, number: int
 ) -> None:
     breaks(cluster[number])
-    launch = begin(cluster, SGLANG_TWO)
+    launch = cluster.begin(SGLANG_TWO)
     state = await launch.wait_ended()
     assert state.status is LaunchStatus.FAILED
     assert state.hosts[f"spark-{number}"].cells[phase].state is StepState.FAILED
@@ -66,7 +60,7 @@ async def test_a_failure_on_one_host_fails_the_launch_and_leaves_nothing(
 async def test_what_the_other_host_was_moving_is_finished_first(cluster: FakeCluster) -> None:
     _fail_pull(cluster[1])
     cluster[2].images.clear()
-    state = await begin(cluster, SGLANG_TWO).wait_ended()
+    state = await cluster.begin(SGLANG_TWO).wait_ended()
     assert state.status is LaunchStatus.FAILED
     assert IMAGE in cluster[2].images
     assert not any(action.startswith("create") for host in cluster.hosts.values() for action in host.actions)
@@ -75,7 +69,7 @@ async def test_what_the_other_host_was_moving_is_finished_first(cluster: FakeClu
 @virtual_time
 async def test_no_worker_is_started_before_the_ray_head_answers(cluster: FakeCluster) -> None:
     cluster.rendezvous.clear()
-    state = await begin(cluster, RAY_TWO).wait_ended()
+    state = await cluster.begin(RAY_TWO).wait_ended()
     assert state.status is LaunchStatus.FAILED
     assert "46379 did not open" in state.detail
     assert not any(action.startswith("create") for action in cluster[2].actions)
@@ -89,7 +83,7 @@ async def test_an_engine_that_ends_before_it_serves_is_a_failure_with_its_own_wo
         return 2
 
     cluster[1].program = dies
-    launch = begin(cluster, SOLO)
+    launch = cluster.begin(SOLO)
     state = await launch.wait_ended()
     assert state.status is LaunchStatus.FAILED
     assert state.diagnosis is not None
@@ -111,7 +105,7 @@ async def test_a_rule_that_stumbles_over_a_log_does_not_cost_the_launch_its_end(
 
     monkeypatch.setattr("sparkrun_tui.launch.failure.diagnose", stumbles)
     cluster[1].program = dies
-    launch = begin(cluster, SOLO)
+    launch = cluster.begin(SOLO)
     state = await launch.wait_ended()
     assert state.status is LaunchStatus.FAILED
     assert state.diagnosis is not None
@@ -126,7 +120,7 @@ async def test_one_dead_rank_ends_the_start_of_all(cluster: FakeCluster) -> None
         return 1
 
     cluster[2].program = dies
-    state = await begin(cluster, SGLANG_TWO).wait_ended()
+    state = await cluster.begin(SGLANG_TWO).wait_ended()
     assert state.status is LaunchStatus.FAILED
     assert state.diagnosis is not None and state.diagnosis.host == "spark-2"
     assert cluster.remaining == []
@@ -134,7 +128,7 @@ async def test_one_dead_rank_ends_the_start_of_all(cluster: FakeCluster) -> None
 
 @virtual_time
 async def test_exit_code_0_of_a_serving_engine_is_not_called_a_clean_end(cluster: FakeCluster) -> None:
-    launch = begin(cluster, SOLO)
+    launch = cluster.begin(SOLO)
     await launch.wait_ready()
     container = next(iter(cluster[1].containers.values()))
     cluster[1].end(container, 0)
@@ -145,7 +139,7 @@ async def test_exit_code_0_of_a_serving_engine_is_not_called_a_clean_end(cluster
 
 @virtual_time
 async def test_a_lost_worker_makes_a_serving_launch_degraded_though_the_head_is_healthy(cluster: FakeCluster) -> None:
-    launch = begin(cluster, SGLANG_TWO)
+    launch = cluster.begin(SGLANG_TWO)
     await launch.wait_ready()
     cluster[2].end(next(iter(cluster[2].containers.values())), 137)
     await asyncio.sleep(30)
@@ -157,7 +151,7 @@ async def test_a_lost_worker_makes_a_serving_launch_degraded_though_the_head_is_
 
 @virtual_time
 async def test_an_engine_that_answers_unhealthy_is_degraded_and_comes_back(cluster: FakeCluster) -> None:
-    launch = begin(cluster, SOLO)
+    launch = cluster.begin(SOLO)
     await launch.wait_ready()
     cluster[1].unhealthy = True
     await asyncio.sleep(30)
@@ -169,150 +163,8 @@ async def test_an_engine_that_answers_unhealthy_is_degraded_and_comes_back(clust
 
 
 @virtual_time
-async def test_a_lost_link_is_unknown_and_then_what_the_host_says(cluster: FakeCluster) -> None:
-    launch = begin(cluster, SOLO)
-    await launch.wait_ready()
-    cluster[1].lose()
-    await asyncio.sleep(30)
-    assert launch.state.status is LaunchStatus.UNKNOWN
-    assert launch.state.hosts["spark-1"].link == "reconnecting"
-    cluster[1].heal()
-    await asyncio.sleep(30)
-    assert launch.state.status is LaunchStatus.READY
-    assert launch.state.hosts["spark-1"].link == "up"
-    await launch.stop()
-    assert cluster.remaining == []
-
-
-@pytest.mark.parametrize("verb", ["create", "start"])
-@virtual_time
-async def test_a_reply_lost_on_the_way_does_nothing_twice(cluster: FakeCluster, verb: str) -> None:
-    cluster[1].lose_during[verb] = 2
-    launch = begin(cluster, SOLO)
-    state = await launch.wait_ready()
-    assert state.status is LaunchStatus.READY
-    assert [action for action in cluster[1].actions if action.startswith("create")] == [
-        f"create sparkrun-tui-{launch.launch_id}-0"
-    ]
-    assert len(cluster.running) == 1
-    await launch.stop()
-
-
-@virtual_time
-async def test_a_lost_reply_to_an_exec_does_not_start_the_engine_twice(cluster: FakeCluster) -> None:
-    async def idle(host: FakeHost, container: FakeContainer) -> int:
-        await asyncio.sleep(10_000_000)
-        return 0
-
-    for host in cluster.hosts.values():
-        host.program = idle
-    cluster[1].lose_during["exec"] = 1
-    launch = begin(cluster, RAY_TWO)
-    state = await launch.wait_ready()
-    assert state.status is LaunchStatus.READY
-    assert len([action for action in cluster[1].actions if action.startswith("exec")]) == 1
-    await launch.stop()
-
-
-@virtual_time
-async def test_a_link_lost_during_a_transfer_is_shown_as_unknown_and_the_transfer_goes_on_after_it(
-    cluster: FakeCluster,
-) -> None:
-    launch = begin(cluster, SOLO)
-    seen = asyncio.create_task(_states(launch, Phase.MODEL))
-    await asyncio.sleep(1.2)
-    cluster[1].lose(heal_after=30.0)
-    state = await launch.wait_ready()
-    assert state.status is LaunchStatus.READY
-    await launch.stop()
-    states = await seen
-    assert StepState.UNKNOWN in states
-    assert states[-1] is StepState.OK
-
-
-async def _states(launch: Launch, phase: Phase) -> list[StepState]:
-    from sparkrun_tui.launch.events import StepChanged
-
-    return [event.state async for event in launch.events() if isinstance(event, StepChanged) and event.phase is phase]
-
-
-@virtual_time
-async def test_a_host_that_never_comes_back_ends_the_launch_as_failed_with_the_step_unknown(
-    cluster: FakeCluster,
-) -> None:
-    launch = begin(cluster, SGLANG_TWO)
-    await asyncio.sleep(1.2)
-    cluster[2].lose()
-    state = await launch.wait_ended()
-    assert state.status is LaunchStatus.FAILED
-    assert state.hosts["spark-2"].cells[Phase.MODEL].state is StepState.UNKNOWN
-    assert not any("may be left" in notice.text for notice in state.notices), "nothing was started there"
-
-
-MOMENTS = [0.0, 0.002, 0.01, 0.5, 1.5, 2.5, 3.2, 3.4, 4.0, 6.0, 9.0, 13.2, 13.5, 14.5]
-
-
-@pytest.mark.parametrize("moment", MOMENTS)
-@pytest.mark.parametrize("text", [SOLO, SGLANG_TWO])
-@virtual_time
-async def test_cancelling_at_any_moment_leaves_no_container(cluster: FakeCluster, text: str, moment: float) -> None:
-    for host in cluster.hosts.values():
-        host.images.clear()
-    launch = begin(cluster, text)
-    await asyncio.sleep(moment)
-    launch.cancel()
-    began = asyncio.get_running_loop().time()
-    state = await launch.wait_ended()
-    assert state.status in (LaunchStatus.CANCELLED, LaunchStatus.STOPPED)
-    assert cluster.remaining == []
-    assert [host.lease for host in cluster.hosts.values()] == ["", ""]
-    assert asyncio.get_running_loop().time() - began < 25
-
-
-@virtual_time
-async def test_cancelling_with_one_host_gone_cleans_the_other_and_names_what_may_be_left(cluster: FakeCluster) -> None:
-    launch = begin(cluster, SGLANG_TWO)
-    await asyncio.sleep(6)
-    assert len(cluster.running) == 2
-    cluster[2].lose()
-    began = asyncio.get_running_loop().time()
-    launch.cancel()
-    state = await launch.wait_ended()
-    assert asyncio.get_running_loop().time() - began <= 20
-    assert state.status is LaunchStatus.CANCELLED
-    assert cluster[1].containers == {}
-    assert any("may be left on spark-2" in notice.text for notice in state.notices)
-
-
-@virtual_time
-async def test_a_second_cancel_does_not_wait_for_a_host_that_is_gone(cluster: FakeCluster) -> None:
-    launch = begin(cluster, SGLANG_TWO)
-    await asyncio.sleep(6)
-    cluster[2].lose()
-    launch.cancel()
-    await asyncio.sleep(1)
-    began = asyncio.get_running_loop().time()
-    launch.cancel()
-    await launch.wait_ended()
-    assert asyncio.get_running_loop().time() - began <= 3
-    assert cluster[1].containers == {}
-
-
-@virtual_time
-async def test_forcing_a_stop_cuts_the_grace_short(cluster: FakeCluster) -> None:
-    launch = begin(cluster, SOLO)
-    await launch.wait_ready()
-    stopping = asyncio.create_task(launch.stop())
-    await asyncio.sleep(0.2)
-    launch.force()
-    await stopping
-    assert cluster.remaining == []
-    assert any(action.startswith("kill") for action in cluster[1].actions)
-
-
-@virtual_time
 async def test_two_launches_do_not_prepare_one_host_at_once(cluster: FakeCluster) -> None:
-    first, second = begin(cluster, SGLANG_TWO), begin(cluster, SOLO.replace("8000", "8001"))
+    first, second = cluster.begin(SGLANG_TWO), cluster.begin(SOLO.replace("8000", "8001"))
     states = [await first.wait_ready(), await second.wait_ended() if second.finished else await second.wait_ready()]
     assert sorted(str(state.status) for state in states) == ["failed", "ready"]
     loser = next(state for state in states if state.status is LaunchStatus.FAILED)
@@ -342,7 +194,7 @@ async def test_a_server_of_another_model_on_our_port_is_not_success(cluster: Fak
         return 0
 
     cluster[1].program = other
-    state = await begin(cluster, SOLO).wait_ended()
+    state = await cluster.begin(SOLO).wait_ended()
     assert state.status is LaunchStatus.FAILED
     assert "serves somebody-elses, not tiny" in state.detail
 
@@ -350,7 +202,7 @@ async def test_a_server_of_another_model_on_our_port_is_not_success(cluster: Fak
 @virtual_time
 async def test_a_slow_first_token_is_waited_for(cluster: FakeCluster) -> None:
     cluster.first_token = 400.0
-    launch = begin(cluster, SOLO)
+    launch = cluster.begin(SOLO)
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.READY
     await launch.stop()
@@ -364,7 +216,7 @@ async def test_ranks_that_never_meet_are_given_up_after_a_deadline_of_our_own(cl
 
     for host in cluster.hosts.values():
         host.program = silent
-    state = await begin(cluster, SGLANG_TWO).wait_ended()
+    state = await cluster.begin(SGLANG_TWO).wait_ended()
     assert state.status is LaunchStatus.FAILED
     assert "have not met" in state.detail
     assert cluster.remaining == []
@@ -375,7 +227,7 @@ async def test_an_image_that_only_the_workstation_has_is_sent(cluster: FakeClust
     cluster[1].images.clear()
     cluster[1].refuse["pull"] = "manifest unknown"
     cluster.local_images.add(IMAGE)
-    launch = begin(cluster, SOLO)
+    launch = cluster.begin(SOLO)
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.READY
     assert state.hosts["spark-1"].cells[Phase.IMAGE].detail == "sent from here"
@@ -387,7 +239,7 @@ async def test_a_registry_that_is_busy_is_asked_again(cluster: FakeCluster) -> N
     host = cluster[1]
     host.images.clear()
     host.refuse["pull"] = "toomanyrequests: slow down"
-    launch = begin(cluster, SOLO)
+    launch = cluster.begin(SOLO)
     await asyncio.sleep(10)
     del host.refuse["pull"]
     state = await launch.wait_ready()
@@ -400,7 +252,7 @@ async def test_a_registry_that_is_busy_is_asked_again(cluster: FakeCluster) -> N
 async def test_a_gated_model_fails_before_anything_is_started(cluster: FakeCluster) -> None:
     cluster.local_models.clear()
     cluster.hub_error = "org/tiny is gated"
-    state = await begin(cluster, SOLO).wait_ended()
+    state = await cluster.begin(SOLO).wait_ended()
     assert state.status is LaunchStatus.FAILED
     assert state.diagnosis is not None and state.diagnosis.repairs[0].title == "Ask for access."
     assert not any(action.startswith("create") for action in cluster[1].actions)
@@ -411,7 +263,7 @@ async def test_a_model_that_every_host_holds_is_not_downloaded_here(cluster: Fak
     cluster.local_models.clear()
     for host in cluster.hosts.values():
         host.models.add("org/tiny")
-    launch = begin(cluster, SGLANG_TWO)
+    launch = cluster.begin(SGLANG_TWO)
     state = await launch.wait_ready()
     assert state.hosts["spark-1"].cells[Phase.MODEL].state is StepState.SKIPPED
     assert cluster.tokens == []
@@ -420,7 +272,7 @@ async def test_a_model_that_every_host_holds_is_not_downloaded_here(cluster: Fak
 
 @virtual_time
 async def test_what_somebody_else_stops_and_removes_is_stopped_and_not_failed(cluster: FakeCluster) -> None:
-    launch = begin(cluster, SOLO)
+    launch = cluster.begin(SOLO)
     await launch.wait_ready()
     docker = cluster.services.docker(cluster.services.connector("spark-1"))
     identity = next(iter(cluster[1].containers))
@@ -439,7 +291,7 @@ async def test_a_defect_of_our_own_is_told_as_one_and_still_leaves_nothing(
     def broken(*_: object) -> bool:
         raise ZeroDivisionError("one over none")
 
-    launch = begin(cluster, SOLO)
+    launch = cluster.begin(SOLO)
     await asyncio.sleep(6)
     assert len(cluster.running) == 1
     monkeypatch.setattr("sparkrun_tui.launch.readiness.model_names", broken)
@@ -453,7 +305,7 @@ async def test_a_defect_of_our_own_is_told_as_one_and_still_leaves_nothing(
 @virtual_time
 @pytest.mark.parametrize("crashed", [False, True])
 async def test_the_last_reading_of_memory_is_from_after_the_end(cluster: FakeCluster, crashed: bool) -> None:
-    launch = begin(cluster, SOLO)
+    launch = cluster.begin(SOLO)
     await launch.wait_ready()
     cluster[1].facts = replace(cluster[1].facts, memory_available=77 * GIB)
     if crashed:

@@ -13,8 +13,7 @@ from tests.launch.virtual import virtual_time
 
 @virtual_time
 async def test_a_recipe_on_one_host_serves_and_is_stopped(cluster: FakeCluster) -> None:
-    desk = cluster.desk()
-    launch = desk.launch(desk.plan(rendered(SOLO), cluster.cluster))
+    launch = cluster.begin(SOLO)
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.READY
     assert state.endpoint is not None and state.endpoint.url == "http://10.0.0.1:8000/v1"
@@ -33,8 +32,7 @@ async def test_a_recipe_on_one_host_serves_and_is_stopped(cluster: FakeCluster) 
 
 @virtual_time
 async def test_the_journal_and_the_log_outlive_the_launch(cluster: FakeCluster) -> None:
-    desk = cluster.desk()
-    launch = desk.launch(desk.plan(rendered(SOLO), cluster.cluster))
+    launch = cluster.begin(SOLO)
     await launch.wait_ready()
     await launch.stop()
     folder = launches_dir() / launch.launch_id
@@ -48,8 +46,7 @@ async def test_the_journal_and_the_log_outlive_the_launch(cluster: FakeCluster) 
 
 @virtual_time
 async def test_all_ranks_of_a_pair_start_at_once_and_only_the_head_is_asked(cluster: FakeCluster) -> None:
-    desk = cluster.desk()
-    launch = desk.launch(desk.plan(rendered(SGLANG_TWO), cluster.cluster))
+    launch = cluster.begin(SGLANG_TWO)
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.READY
     assert len(cluster.running) == 2
@@ -68,8 +65,7 @@ async def test_over_ray_workers_join_after_the_head_and_the_engine_starts_once_a
 
     for host in cluster.hosts.values():
         host.program = idle
-    desk = cluster.desk()
-    launch = desk.launch(desk.plan(rendered(RAY_TWO), cluster.cluster))
+    launch = cluster.begin(RAY_TWO)
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.READY
     head = cluster[1].actions

@@ -20,8 +20,7 @@ def no_hub(cluster: FakeCluster) -> None:
 
 @virtual_time
 async def test_what_this_machine_has_is_sent(cluster: FakeCluster) -> None:
-    desk = cluster.desk()
-    launch = desk.launch(desk.plan(rendered(SGLANG_TWO), cluster.cluster))
+    launch = cluster.begin(SGLANG_TWO)
     assert (await launch.wait_ready()).status is LaunchStatus.READY
     assert [host.actions.count("ship org/tiny") for host in cluster.hosts.values()] == [1, 1]
     await launch.stop()
@@ -45,8 +44,7 @@ async def test_what_every_host_has_needs_nothing_and_is_told(cluster: FakeCluste
 @virtual_time
 async def test_what_is_not_everywhere_stops_the_launch_before_anything_is_started(cluster: FakeCluster) -> None:
     cluster.local_models.clear()
-    desk = cluster.desk()
-    launch = desk.launch(desk.plan(rendered(SGLANG_TWO), cluster.cluster))
+    launch = cluster.begin(SGLANG_TWO)
     state = await launch.wait_ended()
     assert state.status is LaunchStatus.FAILED
     told = "the Hugging Face Hub cannot be reached, and org/tiny is whole neither on this machine nor on "

@@ -92,8 +92,7 @@ def test_a_missing_image_needs_room() -> None:
 @virtual_time
 async def test_a_failed_check_changes_nothing_on_any_host(cluster: FakeCluster) -> None:
     cluster[2].facts = replace(cluster[2].facts, docker_access="denied")
-    desk = cluster.desk()
-    state = await desk.launch(desk.plan(rendered(SGLANG_TWO), cluster.cluster)).wait_ended()
+    state = await cluster.begin(SGLANG_TWO).wait_ended()
     assert state.status is LaunchStatus.FAILED
     assert state.hosts["spark-2"].cells[Phase.CHECK].state is StepState.FAILED
     assert [host.actions for host in cluster.hosts.values()] == [[], []]
@@ -115,8 +114,7 @@ async def test_a_check_can_be_waved_through(cluster: FakeCluster) -> None:
 @virtual_time
 async def test_a_host_that_does_not_answer_fails_the_check_with_a_remedy(cluster: FakeCluster) -> None:
     cluster[2].unreachable = True
-    desk = cluster.desk()
-    state = await desk.launch(desk.plan(rendered(SGLANG_TWO), cluster.cluster)).wait_ended()
+    state = await cluster.begin(SGLANG_TWO).wait_ended()
     assert state.status is LaunchStatus.FAILED
     assert state.hosts["spark-2"].link == "unreachable"
     assert state.diagnosis is not None and state.diagnosis.repairs[0].title == "Is it switched on?"

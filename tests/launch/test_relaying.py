@@ -28,8 +28,7 @@ async def seen(cluster: FakeCluster) -> PlanStep:
 
 async def moved(cluster: FakeCluster) -> list[str]:
     """What was done to bring the model, in a launch that then serves."""
-    desk = cluster.desk()
-    launch = desk.launch(desk.plan(rendered(SGLANG_TWO), cluster.cluster))
+    launch = cluster.begin(SGLANG_TWO)
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.READY, state.detail
     await launch.stop()

@@ -63,8 +63,7 @@ async def test_control_characters_of_a_log_reach_no_buffer_and_no_file(cluster: 
         return 3
 
     cluster[1].program = rude
-    desk = cluster.desk()
-    launch = desk.launch(desk.plan(rendered(SOLO), cluster.cluster))
+    launch = cluster.begin(SOLO)
     await launch.wait_ended()
     assert [line.text for line in launch.logs["spark-1"].since(0)] == ["before after"]
     assert "\x1b" not in journal_text(launches_dir() / launch.launch_id)

@@ -10,6 +10,7 @@ from typing import Any
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.launch.desk import Desk
+from sparkrun_tui.launch.launch import Launch
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.remote.facts import HostFacts
 from sparkrun_tui.remote.transport import Result
@@ -17,6 +18,7 @@ from tests.launch.fakes.docker import FakeDocker
 from tests.launch.fakes.following import FakeHttp, FakeLogs
 from tests.launch.fakes.host import EPOCH, FakeHost, Program, end_well, serve_well
 from tests.launch.fakes.moving import FakeImages, FakeModels
+from tests.launch.fakes.recipes import rendered
 from tests.launch.fakes.transport import FakeTransport
 
 
@@ -78,6 +80,11 @@ class FakeCluster:
 
     def desk(self, environ: Mapping[str, str] | None = None) -> Desk:
         return Desk(Settings(clusters=(self.cluster,)), self.services, environ or {})
+
+    def begin(self, text: str) -> Launch:
+        """Launch a recipe's text from a desk of its own."""
+        desk = self.desk()
+        return desk.launch(desk.plan(rendered(text), self.cluster))
 
     def __getitem__(self, number: int) -> FakeHost:
         return list(self.hosts.values())[number - 1]
