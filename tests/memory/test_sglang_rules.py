@@ -7,72 +7,15 @@ from typing import Any
 
 import pytest
 
-from sparkrun_tui.memory.facts import ModelFacts, QuantFacts
-from sparkrun_tui.memory.settings import EngineSettings, SglangOptions, Speculative
+from sparkrun_tui.memory.facts import QuantFacts
 from sparkrun_tui.memory.sglang_cell import SglangRefusal, cell_of
-from sparkrun_tui.memory.sglang_fraction import default_fraction, graph_sizes
-from sparkrun_tui.memory.sglang_plan import SglangPlan, plan_sglang, stages_of
-from sparkrun_tui.memory.sglang_states import draft_tokens, slots_per_request
+from sparkrun_tui.memory.sglang_fraction import graph_sizes
+from sparkrun_tui.memory.sglang_plan import stages_of
 from tests.memory import models
 from tests.memory.models import facts
+from tests.memory.sglang import DRAFT4, GIB, GPT_OSS, fraction, plan, told
 
-GIB = 1 << 30
-SPARK_MIB = 124546
 VISION = {"depth": 27, "hidden_size": 1152}
-GPT_OSS: dict[str, Any] = {
-    "architectures": ["GptOssForCausalLM"],
-    "model_type": "gpt_oss",
-    "torch_dtype": "bfloat16",
-    "hidden_size": 2880,
-    "num_hidden_layers": 24,
-    "num_attention_heads": 64,
-    "num_key_value_heads": 8,
-    "head_dim": 64,
-    "vocab_size": 201088,
-    "max_position_embeddings": 131072,
-    "sliding_window": 128,
-    "layer_types": ["sliding_attention", "full_attention"] * 12,
-}
-SHORT_CONV: dict[str, Any] = {
-    "architectures": ["Lfm2MoeForCausalLM"],
-    "model_type": "lfm2_moe",
-    "torch_dtype": "bfloat16",
-    "hidden_size": 2048,
-    "num_hidden_layers": 24,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "vocab_size": 65536,
-    "max_position_embeddings": 128000,
-    "conv_L_cache": 3,
-    "layer_types": ["conv", "conv", "full_attention", "conv"] * 6,
-}
-
-
-def told(**fields: Any) -> EngineSettings:
-    """SGLang's settings; fields that only it knows go where they belong."""
-    known = SglangOptions.__dataclass_fields__
-    own = {name: fields.pop(name) for name in list(fields) if name in known}
-    return EngineSettings("sglang", version="0.5.23", sglang=replace(SglangOptions(), **own), **fields)
-
-
-def plan(model: dict[str, Any] | ModelFacts, before: float, after: float, **fields: Any) -> SglangPlan:
-    """The plan of a rank that sees so many GiB before and after it loads."""
-    known = model if isinstance(model, ModelFacts) else facts(model)
-    return plan_sglang(known, told(**fields), int(before * GIB), int(after * GIB), SPARK_MIB << 20)
-
-
-def fraction(model: dict[str, Any], **fields: Any) -> float:
-    """The default fraction on a GB10."""
-    return default_fraction(facts(model), told(**fields), SPARK_MIB)
-
-
-MTP4 = Speculative("nextn")
-DRAFT4: dict[str, Any] = {
-    "speculative_num_draft_tokens": 4,
-    "speculative_num_steps": 3,
-    "speculative_eagle_topk": 1,
-    "speculative": MTP4,
-}
 
 
 @pytest.mark.parametrize(
@@ -229,125 +172,6 @@ def test_pages_and_the_tracking_of_states_must_agree() -> None:
     assert plan(models.POOLED, 112, 50, utilisation=0.85, mamba_track_interval=1024).page == 1024
 
 
-def test_eagle_counts_one_layer_of_the_target() -> None:
-    found = plan(models.DENSE, 112, 95, utilisation=0.6, **DRAFT4 | {"speculative": Speculative("eagle3", model="x")})
-    assert found.cell is not None and found.cell.total == 147456 + 4096
-    assert (found.tokens, found.requests) == (355665, 48)
-    window = plan(GPT_OSS, 112, 98, speculative=Speculative("eagle3", model="x"))
-    assert window.cell is not None and window.cell.draft == 2048
-
-
-def test_a_standalone_drafter_counts_its_layers_in_the_targets_size() -> None:
-    model = replace(facts(models.DENSE), drafter=facts(models.DENSE, num_hidden_layers=28, num_key_value_heads=2))
-    found = plan(model, 112, 60, speculative=Speculative("standalone", model="x"))
-    assert found.cell is not None and found.cell.draft == 28 * 4096
-
-
-def test_dflash_counts_its_own_layers_and_block() -> None:
-    drafter = facts(models.DENSE, num_hidden_layers=5, block_size=16)
-    model = replace(facts(models.DENSE), drafter=drafter)
-    found = plan(model, 112, 94.5, utilisation=0.6, speculative=Speculative("dflash", model="x"))
-    assert (found.tokens, found.cell and found.cell.total) == (317769, 167936)
-    assert draft_tokens(model, told(speculative=Speculative("dflash"))) == 16
-
-
-def test_drafting_modules_count_with_their_index_keys() -> None:
-    model = facts(models.SPARSE)
-    cell = cell_of(model, model.layers or (), told(**DRAFT4))
-    assert cell.draft == 656 + 132
-
-
-def test_modules_of_window_models_go_to_the_window_pool() -> None:
-    model = facts(GPT_OSS, num_nextn_predict_layers=3)
-    cell = cell_of(model, model.layers or (), told(**DRAFT4))
-    assert (cell.draft, cell.draft_window) == (0, 3 * 2048)
-
-
-def test_modules_that_the_file_does_not_count_come_on_top_of_the_budget() -> None:
-    found = plan(models.HYBRID, 112, 60, utilisation=0.7, **DRAFT4)
-    assert found.cell is not None and found.cell.draft == 0
-    assert found.outside == found.tokens * 4096
-    budgeted = plan(
-        models.HYBRID, 112, 60, utilisation=0.7, **DRAFT4 | {"speculative": Speculative("nextn", model="x")}
-    )
-    assert budgeted.outside == 0 and budgeted.draft > 0
-
-
-@pytest.mark.parametrize(
-    ("fields", "slots"),
-    [
-        ({"prefix_caching": False}, 1),
-        ({"mamba_radix_cache_strategy": "no_buffer"}, 3),
-        ({"mamba_radix_cache_strategy": "extra_buffer_lazy"}, 4),
-        ({"disable_overlap_schedule": True}, 3),
-        ({"disable_overlap_schedule": True, "mamba_radix_cache_strategy": "extra_buffer"}, 4),
-        ({"pipeline_parallel": 2}, 4),
-        ({}, 5),
-    ],
-)
-def test_slots_of_a_running_request(fields: dict[str, Any], slots: int) -> None:
-    assert slots_per_request(facts(models.HYBRID), told(**fields)) == slots
-
-
-def test_short_convolutions_have_no_buffers() -> None:
-    assert slots_per_request(facts(SHORT_CONV), told()) == 3
-
-
-@pytest.mark.parametrize(
-    ("model", "fields", "size"),
-    [
-        (models.HYBRID, {}, 153944064),
-        (models.HYBRID, {"tensor_parallel": 2}, 76972032),
-        (models.HYBRID, {"mamba_ssm_cache_dtype": "bfloat16"}, 78446592),
-        (models.HYBRID, DRAFT4, 153944064),
-        (models.MAMBA2, {}, 49082368),
-        (models.MAMBA2, {"tensor_parallel": 4}, 12270592),
-        ({**models.HYBRID, "mamba_ssm_dtype": None}, {}, 153944064),
-        (SHORT_CONV, {}, 147456),
-    ],
-)
-def test_bytes_of_a_slot(model: dict[str, Any], fields: dict[str, Any], size: int) -> None:
-    slots = plan(model, 112, 90, utilisation=0.8, **fields).slots
-    assert slots is not None and slots.per_slot == size
-
-
-def test_groups_that_ranks_cannot_share_are_repeated() -> None:
-    one_group = {**models.MAMBA2, "n_groups": 1}
-    slots = plan(one_group, 112, 90, utilisation=0.8, tensor_parallel=4).slots
-    assert slots is not None and slots.per_slot == 23 * ((4096 + 2 * 4 * 128) // 4 * 3 * 2 + 16 * 64 * 128 * 4)
-
-
-@pytest.mark.parametrize(
-    ("after", "fields", "count", "tokens"),
-    [
-        (94, {"utilisation": 0.6, "mamba_radix_cache_strategy": "no_buffer"}, 161, 423954),
-        (94, {"utilisation": 0.6, "mamba_full_memory_ratio": 0.3, "mamba_ssm_cache_dtype": "bfloat16"}, 154, 618957),
-        (94, {"utilisation": 0.7, "max_mamba_cache_size": 360, "kv_cache_dtype": "fp8_e4m3"}, 360, 280009),
-        (86, {"tensor_parallel": 2, "prefix_caching": False, "max_num_seqs": 32}, 32, 2091284),
-    ],
-)
-def test_how_many_slots_there_are(after: float, fields: dict[str, Any], count: int, tokens: int) -> None:
-    seeing = {**models.HYBRID, "architectures": ["Qwen3_5ForConditionalGeneration"], "vision_config": VISION}
-    found = plan(seeing, 112, after, **fields)
-    assert found.slots is not None
-    assert (found.slots.count, found.tokens) == (count, tokens)
-
-
-def test_speculation_takes_slots_for_what_it_drafts() -> None:
-    found = plan(models.HYBRID, 112, 94, utilisation=0.6, **DRAFT4)
-    assert found.slots is not None
-    per = found.slots.per_slot
-    assert found.slots.drafting == per * (min(48, found.slots.count // 5) + 1) * 4
-    assert found.slots.bytes == (found.slots.count + 1) * per + found.slots.drafting
-
-
-def test_a_hybrid_without_room_for_one_request_does_not_start() -> None:
-    with pytest.raises(SglangRefusal, match="4 recurrent slots are too few"):
-        plan(models.HYBRID, 112, 60, utilisation=0.48)
-    with pytest.raises(SglangRefusal, match="not enough memory for the recurrent states"):
-        plan(models.HYBRID, 112, 58.4, utilisation=0.48)
-
-
 @pytest.mark.parametrize(
     ("fields", "requests"),
     [
@@ -400,34 +224,12 @@ def test_stages_get_the_rest_of_the_layers_at_the_end() -> None:
     assert found.tokens == 763792
 
 
-def test_stages_of_hybrids_hold_their_own_states() -> None:
-    one = plan(models.HYBRID, 112, 78, utilisation=0.6)
-    two = plan(models.HYBRID, 112, 78, utilisation=0.6, pipeline_parallel=2)
-    assert one.slots is not None and two.slots is not None
-    assert two.slots.count > 1.9 * one.slots.count
-    assert two.slots.per_request == 4
-
-
 def test_deepseek_v4_has_pools_of_its_own() -> None:
     found = plan(models.COMPRESSED, 112, 37, utilisation=0.82, max_model_len=262144, max_num_seqs=8, tensor_parallel=2)
     assert (found.tokens, found.window_tokens, found.page) == (2535168, 253440, 256)
     drafting = plan(models.COMPRESSED, 112, 37, utilisation=0.82, max_num_seqs=8, **DRAFT4)
     assert drafting.tokens < found.tokens
     assert plan(models.COMPRESSED, 112, 37, utilisation=0.82).requests == 256
-
-
-@pytest.mark.parametrize(
-    ("fields", "tokens"),
-    [
-        ({"speculative": Speculative("eagle3", model="x")}, 8),
-        ({"speculative": Speculative("eagle3", model="x"), "speculative_num_steps": 2}, 3),
-        ({"speculative": MTP4, "speculative_num_draft_tokens": 6}, 6),
-        ({}, 0),
-    ],
-)
-def test_drafted_tokens(fields: dict[str, Any], tokens: int) -> None:
-    llama = facts(models.DENSE, architectures=["LlamaForCausalLM"])
-    assert draft_tokens(llama, told(**fields)) == tokens
 
 
 def test_unknown_layers_are_not_guessed() -> None:
