@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
 from pathlib import Path
@@ -22,68 +21,9 @@ from sparkrun_tui.recipe.registries import (
     remove_registry,
     update_registries,
 )
-from sparkrun_tui.recipe.registry_cache import safe_path
-from sparkrun_tui.recipe.registry_config import (
-    PUBLIC,
-    check_url,
-    configured,
-    default_name,
-    registries_file,
-    safe_subpath,
-    set_enabled,
-    url_key,
-)
+from sparkrun_tui.recipe.registry_config import PUBLIC, configured, registries_file, set_enabled
 from sparkrun_tui.recipe.sources import all_recipes, find_recipe, reference
-
-IDENTITY = {
-    "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.org", "GIT_COMMITTER_NAME": "a",
-    "GIT_COMMITTER_EMAIL": "a@example.org", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null",
-}  # fmt: skip
-
-
-def run(folder: Path, *words: str, stdin: bytes = b"") -> str:
-    done = subprocess.run(
-        ["git", "-C", str(folder), *words], env=os.environ | IDENTITY, input=stdin, capture_output=True, check=True
-    )
-    return done.stdout.decode().strip()
-
-
-class Upstream:
-    """A repository that registries are fetched from."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir(parents=True)
-        run(folder, "init", "-q", "-b", "main")
-        run(folder, "config", "uploadpack.allowFilter", "true")
-
-    def write(self, path: str, text: str) -> Upstream:
-        file = self.folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-        return self
-
-    def commit(self) -> Upstream:
-        run(self.folder, "add", "-A")
-        run(self.folder, "commit", "-q", "--allow-empty", "-m", "change")
-        return self
-
-
-@pytest.fixture
-def upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Upstream:
-    empty = tmp_path / "bundled"
-    empty.mkdir()
-    monkeypatch.setattr(paths, "bundled_recipes", lambda: empty)
-    monkeypatch.chdir(empty)
-    return Upstream(tmp_path / "up" / "stream").write("recipes/one.yaml", "model: a/b\n").commit()
-
-
-def ours() -> list[str]:
-    return [status.registry.name for status in registry_list() if status.registry.origin == "config"]
-
-
-def names() -> list[str]:
-    return [recipe.name for recipe in all_recipes(Settings())]
+from tests.recipe.upstream import Upstream, names, ours, run
 
 
 def test_a_folder_alone_is_enough_to_add_one(upstream: Upstream) -> None:
@@ -162,78 +102,6 @@ def test_an_empty_repository_is_refused(tmp_path: Path, upstream: Upstream) -> N
     with pytest.raises(RecipeError, match="no recipe files"):
         add_registry(str(without.folder))
     assert ours() == []
-
-
-def tree(folder: Path, *entries: tuple[str, str, bytes]) -> str:
-    """A tree written entry by entry, since git's own commands refuse hostile names."""
-    body = b""
-    for mode, name, data in entries:
-        kind = "tree" if mode == "40000" else "blob"
-        if kind == "blob":
-            blob = run(folder, "hash-object", "-w", "--stdin", stdin=data)
-        else:
-            blob = data.decode()
-        body += f"{mode} {name}".encode() + b"\0" + bytes.fromhex(blob)
-    return run(folder, "hash-object", "-w", "-t", "tree", "--stdin", "--literally", stdin=body)
-
-
-def point_to(upstream: Upstream, root: str) -> None:
-    commit = run(upstream.folder, "commit-tree", root, "-m", "hostile")
-    run(upstream.folder, "update-ref", "refs/heads/main", commit)
-
-
-def test_a_path_that_climbs_out_is_refused_and_writes_nothing(upstream: Upstream, private_home: Path) -> None:
-    add_registry(str(upstream.folder), "mine")
-    folder = upstream.folder
-    inner = tree(folder, ("100644", "evil.yaml", b"model: evil/one\n"))
-    up = tree(folder, ("40000", "..", inner.encode()))
-    point_to(upstream, tree(folder, ("40000", "recipes", up.encode())))
-    [result] = update_registries(["mine"])
-    assert result.error is not None
-    assert not list(private_home.rglob("evil.yaml"))
-    assert names() == ["one"]
-
-
-def test_links_and_submodules_are_left_out(upstream: Upstream, tmp_path: Path) -> None:
-    secret = tmp_path / "secret.yaml"
-    secret.write_text("model: the/secret\n")
-    os.symlink(secret, upstream.folder / "recipes" / "link.yaml")
-    os.symlink(tmp_path, upstream.folder / "recipes" / "folder")
-    upstream.commit()
-    run(upstream.folder, "update-index", "--add", "--cacheinfo", "160000", "a" * 40, "recipes/sub.yaml")
-    run(upstream.folder, "commit", "-q", "-m", "submodule")
-    status = add_registry(str(upstream.folder))
-    assert names() == ["one"]
-    assert status.snapshot is not None and status.snapshot.skipped == 2
-
-
-def test_large_files_are_left_out_and_a_huge_repository_is_stopped(
-    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    upstream.write("recipes/large.yaml", "#" * (git.MAX_BLOB + 10)).commit()
-    status = add_registry(str(upstream.folder), "mine")
-    assert names() == ["one"] and status.snapshot is not None and status.snapshot.skipped == 1
-    (upstream.folder / "noise.bin").write_bytes(os.urandom(900_000))
-    upstream.commit()
-    monkeypatch.setattr(git, "MAX_CLONE", 1000)
-    monkeypatch.setattr(git, "folder_size", lambda folder: 2000)
-    monkeypatch.setattr(git, "_TICK", 0.0001)
-    [result] = update_registries(["mine"])
-    assert result.error is not None and "larger than" in str(result.error)
-    assert names() == ["one"]
-
-
-def test_a_repository_cannot_run_anything(upstream: Upstream, tmp_path: Path) -> None:
-    mark = tmp_path / "ran"
-    hooks = upstream.folder / ".git" / "hooks"
-    hooks.mkdir(exist_ok=True)
-    for name in ("post-checkout", "post-merge", "pre-auto-gc"):
-        (hooks / name).write_text(f"#!/bin/sh\ntouch {mark}\n")
-        (hooks / name).chmod(0o755)
-    upstream.write(".gitattributes", "* filter=evil\n").write(".lfsconfig", "[lfs]\n")
-    upstream.write(".gitmodules", f'[submodule "x"]\n path = x\n url = "ext::sh -c touch% {mark}"\n').commit()
-    add_registry(str(upstream.folder))
-    assert not mark.exists() and names() == ["one"]
 
 
 def test_the_manifest_names_the_registries(upstream: Upstream) -> None:
@@ -382,58 +250,3 @@ def test_progress_is_told(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -
         err.flush()
         git._watch(process, err, None, lambda phase, share: told.append((phase, share)))
     assert told == [("Receiving objects:  45% (9/20)", 0.45)]
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "", "-oProxyCommand=x", "--upload-pack=x", "ext::sh -c x", "http://example.org/r", "git://example.org/r",
-        "https://user:secret@example.org/r", "https://token@example.org/r", "a b", "https://", "ssh://-oX/r", "file://host/r",
-        "x\ny", "host:-x", "fd::7", "https:///x", "../nowhere",
-    ],
-)  # fmt: skip
-def test_addresses_that_are_refused(url: str) -> None:
-    with pytest.raises(UsageError):
-        check_url(url)
-
-
-def test_addresses_that_are_taken(tmp_path: Path) -> None:
-    assert check_url("owner/name") == "https://github.com/owner/name"
-    assert check_url(str(tmp_path)) == tmp_path.as_uri()
-    for url in ("https://example.org/r.git", "ssh://git@example.org/r", "git@example.org:o/r.git", "file:///srv/r"):
-        assert check_url(url) == url
-
-
-def test_spellings_of_one_repository() -> None:
-    spellings = (
-        "https://github.com/Owner/Name", "https://GitHub.com/owner/name.git", "git@github.com:owner/name.git",
-        "ssh://git@github.com/owner/name/",
-    )  # fmt: skip
-    assert {url_key(url) for url in spellings} == {"github.com/owner/name"}
-    assert default_name("https://github.com/ada/recipe-registry", []) == "ada"
-    assert default_name("https://github.com/ada/tools", []) == "tools"
-    assert default_name("https://github.com/ada/tools", ["tools"]) == "ada-tools"
-    assert default_name("https://github.com/ada/tools", ["tools", "ada-tools"]) == "tools-2"
-
-
-def test_paths_from_repositories() -> None:
-    assert all(safe_path(path) for path in ("a.yaml", "a/b c/d.yml", "ä/ö.yaml"))
-    for path in (
-        "",
-        "../a",
-        "a/../b",
-        "/a",
-        "a//b",
-        ".git/x",
-        "a/.GIT/x",
-        "a\nb",
-        "a\\b",
-        "x" * 500,
-        "a/./b",
-        "\ufffd",
-    ):
-        assert not safe_path(path)
-    assert safe_subpath("./a//b/") == "a/b"
-    for path in ("/a", "../a", "a/../..", "~x", "a\0"):
-        with pytest.raises(UsageError):
-            safe_subpath(path)
