@@ -14,7 +14,8 @@ from sparkrun_tui.remote.docker import DockerClient, archive, split_image
 from sparkrun_tui.remote.docker_types import DockerError, unix_time
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.transport import Outcome
-from tests.support.fake_docker import FakeContainer, FakeDocker, image_json
+from tests.support.docker_things import FakeContainer, image_json
+from tests.support.fake_docker import FakeDocker
 from tests.support.scripted import ScriptedTransport
 from tests.support.site import Site, until
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from sparkrun_tui.remote.docker import DockerClient
 from sparkrun_tui.remote.docker_logs import LogRecord, Unrepeated, follow, nanoseconds
 from sparkrun_tui.remote.docker_types import DockerError, Frame
-from tests.support.fake_docker import FakeContainer, FakeDocker, image_json, stamp
+from tests.support.docker_things import FakeContainer, image_json, stamp
+from tests.support.fake_docker import FakeDocker
 from tests.support.scripted import ScriptedTransport
 from tests.support.site import until
 

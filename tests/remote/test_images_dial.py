@@ -17,7 +17,8 @@ from sparkrun_tui.remote.images import DockerImages
 from sparkrun_tui.remote.local_transport import LocalTransport
 from sparkrun_tui.remote.ports import Transfer
 from sparkrun_tui.remote.transport import Transport
-from tests.support.fake_docker import FakeDocker, image_json
+from tests.support.docker_things import image_json
+from tests.support.fake_docker import FakeDocker
 from tests.support.site import Site
 
 IMAGE = "acme/engine:1"

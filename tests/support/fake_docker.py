@@ -10,87 +10,12 @@ import tarfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-Json = dict[str, Any]
-NEVER = "0001-01-01T00:00:00Z"
-
-
-def stamp(nanoseconds: int) -> str:
-    """A time as Docker writes it."""
-    seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
-
-
-def image_json(name: str, *, digest: str = "a" * 64, arch: str = "arm64", size: int = 1000) -> Json:
-    """What `docker image inspect` says of an image."""
-    return {
-        "Id": f"sha256:{digest}",
-        "RepoTags": [name],
-        "RepoDigests": [f"{name.partition('@')[0].rpartition(':')[0] or name}@sha256:{digest}"],
-        "RootFS": {"Type": "layers", "Layers": [f"sha256:{digest}"]},
-        "Os": "linux",
-        "Architecture": arch,
-        "Size": size,
-        "Config": {"Env": ["CUDA_VERSION=13.0"], "Labels": {}},
-    }
-
-
-@dataclass(slots=True)
-class FakeContainer:
-    """One container; `log` holds (nanoseconds, stream number, bytes)."""
-
-    id: str
-    name: str
-    body: Json
-    state: str = "created"
-    exit_code: int = 0
-    oom_killed: bool = False
-    started: str = NEVER
-    files: dict[str, bytes] = field(default_factory=dict)
-    log: list[tuple[int, int, bytes]] = field(default_factory=list)
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def say(self, text: str, *, stderr: bool = False, at: int | None = None) -> None:
-        """Print a line (without its end) at a time in nanoseconds, by default now."""
-        self.log.append((at if at is not None else time.time_ns(), 2 if stderr else 1, text.encode() + b"\n"))
-        self.wake()
-
-    def wake(self) -> None:
-        """Let waiters look again."""
-        self.changed.set()
-        self.changed = asyncio.Event()
-
-    def inspect(self) -> Json:
-        """What `docker inspect` says."""
-        return {
-            "Id": self.id,
-            "Name": f"/{self.name}",
-            "Created": stamp(time.time_ns()),
-            "State": {
-                "Status": self.state,
-                "Running": self.state == "running",
-                "ExitCode": self.exit_code,
-                "OOMKilled": self.oom_killed,
-                "StartedAt": self.started,
-                "FinishedAt": NEVER,
-                "Error": "",
-            },
-            "Config": {"Image": self.body.get("Image", ""), "Labels": self.body.get("Labels", {}), "Tty": False},
-            "HostConfig": {"LogConfig": {"Type": "json-file"}},
-        }
-
-
-@dataclass(slots=True)
-class FakeExec:
-    """A command prepared in a container."""
-
-    container: FakeContainer
-    argv: list[str]
-    code: int | None = None
+from tests.support.docker_things import FakeContainer, FakeExec, Json, image_json, stamp
+from tests.support.docker_wire import Reply, framed, read_body
 
 
 @dataclass(slots=True)
@@ -180,7 +105,7 @@ class FakeDocker:
         while (header := await reader.readline()).strip():
             key, _, value = header.decode().partition(":")
             headers[key.strip().lower()] = value.strip()
-        body = await _body(reader, headers)
+        body = await read_body(reader, headers)
         split = urlsplit(target)
         path = unquote(split.path)
         if path.startswith("/v1."):
@@ -188,10 +113,10 @@ class FakeDocker:
         query = {key: values[0] for key, values in parse_qs(split.query).items()}
         self.requests.append((method, path, query, body))
         self.on_request(method, path)
-        await self._route(method, path, query, body, _Reply(writer, self.api))
+        await self._route(method, path, query, body, Reply(writer, self.api))
         return headers.get("connection", "").lower() != "close"
 
-    async def _route(self, method: str, path: str, query: dict[str, str], body: bytes, reply: _Reply) -> None:
+    async def _route(self, method: str, path: str, query: dict[str, str], body: bytes, reply: Reply) -> None:
         words = path.strip("/").split("/")
         if words[0] == "containers":
             await self._containers(method, words[1:], query, body, reply)
@@ -212,7 +137,7 @@ class FakeDocker:
         else:
             await reply.error(404, f"page not found: {path}")
 
-    async def _images(self, method: str, words: list[str], query: dict[str, str], body: bytes, reply: _Reply) -> None:
+    async def _images(self, method: str, words: list[str], query: dict[str, str], body: bytes, reply: Reply) -> None:
         if words == ["create"]:
             tag = query["tag"]
             name = f"{query['fromImage']}{'@' if tag.startswith('sha256:') else ':'}{tag}"
@@ -240,7 +165,7 @@ class FakeDocker:
             await reply.finish()
 
     async def _containers(
-        self, method: str, words: list[str], query: dict[str, str], body: bytes, reply: _Reply
+        self, method: str, words: list[str], query: dict[str, str], body: bytes, reply: Reply
     ) -> None:
         if words == ["json"]:
             await reply.json([self._listed(item) for item in self.containers.values() if _matches(item, query)])
@@ -276,7 +201,7 @@ class FakeDocker:
         else:
             await self._change(container, action, query, reply)
 
-    async def _create(self, name: str, body: Json, reply: _Reply) -> None:
+    async def _create(self, name: str, body: Json, reply: Reply) -> None:
         if self.find(name):
             await reply.error(409, f'Conflict. The container name "/{name}" is already in use')
         elif body["Image"] not in self.images:
@@ -287,7 +212,7 @@ class FakeDocker:
             self._tell("create", container)
             await reply.json({"Id": container.id, "Warnings": []}, 201)
 
-    async def _change(self, container: FakeContainer, action: str, query: dict[str, str], reply: _Reply) -> None:
+    async def _change(self, container: FakeContainer, action: str, query: dict[str, str], reply: Reply) -> None:
         if action == "start":
             container.state, container.started = "running", stamp(time.time_ns())
             self._tell("start", container)
@@ -310,16 +235,16 @@ class FakeDocker:
             container.wake()
         await reply.empty(204)
 
-    async def _logs(self, container: FakeContainer, query: dict[str, str], reply: _Reply) -> None:
+    async def _logs(self, container: FakeContainer, query: dict[str, str], reply: Reply) -> None:
         since = int(float(query.get("since", "0")) * 1e9) if "since" in query else 0
         if "since" in query:
             seconds, _, part = query["since"].partition(".")
             since = int(seconds) * 10**9 + int((part or "0").ljust(9, "0")[:9])
+        at = len(container.log)
         chosen = [entry for entry in container.log if entry[0] >= since]
         if query.get("tail", "all") != "all":
             chosen = chosen[-int(query["tail"]) :] if int(query["tail"]) else []
         await reply.begin()
-        at = len(container.log)
         await reply.send(b"".join(_frame(entry, query) for entry in chosen))
         while query.get("follow") == "1" and container.state == "running":
             changed = container.changed
@@ -331,7 +256,7 @@ class FakeDocker:
         await reply.send(b"".join(_frame(entry, query) for entry in container.log[at:] if query.get("follow") == "1"))
         await reply.finish()
 
-    async def _exec(self, exec_id: str, action: str, body: Json, reply: _Reply) -> None:
+    async def _exec(self, exec_id: str, action: str, body: Json, reply: Reply) -> None:
         command = self.execs[exec_id]
         if action == "json":
             await reply.json({"ID": exec_id, "Running": False, "ExitCode": command.code})
@@ -340,9 +265,9 @@ class FakeDocker:
         if body.get("Detach"):
             await reply.empty(200)
             return
-        await reply.raw(_framed(1, out.encode()) + _framed(2, err.encode()))
+        await reply.raw(framed(1, out.encode()) + framed(2, err.encode()))
 
-    async def _events(self, query: dict[str, str], reply: _Reply) -> None:
+    async def _events(self, query: dict[str, str], reply: Reply) -> None:
         wanted = json.loads(query.get("filters", "{}")).get("label", [])
         since = float(query["since"]) if "since" in query else None
         at = 0 if since is not None else len(self.events)
@@ -371,69 +296,10 @@ class FakeDocker:
         }
 
 
-class _Reply:
-    """One answer on a connection."""
-
-    def __init__(self, writer: asyncio.StreamWriter, api: str) -> None:
-        self._writer = writer
-        self._api = api
-
-    async def json(self, data: object, status: int = 200) -> None:
-        await self._whole(status, json.dumps(data).encode() if data is not None else b"")
-
-    async def error(self, status: int, message: str) -> None:
-        await self.json({"message": message}, status)
-
-    async def empty(self, status: int) -> None:
-        await self._whole(status, b"")
-
-    async def begin(self) -> None:
-        self._writer.write(
-            f"HTTP/1.1 200 OK\r\nApi-Version: {self._api}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
-        )
-        await self._writer.drain()
-
-    async def send(self, data: bytes) -> None:
-        if data:
-            self._writer.write(b"%x\r\n" % len(data) + data + b"\r\n")
-            await self._writer.drain()
-
-    async def finish(self) -> None:
-        self._writer.write(b"0\r\n\r\n")
-        await self._writer.drain()
-
-    async def raw(self, data: bytes) -> None:
-        head = "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\nConnection: close\r\n\r\n"
-        self._writer.write(head.encode() + data)
-        await self._writer.drain()
-
-    async def _whole(self, status: int, body: bytes) -> None:
-        head = f"HTTP/1.1 {status} X\r\nApi-Version: {self._api}\r\nContent-Length: {len(body)}\r\n\r\n"
-        if status in (204, 304):
-            head = f"HTTP/1.1 {status} X\r\nApi-Version: {self._api}\r\n\r\n"
-        self._writer.write(head.encode() + body)
-        await self._writer.drain()
-
-
-async def _body(reader: asyncio.StreamReader, headers: dict[str, str]) -> bytes:
-    if headers.get("transfer-encoding") == "chunked":
-        data = b""
-        while size := int(await reader.readline(), 16):
-            data += await reader.readexactly(size)
-            await reader.readline()
-        await reader.readline()
-        return data
-    return await reader.readexactly(int(headers.get("content-length", "0")))
-
-
-def _framed(stream: int, data: bytes) -> bytes:
-    return bytes([stream, 0, 0, 0]) + len(data).to_bytes(4, "big") + data if data else b""
-
-
 def _frame(entry: tuple[int, int, bytes], query: dict[str, str]) -> bytes:
     nanoseconds, stream, data = entry
     head = f"{stamp(nanoseconds)} ".encode() if query.get("timestamps") == "1" else b""
-    return _framed(stream, head + data)
+    return framed(stream, head + data)
 
 
 def _has(labels: Json, wanted: str) -> bool:
