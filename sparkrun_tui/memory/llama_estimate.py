@@ -14,7 +14,7 @@ from sparkrun_tui.memory.llama_advice import proposals_for
 from sparkrun_tui.memory.llama_case import LlamaCase, work_out
 from sparkrun_tui.memory.llama_plan import FIT_FLOOR
 from sparkrun_tui.memory.measured import Measured
-from sparkrun_tui.memory.result import Estimate, HostMemory, HostPicture, Level, Verdict, badness, worst
+from sparkrun_tui.memory.result import Estimate, HostMemory, HostPicture, Level, Verdict, badness
 from sparkrun_tui.memory.settings import EngineSettings
 
 NEWEST = "b11669"
@@ -28,32 +28,24 @@ def estimate_llama(
     measured: Mapping[str, Measured],
 ) -> Estimate:
     """Estimate what llama-server allocates; several hosts share the model evenly (RPC)."""
-    chosen = list(hosts) or [assumed_spark("spark-1")]
-    used = chosen[: max(1, settings.ranks)]
+    used = (list(hosts) or [assumed_spark("spark-1")])[: max(1, settings.ranks)]
     cases = [work_out(facts, settings, host, len(used), measured.get(host.name)) for host in used]
     weakest = max(cases, key=lambda case: (badness(case.level), -case.free))
     pictures = tuple(_picture(case) for case in cases)
-    starts = worst_verdict(_starts(case) for case in cases)
-    context = _context(weakest)
-    room = worst_headroom(pictures)
-    plan = weakest.plan
     return Estimate(
         hosts=pictures,
-        starts=starts,
-        context=context,
-        headroom=room,
-        level=worst(starts.level, context.level, room.level),
-        max_context=weakest.longest,
-        concurrency=weakest.at_once,
-        min_hosts=_min_hosts(facts, settings, weakest),
-        max_utilisation=None,
-        min_utilisation=None,
-        proposals=proposals_for(weakest),
+        starts=worst_verdict(_starts(case) for case in cases),
+        context=_context(weakest),
+        headroom=worst_headroom(pictures),
         notes=_notes(weakest),
         engine_version=f"llama.cpp {settings.version or f'{NEWEST} (assumed)'}",
         facts_source=facts.source,
+        max_context=weakest.longest,
+        concurrency=weakest.at_once,
+        min_hosts=_min_hosts(facts, settings, weakest),
+        proposals=proposals_for(weakest),
         kv_bytes_per_request=_request_bytes(weakest),
-        pool_tokens=plan.shape.allocated if plan else None,
+        pool_tokens=weakest.plan.shape.allocated if weakest.plan else None,
         weights_bytes=weakest.weights.likely * weakest.hosts if weakest.weights else None,
     )
 

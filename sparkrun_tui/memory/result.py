@@ -87,8 +87,6 @@ class Proposal:
 class Estimate:
     """What an engine will allocate for a recipe on some hosts, and what follows from it.
 
-    ``level`` is the worst of the three verdicts: ``BAD`` when one is certainly bad, else ``UNKNOWN`` as
-    soon as a needed input is missing.
     Every optional figure is None when it cannot be told; none of them is ever a made-up zero.
     ``kv_bytes_per_request`` is the cache of one request of full length on the rank that needs most,
     ``pool_tokens`` what the whole pool holds, ``weights_bytes`` the whole model, ``concurrency`` how
@@ -99,19 +97,23 @@ class Estimate:
     starts: Verdict
     context: Verdict
     headroom: Verdict
-    level: Level
-    max_context: int | None
-    concurrency: float | None
-    min_hosts: int | None
-    max_utilisation: float | None
-    min_utilisation: float | None
-    proposals: tuple[Proposal, ...]
     notes: tuple[str, ...]
     engine_version: str
     facts_source: str
-    kv_bytes_per_request: int | None
-    pool_tokens: int | None
-    weights_bytes: int | None
+    max_context: int | None = None
+    concurrency: float | None = None
+    min_hosts: int | None = None
+    max_utilisation: float | None = None
+    min_utilisation: float | None = None
+    proposals: tuple[Proposal, ...] = ()
+    kv_bytes_per_request: int | None = None
+    pool_tokens: int | None = None
+    weights_bytes: int | None = None
+
+    @property
+    def level(self) -> Level:
+        """The worst of the three verdicts."""
+        return worst(self.starts.level, self.context.level, self.headroom.level)
 
 
 def badness(level: Level) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from math import ceil
 
 from sparkrun_tui.base.units import format_gib
 from sparkrun_tui.memory.facts import ModelFacts
@@ -13,14 +12,11 @@ from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.sglang_case import SglangCase, changed, max_fraction, work_out
 from sparkrun_tui.memory.sglang_cell import SglangRefusal
 from sparkrun_tui.memory.sglang_plan import plan_sglang
+from sparkrun_tui.memory.splitting import hosts_for, sizes_to_try
 from sparkrun_tui.memory.weights import weights_of
 
 _FEW_REQUESTS = 16
 _STEP = 1024
-_RANKS = (1, 2, 3, 4, 6, 8, 12, 16)
-_SAFE_RANKS = (1, 2, 4, 8, 16)
-"""Sizes to try when it is not known how many heads there are to divide."""
-
 _TABLE = 256 << 20
 """A request table below this size is not worth a word (bytes)."""
 
@@ -69,14 +65,10 @@ def min_hosts(facts: ModelFacts, settings: EngineSettings, host: HostMemory) -> 
     whole = weights_of(facts, settings)
     if whole is None or facts.layers is None:
         return None
-    for ranks in _RANKS if facts.heads else _SAFE_RANKS:
-        if whole.checkpoint > ranks * settings.pipeline_parallel * host.total:
-            continue
-        if facts.heads and facts.heads % ranks:
-            continue
+    for ranks in sizes_to_try(facts, settings, host, whole):
         case = work_out(facts, replace(settings, tensor_parallel=ranks), host)
         if case.plan is not None and case.length and case.plan.tokens >= case.length and not short_of_slack(case):
-            return ceil(case.settings.ranks / max(1, host.gpus))
+            return hosts_for(case.settings.ranks, host)
     return None
 
 
@@ -137,12 +129,10 @@ def _most(case: SglangCase) -> float:
 def _more_hosts(case: SglangCase) -> Iterator[Proposal]:
     """Propose the next tensor-parallel size whose pool holds a request of full length."""
     present = case.settings.tensor_parallel
-    for ranks in _RANKS if case.facts.heads else _SAFE_RANKS:
-        if ranks <= present or (case.facts.heads and case.facts.heads % ranks):
-            continue
+    for ranks in sizes_to_try(case.facts, case.settings, case.host, case.weights, above=present):
         after = work_out(case.facts, replace(case.settings, tensor_parallel=ranks), case.host)
         if after.plan is not None and case.length and after.plan.tokens >= case.length:
-            total = ceil(after.settings.ranks / max(1, case.host.gpus))
-            what = f"the pool holds {case.length:,} tokens, on {total} hosts"
+            hosts = hosts_for(after.settings.ranks, case.host)
+            what = f"the pool holds {case.length:,} tokens, on {hosts} hosts"
             yield Proposal("tensor_parallel", str(present), str(ranks), what)
             return

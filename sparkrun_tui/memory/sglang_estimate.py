@@ -8,16 +8,17 @@ from math import ceil
 from sparkrun_tui.base.units import format_gib
 from sparkrun_tui.memory import verdicts
 from sparkrun_tui.memory.facts import ModelFacts
-from sparkrun_tui.memory.hosts import assumed_spark, floors, others
+from sparkrun_tui.memory.hosts import floors, others
 from sparkrun_tui.memory.judging import exact, part, worst_headroom, worst_verdict
 from sparkrun_tui.memory.measured import Measured
 from sparkrun_tui.memory.overheads import Band
-from sparkrun_tui.memory.result import Estimate, HostMemory, HostPicture, Level, Part, Verdict, worst
+from sparkrun_tui.memory.result import Estimate, HostMemory, HostPicture, Level, Verdict
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.sglang_advice import min_fraction, min_hosts, proposals_for, short_of_slack
 from sparkrun_tui.memory.sglang_case import SglangCase, max_fraction, work_out
 from sparkrun_tui.memory.sglang_fraction import chunk_of
 from sparkrun_tui.memory.sglang_plan import widest_window
+from sparkrun_tui.memory.splitting import hosts_used
 
 NEWEST = "0.5.23"
 """The version whose rules are assumed when the image does not state one."""
@@ -30,31 +31,25 @@ def estimate_sglang(
     measured: Mapping[str, Measured],
 ) -> Estimate:
     """Estimate what SGLang allocates on ``hosts``; ``measured`` holds earlier starts by host name."""
-    chosen = list(hosts) or [assumed_spark("spark-1")]
-    needed = ceil(settings.ranks / max(1, chosen[0].gpus))
-    used = chosen[:needed]
+    used, needed = hosts_used(hosts, settings.ranks)
     cases = [work_out(facts, settings, host, measured.get(host.name)) for host in used]
     weakest = min(cases, key=lambda case: (case.plan.tokens if case.plan else 0, case.host.total))
     pictures = tuple(_picture(case) for case in cases)
-    starts = verdicts.too_few_hosts(needed, len(chosen)) if len(chosen) < needed else None
-    starts = starts or worst_verdict(_starts(case) for case in cases)
-    context = _context(weakest)
-    room = worst_headroom(pictures)
+    too_few = verdicts.too_few_hosts(needed, len(used)) if len(used) < needed else None
     return Estimate(
         hosts=pictures,
-        starts=starts,
-        context=context,
-        headroom=room,
-        level=worst(starts.level, context.level, room.level),
+        starts=too_few or worst_verdict(_starts(case) for case in cases),
+        context=_context(weakest),
+        headroom=worst_headroom(pictures),
+        notes=_notes(weakest),
+        engine_version=f"SGLang {settings.version or f'{NEWEST} (assumed)'}",
+        facts_source=facts.source,
         max_context=weakest.longest,
         concurrency=weakest.concurrency,
         min_hosts=min_hosts(facts, settings, weakest.host),
         max_utilisation=max_fraction(weakest),
         min_utilisation=min_fraction(weakest),
         proposals=proposals_for(weakest),
-        notes=_notes(weakest),
-        engine_version=f"SGLang {settings.version or f'{NEWEST} (assumed)'}",
-        facts_source=facts.source,
         kv_bytes_per_request=request_bytes(weakest),
         pool_tokens=weakest.plan.tokens if weakest.plan else None,
         weights_bytes=weakest.weights.whole if weakest.weights else None,
@@ -79,8 +74,7 @@ def _picture(case: SglangCase) -> HostPicture:
     tenants = others(host)
     parts = [tenants]
     if case.weights is not None:
-        weights = case.weights
-        parts.append(Part("weights", weights.rank, weights.low, weights.high, weights.source))
+        parts.append(part("weights", case.weights.band))
     if plan is not None:
         parts.append(part("kv", _pools(case)))
         parts += [part("activation", case.activation), part("graphs", case.graphs)]

@@ -11,13 +11,10 @@ from sparkrun_tui.memory.facts import ModelFacts
 from sparkrun_tui.memory.hosts import free_at_start
 from sparkrun_tui.memory.result import HostMemory, Level, Proposal
 from sparkrun_tui.memory.settings import EngineSettings
+from sparkrun_tui.memory.splitting import hosts_for, sizes_to_try
 from sparkrun_tui.memory.vllm_case import VllmCase, work_out
 from sparkrun_tui.memory.vllm_pool import utilisation_of
 from sparkrun_tui.memory.weights import weights_of
-
-_RANKS = (1, 2, 3, 4, 6, 8, 12, 16)
-_SAFE_RANKS = (1, 2, 4, 8, 16)
-"""Sizes to try when it is not known how many heads there are to divide."""
 
 _ENOUGH = (Level.GOOD, Level.TIGHT)
 _STEP = 1024
@@ -42,21 +39,13 @@ def min_hosts(facts: ModelFacts, settings: EngineSettings, host: HostMemory) -> 
 
     Tried as tensor-parallel sizes; pipeline stages stay as they are.
     """
-    whole = weights_of(facts, settings)
-    for ranks in _sizes(facts):
-        if whole is not None and whole.checkpoint > ranks * settings.pipeline_parallel * host.total:
-            continue
+    for ranks in sizes_to_try(facts, settings, host, weights_of(facts, settings)):
         case = work_out(facts, replace(settings, tensor_parallel=ranks), host)
         if case.context_level is Level.UNKNOWN:
             return None
         if case.context_level in _ENOUGH:
-            return ceil(case.settings.ranks * settings.data_parallel / max(1, host.gpus))
+            return hosts_for(case.settings.ranks * settings.data_parallel, host)
     return None
-
-
-def _sizes(facts: ModelFacts) -> tuple[int, ...]:
-    """Return the tensor-parallel sizes worth trying for a model."""
-    return _RANKS if facts.heads else _SAFE_RANKS
 
 
 def proposals_for(case: VllmCase, hosts: Sequence[HostMemory]) -> tuple[Proposal, ...]:
@@ -128,14 +117,11 @@ def _fewer_tokens(case: VllmCase) -> Iterator[Proposal]:
 
 def _more_hosts(case: VllmCase, hosts: int) -> Iterator[Proposal]:
     """Propose the next tensor-parallel size that the model can be split over and that suffices."""
-    present, stages = case.settings.tensor_parallel, case.settings.pipeline_parallel
-    for ranks in _sizes(case.facts):
-        if ranks <= present or (case.weights and case.weights.checkpoint > ranks * stages * case.host.total):
-            continue
+    present = case.settings.tensor_parallel
+    for ranks in sizes_to_try(case.facts, case.settings, case.host, case.weights, above=present):
         after = work_out(case.facts, replace(case.settings, tensor_parallel=ranks), case.host)
         if after.context_level in _ENOUGH:
-            total = ceil(after.settings.ranks / max(1, case.host.gpus))
-            what = f"{_reach(after)}, on {total} hosts"
+            what = f"{_reach(after)}, on {hosts_for(after.settings.ranks, case.host)} hosts"
             yield Proposal("tensor_parallel", str(present), str(ranks), what)
             return
 

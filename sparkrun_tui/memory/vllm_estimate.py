@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import ceil
 
 from sparkrun_tui.memory import verdicts
 from sparkrun_tui.memory.facts import ModelFacts
-from sparkrun_tui.memory.hosts import assumed_spark, floors, others
-from sparkrun_tui.memory.judging import worst_headroom, worst_verdict
+from sparkrun_tui.memory.hosts import floors, others
+from sparkrun_tui.memory.judging import part, worst_headroom, worst_verdict
 from sparkrun_tui.memory.measured import Measured
-from sparkrun_tui.memory.overheads import Band
-from sparkrun_tui.memory.result import Estimate, HostMemory, HostPicture, Level, Part, Verdict, worst
+from sparkrun_tui.memory.result import Estimate, HostMemory, HostPicture, Level, Part, Verdict
 from sparkrun_tui.memory.settings import AUTO_LENGTH, EngineSettings
+from sparkrun_tui.memory.splitting import hosts_used
 from sparkrun_tui.memory.vllm_advice import max_utilisation, min_hosts, min_utilisation, proposals_for
 from sparkrun_tui.memory.vllm_case import VllmCase, work_out
 from sparkrun_tui.memory.vllm_pool import utilisation_of
@@ -25,32 +24,26 @@ def estimate_vllm(
     measured: Mapping[str, Measured],
 ) -> Estimate:
     """Estimate what vLLM allocates on ``hosts``; ``measured`` holds earlier starts by host name."""
-    chosen = list(hosts) or [assumed_spark("spark-1")]
-    needed = ceil(settings.ranks * settings.data_parallel / max(1, chosen[0].gpus))
-    used = chosen[:needed]
+    used, needed = hosts_used(hosts, settings.ranks * settings.data_parallel)
     cases = [work_out(facts, settings, host, measured.get(host.name)) for host in used]
     weakest = min(cases, key=_rank)
     pictures = tuple(_picture(case) for case in cases)
-    starts = _starts(cases, needed, len(chosen))
-    context = _context(weakest)
-    room = worst_headroom(pictures)
     plan, length, pool = weakest.plan, weakest.length, weakest.room
     tokens = plan.pool_tokens(pool, length) if plan and length and pool and pool > 0 else None
     return Estimate(
         hosts=pictures,
-        starts=starts,
-        context=context,
-        headroom=room,
-        level=worst(starts.level, context.level, room.level),
+        starts=_starts(cases, needed),
+        context=_context(weakest),
+        headroom=worst_headroom(pictures),
+        notes=_notes(weakest),
+        engine_version=weakest.rules.name,
+        facts_source=facts.source,
         max_context=weakest.longest,
         concurrency=weakest.concurrency,
         min_hosts=min_hosts(facts, settings, weakest.host),
         max_utilisation=min(max_utilisation(case.host) for case in cases),
         min_utilisation=min_utilisation(weakest),
         proposals=proposals_for(weakest, used),
-        notes=_notes(weakest),
-        engine_version=weakest.rules.name,
-        facts_source=facts.source,
         kv_bytes_per_request=plan.request_bytes(length) if plan and length else None,
         pool_tokens=tokens,
         weights_bytes=weakest.weights.whole if weakest.weights else None,
@@ -68,36 +61,23 @@ def _picture(case: VllmCase) -> HostPicture:
     tenants = others(host)
     parts = [tenants]
     if case.weights is not None:
-        weights = case.weights
-        parts.append(Part("weights", weights.rank, weights.low, weights.high, weights.source))
+        parts.append(part("weights", case.weights.band))
         if pool.pool is not None:
             low, high = max(pool.pool_low or 0, 0), max(pool.pool_high or 0, 0)
             parts.append(Part("kv", max(pool.pool, 0), low, high, "what the budget leaves"))
-    parts.append(_part("activation", pool.activation))
-    parts.append(_part("graphs", pool.graphs))
-    parts.append(_part("overhead", _sum(pool.context, pool.outside)))
+    parts += [part("activation", pool.activation), part("graphs", pool.graphs)]
+    parts.append(part("overhead", pool.context, pool.outside))
     red, green = floors(host)
     taken = tenants.bytes + pool.budget + pool.outside.likely
     if pool.pool is not None:
-        taken = max(taken, sum(part.bytes for part in parts))
+        taken = max(taken, sum(item.bytes for item in parts))
     return HostPicture(host, tuple(parts), pool.budget, host.total - taken, red, green)
 
 
-def _part(kind: str, band: Band) -> Part:
-    """Return a band as a part of the picture."""
-    return Part(kind, band.likely, band.low, band.high, band.source)
-
-
-def _sum(first: Band, second: Band) -> Band:
-    """Return two bands as one."""
-    source = first.source if second.likely == 0 else f"{first.source}; {second.source}"
-    return Band(first.likely + second.likely, first.low + second.low, first.high + second.high, source)
-
-
-def _starts(cases: Sequence[VllmCase], needed: int, chosen: int) -> Verdict:
+def _starts(cases: Sequence[VllmCase], needed: int) -> Verdict:
     """Judge whether the engine starts: hosts, refusals, its check of free memory, room for any cache."""
-    if chosen < needed:
-        return verdicts.too_few_hosts(needed, chosen)
+    if len(cases) < needed:
+        return verdicts.too_few_hosts(needed, len(cases))
     found = []
     for case in cases:
         if case.refused:

@@ -9,6 +9,7 @@ from sparkrun_tui.memory.config_values import mapping, positive, word
 from sparkrun_tui.memory.dtypes import element_bytes
 from sparkrun_tui.memory.facts import ModelFacts, QuantFacts, WeightFacts
 from sparkrun_tui.memory.layers import AttentionKind
+from sparkrun_tui.memory.overheads import Band
 from sparkrun_tui.memory.parameters import Parameters, count_parameters, without_drafter
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.weight_formats import WeightFormat, bytes_per_parameter, weight_format
@@ -33,6 +34,11 @@ class Weights:
     high: int
     source: str
     checkpoint: int
+
+    @property
+    def band(self) -> Band:
+        """One rank's share as a band."""
+        return Band(self.rank, self.low, self.high, self.source)
 
 
 def weights_of(facts: ModelFacts, settings: EngineSettings) -> Weights | None:
