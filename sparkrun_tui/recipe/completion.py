@@ -1,26 +1,35 @@
-"""Completion of the query line and of override keys and values."""
+"""Completion: what it offers, and completion of the query line."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from sparkrun_tui.recipe.entry import Entry
-from sparkrun_tui.recipe.fields import FIELDS, engine_of, field_for
-from sparkrun_tui.recipe.flagdata import load_flags
-from sparkrun_tui.recipe.ftypes import FieldType
-from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.query import FITS_VALUES, KEYS
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A text to put in place of the characters from `start` to `end` of a line, and what it means."""
+    """A text to put in place of the characters from `start` to `end` of a line, and what it means.
+
+    `after` follows the text when nothing else can stand there: a value of a query ends its word.
+    """
 
     text: str
     start: int
     end: int
     help: str = ""
+    after: str = ""
+
+
+class Completer(Protocol):
+    """Whatever can complete a line."""
+
+    def complete(self, line: str, cursor: int) -> tuple[Completion, ...]:
+        """What may stand at the cursor."""
+        ...
 
 
 _FIXED = {
@@ -73,38 +82,7 @@ class QueryCompleter:
         head, _, last = part.rpartition(",")
         before = f"{sign}{key}:{head + ',' if head else ''}"
         return tuple(
-            Completion(f"{before}{choice}", start, cursor, KEYS.get(key.lower(), ""))
+            Completion(f"{before}{choice}", start, cursor, KEYS.get(key.lower(), ""), " ")
             for choice in choices
             if choice.startswith(last.lower()) and choice != last
         )
-
-
-def complete_override_key(recipe: Recipe, text: str) -> tuple[Completion, ...]:
-    """Override keys that begin with `text`: those of the recipe, then well-known ones of its engine."""
-    engine = engine_of(recipe.runtime)
-    known = [key for key, field in FIELDS.items() if not engine or engine in field.flags]
-    keys = dict.fromkeys((*recipe.defaults, *known))
-    return tuple(
-        Completion(key, 0, len(text), field_for(key, recipe.defaults.get(key)).help)
-        for key in keys
-        if key.startswith(text) and key != text
-    )
-
-
-def _engine_choices(recipe: Recipe, key: str) -> tuple[str, ...]:
-    """What the recipe's engine takes for a key, when it takes only certain words."""
-    engine = engine_of(recipe.runtime)
-    flags = load_flags(engine)
-    known = FIELDS.get(key)
-    spelling = known.flags.get(engine, "") if known else f"--{key.replace('_', '-')}"
-    flag = flags.by_spelling.get(spelling) if flags else None
-    return flag.choices if flag else ()
-
-
-def complete_override_value(recipe: Recipe, key: str, text: str) -> tuple[Completion, ...]:
-    """Known values of an override key that begin with `text`."""
-    field = field_for(key, recipe.defaults.get(key))
-    choices: Iterable[str] = ("true", "false")
-    if field.type is not FieldType.BOOL:
-        choices = dict.fromkeys((*_engine_choices(recipe, key), *field.values, *field.words))
-    return tuple(Completion(choice, 0, len(text)) for choice in choices if choice.startswith(text) and choice != text)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from sparkrun_tui.recipe.ftypes import Field, FieldType, type_of
-from sparkrun_tui.recipe.model import Recipe, Runtime, Value
+from sparkrun_tui.recipe.model import Runtime, Value
 
-__all__ = ["FIELDS", "Field", "FieldType", "engine_of", "field_for", "fields_of"]
+__all__ = ["FIELDS", "Field", "FieldType", "engine_of", "field_for"]
 
 _INT, _FLOAT, _BOOL = FieldType.INT, FieldType.FLOAT, FieldType.BOOL
 _TEXT, _CHOICE, _JSON = FieldType.TEXT, FieldType.CHOICE, FieldType.JSON
@@ -140,13 +138,6 @@ def field_for(key: str, default: Value | None = None) -> Field:
     kind = type_of(default)
     step = 0.01 if kind is FieldType.FLOAT else 1
     return Field(key, key.replace("_", " ").replace("-", " ").strip().capitalize(), kind, step=step, known=False)
-
-
-def fields_of(recipe: Recipe, extra: Iterable[str] = ()) -> tuple[Field, ...]:
-    """The fields of a recipe's form: well-known keys of its defaults first, then its others, then `extra` keys."""
-    keys = dict.fromkeys((*recipe.defaults, *extra))
-    ordered = [key for key in FIELDS if key in keys] + [key for key in keys if key not in FIELDS]
-    return tuple(field_for(key, recipe.defaults.get(key)) for key in ordered)
 
 
 def engine_of(runtime: str) -> str:

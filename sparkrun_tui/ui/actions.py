@@ -128,6 +128,16 @@ ACTIONS: tuple[Action, ...] = (
     _A(_S.FORM, "reset_all", "reset all", "Drop every override of this recipe.", "R"),
     _A(_S.FORM, "add", "add a key", "Add a key that the recipe does not have.", "a", 6),
     _A(_S.EDITOR, "accept", "accept", "Keep this value.", "enter", 10, palette=False),
+    _A(
+        _S.EDITOR,
+        "complete",
+        "next choice",
+        "Complete by what the engine and the recipe know; again: the next choice.",
+        "tab,down",
+        9,
+        palette=False,
+    ),
+    _A(_S.EDITOR, "complete_back", "choice before", "Take the choice before.", "shift+tab,up", palette=False),
     _A(_S.EDITOR, "cancel", "cancel", "Leave the value as it was.", "escape", 11, palette=False),
     # The plan.
     _A(_S.PLAN, "launch", "launch", "Do it.", "enter,l", 10),

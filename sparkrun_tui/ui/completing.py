@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sparkrun_tui.recipe.completion import Completion, QueryCompleter
+    from sparkrun_tui.recipe.completion import Completer, Completion
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,22 +27,27 @@ class Completing:
     @property
     def shown(self) -> Sequence[tuple[str, str]]:
         """The choices with what they mean; values of one key mean the same and say nothing."""
-        return [(choice.text, choice.help if choice.text.endswith(":") else "") for choice in self.choices]
+        return [(choice.text, choice.help if choice.text.endswith((":", "=")) else "") for choice in self.choices]
 
 
-def begin(completer: QueryCompleter, line: str, cursor: int) -> Completing | None:
+def offer(completer: Completer, line: str, cursor: int) -> Completing:
+    """The choices for a line that is being typed; the line stays as it is."""
+    return Completing(line, cursor, completer.complete(line, cursor))
+
+
+def begin(completer: Completer, line: str, cursor: int) -> Completing | None:
     """The line after the first `tab`; None when nothing completes it."""
     choices = completer.complete(line, cursor)
     if not choices:
         return None
+    first = choices[0]
     if len(choices) == 1:
-        text = choices[0].text
-        # A key wants its value next; a value is done.
-        done = "" if text.endswith(":") or line[cursor : cursor + 1] == " " else " "
-        return _put(line, choices[0].start, cursor, text + done)
+        after = "" if line[cursor : cursor + len(first.after)] == first.after else first.after
+        return _put(line, first.start, first.end, first.text + after)
     shared = _shared([choice.text for choice in choices])
-    word = line[choices[0].start : cursor]
-    put = _put(line, choices[0].start, cursor, shared if len(shared) > len(word) else word)
+    word = line[first.start : cursor]
+    longer = len(shared) > len(word) and shared.startswith(word)
+    put = _put(line, first.start, first.end, shared) if longer else Completing(line, cursor)
     return replace(put, choices=choices)
 
 
@@ -51,6 +56,11 @@ def turn(now: Completing, steps: int) -> Completing:
     at = (0 if steps > 0 else -1) if now.at is None else now.at + steps
     at %= len(now.choices)
     return replace(_put(now.line, now.start, now.cursor, now.choices[at].text), choices=now.choices, at=at)
+
+
+def take(now: Completing, number: int) -> Completing:
+    """The choice `number`, from 0, in place of the word."""
+    return turn(replace(now, at=None if number == 0 else number - 1), 1)
 
 
 def _shared(texts: Sequence[str]) -> str:

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from sparkrun_tui.recipe.completion import QueryCompleter, complete_override_key, complete_override_value
+from sparkrun_tui.recipe.completion import QueryCompleter
 
-from .samples import minimal
 from .test_search import ALL
 
 
@@ -26,11 +25,3 @@ def test_values_are_those_that_recipes_have() -> None:
     assert texts("registry:") == ["registry:arena"]
     assert texts("-dtype:q") == ["-dtype:q8_0"]
     assert texts("nokey:") == []
-
-
-def test_override_keys_and_values() -> None:
-    base = minimal("x", "{max_zeta: 1, port: 1}")
-    keys = [found.text for found in complete_override_key(base, "max_")]
-    assert keys[0] == "max_zeta" and "max_model_len" in keys and "ctx_size" not in keys
-    assert {"fp8_e4m3", "fp8_e5m2"} <= {found.text for found in complete_override_value(base, "kv_cache_dtype", "fp8_")}
-    assert [found.text for found in complete_override_value(base, "enforce_eager", "t")] == ["true"]

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from sparkrun_tui.recipe.completion import complete_override_value
 from sparkrun_tui.recipe.fields import FIELDS
 from sparkrun_tui.recipe.flagcheck import check_flags, read_flags
 from sparkrun_tui.recipe.flagdata import TITLES, VERSIONS, compact, flag_help, load_flags
@@ -132,12 +131,6 @@ def test_sentences_for_flags() -> None:
     assert flag_help("vllm", "-tp") == FIELDS["tensor_parallel"].help
     assert flag_help("llama-cpp", "-lm") and flag_help("sglang", "--dist-init-addr")
     assert flag_help("vllm", "--grpc") == "" and flag_help("other", "--x") == ""
-
-
-def test_values_from_the_engine_complete_overrides() -> None:
-    base = recipe("model: m\nruntime: sglang\ndefaults: {kv_cache_dtype: auto}\n")
-    assert [found.text for found in complete_override_value(base, "kv_cache_dtype", "fp8_e4")] == ["fp8_e4m3"]
-    assert "mistral" in [found.text for found in complete_override_value(base, "load_format", "m")]
 
 
 def test_a_data_file_is_made_from_a_dump() -> None:

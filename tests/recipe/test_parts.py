@@ -8,7 +8,8 @@ from sparkrun_tui.recipe.detect import split_gguf
 from sparkrun_tui.recipe.dtypes import known_dtype
 from sparkrun_tui.recipe.entry import entry_of, hosts_text, params_text
 from sparkrun_tui.recipe.environment import allowed, expand_env, references, wanted
-from sparkrun_tui.recipe.fields import FIELDS, FieldType, engine_of, field_for, fields_of
+from sparkrun_tui.recipe.engine_fields import fields_of
+from sparkrun_tui.recipe.fields import FIELDS, FieldType, engine_of, field_for
 from sparkrun_tui.recipe.images import Image, parse_image
 from sparkrun_tui.recipe.model import Mode, Severity, Value
 from sparkrun_tui.recipe.overrides import render

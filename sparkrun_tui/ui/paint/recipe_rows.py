@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sparkrun_tui.recipe.engine_fields import fields_of
 from sparkrun_tui.recipe.entry import Entry
-from sparkrun_tui.recipe.fields import fields_of
 from sparkrun_tui.recipe.ftypes import Field, FieldType
 from sparkrun_tui.recipe.index import light
 from sparkrun_tui.recipe.model import Recipe, SourceKind, Value

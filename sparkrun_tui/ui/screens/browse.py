@@ -115,11 +115,15 @@ class BrowseScreen(PageScreen):
 
     @on(SearchBox.Offered, "#search")
     def _choices_offered(self, event: SearchBox.Offered) -> None:
-        choices, now = self.query_one(Choices), event.completing
+        choices, now = self.query_one("#choices", Choices), event.completing
         if now is None or not now.choices:
             choices.withdraw()
         else:
             choices.offer(now.shown, now.at, min(now.start + 1, max(self.list.size.width - 30, 0)))
+
+    @on(Choices.Taken, "#choices")
+    def _choice_taken(self, event: Choices.Taken) -> None:
+        self.query_one(SearchBox).take(event.number)
 
     @on(SearchBox.Left, "#search")
     def _search_left(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
@@ -11,7 +12,7 @@ from textual.containers import Container, Horizontal
 from textual.message import Message
 
 from sparkrun_tui.memory.result import Proposal
-from sparkrun_tui.recipe.fields import field_for
+from sparkrun_tui.recipe.engine_fields import field_of
 from sparkrun_tui.recipe.model import BrokenRecipe, Recipe, SourceKind
 from sparkrun_tui.recipe.shellwords import serve_argv
 from sparkrun_tui.ui.actor import Actor
@@ -20,12 +21,16 @@ from sparkrun_tui.ui.edits import Edits
 from sparkrun_tui.ui.paint import detail as paint
 from sparkrun_tui.ui.paint.memory_tab import memory_lines
 from sparkrun_tui.ui.paint.recipe_rows import field_rows, stepped
+from sparkrun_tui.ui.widgets.choices import Choices
 from sparkrun_tui.ui.widgets.command_view import argv_lines, shell_lines, yaml_lines
 from sparkrun_tui.ui.widgets.field_list import FieldList
 from sparkrun_tui.ui.widgets.ink import Line
 from sparkrun_tui.ui.widgets.panel import Panel
 from sparkrun_tui.ui.widgets.tab_line import TabLine
 from sparkrun_tui.ui.widgets.text_pane import TextPane
+
+if TYPE_CHECKING:
+    from sparkrun_tui.recipe.completion import Completer
 
 WIDE_TABS = ("command", "memory", "source", "problems")
 NARROW_TABS = ("overview", "overrides", "memory", "command", "source", "problems")
@@ -56,10 +61,11 @@ class Detail(Container, Actor):
         yield TabLine(id="narrow-tabs")
         with Horizontal(id="parts"):
             with Panel(title="Overrides", id="form-panel"):
-                yield FieldList(id="form")
+                yield FieldList(id="form", completer=self._completer)
             with Panel(id="part-panel"):
                 yield TabLine(id="wide-tabs")
                 yield TextPane(id="part")
+        yield Choices(id="form-choices")
 
     def on_mount(self) -> None:
         """The headline is only looked at."""
@@ -207,6 +213,31 @@ class Detail(Container, Actor):
             self.form.select(key)
         self.form.focus()
 
+    # Completion.
+
+    def _completer(self, key: str) -> Completer | None:
+        """What completes the value of `key`, or `key=value` when it is empty."""
+        from sparkrun_tui.recipe.override_completion import KeyCompleter, ValueCompleter  # not before the first paint
+
+        recipe = self._recipe
+        if not isinstance(recipe, Recipe):
+            return None
+        before = next((row.value for row in self.form.rows if row.key == key), "")
+        return ValueCompleter(recipe, key, before) if key else KeyCompleter(recipe)
+
+    @on(FieldList.Offered)
+    def _offered(self, event: FieldList.Offered) -> None:
+        choices, now = self.query_one("#form-choices", Choices), event.completing
+        if now is None:
+            choices.withdraw()
+        else:
+            left, top = self.form.content_region.offset - self.content_region.offset
+            choices.offer(now.shown, now.at, left + event.column, top + event.row)
+
+    @on(Choices.Taken, "#form-choices")
+    def _choice_taken(self, event: Choices.Taken) -> None:
+        self.form.take_choice(event.number)
+
     # Edits.
 
     @property
@@ -259,7 +290,7 @@ class Detail(Container, Actor):
         row = next((row for row in self.form.rows if row.key == event.key), None)
         if row is None or not isinstance(self._recipe, Recipe):
             return
-        text = stepped(field_for(event.key, self._recipe.defaults.get(event.key)), row.value, event.steps)
+        text = stepped(field_of(self._recipe, event.key), row.value, event.steps)
         if text == row.own:
             self._edits().reset(event.key)
         else:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich.segment import Segment
 from textual import on
@@ -15,9 +17,15 @@ from textual.widgets import Input
 
 from sparkrun_tui.base.text import cell_width, clean_line
 from sparkrun_tui.ui.actions import Scope, bindings
-from sparkrun_tui.ui.actor import Actor
+from sparkrun_tui.ui.widgets.field_editor import FieldEditor
 from sparkrun_tui.ui.widgets.ink import Line, Span, clip, fit, width_of, wrap
 from sparkrun_tui.ui.widgets.list_pane import ListPane
+
+if TYPE_CHECKING:
+    from sparkrun_tui.recipe.completion import Completer
+    from sparkrun_tui.ui.completing import Completing
+
+_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,31 +43,6 @@ class FieldRow:
     changed: bool = False
     used: bool = True
     error: str = ""
-
-
-class FieldEditor(Input, Actor, inherit_bindings=True):
-    """The one editor of the form."""
-
-    BINDINGS = bindings(Scope.EDITOR)
-
-    class Left(Message):
-        """Typing ended; `keep` tells whether the value counts."""
-
-        def __init__(self, keep: bool) -> None:
-            super().__init__()
-            self.keep = keep
-
-    def do_accept(self) -> None:
-        """Keep the value."""
-        self.post_message(self.Left(True))
-
-    def do_cancel(self) -> None:
-        """Leave the value as it was."""
-        self.post_message(self.Left(False))
-
-    def on_blur(self) -> None:
-        """Going elsewhere keeps the value."""
-        self.post_message(self.Left(True))
 
 
 class FieldList(ListPane):
@@ -104,14 +87,26 @@ class FieldList(ListPane):
             self.what = what
             self.key = key
 
-    def __init__(self, *, id: str | None = None) -> None:
+    class Offered(Message):
+        """What is being typed can become one of these, to be shown from `column` of the row `row` on; None: nothing."""
+
+        def __init__(self, completing: Completing | None, column: int, row: int) -> None:
+            super().__init__()
+            self.completing = completing
+            self.column = column
+            self.row = row
+
+    def __init__(self, *, id: str | None = None, completer: Callable[[str], Completer | None] | None = None) -> None:
         super().__init__(id=id)
+        self._completer = completer or (lambda key: None)
         self.rows: Sequence[FieldRow] = ()
         self.can_undo = False
         self.can_redo = False
         self.editing = ""
         self.adding = False
-        self._editor = FieldEditor(compact=True, id="field-editor", select_on_focus=True)
+        self.error = ""
+        """What is wrong with the key being added."""
+        self._editor = FieldEditor(id="field-editor")
 
     def compose(self) -> ComposeResult:
         """The editor is there from the start and only moved."""
@@ -198,7 +193,9 @@ class FieldList(ListPane):
             return super().render_line(y)
         row = self.current
         text, style, sign = "", "dim", "  "
-        if row is not None and row.error:
+        if self.error:
+            text, style, sign = self.error, "bad", "✗ "
+        elif row is not None and row.error:
             text, style, sign = f"{row.key} {clean_line(row.error)}", "bad", "✗ "
         elif row is not None:
             text = row.help
@@ -240,15 +237,25 @@ class FieldList(ListPane):
     def _open(self, key: str, text: str, adding: bool) -> None:
         self.reveal(self.cursor)
         self.editing, self.adding = key, adding
-        left = 2 if adding else self.key_width + 3
+        left = self._editor_left
         editor = self._editor
-        with editor.prevent(Input.Changed):
-            editor.value = text
-        editor.placeholder = "key=value" if adding else ""
         editor.styles.offset = (left, self.cursor - self.top)
         editor.styles.width = max(self.size.width - left - 1, 6)
-        editor.display = True
-        editor.focus()
+        editor.open(text, self._completer(key), adding)
+
+    @property
+    def _editor_left(self) -> int:
+        """The column where typing begins."""
+        return 2 if self.adding else self.key_width + 3
+
+    def take_choice(self, number: int) -> None:
+        """A choice of the editor was clicked."""
+        self._editor.take(number)
+
+    @on(FieldEditor.Offered)
+    def _offered(self, event: FieldEditor.Offered) -> None:
+        event.stop()
+        self.post_message(self.Offered(event.completing, self._editor_left, self.cursor - self.top))
 
     @on(Input.Changed, "#field-editor")
     def _typing(self, event: Input.Changed) -> None:
@@ -256,28 +263,31 @@ class FieldList(ListPane):
         if self.editing and not self.adding:
             self.post_message(self.Drafted(self.editing, event.value))
 
-    @on(Input.Submitted, "#field-editor")
-    def _submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-
     @on(FieldEditor.Left)
     def _left(self, event: FieldEditor.Left) -> None:
         event.stop()
-        if not self._editor.display:
+        editor = self._editor
+        if not editor.display:
             return
-        key, text, keep = self.editing, self._editor.value, event.keep
-        had_focus = self._editor.has_focus
-        self._editor.display = False
-        self.editing = ""
+        key, text, keep = self.editing, editor.value, event.keep
+        if self.adding:
+            key, _, text = text.partition("=")
+            key = _plain(key)
+            keep = keep and bool(key)
+            if keep and not _KEY.fullmatch(key) and editor.has_focus:
+                self.app.bell()
+                self.error = f"{key} is no key: letters, digits, _ and - only"
+                self.refresh()
+                return
+        had_focus = editor.has_focus
+        editor.close()
+        self.editing, self.adding, self.error = "", False, ""
         if had_focus:
             self.focus()
-        if self.adding:
-            self.adding = False
-            key, _, text = text.partition("=")
-            key = key.strip()
-            keep = keep and bool(key)
-        if key:
+        if key and (keep or _KEY.fullmatch(key)):
             self.post_message(self.Typed(key, text.strip(), keep))
+        if event.step:
+            self.move_to(self.cursor + event.step, event.step)
         self.refresh()
 
     # Keys.
@@ -312,6 +322,12 @@ class FieldList(ListPane):
     def do_reset_all(self) -> None:
         """Drop every override."""
         self.post_message(self.Asked("reset_all", ""))
+
+
+def _plain(key: str) -> str:
+    """A key as typed, or as the flag it stands for: `--max-model-len` is `max_model_len`."""
+    key = key.strip()
+    return key[2:].replace("-", "_") if key.startswith("--") else key
 
 
 def _tail(row: FieldRow) -> list[Span]:

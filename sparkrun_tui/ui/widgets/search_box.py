@@ -11,10 +11,10 @@ from textual.widgets import Input
 
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.actor import Actor
-from sparkrun_tui.ui.completing import Completing, begin, turn
+from sparkrun_tui.ui.completing import Completing, begin, take, turn
 
 if TYPE_CHECKING:
-    from sparkrun_tui.recipe.completion import QueryCompleter
+    from sparkrun_tui.recipe.completion import Completer
 
 
 class SearchBox(Input, Actor):
@@ -53,7 +53,7 @@ class SearchBox(Input, Actor):
         *,
         value: str = "",
         id: str | None = None,
-        completer: Callable[[], QueryCompleter] | None = None,
+        completer: Callable[[], Completer] | None = None,
     ) -> None:
         super().__init__(value, placeholder=placeholder, compact=True, select_on_focus=False, id=id)
         self._completer = completer
@@ -77,6 +77,11 @@ class SearchBox(Input, Actor):
             self.post_message(self.Left(self)) if steps > 0 else self.screen.focus_previous()
         else:
             self._put(found)
+
+    def take(self, number: int) -> None:
+        """Put the choice `number` in place: it was clicked."""
+        if self._completing is not None and number < len(self._completing.choices):
+            self._put(take(self._completing, number))
 
     def _put(self, completing: Completing) -> None:
         self._completing = completing
