@@ -1,4 +1,4 @@
-"""Completion of names in the shell: recipes and clusters. It says nothing when something is wrong."""
+"""Completion in the shell: names of recipes and clusters, and overrides. It says nothing when something is wrong."""
 
 from __future__ import annotations
 
@@ -38,4 +38,26 @@ def cluster_names(ctx: click.Context, param: click.Parameter, incomplete: str) -
         CompletionItem(cluster.name, help=", ".join(cluster.hosts))
         for cluster in clusters
         if cluster.name.startswith(incomplete)
+    ]
+
+
+def overrides(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The keys that the named recipe takes, then the values of the key."""
+    from sparkrun_tui.base.settings import load_settings
+    from sparkrun_tui.recipe.override_completion import KeyCompleter
+    from sparkrun_tui.recipe.sources import find_recipe
+
+    # Behind an option that waits for its value the arguments are not parsed yet.
+    name = ctx.params.get("name") or next(iter(ctx.args), None)
+    if not isinstance(name, str):
+        return []
+    try:
+        recipe = find_recipe(name, load_settings())
+    except SparkrunError:
+        return []
+    if not incomplete:
+        return [CompletionItem(f"{key}=") for key in recipe.defaults]
+    return [
+        CompletionItem(found.text, help=found.help)
+        for found in KeyCompleter(recipe).complete(incomplete, len(incomplete))
     ]

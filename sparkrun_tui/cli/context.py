@@ -11,7 +11,7 @@ import click
 
 from sparkrun_tui.base.errors import UsageError
 from sparkrun_tui.base.settings import Cluster, Settings, load_settings
-from sparkrun_tui.cli.completions import cluster_names
+from sparkrun_tui.cli.completions import cluster_names, overrides
 
 if TYPE_CHECKING:
     from sparkrun_tui.launch.services import Services
@@ -44,7 +44,13 @@ def target_options(function: F) -> F:
 def override_options(function: F) -> F:
     """The options that override a recipe's defaults."""
     function = click.option(
-        "-o", "--option", "options", multiple=True, metavar="KEY=VALUE", help="Override any default of the recipe."
+        "-o",
+        "--option",
+        "options",
+        multiple=True,
+        metavar="KEY=VALUE",
+        shell_complete=overrides,
+        help="Override any default of the recipe.",
     )(function)
     function = click.option("--gpu-mem", default=None, metavar="F", help="Same as -o gpu_memory_utilization=F.")(
         function

@@ -76,9 +76,16 @@ def test_settings_that_cannot_be_read_are_told_with_their_line(cli: Cli, private
 
 @pytest.mark.parametrize(
     ("words", "offered"),
-    [("reg", "plain,registry"), ("run qwen3-1.7b", "plain,qwen3-1.7b-vllm"), ("run x --cluster l", "plain,lab")],
+    [
+        ("reg", "plain,registry"),
+        ("run qwen3-1.7b", "plain,qwen3-1.7b-vllm"),
+        ("run x --cluster l", "plain,lab"),
+        ("run qwen3-1.7b-vllm -o max_mod", "plain,max_model_len="),
+        ("run qwen3-1.7b-vllm -o kv_cache_dtype=fp8_e4", "plain,kv_cache_dtype=fp8_e4m3"),
+        ("run qwen3-1.7b-vllm -o ", "plain,port="),
+    ],
 )
-def test_the_shell_completes_commands_recipes_and_clusters(
+def test_the_shell_completes_commands_recipes_clusters_and_overrides(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: str, offered: str
 ) -> None:
     cli("cluster", "add", "lab", "spark-1")
