@@ -22,6 +22,7 @@ from sparkrun_tui.ui.catalog import Catalog
 from sparkrun_tui.ui.clipboard import copy_natively
 from sparkrun_tui.ui.freshness import Freshness
 from sparkrun_tui.ui.launches import Launches
+from sparkrun_tui.ui.looks import looks
 from sparkrun_tui.ui.ports import Backend, HostSeen, LaunchPort
 from sparkrun_tui.ui.registry_desk import RegistryDesk
 from sparkrun_tui.ui.screens.base import PageScreen
@@ -31,7 +32,7 @@ from sparkrun_tui.ui.state import AppState, HostMark
 from sparkrun_tui.ui.widgets.top_bar import Status
 
 Answer = TypeVar("Answer")
-_SEVERITY = {"note": "information", "warning": "warning", "error": "error"}
+_SEVERITY = {"note": ("information", ""), "warning": ("warning", "! "), "error": ("error", "✗ ")}
 
 
 def _calm_collector() -> None:
@@ -46,7 +47,7 @@ def _real_backend(settings: Settings) -> Backend:
     return Engine(settings)
 
 
-class SparkrunApp(Actor, App[int]):
+class SparkrunApp(App[int], Actor, inherit_bindings=False):
     """Screens watch what the engine does; nothing that runs on a host belongs to one of them."""
 
     CSS_PATH = str(paths.styles_dir() / "app.tcss")
@@ -68,16 +69,29 @@ class SparkrunApp(Actor, App[int]):
         self._backend: Backend | None = session.backend
         self._keeping: Timer | None = None
 
+    def get_css_variables(self) -> dict[str, str]:
+        """The theme's variables, and those of ours that are worked out from them."""
+        variables = super().get_css_variables()
+        self.theme_variables = variables | looks(variables, self.current_theme.ansi)
+        return self.theme_variables
+
     # Beginning and end.
 
     def on_mount(self) -> None:
         """The first frame waits for nothing: recipes and connections come after it."""
         self.state.choose(self.session.settings.cluster(self.session.cluster))
-        if self.session.settings.theme in self.available_themes:
-            self.theme = self.session.settings.theme
+        self.theme = self._first_theme()
         self.set_keymap(dict(self.session.settings.keys))
         self.push_screen(BrowseScreen())
         self.call_after_refresh(self._begin)
+
+    def _first_theme(self) -> str:
+        """The theme of the settings; without one, a terminal of 16 colours or fewer is used with its own."""
+        wanted = self.session.settings.theme
+        if wanted in self.available_themes:
+            return wanted
+        few = not self.is_headless and self.console.color_system in ("standard", "windows")
+        return "ansi-dark" if few else self.theme
 
     def _begin(self) -> None:
         _calm_collector()
@@ -267,8 +281,9 @@ class SparkrunApp(Actor, App[int]):
 
     def say(self, text: str, level: str = "note") -> None:
         """Tell something that needs no answer."""
-        severity: Any = _SEVERITY[level]
-        self.notify(clean_text(text), severity=severity, markup=False, timeout=10 if level == "error" else 5)
+        severity: Any
+        severity, sign = _SEVERITY[level]
+        self.notify(sign + clean_text(text), severity=severity, markup=False, timeout=10 if level == "error" else 5)
 
     def say_error(self, error: SparkrunError) -> None:
         """Tell an error in full."""

@@ -85,10 +85,12 @@ def open_app(settings: Settings, backend: FakeBackend) -> Pilots:
     """Opens the app and waits until recipes are read and hosts have answered."""
 
     @asynccontextmanager
-    async def opened(size: tuple[int, int] = (120, 40), **changes: object) -> AsyncIterator[Pilot[int]]:
+    async def opened(
+        size: tuple[int, int] = (120, 40), toasts: bool = False, **changes: object
+    ) -> AsyncIterator[Pilot[int]]:
         session = replace(Session(settings, backend=backend), **changes)  # type: ignore[arg-type]
         app = SparkrunApp(session)
-        async with app.run_test(size=size) as pilot:
+        async with app.run_test(size=size, notifications=toasts) as pilot:
             await settle(pilot)
             yield pilot
 

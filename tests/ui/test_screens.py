@@ -202,4 +202,4 @@ async def test_why_an_action_cannot_run_is_said(open_app: Pilots, settings: Sett
     async with open_app(query="broken") as pilot:
         await press(pilot, "l")
         said = [notification.message for notification in pilot.app._notifications]
-        assert "This recipe cannot be read: see its problems." in said
+        assert "! This recipe cannot be read: see its problems." in said

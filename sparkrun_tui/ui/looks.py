@@ -1,0 +1,107 @@
+"""Colours that every theme is asked for, worked out so that text, lines and fills stand out from what is below them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from textual.color import Color, ColorParseError
+
+TEXT = 4.5
+"""The contrast of text with its background, as WCAG 2 counts it, where the theme's own text reaches it."""
+
+FILL = 2.2
+"""The contrast of a bar's parts with the background."""
+
+_LINE = 1.8
+_LOW = 1.18
+_STEP = 0.05
+
+_INKS = {
+    "ink-good": "text-success",
+    "ink-tight": "text-warning",
+    "ink-bad": "text-error",
+    "ink-accent": "text-primary",
+    "ink-extra": "text-accent",
+}
+_FILLS = {"fill-weights": "primary", "fill-kv": "success", "fill-engine": "warning", "fill-others": "error"}
+
+
+def luminance(color: Color) -> float:
+    """The relative luminance of a colour, from 0 to 1 (WCAG 2)."""
+    parts = [part / 255 for part in color.rgb]
+    red, green, blue = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: Color, other: Color) -> float:
+    """The contrast of two colours, from 1 to 21 (WCAG 2)."""
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def readable(color: Color, grounds: Sequence[Color], wanted: float) -> Color:
+    """`color`, or the nearest one towards black or white whose contrast with each of `grounds` is `wanted`."""
+    pole = Color(255, 255, 255) if luminance(grounds[0]) < 0.18 else Color(0, 0, 0)
+    return _first(color, pole, grounds, wanted)
+
+
+def _first(start: Color, end: Color, grounds: Sequence[Color], wanted: float, share: float = 0.0) -> Color:
+    while share < 1:
+        mixed = start.blend(end, share)
+        if min(contrast(mixed, ground) for ground in grounds) >= wanted:
+            return mixed
+        share += _STEP
+    return end
+
+
+def looks(variables: Mapping[str, str], ansi: bool) -> dict[str, str]:
+    """The variables that the style sheets use beside the theme's own.
+
+    Where the terminal's own colours are used, which nobody can know here, they are the theme's, and style sheets use
+    the terminal's ways to make text quiet.
+    """
+    if ansi:
+        return _terminals_own(variables)
+    background = _parse(variables["background"], Color(0, 0, 0))
+    foreground = _parse(variables["foreground"], readable(background, [background], TEXT), background)
+    low = _first(background, foreground, [background], _LOW)
+    grounds = [background, low, *(_parse(variables[name], background, background) for name in ("surface", "panel"))]
+    reach = min(contrast(foreground, ground) for ground in grounds)
+    cursor = _parse(variables["block-cursor-background"], foreground, background)
+    found = {
+        "quiet": _first(background, foreground, grounds, min(TEXT, reach * 0.75), share=0.5),
+        "line": _first(background, foreground, [background], _LINE),
+        "cursor-low": low,
+        "cursor-ink": max((Color(255, 255, 255), Color(0, 0, 0)), key=lambda ink: contrast(ink, cursor)),
+        "bar-ink": readable(foreground, grounds[-1:], TEXT),
+        "focus": readable(_parse(variables["border"], foreground, background), [background], FILL),
+    }
+    for name, own in _INKS.items():
+        found[name] = readable(_parse(variables[own], foreground, background), grounds, TEXT)
+    for name, own in _FILLS.items():
+        found[name] = readable(_parse(variables[own], foreground, background), [background], FILL)
+    return {name: color.hex6 for name, color in found.items()}
+
+
+def _terminals_own(variables: Mapping[str, str]) -> dict[str, str]:
+    plain = "ansi_default"
+    found = {
+        "quiet": plain,
+        "line": plain,
+        "cursor-low": plain,
+        "cursor-ink": variables["block-cursor-foreground"],
+        "bar-ink": plain,
+        "focus": variables["border"],
+    }
+    return found | {name: variables[own] for name, own in (*_INKS.items(), *_FILLS.items())}
+
+
+def _parse(text: str, instead: Color, ground: Color | None = None) -> Color:
+    """A colour of the theme as it looks on `ground`; `instead` where it depends on what it is painted on."""
+    try:
+        color = Color.parse(text)
+    except ColorParseError:
+        return instead
+    if color.a < 1 and ground is not None:
+        return ground.blend(color.with_alpha(1), color.a)
+    return color
