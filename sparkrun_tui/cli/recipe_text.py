@@ -149,4 +149,4 @@ def estimate_json(estimate: Estimate) -> dict[str, Any]:
     whole = asdict(estimate)
     verdicts = {name: whole.pop(name) for name in ("starts", "context", "headroom")}
     hosts = [{**picture.pop("host"), **picture} for picture in whole.pop("hosts")]
-    return {"level": whole.pop("level"), "verdicts": verdicts, "hosts": hosts, **whole}
+    return {"level": estimate.level, "verdicts": verdicts, "hosts": hosts, **whole}
