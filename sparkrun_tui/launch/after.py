@@ -18,14 +18,17 @@ from sparkrun_tui.runtimes.plan import ContainerExec, Hook, Phase
 TIME_LIMIT = 900.0
 """Seconds that one hook may take; the launch is not held up longer."""
 
+WORK_LIMIT = 24 * 3600.0
+"""Seconds that one hook may take where the server is only started for them."""
+
 HOOK_MARK = "# sparkrun-tui: hook"
 """The first line of a recipe's own script on a host."""
 
 _POLL = 1.0
 
 
-async def run_after(context: Context) -> None:
-    """Run the hooks in order, up to the first that fails; the server goes on whatever becomes of them."""
+async def run_after(context: Context) -> bool:
+    """Run the hooks in order, up to the first that fails; whether all went well. The server goes on in any case."""
     serve = context.plan.serve
     hooks = [(hook, True) for hook in serve.after] + [(hook, False) for hook in serve.host_after]
     for number, (hook, inside) in enumerate(hooks, 1):
@@ -34,18 +37,21 @@ async def run_after(context: Context) -> None:
             left = len(hooks) - number
             if left:
                 context.notice("warning", f"not run after that: {', '.join(hook.title for hook, _ in hooks[number:])}")
-            return
+            if serve.stop_after:
+                context.notice("warning", "stop_after_post: it is not stopped, so that what failed can be looked at")
+            return False
+    return True
 
 
 async def _told(context: Context, hook: Hook, running: Coroutine[Any, Any, str]) -> bool:
     """Await a hook and tell how it went; whether it went well."""
-    host = context.plan.serve.ready.host
+    host, limit = context.plan.serve.ready.host, _limit(context)
     context.notice("note", f"{hook.title}: {hook.command}", host)
     try:
-        async with asyncio.timeout(TIME_LIMIT):
+        async with asyncio.timeout(limit):
             wrong = await running
     except TimeoutError:
-        wrong = f"is not done after {format_duration(TIME_LIMIT)}"
+        wrong = f"is not done after {format_duration(limit)}"
     except HostError as error:
         wrong = f"could not be run: {error.what}"
     row = context.bus.state.hosts.get(host)
@@ -55,6 +61,10 @@ async def _told(context: Context, hook: Hook, running: Coroutine[Any, Any, str])
     if wrong:
         context.notice("warning", f"{hook.title} {wrong}; the server goes on", host)
     return not wrong
+
+
+def _limit(context: Context) -> float:
+    return WORK_LIMIT if context.plan.serve.stop_after else TIME_LIMIT
 
 
 async def _in_container(context: Context, number: int, hook: Hook) -> str:
@@ -79,7 +89,7 @@ async def _on_head(context: Context, hook: Hook) -> str:
     """
     host = context.plan.serve.ready.host
     script = f"{HOOK_MARK}\n{hook.command}\n"
-    result = await context.services.connector(host).run(script, timeout=TIME_LIMIT)
+    result = await context.services.connector(host).run(script, timeout=_limit(context))
     for line in (*result.stdout.splitlines(), *result.stderr.splitlines()):
         context.bus.note(host, line)
     if result.outcome is Outcome.EXITED:

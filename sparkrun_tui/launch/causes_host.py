@@ -19,7 +19,7 @@ def _hook_failed(match: re.Match[str], context: Context) -> str:
 
 HOST_CAUSES: tuple[Cause, ...] = (
     cause(
-        r"^sparkrun-tui: (pre_exec.*) ended with exit code (\d+)$",
+        r"^sparkrun-tui: ((?:pre_exec|mods).*) ended with exit code (\d+)$",
         "A command before the engine failed",
         _hook_failed,
         by_hand("correct `pre_exec` in the recipe", "the lines above in the log are what it printed"),

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.recipe.brought import Brought, bring
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.recipe.trust import Demand, Kind, changed_since_consent, demands, give_consent, needs_consent
 
 
-def consent_needed(rendered: Rendered, environ: Mapping[str, str]) -> tuple[Demand, ...]:
+def consent_needed(
+    rendered: Rendered, environ: Mapping[str, str], brought: Brought | None = None
+) -> tuple[Demand, ...]:
     """What the user must agree to before this launch, gravest first; empty when nothing is to be asked.
 
-    A recipe from a registry is asked about before its first launch, and again when its file has changed; there is
-    always something to agree to then, since its command runs in the image it names. `environ` only tells which
-    variables of this machine are set.
+    A recipe from a registry is asked about before its first launch, and again when its file, or one that it brings
+    into its containers, has changed; there is always something to agree to then, since its command runs in the image
+    it names. `environ` only tells which variables of this machine are set; `brought` is what will be copied, as it is
+    now when None.
     """
-    if not needs_consent(rendered.recipe):
+    files = (brought if brought is not None else bring(rendered)).digests
+    if not needs_consent(rendered.recipe, files):
         return ()
     runs = Demand(Kind.CODE, "runs its command in its image on your hosts", rendered.recipe.container)
     return (*demands(rendered, environ), runs)
@@ -24,19 +29,23 @@ def consent_needed(rendered: Rendered, environ: Mapping[str, str]) -> tuple[Dema
 
 def give(rendered: Rendered, variables: frozenset[str] | None = None) -> None:
     """Remember that the user has agreed to this state of the recipe, and to the `variables` (None: all it wants)."""
-    give_consent(rendered.recipe, variables)
+    give_consent(rendered.recipe, variables, bring(rendered).digests)
 
 
 def question(rendered: Rendered) -> str:
     """What the question is about, in one sentence."""
     recipe = rendered.recipe
-    state = "has changed since you agreed to it" if changed_since_consent(recipe) else "is launched for the first time"
+    state = (
+        "has changed since you agreed to it"
+        if changed_since_consent(recipe, bring(rendered).digests)
+        else "is launched for the first time"
+    )
     return f"{recipe.name} comes from the registry {recipe.source.registry}, not from you, and {state}"
 
 
-def insist_on_consent(rendered: Rendered, environ: Mapping[str, str]) -> None:
-    """Raises `LaunchError` when this launch still needs the user's consent."""
-    wanted = consent_needed(rendered, environ)
+def insist_on_consent(rendered: Rendered, environ: Mapping[str, str], brought: Brought) -> None:
+    """Raises `LaunchError` when this launch, with the files that it brings, still needs the user's consent."""
+    wanted = consent_needed(rendered, environ, brought)
     if not wanted:
         return
     grave = [demand.title for demand in wanted if demand.grave]

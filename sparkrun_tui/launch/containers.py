@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from typing import Any
 
-from sparkrun_tui.runtimes.common import START_FILE
+from sparkrun_tui.recipe.brought import MOD_SCRIPT, Bundle
+from sparkrun_tui.runtimes.common import START_FILE, hook_folder
 from sparkrun_tui.runtimes.plan import ContainerExec, ContainerSpec
 
 LOG_OPTIONS = {"max-size": "50m", "max-file": "5"}
@@ -52,7 +54,53 @@ def create_body(spec: ContainerSpec) -> dict[str, Any]:
 
 def run_command(spec: ContainerSpec) -> str:
     """`docker run` with every flag of `spec`, one a line; secrets are passed on by name from the shell's own."""
-    parts = ["docker run -d --init", f"--name {shlex.quote(spec.name)}"]
+    return _command("docker run -d", spec)
+
+
+def create_command(spec: ContainerSpec) -> str:
+    """The same as `docker create`, for a container that gets files before it is started."""
+    return _command("docker create", spec)
+
+
+def brings_files(spec: ContainerSpec) -> bool:
+    """Whether files of the workstation go into the container."""
+    return any(hook.bundle is not None for hook in spec.before)
+
+
+def copy_commands(host: str, spec: ContainerSpec) -> list[str]:
+    """Commands of the workstation that put the files of the hooks into a created container, on `host`."""
+    into = f"ssh {shlex.quote(host)} docker cp - {shlex.quote(spec.name)}:/"
+    bundles = ((number, hook.bundle) for number, hook in enumerate(spec.before, 1))
+    return [
+        f"{_shown(bundle)}{_packed(bundle, hook_folder(number))} | {into}"
+        for number, bundle in bundles
+        if bundle is not None
+    ]
+
+
+def send_command(host: str, folder: str, bundle: Bundle) -> str:
+    """The command of the workstation that puts files into a folder of a host."""
+    there = f"mkdir -p {shell_path(folder)} && tar -C {shell_path(folder)} -xf -"
+    return f"{_shown(bundle)}{_packed(bundle)} | ssh {shlex.quote(host)} {shlex.quote(there)}"
+
+
+def _shown(bundle: Bundle) -> str:
+    """The script of a mod as comments, so that a plan shows what it will run."""
+    return "".join(f"# {MOD_SCRIPT}: {line}\n" for line in bundle.script.splitlines())
+
+
+def _packed(bundle: Bundle, folder: str = "") -> str:
+    """`tar` of the files as they are here, links followed, put below a folder."""
+    if bundle.alone:
+        place, (what,), moved = os.path.dirname(bundle.place), bundle.names, f"s,^,{folder[1:]}/,"
+    else:
+        place, what, moved = bundle.place, ".", f"s,^[.],{folder[1:]},"
+    words = ["tar", "-C", place, *(("--transform", moved) if folder else ()), "-chf", "-", what]
+    return shlex.join(words)
+
+
+def _command(begin: str, spec: ContainerSpec) -> str:
+    parts = [f"{begin} --init", f"--name {shlex.quote(spec.name)}"]
     if spec.gpus:
         parts.append("--gpus all")
     parts.append(f"--network {spec.network} --ipc {spec.ipc} --shm-size {spec.shm_size}")

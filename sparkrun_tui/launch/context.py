@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -43,6 +43,8 @@ class Context:
     """Bytes that the estimate wants on each host."""
     overridden: frozenset[str] = frozenset()
     """Codes of failed checks that the user has waved through."""
+    sent: Mapping[str, bytes] = field(default_factory=dict)
+    """What the files hold that go into the containers, by digest: as they were when the launch began."""
     facts: dict[str, HostFacts] = field(default_factory=dict)
     containers: dict[int, str] = field(default_factory=dict)
     executions: dict[int | str, str] = field(default_factory=dict)
@@ -66,6 +68,8 @@ class Context:
     """The Hugging Face token for downloads made on this machine."""
     attached: bool = False
     """Whether it was found on the hosts rather than begun here."""
+    done: str = ""
+    """Why it is over though nothing failed and nobody asked for it."""
     served: bool = False
     """Whether the endpoint has answered; from then on stopping grants grace."""
 

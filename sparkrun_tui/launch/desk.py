@@ -21,6 +21,7 @@ from sparkrun_tui.launch.plan import LaunchPlan, build_plan, stopped_by
 from sparkrun_tui.launch.redaction import redactor_for
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.launch.views import probe_paths, unprobed, view_of
+from sparkrun_tui.recipe.brought import bring
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.remote.facts import HostFacts
 
@@ -62,6 +63,8 @@ class Desk:
     ) -> LaunchPlan:
         """What a launch would do, with what is known of the hosts so far; asks no host and needs no network.
 
+        What the recipe copies into its containers is looked for on this machine.
+
         `hosts` chooses and orders hosts other than the cluster's own order; `solo` takes the first alone.
         `consented` names variables of this machine that a recipe from elsewhere may read (None: its own rules).
         Raises `LaunchError` when the recipe cannot run on these hosts.
@@ -72,7 +75,9 @@ class Desk:
             for name in names
         ]
         env = plan_env(rendered.recipe, self._environ, consented)
-        return build_plan(rendered, cluster, views, launch_id=new_launch_id(), solo=solo, env=env)
+        return build_plan(
+            rendered, cluster, views, launch_id=new_launch_id(), solo=solo, env=env, brought=bring(rendered)
+        )
 
     async def probe(
         self, cluster: Cluster, hosts: Sequence[str] | None = None, seen: Seen | None = None
@@ -110,9 +115,10 @@ class Desk:
     ) -> Launch:
         """Begin `plan`. `memory_needed` is bytes per host by the estimate; `overridden` are checks waved through.
 
-        Raises `LaunchError` when the plan has errors, and when a recipe from a registry was not agreed to.
+        Raises `LaunchError` when the plan has errors, when a recipe from a registry was not agreed to, and when a file
+        that goes into the containers is not as the plan shows it.
         """
-        insist_on_consent(plan.rendered, self._environ)
+        insist_on_consent(plan.rendered, self._environ, plan.brought)
         stopping = [problem for problem in plan.errors if problem.code not in overridden]
         if stopping:
             raise stopped_by(stopping[0])
@@ -123,6 +129,7 @@ class Desk:
             memory_needed=memory_needed,
             overridden=overridden,
             token=hub_token(self._environ),
+            sent=plan.brought.contents(),
         )
         executor.announce(context)
         return self._keep(Launch(context, executor.execute))

@@ -49,10 +49,14 @@ async def execute(context: Context) -> None:
         await start_all(context, followers)
         await unless_ended(context, until_ready(context))
         await remember_figures(context)
-        await unless_ended(context, run_after(context))
+        well = await unless_ended(context, run_after(context))
     finally:
         await drop(readings)
     await locks.release(context)
+    if well and context.plan.serve.stop_after:
+        context.done = "all that was to be done has ended well (stop_after_post)"
+        context.bus.emit(StatusChanged(status=LaunchStatus.STOPPING, detail=context.done))
+        return
     context.bus.emit(StatusChanged(status=LaunchStatus.READY))
     await watch(context)
 

@@ -50,6 +50,9 @@ async def _write_files(context: Context, script: HostScript) -> None:
     transport = context.transport(script.host)
     for path, content in script.files.items():
         await transport.write_file(path, content.encode(), 0o600)
+    for folder, bundle in script.sent.items():
+        for name, file in bundle.names.items():
+            await transport.write_file(f"{folder}/{name}", context.sent[file.digest], 0o700 if file.program else 0o600)
     for path, values in script.secret_files.items():
         text = "".join(f"{name}={value.reveal()}\n" for name, value in values.items())
         await transport.write_file(path, text.encode(), 0o600)

@@ -62,7 +62,7 @@ class Journal:
         file = self._logs.get(host)
         if file is None:
             file = self._logs[host] = _private_file(log_path(self.folder, host))
-        file.writelines(f"{_iso(line.time)} {line.stream} {line.text}\n" for line in lines)
+        file.writelines(f"{iso_time(line.time)} {line.stream} {line.text}\n" for line in lines)
 
     def restart_log(self, host: str) -> None:
         """Empty the log file of a host, which is about to be written anew from its first line."""
@@ -124,6 +124,24 @@ def read_log(folder: Path, host: str, newest: int = 20_000) -> list[LogLine]:
     return [line for row in rows if (line := _parse(row.rstrip("\n"))) is not None]
 
 
+def log_lines(folder: Path, host: str) -> Iterator[LogLine]:
+    """Every line of a host's log file, without holding them all; a last line that is still being written is left out.
+
+    What cannot be read as a line is given as text, with the time of the line before it.
+    """
+    before = 0.0
+    try:
+        with log_path(folder, host).open(encoding="utf-8", errors="replace", newline="\n") as file:
+            for row in file:
+                if not row.endswith("\n"):
+                    return
+                line = _parse(row.rstrip("\n")) or LogLine(before, "app", clean_line(row.rstrip("\n")))
+                before = line.time
+                yield line
+    except FileNotFoundError:
+        return
+
+
 def past_launches(folder: Path | None = None) -> list[PastLaunch]:
     """All launches with a journal, newest first."""
     root = folder or launches_dir()
@@ -177,7 +195,8 @@ def _second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def _iso(time: float) -> str:
+def iso_time(time: float) -> str:
+    """A Unix time as ISO 8601 in UTC with microseconds."""
     seconds, micros = divmod(round(time * 1_000_000), 1_000_000)
     return f"{_second(seconds)}.{micros:06}Z"
 

@@ -178,8 +178,8 @@ class Launch:
         if self._wish is _Wish.DETACH:
             return
         grace, ending, detail = 0.0, LaunchStatus.CANCELLED, ""
-        if self._wish is _Wish.STOP:
-            grace, ending = context.plan.serve.stop_grace, LaunchStatus.STOPPED
+        if self._wish is _Wish.STOP or (self._wish is _Wish.NONE and context.done):
+            grace, ending, detail = context.plan.serve.stop_grace, LaunchStatus.STOPPED, context.done
         elif failure is not None and await removed_elsewhere(context, failure):
             ending, detail = LaunchStatus.STOPPED, "stopped from elsewhere"
         elif failure is not None and self._wish is _Wish.NONE:
@@ -189,4 +189,5 @@ class Launch:
         await last_memory(context, [item.host for item in left])
         # The last lines of an engine may still have told of a phase.
         settle(context)
-        self._status(ending, detail or cleanup.leftovers_text(left))
+        unclear = cleanup.leftovers_text(left)
+        self._status(ending, (detail or unclear) if failure is not None else (unclear or detail))

@@ -42,7 +42,10 @@ async def look(
     seen = _Seen()
     await asyncio.gather(*(_ask(plan, services, host, seen) for host in plan.host_names))
     views = [view_of(seen.facts[v.name], plan.cluster, v.name) if v.name in seen.facts else v for v in plan.hosts]
-    plan = build_plan(plan.rendered, plan.cluster, views, launch_id=plan.launch_id, solo=len(views) == 1, env=plan.env)
+    plan = build_plan(
+        plan.rendered, plan.cluster, views, launch_id=plan.launch_id, solo=len(views) == 1, env=plan.env,
+        brought=plan.brought,
+    )  # fmt: skip
     models = [await _model(plan, need, services, token, seen) for need in plan.serve.models]
     findings = judge(plan, seen.facts, seen.around, memory_needed)
     problems = (*plan.problems, *map(_problem, findings), *(_silent(error) for error in seen.errors.values()))

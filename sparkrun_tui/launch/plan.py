@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.recipe.brought import Brought
 from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.runtimes.plan import Engine, HostView, Phase, PlanRequest, ServePlan
@@ -61,6 +62,8 @@ class LaunchPlan:
     """Why this many hosts."""
     problems: tuple[Problem, ...] = ()
     env: PlanEnv = PlanEnv()
+    brought: Brought = field(default_factory=Brought)
+    """The files of this machine that go into the containers."""
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -81,6 +84,7 @@ def build_plan(
     launch_id: str,
     solo: bool = False,
     env: PlanEnv | None = None,
+    brought: Brought | None = None,
     gguf_path: str = "",
 ) -> LaunchPlan:
     """Lay out a launch of `rendered` on as many of `hosts` as its engine wants (the first is the head).
@@ -93,7 +97,7 @@ def build_plan(
     if not hosts:
         raise LaunchError("no host to launch on", remedy="Name hosts with -H, or set up a cluster.")
     engine = engine_for(rendered.recipe.runtime)
-    env = env or PlanEnv()
+    env, brought = env or PlanEnv(), brought or Brought()
     available = 1 if solo else len(hosts)
     count, reason = engine.host_count(rendered, available, cluster.gpus_per_host)
     if count > available:
@@ -110,6 +114,7 @@ def build_plan(
         secret_env=env.secret,
         privileged=cluster.privileged,
         gguf_path=gguf_path,
+        brought=brought.bundles,
     )
     serve = _serve(engine, request)
     return LaunchPlan(
@@ -120,8 +125,11 @@ def build_plan(
         serve=serve,
         steps=plan_steps(serve, chosen),
         host_reason=reason,
-        problems=_unique((*rendered.problems, *serve.problems, *engine.check(rendered), *env.problems)),
+        problems=_unique(
+            (*rendered.problems, *serve.problems, *engine.check(rendered), *env.problems, *brought.problems)
+        ),
         env=env,
+        brought=brought,
     )
 
 

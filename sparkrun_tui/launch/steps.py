@@ -5,7 +5,16 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from sparkrun_tui.launch.containers import exec_command, mount_folders, run_command, shell_path
+from sparkrun_tui.launch.containers import (
+    brings_files,
+    copy_commands,
+    create_command,
+    exec_command,
+    mount_folders,
+    run_command,
+    send_command,
+    shell_path,
+)
 from sparkrun_tui.launch.plan import WORKSTATION, Command, PlanStep
 from sparkrun_tui.launch.views import fast_address
 from sparkrun_tui.remote.ports import folder_name
@@ -17,6 +26,7 @@ from sparkrun_tui.runtimes.plan import (
     ModelNeed,
     Phase,
     PortWait,
+    RankPlan,
     RayNodesWait,
     ServePlan,
     Stage,
@@ -32,9 +42,10 @@ def plan_steps(serve: ServePlan, hosts: Sequence[HostView]) -> tuple[PlanStep, .
     if serve.pull_image:
         steps.append(_image(serve, hosts))
     steps += [_model(need, hosts) for need in serve.models]
-    steps += [_stage(serve, stage) for stage in serve.stages]
+    for stage in serve.stages:
+        steps += [*_files(serve, stage), _stage(serve, stage)]
     steps.append(_wait(serve))
-    steps += _after(serve)
+    steps += [*_after(serve), *_stop(serve, hosts)]
     return tuple(steps)
 
 
@@ -99,10 +110,10 @@ def _stage(serve: ServePlan, stage: Stage) -> PlanStep:
     commands: list[Command] = []
     for number in stage.start:
         rank = by_rank[number]
-        folders = mount_folders(rank.container)
-        if folders:
-            commands.append(Command(rank.host, f"mkdir -p -- {folders}"))
-        commands.append(Command(rank.host, run_command(rank.container)))
+        if brings_files(rank.container):
+            commands.append(Command(rank.host, f"docker start {shlex.quote(rank.container.name)}"))
+        else:
+            commands += _made(rank, run_command(rank.container))
     for execution in stage.execs:
         rank = by_rank[execution.rank]
         commands.append(Command(rank.host, exec_command(rank.container.name, execution)))
@@ -116,9 +127,40 @@ def _stage(serve: ServePlan, stage: Stage) -> PlanStep:
         name = by_rank[stage.wait.rank].container.name
         commands.append(Command(head, f"docker exec {shlex.quote(name)} ray status", changes=False))
     hosts = tuple(dict.fromkeys(command.host for command in commands))
-    first = any(by_rank[number].container.before for number in stage.start)
-    detail = stage.title + (", pre_exec first" if first else "") + _wait_detail(stage)
+    keys = (hook.title.partition(" ")[0] for number in stage.start for hook in by_rank[number].container.before)
+    first = " and ".join(dict.fromkeys(keys))
+    detail = stage.title + (f", {first} first" if first else "") + _wait_detail(stage)
     return PlanStep(Phase.START, "start", hosts, detail, tuple(commands))
+
+
+def _made(rank: RankPlan, text: str) -> list[Command]:
+    folders = mount_folders(rank.container)
+    first = [Command(rank.host, f"mkdir -p -- {folders}")] if folders else []
+    return [*first, Command(rank.host, text)]
+
+
+def _files(serve: ServePlan, stage: Stage) -> list[PlanStep]:
+    """What of this machine goes along with a stage: into its containers, which are made for it, or to a host."""
+    ranks = [rank for rank in serve.ranks if rank.rank in stage.start and brings_files(rank.container)]
+    made = [command for rank in ranks for command in _made(rank, create_command(rank.container))]
+    sent = [Command(WORKSTATION, text, True) for rank in ranks for text in copy_commands(rank.host, rank.container)]
+    sent += [
+        Command(WORKSTATION, send_command(script.host, folder, bundle))
+        for script in stage.scripts
+        for folder, bundle in script.sent.items()
+    ]
+    steps = []
+    hosts = tuple(rank.host for rank in ranks)
+    if made:
+        steps.append(PlanStep(Phase.START, "create", hosts, "containers that files are copied into", tuple(made)))
+    if sent:
+        bundles = [hook.bundle for rank in ranks[:1] for hook in rank.container.before if hook.bundle is not None]
+        bundles += [bundle for script in stage.scripts for bundle in script.sent.values()]
+        hosts = hosts or tuple(dict.fromkeys(script.host for script in stage.scripts))
+        detail = "; ".join(f"{bundle.place}: {bundle}" for bundle in dict.fromkeys(bundles))
+        size = sum(bundle.size for bundle in bundles) * len(hosts)
+        steps.append(PlanStep(Phase.START, "files", hosts, detail, tuple(sent), size))
+    return steps
 
 
 def _wait_detail(stage: Stage) -> str:
@@ -155,6 +197,19 @@ def _after(serve: ServePlan) -> list[PlanStep]:
         commands = tuple(Command(serve.ready.host, hook.command) for hook in serve.host_after)
         steps.append(PlanStep(Phase.READY, "post_commands", (serve.ready.host,), _each(serve.host_after), commands))
     return steps
+
+
+def _stop(serve: ServePlan, hosts: Sequence[HostView]) -> list[PlanStep]:
+    """The end of a server that was only started for what ran above."""
+    if not serve.stop_after:
+        return []
+    names = {rank.host: rank.container.name for rank in serve.ranks} or {h.name: serve.delegated for h in hosts}
+    commands = tuple(
+        Command(host, f"docker stop -t {serve.stop_grace:.0f} {name} && docker rm {name}")
+        for host, name in names.items()
+    )
+    detail = "stopped once the commands above have ended well"
+    return [PlanStep(Phase.READY, "stop_after_post", tuple(names), detail, commands)]
 
 
 def _each(hooks: Sequence[Hook]) -> str:

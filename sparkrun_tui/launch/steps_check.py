@@ -41,6 +41,7 @@ def replan(context: Context, gguf_path: str = "") -> None:
         launch_id=plan.launch_id,
         solo=len(views) == 1,
         env=plan.env,
+        brought=plan.brought,
         gguf_path=gguf_path,
     )
 

@@ -103,7 +103,7 @@ async def start_rank(context: Context, rank: RankPlan) -> str:
         context.containers[rank.rank] = identity
         status = found.state
     if status == "created":
-        await docker.put_archive(identity, "/", container_files(spec))
+        await docker.put_archive(identity, "/", container_files(spec, context.sent))
         await docker.start(identity)
     return identity
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sparkrun_tui.recipe.before import Before, before_entries, listed
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.overrides import value_text
 from sparkrun_tui.recipe.rendered import Rendered
@@ -21,15 +22,17 @@ _USER = re.compile(r"[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?")
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """Shell commands of a recipe with its values filled in.
+    """What a recipe runs besides its engine, with its values filled in.
 
-    `before` run in every container before the engine starts; `after` in the head's container once the server answers;
-    `host_after` on the head host itself once the server answers. Nothing of a recipe runs on the workstation.
+    `before` is done in every container before the engine starts; the commands `after` run in the head's container once
+    the server answers, and `host_after` on the head host itself. Nothing of a recipe runs on the workstation.
     """
 
-    before: tuple[str, ...] = ()
+    before: tuple[Before, ...] = ()
     after: tuple[str, ...] = ()
     host_after: tuple[str, ...] = ()
+    stops: bool = False
+    """Whether the server is to be stopped once `after` and `host_after` have run."""
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -65,36 +68,45 @@ def hooks_of(rendered: Rendered, known: Mapping[str, str] | None = None) -> Hook
     and win over the recipe's.
     """
     problems: list[Problem] = []
-    return Hooks(
-        _commands(rendered, "pre_exec", problems, {}),
-        _commands(rendered, "post_exec", problems, known or {}),
-        _commands(rendered, "post_commands", problems, known or {}),
-        tuple(problems),
-    )
+    recipe = rendered.recipe
+    before = before_entries(recipe, _filler(rendered, {}), problems)
+    after = _commands(rendered, "post_exec", problems, known or {})
+    host_after = _commands(rendered, "post_commands", problems, known or {})
+    return Hooks(before, after, host_after, _stops(recipe, bool(after or host_after), problems), tuple(problems))
+
+
+def _filler(rendered: Rendered, known: Mapping[str, str]) -> Callable[[str], str]:
+    values = {name: value_text(link.value) for name, link in rendered.chain.items()} | dict(known)
+    return lambda text: expand(text, values, doubled=rendered.recipe.version == "1").text
 
 
 def _commands(rendered: Rendered, key: str, problems: list[Problem], known: Mapping[str, str]) -> tuple[str, ...]:
-    recipe = rendered.recipe
-    data = recipe.runtime_config.get(key)
-    spot = recipe.spots.get(key) or recipe.spots.get(f"runtime_config.{key}")
-    if data in (None, "", []):
-        return ()
-    entries = [data] if isinstance(data, str) else data
-    if not isinstance(entries, list):
-        problems.append(Problem(Severity.ERROR, "hook", f"`{key}` must be a list of commands", spot))
-        return ()
-    values = {name: value_text(link.value) for name, link in rendered.chain.items()} | dict(known)
+    fill = _filler(rendered, known)
     found = []
-    for entry in entries:
+    for spot, entry in listed(rendered.recipe, key, problems):
         if not isinstance(entry, str):
             message = f"`{key}` holds something that is no shell command, which is not carried out"
             problems.append(Problem(Severity.WARNING, "hook", message, spot))
             continue
         try:
-            found.append(expand(entry, values, doubled=recipe.version == "1").text.strip())
+            found.append(fill(entry).strip())
         except TemplateError as error:
             problems.append(Problem(Severity.ERROR, "hook", f"`{key}`: {error}", spot))
     return tuple(command for command in found if command)
+
+
+def _stops(recipe: Recipe, anything: bool, problems: list[Problem]) -> bool:
+    key = "stop_after_post"
+    data = recipe.runtime_config.get(key)
+    spot = recipe.spots.get(key) or recipe.spots.get(f"runtime_config.{key}")
+    if data in (None, "", False):
+        return False
+    if data is not True:
+        problems.append(Problem(Severity.ERROR, "hook", f"`{key}` must be true or false", spot))
+    elif not anything:
+        message = f"`{key}` has no effect: there are no `post_exec` and no `post_commands` after which to stop"
+        problems.append(Problem(Severity.WARNING, "hook", message, spot))
+    return data is True and anything
 
 
 def container_options(recipe: Recipe) -> ContainerOptions:

@@ -17,6 +17,8 @@ class LaterField:
     data: Any
     meaning: str
     honoured: bool
+    idle: str = ""
+    """Why it has no effect here, where it has none."""
 
 
 _MEANINGS: Mapping[str, str] = {
@@ -26,18 +28,23 @@ _MEANINGS: Mapping[str, str] = {
     "stop_after_post": "to stop the server once these commands have run",
     "executor_config": "options of the container",
     "executor": "the program that runs the containers",
-    "mods": "patches to apply to the container",
+    "mods": "folders whose run.sh changes the container before the engine starts",
     "builder": "a program that builds the container image",
     "build_args": "arguments for building the container image",
+    "builder_config": "options of the program that builds the container image",
     "distribution_config": "how image and model are sent to the hosts",
     "ssh": "how to reach the hosts",
     "benchmark": "settings of a benchmark",
 }
 _HARMLESS = frozenset({"benchmark", "distribution_config", "ssh"})
 """Fields that change nothing of what runs on the hosts."""
-_HONOURED = frozenset({"pre_exec", "post_exec", "post_commands", "executor_config"})
-_BY_EUGR = frozenset({"mods", "build_args"})
-"""The scripts that an eugr recipe is delegated to see to these."""
+_HONOURED = frozenset({"pre_exec", "post_exec", "post_commands", "stop_after_post", "executor_config", "mods"})
+
+
+_BUILDING = frozenset({"builder", "build_args"})
+_NO_BUILDERS = ("none", "docker-pull")
+_VLLM = frozenset({Runtime.VLLM, Runtime.VLLM_DISTRIBUTED, "vllm-ray", Runtime.EUGR_VLLM})
+_PULLED = "the image is pulled as it is, and so there is nothing to build"
 
 
 def later_fields(recipe: Recipe) -> tuple[LaterField, ...]:
@@ -47,19 +54,38 @@ def later_fields(recipe: Recipe) -> tuple[LaterField, ...]:
         meaning = _MEANINGS.get(key)
         if meaning is None or data in (None, [], {}, ""):
             continue
-        honoured = key in _HONOURED or (recipe.runtime == Runtime.EUGR_VLLM and key in _BY_EUGR)
-        if key == "builder" and str(data) in ("none", "docker-pull"):
-            honoured = True
-        if key == "builder" and str(data) == "eugr" and recipe.runtime == Runtime.EUGR_VLLM:
-            honoured = True
-        if key == "stop_after_post" and data is False:
-            honoured = True
-        if key == "executor" and str(data) == "docker":
-            honoured = True
-        found.append(LaterField(key, data, meaning, honoured))
+        idle = _PULLED if key in _BUILDING and _asks_eugr(recipe) and not built_by_eugr(recipe) else ""
+        idle = idle or ("it is its default" if key == "stop_after_post" and data is False else "")
+        found.append(LaterField(key, data, meaning, key in _HONOURED or _done(recipe, key, str(data)), idle))
     return tuple(found)
+
+
+def _done(recipe: Recipe, key: str, value: str) -> bool:
+    if key == "executor":
+        return value == "docker"
+    if key == "builder" and value in _NO_BUILDERS:
+        return True
+    return key in _BUILDING and built_by_eugr(recipe)
+
+
+def built_by_eugr(recipe: Recipe) -> bool:
+    """Whether the image is built on the head by the scripts of eugr/spark-vllm-docker, where it is missing.
+
+    They build images for vLLM. One whose name has a registry is pulled, as it is for everybody.
+    """
+    if recipe.runtime == Runtime.EUGR_VLLM:
+        return True
+    return _asks_eugr(recipe) and "/" not in recipe.container
+
+
+def _asks_eugr(recipe: Recipe) -> bool:
+    """Whether a recipe for vLLM names eugr's builder, or arguments for it and no other."""
+    config = recipe.runtime_config
+    builder = str(config.get("builder") or "")
+    wants = builder == "eugr" or (builder == "" and bool(config.get("build_args")))
+    return wants and recipe.runtime in _VLLM and bool(recipe.container)
 
 
 def changes_launch(field: LaterField) -> bool:
     """Whether a field that is not honoured makes the launch another one than its author meant."""
-    return not field.honoured and field.key not in _HARMLESS
+    return not field.honoured and not field.idle and field.key not in _HARMLESS

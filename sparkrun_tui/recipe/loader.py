@@ -35,6 +35,9 @@ _TOP_WORDS = (
 KNOWN_KEYS = frozenset(_TOP_WORDS.split())
 """Top-level keys with a meaning of their own; every other key is swept into `runtime_config`."""
 
+_LISTS = frozenset({"pre_exec", "post_exec", "post_commands", "mods"})
+"""Lists whose entries are told by their own line."""
+
 _METADATA_WORDS = (
     "description maintainer name model_params model_dtype kv_dtype num_layers num_kv_heads head_dim model_vram "
     "kv_vram_per_token"
@@ -201,6 +204,9 @@ def _runtime_config(top: Reader) -> dict[str, Any]:
     for key in top.nodes:
         if key not in KNOWN_KEYS:
             config[key] = top.data(key)
+    for key, node in [*(below.nodes.items() if below else ()), *top.nodes.items()]:
+        if key in _LISTS and node.kind == "list":
+            top.spots.update({f"{key}[{number}]": top.spot(item) for number, item in enumerate(node.items, 1)})
     return config
 
 

@@ -119,7 +119,8 @@ class Recipe:
     metadata: Metadata = Metadata()
     runtime_config: Mapping[str, Any] = field(default_factory=dict)
     spots: Mapping[str, Spot] = field(default_factory=dict)
-    """Where each top-level key and each `defaults.KEY`, `env.KEY`, `metadata.KEY` stands."""
+    """Where each top-level key and each `defaults.KEY`, `env.KEY`, `metadata.KEY` stands, and each entry of a list of
+    commands or mods (`pre_exec[1]`)."""
     problems: tuple[Problem, ...] = ()
     digest: str = ""
     """SHA-256 of the file's bytes, in hex."""

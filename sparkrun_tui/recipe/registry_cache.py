@@ -1,4 +1,4 @@
-"""The cached state of a repository: its recipe files as last fetched, with commit and time; nothing else of it is kept.
+"""The cached state of a repository: its files as last fetched, recipes and what they may bring, with commit and time.
 
 Files are written from the object store, not checked out: links, submodules, filters and hooks have no chance, and a
 fetch that fails leaves what was there before.
@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sparkrun_tui.base import paths
@@ -29,6 +29,11 @@ from sparkrun_tui.recipe.registry_config import url_key
 MANIFEST = ".sparkrun/registry.yaml"
 """Where a repository says which registries it holds."""
 MAX_FILES = 20_000
+MAX_KEPT = 64 << 20
+"""Bytes of a repository's files that are kept, recipes first."""
+
+_FORM = 2
+"""What a cache keeps: 1 was recipes alone."""
 _MAX_PATH = 400
 _BAD = re.compile(r"[\x00-\x1f\x7f-\x9f\\]")
 _REGULAR = (b"100644", b"100755")
@@ -42,12 +47,20 @@ class Snapshot:
     commit: str
     fetched: float
     skipped: int = 0
-    """Entries left out: links, submodules, files that are too large or badly named."""
+    """Recipe files left out: links, submodules, files that are too large or badly named."""
+    left_out: tuple[str, ...] = ()
+    """The other entries that were left out, as paths in the repository."""
+    form: int = _FORM
+
+    def lacks(self, path: str) -> str:
+        """The first entry at or below `path` of the repository that was left out, empty when it is here whole."""
+        below = f"{path}/" if path else ""
+        return next((name for name in self.left_out if name == path or name.startswith(below)), "")
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What a fetch changed, as paths in the repository."""
+    """What a fetch changed of the recipe files, as paths in the repository."""
 
     snapshot: Snapshot
     added: tuple[str, ...] = ()
@@ -73,7 +86,9 @@ def snapshot(url: str) -> Snapshot | None:
         folder = place / str(data["folder"])
         if not folder.is_dir() or folder.parent != place:
             return None
-        return Snapshot(folder, str(data["commit"]), float(data["fetched"]), int(data.get("skipped", 0)))
+        left_out = tuple(map(str, data.get("left_out", ())))
+        skipped, form = int(data.get("skipped", 0)), int(data.get("form", 1))
+        return Snapshot(folder, str(data["commit"]), float(data["fetched"]), skipped, left_out, form)
     except (OSError, ValueError, KeyError, TypeError):
         # A cache that cannot be read counts as none: the next update makes it anew.
         return None
@@ -86,8 +101,8 @@ def fetch(url: str, progress: git.Progress | None = None) -> Update:
     with _lock(place, url):
         before = snapshot(url)
         commit = git.remote_commit(url)
-        if before is not None and before.commit == commit:
-            current = Snapshot(before.folder, commit, time.time(), before.skipped)
+        if before is not None and before.commit == commit and before.form == _FORM:
+            current = replace(before, fetched=time.time())
             _write_state(place, current)
             return Update(current)
         with tempfile.TemporaryDirectory(dir=place, prefix="clone-") as scratch:
@@ -96,10 +111,10 @@ def fetch(url: str, progress: git.Progress | None = None) -> Update:
             head = decode(git.local(bare, ["rev-parse", "HEAD"])).strip()
             files = Path(scratch) / "files"
             files.mkdir()
-            skipped = _extract(bare, files)
+            skipped, left_out = _extract(bare, files)
             folder = place / f"files-{head[:12]}-{os.getpid()}-{time.time_ns()}"
             files.rename(folder)
-        current = Snapshot(folder, head, time.time(), skipped)
+        current = Snapshot(folder, head, time.time(), skipped, left_out)
         changes = _changes(before.folder if before else None, folder)
         _write_state(place, current)
         _sweep(place, folder)
@@ -123,8 +138,9 @@ def _lock(place: Path, url: str) -> Iterator[None]:
 
 def _write_state(place: Path, current: Snapshot) -> None:
     body = {"folder": current.folder.name, "commit": current.commit, "fetched": current.fetched}
+    body |= {"skipped": current.skipped, "left_out": current.left_out, "form": current.form}
     partial = place / f"state.{os.getpid()}.partial"
-    partial.write_text(json.dumps(body | {"skipped": current.skipped}), encoding="utf-8")
+    partial.write_text(json.dumps(body), encoding="utf-8")
     partial.replace(place / "state.json")
 
 
@@ -134,23 +150,35 @@ def _sweep(place: Path, keep: Path) -> None:
             shutil.rmtree(entry, ignore_errors=True)
 
 
-def _extract(bare: Path, target: Path) -> int:
-    """Write the recipe files of a clone below `target`; returns how many entries were left out."""
-    wanted: list[tuple[str, str]] = []
-    skipped = 0
+@dataclass(frozen=True, slots=True)
+class _Blob:
+    """A file of a repository: its path, the object that holds it, and whether it is a program."""
+
+    path: str
+    name: str
+    program: bool
+
+    @property
+    def is_recipe(self) -> bool:
+        """Whether it is a recipe file, or says where such files are."""
+        return self.path == MANIFEST or self.path.lower().endswith(ENDINGS)
+
+
+def _extract(bare: Path, target: Path) -> tuple[int, tuple[str, ...]]:
+    """Write the files of a clone below `target`, recipes first; how many recipes, and what else, was left out."""
+    wanted: list[_Blob] = []
+    left: list[_Blob] = []
     for row in git.local(bare, ["ls-tree", "-r", "-z", "--full-tree", "HEAD"]).split(b"\0"):
         meta, tab, name = row.partition(b"\t")
         words = meta.split()
         if not tab or len(words) != 3:
             continue
-        path = decode(name)
-        if path != MANIFEST and not path.lower().endswith(ENDINGS):
-            continue
-        if words[0] not in _REGULAR or not safe_path(path) or len(wanted) >= MAX_FILES:
-            skipped += 1
-        else:
-            wanted.append((path, decode(words[2])))
-    return skipped + _write_blobs(bare, target, wanted)
+        blob = _Blob(decode(name), decode(words[2]), words[0] == b"100755")
+        (wanted if words[0] in _REGULAR and safe_path(blob.path) else left).append(blob)
+    wanted.sort(key=lambda blob: not blob.is_recipe)
+    left += wanted[MAX_FILES:] + _write_blobs(bare, target, wanted[:MAX_FILES])
+    others = [blob.path for blob in left if not blob.is_recipe]
+    return sum(blob.is_recipe for blob in left), tuple(others[:MAX_FILES])
 
 
 def safe_path(path: str) -> bool:
@@ -164,31 +192,42 @@ def safe_path(path: str) -> bool:
     )
 
 
-def _write_blobs(bare: Path, target: Path, wanted: list[tuple[str, str]]) -> int:
-    asked = "".join(f"{blob}\n" for _, blob in wanted).encode()
-    sizes = git.local(bare, ["cat-file", "--batch-check=%(objecttype) %(objectsize)"], asked).splitlines()
-    small = [
-        entry
-        for entry, line in zip(wanted, sizes, strict=True)
-        if line.startswith(b"blob ") and int(line.split()[1]) <= git.MAX_BLOB
-    ]
-    output = git.local(bare, ["cat-file", "--batch"], "".join(f"{blob}\n" for _, blob in small).encode())
+def _write_blobs(bare: Path, target: Path, wanted: list[_Blob]) -> list[_Blob]:
+    """Write files below `target`; returns those that were left out."""
+    small, left = _small_ones(bare, wanted)
+    output = git.local(bare, ["cat-file", "--batch"], "".join(f"{blob.name}\n" for blob in small).encode())
     at = 0
-    skipped = len(wanted) - len(small)
-    for path, _ in small:
+    for blob in small:
         stop = output.index(b"\n", at)
         size = int(output[at:stop].split()[2])
         data = output[stop + 1 : stop + 1 + size]
         at = stop + size + 2
-        file = target / path
+        file = target / blob.path
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             with file.open("xb") as handle:
                 handle.write(data)
+            if blob.program:
+                file.chmod(0o755)
         except (FileExistsError, NotADirectoryError):
             # Two names that this file system takes for one: the first stays.
-            skipped += 1
-    return skipped
+            left.append(blob)
+    return left
+
+
+def _small_ones(bare: Path, wanted: list[_Blob]) -> tuple[list[_Blob], list[_Blob]]:
+    """The files that are fit to be kept, and those that are not: too large, not fetched, or past all room."""
+    asked = "".join(f"{blob.name}\n" for blob in wanted).encode()
+    answers = git.local(bare, ["cat-file", "--batch-check=%(objecttype) %(objectsize)"], asked).splitlines()
+    small: list[_Blob] = []
+    left: list[_Blob] = []
+    room = MAX_KEPT
+    for blob, answer in zip(wanted, answers, strict=True):
+        size = int(answer.split()[1]) if answer.startswith(b"blob ") else git.MAX_BLOB + 1
+        fits = size <= min(git.MAX_BLOB, room)
+        room -= size if fits else 0
+        (small if fits else left).append(blob)
+    return small, left
 
 
 def _digests(folder: Path | None) -> dict[str, bytes]:
@@ -198,6 +237,8 @@ def _digests(folder: Path | None) -> dict[str, bytes]:
     for root, _, names in os.walk(folder):
         for name in names:
             path = os.path.join(root, name)
+            if not name.lower().endswith(ENDINGS):
+                continue
             with open(path, "rb") as file:
                 found[os.path.relpath(path, folder)] = hashlib.sha256(file.read()).digest()
     return found

@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from sparkrun_tui.base import paths
+from sparkrun_tui.recipe.before import Before
+from sparkrun_tui.recipe.brought import Bundle, bring
 from sparkrun_tui.recipe.environment import wanted
 from sparkrun_tui.recipe.hooks import container_options, hooks_of
 from sparkrun_tui.recipe.images import parse_image
-from sparkrun_tui.recipe.model import Recipe, Runtime, SourceKind
+from sparkrun_tui.recipe.later import built_by_eugr
+from sparkrun_tui.recipe.model import Recipe, SourceKind
 from sparkrun_tui.recipe.rendered import Rendered
 
 _REFUSED_MOUNTS = ("/", "/etc", "/root", "/home", "/boot", "/dev", "/proc", "/sys", "/usr", "/var", "/var/run", "/run")
@@ -40,6 +43,7 @@ class Kind(StrEnum):
     IMAGE = "image"
     CODE = "code"
     MODS = "mods"
+    FILES = "files"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +65,6 @@ def demands(rendered: Rendered, environ: Mapping[str, str]) -> tuple[Demand, ...
     found = [*_variables(recipe, environ), *_privileges(recipe), *_hooks(rendered), *_image(recipe)]
     text = "\n".join([rendered.command or "", *_hook_texts(rendered)])
     found += [Demand(Kind.CODE, meaning) for pattern, meaning in _DETECTORS if pattern.search(text)]
-    mods = recipe.runtime_config.get("mods")
-    if mods:
-        names = ", ".join(map(str, mods)) if isinstance(mods, list) else str(mods)
-        found.append(Demand(Kind.MODS, "changes the software in the container", names))
     return tuple(sorted(found, key=lambda demand: not demand.grave))
 
 
@@ -104,22 +104,39 @@ def grave_mount(volume: str) -> bool:
 
 def _hook_texts(rendered: Rendered) -> tuple[str, ...]:
     hooks = hooks_of(rendered)
-    return (*hooks.before, *hooks.after, *hooks.host_after)
+    before = (entry.command for entry in hooks.before)
+    scripts = (bundle.script for bundle in bring(rendered).bundles.values())
+    return (*before, *hooks.after, *hooks.host_after, *scripts)
 
 
 def _hooks(rendered: Rendered) -> list[Demand]:
     hooks = hooks_of(rendered)
+    bundles = bring(rendered).bundles
+    found = [_before(entry, bundles.get(entry)) for entry in hooks.before]
     rows = (
-        (hooks.before, "runs in every container before the engine", False),
         (hooks.after, "runs in the head's container when the server answers", False),
         (hooks.host_after, "runs on the head host itself when the server answers", True),
     )
-    return [Demand(Kind.HOOK, title, command, grave) for commands, title, grave in rows for command in commands]
+    found += [Demand(Kind.HOOK, title, command, grave) for commands, title, grave in rows for command in commands]
+    return found
+
+
+def _before(entry: Before, bundle: Bundle | None) -> Demand:
+    if entry.command:
+        return Demand(Kind.HOOK, "runs in every container before the engine", entry.command)
+    if not entry.is_mod:
+        files = str(bundle) if bundle is not None else "not here"
+        return Demand(Kind.FILES, f"copies {entry.source} into every container, to {entry.target}", files)
+    if bundle is None:
+        return Demand(Kind.MODS, "changes the software in the container", entry.source)
+    where = f" of the registry {bundle.registry}" if bundle.registry else ""
+    title = f"changes the software in the container by the mod {entry.source}{where}: {bundle}"
+    return Demand(Kind.MODS, title, bundle.script)
 
 
 def _image(recipe: Recipe) -> list[Demand]:
     image = parse_image(recipe.container)
-    if recipe.runtime == Runtime.EUGR_VLLM:
+    if built_by_eugr(recipe):
         return [Demand(Kind.CODE, "runs the scripts of eugr/spark-vllm-docker on the head host")]
     if image is None or image.pinned:
         return []
@@ -127,31 +144,42 @@ def _image(recipe: Recipe) -> list[Demand]:
     return [Demand(Kind.IMAGE, f"the image {how}", recipe.container)]
 
 
-def needs_consent(recipe: Recipe) -> bool:
-    """Whether the first launch of this recipe, as its file now is, must ask: it comes from a registry."""
-    return recipe.source.kind is SourceKind.REGISTRY and recipe.digest not in _read()
+def needs_consent(recipe: Recipe, files: frozenset[str] = frozenset()) -> bool:
+    """Whether the first launch of this recipe, as its file now is, must ask: it comes from a registry.
+
+    `files` are the digests of what it brings into its containers (`Brought.digests`): they are agreed to as well.
+    """
+    if recipe.source.kind is not SourceKind.REGISTRY:
+        return False
+    entry = _read().get(recipe.digest)
+    return entry is None or not files <= _texts(entry.get("files"))
 
 
-def changed_since_consent(recipe: Recipe) -> bool:
+def changed_since_consent(recipe: Recipe, files: frozenset[str] = frozenset()) -> bool:
     """Whether an earlier state of this recipe was agreed to, so that the question can say that it has changed."""
     place = _place(recipe)
-    return needs_consent(recipe) and any(entry.get("place") == place for entry in _read().values())
+    return needs_consent(recipe, files) and any(entry.get("place") == place for entry in _read().values())
 
 
 def consented_variables(recipe: Recipe) -> frozenset[str] | None:
     """The variables that the user agreed to for this recipe; None when it is the user's own and may read any."""
     if recipe.source.kind is not SourceKind.REGISTRY:
         return None
-    entry = _read().get(recipe.digest, {})
-    names = entry.get("variables")
-    return frozenset(map(str, names)) if isinstance(names, list) else frozenset()
+    return _texts(_read().get(recipe.digest, {}).get("variables"))
 
 
-def give_consent(recipe: Recipe, variables: frozenset[str] | None = None) -> None:
-    """Remember that the user agreed to this state of the recipe, and to the `variables` (all it wants when None)."""
+def _texts(data: object) -> frozenset[str]:
+    return frozenset(map(str, data)) if isinstance(data, list) else frozenset()
+
+
+def give_consent(recipe: Recipe, variables: frozenset[str] | None = None, files: frozenset[str] = frozenset()) -> None:
+    """Remember that the user agreed to this state of the recipe, to the `variables` (all it wants when None) and
+    to the `files` that it brings.
+    """
     names = variables if variables is not None else {want.name for want in wanted(recipe, {})}
     known = _read()
-    known[recipe.digest] = {"place": _place(recipe), "time": round(time.time()), "variables": sorted(names)}
+    entry = {"place": _place(recipe), "time": round(time.time()), "variables": sorted(names)}
+    known[recipe.digest] = entry | ({"files": sorted(files)} if files else {})
     _write(known)
 
 

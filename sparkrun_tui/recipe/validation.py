@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 
 from sparkrun_tui.base.errors import Spot
+from sparkrun_tui.recipe.brought import bring
 from sparkrun_tui.recipe.checks import check_container, check_metadata, check_model, check_topology, problem
 from sparkrun_tui.recipe.environment import wanted
 from sparkrun_tui.recipe.fields import field_for
@@ -53,7 +55,7 @@ def validate(
     found += _check_env(recipe, os.environ if env is None else env)
     found += _check_later(recipe)
     found += check_flags(result)
-    found += [*hooks_of(result).problems, *container_options(recipe).problems]
+    found += [*hooks_of(result).problems, *container_options(recipe).problems, *_check_brought(result)]
     return ordered(found)
 
 
@@ -143,12 +145,24 @@ def _check_env(recipe: Recipe, environ: Mapping[str, str]) -> Iterator[Problem]:
             yield problem(recipe, Severity.WARNING, "env-unset", message, f"env.{want.keys[0]}", remedy=remedy)
 
 
+def _check_brought(rendered: Rendered) -> Iterator[Problem]:
+    """What is copied into the containers; which registries are here says nothing against the recipe itself."""
+    for found in bring(rendered).problems:
+        here = found.code == "mod-missing"
+        yield (
+            replace(found, severity=Severity.WARNING, message=f"{found.message}: a launch stops at it")
+            if here
+            else found
+        )
+
+
 def _check_later(recipe: Recipe) -> Iterator[Problem]:
     for field in later_fields(recipe):
         if changes_launch(field):
             message = f"`{field.key}` ({field.meaning}) is not carried out by this program"
             severity = Severity.WARNING
         else:
-            did = "is carried out" if field.honoured else "has no effect on the launch"
+            did = f"has no effect: {field.idle}" if field.idle else "has no effect on the launch"
+            did = "is carried out" if field.honoured and not field.idle else did
             message, severity = f"`{field.key}` ({field.meaning}) {did}", Severity.NOTE
         yield problem(recipe, severity, "later-field", message, field.key, f"runtime_config.{field.key}")

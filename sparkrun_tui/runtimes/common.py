@@ -79,13 +79,18 @@ def hook_script(hooks: Sequence[Hook]) -> str:
 
 
 def _before(hook: Hook, what: str) -> str:
-    began = _single_quoted(f"sparkrun-tui: {hook.title}: {_first_line(hook.command)}")
+    began = _single_quoted(f"sparkrun-tui: {hook.title}: {hook.about or _first_line(hook.command)}")
     return _BEFORE.format(began=began, what=what, failed=_single_quoted(HOOK_FAILED.format(title=hook.title)))
 
 
 def hook_file(number: int) -> str:
     """Where the hook of that number (from 1) lies in its container."""
-    return f"{RUN_DIR}/before-{number}.sh"
+    return f"{hook_folder(number)}.sh"
+
+
+def hook_folder(number: int) -> str:
+    """Where the files lie that the hook of that number finds in its container."""
+    return f"{RUN_DIR}/before-{number}"
 
 
 def _first_line(command: str) -> str:
@@ -176,6 +181,7 @@ def plan_digest(ranks: Sequence[RankPlan]) -> str:
     parts = [
         [rank.host, str(rank.role), spec.image, spec.script, sorted(spec.env.items()), [m.source for m in spec.mounts]]
         + [hook.command for hook in spec.before]
+        + [hook.bundle.digest for hook in spec.before if hook.bundle is not None]
         for rank in ranks
         for spec in (rank.container,)
     ]

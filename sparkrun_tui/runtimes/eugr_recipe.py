@@ -15,7 +15,7 @@ def version_one(
 ) -> str:
     """The YAML text of the file; `command` is the rendered serve command, `env` holds no secrets.
 
-    `mods` are folders on the head that are applied after the recipe's own.
+    `mods` are applied in this order: names of the scripts' own, or folders on the head.
 
     Overrides go into `defaults`, since the scripts take only five of them as arguments and would hand any other to
     vLLM as it stands.
@@ -28,8 +28,7 @@ def version_one(
         "model": recipe.model,
         "container": container,
     }
-    for key, more in (("mods", mods), ("build_args", ())):
-        items = [*_listed(recipe.runtime_config.get(key) or ()), *more]
+    for key, items in (("mods", mods), ("build_args", _listed(recipe.runtime_config.get("build_args") or ()))):
         if items:
             body[key] = [str(item) for item in items]
     body |= {"defaults": defaults, "env": {name: _in_double_quotes(value) for name, value in env.items()}}

@@ -8,12 +8,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sparkrun_tui.base.secrets import Redactor
+from sparkrun_tui.recipe.brought import Bundle
+from sparkrun_tui.recipe.hooks import hooks_of
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.runtimes import hosts as host_rules
 from sparkrun_tui.runtimes.commands import VLLM_ROWS, build_command, value_text
 from sparkrun_tui.runtimes.common import SCHEMA, hook_script, split_env
 from sparkrun_tui.runtimes.eugr_recipe import version_one
+from sparkrun_tui.runtimes.eugr_scripts import (
+    REPOSITORY,
+    build_stage,
+    check_workers,
+    clone_scripts,
+    path_word,
+    where,
+)
 from sparkrun_tui.runtimes.hooks import before_hooks, with_hooks
 from sparkrun_tui.runtimes.marks import VLLM_MARKS
 from sparkrun_tui.runtimes.nccl import free_port
@@ -23,28 +33,10 @@ from sparkrun_tui.runtimes.serving import locate, port_of, served_name_of
 from sparkrun_tui.runtimes.shapes import repository_needs
 from sparkrun_tui.runtimes.vllm import DEFAULT_PORT, NAME_FLAGS, model_of, serves
 
-REPOSITORY = "https://github.com/eugr/spark-vllm-docker"
 DEFAULT_IMAGE = "vllm-node"
 MASTER_PORT = 29501
 _LABEL_SAFE = re.compile(r"[\w./:@,+=-]+")
 
-_CLONE = """\
-set -eu
-clone={clone}
-if [ ! -d "$clone/.git" ]; then
-    GIT_TERMINAL_PROMPT=0 git clone --depth 1 -- {repository} "$clone"
-fi
-cd "$clone"
-echo "spark-vllm-docker at $(git log -1 --format='%h of %cs')"
-"""
-_CHECK_WORKERS = """\
-for worker in {workers}; do
-    ssh -o BatchMode=yes -o ConnectTimeout=5 "$worker" true </dev/null || {{
-        echo "the head cannot log in to $worker without a password: ssh-copy-id $worker" >&2
-        exit 1
-    }}
-done
-"""
 _CHECK_IMAGE = """\
 docker image inspect {image} >/dev/null || {{
     echo "the image {image} is not on this host" >&2
@@ -115,14 +107,12 @@ class EugrVllm:
         plain, secret = split_env(request.env, request.secret_env)
         file = f"{head.app_cache}/eugr/{request.launch_id}.yaml"
         secrets = f"{head.app_cache}/eugr/{request.launch_id}.env" if secret else ""
-        files = _files(request, file, command, image, plain)
+        files, sent = _files(request, file, command, image, plain)
         stages = []
         if _builds(rendered.recipe, image):
-            title = f"Build {image} with the scripts where it is missing (this can take an hour)"
-            script = f"{_start(request)}./run-recipe.sh {_path(file)} --build-only {_where(request)} </dev/null\n"
-            stages.append(Stage(title, scripts=(HostScript(head.name, title, script, files),)))
+            stages.append(build_stage(request, image, file, files, sent))
         script = self._launch_script(request, image, file, secrets, ready)
-        run = HostScript(head.name, "run-recipe.sh", script, files, {secrets: secret} if secrets else {})
+        run = HostScript(head.name, "run-recipe.sh", script, files, sent, {secrets: secret} if secrets else {})
         stages.append(Stage("Launch through spark-vllm-docker", scripts=(run,)))
         plan = ServePlan(
             launch_id=request.launch_id,
@@ -143,34 +133,47 @@ class EugrVllm:
 
     def _launch_script(self, request: PlanRequest, image: str, file: str, secrets: str, ready: ReadyCheck) -> str:
         workers = [host.address for host in request.hosts[1:]]
-        parts = [_start(request)]
-        if workers:
-            parts.append(_CHECK_WORKERS.format(workers=shlex.join(workers)))
+        parts = [clone_scripts(request), check_workers(request)]
         parts.append(_CHECK_IMAGE.format(image=shlex.quote(image)))
         extra = " ".join([_label_arguments(request, self.name, ready), *docker_arguments(request)[0]])
         if secrets:
-            parts.append(_SECRETS.format(path=_path(secrets), workers=shlex.join(workers)))
+            parts.append(_SECRETS.format(path=path_word(secrets), workers=shlex.join(workers)))
             extra += " --env-file $secrets"
         parts.append(f'export VLLM_SPARK_EXTRA_DOCKER_ARGS="${{VLLM_SPARK_EXTRA_DOCKER_ARGS:-}} {extra}"\n')
-        arguments = f"-d --name {delegated_name(request.launch_id)} {_where(request)}"
+        arguments = f"-d --name {delegated_name(request.launch_id)} {where(request)}"
         if len(request.hosts) > 1:
             arguments += f" --master-port {free_port(MASTER_PORT, request.hosts)}"
         elif "tensor_parallel" in request.rendered.chain:
             # Alone, the scripts set it to 1 unless it is an argument.
             arguments += f" --tensor-parallel {shlex.quote(value_text('tensor_parallel', request.rendered))}"
-        parts.append(f"./run-recipe.sh {_path(file)} {arguments} </dev/null\n")
+        parts.append(f"./run-recipe.sh {path_word(file)} {arguments} </dev/null\n")
         return "".join(parts)
 
 
-def _files(request: PlanRequest, file: str, command: str, image: str, env: Mapping[str, str]) -> dict[str, str]:
-    """What the scripts read on the head: the recipe, and what it runs before the engine.
+def _files(
+    request: PlanRequest, file: str, command: str, image: str, env: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, Bundle]]:
+    """What the scripts read on the head: the recipe and the mods that are here; texts, and files of this machine.
 
-    That goes as a mod: a folder whose `run.sh` the scripts run in every container before the engine.
+    What runs before the engine goes as a mod, too: a folder whose `run.sh` the scripts run in every container.
     """
-    before = before_hooks(request)
-    mod = f"{request.hosts[0].app_cache}/eugr/{request.launch_id}-before"
-    files = {f"{mod}/run.sh": f"#!/bin/bash\n{hook_script(before)}"} if before else {}
-    return {**files, file: version_one(request.rendered, command, image, env, (mod,) if before else ())}
+    folder = f"{request.hosts[0].app_cache}/eugr/{request.launch_id}"
+    entries = hooks_of(request.rendered).before
+    mods: list[str] = []
+    sent: dict[str, Bundle] = {}
+    for number, entry in enumerate((entry for entry in entries if entry.is_mod), 1):
+        bundle = request.brought.get(entry)
+        place = f"{folder}-mods/{number}/{entry.target.rpartition('/')[2]}"
+        mods.append(place if bundle is not None else entry.source)
+        sent.update({place: bundle} if bundle is not None else {})
+    before = before_hooks(request, [entry for entry in entries if not entry.is_mod], '"$PWD"/before-{}'.format)
+    files = {}
+    if before:
+        mods.append(f"{folder}-before")
+        files[f"{folder}-before/run.sh"] = f"#!/bin/bash\n{hook_script(before)}"
+        copies = ((number, hook.bundle) for number, hook in enumerate(before, 1))
+        sent |= {f"{folder}-before/before-{number}": bundle for number, bundle in copies if bundle is not None}
+    return files | {file: version_one(request.rendered, command, image, env, mods)}, sent
 
 
 def _option_problems(request: PlanRequest) -> tuple[Problem, ...]:
@@ -188,17 +191,6 @@ def _notes(request: PlanRequest) -> tuple[str, ...]:
 def delegated_name(launch_id: str) -> str:
     """The name of the containers of a delegated launch: ours and new, since a running one would be reused."""
     return f"sparkrun-tui-{launch_id}"
-
-
-def _start(request: PlanRequest) -> str:
-    clone = f"{request.hosts[0].app_cache}/spark-vllm-docker"
-    return _CLONE.format(clone=_path(clone), repository=REPOSITORY)
-
-
-def _where(request: PlanRequest) -> str:
-    if len(request.hosts) == 1:
-        return "--solo"
-    return "-n " + shlex.quote(",".join(host.address for host in request.hosts))
 
 
 def _builds(recipe: Recipe, image: str) -> bool:
@@ -234,10 +226,3 @@ def _cache_problems(request: PlanRequest) -> tuple[Problem, ...]:
             message = f"{host.name}: the scripts mount ~/.cache/huggingface, and this host's cache is {host.hf_cache}"
             found.append(Problem(Severity.WARNING, "hf-cache", message, remedy="link one to the other on that host"))
     return tuple(found)
-
-
-def _path(path: str) -> str:
-    """A path quoted for the shell, with a leading `~` left to that host's shell."""
-    if path == "~" or path.startswith("~/"):
-        return '"$HOME"' + (shlex.quote(path[1:]) if path[1:] else "")
-    return shlex.quote(path)

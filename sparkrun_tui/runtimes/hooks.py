@@ -1,13 +1,18 @@
-"""The hooks of a recipe (`pre_exec`, `post_exec`, `post_commands`) put into a plan, with waits that leave them time."""
+"""What a recipe runs besides its engine, mods and copies too, put into a plan, with waits that leave it time."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import shlex
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from sparkrun_tui.recipe.hooks import hooks_of
+from sparkrun_tui.base.errors import Spot
+from sparkrun_tui.recipe.before import Before
+from sparkrun_tui.recipe.brought import MOD_SCRIPT, Bundle
+from sparkrun_tui.recipe.hooks import Hooks, hooks_of
 from sparkrun_tui.recipe.model import Recipe
-from sparkrun_tui.runtimes.common import HF_HOME, container_name
+from sparkrun_tui.runtimes.common import HF_HOME, container_name, hook_folder
 from sparkrun_tui.runtimes.plan import Hook, PlanRequest, RankPlan, ReadyCheck, ServePlan, Stage
 
 TIME_FOR_HOOKS = 1800.0
@@ -15,6 +20,7 @@ TIME_FOR_HOOKS = 1800.0
 
 _WHERE = {
     "pre_exec": "in every container before the engine",
+    "mods": "in every container before the engine",
     "post_exec": "in the head's container once it serves",
     "post_commands": "on the head host once it serves",
 }
@@ -28,7 +34,7 @@ def with_hooks(plan: ServePlan, request: PlanRequest, container: str = "") -> Se
     recipe = request.rendered.recipe
     name = container or container_name(request.launch_id, 0)
     found = hooks_of(request.rendered, launch_values(request, plan.ready, name))
-    before = _titled("pre_exec", found.before, recipe)
+    before = before_hooks(request, found.before, hook_folder)
     after = _titled("post_exec", found.after, recipe)
     host_after = _titled("post_commands", found.host_after, recipe)
     return replace(
@@ -37,9 +43,16 @@ def with_hooks(plan: ServePlan, request: PlanRequest, container: str = "") -> Se
         stages=tuple(map(_patient, plan.stages)) if before else plan.stages,
         after=after,
         host_after=host_after,
-        notes=(*plan.notes, *map(_note, (*before, *after, *host_after))),
+        stop_after=found.stops,
+        notes=(*plan.notes, *map(_note, (*before, *after, *host_after)), *_stop_notes(found)),
         problems=(*plan.problems, *found.problems),
     )
+
+
+def _stop_notes(found: Hooks) -> tuple[str, ...]:
+    if not found.stops:
+        return ()
+    return ("stop_after_post: once these have run and ended well it is stopped; this program must stay until then",)
 
 
 def launch_values(request: PlanRequest, ready: ReadyCheck, container: str) -> Mapping[str, str]:
@@ -56,19 +69,60 @@ def launch_values(request: PlanRequest, ready: ReadyCheck, container: str) -> Ma
     }
 
 
-def before_hooks(request: PlanRequest) -> tuple[Hook, ...]:
-    """What runs in every container before the engine."""
-    return _titled("pre_exec", hooks_of(request.rendered).before, request.rendered.recipe)
+def before_hooks(request: PlanRequest, entries: Sequence[Before], folder: Callable[[int], str]) -> tuple[Hook, ...]:
+    """What runs in every container before the engine; files that were not found here are left out, as problems.
+
+    `folder` is where the files of the hook of that number (from 1) lie in the container, as text for a shell.
+    """
+    hooks: list[Hook] = []
+    totals = Counter(entry.key for entry in entries)
+    seen: Counter[str] = Counter()
+    for entry in entries:
+        seen[entry.key] += 1
+        bundle = request.brought.get(entry)
+        if entry.source and bundle is None:
+            continue
+        title = _title(entry.key, seen[entry.key], totals[entry.key], entry.spot)
+        if bundle is None:
+            hooks.append(Hook(title, entry.command))
+        else:
+            command = _copy_command(entry, bundle, folder(len(hooks) + 1))
+            hooks.append(Hook(title, command, bundle, _about(entry, bundle)))
+    return tuple(hooks)
+
+
+def _copy_command(entry: Before, bundle: Bundle, folder: str) -> str:
+    """Puts the files where they are wanted, and runs a mod's script there, as eugr's scripts do with a mod."""
+    target = shlex.quote(entry.target)
+    if bundle.alone:
+        (name,) = bundle.names
+        parent = target if entry.target.endswith("/") else shlex.quote(entry.target.rpartition("/")[0] or "/")
+        return f"mkdir -p -- {parent} && cp -- {folder}/{shlex.quote(name)} {target}"
+    copied = f"mkdir -p -- {target} && cp -R -- {folder}/. {target}"
+    if not entry.is_mod:
+        return copied
+    return f'{copied} && export WORKSPACE_DIR="$PWD" && cd {target} && chmod +x {MOD_SCRIPT} && ./{MOD_SCRIPT}'
+
+
+def _about(entry: Before, bundle: Bundle) -> str:
+    if entry.is_mod:
+        where = f" of the registry {bundle.registry}" if bundle.registry else ""
+        return f"the mod {entry.source}{where}: copies {bundle} to {entry.target} and runs {MOD_SCRIPT} there"
+    return f"copies {entry.source} to {entry.target}: {bundle}"
 
 
 def _titled(key: str, commands: Sequence[str], recipe: Recipe) -> tuple[Hook, ...]:
     spot = recipe.spots.get(key) or recipe.spots.get(f"runtime_config.{key}")
-    place = f" ({spot.path.rpartition('/')[2]}:{spot.line})" if spot is not None else ""
-    count = f" of {len(commands)}" if len(commands) > 1 else ""
+    count = len(commands)
     return tuple(
-        Hook(f"{key}{f' {number}{count}' if count else ''}{place}", command)
+        Hook(_title(key, number, count, recipe.spots.get(f"{key}[{number}]") or spot), command)
         for number, command in enumerate(commands, 1)
     )
+
+
+def _title(key: str, number: int, count: int, spot: Spot | None) -> str:
+    place = f" ({spot.path.rpartition('/')[2]}:{spot.line})" if spot is not None else ""
+    return f"{key} {number} of {count}{place}" if count > 1 else f"{key}{place}"
 
 
 def _with_before(rank: RankPlan, before: tuple[Hook, ...]) -> RankPlan:
@@ -85,5 +139,5 @@ def _patient(stage: Stage) -> Stage:
 
 def _note(hook: Hook) -> str:
     key = hook.title.partition(" ")[0]
-    command = hook.command.replace("\n", " ⏎ ")
-    return f"{hook.title}, {_WHERE[key]}: {command}"
+    does = hook.about or hook.command.replace("\n", " ⏎ ")
+    return f"{hook.title}, {_WHERE[key]}: {does}"

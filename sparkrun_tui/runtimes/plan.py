@@ -9,6 +9,8 @@ from typing import Protocol
 
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.units import GIB
+from sparkrun_tui.recipe.before import Before
+from sparkrun_tui.recipe.brought import Bundle
 from sparkrun_tui.recipe.model import Problem, Recipe
 from sparkrun_tui.recipe.rendered import Rendered
 
@@ -90,10 +92,16 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A shell command of a recipe; `title` tells it apart from others: `pre_exec 1 of 2 (r.yaml:7)`."""
+    """A shell command of a recipe; `title` tells it apart from others: `pre_exec 1 of 2 (r.yaml:7)`.
+
+    `bundle` are files of this machine that the command finds beside it in the container.
+    """
 
     title: str
     command: str
+    bundle: Bundle | None = None
+    about: str = ""
+    """What it does in words, where the command does not say it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +165,8 @@ class HostScript:
     script: str
     files: Mapping[str, str] = field(default_factory=dict)
     """Files written before it runs: path on the host to content."""
+    sent: Mapping[str, Bundle] = field(default_factory=dict)
+    """Files of this machine written before it runs: a folder on the host to what goes there."""
     secret_files: Mapping[str, Mapping[str, Secret]] = field(default_factory=dict)
     """Environment files of Docker's form (`NAME=value`, mode 0600) written before it runs; the script removes them."""
 
@@ -254,6 +264,8 @@ class ServePlan:
     """What runs in the head's container once it serves."""
     host_after: tuple[Hook, ...] = ()
     """What runs on the head host itself after that."""
+    stop_after: bool = False
+    """Whether it is stopped once all of that has run and ended well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +278,8 @@ class PlanRequest:
     env: Mapping[str, str] = field(default_factory=dict)
     secret_env: Mapping[str, Secret] = field(default_factory=dict)
     privileged: bool = False
+    brought: Mapping[Before, Bundle] = field(default_factory=dict)
+    """The files of this machine that go into the containers, by the entry of the recipe that asks for them."""
     gguf_path: str = ""
     """The path of the GGUF's first part inside the container, once known."""
 

@@ -11,6 +11,7 @@ from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.runtimes import hosts as host_rules
 from sparkrun_tui.runtimes.commands import VLLM_ROWS, build_command, value_text
 from sparkrun_tui.runtimes.common import container, merge_env, role_of, split_env
+from sparkrun_tui.runtimes.eugr_scripts import with_build
 from sparkrun_tui.runtimes.marks import VLLM_MARKS
 from sparkrun_tui.runtimes.nccl import free_port, nccl_env
 from sparkrun_tui.runtimes.plan import (
@@ -120,9 +121,10 @@ class Vllm:
                 notes = (f"The command says `{BACKEND_FLAGS[0]} {backend}`: the hosts meet without Ray.",)
             ranks, stages = self._without_ray(request, script, need_serve(said.words, self.title, request), said)
         models = self.models(rendered)
-        return assemble(
+        plan = assemble(
             request, self.name, self.image(rendered.recipe), models, ranks, stages, ready, VLLM_MARKS, notes, problems
         )
+        return with_build(plan, request, script)
 
     def _solo(self, request: PlanRequest, script: str) -> tuple[tuple[RankPlan, ...], tuple[Stage, ...]]:
         rank = RankPlan(0, request.hosts[0].name, role_of(0, 1), self._container(request, 0, script, {}))

@@ -76,7 +76,7 @@ def test_the_containers_user_can_read_its_secrets_and_remove_them(
     spec = ContainerSpec(
         "c", "i", "x\n", user=user, secret_env={"HF_TOKEN": Secret("s3cr3t-value")}, before=SPEC.before
     )
-    for data in (container_files(spec), exec_files("after-1", ContainerExec(0, "post_exec", "y"), spec)):
+    for data in (container_files(spec, {}), exec_files("after-1", ContainerExec(0, "post_exec", "y"), spec)):
         with tarfile.open(fileobj=io.BytesIO(data)) as tar:
             members = {member.name: member for member in tar.getmembers()}
         assert {member.uid for member in members.values()} == {uid}

@@ -139,7 +139,7 @@ def test_the_script_reaches_the_container_byte_for_byte() -> None:
 
     script = "x='it''s' \"$HOME\" $(date) `id` {\"a\": [1]}\n\ttab é \\\n  next\n"
     spec = ContainerSpec("c", "i", script)
-    with tarfile.open(fileobj=io.BytesIO(container_files(spec))) as tar:
+    with tarfile.open(fileobj=io.BytesIO(container_files(spec, {}))) as tar:
         member = tar.extractfile("run/sparkrun/serve.sh")
         assert member is not None
         assert member.read().decode() == script

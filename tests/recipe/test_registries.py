@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import RecipeError, SettingsError, UsageError
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.recipe import git, registry_cache
@@ -34,16 +33,6 @@ def test_a_folder_alone_is_enough_to_add_one(upstream: Upstream) -> None:
     assert found.source.kind is SourceKind.REGISTRY and found.source.registry == "stream"
     for name in ("one", "one.yaml", "stream/one", "@stream/one", reference(found)):
         assert find_recipe(name, Settings()).model == "a/b"
-
-
-def test_nothing_is_cached_but_recipe_files(upstream: Upstream) -> None:
-    upstream.write("recipes/run.sh", "echo").write("big.bin", "x" * 10_000).write(
-        "recipes/.gitattributes", "* eol=crlf"
-    )
-    upstream.commit()
-    add_registry(str(upstream.folder))
-    files = [path.name for path in (paths.cache_dir() / "registries").rglob("*") if path.is_file()]
-    assert sorted(files) == ["lock", "one.yaml", "state.json"]
 
 
 def test_an_update_tells_what_changed(upstream: Upstream) -> None:

@@ -34,6 +34,7 @@ defaults: {port: 8000}
 pre_exec:
   - pip install evil
   - echo {port}
+  - {copy: patches, dest: /opt}
 post_exec: curl http://127.0.0.1:{port}/x
 post_commands: [rm -rf ~]
 executor_config:
@@ -68,6 +69,7 @@ def test_everything_beyond_serving_is_shown() -> None:
     for words in (
         "mounts /etc", "mounts /srv/models", "privileged", "SYS_ADMIN", "/dev/sda", "pip install evil", "echo 9000",
         "curl http://127.0.0.1:9000/x", "rm -rf ~", "x/y:latest", "Python code", "downloads a script", "mods/x",
+        "copies patches into every container",
         "installs Python packages",
     ):  # fmt: skip
         assert words in titles
@@ -157,10 +159,11 @@ def test_hooks_are_filled_in() -> None:
     base = minimal(
         "x",
         "{port: 1, a: '{b}', b: '{a}'}",
-        "pre_exec: ['echo {port}', '', 'awk {print}', {copy: x}]\npost_exec: ['{a}']",
+        "pre_exec: ['echo {port}', '', 'awk {print}', {copy: x}, {run: x}]\npost_exec: ['{a}']",
     )
     got = hooks_of(render(base, {"port": "2"}))
-    assert got.before == ("echo 2", "awk {print}") and got.any and got.after == ()
+    assert [(entry.command, entry.source) for entry in got.before] == [("echo 2", ""), ("awk {print}", ""), ("", "x")]
+    assert got.any and got.after == () and not got.stops
     assert [problem.severity for problem in got.problems] == [Severity.WARNING, Severity.ERROR]
     assert not hooks_of(render(minimal(), {})).any
     wrong = hooks_of(render(minimal("x", "{}", "pre_exec: {a: b}"), {}))

@@ -44,9 +44,9 @@ def test_a_good_recipe_has_nothing_but_its_unset_variable() -> None:
         ("env: {'A B': x}", "env-name", Severity.ERROR),
         ("pre_exec: [echo]", "later-field", Severity.NOTE),
         ("executor_config: {shm_size: 1g}", "later-field", Severity.NOTE),
-        ("stop_after_post: true", "later-field", Severity.WARNING),
+        ("stop_after_post: true", "hook", Severity.WARNING),
         ("benchmark: {a: 1}", "later-field", Severity.NOTE),
-        ("mods: [x]", "later-field", Severity.WARNING),
+        ("mods: [x]", "mod-missing", Severity.WARNING),
     ],
 )
 def test_findings(line: str, code: str, severity: Severity) -> None:

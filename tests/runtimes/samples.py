@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sparkrun_tui.base.secrets import Secret
+from sparkrun_tui.recipe.brought import bring
 from sparkrun_tui.recipe.loader import load_text
 from sparkrun_tui.recipe.model import Source, SourceKind
 from sparkrun_tui.recipe.overrides import render
@@ -71,7 +72,7 @@ def plan(
     secret_env: Mapping[str, Secret] | None = None,
     gguf_path: str = "",
 ) -> ServePlan:
-    """The plan of a rendered recipe on `count` Sparks."""
+    """The plan of a rendered recipe on `count` Sparks, with the files that it brings."""
     request = PlanRequest(
         what,
         views or hosts(count),
@@ -79,6 +80,7 @@ def plan(
         env=env or {},
         secret_env=secret_env or {},
         gguf_path=gguf_path,
+        brought=bring(what).bundles,
     )
     return engine_for(what.recipe.runtime).plan(request)
 

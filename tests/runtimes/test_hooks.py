@@ -38,7 +38,7 @@ def test_every_container_runs_them_first(runtime: str) -> None:
         commands = [hook.command for hook in rank.container.before]
         assert commands == ["pip install fastokens==1.2", "cat <<'E'\nit's falcon\nE"]
     titles = [hook.title for hook in serve.ranks[0].container.before]
-    assert titles == ["pre_exec 1 of 2 (sample.yaml:13)", "pre_exec 2 of 2 (sample.yaml:13)"]
+    assert titles == ["pre_exec 1 of 2 (sample.yaml:14)", "pre_exec 2 of 2 (sample.yaml:15)"]
     (after,) = serve.after
     assert after == Hook("post_exec (sample.yaml:19)", "curl -s http://10.0.0.1:8001/v1/models")
     (local,) = serve.host_after
@@ -69,7 +69,7 @@ def test_another_hook_is_another_plan() -> None:
 
 
 def test_what_cannot_be_run_is_told_in_the_plan() -> None:
-    serve = plan(rendered(VLLM + "pre_exec: [{copy: /x, dest: /y}, echo a]\npost_exec: {a: b}\n"))
+    serve = plan(rendered(VLLM + "pre_exec: [{run: /x}, echo a]\npost_exec: {a: b}\n"))
     severities = [problem.severity for problem in serve.problems if problem.code == "hook"]
     assert severities == [Severity.WARNING, Severity.ERROR]
     assert [hook.command for hook in serve.ranks[0].container.before] == ["echo a"]

@@ -1,0 +1,259 @@
+"""What a recipe copies into its containers: found where it may lie, refused with its line where it may not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.recipe import checkouts, sent_files
+from sparkrun_tui.recipe.brought import Brought, bring
+from sparkrun_tui.recipe.loader import load_recipe
+from sparkrun_tui.recipe.model import Recipe, Severity, Source, SourceKind
+from sparkrun_tui.recipe.overrides import render
+from sparkrun_tui.recipe.registries import add_registry, update_registries
+from sparkrun_tui.recipe.sources import find_recipe
+from sparkrun_tui.recipe.trust import Kind, changed_since_consent, demands, give_consent, needs_consent
+from sparkrun_tui.recipe.validation import validate
+from tests.recipe.upstream import Upstream
+
+HEAD = "model: a/b\nruntime: vllm\ncontainer: x/y:1\ndefaults: {part: sub}\ncommand: vllm serve {model}\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The recipe's folder, with files to copy and a secret beside it."""
+    (tmp_path / "secret").write_text("s3cret")
+    place = tmp_path / "mine"
+    (place / "patches" / "sub").mkdir(parents=True)
+    (place / "patches" / "a.patch").write_text("+a\n")
+    (place / "patches" / "sub" / "tool").write_bytes(b"\x7fELF\x00")
+    (place / "patches" / "sub" / "tool").chmod(0o755)
+    (place / "mods" / "fix").mkdir(parents=True)
+    (place / "mods" / "fix" / "run.sh").write_text("pip install x\n")
+    return place
+
+
+def written(folder: Path, fields: str, name: str = "r.yaml") -> Recipe:
+    (folder / name).write_text(HEAD + fields)
+    return load_recipe(folder / name, Source(SourceKind.PATH, str(folder / name)))
+
+
+def brought(folder: Path, fields: str, **overrides: str) -> Brought:
+    return bring(render(written(folder, fields), overrides))
+
+
+def problem(folder: Path, fields: str) -> str:
+    found = brought(folder, fields)
+    assert not found.bundles
+    [only] = found.problems
+    assert only.severity is Severity.ERROR and only.spot is not None and only.spot.line == 7
+    return only.message
+
+
+def test_a_folder_and_a_file_are_found_beside_the_recipe(folder: Path) -> None:
+    fields = "pre_exec:\n  - {copy: patches, dest: /opt/p}\n  - copy: 'patches/{part}/tool'\n"
+    got = brought(folder, fields)
+    assert got.problems == ()
+    (whole, alone), (one, two) = got.bundles, got.bundles.values()
+    assert (whole.target, alone.target) == ("/opt/p", "/workspace/mods/tool")
+    assert [(file.name, file.program) for file in one.files] == [("a.patch", False), ("sub/tool", True)]
+    assert two.alone and list(two.names) == ["tool"] and one.size == 8
+    assert sorted(got.contents().values()) == [b"+a\n", b"\x7fELF\x00"]
+    again = brought(folder, fields)
+    assert again.digests == got.digests
+    (folder / "patches" / "a.patch").write_text("+b\n")
+    with pytest.raises(LaunchError, match=r"a\.patch has changed"):
+        got.contents()
+    assert brought(folder, fields).digests != got.digests
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ("pre_exec:\n  - {copy: ../secret}\n", "leads out"),
+        ("pre_exec:\n  - {copy: /etc/passwd, dest: /x}\n", "leads out"),
+        ("pre_exec:\n  - {copy: '~/.ssh', dest: /x}\n", "no such file"),
+        ("pre_exec:\n  - {copy: patches/none}\n", "no such file"),
+        ("mods:\n  - nowhere\n", "neither beside the recipe nor"),
+    ],
+)
+def test_what_lies_elsewhere_is_refused_with_its_line(folder: Path, fields: str, said: str) -> None:
+    assert said in problem(folder, fields)
+
+
+@pytest.mark.parametrize("link", ["file", "folder", "deep"])
+def test_links_out_are_refused(folder: Path, link: str) -> None:
+    if link == "file":
+        os.symlink(folder.parent / "secret", folder / "patches" / "l")
+    elif link == "folder":
+        os.symlink(folder.parent, folder / "patches" / "l")
+    else:
+        os.symlink("../../../secret", folder / "patches" / "sub" / "l")
+    assert "leads out" in problem(folder, "pre_exec:\n  - {copy: patches}\n")
+
+
+def test_links_that_stay_inside_are_followed_and_circles_end(folder: Path) -> None:
+    os.symlink("patches/sub", folder / "other")
+    got = brought(folder, "pre_exec: [{copy: other, dest: /o}]\n")
+    assert [file.name for bundle in got.bundles.values() for file in bundle.files] == ["tool"]
+    (folder / "empty").mkdir()
+    os.symlink(".", folder / "empty" / "a")
+    os.symlink(".", folder / "empty" / "b")
+    assert "circle" in problem(folder, "pre_exec:\n  - {copy: empty}\n")
+
+
+def test_pipes_strange_names_and_masses_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(folder / "patches" / "pipe")
+    assert "no regular file" in problem(folder, "pre_exec:\n  - {copy: patches}\n")
+    os.rename(folder / "patches" / "pipe", folder / "mods" / "fix" / "\x1b]0;x\x07")
+    assert "name that cannot be shown" in problem(folder, "mods:\n  - fix\n")
+    monkeypatch.setattr(sent_files, "MAX_TOTAL", 6)
+    assert "more than" in problem(folder, "pre_exec:\n  - {copy: patches}\n")
+    monkeypatch.setattr(sent_files, "MAX_FILES", 1)
+    assert "more than 1 files" in problem(folder, "pre_exec:\n  - {copy: patches}\n")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ("pre_exec: [{copy: x, source_host: 10.0.0.1}]", "another host"),
+        ("pre_exec: [{copy: x, dest: relative}]", "whole path"),
+        ("pre_exec: [{copy: [x]}]", "must be paths"),
+        ("pre_exec: [{copy: x, owner: me}]", "knows no `owner`"),
+        ("mods: [../x]", "not the name of a mod"),
+        ("mods: [/x]", "not the name of a mod"),
+        ("mods: [{a: b}]", "not the name of a mod"),
+        ("mods: {a: b}", "must be a list of names"),
+        ("stop_after_post: maybe", "must be true or false"),
+    ],
+)
+def test_wrong_entries_are_errors(folder: Path, fields: str, said: str) -> None:
+    found = validate(written(folder, fields + "\n"), None, {})
+    [only] = [item for item in found if item.severity is Severity.ERROR]
+    assert said in only.message and only.spot is not None and only.spot.line == 6
+
+
+@pytest.mark.parametrize("name", ["fix", "mods/fix", "./mods/fix/"])
+def test_a_mod_is_found_beside_the_recipe(folder: Path, name: str) -> None:
+    got = brought(folder, f"mods: ['{name}']\n")
+    [(entry, bundle)] = got.bundles.items()
+    assert (entry.target, bundle.place) == ("/workspace/mods/fix", str(folder / "mods" / "fix"))
+
+
+def test_a_missing_mod_is_a_warning_of_the_recipe_and_an_error_of_a_launch(folder: Path) -> None:
+    recipe = written(folder, "mods: [gone]\n")
+    [missing] = [item for item in validate(recipe, None, {}) if item.code == "mod-missing"]
+    assert missing.severity is Severity.WARNING and "a launch stops at it" in missing.message
+    assert "registry update" in missing.remedy
+    [stopping] = bring(render(recipe, {})).problems
+    assert stopping.severity is Severity.ERROR
+
+
+def _registry(upstream: Upstream, fields: str, name: str = "arena") -> Recipe:
+    upstream.write("recipes/deep/r.yaml", HEAD + fields).commit()
+    add_registry(str(upstream.folder), name)
+    return find_recipe(f"@{name}/r", Settings())
+
+
+def test_a_registry_brings_files_of_its_whole_repository(upstream: Upstream) -> None:
+    upstream.write("shared/x.jinja", "{{ x }}").write("mods/fix/run.sh", "echo fixed")
+    recipe = _registry(upstream, "pre_exec: [{copy: ../../shared, dest: /t}]\nmods: [mods/fix, '@arena/fix']\n")
+    got = bring(render(recipe, {}))
+    assert got.problems == () and [list(bundle.names) for bundle in got.bundles.values()] == [
+        ["x.jinja"],
+        ["run.sh"],
+        ["run.sh"],
+    ]
+    assert all(bundle.registry == "" for bundle in got.bundles.values())
+    out = _problems(upstream, "pre_exec: [{copy: ../../../state.json}]\n")
+    assert "leads out" in out and "shared" not in out
+
+
+def _problems(upstream: Upstream, fields: str) -> str:
+    upstream.write("recipes/deep/r.yaml", HEAD + fields).commit()
+    update_registries()
+    return " ".join(item.message for item in bring(render(find_recipe("@arena/r", Settings()), {})).problems)
+
+
+def test_a_mod_that_is_not_here_whole_is_refused(upstream: Upstream) -> None:
+    upstream.write("mods/fix/run.sh", "echo").write("mods/fix/wheel", "x" * ((1 << 20) + 1))
+    recipe = _registry(upstream, "mods: [fix]\n")
+    [only] = bring(render(recipe, {})).problems
+    assert "lacks `mods/fix/wheel`" in only.message
+
+
+def test_the_manifest_says_where_mods_are(upstream: Upstream) -> None:
+    manifest = "registries:\n  - {name: official, recipes: recipes, mods: official-mods}\n"
+    upstream.write(".sparkrun/registry.yaml", manifest).write("official-mods/fix/run.sh", "echo official")
+    upstream.write("mods/fix/run.sh", "echo other").write("recipes/r.yaml", HEAD + "mods: [mods/fix]\n").commit()
+    add_registry(str(upstream.folder), "arena")
+    got = bring(render(find_recipe("@official/r", Settings()), {}))
+    assert list(got.contents().values()) == [b"echo official"]
+
+
+def test_mods_are_taken_from_where_they_began_when_no_nearer_one_is_there(
+    upstream: Upstream, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Upstream(tmp_path / "up" / "mods-home").write("recipes/x.yaml", HEAD).write("mods/far/run.sh", "echo far")
+    url = add_registry(str(home.commit().folder), "home").registry.url
+    monkeypatch.setattr(checkouts, "EUGR", url)
+    recipe = _registry(upstream.write("mods/near/run.sh", "echo near"), "mods: [near, mods/far]\n")
+    near, far = bring(render(recipe, {})).bundles.values()
+    assert (near.registry, far.registry) == ("", "home")
+    own = brought(folder, "mods: [far]\n")
+    assert own.problems == ()
+    text = (folder / "r.yaml").read_text().replace("runtime: vllm", "runtime: eugr-vllm")
+    (folder / "r.yaml").write_text(text)
+    delegated = bring(render(load_recipe(folder / "r.yaml"), {}))
+    assert delegated.bundles == {} and delegated.problems == (), "the scripts have it themselves"
+
+
+def test_files_are_agreed_to_and_asked_about_again_when_they_change(upstream: Upstream) -> None:
+    upstream.write("mods/fix/run.sh", "pip install evil\n")
+    recipe = _registry(upstream, "mods: [fix]\npre_exec: [{copy: ../one.yaml, dest: /c}]\n")
+    found = demands(render(recipe, {}), {})
+    told = {demand.kind: f"{demand.title} {demand.detail}" for demand in found}
+    assert "pip install evil" in told[Kind.MODS] and "run.sh (17 B)" in told[Kind.MODS]
+    assert "copies ../one.yaml into every container, to /c" in told[Kind.FILES]
+    assert "installs Python packages" in told[Kind.CODE]
+    files = bring(render(recipe, {})).digests
+    assert len(files) == 2 and needs_consent(recipe, files)
+    give_consent(recipe, None, files)
+    assert not needs_consent(recipe, files) and not needs_consent(recipe)
+    upstream.write("mods/fix/run.sh", "pip install worse\n").commit()
+    update_registries()
+    again = find_recipe("@arena/r", Settings())
+    other = bring(render(again, {})).digests
+    assert again.digest == recipe.digest and needs_consent(again, other) and changed_since_consent(again, other)
+    [gone] = bring(render(recipe, {})).problems
+    assert "not here any more" in gone.message
+
+
+@pytest.mark.parametrize(
+    ("fields", "severity", "said"),
+    [
+        ("builder: eugr\ncontainer: local-name", Severity.NOTE, "is carried out"),
+        ("build_args: [--x]\ncontainer: local-name:1", Severity.NOTE, "is carried out"),
+        ("builder: eugr", Severity.NOTE, "nothing to build"),
+        ("builder: other", Severity.WARNING, "not carried out"),
+        ("builder: docker-pull", Severity.NOTE, "is carried out"),
+        ("builder: eugr\nruntime: sglang\ncontainer: local-name", Severity.WARNING, "not carried out"),
+        ("builder_config: {branch: x}", Severity.WARNING, "not carried out"),
+        ("stop_after_post: true\npost_exec: [x]", Severity.NOTE, "is carried out"),
+        ("stop_after_post: false", Severity.NOTE, "has no effect"),
+    ],
+)
+def test_later_fields_say_what_becomes_of_them(folder: Path, fields: str, severity: Severity, said: str) -> None:
+    key = fields.partition(":")[0]
+    found = validate(written(folder, fields + "\n"), None, {})
+    [only] = [item for item in found if item.code == "later-field" and f"`{key}`" in item.message]
+    assert only.severity is severity and said in only.message
+
+
+def test_a_stop_without_anything_before_it_is_pointed_out(folder: Path) -> None:
+    found = validate(written(folder, "stop_after_post: true\n"), None, {})
+    assert any(item.severity is Severity.WARNING and "has no effect" in item.message for item in found)
