@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.errors import HostError, SparkrunError
+from sparkrun_tui.base.secrets import Redactor, looks_secret
 from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.fleet.model import FleetView, Workload
 from sparkrun_tui.fleet.stop import stop
@@ -16,6 +18,7 @@ from sparkrun_tui.launch import dryrun, journal
 from sparkrun_tui.launch.desk import Desk
 from sparkrun_tui.launch.environment import hub_token
 from sparkrun_tui.launch.launch import Launch
+from sparkrun_tui.launch.log_export import Exported, export_logs
 from sparkrun_tui.launch.logs import LogBuffer
 from sparkrun_tui.launch.plan import LaunchPlan
 from sparkrun_tui.launch.prompting import ask_served
@@ -177,6 +180,12 @@ class Engine:
     def history(self) -> Sequence[PastLaunch]:
         """Earlier launches from their journals."""
         return [_past(past) for past in journal.past_launches()]
+
+    async def export_logs(self, launch: LaunchPort) -> Exported:
+        """The whole logs as files, from the journal and from memory."""
+        lines = {host: buffer.since(0) for host, buffer in launch.logs.items()}
+        redact = Redactor(value for name, value in os.environ.items() if looks_secret(name))
+        return await asyncio.to_thread(export_logs, launch.state, lines, redact)
 
     async def reopen(self, past: PastLaunch) -> LaunchPort:
         """An earlier launch with its logs."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from sparkrun_tui.base.settings import Cluster
     from sparkrun_tui.fleet.model import FleetView, Workload
+    from sparkrun_tui.launch.log_export import Exported
     from sparkrun_tui.launch.logs import LogBuffer
     from sparkrun_tui.launch.plan import LaunchPlan
     from sparkrun_tui.launch.sizing import FactsStore
@@ -154,6 +155,9 @@ class Backend(Protocol):
 
     def history(self) -> Sequence[PastLaunch]:
         """Earlier launches, newest first (reads files: call it in a thread)."""
+
+    async def export_logs(self, launch: LaunchPort) -> Exported:
+        """Write the whole logs of a launch into files."""
 
     async def reopen(self, past: PastLaunch) -> LaunchPort:
         """An earlier launch with its phases and kept logs, to look at."""

@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 
+from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.fleet.model import FleetView, Workload
 from sparkrun_tui.launch.events import AnyEvent, LaunchBegan, LaunchStatus, StatusChanged
 from sparkrun_tui.launch.fold import fold
+from sparkrun_tui.launch.log_export import Exported, export_logs
 from sparkrun_tui.launch.logs import LogBuffer, LogLine
 from sparkrun_tui.launch.plan import LaunchPlan, build_plan
 from sparkrun_tui.launch.state import LaunchState
@@ -138,6 +140,11 @@ class FakeBackend:
 
     def history(self) -> Sequence[PastLaunch]:
         return self.past
+
+    async def export_logs(self, launch: LaunchPort) -> Exported:
+        self.calls.append(f"export_logs {launch.launch_id}")
+        lines = {host: buffer.since(0) for host, buffer in launch.logs.items()}
+        return export_logs(launch.state, lines, Redactor())
 
     async def reopen(self, past: PastLaunch) -> LaunchPort:
         return FakeLaunch(past.launch_id, past.hosts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -311,3 +312,16 @@ async def test_a_recipe_from_a_registry_asks_before_its_first_launch(open_app: P
                 await settle(pilot)
             assert isinstance(app.screen, LaunchScreen), "the second time it is known"
             assert len(backend.launches) == number
+
+
+async def test_the_whole_logs_are_saved_and_it_is_said_where(open_app: Pilots, backend: FakeBackend) -> None:
+    async with open_app() as pilot:
+        launch = await begin(pilot, backend)
+        launch.print("spark-1", "first", "second")
+        await press(pilot, "S")
+        await settle(pilot)
+        assert backend.calls[-1] == f"export_logs {launch.launch_id}"
+        said = [notification.message for notification in pilot.app._notifications][-1]
+        count, _, folder = said.partition(":\n")
+        assert count == "saved 2 lines in one file"
+        assert (Path(folder) / "spark-1.log").read_text().count("\n") == 3

@@ -219,6 +219,12 @@ class LaunchScreen(PageScreen):
         else:
             self.sparkrun.copy(report(state, self.launch.logs), "report so far")
 
+    async def do_save_logs(self) -> None:
+        """Save the whole logs, and say where they went."""
+        saved = await self.sparkrun.backend.export_logs(self.launch)
+        files = "one file" if len(saved.files) == 1 else f"{len(saved.files)} files"
+        self.sparkrun.say(f"saved {saved.lines:,} lines in {files}:\n{saved.folder}")
+
     async def do_stop(self) -> None:
         """Stop, after one question."""
         state = self.launch.state
