@@ -14,7 +14,7 @@ from sparkrun_tui.launch.remembering import remember_figures
 from sparkrun_tui.launch.steps_check import check
 from sparkrun_tui.launch.steps_image import bring_image
 from sparkrun_tui.launch.steps_model import bring_models
-from sparkrun_tui.launch.steps_start import start_all
+from sparkrun_tui.launch.steps_start import start_all, start_early
 from sparkrun_tui.launch.watch import MEMORY_POLL, read_memory, tell_links, unless_ended, watch
 from sparkrun_tui.runtimes.plan import Phase
 
@@ -45,6 +45,7 @@ async def execute(context: Context) -> None:
     await locks.acquire(context)
     readings = [asyncio.create_task(_readings(context)), asyncio.create_task(tell_links(context))]
     try:
+        await start_early(context)
         await _prepare(context)
         await start_all(context, followers)
         await unless_ended(context, until_ready(context))

@@ -114,7 +114,7 @@ def build_plan(
         secret_env=env.secret,
         privileged=cluster.privileged,
         gguf_path=gguf_path,
-        brought=brought.bundles,
+        brought=brought,
     )
     serve = _serve(engine, request)
     return LaunchPlan(

@@ -39,10 +39,11 @@ _LOCAL_HUB = "~/.cache/huggingface/hub"
 def plan_steps(serve: ServePlan, hosts: Sequence[HostView]) -> tuple[PlanStep, ...]:
     """Every step of `serve` on `hosts`, in the order in which a launch goes through them."""
     steps = [_check(serve, hosts)]
+    steps += [_stage(serve, stage) for stage in serve.stages if stage.early]
     if serve.pull_image:
         steps.append(_image(serve, hosts))
     steps += [_model(need, hosts) for need in serve.models]
-    for stage in serve.stages:
+    for stage in (stage for stage in serve.stages if not stage.early):
         steps += [*_files(serve, stage), _stage(serve, stage)]
     steps.append(_wait(serve))
     steps += [*_after(serve), *_stop(serve, hosts)]

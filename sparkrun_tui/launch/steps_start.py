@@ -28,8 +28,9 @@ _RAY_NODE = re.compile(r"^\s*(\d+)\s+\S*node\S*", re.MULTILINE)
 
 async def start_all(context: Context, followers: Followers) -> None:
     """Go through the stages of the plan. Raises `LaunchError` with what failed; nothing is undone here."""
-    number = scripts = 0
-    for stage in context.plan.serve.stages:
+    number = 0
+    scripts = sum(len(stage.scripts) for stage in context.plan.serve.stages if stage.early)
+    for stage in (stage for stage in context.plan.serve.stages if not stage.early):
         ranks = [rank for rank in context.plan.serve.ranks if rank.rank in stage.start]
         await _start_ranks(context, ranks, followers)
         for script in stage.scripts:
@@ -46,6 +47,18 @@ async def start_all(context: Context, followers: Followers) -> None:
         await _find_delegated(context, followers)
     for host in context.hosts:
         context.step(host, Phase.START, StepState.OK)
+
+
+async def start_early(context: Context) -> None:
+    """What is done before image and model. Raises `LaunchError`."""
+    number = 0
+    for stage in (stage for stage in context.plan.serve.stages if stage.early):
+        for script in stage.scripts:
+            context.step(script.host, Phase.START, StepState.RUNNING, stage.title)
+            context.touched.add(script.host)
+            await run_host_script(context, script, number)
+            context.step(script.host, Phase.START, StepState.PENDING)
+            number += 1
 
 
 async def _start_ranks(context: Context, ranks: Sequence[RankPlan], followers: Followers) -> None:

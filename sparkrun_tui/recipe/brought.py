@@ -67,9 +67,13 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """What was found of a recipe's copies and mods; what was not is a problem."""
+    """What was found of a recipe's copies and mods; what was not is a problem, or left to the hosts.
+
+    `left` are mods that nobody here knows: they are taken from the checkout of eugr's scripts on the hosts.
+    """
 
     bundles: Mapping[Before, Bundle] = field(default_factory=dict)
+    left: tuple[Before, ...] = ()
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -85,8 +89,8 @@ class Brought:
 def bring(rendered: Rendered) -> Brought:
     """Look on this machine for what the recipe copies into its containers.
 
-    Files come from the recipe's own folder or its registry's repository alone, mods also from other registries. A
-    recipe that is delegated to eugr's scripts leaves the mods that are not found here to them.
+    Files come from the recipe's own folder or its registry's repository alone, mods also from other registries. Mods
+    of eugr's own that are not here are left to the hosts, all of them where the launch is delegated to the scripts.
     """
     wanted = [entry for entry in hooks_of(rendered).before if entry.source]
     if not wanted:
@@ -97,6 +101,7 @@ def bring(rendered: Rendered) -> Brought:
     except RecipeError as error:
         return Brought(problems=(_refused(wanted[0], error),))
     bundles: dict[Before, Bundle] = {}
+    left: list[Before] = []
     problems: list[Problem] = []
     for entry in wanted:
         try:
@@ -106,9 +111,12 @@ def bring(rendered: Rendered) -> Brought:
             continue
         if found is not None:
             bundles[entry] = found
-        elif recipe.runtime != Runtime.EUGR_VLLM or entry.source.startswith("@"):
+        elif entry.source.startswith("@") or (search.knows_eugr and recipe.runtime != Runtime.EUGR_VLLM):
             problems.append(_missing_mod(entry))
-    return Brought(bundles, (*problems, *_too_much(bundles)))
+        else:
+            left.append(entry)
+            problems += [_unseen_mod(entry)] if recipe.runtime != Runtime.EUGR_VLLM else []
+    return Brought(bundles, tuple(left), (*problems, *_too_much(bundles)))
 
 
 class _Search:
@@ -117,6 +125,11 @@ class _Search:
         self.known = checkouts()
         self.root, self.own = own_root(recipe, self.known)
         self.folder = os.path.dirname(os.path.abspath(recipe.source.path))
+
+    @property
+    def knows_eugr(self) -> bool:
+        """Whether eugr's own mods are here."""
+        return any(checkout.is_eugr and checkout.snapshot.whole for checkout in self.known)
 
     def copy(self, source: str) -> Bundle:
         """The files of a path as the recipe writes it, seen from its folder."""
@@ -174,8 +187,14 @@ def _refused(entry: Before, error: RecipeError) -> Problem:
 
 def _missing_mod(entry: Before) -> Problem:
     message = f"the mod `{entry.source}` is neither beside the recipe nor in a registry that is here"
-    remedy = f"sparkrun-tui registry update (most mods are in {EUGR})"
+    remedy = "put its folder beside the recipe, or add the registry that has it: sparkrun-tui registry add URL"
     return Problem(Severity.ERROR, "mod-missing", message, entry.spot, remedy)
+
+
+def _unseen_mod(entry: Before) -> Problem:
+    message = f"the mod `{entry.source}` is not on this machine: it is taken from {EUGR} on the hosts, unread"
+    remedy = "sparkrun-tui registry update brings it here, so that the plan shows what it does"
+    return Problem(Severity.WARNING, "mod-unseen", message, entry.spot, remedy)
 
 
 def _too_much(bundles: Mapping[Before, Bundle]) -> Iterable[Problem]:

@@ -52,6 +52,11 @@ class Snapshot:
     """The other entries that were left out, as paths in the repository."""
     form: int = _FORM
 
+    @property
+    def whole(self) -> bool:
+        """Whether it was made to keep more than recipes."""
+        return self.form == _FORM
+
     def lacks(self, path: str) -> str:
         """The first entry at or below `path` of the repository that was left out, empty when it is here whole."""
         below = f"{path}/" if path else ""
@@ -101,7 +106,7 @@ def fetch(url: str, progress: git.Progress | None = None) -> Update:
     with _lock(place, url):
         before = snapshot(url)
         commit = git.remote_commit(url)
-        if before is not None and before.commit == commit and before.form == _FORM:
+        if before is not None and before.commit == commit and before.whole:
             current = replace(before, fetched=time.time())
             _write_state(place, current)
             return Update(current)

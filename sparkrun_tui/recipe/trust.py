@@ -15,6 +15,7 @@ from typing import Any
 from sparkrun_tui.base import paths
 from sparkrun_tui.recipe.before import Before
 from sparkrun_tui.recipe.brought import Bundle, bring
+from sparkrun_tui.recipe.checkouts import EUGR
 from sparkrun_tui.recipe.environment import wanted
 from sparkrun_tui.recipe.hooks import container_options, hooks_of
 from sparkrun_tui.recipe.images import parse_image
@@ -128,7 +129,8 @@ def _before(entry: Before, bundle: Bundle | None) -> Demand:
         files = str(bundle) if bundle is not None else "not here"
         return Demand(Kind.FILES, f"copies {entry.source} into every container, to {entry.target}", files)
     if bundle is None:
-        return Demand(Kind.MODS, "changes the software in the container", entry.source)
+        title = f"changes the software in the container by the mod {entry.source}"
+        return Demand(Kind.MODS, title, f"from {EUGR} on the hosts: not on this machine to be read")
     where = f" of the registry {bundle.registry}" if bundle.registry else ""
     title = f"changes the software in the container by the mod {entry.source}{where}: {bundle}"
     return Demand(Kind.MODS, title, bundle.script)

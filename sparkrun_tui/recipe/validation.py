@@ -148,6 +148,9 @@ def _check_env(recipe: Recipe, environ: Mapping[str, str]) -> Iterator[Problem]:
 def _check_brought(rendered: Rendered) -> Iterator[Problem]:
     """What is copied into the containers; which registries are here says nothing against the recipe itself."""
     for found in bring(rendered).problems:
+        if found.code == "mod-unseen":
+            yield replace(found, severity=Severity.NOTE)
+            continue
         here = found.code == "mod-missing"
         yield (
             replace(found, severity=Severity.WARNING, message=f"{found.message}: a launch stops at it")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from sparkrun_tui.recipe.brought import Bundle
+from sparkrun_tui.recipe.brought import MOD_SCRIPT, Bundle
+from sparkrun_tui.recipe.checkouts import EUGR
 from sparkrun_tui.recipe.later import built_by_eugr
 from sparkrun_tui.runtimes.eugr_recipe import version_one
-from sparkrun_tui.runtimes.plan import HostScript, PlanRequest, ServePlan, Stage
+from sparkrun_tui.runtimes.plan import HostScript, HostView, PlanRequest, ServePlan, Stage
 
-REPOSITORY = "https://github.com/eugr/spark-vllm-docker"
+REPOSITORY = EUGR
 _CLONE = """\
 set -eu
 clone={clone}
@@ -28,6 +29,12 @@ for worker in {workers}; do
         exit 1
     }}
 done
+"""
+_CHECK_MOD = """\
+[ -f {script} ] || {{
+    echo "spark-vllm-docker has no mod {mod}; if it is a new one: git -C $clone pull" >&2
+    exit 1
+}}
 """
 
 
@@ -52,7 +59,7 @@ def build_stage(
     title = f"Build {image} with the scripts where it is missing (this can take an hour)"
     build = f"./run-recipe.sh {path_word(file)} --build-only {where(request)} </dev/null\n"
     script = clone_scripts(request) + check_workers(request) + build
-    return Stage(title, scripts=(HostScript(request.hosts[0].name, title, script, files, sent),))
+    return Stage(title, scripts=(HostScript(request.hosts[0].name, title, script, files, sent),), early=True)
 
 
 def check_workers(request: PlanRequest) -> str:
@@ -63,8 +70,29 @@ def check_workers(request: PlanRequest) -> str:
 
 def clone_scripts(request: PlanRequest) -> str:
     """A script that clones the scripts where they are missing, and goes there."""
-    clone = f"{request.hosts[0].app_cache}/spark-vllm-docker"
-    return _CLONE.format(clone=path_word(clone), repository=REPOSITORY)
+    return _clone(request.hosts[0])
+
+
+def _clone(host: HostView) -> str:
+    return _CLONE.format(clone=path_word(scripts_folder(host)), repository=REPOSITORY)
+
+
+def scripts_folder(host: HostView) -> str:
+    """Where the scripts and their mods lie on a host."""
+    return f"{host.app_cache}/spark-vllm-docker"
+
+
+def mod_path(mod: str) -> str:
+    """The folder of a mod among the scripts."""
+    return f"mods/{mod.removeprefix('mods/')}"
+
+
+def mods_stage(request: PlanRequest, mods: Sequence[str]) -> Stage:
+    """The scripts and so their mods are on every host, and those that are wanted are among them."""
+    title = f"Have {', '.join(mods)} of spark-vllm-docker on every host"
+    checks = "".join(_CHECK_MOD.format(script=shlex.quote(f"{mod_path(mod)}/{MOD_SCRIPT}"), mod=mod) for mod in mods)
+    scripts = tuple(HostScript(host.name, title, _clone(host) + checks) for host in request.hosts)
+    return Stage(title, scripts=scripts, early=True)
 
 
 def where(request: PlanRequest) -> str:

@@ -162,7 +162,7 @@ def _files(
     mods: list[str] = []
     sent: dict[str, Bundle] = {}
     for number, entry in enumerate((entry for entry in entries if entry.is_mod), 1):
-        bundle = request.brought.get(entry)
+        bundle = request.brought.bundles.get(entry)
         place = f"{folder}-mods/{number}/{entry.target.rpartition('/')[2]}"
         mods.append(place if bundle is not None else entry.source)
         sent.update({place: bundle} if bundle is not None else {})

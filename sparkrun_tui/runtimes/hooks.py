@@ -10,10 +10,12 @@ from dataclasses import replace
 from sparkrun_tui.base.errors import Spot
 from sparkrun_tui.recipe.before import Before
 from sparkrun_tui.recipe.brought import MOD_SCRIPT, Bundle
+from sparkrun_tui.recipe.checkouts import EUGR
 from sparkrun_tui.recipe.hooks import Hooks, hooks_of
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.runtimes.common import HF_HOME, container_name, hook_folder
-from sparkrun_tui.runtimes.plan import Hook, PlanRequest, RankPlan, ReadyCheck, ServePlan, Stage
+from sparkrun_tui.runtimes.eugr_scripts import mod_path, mods_stage, scripts_folder
+from sparkrun_tui.runtimes.plan import Hook, HostView, Mount, PlanRequest, RankPlan, ReadyCheck, ServePlan, Stage
 
 TIME_FOR_HOOKS = 1800.0
 """Seconds that a stage waits longer for containers that run hooks first: they install packages."""
@@ -39,8 +41,8 @@ def with_hooks(plan: ServePlan, request: PlanRequest, container: str = "") -> Se
     host_after = _titled("post_commands", found.host_after, recipe)
     return replace(
         plan,
-        ranks=tuple(_with_before(rank, before) for rank in plan.ranks),
-        stages=tuple(map(_patient, plan.stages)) if before else plan.stages,
+        ranks=tuple(_with_before(rank, before, host) for rank, host in zip(plan.ranks, request.hosts, strict=False)),
+        stages=(*_fetched(before, request, plan), *(map(_patient, plan.stages) if before else plan.stages)),
         after=after,
         host_after=host_after,
         stop_after=found.stops,
@@ -70,7 +72,7 @@ def launch_values(request: PlanRequest, ready: ReadyCheck, container: str) -> Ma
 
 
 def before_hooks(request: PlanRequest, entries: Sequence[Before], folder: Callable[[int], str]) -> tuple[Hook, ...]:
-    """What runs in every container before the engine; files that were not found here are left out, as problems.
+    """What runs in every container before the engine; copies that cannot be made are left out, as problems.
 
     `folder` is where the files of the hook of that number (from 1) lie in the container, as text for a shell.
     """
@@ -79,22 +81,21 @@ def before_hooks(request: PlanRequest, entries: Sequence[Before], folder: Callab
     seen: Counter[str] = Counter()
     for entry in entries:
         seen[entry.key] += 1
-        bundle = request.brought.get(entry)
-        if entry.source and bundle is None:
-            continue
+        bundle = request.brought.bundles.get(entry)
         title = _title(entry.key, seen[entry.key], totals[entry.key], entry.spot)
-        if bundle is None:
+        if not entry.source:
             hooks.append(Hook(title, entry.command))
-        else:
+        elif bundle is not None or entry in request.brought.left:
             command = _copy_command(entry, bundle, folder(len(hooks) + 1))
-            hooks.append(Hook(title, command, bundle, _about(entry, bundle)))
+            mod = entry.source if bundle is None else ""
+            hooks.append(Hook(title, command, bundle, mod, _about(entry, bundle)))
     return tuple(hooks)
 
 
-def _copy_command(entry: Before, bundle: Bundle, folder: str) -> str:
+def _copy_command(entry: Before, bundle: Bundle | None, folder: str) -> str:
     """Puts the files where they are wanted, and runs a mod's script there, as eugr's scripts do with a mod."""
     target = shlex.quote(entry.target)
-    if bundle.alone:
+    if bundle is not None and bundle.alone:
         (name,) = bundle.names
         parent = target if entry.target.endswith("/") else shlex.quote(entry.target.rpartition("/")[0] or "/")
         return f"mkdir -p -- {parent} && cp -- {folder}/{shlex.quote(name)} {target}"
@@ -104,7 +105,9 @@ def _copy_command(entry: Before, bundle: Bundle, folder: str) -> str:
     return f'{copied} && export WORKSPACE_DIR="$PWD" && cd {target} && chmod +x {MOD_SCRIPT} && ./{MOD_SCRIPT}'
 
 
-def _about(entry: Before, bundle: Bundle) -> str:
+def _about(entry: Before, bundle: Bundle | None) -> str:
+    if bundle is None:
+        return f"the mod {entry.source} of {EUGR}, as it is on the host: copies it to {entry.target}, runs {MOD_SCRIPT}"
     if entry.is_mod:
         where = f" of the registry {bundle.registry}" if bundle.registry else ""
         return f"the mod {entry.source}{where}: copies {bundle} to {entry.target} and runs {MOD_SCRIPT} there"
@@ -125,8 +128,21 @@ def _title(key: str, number: int, count: int, spot: Spot | None) -> str:
     return f"{key} {number} of {count}{place}" if count > 1 else f"{key}{place}"
 
 
-def _with_before(rank: RankPlan, before: tuple[Hook, ...]) -> RankPlan:
-    return replace(rank, container=replace(rank.container, before=before))
+def _with_before(rank: RankPlan, before: tuple[Hook, ...], host: HostView) -> RankPlan:
+    """The rank with its hooks; mods that lie on the host are seen in its container."""
+    seen = tuple(
+        Mount(f"{scripts_folder(host)}/{mod_path(hook.mod)}", hook_folder(number), read_only=True, make=False)
+        for number, hook in enumerate(before, 1)
+        if hook.mod
+    )
+    spec = rank.container
+    return replace(rank, container=replace(spec, before=before, mounts=(*spec.mounts, *seen)))
+
+
+def _fetched(before: Sequence[Hook], request: PlanRequest, plan: ServePlan) -> tuple[Stage, ...]:
+    """A first stage that has eugr's mods on every host, where the containers are ours and need them."""
+    mods = tuple(hook.mod for hook in before if hook.mod)
+    return (mods_stage(request, mods),) if mods and plan.ranks else ()
 
 
 def _patient(stage: Stage) -> Stage:

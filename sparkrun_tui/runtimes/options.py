@@ -145,7 +145,7 @@ def _apply(spec: ContainerSpec, options: ContainerOptions, host: HostView) -> Co
 def _seen_to(mount: Mount, spec: ContainerSpec) -> bool:
     """Whether a hook sees to a cache of the engine itself: what is mounted could not be removed or linked elsewhere."""
     place = re.compile(rf"{re.escape(mount.target)}(?![\w.-])")
-    return mount.target != HF_HOME and any(place.search(hook.command) for hook in spec.before)
+    return mount.make and mount.target != HF_HOME and any(place.search(hook.command) for hook in spec.before)
 
 
 def _limit(text: str) -> tuple[str, int | tuple[int, int]]:

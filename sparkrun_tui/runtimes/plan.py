@@ -9,8 +9,7 @@ from typing import Protocol
 
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.recipe.before import Before
-from sparkrun_tui.recipe.brought import Bundle
+from sparkrun_tui.recipe.brought import Brought, Bundle
 from sparkrun_tui.recipe.model import Problem, Recipe
 from sparkrun_tui.recipe.rendered import Rendered
 
@@ -94,12 +93,14 @@ class Mount:
 class Hook:
     """A shell command of a recipe; `title` tells it apart from others: `pre_exec 1 of 2 (r.yaml:7)`.
 
-    `bundle` are files of this machine that the command finds beside it in the container.
+    `bundle` are files of this machine that the command finds beside it in the container; `mod` is a mod of eugr's that
+    it finds there instead, from the checkout on the host.
     """
 
     title: str
     command: str
     bundle: Bundle | None = None
+    mod: str = ""
     about: str = ""
     """What it does in words, where the command does not say it."""
 
@@ -200,6 +201,8 @@ class Stage:
     execs: tuple[ContainerExec, ...] = ()
     scripts: tuple[HostScript, ...] = ()
     wait: PortWait | RayNodesWait | None = None
+    early: bool = False
+    """Whether it comes before image and model, since there is no use for those where it fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,8 +281,8 @@ class PlanRequest:
     env: Mapping[str, str] = field(default_factory=dict)
     secret_env: Mapping[str, Secret] = field(default_factory=dict)
     privileged: bool = False
-    brought: Mapping[Before, Bundle] = field(default_factory=dict)
-    """The files of this machine that go into the containers, by the entry of the recipe that asks for them."""
+    brought: Brought = field(default_factory=Brought)
+    """The files that go into the containers, by the entry of the recipe that asks for them."""
     gguf_path: str = ""
     """The path of the GGUF's first part inside the container, once known."""
 

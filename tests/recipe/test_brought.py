@@ -78,7 +78,7 @@ def test_a_folder_and_a_file_are_found_beside_the_recipe(folder: Path) -> None:
         ("pre_exec:\n  - {copy: /etc/passwd, dest: /x}\n", "leads out"),
         ("pre_exec:\n  - {copy: '~/.ssh', dest: /x}\n", "no such file"),
         ("pre_exec:\n  - {copy: patches/none}\n", "no such file"),
-        ("mods:\n  - nowhere\n", "neither beside the recipe nor"),
+        ("mods:\n  - '@other/x'\n", "neither beside the recipe nor"),
     ],
 )
 def test_what_lies_elsewhere_is_refused_with_its_line(folder: Path, fields: str, said: str) -> None:
@@ -145,12 +145,23 @@ def test_a_mod_is_found_beside_the_recipe(folder: Path, name: str) -> None:
 
 
 def test_a_missing_mod_is_a_warning_of_the_recipe_and_an_error_of_a_launch(folder: Path) -> None:
-    recipe = written(folder, "mods: [gone]\n")
+    recipe = written(folder, "mods: ['@none/gone']\n")
     [missing] = [item for item in validate(recipe, None, {}) if item.code == "mod-missing"]
     assert missing.severity is Severity.WARNING and "a launch stops at it" in missing.message
-    assert "registry update" in missing.remedy
+    assert "registry add" in missing.remedy
     [stopping] = bring(render(recipe, {})).problems
     assert stopping.severity is Severity.ERROR
+
+
+def test_mods_that_nobody_here_knows_are_left_to_the_hosts(folder: Path) -> None:
+    recipe = written(folder, "mods: [mods/theirs, fix]\n")
+    got = bring(render(recipe, {}))
+    assert [entry.source for entry in got.left] == ["mods/theirs"] and len(got.bundles) == 1
+    [unseen] = got.problems
+    assert (unseen.code, unseen.severity) == ("mod-unseen", Severity.WARNING) and unseen.spot is not None
+    assert [item.severity for item in validate(recipe, None, {}) if item.code == "mod-unseen"] == [Severity.NOTE]
+    told = [demand.detail for demand in demands(render(recipe, {}), {}) if demand.kind is Kind.MODS]
+    assert "on the hosts: not on this machine" in told[0] and told[1] == "pip install x\n"
 
 
 def _registry(upstream: Upstream, fields: str, name: str = "arena") -> Recipe:
@@ -206,10 +217,13 @@ def test_mods_are_taken_from_where_they_began_when_no_nearer_one_is_there(
     assert (near.registry, far.registry) == ("", "home")
     own = brought(folder, "mods: [far]\n")
     assert own.problems == ()
+    [missing] = brought(folder, "mods: [farther]\n").problems
+    assert missing.code == "mod-missing", "eugr's mods are here, and it is none of them"
     text = (folder / "r.yaml").read_text().replace("runtime: vllm", "runtime: eugr-vllm")
     (folder / "r.yaml").write_text(text)
     delegated = bring(render(load_recipe(folder / "r.yaml"), {}))
     assert delegated.bundles == {} and delegated.problems == (), "the scripts have it themselves"
+    assert [entry.source for entry in delegated.left] == ["farther"]
 
 
 def test_files_are_agreed_to_and_asked_about_again_when_they_change(upstream: Upstream) -> None:

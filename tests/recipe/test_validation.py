@@ -46,7 +46,7 @@ def test_a_good_recipe_has_nothing_but_its_unset_variable() -> None:
         ("executor_config: {shm_size: 1g}", "later-field", Severity.NOTE),
         ("stop_after_post: true", "hook", Severity.WARNING),
         ("benchmark: {a: 1}", "later-field", Severity.NOTE),
-        ("mods: [x]", "mod-missing", Severity.WARNING),
+        ("mods: [x]", "mod-unseen", Severity.NOTE),
     ],
 )
 def test_findings(line: str, code: str, severity: Severity) -> None:

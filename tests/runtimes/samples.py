@@ -80,7 +80,7 @@ def plan(
         env=env or {},
         secret_env=secret_env or {},
         gguf_path=gguf_path,
-        brought=bring(what).bundles,
+        brought=bring(what),
     )
     return engine_for(what.recipe.runtime).plan(request)
 

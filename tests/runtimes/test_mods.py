@@ -116,6 +116,33 @@ def test_the_scripts_of_eugr_get_what_is_here_as_folders(folder: Path, tmp_path:
     ).is_file()
 
 
+def test_a_mod_that_is_only_on_the_hosts_is_seen_from_there(folder: Path, tmp_path: Path) -> None:
+    serve = plan(of(folder, VLLM + "mods: [mods/theirs, fix]\n"), 2)
+    first = serve.stages[0]
+    assert first.early and [script.host for script in first.scripts] == ["spark-1", "spark-2"]
+    clone = tmp_path / "clone"
+    (clone / ".git").mkdir(parents=True)
+    script = first.scripts[1].script.replace("/home/ada/.cache/sparkrun-tui/spark-vllm-docker", str(clone))
+    script = script.replace("git log", "echo git log")
+
+    def checked() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False, timeout=20)
+
+    lacking = checked()
+    assert lacking.returncode == 1 and "has no mod mods/theirs;" in lacking.stderr and "fix" not in lacking.stderr
+    (clone / "mods" / "theirs").mkdir(parents=True)
+    (clone / "mods" / "theirs" / "run.sh").write_text('echo "$WORKSPACE_DIR" >where\n')
+    assert checked().returncode == 0
+    theirs, ours = before(serve)
+    assert (theirs.mod, theirs.bundle, ours.mod) == ("mods/theirs", None, "")
+    (mount,) = [mount for mount in serve.ranks[1].container.mounts if mount.target == hook_folder(1)]
+    assert mount.source == "/home/ada/.cache/sparkrun-tui/spark-vllm-docker/mods/theirs" and mount.read_only
+    staged = Path(f"{tmp_path}/top{hook_folder(1)}")
+    shutil.copytree(clone / "mods" / "theirs", staged)
+    run((theirs,), tmp_path / "top")
+    assert (tmp_path / "top/workspace/mods/theirs/where").read_text() == f"{tmp_path}/top/work\n"
+
+
 BUILT = VLLM.replace("container: ", "container: local-image:1 #").replace(
     "runtime: vllm", "runtime: vllm\nbuild_args: [--x]"
 )
