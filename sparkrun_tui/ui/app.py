@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 from textual.app import App
 from textual.screen import Screen
-from textual.timer import Timer
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import SparkrunError
@@ -21,6 +20,7 @@ from sparkrun_tui.ui.bridge import Bridge
 from sparkrun_tui.ui.catalog import Catalog
 from sparkrun_tui.ui.clipboard import copy_natively
 from sparkrun_tui.ui.freshness import Freshness
+from sparkrun_tui.ui.keeper import Keeper
 from sparkrun_tui.ui.launches import Launches
 from sparkrun_tui.ui.looks import looks
 from sparkrun_tui.ui.ports import Backend, HostSeen, LaunchPort
@@ -29,6 +29,7 @@ from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.browse import BrowseScreen
 from sparkrun_tui.ui.session import Session
 from sparkrun_tui.ui.state import AppState, HostMark
+from sparkrun_tui.ui.title import TerminalTitle, title
 from sparkrun_tui.ui.widgets.top_bar import Status
 
 Answer = TypeVar("Answer")
@@ -67,7 +68,8 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         self.loaded = False
         self.opened = asyncio.Event()
         self._backend: Backend | None = session.backend
-        self._keeping: Timer | None = None
+        self.keeper = Keeper(self)
+        self.terminal_title = TerminalTitle(self)
 
     def get_css_variables(self) -> dict[str, str]:
         """The theme's variables, and those of ours that are worked out from them."""
@@ -79,19 +81,10 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
 
     def on_mount(self) -> None:
         """The first frame waits for nothing: recipes and connections come after it."""
-        self.state.choose(self.session.settings.cluster(self.session.cluster))
-        self.theme = self._first_theme()
+        self.keeper.restore()
         self.set_keymap(dict(self.session.settings.keys))
         self.push_screen(BrowseScreen())
         self.call_after_refresh(self._begin)
-
-    def _first_theme(self) -> str:
-        """The theme of the settings; without one, a terminal of 16 colours or fewer is used with its own."""
-        wanted = self.session.settings.theme
-        if wanted in self.available_themes:
-            return wanted
-        few = not self.is_headless and self.console.color_system in ("standard", "windows")
-        return "ansi-dark" if few else self.theme
 
     def _begin(self) -> None:
         _calm_collector()
@@ -128,7 +121,8 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
 
     async def on_unmount(self) -> None:
         """Let the hosts go; what runs there goes on."""
-        self._keep()
+        self.keeper.keep()
+        self.terminal_title.restore()
         if self._backend is not None and self.opened.is_set():
             await self._backend.close()
 
@@ -185,15 +179,7 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
 
     def keep_soon(self) -> None:
         """Keep overrides for the next session, once the keys rest for a moment."""
-        if self._keeping is not None:
-            self._keeping.stop()
-        self._keeping = self.set_timer(1.0, self._keep)
-
-    def _keep(self) -> None:
-        try:
-            self.state.save_edits()
-        except OSError as error:
-            self.say(f"overrides could not be kept: {error}", "warning")
+        self.keeper.soon()
 
     def state_changed(self) -> None:
         """Tell the screen in sight; others look when they come back."""
@@ -207,9 +193,14 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
 
     def update_bars(self) -> None:
         """Show the present state in the bar of the screen in sight."""
+        self.update_title()
         screen = self._page()
         if screen is not None:
             screen.update_bar()
+
+    def update_title(self) -> None:
+        """Show what is going on in the terminal's title."""
+        self.terminal_title.show(title(self.launches.states()))
 
     def bar_status(self) -> Status:
         """What the bar tells now."""

@@ -8,6 +8,7 @@ from sparkrun_tui.ui.ports import KeyQuestion, LaunchPort, PassphraseAsked
 
 if TYPE_CHECKING:
     from sparkrun_tui.launch.events import LaunchStatus
+    from sparkrun_tui.launch.state import LaunchState
     from sparkrun_tui.ui.app import SparkrunApp
 
 # Statuses are compared by their words: the launch layer is imported with the first launch, not with the app.
@@ -45,8 +46,13 @@ class Launches:
         states = [launch.state.status for launch in self._followed.values()]
         return sum(state in COMING for state in states), sum(state in SERVING for state in states)
 
+    def states(self) -> list[LaunchState]:
+        """The states of all of them, oldest first."""
+        return [launch.state for launch in self._followed.values()]
+
     def _changed(self, launch: LaunchPort) -> None:
         state = launch.state
+        self._app.update_title()
         if self._told.get(launch.launch_id) is state.status:
             return
         self._told[launch.launch_id] = state.status

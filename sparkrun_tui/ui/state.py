@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -35,6 +36,8 @@ class AppState:
     cluster: Cluster | None = None
     query: str = ""
     selected: str = ""
+    wanted: str = ""
+    """The lasting place of the recipe to select once recipes are there."""
     memory: dict[str, HostMemory] = field(default_factory=dict)
     marks: dict[str, HostMark] = field(default_factory=dict)
     edits: dict[str, Edits] = field(default_factory=dict)
@@ -92,6 +95,8 @@ class AppState:
         watched = [self.catalog.entry(key) for key in {*self.edits, self.selected}]
         before = {entry.source.path: lasting_place(entry.source) for entry in watched if entry is not None}
         self.catalog.take(listing)
+        if self.wanted:
+            self._select_wanted(listing)
         gone = {key: place for key, place in before.items() if key not in listing.by_path}
         if not gone:
             return
@@ -105,6 +110,12 @@ class AppState:
                 self._saved[path] = self._saved.pop(key, {})
             if key == self.selected:
                 self.selected = path
+
+    def _select_wanted(self, listing: Listing) -> None:
+        name = os.path.basename(self.wanted)
+        found = (key for key in listing.by_path if key.endswith(name))
+        same = (key for key in found if lasting_place(listing.by_path[key].source) == self.wanted)
+        self.selected, self.wanted = self.selected or next(same, ""), ""
 
     def evaluation(self, recipe: Recipe) -> Evaluation:
         """The selected recipe with its overrides on the cluster; computed once for each change."""

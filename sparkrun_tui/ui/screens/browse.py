@@ -107,6 +107,8 @@ class BrowseScreen(PageScreen):
     @on(Input.Changed, "#search")
     def _search_typed(self, event: Input.Changed) -> None:
         state = self.sparkrun.state
+        if event.value and event.value == state.query:
+            return  # what the box was opened with: the recipe of the last session is still to be selected
         state.query = event.value
         self._query = parse_query(event.value)
         if event.value:

@@ -157,6 +157,8 @@ class LaunchScreen(PageScreen):
             return f"It is {state.status.value} already."
         if name == "cancel" and state.status in SERVING:
             return "It serves: x stops it."
+        if name == "save_logs" and not any(self.launch.logs.values()):
+            return "There are no log lines yet."
         if name == "zoom" and len(self.deck.hosts) < 2:
             return "There is one host only."
         if name == "layout" and len(self.deck.hosts) < 2:

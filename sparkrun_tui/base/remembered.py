@@ -1,0 +1,62 @@
+"""What the app remembers from one run to the next: the query, the recipe, the cluster and the theme last used."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from sparkrun_tui.base import paths
+from sparkrun_tui.base.text import clean_line
+
+_LONGEST = 2000
+"""Characters of one value that are read; more is damage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """The last session. Empty texts stand for what is not known."""
+
+    query: str = ""
+    recipe: str = ""
+    """What lasts of where the selected recipe lies."""
+    cluster: str = ""
+    theme: str = ""
+    """The theme chosen in the app."""
+    theme_then: str = ""
+    """The theme of the settings when it was chosen: once those say another, they are newer."""
+
+
+def remembered_file() -> Path:
+    """Where it is kept."""
+    return paths.state_dir() / "session.json"
+
+
+def recall() -> Remembered:
+    """The last session; a file that is missing or damaged is no worse than a first run."""
+    try:
+        data = json.loads(remembered_file().read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return Remembered()
+    if not isinstance(data, dict):
+        return Remembered()
+    return Remembered(**{field.name: _text(data.get(field.name)) for field in fields(Remembered)})
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or len(value) > _LONGEST:
+        return ""
+    # The place of a recipe has zero bytes between its parts; nothing else is needed of what no terminal shows.
+    return "\0".join(clean_line(part) for part in value.split("\0"))
+
+
+def remember(session: Remembered) -> None:
+    """Keep it for the next run; the file is whole at any moment. Raises `OSError`."""
+    path = remembered_file()
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        json.dump(asdict(session), file, ensure_ascii=True, indent=1)
+    os.replace(partial, path)
