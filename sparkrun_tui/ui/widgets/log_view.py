@@ -247,7 +247,7 @@ class LogView(LinePane, Actor, can_focus=True):
         """Look through everything a slice at a time, so that keys come between."""
         if finder is self.finder and self.is_attached:
             if finder.advance(self.source):
-                self.set_timer(0.005, lambda: self._scan(finder))
+                self.set_timer(0.001, lambda: self._scan(finder))
             self.refresh()
 
     def why_not(self, name: str) -> str:
