@@ -25,7 +25,7 @@ from sparkrun_tui.ui.screens.detail import Detail
 from sparkrun_tui.ui.widgets.choices import Choices
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 from sparkrun_tui.ui.widgets.panel import Panel
-from sparkrun_tui.ui.widgets.recipe_list import RecipeList, RecipeRow
+from sparkrun_tui.ui.widgets.recipe_list import RecipeList, RecipeRow, Rows
 from sparkrun_tui.ui.widgets.search_box import SearchBox
 
 _SLICE = 0.006
@@ -78,7 +78,7 @@ class BrowseScreen(PageScreen):
         state = self.sparkrun.state
         self._searched = time.monotonic()
         found = state.catalog.search(state.query, lambda entry: state.verdict(entry.source.path) or "unknown")
-        rows = [self._row(entry) for entry in found]
+        rows = Rows([entry.source.path for entry in found], lambda place: self._row(found[place]))
         total = len(state.catalog.index.entries)
         note = self._query.notes[0] if self._query.notes else ""
         self.list_panel.entitle(f"Recipes {len(rows)} of {total}" if self.sparkrun.loaded else "Recipes", note)
@@ -206,7 +206,7 @@ class BrowseScreen(PageScreen):
             self.search_again()
         if judged:
             done = set(wanted[:judged])
-            self.list.refresh_rows(n for n, row in enumerate(self.list.rows) if row.key in done)
+            self.list.refresh_keys(done)
             self._judge_later()
 
     # Actions.

@@ -103,7 +103,6 @@ class Detail(Container, Actor):
     def _paint(self, keep_place: bool) -> None:
         recipe = self._recipe
         self.query_one("#headline-panel", Panel).entitle(recipe.name if recipe else "no recipe")
-        self.border_title = None
         headline = self.query_one("#headline", TextPane)
         headline.show(self._headline, keep_place=True)
         count = sum(row.changed for row in self.form.rows)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
+from typing import overload
 
 from textual.message import Message
 
@@ -57,6 +58,43 @@ Verdict = Callable[[str], str]
 """The level of a recipe (`good`, `tight`, `bad`, `unknown`) by its key; empty while it is not known yet."""
 
 
+class Rows(Sequence[RecipeRow]):
+    """Rows of which only those that are looked at are made: a keystroke finds thousands and shows thirty.
+
+    `keys` names all of them in order; `make` gives the row of a place.
+    """
+
+    def __init__(self, keys: Sequence[str], make: Callable[[int], RecipeRow]) -> None:
+        self.keys = keys
+        self._make = make
+        self._made: dict[int, RecipeRow] = {}
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @overload
+    def __getitem__(self, place: int) -> RecipeRow: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[RecipeRow]: ...
+    def __getitem__(self, place: int | slice) -> RecipeRow | Sequence[RecipeRow]:
+        if isinstance(place, slice):
+            return [self[number] for number in range(*place.indices(len(self.keys)))]
+        row = self._made.get(place)
+        if row is None:
+            row = self._made[place] = self._make(range(len(self.keys))[place])
+        return row
+
+    def place(self, key: str) -> int | None:
+        """Where the recipe with this key stands, from 0; None where it is not."""
+        try:
+            return self.keys.index(key)
+        except ValueError:
+            return None
+
+
+NO_ROWS = Rows((), lambda place: RecipeRow("", "", "", "", "", ""))
+
+
 class RecipeList(ListPane):
     """Rows of recipes with their verdict for the cluster in force."""
 
@@ -72,7 +110,7 @@ class RecipeList(ListPane):
     def __init__(self, verdict: Verdict, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._verdict = verdict
-        self.rows: Sequence[RecipeRow] = ()
+        self.rows = NO_ROWS
         self.message = ""
         self._columns = Columns.for_width(40)
 
@@ -101,7 +139,7 @@ class RecipeList(ListPane):
         """The recipes in sight."""
         return self.rows[max(self.top - 1, 0) : self.top + self.page]
 
-    def show(self, rows: Sequence[RecipeRow], message: str = "", keep: bool = True) -> None:
+    def show(self, rows: Rows, message: str = "", keep: bool = True) -> None:
         """Show other rows; the cursor stays with its recipe where that is still there and `keep` is set.
 
         `Highlighted` is not posted: whoever shows rows knows.
@@ -109,7 +147,7 @@ class RecipeList(ListPane):
         current = self.current
         self.rows = rows
         self.message = message
-        place = next((n for n, row in enumerate(rows) if keep and current and row.key == current.key), 0)
+        place = (rows.place(current.key) if keep and current else None) or 0
         self.cursor = min(place, max(len(rows) - 1, 0))
         if place == 0:
             self.top = 0
@@ -122,10 +160,14 @@ class RecipeList(ListPane):
 
     def select(self, key: str) -> None:
         """Put the cursor on the recipe with this key."""
-        for number, row in enumerate(self.rows):
-            if row.key == key:
-                self.move_to(number)
-                return
+        place = self.rows.place(key)
+        if place is not None:
+            self.move_to(place)
+
+    def refresh_keys(self, keys: Set[str]) -> None:
+        """Paint again what is in sight of these recipes."""
+        first = max(self.top - self.head, 0)
+        self.refresh_rows(n for n, row in enumerate(self.visible_rows, first) if row.key in keys)
 
     def line(self, number: int) -> Line:
         """The header, a row, or the message when there are none."""
