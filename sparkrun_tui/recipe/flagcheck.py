@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sparkrun_tui.recipe.fields import engine_of
 from sparkrun_tui.recipe.flagdata import EngineFlag, EngineFlags, load_flags
@@ -173,8 +174,15 @@ def _unknown(entry: Given, flags: EngineFlags, rendered: Rendered) -> Problem:
         names = listed(flag.name for flag in entry.candidates[:4])
         message = f"`{entry.word}` may mean {names} in {flags.title}: it is refused as ambiguous"
         return _problem(rendered, entry.word, "flag-ambiguous", message, "write the flag in full")
-    remedy = _GONE.get((flags.engine, entry.word)) or did_you_mean(entry.word, flags.by_spelling)
+    remedy = _GONE.get((flags.engine, entry.word)) or _nearest_flag(flags.engine, entry.word)
     return _problem(rendered, entry.word, "unknown-flag", f"{flags.title} does not know `{entry.word}`", remedy)
+
+
+@lru_cache(maxsize=1024)
+def _nearest_flag(engine: str, word: str) -> str:
+    """Comparing with hundreds of names takes milliseconds, and a form asks again with each keystroke."""
+    flags = load_flags(engine)
+    return did_you_mean(word, flags.by_spelling) if flags else ""
 
 
 def _wrong_value(flag: EngineFlag, value: str) -> str:
