@@ -48,6 +48,7 @@ async def execute(context: Context) -> None:
         await start_early(context)
         await _prepare(context)
         await start_all(context, followers)
+        context.sent = {}
         await unless_ended(context, until_ready(context))
         await remember_figures(context)
         well = await unless_ended(context, run_after(context))

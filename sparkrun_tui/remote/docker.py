@@ -34,6 +34,10 @@ from sparkrun_tui.remote.docker_types import (
 from sparkrun_tui.remote.output import Kept
 from sparkrun_tui.remote.transport import Outcome, Result, Transport
 
+_REMOVAL_LOOKS = 40
+_REMOVAL_PAUSE = 0.25
+"""Seconds between looks at a container that removes itself."""
+
 _RAW_STREAM = {"Connection": "close"}
 """After a raw stream a connection cannot be used again, and the next request on it would die."""
 
@@ -154,9 +158,21 @@ class DockerClient:
         return [container_from_list(entry) for entry in await self._http.ask("GET", "/containers/json", query)]
 
     async def remove(self, container: str, *, force: bool = False) -> None:
-        """Remove it with its anonymous volumes; fine when it is gone already."""
+        """Remove it with its anonymous volumes; fine when it is gone already, or about to go by itself (`--rm`)."""
         query = {"force": force, "v": True}
-        await self._or_none("DELETE", f"/containers/{quote(container, safe='')}", query, timeout=60.0)
+        try:
+            await self._or_none("DELETE", f"/containers/{quote(container, safe='')}", query, timeout=60.0)
+        except DockerError as error:
+            if error.status != 409 or "already in progress" not in error.what:
+                raise
+            await self._until_gone(container, error)
+
+    async def _until_gone(self, container: str, busy: DockerError) -> None:
+        for _ in range(_REMOVAL_LOOKS):
+            if await self.inspect(container) is None:
+                return
+            await asyncio.sleep(_REMOVAL_PAUSE)
+        raise busy
 
     async def log_batches(
         self,

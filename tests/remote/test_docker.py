@@ -83,6 +83,16 @@ async def test_a_container_from_its_making_to_its_end(daemon: FakeDocker, client
     await client.remove(made)
 
 
+async def test_a_container_that_removes_itself_is_waited_for(daemon: FakeDocker, client: DockerClient) -> None:
+    made = await client.create("mine", {"Image": IMAGE})
+    daemon.containers[made].state = "removing"
+    removing = asyncio.create_task(client.remove(made, force=True))
+    await until(lambda: any(words[0] == "DELETE" for words in daemon.requests))
+    del daemon.containers[made]
+    await removing
+    assert await client.inspect(made) is None
+
+
 async def test_a_taken_name_is_a_conflict(client: DockerClient) -> None:
     await client.create("mine", {"Image": IMAGE})
     with pytest.raises(DockerError, match="already in use") as caught:

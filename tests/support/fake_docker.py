@@ -229,6 +229,9 @@ class FakeDocker:
             if container.state == "running" and query.get("force") != "1":
                 await reply.error(409, "You cannot remove a running container")
                 return
+            if container.state == "removing":
+                await reply.error(409, f"removal of container {container.id} is already in progress")
+                return
             del self.containers[container.id]
             self._tell("destroy", container)
             container.state = "removed"

@@ -152,7 +152,8 @@ def demand_lines(demands: Sequence[Demand], width: int) -> list[Line]:
     lines: list[Line] = [[], [("beyond serving, once you agree to it at its launch", "title")]]
     for demand in demands:
         sign, style = ("!", "tight") if demand.grave else ("·", "dim")
-        rows = wrap(clean_line(f"{demand.title}: {demand.detail}" if demand.detail else demand.title), width - 2)
+        whole = f"{demand.title}: {demand.detail}" if demand.detail else demand.title
+        rows = [row for line in whole.splitlines() for row in wrap(clean_line(line), width - 2)]
         lines += [[(f"{sign} ", style), (rows[0], "")], *([("  " + row, "")] for row in rows[1:])]
     return lines if demands else [*lines, [("✓ ", "good"), ("nothing but its image and its command", "")]]
 
