@@ -68,8 +68,10 @@ def consent_lines(question: str, wanted: Sequence[Demand]) -> list[str]:
     """What a recipe from a registry would do beyond serving, gravest first."""
     lines = [f"{question}.", "", "It"]
     for demand in wanted:
-        detail = f": {demand.detail}" if demand.detail else ""
-        lines.append(f"{'!' if demand.grave else '·'} {demand.title}{detail}")
+        texts = demand.detail.splitlines()
+        beside = f": {texts[0]}" if len(texts) == 1 else ""
+        lines.append(f"{'!' if demand.grave else '·'} {demand.title}{beside}")
+        lines += [f"    {text}" for text in texts if len(texts) > 1]
     return lines
 
 
