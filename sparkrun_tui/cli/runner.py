@@ -24,6 +24,7 @@ from sparkrun_tui.launch.plan import LaunchPlan
 from sparkrun_tui.launch.sizing import host_memory, needed_bytes, size
 from sparkrun_tui.launch.state import LaunchState
 from sparkrun_tui.memory.result import Estimate, Level
+from sparkrun_tui.recipe.model import Severity
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.recipe.trust import consented_variables
 
@@ -50,6 +51,7 @@ async def carry_out(request: RunRequest) -> int:
         desk = Desk(request.settings, services)
         try:
             plan = await _plan(desk, request, cluster)
+            _warn(plan)
             estimate = _estimate(desk, plan)
             for text in _memory_lines(estimate):
                 say(text)
@@ -71,6 +73,14 @@ async def _plan(desk: Desk, request: RunRequest, cluster: Cluster) -> LaunchPlan
     if silent:
         raise silent[0]
     return desk.plan(request.rendered, cluster, solo=request.solo, consented=consented)
+
+
+def _warn(plan: LaunchPlan) -> None:
+    """What is odd about the recipe is told before anything is done; errors stop the launch with their own words."""
+    for problem in plan.problems:
+        if problem.severity is Severity.WARNING:
+            where = f"{problem.spot}: " if problem.spot else ""
+            say(f"{where}warning: {problem.message}")
 
 
 def _estimate(desk: Desk, plan: LaunchPlan) -> Estimate | None:

@@ -11,6 +11,7 @@ from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.recipe.brought import Brought
 from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.rendered import Rendered
+from sparkrun_tui.recipe.validation import validate
 from sparkrun_tui.runtimes.plan import Engine, HostView, Phase, PlanRequest, ServePlan
 from sparkrun_tui.runtimes.registry import engine_for
 
@@ -46,6 +47,10 @@ class PlanEnv:
     plain: Mapping[str, str] = field(default_factory=dict)
     secret: Mapping[str, Secret] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+
+
+OF_TRUST = frozenset({"host-mount"})
+"""Codes of errors that say what a recipe is not trusted with: its user may be of another mind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +131,23 @@ def build_plan(
         steps=plan_steps(serve, chosen),
         host_reason=reason,
         problems=_unique(
-            (*rendered.problems, *serve.problems, *engine.check(rendered), *env.problems, *brought.problems)
+            (
+                *_told_of_recipe(rendered, cluster.gpus_per_host),
+                *serve.problems,
+                *engine.check(rendered),
+                *env.problems,
+                *brought.problems,
+            )
         ),
         env=env,
         brought=brought,
     )
+
+
+def _told_of_recipe(rendered: Rendered, gpus_per_host: int) -> list[Problem]:
+    """What is wrong with the recipe, errors of which stop a launch, but for unset variables."""
+    found = validate(rendered.recipe, rendered, gpus_per_host=gpus_per_host)
+    return [item for item in found if item.severity is not Severity.NOTE and item.code != "env-unset"]
 
 
 def _serve(engine: Engine, request: PlanRequest) -> ServePlan:

@@ -9,6 +9,7 @@ from sparkrun_tui.recipe.detect import split_gguf
 from sparkrun_tui.recipe.dtypes import dtype_words, known_dtype, normal_dtype
 from sparkrun_tui.recipe.images import parse_image
 from sparkrun_tui.recipe.model import Problem, Recipe, Runtime, Severity
+from sparkrun_tui.recipe.places import beginning
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.recipe.topology import degrees
 from sparkrun_tui.recipe.wording import did_you_mean
@@ -20,11 +21,9 @@ _HF_FLAGS = re.compile(r"(?<!\S)(-hf|-hfr|--hf-repo)\s+[\"']?\{model\}")
 
 
 def problem(recipe: Recipe, severity: Severity, code: str, message: str, *keys: str, remedy: str = "") -> Problem:
-    """A problem at the first of `keys` that the file has, without a place when it has none of them."""
-    for key in keys:
-        if key in recipe.spots:
-            return Problem(severity, code, message, recipe.spots[key], remedy)
-    return Problem(severity, code, message, None, remedy)
+    """A problem at the first of `keys` that the file has; where it has none, at its beginning."""
+    spot = next((recipe.spots[key] for key in keys if key in recipe.spots), None)
+    return Problem(severity, code, message, spot or beginning(recipe), remedy)
 
 
 def _is_local(model: str) -> bool:
@@ -67,12 +66,8 @@ def check_model(recipe: Recipe, rendered: Rendered) -> Iterator[Problem]:
 
 
 def check_container(recipe: Recipe) -> Iterator[Problem]:
-    """The image reference: missing, malformed, without a tag, or one that moves."""
+    """The image reference: malformed, without a tag, or one that moves. Which image stands in for none, engines say."""
     if not recipe.container:
-        if "container" not in recipe.spots or recipe.container == "":
-            message = "`container` is not given: the engine's default image is used"
-            remedy = "name an image with a tag"
-            yield problem(recipe, Severity.WARNING, "missing-container", message, "container", remedy=remedy)
         return
     image = parse_image(recipe.container)
     if image is None:
@@ -125,5 +120,6 @@ def check_topology(rendered: Rendered, attention_heads: int | None, gpus_per_hos
     if recipe.max_nodes is not None and wanted > recipe.max_nodes * gpus_per_host:
         gpus = recipe.max_nodes * gpus_per_host
         named = "tensor_parallel" if parts["pipeline_parallel"] == 1 else "tensor_parallel x pipeline_parallel"
-        message = f"{named} is {wanted}, but at most {recipe.max_nodes} host(s) with {gpus} GPU(s) are allowed"
+        hosts = f"{recipe.max_nodes} host{'s' * (recipe.max_nodes != 1)} with {gpus} GPU{'s' * (gpus != 1)}"
+        message = f"{named} is {wanted}, but at most {hosts} {'are' if recipe.max_nodes > 1 else 'is'} allowed"
         yield problem(recipe, Severity.ERROR, "parallel-nodes", message, *place)

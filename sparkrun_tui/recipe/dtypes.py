@@ -21,6 +21,9 @@ _FORMS = re.compile(
 )
 
 
+_OF_MIXES = frozenset({"mix", "mixed", "block", "dynamic", "static", ""})
+
+
 def normal_dtype(text: str) -> str:
     """A dtype word in lower case with underscores, without `torch.`."""
     return text.strip().lower().removeprefix("torch.").replace("-", "_")
@@ -31,7 +34,21 @@ def known_dtype(text: str) -> bool:
     word = normal_dtype(text)
     if word.startswith("{") and word.endswith("}"):
         return True
+    return _is_format(word) or _is_compound(word)
+
+
+def _is_format(word: str) -> bool:
     return word in _WORDS or bool(_GGUF.fullmatch(word)) or bool(_FORMS.fullmatch(word))
+
+
+def _is_compound(word: str) -> bool:
+    """Whether a word names several formats, as mixed checkpoints are called: `nvfp4_w4a16`, `int4_int8mix`."""
+    first, *rest = word.split("_")
+    return (
+        bool(rest)
+        and _is_format(first)
+        and all(_is_format(part.removesuffix("mix")) or part in _OF_MIXES for part in rest)
+    )
 
 
 def dtype_words() -> tuple[str, ...]:

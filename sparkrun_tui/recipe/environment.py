@@ -10,6 +10,7 @@ from sparkrun_tui.base.secrets import looks_secret
 from sparkrun_tui.recipe.model import Recipe
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$([A-Za-z_][A-Za-z0-9_]*)")
+_OTHER_FORM = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*[^A-Za-z0-9_}][^}]*\}?")
 _ALLOWED = frozenset({
     "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_ENDPOINT", "HF_HOME", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
     "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
@@ -38,6 +39,11 @@ def allowed(name: str) -> bool:
 def references(text: str) -> tuple[str, ...]:
     """The variables that a text refers to as `${NAME}` or `$NAME`, in order, each once."""
     return tuple(dict.fromkeys(match[1] or match[2] for match in _REFERENCE.finditer(text)))
+
+
+def unfilled(text: str) -> tuple[str, ...]:
+    """What looks like a reference of a shell and is none here, such as `${NAME:-word}`."""
+    return tuple(match.group()[:60] for match in _OTHER_FORM.finditer(text))
 
 
 def wanted(recipe: Recipe, environ: Mapping[str, str]) -> tuple[Wanted, ...]:

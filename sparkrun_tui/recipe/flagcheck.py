@@ -14,8 +14,10 @@ from functools import lru_cache
 from sparkrun_tui.recipe.fields import engine_of
 from sparkrun_tui.recipe.flagdata import EngineFlag, EngineFlags, load_flags
 from sparkrun_tui.recipe.model import Problem, Severity
+from sparkrun_tui.recipe.overrides import value_text
 from sparkrun_tui.recipe.places import command_spot
 from sparkrun_tui.recipe.rendered import Rendered
+from sparkrun_tui.recipe.template import scan
 from sparkrun_tui.recipe.wording import did_you_mean, listed
 
 _STARTS = ("serve", "sglang.launch_server", "vllm.entrypoints.openai.api_server", "launch_server")
@@ -27,11 +29,15 @@ _JSON_KEYS = re.compile(r"^(--?[A-Za-z][\w-]*)\.[\w.+-]+$")
 _OPTIMISATION = re.compile(r"^-O(=?\d|\.|$)")
 _MAX_TOLD = 30
 _GONE = {
-    ("llama-cpp", "--no-mmap"): "write `--load-mode none` (`-lm none`)",
-    ("llama-cpp", "--mlock"): "write `--load-mode mlock` (`-lm mlock`)",
+    ("llama-cpp", "--no-mmap"): "write `-lm none`",
+    ("llama-cpp", "--mlock"): "write `-lm mlock`",
     ("llama-cpp", "--draft-max"): "write `--spec-draft-n-max`",
     ("llama-cpp", "--draft"): "write `--spec-draft-n-max`",
+    ("vllm", "--gpu-memory-utilization-gb"): "only an image with a patch for it does; else give "
+    "`--gpu-memory-utilization` a share of the memory",
 }
+_LLAMA_SWITCH = frozenset({"on", "enabled", "true", "1", "off", "disabled", "false", "0", "auto", "-1"})
+"""What llama.cpp's common/arg.cpp takes for a value that its help writes as `on|off|auto`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,9 @@ def check_flags(rendered: Rendered) -> tuple[Problem, ...]:
     found = [problem for entry in given for problem in _check(entry, flags, rendered)]
     found += _repeated(given, rendered)
     if flags.engine != "llama-cpp":
-        found += _loose_words(loose, flags, rendered)
+        found += _loose_words(
+            loose, 1 if flags.engine == "vllm" or _is_short_form(rendered.argv) else 0, flags, rendered
+        )
     return tuple(found[:_MAX_TOLD])
 
 
@@ -161,9 +169,14 @@ def _check(entry: Given, flags: EngineFlags, rendered: Rendered) -> Iterator[Pro
             yield _problem(rendered, entry.word, "flag-value", f"`{entry.word}` takes no value in {flags.title}")
         return
     if not entry.values and flag.kind == "value":
-        yield _problem(rendered, entry.word, "flag-value", f"`{entry.word}` has no value")
+        message = f"`{entry.word}` has no value"
+        if flags.engine == "llama-cpp":
+            message += f": {flags.title} takes the next word for it"
+        remedy = f"write `{entry.word} {flag.choices[0]}`" if flag.choices else ""
+        yield _problem(rendered, entry.word, "flag-value", message, remedy)
     for value in entry.values:
-        wrong = _wrong_value(flag, value)
+        switch = flags.engine == "llama-cpp" and "on" in flag.choices and value in _LLAMA_SWITCH
+        wrong = "" if switch else _wrong_value(flag, value)
         if wrong:
             message = f"`{entry.word}` of {flags.title} {wrong}"
             yield _problem(rendered, entry.word, "flag-type", message)
@@ -217,8 +230,14 @@ def _repeated(given: Sequence[Given], rendered: Rendered) -> Iterator[Problem]:
         seen[entry.flag] = entry
 
 
-def _loose_words(loose: Sequence[str], flags: EngineFlags, rendered: Rendered) -> Iterator[Problem]:
-    allowed = 1 if flags.engine == "vllm" else 0
+def _is_short_form(argv: Sequence[str]) -> bool:
+    """Whether SGLang is started as `sglang serve MODEL`, which takes the model without a flag."""
+    return any(
+        word.rpartition("/")[2] == "sglang" and argv[at + 1 : at + 2] == ("serve",) for at, word in enumerate(argv)
+    )
+
+
+def _loose_words(loose: Sequence[str], allowed: int, flags: EngineFlags, rendered: Rendered) -> Iterator[Problem]:
     # A blank comes from a broken line continuation, which has a finding of its own.
     for word in [word for word in loose if word.strip()][allowed:][:5]:
         message = f"`{word[:60]}` stands where {flags.title} expects a flag"
@@ -237,6 +256,16 @@ def _problem(
     recipe = rendered.recipe
     command = recipe.command or ""
     pattern = re.compile(rf"(?<!\S){re.escape(word)}(?![\w-])")
-    places = [match.start() for match in pattern.finditer(command)]
+    places = [match.start() for match in pattern.finditer(command)] or _slots_with(rendered, word)
     spot = command_spot(recipe, places[-1 if last else 0]) if places else recipe.command_spot
     return Problem(severity, code, message, spot, remedy)
+
+
+def _slots_with(rendered: Rendered, word: str) -> list[int]:
+    """Where the command has the placeholders whose values bring `word` into it."""
+    recipe = rendered.recipe
+    return [
+        slot.offset
+        for slot in scan(recipe.command or "", recipe.version == "1").slots
+        if slot.key in rendered.chain and word in value_text(rendered.chain[slot.key].value)
+    ]

@@ -24,9 +24,9 @@ from sparkrun_tui.recipe.model import (
     Value,
 )
 from sparkrun_tui.recipe.params import parse_params
-from sparkrun_tui.recipe.reader import Reader, is_accidental_mapping, repeated_keys
+from sparkrun_tui.recipe.reader import Reader, as_braces, is_accidental_mapping, repeated_keys
 from sparkrun_tui.recipe.topology import Topology, infer
-from sparkrun_tui.recipe.yamltree import MAX_BYTES, Node, key_text, parse_tree
+from sparkrun_tui.recipe.yamltree import MAX_BYTES, Node, parse_tree
 
 _TOP_WORDS = (
     "name description maintainer model model_revision runtime container command mode min_nodes max_nodes solo_only "
@@ -254,8 +254,8 @@ def _report_env(env: Reader, key: str, node: Node) -> None:
     kind = "mapping" if node.kind == "map" else "list"
     remedy = f'write the value in quotes: {key}: "..."'
     if is_accidental_mapping(node):
-        inner = ", ".join(key_text(part) for part, _ in node.pairs)
-        remedy = f'YAML reads an unquoted {{{inner}}} as a mapping; write it in quotes: {key}: "{{{inner}}}"'
+        written = as_braces(node)
+        remedy = f'YAML reads an unquoted {written} as a mapping; write it in quotes: {key}: "{written}"'
     env.report("env-type", f"`env.{key}` must be text, not a {kind}", node, remedy=remedy)
 
 

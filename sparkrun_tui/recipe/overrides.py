@@ -88,6 +88,7 @@ def render(recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[
     chain = build_chain(recipe, overrides, user_defaults)
     problems = _override_problems(recipe, overrides, chain)
     command = recipe.command
+    recipe = _of_model(recipe, chain)
     if command is None:
         return Rendered(recipe, chain, dict(overrides), None, (), frozenset(chain), tuple(problems))
     texts = {key: value_text(link.value) for key, link in chain.items()}
@@ -101,12 +102,48 @@ def render(recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[
         expansion = expand(command, texts, doubled=doubled, fill=fill if composite else None)
     except TemplateError as error:
         problems.append(_circle(recipe, chain, error))
-        unused = frozenset(slot.key for slot in scan(command, doubled).slots)
-        return Rendered(recipe, chain, dict(overrides), command, (), unused & chain.keys(), tuple(problems))
+        used = _reached(command, texts, doubled)
+        return Rendered(recipe, chain, dict(overrides), command, (), used, tuple(problems))
     problems += _expansion_problems(recipe, chain, expansion)
     problems += _unused_overrides(recipe, overrides, expansion.used)
     argv = serve_argv(expansion.text)
     return Rendered(recipe, chain, dict(overrides), expansion.text, argv, expansion.used, tuple(problems))
+
+
+def _reached(command: str, texts: Mapping[str, str], doubled: bool) -> frozenset[str]:
+    """The keys that a command refers to, directly or through others, in a circle too."""
+    found: set[str] = set()
+    waiting = {slot.key for slot in scan(command, doubled).slots} & texts.keys()
+    while waiting:
+        found |= waiting
+        inner = {slot.key for key in waiting for slot in scan(texts[key], False).slots}
+        waiting = (inner & texts.keys()) - found
+    return frozenset(found)
+
+
+def _of_model(recipe: Recipe, chain: Mapping[str, ChainValue]) -> Recipe:
+    """The recipe with the model in force, which is the one to download and to size.
+
+    Placeholders in `model` are filled. Where the user names another model, the revision and the facts that the recipe
+    gives of its own are left out: they are not this one's. A `model` among the defaults is only a word for the command.
+    """
+    link = chain["model"]
+    other = link.origin in (Origin.OVERRIDE, Origin.USER)
+    text = value_text(link.value) if other else recipe.model
+    if "{" in text:
+        try:
+            text = expand(text, {key: value_text(part.value) for key, part in chain.items()}, doubled=False).text
+        except TemplateError:
+            # A circle, which rendering the command tells.
+            return recipe
+    text = text.strip()
+    if text == recipe.model:
+        return recipe
+    if not other:
+        return replace(recipe, model=text)
+    words = recipe.metadata
+    metadata = Metadata(description=words.description, maintainer=words.maintainer, extra=words.extra)
+    return replace(recipe, model=text, model_revision="", metadata=metadata)
 
 
 def _place(recipe: Recipe, link: ChainValue | None) -> Spot | None:
@@ -126,9 +163,10 @@ def _expansion_problems(recipe: Recipe, chain: Mapping[str, ChainValue], expansi
         spot = _place(recipe, chain[holders[0]])
         problems.append(Problem(Severity.ERROR, "unknown-placeholder", message, spot, did_you_mean(key, chain)))
     for key in sorted(expansion.used):
-        if chain[key].value.data is None:
+        link = chain[key]
+        if link.value.data is None or (link.origin is not Origin.RECIPE and link.value.data == ""):
             message = f"`{key}` has no value: nothing is put in its place"
-            problems.append(Problem(Severity.WARNING, "empty-value", message, _place(recipe, chain[key])))
+            problems.append(Problem(Severity.WARNING, "empty-value", message, _place(recipe, link)))
     if recipe.version != "1" and recipe.command is not None:
         template = scan(recipe.command, False)
         if template.escapes:

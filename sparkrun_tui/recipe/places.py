@@ -11,6 +11,11 @@ from sparkrun_tui.recipe.shellwords import quote_at
 _PROGRAM = re.compile(r"\b(?:[gm]?awk|perl|sed|jq|find|xargs|python3?\s+-c|node\s+-e)\b[^|;&\n]*$")
 
 
+def beginning(recipe: Recipe) -> Spot | None:
+    """Where a recipe's file begins: the place of what the file lacks. None for a recipe without a file."""
+    return Spot(recipe.source.path, 1, 1) if recipe.source.path else None
+
+
 def command_spot(recipe: Recipe, offset: int) -> Spot | None:
     """The place in the file of a character offset in the recipe's command."""
     first, command = recipe.command_spot, recipe.command

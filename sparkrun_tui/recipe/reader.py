@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import Any
 
 from sparkrun_tui.base.errors import Spot
@@ -45,8 +46,9 @@ class Reader:
     def _wrong(self, key: str, node: Node, wanted: str) -> None:
         remedy = ""
         if is_accidental_mapping(node):
-            inner = ", ".join(key_text(part) for part, _ in node.pairs)
-            remedy = f'write it in quotes: {key}: "{{{inner}}}"'
+            remedy = f'write it in quotes: {key}: "{as_braces(node)}"'
+        elif node.kind != "scalar" and not (node.pairs or node.items):
+            remedy = f"leave `{key}` out, it is empty"
         what = _KINDS.get(node.kind) or f"{_TYPES.get(node.tag, 'text')} (`{node.text[:60]}`)"
         self.report("type", f"`{self.at}{key}` must be {wanted}, not {what}", node, remedy=remedy)
 
@@ -85,11 +87,15 @@ class Reader:
         if node is None or (node.kind == "scalar" and node.tag == "null"):
             return None
         try:
-            value = float(node.text.replace("_", "")) if node.kind == "scalar" else float("nan")
+            value = float(node.text.replace("_", "")) if node.kind == "scalar" else None
         except ValueError:
-            value = float("nan")
-        if not 0 <= value < 1e18:
+            value = None
+        if value is None or isnan(value):
             self._wrong(key, node, "a number")
+            return None
+        if not 0 <= value < 1e18:
+            limit = "at least 0" if value < 0 else "a smaller number"
+            self.report("range", f"`{self.at}{key}` must be {limit}, not {node.text[:40]}", node)
             return None
         return value
 
@@ -138,6 +144,12 @@ def is_accidental_mapping(node: Node) -> bool:
         and bool(node.pairs)
         and all(value.kind == "scalar" and value.tag == "null" and not value.text for _, value in node.pairs)
     )
+
+
+def as_braces(node: Node) -> str:
+    """An accidental mapping as its author wrote it, on one line: `{key}`, `{{key}}`."""
+    inner = (as_braces(key) if is_accidental_mapping(key) else key_text(key) for key, _ in node.pairs)
+    return "{" + ", ".join(inner) + "}"
 
 
 def repeated_keys(root: Node, path: str) -> list[Problem]:

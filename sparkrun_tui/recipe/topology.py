@@ -40,7 +40,7 @@ def infer(
         max_nodes = 1
     if mode is Mode.CLUSTER:
         min_nodes = max(min_nodes, 2)
-    if max_nodes is not None and min_nodes > max_nodes and not problems:
+    if max_nodes is not None and min_nodes > max_nodes and not any(p.severity is Severity.ERROR for p in problems):
         message = f"the recipe needs at least {min_nodes} hosts but `max_nodes` is {max_nodes}"
         problems = [_clash(message, spots or {}, "max_nodes", "mode", "min_nodes")]
     if min_nodes > 1:
@@ -61,7 +61,8 @@ def _contradictions(
     if solo_only and cluster_only:
         found.append(_clash("`solo_only` and `cluster_only` exclude each other", spots, "cluster_only"))
     if mode is Mode.SOLO and low > 1:
-        found.append(_clash(f"`mode: solo` beside `min_nodes: {low}`: several hosts are used", spots, "mode"))
+        message = f"`mode: solo` beside `min_nodes: {low}`: several hosts are used"
+        found.append(_clash(message, spots, "mode", severity=Severity.WARNING))
     if mode is Mode.SOLO and high is not None and high > 1:
         message = f"`mode: solo` beside `max_nodes: {high}`: one host is used"
         found.append(_clash(message, spots, "max_nodes", severity=Severity.WARNING))

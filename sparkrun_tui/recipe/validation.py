@@ -11,7 +11,7 @@ from itertools import islice
 from sparkrun_tui.base.errors import Spot
 from sparkrun_tui.recipe.brought import bring
 from sparkrun_tui.recipe.checks import check_container, check_metadata, check_model, check_topology, problem
-from sparkrun_tui.recipe.environment import wanted
+from sparkrun_tui.recipe.environment import unfilled, wanted
 from sparkrun_tui.recipe.fields import field_for
 from sparkrun_tui.recipe.flagcheck import check_flags
 from sparkrun_tui.recipe.hooks import container_options, hooks_of
@@ -82,7 +82,7 @@ def _check_runtime(recipe: Recipe) -> Iterator[Problem]:
         for match in islice(_LOST_CONTINUATION.finditer(recipe.command), 20):
             message = "a backslash with spaces after it does not continue the line: the shell ends the command here"
             yield Problem(Severity.WARNING, "continuation", message, command_spot(recipe, match.start()))
-    else:
+    elif recipe.runtime in known:
         message = "`command` is not given; the engine's command is built from `defaults`"
         yield problem(recipe, Severity.NOTE, "missing-command", message, "")
 
@@ -138,6 +138,9 @@ def _check_env(recipe: Recipe, environ: Mapping[str, str]) -> Iterator[Problem]:
             yield problem(recipe, Severity.ERROR, "env-name", message, f"env.{name}")
         if "\0" in recipe.env[name].text:
             yield problem(recipe, Severity.ERROR, "env-value", f"`env.{name}` holds a NUL character", f"env.{name}")
+        for form in unfilled(recipe.env[name].text):
+            message = f"`{form}` stays as it is written: only `$NAME` and `${{NAME}}` are filled in"
+            yield problem(recipe, Severity.WARNING, "env-form", message, f"env.{name}")
     for want in wanted(recipe, environ):
         if not want.is_set:
             message = f"`${{{want.name}}}` is not set on this machine: it stays as it is written"

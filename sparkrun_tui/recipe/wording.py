@@ -15,15 +15,19 @@ _MAX_COMPARED = 400
 def nearest(word: str, known: Iterable[str]) -> str:
     """The one of `known` that `word` is most likely a misspelling of, or an empty string.
 
-    Words that share their first parts count as near (`gpu_memory_usage` and `gpu_memory_utilization`).
+    Words that share their first parts count as near (`gpu_memory_usage` and `gpu_memory_utilization`), and so does a
+    word that lacks its beginning (`model_name` for `served_model_name`).
     """
     if len(word) > _MAX_WORD:
         return ""
     words = sorted(name for name in set(known) - {word} if len(name) <= _MAX_WORD)[:_MAX_WORDS]
-    folded = {name.lower().replace("-", "_"): name for name in reversed(words)}
-    target = word.lower().replace("-", "_")
+    folded = {_folded(name): name for name in reversed(words)}
+    target = _folded(word)
     if target in folded:
         return folded[target]
+    longer = [name for name in folded if "_" in target and name.endswith(f"_{target}")]
+    if longer:
+        return folded[min(longer, key=len)]
     alike = [name for name in folded if _may_be_close(name, target)][:_MAX_COMPARED]
     close = difflib.get_close_matches(target, alike, n=1, cutoff=0.72)
     if close:
@@ -39,6 +43,11 @@ def nearest(word: str, known: Iterable[str]) -> str:
         if shared >= 2 and shared >= len(parts) - 1 and shared > best[1]:
             best = (folded[name], shared)
     return best[0]
+
+
+def _folded(name: str) -> str:
+    """A name without what spellings differ in: case, hyphens, and the hyphens that lead a flag."""
+    return name.lower().replace("-", "_").lstrip("_")
 
 
 def _may_be_close(name: str, target: str) -> bool:

@@ -112,6 +112,9 @@ class _Composer:
     def _scalar(self, event: Any) -> Node:
         if event.tag is not None and event.tag != "!":
             tag = self._tag(event, _SCALAR_TAGS)
+            if tag != "str" and resolve(event.value) != tag and not (tag == "float" and resolve(event.value) == "int"):
+                shown = event.value[:40]
+                raise self._error(f"`{shown}` is not what its tag `!!{tag}` says", event)
         elif event.implicit[0] and event.tag is None:
             tag = resolve(event.value)
         else:

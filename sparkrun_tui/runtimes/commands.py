@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.rendered import ChainValue, Rendered
 from sparkrun_tui.recipe.template import TemplateError, expand
+from sparkrun_tui.runtimes.more_flags import MoreFlags, more_flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ LLAMA_ROWS = (
 def build_command(rendered: Rendered, start: Sequence[str], rows: Sequence[FlagRow]) -> str:
     """A command that begins with `start` and has a flag for each row whose key is in the chain, one a line.
 
+    Other keys follow where the engine is known to have a flag of their name.
     Raises `LaunchError` for a value that the engine is known to refuse.
     """
     lines = [shlex.join(start)]
@@ -110,7 +113,31 @@ def build_command(rendered: Rendered, start: Sequence[str], rows: Sequence[FlagR
         words = _flag_words(row, found, rendered) if found is not None else []
         if words:
             lines.append(shlex.join(words))
+    lines += map(shlex.join, _more(rendered, start, rows).words)
     return " \\\n    ".join(lines) + "\n"
+
+
+def left_out(rendered: Rendered, start: Sequence[str], rows: Sequence[FlagRow]) -> tuple[Problem, ...]:
+    """A warning for each default or override that a command built from the chain has no flag for."""
+    if rendered.command is not None:
+        return ()
+    ours = {*rendered.recipe.defaults, *rendered.overrides}
+    return tuple(
+        Problem(
+            Severity.WARNING,
+            "unused-default",
+            f"`{key}` is not used: the command that is built from the defaults has no flag for it",
+            rendered.recipe.spots.get(f"defaults.{key}"),
+            "write a `command` that uses it",
+        )
+        for key in _more(rendered, start, rows).left_out
+        if key in ours
+    )
+
+
+def _more(rendered: Rendered, start: Sequence[str], rows: Sequence[FlagRow]) -> MoreFlags:
+    taken = [row.flag for row in rows if row.key in rendered.chain]
+    return more_flags(rendered, [row.key for row in rows], [*start, *taken], lambda key: value_text(key, rendered))
 
 
 def _flag_words(row: FlagRow, found: ChainValue, rendered: Rendered) -> list[str]:

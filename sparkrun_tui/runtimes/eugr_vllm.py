@@ -11,6 +11,7 @@ from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.recipe.brought import Bundle
 from sparkrun_tui.recipe.hooks import hooks_of
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
+from sparkrun_tui.recipe.places import beginning
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.runtimes import hosts as host_rules
 from sparkrun_tui.runtimes.commands import VLLM_ROWS, build_command, value_text
@@ -89,7 +90,8 @@ class EugrVllm:
     def check(self, rendered: Rendered) -> tuple[Problem, ...]:
         """What delegation means for whoever reads the plan."""
         message = "this recipe is launched by foreign scripts; their phases are read from their log only"
-        return (Problem(Severity.NOTE, "delegated", message),)
+        recipe = rendered.recipe
+        return (Problem(Severity.NOTE, "delegated", message, recipe.spots.get("runtime") or beginning(recipe)),)
 
     def plan(self, request: PlanRequest) -> ServePlan:
         """Two scripts on the head: build the image where it is missing, then launch. Raises `LaunchError`."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sparkrun_tui.recipe.model import Problem, Recipe, Severity
+from sparkrun_tui.recipe.model import Problem, Recipe
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.runtimes import hosts as host_rules
-from sparkrun_tui.runtimes.commands import LLAMA_ROWS, build_command, value_text
+from sparkrun_tui.runtimes.commands import LLAMA_ROWS, build_command, left_out, value_text
 from sparkrun_tui.runtimes.common import HF_HOME, container, merge_env, role_of, split_env
 from sparkrun_tui.runtimes.gguf_files import split_model
 from sparkrun_tui.runtimes.marks import LLAMA_MARKS
@@ -39,7 +38,7 @@ MODEL_FLAGS = ("-m", "--model")
 MMPROJ_FLAGS = ("-mm", "--mmproj")
 NAME_FLAGS = ("-a", "--alias")
 CACHES: Mapping[str, str] = {"llama.cpp": "/root/.cache/llama.cpp", "nv": "/root/.nv"}
-_GONE = {"--no-mmap": "-lm none", "--mlock": "-lm mlock", "--draft-max": "--spec-draft-n-max"}
+_START = ("llama-server", "-hf")
 
 
 def serves(words: Sequence[str]) -> bool:
@@ -63,7 +62,7 @@ class LlamaCpp:
         if rendered.command is not None:
             return rendered.command
         model = value_text("model", rendered, rendered.recipe.model)
-        return build_command(rendered, ("llama-server", "-hf", model), LLAMA_ROWS)
+        return build_command(rendered, (*_START, model), LLAMA_ROWS)
 
     def host_count(self, rendered: Rendered, available: int, gpus_per_host: int) -> tuple[int, str]:
         """One host, or as many as the recipe's `min_nodes` says. Raises `LaunchError` when there are fewer."""
@@ -93,22 +92,8 @@ class LlamaCpp:
         return tuple(needs)
 
     def check(self, rendered: Rendered) -> tuple[Problem, ...]:
-        """An image left open, a model without a quantisation, and flags that newer builds end at."""
-        recipe = rendered.recipe
-        problems = list(image_problems(recipe, IMAGE_PREFIX))
-        argv = rendered.argv
-        for flag, instead in _GONE.items():
-            if flag in argv:
-                message = f"newer llama-server builds end at once on `{flag}`"
-                spot = recipe.command_spot
-                problems.append(Problem(Severity.WARNING, "gone-flag", message, spot, remedy=f"write `{instead}`"))
-        bare = any(a in ("-fa", "--flash-attn") and b.startswith("-") for a, b in itertools.pairwise(argv))
-        if bare or (argv and argv[-1] in ("-fa", "--flash-attn")):
-            message = "`--flash-attn` needs a value in newer builds, and swallows the next word without one"
-            problems.append(
-                Problem(Severity.WARNING, "bare-flag", message, recipe.command_spot, remedy="write `--flash-attn on`")
-            )
-        return tuple(problems)
+        """An image left open, and defaults that a built command leaves out; flags are checked with the recipe."""
+        return (*image_problems(rendered.recipe, IMAGE_PREFIX), *left_out(rendered, _START, LLAMA_ROWS))
 
     def plan(self, request: PlanRequest) -> ServePlan:
         """One container; with more hosts, rpc-servers on the others (experimental). Raises `LaunchError`."""

@@ -94,7 +94,10 @@ def refusals(request: PlanRequest) -> Iterator[Problem]:
             yield _problem(recipe, Severity.ERROR, "volume-path", message)
         elif foreign and grave_mount(_as_root(volume)):
             message = f"a recipe from a registry may not mount {source} of the hosts, which gives them away"
-            remedy = "copy the recipe and remove the volume, or run it with --ignore host-mount if you trust its author"
+            remedy = (
+                "copy the recipe and remove the volume, or, if you trust its author, launch it anyway"
+                " (L in the plan, --ignore host-mount)"
+            )
             yield _problem(recipe, Severity.ERROR, "host-mount", message, remedy)
     if options.privileged and not request.privileged:
         message = "the recipe asks to run privileged, which is a setting of the cluster; it runs without"

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
+from sparkrun_tui.recipe.places import beginning
 from sparkrun_tui.recipe.rendered import Rendered
+from sparkrun_tui.recipe.shellwords import flag_value
 from sparkrun_tui.runtimes import hosts as host_rules
-from sparkrun_tui.runtimes.commands import SGLANG_ROWS, build_command, value_text
+from sparkrun_tui.runtimes.commands import SGLANG_ROWS, build_command, left_out, value_text
 from sparkrun_tui.runtimes.common import container, merge_env, role_of, split_env
 from sparkrun_tui.runtimes.marks import SGLANG_MARKS
 from sparkrun_tui.runtimes.nccl import free_port, nccl_env
@@ -27,6 +29,7 @@ from sparkrun_tui.runtimes.shapes import assemble, image_of, image_problems, nee
 from sparkrun_tui.runtimes.shell_edit import insert_after
 
 IMAGE_PREFIX = "scitrera/dgx-spark-sglang"
+_START = ("python3", "-m", "sglang.launch_server", "--model-path")
 DEFAULT_PORT = 30_000
 DIST_PORT = 25_000
 NAME_FLAGS = ("--served-model-name", "--served_model_name")
@@ -68,7 +71,7 @@ class Sglang:
         if rendered.command is not None:
             return rendered.command
         model = value_text("model", rendered, rendered.recipe.model)
-        return build_command(rendered, ("python3", "-m", "sglang.launch_server", "--model-path", model), SGLANG_ROWS)
+        return build_command(rendered, (*_START, model), SGLANG_ROWS)
 
     def host_count(self, rendered: Rendered, available: int, gpus_per_host: int) -> tuple[int, str]:
         """Hosts by the parallel sizes. Raises `LaunchError` below the recipe's minimum."""
@@ -80,17 +83,18 @@ class Sglang:
 
     def check(self, rendered: Rendered) -> tuple[Problem, ...]:
         """An image left open, vLLM's word for an fp8 cache, and a request table that nobody bounded."""
-        problems = list(image_problems(rendered.recipe, IMAGE_PREFIX))
-        argv = rendered.argv
-        if any(a == "--kv-cache-dtype" and b == "fp8" for a, b in itertools.pairwise(argv)):
+        recipe, argv = rendered.recipe, rendered.argv
+        problems = [*image_problems(recipe, IMAGE_PREFIX), *left_out(rendered, _START, SGLANG_ROWS)]
+        if flag_value(argv, ("--kv-cache-dtype",)) == "fp8":
             message = "SGLang refuses `--kv-cache-dtype fp8`, which is vLLM's word"
-            spot = rendered.recipe.spots.get("defaults.kv_cache_dtype") or rendered.recipe.command_spot
+            spot = recipe.spots.get("defaults.kv_cache_dtype") or recipe.command_spot
             problems.append(Problem(Severity.ERROR, "kv-cache-dtype", message, spot, remedy="write fp8_e4m3"))
-        bounded = "--max-running-requests" in argv if argv else "max_num_seqs" in rendered.chain
-        if not bounded:
+        bounded = flag_value(argv, ("--max-running-requests",)) is not None
+        if not (bounded if argv else {"max_num_seqs", "max_running_requests"} & rendered.chain.keys()):
             message = "without `--max-running-requests` SGLang's request table takes gigabytes at long contexts"
             remedy = "set max_num_seqs and pass it as --max-running-requests"
-            problems.append(Problem(Severity.WARNING, "request-table", message, remedy=remedy))
+            spot = recipe.command_spot or beginning(recipe)
+            problems.append(Problem(Severity.WARNING, "request-table", message, spot, remedy))
         return tuple(problems)
 
     def plan(self, request: PlanRequest) -> ServePlan:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
+from sparkrun_tui.recipe.places import beginning
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.recipe.shellwords import flag_value
 from sparkrun_tui.runtimes.commands import value_text
@@ -27,7 +28,7 @@ def image_problems(recipe: Recipe, prefix: str) -> tuple[Problem, ...]:
     if recipe.container:
         return ()
     message = f"the recipe names no `container`; {image_of(recipe, prefix)} is used, whatever it is today"
-    return (Problem(Severity.WARNING, "no-container", message, remedy="pin an image and a tag"),)
+    return (Problem(Severity.WARNING, "no-container", message, beginning(recipe), "name an image and a tag"),)
 
 
 def repository_needs(rendered: Rendered) -> tuple[ModelNeed, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sparkrun_tui.recipe.model import Problem, Recipe
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.runtimes import hosts as host_rules
-from sparkrun_tui.runtimes.commands import VLLM_ROWS, build_command, value_text
+from sparkrun_tui.runtimes.commands import VLLM_ROWS, build_command, left_out, value_text
 from sparkrun_tui.runtimes.common import container, merge_env, role_of, split_env
 from sparkrun_tui.runtimes.eugr_scripts import with_build
 from sparkrun_tui.runtimes.marks import VLLM_MARKS
@@ -32,6 +32,7 @@ from sparkrun_tui.runtimes.shapes import assemble, image_of, image_problems, nee
 from sparkrun_tui.runtimes.shell_edit import Command, insert_after
 
 IMAGE_PREFIX = "scitrera/dgx-spark-vllm"
+_START = ("vllm", "serve")
 DEFAULT_PORT = 8000
 RAY_PORT = 46379
 MASTER_PORT = 25000
@@ -80,9 +81,7 @@ class Vllm:
         """The recipe's command, else `vllm serve` with the flags of the chain."""
         if rendered.command is not None:
             return rendered.command
-        return build_command(
-            rendered, ("vllm", "serve", value_text("model", rendered, rendered.recipe.model)), VLLM_ROWS
-        )
+        return build_command(rendered, (*_START, value_text("model", rendered, rendered.recipe.model)), VLLM_ROWS)
 
     def host_count(self, rendered: Rendered, available: int, gpus_per_host: int) -> tuple[int, str]:
         """Hosts by the parallel sizes. Raises `LaunchError` below the recipe's minimum."""
@@ -93,8 +92,8 @@ class Vllm:
         return repository_needs(rendered)
 
     def check(self, rendered: Rendered) -> tuple[Problem, ...]:
-        """An image left open."""
-        return image_problems(rendered.recipe, IMAGE_PREFIX)
+        """An image left open, and defaults that a built command leaves out."""
+        return (*image_problems(rendered.recipe, IMAGE_PREFIX), *left_out(rendered, _START, VLLM_ROWS))
 
     def plan(self, request: PlanRequest) -> ServePlan:
         """One container a host. Raises `LaunchError` for too few hosts or a command that cannot be extended."""

@@ -109,6 +109,21 @@ def test_a_launch_that_serves(cli: Cli, lab: FakeCluster, pair: str) -> None:
     assert len(lines) == len({line[8:] for line in lines})
 
 
+def test_warnings_are_told_before_a_launch(cli: Cli, lab: FakeCluster, solo: str) -> None:
+    Path(solo).write_text(Path(solo).read_text() + "executor: podman\n")
+    done = cli("run", solo, "-H", "spark-1")
+    assert done.code == 0, done.err
+    assert f"{solo}:" in done.err and "warning: `executor`" in done.err
+
+
+def test_errors_of_the_recipe_stop_a_launch(cli: Cli, lab: FakeCluster, solo: str) -> None:
+    Path(solo).write_text(Path(solo).read_text() + "env:\n  MODEL: {model}\n")
+    for more in ((), ("--dry-run",)):
+        done = cli("run", solo, "-H", "spark-1", *more)
+        assert done.code == 1 and "`env.MODEL` must be text" in done.err
+    assert lab.running == []
+
+
 def test_events_as_json_lines(cli: Cli, lab: FakeCluster, solo: str) -> None:
     done = cli("run", solo, "-H", "spark-1", "--json")
     assert done.code == 0, done.err

@@ -60,6 +60,35 @@ def test_a_plan_with_errors_is_not_launched(cluster: FakeCluster) -> None:
         desk.launch(plan)
 
 
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        ("env:\n  MODEL: {model}\n", "env-type"),
+        ("mode: several\n", "mode"),
+        ("metadata: {model_params: lots}\n", "model-params"),
+        ("model: not a model\n", "model-id"),
+        ("container: NOT/an:image:x\n", "container"),
+        ("defaults: {port: 8000, served_model_name: x, gpu_memory_utilization: 108}\n", "value-gpu-memory-utilization"),
+    ],
+)
+def test_errors_of_the_recipe_stop_a_launch(cluster: FakeCluster, more: str, code: str) -> None:
+    desk = cluster.desk()
+    plan = desk.plan(rendered(SOLO + more), cluster.cluster)
+    assert code in [problem.code for problem in plan.errors]
+    with pytest.raises(LaunchError) as stopped:
+        desk.launch(plan)
+    assert stopped.value.spot is not None
+    assert cluster.running == []
+
+
+def test_warnings_about_the_recipe_are_in_the_plan_and_stop_nothing(cluster: FakeCluster) -> None:
+    plan = cluster.desk().plan(rendered(SOLO + "executor: podman\nenv: {A: '${NOT_SET_HERE}'}\n"), cluster.cluster)
+    assert not plan.errors
+    codes = [problem.code for problem in plan.problems]
+    assert "later-field" in codes and codes.count("env-unset") == 1
+    assert any(line.startswith("# warning: `executor`") for line in dryrun.lines(plan))
+
+
 def test_a_placeholder_without_a_value_is_told_as_what_it_is(cluster: FakeCluster) -> None:
     with pytest.raises(LaunchError, match=r"`\{prot\}` has no value") as error:
         cluster.desk().plan(rendered(SOLO.replace("{port}", "{prot}")), cluster.cluster)

@@ -152,3 +152,43 @@ def test_a_data_file_is_made_from_a_dump() -> None:
 def test_validate_reports_flags_of_overrides_too() -> None:
     base = recipe("model: m\nruntime: vllm\ncontainer: a:1\ndefaults: {port: 1}\ncommand: vllm serve m --port {port}\n")
     assert "flag-type" in codes(validate(base, render(base, {"port": "abc"}), {}))
+
+
+def test_words_that_llama_cpp_takes_for_on_and_off() -> None:
+    for word in ("1", "true", "on", "0", "off", "auto"):
+        assert check_codes(f"llama-server -m x -fa {word}", "llama-cpp") == []
+    assert check_codes("llama-server -m x -fa maybe", "llama-cpp") == ["flag-type"]
+
+
+def test_a_flag_of_llama_cpp_without_its_value_takes_the_next_word() -> None:
+    found = check("llama-server -m x -fa --port 80", "llama-cpp")
+    assert [code for code, _ in found] == ["flag-value"] and "takes the next word" in found[0][1]
+
+
+def test_the_short_form_of_sglang_takes_the_model_without_a_flag() -> None:
+    assert check_codes("sglang serve {model} --port 80", "sglang") == []
+    assert check_codes("sglang serve {model} again --port 80", "sglang") == ["loose-word"]
+    assert check_codes("python3 -m sglang.launch_server {model}", "sglang") == ["loose-word"]
+
+
+def test_hints_are_about_the_flag() -> None:
+    def hint(flag: str) -> str:
+        rendered = render(
+            recipe(f"model: a/b\nruntime: vllm\ncontainer: x:1\ncommand: vllm serve {{model}} {flag} x\n"), {}
+        )
+        return next(problem.remedy for problem in check_flags(rendered) if problem.code == "unknown-flag")
+
+    assert hint("--bogus") == ""
+    assert "`--served-model-name`" in hint("--model-name")
+    assert "`--max-model-len`" in hint("--max-model-length")
+    assert "share of the memory" in hint("--gpu-memory-utilization-gb")
+
+
+def test_a_word_out_of_a_value_is_told_where_its_placeholder_stands() -> None:
+    text = (
+        "model: a/b\nruntime: sglang\ncontainer: x:1\ndefaults:\n  name: one two\ncommand: |\n"
+        "  sglang serve \\\n    --served-model-name {name}\n"
+    )
+    both = check_flags(render(recipe(text.replace("one two", "one two three")), {}))
+    spots = [problem.spot for problem in both if problem.code == "loose-word"]
+    assert [(spot.line, spot.column) for spot in spots if spot] == [(8, 25)]

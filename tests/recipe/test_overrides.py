@@ -227,3 +227,42 @@ def test_dtypes_of_the_metadata_may_look_at_the_chain() -> None:
     assert metadata_in_force(render(base, {"dtype": "auto"})).model_dtype == ""
     assert metadata_in_force(render(base, {})).kv_dtype == ""
     assert metadata_in_force(render(recipe(FULL), {})) == recipe(FULL).metadata
+
+
+def test_keys_of_a_circle_count_as_used() -> None:
+    got = recipe(
+        'model: a/b\nruntime: vllm\ncontainer: x:1\ndefaults:\n  a: "{b}"\n  b: "{c}"\n  c: "{a}"\ncommand: x {a}\n'
+    )
+    assert render(got, {}).used == {"a", "b", "c"}
+
+
+def test_an_override_with_nothing_is_told() -> None:
+    rendered = render(minimal("vllm serve --port {port}", "{port: 8000}"), {"port": ""})
+    assert [(problem.code, problem.severity) for problem in rendered.problems] == [("empty-value", Severity.WARNING)]
+
+
+def test_the_model_in_force_is_the_one_to_download_and_to_size() -> None:
+    own = minimal(extra="model_revision: v1\nmetadata: {model_params: 8B, model_dtype: fp8, description: words}")
+    other = render(own, {"model": "c/d"}).recipe
+    assert (other.model, other.model_revision) == ("c/d", "")
+    assert (other.metadata.model_params, other.metadata.model_dtype) == (None, "")
+    assert other.metadata.description == "words"
+    assert render(own, {}).recipe is own
+    assert render(own, {"model": "a/b"}).recipe is own
+    again = render(other, {"model": "c/d"})
+    assert again.recipe is other
+
+
+def test_placeholders_of_the_model_are_filled() -> None:
+    own = recipe(
+        "model: '{org}/Falcon'\nmetadata: {model_params: 8B}\ndefaults: {org: acme}\ncommand: vllm serve {model}"
+    )
+    rendered = render(own, {})
+    assert rendered.recipe.model == "acme/Falcon" and rendered.argv == ("vllm", "serve", "acme/Falcon")
+    assert rendered.recipe.metadata.model_params == 8_000_000_000
+    assert render(own, {"org": "lab"}).recipe.model == "lab/Falcon"
+
+
+def test_a_model_among_the_defaults_is_a_word_for_the_command_only() -> None:
+    rendered = render(minimal(defaults="{model: /models/falcon}"), {})
+    assert rendered.recipe.model == "a/b" and rendered.argv[-1] == "/models/falcon"

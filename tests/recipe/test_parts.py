@@ -6,9 +6,9 @@ import pytest
 
 from sparkrun_tui.recipe.detect import split_gguf
 from sparkrun_tui.recipe.dtypes import known_dtype
+from sparkrun_tui.recipe.engine_fields import fields_of
 from sparkrun_tui.recipe.entry import entry_of, hosts_text, params_text
 from sparkrun_tui.recipe.environment import allowed, expand_env, references, wanted
-from sparkrun_tui.recipe.engine_fields import fields_of
 from sparkrun_tui.recipe.fields import FIELDS, FieldType, engine_of, field_for
 from sparkrun_tui.recipe.images import Image, parse_image
 from sparkrun_tui.recipe.model import Mode, Severity, Value
@@ -64,9 +64,14 @@ def test_known_dtypes(word: str) -> None:
     assert known_dtype(word)
 
 
-@pytest.mark.parametrize("word", ["bf17", "banana", "q99", "30B", "int4-int8mix", "fp"])
+@pytest.mark.parametrize("word", ["bf17", "banana", "q99", "30B", "int4-banana", "mix", "banana-int4", "fp"])
 def test_unknown_dtypes(word: str) -> None:
     assert not known_dtype(word)
+
+
+@pytest.mark.parametrize("word", ["int4-int8mix", "nvfp4-w4a16", "NVFP4-W4A4-FP8-mixed", "fp8_block", "int4_autoround"])
+def test_dtypes_of_mixed_checkpoints(word: str) -> None:
+    assert known_dtype(word)
 
 
 def test_images() -> None:
@@ -136,7 +141,6 @@ def test_topology(text: str, mode: Mode, low: int, high: int | None) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "mode: solo\nmin_nodes: 2",
         "min_nodes: 3\nmax_nodes: 2",
         "solo_only: true\ncluster_only: true",
         "mode: cluster\nmax_nodes: 1",
@@ -152,7 +156,12 @@ def test_topology_that_contradicts_itself_is_reported(text: str) -> None:
 
 
 def test_min_nodes_makes_a_cluster_whatever_mode_says() -> None:
-    assert recipe("model: m\nmode: solo\nmin_nodes: 2\n").mode is Mode.CLUSTER
+    got = recipe("model: m\nmode: solo\nmin_nodes: 2\n")
+    assert (got.mode, got.min_nodes, got.max_nodes) == (Mode.CLUSTER, 2, None)
+    # It runs as a cluster, so it is told and does not stop a launch.
+    assert [(problem.code, problem.severity) for problem in got.problems] == [("topology", Severity.WARNING)]
+    both = recipe("model: m\nmode: solo\nmin_nodes: 3\nmax_nodes: 2\n")
+    assert Severity.ERROR in [problem.severity for problem in both.problems]
 
 
 def test_number_of_hosts_and_why() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from sparkrun_tui.base.errors import RecipeError, Spot
 from sparkrun_tui.recipe.model import Severity
 from sparkrun_tui.recipe.overrides import render
 from sparkrun_tui.recipe.validation import validate
@@ -28,7 +29,11 @@ def test_a_good_recipe_has_nothing_but_its_unset_variable() -> None:
     ("line", "code", "severity"),
     [
         ("mode: both", "mode", Severity.ERROR),
-        ("mode: solo\nmin_nodes: 2", "topology", Severity.ERROR),
+        ("mode: solo\nmin_nodes: 2", "topology", Severity.WARNING),
+        ("env:\n  A: ${HOME:-/x}", "env-form", Severity.WARNING),
+        ("env: []", "type", Severity.ERROR),
+        ("metadata:\n  model_vram: -1", "range", Severity.ERROR),
+        ("metadata:\n  model_vram: .nan", "type", Severity.ERROR),
         ("metadata: {model_params: many}", "model-params", Severity.ERROR),
         ("metadata: {model_dtype: banana}", "metadata-model_dtype", Severity.WARNING),
         ("metadata: {kv_dtype: banana}", "metadata-kv_dtype", Severity.WARNING),
@@ -62,7 +67,6 @@ def test_findings(line: str, code: str, severity: Severity) -> None:
         ("runtime: vllm", "missing-model", Severity.ERROR),
         ("model: a/b", "missing-runtime", Severity.NOTE),
         ("model: a/b", "missing-command", Severity.NOTE),
-        ("model: a/b", "missing-container", Severity.WARNING),
         ("model: a/b\ncontainer: img", "container-tag", Severity.WARNING),
         ("model: a/b\ncontainer: img:latest", "container-moving", Severity.NOTE),
         ("model: a/b\ncontainer: 'img tag'", "container", Severity.ERROR),
@@ -119,3 +123,26 @@ def test_what_eugr_scripts_do_themselves_is_honoured() -> None:
 def test_local_paths_are_models() -> None:
     for model in ("/models/x", "./x/y", "~/m", "gpt2", "org/name.v1_2"):
         assert "model-id" not in found(f"model: {model}\n")
+
+
+def test_what_a_file_lacks_is_told_at_its_beginning() -> None:
+    got = {problem.code: problem.spot for problem in validate(recipe("model: a/b\n", "lacking.yaml"))}
+    assert got["missing-runtime"] == got["missing-command"] == Spot("lacking.yaml", 1, 1)
+
+
+def test_nothing_is_said_of_the_defaults_of_an_engine_that_is_not_known() -> None:
+    got = codes(validate(recipe("model: a/b\nruntime: atlas\n")))
+    assert got == ["unknown-runtime"]
+
+
+def test_braces_by_accident_are_shown_as_they_were_written() -> None:
+    got = recipe("model: a/b\nenv:\n  A: {{model}}\n").problems
+    assert got[0].remedy.endswith('write it in quotes: A: "{{model}}"')
+
+
+def test_tags_that_contradict_their_value_are_refused() -> None:
+    for text in ("!!int abc", "!!bool maybe", "!!null x", "!!float x"):
+        with pytest.raises(RecipeError, match="is not what its tag") as caught:
+            recipe(f"model: a/b\ndefaults:\n  k: {text}\n")
+        assert caught.value.spot == Spot("sample.yaml", 3, 6)
+    assert recipe("model: a/b\ndefaults:\n  k: !!float 3\n  s: !!str 010\n").defaults["k"].data == 3.0

@@ -96,3 +96,44 @@ def test_the_built_command_knows_its_port_and_name_and_takes_ranks() -> None:
 def test_a_port_that_is_none(port: str) -> None:
     with pytest.raises(LaunchError, match="is not a port"):
         plan(rendered("model: a/b\nruntime: vllm\ncontainer: x:1\n", port=port))
+
+
+def test_other_keys_follow_where_the_engine_has_their_flag() -> None:
+    got = command(
+        "sglang",
+        "gpu_memory_utilization: 0.5\nmem_fraction_static: 0.38\nmax_running_requests: 4\nenable_metrics: true\n"
+        "skip_tokenizer_init: false\nmodel_path: x\nstream_interval: '1{n}'\nn: 3\nrandom_seed: ",
+    )
+    assert got[3:] == [
+        *("--model-path", "acme/Falcon-30B", "--mem-fraction-static", "0.5", "--max-running-requests", "4"),
+        *("--enable-metrics", "--stream-interval", "13"),
+    ]
+    got = command("vllm", "async_scheduling: false\nallowed_origins: [a, b]")
+    assert got[3:] == ["--no-async-scheduling", "--allowed-origins", '["a","b"]']
+    assert command("llama-cpp", "mlock: true\nno_warmup: true", "acme/Falcon-GGUF:Q8_0")[3:] == ["--no-warmup"]
+
+
+def test_keys_without_a_flag_are_told() -> None:
+    what = rendered(
+        "model: a/b\nruntime: sglang\ncontainer: x:1\ndefaults:\n  max_num_seqs: 4\n  model_path: x\n  cpuset: 0-3\n",
+        bogus="1",
+    )
+    found = [problem for problem in engine_for("sglang").check(what) if problem.code == "unused-default"]
+    assert [(problem.message.partition(" ")[0], problem.spot and problem.spot.line) for problem in found] == [
+        ("`model_path`", 6),
+        ("`cpuset`", 7),
+        ("`bogus`", None),
+    ]
+
+
+def test_the_bound_of_the_request_table_is_seen_however_it_is_written() -> None:
+    base = "model: a/b\nruntime: sglang\ncontainer: x:1\n"
+    for text in (
+        "command: sglang serve {model} --max-running-requests=4\n",
+        "command: sglang serve {model} --max-running-requests 4\n",
+        "defaults: {max_running_requests: 4}\n",
+        "defaults: {max_num_seqs: 4}\n",
+    ):
+        assert engine_for("sglang").check(rendered(base + text)) == ()
+    (found,) = engine_for("sglang").check(rendered(base + "command: sglang serve {model}\n"))
+    assert found.code == "request-table" and found.spot is not None and found.spot.line == 4

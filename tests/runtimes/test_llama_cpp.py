@@ -74,14 +74,6 @@ def test_a_projector_that_the_command_names(tmp_path: Path) -> None:
     assert words[-1] == PATH.replace("Falcon-Q4_K_M.gguf", "mmproj-F16.gguf")
 
 
-def test_flags_that_newer_builds_end_at() -> None:
-    found = plan(with_command("llama-server -hf {model} --no-mmap -fa --port 80", "llama-cpp", MODEL)).problems
-    assert [(problem.code, problem.remedy) for problem in found] == [
-        ("gone-flag", "write `-lm none`"),
-        ("bare-flag", "write `--flash-attn on`"),
-    ]
-
-
 def test_hosts_that_lend_memory(tmp_path: Path) -> None:
     what = with_command("llama-server -hf {model} --port 80 | cat", "llama-cpp", MODEL, top="min_nodes: 3")
     serve = plan(what, 3, gguf_path=PATH)
