@@ -27,6 +27,9 @@ from sparkrun_tui.remote.facts import HostFacts
 
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 
+_KEPT_OVER = 8
+"""Launches that are over and still in memory; the journal has all of them."""
+
 Seen = Callable[[str, HostFacts | HostError], None]
 """Called as each host of a probe answers, or fails to."""
 
@@ -49,7 +52,7 @@ class Desk:
 
     @property
     def launches(self) -> Mapping[str, Launch]:
-        """The launches of this run by id, oldest first."""
+        """The launches of this run by id, oldest first; of those that are over only the newest few."""
         return self._launches
 
     def plan(
@@ -163,6 +166,9 @@ class Desk:
         return Bus(self.services.clock, redactor_for(plan, self._environ), journal)
 
     def _keep(self, launch: Launch) -> Launch:
+        over = [launch_id for launch_id, known in self._launches.items() if known.finished]
+        for launch_id in over[:-_KEPT_OVER]:
+            del self._launches[launch_id]
         self._launches[launch.launch_id] = launch
         launch.begin()
         return launch

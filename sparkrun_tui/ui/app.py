@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from typing import Any, TypeVar
 
 from textual.app import App
@@ -19,6 +18,7 @@ from sparkrun_tui.ui.actor import Actor
 from sparkrun_tui.ui.bridge import Bridge
 from sparkrun_tui.ui.catalog import Catalog
 from sparkrun_tui.ui.clipboard import copy_natively
+from sparkrun_tui.ui.collector import Collector
 from sparkrun_tui.ui.freshness import Freshness
 from sparkrun_tui.ui.keeper import Keeper
 from sparkrun_tui.ui.launches import Launches
@@ -30,16 +30,11 @@ from sparkrun_tui.ui.screens.browse import BrowseScreen
 from sparkrun_tui.ui.session import Session
 from sparkrun_tui.ui.state import AppState, HostMark
 from sparkrun_tui.ui.title import TerminalTitle, title
+from sparkrun_tui.ui.widgets.line_pane import INKS
 from sparkrun_tui.ui.widgets.top_bar import Status
 
 Answer = TypeVar("Answer")
 _SEVERITY = {"note": ("information", ""), "warning": ("warning", "! "), "error": ("error", "✗ ")}
-
-
-def _calm_collector() -> None:
-    """Keep full collections rare: with hundreds of thousands of log lines held, one stops the screen for 0.3 s."""
-    gc.freeze()
-    gc.set_threshold(4_000, 5, 2_000)
 
 
 def _real_backend(settings: Settings) -> Backend:
@@ -52,6 +47,7 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
     """Screens watch what the engine does; nothing that runs on a host belongs to one of them."""
 
     CSS_PATH = str(paths.styles_dir() / "app.tcss")
+    COMPONENT_CLASSES = INKS
     BINDINGS = bindings(Scope.APP)
     TITLE = "sparkrun-tui"
     ENABLE_COMMAND_PALETTE = False
@@ -65,6 +61,7 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         self.launches = Launches(self)
         self.registries = RegistryDesk(self._registries_changed)
         self.freshness = Freshness(self)
+        self.collector = Collector(self)
         self.loaded = False
         self.opened = asyncio.Event()
         self._backend: Backend | None = session.backend
@@ -87,7 +84,7 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
-        _calm_collector()
+        self.collector.calm()
         self.read_recipes()
         self.background(self._open_backend(), "open")
         self.freshness.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sparkrun_tui.ui.ports import KeyQuestion, LaunchPort, PassphraseAsked
@@ -17,6 +18,10 @@ COMING = frozenset({"starting", "cancelling"})
 OVER = frozenset({"failed", "cancelled", "stopped"})
 
 
+_KEPT_OVER = 8
+"""Launches that are over and still at hand with recipe and logs; the journal has all of them."""
+
+
 class Launches:
     """Follows every launch that was begun or opened here, whatever screen is shown."""
 
@@ -25,6 +30,7 @@ class Launches:
         self._followed: dict[str, LaunchPort] = {}
         self._demo: set[str] = set()
         self._told: dict[str, LaunchStatus] = {}
+        self._ends: dict[str, Callable[[], None]] = {}
 
     def follow(self, launch: LaunchPort) -> None:
         """Count this launch, and tell when it is ready or has failed."""
@@ -34,8 +40,18 @@ class Launches:
             if cluster is not None and cluster.is_demo:
                 self._demo.add(launch.launch_id)
             self._told[launch.launch_id] = launch.state.status
-            self._app.bridge.watch(launch, lambda state_changed, _: self._changed(launch) if state_changed else None)
+            self._ends[launch.launch_id] = self._app.bridge.watch(
+                launch, lambda state_changed, _: self._changed(launch) if state_changed else None
+            )
+            self._let_go()
         self._app.update_bars()
+
+    def _let_go(self) -> None:
+        """Drop the oldest of those that are over, with their logs."""
+        over = [launch_id for launch_id, launch in self._followed.items() if launch.state.status in OVER]
+        for launch_id in over[:-_KEPT_OVER]:
+            self._ends.pop(launch_id)()
+            del self._followed[launch_id], self._told[launch_id]
 
     def find(self, launch_id: str) -> LaunchPort | None:
         """A launch of this session."""

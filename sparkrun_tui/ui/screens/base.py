@@ -40,6 +40,10 @@ class PageScreen(Screen[None], Actor):
         self.update_bar()
         self.state_changed()
 
+    def on_unmount(self) -> None:
+        """Left: what it held is let go."""
+        self.sparkrun.collector.screen_left()
+
     @property
     def whole(self) -> bool:
         """Whether its parts are there; they go one by one while the app ends, and events still come then."""
