@@ -6,6 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.fleet.model import FleetView
+from sparkrun_tui.launch.plan import LaunchPlan, build_plan
+from sparkrun_tui.recipe.rendered import Rendered
+from sparkrun_tui.runtimes.plan import HostView
 
 
 class QuietBackend:
@@ -24,4 +28,21 @@ class QuietBackend:
 
     def history(self) -> Sequence[Any]:
         """Nothing was launched."""
+        return ()
+
+    async def survey(self, cluster: Cluster) -> FleetView:
+        """Nothing runs."""
+        return FleetView(cluster.name, 0.0, (), ())
+
+    async def plan(self, rendered: Rendered, cluster: Cluster) -> LaunchPlan:
+        """The plan for hosts that were not asked."""
+        views = [HostView(host, host) for host in cluster.hosts]
+        return build_plan(rendered, cluster, views, launch_id="bench123")
+
+    async def look(self, plan: LaunchPlan) -> LaunchPlan:
+        """Nothing is found."""
+        return plan
+
+    def dry_run(self, plan: LaunchPlan) -> Sequence[str]:
+        """Not asked for."""
         return ()
