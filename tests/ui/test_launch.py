@@ -176,7 +176,7 @@ async def test_logs_are_merged_tiled_or_one(open_app: Pilots, backend: FakeBacke
         launch.print("spark-2", "second", time=1001.0)
         tick(pilot)
         await pilot.pause()
-        assert lines_with(pilot, "─ spark-1") == lines_with(pilot, "─ spark-2"), "side by side"
+        assert lines_with(pilot, "━ spark-1") == lines_with(pilot, "─ spark-2"), "side by side"
         await press(pilot, "m")
         assert lines_with(pilot, "all hosts")
         assert lines_with(pilot, "spark-1 first") and lines_with(pilot, "spark-2 second")

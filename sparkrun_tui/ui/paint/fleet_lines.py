@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.base.text import cell_width, clean_line
 from sparkrun_tui.base.units import GIB, format_duration
 from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload, WorkloadRank
 from sparkrun_tui.remote.facts import HostFacts
@@ -31,9 +31,15 @@ class FleetRow:
     workload: Workload | None = None
 
 
-def header(width: int) -> Line:
+def name_width(view: FleetView | None, width: int) -> int:
+    """The width of the column of host names: as wide as they are, within what the screen has room for."""
+    names = [cell_width(clean_line(host.name)) for host in view.hosts] if view is not None else []
+    return min(max([6, *names]) + 2, 14 if width < 100 else 18)
+
+
+def header(view: FleetView | None, width: int) -> Line:
     """The names of the columns."""
-    host = 14 if width < 100 else 18
+    host = name_width(view, width)
     text = fit("host", host) + fit("memory left", 21)
     if width >= 100:
         text += fit("gpu", 8) + fit("power", 7) + fit("temp", 7)
@@ -47,7 +53,7 @@ def fleet_rows(view: FleetView, now: float, width: int) -> list[FleetRow]:
     rows: list[FleetRow] = []
     for host in view.hosts:
         found = [(workload, rank) for workload in view.workloads for rank in workload.ranks if rank.host == host.name]
-        first: list[Span] = _host(host, now, width)
+        first: list[Span] = _host(host, now, width, name_width(view, width))
         if not found:
             idle: list[Span] = [("–", "dim")] if host.facts else []
             rows.append(FleetRow(clip([*first, *idle], width)))
@@ -61,9 +67,8 @@ def fleet_rows(view: FleetView, now: float, width: int) -> list[FleetRow]:
     return rows
 
 
-def _host(host: HostStatus, now: float, width: int) -> list[Span]:
-    name_width = 14 if width < 100 else 18
-    name: Span = (fit(clean_line(host.name), name_width - 1) + " ", "bold")
+def _host(host: HostStatus, now: float, width: int, room: int) -> list[Span]:
+    name: Span = (fit(clean_line(host.name), room - 1) + " ", "bold")
     if host.facts is None:
         since = f" since {format_duration(max(now - host.link.since, 0))}" if host.link.since else ""
         return [name, ("? ", "tight"), (f"{host.link.state.value}{since}  {clean_line(host.link.detail)}", "dim")]

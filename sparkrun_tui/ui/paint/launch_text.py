@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.base.text import cell_width, clean_line
 from sparkrun_tui.base.units import GIB, format_duration
 from sparkrun_tui.launch.events import LaunchStatus
 from sparkrun_tui.launch.logs import LogBuffer
 from sparkrun_tui.launch.state import LaunchState
-from sparkrun_tui.ui.widgets.ink import Line, Span, clip
+from sparkrun_tui.ui.widgets.ink import Line, Span, clip, width_of
 
 _REPORT_LINES = 60
 
@@ -54,6 +54,9 @@ def endpoint_lines(state: LaunchState, width: int) -> list[Line]:
         facts.append(f"{state.facts['kv_bytes'] / GIB:.1f} GiB")
     if "concurrency" in state.facts:
         facts.append(f"{state.facts['concurrency']:.1f} full requests at once")
+    room = width - width_of(spans) - 3
+    while facts and cell_width(", ".join(facts)) > room:
+        facts.pop()  # what has no room is left out, the most telling stands first
     if facts:
         spans.append(("   " + ", ".join(facts), "dim"))
     return [clip(spans, width)]

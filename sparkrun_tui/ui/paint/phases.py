@@ -96,7 +96,7 @@ def phases_shown(width: int) -> tuple[list[Phase], int, int]:
 def table(state: LaunchState, now: float, width: int, activity: bool, last: LastTime | None = None) -> list[Line]:
     """The whole table; with `activity` each host has a second line that tells what it does now."""
     phases, column, name = phases_shown(width)
-    header = " " * name + "".join(fit(phase.value, column - 1) + " " for phase in phases) + "memory left"
+    header = " " * name + "".join(fit(_word(phase, column - 1), column - 1) + " " for phase in phases) + "memory left"
     lines: list[Line] = [clip([(header, "dim")], width)]
     for row in sorted(state.hosts.values(), key=lambda row: row.rank):
         lines.append(clip(_host(row, phases, column, name, now), width))
@@ -107,6 +107,11 @@ def table(state: LaunchState, now: float, width: int, activity: bool, last: Last
         text = fit("last time", name) + "".join(fit("  " + took, column - 1) + " " for took in times)
         lines.append(clip([(f"{text}{format_duration(last.total)} in all", "dim")], width))
     return lines
+
+
+def _word(phase: Phase, width: int) -> str:
+    """The name of a phase, shortened where its column is narrow."""
+    return phase.value if len(phase.value) <= width else phase.value[: width - 2] + "."
 
 
 def _host(row: HostRow, phases: Sequence[Phase], column: int, name: int, now: float) -> list[Span]:
@@ -148,7 +153,7 @@ def _activity(row: HostRow, now: float, width: int) -> list[Span]:
     spans: list[Span] = [(f"└ {phase.value:<8}", "accent")]
     share = share_of(cell)
     if share is not None and cell.total:
-        spans += progress_bar(share, max(min(width // 4, 40), 8))
+        spans += progress_bar(share, max(min(width // 4, 40), 8) if width >= 90 else 8)
         spans.append((f" {share * 100:3.0f} %  ", ""))
         spans += _amount(cell)
     if cell.detail:

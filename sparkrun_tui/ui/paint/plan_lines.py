@@ -12,7 +12,7 @@ from sparkrun_tui.memory.result import Estimate
 from sparkrun_tui.recipe.trust import Demand
 from sparkrun_tui.ui.paint.detail import problem_lines
 from sparkrun_tui.ui.widgets.command_view import shell_lines
-from sparkrun_tui.ui.widgets.ink import Line, Span, clip, fit
+from sparkrun_tui.ui.widgets.ink import Line, Span, clip, fit, width_of, wrap, wrap_line
 from sparkrun_tui.ui.widgets.memory_bar import picture_lines
 
 
@@ -52,11 +52,13 @@ def plan_lines(
         steps[len(lines)] = index
         lines.append(step_line(index + 1, step, plan, width, index in opened))
         if index in opened:
+            lines += _rest(step, plan, width)
             lines += _commands(step, width)
     lines.append([])
     if plan.host_reason:
-        lines.append([("hosts: ", "dim"), (clean_line(plan.host_reason), "")])
-    lines += [[("· ", "dim"), (clean_line(note), "")] for note in plan.serve.notes]
+        lines += wrap_line([("hosts: ", "dim"), (clean_line(plan.host_reason), "")], width, indent=7)
+    for note in plan.serve.notes:
+        lines += wrap_line([("· ", "dim"), (clean_line(note), "")], width, indent=2)
     if estimate is not None:
         lines += [[], *picture_lines(estimate, min(width, 100))]
     if plan.problems:
@@ -73,6 +75,14 @@ def consent_lines(question: str, wanted: Sequence[Demand]) -> list[str]:
         lines.append(f"{'!' if demand.grave else '·'} {demand.title}{beside}")
         lines += [f"    {text}" for text in texts if len(texts) > 1]
     return lines
+
+
+def _rest(step: PlanStep, plan: LaunchPlan, width: int) -> list[Line]:
+    """In full what the step's own line has no room for."""
+    if width_of(step_line(1, step, plan, 10_000, True)) <= width:
+        return []
+    told = ", ".join(clean_line(text) for text in (step.title, step.detail) if text)
+    return [[("     ", ""), (row, "")] for row in wrap(told, max(width - 5, 20))]
 
 
 def _commands(step: PlanStep, width: int) -> list[Line]:

@@ -45,7 +45,9 @@ class ClusterList(ListPane):
         """One cluster with its hosts."""
         row = self.rows[number]
         if row == _DEMO:
-            return [("  demo          ", "demo"), ("  two simulated Sparks, no hardware needed", "dim")]
+            used = self._state.cluster is not None and self._state.cluster.is_demo
+            sign: Span = ("▌ " if used else "  ", "accent")
+            return [sign, (" demo ", "demo"), (" " * 10, ""), ("two simulated Sparks, no hardware needed", "dim")]
         if not isinstance(row, Cluster):
             return [("  + add a cluster", "accent")]
         active = self._state.cluster is not None and self._state.cluster.name == row.name
@@ -91,9 +93,10 @@ class ClusterPicker(ModalScreen[None], Actor):
         rows.styles.height = min(len(rows.rows), 14)
         current = self.sparkrun.state.cluster
         names = [row.name if isinstance(row, Cluster) else row for row in rows.rows]
-        rows.move_to(names.index(current.name) if current and current.name in names else 0)
+        wanted = _DEMO if current and current.is_demo else current.name if current else ""
+        rows.move_to(names.index(wanted) if wanted in names else 0)
         problems = [f"{host}: {mark.problem}" for host, mark in self.sparkrun.state.marks.items() if mark.problem]
-        if not self.sparkrun.state.clusters:
+        if not self.sparkrun.state.clusters and current is None:
             self.query_one(Panel).entitle("No cluster yet: try the demo, or add yours", "")
         elif problems:
             self.query_one(Panel).entitle("Cluster", problems[0])

@@ -65,7 +65,7 @@ class FleetList(ListPane):
     def line(self, number: int) -> Line:
         """Header, a row, or the message."""
         if number == 0:
-            return header(self.text_width)
+            return header(self._view, self.text_width)
         return self._rows[number - 1].line if self._rows else [(self.message, "dim")]
 
 

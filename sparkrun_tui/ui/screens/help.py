@@ -54,7 +54,9 @@ def help_lines(entries: Sequence[tuple[Action, list[str], str]], width: int) -> 
 
 
 def _joined(keys: Sequence[str]) -> str:
-    return "1…9" if len(keys) > 8 else " ".join(keys)
+    digits = [key for key in keys if key.isdigit()]
+    words = [key for key in keys if not key.isdigit()]
+    return " ".join([*words, f"{digits[0]}…{digits[-1]}"] if len(digits) > 2 else keys)
 
 
 def _nearest_first(scope: Scope) -> int:

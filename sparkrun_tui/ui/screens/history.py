@@ -11,7 +11,7 @@ from textual import on
 from textual.widget import Widget
 
 from sparkrun_tui.base import paths
-from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.base.text import cell_width, clean_line
 from sparkrun_tui.base.units import format_duration
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.ports import PastLaunch
@@ -27,6 +27,11 @@ _SIGNS = {
     "failed": ("✗", "bad"),
     "cancelled": ("–", "dim"),
 }
+
+
+_WIDE = ("%Y-%m-%d %H:%M", 18, 12, 14)
+_NARROW = ("%m-%d %H:%M", 13, 10, 9)
+"""How the start is written, and the widths of the columns `when`, `cluster` and `serving after`."""
 
 
 class HistoryList(ListPane):
@@ -66,23 +71,25 @@ class HistoryList(ListPane):
     def line(self, number: int) -> Line:
         """Header, a launch, or the message."""
         width = self.text_width
-        longest = max((len(past.recipe) for past in self.rows), default=0) + 2
-        name = max(min(width - 58, longest), 16)
+        stamp, when, cluster, took = _WIDE if width >= 90 else _NARROW
+        longest = max((cell_width(clean_line(past.recipe)) for past in self.rows), default=0) + 2
+        name = max(min(width - when - cluster - 12 - took, longest), 16)
         if number == 0:
-            text = f"{'when':<18}{fit('recipe', name)}{'cluster':<12}{'outcome':<12}{'serving after':<14}"
+            told = "serving after" if took > 13 else "took"
+            text = f"{'when':<{when}}{fit('recipe', name)}{fit('cluster', cluster)}{'outcome':<12}{told:<{took}}"
             return clip([(text, "dim")], width)
         if not self.rows:
             return [(self.message, "dim")]
         past = self.rows[number - 1]
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(past.started)) if past.started else "?"
+        began = time.strftime(stamp, time.localtime(past.started)) if past.started else "?"
         sign, style = _SIGNS.get(past.outcome, ("?", "tight"))
         after = format_duration(past.ready_after) if past.ready_after is not None else ""
         spans: list[Span] = [
-            (f"{when:<18}", "dim"),
+            (f"{began:<{when}}", "dim"),
             (fit(clean_line(past.recipe), name - 1) + " ", "bold"),
-            (fit(clean_line(past.cluster), 11) + " ", ""),
+            (fit(clean_line(past.cluster), cluster - 1) + " ", ""),
             (fit(f"{sign} {past.outcome}", 12), style),
-            (fit(after, 14), ""),
+            (fit(after, took), ""),
             (clean_line(past.detail), "dim"),
         ]
         return clip(spans, width)

@@ -11,8 +11,9 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from sparkrun_tui.base import paths
-from sparkrun_tui.launch.events import LaunchStatus, Repair
+from sparkrun_tui.launch.events import LaunchStatus, Repair, StepState
 from sparkrun_tui.launch.fold import FINAL
+from sparkrun_tui.launch.state import LaunchState
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.launches import COMING, SERVING
@@ -21,6 +22,7 @@ from sparkrun_tui.ui.paint.phases import LastTime
 from sparkrun_tui.ui.ports import LaunchPort
 from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.dialog import Confirm
+from sparkrun_tui.ui.widgets.list_pane import ListPane
 from sparkrun_tui.ui.widgets.log_deck import LogDeck
 from sparkrun_tui.ui.widgets.panel import Panel
 from sparkrun_tui.ui.widgets.phase_table import PhaseTable
@@ -106,12 +108,20 @@ class LaunchScreen(PageScreen):
     def _show_phases(self) -> None:
         state = self.launch.state
         sign, _ = STATUS[state.status]
-        activity = state.status not in SERVING and len(state.hosts) * 2 + 1 <= self.size.height // 3
+        activity = self._active(state) and len(state.hosts) * 2 + 1 <= self.size.height // 3
         self.phases.show(state, activity, self._last)
         name = f"{state.recipe} on {state.cluster}" if state.cluster else state.recipe
         status = "" if state.status is LaunchStatus.STARTING else f"  {sign} {state.status.value}"
         took = elapsed(state, time.time())
         self.query_one("#phases-panel", Panel).entitle(name + status, took)
+
+    @staticmethod
+    def _active(state: LaunchState) -> bool:
+        """Whether a second line of a host has something to tell: what it does now, or where it failed."""
+        if state.status not in SERVING | FINAL:
+            return True
+        cells = [cell for row in state.hosts.values() for cell in row.cells.values()]
+        return state.status in FINAL and any(cell.state in (StepState.FAILED, StepState.UNKNOWN) for cell in cells)
 
     def _show_state(self) -> None:
         state = self.launch.state
@@ -137,6 +147,7 @@ class LaunchScreen(PageScreen):
         repairs = self.query_one(RepairList)
         repairs.show(state.diagnosis, self._values())
         panel.display = True
+        self.add_class("-diagnosed")
         if not isinstance(self.focused, Input):
             repairs.focus()
 
@@ -163,6 +174,8 @@ class LaunchScreen(PageScreen):
             return "There is one host only."
         if name == "layout" and len(self.deck.hosts) < 2:
             return "There is one host only."
+        if name == "layout" and self.deck.cramped:
+            return "There is no room for a pane a host: a number shows one host alone."
         if name == "overrides" and self.launch.rendered is None:
             return "It was launched from elsewhere: its recipe is not at hand."
         return ""
@@ -197,10 +210,9 @@ class LaunchScreen(PageScreen):
         box = self.query_one("#find", SearchBox)
         view = self.deck.focused_view
         view.focus()
+        box.display = False  # the line below the log tells what is searched
         if box.value:
             view.do_previous_match()
-        else:
-            box.display = False
 
     def do_test(self) -> None:
         """Ask the endpoint something."""
@@ -272,6 +284,10 @@ class LaunchScreen(PageScreen):
         recipe = self.sparkrun.state.catalog.recipe(rendered.recipe.source.path)
         if isinstance(recipe, Recipe):
             self.sparkrun.open_plan(self.sparkrun.state.evaluation(recipe).rendered)
+
+    @on(ListPane.Chosen, "#repairs")
+    def _repair_chosen(self) -> None:
+        self.query_one(RepairList).action_do("apply")
 
     @on(RepairList.Left)
     def _keep_reading(self) -> None:

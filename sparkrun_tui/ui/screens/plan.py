@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
+from textual import events, on
 from textual.widget import Widget
 
 from sparkrun_tui.base import paths
@@ -23,6 +24,9 @@ from sparkrun_tui.ui.widgets.ink import Line, wrap
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 from sparkrun_tui.ui.widgets.panel import Panel
 from sparkrun_tui.ui.widgets.text_pane import TextPane
+
+_TRIANGLE = 2
+"""Cells that the triangle of a step takes."""
 
 
 class PlanList(ListPane):
@@ -81,6 +85,13 @@ class PlanList(ListPane):
         """One line."""
         self._lay_out()
         return self._lines[number]
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on a step's triangle shows or hides its commands."""
+        number = self.top + event.y
+        if event.x < _TRIANGLE and number in self._steps:
+            self.move_to(number)
+            self.toggle()
 
     def toggle(self) -> None:
         """Show or hide the commands of the step under the cursor."""
@@ -166,12 +177,18 @@ class PlanScreen(PageScreen):
             return "There is no plan yet."
         if name in ("launch", "anyway") and self._launching:
             return "It is being launched."
+        if name == "commands" and self._as_text:
+            return "The dry run has them all."
         if name == "launch" and self._plan.errors:
             waivable = "  (L launches anyway)" if self._waivable else ""
             return f"It cannot be launched: {self._plan.errors[0].message}{waivable}"
         if name == "anyway" and not self._waivable:
             return "No check of the hosts failed." if not self._plan.errors else "The recipe itself has errors."
         return ""
+
+    @on(ListPane.Chosen, "#steps")
+    def _step_chosen(self) -> None:
+        self.action_do("commands")
 
     async def do_launch(self) -> None:
         """Do it."""

@@ -61,12 +61,18 @@ class FooterKeys(LinePane, Actor):
     def line(self, number: int) -> Line:
         """As many keys as fit, those at the right kept longest."""
         width = self.text_width
-        right = self._spans([entry for entry in self._entries if entry[0] >= _ALWAYS])
-        while right and width_of(right) > width // 3:
-            right = right[:-3]
+        kept = [entry for entry in self._entries if entry[0] >= _ALWAYS]
+        while kept and width_of(self._spans(kept)) > width // 3:
+            kept.pop()
+        right = self._spans(kept)
         room = width - width_of(right) - 1
         left: list[Span] = []
         self._spots = []
+        start = width - width_of(right)
+        for entry in kept:
+            end = start + width_of(self._spans([entry]))
+            self._spots.append((start, end, entry[3], entry[4]))
+            start = end
         for entry in self._entries:
             spans = self._spans([entry])
             if entry[0] >= _ALWAYS or width_of(left) + width_of(spans) > room:

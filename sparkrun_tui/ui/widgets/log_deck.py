@@ -11,6 +11,12 @@ from sparkrun_tui.launch.logs import LogBuffer
 from sparkrun_tui.ui.widgets.log_source import HostLog, MergedLog
 from sparkrun_tui.ui.widgets.log_view import LogView
 
+_NARROWEST = 60
+"""Cells below which two panes do not stand side by side."""
+
+_LOWEST = 4
+"""Rows of a pane: its title, two lines of log, and its status."""
+
 
 class LogDeck(Container):
     """Holds one view a host and one for all; only what is displayed is read and painted."""
@@ -23,6 +29,8 @@ class LogDeck(Container):
         self._merged_source = MergedLog(logs)
         self._merged = LogView(self._merged_source, "all hosts")
         self.is_merged = False
+        self.cramped = False
+        """Whether a pane a host would leave each too few lines: then all are merged."""
         self.alone = ""
         self._text = ""
 
@@ -53,10 +61,10 @@ class LogDeck(Container):
     @property
     def shown(self) -> list[LogView]:
         """The views in sight."""
-        if self.is_merged:
-            return [self._merged]
         if self.alone in self._views:
             return [self._views[self.alone]]
+        if self.is_merged or self.cramped:
+            return [self._merged]
         return list(self._views.values()) or [self._merged]
 
     @property
@@ -66,12 +74,18 @@ class LogDeck(Container):
 
     def tile(self) -> None:
         """Show what is chosen, in as many columns as there is room for."""
+        width = self.size.width or self.app.size.width
+        across = max(min(len(self._views), width // _NARROWEST), 1)
+        rows = -(-len(self._views) // across)
+        self.cramped = len(self._views) > 1 and 0 < self.size.height < rows * _LOWEST
         shown = self.shown
+        had_focus = any(view.has_focus for view in (*self._views.values(), self._merged))
         for view in (*self._views.values(), self._merged):
             view.display = view in shown
-        width = self.size.width or self.app.size.width
-        self.styles.grid_size_columns = max(min(len(shown), width // 60), 1)
-        if self.is_merged:
+        if had_focus and not any(view.has_focus for view in shown):
+            shown[0].focus()
+        self.styles.grid_size_columns = min(len(shown), across)
+        if self._merged in shown:
             self._merged_source.pull()
         for view in shown:
             if (view.finder.text if view.finder else "") != self._text:
@@ -85,9 +99,10 @@ class LogDeck(Container):
         """New lines may have come."""
         if any(host not in self._views for host in self._logs):
             self._add_new()
-        if self.is_merged:
+        shown = self.shown
+        if self._merged in shown:
             self._merged_source.pull()
-        for view in self.shown:
+        for view in shown:
             view.pull()
 
     def toggle_merged(self) -> None:
@@ -103,12 +118,15 @@ class LogDeck(Container):
         before = self.alone
         self.alone = host
         self.tile()
-        self._views[host or before or self.hosts[0]].focus()
+        view = self._views[host or before or self.hosts[0]]
+        (view if view in self.shown else self.shown[0]).focus()
 
     def zoom(self) -> None:
         """The focused host alone, or all again."""
         view = self.focused_view
         host = next((host for host, shown in self._views.items() if shown is view), "")
+        if self.cramped and not self.alone:
+            host = self.hosts[0]
         self.show_alone("" if self.alone or self.is_merged else host)
 
     def find(self, text: str) -> None:

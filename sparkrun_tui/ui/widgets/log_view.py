@@ -167,10 +167,11 @@ class LogView(LinePane, Actor, can_focus=True):
         return Segment("▐" if start <= y < start + size else " ", self.ink("thumb"))
 
     def _title(self, width: int) -> list[Span]:
-        name = f"─ {clean_line(self.title)} "
-        count = f" {self.source.end:,} lines ─"
+        bar = "━" if self.has_focus else "─"  # the focus shows without colour, too
+        name = f"{bar} {clean_line(self.title)} "
+        count = f" {self.source.end:,} lines {bar}"
         style = "accent" if self.has_focus else "dim"
-        rule = "─" * max(width - cell_width(name) - len(count), 0)
+        rule = bar * max(width - cell_width(name) - len(count), 0)
         return clip([(name, f"{style} bold" if self.has_focus else "bold"), (rule, style), (count, style)], width)
 
     def _status(self, width: int) -> list[Span]:

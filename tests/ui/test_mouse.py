@@ -1,0 +1,78 @@
+"""What keys do, the mouse does: footer, tabs, rows, steps of the plan, repairs."""
+
+from __future__ import annotations
+
+from textual.pilot import Pilot
+
+from sparkrun_tui.launch.events import LaunchStatus, StatusChanged
+from sparkrun_tui.ui.screens.browse import BrowseScreen
+from sparkrun_tui.ui.screens.cluster import ClusterPicker
+from sparkrun_tui.ui.screens.help import HelpScreen
+from sparkrun_tui.ui.screens.history import HistoryScreen
+from sparkrun_tui.ui.screens.plan import PlanScreen
+
+from .conftest import Pilots, press, screen_text, settle
+from .fakes import FakeBackend
+from .test_launch import DIAGNOSIS, begin, tick
+
+
+async def click(pilot: Pilot[int], text: str, times: int = 1) -> None:
+    """Click where `text` stands on the screen."""
+    rows = screen_text(pilot).splitlines()
+    y = next(number for number, row in enumerate(rows) if text in row)
+    await pilot.click(offset=(rows[y].index(text), y), times=times)
+    await pilot.pause()
+    await pilot.pause()
+
+
+async def test_every_key_of_the_footer_can_be_clicked(open_app: Pilots) -> None:
+    async with open_app() as pilot:
+        await click(pilot, "? help")
+        assert isinstance(pilot.app.screen, HelpScreen)
+        await press(pilot, "escape")
+        await click(pilot, "h history")
+        assert isinstance(pilot.app.screen, HistoryScreen)
+        await click(pilot, "q quit")
+        assert isinstance(pilot.app.screen, BrowseScreen)
+
+
+async def test_the_cluster_in_the_bar_opens_the_choice(open_app: Pilots) -> None:
+    async with open_app() as pilot:
+        await click(pilot, "spark-2 ●")
+        assert isinstance(pilot.app.screen, ClusterPicker)
+
+
+async def test_rows_and_tabs_are_chosen_by_a_click(open_app: Pilots) -> None:
+    async with open_app() as pilot:
+        screen = pilot.app.screen
+        assert isinstance(screen, BrowseScreen)
+        await click(pilot, "gamma-sg")
+        assert screen.list.current is not None and screen.list.current.name == "gamma-sg"
+        await click(pilot, "Source")
+        assert screen.detail.tab == "source"
+
+
+async def test_steps_of_the_plan_open_by_their_triangle_and_by_a_double_click(open_app: Pilots) -> None:
+    async with open_app() as pilot:
+        await press(pilot, "p")
+        await settle(pilot)
+        screen = pilot.app.screen
+        assert isinstance(screen, PlanScreen)
+        await click(pilot, "▸ 2")
+        assert screen.list.opened == {1}
+        await click(pilot, "▾ 2")
+        assert screen.list.opened == set()
+        await click(pilot, "1  check", times=2)
+        assert screen.list.opened == {0}
+
+
+async def test_a_repair_is_applied_by_a_double_click(open_app: Pilots, backend: FakeBackend) -> None:
+    async with open_app() as pilot:
+        launch = await begin(pilot, backend)
+        launch.send(DIAGNOSIS, StatusChanged(status=LaunchStatus.FAILED))
+        tick(pilot)
+        await settle(pilot)
+        await click(pilot, "the longest that fits", times=2)
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, PlanScreen)
+        assert "max_model_len" in screen_text(pilot) or "16384" in " ".join(pilot.app.screen._lines())

@@ -1,0 +1,95 @@
+"""Small screens and many hosts: nothing that matters is out of reach."""
+
+from __future__ import annotations
+
+from sparkrun_tui.launch.events import LaunchStatus, StatusChanged, StepChanged, StepState
+from sparkrun_tui.runtimes.plan import Phase
+from sparkrun_tui.ui.app import SparkrunApp
+from sparkrun_tui.ui.paint.fleet_lines import name_width
+from sparkrun_tui.ui.paint.phases import table
+from sparkrun_tui.ui.ports import PastLaunch
+from sparkrun_tui.ui.screens.help import help_lines, keys_in_force
+from sparkrun_tui.ui.screens.launch import LaunchScreen
+from sparkrun_tui.ui.widgets.ink import text_of
+from sparkrun_tui.ui.widgets.log_view import LogView
+
+from .conftest import Pilots, lines_with, press, screen_text, settle
+from .fakes import FakeBackend, FakeLaunch
+from .test_launch import DIAGNOSIS, tick
+
+EIGHT = tuple(f"spark-{number}" for number in range(1, 9))
+
+
+async def test_eight_hosts_are_all_in_sight_at_80x24_and_their_logs_are_merged(open_app: Pilots) -> None:
+    async with open_app(size=(80, 24)) as pilot:
+        app = pilot.app
+        assert isinstance(app, SparkrunApp)
+        launch = FakeLaunch("many", EIGHT)
+        for host in EIGHT:
+            launch.print(host, f"hello of {host}")
+        app.open_launch(launch)
+        await settle(pilot)
+        rows = screen_text(pilot)
+        assert all(f"○ {host}" in rows and f"hello of {host}" in rows for host in EIGHT)
+        screen = app.screen
+        assert isinstance(screen, LaunchScreen)
+        assert "no room" in screen.why_not("layout")
+        await press(pilot, "3")
+        assert lines_with(pilot, "━ spark-3") and not lines_with(pilot, "hello of spark-4")
+        await press(pilot, "escape")
+        assert isinstance(app.focused, LogView) and lines_with(pilot, "━ all hosts")
+
+
+async def test_panes_come_back_when_there_is_room_for_them(open_app: Pilots) -> None:
+    async with open_app(size=(80, 24)) as pilot:
+        app = pilot.app
+        assert isinstance(app, SparkrunApp)
+        app.open_launch(FakeLaunch("many", EIGHT))
+        await settle(pilot)
+        assert lines_with(pilot, "all hosts")
+        await pilot.resize_terminal(200, 50)
+        await pilot.pause()
+        await pilot.pause()
+        assert lines_with(pilot, "spark-2 ─") and not lines_with(pilot, "all hosts")
+        assert isinstance(app.focused, LogView) and app.focused.title in EIGHT
+
+
+async def test_the_cause_of_a_failure_leaves_room_for_logs_at_80x24(open_app: Pilots, backend: FakeBackend) -> None:
+    async with open_app(size=(80, 24)) as pilot:
+        app = pilot.app
+        assert isinstance(app, SparkrunApp)
+        launch = FakeLaunch("two", EIGHT[:2])
+        for host in EIGHT[:2]:
+            launch.print(host, *(f"line {number} of {host}" for number in range(9)))
+        app.open_launch(launch)
+        launch.send(DIAGNOSIS, StatusChanged(status=LaunchStatus.FAILED))
+        tick(pilot)
+        await settle(pilot)
+        assert len(lines_with(pilot, "of spark-")) >= 4
+
+
+def test_phases_and_the_amount_left_are_told_in_80_columns() -> None:
+    launch = FakeLaunch("one", ("spark-1",))
+    launch.send(StepChanged(host="spark-1", phase=Phase.CHECK, state=StepState.OK, time=1001.0))
+    rows = [text_of(row) for row in table(launch.state, 1002.0, 77, activity=True)]
+    assert "…" not in rows[0] and all(word in rows[0] for word in ("image", "model", "comp.", "graphs", "ready"))
+
+
+async def test_history_tells_whole_names_in_80_columns(open_app: Pilots, backend: FakeBackend) -> None:
+    name = "nemotron-3-super-120b-nvfp4-2x"
+    backend.past = [PastLaunch("a", name, "lab", ("spark-1",), "ready", 1000.0, None, 65.0)]
+    async with open_app(size=(80, 24)) as pilot:
+        await press(pilot, "h")
+        await settle(pilot)
+        assert name in lines_with(pilot, "✓ ready")[0]
+        assert lines_with(pilot, "took")
+
+
+async def test_help_names_all_keys_of_an_action(open_app: Pilots) -> None:
+    async with open_app() as pilot:
+        rows = [text_of(row) for row in help_lines(keys_in_force(pilot.app.screen), 90)]
+        assert any(row.startswith("  s 1…9 ") for row in rows)
+
+
+def test_the_column_of_hosts_is_as_wide_as_they_are() -> None:
+    assert name_width(None, 80) == 8
