@@ -31,6 +31,7 @@ from sparkrun_tui.ui.session import Session
 from sparkrun_tui.ui.state import AppState, HostMark
 from sparkrun_tui.ui.title import TerminalTitle, title
 from sparkrun_tui.ui.widgets.line_pane import INKS
+from sparkrun_tui.ui.widgets.line_pane import INKS
 from sparkrun_tui.ui.widgets.top_bar import Status
 
 Answer = TypeVar("Answer")
@@ -47,6 +48,7 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
     """Screens watch what the engine does; nothing that runs on a host belongs to one of them."""
 
     CSS_PATH = str(paths.styles_dir() / "app.tcss")
+    COMPONENT_CLASSES = INKS
     COMPONENT_CLASSES = INKS
     BINDINGS = bindings(Scope.APP)
     TITLE = "sparkrun-tui"

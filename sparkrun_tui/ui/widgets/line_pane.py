@@ -14,6 +14,10 @@ from sparkrun_tui.ui.widgets.ink import STYLES, Line, text_of
 
 _PREFIX = "ink--"
 
+INKS = {f"{_PREFIX}{name}" for name in STYLES}
+"""The component classes that the app must have. They are the app's, not the panes': each pane with its own would style
+hundreds of parts again with every class that changes."""
+
 
 class LinePane(Widget):
     """A scrolled list of lines. Subclasses give `line_count` and `line`; the cursor is theirs to keep.
@@ -24,8 +28,6 @@ class LinePane(Widget):
     ALLOW_SELECT = True
     SCROLLS = True
     """Whether there may be more lines than rows."""
-
-    COMPONENT_CLASSES = {f"{_PREFIX}{name}" for name in STYLES}
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
@@ -72,7 +74,7 @@ class LinePane(Widget):
         if found is None:
             found = self._base
             for name in names.split():
-                found += self.get_component_rich_style(_PREFIX + name, partial=True)
+                found += self.app.get_component_styles(_PREFIX + name).partial_rich_style
             self._inks[names] = found
         return found
 
