@@ -181,9 +181,9 @@ async def test_logs_are_merged_tiled_or_one(open_app: Pilots, backend: FakeBacke
         assert lines_with(pilot, "all hosts")
         assert lines_with(pilot, "spark-1 first") and lines_with(pilot, "spark-2 second")
         await press(pilot, "2")
-        assert lines_with(pilot, "─ spark-2") and not lines_with(pilot, "─ spark-1")
+        assert lines_with(pilot, "━ spark-2") and not lines_with(pilot, "─ spark-1")
         await press(pilot, "enter")
-        assert lines_with(pilot, "─ spark-1") and lines_with(pilot, "─ spark-2")
+        assert lines_with(pilot, "─ spark-1") and lines_with(pilot, "━ spark-2")
 
 
 async def test_a_failure_shows_its_cause_and_a_repair_on_one_key(open_app: Pilots, backend: FakeBackend) -> None:
