@@ -1,4 +1,4 @@
-"""The scripts of spark-vllm-docker on simulated hosts: they build an image and start containers, as far as one sees."""
+"""The scripts of spark-vllm-docker on simulated hosts: cloned, they build an image and start containers, it seems."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from sparkrun_tui.runtimes.common import SERVE_FILE
 
 BUILD_SECONDS = 8.0
 _CALL = re.compile(r"^\./run-recipe\.sh (?P<rest>.+?) </dev/null$", re.MULTILINE)
+_CLONE = re.compile(r"git clone --depth 1 -- \S*/spark-vllm-docker ")
 _BUILD = (
     "FROM nvcr.io/nvidia/pytorch:26.09-py3 AS build",
     "RUN pip install flashinfer-python torch",
@@ -37,18 +38,20 @@ class ForeignScripts:
 
     def knows(self, script: str) -> bool:
         """Whether a script is one that calls them."""
-        return _CALL.search(script) is not None
+        return _CALL.search(script) is not None or _CLONE.search(script) is not None
 
     async def run(self, host: Host, script: str, say: Print) -> int:
         """Do what the script asks for, telling lines; its exit code."""
         call = _CALL.search(script)
-        words = shlex.split(call["rest"].replace("$HOME", "~HOME")) if call else []
+        say("spark-vllm-docker at 4f1c2ab of 2026-10-30")
+        if call is None:
+            return 0
+        words = shlex.split(call["rest"].replace("$HOME", "~HOME"))
         path = path_of(shlex.quote(words[0].replace("~HOME", "$HOME"))) if words else ""
         recipe = yaml.safe_load(host.files.get(path, b"")) or {}
         if not isinstance(recipe, dict):
             say(f"{path}: not a recipe")
             return 1
-        say("spark-vllm-docker at 4f1c2ab of 2026-10-30")
         targets = self._targets(host, words)
         image = str(recipe.get("container") or "vllm-node")
         if "--build-only" in words:

@@ -7,6 +7,9 @@ from pathlib import Path
 from sparkrun_tui.demo.cluster import DemoCluster
 from sparkrun_tui.launch.desk import Desk
 from sparkrun_tui.launch.events import LaunchStatus
+from sparkrun_tui.recipe.loader import load_text
+from sparkrun_tui.recipe.model import Source, SourceKind
+from sparkrun_tui.recipe.overrides import render
 from tests.demo import samples
 
 
@@ -21,3 +24,27 @@ async def test_hooks_are_shown_and_not_run(demo: DemoCluster, desk: Desk, tmp_pa
     assert any("run nowhere" in text for text in texts)
     await launch.stop()
     assert not touched.exists()
+
+
+async def test_mods_copies_and_a_build_are_told_and_nothing_is_done(
+    demo: DemoCluster, desk: Desk, tmp_path: Path
+) -> None:
+    (tmp_path / "patches").mkdir()
+    (tmp_path / "patches" / "data.bin").write_bytes(bytes(range(256)))
+    fields = "pre_exec: [{copy: patches, dest: /opt}]\nmods: [mods/theirs]\nbuilder: eugr\n"
+    text = samples.VLLM.replace("acme/vllm:v0.31.0", "local-image").replace("Falcon-40B", "Falcon-4B") + fields
+    recipe = load_text(text, Source(SourceKind.PATH, str(tmp_path / "r.yaml")))
+    launch = desk.launch(desk.plan(render(recipe, {}), demo.cluster))
+    state = await launch.wait_ready()
+    assert state.status is LaunchStatus.READY, state.diagnosis or state.detail
+    texts = [line.text for line in launch.logs["spark-1"].since(0)]
+    assert texts.index("spark-vllm-docker at 4f1c2ab of 2026-10-30") < texts.index("naming to local-image done")
+    await launch.stop()
+
+
+async def test_a_server_for_one_piece_of_work_ends_after_it(demo: DemoCluster, desk: Desk) -> None:
+    work = "post_exec: [measure]\nstop_after_post: true\n"
+    launch = desk.launch(desk.plan(samples.rendered(samples.LLAMA + work), demo.cluster))
+    await launch.wait_ready()
+    state = await launch.wait_ended()
+    assert state.status is LaunchStatus.STOPPED and "stop_after_post" in state.detail
