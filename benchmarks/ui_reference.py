@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from textual.app import App, ComposeResult
+from textual.screen import Screen
 from textual.widgets import Footer, Header, Static
 
 
@@ -22,6 +23,16 @@ class Minimal(App[None]):
         """Show how often it was pressed."""
         self.count += 1
         self.query_one(Static).update(f"pressed({self.count})")
+
+
+class Plain(Screen[None]):
+    """A screen of its own, with the same parts."""
+
+    def compose(self) -> ComposeResult:
+        """Three widgets."""
+        yield Header()
+        yield Static("a plain screen")
+        yield Footer()
 
 
 if __name__ == "__main__":
