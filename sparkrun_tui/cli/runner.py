@@ -149,6 +149,9 @@ def ending(launch: Launch, detached: bool, as_json: bool) -> Exit:
                 say("the demo cluster ends with this command; on real hosts it would go on by itself")
             else:
                 say(f"it goes on by itself: sparkrun-tui logs {name} -f, sparkrun-tui stop {name}")
+        if launch.plan.serve.stop_after and state.status in SERVING:
+            say("its work has failed (stop_after_post), and so it was not stopped")
+            return Exit.FAILED
         return Exit.OK
     if state.status is LaunchStatus.FAILED:
         for text in diagnosis_lines(state.diagnosis) if state.diagnosis else (state.detail,):

@@ -13,8 +13,9 @@ from sparkrun_tui.base.errors import RecipeError
 from sparkrun_tui.base.units import format_bytes
 from sparkrun_tui.recipe.before import Before
 from sparkrun_tui.recipe.checkouts import EUGR, Checkout, checkouts, own_root
+from sparkrun_tui.recipe.folders import is_inside
 from sparkrun_tui.recipe.hooks import hooks_of
-from sparkrun_tui.recipe.model import Problem, Recipe, Runtime, Severity
+from sparkrun_tui.recipe.model import Problem, Recipe, Runtime, Severity, SourceKind
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.recipe.sent_files import MAX_FILES, MAX_TOTAL, SentFile, contents, find_files, read_text
 
@@ -119,6 +120,21 @@ def bring(rendered: Rendered) -> Brought:
     return Brought(bundles, tuple(left), (*problems, *_too_much(bundles)))
 
 
+def scoped_mods(rendered: Rendered) -> Mapping[str, str]:
+    """The mods that a registry's recipe has from its own registry, by name, as they are named from anywhere else."""
+    recipe = rendered.recipe
+    if recipe.source.kind is not SourceKind.REGISTRY:
+        return {}
+    found: dict[str, str] = {}
+    for entry, bundle in bring(rendered).bundles.items():
+        scoped = f"@{recipe.source.registry}/{entry.source.removeprefix('mods/')}"
+        if entry.is_mod and not bundle.registry and not entry.source.startswith("@"):
+            there = _Search(recipe).mod(scoped)
+            if there is not None and there.digest == bundle.digest:
+                found[entry.source] = scoped
+    return found
+
+
 class _Search:
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
@@ -133,6 +149,9 @@ class _Search:
 
     def copy(self, source: str) -> Bundle:
         """The files of a path as the recipe writes it, seen from its folder."""
+        if self.own is None and is_inside(os.path.expanduser("~"), self.root):
+            remedy = "put the recipe and what it copies into a folder of their own"
+            raise RecipeError(f"the recipe's folder {self.root} holds all that is yours, keys too", remedy=remedy)
         place = os.path.join(self.folder, os.path.expanduser(source))
         if not os.path.lexists(place):
             raise RecipeError("there is no such file", remedy=f"it is looked for in {self.folder}")
@@ -187,7 +206,7 @@ def _refused(entry: Before, error: RecipeError) -> Problem:
 
 def _missing_mod(entry: Before) -> Problem:
     message = f"the mod `{entry.source}` is neither beside the recipe nor in a registry that is here"
-    remedy = "put its folder beside the recipe, or add the registry that has it: sparkrun-tui registry add URL"
+    remedy = "put its folder beside the recipe, or name a registry that has it: @REGISTRY/NAME"
     return Problem(Severity.ERROR, "mod-missing", message, entry.spot, remedy)
 
 

@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sparkrun_tui.base.errors import RecipeError
+from sparkrun_tui.recipe.brought import scoped_mods
 from sparkrun_tui.recipe.loader import load_text
 from sparkrun_tui.recipe.model import Recipe, Value
-from sparkrun_tui.recipe.overrides import build_chain, changed, parse_value, value_text
+from sparkrun_tui.recipe.overrides import build_chain, changed, parse_value, render, value_text
 from sparkrun_tui.recipe.sources import reference
 from sparkrun_tui.recipe.yamltree import Node, compact_json, key_text, parse_tree, resolve
 
@@ -41,6 +42,7 @@ def exported(recipe: Recipe, overrides: Mapping[str, str]) -> str:
     mark = "\ufeff" if recipe.text.startswith("\ufeff") else ""
     text = recipe.text.removeprefix("\ufeff")
     newline = "\r\n" if "\r\n" in text else "\n"
+    text = _with_scopes(recipe, text)
     model = changes.pop("model", None) if "model" not in recipe.defaults else None
     if changes:
         text = _edit(text, recipe.source.path, "defaults", changes, newline)
@@ -48,6 +50,18 @@ def exported(recipe: Recipe, overrides: Mapping[str, str]) -> str:
         text = _edit(text, recipe.source.path, "", {"model": model}, newline)
     _compare(recipe, overrides, mark + text)
     return mark + text
+
+
+def _with_scopes(recipe: Recipe, text: str) -> str:
+    """`text` with mods of the recipe's own registry named so that a file elsewhere finds them, too."""
+    scoped = scoped_mods(render(recipe, {}))
+    root = parse_tree(text, recipe.source.path) if scoped else None
+    holder = _child(root, "mods") or _child(_child(root, "runtime_config"), "mods")
+    for item in reversed(holder.items if holder is not None else []):
+        name = scoped.get(item.text.strip().rstrip("/").removeprefix("./"))
+        if name is not None and item.kind == "scalar":
+            text = text[: item.start] + json.dumps(name) + text[_real_end(item, text) :]
+    return text
 
 
 def write_new_recipe(path: Path, text: str, *, overwrite: bool = False) -> None:

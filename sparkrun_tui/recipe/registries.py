@@ -101,8 +101,16 @@ def folders_of(registry: Registry) -> list[Folder]:
             full = name if name != registry.name and NAME.fullmatch(name) else registry.name
             found += _folder(current, full, subpath, registry.visible and visible)
         return found
-    subpath = "recipes" if (current.folder / "recipes").is_dir() else ""
-    return _folder(current, registry.name, subpath, registry.visible)
+    usual = _folder(current, registry.name, "recipes", registry.visible)
+    return (
+        usual
+        if any(_has_recipes(folder) for folder in usual)
+        else _folder(current, registry.name, "", registry.visible)
+    )
+
+
+def _has_recipes(folder: Folder) -> bool:
+    return next(recipe_files(folder), None) is not None
 
 
 def _folder(current: Snapshot, name: str, subpath: str, visible: bool) -> list[Folder]:

@@ -31,7 +31,7 @@ def with_options(plan: ServePlan, request: PlanRequest) -> ServePlan:
         if apart and rank.rank == 0:
             spec = replace(spec, publish=(plan.ready.port,))
         ranks.append(replace(rank, container=_seen_there_too(spec)))
-    problems = (*plan.problems, *refusals(request), *_network(options, plan.ranks, request))
+    problems = (*plan.problems, *refusals(request), *_network(options, plan.ranks, request), *_user(options, plan))
     return replace(plan, ranks=tuple(ranks), problems=problems)
 
 
@@ -102,6 +102,14 @@ def refusals(request: PlanRequest) -> Iterator[Problem]:
     if options.privileged and not request.privileged:
         message = "the recipe asks to run privileged, which is a setting of the cluster; it runs without"
         yield _problem(recipe, Severity.WARNING, "privileged", message, "set `privileged: true` for the cluster")
+
+
+def _user(options: ContainerOptions, plan: ServePlan) -> Iterator[Problem]:
+    mods = any(hook.bundle or hook.mod for rank in plan.ranks[:1] for hook in rank.container.before)
+    if mods and not is_root(options.user):
+        message = f"copies and mods are made by the container's user {options.user}, who may not change what is root's"
+        remedy = "leave `executor_config.user` out, or copy to where that user may write"
+        yield _problem(plan.recipe, Severity.WARNING, "hook-user", message, remedy)
 
 
 def _as_root(volume: str) -> str:

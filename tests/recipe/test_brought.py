@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.recipe import checkouts, sent_files
 from sparkrun_tui.recipe.brought import Brought, bring
-from sparkrun_tui.recipe.loader import load_recipe
+from sparkrun_tui.recipe.export import exported, write_new_recipe
+from sparkrun_tui.recipe.loader import load_recipe, load_text
 from sparkrun_tui.recipe.model import Recipe, Severity, Source, SourceKind
 from sparkrun_tui.recipe.overrides import render
 from sparkrun_tui.recipe.registries import add_registry, update_registries
@@ -148,7 +152,7 @@ def test_a_missing_mod_is_a_warning_of_the_recipe_and_an_error_of_a_launch(folde
     recipe = written(folder, "mods: ['@none/gone']\n")
     [missing] = [item for item in validate(recipe, None, {}) if item.code == "mod-missing"]
     assert missing.severity is Severity.WARNING and "a launch stops at it" in missing.message
-    assert "registry add" in missing.remedy
+    assert "@REGISTRY/NAME" in missing.remedy
     [stopping] = bring(render(recipe, {})).problems
     assert stopping.severity is Severity.ERROR
 
@@ -224,6 +228,55 @@ def test_mods_are_taken_from_where_they_began_when_no_nearer_one_is_there(
     delegated = bring(render(load_recipe(folder / "r.yaml"), {}))
     assert delegated.bundles == {} and delegated.problems == (), "the scripts have it themselves"
     assert [entry.source for entry in delegated.left] == ["farther"]
+
+
+def test_a_copy_of_a_registrys_recipe_names_its_mods_with_the_registry(upstream: Upstream, tmp_path: Path) -> None:
+    upstream.write("mods/fix/run.sh", "echo fixed").write("recipes/deep/mods/near/run.sh", "echo near")
+    recipe = _registry(upstream, "mods:\n  - mods/fix  # the fix\n  - 'near'\n  - theirs\n")
+    text = exported(recipe, {"part": "other"})
+    assert "  - \"@arena/fix\"  # the fix\n  - 'near'\n  - theirs\n" in text
+    copy = tmp_path / "copies" / "r.yaml"
+    write_new_recipe(copy, text)
+    own = render(load_recipe(copy), {})
+    assert [bundle.registry for bundle in bring(own).bundles.values()] == ["arena"]
+    assert "mods/fix" in exported(written(tmp_path, "mods: [mods/fix]\n"), {"part": "other"}), "only a registry's"
+
+
+def test_a_recipe_in_the_home_folder_copies_nothing_of_it(private_home: Path) -> None:
+    (private_home / ".ssh").mkdir()
+    (private_home / ".ssh" / "id_ed25519").write_text("key")
+    assert "keys too" in problem(private_home, "pre_exec:\n  - {copy: .ssh, dest: /x}\n")
+
+
+def test_a_folder_called_recipes_without_any_is_not_taken_for_theirs(upstream: Upstream) -> None:
+    (upstream.folder / "recipes" / "one.yaml").rename(upstream.folder / "top.yaml")
+    upstream.write("recipes/README.md", "none here").commit()
+    assert add_registry(str(upstream.folder), "flat").recipes == 1
+
+
+_ANY = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=12)
+    | st.sampled_from(["{part}", "..", "~/x", "mods/a", "@a/b"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["copy", "dest", "source_host", "x"]), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.sampled_from(["pre_exec", "mods", "post_exec", "stop_after_post", "builder", "build_args"]), _ANY)
+@settings(max_examples=150, deadline=None)
+def test_no_value_of_these_fields_is_more_than_a_problem(key: str, value: object) -> None:
+    recipe = load_text(HEAD + json.dumps({key: value})[1:-1] + "\n")
+    rendered = render(recipe, {})
+    for found in validate(recipe, rendered, {}):
+        assert found.message
+    assert all(demand.title for demand in demands(rendered, {}))
+    assert bring(rendered).contents() == {}
 
 
 def test_files_are_agreed_to_and_asked_about_again_when_they_change(upstream: Upstream) -> None:

@@ -165,3 +165,10 @@ def test_an_image_that_is_to_be_built_is_built_by_the_scripts_first() -> None:
         "model: a/b\nruntime: sglang\ncontainer: local\nbuilder: eugr\ncommand: sglang serve --model-path {model}\n"
     )
     assert plan(render(load_text(sglang, source), {})).pull_image
+
+
+def test_a_user_other_than_root_is_pointed_out(folder: Path) -> None:
+    text = VLLM + FIELDS + "executor_config: {user: vllm}\n"
+    assert [problem.code for problem in plan(of(folder, text)).problems if problem.code == "hook-user"] == ["hook-user"]
+    for plain in (text.replace("user: vllm", "user: root"), VLLM + "pre_exec: [ls]\nexecutor_config: {user: vllm}\n"):
+        assert not any(problem.code == "hook-user" for problem in plan(of(folder, plain)).problems)
