@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -271,7 +271,7 @@ _ANY = st.recursive(
 @given(st.sampled_from(["pre_exec", "mods", "post_exec", "stop_after_post", "builder", "build_args"]), _ANY)
 @settings(max_examples=150, deadline=None)
 def test_no_value_of_these_fields_is_more_than_a_problem(key: str, value: object) -> None:
-    recipe = load_text(HEAD + json.dumps({key: value})[1:-1] + "\n")
+    recipe = load_text(HEAD + yaml.safe_dump({key: value}))
     rendered = render(recipe, {})
     for found in validate(recipe, rendered, {}):
         assert found.message
