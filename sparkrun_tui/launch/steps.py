@@ -158,7 +158,7 @@ def _files(serve: ServePlan, stage: Stage) -> list[PlanStep]:
         bundles = [hook.bundle for rank in ranks[:1] for hook in rank.container.before if hook.bundle is not None]
         bundles += [bundle for script in stage.scripts for bundle in script.sent.values()]
         hosts = hosts or tuple(dict.fromkeys(script.host for script in stage.scripts))
-        detail = "; ".join(f"{bundle.place}: {bundle}" for bundle in dict.fromkeys(bundles))
+        detail = "; ".join(dict.fromkeys(f"{bundle} from {bundle.place}" for bundle in bundles))
         size = sum(bundle.size for bundle in bundles) * len(hosts)
         steps.append(PlanStep(Phase.START, "files", hosts, detail, tuple(sent), size))
     return steps
