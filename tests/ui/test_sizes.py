@@ -93,3 +93,15 @@ async def test_help_names_all_keys_of_an_action(open_app: Pilots) -> None:
 
 def test_the_column_of_hosts_is_as_wide_as_they_are() -> None:
     assert name_width(None, 80) == 8
+
+
+async def test_what_is_being_edited_stays_in_sight_when_the_screen_gets_narrow(open_app: Pilots) -> None:
+    async with open_app(size=(120, 40)) as pilot:
+        await press(pilot, "o", "j")
+        await pilot.resize_terminal(80, 24)
+        await settle(pilot)
+        assert lines_with(pilot, "[Overrides") and lines_with(pilot, "tensor_parallel")
+        assert pilot.app.focused is not None and pilot.app.focused.id == "form"
+        await pilot.resize_terminal(120, 40)
+        await settle(pilot)
+        assert lines_with(pilot, "[Command]") and pilot.app.focused.id == "form"

@@ -176,7 +176,9 @@ class Detail(Container, Actor):
         """Lay out for a wide or a narrow screen."""
         if wide != self.wide:
             self.wide = wide
-            if not wide and self.tab == "command":
+            if not wide and self.query_one("#form-panel").has_focus_within:
+                self.tab = "overrides"
+            elif not wide and self.tab == "command" and not self.has_focus_within:
                 self.tab = "overview"
             elif wide and self.tab in ("overview", "overrides"):
                 self.tab = "command"

@@ -14,8 +14,8 @@ from sparkrun_tui.ui.widgets.log_view import LogView
 _NARROWEST = 60
 """Cells below which two panes do not stand side by side."""
 
-_LOWEST = 4
-"""Rows of a pane: its title, two lines of log, and its status."""
+_LOWEST = 5
+"""Rows of a pane: its title, three lines of log, and its status."""
 
 
 class LogDeck(Container):
