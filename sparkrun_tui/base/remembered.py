@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from sparkrun_tui.base import paths
+from sparkrun_tui.base.files import write_private
 from sparkrun_tui.base.text import clean_line
 
 _LONGEST = 2000
@@ -53,10 +53,4 @@ def _text(value: object) -> str:
 
 def remember(session: Remembered) -> None:
     """Keep it for the next run; the file is whole at any moment. Raises `OSError`."""
-    path = remembered_file()
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:
-        json.dump(asdict(session), file, ensure_ascii=True, indent=1)
-    os.replace(partial, path)
+    write_private(remembered_file(), json.dumps(asdict(session), indent=1))

@@ -12,6 +12,7 @@ import yaml
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import SettingsError, Spot
+from sparkrun_tui.base.files import write_private
 
 DEMO_CLUSTER = "demo"
 
@@ -122,10 +123,7 @@ def remove_cluster(name: str) -> None:
 
 
 def _write(path: Path, data: Mapping[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    partial = path.with_suffix(".yaml.partial")
-    partial.write_text(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    partial.replace(path)
+    write_private(path, yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
 
 
 def _read_mapping(path: Path) -> dict[str, Any]:

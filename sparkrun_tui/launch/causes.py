@@ -154,6 +154,18 @@ def less_utilisation(step: float, context: Context, why: str) -> tuple[Repair, .
     return (set_utilisation(now - step, context, why),) if now is not None and now - step > 0.1 else ()
 
 
+def ended_words(who: str, code: str) -> str:
+    """That a process ended with an exit code, and what the code means where it is a kill."""
+    killed = ": killed from outside, most often because the host ran out of memory." if code == "-9" else "."
+    return f"{who} ended with exit code {code}{killed}"
+
+
+def after_kill(_: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    """What to do after a process was killed: leave the host more room, and see who did it."""
+    look = by_hand("journalctl -k -b | grep -i -e oom -e NVRM", "shows whether the kernel killed it")
+    return (*less_utilisation(0.05, context, "leaves the host more room"), look)
+
+
 def next_port(context: Context) -> tuple[Repair, ...]:
     """The next port number, and how to see who has this one."""
     port = int(context.number("port") or 0)

@@ -11,8 +11,10 @@ from sparkrun_tui.launch.causes import (
     Cause,
     Context,
     Weight,
+    after_kill,
     by_hand,
     cause,
+    ended_words,
     less_utilisation,
     set_length,
     set_utilisation,
@@ -114,14 +116,8 @@ SGLANG_CAUSES: tuple[Cause, ...] = (
     cause(
         r"Rank (\d+) scheduler died during initialization \(exit code: (-?\d+)\)",
         "A rank's process was killed",
-        lambda match, _: (
-            f"The process of rank {match[1]} ended with exit code {match[2]}"
-            + (": killed from outside, most often because the host ran out of memory." if match[2] == "-9" else ".")
-        ),
-        mend=lambda _, context: (
-            *less_utilisation(0.05, context, "leaves the host more room"),
-            by_hand("journalctl -k -b | grep -i -e oom -e NVRM", "shows whether the kernel killed it"),
-        ),
+        lambda match, _: ended_words(f"The process of rank {match[1]}", match[2]),
+        mend=after_kill,
         weight=Weight.HINT,
     ),
     cause(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sparkrun_tui.base import paths
+from sparkrun_tui.base.files import write_private
 
 MAX_RECORDS = 16
 """Records kept of one recipe, newest first."""
@@ -134,12 +134,7 @@ def _read(path: Path) -> Any:
 
 
 def _write(path: Path, data: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:
-        json.dump(data, file, indent=1)
-    os.replace(partial, path)
+    write_private(path, json.dumps(data, indent=1))
     _seen.pop(path, None)
 
 

@@ -9,12 +9,13 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from sparkrun_tui.base import paths
+from sparkrun_tui.base.files import write_private
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.recipe.entry import Entry, entry_of
 from sparkrun_tui.recipe.loader import load_file
@@ -182,13 +183,6 @@ def _write_cache(listing: Listing) -> None:
     for path, stamp in listing.stamps.items():
         entry = listing.by_path.get(path)
         rows[path] = [*stamp, None if entry is None else _to_row(entry)]
-    file = _file()
-    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        body = json.dumps({"format": _FORMAT, "rows": rows}, separators=(",", ":"))
-        partial.write_text(body, encoding="ascii")
-        partial.replace(file)
-    except OSError:
-        # Without a cache the next start is slower, that is all.
-        partial.unlink(missing_ok=True)
+    # Without a cache the next start is slower, that is all.
+    with suppress(OSError):
+        write_private(_file(), json.dumps({"format": _FORMAT, "rows": rows}, separators=(",", ":")))

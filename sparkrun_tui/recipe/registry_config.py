@@ -14,6 +14,7 @@ import yaml
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import RecipeError, SettingsError, UsageError
+from sparkrun_tui.base.files import write_private
 from sparkrun_tui.recipe.yamltree import parse_tree, plain
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -241,9 +242,5 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _write(data: dict[str, Any]) -> None:
-    path = registries_file()
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     body = {key: value for key, value in data.items() if value not in ([], None)}
-    partial.write_text(yaml.safe_dump(body, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    partial.replace(path)
+    write_private(registries_file(), yaml.safe_dump(body, sort_keys=False, allow_unicode=True))

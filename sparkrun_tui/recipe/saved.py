@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sparkrun_tui.base import paths
+from sparkrun_tui.base.files import write_private
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
 
 _SNAPSHOT = re.compile(r"^.*/files-[0-9a-f]+-\d+-\d+/")
@@ -33,13 +34,8 @@ def save_overrides(recipe: Recipe, overrides: Mapping[str, str]) -> None:
     if not overrides:
         path.unlink(missing_ok=True)
         return
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     body = {"recipe": recipe.name, "path": recipe.source.path, "overrides": dict(overrides)}
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:
-        json.dump(body, file, ensure_ascii=False, indent=1)
-    os.replace(partial, path)
+    write_private(path, json.dumps(body, ensure_ascii=False, indent=1))
 
 
 def lasting_place(source: Source) -> str:

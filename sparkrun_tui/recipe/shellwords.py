@@ -69,7 +69,7 @@ class _Splitter:
             if self.found[-1]:
                 self.found.append([])
             if kind == "newline" and self.delimiters:
-                at = _after_heredocs(self.text, at, self.delimiters)
+                at = after_heredocs(self.text, at, self.delimiters)
                 self.delimiters.clear()
         return at
 
@@ -92,7 +92,8 @@ def _unquote(kind: str, piece: str) -> str:
     return piece[1:] if kind == "escape" else piece
 
 
-def _after_heredocs(text: str, at: int, delimiters: Sequence[str]) -> int:
+def after_heredocs(text: str, at: int, delimiters: Sequence[str]) -> int:
+    """Where the text goes on after the heredocs that begin at `at`; its end when one is never closed."""
     for delimiter in delimiters:
         match = re.compile(rf"^\t*{re.escape(delimiter)}[ \t\r]*$", re.MULTILINE).search(text, at)
         if match is None:
@@ -152,7 +153,7 @@ def quote_at(text: str, offset: int) -> str:
             word = re.compile(r"\s*(['\"]?)([\w.-]+)\1").match(text, stop)
             delimiters, pending = (word[2], True) if word else ("", False)
         if kind == "newline" and pending:
-            stop = _after_heredocs(text, stop, [delimiters])
+            stop = after_heredocs(text, stop, [delimiters])
             pending = False
             if stop > offset:
                 return "<"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sparkrun_tui.base import paths
+from sparkrun_tui.base.files import write_private
 from sparkrun_tui.recipe.before import Before
 from sparkrun_tui.recipe.brought import Bundle, bring
 from sparkrun_tui.recipe.checkouts import EUGR
@@ -214,10 +215,4 @@ def _read() -> dict[str, dict[str, Any]]:
 
 
 def _write(known: Mapping[str, Mapping[str, Any]]) -> None:
-    path = _file()
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:
-        json.dump(known, file, indent=1)
-    os.replace(partial, path)
+    write_private(_file(), json.dumps(known, indent=1))

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from sparkrun_tui.recipe.shellwords import after_heredocs
+
 
 def _nested(depth: int) -> str:
     """A pattern for what stands inside `$( ... )`: quotes, and brackets up to `depth` levels."""
@@ -95,7 +97,7 @@ class _Scanner:
             elif kind != "space":
                 self._found.append([])
             if kind == "newline" and self._delimiters:
-                at = _after_heredocs(self._text, at, self._delimiters)
+                at = after_heredocs(self._text, at, self._delimiters)
                 self._delimiters.clear()
             return at
         if self._start < 0:
@@ -128,15 +130,6 @@ def _unquote(kind: str, piece: str) -> str:
 def _line_end(text: str, at: int) -> int:
     stop = text.find("\n", at)
     return len(text) if stop < 0 else stop
-
-
-def _after_heredocs(text: str, at: int, delimiters: Sequence[str]) -> int:
-    for delimiter in delimiters:
-        match = re.compile(rf"^\t*{re.escape(delimiter)}[ \t\r]*$", re.MULTILINE).search(text, at)
-        if match is None:
-            return len(text)
-        at = match.end()
-    return at
 
 
 def find_serve(script: str, serves: ServeTest) -> Command | None:
