@@ -47,7 +47,8 @@ def _real_backend(settings: Settings) -> Backend:
 class SparkrunApp(App[int], Actor, inherit_bindings=False):
     """Screens watch what the engine does; nothing that runs on a host belongs to one of them."""
 
-    CSS_PATH = str(paths.styles_dir() / "app.tcss")
+    CSS_PATH = [str(path) for path in sorted(paths.styles_dir().glob("*.tcss"))]
+    """All of it from the start: a screen that brought its own would have everything parsed and styled again."""
     COMPONENT_CLASSES = INKS
     COMPONENT_CLASSES = INKS
     BINDINGS = bindings(Scope.APP)
@@ -66,6 +67,7 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         self.collector = Collector(self)
         self.loaded = False
         self.opened = asyncio.Event()
+        self._listed = asyncio.Event()
         self._backend: Backend | None = session.backend
         self.keeper = Keeper(self)
         self.terminal_title = TerminalTitle(self)
@@ -78,11 +80,15 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
 
     # Beginning and end.
 
+    def get_default_screen(self) -> BrowseScreen:
+        """The recipes, from the first frame on, where the last session ended."""
+        self.keeper.restore()
+        return BrowseScreen()
+
     def on_mount(self) -> None:
         """The first frame waits for nothing: recipes and connections come after it."""
-        self.keeper.restore()
+        self.keeper.watch()
         self.set_keymap(dict(self.session.settings.keys))
-        self.push_screen(BrowseScreen())
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
@@ -103,6 +109,7 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         return self._backend
 
     async def _open_backend(self) -> None:
+        await self._listed.wait()  # bringing in the engine slows the list down, which is wanted first
         backend = self._backend
         if backend is None:
             backend = await asyncio.to_thread(_real_backend, self.session.settings)
@@ -134,7 +141,10 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
     async def _read_recipes(self) -> None:
         from sparkrun_tui.recipe.listing import finish
 
-        listing = await asyncio.to_thread(self.state.catalog.listing)
+        try:
+            listing = await asyncio.to_thread(self.state.catalog.listing)
+        finally:
+            self.call_after_refresh(self._listed.set)
         while True:
             self.state.take(listing)
             self.loaded = True
@@ -239,14 +249,14 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         self.state.edits_of(recipe.source.path).update(changes)
         self.state.selected, self.state.query = recipe.source.path, ""
         self.state.forget_verdict(recipe.source.path)
-        while len(self.screen_stack) > 2 and not isinstance(self.screen, BrowseScreen):
+        while not isinstance(self.screen, BrowseScreen):
             self.pop_screen()
         if isinstance(self.screen, BrowseScreen):
             self.screen.go_to(recipe.source.path, next(iter(changes), ""))
 
     def search(self, query: str) -> None:
         """Show what a query finds, in the list of recipes."""
-        while len(self.screen_stack) > 2 and not isinstance(self.screen, BrowseScreen):
+        while not isinstance(self.screen, BrowseScreen):
             self.pop_screen()
         if isinstance(self.screen, BrowseScreen):
             self.screen.search_for(query)

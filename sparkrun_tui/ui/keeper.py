@@ -42,6 +42,10 @@ class Keeper:
         last = None if fresh else session.settings.cluster(before.cluster)
         app.state.choose(last or session.settings.cluster(session.cluster))
         app.theme = self._first = self._first_theme()
+
+    def watch(self) -> None:
+        """Follow what changes from now on."""
+        app = self._app
         app.theme_changed_signal.subscribe(app, self._theme_changed)
         app.set_interval(_EVERY, self.keep)
 

@@ -45,7 +45,7 @@ async def test_letters_that_are_keys_elsewhere_are_text_in_the_search_box(open_a
         await press(pilot, "slash", *"qlphcfx")
         box = pilot.app.screen.query_one("#search")
         assert box.value == "qlphcfx"  # type: ignore[attr-defined]
-        assert len(pilot.app.screen_stack) == 2
+        assert len(pilot.app.screen_stack) == 1
 
 
 async def test_filters_work_in_the_search_box(open_app: Pilots) -> None:
@@ -218,9 +218,9 @@ async def test_copy_takes_the_command(open_app: Pilots) -> None:
 async def test_back_and_quit(open_app: Pilots) -> None:
     async with open_app() as pilot:
         await press(pilot, "f")
-        assert len(pilot.app.screen_stack) == 3
-        await press(pilot, "q")
         assert len(pilot.app.screen_stack) == 2
+        await press(pilot, "q")
+        assert len(pilot.app.screen_stack) == 1
         await press(pilot, "q")
         await pilot.pause()
         assert pilot.app.return_value == 0

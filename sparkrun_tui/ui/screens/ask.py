@@ -10,7 +10,6 @@ from textual.app import ComposeResult
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from sparkrun_tui.base import paths
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.actor import Actor
 from sparkrun_tui.ui.widgets.footer_keys import FooterKeys
@@ -55,7 +54,6 @@ class AnswerLine(Input, Actor):
 class AskScreen(ModalScreen[Sequence[str]], Actor):
     """Gives the lines as typed (without blanks around them), or None when nothing is wanted."""
 
-    CSS_PATH = str(paths.styles_dir() / "dialog.tcss")
     AUTO_FOCUS = "AnswerLine"
 
     def __init__(self, title: str, blanks: Sequence[Blank], about: str = "", check: Check | None = None) -> None:

@@ -14,7 +14,6 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input
 
-from sparkrun_tui.base import paths
 from sparkrun_tui.recipe.entry import Entry
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.query import Query, parse_query
@@ -37,7 +36,6 @@ class BrowseScreen(PageScreen):
     """Find a recipe, see whether it fits, change it."""
 
     BINDINGS = bindings(Scope.BROWSE)
-    CSS_PATH = str(paths.styles_dir() / "browse.tcss")
     AUTO_FOCUS = "RecipeList"
 
     def __init__(self) -> None:
@@ -52,7 +50,7 @@ class BrowseScreen(PageScreen):
         """List and detail."""
         state = self.sparkrun.state
         self._query = parse_query(state.query)
-        hint = "press / to search: qwen fp8 runtime:vllm nodes:2 fits:yes"
+        hint = "/ to search: qwen fp8 runtime:vllm nodes:2"
         search = SearchBox(hint, value=state.query, id="search", completer=lambda: state.catalog.completer)
         self.list = RecipeList(state.verdict, id="recipes")
         self.list.message = "reading recipes …"

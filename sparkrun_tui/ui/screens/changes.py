@@ -29,7 +29,6 @@ class ChangesScreen(ModalScreen[None], Actor):
     """Nothing here changes a host or the recipe's own file."""
 
     BINDINGS = bindings(Scope.CHANGES)
-    CSS_PATH = str(paths.styles_dir() / "dialog.tcss")
     AUTO_FOCUS = "#changes"
 
     def __init__(self, recipe: Recipe) -> None:

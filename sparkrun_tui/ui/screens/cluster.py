@@ -7,7 +7,6 @@ from textual.app import ComposeResult
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from sparkrun_tui.base import paths
 from sparkrun_tui.base.settings import Cluster, save_cluster
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.ui.actions import Scope, bindings
@@ -75,7 +74,6 @@ class ClusterPicker(ModalScreen[None], Actor):
     """Every verdict follows the choice."""
 
     BINDINGS = [*bindings(Scope.PICKER)]
-    CSS_PATH = str(paths.styles_dir() / "dialog.tcss")
     AUTO_FOCUS = "ClusterList"
 
     def compose(self) -> ComposeResult:

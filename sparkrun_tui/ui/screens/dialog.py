@@ -10,7 +10,6 @@ from textual.containers import Horizontal
 from textual.screen import ModalScreen
 from textual.widgets import Button
 
-from sparkrun_tui.base import paths
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.actor import Actor
@@ -26,7 +25,6 @@ class Confirm(ModalScreen[bool], Actor):
     """Asks once. `y` does it; `n` and `esc` do nothing; enter presses the focused button, first `no`."""
 
     BINDINGS = bindings(Scope.DIALOG, ("yes", "no"))
-    CSS_PATH = str(paths.styles_dir() / "dialog.tcss")
     AUTO_FOCUS = "#no"
 
     def __init__(self, title: str, lines: Sequence[str], yes: str = "Yes", no: str = "No") -> None:

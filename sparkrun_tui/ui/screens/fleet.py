@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from textual import on
 from textual.widget import Widget
 
-from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.fleet.model import FleetView, Workload
 from sparkrun_tui.ui.actions import Scope, bindings
@@ -73,7 +72,6 @@ class FleetScreen(PageScreen):
     """Found through the labels of containers on the hosts, not through anything kept here."""
 
     BINDINGS = bindings(Scope.FLEET)
-    CSS_PATH = str(paths.styles_dir() / "fleet.tcss")
     AUTO_FOCUS = "FleetList"
     WHERE = "fleet"
 

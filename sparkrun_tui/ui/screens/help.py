@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from textual.app import ComposeResult
 from textual.screen import ModalScreen, Screen
 
-from sparkrun_tui.base import paths
 from sparkrun_tui.ui.actions import Action, Scope, bindings, find, key_name
 from sparkrun_tui.ui.actor import Actor
 from sparkrun_tui.ui.widgets.ink import Line, fit, wrap
@@ -69,7 +68,6 @@ class HelpScreen(ModalScreen[None], Actor):
     """The keys of the screen below."""
 
     BINDINGS = bindings(Scope.DIALOG, ("close",))
-    CSS_PATH = str(paths.styles_dir() / "dialog.tcss")
     AUTO_FOCUS = "TextPane"
 
     def __init__(self, entries: Sequence[tuple[Action, list[str], str]]) -> None:

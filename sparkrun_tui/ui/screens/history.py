@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from textual import on
 from textual.widget import Widget
 
-from sparkrun_tui.base import paths
 from sparkrun_tui.base.text import cell_width, clean_line
 from sparkrun_tui.base.units import format_duration
 from sparkrun_tui.ui.actions import Scope, bindings
@@ -99,7 +98,6 @@ class HistoryScreen(PageScreen):
     """Read from the journals of this machine."""
 
     BINDINGS = bindings(Scope.HISTORY)
-    CSS_PATH = str(paths.styles_dir() / "fleet.tcss")
     AUTO_FOCUS = "HistoryList"
     WHERE = "history"
 

@@ -10,7 +10,6 @@ from textual import on
 from textual.widget import Widget
 from textual.widgets import Input
 
-from sparkrun_tui.base import paths
 from sparkrun_tui.launch.events import LaunchStatus, Repair, StepState
 from sparkrun_tui.launch.fold import FINAL
 from sparkrun_tui.launch.state import LaunchState
@@ -39,7 +38,6 @@ class LaunchScreen(PageScreen):
     """Watches one launch. The engine owns it: leaving this screen changes nothing on any host."""
 
     BINDINGS = bindings(Scope.LAUNCH)
-    CSS_PATH = str(paths.styles_dir() / "launch.tcss")
     AUTO_FOCUS = "LogView"
     WHERE = "launch"
 

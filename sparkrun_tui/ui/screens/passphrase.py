@@ -7,7 +7,6 @@ from textual.app import ComposeResult
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from sparkrun_tui.base import paths
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.actor import Actor
@@ -20,7 +19,6 @@ class PassphraseScreen(ModalScreen[str], Actor):
     """`enter` gives it, `esc` declines: then the key is not used."""
 
     BINDINGS = bindings(Scope.DIALOG, ("close",))
-    CSS_PATH = str(paths.styles_dir() / "dialog.tcss")
     AUTO_FOCUS = "Input"
 
     def __init__(self, question: PassphraseAsked) -> None:

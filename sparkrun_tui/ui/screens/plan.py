@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from textual import events, on
 from textual.widget import Widget
 
-from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.launch.consent import consent_needed, give, question
@@ -109,7 +108,6 @@ class PlanScreen(PageScreen):
     """Shows the plan; nothing is done before enter."""
 
     BINDINGS = bindings(Scope.PLAN)
-    CSS_PATH = str(paths.styles_dir() / "plan.tcss")
     AUTO_FOCUS = "PlanList"
     WHERE = "plan"
 

@@ -10,7 +10,6 @@ from textual.app import ComposeResult
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from sparkrun_tui.base import paths
 from sparkrun_tui.base.text import clean_text
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.actor import Actor
@@ -28,7 +27,6 @@ class PromptScreen(ModalScreen[None], Actor):
     """Ask, read, ask again."""
 
     BINDINGS = bindings(Scope.DIALOG, ("close",))
-    CSS_PATH = str(paths.styles_dir() / "dialog.tcss")
     AUTO_FOCUS = "Input"
 
     def __init__(self, launch: LaunchPort) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from textual import on
 from textual.widget import Widget
 
-from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.recipe.registries import RegistryStatus
 from sparkrun_tui.recipe.registry_config import NAME, check_url
@@ -76,7 +75,6 @@ class RegistriesScreen(PageScreen):
     """Everything is done beside the screen; the recipes are read again after."""
 
     BINDINGS = bindings(Scope.REGISTRIES)
-    CSS_PATH = str(paths.styles_dir() / "registries.tcss")
     AUTO_FOCUS = "RegistryList"
     WHERE = "registries"
 
