@@ -31,7 +31,6 @@ from sparkrun_tui.ui.session import Session
 from sparkrun_tui.ui.state import AppState, HostMark
 from sparkrun_tui.ui.title import TerminalTitle, title
 from sparkrun_tui.ui.widgets.line_pane import INKS
-from sparkrun_tui.ui.widgets.line_pane import INKS
 from sparkrun_tui.ui.widgets.top_bar import Status
 
 Answer = TypeVar("Answer")
@@ -49,7 +48,6 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
 
     CSS_PATH = [str(path) for path in sorted(paths.styles_dir().glob("*.tcss"))]
     """All of it from the start: a screen that brought its own would have everything parsed and styled again."""
-    COMPONENT_CLASSES = INKS
     COMPONENT_CLASSES = INKS
     BINDINGS = bindings(Scope.APP)
     TITLE = "sparkrun-tui"
