@@ -43,11 +43,17 @@ def _row(status: RegistryStatus) -> tuple[str, ...]:
     address = f"{registry.url} ({registry.subpath})" if registry.subpath else registry.url
     return (
         registry.name,
-        str(status.recipes) if status.snapshot else "-",
+        _recipes(status),
         age if registry.enabled else "switched off",
         address,
         registry.description,
     )
+
+
+def _recipes(status: RegistryStatus) -> str:
+    if status.snapshot is None:
+        return "-"
+    return f"{status.recipes} +{status.hidden} hidden" if status.hidden else str(status.recipes)
 
 
 def _status_json(status: RegistryStatus) -> dict[str, Any]:
@@ -61,6 +67,8 @@ def _status_json(status: RegistryStatus) -> dict[str, Any]:
         "visible": registry.visible,
         "origin": registry.origin,
         "recipes": status.recipes,
+        "hidden": status.hidden,
+        "parts": sorted({folder.registry for folder in status.folders}),
         "commit": snapshot.commit if snapshot else None,
         "fetched": snapshot.fetched if snapshot else None,
         "skipped": snapshot.skipped if snapshot else None,

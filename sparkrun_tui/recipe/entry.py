@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sparkrun_tui.recipe.dtypes import normal_dtype
+from sparkrun_tui.recipe.loader import stem
 from sparkrun_tui.recipe.model import BrokenRecipe, Mode, Recipe, Source, Value
 from sparkrun_tui.recipe.params import format_params, parse_params
 from sparkrun_tui.recipe.shellwords import flag_value, serve_argv
@@ -51,8 +52,15 @@ class Entry:
             return None if self.error else self.tp
         return self.params if key == "params" else self.context
 
+    @property
+    def file_name(self) -> str:
+        """What its file is called: the path below its folder, without ending."""
+        return self.source.below or stem(self.source.path)
+
     def text_of(self, key: str) -> str:
         """The text in lower case that a textual query key (`name`, `model`, `image`, `maintainer`) looks at."""
+        if key == "name":
+            return f"{self.name}\n{self.file_name}".lower()
         return str(getattr(self, "container" if key == "image" else key)).lower()
 
 

@@ -18,16 +18,24 @@ MAX_FILES = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A folder of recipes: its kind, the registry's name (else empty), and whether a list shows it."""
+    """A folder of recipes: its kind, the registry's name (else empty), and whether a list shows it.
+
+    `repository` is the configured registry that brought it, whose repository may hold several by names of their own.
+    """
 
     kind: SourceKind
     path: Path
     registry: str = ""
     visible: bool = True
+    repository: str = ""
 
     def source(self, path: str) -> Source:
         """The source of a file in this folder."""
-        return Source(self.kind, path, self.registry)
+        return Source(self.kind, path, self.registry, str(self.path), self.repository)
+
+    def answers(self, name: str) -> bool:
+        """Whether `name` means it: the registry's own name, or that of the configured one."""
+        return bool(name) and name in (self.registry, self.repository)
 
 
 def own_folders(settings: Settings) -> list[Folder]:

@@ -23,9 +23,10 @@ class Index:
         self._names: list[str] = []
         self._masks: list[int] = []
         for entry in self.entries:
-            name = entry.name.lower()
-            text = f"{name}\n{entry.model}\n{entry.description}\n{entry.maintainer}".lower()
-            short = f"{name}\n{entry.model.lower()}"
+            file = entry.file_name
+            short = f"{entry.name}\n{'' if file == entry.name else file}\n{entry.model}"
+            text = f"{short}\n{entry.description}\n{entry.maintainer}".lower()
+            short = text[: len(short)]
             self._texts.append(text)
             self._names.append(short)
             self._masks.append(_mask(short))
@@ -76,7 +77,7 @@ class Index:
         return found
 
     def _scores(self, words: Sequence[str], numbers: Sequence[int]) -> list[int]:
-        """Lower is better: the name itself, its start, a word of it, inside it, then the other fields."""
+        """Lower is better: the name itself, its start, a word of it, inside it, then the file's name, then the rest."""
         texts = self._texts
         total = [0] * len(numbers)
         for word in words:

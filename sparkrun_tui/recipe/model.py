@@ -63,6 +63,15 @@ class Source:
     kind: SourceKind
     path: str
     registry: str = ""
+    root: str = ""
+    """The folder of recipes that it was found in, empty where it was named by its path."""
+    repository: str = ""
+    """The configured registry that brought it, by name: its repository may hold several, of which `registry` is one."""
+
+    @property
+    def below(self) -> str:
+        """Its path below `root`, without `.yaml`: what names it within its registry."""
+        return self.path[len(self.root) + 1 :].removesuffix(".yaml") if self.root else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,7 +202,9 @@ def _textual(key: str, value: str) -> Predicate:
     if key == "runtime":
         return lambda entry: entry.runtime.startswith(value) or (value in ("eugr", "llama") and value in entry.runtime)
     if key == "registry":
-        return lambda entry: entry.source.registry.lower().startswith(value)
+        return lambda entry: any(
+            name.lower().startswith(value) for name in (entry.source.registry, entry.source.repository) if name
+        )
     if key == "source":
         return lambda entry: entry.source.kind.value.startswith(value)
     return lambda entry: value in entry.text_of(key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from sparkrun_tui.recipe.model import SourceKind
 from sparkrun_tui.recipe.registry_cache import MANIFEST, Snapshot, Update
 from sparkrun_tui.recipe.registry_config import (
     NAME,
+    PUBLIC,
     Registry,
     check_url,
     configured,
@@ -44,6 +45,8 @@ class RegistryStatus:
     folders: tuple[Folder, ...]
     recipes: int
     """Recipe files in its visible folders."""
+    hidden: int = 0
+    """Recipe files in folders that no list shows; they can be run by their names."""
 
     @property
     def age(self) -> float | None:
@@ -72,19 +75,32 @@ def registry_folders(settings: Settings) -> list[Folder]:
     except SparkrunError:
         # Recipes of other sources must stay usable; `registry list` shows this error.
         return []
-    return [folder for registry in known if registry.enabled for folder in folders_of(registry)]
+    return [folder for _, folders in _named_apart(known) for folder in folders]
+
+
+def _named_apart(known: Iterable[Registry]) -> list[tuple[Registry, list[Folder]]]:
+    """The folders of each enabled registry; where two repositories call a part alike, the later one's is renamed."""
+    owners: dict[str, str] = {}
+    found = []
+    for registry in known:
+        folders = folders_of(registry) if registry.enabled else []
+        for at, folder in enumerate(folders):
+            if owners.setdefault(folder.registry, registry.url) != registry.url:
+                folders[at] = replace(folder, registry=f"{registry.name}-{folder.registry}")
+        found.append((registry, folders))
+    return found
 
 
 def registry_list() -> list[RegistryStatus]:
     """All configured registries. Raises `SettingsError` when our own list cannot be read."""
     known, _ = configured()
-    return [_status(registry) for registry in known]
+    return [_status(registry, folders or folders_of(registry)) for registry, folders in _named_apart(known)]
 
 
-def _status(registry: Registry) -> RegistryStatus:
-    folders = tuple(folders_of(registry))
-    count = sum(1 for folder in folders if folder.visible for _ in recipe_files(folder))
-    return RegistryStatus(registry, registry_cache.snapshot(registry.url), folders, count)
+def _status(registry: Registry, folders: Sequence[Folder]) -> RegistryStatus:
+    counts = [(folder.visible, sum(1 for _ in recipe_files(folder))) for folder in folders]
+    shown, hidden = (sum(number for visible, number in counts if visible is wanted) for wanted in (True, False))
+    return RegistryStatus(registry, registry_cache.snapshot(registry.url), tuple(folders), shown, hidden)
 
 
 def folders_of(registry: Registry) -> list[Folder]:
@@ -93,19 +109,19 @@ def folders_of(registry: Registry) -> list[Folder]:
     if current is None:
         return []
     if registry.subpath:
-        return _folder(current, registry.name, registry.subpath, registry.visible)
+        return _folder(current, registry, registry.name, registry.subpath, registry.visible)
     declared = _manifest(current.folder / MANIFEST)
     if declared:
         found = []
         for name, subpath, visible in declared:
             full = name if name != registry.name and NAME.fullmatch(name) else registry.name
-            found += _folder(current, full, subpath, registry.visible and visible)
+            found += _folder(current, registry, full, subpath, registry.visible and visible)
         return found
-    usual = _folder(current, registry.name, "recipes", registry.visible)
+    usual = _folder(current, registry, registry.name, "recipes", registry.visible)
     return (
         usual
         if any(_has_recipes(folder) for folder in usual)
-        else _folder(current, registry.name, "", registry.visible)
+        else _folder(current, registry, registry.name, "", registry.visible)
     )
 
 
@@ -113,12 +129,12 @@ def _has_recipes(folder: Folder) -> bool:
     return next(recipe_files(folder), None) is not None
 
 
-def _folder(current: Snapshot, name: str, subpath: str, visible: bool) -> list[Folder]:
+def _folder(current: Snapshot, registry: Registry, name: str, subpath: str, visible: bool) -> list[Folder]:
     path = current.folder / subpath
     root = os.path.realpath(current.folder)
     if not path.is_dir() or not is_inside(path, root):
         return []
-    return [Folder(SourceKind.REGISTRY, path, name, visible)]
+    return [Folder(SourceKind.REGISTRY, path, name, visible, registry.name)]
 
 
 def _manifest(path: Path) -> list[tuple[str, str, bool]]:
@@ -152,15 +168,18 @@ def add_registry(url: str, name: str = "", subpath: str = "", progress: Progress
         if other.identity == (url_key(full), folder) and other.origin == "config":
             raise UsageError(f"this repository is registry `{other.name}` already")
     taken = [other.name for other in known if other.identity != (url_key(full), folder)]
+    public = next((entry for entry in PUBLIC if url_key(entry.url) == url_key(full) and not folder), None)
+    if public is not None and not name and public.name not in taken:
+        name, folder = public.name, public.subpath
     chosen = name or default_name(full, taken)
     if NAME.fullmatch(chosen) is None:
         raise UsageError(f"`{chosen[:60]}` is not a name", remedy="use letters, digits, dots, hyphens")
     if chosen in taken:
         raise UsageError(f"there is a registry `{chosen}` already", remedy="choose another name")
-    registry = Registry(chosen, full, folder)
+    registry = Registry(chosen, full, folder, public.description if public is not None else "")
     fetch_before = registry_cache.snapshot(full)
     registry_cache.fetch(full, _named(progress, chosen))
-    status = _status(registry)
+    status = _status(registry, folders_of(registry))
     if not any(True for part in status.folders for _ in recipe_files(part)):
         if fetch_before is None:
             registry_cache.discard(full)
@@ -198,8 +217,25 @@ def update_registries(names: Iterable[str] = (), progress: Progress | None = Non
         key = url_key(registry.url)
         if key not in done:
             done[key] = _update(registry, progress)
-        results.append(replace(done[key], registry=registry))
+        results.append(_of_its_own(replace(done[key], registry=registry)))
     return results
+
+
+def _of_its_own(result: UpdateResult) -> UpdateResult:
+    """The result with the changes of this registry's recipes alone: repositories hold other YAML files, too."""
+    update = result.update
+    if update is None:
+        return result
+    root = str(update.snapshot.folder)
+    places = [os.path.relpath(folder.path, root) for folder in folders_of(result.registry)]
+
+    def own(paths: Iterable[str]) -> tuple[str, ...]:
+        return tuple(path for path in paths if any(place == "." or path.startswith(f"{place}/") for place in places))
+
+    return replace(
+        result,
+        update=replace(update, added=own(update.added), changed=own(update.changed), removed=own(update.removed)),
+    )
 
 
 def _update(registry: Registry, progress: Progress | None) -> UpdateResult:

@@ -73,9 +73,10 @@ def looks_like_recipe(recipe: Recipe | BrokenRecipe) -> bool:
 def reference(recipe: Recipe | BrokenRecipe | Entry) -> str:
     """What to type on the command line to mean this recipe."""
     source = recipe.source
+    name = source.below or stem(source.path)
     if source.kind is SourceKind.REGISTRY:
-        return f"@{source.registry}/{stem(source.path)}"
-    return stem(source.path) if source.kind is SourceKind.BUNDLED else source.path
+        return f"@{source.registry}/{name}"
+    return name if source.kind is SourceKind.BUNDLED else source.path
 
 
 def _existing_file(name: str) -> Path | None:
@@ -118,11 +119,12 @@ def _by_stem(name: str, folder: Folder) -> list[tuple[Folder, str]]:
 
 def _in_registries(name: str, registries: Sequence[Folder]) -> tuple[Folder, str] | None:
     registry, _, rest = name.removeprefix("@").partition("/")
-    chosen = [folder for folder in registries if rest and folder.registry == registry]
-    found = _first_by_path(rest, chosen)
+    chosen = [folder for folder in registries if rest and folder.answers(registry)]
+    found = _first_by_path(rest, chosen) or _in_part(rest, chosen)
     found = found or _unique(name, [match for folder in chosen for match in _by_stem(rest, folder)])
     if found is None and name.startswith("@") and not chosen:
-        known = listed(dict.fromkeys(folder.registry for folder in registries)) or "none"
+        names = dict.fromkeys(name for folder in registries for name in (folder.repository, folder.registry) if name)
+        known = listed(names) or "none"
         raise RecipeError(f"there is no registry `{registry}`", remedy=f"registries here: {known}")
     if found is not None or name.startswith("@"):
         return found
@@ -132,14 +134,22 @@ def _in_registries(name: str, registries: Sequence[Folder]) -> tuple[Folder, str
     return _unique(name, [match for folder in registries for match in _by_stem(name, folder)])
 
 
+def _in_part(name: str, folders: Sequence[Folder]) -> tuple[Folder, str] | None:
+    """A recipe named by the part of the repository that it is in: `PART/NAME`."""
+    part, _, rest = name.partition("/")
+    chosen = [folder for folder in folders if rest and folder.registry in (part, f"{folder.repository}-{part}")]
+    return _first_by_path(rest, chosen) or _unique(
+        rest, [found for folder in chosen for found in _by_stem(rest, folder)]
+    )
+
+
 def _unique(name: str, matches: Sequence[tuple[Folder, str]], first_folder: bool = False) -> tuple[Folder, str] | None:
     """The one match; equal files count as one, and with `first_folder` earlier folders hide later ones."""
     if first_folder and matches:
         matches = [match for match in matches if match[0] is matches[0][0]]
     if len({_content(path) for _, path in matches}) > 1:
         places = [
-            f"@{folder.registry}/{os.path.relpath(path, folder.path)}" if folder.registry else path
-            for folder, path in matches
+            f"@{folder.registry}/{folder.source(path).below}" if folder.registry else path for folder, path in matches
         ]
         raise RecipeError(f"`{name}` is ambiguous: it is {listed(places)}", remedy="name one of them in full")
     return matches[0] if matches else None
@@ -153,21 +163,29 @@ def _content(path: str) -> bytes:
 
 
 def _by_display_name(name: str, folders: Sequence[Folder]) -> Recipe:
-    names: dict[str, None] = {}
+    """The recipe that calls itself so; earlier folders hide later ones, registries not each other."""
+    asked, _, wanted = name.removeprefix("@").partition("/") if name.startswith("@") else ("", "", name)
+    near: dict[str, str] = {}
     matches: list[Recipe] = []
     for folder in folders:
+        if asked and not folder.answers(asked):
+            continue
+        if matches and folder.kind is not SourceKind.REGISTRY:
+            continue
         for entry in recipe_files(folder):
             recipe = load_file(entry.path, folder.source(entry.path))
-            names[stem(entry.name)] = None
+            near.setdefault(stem(entry.name), reference(recipe))
             if isinstance(recipe, Recipe) and looks_like_recipe(recipe):
-                names[recipe.name] = None
-                if recipe.name.casefold() == name.casefold():
+                near.setdefault(recipe.name, reference(recipe))
+                if recipe.name.casefold() == wanted.casefold():
                     matches.append(recipe)
+    own = [recipe for recipe in matches if recipe.source.kind is not SourceKind.REGISTRY]
+    matches = own or matches
     if len({recipe.digest for recipe in matches}) > 1:
         places = listed(reference(recipe) for recipe in matches)
         raise RecipeError(f"`{name}` is ambiguous: it is {places}", remedy="name one of them in full")
     if matches:
         return matches[0]
-    near = nearest(name, names)
-    hint = f"did you mean `{near}`?" if near else "`sparkrun-tui list` shows what there is"
+    found = nearest(wanted, near)
+    hint = f"did you mean `{near[found]}`?" if found else "`sparkrun-tui list` shows what there is"
     raise RecipeError(f"there is no recipe `{name}`", remedy=hint)

@@ -196,8 +196,8 @@ def withdraw_consent(recipe: Recipe) -> None:
 
 
 def _place(recipe: Recipe) -> str:
-    # The cache folder changes with each update; registry and file name stay.
-    return f"{recipe.source.registry}/{os.path.basename(recipe.source.path)}"
+    # The cache folder changes with each update; registry and path in it stay.
+    return f"{recipe.source.registry}/{recipe.source.below or os.path.basename(recipe.source.path)}"
 
 
 def _file() -> Path:

@@ -6,7 +6,6 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.errors import SparkrunError, Spot
@@ -138,7 +137,7 @@ class Catalog:
 
     def title(self, entry: Entry) -> str:
         """The name of a recipe, or of its file where several recipes have the same name."""
-        return Path(entry.source.path).stem if entry.name in self._shared else entry.name
+        return entry.file_name if entry.name in self._shared else entry.name
 
     def search(self, query: str, fits: Callable[[Entry], str]) -> list[Entry]:
         """The entries that a query line finds, best first."""

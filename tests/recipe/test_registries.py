@@ -10,8 +10,11 @@ import pytest
 
 from sparkrun_tui.base.errors import RecipeError, SettingsError, UsageError
 from sparkrun_tui.base.settings import Settings
-from sparkrun_tui.recipe import git, registry_cache
-from sparkrun_tui.recipe.model import SourceKind
+from sparkrun_tui.recipe import git, registry_cache, registry_config
+from sparkrun_tui.recipe.entry import entry_of
+from sparkrun_tui.recipe.export import command_line
+from sparkrun_tui.recipe.index import Index
+from sparkrun_tui.recipe.model import Recipe, SourceKind
 from sparkrun_tui.recipe.registries import (
     STALE,
     add_registry,
@@ -111,6 +114,76 @@ def test_the_manifest_names_the_registries(upstream: Upstream) -> None:
     assert find_recipe("l", Settings()).model == "l/l"
 
 
+def test_recipes_of_one_file_name_keep_apart(upstream: Upstream) -> None:
+    for place, model in (("big", "root/x"), ("2x/big", "two/x"), ("4x/big", "four/x")):
+        upstream.write(f"recipes/{place}.yaml", f"name: Big\nmodel: {model}\n")
+    upstream.write("recipes/4x/other.yml", "model: y/y\n").commit()
+    add_registry(str(upstream.folder), "mine")
+    found = {reference(recipe): recipe for recipe in all_recipes(Settings())}
+    assert list(found) == ["@mine/big", "@mine/one", "@mine/2x/big", "@mine/4x/big", "@mine/4x/other.yml"]
+    for name, recipe in found.items():
+        assert isinstance(recipe, Recipe)
+        assert find_recipe(name, Settings()).model == recipe.model
+        assert command_line(recipe, {}) == f"sparkrun-tui run {name}"
+    with pytest.raises(RecipeError, match="ambiguous") as caught:
+        find_recipe("Big", Settings())
+    assert "`@mine/4x/big`" in str(caught.value)
+
+
+def test_a_repository_of_several_registries_answers_to_its_own_name_too(upstream: Upstream) -> None:
+    manifest = "registries:\n  - {name: official, recipes: good}\n  - {name: lab, recipes: lab, visible: false}\n"
+    upstream.write("good/deep/g.yaml", "model: g/g\n").write("lab/l.yaml", "model: l/l\n")
+    upstream.write(".sparkrun/registry.yaml", manifest).commit()
+    add_registry(str(upstream.folder), "mine")
+    for name in ("@mine/g", "@mine/deep/g", "@mine/official/deep/g", "@mine/official/g", "@official/g"):
+        assert find_recipe(name, Settings()).model == "g/g"
+    assert find_recipe("@mine/l", Settings()).model == "l/l"
+    listed = [entry_of(recipe) for recipe in all_recipes(Settings())]
+    for query in ("registry:mine", "registry:official", "registry:min"):
+        assert [entry.name for entry in Index(listed).search(query)] == ["g"]
+    [status] = [status for status in registry_list() if status.registry.name == "mine"]
+    assert (status.recipes, status.hidden) == (1, 1)
+    with pytest.raises(RecipeError, match="no registry `other`") as caught:
+        find_recipe("@other/g", Settings())
+    assert "`mine`, `official`" in caught.value.remedy
+    with pytest.raises(RecipeError) as missing:
+        find_recipe("@mine/official/deap/g", Settings())
+    assert "no recipe" in str(missing.value)
+
+
+def test_a_part_that_two_repositories_call_alike(upstream: Upstream, tmp_path: Path) -> None:
+    fork = Upstream(tmp_path / "fork")
+    for stream, model in ((upstream, "first/x"), (fork, "second/x")):
+        stream.write(".sparkrun/registry.yaml", "registries:\n  - {name: official, recipes: good}\n")
+        stream.write("good/x.yaml", f"model: {model}\n").commit()
+    add_registry(str(upstream.folder), "one")
+    add_registry(str(fork.folder), "two")
+    found = {reference(recipe): recipe for recipe in all_recipes(Settings())}
+    assert list(found) == ["@official/x", "@two-official/x"]
+    for name, recipe in found.items():
+        assert isinstance(recipe, Recipe) and find_recipe(name, Settings()).model == recipe.model
+    assert find_recipe("@two/x", Settings()).model == find_recipe("@two/official/x", Settings()).model == "second/x"
+
+
+def test_a_misspelt_recipe_of_a_registry_is_told_in_full(upstream: Upstream) -> None:
+    upstream.write("recipes/deep/falcon-30b.yaml", "model: a/b\n").commit()
+    add_registry(str(upstream.folder), "mine")
+    with pytest.raises(RecipeError) as caught:
+        find_recipe("@mine/falcon-3b", Settings())
+    assert "did you mean `@mine/deep/falcon-30b`?" in str(caught.value)
+
+
+def test_an_update_tells_of_recipes_alone(upstream: Upstream) -> None:
+    upstream.write("ci/build.yaml", "steps: []\n").commit()
+    add_registry(str(upstream.folder), "mine", "recipes")
+    upstream.write("ci/build.yaml", "steps: [x]\n").write("ci/more.yaml", "steps: []\n").commit()
+    [result] = update_registries(["mine"])
+    assert result.update is not None and not result.update.anything
+    upstream.write("recipes/two.yaml", "model: c/d\n").commit()
+    [result] = update_registries(["mine"])
+    assert result.update is not None and result.update.added == ("recipes/two.yaml",)
+
+
 def test_a_broken_manifest_is_none(upstream: Upstream) -> None:
     upstream.write(".sparkrun/registry.yaml", "registries: [\n").commit()
     assert add_registry(str(upstream.folder)).recipes == 1
@@ -135,7 +208,7 @@ def test_the_same_name_in_two_registries_is_ambiguous_unless_equal(upstream: Ups
     update_registries(["second"])
     with pytest.raises(RecipeError, match="ambiguous") as caught:
         find_recipe("one", Settings())
-    assert "@first/one.yaml" in str(caught.value) and "@second/one.yaml" in str(caught.value)
+    assert "@first/one`" in str(caught.value) and "@second/one`" in str(caught.value)
     assert find_recipe("@second/one", Settings()).model == "z/z"
     assert find_recipe("@second/one.yaml", Settings()).model == "z/z"
     with pytest.raises(RecipeError, match="no registry `third`"):
@@ -174,6 +247,19 @@ def test_public_registries_come_with_the_program_and_can_be_removed() -> None:
     assert all(status.stale and status.recipes == 0 for status in registry_list())
     remove_registry("eugr")
     assert [registry.name for registry in configured()[0]] == ["spark-arena"]
+
+
+def test_a_public_registry_that_was_removed_comes_back_as_it_was(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream.write("other/x.yaml", "model: x/x\n").commit()
+    url = upstream.folder.as_uri()
+    public = registry_config.Registry("acme", url, "other", "Recipes of Acme", origin="public")
+    monkeypatch.setattr("sparkrun_tui.recipe.registry_config.PUBLIC", (public,))
+    monkeypatch.setattr("sparkrun_tui.recipe.registries.PUBLIC", (public,))
+    remove_registry("acme")
+    added = add_registry(str(upstream.folder)).registry
+    assert (added.name, added.subpath, added.description) == ("acme", "other", "Recipes of Acme")
 
 
 def test_the_other_tools_list_is_read_and_never_written(private_home: Path) -> None:

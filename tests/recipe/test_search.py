@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -141,3 +142,16 @@ def test_entries_of_recipes() -> None:
 def test_the_name_itself_comes_before_names_that_begin_with_it() -> None:
     entries = [Entry(name=name, source=Source(SourceKind.USER, f"/{name}")) for name in ("tiny-ranks", "tiny")]
     assert [entry.name for entry in Index(entries).search("tiny")] == ["tiny", "tiny-ranks"]
+
+
+def test_a_recipe_is_found_by_its_file_too() -> None:
+    named = recipe("name: GLM (big)\nmodel: zai/GLM\n", "/r/4x/quad-glm.yaml")
+    nested = entry_of(replace(named, source=Source(SourceKind.REGISTRY, "/r/4x/quad-glm.yaml", "arena", "/r")))
+    index = Index([nested, CODER])
+    for query in ("quad", "quad-glm", "4x/quad", "name:quad", "qudglm", "glm big"):
+        assert index.search(query) == [nested], query
+    assert entry("a", source=Source(SourceKind.PATH, "/x/other.yaml")).file_name == "other"
+    by_file = entry("one", source=Source(SourceKind.PATH, "/x/needle.yaml"))
+    by_name = entry("needle", source=Source(SourceKind.PATH, "/x/two.yaml"))
+    by_model = entry("three", source=Source(SourceKind.PATH, "/x/three.yaml"), model="needle/x")
+    assert Index([by_model, by_file, by_name]).search("needle") == [by_name, by_file, by_model]

@@ -139,3 +139,12 @@ def test_a_reference_finds_the_recipe_again(bundled: Path, mine: Path) -> None:
     for recipe in all_recipes(settings):
         again = find_recipe(reference(recipe), settings)
         assert again.source.path == recipe.source.path
+
+
+def test_a_display_name_of_a_bundled_recipe_hides_the_same_one_of_the_user(bundled: Path, mine: Path) -> None:
+    write(bundled / "one.yaml", "first/x", "name: Falcon\n")
+    write(mine / "two.yaml", "second/x", "name: Falcon\n")
+    assert find_recipe("falcon", Settings(recipe_dirs=(mine,))).model == "first/x"
+    write(bundled / "three.yaml", "third/x", "name: Falcon\n")
+    with pytest.raises(RecipeError, match="ambiguous"):
+        find_recipe("falcon", Settings(recipe_dirs=(mine,)))

@@ -145,3 +145,24 @@ async def test_a_recipe_of_one_s_own_is_not_asked_about(
         await ask(pilot, own)
         await settle(pilot)
         assert len(backend.launches) == 1
+
+
+async def test_a_mount_that_recipes_of_registries_do_not_get_may_be_given_to_it(
+    open_app: Pilots, backend: FakeBackend
+) -> None:
+    async with open_app((120, 40)) as pilot:
+        await ask(pilot, foreign(ALPHA + "executor_config:\n  volumes: ['/etc:/host-etc']\n"))
+        assert "may not mount /etc" in shown(pilot)
+        await press(pilot, "y")
+        await come(pilot)
+        assert "/etc:/host-etc" in shown(pilot)
+        await press(pilot, "y")
+        assert backend.calls[-1].endswith("overridden ['host-mount']")
+
+
+async def test_other_errors_of_a_recipe_cannot_be_waved_through(open_app: Pilots, backend: FakeBackend) -> None:
+    text = ALPHA + "mode: several\nexecutor_config:\n  volumes: ['/etc:/host-etc']\n"
+    async with open_app((120, 40)) as pilot:
+        await ask(pilot, foreign(text))
+        assert not isinstance(pilot.app.screen, Confirm)
+        assert not any(call.startswith("launch") for call in backend.calls)

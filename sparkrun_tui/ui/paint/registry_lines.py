@@ -74,9 +74,18 @@ def about_lines(row: RegistryStatus, failed: str) -> list[tuple[str, str]]:
         ("listed", origin.get(registry.origin, registry.origin)),
         ("commit", snapshot.commit[:12] if snapshot else ""),
         ("brings", ", ".join(dict.fromkeys(folder.registry for folder in row.folders if folder.visible))),
+        ("hidden", _hidden(row)),
         ("failed", failed),
     ]
     return [(label, clean_line(value)) for label, value in pairs if value]
+
+
+def _hidden(row: RegistryStatus) -> str:
+    """What the repository holds besides, and how to name it."""
+    names = dict.fromkeys(folder.registry for folder in row.folders if not folder.visible)
+    if not row.hidden:
+        return ""
+    return f"{row.hidden} recipes that are not listed: run them as {', '.join(f'@{name}/NAME' for name in names)}"
 
 
 def changes(result: UpdateResult) -> str:

@@ -11,7 +11,7 @@ from textual.widget import Widget
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.launch.consent import consent_needed, give, question
-from sparkrun_tui.launch.plan import LaunchPlan
+from sparkrun_tui.launch.plan import OF_TRUST, LaunchPlan
 from sparkrun_tui.memory.result import Estimate
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.ui.actions import Scope, bindings
@@ -156,8 +156,11 @@ class PlanScreen(PageScreen):
 
     @property
     def _waivable(self) -> frozenset[str]:
-        """Codes of the errors that looking at the hosts found: those of the recipe itself cannot be waved through."""
-        if self._plan is None or self._pure is None or self._pure.errors:
+        """Codes of the errors that may be waved through: what looking at the hosts found, and matters of trust.
+
+        What is wrong with the recipe itself is not among them.
+        """
+        if self._plan is None or self._pure is None or any(found.code not in OF_TRUST for found in self._pure.errors):
             return frozenset()
         return frozenset(problem.code for problem in self._plan.errors)
 
@@ -181,7 +184,7 @@ class PlanScreen(PageScreen):
             waivable = "  (L launches anyway)" if self._waivable else ""
             return f"It cannot be launched: {self._plan.errors[0].message}{waivable}"
         if name == "anyway" and not self._waivable:
-            return "No check of the hosts failed." if not self._plan.errors else "The recipe itself has errors."
+            return "No check failed." if not self._plan.errors else "The recipe itself has errors."
         return ""
 
     @on(ListPane.Chosen, "#steps")
