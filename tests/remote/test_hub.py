@@ -162,7 +162,7 @@ async def test_a_stalled_download_is_started_again(hub: HubProcess, tmp_path: Pa
         return model
 
     task = asyncio.create_task(run())
-    await until(lambda: any("nothing came" in item.detail for item in seen), 15)
+    await until(lambda: any("nothing came" in item.detail for item in seen))
     hub.fault()
     assert (await task).size == 200_004
 

@@ -13,7 +13,7 @@ from sparkrun_tui.remote.resolve import Endpoint
 from tests.support.ssh_server import SshServer
 
 
-async def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
     """Wait until `condition` holds; the test fails after `seconds`."""
     for _ in range(int(seconds / 0.02)):
         if condition():
