@@ -52,6 +52,33 @@ async def test_rows_and_tabs_are_chosen_by_a_click(open_app: Pilots) -> None:
         assert screen.detail.tab == "source"
 
 
+async def test_a_field_is_stepped_reset_and_edited_by_clicks(open_app: Pilots) -> None:
+    async with open_app(size=(160, 40)) as pilot:
+        screen = pilot.app.screen
+        assert isinstance(screen, BrowseScreen)
+
+        def port() -> str:
+            return next(row.value for row in screen.detail.form.rows if row.key == "port")
+
+        def arrow(sign: str) -> tuple[int, int]:
+            rows = screen_text(pilot).splitlines()
+            y = next(number for number, row in enumerate(rows) if " port " in row and "800" in row)
+            return rows[y].index(sign, rows[y].index("port")), y
+
+        await pilot.click(offset=arrow("▸"))
+        await settle(pilot)
+        assert port() == "8001"
+        await pilot.click(offset=arrow("◂ 8000"))
+        await settle(pilot)
+        assert port() == "8000"
+        await pilot.click(offset=arrow("8000"), times=2)
+        await settle(pilot)
+        assert screen.detail.form.editing == "port"
+        await press(pilot, "escape")
+        await click(pilot, "+ add a key")
+        assert screen.detail.form.adding
+
+
 async def test_steps_of_the_plan_open_by_their_triangle_and_by_a_double_click(open_app: Pilots) -> None:
     async with open_app() as pilot:
         await press(pilot, "p")

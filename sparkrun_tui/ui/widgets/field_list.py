@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.segment import Segment
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.geometry import Region
 from textual.message import Message
@@ -18,7 +18,7 @@ from textual.widgets import Input
 from sparkrun_tui.base.text import cell_width, clean_line
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.widgets.field_editor import FieldEditor
-from sparkrun_tui.ui.widgets.ink import Line, Span, clip, fit, width_of, wrap
+from sparkrun_tui.ui.widgets.ink import Line, Span, clip, fit, text_of, width_of, wrap
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 
 if TYPE_CHECKING:
@@ -157,13 +157,15 @@ class FieldList(ListPane):
             (" ", ""),
         ]
         room = self.text_width - width - 3
-        value = clean_line(row.value) or "(empty)"
-        tail = _tail(row)
-        tail_width = width_of(tail)
-        if tail_width + min(cell_width(value), 8) > room:
-            tail, tail_width = [], 0
+        tail = self._tail_of(row)
         style = "invalid" if row.error else "changed" if row.changed else ""
-        return [*spans, (fit(value, max(room - tail_width, 4)), style), *tail]
+        return [*spans, (fit(_value(row), max(room - width_of(tail), 4)), style), *tail]
+
+    def _tail_of(self, row: FieldRow) -> list[Span]:
+        """What stands at the right of a field, where there is room for it beside the value."""
+        tail = _tail(row)
+        room = self.text_width - self.key_width - 3
+        return tail if width_of(tail) + min(cell_width(_value(row)), 8) <= room else []
 
     # The line below: what the current field is, or what is wrong with it.
 
@@ -292,6 +294,25 @@ class FieldList(ListPane):
 
     # Keys.
 
+    def on_click(self, event: events.Click) -> None:
+        """A click on what stands at the right of a field does it; a double click on a field edits it."""
+        number = self.top + event.y
+        if number > len(self.rows) or event.y >= self.size.height - self._told:
+            return
+        self.move_to(number)
+        if number == len(self.rows):
+            self.do_add()
+            return
+        tail = self._tail_of(self.rows[number])
+        place = event.x - self.text_width + width_of(tail)
+        sign = text_of(tail)[place : place + 1] if place >= 0 else ""
+        if sign and self.rows[number].changed and not self.rows[number].error:
+            self.do_reset()
+        elif sign in ("◂", "▸"):
+            self._step(1 if sign == "▸" else -1)
+        elif sign == "▾" or event.chain == 2:
+            self.do_edit()
+
     def do_more(self) -> None:
         """Step up."""
         self._step(1)
@@ -328,6 +349,10 @@ def _plain(key: str) -> str:
     """A key as typed, or as the flag it stands for: `--max-model-len` is `max_model_len`."""
     key = key.strip()
     return key[2:].replace("-", "_") if key.startswith("--") else key
+
+
+def _value(row: FieldRow) -> str:
+    return clean_line(row.value) or "(empty)"
 
 
 def _tail(row: FieldRow) -> list[Span]:
