@@ -65,7 +65,7 @@ async def _ask(plan: LaunchPlan, services: Services, host: str, seen: _Seen) -> 
             image = await docker.image(plan.serve.image)
             if not plan.cluster.is_demo:
                 learn(plan.serve.engine, plan.serve.image, image)
-            around = Surroundings(await docker.containers(), image is not None)
+            around = Surroundings.seen(await docker.containers(), image)
     except HostError as error:
         seen.errors[host] = error
         return

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from sparkrun_tui.base.units import GIB, format_gib
 from sparkrun_tui.launch.plan import LaunchPlan
-from sparkrun_tui.remote.docker_types import ContainerInfo
+from sparkrun_tui.remote.docker_types import ContainerInfo, ImageInfo
 from sparkrun_tui.remote.facts import HostFacts
 from sparkrun_tui.runtimes.plan import LABEL
 
@@ -19,6 +19,9 @@ IMAGE_ROOM = 30 * GIB
 """Room that pulling and unpacking an engine's image takes, roughly."""
 
 LEAST_ROOM = 5 * GIB
+LEAST_FILES = 50_000
+"""Files that a disk must still be able to take: an engine's image is tens of thousands."""
+
 _SAME = ("recipe-digest", "recipe", "settings", "hosts", "port")
 """Labels in which a launch must agree with another to be the same again; ports of Ray may differ."""
 
@@ -39,7 +42,7 @@ class Finding:
 
     host: str
     code: str
-    """`docker`, `gpu-runtime`, `disk`, `memory`, `port`, `arch`, `skew`, `running`, `hosts-differ`."""
+    """`docker`, `gpu-runtime`, `gpu`, `driver`, `disk`, `memory`, `port`, `arch`, `skew`, `running`, `hosts-differ`."""
     verdict: Verdict
     what: str
     measured: str
@@ -53,10 +56,20 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a host was seen to hold besides its facts: its containers, and whether it has the image."""
+    """What a host was seen to hold besides its facts: its containers, whether it has the image, and its CUDA."""
 
     containers: Sequence[ContainerInfo] = ()
     has_image: bool = False
+    image_cuda: str = ""
+    """The CUDA version that the image says it is built for, where it does."""
+
+    @staticmethod
+    def seen(containers: Sequence[ContainerInfo], image: ImageInfo | None) -> Surroundings:
+        """What the daemon told."""
+        if image is None:
+            return Surroundings(containers)
+        env = dict(entry.partition("=")[::2] for entry in image.env)
+        return Surroundings(containers, True, env.get("CUDA_VERSION", ""))
 
 
 def judge(
@@ -78,6 +91,7 @@ def _host(
     plan: LaunchPlan, facts: HostFacts, around: Surroundings, host: str, memory_needed: int | None
 ) -> Iterator[Finding]:
     yield from _docker(facts, host)
+    yield from _gpu(facts, around, host)
     yield from _disk(facts, around, host)
     if memory_needed is not None:
         yield from _memory(facts, host, memory_needed)
@@ -100,13 +114,40 @@ def _docker(facts: HostFacts, host: str) -> Iterator[Finding]:
         yield Finding(host, "gpu-runtime", Verdict.FAIL, "Docker has no GPU runtime", "none", "nvidia or CDI", remedy)
 
 
+def _gpu(facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding]:
+    """Warnings only: what runs in containers, and the libraries that images bring along, cannot be seen from here."""
+    if not facts.gpus:
+        remedy = f"On {host}: nvidia-smi"
+        yield Finding(host, "gpu", Verdict.WARN, "no GPU was seen", "none", "a GPU with its driver", remedy)
+    has, wants = _version(facts.cuda), _version(around.image_cuda)
+    if has and wants and wants > has:
+        yield Finding(
+            host, "driver", Verdict.WARN, "the image is built for a newer CUDA than the driver's",
+            f"driver {facts.driver} with CUDA {facts.cuda}", f"CUDA {around.image_cuda}",
+            f"Update the driver of {host}, or use an older image.",
+        )  # fmt: skip
+
+
+def _version(text: str) -> tuple[int, ...]:
+    """Major and minor; empty when it is none."""
+    parts = text.split(".")[:2]
+    return tuple(int(part) for part in parts) if len(parts) == 2 and all(part.isdigit() for part in parts) else ()
+
+
 def _disk(facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding]:
     needs = [("the model cache", facts.hf_cache, LEAST_ROOM, f"On {host}: see `du -sh {facts.hf_cache}/hub/*`")]
     if not around.has_image:
         needs.append(("Docker's images", facts.docker_root, IMAGE_ROOM, f"On {host}: docker image prune"))
     for what, path, room, remedy in needs:
         disk = facts.disk_for(path)
-        if disk is None or disk.free >= room:
+        if disk is None:
+            continue
+        if disk.inodes_free is not None and disk.inodes_free < LEAST_FILES:
+            yield Finding(
+                host, "disk", Verdict.FAIL, f"no room for more files in {what} ({path})",
+                f"{disk.inodes_free:,} can be made", f"{LEAST_FILES:,}", f"On {host}: df -i {path}",
+            )  # fmt: skip
+        if disk.free >= room:
             continue
         verdict = Verdict.FAIL if disk.free < LEAST_ROOM else Verdict.WARN
         yield Finding(

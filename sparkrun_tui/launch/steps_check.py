@@ -67,7 +67,7 @@ async def _look(context: Context, host: str) -> Surroundings:
     docker = context.docker(host)
     containers = await docker.containers()
     image = await docker.image(context.plan.serve.image)
-    return Surroundings(containers, image is not None)
+    return Surroundings.seen(containers, image)
 
 
 def _tell(context: Context, findings: tuple[Finding, ...]) -> None:

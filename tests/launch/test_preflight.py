@@ -10,7 +10,7 @@ import pytest
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.launch.events import LaunchStatus, StepState
 from sparkrun_tui.launch.preflight import Finding, Surroundings, Verdict, judge
-from sparkrun_tui.remote.docker_types import ContainerInfo
+from sparkrun_tui.remote.docker_types import ContainerInfo, ImageInfo
 from sparkrun_tui.remote.facts import Disk, Gpu, HostFacts
 from sparkrun_tui.runtimes.plan import LABEL, Phase
 from tests.launch.fakes import SGLANG_TWO, SOLO, FakeCluster, facts, rendered
@@ -40,6 +40,8 @@ def test_hosts_as_they_should_be_have_no_findings() -> None:
         ({"docker_access": "not running"}, "docker", Verdict.FAIL, "systemctl start docker"),
         ({"gpu_runtime": False}, "gpu-runtime", Verdict.FAIL, "nvidia-ctk"),
         ({"disks": (Disk("/home/me/.cache/huggingface", GIB, 9 * GIB),)}, "disk", Verdict.FAIL, "du -sh"),
+        ({"disks": (Disk("/home/me/.cache/huggingface", 99 * GIB, 99 * GIB, 900),)}, "disk", Verdict.FAIL, "df -i"),
+        ({"gpus": ()}, "gpu", Verdict.WARN, "nvidia-smi"),
         ({"used_ports": frozenset({8000})}, "port", Verdict.FAIL, "-o port="),
         ({"memory_available": 50 * GIB}, "memory", Verdict.FAIL, "gpu_memory_utilization"),
         ({"memory_available": 95 * GIB}, "memory", Verdict.WARN, "gpu_memory_utilization"),
@@ -87,6 +89,16 @@ def test_a_missing_image_needs_room() -> None:
     found = findings(SOLO, small, around=Surroundings())
     assert [(item.code, item.verdict) for item in found] == [("disk", Verdict.WARN)]
     assert findings(SOLO, small) == []
+
+
+@pytest.mark.parametrize(
+    ("env", "warned"),
+    [(("CUDA_VERSION=13.1.0",), True), (("CUDA_VERSION=13.0.2",), False), (("CUDA_VERSION=12.9",), False), ((), False)],
+)
+def test_an_image_for_a_newer_cuda_is_warned_of(env: tuple[str, ...], warned: bool) -> None:
+    image = ImageInfo("sha256:1", (), (), (), "linux", "arm64", 1, env)
+    found = findings(SOLO, around=Surroundings.seen((), image))
+    assert [(item.code, item.verdict) for item in found] == ([("driver", Verdict.WARN)] if warned else [])
 
 
 @virtual_time
