@@ -69,15 +69,8 @@ class Followers:
             start = _Start(host, container, tail, since, seen)
             self._tasks[rank] = asyncio.create_task(self._run(start), name=f"log {host}")
 
-    async def drained(self, timeout: float) -> bool:
-        """Wait until every follower has read its container's last line; whether all have, within `timeout` seconds."""
-        pending = [task for task in self._tasks.values() if not task.done()]
-        if pending:
-            await asyncio.wait(pending, timeout=timeout)
-        return all(task.done() for task in self._tasks.values())
-
     async def drained_one(self, rank: int, timeout: float) -> bool:
-        """The same for the container of one rank."""
+        """Wait until a rank's last line was read; whether it was, within `timeout` seconds."""
         task = self._tasks.get(rank)
         if task is not None and not task.done():
             await asyncio.wait([task], timeout=timeout)

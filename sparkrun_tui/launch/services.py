@@ -15,7 +15,6 @@ from sparkrun_tui.remote.transport import Connector, Transport
 from sparkrun_tui.runtimes.gguf_files import choose
 
 if TYPE_CHECKING:
-    from sparkrun_tui.launch.learning import FactsReader
     from sparkrun_tui.remote.hostkeys import Ask
     from sparkrun_tui.remote.hub import Choice
 
@@ -46,8 +45,6 @@ class Services:
     shipper: Shipper
     probe: Probe
     http: Http = field(default_factory=TransportHttp)
-    model_facts: FactsReader | None = None
-    """Asks the Hub what a model is; None where nobody should be asked."""
     clock: Clock = time.time
     close: Callable[[], Awaitable[None]] = _nothing
 
@@ -57,13 +54,11 @@ def real_services(ask: Ask | None = None) -> Services:
 
     `ask` puts questions (an unknown host key, a passphrase) to the person; without it such hosts are refused.
     """
-    from sparkrun_tui.launch.sizing import digest_folder
     from sparkrun_tui.remote.docker import DockerClient
     from sparkrun_tui.remote.docker_logs import DockerLogs
     from sparkrun_tui.remote.hostkeys import HostKeyPolicy
     from sparkrun_tui.remote.hub import HubSource
     from sparkrun_tui.remote.images import DockerImages
-    from sparkrun_tui.remote.model_facts import HubFacts
     from sparkrun_tui.remote.pool import SshPool
     from sparkrun_tui.remote.probe import probe
     from sparkrun_tui.remote.resolve import SshConfigResolver
@@ -89,7 +84,6 @@ def real_services(ask: Ask | None = None) -> Services:
         models=HubSource(choose_gguf),
         shipper=RsyncShipper(resolver, policy, ring=pool.ring),
         probe=probe,
-        model_facts=HubFacts(digest_folder(), choose_gguf),
         close=close,
     )
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from sparkrun_tui.base.errors import Spot
-
 _MAX_WORD = 80
 _MAX_WORDS = 20_000
 _MAX_COMPARED = 400
@@ -66,8 +64,3 @@ def listed(words: Iterable[str], last: str = "or") -> str:
     if len(quoted) < 2:
         return "".join(quoted)
     return f"{', '.join(quoted[:-1])} {last} {quoted[-1]}"
-
-
-def spot_at(path: str, text: str, offset: int) -> Spot:
-    """The line and column of a character offset in `text`."""
-    return Spot(path, text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset))

@@ -16,7 +16,6 @@ class Scope(StrEnum):
     LIST = "any list"
     BROWSE = "recipes"
     SEARCH = "search box"
-    DETAIL = "recipe detail"
     FORM = "overrides"
     EDITOR = "value being edited"
     PLAN = "plan"

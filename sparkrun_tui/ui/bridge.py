@@ -56,11 +56,6 @@ class Bridge:
         self._interval = 0.0
         self._quiet = 0
 
-    @property
-    def ticking(self) -> bool:
-        """Whether the tick runs."""
-        return self._timer is not None
-
     def watch(self, launch: LaunchPort, changed: Changed) -> Callable[[], None]:
         """Call `changed` at once, and whenever something changed; the result ends it."""
         watch = _Watch(launch, changed)

@@ -41,7 +41,6 @@ class AppState:
     memory: dict[str, HostMemory] = field(default_factory=dict)
     marks: dict[str, HostMark] = field(default_factory=dict)
     edits: dict[str, Edits] = field(default_factory=dict)
-    demo_cluster: Cluster | None = None
     added_clusters: list[Cluster] = field(default_factory=list)
     _saved: dict[str, dict[str, str]] = field(default_factory=dict)
     _verdicts: dict[str, str] = field(default_factory=dict)
