@@ -10,7 +10,7 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sparkrun_tui.base.errors import RecipeError
@@ -18,6 +18,7 @@ from sparkrun_tui.recipe.brought import scoped_mods
 from sparkrun_tui.recipe.loader import load_text
 from sparkrun_tui.recipe.model import Recipe, Value
 from sparkrun_tui.recipe.overrides import build_chain, changed, parse_value, render, value_text
+from sparkrun_tui.recipe.places import beginning
 from sparkrun_tui.recipe.sources import reference
 from sparkrun_tui.recipe.yamltree import Node, compact_json, key_text, parse_tree, resolve
 
@@ -138,13 +139,19 @@ def _addition(
     text: str, root: Node, holder: Node | None, section: str, new: Mapping[str, Value], newline: str
 ) -> tuple[int, int, str]:
     pairs = [f"{yaml_scalar(Value(key, key))}: {yaml_scalar(value)}" for key, value in new.items()]
+    if holder is None and root.style == "flow":
+        return _into_flow(text, root, [f"{json.dumps(section)}: {{{', '.join(pairs)}}}"])
     if holder is None:
-        end = len(text)
-        lead = "" if text.endswith("\n") else newline
-        return end, end, lead + newline.join([f"{section}:", *(f"  {pair}" for pair in pairs), ""])
+        # Before the command, if it can be: what follows the last line of a text may change the text.
+        command = next((key for key, _ in root.pairs if key_text(key) == "command"), None)
+        at = len(text) if command is None else _before(text, command)
+        lead = newline if at and text[at - 1] != "\n" else ""
+        return at, at, lead + newline.join([f"{section}:", *(f"  {pair}" for pair in pairs), ""])
     if holder.kind == "map" and holder.style == "flow":
-        at = holder.end - 1
-        return at, at, (", " if holder.pairs else "") + ", ".join(pairs)
+        return _into_flow(text, holder, pairs)
+    if holder is root:
+        at = _before(text, root.pairs[0][0])
+        return at, at, "".join(f"{pair}{newline}" for pair in pairs)
     if holder.kind == "map" and holder.pairs:
         indent = " " * (holder.pairs[0][0].column - 1)
         at = _real_end(holder.pairs[-1][1], text)
@@ -158,8 +165,30 @@ def _addition(
     return at, stop, "".join(f"{newline}  {pair}" for pair in pairs)
 
 
+def _into_flow(text: str, holder: Node, pairs: Sequence[str]) -> tuple[int, int, str]:
+    """The addition of pairs to a mapping in braces, whose last pair may have a comma already."""
+    at = holder.end - 1
+    behind = text[holder.pairs[-1][1].end : at].lstrip() if holder.pairs else ","
+    return at, at, ("" if behind.startswith(",") else ", ") + ", ".join(pairs)
+
+
+def _before(text: str, key: Node) -> int:
+    """The beginning of a key's line, or of the comments that stand directly above it."""
+    at = text.rfind("\n", 0, key.start) + 1
+    while at > 0:
+        above = text.rfind("\n", 0, at - 1) + 1
+        if not text[above:at].lstrip().startswith("#") or above == 0:
+            return at
+        at = above
+    return at
+
+
 def _compare(recipe: Recipe, overrides: Mapping[str, str], text: str) -> None:
-    again = load_text(text, recipe.source)
+    try:
+        again = load_text(text, recipe.source)
+    except RecipeError:
+        # The edit has broken what it could not know.
+        raise _refused(recipe) from None
     wanted = build_chain(recipe, overrides)
     got = build_chain(again, {})
     same = wanted.keys() == got.keys() and all(
@@ -171,8 +200,13 @@ def _compare(recipe: Recipe, overrides: Mapping[str, str], text: str) -> None:
         recipe.env.keys(),
         recipe.container,
     ):
-        raise RecipeError(
-            "the overrides cannot be written into a copy of this file: its values hang on each other by anchors",
-            spot=recipe.spots.get("defaults"),
-            remedy="copy the command line instead, or edit the file",
-        )
+        raise _refused(recipe)
+
+
+def _refused(recipe: Recipe) -> RecipeError:
+    return RecipeError(
+        "the overrides cannot be written into a copy of this file: its values hang on each other by anchors, or are"
+        " written in a form that is not edited here",
+        spot=recipe.spots.get("defaults") or beginning(recipe),
+        remedy="copy the command line instead, or edit the file",
+    )

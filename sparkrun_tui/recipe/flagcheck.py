@@ -85,9 +85,7 @@ def check_flags(rendered: Rendered) -> tuple[Problem, ...]:
     found = [problem for entry in given for problem in _check(entry, flags, rendered)]
     found += _repeated(given, rendered)
     if flags.engine != "llama-cpp":
-        found += _loose_words(
-            loose, 1 if flags.engine == "vllm" or _is_short_form(rendered.argv) else 0, flags, rendered
-        )
+        found += _loose_words(loose, _loose_allowed(rendered.argv, given, flags.engine), flags, rendered)
     return tuple(found[:_MAX_TOLD])
 
 
@@ -230,11 +228,14 @@ def _repeated(given: Sequence[Given], rendered: Rendered) -> Iterator[Problem]:
         seen[entry.flag] = entry
 
 
-def _is_short_form(argv: Sequence[str]) -> bool:
-    """Whether SGLang is started as `sglang serve MODEL`, which takes the model without a flag."""
-    return any(
+def _loose_allowed(argv: Sequence[str], given: Sequence[Given], engine: str) -> int:
+    """How many words may stand without a flag: the model of `vllm serve MODEL` and of `sglang serve MODEL`."""
+    if engine == "vllm":
+        return 1
+    short = any(
         word.rpartition("/")[2] == "sglang" and argv[at + 1 : at + 2] == ("serve",) for at, word in enumerate(argv)
     )
+    return int(short and not any(entry.flag is not None and entry.flag.name == "--model-path" for entry in given))
 
 
 def _loose_words(loose: Sequence[str], allowed: int, flags: EngineFlags, rendered: Rendered) -> Iterator[Problem]:
@@ -262,10 +263,11 @@ def _problem(
 
 
 def _slots_with(rendered: Rendered, word: str) -> list[int]:
-    """Where the command has the placeholders whose values bring `word` into it."""
+    """Where the command has the placeholders whose values bring `word` into it, those of several words first."""
     recipe = rendered.recipe
-    return [
-        slot.offset
-        for slot in scan(recipe.command or "", recipe.version == "1").slots
-        if slot.key in rendered.chain and word in value_text(rendered.chain[slot.key].value)
-    ]
+    found = []
+    for slot in scan(recipe.command or "", recipe.version == "1").slots:
+        words = value_text(rendered.chain[slot.key].value).split() if slot.key in rendered.chain else []
+        if word in words:
+            found.append((len(words) == 1, slot.offset))
+    return [offset for _, offset in sorted(found)]

@@ -77,7 +77,8 @@ def build_chain(
         chain[key] = ChainValue(value, Origin.RECIPE)
     for key, data in user_defaults.items():
         chain[key] = ChainValue(from_data(data, recipe.defaults.get(key)), Origin.USER)
-    for key, text in overrides.items():
+    for key, typed in overrides.items():
+        text = typed.strip() if key == "model" else typed
         before = chain.get(key)
         chain[key] = ChainValue(parse_value(text, before.value if before else None), Origin.OVERRIDE)
     return chain

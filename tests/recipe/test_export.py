@@ -150,3 +150,37 @@ def test_a_bundled_recipe_is_known_by_its_name(private_home: Path) -> None:
     after = load_text(FULL, Source(SourceKind.BUNDLED, "/venv-2/recipes/a.yaml"))
     save_overrides(before, {"port": "5"})
     assert saved_overrides(after) == {"port": "5"}
+
+
+TOP = "model: a/b\nruntime: vllm\ncontainer: x:1\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TOP + "# about the command\ncommand: |\n  vllm serve {model} --port {port}",
+        TOP + "command: >\n  vllm serve {model}\n  --port {port}",
+        "---\n" + TOP + "command: x {port}\n...\n",
+        "runtime: vllm\ncontainer: x:1\ncommand: |\n  x {model} {port}",
+        "defaults: {\n  host: h, # a comma is there\n}\n" + TOP + "command: x {port}\n",
+        '{"model": "a/b", "runtime": "vllm", "container": "x:1", "command": "x {port}"}',
+        "command: |\n  x {port}\n" + TOP,
+    ],
+)
+def test_overrides_go_into_files_of_any_form(text: str) -> None:
+    own = recipe(text)
+    overrides = {"port": "9", "more": "a: b", "model": " c/d "}
+    copy = recipe(exported(own, overrides))
+    assert render(copy, {}).command == render(own, overrides).command
+    assert (copy.model, copy.command) == ("c/d", own.command)
+
+
+def test_a_comment_stays_with_what_it_is_about() -> None:
+    text = exported(recipe(TOP + "\n# about the command\n# and more\ncommand: x {port}\n"), {"port": "9"})
+    assert text == TOP + "\ndefaults:\n  port: 9\n# about the command\n# and more\ncommand: x {port}\n"
+
+
+def test_a_form_that_cannot_be_edited_is_refused_in_words() -> None:
+    with pytest.raises(RecipeError, match="cannot be written into a copy") as caught:
+        exported(recipe(TOP + "defaults:\n  ? port\n  : 1\n"), {"more": "1"})
+    assert caught.value.spot is not None

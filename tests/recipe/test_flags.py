@@ -189,6 +189,9 @@ def test_a_word_out_of_a_value_is_told_where_its_placeholder_stands() -> None:
         "model: a/b\nruntime: sglang\ncontainer: x:1\ndefaults:\n  name: one two\ncommand: |\n"
         "  sglang serve \\\n    --served-model-name {name}\n"
     )
-    both = check_flags(render(recipe(text.replace("one two", "one two three")), {}))
-    spots = [problem.spot for problem in both if problem.code == "loose-word"]
-    assert [(spot.line, spot.column) for spot in spots if spot] == [(8, 25)]
+    for own in (
+        text.replace("one two", "one two three"),
+        text.replace("sglang serve", "sglang serve --model {model}").replace("one two", "one a/b"),
+    ):
+        [found] = [problem for problem in check_flags(render(recipe(own), {})) if problem.code == "loose-word"]
+        assert found.spot is not None and (found.spot.line, found.spot.column) == (8, 25)
