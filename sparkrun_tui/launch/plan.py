@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -99,18 +100,9 @@ def build_plan(
     """
     from sparkrun_tui.launch.steps import plan_steps
 
-    if not hosts:
-        raise LaunchError("no host to launch on", remedy="Name hosts with -H, or set up a cluster.")
     engine = engine_for(rendered.recipe.runtime)
     env, brought = env or PlanEnv(), brought or Brought()
-    available = 1 if solo else len(hosts)
-    count, reason = engine.host_count(rendered, available, cluster.gpus_per_host)
-    if count > available:
-        raise LaunchError(
-            f"{rendered.recipe.name} needs {count} hosts ({reason}), and there {_are(available)}",
-            remedy="Add hosts to the cluster, or lower tensor_parallel.",
-        )
-    chosen = tuple(hosts[:count])
+    chosen, reason = _choose(engine, rendered, hosts[:1] if solo else hosts, cluster.gpus_per_host)
     request = PlanRequest(
         rendered=rendered,
         hosts=chosen,
@@ -131,17 +123,30 @@ def build_plan(
         steps=plan_steps(serve, chosen),
         host_reason=reason,
         problems=_unique(
-            (
-                *_told_of_recipe(rendered, cluster.gpus_per_host),
-                *serve.problems,
-                *engine.check(rendered),
-                *env.problems,
-                *brought.problems,
-            )
+            _told_of_recipe(rendered, cluster.gpus_per_host),
+            serve.problems,
+            engine.check(rendered),
+            env.problems,
+            brought.problems,
         ),
         env=env,
         brought=brought,
     )
+
+
+def _choose(
+    engine: Engine, rendered: Rendered, hosts: Sequence[HostView], gpus_per_host: int
+) -> tuple[tuple[HostView, ...], str]:
+    """The hosts that the engine wants, from the first on, and why so many."""
+    if not hosts:
+        raise LaunchError("no host to launch on", remedy="Name hosts with -H, or set up a cluster.")
+    count, reason = engine.host_count(rendered, len(hosts), gpus_per_host)
+    if count > len(hosts):
+        raise LaunchError(
+            f"{rendered.recipe.name} needs {count} hosts ({reason}), and there {_are(len(hosts))}",
+            remedy="Add hosts to the cluster, or lower tensor_parallel.",
+        )
+    return tuple(hosts[:count]), reason
 
 
 def _told_of_recipe(rendered: Rendered, gpus_per_host: int) -> list[Problem]:
@@ -169,5 +174,5 @@ def _are(count: int) -> str:
     return "is 1" if count == 1 else f"are {count}"
 
 
-def _unique(problems: Sequence[Problem]) -> tuple[Problem, ...]:
-    return tuple(dict.fromkeys(problems))
+def _unique(*groups: Sequence[Problem]) -> tuple[Problem, ...]:
+    return tuple(dict.fromkeys(itertools.chain(*groups)))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sparkrun_tui.launch.events import LaunchStatus, StepState
 from sparkrun_tui.launch.fold import FINAL
+from sparkrun_tui.launch.launch import Launch
 from tests.launch.fakes import RAY_TWO, SGLANG_TWO, FakeCluster, FakeContainer, FakeHost, rendered
 from tests.launch.virtual import VirtualLoop
 
@@ -71,17 +72,23 @@ async def _story(
         state = await launch.stop()
     await asyncio.gather(*background)
 
+    await _check_end(cluster, launch)
+    _check_order(trace, count, cold, text)
+    if cancel is None and not (refused or cuts or deaths):
+        assert state.status is LaunchStatus.STOPPED
+
+
+async def _check_end(cluster: FakeCluster, launch: Launch) -> None:
+    """Every step has ended, nothing is left on hosts that could be asked, and no task of ours runs on."""
+    state = launch.state
     assert state.status in FINAL
     running = [cell for row in state.hosts.values() for cell in row.cells.values() if cell.state is StepState.RUNNING]
     assert running == [], "every step that began has ended"
-    _check_order(trace, count, cold, text)
     if not any("may be left" in notice.text for notice in state.notices):
         assert cluster.remaining == []
     others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     await asyncio.sleep(0.01)
     assert [task for task in others if not task.done() and task.get_name().startswith(("launch", "log", "lease"))] == []
-    if cancel is None and not (refused or cuts or deaths):
-        assert state.status is LaunchStatus.STOPPED
 
 
 def _check_order(trace: list[tuple[int, str]], count: int, cold: bool, text: str) -> None:
