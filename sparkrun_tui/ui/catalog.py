@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.errors import SparkrunError, Spot
@@ -78,6 +79,7 @@ class Catalog:
         self._folders: frozenset[str] = frozenset()
         self._loaded: dict[str, AnyRecipe] = {}
         self._shared: frozenset[str] = frozenset()
+        self._alike: frozenset[tuple[str, str]] = frozenset()
 
     def listing(self) -> Listing:
         """The entries of all recipes, from the index cache where it holds (files: for a thread)."""
@@ -112,6 +114,8 @@ class Catalog:
         self.index = Index(self._entries.values())
         counts = Counter(entry.name for entry in self._entries.values())
         self._shared = frozenset(name for name, count in counts.items() if count > 1)
+        stems = Counter(_stem_in(entry) for entry in self._entries.values() if entry.name in self._shared)
+        self._alike = frozenset(stem for stem, count in stems.items() if count > 1)
 
     def entry(self, key: str) -> Entry | None:
         """The entry whose file is `key`."""
@@ -137,7 +141,10 @@ class Catalog:
 
     def title(self, entry: Entry) -> str:
         """The name of a recipe, or of its file where several recipes have the same name."""
-        return entry.file_name if entry.name in self._shared else entry.name
+        if entry.name not in self._shared:
+            return entry.name
+        stem = _stem_in(entry)
+        return entry.file_name if stem in self._alike else stem[1]
 
     def search(self, query: str, fits: Callable[[Entry], str]) -> list[Entry]:
         """The entries that a query line finds, best first."""
@@ -186,6 +193,11 @@ class Catalog:
             text = f"the memory estimate failed: {type(error).__name__}: {error}"
             problems.append(Problem(Severity.WARNING, "no-estimate", text, None, "please report this recipe"))
         return None
+
+
+def _stem_in(entry: Entry) -> tuple[str, str]:
+    """What tells the file of a recipe from others at a glance: where it comes from, and its name."""
+    return f"{entry.source.kind}/{entry.source.registry}", Path(entry.source.path).stem
 
 
 def _engine(runtime: str) -> Engine | None:
