@@ -28,6 +28,9 @@ _SIGNS = {
 }
 
 
+_ROOMY = 90
+"""Cells from which rows tell everything."""
+
 _WIDE = ("%Y-%m-%d %H:%M", 18, 12, 14)
 _NARROW = ("%m-%d %H:%M", 13, 10, 9)
 """How the start is written, and the widths of the columns `when`, `cluster` and `serving after`."""
@@ -70,7 +73,7 @@ class HistoryList(ListPane):
     def line(self, number: int) -> Line:
         """Header, a launch, or the message."""
         width = self.text_width
-        stamp, when, cluster, took = _WIDE if width >= 90 else _NARROW
+        stamp, when, cluster, took = _WIDE if width >= _ROOMY else _NARROW
         longest = max((cell_width(clean_line(past.recipe)) for past in self.rows), default=0) + 2
         name = max(min(width - when - cluster - 12 - took, longest), 16)
         if number == 0:
@@ -113,7 +116,21 @@ class HistoryScreen(PageScreen):
     async def _read(self) -> None:
         await self.sparkrun.opened.wait()
         self.list.show(await asyncio.to_thread(self.sparkrun.backend.history))
+        self._moved()
         self.refresh_bindings()
+
+    @on(ListPane.Highlighted, "#history")
+    def _moved(self) -> None:
+        """Where rows have no room for it, the corner tells how the launch under the cursor ended."""
+        if not self.whole:
+            return
+        past = self.list.current
+        told = past.detail if past is not None and self.list.text_width < _ROOMY else ""
+        self.query_one(Panel).entitle("Earlier launches", told)
+
+    def on_resize(self) -> None:
+        """Rows may have room for it now, or not any more."""
+        self._moved()
 
     @on(ListPane.Chosen, "#history")
     def _chosen(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from textual import events
 from textual.geometry import Size
@@ -19,9 +19,8 @@ class PhaseTable(LinePane):
 
     SCROLLS = False
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._clock = clock
         self._state = LaunchState()
         self._lines: Sequence[Line] | None = None
         self.activity = True
@@ -51,5 +50,5 @@ class PhaseTable(LinePane):
     def line(self, number: int) -> Line:
         """One line of the table."""
         if self._lines is None:
-            self._lines = table(self._state, self._clock(), self.text_width, self.activity, self._last)
+            self._lines = table(self._state, time.time(), self.text_width, self.activity, self._last)
         return self._lines[number]
