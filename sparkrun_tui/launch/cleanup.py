@@ -77,7 +77,12 @@ async def _clear_host(context: Context, host: str, grace: float) -> None:
             await docker.remove(item.id, force=True)
         else:
             context.notice("warning", f"{item.name} is kept, stopped, since its log could not be saved", host)
-    kept = [item.name for item in await _ours(context, docker) if item.running]
+    known = {item.id for item in found}
+    there = await _ours(context, docker)
+    for item in there:
+        if not item.running and item.id not in known:
+            await docker.remove(item.id, force=True)  # made late: the daemon had been asked before the link was lost
+    kept = [item.name for item in there if item.running]
     if kept:
         raise HostError(f"still running: {', '.join(sorted(kept))}", host=host)
 

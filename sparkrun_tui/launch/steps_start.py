@@ -10,11 +10,13 @@ from sparkrun_tui.base.errors import HostError, LaunchError
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.launch.archive import container_files, exec_files, exec_paths
 from sparkrun_tui.launch.containers import create_body, mount_folders
-from sparkrun_tui.launch.context import Context, insist, on_all
+from sparkrun_tui.launch.context import Context, drop, insist, on_all
 from sparkrun_tui.launch.events import StepState
 from sparkrun_tui.launch.follow import Followers
 from sparkrun_tui.launch.host_script import run_host_script
+from sparkrun_tui.launch.ports import Docker
 from sparkrun_tui.launch.watch import unless_ended
+from sparkrun_tui.remote.docker_types import ContainerInfo, DockerError
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.runtimes.plan import LABEL, ContainerExec, Phase, PortWait, RankPlan, RayNodesWait, Stage
 
@@ -22,6 +24,12 @@ _POLL = 0.5
 _RAY_POLL = 3.0
 _RAY_STATUS = 60.0
 """Seconds that `ray status` may take: it imports Ray first."""
+
+_MADE = 20.0
+"""Seconds that a daemon may take to make a container: on a slow disk it unpacks first."""
+
+_LEFT = 5.0
+"""Seconds that a cancelled launch waits for a container that is being made."""
 
 _RAY_NODE = re.compile(r"^\s*(\d+)\s+\S*node\S*", re.MULTILINE)
 
@@ -95,30 +103,52 @@ async def start_rank(context: Context, rank: RankPlan) -> str:
     """Create and start the container of a rank, unless it is there already; its id."""
     docker = context.docker(rank.host)
     spec = rank.container
-    found = await docker.inspect(spec.name)
-    if found is None:
-        folders = mount_folders(spec)
-        if folders:
-            made = await context.transport(rank.host).run(f"mkdir -p -- {folders}")
-            if not made.ok and made.code is not None:
-                raise HostError(f"cannot make the cache folders: {clean_line(made.stderr)}", host=rank.host)
-        identity = await docker.create(spec.name, create_body(spec))
-        context.containers[rank.rank] = identity
-        status = "created"
-    else:
-        if found.labels.get(f"{LABEL}launch") != context.plan.launch_id:
-            raise LaunchError(
-                f"there is another container called {spec.name}",
-                host=rank.host,
-                remedy=f"On {rank.host}: docker rm -f {spec.name}",
-            )
-        identity = found.id
-        context.containers[rank.rank] = identity
-        status = found.state
-    if status == "created":
+    found = await docker.inspect(spec.name) or await _create(context, docker, rank)
+    if isinstance(found, ContainerInfo) and found.labels.get(f"{LABEL}launch") != context.plan.launch_id:
+        raise LaunchError(
+            f"there is another container called {spec.name}",
+            host=rank.host,
+            remedy=f"On {rank.host}: docker rm -f {spec.name}",
+        )
+    identity, state = (found, "created") if isinstance(found, str) else (found.id, found.state)
+    context.containers[rank.rank] = identity
+    if state == "created":
         await docker.put_archive(identity, "/", container_files(spec, context.sent))
         await docker.start(identity)
     return identity
+
+
+async def _create(context: Context, docker: Docker, rank: RankPlan) -> str | ContainerInfo:
+    """Create the container of a rank; its id, or what holds its name where somebody was faster."""
+    spec = rank.container
+    folders = mount_folders(spec)
+    if folders:
+        made = await context.transport(rank.host).run(f"mkdir -p -- {folders}")
+        if not made.ok and made.code is not None:
+            raise HostError(f"cannot make the cache folders: {clean_line(made.stderr)}", host=rank.host)
+    creating = asyncio.ensure_future(docker.create(spec.name, create_body(spec)))
+    try:
+        return await asyncio.shield(creating)
+    except asyncio.CancelledError:
+        # The daemon makes it all the same: only what is there already is found, and removed, when things are cleaned.
+        await asyncio.wait({creating}, timeout=_LEFT)
+        await drop([creating])
+        raise
+    except DockerError as error:
+        # An earlier request, whose reply was lost, may still be at it: then the name is taken and nothing listed yet.
+        if error.status != 409 or (found := await _appeared(docker, spec.name)) is None:
+            raise
+        return found
+
+
+async def _appeared(docker: Docker, name: str) -> ContainerInfo | None:
+    """The container of a name that is taken, as soon as the daemon lists it; None when it does not."""
+    deadline = asyncio.get_running_loop().time() + _MADE
+    while True:
+        found = await docker.inspect(name)
+        if found is not None or asyncio.get_running_loop().time() > deadline:
+            return found
+        await asyncio.sleep(_POLL)
 
 
 async def _execute(context: Context, number: int, execution: ContainerExec) -> None:

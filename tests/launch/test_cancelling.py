@@ -31,6 +31,16 @@ async def test_cancelling_at_any_moment_leaves_no_container(cluster: FakeCluster
 
 
 @virtual_time
+async def test_a_container_that_is_being_made_while_it_is_cancelled_does_not_stay(cluster: FakeCluster) -> None:
+    cluster[1].create_takes = 2.0
+    launch = cluster.begin(SOLO)
+    cluster[1].on_create = launch.cancel
+    assert (await launch.wait_ended()).status is LaunchStatus.CANCELLED
+    await asyncio.sleep(10)
+    assert cluster.remaining == []
+
+
+@virtual_time
 async def test_cancelling_with_one_host_gone_cleans_the_other_and_names_what_may_be_left(cluster: FakeCluster) -> None:
     launch = cluster.begin(SGLANG_TWO)
     await asyncio.sleep(6)

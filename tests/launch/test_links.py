@@ -44,6 +44,18 @@ async def test_a_reply_lost_on_the_way_does_nothing_twice(cluster: FakeCluster, 
 
 
 @virtual_time
+async def test_a_container_that_is_still_being_made_when_it_is_asked_for_again_is_ours(cluster: FakeCluster) -> None:
+    cluster[1].create_takes = 3.0
+    cluster[1].lose_during["create"] = 1
+    launch = cluster.begin(SOLO)
+    state = await launch.wait_ready()
+    assert state.status is LaunchStatus.READY, state.detail
+    assert len([action for action in cluster[1].actions if action.startswith("create")]) == 1
+    await launch.stop()
+    assert cluster.remaining == []
+
+
+@virtual_time
 async def test_a_lost_reply_to_an_exec_does_not_start_the_engine_twice(cluster: FakeCluster) -> None:
     async def idle(host: FakeHost, container: FakeContainer) -> int:
         await asyncio.sleep(10_000_000)

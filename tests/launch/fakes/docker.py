@@ -29,13 +29,21 @@ class FakeDocker:
         await self._turn()
         host = self._host
         host.check()
-        if any(item.info.name == name for item in host.containers.values()):
+        if name in host.making or any(item.info.name == name for item in host.containers.values()):
             raise DockerError(f'Conflict. The container name "/{name}" is already in use', host=host.name, status=409)
         host.act("create", name)
-        identity = f"{host.name}-{len(host.actions)}"
+        # The daemon makes it, whether or not somebody still waits for its reply.
+        host.making[name] = making = asyncio.create_task(self._make(name, body, f"{host.name}-{len(host.actions)}"))
+        host.on_create()
+        host.replied("create")
+        return await asyncio.shield(making)
+
+    async def _make(self, name: str, body: Mapping[str, Any], identity: str) -> str:
+        host = self._host
+        await asyncio.sleep(host.create_takes)
         info = ContainerInfo(identity, name, body["Image"], "created", dict(body["Labels"]), created=host.cluster.now())
         host.containers[identity] = FakeContainer(info, body)
-        host.replied("create")
+        del host.making[name]
         return identity
 
     async def put_archive(self, container: str, path: str, archive: bytes) -> None:

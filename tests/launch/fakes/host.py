@@ -83,6 +83,11 @@ class FakeHost:
         """Verb to the message the daemon refuses it with."""
         self.lose_during: dict[str, int] = {}
         """Verb to how often its reply is lost, the deed being done."""
+        self.create_takes = 0.0
+        self.on_create: Callable[[], object] = lambda: None
+        """Called when the daemon begins to make a container."""
+        self.making: dict[str, asyncio.Task[str]] = {}
+        """Containers that the daemon has begun to make: their names are taken, and it does not list them yet."""
         self.lost = False
         self.heal_after: float | None = None
         self.unreachable = False
