@@ -161,6 +161,7 @@ ACTIONS: tuple[Action, ...] = (
     _A(_S.LAUNCH, "test", "test prompt", "Ask the endpoint something.", "t", 5),
     _A(_S.LAUNCH, "copy", "copy", "Copy the selection, the URL, or the report of a failure.", "y", 6),
     _A(_S.LAUNCH, "save_logs", "save logs", "Save the whole logs of all hosts as files, and say where.", "S", 15),
+    _A(_S.LAUNCH, "notices", "notices", "Read the warnings and notes of this launch.", "exclamation_mark", 8),
     _A(_S.LAUNCH, "stop", "stop", "Stop this launch on all its hosts, after one question.", "x", 7),
     _A(_S.LAUNCH, "cancel", "cancel", "Cancel the launch; a second time forces it.", "ctrl+c"),
     _A(_S.LAUNCH, "overrides", "overrides", "Go to this recipe's overrides.", "o"),
@@ -288,6 +289,7 @@ def keys_page() -> str:
 
 _KEY_NAMES = {
     "question_mark": "?",
+    "exclamation_mark": "!",
     "slash": "/",
     "plus": "+",
     "minus": "-",

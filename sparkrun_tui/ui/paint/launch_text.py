@@ -81,6 +81,7 @@ def report(state: LaunchState, logs: Mapping[str, LogBuffer]) -> str:
         diagnosis = state.diagnosis
         lines += ["", f"{diagnosis.host}: {diagnosis.title}", diagnosis.explanation, diagnosis.evidence]
         lines += [f"- {repair.title}: {repair.why}" for repair in diagnosis.repairs]
+    lines += [f"{notice.level}: {notice.host}: {notice.text}" for notice in state.notices if notice.level != "note"]
     for host, buffer in logs.items():
         lines += ["", f"--- {host}, last lines ---", *_last(buffer)]
     return "\n".join(clean_line(line) for line in lines) + "\n"

@@ -10,6 +10,7 @@ from sparkrun_tui.base.units import GIB, format_bytes, format_duration, format_r
 from sparkrun_tui.launch.events import StepState
 from sparkrun_tui.launch.state import Cell, HostRow, LaunchState
 from sparkrun_tui.runtimes.plan import Phase
+from sparkrun_tui.ui.paint.notices import newest_line
 from sparkrun_tui.ui.widgets.ink import Line, Span, clip, fit
 
 _SIGNS: dict[StepState, tuple[str, str]] = {
@@ -106,7 +107,8 @@ def table(state: LaunchState, now: float, width: int, activity: bool, last: Last
         times = [format_duration(last.phases[phase]) if phase in last.phases else "" for phase in phases]
         text = fit("last time", name) + "".join(fit("  " + took, column - 1) + " " for took in times)
         lines.append(clip([(f"{text}{format_duration(last.total)} in all", "dim")], width))
-    return lines
+    noticed = newest_line(state.notices, width)
+    return [*lines, noticed] if noticed is not None else lines
 
 
 def _word(phase: Phase, width: int) -> str:

@@ -166,6 +166,8 @@ class LaunchScreen(PageScreen):
             return f"It is {state.status.value} already."
         if name == "cancel" and state.status in SERVING:
             return "It serves: x stops it."
+        if name == "notices" and not state.notices:
+            return "Nothing was noticed."
         if name == "save_logs" and not any(self.launch.logs.values()):
             return "There are no log lines yet."
         if name == "zoom" and len(self.deck.hosts) < 2:
@@ -236,6 +238,12 @@ class LaunchScreen(PageScreen):
         saved = await self.sparkrun.backend.export_logs(self.launch)
         files = "one file" if len(saved.files) == 1 else f"{len(saved.files)} files"
         self.sparkrun.say(f"saved {saved.lines:,} lines in {files}:\n{saved.folder}")
+
+    def do_notices(self) -> None:
+        """Read what was noticed."""
+        from sparkrun_tui.ui.screens.notices import NoticesScreen
+
+        self.sparkrun.push_screen(NoticesScreen(self.launch.state.notices))
 
     async def do_stop(self) -> None:
         """Stop, after one question."""

@@ -9,13 +9,14 @@ from textual import events
 from textual.geometry import Size
 
 from sparkrun_tui.launch.state import LaunchState
+from sparkrun_tui.ui.paint.notices import pressing
 from sparkrun_tui.ui.paint.phases import LastTime, table
 from sparkrun_tui.ui.widgets.ink import Line
 from sparkrun_tui.ui.widgets.line_pane import LinePane
 
 
 class PhaseTable(LinePane):
-    """Shows a launch's state; its height does not change while the launch runs."""
+    """Shows a launch's state; its height changes when there is something to warn of."""
 
     SCROLLS = False
 
@@ -39,8 +40,9 @@ class PhaseTable(LinePane):
         self._lines = None
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """A line of names, then one or two lines a host."""
-        return 1 + len(self._state.hosts) * (2 if self.activity else 1) + (self._last is not None)
+        """A line of names, one or two lines a host, and one each for the last time and for the newest warning."""
+        more = (self._last is not None) + (pressing(self._state.notices) is not None)
+        return 1 + len(self._state.hosts) * (2 if self.activity else 1) + more
 
     @property
     def line_count(self) -> int:
