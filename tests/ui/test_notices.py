@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sparkrun_tui.launch.events import Noticed
+from sparkrun_tui.launch.events import LaunchStatus, Noticed, StatusChanged
 from sparkrun_tui.ui.app import SparkrunApp
 from sparkrun_tui.ui.paint.launch_text import report
 from sparkrun_tui.ui.paint.notices import newest_line, notice_lines
@@ -60,3 +60,15 @@ def test_the_report_has_the_warnings() -> None:
     launch.send(LEFT, NOTE)
     text = report(launch.state, launch.logs)
     assert "containers may be left" in text and "lease" not in text
+
+
+async def test_why_it_is_degraded_stands_beside_the_word(open_app: Pilots) -> None:
+    async with open_app(size=(80, 24)) as pilot:
+        app = pilot.app
+        assert isinstance(app, SparkrunApp)
+        launch = FakeLaunch("one", ("spark-1", "spark-2"))
+        app.open_launch(launch)
+        launch.send(StatusChanged(status=LaunchStatus.DEGRADED, detail="spark-2 does not answer"))
+        tick(pilot)
+        await settle(pilot)
+        assert lines_with(pilot, "! degraded: spark-2 does not answer")

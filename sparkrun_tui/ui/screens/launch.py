@@ -109,7 +109,8 @@ class LaunchScreen(PageScreen):
         activity = self._active(state) and len(state.hosts) * 2 + 1 <= self.size.height // 3
         self.phases.show(state, activity, self._last)
         name = f"{state.recipe} on {state.cluster}" if state.cluster else state.recipe
-        status = "" if state.status is LaunchStatus.STARTING else f"  {sign} {state.status.value}"
+        why = f": {state.detail}" if state.detail and state.diagnosis is None else ""
+        status = "" if state.status is LaunchStatus.STARTING else f"  {sign} {state.status.value}{why}"
         took = elapsed(state, time.time())
         self.query_one("#phases-panel", Panel).entitle(name + status, took)
 
