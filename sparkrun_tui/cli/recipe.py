@@ -124,9 +124,28 @@ def new_command(model: str, runtime: str, container: str, nodes: int, offline: b
         look_up(model)
     engine = runtime or ("llama-cpp" if split_gguf(model)[1] or model.lower().endswith("gguf") else "vllm")
     image = container or _usual_image(engine)
-    text = starter(model, engine, image, _known(model), nodes)
-    _write(text, target)
+    known = _known(model)
+    text = next((text for share in _SHARES if _starts(text := starter(model, engine, image, known, nodes, share))), "")
+    if not text:
+        hosts = "one host" if nodes == 1 else f"{nodes} hosts"
+        say(f"by the estimate {model} does not fit on {hosts}: see `recipe vram`, or give --nodes")
+    _write(text or starter(model, engine, image, known, nodes), target)
     return Exit.OK
+
+
+_SHARES = ("0.5", "0.6", "0.7", "0.8", "0.85", "0.9")
+"""Shares of a host's memory that a new recipe may begin with, the careful one first."""
+
+
+def _starts(text: str) -> bool:
+    """Whether a recipe is not known to fail for want of memory."""
+    from sparkrun_tui.launch.sizing import size
+    from sparkrun_tui.memory.result import Level
+    from sparkrun_tui.recipe.loader import load_text
+    from sparkrun_tui.recipe.overrides import render
+
+    estimate = size(render(load_text(text), {}), ())
+    return Level.BAD not in (estimate.starts.level, estimate.context.level)
 
 
 def _known(model: str) -> Known:

@@ -26,7 +26,8 @@ def problem(recipe: Recipe, severity: Severity, code: str, message: str, *keys: 
     return Problem(severity, code, message, spot or beginning(recipe), remedy)
 
 
-def _is_local(model: str) -> bool:
+def is_local(model: str) -> bool:
+    """Whether a model is named by a path."""
     return _LOCAL_PATH.fullmatch(model) is not None and ".." not in model.split("/")
 
 
@@ -37,7 +38,7 @@ def _is_repository(repo: str) -> bool:
 def valid_model(model: str) -> bool:
     """Whether a text names a model: a Hugging Face id, with a GGUF quantisation or without, or a path."""
     repo, quant = split_gguf(model)
-    return _is_local(model) or (_is_repository(repo) and (not quant or _QUANT.fullmatch(quant) is not None))
+    return is_local(model) or (_is_repository(repo) and (not quant or _QUANT.fullmatch(quant) is not None))
 
 
 def check_model(recipe: Recipe, rendered: Rendered) -> Iterator[Problem]:
@@ -45,7 +46,7 @@ def check_model(recipe: Recipe, rendered: Rendered) -> Iterator[Problem]:
     if not recipe.model or "{" in recipe.model:
         return
     repo, quant = split_gguf(recipe.model)
-    local = _is_local(recipe.model)
+    local = is_local(recipe.model)
     if not local and not _is_repository(repo):
         message = f"`{recipe.model[:80]}` is not a Hugging Face model id"
         yield problem(recipe, Severity.ERROR, "model-id", message, "model", remedy="write it as OWNER/NAME")

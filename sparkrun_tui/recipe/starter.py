@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sparkrun_tui.base.errors import UsageError
-from sparkrun_tui.recipe.checks import valid_model
+from sparkrun_tui.recipe.checks import is_local, valid_model
 from sparkrun_tui.recipe.detect import split_gguf
 from sparkrun_tui.recipe.export import yaml_scalar
 from sparkrun_tui.recipe.model import Runtime, Value
@@ -59,20 +59,30 @@ _COMMANDS = {
     ),
 }
 _START_CONTEXT = 32_768
+CAREFUL = "0.5"
+"""The share of a host's memory that a new recipe begins with."""
+_WHY = ("as much as its weights and this context need, by the estimate", "raise it once the model loads")
 
 
-def starter(model: str, runtime: str, container: str, known: Known | None = None, nodes: int = 1) -> str:
+def starter(
+    model: str, runtime: str, container: str, known: Known | None = None, nodes: int = 1, utilisation: str = CAREFUL
+) -> str:
     """A recipe for `model` on `nodes` hosts, careful with memory, with a comment where a fact is missing.
 
-    `runtime` is `vllm`, `sglang` or `llama-cpp`. Raises `UsageError` for another one, or for a text that is no model.
+    `runtime` is `vllm`, `sglang` or `llama-cpp`, `utilisation` the share of a host's memory that the engine may take.
+    Raises `UsageError` for another engine, for a text that is no model, and for several hosts with llama.cpp.
     """
     engine = next((name for name in _COMMANDS if name == runtime), None)
     if engine is None:
         raise UsageError(f"no recipe can be started for `{runtime}`", remedy="choose vllm, sglang or llama-cpp")
     if not valid_model(model):
         raise UsageError(f"`{model[:80]}` is not a model", remedy="write it as OWNER/NAME, for GGUF OWNER/NAME:QUANT")
+    if engine is Runtime.LLAMA_CPP and nodes > 1:
+        raise UsageError("llama.cpp serves from one host", remedy="leave out --nodes, or choose vllm or sglang")
     facts = known or Known()
     rows = _COMMANDS[engine]
+    if is_local(model):
+        rows = tuple(row.replace("-hf {model}", "-m {model}") for row in rows)
     command = " \\\n".join(["  " + rows[0], *(f"      {row}" for row in rows[1:])])
     parts = [
         f"# {model} with {runtime}. Check it: sparkrun-tui recipe validate FILE; try it: run FILE --dry-run.",
@@ -84,7 +94,7 @@ def starter(model: str, runtime: str, container: str, known: Known | None = None
         *_metadata(model, facts, nodes),
         "",
         "defaults:",
-        *(f"  {line}" for line in _defaults(engine, model, facts, nodes)),
+        *(f"  {line}" for line in _defaults(engine, model, facts, nodes, utilisation)),
         "",
         "command: |",
         command,
@@ -122,7 +132,7 @@ def _metadata(model: str, known: Known, nodes: int) -> Sequence[str]:
     return lines
 
 
-def _defaults(engine: Runtime, model: str, known: Known, nodes: int) -> Sequence[str]:
+def _defaults(engine: Runtime, model: str, known: Known, nodes: int, utilisation: str) -> Sequence[str]:
     context = min(known.max_context or _START_CONTEXT, _START_CONTEXT)
     common = ["port: 8000", "host: 0.0.0.0", f"served_model_name: {_plain(_short(model))}"]
     if engine is Runtime.LLAMA_CPP:
@@ -130,7 +140,7 @@ def _defaults(engine: Runtime, model: str, known: Known, nodes: int) -> Sequence
     return [
         *common,
         f"tensor_parallel: {nodes}",
-        "gpu_memory_utilization: 0.5  # raise it once the model loads",
+        f"gpu_memory_utilization: {utilisation}  # {_WHY[utilisation == CAREFUL]}",
         f"max_model_len: {context}",
         "max_num_seqs: 8",
     ]

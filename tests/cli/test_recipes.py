@@ -172,6 +172,19 @@ def test_what_is_known_of_a_model_is_used(cli: Cli) -> None:
     assert "not known: fill it in" in cli("recipe", "new", "--offline", "nobody/knows-this").out
 
 
+def test_a_new_recipe_has_room_for_its_weights(cli: Cli, tmp_path: Path) -> None:
+    target = tmp_path / "new.yaml"
+    assert "gpu_memory_utilization: 0.5 " in cli("recipe", "new", "--offline", "Qwen/Qwen3-1.7B").out
+    done = cli("recipe", "new", "--offline", "openai/gpt-oss-120b", "--output", str(target))
+    assert done.code == 0 and "does not fit" not in done.err
+    verdicts = cli("recipe", "vram", str(target), "--json").json["verdicts"]
+    assert "bad" not in (verdicts["starts"]["level"], verdicts["context"]["level"])
+    large = cli("recipe", "new", "--offline", "Qwen/Qwen3-235B-A22B-FP8")
+    assert large.code == 0 and "does not fit on one host" in large.err
+    assert "gpu_memory_utilization: 0.5 " in large.out
+    assert cli("recipe", "new", "--offline", "a/b:Q4_0", "--nodes", "2").code == 2
+
+
 def test_an_exported_recipe_has_the_overrides_and_the_comments(cli: Cli, tmp_path: Path, declared: str) -> None:
     Path(declared).write_text(f"# kept\n{NEMOTRON}")
     target = tmp_path / "copy.yaml"

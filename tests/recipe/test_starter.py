@@ -34,3 +34,16 @@ def test_what_cannot_be_started() -> None:
     for model, runtime in (("a/b", "atlas"), ("a b", "vllm"), ("../x", "vllm"), ("", "vllm")):
         with pytest.raises(UsageError):
             starter(model, runtime, "x:1")
+    with pytest.raises(UsageError, match="one host"):
+        starter("a/b:Q4_0", "llama-cpp", "x:1", nodes=2)
+
+
+def test_a_model_that_lies_in_a_file() -> None:
+    got = recipe(starter("/models/falcon.gguf", "llama-cpp", "x:1"))
+    assert (render(got, {}).argv)[:3] == ("llama-server", "-m", "/models/falcon.gguf")
+
+
+def test_the_share_of_memory() -> None:
+    text = starter("a/b", "vllm", "x:1", utilisation="0.7")
+    assert "gpu_memory_utilization: 0.7  # as much as its weights" in text
+    assert "gpu_memory_utilization: 0.5  # raise it" in starter("a/b", "vllm", "x:1")
