@@ -7,7 +7,7 @@ from sparkrun_tui.runtimes.plan import Phase
 from sparkrun_tui.ui.app import SparkrunApp
 from sparkrun_tui.ui.paint.fleet_lines import name_width
 from sparkrun_tui.ui.paint.phases import table
-from sparkrun_tui.ui.ports import PastLaunch
+from sparkrun_tui.ui.ports import PassphraseAsked, PastLaunch
 from sparkrun_tui.ui.screens.help import help_lines, keys_in_force
 from sparkrun_tui.ui.screens.launch import LaunchScreen
 from sparkrun_tui.ui.widgets.ink import text_of
@@ -105,3 +105,27 @@ async def test_what_is_being_edited_stays_in_sight_when_the_screen_gets_narrow(o
         await pilot.resize_terminal(120, 40)
         await settle(pilot)
         assert lines_with(pilot, "[Command]") and pilot.app.focused.id == "form"
+
+
+async def test_why_hosts_are_down_is_told_in_full_where_clusters_are_chosen(
+    open_app: Pilots, backend: FakeBackend
+) -> None:
+    backend.unreachable = {"spark-2": "cannot be reached: " + "no route to host " * 6}
+    async with open_app(size=(80, 24)) as pilot:
+        await press(pilot, "c")
+        await settle(pilot)
+        rows = screen_text(pilot)
+        assert "✗ spark-2: cannot be reached" in rows and rows.count("no route") + rows.count("route to") >= 6
+        assert "Is it switched on?" in rows
+
+
+async def test_a_long_path_of_a_key_is_told_in_full(open_app: Pilots) -> None:
+    async with open_app(size=(80, 24)) as pilot:
+        app = pilot.app
+        assert isinstance(app, SparkrunApp)
+        asked = PassphraseAsked("spark-1", "/home/somebody/" + "deep/" * 20 + "id_ed25519")
+        app.background(app.launches.passphrase(asked), "ask")
+        while not lines_with(pilot, "Passphrase of a key"):
+            await pilot.pause(0.05)
+        assert "to log in to spark-1" in " ".join(screen_text(pilot).replace("│", " ").split())
+        await press(pilot, "escape")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from textual import on
 from textual.app import ComposeResult
 from textual.screen import ModalScreen
@@ -13,9 +15,10 @@ from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.actor import Actor
 from sparkrun_tui.ui.state import AppState
 from sparkrun_tui.ui.widgets.footer_keys import FooterKeys
-from sparkrun_tui.ui.widgets.ink import Line, Span, fit
+from sparkrun_tui.ui.widgets.ink import Line, Span, fit, wrap, wrap_line
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 from sparkrun_tui.ui.widgets.panel import Panel
+from sparkrun_tui.ui.widgets.text_pane import TextPane
 from sparkrun_tui.ui.widgets.top_bar import DOTS
 
 _DEMO = "demo"
@@ -83,6 +86,7 @@ class ClusterPicker(ModalScreen[None], Actor):
         with Panel(title="Cluster", classes="dialog wide"):
             yield ClusterList(self.sparkrun.state)
             yield form
+            yield TextPane(self._problems, id="problems")
         yield FooterKeys()
 
     def on_mount(self) -> None:
@@ -93,11 +97,23 @@ class ClusterPicker(ModalScreen[None], Actor):
         names = [row.name if isinstance(row, Cluster) else row for row in rows.rows]
         wanted = _DEMO if current and current.is_demo else current.name if current else ""
         rows.move_to(names.index(wanted) if wanted in names else 0)
-        problems = [f"{host}: {mark.problem}" for host, mark in self.sparkrun.state.marks.items() if mark.problem]
+        self.query_one("#problems").display = any(mark.problem for mark in self.sparkrun.state.marks.values())
         if not self.sparkrun.state.clusters and current is None:
             self.query_one(Panel).entitle("No cluster yet: try the demo, or add yours", "")
-        elif problems:
-            self.query_one(Panel).entitle("Cluster", problems[0])
+
+    def _problems(self, width: int) -> Sequence[Line]:
+        """Why hosts of the cluster in force are down, and what to do."""
+        lines: list[Line] = []
+        for host, mark in self.sparkrun.state.marks.items():
+            if mark.problem:
+                lines += [
+                    [],
+                    *wrap_line(
+                        [("✗ ", "bad"), (f"{clean_line(host)}: ", "bold"), (clean_line(mark.problem), "")], width, 2
+                    ),
+                ]
+                lines += [[("  " + row, "dim")] for row in wrap(clean_line(mark.remedy), width - 2) if row]
+        return lines
 
     @on(ListPane.Chosen)
     def _chosen(self) -> None:

@@ -11,6 +11,7 @@ from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.actor import Actor
 from sparkrun_tui.ui.ports import PassphraseAsked
+from sparkrun_tui.ui.widgets.ink import wrap
 from sparkrun_tui.ui.widgets.panel import Panel
 from sparkrun_tui.ui.widgets.text_pane import TextPane
 
@@ -29,7 +30,7 @@ class PassphraseScreen(ModalScreen[str], Actor):
         """What it is for, and a masked line."""
         again = "That was not it. " if self._question.again else ""
         text = clean_line(f"{again}{self._question.path}, to log in to {self._question.host}")
-        pane = TextPane(lambda width: [[(text, "")]], id="question")
+        pane = TextPane(lambda width: [[(row, "")] for row in wrap(text, width)], id="question")
         pane.can_focus = False
         with Panel(title="Passphrase of a key", classes="dialog"):
             yield pane
