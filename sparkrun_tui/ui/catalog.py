@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 AnyRecipe = Recipe | BrokenRecipe
 
 
+_ANY = 64
+"""Hosts of a cluster that is still to be chosen."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClusterView:
     """The cluster in force and what is known of its hosts' memory; hosts that were not asked yet are assumed."""
@@ -37,6 +41,11 @@ class ClusterView:
     def hosts(self) -> tuple[str, ...]:
         """The names of its hosts."""
         return self.cluster.hosts if self.cluster else ()
+
+    @property
+    def available(self) -> int:
+        """How many hosts there are; as many as any recipe wants while no cluster is chosen."""
+        return len(self.hosts) if self.cluster else _ANY
 
     @property
     def gpus(self) -> int:
@@ -171,7 +180,7 @@ class Catalog:
             try:
                 command = engine.command(rendered)
                 problems += engine.check(rendered)
-                hosts, reason = engine.host_count(rendered, max(len(view.hosts), 1), view.gpus)
+                hosts, reason = engine.host_count(rendered, view.available, view.gpus)
             except SparkrunError as error:
                 problems.append(Problem(Severity.ERROR, "cannot-run-here", error.what, error.spot, error.remedy))
                 reason = error.what

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -19,7 +20,7 @@ from sparkrun_tui.ui.screens.help import HelpScreen
 from sparkrun_tui.ui.screens.launch import LaunchScreen
 from sparkrun_tui.ui.screens.prompt import PromptScreen
 
-from .conftest import Pilots, lines_with, press, screen_text, settle
+from .conftest import BETA, Pilots, lines_with, press, screen_text, settle
 from .fakes import FakeBackend
 
 SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)])
@@ -203,3 +204,15 @@ async def test_why_an_action_cannot_run_is_said(open_app: Pilots, settings: Sett
         await press(pilot, "l")
         said = [notification.message for notification in pilot.app._notifications]
         assert "! This recipe cannot be read: see its problems." in said
+
+
+async def test_without_a_cluster_recipes_for_several_hosts_are_judged_on_as_many_as_they_want(
+    open_app: Pilots, settings: Settings, recipe_dir: Path
+) -> None:
+    (recipe_dir / "twins.yaml").write_text(BETA.replace("name: beta-70b", "name: twins\nmin_nodes: 2"))
+    async with open_app(settings=replace(settings, clusters=())) as pilot:
+        await press(pilot, "escape")
+        while not lines_with(pilot, "twins") or "·" in lines_with(pilot, "twins")[0]:
+            await pilot.pause(0.02)
+        [row] = [line for line in lines_with(pilot, "twins") if "vllm" in line]
+        assert "✗" not in row
