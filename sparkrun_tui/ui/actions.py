@@ -63,6 +63,7 @@ ACTIONS: tuple[Action, ...] = (
     _A(_S.APP, "palette", "palette", "Find any action, recipe or theme by name.", "ctrl+p", 91, palette=False),
     _A(_S.APP, "quit", "quit", "Go back; at the top, leave. What serves keeps serving.", "q", 92),
     _A(_S.APP, "quit_now", "leave at once", "Leave from any screen. What serves keeps serving.", "ctrl+q"),
+    _A(_S.APP, "how_to_leave", "how to leave", "Say how to leave; on a launch it cancels.", "ctrl+c", palette=False),
     _A(_S.APP, "cluster", "cluster", "Choose the cluster; every verdict follows.", "c", 30),
     _A(_S.APP, "fleet", "fleet", "See what runs on the cluster now.", "f", 50),
     _A(_S.APP, "history", "history", "See earlier launches and their outcome.", "h", 51),

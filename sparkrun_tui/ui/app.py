@@ -358,6 +358,10 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         else:
             self.pop_screen()
 
+    def do_how_to_leave(self) -> None:
+        """A key that ends other programs ends nothing here."""
+        self.say("q goes back and leaves at the top, ctrl+q leaves from anywhere. What serves keeps serving.")
+
     def do_quit_now(self) -> None:
         """Leave, after a question when a launch is still on its way."""
         self.background(self.launches.leave(), "leave")

@@ -216,3 +216,10 @@ async def test_without_a_cluster_recipes_for_several_hosts_are_judged_on_as_many
             await pilot.pause(0.02)
         [row] = [line for line in lines_with(pilot, "twins") if "vllm" in line]
         assert "✗" not in row
+
+
+async def test_ctrl_c_tells_how_to_leave_and_ends_nothing(open_app: Pilots) -> None:
+    async with open_app() as pilot:
+        await press(pilot, "ctrl+c")
+        said = [notification.message for notification in pilot.app._notifications]
+        assert any("ctrl+q leaves" in text for text in said) and pilot.app.is_running
