@@ -70,7 +70,8 @@ def fleet_rows(view: FleetView, now: float, width: int) -> list[FleetRow]:
 def _host(host: HostStatus, now: float, width: int, room: int) -> list[Span]:
     name: Span = (fit(clean_line(host.name), room - 1) + " ", "bold")
     if host.facts is None:
-        since = f" since {format_duration(max(now - host.link.since, 0))}" if host.link.since else ""
+        ago = now - host.link.since if host.link.since else 0.0
+        since = f" since {format_duration(ago)}" if ago >= 1 else ""
         return [name, ("? ", "tight"), (f"{host.link.state.value}{since}  {clean_line(host.link.detail)}", "dim")]
     facts = host.facts
     share = facts.memory_available / facts.memory_total if facts.memory_total else 0.0
