@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sparkrun_tui.base.errors import RecipeError, UsageError
+from sparkrun_tui.base.errors import RecipeError, Spot, UsageError
 from sparkrun_tui.cli import output
 from sparkrun_tui.cli.completions import recipe_names
 from sparkrun_tui.cli.context import override_options, overrides_from, settings_now
@@ -67,7 +67,8 @@ def _file_findings(file: Path) -> Sequence[Problem]:
 
     recipe = load_file(file, Source(SourceKind.PATH, str(file)))
     if not looks_like_recipe(recipe):
-        return (Problem(Severity.NOTE, "no-recipe", "this file has none of a recipe's keys; it is passed over"),)
+        message = "this file has none of a recipe's keys; it is passed over"
+        return (Problem(Severity.NOTE, "no-recipe", message, Spot(str(file), 1, 1)),)
     return (recipe.error,) if isinstance(recipe, BrokenRecipe) else _problems(recipe)
 
 

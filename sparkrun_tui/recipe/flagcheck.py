@@ -33,6 +33,7 @@ _GONE = {
     ("llama-cpp", "--mlock"): "write `-lm mlock`",
     ("llama-cpp", "--draft-max"): "write `--spec-draft-n-max`",
     ("llama-cpp", "--draft"): "write `--spec-draft-n-max`",
+    ("vllm", "--disable-log-requests"): "leave it out: requests are logged only with `--enable-log-requests`",
     ("vllm", "--gpu-memory-utilization-gb"): "only an image with a patch for it does; else give "
     "`--gpu-memory-utilization` a share of the memory",
 }
@@ -122,8 +123,11 @@ def _lookup(word: str, flags: EngineFlags) -> Given:
         name, equals, value = word, "", ""
     values = (value,) if equals else ()
     attached = bool(equals)
+    if flags.engine == "vllm" and word == "-O":
+        return Given(word, flags.by_spelling.get("--optimization-level"), ())
     if flags.engine == "vllm" and _OPTIMISATION.match(word):
-        return Given(word, flags.by_spelling.get("--optimization-level"), (), True, True)
+        attached = "=" in word or not word.startswith("-O.")
+        return Given(word, flags.by_spelling.get("--optimization-level"), (), attached, True)
     dotted = _JSON_KEYS.match(name) if flags.engine == "vllm" else None
     plain_name = _normal(dotted[1] if dotted else name, flags.engine)
     known = flags.by_spelling.get(plain_name)
@@ -193,7 +197,12 @@ def _unknown(entry: Given, flags: EngineFlags, rendered: Rendered) -> Problem:
 def _nearest_flag(engine: str, word: str) -> str:
     """Comparing with hundreds of names takes milliseconds, and a form asks again with each keystroke."""
     flags = load_flags(engine)
-    return did_you_mean(word, flags.by_spelling) if flags else ""
+    if flags is None:
+        return ""
+    # `--enable-x` is never meant by `--disable-x`, nor the other way round.
+    pair = ("--disable-", "--enable-") if word.startswith("--disable-") else ("--enable-", "--disable-")
+    opposite = pair[1] + word.removeprefix(pair[0])
+    return did_you_mean(word, [known for known in flags.by_spelling if known != opposite])
 
 
 def _wrong_value(flag: EngineFlag, value: str) -> str:

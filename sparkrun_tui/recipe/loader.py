@@ -42,7 +42,8 @@ _METADATA_WORDS = (
     "description maintainer name model_params model_dtype kv_dtype num_layers num_kv_heads head_dim model_vram "
     "kv_vram_per_token"
 )
-_METADATA_KEYS = frozenset(_METADATA_WORDS.split())
+METADATA_KEYS = frozenset(_METADATA_WORDS.split())
+"""Keys of `metadata` with a meaning of their own."""
 
 
 def load_recipe(path: str | Path, source: Source | None = None) -> Recipe:
@@ -277,7 +278,7 @@ def _metadata(top: Reader, meta: Reader | None) -> Metadata:
         head_dim=meta.whole("head_dim"),
         model_vram=None if vram is None else round(vram * GIB),
         kv_vram_per_token=meta.number("kv_vram_per_token"),
-        extra={key: meta.data(key) for key in meta.nodes if key not in _METADATA_KEYS},
+        extra={key: meta.data(key) for key in meta.nodes if key not in METADATA_KEYS},
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from itertools import islice
 
 from sparkrun_tui.base.errors import Spot
@@ -16,6 +18,7 @@ from sparkrun_tui.recipe.fields import field_for
 from sparkrun_tui.recipe.flagcheck import check_flags
 from sparkrun_tui.recipe.hooks import container_options, hooks_of
 from sparkrun_tui.recipe.later import changes_launch, later_fields
+from sparkrun_tui.recipe.loader import KNOWN_KEYS, METADATA_KEYS, unknown_keys
 from sparkrun_tui.recipe.model import Problem, Recipe, Runtime, Severity
 from sparkrun_tui.recipe.overrides import render, value_text
 from sparkrun_tui.recipe.places import command_spot
@@ -27,6 +30,7 @@ _STRICT = frozenset({"port", "gpu_memory_utilization", "tensor_parallel", "pipel
 _NOT_IN_COMMANDS = frozenset({"tensor_parallel", "pipeline_parallel", "data_parallel"})
 """Keys that decide about hosts even when the command does not use them."""
 _LOST_CONTINUATION = re.compile(r"\\(?=[ \t]+\n[ \t]*-)")
+_COMMENT_BETWEEN = re.compile(r"\\\n(?:[ \t]*#[^\n]*\n)*?[ \t]*(?=#[^\n]*\n[ \t]*-)")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -54,6 +58,7 @@ def validate(
     found += _unused_defaults(result)
     found += _check_env(recipe, os.environ if env is None else env)
     found += _check_later(recipe)
+    found += _misspelt_keys(recipe)
     found += check_flags(result)
     found += [*hooks_of(result).problems, *container_options(recipe).problems, *_check_brought(result)]
     return ordered(found)
@@ -82,6 +87,10 @@ def _check_runtime(recipe: Recipe) -> Iterator[Problem]:
         for match in islice(_LOST_CONTINUATION.finditer(recipe.command), 20):
             message = "a backslash with spaces after it does not continue the line: the shell ends the command here"
             yield Problem(Severity.WARNING, "continuation", message, command_spot(recipe, match.start()))
+        for match in islice(_COMMENT_BETWEEN.finditer(recipe.command), 20):
+            message = "a comment between the lines of a command ends it: the shell takes the next line as another one"
+            remedy = "move the comment above the command"
+            yield Problem(Severity.WARNING, "continuation", message, command_spot(recipe, match.end()), remedy)
     elif recipe.runtime in known:
         message = "`command` is not given; the engine's command is built from `defaults`"
         yield problem(recipe, Severity.NOTE, "missing-command", message, "")
@@ -160,6 +169,23 @@ def _check_brought(rendered: Rendered) -> Iterator[Problem]:
             if here
             else found
         )
+
+
+def _misspelt_keys(recipe: Recipe) -> Iterator[Problem]:
+    """Keys that are nearly one of the format's, which the file does not have."""
+    own = [(key, key, KNOWN_KEYS) for key in unknown_keys(recipe)]
+    own += [(key, f"metadata.{key}", METADATA_KEYS) for key in recipe.metadata.extra]
+    for key, place, known in own:
+        near = _nearly(key.lower(), known)
+        if near and f"{place.removesuffix(key)}{near}" not in recipe.spots:
+            message = f"`{place}` is not a key of the format, and has no effect"
+            yield problem(recipe, Severity.WARNING, "unknown-key", message, place, remedy=f"did you mean `{near}`?")
+
+
+@lru_cache(maxsize=1024)
+def _nearly(key: str, known: frozenset[str]) -> str:
+    """The one of `known` that `key` is a slip of, kept: a form asks again with each keystroke."""
+    return next(iter(difflib.get_close_matches(key, sorted(known), n=1, cutoff=0.85)), "")
 
 
 def _check_later(recipe: Recipe) -> Iterator[Problem]:

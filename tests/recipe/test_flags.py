@@ -171,6 +171,11 @@ def test_the_short_form_of_sglang_takes_the_model_without_a_flag() -> None:
     assert check_codes("python3 -m sglang.launch_server {model}", "sglang") == ["loose-word"]
 
 
+def test_the_optimisation_level_in_every_form() -> None:
+    assert check_codes("vllm serve {model} -O 2 --port 80") == check_codes("vllm serve {model} -O3") == []
+    assert check_codes("vllm serve {model} -O.level 3 -O=1") == []
+
+
 def test_hints_are_about_the_flag() -> None:
     def hint(flag: str) -> str:
         rendered = render(
@@ -181,6 +186,8 @@ def test_hints_are_about_the_flag() -> None:
     assert hint("--bogus") == ""
     assert "`--served-model-name`" in hint("--model-name")
     assert "`--max-model-len`" in hint("--max-model-length")
+    assert "leave it out" in hint("--disable-log-requests")
+    assert "`--enable-lora`" not in hint("--disable-lora")
     assert "share of the memory" in hint("--gpu-memory-utilization-gb")
 
 

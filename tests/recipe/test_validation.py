@@ -146,3 +146,23 @@ def test_tags_that_contradict_their_value_are_refused() -> None:
             recipe(f"model: a/b\ndefaults:\n  k: {text}\n")
         assert caught.value.spot == Spot("sample.yaml", 3, 6)
     assert recipe("model: a/b\ndefaults:\n  k: !!float 3\n  s: !!str 010\n").defaults["k"].data == 3.0
+
+
+def test_keys_that_are_nearly_one_of_the_format_are_told() -> None:
+    text = "model: a/b\ncontainer: x:1\nruntime: vllm\ndefualts: {port: 1}\nComand: x\n"
+    text += "metadata: {model_param: 8B, tags: [a]}\nnotes: x\n"
+    got = [found for found in validate(recipe(text)) if found.code == "unknown-key"]
+    assert [(found.remedy, found.spot and found.spot.line) for found in got] == [
+        ("did you mean `defaults`?", 4),
+        ("did you mean `command`?", 5),
+        ("did you mean `model_params`?", 6),
+    ]
+    assert "unknown-key" not in codes(validate(recipe("model: a/b\nmodels: [c/d]\nmods: [x]\n")))
+
+
+def test_a_comment_between_the_lines_of_a_command_is_told() -> None:
+    command = "vllm serve \\\n    {model} \\\n    # about the port\n    # and more \\\n    --port 1"
+    got = [found for found in validate(minimal(command)) if found.code == "continuation"]
+    assert [(found.spot.line, found.spot.column) for found in got if found.spot] == [(11, 7)]
+    for fine in ("vllm serve {model} \\\n  --port 1 \\\n  # the end", "# first \\\nvllm serve {model}", "a # b\n- c"):
+        assert "continuation" not in codes(validate(minimal(fine)))
