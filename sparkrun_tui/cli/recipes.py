@@ -108,14 +108,21 @@ def show_command(
 
 
 def _full_json(recipe: Recipe, rendered: Rendered) -> dict[str, Any]:
-    from sparkrun_tui.cli.recipe_text import all_problems, command_text, estimate_json, recipe_json
+    from sparkrun_tui.cli.recipe_text import (
+        all_problems,
+        estimate_json,
+        recipe_json,
+        shown_command,
+        shown_env,
+        shown_values,
+    )
     from sparkrun_tui.launch.sizing import size
 
     return {
         **recipe_json(recipe),
-        "command": command_text(rendered) or None,
-        "values": {key: item.value.data for key, item in rendered.chain.items()},
-        "env": {key: value.text for key, value in recipe.env.items()},
+        "command": shown_command(rendered) or None,
+        "values": shown_values(rendered),
+        "env": shown_env(recipe),
         "problems": [problem_json(problem) for problem in all_problems(rendered)],
         "memory": estimate_json(size(rendered, ())),
     }

@@ -14,7 +14,7 @@ from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.places import beginning
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.runtimes import hosts as host_rules
-from sparkrun_tui.runtimes.commands import VLLM_ROWS, build_command, value_text
+from sparkrun_tui.runtimes.commands import VLLM_ROWS, build_command, left_out, value_text
 from sparkrun_tui.runtimes.common import SCHEMA, hook_script, split_env
 from sparkrun_tui.runtimes.eugr_recipe import version_one
 from sparkrun_tui.runtimes.eugr_scripts import (
@@ -31,7 +31,7 @@ from sparkrun_tui.runtimes.nccl import free_port
 from sparkrun_tui.runtimes.options import docker_arguments, refusals
 from sparkrun_tui.runtimes.plan import LABEL, HostScript, ModelNeed, PlanRequest, ReadyCheck, ServePlan, Stage
 from sparkrun_tui.runtimes.serving import locate, port_of, served_name_of
-from sparkrun_tui.runtimes.shapes import repository_needs
+from sparkrun_tui.runtimes.shapes import image_problems, repository_needs
 from sparkrun_tui.runtimes.vllm import DEFAULT_PORT, NAME_FLAGS, model_of, serves
 
 DEFAULT_IMAGE = "vllm-node"
@@ -88,10 +88,11 @@ class EugrVllm:
         return (ModelNeed(model),) if model.count("/") == 1 and not model.startswith(("/", "-")) else ()
 
     def check(self, rendered: Rendered) -> tuple[Problem, ...]:
-        """What delegation means for whoever reads the plan."""
+        """What delegation means for whoever reads the plan, an image left open, and defaults left out."""
         message = "this recipe is launched by foreign scripts; their phases are read from their log only"
         recipe = rendered.recipe
-        return (Problem(Severity.NOTE, "delegated", message, recipe.spots.get("runtime") or beginning(recipe)),)
+        told = Problem(Severity.NOTE, "delegated", message, recipe.spots.get("runtime") or beginning(recipe))
+        return (told, *image_problems(recipe, self.image(recipe)), *left_out(rendered, ("vllm", "serve"), VLLM_ROWS))
 
     def plan(self, request: PlanRequest) -> ServePlan:
         """Two scripts on the head: build the image where it is missing, then launch. Raises `LaunchError`."""

@@ -93,7 +93,7 @@ class LlamaCpp:
 
     def check(self, rendered: Rendered) -> tuple[Problem, ...]:
         """An image left open, and defaults that a built command leaves out; flags are checked with the recipe."""
-        return (*image_problems(rendered.recipe, IMAGE_PREFIX), *left_out(rendered, _START, LLAMA_ROWS))
+        return (*image_problems(rendered.recipe, self.image(rendered.recipe)), *left_out(rendered, _START, LLAMA_ROWS))
 
     def plan(self, request: PlanRequest) -> ServePlan:
         """One container; with more hosts, rpc-servers on the others (experimental). Raises `LaunchError`."""

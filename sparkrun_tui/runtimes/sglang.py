@@ -84,7 +84,7 @@ class Sglang:
     def check(self, rendered: Rendered) -> tuple[Problem, ...]:
         """An image left open, vLLM's word for an fp8 cache, and a request table that nobody bounded."""
         recipe, argv = rendered.recipe, rendered.argv
-        problems = [*image_problems(recipe, IMAGE_PREFIX), *left_out(rendered, _START, SGLANG_ROWS)]
+        problems = [*image_problems(recipe, self.image(recipe)), *left_out(rendered, _START, SGLANG_ROWS)]
         if flag_value(argv, ("--kv-cache-dtype",)) == "fp8":
             message = "SGLang refuses `--kv-cache-dtype fp8`, which is vLLM's word"
             spot = recipe.spots.get("defaults.kv_cache_dtype") or recipe.command_spot

@@ -23,11 +23,11 @@ def image_of(recipe: Recipe, prefix: str) -> str:
     return recipe.container or f"{prefix}:latest"
 
 
-def image_problems(recipe: Recipe, prefix: str) -> tuple[Problem, ...]:
-    """A warning where the recipe names no image."""
+def image_problems(recipe: Recipe, image: str) -> tuple[Problem, ...]:
+    """A warning where the recipe names no image, with the one that stands in for it."""
     if recipe.container:
         return ()
-    message = f"the recipe names no `container`; {image_of(recipe, prefix)} is used, whatever it is today"
+    message = f"the recipe names no `container`; {image} is used, whatever it is today"
     return (Problem(Severity.WARNING, "no-container", message, beginning(recipe), "name an image and a tag"),)
 
 

@@ -93,7 +93,7 @@ class Vllm:
 
     def check(self, rendered: Rendered) -> tuple[Problem, ...]:
         """An image left open, and defaults that a built command leaves out."""
-        return (*image_problems(rendered.recipe, IMAGE_PREFIX), *left_out(rendered, _START, VLLM_ROWS))
+        return (*image_problems(rendered.recipe, self.image(rendered.recipe)), *left_out(rendered, _START, VLLM_ROWS))
 
     def plan(self, request: PlanRequest) -> ServePlan:
         """One container a host. Raises `LaunchError` for too few hosts or a command that cannot be extended."""

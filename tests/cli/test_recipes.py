@@ -220,3 +220,17 @@ def test_json_is_one_document_whatever_the_recipe_holds(cli: Cli, tmp_path: Path
     done = cli("show", str(path), "--json")
     assert json.loads(done.out)["model"].startswith("nvidia/")
     assert "\x1b" not in cli("show", str(path)).out
+
+
+def test_secrets_that_stand_in_a_recipe_are_not_shown(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "open.yaml"
+    path.write_text(
+        "model: a/b\nruntime: vllm\ncontainer: x:1\ndefaults: {api_key: open-sesame-1, port: 80}\n"
+        "env: {MY_SECRET: hunter2hunter2, HF_TOKEN: '${HF_TOKEN}', MODE: fast}\n"
+        "command: vllm serve {model} --api-key {api_key} --port {port} --x hunter2hunter2\n"
+    )
+    for words in ((), ("--json",)):
+        done = cli("show", str(path), *words)
+        assert done.code == 0
+        assert "hunter2" not in done.out and "sesame" not in done.out
+        assert "${HF_TOKEN}" in done.out and "fast" in done.out and "--port 80" in done.out

@@ -11,6 +11,7 @@ import yaml
 
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.runtimes.plan import HostScript, ReadyCheck, ServePlan
+from sparkrun_tui.runtimes.registry import engine_for
 
 from .samples import host, plan, rendered
 
@@ -137,3 +138,9 @@ def test_a_missing_image_stops_it_with_words(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "the image vllm-node is not on this host" in done.stderr
+
+
+def test_an_image_left_open_is_told() -> None:
+    what = rendered("model: a/b\nruntime: eugr-vllm\ncommand: vllm serve {model}\n")
+    found = [problem for problem in engine_for("eugr-vllm").check(what) if problem.code == "no-container"]
+    assert len(found) == 1 and "vllm-node" in found[0].message and found[0].spot is not None
