@@ -155,12 +155,12 @@ def _tokens(facts: ModelFacts, settings: EngineSettings, cell: Cell, rest: int, 
     if not has_window_pool(facts, settings):
         return int(rest / cell.total // page) * page, None
     per_full, per_window = cell.full + cell.draft, cell.window + cell.draft_window
-    if settings.prefix_caching is False and settings.max_num_seqs is not None:
-        window = _window_cap(facts, settings, page)
-        return int((rest - window * per_window) / per_full // page) * page, window
     if per_full <= 0:
         tokens = int(rest / per_window // page) * page
         return tokens, tokens
+    if settings.prefix_caching is False and settings.max_num_seqs is not None:
+        window = _window_cap(facts, settings, page)
+        return int((rest - window * per_window) / per_full // page) * page, window
     tokens = int(rest / cell.total // page) * page
     return tokens, int(tokens * cell.ratio) // page * page
 

@@ -70,6 +70,8 @@ def headroom(picture: HostPicture) -> Verdict:
         f"{host.name}: about {left} of {format_gib(host.total)} stay free, "
         f"comfortable from {format_gib(picture.floor_green)}, dangerous below {format_gib(picture.floor_red)}"
     )
+    if picture.free < 0:
+        return Verdict(Level.BAD, f"{format_gib(-picture.free)} more than the host has", detail)
     if picture.free < picture.floor_red:
         return Verdict(Level.BAD, f"{left} left for the host", detail)
     level = Level.GOOD if picture.free >= picture.floor_green else Level.TIGHT

@@ -129,6 +129,12 @@ def test_a_window_pool_that_holds_no_request_is_refused() -> None:
         plan(GPT_OSS, 112, 98, utilisation=0.128, swa_full_tokens_ratio=0.001)
 
 
+def test_a_stage_without_full_layers_keeps_all_in_the_window_pool_whatever_sizes_it() -> None:
+    windowed = GPT_OSS | {"layer_types": ["sliding_attention"] * 12 + ["full_attention"] * 12}
+    found = plan(windowed, 110, 90, pipeline_parallel=2, prefix_caching=False, max_num_seqs=4)
+    assert found.tokens > 0 and found.kv > 0
+
+
 def test_requests_size_the_windows_without_the_radix_cache() -> None:
     found = plan(GPT_OSS, 112, 98, prefix_caching=False, max_num_seqs=8)
     assert found.window_tokens == 8 * (127 + 128 + 2) + 2 * 8192 + 1

@@ -31,10 +31,9 @@ def step_line(number: int, step: PlanStep, plan: LaunchPlan, width: int, open_: 
         (f"{number:<3}", "key"),
         (fit(step.phase.value, 9), "bold"),
         (fit(clean_line(hosts_of(step, plan)), 14 if width >= 100 else 10), ""),
-        (" ", ""),
     ]
     if step.title not in (step.phase.value, "wait"):
-        spans.append((clean_line(step.title), ""))
+        spans.append((f" {clean_line(step.title)}", ""))
     if step.size:
         spans.append((f" {format_bytes(step.size)}", "number"))
     if step.detail:
