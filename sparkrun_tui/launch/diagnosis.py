@@ -53,6 +53,8 @@ class ExitInfo:
     code: int | None = None
     oom_killed: bool = False
     stopped_by_us: bool = False
+    restarted: bool = False
+    """Whether the host has been started anew since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,18 +160,21 @@ def _depth(line: Line) -> int:
 def _from_exits(exits: Mapping[str, ExitInfo], context: Context) -> list[_Found]:
     found = []
     for host, ended in exits.items():
-        if ended.stopped_by_us or ended.code is None:
+        if ended.stopped_by_us or (ended.code is None and not ended.restarted):
             continue
         told = _exit_words(ended)
         if told is not None:
             weight, title, explanation = told
             repairs = _exit_repairs(ended, context)
-            evidence = f"the container ended with exit code {ended.code}"
+            evidence = "" if ended.restarted else f"the container ended with exit code {ended.code}"
             found.append(_Found(weight, float("inf"), 0, host, evidence, title, explanation, repairs))
     return found
 
 
 def _exit_words(ended: ExitInfo) -> tuple[Weight, str, str] | None:
+    if ended.restarted:
+        words = "What ran there ended with it. Containers of ours do not start again by themselves."
+        return Weight.CAUSE, "The host was restarted", words
     if ended.oom_killed:
         return Weight.HINT, "Killed: the container's memory limit", "The kernel killed it at its memory limit."
     if ended.code == 137:
@@ -186,6 +191,8 @@ def _exit_words(ended: ExitInfo) -> tuple[Weight, str, str] | None:
 
 
 def _exit_repairs(ended: ExitInfo, context: Context) -> tuple[Repair, ...]:
+    if ended.restarted:
+        return (by_hand("launch it again"), by_hand("journalctl -b -1 -e", "the host's last words before that"))
     if ended.oom_killed:
         return (by_hand("start Docker containers without a memory limit on that host"),)
     if ended.code == 137:

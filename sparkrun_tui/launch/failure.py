@@ -80,7 +80,7 @@ async def _exits(context: Context) -> dict[str, ExitInfo]:
             async with asyncio.timeout(_ASK):
                 ended = await look(context, rank)
             if ended is not None:
-                exits[rank.host] = ExitInfo(ended.code, ended.oom_killed)
+                exits[rank.host] = ExitInfo(ended.code, ended.oom_killed, restarted=ended.restarted)
 
     await asyncio.gather(*(one(rank) for rank in context.ranks if rank.rank in context.containers))
     return exits

@@ -37,17 +37,23 @@ _ALIVE = frozenset({"created", "running", "restarting", "paused"})
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A rank that no longer runs: exit code where it is known; `gone` when its container has been removed."""
+    """A rank that no longer runs: exit code where it is known; `gone` when its container has been removed.
+
+    `restarted` when its host has been started anew since the launch began, which ends whatever ran there.
+    """
 
     rank: RankPlan
     code: int | None
     oom_killed: bool = False
     gone: bool = False
+    restarted: bool = False
     what: str = ""
 
     @property
     def text(self) -> str:
         """What happened, in words."""
+        if self.restarted:
+            return "the host was restarted, which ended its container"
         if self.gone:
             return "its container was removed"
         if self.oom_killed:
@@ -69,13 +75,25 @@ async def look(context: Context, rank: RankPlan) -> Ended | None:
     docker = context.docker(rank.host)
     identity = context.containers[rank.rank]
     found = await docker.inspect(identity)
-    if found is None:
-        return Ended(rank, None, gone=True)
-    if found.state not in _ALIVE:
-        return Ended(rank, found.exit_code, found.oom_killed)
+    if found is None or found.state not in _ALIVE:
+        restarted = await _restarted(context, rank.host)
+        if found is None:
+            return Ended(rank, None, gone=not restarted, restarted=restarted)
+        return Ended(rank, found.exit_code, found.oom_killed, restarted=restarted)
     if context.plan.serve.delegated:
         return await _look_at_processes(context, rank)
     return await _look_at_execs(context, rank)
+
+
+async def _restarted(context: Context, host: str) -> bool:
+    """Whether a host runs another boot than when it was probed for this launch; False where that is not known."""
+    before = context.facts.get(host)
+    if before is None or not before.boot_id:
+        return False
+    with suppress(HostError):
+        now = await context.services.probe(context.transport(host), probe_paths(context.plan.cluster), ())
+        return bool(now.boot_id) and now.boot_id != before.boot_id
+    return False
 
 
 async def _look_at_processes(context: Context, rank: RankPlan) -> Ended | None:

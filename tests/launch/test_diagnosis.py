@@ -150,6 +150,8 @@ def test_a_killed_worker_after_readiness() -> None:
     ("ended", "title"),
     [
         (ExitInfo(137), "Killed"),
+        (ExitInfo(137, restarted=True), "The host was restarted"),
+        (ExitInfo(None, restarted=True), "The host was restarted"),
         (ExitInfo(137, oom_killed=True), "Killed: the container's memory limit"),
         (ExitInfo(139), "Crashed"),
         (ExitInfo(0), "Ended by itself"),

@@ -270,6 +270,37 @@ async def test_a_model_that_every_host_holds_is_not_downloaded_here(cluster: Fak
     await launch.stop()
 
 
+@pytest.mark.parametrize("removed", [False, True])
+@virtual_time
+async def test_a_host_that_was_restarted_is_told_as_that(cluster: FakeCluster, removed: bool) -> None:
+    launch = cluster.begin(SOLO)
+    await launch.wait_ready()
+    host = cluster[1]
+    host.lose()
+    asyncio.get_running_loop().call_later(60.0, host.heal)
+    host.facts = replace(host.facts, boot_id="another")
+    (identity,) = host.containers
+    host.end(host.containers[identity], 137)
+    if removed:
+        del host.containers[identity]
+    state = await launch.wait_ended()
+    assert state.status is LaunchStatus.FAILED
+    assert state.detail == "the host was restarted, which ended its container"
+    assert state.diagnosis is not None and state.diagnosis.title == "The host was restarted"
+
+
+@virtual_time
+async def test_a_worker_whose_host_was_restarted_leaves_the_launch_degraded_with_why(cluster: FakeCluster) -> None:
+    launch = cluster.begin(SGLANG_TWO)
+    await launch.wait_ready()
+    cluster[2].facts = replace(cluster[2].facts, boot_id="another")
+    cluster[2].end(next(iter(cluster[2].containers.values())), 137)
+    await asyncio.sleep(30)
+    assert launch.state.status is LaunchStatus.DEGRADED
+    assert "rank 1 on spark-2 is lost: the host was restarted" in launch.state.detail
+    await launch.stop()
+
+
 @virtual_time
 async def test_what_somebody_else_stops_and_removes_is_stopped_and_not_failed(cluster: FakeCluster) -> None:
     launch = cluster.begin(SOLO)
