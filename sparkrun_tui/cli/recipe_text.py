@@ -10,7 +10,7 @@ from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.secrets import MASK, Redactor, looks_secret
 from sparkrun_tui.base.units import GIB, format_gib
 from sparkrun_tui.cli.entry_text import problem_line
-from sparkrun_tui.launch.sizing import declared_facts, size
+from sparkrun_tui.launch.sizing import attention_heads, declared_facts, size
 from sparkrun_tui.memory.metadata_block import metadata_block
 from sparkrun_tui.memory.result import Estimate, Level
 from sparkrun_tui.recipe.entry import hosts_text
@@ -51,7 +51,7 @@ def recipe_json(recipe: Recipe) -> dict[str, Any]:
 
 def all_problems(rendered: Rendered) -> tuple[Problem, ...]:
     """Everything that is wrong with a recipe and its overrides, also as its engine sees it."""
-    found = [*validate(rendered.recipe, rendered)]
+    found = [*validate(rendered.recipe, rendered, attention_heads=attention_heads(rendered))]
     engine = ENGINES.get(rendered.recipe.runtime)
     if engine is not None:
         found += engine.check(rendered)

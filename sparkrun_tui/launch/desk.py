@@ -20,6 +20,7 @@ from sparkrun_tui.launch.launch import Launch
 from sparkrun_tui.launch.plan import LaunchPlan, build_plan, stopped_by
 from sparkrun_tui.launch.redaction import redactor_for
 from sparkrun_tui.launch.services import Services
+from sparkrun_tui.launch.sizing import attention_heads
 from sparkrun_tui.launch.views import probe_paths, unprobed, view_of
 from sparkrun_tui.recipe.brought import bring
 from sparkrun_tui.recipe.rendered import Rendered
@@ -79,7 +80,14 @@ class Desk:
         ]
         env = plan_env(rendered.recipe, self._environ, consented)
         return build_plan(
-            rendered, cluster, views, launch_id=new_launch_id(), solo=solo, env=env, brought=bring(rendered)
+            rendered,
+            cluster,
+            views,
+            launch_id=new_launch_id(),
+            solo=solo,
+            env=env,
+            brought=bring(rendered),
+            attention_heads=attention_heads(rendered),
         )
 
     async def probe(

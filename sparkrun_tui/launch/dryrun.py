@@ -10,6 +10,7 @@ from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.launch.environment import plan_env
 from sparkrun_tui.launch.plan import WORKSTATION, Command, LaunchPlan, build_plan
+from sparkrun_tui.launch.sizing import attention_heads
 from sparkrun_tui.launch.views import unprobed
 from sparkrun_tui.recipe.brought import bring
 from sparkrun_tui.recipe.rendered import Rendered
@@ -29,7 +30,16 @@ def offline_plan(
     chosen = cluster or PLACEHOLDERS
     env = plan_env(rendered.recipe, environ, consented_variables(rendered.recipe))
     hosts = [unprobed(name, chosen) for name in chosen.hosts]
-    return build_plan(rendered, chosen, hosts, launch_id=launch_id, solo=solo, env=env, brought=bring(rendered))
+    return build_plan(
+        rendered,
+        chosen,
+        hosts,
+        launch_id=launch_id,
+        solo=solo,
+        env=env,
+        brought=bring(rendered),
+        attention_heads=attention_heads(rendered),
+    )
 
 
 def lines(plan: LaunchPlan) -> list[str]:

@@ -45,6 +45,7 @@ async def look(
     plan = build_plan(
         plan.rendered, plan.cluster, views, launch_id=plan.launch_id, solo=len(views) == 1, env=plan.env,
         brought=plan.brought,
+        attention_heads=plan.attention_heads,
     )  # fmt: skip
     models = [await _model(plan, need, services, token, seen) for need in plan.serve.models]
     findings = judge(plan, seen.facts, seen.around, memory_needed)

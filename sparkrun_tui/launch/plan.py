@@ -70,6 +70,8 @@ class LaunchPlan:
     env: PlanEnv = PlanEnv()
     brought: Brought = field(default_factory=Brought)
     """The files of this machine that go into the containers."""
+    attention_heads: int | None = None
+    """How many the model has, where that is known: its ranks share them out."""
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -92,6 +94,7 @@ def build_plan(
     env: PlanEnv | None = None,
     brought: Brought | None = None,
     gguf_path: str = "",
+    attention_heads: int | None = None,
 ) -> LaunchPlan:
     """Lay out a launch of `rendered` on as many of `hosts` as its engine wants (the first is the head).
 
@@ -123,7 +126,7 @@ def build_plan(
         steps=plan_steps(serve, chosen),
         host_reason=reason,
         problems=_unique(
-            _told_of_recipe(rendered, cluster.gpus_per_host),
+            _told_of_recipe(rendered, cluster.gpus_per_host, attention_heads),
             serve.problems,
             engine.check(rendered),
             env.problems,
@@ -131,6 +134,7 @@ def build_plan(
         ),
         env=env,
         brought=brought,
+        attention_heads=attention_heads,
     )
 
 
@@ -149,9 +153,9 @@ def _choose(
     return tuple(hosts[:count]), reason
 
 
-def _told_of_recipe(rendered: Rendered, gpus_per_host: int) -> list[Problem]:
+def _told_of_recipe(rendered: Rendered, gpus_per_host: int, heads: int | None) -> list[Problem]:
     """What is wrong with the recipe, errors of which stop a launch, but for unset variables."""
-    found = validate(rendered.recipe, rendered, gpus_per_host=gpus_per_host)
+    found = validate(rendered.recipe, rendered, attention_heads=heads, gpus_per_host=gpus_per_host)
     return [item for item in found if item.severity is not Severity.NOTE and item.code != "env-unset"]
 
 

@@ -78,6 +78,11 @@ def model_facts(rendered: Rendered, store: FactsStore | None = None) -> ModelFac
     return declared if known is None else merge(declared, known)
 
 
+def attention_heads(rendered: Rendered, store: FactsStore | None = None) -> int | None:
+    """The attention heads of a recipe's model, which its ranks share out; None when they are not known."""
+    return model_facts(rendered, store).heads
+
+
 def engine_settings(rendered: Rendered, image: str = "") -> EngineSettings:
     """What the engine will be told, by the chain and by the rendered command.
 

@@ -42,6 +42,7 @@ def replan(context: Context, gguf_path: str = "") -> None:
         solo=len(views) == 1,
         env=plan.env,
         brought=plan.brought,
+        attention_heads=plan.attention_heads,
         gguf_path=gguf_path,
     )
 

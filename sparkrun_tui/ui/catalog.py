@@ -169,7 +169,7 @@ class Catalog:
         from sparkrun_tui.recipe.overrides import render
 
         rendered = render(recipe, overrides, self.settings.defaults)
-        problems = [*recipe.problems, *rendered.problems, *(_checked(rendered) if checks else ())]
+        problems = [*recipe.problems, *rendered.problems, *(self._checked(rendered, view.gpus) if checks else ())]
         engine = _engine(recipe.runtime)
         command, title = rendered.command or "", recipe.runtime
         hosts, reason = recipe.min_nodes, ""
@@ -186,6 +186,13 @@ class Catalog:
                 reason = error.what
         estimate = self._estimate(rendered, view, hosts, problems)
         return Evaluation(rendered, command, title, estimate, hosts, reason, _unique(problems))
+
+    def _checked(self, rendered: Rendered, gpus: int) -> tuple[Problem, ...]:
+        from sparkrun_tui.launch.sizing import attention_heads
+        from sparkrun_tui.recipe.validation import validate
+
+        heads = attention_heads(rendered, self.store)
+        return validate(rendered.recipe, rendered, attention_heads=heads, gpus_per_host=gpus)
 
     def _estimate(self, rendered: Rendered, view: ClusterView, hosts: int, problems: list[Problem]) -> Estimate | None:
         from sparkrun_tui.launch.sizing import size
@@ -213,12 +220,6 @@ def _engine(runtime: str) -> Engine | None:
     from sparkrun_tui.runtimes.registry import ENGINES
 
     return ENGINES.get(runtime)
-
-
-def _checked(rendered: Rendered) -> tuple[Problem, ...]:
-    from sparkrun_tui.recipe.validation import validate
-
-    return tuple(validate(rendered.recipe, rendered))
 
 
 def _note(text: str) -> Problem:

@@ -234,3 +234,15 @@ def test_secrets_that_stand_in_a_recipe_are_not_shown(cli: Cli, tmp_path: Path) 
         assert done.code == 0
         assert "hunter2" not in done.out and "sesame" not in done.out
         assert "${HF_TOKEN}" in done.out and "fast" in done.out and "--port 80" in done.out
+
+
+def test_ranks_that_do_not_share_out_the_heads_are_an_error(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "three.yaml"
+    path.write_text(
+        "model: Qwen/Qwen3-1.7B\nruntime: vllm\ncontainer: x:1\ndefaults: {tensor_parallel: 3}\n"
+        "command: vllm serve {model} -tp {tensor_parallel}\n"
+    )
+    done = cli("recipe", "validate", str(path))
+    assert done.code == 1
+    assert f"{path}:4:12: error: tensor_parallel 3 does not divide the model's 16 attention heads" in done.out
+    assert cli("show", str(path), "--tp", "2").out.count("attention heads") == 0

@@ -15,8 +15,9 @@ from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.launch import dryrun
 from sparkrun_tui.launch.archive import container_files
 from sparkrun_tui.launch.containers import create_body, run_command, shell_path
-from sparkrun_tui.launch.plan import WORKSTATION, Command, LaunchPlan
-from sparkrun_tui.runtimes.plan import ContainerSpec, Mount, Phase
+from sparkrun_tui.launch.plan import WORKSTATION, Command, LaunchPlan, build_plan
+from sparkrun_tui.launch.sizing import attention_heads
+from sparkrun_tui.runtimes.plan import ContainerSpec, HostView, Mount, Phase
 from tests.launch.fakes import RAY_TWO, SGLANG_TWO, SOLO, FakeCluster, rendered
 from tests.launch.virtual import virtual_time
 
@@ -79,6 +80,21 @@ def test_errors_of_the_recipe_stop_a_launch(cluster: FakeCluster, more: str, cod
         desk.launch(plan)
     assert stopped.value.spot is not None
     assert cluster.running == []
+
+
+def test_ranks_that_do_not_share_out_the_heads_stop_a_launch(cluster: FakeCluster) -> None:
+    text = RAY_TWO.replace("org/tiny", "Qwen/Qwen3-1.7B")
+    assert not cluster.desk().plan(rendered(text), cluster.cluster).errors
+    three = text.replace("tensor_parallel: 2", "tensor_parallel: 3").replace("-tp 2", "-tp 3")
+    assert "parallel-heads" in [
+        problem.code for problem in cluster.desk().plan(rendered(three), cluster.cluster).errors
+    ]
+    heads = attention_heads(rendered(text))
+    assert heads == 16
+    views = [HostView(f"host-{number}", f"10.0.0.{number}") for number in range(3)]
+    plan = build_plan(rendered(three), cluster.cluster, views, launch_id="abcdefgh", attention_heads=heads)
+    assert "parallel-heads" in [problem.code for problem in plan.errors]
+    assert not build_plan(rendered(three), cluster.cluster, views, launch_id="abcdefgh").errors
 
 
 def test_warnings_about_the_recipe_are_in_the_plan_and_stop_nothing(cluster: FakeCluster) -> None:
