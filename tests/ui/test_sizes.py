@@ -129,3 +129,17 @@ async def test_a_long_path_of_a_key_is_told_in_full(open_app: Pilots) -> None:
             await pilot.pause(0.05)
         assert lines_with(pilot, "id_ed25519") and lines_with(pilot, "in to spark-1")
         await press(pilot, "escape")
+
+
+async def test_the_value_before_is_never_cut_to_another_one(open_app: Pilots) -> None:
+    async with open_app(size=(112, 40)) as pilot:
+        await press(pilot, "o", "j", "j", "j", "left")
+        seen = 0
+        for width in range(112, 132):
+            await pilot.resize_terminal(width, 40)
+            await pilot.pause()
+            for row in lines_with(pilot, "gpu_memory_u"):
+                if "◂" in row:
+                    seen += 1
+                    assert "◂ 0.80 " in row or "◂0.80 " in row, row
+        assert seen, "it was in sight at some width"

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from sparkrun_tui.recipe.completion import Completer
     from sparkrun_tui.ui.completing import Completing
 
+_NARROWEST = 4
+"""Cells that a value has at least."""
+
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
@@ -159,13 +162,15 @@ class FieldList(ListPane):
         room = self.text_width - width - 3
         tail = self._tail_of(row)
         style = "invalid" if row.error else "changed" if row.changed else ""
-        return [*spans, (fit(_value(row), max(room - width_of(tail), 4)), style), *tail]
+        return [*spans, (fit(_value(row), max(room - width_of(tail), _NARROWEST)), style), *tail]
 
     def _tail_of(self, row: FieldRow) -> list[Span]:
         """What stands at the right of a field, where there is room for it beside the value."""
         tail = _tail(row)
-        room = self.text_width - self.key_width - 3
-        return tail if width_of(tail) + min(cell_width(_value(row)), 8) <= room else []
+        room = self.text_width - self.key_width - 3 - max(min(cell_width(_value(row)), 8), _NARROWEST)
+        if width_of(tail) > room:
+            tail = [(text.replace("◂ ", "◂"), style) for text, style in tail]
+        return tail if width_of(tail) <= room else []
 
     # The line below: what the current field is, or what is wrong with it.
 
