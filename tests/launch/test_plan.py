@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import subprocess
 from dataclasses import replace
@@ -15,10 +14,10 @@ from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.launch import dryrun
 from sparkrun_tui.launch.archive import container_files
 from sparkrun_tui.launch.containers import create_body, run_command, shell_path
-from sparkrun_tui.launch.plan import WORKSTATION, Command, LaunchPlan, build_plan
+from sparkrun_tui.launch.plan import build_plan
 from sparkrun_tui.launch.sizing import attention_heads
 from sparkrun_tui.runtimes.plan import ContainerSpec, HostView, Mount, Phase
-from tests.launch.fakes import RAY_TWO, SGLANG_TWO, SOLO, FakeCluster, rendered
+from tests.launch.fakes import RAY_TWO, SOLO, FakeCluster, rendered
 from tests.launch.virtual import virtual_time
 
 LLAMA = """\
@@ -188,55 +187,6 @@ def test_the_script_reaches_the_container_byte_for_byte() -> None:
         member = tar.extractfile("run/sparkrun/serve.sh")
         assert member is not None
         assert member.read().decode() == script
-
-
-@pytest.mark.parametrize("text", [SOLO, SGLANG_TWO, RAY_TWO, LLAMA])
-@virtual_time
-async def test_a_launch_makes_exactly_the_changes_that_the_dry_run_shows(cluster: FakeCluster, text: str) -> None:
-    for host in cluster.hosts.values():
-        host.images.clear()
-        if text == RAY_TWO:
-            host.program = _idle
-    cluster.local_models.clear()
-    desk = cluster.desk()
-    await desk.probe(cluster.cluster)
-    plan = desk.plan(rendered(text), cluster.cluster)
-    launch = desk.launch(plan)
-    await launch.wait_ready()
-    for name, host in cluster.hosts.items():
-        described = [change for command in _changes(plan, name) for change in _as_actions(command)]
-        done = [action for action in host.actions if not action.startswith("ship")]
-        # The pull and the transfer of the model run side by side, and an exec brings its own files.
-        assert [action for action in done if action.split()[0] != "upload"] == described
-        assert ("ship org/tiny" in host.actions) == _ships_to(plan, name)
-    await launch.stop()
-
-
-async def _idle(host: object, container: object) -> int:
-    import asyncio
-
-    await asyncio.sleep(10_000_000)
-    return 0
-
-
-def _changes(plan: LaunchPlan, host: str) -> list[Command]:
-    return [command for step in plan.steps for command in step.commands if command.host == host and command.changes]
-
-
-def _ships_to(plan: LaunchPlan, host: str) -> bool:
-    here = [command.text for command in _changes(plan, WORKSTATION)]
-    return any(text.startswith("rsync") and f" {host}:" in text for text in here)
-
-
-def _as_actions(command: Command) -> list[str]:
-    text = command.text
-    if text.startswith("docker run"):
-        found = re.search(r"--name (\S+)", text)
-        assert found is not None
-        return [f"create {found[1]}", f"start {found[1]}"]
-    if text.startswith("docker exec"):
-        return ["exec bash /run/sparkrun/exec-0.sh"]
-    return [text.removeprefix("docker ")]
 
 
 @virtual_time

@@ -52,7 +52,11 @@ class FakeModels:
         self._cluster = cluster
 
     def _model(self, request: ModelRequest) -> StoredModel:
-        names = ("tiny-Q8_0.gguf",) if request.gguf_quant else ("config.json", "model.safetensors", "tokenizer.json")
+        names = (
+            (f"tiny-{request.gguf_quant}.gguf",)
+            if request.gguf_quant
+            else ("config.json", "model.safetensors", "tokenizer.json")
+        )
         files = tuple(ModelFile(name, 0 if name == "tokenizer.json" else 100, True) for name in names)
         return StoredModel(request.repo, "c0ffee", "/here/hub", files, names[0] if request.gguf_quant else "")
 
