@@ -163,6 +163,22 @@ async def test_a_rank_that_is_killed_in_service_ends_the_launch_with_its_cause(h
     assert remaining(hosts) == []
 
 
+async def test_a_power_cut_in_service_is_told_as_that_and_nothing_starts_by_itself(hosts: list[Host]) -> None:
+    async with desk() as at:
+        launch = begin(at, hosts, pair())
+        await ready(launch)
+        await asyncio.to_thread(hosts[0].power_cut)
+        await status_becomes(launch, LaunchStatus.UNKNOWN, 25)
+        await asyncio.to_thread(hosts[0].power_on)
+        began = time.monotonic()
+        state = await launch.wait_ended()
+        assert time.monotonic() - began < 60
+        assert state.status is LaunchStatus.FAILED, told(launch)
+        assert state.diagnosis is not None and state.diagnosis.title == "The host was restarted"
+        assert state.diagnosis.host == hosts[0].name
+    assert remaining(hosts) == []
+
+
 async def test_a_host_that_cannot_be_asked_is_unknown_until_it_says_how_it_is(hosts: list[Host]) -> None:
     unplugged, hanging = hosts
 
