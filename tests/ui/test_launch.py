@@ -325,3 +325,14 @@ async def test_the_whole_logs_are_saved_and_it_is_said_where(open_app: Pilots, b
         count, _, folder = said.partition(":\n")
         assert count == "saved 2 lines in one file"
         assert (Path(folder) / "spark-1.log").read_text().count("\n") == 3
+
+
+async def test_logs_are_saved_from_the_palette_too(open_app: Pilots, backend: FakeBackend) -> None:
+    async with open_app() as pilot:
+        launch = await begin(pilot, backend)
+        launch.print("spark-1", "first")
+        await press(pilot, "ctrl+p", *"save logs")
+        await settle(pilot)
+        await press(pilot, "enter")
+        await settle(pilot)
+        assert backend.calls[-1] == f"export_logs {launch.launch_id}"
