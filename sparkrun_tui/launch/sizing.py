@@ -28,6 +28,8 @@ from sparkrun_tui.remote.hub_cache import hub_folder
 from sparkrun_tui.runtimes.registry import ENGINES
 
 ASSUMED_HOST = "spark"
+MAX_ASSUMED = 64
+"""Hosts that are assumed at most: more is a slip of the hand, which must not be worked out host by host."""
 
 
 class FactsStore(Protocol):
@@ -128,7 +130,8 @@ def size(
     """
     settings = engine_settings(rendered)
     needed = max(rendered.recipe.min_nodes, settings.tensor_parallel * settings.pipeline_parallel, 1)
-    chosen = list(hosts) or [assumed_spark(f"{ASSUMED_HOST}-{number + 1}") for number in range(needed)]
+    count = min(needed, MAX_ASSUMED)
+    chosen = list(hosts) or [assumed_spark(f"{ASSUMED_HOST}-{number + 1}") for number in range(count)]
     known = store or known_models()
     facts = model_facts(rendered, known)
     drafter = settings.speculative.model if settings.speculative is not None else ""
