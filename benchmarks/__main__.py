@@ -7,7 +7,7 @@ import importlib
 
 from benchmarks.table import print_table
 
-PARTS = ("cli_start", "engine_speed", "ui_start", "ui_search", "ui_screens", "cancel", "ui_logs")
+PARTS = ("cli_start", "engine_speed", "ui_start", "ui_search", "ui_screens", "cancel", "soak", "ui_logs")
 """What is run when no name is given, quick parts first. `memory.py` is run by itself, on files of observations."""
 
 

@@ -122,20 +122,20 @@ class _Line:
         self._pieces: asyncio.Queue[bytes] = asyncio.Queue()
         self.gone = asyncio.Event()
         self.task = asyncio.create_task(self._pump(reader))
+        # However a stream breaks, its other side has gone: there is nobody to tell.
+        self.task.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     async def next(self) -> bytes:
         """The next bytes; empty at the end."""
         return await self._pieces.get()
 
     async def _pump(self, reader: Reader) -> None:
-        data = b"?"
-        while data:
-            try:
-                data = await reader.read(_CHUNK)
-            except (OSError, EOFError, asyncio.IncompleteReadError):
-                data = b""
-            self._pieces.put_nowait(data)
-        self.gone.set()
+        try:
+            while data := await reader.read(_CHUNK):
+                self._pieces.put_nowait(data)
+        finally:
+            self._pieces.put_nowait(b"")
+            self.gone.set()
 
 
 async def serve(reader: Reader, writer: Writer, handler: Handler, always: Mapping[str, str] | None = None) -> None:

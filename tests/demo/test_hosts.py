@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.demo.cluster import DemoCluster
+from sparkrun_tui.demo.http import Reply, Request, serve
 from sparkrun_tui.demo.scripts import unwrap, whole
 from sparkrun_tui.demo.trust import DemoPolicy, DemoResolver, Door, new_key
 from sparkrun_tui.remote.docker import DockerClient, archive
@@ -179,3 +180,28 @@ def _resolver(demo: DemoCluster) -> DemoResolver:
     assert isinstance(pool, SshPool) and isinstance(pool.resolver, DemoResolver)
     assert "SSH_AUTH_SOCK" not in os.environ
     return pool.resolver
+
+
+async def test_a_stream_that_breaks_ends_its_server() -> None:
+    class Broken:
+        closed = False
+
+        async def read(self, n: int = -1) -> bytes:
+            raise asyncssh.ConnectionLost("the other side has gone")
+
+        def write(self, data: bytes) -> None:
+            raise AssertionError("there is nobody to answer")
+
+        async def drain(self) -> None:
+            raise AssertionError("there is nobody to answer")
+
+        def close(self) -> None:
+            self.closed = True
+
+    async def handler(request: Request, reply: Reply) -> None:
+        raise AssertionError("nothing was asked")
+
+    stream = Broken()
+    async with asyncio.timeout(10):
+        await serve(stream, stream, handler)
+    assert stream.closed
