@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from sparkrun_tui.base import paths
-from sparkrun_tui.base.errors import SettingsError, Spot
+from sparkrun_tui.base.errors import SettingsError, Spot, UsageError
 from sparkrun_tui.base.files import write_private
 
 DEMO_CLUSTER = "demo"
@@ -84,6 +84,14 @@ def load_settings() -> Settings:
         keys={str(key): str(value) for key, value in _mapping(path, data, "keys").items()},
         notes=(*notes, *foreign_notes),
     )
+
+
+def check_hosts(names: Sequence[str]) -> None:
+    """Raise `UsageError` unless these can be the hosts of a cluster, each a name as ssh takes it."""
+    if not names or len(set(names)) != len(names):
+        raise UsageError("a cluster needs hosts, each named once")
+    if any(name.startswith("-") or any(letter.isspace() for letter in name) for name in names):
+        raise UsageError("that is not the name of a host")
 
 
 def save_cluster(cluster: Cluster) -> None:

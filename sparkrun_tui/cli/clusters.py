@@ -73,13 +73,10 @@ def add_command(
     host_to_host: bool,
 ) -> int:
     """Save HOSTS, as ssh takes them, as the cluster NAME; the first is the head node."""
-    from sparkrun_tui.base.settings import save_cluster
+    from sparkrun_tui.base.settings import check_hosts, save_cluster
 
     names = tuple(part.strip() for text in hosts for part in text.split(",") if part.strip())
-    if not names or len(set(names)) != len(names):
-        raise UsageError("a cluster needs hosts, each named once")
-    if any(part.startswith("-") or any(letter.isspace() for letter in part) for part in names):
-        raise UsageError("that is not the name of a host")
+    check_hosts(names)
     save_cluster(Cluster(name, names, description, gpus, privileged, hf_cache, host_to_host=host_to_host))
     output.line(f"saved {name}: {', '.join(names)}")
     return Exit.OK

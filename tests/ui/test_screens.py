@@ -127,7 +127,11 @@ async def test_demo_is_said_on_every_screen(open_app: Pilots) -> None:
 
 async def test_a_cluster_can_be_added(open_app: Pilots) -> None:
     async with open_app() as pilot:
-        await press(pilot, "c", "a", *"den", "space", *"one", "comma", *"two", "enter")
+        await press(pilot, "c", "a")
+        await pilot.pause()
+        await press(pilot, *"den", "enter", *"one", "comma", "space", *"one", "enter")
+        assert lines_with(pilot, "each named once") and load_settings().cluster("den") is None
+        await press(pilot, "enter", *"one", "comma", *"two", "enter")
         await settle(pilot)
         assert "den: one ● two ●" in screen_text(pilot).splitlines()[0]
         assert load_settings().cluster("den") is not None

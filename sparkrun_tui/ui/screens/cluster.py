@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from textual import on
 from textual.app import ComposeResult
 from textual.screen import ModalScreen
-from textual.widgets import Input
 
-from sparkrun_tui.base.settings import Cluster, save_cluster
+from sparkrun_tui.base.errors import UsageError
+from sparkrun_tui.base.settings import Cluster, check_hosts, config_file, save_cluster
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.actor import Actor
+from sparkrun_tui.ui.screens.ask import AskScreen, Blank
 from sparkrun_tui.ui.state import AppState
 from sparkrun_tui.ui.widgets.footer_keys import FooterKeys
 from sparkrun_tui.ui.widgets.ink import Line, Span, fit, wrap, wrap_line
@@ -62,15 +64,21 @@ class ClusterList(ListPane):
         return spans
 
 
-class ClusterForm(Input, Actor):
-    """One line that makes a cluster: a name and its hosts."""
+def _answers(lines: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """The name, and the hosts, which stand between commas or blanks."""
+    return lines[0], tuple(host for host in re.split(r"[,\s]+", lines[1]) if host)
 
-    BINDINGS = bindings(Scope.EDITOR, ("cancel",))
 
-    def do_cancel(self) -> None:
-        """Give up."""
-        self.display = False
-        self.screen.query_one(ClusterList).focus()
+def _wrong(lines: Sequence[str]) -> str:
+    """What is wrong with a cluster as typed."""
+    name, hosts = _answers(lines)
+    if not name:
+        return "It needs a name."
+    try:
+        check_hosts(hosts)
+    except UsageError as error:
+        return f"{error.what[0].upper()}{error.what[1:]}."
+    return ""
 
 
 class ClusterPicker(ModalScreen[None], Actor):
@@ -80,12 +88,9 @@ class ClusterPicker(ModalScreen[None], Actor):
     AUTO_FOCUS = "ClusterList"
 
     def compose(self) -> ComposeResult:
-        """The list, the problems of the chosen cluster's hosts, and a form that is hidden at first."""
-        form = ClusterForm(placeholder="name host1,host2,…   (the first host is the head node)", compact=True, id="new")
-        form.display = False
+        """The list, and the problems of the chosen cluster's hosts."""
         with Panel(title="Cluster", classes="dialog wide"):
             yield ClusterList(self.sparkrun.state)
-            yield form
             yield TextPane(self._problems, id="problems")
         yield FooterKeys()
 
@@ -123,7 +128,7 @@ class ClusterPicker(ModalScreen[None], Actor):
         """Use what the cursor is on."""
         row = self.query_one(ClusterList).current
         if row == _ADD:
-            self.do_add()
+            self.action_do("add")
         elif row == _DEMO:
             self.sparkrun.background(self._demo(), "demo")
             self.dismiss(None)
@@ -135,25 +140,21 @@ class ClusterPicker(ModalScreen[None], Actor):
         await self.sparkrun.opened.wait()
         self.sparkrun.choose_cluster(await self.sparkrun.backend.open_demo())
 
-    def do_add(self) -> None:
-        """Type a new cluster."""
-        form = self.query_one(ClusterForm)
-        form.display = True
-        form.focus()
-
-    @on(Input.Submitted, "#new")
-    def _submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        name, _, hosts = event.value.strip().partition(" ")
-        names = tuple(host.strip() for host in hosts.replace(",", " ").split())
-        if not name or not names:
-            self.sparkrun.say("Type a name, a blank, and the hosts as ssh takes them: lab spark-1,spark-2", "warning")
-            return
-        cluster = Cluster(name, names)
-        save_cluster(cluster)
-        self.sparkrun.state.added_clusters.append(cluster)
-        self.sparkrun.choose_cluster(cluster)
-        self.dismiss(None)
+    async def do_add(self) -> None:
+        """Ask for a new cluster, save it and use it."""
+        blanks = (
+            Blank("Name", example="lab"),
+            Blank("Hosts, as ssh takes them; the first is the head node", example="spark-1, spark-2"),
+        )
+        lines = await self.sparkrun.answer(
+            AskScreen("Add a cluster", blanks, f"It is saved in {config_file()}.", _wrong)
+        )
+        if lines:
+            cluster = Cluster(*_answers(lines))
+            save_cluster(cluster)
+            self.sparkrun.state.added_clusters.append(cluster)
+            self.sparkrun.choose_cluster(cluster)
+            self.dismiss(None)
 
     def do_back(self) -> None:
         """Keep the cluster as it is."""
