@@ -144,6 +144,11 @@ def family_of(engine: str) -> str:
     return "llama-cpp" if "llama" in engine else "vllm"
 
 
+MAX_DEGREE = 1024
+"""Ranks along one axis that are worked out; a larger number is a slip of the hand."""
+_DEGREES = ("tensor_parallel", "pipeline_parallel", "data_parallel")
+
+
 def settings_from(
     engine: str,
     values: Mapping[str, object],
@@ -175,7 +180,13 @@ def settings_from(
         llama=replace(LlamaOptions(), **llama),  # type: ignore[arg-type]
         speculative=_speculative(found.speculative),
     )
-    return replace(settings, **fields)  # type: ignore[arg-type]
+    absurd = [name for name in _DEGREES if _number(fields.get(name)) > MAX_DEGREE]
+    notes = tuple(f"{name} {fields.pop(name)} is more than any cluster has: it is not counted" for name in absurd)
+    return replace(settings, notes=settings.notes + notes, **fields)  # type: ignore[arg-type]
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _speculative(found: Mapping[str, object]) -> Speculative | None:
