@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from pathlib import Path
 from typing import cast
 
@@ -18,18 +16,11 @@ from sparkrun_tui.ui.screens.ask import AnswerLine, AskScreen
 from sparkrun_tui.ui.screens.browse import BrowseScreen
 from sparkrun_tui.ui.screens.dialog import Confirm
 from sparkrun_tui.ui.screens.registries import RegistriesScreen
+from tests.recipe.upstream import run as git
 
 from .conftest import ALPHA, Pilots, lines_with, press, screen_text, settle
 
 SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)])
-NOBODY = {
-    "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.org", "GIT_COMMITTER_NAME": "a",
-    "GIT_COMMITTER_EMAIL": "a@example.org", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null",
-}  # fmt: skip
-
-
-def git(folder: Path, *words: str) -> None:
-    subprocess.run(["git", "-C", str(folder), *words], env=os.environ | NOBODY, capture_output=True, check=True)
 
 
 def commit(folder: Path, name: str, text: str) -> None:
