@@ -193,7 +193,8 @@ def _unknown(recipe: Recipe, slot: Slot, chain: Mapping[str, ChainValue]) -> Pro
 
 def _override_problems(recipe: Recipe, overrides: Mapping[str, str], chain: Mapping[str, ChainValue]) -> list[Problem]:
     problems = []
-    for key, text in overrides.items():
+    users = {key: value_text(chain[key].value) for key in recipe.defaults if chain[key].origin is Origin.USER}
+    for key, text in {**users, **overrides}.items():
         default = recipe.defaults.get(key)
         before = value_text(default) if default else ""
         value: Any = chain[key].value.data

@@ -266,3 +266,10 @@ def test_placeholders_of_the_model_are_filled() -> None:
 def test_a_model_among_the_defaults_is_a_word_for_the_command_only() -> None:
     rendered = render(minimal(defaults="{model: /models/falcon}"), {})
     assert rendered.recipe.model == "a/b" and rendered.argv[-1] == "/models/falcon"
+
+
+def test_shell_characters_of_the_users_own_defaults_are_pointed_out_too() -> None:
+    own = minimal("vllm serve --served-model-name {name} --x {port}", "{name: falcon, port: 80}")
+    rendered = render(own, {}, {"name": "$(id)", "port": 81, "elsewhere": "a;b"})
+    assert codes(rendered.problems) == ["shell-characters"]
+    assert codes(render(own, {"name": "plain"}, {"name": "$(id)"}).problems) == []
