@@ -155,20 +155,27 @@ class SshTransport:
 
     async def _start(self, wrapped: Envelope, timeout: float) -> tuple[Channel, Session]:
         """Open a session and send the script. Until it is sent nothing can have run, so trying again is safe."""
-        refusals = 0
+        refusals = losses = 0
         while refusals < _OPEN_TRIES:
             connection = await self._link.connection(timeout)
+            generation = self._link.generation
             session = Session()
             try:
                 opening = connection.create_session(lambda: session, COMMAND, encoding=None)  # noqa: B023
                 channel, _ = await _opened(opening, lambda late: late[0].close())
             except TimeoutError as error:
                 raise LinkLost("the host does not open a session", host=self._name) from error
-            except (asyncssh.Error, OSError):
-                # The connection has just ended, or sshd has no slot (MaxSessions): it frees one late, and only when
-                # a command of ours ends, which may take long where there are few.
-                refusals += not self._open_sessions
-                await asyncio.sleep(_RETRY_PAUSE * (refusals + 1))
+            except (asyncssh.Error, OSError) as error:
+                if self._link.generation != generation or connection.is_closed():
+                    # Nothing was refused: the connection has just ended.
+                    losses += 1
+                    if losses == _OPEN_TRIES:
+                        raise LinkLost("the connection breaks again and again", host=self._name) from error
+                else:
+                    # sshd has no slot (MaxSessions): it frees one late, and only when a command of ours ends, which
+                    # may take long where there are few.
+                    refusals += not self._open_sessions
+                await asyncio.sleep(_RETRY_PAUSE * (refusals + losses + 1))
                 continue
             self._open_sessions += 1
             session.on_end = self._session_ended

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
+import asyncssh
 import pytest
 
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.remote import ssh_transport
 from sparkrun_tui.remote.failures import CommandFailed, LinkLost, SocketRefused
+from sparkrun_tui.remote.ssh_transport import SshTransport
 from sparkrun_tui.remote.transport import LinkState, Outcome
 from tests.support.site import Site, until
 from tests.support.ssh_server import alive
@@ -130,6 +134,39 @@ async def test_more_commands_than_sessions_all_run(site: Site) -> None:
     results = await asyncio.gather(*(host.run(f"sleep 0.05; echo {number}") for number in range(20)))
     assert [result.stdout for result in results] == [f"{number}\n" for number in range(20)]
     assert site.server.logins == 1
+
+
+class _Refusing:
+    """A link over which no session opens; `lost` tells whether that is because the connection ends each time."""
+
+    def __init__(self, lost: bool) -> None:
+        self.lost = lost
+        self.generation = 0
+        self.tries = 0
+        self.sessions = asyncio.Semaphore(1)
+
+    async def connection(self, timeout: float | None = None) -> _Refusing:
+        return self
+
+    async def create_session(self, *_: object, **__: object) -> None:
+        self.tries += 1
+        self.generation += self.lost
+        raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "no")
+
+    def is_closed(self) -> bool:
+        return False
+
+
+async def test_a_connection_that_ends_again_and_again_is_lost_and_refuses_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ssh_transport, "_RETRY_PAUSE", 0.0)
+    link: Any = _Refusing(lost=True)
+    assert (await SshTransport("spark", link).run("true")).outcome is Outcome.LOST
+    assert link.tries > 3
+    refusing: Any = _Refusing(lost=False)
+    with pytest.raises(SocketRefused, match="opens no session"):
+        await SshTransport("spark", refusing).run("true")
 
 
 async def test_a_stream_comes_in_pieces_and_its_failure_is_told(site: Site) -> None:
