@@ -123,4 +123,5 @@ def check_topology(rendered: Rendered, attention_heads: int | None, gpus_per_hos
         named = "tensor_parallel" if parts["pipeline_parallel"] == 1 else "tensor_parallel x pipeline_parallel"
         hosts = f"{recipe.max_nodes} host{'s' * (recipe.max_nodes != 1)} with {gpus} GPU{'s' * (gpus != 1)}"
         message = f"{named} is {wanted}, but at most {hosts} {'are' if recipe.max_nodes > 1 else 'is'} allowed"
-        yield problem(recipe, Severity.ERROR, "parallel-nodes", message, *place)
+        remedy = f"lower it to {gpus}, such as with -o tensor_parallel={gpus}, or let the recipe have more hosts"
+        yield problem(recipe, Severity.ERROR, "parallel-nodes", message, *place, remedy=remedy)
