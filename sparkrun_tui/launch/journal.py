@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +26,8 @@ from sparkrun_tui.launch.state import LaunchState
 KEEP_LAUNCHES = 20
 KEEP_BYTES = 500 * MIB
 _PROGRESS_EVERY = 1.0
+_FLUSH_EVERY = 1.0
+"""Seconds of log lines that may be lost when this program is killed; the hosts have them still."""
 _STAMP = re.compile(r"^(\S+) (stdout|stderr|app) (.*)$")
 
 
@@ -44,6 +47,7 @@ class Journal:
         self._events = _private_file(folder / "events.jsonl")
         self._logs: dict[str, TextIOWrapper] = {}
         self._progress: dict[tuple[str, str], float] = {}
+        self._flushed = 0.0
 
     def event(self, event: AnyEvent) -> None:
         """Append an event. Progress is thinned to one a second per host and phase."""
@@ -54,6 +58,7 @@ class Journal:
             self._progress[key] = event.time
         self._events.write(json.dumps(to_json(event), ensure_ascii=False) + "\n")
         self._events.flush()
+        self.flush()
         if isinstance(event, StatusChanged | StepChanged):
             os.fsync(self._events.fileno())
 
@@ -63,6 +68,10 @@ class Journal:
         if file is None:
             file = self._logs[host] = _private_file(log_path(self.folder, host))
         file.writelines(f"{iso_time(line.time)} {line.stream} {line.text}\n" for line in lines)
+        now = time.monotonic()
+        if now - self._flushed >= _FLUSH_EVERY:
+            self._flushed = now
+            self.flush()
 
     def restart_log(self, host: str) -> None:
         """Empty the log file of a host, which is about to be written anew from its first line."""
