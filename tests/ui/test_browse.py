@@ -11,7 +11,7 @@ from sparkrun_tui.ui.screens.browse import BrowseScreen
 from sparkrun_tui.ui.widgets.field_list import FieldEditor, FieldList
 from sparkrun_tui.ui.widgets.recipe_list import RecipeList
 
-from .conftest import Pilots, lines_with, press, screen_text, settle
+from .conftest import ALPHA, Pilots, lines_with, press, screen_text, settle
 from .fakes import FakeBackend
 
 SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50)])
@@ -233,3 +233,17 @@ async def test_a_model_can_be_looked_up(open_app: Pilots, backend: FakeBackend) 
         assert backend.calls[-1] == "look_up acme/alpha-8b"
         said = [notification.message for notification in pilot.app._notifications]
         assert "acme/alpha-8b: its estimate rests on the headers now" in said
+
+
+async def test_long_names_lose_their_middle_and_keep_their_lit_letters(open_app: Pilots, recipe_dir: Path) -> None:
+    name = "nemotron-3-super-120b-nvfp4-2x-vllm"
+    (recipe_dir / "long.yaml").write_text(ALPHA.replace("name: alpha-8b", f"name: {name}"))
+    async with open_app((120, 40)) as pilot:
+        [row] = [line for line in lines_with(pilot, "nemotr") if "vllm  " in line]
+        assert "…" in row and "2x-vllm" in row
+        await press(pilot, "slash", *"2x-v")
+        strips = pilot.app.screen._compositor.render_strips()
+        lit = {part.text for strip in strips for part in strip if part.style and part.style.underline}
+        assert "2x-v" in lit
+    async with open_app((200, 40)) as pilot:
+        assert lines_with(pilot, name)

@@ -8,7 +8,7 @@ from typing import overload
 
 from textual.message import Message
 
-from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.base.text import cell_width, clean_line
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.widgets.ink import MARKS, Line, Span, fit
 from sparkrun_tui.ui.widgets.list_pane import ListPane
@@ -210,15 +210,28 @@ def _header(columns: Columns) -> Line:
 
 
 def _name(row: RecipeRow, width: int) -> list[Span]:
-    shown = fit(clean_line(row.name), width)
+    shown, places = _elided(clean_line(row.name), width)
     base = "bad" if row.broken else ""
     if not row.matched:
         return [(shown, base)]
     spans: list[Span] = []
     for index, char in enumerate(shown):
-        style = f"{base} match".strip() if index in row.matched and char != "…" else base
+        style = f"{base} match".strip() if index < len(places) and places[index] in row.matched else base
         if spans and spans[-1][1] == style:
             spans[-1] = (spans[-1][0] + char, style)
         else:
             spans.append((char, style))
     return spans
+
+
+def _elided(name: str, width: int) -> tuple[str, Sequence[int]]:
+    """A name in exactly `width` cells, and the place in it of each character shown (-1: of none).
+
+    Long ones lose their middle: names of one model are told apart by how they end.
+    """
+    if len(name) <= width or width < 9 or cell_width(name) != len(name):
+        shown = fit(name, width)
+        return shown, range(len(name)) if len(name) <= width else [*range(len(shown.rstrip()) - 1), -1]
+    tail = (width - 1) * 2 // 5
+    head = width - 1 - tail
+    return f"{name[:head]}…{name[-tail:]}", [*range(head), -1, *range(len(name) - tail, len(name))]
