@@ -22,7 +22,6 @@ from sparkrun_tui.cli.context import (
 from sparkrun_tui.cli.entry_text import entry_json, entry_row, problem_json
 from sparkrun_tui.cli.exits import Exit, say
 from sparkrun_tui.recipe.entry import Entry
-from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.rendered import Rendered
 
 HEAD = ("NAME", "ENGINE", "SIZE", "DTYPE", "HOSTS", "MODEL", "DESCRIPTION")
@@ -100,14 +99,14 @@ def show_command(
     recipe = find_recipe(name, settings)
     rendered = render(recipe, overrides_from(options, port, tp, gpu_mem), settings.defaults)
     if as_json:
-        output.as_json(_full_json(recipe, rendered))
+        output.as_json(_full_json(rendered))
         return Exit.OK
     for text in describe(rendered):
         output.line(text)
     return Exit.OK
 
 
-def _full_json(recipe: Recipe, rendered: Rendered) -> dict[str, Any]:
+def _full_json(rendered: Rendered) -> dict[str, Any]:
     from sparkrun_tui.cli.recipe_text import (
         all_problems,
         estimate_json,
@@ -119,10 +118,10 @@ def _full_json(recipe: Recipe, rendered: Rendered) -> dict[str, Any]:
     from sparkrun_tui.launch.sizing import size
 
     return {
-        **recipe_json(recipe),
+        **recipe_json(rendered.recipe),
         "command": shown_command(rendered) or None,
         "values": shown_values(rendered),
-        "env": shown_env(recipe),
+        "env": shown_env(rendered.recipe),
         "problems": [problem_json(problem) for problem in all_problems(rendered)],
         "memory": estimate_json(size(rendered, ())),
     }

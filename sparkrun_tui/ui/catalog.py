@@ -174,7 +174,9 @@ class Catalog:
         command, title = rendered.command or "", recipe.runtime
         hosts, reason = recipe.min_nodes, ""
         if engine is None:
-            problems.append(_note(f"`{recipe.runtime}` cannot be launched here: it can only be looked at"))
+            # The checks say so, too.
+            told = f"`{recipe.runtime}` cannot be launched here: it can only be looked at"
+            problems += [] if checks else [_note(told)]
         else:
             title = engine.title
             try:

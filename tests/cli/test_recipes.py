@@ -246,3 +246,12 @@ def test_ranks_that_do_not_share_out_the_heads_are_an_error(cli: Cli, tmp_path: 
     assert done.code == 1
     assert f"{path}:4:12: error: tensor_parallel 3 does not divide the model's 16 attention heads" in done.out
     assert cli("show", str(path), "--tp", "2").out.count("attention heads") == 0
+
+
+def test_another_model_is_shown_sized_and_downloaded(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "small.yaml"
+    path.write_text("model: Qwen/Qwen3-1.7B\nruntime: vllm\ncontainer: x:1\ncommand: vllm serve {model}\n")
+    body = cli("show", str(path), "-o", "model=Qwen/Qwen3-8B", "--json").json
+    assert (body["model"], body["command"]) == ("Qwen/Qwen3-8B", "vllm serve Qwen/Qwen3-8B")
+    plan = cli("run", str(path), "-o", "model=Qwen/Qwen3-8B", "--dry-run").out
+    assert "hf download Qwen/Qwen3-8B" in plan and "1.7B" not in plan
