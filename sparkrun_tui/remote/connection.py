@@ -30,7 +30,7 @@ _CIPHERS = (
     "aes192-ctr",
     "aes256-ctr",
 )
-_HOST_KEY_TRIES = 3
+_HOST_KEY_TRIES = 4
 
 OnLost = Callable[[asyncssh.SSHClientConnection, Exception | None], None]
 
@@ -129,11 +129,12 @@ class Opener:
                 if attempt == _HOST_KEY_TRIES - 1:
                     raise
                 await self._policy.settle(self._endpoint, client.address, client.offered, self._ask)
-            except (asyncssh.KeyExchangeFailed, asyncssh.ConnectionLost):
-                # Known only by key types that the host no longer has: let it show what it has.
+            except (asyncssh.KeyExchangeFailed, asyncssh.ConnectionLost) as error:
+                # Known only by key types that the host no longer has: let it show what it has. A link that broke just
+                # now looks the same, and must not end in a question about another key.
                 if self._any_key_type or not known.trusted_keys(self._endpoint):
                     raise
-                self._any_key_type = True
+                self._any_key_type = attempt > 0 or isinstance(error, asyncssh.KeyExchangeFailed)
         raise AssertionError("unreachable: the last try raises")
 
     async def _connect(

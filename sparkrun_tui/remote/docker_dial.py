@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.remote.failures import LinkLost, SocketRefused
-from sparkrun_tui.remote.transport import ByteStream, Transport
+from sparkrun_tui.remote.transport import ByteStream, Outcome, Transport
 
 DEFAULT_SOCKET = "/var/run/docker.sock"
 _BRIDGE = ("docker", "system", "dial-stdio")
@@ -116,6 +116,8 @@ class Dialer:
 
     async def _other_way(self, refusal: SocketRefused) -> ByteStream:
         result = await self._transport.run(_LOOK, timeout=20.0)
+        if result.outcome is Outcome.LOST:
+            raise LinkLost("the connection was lost", host=self._transport.name) from refusal
         if not result.ok:
             raise refusal
         look = parse_look(result.stdout)

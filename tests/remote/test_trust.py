@@ -126,6 +126,18 @@ async def test_a_host_known_by_another_type_of_key_is_asked_about_with_a_warning
     assert other.get_fingerprint("sha256") in question.note
 
 
+async def test_a_link_that_breaks_during_the_login_ends_in_no_question(site: Site) -> None:
+    await site.server.stop()
+    site.server.other_key = asyncssh.generate_private_key("ecdsa-sha2-nistp256")
+    async with site.server:
+        public = site.server.other_key.export_public_key().decode()
+        known(site, f"[127.0.0.1]:{site.server.port} {public}")
+        site.server.traits.drop_logins = 1
+        person = Person()
+        assert await connect(site, person) is LinkState.UP
+        assert person.asked == []
+
+
 async def test_a_malformed_line_costs_only_itself(site: Site) -> None:
     line = site.server.known_hosts_line
     known(site, f"garbage\n|1|no!|x {line.partition(' ')[2]}@nonsense {line}{line}")

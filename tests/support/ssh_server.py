@@ -21,6 +21,8 @@ class Traits:
     """What a chatty login shell prints first, on both streams."""
     forwarding: bool = True
     shell: tuple[str, ...] = ("/bin/sh", "-c")
+    drop_logins: int = 0
+    """So many connections end before the login is done."""
     refuse_command: str = ""
     """When set, no command runs; this is printed instead, as a locked account does."""
 
@@ -33,6 +35,12 @@ class _Server(asyncssh.SSHServer):
         self._conn = conn
         self._owner.connections.append(conn)
         self._owner.logins += 1
+
+    def begin_auth(self, username: str) -> bool:
+        if self._owner.traits.drop_logins > 0:
+            self._owner.traits.drop_logins -= 1
+            self._conn.abort()
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._conn in self._owner.connections:
@@ -52,6 +60,8 @@ class SshServer:
     folder: Path
     client_key: asyncssh.SSHKey
     host_key: asyncssh.SSHKey | None = None
+    other_key: asyncssh.SSHKey | None = None
+    """A host key of another type, which it has besides."""
     traits: Traits = field(default_factory=Traits)
     port: int = 0
     logins: int = 0
@@ -68,7 +78,7 @@ class SshServer:
         self._acceptor = await asyncssh.listen(
             "127.0.0.1",
             self.port,
-            server_host_keys=[self.host_key],
+            server_host_keys=[self.host_key, *([self.other_key] if self.other_key else [])],
             authorized_client_keys=str(allowed),
             server_factory=lambda: _Server(self),
             process_factory=self._serve,
