@@ -74,6 +74,9 @@ def check_container(recipe: Recipe) -> Iterator[Problem]:
     if image is None:
         message = f"`{recipe.container[:80]}` is not an image reference"
         yield problem(recipe, Severity.ERROR, "container", message, "container")
+    elif not image.tag and not image.digest and recipe.runtime == Runtime.EUGR_VLLM and "/" not in recipe.container:
+        message = f"`{recipe.container}` has no tag: it is an image of the hosts' own, which eugr's scripts build"
+        yield problem(recipe, Severity.NOTE, "container-tag", message, "container")
     elif not image.tag and not image.digest:
         message = f"`{recipe.container}` has no tag: Docker takes `latest`"
         remedy = "name a tag, so that the same image runs tomorrow"

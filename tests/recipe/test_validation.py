@@ -69,6 +69,8 @@ def test_findings(line: str, code: str, severity: Severity) -> None:
         ("model: a/b", "missing-command", Severity.NOTE),
         ("model: a/b\ncontainer: img", "container-tag", Severity.WARNING),
         ("model: a/b\ncontainer: img:latest", "container-moving", Severity.NOTE),
+        ("model: a/b\nruntime: eugr-vllm\ncontainer: vllm-node", "container-tag", Severity.NOTE),
+        ("model: a/b\nruntime: eugr-vllm\ncontainer: acme/vllm-node", "container-tag", Severity.WARNING),
         ("model: a/b\ncontainer: 'img tag'", "container", Severity.ERROR),
         ("model: a/b\nruntime: atlas", "unknown-runtime", Severity.ERROR),
         ("model: a b; rm", "model-id", Severity.ERROR),
