@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from sparkrun_tui.recipe.fields import engine_of
+from sparkrun_tui.recipe.fields import FIELDS, engine_of
 from sparkrun_tui.recipe.flagdata import EngineFlag, EngineFlags, load_flags
 from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.overrides import value_text
@@ -199,6 +199,9 @@ def _nearest_flag(engine: str, word: str) -> str:
     flags = load_flags(engine)
     if flags is None:
         return ""
+    same = next((field for field in FIELDS.values() if word in field.flags.values() and engine in field.flags), None)
+    if same is not None:
+        return f"another engine's flag: write `{same.flags[engine]}`"
     # `--enable-x` is never meant by `--disable-x`, nor the other way round.
     pair = ("--disable-", "--enable-") if word.startswith("--disable-") else ("--enable-", "--disable-")
     opposite = pair[1] + word.removeprefix(pair[0])

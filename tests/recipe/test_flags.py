@@ -202,3 +202,13 @@ def test_a_word_out_of_a_value_is_told_where_its_placeholder_stands() -> None:
     ):
         [found] = [problem for problem in check_flags(render(recipe(own), {})) if problem.code == "loose-word"]
         assert found.spot is not None and (found.spot.line, found.spot.column) == (8, 25)
+
+
+def test_the_flag_of_another_engine_is_known_for_what_it_means() -> None:
+    def hint(runtime: str, command: str) -> str:
+        text = f"model: a/b\nruntime: {runtime}\ncontainer: x:1\nmax_nodes: 1\ncommand: {command}\n"
+        return next(found.remedy for found in check_flags(render(recipe(text), {})) if found.code == "unknown-flag")
+
+    assert "`--context-length`" in hint("sglang", "sglang serve {model} --max-model-len 4096")
+    assert "`--mem-fraction-static`" in hint("sglang", "sglang serve {model} --gpu-memory-utilization 0.8")
+    assert "`--max-model-len`" in hint("vllm", "vllm serve {model} --context-length 4096")
