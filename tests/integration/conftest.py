@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,8 @@ from cluster.hub_client import Hub
 from cluster.layers import LayerCache
 from cluster.registry import Registry
 from cluster.workstation import Workstation
+
+from sparkrun_tui.remote.pool import SshPool
 
 HOSTS = 2
 RECIPES = Path(__file__).parent / "recipes"
@@ -93,6 +95,14 @@ def as_new(cluster: Cluster, hub: Hub) -> Iterator[None]:
         host.faults.heal()
         host.clean()
     hub.heal()
+
+
+@pytest.fixture
+async def pool(workstation: Workstation) -> AsyncIterator[SshPool]:
+    """Links to the hosts, as the program makes them."""
+    pool = SshPool()
+    yield pool
+    await pool.close()
 
 
 @pytest.fixture

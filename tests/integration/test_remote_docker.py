@@ -30,13 +30,6 @@ def processes() -> str:
 
 
 @pytest.fixture
-async def pool(workstation: Workstation) -> AsyncIterator[SshPool]:
-    pool = SshPool()
-    yield pool
-    await pool.close()
-
-
-@pytest.fixture
 async def docker(pool: SshPool, hosts: list[Host], all_images: Images) -> AsyncIterator[DockerClient]:
     hosts[0].docker("pull", "-q", all_images.busybox.reference)
     client = DockerClient(pool.transport(hosts[0].name))

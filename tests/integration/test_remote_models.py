@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -33,13 +33,6 @@ def processes(word: str) -> list[str]:
     """The command lines of processes here that contain `word`."""
     shown = subprocess.run(["ps", "-ewwo", "args"], capture_output=True, text=True, check=True).stdout
     return [line for line in shown.splitlines() if word in line]
-
-
-@pytest.fixture
-async def pool(workstation: Workstation) -> AsyncIterator[SshPool]:
-    pool = SshPool()
-    yield pool
-    await pool.close()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,13 +26,6 @@ from tests.support.site import until
 def output(*words: str) -> str:
     """What a command on the workstation prints."""
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout
-
-
-@pytest.fixture
-async def pool(workstation: Workstation) -> AsyncIterator[SshPool]:
-    pool = SshPool()
-    yield pool
-    await pool.close()
 
 
 async def test_a_probe_tells_what_the_host_is(pool: SshPool, hosts: list[Host]) -> None:
