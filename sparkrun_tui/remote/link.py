@@ -57,6 +57,8 @@ class HostLink(Generic[C]):
         self._sleep = sleep
         self._roll = roll
         self._connection: C | None = None
+        self._ended_early: C | None = None
+        """The newest connection that ended without being the one in use: perhaps before it could become that."""
         self._task: asyncio.Task[C] | None = None
         self._failures = 0
         self._up_at = 0.0
@@ -86,6 +88,7 @@ class HostLink(Generic[C]):
     def lost(self, connection: C, error: BaseException | None) -> None:
         """Told by the connection itself that it has ended."""
         if connection is not self._connection:
+            self._ended_early = connection
             return
         self._connection = None
         self.generation += 1
@@ -120,6 +123,8 @@ class HostLink(Generic[C]):
         while True:
             try:
                 connection = await self._open()
+                if connection is self._ended_early:
+                    raise ConnectionResetError("the host ended the connection")
             except Exception as error:
                 await self._after_failure(error)
             else:

@@ -109,6 +109,21 @@ async def test_an_old_connection_that_ends_late_is_ignored() -> None:
     assert network.link.status.state is LinkState.UP
 
 
+async def test_a_connection_that_ends_before_it_is_in_use_is_never_used() -> None:
+    network = Network("dead", "alive")
+    opening = network.open
+
+    async def open_() -> object:
+        connection = await opening()
+        if connection == "dead":
+            network.link.lost(connection, LOST)
+        return connection
+
+    network.link._open = open_
+    assert await network.link.connection() == "alive"
+    assert network.link.status.state is LinkState.UP
+
+
 async def test_waiting_for_a_link_that_is_down_has_an_end() -> None:
     forever = asyncio.Event()
 
