@@ -67,12 +67,13 @@ async def test_the_same_launch_again_is_told_that_it_runs(hosts: list[Host]) -> 
     async with desk() as at:
         first = begin(at, hosts[:1], recipe("tiny-llama"))
         await ready(first)
-        before = hosts[0].docker("ps", "--all", "--no-trunc"), hosts[0].run(TRACES)
+        listing = ("ps", "--all", "--no-trunc", "--format", "{{.ID}} {{.Names}} {{.State}} {{.CreatedAt}}")
+        before = hosts[0].docker(*listing), hosts[0].run(TRACES)
         again = begin(at, hosts[:1], recipe("tiny-llama"))
         state = await again.wait_ended()
         assert state.status is LaunchStatus.FAILED
         assert "runs already with these settings" in state.detail and first.launch_id in state.detail
-        assert (hosts[0].docker("ps", "--all", "--no-trunc"), hosts[0].run(TRACES)) == before
+        assert (hosts[0].docker(*listing), hosts[0].run(TRACES)) == before
         assert first.state.status is LaunchStatus.READY
         await first.stop()
     assert remaining(hosts) == []
