@@ -7,15 +7,15 @@ from dataclasses import asdict
 from typing import Any
 
 from sparkrun_tui.base.errors import SparkrunError
-from sparkrun_tui.base.secrets import MASK, Redactor, looks_secret
+from sparkrun_tui.base.secrets import MASK
 from sparkrun_tui.base.units import GIB, format_gib
 from sparkrun_tui.cli.entry_text import problem_line
 from sparkrun_tui.launch.sizing import attention_heads, declared_facts, size
 from sparkrun_tui.memory.metadata_block import metadata_block
 from sparkrun_tui.memory.result import Estimate, Level
 from sparkrun_tui.recipe.entry import hosts_text
-from sparkrun_tui.recipe.environment import references
-from sparkrun_tui.recipe.model import Problem, Recipe, Value
+from sparkrun_tui.recipe.model import Problem, Recipe
+from sparkrun_tui.recipe.private import is_private, redactor, shown
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.recipe.sources import reference
 from sparkrun_tui.recipe.validation import ordered, validate
@@ -45,7 +45,7 @@ def recipe_json(recipe: Recipe) -> dict[str, Any]:
         "min_nodes": recipe.min_nodes,
         "max_nodes": recipe.max_nodes,
         "launchable": recipe.launchable,
-        "defaults": {key: MASK if _is_secret(key, value) else value.data for key, value in recipe.defaults.items()},
+        "defaults": {key: MASK if is_private(key, value) else value.data for key, value in recipe.defaults.items()},
     }
 
 
@@ -72,23 +72,18 @@ def command_text(rendered: Rendered) -> str:
 
 def shown_env(recipe: Recipe) -> dict[str, str]:
     """The recipe's `env` as it may be shown: a secret that stands in the file is masked, a reference to one is not."""
-    return {key: MASK if _is_secret(key, value) else value.text for key, value in recipe.env.items()}
+    return {key: shown(key, value) for key, value in recipe.env.items()}
 
 
 def shown_values(rendered: Rendered) -> dict[str, Any]:
     """The values in force as they may be shown."""
     values = {key: link.value for key, link in rendered.chain.items()}
-    return {key: MASK if _is_secret(key, value) else value.data for key, value in values.items()}
+    return {key: MASK if is_private(key, value) else value.data for key, value in values.items()}
 
 
 def shown_command(rendered: Rendered) -> str:
     """The command as it may be shown."""
-    values = [*rendered.recipe.env.items(), *((key, link.value) for key, link in rendered.chain.items())]
-    return Redactor(value.text for key, value in values if _is_secret(key, value))(command_text(rendered))
-
-
-def _is_secret(key: str, value: Value) -> bool:
-    return looks_secret(key) and isinstance(value.data, str) and bool(value.text) and not references(value.text)
+    return redactor(rendered.recipe, rendered)(command_text(rendered))
 
 
 def describe(rendered: Rendered) -> Iterator[str]:
@@ -108,7 +103,7 @@ def describe(rendered: Rendered) -> Iterator[str]:
     yield "Values:"
     for key, item in rendered.chain.items():
         note = "" if item.origin == "recipe" else f"   ({item.origin})"
-        yield f"  {key}: {MASK if _is_secret(key, item.value) else item.value.text}{note}"
+        yield f"  {key}: {shown(key, item.value)}{note}"
     if recipe.env:
         yield ""
         yield "Environment:"

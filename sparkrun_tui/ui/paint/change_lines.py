@@ -8,6 +8,7 @@ from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.recipe.export import command_line
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.overrides import changed, from_data, value_text
+from sparkrun_tui.recipe.private import redactor
 from sparkrun_tui.ui.widgets.command_view import shell_lines
 from sparkrun_tui.ui.widgets.ink import Line, wrap_line
 
@@ -17,18 +18,23 @@ def change_lines(
 ) -> list[Line]:
     """The differences to the recipe's defaults, as removed and added lines."""
     kept = changed(recipe, overrides)
+    hide = redactor(recipe, typed=overrides)
     lines: list[Line] = []
     for key, text in kept.items():
         own = recipe.defaults.get(key)
         lines.append([(key, "bold"), *(() if own else ((" (not in the recipe)", "dim"),))])
         if own is not None:
-            lines += wrap_line([("  - ", "bad"), (clean_line(value_text(own)), "")], width, 4)
-        lines += wrap_line([("  + ", "good"), (clean_line(text), "")], width, 4)
+            lines += wrap_line([("  - ", "bad"), (clean_line(hide(value_text(own))), "")], width, 4)
+        lines += wrap_line([("  + ", "good"), (clean_line(hide(text)), "")], width, 4)
     if not kept:
         lines.append([("nothing is overridden: the recipe runs as it is written", "dim")])
     for key, data in user_defaults.items():
         if key not in kept and (key in recipe.defaults or "{" + key + "}" in (recipe.command or "")):
             value = clean_line(value_text(from_data(data, recipe.defaults.get(key))))
             lines += wrap_line([(f"{key} is {value}", ""), (" by your settings", "dim")], width, 2)
-    lines += [[], [("the same on the command line", "title")], *shell_lines(command_line(recipe, overrides), width)]
+    lines += [
+        [],
+        [("the same on the command line", "title")],
+        *shell_lines(hide(command_line(recipe, overrides)), width),
+    ]
     return lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sparkrun_tui.base.secrets import looks_secret
 from sparkrun_tui.recipe.engine_fields import fields_of
 from sparkrun_tui.recipe.entry import Entry
 from sparkrun_tui.recipe.ftypes import Field, FieldType
@@ -89,6 +90,7 @@ def _row(rendered: Rendered, item: Field, override: str | None, user_defaults: d
         changed=override is not None and override != own_text,
         used=item.key in rendered.used or rendered.command is None,
         error=item.check(text) if override is not None else "",
+        secret=looks_secret(item.key),
     )
 
 

@@ -11,9 +11,11 @@ from textual.app import ComposeResult
 from textual.containers import Container, Horizontal
 from textual.message import Message
 
+from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.memory.result import Proposal
 from sparkrun_tui.recipe.engine_fields import field_of
 from sparkrun_tui.recipe.model import BrokenRecipe, Recipe, SourceKind
+from sparkrun_tui.recipe.private import redactor
 from sparkrun_tui.recipe.shellwords import serve_argv
 from sparkrun_tui.ui.actor import Actor
 from sparkrun_tui.ui.catalog import AnyRecipe, Evaluation
@@ -121,8 +123,10 @@ class Detail(Container, Actor):
             return ()
         tab = self._part_tab()
         problems = evaluation.problems if evaluation else (recipe.error,) if isinstance(recipe, BrokenRecipe) else ()
+        rendered = evaluation.rendered if evaluation else None
+        hide = redactor(recipe, rendered) if isinstance(recipe, Recipe) else Redactor()
         if tab == "source" or evaluation is None:
-            return yaml_lines(recipe.text, width, paint.problem_marks(problems))
+            return yaml_lines(hide(recipe.text), width, paint.problem_marks(problems))
         if tab == "problems":
             return [*paint.problem_lines(problems, width), *self._demands(evaluation, width)]
         if tab == "overview":
@@ -130,8 +134,8 @@ class Detail(Container, Actor):
         if tab == "memory":
             return self._memory(evaluation, width)
         if self.as_argv:
-            return argv_lines(serve_argv(evaluation.command), width)
-        return shell_lines(evaluation.command, width)
+            return argv_lines([hide(word) for word in serve_argv(evaluation.command)], width)
+        return shell_lines(hide(evaluation.command), width)
 
     def _demands(self, evaluation: Evaluation, width: int) -> Sequence[Line]:
         """What a recipe from a registry would do beyond serving."""

@@ -46,9 +46,10 @@ class FieldEditor(Input, Actor):
         self._completer: Completer | None = None
         self._now: Completing | None = None
 
-    def open(self, text: str, completer: Completer | None, adding: bool) -> None:
-        """Begin with this text."""
+    def open(self, text: str, completer: Completer | None, *, adding: bool, secret: bool) -> None:
+        """Begin with this text; a secret one is typed as dots."""
         self.adding, self._completer = adding, completer
+        self.password = secret
         with self.prevent(Input.Changed):
             self.value = text
         self.placeholder = "key=value" if adding else ""

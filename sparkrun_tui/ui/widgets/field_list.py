@@ -15,6 +15,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widgets import Input
 
+from sparkrun_tui.base.secrets import MASK
 from sparkrun_tui.base.text import cell_width, clean_line
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.widgets.field_editor import FieldEditor
@@ -46,6 +47,18 @@ class FieldRow:
     changed: bool = False
     used: bool = True
     error: str = ""
+    secret: bool = False
+    """Whether its value is shown as dots."""
+
+    @property
+    def shown(self) -> str:
+        """The value as the form shows it."""
+        return MASK if self.secret and self.value else clean_line(self.value) or "(empty)"
+
+    @property
+    def own_shown(self) -> str:
+        """The value without an override, as the form shows it."""
+        return MASK if self.secret and self.own else clean_line(self.own) or "unset"
 
 
 class FieldList(ListPane):
@@ -234,21 +247,21 @@ class FieldList(ListPane):
         if row is None:
             self.do_add()
         else:
-            self._open(row.key, row.value, adding=False)
+            self._open(row.key, row.value, secret=row.secret)
 
     def do_add(self) -> None:
         """Type `key=value` on the last row."""
         self.move_to(len(self.rows))
         self._open("", "", adding=True)
 
-    def _open(self, key: str, text: str, adding: bool) -> None:
+    def _open(self, key: str, text: str, *, adding: bool = False, secret: bool = False) -> None:
         self.reveal(self.cursor)
         self.editing, self.adding = key, adding
         left = self._editor_left
         editor = self._editor
         editor.styles.offset = (left, self.cursor - self.top)
         editor.styles.width = max(self.size.width - left - 1, 6)
-        editor.open(text, self._completer(key), adding)
+        editor.open(text, self._completer(key), adding=adding, secret=secret)
 
     @property
     def _editor_left(self) -> int:
@@ -357,7 +370,7 @@ def _plain(key: str) -> str:
 
 
 def _value(row: FieldRow) -> str:
-    return clean_line(row.value) or "(empty)"
+    return row.shown
 
 
 def _tail(row: FieldRow) -> list[Span]:
@@ -365,7 +378,7 @@ def _tail(row: FieldRow) -> list[Span]:
     if row.error:
         return [(f" ✗ {clean_line(row.error)}", "bad")]
     if row.changed:
-        own = clean_line(row.own) or "unset"
+        own = row.own_shown
         return [(f" ◂ {own if len(own) <= 14 else own[:13] + '…'}", "dim")]
     if not row.used:
         return [(" not used", "dim")]
