@@ -47,7 +47,9 @@ if [ {steal} = 1 ]; then
         rmdir "$base/lock.steal"
         if [ "$won" = yes ]; then echo won; exit 0; fi
     else
-        sleep 1
+        # Whoever is at it is waited for, so that the owner told below is the new one.
+        tries=0
+        while [ -d "$base/lock.steal" ] && [ "$tries" -lt 10 ]; do sleep 1; tries=$((tries + 1)); done
     fi
 fi
 [ -s "$lock/owner.json" ] || sleep 1
