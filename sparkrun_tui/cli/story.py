@@ -44,7 +44,7 @@ async def _story(name: str, speed: float) -> Exit:
     settings = Settings()
     output.line("DEMO: two simulated DGX Sparks inside this process; nothing is downloaded and no host is touched.")
     rendered = _find(name, settings)
-    async with DemoCluster(speed, settings, [rendered.recipe]) as demo:
+    async with DemoCluster(speed, settings, [rendered.recipe], visitors=False) as demo:
         desk = Desk(settings, demo.services)
         try:
             await desk.probe(demo.cluster)

@@ -37,7 +37,7 @@ class DemoCluster:
 
     `speed` makes everything that takes time faster. `settings` says where recipes are looked for, whose figures the
     simulated engines print; `recipes` are known besides. Give it the `store` of facts that estimates are made with, so
-    that engines print what was estimated.
+    that engines print what was estimated. Without `visitors` nobody but the caller uses what serves.
     """
 
     def __init__(
@@ -46,10 +46,12 @@ class DemoCluster:
         settings: Settings | None = None,
         recipes: Iterable[Recipe] = (),
         store: FactsStore | None = None,
+        visitors: bool = True,
     ) -> None:
         pace = Pace(speed)
         self.site = Site(
-            tuple(Host(f"spark-{number + 1}", number + 1, pace, busy) for number, busy in enumerate(_BUSY))
+            tuple(Host(f"spark-{number + 1}", number + 1, pace, busy) for number, busy in enumerate(_BUSY)),
+            visitors,
         )
         self.cluster = Cluster(
             name=DEMO_CLUSTER,

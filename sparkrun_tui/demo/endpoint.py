@@ -16,6 +16,9 @@ TOKEN_SECONDS = 0.045
 _LOAD_EVERY = 10.0
 _DEFAULT_TOKENS = 256
 
+_VISITORS = (2, 2, 3, 3, 3, 2, 1, 1, 2, 4, 4, 3, 2)
+"""Requests of simulated visitors that run in each second, over and over; never none, so that a load can be seen."""
+
 # Running, waiting, cache in use, generated, prompted: as vllm/v1/metrics/loggers.py, python/sglang/srt/metrics and
 # llama.cpp's tools/server name them.
 _METRICS = {
@@ -77,6 +80,16 @@ class Endpoint:
             before = (self.prompted, self.generated)
             if prompted or generated:
                 say(prompted / _LOAD_EVERY, generated / _LOAD_EVERY, self.running, self._usage)
+
+    async def visit(self) -> None:
+        """Let visitors come: their requests run and their tokens are counted, for ever."""
+        here = 0
+        for wanted in itertools.cycle(_VISITORS):
+            self.running += wanted - here
+            self.prompted += max(wanted - here, 0) * 40
+            here = wanted
+            await self._pace.sleep(1.0)
+            self.generated += round(here / TOKEN_SECONDS)
 
     @property
     def _usage(self) -> float:

@@ -134,10 +134,13 @@ class Engines:
 
         say(log.up())
         load = asyncio.create_task(endpoint.tell_load(lambda *now: say([(log.load(*now), "stdout")])))
+        visits = asyncio.create_task(endpoint.visit()) if self._site.visitors else None
         try:
             await container.term.wait()
         finally:
             load.cancel()
+            if visits is not None:
+                visits.cancel()
         say(log.down())
         await host.pace.sleep(0.8)
         return 0

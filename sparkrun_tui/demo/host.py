@@ -124,6 +124,8 @@ class Site:
     """All hosts of the demo, which know each other by address."""
 
     hosts: tuple[Host, ...]
+    visitors: bool = True
+    """Whether somebody uses what serves."""
 
     def by_address(self, address: str, near: Host) -> Host | None:
         """Who answers at an address, seen from the host `near`."""

@@ -27,6 +27,8 @@ _GENERATED = ("vllm:generation_tokens_total", "sglang:generation_tokens_total", 
 _PROMPT = ("vllm:prompt_tokens_total", "sglang:prompt_tokens_total", "llamacpp:prompt_tokens_total")
 _THROUGHPUT = ("sglang:gen_throughput",)
 
+_TIMEOUT = 5.0
+
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
@@ -84,8 +86,9 @@ async def read(workload: Workload, services: FleetServices) -> Metrics | None:
     """Ask the head's server for its metrics; None when it tells none."""
     if workload.port is None or not workload.ranks:
         return None
+    call = HttpCall(workload.port, "/metrics", address=workload.address, timeout=_TIMEOUT)
     try:
-        reply = await services.http.ask(services.connector(workload.head_host), HttpCall(workload.port, "/metrics"))
+        reply = await services.http.ask(services.connector(workload.head_host), call)
     except HostError:
         return None
     return parse(decode(reply.body), services.clock()) if reply.ok else None

@@ -186,15 +186,6 @@ def give_consent(recipe: Recipe, variables: frozenset[str] | None = None, files:
     _write(known)
 
 
-def withdraw_consent(recipe: Recipe) -> None:
-    """Forget that the user agreed to this recipe, in whatever state."""
-    place = _place(recipe)
-    known = _read()
-    _write(
-        {digest: entry for digest, entry in known.items() if digest != recipe.digest and entry.get("place") != place}
-    )
-
-
 def _place(recipe: Recipe) -> str:
     # The cache folder changes with each update; registry and path in it stay.
     return f"{recipe.source.registry}/{recipe.source.below or os.path.basename(recipe.source.path)}"

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from sparkrun_tui.base.errors import HostError, SparkrunError
 from sparkrun_tui.base.secrets import Redactor, looks_secret
 from sparkrun_tui.base.settings import Cluster, Settings
+from sparkrun_tui.fleet.load import readings
+from sparkrun_tui.fleet.metrics import Metrics
 from sparkrun_tui.fleet.model import FleetView, Workload
 from sparkrun_tui.fleet.stop import stop
 from sparkrun_tui.fleet.survey import survey
@@ -166,6 +168,10 @@ class Engine:
     async def survey(self, cluster: Cluster) -> FleetView:
         """What runs now."""
         return await survey(cluster, self._services(cluster))
+
+    async def readings(self, view: FleetView, cluster: Cluster) -> Mapping[str, Metrics]:
+        """What the servers count."""
+        return await readings(view, self._services(cluster))
 
     async def stop_workload(self, workload: Workload, cluster: Cluster) -> None:
         """Stop it on all its hosts."""

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from sparkrun_tui.base.settings import Cluster
+    from sparkrun_tui.fleet.metrics import Metrics
     from sparkrun_tui.fleet.model import FleetView, Workload
     from sparkrun_tui.launch.log_export import Exported
     from sparkrun_tui.launch.logs import LogBuffer
@@ -146,6 +147,9 @@ class Backend(Protocol):
 
     async def survey(self, cluster: Cluster) -> FleetView:
         """What runs on a cluster now."""
+
+    async def readings(self, view: FleetView, cluster: Cluster) -> Mapping[str, Metrics]:
+        """What the servers of our workloads count, by launch id; one that tells nothing is left out."""
 
     async def stop_workload(self, workload: Workload, cluster: Cluster) -> None:
         """Stop a workload on all its hosts."""

@@ -18,7 +18,7 @@ SPEED = 50.0
 async def demo() -> AsyncIterator[DemoCluster]:
     """A demo cluster in a hurry."""
     texts = (samples.LLAMA, samples.VLLM, samples.VLLM_RAY, samples.VLLM_RANKS, samples.SGLANG, samples.EUGR)
-    async with DemoCluster(SPEED, Settings(), [samples.recipe(text) for text in texts]) as cluster:
+    async with DemoCluster(SPEED, Settings(), [samples.recipe(text) for text in texts], visitors=False) as cluster:
         yield cluster
 
 

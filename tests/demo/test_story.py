@@ -10,7 +10,7 @@ from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.demo.cluster import DemoCluster
-from sparkrun_tui.fleet import metrics
+from sparkrun_tui.fleet import load, metrics
 from sparkrun_tui.fleet.model import Health
 from sparkrun_tui.fleet.survey import survey
 from sparkrun_tui.launch.desk import Desk
@@ -19,6 +19,7 @@ from sparkrun_tui.launch.prompting import Prompt
 from sparkrun_tui.remote.http import HttpCall
 from sparkrun_tui.runtimes.plan import Phase
 from tests.demo import samples
+from tests.demo.conftest import SPEED
 
 DONE = (StepState.OK, StepState.SKIPPED)
 
@@ -150,6 +151,24 @@ async def test_the_second_launch_moves_nothing_and_the_same_port_is_refused(demo
     cells = state.hosts["spark-1"].cells
     assert (cells[Phase.IMAGE].state, cells[Phase.MODEL].state) == (StepState.SKIPPED, StepState.SKIPPED)
     await second.stop()
+
+
+async def test_visitors_make_the_counters_of_an_endpoint_move() -> None:
+    async with DemoCluster(SPEED, Settings(), [samples.recipe(samples.VLLM)]) as demo:
+        desk = Desk(Settings(), demo.services, {})
+        launch = desk.launch(desk.plan(samples.rendered(samples.VLLM), demo.cluster))
+        await launch.wait_ready()
+        view = await survey(demo.cluster, demo.services)
+        first = await load.readings(view, demo.services)
+        later = first
+        while later[launch.launch_id].generated == first[launch.launch_id].generated:
+            await asyncio.sleep(0.01)
+            later = await load.readings(view, demo.services)
+        found = load.loads(first, later)[launch.launch_id]
+        assert (found.tokens_per_second or 0) > 0 and (found.running or 0) >= 1
+        assert found.waiting == 0 and 0 < (found.kv_usage or 0) < 1
+        await launch.stop()
+        await desk.close()
 
 
 async def test_the_endpoint_counts_what_it_answers(demo: DemoCluster, desk: Desk) -> None:

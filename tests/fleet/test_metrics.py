@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 
+from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.fleet.load import OLD, Load, loads, readings
 from sparkrun_tui.fleet.metrics import Metrics, parse, tokens_per_second
+from sparkrun_tui.fleet.model import FleetView, Health, Workload, WorkloadRank
+from sparkrun_tui.fleet.ports import FleetServices
+from sparkrun_tui.remote.http import HttpCall, HttpReply
 
 VLLM = """\
 # HELP vllm:num_requests_running Number of requests in model execution batches.
@@ -63,3 +73,38 @@ def replace_time(metrics: Metrics) -> Metrics:
 
 def test_garbage_is_no_reading() -> None:
     assert parse("<html>\n{}\nvllm:num_requests_running NaNsense\n", 1.0) == Metrics(1.0)
+
+
+def test_the_load_is_told_from_two_readings_that_are_not_too_far_apart() -> None:
+    first = {"a": Metrics(10.0, generated=100.0), "b": Metrics(10.0, generated=5.0)}
+    second = {"a": Metrics(15.0, 2.0, 1.0, 0.25, 305.0), "c": Metrics(15.0, generated=7.0)}
+    assert loads(first, second) == {"a": Load(41.0, 2.0, 1.0, 0.25), "c": Load()}
+    assert loads(second, {"a": Metrics(15.0 + OLD + 1, generated=400.0)}) == {"a": Load()}
+
+
+class _Servers:
+    """Servers by port: a page, or none that answers."""
+
+    def __init__(self, pages: Mapping[int, HttpReply]) -> None:
+        self._pages = pages
+        self.calls: list[HttpCall] = []
+
+    async def ask(self, transport: object, call: HttpCall) -> HttpReply:
+        self.calls.append(call)
+        if call.port not in self._pages:
+            raise HostError("refused")
+        return self._pages[call.port]
+
+
+async def test_only_our_workloads_that_serve_are_asked_and_failures_are_left_out() -> None:
+    ranks = (WorkloadRank("spark-1", "id", "name", 0, "solo", "running"),)
+    fine = Workload("fine", "r", "vllm", "m", "m", 8000, ranks, 1, Health.SERVING, address="10.0.0.7")
+    gone, bare = replace(fine, launch_id="gone", port=8001), replace(fine, launch_id="bare", port=8002)
+    foreign, slow = replace(fine, ours=False), replace(fine, launch_id="slow", health=Health.STARTING)
+    servers = _Servers({8000: HttpReply(200, VLLM.encode()), 8002: HttpReply(404, b"no page")})
+    services = SimpleNamespace(http=servers, connector=lambda name: name, clock=lambda: 20.0)
+    view = FleetView("lab", 1.0, (), (fine, gone, bare, foreign, slow))
+    assert await readings(view, cast(FleetServices, services)) == {"fine": parse(VLLM, 20.0)}
+    assert sorted((call.port, call.address, call.path) for call in servers.calls) == [
+        (port, "10.0.0.7", "/metrics") for port in (8000, 8001, 8002)
+    ]

@@ -16,7 +16,6 @@ from sparkrun_tui.recipe.trust import (
     give_consent,
     grave_mount,
     needs_consent,
-    withdraw_consent,
 )
 from sparkrun_tui.recipe.validation import validate
 
@@ -98,8 +97,6 @@ def test_consent_is_asked_once_and_again_when_the_file_changed() -> None:
     assert needs_consent(other) and changed_since_consent(other)
     assert consented_variables(other) == frozenset()
     assert not changed_since_consent(from_registry("model: x/y\n", "/cache/2/new.yaml"))
-    withdraw_consent(other)
-    assert needs_consent(theirs)
 
 
 def test_consent_for_some_variables_and_a_damaged_file(private_home: Path) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.base.units import GIB
+from sparkrun_tui.fleet.metrics import Metrics
 from sparkrun_tui.fleet.model import FleetView, Workload
 from sparkrun_tui.launch.events import AnyEvent, LaunchBegan, LaunchStatus, StatusChanged
 from sparkrun_tui.launch.fold import fold
@@ -72,6 +73,7 @@ class FakeBackend:
         self.unreachable: dict[str, str] = {}
         self.launches: list[FakeLaunch] = []
         self.view = FleetView("lab", 1000.0, (), ())
+        self.metrics: dict[str, Metrics] = {}
         self.past: list[PastLaunch] = []
         self.found: tuple[Problem, ...] = ()
         self.answer = ("Hello", " from", " the", " model.")
@@ -128,6 +130,10 @@ class FakeBackend:
     async def survey(self, cluster: Cluster) -> FleetView:
         self.calls.append("survey")
         return self.view
+
+    async def readings(self, view: FleetView, cluster: Cluster) -> Mapping[str, Metrics]:
+        self.calls.append("readings")
+        return dict(self.metrics)
 
     async def stop_workload(self, workload: Workload, cluster: Cluster) -> None:
         self.calls.append(f"stop_workload {workload.launch_id}")

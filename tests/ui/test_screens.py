@@ -9,9 +9,13 @@ from typing import cast
 import pytest
 
 from sparkrun_tui.base.settings import Settings, load_settings
+from sparkrun_tui.base.text import cell_width
+from sparkrun_tui.fleet.load import Load
+from sparkrun_tui.fleet.metrics import Metrics
 from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload, WorkloadRank
 from sparkrun_tui.remote.transport import LinkState, LinkStatus
 from sparkrun_tui.ui.app import SparkrunApp
+from sparkrun_tui.ui.paint.fleet_lines import fleet_rows
 from sparkrun_tui.ui.ports import KeyQuestion, PassphraseAsked, PastLaunch
 from sparkrun_tui.ui.screens.browse import BrowseScreen
 from sparkrun_tui.ui.screens.cluster import ClusterPicker
@@ -19,6 +23,7 @@ from sparkrun_tui.ui.screens.dialog import Confirm
 from sparkrun_tui.ui.screens.help import HelpScreen
 from sparkrun_tui.ui.screens.launch import LaunchScreen
 from sparkrun_tui.ui.screens.prompt import PromptScreen
+from sparkrun_tui.ui.widgets.ink import text_of
 
 from .conftest import BETA, Pilots, lines_with, press, screen_text, settle
 from .fakes import FakeBackend
@@ -53,6 +58,38 @@ async def test_the_fleet_shows_workloads_and_hosts_that_do_not_answer(
         assert lines_with(pilot, "alpha-8b :8000")
         assert lines_with(pilot, "unreachable")
         assert lines_with(pilot, "└ rank 1")
+
+
+async def test_the_fleet_tells_the_rate_between_two_readings(open_app: Pilots, backend: FakeBackend) -> None:
+    backend.view = fleet()
+    backend.metrics = {"abc": Metrics(100.0, 2.0, 1.0, 0.12, 1000.0)}
+    async with open_app((120, 40)) as pilot:
+        await press(pilot, "f")
+        await settle(pilot)
+        (row,) = lines_with(pilot, "alpha-8b :8000")
+        assert "2 running  1 waiting  KV 12 %" in row and "tok/s" not in row
+        backend.metrics = {"abc": Metrics(110.0, 2.0, 0.0, 0.13, 1410.0)}
+        await press(pilot, "r")
+        await settle(pilot)
+        (row,) = lines_with(pilot, "alpha-8b :8000")
+        assert "41 tok/s  2 running  0 waiting  KV 13 %" in row
+        backend.metrics = {}
+        await press(pilot, "r")
+        await settle(pilot)
+        (row,) = lines_with(pilot, "alpha-8b :8000")
+        assert "tok/s" not in row and "serving" in row
+
+
+def test_what_has_no_room_of_a_load_is_left_out_whole_from_the_right() -> None:
+    view = fleet()
+    found = {"abc": Load(41.4, 2.0, 1.0, 0.12)}
+    rows = {width: text_of(fleet_rows(view, 200.0, width, found)[0].line) for width in range(40, 160)}
+    assert rows[159].endswith("41 tok/s  2 running  1 waiting  KV 12 %")
+    assert all(cell_width(row) <= width for width, row in rows.items())
+    ends = {row.rpartition("  ")[2].strip() for width, row in rows.items() if width >= 76}
+    assert ends <= {"3:19", "41 tok/s", "2 running", "1 waiting", "KV 12 %"}
+    starting = replace(view, workloads=(replace(view.workloads[0], health=Health.STARTING),))
+    assert text_of(fleet_rows(starting, 200.0, 120, found)[0].line).endswith("starting")
 
 
 async def test_a_workload_is_attached_tried_copied_and_stopped(open_app: Pilots, backend: FakeBackend) -> None:

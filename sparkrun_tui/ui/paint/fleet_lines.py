@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sparkrun_tui.base.text import cell_width, clean_line
 from sparkrun_tui.base.units import GIB, format_duration
+from sparkrun_tui.fleet.load import Load
 from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload, WorkloadRank
 from sparkrun_tui.remote.facts import HostFacts
-from sparkrun_tui.ui.widgets.ink import Line, Span, clip, fit
+from sparkrun_tui.ui.widgets.ink import Line, Span, clip, fit, width_of
 
 HEALTH: dict[Health, tuple[str, str]] = {
     Health.SERVING: ("✓", "good"),
@@ -48,8 +49,8 @@ def header(view: FleetView | None, width: int) -> Line:
     return [(clip([(text + "workload", "dim")], width)[0])]
 
 
-def fleet_rows(view: FleetView, now: float, width: int) -> list[FleetRow]:
-    """A row for each rank on each host; hosts that run nothing have one row, too."""
+def fleet_rows(view: FleetView, now: float, width: int, loads: Mapping[str, Load] | None = None) -> list[FleetRow]:
+    """A row for each rank on each host; hosts that run nothing have one row, too. `loads` are by launch id."""
     rows: list[FleetRow] = []
     for host in view.hosts:
         found = [(workload, rank) for workload in view.workloads for rank in workload.ranks if rank.host == host.name]
@@ -59,7 +60,9 @@ def fleet_rows(view: FleetView, now: float, width: int) -> list[FleetRow]:
             rows.append(FleetRow(clip([*first, *idle], width)))
         for place, (workload, rank) in enumerate(found):
             start = first if place == 0 else [(" " * sum(len(text) for text, _ in first), "")]
-            rows.append(FleetRow(clip([*start, *_workload(workload, rank, now)], width), workload))
+            load = (loads or {}).get(workload.launch_id) if workload.ours else None
+            spans = _workload(workload, rank, now, load, width - width_of(start))
+            rows.append(FleetRow(clip([*start, *spans], width), workload))
     listed = {host.name for host in view.hosts}
     for workload in view.workloads:
         if not any(rank.host in listed for rank in workload.ranks):
@@ -105,7 +108,7 @@ def _disk(facts: HostFacts) -> str:
     return f"{free / (1 << 40):.1f} TiB" if free >= 1 << 40 else f"{free / GIB:.0f} GiB"
 
 
-def _workload(workload: Workload, rank: WorkloadRank, now: float) -> list[Span]:
+def _workload(workload: Workload, rank: WorkloadRank, now: float, load: Load | None, room: int) -> list[Span]:
     sign, style = HEALTH[workload.health]
     head = workload.ranks and rank == workload.ranks[0]
     if not head:
@@ -121,11 +124,34 @@ def _workload(workload: Workload, rank: WorkloadRank, now: float) -> list[Span]:
         spans.append((f" rank {rank.rank}", "dim"))
     if rank.started:
         spans.append((f"  {format_duration(max(now - rank.started, 0))}", ""))
+    told = _load(load) if load is not None and workload.health is Health.SERVING else []
+    if told:
+        if width_of([*spans, told[0]]) > room:
+            # The rate is worth more than the number of a head, which stands first anyway.
+            spans = [span for span in spans if not span[0].startswith(" rank ")]
+        # The sign tells that it serves. From the right, what has no room is left out whole.
+        while told and width_of([*spans, *told]) > room:
+            told.pop()
+        return [*spans, *told]
     words = workload.health.value + (f": {workload.detail}" if workload.detail else "")
     spans.append((f"  {clean_line(words)}", style if workload.health is not Health.SERVING else "dim"))
     if not workload.ours:
         spans.append(("  not ours", "dim"))
     return spans
+
+
+def _load(load: Load) -> list[Span]:
+    """The load in pieces, what matters most first."""
+    pieces: list[Span] = []
+    if load.tokens_per_second is not None:
+        pieces.append((f"  {load.tokens_per_second:.0f} tok/s", "accent"))
+    if load.running is not None:
+        pieces.append((f"  {load.running:.0f} running", ""))
+    if load.waiting is not None:
+        pieces.append((f"  {load.waiting:.0f} waiting", "tight" if load.waiting else "dim"))
+    if load.kv_usage is not None:
+        pieces.append((f"  KV {load.kv_usage:.0%}".replace("%", " %"), "kv"))
+    return pieces
 
 
 def ranks_of(workload: Workload) -> Sequence[str]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from textual import on
 from textual.widget import Widget
 
 from sparkrun_tui.base.errors import SparkrunError
+from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.fleet.load import Load, loads
+from sparkrun_tui.fleet.metrics import Metrics
 from sparkrun_tui.fleet.model import FleetView, Workload
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.paint.fleet_lines import FleetRow, fleet_rows, header, ranks_of
@@ -29,6 +32,7 @@ class FleetList(ListPane):
         super().__init__(id="fleet")
         self.message = "asking the hosts …"
         self._view: FleetView | None = None
+        self._loads: Mapping[str, Load] = {}
         self._rows: Sequence[FleetRow] = ()
         self._width = 0
 
@@ -40,10 +44,16 @@ class FleetList(ListPane):
         self.cursor = min(self.cursor, max(len(self._rows) - 1, 0))
         self.refresh()
 
+    def show_loads(self, found: Mapping[str, Load]) -> None:
+        """Show what the servers do, by launch id, in the rows of the last look."""
+        self._loads = found
+        self._width = 0
+        self.refresh()
+
     def _lay_out(self) -> None:
         if self._view is not None and self._width != self.text_width:
             self._width = self.text_width
-            self._rows = fleet_rows(self._view, time.time(), self.text_width)
+            self._rows = fleet_rows(self._view, time.time(), self.text_width, self._loads)
 
     @property
     def head(self) -> int:
@@ -84,6 +94,7 @@ class FleetScreen(PageScreen):
     def on_mount(self) -> None:
         """Ask at once, and again while it is in sight."""
         self._asking = False
+        self._readings: Mapping[str, Metrics] = {}
         self.set_interval(_EVERY, self._again)
         self.do_refresh()
 
@@ -112,11 +123,17 @@ class FleetScreen(PageScreen):
                 view = await self.sparkrun.backend.survey(cluster)
                 self.list.show(view)
                 panel.entitle(cluster.name, time.strftime("seen %H:%M:%S", time.localtime(view.taken)))
+                await self._measure(view, cluster)
         except SparkrunError as error:
             panel.entitle(panel.title_text, f"✗ {error.what}")
         finally:
             self._asking = False
         self.refresh_bindings()
+
+    async def _measure(self, view: FleetView, cluster: Cluster) -> None:
+        """Ask the servers after the rows are shown, so that a slow one delays none of them."""
+        earlier, self._readings = self._readings, await self.sparkrun.backend.readings(view, cluster)
+        self.list.show_loads(loads(earlier, self._readings))
 
     @on(ListPane.Highlighted, "#fleet")
     def _moved(self) -> None:
