@@ -1,0 +1,34 @@
+"""The one reader of JSON from outside: every way in which a text can be bad raises the same error."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+_MOST_DIGITS = 40
+"""Digits of a whole number that is kept: tokenizer files hold 10**30 for "no limit"."""
+
+
+class JsonError(ValueError):
+    """A text is not JSON, is nested too deeply, or holds a number that no program can use."""
+
+
+def parse_json(text: str | bytes) -> Any:
+    """What a JSON text holds.
+
+    Raises JsonError for whatever is wrong with it: syntax, encoding, nesting, numbers of absurd length. `NaN` and
+    `Infinity` are read, since published model configurations hold them; `base.numbers` refuses them where a number is
+    wanted.
+    """
+    try:
+        return json.loads(text, parse_int=_whole)
+    except RecursionError:
+        raise JsonError("nested too deeply") from None
+    except ValueError as error:
+        raise JsonError(str(error)) from None
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise JsonError(f"a number of {len(digits)} digits")
+    return int(digits)
