@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Any
 
 from sparkrun_tui.base.errors import SparkrunError
-from sparkrun_tui.base.secrets import MASK
 from sparkrun_tui.base.units import GIB, format_gib
 from sparkrun_tui.cli.entry_text import problem_line
 from sparkrun_tui.launch.sizing import attention_heads, declared_facts, size
@@ -15,7 +14,7 @@ from sparkrun_tui.memory.metadata_block import metadata_block
 from sparkrun_tui.memory.result import Estimate, Level
 from sparkrun_tui.recipe.entry import hosts_text
 from sparkrun_tui.recipe.model import Problem, Recipe
-from sparkrun_tui.recipe.private import is_private, redactor, shown
+from sparkrun_tui.recipe.private import redactor, shown, shown_data
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.recipe.sources import reference
 from sparkrun_tui.recipe.validation import ordered, validate
@@ -45,7 +44,7 @@ def recipe_json(recipe: Recipe) -> dict[str, Any]:
         "min_nodes": recipe.min_nodes,
         "max_nodes": recipe.max_nodes,
         "launchable": recipe.launchable,
-        "defaults": {key: MASK if is_private(key, value) else value.data for key, value in recipe.defaults.items()},
+        "defaults": {key: shown_data(key, value) for key, value in recipe.defaults.items()},
     }
 
 
@@ -77,8 +76,7 @@ def shown_env(recipe: Recipe) -> dict[str, str]:
 
 def shown_values(rendered: Rendered) -> dict[str, Any]:
     """The values in force as they may be shown."""
-    values = {key: link.value for key, link in rendered.chain.items()}
-    return {key: MASK if is_private(key, value) else value.data for key, value in values.items()}
+    return {key: shown_data(key, link.value) for key, link in rendered.chain.items()}
 
 
 def shown_command(rendered: Rendered) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sparkrun_tui.recipe.completion import Completion
@@ -50,24 +50,21 @@ class KeyCompleter:
         if equals:
             values = ValueCompleter(self.recipe, key.strip()).complete(value, len(value))
             return tuple(Completion(f"{key}={found.text}", 0, len(line), found.help) for found in values)
-        word = key.strip()
-        if not word:
-            return tuple(self._offer(slot, line) for slot in self._open_slots())
-        if word.startswith("--"):
-            word = word[2:].replace("-", "_")
-        keys = dict.fromkeys((*self._open_slots(), *self.recipe.defaults, *engine_keys(self.recipe)))
-        return tuple(self._offer(found, line) for found in _matching(keys, word, itself=True))
+        recipe, word = self.recipe, key.strip()
+        slots = dict.fromkeys(slot.key for slot in scan(recipe.command or "", recipe.version == "1").slots)
+        found = [slot for slot in slots if slot not in recipe.defaults and slot != "model"]
+        if word:
+            keys = dict.fromkeys((*found, *recipe.defaults, *engine_keys(recipe)))
+            found = _matching(keys, plain_key(word), itself=True)
+        used = slots if recipe.command is not None else found
+        told = ((name, field_of(recipe, name).help if name in used else NOT_USED) for name in found)
+        return tuple(Completion(f"{name}=", 0, len(line), about) for name, about in told)
 
-    def _offer(self, key: str, line: str) -> Completion:
-        used = self.recipe.command is None or key in self._slots()
-        return Completion(f"{key}=", 0, len(line), field_of(self.recipe, key).help if used else NOT_USED)
 
-    def _slots(self) -> Sequence[str]:
-        recipe = self.recipe
-        return [slot.key for slot in scan(recipe.command or "", recipe.version == "1").slots]
-
-    def _open_slots(self) -> Sequence[str]:
-        return [key for key in dict.fromkeys(self._slots()) if key not in self.recipe.defaults and key != "model"]
+def plain_key(word: str) -> str:
+    """A key as typed, or as the flag it stands for: `--max-model-len` is `max_model_len`."""
+    word = word.strip()
+    return word[2:].replace("-", "_") if word.startswith("--") else word
 
 
 def known_values(recipe: Recipe, key: str) -> tuple[str, ...]:

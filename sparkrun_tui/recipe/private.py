@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from sparkrun_tui.base.secrets import MASK, Redactor, looks_secret
 from sparkrun_tui.recipe.environment import references
@@ -18,6 +19,11 @@ def is_private(key: str, value: Value) -> bool:
 def shown(key: str, value: Value) -> str:
     """A value's text as it may be shown."""
     return MASK if is_private(key, value) else value.text
+
+
+def shown_data(key: str, value: Value) -> Any:
+    """A value's data as it may be shown."""
+    return MASK if is_private(key, value) else value.data
 
 
 def redactor(recipe: Recipe, rendered: Rendered | None = None, typed: Mapping[str, str] | None = None) -> Redactor:

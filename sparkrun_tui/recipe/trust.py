@@ -18,7 +18,7 @@ from sparkrun_tui.recipe.before import Before
 from sparkrun_tui.recipe.brought import Bundle, bring
 from sparkrun_tui.recipe.checkouts import EUGR
 from sparkrun_tui.recipe.environment import wanted
-from sparkrun_tui.recipe.hooks import container_options, hooks_of
+from sparkrun_tui.recipe.hooks import Hooks, container_options, hooks_of
 from sparkrun_tui.recipe.images import parse_image
 from sparkrun_tui.recipe.later import built_by_eugr
 from sparkrun_tui.recipe.model import Recipe, SourceKind
@@ -64,8 +64,9 @@ class Demand:
 def demands(rendered: Rendered, environ: Mapping[str, str]) -> tuple[Demand, ...]:
     """What a recipe would do beyond serving, gravest first; `environ` only tells which variables are set."""
     recipe = rendered.recipe
-    found = [*_variables(recipe, environ), *_privileges(recipe), *_hooks(rendered), *_image(recipe)]
-    text = "\n".join([rendered.command or "", *_hook_texts(rendered)])
+    hooks, bundles = hooks_of(rendered), bring(rendered).bundles
+    found = [*_variables(recipe, environ), *_privileges(recipe), *_hooks(hooks, bundles), *_image(recipe)]
+    text = "\n".join([rendered.command or "", *_hook_texts(hooks, bundles)])
     found += [Demand(Kind.CODE, meaning) for pattern, meaning in _DETECTORS if pattern.search(text)]
     return tuple(sorted(found, key=lambda demand: not demand.grave))
 
@@ -104,16 +105,13 @@ def grave_mount(volume: str) -> bool:
     return host in _REFUSED_MOUNTS or host.startswith(below) or "docker.sock" in host or "/.ssh" in host
 
 
-def _hook_texts(rendered: Rendered) -> tuple[str, ...]:
-    hooks = hooks_of(rendered)
+def _hook_texts(hooks: Hooks, bundles: Mapping[Before, Bundle]) -> tuple[str, ...]:
     before = (entry.command for entry in hooks.before)
-    scripts = (bundle.script for bundle in bring(rendered).bundles.values())
+    scripts = (bundle.script for bundle in bundles.values())
     return (*before, *hooks.after, *hooks.host_after, *scripts)
 
 
-def _hooks(rendered: Rendered) -> list[Demand]:
-    hooks = hooks_of(rendered)
-    bundles = bring(rendered).bundles
+def _hooks(hooks: Hooks, bundles: Mapping[Before, Bundle]) -> list[Demand]:
     found = [_before(entry, bundles.get(entry)) for entry in hooks.before]
     rows = (
         (hooks.after, "runs in the head's container when the server answers", False),

@@ -14,17 +14,9 @@ from sparkrun_tui.launch.plan import WORKSTATION, Command, LaunchPlan
 from sparkrun_tui.recipe.loader import load_recipe
 from sparkrun_tui.recipe.overrides import render
 from sparkrun_tui.recipe.rendered import Rendered
-from tests.launch.fakes import RAY_TWO, SGLANG_TWO, SOLO, FakeCluster, rendered
+from tests.launch.fakes import LLAMA, RAY_TWO, SGLANG_TWO, SOLO, FakeCluster, rendered
 from tests.launch.virtual import virtual_time
 
-LLAMA = """\
-name: gguf
-model: org/tiny:Q8_0
-runtime: llama-cpp
-container: registry.test/engine:1
-defaults: {port: 8080}
-command: llama-server -hf {model} --port {port}
-"""
 BUNDLED = sorted(bundled_recipes().glob("*.yaml"))
 
 

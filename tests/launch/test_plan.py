@@ -17,17 +17,8 @@ from sparkrun_tui.launch.containers import create_body, run_command, shell_path
 from sparkrun_tui.launch.plan import build_plan
 from sparkrun_tui.launch.sizing import attention_heads
 from sparkrun_tui.runtimes.plan import ContainerSpec, HostView, Mount, Phase
-from tests.launch.fakes import RAY_TWO, SOLO, FakeCluster, rendered
+from tests.launch.fakes import LLAMA, RAY_TWO, SOLO, FakeCluster, rendered
 from tests.launch.virtual import virtual_time
-
-LLAMA = """\
-name: gguf
-model: org/tiny:Q8_0
-runtime: llama-cpp
-container: registry.test/engine:1
-defaults: {port: 8080}
-command: llama-server -hf {model} --port {port}
-"""
 
 
 def test_the_steps_of_a_plan_come_in_the_order_of_a_launch(cluster: FakeCluster) -> None:

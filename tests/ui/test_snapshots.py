@@ -103,6 +103,16 @@ def under_way() -> FakeLaunch:
     return launch
 
 
+def serving() -> FakeLaunch:
+    """The same launch once it serves."""
+    launch = under_way()
+    launch.send(
+        EndpointUp(url="http://10.0.0.1:8000/v1", model="some/model", time=1094.0),
+        StatusChanged(status=LaunchStatus.READY, time=1095.0),
+    )
+    return launch
+
+
 def facts(name: str, left: float, gpu: Gpu) -> HostFacts:
     """A host that has answered."""
     return HostFacts(
@@ -216,12 +226,7 @@ async def test_a_failure_with_its_repairs(opened: Opened, screens: SnapshotAsser
 @SIZES
 async def test_a_launch_that_serves(opened: Opened, screens: SnapshotAssertion, size: Size) -> None:
     async with opened(size) as pilot:
-        launch = under_way()
-        launch.send(
-            EndpointUp(url="http://10.0.0.1:8000/v1", model="some/model", time=1094.0),
-            StatusChanged(status=LaunchStatus.READY, time=1095.0),
-        )
-        app_of(pilot).open_launch(launch)
+        app_of(pilot).open_launch(serving())
         await settle(pilot)
         assert await as_text(pilot, THEMES) == screens
 
@@ -287,12 +292,7 @@ async def test_a_question(opened: Opened, screens: SnapshotAssertion, size: Size
 @SMALL
 async def test_a_test_prompt(opened: Opened, screens: SnapshotAssertion, size: Size) -> None:
     async with opened(size) as pilot:
-        launch = under_way()
-        launch.send(
-            EndpointUp(url="http://10.0.0.1:8000/v1", model="some/model", time=1094.0),
-            StatusChanged(status=LaunchStatus.READY, time=1095.0),
-        )
-        app_of(pilot).open_launch(launch)
+        app_of(pilot).open_launch(serving())
         await settle(pilot)
         await press(pilot, "t")
         assert await as_text(pilot, THEMES) == screens

@@ -123,10 +123,8 @@ class Detail(Container, Actor):
             return ()
         tab = self._part_tab()
         problems = evaluation.problems if evaluation else (recipe.error,) if isinstance(recipe, BrokenRecipe) else ()
-        rendered = evaluation.rendered if evaluation else None
-        hide = redactor(recipe, rendered) if isinstance(recipe, Recipe) else Redactor()
         if tab == "source" or evaluation is None:
-            return yaml_lines(hide(recipe.text), width, paint.problem_marks(problems))
+            return yaml_lines(self._redactor()(recipe.text), width, paint.problem_marks(problems))
         if tab == "problems":
             return [*paint.problem_lines(problems, width), *self._demands(evaluation, width)]
         if tab == "overview":
@@ -134,8 +132,13 @@ class Detail(Container, Actor):
         if tab == "memory":
             return self._memory(evaluation, width)
         if self.as_argv:
-            return argv_lines([hide(word) for word in serve_argv(evaluation.command)], width)
-        return shell_lines(hide(evaluation.command), width)
+            return argv_lines(list(map(self._redactor(), serve_argv(evaluation.command))), width)
+        return shell_lines(self._redactor()(evaluation.command), width)
+
+    def _redactor(self) -> Redactor:
+        """Takes the secrets of the shown recipe out of any text."""
+        evaluation = self._evaluation
+        return redactor(evaluation.recipe, evaluation.rendered) if evaluation else Redactor()
 
     def _demands(self, evaluation: Evaluation, width: int) -> Sequence[Line]:
         """What a recipe from a registry would do beyond serving."""

@@ -291,8 +291,10 @@ class FieldList(ListPane):
             return
         key, text, keep = self.editing, editor.value, event.keep
         if self.adding:
+            from sparkrun_tui.recipe.override_completion import plain_key  # not before the first paint
+
             key, _, text = text.partition("=")
-            key = _plain(key)
+            key = plain_key(key)
             keep = keep and bool(key)
             if keep and not _KEY.fullmatch(key) and editor.has_focus:
                 self.app.bell()
@@ -361,12 +363,6 @@ class FieldList(ListPane):
     def do_reset_all(self) -> None:
         """Drop every override."""
         self.post_message(self.Asked("reset_all", ""))
-
-
-def _plain(key: str) -> str:
-    """A key as typed, or as the flag it stands for: `--max-model-len` is `max_model_len`."""
-    key = key.strip()
-    return key[2:].replace("-", "_") if key.startswith("--") else key
 
 
 def _value(row: FieldRow) -> str:

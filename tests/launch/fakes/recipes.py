@@ -38,6 +38,14 @@ min_nodes: 2
 defaults: {{port: 8000, tensor_parallel: 2, served_model_name: tiny}}
 command: vllm serve {{model}} --port {{port}} -tp {{tensor_parallel}} --served-model-name {{served_model_name}}
 """
+LLAMA = """\
+name: gguf
+model: org/tiny:Q8_0
+runtime: llama-cpp
+container: registry.test/engine:1
+defaults: {port: 8080}
+command: llama-server -hf {model} --port {port}
+"""
 
 
 def rendered(text: str, **overrides: str) -> Rendered:
