@@ -7,7 +7,7 @@ import sys
 from enum import IntEnum
 
 from sparkrun_tui.base.errors import HostError, SettingsError, SparkrunError, UsageError
-from sparkrun_tui.base.text import clean_text
+from sparkrun_tui.base.text import visible_text
 
 
 class Exit(IntEnum):
@@ -25,7 +25,7 @@ class Exit(IntEnum):
 
 def say(text: str) -> None:
     """One message for the person, on stderr."""
-    print(clean_text(text), file=sys.stderr, flush=True)
+    print(visible_text(text), file=sys.stderr, flush=True)
 
 
 def report(error: BaseException) -> Exit:

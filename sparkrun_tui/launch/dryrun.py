@@ -7,7 +7,7 @@ from typing import Any
 
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.settings import Cluster
-from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.base.text import first_hidden, visible
 from sparkrun_tui.launch.environment import plan_env
 from sparkrun_tui.launch.plan import WORKSTATION, Command, LaunchPlan, build_plan
 from sparkrun_tui.launch.sizing import attention_heads
@@ -18,6 +18,11 @@ from sparkrun_tui.recipe.trust import consented_variables
 
 PLACEHOLDERS = Cluster("placeholders", tuple(f"spark-{number}" for number in range(1, 65)), source="placeholder")
 """Hosts to lay a plan out on where none is known."""
+
+_NOT_TO_PASTE = (
+    "# characters that cannot be seen are shown by signs (␛, ␍, \\x9d, \\u202e): pasted, these lines do something else"
+    " than the launch"
+)
 
 
 def offline_plan(
@@ -45,7 +50,11 @@ def offline_plan(
 def lines(plan: LaunchPlan) -> list[str]:
     """The dry run of `plan`; everything but the commands is a shell comment, and secrets are not in it."""
     redact = Redactor(plan.env.secret.values())
-    return [_safe(redact(line)) for line in _lines(plan)]
+    found = [redact(line) for line in _lines(plan)]
+    shown = [_safe(line) for line in found]
+    if any(first_hidden(line) is not None for line in found):
+        shown.insert(1, _NOT_TO_PASTE)
+    return shown
 
 
 def as_data(plan: LaunchPlan) -> dict[str, Any]:
@@ -79,8 +88,8 @@ def as_data(plan: LaunchPlan) -> dict[str, Any]:
 
 
 def _safe(line: str) -> str:
-    """Safe to show, and still what it was for a shell: tabs stay."""
-    return "\t".join(clean_line(part) for part in line.split("\t"))
+    """One line that shows every character; what cannot be shown is a sign, which no shell acts on."""
+    return visible(line).replace("\n", "⏎")
 
 
 def _lines(plan: LaunchPlan) -> Iterator[str]:

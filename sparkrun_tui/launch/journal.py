@@ -15,7 +15,7 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from sparkrun_tui.base import paths
-from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.base.text import log_line
 from sparkrun_tui.base.units import MIB
 from sparkrun_tui.launch.codec import from_json, to_json
 from sparkrun_tui.launch.events import AnyEvent, Progressed, StatusChanged, StepChanged
@@ -144,7 +144,7 @@ def log_lines(folder: Path, host: str) -> Iterator[LogLine]:
             for row in file:
                 if not row.endswith("\n"):
                     return
-                line = _parse(row.rstrip("\n")) or LogLine(before, "app", clean_line(row.rstrip("\n")))
+                line = _parse(row.rstrip("\n")) or LogLine(before, "app", log_line(row.rstrip("\n")))
                 before = line.time
                 yield line
     except FileNotFoundError:
@@ -218,4 +218,4 @@ def _parse(row: str) -> LogLine | None:
         time = datetime.fromisoformat(match[1].replace("Z", "+00:00")).timestamp()
     except ValueError:
         return None
-    return LogLine(time, match[2], clean_line(match[3]))
+    return LogLine(time, match[2], log_line(match[3]))

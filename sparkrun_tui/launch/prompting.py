@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.base.text import clean_text, decode
+from sparkrun_tui.base.text import decode, log_text
 from sparkrun_tui.launch.events import EndpointUp
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.remote.aio import closing
@@ -130,10 +130,10 @@ def _piece(event: dict[str, Any]) -> str:
         delta = choice.get("delta") or {}
         text = delta.get("content") or delta.get("reasoning_content") or delta.get("reasoning")
         if isinstance(text, str) and text:
-            return clean_text(text)
+            return log_text(text)
     return ""
 
 
 def _error_text(error: object) -> str:
     message = error.get("message") if isinstance(error, dict) else error
-    return clean_text(decode(message) if isinstance(message, bytes) else str(message))[:500]
+    return log_text(decode(message) if isinstance(message, bytes) else str(message))[:500]

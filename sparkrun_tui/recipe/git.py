@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from sparkrun_tui.base.errors import RecipeError
-from sparkrun_tui.base.text import clean_line, decode
+from sparkrun_tui.base.text import decode, log_line
 
 MAX_CLONE = 300 << 20
 """Bytes that a clone may take on disk."""
@@ -175,7 +175,7 @@ def _watch(process: subprocess.Popen[bytes], err: IO[bytes], watched: Path | Non
             found = list(_PROGRESS.finditer(decode(tail)))
             if found and found[-1].group() != shown:
                 shown = found[-1].group()
-                progress(clean_line(shown), int(found[-1][2]) / 100)
+                progress(log_line(shown), int(found[-1][2]) / 100)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
@@ -187,7 +187,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def _reason(text: str) -> str:
-    lines = [clean_line(line).strip() for line in text.replace("\r", "\n").splitlines()]
+    lines = [log_line(line).strip() for line in text.replace("\r", "\n").splitlines()]
     told = [line for line in lines if line.startswith(("fatal:", "error:", "ERROR:", "remote: "))]
     return "; ".join(dict.fromkeys(line.removeprefix("fatal: ") for line in told[:3])) or (lines[-1] if lines else "")
 

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from typing import Any
 from urllib.parse import quote
 
-from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.base.text import clean_line, log_line
 from sparkrun_tui.remote.docker_http import TIMEOUT, DockerHttp
 from sparkrun_tui.remote.docker_stream import PullTally, frame_batches, json_lines, plain_batches
 from sparkrun_tui.remote.docker_types import (
@@ -101,7 +101,7 @@ class DockerClient:
         async with self._http.open("POST", "/images/load", {"quiet": True}, chunks, headers, None) as response:
             async for message in json_lines(self._http.chunks(response)):
                 self._check(message)
-                yield clean_line(str(message.get("stream") or message.get("status") or "").strip())
+                yield log_line(str(message.get("stream") or message.get("status") or "").strip())
 
     async def save(self, image: str) -> AsyncIterator[bytes]:
         """The archive of an image, as `docker save` writes it."""
