@@ -63,9 +63,7 @@ def test_the_command_line_shows_all_that_would_run(
     assert [name for name in wanted if name not in told.out] == []
     assert first_hidden(told.out.replace("\n", "").replace("\t", "")) is None
     if "--json" in command:
-        assert "\x1b]; touch CANARY_A\x07" in json.dumps(json.loads(told.out), ensure_ascii=False) or (
-            "touch CANARY_A" in json.dumps(json.loads(told.out))
-        )
+        assert r"\u001b]; touch CANARY_A\u0007" in told.out and json.loads(told.out)
     else:
         assert "␛]; touch CANARY_A␇" in told.out
 
@@ -108,8 +106,8 @@ FIELDS = {
 }
 PAYLOADS = (
     r"#\r; touch CANARY; #",
-    r"\r\n touch CANARY",
     r"x\r touch CANARY \r",
+    r"\r\n touch CANARY",
     r"\e]; touch CANARY\a",
     r"\x9d; touch CANARY\x9c",
 )
@@ -130,6 +128,8 @@ def stubs(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("field", FIELDS)
 def test_a_pasted_dry_run_runs_nothing_of_it(field: str, stubs: Path, tmp_path: Path) -> None:
     for payload in PAYLOADS:
+        if field == "post_commands" and r"\n" in payload:
+            continue  # A second line is another command of the host, and shown as one.
         what = render(recipe_of(BASE + FIELDS[field] % payload), {})
         plan = offline_plan(what, None, "abcd2345", {})
         assert "control-character" in {problem.code for problem in plan.errors}, payload
@@ -151,20 +151,17 @@ def test_a_pasted_dry_run_runs_nothing_of_it(field: str, stubs: Path, tmp_path: 
 
 def test_a_name_with_a_line_break_stays_in_its_comment(stubs: Path, tmp_path: Path) -> None:
     what = render(recipe_of(BASE + 'name: "a\\ntouch CANARY"\ncommand: vllm serve org/m\n'), {})
-    done = subprocess.run(
-        ["bash", "-s"], input=dry_run(what).encode(), cwd=tmp_path, env={"PATH": f"{stubs}:/usr/bin:/bin"}
-    )
-    assert not (tmp_path / "CANARY").exists() and done is not None
+    text, env = dry_run(what), {"PATH": f"{stubs}:/usr/bin:/bin", "HOME": str(tmp_path)}
+    assert "touch CANARY" in text
+    subprocess.run(["bash", "-s"], input=text.encode(), cwd=tmp_path, env=env, timeout=30)
+    assert not (tmp_path / "CANARY").exists()
 
 
 def test_a_typed_override_is_refused_too() -> None:
     recipe = recipe_of(BASE + 'command: "vllm serve org/m --x {a}"\ndefaults: {a: "1"}\n')
     for text in ("1\r; touch CANARY", "1\x1b[8m", "1\x9d"):
         found = validate(recipe, render(recipe, {"a": text}), {})
-        assert [(item.code, item.severity) for item in found if item.code == "control-character"] == [
-            ("control-character", Severity.ERROR),
-            ("control-character", Severity.ERROR),
-        ] or any(item.code == "control-character" and item.severity is Severity.ERROR for item in found)
+        assert {item.severity for item in found if item.code == "control-character"} == {Severity.ERROR}
     assert "control-character" not in {item.code for item in validate(recipe, render(recipe, {"a": "1\t2"}), {})}
 
 
