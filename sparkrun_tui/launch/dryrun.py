@@ -19,10 +19,8 @@ from sparkrun_tui.recipe.trust import consented_variables
 PLACEHOLDERS = Cluster("placeholders", tuple(f"spark-{number}" for number in range(1, 65)), source="placeholder")
 """Hosts to lay a plan out on where none is known."""
 
-_NOT_TO_PASTE = (
-    "# characters that cannot be seen are shown by signs (␛, ␍, \\x9d, \\u202e): pasted, these lines do something else"
-    " than the launch"
-)
+_SIGNS = "# characters that cannot be seen are shown by signs (␛, ␍, \\x9d, \\u202e);"
+    " commands that hold any are comments here"
 
 
 def offline_plan(
@@ -53,7 +51,7 @@ def lines(plan: LaunchPlan) -> list[str]:
     found = [redact(line) for line in _lines(plan)]
     shown = [_safe(line) for line in found]
     if any(first_hidden(line) is not None for line in found):
-        shown.insert(1, _NOT_TO_PASTE)
+        shown.insert(1, _SIGNS)
     return shown
 
 
@@ -129,4 +127,6 @@ def _host_lines(plan: LaunchPlan, host: str) -> Iterator[str]:
 
 
 def _command_lines(command: Command) -> Iterator[str]:
-    yield from command.text.split("\n")
+    """The command to be pasted; as comments where signs stand for characters, since it would be another command."""
+    comment = "" if first_hidden(command.text) is None else "# "
+    yield from (f"{comment}{line}" for line in command.text.split("\n"))
