@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from enum import IntEnum
 
-from sparkrun_tui.base.errors import HostError, SettingsError, SparkrunError, UsageError
+from sparkrun_tui.base.errors import DEFECT_REMEDY, HostError, SettingsError, SparkrunError, UsageError, in_debug
 from sparkrun_tui.base.text import clean_text
 
 
@@ -37,8 +36,8 @@ def report(error: BaseException) -> Exit:
         say(f"sparkrun-tui: {error}")
         return code_of(error)
     say(f"sparkrun-tui: unexpected {type(error).__name__}: {error}")
-    say("  This is a defect of sparkrun-tui. Set SPARKRUN_TUI_DEBUG=1 to see where it happened.")
-    if os.environ.get("SPARKRUN_TUI_DEBUG"):
+    say(f"  {DEFECT_REMEDY}")
+    if in_debug():
         raise error
     return Exit.FAILED
 

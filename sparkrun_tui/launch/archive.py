@@ -7,6 +7,7 @@ import shlex
 import tarfile
 from collections.abc import Mapping
 
+from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.runtimes.common import (
     HOOK_FAILED,
     RUN_DIR,
@@ -84,8 +85,9 @@ def _tar(files: Files, user: str) -> bytes:
     what is to be removed.
     """
     name = user.partition(":")[0]
-    uid = int(name) if name.isdecimal() else 0
-    named = name not in ("", "root") and not name.isdecimal()
+    number = whole(name, most=(1 << 32) - 1)
+    uid = number or 0
+    named = name not in ("", "root") and number is None
     folders = {parent for path in files for parent in _parents(path)}
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:

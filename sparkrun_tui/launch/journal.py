@@ -15,6 +15,7 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from sparkrun_tui.base import paths
+from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.base.units import MIB
 from sparkrun_tui.launch.codec import from_json, to_json
@@ -115,8 +116,8 @@ def read_events(folder: Path) -> Iterator[AnyEvent]:
     # Not splitlines(): JSON may hold other characters that end a line.
     for line in text.split("\n"):
         try:
-            body = json.loads(line)
-        except ValueError:
+            body = parse_json(line)
+        except JsonError:
             continue
         event = from_json(body) if isinstance(body, dict) else None
         if event is not None:

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sparkrun_tui.base.errors import HostError, LaunchError
+from sparkrun_tui.base.json_text import JsonError, parse_json
+from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.base.units import format_duration
 from sparkrun_tui.launch import owner
@@ -161,10 +163,10 @@ def _read(result: Result, host: str) -> _Answer:
     first, _, rest = result.stdout.partition("\n")
     verdict, _, age = first.strip().partition(" ")
     try:
-        told = json.loads(rest) if rest.strip() else {}
-    except ValueError:
+        told = parse_json(rest) if rest.strip() else {}
+    except JsonError:
         told = {}
-    return _Answer(verdict, told if isinstance(told, dict) else {}, int(age) if age.isdecimal() else 0)
+    return _Answer(verdict, told if isinstance(told, dict) else {}, whole(age) or 0)
 
 
 async def _alive(context: Context, host: str, whose: Mapping[str, object]) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.units import GIB, format_gib
 from sparkrun_tui.launch.plan import LaunchPlan
 from sparkrun_tui.remote.docker_types import ContainerInfo, ImageInfo
@@ -130,8 +131,9 @@ def _gpu(facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding]
 
 def _version(text: str) -> tuple[int, ...]:
     """Major and minor; empty when it is none."""
-    parts = text.split(".")[:2]
-    return tuple(int(part) for part in parts) if len(parts) == 2 and all(part.isdigit() for part in parts) else ()
+    parts = [whole(part) for part in text.split(".", 2)[:2]]
+    numbers = tuple(part for part in parts if part is not None)
+    return numbers if len(numbers) == 2 else ()
 
 
 def _disk(facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding]:

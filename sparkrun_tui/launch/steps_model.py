@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from sparkrun_tui.base.errors import HostError, LaunchError, SparkrunError
+from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.units import GIB, format_gib
 from sparkrun_tui.launch.containers import shell_path
 from sparkrun_tui.launch.context import Context, insist, on_all, regain
@@ -190,7 +191,7 @@ async def _room(context: Context, view: HostView, model: StoredModel) -> None:
         return
     folder = f"{view.hf_cache}/hub/{model.folder}"
     held = await context.transport(view.name).run(f"du -sk -- {shell_path(folder)} 2>/dev/null | cut -f1")
-    there = int(held.stdout.strip()) * 1024 if held.ok and held.stdout.strip().isdecimal() else 0
+    there = (whole(held.stdout) or 0) * 1024 if held.ok else 0
     if disk.free < model.size - there + SPARE:
         needed = format_gib(model.size - there + SPARE)
         raise LaunchError(

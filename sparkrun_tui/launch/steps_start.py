@@ -7,6 +7,7 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 
 from sparkrun_tui.base.errors import HostError, LaunchError
+from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.launch.archive import container_files, exec_files, exec_paths
 from sparkrun_tui.launch.containers import create_body, mount_folders
@@ -31,7 +32,7 @@ _MADE = 20.0
 _LEFT = 5.0
 """Seconds that a cancelled launch waits for a container that is being made."""
 
-_RAY_NODE = re.compile(r"^\s*(\d+)\s+\S*node\S*", re.MULTILINE)
+_RAY_NODE = re.compile(r"^[ \t]*([0-9]{1,6})[ \t]+\S*node\S*", re.MULTILINE)
 
 
 async def start_all(context: Context, followers: Followers) -> None:
@@ -217,4 +218,4 @@ def ray_nodes(text: str) -> int:
     """How many nodes `ray status` calls active."""
     _, _, active = text.partition("Active:")
     active = re.split(r"^(?:Pending|Idle|Recent)\b.*$", active, maxsplit=1, flags=re.MULTILINE)[0]
-    return sum(int(match[1]) for match in _RAY_NODE.finditer(active))
+    return sum(whole(match[1]) or 0 for match in _RAY_NODE.finditer(active))

@@ -6,6 +6,7 @@ import base64
 import binascii
 
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.text import clean_line, decode
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.hub_cache import INDEX
@@ -60,8 +61,8 @@ def read(text: str) -> CacheListing | None:
             commit = value
         elif word == "partial":
             partial = True
-        elif word == "file" and value.isdecimal():
-            files.append(ModelFile(name, int(value), cached=True))
+        elif word == "file" and (size := whole(value)) is not None:
+            files.append(ModelFile(name, size, cached=True))
         elif word == "index":
             indexes[name] = _decoded(value)
     return CacheListing(commit, tuple(sorted(files, key=lambda file: file.name)), indexes, partial) if commit else None

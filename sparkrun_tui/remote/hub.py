@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sparkrun_tui.base.decoded import Decoded, decode_json
 from sparkrun_tui.base.errors import SparkrunError
+from sparkrun_tui.base.json_text import JsonError
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.remote import children, hub_cache
@@ -118,9 +120,8 @@ class HubSource:
                 if error.kind not in _PASSING or attempt == _TRIES:
                     raise
                 await self._sleep(2.0**attempt)
-        sizes = {str(file["name"]): int(file["size"]) for file in listing["files"]}
+        commit, sizes = _listed(listing, request.repo)
         choice = self._chosen(tuple(sizes), request)
-        commit = str(listing["commit"])
         files = tuple(
             ModelFile(name, sizes[name], hub_cache.cached_size(self.hub, request.repo, commit, name) == sizes[name])
             for name in choice.files
@@ -173,10 +174,11 @@ class HubSource:
             try:
                 async with aclosing(self._messages(order, token, extra)) as messages:
                     async for message in messages:
-                        if message["kind"] == "progress":
-                            moved = max(moved, int(message["done"]))
+                        kind = message.at("kind").text()
+                        if kind == "progress":
+                            moved = max(moved, message.at("done").whole() or 0)
                             yield meter.transfer(min(max(base + moved, have), plan.size), plan.size)
-                        elif message["kind"] == "waiting":
+                        elif kind == "waiting":
                             yield Transfer(have, plan.size, None, "another download of this model is going on")
                 return
             except HubError as error:
@@ -197,7 +199,7 @@ class HubSource:
 
     async def _messages(
         self, order: Mapping[str, Any], token: Secret | None, extra: Mapping[str, str]
-    ) -> AsyncGenerator[dict[str, Any], None]:
+    ) -> AsyncGenerator[Decoded, None]:
         """Run the worker; what it tells. Raises `HubError` when it tells of an error, stalls or dies."""
         env = {**os.environ, "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1", **extra}
         if token is not None:
@@ -211,15 +213,16 @@ class HubSource:
             process.stdin.close()
             ended = False
             async for message in self._watched(process.stdout):
-                if message["kind"] == "error":
+                kind = message.at("kind").text()
+                if kind == "error":
                     raise explain(message, str(order["repo"]), str(order.get("revision") or ""))
-                ended = message["kind"] in ("listing", "fetched")
+                ended = kind in ("listing", "fetched")
                 yield message
             if not ended:
                 said = clean_line((await errors).decode(errors="replace").strip().rpartition("\n")[2])
                 raise HubError(f"the download process died: {said or 'without a word'}", kind="other")
 
-    async def _watched(self, stdout: asyncio.StreamReader) -> AsyncIterator[dict[str, Any]]:
+    async def _watched(self, stdout: asyncio.StreamReader) -> AsyncIterator[Decoded]:
         """The worker's lines, as long as something moves."""
         loop = asyncio.get_running_loop()
         moved_at, done = loop.time(), -1
@@ -229,17 +232,39 @@ class HubSource:
                     line = await stdout.readline()
             except TimeoutError as error:
                 raise HubError(f"nothing came for {self._stall:.0f} s", kind="stalled") from error
+            except ValueError as error:
+                raise HubError("the Hub tells more of this model than can be taken", kind="other") from error
             if not line:
                 return
-            message = json.loads(line)
-            if message["kind"] != "progress" or message["done"] > done:
-                moved_at, done = loop.time(), int(message.get("done", done))
+            message = worker_message(line)
+            now_done = message.at("done").whole()
+            if message.at("kind").text() != "progress" or (now_done is not None and now_done > done):
+                moved_at, done = loop.time(), done if now_done is None else now_done
             yield message
 
 
-def explain(message: Mapping[str, Any], repo: str, revision: str) -> HubError:
+def _listed(message: Decoded, repo: str) -> tuple[str, dict[str, int]]:
+    """The commit of a repository, and its files with their sizes in bytes. Raises `HubError`."""
+    try:
+        files = {file.at("name").text(): file.at("size").whole() or 0 for file in message.at("files").items()}
+        return message.at("commit").text(), files
+    except JsonError as error:
+        raise HubError(f"the Hub's list of {repo} cannot be understood: {error}", kind="other") from error
+
+
+def worker_message(line: bytes) -> Decoded:
+    """A line that a child process of ours wrote. Raises `HubError` when something else wrote into it."""
+    try:
+        message = decode_json(line)
+        message.at("kind").present().text()
+    except JsonError as error:
+        raise HubError(f"the process that asks the Hub wrote no message: {error}", kind="other") from error
+    return message
+
+
+def explain(message: Decoded, repo: str, revision: str) -> HubError:
     """The worker's error as one for the person, with what to do."""
-    kind, said = str(message["error"]), clean_line(str(message["message"]))
+    kind, said = message.at("error").text(), clean_line(message.at("message").text())
     token = "Set HF_TOKEN to a token that may read it (huggingface.co/settings/tokens)."
     told = {
         "gated": (f"{repo} is gated: its licence must be accepted first", f"Accept it at {_SITE}/{repo}; {token}"),

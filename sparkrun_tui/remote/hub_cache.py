@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import fnmatch
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from sparkrun_tui.base.decoded import decode_json
+from sparkrun_tui.base.json_text import JsonError
 from sparkrun_tui.remote.ports import ModelFile, folder_name
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_PART = re.compile(r"(.*)-(\d{5})-of-(\d{5})(\.[a-z]+)")
+_PART = re.compile(r"(.*)-([0-9]{5})-of-([0-9]{5})(\.[a-z]+)")
 INDEX = ".safetensors.index.json"
 _WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth")
 _TOKENIZERS = ("tokenizer", "vocab", "merges", "tekken", "spiece", "sentencepiece")
@@ -112,8 +113,8 @@ def _indexed(indexes: Mapping[str, str], present: set[str]) -> bool:
     """Whether every file that an index of weights names is there."""
     for name, text in indexes.items():
         try:
-            wanted = set(json.loads(text)["weight_map"].values())
-        except (ValueError, KeyError, AttributeError, TypeError):
+            wanted = {file.text() for file in decode_json(text).at("weight_map").present().fields().values()}
+        except JsonError:
             return False
         folder = name.rpartition("/")[0]
         if any((f"{folder}/{file}" if folder else file) not in present for file in wanted):

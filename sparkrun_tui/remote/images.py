@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.text import clean_line, decode
 from sparkrun_tui.remote import children
 from sparkrun_tui.remote.docker import DockerClient
@@ -211,8 +212,8 @@ async def _piped(reference: str, load: list[str], host: str) -> AsyncGenerator[i
         printed = asyncio.create_task(children.last_words(sink.stdout))
         assert pump.stderr is not None
         async for line in pump.stderr:
-            if line.strip().isdigit():
-                yield int(line)
+            if (count := whole(decode(line))) is not None:
+                yield count
         codes = [await process.wait() for process in (sink, save, pump)]
         await printed
         for code, said, where in ((codes[0], words[1], host), (codes[1], words[0], "")):

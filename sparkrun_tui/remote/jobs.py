@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.text import clean_line, decode
 from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.failures import CommandFailed, LinkLost, NeedsUser
@@ -132,10 +133,10 @@ class Jobs:
         """How the job is. Raises `HostError`."""
         result = await self._run(_STATUS.format(job=self._folder(key)))
         words = result.stdout.split()
-        if len(words) < 2:
+        if len(words) < 2 or words[0] not in tuple(JobState):
             raise HostError(f"the state of {key} is not told", host=self._transport.name)
-        code = int(words[2]) if len(words) > 2 and words[2].isdigit() else None
-        return JobStatus(JobState(words[0]), code, int(words[1]))
+        code = whole(words[2]) if len(words) > 2 else None
+        return JobStatus(JobState(words[0]), code, whole(words[1]) or 0)
 
     async def follow(self, key: str, offset: int = 0) -> AsyncIterator[bytes]:
         """The job's output from byte `offset` on, until it ends; lost links are waited out, no byte is lost."""

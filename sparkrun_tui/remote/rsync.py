@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.text import clean_line, decode
 from sparkrun_tui.remote import children, host_cache, relay
 from sparkrun_tui.remote.aio import closing
@@ -282,13 +283,14 @@ def _at_home(path: str) -> str:
 def progress(line: bytes) -> int | None:
     """The bytes sent so far in a line of `--info=progress2`; None when it is another line."""
     found = _PROGRESS.match(line)
-    return int(found[1].replace(b",", b"").replace(b".", b"")) if found else None
+    return whole(decode(found[1]).replace(",", "").replace(".", "")) if found else None
 
 
 def version(text: str) -> tuple[int, int] | None:
     """The version of a real rsync in the output of `rsync --version`; None for others (macOS has openrsync)."""
-    found = re.match(r"rsync\s+version\s+v?(\d+)\.(\d+)", text)
-    return (int(found[1]), int(found[2])) if found else None
+    found = re.match(r"rsync\s+version\s+v?([0-9]+)\.([0-9]+)", text)
+    major, minor = (whole(found[1]), whole(found[2])) if found else (None, None)
+    return None if major is None or minor is None else (major, minor)
 
 
 def _is_final(said: str) -> bool:
