@@ -22,6 +22,7 @@ from pathlib import Path
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import RecipeError
 from sparkrun_tui.base.json_text import parse_json
+from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.text import decode
 from sparkrun_tui.recipe import git
 from sparkrun_tui.recipe.folders import ENDINGS
@@ -206,8 +207,11 @@ def _write_blobs(bare: Path, target: Path, wanted: list[_Blob], url: str) -> lis
     output = git.local(bare, ["cat-file", "--batch"], asked, url=url, most=MAX_KEPT + git.MAX_OUTPUT)
     at = 0
     for blob in small:
-        stop = output.index(b"\n", at)
-        size = int(output[at:stop].split()[2])
+        stop = output.find(b"\n", at)
+        words = decode(output[at:stop]).split() if stop >= 0 else []
+        size = whole(words[2]) if len(words) == 3 else None
+        if size is None:
+            raise RecipeError(f"{url}: git does not give out {blob.path}, which it has listed")
         data = output[stop + 1 : stop + 1 + size]
         at = stop + size + 2
         file = target / blob.path
@@ -231,7 +235,8 @@ def _small_ones(bare: Path, wanted: list[_Blob], url: str) -> tuple[list[_Blob],
     left: list[_Blob] = []
     room = MAX_KEPT
     for blob, answer in zip(wanted, answers, strict=True):
-        size = int(answer.split()[1]) if answer.startswith(b"blob ") else git.MAX_BLOB + 1
+        told = whole(decode(answer.removeprefix(b"blob "))) if answer.startswith(b"blob ") else None
+        size = git.MAX_BLOB + 1 if told is None else told
         fits = size <= min(git.MAX_BLOB, room)
         room -= size if fits else 0
         (small if fits else left).append(blob)
