@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from sparkrun_tui.launch import events as ev
 from sparkrun_tui.launch.events import AnyEvent, LaunchStatus, Repair, StepState
+from sparkrun_tui.recipe.private import shown_settings
 from sparkrun_tui.runtimes.plan import Phase
 
 _KINDS: dict[str, type[Any]] = {
@@ -26,6 +27,8 @@ _KINDS: dict[str, type[Any]] = {
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _READERS: dict[tuple[str, str], Any] = {
     ("began", "hosts"): tuple,
+    # Journals of earlier versions may hold them.
+    ("began", "settings"): lambda settings: shown_settings(dict(settings)),
     ("status", "status"): LaunchStatus,
     ("step", "phase"): Phase,
     ("step", "state"): StepState,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from sparkrun_tui.base.errors import RecipeError
+from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.text import clean_line, decode
 
 MAX_CLONE = 300 << 20
@@ -98,14 +99,20 @@ def _options(url: str, offline: bool) -> list[str]:
         options += ["-c", "protocol.https.allow=never", "-c", "protocol.ssh.allow=never"]
     elif url.startswith("file:"):
         options += ["-c", "protocol.file.allow=always"]
-    else:
-        options += _credentials()
     return options
 
 
-def _credentials() -> list[str]:
+def _as_environment(settings: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Settings for git as variables: its arguments can be read by everybody on this machine."""
+    variables = {"GIT_CONFIG_COUNT": str(len(settings))}
+    for number, (key, value) in enumerate(settings):
+        variables |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return variables if settings else {}
+
+
+def _credentials() -> list[tuple[str, str]]:
     """The user's own credential helpers and proxy, the only settings that are taken over from their git."""
-    words: list[str] = []
+    found_here: list[tuple[str, str]] = []
     for key in ("credential.helper", "http.proxy", "http.sslCAInfo"):
         try:
             found = subprocess.run(
@@ -113,10 +120,9 @@ def _credentials() -> list[str]:
                 capture_output=True, timeout=5, check=False, stdin=subprocess.DEVNULL,
             )  # fmt: skip
         except (OSError, subprocess.TimeoutExpired):
-            return words
-        for value in decode(found.stdout).splitlines():
-            words += ["-c", f"{key}={value}"]
-    return words
+            return found_here
+        found_here += [(key, value) for value in decode(found.stdout).splitlines()]
+    return found_here
 
 
 def _run(
@@ -129,12 +135,14 @@ def _run(
     progress: Progress | None = None,
 ) -> bytes:
     command = ["git", *_options(url, offline), *arguments]
+    remote = not offline and not url.startswith("file:")
+    variables = environment() | (_as_environment(_credentials()) if remote else {})
     with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         source.write(stdin)
         source.seek(0)
         try:
             process = subprocess.Popen(
-                command, stdin=source, stdout=out, stderr=err, env=environment(), start_new_session=True, cwd="/"
+                command, stdin=source, stdout=out, stderr=err, env=variables, start_new_session=True, cwd="/"
             )
         except OSError as error:
             remedy = "install git: registries are fetched with it"
@@ -147,7 +155,8 @@ def _run(
         message = _reason(decode(err.read()))
         if reason or process.returncode != 0:
             name = f"{url}: " if url else ""
-            raise RecipeError(f"{name}{reason or message or f'git ended with {process.returncode}'}")
+            # An address, or a proxy's that git names, may hold a password.
+            raise RecipeError(Redactor()(f"{name}{reason or message or f'git ended with {process.returncode}'}"))
         out.seek(0)
         return out.read()
 

@@ -12,6 +12,7 @@ from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.base.text import clean_text
+from sparkrun_tui.recipe.private import redactor
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.ui.actions import Scope, bindings, unknown_keys
 from sparkrun_tui.ui.actor import Actor
@@ -275,20 +276,46 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         self.push_screen(question, answered)
         return await result
 
-    # Saying and copying.
+    # Saying, copying and crashing.
+
+    def hide(self, text: str) -> str:
+        """`text` without the secrets that the app knows of."""
+        return redactor(typed=self.session.settings.defaults, known=self.state.secrets())(text)
+
+    def _fatal_error(self) -> None:
+        """Leave after a defect, as Textual does, with a report that anybody may see: no locals, no secrets."""
+        import rich
+        from rich.traceback import Traceback  # only ever needed here
+
+        report = Traceback(show_locals=False, suppress=[rich])
+        for stack in report.trace.stacks:
+            stack.exc_value = self._hide_surely(stack.exc_value)
+            stack.notes = [self._hide_surely(note) for note in getattr(stack, "notes", [])]
+        self.bell()
+        self.panic(report)
+
+    def _hide_surely(self, text: str) -> str:
+        """`text` without secrets, also where the defect is in what knows of them: then nothing of it is shown."""
+        try:
+            return self.hide(text)
+        except Exception as error:
+            return f"(not shown, since its secrets cannot be told: {type(error).__name__})"
 
     def say(self, text: str, level: str = "note") -> None:
         """Tell something that needs no answer."""
         severity: Any
         severity, sign = _SEVERITY[level]
-        self.notify(sign + clean_text(text), severity=severity, markup=False, timeout=10 if level == "error" else 5)
+        self.notify(
+            sign + self.hide(clean_text(text)), severity=severity, markup=False, timeout=10 if level == "error" else 5
+        )
 
     def say_error(self, error: SparkrunError) -> None:
         """Tell an error in full."""
         self.say(str(error), "error")
 
     def copy(self, text: str, what: str) -> None:
-        """Copy by the terminal (OSC 52), and by a program of this machine where there is one."""
+        """Copy by the terminal (OSC 52), and by a program of this machine where there is one; secrets are left out."""
+        text = self.hide(text)
         self.copy_to_clipboard(text)
         self.background(copy_natively(text), "copy")
         self.say(f"copied the {what}")
