@@ -284,22 +284,10 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
 
     def _fatal_error(self) -> None:
         """Leave after a defect, as Textual does, with a report that anybody may see: no locals, no secrets."""
-        import rich
-        from rich.traceback import Traceback  # only ever needed here
+        from sparkrun_tui.ui.crash import crash_report  # only ever needed here
 
-        report = Traceback(show_locals=False, suppress=[rich])
-        for stack in report.trace.stacks:
-            stack.exc_value = self._hide_surely(stack.exc_value)
-            stack.notes = [self._hide_surely(note) for note in getattr(stack, "notes", [])]
         self.bell()
-        self.panic(report)
-
-    def _hide_surely(self, text: str) -> str:
-        """`text` without secrets, also where the defect is in what knows of them: then nothing of it is shown."""
-        try:
-            return self.hide(text)
-        except Exception as error:
-            return f"(not shown, since its secrets cannot be told: {type(error).__name__})"
+        self.panic(crash_report(self.hide))
 
     def say(self, text: str, level: str = "note") -> None:
         """Tell something that needs no answer."""
