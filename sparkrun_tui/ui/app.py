@@ -286,16 +286,14 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         """Leave after a defect, as Textual does, with a report that anybody may see: no locals, no secrets."""
         from sparkrun_tui.ui.crash import crash_report  # only ever needed here
 
-        self.bell()
         self.panic(crash_report(self.hide))
 
     def say(self, text: str, level: str = "note") -> None:
         """Tell something that needs no answer."""
         severity: Any
         severity, sign = _SEVERITY[level]
-        self.notify(
-            sign + self.hide(clean_text(text)), severity=severity, markup=False, timeout=10 if level == "error" else 5
-        )
+        text = sign + self.hide(clean_text(text))
+        self.notify(text, severity=severity, markup=False, timeout=10 if level == "error" else 5)
 
     def say_error(self, error: SparkrunError) -> None:
         """Tell an error in full."""
@@ -303,8 +301,7 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
 
     def copy(self, text: str, what: str) -> None:
         """Copy by the terminal (OSC 52), and by a program of this machine where there is one; secrets are left out."""
-        text = self.hide(text)
-        self.copy_to_clipboard(text)
+        self.copy_to_clipboard(text := self.hide(text))
         self.background(copy_natively(text), "copy")
         self.say(f"copied the {what}")
 
