@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from enum import IntEnum
 
 from sparkrun_tui.base.errors import DEFECT_REMEDY, HostError, SettingsError, SparkrunError, UsageError, in_debug
 from sparkrun_tui.base.text import clean_text
+from sparkrun_tui.cli.gate import gate
 
 
 class Exit(IntEnum):
@@ -23,8 +25,14 @@ class Exit(IntEnum):
 
 
 def say(text: str) -> None:
-    """One message for the person, on stderr."""
-    print(clean_text(text), file=sys.stderr, flush=True)
+    """One message for the person, on stderr; secrets are taken out of it."""
+    piece(text + "\n")
+
+
+def piece(text: str) -> None:
+    """A part of a message, such as a question that waits for its answer on the same line."""
+    sys.stderr.write(gate().redact(clean_text(text)))
+    sys.stderr.flush()
 
 
 def report(error: BaseException) -> Exit:
@@ -38,7 +46,8 @@ def report(error: BaseException) -> Exit:
     say(f"sparkrun-tui: unexpected {type(error).__name__}: {error}")
     say(f"  {DEFECT_REMEDY}")
     if in_debug():
-        raise error
+        # Not raised again: a traceback that Python prints goes past the filter.
+        say("".join(traceback.format_exception(error)))
     return Exit.FAILED
 
 

@@ -14,7 +14,7 @@ from sparkrun_tui.memory.metadata_block import metadata_block
 from sparkrun_tui.memory.result import Estimate, Level
 from sparkrun_tui.recipe.entry import hosts_text
 from sparkrun_tui.recipe.model import Problem, Recipe
-from sparkrun_tui.recipe.private import redactor, shown, shown_data
+from sparkrun_tui.recipe.private import concealed, dotted, problem_shown, redactor, shown, shown_data
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.recipe.sources import reference
 from sparkrun_tui.recipe.validation import ordered, validate
@@ -54,11 +54,16 @@ def all_problems(rendered: Rendered) -> tuple[Problem, ...]:
     engine = ENGINES.get(rendered.recipe.runtime)
     if engine is not None:
         found += engine.check(rendered)
-    return ordered(found)
+    redact = redactor(rendered=rendered)
+    return ordered([problem_shown(problem, redact) for problem in found])
 
 
 def command_text(rendered: Rendered) -> str:
-    """The command: the author's, else the one that the engine builds; empty when there is none."""
+    """The command as it runs: the author's, else the one that the engine builds; empty when there is none.
+
+    Its secrets are variables.
+    """
+    rendered = concealed(rendered).rendered
     engine = ENGINES.get(rendered.recipe.runtime)
     if rendered.command is not None or engine is None:
         return rendered.command or ""
@@ -80,8 +85,8 @@ def shown_values(rendered: Rendered) -> dict[str, Any]:
 
 
 def shown_command(rendered: Rendered) -> str:
-    """The command as it may be shown."""
-    return redactor(rendered.recipe, rendered)(command_text(rendered))
+    """The command as it may be shown, with dots for its secrets."""
+    return dotted(redactor(rendered=rendered)(command_text(rendered)))
 
 
 def describe(rendered: Rendered) -> Iterator[str]:

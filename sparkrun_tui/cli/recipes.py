@@ -13,6 +13,7 @@ from sparkrun_tui.cli import output
 from sparkrun_tui.cli.completions import recipe_names
 from sparkrun_tui.cli.context import (
     Target,
+    found_recipe,
     override_options,
     overrides_from,
     saved_cluster,
@@ -93,10 +94,9 @@ def show_command(
     """Show what a recipe is, its command as rendered, and what it needs of memory."""
     from sparkrun_tui.cli.recipe_text import describe
     from sparkrun_tui.recipe.overrides import render
-    from sparkrun_tui.recipe.sources import find_recipe
 
     settings = settings_now()
-    recipe = find_recipe(name, settings)
+    recipe = found_recipe(name, settings)
     rendered = render(recipe, overrides_from(options, port, tp, gpu_mem), settings.defaults)
     if as_json:
         output.as_json(_full_json(rendered))

@@ -73,11 +73,11 @@ def _indented(lines: Iterable[str]) -> None:
 
 def _find(name: str, settings: Settings) -> Rendered:
     """Search as one types, and take one of what is found. Raises `RecipeError` when nothing is."""
+    from sparkrun_tui.cli.context import found_recipe
     from sparkrun_tui.cli.entry_text import entry_row
     from sparkrun_tui.recipe.index import Index
     from sparkrun_tui.recipe.listing import list_recipes
     from sparkrun_tui.recipe.overrides import render
-    from sparkrun_tui.recipe.sources import find_recipe
 
     query = name or _QUERY
     _heading(f"Find: sparkrun-tui search {query}")
@@ -88,7 +88,7 @@ def _find(name: str, settings: Settings) -> Rendered:
     chosen = name or next((favourite for favourite in _FAVOURITES if favourite in names), names[0] if names else "")
     if not chosen:
         raise RecipeError(f"nothing matches `{query}`", remedy="Is the recipes/ folder there?")
-    return render(find_recipe(chosen, settings), {}, settings.defaults)
+    return render(found_recipe(chosen, settings), {}, settings.defaults)
 
 
 def _weigh(desk: Desk, demo: DemoCluster, rendered: Rendered) -> Rendered:

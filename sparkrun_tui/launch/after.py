@@ -12,6 +12,7 @@ from sparkrun_tui.launch.context import Context, insist
 from sparkrun_tui.launch.events import StepState
 from sparkrun_tui.launch.steps_start import exec_once
 from sparkrun_tui.launch.watch import exec_code
+from sparkrun_tui.recipe.private import given_to
 from sparkrun_tui.remote.transport import Outcome
 from sparkrun_tui.runtimes.plan import ContainerExec, Hook, Phase
 
@@ -88,7 +89,7 @@ async def _on_head(context: Context, hook: Hook) -> str:
     It is run once: a link that is lost meanwhile leaves open how it ended.
     """
     host = context.plan.serve.ready.host
-    script = f"{HOOK_MARK}\n{hook.command}\n"
+    script = f"{HOOK_MARK}\n{given_to(hook.command, context.plan.env.secret)}\n"
     result = await context.services.connector(host).run(script, timeout=_limit(context))
     for line in (*result.stdout.splitlines(), *result.stderr.splitlines()):
         context.bus.note(host, line)

@@ -21,6 +21,7 @@ from sparkrun_tui.launch.services import Services
 from sparkrun_tui.launch.views import probe_paths, unprobed, view_of
 from sparkrun_tui.launch.watch import unless_ended, watch
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind, Value
+from sparkrun_tui.recipe.private import shown_settings
 from sparkrun_tui.recipe.rendered import ChainValue, Origin, Rendered
 from sparkrun_tui.remote.docker_types import ContainerInfo
 from sparkrun_tui.remote.facts import HostFacts
@@ -127,7 +128,7 @@ def _found(
         cluster=cluster.name,
         hosts=hosts,
         port=serve.ready.port,
-        settings=dict(rendered.overrides),
+        settings=shown_settings(rendered.overrides),
     )
     # Killed between making and starting it, the program left a container that will never do anything.
     containers = {rank: info.id for rank, (_, info) in by_rank.items() if info.state != "created"}

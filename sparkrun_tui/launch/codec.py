@@ -42,6 +42,9 @@ def from_json(body: Mapping[str, Any]) -> AnyEvent | None:
     kind = _KINDS.get(name)
     if kind is None:
         return None
+    if kind is ev.LaunchBegan and isinstance(body.get("settings"), dict):
+        # Journals of earlier versions may hold secrets.
+        body = {**body, "settings": shown_settings(body["settings"])}
     try:
         return cast("AnyEvent", _made(kind, body))
     except (TypeError, ValueError):

@@ -169,9 +169,10 @@ class Desk:
         await self.services.close()
 
     def _bus(self, plan: LaunchPlan) -> Bus:
-        journal = Journal(launches_dir() / plan.launch_id)
+        redact = redactor_for(plan, self._environ)
+        journal = Journal(launches_dir() / plan.launch_id, redact)
         prune(keep=(plan.launch_id, *self._launches))
-        return Bus(self.services.clock, redactor_for(plan, self._environ), journal)
+        return Bus(self.services.clock, redact, journal)
 
     def _keep(self, launch: Launch) -> Launch:
         over = [launch_id for launch_id, known in self._launches.items() if known.finished]

@@ -15,7 +15,9 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from sparkrun_tui.base import paths
+from sparkrun_tui.base.files import private_folder
 from sparkrun_tui.base.json_text import JsonError, parse_json
+from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.base.units import MIB
 from sparkrun_tui.launch.codec import from_json, to_json
@@ -38,11 +40,12 @@ def launches_dir() -> Path:
 
 
 class Journal:
-    """Writes what a launch does as it happens; folders are 0700, files 0600, and text must come redacted."""
+    """Writes what a launch does as it happens; folders are 0700, files 0600, and `redact` takes out secrets."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, redact: Redactor) -> None:
         self.folder = folder
-        _private_dir(folder.parent)
+        self._redact = redact
+        private_folder(folder.parent)
         _private_dir(folder)
         _private_dir(folder / "hosts")
         self._events = _private_file(folder / "events.jsonl")
@@ -57,7 +60,7 @@ class Journal:
             if event.time - self._progress.get(key, 0.0) < _PROGRESS_EVERY:
                 return
             self._progress[key] = event.time
-        self._events.write(json.dumps(to_json(event), ensure_ascii=False) + "\n")
+        self._events.write(json.dumps(self._redact.data(to_json(event)), ensure_ascii=False) + "\n")
         self._events.flush()
         self.flush()
         if isinstance(event, StatusChanged | StepChanged):
@@ -68,7 +71,7 @@ class Journal:
         file = self._logs.get(host)
         if file is None:
             file = self._logs[host] = _private_file(log_path(self.folder, host))
-        file.writelines(f"{iso_time(line.time)} {line.stream} {line.text}\n" for line in lines)
+        file.writelines(f"{iso_time(line.time)} {line.stream} {self._redact(line.text)}\n" for line in lines)
         now = time.monotonic()
         if now - self._flushed >= _FLUSH_EVERY:
             self._flushed = now

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from sparkrun_tui.base.errors import RecipeError
 from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.text import clean_line, decode
 
 MAX_CLONE = 300 << 20
@@ -115,14 +116,20 @@ def _options(url: str, offline: bool) -> list[str]:
         options += ["-c", "protocol.https.allow=never", "-c", "protocol.ssh.allow=never"]
     elif url.startswith("file:"):
         options += ["-c", "protocol.file.allow=always"]
-    else:
-        options += _credentials()
     return options
 
 
-def _credentials() -> list[str]:
+def _as_environment(settings: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Settings for git as variables: its arguments can be read by everybody on this machine."""
+    variables = {"GIT_CONFIG_COUNT": str(len(settings))}
+    for number, (key, value) in enumerate(settings):
+        variables |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return variables if settings else {}
+
+
+def _credentials() -> list[tuple[str, str]]:
     """The user's own credential helpers and proxy, the only settings that are taken over from their git."""
-    words: list[str] = []
+    found_here: list[tuple[str, str]] = []
     for key in ("credential.helper", "http.proxy", "http.sslCAInfo"):
         try:
             found = subprocess.run(
@@ -130,10 +137,9 @@ def _credentials() -> list[str]:
                 capture_output=True, timeout=5, check=False, stdin=subprocess.DEVNULL,
             )  # fmt: skip
         except (OSError, subprocess.TimeoutExpired):
-            return words
-        for value in decode(found.stdout).splitlines():
-            words += ["-c", f"{key}={value}"]
-    return words
+            return found_here
+        found_here += [(key, value) for value in decode(found.stdout).splitlines()]
+    return found_here
 
 
 class _Sink:
@@ -193,13 +199,15 @@ def _run(
     sink: _Sink | None = None,
 ) -> bytes:
     command = ["git", *_options(url, offline), *arguments]
+    remote = not offline and not url.startswith("file:")
+    variables = environment() | (_as_environment(_credentials()) if remote else {})
     out, words = sink or _Sink(), _Words()
     with tempfile.TemporaryFile() as source:
         source.write(stdin)
         source.seek(0)
         try:
             process = subprocess.Popen(
-                command, stdin=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(),
+                command, stdin=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=variables,
                 start_new_session=True, cwd="/",
             )  # fmt: skip
         except OSError as error:
@@ -213,7 +221,8 @@ def _run(
     if reason or process.returncode != 0:
         name = f"{url}: " if url else ""
         message = reason or _reason(words.text()) or f"git ended with {process.returncode}"
-        raise RecipeError(f"{name}{message}")
+        # An address, or a proxy's that git names, may hold a password.
+        raise RecipeError(Redactor()(f"{name}{message}"))
     return bytes(out.data)
 
 

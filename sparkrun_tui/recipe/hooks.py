@@ -11,6 +11,7 @@ from typing import Any
 from sparkrun_tui.recipe.before import Before, before_entries, listed
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.overrides import value_text
+from sparkrun_tui.recipe.private import quote_references
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.recipe.template import TemplateError, expand
 
@@ -77,7 +78,8 @@ def hooks_of(rendered: Rendered, known: Mapping[str, str] | None = None) -> Hook
 
 def _filler(rendered: Rendered, known: Mapping[str, str]) -> Callable[[str], str]:
     values = {name: value_text(link.value) for name, link in rendered.chain.items()} | dict(known)
-    return lambda text: expand(text, values, doubled=rendered.recipe.version == "1").text
+    doubled = rendered.recipe.version == "1"
+    return lambda text: quote_references(expand(text, values, doubled=doubled).text)
 
 
 def _commands(rendered: Rendered, key: str, problems: list[Problem], known: Mapping[str, str]) -> tuple[str, ...]:

@@ -46,7 +46,9 @@ def parse_assignment(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     key = key.strip()
     if not equals or _KEY.fullmatch(key) is None:
-        raise UsageError(f"`{text}` is not an override", remedy="write it as key=value, such as port=9000")
+        # What stands behind the sign may be a secret.
+        told = f"{key[:80]}=…" if equals else text[:80]
+        raise UsageError(f"`{told}` is not an override", remedy="write it as key=value, such as port=9000")
     return key, value
 
 

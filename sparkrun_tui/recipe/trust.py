@@ -7,13 +7,14 @@ import os
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.files import write_private
+from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.recipe.before import Before
 from sparkrun_tui.recipe.brought import Bundle, bring
 from sparkrun_tui.recipe.checkouts import EUGR
@@ -160,6 +161,11 @@ def changed_since_consent(recipe: Recipe, files: frozenset[str] = frozenset()) -
     """Whether an earlier state of this recipe was agreed to, so that the question can say that it has changed."""
     place = _place(recipe)
     return needs_consent(recipe, files) and any(entry.get("place") == place for entry in _read().values())
+
+
+def demand_shown(demand: Demand, redact: Redactor) -> Demand:
+    """A demand whose words hold no secret."""
+    return replace(demand, title=redact(demand.title), detail=redact(demand.detail))
 
 
 def consented_variables(recipe: Recipe) -> frozenset[str] | None:

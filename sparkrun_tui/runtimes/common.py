@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from sparkrun_tui.base.secrets import Redactor, Secret, looks_secret
+from sparkrun_tui.base.secrets import LONG, Redactor, Secret, looks_secret
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.runtimes.plan import (
     LABEL,
@@ -121,7 +121,8 @@ def role_of(rank: int, nodes: int) -> Role:
 
 def split_env(env: Mapping[str, str], secret_env: Mapping[str, Secret]) -> tuple[dict[str, str], dict[str, Secret]]:
     """Plain and secret variables: by name, and by holding the value of a known secret."""
-    known = [secret.reveal() for secret in secret_env.values() if secret.reveal()]
+    # A short value is found in any text; under the name of a secret it is one all the same.
+    known = [secret.reveal() for secret in secret_env.values() if len(secret.reveal()) >= LONG]
     plain: dict[str, str] = {}
     secret = dict(secret_env)
     for name, value in env.items():
