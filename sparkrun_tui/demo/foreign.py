@@ -15,8 +15,11 @@ from sparkrun_tui.demo.http import Refused
 from sparkrun_tui.demo.jobs import Print
 from sparkrun_tui.demo.scripts import path_of
 from sparkrun_tui.runtimes.common import SERVE_FILE
+from sparkrun_tui.runtimes.eugr_recipe import filled
 
 BUILD_SECONDS = 8.0
+_LONGEST = 1_000_000
+"""Characters of a command."""
 _CALL = re.compile(r"^\./run-recipe\.sh (?P<rest>.+?) </dev/null$", re.MULTILINE)
 _CLONE = re.compile(r"git clone --depth 1 -- \S*/spark-vllm-docker ")
 _BUILD = (
@@ -99,13 +102,11 @@ class ForeignScripts:
 
 
 def _labels(script: str) -> dict[str, str]:
-    pairs = re.findall(r"--label (\S+?)=([^\s\"]*)", script)
+    pairs = re.findall(r"--label (\S+?)=([^\s\"\']*)", script)
     return dict(pairs)
 
 
 def _command(recipe: Mapping[str, Any]) -> str:
     template, defaults = str(recipe.get("command") or ""), recipe.get("defaults")
-    try:
-        return template.format(**defaults) if isinstance(defaults, dict) else template
-    except (LookupError, ValueError, AttributeError):
-        return template  # only its look suffers: what is served is read from the labels
+    text = filled(template, defaults, _LONGEST) if isinstance(defaults, dict) else None
+    return template if text is None else text  # only its look suffers: what is served is read from the labels

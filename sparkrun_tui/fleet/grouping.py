@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from sparkrun_tui.base import identifiers
+from sparkrun_tui.base.identifiers import LaunchId
 from sparkrun_tui.fleet.model import Health, Workload, WorkloadRank
 from sparkrun_tui.remote.docker_types import ContainerInfo
 from sparkrun_tui.runtimes.plan import LABEL
@@ -23,9 +25,14 @@ class Seen:
     info: ContainerInfo
 
 
+def launch_of(info: ContainerInfo) -> LaunchId | None:
+    """The launch that a container carries the label of; a label of another form makes none of ours."""
+    return identifiers.launch_id(info.labels.get(f"{LABEL}launch"))
+
+
 def is_ours(info: ContainerInfo) -> bool:
     """Whether a container carries our labels."""
-    return f"{LABEL}launch" in info.labels
+    return launch_of(info) is not None
 
 
 def is_foreign(info: ContainerInfo) -> bool:
@@ -38,8 +45,9 @@ def group(seen: Iterable[Seen], silent: frozenset[str] = frozenset()) -> tuple[W
     ours: dict[str, list[Seen]] = {}
     foreign: dict[str, list[Seen]] = {}
     for item in seen:
-        if is_ours(item.info):
-            ours.setdefault(item.info.labels[f"{LABEL}launch"], []).append(item)
+        launch = launch_of(item.info)
+        if launch is not None:
+            ours.setdefault(launch, []).append(item)
         elif is_foreign(item.info):
             foreign.setdefault(item.info.name.rpartition("_")[0] or item.info.name, []).append(item)
     found = [_workload(launch, items, silent) for launch, items in ours.items()]
@@ -53,10 +61,10 @@ def _started(workload: Workload) -> float:
 
 def _workload(launch: str, items: Sequence[Seen], silent: frozenset[str]) -> Workload:
     ranks = tuple(sorted((_rank(item) for item in items), key=lambda rank: rank.rank))
-    labels = min(items, key=lambda item: _number(item.info.labels.get(f"{LABEL}rank"), 0)).info.labels
+    labels = min(items, key=lambda item: identifiers.rank(_label(item, "rank")) or 0).info.labels
     hosts = tuple(name for name in labels.get(f"{LABEL}hosts", "").split(",") if name)
-    expected = _number(labels.get(f"{LABEL}nodes"), len(ranks))
-    port = _number(labels.get(f"{LABEL}port"), 0)
+    expected = identifiers.nodes(labels.get(f"{LABEL}nodes", "")) or len(ranks)
+    port = identifiers.port(labels.get(f"{LABEL}port", ""))
     health, detail = _health(ranks, hosts, expected, silent)
     return Workload(
         launch_id=launch,
@@ -64,7 +72,7 @@ def _workload(launch: str, items: Sequence[Seen], silent: frozenset[str]) -> Wor
         engine=labels.get(f"{LABEL}engine", ""),
         model=labels.get(f"{LABEL}model", ""),
         served_name=labels.get(f"{LABEL}served", ""),
-        port=port or None,
+        port=port,
         ranks=ranks,
         expected_ranks=expected,
         health=health,
@@ -77,7 +85,8 @@ def _rank(item: Seen) -> WorkloadRank:
     hosts = info.labels.get(f"{LABEL}hosts", "").split(",")
     # Containers made by foreign scripts for one of our launches carry no rank of their own.
     fallback = hosts.index(item.host) if item.host in hosts else 0
-    rank = _number(info.labels.get(f"{LABEL}rank"), fallback)
+    labelled = identifiers.rank(_label(item, "rank"))
+    rank = fallback if labelled is None else labelled
     role = info.labels.get(f"{LABEL}role", "solo" if len(hosts) < 2 else ("worker" if rank else "head"))
     return WorkloadRank(
         item.host, info.id, info.name, rank, role, info.state, info.started, info.exit_code, info.oom_killed
@@ -151,5 +160,5 @@ def _old_order(name: str) -> tuple[int, str]:
     return (_OLD_ROLES.index(stem) if stem in _OLD_ROLES else len(_OLD_ROLES), name)
 
 
-def _number(text: str | None, default: int) -> int:
-    return int(text) if text is not None and text.isdecimal() else default
+def _label(item: Seen, name: str) -> str:
+    return item.info.labels.get(f"{LABEL}{name}", "")

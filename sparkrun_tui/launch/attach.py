@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from sparkrun_tui.base import identifiers
 from sparkrun_tui.base.errors import HostError, LaunchError
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.launch.archive import exec_paths
@@ -83,7 +84,7 @@ async def rebuild(workload: Attachable, cluster: Cluster, services: Services) ->
 
     Raises `HostError` when none answers, `LaunchError` when it is not one of ours or is gone.
     """
-    if not workload.launch_id:
+    if identifiers.launch_id(workload.launch_id) is None:
         raise LaunchError("it was not launched from here, so it can only be looked at and stopped")
     inspected: dict[str, ContainerInfo] = {}
     facts: dict[str, HostFacts] = {}
@@ -109,9 +110,9 @@ async def rebuild(workload: Attachable, cluster: Cluster, services: Services) ->
 def _found(
     launch_id: str, inspected: Mapping[str, ContainerInfo], facts: Mapping[str, HostFacts], cluster: Cluster
 ) -> Found:
-    by_rank = {int(_label(info, "rank") or 0): (host, info) for host, info in inspected.items()}
+    by_rank = {identifiers.rank(_label(info, "rank")) or 0: (host, info) for host, info in inspected.items()}
     info = by_rank[min(by_rank)][1]
-    hosts = tuple(_label(info, "hosts").split(",")) if _label(info, "hosts") else tuple(inspected)
+    hosts = _hosts(info) or tuple(inspected)
     if not _label(info, "rank"):
         by_rank = {hosts.index(host): (host, info) for host, info in inspected.items() if host in hosts}
     rendered = _rendered(info)
@@ -132,6 +133,12 @@ def _found(
     # Killed between making and starting it, the program left a container that will never do anything.
     containers = {rank: info.id for rank, (_, info) in by_rank.items() if info.state != "created"}
     return Found(plan, containers, facts, began, tuple(rank for rank in range(len(hosts)) if rank not in containers))
+
+
+def _hosts(info: ContainerInfo) -> tuple[str, ...]:
+    """The hosts of the launch by its label; none where there are more than a launch can have."""
+    names = _label(info, "hosts").split(",") if _label(info, "hosts") else []
+    return tuple(names) if len(names) <= identifiers.MAX_NODES else ()
 
 
 def _label(info: ContainerInfo, name: str) -> str:
@@ -173,8 +180,8 @@ def _serve(
         name = known[1].name if known else f"sparkrun-tui-{launch_id}-{number}"
         labels = known[1].labels if known else {}
         ranks.append(RankPlan(number, host, role, ContainerSpec(name, head.image, "", labels=labels)))
-    port = _label(head, "port")
-    ready = ReadyCheck(hosts[0], int(port) if port.isdecimal() else 0, _label(head, "served") or rendered.recipe.model)
+    port = identifiers.port(_label(head, "port")) or 0
+    ready = ReadyCheck(hosts[0], port, _label(head, "served") or rendered.recipe.model)
     return ServePlan(
         launch_id=launch_id,
         recipe=rendered.recipe,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sparkrun_tui.base import identifiers, shell
 from sparkrun_tui.base.units import GIB, format_gib
 from sparkrun_tui.launch.plan import LaunchPlan
 from sparkrun_tui.remote.docker_types import ContainerInfo, ImageInfo
@@ -102,8 +103,9 @@ def _host(
 def _docker(facts: HostFacts, host: str) -> Iterator[Finding]:
     access = facts.docker_access
     if access != "ok":
+        join = shell.words(["sudo", "usermod", "-aG", "docker", facts.user])
         remedies = {
-            "denied": f"On {host}: sudo usermod -aG docker {facts.user}   and log in again",
+            "denied": f"On {host}: {join}   and log in again",
             "not running": f"On {host}: sudo systemctl start docker",
             "no socket": f"On {host}: install Docker, or set DOCKER_HOST for {facts.user}",
         }
@@ -174,7 +176,7 @@ def _port(plan: LaunchPlan, facts: HostFacts, around: Surroundings, host: str) -
         return
     owner = _owner(around.containers, port)
     labels = owner.labels if owner else {}
-    ours = labels.get(f"{LABEL}launch", "")
+    ours = identifiers.launch_id(labels.get(f"{LABEL}launch"))
     if ours and all(labels.get(f"{LABEL}{key}", "") == _label(plan, key) for key in _SAME):
         yield Finding(
             host, "running", Verdict.FAIL, f"{plan.rendered.recipe.name} runs already with these settings",

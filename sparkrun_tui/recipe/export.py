@@ -7,12 +7,11 @@ byte. The result is read back and compared before it is handed out.
 from __future__ import annotations
 
 import json
-import os
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sparkrun_tui.base import files, shell
 from sparkrun_tui.base.errors import RecipeError
 from sparkrun_tui.recipe.brought import scoped_mods
 from sparkrun_tui.recipe.loader import load_text
@@ -31,7 +30,7 @@ def command_line(recipe: Recipe, overrides: Mapping[str, str], program: str = "s
     words = [program, "run", reference(recipe)]
     for key, text in changed(recipe, overrides).items():
         words += ["-o", f"{key}={text}"]
-    return shlex.join(words)
+    return shell.words(words)
 
 
 def exported(recipe: Recipe, overrides: Mapping[str, str]) -> str:
@@ -67,13 +66,17 @@ def _with_scopes(recipe: Recipe, text: str) -> str:
 
 def write_new_recipe(path: Path, text: str, *, overwrite: bool = False) -> None:
     """Write a recipe file. Raises `RecipeError` when it exists already, or cannot be written."""
-    if path.exists() and not overwrite:
-        raise RecipeError(f"{path} exists already", remedy="choose another name")
-    partial = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(text.encode("utf-8"))
-        os.replace(partial, path)
+    except OSError as error:
+        raise RecipeError(f"{path} cannot be written: {error.strerror or error}") from error
+    try:
+        if overwrite:
+            files.overwrite(path, text.encode())
+        else:
+            files.write_new(path, text.encode())
+    except FileExistsError as error:
+        raise RecipeError(f"{path} exists already", remedy="choose another name") from error
     except OSError as error:
         raise RecipeError(f"{path} cannot be written: {error.strerror or error}") from error
 

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sparkrun_tui.base import identifiers
 from sparkrun_tui.base.errors import SparkrunError
+from sparkrun_tui.base.identifiers import Commit
+from sparkrun_tui.base.numbers import whole_of
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.remote import children, hub_cache
@@ -118,9 +121,8 @@ class HubSource:
                 if error.kind not in _PASSING or attempt == _TRIES:
                     raise
                 await self._sleep(2.0**attempt)
-        sizes = {str(file["name"]): int(file["size"]) for file in listing["files"]}
+        commit, sizes = _listed(listing, request.repo)
         choice = self._chosen(tuple(sizes), request)
-        commit = str(listing["commit"])
         files = tuple(
             ModelFile(name, sizes[name], hub_cache.cached_size(self.hub, request.repo, commit, name) == sizes[name])
             for name in choice.files
@@ -137,7 +139,7 @@ class HubSource:
     def _stored(self, request: ModelRequest) -> StoredModel | None:
         commit = hub_cache.commit_of(self.hub, request.repo, request.revision)
         files = {file.name: file for file in hub_cache.files_in(self.hub, request.repo, commit)} if commit else {}
-        if not files:
+        if commit is None or not files:
             return None
         try:
             choice = self._chosen(tuple(files), request)
@@ -147,7 +149,7 @@ class HubSource:
             return None
         return self._model(request, commit, [files[name] for name in choice.files], choice)
 
-    def _model(self, request: ModelRequest, commit: str, files: Sequence[ModelFile], choice: Choice) -> StoredModel:
+    def _model(self, request: ModelRequest, commit: Commit, files: Sequence[ModelFile], choice: Choice) -> StoredModel:
         whole = tuple(ModelFile(file.name, file.size, cached=True) for file in files)
         ref = request.revision or "main"
         return StoredModel(request.repo, commit, str(self.hub), whole, choice.entry, "" if ref == commit else ref)
@@ -235,6 +237,21 @@ class HubSource:
             if message["kind"] != "progress" or message["done"] > done:
                 moved_at, done = loop.time(), int(message.get("done", done))
             yield message
+
+
+def _listed(listing: Mapping[str, Any], repo: str) -> tuple[Commit, dict[str, int]]:
+    """The commit and the sizes by name that the worker was told by the Hub, or by a mirror. Raises `HubError`."""
+    commit = identifiers.commit(listing["commit"])
+    if commit is None:
+        raise HubError(f"the Hub names no commit of {repo}", kind="other", remedy="Is HF_ENDPOINT a mirror of the Hub?")
+    sizes = {}
+    for file in listing["files"]:
+        name, size = identifiers.relative_path(str(file["name"])), whole_of(file["size"])
+        if name is None or size is None:
+            told = clean_line(str(file["name"]))
+            raise HubError(f"the Hub lists a file of {repo} that cannot be kept: {told}", kind="other")
+        sizes[name] = size
+    return commit, sizes
 
 
 def explain(message: Mapping[str, Any], repo: str, revision: str) -> HubError:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.rendered import ChainValue, Rendered
@@ -107,14 +107,14 @@ def build_command(rendered: Rendered, start: Sequence[str], rows: Sequence[FlagR
     Other keys follow where the engine is known to have a flag of their name.
     Raises `LaunchError` for a value that the engine is known to refuse.
     """
-    lines = [shlex.join(start)]
+    lines = [shell.words(start)]
     for row in rows:
         found = rendered.chain.get(row.key)
         words = _flag_words(row, found, rendered) if found is not None else []
         if words:
-            lines.append(shlex.join(words))
-    lines += map(shlex.join, _more(rendered, start, rows).words)
-    return " \\\n    ".join(lines) + "\n"
+            lines.append(shell.words(words))
+    lines += map(shell.words, _more(rendered, start, rows).words)
+    return shell.script("{command}\n", command=shell.joined(lines, " \\\n    "))
 
 
 def left_out(rendered: Rendered, start: Sequence[str], rows: Sequence[FlagRow]) -> tuple[Problem, ...]:

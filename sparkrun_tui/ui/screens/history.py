@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 import time
 from collections.abc import Iterable, Sequence
 
 from textual import on
 from textual.widget import Widget
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.text import cell_width, clean_line
 from sparkrun_tui.base.units import format_duration
 from sparkrun_tui.ui.actions import Scope, bindings
@@ -156,4 +156,4 @@ class HistoryScreen(PageScreen):
             words = ["sparkrun-tui", "run", past.recipe, "-H", ",".join(past.hosts)]
             for key, value in (past.settings or {}).items():
                 words += ["-o", f"{key}={value}"]
-            self.sparkrun.copy(shlex.join(words), "command line")
+            self.sparkrun.copy(shell.words(words), "command line")
