@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.demo.docker_api import DockerApi
 from sparkrun_tui.demo.host import Host, Site
 from sparkrun_tui.demo.http import Refused
@@ -50,7 +51,7 @@ class ForeignScripts:
         if call is None:
             return 0
         words = shlex.split(call["rest"].replace("$HOME", "~HOME"))
-        path = path_of(shlex.quote(words[0].replace("~HOME", "$HOME"))) if words else ""
+        path = path_of(shell.word(words[0].replace("~HOME", "$HOME"))) if words else ""
         recipe = yaml.safe_load(host.files.get(path, b"")) or {}
         if not isinstance(recipe, dict):
             say(f"{path}: not a recipe")

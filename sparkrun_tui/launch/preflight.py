@@ -137,7 +137,8 @@ def _version(text: str) -> tuple[int, ...]:
 
 
 def _disk(facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding]:
-    needs = [("the model cache", facts.hf_cache, LEAST_ROOM, f"On {host}: see `du -sh {facts.hf_cache}/hub/*`")]
+    see = shell.script("du -sh -- {cache}/hub/*", cache=shell.path_word(facts.hf_cache))
+    needs = [("the model cache", facts.hf_cache, LEAST_ROOM, f"On {host}: see `{see}`")]
     if not around.has_image:
         needs.append(("Docker's images", facts.docker_root, IMAGE_ROOM, f"On {host}: docker image prune"))
     for what, path, room, remedy in needs:
@@ -180,13 +181,17 @@ def _port(plan: LaunchPlan, facts: HostFacts, around: Surroundings, host: str) -
     if ours and all(labels.get(f"{LABEL}{key}", "") == _label(plan, key) for key in _SAME):
         yield Finding(
             host, "running", Verdict.FAIL, f"{plan.rendered.recipe.name} runs already with these settings",
-            f"launch {ours} on port {port}", "nothing to do", f"Attach, or stop it: sparkrun-tui stop {ours}", False,
+            f"launch {ours} on port {port}", "nothing to do", f"Attach, or stop it: {_stop(ours)}", False,
         )  # fmt: skip
         return
     name = owner.name if owner else ""
     measured = f"taken by container {name}" if name else "taken by another process"
-    remedy = f"Stop it (sparkrun-tui stop {ours}), or launch with -o port=…" if ours else "Launch with -o port=…"
+    remedy = f"Stop it ({_stop(ours)}), or launch with -o port=…" if ours else "Launch with -o port=…"
     yield Finding(host, "port", Verdict.FAIL, f"port {port} is in use", measured, "a free port", remedy, False)
+
+
+def _stop(launch: str) -> shell.Text:
+    return shell.words(["sparkrun-tui", "stop", launch])
 
 
 def _owner(containers: Sequence[ContainerInfo], port: int) -> ContainerInfo | None:

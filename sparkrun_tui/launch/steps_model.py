@@ -141,7 +141,9 @@ async def _fetch(context: Context, request: ModelRequest) -> StoredModel:
             for host in context.hosts:
                 context.progress(host, Phase.MODEL, told)
     if model is None:
-        raise LaunchError(f"the download of {request.repo} ended early", remedy=f"hf download {request.repo}")
+        raise LaunchError(
+            f"the download of {request.repo} ended early", remedy=shell.words(["hf", "download", request.repo])
+        )
     return model
 
 

@@ -11,9 +11,9 @@ import pytest
 
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.shell import path_word
 from sparkrun_tui.launch import dryrun
 from sparkrun_tui.launch.archive import container_files
-from sparkrun_tui.base.shell import path_word
 from sparkrun_tui.launch.containers import create_body, run_command
 from sparkrun_tui.launch.plan import build_plan
 from sparkrun_tui.launch.sizing import attention_heads
