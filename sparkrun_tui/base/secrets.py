@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import re
-import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
+
+from sparkrun_tui.base import shell
 
 MASK = "•••"
 
@@ -132,7 +133,7 @@ def _forms(value: str) -> set[str]:
         base64.b64encode(value.encode("utf-8", "surrogateescape")).decode(),
         json.dumps(value)[1:-1],
         repr(value)[1:-1],
-        shlex.quote(value).strip("'"),
+        shell.word(value).strip("'"),
         value.replace("'", "'\\''"),
     }
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import LaunchError, RecipeError
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.base.units import format_gib
@@ -80,7 +81,7 @@ def _find(name: str, settings: Settings) -> Rendered:
     from sparkrun_tui.recipe.overrides import render
 
     query = name or _QUERY
-    _heading(f"Find: sparkrun-tui search {query}")
+    _heading(f"Find: {shell.words(['sparkrun-tui', 'search', query])}")
     listing = list_recipes(settings, budget=30.0)
     found = Index(listing.entries).search(query)
     _indented("  ".join(entry_row(entry)) for entry in found[:6])
@@ -145,7 +146,7 @@ async def _launch(desk: Desk, plan: LaunchPlan) -> Launch:
     from sparkrun_tui.cli.run_text import Narrator, diagnosis_lines
     from sparkrun_tui.launch.events import LaunchStatus
 
-    _heading(f"Launch: sparkrun-tui run {plan.rendered.recipe.name}")
+    _heading(f"Launch: {shell.words(['sparkrun-tui', 'run', plan.rendered.recipe.name])}")
     launch = desk.launch(plan)
     narrator = Narrator()
     async with asyncio.timeout(_READY_WITHIN):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from sparkrun_tui.base import identifiers
+from sparkrun_tui.base.identifiers import LaunchId
 from sparkrun_tui.fleet.model import Health, Workload, WorkloadRank
 from sparkrun_tui.remote.docker_types import ContainerInfo
 from sparkrun_tui.runtimes.labels import hosts_of, label_of, nodes_of, port_of, rank_of
@@ -24,9 +26,14 @@ class Seen:
     info: ContainerInfo
 
 
+def launch_of(info: ContainerInfo) -> LaunchId | None:
+    """The launch that a container carries the label of; a label of another form makes none of ours."""
+    return identifiers.launch_id(info.labels.get(f"{LABEL}launch"))
+
+
 def is_ours(info: ContainerInfo) -> bool:
     """Whether a container carries our labels."""
-    return f"{LABEL}launch" in info.labels
+    return launch_of(info) is not None
 
 
 def is_foreign(info: ContainerInfo) -> bool:
@@ -39,8 +46,9 @@ def group(seen: Iterable[Seen], silent: frozenset[str] = frozenset()) -> tuple[W
     ours: dict[str, list[Seen]] = {}
     foreign: dict[str, list[Seen]] = {}
     for item in seen:
-        if is_ours(item.info):
-            ours.setdefault(label_of(item.info.labels, "launch"), []).append(item)
+        launch = launch_of(item.info)
+        if launch is not None:
+            ours.setdefault(launch, []).append(item)
         elif is_foreign(item.info):
             foreign.setdefault(item.info.name.rpartition("_")[0] or item.info.name, []).append(item)
     found = [_workload(launch, items, silent) for launch, items in ours.items()]

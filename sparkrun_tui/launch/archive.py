@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import io
-import shlex
 import tarfile
 from collections.abc import Mapping
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.runtimes.common import (
-    HOOK_FAILED,
     RUN_DIR,
     SECRET_FILE,
     SERVE_FILE,
     START_FILE,
+    hook_failed,
     hook_file,
     hook_folder,
     secret_file,
@@ -55,12 +55,9 @@ def container_files(spec: ContainerSpec, sent: Mapping[str, bytes]) -> bytes:
 def exec_files(number: int | str, execution: ContainerExec, spec: ContainerSpec) -> bytes:
     """What an exec in the container of `spec` runs; `number` tells the execs of one launch apart."""
     folder, start, serve, secrets = exec_paths(number)
-    text = _EXEC.format(
-        folder=folder,
-        start=start,
-        ended=shlex.quote(HOOK_FAILED.format(title=execution.title)),
-        redirect="exec >/proc/1/fd/1 2>/proc/1/fd/2\n" if execution.to_log else "",
-    )
+    redirect = shell.script("exec >/proc/1/fd/1 2>/proc/1/fd/2\n" if execution.to_log else "")
+    ended = hook_failed(execution.title)
+    text = shell.script(_EXEC, folder=folder, start=start, ended=ended, redirect=redirect)
     script = execution.script if execution.script.endswith("\n") else execution.script + "\n"
     files: Files = {
         f"{folder}.sh": (text, 0o755),

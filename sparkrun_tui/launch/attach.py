@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from sparkrun_tui.base import identifiers
 from sparkrun_tui.base.errors import HostError, LaunchError
 from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.base.settings import Cluster
@@ -84,7 +85,7 @@ async def rebuild(workload: Attachable, cluster: Cluster, services: Services) ->
 
     Raises `HostError` when none answers, `LaunchError` when it is not one of ours or is gone.
     """
-    if not workload.launch_id:
+    if identifiers.launch_id(workload.launch_id) is None:
         raise LaunchError("it was not launched from here, so it can only be looked at and stopped")
     inspected: dict[str, ContainerInfo] = {}
     facts: dict[str, HostFacts] = {}

@@ -11,6 +11,7 @@ from typing import Any, cast, get_args, get_origin, get_type_hints
 from sparkrun_tui.base.numbers import MOST, decimal_of, whole_of
 from sparkrun_tui.launch import events as ev
 from sparkrun_tui.launch.events import AnyEvent, Repair
+from sparkrun_tui.recipe.private import shown_settings
 
 _KINDS: dict[str, type[Any]] = {
     "began": ev.LaunchBegan,

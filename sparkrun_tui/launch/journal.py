@@ -14,7 +14,8 @@ from functools import lru_cache
 from io import TextIOWrapper
 from pathlib import Path
 
-from sparkrun_tui.base import paths
+from sparkrun_tui.base import identifiers, paths
+from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.files import private_folder
 from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.base.secrets import Redactor
@@ -39,8 +40,19 @@ def launches_dir() -> Path:
     return paths.state_dir() / "launches"
 
 
+def launch_folder(launch_id: str) -> Path:
+    """The folder of a launch. Raises `LaunchError` for what is no id of ours: a label may say anything, paths too."""
+    known = identifiers.launch_id(launch_id)
+    if known is None:
+        raise LaunchError(f"`{clean_line(launch_id)[:60]}` is no launch of sparkrun-tui", remedy="sparkrun-tui status")
+    return launches_dir() / known
+
+
 class Journal:
-    """Writes what a launch does as it happens; folders are 0700, files 0600, and `redact` takes out secrets."""
+    """Writes what a launch does as it happens; folders are 0700, files 0600, and `redact` takes out secrets.
+
+    `folder` is what `launch_folder` gives for the launch, so that none is made elsewhere.
+    """
 
     def __init__(self, folder: Path, redact: Redactor) -> None:
         self.folder = folder

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.secrets import Redactor, Secret
 from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.shell import Text
 from sparkrun_tui.recipe.brought import Brought
 from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.private import concealed, problem_shown, redactor
@@ -26,7 +27,7 @@ class Command:
     """A command for one host (`workstation` is this machine), as text to paste; `changes` tells reads from changes."""
 
     host: str
-    text: str
+    text: Text
     changes: bool = True
 
 

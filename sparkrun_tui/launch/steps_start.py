@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError, LaunchError
 from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.text import clean_line
@@ -109,7 +110,7 @@ async def start_rank(context: Context, rank: RankPlan) -> str:
         raise LaunchError(
             f"there is another container called {spec.name}",
             host=rank.host,
-            remedy=f"On {rank.host}: docker rm -f {spec.name}",
+            remedy=f"On {rank.host}: {shell.words(['docker', 'rm', '-f', spec.name])}",
         )
     identity, state = (found, "created") if isinstance(found, str) else (found.id, found.state)
     context.containers[rank.rank] = identity
@@ -124,7 +125,7 @@ async def _create(context: Context, docker: Docker, rank: RankPlan) -> str | Con
     spec = rank.container
     folders = mount_folders(spec)
     if folders:
-        made = await context.transport(rank.host).run(f"mkdir -p -- {folders}")
+        made = await context.transport(rank.host).run(shell.script("mkdir -p -- {folders}", folders=folders))
         if not made.ok and made.code is not None:
             raise HostError(f"cannot make the cache folders: {clean_line(made.stderr)}", host=rank.host)
     creating = asyncio.ensure_future(docker.create(spec.name, create_body(spec)))

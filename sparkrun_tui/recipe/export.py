@@ -7,12 +7,11 @@ byte. The result is read back and compared before it is handed out.
 from __future__ import annotations
 
 import json
-import os
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sparkrun_tui.base import files, shell
 from sparkrun_tui.base.errors import RecipeError
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.recipe.brought import scoped_mods
@@ -33,8 +32,8 @@ def command_line(recipe: Recipe, overrides: Mapping[str, str], program: str = "s
 
     A secret is not in it: its value is taken from a variable (`-o api_key="$API_KEY"`).
     """
-    words = shlex.join([program, "run", reference(recipe)])
-    return f"{words} {override_words(changed(recipe, overrides))}".rstrip()
+    words = [shell.words([program, "run", reference(recipe)]), override_words(changed(recipe, overrides))]
+    return shell.joined([part for part in words if part], " ")
 
 
 def exported(recipe: Recipe, overrides: Mapping[str, str]) -> str:
@@ -98,15 +97,18 @@ def _with_scopes(recipe: Recipe, text: str) -> str:
 
 def write_new_recipe(path: Path, text: str, *, overwrite: bool = False, private: bool = False) -> None:
     """Write a recipe file, `private` for its owner alone. Raises `RecipeError` when it exists, or cannot be written."""
-    if path.exists() and not overwrite:
-        raise RecipeError(f"{path} exists already", remedy="choose another name")
-    partial = path.with_name(f".{path.name}.partial")
+    mode = 0o600 if private else 0o666
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600 if private else 0o666)
-        with open(handle, "wb") as file:
-            file.write(text.encode("utf-8"))
-        os.replace(partial, path)
+    except OSError as error:
+        raise RecipeError(f"{path} cannot be written: {error.strerror or error}") from error
+    try:
+        if overwrite:
+            files.overwrite(path, text.encode(), mode)
+        else:
+            files.write_new(path, text.encode(), mode)
+    except FileExistsError as error:
+        raise RecipeError(f"{path} exists already", remedy="choose another name") from error
     except OSError as error:
         raise RecipeError(f"{path} cannot be written: {error.strerror or error}") from error
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import Spot, UsageError
 from sparkrun_tui.recipe.model import Metadata, Problem, Recipe, Severity, Value
 from sparkrun_tui.recipe.places import command_spot, in_quotes, looks_like_a_program
@@ -98,7 +98,7 @@ def render(recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[
     composite = {key for key, link in chain.items() if isinstance(link.value.data, (list, dict))}
 
     def fill(slot: Slot, text: str) -> str:
-        return shlex.quote(text) if slot.key in composite and not in_quotes(command, slot.offset) else text
+        return shell.word(text) if slot.key in composite and not in_quotes(command, slot.offset) else text
 
     doubled = recipe.version == "1"
     try:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.secrets import MASK, Redactor, Secret, looks_secret, secrets_of
 from sparkrun_tui.recipe.environment import references
 from sparkrun_tui.recipe.model import Problem, Recipe, Value
@@ -276,28 +276,36 @@ def quote_references(command: str) -> str:
     return command
 
 
-def join_words(words: Iterable[str]) -> str:
-    """Words as a shell command, quoted as `shlex.join` does, save that references to secrets' variables work."""
-    return " ".join(map(_word, words))
+def join_words(words: Iterable[str]) -> shell.Text:
+    """Words as a shell command, each quoted, save that references to secrets' variables are filled in."""
+    return shell.joined(map(_word, words), " ")
 
 
-def _word(word: str) -> str:
+def _word(word: str) -> shell.Text:
     found = list(_REFERENCE.finditer(word))
     if not found:
-        return shlex.quote(word)
-    parts, at = [], 0
+        return shell.word(word)
+    parts: list[shell.Text] = []
+    at = 0
     for match in found:
         before = word[at : match.start()]
-        parts += [shlex.quote(before)] * bool(before) + [f'"{match.group()}"']
+        if before:
+            parts.append(shell.word(before))
+        parts.append(shell.variable(match.group()[2:-1]))
         at = match.end()
-    return "".join(parts) + (shlex.quote(word[at:]) if word[at:] else "")
+    if word[at:]:
+        parts.append(shell.word(word[at:]))
+    return shell.joined(parts)
 
 
-def given_to(script: str, secrets: Mapping[str, Secret]) -> str:
-    """`script` after lines that set those variables which it refers to, for a shell that has no such environment."""
+def given_to(script: str, secrets: Mapping[str, Secret]) -> shell.Text:
+    """`script` after lines that set those variables which it refers to, for a shell that has no such environment.
+
+    `script` is what a recipe's author wrote.
+    """
     wanted = {match.group()[2:-1] for match in _REFERENCE.finditer(script)}
-    lines = [f"{name}={shlex.quote(value.reveal())}\n" for name, value in secrets.items() if name in wanted]
-    return "".join(lines) + script
+    lines = [shell.assignment(name, value.reveal()) for name, value in secrets.items() if name in wanted]
+    return shell.joined([*lines, shell.authored(script)])
 
 
 def reference_to(key: str) -> tuple[str, str]:
@@ -315,12 +323,13 @@ def variable_of(key: str) -> str:
     return name if name and not name[0].isdigit() else f"SECRET_{name}"
 
 
-def override_words(settings: Mapping[str, str]) -> str:
+def override_words(settings: Mapping[str, str]) -> shell.Text:
     """`-o key=value` for each setting, quoted for a shell; a secret is asked of a variable: `-o api_key="$API_KEY"`."""
-    words = []
+    words: list[shell.Text] = []
     for key, text in settings.items():
         if _is_secret(key, text):
-            words.append(f'-o {key}="${variable_of(key)}"')
+            named = shell.joined([shell.word(f"{key}="), shell.variable(variable_of(key))])
+            words += [shell.word("-o"), named]
         else:
-            words.append(f"-o {shlex.quote(f'{key}={text}')}")
-    return " ".join(words)
+            words += [shell.word("-o"), shell.word(f"{key}={text}")]
+    return shell.joined(words, " ")

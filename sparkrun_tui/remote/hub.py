@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sparkrun_tui.base import identifiers
 from sparkrun_tui.base.decoded import Decoded, decode_json
 from sparkrun_tui.base.errors import SparkrunError
+from sparkrun_tui.base.identifiers import Commit
 from sparkrun_tui.base.json_text import JsonError
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.text import clean_line
@@ -138,7 +140,7 @@ class HubSource:
     def _stored(self, request: ModelRequest) -> StoredModel | None:
         commit = hub_cache.commit_of(self.hub, request.repo, request.revision)
         files = {file.name: file for file in hub_cache.files_in(self.hub, request.repo, commit)} if commit else {}
-        if not files:
+        if commit is None or not files:
             return None
         try:
             choice = self._chosen(tuple(files), request)
@@ -148,7 +150,7 @@ class HubSource:
             return None
         return self._model(request, commit, [files[name] for name in choice.files], choice)
 
-    def _model(self, request: ModelRequest, commit: str, files: Sequence[ModelFile], choice: Choice) -> StoredModel:
+    def _model(self, request: ModelRequest, commit: Commit, files: Sequence[ModelFile], choice: Choice) -> StoredModel:
         whole = tuple(ModelFile(file.name, file.size, cached=True) for file in files)
         ref = request.revision or "main"
         return StoredModel(request.repo, commit, str(self.hub), whole, choice.entry, "" if ref == commit else ref)
@@ -243,13 +245,19 @@ class HubSource:
             yield message
 
 
-def _listed(message: Decoded, repo: str) -> tuple[str, dict[str, int]]:
-    """The commit of a repository, and its files with their sizes in bytes. Raises `HubError`."""
+def _listed(message: Decoded, repo: str) -> tuple[Commit, dict[str, int]]:
+    """The commit and the sizes by name that the worker had from the Hub, or from a mirror. Raises `HubError`."""
     try:
-        files = {file.at("name").text(): file.at("size").whole() or 0 for file in message.at("files").items()}
-        return message.at("commit").text(), files
+        commit = identifiers.commit(message.at("commit").text())
+        listed = [(file.at("name").text(), file.at("size").whole() or 0) for file in message.at("files").items()]
     except JsonError as error:
         raise HubError(f"the Hub's list of {repo} cannot be understood: {error}", kind="other") from error
+    if commit is None:
+        raise HubError(f"the Hub names no commit of {repo}", kind="other", remedy="Is HF_ENDPOINT a mirror of the Hub?")
+    for name, _ in listed:
+        if identifiers.relative_path(name) is None:
+            raise HubError(f"the Hub lists a file of {repo} that cannot be kept: {clean_line(name)}", kind="other")
+    return commit, dict(listed)
 
 
 def worker_message(line: bytes) -> Decoded:

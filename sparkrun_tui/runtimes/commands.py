@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.private import join_words
@@ -114,7 +115,7 @@ def build_command(rendered: Rendered, start: Sequence[str], rows: Sequence[FlagR
         if words:
             lines.append(join_words(words))
     lines += map(join_words, _more(rendered, start, rows).words)
-    return " \\\n    ".join(lines) + "\n"
+    return shell.script("{command}\n", command=shell.joined(lines, " \\\n    "))
 
 
 def left_out(rendered: Rendered, start: Sequence[str], rows: Sequence[FlagRow]) -> tuple[Problem, ...]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base import identifiers
 from sparkrun_tui.runtimes.plan import LABEL
 
-MAX_RANKS = 64
-"""Containers that one workload may have; a label that tells of more counts as none."""
+MAX_RANKS = identifiers.MAX_NODES
+"""Containers that one workload may have; a label that names more counts as none."""
 
 
 def label_of(labels: Mapping[str, str], name: str) -> str:
@@ -18,17 +18,17 @@ def label_of(labels: Mapping[str, str], name: str) -> str:
 
 def rank_of(labels: Mapping[str, str]) -> int | None:
     """The rank of a container, from 0; None when its labels tell none."""
-    return whole(label_of(labels, "rank"), most=MAX_RANKS - 1)
+    return identifiers.rank(label_of(labels, "rank"))
 
 
 def nodes_of(labels: Mapping[str, str]) -> int | None:
     """How many ranks its workload has; None when its labels do not tell."""
-    return whole(label_of(labels, "nodes"), least=1, most=MAX_RANKS)
+    return identifiers.nodes(label_of(labels, "nodes"))
 
 
 def port_of(labels: Mapping[str, str]) -> int | None:
     """The port that its workload serves on; None when its labels tell none."""
-    return whole(label_of(labels, "port"), least=1, most=65_535)
+    return identifiers.port(label_of(labels, "port"))
 
 
 def hosts_of(labels: Mapping[str, str]) -> tuple[str, ...]:

@@ -18,6 +18,9 @@ OTHER_HF_HOME = "/cache/huggingface"
 _SAYS_OTHER = re.compile(rf"(?<![\w.~-]){OTHER_HF_HOME}\b")
 _PLAIN = re.compile(r"--?[a-z-]+ [\w./:,=+@~-]+")
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+_PROPAGATION = ("shared", "slave", "private", "rshared", "rslave", "rprivate")
+_MOUNT_WORDS = frozenset({"ro", "rw", "z", "Z", "nocopy", "consistent", "cached", "delegated", *_PROPAGATION})
+"""What Docker takes behind the second colon of a volume (docs.docker.com, `docker run --volume`)."""
 _OUR_NETWORKS = ("", "host")
 
 
@@ -47,7 +50,7 @@ def mount_of(volume: str, host: HostView) -> Mount:
     """A volume of a recipe as a mount; a leading `~` is the home on that host. Docker makes what is missing."""
     source, _, rest = volume.partition(":")
     target, _, words = rest.partition(":")
-    options = [word for word in words.split(",") if word and word != "rw"]
+    options = [word for word in words.split(",") if word in _MOUNT_WORDS and word != "rw"]
     if source == "~" or source.startswith("~/"):
         source = host.home + source[1:]
     read_only = "ro" in options
@@ -88,7 +91,11 @@ def refusals(request: PlanRequest) -> Iterator[Problem]:
     yield from options.problems
     foreign = recipe.source.kind is SourceKind.REGISTRY and not request.privileged
     for volume in options.volumes:
-        source = volume.partition(":")[0]
+        source, _, rest = volume.partition(":")
+        unknown = [word for word in rest.partition(":")[2].split(",") if word and word not in _MOUNT_WORDS]
+        if unknown:
+            message = f"the volume `{volume}` ends in `{unknown[0]}`, which is no option of a volume"
+            yield _problem(recipe, Severity.ERROR, "volume-option", message, "one of ro, rw, z, Z, nocopy, rshared")
         if "$" in source or source.startswith("."):
             message = f"the volume `{volume}` must begin with a whole path, with `~/`, or with a volume's name"
             yield _problem(recipe, Severity.ERROR, "volume-path", message)

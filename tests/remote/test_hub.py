@@ -201,7 +201,7 @@ def test_a_partly_downloaded_model_is_not_whole(tmp_path: Path) -> None:
     (folder / "blobs" / "model-00002-of-00002.safetensors").unlink()
     assert not whole()
     assert hub_cache.commit_of(tmp_path, "acme/big", "") == commit
-    assert hub_cache.commit_of(tmp_path, "acme/none", "") == ""
+    assert hub_cache.commit_of(tmp_path, "acme/none", "") is None
 
 
 def test_patterns_and_other_forms_of_the_same_weights() -> None:
