@@ -32,6 +32,8 @@ ALLOWED = {
     ("cli/story.py", "launch.launch_id"): "an id that this program has just made",
     ("launch/environment.py", "item.name"): "read by a pattern for names of variables",
     ("recipe/validation.py", "want.name"): "read by a pattern for names of variables",
+    ("recipe/registry_cache.py", "blob.path"): "a sentence",
+    ("remote/resolve.py", "shorten(clean_line(text), 40)"): "a sentence",
 }
 PROSE = {
     "launch/looking.py": ("rsync ",),

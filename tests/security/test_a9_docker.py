@@ -52,7 +52,7 @@ async def hostile(
 
 
 def entry(number: int = 0, **changes: object) -> dict[str, object]:
-    labels = {f"{LABEL}launch": f"launch{number}", f"{LABEL}rank": "0", f"{LABEL}nodes": "1"}
+    labels = {f"{LABEL}launch": f"{number:08d}", f"{LABEL}rank": "0", f"{LABEL}nodes": "1"}
     whole = {"Id": f"{number:064x}", "Names": [f"/c{number}"], "Image": "i", "State": "exited", "Labels": labels}
     return whole | {"Status": "Exited (0)", "Created": 1_700_000_000 - number} | changes
 
@@ -142,7 +142,7 @@ async def test_a_survey_shows_the_other_hosts(tmp_path: Path, body: bytes) -> No
 
 @pytest.mark.parametrize("value", ["1000000000", "9" * 5000, "²", "-1"])
 async def test_labels_are_bounded(tmp_path: Path, value: str) -> None:
-    labels = {f"{LABEL}launch": "a", **{f"{LABEL}{name}": value for name in ("rank", "nodes", "port")}}
+    labels = {f"{LABEL}launch": "aaaa2345", **{f"{LABEL}{name}": value for name in ("rank", "nodes", "port")}}
     inspected = {"Id": "a", "State": {"Status": "running"}, "Config": {"Labels": labels}}
     bodies = {"/containers/json": listed(entry(Labels=labels)), "/json": json.dumps(inspected).encode()}
     async with hostile(tmp_path / "d.sock", bodies) as client:
@@ -152,7 +152,7 @@ async def test_labels_are_bounded(tmp_path: Path, value: str) -> None:
 
 
 async def test_thousands_of_containers_are_cut_with_a_word(tmp_path: Path) -> None:
-    inspected = {"Id": "a", "State": {"Status": "exited"}, "Config": {"Labels": {f"{LABEL}launch": "a"}}}
+    inspected = {"Id": "a", "State": {"Status": "exited"}, "Config": {"Labels": {f"{LABEL}launch": "aaaa2345"}}}
     bodies = {"/containers/json": listed(*map(entry, range(20_000))), "/json": json.dumps(inspected).encode()}
     async with hostile(tmp_path / "d.sock", bodies) as client:
         view = await seen(FakeCluster("spark-1", "spark-2"), client)
