@@ -105,6 +105,10 @@ def _spec(**changes: object) -> ContainerSpec:
     return ContainerSpec(**{**values, **changes})  # type: ignore[arg-type]
 
 
+def _copied(spec: ContainerSpec) -> list[Script]:
+    return [(command, b"") for command in copy_commands("h", spec)]
+
+
 def _hosts(p: str, slot: str, runtime: str, count: int) -> list[Script]:
     """Everything that a plan would run on its hosts, one of which says something hostile of itself."""
     value = f"/{p}" if slot in ("home", "hf_cache", "app_cache") else p
@@ -130,7 +134,8 @@ def _gguf(p: str, command: str) -> list[Script]:
 LLAMA = (
     "llama-server -hf {model} --port 80", 'llama-server -hf "{model}" --port 80', "llama-server --hf-repo={model}",
     "llama-server -m {model}", "M={model}\nllama-server --hf_repo $M", "bash -c 'llama-server -hf {model}'",
-    'bash -c "llama-server -hf {model}"', "sh -lc 'exec llama-server -hf {model}'", "llama-server -hf {model} --mmproj m.gguf",
+    'bash -c "llama-server -hf {model}"', "sh -lc 'exec llama-server -hf {model}'",
+    "llama-server -hf {model} --mmproj m.gguf",
 )  # fmt: skip
 ENGINES = [("vllm", 1), ("vllm", 2), ("sglang", 2), ("llama-cpp", 2), ("eugr-vllm", 1), ("eugr-vllm", 2)]
 HOST_SLOTS = ("home", "hf_cache", "app_cache", "interface", "address")
@@ -168,8 +173,8 @@ BUILDERS: dict[str, Callable[[str], object]] = {
     "send folder": lambda p: [(send_command("h", f"~/{p}", _bundle("f")), b"")],
     "send file": lambda p: [(send_command("h", "~/x", _bundle(p)), b"")],
     "send host": lambda p: [(send_command(p, "~/x", _bundle("f")), b"")],
-    "copy name": lambda p: [(t, b"") for t in copy_commands("h", _spec(name=p, before=(Hook("t", "true", _bundle("f")),)))],
-    "copy file": lambda p: [(t, b"") for t in copy_commands("h", _spec(before=(Hook("t", "true", _bundle(p)),)))],
+    "copy name": lambda p: _copied(_spec(name=p, before=(Hook("t", "true", _bundle("f")),))),
+    "copy file": lambda p: _copied(_spec(before=(Hook("t", "true", _bundle(p)),))),
     **{
         f"docker run {key}": (lambda p, key=key, make=make: [(run_command(_spec(**{key: make(p)})), b"")])
         for key, make in {
