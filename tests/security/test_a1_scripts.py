@@ -105,6 +105,10 @@ def _spec(**changes: object) -> ContainerSpec:
     return ContainerSpec(**{**values, **changes})  # type: ignore[arg-type]
 
 
+def _copied(spec: ContainerSpec) -> list[Script]:
+    return [(command, b"") for command in copy_commands("h", spec)]
+
+
 def _hosts(p: str, slot: str, runtime: str, count: int) -> list[Script]:
     """Everything that a plan would run on its hosts, one of which says something hostile of itself."""
     value = f"/{p}" if slot in ("home", "hf_cache", "app_cache") else p
@@ -169,10 +173,8 @@ BUILDERS: dict[str, Callable[[str], object]] = {
     "send folder": lambda p: [(send_command("h", f"~/{p}", _bundle("f")), b"")],
     "send file": lambda p: [(send_command("h", "~/x", _bundle(p)), b"")],
     "send host": lambda p: [(send_command(p, "~/x", _bundle("f")), b"")],
-    "copy name": lambda p: [
-        (t, b"") for t in copy_commands("h", _spec(name=p, before=(Hook("t", "true", _bundle("f")),)))
-    ],
-    "copy file": lambda p: [(t, b"") for t in copy_commands("h", _spec(before=(Hook("t", "true", _bundle(p)),)))],
+    "copy name": lambda p: _copied(_spec(name=p, before=(Hook("t", "true", _bundle("f")),))),
+    "copy file": lambda p: _copied(_spec(before=(Hook("t", "true", _bundle(p)),))),
     **{
         f"docker run {key}": (lambda p, key=key, make=make: [(run_command(_spec(**{key: make(p)})), b"")])
         for key, make in {
