@@ -14,8 +14,8 @@ from sparkrun_tui.recipe.overrides import value_text
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.recipe.template import TemplateError, expand
 
-_SIZE = re.compile(r"\d+(\.\d+)?\s*([kKmMgG]i?)?[bB]?")
-_ULIMIT = re.compile(r"[a-z]+=-?\d+(:-?\d+)?")
+_SIZE = re.compile(r"[0-9]{1,15}(\.[0-9]{1,6})?\s*([kKmMgG]i?)?[bB]?")
+_ULIMIT = re.compile(r"[a-z]+=-?[0-9]{1,18}(:-?[0-9]{1,18})?")
 _CAPABILITY = re.compile(r"(CAP_)?[A-Z_]{2,40}")
 _USER = re.compile(r"[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?")
 
