@@ -20,6 +20,10 @@ _CAPABILITY = re.compile(r"(CAP_)?[A-Z_]{2,40}")
 _USER = re.compile(r"[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?")
 
 
+MAX_HOOKS = 1 << 20
+"""Characters of all commands of one list, with the values filled in."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hooks:
     """What a recipe runs besides its engine, with its values filled in.
@@ -77,7 +81,17 @@ def hooks_of(rendered: Rendered, known: Mapping[str, str] | None = None) -> Hook
 
 def _filler(rendered: Rendered, known: Mapping[str, str]) -> Callable[[str], str]:
     values = {name: value_text(link.value) for name, link in rendered.chain.items()} | dict(known)
-    return lambda text: expand(text, values, doubled=rendered.recipe.version == "1").text
+    room = MAX_HOOKS
+
+    def fill(text: str) -> str:
+        nonlocal room
+        filled = expand(text, values, doubled=rendered.recipe.version == "1").text
+        room -= len(filled)
+        if room < 0:
+            raise TemplateError(f"all its commands together are longer than {MAX_HOOKS:,} characters", ())
+        return filled
+
+    return fill
 
 
 def _commands(rendered: Rendered, key: str, problems: list[Problem], known: Mapping[str, str]) -> tuple[str, ...]:
