@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sparkrun_tui.base.defects import REPORT, defect
 from sparkrun_tui.base.errors import RecipeError, Spot
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.recipe.detect import detect_runtime
@@ -74,7 +75,7 @@ def load_file(path: str | Path, source: Source | None = None) -> Recipe | Broken
 def load_text(text: str, source: Source | None = None) -> Recipe:
     """The recipe in `text`. Raises `RecipeError` with the place when it cannot be read."""
     origin = source or Source(SourceKind.PATH, "recipe.yaml")
-    return _build(text, text.encode("utf-8", "surrogatepass"), origin)
+    return _guarded(text, text.encode("utf-8", "surrogatepass"), origin)
 
 
 def load_bytes(data: bytes, source: Source) -> Recipe:
@@ -88,7 +89,17 @@ def load_bytes(data: bytes, source: Source) -> Recipe:
         column = error.start - (before.rfind(b"\n") + 1) + 1
         spot = Spot(source.path, before.count(b"\n") + 1, column)
         raise RecipeError("the file is not UTF-8 text", spot=spot, remedy="save it as UTF-8") from error
-    return _build(text, data, source)
+    return _guarded(text, data, source)
+
+
+def _guarded(text: str, data: bytes, source: Source) -> Recipe:
+    try:
+        return _build(text, data, source)
+    except RecipeError:
+        raise
+    except Exception as error:
+        # One file must not stand in the way of all others.
+        raise RecipeError(defect("reading the recipe", error), spot=Spot(source.path, 1, 1), remedy=REPORT) from error
 
 
 def stem(path: str) -> str:
