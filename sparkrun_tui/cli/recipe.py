@@ -73,9 +73,9 @@ def _file_findings(file: Path) -> Sequence[Problem]:
 
 def _problems(recipe: Recipe) -> Sequence[Problem]:
     from sparkrun_tui.cli.recipe_text import all_problems
-    from sparkrun_tui.recipe.overrides import render
+    from sparkrun_tui.launch.judging import judged_render
 
-    return all_problems(render(recipe, {}))
+    return all_problems(judged_render(recipe, {}, {}))
 
 
 @recipe_group.command("vram")
@@ -89,16 +89,15 @@ def vram_command(
     """Estimate a recipe's memory, as its metadata declares it and as the engine will allocate it."""
     from sparkrun_tui.cli.hub import look_up
     from sparkrun_tui.cli.recipe_text import estimate_json, memory_lines
-    from sparkrun_tui.launch.sizing import size
-    from sparkrun_tui.recipe.overrides import render
+    from sparkrun_tui.launch.judging import judged_render, judged_size
 
     settings = settings_now()
     recipe = found_recipe(name, settings)
     if hub:
         look_up(recipe.model, recipe.model_revision)
-    rendered = render(recipe, overrides_from(options, port, tp, gpu_mem), settings.defaults)
+    rendered = judged_render(recipe, overrides_from(options, port, tp, gpu_mem), settings.defaults)
     if as_json:
-        output.as_json(estimate_json(size(rendered, ())))
+        output.as_json(estimate_json(judged_size(rendered, ())))
     else:
         for text in memory_lines(rendered):
             output.line(text)

@@ -14,6 +14,7 @@ from typing import Any
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.files import write_private
+from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.recipe.before import Before
 from sparkrun_tui.recipe.brought import Bundle, bring
@@ -201,7 +202,7 @@ def _file() -> Path:
 
 def _read() -> dict[str, dict[str, Any]]:
     try:
-        data = json.loads(_file().read_text(encoding="utf-8"))
+        data = parse_json(_file().read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         # What cannot be read was not agreed to.
         return {}

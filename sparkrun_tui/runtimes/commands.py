@@ -12,6 +12,7 @@ from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.private import join_words
 from sparkrun_tui.recipe.rendered import ChainValue, Rendered
 from sparkrun_tui.recipe.template import TemplateError, expand
+from sparkrun_tui.recipe.yamltree import MAX_TEXT, is_too_long
 from sparkrun_tui.runtimes.more_flags import MoreFlags, more_flags
 
 
@@ -115,7 +116,10 @@ def build_command(rendered: Rendered, start: Sequence[str], rows: Sequence[FlagR
         if words:
             lines.append(join_words(words))
     lines += map(join_words, _more(rendered, start, rows).words)
-    return shell.script("{command}\n", command=shell.joined(lines, " \\\n    "))
+    command = shell.script("{command}\n", command=shell.joined(lines, " \\\n    "))
+    if is_too_long(command):
+        raise LaunchError(f"the command that is built from the defaults is longer than {MAX_TEXT:,} bytes")
+    return command
 
 
 def left_out(rendered: Rendered, start: Sequence[str], rows: Sequence[FlagRow]) -> tuple[Problem, ...]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from sparkrun_tui.base.numbers import MOST, decimal, whole
 from sparkrun_tui.recipe.hooks import ContainerOptions, container_options
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity, SourceKind
 from sparkrun_tui.recipe.trust import grave_mount
@@ -40,10 +41,11 @@ def with_options(plan: ServePlan, request: PlanRequest) -> ServePlan:
 
 def size_bytes(text: str) -> int:
     """A size as Docker writes it (`64gb`, `512m`, `10.24gb`, a bare number of bytes) in bytes."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?)i?b?", text.strip().lower())
-    if match is None:
-        raise ValueError(f"`{text}` is not a size")
-    return int(float(match[1]) * _UNITS[match[2]])
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([kmg]?)i?b?", text.strip().lower())
+    number = None if match is None else decimal(match[1])
+    if match is None or number is None:
+        raise ValueError(f"`{text[:60]}` is not a size")
+    return int(number * _UNITS[match[2]])
 
 
 def mount_of(volume: str, host: HostView) -> Mount:
@@ -169,7 +171,16 @@ def _seen_to(mount: Mount, spec: ContainerSpec) -> bool:
 def _limit(text: str) -> tuple[str, int | tuple[int, int]]:
     name, _, values = text.partition("=")
     soft, _, hard = values.partition(":")
-    return name, (int(soft), int(hard)) if hard and hard != soft else int(soft)
+    limits = _one_limit(soft), _one_limit(hard or soft)
+    return name, limits if limits[0] != limits[1] else limits[0]
+
+
+def _one_limit(text: str) -> int:
+    """One limit; -1 is none. Raises `ValueError`, which `recipe.hooks` has made sure of."""
+    number = whole(text, least=-MOST)
+    if number is None:
+        raise ValueError(f"`{text[:60]}` is not a limit")
+    return number
 
 
 def _seen_there_too(spec: ContainerSpec) -> ContainerSpec:

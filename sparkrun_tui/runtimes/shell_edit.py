@@ -35,6 +35,7 @@ _PIECE = re.compile(
 )
 _PLAIN = re.compile(r"[A-Za-z0-9/._+@%:,=-]+", re.ASCII)
 _IN_DOUBLE = re.compile(r'\\(?:\r?\n|([$`"\\]))')
+_DIGITS = re.compile(r"\d+")
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _REFERENCE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?::?-([^{}$]*))?\})")
 _SHELL = re.compile(r"(?:^|/)(?:ba|da|z|k)?sh$")
@@ -83,8 +84,8 @@ class _Scanner:
             if match is None:
                 raise ValueError(f"unbalanced quote or bracket at offset {at}")
             kind, piece = str(match.lastgroup), match.group()
-            if kind in ("redirect", "heredoc") and self._start >= 0 and piece[:1].isdigit():
-                kind, piece = "plain", re.match(r"\d+", piece).group()  # type: ignore[union-attr]
+            if kind in ("redirect", "heredoc") and self._start >= 0 and (digits := _DIGITS.match(piece)):
+                kind, piece = "plain", digits.group()
             at += len(piece)
             at = self._take(kind, piece, at)
         self._finish(len(text))

@@ -171,10 +171,18 @@ class Catalog:
 
         Without `checks` the problems are only those that a verdict needs: for the rows of a list.
         """
-        from sparkrun_tui.recipe.overrides import render
+        from sparkrun_tui.launch.judging import guarded, judged_render
+
+        rendered = judged_render(recipe, overrides, self.settings.defaults)
+        found = guarded("judging the recipe", recipe, lambda: self._evaluate(recipe, rendered, view, checks))
+        if isinstance(found, Problem):
+            problems = _unique([*recipe.problems, *rendered.problems, found])
+            return Evaluation(rendered, rendered.command or "", recipe.runtime, None, recipe.min_nodes, "", problems)
+        return found
+
+    def _evaluate(self, recipe: Recipe, rendered: Rendered, view: ClusterView, checks: bool) -> Evaluation:
         from sparkrun_tui.recipe.private import concealed, problem_shown, redactor
 
-        rendered = render(recipe, overrides, self.settings.defaults)
         problems = [*recipe.problems, *rendered.problems, *(self._checked(rendered, view.gpus) if checks else ())]
         engine = _engine(recipe.runtime)
         hidden = concealed(rendered).rendered
