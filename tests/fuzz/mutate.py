@@ -29,10 +29,11 @@ TEXTS: tuple[str, ...] = (
     "{a}", "{model}", "{port}", "{{port}}", "{a}{a}", "{port:>10}", "{0}", "%s", "$HOME", "${HOME}", "$HF_TOKEN",
     "$(id)", "`id`", "'", '"', "\\", "\\\n", ";", "&&", "|", ">", "<", "#", " #", "*", "?", "[", "]", "!", "=", ",",
     ":", "@", "a'b\"c", "'; id; '", '"; id; "', "a\nb", "a\r; id; #", "\r", "\x00", "\x07", "\x1b[31m", "\x1b]0;t\x07",
-    "\x1b]", "\x9b31m", "\x9d0;t\x9c", "\u202e", "\u2028", "\u200b", "\ufeff", "\ud800", "\U0001f600", "e\u0301" * 9, "ﬀ",
-    "İ", "/", "//", "..", "../..", "/etc", "~", "~/.ssh", "/var/run/docker.sock", "a/../../b", "host:port", "[::1]",
-    "::", "//:/host", "/a:/b:ro", "/a:/b:ro;id", "http://u:p@h/x", "x" * 200, "Exited (--5)", "Exited (²)",
-    "0001-01-01", "2026-01-02T03:04:05.678901234Z", "9999-12-31T23:59:59+99:99", "[[meminfo", "]]", "end=yes", "commit\tx", "org/m",
+    "\x1b]", "\x9b31m", "\x9d0;t\x9c", "\u202e", "\u2028", "\u200b", "\ufeff", "\ud800", "\U0001f600",
+    "e\u0301" * 9, "ﬀ", "İ", "/", "//", "..", "../..", "/etc", "~", "~/.ssh", "/var/run/docker.sock", "a/../../b",
+    "host:port", "[::1]", "::", "//:/host", "/a:/b:ro", "/a:/b:ro;id", "http://u:p@h/x", "x" * 200, "Exited (--5)",
+    "Exited (²)", "0001-01-01", "2026-01-02T03:04:05.678901234Z", "9999-12-31T23:59:59+99:99", "[[meminfo", "]]",
+    "end=yes", "commit\tx", "org/m",
 )  # fmt: skip
 """Texts that mean something to a shell, a template, a terminal, a path, or a parser."""
 
