@@ -15,6 +15,9 @@ MOST = 400_000
 
 DEEPEST = 3000
 
+_LONGEST = 100_000
+"""Characters of one scalar."""
+
 NUMBERS: tuple[str, ...] = (
     "0", "-0", "1", "-1", "2", "7", "64", "65", "1024", "4294967296", "9223372036854775807", "18446744073709551616",
     "999999999999999999", "1000000000000000000", "9" * 40, "9" * 400, "9" * 5000, "1e400", "-1e400", "1e308", "1e-308",
@@ -55,7 +58,7 @@ def scalar(chance: Random) -> Any:
     if kind == 9:
         return chance.choice([None, True, False])
     if kind == 10:
-        return chance.choice(TEXTS) * chance.choice([2, 50, 4000] if rare(chance, 4) else [2, 3])
+        return (chance.choice(TEXTS) * chance.choice([2, 50, 4000] if rare(chance, 4) else [2, 3]))[:_LONGEST]
     return chance.choice(TEXTS) + chance.choice(TEXTS)
 
 
@@ -71,7 +74,7 @@ def value(chance: Random, words: Sequence[str]) -> Any:
     if kind == 11:
         return Map([(chance.choice(words or TEXTS), scalar(chance)) for _ in range(chance.choice([0, 1, 3]))])
     if kind == 12 and rare(chance, 6):
-        return [scalar(chance)] * chance.choice([100, 2000, 20_000])
+        return [chance.choice([Raw("1"), "a", None, "", Raw("[]"), Raw("{}")])] * chance.choice([100, 2000, 20_000])
     if kind == 13 and rare(chance, 6):
         depth = chance.choice([10, 100, 900, DEEPEST])
         left, right = chance.choice([("[", "]"), ('{"a":', "}")])

@@ -46,7 +46,7 @@ class _Nothing:
 
 def recipe(folders: tuple[Path, ...]) -> Target:
     """Files that may be recipes: load, render, validate, demands, show, size, export, plan, dry run."""
-    texts = recipes.texts(folders)
+    texts = (*recipes.texts(folders), *(text for text in recipes.HEAVY if len(text) < 300))
     documents = [data for data in map(_parsed, texts) if isinstance(data, dict)]
     words = mutate.words_of(documents)
 
@@ -61,7 +61,7 @@ def recipe(folders: tuple[Path, ...]) -> Target:
             return mutate.encoded(mutate.text(chance, chance.choice(texts), words))
         return mutate.raw(chance, mutate.encoded(chance.choice(texts)))
 
-    return Target(make, _read, tuple(map(mutate.encoded, texts)))
+    return Target(make, _read, tuple(map(mutate.encoded, (*recipes.HEAVY, *recipes.texts(folders)))))
 
 
 def _parsed(text: str) -> Any:

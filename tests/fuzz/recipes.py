@@ -86,6 +86,27 @@ command: |
 )  # fmt: skip
 
 
+_NINES = "9" * 5000
+_BARE = "model: org/m\nruntime: vllm\ncommand: vllm serve org/m\n"
+
+HEAVY: tuple[str, ...] = (
+    _BARE + 'defaults: {tensor_parallel: "²"}\n',
+    _BARE + f"defaults: {{tensor_parallel: {_NINES}, pipeline_parallel: '{_NINES}'}}\n",
+    _BARE + f"defaults: {{port: {_NINES}, max_model_len: '{_NINES}', gpu_memory_utilization: 1e400}}\n",
+    _BARE + "metadata: {model_params: 8B, num_layers: 300000000, num_kv_heads: 8, head_dim: 128}\n",
+    _BARE
+    + f"metadata: {{model_params: {_NINES}B, num_layers: {_NINES}, model_vram: 1e308, kv_vram_per_token: .inf}}\n",
+    _BARE + f"executor_config: {{shm_size: {'9' * 400}}}\n",
+    _BARE + f"executor_config: {{ulimit: [nofile={_NINES}]}}\n",
+    "model: org/m\nruntime: vllm\ndefaults: {a: [1]}\ncommand: vllm serve " + "{a} " * 5000 + "\n",
+    f"model: org/m\nruntime: vllm\ndefaults: {{a: {'x' * 50_000}}}\ncommand: vllm serve " + "{a} " * 20_000 + "\n",
+    "recipe_version: '1'\nmodel: org/m\ndefaults: {port: 8000}\ncommand: vllm serve org/m "
+    + "{port:>1000000000}" * 6
+    + "\n",
+)
+"""Small files that once took all memory, minutes, or the whole program with them."""
+
+
 def texts(folders: Iterable[Path] = ()) -> Sequence[str]:
     """The texts of all recipes to begin from; `folders` are searched below for more."""
     found = list(ODD)
