@@ -29,7 +29,7 @@ from sparkrun_tui.recipe.trust import demands
 from sparkrun_tui.recipe.validation import validate
 from sparkrun_tui.runtimes.plan import ContainerSpec
 from tests.fuzz import mutate, recipes
-from tests.fuzz.target import Target, handled, insist
+from tests.fuzz.target import Target, handled, insist, timed
 from tests.fuzz.tree import Map, to_json, to_yaml, tree
 
 TOKEN = "hf_" + "Zq9x" * 8
@@ -73,8 +73,7 @@ def _parsed(text: str) -> Any:
 
 def _read(data: bytes) -> None:
     with handled():
-        loaded = load_bytes(data, _source(data))
-        _use(loaded, data)
+        _use(timed(load_bytes, data, _source(data)), data)
 
 
 def _source(data: bytes) -> Source:
@@ -83,32 +82,32 @@ def _source(data: bytes) -> Source:
 
 
 def _use(loaded: Recipe, data: bytes) -> None:
-    rendered = render(loaded, {})
+    rendered = timed(render, loaded, {})
     number = zlib.crc32(data)
     key = _OVERRIDES[number % len(_OVERRIDES)]
     typed = {key: mutate.NUMBERS[number % len(mutate.NUMBERS)]}
-    validate(loaded, rendered, ENVIRON)
-    demands(rendered, ENVIRON)
-    shown = list(describe(rendered))
-    json.dumps(recipe_json(loaded))
-    size(rendered, (), _Nothing())
-    command_line(loaded, typed)
+    timed(validate, loaded, rendered, ENVIRON)
+    timed(demands, rendered, ENVIRON)
+    shown = timed(lambda: list(describe(rendered)))
+    timed(lambda: json.dumps(recipe_json(loaded)))
+    timed(size, rendered, (), _Nothing())
+    timed(command_line, loaded, typed)
     with handled():
-        exported(loaded, typed)
-    other = render(loaded, typed)
-    validate(loaded, other, ENVIRON)
+        timed(exported, loaded, typed)
+    other = timed(render, loaded, typed)
+    timed(validate, loaded, other, ENVIRON)
     insist(not any(TOKEN in line for line in shown), "show prints a secret of this machine")
     for one in (rendered, other):
         with handled():
-            _look_at(offline_plan(one, None, "abcdefgh", ENVIRON))
+            _look_at(timed(offline_plan, one, None, "abcdefgh", ENVIRON))
 
 
 def _look_at(plan: LaunchPlan) -> None:
     """A dry run has no secrets, steers no terminal, and shows what will run."""
-    shown = lines(plan)
+    shown = timed(lines, plan)
     everything = "\n".join(shown)
     insist(TOKEN not in everything, "the dry run prints a secret of this machine")
-    insist(TOKEN not in json.dumps(as_data(plan)), "the dry run prints a secret of this machine as JSON")
+    insist(TOKEN not in json.dumps(timed(as_data, plan)), "the dry run prints a secret of this machine as JSON")
     insist(not any(_steers(line) for line in shown), "the dry run prints a control character")
     for text in (command.text for step in plan.steps for command in step.commands):
         if _plain(text) and not _is_secret(text):

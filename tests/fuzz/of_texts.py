@@ -53,6 +53,14 @@ _LINES = (
 )
 
 
+_LONG = tuple(
+    f"{word} {piece * (8000 // len(piece))}"
+    for word in ("vLLM", "GiB", "CUDA error:", "")
+    for piece in (".", "1.", "9", " ", "(", "1 GiB for ", "a_", "[", "x=", "\x1b[")
+)
+"""Lines as long as the longest that are kept, on which a pattern must not run for ever."""
+
+
 def log(folders: tuple[Path, ...]) -> Target:
     """Lines of engines' logs: phases and figures of each engine, cleaner, redactor, diagnosis, Ray's status."""
     patterns = tuple(sorted({pattern.pattern for pattern in _patterns()}))
@@ -69,7 +77,7 @@ def log(folders: tuple[Path, ...]) -> Target:
                 lines.append(mutate.text(chance, chance.choice(seeds)))
         return mutate.encoded("\n".join(lines))[: mutate.MOST]
 
-    return Target(make, _read_log, tuple(mutate.encoded(line) for line in seeds))
+    return Target(make, _read_log, tuple(mutate.encoded(line) for line in (*_LONG, *seeds)))
 
 
 def _read_lines(path: Path) -> list[str]:

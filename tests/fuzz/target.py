@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import ParamSpec, TypeVar
 
 from sparkrun_tui.base.errors import SparkrunError
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 PATIENCE = 10.0
 """Seconds that a reader may wait for something that will not come."""
@@ -44,6 +49,26 @@ def handled(*declared: type[BaseException]) -> Iterator[None]:
         yield
     except (SparkrunError, *declared):
         return
+
+
+_longest = 0.0
+
+
+def timed(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call one step of a reader that takes many: the time of an input is then that of its longest step."""
+    global _longest
+    began = time.process_time()
+    try:
+        return call(*args, **kwargs)
+    finally:
+        _longest = max(_longest, time.process_time() - began)
+
+
+def longest_step() -> float:
+    """Seconds of processor time of the longest step since the last question; 0 when no step was timed."""
+    global _longest
+    found, _longest = _longest, 0.0
+    return found
 
 
 _runner: asyncio.Runner | None = None
