@@ -117,6 +117,16 @@ def _change(chance: Random, root: Any, found: Sequence[Any], words: Sequence[str
         place.put(scalar(chance))
 
 
+def figures(chance: Random, root: Any, numbers: Sequence[str] = NUMBERS) -> Any:
+    """A copy of a tree with other numbers in it, and nothing else changed."""
+    root = copy.deepcopy(root)
+    found = [place for place in places(root) if isinstance(place.node, int | float)]
+    for place in chance.sample(found, min(len(found), chance.choice([1, 2, 5, 20]))):
+        written = chance.choice(numbers)
+        place.put(written if rare(chance, 5) else Raw(written))
+    return root
+
+
 def anchors(chance: Random, root: Any) -> Any:
     """A copy of a tree whose nodes are anchors and aliases, circles and bombs among them."""
     root = copy.deepcopy(root)

@@ -34,13 +34,22 @@ _SMALL = {
 }  # fmt: skip
 
 
+_SIZES = (
+    "0", "-1", "1", "3", "1024", "65536", "99999999", "300000000", "999999999999", "999999999999999999", "9" * 40,
+    "9" * 300, "9" * 400, "1e30", "1e308", "1e400", "0.5", "1e-300", "NaN", "-Infinity", "true", "null", '"8"', "[8]",
+)  # fmt: skip
+"""What may stand where a configuration has a number."""
+
+
 def config(folders: tuple[Path, ...]) -> Target:
     """A `config.json`: facts, digest, and the estimates of vLLM and SGLang."""
     seeds = [dict(item) for item in _known("config")] + [_SMALL]
     words = mutate.words_of([*seeds[:20], _SMALL])
 
     def make(chance: Random) -> bytes:
-        return mutate.json_bytes(chance, seeds, words)
+        if mutate.rare(chance, 2):
+            return mutate.json_bytes(chance, seeds, words)
+        return mutate.encoded(to_json(mutate.figures(chance, tree(chance.choice(seeds)), _SIZES)))
 
     return Target(make, _read_config, tuple(json.dumps(seed).encode() for seed in seeds))
 
@@ -55,14 +64,16 @@ def _known(part: str) -> Iterator[Mapping[str, Any]]:
 def _read_config(data: bytes) -> None:
     with handled(Refused):
         request = {"files": ["config.json"], "model": "org/m", "source": "here", "commit": ""}
-        facts_of(digest_of(request, lambda _name, start, length: data[start : start + length]))
+        found = facts_of(digest_of(request, lambda _name, start, length: data[start : start + length]))
+        for engine in ("vllm", "sglang"):
+            _judge(found, engine)
     try:
-        found = parse_json(data)
+        said = parse_json(data)
     except JsonError:
         return
-    if not isinstance(found, dict):
+    if not isinstance(said, dict):
         return
-    for facts in (facts_from_config(found), facts_from_config(digest_config(found))):
+    for facts in (facts_from_config(said), facts_from_config(digest_config(said))):
         for engine in ("vllm", "sglang"):
             _judge(facts, engine)
 

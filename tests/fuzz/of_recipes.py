@@ -52,6 +52,8 @@ def recipe(folders: tuple[Path, ...]) -> Target:
 
     def make(chance: Random) -> bytes:
         kind = chance.randrange(10)
+        if kind < 2:
+            return mutate.encoded(to_yaml(mutate.figures(chance, tree(chance.choice(documents)))))
         if kind < 6:
             root = mutate.document(chance, tree(chance.choice(documents)), words)
             if mutate.rare(chance, 12):
