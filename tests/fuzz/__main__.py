@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import tempfile
 import threading
@@ -94,7 +95,7 @@ def main() -> int:
         print(f"not run, for lack of time: {', '.join(idle)}")
     found = sum(len(tally.findings) for tally in turns.tallies.values())
     if not found:
-        folder.rmdir()
+        shutil.rmtree(folder)
     print(f"{found} findings{f', their inputs in {folder}' if found else ''}")
     return 1 if found or idle else 0
 

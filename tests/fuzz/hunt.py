@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -21,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SILENCE = 120.0
 """Seconds after which a worker that says nothing is ended."""
 
+_FRAME = re.compile(r'File ".*?/(sparkrun_tui/[^"]+)", line (\d+)')
 _KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
 
 
@@ -128,4 +130,11 @@ def _death(name: str, code: int, index: int, seed: int, folder: Path, seeds: Seq
         data, _ = process.communicate()
     path = folder / f"{name}-died-{index}"
     path.write_bytes(data)
-    return Finding("died", error, "", index, str(path), short(data))
+    return Finding("died", error, _where(folder / f"{name}.trace"), index, str(path), short(data))
+
+
+def _where(trace: Path) -> str:
+    """The innermost line of the program in what a worker wrote down as it was ended; empty when it wrote nothing."""
+    lines = trace.read_text(encoding="utf-8", errors="replace").splitlines() if trace.exists() else []
+    found = next((match for line in lines if (match := _FRAME.search(line))), None)
+    return f"{found[1]}:{found[2]}" if found is not None else ""

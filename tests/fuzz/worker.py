@@ -7,6 +7,7 @@ stdout: a line with the number of each input before it is read, and a line of JS
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import gc
 import json
 import os
@@ -15,6 +16,7 @@ import signal
 import sys
 import time
 import traceback
+import types
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -56,7 +58,7 @@ class Finding:
     @property
     def signature(self) -> tuple[str, str, str]:
         """What makes two findings the same."""
-        return self.kind, self.error, self.place
+        return self.kind, self.error, self.place.partition(":")[0] if self.kind == "slow" else self.place
 
 
 def chance_of(seed: int, name: str, index: int) -> Random:
@@ -73,8 +75,10 @@ def input_of(target: Target, seed: int, name: str, index: int) -> bytes:
 
 def judge(target: Target, data: bytes, index: int) -> Finding | None:
     """Read one input, and tell what was wrong with how it went."""
-    before, began = peak(), time.process_time()
+    global _slow_place
+    before, began, _slow_place = peak(), time.process_time(), ""
     longest_step()
+    signal.setitimer(signal.ITIMER_PROF, SLOW)
     signal.setitimer(signal.ITIMER_VIRTUAL, HUNG)
     try:
         target.read(data)
@@ -86,10 +90,11 @@ def judge(target: Target, data: bytes, index: int) -> Finding | None:
         return Finding("unhandled", name, _place(error), index, words=str(error)[:200])
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
     if peak() - before > MEMORY:
-        return Finding("memory", f"{(peak() - before) >> 20} MB more", "", index)
+        return Finding("memory", f"over {MEMORY >> 20} MB more", "", index, words=f"{(peak() - before) >> 20} MB")
     took = longest_step() or time.process_time() - began
-    return Finding("slow", "over 1 s", "", index, words=f"{took:.1f} s") if took > SLOW else None
+    return Finding("slow", "over 1 s", _slow_place, index, words=f"{took:.1f} s") if took > SLOW else None
 
 
 def peak() -> int:
@@ -97,9 +102,21 @@ def peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _UNIT
 
 
+_slow_place = ""
+
+
+def _note_place(_number: int, frame: types.FrameType | None) -> None:
+    """What is running when an input has taken a second."""
+    global _slow_place
+    _slow_place = _innermost(traceback.extract_stack(frame))
+
+
 def _place(error: BaseException) -> str:
-    """The innermost line of the program in a traceback, with the library's below it where it is not the last."""
-    frames = traceback.extract_tb(error.__traceback__)
+    return _innermost(traceback.extract_tb(error.__traceback__))
+
+
+def _innermost(frames: traceback.StackSummary) -> str:
+    """The innermost line of the program, or of the tests where there is none of the program."""
     own = [frame for frame in frames if f"/{_PROGRAM}/" in frame.filename]
     chosen = own[-1] if own else frames[-1]
     at = chosen.filename.rfind(f"/{_PROGRAM if own else 'tests'}/")
@@ -131,7 +148,7 @@ def main() -> int:
     if options.one is not None:
         sys.stdout.buffer.write(input_of(target, options.seed, options.target, options.one))
         return 0
-    _bound()
+    _bound(Path(options.folder) / f"{options.target}.trace")
     run = _Run(target, options)
     return run.go()
 
@@ -185,12 +202,19 @@ class _Run:
 
 
 def _same(one: Finding | None, other: Finding) -> bool:
-    return one is not None and one.signature == other.signature
+    return one is not None and (one.kind, one.error) == (other.kind, other.error) and _alike(one, other)
 
 
-def _bound() -> None:
-    """Bound the memory of this process to what it has and some room; a hang ends it by a signal."""
+def _alike(one: Finding, other: Finding) -> bool:
+    """A slow input may be seen at any of its lines."""
+    return one.kind == "slow" or one.place == other.place
+
+
+def _bound(trace: Path) -> None:
+    """Bound the memory of this process to what it has and some room; a hang ends it, with its place in `trace`."""
+    signal.signal(signal.SIGPROF, _note_place)
     signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
+    faulthandler.register(signal.SIGVTALRM, file=trace.open("wb"), all_threads=False, chain=True)
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     except OSError:
