@@ -9,13 +9,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.cli.workload_text import details, fleet_json, host_row, workload_row
 from sparkrun_tui.fleet import metrics as fleet_metrics
 from sparkrun_tui.fleet.survey import survey
+from sparkrun_tui.launch import locks
 from sparkrun_tui.launch.prompting import Prompt
+from sparkrun_tui.launch.readiness import model_names
 from sparkrun_tui.launch.sizing import host_memory
 from sparkrun_tui.launch.views import view_of
 from sparkrun_tui.remote.docker import DockerClient
@@ -360,6 +363,47 @@ def _read_fleet(data: bytes) -> None:
     wait(work)
 
 
+_LEASE = (
+    'held 5\n{"launch": "zzzzzzzz", "user": "somebody@there", "machine": "m", "pid": 5, "began": "9"}',
+    'expired 500\n{"launch": "zzzzzzzz", "user": "somebody@there"}',
+    "won\n",
+)
+
+
+def lease(folders: tuple[Path, ...]) -> Target:
+    """What a host says of the lease on it: whose it is, and since when."""
+
+    def make(chance: Random) -> bytes:
+        verdict, _, owner = chance.choice(_LEASE).partition("\n")
+        if owner and mutate.rare(chance, 2):
+            return (
+                mutate.encoded(mutate.text(chance, verdict)) + b"\n" + mutate.json_bytes(chance, _OWNERS, ("launch",))
+            )
+        return mutate.encoded(mutate.text(chance, chance.choice(_LEASE)))
+
+    return Target(make, _read_lease, tuple(text.encode() for text in _LEASE))
+
+
+_OWNERS = [json.loads(text.partition("\n")[2]) for text in _LEASE[:2]]
+
+
+def _read_lease(data: bytes) -> None:
+    async def work() -> None:
+        docker = DockerClient(Wire(socket=lambda _path: whole(b"[]")))
+        context: Any = SimpleNamespace(
+            hosts=("spark-01",), leased=[], renewing=None, plan=SimpleNamespace(launch_id="abcdefgh"),
+            transport=lambda _host: Wire(data), docker=lambda _host: docker, notice=lambda *_words: None,
+        )  # fmt: skip
+        try:
+            with handled():
+                await locks.acquire(context)
+            await locks.release(context)
+        finally:
+            await docker.close()
+
+    wait(work)
+
+
 _METRICS = """\
 # HELP vllm:num_requests_running Number of requests.
 # TYPE vllm:num_requests_running gauge
@@ -400,6 +444,7 @@ _EVENTS = (
     {"choices": [{"delta": {"content": "hello", "reasoning_content": None}}], "usage": None},
     {"choices": [], "usage": {"completion_tokens": 7}},
     {"error": {"message": "out of memory", "code": 500}},
+    {"object": "list", "data": [{"id": "m", "object": "model"}]},
 )
 
 
@@ -427,6 +472,8 @@ def _read_served(data: bytes) -> None:
                 insist("\x1b" not in piece, "an answer steers the terminal")
             f"{prompt.rate}"
         with handled():
-            await TransportHttp().ask(hosts["spark-01"], HttpCall(8000, "/health"))
+            reply = await TransportHttp().ask(hosts["spark-01"], HttpCall(8000, "/health"))
+            for body in (reply.body, reply.body.removeprefix(b"data: ").partition(b"\n")[0]):
+                model_names(body)
 
     wait(work)

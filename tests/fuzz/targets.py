@@ -30,12 +30,15 @@ TARGETS: Mapping[str, Entry] = {
     "docker": Entry("of_hosts", "docker", 100),
     "frames": Entry("of_hosts", "frames", 150),
     "fleet": Entry("of_hosts", "fleet", 80),
+    "lease": Entry("of_hosts", "lease", 200),
     "metrics": Entry("of_hosts", "metrics", 500),
     "served": Entry("of_hosts", "served", 300),
     "log": Entry("of_texts", "log", 150),
     "gate": Entry("of_texts", "gate", 500),
     "manifest": Entry("of_registries", "manifest", 300),
     "registries": Entry("of_registries", "registries", 300),
+    "journal": Entry("of_kept", "journal", 100),
+    "settings": Entry("of_kept", "settings", 200),
 }
 
 
