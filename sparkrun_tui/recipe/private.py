@@ -19,7 +19,7 @@ from sparkrun_tui.recipe.environment import references
 from sparkrun_tui.recipe.model import Problem, Recipe, Value
 from sparkrun_tui.recipe.overrides import render
 from sparkrun_tui.recipe.rendered import ChainValue, Origin, Rendered
-from sparkrun_tui.recipe.shellwords import quote_at, serve_argv
+from sparkrun_tui.recipe.shellwords import quotes_at, serve_argv
 from sparkrun_tui.recipe.yamltree import compact_json
 
 PREFIX = "SPARKRUN_SECRET_"
@@ -253,7 +253,8 @@ def _in_vain(command: str) -> bool:
     """Whether a reference stands in a heredoc whose text the shell takes as it is."""
     if _QUOTED_HEREDOC.search(command) is None:
         return False
-    return any(quote_at(command, match.start()) == "<" for match in list(_REFERENCE.finditer(command))[:_MOST])
+    places = [match.start() for match in _REFERENCE.finditer(command)]
+    return "<" in quotes_at(command, places[:_MOST]).values()
 
 
 def is_variable(name: str) -> bool:
@@ -263,9 +264,10 @@ def is_variable(name: str) -> bool:
 
 def quote_references(command: str) -> str:
     """`command` with each reference to a secret's variable so that the shell fills it in, as one word, where it is."""
-    found = list(_REFERENCE.finditer(command))
-    for match in reversed(found[:_MOST]):
-        around = quote_at(command, match.start())
+    found = list(_REFERENCE.finditer(command))[:_MOST]
+    surroundings = quotes_at(command, [match.start() for match in found])
+    for match in reversed(found):
+        around = surroundings[match.start()]
         if around == "'":
             text = f"'\"{match.group()}\"'"
         elif around:

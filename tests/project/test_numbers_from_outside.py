@@ -36,14 +36,18 @@ def found_in(text: str) -> Iterator[str]:
         if isinstance(function, ast.Name) and function.id in ("int", "float"):
             if not isinstance(first, ast.BinOp | ast.Compare):
                 yield ast.unparse(node)
-        elif isinstance(function, ast.Attribute):
-            if function.attr in ("isdigit", "isdecimal", "isnumeric", "literal_eval") or (
-                function.attr in ("loads", "load") and ast.unparse(function.value) == "json"
-            ):
-                yield ast.unparse(node)
+        if isinstance(function, ast.Attribute) and _reads(function):
+            yield ast.unparse(node)
         if not (isinstance(function, ast.Name) and function.id in ("isinstance", "issubclass")):
             passed = [word for word in node.args if isinstance(word, ast.Name) and word.id in ("int", "float")]
             yield from (ast.unparse(node)[:80] for _ in passed)
+
+
+def _reads(function: ast.Attribute) -> bool:
+    """Whether a method reads a number or JSON out of a text."""
+    if function.attr in ("isdigit", "isdecimal", "isnumeric", "literal_eval"):
+        return True
+    return ast.unparse(function) in ("json.loads", "json.load")
 
 
 def test_the_walk_sees_what_it_is_for() -> None:
