@@ -19,8 +19,10 @@ from sparkrun_tui.recipe.trust import consented_variables
 PLACEHOLDERS = Cluster("placeholders", tuple(f"spark-{number}" for number in range(1, 65)), source="placeholder")
 """Hosts to lay a plan out on where none is known."""
 
-_SIGNS = "# characters that cannot be seen are shown by signs (␛, ␍, \\x9d, \\u202e);"
-    " commands that hold any are comments here"
+_SIGNS = (
+    "# characters that cannot be seen are shown by signs (␛, ␍, \\x9d, \\u202e); commands that hold any"
+    " are comments here"
+)
 
 
 def offline_plan(
