@@ -1,7 +1,12 @@
-"""The one gate for foreign text: nothing that passes it can steer a terminal or hide what it says."""
+"""The one gate for foreign text: nothing that passes it can steer a terminal or hide what it says.
+
+`visible` is for what will be executed, `clean_line` for all other foreign text; both show every character. `log_line`
+alone drops characters, and is for what programs printed.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 
@@ -20,6 +25,18 @@ _CONTROLS = re.compile(
 )
 _COMBINING_RUN = re.compile(r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{5,}")
 
+_C0_C1 = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# Controls, formatting characters and blanks that no font draws. Joiners and variation selectors are part of emoji
+# behind another symbol, and hidden anywhere else.
+_HIDDEN = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200c\u200e\u200f"
+    r"\u2028-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
+    r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+    r"|(?<![^\x00-\x7f])[\u200d\ufe0e\ufe0f]"
+)
+_CONTROL_PICTURES = 0x2400
+"""The first of the signs for control characters, which are in the same order."""
+
 
 def _strip(text: str) -> str:
     text = _REPEATED_ESCAPE.sub("", text)
@@ -30,24 +47,100 @@ def _strip(text: str) -> str:
     return _COMBINING_RUN.sub(lambda run: run.group()[:_MAX_COMBINING], text)
 
 
-def clean_line(text: str) -> str:
-    """One foreign line made safe to draw: no escapes, no controls, tabs as spaces, at most `MAX_LINE` characters.
+def visible(text: str) -> str:
+    """`text` with a sign for every character that cannot be seen: `␛`, `␍`, `\\x9d`, `\\u202e`; nothing is dropped.
 
-    A carriage return inside the line overwrites what stood before it, as a terminal would show it.
+    What a program will run is shown by this rule. Line breaks and tabs stay, and no line is cut.
     """
-    if text.isprintable() and len(text) <= MAX_LINE:
-        return text if text.isascii() else _strip(text)
-    if "\r" in text:
-        text = next((piece for piece in reversed(text.rstrip("\r\n").split("\r")) if piece.strip()), "")
-    text = _strip(text.replace("\n", " ")).expandtabs(8)
-    if len(text) > MAX_LINE:
-        text = f"{text[:MAX_LINE]} … ({len(text) - MAX_LINE:,} more characters)"
-    return text
+    if text.isascii() and text.isprintable():
+        return text
+    return _COMBINING_RUN.sub(_visible_marks, _HIDDEN.sub(_sign, text))
+
+
+def visible_text(text: str) -> str:
+    """`visible`, with tabs as spaces: ready to be drawn, line by line."""
+    return visible(text).expandtabs(8)
+
+
+def visible_line(text: str) -> str:
+    """`visible_text` on one line: line breaks are shown as `⏎`."""
+    return visible_text(text).replace("\n", "⏎")
+
+
+def _sign(found: re.Match[str]) -> str:
+    code = ord(found.group())
+    if code < 0x20:
+        return chr(_CONTROL_PICTURES + code)
+    if code == 0x7F:
+        return "␡"
+    if code <= 0xFF:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def _visible_marks(run: re.Match[str]) -> str:
+    marks = run.group()
+    return marks[:_MAX_COMBINING] + "".join(f"\\u{ord(mark):04x}" for mark in marks[_MAX_COMBINING:])
+
+
+def clean_line(text: str) -> str:
+    """One foreign line made safe to draw, nothing hidden: signs as in `visible`, at most `MAX_LINE` characters.
+
+    Line breaks and tabs become spaces; what is cut is counted.
+    """
+    return _cut(visible_text(text.replace("\n", " ")))
 
 
 def clean_text(text: str) -> str:
     """Foreign text of several lines made safe to draw; line breaks stay, each line passes `clean_line`."""
     return "\n".join(clean_line(line) for line in text.replace("\r\n", "\n").split("\n"))
+
+
+def log_line(text: str) -> str:
+    """One line that a program printed, as a terminal would show it: escapes and controls are dropped without a trace.
+
+    A carriage return inside the line overwrites what stood before it. For logs and the output of programs alone: what
+    will be executed must pass `visible`, everything else `clean_line`.
+    """
+    if text.isprintable() and len(text) <= MAX_LINE:
+        return text if text.isascii() else _strip(text)
+    if "\r" in text:
+        text = next((piece for piece in reversed(text.rstrip("\r\n").split("\r")) if piece.strip()), "")
+    return _cut(_strip(text.replace("\n", " ")).expandtabs(8))
+
+
+def log_text(text: str) -> str:
+    """`log_line` for text of several lines, such as the answer of a model."""
+    return "\n".join(log_line(line) for line in text.replace("\r\n", "\n").split("\n"))
+
+
+def _cut(line: str) -> str:
+    if len(line) <= MAX_LINE:
+        return line
+    return f"{line[:MAX_LINE]} … ({len(line) - MAX_LINE:,} more characters)"
+
+
+def first_control(text: str) -> int | None:
+    """Where the first control character (C0, DEL, C1) other than a line break or tab stands; None without one."""
+    found = _C0_C1.search(text)
+    return found.start() if found is not None else None
+
+
+def first_hidden(text: str) -> int | None:
+    """Where the first character that `visible` shows by a sign stands; None without one."""
+    if text.isascii() and text.isprintable():
+        return None
+    found = _HIDDEN.search(text)
+    return found.start() if found is not None else None
+
+
+def escape_hidden(json_text: str) -> str:
+    """A JSON document with every character that cannot be seen written as JSON's own escape."""
+    return json_text if first_hidden(json_text) is None else _HIDDEN.sub(_json_escape, json_text)
+
+
+def _json_escape(found: re.Match[str]) -> str:
+    return json.dumps(found.group())[1:-1]
 
 
 def decode(data: bytes) -> str:

@@ -7,7 +7,7 @@ import traceback
 from enum import IntEnum
 
 from sparkrun_tui.base.errors import DEFECT_REMEDY, HostError, SettingsError, SparkrunError, UsageError, in_debug
-from sparkrun_tui.base.text import clean_text
+from sparkrun_tui.base.text import visible_text
 from sparkrun_tui.cli.gate import gate
 
 
@@ -31,7 +31,7 @@ def say(text: str) -> None:
 
 def piece(text: str) -> None:
     """A part of a message, such as a question that waits for its answer on the same line."""
-    sys.stderr.write(gate().redact(clean_text(text)))
+    sys.stderr.write(gate().redact(visible_text(text)))
     sys.stderr.flush()
 
 

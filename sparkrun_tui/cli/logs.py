@@ -109,7 +109,7 @@ async def _live(
 
 
 async def _print_rank(services: Services, rank: WorkloadRank, tail: int | None, prefixed: bool, as_json: bool) -> Exit:
-    from sparkrun_tui.base.text import clean_line
+    from sparkrun_tui.base.text import log_line
     from sparkrun_tui.cli.following import print_line
     from sparkrun_tui.launch.logs import LogLine
     from sparkrun_tui.remote.aio import closing
@@ -120,7 +120,7 @@ async def _print_rank(services: Services, rank: WorkloadRank, tail: int | None, 
         async with closing(source) as batches:
             async for batch in batches:
                 for record in batch:
-                    line = LogLine(record.time, record.stream, clean_line(record.text))
+                    line = LogLine(record.time, record.stream, log_line(record.text))
                     print_line(rank.host, line, prefixed=prefixed, as_json=as_json)
     except HostError as error:
         return report(error)

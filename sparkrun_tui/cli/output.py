@@ -6,19 +6,19 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sparkrun_tui.base.text import cell_width, clean_text, shorten
+from sparkrun_tui.base.text import cell_width, shorten, visible_text
 from sparkrun_tui.cli.gate import gate
 
 
 def line(text: str = "") -> None:
     """One line of output; foreign text is made safe here once more."""
-    sys.stdout.write(gate().redact(clean_text(text)) + "\n")
+    sys.stdout.write(gate().redact(visible_text(text)) + "\n")
     sys.stdout.flush()
 
 
 def piece(text: str) -> None:
     """A part of a line, such as a few words of an answer that is still coming."""
-    sys.stdout.write(gate().redact(clean_text(text)))
+    sys.stdout.write(gate().redact(visible_text(text)))
     sys.stdout.flush()
 
 
@@ -43,7 +43,7 @@ def as_json_line(value: Any) -> None:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, width: int | None = None) -> None:
     """Rows under a head, columns as wide as needed; the last column is cut to `width` cells of the whole line."""
-    lines = [list(map(clean_text, row)) for row in rows]
+    lines = [list(map(visible_text, row)) for row in rows]
     widths = [max([cell_width(name), *(cell_width(row[at]) for row in lines)]) for at, name in enumerate(head)]
     for row in (list(head), *lines):
         padded = [cell + " " * (widths[at] - cell_width(cell)) for at, cell in enumerate(row)]

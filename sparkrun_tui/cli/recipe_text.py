@@ -110,7 +110,7 @@ def describe(rendered: Rendered) -> Iterator[str]:
         yield from (f"  {key}: {text}" for key, text in shown_env(recipe).items())
     yield ""
     yield "Command:"
-    yield from (f"  {text}" for text in (shown_command(rendered) or "(none)").splitlines())
+    yield from (f"  {text}" for text in (shown_command(rendered) or "(none)").rstrip("\n").split("\n"))
     problems = all_problems(rendered)
     if problems:
         yield ""

@@ -101,7 +101,7 @@ def _agree(rendered: Rendered, yes: bool) -> None:
     say(f"{question(rendered)}. It")
     for demand in wanted:
         say(f"  {_GRAVE if demand.grave else '-'} {demand.title}")
-        for text in demand.detail.splitlines():
+        for text in demand.detail.split("\n") if demand.detail else ():
             say(f"      {text}")
     if yes or confirm("Launch it?"):
         give(rendered)

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from sparkrun_tui.base.secrets import Redactor
-from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.base.text import log_line
 from sparkrun_tui.launch.events import AnyEvent, Progressed, Repair
 from sparkrun_tui.launch.fold import fold
 from sparkrun_tui.launch.journal import Journal
@@ -85,7 +85,7 @@ class Bus:
         return [self._safe_line(line) for line in lines]
 
     def _safe_line(self, line: LogLine) -> LogLine:
-        text = self.redact(clean_line(line.text))
+        text = self.redact(log_line(line.text))
         return line if text == line.text else LogLine(line.time, line.stream, text)
 
     def note(self, host: str, text: str) -> None:

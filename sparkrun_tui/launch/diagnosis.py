@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sparkrun_tui.base.text import clean_line, shorten
+from sparkrun_tui.base.text import log_line, shorten
 from sparkrun_tui.launch.causes import Cause, Context, Weight, by_hand, cause, less_utilisation
 from sparkrun_tui.launch.causes_common import FLAG_CAUSES, MODEL_CAUSES, PORT_CAUSES, SETTING_CAUSES, STACK_CAUSES
 from sparkrun_tui.launch.causes_host import HOST_CAUSES
@@ -121,7 +121,7 @@ def _scan(engine: str, host: str, lines: Sequence[LogLine | str], context: Conte
         hit = _judge(table, line, replace(context, before=seen[-_NEAR:], phase=reader.phase))
         if hit is not None:
             weight, title, explanation, repairs = hit
-            found.append(_Found(weight, time, _depth(line), host, clean_line(raw).strip(), title, explanation, repairs))
+            found.append(_Found(weight, time, _depth(line), host, log_line(raw).strip(), title, explanation, repairs))
         seen.append(line.text)
     return found
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sparkrun_tui.base.settings import Cluster
-from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.base.text import first_hidden, visible
 from sparkrun_tui.launch.environment import plan_env
 from sparkrun_tui.launch.plan import WORKSTATION, Command, LaunchPlan, build_plan
 from sparkrun_tui.launch.redaction import redactor_for
@@ -19,6 +19,11 @@ from sparkrun_tui.recipe.trust import consented_variables
 
 PLACEHOLDERS = Cluster("placeholders", tuple(f"spark-{number}" for number in range(1, 65)), source="placeholder")
 """Hosts to lay a plan out on where none is known."""
+
+_SIGNS = (
+    "# characters that cannot be seen are shown by signs (␛, ␍, \\x9d, \\u202e); commands that hold any"
+    " are comments here"
+)
 
 
 def offline_plan(
@@ -49,7 +54,11 @@ def lines(plan: LaunchPlan) -> list[str]:
     Where a command needs the value of a secret key, it has a variable, which a comment names.
     """
     redact = redactor_for(plan)
-    return [_safe(redact(line)) for line in _lines(plan)]
+    found = [redact(line) for line in _lines(plan)]
+    shown = [_safe(line) for line in found]
+    if any(first_hidden(line) is not None for line in found):
+        shown.insert(1, _SIGNS)
+    return shown
 
 
 def as_data(plan: LaunchPlan) -> dict[str, Any]:
@@ -83,8 +92,8 @@ def as_data(plan: LaunchPlan) -> dict[str, Any]:
 
 
 def _safe(line: str) -> str:
-    """Safe to show, and still what it was for a shell: tabs stay."""
-    return "\t".join(clean_line(part) for part in line.split("\t"))
+    """One line that shows every character; what cannot be shown is a sign, which no shell acts on."""
+    return visible(line).replace("\n", "⏎")
 
 
 def _lines(plan: LaunchPlan) -> Iterator[str]:
@@ -131,4 +140,6 @@ def _host_lines(plan: LaunchPlan, host: str) -> Iterator[str]:
 
 
 def _command_lines(command: Command) -> Iterator[str]:
-    yield from command.text.split("\n")
+    """The command to be pasted; as comments where signs stand for characters, since it would be another command."""
+    comment = "" if first_hidden(command.text) is None else "# "
+    yield from (f"{comment}{line}" for line in command.text.split("\n"))

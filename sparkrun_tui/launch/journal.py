@@ -19,7 +19,7 @@ from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.files import private_folder
 from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.base.secrets import Redactor
-from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.base.text import clean_line, log_line
 from sparkrun_tui.base.units import MIB
 from sparkrun_tui.launch.codec import from_json, to_json
 from sparkrun_tui.launch.events import AnyEvent, Progressed, StatusChanged, StepChanged
@@ -160,7 +160,7 @@ def log_lines(folder: Path, host: str) -> Iterator[LogLine]:
             for row in file:
                 if not row.endswith("\n"):
                     return
-                line = _parse(row.rstrip("\n")) or LogLine(before, "app", clean_line(row.rstrip("\n")))
+                line = _parse(row.rstrip("\n")) or LogLine(before, "app", log_line(row.rstrip("\n")))
                 before = line.time
                 yield line
     except FileNotFoundError:
@@ -234,4 +234,4 @@ def _parse(row: str) -> LogLine | None:
         time = datetime.fromisoformat(match[1].replace("Z", "+00:00")).timestamp()
     except ValueError:
         return None
-    return LogLine(time, match[2], clean_line(match[3]))
+    return LogLine(time, match[2], log_line(match[3]))

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from sparkrun_tui.base.decoded import Decoded, decode_json
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.json_text import JsonError
-from sparkrun_tui.base.text import clean_text
+from sparkrun_tui.base.text import log_text
 from sparkrun_tui.launch.events import EndpointUp
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.remote.aio import closing
@@ -164,7 +164,7 @@ def _piece(data: Decoded) -> str:
     for choice in data.at("choices").items():
         delta = choice.at("delta")
         for key in ("content", "reasoning_content", "reasoning"):
-            if isinstance(delta.at(key).data, str) and (text := clean_text(delta.at(key).text())):
+            if isinstance(delta.at(key).data, str) and (text := log_text(delta.at(key).text())):
                 return text
     return ""
 
@@ -172,4 +172,4 @@ def _piece(data: Decoded) -> str:
 def _error_text(error: Decoded) -> str:
     message = error.at("message") if isinstance(error.data, dict) else error
     words = message.data if isinstance(message.data, str) else ""
-    return clean_text(words[:_ERROR]) or "it does not say why"
+    return log_text(words[:_ERROR]) or "it does not say why"

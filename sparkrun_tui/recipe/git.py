@@ -16,7 +16,7 @@ from pathlib import Path
 from sparkrun_tui.base.errors import RecipeError
 from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.secrets import Redactor
-from sparkrun_tui.base.text import clean_line, decode
+from sparkrun_tui.base.text import decode, log_line
 
 MAX_CLONE = 300 << 20
 """Bytes that a clone may take on disk."""
@@ -255,7 +255,7 @@ def _watch(
                 found = list(_PROGRESS.finditer(words.end()))
                 if found and found[-1].group() != shown:
                     shown = found[-1].group()
-                    progress(clean_line(shown), min(whole(found[-1][2]) or 0, 100) / 100)
+                    progress(log_line(shown), min(whole(found[-1][2]) or 0, 100) / 100)
 
 
 def _take(selector: selectors.BaseSelector, wait: float) -> tuple[str, bool]:
@@ -283,7 +283,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def _reason(text: str) -> str:
-    lines = [clean_line(line).strip() for line in text.replace("\r", "\n").splitlines()]
+    lines = [log_line(line).strip() for line in text.replace("\r", "\n").splitlines()]
     told = [line for line in lines if line.startswith(("fatal:", "error:", "ERROR:", "remote: "))]
     return "; ".join(dict.fromkeys(line.removeprefix("fatal: ") for line in told[:3])) or (lines[-1] if lines else "")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from sparkrun_tui.recipe.before import Before, before_entries, listed
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
+from sparkrun_tui.recipe.mounts import normal_device, normal_volume
 from sparkrun_tui.recipe.overrides import value_text
 from sparkrun_tui.recipe.private import quote_references
 from sparkrun_tui.recipe.rendered import Rendered
@@ -17,6 +18,8 @@ from sparkrun_tui.recipe.template import TemplateError, expand
 
 _SIZE = re.compile(r"[0-9]{1,15}(\.[0-9]{1,6})?\s*([kKmMgG]i?)?[bB]?")
 _ULIMIT = re.compile(r"[a-z]+=-?[0-9]{1,18}(:-?[0-9]{1,18})?")
+_VOLUME = re.compile(r"[^\0\n,:]+:/[^\0\n:]*(:[^\0\n:]*)?")
+_DEVICE = re.compile(r"/dev/[^\0\n]+")
 _CAPABILITY = re.compile(r"(CAP_)?[A-Z_]{2,40}")
 _USER = re.compile(r"[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?")
 
@@ -50,6 +53,7 @@ class Hooks:
 class ContainerOptions:
     """Options of the container from `executor_config`, checked; empty where the recipe says nothing.
 
+    Volumes and devices are in the one spelling of `recipe.mounts`, in which they are judged and given to Docker.
     `entrypoint` is None when not given; an empty tuple clears the image's own.
     """
 
@@ -135,8 +139,8 @@ def container_options(recipe: Recipe) -> ContainerOptions:
         shm_size=reader.text("shm_size", _SIZE),
         ulimits=reader.many("ulimit", _ULIMIT) + reader.many("ulimits", _ULIMIT),
         user=reader.text("user", _USER),
-        volumes=reader.many("volumes", re.compile(r"[^\0\n,]+:/[^\0\n]*")),
-        devices=reader.many("devices", re.compile(r"/dev/[^\0\n]+")),
+        volumes=tuple(map(normal_volume, reader.many("volumes", _VOLUME))),
+        devices=reader.devices(),
         cap_add=reader.many("cap_add", _CAPABILITY),
         entrypoint=reader.entrypoint(),
         network=network,
@@ -179,6 +183,12 @@ class _Options:
         if len(good) != len(entries):
             self._wrong(f"`executor_config.{key}` holds a value of the wrong form")
         return tuple(good)
+
+    def devices(self) -> tuple[str, ...]:
+        found = tuple(map(normal_device, self.many("devices", _DEVICE)))
+        if not all(map(_DEVICE.fullmatch, found)):
+            self._wrong("`executor_config.devices` holds a path that leads out of /dev")
+        return tuple(device for device in found if _DEVICE.fullmatch(device))
 
     def flag(self, key: str) -> bool:
         self.read.add(key)

@@ -24,9 +24,15 @@ from sparkrun_tui.recipe.hooks import Hooks, container_options, hooks_of
 from sparkrun_tui.recipe.images import parse_image
 from sparkrun_tui.recipe.later import built_by_eugr
 from sparkrun_tui.recipe.model import Recipe, SourceKind
+from sparkrun_tui.recipe.mounts import (
+    Judgement,
+    harmless_capability,
+    harmless_device,
+    judge_source,
+    split_volume,
+)
 from sparkrun_tui.recipe.rendered import Rendered
 
-_REFUSED_MOUNTS = ("/", "/etc", "/root", "/home", "/boot", "/dev", "/proc", "/sys", "/usr", "/var", "/var/run", "/run")
 _DETECTORS = (
     (re.compile(r"--trust[-_]remote[-_]code\b"), "runs Python code that comes with the model"),
     (re.compile(r"\b(curl|wget)\b[^\n|]*\|\s*(sudo\s+)?(ba|z|da)?sh\b"), "downloads a script and runs it"),
@@ -85,26 +91,33 @@ def _variables(recipe: Recipe, environ: Mapping[str, str]) -> list[Demand]:
 
 def _privileges(recipe: Recipe) -> list[Demand]:
     options = container_options(recipe)
-    found = [
-        Demand(Kind.MOUNT, f"mounts {volume.partition(':')[0]} of each host", volume, grave_mount(volume))
-        for volume in options.volumes
-    ]
+    found = [_mount(volume) for volume in options.volumes]
     if options.privileged:
         found.append(Demand(Kind.PRIVILEGE, "runs privileged: the container may do anything on the host", "", True))
     for capability in options.cap_add:
-        grave = capability.removeprefix("CAP_") in ("SYS_ADMIN", "SYS_MODULE", "SYS_PTRACE", "SYS_RAWIO", "ALL")
+        grave = not harmless_capability(capability)
         found.append(Demand(Kind.PRIVILEGE, f"asks for the capability {capability}", "", grave))
     for device in options.devices:
-        harmless = device.startswith(("/dev/nvidia", "/dev/infiniband", "/dev/dri"))
-        found.append(Demand(Kind.PRIVILEGE, f"asks for the device {device}", "", not harmless))
+        grave = not harmless_device(device)
+        found.append(Demand(Kind.PRIVILEGE, f"asks for the device {device}", "", grave))
+    for key, value in (("network", options.network), ("ipc", options.ipc)):
+        if value.startswith("container:"):
+            title = f"shares the {key} of another container, {value.removeprefix('container:')}"
+            found.append(Demand(Kind.PRIVILEGE, title, "", True))
     return found
 
 
 def grave_mount(volume: str) -> bool:
-    """Whether a mount gives away the host: its root, system folders, keys, or the Docker socket."""
-    host = os.path.normpath(volume.partition(":")[0])
-    below = ("/etc/", "/proc/", "/sys/", "/dev/")
-    return host in _REFUSED_MOUNTS or host.startswith(below) or "docker.sock" in host or "/.ssh" in host
+    """Whether a mount is none of the few that are known to be harmless."""
+    return judge_source(split_volume(volume)[0]) is not Judgement.HARMLESS
+
+
+def _mount(volume: str) -> Demand:
+    source = split_volume(volume)[0]
+    if not source.startswith(("/", "~")):
+        return Demand(Kind.MOUNT, f"mounts the volume {source} of each host", volume, grave_mount(volume))
+    detail = f"{volume} (where links on the hosts lead cannot be seen from here)"
+    return Demand(Kind.MOUNT, f"mounts {source} of each host", detail, grave_mount(volume))
 
 
 def _hook_texts(hooks: Hooks, bundles: Mapping[Before, Bundle]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from math import inf
 
 from sparkrun_tui.base.errors import Spot
 from sparkrun_tui.recipe.brought import bring
+from sparkrun_tui.recipe.characters import check_characters
 from sparkrun_tui.recipe.checks import check_container, check_metadata, check_model, check_topology, problem
 from sparkrun_tui.recipe.environment import unfilled, wanted
 from sparkrun_tui.recipe.fields import field_for
@@ -49,6 +50,7 @@ def validate(
     """
     result = rendered if rendered is not None else render(recipe, {})
     found = [*recipe.problems, *result.problems]
+    found += check_characters(result)
     found += check_model(recipe, result)
     found += _check_runtime(recipe)
     found += check_container(recipe)

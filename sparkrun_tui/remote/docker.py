@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from sparkrun_tui.base.decoded import Decoded
-from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.base.text import clean_line, log_line
 from sparkrun_tui.remote.docker_http import TIMEOUT, DockerHttp
 from sparkrun_tui.remote.docker_stream import PullTally, frame_batches, plain_batches
 from sparkrun_tui.remote.docker_types import (
@@ -116,7 +116,7 @@ class DockerClient:
 
         def read(message: Decoded) -> str:
             self._check(message)
-            return clean_line((message.at("stream").text() or message.at("status").text()).strip())
+            return log_line((message.at("stream").text() or message.at("status").text()).strip())
 
         loading = self._http.lines("POST", "/images/load", read, {"quiet": True}, chunks, headers)
         async with aclosing(loading) as lines:

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from sparkrun_tui.base.text import clean_line, decode
+from sparkrun_tui.base.text import decode, log_line
 from sparkrun_tui.remote.docker import DockerClient
 from sparkrun_tui.remote.docker_types import ContainerInfo, DockerError, Frame, unix_time
 from sparkrun_tui.remote.failures import LinkLost
@@ -103,7 +103,7 @@ class Unrepeated:
 
 
 def _record(stream: str, stamp: int, data: bytes) -> LogRecord:
-    return LogRecord(stamp / 1e9, stream, clean_line(decode(data.rstrip(b"\r\n"))))
+    return LogRecord(stamp / 1e9, stream, log_line(decode(data.rstrip(b"\r\n"))))
 
 
 _day: tuple[bytes, int] = (b"", 0)

@@ -13,7 +13,7 @@ from contextlib import aclosing, suppress
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.numbers import whole
-from sparkrun_tui.base.text import clean_line, decode
+from sparkrun_tui.base.text import clean_line, decode, log_line
 from sparkrun_tui.remote import children
 from sparkrun_tui.remote.docker import DockerClient
 from sparkrun_tui.remote.docker_types import DockerError, PullProgress
@@ -179,7 +179,7 @@ class _Anchor:
         if status.code == 0:
             return
         output = b"".join([data async for data in self._jobs.follow(self._key)])
-        said = clean_line(decode(output).strip().rpartition("\n")[2])
+        said = log_line(decode(output).strip().rpartition("\n")[2])
         if status.code == 127 or not said:
             raise refusal
         raise DockerError(said, host=refusal.host, status=refusal.status, remedy="On the host: docker login")
@@ -223,7 +223,7 @@ async def _piped(reference: str, load: list[str], host: str) -> AsyncGenerator[i
         await printed
         for code, said, where in ((codes[0], words[1], host), (codes[1], words[0], "")):
             if code:
-                last = clean_line(decode(await said).strip().rpartition("\n")[2])
+                last = log_line(decode(await said).strip().rpartition("\n")[2])
                 raise HostError(f"sending {reference} failed: {last or f'exit code {code}'}", host=where)
         if codes[2]:
             raise LinkLost(f"sending {reference} broke off", host=host)

@@ -12,7 +12,7 @@ from enum import StrEnum
 from sparkrun_tui.base import identifiers, shell
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.numbers import whole
-from sparkrun_tui.base.text import clean_line, decode
+from sparkrun_tui.base.text import clean_line, decode, log_line
 from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.failures import CommandFailed, LinkLost, NeedsUser
 from sparkrun_tui.remote.transport import Outcome, Result, Transport
@@ -188,7 +188,7 @@ class Jobs:
             raise HostError("a job on the host was killed, or the host was restarted", host=self._transport.name)
         await self.forget(key)
         if status.code != 0:
-            said = clean_line(decode(tail).strip().rpartition("\n")[2])
+            said = log_line(decode(tail).strip().rpartition("\n")[2])
             code = -1 if status.code is None else status.code
             raise CommandFailed(said or f"a job ended with exit code {code}", host=self._transport.name, code=code)
 

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.numbers import whole
-from sparkrun_tui.base.text import clean_line, decode
+from sparkrun_tui.base.text import clean_line, decode, log_line
 from sparkrun_tui.remote import children, host_cache, relay
 from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.failures import LinkLost
@@ -304,7 +304,7 @@ def explain(code: int, said: str, host: str) -> HostError:
     """rsync's exit code and last words as an error with a remedy."""
     lines = [line for line in said.strip().splitlines() if line.strip()]
     telling = [line for line in lines if not line.startswith(("rsync error:", "rsync: connection unexpectedly"))]
-    last = clean_line((telling or lines or [f"rsync ended with code {code}"])[-1])
+    last = log_line((telling or lines or [f"rsync ended with code {code}"])[-1])
     if "command not found" in said or code == 127:
         return HostError("rsync is missing on the host", host=host, remedy="On the host: sudo apt-get install rsync")
     if "is your shell clean" in said or code == 2:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from sparkrun_tui.base.numbers import MOST, decimal, whole
 from sparkrun_tui.recipe.hooks import ContainerOptions, container_options
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity, SourceKind
-from sparkrun_tui.recipe.trust import grave_mount
+from sparkrun_tui.recipe.mounts import Judgement, is_source, judge_source, on_host, split_volume
 from sparkrun_tui.runtimes.common import HF_HOME
 from sparkrun_tui.runtimes.plan import ContainerSpec, HostView, Mount, PlanRequest, RankPlan, ServePlan
 
@@ -50,14 +50,11 @@ def size_bytes(text: str) -> int:
 
 def mount_of(volume: str, host: HostView) -> Mount:
     """A volume of a recipe as a mount; a leading `~` is the home on that host. Docker makes what is missing."""
-    source, _, rest = volume.partition(":")
-    target, _, words = rest.partition(":")
+    source, target, words = split_volume(volume)
     options = [word for word in words.split(",") if word in _MOUNT_WORDS and word != "rw"]
-    if source == "~" or source.startswith("~/"):
-        source = host.home + source[1:]
     read_only = "ro" in options
     others = ",".join(word for word in options if word != "ro")
-    return Mount(source, target, read_only, make=False, options=others)
+    return Mount(on_host(source, host.home), target, read_only, make=False, options=others)
 
 
 def docker_arguments(request: PlanRequest) -> tuple[list[str], tuple[Problem, ...]]:
@@ -69,7 +66,7 @@ def docker_arguments(request: PlanRequest) -> tuple[list[str], tuple[Problem, ..
     options = container_options(recipe)
     words = [f"--shm-size {size_bytes(options.shm_size)}"] if options.shm_size else []
     words += [f"--ulimit {limit}" for limit in options.ulimits]
-    words += [f"-v {home + volume[1:] if volume.startswith('~') else volume}" for volume in options.volumes]
+    words += [f"-v {_volume_on(volume, home)}" for volume in options.volumes]
     words += [f"--device {device}" for device in options.devices]
     words += [f"--cap-add {name}" for name in options.cap_add]
     words += [f"--user {options.user}"] if options.user else []
@@ -86,6 +83,11 @@ def docker_arguments(request: PlanRequest) -> tuple[list[str], tuple[Problem, ..
     return [word for word in words if _PLAIN.fullmatch(word)], tuple(problems)
 
 
+def _volume_on(volume: str, home: str) -> str:
+    source, colon, rest = volume.partition(":")
+    return f"{on_host(source, home)}{colon}{rest}"
+
+
 def refusals(request: PlanRequest) -> Iterator[Problem]:
     """What is wrong with the options: values, volumes, privileges, mounts that recipes from registries do not get."""
     recipe = request.rendered.recipe
@@ -93,15 +95,15 @@ def refusals(request: PlanRequest) -> Iterator[Problem]:
     yield from options.problems
     foreign = recipe.source.kind is SourceKind.REGISTRY and not request.privileged
     for volume in options.volumes:
-        source, _, rest = volume.partition(":")
-        unknown = [word for word in rest.partition(":")[2].split(",") if word and word not in _MOUNT_WORDS]
+        source, _, words = split_volume(volume)
+        unknown = [word for word in words.split(",") if word and word not in _MOUNT_WORDS]
         if unknown:
             message = f"the volume `{volume}` ends in `{unknown[0]}`, which is no option of a volume"
             yield _problem(recipe, Severity.ERROR, "volume-option", message, "one of ro, rw, z, Z, nocopy, rshared")
-        if "$" in source or source.startswith("."):
+        if not is_source(source):
             message = f"the volume `{volume}` must begin with a whole path, with `~/`, or with a volume's name"
             yield _problem(recipe, Severity.ERROR, "volume-path", message)
-        elif foreign and grave_mount(_as_root(volume)):
+        elif foreign and _gives_away(source, request.hosts):
             message = f"a recipe from a registry may not mount {source} of the hosts, which gives them away"
             remedy = (
                 "copy the recipe and remove the volume, or, if you trust its author, launch it anyway"
@@ -121,9 +123,9 @@ def _user(options: ContainerOptions, plan: ServePlan) -> Iterator[Problem]:
         yield _problem(plan.recipe, Severity.WARNING, "hook-user", message, remedy)
 
 
-def _as_root(volume: str) -> str:
-    """A volume under a home, seen as the path it may be: `~` itself is a home, `~/.ssh` holds keys."""
-    return f"/root{volume[1:]}" if volume.startswith("~") else volume
+def _gives_away(source: str, hosts: Sequence[HostView]) -> bool:
+    """Whether a mount is refused to a stranger's recipe, on any of the hosts."""
+    return any(judge_source(source, host.home) is Judgement.REFUSED for host in hosts)
 
 
 def _network(options: ContainerOptions, ranks: Sequence[RankPlan], request: PlanRequest) -> Iterator[Problem]:

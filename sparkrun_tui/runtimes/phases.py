@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.base.text import log_line
 from sparkrun_tui.base.units import GIB, MIB
 from sparkrun_tui.runtimes.marks import MARKS, NEEDLES, family
 from sparkrun_tui.runtimes.plan import LogMark, Phase
@@ -34,7 +34,7 @@ class Line:
 
 def strip_prefixes(line: str) -> Line:
     """Take colours, carriage returns, time stamps and the prefixes of processes off, as often as they repeat."""
-    text = _STAMP.sub("", clean_line(line), count=1)
+    text = _STAMP.sub("", log_line(line), count=1)
     who: list[str] = []
     level = ""
     while True:

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkrun_tui.base.text import MAX_LINE, cell_width, clean_line, clean_text, decode, shorten
+from sparkrun_tui.base.text import (
+    MAX_LINE,
+    cell_width,
+    clean_line,
+    clean_text,
+    decode,
+    escape_hidden,
+    log_line,
+    shorten,
+    visible,
+    visible_line,
+    visible_text,
+)
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200b\u2028\u2029\ufeff]")
 
@@ -36,11 +49,44 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200b\u2028
     ],
 )
 def test_attacks_are_taken_out(attack: str, shown: str) -> None:
-    assert clean_line(attack) == shown
+    assert log_line(attack) == shown
+
+
+@pytest.mark.parametrize(
+    ("attack", "shown"),
+    [
+        ("\x1b]0;owned\x07title", "␛]0;owned␇title"),
+        ("a #\rb", "a #␍b"),
+        ("ok\x9d; x\x9c", "ok\\x9d; x\\x9c"),
+        ("null\x00 del\x7f", "null␀ del␡"),
+        ("e\u202evil zero\u200bwidth", "e\\u202evil zero\\u200bwidth"),
+        ("join\u200ded tag\U000e0041", "join\\u200ded tag\\U000e0041"),
+        ("lone \ud800", "lone \\ud800"),
+        ("👩\u200d💻 ⚠\ufe0f 日本語 stays", "👩\u200d💻 ⚠\ufe0f 日本語 stays"),
+        ("a" + "\u0301" * 5, "a" + "\u0301" * 4 + "\\u0301"),
+    ],
+)
+def test_nothing_is_dropped_from_what_will_run(attack: str, shown: str) -> None:
+    assert visible(attack) == visible_text(attack) == visible_line(attack) == clean_line(attack) == shown
+
+
+def test_lines_of_a_command_stay_lines_and_none_is_cut() -> None:
+    assert visible("a\n\tb") == "a\n\tb"
+    assert visible_text("a\n\tb") == "a\n        b"
+    assert visible_line("a\nb") == "a⏎b" and clean_line("a\nb") == "a b"
+    long = "x" * (3 * MAX_LINE)
+    assert visible_line(long) == visible_text(long) == long
+
+
+@given(st.text(alphabet=st.characters(codec=None), max_size=200))
+def test_json_holds_the_same_and_nothing_hidden(text: str) -> None:
+    written = escape_hidden(json.dumps(text, ensure_ascii=False))
+    assert json.loads(written) == text
+    assert not CONTROL.search(written)
 
 
 def test_towers_of_combining_marks_are_cut() -> None:
-    assert len(clean_line("a" + "\u0301" * 500)) <= 6
+    assert len(log_line("a" + "\u0301" * 500)) <= 6
 
 
 def test_long_lines_are_cut_and_say_so() -> None:
@@ -51,7 +97,8 @@ def test_long_lines_are_cut_and_say_so() -> None:
 
 @given(st.text(alphabet=st.characters(codec=None), max_size=300))
 def test_no_control_survives(text: str) -> None:
-    assert not CONTROL.search(clean_line(text))
+    for rule in (clean_line, log_line, visible_line):
+        assert not CONTROL.search(rule(text))
 
 
 @given(st.binary(max_size=400))

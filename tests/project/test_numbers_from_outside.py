@@ -33,9 +33,9 @@ def found_in(text: str) -> Iterator[str]:
         if not isinstance(node, ast.Call):
             continue
         function, first = node.func, node.args[0] if node.args else None
-        if isinstance(function, ast.Name) and function.id in ("int", "float"):
-            if not isinstance(first, ast.BinOp | ast.Compare):
-                yield ast.unparse(node)
+        converts = isinstance(function, ast.Name) and function.id in ("int", "float")
+        if converts and not isinstance(first, ast.BinOp | ast.Compare):
+            yield ast.unparse(node)
         if isinstance(function, ast.Attribute) and _reads(function):
             yield ast.unparse(node)
         if not (isinstance(function, ast.Name) and function.id in ("isinstance", "issubclass")):

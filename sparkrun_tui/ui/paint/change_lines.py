@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.base.text import visible_line
 from sparkrun_tui.recipe.export import command_line
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.overrides import changed, from_data, value_text
@@ -25,13 +25,13 @@ def change_lines(
         own = own_safe.get(key)
         lines.append([(key, "bold"), *(() if own else ((" (not in the recipe)", "dim"),))])
         if own is not None:
-            lines += wrap_line([("  - ", "bad"), (clean_line(hide(shown(key, own))), "")], width, 4)
-        lines += wrap_line([("  + ", "good"), (clean_line(hide(safe[key])), "")], width, 4)
+            lines += wrap_line([("  - ", "bad"), (visible_line(hide(shown(key, own))), "")], width, 4)
+        lines += wrap_line([("  + ", "good"), (visible_line(hide(safe[key])), "")], width, 4)
     if not kept:
         lines.append([("nothing is overridden: the recipe runs as it is written", "dim")])
     for key, data in users.items():
         if key not in kept and (key in recipe.defaults or "{" + key + "}" in (recipe.command or "")):
-            value = clean_line(hide(value_text(from_data(data, recipe.defaults.get(key)))))
+            value = visible_line(hide(value_text(from_data(data, recipe.defaults.get(key)))))
             lines += wrap_line([(f"{key} is {value}", ""), (" by your settings", "dim")], width, 2)
     lines += [
         [],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sparkrun_tui.base.text import clean_line, clean_text
+from sparkrun_tui.base.text import clean_line, clean_text, visible_text
 from sparkrun_tui.memory.result import Estimate
 from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity, SourceKind
 from sparkrun_tui.ui.catalog import Evaluation
@@ -153,7 +153,7 @@ def demand_lines(demands: Sequence[Demand], width: int) -> list[Line]:
     for demand in demands:
         sign, style = ("!", "tight") if demand.grave else ("·", "dim")
         whole = f"{demand.title}: {demand.detail}" if demand.detail else demand.title
-        rows = [row for line in whole.splitlines() for row in wrap(clean_line(line), width - 2)]
+        rows = [row for line in visible_text(whole).split("\n") for row in wrap(line, width - 2)]
         lines += [[(f"{sign} ", style), (rows[0], "")], *([("  " + row, "")] for row in rows[1:])]
     return lines if demands else [*lines, [("✓ ", "good"), ("nothing but its image and its command", "")]]
 

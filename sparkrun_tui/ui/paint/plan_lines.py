@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
-from sparkrun_tui.base.text import clean_line, clean_text
+from sparkrun_tui.base.text import clean_line, visible_line, visible_text
 from sparkrun_tui.base.units import format_bytes
 from sparkrun_tui.launch.plan import LaunchPlan, PlanStep
 from sparkrun_tui.memory.result import Estimate
@@ -33,11 +33,11 @@ def step_line(number: int, step: PlanStep, plan: LaunchPlan, width: int, open_: 
         (fit(clean_line(hosts_of(step, plan)), 14 if width >= 100 else 10), ""),
     ]
     if step.title not in (step.phase.value, "wait"):
-        spans.append((f" {clean_line(step.title)}", ""))
+        spans.append((f" {visible_line(step.title)}", ""))
     if step.size:
         spans.append((f" {format_bytes(step.size)}", "number"))
     if step.detail:
-        spans.append((f" {clean_line(step.detail)}", "dim"))
+        spans.append((f" {visible_line(step.detail)}", "dim"))
     return clip(spans, width)
 
 
@@ -57,7 +57,7 @@ def plan_lines(
     if plan.host_reason:
         lines += wrap_line([("hosts: ", "dim"), (clean_line(plan.host_reason), "")], width, indent=7)
     for note in plan.serve.notes:
-        lines += wrap_line([("· ", "dim"), (clean_line(note), "")], width, indent=2)
+        lines += wrap_line([("· ", "dim"), (visible_line(note), "")], width, indent=2)
     if estimate is not None:
         lines += [[], *picture_lines(estimate, min(width, 100))]
     if plan.problems:
@@ -69,7 +69,7 @@ def consent_lines(question: str, wanted: Sequence[Demand]) -> list[str]:
     """What a recipe from a registry would do beyond serving, gravest first."""
     lines = [f"{question}.", "", "It"]
     for demand in wanted:
-        texts = demand.detail.splitlines()
+        texts = visible_text(demand.detail).split("\n") if demand.detail else []
         beside = f": {texts[0]}" if len(texts) == 1 else ""
         lines.append(f"{'!' if demand.grave else '·'} {demand.title}{beside}")
         lines += [f"    {text}" for text in texts if len(texts) > 1]
@@ -80,7 +80,7 @@ def _rest(step: PlanStep, plan: LaunchPlan, width: int) -> list[Line]:
     """In full what the step's own line has no room for."""
     if width_of(step_line(1, step, plan, 10_000, True)) <= width:
         return []
-    told = ", ".join(clean_line(text) for text in (step.title, step.detail) if text)
+    told = ", ".join(visible_line(text) for text in (step.title, step.detail) if text)
     return [[("     ", ""), (row, "")] for row in wrap(told, max(width - 5, 20))]
 
 
@@ -88,6 +88,6 @@ def _commands(step: PlanStep, width: int) -> list[Line]:
     lines: list[Line] = []
     for command in step.commands:
         lines.append([("     ", ""), (f"# {clean_line(command.host)}", "comment")])
-        for row in shell_lines(clean_text(command.text), max(width - 5, 20)):
+        for row in shell_lines(command.text, max(width - 5, 20)):
             lines.append([("     ", ""), *row])
     return lines

@@ -10,7 +10,7 @@ from textual.containers import Horizontal
 from textual.screen import ModalScreen
 from textual.widgets import Button
 
-from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.base.text import visible_line
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.actor import Actor
 from sparkrun_tui.ui.widgets.ink import Line, wrap_line
@@ -30,7 +30,7 @@ class Confirm(ModalScreen[bool], Actor):
     def __init__(self, title: str, lines: Sequence[str], yes: str = "Yes", no: str = "No") -> None:
         super().__init__()
         self._title = title
-        self._lines = [clean_line(line) for line in lines]
+        self._lines = [visible_line(line) for line in lines]
         self._yes, self._no = yes, no
 
     def compose(self) -> ComposeResult:

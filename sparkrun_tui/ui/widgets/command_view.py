@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from sparkrun_tui.base import shell
-from sparkrun_tui.base.text import clean_text
+from sparkrun_tui.base.text import visible_line, visible_text
 from sparkrun_tui.ui.widgets.ink import Line, Span, wrap_line
 
 _SHELL = re.compile(
@@ -42,7 +42,7 @@ def _spans(pattern: re.Pattern[str], line: str) -> list[Span]:
 def shell_lines(command: str, width: int) -> Sequence[Line]:
     """A shell command as coloured lines; longer lines go on with an indent."""
     lines: list[Line] = []
-    for text in clean_text(command.rstrip("\n")).split("\n"):
+    for text in visible_text(command.rstrip("\n")).split("\n"):
         lines += wrap_line(_spans(_SHELL, text), width, len(text) - len(text.lstrip()) + 4)
     return lines
 
@@ -54,14 +54,14 @@ def argv_lines(argv: Sequence[str], width: int) -> Sequence[Line]:
     lines: list[Line] = []
     for word in argv:
         style = "flag" if re.fullmatch(r"--?[A-Za-z][\w.-]*", word) else ""
-        lines += wrap_line([(clean_text(shell.word(word)).replace("\n", "⏎"), style)], width, 4)
+        lines += wrap_line([(visible_line(shell.word(word)), style)], width, 4)
     return lines
 
 
 def yaml_lines(source: str, width: int, marks: dict[int, str] | None = None) -> Sequence[Line]:
     """A recipe file as coloured lines with their numbers; `marks` gives lines (from 1) a style for their number."""
     lines: list[Line] = []
-    texts = clean_text(source.rstrip("\n")).split("\n")
+    texts = visible_text(source.replace("\r\n", "\n").rstrip("\n")).split("\n")
     gutter = len(str(len(texts)))
     for number, text in enumerate(texts, 1):
         style = (marks or {}).get(number, "dim")

@@ -16,7 +16,7 @@ from textual.strip import Strip
 from textual.widgets import Input
 
 from sparkrun_tui.base.secrets import MASK
-from sparkrun_tui.base.text import cell_width, clean_line
+from sparkrun_tui.base.text import cell_width, clean_line, visible_line
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.widgets.field_editor import FieldEditor
 from sparkrun_tui.ui.widgets.ink import Line, Span, clip, fit, text_of, width_of, wrap
@@ -53,12 +53,12 @@ class FieldRow:
     @property
     def shown(self) -> str:
         """The value as the form shows it."""
-        return MASK if self.secret and self.value else clean_line(self.value) or "(empty)"
+        return MASK if self.secret and self.value else visible_line(self.value) or "(empty)"
 
     @property
     def own_shown(self) -> str:
         """The value without an override, as the form shows it."""
-        return MASK if self.secret and self.own else clean_line(self.own) or "unset"
+        return MASK if self.secret and self.own else visible_line(self.own) or "unset"
 
 
 class FieldList(ListPane):

@@ -8,7 +8,7 @@ from textual import events
 from textual.geometry import Size
 from textual.message import Message
 
-from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.base.text import clean_line, visible_line
 from sparkrun_tui.launch.events import Diagnosed, Repair
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.widgets.ink import Line, Span, clip, wrap
@@ -95,7 +95,7 @@ class RepairList(ListPane):
         spans: list[Span] = [(f"{index + 1}  ", "key")]
         if repair.key:
             before = self.values.get(repair.key, "") or "unset"
-            spans.append((f"{clean_line(repair.key)} {clean_line(before)} → {clean_line(repair.value)}", "bold"))
+            spans.append((f"{visible_line(repair.key)} {visible_line(before)} → {visible_line(repair.value)}", "bold"))
         else:
             spans.append((clean_line(repair.title), "bold"))
         spans.append((f"   {clean_line(repair.why)}", "dim"))
