@@ -12,7 +12,8 @@ from sparkrun_tui.fleet.model import Workload
 from sparkrun_tui.fleet.ports import FleetServices
 from sparkrun_tui.remote.http import HttpCall
 
-_SAMPLE = re.compile(r"^([A-Za-z_:][\w:]*)(?:\{[^}]*\})?\s+(\S+)", re.MULTILINE)
+# A sample is one line: braces that are never closed must not be looked for through the whole page from each line.
+_SAMPLE = re.compile(r"^([A-Za-z_:][\w:]*)(?:\{[^}\n]*\})?[ \t]+(\S+)", re.MULTILINE)
 
 # vllm/v1/metrics/loggers.py; python/sglang/srt/metrics/collector.py; llama.cpp tools/server (with --metrics).
 _RUNNING = ("vllm:num_requests_running", "sglang:num_running_reqs", "llamacpp:requests_processing")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from enum import Enum
 from typing import Any, cast
 
+from sparkrun_tui.base.numbers import MOST, decimal_of, whole_of
 from sparkrun_tui.launch import events as ev
 from sparkrun_tui.launch.events import AnyEvent, LaunchStatus, Repair, StepState
 from sparkrun_tui.runtimes.plan import Phase
@@ -55,9 +56,37 @@ def from_json(body: Mapping[str, Any]) -> AnyEvent | None:
             for key, value in body.items()
             if key in known
         }
-        return cast("AnyEvent", kind(**values))
+        event = cast("AnyEvent", kind(**values))
     except (TypeError, ValueError, KeyError):
         return None
+    return event if all(_TYPES[str(field.type)](getattr(event, field.name)) for field in fields(kind)) else None
+
+
+def _texts(values: object) -> bool:
+    return isinstance(values, tuple) and all(isinstance(value, str) for value in values)
+
+
+def _number(value: object) -> bool:
+    return decimal_of(value) is not None
+
+
+def _repairs(values: object) -> bool:
+    return isinstance(values, tuple) and all(_texts((item.title, item.why, item.key, item.value)) for item in values)
+
+
+_TYPES: Mapping[str, Callable[[Any], bool]] = {
+    "str": lambda value: isinstance(value, str),
+    "int": lambda value: whole_of(value, least=-MOST) is not None,
+    "float": _number,
+    "float | None": lambda value: value is None or _number(value),
+    "tuple[str, ...]": _texts,
+    "tuple[Repair, ...]": _repairs,
+    "Mapping[str, str]": lambda value: isinstance(value, Mapping) and _texts((*value, *value.values())),
+    "Phase": lambda value: isinstance(value, Phase),
+    "StepState": lambda value: isinstance(value, StepState),
+    "LaunchStatus": lambda value: isinstance(value, LaunchStatus),
+}
+"""What the fields of events may hold, by their declared types: a journal may be damaged, or another program's."""
 
 
 def _plain(value: Any) -> Any:
