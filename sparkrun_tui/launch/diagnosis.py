@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from sparkrun_tui.base.patterns import GAP
 from sparkrun_tui.base.text import log_line, shorten
 from sparkrun_tui.launch.causes import Cause, Context, Weight, by_hand, cause, less_utilisation
 from sparkrun_tui.launch.causes_common import FLAG_CAUSES, MODEL_CAUSES, PORT_CAUSES, SETTING_CAUSES, STACK_CAUSES
