@@ -152,7 +152,8 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         by_hand("launch again: the model is sent to every host", "HF_HUB_OFFLINE is set in env"),
     ),
     cause(
-        r"OSError: We couldn't connect to '([^']{1,300})'|LocalEntryNotFoundError: An error happened while trying to locate",
+        r"OSError: We couldn't connect to '([^']{1,300})'|"
+        r"LocalEntryNotFoundError: An error happened while trying to locate",
         "The Hub cannot be reached",
         lambda match, _: (
             f"The model is not in this host's cache, and {match[1] or 'the Hub'} does not answer from there."
@@ -232,7 +233,8 @@ STACK_CAUSES: tuple[Cause, ...] = (
         weight=Weight.CONSEQUENCE,
     ),
     cause(
-        rf"(?:client socket has timed out|DistNetworkError){GAP}?(?<!\d)(\d++)ms while trying to connect to \(([^,]+), (\d+)\)",
+        rf"(?:client socket has timed out|DistNetworkError){GAP}?(?<!\d)(\d++)ms "
+        r"while trying to connect to \(([^,]+), (\d+)\)",
         "The head did not answer",
         "This rank found nobody at {1} port {2}.",
         by_hand("read the head's log"),

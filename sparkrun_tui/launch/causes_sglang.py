@@ -76,7 +76,8 @@ SGLANG_CAUSES: tuple[Cause, ...] = (
         mend=_less_of_all,
     ),
     cause(
-        rf"Not enough GPU memory for hybrid {GAP} state cache|Hybrid {GAP} state cache is too small to serve any requests",
+        rf"Not enough GPU memory for hybrid {GAP} state cache|"
+        rf"Hybrid {GAP} state cache is too small to serve any requests",
         "No room for the model's states",
         "The states of the linear-attention layers do not fit, although tokens of KV cache might.",
         mend=_less_of_all,
