@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 from urllib.parse import quote
 
+from sparkrun_tui.base import shell
+
 MASK = "•••"
-_MIN_LITERAL = 8
+
+LONG = 8
+"""A secret of this many characters is hidden wherever it stands, in the middle of a word too."""
+
+_SHORT = 4
+"""A shorter one is left alone in running text: it would be found in half of all words."""
+
 _PATTERNS = re.compile(
-    r"hf_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|AKIA[0-9A-Z]{16}|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
+    r"hf_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}"
+    r"|glpat-[A-Za-z0-9_-]{16,}|nvapi-[A-Za-z0-9_-]{20,}|AKIA[0-9A-Z]{16}"
+    r"|(?<=://)[^/\s:@\"'<>]*:[^/\s\"'<>]+(?=@)"
 )
-_HINTS = ("hf_", "sk-", "://", "AKIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_")
+_HINTS = ("hf_", "sk-", "://", "AKIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "nvapi-")
 """What a text must hold for `_PATTERNS` to find anything in it."""
 
-_SECRET_NAME = re.compile(r"(?i)(^|_)(token|secret|password|passwd|key|apikey|credentials?)($|_)")
+_SECRET_NAME = re.compile(
+    r"(?i)(^|[_-])(token|secrets?|passwords?|passwd|passphrase|key|api[_-]?keys?|credentials?)($|[_-])"
+)
+_URL_PASSWORD = re.compile(r"://[^/\s:@]*:[^/\s]+@")
 
 
 class Secret:
@@ -49,21 +64,39 @@ class Secret:
 
 
 def looks_secret(name: str) -> bool:
-    """Whether an environment variable called `name` is treated as a secret (`HF_TOKEN`, `OPENAI_API_KEY`, ...)."""
+    """Whether a variable, key or flag called `name` is treated as a secret (`HF_TOKEN`, `api_key`, ...)."""
     return bool(_SECRET_NAME.search(name))
 
 
+def holds_password(text: str) -> bool:
+    """Whether a text has an address with a password in it (`https://user:password@host`)."""
+    return "://" in text and _URL_PASSWORD.search(text) is not None
+
+
+def secrets_of(environ: Mapping[str, str]) -> list[Secret]:
+    """The secrets among the variables of an environment, by their names."""
+    return [Secret(value) for name, value in environ.items() if value and looks_secret(name)]
+
+
 class Redactor:
-    """Replaces secrets by dots in any text: literal values (also base64 and URL-quoted) and well-known token forms."""
+    """Replaces secrets by dots in any text: literal values in their usual encodings, and well-known token forms.
+
+    Values of 8 characters and more go wherever they stand. Shorter ones go where they are a word of their own, and
+    only when they look like no ordinary word or number; places that know the key hide those by the key.
+    """
 
     def __init__(self, secrets: Iterable[Secret | str] = ()) -> None:
+        self._values = frozenset(each.reveal() if isinstance(each, Secret) else each for each in secrets)
         literals: set[str] = set()
-        for secret in secrets:
-            value = secret.reveal() if isinstance(secret, Secret) else secret
-            if len(value) >= _MIN_LITERAL:
-                literals |= {value, quote(value, safe=""), base64.b64encode(value.encode()).decode()}
-        self._words = tuple(sorted(literals, key=len, reverse=True))
-        self._literals = re.compile("|".join(map(re.escape, self._words)))
+        short: set[str] = set()
+        for value in self._values:
+            if len(value) >= LONG:
+                literals |= _forms(value)
+            elif _stands_out(value):
+                short.add(value)
+        self._words = tuple(sorted(literals | short, key=len, reverse=True))
+        known = [re.escape(word) if word in literals else rf"(?<!\w){re.escape(word)}(?!\w)" for word in self._words]
+        self._literals = re.compile("|".join(known))
 
     def __call__(self, text: str) -> str:
         """`text` without secrets."""
@@ -76,3 +109,35 @@ class Redactor:
             if hint in text:
                 return _PATTERNS.sub(MASK, text)
         return text
+
+    def plus(self, secrets: Iterable[Secret | str]) -> Redactor:
+        """One that hides these secrets, too."""
+        return Redactor([*self._values, *secrets])
+
+    def data(self, value: Any) -> Any:
+        """Plain data (as JSON has it) without secrets in any of its texts; other objects are given back as they are."""
+        if type(value) is str:
+            return self(value)
+        if isinstance(value, Mapping):
+            return {self.data(key): self.data(item) for key, item in value.items()}
+        if type(value) in (list, tuple):
+            return type(value)(self.data(item) for item in value)
+        return value
+
+
+def _forms(value: str) -> set[str]:
+    """A value as it stands in addresses, in JSON, in Python, in a shell and in base64."""
+    return {
+        value,
+        quote(value, safe=""),
+        base64.b64encode(value.encode("utf-8", "surrogateescape")).decode(),
+        json.dumps(value)[1:-1],
+        repr(value)[1:-1],
+        shell.word(value).strip("'"),
+        value.replace("'", "'\\''"),
+    }
+
+
+def _stands_out(value: str) -> bool:
+    """Whether a short value can be told from the words and numbers that a text is made of."""
+    return len(value) >= _SHORT and not value.isdecimal() and not value.isalpha()

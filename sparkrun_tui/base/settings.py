@@ -77,11 +77,11 @@ def load_settings() -> Settings:
     foreign, foreign_notes = _sparkrun_clusters({cluster.name for cluster in clusters})
     return Settings(
         clusters=(*clusters, *foreign),
-        default_cluster=str(data.get("default_cluster") or ""),
-        recipe_dirs=tuple(Path(os.path.expanduser(str(item))) for item in _strings(path, data, "recipe_dirs")),
+        default_cluster=_word(path, "default_cluster", data.get("default_cluster") or ""),
+        recipe_dirs=tuple(Path(os.path.expanduser(item)) for item in _strings(path, data, "recipe_dirs")),
         defaults=_mapping(path, data, "defaults"),
-        theme=str(data.get("theme") or ""),
-        keys={str(key): str(value) for key, value in _mapping(path, data, "keys").items()},
+        theme=_word(path, "theme", data.get("theme") or ""),
+        keys={key: _word(path, f"keys.{key}", value) for key, value in _mapping(path, data, "keys").items()},
         notes=(*notes, *foreign_notes),
     )
 
@@ -147,7 +147,8 @@ def _read_mapping(path: Path) -> dict[str, Any]:
         mark = error.problem_mark
         spot = Spot(str(path), mark.line + 1, mark.column + 1) if mark else None
         raise SettingsError(f"not valid YAML: {error.problem}", spot=spot) from error
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        # ValueError: a tag or a number that YAML allows and Python cannot make a value of.
         raise SettingsError(f"{path} is not valid YAML: {error}") from error
     if data is None:
         return {}
@@ -169,7 +170,14 @@ def _strings(path: Path, data: Mapping[str, Any], key: str) -> list[str]:
         return [value]
     if not isinstance(value, list):
         raise SettingsError(f"{path}: `{key}` must be a list")
-    return [str(item) for item in value]
+    return [_word(path, key, item) for item in value]
+
+
+def _word(path: Path, key: str, value: object) -> str:
+    """A text of the settings; numbers and words that YAML gives another type are taken as written."""
+    if isinstance(value, dict | list | set | tuple):
+        raise SettingsError(f"{path}: `{key}` must be text, not a {'mapping' if isinstance(value, dict) else 'list'}")
+    return str(value)
 
 
 def _cluster(path: Path, name: str, body: object, source: str = "config") -> Cluster:
@@ -182,19 +190,20 @@ def _cluster(path: Path, name: str, body: object, source: str = "config") -> Clu
         hosts = [part.strip() for part in hosts.split(",") if part.strip()]
     if not isinstance(hosts, list) or not hosts:
         raise SettingsError(f"{path}: cluster `{name}` has no `hosts`")
-    user = str(body.get("user") or "")
-    named = tuple(f"{user}@{host}" if user and "@" not in str(host) else str(host) for host in hosts)
+    user = _word(path, f"clusters.{name}.user", body.get("user") or "")
+    words = [_word(path, f"clusters.{name}.hosts", host) for host in hosts]
+    named = tuple(f"{user}@{host}" if user and "@" not in host else host for host in words)
     gpus = body.get("gpus_per_host", 1)
     if not isinstance(gpus, int) or isinstance(gpus, bool) or gpus < 1:
         raise SettingsError(f"{path}: cluster `{name}`: gpus_per_host must be a whole number from 1")
     return Cluster(
         name=name,
         hosts=named,
-        description=str(body.get("description") or ""),
+        description=_word(path, f"clusters.{name}.description", body.get("description") or ""),
         gpus_per_host=gpus,
         privileged=body.get("privileged") is True,
         host_to_host=body.get("host_to_host") is True,
-        hf_cache=str(body.get("hf_cache") or body.get("cache_dir") or ""),
+        hf_cache=_word(path, f"clusters.{name}.hf_cache", body.get("hf_cache") or body.get("cache_dir") or ""),
         source=source,
     )
 

@@ -2,10 +2,90 @@
 
 from __future__ import annotations
 
+import os
+import re
+
 import click
-from click.shell_completion import CompletionItem
+from click.shell_completion import BashComplete, CompletionItem, add_completion_class, split_arg_string
 
 from sparkrun_tui.base.errors import SparkrunError
+
+_BASH = """\
+%(complete_func)s() {
+    local line
+    COMPREPLY=()
+    while IFS= read -r line; do
+        case $line in
+            dir,*) compopt -o dirnames ;;
+            file,*) compopt -o default ;;
+            plain,*) COMPREPLY+=("${line#plain,}") ;;
+        esac
+    done < <(env COMP_LINE="${COMP_LINE:0:COMP_POINT}" COMP_WORDBREAKS="$COMP_WORDBREAKS" \
+        %(complete_var)s=bash_complete "$1")
+    return 0
+}
+
+complete -o nosort -F %(complete_func)s %(prog_name)s
+"""
+_SPECIAL = re.compile(r"[^A-Za-z0-9@%+=:,./_-]")
+_SPECIAL_IN_QUOTES = re.compile(r"[\"'\\$`!]")
+
+
+class Bash(BashComplete):
+    """Completion for bash that quotes what it inserts, and keeps words with `@`, `=` and `:` whole.
+
+    bash ends a word at those characters unless it is set up otherwise, and replaces only what follows the last one.
+    """
+
+    source_template = _BASH
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        """The words before the one that is being typed, and that one, quotes taken off."""
+        line = os.environ["COMP_LINE"]
+        word, _, _ = _last_word(line, "")
+        before = split_arg_string(line[: len(line) - len(word)])[1:]
+        return before, "".join(split_arg_string(word))
+
+    def format_completion(self, item: CompletionItem) -> str:
+        """The kind of the item, and the text that bash puts in place of what it takes for the word."""
+        if item.type != "plain":
+            return f"{item.type},"
+        word, kept, quote = _last_word(os.environ["COMP_LINE"], os.environ.get("COMP_WORDBREAKS", ""))
+        text = str(item.value).removeprefix("".join(split_arg_string(word[:kept])))
+        if not text.isprintable() or (quote and _SPECIAL_IN_QUOTES.search(text)):
+            return "none,"
+        return f"plain,{text if quote else _SPECIAL.sub(_escaped, text)}"
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return f"\\{match[0]}"
+
+
+def _last_word(line: str, breaks: str) -> tuple[str, int, str]:
+    """The word that a command line ends in, as typed; how much of it bash leaves alone; the quote that is open."""
+    start = kept = 0
+    quote = ""
+    escaped = False
+    for at, char in enumerate(line):
+        if escaped:
+            escaped = False
+        elif quote:
+            escaped = char == "\\" and quote == '"'
+            if char == quote:
+                quote = ""
+        elif char in "'\"":
+            quote = char
+            kept = at + 1
+        elif char == "\\":
+            escaped = True
+        elif char in " \t\n":
+            start = kept = at + 1
+        elif char in breaks and char in "@=:":
+            kept = at + 1
+    return line[start:], kept - start, quote
+
+
+add_completion_class(Bash)
 
 
 def recipe_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -12,9 +12,11 @@ import click
 from sparkrun_tui.base.errors import UsageError
 from sparkrun_tui.base.settings import Cluster, Settings, load_settings
 from sparkrun_tui.cli.completions import cluster_names, overrides
+from sparkrun_tui.cli.gate import hide_recipe, hide_typed
 
 if TYPE_CHECKING:
     from sparkrun_tui.launch.services import Services
+    from sparkrun_tui.recipe.model import Recipe
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -62,16 +64,28 @@ def override_options(function: F) -> F:
 def overrides_from(options: Sequence[str], port: str | None, tp: str | None, gpu_mem: str | None) -> dict[str, str]:
     """The overrides by key. Raises `UsageError` when an option has no `=` or a key is given two values."""
     from sparkrun_tui.recipe.overrides import parse_assignment
+    from sparkrun_tui.recipe.private import shown_settings
 
     found: dict[str, str] = {}
     pairs = [parse_assignment(text) for text in options]
     short = (("port", port), ("tensor_parallel", tp), ("gpu_memory_utilization", gpu_mem))
     pairs += [(key, value) for key, value in short if value is not None]
     for key, value in pairs:
+        hide_typed({key: value})
         if found.get(key, value) != value:
-            raise UsageError(f"`{key}` is given twice: {found[key]} and {value}")
+            told = shown_settings({key: found[key]}), shown_settings({key: value})
+            raise UsageError(f"`{key}` is given twice: {told[0][key]} and {told[1][key]}")
         found[key] = value
     return found
+
+
+def found_recipe(name: str, settings: Settings) -> Recipe:
+    """The recipe of that name or path; its secrets are printed by nothing from now on. Raises `RecipeError`."""
+    from sparkrun_tui.recipe.sources import find_recipe
+
+    recipe = find_recipe(name, settings)
+    hide_recipe(recipe)
+    return recipe
 
 
 def saved_cluster(settings: Settings, target: Target) -> Cluster | None:
@@ -133,6 +147,7 @@ def settings_now() -> Settings:
     from sparkrun_tui.cli.exits import say
 
     settings = load_settings()
+    hide_typed(settings.defaults)
     for note in settings.notes:
         say(note)
     return settings

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
+import traceback
 from enum import IntEnum
 
-from sparkrun_tui.base.errors import HostError, SettingsError, SparkrunError, UsageError
+from sparkrun_tui.base.errors import DEFECT_REMEDY, HostError, SettingsError, SparkrunError, UsageError, in_debug
 from sparkrun_tui.base.text import visible_text
+from sparkrun_tui.cli.gate import gate
 
 
 class Exit(IntEnum):
@@ -24,8 +25,14 @@ class Exit(IntEnum):
 
 
 def say(text: str) -> None:
-    """One message for the person, on stderr."""
-    print(visible_text(text), file=sys.stderr, flush=True)
+    """One message for the person, on stderr; secrets are taken out of it."""
+    piece(text + "\n")
+
+
+def piece(text: str) -> None:
+    """A part of a message, such as a question that waits for its answer on the same line."""
+    sys.stderr.write(gate().redact(visible_text(text)))
+    sys.stderr.flush()
 
 
 def report(error: BaseException) -> Exit:
@@ -37,9 +44,10 @@ def report(error: BaseException) -> Exit:
         say(f"sparkrun-tui: {error}")
         return code_of(error)
     say(f"sparkrun-tui: unexpected {type(error).__name__}: {error}")
-    say("  This is a defect of sparkrun-tui. Set SPARKRUN_TUI_DEBUG=1 to see where it happened.")
-    if os.environ.get("SPARKRUN_TUI_DEBUG"):
-        raise error
+    say(f"  {DEFECT_REMEDY}")
+    if in_debug():
+        # Not raised again: a traceback that Python prints goes past the filter.
+        say("".join(traceback.format_exception(error)))
     return Exit.FAILED
 
 

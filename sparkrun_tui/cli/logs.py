@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import TYPE_CHECKING
 
 import click
@@ -110,20 +109,18 @@ async def _live(
 
 
 async def _print_rank(services: Services, rank: WorkloadRank, tail: int | None, prefixed: bool, as_json: bool) -> Exit:
-    from sparkrun_tui.base.secrets import Redactor, looks_secret
     from sparkrun_tui.base.text import log_line
     from sparkrun_tui.cli.following import print_line
     from sparkrun_tui.launch.logs import LogLine
     from sparkrun_tui.remote.aio import closing
 
-    redact = Redactor(value for name, value in os.environ.items() if looks_secret(name))
     transport = services.connector(rank.host)
     source = services.logs.follow(transport, rank.container_id, tail=tail, keep=False)
     try:
         async with closing(source) as batches:
             async for batch in batches:
                 for record in batch:
-                    line = LogLine(record.time, record.stream, redact(log_line(record.text)))
+                    line = LogLine(record.time, record.stream, log_line(record.text))
                     print_line(rank.host, line, prefixed=prefixed, as_json=as_json)
     except HostError as error:
         return report(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,7 +12,8 @@ import click
 
 from sparkrun_tui import __version__
 from sparkrun_tui.base.errors import SparkrunError
-from sparkrun_tui.cli.exits import Exit, report
+from sparkrun_tui.cli.exits import Exit, report, say
+from sparkrun_tui.cli.gate import renew
 
 # name: (module, attribute, one line of help). The help stands here so that `--help` imports nothing.
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -78,13 +80,16 @@ def cli(ctx: click.Context, demo: bool, cluster_name: str, query: str) -> None:
 
 def run(argv: Sequence[str] | None, *, open_app: OpenApp) -> int:
     """Run the command line and return the exit code; errors are told on stderr, never as a traceback."""
+    renew()
     try:
         arguments = list(argv) if argv is not None else None
         result: Any = cli.main(args=arguments, prog_name="sparkrun-tui", standalone_mode=False, obj=open_app)
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:
-        error.show(file=sys.stderr)
+        shown = io.StringIO()
+        error.show(file=shown)
+        say(shown.getvalue().rstrip("\n"))
         return Exit.USAGE
     except click.Abort:
         return Exit.INTERRUPTED

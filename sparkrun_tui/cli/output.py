@@ -1,42 +1,43 @@
-"""The only place that writes to stdout: plain lines, aligned tables and JSON."""
+"""The only place that writes to stdout: plain lines, aligned tables and JSON. Secrets are taken out of all of it."""
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sparkrun_tui.base.text import cell_width, escape_hidden, shorten, visible_text
+from sparkrun_tui.base.text import cell_width, shorten, visible_text
+from sparkrun_tui.cli.gate import gate
 
 
 def line(text: str = "") -> None:
     """One line of output; foreign text is made safe here once more."""
-    sys.stdout.write(visible_text(text) + "\n")
+    sys.stdout.write(gate().redact(visible_text(text)) + "\n")
     sys.stdout.flush()
 
 
 def piece(text: str) -> None:
     """A part of a line, such as a few words of an answer that is still coming."""
-    sys.stdout.write(visible_text(text))
+    sys.stdout.write(gate().redact(visible_text(text)))
     sys.stdout.flush()
 
 
 def raw(text: str) -> None:
-    """Text that must come out byte for byte, such as a recipe file; a final newline is added when missing."""
+    """Text that must come out as it is, such as a recipe file; a final newline is added when missing."""
+    text = gate().redact(text)
     sys.stdout.write(text if text.endswith("\n") else text + "\n")
     sys.stdout.flush()
 
 
 def as_json(value: Any) -> None:
-    """One JSON document; characters that cannot be seen are escaped."""
-    sys.stdout.write(escape_hidden(json.dumps(value, indent=2, ensure_ascii=False, default=str)) + "\n")
+    """One JSON document."""
+    sys.stdout.write(gate().json(value, indent=2) + "\n")
     sys.stdout.flush()
 
 
 def as_json_line(value: Any) -> None:
-    """One JSON object on one line, for streams of events; escaped as in `as_json`."""
-    sys.stdout.write(escape_hidden(json.dumps(value, ensure_ascii=False, default=str)) + "\n")
+    """One JSON object on one line, for streams of events."""
+    sys.stdout.write(gate().json(value) + "\n")
     sys.stdout.flush()
 
 

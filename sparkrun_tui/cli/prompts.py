@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 
 from sparkrun_tui.base.text import clean_line
-from sparkrun_tui.cli.exits import say
+from sparkrun_tui.cli.exits import piece, say
 from sparkrun_tui.remote.hostkeys import YES, HostKeyQuestion, Question
 
 
@@ -77,5 +77,5 @@ def confirm(text: str) -> bool:
     """Whether the person says yes; anything else, and no terminal, is a no."""
     if not on_terminal():
         return False
-    print(f"{clean_line(text)} [yes/no] ", end="", file=sys.stderr, flush=True)
+    piece(f"{clean_line(text)} [yes/no] ")
     return sys.stdin.readline().strip().lower() in ("yes", "y")

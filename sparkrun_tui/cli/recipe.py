@@ -11,7 +11,7 @@ import click
 from sparkrun_tui.base.errors import RecipeError, Spot, UsageError
 from sparkrun_tui.cli import output
 from sparkrun_tui.cli.completions import recipe_names
-from sparkrun_tui.cli.context import override_options, overrides_from, settings_now
+from sparkrun_tui.cli.context import found_recipe, override_options, overrides_from, settings_now
 from sparkrun_tui.cli.exits import Exit, say
 from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity, Source, SourceKind
 
@@ -45,7 +45,6 @@ def validate_command(names: tuple[str, ...], as_json: bool) -> int:
 
 
 def _findings(name: str) -> list[tuple[str, Problem]]:
-    from sparkrun_tui.recipe.sources import find_recipe
 
     folder = Path(name)
     if folder.is_dir():
@@ -54,7 +53,7 @@ def _findings(name: str) -> list[tuple[str, Problem]]:
             raise UsageError(f"there are no recipe files in {name}")
         return [(str(file), problem) for file in files for problem in _file_findings(file)]
     try:
-        recipe = find_recipe(name, settings_now())
+        recipe = found_recipe(name, settings_now())
     except RecipeError as error:
         problem = Problem(Severity.ERROR, "unreadable", error.what, error.spot, error.remedy)
         return [(error.spot.path if error.spot else name, problem)]
@@ -74,9 +73,9 @@ def _file_findings(file: Path) -> Sequence[Problem]:
 
 def _problems(recipe: Recipe) -> Sequence[Problem]:
     from sparkrun_tui.cli.recipe_text import all_problems
-    from sparkrun_tui.recipe.overrides import render
+    from sparkrun_tui.launch.judging import judged_render
 
-    return all_problems(render(recipe, {}))
+    return all_problems(judged_render(recipe, {}, {}))
 
 
 @recipe_group.command("vram")
@@ -90,17 +89,15 @@ def vram_command(
     """Estimate a recipe's memory, as its metadata declares it and as the engine will allocate it."""
     from sparkrun_tui.cli.hub import look_up
     from sparkrun_tui.cli.recipe_text import estimate_json, memory_lines
-    from sparkrun_tui.launch.sizing import size
-    from sparkrun_tui.recipe.overrides import render
-    from sparkrun_tui.recipe.sources import find_recipe
+    from sparkrun_tui.launch.judging import judged_render, judged_size
 
     settings = settings_now()
-    recipe = find_recipe(name, settings)
+    recipe = found_recipe(name, settings)
     if hub:
         look_up(recipe.model, recipe.model_revision)
-    rendered = render(recipe, overrides_from(options, port, tp, gpu_mem), settings.defaults)
+    rendered = judged_render(recipe, overrides_from(options, port, tp, gpu_mem), settings.defaults)
     if as_json:
-        output.as_json(estimate_json(size(rendered, ())))
+        output.as_json(estimate_json(judged_size(rendered, ())))
     else:
         for text in memory_lines(rendered):
             output.line(text)
@@ -197,19 +194,27 @@ def export_command(
     target: Path | None,
 ) -> int:
     """Write a recipe with overrides as its new defaults; comments and order of the original stay."""
-    from sparkrun_tui.recipe.export import exported
-    from sparkrun_tui.recipe.sources import find_recipe
+    from sparkrun_tui.recipe.export import exported, keeps_secrets, left_as_variables
 
-    text = exported(find_recipe(name, settings_now()), overrides_from(options, port, tp, gpu_mem))
-    _write(text, target)
+    recipe, overrides = found_recipe(name, settings_now()), overrides_from(options, port, tp, gpu_mem)
+    text = exported(recipe, overrides)
+    for key, variable in left_as_variables(recipe, overrides).items():
+        say(
+            f"`{key}` is a secret and was not written: the recipe takes it from ${variable}; set that before you run it"
+        )
+    private = keeps_secrets(recipe, text)
+    if private:
+        where = "is readable by you alone" if target is not None else "has dots in their place; --output FILE has them"
+        say(f"the recipe holds secrets that its author wrote there: what is written {where}")
+    _write(text, target, private=private)
     return Exit.OK
 
 
-def _write(text: str, target: Path | None) -> None:
+def _write(text: str, target: Path | None, *, private: bool = False) -> None:
     from sparkrun_tui.recipe.export import write_new_recipe
 
     if target is None:
         output.raw(text)
         return
-    write_new_recipe(target, text)
+    write_new_recipe(target, text, private=private)
     say(f"wrote {target}")

@@ -9,15 +9,16 @@ from typing import Any
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.units import GIB, format_gib
 from sparkrun_tui.cli.entry_text import problem_line
-from sparkrun_tui.launch.sizing import attention_heads, declared_facts, size
+from sparkrun_tui.launch.judging import judged_problems, judged_size
+from sparkrun_tui.launch.sizing import declared_facts
 from sparkrun_tui.memory.metadata_block import metadata_block
 from sparkrun_tui.memory.result import Estimate, Level
 from sparkrun_tui.recipe.entry import hosts_text
 from sparkrun_tui.recipe.model import Problem, Recipe
-from sparkrun_tui.recipe.private import redactor, shown, shown_data
+from sparkrun_tui.recipe.private import concealed, dotted, problem_shown, redactor, shown, shown_data
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.recipe.sources import reference
-from sparkrun_tui.recipe.validation import ordered, validate
+from sparkrun_tui.recipe.validation import ordered
 from sparkrun_tui.runtimes.registry import ENGINES
 
 MARKS = {Level.GOOD: "✓", Level.TIGHT: "!", Level.BAD: "✗", Level.UNKNOWN: "?"}
@@ -50,15 +51,16 @@ def recipe_json(recipe: Recipe) -> dict[str, Any]:
 
 def all_problems(rendered: Rendered) -> tuple[Problem, ...]:
     """Everything that is wrong with a recipe and its overrides, also as its engine sees it."""
-    found = [*validate(rendered.recipe, rendered, attention_heads=attention_heads(rendered))]
-    engine = ENGINES.get(rendered.recipe.runtime)
-    if engine is not None:
-        found += engine.check(rendered)
-    return ordered(found)
+    redact = redactor(rendered=rendered)
+    return ordered([problem_shown(problem, redact) for problem in judged_problems(rendered)])
 
 
 def command_text(rendered: Rendered) -> str:
-    """The command: the author's, else the one that the engine builds; empty when there is none."""
+    """The command as it runs: the author's, else the one that the engine builds; empty when there is none.
+
+    Its secrets are variables.
+    """
+    rendered = concealed(rendered).rendered
     engine = ENGINES.get(rendered.recipe.runtime)
     if rendered.command is not None or engine is None:
         return rendered.command or ""
@@ -80,8 +82,8 @@ def shown_values(rendered: Rendered) -> dict[str, Any]:
 
 
 def shown_command(rendered: Rendered) -> str:
-    """The command as it may be shown."""
-    return redactor(rendered.recipe, rendered)(command_text(rendered))
+    """The command as it may be shown, with dots for its secrets."""
+    return dotted(redactor(rendered=rendered)(command_text(rendered)))
 
 
 def describe(rendered: Rendered) -> Iterator[str]:
@@ -126,7 +128,7 @@ def memory_lines(rendered: Rendered) -> Iterator[str]:
     if declared is not None:
         yield from declared.lines()
         yield ""
-    yield from estimate_lines(size(rendered, ()))
+    yield from estimate_lines(judged_size(rendered, ()))
 
 
 def _context(rendered: Rendered) -> object:

@@ -13,6 +13,7 @@ from sparkrun_tui.cli import output
 from sparkrun_tui.cli.completions import recipe_names
 from sparkrun_tui.cli.context import (
     Target,
+    found_recipe,
     override_options,
     overrides_from,
     saved_cluster,
@@ -92,12 +93,11 @@ def show_command(
 ) -> int:
     """Show what a recipe is, its command as rendered, and what it needs of memory."""
     from sparkrun_tui.cli.recipe_text import describe
-    from sparkrun_tui.recipe.overrides import render
-    from sparkrun_tui.recipe.sources import find_recipe
+    from sparkrun_tui.launch.judging import judged_render
 
     settings = settings_now()
-    recipe = find_recipe(name, settings)
-    rendered = render(recipe, overrides_from(options, port, tp, gpu_mem), settings.defaults)
+    recipe = found_recipe(name, settings)
+    rendered = judged_render(recipe, overrides_from(options, port, tp, gpu_mem), settings.defaults)
     if as_json:
         output.as_json(_full_json(rendered))
         return Exit.OK
@@ -115,7 +115,7 @@ def _full_json(rendered: Rendered) -> dict[str, Any]:
         shown_env,
         shown_values,
     )
-    from sparkrun_tui.launch.sizing import size
+    from sparkrun_tui.launch.judging import judged_size
 
     return {
         **recipe_json(rendered.recipe),
@@ -123,5 +123,5 @@ def _full_json(rendered: Rendered) -> dict[str, Any]:
         "values": shown_values(rendered),
         "env": shown_env(rendered.recipe),
         "problems": [problem_json(problem) for problem in all_problems(rendered)],
-        "memory": estimate_json(size(rendered, ())),
+        "memory": estimate_json(judged_size(rendered, ())),
     }

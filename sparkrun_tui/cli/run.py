@@ -13,6 +13,7 @@ from sparkrun_tui.cli import output
 from sparkrun_tui.cli.completions import recipe_names
 from sparkrun_tui.cli.context import (
     Target,
+    found_recipe,
     override_options,
     overrides_from,
     saved_cluster,
@@ -59,10 +60,9 @@ def run_command(
     ctrl+c cancels the launch and cleans up, twice does so by force. Once it serves, it goes on without this program.
     """
     from sparkrun_tui.recipe.overrides import render
-    from sparkrun_tui.recipe.sources import find_recipe
 
     settings = settings_now()
-    rendered = render(find_recipe(name, settings), overrides_from(options, port, tp, gpu_mem), settings.defaults)
+    rendered = render(found_recipe(name, settings), overrides_from(options, port, tp, gpu_mem), settings.defaults)
     target = Target(hosts, cluster_name, demo)
     if dry_run:
         return _dry_run(rendered, settings, target, solo, as_json)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import LaunchError, RecipeError
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.base.units import format_gib
@@ -73,14 +74,14 @@ def _indented(lines: Iterable[str]) -> None:
 
 def _find(name: str, settings: Settings) -> Rendered:
     """Search as one types, and take one of what is found. Raises `RecipeError` when nothing is."""
+    from sparkrun_tui.cli.context import found_recipe
     from sparkrun_tui.cli.entry_text import entry_row
     from sparkrun_tui.recipe.index import Index
     from sparkrun_tui.recipe.listing import list_recipes
     from sparkrun_tui.recipe.overrides import render
-    from sparkrun_tui.recipe.sources import find_recipe
 
     query = name or _QUERY
-    _heading(f"Find: sparkrun-tui search {query}")
+    _heading(f"Find: {shell.words(['sparkrun-tui', 'search', query])}")
     listing = list_recipes(settings, budget=30.0)
     found = Index(listing.entries).search(query)
     _indented("  ".join(entry_row(entry)) for entry in found[:6])
@@ -88,7 +89,7 @@ def _find(name: str, settings: Settings) -> Rendered:
     chosen = name or next((favourite for favourite in _FAVOURITES if favourite in names), names[0] if names else "")
     if not chosen:
         raise RecipeError(f"nothing matches `{query}`", remedy="Is the recipes/ folder there?")
-    return render(find_recipe(chosen, settings), {}, settings.defaults)
+    return render(found_recipe(chosen, settings), {}, settings.defaults)
 
 
 def _weigh(desk: Desk, demo: DemoCluster, rendered: Rendered) -> Rendered:
@@ -145,7 +146,7 @@ async def _launch(desk: Desk, plan: LaunchPlan) -> Launch:
     from sparkrun_tui.cli.run_text import Narrator, diagnosis_lines
     from sparkrun_tui.launch.events import LaunchStatus
 
-    _heading(f"Launch: sparkrun-tui run {plan.rendered.recipe.name}")
+    _heading(f"Launch: {shell.words(['sparkrun-tui', 'run', plan.rendered.recipe.name])}")
     launch = desk.launch(plan)
     narrator = Narrator()
     async with asyncio.timeout(_READY_WITHIN):

@@ -50,6 +50,8 @@ def details(view: FleetView) -> Iterator[str]:
         if item.detail:
             yield f"{item.launch_id or item.recipe}: {item.detail}"
     for status in view.hosts:
+        if status.note:
+            yield f"{status.name}: {status.note}"
         if status.facts is None and status.link.state is not LinkState.UP:
             remedy = f"\n  {status.link.remedy}" if status.link.remedy else ""
             yield f"{status.name}: {status.link.detail or status.link.state}{remedy}"
@@ -71,6 +73,7 @@ def _host_json(status: HostStatus) -> dict[str, Any]:
         "name": status.name,
         "link": status.link.state.value,
         "detail": status.link.detail or None,
+        "note": status.note or None,
         "docker": facts.docker_access if facts else None,
         "memory_total": facts.memory_total if facts else None,
         "memory_available": facts.memory_available if facts else None,

@@ -9,14 +9,18 @@ from typing import Any
 
 import yaml
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.demo.docker_api import DockerApi
 from sparkrun_tui.demo.host import Host, Site
 from sparkrun_tui.demo.http import Refused
 from sparkrun_tui.demo.jobs import Print
 from sparkrun_tui.demo.scripts import path_of
 from sparkrun_tui.runtimes.common import SERVE_FILE
+from sparkrun_tui.runtimes.eugr_recipe import filled
 
 BUILD_SECONDS = 8.0
+_LONGEST = 1_000_000
+"""Characters of a command."""
 _CALL = re.compile(r"^\./run-recipe\.sh (?P<rest>.+?) </dev/null$", re.MULTILINE)
 _CLONE = re.compile(r"git clone --depth 1 -- \S*/spark-vllm-docker ")
 _BUILD = (
@@ -47,7 +51,7 @@ class ForeignScripts:
         if call is None:
             return 0
         words = shlex.split(call["rest"].replace("$HOME", "~HOME"))
-        path = path_of(shlex.quote(words[0].replace("~HOME", "$HOME"))) if words else ""
+        path = path_of(shell.word(words[0].replace("~HOME", "$HOME"))) if words else ""
         recipe = yaml.safe_load(host.files.get(path, b"")) or {}
         if not isinstance(recipe, dict):
             say(f"{path}: not a recipe")
@@ -99,13 +103,11 @@ class ForeignScripts:
 
 
 def _labels(script: str) -> dict[str, str]:
-    pairs = re.findall(r"--label (\S+?)=([^\s\"]*)", script)
+    pairs = re.findall(r"--label (\S+?)=([^\s\"\']*)", script)
     return dict(pairs)
 
 
 def _command(recipe: Mapping[str, Any]) -> str:
     template, defaults = str(recipe.get("command") or ""), recipe.get("defaults")
-    try:
-        return template.format(**defaults) if isinstance(defaults, dict) else template
-    except (LookupError, ValueError, AttributeError):
-        return template  # only its look suffers: what is served is read from the labels
+    text = filled(template, defaults, _LONGEST) if isinstance(defaults, dict) else None
+    return template if text is None else text  # only its look suffers: what is served is read from the labels

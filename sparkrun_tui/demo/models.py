@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Mapping
 
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.identifiers import Commit
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.demo.host import Host
@@ -133,7 +134,7 @@ def _key(request: ModelRequest) -> tuple[str, str, str]:
     return request.repo, request.revision, request.gguf_quant
 
 
-def _commit(request: ModelRequest) -> str:
+def _commit(request: ModelRequest) -> Commit:
     if re.fullmatch(r"[0-9a-f]{40}", request.revision):
-        return request.revision
-    return hashlib.sha1(f"{request.repo}@{request.revision}".encode(), usedforsecurity=False).hexdigest()
+        return Commit(request.revision)
+    return Commit(hashlib.sha1(f"{request.repo}@{request.revision}".encode(), usedforsecurity=False).hexdigest())

@@ -92,7 +92,9 @@ def path_of(word: str) -> str:
 
 
 def _probe(host: Host, sent: Sent) -> Said:
-    disks = re.findall(r"^disk '([^']*)'", sent.script, re.MULTILINE)
+    lines = (_words(line) for line in sent.script.splitlines() if line.startswith("disk "))
+    # The probe itself asks for what it has found, by variables.
+    disks = [words[1] for words in lines if len(words) == 3 and not words[1].startswith("$")]
     return Said(probe_answer(host, disks))
 
 
@@ -162,7 +164,7 @@ def _job_cancel(host: Host, sent: Sent) -> Said:
 
 
 def _lease_take(host: Host, sent: Sent) -> Said:
-    launch, owner = _quoted_after("grep -q ", sent.script), _quoted_after("printf %s ", sent.script)
+    launch, owner = _quoted_after("grep -qF -e ", sent.script), _quoted_after("printf %s ", sent.script)
     if not host.lease or launch.encode() in host.lease or "[ 1 = 1 ]" in sent.script:
         host.lease = owner.encode()
         return Said("won\n")
@@ -170,11 +172,11 @@ def _lease_take(host: Host, sent: Sent) -> Said:
 
 
 def _lease_renew(host: Host, sent: Sent) -> Said:
-    return Said(code=0 if _quoted_after("grep -q ", sent.script).encode() in host.lease else 1)
+    return Said(code=0 if _quoted_after("grep -qF -e ", sent.script).encode() in host.lease else 1)
 
 
 def _lease_release(host: Host, sent: Sent) -> Said:
-    if _quoted_after("grep -q ", sent.script).encode() in host.lease:
+    if _quoted_after("grep -qF -e ", sent.script).encode() in host.lease:
         host.lease = b""
     return Said()
 

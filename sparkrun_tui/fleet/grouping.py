@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from sparkrun_tui.base import identifiers
+from sparkrun_tui.base.identifiers import LaunchId
 from sparkrun_tui.fleet.model import Health, Workload, WorkloadRank
 from sparkrun_tui.remote.docker_types import ContainerInfo
+from sparkrun_tui.runtimes.labels import hosts_of, label_of, nodes_of, port_of, rank_of
 from sparkrun_tui.runtimes.plan import LABEL
 
 FOREIGN_PREFIX = "sparkrun_"
@@ -23,9 +26,14 @@ class Seen:
     info: ContainerInfo
 
 
+def launch_of(info: ContainerInfo) -> LaunchId | None:
+    """The launch that a container carries the label of; a label of another form makes none of ours."""
+    return identifiers.launch_id(info.labels.get(f"{LABEL}launch"))
+
+
 def is_ours(info: ContainerInfo) -> bool:
     """Whether a container carries our labels."""
-    return f"{LABEL}launch" in info.labels
+    return launch_of(info) is not None
 
 
 def is_foreign(info: ContainerInfo) -> bool:
@@ -38,8 +46,9 @@ def group(seen: Iterable[Seen], silent: frozenset[str] = frozenset()) -> tuple[W
     ours: dict[str, list[Seen]] = {}
     foreign: dict[str, list[Seen]] = {}
     for item in seen:
-        if is_ours(item.info):
-            ours.setdefault(item.info.labels[f"{LABEL}launch"], []).append(item)
+        launch = launch_of(item.info)
+        if launch is not None:
+            ours.setdefault(launch, []).append(item)
         elif is_foreign(item.info):
             foreign.setdefault(item.info.name.rpartition("_")[0] or item.info.name, []).append(item)
     found = [_workload(launch, items, silent) for launch, items in ours.items()]
@@ -53,18 +62,17 @@ def _started(workload: Workload) -> float:
 
 def _workload(launch: str, items: Sequence[Seen], silent: frozenset[str]) -> Workload:
     ranks = tuple(sorted((_rank(item) for item in items), key=lambda rank: rank.rank))
-    labels = min(items, key=lambda item: _number(item.info.labels.get(f"{LABEL}rank"), 0)).info.labels
-    hosts = tuple(name for name in labels.get(f"{LABEL}hosts", "").split(",") if name)
-    expected = _number(labels.get(f"{LABEL}nodes"), len(ranks))
-    port = _number(labels.get(f"{LABEL}port"), 0)
+    labels = min(items, key=lambda item: rank_of(item.info.labels) or 0).info.labels
+    hosts = hosts_of(labels)
+    expected = nodes_of(labels) or len(ranks)
     health, detail = _health(ranks, hosts, expected, silent)
     return Workload(
         launch_id=launch,
-        recipe=labels.get(f"{LABEL}recipe", ""),
-        engine=labels.get(f"{LABEL}engine", ""),
-        model=labels.get(f"{LABEL}model", ""),
-        served_name=labels.get(f"{LABEL}served", ""),
-        port=port or None,
+        recipe=label_of(labels, "recipe"),
+        engine=label_of(labels, "engine"),
+        model=label_of(labels, "model"),
+        served_name=label_of(labels, "served"),
+        port=port_of(labels),
         ranks=ranks,
         expected_ranks=expected,
         health=health,
@@ -74,10 +82,11 @@ def _workload(launch: str, items: Sequence[Seen], silent: frozenset[str]) -> Wor
 
 def _rank(item: Seen) -> WorkloadRank:
     info = item.info
-    hosts = info.labels.get(f"{LABEL}hosts", "").split(",")
+    hosts = hosts_of(info.labels)
     # Containers made by foreign scripts for one of our launches carry no rank of their own.
     fallback = hosts.index(item.host) if item.host in hosts else 0
-    rank = _number(info.labels.get(f"{LABEL}rank"), fallback)
+    told = rank_of(info.labels)
+    rank = fallback if told is None else told
     role = info.labels.get(f"{LABEL}role", "solo" if len(hosts) < 2 else ("worker" if rank else "head"))
     return WorkloadRank(
         item.host, info.id, info.name, rank, role, info.state, info.started, info.exit_code, info.oom_killed
@@ -149,7 +158,3 @@ def _old_order(name: str) -> tuple[int, str]:
     role = name.rpartition("_")[2]
     stem = role.rstrip("0123456789")
     return (_OLD_ROLES.index(stem) if stem in _OLD_ROLES else len(_OLD_ROLES), name)
-
-
-def _number(text: str | None, default: int) -> int:
-    return int(text) if text is not None and text.isdecimal() else default

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.numbers import decimal
 from sparkrun_tui.base.text import decode
 from sparkrun_tui.fleet.model import Workload
 from sparkrun_tui.fleet.ports import FleetServices
 from sparkrun_tui.remote.http import HttpCall
 
-_SAMPLE = re.compile(r"^([A-Za-z_:][\w:]*)(?:\{[^}]*\})?\s+(\S+)", re.MULTILINE)
+# Each part ends with its line, or a page of opened braces would be searched to its end for every line.
+_SAMPLE = re.compile(r"^([A-Za-z_:][A-Za-z0-9_:]*)(?:\{[^}\n]*\})?[ \t]+(\S{1,64})", re.MULTILINE)
 
 # vllm/v1/metrics/loggers.py; python/sglang/srt/metrics/collector.py; llama.cpp tools/server (with --metrics).
 _RUNNING = ("vllm:num_requests_running", "sglang:num_running_reqs", "llamacpp:requests_processing")
@@ -26,6 +28,7 @@ _KV_USAGE = (
 _GENERATED = ("vllm:generation_tokens_total", "sglang:generation_tokens_total", "llamacpp:tokens_predicted_total")
 _PROMPT = ("vllm:prompt_tokens_total", "sglang:prompt_tokens_total", "llamacpp:prompt_tokens_total")
 _THROUGHPUT = ("sglang:gen_throughput",)
+_WANTED = frozenset((*_RUNNING, *_WAITING, *_KV_USAGE, *_GENERATED, *_PROMPT, *_THROUGHPUT))
 
 _TIMEOUT = 5.0
 
@@ -49,9 +52,8 @@ def parse(text: str, taken: float) -> Metrics:
     totals: dict[str, float] = {}
     counts: dict[str, int] = {}
     for match in _SAMPLE.finditer(text):
-        try:
-            value = float(match[2])
-        except ValueError:
+        value = decimal(match[2]) if match[1] in _WANTED else None
+        if value is None:
             continue
         totals[match[1]] = totals.get(match[1], 0.0) + value
         counts[match[1]] = counts.get(match[1], 0) + 1

@@ -65,6 +65,8 @@ class HostStatus:
     name: str
     link: LinkStatus
     facts: HostFacts | None = None
+    note: str = ""
+    """What is not shown of it, in words; empty when all is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.errors import DEFECT_REMEDY, HostError, defect, in_debug
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.fleet.grouping import Seen, group, is_foreign, is_ours
 from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload
-from sparkrun_tui.fleet.ports import FleetDocker, FleetServices
-from sparkrun_tui.remote.docker_types import ContainerInfo
+from sparkrun_tui.fleet.ports import FleetServices
+from sparkrun_tui.remote.docker_types import MOST_CONTAINERS, ContainerInfo
 from sparkrun_tui.remote.facts import HostFacts
 from sparkrun_tui.remote.http import HttpCall
 from sparkrun_tui.remote.transport import LinkState, LinkStatus
@@ -20,6 +20,13 @@ TIMEOUT = 20.0
 """Seconds a host may take before it is shown as one that does not answer."""
 
 HEALTH_TIMEOUT = 5.0
+MOST_SHOWN = 256
+"""Containers of workloads that are looked at on one host: running ones first, then the newest."""
+
+_JUDGING = 30.0
+"""Seconds for asking all servers whether they serve."""
+_AT_ONCE = 16
+"""Requests to one host, or to servers, that are under way at once."""
 _CACHE = "~/.cache/huggingface"
 
 
@@ -31,12 +38,16 @@ class _Look:
 
 
 async def survey(cluster: Cluster, services: FleetServices) -> FleetView:
-    """Look at all hosts of `cluster` at once. Never raises for a host: its status says why it did not answer."""
+    """Look at all hosts of `cluster` at once. Never raises for a host: its status says why it did not answer.
+
+    That holds for defects of this program, too: what one host answers must not take the others from sight.
+    """
     looks = await asyncio.gather(*(_look(name, cluster, services) for name in cluster.hosts))
     seen = [Seen(name, info) for name, look in zip(cluster.hosts, looks, strict=True) for info in look.containers or ()]
     silent = frozenset(name for name, look in zip(cluster.hosts, looks, strict=True) if look.containers is None)
     known = {look.status.name: look.status.facts.default_address for look in looks if look.status.facts is not None}
-    workloads = await asyncio.gather(*(_judged(item, services, known) for item in group(seen, silent)))
+    judge = _Judge(services, known)
+    workloads = await asyncio.gather(*(judge.judged(item) for item in group(seen, silent)))
     return FleetView(
         cluster=cluster.name,
         taken=services.clock(),
@@ -49,20 +60,26 @@ async def _look(name: str, cluster: Cluster, services: FleetServices) -> _Look:
     try:
         transport = services.connector(name)
     except HostError as error:
-        return _Look(
-            HostStatus(name, LinkStatus(LinkState.UNREACHABLE, services.clock(), error.what, error.remedy)), None
-        )
+        return _unseen(name, services, error.what, error.remedy)
     try:
         async with asyncio.timeout(TIMEOUT):
             await transport.connect()
             facts = await services.probe(transport, (cluster.hf_cache or _CACHE,), ())
-            containers = await _containers(facts, services, name)
+            containers, note = await _containers(facts, services, name)
     except HostError as error:
         return _Look(HostStatus(name, _failed(transport.link, error)), None)
     except TimeoutError:
-        detail = f"no answer within {TIMEOUT:.0f} s"
-        return _Look(HostStatus(name, LinkStatus(LinkState.UNREACHABLE, services.clock(), detail)), None)
-    return _Look(HostStatus(name, transport.link, facts), containers)
+        return _unseen(name, services, f"no answer within {TIMEOUT:.0f} s")
+    except Exception as error:
+        if in_debug():
+            raise
+        return _unseen(name, services, defect(error), DEFECT_REMEDY)
+    return _Look(HostStatus(name, transport.link, facts, note), containers)
+
+
+def _unseen(name: str, services: FleetServices, what: str, remedy: str = "") -> _Look:
+    """A host of which nothing was learned."""
+    return _Look(HostStatus(name, LinkStatus(LinkState.UNREACHABLE, services.clock(), what, remedy)), None)
 
 
 def _failed(link: LinkStatus, error: HostError) -> LinkStatus:
@@ -72,36 +89,71 @@ def _failed(link: LinkStatus, error: HostError) -> LinkStatus:
     return LinkStatus(link.state, link.since, link.detail or error.what, link.remedy or error.remedy)
 
 
-async def _containers(facts: HostFacts, services: FleetServices, name: str) -> tuple[ContainerInfo, ...] | None:
+async def _containers(
+    facts: HostFacts, services: FleetServices, name: str
+) -> tuple[tuple[ContainerInfo, ...] | None, str]:
+    """The containers of workloads on a host (None when they cannot be learned), and what was left out, in words."""
     if facts.docker_access != "ok":
-        return None
+        return None, ""
     docker = services.docker(services.connector(name))
     listed = await docker.containers()
     wanted = [info for info in listed if is_ours(info) or is_foreign(info)]
-    return tuple(await asyncio.gather(*(_whole(docker, info) for info in wanted)))
+    # Sorting is stable: among those that run, and among the others, the daemon's order stays, newest first.
+    shown = sorted(wanted, key=lambda info: not info.running)[:MOST_SHOWN]
+    turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def whole(info: ContainerInfo) -> ContainerInfo:
+        async with turns:
+            # A list tells neither start nor exit code of a container.
+            return await docker.inspect(info.id) or info
+
+    return tuple(await asyncio.gather(*map(whole, shown))), _left_out(len(listed), len(wanted), len(shown))
 
 
-async def _whole(docker: FleetDocker, info: ContainerInfo) -> ContainerInfo:
-    """A list tells neither start nor exit code of a container."""
-    return await docker.inspect(info.id) or info
+def _left_out(listed: int, wanted: int, shown: int) -> str:
+    if shown < wanted:
+        return f"it has {wanted:,} containers of workloads or more; {shown:,} are shown, those that run first"
+    if listed >= MOST_CONTAINERS:
+        return f"it has {listed:,} containers or more; older ones were not looked at"
+    return ""
 
 
-async def _judged(workload: Workload, services: FleetServices, addresses: Mapping[str, str]) -> Workload:
-    """A workload that seems to run is asked whether it serves; `addresses` are those of the hosts themselves."""
-    if workload.health is not Health.STARTING or workload.port is None:
-        return workload
-    head = workload.head_host
-    # Most servers listen everywhere, some only on the address they were given.
-    for address in dict.fromkeys(("127.0.0.1", addresses.get(head) or "127.0.0.1")):
-        call = HttpCall(workload.port, "/health", address=address, timeout=HEALTH_TIMEOUT)
+class _Judge:
+    """Asks the workloads that seem to run whether they serve; `addresses` are those of the hosts themselves."""
+
+    def __init__(self, services: FleetServices, addresses: Mapping[str, str]) -> None:
+        self._services = services
+        self._addresses = addresses
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._deadline = asyncio.get_running_loop().time() + _JUDGING
+
+    async def judged(self, workload: Workload) -> Workload:
+        """The workload with its health. Never raises."""
+        if workload.health is not Health.STARTING or workload.port is None:
+            return workload
         try:
-            reply = await services.http.ask(services.connector(head), call)
-        except HostError:
-            continue
-        found = replace(workload, address=address)
-        if reply.ok:
-            return replace(found, health=Health.SERVING, detail="")
-        if reply.status == 503 and workload.engine != "llama-cpp":
-            return replace(found, health=Health.DEGRADED, detail="/health answers 503")
-        return replace(found, detail=f"/health answers {reply.status}")
-    return replace(workload, detail="it does not answer yet")
+            async with asyncio.timeout_at(self._deadline), self._turns:
+                return await self._asked(workload, workload.port)
+        except TimeoutError:
+            return replace(workload, health=Health.UNKNOWN, detail="it was not asked: too many do not answer")
+        except Exception as error:
+            if in_debug():
+                raise
+            return replace(workload, health=Health.UNKNOWN, detail=defect(error))
+
+    async def _asked(self, workload: Workload, port: int) -> Workload:
+        head = workload.head_host
+        # Most servers listen everywhere, some only on the address they were given.
+        for address in dict.fromkeys(("127.0.0.1", self._addresses.get(head) or "127.0.0.1")):
+            call = HttpCall(port, "/health", address=address, timeout=HEALTH_TIMEOUT)
+            try:
+                reply = await self._services.http.ask(self._services.connector(head), call)
+            except HostError:
+                continue
+            found = replace(workload, address=address)
+            if reply.ok:
+                return replace(found, health=Health.SERVING, detail="")
+            if reply.status == 503 and workload.engine != "llama-cpp":
+                return replace(found, health=Health.DEGRADED, detail="/health answers 503")
+            return replace(found, detail=f"/health answers {reply.status}")
+        return replace(workload, detail="it does not answer yet")

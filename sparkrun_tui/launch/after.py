@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.units import format_duration
 from sparkrun_tui.launch.context import Context, insist
 from sparkrun_tui.launch.events import StepState
 from sparkrun_tui.launch.steps_start import exec_once
 from sparkrun_tui.launch.watch import exec_code
+from sparkrun_tui.recipe.private import given_to
 from sparkrun_tui.remote.transport import Outcome
 from sparkrun_tui.runtimes.plan import ContainerExec, Hook, Phase
 
@@ -21,7 +23,7 @@ TIME_LIMIT = 900.0
 WORK_LIMIT = 24 * 3600.0
 """Seconds that one hook may take where the server is only started for them."""
 
-HOOK_MARK = "# sparkrun-tui: hook"
+HOOK_MARK = shell.comment("sparkrun-tui: hook")
 """The first line of a recipe's own script on a host."""
 
 _POLL = 1.0
@@ -88,7 +90,8 @@ async def _on_head(context: Context, hook: Hook) -> str:
     It is run once: a link that is lost meanwhile leaves open how it ended.
     """
     host = context.plan.serve.ready.host
-    script = f"{HOOK_MARK}\n{hook.command}\n"
+    command = given_to(hook.command, context.plan.env.secret)
+    script = shell.script("{mark}{command}\n", mark=HOOK_MARK, command=command)
     result = await context.services.connector(host).run(script, timeout=_limit(context))
     for line in (*result.stdout.splitlines(), *result.stderr.splitlines()):
         context.bus.note(host, line)

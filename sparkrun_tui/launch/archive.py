@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import io
-import shlex
 import tarfile
 from collections.abc import Mapping
 
+from sparkrun_tui.base import shell
+from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.runtimes.common import (
-    HOOK_FAILED,
     RUN_DIR,
     SECRET_FILE,
     SERVE_FILE,
     START_FILE,
+    hook_failed,
     hook_file,
     hook_folder,
     secret_file,
@@ -54,12 +55,9 @@ def container_files(spec: ContainerSpec, sent: Mapping[str, bytes]) -> bytes:
 def exec_files(number: int | str, execution: ContainerExec, spec: ContainerSpec) -> bytes:
     """What an exec in the container of `spec` runs; `number` tells the execs of one launch apart."""
     folder, start, serve, secrets = exec_paths(number)
-    text = _EXEC.format(
-        folder=folder,
-        start=start,
-        ended=shlex.quote(HOOK_FAILED.format(title=execution.title)),
-        redirect="exec >/proc/1/fd/1 2>/proc/1/fd/2\n" if execution.to_log else "",
-    )
+    redirect = shell.script("exec >/proc/1/fd/1 2>/proc/1/fd/2\n" if execution.to_log else "")
+    ended = hook_failed(execution.title)
+    text = shell.script(_EXEC, folder=folder, start=start, ended=ended, redirect=redirect)
     script = execution.script if execution.script.endswith("\n") else execution.script + "\n"
     files: Files = {
         f"{folder}.sh": (text, 0o755),
@@ -84,8 +82,9 @@ def _tar(files: Files, user: str) -> bytes:
     what is to be removed.
     """
     name = user.partition(":")[0]
-    uid = int(name) if name.isdecimal() else 0
-    named = name not in ("", "root") and not name.isdecimal()
+    number = whole(name, most=(1 << 32) - 1)
+    uid = number or 0
+    named = name not in ("", "root") and number is None
     folders = {parent for path in files for parent in _parents(path)}
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:

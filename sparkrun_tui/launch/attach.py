@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from sparkrun_tui.base import identifiers
 from sparkrun_tui.base.errors import HostError, LaunchError
+from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.launch.archive import exec_paths
 from sparkrun_tui.launch.context import Context
@@ -21,13 +22,14 @@ from sparkrun_tui.launch.services import Services
 from sparkrun_tui.launch.views import probe_paths, unprobed, view_of
 from sparkrun_tui.launch.watch import unless_ended, watch
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind, Value
+from sparkrun_tui.recipe.private import shown_settings
 from sparkrun_tui.recipe.rendered import ChainValue, Origin, Rendered
 from sparkrun_tui.remote.docker_types import ContainerInfo
 from sparkrun_tui.remote.facts import HostFacts
 from sparkrun_tui.remote.failures import LinkLost
+from sparkrun_tui.runtimes.labels import hosts_of, label_of, port_of, rank_of
 from sparkrun_tui.runtimes.marks import MARKS, family
 from sparkrun_tui.runtimes.plan import (
-    LABEL,
     ContainerExec,
     ContainerSpec,
     Phase,
@@ -83,7 +85,7 @@ async def rebuild(workload: Attachable, cluster: Cluster, services: Services) ->
 
     Raises `HostError` when none answers, `LaunchError` when it is not one of ours or is gone.
     """
-    if not workload.launch_id:
+    if identifiers.launch_id(workload.launch_id) is None:
         raise LaunchError("it was not launched from here, so it can only be looked at and stopped")
     inspected: dict[str, ContainerInfo] = {}
     facts: dict[str, HostFacts] = {}
@@ -109,9 +111,9 @@ async def rebuild(workload: Attachable, cluster: Cluster, services: Services) ->
 def _found(
     launch_id: str, inspected: Mapping[str, ContainerInfo], facts: Mapping[str, HostFacts], cluster: Cluster
 ) -> Found:
-    by_rank = {int(_label(info, "rank") or 0): (host, info) for host, info in inspected.items()}
+    by_rank = {rank_of(info.labels) or 0: (host, info) for host, info in inspected.items()}
     info = by_rank[min(by_rank)][1]
-    hosts = tuple(_label(info, "hosts").split(",")) if _label(info, "hosts") else tuple(inspected)
+    hosts = hosts_of(info.labels) or tuple(inspected)
     if not _label(info, "rank"):
         by_rank = {hosts.index(host): (host, info) for host, info in inspected.items() if host in hosts}
     rendered = _rendered(info)
@@ -127,7 +129,7 @@ def _found(
         cluster=cluster.name,
         hosts=hosts,
         port=serve.ready.port,
-        settings=dict(rendered.overrides),
+        settings=shown_settings(rendered.overrides),
     )
     # Killed between making and starting it, the program left a container that will never do anything.
     containers = {rank: info.id for rank, (_, info) in by_rank.items() if info.state != "created"}
@@ -135,14 +137,14 @@ def _found(
 
 
 def _label(info: ContainerInfo, name: str) -> str:
-    return info.labels.get(f"{LABEL}{name}", "")
+    return label_of(info.labels, name)
 
 
 def _rendered(info: ContainerInfo) -> Rendered:
     """The recipe as far as labels tell it: its name, model, engine and overrides; its command is in the container."""
     try:
-        settings = json.loads(_label(info, "settings") or "{}")
-    except ValueError:
+        settings = parse_json(_label(info, "settings") or "{}")
+    except JsonError:
         settings = {}
     overrides = {str(key): str(value) for key, value in settings.items()} if isinstance(settings, dict) else {}
     recipe = Recipe(
@@ -173,8 +175,7 @@ def _serve(
         name = known[1].name if known else f"sparkrun-tui-{launch_id}-{number}"
         labels = known[1].labels if known else {}
         ranks.append(RankPlan(number, host, role, ContainerSpec(name, head.image, "", labels=labels)))
-    port = _label(head, "port")
-    ready = ReadyCheck(hosts[0], int(port) if port.isdecimal() else 0, _label(head, "served") or rendered.recipe.model)
+    ready = ReadyCheck(hosts[0], port_of(head.labels) or 0, _label(head, "served") or rendered.recipe.model)
     return ServePlan(
         launch_id=launch_id,
         recipe=rendered.recipe,

@@ -9,7 +9,7 @@ from typing import Any
 
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.text import log_line
-from sparkrun_tui.launch.events import AnyEvent, Progressed
+from sparkrun_tui.launch.events import AnyEvent, Progressed, Repair
 from sparkrun_tui.launch.fold import fold
 from sparkrun_tui.launch.journal import Journal
 from sparkrun_tui.launch.logs import LogBuffer, LogLine
@@ -75,7 +75,7 @@ class Bus:
 
     def restore(self, events: Iterable[AnyEvent]) -> None:
         """Events that are in the journal already: what the launch did before it was let go."""
-        for event in events:
+        for event in map(self._safe, events):
             self.state = fold(self.state, event)
             self._events.append(event)
             self.revision += 1
@@ -137,9 +137,13 @@ class Bus:
         return False
 
     def _safe(self, event: AnyEvent) -> AnyEvent:
-        changed: dict[str, Any] = {
-            field.name: self.redact(value)
-            for field in fields(event)
-            if isinstance(value := getattr(event, field.name), str) and type(value) is str
-        }
+        changed: dict[str, Any] = {field.name: self._shown(getattr(event, field.name)) for field in fields(event)}
         return replace(event, **changed)
+
+    def _shown(self, value: Any) -> Any:
+        """A field of an event without secrets, whatever it is made of."""
+        if isinstance(value, Repair):
+            return replace(value, **{field.name: self.redact(getattr(value, field.name)) for field in fields(value)})
+        if isinstance(value, tuple):
+            return tuple(self._shown(item) for item in value)
+        return self.redact.data(value)

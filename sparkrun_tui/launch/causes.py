@@ -8,9 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from sparkrun_tui.base.numbers import decimal
+from sparkrun_tui.base.patterns import LinePattern
+from sparkrun_tui.base.text import shorten
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.launch.events import Repair
 from sparkrun_tui.runtimes.plan import Phase
+
+_MOST_WORDS = 600
+"""Cells of a line that an explanation or a repair quotes."""
 
 
 class Weight(IntEnum):
@@ -48,11 +54,15 @@ class Context:
     def number(self, *names: str) -> float | None:
         """The value of the first of `names` that is a number, None without one."""
         for name in names:
-            try:
-                return float(self.values[name])
-            except (KeyError, ValueError):
-                continue
+            number = decimal(self.values.get(name, ""))
+            if number is not None:
+                return number
         return None
+
+    def whole(self, *names: str) -> int | None:
+        """The value of the first of `names` that is a number, rounded down; None without one."""
+        number = self.number(*names)
+        return None if number is None else math.floor(number)
 
 
 Explain = Callable[["re.Match[str]", Context], str]
@@ -63,7 +73,7 @@ Mend = Callable[["re.Match[str]", Context], tuple[Repair, ...]]
 class Cause:
     """One rule. `why` may hold `{0}`, `{1}` for the groups of the pattern."""
 
-    pattern: re.Pattern[str]
+    pattern: LinePattern
     title: str
     why: str | Explain
     repairs: tuple[Repair, ...] | Mend = ()
@@ -75,7 +85,7 @@ class Cause:
         """The explanation for a match."""
         if callable(self.why):
             return self.why(match, context)
-        return self.why.format(*((group or "").strip() for group in match.groups()))
+        return self.why.format(*(_said(group) for group in match.groups()))
 
     def mend(self, match: re.Match[str], context: Context) -> tuple[Repair, ...]:
         """The repairs for a match."""
@@ -92,12 +102,17 @@ def cause(
     even_as_note: bool = False,
 ) -> Cause:
     """A rule from a pattern's text; either fixed `repairs`, or `mend` that works them out."""
-    return Cause(re.compile(pattern), title, why, mend or repairs, weight, even_as_note)
+    return Cause(LinePattern.of(pattern), title, why, mend or repairs, weight, even_as_note)
 
 
 def by_hand(title: str, why: str = "") -> Repair:
     """Something to do that is not an override."""
-    return Repair(title, why)
+    return Repair(shorten(title, _MOST_WORDS), shorten(why, _MOST_WORDS))
+
+
+def _said(group: str | None) -> str:
+    """A part of a line as an explanation quotes it."""
+    return shorten((group or "").strip(), _MOST_WORDS)
 
 
 LENGTH = ("max_model_len", "context_length", "ctx_size", "max_context_len")
@@ -131,7 +146,7 @@ def _arrow(context: Context, key: str) -> str:
 def smaller_half(context: Context, names: Sequence[str], why: str, default: int) -> tuple[Repair, ...]:
     """Halve a whole-number setting; nothing when it is 1 already."""
     key = context.key(*names)
-    now = int(context.number(key) or default)
+    now = context.whole(key) or default
     return (set_value(key, str(max(1, now // 2)), context, why),) if now > 1 else ()
 
 
@@ -168,6 +183,6 @@ def after_kill(_: re.Match[str], context: Context) -> tuple[Repair, ...]:
 
 def next_port(context: Context) -> tuple[Repair, ...]:
     """The next port number, and how to see who has this one."""
-    port = int(context.number("port") or 0)
+    port = context.whole("port") or 0
     look = by_hand("see who listens: ss -ltnp", "stop it, if it is an old server")
     return (set_value("port", str(port + 1), context, "the next one"), look) if 0 < port < 65_535 else (look,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from sparkrun_tui.base.patterns import GAP, SHORT_GAP
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.launch.causes import Cause, Context, Weight, by_hand, cause, next_port, set_value
 from sparkrun_tui.launch.events import Repair
@@ -62,7 +63,7 @@ FLAG_CAUSES: tuple[Cause, ...] = (
         mend=_unknown_flag,
     ),
     cause(
-        r"error: ambiguous option: (\S+) could match (.+)",
+        r"error: ambiguous option: (\S{1,200}) could match (.+)",
         "Ambiguous flag",
         "{0} is short for several flags of this version: {1}.",
         by_hand("write the flag in full in the recipe's command"),
@@ -74,12 +75,14 @@ FLAG_CAUSES: tuple[Cause, ...] = (
         by_hand("add it to the recipe's command"),
     ),
     cause(
-        r"error: argument (\S+): invalid choice: '?([^' ]+)'? \(choose from (.*)\)",
+        r"error: argument (\S{1,200}): invalid choice: '?([^' ]{1,200})'? \(choose from (.*)",
         "A flag's value is refused",
         "{1} is not a value for {0}.",
         mend=_choices,
     ),
-    cause(r"error: argument (\S+): (.+)", "A flag's value is refused", "The engine refuses {0}: {1}", mend=_correct),
+    cause(
+        r"error: argument (\S{1,200}): (.+)", "A flag's value is refused", "The engine refuses {0}: {1}", mend=_correct
+    ),
     cause(
         r"^(?:\S+: line \d+: )?(vllm|sglang|llama-server|ray|python3?): (?:command )?not found",
         "The image lacks the engine",
@@ -96,7 +99,7 @@ FLAG_CAUSES: tuple[Cause, ...] = (
 
 PORT_CAUSES: tuple[Cause, ...] = (
     cause(
-        r"\[Errno 98\].*[Aa]ddress already in use|couldn't bind HTTP server socket|port is already allocated|"
+        rf"\[Errno 98\]{GAP}[Aa]ddress already in use|couldn't bind HTTP server socket|port is already allocated|"
         r"bind: address already in use",
         "The port is taken",
         lambda _, context: f"Something else listens on port {context.values.get('port', 'it wants')} of this host.",
@@ -130,26 +133,27 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         mend=lambda _, context: (set_value("trust_remote_code", "true", context, "runs the repository's code"),),
     ),
     cause(
-        r"The checkpoint you are trying to load has model type `([^`]+)` but Transformers does not recognize",
+        r"The checkpoint you are trying to load has model type `([^`]{1,200})` but Transformers does not recognize",
         "The image is too old for this model",
         "The transformers library in this image does not know the model type `{0}`.",
         by_hand("a newer image"),
     ),
     cause(
-        r"Model architectures \[(.*?)\] are not supported",
+        rf"Model architectures \[({GAP}?)\] are not supported",
         "The engine does not know this model",
         "{0} is not among the architectures of this version.",
         by_hand("a newer image, or another engine"),
     ),
     cause(
         r"LocalEntryNotFoundError: Cannot find an appropriate cached snapshot|"
-        r"LocalEntryNotFoundError: .*outgoing traffic has been disabled",
+        rf"LocalEntryNotFoundError: {GAP}outgoing traffic has been disabled",
         "The model is not on this host",
         "The Hugging Face cache of this host does not hold the model (or this revision), and downloads are off.",
         by_hand("launch again: the model is sent to every host", "HF_HUB_OFFLINE is set in env"),
     ),
     cause(
-        r"OSError: We couldn't connect to '([^']+)'|LocalEntryNotFoundError: An error happened while trying to locate",
+        r"OSError: We couldn't connect to '([^']{1,300})'|"
+        r"LocalEntryNotFoundError: An error happened while trying to locate",
         "The Hub cannot be reached",
         lambda match, _: (
             f"The model is not in this host's cache, and {match[1] or 'the Hub'} does not answer from there."
@@ -158,7 +162,7 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         by_hand("check the network and HF_ENDPOINT of the host"),
     ),
     cause(
-        r"HFValidationError: Repo id must be in the form .*: '([^']+)'",
+        rf"HFValidationError: Repo id must be in the form {GAP}: '([^']+)'",
         "The model's path is not there",
         "{0} is not a folder in the container, nor the name of a repository.",
         by_hand("correct `model`: a Hub name, or a path that the container sees"),
@@ -206,7 +210,7 @@ STACK_CAUSES: tuple[Cause, ...] = (
         by_hand("compare NCCL_SOCKET_IFNAME with `ibdev2netdev` on each host"),
     ),
     cause(
-        r"NCCL WARN .*(?:operation=Connect|Connect to .* failed|Call to connect)",
+        rf"NCCL WARN {GAP}(?:operation=Connect|Connect to {SHORT_GAP} failed|Call to connect)",
         "NCCL cannot connect",
         "The ranks cannot reach each other through the chosen network device.",
         by_hand("check NCCL_IB_HCA, NCCL_IB_GID_INDEX and NCCL_SOCKET_IFNAME on each host"),
@@ -229,7 +233,8 @@ STACK_CAUSES: tuple[Cause, ...] = (
         weight=Weight.CONSEQUENCE,
     ),
     cause(
-        r"(?:client socket has timed out|DistNetworkError).*?(\d+)ms while trying to connect to \(([^,]+), (\d+)\)",
+        rf"(?:client socket has timed out|DistNetworkError){GAP}?(?<!\d)(\d++)ms "
+        r"while trying to connect to \(([^,]+), (\d+)\)",
         "The head did not answer",
         "This rank found nobody at {1} port {2}.",
         by_hand("read the head's log"),
@@ -263,7 +268,7 @@ STACK_CAUSES: tuple[Cause, ...] = (
         by_hand("use the image that the recipe was made with"),
     ),
     cause(
-        r"NVRM: .*Out of memory \[NV_ERR_NO_MEMORY\]",
+        rf"NVRM: {GAP}Out of memory \[NV_ERR_NO_MEMORY\]",
         "The driver ran out of memory",
         "The GPU driver could not get memory; the host may freeze next.",
         by_hand("stop the workload, then launch with less: utilisation lower by 0.05, fewer requests, no drafter"),

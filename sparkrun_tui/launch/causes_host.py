@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from sparkrun_tui.base.patterns import GAP, SHORT_GAP
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.launch.causes import Cause, Context, Weight, by_hand, cause
 
@@ -55,7 +56,8 @@ HOST_CAUSES: tuple[Cause, ...] = (
         _TOOLKIT,
     ),
     cause(
-        r"permission denied while trying to connect to the [Dd]ocker|dial unix .*docker\.sock: .*permission denied",
+        r"permission denied while trying to connect to the [Dd]ocker|"
+        rf"dial unix {SHORT_GAP}docker\.sock: {SHORT_GAP}permission denied",
         "No access to Docker",
         "Your user may not use Docker on this host.",
         by_hand("sudo usermod -aG docker $USER", "then log in again"),
@@ -73,13 +75,13 @@ HOST_CAUSES: tuple[Cause, ...] = (
         by_hand("stop and remove it in the fleet view"),
     ),
     cause(
-        r"docker-import-\S+: no such file",
+        r"docker-import-\S{1,200}: no such file",
         "The image did not arrive whole",
         "The stream of the image broke off.",
         by_hand("launch again, and check the disk"),
     ),
     cause(
-        r"REMOTE HOST IDENTIFICATION HAS CHANGED|host key .*changed",
+        rf"REMOTE HOST IDENTIFICATION HAS CHANGED|host key {GAP}changed",
         "The host's key has changed",
         "This host is not the one it was, or somebody stands in between. It is never accepted by itself.",
         by_hand("ssh-keygen -R HOST", "only when you know why the key is new"),
@@ -91,19 +93,19 @@ HOST_CAUSES: tuple[Cause, ...] = (
         by_hand("connect once and compare the fingerprint"),
     ),
     cause(
-        r"time(?:d )?-?out.*banner exchange|banner exchange.*time(?:d )?-?out",
+        rf"time(?:d )?-?out{GAP}banner exchange|banner exchange{GAP}time(?:d )?-?out",
         "The host hardly answers",
         "The host takes connections and answers nothing: most often it has run out of memory.",
         by_hand("wait, or restart it; do not launch there meanwhile"),
     ),
     cause(
-        r"ssh: connect to host (\S+) port (\d+): (.+)",
+        r"ssh: connect to host (\S{1,300}) port (\d+): (.+)",
         "The host cannot be reached",
         "{0} port {1}: {2}. An address of the fast link is often only reachable from the other hosts.",
         by_hand("use the management address in the cluster"),
     ),
     cause(
-        r'rsync: .*mkdir "?([^"]+?)"? failed: (.+)|rsync: .*(Permission denied)',
+        rf'rsync: {SHORT_GAP}mkdir (?:"([^"]{{1,200}})"|([^" ]{{1,200}})) failed: (.+)|rsync: {GAP}(Permission denied)',
         "The copy has no place to go",
         "The cache folder on the host is missing or belongs to somebody else.",
         by_hand("sudo chown -R $USER ~/.cache/huggingface on that host"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.text import shorten
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.launch.causes import Cause, Context, Weight, by_hand, cause, set_length, set_value
 from sparkrun_tui.launch.events import Repair
@@ -13,11 +15,13 @@ _REMOVED = {"--no-mmap": "-lm none", "--mlock": "-lm mlock"}
 
 
 def _allocation_why(match: re.Match[str], _: Context) -> str:
-    return f"llama-server could not allocate {int(match[2]) / GIB:.1f} GiB on {match[1]}."
+    size = whole(match[2])
+    what = "a buffer" if size is None else f"{size / GIB:.1f} GiB"
+    return f"llama-server could not allocate {what} on {shorten(match[1], 100)}."
 
 
 def _smaller(_: re.Match[str], context: Context) -> tuple[Repair, ...]:
-    length = int(context.number("ctx_size", "max_model_len") or 0)
+    length = context.whole("ctx_size", "max_model_len") or 0
     repairs = [set_length(length // 2, context, "half the KV cache")] if length > 4096 else []
     if context.values.get("cache_type_k", "f16") == "f16":
         repairs.append(by_hand("-ctk q8_0 -ctv q8_0 in the command", "about half the KV cache"))
@@ -55,13 +59,13 @@ LLAMA_CAUSES: tuple[Cause, ...] = (
         by_hand("correct the value in the recipe's command or defaults"),
     ),
     cause(
-        r"failed to allocate (\S+) buffer of size (\d+)",
+        r"failed to allocate (\S{1,100}) buffer of size (\d+)",
         "Not enough memory",
         _allocation_why,
         mend=_smaller,
     ),
     cause(
-        r"unable to allocate (\S+) buffer|failed to allocate buffer for kv cache",
+        r"unable to allocate (\S{1,100}) buffer|failed to allocate buffer for kv cache",
         "Not enough memory",
         "A buffer for weights or context could not be allocated.",
         mend=_smaller,
@@ -73,7 +77,7 @@ LLAMA_CAUSES: tuple[Cause, ...] = (
         by_hand("write `--flash-attn on`, or cache_type_v f16"),
     ),
     cause(
-        r"([KV]) cache type (\S+) with block size (\d+) does not divide n_embd_head_\w=(\d+)",
+        r"([KV]) cache type (\S{1,100}) with block size (\d+) does not divide n_embd_head_\w=(\d+)",
         "This cache type does not fit the model",
         "Blocks of {2} values do not divide the heads of {3}.",
         mend=lambda match, context: (
@@ -93,25 +97,25 @@ LLAMA_CAUSES: tuple[Cause, ...] = (
         by_hand("a newer image of llama.cpp"),
     ),
     cause(
-        r"failed to open GGUF file '([^']+)' \((.*)\)",
+        r"failed to open GGUF file '([^']{1,500})' \(([^()]{1,300})\)",
         "The model file is not there",
         "{0}: {1}",
         by_hand("fetch the model again, and check the quantisation in `model`"),
     ),
     cause(
-        r"invalid magic characters: '(.*?)'|failed to read magic",
+        r"invalid magic characters: '|failed to read magic",
         "Not a GGUF file",
         "The file does not begin as a GGUF does: damaged, empty, or another format.",
         _NEW_FILE,
     ),
     cause(
-        r"failed to read key-value pairs|tensor '(.+)' data is not within the file bounds",
+        r"failed to read key-value pairs|tensor '([^']{1,300})' data is not within the file bounds",
         "The model file is cut off",
         "The file ends too early: it was not downloaded or copied whole.",
         _NEW_FILE,
     ),
     cause(
-        r"tensor '(.+)' not found",
+        r"tensor '([^']{1,300})' not found",
         "The model file is incomplete",
         "The tensor {0} is missing: a wrong conversion, or a build too old for this model.",
         by_hand("another GGUF of the model, or a newer image"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 
+from sparkrun_tui.base.numbers import decimal, whole
+from sparkrun_tui.base.patterns import GAP
 from sparkrun_tui.launch.causes import (
     BATCHED,
     SEQS,
@@ -25,11 +27,14 @@ from sparkrun_tui.launch.events import Repair
 
 
 def _needed_fraction(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
-    needed = math.ceil(float(match[2]) * 100 + 1) / 100
+    weights = decimal(match[2], least=0.0, most=100.0)
+    if weights is None:
+        return (by_hand("a smaller quantisation, or more hosts"),)
+    needed = math.ceil(weights * 100 + 1) / 100
     if needed > 0.92:
         return (by_hand("a smaller quantisation, or more hosts", f"{needed:.2f} would leave the host too little"),)
     return (
-        set_utilisation(needed, context, f"the weights need {float(match[2]):.3f}, the KV cache comes on top"),
+        set_utilisation(needed, context, f"the weights need {weights:.3f}, the KV cache comes on top"),
         by_hand("stop what else holds memory on that host"),
     )
 
@@ -44,7 +49,10 @@ def _less_of_all(_: re.Match[str], context: Context) -> tuple[Repair, ...]:
 
 def _shorter(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     longer = by_hand("SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN=1 in env", "only if the model is made for it")
-    return (set_length(int(match[1]), context, "the longest the model says it can"), longer)
+    length = whole(match[1], least=1)
+    if length is None:
+        return (longer,)
+    return (set_length(length, context, "the longest the model says it can"), longer)
 
 
 SGLANG_CAUSES: tuple[Cause, ...] = (
@@ -62,13 +70,14 @@ SGLANG_CAUSES: tuple[Cause, ...] = (
         mend=_less_of_all,
     ),
     cause(
-        r"SWA pool(?: cap)? \(.*?\) (?:cannot hold even one request|leaves no room)",
+        rf"SWA pool(?: cap)? \({GAP}?\) (?:cannot hold even one request|leaves no room)",
         "Sliding-window pool too small",
         "The pool for sliding-window layers cannot hold one request.",
         mend=_less_of_all,
     ),
     cause(
-        r"Not enough GPU memory for hybrid .* state cache|Hybrid .* state cache is too small to serve any requests",
+        rf"Not enough GPU memory for hybrid {GAP} state cache|"
+        rf"Hybrid {GAP} state cache is too small to serve any requests",
         "No room for the model's states",
         "The states of the linear-attention layers do not fit, although tokens of KV cache might.",
         mend=_less_of_all,
@@ -121,7 +130,7 @@ SGLANG_CAUSES: tuple[Cause, ...] = (
         weight=Weight.HINT,
     ),
     cause(
-        r"Subprocess (\S+) \(pid=\d+\) crashed with exit code (-?\d+)",
+        r"Subprocess (\S{1,200}) \(pid=\d+\) crashed with exit code (-?\d+)",
         "A process of the engine crashed",
         "{0} ended with exit code {1}.",
         by_hand("read the lines above it, on all hosts"),

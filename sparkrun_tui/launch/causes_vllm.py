@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 import re
 
+from sparkrun_tui.base.numbers import decimal, whole
+from sparkrun_tui.base.patterns import GAP
+from sparkrun_tui.base.text import shorten
 from sparkrun_tui.launch.causes import (
     BATCHED,
     SEQS,
@@ -25,6 +28,8 @@ from sparkrun_tui.launch.causes import (
 from sparkrun_tui.launch.events import Repair
 from sparkrun_tui.runtimes.plan import Phase
 
+_MOST_HEADS = 1_000_000
+_MOST_RANKS = 4096
 _HALF_KV = "half the KV cache for the same context"
 
 
@@ -35,29 +40,33 @@ def _fp8(context: Context) -> tuple[Repair, ...]:
 
 
 def _kv_too_small(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
-    need, have = float(match[2]), float(match[3])
+    need, have = decimal(match[2]), decimal(match[3])
+    longest = whole(match[4] or "", least=1)
     repairs: list[Repair] = []
-    if match[4] and int(match[4]) > 0:
-        repairs.append(set_length(int(match[4]), context))
-    repairs += more_utilisation(need - have, context)
-    if need / 2 <= have:
-        repairs += _fp8(context)
+    if longest is not None:
+        repairs.append(set_length(longest, context))
+    if need is not None and have is not None:
+        repairs += more_utilisation(need - have, context)
+        if need / 2 <= have:
+            repairs += _fp8(context)
     return tuple(repairs) or (by_hand("a smaller quantisation, or more hosts"),)
 
 
 def _kv_tokens(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
-    return (set_length(int(match[2]), context), *_fp8(context))
+    holds = whole(match[2], least=1)
+    shorter = () if holds is None else (set_length(holds, context),)
+    return (*shorter, *_fp8(context))
 
 
 def _start_check(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
-    free, total = float(match[1]), float(match[2])
+    free, total = decimal(match[1], least=0.0), decimal(match[2], least=0.0)
     caches = by_hand(
         "sync; echo 3 | sudo tee /proc/sys/vm/drop_caches", "when it is the page cache that holds the memory"
     )
-    value = math.floor((free - 0.5) / total * 100) / 100
+    value = math.floor((free - 0.5) / total * 100) / 100 if free is not None and total else 0.0
     if value < 0.1:
         return (by_hand("stop what else holds memory on that host: nvidia-smi, docker ps"), caches)
-    return (set_utilisation(value, context, f"what {free:.1f} GiB of free memory allow"), caches)
+    return (set_utilisation(value, context, f"what {match[1]} GiB of free memory allow"), caches)
 
 
 def _start_check_why(match: re.Match[str], _: Context) -> str:
@@ -95,14 +104,33 @@ def _out_of_memory(match: re.Match[str], context: Context) -> tuple[Repair, ...]
 
 
 def _divisor(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
-    heads, degree = int(match[1]), int(match[2])
+    heads = whole(match[1], least=1, most=_MOST_HEADS)
+    degree = whole(match[2], least=1, most=_MOST_RANKS)
+    if heads is None or degree is None:
+        return (by_hand("choose a tensor_parallel that divides the number of heads"),)
     best = max(size for size in range(1, degree + 1) if heads % size == 0)
     return (set_value("tensor_parallel", str(best), context, f"divides the {heads} heads"),)
 
 
+def _one_rank_per_gpu(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    gpus = whole(match[2], least=1, most=_MOST_RANKS)
+    if gpus is None:
+        return ()
+    return (set_value("tensor_parallel", str(gpus), context, "one rank for each GPU of the host"),)
+
+
 def _model_length(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     longer = by_hand("VLLM_ALLOW_LONG_MAX_MODEL_LEN=1 in env", "only if the model is made for it (RoPE scaling)")
-    return (set_length(int(float(match[2])), context, "the longest the model says it can"), longer)
+    length = decimal(match[2], least=1.0)
+    if length is None:
+        return (longer,)
+    return (set_length(math.floor(length), context, "the longest the model says it can"), longer)
+
+
+def _model_length_why(match: re.Match[str], _: Context) -> str:
+    length = decimal(match[2])
+    made_for = "shorter contexts" if length is None else f"{math.floor(length)} tokens"
+    return f"The model is made for {made_for}; {shorten(match[1], 40)} were asked for."
 
 
 _RANK_COUNT = (
@@ -115,7 +143,7 @@ VLLM_CAUSES: tuple[Cause, ...] = (
     cause(
         r"To serve at least one request with the models?(?:'s)? max seq len \((\d+)\), \(?([\d.]+) GiB KV cache is "
         r"needed, which is larger than the available KV cache memory \((-?[\d.]+) GiB\)"
-        r"(?:.*estimated maximum model length is (\d+))?",
+        rf"(?:{GAP}estimated maximum model length is (\d+))?",
         "KV cache too small for the context",
         "One request of {0} tokens needs {1} GiB of KV cache; {2} GiB are there.",
         mend=_kv_too_small,
@@ -189,7 +217,7 @@ VLLM_CAUSES: tuple[Cause, ...] = (
         "More ranks than GPUs on the host",
         "{0} ranks were asked of a host with {1} GPU(s).",
         mend=lambda match, context: (
-            set_value("tensor_parallel", match[2], context, "one rank for each GPU of the host"),
+            *_one_rank_per_gpu(match, context),
             by_hand("choose more hosts"),
         ),
     ),
@@ -225,7 +253,7 @@ VLLM_CAUSES: tuple[Cause, ...] = (
         r"User-specified max_model_len \((\d+)\) is greater than the derived max_model_len "
         r"\((?:max_position_embeddings|max_model_len|[a-z_]+)=([\d.]+)",
         "Context longer than the model's",
-        lambda match, _: f"The model is made for {int(float(match[2]))} tokens; {match[1]} were asked for.",
+        _model_length_why,
         mend=_model_length,
     ),
     cause(
@@ -241,13 +269,13 @@ VLLM_CAUSES: tuple[Cause, ...] = (
         by_hand("remove `quantization`", "it is read from the model's own configuration"),
     ),
     cause(
-        r"Failed to find a kernel that can implement the (.*?)\.? Reasons",
+        rf"Failed to find a kernel that can implement the ({GAP}?)\.? Reasons",
         "No kernel for this quantisation",
         "This build of vLLM has no kernel for {0} on this GPU.",
         by_hand("an image built for the Spark's GPU (sm_121), or another quantisation"),
     ),
     cause(
-        r"Worker failed with error '.*Connection closed by peer \[([\d.]+)\]|"
+        rf"Worker failed with error '{GAP}Connection closed by peer \[([\d.]+)\]|"
         r"gloo/transport/tcp/pair\.cc:\d+\] (?:Connection closed by peer|Read error|Write error) \[([\d.]+)\]",
         "A rank on another host is gone",
         lambda match, _: f"The connection to {match[1] or match[2]} was closed: the rank there has died.",
@@ -290,7 +318,7 @@ VLLM_CAUSES: tuple[Cause, ...] = (
         weight=Weight.CONSEQUENCE,
     ),
     cause(
-        r"Cgroup memory preflight .*current headroom is below",
+        rf"Cgroup memory preflight {GAP}current headroom is below",
         "The container's memory limit is too low",
         "The container has a memory limit, and it is reached.",
         by_hand("start Docker containers without a memory limit on that host"),

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.launch import locks
 from sparkrun_tui.launch.context import Context, drop, regain
@@ -55,7 +56,7 @@ async def clear(context: Context, *, grace: float) -> tuple[Leftover, ...]:
     if context.followers is not None:
         await context.followers.close()
     for item in left:
-        remedy = f"once it is back: sparkrun-tui stop {context.plan.launch_id}"
+        remedy = f"once it is back: {shell.words(['sparkrun-tui', 'stop', context.plan.launch_id])}"
         context.notice("warning", f"containers may be left on {item.host} ({item.why}); {remedy}", item.host)
     return tuple(left)
 

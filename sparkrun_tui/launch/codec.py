@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields
 from enum import Enum
-from typing import Any, cast
+from types import NoneType, UnionType
+from typing import Any, cast, get_args, get_origin, get_type_hints
 
+from sparkrun_tui.base.numbers import MOST, decimal_of, whole_of
 from sparkrun_tui.launch import events as ev
-from sparkrun_tui.launch.events import AnyEvent, LaunchStatus, Repair, StepState
-from sparkrun_tui.runtimes.plan import Phase
+from sparkrun_tui.launch.events import AnyEvent, Repair
+from sparkrun_tui.recipe.private import shown_settings
 
 _KINDS: dict[str, type[Any]] = {
     "began": ev.LaunchBegan,
@@ -23,15 +25,8 @@ _KINDS: dict[str, type[Any]] = {
     "endpoint": ev.EndpointUp,
     "diagnosis": ev.Diagnosed,
 }
+_HINTS: dict[type[Any], dict[str, Any]] = {kind: get_type_hints(kind) for kind in (*_KINDS.values(), Repair)}
 _NAMES = {kind: name for name, kind in _KINDS.items()}
-_READERS: dict[tuple[str, str], Any] = {
-    ("began", "hosts"): tuple,
-    ("status", "status"): LaunchStatus,
-    ("step", "phase"): Phase,
-    ("step", "state"): StepState,
-    ("progress", "phase"): Phase,
-    ("diagnosis", "repairs"): lambda items: tuple(Repair(**item) for item in items),
-}
 
 
 def to_json(event: AnyEvent) -> dict[str, Any]:
@@ -43,21 +38,62 @@ def to_json(event: AnyEvent) -> dict[str, Any]:
 
 
 def from_json(body: Mapping[str, Any]) -> AnyEvent | None:
-    """The event that `body` holds; None when it is none of ours (a newer kind, a damaged line)."""
+    """The event that `body` holds; None when it is none of ours (a newer kind, a damaged line, another shape)."""
     name = str(body.get("kind"))
     kind = _KINDS.get(name)
     if kind is None:
         return None
-    known = {field.name for field in fields(kind)}
+    if kind is ev.LaunchBegan and isinstance(body.get("settings"), dict):
+        # Journals of earlier versions may hold secrets.
+        body = {**body, "settings": shown_settings(body["settings"])}
     try:
-        values = {
-            key: _READERS[name, key](value) if (name, key) in _READERS else value
-            for key, value in body.items()
-            if key in known
-        }
-        return cast("AnyEvent", kind(**values))
-    except (TypeError, ValueError, KeyError):
+        return cast("AnyEvent", _made(kind, body))
+    except (TypeError, ValueError):
         return None
+
+
+def _made(kind: type[Any], body: Mapping[str, Any]) -> Any:
+    """A dataclass from its fields. Raises `TypeError` when one is missing, `ValueError` when one has another shape."""
+    hints = _HINTS[kind]
+    return kind(**{key: _read(value, hints[key]) for key, value in body.items() if key in hints})
+
+
+def _read(value: Any, hint: Any) -> Any:
+    """`value` as what a field's type says. Raises `ValueError` when it is nothing of the kind."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is UnionType:
+        # The only unions here are those with None.
+        return None if value is None else _read(value, next(item for item in inner if item is not NoneType))
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise ValueError("not a list")
+        return tuple(_read(item, inner[0]) for item in value)
+    if origin is not None:
+        if not isinstance(value, dict):
+            raise ValueError("not an object")
+        return {key: _read(item, inner[1]) for key, item in value.items()}
+    return _single(value, hint)
+
+
+def _single(value: Any, hint: type[Any]) -> Any:
+    """A value that is no collection. Raises `ValueError` when it is not of the type `hint`."""
+    if issubclass(hint, Enum):
+        return hint(value)
+    if hint is Repair:
+        if not isinstance(value, dict):
+            raise ValueError("not an object")
+        return _made(hint, value)
+    if hint is int:
+        number: float | None = whole_of(value, least=-MOST)
+    elif hint is float:
+        number = decimal_of(value)
+    elif isinstance(value, hint):
+        return value
+    else:
+        number = None
+    if number is None:
+        raise ValueError(f"not {hint.__name__}")
+    return number
 
 
 def _plain(value: Any) -> Any:

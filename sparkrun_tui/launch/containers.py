@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
-import shlex
 from typing import Any
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.recipe.brought import MOD_SCRIPT, Bundle
 from sparkrun_tui.runtimes.common import START_FILE, hook_folder
 from sparkrun_tui.runtimes.plan import ContainerExec, ContainerSpec
 
 LOG_OPTIONS = {"max-size": "50m", "max-file": "5"}
 """A chatty engine must not fill the host's disk; five files of 50 MB keep the last hours."""
-
-_HOME = re.compile(r"~(?=/|$)")
 
 
 def create_body(spec: ContainerSpec) -> dict[str, Any]:
@@ -52,14 +49,14 @@ def create_body(spec: ContainerSpec) -> dict[str, Any]:
     }
 
 
-def run_command(spec: ContainerSpec) -> str:
+def run_command(spec: ContainerSpec) -> shell.Text:
     """`docker run` with every flag of `spec`, one a line; secrets are passed on by name from the shell's own."""
-    return _command("docker run -d", spec)
+    return _command(shell.script("docker run -d"), spec)
 
 
-def create_command(spec: ContainerSpec) -> str:
+def create_command(spec: ContainerSpec) -> shell.Text:
     """The same as `docker create`, for a container that gets files before it is started."""
-    return _command("docker create", spec)
+    return _command(shell.script("docker create"), spec)
 
 
 def brings_files(spec: ContainerSpec) -> bool:
@@ -67,78 +64,90 @@ def brings_files(spec: ContainerSpec) -> bool:
     return any(hook.bundle is not None for hook in spec.before)
 
 
-def copy_commands(host: str, spec: ContainerSpec) -> list[str]:
+def copy_commands(host: str, spec: ContainerSpec) -> list[shell.Text]:
     """Commands of the workstation that put the files of the hooks into a created container, on `host`."""
-    into = f"ssh {shlex.quote(host)} docker cp - {shlex.quote(spec.name)}:/"
+    copy = shell.script("docker cp - {target}", target=f"{spec.name}:/")
+    into = shell.script("ssh {host} {copy}", host=host, copy=shell.word(copy))
     bundles = ((number, hook.bundle) for number, hook in enumerate(spec.before, 1))
     return [
-        f"{_shown(bundle)}{_packed(bundle, hook_folder(number))} | {into}"
+        _shown(bundle) + shell.script("{pack} | {into}", pack=_packed(bundle, hook_folder(number)), into=into)
         for number, bundle in bundles
         if bundle is not None
     ]
 
 
-def send_command(host: str, folder: str, bundle: Bundle) -> str:
+def send_command(host: str, folder: str, bundle: Bundle) -> shell.Text:
     """The command of the workstation that puts files into a folder of a host."""
-    there = f"mkdir -p {shell_path(folder)} && tar -C {shell_path(folder)} -xf -"
-    return f"{_shown(bundle)}{_packed(bundle)} | ssh {shlex.quote(host)} {shlex.quote(there)}"
+    unpack = shell.script("mkdir -p -- {folder} && tar -C {folder} -xf -", folder=shell.path_word(folder))
+    send = shell.script("{pack} | ssh {host} {unpack}", pack=_packed(bundle), host=host, unpack=shell.word(unpack))
+    return _shown(bundle) + send
 
 
-def _shown(bundle: Bundle) -> str:
+def _shown(bundle: Bundle) -> shell.Text:
     """The script of a mod as comments, so that a plan shows what it will run."""
-    return "".join(f"# {MOD_SCRIPT}: {line}\n" for line in bundle.script.splitlines())
+    return shell.comment("".join(f"{MOD_SCRIPT}: {line}\n" for line in bundle.script.splitlines()))
 
 
-def _packed(bundle: Bundle, folder: str = "") -> str:
+def _packed(bundle: Bundle, folder: str = "") -> shell.Text:
     """`tar` of the files as they are here, links followed, put below a folder."""
+    place, what = bundle.place, "."
     if bundle.alone:
-        place, (what,), moved = os.path.dirname(bundle.place), bundle.names, f"s,^,{folder[1:]}/,"
-    else:
-        place, what, moved = bundle.place, ".", f"s,^[.],{folder[1:]},"
-    words = ["tar", "-C", place, *(("--transform", moved) if folder else ()), "-chf", "-", what]
-    return shlex.join(words)
+        (name,) = bundle.names
+        # Behind `./` no name is read as an option.
+        place, what = os.path.dirname(bundle.place), f"./{name}"
+    moved = ["--transform", f"s,^[.],{folder[1:]},"] if folder else []
+    return shell.words(["tar", "-C", place, *moved, "-chf", "-", what])
 
 
-def _command(begin: str, spec: ContainerSpec) -> str:
-    parts = [f"{begin} --init", f"--name {shlex.quote(spec.name)}"]
-    if spec.gpus:
-        parts.append("--gpus all")
-    parts.append(f"--network {spec.network} --ipc {spec.ipc} --shm-size {spec.shm_size}")
-    parts += [f"-p {port}:{port}" for port in spec.publish]
-    parts += [f"--ulimit {name}={_limit_text(value)}" for name, value in spec.ulimits.items()]
-    parts += [f"--device {shlex.quote(path)}" for path in spec.devices]
-    parts += [f"--cap-add {shlex.quote(name)}" for name in spec.cap_add]
-    if spec.privileged:
-        parts.append("--privileged")
-    if spec.user:
-        parts.append(f"--user {shlex.quote(spec.user)}")
-    parts.append("--log-driver json-file " + " ".join(f"--log-opt {k}={v}" for k, v in LOG_OPTIONS.items()))
-    parts += [f"-e {shlex.quote(f'{name}={value}')}" for name, value in spec.env.items()]
-    parts += [f"-e {shlex.quote(name)}" for name in spec.secret_env]
-    parts += [f"-v {shell_path(m.source)}:{shlex.quote(m.target)}{m.suffix}" for m in spec.mounts]
-    parts += [f"--label {shlex.quote(f'{name}={value}')}" for name, value in spec.labels.items()]
+def _command(begin: shell.Text, spec: ContainerSpec) -> shell.Text:
     first, *rest = spec.entrypoint or ("bash",)
-    words = [*rest, "bash", "-c"] if spec.entrypoint else ["-c"]
-    parts.append(f"--entrypoint {shlex.quote(first)} {shlex.quote(spec.image)} {shlex.join([*words, whole(spec)])}")
-    return " \\\n  ".join(parts)
+    program = [*rest, "bash", "-c"] if spec.entrypoint else ["-c"]
+    lines: list[list[str]] = [["--name", spec.name]]
+    if spec.gpus:
+        lines.append(["--gpus", "all"])
+    lines.append(["--network", spec.network, "--ipc", spec.ipc, "--shm-size", str(spec.shm_size)])
+    lines += [["-p", f"{port}:{port}"] for port in spec.publish]
+    lines += [["--ulimit", f"{name}={_limit_text(value)}"] for name, value in spec.ulimits.items()]
+    lines += [["--device", path] for path in spec.devices]
+    lines += [["--cap-add", name] for name in spec.cap_add]
+    if spec.privileged:
+        lines.append(["--privileged"])
+    if spec.user:
+        lines.append(["--user", spec.user])
+    logging = [["--log-opt", f"{name}={value}"] for name, value in LOG_OPTIONS.items()]
+    lines.append(["--log-driver", "json-file", *(word for pair in logging for word in pair)])
+    lines += [["-e", f"{name}={value}"] for name, value in spec.env.items()]
+    lines += [["-e", name] for name in spec.secret_env]
+    labels = [["--label", f"{name}={value}"] for name, value in spec.labels.items()]
+    mounts = [
+        shell.script("-v {source}:{target}", source=shell.path_word(m.source), target=f"{m.target}{m.suffix}")
+        for m in spec.mounts
+    ]
+    last = ["--entrypoint", first, spec.image, *program, whole(spec)]
+    parts = [shell.script("{begin} --init", begin=begin)]
+    parts += [*map(shell.words, lines), *mounts, *map(shell.words, labels), shell.words(last)]
+    return shell.joined(parts, " \\\n  ")
 
 
-def exec_command(container: str, execution: ContainerExec) -> str:
+def exec_command(container: str, execution: ContainerExec) -> shell.Text:
     """`docker exec` for a script inside a container, its output in the container's own log where it belongs there."""
-    script = (
-        f"{{ {execution.script.rstrip()}\n}} >/proc/1/fd/1 2>/proc/1/fd/2" if execution.to_log else execution.script
-    )
-    return f"docker exec -d {shlex.quote(container)} bash -c {shlex.quote(script)}"
+    inside = shell.authored(execution.script)
+    if execution.to_log:
+        inside = shell.script(
+            "{{ {script}\n}} >/proc/1/fd/1 2>/proc/1/fd/2", script=shell.authored(execution.script.rstrip())
+        )
+    return shell.words(["docker", "exec", "-d", container, "bash", "-c", inside])
 
 
-def mount_folders(spec: ContainerSpec) -> str:
-    """The folders of the host that are mounted to be written to, quoted for a shell; Docker would make them root's."""
-    return " ".join(shell_path(mount.source) for mount in spec.mounts if mount.make and not mount.read_only)
+def mount_folders(spec: ContainerSpec) -> shell.Text:
+    """The folders of the host that are mounted to be written to, as words; Docker would make them root's."""
+    return shell.path_words(mount.source for mount in spec.mounts if mount.make and not mount.read_only)
 
 
-def whole(spec: ContainerSpec) -> str:
+def whole(spec: ContainerSpec) -> shell.Text:
     """Everything a container runs, as one script: its hooks, each in a shell of its own, then its script."""
-    return "".join(f"bash -c {shlex.quote(hook.command)} || exit\n" for hook in spec.before) + spec.script
+    hooks = [shell.script("bash -c {hook} || exit\n", hook=hook.command) for hook in spec.before]
+    return shell.joined([*hooks, shell.authored(spec.script)])
 
 
 def _limit(name: str, value: int | tuple[int, int]) -> dict[str, Any]:
@@ -157,11 +166,3 @@ def _device(words: str) -> dict[str, str]:
     if inside and not inside.startswith("/"):
         inside, may = "", inside
     return {"PathOnHost": path, "PathInContainer": inside or path, "CgroupPermissions": may or "rwm"}
-
-
-def shell_path(path: str) -> str:
-    """A path quoted for a shell, with a leading `~` left for that host's shell to expand."""
-    if _HOME.match(path):
-        rest = path[1:]
-        return '"$HOME"' + (shlex.quote(rest) if rest else "")
-    return shlex.quote(path)

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.identifiers import LAUNCH_ALPHABET, LAUNCH_LENGTH
 from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.launch import attach, executor, looking
 from sparkrun_tui.launch.bus import Bus
@@ -15,7 +16,7 @@ from sparkrun_tui.launch.consent import insist_on_consent
 from sparkrun_tui.launch.context import Context
 from sparkrun_tui.launch.environment import hub_token, plan_env
 from sparkrun_tui.launch.events import StatusChanged
-from sparkrun_tui.launch.journal import Journal, launches_dir, prune, read_events
+from sparkrun_tui.launch.journal import Journal, launch_folder, prune, read_events
 from sparkrun_tui.launch.launch import Launch
 from sparkrun_tui.launch.plan import LaunchPlan, build_plan, stopped_by
 from sparkrun_tui.launch.redaction import redactor_for
@@ -26,8 +27,6 @@ from sparkrun_tui.recipe.brought import bring
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.remote.facts import HostFacts
 
-_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
-
 _KEPT_OVER = 8
 """Launches that are over and still in memory; the journal has all of them."""
 
@@ -37,7 +36,7 @@ Seen = Callable[[str, HostFacts | HostError], None]
 
 def new_launch_id() -> str:
     """A fresh id: eight characters that read well aloud."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(8))
+    return "".join(secrets.choice(LAUNCH_ALPHABET) for _ in range(LAUNCH_LENGTH))
 
 
 class Desk:
@@ -169,9 +168,10 @@ class Desk:
         await self.services.close()
 
     def _bus(self, plan: LaunchPlan) -> Bus:
-        journal = Journal(launches_dir() / plan.launch_id)
+        redact = redactor_for(plan, self._environ)
+        journal = Journal(launch_folder(plan.launch_id), redact)
         prune(keep=(plan.launch_id, *self._launches))
-        return Bus(self.services.clock, redactor_for(plan, self._environ), journal)
+        return Bus(self.services.clock, redact, journal)
 
     def _keep(self, launch: Launch) -> Launch:
         over = [launch_id for launch_id, known in self._launches.items() if known.finished]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from sparkrun_tui.base.patterns import GAP
 from sparkrun_tui.base.text import log_line, shorten
 from sparkrun_tui.launch.causes import Cause, Context, Weight, by_hand, cause, less_utilisation
 from sparkrun_tui.launch.causes_common import FLAG_CAUSES, MODEL_CAUSES, PORT_CAUSES, SETTING_CAUSES, STACK_CAUSES
@@ -29,7 +30,7 @@ _ECHO = re.compile(
     r"Engine core initialization failed|EngineDeadError|WorkerProc initialization failed|RuntimeError: cancelled|"
     r"EngineCore (?:encountered a fatal error|failed to start)|Initialization failed\. Please see|SIGQUIT|"
     r"Received sigquit|kill_process_tree|SystemExit|KeyboardInterrupt|CancelledError|exiting due to|"
-    r"Scheduler hit an exception|CalledProcessError: Command .*serve\.sh"
+    rf"Scheduler hit an exception|CalledProcessError: Command {GAP}serve\.sh"
 )
 _EXCEPTION = re.compile(r"^(?:[A-Za-z_][\w.]*\.)?([A-Z]\w*(?:Error|Exception|Failure|Exit|NotFound)\w*)(?:: (.*))?$")
 _DRIVER = re.compile(r"cudaMemGetInfo|mem_get_info")

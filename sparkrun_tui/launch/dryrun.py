@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.base.text import first_hidden, visible
 from sparkrun_tui.launch.environment import plan_env
 from sparkrun_tui.launch.plan import WORKSTATION, Command, LaunchPlan, build_plan
+from sparkrun_tui.launch.redaction import redactor_for
 from sparkrun_tui.launch.sizing import attention_heads
 from sparkrun_tui.launch.views import unprobed
 from sparkrun_tui.recipe.brought import bring
+from sparkrun_tui.recipe.private import is_variable
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.recipe.trust import consented_variables
 
@@ -48,8 +49,11 @@ def offline_plan(
 
 
 def lines(plan: LaunchPlan) -> list[str]:
-    """The dry run of `plan`; everything but the commands is a shell comment, and secrets are not in it."""
-    redact = Redactor(plan.env.secret.values())
+    """The dry run of `plan`; everything but the commands is a shell comment, and secrets are not in it.
+
+    Where a command needs the value of a secret key, it has a variable, which a comment names.
+    """
+    redact = redactor_for(plan)
     found = [redact(line) for line in _lines(plan)]
     shown = [_safe(line) for line in found]
     if any(first_hidden(line) is not None for line in found):
@@ -59,7 +63,7 @@ def lines(plan: LaunchPlan) -> list[str]:
 
 def as_data(plan: LaunchPlan) -> dict[str, Any]:
     """The dry run of `plan` as plain data for scripts, in the order of the steps; secrets are not in it."""
-    redact = Redactor(plan.env.secret.values())
+    redact = redactor_for(plan)
     commands = [
         {
             "step": number,
@@ -78,7 +82,7 @@ def as_data(plan: LaunchPlan) -> dict[str, Any]:
         "engine": plan.serve.engine,
         "image": plan.serve.image,
         "hosts": list(plan.host_names),
-        "notes": list(plan.serve.notes),
+        "notes": redact.data([*plan.serve.notes, *_variables(plan)]),
         "problems": [
             {"severity": item.severity.value, "code": item.code, "message": redact(item.message)}
             for item in plan.problems
@@ -100,11 +104,18 @@ def _lines(plan: LaunchPlan) -> Iterator[str]:
         yield f"# {problem.severity}: {problem.message}"
     for note in plan.serve.notes:
         yield f"# note: {note}"
+    for text in _variables(plan):
+        yield f"# note: {text}"
     for number, step in enumerate(plan.steps, 1):
         yield f"# step {number} {step.title}: {step.detail} ({', '.join(step.hosts)})"
     names = [WORKSTATION, *dict.fromkeys(c.host for s in plan.steps for c in s.commands if c.host != WORKSTATION)]
     for host in names:
         yield from _host_lines(plan, host)
+
+
+def _variables(plan: LaunchPlan) -> list[str]:
+    """Which variables the commands take secrets from, other than those that the recipe's own `env` names."""
+    return [f"set {name} before you paste a command: a secret value" for name in plan.env.secret if is_variable(name)]
 
 
 def _hosts(plan: LaunchPlan) -> str:

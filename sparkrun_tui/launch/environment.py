@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sparkrun_tui.base.secrets import Secret
+from sparkrun_tui.base.identifiers import variable_name
+from sparkrun_tui.base.secrets import LONG, Secret, holds_password
 from sparkrun_tui.launch.plan import PlanEnv
 from sparkrun_tui.recipe.environment import Wanted, expand_env, wanted
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity, SourceKind
@@ -22,9 +23,13 @@ def plan_env(recipe: Recipe, environ: Mapping[str, str], consented: frozenset[st
     granted = (consented or frozenset()) if foreign else None
     asked = wanted(recipe, environ)
     known = {item.name: Secret(environ[item.name]) for item in asked if item.secret and item.is_set}
-    plain, secret = split_env(expand_env(recipe, environ, granted), {})
-    hidden = {value.reveal() for value in known.values() if len(value.reveal()) >= 8}
-    for name in [name for name, value in plain.items() if any(part in value for part in hidden)]:
+    # Shells and files of variables take names of one form only; any other is an error of the recipe.
+    named = {name: value for name, value in expand_env(recipe, environ, granted).items() if variable_name(name)}
+    plain, secret = split_env(named, {})
+    hidden = {value.reveal() for value in known.values() if len(value.reveal()) >= LONG}
+    # An address with a password in it is a secret, whatever it is called.
+    exposed = [name for name, value in plain.items() if holds_password(value) or any(part in value for part in hidden)]
+    for name in exposed:
         secret[name] = Secret(plain.pop(name))
     problems = [problem for item in asked if (problem := _problem(recipe, item, granted)) is not None]
     return PlanEnv(plain, secret, tuple(problems))

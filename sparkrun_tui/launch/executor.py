@@ -16,6 +16,7 @@ from sparkrun_tui.launch.steps_image import bring_image
 from sparkrun_tui.launch.steps_model import bring_models
 from sparkrun_tui.launch.steps_start import start_all, start_early
 from sparkrun_tui.launch.watch import MEMORY_POLL, read_memory, tell_links, unless_ended, watch
+from sparkrun_tui.recipe.private import shown_settings
 from sparkrun_tui.runtimes.plan import Phase
 
 
@@ -32,7 +33,7 @@ def announce(context: Context) -> None:
             cluster=plan.cluster.name,
             hosts=plan.host_names,
             port=plan.serve.ready.port,
-            settings=dict(plan.rendered.overrides),
+            settings=shown_settings(plan.rendered.overrides),
         )
     )
 

@@ -11,7 +11,7 @@ from sparkrun_tui.remote.docker_types import ImageInfo
 _WORDS: Mapping[str, str] = {"vllm": r"vllm", "sglang": r"sglang|sgl", "llama-cpp": r"llama[._-]?cpp|llama[._-]?server"}
 _OCI = "org.opencontainers.image."
 _ABOUT = ("title", "source", "url", "ref.name", "description")
-_RELEASE = re.compile(r"v?(\d+\.\d+(?:\.\d+)?)(?![\d])")
+_RELEASE = re.compile(r"v?(\d{1,9}\.\d{1,9}(?:\.\d{1,9})?)(?![\d])")
 _BUILD = re.compile(r"(?:^|[^0-9a-z])(b\d{3,6})\b")
 
 

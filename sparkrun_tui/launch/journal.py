@@ -14,8 +14,12 @@ from functools import lru_cache
 from io import TextIOWrapper
 from pathlib import Path
 
-from sparkrun_tui.base import paths
-from sparkrun_tui.base.text import log_line
+from sparkrun_tui.base import identifiers, paths
+from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.base.files import private_folder
+from sparkrun_tui.base.json_text import JsonError, parse_json
+from sparkrun_tui.base.secrets import Redactor
+from sparkrun_tui.base.text import clean_line, log_line
 from sparkrun_tui.base.units import MIB
 from sparkrun_tui.launch.codec import from_json, to_json
 from sparkrun_tui.launch.events import AnyEvent, Progressed, StatusChanged, StepChanged
@@ -36,12 +40,24 @@ def launches_dir() -> Path:
     return paths.state_dir() / "launches"
 
 
-class Journal:
-    """Writes what a launch does as it happens; folders are 0700, files 0600, and text must come redacted."""
+def launch_folder(launch_id: str) -> Path:
+    """The folder of a launch. Raises `LaunchError` for what is no id of ours: a label may say anything, paths too."""
+    known = identifiers.launch_id(launch_id)
+    if known is None:
+        raise LaunchError(f"`{clean_line(launch_id)[:60]}` is no launch of sparkrun-tui", remedy="sparkrun-tui status")
+    return launches_dir() / known
 
-    def __init__(self, folder: Path) -> None:
+
+class Journal:
+    """Writes what a launch does as it happens; folders are 0700, files 0600, and `redact` takes out secrets.
+
+    `folder` is what `launch_folder` gives for the launch, so that none is made elsewhere.
+    """
+
+    def __init__(self, folder: Path, redact: Redactor) -> None:
         self.folder = folder
-        _private_dir(folder.parent)
+        self._redact = redact
+        private_folder(folder.parent)
         _private_dir(folder)
         _private_dir(folder / "hosts")
         self._events = _private_file(folder / "events.jsonl")
@@ -56,7 +72,7 @@ class Journal:
             if event.time - self._progress.get(key, 0.0) < _PROGRESS_EVERY:
                 return
             self._progress[key] = event.time
-        self._events.write(json.dumps(to_json(event), ensure_ascii=False) + "\n")
+        self._events.write(json.dumps(self._redact.data(to_json(event)), ensure_ascii=False) + "\n")
         self._events.flush()
         self.flush()
         if isinstance(event, StatusChanged | StepChanged):
@@ -67,7 +83,7 @@ class Journal:
         file = self._logs.get(host)
         if file is None:
             file = self._logs[host] = _private_file(log_path(self.folder, host))
-        file.writelines(f"{iso_time(line.time)} {line.stream} {line.text}\n" for line in lines)
+        file.writelines(f"{iso_time(line.time)} {line.stream} {self._redact(line.text)}\n" for line in lines)
         now = time.monotonic()
         if now - self._flushed >= _FLUSH_EVERY:
             self._flushed = now
@@ -115,8 +131,8 @@ def read_events(folder: Path) -> Iterator[AnyEvent]:
     # Not splitlines(): JSON may hold other characters that end a line.
     for line in text.split("\n"):
         try:
-            body = json.loads(line)
-        except ValueError:
+            body = parse_json(line)
+        except JsonError:
             continue
         event = from_json(body) if isinstance(body, dict) else None
         if event is not None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sparkrun_tui.base import identifiers, shell
 from sparkrun_tui.base.errors import HostError, LaunchError
+from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.base.units import format_duration
 from sparkrun_tui.launch import owner
@@ -32,11 +33,11 @@ mkdir -p "$base" || exit 3
 now=$(date +%s) won=
 take() {{ mkdir "$lock" 2>/dev/null && printf %s {owner} >"$lock/owner.json" && echo "$now" >"$lock/renewed"; }}
 if take; then echo won; exit 0; fi
-if grep -q {launch} "$lock/owner.json" 2>/dev/null; then echo "$now" >"$lock/renewed"; echo won; exit 0; fi
+if grep -qF -e {launch} "$lock/owner.json" 2>/dev/null; then echo "$now" >"$lock/renewed"; echo won; exit 0; fi
 renewed=$(cat "$lock/renewed" 2>/dev/null || stat -c %Y "$lock" 2>/dev/null || echo "$now")
 age=$((now - renewed))
 victim() {{
-    if [ -n {victim} ]; then grep -qF {victim} "$1/owner.json" 2>/dev/null; else [ ! -s "$1/owner.json" ]; fi
+    if [ -n {victim} ]; then grep -qF -e {victim} "$1/owner.json" 2>/dev/null; else [ ! -s "$1/owner.json" ]; fi
 }}
 if [ {steal} = 1 ]; then
     # Taking it away is for one at a time; a folder left by one that was killed at it is a minute old.
@@ -58,12 +59,14 @@ cat "$lock/owner.json" 2>/dev/null || :
 """
 _RENEW = (
     "# sparkrun-tui: lease-renew\n"
-    'lock="$HOME/.cache/sparkrun-tui/lock"; grep -q {launch} "$lock/owner.json" && date +%s >"$lock/renewed"\n'
+    'lock="$HOME/.cache/sparkrun-tui/lock"; grep -qF -e {launch} "$lock/owner.json" && date +%s >"$lock/renewed"\n'
 )
-_RELEASE = (
-    "# sparkrun-tui: lease-release\n"
-    'lock="$HOME/.cache/sparkrun-tui/lock"; grep -q {launch} "$lock/owner.json" 2>/dev/null && rm -rf "$lock"\ntrue\n'
-)
+_RELEASE = """\
+# sparkrun-tui: lease-release
+lock="$HOME/.cache/sparkrun-tui/lock"
+grep -qF -e {launch} "$lock/owner.json" 2>/dev/null && rm -rf "$lock"
+true
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ async def release(context: Context) -> None:
         await drop([context.renewing])
         context.renewing = None
     hosts, context.leased = list(context.leased), []
-    script = _RELEASE.format(launch=shlex.quote(f'"{context.plan.launch_id}"'))
+    script = shell.script(_RELEASE, launch=_mention(context.plan.launch_id))
 
     async def one(host: str) -> None:
         await context.transport(host).run(script, timeout=_RELEASE_TIMEOUT)
@@ -123,24 +126,27 @@ def _given_up(answer: _Answer) -> str:
 
 
 def _held(answer: _Answer, host: str) -> LaunchError:
-    launch = owner.field(answer.owner, "launch") or "unknown"
+    # A host may write anything there; only an id of ours is put into a command to paste.
+    launch = identifiers.launch_id(owner.field(answer.owner, "launch"))
+    end = f", or end it: {shell.words(['sparkrun-tui', 'stop', launch])}" if launch else ""
     who = owner.field(answer.owner, "user") or "somebody"
     left = max(TTL - answer.age, 0)
     until = f"it ends in {format_duration(left)} unless it is renewed" if left else "its containers still run"
     return LaunchError(
-        f"another launch is preparing this host: {launch} by {who} ({until})",
+        f"another launch is preparing this host: {launch or 'unknown'} by {who} ({until})",
         host=host,
-        remedy=f"Wait for it, or end it: sparkrun-tui stop {launch}   (or remove ~/.cache/sparkrun-tui/lock there)",
+        remedy=f"Wait for it{end}   (or remove ~/.cache/sparkrun-tui/lock there)",
     )
 
 
 async def _ask(context: Context, host: str, *, steal: Mapping[str, object] | None = None) -> _Answer:
     """Ask for the lease; `steal` is the owner whose lease may be taken away, when it is still that one's."""
     victim = owner.field(steal, "launch") if steal is not None else ""
-    script = _ACQUIRE.format(
-        owner=shlex.quote(json.dumps(owner.describe(context.plan.launch_id))),
-        launch=shlex.quote(f'"{context.plan.launch_id}"'),
-        victim=shlex.quote(f'"{victim}"' if victim else ""),
+    script = shell.script(
+        _ACQUIRE,
+        owner=json.dumps(owner.describe(context.plan.launch_id)),
+        launch=_mention(context.plan.launch_id),
+        victim=_mention(victim) if victim else "",
         ttl=TTL,
         steal=int(steal is not None),
     )
@@ -152,6 +158,11 @@ async def _ask(context: Context, host: str, *, steal: Mapping[str, object] | Non
     return _read(result, host)
 
 
+def _mention(launch: str) -> str:
+    """What the owner's file says of a launch, and of no other whose id begins so."""
+    return f'"{launch}"'
+
+
 def _read(result: Result, host: str) -> _Answer:
     if not result.ok:
         why = clean_line(result.stderr) or str(result.outcome)
@@ -161,10 +172,10 @@ def _read(result: Result, host: str) -> _Answer:
     first, _, rest = result.stdout.partition("\n")
     verdict, _, age = first.strip().partition(" ")
     try:
-        told = json.loads(rest) if rest.strip() else {}
-    except ValueError:
+        told = parse_json(rest) if rest.strip() else {}
+    except JsonError:
         told = {}
-    return _Answer(verdict, told if isinstance(told, dict) else {}, int(age) if age.isdecimal() else 0)
+    return _Answer(verdict, told if isinstance(told, dict) else {}, identifiers.size(age) or 0)
 
 
 async def _alive(context: Context, host: str, whose: Mapping[str, object]) -> bool:
@@ -176,7 +187,7 @@ async def _alive(context: Context, host: str, whose: Mapping[str, object]) -> bo
 
 
 async def _renew(context: Context) -> None:
-    script = _RENEW.format(launch=shlex.quote(f'"{context.plan.launch_id}"'))
+    script = shell.script(_RENEW, launch=_mention(context.plan.launch_id))
     while True:
         await asyncio.sleep(RENEW)
         hosts = tuple(context.leased)

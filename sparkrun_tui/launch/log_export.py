@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import SparkrunError
+from sparkrun_tui.base.files import private_folder
 from sparkrun_tui.base.text import clean_line, log_line
 from sparkrun_tui.launch.journal import iso_time, launches_dir, log_lines, log_path
 from sparkrun_tui.launch.logs import LogLine
@@ -55,7 +56,7 @@ def export_logs(
     journal = launches_dir() / Path(state.launch_id).name
     hosts = tuple(dict.fromkeys((*state.hosts, *memory)))
     try:
-        target.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(target)
         files, count = [], 0
         for host in hosts:
             path = target / log_path(target, host).name

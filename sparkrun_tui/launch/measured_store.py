@@ -11,6 +11,8 @@ from typing import Any
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.files import write_private
+from sparkrun_tui.base.json_text import parse_json
+from sparkrun_tui.base.numbers import decimal_of
 
 MAX_RECORDS = 16
 """Records kept of one recipe, newest first."""
@@ -109,9 +111,9 @@ def _record(item: Any) -> Record | None:
     names = {entry.name for entry in fields(Record)}
     try:
         record = Record(**{key: value for key, value in item.items() if key in names})
-        float(record.time), int(record.total), float(record.utilisation or 0)
+        known = [record.time, record.total, 0 if record.utilisation is None else record.utilisation]
         mappings = isinstance(record.settings, dict) and isinstance(record.figures, dict)
-        numbers = mappings and all(isinstance(value, (int, float)) for value in record.figures.values())
+        numbers = mappings and all(decimal_of(value) is not None for value in [*known, *record.figures.values()])
         return record if numbers and isinstance(record.host, str) and isinstance(record.image, str) else None
     except (AttributeError, TypeError, ValueError):
         return None
@@ -124,12 +126,12 @@ def _read(path: Path) -> Any:
         stamp = (about.st_mtime_ns, about.st_size)
         held = _seen.get(path)
         if held is None or held[0] != stamp:
-            held = (stamp, json.loads(path.read_text(encoding="utf-8")))
+            held = (stamp, parse_json(path.read_text(encoding="utf-8")))
             if len(_seen) > MAX_RECIPES:
                 _seen.clear()
             _seen[path] = held
         return held[1]
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError):
         return None
 
 

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
+from sparkrun_tui.base.numbers import whole_of
 from sparkrun_tui.base.text import clean_line
 
 _PROC = Path("/proc")
@@ -23,10 +24,11 @@ def describe(launch_id: str) -> dict[str, object]:
 def is_gone(owner: Mapping[str, object]) -> bool:
     """Whether the owner was a process of this person on this machine that lives no more; False when in doubt."""
     mine = describe("")
-    pid, began = owner.get("pid"), owner.get("began")
+    # Process numbers end far below this on every system.
+    pid, began = whole_of(owner.get("pid"), least=1, most=1 << 31), owner.get("began")
     if not mine["machine"] or owner.get("machine") != mine["machine"] or owner.get("user") != mine["user"]:
         return False
-    if not isinstance(pid, int) or pid <= 0 or not began:
+    if pid is None or not began:
         return False
     return _began(pid) != began
 

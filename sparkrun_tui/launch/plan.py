@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sparkrun_tui.base.errors import LaunchError
-from sparkrun_tui.base.secrets import Secret
+from sparkrun_tui.base.secrets import Redactor, Secret
 from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.shell import Text
 from sparkrun_tui.recipe.brought import Brought
 from sparkrun_tui.recipe.model import Problem, Severity
+from sparkrun_tui.recipe.private import concealed, problem_shown, redactor
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.recipe.validation import validate
 from sparkrun_tui.runtimes.plan import Engine, HostView, Phase, PlanRequest, ServePlan
@@ -25,7 +27,7 @@ class Command:
     """A command for one host (`workstation` is this machine), as text to paste; `changes` tells reads from changes."""
 
     host: str
-    text: str
+    text: Text
     changes: bool = True
 
 
@@ -98,16 +100,19 @@ def build_plan(
 ) -> LaunchPlan:
     """Lay out a launch of `rendered` on as many of `hosts` as its engine wants (the first is the head).
 
-    Pure: the same arguments give the same plan, and nothing is asked of any host.
+    Pure: the same arguments give the same plan, and nothing is asked of any host. Commands, labels and files of the
+    plan are made of the recipe without its secrets; what those are is in the secret part of `env`.
     Raises `LaunchError` when the recipe cannot run on these hosts.
     """
     from sparkrun_tui.launch.steps import plan_steps
 
     engine = engine_for(rendered.recipe.runtime)
     env, brought = env or PlanEnv(), brought or Brought()
+    hidden = concealed(rendered)
+    env = replace(env, secret={**env.secret, **hidden.secrets})
     chosen, reason = _choose(engine, rendered, hosts[:1] if solo else hosts, cluster.gpus_per_host)
     request = PlanRequest(
-        rendered=rendered,
+        rendered=hidden.rendered,
         hosts=chosen,
         launch_id=launch_id,
         env=env.plain,
@@ -126,9 +131,10 @@ def build_plan(
         steps=plan_steps(serve, chosen),
         host_reason=reason,
         problems=_unique(
+            redactor(rendered=rendered, known=env.secret.values()),
             _told_of_recipe(rendered, cluster.gpus_per_host, attention_heads),
             serve.problems,
-            engine.check(rendered),
+            engine.check(hidden.rendered),
             env.problems,
             brought.problems,
         ),
@@ -178,5 +184,5 @@ def _are(count: int) -> str:
     return "is 1" if count == 1 else f"are {count}"
 
 
-def _unique(*groups: Sequence[Problem]) -> tuple[Problem, ...]:
-    return tuple(dict.fromkeys(itertools.chain(*groups)))
+def _unique(redact: Redactor, *groups: Sequence[Problem]) -> tuple[Problem, ...]:
+    return tuple(dict.fromkeys(problem_shown(problem, redact) for problem in itertools.chain(*groups)))

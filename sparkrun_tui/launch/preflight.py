@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sparkrun_tui.base import identifiers, shell
+from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.units import GIB, format_gib
 from sparkrun_tui.launch.plan import LaunchPlan
 from sparkrun_tui.remote.docker_types import ContainerInfo, ImageInfo
@@ -102,8 +104,9 @@ def _host(
 def _docker(facts: HostFacts, host: str) -> Iterator[Finding]:
     access = facts.docker_access
     if access != "ok":
+        join = shell.words(["sudo", "usermod", "-aG", "docker", facts.user])
         remedies = {
-            "denied": f"On {host}: sudo usermod -aG docker {facts.user}   and log in again",
+            "denied": f"On {host}: {join}   and log in again",
             "not running": f"On {host}: sudo systemctl start docker",
             "no socket": f"On {host}: install Docker, or set DOCKER_HOST for {facts.user}",
         }
@@ -130,12 +133,14 @@ def _gpu(facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding]
 
 def _version(text: str) -> tuple[int, ...]:
     """Major and minor; empty when it is none."""
-    parts = text.split(".")[:2]
-    return tuple(int(part) for part in parts) if len(parts) == 2 and all(part.isdigit() for part in parts) else ()
+    parts = [whole(part) for part in text.split(".", 2)[:2]]
+    numbers = tuple(part for part in parts if part is not None)
+    return numbers if len(numbers) == 2 else ()
 
 
 def _disk(facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding]:
-    needs = [("the model cache", facts.hf_cache, LEAST_ROOM, f"On {host}: see `du -sh {facts.hf_cache}/hub/*`")]
+    see = shell.script("du -sh -- {cache}/hub/*", cache=shell.path_word(facts.hf_cache))
+    needs = [("the model cache", facts.hf_cache, LEAST_ROOM, f"On {host}: see `{see}`")]
     if not around.has_image:
         needs.append(("Docker's images", facts.docker_root, IMAGE_ROOM, f"On {host}: docker image prune"))
     for what, path, room, remedy in needs:
@@ -174,17 +179,21 @@ def _port(plan: LaunchPlan, facts: HostFacts, around: Surroundings, host: str) -
         return
     owner = _owner(around.containers, port)
     labels = owner.labels if owner else {}
-    ours = labels.get(f"{LABEL}launch", "")
+    ours = identifiers.launch_id(labels.get(f"{LABEL}launch"))
     if ours and all(labels.get(f"{LABEL}{key}", "") == _label(plan, key) for key in _SAME):
         yield Finding(
             host, "running", Verdict.FAIL, f"{plan.rendered.recipe.name} runs already with these settings",
-            f"launch {ours} on port {port}", "nothing to do", f"Attach, or stop it: sparkrun-tui stop {ours}", False,
+            f"launch {ours} on port {port}", "nothing to do", f"Attach, or stop it: {_stop(ours)}", False,
         )  # fmt: skip
         return
     name = owner.name if owner else ""
     measured = f"taken by container {name}" if name else "taken by another process"
-    remedy = f"Stop it (sparkrun-tui stop {ours}), or launch with -o port=…" if ours else "Launch with -o port=…"
+    remedy = f"Stop it ({_stop(ours)}), or launch with -o port=…" if ours else "Launch with -o port=…"
     yield Finding(host, "port", Verdict.FAIL, f"port {port} is in use", measured, "a free port", remedy, False)
+
+
+def _stop(launch: str) -> shell.Text:
+    return shell.words(["sparkrun-tui", "stop", launch])
 
 
 def _owner(containers: Sequence[ContainerInfo], port: int) -> ContainerInfo | None:

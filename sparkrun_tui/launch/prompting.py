@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from sparkrun_tui.base.decoded import Decoded, decode_json
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.base.text import decode, log_text
+from sparkrun_tui.base.json_text import JsonError
+from sparkrun_tui.base.text import log_text
 from sparkrun_tui.launch.events import EndpointUp
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.remote.aio import closing
-from sparkrun_tui.remote.http import HttpCall
+from sparkrun_tui.remote.http import MOST, HttpCall
+from sparkrun_tui.remote.lines import ByteLines
 
 FIRST_TOKEN = 600.0
-"""Seconds that the first token, and each further one, may take."""
+"""Seconds that the first token, and each further one, may take, whatever else comes meanwhile."""
+
+_TOKEN_BYTES = 8192
+"""Bytes that the event of one token may have; servers send some three hundred."""
+_MAX_LINE = 1 << 20
+_ERROR = 500
+"""Characters that are shown of a server's error."""
 
 _ONE_BY_ONE = 0.2
 """Seconds: pieces that came closer together than this came in one go, and tell no rate among themselves."""
@@ -32,8 +41,9 @@ class Prompt:
         self._services = services
         self._host = host
         self._call = HttpCall(
-            port, "/v1/chat/completions", "POST", _body(model, text, max_tokens), address=address, timeout=FIRST_TOKEN
-        )
+            port, "/v1/chat/completions", "POST", _body(model, text, max_tokens), address=address, timeout=FIRST_TOKEN,
+            most=MOST + max_tokens * _TOKEN_BYTES,
+        )  # fmt: skip
         self.tokens = 0
         """Tokens so far: pieces that came, until the server tells the exact number at its end."""
         self.first_after: float | None = None
@@ -58,21 +68,31 @@ class Prompt:
         """
         clock = asyncio.get_running_loop().time
         began, first = clock(), 0.0
-        async with closing(self._services.http.stream(self._services.connector(self._host), self._call)) as chunks:
-            async for event in _events(chunks):
-                if "error" in event:
-                    raise HostError(f"the server broke off: {_error_text(event['error'])}", host=self._host)
-                piece = _piece(event)
-                if piece:
+        chunks = self._services.http.stream(self._services.connector(self._host), self._call)
+        async with closing(chunks), closing(_events(chunks)) as events:
+            while (event := await self._next(events)) is not None:
+                if event.error:
+                    raise HostError(f"the server broke off: {event.error}", host=self._host)
+                if event.piece:
                     now = clock()
                     if self.first_after is None:
                         self.first_after, first = now - began, now
                     self.tokens += 1
                     self.seconds = now - first
-                    yield piece
-                usage = event.get("usage")
-                if isinstance(usage, dict) and isinstance(usage.get("completion_tokens"), int):
-                    self.tokens = usage["completion_tokens"]
+                    yield event.piece
+                if event.tokens is not None:
+                    self.tokens = event.tokens
+
+    async def _next(self, events: AsyncIterator[_Event]) -> _Event | None:
+        """The next event that tells something; None at the end. Raises `HostError` when none comes in time."""
+        try:
+            async with asyncio.timeout(FIRST_TOKEN):
+                async for event in events:
+                    if event.error or event.piece or event.tokens is not None:
+                        return event
+        except TimeoutError as error:
+            raise HostError(f"no token came for {FIRST_TOKEN:.0f} s", host=self._host) from error
+        return None
 
 
 async def ask_served(services: Services, host: str, endpoint: EndpointUp, text: str) -> AsyncIterator[str]:
@@ -106,34 +126,50 @@ def _body(model: str, text: str, max_tokens: int) -> bytes:
     ).encode()
 
 
-async def _events(chunks: AsyncIterator[bytes]) -> AsyncIterator[dict[str, Any]]:
-    """The JSON objects of a stream of server-sent events, up to `[DONE]`."""
-    pending = b""
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """What one event of the stream tells: a piece of the answer, the number of tokens, or an error."""
+
+    piece: str = ""
+    tokens: int | None = None
+    error: str = ""
+
+
+async def _events(chunks: AsyncIterator[bytes]) -> AsyncGenerator[_Event, None]:
+    """The events of a stream of server-sent events, up to `[DONE]`; what is none of ours is passed over."""
+    lines = ByteLines(_MAX_LINE)
     async for chunk in chunks:
-        *lines, pending = (pending + chunk).split(b"\n")
-        for line in lines:
+        for line in lines.feed(chunk):
             name, _, data = line.strip().partition(b":")
             if name != b"data":
                 continue
             if data.strip() == b"[DONE]":
                 return
             try:
-                event = json.loads(data)
-            except ValueError:
+                event = _event(decode_json(data))
+            except JsonError:
                 continue
-            if isinstance(event, dict):
-                yield event
+            yield event
 
 
-def _piece(event: dict[str, Any]) -> str:
-    for choice in event.get("choices") or ():
-        delta = choice.get("delta") or {}
-        text = delta.get("content") or delta.get("reasoning_content") or delta.get("reasoning")
-        if isinstance(text, str) and text:
-            return log_text(text)
+def _event(data: Decoded) -> _Event:
+    """One event as `/v1/chat/completions` sends it. Raises `ShapeError` for one of another shape."""
+    error = data.at("error")
+    if not error.missing:
+        return _Event(error=_error_text(error))
+    return _Event(_piece(data), data.at("usage", "completion_tokens").whole())
+
+
+def _piece(data: Decoded) -> str:
+    for choice in data.at("choices").items():
+        delta = choice.at("delta")
+        for key in ("content", "reasoning_content", "reasoning"):
+            if isinstance(delta.at(key).data, str) and (text := log_text(delta.at(key).text())):
+                return text
     return ""
 
 
-def _error_text(error: object) -> str:
-    message = error.get("message") if isinstance(error, dict) else error
-    return log_text(decode(message) if isinstance(message, bytes) else str(message))[:500]
+def _error_text(error: Decoded) -> str:
+    message = error.at("message") if isinstance(error.data, dict) else error
+    words = message.data if isinstance(message.data, str) else ""
+    return log_text(words[:_ERROR]) or "it does not say why"

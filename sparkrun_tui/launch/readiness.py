@@ -7,8 +7,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sparkrun_tui.base.decoded import decode_json
 from sparkrun_tui.base.errors import HostError, LaunchError
-from sparkrun_tui.base.text import clean_line, decode
+from sparkrun_tui.base.json_text import JsonError
+from sparkrun_tui.base.text import clean_line, decode, shorten
 from sparkrun_tui.base.units import format_duration
 from sparkrun_tui.launch.context import Context, insist
 from sparkrun_tui.launch.events import EndpointUp, StepState
@@ -22,6 +24,8 @@ TOKEN_TIMEOUT = 900.0
 
 WRONG_NAME_AFTER = 30.0
 QUIET_NOTICE = 600.0
+_MOST_MODELS = 1000
+"""Models of one server that are looked at."""
 _LOADING = (Phase.LOAD, Phase.COMPILE, Phase.GRAPHS, Phase.READY)
 
 
@@ -83,7 +87,7 @@ async def _named(context: Context) -> None:
             return
         if names and asyncio.get_running_loop().time() > deadline:
             raise LaunchError(
-                f"the server on port {ready.port} serves {clean_line(', '.join(names))}, not {ready.served_name}",
+                f"the server on port {ready.port} serves {shorten(', '.join(names), 200)}, not {ready.served_name}",
                 host=ready.host,
                 remedy="Another server may hold that port, or the command names the model otherwise.",
             )
@@ -93,9 +97,9 @@ async def _named(context: Context) -> None:
 def model_names(body: bytes) -> tuple[str, ...]:
     """The ids in an answer of `/v1/models`; empty when it is not one."""
     try:
-        data = json.loads(body)
-        return tuple(str(item["id"]) for item in data["data"])
-    except (ValueError, KeyError, TypeError):
+        models = decode_json(body).at("data").items()
+        return tuple(clean_line(item.at("id").text()) for item in models[:_MOST_MODELS])
+    except JsonError:
         return ()
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sparkrun_tui.base.secrets import Redactor, Secret, looks_secret
+from sparkrun_tui.base.secrets import Redactor, Secret
 from sparkrun_tui.launch.plan import LaunchPlan
+from sparkrun_tui.recipe.private import redactor
 
 
-def redactor_for(plan: LaunchPlan, environ: Mapping[str, str]) -> Redactor:
-    """The filter for one launch: the recipe's secrets, the containers', and every secret of this machine's own."""
-    known: list[Secret | str] = [
-        *plan.env.secret.values(),
-        *(value for name, value in environ.items() if looks_secret(name)),
-    ]
+def redactor_for(plan: LaunchPlan, environ: Mapping[str, str] | None = None) -> Redactor:
+    """The filter for one launch: the secrets of the recipe and of its values in force, of the containers, of `environ`.
+
+    `environ` is the environment of this process when it is None.
+    """
+    known: list[Secret | str] = [*plan.env.secret.values()]
     known += [secret for rank in plan.serve.ranks for secret in rank.container.secret_env.values()]
-    return Redactor(known)
+    return redactor(rendered=plan.rendered, environ=environ, known=known)

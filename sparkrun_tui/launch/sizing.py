@@ -163,10 +163,18 @@ def fits(cluster: Cluster | None, user_defaults: Mapping[str, object]) -> Callab
             recipe = load_file(path, entry.source)
             known[path] = Level.BAD
             if isinstance(recipe, Recipe):
-                known[path] = _level(render(recipe, {}, user_defaults), cluster)
+                known[path] = _level_or_unknown(recipe, user_defaults, cluster)
         return known[path]
 
     return judge
+
+
+def _level_or_unknown(recipe: Recipe, user_defaults: Mapping[str, object], cluster: Cluster | None) -> str:
+    """The level of one recipe; `show` and `validate` say why one cannot be judged."""
+    try:
+        return _level(render(recipe, {}, user_defaults), cluster)
+    except Exception:
+        return Level.UNKNOWN
 
 
 def _level(rendered: Rendered, cluster: Cluster | None) -> str:

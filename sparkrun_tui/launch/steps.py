@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
+import json
 from collections.abc import Sequence
 
+from sparkrun_tui.base import identifiers, shell
 from sparkrun_tui.launch.containers import (
     brings_files,
     copy_commands,
@@ -13,7 +14,6 @@ from sparkrun_tui.launch.containers import (
     mount_folders,
     run_command,
     send_command,
-    shell_path,
 )
 from sparkrun_tui.launch.plan import WORKSTATION, Command, PlanStep
 from sparkrun_tui.launch.views import fast_address
@@ -32,7 +32,9 @@ from sparkrun_tui.runtimes.plan import (
     Stage,
 )
 
-_RSYNC = "rsync -rlt --partial-dir=.partial --exclude='*.incomplete' --exclude=.locks --info=progress2"
+_RSYNC = "rsync -rlt --partial-dir=.partial --exclude='*.incomplete' --exclude=.locks --info=progress2 -- {source} {to}"
+_LOOK = "docker info --format '{{{{.ServerVersion}}}} {{{{json .Runtimes}}}}' && df -h ~ && free -g && ss -Hltn"
+_END = "docker stop -t {grace} {name} && docker rm {name}"
 _LOCAL_HUB = "~/.cache/huggingface/hub"
 
 
@@ -55,14 +57,14 @@ def _names(hosts: Sequence[HostView]) -> tuple[str, ...]:
 
 
 def _check(serve: ServePlan, hosts: Sequence[HostView]) -> PlanStep:
-    text = "docker info --format '{{.ServerVersion}} {{json .Runtimes}}' && df -h ~ && free -g && ss -Hltn"
-    commands = tuple(Command(host.name, text, changes=False) for host in hosts)
+    commands = tuple(Command(host.name, shell.script(_LOOK), changes=False) for host in hosts)
     detail = f"reachable, Docker, GPU runtime, disk, memory, port {serve.ready.port} free"
     return PlanStep(Phase.CHECK, "check", _names(hosts), detail, commands)
 
 
 def _image(serve: ServePlan, hosts: Sequence[HostView]) -> PlanStep:
-    commands = tuple(Command(host.name, f"docker pull {shlex.quote(serve.image)}") for host in hosts)
+    pull = shell.script("docker pull {image}", image=serve.image)
+    commands = tuple(Command(host.name, pull) for host in hosts)
     return PlanStep(Phase.IMAGE, "image", _names(hosts), f"{serve.image}, pulled where it is missing", commands)
 
 
@@ -76,14 +78,14 @@ def _model(need: ModelNeed, hosts: Sequence[HostView]) -> PlanStep:
     return PlanStep(Phase.MODEL, "model", _names(hosts), detail, tuple(commands))
 
 
-def download_command(need: ModelNeed, files: Sequence[str] = ()) -> str:
+def download_command(need: ModelNeed, files: Sequence[str] = ()) -> shell.Text:
     """`hf download` for what is needed of a model; `files` are those of the quantisation, where they are known."""
     words = ["hf", "download", need.repo]
     if need.revision:
         words += ["--revision", need.revision]
     for pattern in files or _patterns(need):
         words += ["--include", pattern]
-    return shlex.join(words)
+    return shell.words(words)
 
 
 def _patterns(need: ModelNeed) -> tuple[str, ...]:
@@ -92,18 +94,17 @@ def _patterns(need: ModelNeed) -> tuple[str, ...]:
     return (f"*{need.gguf_quant}*.gguf",) if need.gguf_quant else need.patterns
 
 
-def ship_command(need: ModelNeed, host: HostView) -> str:
+def ship_command(need: ModelNeed, host: HostView) -> shell.Text:
     """`rsync` of a model's folder from this machine's cache to a host's."""
-    source = f"{_LOCAL_HUB}/{folder_name(need.repo)}"
-    target = f"{host.name}:{host.hf_cache}/hub/"
-    return f"{_RSYNC} -- {shell_path(source)} {shlex.quote(target)}"
+    source = shell.path_word(f"{_LOCAL_HUB}/{folder_name(need.repo)}")
+    return shell.script(_RSYNC, source=source, to=f"{host.name}:{host.hf_cache}/hub/")
 
 
 def relay_command(need: ModelNeed, source: HostView, target: HostView) -> Command:
     """`rsync` of a model's folder from one host's cache to another's, run on the first."""
-    folder = shell_path(f"{source.hf_cache}/hub/{folder_name(need.repo)}")
-    where = shlex.quote(f"{fast_address(target)}:{target.hf_cache}/hub/")
-    return Command(source.name, f"{_RSYNC} -- {folder} {where}")
+    folder = shell.path_word(f"{source.hf_cache}/hub/{folder_name(need.repo)}")
+    to = f"{fast_address(target)}:{target.hf_cache}/hub/"
+    return Command(source.name, shell.script(_RSYNC, source=folder, to=to))
 
 
 def _stage(serve: ServePlan, stage: Stage) -> PlanStep:
@@ -112,7 +113,7 @@ def _stage(serve: ServePlan, stage: Stage) -> PlanStep:
     for number in stage.start:
         rank = by_rank[number]
         if brings_files(rank.container):
-            commands.append(Command(rank.host, f"docker start {shlex.quote(rank.container.name)}"))
+            commands.append(Command(rank.host, shell.words(["docker", "start", rank.container.name])))
         else:
             commands += _made(rank, run_command(rank.container))
     for execution in stage.execs:
@@ -122,11 +123,12 @@ def _stage(serve: ServePlan, stage: Stage) -> PlanStep:
         commands += _host_script(script)
     head = serve.ready.host
     if isinstance(stage.wait, PortWait):
-        target = f"/dev/tcp/{stage.wait.address}/{stage.wait.port}"
-        commands.append(Command(head, f"until bash -c ': <{target}' 2>/dev/null; do sleep 1; done", changes=False))
+        connect = shell.script(": <{target}", target=f"/dev/tcp/{stage.wait.address}/{stage.wait.port}")
+        wait = shell.script("until bash -c {connect} 2>/dev/null; do sleep 1; done", connect=shell.word(connect))
+        commands.append(Command(head, wait, changes=False))
     elif isinstance(stage.wait, RayNodesWait):
         name = by_rank[stage.wait.rank].container.name
-        commands.append(Command(head, f"docker exec {shlex.quote(name)} ray status", changes=False))
+        commands.append(Command(head, shell.words(["docker", "exec", name, "ray", "status"]), changes=False))
     hosts = tuple(dict.fromkeys(command.host for command in commands))
     keys = (hook.title.partition(" ")[0] for number in stage.start for hook in by_rank[number].container.before)
     first = " and ".join(dict.fromkeys(keys))
@@ -134,9 +136,9 @@ def _stage(serve: ServePlan, stage: Stage) -> PlanStep:
     return PlanStep(Phase.START, "start", hosts, detail, tuple(commands))
 
 
-def _made(rank: RankPlan, text: str) -> list[Command]:
+def _made(rank: RankPlan, text: shell.Text) -> list[Command]:
     folders = mount_folders(rank.container)
-    first = [Command(rank.host, f"mkdir -p -- {folders}")] if folders else []
+    first = [Command(rank.host, shell.script("mkdir -p -- {folders}", folders=folders))] if folders else []
     return [*first, Command(rank.host, text)]
 
 
@@ -175,12 +177,16 @@ def _wait_detail(stage: Stage) -> str:
 def _host_script(script: HostScript) -> list[Command]:
     commands = []
     for path, content in script.files.items():
-        commands.append(Command(script.host, f"printf %s {shlex.quote(content)} > {shell_path(path)}"))
+        write = shell.script("printf %s {content} > {path}", content=content, path=shell.path_word(path))
+        commands.append(Command(script.host, write))
     for path, values in script.secret_files.items():
-        names = " ".join(f"{name}" for name in values)
-        text = f"(umask 077; env | grep -E '^({'|'.join(values)})=' > {shell_path(path)})  # {names}"
-        commands.append(Command(script.host, text))
-    commands.append(Command(script.host, script.script.rstrip()))
+        names = [name for name in values if identifiers.variable_name(name)]
+        pattern = f"^({'|'.join(names)})="
+        keep = shell.script(
+            "(umask 077; env | grep -E {pattern} > {path})", pattern=pattern, path=shell.path_word(path)
+        )
+        commands.append(Command(script.host, keep))
+    commands.append(Command(script.host, script.script))
     return commands
 
 
@@ -195,7 +201,7 @@ def _after(serve: ServePlan) -> list[PlanStep]:
         )
         steps.append(PlanStep(Phase.READY, "post_exec", (serve.ready.host,), _each(serve.after), commands))
     if serve.host_after:
-        commands = tuple(Command(serve.ready.host, hook.command) for hook in serve.host_after)
+        commands = tuple(Command(serve.ready.host, shell.authored(hook.command)) for hook in serve.host_after)
         steps.append(PlanStep(Phase.READY, "post_commands", (serve.ready.host,), _each(serve.host_after), commands))
     return steps
 
@@ -206,8 +212,7 @@ def _stop(serve: ServePlan, hosts: Sequence[HostView]) -> list[PlanStep]:
         return []
     names = {rank.host: rank.container.name for rank in serve.ranks} or {h.name: serve.delegated for h in hosts}
     commands = tuple(
-        Command(host, f"docker stop -t {serve.stop_grace:.0f} {name} && docker rm {name}")
-        for host, name in names.items()
+        Command(host, shell.script(_END, grace=round(serve.stop_grace), name=name)) for host, name in names.items()
     )
     detail = "stopped once the commands above have ended well"
     return [PlanStep(Phase.READY, "stop_after_post", tuple(names), detail, commands)]
@@ -220,11 +225,11 @@ def _each(hooks: Sequence[Hook]) -> str:
 def _wait(serve: ServePlan) -> PlanStep:
     ready = serve.ready
     base = f"http://127.0.0.1:{ready.port}"
-    body = f'{{"model": "{ready.served_name}", "prompt": "Hi", "max_tokens": 1}}'
+    body = json.dumps({"model": ready.served_name, "prompt": "Hi", "max_tokens": 1}, ensure_ascii=False)
     texts = (
-        f"curl -fsS {base}{ready.health_path}",
-        f"curl -fsS {base}{ready.models_path}",
-        f"curl -fsS {base}/v1/completions -H 'Content-Type: application/json' -d {shlex.quote(body)}",
+        shell.words(["curl", "-fsS", f"{base}{ready.health_path}"]),
+        shell.words(["curl", "-fsS", f"{base}{ready.models_path}"]),
+        shell.words(["curl", "-fsS", f"{base}/v1/completions", "-H", "Content-Type: application/json", "-d", body]),
     )
     commands = tuple(Command(ready.host, text, changes=False) for text in texts)
     return PlanStep(Phase.READY, "wait", (ready.host,), f"{ready.health_path}, model name, one token", commands)

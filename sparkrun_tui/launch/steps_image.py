@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError, LaunchError
 from sparkrun_tui.launch.context import Context, insist
 from sparkrun_tui.launch.events import StepState
@@ -52,7 +53,9 @@ async def _bring(context: Context, host: str) -> None:
         detail = "sent from here"
     found = await docker.image(reference)
     if found is None:
-        raise LaunchError(f"{reference} is not there after the transfer", host=host, remedy=f"docker pull {reference}")
+        raise LaunchError(
+            f"{reference} is not there after the transfer", host=host, remedy=shell.words(["docker", "pull", reference])
+        )
     _same_arch(context, host, found.arch)
     context.step(host, Phase.IMAGE, StepState.OK, detail)
 

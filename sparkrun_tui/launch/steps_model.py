@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from sparkrun_tui.base import identifiers, shell
 from sparkrun_tui.base.errors import HostError, LaunchError, SparkrunError
 from sparkrun_tui.base.units import GIB, format_gib
-from sparkrun_tui.launch.containers import shell_path
 from sparkrun_tui.launch.context import Context, insist, on_all, regain
 from sparkrun_tui.launch.events import StepState
 from sparkrun_tui.launch.model_sources import as_request, as_stored, find_source, held_by, lacking, nowhere
@@ -141,7 +141,9 @@ async def _fetch(context: Context, request: ModelRequest) -> StoredModel:
             for host in context.hosts:
                 context.progress(host, Phase.MODEL, told)
     if model is None:
-        raise LaunchError(f"the download of {request.repo} ended early", remedy=f"hf download {request.repo}")
+        raise LaunchError(
+            f"the download of {request.repo} ended early", remedy=shell.words(["hf", "download", request.repo])
+        )
     return model
 
 
@@ -189,12 +191,14 @@ async def _room(context: Context, view: HostView, model: StoredModel) -> None:
     if disk is None or "disk" in context.overridden or disk.free >= model.size + SPARE:
         return
     folder = f"{view.hf_cache}/hub/{model.folder}"
-    held = await context.transport(view.name).run(f"du -sk -- {shell_path(folder)} 2>/dev/null | cut -f1")
-    there = int(held.stdout.strip()) * 1024 if held.ok and held.stdout.strip().isdecimal() else 0
+    count = shell.script("du -sk -- {folder} 2>/dev/null | cut -f1", folder=shell.path_word(folder))
+    held = await context.transport(view.name).run(count)
+    there = (identifiers.size(held.stdout) or 0) * 1024 if held.ok else 0
     if disk.free < model.size - there + SPARE:
         needed = format_gib(model.size - there + SPARE)
+        hub = f"{view.hf_cache}/hub"
         raise LaunchError(
             f"not enough disk for {model.repo}: {format_gib(disk.free)} free in {view.hf_cache}, {needed} needed",
             host=view.name,
-            remedy=f"Make room on {view.name}: du -sh {view.hf_cache}/hub/*",
+            remedy=f"Make room on {view.name}: {shell.script('du -sh -- {hub}/*', hub=shell.path_word(hub))}",
         )

@@ -6,7 +6,9 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError, LaunchError
+from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.launch.archive import container_files, exec_files, exec_paths
 from sparkrun_tui.launch.containers import create_body, mount_folders
@@ -31,7 +33,7 @@ _MADE = 20.0
 _LEFT = 5.0
 """Seconds that a cancelled launch waits for a container that is being made."""
 
-_RAY_NODE = re.compile(r"^\s*(\d+)\s+\S*node\S*", re.MULTILINE)
+_RAY_NODE = re.compile(r"^[ \t]*([0-9]{1,6})[ \t]+\S*node\S*", re.MULTILINE)
 
 
 async def start_all(context: Context, followers: Followers) -> None:
@@ -108,7 +110,7 @@ async def start_rank(context: Context, rank: RankPlan) -> str:
         raise LaunchError(
             f"there is another container called {spec.name}",
             host=rank.host,
-            remedy=f"On {rank.host}: docker rm -f {spec.name}",
+            remedy=f"On {rank.host}: {shell.words(['docker', 'rm', '-f', spec.name])}",
         )
     identity, state = (found, "created") if isinstance(found, str) else (found.id, found.state)
     context.containers[rank.rank] = identity
@@ -123,7 +125,7 @@ async def _create(context: Context, docker: Docker, rank: RankPlan) -> str | Con
     spec = rank.container
     folders = mount_folders(spec)
     if folders:
-        made = await context.transport(rank.host).run(f"mkdir -p -- {folders}")
+        made = await context.transport(rank.host).run(shell.script("mkdir -p -- {folders}", folders=folders))
         if not made.ok and made.code is not None:
             raise HostError(f"cannot make the cache folders: {clean_line(made.stderr)}", host=rank.host)
     creating = asyncio.ensure_future(docker.create(spec.name, create_body(spec)))
@@ -217,4 +219,4 @@ def ray_nodes(text: str) -> int:
     """How many nodes `ray status` calls active."""
     _, _, active = text.partition("Active:")
     active = re.split(r"^(?:Pending|Idle|Recent)\b.*$", active, maxsplit=1, flags=re.MULTILINE)[0]
-    return sum(int(match[1]) for match in _RAY_NODE.finditer(active))
+    return sum(whole(match[1]) or 0 for match in _RAY_NODE.finditer(active))

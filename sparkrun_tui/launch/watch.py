@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sparkrun_tui.base.errors import HostError, LaunchError
+from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.launch.archive import exec_paths
 from sparkrun_tui.launch.context import Context, drop, regain
 from sparkrun_tui.launch.events import LaunchStatus, MemorySeen, StatusChanged
@@ -130,8 +131,7 @@ async def exec_code(context: Context, rank: RankPlan, number: int | str) -> int 
     """The exit code that an exec left in its container, for where its id is not known; None while it runs."""
     path = f"{exec_paths(number)[0]}/code"
     told = await context.docker(rank.host).run_exec(context.containers[rank.rank], ("cat", path))
-    text = told.stdout.strip()
-    return int(text) if told.ok and text.isdecimal() else None
+    return whole(told.stdout) if told.ok else None
 
 
 async def first_end(context: Context, pause: float = START_POLL) -> Ended:

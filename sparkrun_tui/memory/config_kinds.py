@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from sparkrun_tui.memory.config_values import Config, flag, mapping, positive, sequence, whole, word
+from sparkrun_tui.memory.layers import MOST_LAYERS
 
 
 class Mix(StrEnum):
@@ -64,9 +65,6 @@ _EVERY_NTH_FULL = {
 
 Source: transformers, configuration_<family>.py (``sliding_window_pattern``, ``layer_types`` defaults).
 """
-_MOST_LAYERS = 4096
-"""More layers than any model has: a file that states more is damaged."""
-
 _PURE_STATE = frozenset({"mamba", "falcon_mamba", "mamba2", "codestral_mamba"})
 
 
@@ -79,11 +77,10 @@ def layer_count(config: Config) -> int | None:
     if direct is not None:
         if word(config, "model_type").startswith("longcat_flash") and "num_hidden_layers" not in config:
             direct *= 2
-        return direct if direct <= _MOST_LAYERS else None
+        return direct if direct <= MOST_LAYERS else None
     listed = sequence(config, "layers_block_type", "layer_types", "block_configs")
-    if listed:
-        return len(listed)
-    return len(word(config, "hybrid_override_pattern")) or None
+    count = len(listed) if listed else len(word(config, "hybrid_override_pattern"))
+    return count if 0 < count <= MOST_LAYERS else None
 
 
 def layer_mix(config: Config, layers: int) -> tuple[Mix, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sparkrun_tui.memory.config_values import Config, mapping, positive, sequence, word
+from sparkrun_tui.memory.config_values import Config, fraction, mapping, positive, sequence, word
 from sparkrun_tui.memory.facts import QuantFacts
 
 _METHOD_BITS = {
@@ -62,9 +62,9 @@ def _bits(block: Config, beside: Config, method: str, algorithm: str) -> float |
         if name in _METHOD_BITS and not (name == "modelopt" and algorithm):
             return _METHOD_BITS[name]
     if method in ("awq", "gptq", "auto-round", "auto_round", "exl3"):
-        bits = block.get("bits")
-        if isinstance(bits, int | float):
-            return _grouped(float(bits), positive(block, "group_size"), method)
+        bits = fraction(block, "bits", most=64)
+        if bits is not None:
+            return _grouped(bits, positive(block, "group_size"), method)
     found = [*_group_bits(block), *_mixed_bits(block), *_mixed_bits(beside)]
     return min(found, default=None)
 
@@ -100,4 +100,4 @@ def _compressed(bits: int, kind: str, group: int | None) -> float:
     """Return the bits of a compressed-tensors group: fp4 keeps one fp8 scale per group, integers one bf16."""
     if bits == 4 and kind == "float":
         return 4 + 8 / (group or 16)
-    return float(bits) if group is None else bits + 16 / group
+    return 1.0 * bits if group is None else bits + 16 / group

@@ -14,6 +14,7 @@ from sparkrun_tui.memory.config_kinds import Mix, layer_count
 from sparkrun_tui.memory.config_quant import quant_of
 from sparkrun_tui.memory.config_values import (
     Config,
+    fraction,
     largest,
     mapping,
     positive,
@@ -85,8 +86,8 @@ def max_length(config: Config) -> int | None:
         return None
     scaling = mapping(config, "rope_scaling", "rope_parameters")
     kind = word(scaling, "rope_type", "type")
-    factor = scaling.get("factor")
-    if not kind or kind in _NO_LENGTH_FACTOR or not isinstance(factor, int | float):
+    factor = fraction(scaling, "factor")
+    if not kind or kind in _NO_LENGTH_FACTOR or factor is None:
         return base
     if kind in ("yarn", "deepseek_yarn"):
         original = positive(scaling, "original_max_position_embeddings")

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-import ast
+import re
 from collections.abc import Mapping, Sequence
 
+from sparkrun_tui.base.numbers import decimal_of, whole_of
+from sparkrun_tui.base.numbers import whole as whole_number
+
 Config = Mapping[str, object]
+
+_MOST = 10**12
+"""The largest count or size in elements that is taken from a file."""
+_MOST_ITEMS = 100_000
+"""Entries of a list; names of modules that are not quantised are the longest that are published."""
+_FLAT_LIST = re.compile(r"""\[\s*(?:(?:'[^',\\]*'|"[^",\\]*"|-?[0-9]{1,18})\s*(?:,\s*|(?=\])))*\]""", re.ASCII)
 
 _TEXT_KEYS = ("text_config", "llm_config", "language_config")
 _TOP_WINS = ("quantization_config", "compression_config")
@@ -74,15 +83,17 @@ def _nested(config: Config) -> Config | None:
 
 
 def whole(config: Config, *keys: str) -> int | None:
-    """Return the first of ``keys`` that holds a whole number (not a boolean), None when none does."""
+    """Return the first of ``keys`` that holds a whole number (not a boolean), None when none does.
+
+    What is larger than any size or count of a model is damaged, and counts as none.
+    """
     for key in keys:
         value = config.get(key)
-        if isinstance(value, bool):
-            continue
-        if isinstance(value, int):
-            return value
-        if isinstance(value, float) and value.is_integer():
-            return int(value)
+        found = whole_of(value, least=-_MOST, most=_MOST)
+        if found is None and isinstance(value, float) and abs(value) <= _MOST and value.is_integer():
+            found = round(value)
+        if found is not None:
+            return found
     return None
 
 
@@ -115,21 +126,25 @@ def sequence(config: Config, *keys: str) -> list[object] | None:
     for key in keys:
         value = config.get(key)
         if isinstance(value, str) and value.lstrip().startswith("["):
-            try:
-                value = ast.literal_eval(value)
-            except (ValueError, SyntaxError):
-                continue
-        if isinstance(value, Sequence) and not isinstance(value, str):
+            value = _written_list(value)
+        if isinstance(value, Sequence) and not isinstance(value, str) and len(value) <= _MOST_ITEMS:
             return list(value)
     return None
+
+
+def _written_list(text: str) -> list[object] | None:
+    """Return the entries of a flat list of words and numbers that is written as Python would, else None."""
+    if len(text) > _MOST_ITEMS or not _FLAT_LIST.fullmatch(text.strip()):
+        return None
+    items = [item.strip() for item in text.strip()[1:-1].split(",")]
+    return [item[1:-1] if item[0] in "'\"" else whole_number(item, least=-_MOST) for item in items if item]
 
 
 def numbers(config: Config, key: str) -> list[int] | None:
     """Return a list of whole numbers; None when the key holds none, or anything else among them."""
     items = sequence(config, key)
-    if items is None or not all(isinstance(item, int) and not isinstance(item, bool) for item in items):
-        return None
-    return [item for item in items if isinstance(item, int)]
+    found = [whole_of(item, most=_MOST) for item in items or ()]
+    return None if items is None or None in found else [item for item in found if item is not None]
 
 
 def mapping(config: Config, *keys: str) -> Config:
@@ -146,5 +161,10 @@ def largest(config: Config, key: str) -> int | None:
     items = sequence(config, key)
     if items is None:
         return whole(config, key)
-    numbers = [item for item in items if isinstance(item, int) and not isinstance(item, bool)]
-    return max(numbers, default=None)
+    found = [whole_of(item, most=_MOST) for item in items]
+    return max((item for item in found if item is not None), default=None)
+
+
+def fraction(config: Config, key: str, most: float = 1e6) -> float | None:
+    """Return a finite number from 0 to ``most``, None when the key holds none."""
+    return decimal_of(config.get(key), least=0, most=most)

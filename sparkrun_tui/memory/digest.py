@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
+from sparkrun_tui.base.numbers import whole_of
 from sparkrun_tui.memory.config_reader import facts_from_config
 from sparkrun_tui.memory.config_values import mapping
 from sparkrun_tui.memory.facts import ModelFacts, WeightFacts
@@ -108,7 +109,7 @@ def from_data(data: object) -> Digest | None:
         gguf=unpacked(gguf),
         quant=texts[3],
         weights=_weights(weights) if isinstance(weights, dict) else None,
-        params=params if isinstance(params, int) and params > 0 else None,
+        params=whole_of(params, least=1),
     )
 
 
@@ -119,11 +120,23 @@ def packed(value: Mapping[str, object]) -> dict[str, object]:
         if isinstance(item, Mapping):
             found[key] = packed(item)
         elif isinstance(item, list) and len(item) >= _LONG:
-            period = next(p for p in range(1, len(item) + 1) if item == (item[:p] * len(item))[: len(item)])
+            period = _period(item)
             found[key] = {_PERIOD: item[:period], _LENGTH: len(item)} if period * 2 <= len(item) else item
         else:
             found[key] = item
     return found
+
+
+def _period(items: Sequence[object]) -> int:
+    """Return after how many entries a list repeats itself; its whole length when it does not."""
+    # The length of the longest part that the list begins and ends with, for each of its beginnings.
+    common = [0]
+    for place in range(1, len(items)):
+        length = common[-1]
+        while length and items[place] != items[length]:
+            length = common[length - 1]
+        common.append(length + 1 if items[place] == items[length] else 0)
+    return len(items) - common[-1]
 
 
 def unpacked(value: Mapping[str, object]) -> dict[str, object]:
@@ -144,7 +157,7 @@ def unpacked(value: Mapping[str, object]) -> dict[str, object]:
 def _weights(data: Mapping[str, object]) -> WeightFacts | None:
     """Return weight facts of plain values, None when any of them is not a size."""
     sizes = {key: value for key, value in data.items() if key in WeightFacts.__slots__ and key != "source"}
-    if not all(isinstance(value, int) and value >= 0 for value in sizes.values()) or not sizes.get("total"):
+    if any(whole_of(value) is None for value in sizes.values()) or not sizes.get("total"):
         return None
     return WeightFacts(source=str(data.get("source", "")), **sizes)  # type: ignore[arg-type]
 

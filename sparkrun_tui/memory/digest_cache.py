@@ -9,6 +9,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.memory.digest import Digest, from_data, to_data
 
 _MOST_BYTES = 1 << 20
@@ -26,8 +27,8 @@ def read_digest(path: Path) -> Digest | None:
     try:
         if path.stat().st_size > _MOST_BYTES:
             return None
-        return from_data(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, RecursionError):
+        return from_data(parse_json(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
         return None
 
 

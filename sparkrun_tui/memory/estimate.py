@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from sparkrun_tui.memory.engines import ENGINES, estimate_unknown
 from sparkrun_tui.memory.facts import ModelFacts
@@ -10,6 +11,8 @@ from sparkrun_tui.memory.hosts import assumed_spark
 from sparkrun_tui.memory.measured import Measured
 from sparkrun_tui.memory.result import Estimate, HostMemory
 from sparkrun_tui.memory.settings import EngineSettings
+
+_ABSURD = "the model's files or the settings state sizes that cannot be true together"
 
 __all__ = ["assumed_spark", "estimate"]
 
@@ -26,4 +29,9 @@ def estimate(
     ``measured`` holds what earlier starts of the same recipe and image printed, by host name. Pure: the
     same input gives the same estimate, and any part of the facts may be missing.
     """
-    return ENGINES.get(settings.engine, estimate_unknown)(facts, settings, hosts, measured or {})
+    try:
+        return ENGINES.get(settings.engine, estimate_unknown)(facts, settings, hosts, measured or {})
+    except ArithmeticError as error:
+        # Sizes that contradict one another: more heads than the hidden size, a page of nothing, and so on.
+        unknown = estimate_unknown(facts, settings, hosts, measured or {})
+        return replace(unknown, notes=(*unknown.notes, f"{_ABSURD} ({error})"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from sparkrun_tui.memory.layers import Attention, AttentionKind, Layer
+from sparkrun_tui.memory.layers import MOST_LAYERS, Attention, AttentionKind, Layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ def facts_from_metadata(
         kv_per_token=kv_vram_per_token_bytes,
     )
     layers = None
-    if num_layers and num_kv_heads and head_dim:
+    if num_layers and num_kv_heads and head_dim and num_layers <= MOST_LAYERS:
         layer = Layer(Attention(AttentionKind.FULL, num_kv_heads, head_dim, head_dim))
         layers = (layer,) * num_layers
     return ModelFacts(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.memory.digest import Digest, unpacked
 
 PATH = Path(__file__).with_name("facts_table.json")
@@ -55,4 +55,4 @@ class _Table:
 @cache
 def _table() -> _Table:
     """Read the file, once and when first asked."""
-    return _Table(json.loads(PATH.read_text(encoding="utf-8")))
+    return _Table(parse_json(PATH.read_text(encoding="utf-8")))

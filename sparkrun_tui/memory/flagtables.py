@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from sparkrun_tui.base import numbers
+from sparkrun_tui.base.json_text import parse_json
+
+_MOST = 10**15
+"""The largest figure that is taken: a flag in bytes is at most a petabyte."""
 _SUFFIX = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
@@ -39,8 +43,10 @@ class Flag:
         """Convert a typed chain value or a word of the command; raises ValueError or TypeError."""
         if self.convert is None:
             return _truth(raw) == self.value
-        if isinstance(raw, Mapping):
+        if isinstance(raw, Mapping) and self.convert is json_object:
             return dict(raw)
+        if isinstance(raw, Mapping | list):
+            raise TypeError(raw)
         return self.convert("" if raw is None else str(raw))
 
 
@@ -58,11 +64,14 @@ def _truth(raw: object) -> bool:
 
 def whole(text: str) -> int:
     """Read a whole number, also with a suffix (``32k`` 32,000, ``32K`` 32,768) or digits grouped by ``_`` or ``,``."""
-    match = re.fullmatch(r"\s*(-?\d[\d_,]*(?:\.\d+)?)\s*([kmgtKMGT]?)\s*", text)
-    if match is None:
+    match = re.fullmatch(r"\s*(-?[0-9][0-9_,]*(?:\.[0-9]+)?)\s*([kmgtKMGT]?)\s*", text)
+    number = None if match is None else numbers.decimal(match[1].replace("_", "").replace(",", ""))
+    if match is None or number is None or abs(number) > _MOST:
         raise ValueError(text)
-    number, suffix = match.groups()
-    return int(float(number.replace("_", "").replace(",", "")) * _SUFFIX.get(suffix, 1))
+    found = int(number * _SUFFIX.get(match[2], 1))
+    if abs(found) > _MOST:
+        raise ValueError(text)
+    return found
 
 
 def count(text: str) -> int:
@@ -80,8 +89,16 @@ def length(text: str) -> int:
 
 def fraction(text: str) -> float:
     """Read a share of memory in (0, 1]."""
-    number = float(text)
+    number = decimal(text)
     if not 0 < number <= 1:
+        raise ValueError(text)
+    return number
+
+
+def decimal(text: str) -> float:
+    """Read a number."""
+    number = numbers.decimal(text, least=-_MOST, most=_MOST)
+    if number is None:
         raise ValueError(text)
     return number
 
@@ -93,7 +110,7 @@ def word(text: str) -> str:
 
 def json_object(text: str) -> Mapping[str, object]:
     """Read a JSON object; raises ValueError for anything else."""
-    value = json.loads(text)
+    value = parse_json(text)
     if not isinstance(value, dict):
         raise ValueError(text)
     return value
@@ -139,7 +156,7 @@ VLLM_FLAGS: tuple[Flag, ...] = (
     Flag("mamba_cache_dtype", ("--mamba-cache-dtype",), word),
     Flag("text_only", ("--limit-mm-per-prompt",), no_items),
     Flag("text_only", ("--language-model-only",), off=("--no-language-model-only",)),
-    Flag("cpu_offload_gib", ("--cpu-offload-gb",), float),
+    Flag("cpu_offload_gib", ("--cpu-offload-gb",), decimal),
     Flag("spec.json", ("--speculative-config", "-sc"), json_object),
     Flag("spec.method", ("--spec-method", "--speculative-config.method", "-sc.method"), word),
     Flag("spec.model", ("--spec-model", "--speculative-config.model", "-sc.model"), str),
@@ -176,7 +193,7 @@ SGLANG_FLAGS: tuple[Flag, ...] = (
     Flag("attention_backend", ("--attention-backend",), word),
     Flag("prefix_caching", ("--disable-radix-cache",), value=False),
     Flag("mamba_ssm_cache_dtype", ("--mamba-ssm-dtype",), word),
-    Flag("cpu_offload_gib", ("--cpu-offload-gb",), float),
+    Flag("cpu_offload_gib", ("--cpu-offload-gb",), decimal),
     Flag("spec.method", ("--speculative-algorithm", "--speculative-algo"), word),
     Flag("spec.model", ("--speculative-draft-model-path", "--speculative-draft-model"), str),
     Flag("sglang.attn_dp_size", ("--attn-dp-size", "--attention-data-parallel-size"), count),
@@ -185,10 +202,10 @@ SGLANG_FLAGS: tuple[Flag, ...] = (
     Flag("sglang.chunked_prefill_size", ("--chunked-prefill-size",), whole),
     Flag("sglang.max_total_tokens", ("--max-total-tokens",), count),
     Flag("sglang.max_mamba_cache_size", ("--max-mamba-cache-size",), count),
-    Flag("sglang.mamba_full_memory_ratio", ("--mamba-full-memory-ratio",), float),
+    Flag("sglang.mamba_full_memory_ratio", ("--mamba-full-memory-ratio",), decimal),
     Flag("sglang.mamba_radix_cache_strategy", ("--mamba-radix-cache-strategy",), word),
     Flag("sglang.mamba_track_interval", ("--mamba-track-interval",), count),
-    Flag("sglang.swa_full_tokens_ratio", ("--swa-full-tokens-ratio",), float),
+    Flag("sglang.swa_full_tokens_ratio", ("--swa-full-tokens-ratio",), decimal),
     Flag("sglang.disable_hybrid_swa_memory", ("--disable-hybrid-swa-memory",)),
     Flag("sglang.disable_overlap_schedule", ("--disable-overlap-schedule",)),
     Flag("sglang.disable_cuda_graph", ("--disable-cuda-graph",)),

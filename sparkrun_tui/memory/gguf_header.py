@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 
+from sparkrun_tui.base.numbers import whole_of
 from sparkrun_tui.memory.gguf_reader import GgufTensor
 
 MAX_HEADER = 64 << 20
@@ -14,10 +15,12 @@ MAX_HEADER = 64 << 20
 
 _FIRST_PIECE = 1 << 20
 _LARGEST_PIECE = 8 << 20
-_MOST_KEYS = 100_000
-_MOST_TENSORS = 1_000_000
+_MOST_KEYS = 10_000
+_MOST_TENSORS = 100_000
 _MOST_ITEMS = 4096
 """Longer lists (a tokenizer's words) are kept as their length alone."""
+_MOST_VALUES = 2_000_000
+"""Entries of all lists that are read or passed over one by one: tokenizers have less than a million."""
 
 _SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
 _STRING, _ARRAY = 8, 9
@@ -69,6 +72,8 @@ def _value(pieces: _Pieces, kind: int, depth: int) -> object:
     if kind != _ARRAY or depth > 2:
         raise GgufError(f"a value has the unknown type {kind}")
     inner, length = pieces.number("<I"), pieces.number("<Q")
+    if length <= _MOST_ITEMS or inner == _STRING:
+        pieces.count(length)
     if length <= _MOST_ITEMS:
         return [_value(pieces, inner, depth + 1) for _ in range(length)]
     if inner in _SCALARS:
@@ -90,7 +95,10 @@ def _tensor(pieces: _Pieces) -> GgufTensor:
     sizes = [pieces.number("<Q") for _ in range(count)]
     kind = pieces.number("<I")
     pieces.skip(8)
-    return GgufTensor(name, kind, prod(sizes))
+    elements = whole_of(prod(sizes))
+    if elements is None:
+        raise GgufError("a tensor is larger than any file")
+    return GgufTensor(name, kind, elements)
 
 
 class _Pieces:
@@ -102,6 +110,13 @@ class _Pieces:
         self._data = b""
         self._start = 0
         self._at = 0
+        self._values = 0
+
+    def count(self, values: int) -> None:
+        """Take note of so many entries of a list that will be read one by one."""
+        self._values += values
+        if self._values > _MOST_VALUES:
+            raise GgufError(f"its lists have more than {_MOST_VALUES:,} entries")
 
     def take(self, size: int) -> bytes:
         """The next bytes."""

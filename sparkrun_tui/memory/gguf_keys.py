@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from sparkrun_tui.base.numbers import whole_of
 from sparkrun_tui.memory.config_values import positive, whole, word
+from sparkrun_tui.memory.layers import MOST_LAYERS
+
+_MOST = 10**12
+"""The largest figure that is taken from a header."""
 
 Keys = Mapping[str, object]
-
-_MOST_LAYERS = 4096
-"""More blocks than any model has: a header that states more is damaged."""
 
 
 def plain_keys(header: Keys) -> dict[str, object]:
@@ -42,7 +44,7 @@ def vocabulary(header: Keys, keys: Keys) -> int | None:
 def block_count(keys: Keys) -> int | None:
     """Return the number of blocks, drafting ones included; None when absent or absurd."""
     count = positive(keys, "block_count")
-    return count if count is not None and count <= _MOST_LAYERS else None
+    return count if count is not None and count <= MOST_LAYERS else None
 
 
 def draft_blocks(keys: Keys) -> int:
@@ -57,8 +59,9 @@ def per_layer(keys: Keys, name: str, count: int) -> list[int] | None:
     """
     value = keys.get(name)
     if isinstance(value, Sequence) and not isinstance(value, str):
-        items = [int(item) for item in value if isinstance(item, int)]
-        if len(items) != len(value) or not items:
+        found = [_entry(item) for item in value[:count]]
+        items = [item for item in found if item is not None]
+        if len(items) != len(found) or not items:
             return None
         return (items + [items[-1]] * count)[:count]
     single = whole(keys, name)
@@ -69,5 +72,11 @@ def widest(keys: Keys, name: str) -> int:
     """Return a number, or the largest entry of a list of them; 0 when absent."""
     value = keys.get(name)
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return max((item for item in value if isinstance(item, int)), default=0)
-    return whole(keys, name) or 0
+        found = [_entry(item) for item in value]
+        return max((item for item in found if item is not None), default=0)
+    return max(0, whole(keys, name) or 0)
+
+
+def _entry(item: object) -> int | None:
+    """Return an entry of a list as a number; true counts as 1."""
+    return (1 if item else 0) if isinstance(item, bool) else whole_of(item, least=-_MOST, most=_MOST)

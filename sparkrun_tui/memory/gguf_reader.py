@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.memory.config_values import positive, word
 from sparkrun_tui.memory.facts import ModelFacts, QuantFacts, WeightFacts
 from sparkrun_tui.memory.gguf_keys import Keys, block_count, draft_blocks, plain_keys, widest
@@ -113,8 +114,9 @@ def _class_of(name: str, blocks: int) -> str:
     if name.startswith("output."):
         return "head"
     parts = name.split(".")
-    if parts[0] == "blk" and len(parts) > 2 and parts[1].isdigit():
-        if int(parts[1]) >= blocks:
+    block = whole(parts[1]) if parts[0] == "blk" and len(parts) > 2 else None
+    if block is not None:
+        if block >= blocks:
             return "drafter"
         return "experts" if parts[2].endswith("_exps") else "rest"
     return "rest"

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+MOST_LAYERS = 1024
+"""More layers than any model has: a file that states more is damaged."""
+
 
 class AttentionKind(StrEnum):
     """How far back a layer's attention cache reaches, and whether it is a latent one."""

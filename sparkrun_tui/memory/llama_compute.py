@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
+from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.units import MIB
 from sparkrun_tui.memory.facts import ModelFacts
 from sparkrun_tui.memory.gguf_keys import widest
@@ -23,8 +22,8 @@ _MISS = 150 * MIB
 
 def limits_outputs(version: str) -> bool:
     """Tell whether a build (``b11669``) limits the reserved logits; an unknown build is taken for a new one."""
-    match = re.fullmatch(r"b?(\d+)", version)
-    return match is None or int(match.group(1)) >= _LIMITED_OUTPUTS
+    build = whole(version.removeprefix("b"))
+    return build is None or build >= _LIMITED_OUTPUTS
 
 
 def compute_buffer(

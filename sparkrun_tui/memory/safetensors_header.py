@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
+from threading import Lock
+
+from sparkrun_tui.base.json_text import parse_json
+from sparkrun_tui.base.numbers import whole_of
 
 FIRST = 100_000
 """Bytes asked for at once: most headers are shorter."""
 
-MAX_HEADER = 100_000_000
-"""Bytes; the format's own limit (safetensors/src/tensor.rs, MAX_HEADER_SIZE)."""
+MAX_HEADER = 16 << 20
+"""Bytes; a file of 100,000 tensors has about half of it. The format itself allows 100 million
+(safetensors/src/tensor.rs, MAX_HEADER_SIZE), which take a gigabyte of memory to be parsed."""
+
+_MOST_DIMENSIONS = 16
+_PARSING = Lock()
+"""Headers are fetched several at once and parsed one by one: parsing takes many times their size in memory."""
 
 Fetch = Callable[[int, int], bytes]
 """Returns up to so many bytes of a file from a position on; fewer only at its end."""
@@ -46,22 +54,26 @@ def read_header(fetch: Fetch) -> tuple[Tensor, ...]:
     if len(text) < size:
         raise SafetensorsError("the file ends within its header")
     try:
-        data = json.loads(text)
-        return tuple(_tensor(name, entry) for name, entry in data.items() if name != "__metadata__")
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        with _PARSING:
+            data = parse_json(text)
+            return tuple(_tensor(name, entry) for name, entry in data.items() if name != "__metadata__")
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise SafetensorsError(f"the header cannot be read: {type(error).__name__}") from error
 
 
 def _tensor(name: str, entry: dict[str, object]) -> Tensor:
     """Return what the header says of one tensor. Raises `ValueError` and the like when it is damaged."""
     start, end = _numbers(entry["data_offsets"])
-    shape = _numbers(entry["shape"])
-    if end < start or min(shape, default=0) < 0:
-        raise ValueError("a size below zero")
-    return Tensor(name, str(entry["dtype"]), end - start, prod(shape))
+    elements = whole_of(prod(_numbers(entry["shape"])))
+    if end < start or elements is None:
+        raise ValueError("a size below zero, or beyond any file")
+    return Tensor(name, str(entry["dtype"]), end - start, elements)
 
 
 def _numbers(value: object) -> list[int]:
-    if not isinstance(value, list) or not all(isinstance(item, int) for item in value):
-        raise TypeError("not a list of whole numbers")
-    return value
+    if not isinstance(value, list) or len(value) > _MOST_DIMENSIONS:
+        raise TypeError("not a short list")
+    found = [number for item in value if (number := whole_of(item)) is not None]
+    if len(found) != len(value):
+        raise TypeError("not a list of sizes")
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from sparkrun_tui.base.numbers import whole_of
 from sparkrun_tui.memory.flags import read_flags
 from sparkrun_tui.memory.flagtables import LLAMA_FLAGS, SGLANG_FLAGS, VLLM_FLAGS, Flag
 from sparkrun_tui.memory.image_version import version_of_image
@@ -146,6 +147,8 @@ def family_of(engine: str) -> str:
 
 MAX_DEGREE = 1024
 """Ranks along one axis that are worked out; a larger number is a slip of the hand."""
+_MOST_DRAFTED = 10_000
+"""Tokens that are drafted per step at most; a larger figure is not counted."""
 _DEGREES = ("tensor_parallel", "pipeline_parallel", "data_parallel")
 
 
@@ -194,7 +197,7 @@ def _speculative(found: Mapping[str, object]) -> Speculative | None:
     method = str(found.get("method") or "").lower()
     model = str(found.get("model") or "")
     raw = found.get("tokens")
-    tokens = raw if isinstance(raw, int) and not isinstance(raw, bool) else 0
+    tokens = whole_of(raw, most=_MOST_DRAFTED) or 0
     if method in ("none", "(none given)") or not (method or model):
         return None
-    return Speculative(method=method, tokens=max(0, tokens), model=model)
+    return Speculative(method=method, tokens=tokens, model=model)

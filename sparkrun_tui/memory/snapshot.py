@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sparkrun_tui.base.json_text import parse_json
+from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.memory.digest import Digest, digest_config
 from sparkrun_tui.memory.facts import WeightFacts
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_SHARD = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.safetensors")
+_SHARD = re.compile(r"(.*)-([0-9]{5})-of-([0-9]{5})\.safetensors")
 _MOST_BYTES = 16 << 20
 
 
@@ -59,8 +60,8 @@ def read_json(path: Path) -> Mapping[str, object] | None:
     try:
         if path.stat().st_size > _MOST_BYTES:
             return None
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        data = parse_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None
     return data if isinstance(data, dict) else None
 
@@ -80,6 +81,7 @@ def weight_bytes(folder: Path) -> int | None:
         return None
     for name in sizes:
         part = _SHARD.fullmatch(name)
-        if part and any(f"{part[1]}-{i:05d}-of-{part[3]}.safetensors" not in sizes for i in range(1, int(part[3]) + 1)):
+        count = (whole(part[3]) or 0) if part else 0
+        if part and any(f"{part[1]}-{i:05d}-of-{part[3]}.safetensors" not in sizes for i in range(1, count + 1)):
             return None
     return sum(sizes.values()) or None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.memory.facts import WeightFacts
 
 _VISION = re.compile(
@@ -57,7 +58,8 @@ def tensor_class(name: str, layers: int | None = None) -> str:
     if _VISION.search(name):
         return "vision"
     layer = _LAYER.search(name)
-    later = layer is not None and layers is not None and int(layer.group(2)) >= layers
+    number = whole(layer.group(2)) if layer is not None else None
+    later = number is not None and layers is not None and number >= layers
     if later or _DRAFTER.search(name):
         return "drafter"
     if _EMBEDDING.search(name):

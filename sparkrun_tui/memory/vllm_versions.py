@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from sparkrun_tui.base.numbers import whole
+
 NEWEST = (0, 33)
 """The version assumed when an image does not state one."""
 
@@ -69,8 +71,8 @@ _RELEASES = (
 
 def _release(text: str) -> tuple[int, int] | None:
     """Read a release number such as ``v0.32.0`` out of free text."""
-    found = re.search(r"(?<![\d.])v?(0)\.(\d{1,3})(?=[.\s\-+_a-z]|$)", text)
-    return (int(found.group(1)), int(found.group(2))) if found else None
+    found = re.search(r"(?<![\d.])v?0\.([0-9]{1,3})(?=[.\s\-+_a-z]|$)", text)
+    return (0, whole(found.group(1)) or 0) if found else None
 
 
 def parse_version(text: str) -> tuple[int, int] | None:
@@ -78,10 +80,10 @@ def parse_version(text: str) -> tuple[int, int] | None:
     release = _release(text)
     if release is not None:
         return release
-    date = re.search(r"(?<!\d)(20\d\d)[-.]?(0[1-9]|1[0-2])(?:[-.]?\d\d){0,2}(?!\d)", text)
+    date = re.search(r"(?<!\d)(20[0-9]{2})[-.]?(0[1-9]|1[0-2])(?:[-.]?\d\d){0,2}(?!\d)", text)
     if date is None:
         return None
-    month = int(date.group(1)), int(date.group(2))
+    month = whole(date.group(1)) or 0, whole(date.group(2)) or 0
     earlier = [version for since, version in _RELEASES if since <= month]
     return earlier[-1] if earlier else None
 

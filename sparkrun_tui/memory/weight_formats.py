@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+from sparkrun_tui.base.numbers import decimal
 from sparkrun_tui.memory.dtypes import element_bytes
 from sparkrun_tui.memory.facts import ModelFacts, QuantFacts
 
@@ -74,9 +75,9 @@ def format_named(name: str) -> WeightFormat | None:
         if word in text:
             return _FORMATS[key]
     match = re.search(r"exl\d?[^\d]*(\d+(?:\.\d+)?)(?:bpw)?", text)
-    if match:
-        bits = float(match.group(1))
-        return WeightFormat("exl", bits, bits, bits, bits)
+    stated = decimal(match.group(1), most=64) if match else None
+    if stated is not None:
+        return WeightFormat("exl", stated, stated, stated, stated)
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import ceil
 
-from sparkrun_tui.memory.config_values import mapping, positive, word
+from sparkrun_tui.memory.config_values import fraction, mapping, positive, word
 from sparkrun_tui.memory.dtypes import element_bytes
 from sparkrun_tui.memory.facts import ModelFacts, QuantFacts, WeightFacts
 from sparkrun_tui.memory.layers import AttentionKind
@@ -208,11 +208,10 @@ def _rotary_width(facts: ModelFacts) -> int:
         return direct
     if word(config, "position_embedding_type") == "nope" or not facts.head_dim:
         return 0
-    factor = config.get("partial_rotary_factor")
+    factor = fraction(config, "partial_rotary_factor")
     if factor is None:
-        factor = mapping(config, "rope_parameters").get("partial_rotary_factor")
-    share = float(factor) if isinstance(factor, int | float) and not isinstance(factor, bool) else 1.0
-    return int(facts.head_dim * share)
+        factor = fraction(mapping(config, "rope_parameters"), "partial_rotary_factor")
+    return int(facts.head_dim * (1.0 if factor is None else factor))
 
 
 def _padding(facts: ModelFacts, expert_bytes: int | None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sparkrun_tui.base.defects import defect
 from sparkrun_tui.recipe.dtypes import normal_dtype
 from sparkrun_tui.recipe.loader import stem
 from sparkrun_tui.recipe.model import BrokenRecipe, Mode, Recipe, Source, Value
@@ -65,9 +66,16 @@ class Entry:
 
 
 def entry_of(recipe: Recipe | BrokenRecipe) -> Entry:
-    """The entry of a loaded or broken recipe."""
+    """The entry of a loaded or broken recipe; one that cannot be made out counts as broken, with the reason."""
     if isinstance(recipe, BrokenRecipe):
         return Entry(recipe.name, recipe.source, error=recipe.error.message, kinds=("broken",))
+    try:
+        return _entry(recipe)
+    except Exception as error:
+        return Entry(recipe.name, recipe.source, error=defect("listing the recipe", error), kinds=("broken",))
+
+
+def _entry(recipe: Recipe) -> Entry:
     metadata = recipe.metadata
     argv = serve_argv(recipe.command) if recipe.command else ()
     params, active = metadata.model_params, metadata.active_params

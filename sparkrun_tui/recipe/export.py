@@ -7,18 +7,19 @@ byte. The result is read back and compared before it is handed out.
 from __future__ import annotations
 
 import json
-import os
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sparkrun_tui.base import files, shell
 from sparkrun_tui.base.errors import RecipeError
+from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.recipe.brought import scoped_mods
 from sparkrun_tui.recipe.loader import load_text
 from sparkrun_tui.recipe.model import Recipe, Value
 from sparkrun_tui.recipe.overrides import build_chain, changed, parse_value, render, value_text
 from sparkrun_tui.recipe.places import beginning
+from sparkrun_tui.recipe.private import is_private, override_words, reference_to, secrets_of_recipe, variable_of
 from sparkrun_tui.recipe.sources import reference
 from sparkrun_tui.recipe.yamltree import Node, compact_json, key_text, parse_tree, resolve
 
@@ -27,18 +28,24 @@ _PROPERTIES = re.compile(r"(?:[&!]\S+[ \t]+)*")
 
 
 def command_line(recipe: Recipe, overrides: Mapping[str, str], program: str = "sparkrun-tui") -> str:
-    """The command that launches the recipe with these overrides, ready to paste into a shell."""
-    words = [program, "run", reference(recipe)]
-    for key, text in changed(recipe, overrides).items():
-        words += ["-o", f"{key}={text}"]
-    return shlex.join(words)
+    """The command that launches the recipe with these overrides, ready to paste into a shell.
+
+    A secret is not in it: its value is taken from a variable (`-o api_key="$API_KEY"`).
+    """
+    words = [shell.words([program, "run", reference(recipe)]), override_words(changed(recipe, overrides))]
+    return shell.joined([part for part in words if part], " ")
 
 
 def exported(recipe: Recipe, overrides: Mapping[str, str]) -> str:
     """The text of a recipe file whose defaults are the recipe's with `overrides` in force.
 
+    Overrides that are secrets are not written: they become variables, see `left_as_variables`.
     Raises `RecipeError` when the file's own form stands in the way (anchors that other values hang on).
     """
+    env = {}
+    for key, (name, variable) in _variables(recipe, overrides).items():
+        overrides = {**overrides, key: f"${{{name}}}"}
+        env[name] = Value(f"${{{variable}}}", f"${{{variable}}}")
     changes = {key: _typed(recipe, key, text) for key, text in changed(recipe, overrides).items()}
     mark = "\ufeff" if recipe.text.startswith("\ufeff") else ""
     text = recipe.text.removeprefix("\ufeff")
@@ -49,8 +56,31 @@ def exported(recipe: Recipe, overrides: Mapping[str, str]) -> str:
         text = _edit(text, recipe.source.path, "defaults", changes, newline)
     if model is not None:
         text = _edit(text, recipe.source.path, "", {"model": model}, newline)
-    _compare(recipe, overrides, mark + text)
+    if env:
+        text = _edit(text, recipe.source.path, "env", env, newline)
+    _compare(recipe, overrides, mark + text, frozenset(env))
     return mark + text
+
+
+def _variables(recipe: Recipe, overrides: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Of each override that is a secret: the variable of the container, and that of the machine it is filled from."""
+    changes = {key: _typed(recipe, key, text) for key, text in changed(recipe, overrides).items()}
+    return {key: (reference_to(key)[0], variable_of(key)) for key, value in changes.items() if is_private(key, value)}
+
+
+def left_as_variables(recipe: Recipe, overrides: Mapping[str, str]) -> dict[str, str]:
+    """The overrides that `exported` does not write, since they are secrets: key to the variable to be set instead."""
+    return {key: variable for key, (_, variable) in _variables(recipe, overrides).items()}
+
+
+def keeps_secrets(recipe: Recipe, text: str) -> bool:
+    """Whether the text of a recipe made from this one still holds a secret, such as one that its author wrote there."""
+    try:
+        again = load_text(text, recipe.source)
+    except RecipeError:
+        # What cannot be looked into is kept to its owner.
+        return True
+    return bool(secrets_of_recipe(again)) or Redactor()(text) != text
 
 
 def _with_scopes(recipe: Recipe, text: str) -> str:
@@ -65,15 +95,20 @@ def _with_scopes(recipe: Recipe, text: str) -> str:
     return text
 
 
-def write_new_recipe(path: Path, text: str, *, overwrite: bool = False) -> None:
-    """Write a recipe file. Raises `RecipeError` when it exists already, or cannot be written."""
-    if path.exists() and not overwrite:
-        raise RecipeError(f"{path} exists already", remedy="choose another name")
-    partial = path.with_name(f".{path.name}.partial")
+def write_new_recipe(path: Path, text: str, *, overwrite: bool = False, private: bool = False) -> None:
+    """Write a recipe file, `private` for its owner alone. Raises `RecipeError` when it exists, or cannot be written."""
+    mode = 0o600 if private else 0o666
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(text.encode("utf-8"))
-        os.replace(partial, path)
+    except OSError as error:
+        raise RecipeError(f"{path} cannot be written: {error.strerror or error}") from error
+    try:
+        if overwrite:
+            files.overwrite(path, text.encode(), mode)
+        else:
+            files.write_new(path, text.encode(), mode)
+    except FileExistsError as error:
+        raise RecipeError(f"{path} exists already", remedy="choose another name") from error
     except OSError as error:
         raise RecipeError(f"{path} cannot be written: {error.strerror or error}") from error
 
@@ -183,7 +218,7 @@ def _before(text: str, key: Node) -> int:
     return at
 
 
-def _compare(recipe: Recipe, overrides: Mapping[str, str], text: str) -> None:
+def _compare(recipe: Recipe, overrides: Mapping[str, str], text: str, env: frozenset[str]) -> None:
     try:
         again = load_text(text, recipe.source)
     except RecipeError:
@@ -195,9 +230,9 @@ def _compare(recipe: Recipe, overrides: Mapping[str, str], text: str) -> None:
         value_text(link.value) == value_text(got[key].value) and link.value.data == got[key].value.data
         for key, link in wanted.items()
     )
-    if not same or (again.command, again.env.keys(), again.container) != (
+    if not same or (again.command, set(again.env), again.container) != (
         recipe.command,
-        recipe.env.keys(),
+        {*recipe.env, *env},
         recipe.container,
     ):
         raise _refused(recipe)

@@ -5,12 +5,13 @@ Everything here is a warning, since the image may hold another version than the 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
+from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.recipe.fields import FIELDS, engine_of
 from sparkrun_tui.recipe.flagdata import EngineFlag, EngineFlags, load_flags
 from sparkrun_tui.recipe.model import Problem, Severity
@@ -83,11 +84,18 @@ def check_flags(rendered: Rendered) -> tuple[Problem, ...]:
     if flags is None or not rendered.argv or not _is_engine(rendered.argv, flags.engine):
         return ()
     given, loose = read_flags(rendered.argv, flags)
-    found = [problem for entry in given for problem in _check(entry, flags, rendered)]
-    found += _repeated(given, rendered)
+    # One by one: a command of tens of thousands of wrong flags is looked through only for those that are told.
+    return tuple(islice(_findings(given, loose, flags, rendered), _MAX_TOLD))
+
+
+def _findings(
+    given: Sequence[Given], loose: Sequence[str], flags: EngineFlags, rendered: Rendered
+) -> Iterator[Problem]:
+    for entry in given:
+        yield from _check(entry, flags, rendered)
+    yield from _repeated(given, rendered)
     if flags.engine != "llama-cpp":
-        found += _loose_words(loose, _loose_allowed(rendered.argv, given, flags.engine), flags, rendered)
-    return tuple(found[:_MAX_TOLD])
+        yield from _loose_words(loose, _loose_allowed(rendered.argv, given, flags.engine), flags, rendered)
 
 
 def _is_engine(argv: Sequence[str], engine: str) -> bool:
@@ -221,8 +229,8 @@ def _wrong_value(flag: EngineFlag, value: str) -> str:
         return f"wants a number, not `{value[:40]}`"
     if flag.type == "json" and value[:1] in ("{", "["):
         try:
-            json.loads(value)
-        except (ValueError, RecursionError) as error:
+            parse_json(value)
+        except JsonError as error:
             return f"has a value that is no valid JSON: {error}"
     return ""
 
@@ -247,7 +255,8 @@ def _loose_allowed(argv: Sequence[str], given: Sequence[Given], engine: str) -> 
     short = any(
         word.rpartition("/")[2] == "sglang" and argv[at + 1 : at + 2] == ("serve",) for at, word in enumerate(argv)
     )
-    return int(short and not any(entry.flag is not None and entry.flag.name == "--model-path" for entry in given))
+    named = any(entry.flag is not None and entry.flag.name == "--model-path" for entry in given)
+    return 1 if short and not named else 0
 
 
 def _loose_words(loose: Sequence[str], allowed: int, flags: EngineFlags, rendered: Rendered) -> Iterator[Problem]:
@@ -269,7 +278,10 @@ def _problem(
     recipe = rendered.recipe
     command = recipe.command or ""
     pattern = re.compile(rf"(?<!\S){re.escape(word)}(?![\w-])")
-    places = [match.start() for match in pattern.finditer(command)] or _slots_with(rendered, word)
+    match = pattern.search(command)
+    if match is not None and last:
+        *_, match = pattern.finditer(command)
+    places = _slots_with(rendered, word) if match is None else [match.start()]
     spot = command_spot(recipe, places[-1 if last else 0]) if places else recipe.command_spot
     return Problem(severity, code, message, spot, remedy)
 
@@ -277,9 +289,14 @@ def _problem(
 def _slots_with(rendered: Rendered, word: str) -> list[int]:
     """Where the command has the placeholders whose values bring `word` into it, those of several words first."""
     recipe = rendered.recipe
-    found = []
-    for slot in scan(recipe.command or "", recipe.version == "1").slots:
-        words = value_text(rendered.chain[slot.key].value).split() if slot.key in rendered.chain else []
-        if word in words:
-            found.append((len(words) == 1, slot.offset))
+    slots = scan(recipe.command or "", recipe.version == "1").slots
+    counts = {key: _count_with(word, rendered, key) for key in {slot.key for slot in slots}}
+    found = [(counts[slot.key] == 1, slot.offset) for slot in slots if counts[slot.key]]
     return [offset for _, offset in sorted(found)]
+
+
+def _count_with(word: str, rendered: Rendered, key: str) -> int:
+    """How many words the value of a key has if `word` is one of them, else 0."""
+    text = value_text(rendered.chain[key].value) if key in rendered.chain else ""
+    words = text.split() if word in text else []
+    return len(words) if word in words else 0

@@ -9,6 +9,7 @@ from functools import lru_cache
 from importlib import resources
 from typing import Any
 
+from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.recipe.fields import FIELDS
 
 VERSIONS = {"vllm": "0.32.0", "sglang": "0.5.23", "llama-cpp": "b11669"}
@@ -64,7 +65,7 @@ def load_flags(engine: str) -> EngineFlags | None:
     if version is None:
         return None
     file = resources.files("sparkrun_tui.recipe.flags") / f"{engine}-{version}.json"
-    rows = json.loads(file.read_text(encoding="utf-8"))
+    rows = parse_json(file.read_text(encoding="utf-8"))
     by_spelling = {}
     for row in rows:
         flag = EngineFlag(
@@ -118,7 +119,7 @@ def _helps() -> dict[str, dict[str, str]]:
     for field in FIELDS.values():
         for engine, flag in field.flags.items():
             found[engine].setdefault(flag, field.help)
-    extra = json.loads((resources.files("sparkrun_tui.recipe.flags") / "help.json").read_text(encoding="utf-8"))
+    extra = parse_json((resources.files("sparkrun_tui.recipe.flags") / "help.json").read_text(encoding="utf-8"))
     for engine, sentences in extra.items():
         found[engine].update(sentences)
     return found

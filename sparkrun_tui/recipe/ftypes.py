@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from sparkrun_tui.base.numbers import decimal_of
 from sparkrun_tui.recipe.model import Value
 from sparkrun_tui.recipe.overrides import parse_value
 
@@ -81,8 +82,8 @@ class Field:
         if self.type is FieldType.CHOICE and self.values:
             index = self.values.index(text) + steps if text in self.values else 0
             return self.values[index % len(self.values)]
-        data = parse_value(text.strip()).data
-        if isinstance(data, bool) or not isinstance(data, (int, float)):
+        data = decimal_of(parse_value(text.strip()).data)
+        if data is None:
             return text
         value = data + self.step * steps
         if self.minimum is not None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import selectors
 import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO
 
 from sparkrun_tui.base.errors import RecipeError
+from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.text import decode, log_line
 
 MAX_CLONE = 300 << 20
@@ -22,8 +24,17 @@ TIMEOUT = 180.0
 """Seconds for one call of git."""
 MAX_BLOB = 1 << 20
 """Larger files are not fetched where the server can leave them out."""
+MAX_OUTPUT = 32 << 20
+"""Bytes that a call of git may print, unless it is asked for more."""
+MAX_ENTRIES = 100_000
+"""Files that a repository may list. A small one may list any number: its folders may repeat one another."""
+
+_MAX_WORDS = 4 << 20
+"""Bytes that git, and the server through it, may say on stderr; the first and the last are kept."""
+_KEPT_WORDS = 32 << 10
 
 _TICK = 0.1
+_CHUNK = 1 << 16
 _SAFE = (
     "core.hooksPath=/dev/null",
     "core.symlinks=false",
@@ -87,9 +98,16 @@ def remote_commit(url: str) -> str:
     return commit
 
 
-def local(folder: Path, arguments: Sequence[str], stdin: bytes = b"") -> bytes:
-    """The output of a git command on a clone, with every way to the network shut. Raises `RecipeError`."""
-    return _run([f"--git-dir={folder}", *arguments], stdin=stdin, offline=True)
+def local(
+    folder: Path, arguments: Sequence[str], stdin: bytes = b"", *, url: str = "", most: int = MAX_OUTPUT, rows: int = 0
+) -> bytes:
+    """The output of a git command on a clone of `url`, with every way to the network shut.
+
+    Raises `RecipeError`, also when it prints more than `most` bytes, or more than `rows` rows that end in NUL (0: any
+    number); git is stopped as soon as it does.
+    """
+    sink = _Sink(most, rows)
+    return _run([f"--git-dir={folder}", *arguments], url=url, stdin=stdin, offline=True, sink=sink)
 
 
 def _options(url: str, offline: bool) -> list[str]:
@@ -98,14 +116,20 @@ def _options(url: str, offline: bool) -> list[str]:
         options += ["-c", "protocol.https.allow=never", "-c", "protocol.ssh.allow=never"]
     elif url.startswith("file:"):
         options += ["-c", "protocol.file.allow=always"]
-    else:
-        options += _credentials()
     return options
 
 
-def _credentials() -> list[str]:
+def _as_environment(settings: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Settings for git as variables: its arguments can be read by everybody on this machine."""
+    variables = {"GIT_CONFIG_COUNT": str(len(settings))}
+    for number, (key, value) in enumerate(settings):
+        variables |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return variables if settings else {}
+
+
+def _credentials() -> list[tuple[str, str]]:
     """The user's own credential helpers and proxy, the only settings that are taken over from their git."""
-    words: list[str] = []
+    found_here: list[tuple[str, str]] = []
     for key in ("credential.helper", "http.proxy", "http.sslCAInfo"):
         try:
             found = subprocess.run(
@@ -113,10 +137,55 @@ def _credentials() -> list[str]:
                 capture_output=True, timeout=5, check=False, stdin=subprocess.DEVNULL,
             )  # fmt: skip
         except (OSError, subprocess.TimeoutExpired):
-            return words
-        for value in decode(found.stdout).splitlines():
-            words += ["-c", f"{key}={value}"]
-    return words
+            return found_here
+        found_here += [(key, value) for value in decode(found.stdout).splitlines()]
+    return found_here
+
+
+class _Sink:
+    """Git's output, as far as it is not too much."""
+
+    def __init__(self, most: int = MAX_OUTPUT, rows: int = 0) -> None:
+        self.data = bytearray()
+        self._most = most
+        self._rows = rows
+        self._seen = 0
+
+    def take(self, chunk: bytes) -> str:
+        """Take more of it; why git is to be stopped, empty while it is not."""
+        self.data += chunk
+        self._seen += chunk.count(b"\0")
+        if self._rows and self._seen > self._rows:
+            return f"the repository lists more than {self._rows:,} files"
+        if len(self.data) > self._most:
+            return f"the repository makes git print more than {self._most >> 20} MiB"
+        return ""
+
+
+class _Words:
+    """What git says on stderr: the beginning and the end of it."""
+
+    def __init__(self) -> None:
+        self._head = bytearray()
+        self._tail = bytearray()
+        self._seen = 0
+
+    def take(self, chunk: bytes) -> str:
+        """Take more of it; why git is to be stopped, empty while it is not."""
+        self._seen += len(chunk)
+        room = _KEPT_WORDS - len(self._head)
+        self._head += chunk[:room]
+        self._tail += chunk[room:]
+        del self._tail[:-_KEPT_WORDS]
+        return f"the server says more than {_MAX_WORDS >> 20} MiB" if self._seen > _MAX_WORDS else ""
+
+    def text(self) -> str:
+        """What was kept."""
+        return decode(bytes(self._head + self._tail))
+
+    def end(self) -> str:
+        """The last of it, where progress is told."""
+        return decode(bytes((self._tail or self._head)[-4096:]))
 
 
 def _run(
@@ -127,55 +196,82 @@ def _run(
     offline: bool = False,
     watched: Path | None = None,
     progress: Progress | None = None,
+    sink: _Sink | None = None,
 ) -> bytes:
     command = ["git", *_options(url, offline), *arguments]
-    with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    remote = not offline and not url.startswith("file:")
+    variables = environment() | (_as_environment(_credentials()) if remote else {})
+    out, words = sink or _Sink(), _Words()
+    with tempfile.TemporaryFile() as source:
         source.write(stdin)
         source.seek(0)
         try:
             process = subprocess.Popen(
-                command, stdin=source, stdout=out, stderr=err, env=environment(), start_new_session=True, cwd="/"
-            )
+                command, stdin=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=variables,
+                start_new_session=True, cwd="/",
+            )  # fmt: skip
         except OSError as error:
             remedy = "install git: registries are fetched with it"
             raise RecipeError(f"git cannot be run: {error.strerror or error}", remedy=remedy) from error
-        try:
-            reason = _watch(process, err, watched, progress)
-        finally:
-            _kill(process)
-        err.seek(0)
-        message = _reason(decode(err.read()))
-        if reason or process.returncode != 0:
-            name = f"{url}: " if url else ""
-            raise RecipeError(f"{name}{reason or message or f'git ended with {process.returncode}'}")
-        out.seek(0)
-        return out.read()
+        with process:
+            try:
+                reason = _watch(process, out, words, watched, progress)
+            finally:
+                _kill(process)
+    if reason or process.returncode != 0:
+        name = f"{url}: " if url else ""
+        message = reason or _reason(words.text()) or f"git ended with {process.returncode}"
+        # An address, or a proxy's that git names, may hold a password.
+        raise RecipeError(Redactor()(f"{name}{message}"))
+    return bytes(out.data)
 
 
-def _watch(process: subprocess.Popen[bytes], err: IO[bytes], watched: Path | None, progress: Progress | None) -> str:
-    """Waits for git; returns why it was stopped, empty when it ended by itself."""
+def _watch(
+    process: subprocess.Popen[bytes], out: _Sink, words: _Words, watched: Path | None, progress: Progress | None
+) -> str:
+    """Takes what git prints until it ends; returns why it is to be stopped, empty when it ended by itself."""
     deadline = time.monotonic() + TIMEOUT
     shown = ""
     checked = 0.0
-    while True:
-        try:
-            process.wait(_TICK)
-            return ""
-        except subprocess.TimeoutExpired:
-            pass
-        now = time.monotonic()
-        if now > deadline:
-            return f"no answer within {TIMEOUT:.0f} s"
-        if watched is not None and now - checked > 0.5:
-            checked = now
-            if folder_size(watched) > MAX_CLONE:
-                return f"the repository is larger than {MAX_CLONE >> 20} MiB"
-        if progress is not None:
-            tail = os.pread(err.fileno(), 4096, max(0, os.fstat(err.fileno()).st_size - 4096))
-            found = list(_PROGRESS.finditer(decode(tail)))
-            if found and found[-1].group() != shown:
-                shown = found[-1].group()
-                progress(log_line(shown), int(found[-1][2]) / 100)
+    with selectors.DefaultSelector() as selector:
+        for stream, taker in ((process.stdout, out), (process.stderr, words)):
+            if stream is not None:
+                selector.register(stream, selectors.EVENT_READ, taker.take)
+        while True:
+            # Asked before reading: what an ended git has printed is all there then. A helper that it started may hold
+            # the pipes open for longer, so their end is not waited for.
+            ended = process.poll() is not None
+            reason, quiet = _take(selector, 0.0 if ended else _TICK)
+            if reason or (ended and quiet):
+                return reason
+            now = time.monotonic()
+            if now > deadline:
+                return f"no answer within {TIMEOUT:.0f} s"
+            if watched is not None and now - checked > 0.5:
+                checked = now
+                if folder_size(watched) > MAX_CLONE:
+                    return f"the repository is larger than {MAX_CLONE >> 20} MiB"
+            if progress is not None:
+                found = list(_PROGRESS.finditer(words.end()))
+                if found and found[-1].group() != shown:
+                    shown = found[-1].group()
+                    progress(log_line(shown), min(whole(found[-1][2]) or 0, 100) / 100)
+
+
+def _take(selector: selectors.BaseSelector, wait: float) -> tuple[str, bool]:
+    """Read once what is there; why git is to be stopped (empty: it is not), and whether nothing was there."""
+    if not selector.get_map():
+        # Both streams are closed, and git has yet to end.
+        time.sleep(min(wait, _TICK))
+        return "", True
+    ready = selector.select(wait)
+    for key, _ in ready:
+        chunk = os.read(key.fd, _CHUNK)
+        if not chunk:
+            selector.unregister(key.fileobj)
+        elif reason := key.data(chunk):
+            return reason, False
+    return "", not ready
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

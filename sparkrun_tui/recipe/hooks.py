@@ -12,15 +12,20 @@ from sparkrun_tui.recipe.before import Before, before_entries, listed
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.mounts import normal_device, normal_volume
 from sparkrun_tui.recipe.overrides import value_text
+from sparkrun_tui.recipe.private import quote_references
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.recipe.template import TemplateError, expand
 
-_SIZE = re.compile(r"\d+(\.\d+)?\s*([kKmMgG]i?)?[bB]?")
-_ULIMIT = re.compile(r"[a-z]+=-?\d+(:-?\d+)?")
+_SIZE = re.compile(r"[0-9]{1,15}(\.[0-9]{1,6})?\s*([kKmMgG]i?)?[bB]?")
+_ULIMIT = re.compile(r"[a-z]+=-?[0-9]{1,18}(:-?[0-9]{1,18})?")
 _VOLUME = re.compile(r"[^\0\n,:]+:/[^\0\n:]*(:[^\0\n:]*)?")
 _DEVICE = re.compile(r"/dev/[^\0\n]+")
 _CAPABILITY = re.compile(r"(CAP_)?[A-Z_]{2,40}")
 _USER = re.compile(r"[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?")
+
+
+MAX_HOOKS = 1 << 20
+"""Characters of all commands of one list, with the values filled in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,17 @@ def hooks_of(rendered: Rendered, known: Mapping[str, str] | None = None) -> Hook
 
 def _filler(rendered: Rendered, known: Mapping[str, str]) -> Callable[[str], str]:
     values = {name: value_text(link.value) for name, link in rendered.chain.items()} | dict(known)
-    return lambda text: expand(text, values, doubled=rendered.recipe.version == "1").text
+    room = MAX_HOOKS
+
+    def fill(text: str) -> str:
+        nonlocal room
+        filled = expand(text, values, doubled=rendered.recipe.version == "1").text
+        room -= len(filled)
+        if room < 0:
+            raise TemplateError(f"all its commands together are longer than {MAX_HOOKS:,} characters", ())
+        return quote_references(filled)
+
+    return fill
 
 
 def _commands(rendered: Rendered, key: str, problems: list[Problem], known: Mapping[str, str]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.files import write_private
+from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.recipe.entry import Entry, entry_of
 from sparkrun_tui.recipe.loader import load_file
@@ -153,7 +154,7 @@ def _file() -> Path:
 
 def _read_cache() -> dict[str, list[Any]]:
     try:
-        data = json.loads(_file().read_text(encoding="ascii"))
+        data = parse_json(_file().read_text(encoding="ascii"))
         rows = data["rows"]
         return rows if data["format"] == _FORMAT and isinstance(rows, dict) else {}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sparkrun_tui.base.defects import REPORT, defect
 from sparkrun_tui.base.errors import RecipeError, Spot
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.recipe.detect import detect_runtime
@@ -45,6 +46,13 @@ _METADATA_WORDS = (
 METADATA_KEYS = frozenset(_METADATA_WORDS.split())
 """Keys of `metadata` with a meaning of their own."""
 
+MAX_HOSTS = 10_000
+"""Hosts that a recipe may ask for."""
+MAX_LAYERS = 1024
+"""Layers of a model: the deepest has a few hundred."""
+MAX_WIDTH = 1_000_000
+"""Heads of a layer, and the width of a head."""
+
 
 def load_recipe(path: str | Path, source: Source | None = None) -> Recipe:
     """The recipe in the file at `path`. Raises `RecipeError` with the place when it cannot be read."""
@@ -67,7 +75,7 @@ def load_file(path: str | Path, source: Source | None = None) -> Recipe | Broken
 def load_text(text: str, source: Source | None = None) -> Recipe:
     """The recipe in `text`. Raises `RecipeError` with the place when it cannot be read."""
     origin = source or Source(SourceKind.PATH, "recipe.yaml")
-    return _build(text, text.encode("utf-8", "surrogatepass"), origin)
+    return _guarded(text, text.encode("utf-8", "surrogatepass"), origin)
 
 
 def load_bytes(data: bytes, source: Source) -> Recipe:
@@ -81,7 +89,17 @@ def load_bytes(data: bytes, source: Source) -> Recipe:
         column = error.start - (before.rfind(b"\n") + 1) + 1
         spot = Spot(source.path, before.count(b"\n") + 1, column)
         raise RecipeError("the file is not UTF-8 text", spot=spot, remedy="save it as UTF-8") from error
-    return _build(text, data, source)
+    return _guarded(text, data, source)
+
+
+def _guarded(text: str, data: bytes, source: Source) -> Recipe:
+    try:
+        return _build(text, data, source)
+    except RecipeError:
+        raise
+    except Exception as error:
+        # One file must not stand in the way of all others.
+        raise RecipeError(defect("reading the recipe", error), spot=Spot(source.path, 1, 1), remedy=REPORT) from error
 
 
 def stem(path: str) -> str:
@@ -156,7 +174,7 @@ def _build(text: str, data: bytes, source: Source) -> Recipe:
 def _topology(top: Reader) -> Topology:
     result = infer(
         _mode(top),
-        top.whole("min_nodes") or 1,
+        top.whole("min_nodes", maximum=MAX_HOSTS) or 1,
         top.whole("max_nodes"),
         solo_only=top.flag("solo_only"),
         cluster_only=top.flag("cluster_only"),
@@ -265,7 +283,7 @@ def _metadata(top: Reader, meta: Reader | None) -> Metadata:
     if meta is None:
         return Metadata(description=description.strip(), maintainer=maintainer.strip())
     total, active = _params(meta)
-    vram = meta.number("model_vram")
+    vram = meta.number("model_vram", maximum=1e6)
     return Metadata(
         description=(description or meta.text("description")).strip(),
         maintainer=(maintainer or meta.text("maintainer")).strip(),
@@ -273,11 +291,11 @@ def _metadata(top: Reader, meta: Reader | None) -> Metadata:
         active_params=active,
         model_dtype=meta.text("model_dtype").strip(),
         kv_dtype=meta.text("kv_dtype").strip(),
-        num_layers=meta.whole("num_layers"),
-        num_kv_heads=meta.whole("num_kv_heads"),
-        head_dim=meta.whole("head_dim"),
+        num_layers=meta.whole("num_layers", maximum=MAX_LAYERS),
+        num_kv_heads=meta.whole("num_kv_heads", maximum=MAX_WIDTH),
+        head_dim=meta.whole("head_dim", maximum=MAX_WIDTH),
         model_vram=None if vram is None else round(vram * GIB),
-        kv_vram_per_token=meta.number("kv_vram_per_token"),
+        kv_vram_per_token=meta.number("kv_vram_per_token", maximum=1e12),
         extra={key: meta.data(key) for key in meta.nodes if key not in METADATA_KEYS},
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from sparkrun_tui.base.secrets import looks_secret
 from sparkrun_tui.recipe.completion import Completion
 from sparkrun_tui.recipe.engine_fields import engine_keys, field_of
 from sparkrun_tui.recipe.ftypes import FieldType
@@ -72,6 +73,8 @@ def known_values(recipe: Recipe, key: str) -> tuple[str, ...]:
     field = field_of(recipe, key)
     if field.type is FieldType.BOOL:
         return ("true", "false")
+    if looks_secret(key):
+        return field.values
     own = recipe.defaults.get(key)
     values = dict.fromkeys((*field.values, *field.words))
     if not values:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import Spot, UsageError
+from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.recipe.model import Metadata, Problem, Recipe, Severity, Value
-from sparkrun_tui.recipe.places import command_spot, in_quotes, looks_like_a_program
+from sparkrun_tui.recipe.places import command_spot, looks_like_a_program
 from sparkrun_tui.recipe.rendered import ChainValue, Origin, Rendered
-from sparkrun_tui.recipe.shellwords import serve_argv
+from sparkrun_tui.recipe.shellwords import quotes_at, serve_argv
 from sparkrun_tui.recipe.template import Expansion, Slot, TemplateError, expand, scan
 from sparkrun_tui.recipe.wording import did_you_mean
 from sparkrun_tui.recipe.yamltree import compact_json, resolve, scalar_data
@@ -33,8 +33,8 @@ def parse_value(text: str, default: Value | None = None) -> Value:
         return Value(text, text)
     if default is not None and isinstance(default.data, (list, dict)):
         try:
-            data = json.loads(text)
-        except (ValueError, RecursionError):
+            data = parse_json(text)
+        except JsonError:
             return Value(text, text)
         return Value(data, compact_json(data)) if isinstance(data, (list, dict)) else Value(data, text)
     data = scalar_data(text, resolve(text))
@@ -46,7 +46,9 @@ def parse_assignment(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     key = key.strip()
     if not equals or _KEY.fullmatch(key) is None:
-        raise UsageError(f"`{text}` is not an override", remedy="write it as key=value, such as port=9000")
+        # What stands behind the sign may be a secret.
+        told = f"{key[:80]}=…" if equals else text[:80]
+        raise UsageError(f"`{told}` is not an override", remedy="write it as key=value, such as port=9000")
     return key, value
 
 
@@ -95,10 +97,12 @@ def render(recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[
     texts = {key: value_text(link.value) for key, link in chain.items()}
     composite = {key for key, link in chain.items() if isinstance(link.value.data, (list, dict))}
 
-    def fill(slot: Slot, text: str) -> str:
-        return shlex.quote(text) if slot.key in composite and not in_quotes(command, slot.offset) else text
-
     doubled = recipe.version == "1"
+    around = _surroundings(command, doubled, composite)
+
+    def fill(slot: Slot, text: str) -> str:
+        return shell.word(text) if slot.key in composite and around[slot.offset] not in ("'", '"') else text
+
     try:
         expansion = expand(command, texts, doubled=doubled, fill=fill if composite else None)
     except TemplateError as error:
@@ -109,6 +113,13 @@ def render(recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[
     problems += _unused_overrides(recipe, overrides, expansion.used)
     argv = serve_argv(expansion.text)
     return Rendered(recipe, chain, dict(overrides), expansion.text, argv, expansion.used, tuple(problems))
+
+
+def _surroundings(command: str, doubled: bool, keys: Collection[str]) -> dict[int, str]:
+    """What surrounds the placeholders of some keys in a command, by their offsets."""
+    if not keys:
+        return {}
+    return quotes_at(command, (slot.offset for slot in scan(command, doubled).slots if slot.key in keys))
 
 
 def _reached(command: str, texts: Mapping[str, str], doubled: bool) -> frozenset[str]:
@@ -158,7 +169,9 @@ def _circle(recipe: Recipe, chain: Mapping[str, ChainValue], error: TemplateErro
 
 def _expansion_problems(recipe: Recipe, chain: Mapping[str, ChainValue], expansion: Expansion) -> list[Problem]:
     first = {slot.key: slot for slot in reversed(expansion.unknown)}
-    problems = [_unknown(recipe, slot, chain) for slot in islice(reversed(first.values()), _MAX_TOLD)]
+    told = list(islice(reversed(first.values()), _MAX_TOLD))
+    around = quotes_at(recipe.command or "", (slot.offset for slot in told))
+    problems = [_unknown(recipe, slot, chain, around[slot.offset]) for slot in told]
     for key, holders in islice(expansion.unknown_in.items(), _MAX_TOLD):
         message = f"`{{{key}}}` in the value of `{holders[0]}` has no value"
         spot = _place(recipe, chain[holders[0]])
@@ -177,9 +190,9 @@ def _expansion_problems(recipe: Recipe, chain: Mapping[str, ChainValue], expansi
     return problems
 
 
-def _unknown(recipe: Recipe, slot: Slot, chain: Mapping[str, ChainValue]) -> Problem:
+def _unknown(recipe: Recipe, slot: Slot, chain: Mapping[str, ChainValue], around: str) -> Problem:
     hint = did_you_mean(slot.key, chain)
-    program = not hint and looks_like_a_program(recipe.command or "", slot.offset)
+    program = not hint and looks_like_a_program(recipe.command or "", slot.offset, around)
     severity = Severity.WARNING if program else Severity.ERROR
     remedy = hint or f"add `{slot.key}` to `defaults`, or set it with -o {slot.key}=VALUE"
     return Problem(

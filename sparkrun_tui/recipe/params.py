@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import re
 
+from sparkrun_tui.base.numbers import decimal, whole
+
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "t": 10**12}
-_NUMBER = r"(?P<{0}>\d[\d_,]*(?:\.\d+)?(?:[eE][+-]?\d{{1,3}})?|\.\d+)\s*(?P<{0}_unit>[kKmMbBtT]?)"
+_NUMBER = r"(?P<{0}>[0-9][0-9_,]*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{{1,3}})?|\.[0-9]+)\s*(?P<{0}_unit>[kKmMbBtT]?)"
 _FORM = re.compile(
-    r"\s*(?:(?P<times>\d{1,4})\s*[xX*]\s*)?"
+    r"\s*(?:(?P<times>[0-9]{1,4})\s*[xX*]\s*)?"
     + _NUMBER.format("all")
     + r"(?:\s*[-_ /]\s*[aA]"
     + _NUMBER.format("active")
@@ -29,7 +30,7 @@ def parse_params(text: str) -> tuple[int, int | None] | None:
     if total is None:
         return None
     if match["times"]:
-        total *= int(match["times"])
+        total *= whole(match["times"]) or 0
     active = _number(match["active"], match["active_unit"]) if match["active"] else None
     if not 0 < total <= _MAX or (active is not None and not 0 < active <= total):
         return None
@@ -37,8 +38,8 @@ def parse_params(text: str) -> tuple[int, int | None] | None:
 
 
 def _number(text: str, unit: str) -> int | None:
-    value = float(text.replace("_", "").replace(",", "")) * _UNITS[unit.lower()]
-    return round(value) if math.isfinite(value) else None
+    value = decimal(text.replace("_", "").replace(",", ""))
+    return None if value is None else round(value * _UNITS[unit.lower()])
 
 
 def format_params(count: int) -> str:

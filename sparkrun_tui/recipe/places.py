@@ -6,7 +6,6 @@ import re
 
 from sparkrun_tui.base.errors import Spot
 from sparkrun_tui.recipe.model import Recipe
-from sparkrun_tui.recipe.shellwords import quote_at
 
 _PROGRAM = re.compile(r"\b(?:[gm]?awk|perl|sed|jq|find|xargs|python3?\s+-c|node\s+-e)\b[^|;&\n]*$")
 
@@ -50,14 +49,11 @@ def _search(recipe: Recipe, first: Spot, command: str, offset: int) -> Spot:
     return first
 
 
-def in_quotes(command: str, offset: int) -> bool:
-    """Whether a place in a command stands inside quotes, so that the shell does not split there."""
-    return quote_at(command, offset) in ("'", '"')
+def looks_like_a_program(command: str, offset: int, around: str) -> bool:
+    """Whether braces at a place belong to another language: a heredoc's text, a comment, an awk or jq program.
 
-
-def looks_like_a_program(command: str, offset: int) -> bool:
-    """Whether braces at a place belong to another language: a heredoc's text, a comment, an awk or jq program."""
-    around = quote_at(command, offset)
+    `around` is what surrounds the place, as `shellwords.quotes_at` says.
+    """
     if around in ("<", "#"):
         return True
     start = max(command.rfind("\n", 0, offset) + 1, offset - 400)

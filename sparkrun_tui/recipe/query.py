@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sparkrun_tui.base.numbers import decimal
 from sparkrun_tui.recipe.entry import Entry
 from sparkrun_tui.recipe.params import parse_params
 
@@ -122,11 +124,11 @@ def parse_count(text: str) -> float | None:
     """A number with a unit as in queries: `30b`, `128k` (1,024 each for `ki`), `1.5m`; None when it is none."""
     binary = re.fullmatch(r"(\d+(?:\.\d+)?)(k|m)i", text)
     if binary:
-        return float(binary[1]) * (1024 if binary[2] == "k" else 1024**2)
+        return (decimal(binary[1]) or 0.0) * (1024 if binary[2] == "k" else 1024**2)
     if text == "0":
         return 0
     parsed = parse_params(text)
-    return None if parsed is None else float(parsed[0])
+    return None if parsed is None else 1.0 * parsed[0]
 
 
 def _bounds(value: str) -> tuple[float, float, bool, bool] | None:
@@ -139,7 +141,7 @@ def _bounds(value: str) -> tuple[float, float, bool, bool] | None:
     number = parse_count(match["number"]) if match else None
     if match is None or number is None:
         return None
-    infinite = float("inf")
+    infinite = math.inf
     return {
         ">": (number, infinite, False, True),
         ">=": (number, infinite, True, True),

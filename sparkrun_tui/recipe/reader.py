@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from math import isnan
 from typing import Any
 
 from sparkrun_tui.base.errors import Spot
+from sparkrun_tui.base.numbers import decimal, whole
 from sparkrun_tui.recipe.model import Problem, Severity, Value
 from sparkrun_tui.recipe.yamltree import Node, compact_json, entries, key_text, plain, scalar_data
 
@@ -62,39 +62,36 @@ class Reader:
             return ""
         return "" if node.tag == "null" else node.text
 
-    def whole(self, key: str, minimum: int = 1) -> int | None:
-        """The whole number of `key`; None when missing or wrong."""
+    def whole(self, key: str, minimum: int = 1, maximum: int = 1 << 60) -> int | None:
+        """The whole number of `key`, within both limits; None when missing or wrong."""
         node = self.nodes.get(key)
         if node is None or (node.kind == "scalar" and node.tag == "null"):
             return None
         data = scalar_data(node.text, node.tag) if node.kind == "scalar" else None
-        if isinstance(data, str) and data.strip().isdecimal() and len(data) < 19:
-            data = int(data)
-        if isinstance(data, float) and data.is_integer() and abs(data) < 1e18:
-            data = int(data)
+        if isinstance(data, str):
+            data = whole(data)
+        if isinstance(data, float) and data.is_integer():
+            data = round(data)
         if not isinstance(data, int) or isinstance(data, bool):
             self._wrong(key, node, "a whole number")
             return None
-        if not minimum <= data < 1 << 60:
-            limit = f"at least {minimum}" if data < minimum else "a smaller number"
+        if not minimum <= data <= maximum:
+            limit = f"at least {minimum}" if data < minimum else f"at most {maximum:,}"
             self.report("range", f"`{self.at}{key}` must be {limit}, not {node.text[:40]}", node)
             return None
         return data
 
-    def number(self, key: str) -> float | None:
-        """The number of `key`, not negative; None when missing or wrong."""
+    def number(self, key: str, maximum: float = 1e18) -> float | None:
+        """The number of `key`, from 0 to `maximum`; None when missing or wrong."""
         node = self.nodes.get(key)
         if node is None or (node.kind == "scalar" and node.tag == "null"):
             return None
-        try:
-            value = float(node.text.replace("_", "")) if node.kind == "scalar" else None
-        except ValueError:
-            value = None
-        if value is None or isnan(value):
+        value = decimal(node.text.replace("_", "")) if node.kind == "scalar" else None
+        if value is None:
             self._wrong(key, node, "a number")
             return None
-        if not 0 <= value < 1e18:
-            limit = "at least 0" if value < 0 else "a smaller number"
+        if not 0 <= value <= maximum:
+            limit = "at least 0" if value < 0 else f"at most {maximum:,.0f}"
             self.report("range", f"`{self.at}{key}` must be {limit}, not {node.text[:40]}", node)
             return None
         return value

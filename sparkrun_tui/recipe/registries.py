@@ -132,7 +132,8 @@ def _has_recipes(folder: Folder) -> bool:
 def _folder(current: Snapshot, registry: Registry, name: str, subpath: str, visible: bool) -> list[Folder]:
     path = current.folder / subpath
     root = os.path.realpath(current.folder)
-    if not path.is_dir() or not is_inside(path, root):
+    # Unlike `Path.is_dir`, which raises for a name that is too long, this says no to whatever cannot be a folder.
+    if not os.path.isdir(path) or not is_inside(path, root):
         return []
     return [Folder(SourceKind.REGISTRY, path, name, visible, registry.name)]
 

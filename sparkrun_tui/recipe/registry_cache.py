@@ -21,6 +21,8 @@ from pathlib import Path
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import RecipeError
+from sparkrun_tui.base.json_text import parse_json
+from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.text import decode
 from sparkrun_tui.recipe import git
 from sparkrun_tui.recipe.folders import ENDINGS
@@ -87,7 +89,7 @@ def snapshot(url: str) -> Snapshot | None:
     """What is cached of a repository, None when it was never fetched."""
     place = home(url)
     try:
-        data = json.loads((place / "state.json").read_text(encoding="utf-8"))
+        data = parse_json((place / "state.json").read_text(encoding="utf-8"))
         folder = place / str(data["folder"])
         if not folder.is_dir() or folder.parent != place:
             return None
@@ -113,10 +115,10 @@ def fetch(url: str, progress: git.Progress | None = None) -> Update:
         with tempfile.TemporaryDirectory(dir=place, prefix="clone-") as scratch:
             bare = Path(scratch) / "repository"
             git.clone(url, bare, progress)
-            head = decode(git.local(bare, ["rev-parse", "HEAD"])).strip()
+            head = decode(git.local(bare, ["rev-parse", "HEAD"], url=url)).strip()
             files = Path(scratch) / "files"
             files.mkdir()
-            skipped, left_out = _extract(bare, files)
+            skipped, left_out = _extract(bare, files, url)
             folder = place / f"files-{head[:12]}-{os.getpid()}-{time.time_ns()}"
             files.rename(folder)
         current = Snapshot(folder, head, time.time(), skipped, left_out)
@@ -169,11 +171,12 @@ class _Blob:
         return self.path == MANIFEST or self.path.lower().endswith(ENDINGS)
 
 
-def _extract(bare: Path, target: Path) -> tuple[int, tuple[str, ...]]:
+def _extract(bare: Path, target: Path, url: str) -> tuple[int, tuple[str, ...]]:
     """Write the files of a clone below `target`, recipes first; how many recipes, and what else, was left out."""
     wanted: list[_Blob] = []
     left: list[_Blob] = []
-    for row in git.local(bare, ["ls-tree", "-r", "-z", "--full-tree", "HEAD"]).split(b"\0"):
+    listing = ["ls-tree", "-r", "-z", "--full-tree", "HEAD"]
+    for row in git.local(bare, listing, url=url, rows=git.MAX_ENTRIES).split(b"\0"):
         meta, tab, name = row.partition(b"\t")
         words = meta.split()
         if not tab or len(words) != 3:
@@ -181,7 +184,7 @@ def _extract(bare: Path, target: Path) -> tuple[int, tuple[str, ...]]:
         blob = _Blob(decode(name), decode(words[2]), words[0] == b"100755")
         (wanted if words[0] in _REGULAR and safe_path(blob.path) else left).append(blob)
     wanted.sort(key=lambda blob: not blob.is_recipe)
-    left += wanted[MAX_FILES:] + _write_blobs(bare, target, wanted[:MAX_FILES])
+    left += wanted[MAX_FILES:] + _write_blobs(bare, target, wanted[:MAX_FILES], url)
     others = [blob.path for blob in left if not blob.is_recipe]
     return sum(blob.is_recipe for blob in left), tuple(others[:MAX_FILES])
 
@@ -197,14 +200,18 @@ def safe_path(path: str) -> bool:
     )
 
 
-def _write_blobs(bare: Path, target: Path, wanted: list[_Blob]) -> list[_Blob]:
+def _write_blobs(bare: Path, target: Path, wanted: list[_Blob], url: str) -> list[_Blob]:
     """Write files below `target`; returns those that were left out."""
-    small, left = _small_ones(bare, wanted)
-    output = git.local(bare, ["cat-file", "--batch"], "".join(f"{blob.name}\n" for blob in small).encode())
+    small, left = _small_ones(bare, wanted, url)
+    asked = "".join(f"{blob.name}\n" for blob in small).encode()
+    output = git.local(bare, ["cat-file", "--batch"], asked, url=url, most=MAX_KEPT + git.MAX_OUTPUT)
     at = 0
     for blob in small:
-        stop = output.index(b"\n", at)
-        size = int(output[at:stop].split()[2])
+        stop = output.find(b"\n", at)
+        words = decode(output[at:stop]).split() if stop >= 0 else []
+        size = whole(words[2]) if len(words) == 3 else None
+        if size is None:
+            raise RecipeError(f"{url}: git does not give out {blob.path}, which it has listed")
         data = output[stop + 1 : stop + 1 + size]
         at = stop + size + 2
         file = target / blob.path
@@ -220,15 +227,16 @@ def _write_blobs(bare: Path, target: Path, wanted: list[_Blob]) -> list[_Blob]:
     return left
 
 
-def _small_ones(bare: Path, wanted: list[_Blob]) -> tuple[list[_Blob], list[_Blob]]:
+def _small_ones(bare: Path, wanted: list[_Blob], url: str) -> tuple[list[_Blob], list[_Blob]]:
     """The files that are fit to be kept, and those that are not: too large, not fetched, or past all room."""
     asked = "".join(f"{blob.name}\n" for blob in wanted).encode()
-    answers = git.local(bare, ["cat-file", "--batch-check=%(objecttype) %(objectsize)"], asked).splitlines()
+    answers = git.local(bare, ["cat-file", "--batch-check=%(objecttype) %(objectsize)"], asked, url=url).splitlines()
     small: list[_Blob] = []
     left: list[_Blob] = []
     room = MAX_KEPT
     for blob, answer in zip(wanted, answers, strict=True):
-        size = int(answer.split()[1]) if answer.startswith(b"blob ") else git.MAX_BLOB + 1
+        told = whole(decode(answer.removeprefix(b"blob "))) if answer.startswith(b"blob ") else None
+        size = git.MAX_BLOB + 1 if told is None else told
         fits = size <= min(git.MAX_BLOB, room)
         room -= size if fits else 0
         (small if fits else left).append(blob)

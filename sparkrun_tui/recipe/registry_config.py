@@ -142,7 +142,7 @@ def check_url(text: str) -> str:
     if not url or url.startswith("-") or _CONTROL.search(url):
         raise UsageError(f"`{text[:80]}` is not the address of a repository")
     local = Path(os.path.expanduser(url))
-    if url.startswith(("/", "./", "../", "~")) and local.is_dir():
+    if url.startswith(("/", "./", "../", "~")) and os.path.isdir(local):
         return local.resolve().as_uri()
     if _SHORT.fullmatch(url) and not url.endswith("/"):
         return f"https://github.com/{url}"

@@ -18,6 +18,7 @@ _PIECE = re.compile(
     r"""|(?P<substitution>\$\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)|`[^`]*`)"""
 )
 _IN_WORD = frozenset({"plain", "single", "double", "escape", "substitution"})
+_DELIMITER = re.compile(r"\s*(['\"]?)([\w.-]+)\1")
 _IN_DOUBLE = re.compile(r'\\(?:\r?\n|([$`"\\]))')
 _ENGINES = re.compile(r"(^|/)(vllm|sglang|llama-server|server)$")
 _MODULES = frozenset({"sglang.launch_server", "vllm.entrypoints.openai.api_server"})
@@ -129,34 +130,73 @@ def flag_value(argv: Sequence[str], flags: Iterable[str]) -> str | None:
     return value
 
 
-def quote_at(text: str, offset: int) -> str:
-    """What surrounds a place in a command: `'`, `"`, `<` (a heredoc), `#` (a comment), or empty."""
-    at, delimiters, in_word = 0, "", False
-    pending = False
-    while at < offset:
-        if text[at] == "#" and not in_word:
-            stop = text.find("\n", at)
-            if stop < 0 or stop >= offset:
-                return "#"
-            at = stop
-            continue
-        match = _PIECE.match(text, at)
-        if match is None:
-            return text[at] if text[at] in "'\"" else ""
-        kind, stop = match.lastgroup, match.end()
-        if stop > offset and kind in ("single", "double"):
-            return "'" if kind == "single" else '"'
-        if stop > offset and kind == "substitution":
-            inner = at + (2 if text[at] == "$" else 1)
-            return quote_at(text[inner : stop - 1], max(0, offset - inner))
+def quotes_at(text: str, offsets: Iterable[int]) -> dict[int, str]:
+    """What surrounds each of some places in a command: `'`, `"`, `<` (a heredoc), `#` (a comment), or empty.
+
+    All places are found in one pass over the command.
+    """
+    return _Surroundings(text, sorted(set(offsets))).run()
+
+
+class _Surroundings:
+    """One pass over a command; `places` are the offsets that are asked for, in order, `next` the first one ahead."""
+
+    def __init__(self, text: str, places: Sequence[int]) -> None:
+        self.text = text
+        self.places = places
+        self.next = 0
+        self.found: dict[int, str] = {}
+        self.delimiter = ""
+
+    def run(self) -> dict[int, str]:
+        text, at, in_word = self.text, 0, False
+        while self.next < len(self.places) and at < len(text):
+            self._pass(at, "")
+            if text[at] == "#" and not in_word:
+                end = text.find("\n", at)
+                at = len(text) if end < 0 else end
+                self._pass(at, "#")
+                continue
+            match = _PIECE.match(text, at)
+            if match is None:
+                # A quote or bracket that is never closed.
+                self._pass(len(text), text[at] if text[at] in "'\"" else "")
+                break
+            kind, end = str(match.lastgroup), match.end()
+            self._inside(kind, at, end)
+            at = self._after(kind, end)
+            in_word = kind in _IN_WORD
+        self._pass(max(self.places, default=0), "")
+        return self.found
+
+    def _pass(self, last: int, around: str) -> None:
+        """All places up to and with `last` are surrounded by `around`."""
+        while self.next < len(self.places) and self.places[self.next] <= last:
+            self.found[self.places[self.next]] = around
+            self.next += 1
+
+    def _inside(self, kind: str, start: int, end: int) -> None:
+        """The places within a piece."""
+        if kind in ("single", "double"):
+            self._pass(end - 1, "'" if kind == "single" else '"')
+        elif kind == "substitution":
+            inner = start + (2 if self.text[start] == "$" else 1)
+            first = self.next
+            while self.next < len(self.places) and self.places[self.next] < end:
+                self.next += 1
+            moved = {place: max(0, place - inner) for place in self.places[first : self.next]}
+            below = quotes_at(self.text[inner : end - 1], moved.values())
+            self.found |= {place: below[where] for place, where in moved.items()}
+        if kind != "newline":
+            self._pass(end - 1, "")
+
+    def _after(self, kind: str, end: int) -> int:
+        """Where the text goes on after a piece: behind a heredoc's text where a line ends that opens one."""
         if kind == "heredoc":
-            word = re.compile(r"\s*(['\"]?)([\w.-]+)\1").match(text, stop)
-            delimiters, pending = (word[2], True) if word else ("", False)
-        if kind == "newline" and pending:
-            stop = after_heredocs(text, stop, [delimiters])
-            pending = False
-            if stop > offset:
-                return "<"
-        in_word = kind in _IN_WORD
-        at = stop
-    return ""
+            word = _DELIMITER.match(self.text, end)
+            self.delimiter = word[2] if word else ""
+        elif kind == "newline" and self.delimiter:
+            end = after_heredocs(self.text, end, [self.delimiter])
+            self.delimiter = ""
+            self._pass(end - 1, "<")
+        return end

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.recipe.detect import detect_runtime
 from sparkrun_tui.recipe.dtypes import normal_dtype
 from sparkrun_tui.recipe.entry import Entry
@@ -76,4 +77,4 @@ def _value(text: str) -> str:
 
 
 def _whole(text: str | None) -> int | None:
-    return int(text) if text and text.isdecimal() and len(text) < 6 else None
+    return whole(text or "", most=99_999)

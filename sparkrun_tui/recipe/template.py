@@ -7,10 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from sparkrun_tui.recipe.yamltree import MAX_TEXT, is_too_long
+
 MAX_ROUNDS = 32
 """How deep values may refer to other values."""
-MAX_LENGTH = 1 << 18
-"""Characters of a rendered command."""
+MAX_LENGTH = MAX_TEXT
+"""Bytes of a rendered command, in UTF-8."""
+_CACHED = 1 << 13
+"""Characters of a template that is kept once it is cut: long ones would fill the memory."""
 
 _BRACE = re.compile(r"[{}]")
 _SLOT = re.compile(r"\{([A-Za-z0-9_-]+)\}")
@@ -47,12 +51,16 @@ class TemplateError(ValueError):
         self.keys = keys
 
 
-@lru_cache(maxsize=2048)
 def scan(text: str, doubled: bool) -> Template:
     """Cut a template. `doubled` says that doubled braces are escapes everywhere (the version-1 format).
 
     Without it only a balanced `{{"...}}` is one. `${NAME}` belongs to the shell and is never a slot.
     """
+    return _kept_scan(text, doubled) if len(text) <= _CACHED else _Scanner(text, doubled).run()
+
+
+@lru_cache(maxsize=2048)
+def _kept_scan(text: str, doubled: bool) -> Template:
     return _Scanner(text, doubled).run()
 
 
@@ -184,24 +192,45 @@ def expand(
     `fill` may change the text of a slot of the template itself (to quote it). Slots without a value stay as they
     are. Raises `TemplateError`.
     """
+    too_long = TemplateError(f"the rendered command is longer than {MAX_LENGTH:,} bytes", ())
+    if is_too_long(text):
+        raise too_long
     template = scan(text, doubled)
     resolver = _Resolver(values)
-    parts: list[str] = []
+    parts = _Parts(too_long)
     unknown: list[Slot] = []
     for piece in template.pieces:
         if isinstance(piece, str):
-            parts.append(piece)
+            parts.add(piece)
         elif piece.key in values:
             value = resolver.value(piece.key, ())
-            parts.append(fill(piece, value) if fill is not None else value)
+            parts.add(fill(piece, value) if fill is not None else value)
         else:
-            parts.append("{" + piece.key + "}")
+            parts.add("{" + piece.key + "}")
             if is_identifier(piece.key):
                 unknown.append(piece)
-    result = "".join(parts)
-    if len(result) > MAX_LENGTH:
-        raise TemplateError(f"the rendered command is longer than {MAX_LENGTH:,} characters", ())
-    return Expansion(result, frozenset(resolver.done), tuple(unknown), resolver.unknown)
+    return Expansion(parts.joined(), frozenset(resolver.done), tuple(unknown), resolver.unknown)
+
+
+class _Parts:
+    """Pieces of a text that is being put together; `error` is raised before it grows too long."""
+
+    def __init__(self, error: TemplateError) -> None:
+        self._error = error
+        self._parts: list[str] = []
+        self._length = 0
+
+    def add(self, text: str) -> None:
+        self._length += len(text)
+        if self._length > MAX_LENGTH:
+            raise self._error
+        self._parts.append(text)
+
+    def joined(self) -> str:
+        text = "".join(self._parts)
+        if is_too_long(text):
+            raise self._error
+        return text
 
 
 class _Resolver:
@@ -223,9 +252,13 @@ class _Resolver:
             raise TemplateError(f"values refer to each other more than {MAX_ROUNDS} deep", path)
         text = self.values[key]
         if "{" in text:
-            text = "".join(self._piece(piece, path) for piece in _slots_only(text))
-            if len(text) > MAX_LENGTH:
-                raise TemplateError(f"the value of `{key}` grows beyond {MAX_LENGTH:,} characters", path)
+            too_long = TemplateError(f"the value of `{key}` grows beyond {MAX_LENGTH:,} bytes", path)
+            if is_too_long(text):
+                raise too_long
+            parts = _Parts(too_long)
+            for piece in _slots_only(text):
+                parts.add(self._piece(piece, path))
+            text = parts.joined()
         self.done[key] = text
         return text
 
@@ -234,13 +267,22 @@ class _Resolver:
             return piece
         if piece.key in self.values:
             return self.value(piece.key, path)
-        if is_identifier(piece.key):
-            self.unknown[piece.key] = tuple(dict.fromkeys((*self.unknown.get(piece.key, ()), path[-1])))
+        holders = self.unknown.get(piece.key, ())
+        if is_identifier(piece.key) and path[-1] not in holders:
+            self.unknown[piece.key] = (*holders, path[-1])
         return "{" + piece.key + "}"
 
 
-@lru_cache(maxsize=2048)
 def _slots_only(text: str) -> tuple[str | Slot, ...]:
+    return _kept_slots(text) if len(text) <= _CACHED else _cut(text)
+
+
+@lru_cache(maxsize=2048)
+def _kept_slots(text: str) -> tuple[str | Slot, ...]:
+    return _cut(text)
+
+
+def _cut(text: str) -> tuple[str | Slot, ...]:
     pieces: list[str | Slot] = []
     at = 0
     for match in _SLOT.finditer(text):

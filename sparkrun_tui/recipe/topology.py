@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sparkrun_tui.base.errors import Spot
+from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.recipe.model import Mode, Problem, Severity
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.recipe.shellwords import flag_value
@@ -84,6 +85,9 @@ class HostCount:
     short: int = 0
 
 
+MAX_DEGREE = 9_999
+"""Ranks along one axis; a larger figure is no degree of parallelism, and counts as none."""
+
 _DEGREES = {
     "tensor_parallel": ("-tp", "--tensor-parallel-size", "--tp-size", "--tp"),
     "pipeline_parallel": ("-pp", "--pipeline-parallel-size", "--pp-size", "--pp"),
@@ -98,7 +102,7 @@ def degrees(rendered: Rendered) -> dict[str, int]:
         text = flag_value(rendered.argv, flags)
         if text is None and key in rendered.chain:
             text = str(rendered.get(key))
-        found[key] = int(text) if text and text.isdigit() and 0 < int(text) < 10_000 else 1
+        found[key] = whole(text or "", least=1, most=MAX_DEGREE) or 1
     return found
 
 

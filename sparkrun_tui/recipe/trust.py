@@ -7,13 +7,15 @@ import os
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.files import write_private
+from sparkrun_tui.base.json_text import parse_json
+from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.recipe.before import Before
 from sparkrun_tui.recipe.brought import Bundle, bring
 from sparkrun_tui.recipe.checkouts import EUGR
@@ -175,6 +177,11 @@ def changed_since_consent(recipe: Recipe, files: frozenset[str] = frozenset()) -
     return needs_consent(recipe, files) and any(entry.get("place") == place for entry in _read().values())
 
 
+def demand_shown(demand: Demand, redact: Redactor) -> Demand:
+    """A demand whose words hold no secret."""
+    return replace(demand, title=redact(demand.title), detail=redact(demand.detail))
+
+
 def consented_variables(recipe: Recipe) -> frozenset[str] | None:
     """The variables that the user agreed to for this recipe; None when it is the user's own and may read any."""
     if recipe.source.kind is not SourceKind.REGISTRY:
@@ -208,7 +215,7 @@ def _file() -> Path:
 
 def _read() -> dict[str, dict[str, Any]]:
     try:
-        data = json.loads(_file().read_text(encoding="utf-8"))
+        data = parse_json(_file().read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         # What cannot be read was not agreed to.
         return {}

@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, pairwise
+from math import inf
 
 from sparkrun_tui.base.errors import Spot
 from sparkrun_tui.recipe.brought import bring
@@ -31,7 +32,6 @@ _STRICT = frozenset({"port", "gpu_memory_utilization", "tensor_parallel", "pipel
 _NOT_IN_COMMANDS = frozenset({"tensor_parallel", "pipeline_parallel", "data_parallel"})
 """Keys that decide about hosts even when the command does not use them."""
 _LOST_CONTINUATION = re.compile(r"\\(?=[ \t]+\n[ \t]*-)")
-_COMMENT_BETWEEN = re.compile(r"\\\n(?:[ \t]*#[^\n]*\n)*?[ \t]*(?=#[^\n]*\n[ \t]*-)")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -71,7 +71,7 @@ def ordered(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     unique = dict.fromkeys(problems)
 
     def place(found: Problem) -> tuple[float, int]:
-        return (found.spot.line, found.spot.column) if found.spot else (float("inf"), 0)
+        return (found.spot.line, found.spot.column) if found.spot else (inf, 0)
 
     return tuple(sorted(unique, key=place))
 
@@ -89,13 +89,27 @@ def _check_runtime(recipe: Recipe) -> Iterator[Problem]:
         for match in islice(_LOST_CONTINUATION.finditer(recipe.command), 20):
             message = "a backslash with spaces after it does not continue the line: the shell ends the command here"
             yield Problem(Severity.WARNING, "continuation", message, command_spot(recipe, match.start()))
-        for match in islice(_COMMENT_BETWEEN.finditer(recipe.command), 20):
+        for offset in islice(_comments_between(recipe.command), 20):
             message = "a comment between the lines of a command ends it: the shell takes the next line as another one"
             remedy = "move the comment above the command"
-            yield Problem(Severity.WARNING, "continuation", message, command_spot(recipe, match.end()), remedy)
+            yield Problem(Severity.WARNING, "continuation", message, command_spot(recipe, offset), remedy)
     elif recipe.runtime in known:
         message = "`command` is not given; the engine's command is built from `defaults`"
         yield problem(recipe, Severity.NOTE, "missing-command", message, "")
+
+
+def _comments_between(command: str) -> Iterator[int]:
+    """Where comments stand in a continued command that would go on with a flag behind them."""
+    lines = command.split("\n")
+    start, continued = 0, False
+    for line, following in pairwise(lines):
+        text = line.lstrip(" \t")
+        comment = text.startswith("#")
+        if continued and comment and following.lstrip(" \t").startswith("-"):
+            yield start + len(line) - len(text)
+            continued = False
+        continued = line.endswith("\\") or (continued and comment)
+        start += len(line) + 1
 
 
 def _chain_spot(link: ChainValue) -> Spot | None:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from typing import Any
 
 import yaml
@@ -18,8 +19,12 @@ MAX_DEPTH = 50
 """Nesting of mappings and lists, through aliases too."""
 MAX_NODES = 10_000
 """Nodes of a file after its aliases are expanded."""
+MAX_TEXT = 1 << 17
+"""Size of one text, in bytes of UTF-8: Linux hands a program no longer argument (128 KiB, MAX_ARG_STRLEN)."""
 MAX_NUMBER = 100
 """Characters of a number; longer ones stay text, since converting them can take minutes."""
+_MOST = 10**20
+"""Whole numbers stay below it (a seed may have 64 bits); what is larger stays text."""
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _RESOLVERS: dict[str | None, list[tuple[str, re.Pattern[str]]]] = yaml.SafeLoader.yaml_implicit_resolvers
@@ -110,6 +115,10 @@ class _Composer:
         return short
 
     def _scalar(self, event: Any) -> Node:
+        if is_too_long(event.value):
+            size = len(event.value.encode("utf-8", "surrogatepass"))
+            remedy = "put it into a file beside the recipe"
+            raise self._error(f"a text of {size:,} bytes: at most {MAX_TEXT:,} can be handed on", event, remedy)
         if event.tag is not None and event.tag != "!":
             tag = self._tag(event, _SCALAR_TAGS)
             if tag != "str" and resolve(event.value) != tag and not (tag == "float" and resolve(event.value) == "int"):
@@ -177,6 +186,14 @@ class _Composer:
             )
 
 
+def is_too_long(text: str) -> bool:
+    """Whether a text is longer than `MAX_TEXT`."""
+    # Characters are counted first: most texts are far too short to be encoded for this.
+    if len(text) * 4 <= MAX_TEXT:
+        return False
+    return len(text) > MAX_TEXT or len(text.encode("utf-8", "surrogatepass")) > MAX_TEXT
+
+
 def resolve(text: str) -> str:
     """The type that YAML 1.1 gives a plain scalar: `str`, `int`, `float`, `bool`, `null`, `timestamp`, `merge`."""
     for tag, pattern in (*_RESOLVERS.get(text[:1], ()), *_RESOLVERS.get(None, ())):
@@ -186,19 +203,27 @@ def resolve(text: str) -> str:
 
 
 def scalar_data(text: str, tag: str) -> Any:
-    """The value of a scalar of type `tag`; text that Python cannot convert, and dates, stay strings."""
-    if len(text) > MAX_NUMBER and tag in ("int", "float"):
-        return text
-    try:
-        if tag == "int":
-            return _CONSTRUCT.construct_yaml_int(yaml.ScalarNode(tag, text))
-        if tag == "float":
-            return _CONSTRUCT.construct_yaml_float(yaml.ScalarNode(tag, text))
-    except (ValueError, OverflowError, IndexError):
-        return text
+    """The value of a scalar of type `tag`; dates, and numbers that are not finite or beyond any use, stay strings."""
+    if tag in ("int", "float"):
+        number = _number(text, tag)
+        return text if number is None else number
     if tag == "bool":
         return {"yes": True, "true": True, "on": True}.get(text.lower(), False)
     return None if tag == "null" else text
+
+
+def _number(text: str, tag: str) -> int | float | None:
+    """A scalar as a number, None when it is none that can be worked with."""
+    if len(text) > MAX_NUMBER:
+        return None
+    try:
+        if tag == "int":
+            whole: int = _CONSTRUCT.construct_yaml_int(yaml.ScalarNode(tag, text))
+            return whole if abs(whole) < _MOST else None
+        number: float = _CONSTRUCT.construct_yaml_float(yaml.ScalarNode(tag, text))
+        return number if isfinite(number) else None
+    except (ValueError, OverflowError, IndexError):
+        return None
 
 
 def entries(node: Node) -> Iterator[tuple[Node, Node]]:

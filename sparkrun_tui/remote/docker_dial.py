@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.remote.failures import LinkLost, SocketRefused
 from sparkrun_tui.remote.transport import ByteStream, Outcome, Transport
@@ -18,8 +19,8 @@ _SUDO_BRIDGE = ("sudo", "-n", *_BRIDGE)
 _LOOK = r"""
 echo "groups=$(id -Gn)"
 echo "user=$(id -un)"
-env_socket=; case "${DOCKER_HOST-}" in unix://*) env_socket=${DOCKER_HOST#unix://} ;; esac
-for socket in "$env_socket" /var/run/docker.sock "${XDG_RUNTIME_DIR:-/run/user/$(id -u)}/docker.sock"; do
+env_socket=; case "${{DOCKER_HOST-}}" in unix://*) env_socket=${{DOCKER_HOST#unix://}} ;; esac
+for socket in "$env_socket" /var/run/docker.sock "${{XDG_RUNTIME_DIR:-/run/user/$(id -u)}}/docker.sock"; do
   [ -n "$socket" ] && [ -S "$socket" ] || continue
   if [ -r "$socket" ] && [ -w "$socket" ]; then echo "usable=$socket"; else echo "denied=$socket"; fi
 done
@@ -78,10 +79,12 @@ def cause(look: Look, host: str) -> HostError:
             remedy="Is Docker running (sudo systemctl restart docker)? Is AllowStreamLocalForwarding off in sshd?",
         )
     if look.denied:
+        user = shell.word(look.user) if look.user else shell.script('"$USER"')
+        join = shell.script("sudo usermod -aG docker {user}", user=user)
         return HostError(
             f"{look.user or 'this user'} may not use Docker ({look.denied[0]}: permission denied)",
             host=host,
-            remedy=f"On the host: sudo usermod -aG docker {look.user or '$USER'}   (then log in again)",
+            remedy=f"On the host: {join}   (then log in again)",
         )
     if look.cli:
         return HostError(
@@ -115,7 +118,7 @@ class Dialer:
             return await self._other_way(refusal)
 
     async def _other_way(self, refusal: SocketRefused) -> ByteStream:
-        result = await self._transport.run(_LOOK, timeout=20.0)
+        result = await self._transport.run(shell.script(_LOOK), timeout=20.0)
         if result.outcome is Outcome.LOST:
             raise LinkLost("the connection was lost", host=self._transport.name) from refusal
         if not result.ok:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import aclosing, asynccontextmanager
+from typing import TypeVar
 from urllib.parse import urlencode
 
 import httpcore2
 
-from sparkrun_tui.base.text import clean_text
+from sparkrun_tui.base.decoded import Decoded, decode_json
+from sparkrun_tui.base.json_text import JsonError
+from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.text import clean_text, decode, shorten
 from sparkrun_tui.remote import http_backend
 from sparkrun_tui.remote.docker_dial import Dialer
+from sparkrun_tui.remote.docker_stream import json_lines
 from sparkrun_tui.remote.docker_types import DockerError
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.transport import Transport
@@ -21,8 +25,16 @@ from sparkrun_tui.remote.transport import Transport
 NEWEST_API = (1, 47)
 OLDEST_API = (1, 40)
 TIMEOUT = 30.0
-"""Seconds a daemon may take for an ordinary answer."""
+"""Seconds a daemon may take for an ordinary answer, from the first byte of the request to the last of the answer."""
+MOST = 1 << 20
+"""Bytes that an ordinary answer may have; an inspected container or image has some ten thousand."""
 
+_MOST_WORDS = 1 << 16
+"""Bytes that are read of a refusal."""
+_WORDS = 2000
+"""Characters that are shown of one."""
+
+T = TypeVar("T")
 Query = Mapping[str, str | int | bool | None]
 Body = bytes | AsyncIterator[bytes] | None
 
@@ -45,22 +57,53 @@ class DockerHttp:
         """The API version spoken with this daemon (`1.41`), asked for once."""
         async with self._negotiation:
             if not self._version:
-                async with self._send("GET", "/_ping", None, None, {}, TIMEOUT, retry=True) as response:
-                    await response.aread()
-                    headers = {key.lower(): value for key, value in response.headers}
-                    server = headers.get(b"api-version", b"").decode()
-                self._version = negotiate(server, self.host)
+                self._version = negotiate(await self._in_time(self._ping(), TIMEOUT), self.host)
             return self._version
 
+    async def _ping(self) -> str:
+        async with self._send("GET", "/_ping", None, None, {}, TIMEOUT, retry=True) as response:
+            await self._body(response, _MOST_WORDS)
+            headers = {key.lower(): value for key, value in response.headers}
+            return decode(headers.get(b"api-version", b""))
+
     async def ask(
-        self, method: str, path: str, query: Query | None = None, body: object = None, timeout: float = TIMEOUT
-    ) -> Any:
-        """The JSON answer (None when empty). Raises `DockerError` with the status when the daemon refuses."""
+        self,
+        method: str,
+        path: str,
+        read: Callable[[Decoded], T],
+        *,
+        query: Query | None = None,
+        body: object = None,
+        timeout: float = TIMEOUT,
+        most: int = MOST,
+    ) -> T:
+        """What `read` makes of the JSON answer (of null when it is empty).
+
+        This is where every answer is understood or not: one that is no JSON, longer than `most` bytes or of another
+        shape than `read` takes is a `DockerError`, as is a refusal, which has its HTTP status.
+        """
         content = None if body is None else json.dumps(body).encode()
         headers = {} if body is None else {"Content-Type": "application/json"}
-        async with self.open(method, path, query, content, headers, timeout) as response:
-            data = await response.aread()
-        return json.loads(data) if data.strip() else None
+        data = await self._in_time(self._whole(method, path, query, content, headers, timeout, most), timeout)
+        try:
+            return read(decode_json(data) if data.strip() else Decoded(None))
+        except JsonError as error:
+            raise DockerError(
+                f"its Docker answers what cannot be understood: {shorten(clean_text(str(error)), 200)}",
+                host=self.host,
+                remedy=f"Is it Docker that listens on {self.dialer.way}? On the host: docker version",
+            ) from error
+
+    async def send(
+        self, method: str, path: str, *, query: Query | None = None, body: object = None, timeout: float = TIMEOUT
+    ) -> None:
+        """A request whose answer tells nothing but that it worked. Raises `DockerError`."""
+        await self.ask(method, path, lambda _: None, query=query, body=body, timeout=timeout)
+
+    async def put(self, path: str, query: Query, content: bytes, content_type: str) -> None:
+        """Upload `content`. Raises `DockerError`."""
+        headers = {"Content-Type": content_type}
+        await self._in_time(self._whole("PUT", path, query, content, headers, TIMEOUT, MOST), TIMEOUT)
 
     @asynccontextmanager
     async def open(
@@ -77,8 +120,63 @@ class DockerHttp:
         retry = method == "GET"
         async with self._send(method, versioned, query, content, headers or {}, timeout, retry=retry) as response:
             if response.status >= 400:
-                raise self._refusal(response.status, await response.aread())
+                words = await self._in_time(self._beginning(response, _MOST_WORDS), TIMEOUT)
+                raise self._refusal(response.status, words)
             yield response
+
+    async def lines(
+        self,
+        method: str,
+        path: str,
+        read: Callable[[Decoded], T],
+        query: Query | None = None,
+        content: Body = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> AsyncGenerator[T, None]:
+        """What `read` makes of each line of a JSON stream, for as long as it lasts; see `json_lines`."""
+        async with (
+            self.open(method, path, query, content, headers, timeout=None) as response,
+            aclosing(json_lines(self.chunks(response), read)) as values,
+        ):
+            async for value in values:
+                yield value
+
+    async def _whole(
+        self,
+        method: str,
+        path: str,
+        query: Query | None,
+        content: bytes | None,
+        headers: Mapping[str, str],
+        timeout: float,
+        most: int,
+    ) -> bytes:
+        async with self.open(method, path, query, content, headers, timeout) as response:
+            return await self._body(response, most)
+
+    async def _body(self, response: httpcore2.Response, most: int) -> bytes:
+        """The whole body. Raises `DockerError` as soon as it is longer than `most` bytes."""
+        data = await self._beginning(response, most + 1)
+        if len(data) > most:
+            raise DockerError(f"its Docker answers more than {most >> 10:,} KiB at once", host=self.host)
+        return data
+
+    async def _beginning(self, response: httpcore2.Response, most: int) -> bytes:
+        """The body as far as it is not longer than `most` bytes; the rest is not read."""
+        data = bytearray()
+        async for chunk in response.aiter_stream():
+            data += chunk[: most - len(data)]
+            if len(data) >= most:
+                break
+        return bytes(data)
+
+    async def _in_time(self, work: Coroutine[object, object, T], timeout: float) -> T:
+        """What `work` gives within `timeout` seconds in all, however slowly bytes trickle in. Raises `HostError`."""
+        try:
+            async with asyncio.timeout(timeout):
+                return await work
+        except TimeoutError as error:
+            raise http_backend.as_host_error(error, self.host, "Docker") from error
 
     async def chunks(self, response: httpcore2.Response) -> AsyncIterator[bytes]:
         """The body, as it comes. Raises `LinkLost` when it breaks off."""
@@ -137,25 +235,27 @@ class DockerHttp:
 
     def _refusal(self, status: int, body: bytes) -> DockerError:
         try:
-            message = str(json.loads(body)["message"])
-        except (ValueError, KeyError, TypeError):
-            message = body.decode("utf-8", errors="replace")
-        return DockerError(clean_text(message.strip()) or f"Docker answered {status}", host=self.host, status=status)
+            message = decode_json(body).at("message").text()
+        except JsonError:
+            # Proxies and other servers refuse in their own way: their words are shown as they are.
+            message = decode(body)
+        message = clean_text(message.strip()[:_WORDS])
+        return DockerError(message or f"Docker answered {status}", host=self.host, status=status)
 
 
 def negotiate(server: str, host: str) -> str:
     """The newest API version that both sides speak. Raises `DockerError` when the daemon is too old."""
-    try:
-        major, minor = (int(part) for part in server.split(".")[:2])
-    except ValueError:
-        major, minor = OLDEST_API
-    if (major, minor) < OLDEST_API:
+    numbers = [whole(part, most=9999) for part in server.split(".", 2)[:2]]
+    major, minor = numbers if len(numbers) == 2 else (None, None)
+    # A daemon that does not say is taken for one that speaks the oldest version we do.
+    spoken = OLDEST_API if major is None or minor is None else (major, minor)
+    if spoken < OLDEST_API:
         raise DockerError(
-            f"its Docker is too old (API {server}, needed is {'.'.join(map(str, OLDEST_API))})",
+            f"its Docker is too old (API {spoken[0]}.{spoken[1]}, needed is {'.'.join(map(str, OLDEST_API))})",
             host=host,
             remedy="Install Docker 19.03 or newer.",
         )
-    chosen = min((major, minor), NEWEST_API)
+    chosen = min(spoken, NEWEST_API)
     return f"{chosen[0]}.{chosen[1]}"
 
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
+from sparkrun_tui.base.decoded import Decoded, ShapeError
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.numbers import decimal, whole
 from sparkrun_tui.base.text import clean_line
 
-Json = Mapping[str, Any]
+MOST_CONTAINERS = 1000
+"""Containers of one host that are asked for, newest first."""
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,254}", re.ASCII)
+_EXITED = re.compile(r"Exited \((-?[0-9]{1,10})\)", re.ASCII)
+_MOST_CODE = 1 << 32
+"""Beyond every exit code: Windows containers have codes of 32 bits."""
 
 
 class DockerError(HostError):
@@ -33,7 +41,6 @@ class DockerInfo:
     arch: str
     runtimes: tuple[str, ...]
     cdi: bool
-    raw: Json = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,113 +137,143 @@ class ContainerStats:
     cpu: float
 
 
-def info_from(data: Json, api: str) -> DockerInfo:
-    """From `/info`."""
+def info_from(data: Decoded, api: str) -> DockerInfo:
+    """From `/info`. Raises `ShapeError`, as all of these do."""
+    data = data.present()
     return DockerInfo(
-        version=str(data.get("ServerVersion") or ""),
+        version=_line(data.at("ServerVersion")),
         api=api,
-        root=str(data.get("DockerRootDir") or ""),
-        driver=str(data.get("Driver") or ""),
-        log_driver=str(data.get("LoggingDriver") or ""),
-        arch=str(data.get("Architecture") or ""),
-        runtimes=tuple(sorted(data.get("Runtimes") or {})),
-        cdi=bool(data.get("CDISpecDirs")),
-        raw=data,
+        root=_line(data.at("DockerRootDir")),
+        driver=_line(data.at("Driver")),
+        log_driver=_line(data.at("LoggingDriver")),
+        arch=_line(data.at("Architecture")),
+        runtimes=tuple(sorted(clean_line(name) for name in data.at("Runtimes").fields())),
+        cdi=bool(data.at("CDISpecDirs").items()),
     )
 
 
-def image_from(data: Json) -> ImageInfo:
+def version_from(data: Decoded) -> dict[str, str]:
+    """From `/version`: the fields that are text."""
+    return {key: clean_line(value.text()) for key, value in data.fields().items() if isinstance(value.data, str)}
+
+
+def image_from(data: Decoded) -> ImageInfo:
     """From `/images/{name}/json`."""
-    config = data.get("Config") or {}
+    data = data.present()
+    config = data.at("Config")
     return ImageInfo(
-        id=str(data.get("Id") or ""),
-        tags=tuple(data.get("RepoTags") or ()),
-        digests=tuple(data.get("RepoDigests") or ()),
-        layers=tuple((data.get("RootFS") or {}).get("Layers") or ()),
-        os=str(data.get("Os") or ""),
-        arch=str(data.get("Architecture") or ""),
-        size=int(data.get("Size") or 0),
-        env=tuple(str(item) for item in config.get("Env") or ()),
-        labels={str(key): clean_line(str(value)) for key, value in (config.get("Labels") or {}).items()},
+        id=_line(data.at("Id")),
+        tags=_lines(data.at("RepoTags")),
+        digests=_lines(data.at("RepoDigests")),
+        layers=_lines(data.at("RootFS", "Layers")),
+        os=_line(data.at("Os")),
+        arch=_line(data.at("Architecture")),
+        size=data.at("Size").whole() or 0,
+        env=_lines(config.at("Env")),
+        labels=_labels(config.at("Labels")),
     )
 
 
-def container_from_inspect(data: Json) -> ContainerInfo:
+def container_from_inspect(data: Decoded) -> ContainerInfo:
     """From `/containers/{id}/json`."""
-    state = data.get("State") or {}
-    config = data.get("Config") or {}
-    ended = state.get("Status") in ("exited", "dead")
+    data = data.present()
+    state = data.at("State")
+    config = data.at("Config")
+    status = _line(state.at("Status").present())
     return ContainerInfo(
-        id=str(data.get("Id") or ""),
-        name=clean_line(str(data.get("Name") or "").lstrip("/")),
-        image=clean_line(str(config.get("Image") or "")),
-        state=str(state.get("Status") or ""),
-        labels=_labels(config.get("Labels")),
-        created=unix_time(data.get("Created")),
-        started=unix_time(state.get("StartedAt")),
-        finished=unix_time(state.get("FinishedAt")),
-        exit_code=int(state.get("ExitCode") or 0) if ended else None,
-        oom_killed=bool(state.get("OOMKilled")),
-        error=clean_line(str(state.get("Error") or "")),
-        tty=bool(config.get("Tty")),
-        log_driver=str(((data.get("HostConfig") or {}).get("LogConfig") or {}).get("Type") or ""),
+        id=identity(data.at("Id")),
+        name=_line(data.at("Name")).lstrip("/"),
+        image=_line(config.at("Image")),
+        state=status,
+        labels=_labels(config.at("Labels")),
+        created=unix_time(data.at("Created").data),
+        started=unix_time(state.at("StartedAt").data),
+        finished=unix_time(state.at("FinishedAt").data),
+        exit_code=_exit_code(state.at("ExitCode")) if status in ("exited", "dead") else None,
+        oom_killed=state.at("OOMKilled").is_true(),
+        error=_line(state.at("Error")),
+        tty=config.at("Tty").is_true(),
+        log_driver=_line(data.at("HostConfig", "LogConfig", "Type")),
     )
 
 
-def container_from_list(data: Json) -> ContainerInfo:
+def containers_from_list(data: Decoded) -> list[ContainerInfo]:
+    """From `/containers/json`."""
+    return [container_from_list(entry) for entry in data.present().items()]
+
+
+def container_from_list(data: Decoded) -> ContainerInfo:
     """From one entry of `/containers/json`, which tells neither exit code (but in words) nor start."""
-    names = data.get("Names") or [""]
-    status = str(data.get("Status") or "")
-    code = status.partition("Exited (")[2].partition(")")[0]
+    data = data.present()
+    names = data.at("Names").texts()
+    found = _EXITED.match(data.at("Status").text())
     return ContainerInfo(
-        id=str(data.get("Id") or ""),
-        name=clean_line(str(names[0]).lstrip("/")),
-        image=clean_line(str(data.get("Image") or "")),
-        state=str(data.get("State") or ""),
-        labels=_labels(data.get("Labels")),
-        created=float(data.get("Created") or 0) or None,
-        exit_code=int(code) if code.lstrip("-").isdigit() else None,
+        id=identity(data.at("Id")),
+        name=clean_line(names[0]).lstrip("/") if names else "",
+        image=_line(data.at("Image")),
+        state=_line(data.at("State").present()),
+        labels=_labels(data.at("Labels")),
+        created=data.at("Created").decimal(least=1),
+        exit_code=whole(found[1], least=-_MOST_CODE, most=_MOST_CODE) if found else None,
     )
 
 
-def event_from(data: Json) -> DockerEvent | None:
+def identity(data: Decoded) -> str:
+    """An id that the daemon gave out, fit for the path of a request. Raises `ShapeError`."""
+    text = data.present().text()
+    if not _ID.fullmatch(text):
+        raise ShapeError(f"{data.where} is no id")
+    return text
+
+
+def exec_from(data: Decoded) -> ExecInfo:
+    """From `/exec/{id}/json`."""
+    data = data.present()
+    return ExecInfo(data.at("Running").is_true(), _exit_code(data.at("ExitCode")))
+
+
+def wait_from(data: Decoded) -> int | None:
+    """The exit code in the answer of `/containers/{id}/wait`; None when it tells none."""
+    return _exit_code(data.present().at("StatusCode"))
+
+
+def event_from(data: Decoded) -> DockerEvent | None:
     """From one line of `/events`; None when it is not about a container."""
-    if data.get("Type") != "container":
+    if data.at("Type").data != "container":
         return None
-    actor = data.get("Actor") or {}
-    attributes = {str(key): clean_line(str(value)) for key, value in (actor.get("Attributes") or {}).items()}
-    code = attributes.get("exitCode", "")
-    nanoseconds = data.get("timeNano")
+    actor = data.at("Actor")
+    attributes = _labels(actor.at("Attributes"))
+    nanoseconds = data.at("timeNano").whole(most=10**19)
     return DockerEvent(
-        action=clean_line(str(data.get("Action") or "")),
-        id=str(actor.get("ID") or data.get("id") or ""),
+        action=_line(data.at("Action")),
+        id=_line(actor.at("ID")) or _line(data.at("id")),
         name=attributes.get("name", ""),
-        time=nanoseconds / 1e9 if isinstance(nanoseconds, int) else float(data.get("time") or 0),
+        time=nanoseconds / 1e9 if nanoseconds is not None else data.at("time").decimal() or 0.0,
         labels=attributes,
-        exit_code=int(code) if code.lstrip("-").isdigit() else None,
+        exit_code=whole(attributes.get("exitCode", ""), least=-_MOST_CODE, most=_MOST_CODE),
     )
 
 
-def stats_from(data: Json) -> ContainerStats:
+def stats_from(data: Decoded) -> ContainerStats:
     """From `/containers/{id}/stats`; memory without the page cache, as `docker stats` shows it."""
-    memory = data.get("memory_stats") or {}
-    details = memory.get("stats") or {}
-    cache = details.get("inactive_file", details.get("total_inactive_file", 0))
-    usage = int(memory.get("usage") or 0)
-    now, before = data.get("cpu_stats") or {}, data.get("precpu_stats") or {}
-    busy = _usage(now) - _usage(before)
-    system = int(now.get("system_cpu_usage") or 0) - int(before.get("system_cpu_usage") or 0)
-    cores = int(now.get("online_cpus") or 1)
+    data = data.present()
+    memory = data.at("memory_stats")
+    details = memory.at("stats").fields()
+    cache = details.get("inactive_file") or details.get("total_inactive_file") or Decoded(None)
+    now, before = data.at("cpu_stats"), data.at("precpu_stats")
+    busy = _count(now.at("cpu_usage", "total_usage")) - _count(before.at("cpu_usage", "total_usage"))
+    system = _count(now.at("system_cpu_usage")) - _count(before.at("system_cpu_usage"))
+    cores = now.at("online_cpus").whole(least=1, most=65_536) or 1
     return ContainerStats(
-        memory=max(usage - int(cache), 0),
-        memory_limit=int(memory.get("limit") or 0),
+        memory=max(_count(memory.at("usage")) - _count(cache), 0),
+        memory_limit=_count(memory.at("limit")),
         cpu=busy / system * cores if system > 0 and busy > 0 else 0.0,
     )
 
 
 def unix_time(text: object) -> float | None:
     """Docker's time stamps (RFC 3339, nanoseconds; year 1 means never) as Unix seconds."""
-    if not isinstance(text, str) or not text or text.startswith("0001-"):
+    if not isinstance(text, str) or not text or len(text) > 64 or text.startswith("0001-"):
         return None
     head, dot, tail = text.partition(".")
     digits = tail.rstrip("Z")
@@ -244,17 +281,29 @@ def unix_time(text: object) -> float | None:
         digits = digits.partition(sign)[0]
     zone = tail[len(digits) :] if dot else ""
     try:
-        base = datetime.fromisoformat((head + zone).replace("Z", "+00:00"))
-    except ValueError:
+        base = datetime.fromisoformat((head + zone).replace("Z", "+00:00")).timestamp()
+    except (ValueError, OverflowError, OSError):
+        # The last two are for years that the system's calendar does not hold.
         return None
-    return base.timestamp() + (float(f"0.{digits}") if digits.isdigit() else 0.0)
+    return base + (decimal(f"0.{digits}") or 0.0)
 
 
-def _labels(labels: object) -> Mapping[str, str]:
-    if not isinstance(labels, Mapping):
-        return {}
-    return {clean_line(str(key)): clean_line(str(value)) for key, value in labels.items()}
+def _exit_code(data: Decoded) -> int | None:
+    return data.whole(least=-_MOST_CODE, most=_MOST_CODE)
 
 
-def _usage(stats: Json) -> int:
-    return int((stats.get("cpu_usage") or {}).get("total_usage") or 0)
+def _count(data: Decoded) -> int:
+    """A counter; 0 when there is none, since old daemons leave some out."""
+    return data.whole(most=1 << 64) or 0
+
+
+def _line(data: Decoded) -> str:
+    return clean_line(data.text())
+
+
+def _lines(data: Decoded) -> tuple[str, ...]:
+    return tuple(clean_line(text) for text in data.texts())
+
+
+def _labels(data: Decoded) -> dict[str, str]:
+    return {clean_line(key): _line(value) for key, value in data.fields().items()}

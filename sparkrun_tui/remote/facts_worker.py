@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.memory import gguf_header, safetensors_header
 from sparkrun_tui.memory.config_reader import facts_from_config
 from sparkrun_tui.memory.digest import Digest, digest_config, to_data
@@ -39,7 +40,7 @@ class Refused(Exception):
 
 def main() -> int:
     """Carry out one request; the line is the digest or an error."""
-    request = json.loads(sys.stdin.buffer.read())
+    request = parse_json(sys.stdin.buffer.read())
     # Threads that wait for the network do not end by an exception in the main one: the process ends instead.
     signal.signal(signal.SIGINT, lambda _number, _frame: os._exit(130))
     try:
@@ -105,8 +106,8 @@ def _tensors(names: Sequence[str], read: Read) -> list[safetensors_header.Tensor
 
 def _json(read: Read, name: str) -> dict[str, Any]:
     try:
-        data = json.loads(read(name, 0, _SMALL_FILE))
-    except (ValueError, RecursionError):
+        data = parse_json(read(name, 0, _SMALL_FILE))
+    except JsonError:
         data = None
     if not isinstance(data, dict):
         raise Refused(f"its {name} cannot be read")

@@ -6,6 +6,7 @@ import errno
 import socket
 from enum import StrEnum
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.text import clean_line
 
@@ -66,19 +67,19 @@ def explain(error: BaseException, host: str, address: str, port: int, user: str)
     if isinstance(error, HostError):
         return error
     place = f"{address}:{port}" if port != 22 else address
-    ssh_words = f"{f'-p {port} ' if port != 22 else ''}{f'{user}@' if user else ''}{address}"
+    ssh_words = shell.words([*(["-p", str(port)] if port != 22 else []), f"{user}@{address}" if user else address])
     if isinstance(error, asyncssh.PermissionDenied) or "authentication failures" in str(error):
         return NeedsUser(
             f"{place} does not let {user or 'you'} in with any key that was tried",
             host=host,
-            remedy=f"Install your key with: ssh-copy-id {ssh_words}   "
+            remedy=f"Install your key with: {shell.script('ssh-copy-id {words}', words=ssh_words)}   "
             "(or name another with IdentityFile in ~/.ssh/config)",
         )
     if isinstance(error, asyncssh.KeyExchangeFailed):
         return NeedsUser(
             f"{place} shares no encryption or key type with us: {clean_line(str(error))}",
             host=host,
-            remedy=f"See what it offers with: ssh -vv {ssh_words} true",
+            remedy=f"See what it offers with: {shell.script('ssh -vv {words} true', words=ssh_words)}",
         )
     network = _network_trouble(error, host, address, port, ssh_words)
     if network is not None:
@@ -86,7 +87,9 @@ def explain(error: BaseException, host: str, address: str, port: int, user: str)
     return NeedsUser(f"cannot connect to {place}: {clean_line(str(error)) or type(error).__name__}", host=host)
 
 
-def _network_trouble(error: BaseException, host: str, address: str, port: int, ssh_words: str) -> HostError | None:
+def _network_trouble(
+    error: BaseException, host: str, address: str, port: int, ssh_words: shell.Text
+) -> HostError | None:
     """What the network did, in words; None when it was something else."""
     import asyncssh
 
@@ -99,7 +102,7 @@ def _network_trouble(error: BaseException, host: str, address: str, port: int, s
         remedy = "Is the host up and sshd running? On the host: sudo systemctl start ssh"
     elif isinstance(error, TimeoutError) or number in _UNREACHABLE:
         what = f"{address}:{port} does not answer" if port != 22 else f"{address} does not answer"
-        remedy = f"Is it switched on and on this network? Try: ssh {ssh_words} true"
+        remedy = f"Is it switched on and on this network? Try: {shell.script('ssh {words} true', words=ssh_words)}"
     elif isinstance(error, asyncssh.ConnectionLost | ConnectionResetError | BrokenPipeError):
         what = f"{address} hung up before the login was done"
         remedy = "Its sshd may be starting, overloaded (MaxStartups) or blocking this address (fail2ban)."

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 
+from sparkrun_tui.base import identifiers, shell
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.text import clean_line, decode
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.hub_cache import INDEX
 from sparkrun_tui.remote.ports import CacheListing, ModelFile, folder_name
-from sparkrun_tui.remote.shell import path_word
 from sparkrun_tui.remote.transport import Outcome, Transport
 
 # Files are listed through the links: a link without its blob is none. Indexes of weights are small and come along.
@@ -24,7 +24,7 @@ cd -- "$folder/snapshots/$commit" 2>/dev/null || exit 0
 printf 'commit\\t%s\\n' "$commit"
 for part in "$folder"/blobs/*.incomplete; do [ -e "$part" ] && echo partial; done
 find -L . -type f -printf 'file\\t%s\\t%P\\n'
-find -L . -type f -name '*{index}' | while IFS= read -r name; do
+find -L . -type f -name {index} | while IFS= read -r name; do
   printf 'index\\t%s\\t%s\\n' "$(base64 <"$name" | tr -d '\\n')" "${{name#./}}"
 done
 """
@@ -32,12 +32,12 @@ done
 
 async def listing(transport: Transport, hf_cache: str, repo: str, revision: str) -> CacheListing | None:
     """What the host holds of a revision (empty: `main`); None when it has none. Raises `LinkLost`, `HostError`."""
-    bare = len(revision) == 40 and all(letter in "0123456789abcdef" for letter in revision)
-    script = _LIST.format(
-        folder=path_word(f"{hf_cache.rstrip('/')}/hub/{folder_name(repo)}"),
-        commit=revision if bare else "",
-        ref=path_word(revision or "main"),
-        index=INDEX,
+    script = shell.script(
+        _LIST,
+        folder=shell.path_word(f"{hf_cache.rstrip('/')}/hub/{folder_name(repo)}"),
+        commit=identifiers.commit(revision) or "",
+        ref=revision or "main",
+        index=f"*{INDEX}",
     )
     result = await transport.run(script, timeout=60.0)
     if result.outcome is Outcome.LOST:
@@ -49,22 +49,29 @@ async def listing(transport: Transport, hf_cache: str, repo: str, revision: str)
 
 
 def read(text: str) -> CacheListing | None:
-    """The script's answer."""
-    commit, partial = "", False
+    """The script's answer; a host may say anything: what is no commit, and names that could lead elsewhere, are not.
+
+    None without a commit.
+    """
+    commit, partial = None, False
     files: list[ModelFile] = []
     indexes: dict[str, str] = {}
     for line in text.splitlines():
         word, _, rest = line.partition("\t")
         value, _, name = rest.partition("\t")
         if word == "commit":
-            commit = value
+            commit = identifiers.commit(value)
         elif word == "partial":
             partial = True
-        elif word == "file" and value.isdecimal():
-            files.append(ModelFile(name, int(value), cached=True))
+        elif identifiers.relative_path(name) is None:
+            continue
+        elif word == "file" and (size := identifiers.size(value)) is not None:
+            files.append(ModelFile(name, size, cached=True))
         elif word == "index":
             indexes[name] = _decoded(value)
-    return CacheListing(commit, tuple(sorted(files, key=lambda file: file.name)), indexes, partial) if commit else None
+    if commit is None:
+        return None
+    return CacheListing(commit, tuple(sorted(files, key=lambda file: file.name)), indexes, partial)
 
 
 def _decoded(value: str) -> str:

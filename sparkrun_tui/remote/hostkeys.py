@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sparkrun_tui.base import paths
+from sparkrun_tui.base import paths, shell
 from sparkrun_tui.remote.failures import NeedsUser
 from sparkrun_tui.remote.knownhosts import (
     KnownHosts,
@@ -88,7 +88,7 @@ class HostKeyPolicy:
                 f"the host key {fingerprint(key)} of {endpoint.host} is not known",
                 host=endpoint.name,
                 remedy=f"Check it on the host (ssh-keygen -lf /etc/ssh/ssh_host_{_file_word(key)}_key.pub), "
-                f"then accept it here or with: ssh {endpoint.name} true",
+                f"then accept it here or with: {shell.script('ssh {name} true', name=endpoint.name)}",
             )
         add_entry(self.file, endpoint, key)
 

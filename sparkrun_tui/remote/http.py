@@ -10,11 +10,18 @@ from dataclasses import dataclass, field
 import h11
 
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.base.text import clean_line, decode
+from sparkrun_tui.base.text import clean_line, decode, shorten
 from sparkrun_tui.remote.transport import ByteStream, Transport
 
+MOST = 4 << 20
+"""Bytes that are read of an answer, unless a call says otherwise."""
+
 _CHUNK = 65_536
-_MAX_BODY = 4 << 20
+_WORDS = 2000
+"""Bytes that are read of a refusal, and the seconds that may be spent on it."""
+_WORDS_TIME = 10.0
+_MOST_INTERIM = 16
+"""Answers of status 1xx before the one that counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +39,7 @@ class HttpReply:
 
 @dataclass(frozen=True, slots=True)
 class HttpCall:
-    """One HTTP request to a port of a host, sent through its transport; seconds."""
+    """One HTTP request to a port of a host, sent through its transport; `timeout` in seconds, `most` in bytes."""
 
     port: int
     path: str
@@ -41,13 +48,17 @@ class HttpCall:
     headers: Mapping[str, str] = field(default_factory=dict)
     address: str = "127.0.0.1"
     timeout: float = 10.0
+    most: int = MOST
 
 
 class TransportHttp:
     """HTTP over the transports' own TCP streams, one connection a call."""
 
     async def ask(self, transport: Transport, call: HttpCall) -> HttpReply:
-        """The whole answer, at most 4 MiB of it. Raises `HostError` when none comes within the call's timeout."""
+        """The answer, as far as it is not longer than the call's `most`.
+
+        Raises `HostError` when it is not there within the call's timeout, however slowly bytes trickle in.
+        """
         try:
             async with asyncio.timeout(call.timeout):
                 return await self._ask(transport, call)
@@ -62,23 +73,31 @@ class TransportHttp:
             status = await exchange.begin()
             body = bytearray()
             async for chunk in exchange.chunks():
-                body += chunk
-                if len(body) > _MAX_BODY:
+                body += chunk[: call.most - len(body)]
+                if len(body) >= call.most:
                     break
             return HttpReply(status, bytes(body))
         finally:
             await _close(stream)
 
     async def stream(self, transport: Transport, call: HttpCall) -> AsyncIterator[bytes]:
-        """The body as it comes; only the wait for the first byte and between chunks is bounded by the timeout."""
+        """The body as it comes; the timeout bounds the wait for the head of the answer, and for each chunk.
+
+        Raises `HostError` with the server's words when it refuses, and when the body is longer than the call's `most`.
+        """
         stream = await transport.open_tcp(call.address, call.port)
         try:
             exchange = _Exchange(stream, call, transport.name)
-            status = await exchange.begin()
+            async with asyncio.timeout(call.timeout):
+                status = await exchange.begin()
             if not 200 <= status < 300:
-                body = b"".join([chunk async for chunk in exchange.chunks()])[:2000]
-                raise HostError(f"it answered {status}: {clean_line(decode(body))}", host=transport.name)
+                words = clean_line(decode(await exchange.words()))
+                raise HostError(f"it answered {status}: {words}", host=transport.name)
+            taken = 0
             async for chunk in exchange.chunks():
+                taken += len(chunk)
+                if taken > call.most:
+                    raise HostError(f"port {call.port} answers more than {call.most >> 10:,} KiB", host=transport.name)
                 yield chunk
         except TimeoutError as error:
             raise HostError(f"nothing came for {call.timeout:.0f} s", host=transport.name) from error
@@ -108,10 +127,23 @@ class _Exchange:
             self._connection.send(h11.Data(data=call.body)) or b"" if call.body else b""
         )
         await self._stream.write(data + (self._connection.send(h11.EndOfMessage()) or b""))
-        while True:
+        for _ in range(_MOST_INTERIM + 1):
             event = await self._next()
             if isinstance(event, h11.Response):
                 return event.status_code
+        raise HostError(f"port {call.port} goes on saying that an answer will come", host=self._host)
+
+    async def words(self) -> bytes:
+        """The beginning of the body of a refusal, as far as it comes soon."""
+        body = bytearray()
+        # What came until then is all that is shown: the refusal itself is known already.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(self._call.timeout, _WORDS_TIME)):
+                async for chunk in self.chunks():
+                    body += chunk[: _WORDS - len(body)]
+                    if len(body) >= _WORDS:
+                        break
+        return bytes(body)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body, piece by piece."""
@@ -123,16 +155,21 @@ class _Exchange:
                 return
 
     async def _next(self) -> h11.Event:
+        """The next event, within the call's timeout however slowly its bytes come. Raises `HostError`."""
+        async with asyncio.timeout(self._call.timeout):
+            return await self._event()
+
+    async def _event(self) -> h11.Event:
         while True:
             try:
                 event = self._connection.next_event()
             except h11.RemoteProtocolError as error:
                 if self._ended:
                     break
-                raise HostError(f"port {self._call.port} does not speak HTTP ({error})", host=self._host) from error
+                said = shorten(clean_line(str(error)), 200)
+                raise HostError(f"port {self._call.port} does not speak HTTP ({said})", host=self._host) from error
             if event is h11.NEED_DATA:
-                async with asyncio.timeout(self._call.timeout):
-                    data = await self._stream.read(_CHUNK)
+                data = await self._stream.read(_CHUNK)
                 self._ended = not data
                 self._connection.receive_data(data)
             elif isinstance(event, h11.Event):

@@ -10,6 +10,7 @@ from typing import Any
 import httpcore2
 
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.text import clean_line, shorten
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.transport import ByteStream
 
@@ -95,4 +96,6 @@ def as_host_error(error: BaseException, host: str, what: str) -> HostError:
     """One of `WIRE_ERRORS` as a `HostError`."""
     if isinstance(error, httpcore2.TimeoutException | TimeoutError):
         return HostError(f"{what} does not answer in time", host=host)
-    return LinkLost(f"the connection to {what} broke: {str(error) or type(error).__name__}", host=host)
+    # h11 quotes in its errors what the server sent.
+    said = shorten(clean_line(str(error)), 200) or type(error).__name__
+    return LinkLost(f"the connection to {what} broke: {said}", host=host)

@@ -13,7 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sparkrun_tui.base import identifiers
+from sparkrun_tui.base.decoded import Decoded, decode_json
 from sparkrun_tui.base.errors import SparkrunError
+from sparkrun_tui.base.identifiers import Commit
+from sparkrun_tui.base.json_text import JsonError
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.remote import children, hub_cache
@@ -118,9 +122,8 @@ class HubSource:
                 if error.kind not in _PASSING or attempt == _TRIES:
                     raise
                 await self._sleep(2.0**attempt)
-        sizes = {str(file["name"]): int(file["size"]) for file in listing["files"]}
+        commit, sizes = _listed(listing, request.repo)
         choice = self._chosen(tuple(sizes), request)
-        commit = str(listing["commit"])
         files = tuple(
             ModelFile(name, sizes[name], hub_cache.cached_size(self.hub, request.repo, commit, name) == sizes[name])
             for name in choice.files
@@ -137,7 +140,7 @@ class HubSource:
     def _stored(self, request: ModelRequest) -> StoredModel | None:
         commit = hub_cache.commit_of(self.hub, request.repo, request.revision)
         files = {file.name: file for file in hub_cache.files_in(self.hub, request.repo, commit)} if commit else {}
-        if not files:
+        if commit is None or not files:
             return None
         try:
             choice = self._chosen(tuple(files), request)
@@ -147,7 +150,7 @@ class HubSource:
             return None
         return self._model(request, commit, [files[name] for name in choice.files], choice)
 
-    def _model(self, request: ModelRequest, commit: str, files: Sequence[ModelFile], choice: Choice) -> StoredModel:
+    def _model(self, request: ModelRequest, commit: Commit, files: Sequence[ModelFile], choice: Choice) -> StoredModel:
         whole = tuple(ModelFile(file.name, file.size, cached=True) for file in files)
         ref = request.revision or "main"
         return StoredModel(request.repo, commit, str(self.hub), whole, choice.entry, "" if ref == commit else ref)
@@ -173,10 +176,11 @@ class HubSource:
             try:
                 async with aclosing(self._messages(order, token, extra)) as messages:
                     async for message in messages:
-                        if message["kind"] == "progress":
-                            moved = max(moved, int(message["done"]))
+                        kind = message.at("kind").text()
+                        if kind == "progress":
+                            moved = max(moved, message.at("done").whole() or 0)
                             yield meter.transfer(min(max(base + moved, have), plan.size), plan.size)
-                        elif message["kind"] == "waiting":
+                        elif kind == "waiting":
                             yield Transfer(have, plan.size, None, "another download of this model is going on")
                 return
             except HubError as error:
@@ -197,7 +201,7 @@ class HubSource:
 
     async def _messages(
         self, order: Mapping[str, Any], token: Secret | None, extra: Mapping[str, str]
-    ) -> AsyncGenerator[dict[str, Any], None]:
+    ) -> AsyncGenerator[Decoded, None]:
         """Run the worker; what it tells. Raises `HubError` when it tells of an error, stalls or dies."""
         env = {**os.environ, "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1", **extra}
         if token is not None:
@@ -211,15 +215,16 @@ class HubSource:
             process.stdin.close()
             ended = False
             async for message in self._watched(process.stdout):
-                if message["kind"] == "error":
+                kind = message.at("kind").text()
+                if kind == "error":
                     raise explain(message, str(order["repo"]), str(order.get("revision") or ""))
-                ended = message["kind"] in ("listing", "fetched")
+                ended = kind in ("listing", "fetched")
                 yield message
             if not ended:
                 said = clean_line((await errors).decode(errors="replace").strip().rpartition("\n")[2])
                 raise HubError(f"the download process died: {said or 'without a word'}", kind="other")
 
-    async def _watched(self, stdout: asyncio.StreamReader) -> AsyncIterator[dict[str, Any]]:
+    async def _watched(self, stdout: asyncio.StreamReader) -> AsyncIterator[Decoded]:
         """The worker's lines, as long as something moves."""
         loop = asyncio.get_running_loop()
         moved_at, done = loop.time(), -1
@@ -229,17 +234,45 @@ class HubSource:
                     line = await stdout.readline()
             except TimeoutError as error:
                 raise HubError(f"nothing came for {self._stall:.0f} s", kind="stalled") from error
+            except ValueError as error:
+                raise HubError("the Hub tells more of this model than can be taken", kind="other") from error
             if not line:
                 return
-            message = json.loads(line)
-            if message["kind"] != "progress" or message["done"] > done:
-                moved_at, done = loop.time(), int(message.get("done", done))
+            message = worker_message(line)
+            now_done = message.at("done").whole()
+            if message.at("kind").text() != "progress" or (now_done is not None and now_done > done):
+                moved_at, done = loop.time(), done if now_done is None else now_done
             yield message
 
 
-def explain(message: Mapping[str, Any], repo: str, revision: str) -> HubError:
+def _listed(message: Decoded, repo: str) -> tuple[Commit, dict[str, int]]:
+    """The commit and the sizes by name that the worker had from the Hub, or from a mirror. Raises `HubError`."""
+    try:
+        commit = identifiers.commit(message.at("commit").text())
+        listed = [(file.at("name").text(), file.at("size").whole() or 0) for file in message.at("files").items()]
+    except JsonError as error:
+        raise HubError(f"the Hub's list of {repo} cannot be understood: {error}", kind="other") from error
+    if commit is None:
+        raise HubError(f"the Hub names no commit of {repo}", kind="other", remedy="Is HF_ENDPOINT a mirror of the Hub?")
+    for name, _ in listed:
+        if identifiers.relative_path(name) is None:
+            raise HubError(f"the Hub lists a file of {repo} that cannot be kept: {clean_line(name)}", kind="other")
+    return commit, dict(listed)
+
+
+def worker_message(line: bytes) -> Decoded:
+    """A line that a child process of ours wrote. Raises `HubError` when something else wrote into it."""
+    try:
+        message = decode_json(line)
+        message.at("kind").present().text()
+    except JsonError as error:
+        raise HubError(f"the process that asks the Hub wrote no message: {error}", kind="other") from error
+    return message
+
+
+def explain(message: Decoded, repo: str, revision: str) -> HubError:
     """The worker's error as one for the person, with what to do."""
-    kind, said = str(message["error"]), clean_line(str(message["message"]))
+    kind, said = message.at("error").text(), clean_line(message.at("message").text())
     token = "Set HF_TOKEN to a token that may read it (huggingface.co/settings/tokens)."
     told = {
         "gated": (f"{repo} is gated: its licence must be accepted first", f"Accept it at {_SITE}/{repo}; {token}"),

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import fnmatch
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from sparkrun_tui.base import identifiers
+from sparkrun_tui.base.decoded import decode_json
+from sparkrun_tui.base.identifiers import Commit
+from sparkrun_tui.base.json_text import JsonError
 from sparkrun_tui.remote.ports import ModelFile, folder_name
 
-_COMMIT = re.compile(r"[0-9a-f]{40}")
-_PART = re.compile(r"(.*)-(\d{5})-of-(\d{5})(\.[a-z]+)")
+_PART = re.compile(r"(.*)-([0-9]{5})-of-([0-9]{5})(\.[a-z]+)")
 INDEX = ".safetensors.index.json"
 _WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth")
 _TOKENIZERS = ("tokenizer", "vocab", "merges", "tekken", "spiece", "sentencepiece")
@@ -39,14 +41,18 @@ def by_patterns(names: Sequence[str], patterns: Sequence[str]) -> tuple[str, ...
     return tuple(name for name in names if not any(fnmatch.fnmatch(name, pattern) for pattern in _OTHER_FORMS))
 
 
-def commit_of(hub: Path, repo: str, revision: str) -> str:
-    """The commit that the cache has for a revision (empty: `main`); empty when it has none."""
-    if _COMMIT.fullmatch(revision):
-        return revision
+def commit_of(hub: Path, repo: str, revision: str) -> Commit | None:
+    """The commit that the cache has for a revision (empty: `main`); None when it has none."""
+    bare = identifiers.commit(revision)
+    if bare is not None:
+        return bare
+    if identifiers.relative_path(revision or "main") is None:
+        return None
     try:
-        return (hub / folder_name(repo) / "refs" / (revision or "main")).read_text(encoding="ascii").strip()
+        text = (hub / folder_name(repo) / "refs" / (revision or "main")).read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError):
-        return ""
+        return None
+    return identifiers.commit(text.strip())
 
 
 def files_in(hub: Path, repo: str, commit: str) -> tuple[ModelFile, ...]:
@@ -56,8 +62,9 @@ def files_in(hub: Path, repo: str, commit: str) -> tuple[ModelFile, ...]:
     for folder, _, names in os.walk(root):
         for name in names:
             path = Path(folder) / name
-            if path.is_file():
-                found.append(ModelFile(path.relative_to(root).as_posix(), path.stat().st_size, cached=True))
+            inside = path.relative_to(root).as_posix()
+            if identifiers.relative_path(inside) is not None and path.is_file():
+                found.append(ModelFile(inside, path.stat().st_size, cached=True))
     return tuple(sorted(found, key=lambda file: file.name))
 
 
@@ -112,8 +119,8 @@ def _indexed(indexes: Mapping[str, str], present: set[str]) -> bool:
     """Whether every file that an index of weights names is there."""
     for name, text in indexes.items():
         try:
-            wanted = set(json.loads(text)["weight_map"].values())
-        except (ValueError, KeyError, AttributeError, TypeError):
+            wanted = {file.text() for file in decode_json(text).at("weight_map").present().fields().values()}
+        except JsonError:
             return False
         folder = name.rpartition("/")[0]
         if any((f"{folder}/{file}" if folder else file) not in present for file in wanted):

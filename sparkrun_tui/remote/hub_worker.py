@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.remote.ports import folder_name
 
 _REPORT_EVERY = 0.25
@@ -25,7 +26,7 @@ _STALE_AFTER = 60.0
 
 def main() -> int:
     """Carry out one request; the last line is a result or an error."""
-    request = json.loads(sys.stdin.buffer.read())
+    request = parse_json(sys.stdin.buffer.read())
     # huggingface_hub's threads do not end by an exception in the main one: the process ends instead.
     signal.signal(signal.SIGINT, lambda _number, _frame: os._exit(130))
     try:

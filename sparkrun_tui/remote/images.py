@@ -6,12 +6,13 @@ import asyncio
 import hashlib
 import os
 import re
-import shlex
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.text import clean_line, decode, log_line
 from sparkrun_tui.remote import children
 from sparkrun_tui.remote.docker import DockerClient
@@ -115,7 +116,10 @@ class DockerImages:
         """
         image = await self._clients(LocalTransport()).image(reference)
         if image is None:
-            raise HostError(f"this machine has no image {reference} to send", remedy=f"docker pull {reference}")
+            raise HostError(
+                f"this machine has no image {reference} to send",
+                remedy=shell.script("docker pull {image}", image=reference),
+            )
         client = self._clients(transport)
         await client.ping()
         meter = Meter()
@@ -135,7 +139,7 @@ class DockerImages:
             return load
         endpoint = await self._access.resolver.resolve(transport.name)
         words = await self._access.words(transport.name)
-        return [*words, "--", destination(endpoint), shlex.join(load)]
+        return [*words, "--", destination(endpoint), shell.words(load)]
 
 
 async def _next(steps: AsyncGenerator[PullProgress, None]) -> PullProgress | None:
@@ -155,9 +159,11 @@ class _Anchor:
 
     async def start(self) -> None:
         """Start it, unless one of the same image runs; without a docker command there is none."""
-        command = "sudo -n docker" if self.sudo else "docker"
+        command = shell.words(["sudo", "-n", "docker"] if self.sudo else ["docker"])
         # The reference arrives as a variable, never as shell text.
-        script = f'command -v docker >/dev/null 2>&1 || exit 127\nexec {command} pull -q -- "$IMAGE"\n'
+        script = shell.script(
+            'command -v docker >/dev/null 2>&1 || exit 127\nexec {docker} pull -q -- "$IMAGE"\n', docker=command
+        )
         env = {"IMAGE": self._reference}
         if not await self._jobs.start(self._key, script, env):
             if (await self._jobs.status(self._key)).state is JobState.RUNNING:
@@ -211,8 +217,8 @@ async def _piped(reference: str, load: list[str], host: str) -> AsyncGenerator[i
         printed = asyncio.create_task(children.last_words(sink.stdout))
         assert pump.stderr is not None
         async for line in pump.stderr:
-            if line.strip().isdigit():
-                yield int(line)
+            if (count := whole(decode(line))) is not None:
+                yield count
         codes = [await process.wait() for process in (sink, save, pump)]
         await printed
         for code, said, where in ((codes[0], words[1], host), (codes[1], words[0], "")):

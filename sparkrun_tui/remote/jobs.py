@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shlex
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sparkrun_tui.base import identifiers, shell
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.text import clean_line, decode, log_line
 from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.failures import CommandFailed, LinkLost, NeedsUser
-from sparkrun_tui.remote.shell import path_word
 from sparkrun_tui.remote.transport import Outcome, Result, Transport
 
 ROOT = "~/.cache/sparkrun-tui/jobs"
@@ -57,10 +57,11 @@ cat /proc/sys/kernel/random/boot_id > "$job/boot" 2>/dev/null || :
 cat > "$job/run" <<'SPARKRUN_RUN'
 cd -- "$HOME"
 echo $$ > "$1/pid.new"; mv -f -- "$1/pid.new" "$1/pid"
-{env}sh "$1/script" </dev/null >"$1/out" 2>&1
+sh "$1/script" </dev/null >"$1/out" 2>&1
 echo $? > "$1/rc.new"; mv -f -- "$1/rc.new" "$1/rc"
 SPARKRUN_RUN
 : > "$job/out"
+{env}
 if command -v setsid >/dev/null 2>&1; then
   setsid sh "$job/run" "$job" </dev/null >/dev/null 2>&1 &
 else
@@ -119,23 +120,23 @@ class Jobs:
         self._root = root
         self._sleep = sleep
 
-    async def start(self, key: str, script: str, env: Mapping[str, str] | None = None) -> bool:
+    async def start(self, key: str, script: shell.Text, env: Mapping[str, str] | None = None) -> bool:
         """Start a job; False when there is one of this key already, which is then left alone.
 
         `env` is not secret. Raises `LinkLost` when it is not known whether it started: starting again is safe.
         """
-        words = "".join(f"{name}={shlex.quote(value)} " for name, value in (env or {}).items())
-        result = await self._run(_START.format(job=self._folder(key), env=words), script.encode())
+        begin = shell.script(_START, job=self._folder(key), env=_exported(env or {}))
+        result = await self._run(begin, script.encode())
         return "STARTED" in result.stdout
 
     async def status(self, key: str) -> JobStatus:
         """How the job is. Raises `HostError`."""
-        result = await self._run(_STATUS.format(job=self._folder(key)))
+        result = await self._run(shell.script(_STATUS, job=self._folder(key)))
         words = result.stdout.split()
-        if len(words) < 2:
+        if len(words) < 2 or words[0] not in tuple(JobState):
             raise HostError(f"the state of {key} is not told", host=self._transport.name)
-        code = int(words[2]) if len(words) > 2 and words[2].isdigit() else None
-        return JobStatus(JobState(words[0]), code, int(words[1]))
+        code = whole(words[2]) if len(words) > 2 else None
+        return JobStatus(JobState(words[0]), code, whole(words[1]) or 0)
 
     async def follow(self, key: str, offset: int = 0) -> AsyncIterator[bytes]:
         """The job's output from byte `offset` on, until it ends; lost links are waited out, no byte is lost."""
@@ -143,7 +144,7 @@ class Jobs:
         while True:
             try:
                 status = await self.status(key)
-                script = _FOLLOW.format(job=self._folder(key), start=offset + 1)
+                script = shell.script(_FOLLOW, job=self._folder(key), start=offset + 1)
                 async with closing(self._transport.stream(script)) as pieces:
                     async for stream, data in pieces:
                         if stream == "stdout":
@@ -162,7 +163,7 @@ class Jobs:
                 pause = min(pause * 2, _MAX_PAUSE)
 
     async def run(
-        self, key: str, script: str, env: Mapping[str, str] | None = None, *, keep: bool = False
+        self, key: str, script: shell.Text, env: Mapping[str, str] | None = None, *, keep: bool = False
     ) -> AsyncGenerator[tuple[str, bytes], None]:
         """Like `Transport.stream`, but a link that breaks costs nothing: started once, joined again, then forgotten.
 
@@ -191,7 +192,7 @@ class Jobs:
             code = -1 if status.code is None else status.code
             raise CommandFailed(said or f"a job ended with exit code {code}", host=self._transport.name, code=code)
 
-    async def _start_surely(self, key: str, script: str, env: Mapping[str, str] | None) -> None:
+    async def _start_surely(self, key: str, script: shell.Text, env: Mapping[str, str] | None) -> None:
         """Start it, whatever becomes of the answers: a second start does nothing."""
         pause = _PAUSE
         while True:
@@ -217,7 +218,7 @@ class Jobs:
 
     async def cancel(self, key: str) -> None:
         """Stop the job's whole process group (TERM, 3 s later KILL); fine when it has ended."""
-        await self._run(_CANCEL.format(job=self._folder(key)))
+        await self._run(shell.script(_CANCEL, job=self._folder(key)))
 
     async def end(self, key: str) -> None:
         """Stop the job and remove what is left of it; fine when there is none. Raises `LinkLost`, `HostError`."""
@@ -226,19 +227,19 @@ class Jobs:
 
     async def forget(self, key: str) -> None:
         """Remove the job's folder; what it printed is gone then."""
-        script = f"rm -rf -- {self._folder(key)}\n"
+        script = shell.script("rm -rf -- {job}\n", job=self._folder(key))
         group = key.rpartition("/")[0]
         if group:
             # The folder of a launch goes with its last job.
-            script += f"rmdir -- {self._folder(group)} 2>/dev/null || :\n"
+            script += shell.script("rmdir -- {group} 2>/dev/null || :\n", group=self._folder(group))
         await self._run(script)
 
-    def _folder(self, key: str) -> str:
+    def _folder(self, key: str) -> shell.Text:
         if not _KEY.fullmatch(key) or ".." in key:
             raise ValueError(f"not a job key: {key!r}")
-        return path_word(f"{self._root}/{key}")
+        return shell.path_word(f"{self._root}/{key}")
 
-    async def _run(self, script: str, stdin: bytes = b"") -> Result:
+    async def _run(self, script: shell.Text, stdin: bytes = b"") -> Result:
         result = await self._transport.run(script, stdin=stdin, timeout=30.0)
         if result.outcome in (Outcome.LOST, Outcome.TIMED_OUT):
             raise LinkLost(f"no answer about a job ({result.outcome.value})", host=self._transport.name)
@@ -246,3 +247,12 @@ class Jobs:
             said = clean_line(result.stderr.strip().rpartition("\n")[2])
             raise HostError(f"a job cannot be handled: {said}", host=self._transport.name)
         return result
+
+
+def _exported(env: Mapping[str, str]) -> shell.Text:
+    """Commands that set variables for the job; `:` when there are none."""
+    for name in env:
+        if identifiers.variable_name(name) is None:
+            raise ValueError(f"not a name for a variable: {name!r}")
+    pairs = shell.words(f"{name}={value}" for name, value in env.items())
+    return shell.script("export {pairs}", pairs=pairs) if env else shell.script(":")

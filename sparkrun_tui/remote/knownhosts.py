@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.remote.resolve import Endpoint
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def removal_command(endpoint: Endpoint, path: Path | None) -> str:
     words = ["ssh-keygen"]
     if path is not None:
         words += ["-f", str(path)]
-    return shlex.join([*words, "-R", endpoint.key_name])
+    return shell.words([*words, "-R", endpoint.key_name])
 
 
 def add_entry(path: Path, endpoint: Endpoint, key: asyncssh.SSHKey) -> None:

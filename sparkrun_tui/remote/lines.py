@@ -70,3 +70,47 @@ class LineSplitter:
         room = self._limit - len(self._pending)
         self._pending += text[: max(room, 0)]
         self._cut += max(len(text) - max(room, 0), 0)
+
+
+class ByteLines:
+    """Bytes as whole lines of at most `limit` bytes; a longer line is left out as a whole, and counted.
+
+    Unlike `LineSplitter` it neither decodes nor shortens: for lines of JSON, of which a part is worth nothing.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.too_long = 0
+        """Lines that were left out."""
+        self._limit = limit
+        self._pending = bytearray()
+        self._skipping = False
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The lines that `data` completes, without their ends."""
+        lines = []
+        start = 0
+        while (end := data.find(b"\n", start)) >= 0:
+            self._add(data[start:end])
+            if not self._skipping:
+                lines.append(bytes(self._pending))
+            self._pending.clear()
+            self._skipping = False
+            start = end + 1
+        self._add(data[start:])
+        return lines
+
+    def rest(self) -> bytes:
+        """What is left when the stream has ended: an unfinished last line, or nothing."""
+        left = bytes(self._pending)
+        self._pending.clear()
+        return left
+
+    def _add(self, data: bytes) -> None:
+        if self._skipping:
+            return
+        if len(self._pending) + len(data) > self._limit:
+            self._pending.clear()
+            self._skipping = True
+            self.too_long += 1
+            return
+        self._pending += data

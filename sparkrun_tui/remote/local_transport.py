@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.shell import Text
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.remote.capture import Capture
 from sparkrun_tui.remote.envelope import envelope
@@ -41,7 +42,7 @@ class LocalTransport:
     async def connect(self) -> None:
         """Nothing to do."""
 
-    async def run(self, script: str, *, stdin: bytes = b"", timeout: float = 60.0) -> Result:
+    async def run(self, script: Text, *, stdin: bytes = b"", timeout: float = 60.0) -> Result:
         """Run a shell script; see `Transport.run`."""
         wrapped = envelope(script, stdin)
         capture = Capture(wrapped.mark)
@@ -62,7 +63,7 @@ class LocalTransport:
         capture.check_marked(self._name)
         return capture.result(Outcome.EXITED if code >= 0 else Outcome.SIGNALLED, code if code >= 0 else None)
 
-    async def stream(self, script: str) -> AsyncIterator[tuple[str, bytes]]:
+    async def stream(self, script: Text) -> AsyncIterator[tuple[str, bytes]]:
         """Run a script and yield its output as it comes; see `Transport.stream`."""
         wrapped = envelope(script)
         capture = Capture(wrapped.mark, keep=4096)

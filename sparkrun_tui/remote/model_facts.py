@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sparkrun_tui.base.decoded import Decoded
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.memory.digest import Digest, from_data
 from sparkrun_tui.memory.digest_cache import digest_path, write_digest
 from sparkrun_tui.remote import children
-from sparkrun_tui.remote.hub import Choice, Chooser, HubError, HubSource, explain
+from sparkrun_tui.remote.hub import Choice, Chooser, HubError, HubSource, explain, worker_message
 from sparkrun_tui.remote.ports import ModelRequest
 
 TIMEOUT = 180.0
@@ -97,22 +98,25 @@ class HubFacts:
                 errors.cancel()
                 message = f"the facts of {repo} did not come within {self._timeout:.0f} s"
                 raise HubError(message, kind="stalled", remedy="Check the network, or try again later.") from error
+            except ValueError as error:
+                errors.cancel()
+                raise HubError(f"the files of {repo} tell more than can be taken", kind="entry") from error
             if not line:
                 said = clean_line((await errors).decode(errors="replace").strip().rpartition("\n")[2])
                 raise HubError(f"the process that reads {repo} died: {said or 'without a word'}", kind="other")
             errors.cancel()
-        return _digest(json.loads(line), repo)
+        return _digest(worker_message(line), repo)
 
 
-def _digest(message: Mapping[str, Any], repo: str) -> Digest:
+def _digest(message: Decoded, repo: str) -> Digest:
     """The worker's digest. Raises `HubError` for its error."""
-    if message["kind"] == "digest":
-        digest = from_data(message["digest"])
+    if message.at("kind").text() == "digest":
+        digest = from_data(message.at("digest").data)
         if digest is not None:
             return digest
         raise HubError(f"nothing in {repo} tells of a model", kind="entry")
-    if message["error"] == "content":
-        raise HubError(f"{repo} cannot be sized: {clean_line(str(message['message']))}", kind="entry")
+    if message.at("error").text() == "content":
+        raise HubError(f"{repo} cannot be sized: {clean_line(message.at('message').text())}", kind="entry")
     raise explain(message, repo, "")
 
 

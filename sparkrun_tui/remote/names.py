@@ -11,8 +11,8 @@ from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.text import clean_line, shorten
 
 _HOST = re.compile(r"(?:(?P<user>[A-Za-z0-9._][A-Za-z0-9._-]*)@)?(?P<rest>(?!-)[A-Za-z0-9._:%\[\]-]{1,255})")
-_BRACKETED = re.compile(r"\[(?P<host>[0-9A-Za-z:.%_-]+)\](?::(?P<port>\d{1,5}))?")
-_WITH_PORT = re.compile(r"(?P<host>[^:\[\]]+):(?P<port>\d{1,5})")
+_BRACKETED = re.compile(r"\[(?P<host>[0-9A-Za-z:.%_-]+)\](?::(?P<port>[0-9]{1,5}))?")
+_WITH_PORT = re.compile(r"(?P<host>[^:\[\]]+):(?P<port>[0-9]{1,5})")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 

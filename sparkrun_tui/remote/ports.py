@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from sparkrun_tui.base.identifiers import Commit
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.remote.transport import Transport
 
@@ -37,7 +38,7 @@ class ModelPlan:
     """What a download would do: the commit it resolves to and the files wanted."""
 
     repo: str
-    commit: str
+    commit: Commit
     files: tuple[ModelFile, ...]
 
     @property
@@ -59,7 +60,7 @@ class StoredModel:
     """
 
     repo: str
-    commit: str
+    commit: Commit
     hub: str
     files: tuple[ModelFile, ...]
     entry: str = ""
@@ -86,7 +87,7 @@ class StoredModel:
 class CacheListing:
     """What a cache holds of a model's revision: whole files, texts of weight indexes, whether parts lie about."""
 
-    commit: str
+    commit: Commit
     files: tuple[ModelFile, ...]
     indexes: Mapping[str, str] = field(default_factory=dict)
     partial: bool = False

@@ -6,12 +6,19 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from sparkrun_tui.base.numbers import MOST, decimal, whole
 from sparkrun_tui.base.text import clean_line, shorten
 from sparkrun_tui.remote.facts import Disk, Gpu, HostFacts, RdmaPort
 
 _KIB = 1024
 _MIB = 1024 * 1024
 _LISTEN_STATE = "0A"
+_HEX_PORT = re.compile(r"[0-9A-Fa-f]{1,4}", re.ASCII)
+_NUMBER = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?(?![0-9])", re.ASCII)
+_MEMINFO = re.compile(r"(\w+):\s+([0-9]+)\s*kB", re.ASCII)
+_LAST_PORT = 65_535
+_MOST_KIB = MOST // _KIB
+_MOST_MIB = float(MOST // _MIB)
 
 
 @dataclass(slots=True)
@@ -55,7 +62,7 @@ def parse(text: str, *, name: str, taken: float, round_trip: float, ports: Seque
         disks=tuple(_disks(answer.values.get("disk", []))),
         gpus=gpus,
         driver=gpus[0].driver if gpus else "",
-        cuda=_found(r"CUDA Version:\s*([\d.]+)", "\n".join(answer.block("smi"))),
+        cuda=_found(r"CUDA Version:\s*([0-9.]+)", "\n".join(answer.block("smi"))),
         docker_version=clean_line(docker.get("version", "")).strip(),
         docker_root=clean_line(docker.get("root", "")).strip(),
         docker_access=_docker_access(answer, docker),
@@ -95,17 +102,16 @@ def _read(text: str) -> _Answer:
 
 def _meminfo(lines: Sequence[str]) -> Iterator[tuple[str, int]]:
     for line in lines:
-        found = re.match(r"(\w+):\s+(\d+)\s*kB", line)
-        if found:
-            yield found[1], int(found[2]) * _KIB
+        found = _MEMINFO.match(line)
+        size = whole(found[2], most=_MOST_KIB) if found else None
+        if found and size is not None:
+            yield found[1], size * _KIB
 
 
 def _skew(epoch: str, taken: float, round_trip: float) -> float | None:
     """How far the host's clock is ahead of ours, seconds, judged at the middle of the round trip."""
-    try:
-        return float(epoch.rstrip("N").rstrip(".")) - (taken + round_trip / 2)
-    except ValueError:
-        return None
+    told = decimal(epoch.rstrip("N").rstrip("."))
+    return None if told is None else told - (taken + round_trip / 2)
 
 
 def _disks(rows: Sequence[str]) -> Iterator[Disk]:
@@ -114,12 +120,18 @@ def _disks(rows: Sequence[str]) -> Iterator[Disk]:
         path, room, nodes = [*row.split("\t"), "", ""][:3]
         columns, inodes = room.split(), nodes.split()
         path = clean_line(path)
-        if path in seen or len(columns) < 4 or not (columns[1].isdigit() and columns[3].isdigit()):
+        total, free = _column(columns, 1, _MOST_KIB), _column(columns, 3, _MOST_KIB)
+        if path in seen or total is None or free is None:
             continue
         seen.add(path)
         # Some file systems (btrfs, vfat) count no inodes and say `-` or 0 of 0.
-        countable = len(inodes) >= 4 and inodes[3].isdigit() and inodes[1].isdigit() and int(inodes[1]) > 0
-        yield Disk(path, int(columns[3]) * _KIB, int(columns[1]) * _KIB, int(inodes[3]) if countable else None)
+        countable = (_column(inodes, 1) or 0) > 0
+        yield Disk(path, free * _KIB, total * _KIB, _column(inodes, 3) if countable else None)
+
+
+def _column(columns: Sequence[str], place: int, most: int = MOST) -> int | None:
+    """The number in a column of a line of `df`, which has four at least; None when it is none."""
+    return whole(columns[place], most=most) if len(columns) >= 4 else None
 
 
 def _gpus(lines: Sequence[str]) -> Iterator[Gpu]:
@@ -127,7 +139,7 @@ def _gpus(lines: Sequence[str]) -> Iterator[Gpu]:
         cells = [cell.strip() for cell in line.split(",")]
         if len(cells) < 6:
             continue
-        memory = _number(cells[2])
+        memory = _number(cells[2], most=_MOST_MIB)
         yield Gpu(
             name=clean_line(cells[0]),
             driver=clean_line(cells[1]) if _number(cells[1].partition(".")[0]) is not None else "",
@@ -138,9 +150,10 @@ def _gpus(lines: Sequence[str]) -> Iterator[Gpu]:
         )
 
 
-def _number(cell: str) -> float | None:
-    found = re.match(r"-?\d+(?:\.\d+)?", cell)
-    return float(found.group()) if found else None
+def _number(cell: str, most: float = 1e15) -> float | None:
+    """The number that a cell of nvidia-smi begins with; None when there is none, or an absurd one."""
+    found = _NUMBER.match(cell)
+    return decimal(found.group(), least=-most, most=most) if found else None
 
 
 def _found(pattern: str, text: str) -> str:
@@ -165,7 +178,7 @@ def _addresses(lines: Sequence[str]) -> dict[str, str]:
     """The first IPv4 address of each interface."""
     found: dict[str, str] = {}
     for line in lines:
-        match = re.match(r"\d+:\s+(\S+)\s+inet\s+([\d.]+)", line)
+        match = re.match(r"\d+:\s+(\S+)\s+inet\s+([0-9.]+)", line)
         if match:
             found.setdefault(match[1].partition("@")[0], match[2])
     return found
@@ -177,7 +190,7 @@ def _default_route(lines: Sequence[str], addresses: dict[str, str]) -> tuple[str
     for line in lines:
         device = _found(r"\bdev (\S+)", line)
         if device:
-            routes.append((int(_found(r"\bmetric (\d+)", line) or 0), device, _found(r"\bsrc ([\d.]+)", line)))
+            routes.append((_metric(line), device, _found(r"\bsrc ([0-9.]+)", line)))
     if routes:
         _, device, source = min(routes)
         return device, source or addresses.get(device, "")
@@ -185,11 +198,20 @@ def _default_route(lines: Sequence[str], addresses: dict[str, str]) -> tuple[str
     return others[0] if others else ("", "")
 
 
+def _metric(line: str) -> int:
+    """How far a route is from being the first choice: 0 when it says nothing, last when it cannot be read."""
+    text = _found(r"\bmetric (\S+)", line)
+    if not text:
+        return 0
+    metric = whole(text)
+    return MOST if metric is None else metric
+
+
 def _rdma(rows: Sequence[str], addresses: dict[str, str]) -> Iterator[RdmaPort]:
     for row in rows:
         device, interface, index = [*row.split("\t"), "", ""][:3]
         address = addresses.get(interface, "")
-        yield RdmaPort(clean_line(device), clean_line(interface), address, int(index) if index.isdigit() else None)
+        yield RdmaPort(clean_line(device), clean_line(interface), address, whole(index))
 
 
 def _owners(answer: _Answer) -> dict[int, str]:
@@ -203,10 +225,13 @@ def _listening(answer: _Answer) -> Iterator[tuple[int, str]]:
     """Ports that something listens on, with who it is where the host tells."""
     for line in answer.block("listen"):
         columns = line.split()
-        if len(columns) >= 4 and (port := columns[3].rpartition(":")[2]).isdigit():
-            name, pid = _found(r'\(\("([^"]+)"', line), _found(r"pid=(\d+)", line)
-            yield int(port), f"{clean_line(name)} (pid {pid})" if name else ""
+        port = whole(columns[3].rpartition(":")[2], most=_LAST_PORT) if len(columns) >= 4 else None
+        if port is not None:
+            name, pid = _found(r'\(\("([^"]+)"', line), _found(r"pid=([0-9]{1,10})", line)
+            yield port, f"{clean_line(name)} (pid {pid})" if name else ""
     for line in answer.block("tcp"):
         columns = line.split()
         if len(columns) >= 4 and columns[3] == _LISTEN_STATE and ":" in columns[1]:
-            yield int(columns[1].rpartition(":")[2], 16), ""
+            port_text = columns[1].rpartition(":")[2]
+            if _HEX_PORT.fullmatch(port_text):
+                yield int(port_text, 16), ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sparkrun_tui.remote.shell import path_word
+from sparkrun_tui.base import shell
 
 TOOLS = ("rsync", "setsid", "tail", "sha256sum", "systemd-run", "git", "nvidia-smi", "docker", "base64", "mkfifo")
 """Commands whose presence is asked for."""
@@ -14,9 +14,9 @@ GPU_FIELDS = "name,driver_version,memory.total,utilization.gpu,power.draw,temper
 # Every part is allowed to fail or be missing; nothing may hang: slow tools run under `timeout` where there is one.
 _SCRIPT = r"""# sparkrun-tui: probe
 LC_ALL=C; export LC_ALL
-limit() { if command -v timeout >/dev/null 2>&1; then timeout "$@"; else shift; "$@"; fi; }
-block() { echo "[[$1"; shift; "$@" 2>/dev/null; echo; echo "]]"; }
-hf=${HF_HOME:-"${XDG_CACHE_HOME:-$HOME/.cache}/huggingface"}
+limit() {{ if command -v timeout >/dev/null 2>&1; then timeout "$@"; else shift; "$@"; fi; }}
+block() {{ echo "[[$1"; shift; "$@" 2>/dev/null; echo; echo "]]"; }}
+hf=${{HF_HOME:-"${{XDG_CACHE_HOME:-$HOME/.cache}}/huggingface"}}
 echo "epoch=$(date +%s.%N)"
 echo "hostname=$(hostname 2>/dev/null || uname -n)"
 echo "arch=$(uname -m)"
@@ -24,15 +24,15 @@ echo "kernel=$(uname -r)"
 echo "user=$(id -un)"
 echo "home=$HOME"
 echo "hf_cache=$hf"
-echo "boot_id=$(cat ROOT/proc/sys/kernel/random/boot_id 2>/dev/null)"
-block meminfo cat ROOT/proc/meminfo
-for tool in TOOLS; do command -v "$tool" >/dev/null 2>&1 && echo "tool=$tool"; done
+echo "boot_id=$(cat {root}/proc/sys/kernel/random/boot_id 2>/dev/null)"
+block meminfo cat {root}/proc/meminfo
+for tool in {tools}; do command -v "$tool" >/dev/null 2>&1 && echo "tool=$tool"; done
 docker_root=
-look() {
-  limit 10 "$@" docker info --format 'version={{.ServerVersion}}
-root={{.DockerRootDir}}
-runtimes={{range $name, $runtime := .Runtimes}}{{$name}} {{end}}' </dev/null 2>&1
-}
+look() {{
+  limit 10 "$@" docker info --format 'version={{{{.ServerVersion}}}}
+root={{{{.DockerRootDir}}}}
+runtimes={{{{range $name, $runtime := .Runtimes}}}}{{{{$name}}}} {{{{end}}}}' </dev/null 2>&1
+}}
 if command -v docker >/dev/null 2>&1; then
   said=$(look env)
   case $said in *"ermission denied"*)
@@ -47,28 +47,28 @@ else
   done
 fi
 command -v nvidia-container-runtime-hook >/dev/null 2>&1 && echo "gpu_hook=yes"
-for folder in ROOT/etc/cdi ROOT/var/run/cdi; do
+for folder in {root}/etc/cdi {root}/var/run/cdi; do
   grep -qs nvidia "$folder"/* && echo "gpu_hook=yes"
 done
-disk() {
+disk() {{
   at=$2
   while [ -n "$at" ] && [ ! -e "$at" ] && [ "$at" != / ] && [ "$at" != . ]; do at=$(dirname -- "$at"); done
   room=$(df -Pk -- "$at" 2>/dev/null | tail -n 1)
   nodes=$(df -Pi -- "$at" 2>/dev/null | tail -n 1)
   printf 'disk=%s\t%s\t%s\n' "$1" "$room" "$nodes"
-}
+}}
 disk "$hf" "$hf"
 [ -n "$docker_root" ] && disk "$docker_root" "$docker_root"
-DISKS
+{disks}
 if command -v nvidia-smi >/dev/null 2>&1; then
-  block gpus limit 10 nvidia-smi --query-gpu=GPU_FIELDS --format=csv,noheader,nounits
+  block gpus limit 10 nvidia-smi --query-gpu={fields} --format=csv,noheader,nounits
   block smi limit 10 nvidia-smi
 fi
 block route ip -4 route show default
 block addresses ip -4 -o addr show
-for device in ROOT/sys/class/infiniband/*; do
+for device in {root}/sys/class/infiniband/*; do
   [ -d "$device" ] || continue
-  echo "infiniband=${device##*/}"
+  echo "infiniband=${{device##*/}}"
   for port in "$device"/ports/*; do
     grep -qs ACTIVE "$port/state" || continue
     net=$(cat "$port"/gid_attrs/ndevs/0 2>/dev/null)
@@ -76,28 +76,29 @@ for device in ROOT/sys/class/infiniband/*; do
     index=
     for type in "$port"/gid_attrs/types/*; do
       grep -qs 'v2' "$type" || continue
-      number=${type##*/}
+      number=${{type##*/}}
       case $(cat "$port/gids/$number" 2>/dev/null) in
         0000:0000:0000:0000:0000:ffff:*) index=$number; break ;;
       esac
     done
-    printf 'rdma=%s\t%s\t%s\n' "${device##*/}" "$net" "$index"
+    printf 'rdma=%s\t%s\t%s\n' "${{device##*/}}" "$net" "$index"
   done
 done
-[ -d ROOT/dev/infiniband ] && echo "infiniband_dev=yes"
+[ -d {root}/dev/infiniband ] && echo "infiniband_dev=yes"
 if command -v ss >/dev/null 2>&1; then block listen ss -Hltnp
-else block tcp cat ROOT/proc/net/tcp ROOT/proc/net/tcp6
+else block tcp cat {root}/proc/net/tcp {root}/proc/net/tcp6
 fi
 echo "end=yes"
 """
 
 
-def script(paths: Sequence[str] = (), root: str = "") -> str:
+def script(paths: Sequence[str] = (), root: str = "") -> shell.Text:
     """The probe's script; disks under `paths` are asked for too. `root` is where /proc, /sys, /dev and /etc lie."""
-    disks = "\n".join(f"disk {_quoted_name(path)} {path_word(path)}" for path in paths)
-    text = _SCRIPT.replace("ROOT", root).replace("TOOLS", " ".join(TOOLS)).replace("GPU_FIELDS", GPU_FIELDS)
-    return text.replace("DISKS", disks or ":")
-
-
-def _quoted_name(path: str) -> str:
-    return "'" + path.replace("'", "'\\''") + "'"
+    disks = [shell.script("disk {name} {path}\n", name=path, path=shell.path_word(path)) for path in paths]
+    return shell.script(
+        _SCRIPT,
+        root=root,
+        tools=shell.words(TOOLS),
+        fields=GPU_FIELDS,
+        disks=shell.joined(disks) if disks else shell.script(":"),
+    )

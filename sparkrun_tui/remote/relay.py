@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterable, Sequence
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.remote.ports import StoredModel
-from sparkrun_tui.remote.shell import path_word
 
 _ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*|[0-9a-fA-F:]+")
-_SSH = "ssh -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=5 -o ServerAliveCountMax=3"
+_SSH = shell.script("ssh -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=5 -o ServerAliveCountMax=3")
 _REACH = """\
 # sparkrun-tui: relay-reach
 command -v rsync >/dev/null 2>&1 && {ssh} -- {address} command -v rsync </dev/null >/dev/null 2>&1
@@ -22,10 +21,7 @@ _SEND = """\
 # sparkrun-tui: relay-send
 cd -- {hub} || exit 3
 {ssh} -- {address} {make} </dev/null || exit 4
-names() {{ cat <<'SPARKRUN_NAMES'
-{names}
-SPARKRUN_NAMES
-}}
+names() {{ printf '%s\\n' {names}; }}
 blobs() {{
     names | while IFS= read -r name; do
         blob=$(realpath --relative-to=. -- "$name") || exit 5
@@ -42,40 +38,41 @@ send() {{
         sleep $((tries * 2))
     done
 }}
-refs() {{ printf '%s' {ref}; }}
+refs() {{ printf '%s\\n' {ref}; }}
 send blobs && send names && {{ [ -z {ref} ] || send refs; }}
 """
 
 
-def reach_script(address: str) -> str:
+def reach_script(address: str) -> shell.Text:
     """Whether a host can log in to `address` without a question and both have rsync: its exit code tells."""
-    return _REACH.format(ssh=_SSH, address=shlex.quote(_checked(address)))
+    return shell.script(_REACH, ssh=_SSH, address=_checked(address))
 
 
-def send_script(model: StoredModel, hub: str, address: str, target_hub: str, flags: Sequence[str]) -> str:
+def send_script(model: StoredModel, hub: str, address: str, target_hub: str, flags: Sequence[str]) -> shell.Text:
     """Send the model's files from `hub` on the host that runs it to `target_hub` at `address`, rsync's way."""
     _checked(address)
     at_home = target_hub.removeprefix("~/")
     where = f"[{address}]" if ":" in address else address
-    ref = f"{model.folder}/refs/{model.ref}\n" if model.ref else ""
-    return _SEND.format(
-        hub=path_word(hub),
+    return shell.script(
+        _SEND,
+        hub=shell.path_word(hub),
         ssh=_SSH,
-        address=shlex.quote(address),
-        make=shlex.quote(f"mkdir -p -- {shlex.quote(at_home)}"),
-        names=_lines(f"{model.snapshot}/{file.name}" for file in model.files),
-        flags=shlex.join(flags),
-        shell=shlex.quote(_SSH),
-        target=shlex.quote(f"{where}:{at_home.rstrip('/')}/"),
-        ref=shlex.quote(ref),
+        address=address,
+        make=shell.word(shell.script("mkdir -p -- {folder}", folder=at_home)),
+        names=shell.words(_lines(f"{model.snapshot}/{file.name}" for file in model.files)),
+        flags=shell.words(flags),
+        shell=shell.word(_SSH),
+        target=f"{where}:{at_home.rstrip('/')}/",
+        ref=f"{model.folder}/refs/{model.ref}" if model.ref else "",
     )
 
 
-def _lines(names: Iterable[str]) -> str:
+def _lines(names: Iterable[str]) -> list[str]:
+    """Names that stand one a line, as the script reads them."""
     lines = list(names)
-    if any("\n" in name or name == "SPARKRUN_NAMES" for name in lines):
+    if any("\n" in name for name in lines):
         raise ValueError("a file's name holds a line break")
-    return "\n".join(lines)
+    return lines
 
 
 def _checked(address: str) -> str:

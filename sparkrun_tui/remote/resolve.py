@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Protocol
 
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.base.text import clean_line, decode
+from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.text import clean_line, decode, shorten
 from sparkrun_tui.remote.failures import NeedsUser
 from sparkrun_tui.remote.names import HostName, parse_host
 
@@ -134,7 +135,7 @@ def endpoint_from_ssh(asked: HostName, text: str, env: Mapping[str, str] | None 
     return Endpoint(
         name=asked.text,
         host=one("hostname") or asked.host,
-        port=int(one("port") or 22),
+        port=_port(asked, one("port")),
         user=one("user") or asked.user,
         identity_files=tuple(path for path in files if _usable(path)),
         certificate_files=tuple(
@@ -149,6 +150,16 @@ def endpoint_from_ssh(asked: HostName, text: str, env: Mapping[str, str] | None 
         host_key_alias=one("hostkeyalias"),
         from_config=True,
     )
+
+
+def _port(asked: HostName, text: str) -> int:
+    """The port in the output of `ssh -G`. Raises `HostError` when it is none."""
+    if not text:
+        return 22
+    port = whole(text, least=1, most=65_535)
+    if port is None:
+        raise HostError(f"ssh names no port: {shorten(clean_line(text), 40)}", host=asked.text)
+    return port
 
 
 def _usable(path: Path) -> bool:

@@ -11,7 +11,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.text import clean_line, decode, log_line
 from sparkrun_tui.remote import children, host_cache, relay
 from sparkrun_tui.remote.aio import closing
@@ -23,7 +25,6 @@ from sparkrun_tui.remote.local_transport import LocalTransport
 from sparkrun_tui.remote.meter import Meter
 from sparkrun_tui.remote.ports import CacheListing, ModelRequest, StoredModel, Transfer
 from sparkrun_tui.remote.resolve import Resolver
-from sparkrun_tui.remote.shell import path_word
 from sparkrun_tui.remote.ssh_args import SshAccess, destination, rsync_shell
 from sparkrun_tui.remote.transport import Outcome, Transport
 
@@ -146,10 +147,10 @@ class RsyncShipper:
 
     async def _missing(self, model: StoredModel, transport: Transport, hf_cache: str) -> list[str]:
         hub = f"{hf_cache.rstrip('/')}/hub"
-        script = _MISSING.format(hub=path_word(hub))
+        script = shell.script(_MISSING, hub=shell.path_word(hub))
         if model.ref:
-            path = path_word(f"{hub}/{model.folder}/refs/{model.ref}")
-            script += _REF.format(path=path, commit=model.commit)
+            path = shell.path_word(f"{hub}/{model.folder}/refs/{model.ref}")
+            script += shell.script(_REF, path=path, commit=model.commit)
         rows = "".join(f"{file.size}\t{model.snapshot}/{file.name}\n" for file in model.files)
         result = await transport.run(script, stdin=rows.encode(), timeout=60.0)
         if result.outcome is Outcome.LOST:
@@ -162,15 +163,17 @@ class RsyncShipper:
     async def _target(self, transport: Transport, hf_cache: str) -> list[str]:
         """The `-e` words and the destination operand; the folder is made first."""
         hub = f"{hf_cache.rstrip('/')}/hub"
-        made = await transport.run(f"mkdir -p -- {path_word(hub)} && test -w {path_word(hub)}", timeout=30.0)
+        ready = shell.script("mkdir -p -- {hub} && test -w {hub}", hub=shell.path_word(hub))
+        made = await transport.run(ready, timeout=30.0)
         if made.outcome is Outcome.LOST:
             raise LinkLost("the connection was lost", host=transport.name)
         if not made.ok:
             said = clean_line(made.stderr.strip().rpartition("\n")[2])
+            give = shell.script('sudo chown -R "$USER" -- {cache}', cache=shell.path_word(hf_cache))
             raise HostError(
                 f"{hub} cannot be written{f': {said}' if said else ''}",
                 host=transport.name,
-                remedy=f'On the host: sudo chown -R "$USER" {hf_cache}   (a container run as root may have made it)',
+                remedy=f"On the host: {give}   (a container run as root may have made it)",
             )
         # No shell expands the operand (-s); a relative path starts at the home, as `~` would.
         folder = hub.removeprefix("~/") + "/"
@@ -282,13 +285,14 @@ def _at_home(path: str) -> str:
 def progress(line: bytes) -> int | None:
     """The bytes sent so far in a line of `--info=progress2`; None when it is another line."""
     found = _PROGRESS.match(line)
-    return int(found[1].replace(b",", b"").replace(b".", b"")) if found else None
+    return whole(decode(found[1]).replace(",", "").replace(".", "")) if found else None
 
 
 def version(text: str) -> tuple[int, int] | None:
     """The version of a real rsync in the output of `rsync --version`; None for others (macOS has openrsync)."""
-    found = re.match(r"rsync\s+version\s+v?(\d+)\.(\d+)", text)
-    return (int(found[1]), int(found[2])) if found else None
+    found = re.match(r"rsync\s+version\s+v?([0-9]+)\.([0-9]+)", text)
+    major, minor = (whole(found[1]), whole(found[2])) if found else (None, None)
+    return None if major is None or minor is None else (major, minor)
 
 
 def _is_final(said: str) -> bool:

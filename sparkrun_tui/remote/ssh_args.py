@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.remote.hostkeys import HostKeyPolicy
 from sparkrun_tui.remote.keyring import KeyRing
 from sparkrun_tui.remote.names import parse_host
@@ -45,7 +45,7 @@ class SshAccess:
         through = before or endpoint.jumps
         if through:
             words += _option("ProxyCommand", (await self._proxy(through[-1], through[:-1])).replace("%", "%%"))
-        return f"{shlex.join([*words, '-W'])} '[%h]:%p' {shlex.join(['--', destination(endpoint)])}"
+        return shell.words([*words, "-W", "[%h]:%p", "--", destination(endpoint)])
 
 
 def destination(endpoint: Endpoint) -> str:

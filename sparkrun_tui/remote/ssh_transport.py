@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 import asyncssh
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.remote.capture import Capture
@@ -51,7 +51,7 @@ class SshTransport:
         """Make sure the link is up. Raises `HostError` (with a remedy) when it cannot be."""
         await self._link.connection()
 
-    async def run(self, script: str, *, stdin: bytes = b"", timeout: float = 60.0) -> Result:
+    async def run(self, script: shell.Text, *, stdin: bytes = b"", timeout: float = 60.0) -> Result:
         """Run a shell script on the host; see `Transport.run`."""
         wrapped = envelope(script, stdin)
         capture = Capture(wrapped.mark)
@@ -89,7 +89,7 @@ class SshTransport:
         finally:
             channel.close()
 
-    async def stream(self, script: str) -> AsyncIterator[tuple[str, bytes]]:
+    async def stream(self, script: shell.Text) -> AsyncIterator[tuple[str, bytes]]:
         """Run a script and yield its output as it comes; see `Transport.stream`."""
         wrapped = envelope(script)
         capture = Capture(wrapped.mark, keep=4096)
@@ -133,7 +133,7 @@ class SshTransport:
             raise SocketRefused("too many commands are open on this host", host=self._name) from error
         try:
             with self._opening(f"`{words[0]}`"):
-                opening = connection.create_process(shlex.join(words), encoding=None, stderr=asyncssh.DEVNULL)
+                opening = connection.create_process(shell.words(words), encoding=None, stderr=asyncssh.DEVNULL)
                 process = await _opened(opening, lambda late: late.close())
         except BaseException:
             self._link.sessions.release()

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from sparkrun_tui.base.shell import Text
+
 
 class Outcome(StrEnum):
     """How a remote command ended. A lost connection is its own outcome and never success or failure."""
@@ -81,7 +83,7 @@ class Transport(Protocol):
     async def connect(self) -> None:
         """Make sure the link is up. Raises `HostError` (with a remedy) when it cannot be."""
 
-    async def run(self, script: str, *, stdin: bytes = b"", timeout: float = 60.0) -> Result:
+    async def run(self, script: Text, *, stdin: bytes = b"", timeout: float = 60.0) -> Result:
         """Run a shell script on the host (the script travels on stdin, never in the command line).
 
         Raises `HostError` when the host cannot be reached to begin with, or its login shell does not run the script.
@@ -89,7 +91,7 @@ class Transport(Protocol):
         Of each output stream the first and the last MiB are kept.
         """
 
-    def stream(self, script: str) -> AsyncIterator[tuple[str, bytes]]:
+    def stream(self, script: Text) -> AsyncIterator[tuple[str, bytes]]:
         """Run a script and yield its output as ('stdout'|'stderr', bytes) as it comes; closing it stops the script.
 
         Raises `LinkLost` when the link breaks, `CommandFailed` when it ends with another exit code than 0.

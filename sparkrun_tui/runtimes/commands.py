@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.recipe.model import Problem, Severity
+from sparkrun_tui.recipe.private import join_words
 from sparkrun_tui.recipe.rendered import ChainValue, Rendered
 from sparkrun_tui.recipe.template import TemplateError, expand
+from sparkrun_tui.recipe.yamltree import MAX_TEXT, is_too_long
 from sparkrun_tui.runtimes.more_flags import MoreFlags, more_flags
 
 
@@ -107,14 +109,17 @@ def build_command(rendered: Rendered, start: Sequence[str], rows: Sequence[FlagR
     Other keys follow where the engine is known to have a flag of their name.
     Raises `LaunchError` for a value that the engine is known to refuse.
     """
-    lines = [shlex.join(start)]
+    lines = [join_words(start)]
     for row in rows:
         found = rendered.chain.get(row.key)
         words = _flag_words(row, found, rendered) if found is not None else []
         if words:
-            lines.append(shlex.join(words))
-    lines += map(shlex.join, _more(rendered, start, rows).words)
-    return " \\\n    ".join(lines) + "\n"
+            lines.append(join_words(words))
+    lines += map(join_words, _more(rendered, start, rows).words)
+    command = shell.script("{command}\n", command=shell.joined(lines, " \\\n    "))
+    if is_too_long(command):
+        raise LaunchError(f"the command that is built from the defaults is longer than {MAX_TEXT:,} bytes")
+    return command
 
 
 def left_out(rendered: Rendered, start: Sequence[str], rows: Sequence[FlagRow]) -> tuple[Problem, ...]:

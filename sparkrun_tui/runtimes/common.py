@@ -7,7 +7,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from sparkrun_tui.base.secrets import Redactor, Secret, looks_secret
+from sparkrun_tui.base import identifiers, shell
+from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.base.secrets import LONG, Redactor, Secret, looks_secret
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.runtimes.plan import (
     LABEL,
@@ -60,27 +62,30 @@ bash {what} || {{
     exit "$code"
 }}
 """
-HOOK_FAILED = "sparkrun-tui: {title} ended with exit code "
-"""What the log of a container says of a hook, before the exit code."""
 
 
-def start_script(serve: str = SERVE_FILE, secrets: str = SECRET_FILE, before: Sequence[Hook] = ()) -> str:
+def start_script(serve: str = SERVE_FILE, secrets: str = SECRET_FILE, before: Sequence[Hook] = ()) -> shell.Text:
     """The bash script that takes in the secrets, runs the hooks, and runs the script at `serve` in the same shell.
 
     Each of `before` lies in a file of its own, see `hook_file`; the first that fails ends it with its exit code.
     """
-    hooks = "".join(_before(hook, hook_file(number)) for number, hook in enumerate(before, 1))
-    return _START.format(serve=serve, secrets=secrets, before=hooks)
+    hooks = shell.joined(_before(hook, shell.word(hook_file(number))) for number, hook in enumerate(before, 1))
+    return shell.script(_START, serve=serve, secrets=secrets, before=hooks)
 
 
-def hook_script(hooks: Sequence[Hook]) -> str:
+def hook_script(hooks: Sequence[Hook]) -> shell.Text:
     """The hooks as one bash script, each in a shell of its own; the first that fails ends it with its exit code."""
-    return "".join(_before(hook, f"-c {_single_quoted(hook.command)}") for hook in hooks)
+    return shell.joined(_before(hook, shell.words(["-c", hook.command])) for hook in hooks)
 
 
-def _before(hook: Hook, what: str) -> str:
-    began = _single_quoted(f"sparkrun-tui: {hook.title}: {hook.about or _first_line(hook.command)}")
-    return _BEFORE.format(began=began, what=what, failed=_single_quoted(HOOK_FAILED.format(title=hook.title)))
+def _before(hook: Hook, what: shell.Text) -> shell.Text:
+    began = f"sparkrun-tui: {hook.title}: {hook.about or _first_line(hook.command)}"
+    return shell.script(_BEFORE, began=began, what=what, failed=hook_failed(hook.title))
+
+
+def hook_failed(title: str) -> str:
+    """What the log of a container says of a hook, before the exit code."""
+    return f"sparkrun-tui: {title} ended with exit code "
 
 
 def hook_file(number: int) -> str:
@@ -100,11 +105,12 @@ def _first_line(command: str) -> str:
 
 def secret_file(values: Mapping[str, Secret]) -> str:
     """The text of the file the start script sources. This is the one place of the plans that reveals secrets."""
-    return "".join(f"{name}={_single_quoted(secret.reveal())}\n" for name, secret in values.items())
-
-
-def _single_quoted(value: str) -> str:
-    return "'" + value.replace("'", "'\\''") + "'"
+    lines = []
+    for name, secret in values.items():
+        if identifiers.variable_name(name) is None:
+            raise LaunchError(f"`{name}` is not a name for a variable", remedy="Correct the recipe's `env`.")
+        lines.append(f"{name}={shell.word(secret.reveal())}\n")
+    return "".join(lines)
 
 
 def container_name(launch_id: str, rank: int) -> str:
@@ -121,7 +127,8 @@ def role_of(rank: int, nodes: int) -> Role:
 
 def split_env(env: Mapping[str, str], secret_env: Mapping[str, Secret]) -> tuple[dict[str, str], dict[str, Secret]]:
     """Plain and secret variables: by name, and by holding the value of a known secret."""
-    known = [secret.reveal() for secret in secret_env.values() if secret.reveal()]
+    # A short value is found in any text; under the name of a secret it is one all the same.
+    known = [secret.reveal() for secret in secret_env.values() if len(secret.reveal()) >= LONG]
     plain: dict[str, str] = {}
     secret = dict(secret_env)
     for name, value in env.items():

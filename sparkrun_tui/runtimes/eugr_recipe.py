@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from string import Formatter
 from typing import Any
 
 import yaml
 
+from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.recipe.rendered import Rendered
+
+_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
 def version_one(
@@ -32,19 +37,61 @@ def version_one(
         if items:
             body[key] = [str(item) for item in items]
     body |= {"defaults": defaults, "env": {name: _in_double_quotes(value) for name, value in env.items()}}
-    body["command"] = _template(recipe.command, defaults, command)
+    body["command"] = _template(rendered, defaults, command)
     return yaml.safe_dump(body, sort_keys=False, allow_unicode=True, width=1_000_000)
 
 
-def _template(template: str | None, defaults: Mapping[str, Any], command: str) -> str:
-    """The author's template where Python's format makes the same command of it, else the command itself, escaped."""
+def _template(rendered: Rendered, defaults: Mapping[str, Any], command: str) -> str:
+    """The author's template where the scripts make the same command of it, else the command itself, escaped.
+
+    Raises `LaunchError` for a default with a format, which is filled in otherwise there than here.
+    """
+    template = rendered.recipe.command
     if template is not None:
-        try:
-            if template.format(**defaults) == command:
-                return template
-        except (LookupError, ValueError, AttributeError, TypeError):
-            pass  # The template uses what Python's format cannot do; the rendered command says the same.
+        form = _formatted(template, defaults)
+        if form:
+            raise LaunchError(
+                f"the command fills in a default with a format, `{form[:60]}`, which is not supported",
+                spot=rendered.recipe.command_spot,
+                remedy="Write the name alone, such as {port}, and the value as it is wanted.",
+            )
+        if filled(template, defaults, len(command)) == command:
+            return template
     return command.replace("{", "{{").replace("}", "}}")
+
+
+def filled(template: str, defaults: Mapping[str, Any], longest: int) -> str | None:
+    """The template as the scripts' `str.format` fills it in, where it has nothing but plain names.
+
+    None where it has something else, or would be longer than `longest` characters.
+    """
+    parts: list[str] = []
+    length = 0
+    try:
+        for literal, name, form, conversion in Formatter().parse(template):
+            if name is not None and (form or conversion or name not in defaults):
+                return None
+            value = str(defaults[name]) if name is not None else ""
+            parts += [literal, value]
+            length += len(literal) + len(value)
+            if length > longest:
+                return None
+    except ValueError:
+        return None  # Single braces, as a shell or JSON has them.
+    return "".join(parts)
+
+
+def _formatted(template: str, defaults: Mapping[str, Any]) -> str:
+    """The first slot of a default that has a format, a conversion or a part of it; empty without one."""
+    try:
+        for _, name, form, conversion in Formatter().parse(template):
+            key = _KEY.match(name or "")
+            more = bool(form or conversion or (key is not None and key.group() != name))
+            if key is not None and key.group() in defaults and more:
+                return f"{{{name}{f'!{conversion}' if conversion else ''}{f':{form}' if form else ''}}}"
+    except ValueError:
+        pass  # Single braces: it is not filled in by the scripts, but goes to them as the rendered command.
+    return ""
 
 
 def _in_double_quotes(value: str) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.recipe.brought import MOD_SCRIPT, Bundle
 from sparkrun_tui.recipe.checkouts import EUGR
 from sparkrun_tui.recipe.later import built_by_eugr
@@ -19,20 +19,21 @@ clone={clone}
 if [ ! -d "$clone/.git" ]; then
     GIT_TERMINAL_PROMPT=0 git clone --depth 1 -- {repository} "$clone"
 fi
-cd "$clone"
+cd -- "$clone"
 echo "spark-vllm-docker at $(git log -1 --format='%h of %cs')"
 """
 _CHECK_WORKERS = """\
 for worker in {workers}; do
-    ssh -o BatchMode=yes -o ConnectTimeout=5 "$worker" true </dev/null || {{
+    ssh -o BatchMode=yes -o ConnectTimeout=5 -- "$worker" true </dev/null || {{
         echo "the head cannot log in to $worker without a password: ssh-copy-id $worker" >&2
         exit 1
     }}
 done
 """
+_BUILD = "./run-recipe.sh {file} --build-only {where} </dev/null\n"
 _CHECK_MOD = """\
 [ -f {script} ] || {{
-    echo "spark-vllm-docker has no mod {mod}; if it is a new one: git -C $clone pull" >&2
+    echo "spark-vllm-docker has no mod "{mod}"; if it is a new one: git -C $clone pull" >&2
     exit 1
 }}
 """
@@ -57,24 +58,24 @@ def build_stage(
 ) -> Stage:
     """The scripts build `image` for the recipe that they find in `file`, where it is missing."""
     title = f"Build {image} with the scripts where it is missing (this can take an hour)"
-    build = f"./run-recipe.sh {path_word(file)} --build-only {where(request)} </dev/null\n"
+    build = shell.script(_BUILD, file=shell.path_word(file), where=where(request))
     script = clone_scripts(request) + check_workers(request) + build
     return Stage(title, scripts=(HostScript(request.hosts[0].name, title, script, files, sent),), early=True)
 
 
-def check_workers(request: PlanRequest) -> str:
+def check_workers(request: PlanRequest) -> shell.Text:
     """A script that ends with what to do when the head cannot log in to a worker; empty without workers."""
     workers = [host.address for host in request.hosts[1:]]
-    return _CHECK_WORKERS.format(workers=shlex.join(workers)) if workers else ""
+    return shell.script(_CHECK_WORKERS, workers=shell.words(workers)) if workers else shell.script("")
 
 
-def clone_scripts(request: PlanRequest) -> str:
+def clone_scripts(request: PlanRequest) -> shell.Text:
     """A script that clones the scripts where they are missing, and goes there."""
     return _clone(request.hosts[0])
 
 
-def _clone(host: HostView) -> str:
-    return _CLONE.format(clone=path_word(scripts_folder(host)), repository=REPOSITORY)
+def _clone(host: HostView) -> shell.Text:
+    return shell.script(_CLONE, clone=shell.path_word(scripts_folder(host)), repository=REPOSITORY)
 
 
 def scripts_folder(host: HostView) -> str:
@@ -90,20 +91,13 @@ def mod_path(mod: str) -> str:
 def mods_stage(request: PlanRequest, mods: Sequence[str]) -> Stage:
     """The scripts and so their mods are on every host, and those that are wanted are among them."""
     title = f"Have {', '.join(mods)} of spark-vllm-docker on every host"
-    checks = "".join(_CHECK_MOD.format(script=shlex.quote(f"{mod_path(mod)}/{MOD_SCRIPT}"), mod=mod) for mod in mods)
+    checks = shell.joined(shell.script(_CHECK_MOD, script=f"{mod_path(mod)}/{MOD_SCRIPT}", mod=mod) for mod in mods)
     scripts = tuple(HostScript(host.name, title, _clone(host) + checks) for host in request.hosts)
     return Stage(title, scripts=scripts, early=True)
 
 
-def where(request: PlanRequest) -> str:
+def where(request: PlanRequest) -> shell.Text:
     """The arguments that tell the scripts on which hosts to work."""
     if len(request.hosts) == 1:
-        return "--solo"
-    return "-n " + shlex.quote(",".join(host.address for host in request.hosts))
-
-
-def path_word(path: str) -> str:
-    """A path quoted for the shell, with a leading `~` left to that host's shell."""
-    if path == "~" or path.startswith("~/"):
-        return '"$HOME"' + (shlex.quote(path[1:]) if path[1:] else "")
-    return shlex.quote(path)
+        return shell.words(["--solo"])
+    return shell.words(["-n", ",".join(host.address for host in request.hosts)])

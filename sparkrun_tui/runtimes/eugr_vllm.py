@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.recipe.brought import Bundle
 from sparkrun_tui.recipe.hooks import hooks_of
@@ -22,7 +22,6 @@ from sparkrun_tui.runtimes.eugr_scripts import (
     build_stage,
     check_workers,
     clone_scripts,
-    path_word,
     where,
 )
 from sparkrun_tui.runtimes.hooks import before_hooks, with_hooks
@@ -40,21 +39,24 @@ _LABEL_SAFE = re.compile(r"[\w./:@,+=-]+")
 
 _CHECK_IMAGE = """\
 docker image inspect {image} >/dev/null || {{
-    echo "the image {image} is not on this host" >&2
+    echo "the image "{image}" is not on this host" >&2
     exit 1
 }}
 """
 _SECRETS = """\
 secrets={path}
 forget() {{
-    rm -f "$secrets"
-    for worker in {workers}; do ssh -o BatchMode=yes "$worker" "rm -f '$secrets'" </dev/null || true; done
+    rm -f -- "$secrets"
+    for worker in {workers}; do ssh -o BatchMode=yes -- "$worker" {remove} </dev/null || true; done
 }}
 trap forget EXIT
 trap 'exit 143' HUP INT TERM
 for worker in {workers}; do
-    ssh -o BatchMode=yes "$worker" "umask 077; mkdir -p '${{secrets%/*}}'; cat >'$secrets'" <"$secrets"
+    ssh -o BatchMode=yes -- "$worker" {keep} <"$secrets"
 done
+"""
+_EXTRA = """\
+export VLLM_SPARK_EXTRA_DOCKER_ARGS="${{VLLM_SPARK_EXTRA_DOCKER_ARGS:-}} "{extra}{secrets}
 """
 
 
@@ -134,23 +136,37 @@ class EugrVllm:
         )
         return with_hooks(plan, request, delegated_name(request.launch_id))
 
-    def _launch_script(self, request: PlanRequest, image: str, file: str, secrets: str, ready: ReadyCheck) -> str:
+    def _launch_script(
+        self, request: PlanRequest, image: str, file: str, secrets: str, ready: ReadyCheck
+    ) -> shell.Text:
         workers = [host.address for host in request.hosts[1:]]
         parts = [clone_scripts(request), check_workers(request)]
-        parts.append(_CHECK_IMAGE.format(image=shlex.quote(image)))
-        extra = " ".join([_label_arguments(request, self.name, ready), *docker_arguments(request)[0]])
+        parts.append(shell.script(_CHECK_IMAGE, image=image))
         if secrets:
-            parts.append(_SECRETS.format(path=path_word(secrets), workers=shlex.join(workers)))
-            extra += " --env-file $secrets"
-        parts.append(f'export VLLM_SPARK_EXTRA_DOCKER_ARGS="${{VLLM_SPARK_EXTRA_DOCKER_ARGS:-}} {extra}"\n')
-        arguments = f"-d --name {delegated_name(request.launch_id)} {where(request)}"
+            parts.append(_secret_script(secrets, workers))
+        extra = " ".join([_label_arguments(request, self.name, ready), *docker_arguments(request)[0]])
+        file_words = shell.script('" --env-file $secrets"') if secrets else shell.script("")
+        parts.append(shell.script(_EXTRA, extra=extra, secrets=file_words))
+        more: list[str] = []
         if len(request.hosts) > 1:
-            arguments += f" --master-port {free_port(MASTER_PORT, request.hosts)}"
+            more = ["--master-port", str(free_port(MASTER_PORT, request.hosts))]
         elif "tensor_parallel" in request.rendered.chain:
             # Alone, the scripts set it to 1 unless it is an argument.
-            arguments += f" --tensor-parallel {shlex.quote(value_text('tensor_parallel', request.rendered))}"
-        parts.append(f"./run-recipe.sh {path_word(file)} {arguments} </dev/null\n")
-        return "".join(parts)
+            more = ["--tensor-parallel", value_text("tensor_parallel", request.rendered)]
+        arguments = shell.words(["-d", "--name", delegated_name(request.launch_id)])
+        words = shell.joined([shell.path_word(file), arguments, where(request), *map(shell.word, more)], " ")
+        parts.append(shell.script("./run-recipe.sh {words} </dev/null\n", words=words))
+        return shell.joined(parts)
+
+
+def _secret_script(path: str, workers: Sequence[str]) -> shell.Text:
+    """The file of secrets sent on to the workers, and removed from all hosts at the end."""
+    word, folder = shell.path_word(path), shell.path_word(path.rpartition("/")[0])
+    keep = shell.script("umask 077; mkdir -p -- {folder}; cat >{path}", folder=folder, path=word)
+    remove = shell.script("rm -f -- {path}", path=word)
+    return shell.script(
+        _SECRETS, path=word, workers=shell.words(workers), keep=shell.word(keep), remove=shell.word(remove)
+    )
 
 
 def _files(
@@ -169,7 +185,7 @@ def _files(
         place = f"{folder}-mods/{number}/{entry.target.rpartition('/')[2]}"
         mods.append(place if bundle is not None else entry.source)
         sent.update({place: bundle} if bundle is not None else {})
-    before = before_hooks(request, [entry for entry in entries if not entry.is_mod], '"$PWD"/before-{}'.format)
+    before = before_hooks(request, [entry for entry in entries if not entry.is_mod], _beside)
     files = {}
     if before:
         mods.append(f"{folder}-before")
@@ -177,6 +193,11 @@ def _files(
         copies = ((number, hook.bundle) for number, hook in enumerate(before, 1))
         sent |= {f"{folder}-before/before-{number}": bundle for number, bundle in copies if bundle is not None}
     return files | {file: version_one(request.rendered, command, image, env, mods)}, sent
+
+
+def _beside(number: int) -> shell.Text:
+    """The files of a hook, which lie beside the mod that it is part of."""
+    return shell.script('"$PWD"/before-{number}', number=number)
 
 
 def _option_problems(request: PlanRequest) -> tuple[Problem, ...]:

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.base.numbers import whole
 
-_PART = re.compile(r"-(\d{5})-of-(\d{5})$")
+_PART = re.compile(r"-([0-9]{5})-of-([0-9]{5})$")
 _PREFERRED = ("Q4_K_M", "Q8_0")
 _QUANT = re.compile(
     r"(?<![A-Za-z0-9])((?:UD-)?(?:I?Q\d(?:_[A-Z0-9]+)*|TQ\d_\d|MXFP4(?:_MOE)?|NVFP4|BF16|F16|F32))(?![A-Za-z0-9_])",
@@ -93,9 +94,10 @@ def _matching(groups: dict[str, tuple[str, ...]], quant: str) -> list[tuple[str,
 
 def _complete(group: tuple[str, ...]) -> tuple[str, ...]:
     part = _PART.search(group[0][: -len(".gguf")])
-    if part is not None and len(group) != int(part[2]):
+    parts = None if part is None else whole(part[2])
+    if parts is not None and len(group) != parts:
         raise LaunchError(
-            f"{len(group)} of {int(part[2])} parts of {group[0].rpartition('/')[2]} are in the repository",
+            f"{len(group)} of {parts} parts of {group[0].rpartition('/')[2]} are in the repository",
             remedy="choose another quantisation, or tell the repository's owner",
         )
     return group

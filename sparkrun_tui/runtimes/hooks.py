@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import Spot
 from sparkrun_tui.recipe.before import Before
 from sparkrun_tui.recipe.brought import MOD_SCRIPT, Bundle
@@ -19,6 +19,12 @@ from sparkrun_tui.runtimes.plan import Hook, HostView, Mount, PlanRequest, RankP
 
 TIME_FOR_HOOKS = 1800.0
 """Seconds that a stage waits longer for containers that run hooks first: they install packages."""
+
+_COPY_FILE = "mkdir -p -- {parent} && cp -- {folder}/{name} {target}"
+_COPY_FOLDER = "mkdir -p -- {target} && cp -R -- {folder}/. {target}"
+_COPY_MOD = (
+    f'{_COPY_FOLDER} && export WORKSPACE_DIR="$PWD" && cd -- {{target}} && chmod +x {MOD_SCRIPT} && ./{MOD_SCRIPT}'
+)
 
 _WHERE = {
     "pre_exec": "in every container before the engine",
@@ -36,7 +42,7 @@ def with_hooks(plan: ServePlan, request: PlanRequest, container: str = "") -> Se
     recipe = request.rendered.recipe
     name = container or container_name(request.launch_id, 0)
     found = hooks_of(request.rendered, launch_values(request, plan.ready, name))
-    before = before_hooks(request, found.before, hook_folder)
+    before = before_hooks(request, found.before, _in_container)
     after = _titled("post_exec", found.after, recipe)
     host_after = _titled("post_commands", found.host_after, recipe)
     return replace(
@@ -71,7 +77,9 @@ def launch_values(request: PlanRequest, ready: ReadyCheck, container: str) -> Ma
     }
 
 
-def before_hooks(request: PlanRequest, entries: Sequence[Before], folder: Callable[[int], str]) -> tuple[Hook, ...]:
+def before_hooks(
+    request: PlanRequest, entries: Sequence[Before], folder: Callable[[int], shell.Text]
+) -> tuple[Hook, ...]:
     """What runs in every container before the engine; copies that cannot be made are left out, as problems.
 
     `folder` is where the files of the hook of that number (from 1) lie in the container, as text for a shell.
@@ -92,17 +100,19 @@ def before_hooks(request: PlanRequest, entries: Sequence[Before], folder: Callab
     return tuple(hooks)
 
 
-def _copy_command(entry: Before, bundle: Bundle | None, folder: str) -> str:
+def _in_container(number: int) -> shell.Text:
+    return shell.word(hook_folder(number))
+
+
+def _copy_command(entry: Before, bundle: Bundle | None, folder: shell.Text) -> shell.Text:
     """Puts the files where they are wanted, and runs a mod's script there, as eugr's scripts do with a mod."""
-    target = shlex.quote(entry.target)
+    target = entry.target
     if bundle is not None and bundle.alone:
         (name,) = bundle.names
-        parent = target if entry.target.endswith("/") else shlex.quote(entry.target.rpartition("/")[0] or "/")
-        return f"mkdir -p -- {parent} && cp -- {folder}/{shlex.quote(name)} {target}"
-    copied = f"mkdir -p -- {target} && cp -R -- {folder}/. {target}"
-    if not entry.is_mod:
-        return copied
-    return f'{copied} && export WORKSPACE_DIR="$PWD" && cd {target} && chmod +x {MOD_SCRIPT} && ./{MOD_SCRIPT}'
+        parent = target if target.endswith("/") else target.rpartition("/")[0] or "/"
+        return shell.script(_COPY_FILE, parent=parent, folder=folder, name=name, target=target)
+    template = _COPY_MOD if entry.is_mod else _COPY_FOLDER
+    return shell.script(template, folder=folder, target=target)
 
 
 def _about(entry: Before, bundle: Bundle | None) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sparkrun_tui.base import shell
+from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.recipe.model import Problem, Recipe
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.runtimes import hosts as host_rules
@@ -27,7 +30,7 @@ from sparkrun_tui.runtimes.plan import (
 )
 from sparkrun_tui.runtimes.serving import locate, port_of, served_name_of
 from sparkrun_tui.runtimes.shapes import assemble, image_of, image_problems, need_serve
-from sparkrun_tui.runtimes.shell_edit import Command, Splice, Word, insert_after, splice
+from sparkrun_tui.runtimes.shell_edit import Command, Splice, Word, insert_after, is_plain, splice, word_at
 
 IMAGE_PREFIX = "scitrera/dgx-spark-llama-cpp"
 DEFAULT_PORT = 8080
@@ -116,7 +119,7 @@ class LlamaCpp:
         script = with_local_model(script, said.words, rendered.recipe.model, request.gguf_path)
         ranks = [RankPlan(0, hosts[0].name, role_of(0, len(hosts)), self._container(request, 0, script, engine))]
         for rank, host in enumerate(hosts[1:], start=1):
-            lend = f"rpc-server --host {host.address} --port {port}\n"
+            lend = shell.script("rpc-server --host {host} --port {port}\n", host=host.address, port=port)
             ranks.append(RankPlan(rank, host.name, Role.WORKER, self._container(request, rank, lend, {})))
         return assemble(
             request,
@@ -167,7 +170,6 @@ def with_local_model(script: str, words: Command, model: str, path: str) -> str:
     Without a `path` the first part is looked up in the container when it starts. A `-hf` that names another
     repository is left alone.
     """
-    target = _quoted(path) if path else _lookup(model)
     changes: list[Splice] = []
     skip = -1
     for index, word in enumerate(words):
@@ -178,13 +180,14 @@ def with_local_model(script: str, words: Command, model: str, path: str) -> str:
         text = tail if equals else (value.text if value is not None else "")
         end = value.end if value is not None else word.end
         if head in HF_FLAGS and _same_model(text, model):
-            changes.append(Splice(word.start, end, f"-m {target}"))
+            changes.append(Splice(word.start, end, f"-m {_found(script, word, model, path)}"))
         elif head in FILE_FLAGS:
             changes.append(Splice(_before(script, word), end, ""))
         elif head in MODEL_FLAGS and ":" in text and _same_model(text, model):
-            changes.append(Splice(word.start, end, f"-m {target}"))
+            changes.append(Splice(word.start, end, f"-m {_found(script, word, model, path)}"))
         elif head in MMPROJ_FLAGS and path and text and "/" not in text and "$" not in text:
-            changes.append(Splice(word.start, end, f"{head} {_quoted(path.rpartition('/')[0] + '/' + text)}"))
+            beside = f"{path.rpartition('/')[0]}/{text}"
+            changes.append(Splice(word.start, end, f"{head} {word_at(script, word.start, beside)}"))
         else:
             continue
         skip = index + 1 if value is not None else -1
@@ -202,13 +205,19 @@ def _same_model(text: str, model: str) -> bool:
     return split_model(text)[0].lower() == split_model(model)[0].lower()
 
 
-def _quoted(path: str) -> str:
-    """A path for the shell; plain in the usual case, so that it also stands inside another pair of quotes."""
-    return path if all(char.isalnum() or char in "/._-+@%" for char in path) else '"' + path.replace('"', '\\"') + '"'
+def _found(script: str, word: Word, model: str, path: str) -> str:
+    """The first part of the model as text at a word of the script: its path, else a look for it in the container."""
+    return word_at(script, word.start, path) if path else _lookup(model)
 
 
 def _lookup(model: str) -> str:
+    """Text that becomes the first part's path, outside of quotes and inside the quoted script of a `bash -c`."""
     repo, quant = split_model(model)
+    if not is_plain(repo + quant):
+        raise LaunchError(
+            f"the model's name `{clean_line(model)}` cannot be looked up in a container: it holds special characters",
+            remedy="A model is written organisation/name, or organisation/name:quantisation.",
+        )
     folder = f"{HF_HOME}/hub/models--{repo.replace('/', '--')}/snapshots"
     pattern = f"\\*{quant}\\*.gguf" if quant else "\\*.gguf"
     return f'"$(find {folder} -name {pattern} -not -name mmproj\\* | sort | head -n 1)"'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from sparkrun_tui.base.patterns import GAP
 from sparkrun_tui.runtimes.plan import LogMark, Phase
 
 _SHARDS = r"^(?:Loading [\w ]+|Multi-thread loading (?:pt checkpoint )?shards): +"
@@ -29,10 +30,10 @@ VLLM_MARKS: tuple[LogMark, ...] = (
     LogMark(Phase.COMPILE, r"\[Autotuner\]", detail="autotuning"),
     LogMark(Phase.COMPILE, r"torch\.compile (?:takes|took) [\d.]+ s in total", detail="profiling"),
     LogMark(
-        Phase.COMPILE, r"^Available KV cache memory: |^Explicitly set .* GiB for KV cache", detail="KV cache sized"
+        Phase.COMPILE, rf"^Available KV cache memory: |^Explicitly set {GAP} GiB for KV cache", detail="KV cache sized"
     ),
     LogMark(Phase.COMPILE, r"KV cache size: [\d,]+ tokens", done=True),
-    LogMark(Phase.GRAPHS, r"^Capturing CUDA graphs", progress=r"^Capturing CUDA graphs[^%]*?(\d+)%"),
+    LogMark(Phase.GRAPHS, r"^Capturing CUDA graphs", progress=r"^Capturing CUDA graphs(?:[^%\d]|\d++(?!%))*+(\d++)%"),
     LogMark(Phase.GRAPHS, r"^Graph capturing finished in |^CUDA graph pool memory: |^init engine \(", done=True),
     LogMark(Phase.READY, r"^Starting vLLM (?:API )?server"),
     LogMark(Phase.READY, r"Application startup complete\.", done=True),
@@ -48,8 +49,8 @@ SGLANG_MARKS: tuple[LogMark, ...] = (
     LogMark(Phase.COMPILE, r"KV Cache is allocated\.|^Mamba Cache is allocated\.|^DSV4 pool sizes", detail="pools"),
     LogMark(Phase.COMPILE, r"^Memory pool end\.", done=True),
     LogMark(Phase.COMPILE, r"DeepGEMM|[Aa]utotun", detail="autotuning"),
-    LogMark(Phase.GRAPHS, r"^Capture .*(?:CUDA|cuda) graph begin"),
-    LogMark(Phase.GRAPHS, r"^Capturing (?:batches|num tokens)", progress=r"(\d+)%\|"),
+    LogMark(Phase.GRAPHS, rf"^Capture {GAP}(?:CUDA|cuda) graph begin"),
+    LogMark(Phase.GRAPHS, r"^Capturing (?:batches|num tokens)", progress=r"(?<!\d)(\d++)%\|"),
     LogMark(Phase.GRAPHS, r"^max_total_num_tokens=", done=True),
     LogMark(Phase.READY, r"Uvicorn running on https?://", detail="warm-up request"),
     LogMark(Phase.READY, r"The server is fired up and ready to roll!|Dummy health check server started", done=True),
@@ -58,7 +59,7 @@ SGLANG_MARKS: tuple[LogMark, ...] = (
 LLAMA_MARKS: tuple[LogMark, ...] = (
     LogMark(Phase.START, r"llama_server: initializing|\bsystem_info:|^build: \d"),
     LogMark(Phase.LOAD, r"load_model: loading model|load_tensors: loading model tensors|llama_model_loader: loaded"),
-    LogMark(Phase.LOAD, r"load_tensors: +\S+ model buffer size =", detail="weights"),
+    LogMark(Phase.LOAD, r"load_tensors: +\S{1,100} model buffer size =", detail="weights"),
     LogMark(Phase.LOAD, r"KV buffer size =|llama_kv_cache: size =|threadpool init", done=True),
     LogMark(Phase.COMPILE, r"warming up the model with an empty run", detail="warm-up"),
     LogMark(Phase.COMPILE, r"load_model: initializing,? (?:n_)?slots", done=True),

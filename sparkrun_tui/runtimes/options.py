@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from sparkrun_tui.base.numbers import MOST, decimal, whole
 from sparkrun_tui.recipe.hooks import ContainerOptions, container_options
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity, SourceKind
 from sparkrun_tui.recipe.mounts import Judgement, is_source, judge_source, on_host, split_volume
@@ -18,6 +19,9 @@ OTHER_HF_HOME = "/cache/huggingface"
 _SAYS_OTHER = re.compile(rf"(?<![\w.~-]){OTHER_HF_HOME}\b")
 _PLAIN = re.compile(r"--?[a-z-]+ [\w./:,=+@~-]+")
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+_PROPAGATION = ("shared", "slave", "private", "rshared", "rslave", "rprivate")
+_MOUNT_WORDS = frozenset({"ro", "rw", "z", "Z", "nocopy", "consistent", "cached", "delegated", *_PROPAGATION})
+"""What Docker takes behind the second colon of a volume (docs.docker.com, `docker run --volume`)."""
 _OUR_NETWORKS = ("", "host")
 
 
@@ -37,16 +41,17 @@ def with_options(plan: ServePlan, request: PlanRequest) -> ServePlan:
 
 def size_bytes(text: str) -> int:
     """A size as Docker writes it (`64gb`, `512m`, `10.24gb`, a bare number of bytes) in bytes."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?)i?b?", text.strip().lower())
-    if match is None:
-        raise ValueError(f"`{text}` is not a size")
-    return int(float(match[1]) * _UNITS[match[2]])
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([kmg]?)i?b?", text.strip().lower())
+    number = None if match is None else decimal(match[1])
+    if match is None or number is None:
+        raise ValueError(f"`{text[:60]}` is not a size")
+    return int(number * _UNITS[match[2]])
 
 
 def mount_of(volume: str, host: HostView) -> Mount:
     """A volume of a recipe as a mount; a leading `~` is the home on that host. Docker makes what is missing."""
     source, target, words = split_volume(volume)
-    options = [word for word in words.split(",") if word and word != "rw"]
+    options = [word for word in words.split(",") if word in _MOUNT_WORDS and word != "rw"]
     read_only = "ro" in options
     others = ",".join(word for word in options if word != "ro")
     return Mount(on_host(source, host.home), target, read_only, make=False, options=others)
@@ -90,7 +95,11 @@ def refusals(request: PlanRequest) -> Iterator[Problem]:
     yield from options.problems
     foreign = recipe.source.kind is SourceKind.REGISTRY and not request.privileged
     for volume in options.volumes:
-        source = split_volume(volume)[0]
+        source, _, words = split_volume(volume)
+        unknown = [word for word in words.split(",") if word and word not in _MOUNT_WORDS]
+        if unknown:
+            message = f"the volume `{volume}` ends in `{unknown[0]}`, which is no option of a volume"
+            yield _problem(recipe, Severity.ERROR, "volume-option", message, "one of ro, rw, z, Z, nocopy, rshared")
         if not is_source(source):
             message = f"the volume `{volume}` must begin with a whole path, with `~/`, or with a volume's name"
             yield _problem(recipe, Severity.ERROR, "volume-path", message)
@@ -164,7 +173,16 @@ def _seen_to(mount: Mount, spec: ContainerSpec) -> bool:
 def _limit(text: str) -> tuple[str, int | tuple[int, int]]:
     name, _, values = text.partition("=")
     soft, _, hard = values.partition(":")
-    return name, (int(soft), int(hard)) if hard and hard != soft else int(soft)
+    limits = _one_limit(soft), _one_limit(hard or soft)
+    return name, limits if limits[0] != limits[1] else limits[0]
+
+
+def _one_limit(text: str) -> int:
+    """One limit; -1 is none. Raises `ValueError`, which `recipe.hooks` has made sure of."""
+    number = whole(text, least=-MOST)
+    if number is None:
+        raise ValueError(f"`{text[:60]}` is not a limit")
+    return number
 
 
 def _seen_there_too(spec: ContainerSpec) -> ContainerSpec:

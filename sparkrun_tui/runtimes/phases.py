@@ -5,21 +5,28 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
+from sparkrun_tui.base.numbers import decimal
+from sparkrun_tui.base.patterns import GAP, LinePattern
 from sparkrun_tui.base.text import log_line
 from sparkrun_tui.base.units import GIB, MIB
+from sparkrun_tui.runtimes.guard import Report, RuleGuard
 from sparkrun_tui.runtimes.marks import MARKS, NEEDLES, family
 from sparkrun_tui.runtimes.plan import LogMark, Phase
 
 _ORDER = {phase: index for index, phase in enumerate(Phase)}
+_MOST_PREFIXES = 32
+"""Prefixes that are taken off one line; a line has one for each process that passed it on."""
+
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d) ")
 _PREFIXES = (
     re.compile(r"\((?P<who>[A-Za-z][\w.-]*) pid=\d+(?:, ip=[\d.:a-f]+)?\) ?"),
     re.compile(r"\(pid=\d+(?:, ip=[\d.:a-f]+)?\) ?"),
-    re.compile(r"(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL) \d\d-\d\d \d\d:\d\d:\d\d \[[^\]]+\] ?"),
+    re.compile(r"(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL) \d\d-\d\d \d\d:\d\d:\d\d \[[^\]]{1,300}\] ?"),
     re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?P<who>(?: [A-Z]{2,3}\d+)*)\] "),
     re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ +(?P<level>[A-Z]+) \S+:\d+ -- "),
-    re.compile(r"\d+\.\d\d\.\d{3}\.\d{3} (?P<level>[DIWE]) "),
+    re.compile(r"\d{1,9}\.\d\d\.\d{3}\.\d{3} (?P<level>[DIWE]) "),
 )
 
 
@@ -36,16 +43,17 @@ def strip_prefixes(line: str) -> Line:
     """Take colours, carriage returns, time stamps and the prefixes of processes off, as often as they repeat."""
     text = _STAMP.sub("", log_line(line), count=1)
     who: list[str] = []
-    level = ""
-    while True:
-        match = next((found for pattern in _PREFIXES if (found := pattern.match(text))), None)
+    level, at = "", 0
+    for _ in range(_MOST_PREFIXES):
+        match = next((found for pattern in _PREFIXES if (found := pattern.match(text, at))), None)
         if match is None:
-            return Line(tuple(who), level, text)
+            break
         groups = match.groupdict()
         if groups.get("who"):
             who.append(groups["who"].strip())
         level = groups.get("level") or level
-        text = text[match.end() :]
+        at = match.end()
+    return Line(tuple(who), level, text[at:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,56 +71,73 @@ class Reading:
     facts: Mapping[str, float] = field(default_factory=dict)
 
 
-Take = Callable[["re.Match[str]", dict[str, float]], Mapping[str, float]]
+Figures = Mapping[str, float | None]
+"""Figures by name; None for one that is not a number, or out of all bounds."""
+
+Take = Callable[["re.Match[str]", Mapping[str, float]], Figures]
+
+_LARGEST = 1e18
+"""The largest figure that is believed: a thousand times the bytes and tokens of the largest cluster."""
 
 
 @dataclass(frozen=True, slots=True)
 class FactRule:
     """A line with figures: `take` makes facts of the match, knowing the facts so far."""
 
-    pattern: re.Pattern[str]
+    pattern: LinePattern
     take: Take
 
 
-def _number(text: str) -> float:
-    return float(text.replace(",", ""))
+def _number(text: str | None) -> float | None:
+    """A figure of a line, None where it is none."""
+    return None if text is None else decimal(text.replace(",", ""))
+
+
+def _times(text: str | None, factor: float) -> float | None:
+    number = _number(text)
+    return None if number is None else number * factor
 
 
 def _one(name: str, factor: float = 1.0) -> Take:
-    return lambda match, _: {name: _number(match[1]) * factor}
+    return lambda match, _: {name: _times(match[1], factor)}
 
 
 def _sum(name: str, factor: float) -> Take:
-    return lambda match, facts: {name: facts.get(name, 0.0) + _number(match[1]) * factor}
+    def take(match: re.Match[str], facts: Mapping[str, float]) -> Figures:
+        more = _times(match[1], factor)
+        return {} if more is None else {name: facts.get(name, 0.0) + more}
+
+    return take
 
 
-def _kv_line(match: re.Match[str], _: dict[str, float]) -> Mapping[str, float]:
-    found = {"kv_tokens": _number(match[1])}
-    if match[2]:
-        found |= {"max_model_len": _number(match[2]), "concurrency": _number(match[3])}
-    return found
+def _kv_line(match: re.Match[str], _: Mapping[str, float]) -> Figures:
+    return {
+        "kv_tokens": _number(match[1]),
+        "max_model_len": _number(match[2]),
+        "concurrency": _number(match[3]),
+    }
 
 
-def _sglang_totals(match: re.Match[str], _: dict[str, float]) -> Mapping[str, float]:
+def _sglang_totals(match: re.Match[str], _: Mapping[str, float]) -> Figures:
     tokens, length = _number(match[1]), _number(match[2])
-    return {"kv_tokens": tokens, "max_model_len": length, "concurrency": tokens / length if length else 0.0}
+    concurrency = tokens / length if tokens is not None and length else None
+    return {"kv_tokens": tokens, "max_model_len": length, "concurrency": concurrency}
 
 
-def _sglang_pool(match: re.Match[str], facts: dict[str, float]) -> Mapping[str, float]:
-    size = sum(_number(part) for part in (match[2], match[3], match[4]) if part) * GIB
-    found = {"kv_bytes": facts.get("kv_bytes", 0.0) + size}
-    if match[1] and "kv_tokens" not in facts:
+def _sglang_pool(match: re.Match[str], facts: Mapping[str, float]) -> Figures:
+    sizes = [size for size in (_times(match[group], GIB) for group in (2, 3, 4)) if size is not None]
+    found: dict[str, float | None] = {}
+    if sizes:
+        found["kv_bytes"] = facts.get("kv_bytes", 0.0) + sum(sizes)
+    if "kv_tokens" not in facts:
         found["kv_tokens"] = _number(match[1])
     return found
 
 
-def _llama_slots(match: re.Match[str], facts: dict[str, float]) -> Mapping[str, float]:
+def _llama_slots(match: re.Match[str], facts: Mapping[str, float]) -> Figures:
     length = _number(match[2])
     cells = facts.get("kv_tokens", 0.0)
-    found = {"max_model_len": length}
-    if cells and length:
-        found["concurrency"] = cells / length
-    return found
+    return {"max_model_len": length, "concurrency": cells / length if cells and length else None}
 
 
 def _first(name: str) -> Take:
@@ -120,7 +145,7 @@ def _first(name: str) -> Take:
 
 
 def _rules(*rows: tuple[str, Take]) -> tuple[FactRule, ...]:
-    return tuple(FactRule(re.compile(pattern), take) for pattern, take in rows)
+    return tuple(FactRule(LinePattern.of(pattern), take) for pattern, take in rows)
 
 
 _VLLM_FACTS = _rules(
@@ -139,24 +164,24 @@ _VLLM_FACTS = _rules(
     (r"^CUDA graph pool memory: ([\d.]+) GiB \(actual\)", _one("graphs_bytes", GIB)),
     (r"^init engine \([^)]*\) took ([\d.]+) s", _one("init_seconds")),
     (r"and ([\d.]+) GiB for CUDAGraph memory", _one("graphs_bytes", GIB)),
-    (r"([\d.]+) GiB for peak activation", _one("activation_bytes", GIB)),
+    (r"(?<![\d.])([\d.]++) GiB for peak activation", _one("activation_bytes", GIB)),
 )
 
 _SGLANG_FACTS = _rules(
-    (r"^Load weight end\..*?mem usage=([\d.]+) GB", _sum("weights_bytes", GIB)),
+    (rf"^Load weight end\.{GAP}?mem usage=([\d.]+) GB", _sum("weights_bytes", GIB)),
     (r"^Load weight end\. elapsed=([\d.]+) s", _one("load_seconds")),
     (
-        r"KV Cache is allocated\..*?(?:#tokens: (\d+))?, "
+        rf"KV Cache is allocated\.{GAP}?(?:#tokens: (\d+))?, "
         r"(?:K size: ([\d.]+) GB, V size: ([\d.]+) GB|KV size: ([\d.]+) GB)",
         _sglang_pool,
     ),
-    (r"^Capture .*graph end\..*?mem usage=([\d.]+) GB", _sum("graphs_bytes", GIB)),
-    (r"^max_total_num_tokens=(\d+),.*context_len=(\d+)", _sglang_totals),
+    (rf"^Capture {GAP}graph end\.{GAP}?mem usage=([\d.]+) GB", _sum("graphs_bytes", GIB)),
+    (rf"^max_total_num_tokens=(\d+),{GAP}context_len=(\d+)", _sglang_totals),
 )
 
 _LLAMA_FACTS = _rules(
-    (r"load_tensors: +\S+ model buffer size = +([\d.]+) MiB", _sum("weights_bytes", MIB)),
-    (r"llama_kv_cache(?:_\w+)?: size = +([\d.]+) MiB", _sum("kv_bytes", MIB)),
+    (r"load_tensors: +\S{1,100} model buffer size = +([\d.]+) MiB", _sum("weights_bytes", MIB)),
+    (r"llama_kv_cache(?:_\w{1,40})?: size = +([\d.]+) MiB", _sum("kv_bytes", MIB)),
     (r"llama_memory_recurrent: size = +([\d.]+) MiB", _sum("kv_bytes", MIB)),
     (r"compute buffer size = +([\d.]+) MiB", _sum("activation_bytes", MIB)),
     (r"llama_context: n_ctx += (\d+)", _first("kv_tokens")),
@@ -170,13 +195,19 @@ _REHEARSAL = re.compile(r"\bno_alloc += ([01])")
 
 
 class PhaseReader:
-    """Follows the log of one container; a phase only moves forward."""
+    """Follows the log of one container; a phase only moves forward.
 
-    def __init__(self, engine: str, marks: Sequence[LogMark] | None = None) -> None:
+    No line can end the reading: a rule with a defect finds nothing in it, and is told to `report`, once. Without
+    `report` such a defect is raised.
+    """
+
+    def __init__(self, engine: str, marks: Sequence[LogMark] | None = None, report: Report | None = None) -> None:
         kind = family(engine)
-        self._marks = [(mark, re.compile(mark.pattern)) for mark in (MARKS[kind] if marks is None else marks)]
+        used = MARKS[kind] if marks is None else marks
+        self._marks = [_compiled(mark) for mark in used]
         self._rules = _FACTS[kind]
-        self._needles = NEEDLES[kind] if marks is None or tuple(marks) == MARKS[kind] else ("",)
+        self._needles = NEEDLES[kind] if tuple(used) == MARKS[kind] else ("",)
+        self._guard = RuleGuard(report)
         self._rehearsal = False
         self.phase: Phase | None = None
         """The phase in force, None before the first mark."""
@@ -191,7 +222,13 @@ class PhaseReader:
             return None
         if not any(needle in line for needle in self._needles):
             return None
-        text = strip_prefixes(line).text
+        parts = self._guard.run("prefixes", None, strip_prefixes, line)
+        return None if parts is None else self.feed_text(parts.text)
+
+    def feed_text(self, text: str) -> Reading | None:
+        """Take in what a line says, its prefixes already taken off."""
+        if self.phase is Phase.READY and self.done:
+            return None
         rehearsal = _REHEARSAL.search(text)
         if rehearsal is not None:
             self._rehearsal = rehearsal[1] == "1"
@@ -207,18 +244,41 @@ class PhaseReader:
         for rule in self._rules:
             match = rule.pattern.search(text)
             if match is not None:
-                found.update(rule.take(match, self.facts))
+                taken = self._guard.run(rule.pattern.regex.pattern, {}, rule.take, match, self.facts)
+                found.update(_believed(taken))
         self.facts.update(found)
         return found
 
     def _move(self, text: str) -> tuple[float | None, str] | None:
         """Move to the phase a line marks; its percentage and detail, None when the line marks nothing new."""
-        hit = next((mark for mark, pattern in self._marks if pattern.search(text)), None)
+        hit = next((mark for mark in self._marks if mark.pattern.search(text)), None)
         if hit is None or (hit.done and self._rehearsal):
             return None
         behind = self.phase is not None and _ORDER[hit.phase] < _ORDER[self.phase]
         if behind or (self.phase is hit.phase and self.done):
             return None
         self.phase, self.done = hit.phase, hit.done
-        percent = re.search(hit.progress, text) if hit.progress else None
-        return (float(percent[1]) if percent else None), hit.detail
+        percent = hit.progress.search(text) if hit.progress is not None else None
+        return (decimal(percent[1], least=0.0, most=100.0) if percent else None), hit.detail
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """A mark with its patterns made."""
+
+    phase: Phase
+    pattern: LinePattern
+    done: bool
+    progress: re.Pattern[str] | None
+    detail: str
+
+
+@lru_cache(maxsize=512)
+def _compiled(mark: LogMark) -> _Mark:
+    progress = re.compile(mark.progress) if mark.progress else None
+    return _Mark(mark.phase, LinePattern.of(mark.pattern), mark.done, progress, mark.detail)
+
+
+def _believed(figures: Figures) -> dict[str, float]:
+    """The figures that are numbers, and not out of all bounds."""
+    return {name: value for name, value in figures.items() if value is not None and abs(value) <= _LARGEST}

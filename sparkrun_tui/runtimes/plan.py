@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from sparkrun_tui.base.secrets import Secret
+from sparkrun_tui.base.shell import Text
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.recipe.brought import Brought, Bundle
 from sparkrun_tui.recipe.model import Problem, Recipe
@@ -163,7 +164,7 @@ class HostScript:
 
     host: str
     title: str
-    script: str
+    script: Text
     files: Mapping[str, str] = field(default_factory=dict)
     """Files written before it runs: path on the host to content."""
     sent: Mapping[str, Bundle] = field(default_factory=dict)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.runtimes.commands import value_text
 from sparkrun_tui.runtimes.shell_edit import Command, ServeTest, assignments, find_serve, last_value, plain_value
@@ -61,14 +62,15 @@ def port_of(rendered: Rendered, command: ServeCommand, default: int) -> int:
     if text is None and (command.given(("--port",)) or not command.words):
         text = value_text("port", rendered)
     text = text or str(default)
-    if not text.isdecimal() or not 0 < int(text) < 65_536:
+    port = whole(text, least=1, most=65_535)
+    if port is None:
         found = rendered.chain.get("port")
         raise LaunchError(
-            f"`{text}` is not a port",
+            f"`{text[:60]}` is not a port",
             spot=found.value.spot if found else None,
             remedy="use a whole number from 1 to 65535",
         )
-    return int(text)
+    return port
 
 
 def served_name_of(rendered: Rendered, command: ServeCommand, flags: Sequence[str], model: str | None) -> str:

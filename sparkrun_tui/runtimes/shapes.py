@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.places import beginning
 from sparkrun_tui.recipe.rendered import Rendered
@@ -54,8 +54,8 @@ def _draft_models(rendered: Rendered) -> tuple[str, ...]:
         flag_value(rendered.argv, ("--speculative-config.model", "-sc.model")),
     ]
     try:
-        parsed = json.loads(config or "{}")
-    except ValueError:
+        parsed = parse_json(config or "{}")
+    except JsonError:
         parsed = {}
     if isinstance(parsed, dict) and isinstance(parsed.get("model"), str):
         drafts.append(parsed["model"])

@@ -6,6 +6,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from sparkrun_tui.base import shell
+from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.recipe.shellwords import after_heredocs
 
 
@@ -30,7 +33,9 @@ _PIECE = re.compile(
     r"""|(?P<escape>\\[\s\S])"""
     r"""|(?P<plain>[^\s'"\\;&|()<>$`]+|[$\\])"""
 )
+_PLAIN = re.compile(r"[A-Za-z0-9/._+@%:,=-]+", re.ASCII)
 _IN_DOUBLE = re.compile(r'\\(?:\r?\n|([$`"\\]))')
+_DIGITS = re.compile(r"\d+")
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _REFERENCE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?::?-([^{}$]*))?\})")
 _SHELL = re.compile(r"(?:^|/)(?:ba|da|z|k)?sh$")
@@ -79,8 +84,8 @@ class _Scanner:
             if match is None:
                 raise ValueError(f"unbalanced quote or bracket at offset {at}")
             kind, piece = str(match.lastgroup), match.group()
-            if kind in ("redirect", "heredoc") and self._start >= 0 and piece[:1].isdigit():
-                kind, piece = "plain", re.match(r"\d+", piece).group()  # type: ignore[union-attr]
+            if kind in ("redirect", "heredoc") and self._start >= 0 and (digits := _DIGITS.match(piece)):
+                kind, piece = "plain", digits.group()
             at += len(piece)
             at = self._take(kind, piece, at)
         self._finish(len(text))
@@ -152,10 +157,10 @@ def find_serve(script: str, serves: ServeTest) -> Command | None:
 
 def _inner_script(script: str, words: Command) -> list[Command] | None:
     """The commands of the quoted script of a `bash -c` call, with places in the outer script."""
-    for shell, option, body in zip(words, words[1:], words[2:], strict=False):
+    for program, option, body in zip(words, words[1:], words[2:], strict=False):
         raw = script[body.start : body.end]
         quoted = len(raw) > 1 and raw[0] == raw[-1] and raw[0] in "'\""
-        if _SHELL.search(shell.text) and _SHELL_OPTION.fullmatch(option.text) and quoted:
+        if _SHELL.search(program.text) and _SHELL_OPTION.fullmatch(option.text) and quoted:
             try:
                 return simple_commands(raw[1:-1], body.start + 1)
             except ValueError:
@@ -163,9 +168,35 @@ def _inner_script(script: str, words: Command) -> list[Command] | None:
     return None
 
 
+def is_plain(text: str) -> bool:
+    """Whether a text means only itself to a shell, inside quotes too."""
+    return _PLAIN.fullmatch(text) is not None
+
+
+def word_at(script: str, at: int, value: str) -> str:
+    """`value` as text that is one word at a place where a word of the script begins.
+
+    Raises `LaunchError` where that is inside the quoted script of a `bash -c` and the value is not plain: quotes around
+    it would end the ones that it stands in.
+    """
+    if is_plain(value):
+        return value
+    if _inside_word(script, at):
+        raise LaunchError(
+            f"`{clean_line(value)}` holds special characters and cannot be put into the quoted script of the command",
+            remedy="Take the quotes and the `bash -c` away from the recipe's command.",
+        )
+    return shell.word(value)
+
+
+def _inside_word(script: str, at: int) -> bool:
+    """Whether a place is inside a word of the script, not at the beginning of one."""
+    return not any(word.start == at for words in simple_commands(script) for word in words)
+
+
 def insert_after(script: str, words: Command, arguments: Iterable[str]) -> str:
-    """`script` with plain `arguments` (no shell characters in them) added to the end of one of its commands."""
-    addition = "".join(f" {argument}" for argument in arguments)
+    """`script` with `arguments` added to the end of one of its commands. Raises `LaunchError`, see `word_at`."""
+    addition = "".join(f" {word_at(script, words[-1].start, argument)}" for argument in arguments)
     if not addition:
         return script
     at = words[-1].end

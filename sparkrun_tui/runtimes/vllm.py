@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.recipe.model import Problem, Recipe
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.runtimes import hosts as host_rules
@@ -191,7 +192,8 @@ def _ray_port(hosts: Sequence[HostView]) -> int:
     return free_port(RAY_PORT, (hosts[0],))
 
 
-def _ray_start(host: HostView, port: int, head: str) -> str:
-    where = f"--address={head}" if head else f"--head --port {port}"
-    usage = "" if head else " --disable-usage-stats"
-    return f"ray start --block {where} --node-ip-address {host.address}{usage}\n"
+def _ray_start(host: HostView, port: int, head: str) -> shell.Text:
+    where = [f"--address={head}"] if head else ["--head", "--port", str(port)]
+    usage = [] if head else ["--disable-usage-stats"]
+    words = shell.words(["ray", "start", "--block", *where, "--node-ip-address", host.address, *usage])
+    return shell.script("{words}\n", words=words)

@@ -12,6 +12,7 @@ from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.base.text import clean_text
+from sparkrun_tui.recipe.private import redactor
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.ui.actions import Scope, bindings, unknown_keys
 from sparkrun_tui.ui.actor import Actor
@@ -275,21 +276,32 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         self.push_screen(question, answered)
         return await result
 
-    # Saying and copying.
+    # Saying, copying and crashing.
+
+    def hide(self, text: str) -> str:
+        """`text` without the secrets that the app knows of."""
+        return redactor(typed=self.session.settings.defaults, known=self.state.secrets())(text)
+
+    def _fatal_error(self) -> None:
+        """Leave after a defect, as Textual does, with a report that anybody may see: no locals, no secrets."""
+        from sparkrun_tui.ui.crash import crash_report  # only ever needed here
+
+        self.panic(crash_report(self.hide))
 
     def say(self, text: str, level: str = "note") -> None:
         """Tell something that needs no answer."""
         severity: Any
         severity, sign = _SEVERITY[level]
-        self.notify(sign + clean_text(text), severity=severity, markup=False, timeout=10 if level == "error" else 5)
+        text = sign + self.hide(clean_text(text))
+        self.notify(text, severity=severity, markup=False, timeout=10 if level == "error" else 5)
 
     def say_error(self, error: SparkrunError) -> None:
         """Tell an error in full."""
         self.say(str(error), "error")
 
     def copy(self, text: str, what: str) -> None:
-        """Copy by the terminal (OSC 52), and by a program of this machine where there is one."""
-        self.copy_to_clipboard(text)
+        """Copy by the terminal (OSC 52), and by a program of this machine where there is one; secrets are left out."""
+        self.copy_to_clipboard(text := self.hide(text))
         self.background(copy_natively(text), "copy")
         self.say(f"copied the {what}")
 

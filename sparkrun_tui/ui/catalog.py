@@ -59,6 +59,7 @@ class Evaluation:
 
     rendered: Rendered
     command: str
+    """What runs, to be shown and copied: its secrets are variables."""
     engine: str
     estimate: Estimate | None
     hosts: int
@@ -140,6 +141,10 @@ class Catalog:
             found = self._loaded[key] = load_file(key, entry.source)
         return found
 
+    def loaded(self, key: str) -> AnyRecipe | None:
+        """The recipe whose file is `key`, if it has been read already."""
+        return self._loaded.get(key)
+
     def reread(self, key: str) -> None:
         """Read one file again, after it was edited."""
         self._loaded.pop(key, None)
@@ -166,12 +171,22 @@ class Catalog:
 
         Without `checks` the problems are only those that a verdict needs: for the rows of a list.
         """
-        from sparkrun_tui.recipe.overrides import render
+        from sparkrun_tui.launch.judging import guarded, judged_render
 
-        rendered = render(recipe, overrides, self.settings.defaults)
+        rendered = judged_render(recipe, overrides, self.settings.defaults)
+        found = guarded("judging the recipe", recipe, lambda: self._evaluate(recipe, rendered, view, checks))
+        if isinstance(found, Problem):
+            problems = _unique([*recipe.problems, *rendered.problems, found])
+            return Evaluation(rendered, rendered.command or "", recipe.runtime, None, recipe.min_nodes, "", problems)
+        return found
+
+    def _evaluate(self, recipe: Recipe, rendered: Rendered, view: ClusterView, checks: bool) -> Evaluation:
+        from sparkrun_tui.recipe.private import concealed, problem_shown, redactor
+
         problems = [*recipe.problems, *rendered.problems, *(self._checked(rendered, view.gpus) if checks else ())]
         engine = _engine(recipe.runtime)
-        command, title = rendered.command or "", recipe.runtime
+        hidden = concealed(rendered).rendered
+        command, title = hidden.command or "", recipe.runtime
         hosts, reason = recipe.min_nodes, ""
         if engine is None:
             # The checks say so, too.
@@ -180,13 +195,16 @@ class Catalog:
         else:
             title = engine.title
             try:
-                command = engine.command(rendered)
+                command = engine.command(hidden)
                 problems += engine.check(rendered)
                 hosts, reason = engine.host_count(rendered, view.available, view.gpus)
             except SparkrunError as error:
                 problems.append(Problem(Severity.ERROR, "cannot-run-here", error.what, error.spot, error.remedy))
                 reason = error.what
         estimate = self._estimate(rendered, view, hosts, problems)
+        if checks:
+            redact = redactor(rendered=rendered)
+            problems = [problem_shown(problem, redact) for problem in problems]
         return Evaluation(rendered, command, title, estimate, hosts, reason, _unique(problems))
 
     def _checked(self, rendered: Rendered, gpus: int) -> tuple[Problem, ...]:

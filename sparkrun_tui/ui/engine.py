@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.errors import HostError, SparkrunError
-from sparkrun_tui.base.secrets import Redactor, looks_secret
 from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.fleet.load import readings
 from sparkrun_tui.fleet.metrics import Metrics
@@ -27,6 +26,7 @@ from sparkrun_tui.launch.prompting import ask_served
 from sparkrun_tui.launch.services import Services, choose_gguf, real_services
 from sparkrun_tui.launch.sizing import FactsStore, digest_folder, host_memory, needed_bytes, size
 from sparkrun_tui.launch.state import LaunchState
+from sparkrun_tui.recipe.private import redactor
 from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.recipe.trust import consented_variables
 from sparkrun_tui.remote.facts import HostFacts
@@ -190,7 +190,8 @@ class Engine:
     async def export_logs(self, launch: LaunchPort) -> Exported:
         """The whole logs as files, from the journal and from memory."""
         lines = {host: buffer.since(0) for host, buffer in launch.logs.items()}
-        redact = Redactor(value for name, value in os.environ.items() if looks_secret(name))
+        # What is in the journal and in memory has passed the filter of the launch; this one knows its recipe, too.
+        redact = redactor(rendered=launch.rendered)
         return await asyncio.to_thread(export_logs, launch.state, lines, redact)
 
     async def reopen(self, past: PastLaunch) -> LaunchPort:

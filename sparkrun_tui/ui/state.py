@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.memory.result import HostMemory
 from sparkrun_tui.recipe.model import BrokenRecipe, Recipe
+from sparkrun_tui.recipe.private import private_texts, secrets_of_recipe
 from sparkrun_tui.recipe.saved import lasting_place, save_overrides, saved_overrides
 from sparkrun_tui.ui.catalog import AnyRecipe, Catalog, ClusterView, Evaluation
 from sparkrun_tui.ui.edits import Edits
@@ -143,6 +144,12 @@ class AppState:
                 known = _level(self.catalog.evaluate(recipe, self.edits_of(key).kept, self.view, checks=False))
             self._verdicts[key] = known
         return known
+
+    def secrets(self) -> list[str]:
+        """The secrets that were typed or kept for any recipe, and those of the recipe that is looked at."""
+        found = [text for edits in self.edits.values() for text in private_texts(edits.overrides)]
+        recipe = self.catalog.loaded(self.selected)
+        return found + (secrets_of_recipe(recipe) if isinstance(recipe, Recipe) else [])
 
     def unjudged(self, keys: Iterable[str]) -> list[str]:
         """Those of `keys` that have no verdict yet."""

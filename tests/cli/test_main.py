@@ -90,8 +90,7 @@ def test_the_shell_completes_commands_recipes_clusters_and_overrides(
 ) -> None:
     cli("cluster", "add", "lab", "spark-1")
     monkeypatch.setenv("_SPARKRUN_TUI_COMPLETE", "bash_complete")
-    monkeypatch.setenv("COMP_WORDS", f"sparkrun-tui {words}")
-    monkeypatch.setenv("COMP_CWORD", str(len(words.split(" "))))
+    monkeypatch.setenv("COMP_LINE", f"sparkrun-tui {words}")
     with pytest.raises(SystemExit):
         cli()
     assert offered in capsys.readouterr().out.splitlines()

@@ -151,13 +151,15 @@ def test_workloads_come_newest_first_and_the_head_leads() -> None:
             "ab"[rank], ContainerInfo(f"{launch}{rank}", f"{launch}-{rank}", "i", "running", labels, started=started)
         )
 
-    workloads = group([seen("old", 1, 10.0), seen("new", 1, 99.0), seen("old", 0, 11.0), seen("new", 0, 98.0)])
-    assert [item.launch_id for item in workloads] == ["new", "old"]
+    workloads = group(
+        [seen("eeeeeeee", 1, 10.0), seen("nnnnnnnn", 1, 99.0), seen("eeeeeeee", 0, 11.0), seen("nnnnnnnn", 0, 98.0)]
+    )
+    assert [item.launch_id for item in workloads] == ["nnnnnnnn", "eeeeeeee"]
     assert [rank.host for rank in workloads[1].ranks] == ["a", "b"]
 
 
 def test_a_rank_that_is_missing_on_a_host_that_answers_is_told() -> None:
-    labels = {f"{LABEL}launch": "x", f"{LABEL}rank": "0", f"{LABEL}nodes": "2", f"{LABEL}hosts": "a,b"}
+    labels = {f"{LABEL}launch": "xxxxxxxx", f"{LABEL}rank": "0", f"{LABEL}nodes": "2", f"{LABEL}hosts": "a,b"}
     item = Seen("a", ContainerInfo("1", "x-0", "i", "running", labels))
     (workload,) = group([item])
     assert (workload.health, workload.detail) == (Health.DEGRADED, "rank 1 has no container")

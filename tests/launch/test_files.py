@@ -75,7 +75,7 @@ async def test_the_dry_run_shows_files_and_scripts_in_full(cluster: FakeCluster,
     texts = [[command.text for command in step.commands] for step in plan.steps[at : at + 3]]
     assert texts[0][-1].startswith("docker create --init") and texts[2] == [f"docker start {name}"]
     assert all(command.host == WORKSTATION for command in plan.steps[at + 1].commands)
-    assert all(text.endswith(f"| ssh spark-1 docker cp - {name}:/") for text in texts[1])
+    assert all(text.endswith(f"| ssh spark-1 'docker cp - {name}:/'") for text in texts[1])
     assert "cp -R -- /run/sparkrun/before-2/. /opt" in texts[0][-1]
 
 

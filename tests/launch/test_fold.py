@@ -9,6 +9,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.launch.codec import from_json, to_json
 from sparkrun_tui.launch.events import (
     AnyEvent,
@@ -132,7 +133,7 @@ def test_progress_before_any_step_shows_it_running() -> None:
 
 
 def test_unknown_kinds_and_damaged_lines_are_passed_over(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "launches" / "x")
+    journal = Journal(tmp_path / "launches" / "x", Redactor())
     journal.event(Noticed(level="note", text="kept", time=1.0))
     journal.close()
     with (journal.folder / "events.jsonl").open("a") as file:
@@ -141,7 +142,7 @@ def test_unknown_kinds_and_damaged_lines_are_passed_over(tmp_path: Path) -> None
 
 
 def test_lines_are_on_disk_while_the_program_runs(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "launches" / "x")
+    journal = Journal(tmp_path / "launches" / "x", Redactor())
     journal.log("a", [LogLine(1.0, "stdout", "first")])
     assert [line.text for line in read_log(journal.folder, "a")] == ["first"], "a program that is killed has told it"
     journal.log("a", [LogLine(2.0, "stdout", "second")])
@@ -155,7 +156,7 @@ def test_the_journal_tells_the_state_again(events: list[AnyEvent]) -> None:
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
-        journal = Journal(Path(folder) / "launches" / "x")
+        journal = Journal(Path(folder) / "launches" / "x", Redactor())
         # Progress is thinned on disk, so it is left out of the comparison.
         kept = [event for event in events if not isinstance(event, Progressed)]
         for event in kept:
@@ -165,7 +166,7 @@ def test_the_journal_tells_the_state_again(events: list[AnyEvent]) -> None:
 
 
 def test_log_lines_come_back_as_they_were(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "launches" / "x")
+    journal = Journal(tmp_path / "launches" / "x", Redactor())
     lines = [
         LogLine(1_700_000_000.25, "stdout", "one  two"),
         LogLine(1_700_000_001.5, "stderr", ""),
@@ -181,7 +182,7 @@ def test_old_launches_go_first_and_the_running_one_stays(tmp_path: Path) -> None
 
     root = tmp_path / "launches"
     for number in range(25):
-        journal = Journal(root / f"launch-{number:02}")
+        journal = Journal(root / f"launch-{number:02}", Redactor())
         journal.event(LaunchBegan(
             launch_id=f"launch-{number:02}", recipe="r", engine="e", model="m", cluster="c", hosts=("a",), port=1,
             time=float(number + 1),

@@ -36,7 +36,7 @@ def rows(path: Path) -> list[str]:
 
 @pytest.fixture
 def journal() -> Journal:
-    return Journal(launches_dir() / "abc")
+    return Journal(launches_dir() / "abc", Redactor())
 
 
 def test_the_disk_has_the_beginning_and_memory_the_end(journal: Journal) -> None:

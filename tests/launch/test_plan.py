@@ -11,9 +11,10 @@ import pytest
 
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.shell import path_word
 from sparkrun_tui.launch import dryrun
 from sparkrun_tui.launch.archive import container_files
-from sparkrun_tui.launch.containers import create_body, run_command, shell_path
+from sparkrun_tui.launch.containers import create_body, run_command
 from sparkrun_tui.launch.plan import build_plan
 from sparkrun_tui.launch.sizing import attention_heads
 from sparkrun_tui.runtimes.plan import ContainerSpec, HostView, Mount, Phase
@@ -162,10 +163,10 @@ def test_the_pasted_command_asks_for_what_the_api_is_asked(cluster: FakeCluster)
 
 
 def test_paths_under_home_are_left_to_the_hosts_own_shell() -> None:
-    assert shell_path("~/a b") == "\"$HOME\"'/a b'"
-    assert shell_path("~") == '"$HOME"'
-    assert shell_path("/a b") == "'/a b'"
-    assert shell_path("~other/x") == "'~other/x'"
+    assert path_word("~/a b") == "\"$HOME\"/'a b'"
+    assert path_word("~") == '"$HOME"'
+    assert path_word("/a b") == "'/a b'"
+    assert path_word("~other/x") == "'~other/x'"
 
 
 def test_the_script_reaches_the_container_byte_for_byte() -> None:

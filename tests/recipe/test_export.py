@@ -95,7 +95,7 @@ def test_anchors_that_others_hang_on_are_refused() -> None:
 @settings(max_examples=150, deadline=None)
 @given(
     st.dictionaries(
-        st.sampled_from(["port", "host", "served_model_name", "gpu_memory_utilization", "new_key", "other-key"]),
+        st.sampled_from(["port", "host", "served_model_name", "gpu_memory_utilization", "new_value", "other-value"]),
         st.text(st.characters(exclude_categories=["Cs"]), max_size=15),
         max_size=4,
     )

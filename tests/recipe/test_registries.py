@@ -319,9 +319,8 @@ def test_two_updates_at_once_do_not_meet(upstream: Upstream) -> None:
 
 def test_progress_is_told(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[tuple[str, float | None]] = []
-    process = subprocess.Popen(["sleep", "0.2"])
-    with (upstream.folder / "err").open("w+b") as err:
-        err.write(b"Receiving objects:  45% (9/20)\r")
-        err.flush()
-        git._watch(process, err, None, lambda phase, share: told.append((phase, share)))
+    words = "printf 'Receiving objects:  45%% (9/20)\\r' >&2; sleep 0.3"
+    process = subprocess.Popen(["sh", "-c", words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with process:
+        git._watch(process, git._Sink(), git._Words(), None, lambda phase, share: told.append((phase, share)))
     assert told == [("Receiving objects:  45% (9/20)", 0.45)]

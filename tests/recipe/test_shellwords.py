@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sparkrun_tui.recipe.shellwords import commands, flag_value, quote_at, serve_argv
+from sparkrun_tui.recipe.shellwords import commands, flag_value, quotes_at, serve_argv
 
 SCRIPT = """\
 # it's a comment
@@ -75,7 +75,8 @@ def test_flag_values() -> None:
 
 def test_what_surrounds_a_place() -> None:
     def around(text: str) -> str:
-        return quote_at(text.replace("@", "{"), text.index("@"))
+        place = text.index("@")
+        return quotes_at(text.replace("@", "{"), [place])[place]
 
     assert around("a @") == ""
     assert around("a '@'") == "'"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sparkrun_tui.base.decoded import Decoded
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.remote.docker import DockerClient, archive, split_image
 from sparkrun_tui.remote.docker_types import DockerError, unix_time
@@ -173,9 +174,9 @@ async def test_images_move_as_archives(daemon: FakeDocker, client: DockerClient)
 async def test_the_same_content_under_another_id() -> None:
     from sparkrun_tui.remote.docker_types import image_from
 
-    one = image_from(image_json("a:1"))
-    other = image_from({**image_json("b:1"), "Id": "sha256:other", "RepoDigests": []})
-    different = image_from(image_json("a:1", digest="b" * 64))
+    one = image_from(Decoded(image_json("a:1")))
+    other = image_from(Decoded({**image_json("b:1"), "Id": "sha256:other", "RepoDigests": []}))
+    different = image_from(Decoded(image_json("a:1", digest="b" * 64)))
     assert one.same_content(other)
     assert not one.same_content(different)
 

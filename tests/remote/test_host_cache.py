@@ -9,6 +9,7 @@ import pytest
 from sparkrun_tui.remote.host_cache import listing
 from sparkrun_tui.remote.local_transport import LocalTransport
 
+COMMIT = "abc0" * 10
 INDEX = '{"weight_map": {"ü": "a.safetensors"}}'
 
 
@@ -17,20 +18,20 @@ def cache(tmp_path: Path) -> Path:
     """A cache with one model, linked as the Hub's client links it; one link has lost its blob."""
     cache = tmp_path / "it's a cache"
     folder = cache / "hub/models--org--m"
-    for name in ("blobs", "refs", "snapshots/abc/sub"):
+    for name in ("blobs", "refs", f"snapshots/{COMMIT}/sub"):
         (folder / name).mkdir(parents=True)
-    (folder / "refs/main").write_text("abc")
+    (folder / "refs/main").write_text(COMMIT)
     for blob, name, text in (("1", "a.safetensors", "12345"), ("2", "sub/model.safetensors.index.json", INDEX)):
         (folder / "blobs" / blob).write_text(text, encoding="utf-8")
-        (folder / "snapshots/abc" / name).symlink_to(f"{'../' * name.count('/')}../../blobs/{blob}")
-    (folder / "snapshots/abc/lost.safetensors").symlink_to("../../blobs/3")
+        (folder / f"snapshots/{COMMIT}" / name).symlink_to(f"{'../' * name.count('/')}../../blobs/{blob}")
+    (folder / f"snapshots/{COMMIT}/lost.safetensors").symlink_to("../../blobs/3")
     return cache
 
 
 async def test_files_are_those_whose_blobs_are_there(cache: Path) -> None:
     found = await listing(LocalTransport(), str(cache), "org/m", "")
     assert found is not None
-    assert found.commit == "abc" and not found.partial
+    assert found.commit == COMMIT and not found.partial
     size = len(INDEX.encode())
     assert [(file.name, file.size) for file in found.files] == [
         ("a.safetensors", 5),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from sparkrun_tui.base.decoded import Decoded
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.remote import hub_cache
 from sparkrun_tui.remote.hub import Choice, HubError, HubSource, explain
@@ -200,7 +201,7 @@ def test_a_partly_downloaded_model_is_not_whole(tmp_path: Path) -> None:
     (folder / "blobs" / "model-00002-of-00002.safetensors").unlink()
     assert not whole()
     assert hub_cache.commit_of(tmp_path, "acme/big", "") == commit
-    assert hub_cache.commit_of(tmp_path, "acme/none", "") == ""
+    assert hub_cache.commit_of(tmp_path, "acme/none", "") is None
 
 
 def test_patterns_and_other_forms_of_the_same_weights() -> None:
@@ -218,6 +219,6 @@ def test_errors_are_known_by_their_class_wherever_they_are_in_the_chain() -> Non
     outer.__cause__ = GatedRepoError("403")
     assert describe(outer)["error"] == "gated"
     assert describe(OSError(28, "No space left on device"))["error"] == "disk"
-    told = explain({"error": "disk", "message": "x"}, REPO, "")
+    told = explain(Decoded({"error": "disk", "message": "x"}), REPO, "")
     assert "disk is full" in told.what
     assert told.remedy

@@ -1,8 +1,12 @@
-"""A model sent from one host's cache to another's, with real rsync and an `ssh` that stays on this machine."""
+"""A model sent from one host's cache to another's: real scripts, stand-ins for ssh and rsync that stay here.
+
+The real programs send between real hosts in `tests/integration/test_relay.py`.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,15 +29,42 @@ while [ "$1" = -o ]; do shift 2; done
 shift
 exec sh -c "$*"
 """
+# What rsync does of it: the names of --files-from, through the remote shell, to the folder after HOST:.
+RSYNC = (
+    f"#!{sys.executable}\n"
+    + """\
+import os, shlex, shutil, subprocess, sys
+words = sys.argv[1:]
+names = [name for name in sys.stdin.buffer.read().decode().split(chr(0)) if name]
+assert "--from0" in words and "--files-from=-" in words and words[-3] == "--", words
+source, target = words[-2:]
+host, _, folder = target.partition(":")
+shell = shlex.split(words[words.index("-e") + 1])
+code = subprocess.run([*shell, "--", host, "test", "-d", shlex.quote(folder)], stdin=subprocess.DEVNULL).returncode
+if code:
+    sys.exit(code)
+sent = 0
+for name in names:
+    path = os.path.join(folder, name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    if os.path.lexists(path):
+        os.unlink(path)
+    shutil.copy2(source + name, path, follow_symlinks=False)
+    sent += 0 if os.path.islink(path) else os.path.getsize(path)
+    sys.stdout.write(chr(13) + f"{sent:>17,}  50%  100.00MB/s    0:00:00 (xfr#1, to-chk=1/2)")
+print()
+"""
+)
 
 
 @pytest.fixture
 def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An ssh that runs the command here, first on PATH."""
+    """An ssh that runs the command here and an rsync that copies here, first on PATH."""
     program = tmp_path / "bin/ssh"
     program.parent.mkdir()
-    program.write_text(SSH)
-    program.chmod(0o755)
+    for path, text in ((program, SSH), (program.with_name("rsync"), RSYNC)):
+        path.write_text(text)
+        path.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("HOME", str(tmp_path))
     return program

@@ -121,7 +121,7 @@ def test_the_script_run_with_stand_ins(tmp_path: Path, count: int) -> None:
     assert f"run-recipe.sh {file} -d --name sparkrun-tui-k3v9 {where}\n" in told
     assert f"--env-file {secret_path}" in told
     assert "--label io.sparkrun-tui.launch=k3v9" in told
-    assert ("ssh -o BatchMode=yes -o ConnectTimeout=5 10.0.0.2 true" in told) == (count == 2)
+    assert ("ssh -o BatchMode=yes -o ConnectTimeout=5 -- 10.0.0.2 true" in told) == (count == 2)
     assert not Path(secret_path).exists()
     assert told.count("s3cr3t-value") == 1, "only in the file, while the scripts run"
 

@@ -209,7 +209,7 @@ def test_secrets_are_told_by_name_and_by_content() -> None:
     )
     assert plain == {"A": "1"}
     assert set(secret) == {"HF_TOKEN", "PROXY", "PASSWD"}
-    assert secret_file({"A": Secret("it's $HOME")}) == "A='it'\\''s $HOME'\n"
+    assert secret_file({"A": Secret("it's $HOME")}) == "A='it'\"'\"'s $HOME'\n"
 
 
 COMMANDS = {

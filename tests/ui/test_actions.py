@@ -69,7 +69,7 @@ def test_every_action_is_explained_in_a_sentence() -> None:
 
 def test_the_page_of_keys_is_fresh() -> None:
     page = Path(__file__).parents[2] / "docs" / "keys.md"
-    assert page.read_text(encoding="utf-8") == keys_page()
+    assert page.read_text(encoding="utf-8") == keys_page(), "write it anew: ./dev keys"
 
 
 def test_unknown_ids_of_the_key_map_are_told() -> None:

@@ -45,7 +45,8 @@ async def test_what_is_typed_is_dots_too_and_reaches_the_command(open_app: Pilot
         await press(pilot, "enter")
         assert TYPED not in screen_text(pilot) and OWN not in screen_text(pilot)
         evaluation = app.screen.query_one("#detail").evaluation  # type: ignore[attr-defined]
-        assert f"--api-key {TYPED}" in evaluation.command
+        assert '--api-key "${SPARKRUN_SECRET_API_KEY}"' in evaluation.command
+        assert evaluation.rendered.chain["api_key"].value.text == TYPED
         await press(pilot, "escape", "d")
         assert lines_with(pilot, "api_key") and TYPED not in screen_text(pilot) and OWN not in screen_text(pilot)
         await press(pilot, "escape", "o", "enter", "escape")

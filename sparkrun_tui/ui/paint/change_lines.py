@@ -8,7 +8,7 @@ from sparkrun_tui.base.text import visible_line
 from sparkrun_tui.recipe.export import command_line
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.overrides import changed, from_data, value_text
-from sparkrun_tui.recipe.private import redactor
+from sparkrun_tui.recipe.private import redactor, shown, shown_settings
 from sparkrun_tui.ui.widgets.command_view import shell_lines
 from sparkrun_tui.ui.widgets.ink import Line, wrap_line
 
@@ -18,19 +18,20 @@ def change_lines(
 ) -> list[Line]:
     """The differences to the recipe's defaults, as removed and added lines."""
     kept = changed(recipe, overrides)
-    hide = redactor(recipe, typed=overrides)
+    hide = redactor(recipe, typed={**user_defaults, **overrides})
+    safe, own_safe, users = shown_settings(kept), recipe.defaults, shown_settings(dict(user_defaults))
     lines: list[Line] = []
-    for key, text in kept.items():
-        own = recipe.defaults.get(key)
+    for key in kept:
+        own = own_safe.get(key)
         lines.append([(key, "bold"), *(() if own else ((" (not in the recipe)", "dim"),))])
         if own is not None:
-            lines += wrap_line([("  - ", "bad"), (visible_line(hide(value_text(own))), "")], width, 4)
-        lines += wrap_line([("  + ", "good"), (visible_line(hide(text)), "")], width, 4)
+            lines += wrap_line([("  - ", "bad"), (visible_line(hide(shown(key, own))), "")], width, 4)
+        lines += wrap_line([("  + ", "good"), (visible_line(hide(safe[key])), "")], width, 4)
     if not kept:
         lines.append([("nothing is overridden: the recipe runs as it is written", "dim")])
-    for key, data in user_defaults.items():
+    for key, data in users.items():
         if key not in kept and (key in recipe.defaults or "{" + key + "}" in (recipe.command or "")):
-            value = visible_line(value_text(from_data(data, recipe.defaults.get(key))))
+            value = visible_line(hide(value_text(from_data(data, recipe.defaults.get(key)))))
             lines += wrap_line([(f"{key} is {value}", ""), (" by your settings", "dim")], width, 2)
     lines += [
         [],

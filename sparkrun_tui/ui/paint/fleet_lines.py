@@ -82,6 +82,8 @@ def _host(host: HostStatus, now: float, width: int, room: int) -> list[Span]:
     style = "bad" if facts.memory_available < 4 * GIB else "tight" if facts.memory_available < 8 * GIB else "kv"
     spans: list[Span] = [name, ("▇" * used, style), ("▁" * (10 - used), "dim")]
     spans.append((f"{facts.memory_available / GIB:5.0f} GiB ", ""))
+    if host.note:
+        spans.append((f"{host.note} ", "tight"))
     if width >= 100:
         spans += _gpu(facts)
     if width >= 80:

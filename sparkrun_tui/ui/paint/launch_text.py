@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.text import cell_width, clean_line
 from sparkrun_tui.base.units import GIB, format_duration
 from sparkrun_tui.launch.events import LaunchStatus
@@ -66,10 +68,11 @@ def curl(state: LaunchState) -> str:
     """A command that asks the endpoint something."""
     if state.endpoint is None:
         return ""
-    body = f'{{"model": "{state.endpoint.model}", "messages": [{{"role": "user", "content": "Hello"}}]}}'
+    question = {"model": state.endpoint.model, "messages": [{"role": "user", "content": "Hello"}]}
+    body = json.dumps(question, ensure_ascii=False)
     url = state.endpoint.url.rstrip("/")
     url = url if url.endswith("/v1") else f"{url}/v1"
-    return f"curl {url}/chat/completions -H 'Content-Type: application/json' -d '{body}'"
+    return shell.words(["curl", f"{url}/chat/completions", "-H", "Content-Type: application/json", "-d", body])
 
 
 def report(state: LaunchState, logs: Mapping[str, LogBuffer]) -> str:

@@ -11,7 +11,7 @@ _VLLM = re.compile(
 _WHO = re.compile(r"\((?P<outer>\w+) pid=\d+(?:, ip=[\w.:]+)?\) (?:\((?P<inner>\w+) pid=\d+\) )?")
 _SGLANG = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?: (?P<who>(?:[A-Z]+\d+ ?)+))?\] ")
 _RAY = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ (?P<level>INFO|SUCC|WARN\w*|ERR\w*) [\w./]+:\d+ -- ")
-_LLAMA = re.compile(r"\d+\.\d\d\.\d{3}\.\d{3} (?P<level>[IWED]) ")
+_LLAMA = re.compile(r"\d{1,9}\.\d\d\.\d{3}\.\d{3} (?P<level>[IWED]) ")
 _QUIET = frozenset({"INFO", "SUCC", "I"})
 _WORDS = {"W": "WARN", "E": "ERROR", "D": "DEBUG"}
 

@@ -11,7 +11,7 @@ from textual.screen import ModalScreen
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.settings import Settings
-from sparkrun_tui.recipe.export import command_line, exported, write_new_recipe
+from sparkrun_tui.recipe.export import command_line, exported, keeps_secrets, left_as_variables, write_new_recipe
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.actor import Actor
@@ -61,12 +61,18 @@ class ChangesScreen(ModalScreen[None], Actor):
     async def do_export(self) -> None:
         """Ask where to, and write the file; it is in the list at once."""
         text = exported(self._recipe, self._overrides)
+        variables = left_as_variables(self._recipe, self._overrides)
         blanks = (Blank("File of the new recipe", str(self._proposed()), "~/recipes/name.yaml"),)
         about = "The recipe with these values as its defaults; comments and order stay as they are."
+        if variables:
+            about += (
+                f" Secrets are not written: it takes them from {', '.join(f'${name}' for name in variables.values())}."
+            )
         answer = await self.sparkrun.answer(AskScreen("Write a recipe file", blanks, about, self._wrong))
         if not answer:
             return
-        told = await asyncio.to_thread(_write, answer[0], text, self.sparkrun.state.settings)
+        private = keeps_secrets(self._recipe, text)
+        told = await asyncio.to_thread(_write, answer[0], text, self.sparkrun.state.settings, private)
         self.sparkrun.say(told)
         self.sparkrun.read_recipes()
         if self.is_current:
@@ -100,10 +106,11 @@ class ChangesScreen(ModalScreen[None], Actor):
         self.dismiss(None)
 
 
-def _write(name: str, text: str, settings: Settings) -> str:
+def _write(name: str, text: str, settings: Settings, private: bool) -> str:
     """Write the file; tells where, and whether it will be in the list."""
     path = Path(name).expanduser()
-    write_new_recipe(path, text)
+    write_new_recipe(path, text, private=private)
     folders = (*settings.recipe_dirs, paths.user_recipes())
     listed = any(path.resolve().is_relative_to(folder.resolve()) for folder in folders)
-    return f"wrote {path}{'' if listed else '; add its folder to `recipe_dirs` to have it in the list'}"
+    kept = ", readable by you alone since it holds secrets" if private else ""
+    return f"wrote {path}{kept}{'' if listed else '; add its folder to `recipe_dirs` to have it in the list'}"

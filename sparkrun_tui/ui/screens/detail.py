@@ -15,7 +15,7 @@ from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.memory.result import Proposal
 from sparkrun_tui.recipe.engine_fields import field_of
 from sparkrun_tui.recipe.model import BrokenRecipe, Recipe, SourceKind
-from sparkrun_tui.recipe.private import redactor
+from sparkrun_tui.recipe.private import dotted, redactor, shown_source
 from sparkrun_tui.recipe.shellwords import serve_argv
 from sparkrun_tui.ui.actor import Actor
 from sparkrun_tui.ui.catalog import AnyRecipe, Evaluation
@@ -124,7 +124,7 @@ class Detail(Container, Actor):
         tab = self._part_tab()
         problems = evaluation.problems if evaluation else (recipe.error,) if isinstance(recipe, BrokenRecipe) else ()
         if tab == "source" or evaluation is None:
-            return yaml_lines(self._redactor()(recipe.text), width, paint.problem_marks(problems))
+            return yaml_lines(shown_source(recipe.text, self._redactor()), width, paint.problem_marks(problems))
         if tab == "problems":
             return [*paint.problem_lines(problems, width), *self._demands(evaluation, width)]
         if tab == "overview":
@@ -132,21 +132,22 @@ class Detail(Container, Actor):
         if tab == "memory":
             return self._memory(evaluation, width)
         if self.as_argv:
-            return argv_lines(list(map(self._redactor(), serve_argv(evaluation.command))), width)
-        return shell_lines(self._redactor()(evaluation.command), width)
+            return argv_lines([dotted(self._redactor()(word)) for word in serve_argv(evaluation.command)], width)
+        return shell_lines(dotted(self._redactor()(evaluation.command)), width)
 
     def _redactor(self) -> Redactor:
         """Takes the secrets of the shown recipe out of any text."""
         evaluation = self._evaluation
-        return redactor(evaluation.recipe, evaluation.rendered) if evaluation else Redactor()
+        return redactor(rendered=evaluation.rendered if evaluation else None)
 
     def _demands(self, evaluation: Evaluation, width: int) -> Sequence[Line]:
         """What a recipe from a registry would do beyond serving."""
         if evaluation.recipe.source.kind is not SourceKind.REGISTRY:
             return ()
-        from sparkrun_tui.recipe.trust import demands  # not before the first paint
+        from sparkrun_tui.recipe.trust import demand_shown, demands  # not before the first paint
 
-        return paint.demand_lines(demands(evaluation.rendered, os.environ), width)
+        wanted = [demand_shown(demand, self._redactor()) for demand in demands(evaluation.rendered, os.environ)]
+        return paint.demand_lines(wanted, width)
 
     def _memory(self, evaluation: Evaluation, width: int) -> Sequence[Line]:
         if evaluation.estimate is None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 import time
 from collections.abc import Iterable, Sequence
 
 from textual import on
 from textual.widget import Widget
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.text import cell_width, clean_line
 from sparkrun_tui.base.units import format_duration
+from sparkrun_tui.recipe.private import override_words
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.ports import PastLaunch
 from sparkrun_tui.ui.screens.base import PageScreen
@@ -153,7 +154,6 @@ class HistoryScreen(PageScreen):
         """Copy the command line that launches it again."""
         past = self.list.current
         if past is not None:
-            words = ["sparkrun-tui", "run", past.recipe, "-H", ",".join(past.hosts)]
-            for key, value in (past.settings or {}).items():
-                words += ["-o", f"{key}={value}"]
-            self.sparkrun.copy(shlex.join(words), "command line")
+            words = shell.words(["sparkrun-tui", "run", past.recipe, "-H", ",".join(past.hosts)])
+            settings = override_words(past.settings or {})
+            self.sparkrun.copy(shell.joined([part for part in (words, settings) if part], " "), "command line")

@@ -13,7 +13,9 @@ from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.launch.consent import consent_needed, give, question
 from sparkrun_tui.launch.plan import OF_TRUST, LaunchPlan
 from sparkrun_tui.memory.result import Estimate
+from sparkrun_tui.recipe.private import redactor
 from sparkrun_tui.recipe.rendered import Rendered
+from sparkrun_tui.recipe.trust import demand_shown
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.paint.plan_lines import consent_lines, plan_lines
 from sparkrun_tui.ui.screens.base import PageScreen
@@ -219,7 +221,8 @@ class PlanScreen(PageScreen):
         wanted = consent_needed(self._rendered, os.environ)
         if not wanted:
             return True
-        lines = consent_lines(question(self._rendered), wanted)
+        redact = redactor(rendered=self._rendered)
+        lines = consent_lines(question(self._rendered), [demand_shown(demand, redact) for demand in wanted])
         if not await self.sparkrun.ask(Confirm("A recipe from a registry", lines, "Trust it", "Leave it")):
             return False
         give(self._rendered)

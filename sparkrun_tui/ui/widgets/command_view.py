@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Sequence
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.text import visible_line, visible_text
 from sparkrun_tui.ui.widgets.ink import Line, Span, wrap_line
 
@@ -54,7 +54,7 @@ def argv_lines(argv: Sequence[str], width: int) -> Sequence[Line]:
     lines: list[Line] = []
     for word in argv:
         style = "flag" if re.fullmatch(r"--?[A-Za-z][\w.-]*", word) else ""
-        lines += wrap_line([(visible_line(shlex.quote(word)), style)], width, 4)
+        lines += wrap_line([(visible_line(shell.word(word)), style)], width, 4)
     return lines
 
 

@@ -1,0 +1,96 @@
+"""Decoded JSON read by the shape it should have, so that another shape is one kind of error and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sparkrun_tui.base.json_text import JsonError, parse_json
+from sparkrun_tui.base.numbers import MOST, decimal_of, whole_of
+
+
+class ShapeError(JsonError):
+    """A value has another shape than the one it is read by; the message says where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A piece of decoded JSON, and where it lies in the whole (`State.ExitCode`).
+
+    A value that is missing or null reads as an empty one. Texts, lists and objects of another shape raise
+    `ShapeError`. Numbers and flags never raise: what is no number is unknown.
+    """
+
+    data: object
+    where: str = ""
+
+    @property
+    def missing(self) -> bool:
+        """Whether it is null, or was not there."""
+        return self.data is None
+
+    def at(self, *keys: str) -> Decoded:
+        """The value below `keys`, one level each. Raises `ShapeError` when a level is no object."""
+        found = self
+        for key in keys:
+            fields = found._object()
+            found = Decoded(fields.get(key), f"{found.where}.{key}" if found.where else key)
+        return found
+
+    def present(self) -> Decoded:
+        """This value. Raises `ShapeError` when it is missing."""
+        if self.data is None:
+            raise ShapeError(f"{self._name} is missing")
+        return self
+
+    def items(self) -> list[Decoded]:
+        """The items of a list. Raises `ShapeError` when it is no list."""
+        if self.data is None:
+            return []
+        if not isinstance(self.data, list):
+            raise ShapeError(f"{self._name} is not a list")
+        return [Decoded(item, f"{self.where}[{number}]") for number, item in enumerate(self.data)]
+
+    def fields(self) -> dict[str, Decoded]:
+        """The fields of an object. Raises `ShapeError` when it is no object."""
+        return {key: self.at(key) for key in self._object()}
+
+    def text(self) -> str:
+        """A text. Raises `ShapeError` when it is none."""
+        if self.data is None:
+            return ""
+        if not isinstance(self.data, str):
+            raise ShapeError(f"{self._name} is not text")
+        return self.data
+
+    def texts(self) -> tuple[str, ...]:
+        """A list of texts. Raises `ShapeError` when it is none."""
+        return tuple(item.text() for item in self.items())
+
+    def whole(self, *, least: int = 0, most: int = MOST) -> int | None:
+        """A whole number within bounds; None when it is none."""
+        return whole_of(self.data, least=least, most=most)
+
+    def decimal(self, *, least: float = -1e18, most: float = 1e18) -> float | None:
+        """A finite number within bounds; None when it is none."""
+        return decimal_of(self.data, least=least, most=most)
+
+    def is_true(self) -> bool:
+        """Whether it is `true`; everything else is not."""
+        return self.data is True
+
+    @property
+    def _name(self) -> str:
+        return self.where or "the whole"
+
+    def _object(self) -> Mapping[str, object]:
+        if self.data is None:
+            return {}
+        if not isinstance(self.data, dict):
+            raise ShapeError(f"{self._name} is not an object")
+        return self.data
+
+
+def decode_json(text: str | bytes) -> Decoded:
+    """What a JSON text holds, to be read by its shape. Raises `JsonError`."""
+    return Decoded(parse_json(text))

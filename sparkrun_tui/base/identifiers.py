@@ -1,0 +1,86 @@
+"""Names that come from outside, each read in one place: what has the wrong form does not become one.
+
+A host, a label, the Hub or a recipe says them. Later code may put them into paths and scripts without another look.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NewType
+
+from sparkrun_tui.base.numbers import whole
+
+Commit = NewType("Commit", str)
+"""Forty hexadecimal digits, in lower case."""
+
+LaunchId = NewType("LaunchId", str)
+"""Eight letters or digits, in lower case."""
+
+LAUNCH_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+"""What new ids are made of: letters and digits that are not mistaken for others."""
+
+LAUNCH_LENGTH = 8
+MAX_NODES = 64
+"""The most hosts that a launch may have."""
+
+_COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
+_LAUNCH = re.compile(rf"[a-z0-9]{{{LAUNCH_LENGTH}}}", re.ASCII)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_MAX_PATH = 4096
+
+
+def commit(text: object) -> Commit | None:
+    """A full commit; None for anything else."""
+    return Commit(text) if isinstance(text, str) and _COMMIT.fullmatch(text) else None
+
+
+def launch_id(text: object) -> LaunchId | None:
+    """The id of a launch; None for anything else."""
+    return LaunchId(text) if isinstance(text, str) and _LAUNCH.fullmatch(text) else None
+
+
+def variable_name(text: str) -> str | None:
+    """The name of an environment variable that a shell can set; None for anything else."""
+    return text if _VARIABLE.fullmatch(text) else None
+
+
+def relative_path(text: str) -> str | None:
+    """A path of `/`-separated names below some root; None for one that could lead out of it, or is not printable.
+
+    Refused are an empty or absolute path, `.`, `..` and empty names, backslashes, control characters, and what is not
+    text in UTF-8.
+    """
+    if not text or len(text) > _MAX_PATH or "\\" in text:
+        return None
+    if any(name in ("", ".", "..") for name in text.split("/")):
+        return None
+    if any(_is_control(char) for char in text):
+        return None
+    return text
+
+
+def _is_control(char: str) -> bool:
+    code = ord(char)
+    surrogate = 0xD800 <= code <= 0xDFFF
+    line_end = code in (0x2028, 0x2029)
+    return code < 0x20 or 0x7F <= code < 0xA0 or surrogate or line_end
+
+
+def rank(text: str) -> int | None:
+    """The number of a rank, from 0 on; None for anything else."""
+    return whole(text, least=0, most=MAX_NODES - 1)
+
+
+def nodes(text: str) -> int | None:
+    """How many hosts a launch has; None for anything else."""
+    return whole(text, least=1, most=MAX_NODES)
+
+
+def port(text: str) -> int | None:
+    """A TCP port; None for anything else."""
+    return whole(text, least=1, most=65535)
+
+
+def size(text: str) -> int | None:
+    """A count of bytes, up to 18 digits; None for anything else."""
+    return whole(text, least=0)

@@ -1,0 +1,77 @@
+"""The one filter that everything the command line prints goes through, on stdout and on stderr.
+
+It knows the secrets of this machine's environment from the start. Whatever learns of more (the user's settings, what
+was typed, a recipe that was found) adds them before anything is printed of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from sparkrun_tui.base.secrets import Redactor, Secret, secrets_of
+
+if TYPE_CHECKING:
+    from sparkrun_tui.recipe.model import Recipe
+
+_UNSEEN = re.compile(
+    "[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+)
+"""Characters that steer a terminal, turn text around or cannot be seen, and halves of pairs that no encoding takes."""
+
+
+class Gate:
+    """Hides what it was given. One per run of a command."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._redact = Redactor(secrets_of(environ))
+
+    def hide(self, secrets: Iterable[Secret | str]) -> None:
+        """Hide these, too, from now on."""
+        self._redact = self._redact.plus(secrets)
+
+    @property
+    def redact(self) -> Redactor:
+        """The filter as it is now."""
+        return self._redact
+
+    def json(self, value: Any, indent: int | None = None) -> str:
+        """`value` as JSON without secrets; characters that could harm a terminal or an encoding are escaped."""
+        text = json.dumps(self._redact.data(value), indent=indent, ensure_ascii=False, default=str)
+        return _UNSEEN.sub(_escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return json.dumps(match.group())[1:-1]
+
+
+_gate = Gate(os.environ)
+
+
+def gate() -> Gate:
+    """The filter of this run."""
+    return _gate
+
+
+def renew() -> Gate:
+    """A new filter, for a new run."""
+    global _gate
+    _gate = Gate(os.environ)
+    return _gate
+
+
+def hide_typed(overrides: Mapping[str, object]) -> None:
+    """Hide the secrets among overrides or the user's defaults."""
+    from sparkrun_tui.recipe.private import private_texts
+
+    _gate.hide(private_texts(overrides))
+
+
+def hide_recipe(recipe: Recipe) -> None:
+    """Hide the secrets that stand in a recipe."""
+    from sparkrun_tui.recipe.private import secrets_of_recipe
+
+    _gate.hide(secrets_of_recipe(recipe))

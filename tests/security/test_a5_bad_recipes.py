@@ -1,0 +1,128 @@
+"""A5: a bad recipe costs only itself: every command ends soon, in little memory, and in plain words."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+HEAD = "model: org/m\nruntime: vllm\ncontainer: a/b:1\n"
+GOOD = HEAD + 'defaults: {port: 8000}\ncommand: "vllm serve {model} --port {port}"\n'
+DIGITS = "9" * 5000
+ROWS = {
+    "superscript": HEAD + 'defaults: {tensor_parallel: "²"}\ncommand: vllm serve org/m\n',
+    "digits": HEAD + f'defaults: {{tensor_parallel: "{DIGITS}"}}\n',
+    "layers": HEAD + "metadata: {model_params: 8B, num_layers: 300000000, num_kv_heads: 8, head_dim: 128}\n",
+    "slots": HEAD + "defaults: {a: [1]}\ncommand: 'vllm serve " + "{a} " * 30_000 + "'\n",
+    "growing": HEAD + f"defaults: {{a: {'x' * 100_000}}}\ncommand: 'vllm serve {'{a}' * 30_000}'\n",
+    "long": HEAD + f"defaults: {{a: {'x' * 100_000}}}\ncommand: 'vllm serve {'{a}' * 200_000}'\n",
+    "shm": HEAD + f"executor_config: {{shm_size: '{'9' * 400}'}}\n",
+    "ulimit": HEAD + f"executor_config: {{ulimit: nofile={DIGITS}}}\n",
+    "port": HEAD + f"defaults: {{port: '{DIGITS}'}}\n",
+    "flags": HEAD + "command: 'vllm serve org/m " + "--x " * 30_000 + "'\n",
+    "comments": HEAD + "command: " + json.dumps("vllm serve org/m " + "#\\\n" * 40_000) + "\n",
+    "mapping": HEAD + "defaults: {max_model_len: {a: 1}, tensor_parallel: {b: 2}, max_num_seqs: [3]}\n",
+    "infinite": HEAD + "defaults: {max_model_len: .inf, gpu_memory_utilization: .nan, port: 1e400}\n",
+}
+COMMANDS = {
+    "show": ["show"],
+    "validate": ["recipe", "validate"],
+    "vram": ["recipe", "vram"],
+    "dry run": ["run", "--dry-run", "-H", "a,b"],
+}
+MEMORY = 700 << 20
+"""Bytes of address space: the program alone takes about half of it."""
+SECONDS = 6
+"""Processor seconds, of which starting Python takes one on a busy machine."""
+
+
+def _limit() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 1))
+
+
+def _cli(arguments: list[str], home: Path) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "HOME": str(home)}
+    env |= {f"XDG_{kind}_HOME": str(home / kind.lower()) for kind in ("CONFIG", "CACHE", "STATE", "DATA")}
+    words = [sys.executable, "-m", "sparkrun_tui", *arguments]
+    return subprocess.run(
+        words, env=env, cwd=home, preexec_fn=_limit, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "good.yaml").write_text(GOOD)
+    for name, text in ROWS.items():
+        (tmp_path / f"{name}.yaml").write_text(text)
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("name", ROWS)
+def test_a_bad_recipe_is_told_in_plain_words(home: Path, name: str, command: str) -> None:
+    done = _cli([*COMMANDS[command], str(home / f"{name}.yaml")], home)
+    said = done.stdout[-2000:] + done.stderr[-2000:]
+    assert done.returncode in (0, 1), said
+    assert "internal error" not in said
+    assert "unexpected" not in said
+    assert "Traceback" not in said
+
+
+def test_what_is_wrong_is_among_the_findings(home: Path) -> None:
+    for name, word in {
+        "layers": "num_layers",
+        "growing": "longer than",
+        "long": "at most",
+        "shm": "shm_size",
+        "ulimit": "ulimit",
+        "port": "port",
+    }.items():
+        done = _cli(["recipe", "validate", str(home / f"{name}.yaml")], home)
+        assert done.returncode == 1, name
+        assert word in done.stdout, name
+
+
+def test_judging_takes_little_time_and_memory() -> None:
+    from sparkrun_tui.base.errors import RecipeError
+    from sparkrun_tui.launch.judging import judged_problems, judged_render, judged_size
+    from sparkrun_tui.recipe.loader import load_text
+
+    for name, text in ROWS.items():
+        before, most = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        try:
+            rendered = judged_render(load_text(text), {}, {})
+        except RecipeError:
+            assert name == "long"
+            continue
+        problems = judged_problems(rendered)
+        judged_size(rendered, ())
+        assert all(problem.code != "internal-error" for problem in problems), name
+        # KiB on Linux; a second each for values, problems and size on a busy machine.
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - most < 200 << 10, name
+        assert time.process_time() - before < 3, name
+
+
+def test_a_defect_is_a_problem_of_its_recipe_and_not_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sparkrun_tui.launch import judging
+    from sparkrun_tui.memory.result import Level
+    from sparkrun_tui.recipe.loader import load_text
+
+    def broken(*_: object, **__: object) -> object:
+        raise ZeroDivisionError("a mistake")
+
+    monkeypatch.setattr(judging, "validate", broken)
+    monkeypatch.setattr(judging, "size", broken)
+    rendered = judging.judged_render(load_text(GOOD), {}, {})
+    (problem,) = [found for found in judging.judged_problems(rendered) if found.code == judging.CODE]
+    assert "internal error" in problem.message and "a mistake" in problem.message
+    assert "report" in problem.remedy
+    estimate = judging.judged_size(rendered, ())
+    assert estimate.level is Level.UNKNOWN
+    assert any("a mistake" in note for note in estimate.notes)
