@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.files import write_private
-from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.base.text import log_line
 
 _LONGEST = 2000
 """Characters of one value that are read; more is damage."""
@@ -48,7 +48,7 @@ def _text(value: object) -> str:
     if not isinstance(value, str) or len(value) > _LONGEST:
         return ""
     # The place of a recipe has zero bytes between its parts; nothing else is needed of what no terminal shows.
-    return "\0".join(clean_line(part) for part in value.split("\0"))
+    return "\0".join(log_line(part) for part in value.split("\0"))
 
 
 def remember(session: Remembered) -> None:

@@ -178,7 +178,7 @@ def test_line_breaks_and_tabs_are_no_control_characters() -> None:
 
 DROPPING = frozenset({"log_line", "log_text"})
 LOGS = frozenset({
-    "base/text.py", "cli/logs.py", "launch/bus.py", "launch/diagnosis.py", "launch/journal.py", "launch/log_export.py",
+    "base/remembered.py", "base/text.py", "cli/logs.py", "launch/bus.py", "launch/diagnosis.py", "launch/journal.py", "launch/log_export.py",
     "launch/prompting.py", "recipe/git.py", "remote/docker.py", "remote/docker_logs.py", "remote/images.py",
     "remote/jobs.py", "remote/rsync.py", "runtimes/phases.py",
 })  # fmt: skip
