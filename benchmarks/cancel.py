@@ -19,16 +19,16 @@ from benchmarks.table import Row
 from sparkrun_tui.base.paths import bundled_recipes
 from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.demo.cluster import DemoCluster
-from sparkrun_tui.launch.events import LaunchStatus, StepState
-from sparkrun_tui.launch.launch import Launch
-from sparkrun_tui.recipe.loader import load_recipe
-from sparkrun_tui.recipe.overrides import render
-from sparkrun_tui.runtimes.plan import Phase
-from sparkrun_tui.ui.app import SparkrunApp
-from sparkrun_tui.ui.engine import Engine
+from sparkrun_tui.engines.plan import Phase
+from sparkrun_tui.launch.record.events import LaunchStatus, StepState
+from sparkrun_tui.launch.run.launch import Launch
+from sparkrun_tui.recipe.format.loader import load_recipe
+from sparkrun_tui.recipe.values.overrides import render
+from sparkrun_tui.ui.app.app import SparkrunApp
+from sparkrun_tui.ui.app.session import Session
+from sparkrun_tui.ui.model.backend import Engine
 from sparkrun_tui.ui.screens.launch import LaunchScreen
 from sparkrun_tui.ui.screens.plan import PlanScreen
-from sparkrun_tui.ui.session import Session
 from sparkrun_tui.ui.widgets.panel import Panel
 
 _RECIPE = "gpt-oss-120b-2x-eugr"

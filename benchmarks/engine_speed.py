@@ -14,12 +14,12 @@ from benchmarks.made_recipes import home_with, recipe
 from benchmarks.table import Row
 from sparkrun_tui.base.paths import bundled_recipes
 from sparkrun_tui.base.settings import load_settings
-from sparkrun_tui.launch.sizing import size
-from sparkrun_tui.recipe.index import Index
-from sparkrun_tui.recipe.listing import finish, list_recipes
-from sparkrun_tui.recipe.loader import load_recipe
-from sparkrun_tui.recipe.overrides import render
-from sparkrun_tui.recipe.validation import validate
+from sparkrun_tui.engines.checks.validation import validate
+from sparkrun_tui.launch.sizing.sizing import size
+from sparkrun_tui.recipe.format.loader import load_recipe
+from sparkrun_tui.recipe.search.index import Index
+from sparkrun_tui.recipe.search.listing import finish, list_recipes
+from sparkrun_tui.recipe.values.overrides import render
 
 _QUERY = "qwen3 coder 35b fp8"
 

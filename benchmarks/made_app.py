@@ -11,16 +11,16 @@ from textual.pilot import Pilot
 from benchmarks.made_recipes import recipe
 from benchmarks.quiet import QuietBackend
 from sparkrun_tui.base.settings import Cluster, Settings
-from sparkrun_tui.launch.events import LaunchBegan, LaunchStatus, StatusChanged
-from sparkrun_tui.launch.fold import fold
-from sparkrun_tui.launch.logs import LogBuffer
-from sparkrun_tui.launch.state import LaunchState
-from sparkrun_tui.recipe.entry import entry_of
-from sparkrun_tui.recipe.listing import Listing
-from sparkrun_tui.recipe.loader import load_text
+from sparkrun_tui.launch.record.events import LaunchBegan, LaunchStatus, StatusChanged
+from sparkrun_tui.launch.record.fold import fold
+from sparkrun_tui.launch.record.logs import LogBuffer
+from sparkrun_tui.launch.record.state import LaunchState
+from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
-from sparkrun_tui.ui.app import SparkrunApp
-from sparkrun_tui.ui.session import Session
+from sparkrun_tui.recipe.search.entry import entry_of
+from sparkrun_tui.recipe.search.listing import Listing
+from sparkrun_tui.ui.app.app import SparkrunApp
+from sparkrun_tui.ui.app.session import Session
 
 FORTY = "/made/forty.yaml"
 """The file of the recipe whose form has forty keys."""

@@ -21,8 +21,8 @@ import yaml
 if not __package__:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from sparkrun_tui.memory.digest import digest_config, packed, unpacked
-from sparkrun_tui.memory.facts_table import PATH
+from sparkrun_tui.models.digest import digest_config, packed, unpacked
+from sparkrun_tui.models.shipped_table import PATH
 
 LIST = Path(__file__).with_name("facts_models.yaml")
 
@@ -91,7 +91,7 @@ class Inputs:
 async def from_hub(inputs: Inputs, names: list[str]) -> None:
     """Read what is missing from the Hub, telling what it refuses."""
     from sparkrun_tui.base.errors import SparkrunError
-    from sparkrun_tui.remote.model_facts import HubFacts
+    from sparkrun_tui.remote.hub.model_facts import HubFacts
 
     reader = HubFacts()
     for name in names:

@@ -8,8 +8,8 @@ from typing import Any
 
 from benchmarks.memory_rows import Row
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.memory.config_reader import facts_from_config
-from sparkrun_tui.memory.facts import DeclaredFacts, ModelFacts, WeightFacts
+from sparkrun_tui.models.config.reader import facts_from_config
+from sparkrun_tui.models.facts import DeclaredFacts, ModelFacts, WeightFacts
 
 _FAMILY_TYPES = {
     "hybrid_gdn": "qwen3_5",

@@ -11,14 +11,14 @@ from typing import Any
 from benchmarks.memory_form import facts_of as form_facts
 from benchmarks.memory_rows import Pair, Row, RowScore
 from sparkrun_tui.base.units import MIB
-from sparkrun_tui.memory.facts import ModelFacts, QuantFacts
-from sparkrun_tui.memory.gguf_reader import facts_from_gguf
-from sparkrun_tui.memory.gguf_types import file_bits
-from sparkrun_tui.memory.layers import Attention, AttentionKind, Layer
-from sparkrun_tui.memory.llama_cache import LlamaRefusal
-from sparkrun_tui.memory.llama_plan import LlamaPlan, fitted_context, plan_llama
-from sparkrun_tui.memory.llama_weights import model_buffers
+from sparkrun_tui.memory.llama_cpp.cache import LlamaRefusal
+from sparkrun_tui.memory.llama_cpp.plan import LlamaPlan, fitted_context, plan_llama
+from sparkrun_tui.memory.llama_cpp.weights import model_buffers
 from sparkrun_tui.memory.settings import EngineSettings, LlamaOptions, Speculative, settings_from
+from sparkrun_tui.models.facts import ModelFacts, QuantFacts
+from sparkrun_tui.models.gguf.reader import facts_from_gguf
+from sparkrun_tui.models.gguf.types import file_bits
+from sparkrun_tui.models.layers import Attention, AttentionKind, Layer
 
 _SWITCH = {"True": "on", "False": "off"}
 

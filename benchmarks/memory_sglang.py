@@ -10,13 +10,13 @@ from typing import Any
 from benchmarks.memory_form import facts_of as form_facts
 from benchmarks.memory_rows import Pair, Row, RowScore
 from sparkrun_tui.base.units import GIB, MIB
-from sparkrun_tui.memory.config_reader import facts_from_config
-from sparkrun_tui.memory.facts import ModelFacts, QuantFacts
 from sparkrun_tui.memory.settings import EngineSettings, settings_from
-from sparkrun_tui.memory.sglang_cell import SglangRefusal, attention_ranks, cell_of
-from sparkrun_tui.memory.sglang_family import page_size
-from sparkrun_tui.memory.sglang_plan import SglangPlan, plan_sglang
-from sparkrun_tui.memory.sglang_states import recurrence_bytes, state_bytes
+from sparkrun_tui.memory.sglang.cell import SglangRefusal, attention_ranks, cell_of
+from sparkrun_tui.memory.sglang.family import page_size
+from sparkrun_tui.memory.sglang.plan import SglangPlan, plan_sglang
+from sparkrun_tui.memory.sglang.states import recurrence_bytes, state_bytes
+from sparkrun_tui.models.config.reader import facts_from_config
+from sparkrun_tui.models.facts import ModelFacts, QuantFacts
 
 _SPARK_MIB = 124546
 """A GB10's memory as torch reports it, in MiB."""

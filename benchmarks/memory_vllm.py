@@ -9,16 +9,16 @@ from typing import Any
 from benchmarks.memory_form import facts_of
 from benchmarks.memory_rows import Pair, Row, RowScore
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.memory.facts import ModelFacts
 from sparkrun_tui.memory.hosts import SPARK_TOTAL, is_blackwell_spark
 from sparkrun_tui.memory.result import HostMemory
 from sparkrun_tui.memory.settings import EngineSettings, Speculative
-from sparkrun_tui.memory.vllm_layers import Unsupported
-from sparkrun_tui.memory.vllm_plan import VllmPlan, plan_cache
-from sparkrun_tui.memory.vllm_pool import pool_on
-from sparkrun_tui.memory.vllm_spec import SpecKind
-from sparkrun_tui.memory.vllm_versions import parse_version, rules_for
+from sparkrun_tui.memory.vllm.layers import Unsupported
+from sparkrun_tui.memory.vllm.plan import VllmPlan, plan_cache
+from sparkrun_tui.memory.vllm.pool import pool_on
+from sparkrun_tui.memory.vllm.spec import SpecKind
+from sparkrun_tui.memory.vllm.versions import parse_version, rules_for
 from sparkrun_tui.memory.weights import Weights, weights_of
+from sparkrun_tui.models.facts import ModelFacts
 
 
 def score_vllm(row: Row, configs: Mapping[str, Any]) -> RowScore:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.engines.plan import HostView
 from sparkrun_tui.fleet.model import FleetView
-from sparkrun_tui.launch.plan import LaunchPlan, build_plan
-from sparkrun_tui.recipe.rendered import Rendered
-from sparkrun_tui.runtimes.plan import HostView
+from sparkrun_tui.launch.plan.plan import LaunchPlan, build_plan
+from sparkrun_tui.recipe.values.rendered import Rendered
 
 
 class QuietBackend:

@@ -17,11 +17,11 @@ from benchmarks.table import Row
 from sparkrun_tui.base.paths import bundled_recipes
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.demo.cluster import DemoCluster
-from sparkrun_tui.launch.desk import Desk
-from sparkrun_tui.launch.events import LaunchStatus
-from sparkrun_tui.launch.launch import Launch
-from sparkrun_tui.recipe.loader import load_recipe
-from sparkrun_tui.recipe.overrides import render
+from sparkrun_tui.launch.launcher import Desk
+from sparkrun_tui.launch.record.events import LaunchStatus
+from sparkrun_tui.launch.run.launch import Launch
+from sparkrun_tui.recipe.format.loader import load_recipe
+from sparkrun_tui.recipe.values.overrides import render
 from sparkrun_tui.remote.transport import LinkState
 
 _WARM_UP = 10

@@ -8,7 +8,7 @@ import os
 import sys
 
 from benchmarks.made_app import finished_launch, made_app, made_recipes, ready
-from sparkrun_tui.launch.logs import LogBuffer, LogLine
+from sparkrun_tui.launch.record.logs import LogBuffer, LogLine
 from sparkrun_tui.ui.screens.launch import LaunchScreen
 
 _WARM_UP = 20

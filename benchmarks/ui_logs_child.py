@@ -12,13 +12,13 @@ from textual.binding import Binding
 
 from benchmarks.quiet import QuietBackend
 from sparkrun_tui.base.settings import Cluster, Settings
-from sparkrun_tui.launch.events import LaunchBegan
-from sparkrun_tui.launch.fold import fold
-from sparkrun_tui.launch.logs import LogBuffer, LogLine
-from sparkrun_tui.launch.state import LaunchState
-from sparkrun_tui.ui.app import SparkrunApp
+from sparkrun_tui.launch.record.events import LaunchBegan
+from sparkrun_tui.launch.record.fold import fold
+from sparkrun_tui.launch.record.logs import LogBuffer, LogLine
+from sparkrun_tui.launch.record.state import LaunchState
+from sparkrun_tui.ui.app.app import SparkrunApp
+from sparkrun_tui.ui.app.session import Session
 from sparkrun_tui.ui.screens.launch import LaunchScreen
-from sparkrun_tui.ui.session import Session
 from sparkrun_tui.ui.widgets.text_pane import TextPane
 
 HOSTS = tuple(f"spark-{number}" for number in range(1, 9))

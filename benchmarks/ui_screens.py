@@ -17,10 +17,10 @@ from textual.pilot import Pilot
 from benchmarks.made_app import FORTY, finished_launch, forty_keys, made_app, made_recipes, ready
 from benchmarks.table import Row
 from benchmarks.ui_reference import Minimal, Plain
-from sparkrun_tui.launch.logs import LogBuffer, LogLine
+from sparkrun_tui.launch.record.logs import LogBuffer, LogLine
 from sparkrun_tui.ui.screens.browse import BrowseScreen
 from sparkrun_tui.ui.screens.launch import LaunchScreen
-from sparkrun_tui.ui.widgets.log_source import Finder, LogSource
+from sparkrun_tui.ui.widgets.log.source import Finder, LogSource
 
 _LINES = 100_000
 _SCREENS = (("fleet", "f"), ("history", "h"), ("registries", "R"), ("help", "question_mark"), ("plan", "p"))

@@ -19,7 +19,7 @@ from textual.widgets import Input, OptionList
 from benchmarks.made_app import made_app, made_recipes, ready
 from benchmarks.made_recipes import recipe
 from benchmarks.table import Row
-from sparkrun_tui.ui.app import SparkrunApp
+from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.widgets.recipe_list import RecipeList
 
 _QUERY = "qwen3 coder 35b fp8"

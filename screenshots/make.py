@@ -16,11 +16,11 @@ sys.path.insert(0, str(_HERE.parent))
 from textual.pilot import Pilot  # noqa: E402
 
 from sparkrun_tui.base.settings import Settings  # noqa: E402
-from sparkrun_tui.launch.events import LaunchStatus  # noqa: E402
-from sparkrun_tui.runtimes.plan import Phase  # noqa: E402
-from sparkrun_tui.ui.app import SparkrunApp  # noqa: E402
+from sparkrun_tui.engines.plan import Phase  # noqa: E402
+from sparkrun_tui.launch.record.events import LaunchStatus  # noqa: E402
+from sparkrun_tui.ui.app.app import SparkrunApp  # noqa: E402
+from sparkrun_tui.ui.app.session import Session  # noqa: E402
 from sparkrun_tui.ui.screens.launch import LaunchScreen  # noqa: E402
-from sparkrun_tui.ui.session import Session  # noqa: E402
 
 _PATIENCE = 180.0
 QUERY = "fits:yes nodes:2"

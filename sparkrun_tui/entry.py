@@ -13,6 +13,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _open_app(demo: bool, cluster: str, query: str) -> int:
-    from sparkrun_tui.ui.app import open_app
+    from sparkrun_tui.ui.app.app import open_app
 
     return open_app(demo=demo, cluster=cluster, query=query)

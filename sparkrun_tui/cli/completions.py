@@ -91,8 +91,8 @@ add_completion_class(Bash)
 def recipe_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The recipes that begin so, else files."""
     from sparkrun_tui.base.settings import load_settings
-    from sparkrun_tui.recipe.listing import list_recipes
-    from sparkrun_tui.recipe.sources import reference
+    from sparkrun_tui.recipe.search.listing import list_recipes
+    from sparkrun_tui.recipe.search.sources import reference
 
     try:
         entries = list_recipes(load_settings()).entries
@@ -124,8 +124,8 @@ def cluster_names(ctx: click.Context, param: click.Parameter, incomplete: str) -
 def overrides(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The keys that the named recipe takes, then the values of the key."""
     from sparkrun_tui.base.settings import load_settings
-    from sparkrun_tui.recipe.override_completion import KeyCompleter
-    from sparkrun_tui.recipe.sources import find_recipe
+    from sparkrun_tui.engines.fields.completion import KeyCompleter
+    from sparkrun_tui.recipe.search.sources import find_recipe
 
     # Behind an option that waits for its value the arguments are not parsed yet.
     name = ctx.params.get("name") or next(iter(ctx.args), None)

@@ -63,8 +63,8 @@ def override_options(function: F) -> F:
 
 def overrides_from(options: Sequence[str], port: str | None, tp: str | None, gpu_mem: str | None) -> dict[str, str]:
     """The overrides by key. Raises `UsageError` when an option has no `=` or a key is given two values."""
-    from sparkrun_tui.recipe.overrides import parse_assignment
-    from sparkrun_tui.recipe.private import shown_settings
+    from sparkrun_tui.recipe.values.masking import shown_settings
+    from sparkrun_tui.recipe.values.overrides import parse_assignment
 
     found: dict[str, str] = {}
     pairs = [parse_assignment(text) for text in options]
@@ -81,7 +81,7 @@ def overrides_from(options: Sequence[str], port: str | None, tp: str | None, gpu
 
 def found_recipe(name: str, settings: Settings) -> Recipe:
     """The recipe of that name or path; its secrets are printed by nothing from now on. Raises `RecipeError`."""
-    from sparkrun_tui.recipe.sources import find_recipe
+    from sparkrun_tui.recipe.search.sources import find_recipe
 
     recipe = find_recipe(name, settings)
     hide_recipe(recipe)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from sparkrun_tui.cli import output
-from sparkrun_tui.launch.launch import Launch
-from sparkrun_tui.launch.logs import LogLine
+from sparkrun_tui.launch.record.logs import LogLine
+from sparkrun_tui.launch.run.launch import Launch
 
 _PAUSE = 0.1
 

@@ -65,13 +65,13 @@ def renew() -> Gate:
 
 def hide_typed(overrides: Mapping[str, object]) -> None:
     """Hide the secrets among overrides or the user's defaults."""
-    from sparkrun_tui.recipe.private import private_texts
+    from sparkrun_tui.recipe.values.masking import private_texts
 
     _gate.hide(private_texts(overrides))
 
 
 def hide_recipe(recipe: Recipe) -> None:
     """Hide the secrets that stand in a recipe."""
-    from sparkrun_tui.recipe.private import secrets_of_recipe
+    from sparkrun_tui.recipe.values.masking import secrets_of_recipe
 
     _gate.hide(secrets_of_recipe(recipe))

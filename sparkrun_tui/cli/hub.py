@@ -9,10 +9,10 @@ from sparkrun_tui.cli.exits import say
 
 def look_up(model: str, revision: str = "") -> None:
     """Learn about a model; when that cannot be, it is told, and whatever is known without the Hub is used."""
-    from sparkrun_tui.launch.learning import Learning
     from sparkrun_tui.launch.services import choose_gguf
-    from sparkrun_tui.launch.sizing import digest_folder
-    from sparkrun_tui.remote.model_facts import HubFacts
+    from sparkrun_tui.launch.sizing.model_lookup import Learning
+    from sparkrun_tui.launch.sizing.sizing import digest_folder
+    from sparkrun_tui.remote.hub.model_facts import HubFacts
 
     learning = Learning(HubFacts(digest_folder(), choose_gguf), digest_folder())
     if learning.wanted(model, revision):

@@ -17,10 +17,10 @@ from sparkrun_tui.cli.gate import renew
 
 # name: (module, attribute, one line of help). The help stands here so that `--help` imports nothing.
 COMMANDS: dict[str, tuple[str, str, str]] = {
-    "list": ("recipes", "list_command", "List the recipes that can be found."),
-    "search": ("recipes", "search_command", "Search recipes by any of their metadata."),
-    "show": ("recipes", "show_command", "Show a recipe: what it is, its command, its memory."),
-    "recipe": ("recipe", "recipe_group", "Validate, size, start and export recipes."),
+    "list": ("browse", "list_command", "List the recipes that can be found."),
+    "search": ("browse", "search_command", "Search recipes by any of their metadata."),
+    "show": ("browse", "show_command", "Show a recipe: what it is, its command, its memory."),
+    "recipe": ("recipe_author", "recipe_group", "Validate, size, start and export recipes."),
     "run": ("run", "run_command", "Launch a recipe on hosts and wait until it serves."),
     "status": ("workloads", "status_command", "Show what runs on the hosts."),
     "logs": ("logs", "logs_command", "Print or follow the logs of a workload."),
@@ -48,7 +48,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, attribute, _ = COMMANDS[cmd_name]
-        command = getattr(importlib.import_module(f"sparkrun_tui.cli.{module}"), attribute)
+        command = getattr(importlib.import_module(f"sparkrun_tui.cli.commands.{module}"), attribute)
         return command if isinstance(command, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.cli.exits import piece, say
-from sparkrun_tui.remote.hostkeys import YES, HostKeyQuestion, Question
+from sparkrun_tui.remote.ssh.host_key_policy import YES, HostKeyQuestion, Question
 
 
 def on_terminal() -> bool:

@@ -10,14 +10,14 @@ import yaml
 
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.settings import Settings
-from sparkrun_tui.demo.figures import weights_by_name, weights_of
-from sparkrun_tui.launch.sizing import FactsStore
-from sparkrun_tui.recipe.loader import load_text
+from sparkrun_tui.demo.engines.figures import weights_by_name, weights_of
+from sparkrun_tui.engines.plan import LABEL
+from sparkrun_tui.launch.sizing.sizing import FactsStore
+from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
-from sparkrun_tui.recipe.overrides import render
-from sparkrun_tui.recipe.rendered import Rendered
-from sparkrun_tui.recipe.sources import all_recipes
-from sparkrun_tui.runtimes.plan import LABEL
+from sparkrun_tui.recipe.search.sources import all_recipes
+from sparkrun_tui.recipe.values.overrides import render
+from sparkrun_tui.recipe.values.rendered import Rendered
 
 
 class Catalog:

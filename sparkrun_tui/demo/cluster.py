@@ -11,21 +11,21 @@ from sparkrun_tui.base.settings import DEMO_CLUSTER, Cluster, Settings
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.demo import sshd
 from sparkrun_tui.demo.catalog import Catalog
-from sparkrun_tui.demo.docker_api import DockerApi
-from sparkrun_tui.demo.engines import Engines
-from sparkrun_tui.demo.foreign import ForeignScripts
+from sparkrun_tui.demo.clock import Pace
+from sparkrun_tui.demo.docker.api import DockerApi
+from sparkrun_tui.demo.engines.engines import Engines
+from sparkrun_tui.demo.engines.eugr import ForeignScripts
 from sparkrun_tui.demo.host import Host, Site
 from sparkrun_tui.demo.models import DemoModels, DemoShipper
-from sparkrun_tui.demo.pace import Pace
-from sparkrun_tui.demo.trust import DemoPolicy, DemoResolver, DemoRing, Door, new_key
+from sparkrun_tui.demo.ssh_keys import DemoPolicy, DemoResolver, DemoRing, Door, new_key
 from sparkrun_tui.launch.services import Services
-from sparkrun_tui.launch.sizing import FactsStore
+from sparkrun_tui.launch.sizing.sizing import FactsStore
 from sparkrun_tui.recipe.model import Recipe
-from sparkrun_tui.remote.docker import DockerClient
-from sparkrun_tui.remote.docker_logs import DockerLogs
-from sparkrun_tui.remote.images import DockerImages
-from sparkrun_tui.remote.pool import SshPool
-from sparkrun_tui.remote.probe import probe
+from sparkrun_tui.remote.docker.client import DockerClient
+from sparkrun_tui.remote.docker.images import DockerImages
+from sparkrun_tui.remote.docker.logs import DockerLogs
+from sparkrun_tui.remote.probe.ask import probe
+from sparkrun_tui.remote.ssh.pool import SshPool
 from sparkrun_tui.remote.transport import Transport
 
 _BUSY = (int(4.6 * GIB), int(4.9 * GIB))

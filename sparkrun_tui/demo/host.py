@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.demo.container import Container
+from sparkrun_tui.demo.clock import News, Pace
+from sparkrun_tui.demo.docker.container import Container
 from sparkrun_tui.demo.http import Reader, Writer
 from sparkrun_tui.demo.jobs import Job, Print
-from sparkrun_tui.demo.pace import News, Pace
 from sparkrun_tui.memory.hosts import SPARK_TOTAL
-from sparkrun_tui.remote.ports import StoredModel
+from sparkrun_tui.remote.transfer.ports import StoredModel
 
 HOME = "/home/spark"
 HF_CACHE = f"{HOME}/.cache/huggingface"

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
-from sparkrun_tui.demo.pace import News
+from sparkrun_tui.demo.clock import News
 
 Print = Callable[[str], None]
 

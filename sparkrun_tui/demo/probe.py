@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from sparkrun_tui.demo.host import DISK_TOTAL, HF_CACHE, HOME, Host
-from sparkrun_tui.demo.trust import USER
+from sparkrun_tui.demo.ssh_keys import USER
 
 DOCKER_VERSION = "29.1.3"
 DOCKER_ROOT = "/var/lib/docker"

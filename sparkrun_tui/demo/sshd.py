@@ -8,14 +8,14 @@ from collections.abc import Awaitable, Callable
 import asyncssh
 
 from sparkrun_tui.demo import scripts
-from sparkrun_tui.demo.docker_api import DockerApi
+from sparkrun_tui.demo.docker.api import DockerApi
 from sparkrun_tui.demo.host import Host, Site
 from sparkrun_tui.demo.http import serve
 from sparkrun_tui.demo.jobs import Job
 from sparkrun_tui.demo.scripts import Sent
-from sparkrun_tui.demo.trust import USER
-from sparkrun_tui.remote.docker_dial import DEFAULT_SOCKET
-from sparkrun_tui.remote.envelope import COMMAND
+from sparkrun_tui.demo.ssh_keys import USER
+from sparkrun_tui.remote.docker.dial import DEFAULT_SOCKET
+from sparkrun_tui.remote.script.envelope import COMMAND
 
 _MAX_SCRIPT = 8 << 20
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from sparkrun_tui.base import identifiers
 from sparkrun_tui.base.identifiers import LaunchId
+from sparkrun_tui.engines.layout.labels import hosts_of, label_of, nodes_of, port_of, rank_of
+from sparkrun_tui.engines.plan import LABEL
 from sparkrun_tui.fleet.model import Health, Workload, WorkloadRank
-from sparkrun_tui.remote.docker_types import ContainerInfo
-from sparkrun_tui.runtimes.labels import hosts_of, label_of, nodes_of, port_of, rank_of
-from sparkrun_tui.runtimes.plan import LABEL
+from sparkrun_tui.remote.docker.types import ContainerInfo
 
 FOREIGN_PREFIX = "sparkrun_"
 """How the sparkrun CLI names its containers: `sparkrun_<hash>_<role>`; they are shown, and never changed unasked."""

@@ -11,7 +11,7 @@ from sparkrun_tui.base.numbers import decimal
 from sparkrun_tui.base.text import decode
 from sparkrun_tui.fleet.model import Workload
 from sparkrun_tui.fleet.ports import FleetServices
-from sparkrun_tui.remote.http import HttpCall
+from sparkrun_tui.remote.http.client import HttpCall
 
 # Each part ends with its line, or a page of opened braces would be searched to its end for every line.
 _SAMPLE = re.compile(r"^([A-Za-z_:][A-Za-z0-9_:]*)(?:\{[^}\n]*\})?[ \t]+(\S{1,64})", re.MULTILINE)

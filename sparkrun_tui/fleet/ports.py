@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from sparkrun_tui.remote.docker_types import ContainerInfo
-from sparkrun_tui.remote.facts import HostFacts
-from sparkrun_tui.remote.http import HttpCall, HttpReply
+from sparkrun_tui.remote.docker.types import ContainerInfo
+from sparkrun_tui.remote.http.client import HttpCall, HttpReply
+from sparkrun_tui.remote.probe.facts import HostFacts
 from sparkrun_tui.remote.transport import Connector, Transport
 
 

@@ -11,9 +11,9 @@ from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.fleet.grouping import Seen, group, is_foreign, is_ours
 from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload
 from sparkrun_tui.fleet.ports import FleetServices
-from sparkrun_tui.remote.docker_types import MOST_CONTAINERS, ContainerInfo
-from sparkrun_tui.remote.facts import HostFacts
-from sparkrun_tui.remote.http import HttpCall
+from sparkrun_tui.remote.docker.types import MOST_CONTAINERS, ContainerInfo
+from sparkrun_tui.remote.http.client import HttpCall
+from sparkrun_tui.remote.probe.facts import HostFacts
 from sparkrun_tui.remote.transport import LinkState, LinkStatus
 
 TIMEOUT = 20.0

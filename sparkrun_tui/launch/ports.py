@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sparkrun_tui.remote.docker_types import ContainerInfo, ExecInfo, ImageInfo
-from sparkrun_tui.remote.http import HttpCall, HttpReply
-from sparkrun_tui.remote.ports import Transfer
+from sparkrun_tui.remote.docker.types import ContainerInfo, ExecInfo, ImageInfo
+from sparkrun_tui.remote.http.client import HttpCall, HttpReply
+from sparkrun_tui.remote.transfer.ports import Transfer
 from sparkrun_tui.remote.transport import Result, Transport
 
 if TYPE_CHECKING:
-    from sparkrun_tui.remote.docker_logs import LogRecord
+    from sparkrun_tui.remote.docker.logs import LogRecord
 
 
 class Http(Protocol):

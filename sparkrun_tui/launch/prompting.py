@@ -12,11 +12,11 @@ from sparkrun_tui.base.decoded import Decoded, decode_json
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.json_text import JsonError
 from sparkrun_tui.base.text import log_text
-from sparkrun_tui.launch.events import EndpointUp
+from sparkrun_tui.launch.record.events import EndpointUp
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.remote.aio import closing
-from sparkrun_tui.remote.http import MOST, HttpCall
-from sparkrun_tui.remote.lines import ByteLines
+from sparkrun_tui.remote.http.client import MOST, HttpCall
+from sparkrun_tui.remote.script.lines import ByteLines
 
 FIRST_TOKEN = 600.0
 """Seconds that the first token, and each further one, may take, whatever else comes meanwhile."""

@@ -7,16 +7,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from sparkrun_tui.engines.llama_cpp.gguf_files import choose
 from sparkrun_tui.launch.ports import Docker, Http, Images, Logs
-from sparkrun_tui.remote.facts import HostFacts
-from sparkrun_tui.remote.http import TransportHttp
-from sparkrun_tui.remote.ports import ModelRequest, ModelSource, Shipper
+from sparkrun_tui.remote.http.client import TransportHttp
+from sparkrun_tui.remote.probe.facts import HostFacts
+from sparkrun_tui.remote.transfer.ports import ModelRequest, ModelSource, Shipper
 from sparkrun_tui.remote.transport import Connector, Transport
-from sparkrun_tui.runtimes.gguf_files import choose
 
 if TYPE_CHECKING:
-    from sparkrun_tui.remote.hostkeys import Ask
-    from sparkrun_tui.remote.hub import Choice
+    from sparkrun_tui.remote.hub.downloads import Choice
+    from sparkrun_tui.remote.ssh.host_key_policy import Ask
 
 Clock = Callable[[], float]
 """Unix time, seconds."""
@@ -54,15 +54,15 @@ def real_services(ask: Ask | None = None) -> Services:
 
     `ask` puts questions (an unknown host key, a passphrase) to the person; without it such hosts are refused.
     """
-    from sparkrun_tui.remote.docker import DockerClient
-    from sparkrun_tui.remote.docker_logs import DockerLogs
-    from sparkrun_tui.remote.hostkeys import HostKeyPolicy
-    from sparkrun_tui.remote.hub import HubSource
-    from sparkrun_tui.remote.images import DockerImages
-    from sparkrun_tui.remote.pool import SshPool
-    from sparkrun_tui.remote.probe import probe
-    from sparkrun_tui.remote.resolve import SshConfigResolver
-    from sparkrun_tui.remote.rsync import RsyncShipper
+    from sparkrun_tui.remote.docker.client import DockerClient
+    from sparkrun_tui.remote.docker.images import DockerImages
+    from sparkrun_tui.remote.docker.logs import DockerLogs
+    from sparkrun_tui.remote.hub.downloads import HubSource
+    from sparkrun_tui.remote.probe.ask import probe
+    from sparkrun_tui.remote.ssh.host_key_policy import HostKeyPolicy
+    from sparkrun_tui.remote.ssh.pool import SshPool
+    from sparkrun_tui.remote.ssh.resolve import SshConfigResolver
+    from sparkrun_tui.remote.transfer.rsync import RsyncShipper
 
     resolver, policy = SshConfigResolver(), HostKeyPolicy()
     pool = SshPool(resolver, policy, ask)
@@ -90,7 +90,7 @@ def real_services(ask: Ask | None = None) -> Services:
 
 def choose_gguf(names: Sequence[str], request: ModelRequest) -> Choice:
     """Which files of a GGUF repository a request wants. Raises `LaunchError` that lists what there is."""
-    from sparkrun_tui.remote.hub import Choice
+    from sparkrun_tui.remote.hub.downloads import Choice
 
     found = choose(names, request.gguf_quant, request.patterns[0] if request.patterns else "")
     return Choice(found.files, found.first)

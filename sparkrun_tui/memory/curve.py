@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sparkrun_tui.memory.facts import ModelFacts
 from sparkrun_tui.memory.result import HostMemory
 from sparkrun_tui.memory.settings import EngineSettings
-from sparkrun_tui.memory.vllm_case import work_out
+from sparkrun_tui.memory.vllm.case import work_out
+from sparkrun_tui.models.facts import ModelFacts
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from sparkrun_tui.memory.facts import ModelFacts
 from sparkrun_tui.memory.hosts import floors, others
-from sparkrun_tui.memory.llama_estimate import estimate_llama
+from sparkrun_tui.memory.llama_cpp.estimate import estimate_llama
 from sparkrun_tui.memory.measured import Measured
 from sparkrun_tui.memory.result import Estimate, HostMemory, HostPicture, Level, Verdict
 from sparkrun_tui.memory.settings import EngineSettings
-from sparkrun_tui.memory.sglang_estimate import estimate_sglang
-from sparkrun_tui.memory.vllm_estimate import estimate_vllm
+from sparkrun_tui.memory.sglang.estimate import estimate_sglang
+from sparkrun_tui.memory.vllm.estimate import estimate_vllm
+from sparkrun_tui.models.facts import ModelFacts
 
 Estimator = Callable[[ModelFacts, EngineSettings, Sequence[HostMemory], Mapping[str, Measured]], Estimate]
 

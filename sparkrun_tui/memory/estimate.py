@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sparkrun_tui.memory.engines import ENGINES, estimate_unknown
-from sparkrun_tui.memory.facts import ModelFacts
 from sparkrun_tui.memory.hosts import assumed_spark
 from sparkrun_tui.memory.measured import Measured
 from sparkrun_tui.memory.result import Estimate, HostMemory
 from sparkrun_tui.memory.settings import EngineSettings
+from sparkrun_tui.models.facts import ModelFacts
 
 _ABSURD = "the model's files or the settings state sizes that cannot be true together"
 

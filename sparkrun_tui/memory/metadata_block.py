@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.memory.dtypes import head_bytes
-from sparkrun_tui.memory.facts import DeclaredFacts, ModelFacts
-from sparkrun_tui.memory.gguf_types import file_bits
-from sparkrun_tui.memory.weight_formats import bytes_per_parameter
+from sparkrun_tui.models.dtypes import head_bytes
+from sparkrun_tui.models.facts import DeclaredFacts, ModelFacts
+from sparkrun_tui.models.gguf.types import file_bits
+from sparkrun_tui.models.weight_formats import bytes_per_parameter
 
 USABLE_GIB = 121.0
 """What the format counts as a DGX Spark's usable memory, in GiB."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.memory.facts import ModelFacts
-from sparkrun_tui.memory.layers import AttentionKind
 from sparkrun_tui.memory.settings import EngineSettings
+from sparkrun_tui.models.facts import ModelFacts
+from sparkrun_tui.models.layers import AttentionKind
 
 
 @dataclass(frozen=True, slots=True)

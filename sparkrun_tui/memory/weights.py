@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import ceil
 
-from sparkrun_tui.memory.config_values import fraction, mapping, positive, word
-from sparkrun_tui.memory.dtypes import element_bytes
-from sparkrun_tui.memory.facts import ModelFacts, QuantFacts, WeightFacts
-from sparkrun_tui.memory.layers import AttentionKind
 from sparkrun_tui.memory.overheads import Band
-from sparkrun_tui.memory.parameters import Parameters, count_parameters, without_drafter
 from sparkrun_tui.memory.settings import EngineSettings
-from sparkrun_tui.memory.weight_formats import WeightFormat, bytes_per_parameter, weight_format
+from sparkrun_tui.models.config.values import fraction, mapping, positive, word
+from sparkrun_tui.models.dtypes import element_bytes
+from sparkrun_tui.models.facts import ModelFacts, QuantFacts, WeightFacts
+from sparkrun_tui.models.layers import AttentionKind
+from sparkrun_tui.models.parameters import Parameters, count_parameters, without_drafter
+from sparkrun_tui.models.weight_formats import WeightFormat, bytes_per_parameter, weight_format
 
 _ON_LOAD = frozenset({"fp8", "bitsandbytes", "int8", "mxfp8", "nvfp4_online", "fp8_per_tensor", "fp8_per_block"})
 """Values of ``--quantization`` that convert a plain checkpoint while it is loaded."""

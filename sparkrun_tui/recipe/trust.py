@@ -16,22 +16,22 @@ from sparkrun_tui.base import paths
 from sparkrun_tui.base.files import write_private
 from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.base.secrets import Redactor
-from sparkrun_tui.recipe.before import Before
-from sparkrun_tui.recipe.brought import Bundle, bring
-from sparkrun_tui.recipe.checkouts import EUGR
-from sparkrun_tui.recipe.environment import wanted
-from sparkrun_tui.recipe.hooks import Hooks, container_options, hooks_of
-from sparkrun_tui.recipe.images import parse_image
-from sparkrun_tui.recipe.later import built_by_eugr
-from sparkrun_tui.recipe.model import Recipe, SourceKind
-from sparkrun_tui.recipe.mounts import (
+from sparkrun_tui.recipe.bundled_files.attachments import Bundle, bring
+from sparkrun_tui.recipe.format.extensions import built_by_eugr
+from sparkrun_tui.recipe.format.hooks import Hooks, container_options, hooks_of
+from sparkrun_tui.recipe.format.images import parse_image
+from sparkrun_tui.recipe.format.mounts import (
     Judgement,
     harmless_capability,
     harmless_device,
     judge_source,
     split_volume,
 )
-from sparkrun_tui.recipe.rendered import Rendered
+from sparkrun_tui.recipe.format.pre_exec import Before
+from sparkrun_tui.recipe.model import Recipe, SourceKind
+from sparkrun_tui.recipe.registry.checkouts import EUGR
+from sparkrun_tui.recipe.values.environment import wanted
+from sparkrun_tui.recipe.values.rendered import Rendered
 
 _DETECTORS = (
     (re.compile(r"--trust[-_]remote[-_]code\b"), "runs Python code that comes with the model"),

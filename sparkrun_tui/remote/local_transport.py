@@ -12,11 +12,11 @@ from contextlib import suppress
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.shell import Text
 from sparkrun_tui.base.text import clean_line
-from sparkrun_tui.remote.capture import Capture
-from sparkrun_tui.remote.envelope import envelope
 from sparkrun_tui.remote.failures import LinkLost, SocketRefused
-from sparkrun_tui.remote.pieces import Pieces
-from sparkrun_tui.remote.shell import write_script
+from sparkrun_tui.remote.script.capture import Capture
+from sparkrun_tui.remote.script.envelope import envelope
+from sparkrun_tui.remote.script.files import write_script
+from sparkrun_tui.remote.script.pieces import Pieces
 from sparkrun_tui.remote.transport import ByteStream, LinkState, LinkStatus, Outcome, Result
 
 _STOP_GRACE = 5.0

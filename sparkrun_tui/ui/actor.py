@@ -10,7 +10,7 @@ from textual.dom import DOMNode
 from sparkrun_tui.base.errors import SparkrunError
 
 if TYPE_CHECKING:
-    from sparkrun_tui.ui.app import SparkrunApp
+    from sparkrun_tui.ui.app.app import SparkrunApp
 
 
 class Actor(DOMNode):
@@ -19,7 +19,7 @@ class Actor(DOMNode):
     @property
     def sparkrun(self) -> SparkrunApp:
         """The app, typed."""
-        from sparkrun_tui.ui.app import SparkrunApp
+        from sparkrun_tui.ui.app.app import SparkrunApp
 
         app = self.app
         assert isinstance(app, SparkrunApp)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.cli.run_text import Narrator, diagnosis_lines
-from sparkrun_tui.launch.events import (
+from sparkrun_tui.cli.text.launch import Narrator, diagnosis_lines
+from sparkrun_tui.engines.plan import Phase
+from sparkrun_tui.launch.record.events import (
     Diagnosed,
     EngineFact,
     LinkChanged,
@@ -20,7 +21,6 @@ from sparkrun_tui.launch.events import (
     StepChanged,
     StepState,
 )
-from sparkrun_tui.runtimes.plan import Phase
 from tests.cli.conftest import Cli
 from tests.launch.fakes import SOLO, FakeCluster, FakeContainer, FakeHost
 

@@ -8,7 +8,7 @@ import pytest
 
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.demo.cluster import DemoCluster
-from sparkrun_tui.launch.desk import Desk
+from sparkrun_tui.launch.launcher import Desk
 from tests.demo import samples
 
 SPEED = 50.0

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from sparkrun_tui.demo.cluster import DemoCluster
-from sparkrun_tui.launch.desk import Desk
-from sparkrun_tui.launch.events import LaunchStatus
-from sparkrun_tui.recipe.loader import load_text
+from sparkrun_tui.launch.launcher import Desk
+from sparkrun_tui.launch.record.events import LaunchStatus
+from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.model import Source, SourceKind
-from sparkrun_tui.recipe.overrides import render
+from sparkrun_tui.recipe.values.overrides import render
 from tests.demo import samples
 
 

@@ -16,14 +16,14 @@ from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.demo.cluster import DemoCluster
 from sparkrun_tui.demo.http import Reply, Request, serve
 from sparkrun_tui.demo.scripts import unwrap, whole
-from sparkrun_tui.demo.trust import DemoPolicy, DemoResolver, Door, new_key
-from sparkrun_tui.remote.docker import DockerClient, archive
-from sparkrun_tui.remote.docker_types import DockerError
-from sparkrun_tui.remote.envelope import envelope
+from sparkrun_tui.demo.ssh_keys import DemoPolicy, DemoResolver, Door, new_key
+from sparkrun_tui.engines.layout.common import SERVE_FILE
+from sparkrun_tui.remote.docker.client import DockerClient, archive
+from sparkrun_tui.remote.docker.types import DockerError
 from sparkrun_tui.remote.failures import NeedsUser
-from sparkrun_tui.remote.jobs import Jobs, JobState
-from sparkrun_tui.remote.pool import SshPool
-from sparkrun_tui.runtimes.common import SERVE_FILE
+from sparkrun_tui.remote.script.envelope import envelope
+from sparkrun_tui.remote.script.jobs import Jobs, JobState
+from sparkrun_tui.remote.ssh.pool import SshPool
 
 IMAGE = "acme/llama:1"
 

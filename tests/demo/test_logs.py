@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.demo.beats import filled
-from sparkrun_tui.demo.figures import Figures, figures, weights_by_name
-from sparkrun_tui.demo.llama_log import LlamaLog
-from sparkrun_tui.demo.pace import Pace
-from sparkrun_tui.demo.sglang_log import SglangLog
-from sparkrun_tui.demo.vllm_log import VllmLog
-from sparkrun_tui.launch.sizing import size
+from sparkrun_tui.demo.clock import Pace
+from sparkrun_tui.demo.engines.figures import Figures, figures, weights_by_name
+from sparkrun_tui.demo.engines.llama_log import LlamaLog
+from sparkrun_tui.demo.engines.log_script import filled
+from sparkrun_tui.demo.engines.sglang_log import SglangLog
+from sparkrun_tui.demo.engines.vllm_log import VllmLog
+from sparkrun_tui.engines.logs.phases import PhaseReader
+from sparkrun_tui.engines.plan import Phase, Role
+from sparkrun_tui.launch.sizing.sizing import size
 from sparkrun_tui.memory.estimate import assumed_spark
-from sparkrun_tui.runtimes.phases import PhaseReader
-from sparkrun_tui.runtimes.plan import Phase, Role
 from tests.demo import samples
 
 ORDER = list(Phase)

@@ -10,14 +10,14 @@ from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.demo.cluster import DemoCluster
+from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.fleet import load, metrics
 from sparkrun_tui.fleet.model import Health
 from sparkrun_tui.fleet.survey import survey
-from sparkrun_tui.launch.desk import Desk
-from sparkrun_tui.launch.events import LaunchStatus, Progressed, StepState
+from sparkrun_tui.launch.launcher import Desk
 from sparkrun_tui.launch.prompting import Prompt
-from sparkrun_tui.remote.http import HttpCall
-from sparkrun_tui.runtimes.plan import Phase
+from sparkrun_tui.launch.record.events import LaunchStatus, Progressed, StepState
+from sparkrun_tui.remote.http.client import HttpCall
 from tests.demo import samples
 from tests.demo.conftest import SPEED
 

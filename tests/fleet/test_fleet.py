@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+from sparkrun_tui.engines.plan import LABEL
 from sparkrun_tui.fleet.grouping import Seen, group
 from sparkrun_tui.fleet.model import Health
 from sparkrun_tui.fleet.stop import Outcome, stop
 from sparkrun_tui.fleet.survey import survey
-from sparkrun_tui.launch.launch import Launch
-from sparkrun_tui.remote.docker_types import ContainerInfo
+from sparkrun_tui.launch.run.launch import Launch
+from sparkrun_tui.remote.docker.types import ContainerInfo
 from sparkrun_tui.remote.transport import LinkState
-from sparkrun_tui.runtimes.plan import LABEL
 from tests.launch.fakes import SGLANG_TWO, SOLO, FakeCluster, rendered
 from tests.launch.virtual import virtual_time
 

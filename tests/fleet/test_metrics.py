@@ -14,7 +14,7 @@ from sparkrun_tui.fleet.load import OLD, Load, loads, readings
 from sparkrun_tui.fleet.metrics import Metrics, parse, tokens_per_second
 from sparkrun_tui.fleet.model import FleetView, Health, Workload, WorkloadRank
 from sparkrun_tui.fleet.ports import FleetServices
-from sparkrun_tui.remote.http import HttpCall, HttpReply
+from sparkrun_tui.remote.http.client import HttpCall, HttpReply
 
 VLLM = """\
 # HELP vllm:num_requests_running Number of requests in model execution batches.

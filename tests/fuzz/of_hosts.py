@@ -13,19 +13,19 @@ from types import SimpleNamespace
 from typing import Any
 
 from sparkrun_tui.base.settings import Cluster
-from sparkrun_tui.cli.workload_text import details, fleet_json, host_row, workload_row
+from sparkrun_tui.cli.text.workloads import details, fleet_json, host_row, workload_row
 from sparkrun_tui.fleet import metrics as fleet_metrics
 from sparkrun_tui.fleet.survey import survey
-from sparkrun_tui.launch import locks
+from sparkrun_tui.launch.plan.host_views import view_of
 from sparkrun_tui.launch.prompting import Prompt
-from sparkrun_tui.launch.readiness import model_names
-from sparkrun_tui.launch.sizing import host_memory
-from sparkrun_tui.launch.views import view_of
-from sparkrun_tui.remote.docker import DockerClient
-from sparkrun_tui.remote.docker_logs import follow
-from sparkrun_tui.remote.host_cache import listing
-from sparkrun_tui.remote.http import HttpCall, TransportHttp
-from sparkrun_tui.remote.probe import probe as ask_host
+from sparkrun_tui.launch.run import leases as locks
+from sparkrun_tui.launch.run.readiness import model_names
+from sparkrun_tui.launch.sizing.sizing import host_memory
+from sparkrun_tui.remote.docker.client import DockerClient
+from sparkrun_tui.remote.docker.logs import follow
+from sparkrun_tui.remote.http.client import HttpCall, TransportHttp
+from sparkrun_tui.remote.hub.host_cache import listing
+from sparkrun_tui.remote.probe.ask import probe as ask_host
 from sparkrun_tui.remote.transport import Transport
 from tests.fuzz import mutate
 from tests.fuzz.target import Target, handled, insist, wait

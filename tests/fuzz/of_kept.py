@@ -9,10 +9,10 @@ from random import Random
 import yaml
 
 from sparkrun_tui.base.settings import config_file, load_settings
-from sparkrun_tui.launch.fold import fold
-from sparkrun_tui.launch.journal import launches_dir, log_path, past_launches, read_events, read_log, read_state
-from sparkrun_tui.launch.state import LaunchState
-from sparkrun_tui.memory.digest_cache import digest_path, read_digest
+from sparkrun_tui.launch.record.fold import fold
+from sparkrun_tui.launch.record.journal import launches_dir, log_path, past_launches, read_events, read_log, read_state
+from sparkrun_tui.launch.record.state import LaunchState
+from sparkrun_tui.models.digest_cache import digest_path, read_digest
 from tests.fuzz import mutate
 from tests.fuzz.target import Target, handled
 from tests.fuzz.tree import to_yaml, tree

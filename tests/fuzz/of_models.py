@@ -9,16 +9,16 @@ from random import Random
 from typing import Any
 
 from sparkrun_tui.base.json_text import JsonError, parse_json
-from sparkrun_tui.cli.recipe_text import estimate_lines
-from sparkrun_tui.memory.config_reader import facts_from_config
-from sparkrun_tui.memory.digest import digest_config, facts_of, from_data, to_data
+from sparkrun_tui.cli.text.recipes import estimate_lines
 from sparkrun_tui.memory.estimate import assumed_spark, estimate
-from sparkrun_tui.memory.facts import ModelFacts
-from sparkrun_tui.memory.facts_table import find_digest, known_models
-from sparkrun_tui.memory.gguf_header import GgufError
-from sparkrun_tui.memory.safetensors_header import SafetensorsError
 from sparkrun_tui.memory.settings import settings_from
-from sparkrun_tui.remote.facts_worker import Refused, digest_of
+from sparkrun_tui.models.config.reader import facts_from_config
+from sparkrun_tui.models.digest import digest_config, facts_of, from_data, to_data
+from sparkrun_tui.models.facts import ModelFacts
+from sparkrun_tui.models.gguf.header import GgufError
+from sparkrun_tui.models.safetensors_header import SafetensorsError
+from sparkrun_tui.models.shipped_table import find_digest, known_models
+from sparkrun_tui.remote.hub.facts_worker import Refused, digest_of
 from tests.fuzz import headers, mutate
 from tests.fuzz.target import Target, handled
 from tests.fuzz.tree import Raw, to_json, tree

@@ -16,18 +16,18 @@ from typing import Any
 import yaml
 
 from sparkrun_tui.base.errors import SparkrunError
-from sparkrun_tui.cli.recipe_text import describe, recipe_json
-from sparkrun_tui.launch.containers import create_body, create_command, run_command
-from sparkrun_tui.launch.dryrun import as_data, lines, offline_plan
-from sparkrun_tui.launch.plan import LaunchPlan
-from sparkrun_tui.launch.sizing import size
-from sparkrun_tui.recipe.export import command_line, exported
-from sparkrun_tui.recipe.loader import load_bytes
+from sparkrun_tui.cli.text.recipes import describe, recipe_json
+from sparkrun_tui.engines.checks.validation import validate
+from sparkrun_tui.engines.plan import ContainerSpec
+from sparkrun_tui.launch.plan.containers import create_body, create_command, run_command
+from sparkrun_tui.launch.plan.dry_run import as_data, lines, offline_plan
+from sparkrun_tui.launch.plan.plan import LaunchPlan
+from sparkrun_tui.launch.sizing.sizing import size
+from sparkrun_tui.recipe.format.export import command_line, exported
+from sparkrun_tui.recipe.format.loader import load_bytes
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
-from sparkrun_tui.recipe.overrides import render
 from sparkrun_tui.recipe.trust import demands
-from sparkrun_tui.recipe.validation import validate
-from sparkrun_tui.runtimes.plan import ContainerSpec
+from sparkrun_tui.recipe.values.overrides import render
 from tests.fuzz import mutate, recipes
 from tests.fuzz.target import Target, handled, insist, timed
 from tests.fuzz.tree import Map, to_json, to_yaml, tree

@@ -10,9 +10,9 @@ from random import Random
 import yaml
 
 from sparkrun_tui.base import paths
-from sparkrun_tui.recipe import registry_cache
-from sparkrun_tui.recipe.registries import folders_of
-from sparkrun_tui.recipe.registry_config import Registry, configured, registries_file
+from sparkrun_tui.recipe.registry import cache as registry_cache
+from sparkrun_tui.recipe.registry.config import Registry, configured, registries_file
+from sparkrun_tui.recipe.registry.registries import folders_of
 from tests.fuzz import mutate
 from tests.fuzz.target import Target, handled, insist
 from tests.fuzz.tree import to_yaml, tree

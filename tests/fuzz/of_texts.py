@@ -16,10 +16,10 @@ from typing import Any
 
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.text import MAX_LINE, cell_width, clean_line, clean_text, shorten
-from sparkrun_tui.launch.diagnosis import ExitInfo, diagnose
-from sparkrun_tui.launch.steps_start import ray_nodes
-from sparkrun_tui.remote.lines import LineSplitter
-from sparkrun_tui.runtimes.phases import PhaseReader
+from sparkrun_tui.engines.logs.phases import PhaseReader
+from sparkrun_tui.launch.diagnosis.diagnose import ExitInfo, diagnose
+from sparkrun_tui.launch.run.steps.start import ray_nodes
+from sparkrun_tui.remote.script.lines import LineSplitter
 from tests.fuzz import mutate
 from tests.fuzz.target import Target, insist
 
@@ -103,9 +103,13 @@ def _read_log(data: bytes) -> None:
 def _patterns() -> Iterable[re.Pattern[str]]:
     """Every pattern that the modules of logs hold: they are found in whatever tables they stand."""
     seen: set[int] = set()
-    names = ("sparkrun_tui.launch.causes", "sparkrun_tui.runtimes.phases", "sparkrun_tui.launch.diagnosis")
+    names = (
+        "sparkrun_tui.launch.diagnosis.causes",
+        "sparkrun_tui.engines.logs.phases",
+        "sparkrun_tui.launch.diagnosis.diagnose",
+    )
     waiting: list[Any] = [vars(module) for name, module in sys.modules.items() if name.startswith(names)]
-    from sparkrun_tui.runtimes.marks import MARKS
+    from sparkrun_tui.engines.logs.marks import MARKS
 
     waiting += [re.compile(mark.pattern) for marks in MARKS.values() for mark in marks]
     while waiting:

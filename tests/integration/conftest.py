@@ -20,7 +20,7 @@ from cluster.layers import LayerCache
 from cluster.registry import Registry
 from cluster.workstation import Workstation
 
-from sparkrun_tui.remote.pool import SshPool
+from sparkrun_tui.remote.ssh.pool import SshPool
 
 HOSTS = 2
 RECIPES = Path(__file__).parent / "recipes"

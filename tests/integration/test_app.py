@@ -12,12 +12,12 @@ from fetching import ask, wait_for
 from textual.pilot import Pilot
 
 from sparkrun_tui.base.settings import Cluster, Settings
-from sparkrun_tui.launch.events import LaunchStatus
-from sparkrun_tui.ui.app import SparkrunApp
+from sparkrun_tui.launch.record.events import LaunchStatus
+from sparkrun_tui.ui.app.app import SparkrunApp
+from sparkrun_tui.ui.app.session import Session
 from sparkrun_tui.ui.screens.fleet import FleetList, FleetScreen
 from sparkrun_tui.ui.screens.launch import LaunchScreen
 from sparkrun_tui.ui.screens.plan import PlanScreen
-from sparkrun_tui.ui.session import Session
 
 QUESTION = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 4}
 
@@ -151,7 +151,7 @@ async def test_vllm_on_two_hosts_goes_on_without_us(hosts: list[Host], recipes: 
 
 async def move_to_field(pilot: Pilot[int], key: str) -> None:
     """Go down the override form to the field `key`."""
-    from sparkrun_tui.ui.widgets.field_list import FieldList
+    from sparkrun_tui.ui.widgets.form.field_list import FieldList
 
     form = pilot.app.screen.query_one(FieldList)
     await pilot.press("g")

@@ -8,8 +8,8 @@ import pytest
 from cluster import Host
 from test_launch_faults import begin, desk, ready, recipe, remaining, until
 
-from sparkrun_tui.launch.events import LaunchStatus
-from sparkrun_tui.launch.launch import Launch
+from sparkrun_tui.launch.record.events import LaunchStatus
+from sparkrun_tui.launch.run.launch import Launch
 
 SCRIPTS = Path(__file__).with_name("standin_eugr")
 ADDRESS = "https://github.com/eugr/spark-vllm-docker"

@@ -19,13 +19,13 @@ from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.fleet.model import Workload
 from sparkrun_tui.fleet.stop import Outcome, stop
 from sparkrun_tui.fleet.survey import survey
-from sparkrun_tui.launch.desk import Desk
-from sparkrun_tui.launch.events import LaunchStatus
-from sparkrun_tui.launch.launch import Launch
+from sparkrun_tui.launch.launcher import Desk
+from sparkrun_tui.launch.record.events import LaunchStatus
+from sparkrun_tui.launch.run.launch import Launch
 from sparkrun_tui.launch.services import real_services
-from sparkrun_tui.recipe.loader import load_recipe
-from sparkrun_tui.recipe.overrides import render
-from sparkrun_tui.recipe.rendered import Rendered
+from sparkrun_tui.recipe.format.loader import load_recipe
+from sparkrun_tui.recipe.values.overrides import render
+from sparkrun_tui.recipe.values.rendered import Rendered
 
 RECIPES = Path(__file__).with_name("recipes")
 

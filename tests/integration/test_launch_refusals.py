@@ -15,10 +15,10 @@ from cluster.spec import REGISTRY
 from cluster.workstation import Workstation
 from test_launch_faults import begin, desk, pair, ready, recipe, remaining
 
-from sparkrun_tui.launch.events import LaunchStatus
-from sparkrun_tui.recipe.loader import load_recipe
-from sparkrun_tui.recipe.overrides import render
-from sparkrun_tui.recipe.rendered import Rendered
+from sparkrun_tui.launch.record.events import LaunchStatus
+from sparkrun_tui.recipe.format.loader import load_recipe
+from sparkrun_tui.recipe.values.overrides import render
+from sparkrun_tui.recipe.values.rendered import Rendered
 
 RECIPES = Path(__file__).with_name("recipes")
 PORT = 5999

@@ -13,12 +13,12 @@ from cluster import Cluster, Host, HostSpec
 from cluster.workstation import Workstation
 
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.remote.docker import DockerClient
+from sparkrun_tui.remote.docker.client import DockerClient
 from sparkrun_tui.remote.failures import NeedsUser
-from sparkrun_tui.remote.hostkeys import YES, HostKeyQuestion, PassphraseQuestion
-from sparkrun_tui.remote.jobs import Jobs
-from sparkrun_tui.remote.pool import SshPool
-from sparkrun_tui.remote.probe import probe
+from sparkrun_tui.remote.probe.ask import probe
+from sparkrun_tui.remote.script.jobs import Jobs
+from sparkrun_tui.remote.ssh.host_key_policy import YES, HostKeyQuestion, PassphraseQuestion
+from sparkrun_tui.remote.ssh.pool import SshPool
 from sparkrun_tui.remote.transport import LinkState, Outcome
 from tests.support.site import until
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import pytest
 
 from sparkrun_tui.base.errors import HostError, LaunchError
-from sparkrun_tui.launch.events import LaunchStatus, StepState
-from sparkrun_tui.launch.journal import launches_dir, read_log
-from sparkrun_tui.launch.launch import Launch
-from sparkrun_tui.runtimes.plan import Phase
+from sparkrun_tui.engines.plan import Phase
+from sparkrun_tui.launch.record.events import LaunchStatus, StepState
+from sparkrun_tui.launch.record.journal import launches_dir, read_log
+from sparkrun_tui.launch.run.launch import Launch
 from tests.launch.fakes import RAY_TWO, SGLANG_TWO, SOLO, FakeCluster, FakeContainer, FakeHost, rendered
 from tests.launch.virtual import virtual_time
 

@@ -11,21 +11,14 @@ import pytest
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.launch.calibration import ago, learn
-from sparkrun_tui.launch.events import LaunchStatus
-from sparkrun_tui.launch.image_label import version_of
-from sparkrun_tui.launch.measured_store import (
-    MAX_RECIPES,
-    MAX_RECORDS,
-    Record,
-    image_facts,
-    records,
-    remember,
-)
-from sparkrun_tui.launch.sizing import engine_settings, size
+from sparkrun_tui.launch.record.events import LaunchStatus
+from sparkrun_tui.launch.sizing.calibration import ago, learn
+from sparkrun_tui.launch.sizing.image_label import version_of
+from sparkrun_tui.launch.sizing.measured_store import MAX_RECIPES, MAX_RECORDS, Record, image_facts, records, remember
+from sparkrun_tui.launch.sizing.sizing import engine_settings, size
 from sparkrun_tui.memory.result import Estimate, HostMemory
-from sparkrun_tui.recipe.rendered import Rendered
-from sparkrun_tui.remote.docker_types import ImageInfo
+from sparkrun_tui.recipe.values.rendered import Rendered
+from sparkrun_tui.remote.docker.types import ImageInfo
 from tests.launch.fakes import EPOCH, IMAGE, FakeCluster, FakeContainer, FakeHost, rendered, serve_well
 from tests.launch.virtual import virtual_time
 

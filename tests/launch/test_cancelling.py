@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from sparkrun_tui.launch.events import LaunchStatus
+from sparkrun_tui.launch.record.events import LaunchStatus
 from tests.launch.fakes import SGLANG_TWO, SOLO, FakeCluster
 from tests.launch.virtual import virtual_time
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from sparkrun_tui.base.errors import LaunchError
-from sparkrun_tui.launch.consent import consent_needed, give, question
-from sparkrun_tui.recipe.loader import load_text
+from sparkrun_tui.launch.plan.consent import consent_needed, give, question
+from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.model import Source, SourceKind
-from sparkrun_tui.recipe.overrides import render
-from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.recipe.trust import consented_variables
+from sparkrun_tui.recipe.values.overrides import render
+from sparkrun_tui.recipe.values.rendered import Rendered
 from tests.launch.fakes import SOLO, FakeCluster, rendered
 from tests.launch.virtual import virtual_time
 

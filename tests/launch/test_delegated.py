@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from sparkrun_tui.launch.events import LaunchStatus
-from sparkrun_tui.launch.launch import Launch
+from sparkrun_tui.launch.record.events import LaunchStatus
+from sparkrun_tui.launch.run.launch import Launch
 from tests.launch.fakes import FakeCluster, rendered
 from tests.launch.virtual import virtual_time
 

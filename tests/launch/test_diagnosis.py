@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sparkrun_tui.launch.diagnosis import ExitInfo, diagnose
-from sparkrun_tui.launch.logs import LogLine
+from sparkrun_tui.launch.diagnosis.diagnose import ExitInfo, diagnose
+from sparkrun_tui.launch.record.logs import LogLine
 from tests.launch.told import ECHOES, KV_TOO_SMALL, OOM, VALUES, overrides, told
 
 

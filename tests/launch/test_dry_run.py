@@ -9,11 +9,11 @@ import pytest
 
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.paths import bundled_recipes
-from sparkrun_tui.launch.events import LaunchStatus
-from sparkrun_tui.launch.plan import WORKSTATION, Command, LaunchPlan
-from sparkrun_tui.recipe.loader import load_recipe
-from sparkrun_tui.recipe.overrides import render
-from sparkrun_tui.recipe.rendered import Rendered
+from sparkrun_tui.launch.plan.plan import WORKSTATION, Command, LaunchPlan
+from sparkrun_tui.launch.record.events import LaunchStatus
+from sparkrun_tui.recipe.format.loader import load_recipe
+from sparkrun_tui.recipe.values.overrides import render
+from sparkrun_tui.recipe.values.rendered import Rendered
 from tests.launch.fakes import LLAMA, RAY_TWO, SGLANG_TWO, SOLO, FakeCluster, rendered
 from tests.launch.virtual import virtual_time
 

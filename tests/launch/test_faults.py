@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.launch.events import LaunchStatus, StepState
-from sparkrun_tui.runtimes.plan import Phase
+from sparkrun_tui.engines.plan import Phase
+from sparkrun_tui.launch.record.events import LaunchStatus, StepState
 from tests.launch.fakes import IMAGE, RAY_TWO, SGLANG_TWO, SOLO, FakeCluster, FakeContainer, FakeHost, rendered
 from tests.launch.virtual import virtual_time
 
@@ -103,7 +103,7 @@ async def test_a_rule_that_stumbles_over_a_log_does_not_cost_the_launch_its_end(
     def stumbles(*_: object, **__: object) -> None:
         float("0.9.")
 
-    monkeypatch.setattr("sparkrun_tui.launch.failure.diagnose", stumbles)
+    monkeypatch.setattr("sparkrun_tui.launch.run.failure.diagnose", stumbles)
     cluster[1].program = dies
     launch = cluster.begin(SOLO)
     state = await launch.wait_ended()
@@ -325,7 +325,7 @@ async def test_a_defect_of_our_own_is_told_as_one_and_still_leaves_nothing(
     launch = cluster.begin(SOLO)
     await asyncio.sleep(6)
     assert len(cluster.running) == 1
-    monkeypatch.setattr("sparkrun_tui.launch.readiness.model_names", broken)
+    monkeypatch.setattr("sparkrun_tui.launch.run.readiness.model_names", broken)
     state = await launch.wait_ended()
     assert state.status is LaunchStatus.FAILED
     assert "a defect of sparkrun-tui ended the launch: ZeroDivisionError" in state.detail

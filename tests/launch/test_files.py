@@ -10,16 +10,16 @@ import pytest
 
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.settings import Settings
-from sparkrun_tui.launch import dryrun
-from sparkrun_tui.launch.consent import consent_needed, give
-from sparkrun_tui.launch.events import LaunchStatus
-from sparkrun_tui.launch.plan import WORKSTATION
-from sparkrun_tui.recipe.loader import load_text
+from sparkrun_tui.launch.plan import dry_run as dryrun
+from sparkrun_tui.launch.plan.consent import consent_needed, give
+from sparkrun_tui.launch.plan.plan import WORKSTATION
+from sparkrun_tui.launch.record.events import LaunchStatus
+from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.model import Source, SourceKind
-from sparkrun_tui.recipe.overrides import render
-from sparkrun_tui.recipe.registries import add_registry, update_registries
-from sparkrun_tui.recipe.rendered import Rendered
-from sparkrun_tui.recipe.sources import find_recipe
+from sparkrun_tui.recipe.registry.registries import add_registry, update_registries
+from sparkrun_tui.recipe.search.sources import find_recipe
+from sparkrun_tui.recipe.values.overrides import render
+from sparkrun_tui.recipe.values.rendered import Rendered
 from tests.launch.fakes import SGLANG_TWO, SOLO, FakeCluster, FakeContainer, FakeHost, rendered
 from tests.launch.virtual import virtual_time
 from tests.recipe.upstream import Upstream

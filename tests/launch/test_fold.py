@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparkrun_tui.base.secrets import Redactor
-from sparkrun_tui.launch.codec import from_json, to_json
-from sparkrun_tui.launch.events import (
+from sparkrun_tui.engines.plan import Phase
+from sparkrun_tui.launch.record.codec import from_json, to_json
+from sparkrun_tui.launch.record.events import (
     AnyEvent,
     Diagnosed,
     EndpointUp,
@@ -27,10 +28,9 @@ from sparkrun_tui.launch.events import (
     StepChanged,
     StepState,
 )
-from sparkrun_tui.launch.fold import FINAL, MAX_NOTICES, MEMORY_READINGS, fold, fold_all
-from sparkrun_tui.launch.journal import Journal, past_launches, prune, read_events, read_log, read_state
-from sparkrun_tui.launch.logs import LogLine
-from sparkrun_tui.runtimes.plan import Phase
+from sparkrun_tui.launch.record.fold import FINAL, MAX_NOTICES, MEMORY_READINGS, fold, fold_all
+from sparkrun_tui.launch.record.journal import Journal, past_launches, prune, read_events, read_log, read_state
+from sparkrun_tui.launch.record.logs import LogLine
 
 _text = st.text(st.characters(blacklist_categories=("Cs",)), max_size=12)
 _hosts = st.sampled_from(["a", "b", "c"])

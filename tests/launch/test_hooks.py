@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 
-from sparkrun_tui.launch import dryrun
-from sparkrun_tui.launch.after import TIME_LIMIT
-from sparkrun_tui.launch.events import LaunchStatus, Noticed, StepState
+from sparkrun_tui.engines.plan import Phase
+from sparkrun_tui.launch.plan import dry_run as dryrun
+from sparkrun_tui.launch.record.events import LaunchStatus, Noticed, StepState
+from sparkrun_tui.launch.run.post_hooks import TIME_LIMIT
 from sparkrun_tui.remote.transport import Outcome, Result
-from sparkrun_tui.runtimes.plan import Phase
 from tests.launch.fakes import SGLANG_TWO, SOLO, FakeCluster, FakeContainer, FakeHost, rendered
 from tests.launch.virtual import virtual_time
 

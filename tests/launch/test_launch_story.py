@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from sparkrun_tui.launch.events import LaunchStatus, StepState
-from sparkrun_tui.launch.journal import launches_dir, read_log, read_state
-from sparkrun_tui.runtimes.plan import Phase
+from sparkrun_tui.engines.plan import Phase
+from sparkrun_tui.launch.record.events import LaunchStatus, StepState
+from sparkrun_tui.launch.record.journal import launches_dir, read_log, read_state
 from tests.launch.fakes import RAY_TWO, SGLANG_TWO, SOLO, FakeCluster, rendered
 from tests.launch.virtual import virtual_time
 

@@ -10,14 +10,14 @@ import pytest
 
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.secrets import Secret
-from sparkrun_tui.launch.learning import FRESH, Learned, Learning
-from sparkrun_tui.launch.sizing import digest_folder, known_models, size
-from sparkrun_tui.memory.digest import Digest
-from sparkrun_tui.memory.digest_cache import digest_path, write_digest
-from sparkrun_tui.memory.facts import WeightFacts
-from sparkrun_tui.recipe.loader import load_text
+from sparkrun_tui.launch.sizing.model_lookup import FRESH, Learned, Learning
+from sparkrun_tui.launch.sizing.sizing import digest_folder, known_models, size
+from sparkrun_tui.models.digest import Digest
+from sparkrun_tui.models.digest_cache import digest_path, write_digest
+from sparkrun_tui.models.facts import WeightFacts
+from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.model import Source, SourceKind
-from sparkrun_tui.recipe.overrides import render
+from sparkrun_tui.recipe.values.overrides import render
 
 MODEL = "acme/tiny"
 CONFIG = {

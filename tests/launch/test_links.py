@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from sparkrun_tui.launch.events import LaunchStatus, StepState
-from sparkrun_tui.launch.launch import Launch
-from sparkrun_tui.runtimes.plan import Phase
+from sparkrun_tui.engines.plan import Phase
+from sparkrun_tui.launch.record.events import LaunchStatus, StepState
+from sparkrun_tui.launch.run.launch import Launch
 from tests.launch.fakes import RAY_TWO, SGLANG_TWO, SOLO, FakeCluster, FakeContainer, FakeHost
 from tests.launch.virtual import virtual_time
 
@@ -88,7 +88,7 @@ async def test_a_link_lost_during_a_transfer_is_shown_as_unknown_and_the_transfe
 
 
 async def _states(launch: Launch, phase: Phase) -> list[StepState]:
-    from sparkrun_tui.launch.events import StepChanged
+    from sparkrun_tui.launch.record.events import StepChanged
 
     return [event.state async for event in launch.events() if isinstance(event, StepChanged) and event.phase is phase]
 

@@ -9,12 +9,12 @@ import pytest
 
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.secrets import MASK, Redactor
-from sparkrun_tui.launch.events import LaunchBegan
-from sparkrun_tui.launch.fold import fold
-from sparkrun_tui.launch.journal import Journal, launches_dir
-from sparkrun_tui.launch.log_export import ALL, export_logs
-from sparkrun_tui.launch.logs import LogLine
-from sparkrun_tui.launch.state import LaunchState
+from sparkrun_tui.launch.record.events import LaunchBegan
+from sparkrun_tui.launch.record.export import ALL, export_logs
+from sparkrun_tui.launch.record.fold import fold
+from sparkrun_tui.launch.record.journal import Journal, launches_dir
+from sparkrun_tui.launch.record.logs import LogLine
+from sparkrun_tui.launch.record.state import LaunchState
 
 HOSTS = ("spark-1", "spark-2")
 BEGAN = LaunchBegan(

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from sparkrun_tui.base.errors import LaunchError
-from sparkrun_tui.launch.plan import LaunchPlan, PlanStep
-from sparkrun_tui.runtimes.plan import Phase
+from sparkrun_tui.engines.plan import Phase
+from sparkrun_tui.launch.plan.plan import LaunchPlan, PlanStep
 from tests.launch.fakes import SGLANG_TWO, SOLO, FakeCluster, rendered
 from tests.launch.virtual import virtual_time
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from sparkrun_tui.launch.events import LaunchStatus
-from sparkrun_tui.launch.model_sources import whole_in
-from sparkrun_tui.remote.hub import HubError
-from sparkrun_tui.remote.ports import CacheListing, ModelFile, ModelRequest
-from sparkrun_tui.runtimes.plan import Phase
+from sparkrun_tui.engines.plan import Phase
+from sparkrun_tui.launch.plan.model_sources import whole_in
+from sparkrun_tui.launch.record.events import LaunchStatus
+from sparkrun_tui.remote.hub.downloads import HubError
+from sparkrun_tui.remote.transfer.ports import CacheListing, ModelFile, ModelRequest
 from tests.launch.fakes import SGLANG_TWO, FakeCluster, rendered
 from tests.launch.virtual import virtual_time
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from sparkrun_tui.base.secrets import Secret
-from sparkrun_tui.launch.archive import container_files, exec_files
-from sparkrun_tui.launch.containers import create_body, mount_folders, run_command, whole
-from sparkrun_tui.runtimes.plan import ContainerExec, ContainerSpec, Hook, Mount
+from sparkrun_tui.engines.plan import ContainerExec, ContainerSpec, Hook, Mount
+from sparkrun_tui.launch.plan.archive import container_files, exec_files
+from sparkrun_tui.launch.plan.containers import create_body, mount_folders, run_command, whole
 
 SPEC = ContainerSpec(
     name="c",

@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sparkrun_tui.launch.events import LaunchStatus, StepState
-from sparkrun_tui.launch.fold import FINAL
-from sparkrun_tui.launch.launch import Launch
+from sparkrun_tui.launch.record.events import LaunchStatus, StepState
+from sparkrun_tui.launch.record.fold import FINAL
+from sparkrun_tui.launch.run.launch import Launch
 from tests.launch.fakes import RAY_TWO, SGLANG_TWO, FakeCluster, FakeContainer, FakeHost, rendered
 from tests.launch.virtual import VirtualLoop
 

@@ -12,12 +12,12 @@ import pytest
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.base.shell import path_word
-from sparkrun_tui.launch import dryrun
-from sparkrun_tui.launch.archive import container_files
-from sparkrun_tui.launch.containers import create_body, run_command
-from sparkrun_tui.launch.plan import build_plan
-from sparkrun_tui.launch.sizing import attention_heads
-from sparkrun_tui.runtimes.plan import ContainerSpec, HostView, Mount, Phase
+from sparkrun_tui.engines.plan import ContainerSpec, HostView, Mount, Phase
+from sparkrun_tui.launch.plan import dry_run as dryrun
+from sparkrun_tui.launch.plan.archive import container_files
+from sparkrun_tui.launch.plan.containers import create_body, run_command
+from sparkrun_tui.launch.plan.plan import build_plan
+from sparkrun_tui.launch.sizing.sizing import attention_heads
 from tests.launch.fakes import LLAMA, RAY_TWO, SOLO, FakeCluster, rendered
 from tests.launch.virtual import virtual_time
 

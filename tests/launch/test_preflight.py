@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.launch.events import LaunchStatus, StepState
-from sparkrun_tui.launch.preflight import Finding, Surroundings, Verdict, judge
-from sparkrun_tui.remote.docker_types import ContainerInfo, ImageInfo
-from sparkrun_tui.remote.facts import Disk, Gpu, HostFacts
-from sparkrun_tui.runtimes.plan import LABEL, Phase
+from sparkrun_tui.engines.plan import LABEL, Phase
+from sparkrun_tui.launch.plan.preflight import Finding, Surroundings, Verdict, judge
+from sparkrun_tui.launch.record.events import LaunchStatus, StepState
+from sparkrun_tui.remote.docker.types import ContainerInfo, ImageInfo
+from sparkrun_tui.remote.probe.facts import Disk, Gpu, HostFacts
 from tests.launch.fakes import SGLANG_TWO, SOLO, FakeCluster, facts, rendered
 from tests.launch.virtual import virtual_time
 

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.launch.events import EndpointUp
 from sparkrun_tui.launch.prompting import Prompt, ask_served
-from sparkrun_tui.remote.http import HttpCall, TransportHttp
+from sparkrun_tui.launch.record.events import EndpointUp
+from sparkrun_tui.remote.http.client import HttpCall, TransportHttp
 from tests.launch.fakes import FakeCluster
 from tests.launch.virtual import virtual_time
 from tests.support.scripted import ScriptedTransport

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from sparkrun_tui.launch import dryrun
-from sparkrun_tui.launch.codec import to_json
-from sparkrun_tui.launch.events import LaunchStatus
-from sparkrun_tui.launch.journal import launches_dir
+from sparkrun_tui.launch.plan import dry_run as dryrun
+from sparkrun_tui.launch.record.codec import to_json
+from sparkrun_tui.launch.record.events import LaunchStatus
+from sparkrun_tui.launch.record.journal import launches_dir
 from tests.launch.fakes import RAY_TWO, SOLO, FakeCluster, FakeContainer, FakeHost, journal_text, rendered
 from tests.launch.virtual import virtual_time
 

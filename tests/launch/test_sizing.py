@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sparkrun_tui.launch.sizing import MAX_ASSUMED, size
+from sparkrun_tui.launch.sizing.sizing import MAX_ASSUMED, size
 from tests.launch.fakes import rendered
 
 

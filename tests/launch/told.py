@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.launch.diagnosis import diagnose
-from sparkrun_tui.launch.events import Diagnosed
+from sparkrun_tui.launch.diagnosis.diagnose import diagnose
+from sparkrun_tui.launch.record.events import Diagnosed
 
 VALUES = {
     "max_model_len": "262144",

@@ -6,10 +6,10 @@ import shlex
 from dataclasses import replace
 from typing import Any
 
-from sparkrun_tui.memory.facts import ModelFacts
-from sparkrun_tui.memory.gguf_reader import facts_from_gguf
-from sparkrun_tui.memory.llama_plan import LlamaPlan, plan_llama, wanted_context
+from sparkrun_tui.memory.llama_cpp.plan import LlamaPlan, plan_llama, wanted_context
 from sparkrun_tui.memory.settings import EngineSettings, settings_from
+from sparkrun_tui.models.facts import ModelFacts
+from sparkrun_tui.models.gguf.reader import facts_from_gguf
 
 MIB = 1 << 20
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sparkrun_tui.memory.config_reader import facts_from_config
-from sparkrun_tui.memory.facts import ModelFacts
 from sparkrun_tui.memory.settings import EngineSettings, Speculative
-from sparkrun_tui.memory.vllm_plan import VllmPlan, plan_cache
+from sparkrun_tui.memory.vllm.plan import VllmPlan, plan_cache
+from sparkrun_tui.models.config.reader import facts_from_config
+from sparkrun_tui.models.facts import ModelFacts
 
 DENSE: dict[str, Any] = {
     "architectures": ["Qwen3ForCausalLM"],

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from sparkrun_tui.memory.facts import ModelFacts
 from sparkrun_tui.memory.settings import EngineSettings, SglangOptions, Speculative
-from sparkrun_tui.memory.sglang_fraction import default_fraction
-from sparkrun_tui.memory.sglang_plan import SglangPlan, plan_sglang
+from sparkrun_tui.memory.sglang.fraction import default_fraction
+from sparkrun_tui.memory.sglang.plan import SglangPlan, plan_sglang
+from sparkrun_tui.models.facts import ModelFacts
 from tests.memory.models import facts
 
 GIB = 1 << 30

@@ -9,10 +9,10 @@ import pytest
 
 from sparkrun_tui.memory.curve import context_curve
 from sparkrun_tui.memory.estimate import assumed_spark, estimate
-from sparkrun_tui.memory.facts import ModelFacts, WeightFacts, facts_from_metadata
 from sparkrun_tui.memory.measured import Measured
 from sparkrun_tui.memory.result import Estimate, HostMemory, Level, worst
 from sparkrun_tui.memory.settings import AUTO_LENGTH, EngineSettings, Speculative
+from sparkrun_tui.models.facts import ModelFacts, WeightFacts, facts_from_metadata
 from tests.memory import models
 from tests.memory.models import facts
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from sparkrun_tui.memory.config_quant import quant_of
-from sparkrun_tui.memory.config_reader import facts_from_config, max_length
-from sparkrun_tui.memory.facts import ModelFacts, facts_from_metadata, merge
 from sparkrun_tui.memory.metadata_block import metadata_block
+from sparkrun_tui.models.config.quant import quant_of
+from sparkrun_tui.models.config.reader import facts_from_config, max_length
+from sparkrun_tui.models.facts import ModelFacts, facts_from_metadata, merge
 from tests.memory import models
 from tests.memory.models import facts
 

@@ -10,20 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkrun_tui.memory.config_reader import facts_from_config
-from sparkrun_tui.memory.digest import (
-    FORMAT,
-    Digest,
-    digest_config,
-    facts_of,
-    from_data,
-    packed,
-    to_data,
-    unpacked,
-)
-from sparkrun_tui.memory.digest_cache import digest_path, read_digest, write_digest
-from sparkrun_tui.memory.facts import WeightFacts
-from sparkrun_tui.memory.facts_table import PATH, find_digest
+from sparkrun_tui.models.config.reader import facts_from_config
+from sparkrun_tui.models.digest import FORMAT, Digest, digest_config, facts_of, from_data, packed, to_data, unpacked
+from sparkrun_tui.models.digest_cache import digest_path, read_digest, write_digest
+from sparkrun_tui.models.facts import WeightFacts
+from sparkrun_tui.models.shipped_table import PATH, find_digest
 
 CONFIG = {
     "architectures": ["Qwen3NextForCausalLM"],

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkrun_tui.memory import gguf_header, safetensors_header
-from sparkrun_tui.memory.gguf_reader import GgufTensor, facts_from_gguf
-from sparkrun_tui.memory.safetensors_header import Tensor
+from sparkrun_tui.models import safetensors_header
+from sparkrun_tui.models.gguf import header as gguf_header
+from sparkrun_tui.models.gguf.reader import GgufTensor, facts_from_gguf
+from sparkrun_tui.models.safetensors_header import Tensor
 
 
 def reader(data: bytes, asked: list[tuple[int, int]] | None = None) -> Callable[[int, int], bytes]:

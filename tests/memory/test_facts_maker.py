@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from benchmarks import make_facts_table
-from sparkrun_tui.memory.digest import packed
-from sparkrun_tui.memory.facts_table import PATH, find_digest, known_models
+from sparkrun_tui.models.digest import packed
+from sparkrun_tui.models.shipped_table import PATH, find_digest, known_models
 from tests.support.hub_process import HubProcess
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,8 +95,8 @@ async def test_what_the_inputs_lack_is_read_from_the_hub(tmp_path: Path, monkeyp
 
 @pytest.mark.parametrize("word", make_facts_table.QUANTISATIONS)
 def test_every_word_for_a_quantisation_is_understood(word: str) -> None:
-    from sparkrun_tui.memory.config_reader import facts_from_config
-    from sparkrun_tui.memory.weight_formats import weight_format
+    from sparkrun_tui.models.config.reader import facts_from_config
+    from sparkrun_tui.models.weight_formats import weight_format
 
     digest = find_digest("Qwen/Qwen3-8B")
     assert digest is not None

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.memory.digest import Digest
-from sparkrun_tui.memory.digest_cache import digest_path, write_digest
-from sparkrun_tui.memory.facts import WeightFacts
-from sparkrun_tui.memory.facts_store import LocalFacts
-from sparkrun_tui.memory.facts_table import find_digest, known_models
-from sparkrun_tui.memory.parameters import count_parameters
+from sparkrun_tui.models.digest import Digest
+from sparkrun_tui.models.digest_cache import digest_path, write_digest
+from sparkrun_tui.models.facts import WeightFacts
+from sparkrun_tui.models.parameters import count_parameters
+from sparkrun_tui.models.shipped_table import find_digest, known_models
+from sparkrun_tui.models.store import LocalFacts
 
 MODEL = "acme/tiny"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from sparkrun_tui.memory.estimate import assumed_spark, estimate
-from sparkrun_tui.memory.facts import ModelFacts, facts_from_metadata, merge
-from sparkrun_tui.memory.llama_case import LlamaCase, work_out
+from sparkrun_tui.memory.llama_cpp.case import LlamaCase, work_out
 from sparkrun_tui.memory.measured import Measured
 from sparkrun_tui.memory.result import Estimate, HostMemory, Level
+from sparkrun_tui.models.facts import ModelFacts, facts_from_metadata, merge
 from tests.memory import ggufs
 from tests.memory.ggufs import facts, told
 

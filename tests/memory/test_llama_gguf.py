@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from sparkrun_tui.memory.gguf_reader import GgufTensor, facts_from_gguf, gguf_weights
-from sparkrun_tui.memory.gguf_types import block_length, element_size, file_bits, tensor_bytes, type_name
-from sparkrun_tui.memory.layers import AttentionKind
-from sparkrun_tui.memory.llama_weights import model_buffers
+from sparkrun_tui.memory.llama_cpp.weights import model_buffers
+from sparkrun_tui.models.gguf.reader import GgufTensor, facts_from_gguf, gguf_weights
+from sparkrun_tui.models.gguf.types import block_length, element_size, file_bits, tensor_bytes, type_name
+from sparkrun_tui.models.layers import AttentionKind
 from tests.memory import ggufs
 from tests.memory.ggufs import facts, told
 

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparkrun_tui.memory.estimate import assumed_spark, estimate
-from sparkrun_tui.memory.facts import ModelFacts, WeightFacts
-from sparkrun_tui.memory.llama_case import work_out
+from sparkrun_tui.memory.llama_cpp.case import work_out
 from sparkrun_tui.memory.result import Estimate, Level
 from sparkrun_tui.memory.settings import settings_from
-from sparkrun_tui.memory.sglang_cell import SglangRefusal
-from sparkrun_tui.memory.sglang_plan import plan_sglang
+from sparkrun_tui.memory.sglang.cell import SglangRefusal
+from sparkrun_tui.memory.sglang.plan import plan_sglang
+from sparkrun_tui.models.facts import ModelFacts, WeightFacts
 from tests.memory import ggufs, models
 
 GIB = 1 << 30

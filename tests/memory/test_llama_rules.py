@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from sparkrun_tui.memory.llama_cache import LlamaRefusal
-from sparkrun_tui.memory.llama_compute import limits_outputs
-from sparkrun_tui.memory.llama_plan import fitted_context, plan_llama
+from sparkrun_tui.memory.llama_cpp.cache import LlamaRefusal
+from sparkrun_tui.memory.llama_cpp.compute import limits_outputs
+from sparkrun_tui.memory.llama_cpp.plan import fitted_context, plan_llama
 from tests.memory import ggufs, models
 from tests.memory.ggufs import MIB, facts, load, told
 

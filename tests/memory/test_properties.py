@@ -7,11 +7,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparkrun_tui.memory.config_reader import facts_from_config
 from sparkrun_tui.memory.estimate import assumed_spark, estimate
-from sparkrun_tui.memory.facts import WeightFacts
 from sparkrun_tui.memory.settings import EngineSettings, settings_from
-from sparkrun_tui.memory.vllm_plan import VllmPlan
+from sparkrun_tui.memory.vllm.plan import VllmPlan
+from sparkrun_tui.models.config.reader import facts_from_config
+from sparkrun_tui.models.facts import WeightFacts
 from tests.memory import models
 
 CONFIGS = st.sampled_from(

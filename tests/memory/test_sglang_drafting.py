@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from sparkrun_tui.memory.settings import Speculative
-from sparkrun_tui.memory.sglang_cell import cell_of
-from sparkrun_tui.memory.sglang_states import draft_tokens
+from sparkrun_tui.memory.sglang.cell import cell_of
+from sparkrun_tui.memory.sglang.states import draft_tokens
 from tests.memory import models
 from tests.memory.models import facts
 from tests.memory.sglang import DRAFT4, GPT_OSS, MTP4, plan, told

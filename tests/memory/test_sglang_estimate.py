@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from sparkrun_tui.memory.estimate import assumed_spark, estimate
-from sparkrun_tui.memory.facts import ModelFacts, WeightFacts, facts_from_metadata
 from sparkrun_tui.memory.measured import Measured
 from sparkrun_tui.memory.result import Estimate, HostMemory, Level
 from sparkrun_tui.memory.settings import settings_from
+from sparkrun_tui.models.facts import ModelFacts, WeightFacts, facts_from_metadata
 from tests.memory import models
 from tests.memory.models import facts
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from sparkrun_tui.memory.facts import QuantFacts
-from sparkrun_tui.memory.sglang_cell import SglangRefusal, cell_of
-from sparkrun_tui.memory.sglang_fraction import graph_sizes
-from sparkrun_tui.memory.sglang_plan import stages_of
+from sparkrun_tui.memory.sglang.cell import SglangRefusal, cell_of
+from sparkrun_tui.memory.sglang.fraction import graph_sizes
+from sparkrun_tui.memory.sglang.plan import stages_of
+from sparkrun_tui.models.facts import QuantFacts
 from tests.memory import models
 from tests.memory.models import facts
 from tests.memory.sglang import DRAFT4, GIB, GPT_OSS, fraction, plan, told

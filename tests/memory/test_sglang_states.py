@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sparkrun_tui.memory.sglang_cell import SglangRefusal
-from sparkrun_tui.memory.sglang_states import slots_per_request
+from sparkrun_tui.memory.sglang.cell import SglangRefusal
+from sparkrun_tui.memory.sglang.states import slots_per_request
 from tests.memory import models
 from tests.memory.models import facts
 from tests.memory.sglang import DRAFT4, plan, told

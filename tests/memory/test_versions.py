@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sparkrun_tui.memory.image_version import version_of_image
-from sparkrun_tui.memory.vllm_plan import batch_limits
-from sparkrun_tui.memory.vllm_versions import parse_version, rules_for
+from sparkrun_tui.memory.vllm.plan import batch_limits
+from sparkrun_tui.memory.vllm.versions import parse_version, rules_for
 from tests.memory.models import settings
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from sparkrun_tui.memory.dtypes import head_bytes
 from sparkrun_tui.memory.settings import Speculative
-from sparkrun_tui.memory.vllm_layers import Unsupported
-from sparkrun_tui.memory.vllm_plan import plan_cache, stage_sizes
+from sparkrun_tui.memory.vllm.layers import Unsupported
+from sparkrun_tui.memory.vllm.plan import plan_cache, stage_sizes
+from sparkrun_tui.models.dtypes import head_bytes
 from tests.memory import models
 from tests.memory.models import facts, plan, settings
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from sparkrun_tui.memory.facts import DeclaredFacts, ModelFacts, QuantFacts, WeightFacts
-from sparkrun_tui.memory.parameters import count_parameters
 from sparkrun_tui.memory.settings import EngineSettings, Speculative
-from sparkrun_tui.memory.tensor_classes import tensor_class, weight_facts
-from sparkrun_tui.memory.weight_formats import bytes_per_parameter, format_named
 from sparkrun_tui.memory.weights import rope_bytes, weights_of
+from sparkrun_tui.models.facts import DeclaredFacts, ModelFacts, QuantFacts, WeightFacts
+from sparkrun_tui.models.parameters import count_parameters
+from sparkrun_tui.models.tensor_classes import tensor_class, weight_facts
+from sparkrun_tui.models.weight_formats import bytes_per_parameter, format_named
 from tests.memory import models
 from tests.memory.models import facts
 

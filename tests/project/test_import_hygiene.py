@@ -54,7 +54,7 @@ def below_the_faces() -> list[str]:
 
 def test_the_engine_is_found() -> None:
     packages = {name.split(".")[1] for name in below_the_faces()}
-    assert {"base", "recipe", "memory", "runtimes", "remote", "launch", "fleet", "demo"} <= packages
+    assert {"base", "recipe", "models", "memory", "engines", "remote", "launch", "fleet", "demo"} <= packages
 
 
 def test_engine_modules_load_no_face_library() -> None:
@@ -69,7 +69,7 @@ def test_every_module_can_be_imported() -> None:
     ("module", "unwanted"),
     [
         ("sparkrun_tui.cli.main", ("textual", "rich", "asyncssh", "huggingface_hub", "httpx2", "yaml")),
-        ("sparkrun_tui.ui.app", ("asyncssh", "huggingface_hub", "httpx2")),
+        ("sparkrun_tui.ui.app.app", ("asyncssh", "huggingface_hub", "httpx2")),
     ],
 )
 def test_faces_start_without_heavy_libraries(module: str, unwanted: tuple[str, ...]) -> None:

@@ -9,20 +9,20 @@ from pathlib import Path
 import sparkrun_tui
 
 ROOT = Path(sparkrun_tui.__file__).parent
-PACKAGES = ("recipe", "memory", "runtimes")
+PACKAGES = ("recipe", "memory", "engines")
 """Packages that are walked."""
-LEFT = frozenset({"recipe/git.py", "recipe/registry_cache.py", "runtimes/phases.py"})
+LEFT = frozenset({"recipe/registry/git.py", "recipe/registry/cache.py", "engines/logs/phases.py"})
 """Files that read git's answers, their own state, and log lines."""
 ALLOWED = frozenset({
-    ("memory/vllm_plan.py", "int(self.rules.null_block)"),
-    ("memory/vllm_layers.py", "int(self.rules.checkpoint_block and (state.kind is StateKind.MAMBA2 or flash))"),
-    ("memory/llama_case.py", "float(shape.slots)"),
-    ("memory/vllm_case.py", "float(self.plan.sequences)"),
-    ("memory/sglang_case.py", "float(self.plan.requests)"),
-    ("memory/sglang_cell.py", "float(element_bytes(dtype) or element_bytes(facts.dtype) or 2)"),
-    ("memory/llama_cache.py", "int(full)"),
-    ("memory/llama_cache.py", "int(indexer)"),
-    ("memory/llama_cache.py", "int(window)"),
+    ("memory/vllm/plan.py", "int(self.rules.null_block)"),
+    ("memory/vllm/layers.py", "int(self.rules.checkpoint_block and (state.kind is StateKind.MAMBA2 or flash))"),
+    ("memory/llama_cpp/case.py", "float(shape.slots)"),
+    ("memory/vllm/case.py", "float(self.plan.sequences)"),
+    ("memory/sglang/case.py", "float(self.plan.requests)"),
+    ("memory/sglang/cell.py", "float(element_bytes(dtype) or element_bytes(facts.dtype) or 2)"),
+    ("memory/llama_cpp/cache.py", "int(full)"),
+    ("memory/llama_cpp/cache.py", "int(indexer)"),
+    ("memory/llama_cpp/cache.py", "int(window)"),
 })  # fmt: skip
 """Conversions of what is known to be a number or a truth value."""
 

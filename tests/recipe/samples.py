@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sparkrun_tui.recipe.loader import load_text
+from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
 
 FULL = """\

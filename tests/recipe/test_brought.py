@@ -12,16 +12,17 @@ from hypothesis import strategies as st
 
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.settings import Settings
-from sparkrun_tui.recipe import checkouts, sent_files
-from sparkrun_tui.recipe.brought import Brought, bring
-from sparkrun_tui.recipe.export import exported, write_new_recipe
-from sparkrun_tui.recipe.loader import load_recipe, load_text
+from sparkrun_tui.engines.checks.validation import validate
+from sparkrun_tui.recipe.bundled_files import sent_files
+from sparkrun_tui.recipe.bundled_files.attachments import Brought, bring
+from sparkrun_tui.recipe.format.export import exported, write_new_recipe
+from sparkrun_tui.recipe.format.loader import load_recipe, load_text
 from sparkrun_tui.recipe.model import Recipe, Severity, Source, SourceKind
-from sparkrun_tui.recipe.overrides import render
-from sparkrun_tui.recipe.registries import add_registry, update_registries
-from sparkrun_tui.recipe.sources import find_recipe
+from sparkrun_tui.recipe.registry import checkouts
+from sparkrun_tui.recipe.registry.registries import add_registry, update_registries
+from sparkrun_tui.recipe.search.sources import find_recipe
 from sparkrun_tui.recipe.trust import Kind, changed_since_consent, demands, give_consent, needs_consent
-from sparkrun_tui.recipe.validation import validate
+from sparkrun_tui.recipe.values.overrides import render
 from tests.recipe.upstream import Upstream
 
 HEAD = "model: a/b\nruntime: vllm\ncontainer: x/y:1\ndefaults: {part: sub}\ncommand: vllm serve {model}\n"

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from sparkrun_tui.recipe.completion import QueryCompleter
+from sparkrun_tui.recipe.search.completion import QueryCompleter
 
 from .test_search import ALL
 

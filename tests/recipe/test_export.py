@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparkrun_tui.base.errors import RecipeError
-from sparkrun_tui.recipe.export import command_line, exported, write_new_recipe
-from sparkrun_tui.recipe.loader import load_text
+from sparkrun_tui.recipe.format.export import command_line, exported, write_new_recipe
+from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
-from sparkrun_tui.recipe.overrides import parse_assignment, render
-from sparkrun_tui.recipe.saved import save_overrides, saved_overrides
+from sparkrun_tui.recipe.values.overrides import parse_assignment, render
+from sparkrun_tui.recipe.values.saved_overrides import save_overrides, saved_overrides
 
 from .samples import FULL, recipe
 

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from sparkrun_tui.recipe.fields import FIELDS
-from sparkrun_tui.recipe.flagcheck import check_flags, read_flags
-from sparkrun_tui.recipe.flagdata import TITLES, VERSIONS, compact, flag_help, load_flags
+from sparkrun_tui.engines.checks.flags import check_flags, read_flags
+from sparkrun_tui.engines.checks.validation import validate
+from sparkrun_tui.engines.fields.declared import FIELDS
+from sparkrun_tui.engines.flag_dumps.dumps import TITLES, VERSIONS, compact, flag_help, load_flags
 from sparkrun_tui.recipe.model import Severity
-from sparkrun_tui.recipe.overrides import render
-from sparkrun_tui.recipe.validation import validate
+from sparkrun_tui.recipe.values.overrides import render
 
 from .samples import codes, recipe
 

@@ -7,12 +7,12 @@ import pytest
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.settings import Settings
-from sparkrun_tui.recipe import listing as module
-from sparkrun_tui.recipe.entry import entry_of
-from sparkrun_tui.recipe.listing import finish, list_recipes
+from sparkrun_tui.recipe.format.quick_read import sketch
 from sparkrun_tui.recipe.model import Source, SourceKind
-from sparkrun_tui.recipe.sketch import sketch
-from sparkrun_tui.recipe.sources import all_recipes
+from sparkrun_tui.recipe.search import listing as module
+from sparkrun_tui.recipe.search.entry import entry_of
+from sparkrun_tui.recipe.search.listing import finish, list_recipes
+from sparkrun_tui.recipe.search.sources import all_recipes
 
 from .samples import FULL, recipe
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sparkrun_tui.base.errors import RecipeError
-from sparkrun_tui.recipe.loader import load_bytes, load_file, load_recipe, load_text
+from sparkrun_tui.recipe.format.loader import load_bytes, load_file, load_recipe, load_text
 from sparkrun_tui.recipe.model import BrokenRecipe, Mode, Recipe, Severity, Source, SourceKind
 
 from .samples import FULL, codes, minimal, recipe

@@ -6,8 +6,8 @@ import pytest
 
 from sparkrun_tui.base.errors import UsageError
 from sparkrun_tui.recipe.model import Recipe, Severity, Value
-from sparkrun_tui.recipe.overrides import changed, metadata_in_force, parse_assignment, parse_value, render
-from sparkrun_tui.recipe.rendered import Origin
+from sparkrun_tui.recipe.values.overrides import changed, metadata_in_force, parse_assignment, parse_value, render
+from sparkrun_tui.recipe.values.rendered import Origin
 
 from .samples import FULL, codes, minimal, recipe
 

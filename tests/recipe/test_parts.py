@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from sparkrun_tui.recipe.detect import split_gguf
-from sparkrun_tui.recipe.dtypes import known_dtype
-from sparkrun_tui.recipe.engine_fields import fields_of
-from sparkrun_tui.recipe.entry import entry_of, hosts_text, params_text
-from sparkrun_tui.recipe.environment import allowed, expand_env, references, wanted
-from sparkrun_tui.recipe.fields import FIELDS, FieldType, engine_of, field_for
-from sparkrun_tui.recipe.images import Image, parse_image
+from sparkrun_tui.engines.fields.declared import FIELDS, FieldType, engine_of, field_for
+from sparkrun_tui.engines.fields.filled import fields_of
+from sparkrun_tui.recipe.format.detect import split_gguf
+from sparkrun_tui.recipe.format.dtypes import known_dtype
+from sparkrun_tui.recipe.format.images import Image, parse_image
+from sparkrun_tui.recipe.format.params import format_params, parse_params
+from sparkrun_tui.recipe.format.topology import degrees, host_count
 from sparkrun_tui.recipe.model import Mode, Severity, Value
-from sparkrun_tui.recipe.overrides import render
-from sparkrun_tui.recipe.params import format_params, parse_params
-from sparkrun_tui.recipe.topology import degrees, host_count
-from sparkrun_tui.recipe.wording import nearest
+from sparkrun_tui.recipe.search.entry import entry_of, hosts_text, params_text
+from sparkrun_tui.recipe.suggestions import nearest
+from sparkrun_tui.recipe.values.environment import allowed, expand_env, references, wanted
+from sparkrun_tui.recipe.values.overrides import render
 
 from .samples import FULL, codes, minimal, recipe
 

@@ -10,16 +10,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sparkrun_tui.base.errors import RecipeError
-from sparkrun_tui.recipe.entry import entry_of
-from sparkrun_tui.recipe.index import Index, light
-from sparkrun_tui.recipe.loader import load_bytes, load_text
+from sparkrun_tui.engines.checks.validation import validate
+from sparkrun_tui.recipe.format.loader import load_bytes, load_text
+from sparkrun_tui.recipe.format.yamltree import parse_tree, plain
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
-from sparkrun_tui.recipe.overrides import parse_value, render, value_text
-from sparkrun_tui.recipe.query import parse_query
-from sparkrun_tui.recipe.shellwords import commands
-from sparkrun_tui.recipe.template import expand
-from sparkrun_tui.recipe.validation import validate
-from sparkrun_tui.recipe.yamltree import parse_tree, plain
+from sparkrun_tui.recipe.search.entry import entry_of
+from sparkrun_tui.recipe.search.index import Index, light
+from sparkrun_tui.recipe.search.query import parse_query
+from sparkrun_tui.recipe.values.overrides import parse_value, render, value_text
+from sparkrun_tui.recipe.values.shellwords import commands
+from sparkrun_tui.recipe.values.template import expand
 
 from .samples import FULL
 

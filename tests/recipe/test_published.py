@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.recipe.export import exported
-from sparkrun_tui.recipe.loader import load_file, load_text
+from sparkrun_tui.engines.checks.validation import validate
+from sparkrun_tui.recipe.format.export import exported
+from sparkrun_tui.recipe.format.loader import load_file, load_text
 from sparkrun_tui.recipe.model import BrokenRecipe, Recipe, Severity
-from sparkrun_tui.recipe.overrides import render
-from sparkrun_tui.recipe.shellwords import commands
-from sparkrun_tui.recipe.validation import validate
+from sparkrun_tui.recipe.values.overrides import render
+from sparkrun_tui.recipe.values.shellwords import commands
 
 _FOLDER = os.environ.get("SPARKRUN_WILD", "")
 

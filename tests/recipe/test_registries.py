@@ -10,12 +10,13 @@ import pytest
 
 from sparkrun_tui.base.errors import RecipeError, SettingsError, UsageError
 from sparkrun_tui.base.settings import Settings
-from sparkrun_tui.recipe import git, registry_cache, registry_config
-from sparkrun_tui.recipe.entry import entry_of
-from sparkrun_tui.recipe.export import command_line
-from sparkrun_tui.recipe.index import Index
+from sparkrun_tui.recipe.format.export import command_line
 from sparkrun_tui.recipe.model import Recipe, SourceKind
-from sparkrun_tui.recipe.registries import (
+from sparkrun_tui.recipe.registry import cache as registry_cache
+from sparkrun_tui.recipe.registry import config as registry_config
+from sparkrun_tui.recipe.registry import git
+from sparkrun_tui.recipe.registry.config import PUBLIC, configured, registries_file, set_enabled
+from sparkrun_tui.recipe.registry.registries import (
     STALE,
     add_registry,
     registry_folders,
@@ -23,8 +24,9 @@ from sparkrun_tui.recipe.registries import (
     remove_registry,
     update_registries,
 )
-from sparkrun_tui.recipe.registry_config import PUBLIC, configured, registries_file, set_enabled
-from sparkrun_tui.recipe.sources import all_recipes, find_recipe, reference
+from sparkrun_tui.recipe.search.entry import entry_of
+from sparkrun_tui.recipe.search.index import Index
+from sparkrun_tui.recipe.search.sources import all_recipes, find_recipe, reference
 from tests.recipe.upstream import Upstream, names, ours, run
 
 
@@ -255,8 +257,8 @@ def test_a_public_registry_that_was_removed_comes_back_as_it_was(
     upstream.write("other/x.yaml", "model: x/x\n").commit()
     url = upstream.folder.as_uri()
     public = registry_config.Registry("acme", url, "other", "Recipes of Acme", origin="public")
-    monkeypatch.setattr("sparkrun_tui.recipe.registry_config.PUBLIC", (public,))
-    monkeypatch.setattr("sparkrun_tui.recipe.registries.PUBLIC", (public,))
+    monkeypatch.setattr("sparkrun_tui.recipe.registry.config.PUBLIC", (public,))
+    monkeypatch.setattr("sparkrun_tui.recipe.registry.registries.PUBLIC", (public,))
     remove_registry("acme")
     added = add_registry(str(upstream.folder)).registry
     assert (added.name, added.subpath, added.description) == ("acme", "other", "Recipes of Acme")

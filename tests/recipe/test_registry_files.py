@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.recipe import git, registry_cache
-from sparkrun_tui.recipe.registries import add_registry, update_registries
+from sparkrun_tui.recipe.registry import cache as registry_cache
+from sparkrun_tui.recipe.registry import git
+from sparkrun_tui.recipe.registry.registries import add_registry, update_registries
 from tests.recipe.upstream import Upstream
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from sparkrun_tui.base.errors import UsageError
-from sparkrun_tui.recipe import git
-from sparkrun_tui.recipe.registries import add_registry, update_registries
-from sparkrun_tui.recipe.registry_cache import safe_path
-from sparkrun_tui.recipe.registry_config import check_url, default_name, safe_subpath, url_key
+from sparkrun_tui.recipe.registry import git
+from sparkrun_tui.recipe.registry.cache import safe_path
+from sparkrun_tui.recipe.registry.config import check_url, default_name, safe_subpath, url_key
+from sparkrun_tui.recipe.registry.registries import add_registry, update_registries
 from tests.recipe.upstream import Upstream, names, run
 
 

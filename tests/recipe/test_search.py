@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from sparkrun_tui.recipe.entry import Entry, entry_of
-from sparkrun_tui.recipe.index import Index, light
 from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Severity, Source, SourceKind
-from sparkrun_tui.recipe.query import parse_query
+from sparkrun_tui.recipe.search.entry import Entry, entry_of
+from sparkrun_tui.recipe.search.index import Index, light
+from sparkrun_tui.recipe.search.query import parse_query
 
 from .samples import FULL, minimal, recipe
 

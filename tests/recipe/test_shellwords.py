@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sparkrun_tui.recipe.shellwords import commands, flag_value, quotes_at, serve_argv
+from sparkrun_tui.recipe.values.shellwords import commands, flag_value, quotes_at, serve_argv
 
 SCRIPT = """\
 # it's a comment

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sparkrun_tui.recipe.template import MAX_ROUNDS, TemplateError, expand
+from sparkrun_tui.recipe.values.template import MAX_ROUNDS, TemplateError, expand
 
 VALUES = {"n": "3", "port": "8000", "model": "a/b", "max-len": "9", "k": "{n}", "deep": "{k}{k}"}
 

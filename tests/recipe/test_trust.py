@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.recipe.hooks import ContainerOptions, container_options, hooks_of
-from sparkrun_tui.recipe.loader import load_text
+from sparkrun_tui.engines.checks.validation import validate
+from sparkrun_tui.recipe.format.hooks import ContainerOptions, container_options, hooks_of
+from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.model import Recipe, Severity, Source, SourceKind
-from sparkrun_tui.recipe.overrides import render
 from sparkrun_tui.recipe.trust import (
     Kind,
     changed_since_consent,
@@ -17,7 +17,7 @@ from sparkrun_tui.recipe.trust import (
     grave_mount,
     needs_consent,
 )
-from sparkrun_tui.recipe.validation import validate
+from sparkrun_tui.recipe.values.overrides import render
 
 from .samples import codes, minimal, recipe
 

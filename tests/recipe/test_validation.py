@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from sparkrun_tui.base.errors import RecipeError, Spot
+from sparkrun_tui.engines.checks.validation import validate
 from sparkrun_tui.recipe.model import Severity
-from sparkrun_tui.recipe.overrides import render
-from sparkrun_tui.recipe.validation import validate
+from sparkrun_tui.recipe.values.overrides import render
 
 from .samples import FULL, codes, minimal, recipe
 

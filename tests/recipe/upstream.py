@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 
 from sparkrun_tui.base.settings import Settings
-from sparkrun_tui.recipe.registries import registry_list
-from sparkrun_tui.recipe.sources import all_recipes
+from sparkrun_tui.recipe.registry.registries import registry_list
+from sparkrun_tui.recipe.search.sources import all_recipes
 
 IDENTITY = {
     "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.org", "GIT_COMMITTER_NAME": "a",

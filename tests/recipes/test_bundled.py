@@ -11,17 +11,17 @@ import yaml
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.settings import Cluster
-from sparkrun_tui.launch.dryrun import lines
-from sparkrun_tui.launch.plan import LaunchPlan, build_plan
-from sparkrun_tui.launch.sizing import size
+from sparkrun_tui.engines.checks.validation import validate
+from sparkrun_tui.engines.plan import HostView
+from sparkrun_tui.engines.registry import engine_for
+from sparkrun_tui.launch.plan.dry_run import lines
+from sparkrun_tui.launch.plan.plan import LaunchPlan, build_plan
+from sparkrun_tui.launch.sizing.sizing import size
 from sparkrun_tui.memory.result import Level
-from sparkrun_tui.recipe.images import parse_image
-from sparkrun_tui.recipe.loader import load_file
+from sparkrun_tui.recipe.format.images import parse_image
+from sparkrun_tui.recipe.format.loader import load_file
 from sparkrun_tui.recipe.model import Recipe, Severity, Source, SourceKind
-from sparkrun_tui.recipe.overrides import render
-from sparkrun_tui.recipe.validation import validate
-from sparkrun_tui.runtimes.plan import HostView
-from sparkrun_tui.runtimes.registry import engine_for
+from sparkrun_tui.recipe.values.overrides import render
 
 FILES = sorted(paths.bundled_recipes().rglob("*.yaml"))
 _PLACEHOLDER = re.compile(r"(?<![$\w{])\{[A-Za-z_][\w-]*\}")

@@ -8,10 +8,10 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from sparkrun_tui.remote.hostkeys import HostKeyPolicy
-from sparkrun_tui.remote.link import Backoff
-from sparkrun_tui.remote.pool import SshPool
-from sparkrun_tui.remote.resolve import Endpoint
+from sparkrun_tui.remote.ssh.host_key_policy import HostKeyPolicy
+from sparkrun_tui.remote.ssh.link import Backoff
+from sparkrun_tui.remote.ssh.pool import SshPool
+from sparkrun_tui.remote.ssh.resolve import Endpoint
 from tests.support.site import FixedResolver, Site
 from tests.support.ssh_server import SshServer
 

@@ -11,8 +11,8 @@ import pytest
 
 from sparkrun_tui.base.decoded import Decoded
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.remote.docker import DockerClient, archive, split_image
-from sparkrun_tui.remote.docker_types import DockerError, unix_time
+from sparkrun_tui.remote.docker.client import DockerClient, archive, split_image
+from sparkrun_tui.remote.docker.types import DockerError, unix_time
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.transport import Outcome
 from tests.support.docker_things import FakeContainer, image_json
@@ -172,7 +172,7 @@ async def test_images_move_as_archives(daemon: FakeDocker, client: DockerClient)
 
 
 async def test_the_same_content_under_another_id() -> None:
-    from sparkrun_tui.remote.docker_types import image_from
+    from sparkrun_tui.remote.docker.types import image_from
 
     one = image_from(Decoded(image_json("a:1")))
     other = image_from(Decoded({**image_json("b:1"), "Id": "sha256:other", "RepoDigests": []}))

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkrun_tui.remote.docker import DockerClient
-from sparkrun_tui.remote.docker_logs import LogRecord, Unrepeated, follow, nanoseconds
-from sparkrun_tui.remote.docker_types import DockerError, Frame
+from sparkrun_tui.remote.docker.client import DockerClient
+from sparkrun_tui.remote.docker.logs import LogRecord, Unrepeated, follow, nanoseconds
+from sparkrun_tui.remote.docker.types import DockerError, Frame
 from tests.support.docker_things import FakeContainer, image_json, stamp
 from tests.support.fake_docker import FakeDocker
 from tests.support.scripted import ScriptedTransport

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.remote.host_cache import listing
+from sparkrun_tui.remote.hub.host_cache import listing
 from sparkrun_tui.remote.local_transport import LocalTransport
 
 COMMIT = "abc0" * 10

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from sparkrun_tui.remote.failures import CommandFailed
-from sparkrun_tui.remote.jobs import Jobs, JobState
 from sparkrun_tui.remote.local_transport import LocalTransport
+from sparkrun_tui.remote.script.jobs import Jobs, JobState
 from sparkrun_tui.remote.transport import LinkState
 from tests.support.site import Site, until
 from tests.support.ssh_server import alive

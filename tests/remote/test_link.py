@@ -10,7 +10,7 @@ import pytest
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.remote.failures import Kind, LinkLost, NeedsUser, explain, kind_of
-from sparkrun_tui.remote.link import Backoff, HostLink
+from sparkrun_tui.remote.ssh.link import Backoff, HostLink
 from sparkrun_tui.remote.transport import LinkState
 from tests.support.site import until
 

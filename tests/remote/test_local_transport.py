@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.remote.envelope import envelope
 from sparkrun_tui.remote.failures import CommandFailed, SocketRefused
 from sparkrun_tui.remote.local_transport import LocalTransport
+from sparkrun_tui.remote.script.envelope import envelope
 from sparkrun_tui.remote.transport import LinkState, Outcome
 from tests.support.site import until
 from tests.support.ssh_server import alive

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from sparkrun_tui.base.secrets import Secret
-from sparkrun_tui.memory.digest import facts_of
-from sparkrun_tui.memory.digest_cache import digest_path, read_digest
-from sparkrun_tui.memory.facts_store import LocalFacts
-from sparkrun_tui.remote.facts_worker import weight_files
-from sparkrun_tui.remote.hub import HubError
-from sparkrun_tui.remote.model_facts import HubFacts
+from sparkrun_tui.models.digest import facts_of
+from sparkrun_tui.models.digest_cache import digest_path, read_digest
+from sparkrun_tui.models.store import LocalFacts
+from sparkrun_tui.remote.hub.downloads import HubError
+from sparkrun_tui.remote.hub.facts_worker import weight_files
+from sparkrun_tui.remote.hub.model_facts import HubFacts
 from tests.memory.test_facts_headers import KEYS, TENSORS, gguf, safetensors
 from tests.support.hub_process import HubProcess
 
@@ -235,7 +235,7 @@ def _children() -> list[str]:
             parent = path.with_name("stat").read_text().rpartition(")")[2].split()[1]
         except OSError:
             continue
-        if b"sparkrun_tui.remote.facts_worker" in words and parent == str(os.getpid()):
+        if b"sparkrun_tui.remote.hub.facts_worker" in words and parent == str(os.getpid()):
             found.append(path.parent.name)
     return found
 

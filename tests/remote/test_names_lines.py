@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.shell import path_word
-from sparkrun_tui.remote.lines import MAX_BYTES, LineSplitter
-from sparkrun_tui.remote.names import is_this_machine, parse_host
-from sparkrun_tui.remote.output import AfterMark, Kept
+from sparkrun_tui.remote.script.lines import MAX_BYTES, LineSplitter
+from sparkrun_tui.remote.script.output import AfterMark, Kept
+from sparkrun_tui.remote.ssh.names import is_this_machine, parse_host
 
 
 @pytest.mark.parametrize(

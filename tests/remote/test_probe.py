@@ -11,9 +11,9 @@ import pytest
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.local_transport import LocalTransport
-from sparkrun_tui.remote.probe import probe
-from sparkrun_tui.remote.probe_parse import complete, parse
-from sparkrun_tui.remote.probe_script import script
+from sparkrun_tui.remote.probe.ask import probe
+from sparkrun_tui.remote.probe.parse import complete, parse
+from sparkrun_tui.remote.probe.script import script
 from tests.support.scripted import ScriptedTransport
 
 GIB = 1 << 30

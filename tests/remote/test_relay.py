@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.remote.hostkeys import HostKeyPolicy
 from sparkrun_tui.remote.local_transport import LocalTransport
-from sparkrun_tui.remote.ports import ModelFile, StoredModel, Transfer
-from sparkrun_tui.remote.relay import reach_script, send_script
-from sparkrun_tui.remote.resolve import SshConfigResolver
-from sparkrun_tui.remote.rsync import RsyncShipper
+from sparkrun_tui.remote.ssh.host_key_policy import HostKeyPolicy
+from sparkrun_tui.remote.ssh.resolve import SshConfigResolver
+from sparkrun_tui.remote.transfer.ports import ModelFile, StoredModel, Transfer
+from sparkrun_tui.remote.transfer.relay import reach_script, send_script
+from sparkrun_tui.remote.transfer.rsync import RsyncShipper
 
 FILES = {"config.json": "{}", "sub/a b's.safetensors": "12345" * 1000}
 MODEL = StoredModel("org/m", "abc", "", tuple(ModelFile(name, len(text)) for name, text in FILES.items()))

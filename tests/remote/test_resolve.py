@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.remote.hostkeys import HostKeyPolicy
-from sparkrun_tui.remote.names import parse_host
-from sparkrun_tui.remote.resolve import Endpoint, SshConfigResolver, endpoint_from_ssh, plain_endpoint
-from sparkrun_tui.remote.ssh_args import SshAccess, destination, rsync_shell
+from sparkrun_tui.remote.ssh.arguments import SshAccess, destination, rsync_shell
+from sparkrun_tui.remote.ssh.host_key_policy import HostKeyPolicy
+from sparkrun_tui.remote.ssh.names import parse_host
+from sparkrun_tui.remote.ssh.resolve import Endpoint, SshConfigResolver, endpoint_from_ssh, plain_endpoint
 from tests.support.site import FixedResolver
 
 

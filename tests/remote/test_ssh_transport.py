@@ -10,9 +10,9 @@ import asyncssh
 import pytest
 
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.remote import ssh_transport
 from sparkrun_tui.remote.failures import CommandFailed, LinkLost, SocketRefused
-from sparkrun_tui.remote.ssh_transport import SshTransport
+from sparkrun_tui.remote.ssh import transport as ssh_transport
+from sparkrun_tui.remote.ssh.transport import SshTransport
 from sparkrun_tui.remote.transport import LinkState, Outcome
 from tests.support.site import Site, until
 from tests.support.ssh_server import alive

@@ -9,10 +9,10 @@ import asyncssh
 import pytest
 
 from sparkrun_tui.remote.failures import NeedsUser
-from sparkrun_tui.remote.hostkeys import YES, HostKeyQuestion, PassphraseQuestion, Question
-from sparkrun_tui.remote.knownhosts import read_known_hosts
-from sparkrun_tui.remote.pool import SshPool
-from sparkrun_tui.remote.resolve import Endpoint
+from sparkrun_tui.remote.ssh.host_key_policy import YES, HostKeyQuestion, PassphraseQuestion, Question
+from sparkrun_tui.remote.ssh.known_hosts import read_known_hosts
+from sparkrun_tui.remote.ssh.pool import SshPool
+from sparkrun_tui.remote.ssh.resolve import Endpoint
 from sparkrun_tui.remote.transport import LinkState
 from tests.support.site import Site
 from tests.support.ssh_server import SshServer

@@ -11,17 +11,17 @@ from typing import Any
 
 import sparkrun_tui
 from sparkrun_tui.base.patterns import LinePattern
-from sparkrun_tui.runtimes.plan import LogMark
+from sparkrun_tui.engines.plan import LogMark
 
 READERS = (
     "sparkrun_tui.base.patterns",
     "sparkrun_tui.base.secrets",
     "sparkrun_tui.base.text",
     "sparkrun_tui.launch.",
-    "sparkrun_tui.remote.docker_logs",
-    "sparkrun_tui.remote.lines",
-    "sparkrun_tui.runtimes.marks",
-    "sparkrun_tui.runtimes.phases",
+    "sparkrun_tui.remote.docker.logs",
+    "sparkrun_tui.remote.script.lines",
+    "sparkrun_tui.engines.logs.marks",
+    "sparkrun_tui.engines.logs.phases",
     "sparkrun_tui.ui.paint.log_text",
     "sparkrun_tui.ui.widgets.log_",
 )

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkrun_tui.launch.steps_start import ray_nodes
-from sparkrun_tui.remote.host_cache import read
-from sparkrun_tui.remote.hub_cache import whole
-from sparkrun_tui.remote.probe_parse import parse
-from sparkrun_tui.remote.rsync import progress
+from sparkrun_tui.launch.run.steps.start import ray_nodes
+from sparkrun_tui.remote.hub.cache import whole
+from sparkrun_tui.remote.hub.host_cache import read
+from sparkrun_tui.remote.probe.parse import parse
+from sparkrun_tui.remote.transfer.rsync import progress
 
 BAD = ["9" * 5000, "²", "-1", "1e999", "nan", "0x1", "", "1_0", "9" * 400 + ".5"]
 FORMS = [

@@ -11,10 +11,10 @@ from dataclasses import replace
 import pytest
 
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.launch.codec import from_json
 from sparkrun_tui.launch.prompting import Prompt
-from sparkrun_tui.launch.readiness import model_names
-from sparkrun_tui.remote.http import HttpCall, TransportHttp
+from sparkrun_tui.launch.record.codec import from_json
+from sparkrun_tui.launch.run.readiness import model_names
+from sparkrun_tui.remote.http.client import HttpCall, TransportHttp
 from tests.launch.fakes import FakeCluster
 from tests.support.scripted import ScriptedTransport
 

@@ -12,11 +12,11 @@ import yaml
 
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.settings import Cluster
-from sparkrun_tui.launch import dryrun
-from sparkrun_tui.launch.plan import LaunchPlan
-from sparkrun_tui.recipe.loader import load_text
+from sparkrun_tui.launch.plan import dry_run as dryrun
+from sparkrun_tui.launch.plan.plan import LaunchPlan
+from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.model import Source, SourceKind
-from sparkrun_tui.recipe.overrides import render
+from sparkrun_tui.recipe.values.overrides import render
 from tests.support.shell_stubs import PAYLOADS, Sandbox
 
 LONG = bool(os.environ.get("SPARKRUN_TUI_LONG"))

@@ -12,22 +12,23 @@ import pytest
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.identifiers import Commit
 from sparkrun_tui.base.secrets import Secret
-from sparkrun_tui.launch.archive import exec_files
-from sparkrun_tui.launch.containers import copy_commands, exec_command, run_command, send_command, whole
-from sparkrun_tui.launch.steps import plan_steps
-from sparkrun_tui.recipe.brought import Bundle
-from sparkrun_tui.recipe.sent_files import SentFile
-from sparkrun_tui.remote import host_cache, relay
-from sparkrun_tui.remote.hostkeys import HostKeyPolicy
-from sparkrun_tui.remote.jobs import Jobs
-from sparkrun_tui.remote.ports import ModelFile, StoredModel
-from sparkrun_tui.remote.probe_script import script as probe_script
-from sparkrun_tui.remote.rsync import RsyncShipper
-from sparkrun_tui.remote.shell import write_script
+from sparkrun_tui.engines.layout.common import hook_script, secret_file, start_script
+from sparkrun_tui.engines.plan import ContainerExec, ContainerSpec, Hook, Mount
+from sparkrun_tui.launch.plan.archive import exec_files
+from sparkrun_tui.launch.plan.containers import copy_commands, exec_command, run_command, send_command, whole
+from sparkrun_tui.launch.plan.steps import plan_steps
+from sparkrun_tui.recipe.bundled_files.attachments import Bundle
+from sparkrun_tui.recipe.bundled_files.sent_files import SentFile
+from sparkrun_tui.remote.hub import host_cache
+from sparkrun_tui.remote.probe.script import script as probe_script
+from sparkrun_tui.remote.script.files import write_script
+from sparkrun_tui.remote.script.jobs import Jobs
+from sparkrun_tui.remote.ssh.host_key_policy import HostKeyPolicy
+from sparkrun_tui.remote.transfer import relay
+from sparkrun_tui.remote.transfer.ports import ModelFile, StoredModel
+from sparkrun_tui.remote.transfer.rsync import RsyncShipper
 from sparkrun_tui.remote.transport import Outcome, Result
-from sparkrun_tui.runtimes.common import hook_script, secret_file, start_script
-from sparkrun_tui.runtimes.plan import ContainerExec, ContainerSpec, Hook, Mount
-from tests.runtimes.samples import host, plan, with_command
+from tests.engines.samples import host, plan, with_command
 from tests.support.shell_stubs import PAYLOADS, Sandbox
 from tests.support.site import FixedResolver
 

@@ -13,13 +13,13 @@ import pytest
 import sparkrun_tui
 from sparkrun_tui.base.text import first_hidden
 from sparkrun_tui.cli.main import run
-from sparkrun_tui.launch.consent import consent_needed, question
-from sparkrun_tui.launch.dryrun import lines, offline_plan
-from sparkrun_tui.recipe.loader import load_text
+from sparkrun_tui.engines.checks.validation import validate
+from sparkrun_tui.launch.plan.consent import consent_needed, question
+from sparkrun_tui.launch.plan.dry_run import lines, offline_plan
+from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.model import Recipe, Severity, Source, SourceKind
-from sparkrun_tui.recipe.overrides import render
-from sparkrun_tui.recipe.rendered import Rendered
-from sparkrun_tui.recipe.validation import validate
+from sparkrun_tui.recipe.values.overrides import render
+from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.ui.paint.detail import demand_lines
 from sparkrun_tui.ui.paint.plan_lines import consent_lines, plan_lines
 from sparkrun_tui.ui.widgets.command_view import argv_lines, shell_lines
@@ -178,9 +178,10 @@ def test_line_breaks_and_tabs_are_no_control_characters() -> None:
 
 DROPPING = frozenset({"log_line", "log_text"})
 LOGS = frozenset({
-    "base/remembered.py", "base/text.py", "cli/logs.py", "launch/bus.py", "launch/diagnosis.py", "launch/journal.py", "launch/log_export.py",
-    "launch/prompting.py", "recipe/git.py", "remote/docker.py", "remote/docker_logs.py", "remote/images.py",
-    "remote/jobs.py", "remote/rsync.py", "runtimes/phases.py",
+    "base/remembered.py",
+    "base/text.py", "cli/commands/logs.py", "launch/record/bus.py", "launch/diagnosis/diagnose.py", "launch/record/journal.py", "launch/record/export.py",
+    "launch/prompting.py", "recipe/registry/git.py", "remote/docker/client.py", "remote/docker/logs.py", "remote/docker/images.py",
+    "remote/script/jobs.py", "remote/transfer/rsync.py", "engines/logs/phases.py",
 })  # fmt: skip
 """Modules that handle what programs printed, which is never executed."""
 

@@ -13,14 +13,15 @@ import pytest
 
 from sparkrun_tui.base import identifiers
 from sparkrun_tui.base.errors import LaunchError, RecipeError
+from sparkrun_tui.engines.plan import LABEL
 from sparkrun_tui.fleet.grouping import Seen, group
-from sparkrun_tui.launch.journal import launch_folder, launches_dir
-from sparkrun_tui.recipe.export import write_new_recipe
-from sparkrun_tui.remote import host_cache, hub_cache
-from sparkrun_tui.remote.docker_types import ContainerInfo
-from sparkrun_tui.runtimes.plan import LABEL
+from sparkrun_tui.launch.record.journal import launch_folder, launches_dir
+from sparkrun_tui.recipe.format.export import write_new_recipe
+from sparkrun_tui.remote.docker.types import ContainerInfo
+from sparkrun_tui.remote.hub import cache as hub_cache
+from sparkrun_tui.remote.hub import host_cache
+from tests.engines.samples import plan, with_command
 from tests.launch.fakes import FakeCluster
-from tests.runtimes.samples import plan, with_command
 from tests.support.shell_stubs import PAYLOADS
 
 COMMIT = "0123456789abcdef" * 2 + "01234567"

@@ -91,8 +91,8 @@ def test_what_is_wrong_is_among_the_findings(home: Path) -> None:
 
 def test_judging_takes_little_time_and_memory() -> None:
     from sparkrun_tui.base.errors import RecipeError
-    from sparkrun_tui.launch.judging import judged_problems, judged_render, judged_size
-    from sparkrun_tui.recipe.loader import load_text
+    from sparkrun_tui.launch.sizing.judging import judged_problems, judged_render, judged_size
+    from sparkrun_tui.recipe.format.loader import load_text
 
     for name, text in ROWS.items():
         before, most = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -110,9 +110,9 @@ def test_judging_takes_little_time_and_memory() -> None:
 
 
 def test_a_defect_is_a_problem_of_its_recipe_and_not_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    from sparkrun_tui.launch import judging
+    from sparkrun_tui.launch.sizing import judging
     from sparkrun_tui.memory.result import Level
-    from sparkrun_tui.recipe.loader import load_text
+    from sparkrun_tui.recipe.format.loader import load_text
 
     def broken(*_: object, **__: object) -> object:
         raise ZeroDivisionError("a mistake")

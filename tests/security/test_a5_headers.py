@@ -9,12 +9,13 @@ from collections.abc import Callable
 
 import pytest
 
-from sparkrun_tui.memory import gguf_header, safetensors_header
-from sparkrun_tui.memory.config_reader import facts_from_config
-from sparkrun_tui.memory.config_values import sequence
 from sparkrun_tui.memory.estimate import assumed_spark, estimate
-from sparkrun_tui.memory.facts import facts_from_metadata
 from sparkrun_tui.memory.settings import settings_from
+from sparkrun_tui.models import safetensors_header
+from sparkrun_tui.models.config.reader import facts_from_config
+from sparkrun_tui.models.config.values import sequence
+from sparkrun_tui.models.facts import facts_from_metadata
+from sparkrun_tui.models.gguf import header as gguf_header
 
 
 def _reader(data: bytes) -> Callable[[int, int], bytes]:

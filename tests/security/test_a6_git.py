@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from sparkrun_tui.base.errors import RecipeError
-from sparkrun_tui.recipe import git, registry_cache
-from sparkrun_tui.recipe.registries import add_registry
+from sparkrun_tui.recipe.registry import cache as registry_cache
+from sparkrun_tui.recipe.registry import git
+from sparkrun_tui.recipe.registry.registries import add_registry
 
 
 def _git(folder: Path, *words: str, stdin: bytes = b"") -> str:

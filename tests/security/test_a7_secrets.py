@@ -20,15 +20,15 @@ from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.cli.gate import Gate
 from sparkrun_tui.cli.main import run
 from sparkrun_tui.demo.cluster import DemoCluster
-from sparkrun_tui.launch.desk import Desk
-from sparkrun_tui.launch.events import LaunchStatus
-from sparkrun_tui.launch.journal import read_state
-from sparkrun_tui.recipe import git
-from sparkrun_tui.recipe.loader import load_text
-from sparkrun_tui.recipe.overrides import render
-from sparkrun_tui.recipe.private import concealed, quote_references
-from sparkrun_tui.ui.app import SparkrunApp
-from sparkrun_tui.ui.session import Session
+from sparkrun_tui.launch.launcher import Desk
+from sparkrun_tui.launch.record.events import LaunchStatus
+from sparkrun_tui.launch.record.journal import read_state
+from sparkrun_tui.recipe.format.loader import load_text
+from sparkrun_tui.recipe.registry import git
+from sparkrun_tui.recipe.values.masking import concealed, quote_references
+from sparkrun_tui.recipe.values.overrides import render
+from sparkrun_tui.ui.app.app import SparkrunApp
+from sparkrun_tui.ui.app.session import Session
 from tests.demo import samples
 
 CANARIES = {

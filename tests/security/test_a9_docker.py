@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from sparkrun_tui.engines.plan import LABEL
 from sparkrun_tui.fleet.model import FleetView
 from sparkrun_tui.fleet.survey import MOST_SHOWN, survey
-from sparkrun_tui.remote.docker import DockerClient
-from sparkrun_tui.remote.docker_types import DockerError
+from sparkrun_tui.remote.docker.client import DockerClient
+from sparkrun_tui.remote.docker.types import DockerError
 from sparkrun_tui.remote.transport import LinkState
-from sparkrun_tui.runtimes.plan import LABEL
 from tests.launch.fakes import FakeCluster
 from tests.support.scripted import ScriptedTransport
 

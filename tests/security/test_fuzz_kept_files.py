@@ -10,10 +10,10 @@ import pytest
 from sparkrun_tui.base.errors import SettingsError, UsageError
 from sparkrun_tui.base.settings import config_file, load_settings
 from sparkrun_tui.fleet.metrics import parse
-from sparkrun_tui.launch.journal import launches_dir, read_events, read_state
-from sparkrun_tui.recipe import registry_cache
-from sparkrun_tui.recipe.registries import folders_of
-from sparkrun_tui.recipe.registry_config import Registry, check_url
+from sparkrun_tui.launch.record.journal import launches_dir, read_events, read_state
+from sparkrun_tui.recipe.registry import cache as registry_cache
+from sparkrun_tui.recipe.registry.config import Registry, check_url
+from sparkrun_tui.recipe.registry.registries import folders_of
 
 LONG = "a" * 300
 """A name that no file system takes."""

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sparkrun_tui.remote.hostkeys import HostKeyPolicy
-from sparkrun_tui.remote.pool import SshPool
-from sparkrun_tui.remote.resolve import Endpoint
+from sparkrun_tui.remote.ssh.host_key_policy import HostKeyPolicy
+from sparkrun_tui.remote.ssh.pool import SshPool
+from sparkrun_tui.remote.ssh.resolve import Endpoint
 from tests.support.ssh_server import SshServer
 
 

@@ -13,8 +13,8 @@ from textual.pilot import Pilot
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.settings import Settings
-from sparkrun_tui.ui.app import SparkrunApp
-from sparkrun_tui.ui.session import Session
+from sparkrun_tui.ui.app.app import SparkrunApp
+from sparkrun_tui.ui.app.session import Session
 
 from .fakes import LAB_SETTINGS, FakeBackend
 

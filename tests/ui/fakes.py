@@ -9,19 +9,19 @@ from dataclasses import replace
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.base.units import GIB
+from sparkrun_tui.engines.plan import HostView
 from sparkrun_tui.fleet.metrics import Metrics
 from sparkrun_tui.fleet.model import FleetView, Workload
-from sparkrun_tui.launch.events import AnyEvent, LaunchBegan, LaunchStatus, StatusChanged
-from sparkrun_tui.launch.fold import fold
-from sparkrun_tui.launch.log_export import Exported, export_logs
-from sparkrun_tui.launch.logs import LogBuffer, LogLine
-from sparkrun_tui.launch.plan import LaunchPlan, build_plan
-from sparkrun_tui.launch.state import LaunchState
+from sparkrun_tui.launch.plan.plan import LaunchPlan, build_plan
+from sparkrun_tui.launch.record.events import AnyEvent, LaunchBegan, LaunchStatus, StatusChanged
+from sparkrun_tui.launch.record.export import Exported, export_logs
+from sparkrun_tui.launch.record.fold import fold
+from sparkrun_tui.launch.record.logs import LogBuffer, LogLine
+from sparkrun_tui.launch.record.state import LaunchState
 from sparkrun_tui.memory.result import HostMemory
 from sparkrun_tui.recipe.model import Problem
-from sparkrun_tui.recipe.rendered import Rendered
-from sparkrun_tui.runtimes.plan import HostView
-from sparkrun_tui.ui.ports import Ask, HostSeen, LaunchPort, PastLaunch
+from sparkrun_tui.recipe.values.rendered import Rendered
+from sparkrun_tui.ui.model.ports import Ask, HostSeen, LaunchPort, PastLaunch
 
 LAB = Cluster("lab", ("spark-1", "spark-2"))
 DEMO = Cluster("demo", ("demo-1", "demo-2"), source="demo")

@@ -6,19 +6,19 @@ from collections import Counter
 from pathlib import Path
 
 from sparkrun_tui.ui.actions import ACTIONS, Scope, keys_page, unknown_keys
-from sparkrun_tui.ui.app import SparkrunApp
-from sparkrun_tui.ui.screens.ask import AnswerLine
+from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.screens.browse import BrowseScreen
-from sparkrun_tui.ui.screens.changes import ChangesScreen
 from sparkrun_tui.ui.screens.cluster import ClusterPicker
+from sparkrun_tui.ui.screens.dialogs.ask import AnswerLine
+from sparkrun_tui.ui.screens.dialogs.changes import ChangesScreen
 from sparkrun_tui.ui.screens.fleet import FleetScreen
 from sparkrun_tui.ui.screens.history import HistoryScreen
 from sparkrun_tui.ui.screens.launch import LaunchScreen
 from sparkrun_tui.ui.screens.plan import PlanScreen
 from sparkrun_tui.ui.screens.registries import RegistriesScreen
-from sparkrun_tui.ui.widgets.field_list import FieldEditor, FieldList
+from sparkrun_tui.ui.widgets.form.field_list import FieldEditor, FieldList
 from sparkrun_tui.ui.widgets.list_pane import ListPane
-from sparkrun_tui.ui.widgets.log_view import LogView
+from sparkrun_tui.ui.widgets.log.view import LogView
 from sparkrun_tui.ui.widgets.repair_list import RepairList
 from sparkrun_tui.ui.widgets.search_box import SearchBox
 from sparkrun_tui.ui.widgets.text_pane import TextPane

@@ -8,13 +8,13 @@ from typing import cast
 import pytest
 
 from sparkrun_tui.base import paths
-from sparkrun_tui.recipe.loader import load_file
+from sparkrun_tui.recipe.format.loader import load_file
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
-from sparkrun_tui.ui.app import SparkrunApp
+from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.paint.change_lines import change_lines
-from sparkrun_tui.ui.screens.ask import AnswerLine, AskScreen
 from sparkrun_tui.ui.screens.browse import BrowseScreen
-from sparkrun_tui.ui.screens.changes import ChangesScreen
+from sparkrun_tui.ui.screens.dialogs.ask import AnswerLine, AskScreen
+from sparkrun_tui.ui.screens.dialogs.changes import ChangesScreen
 from sparkrun_tui.ui.widgets.ink import text_of
 
 from .conftest import Pilots, lines_with, press, screen_text, settle
@@ -110,7 +110,7 @@ def test_the_user_s_own_defaults_are_told(recipe_dir: Path) -> None:
 
 def test_the_folder_beside_the_settings_is_listed_when_it_is_there(open_app: Pilots) -> None:
     from sparkrun_tui.base.settings import Settings
-    from sparkrun_tui.recipe.folders import own_folders
+    from sparkrun_tui.recipe.search.folders import own_folders
 
     assert paths.user_recipes() not in [folder.path for folder in own_folders(Settings())]
     paths.user_recipes().mkdir(parents=True)

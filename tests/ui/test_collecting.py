@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 
-from sparkrun_tui.launch.events import LaunchStatus, StatusChanged
+from sparkrun_tui.launch.record.events import LaunchStatus, StatusChanged
 
 from .conftest import Pilots
 from .fakes import FakeLaunch

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from sparkrun_tui.recipe.completion import QueryCompleter
-from sparkrun_tui.ui.completing import begin, turn
-from sparkrun_tui.ui.widgets.choices import Choices
+from sparkrun_tui.recipe.search.completion import QueryCompleter
+from sparkrun_tui.ui.model.completing import begin, turn
+from sparkrun_tui.ui.widgets.form.choices import Choices
 from sparkrun_tui.ui.widgets.recipe_list import RecipeList
 from sparkrun_tui.ui.widgets.search_box import SearchBox
 

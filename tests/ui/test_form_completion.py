@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import pytest
 from textual.pilot import Pilot
 
-from sparkrun_tui.ui.app import SparkrunApp
-from sparkrun_tui.ui.widgets.choices import Choices
-from sparkrun_tui.ui.widgets.field_list import FieldEditor, FieldList
+from sparkrun_tui.ui.app.app import SparkrunApp
+from sparkrun_tui.ui.widgets.form.choices import Choices
+from sparkrun_tui.ui.widgets.form.field_list import FieldEditor, FieldList
 
 from .conftest import Pilots, lines_with, press
 

@@ -9,9 +9,9 @@ from typing import cast
 import pytest
 
 from sparkrun_tui.recipe.model import Source, SourceKind
-from sparkrun_tui.recipe.saved import lasting_place
-from sparkrun_tui.ui.app import SparkrunApp
-from sparkrun_tui.ui.file_watch import Seen, compare, look
+from sparkrun_tui.recipe.values.saved_overrides import lasting_place
+from sparkrun_tui.ui.app.app import SparkrunApp
+from sparkrun_tui.ui.app.file_watch import Seen, compare, look
 
 from .conftest import ALPHA, Pilots, lines_with, press, screen_text, settle
 

@@ -9,9 +9,9 @@ import pytest
 
 from sparkrun_tui.base.remembered import Remembered, recall, remember, remembered_file
 from sparkrun_tui.base.settings import Cluster, Settings
-from sparkrun_tui.ui.app import SparkrunApp
+from sparkrun_tui.ui.app.app import SparkrunApp
+from sparkrun_tui.ui.app.session import Session
 from sparkrun_tui.ui.screens.browse import BrowseScreen
-from sparkrun_tui.ui.session import Session
 
 from .conftest import Pilots, press, settle
 from .fakes import LAB, FakeBackend

@@ -9,7 +9,8 @@ from typing import cast
 import pytest
 from textual.pilot import Pilot
 
-from sparkrun_tui.launch.events import (
+from sparkrun_tui.engines.plan import Phase
+from sparkrun_tui.launch.record.events import (
     Diagnosed,
     EndpointUp,
     LaunchStatus,
@@ -21,14 +22,13 @@ from sparkrun_tui.launch.events import (
     StepState,
 )
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity, Source, SourceKind
-from sparkrun_tui.runtimes.plan import Phase
-from sparkrun_tui.ui.app import SparkrunApp
-from sparkrun_tui.ui.ports import PastLaunch
+from sparkrun_tui.ui.app.app import SparkrunApp
+from sparkrun_tui.ui.model.ports import PastLaunch
 from sparkrun_tui.ui.screens.browse import BrowseScreen
-from sparkrun_tui.ui.screens.dialog import Confirm
+from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
 from sparkrun_tui.ui.screens.launch import LaunchScreen
 from sparkrun_tui.ui.screens.plan import PlanScreen
-from sparkrun_tui.ui.widgets.log_view import LogView
+from sparkrun_tui.ui.widgets.log.view import LogView
 
 from .conftest import Pilots, lines_with, press, screen_text, settle
 from .fakes import FakeBackend, FakeLaunch

@@ -8,8 +8,8 @@ from textual.color import Color
 from textual.pilot import Pilot
 from textual.theme import BUILTIN_THEMES
 
-from sparkrun_tui.ui.app import SparkrunApp
-from sparkrun_tui.ui.looks import FILL, TEXT, contrast, looks, readable
+from sparkrun_tui.ui.app.app import SparkrunApp
+from sparkrun_tui.ui.app.theme_variables import FILL, TEXT, contrast, looks, readable
 
 from .conftest import Pilots, press, screen_text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.pilot import Pilot
 
-from sparkrun_tui.launch.events import LaunchStatus, StatusChanged
+from sparkrun_tui.launch.record.events import LaunchStatus, StatusChanged
 from sparkrun_tui.ui.screens.browse import BrowseScreen
 from sparkrun_tui.ui.screens.cluster import ClusterPicker
 from sparkrun_tui.ui.screens.help import HelpScreen

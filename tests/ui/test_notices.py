@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sparkrun_tui.launch.events import LaunchStatus, Noticed, StatusChanged
-from sparkrun_tui.ui.app import SparkrunApp
+from sparkrun_tui.launch.record.events import LaunchStatus, Noticed, StatusChanged
+from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.paint.launch_text import report
 from sparkrun_tui.ui.paint.notices import newest_line, notice_lines
+from sparkrun_tui.ui.screens.dialogs.notices import NoticesScreen
 from sparkrun_tui.ui.screens.launch import LaunchScreen
-from sparkrun_tui.ui.screens.notices import NoticesScreen
 from sparkrun_tui.ui.widgets.ink import text_of, width_of
 
 from .conftest import Pilots, lines_with, press, settle

@@ -12,21 +12,21 @@ from hypothesis import strategies as st
 
 from sparkrun_tui.base.text import cell_width
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.launch.events import LaunchStatus, StatusChanged, StepState
-from sparkrun_tui.launch.logs import LogBuffer, LogLine
-from sparkrun_tui.launch.state import Cell
+from sparkrun_tui.engines.fields.declared import field_for
+from sparkrun_tui.launch.record.events import LaunchStatus, StatusChanged, StepState
+from sparkrun_tui.launch.record.logs import LogBuffer, LogLine
+from sparkrun_tui.launch.record.state import Cell
 from sparkrun_tui.memory.result import HostMemory, HostPicture, Part
-from sparkrun_tui.recipe.entry import Entry
-from sparkrun_tui.recipe.fields import field_for
 from sparkrun_tui.recipe.model import Source, SourceKind
-from sparkrun_tui.ui.bridge import Bridge
-from sparkrun_tui.ui.edits import Edits
+from sparkrun_tui.recipe.search.entry import Entry
+from sparkrun_tui.ui.app.launch_poll import Bridge
+from sparkrun_tui.ui.model.edits import Edits
 from sparkrun_tui.ui.paint.log_text import trimmed
 from sparkrun_tui.ui.paint.phases import cell_text, progress_bar, spark
 from sparkrun_tui.ui.paint.recipe_rows import hosts_word, short_count, stepped
 from sparkrun_tui.ui.widgets.command_view import shell_lines, yaml_lines
 from sparkrun_tui.ui.widgets.ink import clip, fit, spread, text_of, width_of, wrap, wrap_line
-from sparkrun_tui.ui.widgets.log_source import Finder, HostLog, MergedLog
+from sparkrun_tui.ui.widgets.log.source import Finder, HostLog, MergedLog
 from sparkrun_tui.ui.widgets.memory_bar import bar, host_line, numbers
 
 from .fakes import FakeLaunch

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.ui.app import SparkrunApp
-from sparkrun_tui.ui.widgets.field_list import FieldEditor, FieldList
+from sparkrun_tui.ui.app.app import SparkrunApp
+from sparkrun_tui.ui.widgets.form.field_list import FieldEditor, FieldList
 
 from .conftest import ALPHA, Pilots, lines_with, press, screen_text
 

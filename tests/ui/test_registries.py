@@ -8,13 +8,13 @@ from typing import cast
 import pytest
 from textual.pilot import Pilot
 
-from sparkrun_tui.recipe.registries import registry_list
-from sparkrun_tui.recipe.registry_config import PUBLIC, Registry, save
-from sparkrun_tui.ui.app import SparkrunApp
+from sparkrun_tui.recipe.registry.config import PUBLIC, Registry, save
+from sparkrun_tui.recipe.registry.registries import registry_list
+from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.paint.registry_lines import ago
-from sparkrun_tui.ui.screens.ask import AnswerLine, AskScreen
 from sparkrun_tui.ui.screens.browse import BrowseScreen
-from sparkrun_tui.ui.screens.dialog import Confirm
+from sparkrun_tui.ui.screens.dialogs.ask import AnswerLine, AskScreen
+from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
 from sparkrun_tui.ui.screens.registries import RegistriesScreen
 from tests.recipe.upstream import run as git
 
@@ -43,7 +43,7 @@ def upstream(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def no_public_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     """The two public registries are out of sight: no test asks the network."""
-    monkeypatch.setattr("sparkrun_tui.recipe.registry_config.PUBLIC", ())
+    monkeypatch.setattr("sparkrun_tui.recipe.registry.config.PUBLIC", ())
 
 
 async def add(pilot: Pilot[int], folder: Path, name: str = "") -> None:
@@ -187,11 +187,11 @@ async def test_registries_that_were_never_fetched_say_so_and_are_not_asked_by_th
 async def test_what_is_old_is_asked_for_once_when_the_app_opens(
     open_app: Pilots, upstream: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sparkrun_tui.recipe.registries import add_registry
+    from sparkrun_tui.recipe.registry.registries import add_registry
 
     add_registry(str(upstream), "den")
     commit(upstream, "house-2b.yaml", ALPHA.replace("alpha-8b", "house-2b"))
-    monkeypatch.setattr("sparkrun_tui.recipe.registries.STALE", -1.0)
+    monkeypatch.setattr("sparkrun_tui.recipe.registry.registries.STALE", -1.0)
     async with open_app() as pilot:
         await settle(pilot)
         assert "Recipes 6 of 6" in screen_text(pilot)

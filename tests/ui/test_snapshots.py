@@ -15,15 +15,22 @@ from textual.widgets import Input
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.base.units import GIB
+from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload, WorkloadRank
-from sparkrun_tui.launch.events import EndpointUp, LaunchStatus, Progressed, StatusChanged, StepChanged, StepState
-from sparkrun_tui.remote.facts import Disk, Gpu, HostFacts
+from sparkrun_tui.launch.record.events import (
+    EndpointUp,
+    LaunchStatus,
+    Progressed,
+    StatusChanged,
+    StepChanged,
+    StepState,
+)
+from sparkrun_tui.remote.probe.facts import Disk, Gpu, HostFacts
 from sparkrun_tui.remote.transport import LinkState, LinkStatus
-from sparkrun_tui.runtimes.plan import Phase
-from sparkrun_tui.ui.app import SparkrunApp
-from sparkrun_tui.ui.ports import KeyQuestion, PastLaunch
-from sparkrun_tui.ui.screens.dialog import Confirm
-from sparkrun_tui.ui.session import Session
+from sparkrun_tui.ui.app.app import SparkrunApp
+from sparkrun_tui.ui.app.session import Session
+from sparkrun_tui.ui.model.ports import KeyQuestion, PastLaunch
+from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
 
 from .as_text import ScreenExtension, as_text
 from .conftest import ALPHA, BETA, BROKEN, GAMMA, press, settle

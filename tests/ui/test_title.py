@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from sparkrun_tui.launch.events import LaunchBegan, LaunchStatus, StatusChanged, StepChanged, StepState
-from sparkrun_tui.launch.fold import fold
-from sparkrun_tui.launch.state import LaunchState
-from sparkrun_tui.runtimes.plan import Phase
-from sparkrun_tui.ui.title import TerminalTitle, title
+from sparkrun_tui.engines.plan import Phase
+from sparkrun_tui.launch.record.events import LaunchBegan, LaunchStatus, StatusChanged, StepChanged, StepState
+from sparkrun_tui.launch.record.fold import fold
+from sparkrun_tui.launch.record.state import LaunchState
+from sparkrun_tui.ui.app.title import TerminalTitle, title
 
 
 def state(recipe: str, status: LaunchStatus, *over: Phase) -> LaunchState:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from sparkrun_tui.base.settings import Settings
-from sparkrun_tui.recipe.entry import Entry
-from sparkrun_tui.recipe.listing import Listing
 from sparkrun_tui.recipe.model import Source, SourceKind
-from sparkrun_tui.ui.catalog import Catalog
+from sparkrun_tui.recipe.search.entry import Entry
+from sparkrun_tui.recipe.search.listing import Listing
+from sparkrun_tui.ui.model.catalog import Catalog
 
 
 def entry(name: str, path: str, registry: str = "") -> Entry:

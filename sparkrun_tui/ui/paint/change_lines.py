@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sparkrun_tui.base.text import visible_line
-from sparkrun_tui.recipe.export import command_line
+from sparkrun_tui.recipe.format.export import command_line
 from sparkrun_tui.recipe.model import Recipe
-from sparkrun_tui.recipe.overrides import changed, from_data, value_text
-from sparkrun_tui.recipe.private import redactor, shown, shown_settings
+from sparkrun_tui.recipe.values.masking import redactor, shown, shown_settings
+from sparkrun_tui.recipe.values.overrides import changed, from_data, value_text
 from sparkrun_tui.ui.widgets.command_view import shell_lines
 from sparkrun_tui.ui.widgets.ink import Line, wrap_line
 

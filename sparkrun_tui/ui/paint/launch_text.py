@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.text import cell_width, clean_line
 from sparkrun_tui.base.units import GIB, format_duration
-from sparkrun_tui.launch.events import LaunchStatus
-from sparkrun_tui.launch.logs import LogBuffer
-from sparkrun_tui.launch.state import LaunchState
+from sparkrun_tui.launch.record.events import LaunchStatus
+from sparkrun_tui.launch.record.logs import LogBuffer
+from sparkrun_tui.launch.record.state import LaunchState
 from sparkrun_tui.ui.widgets.ink import Line, Span, clip, width_of
 
 _REPORT_LINES = 60

@@ -12,7 +12,7 @@ from sparkrun_tui.ui.widgets.ink import Line, clip, wrap, wrap_line
 from sparkrun_tui.ui.widgets.memory_bar import gib
 
 if TYPE_CHECKING:
-    from sparkrun_tui.ui.curves import ContextPlot
+    from sparkrun_tui.ui.model.context_curve import ContextPlot
 
 _WIDE = 64
 """From this width on, a part, its band and its source stand on one line."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from sparkrun_tui.base.text import clean_line
-from sparkrun_tui.launch.events import Noticed
+from sparkrun_tui.launch.record.events import Noticed
 from sparkrun_tui.ui.widgets.ink import Line, Span, spread, wrap
 
 _SIGNS = {"error": ("✗", "bad"), "warning": ("!", "tight")}

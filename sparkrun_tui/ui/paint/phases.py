@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.base.units import GIB, format_bytes, format_duration, format_rate
-from sparkrun_tui.launch.events import StepState
-from sparkrun_tui.launch.state import Cell, HostRow, LaunchState
-from sparkrun_tui.runtimes.plan import Phase
+from sparkrun_tui.engines.plan import Phase
+from sparkrun_tui.launch.record.events import StepState
+from sparkrun_tui.launch.record.state import Cell, HostRow, LaunchState
 from sparkrun_tui.ui.paint.notices import newest_line
 from sparkrun_tui.ui.widgets.ink import Line, Span, clip, fit
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sparkrun_tui.base.secrets import looks_secret
-from sparkrun_tui.recipe.engine_fields import fields_of
-from sparkrun_tui.recipe.entry import Entry
-from sparkrun_tui.recipe.ftypes import Field, FieldType
-from sparkrun_tui.recipe.index import light
+from sparkrun_tui.engines.fields.filled import fields_of
+from sparkrun_tui.engines.fields.types import Field, FieldType
 from sparkrun_tui.recipe.model import Recipe, SourceKind, Value
-from sparkrun_tui.recipe.overrides import from_data, value_text
-from sparkrun_tui.recipe.query import Query
-from sparkrun_tui.recipe.rendered import Origin, Rendered
-from sparkrun_tui.ui.edits import Edits
-from sparkrun_tui.ui.widgets.field_list import FieldRow
+from sparkrun_tui.recipe.search.entry import Entry
+from sparkrun_tui.recipe.search.index import light
+from sparkrun_tui.recipe.search.query import Query
+from sparkrun_tui.recipe.values.overrides import from_data, value_text
+from sparkrun_tui.recipe.values.rendered import Origin, Rendered
+from sparkrun_tui.ui.model.edits import Edits
+from sparkrun_tui.ui.widgets.form.field_list import FieldRow
 from sparkrun_tui.ui.widgets.recipe_list import RecipeRow
 
 

@@ -14,14 +14,14 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input
 
-from sparkrun_tui.recipe.entry import Entry
 from sparkrun_tui.recipe.model import Recipe
-from sparkrun_tui.recipe.query import Query, parse_query
+from sparkrun_tui.recipe.search.entry import Entry
+from sparkrun_tui.recipe.search.query import Query, parse_query
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.paint.recipe_rows import recipe_row
 from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.detail import Detail
-from sparkrun_tui.ui.widgets.choices import Choices
+from sparkrun_tui.ui.widgets.form.choices import Choices
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 from sparkrun_tui.ui.widgets.panel import Panel
 from sparkrun_tui.ui.widgets.recipe_list import RecipeList, RecipeRow, Rows
@@ -280,7 +280,7 @@ class BrowseScreen(PageScreen):
 
     def do_changes(self) -> None:
         """Show what is overridden."""
-        from sparkrun_tui.ui.screens.changes import ChangesScreen
+        from sparkrun_tui.ui.screens.dialogs.changes import ChangesScreen
 
         recipe = self.sparkrun.state.recipe
         if isinstance(recipe, Recipe):

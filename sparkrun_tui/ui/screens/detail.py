@@ -12,27 +12,27 @@ from textual.containers import Container, Horizontal
 from textual.message import Message
 
 from sparkrun_tui.base.secrets import Redactor
+from sparkrun_tui.engines.fields.filled import field_of
 from sparkrun_tui.memory.result import Proposal
-from sparkrun_tui.recipe.engine_fields import field_of
 from sparkrun_tui.recipe.model import BrokenRecipe, Recipe, SourceKind
-from sparkrun_tui.recipe.private import dotted, redactor, shown_source
-from sparkrun_tui.recipe.shellwords import serve_argv
+from sparkrun_tui.recipe.values.masking import dotted, redactor, shown_source
+from sparkrun_tui.recipe.values.shellwords import serve_argv
 from sparkrun_tui.ui.actor import Actor
-from sparkrun_tui.ui.catalog import AnyRecipe, Evaluation
-from sparkrun_tui.ui.edits import Edits
+from sparkrun_tui.ui.model.catalog import AnyRecipe, Evaluation
+from sparkrun_tui.ui.model.edits import Edits
 from sparkrun_tui.ui.paint import detail as paint
 from sparkrun_tui.ui.paint.memory_tab import memory_lines
 from sparkrun_tui.ui.paint.recipe_rows import field_rows, stepped
-from sparkrun_tui.ui.widgets.choices import Choices
 from sparkrun_tui.ui.widgets.command_view import argv_lines, shell_lines, yaml_lines
-from sparkrun_tui.ui.widgets.field_list import FieldList
+from sparkrun_tui.ui.widgets.form.choices import Choices
+from sparkrun_tui.ui.widgets.form.field_list import FieldList
 from sparkrun_tui.ui.widgets.ink import Line
 from sparkrun_tui.ui.widgets.panel import Panel
 from sparkrun_tui.ui.widgets.tab_line import TabLine
 from sparkrun_tui.ui.widgets.text_pane import TextPane
 
 if TYPE_CHECKING:
-    from sparkrun_tui.recipe.completion import Completer
+    from sparkrun_tui.recipe.search.completion import Completer
 
 WIDE_TABS = ("command", "memory", "source", "problems")
 NARROW_TABS = ("overview", "overrides", "memory", "command", "source", "problems")
@@ -152,7 +152,7 @@ class Detail(Container, Actor):
     def _memory(self, evaluation: Evaluation, width: int) -> Sequence[Line]:
         if evaluation.estimate is None:
             return [[("? ", "unknown"), ("its memory cannot be told: see problems", "dim")]]
-        from sparkrun_tui.ui.curves import context_plot  # not before the first paint
+        from sparkrun_tui.ui.model.context_curve import context_plot  # not before the first paint
 
         plot = context_plot(evaluation, self.sparkrun.state.catalog.store)
         return [*memory_lines(evaluation.estimate, plot, width), [], *paint.origins(evaluation.recipe, width)]
@@ -226,7 +226,7 @@ class Detail(Container, Actor):
 
     def _completer(self, key: str) -> Completer | None:
         """What completes the value of `key`, or `key=value` when it is empty."""
-        from sparkrun_tui.recipe.override_completion import KeyCompleter, ValueCompleter  # not before the first paint
+        from sparkrun_tui.engines.fields.completion import KeyCompleter, ValueCompleter  # not before the first paint
 
         recipe = self._recipe
         if not isinstance(recipe, Recipe):

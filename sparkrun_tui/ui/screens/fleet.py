@@ -16,7 +16,7 @@ from sparkrun_tui.fleet.model import FleetView, Workload
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.paint.fleet_lines import FleetRow, fleet_rows, header, ranks_of
 from sparkrun_tui.ui.screens.base import PageScreen
-from sparkrun_tui.ui.screens.dialog import Confirm
+from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
 from sparkrun_tui.ui.widgets.ink import Line
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 from sparkrun_tui.ui.widgets.panel import Panel
@@ -164,7 +164,7 @@ class FleetScreen(PageScreen):
 
     async def do_test(self) -> None:
         """Ask it something."""
-        from sparkrun_tui.ui.screens.prompt import PromptScreen
+        from sparkrun_tui.ui.screens.dialogs.prompt import PromptScreen
 
         workload, cluster = self.list.workload, self.sparkrun.state.cluster
         if workload is not None and cluster is not None:

@@ -10,19 +10,19 @@ from textual import on
 from textual.widget import Widget
 from textual.widgets import Input
 
-from sparkrun_tui.launch.events import LaunchStatus, Repair, StepState
-from sparkrun_tui.launch.fold import FINAL
-from sparkrun_tui.launch.state import LaunchState
+from sparkrun_tui.launch.record.events import LaunchStatus, Repair, StepState
+from sparkrun_tui.launch.record.fold import FINAL
+from sparkrun_tui.launch.record.state import LaunchState
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.ui.actions import Scope, bindings
-from sparkrun_tui.ui.launches import COMING, SERVING
+from sparkrun_tui.ui.app.launches import COMING, SERVING
+from sparkrun_tui.ui.model.ports import LaunchPort
 from sparkrun_tui.ui.paint.launch_text import STATUS, curl, elapsed, endpoint_lines, report
 from sparkrun_tui.ui.paint.phases import LastTime
-from sparkrun_tui.ui.ports import LaunchPort
 from sparkrun_tui.ui.screens.base import PageScreen
-from sparkrun_tui.ui.screens.dialog import Confirm
+from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
 from sparkrun_tui.ui.widgets.list_pane import ListPane
-from sparkrun_tui.ui.widgets.log_deck import LogDeck
+from sparkrun_tui.ui.widgets.log.deck import LogDeck
 from sparkrun_tui.ui.widgets.panel import Panel
 from sparkrun_tui.ui.widgets.phase_table import PhaseTable
 from sparkrun_tui.ui.widgets.repair_list import RepairList
@@ -217,7 +217,7 @@ class LaunchScreen(PageScreen):
 
     def do_test(self) -> None:
         """Ask the endpoint something."""
-        from sparkrun_tui.ui.screens.prompt import PromptScreen
+        from sparkrun_tui.ui.screens.dialogs.prompt import PromptScreen
 
         self.sparkrun.push_screen(PromptScreen(self.launch))
 
@@ -242,7 +242,7 @@ class LaunchScreen(PageScreen):
 
     def do_notices(self) -> None:
         """Read what was noticed."""
-        from sparkrun_tui.ui.screens.notices import NoticesScreen
+        from sparkrun_tui.ui.screens.dialogs.notices import NoticesScreen
 
         self.sparkrun.push_screen(NoticesScreen(self.launch.state.notices))
 

@@ -10,16 +10,16 @@ from textual.widget import Widget
 
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.settings import Cluster
-from sparkrun_tui.launch.consent import consent_needed, give, question
-from sparkrun_tui.launch.plan import OF_TRUST, LaunchPlan
+from sparkrun_tui.launch.plan.consent import consent_needed, give, question
+from sparkrun_tui.launch.plan.plan import OF_TRUST, LaunchPlan
 from sparkrun_tui.memory.result import Estimate
-from sparkrun_tui.recipe.private import redactor
-from sparkrun_tui.recipe.rendered import Rendered
 from sparkrun_tui.recipe.trust import demand_shown
+from sparkrun_tui.recipe.values.masking import redactor
+from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.paint.plan_lines import consent_lines, plan_lines
 from sparkrun_tui.ui.screens.base import PageScreen
-from sparkrun_tui.ui.screens.dialog import Confirm
+from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
 from sparkrun_tui.ui.widgets.command_view import shell_lines
 from sparkrun_tui.ui.widgets.ink import Line, wrap
 from sparkrun_tui.ui.widgets.list_pane import ListPane

@@ -8,14 +8,14 @@ from textual import on
 from textual.widget import Widget
 
 from sparkrun_tui.base.errors import SparkrunError
-from sparkrun_tui.recipe.registries import RegistryStatus
-from sparkrun_tui.recipe.registry_config import NAME, check_url
+from sparkrun_tui.recipe.registry.config import NAME, check_url
+from sparkrun_tui.recipe.registry.registries import RegistryStatus
 from sparkrun_tui.ui.actions import Scope, bindings
+from sparkrun_tui.ui.model.registries import RegistryDesk
 from sparkrun_tui.ui.paint import registry_lines as paint
-from sparkrun_tui.ui.registry_desk import RegistryDesk
-from sparkrun_tui.ui.screens.ask import AskScreen, Blank
 from sparkrun_tui.ui.screens.base import PageScreen
-from sparkrun_tui.ui.screens.dialog import Confirm
+from sparkrun_tui.ui.screens.dialogs.ask import AskScreen, Blank
+from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
 from sparkrun_tui.ui.widgets.ink import Line, wrap
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 from sparkrun_tui.ui.widgets.panel import Panel

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from textual import events
 from textual.geometry import Size
 
-from sparkrun_tui.launch.state import LaunchState
+from sparkrun_tui.launch.record.state import LaunchState
 from sparkrun_tui.ui.paint.notices import pressing
 from sparkrun_tui.ui.paint.phases import LastTime, table
 from sparkrun_tui.ui.widgets.ink import Line

@@ -11,10 +11,10 @@ from textual.widgets import Input
 
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.actor import Actor
-from sparkrun_tui.ui.completing import Completing, begin, take, turn
+from sparkrun_tui.ui.model.completing import Completing, begin, take, turn
 
 if TYPE_CHECKING:
-    from sparkrun_tui.recipe.completion import Completer
+    from sparkrun_tui.recipe.search.completion import Completer
 
 
 class SearchBox(Input, Actor):

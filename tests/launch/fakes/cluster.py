@@ -9,10 +9,10 @@ from typing import Any
 
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.settings import Cluster, Settings
-from sparkrun_tui.launch.desk import Desk
-from sparkrun_tui.launch.launch import Launch
+from sparkrun_tui.launch.launcher import Desk
+from sparkrun_tui.launch.run.launch import Launch
 from sparkrun_tui.launch.services import Services
-from sparkrun_tui.remote.facts import HostFacts
+from sparkrun_tui.remote.probe.facts import HostFacts
 from sparkrun_tui.remote.transport import Result
 from tests.launch.fakes.docker import FakeDocker
 from tests.launch.fakes.following import FakeHttp, FakeLogs

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sparkrun_tui.remote.docker_types import ContainerInfo, DockerError, ExecInfo, ImageInfo
+from sparkrun_tui.remote.docker.types import ContainerInfo, DockerError, ExecInfo, ImageInfo
 from sparkrun_tui.remote.transport import Outcome, Result
 from tests.launch.fakes.host import FakeContainer, FakeHost
 

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.remote.docker_logs import LogRecord
+from sparkrun_tui.remote.docker.logs import LogRecord
 from sparkrun_tui.remote.failures import LinkLost
-from sparkrun_tui.remote.http import HttpCall, HttpReply
+from sparkrun_tui.remote.http.client import HttpCall, HttpReply
 
 if TYPE_CHECKING:
     from tests.launch.fakes.cluster import FakeCluster

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.remote.docker_logs import LogRecord
-from sparkrun_tui.remote.docker_types import ContainerInfo, DockerError, ExecInfo
-from sparkrun_tui.remote.facts import Disk, Gpu, HostFacts
+from sparkrun_tui.remote.docker.logs import LogRecord
+from sparkrun_tui.remote.docker.types import ContainerInfo, DockerError, ExecInfo
 from sparkrun_tui.remote.failures import LinkLost
+from sparkrun_tui.remote.probe.facts import Disk, Gpu, HostFacts
 from tests.launch.fakes.recipes import IMAGE
 
 if TYPE_CHECKING:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sparkrun_tui.recipe.loader import load_text
+from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.model import Source, SourceKind
-from sparkrun_tui.recipe.overrides import render
-from sparkrun_tui.recipe.rendered import Rendered
+from sparkrun_tui.recipe.values.overrides import render
+from sparkrun_tui.recipe.values.rendered import Rendered
 
 IMAGE = "registry.test/engine:1"
 

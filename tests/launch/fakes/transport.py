@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator
 
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.launch.after import HOOK_MARK
+from sparkrun_tui.launch.run.post_hooks import HOOK_MARK
 from sparkrun_tui.remote.transport import ByteStream, LinkState, LinkStatus, Outcome, Result
 from tests.launch.fakes.host import EPOCH, FakeHost, FakeJob
 

@@ -1,0 +1,127 @@
+"""`list`, `search` and `show`: what recipes there are, and what one of them is."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from sparkrun_tui.cli import output
+from sparkrun_tui.cli.completions import recipe_names
+from sparkrun_tui.cli.context import (
+    Target,
+    found_recipe,
+    override_options,
+    overrides_from,
+    saved_cluster,
+    settings_now,
+    target_options,
+)
+from sparkrun_tui.cli.exits import Exit, say
+from sparkrun_tui.cli.text.entries import entry_json, entry_row, problem_json
+from sparkrun_tui.recipe.search.entry import Entry
+from sparkrun_tui.recipe.values.rendered import Rendered
+
+HEAD = ("NAME", "ENGINE", "SIZE", "DTYPE", "HOSTS", "MODEL", "DESCRIPTION")
+
+
+def _print(entries: Sequence[Entry], as_json: bool) -> None:
+    if as_json:
+        output.as_json([entry_json(entry) for entry in entries])
+        return
+    width = shutil.get_terminal_size((160, 40)).columns if sys.stdout.isatty() else None
+    output.table(HEAD, map(entry_row, entries), width=width)
+
+
+def _find(words: Sequence[str], target: Target) -> list[Entry]:
+    from sparkrun_tui.recipe.search.index import Index
+    from sparkrun_tui.recipe.search.listing import finish, list_recipes
+    from sparkrun_tui.recipe.search.query import parse_query
+
+    settings = settings_now()
+    listing = finish(list_recipes(settings))
+    if not words:
+        return list(listing.entries)
+    query = parse_query(" ".join(words))
+    for note in query.notes:
+        say(f"passed over: {note}")
+    judge = None
+    if any(condition.key == "fits" for condition in query.filters):
+        from sparkrun_tui.launch.sizing.sizing import fits
+
+        judge = fits(saved_cluster(settings, target), settings.defaults)
+    return Index(listing.entries).search(query, judge)
+
+
+@click.command("list")
+@click.option("--json", "as_json", is_flag=True, help="A JSON array of objects.")
+@target_options
+@click.argument("words", nargs=-1)
+def list_command(as_json: bool, hosts: str, cluster_name: str, demo: bool, words: tuple[str, ...]) -> int:
+    """List the recipes that can be found; WORDS narrow the list as in the app's search box.
+
+    Hosts only matter for the word fits:yes.
+    """
+    _print(_find(words, Target(hosts, cluster_name, demo)), as_json)
+    return Exit.OK
+
+
+@click.command("search")
+@click.option("--json", "as_json", is_flag=True, help="A JSON array of objects, best first.")
+@target_options
+@click.argument("words", nargs=-1, required=True)
+def search_command(as_json: bool, hosts: str, cluster_name: str, demo: bool, words: tuple[str, ...]) -> int:
+    """Search recipes by any of their metadata; exit code 1 when nothing is found.
+
+    Words, and runtime:vllm, nodes:2, dtype:fp8, params:>30b, ctx:128k, fits:yes, has:pre_exec; a leading - negates:
+    write `--` before such words.
+    """
+    found = _find(words, Target(hosts, cluster_name, demo))
+    _print(found, as_json)
+    return Exit.OK if found else Exit.FAILED
+
+
+@click.command("show")
+@click.argument("name", shell_complete=recipe_names)
+@override_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def show_command(
+    name: str, options: tuple[str, ...], port: str | None, tp: str | None, gpu_mem: str | None, as_json: bool
+) -> int:
+    """Show what a recipe is, its command as rendered, and what it needs of memory."""
+    from sparkrun_tui.cli.text.recipes import describe
+    from sparkrun_tui.launch.sizing.judging import judged_render
+
+    settings = settings_now()
+    recipe = found_recipe(name, settings)
+    rendered = judged_render(recipe, overrides_from(options, port, tp, gpu_mem), settings.defaults)
+    if as_json:
+        output.as_json(_full_json(rendered))
+        return Exit.OK
+    for text in describe(rendered):
+        output.line(text)
+    return Exit.OK
+
+
+def _full_json(rendered: Rendered) -> dict[str, Any]:
+    from sparkrun_tui.cli.text.recipes import (
+        all_problems,
+        estimate_json,
+        recipe_json,
+        shown_command,
+        shown_env,
+        shown_values,
+    )
+    from sparkrun_tui.launch.sizing.judging import judged_size
+
+    return {
+        **recipe_json(rendered.recipe),
+        "command": shown_command(rendered) or None,
+        "values": shown_values(rendered),
+        "env": shown_env(rendered.recipe),
+        "problems": [problem_json(problem) for problem in all_problems(rendered)],
+        "memory": estimate_json(judged_size(rendered, ())),
+    }

@@ -1,0 +1,184 @@
+"""`cluster`: saved clusters, and what their hosts say of themselves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sparkrun_tui.base.errors import HostError, UsageError
+from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.units import format_gib
+from sparkrun_tui.cli import output
+from sparkrun_tui.cli.context import Target, engine, settings_now, target_options
+from sparkrun_tui.cli.exits import Exit, say
+
+if TYPE_CHECKING:
+    from sparkrun_tui.remote.probe.facts import HostFacts
+
+
+@click.group("cluster")
+def cluster_group() -> None:
+    """List, add, remove and check clusters."""
+
+
+@cluster_group.command("list")
+@click.option("--json", "as_json", is_flag=True, help="A JSON array of objects.")
+def list_command(as_json: bool) -> int:
+    """List the saved clusters, and those of the sparkrun CLI; the default one has a star."""
+    settings = settings_now()
+    default = settings.cluster()
+    if as_json:
+        output.as_json([_cluster_json(cluster, cluster is default) for cluster in settings.clusters])
+        return Exit.OK
+    rows = [
+        (f"{cluster.name}{' *' * (cluster is default)}", ", ".join(cluster.hosts), cluster.source, cluster.description)
+        for cluster in settings.clusters
+    ]
+    output.table(("NAME", "HOSTS", "FROM", "DESCRIPTION"), rows)
+    return Exit.OK
+
+
+def _cluster_json(cluster: Cluster, default: bool) -> dict[str, Any]:
+    return {
+        "name": cluster.name,
+        "hosts": list(cluster.hosts),
+        "description": cluster.description,
+        "gpus_per_host": cluster.gpus_per_host,
+        "privileged": cluster.privileged,
+        "host_to_host": cluster.host_to_host,
+        "hf_cache": cluster.hf_cache or None,
+        "source": cluster.source,
+        "default": default,
+    }
+
+
+@cluster_group.command("add")
+@click.argument("name")
+@click.argument("hosts", nargs=-1, required=True)
+@click.option("--description", default="", help="A line about it.")
+@click.option("--gpus", default=1, show_default=True, type=click.IntRange(1, 16), help="GPUs of each host.")
+@click.option("--hf-cache", default="", metavar="DIR", help="The Hugging Face cache on the hosts; asked when left out.")
+@click.option("--privileged", is_flag=True, help="Run containers privileged, for RDMA set-ups that need it.")
+@click.option("--host-to-host", is_flag=True, help="Hosts may send models to each other with their own SSH keys.")
+def add_command(
+    name: str,
+    hosts: tuple[str, ...],
+    description: str,
+    gpus: int,
+    hf_cache: str,
+    privileged: bool,
+    host_to_host: bool,
+) -> int:
+    """Save HOSTS, as ssh takes them, as the cluster NAME; the first is the head node."""
+    from sparkrun_tui.base.settings import check_hosts, save_cluster
+
+    names = tuple(part.strip() for text in hosts for part in text.split(",") if part.strip())
+    check_hosts(names)
+    save_cluster(Cluster(name, names, description, gpus, privileged, hf_cache, host_to_host=host_to_host))
+    output.line(f"saved {name}: {', '.join(names)}")
+    return Exit.OK
+
+
+@cluster_group.command("remove")
+@click.argument("name")
+def remove_command(name: str) -> int:
+    """Forget a saved cluster; what runs on its hosts goes on."""
+    from sparkrun_tui.base.settings import remove_cluster
+
+    known = settings_now().cluster(name)
+    if known is not None and known.source != "config":
+        raise UsageError(f"`{name}` is the sparkrun CLI's: its file is only read here")
+    remove_cluster(name)
+    output.line(f"removed {name}")
+    return Exit.OK
+
+
+@cluster_group.command("check")
+@click.argument("name", default="")
+@target_options
+@click.option("--json", "as_json", is_flag=True, help="A JSON array with one object a host; sizes in bytes.")
+def check_command(name: str, hosts: str, cluster_name: str, demo: bool, as_json: bool) -> int:
+    """Ask every host of a cluster about itself; exit code 3 when one does not answer."""
+    if name and cluster_name and name != cluster_name:
+        raise UsageError(f"two clusters are named: {name} and {cluster_name}")
+    found = asyncio.run(_probe(Target(hosts, cluster_name or name, demo)))
+    if as_json:
+        output.as_json([host_json(name, facts) for name, facts in found.items()])
+    else:
+        output.table(_HEAD, (_row(name, facts) for name, facts in found.items()))
+    for facts in found.values():
+        if isinstance(facts, HostError):
+            say(f"sparkrun-tui: {facts}")
+    return Exit.HOST if any(isinstance(facts, HostError) for facts in found.values()) else Exit.OK
+
+
+async def _probe(target: Target) -> Mapping[str, HostFacts | HostError]:
+    from sparkrun_tui.launch.launcher import Desk
+
+    settings = settings_now()
+    async with engine(settings, target) as (cluster, services):
+        found = await Desk(settings, services).probe(cluster)
+        return {name: found[name] for name in cluster.hosts}
+
+
+_HEAD = ("HOST", "MEMORY", "DISK FREE", "GPU", "DRIVER", "DOCKER", "GPU RUNTIME", "RDMA", "RTT", "CLOCK")
+
+
+def _row(name: str, facts: HostFacts | HostError) -> tuple[str, ...]:
+    if isinstance(facts, HostError):
+        return (name, "no answer", *[""] * (len(_HEAD) - 2))
+    disk = facts.disk_for(facts.hf_cache)
+    docker = facts.docker_version if facts.docker_access == "ok" else facts.docker_access
+    skew = facts.clock_skew
+    return (
+        name,
+        f"{format_gib(facts.memory_available)} of {format_gib(facts.memory_total)} free",
+        format_gib(disk.free, 0) if disk else "?",
+        ", ".join(gpu.name for gpu in facts.gpus) or "none",
+        facts.driver or "?",
+        docker,
+        "yes" if facts.gpu_runtime else "no",
+        ", ".join(port.device for port in facts.rdma) or "none",
+        f"{facts.round_trip * 1000:.0f} ms",
+        "?" if skew is None else f"{skew:+.1f} s",
+    )
+
+
+def host_json(name: str, facts: HostFacts | HostError) -> dict[str, Any]:
+    """What a host said of itself as one JSON object; `error` is null unless it did not answer."""
+    if isinstance(facts, HostError):
+        return {"host": name, "error": facts.what, "remedy": facts.remedy or None}
+    return {
+        "host": name,
+        "error": None,
+        "hostname": facts.hostname,
+        "arch": facts.arch,
+        "kernel": facts.kernel,
+        "user": facts.user,
+        "home": facts.home,
+        "hf_cache": facts.hf_cache,
+        "clock_skew": facts.clock_skew,
+        "round_trip": facts.round_trip,
+        "memory_total": facts.memory_total,
+        "memory_available": facts.memory_available,
+        "swap_free": facts.swap_free,
+        "disks": [{"path": disk.path, "free": disk.free, "total": disk.total} for disk in facts.disks],
+        "gpus": [
+            {"name": gpu.name, "memory_total": gpu.memory_total, "utilisation": gpu.utilisation} for gpu in facts.gpus
+        ],
+        "driver": facts.driver,
+        "cuda": facts.cuda,
+        "docker": facts.docker_version,
+        "docker_access": facts.docker_access,
+        "gpu_runtime": facts.gpu_runtime,
+        "interface": facts.default_interface,
+        "address": facts.default_address,
+        "rdma": [
+            {"device": port.device, "interface": port.interface, "address": port.address, "gid_index": port.gid_index}
+            for port in facts.rdma
+        ],
+        "tools": sorted(facts.tools),
+    }

@@ -1,0 +1,220 @@
+"""`recipe validate`, `vram`, `new` and `export`: what authors of recipes need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sparkrun_tui.base.errors import RecipeError, Spot, UsageError
+from sparkrun_tui.cli import output
+from sparkrun_tui.cli.completions import recipe_names
+from sparkrun_tui.cli.context import found_recipe, override_options, overrides_from, settings_now
+from sparkrun_tui.cli.exits import Exit, say
+from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity, Source, SourceKind
+
+if TYPE_CHECKING:
+    from sparkrun_tui.engines.starter import Known
+
+
+@click.group("recipe")
+def recipe_group() -> None:
+    """Validate, size, start and export recipes."""
+
+
+@recipe_group.command("validate")
+@click.argument("names", nargs=-1, required=True, shell_complete=recipe_names)
+@click.option("--json", "as_json", is_flag=True, help="A JSON array of findings.")
+def validate_command(names: tuple[str, ...], as_json: bool) -> int:
+    """Check recipes by name or path (a folder means every recipe in it); errors give exit code 1."""
+    from sparkrun_tui.cli.text.entries import problem_json, problem_line
+
+    findings = [(path, problem) for name in names for path, problem in _findings(name)]
+    if as_json:
+        output.as_json([{**problem_json(problem), "file": path} for path, problem in findings])
+    else:
+        for path, problem in findings:
+            output.line(problem_line(problem, path))
+    errors = sum(problem.severity is Severity.ERROR for _, problem in findings)
+    warnings = sum(problem.severity is Severity.WARNING for _, problem in findings)
+    if not as_json:
+        say(f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}")
+    return Exit.FAILED if errors else Exit.OK
+
+
+def _findings(name: str) -> list[tuple[str, Problem]]:
+
+    folder = Path(name)
+    if folder.is_dir():
+        files = sorted(file for ending in ("*.yaml", "*.yml") for file in folder.rglob(ending) if file.is_file())
+        if not files:
+            raise UsageError(f"there are no recipe files in {name}")
+        return [(str(file), problem) for file in files for problem in _file_findings(file)]
+    try:
+        recipe = found_recipe(name, settings_now())
+    except RecipeError as error:
+        problem = Problem(Severity.ERROR, "unreadable", error.what, error.spot, error.remedy)
+        return [(error.spot.path if error.spot else name, problem)]
+    return [(recipe.source.path, problem) for problem in _problems(recipe)]
+
+
+def _file_findings(file: Path) -> Sequence[Problem]:
+    from sparkrun_tui.recipe.format.loader import load_file
+    from sparkrun_tui.recipe.search.sources import looks_like_recipe
+
+    recipe = load_file(file, Source(SourceKind.PATH, str(file)))
+    if not looks_like_recipe(recipe):
+        message = "this file has none of a recipe's keys; it is passed over"
+        return (Problem(Severity.NOTE, "no-recipe", message, Spot(str(file), 1, 1)),)
+    return (recipe.error,) if isinstance(recipe, BrokenRecipe) else _problems(recipe)
+
+
+def _problems(recipe: Recipe) -> Sequence[Problem]:
+    from sparkrun_tui.cli.text.recipes import all_problems
+    from sparkrun_tui.launch.sizing.judging import judged_render
+
+    return all_problems(judged_render(recipe, {}, {}))
+
+
+@recipe_group.command("vram")
+@click.argument("name", shell_complete=recipe_names)
+@override_options
+@click.option("--hub", is_flag=True, help="Ask the Hugging Face Hub about the model first.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object; sizes in bytes.")
+def vram_command(
+    name: str, options: tuple[str, ...], port: str | None, tp: str | None, gpu_mem: str | None, hub: bool, as_json: bool
+) -> int:
+    """Estimate a recipe's memory, as its metadata declares it and as the engine will allocate it."""
+    from sparkrun_tui.cli.hub import look_up
+    from sparkrun_tui.cli.text.recipes import estimate_json, memory_lines
+    from sparkrun_tui.launch.sizing.judging import judged_render, judged_size
+
+    settings = settings_now()
+    recipe = found_recipe(name, settings)
+    if hub:
+        look_up(recipe.model, recipe.model_revision)
+    rendered = judged_render(recipe, overrides_from(options, port, tp, gpu_mem), settings.defaults)
+    if as_json:
+        output.as_json(estimate_json(judged_size(rendered, ())))
+    else:
+        for text in memory_lines(rendered):
+            output.line(text)
+    return Exit.OK
+
+
+@recipe_group.command("new")
+@click.argument("model")
+@click.option("--runtime", default="", metavar="ENGINE", help="vllm, sglang or llama-cpp; by the model when left out.")
+@click.option("--container", default="", metavar="IMAGE", help="The image; by the engine when left out.")
+@click.option("--nodes", default=1, show_default=True, type=click.IntRange(1, 64), help="Hosts that it takes.")
+@click.option("--offline", is_flag=True, help="Do not ask the Hugging Face Hub about the model.")
+@click.option("--output", "target", type=click.Path(dir_okay=False, path_type=Path), help="A new file; else stdout.")
+def new_command(model: str, runtime: str, container: str, nodes: int, offline: bool, target: Path | None) -> int:
+    """Start a recipe for MODEL (OWNER/NAME, for GGUF OWNER/NAME:QUANT) from what is known of it."""
+    from sparkrun_tui.cli.hub import look_up
+    from sparkrun_tui.engines.checks.fields import valid_model
+    from sparkrun_tui.engines.starter import starter
+    from sparkrun_tui.recipe.format.detect import split_gguf
+
+    if not offline and valid_model(model):
+        look_up(model)
+    engine = runtime or ("llama-cpp" if split_gguf(model)[1] or model.lower().endswith("gguf") else "vllm")
+    image = container or _usual_image(engine)
+    known = _known(model)
+    text = next((text for share in _SHARES if _starts(text := starter(model, engine, image, known, nodes, share))), "")
+    if not text:
+        hosts = "one host" if nodes == 1 else f"{nodes} hosts"
+        say(f"by the estimate {model} does not fit on {hosts}: see `recipe vram`, or give --nodes")
+    _write(text or starter(model, engine, image, known, nodes), target)
+    return Exit.OK
+
+
+_SHARES = ("0.5", "0.6", "0.7", "0.8", "0.85", "0.9")
+"""Shares of a host's memory that a new recipe may begin with, the careful one first."""
+
+
+def _starts(text: str) -> bool:
+    """Whether a recipe is not known to fail for want of memory."""
+    from sparkrun_tui.launch.sizing.sizing import size
+    from sparkrun_tui.memory.result import Level
+    from sparkrun_tui.recipe.format.loader import load_text
+    from sparkrun_tui.recipe.values.overrides import render
+
+    estimate = size(render(load_text(text), {}), ())
+    return Level.BAD not in (estimate.starts.level, estimate.context.level)
+
+
+def _known(model: str) -> Known:
+    """What is known of the model, and what the recipes that are here say of it."""
+    from dataclasses import replace
+
+    from sparkrun_tui.launch.sizing.starter_facts import known_of
+    from sparkrun_tui.recipe.format.detect import split_gguf
+    from sparkrun_tui.recipe.search.listing import finish, list_recipes
+
+    known = known_of(model)
+    wanted = split_gguf(model)[0].lower()
+    for entry in finish(list_recipes(settings_now())).entries:
+        if split_gguf(entry.model)[0].lower() == wanted and not entry.error:
+            dtype = entry.dtype if entry.model == model else ""
+            return replace(
+                known,
+                params=entry.params or known.params,
+                active=entry.active or known.active,
+                dtype=known.dtype or dtype,
+            )
+    return known
+
+
+def _usual_image(engine: str) -> str:
+    """The image that most of the bundled recipes of this engine run."""
+    from collections import Counter
+
+    from sparkrun_tui.base.settings import Settings
+    from sparkrun_tui.recipe.search.listing import finish, list_recipes
+
+    entries = finish(list_recipes(Settings())).entries
+    bundled = (entry for entry in entries if entry.source.kind is SourceKind.BUNDLED and entry.runtime == engine)
+    counts = Counter(entry.container for entry in bundled if entry.container)
+    return counts.most_common(1)[0][0] if counts else ""
+
+
+@recipe_group.command("export")
+@click.argument("name", shell_complete=recipe_names)
+@override_options
+@click.option("--output", "target", type=click.Path(dir_okay=False, path_type=Path), help="A new file; else stdout.")
+def export_command(
+    name: str,
+    options: tuple[str, ...],
+    port: str | None,
+    tp: str | None,
+    gpu_mem: str | None,
+    target: Path | None,
+) -> int:
+    """Write a recipe with overrides as its new defaults; comments and order of the original stay."""
+    from sparkrun_tui.recipe.format.export import exported, keeps_secrets, left_as_variables
+
+    recipe, overrides = found_recipe(name, settings_now()), overrides_from(options, port, tp, gpu_mem)
+    text = exported(recipe, overrides)
+    for key, variable in left_as_variables(recipe, overrides).items():
+        say(
+            f"`{key}` is a secret and was not written: the recipe takes it from ${variable}; set that before you run it"
+        )
+    private = keeps_secrets(recipe, text)
+    if private:
+        where = "is readable by you alone" if target is not None else "has dots in their place; --output FILE has them"
+        say(f"the recipe holds secrets that its author wrote there: what is written {where}")
+    _write(text, target, private=private)
+    return Exit.OK
+
+
+def _write(text: str, target: Path | None, *, private: bool = False) -> None:
+    from sparkrun_tui.recipe.format.export import write_new_recipe
+
+    if target is None:
+        output.raw(text)
+        return
+    write_new_recipe(target, text, private=private)
+    say(f"wrote {target}")

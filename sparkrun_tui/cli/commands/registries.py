@@ -1,0 +1,155 @@
+"""`registry`: git repositories of recipes."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sparkrun_tui.base.units import format_duration
+from sparkrun_tui.cli import output
+from sparkrun_tui.cli.exits import Exit, say
+
+if TYPE_CHECKING:
+    from sparkrun_tui.recipe.registry.registries import RegistryStatus, UpdateResult
+
+
+@click.group("registry")
+def registry_group() -> None:
+    """Add, remove, list and update registries: git repositories of recipes."""
+
+
+@registry_group.command("list")
+@click.option("--json", "as_json", is_flag=True, help="A JSON array of objects.")
+def list_command(as_json: bool) -> int:
+    """List the registries, how many recipes each has here, and when it was last asked."""
+    from sparkrun_tui.recipe.registry.config import configured
+    from sparkrun_tui.recipe.registry.registries import registry_list
+
+    for note in configured()[1]:
+        say(note)
+    found = registry_list()
+    if as_json:
+        output.as_json([_status_json(status) for status in found])
+    else:
+        output.table(("NAME", "RECIPES", "ASKED", "ADDRESS", "DESCRIPTION"), map(_row, found))
+    return Exit.OK
+
+
+def _row(status: RegistryStatus) -> tuple[str, ...]:
+    registry = status.registry
+    age = "never: run `registry update`" if status.age is None else f"{format_duration(status.age)} ago"
+    address = f"{registry.url} ({registry.subpath})" if registry.subpath else registry.url
+    return (
+        registry.name,
+        _recipes(status),
+        age if registry.enabled else "switched off",
+        address,
+        registry.description,
+    )
+
+
+def _recipes(status: RegistryStatus) -> str:
+    if status.snapshot is None:
+        return "-"
+    return f"{status.recipes} +{status.hidden} hidden" if status.hidden else str(status.recipes)
+
+
+def _status_json(status: RegistryStatus) -> dict[str, Any]:
+    registry, snapshot = status.registry, status.snapshot
+    return {
+        "name": registry.name,
+        "url": registry.url,
+        "subpath": registry.subpath or None,
+        "description": registry.description,
+        "enabled": registry.enabled,
+        "visible": registry.visible,
+        "origin": registry.origin,
+        "recipes": status.recipes,
+        "hidden": status.hidden,
+        "parts": sorted({folder.registry for folder in status.folders}),
+        "commit": snapshot.commit if snapshot else None,
+        "fetched": snapshot.fetched if snapshot else None,
+        "skipped": snapshot.skipped if snapshot else None,
+    }
+
+
+@registry_group.command("add")
+@click.argument("url")
+@click.option("--name", default="", help="How to call it; by its address when left out.")
+@click.option("--subpath", default="", help="The folder of its recipes; by its own manifest when left out.")
+def add_command(url: str, name: str, subpath: str) -> int:
+    """Fetch the repository at URL (https, ssh, git@host:path, OWNER/NAME on GitHub, a local folder) and add it."""
+    from sparkrun_tui.recipe.registry.registries import add_registry
+
+    status = add_registry(url, name, subpath, _Progress())
+    output.line(f"added {status.registry.name}: {_count(status.recipes, 'recipe')}")
+    return Exit.OK
+
+
+@registry_group.command("remove")
+@click.argument("name")
+def remove_command(name: str) -> int:
+    """Remove a registry and what is cached of it."""
+    from sparkrun_tui.recipe.registry.registries import remove_registry
+
+    remove_registry(name)
+    output.line(f"removed {name}")
+    return Exit.OK
+
+
+@registry_group.command("update")
+@click.argument("names", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="A JSON array of objects.")
+def update_command(names: tuple[str, ...], as_json: bool) -> int:
+    """Ask all enabled registries, or those named, for what is new; exit code 1 when one cannot be asked."""
+    from sparkrun_tui.recipe.registry.registries import update_registries
+
+    results = update_registries(names, None if as_json else _Progress())
+    if as_json:
+        output.as_json([_result_json(result) for result in results])
+    for result in results:
+        if result.error is not None:
+            say(f"{result.registry.name}: {result.error}")
+        elif not as_json:
+            output.line(f"{result.registry.name}: {_changes(result)}")
+    return Exit.FAILED if any(result.error for result in results) else Exit.OK
+
+
+def _changes(result: UpdateResult) -> str:
+    update = result.update
+    if update is None or not update.anything:
+        return "nothing new"
+    groups = (("new", update.added), ("changed", update.changed), ("removed", update.removed))
+    return ", ".join(f"{len(names)} {word}" for word, names in groups if names)
+
+
+def _result_json(result: UpdateResult) -> dict[str, Any]:
+    update = result.update
+    return {
+        "name": result.registry.name,
+        "error": result.error.what if result.error else None,
+        "commit": update.snapshot.commit if update else None,
+        "added": list(update.added) if update else [],
+        "changed": list(update.changed) if update else [],
+        "removed": list(update.removed) if update else [],
+    }
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+class _Progress:
+    """Tells a phase once on a pipe, and its share in place on a terminal."""
+
+    def __init__(self) -> None:
+        self._told = ""
+
+    def __call__(self, name: str, phase: str, share: float | None) -> None:
+        if sys.stderr.isatty() and share is not None:
+            print(f"\r{name}: {phase} {share:4.0%}\x1b[K", end="\n" if share >= 1 else "", file=sys.stderr, flush=True)
+        elif phase != self._told:
+            say(f"{name}: {phase}")
+        self._told = phase

@@ -1,0 +1,110 @@
+"""`run`: launch a recipe and wait until it serves, or print what that would do."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from sparkrun_tui.base.errors import LaunchError, UsageError
+from sparkrun_tui.cli import output
+from sparkrun_tui.cli.completions import recipe_names
+from sparkrun_tui.cli.context import (
+    Target,
+    found_recipe,
+    override_options,
+    overrides_from,
+    saved_cluster,
+    settings_now,
+    target_options,
+)
+from sparkrun_tui.cli.exits import Exit, say
+
+if TYPE_CHECKING:
+    from sparkrun_tui.base.settings import Settings
+    from sparkrun_tui.recipe.values.rendered import Rendered
+
+_GRAVE = "!"
+
+
+@click.command("run")
+@click.argument("name", shell_complete=recipe_names)
+@target_options
+@click.option("--solo", is_flag=True, help="Use one host, the first.")
+@override_options
+@click.option("--dry-run", is_flag=True, help="Print the commands, host by host; no host is asked.")
+@click.option("--follow", is_flag=True, help="Print the logs, and stay when it serves; ctrl+c then leaves it running.")
+@click.option("--json", "as_json", is_flag=True, help="Events as JSON lines; of a dry run, one JSON object.")
+@click.option("--yes", is_flag=True, help="Agree to what a recipe from a registry does beyond serving.")
+@click.option("--ignore", multiple=True, metavar="CHECK", help="Go on although a check fails: disk, memory, arch, ...")
+def run_command(
+    name: str,
+    hosts: str,
+    cluster_name: str,
+    demo: bool,
+    solo: bool,
+    options: tuple[str, ...],
+    port: str | None,
+    tp: str | None,
+    gpu_mem: str | None,
+    dry_run: bool,
+    follow: bool,
+    as_json: bool,
+    yes: bool,
+    ignore: tuple[str, ...],
+) -> int:
+    """Launch the recipe NAME on hosts and wait until it serves.
+
+    ctrl+c cancels the launch and cleans up, twice does so by force. Once it serves, it goes on without this program.
+    """
+    from sparkrun_tui.recipe.values.overrides import render
+
+    settings = settings_now()
+    rendered = render(found_recipe(name, settings), overrides_from(options, port, tp, gpu_mem), settings.defaults)
+    target = Target(hosts, cluster_name, demo)
+    if dry_run:
+        return _dry_run(rendered, settings, target, solo, as_json)
+    from sparkrun_tui.cli.launch import RunRequest, carry_out
+
+    _agree(rendered, yes)
+    return asyncio.run(carry_out(RunRequest(settings, rendered, target, solo, follow, as_json, frozenset(ignore))))
+
+
+def _dry_run(rendered: Rendered, settings: Settings, target: Target, solo: bool, as_json: bool) -> int:
+    from sparkrun_tui.launch.launcher import new_launch_id
+    from sparkrun_tui.launch.plan.dry_run import PLACEHOLDERS, as_data, lines, offline_plan
+
+    cluster = saved_cluster(settings, target)
+    plan = offline_plan(rendered, cluster, new_launch_id(), os.environ, solo=solo)
+    if as_json:
+        output.as_json(as_data(plan))
+    elif plan.cluster is PLACEHOLDERS:
+        output.line("# no cluster is chosen: the names of the hosts are placeholders (name yours with -H host1,host2)")
+    if not as_json:
+        output.raw("\n".join(lines(plan)))
+    if plan.errors:
+        first = plan.errors[0]
+        raise LaunchError(first.message, spot=first.spot, remedy=first.remedy)
+    return Exit.OK
+
+
+def _agree(rendered: Rendered, yes: bool) -> None:
+    """The consent that recipes from registries need before their first launch, and again when they have changed."""
+    from sparkrun_tui.cli.prompts import confirm, on_terminal
+    from sparkrun_tui.launch.plan.consent import consent_needed, give, question
+
+    wanted = consent_needed(rendered, os.environ)
+    if not wanted:
+        return
+    say(f"{question(rendered)}. It")
+    for demand in wanted:
+        say(f"  {_GRAVE if demand.grave else '-'} {demand.title}")
+        for text in demand.detail.split("\n") if demand.detail else ():
+            say(f"      {text}")
+    if yes or confirm("Launch it?"):
+        give(rendered)
+        return
+    remedy = "" if on_terminal() else "Read the above, then call it again with --yes."
+    raise UsageError("not launched: this recipe needs your consent", remedy=remedy)

@@ -1,0 +1,208 @@
+"""`demo-story`: the whole story on the demo cluster as plain lines, for where there is no terminal to live it in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import click
+
+from sparkrun_tui.base import shell
+from sparkrun_tui.base.errors import LaunchError, RecipeError
+from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.base.units import format_gib
+from sparkrun_tui.cli import output
+from sparkrun_tui.cli.exits import Exit
+
+if TYPE_CHECKING:
+    from sparkrun_tui.demo.cluster import DemoCluster
+    from sparkrun_tui.launch.launcher import Desk
+    from sparkrun_tui.launch.plan.plan import LaunchPlan
+    from sparkrun_tui.launch.run.launch import Launch
+    from sparkrun_tui.memory.result import Estimate
+    from sparkrun_tui.recipe.values.rendered import Rendered
+
+_FAVOURITES = ("qwen3-1.7b-vllm", "qwen3-1.7b-llama-cpp")
+_QUERY = "qwen3 1.7b"
+_QUESTION = "What is a DGX Spark?"
+_TOKENS = 60
+_READY_WITHIN = 120.0
+
+
+@click.command("demo-story")
+@click.option("--recipe", "name", default="", metavar="NAME", help="Tell it with this recipe.")
+@click.option("--speed", type=click.FloatRange(0.1, 1000.0), default=1.0, help="How many times faster than life.")
+def story_command(name: str, speed: float) -> int:
+    """Find a recipe, size it, launch it on two simulated Sparks, ask it something, come back to it, stop it."""
+    return asyncio.run(_story(name, speed))
+
+
+async def _story(name: str, speed: float) -> Exit:
+    from sparkrun_tui.demo.cluster import DemoCluster
+    from sparkrun_tui.launch.launcher import Desk
+
+    settings = Settings()
+    output.line("DEMO: two simulated DGX Sparks inside this process; nothing is downloaded and no host is touched.")
+    rendered = _find(name, settings)
+    async with DemoCluster(speed, settings, [rendered.recipe], visitors=False) as demo:
+        desk = Desk(settings, demo.services)
+        try:
+            await desk.probe(demo.cluster)
+            rendered = _weigh(desk, demo, rendered)
+            plan = desk.plan(rendered, demo.cluster)
+            _show_plan(plan)
+            launch = await _launch(desk, plan)
+            await _ask(demo, launch)
+        finally:
+            # This is quitting: whatever was launched goes on.
+            await desk.close()
+        await _come_back(demo, settings)
+    _heading("The end. On real Sparks: sparkrun-tui cluster add mine HOST1,HOST2, then sparkrun-tui")
+    return Exit.OK
+
+
+def _heading(text: str) -> None:
+    output.line()
+    output.line(f"== {text}")
+
+
+def _indented(lines: Iterable[str]) -> None:
+    for text in lines:
+        output.line(f"   {text}" if text else "")
+
+
+def _find(name: str, settings: Settings) -> Rendered:
+    """Search as one types, and take one of what is found. Raises `RecipeError` when nothing is."""
+    from sparkrun_tui.cli.context import found_recipe
+    from sparkrun_tui.cli.text.entries import entry_row
+    from sparkrun_tui.recipe.search.index import Index
+    from sparkrun_tui.recipe.search.listing import list_recipes
+    from sparkrun_tui.recipe.values.overrides import render
+
+    query = name or _QUERY
+    _heading(f"Find: {shell.words(['sparkrun-tui', 'search', query])}")
+    listing = list_recipes(settings, budget=30.0)
+    found = Index(listing.entries).search(query)
+    _indented("  ".join(entry_row(entry)) for entry in found[:6])
+    names = [entry.name for entry in found]
+    chosen = name or next((favourite for favourite in _FAVOURITES if favourite in names), names[0] if names else "")
+    if not chosen:
+        raise RecipeError(f"nothing matches `{query}`", remedy="Is the recipes/ folder there?")
+    return render(found_recipe(chosen, settings), {}, settings.defaults)
+
+
+def _weigh(desk: Desk, demo: DemoCluster, rendered: Rendered) -> Rendered:
+    """The verdict, and what changing one value does to it."""
+    from sparkrun_tui.cli.text.recipes import estimate_lines
+    from sparkrun_tui.recipe.values.overrides import render
+
+    _heading(f"Does it fit? {rendered.recipe.name} on {', '.join(demo.cluster.hosts)}")
+    before = _estimate(desk, demo, rendered)
+    _indented(estimate_lines(before))
+    change = _change(rendered)
+    if change is None:
+        return rendered
+    key, value = change
+    changed = render(rendered.recipe, {key: value})
+    after = _estimate(desk, demo, changed)
+    _heading(f"Change something: -o {key}={value}")
+    for title, old, new in (
+        ("starts", before.starts, after.starts),
+        ("context", before.context, after.context),
+        ("headroom", before.headroom, after.headroom),
+    ):
+        _indented([f"{title + ':':10}{old.text}  ->  {new.text}"])
+    return changed
+
+
+def _change(rendered: Rendered) -> tuple[str, str] | None:
+    """Half the context of the recipe, under whatever name it goes."""
+    for key in ("max_model_len", "ctx_size"):
+        link = rendered.chain.get(key)
+        if link is not None and str(link.value.data).isdecimal():
+            return key, str(int(str(link.value.data)) // 2)
+    return None
+
+
+def _estimate(desk: Desk, demo: DemoCluster, rendered: Rendered) -> Estimate:
+    from sparkrun_tui.launch.sizing.sizing import host_memory, size
+
+    names = desk.plan(rendered, demo.cluster).host_names
+    return size(rendered, [host_memory(desk.facts[name]) for name in names])
+
+
+def _show_plan(plan: LaunchPlan) -> None:
+    from sparkrun_tui.launch.plan.dry_run import lines
+
+    _heading("Plan: what would be done, as commands to paste (sparkrun-tui run --dry-run)")
+    _indented(lines(plan))
+    if plan.errors:
+        raise LaunchError(plan.errors[0].message, remedy=plan.errors[0].remedy)
+
+
+async def _launch(desk: Desk, plan: LaunchPlan) -> Launch:
+    """Launch and tell each event. Raises `LaunchError` when it does not come up."""
+    from sparkrun_tui.cli.text.launch import Narrator, diagnosis_lines
+    from sparkrun_tui.launch.record.events import LaunchStatus
+
+    _heading(f"Launch: {shell.words(['sparkrun-tui', 'run', plan.rendered.recipe.name])}")
+    launch = desk.launch(plan)
+    narrator = Narrator()
+    async with asyncio.timeout(_READY_WITHIN):
+        async for event in launch.events():
+            _indented(narrator.lines(event))
+            if launch.state.status is LaunchStatus.READY:
+                break
+    state = launch.state
+    if state.status is not LaunchStatus.READY or state.endpoint is None:
+        _indented(diagnosis_lines(state.diagnosis) if state.diagnosis else [])
+        raise LaunchError(f"the demo launch ended as {state.status}: {state.detail}")
+    return launch
+
+
+async def _ask(demo: DemoCluster, launch: Launch) -> None:
+    """One question to the endpoint."""
+    from sparkrun_tui.launch.prompting import Prompt
+
+    state = launch.state
+    model = state.endpoint.model if state.endpoint else ""
+    _heading(f"Ask it: {_QUESTION}")
+    prompt = Prompt(demo.services, launch.plan.serve.ready.host, state.port, model, _QUESTION, max_tokens=_TOKENS)
+    text = "".join([piece async for piece in prompt])
+    if not text.strip():
+        raise LaunchError("the endpoint gave an empty answer")
+    _indented([text, f"({prompt.tokens} tokens, the first after {prompt.first_after or 0.0:.1f} s)"])
+
+
+async def _come_back(demo: DemoCluster, settings: Settings) -> None:
+    """Tomorrow: see what runs, take its logs up again, stop it. Raises `LaunchError` when something is not so."""
+    from sparkrun_tui.fleet.survey import survey
+    from sparkrun_tui.launch.launcher import Desk
+    from sparkrun_tui.launch.record.events import LaunchStatus
+
+    _heading("Come back later: sparkrun-tui status")
+    desk = Desk(settings, demo.services)
+    try:
+        view = await survey(demo.cluster, demo.services)
+        for item in view.workloads:
+            ranks = ", ".join(rank.host for rank in item.ranks)
+            _indented([f"{item.launch_id}  {item.recipe}  {item.health}  on {ranks}, port {item.port}"])
+        if not view.workloads:
+            raise LaunchError("what was launched is not found again")
+        launch = await desk.attach(view.workloads[0], demo.cluster)
+        state = await launch.wait_ready()
+        if state.status is not LaunchStatus.READY:
+            raise LaunchError(f"attached again, it is {state.status}: {state.detail}")
+        kept = sum(buffer.end for buffer in launch.logs.values())
+        _indented([f"attached: {state.status}, {kept} lines of its log are here"])
+        _heading(f"Stop: sparkrun-tui stop {launch.launch_id}")
+        stopped = await launch.stop()
+        after = await survey(demo.cluster, demo.services)
+        if stopped.status is not LaunchStatus.STOPPED or after.workloads:
+            raise LaunchError(f"it was not stopped: {stopped.status} {stopped.detail}")
+        facts = [host.facts for host in after.hosts if host.facts is not None]
+        free = ", ".join(f"{each.name} {format_gib(each.memory_available)}" for each in facts)
+        _indented([f"stopped; nothing is left on the hosts; free again: {free}"])
+    finally:
+        await desk.close()

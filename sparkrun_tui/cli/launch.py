@@ -1,0 +1,226 @@
+"""Carries a launch out for the command line: hosts asked, events told, signals heard, and how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.settings import Cluster, Settings
+from sparkrun_tui.cli import output
+from sparkrun_tui.cli.context import Target, engine
+from sparkrun_tui.cli.exits import Exit, report, say
+from sparkrun_tui.cli.following import LogPrinter
+from sparkrun_tui.cli.text.launch import Narrator, diagnosis_lines
+from sparkrun_tui.launch.launcher import Desk
+from sparkrun_tui.launch.plan.plan import LaunchPlan
+from sparkrun_tui.launch.record.codec import to_json
+from sparkrun_tui.launch.record.events import AnyEvent, LaunchStatus, StepState
+from sparkrun_tui.launch.record.state import LaunchState
+from sparkrun_tui.launch.run.launch import Launch
+from sparkrun_tui.launch.sizing.sizing import host_memory, needed_bytes, size
+from sparkrun_tui.memory.result import Estimate, Level
+from sparkrun_tui.recipe.model import Severity
+from sparkrun_tui.recipe.trust import consented_variables
+from sparkrun_tui.recipe.values.rendered import Rendered
+
+SERVING = frozenset({LaunchStatus.READY, LaunchStatus.DEGRADED})
+_DOWN = frozenset({"reconnecting", "unreachable", "needs user"})
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What `run` was asked for."""
+
+    settings: Settings
+    rendered: Rendered
+    target: Target
+    solo: bool
+    follow: bool
+    as_json: bool
+    ignored: frozenset[str]
+
+
+async def carry_out(request: RunRequest) -> int:
+    """Launch, tell, and give the exit code."""
+    async with engine(request.settings, request.target) as (cluster, services):
+        desk = Desk(request.settings, services)
+        try:
+            plan = await _plan(desk, request, cluster)
+            _warn(plan)
+            estimate = _estimate(desk, plan)
+            for text in _memory_lines(estimate):
+                say(text)
+            needed = None if estimate is None else needed_bytes(estimate)
+            launch = desk.launch(plan, memory_needed=needed, overridden=request.ignored)
+            return await _watch(launch, request)
+        finally:
+            await desk.close()
+
+
+async def _plan(desk: Desk, request: RunRequest, cluster: Cluster) -> LaunchPlan:
+    """The plan with real paths and addresses: hosts that it needs are asked first."""
+    consented = consented_variables(request.rendered.recipe)
+    first = desk.plan(request.rendered, cluster, solo=request.solo, consented=consented)
+    found = await desk.probe(cluster, first.host_names)
+    silent = [error for error in found.values() if isinstance(error, HostError)]
+    for error in silent[1:]:
+        report(error)
+    if silent:
+        raise silent[0]
+    return desk.plan(request.rendered, cluster, solo=request.solo, consented=consented)
+
+
+def _warn(plan: LaunchPlan) -> None:
+    """What is odd about the recipe is told before anything is done; errors stop the launch with their own words."""
+    for problem in plan.problems:
+        if problem.severity is Severity.WARNING:
+            where = f"{problem.spot}: " if problem.spot else ""
+            say(f"{where}warning: {problem.message}")
+
+
+def _estimate(desk: Desk, plan: LaunchPlan) -> Estimate | None:
+    hosts = [host_memory(desk.facts[name]) for name in plan.host_names]
+    try:
+        return size(plan.rendered, hosts)
+    except Exception as error:  # advice only: a defect of the estimate must not stand in the way of a launch
+        say(f"the memory estimate failed: {type(error).__name__}: {error}")
+        return None
+
+
+def _memory_lines(estimate: Estimate | None) -> Sequence[str]:
+    from sparkrun_tui.cli.text.recipes import MARKS
+
+    if estimate is None:
+        return ()
+    verdicts = (estimate.starts, estimate.context, estimate.headroom)
+    if all(verdict.level is Level.UNKNOWN for verdict in verdicts):
+        return ["memory: ? the need of this recipe is not known"]
+    return ["memory: " + "; ".join(f"{MARKS[verdict.level]} {verdict.text}" for verdict in verdicts)]
+
+
+async def _watch(launch: Launch, request: RunRequest) -> int:
+    teller = _Teller(request.as_json)
+    hearing = Signals(launch)
+    printer = LogPrinter(launch, as_json=request.as_json) if request.follow else None
+    try:
+        async for event in launch.events():
+            teller.tell(event)
+            if not request.follow and launch.state.status in SERVING and launch.state.endpoint is not None:
+                break
+        if printer is not None:
+            await printer.finish()
+    finally:
+        hearing.close()
+        if printer is not None:
+            printer.close()
+    if launch.state.status in SERVING or hearing.detached:
+        await launch.detach()
+    else:
+        await launch.wait_ended()
+    return ending(launch, hearing.detached, request.as_json)
+
+
+class _Teller:
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+        self._narrator = Narrator()
+
+    def tell(self, event: AnyEvent) -> None:
+        if self._as_json:
+            output.as_json_line(to_json(event))
+            return
+        for text in self._narrator.lines(event):
+            output.line(text)
+
+
+def ending(launch: Launch, detached: bool, as_json: bool) -> Exit:
+    """How it ended, told and as an exit code."""
+    state = launch.state
+    name = launch.launch_id
+    if state.status in SERVING or (detached and state.endpoint is not None):
+        if not as_json and state.endpoint is not None:
+            output.line(f"ready: {state.endpoint.url} (model {state.endpoint.model})")
+            if launch.plan.cluster.is_demo:
+                say("the demo cluster ends with this command; on real hosts it would go on by itself")
+            else:
+                say(f"it goes on by itself: sparkrun-tui logs {name} -f, sparkrun-tui stop {name}")
+        if launch.plan.serve.stop_after and state.status in SERVING:
+            say("its work has failed (stop_after_post), and so it was not stopped")
+            return Exit.FAILED
+        return Exit.OK
+    if state.status is LaunchStatus.FAILED:
+        for text in diagnosis_lines(state.diagnosis) if state.diagnosis else (state.detail,):
+            say(text)
+        say(f"its logs: sparkrun-tui logs {name}")
+        return Exit.HOST if host_is_lost(state) else Exit.FAILED
+    if state.status is LaunchStatus.CANCELLED:
+        say("cancelled; what was moved to the hosts stays there")
+        return Exit.INTERRUPTED
+    if state.status is LaunchStatus.STOPPED:
+        return Exit.HOST if state.detail.startswith("not confirmed") else Exit.OK
+    if detached:
+        say(f"let go before it was ready; `sparkrun-tui status` shows what runs, `stop {name}` ends it")
+        return Exit.INTERRUPTED
+    say(f"what became of it is not known: {state.detail}")
+    return Exit.HOST
+
+
+def host_is_lost(state: LaunchState) -> bool:
+    """Whether a host could not be asked at the end, so that its part of the result is not known."""
+    rows = state.hosts.values()
+    unknown = any(cell.state is StepState.UNKNOWN for row in rows for cell in row.cells.values())
+    return unknown or any(row.link in _DOWN for row in rows)
+
+
+class Signals:
+    """ctrl+c cancels, a second one forces; a closed terminal or SIGTERM lets the launch go.
+
+    While it serves, or when it is only watched, ctrl+c lets it go, too.
+    """
+
+    def __init__(self, launch: Launch, *, watching: bool = False) -> None:
+        self._launch = launch
+        self._watching = watching
+        self._cancelled = False
+        self._leaving: asyncio.Task[None] | None = None
+        self.detached = False
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_signal_handler(signal.SIGINT, self._interrupt)
+        self._loop.add_signal_handler(signal.SIGTERM, self._let_go)
+        self._loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+
+    def close(self) -> None:
+        """Hear no more."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            self._loop.remove_signal_handler(number)
+
+    def _interrupt(self) -> None:
+        if self._cancelled:
+            say("by force: hosts that do not answer are not waited for")
+            self._launch.force()
+        elif self._watching or self._launch.state.endpoint is not None:
+            self._let_go()
+        else:
+            self._cancelled = True
+            done = sum(
+                cell.state in (StepState.OK, StepState.SKIPPED)
+                for row in self._launch.state.hosts.values()
+                for cell in row.cells.values()
+            )
+            say(f"cancelling after {done} finished steps: containers are removed, their logs kept; again to force")
+            self._launch.cancel()
+
+    def _let_go(self) -> None:
+        if self._leaving is None:
+            self.detached = True
+            self._leaving = self._loop.create_task(self._launch.detach())
+
+    def _hang_up(self) -> None:
+        # The terminal is gone: whatever is still said goes nowhere.
+        sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+        self._let_go()

@@ -1,0 +1,1 @@
+"""What commands print: recipes, launches and workloads as plain lines and as JSON."""

@@ -1,0 +1,67 @@
+"""Rows of the recipe list and findings about recipes, as plain text and as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sparkrun_tui.recipe.model import Problem
+from sparkrun_tui.recipe.search.entry import Entry, hosts_text, params_text
+from sparkrun_tui.recipe.search.sources import reference
+
+
+def entry_row(entry: Entry) -> tuple[str, ...]:
+    """The cells of one row of `list`."""
+    return (
+        reference(entry),
+        entry.runtime or "(broken)",
+        params_text(entry),
+        entry.dtype,
+        hosts_text(entry) if entry.runtime else "",
+        entry.model,
+        entry.description or entry.error,
+    )
+
+
+def entry_json(entry: Entry) -> dict[str, Any]:
+    """A row of the list as one JSON object; of a file that could not be loaded, only what is known."""
+    return {
+        "name": entry.name,
+        "reference": reference(entry),
+        "model": entry.model or None,
+        "runtime": entry.runtime or None,
+        "container": entry.container or None,
+        "description": entry.description,
+        "maintainer": entry.maintainer,
+        "model_params": entry.params,
+        "active_params": entry.active,
+        "model_dtype": entry.dtype or None,
+        "context": entry.context,
+        "tensor_parallel": entry.tp,
+        "min_nodes": entry.min_nodes,
+        "max_nodes": entry.max_nodes,
+        "source": entry.source.kind.value,
+        "registry": entry.source.registry or None,
+        "path": entry.source.path,
+        "error": entry.error or None,
+    }
+
+
+def problem_json(problem: Problem) -> dict[str, Any]:
+    """A finding as one JSON object."""
+    spot = problem.spot
+    return {
+        "severity": problem.severity.value,
+        "code": problem.code,
+        "message": problem.message,
+        "path": spot.path if spot else None,
+        "line": spot.line if spot else None,
+        "column": spot.column if spot else None,
+        "remedy": problem.remedy,
+    }
+
+
+def problem_line(problem: Problem, path: str) -> str:
+    """A finding as compilers print one: `file:line:column: severity: text`."""
+    where = str(problem.spot) if problem.spot else path
+    remedy = f"\n    {problem.remedy}" if problem.remedy else ""
+    return f"{where}: {problem.severity}: {problem.message} [{problem.code}]{remedy}"

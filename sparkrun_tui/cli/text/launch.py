@@ -1,0 +1,136 @@
+"""A launch told as plain lines: one for each event that is worth one, with the time since it began."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sparkrun_tui.base.units import format_bytes, format_rate
+from sparkrun_tui.engines.plan import Phase
+from sparkrun_tui.launch.record.events import (
+    AnyEvent,
+    Diagnosed,
+    EndpointUp,
+    EngineFact,
+    LaunchBegan,
+    LinkChanged,
+    Noticed,
+    Progressed,
+    StatusChanged,
+    StepChanged,
+    StepState,
+)
+
+_PROGRESS_EVERY = 10.0
+"""Seconds between two lines about the same transfer."""
+
+_SHORT = frozenset({Phase.CHECK, Phase.START})
+"""Phases whose beginning is not worth a line."""
+
+
+class Narrator:
+    """Turns events into lines. It remembers what it has told, so that nothing is told twice."""
+
+    def __init__(self) -> None:
+        self._began: float | None = None
+        self._steps: dict[tuple[str, Phase], tuple[StepState, str]] = {}
+        self._progress: dict[tuple[str, Phase], float] = {}
+        self._links: dict[str, str] = {}
+        self._facts: dict[tuple[str, str], str] = {}
+
+    def lines(self, event: AnyEvent) -> Iterator[str]:
+        """The lines for `event`; most events have one, many have none."""
+        if self._began is None:
+            self._began = event.time
+        text = self._text(event)
+        if text:
+            yield f"{_clock(event.time - self._began)}  {text}"
+
+    def _text(self, event: AnyEvent) -> str:
+        if isinstance(event, LaunchBegan):
+            return f"launch {event.launch_id}: {event.recipe} ({event.engine}) on {', '.join(event.hosts)}"
+        if isinstance(event, StepChanged):
+            return self._step(event)
+        if isinstance(event, Progressed):
+            return self._moved(event)
+        if isinstance(event, LinkChanged):
+            return self._link(event)
+        if isinstance(event, EngineFact):
+            return self._fact(event)
+        if isinstance(event, Noticed):
+            where = f"{event.host}: " if event.host else ""
+            return f"{event.level}: {where}{event.text}"
+        if isinstance(event, StatusChanged):
+            return f"{event.status}{f': {event.detail}' if event.detail else ''}"
+        if isinstance(event, EndpointUp):
+            return f"serves {event.model} at {event.url}"
+        return ""
+
+    def _fact(self, event: EngineFact) -> str:
+        text = fact_text(event.name, event.value)
+        key = (event.host, event.name)
+        if not text or self._facts.get(key) == text:
+            return ""
+        self._facts[key] = text
+        return f"{event.host}: {text}"
+
+    def _step(self, event: StepChanged) -> str:
+        key = (event.host, event.phase)
+        now = (event.state, event.detail)
+        if event.state is StepState.PENDING or self._steps.get(key) == now:
+            return ""
+        before = self._steps.get(key)
+        self._steps[key] = now
+        running = event.state is StepState.RUNNING
+        if running and (event.phase in _SHORT or (before is not None and before[0] is StepState.RUNNING)):
+            return ""
+        word = "..." if running else str(event.state)
+        return f"{event.host}: {event.phase} {word}{f' ({event.detail})' if event.detail else ''}"
+
+    def _moved(self, event: Progressed) -> str:
+        key = (event.host, event.phase)
+        if event.unit != "B" or event.time - self._progress.setdefault(key, event.time) < _PROGRESS_EVERY:
+            return ""
+        self._progress[key] = event.time
+        share = f" of {format_bytes(event.total)} ({event.done / event.total:.0%})" if event.total else ""
+        rate = f", {format_rate(event.rate)}" if event.rate else ""
+        return f"{event.host}: {event.phase} {format_bytes(event.done)}{share}{rate}"
+
+    def _link(self, event: LinkChanged) -> str:
+        before = self._links.get(event.host)
+        self._links[event.host] = event.state
+        if event.state == before or (before is None and event.state in ("up", "connecting", "idle")):
+            return ""
+        return f"{event.host}: link {event.state}{f' ({event.detail})' if event.detail else ''}"
+
+
+def _clock(seconds: float) -> str:
+    whole = max(int(seconds), 0)
+    return f"{whole // 60:3}:{whole % 60:02}"
+
+
+_FACTS = {
+    "kv_tokens": "KV cache for {:,.0f} tokens",
+    "concurrency": "{:,.1f} requests of full length at once",
+}
+_SIZES = {"kv_bytes": "KV cache", "weights_bytes": "weights", "graphs_bytes": "CUDA graphs"}
+
+
+def fact_text(name: str, value: float) -> str:
+    """A figure that the engine printed, in words; empty for those that only matter to other parts of the program."""
+    if name in _SIZES:
+        return f"{_SIZES[name]} {format_bytes(value)}"
+    return _FACTS[name].format(value) if name in _FACTS else ""
+
+
+def diagnosis_lines(found: Diagnosed) -> Iterator[str]:
+    """Why it failed: the cause, the line that proves it, and what would help."""
+    where = f"{found.host}: " if found.host else ""
+    yield f"{where}{found.title}"
+    if found.explanation:
+        yield f"  {found.explanation}"
+    if found.evidence:
+        yield f"  > {found.evidence}"
+    for repair in found.repairs:
+        change = f"-o {repair.key}={repair.value}" if repair.key else ""
+        words = [part for part in (change or repair.title, repair.why) if part]
+        yield f"  try: {'  '.join(words)}"

@@ -1,0 +1,1 @@
+"""The simulated Docker daemon of a host."""

@@ -1,0 +1,1 @@
+"""Simulated engines: what they print, how they serve and how they end."""

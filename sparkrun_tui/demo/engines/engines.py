@@ -1,0 +1,202 @@
+"""What the simulated containers do: they start an engine, print what it would print, and serve until they are ended."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+from dataclasses import replace
+
+from sparkrun_tui.demo.catalog import Catalog
+from sparkrun_tui.demo.docker.container import Container, Execution
+from sparkrun_tui.demo.engines.endpoint import Endpoint
+from sparkrun_tui.demo.engines.figures import Fault, Figures, figures
+from sparkrun_tui.demo.engines.llama_log import LlamaLog
+from sparkrun_tui.demo.engines.log_script import Beat, filled
+from sparkrun_tui.demo.engines.ray import Ray, hang_up
+from sparkrun_tui.demo.engines.sglang_log import SglangLog
+from sparkrun_tui.demo.engines.vllm_log import VllmLog
+from sparkrun_tui.demo.host import Host, Site
+from sparkrun_tui.engines.layout.common import SERVE_FILE
+from sparkrun_tui.engines.logs.marks import family
+from sparkrun_tui.engines.plan import LABEL, Role
+from sparkrun_tui.memory.result import HostMemory
+
+Log = VllmLog | SglangLog | LlamaLog
+
+
+class Engines:
+    """Runs the containers of all hosts of a site."""
+
+    def __init__(self, site: Site, catalog: Catalog) -> None:
+        self._site = site
+        self._catalog = catalog
+        self._ray = Ray(site)
+
+    async def run(self, host: Host, container: Container) -> None:
+        """What a container does from its start to its end; leaves its exit code in it."""
+        script = container.text(SERVE_FILE)
+        if "ray start" in script:
+            code = await self._ray.node(host, container, script)
+        elif "rpc-server" in script:
+            code = await _lend(host, container, script)
+        elif f"{LABEL}role" not in container.labels:
+            code = await self._serve_delegated(host, container, script)
+        else:
+            code = await self._serve(host, container, script)
+        container.end(code)
+
+    async def execute(self, host: Host, execution: Execution) -> None:
+        """What a command in a container does; leaves its exit code in the execution."""
+        container, argv = execution.container, execution.argv
+        if argv[:2] == ("ray", "status"):
+            execution.output = self._ray.status(container).encode()
+            execution.code = 0
+        elif argv[:2] == ("test", "-d"):
+            execution.code = 0 if argv[2] in container.folders else 1
+        elif argv[:1] == ("cat",):
+            execution.output = container.files.get(argv[1], b"")
+            execution.code = 0 if argv[1] in container.files else 1
+        elif argv[:1] == ("bash",) and argv[1].endswith(".sh"):
+            await self._execute_serve(host, execution, argv[1].removesuffix(".sh"))
+        else:
+            execution.output = f"the demo's containers do not know {argv[0] if argv else ''}\n".encode()
+            execution.code = 127
+        container.news.tell()
+
+    async def _execute_serve(self, host: Host, execution: Execution, folder: str) -> None:
+        container = execution.container
+        if folder in container.folders:
+            execution.code = 0
+            return
+        container.folders.add(folder)
+        script = container.text(f"{folder}.serve.sh")
+        if "/exec-after-" in folder:
+            code, what = 0, "a hook that the demo does not run"
+            await host.pace.sleep(1.0)
+        else:
+            code, what = await self._serve(host, container, script, ray=True, spread=True), "vllm serve"
+        container.files[f"{folder}/code"] = f"{code}\n".encode()
+        container.say(f"sparkrun-tui: {what} ended with exit code {code}")
+        execution.code = code
+
+    async def _serve_delegated(self, host: Host, container: Container, script: str) -> int:
+        """In containers that foreign scripts made the head tells everything and the others wait."""
+        names = container.labels.get(f"{LABEL}hosts", host.name).split(",")
+        if host.name in names[1:]:
+            await container.term.wait()
+            return 0
+        return await self._serve(host, container, script, spread=True)
+
+    async def _serve(
+        self, host: Host, container: Container, script: str, *, ray: bool = False, spread: bool = False
+    ) -> int:
+        """Start and serve; the exit code. `spread`: this one process speaks for all ranks."""
+        role, rank = _role(container)
+        is_ = await asyncio.to_thread(self._figures, host, container, script)
+        log = self._log(is_, role, rank, container, ray)
+        if role is not Role.WORKER and is_.port in host.open_ports():
+            container.say("OSError: [Errno 98] Address already in use", "stderr")
+            return 1
+        started = host.pace.now()
+        for beat in log.beats():
+            await host.pace.sleep(beat.after)
+            await self._apply(container, beat, is_.engine, started, spread)
+            if "world_size=" in beat.text or "Init parallel begin" in beat.text:
+                await self._meet(container, is_.ranks)
+        if is_.fault is Fault.HOST:
+            container.oom_killed = True
+            return 137
+        if log.fails:
+            return 1
+        if role is Role.WORKER:
+            await container.term.wait()
+            await host.pace.sleep(1.0)
+            return 0
+        return await self._answer(host, container, is_, log)
+
+    async def _apply(self, container: Container, beat: Beat, engine: str, started: float, spread: bool) -> None:
+        if beat.memory is not None:
+            for each in self._peers(container) if spread else [container]:
+                each.memory = beat.memory
+        if beat.text:
+            container.say(filled(beat.text, engine, container.pace, started), beat.stream)
+
+    async def _answer(self, host: Host, container: Container, is_: Figures, log: Log) -> int:
+        """Serve until the container is asked to end."""
+        endpoint = Endpoint(is_, container)
+        host.listen(container, is_.port, endpoint.serve)
+        container.serving = True
+
+        def say(lines: list[tuple[str, str]]) -> None:
+            for text, stream in lines:
+                container.say(filled(text, is_.engine, host.pace, container.started or 0.0), stream)
+
+        say(log.up())
+        load = asyncio.create_task(endpoint.tell_load(lambda *now: say([(log.load(*now), "stdout")])))
+        visits = asyncio.create_task(endpoint.visit()) if self._site.visitors else None
+        try:
+            await container.term.wait()
+        finally:
+            load.cancel()
+            if visits is not None:
+                visits.cancel()
+        say(log.down())
+        await host.pace.sleep(0.8)
+        return 0
+
+    def _figures(self, host: Host, container: Container, script: str) -> Figures:
+        labels = container.labels
+        rendered = self._catalog.rendered(labels, script)
+        names = [name for name in labels.get(f"{LABEL}hosts", host.name).split(",") if name]
+        order = [item for name in names for item in self._site.hosts if item.name == name] or [host]
+        own = {peer.id for peer in self._peers(container)}
+        memories = [_memory(item, own) for item in order]
+        is_ = figures(rendered, memories, self._catalog.store)
+        port = labels.get(f"{LABEL}port", "")
+        served = labels.get(f"{LABEL}served", "") or rendered.recipe.model
+        return replace(is_, served=served, port=int(port) if port.isdecimal() else is_.port)
+
+    def _log(self, is_: Figures, role: Role, rank: int, container: Container, ray: bool) -> Log:
+        hosts = container.labels.get(f"{LABEL}hosts", "").split(",")
+        head = next((host.address for host in self._site.hosts if host.name == hosts[0]), "127.0.0.1")
+        kind = family(container.labels.get(f"{LABEL}engine", "vllm"))
+        if kind == "sglang":
+            return SglangLog(is_, role, rank, head)
+        if kind == "llama-cpp":
+            return LlamaLog(is_)
+        return VllmLog(is_, role, rank, ray, head)
+
+    async def _meet(self, container: Container, ranks: int) -> None:
+        """Wait for the other ranks, in silence, as engines do."""
+        while len(self._peers(container)) < ranks:
+            await container.pace.sleep(0.2)
+
+    def _peers(self, container: Container) -> list[Container]:
+        """The running containers of the same launch."""
+        launch = container.labels.get(f"{LABEL}launch", container.id)
+        every = itertools.chain.from_iterable(host.containers.values() for host in self._site.hosts)
+        return [each for each in every if each.running and each.labels.get(f"{LABEL}launch", each.id) == launch]
+
+
+def _role(container: Container) -> tuple[Role, int]:
+    word, rank = container.labels.get(f"{LABEL}role", "solo"), container.labels.get(f"{LABEL}rank", "0")
+    role = Role(word) if word in set(Role) else Role.SOLO
+    return role, int(rank) if rank.isdecimal() else 0
+
+
+def _memory(host: Host, own: set[str]) -> HostMemory:
+    mine = sum(container.memory for container in host.containers.values() if container.id in own)
+    available = host.memory_available + mine
+    return HostMemory(host.name, host.memory_total, available, False, "demo", gpu_name="NVIDIA GB10")
+
+
+async def _lend(host: Host, container: Container, script: str) -> int:
+    """llama.cpp's rpc-server: it listens and waits."""
+    found = re.search(r"--port (\d+)", script)
+    port = int(found[1]) if found else 50_052
+    await host.pace.sleep(1.0)
+    container.say(f"Starting RPC server v3.0.0\n  endpoint       : {host.address}:{port}")
+    host.listen(container, port, hang_up)
+    await container.term.wait()
+    return 0

@@ -1,0 +1,161 @@
+"""What a simulated engine would print of its memory: the estimate of the recipe it was started from, made exact."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sparkrun_tui.base.units import GIB
+from sparkrun_tui.engines.logs.marks import family
+from sparkrun_tui.launch.sizing.sizing import FactsStore, declared_facts, engine_settings, size
+from sparkrun_tui.memory.result import Estimate, HostMemory, Level
+from sparkrun_tui.recipe.values.rendered import Rendered
+
+_LENGTH = 32_768
+_CONTAINER = int(2.7 * GIB)
+"""What the container and its CUDA context take before any weight is loaded."""
+
+_BITS = ((r"fp4|int4|awq|gptq|w4|q4|iq4|mxfp4|4bit", 4.5), (r"q5", 5.7), (r"q6", 6.6), (r"fp8|int8|w8|q8|8bit", 8.5))
+
+
+class Fault(StrEnum):
+    """Why an engine would not come up."""
+
+    START = "less memory is free than it wants"
+    ROOM = "weights and activations leave no room for a KV cache"
+    CONTEXT = "the KV cache is too small for one request"
+    REFUSED = "the settings are refused"
+    HOST = "the host runs out of memory"
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One start of an engine in numbers. Bytes are per host; `fault` is why it fails, None when it comes up."""
+
+    engine: str
+    """`vllm`, `sglang` or `llama-cpp`."""
+    model: str
+    ranks: int
+    length: int
+    utilisation: float
+    total: int
+    free: int
+    base: int
+    weights: int
+    kv: int
+    kv_tokens: int
+    graphs: int
+    activation: int
+    request: int
+    """KV cache of one request of full length."""
+    longest: int
+    served: str = ""
+    port: int = 8000
+    eager: bool = False
+    layers: int = 48
+    fault: Fault | None = None
+    why: str = ""
+
+    @property
+    def concurrency(self) -> float:
+        """How many requests of full length run at once."""
+        return self.kv_tokens / self.length if self.length else 0.0
+
+    @property
+    def whole(self) -> int:
+        """All it takes of a host once it serves."""
+        return self.base + self.weights + self.kv + self.graphs + self.activation
+
+
+def weights_of(rendered: Rendered, store: FactsStore | None = None) -> int:
+    """Bytes of a recipe's whole model: estimated, else by the number of parameters that it or its name tells."""
+    found = size(rendered, (), store).weights_bytes
+    if found:
+        return found
+    declared = declared_facts(rendered).declared
+    bits = _bits((declared.model_dtype if declared else "") or rendered.recipe.model)
+    params = declared.params if declared and declared.params else None
+    return int(params * bits / 8) if params else weights_by_name(rendered.recipe.model)
+
+
+def weights_by_name(model: str) -> int:
+    """Bytes of a model of which only the name is known: the billions of parameters in it, at the width it names."""
+    billions = [float(text) for text in re.findall(r"(?<![A-Za-z0-9.])(\d+(?:\.\d+)?)[bB](?![a-z])", model)]
+    return int(max(billions, default=8.0) * 1e9 * _bits(model) / 8)
+
+
+def figures(rendered: Rendered, hosts: Sequence[HostMemory], store: FactsStore | None = None) -> Figures:
+    """The numbers of a start on these hosts, the first being the head."""
+    settings = engine_settings(rendered)
+    found = size(rendered, hosts, store)
+    engine = family(settings.engine)
+    parts = {part.kind: part.bytes for part in found.hosts[0].parts} if found.hosts else {}
+    ranks, head = max(len(hosts), 1), hosts[0]
+    weights = parts.get("weights") or weights_of(rendered, store) // ranks
+    length, per_token = _length(rendered, settings.max_model_len), _per_token(rendered) // ranks
+    share = settings.utilisation or 0.9
+    pool = length * per_token if engine == "llama-cpp" else int(share * head.total) - weights - 6 * GIB
+    kv = max(parts.get("kv", pool), 0)
+    free = max((head.available or head.total) - _CONTAINER, 0)
+    fault, why = _fault(found, rendered, weights + kv, free)
+    return Figures(
+        engine=engine,
+        model=rendered.recipe.model,
+        ranks=ranks,
+        length=length,
+        utilisation=share,
+        total=head.total,
+        free=free,
+        base=_CONTAINER,
+        weights=weights,
+        kv=kv,
+        kv_tokens=found.pool_tokens or kv // max(per_token, 1),
+        graphs=parts.get("graphs", int(0.3 * GIB)),
+        activation=parts.get("activation", int(1.0 * GIB)),
+        request=found.kv_bytes_per_request or length * per_token,
+        longest=found.max_context or 0,
+        eager=settings.enforce_eager,
+        layers=rendered.recipe.metadata.num_layers or 48,
+        fault=fault,
+        why=why,
+    )
+
+
+def _fault(found: Estimate, rendered: Rendered, wanted: int, free: int) -> tuple[Fault | None, str]:
+    if found.starts.level is Level.BAD:
+        if found.starts.text == "will not start":
+            return Fault.START, found.starts.detail
+        return (Fault.ROOM if "room" in found.starts.text else Fault.REFUSED), found.starts.detail
+    if found.context.level is Level.BAD:
+        fault = Fault.ROOM if "no room" in found.context.text else Fault.CONTEXT
+        return (Fault.REFUSED if "refused" in found.context.text else fault), found.context.detail
+    if found.headroom.level is Level.BAD:
+        return Fault.HOST, found.headroom.detail
+    if found.level is Level.UNKNOWN and wanted > free:
+        return (Fault.START if family(rendered.recipe.runtime) == "llama-cpp" else Fault.ROOM), ""
+    return None, ""
+
+
+def _length(rendered: Rendered, told: int | None) -> int:
+    if told is not None and told > 0:
+        return told
+    for key in ("max_model_len", "ctx_size", "context_length"):
+        link = rendered.chain.get(key)
+        if link is not None and str(link.value.data).isdecimal():
+            return int(str(link.value.data))
+    return _LENGTH
+
+
+def _per_token(rendered: Rendered) -> int:
+    """Bytes of KV cache per token over all layers, from the recipe's own metadata."""
+    meta = rendered.recipe.metadata
+    if meta.num_layers and meta.num_kv_heads and meta.head_dim:
+        width = 1 if "8" in str(meta.kv_dtype or "") else 2
+        return int(2 * meta.num_layers * meta.num_kv_heads * meta.head_dim * width)
+    return 98_304
+
+
+def _bits(text: str) -> float:
+    return next((bits for pattern, bits in _BITS if re.search(pattern, text, re.IGNORECASE)), 16.0)

@@ -1,0 +1,50 @@
+"""The pieces that a simulated start-up log is made of: a wait, lines, and what memory is in use from then on."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from sparkrun_tui.base.units import GIB
+from sparkrun_tui.demo.clock import Pace
+
+NOW = "{now}"
+"""Stands for the moment at which a line is printed, in the engine's own way of writing it."""
+
+
+RAY_NOW = "{ray now}"
+"""The same, as Ray writes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """After `after` seconds a text is printed, if there is one; then `memory` is in use on each host (if told)."""
+
+    after: float
+    text: str
+    stream: str = "stdout"
+    memory: int | None = None
+
+
+def gib(size: float, digits: int = 2) -> str:
+    """Bytes as a bare number of GiB, the way engines print them."""
+    return f"{size / GIB:.{digits}f}"
+
+
+def filled(text: str, engine: str, pace: Pace, started: float) -> str:
+    """A text with the moment put in; `started` is when the engine began, Unix seconds."""
+    now = pace.now()
+    if RAY_NOW in text:
+        text = text.replace(
+            RAY_NOW, time.strftime("%Y-%m-%d %H:%M:%S,", time.localtime(now)) + f"{now % 1 * 1000:03.0f}"
+        )
+    if NOW not in text:
+        return text
+    if engine == "llama-cpp":
+        spent = int((now - started) * pace.speed * 1e6)
+        stamp = f"{spent // 60_000_000}.{spent // 1_000_000 % 60:02d}.{spent // 1000 % 1000:03d}.{spent % 1000:03d}"
+    elif engine == "sglang":
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now))
+    else:
+        stamp = time.strftime("%m-%d %H:%M:%S", time.localtime(now))
+    return text.replace(NOW, stamp)

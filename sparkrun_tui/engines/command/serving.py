@@ -1,0 +1,84 @@
+"""Where a serve command will answer and under which name, read from its words, else from the chain of values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.engines.command.built import value_text
+from sparkrun_tui.engines.command.shell_edit import Command, ServeTest, assignments, find_serve, last_value, plain_value
+from sparkrun_tui.recipe.values.rendered import Rendered
+
+
+@dataclass(frozen=True, slots=True)
+class ServeCommand:
+    """The command of a script that serves: its words (empty when none is recognised), and the script's variables."""
+
+    words: Command
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def value(self, flags: Sequence[str]) -> str | None:
+        """The value of the last of `flags`, variables filled in; None when it is not given or not plain."""
+        text = last_value(self.words, flags)
+        return None if text is None else plain_value(text, self.variables)
+
+    def given(self, flags: Sequence[str]) -> bool:
+        """Whether the command says any of the flags."""
+        return last_value(self.words, flags) is not None
+
+    def after(self, word: str) -> str | None:
+        """The argument right after `word`, None when there is none or it is not plain."""
+        texts = [item.text for item in self.words]
+        at = texts.index(word) + 1 if word in texts else len(texts)
+        if at >= len(texts) or texts[at].startswith("-"):
+            return None
+        return plain_value(texts[at], self.variables)
+
+
+def locate(
+    script: str, serves: ServeTest, env: Mapping[str, str] | None = None, *, strict: bool = False
+) -> ServeCommand:
+    """The command of a script that serves, its variables from the environment and from the script itself.
+
+    A script that cannot be split has no words, which only matters where something must be added: `strict` raises
+    `LaunchError` then.
+    """
+    try:
+        words = find_serve(script, serves) or ()
+        return ServeCommand(words, {**(env or {}), **assignments(script)})
+    except ValueError as error:
+        if not strict:
+            return ServeCommand(())
+        raise LaunchError(
+            f"the command is not valid shell: {error}", remedy="close the quote or bracket in the recipe's command"
+        ) from error
+
+
+def port_of(rendered: Rendered, command: ServeCommand, default: int) -> int:
+    """The port the command will listen on. Raises `LaunchError` when it is not a port."""
+    text = command.value(("--port",))
+    if text is None and (command.given(("--port",)) or not command.words):
+        text = value_text("port", rendered)
+    text = text or str(default)
+    port = whole(text, least=1, most=65_535)
+    if port is None:
+        found = rendered.chain.get("port")
+        raise LaunchError(
+            f"`{text[:60]}` is not a port",
+            spot=found.value.spot if found else None,
+            remedy="use a whole number from 1 to 65535",
+        )
+    return port
+
+
+def served_name_of(rendered: Rendered, command: ServeCommand, flags: Sequence[str], model: str | None) -> str:
+    """The first name under which the model is served: the flag's, else `model` (the command's own), else the chain's.
+
+    Engines call a model that has no other name by what they were given.
+    """
+    text = command.value(flags)
+    if text is None and (command.given(flags) or not command.words):
+        text = value_text("served_model_name", rendered)
+    return text or model or value_text("model", rendered, rendered.recipe.model)

@@ -1,0 +1,260 @@
+"""Edits in a shell script that leave every other byte alone: find the command that serves, add or replace words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sparkrun_tui.base import shell
+from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.recipe.values.shellwords import after_heredocs
+
+
+def _nested(depth: int) -> str:
+    """A pattern for what stands inside `$( ... )`: quotes, and brackets up to `depth` levels."""
+    inner = rf"|\((?:{_nested(depth - 1)})*\)" if depth else ""
+    return rf"""[^()'"\\]|\\[\s\S]|'[^']*'|"(?:[^"\\]|\\[\s\S])*"{inner}"""
+
+
+_SUBSTITUTION = rf"\$\((?:{_nested(3)})*\)"
+_PIECE = re.compile(
+    r"""(?P<space>[ \t\r]+|\\\r?\n)"""
+    r"""|(?P<newline>\n)"""
+    r"""|(?P<heredoc>\d*<<-?(?!<))"""
+    r"""|(?P<redirect>\d*(?:&>>|&>|<<<|>>|>\||>&|<&|<>|[<>](?!\()))"""
+    r"""|(?P<operator>&&|\|\||\|&|;;|[;&|()])"""
+    rf"""|(?P<substitution>{_SUBSTITUTION}|[<>]\((?:{_nested(3)})*\)|`[^`]*`)"""
+    r"""|(?P<parameter>\$\{(?:[^{}]|\{[^{}]*\})*\})"""
+    r"""|(?P<ansi>\$'(?:[^'\\]|\\[\s\S])*')"""
+    r"""|(?P<single>'[^']*')"""
+    rf"""|(?P<double>"(?:[^"\\$]|\\[\s\S]|{_SUBSTITUTION}|\$(?!\())*"|"(?:[^"\\]|\\[\s\S])*")"""
+    r"""|(?P<escape>\\[\s\S])"""
+    r"""|(?P<plain>[^\s'"\\;&|()<>$`]+|[$\\])"""
+)
+_PLAIN = re.compile(r"[A-Za-z0-9/._+@%:,=-]+", re.ASCII)
+_IN_DOUBLE = re.compile(r'\\(?:\r?\n|([$`"\\]))')
+_DIGITS = re.compile(r"\d+")
+_ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
+_REFERENCE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?::?-([^{}$]*))?\})")
+_SHELL = re.compile(r"(?:^|/)(?:ba|da|z|k)?sh$")
+_SHELL_OPTION = re.compile(r"-[a-z]*c[a-z]*")
+_TALKS = frozenset({"echo", "printf", "which", "type", "pip", "pip3", "command"})
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word: what the program gets (quotes taken off, nothing expanded), and where it stands in the script."""
+
+    text: str
+    start: int
+    end: int
+
+
+Command = tuple[Word, ...]
+"""One simple command of a script; operators, redirections and heredocs are left out."""
+
+ServeTest = Callable[[Sequence[str]], bool]
+"""Tells from its words whether a simple command starts an engine."""
+
+
+def simple_commands(script: str, offset: int = 0) -> list[Command]:
+    """The simple commands of a script in order, `offset` added to all places. Raises `ValueError` at an open quote."""
+    return _Scanner(script, offset).run()
+
+
+class _Scanner:
+    def __init__(self, text: str, offset: int) -> None:
+        self._text = text
+        self._offset = offset
+        self._found: list[list[Word]] = [[]]
+        self._parts: list[str] = []
+        self._start = -1
+        self._next_is = "word"
+        self._delimiters: list[str] = []
+
+    def run(self) -> list[Command]:
+        text, at = self._text, 0
+        while at < len(text):
+            if self._start < 0 and text[at] == "#":
+                at = _line_end(text, at)
+                continue
+            match = _PIECE.match(text, at)
+            if match is None:
+                raise ValueError(f"unbalanced quote or bracket at offset {at}")
+            kind, piece = str(match.lastgroup), match.group()
+            if kind in ("redirect", "heredoc") and self._start >= 0 and (digits := _DIGITS.match(piece)):
+                kind, piece = "plain", digits.group()
+            at += len(piece)
+            at = self._take(kind, piece, at)
+        self._finish(len(text))
+        return [tuple(words) for words in self._found if words]
+
+    def _take(self, kind: str, piece: str, at: int) -> int:
+        begin = at - len(piece)
+        if kind in ("space", "newline", "operator", "redirect", "heredoc"):
+            self._finish(begin)
+            if kind == "redirect":
+                self._next_is = "target"
+            elif kind == "heredoc":
+                self._next_is = "delimiter"
+            elif kind != "space":
+                self._found.append([])
+            if kind == "newline" and self._delimiters:
+                at = after_heredocs(self._text, at, self._delimiters)
+                self._delimiters.clear()
+            return at
+        if self._start < 0:
+            self._start = begin
+        self._parts.append(_unquote(kind, piece))
+        return at
+
+    def _finish(self, end: int) -> None:
+        if self._start < 0:
+            return
+        word = Word("".join(self._parts), self._start + self._offset, end + self._offset)
+        if self._next_is == "delimiter":
+            self._delimiters.append(word.text)
+        elif self._next_is == "word":
+            self._found[-1].append(word)
+        self._parts.clear()
+        self._start, self._next_is = -1, "word"
+
+
+def _unquote(kind: str, piece: str) -> str:
+    if kind == "single":
+        return piece[1:-1]
+    if kind == "double":
+        return _IN_DOUBLE.sub(lambda match: match[1] or "", piece[1:-1])
+    if kind == "escape":
+        return piece[1:]
+    return piece
+
+
+def _line_end(text: str, at: int) -> int:
+    stop = text.find("\n", at)
+    return len(text) if stop < 0 else stop
+
+
+def find_serve(script: str, serves: ServeTest) -> Command | None:
+    """The last simple command of `script` that starts an engine, also inside `bash -c '...'`; None if there is none.
+
+    Raises `ValueError` where the shell syntax cannot be split.
+    """
+    commands = simple_commands(script)
+    for words in reversed(commands):
+        texts = [word.text for word in words]
+        if texts[0] not in _TALKS and serves(texts):
+            return words
+        inner = _inner_script(script, words)
+        if inner is not None:
+            found = next((w for w in reversed(inner) if serves([word.text for word in w])), None)
+            if found is not None:
+                return found
+    return None
+
+
+def _inner_script(script: str, words: Command) -> list[Command] | None:
+    """The commands of the quoted script of a `bash -c` call, with places in the outer script."""
+    for program, option, body in zip(words, words[1:], words[2:], strict=False):
+        raw = script[body.start : body.end]
+        quoted = len(raw) > 1 and raw[0] == raw[-1] and raw[0] in "'\""
+        if _SHELL.search(program.text) and _SHELL_OPTION.fullmatch(option.text) and quoted:
+            try:
+                return simple_commands(raw[1:-1], body.start + 1)
+            except ValueError:
+                return None
+    return None
+
+
+def is_plain(text: str) -> bool:
+    """Whether a text means only itself to a shell, inside quotes too."""
+    return _PLAIN.fullmatch(text) is not None
+
+
+def word_at(script: str, at: int, value: str) -> str:
+    """`value` as text that is one word at a place where a word of the script begins.
+
+    Raises `LaunchError` where that is inside the quoted script of a `bash -c` and the value is not plain: quotes around
+    it would end the ones that it stands in.
+    """
+    if is_plain(value):
+        return value
+    if _inside_word(script, at):
+        raise LaunchError(
+            f"`{clean_line(value)}` holds special characters and cannot be put into the quoted script of the command",
+            remedy="Take the quotes and the `bash -c` away from the recipe's command.",
+        )
+    return shell.word(value)
+
+
+def _inside_word(script: str, at: int) -> bool:
+    """Whether a place is inside a word of the script, not at the beginning of one."""
+    return not any(word.start == at for words in simple_commands(script) for word in words)
+
+
+def insert_after(script: str, words: Command, arguments: Iterable[str]) -> str:
+    """`script` with `arguments` added to the end of one of its commands. Raises `LaunchError`, see `word_at`."""
+    addition = "".join(f" {word_at(script, words[-1].start, argument)}" for argument in arguments)
+    if not addition:
+        return script
+    at = words[-1].end
+    follows = script[at : at + 1]
+    # Without the blank `8000>log` would become `... 2>log`, which redirects another stream.
+    gap = " " if follows and not follows.isspace() and follows not in "'\");" else ""
+    return f"{script[:at]}{addition}{gap}{script[at:]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Splice:
+    """Replace the text between two places."""
+
+    start: int
+    end: int
+    text: str
+
+
+def splice(script: str, changes: Iterable[Splice]) -> str:
+    """`script` with all changes made; they must not overlap."""
+    for change in sorted(changes, key=lambda change: change.start, reverse=True):
+        script = script[: change.start] + change.text + script[change.end :]
+    return script
+
+
+def last_value(words: Sequence[Word], flags: Iterable[str]) -> str | None:
+    """The value the last of `flags` has among the words (`--x v`, `--x=v`), or None."""
+    names = frozenset(flags)
+    value = None
+    for index, word in enumerate(words):
+        head, equals, tail = word.text.partition("=")
+        if word.text in names:
+            value = words[index + 1].text if index + 1 < len(words) else ""
+        elif equals and head in names:
+            value = tail
+    return value
+
+
+def assignments(script: str) -> dict[str, str]:
+    """The variables that a script sets to plain values, by `NAME=value` or `export NAME=value`, the last ones."""
+    found: dict[str, str] = {}
+    for words in simple_commands(script):
+        for word in words:
+            match = _ASSIGNMENT.fullmatch(word.text)
+            if match is None:
+                if word.text not in ("export", "declare", "local", "readonly"):
+                    break
+                continue
+            found[match[1]] = plain_value(match[2], found) or ""
+    return found
+
+
+def plain_value(text: str, variables: Mapping[str, str]) -> str | None:
+    """`text` with `$NAME`, `${NAME}` and `${NAME:-default}` filled in; None where that does not make it plain."""
+
+    def fill(match: re.Match[str]) -> str:
+        value = variables.get(match[1] or match[2], "")
+        return value or (match[3] if match[3] is not None else match[0])
+
+    filled = _REFERENCE.sub(fill, text)
+    return None if "$" in filled or "`" in filled else filled

@@ -1,0 +1,1 @@
+"""The vLLM of spark-vllm-docker, launched by its own scripts."""

@@ -1,0 +1,103 @@
+"""The scripts of eugr/spark-vllm-docker on the head host: cloned there, and made to build an image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from sparkrun_tui.base import shell
+from sparkrun_tui.engines.eugr.recipe import version_one
+from sparkrun_tui.engines.plan import HostScript, HostView, PlanRequest, ServePlan, Stage
+from sparkrun_tui.recipe.bundled_files.attachments import MOD_SCRIPT, Bundle
+from sparkrun_tui.recipe.format.extensions import built_by_eugr
+from sparkrun_tui.recipe.registry.checkouts import EUGR
+
+REPOSITORY = EUGR
+_CLONE = """\
+set -eu
+clone={clone}
+if [ ! -d "$clone/.git" ]; then
+    GIT_TERMINAL_PROMPT=0 git clone --depth 1 -- {repository} "$clone"
+fi
+cd -- "$clone"
+echo "spark-vllm-docker at $(git log -1 --format='%h of %cs')"
+"""
+_CHECK_WORKERS = """\
+for worker in {workers}; do
+    ssh -o BatchMode=yes -o ConnectTimeout=5 -- "$worker" true </dev/null || {{
+        echo "the head cannot log in to $worker without a password: ssh-copy-id $worker" >&2
+        exit 1
+    }}
+done
+"""
+_BUILD = "./run-recipe.sh {file} --build-only {where} </dev/null\n"
+_CHECK_MOD = """\
+[ -f {script} ] || {{
+    echo "spark-vllm-docker has no mod "{mod}"; if it is a new one: git -C $clone pull" >&2
+    exit 1
+}}
+"""
+
+
+def with_build(plan: ServePlan, request: PlanRequest, command: str) -> ServePlan:
+    """The plan with a first stage that builds its image on the head and sends it to the workers, where one is missing.
+
+    Only for a recipe that asks for eugr's builder, and an image that no registry has; `command` is what it serves with.
+    """
+    if not built_by_eugr(request.rendered.recipe):
+        return plan
+    file = f"{request.hosts[0].app_cache}/eugr/{request.launch_id}.yaml"
+    files = {file: version_one(request.rendered, command, plan.image, {})}
+    note = f"The image is built by {REPOSITORY}, cloned on {request.hosts[0].name}, and stays there for the next time."
+    stage = build_stage(request, plan.image, file, files, {})
+    return replace(plan, stages=(stage, *plan.stages), pull_image=False, notes=(*plan.notes, note))
+
+
+def build_stage(
+    request: PlanRequest, image: str, file: str, files: Mapping[str, str], sent: Mapping[str, Bundle]
+) -> Stage:
+    """The scripts build `image` for the recipe that they find in `file`, where it is missing."""
+    title = f"Build {image} with the scripts where it is missing (this can take an hour)"
+    build = shell.script(_BUILD, file=shell.path_word(file), where=where(request))
+    script = clone_scripts(request) + check_workers(request) + build
+    return Stage(title, scripts=(HostScript(request.hosts[0].name, title, script, files, sent),), early=True)
+
+
+def check_workers(request: PlanRequest) -> shell.Text:
+    """A script that ends with what to do when the head cannot log in to a worker; empty without workers."""
+    workers = [host.address for host in request.hosts[1:]]
+    return shell.script(_CHECK_WORKERS, workers=shell.words(workers)) if workers else shell.script("")
+
+
+def clone_scripts(request: PlanRequest) -> shell.Text:
+    """A script that clones the scripts where they are missing, and goes there."""
+    return _clone(request.hosts[0])
+
+
+def _clone(host: HostView) -> shell.Text:
+    return shell.script(_CLONE, clone=shell.path_word(scripts_folder(host)), repository=REPOSITORY)
+
+
+def scripts_folder(host: HostView) -> str:
+    """Where the scripts and their mods lie on a host."""
+    return f"{host.app_cache}/spark-vllm-docker"
+
+
+def mod_path(mod: str) -> str:
+    """The folder of a mod among the scripts."""
+    return f"mods/{mod.removeprefix('mods/')}"
+
+
+def mods_stage(request: PlanRequest, mods: Sequence[str]) -> Stage:
+    """The scripts and so their mods are on every host, and those that are wanted are among them."""
+    title = f"Have {', '.join(mods)} of spark-vllm-docker on every host"
+    checks = shell.joined(shell.script(_CHECK_MOD, script=f"{mod_path(mod)}/{MOD_SCRIPT}", mod=mod) for mod in mods)
+    scripts = tuple(HostScript(host.name, title, _clone(host) + checks) for host in request.hosts)
+    return Stage(title, scripts=scripts, early=True)
+
+
+def where(request: PlanRequest) -> shell.Text:
+    """The arguments that tell the scripts on which hosts to work."""
+    if len(request.hosts) == 1:
+        return shell.words(["--solo"])
+    return shell.words(["-n", ",".join(host.address for host in request.hosts)])

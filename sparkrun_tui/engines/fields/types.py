@@ -1,0 +1,107 @@
+"""What a field of the override form is: its type, limits and checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from sparkrun_tui.base.numbers import decimal_of
+from sparkrun_tui.recipe.model import Value
+from sparkrun_tui.recipe.values.overrides import parse_value
+
+
+class FieldType(StrEnum):
+    """How a field is edited and checked."""
+
+    INT = "int"
+    FLOAT = "float"
+    BOOL = "bool"
+    TEXT = "text"
+    CHOICE = "choice"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One override key: what it means, how it is typed, and how each engine spells it.
+
+    `minimum` and `maximum` are inclusive; `above` is an exclusive lower limit. `values` are known values (all
+    allowed ones for a `CHOICE`). `flags` maps an engine (`vllm`, `sglang`, `llama-cpp`) to its flag; `option` is
+    the dedicated option of our own command line, such as `--port`. `words` are values that are allowed besides
+    numbers, such as `auto`.
+    """
+
+    key: str
+    title: str
+    type: FieldType
+    help: str = ""
+    unit: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    above: float | None = None
+    step: float = 1
+    values: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    flags: Mapping[str, str] = field(default_factory=dict)
+    option: str = ""
+    known: bool = True
+
+    def check(self, text: str) -> str:
+        """What is wrong with a typed value, in words; empty when nothing is."""
+        word = text.strip()
+        if word in self.words or "{" in word:
+            return ""
+        if self.type in (FieldType.INT, FieldType.FLOAT):
+            return self._check_number(word)
+        if self.type is FieldType.BOOL and not isinstance(parse_value(word).data, bool):
+            return "must be true or false"
+        if self.type is FieldType.CHOICE and word not in self.values:
+            return f"must be one of {', '.join(self.values)}"
+        return ""
+
+    def _check_number(self, word: str) -> str:
+        data = parse_value(word).data
+        also = f" or {' or '.join(self.words)}" if self.words else ""
+        if isinstance(data, bool) or not isinstance(data, (int, float)) or data != data:
+            return f"must be a number{also}"
+        if self.type is FieldType.INT and not isinstance(data, int):
+            return f"must be a whole number{also}"
+        if self.above is not None and data <= self.above:
+            return f"must be above {self.above:g}"
+        if self.minimum is not None and data < self.minimum:
+            return f"must be at least {self.minimum:g}"
+        if self.maximum is not None and data > self.maximum:
+            return f"must be at most {self.maximum:g}"
+        return ""
+
+    def stepped(self, text: str, steps: int) -> str:
+        """The value `steps` steps away, kept within the limits; the text itself when it is not a number."""
+        if self.type is FieldType.BOOL:
+            return "false" if parse_value(text).data is True else "true"
+        if self.type is FieldType.CHOICE and self.values:
+            index = self.values.index(text) + steps if text in self.values else 0
+            return self.values[index % len(self.values)]
+        data = decimal_of(parse_value(text.strip()).data)
+        if data is None:
+            return text
+        value = data + self.step * steps
+        if self.minimum is not None:
+            value = max(value, self.minimum)
+        if self.above is not None and value <= self.above:
+            value = self.step
+        if self.maximum is not None:
+            value = min(value, self.maximum)
+        return str(round(value)) if self.type is FieldType.INT else f"{value:.4f}".rstrip("0").rstrip(".")
+
+
+def type_of(value: Value | None) -> FieldType:
+    """The type of a field that is only known from a default."""
+    data = value.data if value else ""
+    if isinstance(data, bool):
+        return FieldType.BOOL
+    if isinstance(data, int):
+        return FieldType.INT
+    if isinstance(data, float):
+        return FieldType.FLOAT
+    return FieldType.JSON if isinstance(data, (list, dict)) else FieldType.TEXT

@@ -1,0 +1,1 @@
+"""What engines share when they lay out containers on hosts."""

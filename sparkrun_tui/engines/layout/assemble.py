@@ -1,0 +1,102 @@
+"""What the engines have in common as engines: image, models, checks, and a plan put together from its ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.base.json_text import JsonError, parse_json
+from sparkrun_tui.engines.command.built import value_text
+from sparkrun_tui.engines.command.shell_edit import Command
+from sparkrun_tui.engines.layout.common import labelled
+from sparkrun_tui.engines.layout.hooks import with_hooks
+from sparkrun_tui.engines.layout.options import with_options
+from sparkrun_tui.engines.plan import LogMark, ModelNeed, PlanRequest, RankPlan, ReadyCheck, ServePlan, Stage
+from sparkrun_tui.recipe.format.spots import beginning
+from sparkrun_tui.recipe.model import Problem, Recipe, Severity
+from sparkrun_tui.recipe.values.rendered import Rendered
+from sparkrun_tui.recipe.values.shellwords import flag_value
+
+
+def image_of(recipe: Recipe, prefix: str) -> str:
+    """The recipe's image, else the newest of the engine's usual repository."""
+    return recipe.container or f"{prefix}:latest"
+
+
+def image_problems(recipe: Recipe, image: str) -> tuple[Problem, ...]:
+    """A warning where the recipe names no image, with the one that stands in for it."""
+    if recipe.container:
+        return ()
+    message = f"the recipe names no `container`; {image} is used, whatever it is today"
+    return (Problem(Severity.WARNING, "no-container", message, beginning(recipe), "name an image and a tag"),)
+
+
+def repository_needs(rendered: Rendered) -> tuple[ModelNeed, ...]:
+    """The model's repository, and those of draft models that speculative decoding names; paths need nothing."""
+    needs = []
+    if _is_repository(rendered.recipe.model):
+        needs.append(ModelNeed(rendered.recipe.model, rendered.recipe.model_revision))
+    needs += [ModelNeed(repo) for repo in _draft_models(rendered) if repo != rendered.recipe.model]
+    return tuple(needs)
+
+
+def _is_repository(model: str) -> bool:
+    return bool(model) and not model.startswith(("/", ".", "~")) and model.count("/") <= 1 and "$" not in model
+
+
+def _draft_models(rendered: Rendered) -> tuple[str, ...]:
+    config = flag_value(rendered.argv, ("--speculative-config", "-sc"))
+    if config is None and rendered.command is None:
+        config = value_text("speculative_config", rendered)
+    drafts = [
+        flag_value(rendered.argv, ("--speculative-draft-model-path", "--speculative-draft-model")),
+        flag_value(rendered.argv, ("--speculative-model",)),
+        flag_value(rendered.argv, ("--speculative-config.model", "-sc.model")),
+    ]
+    try:
+        parsed = parse_json(config or "{}")
+    except JsonError:
+        parsed = {}
+    if isinstance(parsed, dict) and isinstance(parsed.get("model"), str):
+        drafts.append(parsed["model"])
+    return tuple(dict.fromkeys(draft for draft in drafts if draft and _is_repository(draft) and "/" in draft))
+
+
+def need_serve(words: Command, engine: str, request: PlanRequest) -> Command:
+    """The serve command where rank arguments must be added to it. Raises `LaunchError` when it was not recognised."""
+    if words:
+        return words
+    raise LaunchError(
+        f"the command has no {engine} invocation that rank arguments could be added to",
+        spot=request.rendered.recipe.command_spot,
+        remedy="run it on one host, or call the engine by its usual name in the command",
+    )
+
+
+def assemble(
+    request: PlanRequest,
+    engine: str,
+    image: str,
+    models: tuple[ModelNeed, ...],
+    ranks: Sequence[RankPlan],
+    stages: Sequence[Stage],
+    ready: ReadyCheck,
+    marks: tuple[LogMark, ...],
+    notes: Sequence[str] = (),
+    problems: Sequence[Problem] = (),
+) -> ServePlan:
+    """The plan of a launch with the recipe's hooks and container options, and its labels."""
+    plan = ServePlan(
+        launch_id=request.launch_id,
+        recipe=request.rendered.recipe,
+        engine=engine,
+        image=image,
+        models=models,
+        ranks=tuple(ranks),
+        stages=tuple(stages),
+        ready=ready,
+        marks=marks,
+        notes=tuple(notes),
+        problems=tuple(problems),
+    )
+    return labelled(with_options(with_hooks(plan, request), request), request)

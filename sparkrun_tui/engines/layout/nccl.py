@@ -1,0 +1,47 @@
+"""Environment that ties collective communication to the right devices and interfaces, host by host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sparkrun_tui.engines.plan import HostView
+
+_SOCKET_NAMES = (
+    "NCCL_SOCKET_IFNAME",
+    "GLOO_SOCKET_IFNAME",
+    "TP_SOCKET_IFNAME",
+    "MN_IF_NAME",
+    "OMPI_MCA_btl_tcp_if_include",
+)
+
+
+def nccl_env(host: HostView, nodes: int) -> Mapping[str, str]:
+    """Variables for one host of `nodes`: RDMA where it was found, sockets on the management interface.
+
+    Empty for one host. An interface that is not known is left to the libraries' own choice.
+    """
+    if nodes < 2:
+        return {}
+    env = dict.fromkeys(_SOCKET_NAMES, host.interface) if host.interface else {}
+    rdma = host.rdma
+    if rdma is None or not rdma.devices:
+        return env
+    env |= {
+        "NCCL_NET": "IB",
+        "NCCL_IB_DISABLE": "0",
+        "NCCL_CROSS_NIC": "1",
+        "NCCL_IGNORE_CPU_AFFINITY": "1",
+        "NCCL_IB_HCA": ",".join(rdma.devices),
+        "UCX_NET_DEVICES": ",".join(f"{device}:1" for device in rdma.devices),
+    }
+    if rdma.gid_index is not None:
+        env["NCCL_IB_GID_INDEX"] = str(rdma.gid_index)
+    return env
+
+
+def free_port(first: int, hosts: tuple[HostView, ...]) -> int:
+    """The first port from `first` on that none of the hosts was seen using."""
+    port = first
+    while any(port in host.used_ports for host in hosts):
+        port += 1
+    return port

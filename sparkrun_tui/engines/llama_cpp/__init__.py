@@ -1,0 +1,1 @@
+"""llama-server: one host, GGUF files."""

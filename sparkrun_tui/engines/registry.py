@@ -1,0 +1,30 @@
+"""The engines that can be launched, by the runtime word of recipes; a new engine is one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.engines.eugr.plan import EugrVllm
+from sparkrun_tui.engines.llama_cpp.plan import LlamaCpp
+from sparkrun_tui.engines.plan import Engine
+from sparkrun_tui.engines.sglang.plan import Sglang
+from sparkrun_tui.engines.vllm.plan import Vllm
+
+ENGINES: Mapping[str, Engine] = {
+    "vllm": Vllm(),
+    "vllm-ray": Vllm(),
+    "vllm-distributed": Vllm(name="vllm-distributed", title="vLLM without Ray", ray=False),
+    "sglang": Sglang(),
+    "llama-cpp": LlamaCpp(),
+    "eugr-vllm": EugrVllm(),
+}
+
+
+def engine_for(runtime: str) -> Engine:
+    """The engine of a runtime word. Raises `LaunchError` that names those there are."""
+    found = ENGINES.get(runtime)
+    if found is None:
+        known = ", ".join(ENGINES)
+        raise LaunchError(f"`{runtime}` is not an engine that can be launched", remedy=f"known are {known}")
+    return found

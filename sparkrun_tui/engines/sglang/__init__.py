@@ -1,0 +1,1 @@
+"""SGLang: solo, and on several hosts by its own distribution."""

@@ -1,0 +1,1 @@
+"""vLLM: solo, through Ray, and on several hosts without Ray."""

@@ -1,0 +1,199 @@
+"""vLLM: one container alone, several through Ray, or several without it (`vllm-distributed`)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sparkrun_tui.base import shell
+from sparkrun_tui.engines.command.built import VLLM_ROWS, build_command, left_out, value_text
+from sparkrun_tui.engines.command.serving import ServeCommand, locate, port_of, served_name_of
+from sparkrun_tui.engines.command.shell_edit import Command, insert_after
+from sparkrun_tui.engines.eugr.scripts import with_build
+from sparkrun_tui.engines.layout import hosts as host_rules
+from sparkrun_tui.engines.layout.assemble import assemble, image_of, image_problems, need_serve, repository_needs
+from sparkrun_tui.engines.layout.common import container, merge_env, role_of, split_env
+from sparkrun_tui.engines.layout.nccl import free_port, nccl_env
+from sparkrun_tui.engines.logs.marks import VLLM_MARKS
+from sparkrun_tui.engines.plan import (
+    ContainerExec,
+    ContainerSpec,
+    HostView,
+    ModelNeed,
+    PlanRequest,
+    PortWait,
+    RankPlan,
+    RayNodesWait,
+    ReadyCheck,
+    ServePlan,
+    Stage,
+)
+from sparkrun_tui.recipe.model import Problem, Recipe
+from sparkrun_tui.recipe.values.rendered import Rendered
+
+IMAGE_PREFIX = "scitrera/dgx-spark-vllm"
+_START = ("vllm", "serve")
+DEFAULT_PORT = 8000
+RAY_PORT = 46379
+MASTER_PORT = 25000
+BACKEND_FLAGS = ("--distributed-executor-backend", "--distributed_executor_backend")
+NAME_FLAGS = ("--served-model-name", "--served_model_name")
+CACHES: Mapping[str, str] = {
+    "vllm": "/root/.cache/vllm",
+    "flashinfer": "/root/.cache/flashinfer",
+    "triton": "/root/.triton",
+}
+RAY_ENV: Mapping[str, str] = {
+    # Ray counts the page cache as used and kills workers at 95 %: on unified memory that is every large model.
+    "RAY_memory_monitor_refresh_ms": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+
+def serves(words: Sequence[str]) -> bool:
+    """Whether these are the words of a vLLM server's start."""
+    for first, second in itertools.pairwise(words):
+        if first.rpartition("/")[2] == "vllm" and second == "serve":
+            return True
+        if first == "-m" and second == "vllm.entrypoints.openai.api_server":
+            return True
+    return False
+
+
+def model_of(said: ServeCommand) -> str | None:
+    """The model that the command names, which is what vLLM serves it as unless told otherwise."""
+    return said.after("serve") or said.value(("--model",))
+
+
+@dataclass(frozen=True, slots=True)
+class Vllm:
+    """vLLM under one of its runtime words; `ray` says how several hosts meet."""
+
+    name: str = "vllm"
+    title: str = "vLLM"
+    ray: bool = True
+
+    def image(self, recipe: Recipe) -> str:
+        """The recipe's image, else the usual one."""
+        return image_of(recipe, IMAGE_PREFIX)
+
+    def command(self, rendered: Rendered) -> str:
+        """The recipe's command, else `vllm serve` with the flags of the chain."""
+        if rendered.command is not None:
+            return rendered.command
+        return build_command(rendered, (*_START, value_text("model", rendered, rendered.recipe.model)), VLLM_ROWS)
+
+    def host_count(self, rendered: Rendered, available: int, gpus_per_host: int) -> tuple[int, str]:
+        """Hosts by the parallel sizes. Raises `LaunchError` below the recipe's minimum."""
+        return host_rules.host_count(rendered, available, gpus_per_host)
+
+    def models(self, rendered: Rendered) -> tuple[ModelNeed, ...]:
+        """The model and draft models as repositories."""
+        return repository_needs(rendered)
+
+    def check(self, rendered: Rendered) -> tuple[Problem, ...]:
+        """An image left open, and defaults that a built command leaves out."""
+        return (*image_problems(rendered.recipe, self.image(rendered.recipe)), *left_out(rendered, _START, VLLM_ROWS))
+
+    def plan(self, request: PlanRequest) -> ServePlan:
+        """One container a host. Raises `LaunchError` for too few hosts or a command that cannot be extended."""
+        rendered, hosts = request.rendered, request.hosts
+        problems = (*host_rules.check_hosts(rendered, hosts), *self.check(rendered))
+        script = self.command(rendered)
+        said = locate(script, serves, request.env, strict=len(hosts) > 1)
+        ready = ReadyCheck(
+            host=hosts[0].name,
+            port=port_of(rendered, said, DEFAULT_PORT),
+            served_name=served_name_of(rendered, said, NAME_FLAGS, model_of(said)),
+        )
+        backend = said.value(BACKEND_FLAGS) or ""
+        notes: tuple[str, ...] = ()
+        if len(hosts) == 1:
+            ranks, stages = self._solo(request, script)
+        elif self.ray and backend not in ("mp", "external_launcher"):
+            ranks, stages = self._over_ray(request, script, need_serve(said.words, self.title, request), said)
+            notes = (
+                f"Ray has no password: who reaches port {_ray_port(hosts)} of {hosts[0].name} can run code there.",
+            )
+        else:
+            if self.ray:
+                notes = (f"The command says `{BACKEND_FLAGS[0]} {backend}`: the hosts meet without Ray.",)
+            ranks, stages = self._without_ray(request, script, need_serve(said.words, self.title, request), said)
+        models = self.models(rendered)
+        plan = assemble(
+            request, self.name, self.image(rendered.recipe), models, ranks, stages, ready, VLLM_MARKS, notes, problems
+        )
+        return with_build(plan, request, script)
+
+    def _solo(self, request: PlanRequest, script: str) -> tuple[tuple[RankPlan, ...], tuple[Stage, ...]]:
+        rank = RankPlan(0, request.hosts[0].name, role_of(0, 1), self._container(request, 0, script, {}))
+        return (rank,), (Stage("Start vLLM", start=(0,)),)
+
+    def _over_ray(
+        self, request: PlanRequest, script: str, words: Command, said: ServeCommand
+    ) -> tuple[tuple[RankPlan, ...], tuple[Stage, ...]]:
+        hosts = request.hosts
+        head, nodes = hosts[0], len(hosts)
+        port = _ray_port(hosts)
+        address = f"{head.address}:{port}"
+        ranks = tuple(
+            RankPlan(
+                rank,
+                host.name,
+                role_of(rank, nodes),
+                self._container(request, rank, _ray_start(host, port, "" if rank == 0 else address), RAY_ENV),
+            )
+            for rank, host in enumerate(hosts)
+        )
+        if not said.given(BACKEND_FLAGS):
+            script = insert_after(script, words, (BACKEND_FLAGS[0], "ray"))
+        stages = (
+            Stage("Start the Ray head", start=(0,), wait=PortWait(head.address, port)),
+            Stage("Join the Ray workers", start=tuple(range(1, nodes)), wait=RayNodesWait(0, nodes, address)),
+            Stage("Serve on the head", execs=(ContainerExec(0, "vllm serve", script),)),
+        )
+        return ranks, stages
+
+    def _without_ray(
+        self, request: PlanRequest, script: str, words: Command, said: ServeCommand
+    ) -> tuple[tuple[RankPlan, ...], tuple[Stage, ...]]:
+        hosts = request.hosts
+        nodes = len(hosts)
+        port = free_port(MASTER_PORT, hosts)
+        ranks = []
+        for rank, host in enumerate(hosts):
+            added = ["--nnodes", str(nodes), "--node-rank", str(rank), "--master-addr", hosts[0].address]
+            added += ["--master-port", str(port)]
+            if rank and not said.given(("--headless",)):
+                added.append("--headless")
+            spec = self._container(request, rank, insert_after(script, words, added), {})
+            ranks.append(RankPlan(rank, host.name, role_of(rank, nodes), spec))
+        # All at once: rank 0 opens its port only after its own imports, and every rank waits for the others.
+        return tuple(ranks), (Stage("Start vLLM on all hosts", start=tuple(range(nodes))),)
+
+    def _container(self, request: PlanRequest, rank: int, script: str, extra: Mapping[str, str]) -> ContainerSpec:
+        host, nodes = request.hosts[rank], len(request.hosts)
+        plain, secret = split_env(request.env, request.secret_env)
+        engine = {**extra, "VLLM_HOST_IP": host.address} if nodes > 1 else extra
+        return container(
+            request,
+            rank,
+            engine="vllm",
+            image=self.image(request.rendered.recipe),
+            script=script,
+            env=merge_env(engine, nccl_env(host, nodes), plain, secret),
+            secret_env=secret,
+            caches=CACHES,
+        )
+
+
+def _ray_port(hosts: Sequence[HostView]) -> int:
+    return free_port(RAY_PORT, (hosts[0],))
+
+
+def _ray_start(host: HostView, port: int, head: str) -> shell.Text:
+    where = [f"--address={head}"] if head else ["--head", "--port", str(port)]
+    usage = [] if head else ["--disable-usage-stats"]
+    words = shell.words(["ray", "start", "--block", *where, "--node-ip-address", host.address, *usage])
+    return shell.script("{words}\n", words=words)

@@ -1,0 +1,299 @@
+"""Causes that engines in Python share: flags, ports, models and their files, the CUDA stack, the network of ranks."""
+
+from __future__ import annotations
+
+import re
+
+from sparkrun_tui.base.patterns import GAP, SHORT_GAP
+from sparkrun_tui.base.text import shorten
+from sparkrun_tui.engines.command.built import SGLANG_ROWS, VLLM_ROWS
+from sparkrun_tui.launch.diagnosis.causes import Cause, Context, Weight, by_hand, cause, next_port, set_value
+from sparkrun_tui.launch.record.events import Repair
+
+_KEY_OF_FLAG = {row.flag: row.key for row in (*SGLANG_ROWS, *VLLM_ROWS)} | {
+    "--tensor-parallel-size": "tensor_parallel",
+    "--pipeline-parallel-size": "pipeline_parallel",
+}
+_TOKEN = (
+    by_hand("set HF_TOKEN in your environment", "huggingface.co/settings/tokens"),
+    by_hand("open the model's page and accept its licence", "403 means the token is good and the licence is not"),
+)
+_FETCH_AGAIN = by_hand("fetch the model again", "remove the damaged file from the cache first")
+
+
+def _unknown_flag(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    flag = match[1].split()[0]
+    if context.engine == "sglang" and flag in ("--max-model-len", "--gpu-memory-utilization", "--max-num-seqs"):
+        return (by_hand(f"replace `{flag}`", "it is vLLM's; SGLang has another name for it"),)
+    return (
+        by_hand(f"remove `{flag}` from the recipe's command"),
+        by_hand("use an image whose engine knows it", "flags come and go between versions"),
+    )
+
+
+def _choices(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    key = _KEY_OF_FLAG.get(match[1].split("/")[0], "")
+    words = re.findall(r"'([^']+)'", match[3] or "")
+    if key and "auto" in words:
+        return (set_value(key, "auto", context, "the engine's own choice"),)
+    return (by_hand(f"correct {key or match[1]}", f"one of {', '.join(words[:8])}" if words else ""),)
+
+
+def _correct(match: re.Match[str], _: Context) -> tuple[Repair, ...]:
+    flag = match[1].split("/")[0]
+    return (by_hand(f"correct {_KEY_OF_FLAG.get(flag, flag)}"),)
+
+
+def _usual_port(_: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    port = context.number("port") or 0
+    if 0 < port < 65_536:
+        return (by_hand("correct the port in the recipe's command"),)
+    return (set_value("port", "8000", context, "the usual one"),)
+
+
+def _value_error(match: re.Match[str], _: Context) -> str:
+    return f"The engine refuses a setting: {shorten(match[1], 300)}"
+
+
+FLAG_CAUSES: tuple[Cause, ...] = (
+    cause(
+        r"error: unrecognized arguments: (.+)",
+        "Unknown flag",
+        "The engine in this image does not know `{0}`.",
+        mend=_unknown_flag,
+    ),
+    cause(
+        r"error: ambiguous option: (\S{1,200}) could match (.+)",
+        "Ambiguous flag",
+        "{0} is short for several flags of this version: {1}.",
+        by_hand("write the flag in full in the recipe's command"),
+    ),
+    cause(
+        r"error: the following arguments are required: (.+)",
+        "A flag is missing",
+        "The command lacks {0}.",
+        by_hand("add it to the recipe's command"),
+    ),
+    cause(
+        r"error: argument (\S{1,200}): invalid choice: '?([^' ]{1,200})'? \(choose from (.*)",
+        "A flag's value is refused",
+        "{1} is not a value for {0}.",
+        mend=_choices,
+    ),
+    cause(
+        r"error: argument (\S{1,200}): (.+)", "A flag's value is refused", "The engine refuses {0}: {1}", mend=_correct
+    ),
+    cause(
+        r"^(?:\S+: line \d+: )?(vllm|sglang|llama-server|ray|python3?): (?:command )?not found",
+        "The image lacks the engine",
+        "There is no `{0}` in this image.",
+        by_hand("check `container`: it must be an image of this engine"),
+    ),
+    cause(
+        r"No module named '?(vllm|sglang|ray)\b|No package metadata was found for (vllm|sglang)",
+        "The image lacks the engine",
+        "The engine is not in this image, or not installed whole.",
+        by_hand("check `container`: it must be an image of this engine"),
+    ),
+)
+
+PORT_CAUSES: tuple[Cause, ...] = (
+    cause(
+        rf"\[Errno 98\]{GAP}[Aa]ddress already in use|couldn't bind HTTP server socket|port is already allocated|"
+        r"bind: address already in use",
+        "The port is taken",
+        lambda _, context: f"Something else listens on port {context.values.get('port', 'it wants')} of this host.",
+        mend=lambda _, context: next_port(context),
+    ),
+    cause(
+        r"bind\(\): port must be 0-65535",
+        "Not a port",
+        lambda _, context: f"{context.values.get('port', 'The port')} is outside 1 to 65535.",
+        mend=_usual_port,
+    ),
+)
+
+MODEL_CAUSES: tuple[Cause, ...] = (
+    cause(
+        r"[Gg]ated repo|401 Client Error|403 (?:Client Error|Forbidden)|not in the authorized list",
+        "No access to the model",
+        "The Hub refuses this model: its licence was not accepted, or the token is missing or of another account.",
+        *_TOKEN,
+    ),
+    cause(
+        r"429 (?:Client Error|Too Many Requests)|toomanyrequests",
+        "Too many requests",
+        "The Hub or the registry limits anonymous downloads.",
+        by_hand("log in: set HF_TOKEN, or `docker login` on the host", "limits are higher with an account"),
+    ),
+    cause(
+        r"contains custom code which must be executed",
+        "The model brings its own code",
+        "This model's repository has code that must be run to load it. Read it before you allow it.",
+        mend=lambda _, context: (set_value("trust_remote_code", "true", context, "runs the repository's code"),),
+    ),
+    cause(
+        r"The checkpoint you are trying to load has model type `([^`]{1,200})` but Transformers does not recognize",
+        "The image is too old for this model",
+        "The transformers library in this image does not know the model type `{0}`.",
+        by_hand("a newer image"),
+    ),
+    cause(
+        rf"Model architectures \[({GAP}?)\] are not supported",
+        "The engine does not know this model",
+        "{0} is not among the architectures of this version.",
+        by_hand("a newer image, or another engine"),
+    ),
+    cause(
+        r"LocalEntryNotFoundError: Cannot find an appropriate cached snapshot|"
+        rf"LocalEntryNotFoundError: {GAP}outgoing traffic has been disabled",
+        "The model is not on this host",
+        "The Hugging Face cache of this host does not hold the model (or this revision), and downloads are off.",
+        by_hand("launch again: the model is sent to every host", "HF_HUB_OFFLINE is set in env"),
+    ),
+    cause(
+        r"OSError: We couldn't connect to '([^']{1,300})'|"
+        r"LocalEntryNotFoundError: An error happened while trying to locate",
+        "The Hub cannot be reached",
+        lambda match, _: (
+            f"The model is not in this host's cache, and {match[1] or 'the Hub'} does not answer from there."
+        ),
+        by_hand("launch again: the model is sent to every host"),
+        by_hand("check the network and HF_ENDPOINT of the host"),
+    ),
+    cause(
+        rf"HFValidationError: Repo id must be in the form {GAP}: '([^']+)'",
+        "The model's path is not there",
+        "{0} is not a folder in the container, nor the name of a repository.",
+        by_hand("correct `model`: a Hub name, or a path that the container sees"),
+    ),
+    cause(
+        r"RepositoryNotFoundError|RevisionNotFoundError|404 Client Error",
+        "The Hub does not know this model",
+        "There is no such repository or revision, or it is private and the token does not open it.",
+        by_hand("check `model` and `model_revision`"),
+        *_TOKEN[:1],
+    ),
+    cause(
+        r"SafetensorError: (.*)",
+        "A file of the model is damaged",
+        "A weights file cannot be read: {0}. It was not downloaded or copied whole.",
+        _FETCH_AGAIN,
+    ),
+    cause(
+        r"Weight files referenced in index but missing: (.*)",
+        "Files of the model are missing",
+        "The index names weights that are not there: {0}",
+        by_hand("fetch the model again"),
+    ),
+    cause(
+        r"^MemoryError$",
+        "A file of the model is damaged",
+        "Reading the model's files asked for an absurd amount of memory: the head of a weights file is damaged.",
+        _FETCH_AGAIN,
+    ),
+)
+
+STACK_CAUSES: tuple[Cause, ...] = (
+    cause(
+        r"Call to ibv_reg_mr\w* failed with error Cannot allocate memory",
+        "RDMA memory cannot be registered",
+        "The kernel gives the network card no memory: a memlock limit, or a kernel that reserves memory for KHO.",
+        by_hand("kho=off on the kernel command line, or an older kernel"),
+        by_hand("check that the container has memlock unlimited"),
+        even_as_note=True,
+    ),
+    cause(
+        r"Socket operation on non-socket",
+        "NCCL has the wrong interface",
+        "The interface that NCCL was told to use is not the one the hosts meet on.",
+        by_hand("compare NCCL_SOCKET_IFNAME with `ibdev2netdev` on each host"),
+    ),
+    cause(
+        rf"NCCL WARN {GAP}(?:operation=Connect|Connect to {SHORT_GAP} failed|Call to connect)",
+        "NCCL cannot connect",
+        "The ranks cannot reach each other through the chosen network device.",
+        by_hand("check NCCL_IB_HCA, NCCL_IB_GID_INDEX and NCCL_SOCKET_IFNAME on each host"),
+        by_hand("use the same port of the network card on both hosts"),
+        even_as_note=True,
+    ),
+    cause(
+        r"Watchdog caught collective operation timeout",
+        "Ranks lost each other",
+        "A collective operation did not finish in time: a host, or the link, stood still.",
+        by_hand("look at the hosts' memory and the link, then start all ranks together"),
+        weight=Weight.CONSEQUENCE,
+    ),
+    cause(
+        r"DistStoreError: Timed out after (\d+) seconds waiting for clients\. (\d+)/(\d+) clients joined",
+        "Not all ranks came",
+        "The head waited {0} seconds; {1} of {2} ranks joined.",
+        by_hand("read the other host's log", "a rank that failed there cannot join"),
+        by_hand("check that nothing between the hosts blocks ports"),
+        weight=Weight.CONSEQUENCE,
+    ),
+    cause(
+        rf"(?:client socket has timed out|DistNetworkError){GAP}?(?<!\d)(\d++)ms "
+        r"while trying to connect to \(([^,]+), (\d+)\)",
+        "The head did not answer",
+        "This rank found nobody at {1} port {2}.",
+        by_hand("read the head's log"),
+        by_hand("check that nothing between the hosts blocks ports"),
+        weight=Weight.CONSEQUENCE,
+    ),
+    cause(
+        r"CUDA unknown error|CUDA driver version is insufficient|forward compatibility was attempted|"
+        r"Error 80[34]: ",
+        "Driver and image do not match",
+        "CUDA in this image does not work with the host's driver, or the container lost its device nodes.",
+        by_hand("compare the image's CUDA with the driver's: nvidia-smi"),
+        by_hand("restart Docker, or the host", "stale device nodes"),
+    ),
+    cause(
+        r"no kernel image is available for execution",
+        "The image is not built for this GPU",
+        "The kernels of this image are for other GPUs than the Spark's (sm_121).",
+        by_hand("an image built for the Spark"),
+    ),
+    cause(
+        r"Failed to infer device type|No CUDA GPUs are available|CUDA_ERROR_NO_DEVICE",
+        "No GPU in the container",
+        "The engine sees no GPU.",
+        by_hand("sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"),
+    ),
+    cause(
+        r"Failed to find C compiler|Python\.h: No such file|Could not find nvcc|ninja: (?:not found|error)",
+        "The image lacks a compiler",
+        "Kernels are compiled at the start, and this image has not what that needs.",
+        by_hand("use the image that the recipe was made with"),
+    ),
+    cause(
+        rf"NVRM: {GAP}Out of memory \[NV_ERR_NO_MEMORY\]",
+        "The driver ran out of memory",
+        "The GPU driver could not get memory; the host may freeze next.",
+        by_hand("stop the workload, then launch with less: utilisation lower by 0.05, fewer requests, no drafter"),
+        even_as_note=True,
+    ),
+    cause(
+        r"[Nn]o space left on device|Disk quota exceeded",
+        "The disk is full",
+        "There is no space left on the host (cache, image store or /tmp).",
+        by_hand("docker image prune; and remove models you do not use from the cache"),
+        even_as_note=True,
+    ),
+)
+
+SETTING_CAUSES: tuple[Cause, ...] = (
+    cause(
+        r"^  (?:Value|Assertion) error, (.*?)(?: \[type=.*)?$",
+        "A setting is refused",
+        _value_error,
+        by_hand("correct it in the recipe or the overrides"),
+    ),
+    cause(
+        r"^  (Input should be .*?)(?: \[type=.*)?$",
+        "A setting is refused",
+        _value_error,
+        by_hand("correct it in the recipe or the overrides"),
+    ),
+)

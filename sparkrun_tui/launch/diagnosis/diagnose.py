@@ -1,0 +1,202 @@
+"""The first cause of a failure: out of all hosts' logs and exits, the one line that matters, in plain words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sparkrun_tui.base.patterns import GAP
+from sparkrun_tui.base.text import log_line, shorten
+from sparkrun_tui.engines.logs.marks import family
+from sparkrun_tui.engines.logs.phases import Line, PhaseReader, strip_prefixes
+from sparkrun_tui.engines.plan import Phase
+from sparkrun_tui.launch.diagnosis.causes import Cause, Context, Weight, by_hand, cause, less_utilisation
+from sparkrun_tui.launch.diagnosis.common import FLAG_CAUSES, MODEL_CAUSES, PORT_CAUSES, SETTING_CAUSES, STACK_CAUSES
+from sparkrun_tui.launch.diagnosis.host import HOST_CAUSES
+from sparkrun_tui.launch.diagnosis.llama_cpp import LLAMA_CAUSES
+from sparkrun_tui.launch.diagnosis.sglang import SGLANG_CAUSES
+from sparkrun_tui.launch.diagnosis.vllm import VLLM_CAUSES
+from sparkrun_tui.launch.record.events import Diagnosed, Repair
+from sparkrun_tui.launch.record.logs import LogLine
+
+_SHARED = (*FLAG_CAUSES, *PORT_CAUSES, *MODEL_CAUSES, *STACK_CAUSES, *HOST_CAUSES, *SETTING_CAUSES)
+_TABLES: Mapping[str, tuple[Cause, ...]] = {
+    "vllm": (*VLLM_CAUSES, *_SHARED),
+    "sglang": (*SGLANG_CAUSES, *_SHARED),
+    "llama-cpp": (*LLAMA_CAUSES, *_SHARED),
+}
+_ECHO = re.compile(
+    r"Engine core initialization failed|EngineDeadError|WorkerProc initialization failed|RuntimeError: cancelled|"
+    r"EngineCore (?:encountered a fatal error|failed to start)|Initialization failed\. Please see|SIGQUIT|"
+    r"Received sigquit|kill_process_tree|SystemExit|KeyboardInterrupt|CancelledError|exiting due to|"
+    rf"Scheduler hit an exception|CalledProcessError: Command {GAP}serve\.sh"
+)
+_EXCEPTION = re.compile(r"^(?:[A-Za-z_][\w.]*\.)?([A-Z]\w*(?:Error|Exception|Failure|Exit|NotFound)\w*)(?:: (.*))?$")
+_DRIVER = re.compile(r"cudaMemGetInfo|mem_get_info")
+_QUIET = frozenset({"DEBUG", "INFO", "WARNING", "D", "I", "W"})
+_DEPTHS = (("Worker", 3), ("Ray", 3), ("TP", 3), ("Engine", 2), ("Main", 1), ("API", 1))
+_MAX_EVIDENCE = 600
+_NEAR = 30
+
+_STARVED = cause(
+    r"out of memory",
+    "The driver has no memory to give",
+    "The GPU driver could not even tell how much memory is free: the host is starved, whatever the fraction says.",
+    by_hand("stop what else runs there, drop the page cache, and wait until memory is back"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ExitInfo:
+    """How the container (or the exec in it) of a host ended; `code` is None while it runs or is not known."""
+
+    code: int | None = None
+    oom_killed: bool = False
+    stopped_by_us: bool = False
+    restarted: bool = False
+    """Whether the host has been started anew since."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    weight: Weight
+    time: float
+    depth: int
+    host: str
+    evidence: str
+    title: str
+    explanation: str
+    repairs: tuple[Repair, ...]
+
+
+def diagnose(
+    engine: str,
+    lines_by_host: Mapping[str, Sequence[LogLine | str]],
+    exits: Mapping[str, ExitInfo] | None = None,
+    *,
+    values: Mapping[str, str] | None = None,
+    memory_total: int | None = None,
+) -> Diagnosed | None:
+    """The deepest first cause in the logs of a launch, hosts in rank order; None when nothing tells one.
+
+    `values` are the recipe's values in force, which repairs start from; `memory_total` is bytes of a host. Echoes of
+    a failure elsewhere are passed over; a known cause beats an unknown exception, which beats a consequence.
+    """
+    context = Context(values or {}, memory_total=memory_total, engine=family(engine))
+    found: list[_Found] = []
+    for host, lines in lines_by_host.items():
+        found += _scan(engine, host, lines, context)
+    found += _from_exits(exits or {}, context)
+    if not found:
+        return None
+    best = _best(found)
+    return Diagnosed(
+        host=best.host,
+        title=best.title,
+        explanation=best.explanation,
+        evidence=shorten(best.evidence, _MAX_EVIDENCE),
+        repairs=best.repairs,
+    )
+
+
+def _best(found: Sequence[_Found]) -> _Found:
+    top = max(item.weight for item in found)
+    first = [item for item in found if item.weight == top]
+    if top is Weight.UNKNOWN:
+        deepest = max(item.depth for item in first)
+        first = [item for item in first if item.depth == deepest]
+    # Logs without times keep the order of hosts and lines; `min` returns the first of equals.
+    return min(first, key=lambda item: item.time)
+
+
+def _scan(engine: str, host: str, lines: Sequence[LogLine | str], context: Context) -> list[_Found]:
+    table = _TABLES[family(engine)]
+    reader = PhaseReader(engine)
+    seen: list[str] = []
+    found: list[_Found] = []
+    for entry in lines:
+        raw, time = (entry, 0.0) if isinstance(entry, str) else (entry.text, entry.time)
+        line = strip_prefixes(raw)
+        reader.feed(raw)
+        hit = _judge(table, line, replace(context, before=seen[-_NEAR:], phase=reader.phase))
+        if hit is not None:
+            weight, title, explanation, repairs = hit
+            found.append(_Found(weight, time, _depth(line), host, log_line(raw).strip(), title, explanation, repairs))
+        seen.append(line.text)
+    return found
+
+
+def _judge(table: Sequence[Cause], line: Line, context: Context) -> tuple[Weight, str, str, tuple[Repair, ...]] | None:
+    text = line.text
+    if not text or _ECHO.search(text):
+        return None
+    quiet = line.level in _QUIET
+    for rule in table:
+        if quiet and not rule.even_as_note:
+            continue
+        match = rule.pattern.search(text)
+        if match is None:
+            continue
+        if "out of memory" in text and context.phase in (None, Phase.START) and _asked_driver(context):
+            rule, match = _STARVED, _STARVED.pattern.search(text) or match
+        return rule.weight, rule.title, rule.explain(match, context), rule.mend(match, context)
+    exception = None if quiet else _EXCEPTION.match(text)
+    if exception is None:
+        return None
+    said = exception[2] or "no further words"
+    return Weight.UNKNOWN, exception[1], f"The engine failed with {exception[1]}: {shorten(said, 300)}", ()
+
+
+def _asked_driver(context: Context) -> bool:
+    return any(_DRIVER.search(text) for text in context.before)
+
+
+def _depth(line: Line) -> int:
+    """How deep in the tree of processes a line was written: workers, engine, server, none."""
+    innermost = line.who[-1] if line.who else ""
+    return next((depth for start, depth in _DEPTHS if start in innermost), 0)
+
+
+def _from_exits(exits: Mapping[str, ExitInfo], context: Context) -> list[_Found]:
+    found = []
+    for host, ended in exits.items():
+        if ended.stopped_by_us or (ended.code is None and not ended.restarted):
+            continue
+        told = _exit_words(ended)
+        if told is not None:
+            weight, title, explanation = told
+            repairs = _exit_repairs(ended, context)
+            evidence = "" if ended.restarted else f"the container ended with exit code {ended.code}"
+            found.append(_Found(weight, float("inf"), 0, host, evidence, title, explanation, repairs))
+    return found
+
+
+def _exit_words(ended: ExitInfo) -> tuple[Weight, str, str] | None:
+    if ended.restarted:
+        words = "What ran there ended with it. Containers of ours do not start again by themselves."
+        return Weight.CAUSE, "The host was restarted", words
+    if ended.oom_killed:
+        return Weight.HINT, "Killed: the container's memory limit", "The kernel killed it at its memory limit."
+    if ended.code == 137:
+        words = "It was killed from outside: the kernel or a guard for lack of memory, or somebody by hand."
+        return Weight.CONSEQUENCE, "Killed", words
+    if ended.code == 139:
+        return Weight.CONSEQUENCE, "Crashed", "The engine crashed (segmentation fault) without a word of its own."
+    if ended.code == 127:
+        return Weight.CONSEQUENCE, "The image lacks the program", "The shell did not find the command."
+    if ended.code == 0:
+        words = "It ended by itself with exit code 0, which engines also do after a crash in service."
+        return Weight.CONSEQUENCE, "Ended by itself", words
+    return Weight.CONSEQUENCE, "Ended with an error", f"It ended with exit code {ended.code} and no known reason."
+
+
+def _exit_repairs(ended: ExitInfo, context: Context) -> tuple[Repair, ...]:
+    if ended.restarted:
+        return (by_hand("launch it again"), by_hand("journalctl -b -1 -e", "the host's last words before that"))
+    if ended.oom_killed:
+        return (by_hand("start Docker containers without a memory limit on that host"),)
+    if ended.code == 137:
+        look = by_hand("journalctl -k -b | grep -i -e oom -e NVRM", "shows whether the kernel killed it")
+        return (*less_utilisation(0.05, context, "leaves the host more room"), look)
+    return (by_hand("read the end of the log"),)

@@ -1,0 +1,119 @@
+"""Why a host fails before any engine runs: Docker, images, SSH, copies."""
+
+from __future__ import annotations
+
+import re
+
+from sparkrun_tui.base.patterns import GAP, SHORT_GAP
+from sparkrun_tui.base.text import shorten
+from sparkrun_tui.launch.diagnosis.causes import Cause, Context, Weight, by_hand, cause
+
+_TOOLKIT = by_hand("sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker")
+_ARM_IMAGE = by_hand("an image for arm64", "a Spark cannot run x86 images at any useful speed")
+
+
+def _hook_failed(match: re.Match[str], context: Context) -> str:
+    said = next((line for line in reversed(context.before) if line.strip()), "")
+    last = "" if said.startswith("sparkrun-tui: ") or not said else f"; its last words: {shorten(said, 300)}"
+    return f"{match[1]} ended with exit code {match[2]}, and so the engine was not started{last}"
+
+
+HOST_CAUSES: tuple[Cause, ...] = (
+    cause(
+        r"^sparkrun-tui: ((?:pre_exec|mods).*) ended with exit code (\d+)$",
+        "A command before the engine failed",
+        _hook_failed,
+        by_hand("correct `pre_exec` in the recipe", "the lines above in the log are what it printed"),
+        weight=Weight.OURS,
+    ),
+    cause(
+        r"no matching manifest for (\S+)|image's platform \((\S+)\) does not match|exec format error",
+        "The image is for another processor",
+        lambda match, _: f"The image has no build for this host{f' ({match[1]})' if match[1] else ''}.",
+        _ARM_IMAGE,
+    ),
+    cause(
+        r"manifest unknown|manifest for (\S+) not found",
+        "The image's tag does not exist",
+        "The registry has no such tag; it may have been removed.",
+        by_hand("choose another tag in `container`"),
+    ),
+    cause(
+        r"pull access denied for ([^\s,]+)|repository does not exist or may require|"
+        r"unauthorized: |denied: requested access",
+        "The image cannot be pulled",
+        lambda match, _: (
+            f"The registry does not give out {match[1] or 'the image'}: private, or only where it was built."
+        ),
+        by_hand("`docker login` on the host, when it is private"),
+        by_hand("build it on the host, or send it from the workstation", "names without a registry are local ones"),
+    ),
+    cause(
+        r'could not select device driver "" with capabilities: \[\[gpu\]\]|nvidia-container-cli: |'
+        r"unknown (?:or invalid )?runtime(?: name)?: nvidia",
+        "Docker has no GPU there",
+        "Docker on this host is not set up for the GPU.",
+        _TOOLKIT,
+    ),
+    cause(
+        r"permission denied while trying to connect to the [Dd]ocker|"
+        rf"dial unix {SHORT_GAP}docker\.sock: {SHORT_GAP}permission denied",
+        "No access to Docker",
+        "Your user may not use Docker on this host.",
+        by_hand("sudo usermod -aG docker $USER", "then log in again"),
+    ),
+    cause(
+        r"Cannot connect to the Docker daemon",
+        "Docker does not run",
+        "The Docker daemon does not answer on this host.",
+        by_hand("sudo systemctl start docker"),
+    ),
+    cause(
+        r'Conflict\. The container name "/?([^"]+)" is already in use',
+        "A container has this name already",
+        "{0} exists on this host, most often from an earlier launch.",
+        by_hand("stop and remove it in the fleet view"),
+    ),
+    cause(
+        r"docker-import-\S{1,200}: no such file",
+        "The image did not arrive whole",
+        "The stream of the image broke off.",
+        by_hand("launch again, and check the disk"),
+    ),
+    cause(
+        rf"REMOTE HOST IDENTIFICATION HAS CHANGED|host key {GAP}changed",
+        "The host's key has changed",
+        "This host is not the one it was, or somebody stands in between. It is never accepted by itself.",
+        by_hand("ssh-keygen -R HOST", "only when you know why the key is new"),
+    ),
+    cause(
+        r"Host key verification failed",
+        "The host's key is not known",
+        "Nobody has said yet that this host is the right one.",
+        by_hand("connect once and compare the fingerprint"),
+    ),
+    cause(
+        rf"time(?:d )?-?out{GAP}banner exchange|banner exchange{GAP}time(?:d )?-?out",
+        "The host hardly answers",
+        "The host takes connections and answers nothing: most often it has run out of memory.",
+        by_hand("wait, or restart it; do not launch there meanwhile"),
+    ),
+    cause(
+        r"ssh: connect to host (\S{1,300}) port (\d+): (.+)",
+        "The host cannot be reached",
+        "{0} port {1}: {2}. An address of the fast link is often only reachable from the other hosts.",
+        by_hand("use the management address in the cluster"),
+    ),
+    cause(
+        rf'rsync: {SHORT_GAP}mkdir (?:"([^"]{{1,200}})"|([^" ]{{1,200}})) failed: (.+)|rsync: {GAP}(Permission denied)',
+        "The copy has no place to go",
+        "The cache folder on the host is missing or belongs to somebody else.",
+        by_hand("sudo chown -R $USER ~/.cache/huggingface on that host"),
+    ),
+    cause(
+        r"Unknown runtime: '?([\w-]+)",
+        "The recipe wants another launcher",
+        "{0} is not an engine that is launched here.",
+        by_hand("choose a recipe for vLLM, SGLang or llama.cpp"),
+    ),
+)

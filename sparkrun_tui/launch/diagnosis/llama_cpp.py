@@ -1,0 +1,158 @@
+"""Why llama-server does not start, by the lines it prints."""
+
+from __future__ import annotations
+
+import re
+
+from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.text import shorten
+from sparkrun_tui.base.units import GIB
+from sparkrun_tui.launch.diagnosis.causes import Cause, Context, Weight, by_hand, cause, set_length, set_value
+from sparkrun_tui.launch.record.events import Repair
+
+_NEW_FILE = by_hand("fetch the file again", "remove it from the cache first")
+_REMOVED = {"--no-mmap": "-lm none", "--mlock": "-lm mlock"}
+
+
+def _allocation_why(match: re.Match[str], _: Context) -> str:
+    size = whole(match[2])
+    what = "a buffer" if size is None else f"{size / GIB:.1f} GiB"
+    return f"llama-server could not allocate {what} on {shorten(match[1], 100)}."
+
+
+def _smaller(_: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    length = context.whole("ctx_size", "max_model_len") or 0
+    repairs = [set_length(length // 2, context, "half the KV cache")] if length > 4096 else []
+    if context.values.get("cache_type_k", "f16") == "f16":
+        repairs.append(by_hand("-ctk q8_0 -ctv q8_0 in the command", "about half the KV cache"))
+    return (*repairs, by_hand("a smaller quantisation"))
+
+
+def _unknown_flag(match: re.Match[str], _: Context) -> tuple[Repair, ...]:
+    instead = _REMOVED.get(match[1])
+    return (by_hand(f"write `{instead}`" if instead else f"remove `{match[1]}` from the command"),)
+
+
+LLAMA_CAUSES: tuple[Cause, ...] = (
+    cause(
+        r"^error: invalid argument: (.+)",
+        "Unknown flag",
+        "This build of llama-server does not know `{0}`.",
+        mend=_unknown_flag,
+    ),
+    cause(
+        r'^error while handling argument "(-fa|--flash-attn)"',
+        "--flash-attn needs a value",
+        "A bare {0} swallows the next word of the command.",
+        by_hand("write `--flash-attn on`"),
+    ),
+    cause(
+        r'^error while handling argument "([^"]+)": the argument has been removed\. (.*)',
+        "A flag that is no more",
+        "llama-server has dropped {0}.",
+        mend=lambda match, _: (by_hand(match[2].strip()),),
+    ),
+    cause(
+        r'^error while handling argument "([^"]+)": (?:sto\w+$|(.*))',
+        "A flag's value is refused",
+        lambda match, _: f"llama-server refuses the value of {match[1]}: {match[2] or 'a number is wanted'}",
+        by_hand("correct the value in the recipe's command or defaults"),
+    ),
+    cause(
+        r"failed to allocate (\S{1,100}) buffer of size (\d+)",
+        "Not enough memory",
+        _allocation_why,
+        mend=_smaller,
+    ),
+    cause(
+        r"unable to allocate (\S{1,100}) buffer|failed to allocate buffer for kv cache",
+        "Not enough memory",
+        "A buffer for weights or context could not be allocated.",
+        mend=_smaller,
+    ),
+    cause(
+        r"quantized V cache requires flash_attn",
+        "A quantised V cache needs flash attention",
+        "cache_type_v is quantised and flash attention is off.",
+        by_hand("write `--flash-attn on`, or cache_type_v f16"),
+    ),
+    cause(
+        r"([KV]) cache type (\S{1,100}) with block size (\d+) does not divide n_embd_head_\w=(\d+)",
+        "This cache type does not fit the model",
+        "Blocks of {2} values do not divide the heads of {3}.",
+        mend=lambda match, context: (
+            set_value(f"cache_type_{match[1].lower()}", "f16", context, "not quantised, fits every model"),
+        ),
+    ),
+    cause(
+        r"model does not support different K \((\S+)\) and V \((\S+)\) cache types",
+        "K and V cache must have one type",
+        "This model keeps K and V together: {0} and {1} cannot be mixed.",
+        mend=lambda match, context: (set_value("cache_type_v", match[1], context, "the same as K"),),
+    ),
+    cause(
+        r"unknown model architecture: '([^']+)'",
+        "llama.cpp is too old for this model",
+        "This build knows no architecture `{0}`.",
+        by_hand("a newer image of llama.cpp"),
+    ),
+    cause(
+        r"failed to open GGUF file '([^']{1,500})' \(([^()]{1,300})\)",
+        "The model file is not there",
+        "{0}: {1}",
+        by_hand("fetch the model again, and check the quantisation in `model`"),
+    ),
+    cause(
+        r"invalid magic characters: '|failed to read magic",
+        "Not a GGUF file",
+        "The file does not begin as a GGUF does: damaged, empty, or another format.",
+        _NEW_FILE,
+    ),
+    cause(
+        r"failed to read key-value pairs|tensor '([^']{1,300})' data is not within the file bounds",
+        "The model file is cut off",
+        "The file ends too early: it was not downloaded or copied whole.",
+        _NEW_FILE,
+    ),
+    cause(
+        r"tensor '([^']{1,300})' not found",
+        "The model file is incomplete",
+        "The tensor {0} is missing: a wrong conversion, or a build too old for this model.",
+        by_hand("another GGUF of the model, or a newer image"),
+    ),
+    cause(
+        r"key not found in model: (\S+)",
+        "The model file lacks a setting",
+        "The GGUF has no {0}: a wrong conversion.",
+        by_hand("another GGUF of the model"),
+    ),
+    cause(
+        r"exactly one out metadata, path_model, and file must be defined",
+        "No model file",
+        "llama-server looked for the model on the Hub and has no way there.",
+        by_hand("fetch the model to the host first"),
+    ),
+    cause(
+        r"no models found on the system",
+        "No model was given",
+        "llama-server started without a model: it waits as a router that has none.",
+        by_hand("add `-hf {model}` to the command"),
+        weight=Weight.HINT,
+        even_as_note=True,
+    ),
+    cause(
+        r"failed to fit params to free device memory",
+        "The model is too large for this host",
+        "Even the smallest context does not fit in free memory.",
+        mend=_smaller,
+        weight=Weight.HINT,
+        even_as_note=True,
+    ),
+    cause(
+        r"failed to load model(?: '(.*)')?",
+        "The model could not be loaded",
+        "llama-server gives no reason of its own. Most often memory is short, or the file is damaged.",
+        mend=_smaller,
+        weight=Weight.CONSEQUENCE,
+    ),
+)

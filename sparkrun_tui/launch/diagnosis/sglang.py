@@ -1,0 +1,166 @@
+"""Why SGLang does not start or dies, by the lines it prints."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from sparkrun_tui.base.numbers import decimal, whole
+from sparkrun_tui.base.patterns import GAP
+from sparkrun_tui.launch.diagnosis.causes import (
+    BATCHED,
+    SEQS,
+    Cause,
+    Context,
+    Weight,
+    after_kill,
+    by_hand,
+    cause,
+    ended_words,
+    less_utilisation,
+    set_length,
+    set_utilisation,
+    set_value,
+    smaller_half,
+)
+from sparkrun_tui.launch.record.events import Repair
+
+
+def _needed_fraction(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    weights = decimal(match[2], least=0.0, most=100.0)
+    if weights is None:
+        return (by_hand("a smaller quantisation, or more hosts"),)
+    needed = math.ceil(weights * 100 + 1) / 100
+    if needed > 0.92:
+        return (by_hand("a smaller quantisation, or more hosts", f"{needed:.2f} would leave the host too little"),)
+    return (
+        set_utilisation(needed, context, f"the weights need {weights:.3f}, the KV cache comes on top"),
+        by_hand("stop what else holds memory on that host"),
+    )
+
+
+def _less_of_all(_: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    return (
+        *smaller_half(context, SEQS, "smaller request table and states", 48),
+        *smaller_half(context, BATCHED[1:], "smaller activations", 8192),
+        by_hand("raise gpu_memory_utilization by 0.02", "only while the host keeps 8 GiB"),
+    )
+
+
+def _shorter(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    longer = by_hand("SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN=1 in env", "only if the model is made for it")
+    length = whole(match[1], least=1)
+    if length is None:
+        return (longer,)
+    return (set_length(length, context, "the longest the model says it can"), longer)
+
+
+SGLANG_CAUSES: tuple[Cause, ...] = (
+    cause(
+        r"Loaded weights leave no GPU memory for the KV cache under --mem-fraction-static=([\d.]+)\. "
+        r"Raise --mem-fraction-static above (\d+(?:\.\d+)?)",
+        "No room for the KV cache",
+        "The weights take all that a fraction of {0} allows; more than {1} is needed.",
+        mend=_needed_fraction,
+    ),
+    cause(
+        r"Not enough memory\. Please try to increase --mem-fraction-static\.(?: Current value: (?:\w+=)?([\d.]+))?",
+        "No room for the KV cache",
+        "After the weights not one page of KV cache fits. On a Spark a higher fraction may freeze the host.",
+        mend=_less_of_all,
+    ),
+    cause(
+        rf"SWA pool(?: cap)? \({GAP}?\) (?:cannot hold even one request|leaves no room)",
+        "Sliding-window pool too small",
+        "The pool for sliding-window layers cannot hold one request.",
+        mend=_less_of_all,
+    ),
+    cause(
+        rf"Not enough GPU memory for hybrid {GAP} state cache|"
+        rf"Hybrid {GAP} state cache is too small to serve any requests",
+        "No room for the model's states",
+        "The states of the linear-attention layers do not fit, although tokens of KV cache might.",
+        mend=_less_of_all,
+    ),
+    cause(
+        r"The memory capacity is unbalanced\. Some GPUs may be occupied",
+        "One host has less memory free",
+        "One of the hosts has much less free memory than the others.",
+        by_hand("compare the hosts' available memory, stop what runs on the low one, or restart it"),
+    ),
+    cause(
+        r"OutOfMemoryError: CUDA out of memory\. Tried to allocate ([\d.]+ [KMG]iB)|"
+        r"(?:OutOfMemoryError|AcceleratorError): CUDA (?:error: )?out of memory",
+        "Out of GPU memory",
+        "The GPU had no memory left for what lives beside the pools: activations, graphs, the request table.",
+        mend=lambda _, context: (
+            *less_utilisation(0.05, context, "leaves room beside the pools"),
+            *smaller_half(context, SEQS, "smaller request table", 48),
+        ),
+    ),
+    cause(
+        r"(?:User-specified )?context_length \((?:\d+)\) is greater than the derived context_length \((\d+)\)",
+        "Context longer than the model's",
+        "The model is made for {0} tokens.",
+        mend=_shorter,
+    ),
+    cause(
+        r"tp_size must be divisible by number of nodes",
+        "Ranks cannot be split over the hosts",
+        "tensor_parallel times pipeline_parallel must be a multiple of the number of hosts.",
+        by_hand("set tensor_parallel to a multiple of the number of hosts, or choose fewer hosts"),
+    ),
+    cause(
+        r"multi-node data-parallel replicas are not supported",
+        "No data-parallel replicas over hosts",
+        "SGLang does not run data-parallel replicas over several hosts.",
+        set_value("data_parallel", "1", Context({}), "or attention DP (--attn-dp-size) across the hosts"),
+    ),
+    cause(
+        r"argument --kv-cache-dtype: invalid choice: 'fp8'",
+        "vLLM's word for an fp8 KV cache",
+        "SGLang has two fp8 formats and wants to know which.",
+        mend=lambda _, context: (set_value("kv_cache_dtype", "fp8_e4m3", context, "what vLLM means by fp8"),),
+    ),
+    cause(
+        r"Rank (\d+) scheduler died during initialization \(exit code: (-?\d+)\)",
+        "A rank's process was killed",
+        lambda match, _: ended_words(f"The process of rank {match[1]}", match[2]),
+        mend=after_kill,
+        weight=Weight.HINT,
+    ),
+    cause(
+        r"Subprocess (\S{1,200}) \(pid=\d+\) crashed with exit code (-?\d+)",
+        "A process of the engine crashed",
+        "{0} ended with exit code {1}.",
+        by_hand("read the lines above it, on all hosts"),
+        weight=Weight.CONSEQUENCE,
+    ),
+    cause(
+        r"Connection (?:reset|closed) by peer \[?([\d.]+)?",
+        "A rank on another host is gone",
+        "The connection to another rank was closed: the rank there has died.",
+        by_hand("read the other host's log", "the first failure is there"),
+        weight=Weight.CONSEQUENCE,
+    ),
+    cause(
+        r"Timed out waiting (\d+)ms for (?:recv|send) operation to complete",
+        "A host fell silent",
+        "Another rank did not answer for {0} ms: power, cable or a frozen host.",
+        by_hand("look at the hosts and the link, then start all ranks together"),
+        weight=Weight.CONSEQUENCE,
+    ),
+    cause(
+        r"Scheduler watchdog timeout \(self\.watchdog_timeout=(\d+)",
+        "The engine hung",
+        "A batch made no progress for {0} seconds.",
+        by_hand("look at the hosts' memory and the link between them"),
+    ),
+    cause(
+        r"Initialization failed\. warmup error: (.*)",
+        "The warm-up request failed",
+        "SGLang started, and its first request failed: {0}. The first compilation of kernels may take over 10 minutes.",
+        by_hand("SGLANG_WARMUP_TIMEOUT=1800 in env", "when it was still compiling"),
+        weight=Weight.HINT,
+    ),
+)

@@ -1,0 +1,328 @@
+"""Why vLLM does not start or dies, by the lines it prints; of several rules for one line the first counts."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from sparkrun_tui.base.numbers import decimal, whole
+from sparkrun_tui.base.patterns import GAP
+from sparkrun_tui.base.text import shorten
+from sparkrun_tui.engines.plan import Phase
+from sparkrun_tui.launch.diagnosis.causes import (
+    BATCHED,
+    SEQS,
+    Cause,
+    Context,
+    Weight,
+    after_kill,
+    by_hand,
+    cause,
+    ended_words,
+    less_utilisation,
+    more_utilisation,
+    set_length,
+    set_utilisation,
+    set_value,
+    smaller_half,
+)
+from sparkrun_tui.launch.record.events import Repair
+
+_MOST_HEADS = 1_000_000
+_MOST_RANKS = 4096
+_HALF_KV = "half the KV cache for the same context"
+
+
+def _fp8(context: Context) -> tuple[Repair, ...]:
+    if context.values.get("kv_cache_dtype", "auto").startswith(("fp8", "nvfp4", "int8")):
+        return ()
+    return (set_value("kv_cache_dtype", "fp8", context, _HALF_KV),)
+
+
+def _kv_too_small(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    need, have = decimal(match[2]), decimal(match[3])
+    longest = whole(match[4] or "", least=1)
+    repairs: list[Repair] = []
+    if longest is not None:
+        repairs.append(set_length(longest, context))
+    if need is not None and have is not None:
+        repairs += more_utilisation(need - have, context)
+        if need / 2 <= have:
+            repairs += _fp8(context)
+    return tuple(repairs) or (by_hand("a smaller quantisation, or more hosts"),)
+
+
+def _kv_tokens(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    holds = whole(match[2], least=1)
+    shorter = () if holds is None else (set_length(holds, context),)
+    return (*shorter, *_fp8(context))
+
+
+def _start_check(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    free, total = decimal(match[1], least=0.0), decimal(match[2], least=0.0)
+    caches = by_hand(
+        "sync; echo 3 | sudo tee /proc/sys/vm/drop_caches", "when it is the page cache that holds the memory"
+    )
+    value = math.floor((free - 0.5) / total * 100) / 100 if free is not None and total else 0.0
+    if value < 0.1:
+        return (by_hand("stop what else holds memory on that host: nvidia-smi, docker ps"), caches)
+    return (set_utilisation(value, context, f"what {match[1]} GiB of free memory allow"), caches)
+
+
+def _start_check_why(match: re.Match[str], _: Context) -> str:
+    wanted = f" ({match[3]} of the memory, {match[4]} GiB)" if match[3] else ""
+    return (
+        f"vLLM wants more memory{wanted} than was free when it started: {match[1]} of {match[2]} GiB. "
+        "Something else holds memory on that host, the page cache does, or the fraction is too high."
+    )
+
+
+def _out_of_memory_why(match: re.Match[str], context: Context) -> str:
+    where = {
+        Phase.LOAD: "while it loaded the weights",
+        Phase.COMPILE: "while it tried a full batch to size the KV cache",
+        Phase.GRAPHS: "while it captured CUDA graphs",
+        Phase.READY: "while it served",
+    }
+    when = where.get(context.phase, "") if context.phase else ""
+    size = f" (it asked for {match[1]})" if match[1] else ""
+    return f"The GPU had no memory left{size} {when}".rstrip() + "."
+
+
+def _out_of_memory(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    expandable = by_hand("PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True in env", "several GiB more stay free")
+    if context.phase is Phase.LOAD:
+        return (by_hand("a smaller quantisation, or more hosts", "the weights alone do not fit"), expandable)
+    if context.phase is Phase.GRAPHS:
+        eager = set_value("enforce_eager", "true", context, "no graphs, slower")
+        return (*less_utilisation(0.05, context, "leaves room for the graphs"), eager, expandable)
+    if context.phase is Phase.READY:
+        return (*less_utilisation(0.05, context, "leaves room outside the KV cache"), expandable)
+    batch = smaller_half(context, BATCHED[:1], "smaller activations", 8192)
+    seqs = smaller_half(context, SEQS[:1], "fewer requests at once", 256)
+    return (*batch, *seqs, expandable)
+
+
+def _divisor(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    heads = whole(match[1], least=1, most=_MOST_HEADS)
+    degree = whole(match[2], least=1, most=_MOST_RANKS)
+    if heads is None or degree is None:
+        return (by_hand("choose a tensor_parallel that divides the number of heads"),)
+    best = max(size for size in range(1, degree + 1) if heads % size == 0)
+    return (set_value("tensor_parallel", str(best), context, f"divides the {heads} heads"),)
+
+
+def _one_rank_per_gpu(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    gpus = whole(match[2], least=1, most=_MOST_RANKS)
+    if gpus is None:
+        return ()
+    return (set_value("tensor_parallel", str(gpus), context, "one rank for each GPU of the host"),)
+
+
+def _model_length(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    longer = by_hand("VLLM_ALLOW_LONG_MAX_MODEL_LEN=1 in env", "only if the model is made for it (RoPE scaling)")
+    length = decimal(match[2], least=1.0)
+    if length is None:
+        return (longer,)
+    return (set_length(math.floor(length), context, "the longest the model says it can"), longer)
+
+
+def _model_length_why(match: re.Match[str], _: Context) -> str:
+    length = decimal(match[2])
+    made_for = "shorter contexts" if length is None else f"{math.floor(length)} tokens"
+    return f"The model is made for {made_for}; {shorten(match[1], 40)} were asked for."
+
+
+_RANK_COUNT = (
+    by_hand("look whether the worker's container runs and has joined", "Ray counts only nodes that joined it"),
+    by_hand("lower tensor_parallel to the number of GPUs"),
+)
+_LOST_RANK = (by_hand("read the other host's log", "the first failure is there"),)
+
+VLLM_CAUSES: tuple[Cause, ...] = (
+    cause(
+        r"To serve at least one request with the models?(?:'s)? max seq len \((\d+)\), \(?([\d.]+) GiB KV cache is "
+        r"needed, which is larger than the available KV cache memory \((-?[\d.]+) GiB\)"
+        rf"(?:{GAP}estimated maximum model length is (\d+))?",
+        "KV cache too small for the context",
+        "One request of {0} tokens needs {1} GiB of KV cache; {2} GiB are there.",
+        mend=_kv_too_small,
+    ),
+    cause(
+        r"The model's max seq len \((\d+)\) is larger than the maximum number of tokens that can be stored in KV "
+        r"cache \((\d+)\)",
+        "KV cache too small for the context",
+        "The context of {0} tokens is longer than the KV cache, which holds {1}.",
+        mend=_kv_tokens,
+    ),
+    cause(
+        r"Free memory on device \S+ \(([\d.]+)/([\d.]+) GiB\) on startup is less than "
+        r"(?:desired GPU memory utilization|the engine's budget[^(]*)(?: \(([\d.]+), ([\d.]+) GiB\))?",
+        "Not enough free memory at the start",
+        _start_check_why,
+        mend=_start_check,
+    ),
+    cause(
+        r"Available memory on node \d+ \(([\d.]+)/([\d.]+) GiB\) on kv cache allocation is less than requested "
+        r"memory for kv \(([\d.]+) GiB\)",
+        "Not enough memory for the KV cache",
+        "{2} GiB of KV cache were asked for and {0} of {1} GiB are free (a memory limit of the container counts).",
+        by_hand("ask for a smaller KV cache, or raise the container's memory limit"),
+    ),
+    cause(
+        r"No available memory for the cache blocks",
+        "No room for the KV cache",
+        "Weights and activations take the whole memory budget; nothing is left for the KV cache.",
+        mend=lambda _, context: (
+            *more_utilisation(4.0, context),
+            *smaller_half(context, BATCHED[:1], "smaller activations", 8192),
+            by_hand("a smaller quantisation, or more hosts"),
+        ),
+    ),
+    cause(
+        r"^Available KV cache memory: (-[\d.]+) GiB",
+        "No room for the KV cache",
+        "The memory budget is {0} GiB short before any KV cache. After a large copy the page cache may be to blame.",
+        by_hand("sync; echo 3 | sudo tee /proc/sys/vm/drop_caches, then once more"),
+        weight=Weight.HINT,
+        even_as_note=True,
+    ),
+    cause(
+        r"CUDA out of memory occurred when warming up sampler with (\d+) dummy requests",
+        "Too many requests at once",
+        "The sampler's warm-up with {0} requests did not fit in memory.",
+        mend=lambda _, context: smaller_half(context, SEQS[:1], "fewer requests at once", 256),
+    ),
+    cause(
+        r"ray\.exceptions\.OutOfMemoryError|workers? were killed due to the node running low on memory",
+        "Ray killed a worker for memory",
+        "Ray counts the page cache as used memory and kills workers at 95 %.",
+        by_hand("RAY_memory_monitor_refresh_ms=0 in env", "turns Ray's own guard off"),
+    ),
+    cause(
+        r"OutOfMemoryError: CUDA out of memory\. Tried to allocate ([\d.]+ [KMG]iB)|"
+        r"(?:OutOfMemoryError|AcceleratorError): CUDA (?:error: )?out of memory",
+        "Out of GPU memory",
+        _out_of_memory_why,
+        mend=_out_of_memory,
+    ),
+    cause(
+        r"SemLock\._rebuild",
+        "Ranks on several hosts through local processes",
+        "vLLM ran its ranks as processes of one machine although they are on several.",
+        by_hand("--distributed-executor-backend ray in the command", "the image's default has changed"),
+    ),
+    cause(
+        r"World size \((\d+)\) is larger than the number of available GPUs \((\d+)\) in this node",
+        "More ranks than GPUs on the host",
+        "{0} ranks were asked of a host with {1} GPU(s).",
+        mend=lambda match, context: (
+            *_one_rank_per_gpu(match, context),
+            by_hand("choose more hosts"),
+        ),
+    ),
+    cause(
+        r"Cannot provide a placement group (?:requiring|of)",
+        "Ray has too few GPUs",
+        "Ray could not place all ranks: a host has not joined, or joined under another address.",
+        *_RANK_COUNT,
+    ),
+    cause(
+        r"Tensor parallel size \((\d+)\) exceeds available GPUs \((\d+)\)",
+        "More ranks than GPUs",
+        "{0} ranks were asked for and {1} GPU(s) seen.",
+        *_RANK_COUNT,
+        weight=Weight.HINT,
+        even_as_note=True,
+    ),
+    cause(
+        r"number of required GPUs exceeds the total number of available GPUs",
+        "Ray has too few GPUs",
+        "The Ray cluster has fewer GPUs than ranks were asked for.",
+        *_RANK_COUNT,
+        weight=Weight.HINT,
+        even_as_note=True,
+    ),
+    cause(
+        r"current platform (\w+) does not support ray",
+        "No Ray on this platform",
+        "vLLM found no CUDA device (platform {0}), and refuses Ray there.",
+        by_hand("check that the container sees its GPU: nvidia-smi inside it"),
+    ),
+    cause(
+        r"User-specified max_model_len \((\d+)\) is greater than the derived max_model_len "
+        r"\((?:max_position_embeddings|max_model_len|[a-z_]+)=([\d.]+)",
+        "Context longer than the model's",
+        _model_length_why,
+        mend=_model_length,
+    ),
+    cause(
+        r"Total number of attention heads \((\d+)\) must be divisible by tensor parallel size \((\d+)\)",
+        "Heads cannot be split",
+        "{0} attention heads cannot be split over {1} ranks.",
+        mend=_divisor,
+    ),
+    cause(
+        r"Unknown quantization method: (\S+?)\.",
+        "Unknown quantisation",
+        "This vLLM knows no quantisation called {0}.",
+        by_hand("remove `quantization`", "it is read from the model's own configuration"),
+    ),
+    cause(
+        rf"Failed to find a kernel that can implement the ({GAP}?)\.? Reasons",
+        "No kernel for this quantisation",
+        "This build of vLLM has no kernel for {0} on this GPU.",
+        by_hand("an image built for the Spark's GPU (sm_121), or another quantisation"),
+    ),
+    cause(
+        rf"Worker failed with error '{GAP}Connection closed by peer \[([\d.]+)\]|"
+        r"gloo/transport/tcp/pair\.cc:\d+\] (?:Connection closed by peer|Read error|Write error) \[([\d.]+)\]",
+        "A rank on another host is gone",
+        lambda match, _: f"The connection to {match[1] or match[2]} was closed: the rank there has died.",
+        *_LOST_RANK,
+        weight=Weight.CONSEQUENCE,
+    ),
+    cause(
+        r"^Worker proc (\S+) died unexpectedly \(exit code: (-?\d+)\)",
+        "A worker process was killed",
+        lambda match, _: ended_words(match[1], match[2]),
+        mend=after_kill,
+    ),
+    cause(
+        r"RayWorkerProc rank=\[([\d, ]+)\] died unexpectedly",
+        "A rank on another host is gone",
+        "The process of rank {0} has died, or its container has.",
+        *_LOST_RANK,
+        weight=Weight.CONSEQUENCE,
+    ),
+    cause(
+        r"engine core exited unexpectedly",
+        "The engine process is gone",
+        "The process that holds the model ended without a word: killed from outside, most often for memory.",
+        by_hand("journalctl -k -b | grep -i -e oom -e NVRM", "shows whether the kernel killed it"),
+        weight=Weight.CONSEQUENCE,
+        even_as_note=True,
+    ),
+    cause(
+        r"TimeoutError: RPC call to (\w+) timed out|RPC call to (\w+) timed out",
+        "Ranks lost each other",
+        "A rank did not answer in time: the link between the hosts, or a host out of memory.",
+        by_hand("look at the hosts' memory and link, then start all ranks together"),
+        weight=Weight.CONSEQUENCE,
+    ),
+    cause(
+        r"^TimeoutError$",
+        "Ranks lost each other",
+        "The engine waited for a rank until its own limit (five minutes in service): a dead link or a frozen host.",
+        by_hand("look at the hosts and the link, then start all ranks together"),
+        weight=Weight.CONSEQUENCE,
+    ),
+    cause(
+        rf"Cgroup memory preflight {GAP}current headroom is below",
+        "The container's memory limit is too low",
+        "The container has a memory limit, and it is reached.",
+        by_hand("start Docker containers without a memory limit on that host"),
+        weight=Weight.HINT,
+        even_as_note=True,
+    ),
+)

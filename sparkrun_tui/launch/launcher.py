@@ -1,0 +1,183 @@
+"""The one place the faces go to: plan, probe, launch, attach; it keeps the launches of this run of the program."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+
+from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.identifiers import LAUNCH_ALPHABET, LAUNCH_LENGTH
+from sparkrun_tui.base.settings import Cluster, Settings
+from sparkrun_tui.launch.plan import inspect as looking
+from sparkrun_tui.launch.plan.consent import insist_on_consent
+from sparkrun_tui.launch.plan.environment import hub_token, plan_env
+from sparkrun_tui.launch.plan.host_views import probe_paths, unprobed, view_of
+from sparkrun_tui.launch.plan.plan import LaunchPlan, build_plan, stopped_by
+from sparkrun_tui.launch.record.bus import Bus
+from sparkrun_tui.launch.record.events import StatusChanged
+from sparkrun_tui.launch.record.journal import Journal, launch_folder, prune, read_events
+from sparkrun_tui.launch.record.redaction import redactor_for
+from sparkrun_tui.launch.run import attach, executor
+from sparkrun_tui.launch.run.context import Context
+from sparkrun_tui.launch.run.launch import Launch
+from sparkrun_tui.launch.services import Services
+from sparkrun_tui.launch.sizing.sizing import attention_heads
+from sparkrun_tui.recipe.bundled_files.attachments import bring
+from sparkrun_tui.recipe.values.rendered import Rendered
+from sparkrun_tui.remote.probe.facts import HostFacts
+
+_KEPT_OVER = 8
+"""Launches that are over and still in memory; the journal has all of them."""
+
+Seen = Callable[[str, HostFacts | HostError], None]
+"""Called as each host of a probe answers, or fails to."""
+
+
+def new_launch_id() -> str:
+    """A fresh id: eight characters that read well aloud."""
+    return "".join(secrets.choice(LAUNCH_ALPHABET) for _ in range(LAUNCH_LENGTH))
+
+
+class Desk:
+    """Owns the launches. One per run of the program; used from one event loop."""
+
+    def __init__(self, settings: Settings, services: Services, environ: Mapping[str, str] | None = None) -> None:
+        self.settings = settings
+        self.services = services
+        self.facts: dict[str, HostFacts] = {}
+        """The last probe of each host that has answered."""
+        self._environ = dict(os.environ if environ is None else environ)
+        self._launches: dict[str, Launch] = {}
+
+    @property
+    def launches(self) -> Mapping[str, Launch]:
+        """The launches of this run by id, oldest first; of those that are over only the newest few."""
+        return self._launches
+
+    def plan(
+        self,
+        rendered: Rendered,
+        cluster: Cluster,
+        hosts: Sequence[str] | None = None,
+        solo: bool = False,
+        *,
+        consented: frozenset[str] | None = None,
+    ) -> LaunchPlan:
+        """What a launch would do, with what is known of the hosts so far; asks no host and needs no network.
+
+        What the recipe copies into its containers is looked for on this machine.
+
+        `hosts` chooses and orders hosts other than the cluster's own order; `solo` takes the first alone.
+        `consented` names variables of this machine that a recipe from elsewhere may read (None: its own rules).
+        Raises `LaunchError` when the recipe cannot run on these hosts.
+        """
+        names = tuple(hosts) if hosts else cluster.hosts
+        views = [
+            view_of(self.facts[name], cluster, name) if name in self.facts else unprobed(name, cluster)
+            for name in names
+        ]
+        env = plan_env(rendered.recipe, self._environ, consented)
+        return build_plan(
+            rendered,
+            cluster,
+            views,
+            launch_id=new_launch_id(),
+            solo=solo,
+            env=env,
+            brought=bring(rendered),
+            attention_heads=attention_heads(rendered),
+        )
+
+    async def probe(
+        self, cluster: Cluster, hosts: Sequence[str] | None = None, seen: Seen | None = None
+    ) -> Mapping[str, HostFacts | HostError]:
+        """Ask all hosts at once about themselves; a host that fails has its error in place of its facts."""
+        found: dict[str, HostFacts | HostError] = {}
+
+        async def one(name: str) -> None:
+            result: HostFacts | HostError
+            try:
+                transport = self.services.connector(name)
+                await transport.connect()
+                result = await self.services.probe(transport, probe_paths(cluster), ())
+                self.facts[name] = result
+            except HostError as error:
+                result = error
+            found[name] = result
+            if seen is not None:
+                seen(name, result)
+
+        await asyncio.gather(*(one(name) for name in (hosts or cluster.hosts)))
+        return found
+
+    async def look(self, plan: LaunchPlan, *, memory_needed: int | None = None) -> LaunchPlan:
+        """The plan with what its hosts hold now: what moves where, how many bytes, and what stands in the way.
+
+        Changes nothing on any host. A host that does not answer is a problem of the plan, not an error.
+        """
+        seen, facts = await looking.look(plan, self.services, hub_token(self._environ), memory_needed)
+        self.facts.update(facts)
+        return seen
+
+    def launch(
+        self, plan: LaunchPlan, *, memory_needed: int | None = None, overridden: frozenset[str] = frozenset()
+    ) -> Launch:
+        """Begin `plan`. `memory_needed` is bytes per host by the estimate; `overridden` are checks waved through.
+
+        Raises `LaunchError` when the plan has errors, when a recipe from a registry was not agreed to, and when a file
+        that goes into the containers is not as the plan shows it.
+        """
+        insist_on_consent(plan.rendered, self._environ, plan.brought)
+        stopping = [problem for problem in plan.errors if problem.code not in overridden]
+        if stopping:
+            raise stopped_by(stopping[0])
+        context = Context(
+            plan=plan,
+            services=self.services,
+            bus=self._bus(plan),
+            memory_needed=memory_needed,
+            overridden=overridden,
+            token=hub_token(self._environ),
+            sent=plan.brought.contents(),
+        )
+        executor.announce(context)
+        return self._keep(Launch(context, executor.execute))
+
+    async def attach(self, workload: attach.Attachable, cluster: Cluster) -> Launch:
+        """Watch a workload that runs already, found by its labels: its state, its logs, and the ways to stop it.
+
+        A launch of this run is returned as it is. Raises `HostError` when no host of it can be asked.
+        """
+        known = self._launches.get(workload.launch_id)
+        if known is not None and not known.finished:
+            return known
+        found = await attach.rebuild(workload, cluster, self.services)
+        bus = self._bus(found.plan)
+        if bus.journal is not None:
+            # An ending that was told here does not hold for what still runs there.
+            past = [event for event in read_events(bus.journal.folder) if not isinstance(event, StatusChanged)]
+            bus.restore(past)
+        context = Context(plan=found.plan, services=self.services, bus=bus)
+        attach.announce(context, found)
+        return self._keep(Launch(context, attach.resume))
+
+    async def close(self) -> None:
+        """Let all launches go; what runs on the hosts goes on. Then let the links go."""
+        await asyncio.gather(*(launch.detach() for launch in self._launches.values() if not launch.finished))
+        await self.services.close()
+
+    def _bus(self, plan: LaunchPlan) -> Bus:
+        redact = redactor_for(plan, self._environ)
+        journal = Journal(launch_folder(plan.launch_id), redact)
+        prune(keep=(plan.launch_id, *self._launches))
+        return Bus(self.services.clock, redact, journal)
+
+    def _keep(self, launch: Launch) -> Launch:
+        over = [launch_id for launch_id, known in self._launches.items() if known.finished]
+        for launch_id in over[:-_KEPT_OVER]:
+            del self._launches[launch_id]
+        self._launches[launch.launch_id] = launch
+        launch.begin()
+        return launch

@@ -1,0 +1,109 @@
+"""The files that a container gets before it starts, as the tar that the Engine API unpacks."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Mapping
+
+from sparkrun_tui.base import shell
+from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.engines.layout.common import (
+    RUN_DIR,
+    SECRET_FILE,
+    SERVE_FILE,
+    START_FILE,
+    hook_failed,
+    hook_file,
+    hook_folder,
+    secret_file,
+    start_script,
+)
+from sparkrun_tui.engines.plan import ContainerExec, ContainerSpec
+
+Files = dict[str, tuple[str | bytes, int]]
+"""Path in the container to content and mode."""
+
+_EXEC = """\
+# Once only, whoever asks again after a lost reply.
+mkdir {folder} 2>/dev/null || exit 0
+{redirect}bash {start}
+code=$?
+echo "$code" >{folder}/code
+echo {ended}"$code"
+exit "$code"
+"""
+
+
+def container_files(spec: ContainerSpec, sent: Mapping[str, bytes]) -> bytes:
+    """What the container of `spec` runs: start script, hooks, its own script byte for byte, and its secrets.
+
+    `sent` holds the content of files that go along, by digest.
+    """
+    files: Files = {START_FILE: (start_script(before=spec.before), 0o755), SERVE_FILE: (spec.script, 0o755)}
+    for number, hook in enumerate(spec.before, 1):
+        files[hook_file(number)] = (hook.command, 0o755)
+        if hook.bundle is not None:
+            files[f"{hook_folder(number)}/"] = (b"", 0o755)
+            for name, file in hook.bundle.names.items():
+                files[f"{hook_folder(number)}/{name}"] = (sent[file.digest], 0o755 if file.program else 0o644)
+    if spec.secret_env:
+        files[SECRET_FILE] = (secret_file(spec.secret_env), 0o600)
+    return _tar(files, spec.user)
+
+
+def exec_files(number: int | str, execution: ContainerExec, spec: ContainerSpec) -> bytes:
+    """What an exec in the container of `spec` runs; `number` tells the execs of one launch apart."""
+    folder, start, serve, secrets = exec_paths(number)
+    redirect = shell.script("exec >/proc/1/fd/1 2>/proc/1/fd/2\n" if execution.to_log else "")
+    ended = hook_failed(execution.title)
+    text = shell.script(_EXEC, folder=folder, start=start, ended=ended, redirect=redirect)
+    script = execution.script if execution.script.endswith("\n") else execution.script + "\n"
+    files: Files = {
+        f"{folder}.sh": (text, 0o755),
+        start: (start_script(serve, secrets), 0o755),
+        serve: (script, 0o755),
+    }
+    if spec.secret_env:
+        files[secrets] = (secret_file(spec.secret_env), 0o600)
+    return _tar(files, spec.user)
+
+
+def exec_paths(number: int | str) -> tuple[str, str, str, str]:
+    """Of an exec: the folder that marks it as begun, its start script, its own script, and its secrets."""
+    base = f"{RUN_DIR}/exec-{number}"
+    return base, f"{base}.start.sh", f"{base}.serve.sh", f"{base}.env"
+
+
+def _tar(files: Files, user: str) -> bytes:
+    """The files, the container's user's where that is a number, else root's; a path that ends in `/` is a folder.
+
+    Which number a name stands for only the image knows: then everybody in the container may read them, and remove
+    what is to be removed.
+    """
+    name = user.partition(":")[0]
+    number = whole(name, most=(1 << 32) - 1)
+    uid = number or 0
+    named = name not in ("", "root") and number is None
+    folders = {parent for path in files for parent in _parents(path)}
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for path in sorted(folders):
+            info = tarfile.TarInfo(path.lstrip("/"))
+            open_to_all = named and path == RUN_DIR
+            info.type, info.mode, info.uid, info.gid = tarfile.DIRTYPE, 0o777 if open_to_all else 0o755, uid, uid
+            tar.addfile(info)
+        for path, (content, mode) in files.items():
+            if path.endswith("/"):
+                continue
+            data = content if isinstance(content, bytes) else content.encode("utf-8", errors="surrogateescape")
+            info = tarfile.TarInfo(path.lstrip("/"))
+            info.size, info.mode, info.uid, info.gid = len(data), mode | 0o044 if named else mode, uid, uid
+            tar.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def _parents(path: str) -> list[str]:
+    """The folders above a path from `RUN_DIR` on, which docker would make closed to others."""
+    parts = path[len(RUN_DIR) + 1 :].split("/")[:-1]
+    return ["/".join([RUN_DIR, *parts[:depth]]) for depth in range(len(parts) + 1)]

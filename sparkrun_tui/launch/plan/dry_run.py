@@ -1,0 +1,145 @@
+"""A plan as plain lines: per host, in order, the commands that a person could paste; nothing is asked of any host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.text import first_hidden, visible
+from sparkrun_tui.launch.plan.environment import plan_env
+from sparkrun_tui.launch.plan.host_views import unprobed
+from sparkrun_tui.launch.plan.plan import WORKSTATION, Command, LaunchPlan, build_plan
+from sparkrun_tui.launch.record.redaction import redactor_for
+from sparkrun_tui.launch.sizing.sizing import attention_heads
+from sparkrun_tui.recipe.bundled_files.attachments import bring
+from sparkrun_tui.recipe.trust import consented_variables
+from sparkrun_tui.recipe.values.masking import is_variable
+from sparkrun_tui.recipe.values.rendered import Rendered
+
+PLACEHOLDERS = Cluster("placeholders", tuple(f"spark-{number}" for number in range(1, 65)), source="placeholder")
+"""Hosts to lay a plan out on where none is known."""
+
+_SIGNS = (
+    "# characters that cannot be seen are shown by signs (␛, ␍, \\x9d, \\u202e); commands that hold any"
+    " are comments here"
+)
+
+
+def offline_plan(
+    rendered: Rendered, cluster: Cluster | None, launch_id: str, environ: Mapping[str, str], *, solo: bool = False
+) -> LaunchPlan:
+    """The plan of a launch without asking any host; without a cluster, on placeholders.
+
+    Raises `LaunchError` when the recipe cannot run on these hosts.
+    """
+    chosen = cluster or PLACEHOLDERS
+    env = plan_env(rendered.recipe, environ, consented_variables(rendered.recipe))
+    hosts = [unprobed(name, chosen) for name in chosen.hosts]
+    return build_plan(
+        rendered,
+        chosen,
+        hosts,
+        launch_id=launch_id,
+        solo=solo,
+        env=env,
+        brought=bring(rendered),
+        attention_heads=attention_heads(rendered),
+    )
+
+
+def lines(plan: LaunchPlan) -> list[str]:
+    """The dry run of `plan`; everything but the commands is a shell comment, and secrets are not in it.
+
+    Where a command needs the value of a secret key, it has a variable, which a comment names.
+    """
+    redact = redactor_for(plan)
+    found = [redact(line) for line in _lines(plan)]
+    shown = [_safe(line) for line in found]
+    if any(first_hidden(line) is not None for line in found):
+        shown.insert(1, _SIGNS)
+    return shown
+
+
+def as_data(plan: LaunchPlan) -> dict[str, Any]:
+    """The dry run of `plan` as plain data for scripts, in the order of the steps; secrets are not in it."""
+    redact = redactor_for(plan)
+    commands = [
+        {
+            "step": number,
+            "phase": step.phase.value,
+            "title": step.title,
+            "host": command.host,
+            "text": redact(command.text),
+            "changes": command.changes,
+        }
+        for number, step in enumerate(plan.steps, 1)
+        for command in step.commands
+    ]
+    return {
+        "launch_id": plan.launch_id,
+        "recipe": plan.rendered.recipe.name,
+        "engine": plan.serve.engine,
+        "image": plan.serve.image,
+        "hosts": list(plan.host_names),
+        "notes": redact.data([*plan.serve.notes, *_variables(plan)]),
+        "problems": [
+            {"severity": item.severity.value, "code": item.code, "message": redact(item.message)}
+            for item in plan.problems
+        ],
+        "commands": commands,
+    }
+
+
+def _safe(line: str) -> str:
+    """One line that shows every character; what cannot be shown is a sign, which no shell acts on."""
+    return visible(line).replace("\n", "⏎")
+
+
+def _lines(plan: LaunchPlan) -> Iterator[str]:
+    recipe = plan.rendered.recipe
+    yield f"# {recipe.name} on {plan.cluster.name or 'the given hosts'}: {_hosts(plan)}"
+    yield f"# launch {plan.launch_id}, engine {plan.serve.engine}, image {plan.serve.image}"
+    for problem in plan.problems:
+        yield f"# {problem.severity}: {problem.message}"
+    for note in plan.serve.notes:
+        yield f"# note: {note}"
+    for text in _variables(plan):
+        yield f"# note: {text}"
+    for number, step in enumerate(plan.steps, 1):
+        yield f"# step {number} {step.title}: {step.detail} ({', '.join(step.hosts)})"
+    names = [WORKSTATION, *dict.fromkeys(c.host for s in plan.steps for c in s.commands if c.host != WORKSTATION)]
+    for host in names:
+        yield from _host_lines(plan, host)
+
+
+def _variables(plan: LaunchPlan) -> list[str]:
+    """Which variables the commands take secrets from, other than those that the recipe's own `env` names."""
+    return [f"set {name} before you paste a command: a secret value" for name in plan.env.secret if is_variable(name)]
+
+
+def _hosts(plan: LaunchPlan) -> str:
+    names = ", ".join(plan.host_names)
+    return f"{names} ({plan.host_reason})" if plan.host_reason else names
+
+
+def _host_lines(plan: LaunchPlan, host: str) -> Iterator[str]:
+    numbered = [
+        (number, step, [command for command in step.commands if command.host == host])
+        for number, step in enumerate(plan.steps, 1)
+    ]
+    if not any(commands for _, _, commands in numbered):
+        return
+    yield ""
+    yield f"# ---- on this machine ({WORKSTATION})" if host == WORKSTATION else f"# ---- on {host}"
+    for number, step, commands in numbered:
+        if commands:
+            yield f"# step {number} {step.title}"
+        for command in commands:
+            yield from _command_lines(command)
+
+
+def _command_lines(command: Command) -> Iterator[str]:
+    """The command to be pasted; as comments where signs stand for characters, since it would be another command."""
+    comment = "" if first_hidden(command.text) is None else "# "
+    yield from (f"{comment}{line}" for line in command.text.split("\n"))

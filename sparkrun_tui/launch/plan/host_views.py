@@ -1,0 +1,68 @@
+"""Hosts as a plan sees them: guessed from the cluster alone, or known from a probe."""
+
+from __future__ import annotations
+
+from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.engines.plan import HostView, Rdma
+from sparkrun_tui.remote.probe.facts import HostFacts
+
+DEFAULT_HF_CACHE = "~/.cache/huggingface"
+
+
+def unprobed(name: str, cluster: Cluster) -> HostView:
+    """A host that has not been asked yet: its address is its name's, and paths start with `~`."""
+    return HostView(
+        name=name,
+        address=_address(name),
+        hf_cache=cluster.hf_cache or DEFAULT_HF_CACHE,
+        gpus=cluster.gpus_per_host,
+        relays=cluster.host_to_host,
+    )
+
+
+def view_of(facts: HostFacts, cluster: Cluster, name: str) -> HostView:
+    """A host as its probe tells it; paths are the host's own."""
+    return HostView(
+        name=name,
+        address=facts.default_address or _address(name),
+        home=facts.home,
+        hf_cache=_at_home(cluster.hf_cache, facts.home) or facts.hf_cache or f"{facts.home}/.cache/huggingface",
+        app_cache=f"{facts.home}/.cache/sparkrun-tui",
+        gpus=len(facts.gpus) or cluster.gpus_per_host,
+        interface=facts.default_interface,
+        rdma=_rdma(facts),
+        has_infiniband=facts.infiniband,
+        used_ports=facts.used_ports,
+        probed=True,
+        relays=cluster.host_to_host,
+    )
+
+
+def fast_address(view: HostView) -> str:
+    """The address at which other hosts reach it fastest: that of its RDMA network, where it has one."""
+    fast = [address for address in view.rdma.addresses if address] if view.rdma is not None else []
+    return fast[0] if fast else view.address
+
+
+def probe_paths(cluster: Cluster) -> tuple[str, ...]:
+    """The folders whose disks a probe is asked about."""
+    return (cluster.hf_cache or DEFAULT_HF_CACHE,)
+
+
+def _address(name: str) -> str:
+    return name.rpartition("@")[2]
+
+
+def _at_home(path: str, home: str) -> str:
+    return f"{home}{path[1:]}" if path == "~" or path.startswith("~/") else path
+
+
+def _rdma(facts: HostFacts) -> Rdma | None:
+    if not facts.rdma:
+        return None
+    return Rdma(
+        devices=tuple(port.device for port in facts.rdma),
+        interfaces=tuple(port.interface for port in facts.rdma),
+        addresses=tuple(port.address for port in facts.rdma),
+        gid_index=facts.rdma[0].gid_index,
+    )

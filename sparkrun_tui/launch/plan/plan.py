@@ -1,0 +1,188 @@
+"""The plan of a launch: every step, on which hosts, with the commands a person could paste to do the same."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.base.secrets import Redactor, Secret
+from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.shell import Text
+from sparkrun_tui.engines.checks.validation import validate
+from sparkrun_tui.engines.plan import Engine, HostView, Phase, PlanRequest, ServePlan
+from sparkrun_tui.engines.registry import engine_for
+from sparkrun_tui.recipe.bundled_files.attachments import Brought
+from sparkrun_tui.recipe.model import Problem, Severity
+from sparkrun_tui.recipe.values.masking import concealed, problem_shown, redactor
+from sparkrun_tui.recipe.values.rendered import Rendered
+
+WORKSTATION = "workstation"
+"""The `host` of commands that run on this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command for one host (`workstation` is this machine), as text to paste; `changes` tells reads from changes."""
+
+    host: str
+    text: Text
+    changes: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PlanStep:
+    """One line of the plan. `size` is the bytes to move, None when not known."""
+
+    phase: Phase
+    title: str
+    hosts: tuple[str, ...]
+    detail: str
+    commands: tuple[Command, ...]
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanEnv:
+    """The recipe's environment, expanded: what `docker inspect` may show, and what it may not."""
+
+    plain: Mapping[str, str] = field(default_factory=dict)
+    secret: Mapping[str, Secret] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+
+
+OF_TRUST = frozenset({"host-mount"})
+"""Codes of errors that say what a recipe is not trusted with: its user may be of another mind."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchPlan:
+    """What a launch will do. Problems of severity error stop it."""
+
+    launch_id: str
+    rendered: Rendered
+    cluster: Cluster
+    hosts: tuple[HostView, ...]
+    serve: ServePlan
+    steps: tuple[PlanStep, ...]
+    host_reason: str
+    """Why this many hosts."""
+    problems: tuple[Problem, ...] = ()
+    env: PlanEnv = PlanEnv()
+    brought: Brought = field(default_factory=Brought)
+    """The files of this machine that go into the containers."""
+    attention_heads: int | None = None
+    """How many the model has, where that is known: its ranks share them out."""
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """The problems that stop the launch."""
+        return tuple(problem for problem in self.problems if problem.severity is Severity.ERROR)
+
+    @property
+    def host_names(self) -> tuple[str, ...]:
+        """The hosts in rank order, as the cluster names them."""
+        return tuple(host.name for host in self.hosts)
+
+
+def build_plan(
+    rendered: Rendered,
+    cluster: Cluster,
+    hosts: Sequence[HostView],
+    *,
+    launch_id: str,
+    solo: bool = False,
+    env: PlanEnv | None = None,
+    brought: Brought | None = None,
+    gguf_path: str = "",
+    attention_heads: int | None = None,
+) -> LaunchPlan:
+    """Lay out a launch of `rendered` on as many of `hosts` as its engine wants (the first is the head).
+
+    Pure: the same arguments give the same plan, and nothing is asked of any host. Commands, labels and files of the
+    plan are made of the recipe without its secrets; what those are is in the secret part of `env`.
+    Raises `LaunchError` when the recipe cannot run on these hosts.
+    """
+    from sparkrun_tui.launch.plan.steps import plan_steps
+
+    engine = engine_for(rendered.recipe.runtime)
+    env, brought = env or PlanEnv(), brought or Brought()
+    hidden = concealed(rendered)
+    env = replace(env, secret={**env.secret, **hidden.secrets})
+    chosen, reason = _choose(engine, rendered, hosts[:1] if solo else hosts, cluster.gpus_per_host)
+    request = PlanRequest(
+        rendered=hidden.rendered,
+        hosts=chosen,
+        launch_id=launch_id,
+        env=env.plain,
+        secret_env=env.secret,
+        privileged=cluster.privileged,
+        gguf_path=gguf_path,
+        brought=brought,
+    )
+    serve = _serve(engine, request)
+    return LaunchPlan(
+        launch_id=launch_id,
+        rendered=rendered,
+        cluster=cluster,
+        hosts=chosen,
+        serve=serve,
+        steps=plan_steps(serve, chosen),
+        host_reason=reason,
+        problems=_unique(
+            redactor(rendered=rendered, known=env.secret.values()),
+            _told_of_recipe(rendered, cluster.gpus_per_host, attention_heads),
+            serve.problems,
+            engine.check(hidden.rendered),
+            env.problems,
+            brought.problems,
+        ),
+        env=env,
+        brought=brought,
+        attention_heads=attention_heads,
+    )
+
+
+def _choose(
+    engine: Engine, rendered: Rendered, hosts: Sequence[HostView], gpus_per_host: int
+) -> tuple[tuple[HostView, ...], str]:
+    """The hosts that the engine wants, from the first on, and why so many."""
+    if not hosts:
+        raise LaunchError("no host to launch on", remedy="Name hosts with -H, or set up a cluster.")
+    count, reason = engine.host_count(rendered, len(hosts), gpus_per_host)
+    if count > len(hosts):
+        raise LaunchError(
+            f"{rendered.recipe.name} needs {count} hosts ({reason}), and there {_are(len(hosts))}",
+            remedy="Add hosts to the cluster, or lower tensor_parallel.",
+        )
+    return tuple(hosts[:count]), reason
+
+
+def _told_of_recipe(rendered: Rendered, gpus_per_host: int, heads: int | None) -> list[Problem]:
+    """What is wrong with the recipe, errors of which stop a launch, but for unset variables."""
+    found = validate(rendered.recipe, rendered, attention_heads=heads, gpus_per_host=gpus_per_host)
+    return [item for item in found if item.severity is not Severity.NOTE and item.code != "env-unset"]
+
+
+def _serve(engine: Engine, request: PlanRequest) -> ServePlan:
+    try:
+        return engine.plan(request)
+    except LaunchError:
+        # What went wrong in rendering is the cause, and the engine's stumbling over it the consequence.
+        if request.rendered.errors:
+            raise stopped_by(request.rendered.errors[0]) from None
+        raise
+
+
+def stopped_by(problem: Problem) -> LaunchError:
+    """A problem as the error that stops a launch."""
+    return LaunchError(problem.message, spot=problem.spot, remedy=problem.remedy)
+
+
+def _are(count: int) -> str:
+    return "is 1" if count == 1 else f"are {count}"
+
+
+def _unique(redact: Redactor, *groups: Sequence[Problem]) -> tuple[Problem, ...]:
+    return tuple(dict.fromkeys(problem_shown(problem, redact) for problem in itertools.chain(*groups)))

@@ -1,0 +1,239 @@
+"""Whether the hosts can carry a launch, judged from their probes before anything is changed on them; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sparkrun_tui.base import identifiers, shell
+from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.units import GIB, format_gib
+from sparkrun_tui.engines.plan import LABEL
+from sparkrun_tui.launch.plan.plan import LaunchPlan
+from sparkrun_tui.remote.docker.types import ContainerInfo, ImageInfo
+from sparkrun_tui.remote.probe.facts import HostFacts
+
+HOST_FLOOR = 8 * GIB
+"""Memory that must stay with the host: below it a Spark with unified memory stops answering."""
+
+IMAGE_ROOM = 30 * GIB
+"""Room that pulling and unpacking an engine's image takes, roughly."""
+
+LEAST_ROOM = 5 * GIB
+LEAST_FILES = 50_000
+"""Files that a disk must still be able to take: an engine's image is tens of thousands."""
+
+_SAME = ("recipe-digest", "recipe", "settings", "hosts", "port")
+"""Labels in which a launch must agree with another to be the same again; ports of Ray may differ."""
+
+SKEW_WARN = 2.0
+SKEW_FAIL = 30.0
+
+
+class Verdict(StrEnum):
+    """How bad a finding is."""
+
+    FAIL = "fail"
+    WARN = "warn"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as a launch needs it: what, how it is, how it should be, and how to get there."""
+
+    host: str
+    code: str
+    """`docker`, `gpu-runtime`, `gpu`, `driver`, `disk`, `memory`, `port`, `arch`, `skew`, `running`, `hosts-differ`."""
+    verdict: Verdict
+    what: str
+    measured: str
+    needed: str
+    remedy: str
+    overridable: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.measured}, needed: {self.needed}"
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a host was seen to hold besides its facts: its containers, whether it has the image, and its CUDA."""
+
+    containers: Sequence[ContainerInfo] = ()
+    has_image: bool = False
+    image_cuda: str = ""
+    """The CUDA version that the image says it is built for, where it does."""
+
+    @staticmethod
+    def seen(containers: Sequence[ContainerInfo], image: ImageInfo | None) -> Surroundings:
+        """What the daemon told."""
+        if image is None:
+            return Surroundings(containers)
+        env = dict(entry.partition("=")[::2] for entry in image.env)
+        return Surroundings(containers, True, env.get("CUDA_VERSION", ""))
+
+
+def judge(
+    plan: LaunchPlan,
+    facts: Mapping[str, HostFacts],
+    around: Mapping[str, Surroundings],
+    memory_needed: int | None = None,
+) -> tuple[Finding, ...]:
+    """Everything that stands in the way of `plan`, failures first. `memory_needed` is bytes per host."""
+    found: list[Finding] = []
+    for host in plan.host_names:
+        if host in facts:
+            found += _host(plan, facts[host], around.get(host, Surroundings()), host, memory_needed)
+    found += _together(plan, facts)
+    return tuple(sorted(found, key=lambda finding: finding.verdict is not Verdict.FAIL))
+
+
+def _host(
+    plan: LaunchPlan, facts: HostFacts, around: Surroundings, host: str, memory_needed: int | None
+) -> Iterator[Finding]:
+    yield from _docker(facts, host)
+    yield from _gpu(facts, around, host)
+    yield from _disk(facts, around, host)
+    if memory_needed is not None:
+        yield from _memory(facts, host, memory_needed)
+    if host == plan.serve.ready.host:
+        yield from _port(plan, facts, around, host)
+
+
+def _docker(facts: HostFacts, host: str) -> Iterator[Finding]:
+    access = facts.docker_access
+    if access != "ok":
+        join = shell.words(["sudo", "usermod", "-aG", "docker", facts.user])
+        remedies = {
+            "denied": f"On {host}: {join}   and log in again",
+            "not running": f"On {host}: sudo systemctl start docker",
+            "no socket": f"On {host}: install Docker, or set DOCKER_HOST for {facts.user}",
+        }
+        remedy = remedies.get(access, f"On {host}: docker version")
+        yield Finding(host, "docker", Verdict.FAIL, "Docker cannot be used", access, "access", remedy, False)
+    elif not facts.gpu_runtime:
+        remedy = f"On {host}: sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"
+        yield Finding(host, "gpu-runtime", Verdict.FAIL, "Docker has no GPU runtime", "none", "nvidia or CDI", remedy)
+
+
+def _gpu(facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding]:
+    """Warnings only: what runs in containers, and the libraries that images bring along, cannot be seen from here."""
+    if not facts.gpus:
+        remedy = f"On {host}: nvidia-smi"
+        yield Finding(host, "gpu", Verdict.WARN, "no GPU was seen", "none", "a GPU with its driver", remedy)
+    has, wants = _version(facts.cuda), _version(around.image_cuda)
+    if has and wants and wants > has:
+        yield Finding(
+            host, "driver", Verdict.WARN, "the image is built for a newer CUDA than the driver's",
+            f"driver {facts.driver} with CUDA {facts.cuda}", f"CUDA {around.image_cuda}",
+            f"Update the driver of {host}, or use an older image.",
+        )  # fmt: skip
+
+
+def _version(text: str) -> tuple[int, ...]:
+    """Major and minor; empty when it is none."""
+    parts = [whole(part) for part in text.split(".", 2)[:2]]
+    numbers = tuple(part for part in parts if part is not None)
+    return numbers if len(numbers) == 2 else ()
+
+
+def _disk(facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding]:
+    see = shell.script("du -sh -- {cache}/hub/*", cache=shell.path_word(facts.hf_cache))
+    needs = [("the model cache", facts.hf_cache, LEAST_ROOM, f"On {host}: see `{see}`")]
+    if not around.has_image:
+        needs.append(("Docker's images", facts.docker_root, IMAGE_ROOM, f"On {host}: docker image prune"))
+    for what, path, room, remedy in needs:
+        disk = facts.disk_for(path)
+        if disk is None:
+            continue
+        if disk.inodes_free is not None and disk.inodes_free < LEAST_FILES:
+            yield Finding(
+                host, "disk", Verdict.FAIL, f"no room for more files in {what} ({path})",
+                f"{disk.inodes_free:,} can be made", f"{LEAST_FILES:,}", f"On {host}: df -i {path}",
+            )  # fmt: skip
+        if disk.free >= room:
+            continue
+        verdict = Verdict.FAIL if disk.free < LEAST_ROOM else Verdict.WARN
+        yield Finding(
+            host, "disk", verdict, f"little room for {what} ({path})", f"{format_gib(disk.free)} free",
+            format_gib(room), remedy,
+        )  # fmt: skip
+
+
+def _memory(facts: HostFacts, host: str, needed: int) -> Iterator[Finding]:
+    if any(gpu.memory_total for gpu in facts.gpus):
+        return
+    measured = f"{format_gib(facts.memory_available)} available"
+    remedy = "Stop what else runs there, lower gpu_memory_utilization, or use more hosts."
+    if needed > facts.memory_available:
+        yield Finding(host, "memory", Verdict.FAIL, "not enough memory", measured, format_gib(needed), remedy)
+    elif needed > facts.memory_available - HOST_FLOOR:
+        wanted = f"{format_gib(needed)} and {format_gib(HOST_FLOOR)} for the host"
+        yield Finding(host, "memory", Verdict.WARN, "memory will be tight", measured, wanted, remedy)
+
+
+def _port(plan: LaunchPlan, facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding]:
+    port = plan.serve.ready.port
+    if port not in facts.used_ports:
+        return
+    owner = _owner(around.containers, port)
+    labels = owner.labels if owner else {}
+    ours = identifiers.launch_id(labels.get(f"{LABEL}launch"))
+    if ours and all(labels.get(f"{LABEL}{key}", "") == _label(plan, key) for key in _SAME):
+        yield Finding(
+            host, "running", Verdict.FAIL, f"{plan.rendered.recipe.name} runs already with these settings",
+            f"launch {ours} on port {port}", "nothing to do", f"Attach, or stop it: {_stop(ours)}", False,
+        )  # fmt: skip
+        return
+    name = owner.name if owner else ""
+    measured = f"taken by container {name}" if name else "taken by another process"
+    remedy = f"Stop it ({_stop(ours)}), or launch with -o port=…" if ours else "Launch with -o port=…"
+    yield Finding(host, "port", Verdict.FAIL, f"port {port} is in use", measured, "a free port", remedy, False)
+
+
+def _stop(launch: str) -> shell.Text:
+    return shell.words(["sparkrun-tui", "stop", launch])
+
+
+def _owner(containers: Sequence[ContainerInfo], port: int) -> ContainerInfo | None:
+    """The container that is labelled as serving there; on the host's network Docker itself knows no ports."""
+    return next((item for item in containers if item.running and item.labels.get(f"{LABEL}port") == str(port)), None)
+
+
+def _label(plan: LaunchPlan, key: str) -> str:
+    ranks = plan.serve.ranks
+    return ranks[0].container.labels.get(f"{LABEL}{key}", "") if ranks else ""
+
+
+def _together(plan: LaunchPlan, facts: Mapping[str, HostFacts]) -> Iterator[Finding]:
+    known = [facts[host] for host in plan.host_names if host in facts]
+    if len(known) < 2:
+        return
+    head = known[0]
+    for other in known[1:]:
+        if other.arch != head.arch:
+            yield Finding(
+                other.name, "arch", Verdict.FAIL, "hosts have different CPU architectures",
+                f"{other.arch} beside {head.arch}", "one architecture", "Choose hosts of one kind.",
+            )  # fmt: skip
+        if other.driver and head.driver and other.driver != head.driver:
+            yield Finding(
+                other.name, "hosts-differ", Verdict.WARN, "GPU drivers differ",
+                f"{other.driver} beside {head.driver} on {head.name}", "the same", "Update the older one.",
+            )  # fmt: skip
+    yield from _skew(known)
+
+
+def _skew(known: Sequence[HostFacts]) -> Iterator[Finding]:
+    clocks = {facts.name: facts.clock_skew for facts in known if facts.clock_skew is not None}
+    if len(clocks) < 2:
+        return
+    spread = max(clocks.values()) - min(clocks.values())
+    if spread > SKEW_WARN:
+        late = max(clocks, key=lambda name: abs(clocks[name] or 0.0))
+        verdict = Verdict.FAIL if spread > SKEW_FAIL else Verdict.WARN
+        yield Finding(
+            late, "skew", verdict, "clocks of the hosts differ", f"{spread:.0f} s apart", f"under {SKEW_WARN:.0f} s",
+            f"On {late}: sudo timedatectl set-ntp true",
+        )  # fmt: skip

@@ -1,0 +1,235 @@
+"""The lines of a plan: check, image, model, start and wait, each with the commands that do the same by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from sparkrun_tui.base import identifiers, shell
+from sparkrun_tui.engines.plan import (
+    ContainerExec,
+    Hook,
+    HostScript,
+    HostView,
+    ModelNeed,
+    Phase,
+    PortWait,
+    RankPlan,
+    RayNodesWait,
+    ServePlan,
+    Stage,
+)
+from sparkrun_tui.launch.plan.containers import (
+    brings_files,
+    copy_commands,
+    create_command,
+    exec_command,
+    mount_folders,
+    run_command,
+    send_command,
+)
+from sparkrun_tui.launch.plan.host_views import fast_address
+from sparkrun_tui.launch.plan.plan import WORKSTATION, Command, PlanStep
+from sparkrun_tui.remote.transfer.ports import folder_name
+
+_RSYNC = "rsync -rlt --partial-dir=.partial --exclude='*.incomplete' --exclude=.locks --info=progress2 -- {source} {to}"
+_LOOK = "docker info --format '{{{{.ServerVersion}}}} {{{{json .Runtimes}}}}' && df -h ~ && free -g && ss -Hltn"
+_END = "docker stop -t {grace} {name} && docker rm {name}"
+_LOCAL_HUB = "~/.cache/huggingface/hub"
+
+
+def plan_steps(serve: ServePlan, hosts: Sequence[HostView]) -> tuple[PlanStep, ...]:
+    """Every step of `serve` on `hosts`, in the order in which a launch goes through them."""
+    steps = [_check(serve, hosts)]
+    steps += [_stage(serve, stage) for stage in serve.stages if stage.early]
+    if serve.pull_image:
+        steps.append(_image(serve, hosts))
+    steps += [_model(need, hosts) for need in serve.models]
+    for stage in (stage for stage in serve.stages if not stage.early):
+        steps += [*_files(serve, stage), _stage(serve, stage)]
+    steps.append(_wait(serve))
+    steps += [*_after(serve), *_stop(serve, hosts)]
+    return tuple(steps)
+
+
+def _names(hosts: Sequence[HostView]) -> tuple[str, ...]:
+    return tuple(host.name for host in hosts)
+
+
+def _check(serve: ServePlan, hosts: Sequence[HostView]) -> PlanStep:
+    commands = tuple(Command(host.name, shell.script(_LOOK), changes=False) for host in hosts)
+    detail = f"reachable, Docker, GPU runtime, disk, memory, port {serve.ready.port} free"
+    return PlanStep(Phase.CHECK, "check", _names(hosts), detail, commands)
+
+
+def _image(serve: ServePlan, hosts: Sequence[HostView]) -> PlanStep:
+    pull = shell.script("docker pull {image}", image=serve.image)
+    commands = tuple(Command(host.name, pull) for host in hosts)
+    return PlanStep(Phase.IMAGE, "image", _names(hosts), f"{serve.image}, pulled where it is missing", commands)
+
+
+def _model(need: ModelNeed, hosts: Sequence[HostView]) -> PlanStep:
+    commands = [Command(WORKSTATION, download_command(need))]
+    commands += [Command(WORKSTATION, ship_command(need, host)) for host in hosts]
+    what = f"{need.repo}:{need.gguf_quant}" if need.gguf_quant else need.repo
+    detail = f"{what}, downloaded here and sent to each host where it is missing"
+    if need.gguf_quant and "*" in "".join(_patterns(need)):
+        detail += f"; the launch takes the files of {need.gguf_quant} alone, the pattern here may take others too"
+    return PlanStep(Phase.MODEL, "model", _names(hosts), detail, tuple(commands))
+
+
+def download_command(need: ModelNeed, files: Sequence[str] = ()) -> shell.Text:
+    """`hf download` for what is needed of a model; `files` are those of the quantisation, where they are known."""
+    words = ["hf", "download", need.repo]
+    if need.revision:
+        words += ["--revision", need.revision]
+    for pattern in files or _patterns(need):
+        words += ["--include", pattern]
+    return shell.words(words)
+
+
+def _patterns(need: ModelNeed) -> tuple[str, ...]:
+    if need.gguf_quant.lower().endswith(".gguf"):
+        return (need.gguf_quant,)
+    return (f"*{need.gguf_quant}*.gguf",) if need.gguf_quant else need.patterns
+
+
+def ship_command(need: ModelNeed, host: HostView) -> shell.Text:
+    """`rsync` of a model's folder from this machine's cache to a host's."""
+    source = shell.path_word(f"{_LOCAL_HUB}/{folder_name(need.repo)}")
+    return shell.script(_RSYNC, source=source, to=f"{host.name}:{host.hf_cache}/hub/")
+
+
+def relay_command(need: ModelNeed, source: HostView, target: HostView) -> Command:
+    """`rsync` of a model's folder from one host's cache to another's, run on the first."""
+    folder = shell.path_word(f"{source.hf_cache}/hub/{folder_name(need.repo)}")
+    to = f"{fast_address(target)}:{target.hf_cache}/hub/"
+    return Command(source.name, shell.script(_RSYNC, source=folder, to=to))
+
+
+def _stage(serve: ServePlan, stage: Stage) -> PlanStep:
+    by_rank = {rank.rank: rank for rank in serve.ranks}
+    commands: list[Command] = []
+    for number in stage.start:
+        rank = by_rank[number]
+        if brings_files(rank.container):
+            commands.append(Command(rank.host, shell.words(["docker", "start", rank.container.name])))
+        else:
+            commands += _made(rank, run_command(rank.container))
+    for execution in stage.execs:
+        rank = by_rank[execution.rank]
+        commands.append(Command(rank.host, exec_command(rank.container.name, execution)))
+    for script in stage.scripts:
+        commands += _host_script(script)
+    head = serve.ready.host
+    if isinstance(stage.wait, PortWait):
+        connect = shell.script(": <{target}", target=f"/dev/tcp/{stage.wait.address}/{stage.wait.port}")
+        wait = shell.script("until bash -c {connect} 2>/dev/null; do sleep 1; done", connect=shell.word(connect))
+        commands.append(Command(head, wait, changes=False))
+    elif isinstance(stage.wait, RayNodesWait):
+        name = by_rank[stage.wait.rank].container.name
+        commands.append(Command(head, shell.words(["docker", "exec", name, "ray", "status"]), changes=False))
+    hosts = tuple(dict.fromkeys(command.host for command in commands))
+    keys = (hook.title.partition(" ")[0] for number in stage.start for hook in by_rank[number].container.before)
+    first = " and ".join(dict.fromkeys(keys))
+    detail = stage.title + (f", {first} first" if first else "") + _wait_detail(stage)
+    return PlanStep(Phase.START, "start", hosts, detail, tuple(commands))
+
+
+def _made(rank: RankPlan, text: shell.Text) -> list[Command]:
+    folders = mount_folders(rank.container)
+    first = [Command(rank.host, shell.script("mkdir -p -- {folders}", folders=folders))] if folders else []
+    return [*first, Command(rank.host, text)]
+
+
+def _files(serve: ServePlan, stage: Stage) -> list[PlanStep]:
+    """What of this machine goes along with a stage: into its containers, which are made for it, or to a host."""
+    ranks = [rank for rank in serve.ranks if rank.rank in stage.start and brings_files(rank.container)]
+    made = [command for rank in ranks for command in _made(rank, create_command(rank.container))]
+    sent = [Command(WORKSTATION, text, True) for rank in ranks for text in copy_commands(rank.host, rank.container)]
+    sent += [
+        Command(WORKSTATION, send_command(script.host, folder, bundle))
+        for script in stage.scripts
+        for folder, bundle in script.sent.items()
+    ]
+    steps = []
+    hosts = tuple(rank.host for rank in ranks)
+    if made:
+        steps.append(PlanStep(Phase.START, "create", hosts, "containers that files are copied into", tuple(made)))
+    if sent:
+        bundles = [hook.bundle for rank in ranks[:1] for hook in rank.container.before if hook.bundle is not None]
+        bundles += [bundle for script in stage.scripts for bundle in script.sent.values()]
+        hosts = hosts or tuple(dict.fromkeys(script.host for script in stage.scripts))
+        detail = "; ".join(dict.fromkeys(f"{bundle} from {bundle.place}" for bundle in bundles))
+        size = sum(bundle.size for bundle in bundles) * len(hosts)
+        steps.append(PlanStep(Phase.START, "files", hosts, detail, tuple(sent), size))
+    return steps
+
+
+def _wait_detail(stage: Stage) -> str:
+    if isinstance(stage.wait, PortWait):
+        return f", then wait for {stage.wait.address}:{stage.wait.port}"
+    if isinstance(stage.wait, RayNodesWait):
+        return f", then wait for {stage.wait.nodes} Ray nodes"
+    return ""
+
+
+def _host_script(script: HostScript) -> list[Command]:
+    commands = []
+    for path, content in script.files.items():
+        write = shell.script("printf %s {content} > {path}", content=content, path=shell.path_word(path))
+        commands.append(Command(script.host, write))
+    for path, values in script.secret_files.items():
+        names = [name for name in values if identifiers.variable_name(name)]
+        pattern = f"^({'|'.join(names)})="
+        keep = shell.script(
+            "(umask 077; env | grep -E {pattern} > {path})", pattern=pattern, path=shell.path_word(path)
+        )
+        commands.append(Command(script.host, keep))
+    commands.append(Command(script.host, script.script))
+    return commands
+
+
+def _after(serve: ServePlan) -> list[PlanStep]:
+    """What the recipe runs once it serves, in the head's container and on the head host."""
+    steps = []
+    if serve.after:
+        name = serve.delegated or serve.ranks[0].container.name
+        commands = tuple(
+            Command(serve.ready.host, exec_command(name, ContainerExec(0, hook.title, hook.command)))
+            for hook in serve.after
+        )
+        steps.append(PlanStep(Phase.READY, "post_exec", (serve.ready.host,), _each(serve.after), commands))
+    if serve.host_after:
+        commands = tuple(Command(serve.ready.host, shell.authored(hook.command)) for hook in serve.host_after)
+        steps.append(PlanStep(Phase.READY, "post_commands", (serve.ready.host,), _each(serve.host_after), commands))
+    return steps
+
+
+def _stop(serve: ServePlan, hosts: Sequence[HostView]) -> list[PlanStep]:
+    """The end of a server that was only started for what ran above."""
+    if not serve.stop_after:
+        return []
+    names = {rank.host: rank.container.name for rank in serve.ranks} or {h.name: serve.delegated for h in hosts}
+    commands = tuple(
+        Command(host, shell.script(_END, grace=round(serve.stop_grace), name=name)) for host, name in names.items()
+    )
+    detail = "stopped once the commands above have ended well"
+    return [PlanStep(Phase.READY, "stop_after_post", tuple(names), detail, commands)]
+
+
+def _each(hooks: Sequence[Hook]) -> str:
+    return "; ".join(hook.command.partition("\n")[0] for hook in hooks)
+
+
+def _wait(serve: ServePlan) -> PlanStep:
+    ready = serve.ready
+    base = f"http://127.0.0.1:{ready.port}"
+    body = json.dumps({"model": ready.served_name, "prompt": "Hi", "max_tokens": 1}, ensure_ascii=False)
+    texts = (
+        shell.words(["curl", "-fsS", f"{base}{ready.health_path}"]),
+        shell.words(["curl", "-fsS", f"{base}{ready.models_path}"]),
+        shell.words(["curl", "-fsS", f"{base}/v1/completions", "-H", "Content-Type: application/json", "-d", body]),
+    )
+    commands = tuple(Command(ready.host, text, changes=False) for text in texts)
+    return PlanStep(Phase.READY, "wait", (ready.host,), f"{ready.health_path}, model name, one token", commands)

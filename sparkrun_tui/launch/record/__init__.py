@@ -1,0 +1,1 @@
+"""What a launch did: events, the state folded from them, the journal and the logs on disk."""

@@ -1,0 +1,167 @@
+"""Everything a launch does, as one stream of events that the screen, the journal and the headless run all read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from sparkrun_tui.engines.plan import Phase
+
+
+class StepState(StrEnum):
+    """The life of a step. `unknown` means the host was lost before the result was learned; it is asked again."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SKIPPED = "skipped"
+    OK = "ok"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+
+class LaunchStatus(StrEnum):
+    """The life of a launch."""
+
+    STARTING = "starting"
+    READY = "ready"
+    DEGRADED = "degraded"
+    FAILED = "failed"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """The common part: a running number within the launch, and Unix time."""
+
+    seq: int = 0
+    time: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchBegan(Event):
+    """The first event: what is launched where. `hosts` in rank order."""
+
+    launch_id: str
+    recipe: str
+    engine: str
+    model: str
+    cluster: str
+    hosts: tuple[str, ...]
+    port: int
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusChanged(Event):
+    """The launch as a whole took a new status."""
+
+    status: LaunchStatus
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepChanged(Event):
+    """A step of a phase on a host took a new state; `detail` is what the cell says (`same digest`, `cached`)."""
+
+    host: str
+    phase: Phase
+    state: StepState
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progressed(Event):
+    """How far a phase is on a host. Bytes when `unit` is `B`, else counts or percent; `rate` per second."""
+
+    host: str
+    phase: Phase
+    done: float
+    total: float | None
+    rate: float | None = None
+    unit: str = "B"
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkChanged(Event):
+    """The link to a host changed (`up`, `reconnecting`, ...)."""
+
+    host: str
+    state: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemorySeen(Event):
+    """A reading of a host's memory, bytes."""
+
+    host: str
+    available: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineFact(Event):
+    """A figure the engine printed (`kv_tokens`, `kv_bytes`, `weights_bytes`, `concurrency`, `graphs_bytes`)."""
+
+    host: str
+    name: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noticed(Event):
+    """Something worth telling: `level` is note, warning or error."""
+
+    level: str
+    text: str
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointUp(Event):
+    """It serves: the base URL, and the model name to ask for."""
+
+    url: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """A change that would help: an override to set (`key` empty: something to do by hand)."""
+
+    title: str
+    why: str
+    key: str = ""
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosed(Event):
+    """The first cause of a failure: on which host, in plain words, with the line that proves it."""
+
+    host: str
+    title: str
+    explanation: str
+    evidence: str
+    repairs: tuple[Repair, ...] = ()
+
+
+AnyEvent = (
+    LaunchBegan
+    | StatusChanged
+    | StepChanged
+    | Progressed
+    | LinkChanged
+    | MemorySeen
+    | EngineFact
+    | Noticed
+    | EndpointUp
+    | Diagnosed
+)

@@ -1,0 +1,159 @@
+"""The fold that turns a launch's events into its state; pure, so replay, re-attaching and tests are one thing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+from sparkrun_tui.engines.plan import Phase
+from sparkrun_tui.launch.record.events import (
+    AnyEvent,
+    Diagnosed,
+    EndpointUp,
+    EngineFact,
+    LaunchBegan,
+    LaunchStatus,
+    LinkChanged,
+    MemorySeen,
+    Noticed,
+    Progressed,
+    StatusChanged,
+    StepChanged,
+    StepState,
+)
+from sparkrun_tui.launch.record.state import Cell, HostRow, LaunchState
+
+MEMORY_READINGS = 60
+"""How many readings of a host's memory a row keeps."""
+
+MAX_NOTICES = 200
+"""How many notices a state keeps; the oldest go first, and the journal holds all of them."""
+
+FINAL = frozenset({LaunchStatus.FAILED, LaunchStatus.CANCELLED, LaunchStatus.STOPPED})
+"""Statuses that nothing follows."""
+
+_ENDED = frozenset({StepState.SKIPPED, StepState.OK, StepState.FAILED, StepState.CANCELLED})
+
+
+def fold(state: LaunchState, event: AnyEvent) -> LaunchState:
+    """The state after `event`. Total: an event about a host that was never named adds a row for it."""
+    return _HANDLERS[type(event)](state, event)
+
+
+def fold_all(events: Iterable[AnyEvent], state: LaunchState | None = None) -> LaunchState:
+    """The state after all `events`, from an empty one unless `state` is given."""
+    current = state or LaunchState()
+    for event in events:
+        current = fold(current, event)
+    return current
+
+
+def _began(state: LaunchState, event: LaunchBegan) -> LaunchState:
+    known = state.hosts
+    rows = {name: replace(known.get(name, HostRow(name, rank)), rank=rank) for rank, name in enumerate(event.hosts)}
+    return replace(
+        state,
+        launch_id=event.launch_id,
+        recipe=event.recipe,
+        engine=event.engine,
+        model=event.model,
+        cluster=event.cluster,
+        port=event.port,
+        settings=dict(event.settings),
+        hosts=rows,
+        started=event.time if state.started is None else state.started,
+    )
+
+
+def _status(state: LaunchState, event: StatusChanged) -> LaunchState:
+    if state.status in FINAL:
+        return state
+    ready_at = state.ready_at
+    if ready_at is None and event.status is LaunchStatus.READY:
+        ready_at = event.time
+    ended = event.time if event.status in FINAL else None
+    return replace(state, status=event.status, detail=event.detail, ready_at=ready_at, ended=ended)
+
+
+def _step(state: LaunchState, event: StepChanged) -> LaunchState:
+    row = _row(state, event.host)
+    cell = row.cells.get(event.phase, Cell())
+    started = cell.started
+    if event.state is StepState.RUNNING and (started is None or cell.state in _ENDED):
+        started = event.time
+    ended = event.time if event.state in _ENDED else None
+    detail = event.detail or ("" if event.state in _ENDED and event.state is not cell.state else cell.detail)
+    return _with_cell(
+        state, row, event.phase, replace(cell, state=event.state, detail=detail, started=started, ended=ended)
+    )
+
+
+def _progress(state: LaunchState, event: Progressed) -> LaunchState:
+    row = _row(state, event.host)
+    cell = row.cells.get(event.phase, Cell())
+    if cell.state in _ENDED:
+        return state
+    cell = replace(
+        cell,
+        state=StepState.RUNNING,
+        started=event.time if cell.started is None else cell.started,
+        done=event.done,
+        total=event.total,
+        rate=event.rate,
+        unit=event.unit,
+        detail=event.detail or cell.detail,
+    )
+    return _with_cell(state, row, event.phase, cell)
+
+
+def _link(state: LaunchState, event: LinkChanged) -> LaunchState:
+    return _with_row(state, replace(_row(state, event.host), link=event.state, link_detail=event.detail))
+
+
+def _memory(state: LaunchState, event: MemorySeen) -> LaunchState:
+    row = _row(state, event.host)
+    readings = (*row.memory, event.available)[-MEMORY_READINGS:]
+    return _with_row(state, replace(row, memory=readings, memory_total=event.total))
+
+
+def _fact(state: LaunchState, event: EngineFact) -> LaunchState:
+    return replace(state, facts={**state.facts, event.name: event.value})
+
+
+def _noticed(state: LaunchState, event: Noticed) -> LaunchState:
+    return replace(state, notices=(*state.notices, event)[-MAX_NOTICES:])
+
+
+def _endpoint(state: LaunchState, event: EndpointUp) -> LaunchState:
+    return replace(state, endpoint=event)
+
+
+def _diagnosed(state: LaunchState, event: Diagnosed) -> LaunchState:
+    return state if state.diagnosis else replace(state, diagnosis=event)
+
+
+def _row(state: LaunchState, host: str) -> HostRow:
+    return state.hosts.get(host) or HostRow(host, len(state.hosts))
+
+
+def _with_row(state: LaunchState, row: HostRow) -> LaunchState:
+    return replace(state, hosts={**state.hosts, row.name: row})
+
+
+def _with_cell(state: LaunchState, row: HostRow, phase: Phase, cell: Cell) -> LaunchState:
+    return _with_row(state, replace(row, cells={**row.cells, phase: cell}))
+
+
+_HANDLERS: dict[type[Any], Callable[[LaunchState, Any], LaunchState]] = {
+    LaunchBegan: _began,
+    StatusChanged: _status,
+    StepChanged: _step,
+    Progressed: _progress,
+    LinkChanged: _link,
+    MemorySeen: _memory,
+    EngineFact: _fact,
+    Noticed: _noticed,
+    EndpointUp: _endpoint,
+    Diagnosed: _diagnosed,
+}

@@ -1,0 +1,59 @@
+"""The state of a launch as a screen shows it: a pure fold over the launch's events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sparkrun_tui.engines.plan import Phase
+from sparkrun_tui.launch.record.events import Diagnosed, EndpointUp, LaunchStatus, Noticed, StepState
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One phase on one host. Times are Unix seconds; `done`, `total`, `rate` in `unit` (`B` is bytes)."""
+
+    state: StepState = StepState.PENDING
+    detail: str = ""
+    done: float | None = None
+    total: float | None = None
+    rate: float | None = None
+    unit: str = "B"
+    started: float | None = None
+    ended: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostRow:
+    """One host of a launch: its link, its phases, and the last readings of available memory (bytes, newest last)."""
+
+    name: str
+    rank: int
+    link: str = "idle"
+    link_detail: str = ""
+    cells: Mapping[Phase, Cell] = field(default_factory=dict)
+    memory: tuple[int, ...] = ()
+    memory_total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchState:
+    """Everything a screen, a journal reader or a script wants to know of a launch at one moment."""
+
+    launch_id: str = ""
+    recipe: str = ""
+    engine: str = ""
+    model: str = ""
+    cluster: str = ""
+    port: int = 0
+    settings: Mapping[str, str] = field(default_factory=dict)
+    hosts: Mapping[str, HostRow] = field(default_factory=dict)
+    status: LaunchStatus = LaunchStatus.STARTING
+    detail: str = ""
+    started: float | None = None
+    ended: float | None = None
+    ready_at: float | None = None
+    endpoint: EndpointUp | None = None
+    diagnosis: Diagnosed | None = None
+    notices: tuple[Noticed, ...] = ()
+    facts: Mapping[str, float] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""A launch on its way: steps carried out, containers followed, readiness, watching, cleaning up."""

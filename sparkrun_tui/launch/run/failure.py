@@ -1,0 +1,116 @@
+"""Why a launch failed, told as one event: the engine's own words where its logs have them, else what step failed."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from contextlib import suppress
+from dataclasses import replace
+
+from sparkrun_tui.base.errors import HostError, LaunchError, SparkrunError
+from sparkrun_tui.engines.plan import Phase, RankPlan
+from sparkrun_tui.launch.diagnosis.diagnose import ExitInfo, diagnose
+from sparkrun_tui.launch.record.events import Diagnosed, Repair, StepState
+from sparkrun_tui.launch.run.context import Context
+from sparkrun_tui.launch.run.watch import RankEnded, look
+
+_BARE = "the container ended with exit code"
+_ASK = 3.0
+_REMOVAL = 1.5
+"""Seconds between the end of a container and its removal, when somebody stops it."""
+
+_LAST_LINES = 5.0
+"""Seconds that the last lines of a container that has ended are waited for."""
+
+
+async def tell_failure(context: Context, failure: SparkrunError) -> None:
+    """Emit the diagnosis of `failure`."""
+    if isinstance(failure, RankEnded) and context.followers is not None:
+        await context.followers.drained_one(failure.ended.rank.rank, _LAST_LINES)
+    told = _engine_spoke(context, failure)
+    settle(context, failure)
+    found = _from_logs(context, await _exits(context)) if told else None
+    context.bus.emit(found or _from_failure(context, failure))
+
+
+async def removed_elsewhere(context: Context, failure: SparkrunError) -> bool:
+    """Whether what served has ended because somebody else has stopped and removed it, from another terminal say."""
+    if not isinstance(failure, RankEnded) or not context.served:
+        return False
+    if not failure.ended.gone:
+        await asyncio.sleep(_REMOVAL)
+    with suppress(HostError):
+        ended = await look(context, failure.ended.rank)
+        return ended is not None and ended.gone
+    return False
+
+
+def defect(context: Context, error: BaseException) -> LaunchError:
+    """A failure that is our own: told as such, with where it happened in the log of the head for whoever mends it."""
+    host = context.hosts[0] if context.hosts else ""
+    for line in "".join(traceback.format_exception(error)).splitlines():
+        context.bus.note(host, line)
+    what = f"a defect of sparkrun-tui ended the launch: {type(error).__name__}: {error}"
+    return LaunchError(what, remedy="Please report it with the end of this log.")
+
+
+def _engine_spoke(context: Context, failure: SparkrunError) -> bool:
+    """Whether the cause is to be looked for in the logs: not while a step of ours failed before the engine ran."""
+    if isinstance(failure, RankEnded) or context.plan.serve.delegated:
+        return True
+    rows = context.bus.state.hosts.values()
+    return all((cell := row.cells.get(Phase.START)) is not None and cell.state is StepState.OK for row in rows)
+
+
+def settle(context: Context, failure: SparkrunError | None = None) -> None:
+    """Nothing runs any more: what was under way has failed where the failure was, and was cancelled elsewhere."""
+    for host, row in context.bus.state.hosts.items():
+        for phase, cell in row.cells.items():
+            if cell.state is StepState.RUNNING:
+                failed = failure is not None and host == failure.host
+                context.step(host, phase, StepState.FAILED if failed else StepState.CANCELLED, cell.detail)
+
+
+async def _exits(context: Context) -> dict[str, ExitInfo]:
+    """How the ranks are that have ended by now; hosts that cannot be asked at once are left out."""
+    exits: dict[str, ExitInfo] = {}
+
+    async def one(rank: RankPlan) -> None:
+        with suppress(HostError, TimeoutError):
+            async with asyncio.timeout(_ASK):
+                ended = await look(context, rank)
+            if ended is not None:
+                exits[rank.host] = ExitInfo(ended.code, ended.oom_killed, restarted=ended.restarted)
+
+    await asyncio.gather(*(one(rank) for rank in context.ranks if rank.rank in context.containers))
+    return exits
+
+
+def _from_logs(context: Context, exits: dict[str, ExitInfo]) -> Diagnosed | None:
+    lines = {host: buffer.since(0) for host, buffer in context.bus.logs.items()}
+    ordered = {host: lines[host] for host in context.hosts if host in lines}
+    chain = context.plan.rendered.chain
+    head = context.facts.get(context.plan.serve.ready.host)
+    try:
+        found = diagnose(
+            context.plan.serve.engine,
+            ordered,
+            exits,
+            values={key: item.value.text for key, item in chain.items()},
+            memory_total=head.memory_total if head else None,
+        )
+    except (ArithmeticError, LookupError, ValueError) as error:
+        # A figure that a rule reads wrongly must not cost the launch its end: what failed is told without the rule.
+        defect(context, error)
+        return None
+    if found is not None and found.evidence.startswith(_BARE):
+        # Nothing in the log is known to be a cause: the last that was said is the best there is.
+        last = next((line.text for line in reversed(lines.get(found.host, [])) if line.text.strip()), "")
+        return replace(found, evidence=last.strip() or found.evidence)
+    return found
+
+
+def _from_failure(context: Context, failure: SparkrunError) -> Diagnosed:
+    host = failure.host or (context.hosts[0] if context.hosts else "")
+    repairs = (Repair(failure.remedy, ""),) if failure.remedy else ()
+    return Diagnosed(host=host, title=failure.what, explanation="", evidence="", repairs=repairs)

@@ -1,0 +1,171 @@
+"""Followers of the containers' logs: every line to its host's buffer and file, and to the reader of phases."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.engines.logs.phases import PhaseReader
+from sparkrun_tui.engines.plan import Phase
+from sparkrun_tui.launch.record.events import EngineFact, Progressed, StepState
+from sparkrun_tui.launch.record.logs import LogLine
+from sparkrun_tui.launch.run.context import Context, drop
+from sparkrun_tui.remote.aio import closing
+from sparkrun_tui.remote.failures import NeedsUser
+
+if TYPE_CHECKING:
+    from sparkrun_tui.remote.docker.logs import LogRecord
+
+_SLICE = 400
+"""Lines taken in before the event loop gets its turn: a few milliseconds of work."""
+
+_PAUSE = 2.0
+_KNOWN = 4000
+"""Newest lines that are compared when a log is taken up again."""
+
+_READ = (Phase.LOAD, Phase.COMPILE, Phase.GRAPHS, Phase.READY)
+"""The phases whose cells are filled from the log."""
+
+
+Seen = frozenset[tuple[int, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """Where to begin to follow."""
+
+    host: str
+    container: str
+    tail: int | None
+    since: float | None
+    seen: Seen
+
+
+class Followers:
+    """One follower a rank. They outlive the steps of the launch, so that a failed one's last lines are kept too."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._tasks: dict[int, asyncio.Task[object]] = {}
+
+    def follow(
+        self,
+        rank: int,
+        host: str,
+        container: str,
+        *,
+        tail: int | None = None,
+        since: float | None = None,
+        seen: Seen = frozenset(),
+    ) -> None:
+        """Begin to follow a container: from its first line, from the last `tail`, or from Unix time `since` on.
+
+        Lines in `seen` (time in microseconds, as the files keep it, and text) are known already and passed over.
+        """
+        if rank not in self._tasks:
+            start = _Start(host, container, tail, since, seen)
+            self._tasks[rank] = asyncio.create_task(self._run(start), name=f"log {host}")
+
+    async def drained_one(self, rank: int, timeout: float) -> bool:
+        """Wait until a rank's last line was read; whether it was, within `timeout` seconds."""
+        task = self._tasks.get(rank)
+        if task is not None and not task.done():
+            await asyncio.wait([task], timeout=timeout)
+        return task is not None and task.done()
+
+    def complete(self, rank: int) -> bool:
+        """Whether the log of a rank was read to its end."""
+        task = self._tasks.get(rank)
+        return task is not None and task.done() and not task.cancelled() and task.exception() is None
+
+    async def close(self) -> None:
+        """End all followers."""
+        await drop(self._tasks.values())
+
+    async def _run(self, start: _Start) -> None:
+        serve = self._context.plan.serve
+        reader = PhaseReader(serve.engine, serve.marks)
+        told = ""
+        while True:
+            try:
+                await self._follow(start, reader)
+                return
+            except HostError as error:
+                if error.what != told:
+                    told = error.what
+                    self._context.notice("warning", f"cannot read its log: {error.what}", start.host)
+                if isinstance(error, NeedsUser):
+                    return
+            await asyncio.sleep(_PAUSE)
+            start = self._onwards(start)
+
+    async def _follow(self, start: _Start, reader: PhaseReader) -> None:
+        context = self._context
+        source = context.services.logs.follow(
+            context.transport(start.host), start.container, tail=start.tail, since=start.since
+        )
+        async with closing(source) as batches:
+            async for batch in batches:
+                new = [record for record in batch if self._key(record) not in start.seen] if start.seen else batch
+                await take_in(context, start.host, new, reader)
+
+    def _key(self, record: LogRecord) -> tuple[int, str]:
+        """How a line is known once it is kept: made safe."""
+        (line,) = self._context.bus.safe_lines([LogLine(record.time, record.stream, record.text)])
+        return round(line.time * 1_000_000), line.text
+
+    def _onwards(self, start: _Start) -> _Start:
+        """From where the buffer of the host ends."""
+        buffer = self._context.bus.logs.get(start.host)
+        printed = [line for line in buffer.since(buffer.end - _KNOWN) if line.stream != "app"] if buffer else []
+        if not printed:
+            return start
+        seen = frozenset((round(line.time * 1_000_000), line.text) for line in printed)
+        return _Start(start.host, start.container, None, printed[-1].time, seen)
+
+
+async def take_in(context: Context, host: str, batch: Sequence[LogRecord], reader: PhaseReader) -> None:
+    """Keep a batch of lines and tell what they say, giving the event loop its turn every few hundred lines."""
+    for start in range(0, len(batch), _SLICE):
+        part = batch[start : start + _SLICE]
+        kept = context.bus.log(host, [LogLine(record.time, record.stream, record.text) for record in part])
+        for line in kept:
+            _read(context, host, line, reader)
+        await asyncio.sleep(0)
+
+
+def _read(context: Context, host: str, line: LogLine, reader: PhaseReader) -> None:
+    before = reader.phase
+    reading = reader.feed(line.text)
+    if reading is None:
+        return
+    context.figures.setdefault(host, {}).update(reading.facts)
+    for name, value in reading.facts.items():
+        context.bus.emit(EngineFact(host=host, name=name, value=value))
+    phase = reading.phase
+    if phase is None or phase not in _READ:
+        return
+    if phase is not before:
+        _finish_before(context, host, phase)
+    cell = context.bus.state.hosts[host].cells.get(phase) if host in context.bus.state.hosts else None
+    # Ready is told by the endpoint alone; the log only says that it is near.
+    done = reading.done and phase is not Phase.READY
+    state = StepState.OK if done else StepState.RUNNING
+    if cell is None or cell.state is not state:
+        context.step(host, phase, state, reading.detail)
+    if reading.progress is not None and not done:
+        context.bus.emit(
+            Progressed(host=host, phase=phase, done=reading.progress, total=100.0, unit="%", detail=reading.detail)
+        )
+
+
+def _finish_before(context: Context, host: str, phase: Phase) -> None:
+    """Whatever came before a phase that has begun is over, also where no line said so."""
+    row = context.bus.state.hosts.get(host)
+    for earlier in _READ[: _READ.index(phase)]:
+        cell = row.cells.get(earlier) if row else None
+        if cell is not None and cell.state is StepState.RUNNING:
+            context.step(host, earlier, StepState.OK)

@@ -1,0 +1,194 @@
+"""A launch as its faces hold it: it owns its tasks, whatever screen is shown, and ends only when it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from enum import StrEnum
+
+from sparkrun_tui.base.errors import SparkrunError
+from sparkrun_tui.launch.plan.plan import LaunchPlan
+from sparkrun_tui.launch.record.events import AnyEvent, LaunchStatus, StatusChanged
+from sparkrun_tui.launch.record.fold import FINAL
+from sparkrun_tui.launch.record.logs import LogBuffer
+from sparkrun_tui.launch.record.state import LaunchState
+from sparkrun_tui.launch.run import cleanup
+from sparkrun_tui.launch.run import leases as locks
+from sparkrun_tui.launch.run.context import Context, drop
+from sparkrun_tui.launch.run.failure import defect, removed_elsewhere, settle, tell_failure
+from sparkrun_tui.launch.run.watch import last_memory
+from sparkrun_tui.recipe.values.rendered import Rendered
+
+_CRASHED = 5.0
+"""Seconds of grace for the other ranks of an engine that has crashed in service."""
+
+_SERVING = frozenset({LaunchStatus.READY, LaunchStatus.DEGRADED})
+
+
+class _Wish(StrEnum):
+    NONE = "none"
+    CANCEL = "cancel"
+    STOP = "stop"
+    DETACH = "detach"
+
+
+class Launch:
+    """One launch, from its first step to the moment it is stopped or let go.
+
+    Made by `Desk.launch` and `Desk.attach`. `work` carries it out and watches it; it returns when what it watched
+    has ended by itself and raises `SparkrunError` when the launch has failed.
+    """
+
+    def __init__(self, context: Context, work: Callable[[Context], Awaitable[None]]) -> None:
+        self._context = context
+        self._work = work
+        self._wish = _Wish.NONE
+        self._task: asyncio.Task[None] | None = None
+        self._body: asyncio.Task[None] | None = None
+
+    @property
+    def launch_id(self) -> str:
+        """Its id, as in the labels of its containers."""
+        return self._context.plan.launch_id
+
+    @property
+    def plan(self) -> LaunchPlan:
+        """What it does; made anew with what the hosts said once they have been asked."""
+        return self._context.plan
+
+    @property
+    def rendered(self) -> Rendered | None:
+        """The recipe with its overrides as it was launched; None for one found on the hosts, which keep no recipe."""
+        return None if self._context.attached else self._context.plan.rendered
+
+    @property
+    def state(self) -> LaunchState:
+        """The state now."""
+        return self._context.bus.state
+
+    @property
+    def revision(self) -> int:
+        """Grows with each event."""
+        return self._context.bus.revision
+
+    @property
+    def logs(self) -> Mapping[str, LogBuffer]:
+        """The log of each host that has one."""
+        return self._context.bus.logs
+
+    @property
+    def finished(self) -> bool:
+        """Whether its tasks have ended: failed, cancelled, stopped or let go."""
+        return self._task is not None and self._task.done()
+
+    def events(self, after: int = 0) -> AsyncIterator[AnyEvent]:
+        """Every event with a number above `after`, then new ones until the launch is over or let go."""
+        return self._context.bus.events(after)
+
+    def begin(self) -> None:
+        """Start its tasks on the running event loop."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name=f"launch {self.launch_id}")
+
+    def cancel(self) -> None:
+        """Ask it to give up: no new steps, running ones are ended, its containers are removed once logs are saved.
+
+        A second call is `force`. A launch that serves is stopped instead.
+        """
+        if self._wish in (_Wish.CANCEL, _Wish.STOP):
+            self.force()
+            return
+        self._ask(_Wish.STOP if self.state.status in _SERVING else _Wish.CANCEL)
+
+    def force(self) -> None:
+        """Kill at once, and do not wait for hosts that do not answer; what may be left is named in a notice."""
+        self._context.force.set()
+        if self._wish in (_Wish.NONE, _Wish.DETACH):
+            self._ask(_Wish.STOP if self._context.served else _Wish.CANCEL)
+
+    async def stop(self) -> LaunchState:
+        """Stop what it runs, on all hosts at once, and wait until it is gone; one that is starting is cancelled."""
+        if self._wish is _Wish.NONE:
+            self._ask(_Wish.STOP if self._context.served else _Wish.CANCEL)
+        return await self.wait_ended()
+
+    async def detach(self) -> None:
+        """Let it go: everything on the hosts goes on, and the journal says so far."""
+        if self._wish is _Wish.NONE:
+            self._ask(_Wish.DETACH)
+        await self.wait_ended()
+
+    async def wait_ready(self) -> LaunchState:
+        """The state once it serves, or once it is over without ever having served."""
+        async for _ in self.events():
+            if self.state.status in _SERVING or self.state.status in FINAL:
+                break
+        return self.state
+
+    async def wait_ended(self) -> LaunchState:
+        """The state once its tasks have ended."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+        return self.state
+
+    def _ask(self, wish: _Wish) -> None:
+        self._wish = wish
+        if wish is _Wish.CANCEL:
+            self._status(LaunchStatus.CANCELLING)
+        elif wish is _Wish.STOP:
+            self._status(LaunchStatus.STOPPING)
+        if self._body is not None:
+            self._body.cancel()
+
+    def _status(self, status: LaunchStatus, detail: str = "") -> None:
+        if self.state.status is not status or self.state.detail != detail:
+            self._context.bus.emit(StatusChanged(status=status, detail=detail))
+
+    async def _run(self) -> None:
+        context = self._context
+        try:
+            failure = await self._carry_out() if self._wish is _Wish.NONE else None
+            await self._conclude(failure)
+            await locks.release(context)
+        finally:
+            # Also when the event loop is going down: then nothing more is done to the hosts, as when letting go.
+            if context.followers is not None:
+                await context.followers.close()
+            context.bus.close()
+
+    async def _carry_out(self) -> SparkrunError | None:
+        async def body() -> None:
+            await self._work(self._context)
+
+        self._body = asyncio.create_task(body())
+        try:
+            await asyncio.wait([self._body])
+        except asyncio.CancelledError:
+            await drop([self._body])
+            raise
+        if self._body.cancelled():
+            return None
+        error = self._body.exception()
+        if error is None or isinstance(error, SparkrunError):
+            return error
+        return defect(self._context, error)
+
+    async def _conclude(self, failure: SparkrunError | None) -> None:
+        """Clean up as the ending asks for it, and only then tell the ending."""
+        context = self._context
+        if self._wish is _Wish.DETACH:
+            return
+        grace, ending, detail = 0.0, LaunchStatus.CANCELLED, ""
+        if self._wish is _Wish.STOP or (self._wish is _Wish.NONE and context.done):
+            grace, ending, detail = context.plan.serve.stop_grace, LaunchStatus.STOPPED, context.done
+        elif failure is not None and await removed_elsewhere(context, failure):
+            ending, detail = LaunchStatus.STOPPED, "stopped from elsewhere"
+        elif failure is not None and self._wish is _Wish.NONE:
+            await tell_failure(context, failure)
+            grace, ending, detail = _CRASHED if context.served else 0.0, LaunchStatus.FAILED, failure.what
+        left = await cleanup.clear(context, grace=grace)
+        await last_memory(context, [item.host for item in left])
+        # The last lines of an engine may still have told of a phase.
+        settle(context)
+        unclear = cleanup.leftovers_text(left)
+        self._status(ending, (detail or unclear) if failure is not None else (unclear or detail))

@@ -1,0 +1,1 @@
+"""The steps of a launch as they are carried out: check, image, model, start."""

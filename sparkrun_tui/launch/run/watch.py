@@ -1,0 +1,311 @@
+"""The watch over a launch: every rank's container, its execs, the engine's health, and links that were lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sparkrun_tui.base.errors import HostError, LaunchError
+from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.engines.plan import RankPlan, Role
+from sparkrun_tui.launch.plan.archive import exec_paths
+from sparkrun_tui.launch.plan.host_views import probe_paths
+from sparkrun_tui.launch.record.events import LaunchStatus, MemorySeen, StatusChanged
+from sparkrun_tui.launch.run.context import Context, drop, regain
+from sparkrun_tui.launch.run.readiness import ask
+from sparkrun_tui.remote.failures import LinkLost
+from sparkrun_tui.remote.transport import LinkState
+
+T = TypeVar("T")
+
+START_POLL = 1.0
+SERVING_POLL = 4.0
+HEALTH_POLL = 10.0
+MEMORY_POLL = 10.0
+LINK_POLL = 1.0
+_LAST_READING = 3.0
+"""Seconds that the reading after the end may take."""
+
+DOWN = frozenset({LinkState.RECONNECTING, LinkState.UNREACHABLE, LinkState.NEEDS_USER})
+_PROCESSES = ("sh", "-c", "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '")
+"""The command lines of all processes in a container, for images that have no `ps`."""
+
+_ALIVE = frozenset({"created", "running", "restarting", "paused"})
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A rank that no longer runs: exit code where it is known; `gone` when its container has been removed.
+
+    `restarted` when its host has been started anew since the launch began, which ends whatever ran there.
+    """
+
+    rank: RankPlan
+    code: int | None
+    oom_killed: bool = False
+    gone: bool = False
+    restarted: bool = False
+    what: str = ""
+
+    @property
+    def text(self) -> str:
+        """What happened, in words."""
+        if self.restarted:
+            return "the host was restarted, which ended its container"
+        if self.gone:
+            return "its container was removed"
+        if self.oom_killed:
+            return f"its container was killed at its memory limit (exit code {self.code})"
+        subject = self.what or "its container"
+        return f"{subject} ended with exit code {self.code}" if self.code is not None else f"{subject} has ended"
+
+
+class RankEnded(LaunchError):
+    """A rank ended that should have gone on."""
+
+    def __init__(self, ended: Ended) -> None:
+        super().__init__(ended.text, host=ended.rank.host, remedy="Its log says why.")
+        self.ended = ended
+
+
+async def look(context: Context, rank: RankPlan) -> Ended | None:
+    """How a rank ended; None while it runs. Raises `LinkLost` when its host cannot be asked."""
+    docker = context.docker(rank.host)
+    identity = context.containers[rank.rank]
+    found = await docker.inspect(identity)
+    if found is None or found.state not in _ALIVE:
+        restarted = await _restarted(context, rank.host)
+        if found is None:
+            return Ended(rank, None, gone=not restarted, restarted=restarted)
+        return Ended(rank, found.exit_code, found.oom_killed, restarted=restarted)
+    if context.plan.serve.delegated:
+        return await _look_at_processes(context, rank)
+    return await _look_at_execs(context, rank)
+
+
+async def _restarted(context: Context, host: str) -> bool:
+    """Whether a host runs another boot than when it was probed for this launch; False where that is not known."""
+    before = context.facts.get(host)
+    if before is None or not before.boot_id:
+        return False
+    with suppress(HostError):
+        now = await context.services.probe(context.transport(host), probe_paths(context.plan.cluster), ())
+        return bool(now.boot_id) and now.boot_id != before.boot_id
+    return False
+
+
+async def _look_at_processes(context: Context, rank: RankPlan) -> Ended | None:
+    """Whether the engine has left a container that foreign scripts made: its first process sleeps for ever."""
+    if rank.rank:
+        return None
+    told = await context.docker(rank.host).run_exec(context.containers[rank.rank], _PROCESSES)
+    if not told.ok:
+        return None
+    if "vllm" in told.stdout.lower():
+        context.engine_seen, context.engine_missed = True, 0
+    elif context.engine_seen:
+        context.engine_missed += 1
+    return Ended(rank, None, what="the engine") if context.engine_missed > 1 else None
+
+
+async def _look_at_execs(context: Context, rank: RankPlan) -> Ended | None:
+    executions = [execution for stage in context.plan.serve.stages for execution in stage.execs]
+    for number, execution in enumerate(executions):
+        if execution.rank != rank.rank or number not in context.executions:
+            continue
+        identity = context.executions[number]
+        about = await context.docker(rank.host).exec_inspect(identity) if identity else None
+        if about is None:
+            code = await exec_code(context, rank, number)
+        else:
+            code = None if about.running else about.exit_code
+        if code is not None:
+            return Ended(rank, code, what=execution.title)
+    return None
+
+
+async def exec_code(context: Context, rank: RankPlan, number: int | str) -> int | None:
+    """The exit code that an exec left in its container, for where its id is not known; None while it runs."""
+    path = f"{exec_paths(number)[0]}/code"
+    told = await context.docker(rank.host).run_exec(context.containers[rank.rank], ("cat", path))
+    return whole(told.stdout) if told.ok else None
+
+
+async def first_end(context: Context, pause: float = START_POLL) -> Ended:
+    """The first rank that ends; hosts that cannot be asked are asked again when they answer."""
+    tasks: dict[int, asyncio.Task[Ended]] = {}
+    try:
+        while True:
+            for rank in context.ranks:
+                if rank.rank in context.containers and rank.rank not in tasks:
+                    tasks[rank.rank] = asyncio.create_task(_end_of(context, rank, pause))
+            if not tasks:
+                await asyncio.sleep(pause)
+                continue
+            done, _ = await asyncio.wait(tasks.values(), timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                return task.result()
+    finally:
+        await drop(tasks.values())
+
+
+async def _end_of(context: Context, rank: RankPlan, pause: float) -> Ended:
+    while True:
+        try:
+            ended = await look(context, rank)
+        except LinkLost as lost:
+            await regain(context, rank.host, lost)
+            continue
+        except HostError as error:
+            # The daemon answers with an error (it is restarting, say): the rank's state is not known from that.
+            context.link(rank.host, context.transport(rank.host).link.state, error.what)
+            ended = None
+        if ended is not None:
+            return ended
+        await asyncio.sleep(pause)
+
+
+async def unless_ended(context: Context, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, unless a rank ends before it: then `RankEnded` is raised and the work is dropped."""
+    doing = asyncio.create_task(work)
+    watching = asyncio.create_task(first_end(context))
+    try:
+        await asyncio.wait({doing, watching}, return_when=asyncio.FIRST_COMPLETED)
+        if doing.done():
+            return doing.result()
+        raise RankEnded(watching.result())
+    finally:
+        await drop([doing, watching])
+
+
+async def watch(context: Context) -> None:
+    """Watch a launch that serves, until its head ends: then `RankEnded` is raised.
+
+    A lost worker or an unhealthy engine makes it degraded, a head that cannot be asked makes it unknown.
+    """
+    watcher = _Watch(context)
+    tasks = [asyncio.create_task(watcher.rank(rank)) for rank in context.ranks]
+    tasks.append(asyncio.create_task(watcher.health()))
+    tasks.append(asyncio.create_task(watcher.memory()))
+    tasks.append(asyncio.create_task(watcher.links()))
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
+    finally:
+        await drop(tasks)
+
+
+class _Watch:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._lost_ranks: dict[int, str] = {}
+        self._silent: dict[str, str] = {}
+        self._unhealthy = ""
+
+    async def rank(self, rank: RankPlan) -> None:
+        context = self._context
+        while rank.rank in context.containers:
+            try:
+                ended = await look(context, rank)
+                self._heard(rank.host)
+            except HostError as error:
+                self._unheard(rank.host, error)
+                ended = None
+            if ended is not None and rank.role is not Role.WORKER:
+                raise RankEnded(ended)
+            if ended is not None:
+                self._lost_ranks[rank.rank] = f"rank {rank.rank} on {rank.host} is lost: {ended.text}"
+                self._judge()
+                return
+            await asyncio.sleep(SERVING_POLL)
+
+    async def health(self) -> None:
+        """What the endpoint says of itself; only asked while its host can be asked."""
+        context = self._context
+        ready = context.plan.serve.ready
+        while True:
+            await asyncio.sleep(HEALTH_POLL)
+            try:
+                reply = await ask(context, ready.health_path)
+            except LinkLost:
+                continue
+            if reply is not None:
+                self._unhealthy = "" if reply.ok else f"{ready.health_path} answers {reply.status}"
+            elif context.transport(ready.host).link.state in DOWN:
+                continue
+            else:
+                self._unhealthy = f"it does not answer on port {ready.port}"
+            self._judge()
+
+    async def links(self) -> None:
+        context = self._context
+        while True:
+            await asyncio.sleep(LINK_POLL)
+            for host in context.hosts:
+                status = context.transport(host).link
+                if status.state in DOWN:
+                    self._unheard(host, HostError(status.detail or str(status.state), host=host))
+
+    async def memory(self) -> None:
+        context = self._context
+        while True:
+            await asyncio.gather(*(read_memory(context, host) for host in context.hosts))
+            await asyncio.sleep(MEMORY_POLL)
+
+    def _heard(self, host: str) -> None:
+        self._context.link(host, LinkState.UP)
+        if self._silent.pop(host, None) is not None:
+            self._judge()
+
+    def _unheard(self, host: str, error: HostError) -> None:
+        self._context.link(host, self._context.transport(host).link.state, error.what)
+        if host not in self._silent:
+            self._silent[host] = error.what
+            self._judge()
+
+    def _judge(self) -> None:
+        head = self._context.plan.serve.ready.host
+        if head in self._silent:
+            status, detail = LaunchStatus.UNKNOWN, f"{head} cannot be asked: {self._silent[head]}"
+        elif self._unhealthy or self._lost_ranks or self._silent:
+            reasons = [self._unhealthy, *self._lost_ranks.values()]
+            reasons += [f"{host} cannot be asked" for host in self._silent]
+            status, detail = LaunchStatus.DEGRADED, "; ".join(reason for reason in reasons if reason)
+        else:
+            status, detail = LaunchStatus.READY, ""
+        state = self._context.bus.state
+        if state.status is not status or state.detail != detail:
+            self._context.bus.emit(StatusChanged(status=status, detail=detail))
+
+
+async def tell_links(context: Context) -> None:
+    """Tell every change of the hosts' links, until cancelled."""
+    while True:
+        await asyncio.sleep(LINK_POLL)
+        for host in context.hosts:
+            status = context.transport(host).link
+            if status.state is not LinkState.IDLE:
+                context.link(host, status.state, status.detail)
+
+
+async def last_memory(context: Context, silent: Collection[str]) -> None:
+    """One more reading of hosts that were cleaned (not of `silent` ones): what stays shown is how they were left."""
+    if context.force.is_set():
+        return
+    up = [host for host in context.hosts if host not in silent and context.transport(host).link.state not in DOWN]
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_READING):
+            await asyncio.gather(*(read_memory(context, host) for host in up if host in context.touched))
+
+
+async def read_memory(context: Context, host: str) -> None:
+    """One reading of a host's memory, told as an event; a host that cannot be asked is passed over."""
+    try:
+        facts = await context.services.probe(context.transport(host), probe_paths(context.plan.cluster), ())
+    except HostError:
+        return
+    context.bus.emit(MemorySeen(host=host, available=facts.memory_available, total=facts.memory_total))

@@ -1,0 +1,188 @@
+"""Whether a rendered recipe fits on some hosts: the one place where recipe and memory estimate meet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+from sparkrun_tui.base import paths
+from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.engines.registry import ENGINES
+from sparkrun_tui.launch.sizing.calibration import measured_on
+from sparkrun_tui.launch.sizing.measured_store import image_facts
+from sparkrun_tui.memory.estimate import assumed_spark, estimate
+from sparkrun_tui.memory.result import Estimate, HostMemory, Level
+from sparkrun_tui.memory.settings import EngineSettings, settings_from
+from sparkrun_tui.models.facts import ModelFacts, facts_from_metadata, merge
+from sparkrun_tui.models.store import LocalFacts
+from sparkrun_tui.recipe.format.loader import load_file
+from sparkrun_tui.recipe.model import Recipe
+from sparkrun_tui.recipe.search.entry import Entry
+from sparkrun_tui.recipe.values.overrides import metadata_in_force, render
+from sparkrun_tui.recipe.values.rendered import Rendered
+from sparkrun_tui.remote.hub.cache import hub_folder
+from sparkrun_tui.remote.probe.facts import HostFacts
+
+ASSUMED_HOST = "spark"
+MAX_ASSUMED = 64
+"""Hosts that are assumed at most: more is a slip of the hand, which must not be worked out host by host."""
+
+
+class FactsStore(Protocol):
+    """Whatever knows facts of models at once, without a network: the shipped table, the cache, the local files."""
+
+    def find(self, model: str, revision: str = "") -> ModelFacts | None:
+        """Facts of a model repository, or None when nothing is known here and now."""
+
+
+def digest_folder() -> Path:
+    """Where digests of models read from the Hub are kept."""
+    return paths.cache_dir() / "models"
+
+
+def known_models() -> FactsStore:
+    """What is known of models here and now: this machine's Hugging Face cache, digests, and the shipped table."""
+    return _known_models(hub_folder(), digest_folder())
+
+
+@lru_cache(maxsize=4)
+def _known_models(hub: Path, digests: Path) -> FactsStore:
+    return LocalFacts(hub, digests)
+
+
+def declared_facts(rendered: Rendered) -> ModelFacts:
+    """What the recipe's own metadata says of its model, with dtypes that hang on overrides as they are in force."""
+    meta = metadata_in_force(rendered)
+    return facts_from_metadata(
+        model_params=meta.model_params,
+        model_dtype=meta.model_dtype,
+        kv_dtype=meta.kv_dtype,
+        num_layers=meta.num_layers,
+        num_kv_heads=meta.num_kv_heads,
+        head_dim=meta.head_dim,
+        model_vram_bytes=meta.model_vram,
+        kv_vram_per_token_bytes=meta.kv_vram_per_token,
+    )
+
+
+def model_facts(rendered: Rendered, store: FactsStore | None = None) -> ModelFacts:
+    """All that is known of a recipe's model; the recipe's metadata takes precedence and says where it contradicts.
+
+    Without a `store`, what is known on this machine is asked.
+    """
+    recipe = rendered.recipe
+    declared = declared_facts(rendered)
+    known = (store or known_models()).find(recipe.model, recipe.model_revision) if recipe.model else None
+    return declared if known is None else merge(declared, known)
+
+
+def attention_heads(rendered: Rendered, store: FactsStore | None = None) -> int | None:
+    """The attention heads of a recipe's model, which its ranks share out; None when they are not known."""
+    return model_facts(rendered, store).heads
+
+
+def engine_settings(rendered: Rendered, image: str = "") -> EngineSettings:
+    """What the engine will be told, by the chain and by the rendered command.
+
+    Its version is what the image's tag says, else what the image said of itself on a host that was seen to hold it.
+    """
+    values: Mapping[str, object] = {key: item.value.data for key, item in rendered.chain.items()}
+    env = {name: value.text for name, value in rendered.recipe.env.items()}
+    name = image or image_of(rendered)
+    settings = settings_from(rendered.recipe.runtime, values, rendered.argv, name, env)
+    return settings if settings.version else replace(settings, version=image_facts(name).version)
+
+
+def image_of(rendered: Rendered) -> str:
+    """The image that a launch would run: the recipe's, else its engine's usual one."""
+    engine = ENGINES.get(rendered.recipe.runtime)
+    return engine.image(rendered.recipe) if engine is not None else rendered.recipe.container
+
+
+def host_memory(facts: HostFacts) -> HostMemory:
+    """A probed host as the estimate takes it; it says when the host was asked, so that an old figure is seen."""
+    gpu = facts.gpus[0] if facts.gpus else None
+    discrete = gpu is not None and gpu.memory_total is not None
+    total = (gpu.memory_total or 0) if gpu is not None and discrete else facts.memory_total
+    return HostMemory(
+        name=facts.name,
+        total=total,
+        available=None if discrete else facts.memory_available,
+        assumed=False,
+        source=time.strftime("probed at %H:%M:%S", time.localtime(facts.taken)),
+        gpus=max(len(facts.gpus), 1),
+        unified=not discrete,
+        gpu_name=gpu.name if gpu is not None else "",
+    )
+
+
+def size(
+    rendered: Rendered, hosts: Sequence[HostMemory], store: FactsStore | None = None, now: float | None = None
+) -> Estimate:
+    """The memory estimate of a rendered recipe; with no hosts given, a DGX Spark is assumed for each one needed.
+
+    What earlier launches of it have measured takes the place of what is estimated, and is named in the notes; `now`
+    is Unix time, for how long ago that was.
+    """
+    settings = engine_settings(rendered)
+    needed = max(rendered.recipe.min_nodes, settings.tensor_parallel * settings.pipeline_parallel, 1)
+    count = min(needed, MAX_ASSUMED)
+    chosen = list(hosts) or [assumed_spark(f"{ASSUMED_HOST}-{number + 1}") for number in range(count)]
+    known = store or known_models()
+    facts = model_facts(rendered, known)
+    drafter = settings.speculative.model if settings.speculative is not None else ""
+    if drafter:
+        facts = replace(facts, drafter=known.find(drafter))
+    measured, notes = measured_on(rendered, settings, image_of(rendered), chosen, now)
+    found = estimate(facts, settings, chosen, measured)
+    return replace(found, notes=(*notes, *found.notes)) if notes else found
+
+
+def needed_bytes(found: Estimate) -> int | None:
+    """What the engine itself will take of the host that gives most, in bytes; None when a part of it is unknown."""
+    if found.weights_bytes is None:
+        return None
+    sums = [sum(part.bytes for part in picture.parts if part.kind != "others") for picture in found.hosts]
+    return max(sums, default=0) or None
+
+
+def fits(cluster: Cluster | None, user_defaults: Mapping[str, object]) -> Callable[[Entry], str]:
+    """What `fits:` asks: `good`, `tight`, `bad` or `unknown` for a recipe on a cluster whose hosts are not asked.
+
+    Each host is taken for a DGX Spark; without a cluster there are as many as each recipe needs.
+    """
+    known: dict[str, str] = {}
+
+    def judge(entry: Entry) -> str:
+        path = entry.source.path
+        if path not in known:
+            recipe = load_file(path, entry.source)
+            known[path] = Level.BAD
+            if isinstance(recipe, Recipe):
+                known[path] = _level_or_unknown(recipe, user_defaults, cluster)
+        return known[path]
+
+    return judge
+
+
+def _level_or_unknown(recipe: Recipe, user_defaults: Mapping[str, object], cluster: Cluster | None) -> str:
+    """The level of one recipe; `show` and `validate` say why one cannot be judged."""
+    try:
+        return _level(render(recipe, {}, user_defaults), cluster)
+    except Exception:
+        return Level.UNKNOWN
+
+
+def _level(rendered: Rendered, cluster: Cluster | None) -> str:
+    if cluster is None:
+        return size(rendered, ()).level
+    settings = engine_settings(rendered)
+    gpus = max(cluster.gpus_per_host, 1)
+    needed = max(rendered.recipe.min_nodes, -(-settings.ranks // gpus))
+    if needed > len(cluster.hosts):
+        return Level.BAD
+    return size(rendered, [replace(assumed_spark(name), gpus=gpus) for name in cluster.hosts[:needed]]).level

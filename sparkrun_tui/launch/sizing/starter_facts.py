@@ -1,0 +1,56 @@
+"""What is known of a model here and now, for a recipe that is started from nothing but its name."""
+
+from __future__ import annotations
+
+from sparkrun_tui.engines.starter import Known
+from sparkrun_tui.launch.sizing.sizing import FactsStore, known_models
+from sparkrun_tui.models.facts import ModelFacts
+from sparkrun_tui.models.layers import AttentionKind
+from sparkrun_tui.models.parameters import count_parameters
+from sparkrun_tui.recipe.format.dtypes import known_dtype, normal_dtype
+
+_SHORT = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
+
+
+def known_of(model: str, store: FactsStore | None = None) -> Known:
+    """The figures of `model` from the local caches and the shipped table; empty where nothing is known."""
+    facts = (store or known_models()).find(model)
+    if facts is None:
+        return Known()
+    layers = _layers(facts)
+    return Known(
+        params=_params(facts),
+        dtype=_dtype(facts),
+        num_layers=layers,
+        num_kv_heads=facts.kv_heads if layers else None,
+        head_dim=facts.head_dim if layers else None,
+        max_context=facts.max_length,
+    )
+
+
+def _params(facts: ModelFacts) -> int | None:
+    """Parameters in three significant digits, as people say them."""
+    counted = count_parameters(facts)
+    total = facts.params or (counted.total if counted else None)
+    if not total:
+        return None
+    step = int(10 ** max(len(str(total)) - 3, 0))
+    return round(total / step) * step
+
+
+def _dtype(facts: ModelFacts) -> str:
+    if facts.quant is None:
+        return _SHORT.get(facts.dtype, facts.dtype)
+    word = normal_dtype(facts.quant.method.removeprefix("gguf "))
+    return word if known_dtype(word) and word not in ("modelopt", "compressed_tensors") else ""
+
+
+def _layers(facts: ModelFacts) -> int | None:
+    """The number of layers where each is full attention: for others the format's three figures would mislead."""
+    if not facts.layers:
+        return None
+    full = all(
+        layer.attention is not None and layer.attention.kind is AttentionKind.FULL and layer.state is None
+        for layer in facts.layers
+    )
+    return len(facts.layers) if full else None

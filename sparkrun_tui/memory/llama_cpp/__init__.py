@@ -1,0 +1,1 @@
+"""Memory of llama-server by its own rules."""

@@ -1,0 +1,1 @@
+"""Memory of SGLang by its own rules."""

@@ -1,0 +1,1 @@
+"""Memory of vLLM by its own rules."""

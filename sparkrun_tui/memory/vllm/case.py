@@ -1,0 +1,88 @@
+"""One set of settings on one host, worked out once: plan, pool and length, or why the engine refuses it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sparkrun_tui.memory.hosts import is_blackwell_spark
+from sparkrun_tui.memory.measured import Measured
+from sparkrun_tui.memory.result import HostMemory, Level
+from sparkrun_tui.memory.settings import AUTO_LENGTH, EngineSettings
+from sparkrun_tui.memory.vllm.layers import Unsupported
+from sparkrun_tui.memory.vllm.plan import VllmPlan, plan_cache
+from sparkrun_tui.memory.vllm.pool import VllmPool, pool_on
+from sparkrun_tui.memory.vllm.versions import VllmRules, rules_for
+from sparkrun_tui.memory.weights import Weights, weights_of
+from sparkrun_tui.models.facts import ModelFacts
+
+
+@dataclass(frozen=True, slots=True)
+class VllmCase:
+    """Settings on a host: the cache plan (None: unknown), the pool, the length in tokens (None: unknown)."""
+
+    facts: ModelFacts
+    settings: EngineSettings
+    host: HostMemory
+    rules: VllmRules
+    weights: Weights | None
+    plan: VllmPlan | None
+    pool: VllmPool
+    length: int | None
+    refused: str = ""
+
+    @property
+    def room(self) -> int | None:
+        """Likely bytes of the pool, None when unknown."""
+        return self.pool.pool
+
+    @property
+    def context_level(self) -> Level:
+        """How a request of full length stands: good when even the pessimistic pool takes it."""
+        if self.refused:
+            return Level.BAD
+        if self.plan is None or self.room is None or self.pool.pool_low is None or self.length is None:
+            return Level.UNKNOWN
+        if self.plan.fits(self.pool.pool_low, self.length):
+            return Level.GOOD
+        return Level.TIGHT if self.plan.fits(self.room, self.length) else Level.BAD
+
+    @property
+    def longest(self) -> int | None:
+        """The longest context in tokens that the likely pool takes, up to what the model was made for."""
+        if self.plan is None or self.room is None:
+            return None
+        ceiling = max(self.facts.max_length or 0, self.length or 0)
+        return self.plan.longest(self.room, ceiling) if ceiling else None
+
+    @property
+    def concurrency(self) -> float | None:
+        """Requests of full length at once: what the pool holds, at most the sequences the engine takes."""
+        if self.plan is None or self.length is None or not self.room or self.room < 0:
+            return None
+        return min(self.plan.concurrency(self.room, self.length), float(self.plan.sequences))
+
+    @property
+    def needed(self) -> int | None:
+        """Bytes of the smallest pool that passes the check for a request of full length."""
+        if self.plan is None or self.length is None:
+            return None
+        return self.plan.needed(self.length)
+
+
+def work_out(
+    facts: ModelFacts, settings: EngineSettings, host: HostMemory, measured: Measured | None = None
+) -> VllmCase:
+    """Work settings out on one host: what the engine will plan there, or why it will not."""
+    rules = rules_for(settings.version)
+    weights = weights_of(facts, settings)
+    pool = pool_on(host, facts, settings, rules, weights, measured)
+    automatic = settings.max_model_len == AUTO_LENGTH
+    length = facts.max_length if automatic or settings.max_model_len is None else settings.max_model_len
+    plan, refused = None, ""
+    try:
+        plan = plan_cache(facts, settings, length or 1, blackwell=is_blackwell_spark(host))
+    except Unsupported as error:
+        refused = str(error)
+    if automatic and plan is not None and pool.pool is not None and length:
+        length = plan.longest(pool.pool, length) or length
+    return VllmCase(facts, settings, host, rules, pool.weights, plan, pool, length, refused)

@@ -1,0 +1,134 @@
+"""The estimate for vLLM: pictures of the hosts, three verdicts, inversions and proposals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sparkrun_tui.memory import verdicts
+from sparkrun_tui.memory.bands import part, worst_headroom, worst_verdict
+from sparkrun_tui.memory.hosts import floors, others
+from sparkrun_tui.memory.measured import Measured
+from sparkrun_tui.memory.result import Estimate, HostMemory, HostPicture, Level, Part, Verdict
+from sparkrun_tui.memory.settings import AUTO_LENGTH, EngineSettings
+from sparkrun_tui.memory.splitting import hosts_used
+from sparkrun_tui.memory.vllm.advice import max_utilisation, min_hosts, min_utilisation, proposals_for
+from sparkrun_tui.memory.vllm.case import VllmCase, work_out
+from sparkrun_tui.memory.vllm.pool import utilisation_of
+from sparkrun_tui.models.facts import ModelFacts
+
+
+def estimate_vllm(
+    facts: ModelFacts,
+    settings: EngineSettings,
+    hosts: Sequence[HostMemory],
+    measured: Mapping[str, Measured],
+) -> Estimate:
+    """Estimate what vLLM allocates on ``hosts``; ``measured`` holds earlier starts by host name."""
+    used, needed = hosts_used(hosts, settings.ranks * settings.data_parallel)
+    cases = [work_out(facts, settings, host, measured.get(host.name)) for host in used]
+    weakest = min(cases, key=_rank)
+    pictures = tuple(_picture(case) for case in cases)
+    plan, length, pool = weakest.plan, weakest.length, weakest.room
+    tokens = plan.pool_tokens(pool, length) if plan and length and pool and pool > 0 else None
+    return Estimate(
+        hosts=pictures,
+        starts=_starts(cases, needed),
+        context=_context(weakest),
+        headroom=worst_headroom(pictures),
+        notes=_notes(weakest),
+        engine_version=weakest.rules.name,
+        facts_source=facts.source,
+        max_context=weakest.longest,
+        concurrency=weakest.concurrency,
+        min_hosts=min_hosts(facts, settings, weakest.host),
+        max_utilisation=min(max_utilisation(case.host) for case in cases),
+        min_utilisation=min_utilisation(weakest),
+        proposals=proposals_for(weakest, used),
+        kv_bytes_per_request=plan.request_bytes(length) if plan and length else None,
+        pool_tokens=tokens,
+        weights_bytes=weakest.weights.whole if weakest.weights else None,
+    )
+
+
+def _rank(case: VllmCase) -> tuple[int, int]:
+    """Order cases: the smallest pool first, unknown pools by the host's size."""
+    return (case.room if case.room is not None else 0, case.host.total)
+
+
+def _picture(case: VllmCase) -> HostPicture:
+    """Draw one host: other tenants, weights, cache, activations, graphs, overheads, and what stays free."""
+    host, pool = case.host, case.pool
+    tenants = others(host)
+    parts = [tenants]
+    if case.weights is not None:
+        parts.append(part("weights", case.weights.band))
+        if pool.pool is not None:
+            low, high = max(pool.pool_low or 0, 0), max(pool.pool_high or 0, 0)
+            parts.append(Part("kv", max(pool.pool, 0), low, high, "what the budget leaves"))
+    parts += [part("activation", pool.activation), part("graphs", pool.graphs)]
+    parts.append(part("overhead", pool.context, pool.outside))
+    red, green = floors(host)
+    taken = tenants.bytes + pool.budget + pool.outside.likely
+    if pool.pool is not None:
+        taken = max(taken, sum(item.bytes for item in parts))
+    return HostPicture(host, tuple(parts), pool.budget, host.total - taken, red, green)
+
+
+def _starts(cases: Sequence[VllmCase], needed: int) -> Verdict:
+    """Judge whether the engine starts: hosts, refusals, its check of free memory, room for any cache."""
+    if len(cases) < needed:
+        return verdicts.too_few_hosts(needed, len(cases))
+    found = []
+    for case in cases:
+        if case.refused:
+            return verdicts.refused(case.refused)
+        share = utilisation_of(case.settings, case.rules)
+        gate = verdicts.start_gate(case.host, case.pool.budget, share)
+        if gate.level is not Level.BAD and case.room is not None and case.room <= 0:
+            gate = verdicts.no_room(case.host, case.pool.budget, case.pool.fixed or 0)
+        elif gate.level is not Level.BAD and case.weights is None:
+            gate = verdicts.unknown("start unknown", f"{case.host.name}: the size of the weights is not known")
+        elif gate.level is Level.GOOD and _beyond(case):
+            gate = verdicts.too_long(case.settings.max_model_len or 0, case.facts.max_length or 0)
+        found.append(gate)
+    return worst_verdict(found)
+
+
+def _beyond(case: VllmCase) -> bool:
+    """Tell whether the recipe asks for more context than the model was made for."""
+    asked, own = case.settings.max_model_len, case.facts.max_length
+    return asked is not None and own is not None and asked != AUTO_LENGTH and asked > own
+
+
+def _context(case: VllmCase) -> Verdict:
+    """Judge whether one request of full length fits and how many at once."""
+    plan, length, room = case.plan, case.length, case.room
+    if case.refused:
+        return verdicts.refused(case.refused)
+    if plan is None:
+        return verdicts.unknown("context unknown", "how the model caches tokens is not known")
+    if length is None:
+        return verdicts.unknown("context unknown", "neither the recipe nor the model tells a context length")
+    if room is None:
+        return verdicts.unknown("context unknown", "the size of the weights is not known")
+    level = case.context_level
+    if level is Level.BAD:
+        return verdicts.context_too_long(length, case.longest or 0, plan.request_bytes(length), room)
+    at_once = case.concurrency or 0.0
+    return verdicts.context_fits(level, length, at_once, plan.request_bytes(length), room)
+
+
+def _notes(case: VllmCase) -> tuple[str, ...]:
+    """Return what a person should know of the estimate's inputs."""
+    facts, settings = case.facts, case.settings
+    notes = [*settings.notes, *facts.notes]
+    if case.plan is not None:
+        notes += case.plan.notes
+    counted = facts.declared is not None and not facts.declared.kv_per_token
+    if facts.layers is not None and counted and not facts.config:
+        notes.append("only the recipe's metadata is known: every layer is counted as full attention")
+    if not case.rules.known:
+        notes.append(f"the image does not tell its version; {case.rules.name}")
+    if settings.cpu_offload_gib:
+        notes.append("weights offloaded to the CPU stay in the same memory on a unified host")
+    return tuple(dict.fromkeys(notes))

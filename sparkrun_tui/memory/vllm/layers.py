@@ -1,0 +1,276 @@
+"""Turns a model's layers and the settings into vLLM's cache specifications of one tensor-parallel rank."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from math import ceil
+
+from sparkrun_tui.memory.settings import EngineSettings
+from sparkrun_tui.memory.vllm.groups import common_multiple
+from sparkrun_tui.memory.vllm.spec import Spec, SpecKind
+from sparkrun_tui.memory.vllm.versions import VllmRules
+from sparkrun_tui.models.dtypes import element_bytes, head_bytes, index_bytes, is_turboquant, latent_bytes
+from sparkrun_tui.models.facts import ModelFacts
+from sparkrun_tui.models.layers import Attention, AttentionKind, Layer, State, StateKind
+
+_WIDENED = frozenset({StateKind.GDN, StateKind.MAMBA2, StateKind.KDA})
+"""States whose convolution keeps one column more per drafted token."""
+
+
+class Unsupported(Exception):
+    """The engine refuses this combination, or uses a format that is not modelled; the text says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class CachePlan:
+    """How one rank stores a model's caches: resolved dtype, base block in tokens, and page paddings.
+
+    ``state_page`` is what a recurrent state is padded to in bytes (None: its own size). ``packed`` layouts
+    put pages of different size side by side, with blocks aligned to ``alignment`` bytes.
+    """
+
+    cache_dtype: str
+    block: int
+    state_page: int | None = None
+    packed: bool = False
+    alignment: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Builder:
+    """Builds the specs of a model's layers for one rank of ``tensor_parallel`` ranks."""
+
+    facts: ModelFacts
+    settings: EngineSettings
+    rules: VllmRules
+    blackwell: bool = True
+
+    @property
+    def model_bytes(self) -> int:
+        """Bytes of one element of the model's own dtype."""
+        chosen = self.settings.dtype if self.settings.dtype not in ("", "auto") else self.facts.dtype
+        return element_bytes(chosen) or 2
+
+    @property
+    def drafted(self) -> int:
+        """Tokens drafted per step, 0 without speculation."""
+        return self.settings.speculative.tokens if self.settings.speculative else 0
+
+    @property
+    def attentions(self) -> Iterable[Attention]:
+        """The attention caches of the target model's own layers."""
+        return (layer.attention for layer in self.facts.layers or () if layer.attention is not None)
+
+    @property
+    def sparse(self) -> bool:
+        """Whether the model is a latent one with sparse-attention index keys."""
+        return any(a.indexer and a.kind is AttentionKind.MLA for a in self.attentions)
+
+    @property
+    def compressed(self) -> bool:
+        """Whether the model is of the DeepSeek-V4 kind."""
+        return any(a.compress is not None for a in self.attentions)
+
+    @property
+    def pooled(self) -> int:
+        """How many tokens share one index key (1: none do)."""
+        return max((a.index_pool for a in self.attentions), default=1)
+
+    @property
+    def state(self) -> State | None:
+        """The recurrent state of the model's layers, None for a model without any."""
+        return next((layer.state for layer in self.facts.layers or () if layer.state), None)
+
+    def heads(self, attention: Attention) -> int:
+        """KV heads on one rank; latent ones are never split (vllm/config/model.py get_num_kv_heads)."""
+        if attention.kind is AttentionKind.MLA:
+            return 1
+        return max(1, attention.kv_heads // self.settings.tensor_parallel)
+
+    def cache_dtype(self) -> str:
+        """Resolve the cache dtype: the flag, else the checkpoint's scheme, else the model's own.
+
+        What the recipe's metadata says counts only where nothing else is known of the model.
+
+        On a GB10 sparse latent models have one backend, which stores fp8_ds_mla
+        (vllm/platforms/cuda.py, vllm/v1/attention/backends/mla/). Raises Unsupported.
+        """
+        asked = self.settings.kv_cache_dtype or "auto"
+        if asked == "auto" and self.facts.kv_scheme:
+            asked = self.facts.kv_scheme
+        elif asked == "auto" and not self.facts.config and self.facts.declared is not None:
+            asked = self.facts.declared.kv_dtype or "auto"
+        if self.compressed:
+            return "fp8_ds_mla"
+        if not self.sparse:
+            return asked
+        if asked in ("fp8", "fp8_e4m3") or (asked == "auto" and self.blackwell):
+            return "fp8_ds_mla"
+        if asked in ("bfloat16", "bf16") and self.blackwell:
+            raise Unsupported("no attention backend for a bfloat16 cache of this sparse model on a GB10")
+        return asked
+
+    def plan(self) -> CachePlan:
+        """Settle dtype, block length and paddings for the whole model (_align_hybrid_block_size)."""
+        dtype = self.cache_dtype()
+        packed = self.compressed or self.pooled > 1 or self.settings.kv_cache_layout.startswith("BL")
+        block = self._base_block(dtype)
+        state = self.state
+        size = self.state_bytes(state) if state is not None else 0
+        alignment = common_multiple(656 * 64, 132 * 64) if self.pooled > 1 else 1
+        full = next((a for a in self.attentions if a.kind in (AttentionKind.FULL, AttentionKind.MLA)), None)
+        if full is None or not size:
+            return CachePlan(dtype, block, None, packed, alignment)
+        token = self._aligned_token(full, dtype)
+        step = max(16, block, 128 if full.kind is AttentionKind.MLA else 0)
+        length = step * ceil(size / (step * token))
+        kernel = 64 * self.pooled if self.pooled > 1 else 16
+        length = ceil(length / kernel) * kernel
+        return CachePlan(dtype, max(length, block), max(length, block) * token, packed, alignment)
+
+    def _base_block(self, dtype: str) -> int:
+        """Return the block before any alignment: the flag, or what the attention backend works with."""
+        if self.compressed:
+            return 256
+        if self.settings.block_size:
+            return self.settings.block_size
+        if self.sparse and self.state is None:
+            return 64
+        return 32 if is_turboquant(dtype) else 16
+
+    def _aligned_token(self, attention: Attention, dtype: str) -> int:
+        """Return the bytes of a token that the block is aligned with, before special layouts are known."""
+        if dtype == "fp8_ds_mla":
+            plain = "auto" if self.settings.kv_cache_dtype in ("", "auto") else "fp8"
+            return attention.head_k * (self.model_bytes if plain == "auto" else 1)
+        return self.token_bytes(attention, dtype)
+
+    def token_bytes(self, attention: Attention, dtype: str) -> int:
+        """Return the bytes of one token in one layer on one rank; raises Unsupported."""
+        if attention.kind is AttentionKind.MLA:
+            found = latent_bytes(dtype, attention.head_k, self.model_bytes)
+        else:
+            found = head_bytes(dtype, attention.head_k, attention.head_v, self.model_bytes)
+        if found is None:
+            raise Unsupported(f"the KV cache dtype {dtype} is not known")
+        return found * self.heads(attention)
+
+    def state_bytes(self, state: State) -> int:
+        """Return the bytes of one recurrent state of one layer on one rank.
+
+        (kernel - 1 + drafted) columns of the convolution in the model's dtype, plus heads x rows x columns
+        of the recurrence in its own. Groups that tensor parallelism does not divide are repeated on each
+        rank. Source: vllm/model_executor/layers/mamba/mamba_utils.py.
+        """
+        ranks = self.settings.tensor_parallel
+        groups = state.groups if state.groups % ranks == 0 else ranks
+        channels = (state.inner + 2 * groups * state.group_width) // ranks
+        columns = state.kernel - 1 + (self.drafted if state.kind in _WIDENED else 0)
+        recurrence = max(1, state.heads // ranks) * state.rows * state.columns if state.heads else 0
+        return channels * columns * self._conv_bytes() + recurrence * self._state_element(state)
+
+    def _conv_bytes(self) -> int:
+        """Return the element size of a convolution state: ``--mamba-cache-dtype``, else the model's."""
+        return element_bytes(self.settings.mamba_cache_dtype) or self.model_bytes
+
+    def _state_element(self, state: State) -> int:
+        """Return the element size of a recurrence: the flag, else the checkpoint's, else the model's.
+
+        Source: vllm/model_executor/models/config.py (mamba_ssm_cache_dtype of NemotronH and Qwen3.5).
+        """
+        flag = element_bytes(self.settings.mamba_ssm_cache_dtype)
+        return flag or element_bytes(state.dtype) or self._conv_bytes()
+
+    def state_blocks(self, state: State) -> int:
+        """Return the state blocks of one request: 1, or 2 (3 with a checkpoint) with prefix caching, plus drafts.
+
+        Source: vllm/v1/kv_cache_interface.py (MambaSpec.max_memory_usage_bytes).
+        """
+        if self.settings.prefix_caching is False:
+            return 1 + self.drafted
+        flash = state.kind is StateKind.KDA and self.facts.model_type.startswith(("glm5_next", "kimi_k3"))
+        saved = int(self.rules.checkpoint_block and (state.kind is StateKind.MAMBA2 or flash))
+        return 2 + self.drafted + saved
+
+    def cache_of(self, index: int, plan: CachePlan) -> CachePlan:
+        """Return the plan for layer ``index``: TurboQuant keeps the first and last two of dense models plain.
+
+        Source: vllm/model_executor/layers/quantization/turboquant/config.py (get_boundary_skip_layers).
+        """
+        count = len(self.facts.layers or ())
+        edge = index < 2 or count - 2 <= index < count
+        if is_turboquant(plan.cache_dtype) and edge and self.state is None:
+            return replace(plan, cache_dtype="auto")
+        return plan
+
+    def specs(self, layer: Layer, plan: CachePlan) -> Iterator[Spec]:
+        """Yield the specs that one layer registers, none for a layer that shares another's cache."""
+        attention = layer.attention
+        if attention is not None and not layer.shares:
+            if attention.compress is not None:
+                yield from _compressed_specs(attention)
+            else:
+                yield self._attention_spec(attention, plan)
+                if attention.indexer:
+                    yield from self._index_specs(attention, plan)
+        if layer.state is not None:
+            size = self.state_bytes(layer.state)
+            page = max(size, plan.state_page or size)
+            yield Spec(SpecKind.STATE, plan.block, page, (layer.state.kind,), states=self.state_blocks(layer.state))
+
+    def _attention_spec(self, attention: Attention, plan: CachePlan) -> Spec:
+        """Return the spec of a full, window, chunked or latent attention cache."""
+        kind = SpecKind(attention.kind.value)
+        page = plan.block * self.token_bytes(attention, plan.cache_dtype)
+        identity = (self.heads(attention), attention.head_k, attention.head_v, plan.cache_dtype)
+        return Spec(kind, plan.block, page, identity, window=attention.window or 0)
+
+    def _index_specs(self, attention: Attention, plan: CachePlan) -> Iterator[Spec]:
+        """Yield the spec of a sparse-attention index cache, and the ring of raw keys of a pooled one.
+
+        Source: vllm/v1/attention/backends/mla/indexer.py, vllm/models/glm5_next.
+        """
+        pool = attention.index_pool
+        page = plan.block // pool * index_bytes(attention.indexer)
+        yield Spec(SpecKind.MLA, plan.block, page, ("index", attention.indexer, pool))
+        if pool > 1:
+            slots = 1 << max(0, ceil((pool + self.drafted) / pool) - 1).bit_length()
+            ring = pool * slots
+            yield Spec(SpecKind.TAIL, ring, ring * 2 * attention.indexer * 2, ("tail", attention.indexer))
+
+
+def _aligned(size: int) -> int:
+    """Round a DeepSeek-V4 page up to the 576 bytes that its kernels address."""
+    return ceil(size / 576) * 576
+
+
+def _compressed_specs(attention: Attention) -> Iterator[Spec]:
+    """Yield DeepSeek-V4's caches of one layer: a window, a compressed latent, an index, compressor states.
+
+    A latent state takes 584 bytes (448 fp8, 64 bf16 rope, scales); states are kept in fp32 with score and
+    value, twice over for ratio 4, whose chunks overlap. Source: vllm/model_executor/models/deepseek_v4.py,
+    vllm/v1/attention/backends/mla/compressor.py.
+    """
+    width, ratio, window = attention.head_k, attention.compress or 0, attention.window or 0
+    entry = width - attention.rope + 2 * attention.rope + 8
+    yield Spec(SpecKind.WINDOW_MLA, 64, _aligned(64 * entry), ("window",), window=window)
+    if not ratio:
+        return
+    yield Spec(SpecKind.MLA, 256, _aligned(256 // ratio * entry), ("latent", ratio))
+    overlap = 2 if ratio == 4 else 1
+    length = 4 if ratio == 4 else 8
+    states = Spec(
+        SpecKind.WINDOW_MLA,
+        length,
+        _aligned(length * overlap * 2 * width * 4),
+        ("states", ratio),
+        window=overlap * ratio,
+    )
+    if ratio == 4 and attention.indexer:
+        yield Spec(SpecKind.MLA, 256, _aligned(64 * index_bytes(attention.indexer)), ("index",))
+        yield states
+        index = _aligned(length * overlap * 2 * attention.indexer * 4)
+        yield Spec(SpecKind.WINDOW_MLA, length, index, ("index states",), window=overlap * ratio)
+    else:
+        yield states

@@ -1,0 +1,304 @@
+"""vLLM's plan of the KV cache: groups, blocks per request, and what a pool of some bytes holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import ceil
+
+from sparkrun_tui.memory.settings import EngineSettings
+from sparkrun_tui.memory.vllm.groups import CannotGroup, Grouping, Placed, group_layers
+from sparkrun_tui.memory.vllm.layers import Builder, CachePlan, Unsupported
+from sparkrun_tui.memory.vllm.spec import Spec, SpecKind
+from sparkrun_tui.memory.vllm.versions import VllmRules, rules_for
+from sparkrun_tui.models.facts import ModelFacts
+from sparkrun_tui.models.layers import Layer
+
+_NO_LAYERS = ("ngram", "suffix", "medusa", "custom_class", "mlp_speculator", "extract_hidden_states")
+"""Speculative methods that draft without attention layers of their own."""
+
+_SYNCHRONOUS = ("ngram", "suffix", "medusa")
+"""Speculative methods that switch asynchronous scheduling off (vllm/config/vllm.py)."""
+
+_WINDOWS = frozenset({SpecKind.WINDOW, SpecKind.WINDOW_MLA})
+
+
+@dataclass(frozen=True, slots=True)
+class VllmPlan:
+    """What vLLM plans for one replica: groups, bytes per block of each pipeline stage, in-flight tokens.
+
+    ``block`` is the attention block in tokens, ``state_bytes`` one recurrent state of one layer before
+    padding, ``states_per_request`` all of a request's states (bytes of real state on the first rank).
+    """
+
+    grouping: Grouping
+    stage_bytes: tuple[int, ...]
+    in_flight: int
+    batched_tokens: int
+    sequences: int
+    block: int
+    cache_dtype: str
+    state_bytes: int
+    state_layers: int
+    state_blocks: int
+    context_parallel: int
+    rules: VllmRules
+    notes: tuple[str, ...] = ()
+
+    @property
+    def bytes_per_block(self) -> int:
+        """Bytes of one block on the stage that needs most."""
+        return max(self.stage_bytes, default=0)
+
+    def blocks_per_request(self, length: int) -> int:
+        """Return the blocks that one request of ``length`` tokens takes, over all groups."""
+        return sum(self._group_blocks(group.spec, length) for group in self.grouping.groups)
+
+    def _group_blocks(self, spec: Spec, length: int) -> int:
+        """Return one group's blocks; context parallelism divides the tokens of full attention."""
+        if self.context_parallel > 1 and spec.kind in (SpecKind.FULL, SpecKind.MLA):
+            length = -(-length // self.context_parallel)
+        return spec.blocks(length, self.in_flight)
+
+    def request_bytes(self, length: int) -> int:
+        """Return the bytes that one request of ``length`` tokens takes on the neediest stage."""
+        return self.blocks_per_request(length) * self.bytes_per_block
+
+    def usable(self, available: int, stage_bytes: int) -> int:
+        """Return what the check may use of ``available`` bytes: all but one block that is held back."""
+        return available - stage_bytes if self.rules.null_block else available
+
+    def fits(self, available: int, length: int) -> bool:
+        """Tell whether one request of ``length`` tokens passes vLLM's own check on every stage."""
+        blocks = self.blocks_per_request(length)
+        return all(
+            blocks * size <= self.usable(available, size) and self.usable(available, size) > 0
+            for size in self.stage_bytes
+            if size
+        )
+
+    def needed(self, length: int) -> int:
+        """Return the smallest pool in bytes on which a request of ``length`` passes the check."""
+        blocks = self.blocks_per_request(length) + int(self.rules.null_block)
+        return max(blocks * self.bytes_per_block, 1)
+
+    def longest(self, available: int, ceiling: int) -> int:
+        """Return the longest request up to ``ceiling`` tokens that fits, 0 when not even one token does.
+
+        A binary search over whole blocks, as the engine's own
+        (vllm/v1/core/kv_cache_planning.py _estimate_max_model_len_from_groups).
+        """
+        if ceiling < 1 or not self.fits(available, 1):
+            return 0
+        low, high = 1, ceiling
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self.fits(available, middle):
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+    def num_blocks(self, available: int) -> int:
+        """Return the blocks of the shared pool: the smallest number over all stages."""
+        return min((max(available, 0) // size for size in self.stage_bytes if size), default=0)
+
+    def concurrency(self, available: int, length: int) -> float:
+        """Return how many requests of ``length`` tokens the pool holds at once."""
+        blocks = self.blocks_per_request(length)
+        return self.num_blocks(available) / blocks if blocks else 0.0
+
+    def pool_tokens(self, available: int, length: int) -> int:
+        """Return the cache size in tokens as the engine prints it for requests of ``length`` tokens.
+
+        Concurrency times length; older versions print the slots of one group. Source:
+        vllm/v1/core/kv_cache_utils.py (_report_kv_cache_config).
+        """
+        if self.rules.prints_slots:
+            groups = max(1, len(self.grouping.groups))
+            return self.num_blocks(available) // groups * self.block * self.context_parallel
+        blocks = self.blocks_per_request(length)
+        return int(self.num_blocks(available) / blocks * length) if blocks else 0
+
+
+def refusal(facts: ModelFacts, settings: EngineSettings) -> str:
+    """Return why the engine cannot split the model over the ranks asked for, empty when it can.
+
+    Source: vllm/config/model.py (verify_with_parallel_config), mamba_mixer2.py.
+    """
+    ranks = settings.tensor_parallel
+    for name, model in (("", facts), ("the draft model's ", facts.drafter)):
+        if model is None or ranks == 1:
+            continue
+        if model.heads and model.heads % ranks:
+            return f"{name}{model.heads} attention heads cannot be split over {ranks} tensor-parallel ranks"
+        for layer in model.layers or ():
+            attention, state = layer.attention, layer.state
+            heads = attention.kv_heads if attention and attention.kind.value != "mla" else 0
+            if heads > 1 and heads % ranks and ranks % heads:
+                return f"{name}{heads} KV heads cannot be split over {ranks} tensor-parallel ranks"
+            if state and state.groups and (state.heads % ranks or (state.groups % ranks and state.groups > 1)):
+                return f"{name}{state.heads} state heads in {state.groups} groups cannot be split over {ranks} ranks"
+    return ""
+
+
+def stage_sizes(layers: int, stages: int) -> list[int]:
+    """Split layers over pipeline stages; the remainder goes to stages counted back from the last but one.
+
+    Source: vllm/distributed/utils.py (get_pp_indices).
+    """
+    sizes = [layers // stages] * stages
+    for i in range(2, layers % stages + 2):
+        sizes[-i] += 1
+    return sizes
+
+
+def drafter_layers(facts: ModelFacts, settings: EngineSettings) -> tuple[tuple[Layer, ...], str]:
+    """Return the layers that speculation adds, and a note when they had to be assumed."""
+    speculative = settings.speculative
+    if speculative is None or speculative.method.startswith(_NO_LAYERS):
+        return (), ""
+    if facts.drafter is not None and facts.drafter.layers is not None:
+        return facts.drafter.layers, ""
+    if "mtp" in speculative.method or speculative.method in ("nextn", "deepseek_mtp"):
+        if facts.mtp:
+            return facts.mtp, ""
+        return _assumed(facts, 1), "the drafter's layer is assumed to be like the model's"
+    if facts.mtp and not speculative.model:
+        return facts.mtp, ""
+    count = 5 if speculative.method in ("dflash", "dspark") else 1
+    return _assumed(facts, count), "nothing is known of the draft model; its cache is assumed small"
+
+
+def _assumed(facts: ModelFacts, count: int) -> tuple[Layer, ...]:
+    """Return ``count`` full attention layers like the target's."""
+    like = next((layer for layer in facts.layers or () if layer.attention and not layer.shares), None)
+    return (replace(like, state=None),) * count if like else ()
+
+
+def batch_limits(settings: EngineSettings, rules: VllmRules, max_length: int) -> tuple[int, int]:
+    """Return batched tokens and sequences of one step: the flags, else the defaults of the version.
+
+    Capped at sequences x length; ``--performance-mode throughput`` doubles the defaults. Source:
+    vllm/engine/arg_utils.py (get_batch_defaults, _set_default_max_num_seqs_and_batched_tokens_args).
+    """
+    factor = 2 if settings.performance_mode == "throughput" else 1
+    sequences = settings.max_num_seqs or rules.sequences * factor
+    tokens = settings.max_num_batched_tokens
+    if tokens is None:
+        tokens = min(rules.batched_tokens * factor, sequences * max_length)
+    return max(1, tokens), sequences
+
+
+def batches_in_flight(settings: EngineSettings, rules: VllmRules) -> int:
+    """Return how many batches are scheduled at once (vllm/config/vllm.py max_concurrent_batches)."""
+    if not rules.in_flight_batches:
+        return 1
+    method = settings.speculative.method if settings.speculative else ""
+    synchronous = settings.async_scheduling is False or method.startswith(_SYNCHRONOUS)
+    return settings.pipeline_parallel + (0 if synchronous else 1)
+
+
+def plan_cache(
+    facts: ModelFacts, settings: EngineSettings, max_length: int, *, blackwell: bool = True
+) -> VllmPlan | None:
+    """Plan the KV cache of one replica; None when neither the architecture nor bytes per token are known.
+
+    ``max_length`` is the length the engine is started with, in tokens. Raises Unsupported when the engine
+    refuses the combination.
+    """
+    if facts.layers is None and not (facts.declared and facts.declared.kv_per_token):
+        return None
+    refused = refusal(facts, settings)
+    if refused:
+        raise Unsupported(refused)
+    rules = rules_for(settings.version)
+    builder = Builder(facts, settings, rules, blackwell)
+    cache = builder.plan()
+    grouping, note = _grouping(builder, cache)
+    tokens, sequences = batch_limits(settings, rules, max_length)
+    state = builder.state
+    stages = range(settings.pipeline_parallel)
+    return VllmPlan(
+        grouping=grouping,
+        stage_bytes=tuple(grouping.bytes_per_block(stage) for stage in stages),
+        in_flight=tokens * batches_in_flight(settings, rules),
+        batched_tokens=tokens,
+        sequences=sequences,
+        block=cache.block,
+        cache_dtype=cache.cache_dtype,
+        state_bytes=builder.state_bytes(state) if state else 0,
+        state_layers=sum(layer.state is not None for layer in facts.layers or ()),
+        state_blocks=builder.state_blocks(state) if state else 0,
+        context_parallel=settings.context_parallel,
+        rules=rules,
+        notes=(note,) if note else (),
+    )
+
+
+def _grouping(builder: Builder, cache: CachePlan) -> tuple[Grouping, str]:
+    """Group the layers of the model and its drafter, with a note on what was assumed; raises Unsupported."""
+    facts, settings = builder.facts, builder.settings
+    per_token = facts.declared.kv_per_token if facts.declared else None
+    if per_token:
+        placed, note = _declared(per_token, settings), "the cache per token is the recipe's own figure"
+    else:
+        drafts, note = drafter_layers(facts, settings)
+        placed = _place(builder, cache, facts.layers or (), drafts)
+    try:
+        grouping = group_layers(
+            placed,
+            hybrid=_hybrid(facts, settings),
+            packed=cache.packed,
+            padded_pattern=builder.rules.padded_pattern,
+            alignment=cache.alignment,
+        )
+    except CannotGroup as error:
+        raise Unsupported(str(error)) from error
+    return grouping, note
+
+
+def _declared(per_token: float, settings: EngineSettings) -> list[Placed]:
+    """Return one full attention layer per stage that takes what the recipe states for the whole model."""
+    stages = settings.pipeline_parallel
+    page = max(1, ceil(16 * per_token / settings.tensor_parallel / stages))
+    return [Placed(Spec(SpecKind.FULL, 16, page), stage) for stage in range(stages)]
+
+
+def _hybrid(facts: ModelFacts, settings: EngineSettings) -> bool:
+    """Tell whether windows keep their own groups: the flag, and Llama 4 with EAGLE has it off by itself."""
+    if settings.hybrid_kv_cache is False:
+        return False
+    method = settings.speculative.method if settings.speculative else ""
+    return not (facts.model_type.startswith("llama4") and method.startswith("eagle"))
+
+
+def _place(builder: Builder, cache: CachePlan, layers: tuple[Layer, ...], drafts: tuple[Layer, ...]) -> list[Placed]:
+    """Lay the specs of all layers on their stages; the drafter sits on the last, and windows keep its tokens."""
+    stages = builder.settings.pipeline_parallel
+    kept = _retained(builder)
+    made: dict[tuple[int, CachePlan], tuple[Spec, ...]] = {}
+    placed: list[Placed] = []
+    sizes = stage_sizes(len(layers), stages)
+    stage_of = [stage for stage, size in enumerate(sizes) for _ in range(size)] + [stages - 1] * len(drafts)
+    for index, (layer, stage) in enumerate(zip((*layers, *drafts), stage_of, strict=True)):
+        own = builder.cache_of(index, cache)
+        specs = made.get((id(layer), own))
+        if specs is None:
+            specs = made[id(layer), own] = tuple(
+                replace(spec, extra=kept) if kept and spec.kind in _WINDOWS else spec
+                for spec in builder.specs(layer, own)
+            )
+        placed.extend(Placed(spec, stage) for spec in specs)
+    return placed
+
+
+def _retained(builder: Builder) -> int:
+    """Return the tokens that windows keep longer when several drafting modules run at once.
+
+    Source: vllm/config/speculative.py (use_multi_module_mtp).
+    """
+    speculative = builder.settings.speculative
+    if speculative is None or "mtp" not in speculative.method:
+        return 0
+    modules = min(len(builder.facts.mtp), builder.drafted)
+    return builder.drafted - 1 if modules > 1 else 0

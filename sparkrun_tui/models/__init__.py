@@ -1,0 +1,1 @@
+"""What a model is: its architecture, weights and files, read from configurations and headers."""

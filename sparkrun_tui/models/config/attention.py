@@ -1,0 +1,234 @@
+"""Reads the attention cache of each decoder layer from a ``config.json``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sparkrun_tui.models.config.kinds import Mix, layer_mix, window_of
+from sparkrun_tui.models.config.states import state_of
+from sparkrun_tui.models.config.values import Config, flag, mapping, numbers, positive, sequence, whole, word
+from sparkrun_tui.models.layers import Attention, AttentionKind, Layer
+
+_LATENT_ONLY_BY_NAME = frozenset({"minicpm3"})
+"""Families with a latent rank whose engines still cache every head (vllm/model_executor/models/minicpm3.py)."""
+
+_MOST_MODULES = 16
+"""More drafting modules than any model has: a file that states more is damaged."""
+
+
+def layers_of(config: Config, count: int) -> tuple[Layer, ...] | None:
+    """Return what each of ``count`` decoder layers caches, None when sizes are missing.
+
+    Equal layers are one object, so that what is worked out for one holds for all.
+    """
+    if numbers(config, "compress_ratios") is not None and positive(config, "head_dim"):
+        return _compressed(config, count)
+    state = state_of(config)
+    shared = whole(config, "num_kv_shared_layers") or 0
+    layers: list[Layer] = []
+    same: dict[Layer, Layer] = {}
+    for index, mix in enumerate(layer_mix(config, count)):
+        attention = None
+        if mix not in (Mix.STATE, Mix.NOTHING):
+            attention = attention_of(config, mix, index)
+            if attention is None:
+                return None
+        needs_state = mix in (Mix.STATE, Mix.FULL_AND_STATE)
+        if needs_state and state is None:
+            return None
+        shares = attention is not None and index >= count - shared
+        layer = Layer(attention, state if needs_state else None, shares)
+        layers.append(same.setdefault(layer, layer))
+    return tuple(layers)
+
+
+def attention_of(config: Config, mix: Mix, index: int) -> Attention | None:
+    """Return the attention cache of layer ``index``, None when a size is missing."""
+    if is_latent(config):
+        return latent_of(config, owns_indexer(config, index))
+    heads = kv_heads(config, mix, index)
+    key, value = head_sizes(config, mix)
+    if heads is None or key is None or value is None:
+        return None
+    if mix is Mix.WINDOW:
+        return Attention(AttentionKind.WINDOW, heads, key, value, window=_window(config))
+    if mix is Mix.CHUNKED:
+        chunk = positive(config, "attention_chunk_size")
+        return Attention(AttentionKind.CHUNKED, heads, key, value, window=chunk)
+    return Attention(AttentionKind.FULL, heads, key, value)
+
+
+def _window(config: Config) -> int | None:
+    """Return the window as the engine counts it; Cohere's own code counts one token more."""
+    window = window_of(config)
+    if window is not None and word(config, "model_type") == "cohere2":
+        return window + 1
+    return window
+
+
+def is_latent(config: Config) -> bool:
+    """Tell whether the model caches a latent (MLA) instead of keys and values."""
+    return bool(positive(config, "kv_lora_rank")) and word(config, "model_type") not in _LATENT_ONLY_BY_NAME
+
+
+def latent_of(config: Config, indexed: bool) -> Attention:
+    """Return a latent layer: the rank and the rope part, one head, with or without an index key."""
+    rank = positive(config, "kv_lora_rank") or 0
+    rope = whole(config, "qk_rope_head_dim") or 0
+    return Attention(
+        AttentionKind.MLA,
+        kv_heads=1,
+        head_k=rank + rope,
+        head_v=0,
+        rope=rope,
+        indexer=(positive(config, "index_head_dim") or 0) if indexed else 0,
+        index_pool=positive(config, "index_kpool") or 1,
+    )
+
+
+def owns_indexer(config: Config, index: int) -> bool:
+    """Tell whether layer ``index`` owns a sparse-attention indexer.
+
+    A pattern string or list says it (``S`` or ``shared`` does not), else every ``index_topk_freq``-th
+    layer after ``index_skip_topk_offset`` does. Source: vllm/model_executor/models/deepseek_v2.py.
+    """
+    if not positive(config, "index_head_dim") or not positive(config, "index_topk"):
+        return False
+    pattern = config.get("index_topk_pattern")
+    listed = list(pattern) if isinstance(pattern, str) else sequence(config, "indexer_types")
+    if listed is not None and index < len(listed):
+        return str(listed[index]).lower() not in ("s", "shared", "skip", "none", "0", "false")
+    every = positive(config, "index_topk_freq") or 1
+    offset = whole(config, "index_skip_topk_offset")
+    offset = 2 if offset is None else offset
+    return max(index - offset + 1, 0) % every == 0
+
+
+def kv_heads(config: Config, mix: Mix, index: int) -> int | None:
+    """Return the number of KV heads of layer ``index`` before any tensor parallelism.
+
+    Source: vllm/transformers_utils/model_arch_config_convertor.py (get_total_num_kv_heads).
+    """
+    family = word(config, "model_type")
+    if mix is Mix.WINDOW:
+        other = mapping(config, "attention_other_setting")
+        special = positive(config, "swa_num_key_value_heads") or positive(other, "num_attention_groups")
+        if special is not None:
+            return special
+    elif family.startswith("gemma4"):
+        special = positive(config, "num_global_key_value_heads")
+        if special is not None:
+            return special
+    grouped = _block_heads(config, index)
+    if grouped is not None:
+        return grouped
+    listed = numbers(config, "num_key_value_heads")
+    if listed is not None and index < len(listed):
+        return listed[index]
+    if flag(config, "multi_query") and not flag(config, "new_decoder_architecture"):
+        return 1
+    found = positive(
+        config,
+        "num_attention_groups",
+        "num_key_value_heads",
+        "num_kv_heads",
+        "n_head_kv",
+        "n_kv_heads",
+        "multi_query_group_num",
+    )
+    if found is None:
+        found = positive(mapping(config, "attn_config", "attention_config"), "kv_n_heads")
+    return found or attention_heads(config)
+
+
+def _block_heads(config: Config, index: int) -> int | None:
+    """Return the KV heads of one block configuration (query heads per group), None without any."""
+    blocks = sequence(config, "block_configs")
+    heads = attention_heads(config)
+    if blocks is None or index >= len(blocks) or heads is None:
+        return None
+    block = blocks[index]
+    group = positive(mapping(block, "attention"), "n_heads_in_group") if isinstance(block, dict) else None
+    return heads // group if group else None
+
+
+def attention_heads(config: Config) -> int | None:
+    """Return the number of query heads."""
+    return positive(config, "num_attention_heads", "n_head", "n_heads", "num_heads")
+
+
+def head_sizes(config: Config, mix: Mix) -> tuple[int | None, int | None]:
+    """Return the widths of one head's key and value.
+
+    Source: vllm/transformers_utils/model_arch_config_convertor.py (get_head_size).
+    """
+    family = word(config, "model_type")
+    if family in _LATENT_ONLY_BY_NAME:
+        width = (positive(config, "qk_nope_head_dim") or 0) + (positive(config, "qk_rope_head_dim") or 0)
+        return width or None, width or None
+    if mix is Mix.WINDOW:
+        other = mapping(config, "attention_other_setting")
+        own = positive(config, "swa_head_dim") or positive(other, "head_dim")
+        if own is not None:
+            return own, positive(config, "swa_v_head_dim") or own
+    elif family.startswith("gemma4") and positive(config, "global_head_dim"):
+        return positive(config, "global_head_dim"), positive(config, "global_head_dim")
+    key = positive(config, "head_dim", "attention_head_dim", "kv_channels", "head_size")
+    if key is None:
+        hidden, heads = positive(config, "hidden_size", "n_embd", "d_model"), attention_heads(config)
+        key = hidden // heads if hidden and heads else None
+    return key, positive(config, "v_head_dim") or key
+
+
+def _compressed(config: Config, count: int) -> tuple[Layer, ...]:
+    """Return DeepSeek-V4's layers: a window cache each, and a compressed cache of ratio 4 or 128.
+
+    Source: vllm/model_executor/models/deepseek_v4.py.
+    """
+    ratios = numbers(config, "compress_ratios") or []
+    width = positive(config, "head_dim") or 0
+    base = Attention(
+        AttentionKind.WINDOW,
+        kv_heads=1,
+        head_k=width,
+        head_v=0,
+        window=positive(config, "sliding_window"),
+        rope=positive(config, "qk_rope_head_dim") or 0,
+        indexer=positive(config, "index_head_dim") or 0,
+    )
+    padded = (ratios + [0] * count)[:count]
+    return tuple(Layer(replace(base, compress=ratio)) for ratio in padded)
+
+
+def draft_layers_of(config: Config, count: int) -> tuple[Layer, ...]:
+    """Return the layers that the checkpoint's own drafter (multi-token prediction) adds.
+
+    Each module is one layer like the target's attention: a latent one with its index key, a window layer
+    where the layer list or the family (MiMo, Step) says so, else a full one; empty when the checkpoint has
+    none. Source: vllm/model_executor/models/*_mtp.py (num_mtp_layers).
+    """
+    modules = positive(config, "num_nextn_predict_layers", "mtp_num_hidden_layers")
+    if modules is None:
+        modules = 1 if positive(config, "num_mtp_modules", "mtp_num_layers", "n_predict") else 0
+    modules = modules if modules <= _MOST_MODULES else 1
+    if numbers(config, "compress_ratios") is not None:
+        return _compressed({**config, "compress_ratios": [0] * modules}, modules)
+    if is_latent(config):
+        indexed = bool(positive(config, "index_head_dim") and positive(config, "index_topk"))
+        return (Layer(latent_of(config, indexed)),) * modules
+    layers = []
+    for index in range(count, count + modules):
+        attention = attention_of(config, _draft_mix(config, index), index)
+        if attention is not None:
+            layers.append(Layer(attention))
+    return tuple(layers)
+
+
+def _draft_mix(config: Config, index: int) -> Mix:
+    """Return the kind of a drafter's layer: as the layer list says, else as the family's code has it."""
+    listed = sequence(config, "layer_types") or []
+    if index < len(listed):
+        in_window = str(listed[index]).startswith("sliding")
+    else:
+        in_window = word(config, "model_type").startswith(("mimo", "step3p5"))
+    return Mix.WINDOW if in_window and window_of(config) else Mix.FULL

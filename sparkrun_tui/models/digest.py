@@ -1,0 +1,224 @@
+"""A model's facts in about two kilobytes: what of its configuration matters for memory, and its weights by class."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+
+from sparkrun_tui.base.numbers import whole_of
+from sparkrun_tui.models.config.reader import facts_from_config
+from sparkrun_tui.models.config.values import mapping
+from sparkrun_tui.models.facts import ModelFacts, WeightFacts
+
+FORMAT = 1
+"""Goes up when older digests must not be read any more."""
+
+_NOISE = re.compile(
+    r"^_|_token_(id|ids|index)$|_placeholder$|dropout|_eps(ilon)?$|(^|_)act(ivation)?(_fn|_func)?$|initializer|^init_"
+    r"|_coef$|_loss$|^(auto_map|id2label|label2id|task_specific_params|transformers_version|use_cache|output_\w+"
+    r"|return_dict|problem_type|tokenizer_class|chat_template|pretraining_tp|quantized_layers|time_step_\w+|producer|input_activations"
+    r"|residual_in_fp32|rescale_prenorm_residual)$"
+)
+"""Keys of a configuration that say nothing about memory."""
+
+_LISTS = ("ignore", "modules_to_not_convert", "exclude_modules", "ignored_layers")
+_MOST_PATTERNS = 24
+_MOST_ITEMS = 512
+_DEPTH = 6
+_LONG = 8
+_PERIOD, _LENGTH = "*period", "*length"
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What is kept of one model: a trimmed ``config.json`` or a GGUF header's keys, weights, parameters.
+
+    ``commit`` is the revision it was read from (empty when not known), ``quant`` the GGUF quantisation,
+    ``params`` a count, and ``source`` says in words where it comes from.
+    """
+
+    model: str
+    source: str
+    commit: str = ""
+    config: Mapping[str, object] = field(default_factory=dict)
+    gguf: Mapping[str, object] = field(default_factory=dict)
+    quant: str = ""
+    weights: WeightFacts | None = None
+    params: int | None = None
+
+
+def digest_config(config: Mapping[str, object], companion: Mapping[str, object] | None = None) -> dict[str, object]:
+    """Return a ``config.json`` without what has no bearing on memory.
+
+    ``companion`` is an ``hf_quant_config.json``; it stands in where the configuration has no quantisation
+    block of its own. Facts read from the result are those read from the whole file.
+    """
+    kept = {key: value for key, value in _trimmed(config, 0).items() if key != "quantization_config"}
+    block = mapping(config, "quantization_config", "compression_config")
+    beside = mapping(companion or {}, "quantization")
+    if block:
+        kept.pop("compression_config", None)
+        kept["quantization_config"] = _quantisation({**_only(beside, "kv_cache_quant_algo"), **block})
+    elif beside:
+        kept["quantization_config"] = _quantisation({"quant_method": "modelopt", **beside})
+    return kept
+
+
+def facts_of(digest: Digest) -> ModelFacts:
+    """Return the facts of a digest, read by the same functions that read a whole file."""
+    if digest.gguf:
+        from sparkrun_tui.models.gguf.reader import facts_from_gguf
+
+        facts = facts_from_gguf(digest.gguf, quant=digest.quant, source=digest.source)
+        return replace(facts, weights=digest.weights or facts.weights, params=digest.params or facts.params)
+    facts = facts_from_config(digest.config, digest.weights, digest.source)
+    return replace(facts, params=digest.params or facts.params)
+
+
+def to_data(digest: Digest) -> dict[str, object]:
+    """Return the digest as plain values for JSON; empty fields are left out."""
+    data: dict[str, object] = {"format": FORMAT, "model": digest.model, "source": digest.source}
+    for key in ("commit", "quant", "params"):
+        if value := getattr(digest, key):
+            data[key] = value
+    for key in ("config", "gguf"):
+        if value := getattr(digest, key):
+            data[key] = packed(value)
+    if digest.weights is not None:
+        data["weights"] = {key: value for key, value in asdict(digest.weights).items() if value not in (None, 0)}
+    return data
+
+
+def from_data(data: object) -> Digest | None:
+    """Return the digest that plain values describe, None when they are damaged or of another format."""
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        return None
+    config, gguf, weights = data.get("config", {}), data.get("gguf", {}), data.get("weights")
+    texts = [data.get(key, "") for key in ("model", "source", "commit", "quant")]
+    if not isinstance(config, dict) or not isinstance(gguf, dict) or not all(isinstance(text, str) for text in texts):
+        return None
+    if not texts[0] or not (config or gguf):
+        return None
+    params = data.get("params")
+    return Digest(
+        model=texts[0],
+        source=texts[1],
+        commit=texts[2],
+        config=unpacked(config),
+        gguf=unpacked(gguf),
+        quant=texts[3],
+        weights=_weights(weights) if isinstance(weights, dict) else None,
+        params=whole_of(params, least=1),
+    )
+
+
+def packed(value: Mapping[str, object]) -> dict[str, object]:
+    """Return a mapping in which lists that repeat themselves (one entry per layer) stand as one period."""
+    found: dict[str, object] = {}
+    for key, item in value.items():
+        if isinstance(item, Mapping):
+            found[key] = packed(item)
+        elif isinstance(item, list) and len(item) >= _LONG:
+            period = _period(item)
+            found[key] = {_PERIOD: item[:period], _LENGTH: len(item)} if period * 2 <= len(item) else item
+        else:
+            found[key] = item
+    return found
+
+
+def _period(items: Sequence[object]) -> int:
+    """Return after how many entries a list repeats itself; its whole length when it does not."""
+    # The length of the longest part that the list begins and ends with, for each of its beginnings.
+    common = [0]
+    for place in range(1, len(items)):
+        length = common[-1]
+        while length and items[place] != items[length]:
+            length = common[length - 1]
+        common.append(length + 1 if items[place] == items[length] else 0)
+    return len(items) - common[-1]
+
+
+def unpacked(value: Mapping[str, object]) -> dict[str, object]:
+    """Undo `packed`; a period that makes no sense is left as it is."""
+    found: dict[str, object] = {}
+    for key, item in value.items():
+        if not isinstance(item, Mapping):
+            found[key] = item
+            continue
+        period, length = item.get(_PERIOD), item.get(_LENGTH)
+        if isinstance(period, list) and period and isinstance(length, int) and 0 < length <= _MOST_ITEMS:
+            found[key] = (period * length)[:length]
+        else:
+            found[key] = unpacked(item)
+    return found
+
+
+def _weights(data: Mapping[str, object]) -> WeightFacts | None:
+    """Return weight facts of plain values, None when any of them is not a size."""
+    sizes = {key: value for key, value in data.items() if key in WeightFacts.__slots__ and key != "source"}
+    if any(whole_of(value) is None for value in sizes.values()) or not sizes.get("total"):
+        return None
+    return WeightFacts(source=str(data.get("source", "")), **sizes)  # type: ignore[arg-type]
+
+
+def _only(block: Mapping[str, object], *keys: str) -> dict[str, object]:
+    """Return the entries of a block under some keys."""
+    return {key: block[key] for key in keys if key in block}
+
+
+def _trimmed(value: Mapping[str, object], depth: int) -> dict[str, object]:
+    """Return a mapping without noise, as deep as configurations go."""
+    kept: dict[str, object] = {}
+    for key, item in value.items():
+        if not isinstance(key, str) or _NOISE.search(key):
+            continue
+        if isinstance(item, Mapping):
+            if depth < _DEPTH:
+                kept[key] = _trimmed(item, depth + 1)
+        elif isinstance(item, Sequence) and not isinstance(item, str):
+            kept[key] = [_item(entry, depth) for entry in item[:_MOST_ITEMS]]
+        else:
+            kept[key] = item
+    return kept
+
+
+def _item(entry: object, depth: int) -> object:
+    """Return an entry of a list; of mappings (one per layer) what is empty is left out."""
+    if isinstance(entry, Mapping):
+        return {key: value for key, value in _trimmed(entry, depth + 1).items() if value not in (None, False, {})}
+    return entry
+
+
+def _quantisation(block: Mapping[str, object]) -> dict[str, object]:
+    """Return a quantisation block with its lists of modules as patterns, ``*`` for every number."""
+    kept = _trimmed(block, 1)
+    for key in _LISTS:
+        names = kept.get(key)
+        if isinstance(names, list):
+            kept[key] = _patterns(names)
+    groups = kept.get("config_groups")
+    if isinstance(groups, dict):
+        for group in groups.values():
+            if isinstance(group, dict):
+                group.pop("targets", None)
+    layers = mapping(block, "quantized_layers")
+    if layers:
+        kept["layer_formats"] = _layer_formats(layers)
+    return kept
+
+
+def _patterns(names: Sequence[object]) -> list[str]:
+    """Return names with their numbers replaced, each once, in their order."""
+    found = dict.fromkeys(re.sub(r"\d+", "*", name) for name in names if isinstance(name, str))
+    return list(found)[:_MOST_PATTERNS]
+
+
+def _layer_formats(layers: Mapping[str, object]) -> dict[str, list[str]]:
+    """Return which module patterns have which format, of a checkpoint that mixes several."""
+    names: dict[str, list[object]] = {}
+    for name, entry in layers.items():
+        algorithm = mapping({"": entry}, "").get("quant_algo")
+        if isinstance(algorithm, str):
+            names.setdefault(algorithm, []).append(name)
+    return {algorithm: _patterns(found) for algorithm, found in names.items()}

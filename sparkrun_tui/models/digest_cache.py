@@ -1,0 +1,47 @@
+"""Digests of models on disk, one small file each."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from sparkrun_tui.base.json_text import parse_json
+from sparkrun_tui.models.digest import Digest, from_data, to_data
+
+_MOST_BYTES = 1 << 20
+_UNSAFE = re.compile(r"[^A-Za-z0-9._@+-]")
+
+
+def digest_path(folder: Path, model: str, revision: str = "") -> Path:
+    """Return where the digest of a model (with its GGUF quantisation, if any) and revision lies."""
+    name = model.replace("/", "--").replace(":", "+") + (f"@{revision.replace('/', '--')}" if revision else "")
+    return folder / (_UNSAFE.sub("_", name).lstrip(".")[:200] + ".json")
+
+
+def read_digest(path: Path) -> Digest | None:
+    """Return the digest of a file, None when there is none or it is damaged or of another format."""
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            return None
+        return from_data(parse_json(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return None
+
+
+def write_digest(path: Path, digest: Digest) -> None:
+    """Write a digest so that readers see the old file or the new one, never half of one. Raises `OSError`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(to_data(digest), separators=(",", ":"), ensure_ascii=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".digest-")
+    try:
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(text)
+        os.replace(name, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(name)
+        raise

@@ -1,0 +1,1 @@
+"""GGUF files: header, keys, tensor types and layers."""

@@ -1,0 +1,169 @@
+"""Parses the header of a GGUF file, read piece by piece: its keys, and its tensors' names, types and sizes."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+
+from sparkrun_tui.base.numbers import whole_of
+from sparkrun_tui.models.gguf.reader import GgufTensor
+
+MAX_HEADER = 64 << 20
+"""Bytes; the largest headers (tokenizers of 260,000 words) are a sixth of it."""
+
+_FIRST_PIECE = 1 << 20
+_LARGEST_PIECE = 8 << 20
+_MOST_KEYS = 10_000
+_MOST_TENSORS = 100_000
+_MOST_ITEMS = 4096
+"""Longer lists (a tokenizer's words) are kept as their length alone."""
+_MOST_VALUES = 2_000_000
+"""Entries of all lists that are read or passed over one by one: tokenizers have less than a million."""
+
+_SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
+_STRING, _ARRAY = 8, 9
+"""Types of values (gguf-py/gguf/constants.py, GGUFValueType)."""
+
+Fetch = Callable[[int, int], bytes]
+"""Returns up to so many bytes of a file from a position on; fewer only at its end."""
+
+
+class GgufError(ValueError):
+    """The file is no GGUF, or a damaged one."""
+
+
+@dataclass(frozen=True, slots=True)
+class GgufHeader:
+    """A header's keys (a tokenizer's lists as their length) and tensors."""
+
+    keys: dict[str, object]
+    tensors: tuple[GgufTensor, ...]
+
+
+def read_header(fetch: Fetch) -> GgufHeader:
+    """Read a header, asking for no more of the file than needed. Raises `GgufError`, and what `fetch` raises.
+
+    Source: the GGUF specification (ggml/docs/gguf.md), versions 2 and 3, little-endian.
+    """
+    pieces = _Pieces(fetch)
+    if pieces.take(4) != b"GGUF":
+        raise GgufError("the file does not begin as a GGUF")
+    version = pieces.number("<I")
+    if version not in (2, 3):
+        raise GgufError(f"GGUF version {version} is not known (or the file is big-endian)")
+    tensors, count = pieces.number("<Q"), pieces.number("<Q")
+    if tensors > _MOST_TENSORS or count > _MOST_KEYS:
+        raise GgufError(f"the header says {tensors:,} tensors and {count:,} keys")
+    keys = {}
+    for _ in range(count):
+        name = pieces.text()
+        keys[name] = _value(pieces, pieces.number("<I"), 0)
+    return GgufHeader(keys, tuple(_tensor(pieces) for _ in range(tensors)))
+
+
+def _value(pieces: _Pieces, kind: int, depth: int) -> object:
+    """Read one value of a type; of a long list only how long it is."""
+    if kind == _STRING:
+        return pieces.text()
+    if kind in _SCALARS:
+        return pieces.scalar(_SCALARS[kind])
+    if kind != _ARRAY or depth > 2:
+        raise GgufError(f"a value has the unknown type {kind}")
+    inner, length = pieces.number("<I"), pieces.number("<Q")
+    if length <= _MOST_ITEMS or inner == _STRING:
+        pieces.count(length)
+    if length <= _MOST_ITEMS:
+        return [_value(pieces, inner, depth + 1) for _ in range(length)]
+    if inner in _SCALARS:
+        pieces.skip(length * struct.calcsize(_SCALARS[inner]))
+    elif inner == _STRING:
+        for _ in range(length):
+            pieces.skip(pieces.number("<Q"))
+    else:
+        raise GgufError(f"a long list holds values of the type {inner}")
+    return length
+
+
+def _tensor(pieces: _Pieces) -> GgufTensor:
+    """Read what the header says of one tensor."""
+    name = pieces.text()
+    count = pieces.number("<I")
+    if count > 8:
+        raise GgufError(f"a tensor has {count} dimensions")
+    sizes = [pieces.number("<Q") for _ in range(count)]
+    kind = pieces.number("<I")
+    pieces.skip(8)
+    elements = whole_of(prod(sizes))
+    if elements is None:
+        raise GgufError("a tensor is larger than any file")
+    return GgufTensor(name, kind, elements)
+
+
+class _Pieces:
+    """Hands out the bytes of a file in order, fetching ever larger pieces."""
+
+    def __init__(self, fetch: Fetch) -> None:
+        self._fetch = fetch
+        self._piece = _FIRST_PIECE
+        self._data = b""
+        self._start = 0
+        self._at = 0
+        self._values = 0
+
+    def count(self, values: int) -> None:
+        """Take note of so many entries of a list that will be read one by one."""
+        self._values += values
+        if self._values > _MOST_VALUES:
+            raise GgufError(f"its lists have more than {_MOST_VALUES:,} entries")
+
+    def take(self, size: int) -> bytes:
+        """The next bytes."""
+        if self._at + size > len(self._data):
+            self._more(size)
+        found = self._data[self._at : self._at + size]
+        self._at += size
+        return found
+
+    def skip(self, size: int) -> None:
+        """Pass over bytes."""
+        if self._at + size > len(self._data):
+            self._more(size)
+        self._at += size
+
+    def scalar(self, form: str) -> object:
+        """The next scalar."""
+        size = struct.calcsize(form)
+        if self._at + size > len(self._data):
+            self._more(size)
+        (value,) = struct.unpack_from(form, self._data, self._at)
+        self._at += size
+        found: object = value
+        return found
+
+    def number(self, form: str) -> int:
+        """The next whole number."""
+        value = self.scalar(form)
+        assert isinstance(value, int)
+        return value
+
+    def text(self) -> str:
+        """The next string."""
+        size = self.number("<Q")
+        if size > MAX_HEADER:
+            raise GgufError(f"a string of {size:,} bytes")
+        return self.take(size).decode("utf-8", errors="replace")
+
+    def _more(self, size: int) -> None:
+        """Fetch until `size` bytes lie ahead; what was read already is let go."""
+        self._start += self._at
+        self._data, self._at = self._data[self._at :], 0
+        if self._start + size > MAX_HEADER:
+            raise GgufError(f"the header is larger than {MAX_HEADER >> 20} MiB")
+        while len(self._data) < size:
+            piece = self._fetch(self._start + len(self._data), max(self._piece, size - len(self._data)))
+            if not piece:
+                raise GgufError("the file ends within its header")
+            self._data += piece
+            self._piece = min(self._piece * 2, _LARGEST_PIECE)

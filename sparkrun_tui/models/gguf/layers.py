@@ -1,0 +1,249 @@
+"""Tells from a GGUF header which caches and states llama.cpp keeps for each block."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sparkrun_tui.models.config.values import positive, word
+from sparkrun_tui.models.gguf.keys import Keys, block_count, draft_blocks, per_layer, widest
+from sparkrun_tui.models.layers import Attention, AttentionKind, Layer, State, StateKind
+
+
+@dataclass(frozen=True, slots=True)
+class WindowRule:
+    """How an architecture spreads its window: the default period (0: all), and whether full layers come first.
+
+    ``default`` is the window in tokens when the header has none (None: no window then), ``fixed`` one that
+    the header cannot change.
+    """
+
+    period: int
+    default: int | None = None
+    full_first: bool = False
+    fixed: int | None = None
+    chunked: bool = False
+
+
+_WINDOWS = {
+    "gemma2": WindowRule(2, default=4096),
+    "gemma3": WindowRule(6),
+    "gemma3n": WindowRule(5),
+    "gemma4": WindowRule(6),
+    "cohere2": WindowRule(4),
+    "cohere2moe": WindowRule(4),
+    "llama4": WindowRule(4, fixed=8192, chunked=True),
+    "olmo2": WindowRule(4),
+    "exaone4": WindowRule(4),
+    "exaone-moe": WindowRule(4, default=128),
+    "gpt-oss": WindowRule(2),
+    "smallthinker": WindowRule(4, default=4096, full_first=True),
+    "afmoe": WindowRule(4),
+    "plamo3": WindowRule(8),
+    "mimo2": WindowRule(0),
+    "step35": WindowRule(4),
+}
+"""Architectures with a window cache of their own (src/models/*.cpp, load_arch_hparams)."""
+
+_NO_WINDOWS = frozenset({"llama", "phi3", "phimoe", "qwen2", "qwen2moe", "qwen3", "qwen3moe", "starcoder2", "mistral3"})
+"""Architectures whose headers may state a window that llama.cpp does not use."""
+
+_EVERY_FOURTH_FULL = frozenset({"qwen3next", "qwen35", "qwen35moe"})
+
+_COMPRESSED = "deepseek4"
+_FULL_INDEXER_CONTEXT = 1048576
+"""From this trained length on, GLM's sparse attention shares indexers: the first two and then every fourth."""
+
+
+def gguf_layers(keys: Keys) -> tuple[tuple[Layer, ...], tuple[Layer, ...]] | None:
+    """Return the decoder layers and the drafting layers of a model, None when the header lacks a size.
+
+    Sources: llama.cpp, src/llama-model.cpp, src/models/, src/llama-hparams.cpp.
+    """
+    total = block_count(keys)
+    if total is None:
+        return None
+    drafts = draft_blocks(keys)
+    count = max(1, total - drafts)
+    windows = _windows(keys, count)
+    states = _recurrent(keys, count)
+    state = _state(keys)
+    if any(states) and state is None:
+        return None
+    own = _own_caches(keys, count)
+    layers: list[Layer] = []
+    same: dict[Layer, Layer] = {}
+    for i in range(total):
+        drafting = i >= count
+        attention = _attention(keys, i, total, windows[i] if not drafting else None)
+        keep = attention is not None and (drafting or _attends(keys, i, states))
+        layer = Layer(
+            attention if keep else None,
+            state if not drafting and states[i] else None,
+            shares=not drafting and i >= own,
+        )
+        layers.append(same.setdefault(layer, layer))
+    if not any(layer.attention or layer.state for layer in layers):
+        return None
+    return tuple(layers[:count]), tuple(layers[count:])
+
+
+def _attends(keys: Keys, index: int, states: Sequence[bool]) -> bool:
+    """Tell whether a block has attention: those with a state only do in models that run both in each block."""
+    return not states[index] or _runs_both(keys, states)
+
+
+def _runs_both(keys: Keys, states: Sequence[bool]) -> bool:
+    """Tell whether every block has both attention and a state (Falcon-H1)."""
+    return all(states) and widest(keys, "attention.head_count") > 0 and not widest(keys, "wkv.head_size")
+
+
+def _own_caches(keys: Keys, count: int) -> int:
+    """Return how many of the first layers keep a cache of their own; later ones read those."""
+    shared = positive(keys, "attention.shared_kv_layers")
+    if shared is None:
+        shared = count - 20 if word(keys, "arch") == "gemma3n" else 0
+    return max(1, count - shared)
+
+
+def _windows(keys: Keys, count: int) -> list[int | None]:
+    """Return each layer's window in tokens, None for full attention.
+
+    Source: src/llama-hparams.cpp (set_swa_pattern): layer i has a window unless i % period is the last (or
+    first) of its period; a list in the header names the layers themselves.
+    """
+    arch = word(keys, "arch")
+    rule = _WINDOWS.get(arch)
+    pattern = keys.get("attention.sliding_window_pattern")
+    window = positive(keys, "attention.sliding_window")
+    if rule is None:
+        if arch in _NO_WINDOWS or window is None or not pattern:
+            return [None] * count
+        rule = WindowRule(0)
+    window = rule.fixed or window or rule.default
+    if window is None or (arch == "exaone4" and count != 64):
+        return [None] * count
+    if isinstance(pattern, Sequence) and not isinstance(pattern, str):
+        marks = [bool(mark) for mark in pattern] or [True]
+        return [window if marks[i % len(marks)] else None for i in range(count)]
+    period = pattern if isinstance(pattern, int) and not isinstance(pattern, bool) else rule.period
+    if period <= 0:
+        return [window] * count
+    full = 0 if rule.full_first else period - 1
+    return [None if i % period == full else window for i in range(count)]
+
+
+def _recurrent(keys: Keys, count: int) -> list[bool]:
+    """Tell of each layer whether it keeps a recurrent state.
+
+    A list in the header says it, else every layer but the interval's last (Qwen3-Next and later), those
+    without KV heads and (where the header lists it) without feed-forward, all in models without attention
+    heads, and all in models whose blocks run both.
+    """
+    listed = keys.get("attention.recurrent_layers")
+    if isinstance(listed, Sequence) and not isinstance(listed, str) and len(listed) >= count:
+        return [bool(mark) for mark in listed[:count]]
+    arch = word(keys, "arch")
+    has_state = any(positive(keys, key) for key in ("ssm.inner_size", "shortconv.l_cache", "wkv.head_size"))
+    if not has_state and not positive(keys, "kda.head_dim"):
+        return [False] * count
+    interval = positive(keys, "full_attention_interval") or (4 if arch in _EVERY_FOURTH_FULL else None)
+    if interval is not None:
+        return [(i + 1) % interval != 0 for i in range(count)]
+    heads = per_layer(keys, "attention.head_count_kv", count) or [0] * count
+    if all(heads):
+        return [True] * count
+    feed = keys.get("feed_forward_length")
+    widths = per_layer(keys, "feed_forward_length", count) if isinstance(feed, Sequence) else None
+    return [heads[i] == 0 and (widths is None or widths[i] == 0) for i in range(count)]
+
+
+def _state(keys: Keys) -> State | None:
+    """Return the state that recurrent layers keep, None when the model has none or a size is missing.
+
+    Source: src/llama-hparams.cpp (n_embd_r, n_embd_s).
+    """
+    hidden = positive(keys, "embedding_length")
+    if hidden is None:
+        return None
+    head = positive(keys, "wkv.head_size")
+    if head is not None:
+        shifts = positive(keys, "token_shift_count") or 2
+        return State(StateKind.LIGHTNING, hidden, shifts + 1, heads=hidden // head, rows=head, columns=head)
+    kernel = positive(keys, "shortconv.l_cache")
+    if kernel is not None:
+        return State(StateKind.SHORT_CONV, hidden, kernel)
+    kernel = positive(keys, "ssm.conv_kernel") or 1
+    square = positive(keys, "kda.head_dim")
+    if square is not None:
+        heads = widest(keys, "attention.head_count")
+        return State(StateKind.KDA, 3 * heads * square, kernel, heads=heads, rows=square, columns=square)
+    inner, size = positive(keys, "ssm.inner_size"), positive(keys, "ssm.state_size")
+    if inner is None or size is None:
+        return None
+    groups = positive(keys, "ssm.group_count") or 0
+    ranks = positive(keys, "ssm.time_step_rank") if groups else None
+    heads = ranks if ranks and inner % ranks == 0 else inner
+    if positive(keys, "full_attention_interval") or word(keys, "arch") in _EVERY_FOURTH_FULL:
+        return State(StateKind.GDN, inner + 2 * groups * size, kernel, heads, inner // heads, size)
+    kind = StateKind.MAMBA2 if groups else StateKind.MAMBA1
+    return State(kind, inner, kernel, heads, inner // heads, size, groups, size if groups else 0)
+
+
+def _attention(keys: Keys, index: int, total: int, window: int | None) -> Attention | None:
+    """Return one layer's cache, None when it has no KV heads or a size is missing.
+
+    Latent models (those with decompressed head sizes in the header) keep keys only. Sources:
+    src/llama-hparams.cpp (n_embd_k_gqa, n_embd_v_gqa, is_mla), src/llama-kv-cache-dsa.cpp.
+    """
+    heads = per_layer(keys, "attention.head_count", total)
+    shared = per_layer(keys, "attention.head_count_kv", total) or heads
+    hidden = positive(keys, "embedding_length")
+    if shared is None or shared[index] <= 0:
+        return None
+    plain = hidden // heads[0] if hidden and heads and heads[0] > 0 else None
+    key = positive(keys, "attention.key_length") or plain
+    value = positive(keys, "attention.value_length") or plain
+    if window is not None:
+        key = positive(keys, "attention.key_length_swa") or key
+        value = positive(keys, "attention.value_length_swa") or value
+    if key is None or value is None:
+        return None
+    if positive(keys, "attention.key_length_mla") and positive(keys, "attention.value_length_mla"):
+        indexer = (positive(keys, "attention.indexer.key_length") or 0) if _owns_indexer(keys, index) else 0
+        rope = positive(keys, "rope.dimension_count") or 0
+        return Attention(AttentionKind.MLA, shared[index], key, 0, rope=rope, indexer=indexer)
+    if word(keys, "arch") == _COMPRESSED:
+        return _compressed(keys, index, total, shared[index], key)
+    kind = AttentionKind.FULL
+    if window is not None:
+        rule = _WINDOWS.get(word(keys, "arch"))
+        kind = AttentionKind.CHUNKED if rule is not None and rule.chunked else AttentionKind.WINDOW
+    return Attention(kind, shared[index], key, value, window=window)
+
+
+def _compressed(keys: Keys, index: int, total: int, heads: int, width: int) -> Attention | None:
+    """Return a DeepSeek V4 layer: rows of keys in a window, and compressed ones by the layer's ratio."""
+    ratios = per_layer(keys, "attention.compress_ratios", total)
+    if ratios is None:
+        return None
+    return Attention(
+        AttentionKind.WINDOW,
+        heads,
+        width,
+        0,
+        window=positive(keys, "attention.sliding_window") or 128,
+        rope=positive(keys, "rope.dimension_count") or 0,
+        indexer=positive(keys, "attention.indexer.key_length") or 0,
+        compress=ratios[index],
+    )
+
+
+def _owns_indexer(keys: Keys, index: int) -> bool:
+    """Tell whether a latent layer keeps index keys of its own (src/models/glm-dsa.cpp)."""
+    listed = keys.get("attention.indexer.types")
+    if isinstance(listed, Sequence) and not isinstance(listed, str) and index < len(listed):
+        return bool(listed[index])
+    if word(keys, "arch") == "glm-dsa" and (positive(keys, "context_length") or 0) >= _FULL_INDEXER_CONTEXT:
+        return index < 2 or (index - 2) % 4 == 0
+    return True

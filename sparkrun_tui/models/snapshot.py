@@ -1,0 +1,87 @@
+"""What a model's files in the local Hugging Face cache tell at once: configuration and bytes of weights."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sparkrun_tui.base.json_text import parse_json
+from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.models.digest import Digest, digest_config
+from sparkrun_tui.models.facts import WeightFacts
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_SHARD = re.compile(r"(.*)-([0-9]{5})-of-([0-9]{5})\.safetensors")
+_MOST_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A snapshot's folder and the commit it is of."""
+
+    path: Path
+    commit: str
+
+
+def find_snapshot(hub: Path, repo: str, revision: str = "") -> Snapshot | None:
+    """Return the cached snapshot of a repository's revision (empty: ``main``), None when there is none."""
+    folder = hub / ("models--" + repo.replace("/", "--"))
+    commit = revision
+    if not _COMMIT.fullmatch(revision):
+        try:
+            commit = (folder / "refs" / (revision or "main")).read_text(encoding="ascii").strip()
+        except (OSError, ValueError):
+            return None
+    path = folder / "snapshots" / commit
+    return Snapshot(path, commit) if _COMMIT.fullmatch(commit) and path.is_dir() else None
+
+
+def snapshot_digest(model: str, snapshot: Snapshot) -> Digest | None:
+    """Return the digest of a snapshot that has a ``config.json``; weights by their total when all files are there."""
+    config = read_json(snapshot.path / "config.json")
+    if config is None:
+        return None
+    companion = read_json(snapshot.path / "hf_quant_config.json")
+    total = weight_bytes(snapshot.path)
+    return Digest(
+        model=model,
+        source="files in the Hugging Face cache",
+        commit=snapshot.commit,
+        config=digest_config(config, companion),
+        weights=WeightFacts(total, "files") if total else None,
+    )
+
+
+def read_json(path: Path) -> Mapping[str, object] | None:
+    """Return a JSON object of a file, None when there is none or it is damaged."""
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            return None
+        data = parse_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def weight_bytes(folder: Path) -> int | None:
+    """Return the bytes of a snapshot's safetensors files, None when there are none or a part is missing.
+
+    Headers are counted too (well below a thousandth).
+    """
+    sizes: dict[str, int] = {}
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(".safetensors") and entry.is_file():
+                    sizes[entry.name] = entry.stat().st_size
+    except OSError:
+        return None
+    for name in sizes:
+        part = _SHARD.fullmatch(name)
+        count = (whole(part[3]) or 0) if part else 0
+        if part and any(f"{part[1]}-{i:05d}-of-{part[3]}.safetensors" not in sizes for i in range(1, count + 1)):
+            return None
+    return sum(sizes.values()) or None

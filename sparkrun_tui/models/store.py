@@ -1,0 +1,64 @@
+"""Facts of models without a network: the local Hugging Face cache, digests of earlier look-ups, the shipped table."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from sparkrun_tui.models.digest import Digest, facts_of
+from sparkrun_tui.models.digest_cache import digest_path, read_digest
+from sparkrun_tui.models.facts import ModelFacts
+from sparkrun_tui.models.shipped_table import find_digest
+from sparkrun_tui.models.snapshot import find_snapshot, snapshot_digest
+
+_MODEL = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?", re.ASCII)
+
+
+class LocalFacts:
+    """Looks a model up in ``hub`` (the folder with ``models--org--name``), then in ``digests``, then in the table.
+
+    Either folder may be None. A found model is remembered until one of its files changes: asking again costs
+    two looks at the disk.
+    """
+
+    def __init__(self, hub: Path | None = None, digests: Path | None = None) -> None:
+        self._hub = hub
+        self._digests = digests
+        self._known: dict[tuple[str, str], tuple[tuple[int, int], ModelFacts | None]] = {}
+
+    def find(self, model: str, revision: str = "") -> ModelFacts | None:
+        """Return the facts of a model (``OWNER/NAME``, a GGUF with ``:QUANT``), None when nothing is known here."""
+        if not _MODEL.fullmatch(model) or ".." in model or ".." in revision:
+            return None
+        key = (model, revision)
+        stamp = self._stamp(model, revision)
+        known = self._known.get(key)
+        if known is None or known[0] != stamp:
+            found = self._look(model, revision)
+            known = (stamp, None if found is None else facts_of(found))
+            self._known[key] = known
+        return known[1]
+
+    def _look(self, model: str, revision: str) -> Digest | None:
+        """Return the best digest: of the snapshot here, with its headers where they were read, else any."""
+        repo, _, quant = model.partition(":")
+        digest = read_digest(digest_path(self._digests, model, revision)) if self._digests else None
+        snapshot = find_snapshot(self._hub, repo, revision) if self._hub and not quant else None
+        if snapshot is not None and (digest is None or digest.commit != snapshot.commit):
+            return snapshot_digest(model, snapshot) or digest or find_digest(model)
+        return digest or find_digest(model)
+
+    def _stamp(self, model: str, revision: str) -> tuple[int, int]:
+        """Return what changes when the cache's reference or the digest does."""
+        repo = model.partition(":")[0]
+        folder = "models--" + repo.replace("/", "--")
+        reference = self._hub / folder / "refs" / (revision or "main") if self._hub else None
+        return _changed(reference), _changed(digest_path(self._digests, model, revision) if self._digests else None)
+
+
+def _changed(path: Path | None) -> int:
+    """Return when a file last changed, in nanoseconds; 0 when there is none."""
+    try:
+        return path.stat().st_mtime_ns if path is not None else 0
+    except (OSError, ValueError):
+        return 0

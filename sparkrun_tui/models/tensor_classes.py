@@ -1,0 +1,71 @@
+"""Sorts a checkpoint's tensors by name into the classes that decide how ranks share them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.models.facts import WeightFacts
+
+_VISION = re.compile(
+    r"(^|\.)(visual|vision_tower|vision_model|vision_encoder|vit|image_newline|multi_modal_projector"
+    r"|mm_projector|audio_tower|audio_model|embed_vision|embed_audio)(\.|$)"
+)
+_DRAFTER = re.compile(r"(^|\.)(mtp|mtp_layers|mtp_block|nextn|draft)(\.|$)")
+_LAYER = re.compile(r"(^|\.)layers\.(\d+)\.")
+_EMBEDDING = re.compile(r"(^|\.)(embed_tokens|wte|tok_embeddings|word_embeddings|embeddings)\.(weight|qweight)")
+_HEAD = re.compile(r"(^|\.)(lm_head|embed_out)\.|^output\.weight$")
+_EXPERT = re.compile(r"\.experts?\.|\.experts\.\d+\.|\.(w1|w2|w3)_experts")
+_REPLICATED = re.compile(
+    r"norm\d?\.|_norm\b|layernorm|\.ln_|\.gate\.(weight|bias|e_score)|\.router\.|e_score_correction|q_a_proj|kv_a_proj"
+    r"|\.indexer\.|\.shared_expert_gate\."
+)
+
+
+def weight_facts(
+    tensors: Iterable[tuple[str, int]], *, layers: int | None = None, tied: bool = False, source: str = "headers"
+) -> WeightFacts:
+    """Return a checkpoint's bytes by class from its tensors' names and sizes in bytes.
+
+    ``layers`` is the number of decoder layers (tensors of later ones belong to a drafter); ``tied`` leaves
+    out a head that repeats the embedding. Split over tensor-parallel ranks: projections, experts,
+    embedding and head; kept by each: norms, routers, low-rank latent projections, indexers. Source:
+    vllm/model_executor/layers/linear.py, vllm/model_executor/models/.
+    """
+    sums = dict.fromkeys(("vision", "drafter", "embedding", "head", "experts", "replicated", "sharded"), 0)
+    for name, size in tensors:
+        kind = tensor_class(name, layers)
+        if kind == "head" and tied:
+            continue
+        sums[kind] += size
+    split = sums["sharded"] + sums["experts"] + sums["embedding"] + sums["head"]
+    return WeightFacts(
+        total=split + sums["replicated"] + sums["vision"] + sums["drafter"],
+        source=source,
+        sharded=split,
+        replicated=sums["replicated"],
+        experts=sums["experts"],
+        embedding=sums["embedding"],
+        head=sums["head"],
+        vision=sums["vision"],
+        drafter=sums["drafter"],
+    )
+
+
+def tensor_class(name: str, layers: int | None = None) -> str:
+    """Return a tensor's class by its name: vision, drafter, embedding, head, experts, replicated or sharded."""
+    if _VISION.search(name):
+        return "vision"
+    layer = _LAYER.search(name)
+    number = whole(layer.group(2)) if layer is not None else None
+    later = number is not None and layers is not None and number >= layers
+    if later or _DRAFTER.search(name):
+        return "drafter"
+    if _EMBEDDING.search(name):
+        return "embedding"
+    if _HEAD.search(name):
+        return "head"
+    if _EXPERT.search(name):
+        return "experts"
+    return "replicated" if _REPLICATED.search(name) else "sharded"

@@ -1,1 +1,0 @@
-"""What the engines' command lines accept, as data: one file per engine and version, one flag a line."""

@@ -1,0 +1,76 @@
+"""Characters that cannot be seen in what a recipe will run: controls stop a launch, other hidden ones are warned of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sparkrun_tui.base.errors import Spot
+from sparkrun_tui.base.text import first_control, first_hidden, visible_line
+from sparkrun_tui.recipe.format.spots import command_spot
+from sparkrun_tui.recipe.model import Problem, Recipe, Severity
+from sparkrun_tui.recipe.values.overrides import value_text
+from sparkrun_tui.recipe.values.rendered import Rendered
+
+_AROUND = 20
+"""Characters shown before and behind the one that cannot be seen."""
+
+
+def check_characters(rendered: Rendered) -> Iterator[Problem]:
+    """One problem for each text that will be executed, or goes into what is, and holds a character that is not seen.
+
+    Control characters but line breaks and tabs are errors: a terminal, or a paste, would take them as something else
+    than what is read. Characters that only hide or reorder text (zero width, bidirectional) are warnings.
+    """
+    for key, text, spot in _texts(rendered):
+        at = first_control(text)
+        if at is not None:
+            message = f"`{key}` holds a control character: {_around(text, at)}"
+            yield Problem(Severity.ERROR, "control-character", message, spot, "take it out, or write it as an escape")
+            continue
+        at = first_hidden(text)
+        if at is not None:
+            message = f"`{key}` holds a character that cannot be seen: {_around(text, at)}"
+            yield Problem(Severity.WARNING, "hidden-character", message, spot)
+
+
+def _around(text: str, at: int) -> str:
+    return visible_line(text[max(at - _AROUND, 0) : at + _AROUND])
+
+
+def _texts(rendered: Rendered) -> Iterator[tuple[str, str, Spot | None]]:
+    """Name, text and place of everything in a recipe that reaches a host, overrides too."""
+    recipe = rendered.recipe
+    if recipe.command is not None:
+        at = first_control(recipe.command)
+        yield "command", recipe.command, recipe.command_spot if at is None else command_spot(recipe, at)
+    for key, text in (
+        ("model", recipe.model),
+        ("model_revision", recipe.model_revision),
+        ("container", recipe.container),
+        ("runtime", recipe.runtime),
+    ):
+        yield key, text, recipe.spots.get(key)
+    for key, value in recipe.env.items():
+        yield f"env.{key}", f"{key}={value.text}", recipe.spots.get(f"env.{key}") or value.spot
+    for key, link in rendered.chain.items():
+        yield key, f"{key}={value_text(link.value)}", link.value.spot
+    for key, data in recipe.runtime_config.items():
+        yield from ((key, text, _place(recipe, key)) for text in _strings(data))
+
+
+def _place(recipe: Recipe, key: str) -> Spot | None:
+    return recipe.spots.get(key) or recipe.spots.get(f"runtime_config.{key}")
+
+
+def _strings(data: Any) -> Iterator[str]:
+    """Every text in a value, keys of mappings too. The reader has bounded how deep it is."""
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, Mapping):
+        for key, value in data.items():
+            yield str(key)
+            yield from _strings(value)
+    elif isinstance(data, (list, tuple)):
+        for value in data:
+            yield from _strings(value)

@@ -1,0 +1,118 @@
+"""What a recipe has done in every container before its engine: shell commands, files copied in, and mods."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sparkrun_tui.base.errors import Spot
+from sparkrun_tui.recipe.model import Problem, Recipe, Severity
+from sparkrun_tui.recipe.values.template import TemplateError
+
+MODS_FOLDER = "/workspace/mods"
+"""Where mods, and copies that name no place, go in a container; mods count on it."""
+
+_MOD = re.compile(r"(@[A-Za-z0-9][\w.-]{0,63}/)?[\w][\w.+-]*(/[\w][\w.+-]*)*")
+_TARGET = re.compile(r"/[^\0\n]*")
+_COPY_KEYS = frozenset({"copy", "dest", "source_host"})
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """One entry of `pre_exec`, or one of `mods`: a shell `command`, or files of this machine that are copied in.
+
+    `source` is the path of the files as the recipe writes it, or the mod's name; `target` is their place in the
+    container. A mod is a folder: its `run.sh` is run there once it is copied.
+    """
+
+    key: str
+    """`pre_exec` or `mods`."""
+    command: str = ""
+    source: str = ""
+    target: str = ""
+    spot: Spot | None = None
+
+    @property
+    def is_mod(self) -> bool:
+        """Whether it is one of `mods`."""
+        return self.key == "mods"
+
+
+def before_entries(recipe: Recipe, fill: Callable[[str], str], problems: list[Problem]) -> tuple[Before, ...]:
+    """Everything in the order in which it runs: `pre_exec`, then `mods`.
+
+    `fill` puts the recipe's values into a text and raises `TemplateError`. What cannot be read goes to `problems`.
+    """
+    found: list[Before] = []
+    for spot, entry in listed(recipe, "pre_exec", problems):
+        try:
+            made = _pre_exec(entry, spot, fill)
+        except TemplateError as error:
+            problems.append(Problem(Severity.ERROR, "hook", f"`pre_exec`: {error}", spot))
+            continue
+        if isinstance(made, Problem):
+            problems.append(made)
+        elif made.command or made.source:
+            found.append(made)
+    for spot, entry in listed(recipe, "mods", problems):
+        mod = _mod(entry, spot)
+        if isinstance(mod, Problem):
+            problems.append(mod)
+        else:
+            found.append(mod)
+    return tuple(found)
+
+
+def listed(recipe: Recipe, key: str, problems: list[Problem]) -> Iterator[tuple[Spot | None, Any]]:
+    """The entries of a list of the recipe, each with its place; one entry alone counts as a list of one."""
+    data = recipe.runtime_config.get(key)
+    spot = recipe.spots.get(key) or recipe.spots.get(f"runtime_config.{key}")
+    if data in (None, "", []):
+        return
+    if not isinstance(data, (str, list)):
+        what = "names" if key == "mods" else "commands"
+        problems.append(Problem(Severity.ERROR, "hook", f"`{key}` must be a list of {what}", spot))
+        return
+    for number, entry in enumerate([data] if isinstance(data, str) else data, 1):
+        yield recipe.spots.get(f"{key}[{number}]") or spot, entry
+
+
+def _pre_exec(entry: Any, spot: Spot | None, fill: Callable[[str], str]) -> Before | Problem:
+    if isinstance(entry, str):
+        return Before("pre_exec", fill(entry).strip(), spot=spot)
+    if isinstance(entry, Mapping) and "copy" in entry:
+        return _copy(entry, spot, fill)
+    message = "`pre_exec` holds something that is neither a command nor a copy, which is not carried out"
+    return Problem(Severity.WARNING, "hook", message, spot)
+
+
+def _copy(entry: Mapping[str, Any], spot: Spot | None, fill: Callable[[str], str]) -> Before | Problem:
+    unknown = sorted(map(str, entry.keys() - _COPY_KEYS))
+    if unknown:
+        return _wrong(f"a copy of `pre_exec` knows no `{unknown[0][:40]}`", spot, "it has `copy` and `dest`")
+    if entry.get("source_host"):
+        remedy = "put the files beside the recipe and leave `source_host` out"
+        return _wrong("files are not copied from another host (`source_host`)", spot, remedy)
+    if not isinstance(entry["copy"], str) or not isinstance(entry.get("dest") or "", str):
+        return _wrong("`copy` and `dest` must be paths", spot)
+    source = fill(entry["copy"]).strip()
+    target = fill(entry.get("dest") or "").strip() or f"{MODS_FOLDER}/{source.rstrip('/').rpartition('/')[2]}"
+    if not source or "\0" in source or "\n" in source:
+        return _wrong("`copy` must name a file or a folder", spot)
+    if _TARGET.fullmatch(target) is None:
+        return _wrong(f"`dest` must be a whole path in the container, not `{target[:60]}`", spot)
+    return Before("pre_exec", source=source, target=target, spot=spot)
+
+
+def _mod(entry: Any, spot: Spot | None) -> Before | Problem:
+    name = entry.strip().rstrip("/").removeprefix("./") if isinstance(entry, str) else ""
+    if _MOD.fullmatch(name) is None:
+        shown = str(entry)[:60]
+        return _wrong(f"`{shown}` is not the name of a mod", spot, "write it as NAME, mods/NAME or @REGISTRY/NAME")
+    return Before("mods", source=name, target=f"{MODS_FOLDER}/{name.rpartition('/')[2]}", spot=spot)
+
+
+def _wrong(message: str, spot: Spot | None, remedy: str = "") -> Problem:
+    return Problem(Severity.ERROR, "hook", message, spot, remedy)

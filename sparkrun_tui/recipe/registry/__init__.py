@@ -1,0 +1,1 @@
+"""Git repositories of recipes: configured, fetched and cached."""

@@ -1,0 +1,266 @@
+"""The cached state of a repository: its files as last fetched, recipes and what they may bring, with commit and time.
+
+Files are written from the object store, not checked out: links, submodules, filters and hooks have no chance, and a
+fetch that fails leaves what was there before.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sparkrun_tui.base import paths
+from sparkrun_tui.base.errors import RecipeError
+from sparkrun_tui.base.json_text import parse_json
+from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.text import decode
+from sparkrun_tui.recipe.registry import git
+from sparkrun_tui.recipe.registry.config import url_key
+from sparkrun_tui.recipe.search.folders import ENDINGS
+
+MANIFEST = ".sparkrun/registry.yaml"
+"""Where a repository says which registries it holds."""
+MAX_FILES = 20_000
+MAX_KEPT = 64 << 20
+"""Bytes of a repository's files that are kept, recipes first."""
+
+_FORM = 2
+"""What a cache keeps: 1 was recipes alone."""
+_MAX_PATH = 400
+_BAD = re.compile(r"[\x00-\x1f\x7f-\x9f\\]")
+_REGULAR = (b"100644", b"100755")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What is cached of a repository: the folder of its files, the commit, and when it was last asked (epoch, s)."""
+
+    folder: Path
+    commit: str
+    fetched: float
+    skipped: int = 0
+    """Recipe files left out: links, submodules, files that are too large or badly named."""
+    left_out: tuple[str, ...] = ()
+    """The other entries that were left out, as paths in the repository."""
+    form: int = _FORM
+
+    @property
+    def whole(self) -> bool:
+        """Whether it was made to keep more than recipes."""
+        return self.form == _FORM
+
+    def lacks(self, path: str) -> str:
+        """The first entry at or below `path` of the repository that was left out, empty when it is here whole."""
+        below = f"{path}/" if path else ""
+        return next((name for name in self.left_out if name == path or name.startswith(below)), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What a fetch changed of the recipe files, as paths in the repository."""
+
+    snapshot: Snapshot
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+    @property
+    def anything(self) -> bool:
+        """Whether any recipe file is new, other or gone."""
+        return bool(self.added or self.changed or self.removed)
+
+
+def home(url: str) -> Path:
+    """The cache folder of a repository."""
+    return paths.cache_dir() / "registries" / hashlib.sha256(url_key(url).encode()).hexdigest()[:24]
+
+
+def snapshot(url: str) -> Snapshot | None:
+    """What is cached of a repository, None when it was never fetched."""
+    place = home(url)
+    try:
+        data = parse_json((place / "state.json").read_text(encoding="utf-8"))
+        folder = place / str(data["folder"])
+        if not folder.is_dir() or folder.parent != place:
+            return None
+        left_out = tuple(map(str, data.get("left_out", ())))
+        skipped, form = int(data.get("skipped", 0)), int(data.get("form", 1))
+        return Snapshot(folder, str(data["commit"]), float(data["fetched"]), skipped, left_out, form)
+    except (OSError, ValueError, KeyError, TypeError):
+        # A cache that cannot be read counts as none: the next update makes it anew.
+        return None
+
+
+def fetch(url: str, progress: git.Progress | None = None) -> Update:
+    """Bring the cache up to date. Raises `RecipeError`; what was cached before then stays as it was."""
+    place = home(url)
+    place.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _lock(place, url):
+        before = snapshot(url)
+        commit = git.remote_commit(url)
+        if before is not None and before.commit == commit and before.whole:
+            current = replace(before, fetched=time.time())
+            _write_state(place, current)
+            return Update(current)
+        with tempfile.TemporaryDirectory(dir=place, prefix="clone-") as scratch:
+            bare = Path(scratch) / "repository"
+            git.clone(url, bare, progress)
+            head = decode(git.local(bare, ["rev-parse", "HEAD"], url=url)).strip()
+            files = Path(scratch) / "files"
+            files.mkdir()
+            skipped, left_out = _extract(bare, files, url)
+            folder = place / f"files-{head[:12]}-{os.getpid()}-{time.time_ns()}"
+            files.rename(folder)
+        current = Snapshot(folder, head, time.time(), skipped, left_out)
+        changes = _changes(before.folder if before else None, folder)
+        _write_state(place, current)
+        _sweep(place, folder)
+        return Update(current, *changes)
+
+
+def discard(url: str) -> None:
+    """Remove what is cached of a repository."""
+    shutil.rmtree(home(url), ignore_errors=True)
+
+
+@contextmanager
+def _lock(place: Path, url: str) -> Iterator[None]:
+    with (place / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RecipeError(f"{url} is being updated by another process") from error
+        yield
+
+
+def _write_state(place: Path, current: Snapshot) -> None:
+    body = {"folder": current.folder.name, "commit": current.commit, "fetched": current.fetched}
+    body |= {"skipped": current.skipped, "left_out": current.left_out, "form": current.form}
+    partial = place / f"state.{os.getpid()}.partial"
+    partial.write_text(json.dumps(body), encoding="utf-8")
+    partial.replace(place / "state.json")
+
+
+def _sweep(place: Path, keep: Path) -> None:
+    for entry in place.iterdir():
+        if entry.is_dir() and entry != keep:
+            shutil.rmtree(entry, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Blob:
+    """A file of a repository: its path, the object that holds it, and whether it is a program."""
+
+    path: str
+    name: str
+    program: bool
+
+    @property
+    def is_recipe(self) -> bool:
+        """Whether it is a recipe file, or says where such files are."""
+        return self.path == MANIFEST or self.path.lower().endswith(ENDINGS)
+
+
+def _extract(bare: Path, target: Path, url: str) -> tuple[int, tuple[str, ...]]:
+    """Write the files of a clone below `target`, recipes first; how many recipes, and what else, was left out."""
+    wanted: list[_Blob] = []
+    left: list[_Blob] = []
+    listing = ["ls-tree", "-r", "-z", "--full-tree", "HEAD"]
+    for row in git.local(bare, listing, url=url, rows=git.MAX_ENTRIES).split(b"\0"):
+        meta, tab, name = row.partition(b"\t")
+        words = meta.split()
+        if not tab or len(words) != 3:
+            continue
+        blob = _Blob(decode(name), decode(words[2]), words[0] == b"100755")
+        (wanted if words[0] in _REGULAR and safe_path(blob.path) else left).append(blob)
+    wanted.sort(key=lambda blob: not blob.is_recipe)
+    left += wanted[MAX_FILES:] + _write_blobs(bare, target, wanted[:MAX_FILES], url)
+    others = [blob.path for blob in left if not blob.is_recipe]
+    return sum(blob.is_recipe for blob in left), tuple(others[:MAX_FILES])
+
+
+def safe_path(path: str) -> bool:
+    """Whether a path from a repository stays inside the folder it is written to, and is fit to be shown."""
+    parts = path.split("/")
+    return (
+        len(path) <= _MAX_PATH
+        and _BAD.search(path) is None
+        and "\ufffd" not in path
+        and all(part not in ("", ".", "..") and part.lower() != ".git" and len(part) < 200 for part in parts)
+    )
+
+
+def _write_blobs(bare: Path, target: Path, wanted: list[_Blob], url: str) -> list[_Blob]:
+    """Write files below `target`; returns those that were left out."""
+    small, left = _small_ones(bare, wanted, url)
+    asked = "".join(f"{blob.name}\n" for blob in small).encode()
+    output = git.local(bare, ["cat-file", "--batch"], asked, url=url, most=MAX_KEPT + git.MAX_OUTPUT)
+    at = 0
+    for blob in small:
+        stop = output.find(b"\n", at)
+        words = decode(output[at:stop]).split() if stop >= 0 else []
+        size = whole(words[2]) if len(words) == 3 else None
+        if size is None:
+            raise RecipeError(f"{url}: git does not give out {blob.path}, which it has listed")
+        data = output[stop + 1 : stop + 1 + size]
+        at = stop + size + 2
+        file = target / blob.path
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("xb") as handle:
+                handle.write(data)
+            if blob.program:
+                file.chmod(0o755)
+        except (FileExistsError, NotADirectoryError):
+            # Two names that this file system takes for one: the first stays.
+            left.append(blob)
+    return left
+
+
+def _small_ones(bare: Path, wanted: list[_Blob], url: str) -> tuple[list[_Blob], list[_Blob]]:
+    """The files that are fit to be kept, and those that are not: too large, not fetched, or past all room."""
+    asked = "".join(f"{blob.name}\n" for blob in wanted).encode()
+    answers = git.local(bare, ["cat-file", "--batch-check=%(objecttype) %(objectsize)"], asked, url=url).splitlines()
+    small: list[_Blob] = []
+    left: list[_Blob] = []
+    room = MAX_KEPT
+    for blob, answer in zip(wanted, answers, strict=True):
+        told = whole(decode(answer.removeprefix(b"blob "))) if answer.startswith(b"blob ") else None
+        size = git.MAX_BLOB + 1 if told is None else told
+        fits = size <= min(git.MAX_BLOB, room)
+        room -= size if fits else 0
+        (small if fits else left).append(blob)
+    return small, left
+
+
+def _digests(folder: Path | None) -> dict[str, bytes]:
+    if folder is None:
+        return {}
+    found = {}
+    for root, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(root, name)
+            if not name.lower().endswith(ENDINGS):
+                continue
+            with open(path, "rb") as file:
+                found[os.path.relpath(path, folder)] = hashlib.sha256(file.read()).digest()
+    return found
+
+
+def _changes(before: Path | None, after: Path) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    old, new = _digests(before), _digests(after)
+    return (
+        tuple(sorted(new.keys() - old.keys())),
+        tuple(sorted(path for path in new.keys() & old.keys() if new[path] != old[path])),
+        tuple(sorted(old.keys() - new.keys())),
+    )

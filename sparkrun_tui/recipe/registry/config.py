@@ -1,0 +1,246 @@
+"""Which git repositories of recipes are configured: our own file, the sparkrun CLI's, and the two public ones."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+from sparkrun_tui.base import paths
+from sparkrun_tui.base.errors import RecipeError, SettingsError, UsageError
+from sparkrun_tui.base.files import write_private
+from sparkrun_tui.recipe.format.yamltree import parse_tree, plain
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_SCP = re.compile(r"(?:[A-Za-z0-9._-]+@)?[A-Za-z0-9][A-Za-z0-9.-]*:(?![-/])[A-Za-z0-9._~/-]+")
+_SHORT = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")
+_CONTROL = re.compile(r"[\x00-\x20\x7f-\x9f\\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """A configured repository. `subpath` is the folder of its recipes; empty means: as its own manifest says.
+
+    `origin` is `public` (the two that come with the program), `sparkrun` (read from that tool) or `config`.
+    """
+
+    name: str
+    url: str
+    subpath: str = ""
+    description: str = ""
+    enabled: bool = True
+    visible: bool = True
+    origin: str = "config"
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What two registries must not share: the repository, in one spelling, and the folder."""
+        return url_key(self.url), self.subpath.strip("/")
+
+
+PUBLIC = (
+    Registry(
+        "spark-arena",
+        "https://github.com/spark-arena/recipe-registry",
+        description="Recipes of the Spark Arena community",
+        origin="public",
+    ),
+    Registry(
+        "eugr",
+        "https://github.com/eugr/spark-vllm-docker",
+        "recipes",
+        "Recipes of eugr's vLLM images for the Spark",
+        origin="public",
+    ),
+)
+"""Known without any configuration; fetched when the user updates."""
+
+
+def registries_file() -> Path:
+    """Our own list of registries."""
+    return paths.config_dir() / "registries.yaml"
+
+
+def configured() -> tuple[list[Registry], list[str]]:
+    """All registries, our own first, and notes about what was passed over.
+
+    Raises `SettingsError` when our own file cannot be used; the sparkrun CLI's is only read, and passed over with a
+    note when it cannot be.
+    """
+    data = _read(registries_file())
+    removed = {str(name) for name in _items(data.get("removed"))}
+    notes: list[str] = []
+    found = _registries(_items(data.get("registries")), "config", notes)
+    try:
+        foreign = _read(paths.sparkrun_config_dir() / "registries.yaml")
+        found += _registries(_items(foreign.get("registries")), "sparkrun", notes)
+    except SettingsError as error:
+        notes.append(f"passed over: {error}")
+    found += PUBLIC
+    taken: dict[tuple[str, str], None] = {}
+    names: set[str] = set()
+    kept: list[Registry] = []
+    for registry in found:
+        if registry.name in names or registry.identity in taken or _covered(registry, kept):
+            continue
+        if registry.origin != "config" and registry.name in removed:
+            continue
+        names.add(registry.name)
+        taken[registry.identity] = None
+        kept.append(registry)
+    return kept, notes
+
+
+def _covered(registry: Registry, kept: Iterable[Registry]) -> bool:
+    # The public entry stands for a whole repository: parts of it that are configured already replace it.
+    return registry.origin == "public" and any(url_key(other.url) == url_key(registry.url) for other in kept)
+
+
+def save(registry: Registry) -> None:
+    """Add a registry to our own file, or replace the one of its name."""
+    data = _read(registries_file())
+    entries = [entry for entry in _items(data.get("registries")) if _name_of(entry) != registry.name]
+    body = {key: value for key, value in asdict(registry).items() if key != "origin" and value != ""}
+    data["registries"] = [*entries, body]
+    data["removed"] = [name for name in _items(data.get("removed")) if name != registry.name]
+    _write(data)
+
+
+def forget(name: str) -> None:
+    """Remove a registry; one that is not ours is remembered as removed, since the other file is never written."""
+    known, _ = configured()
+    if name not in {registry.name for registry in known}:
+        raise UsageError(f"there is no registry `{name}`", remedy="`sparkrun-tui registry list` shows them")
+    data = _read(registries_file())
+    entries = _items(data.get("registries"))
+    data["registries"] = [entry for entry in entries if _name_of(entry) != name]
+    data["removed"] = sorted({*map(str, _items(data.get("removed"))), name})
+    _write(data)
+
+
+def set_enabled(name: str, enabled: bool) -> None:
+    """Switch a registry on or off, whichever file it comes from."""
+    known, _ = configured()
+    chosen = next((registry for registry in known if registry.name == name), None)
+    if chosen is None:
+        raise UsageError(f"there is no registry `{name}`", remedy="`sparkrun-tui registry list` shows them")
+    save(replace(chosen, enabled=enabled))
+
+
+def check_url(text: str) -> str:
+    """The address of a repository in full: `https`, `ssh`, `git@host:path`, a local folder, or `OWNER/NAME`.
+
+    `OWNER/NAME` means GitHub. Raises `UsageError` for everything else, above all for what git would run as a program.
+    """
+    url = text.strip()
+    if not url or url.startswith("-") or _CONTROL.search(url):
+        raise UsageError(f"`{text[:80]}` is not the address of a repository")
+    local = Path(os.path.expanduser(url))
+    if url.startswith(("/", "./", "../", "~")) and os.path.isdir(local):
+        return local.resolve().as_uri()
+    if _SHORT.fullmatch(url) and not url.endswith("/"):
+        return f"https://github.com/{url}"
+    parts = urlsplit(url)
+    if parts.scheme in ("https", "ssh") and parts.hostname and not parts.hostname.startswith("-"):
+        if parts.password or (parts.scheme == "https" and parts.username):
+            remedy = "leave it out of the address; git's credential helper is asked"
+            raise UsageError("the address holds a password or token", remedy=remedy)
+        return url
+    if parts.scheme == "file" and parts.path.startswith("/") and not parts.netloc:
+        return url
+    if _SCP.fullmatch(url) and not url.startswith("ext:"):
+        return url
+    remedy = "write https://HOST/PATH, git@HOST:PATH, OWNER/NAME, or a local folder"
+    raise UsageError(f"`{text[:80]}` is not the address of a repository", remedy=remedy)
+
+
+def url_key(url: str) -> str:
+    """One spelling per repository: without scheme, user, `.git` and case of the host."""
+    plain_url = re.sub(r"^(?:https|ssh)://(?:[^/@]+@)?", "", url)
+    plain_url = re.sub(r"^[^/@:]+@([^/:]+):", r"\1/", plain_url)
+    host, slash, path = plain_url.rstrip("/").removesuffix(".git").partition("/")
+    return f"{host.lower()}{slash}{path.lower() if host.lower() == 'github.com' else path}"
+
+
+def default_name(url: str, taken: Sequence[str]) -> str:
+    """A name for the registry at `url`: the repository's, or with its owner before it when that is taken."""
+    words = [re.sub(r"[^A-Za-z0-9._-]+", "-", word).strip("-.") for word in url_key(url).split("/")]
+    words = [word for word in words if word] or ["registry"]
+    generic = words[-1].lower() in ("recipes", "recipe-registry", "registry", "sparkrun-recipes") and len(words) > 2
+    for name in ((words[-2] if generic else words[-1]), "-".join(words[-2:])):
+        if name not in taken and NAME.fullmatch(name):
+            return name
+    base = words[-1][:50]
+    return next(f"{base}-{number}" for number in range(2, 10_000) if f"{base}-{number}" not in taken)
+
+
+def safe_subpath(text: str) -> str:
+    """A folder inside a repository, without `.` parts. Raises `UsageError` when it would lead out of it."""
+    parts = [part for part in text.replace("\\", "/").split("/") if part not in ("", ".")]
+    if text.startswith(("/", "~")) or ".." in parts or _CONTROL.search(text.replace(" ", "")):
+        raise UsageError(f"`{text[:80]}` is not a folder inside the repository")
+    return "/".join(parts)
+
+
+def _registries(entries: Iterable[Any], origin: str, notes: list[str]) -> list[Registry]:
+    found = []
+    for entry in entries:
+        try:
+            found.append(_registry(entry, origin))
+        except (UsageError, KeyError, TypeError, AttributeError) as error:
+            shown = str(_name_of(entry) or entry)[:60]
+            reason = error.what if isinstance(error, UsageError) else "name and url are needed"
+            notes.append(f"registry `{shown}` is passed over: {reason}")
+    return found
+
+
+def _registry(entry: Any, origin: str) -> Registry:
+    name = str(entry["name"])
+    if NAME.fullmatch(name) is None:
+        raise UsageError(f"`{name[:40]}` is not a name")
+    return Registry(
+        name,
+        check_url(str(entry["url"])),
+        safe_subpath(str(entry.get("subpath") or "")),
+        str(entry.get("description") or "")[:500],
+        entry.get("enabled") is not False,
+        entry.get("visible") is not False,
+        origin,
+    )
+
+
+def _name_of(entry: object) -> object:
+    return entry.get("name") if isinstance(entry, dict) else None
+
+
+def _items(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from error
+    if not text.strip():
+        return {}
+    try:
+        data = plain(parse_tree(text, str(path)))
+    except RecipeError as error:
+        raise SettingsError(error.what, spot=error.spot) from error
+    if not isinstance(data, dict):
+        raise SettingsError(f"{path} must be a mapping with `registries`")
+    return data
+
+
+def _write(data: dict[str, Any]) -> None:
+    body = {key: value for key, value in data.items() if value not in ([], None)}
+    write_private(registries_file(), yaml.safe_dump(body, sort_keys=False, allow_unicode=True))

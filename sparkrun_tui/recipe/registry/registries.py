@@ -1,0 +1,255 @@
+"""Git repositories of recipes: add, remove, update, and the folders of recipes that they bring."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sparkrun_tui.base.errors import RecipeError, SparkrunError, UsageError
+from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.recipe.format.yamltree import parse_tree, plain
+from sparkrun_tui.recipe.model import SourceKind
+from sparkrun_tui.recipe.registry import cache as registry_cache
+from sparkrun_tui.recipe.registry.cache import MANIFEST, Snapshot, Update
+from sparkrun_tui.recipe.registry.config import (
+    NAME,
+    PUBLIC,
+    Registry,
+    check_url,
+    configured,
+    default_name,
+    forget,
+    safe_subpath,
+    save,
+    url_key,
+)
+from sparkrun_tui.recipe.search.folders import Folder, is_inside, recipe_files
+
+STALE = 24 * 3600.0
+"""Seconds after which a registry is worth asking again in the background."""
+
+Progress = Callable[[str, str, float | None], None]
+"""Called with a registry's name, a phase in words and its share from 0 to 1 (None when it has none)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryStatus:
+    """A configured registry, what is cached of it, and the folders that it brings."""
+
+    registry: Registry
+    snapshot: Snapshot | None
+    folders: tuple[Folder, ...]
+    recipes: int
+    """Recipe files in its visible folders."""
+    hidden: int = 0
+    """Recipe files in folders that no list shows; they can be run by their names."""
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since its repository was last asked, None when it never was."""
+        return None if self.snapshot is None else max(0.0, time.time() - self.snapshot.fetched)
+
+    @property
+    def stale(self) -> bool:
+        """Whether an update in the background is worth it."""
+        return self.registry.enabled and (self.age is None or self.age > STALE)
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateResult:
+    """How the update of one registry went: what changed, or why it failed (what was cached is still there)."""
+
+    registry: Registry
+    update: Update | None
+    error: SparkrunError | None = None
+
+
+def registry_folders(settings: Settings) -> list[Folder]:
+    """The recipe folders of every enabled registry that has been fetched; a broken configuration brings none."""
+    try:
+        known, _ = configured()
+    except SparkrunError:
+        # Recipes of other sources must stay usable; `registry list` shows this error.
+        return []
+    return [folder for _, folders in _named_apart(known) for folder in folders]
+
+
+def _named_apart(known: Iterable[Registry]) -> list[tuple[Registry, list[Folder]]]:
+    """The folders of each enabled registry; where two repositories call a part alike, the later one's is renamed."""
+    owners: dict[str, str] = {}
+    found = []
+    for registry in known:
+        folders = folders_of(registry) if registry.enabled else []
+        for at, folder in enumerate(folders):
+            if owners.setdefault(folder.registry, registry.url) != registry.url:
+                folders[at] = replace(folder, registry=f"{registry.name}-{folder.registry}")
+        found.append((registry, folders))
+    return found
+
+
+def registry_list() -> list[RegistryStatus]:
+    """All configured registries. Raises `SettingsError` when our own list cannot be read."""
+    known, _ = configured()
+    return [_status(registry, folders or folders_of(registry)) for registry, folders in _named_apart(known)]
+
+
+def _status(registry: Registry, folders: Sequence[Folder]) -> RegistryStatus:
+    counts = [(folder.visible, sum(1 for _ in recipe_files(folder))) for folder in folders]
+    shown, hidden = (sum(number for visible, number in counts if visible is wanted) for wanted in (True, False))
+    return RegistryStatus(registry, registry_cache.snapshot(registry.url), tuple(folders), shown, hidden)
+
+
+def folders_of(registry: Registry) -> list[Folder]:
+    """The recipe folders of one registry: its subpath, else those its manifest names, else `recipes` or all."""
+    current = registry_cache.snapshot(registry.url)
+    if current is None:
+        return []
+    if registry.subpath:
+        return _folder(current, registry, registry.name, registry.subpath, registry.visible)
+    declared = _manifest(current.folder / MANIFEST)
+    if declared:
+        found = []
+        for name, subpath, visible in declared:
+            full = name if name != registry.name and NAME.fullmatch(name) else registry.name
+            found += _folder(current, registry, full, subpath, registry.visible and visible)
+        return found
+    usual = _folder(current, registry, registry.name, "recipes", registry.visible)
+    return (
+        usual
+        if any(_has_recipes(folder) for folder in usual)
+        else _folder(current, registry, registry.name, "", registry.visible)
+    )
+
+
+def _has_recipes(folder: Folder) -> bool:
+    return next(recipe_files(folder), None) is not None
+
+
+def _folder(current: Snapshot, registry: Registry, name: str, subpath: str, visible: bool) -> list[Folder]:
+    path = current.folder / subpath
+    root = os.path.realpath(current.folder)
+    # Unlike `Path.is_dir`, which raises for a name that is too long, this says no to whatever cannot be a folder.
+    if not os.path.isdir(path) or not is_inside(path, root):
+        return []
+    return [Folder(SourceKind.REGISTRY, path, name, visible, registry.name)]
+
+
+def _manifest(path: Path) -> list[tuple[str, str, bool]]:
+    """Name, folder and visibility of each registry that a repository declares; what is malformed is left out."""
+    try:
+        data: Any = plain(parse_tree(path.read_text(encoding="utf-8-sig"), str(path)))
+        entries = data["registries"]
+    except (OSError, UnicodeDecodeError, RecipeError, KeyError, TypeError):
+        return []
+    found = []
+    for entry in entries if isinstance(entries, list) else []:
+        if isinstance(entry, dict) and entry.get("name") and isinstance(entry.get("recipes"), str):
+            try:
+                subpath = safe_subpath(entry["recipes"])
+            except UsageError:
+                continue
+            found.append((str(entry["name"]), subpath, entry.get("visible") is not False))
+    return found
+
+
+def add_registry(url: str, name: str = "", subpath: str = "", progress: Progress | None = None) -> RegistryStatus:
+    """Fetch a repository and add it to the user's registries.
+
+    Raises `UsageError` for an address or name that cannot be, `RecipeError` when it cannot be fetched or has no
+    recipes; nothing is then added.
+    """
+    full = check_url(url)
+    known, _ = configured()
+    folder = safe_subpath(subpath)
+    for other in known:
+        if other.identity == (url_key(full), folder) and other.origin == "config":
+            raise UsageError(f"this repository is registry `{other.name}` already")
+    taken = [other.name for other in known if other.identity != (url_key(full), folder)]
+    public = next((entry for entry in PUBLIC if url_key(entry.url) == url_key(full) and not folder), None)
+    if public is not None and not name and public.name not in taken:
+        name, folder = public.name, public.subpath
+    chosen = name or default_name(full, taken)
+    if NAME.fullmatch(chosen) is None:
+        raise UsageError(f"`{chosen[:60]}` is not a name", remedy="use letters, digits, dots, hyphens")
+    if chosen in taken:
+        raise UsageError(f"there is a registry `{chosen}` already", remedy="choose another name")
+    registry = Registry(chosen, full, folder, public.description if public is not None else "")
+    fetch_before = registry_cache.snapshot(full)
+    registry_cache.fetch(full, _named(progress, chosen))
+    status = _status(registry, folders_of(registry))
+    if not any(True for part in status.folders for _ in recipe_files(part)):
+        if fetch_before is None:
+            registry_cache.discard(full)
+        where = f"in its folder `{folder}`" if folder else "in it"
+        raise RecipeError(f"{full} has no recipe files {where}", remedy="name the folder with --subpath")
+    save(registry)
+    return status
+
+
+def remove_registry(name: str) -> None:
+    """Remove a registry and its cache. Raises `UsageError` when there is none of that name."""
+    known, _ = configured()
+    chosen = next((registry for registry in known if registry.name == name), None)
+    forget(name)
+    rest, _ = configured()
+    if chosen is not None and all(url_key(other.url) != url_key(chosen.url) for other in rest):
+        registry_cache.discard(chosen.url)
+
+
+def update_registries(names: Iterable[str] = (), progress: Progress | None = None) -> list[UpdateResult]:
+    """Ask the repositories of all enabled registries, or of those named, for what is new; each succeeds or fails alone.
+
+    Raises `UsageError` when a name is unknown.
+    """
+    known, _ = configured()
+    wanted = list(names)
+    for name in wanted:
+        if name not in {registry.name for registry in known}:
+            raise UsageError(f"there is no registry `{name}`", remedy="`sparkrun-tui registry list` shows them")
+    results: list[UpdateResult] = []
+    done: dict[str, UpdateResult] = {}
+    for registry in known:
+        if registry.name not in wanted if wanted else not registry.enabled:
+            continue
+        key = url_key(registry.url)
+        if key not in done:
+            done[key] = _update(registry, progress)
+        results.append(_of_its_own(replace(done[key], registry=registry)))
+    return results
+
+
+def _of_its_own(result: UpdateResult) -> UpdateResult:
+    """The result with the changes of this registry's recipes alone: repositories hold other YAML files, too."""
+    update = result.update
+    if update is None:
+        return result
+    root = str(update.snapshot.folder)
+    places = [os.path.relpath(folder.path, root) for folder in folders_of(result.registry)]
+
+    def own(paths: Iterable[str]) -> tuple[str, ...]:
+        return tuple(path for path in paths if any(place == "." or path.startswith(f"{place}/") for place in places))
+
+    return replace(
+        result,
+        update=replace(update, added=own(update.added), changed=own(update.changed), removed=own(update.removed)),
+    )
+
+
+def _update(registry: Registry, progress: Progress | None) -> UpdateResult:
+    try:
+        return UpdateResult(registry, registry_cache.fetch(registry.url, _named(progress, registry.name)))
+    except SparkrunError as error:
+        return UpdateResult(registry, None, error)
+    except OSError as error:
+        failure = RecipeError(f"the cache of {registry.url} cannot be written: {error.strerror or error}")
+        return UpdateResult(registry, None, failure)
+
+
+def _named(progress: Progress | None, name: str) -> Callable[[str, float | None], None] | None:
+    if progress is None:
+        return None
+    return lambda phase, share: progress(name, phase, share)

@@ -1,0 +1,1 @@
+"""All recipes as entries: listed, indexed and found by a query."""

@@ -1,0 +1,88 @@
+"""Completion: what it offers, and completion of the query line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from sparkrun_tui.recipe.search.entry import Entry
+from sparkrun_tui.recipe.search.query import FITS_VALUES, KEYS
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A text to put in place of the characters from `start` to `end` of a line, and what it means.
+
+    `after` follows the text when nothing else can stand there: a value of a query ends its word.
+    """
+
+    text: str
+    start: int
+    end: int
+    help: str = ""
+    after: str = ""
+
+
+class Completer(Protocol):
+    """Whatever can complete a line."""
+
+    def complete(self, line: str, cursor: int) -> tuple[Completion, ...]:
+        """What may stand at the cursor."""
+        ...
+
+
+_FIXED = {
+    "fits": FITS_VALUES,
+    "source": ("bundled", "user", "registry"),
+    "is": ("solo", "cluster", "auto", "moe", "broken", "unlaunchable"),
+    "params": (">30b", "<=8b", "10b..40b"),
+    "ctx": (">=128k", ">=256k"),
+    "has": ("env", "mods", "pre_exec", "executor_config", "model_revision", "speculative_config"),
+}
+
+
+class QueryCompleter:
+    """Completes query lines from the values that entries have; made once per list of entries."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        values: dict[str, dict[str, int]] = {}
+
+        def count(key: str, value: str) -> None:
+            if value:
+                found = values.setdefault(key, {})
+                found[value] = found.get(value, 0) + 1
+
+        for entry in entries:
+            count("runtime", entry.runtime)
+            count("dtype", entry.dtype)
+            count("registry", entry.source.registry)
+            count("nodes", str(entry.nodes))
+            count("tp", str(entry.tp))
+            for tool in entry.tools:
+                count("tool", tool)
+        self.values: Mapping[str, tuple[str, ...]] = {
+            key: tuple(sorted(found, key=lambda value, found=found: (-found[value], value)))  # type: ignore[misc]
+            for key, found in values.items()
+        }
+
+    def complete(self, line: str, cursor: int) -> tuple[Completion, ...]:
+        """What may stand at the cursor: keys, or the values of the key before it."""
+        start = line.rfind(" ", 0, cursor) + 1
+        word = line[start:cursor]
+        sign = "-" if word.startswith("-") else ""
+        key, colon, part = word[len(sign) :].partition(":")
+        if not colon:
+            return tuple(
+                Completion(f"{sign}{name}:", start, cursor, text)
+                for name, text in KEYS.items()
+                if name.startswith(key.lower()) and (key or sign)
+            )
+        choices = _FIXED.get(key.lower()) or self.values.get(key.lower(), ())
+        head, _, last = part.rpartition(",")
+        before = f"{sign}{key}:{head + ',' if head else ''}"
+        return tuple(
+            Completion(f"{before}{choice}", start, cursor, KEYS.get(key.lower(), ""), " ")
+            for choice in choices
+            if choice.startswith(last.lower()) and choice != last
+        )

@@ -1,0 +1,175 @@
+"""What a list and a search know of a recipe: small, comparable, and kept in the index cache."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sparkrun_tui.base.defects import defect
+from sparkrun_tui.recipe.format.dtypes import normal_dtype
+from sparkrun_tui.recipe.format.loader import stem
+from sparkrun_tui.recipe.format.params import format_params, parse_params
+from sparkrun_tui.recipe.model import BrokenRecipe, Mode, Recipe, Source, Value
+from sparkrun_tui.recipe.values.shellwords import flag_value, serve_argv
+
+_CONTEXT_KEYS = ("max_model_len", "ctx_size", "context_length")
+_CONTEXT_FLAGS = ("--max-model-len", "--context-length", "--ctx-size", "-c")
+_TOOL_FLAGS = ("--tool-call-parser",)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of the recipe list. `error` is what a broken file says; its other fields are empty then.
+
+    `nodes` is the number of hosts it takes as written; `has` names its top-level fields, defaults and `env` keys
+    in lower case; `kinds` are words such as `solo`, `cluster`, `moe`, `broken`.
+    """
+
+    name: str
+    source: Source
+    model: str = ""
+    runtime: str = ""
+    description: str = ""
+    maintainer: str = ""
+    container: str = ""
+    dtype: str = ""
+    params: int | None = None
+    active: int | None = None
+    context: int | None = None
+    tp: int = 1
+    nodes: int = 1
+    min_nodes: int = 1
+    max_nodes: int | None = None
+    tools: tuple[str, ...] = ()
+    has: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    error: str = ""
+    digest: str = ""
+
+    def number(self, key: str) -> float | None:
+        """The number that a numeric query key (`nodes`, `params`, `ctx`, `tp`) looks at."""
+        if key == "nodes":
+            return None if self.error else self.nodes
+        if key == "tp":
+            return None if self.error else self.tp
+        return self.params if key == "params" else self.context
+
+    @property
+    def file_name(self) -> str:
+        """What its file is called: the path below its folder, without ending."""
+        return self.source.below or stem(self.source.path)
+
+    def text_of(self, key: str) -> str:
+        """The text in lower case that a textual query key (`name`, `model`, `image`, `maintainer`) looks at."""
+        if key == "name":
+            return f"{self.name}\n{self.file_name}".lower()
+        return str(getattr(self, "container" if key == "image" else key)).lower()
+
+
+def entry_of(recipe: Recipe | BrokenRecipe) -> Entry:
+    """The entry of a loaded or broken recipe; one that cannot be made out counts as broken, with the reason."""
+    if isinstance(recipe, BrokenRecipe):
+        return Entry(recipe.name, recipe.source, error=recipe.error.message, kinds=("broken",))
+    try:
+        return _entry(recipe)
+    except Exception as error:
+        return Entry(recipe.name, recipe.source, error=defect("listing the recipe", error), kinds=("broken",))
+
+
+def _entry(recipe: Recipe) -> Entry:
+    metadata = recipe.metadata
+    argv = serve_argv(recipe.command) if recipe.command else ()
+    params, active = metadata.model_params, metadata.active_params
+    tp = _degree(recipe, "tensor_parallel")
+    nodes = max(recipe.min_nodes, tp * _degree(recipe, "pipeline_parallel"))
+    if recipe.mode is Mode.SOLO:
+        nodes = 1
+    elif recipe.max_nodes is not None:
+        nodes = max(recipe.min_nodes, min(nodes, recipe.max_nodes))
+    return Entry(
+        name=recipe.name,
+        source=recipe.source,
+        model=recipe.model,
+        runtime=recipe.runtime,
+        description=metadata.description,
+        maintainer=metadata.maintainer,
+        container=recipe.container,
+        dtype=_dtype(recipe),
+        params=params,
+        active=active,
+        context=_context(recipe, argv),
+        tp=tp,
+        nodes=nodes,
+        min_nodes=recipe.min_nodes,
+        max_nodes=recipe.max_nodes,
+        tools=_tools(recipe, argv),
+        has=_has(recipe),
+        kinds=_kinds(recipe),
+        digest=recipe.digest,
+    )
+
+
+def _degree(recipe: Recipe, key: str) -> int:
+    data = recipe.defaults[key].data if key in recipe.defaults else 1
+    return data if isinstance(data, int) and not isinstance(data, bool) and 0 < data < 10_000 else 1
+
+
+def _dtype(recipe: Recipe) -> str:
+    word = normal_dtype(recipe.metadata.model_dtype)
+    return "" if word.startswith("{") else word
+
+
+def _count(text: str) -> int | None:
+    parsed = parse_params(text)
+    return parsed[0] if parsed else None
+
+
+def _context(recipe: Recipe, argv: tuple[str, ...]) -> int | None:
+    for key in _CONTEXT_KEYS:
+        value: Value | None = recipe.defaults.get(key)
+        if value is not None and (number := _count(value.text)) is not None:
+            return number
+    literal = flag_value(argv, _CONTEXT_FLAGS)
+    return _count(literal) if literal else None
+
+
+def _tools(recipe: Recipe, argv: tuple[str, ...]) -> tuple[str, ...]:
+    found = [recipe.defaults["tool_call_parser"].text] if "tool_call_parser" in recipe.defaults else []
+    literal = flag_value(argv, _TOOL_FLAGS)
+    if literal and "{" not in literal:
+        found.append(literal)
+    return tuple(dict.fromkeys(word.lower() for word in found))
+
+
+def _has(recipe: Recipe) -> tuple[str, ...]:
+    names = [*recipe.runtime_config, *recipe.defaults]
+    names += [key for key in recipe.spots if "." not in key]
+    names += [key.partition(".")[2] for key in recipe.spots if key.startswith("env.")]
+    return tuple(dict.fromkeys(name.lower() for name in names))
+
+
+def _kinds(recipe: Recipe) -> tuple[str, ...]:
+    kinds = [recipe.mode.value]
+    if recipe.metadata.active_params:
+        kinds.append("moe")
+    if not recipe.launchable:
+        kinds.append("unlaunchable")
+    return tuple(kinds)
+
+
+def hosts_text(recipe: Recipe | Entry) -> str:
+    """The range of hosts in words: `1`, `2+`, `1-4`."""
+    low, high = recipe.min_nodes, recipe.max_nodes
+    if high is None:
+        return f"{low}+"
+    return str(low) if low == high else f"{low}-{high}"
+
+
+def params_text(recipe: Recipe | Entry) -> str:
+    """The parameters in words: `30B`, `35B-A3B`, empty when they are not known."""
+    if isinstance(recipe, Entry):
+        total, active = recipe.params, recipe.active
+    else:
+        total, active = recipe.metadata.model_params, recipe.metadata.active_params
+    if total is None:
+        return ""
+    return format_params(total) + (f"-A{format_params(active)}" if active else "")

@@ -1,0 +1,158 @@
+"""Search over many recipes: words as substrings first, fuzzy matches after them, best first."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+
+from sparkrun_tui.recipe.search.entry import Entry
+from sparkrun_tui.recipe.search.query import Query, parse_query, predicate
+
+_MIN_FUZZY = 3
+_KEPT_WORDS = 64
+
+
+class Index:
+    """A searchable list of entries. Results keep the order of the entries where they rank alike."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self.entries: Sequence[Entry] = tuple(entries)
+        self._texts: list[str] = []
+        self._names: list[str] = []
+        self._masks: list[int] = []
+        for entry in self.entries:
+            file = entry.file_name
+            short = f"{entry.name}\n{'' if file == entry.name else file}\n{entry.model}"
+            text = f"{short}\n{entry.description}\n{entry.maintainer}".lower()
+            short = text[: len(short)]
+            self._texts.append(text)
+            self._names.append(short)
+            self._masks.append(_mask(short))
+        self._found: OrderedDict[str, list[int]] = OrderedDict()
+
+    def search(self, query: Query | str, fits: Callable[[Entry], str] | None = None) -> list[Entry]:
+        """The entries that match, best first. `fits` maps an entry to `good`, `tight`, `bad` or `unknown`."""
+        asked = parse_query(query) if isinstance(query, str) else query
+        if asked.empty:
+            return list(self.entries)
+        words = [word.text for word in asked.words if not word.negated]
+        numbers = self._ranked(words) if words else list(range(len(self.entries)))
+        for word in asked.words:
+            if word.negated:
+                texts = self._texts
+                numbers = [number for number in numbers if word.text not in texts[number]]
+        entries = [self.entries[number] for number in numbers]
+        for condition in sorted(asked.filters, key=lambda condition: condition.key == "fits"):
+            test = predicate(condition, fits)
+            entries = [entry for entry in entries if test(entry)]
+        return entries
+
+    def _ranked(self, words: Sequence[str]) -> list[int]:
+        exact: set[int] | None = None
+        for word in words:
+            found = self._substring(word)
+            exact = set(found) if exact is None else exact.intersection(found)
+        chosen = sorted(exact or ())
+        scored = sorted(zip(self._scores(words, chosen), chosen, strict=True))
+        result = [number for _, number in scored]
+        return result + self._fuzzy(words, exact or set())
+
+    def _substring(self, word: str) -> list[int]:
+        """The numbers of the entries that hold `word`, narrowed from an earlier, shorter word where there is one."""
+        found = self._found.get(word)
+        if found is None:
+            base = next(
+                (self._found[word[:end]] for end in range(len(word) - 1, 0, -1) if word[:end] in self._found), None
+            )
+            texts = self._texts
+            if base is None:
+                found = [number for number, text in enumerate(texts) if word in text]
+            else:
+                found = [number for number in base if word in texts[number]]
+            self._found[word] = found
+            if len(self._found) > _KEPT_WORDS:
+                self._found.popitem(last=False)
+        return found
+
+    def _scores(self, words: Sequence[str], numbers: Sequence[int]) -> list[int]:
+        """Lower is better: the name itself, its start, a word of it, inside it, then the file's name, then the rest."""
+        texts = self._texts
+        total = [0] * len(numbers)
+        for word in words:
+            for place, number in enumerate(numbers):
+                text = texts[number]
+                at = text.find(word)
+                if at == 0:
+                    total[place] -= text[len(word)] == "\n"
+                    continue
+                line = text.count("\n", 0, at)
+                total[place] += 2 + line * 4 - (not text[at - 1].isalnum())
+        return total
+
+    def _fuzzy(self, words: Sequence[str], taken: set[int]) -> list[int]:
+        if not any(len(word) >= _MIN_FUZZY for word in words):
+            return []
+        needs = 0
+        for word in words:
+            needs |= _mask(word)
+        names, texts = self._names, self._texts
+        tests = [
+            (word, _subsequence(word).search if len(word) >= _MIN_FUZZY else None, _widest(word)) for word in words
+        ]
+        scored: list[tuple[int, int]] = []
+        for number, mask in enumerate(self._masks):
+            if mask & needs != needs or number in taken:
+                continue
+            score = 0
+            for word, test, widest in tests:
+                if word in texts[number]:
+                    continue
+                match = test(names[number]) if test else None
+                if match is None or match.end() - match.start() > widest:
+                    break
+                score += match.end() - match.start() - len(word)
+            else:
+                scored.append((score, number))
+        scored.sort()
+        return [number for _, number in scored]
+
+
+def light(text: str, query: Query | str) -> tuple[int, ...]:
+    """The positions of the letters of `text` to light for the words of a query, in rising order."""
+    asked = parse_query(query) if isinstance(query, str) else query
+    lowered = text.lower()
+    if len(lowered) != len(text):
+        return ()
+    lit: set[int] = set()
+    for word in asked.words:
+        if word.negated:
+            continue
+        at = lowered.find(word.text)
+        match = _subsequence(word.text).search(lowered) if at < 0 and len(word.text) >= _MIN_FUZZY else None
+        if at >= 0:
+            lit.update(range(at, at + len(word.text)))
+        elif match is not None and match.end() - match.start() <= _widest(word.text):
+            lit.update(match.start(group + 1) for group in range(len(word.text)))
+    return tuple(sorted(lit))
+
+
+@lru_cache(maxsize=256)
+def _subsequence(word: str) -> re.Pattern[str]:
+    # Each gap excludes the next letter and line ends, so that matching is linear and stays in one field.
+    # A fuzzy match begins where a word begins, else every short word matches nearly everything.
+    parts = [f"(?<![a-z0-9])({re.escape(word[0])})"]
+    parts += [rf"[^\n{re.escape(letter)}]*({re.escape(letter)})" for letter in word[1:]]
+    return re.compile("".join(parts))
+
+
+def _widest(word: str) -> int:
+    return len(word) * 2 + 2
+
+
+def _mask(text: str) -> int:
+    mask = 0
+    for letter in set(text):
+        mask |= 1 << (ord(letter) & 63)
+    return mask

@@ -1,0 +1,189 @@
+"""The list of all recipes, quickly: from the index cache where files are unchanged, sketched where time runs out."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import os
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from sparkrun_tui.base import paths
+from sparkrun_tui.base.files import write_private
+from sparkrun_tui.base.json_text import parse_json
+from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.recipe.format.loader import load_file
+from sparkrun_tui.recipe.format.quick_read import sketch
+from sparkrun_tui.recipe.model import Source
+from sparkrun_tui.recipe.search.entry import Entry, entry_of
+from sparkrun_tui.recipe.search.sources import all_files, looks_like_recipe
+
+_FIELDS = tuple(field.name for field in fields(Entry) if field.name != "source")
+_TUPLES = tuple(_FIELDS.index(name) for name in ("tools", "has", "kinds"))
+_FORMAT = hashlib.sha256(" ".join(("5", *_FIELDS)).encode()).hexdigest()[:16]
+"""Changes when an entry has other fields, so that an old cache is not misread."""
+_SKETCH_SIZE = 64 << 10
+
+Stamp = tuple[int, int]
+"""Modification time in nanoseconds, and size in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Entries for a list. `pending` holds the files that were only sketched; `stamps` the state each was read in.
+
+    A file that is no recipe has a stamp and no entry.
+    """
+
+    by_path: Mapping[str, Entry]
+    stamps: Mapping[str, Stamp]
+    pending: tuple[str, ...] = ()
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The entries in the order of their sources."""
+        return tuple(self.by_path.values())
+
+
+def list_recipes(settings: Settings, budget: float = 0.15) -> Listing:
+    """The entries of all recipes. New and changed files are parsed for `budget` seconds, the rest is sketched.
+
+    Call `finish` on the result, in a thread, to have the rest parsed and the cache written.
+    """
+    with _collector_paused():
+        return _list(settings, budget)
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    # Ten thousand long-lived entries make the cyclic collector run over and over: a third of the time.
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _list(settings: Settings, budget: float) -> Listing:
+    cached = _read_cache()
+    deadline = time.monotonic() + budget
+    by_path: dict[str, Entry] = {}
+    stamps: dict[str, Stamp] = {}
+    pending: list[str] = []
+    for folder, file in all_files(settings):
+        path = file.path
+        stamp = _stamp(path)
+        if stamp is None:
+            continue
+        stamps[path] = stamp
+        source = folder.source(path)
+        row = cached.get(path)
+        if row is not None and row[0] == stamp[0] and row[1] == stamp[1]:
+            entry = _from_row(row[2], source)
+        elif time.monotonic() < deadline:
+            entry = _parse(path, source)
+        else:
+            entry = _sketched(path, source)
+            pending.append(path)
+        if entry is not None:
+            by_path[path] = entry
+    changed = cached.keys() != stamps.keys() or any(cached[path][0] != stamps[path][0] for path in stamps)
+    listing = Listing(by_path, stamps, tuple(pending))
+    if changed and not pending:
+        _write_cache(listing)
+    return listing
+
+
+def finish(listing: Listing, budget: float = 3600.0) -> Listing:
+    """Parse pending files for `budget` seconds; when none is left, the cache is written."""
+    if not listing.pending:
+        return listing
+    deadline = time.monotonic() + budget
+    by_path = dict(listing.by_path)
+    waiting = deque(listing.pending)
+    while waiting and time.monotonic() < deadline:
+        path = waiting.popleft()
+        before = by_path.get(path)
+        if before is None:
+            continue
+        entry = _parse(path, before.source)
+        if entry is None:
+            del by_path[path]
+        else:
+            by_path[path] = entry
+    done = replace(listing, by_path=by_path, pending=tuple(waiting))
+    if not waiting:
+        _write_cache(done)
+    return done
+
+
+def _stamp(path: str) -> Stamp | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        # It went away between the listing and now.
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+def _parse(path: str, source: Source) -> Entry | None:
+    recipe = load_file(path, source)
+    return entry_of(recipe) if looks_like_recipe(recipe) else None
+
+
+def _sketched(path: str, source: Source) -> Entry | None:
+    try:
+        with open(path, "rb") as file:
+            text = file.read(_SKETCH_SIZE).decode("utf-8", "replace")
+    except OSError:
+        return _parse(path, source)
+    return sketch(text, source)
+
+
+def _file() -> Path:
+    return paths.cache_dir() / "recipe-index.json"
+
+
+def _read_cache() -> dict[str, list[Any]]:
+    try:
+        data = parse_json(_file().read_text(encoding="ascii"))
+        rows = data["rows"]
+        return rows if data["format"] == _FORMAT and isinstance(rows, dict) else {}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        # A cache that cannot be read is made anew.
+        return {}
+
+
+def _from_row(row: list[Any] | None, source: Source) -> Entry | None:
+    if row is None:
+        return None
+    values = list(row)
+    for place in _TUPLES:
+        values[place] = tuple(values[place].split("\n")) if values[place] else ()
+    return Entry(values[0], source, *values[1:])
+
+
+def _to_row(entry: Entry) -> list[Any]:
+    values = [getattr(entry, name) for name in _FIELDS]
+    for place in _TUPLES:
+        # One text per list: many short texts would be most of the time that reading takes.
+        values[place] = "\n".join(values[place])
+    return values
+
+
+def _write_cache(listing: Listing) -> None:
+    rows: dict[str, list[Any]] = {}
+    for path, stamp in listing.stamps.items():
+        entry = listing.by_path.get(path)
+        rows[path] = [*stamp, None if entry is None else _to_row(entry)]
+    # Without a cache the next start is slower, that is all.
+    with suppress(OSError):
+        write_private(_file(), json.dumps({"format": _FORMAT, "rows": rows}, separators=(",", ":")))

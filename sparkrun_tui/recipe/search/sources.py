@@ -1,0 +1,191 @@
+"""Finding recipes: by path, among the bundled ones, in the user's directories, and in registries."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from sparkrun_tui.base.errors import RecipeError
+from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.recipe.format.loader import load_file, load_recipe, stem
+from sparkrun_tui.recipe.model import BrokenRecipe, Recipe, Source, SourceKind
+from sparkrun_tui.recipe.registry.registries import registry_folders
+from sparkrun_tui.recipe.search.entry import Entry
+from sparkrun_tui.recipe.search.folders import ENDINGS, Folder, is_inside, own_folders, recipe_files
+from sparkrun_tui.recipe.suggestions import listed, nearest
+
+_RECIPE_WORDS = ("model", "command", "container", "runtime", "recipe_version", "sparkrun_version")
+
+
+def find_recipe(name: str, settings: Settings) -> Recipe:
+    """The recipe that `name` means, in the format's order of discovery.
+
+    `name` is a path, a bundled recipe, one of the user's, `REGISTRY/NAME` or `@REGISTRY/NAME`, a name in any
+    registry, or the display name of a recipe. Raises `RecipeError` when nothing, or more than one thing, matches.
+    """
+    path = _existing_file(name)
+    if path is not None:
+        return load_recipe(path, Source(SourceKind.PATH, str(path)))
+    folders = [*own_folders(settings), *registry_folders(settings)]
+    own = [folder for folder in folders if folder.kind is not SourceKind.REGISTRY]
+    registries = [folder for folder in folders if folder.kind is SourceKind.REGISTRY]
+    found = (
+        _first_by_path(name, own)
+        or _unique(name, [match for folder in own for match in _by_stem(name, folder)], first_folder=True)
+        or _in_registries(name, registries)
+    )
+    if found is not None:
+        folder, file = found
+        return load_recipe(file, folder.source(file))
+    return _by_display_name(name, folders)
+
+
+def all_recipes(settings: Settings) -> list[Recipe | BrokenRecipe]:
+    """Every recipe a browser shows: bundled, the user's, then those of visible registries."""
+    found: list[Recipe | BrokenRecipe] = []
+    for folder, entry in all_files(settings):
+        recipe = load_file(entry.path, folder.source(entry.path))
+        if looks_like_recipe(recipe):
+            found.append(recipe)
+    return found
+
+
+def all_files(settings: Settings) -> Iterator[tuple[Folder, os.DirEntry[str]]]:
+    """Every recipe file a browser shows, each once, with its folder."""
+    seen: set[str] = set()
+    for folder in [*own_folders(settings), *registry_folders(settings)]:
+        if not folder.visible:
+            continue
+        root, real_root = str(folder.path), os.path.realpath(folder.path)
+        for entry in recipe_files(folder):
+            real = os.path.realpath(entry.path) if entry.is_symlink() else real_root + entry.path[len(root) :]
+            if real not in seen:
+                seen.add(real)
+                yield folder, entry
+
+
+def looks_like_recipe(recipe: Recipe | BrokenRecipe) -> bool:
+    """Whether a file is meant as a recipe; broken files count, other YAML files in the same folder do not."""
+    return isinstance(recipe, BrokenRecipe) or any(word in recipe.spots for word in _RECIPE_WORDS)
+
+
+def reference(recipe: Recipe | BrokenRecipe | Entry) -> str:
+    """What to type on the command line to mean this recipe."""
+    source = recipe.source
+    name = source.below or stem(source.path)
+    if source.kind is SourceKind.REGISTRY:
+        return f"@{source.registry}/{name}"
+    return name if source.kind is SourceKind.BUNDLED else source.path
+
+
+def _existing_file(name: str) -> Path | None:
+    for ending in ("", *ENDINGS):
+        try:
+            path = Path(os.path.expanduser(name + ending))
+            if name and path.is_file():
+                return path
+        except (OSError, ValueError, RuntimeError):
+            return None
+    return None
+
+
+def _below(folder: Folder, name: str) -> str | None:
+    """The file that `name` is as a path below a folder; never one outside of it."""
+    if not name or "\0" in name or name.startswith(("/", "~")) or ".." in Path(name).parts:
+        return None
+    root = os.path.realpath(folder.path)
+    for ending in ("", *ENDINGS):
+        path = os.path.join(folder.path, name + ending)
+        if path.lower().endswith(ENDINGS) and os.path.isfile(path) and is_inside(path, root):
+            return path
+    return None
+
+
+def _first_by_path(name: str, folders: Sequence[Folder]) -> tuple[Folder, str] | None:
+    for folder in folders:
+        path = _below(folder, name)
+        if path is not None:
+            return folder, path
+    return None
+
+
+def _by_stem(name: str, folder: Folder) -> list[tuple[Folder, str]]:
+    wanted = stem(name)
+    if not wanted or "/" in name:
+        return []
+    return [(folder, entry.path) for entry in recipe_files(folder) if stem(entry.name) == wanted]
+
+
+def _in_registries(name: str, registries: Sequence[Folder]) -> tuple[Folder, str] | None:
+    registry, _, rest = name.removeprefix("@").partition("/")
+    chosen = [folder for folder in registries if rest and folder.answers(registry)]
+    found = _first_by_path(rest, chosen) or _in_part(rest, chosen)
+    found = found or _unique(name, [match for folder in chosen for match in _by_stem(rest, folder)])
+    if found is None and name.startswith("@") and not chosen:
+        names = dict.fromkeys(name for folder in registries for name in (folder.repository, folder.registry) if name)
+        known = listed(names) or "none"
+        raise RecipeError(f"there is no registry `{registry}`", remedy=f"registries here: {known}")
+    if found is not None or name.startswith("@"):
+        return found
+    by_path = [(folder, path) for folder in registries if (path := _below(folder, name)) is not None]
+    if "/" in name or len(by_path) == 1:
+        return _unique(name, by_path)
+    return _unique(name, [match for folder in registries for match in _by_stem(name, folder)])
+
+
+def _in_part(name: str, folders: Sequence[Folder]) -> tuple[Folder, str] | None:
+    """A recipe named by the part of the repository that it is in: `PART/NAME`."""
+    part, _, rest = name.partition("/")
+    chosen = [folder for folder in folders if rest and folder.registry in (part, f"{folder.repository}-{part}")]
+    return _first_by_path(rest, chosen) or _unique(
+        rest, [found for folder in chosen for found in _by_stem(rest, folder)]
+    )
+
+
+def _unique(name: str, matches: Sequence[tuple[Folder, str]], first_folder: bool = False) -> tuple[Folder, str] | None:
+    """The one match; equal files count as one, and with `first_folder` earlier folders hide later ones."""
+    if first_folder and matches:
+        matches = [match for match in matches if match[0] is matches[0][0]]
+    if len({_content(path) for _, path in matches}) > 1:
+        places = [
+            f"@{folder.registry}/{folder.source(path).below}" if folder.registry else path for folder, path in matches
+        ]
+        raise RecipeError(f"`{name}` is ambiguous: it is {listed(places)}", remedy="name one of them in full")
+    return matches[0] if matches else None
+
+
+def _content(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError:
+        return path.encode("utf-8", "surrogateescape")
+
+
+def _by_display_name(name: str, folders: Sequence[Folder]) -> Recipe:
+    """The recipe that calls itself so; earlier folders hide later ones, registries not each other."""
+    asked, _, wanted = name.removeprefix("@").partition("/") if name.startswith("@") else ("", "", name)
+    near: dict[str, str] = {}
+    matches: list[Recipe] = []
+    for folder in folders:
+        if asked and not folder.answers(asked):
+            continue
+        if matches and folder.kind is not SourceKind.REGISTRY:
+            continue
+        for entry in recipe_files(folder):
+            recipe = load_file(entry.path, folder.source(entry.path))
+            near.setdefault(stem(entry.name), reference(recipe))
+            if isinstance(recipe, Recipe) and looks_like_recipe(recipe):
+                near.setdefault(recipe.name, reference(recipe))
+                if recipe.name.casefold() == wanted.casefold():
+                    matches.append(recipe)
+    own = [recipe for recipe in matches if recipe.source.kind is not SourceKind.REGISTRY]
+    matches = own or matches
+    if len({recipe.digest for recipe in matches}) > 1:
+        places = listed(reference(recipe) for recipe in matches)
+        raise RecipeError(f"`{name}` is ambiguous: it is {places}", remedy="name one of them in full")
+    if matches:
+        return matches[0]
+    found = nearest(wanted, near)
+    hint = f"did you mean `{near[found]}`?" if found else "`sparkrun-tui list` shows what there is"
+    raise RecipeError(f"there is no recipe `{name}`", remedy=hint)

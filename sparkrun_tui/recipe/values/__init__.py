@@ -1,0 +1,1 @@
+"""Values in force: overrides, defaults, the environment, and the command they render."""

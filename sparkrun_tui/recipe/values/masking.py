@@ -1,0 +1,337 @@
+"""What of a recipe must not be shown: values that stand in it, or were typed for it, under the name of a secret.
+
+There are two ways to keep them out of sight. `redactor` makes the one filter for text that already holds them, such
+as the log of an engine that prints its arguments. `concealed` makes a recipe whose commands never hold them: each
+secret is a variable there, which the containers get by a file. What is planned, shown and copied is made of the latter.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from sparkrun_tui.base import shell
+from sparkrun_tui.base.secrets import MASK, Redactor, Secret, looks_secret, secrets_of
+from sparkrun_tui.recipe.format.yamltree import compact_json
+from sparkrun_tui.recipe.model import Problem, Recipe, Value
+from sparkrun_tui.recipe.values.environment import references
+from sparkrun_tui.recipe.values.overrides import render
+from sparkrun_tui.recipe.values.rendered import ChainValue, Origin, Rendered
+from sparkrun_tui.recipe.values.shellwords import quotes_at, serve_argv
+
+PREFIX = "SPARKRUN_SECRET_"
+"""What the variables begin with that stand for secret values in commands."""
+
+_REFERENCE = re.compile(rf"\$\{{{PREFIX}[A-Z0-9_]+\}}")
+_SHOWN = re.compile(r"'\"{0}\"'|\"{0}\"|{0}".replace("{0}", _REFERENCE.pattern))
+_QUOTED_HEREDOC = re.compile(r"<<-?\s*['\"\\\\]")
+_LAST_WORD = re.compile(r"(?i)(^|[_-])(secret|password|passwd|passphrase|api[_-]?key|token)$")
+_SOURCE_LINE = re.compile(r"^(\s*(?:-\s+)?[\"']?)([\w-]+)([\"']?\s*:\s+)(\S.*?)(\s+#.*)?$")
+_MOST = 256
+"""References whose surroundings are looked at; a command with more of them is none that a person wrote."""
+
+
+# What is private.
+
+
+def is_private(key: str, value: Value) -> bool:
+    """Whether a value is a secret itself; a reference to a variable that holds one is not."""
+    return _is_secret(key, value.data)
+
+
+def _is_secret(key: str, data: Any) -> bool:
+    if not looks_secret(key) or data is None or isinstance(data, bool):
+        return False
+    # Lists and mappings are looked into.
+    if isinstance(data, (list, tuple, Mapping)):
+        return False
+    text = str(data)
+    if not isinstance(data, str) or text.isdecimal():
+        # `token_budget` is a number of tokens; `api_key` may be digits all the same.
+        return _LAST_WORD.search(key) is not None
+    return bool(text) and not references(text)
+
+
+def _secret_leaves(key: str, data: Any) -> Iterator[str]:
+    """The texts of the secrets in a value, those within lists and mappings too."""
+    if isinstance(data, Mapping):
+        for name, item in data.items():
+            yield from _secret_leaves(str(name) if not looks_secret(key) else key, item)
+    elif isinstance(data, (list, tuple)):
+        for item in data:
+            yield from _secret_leaves(key, item)
+    elif _is_secret(key, data):
+        yield str(data)
+
+
+def private_texts(values: Mapping[str, Any]) -> list[str]:
+    """The secrets among plain values by key, such as typed overrides or the user's defaults."""
+    return [text for key, data in values.items() for text in _secret_leaves(key, data)]
+
+
+# The filter.
+
+
+def redactor(
+    recipe: Recipe | None = None,
+    rendered: Rendered | None = None,
+    typed: Mapping[str, object] | None = None,
+    environ: Mapping[str, str] | None = None,
+    known: Iterable[Secret | str] = (),
+) -> Redactor:
+    """The one filter: it takes the secrets of a recipe, of its values in force and of what was typed out of any text.
+
+    The secrets of `environ` (None: of this process) and those of `known` are taken out, too.
+    """
+    found: list[Secret | str] = [*known, *secrets_of(os.environ if environ is None else environ)]
+    recipe = recipe or (rendered.recipe if rendered is not None else None)
+    if recipe is not None:
+        found += secrets_of_recipe(recipe)
+    if rendered is not None:
+        found += private_texts({key: link.value.data for key, link in rendered.chain.items()})
+        found += [link.value.text for key, link in rendered.chain.items() if is_private(key, link.value)]
+        found += private_texts(rendered.overrides)
+        found += _of_words(rendered.argv)
+    return Redactor([*found, *private_texts(typed or {})])
+
+
+def secrets_of_recipe(recipe: Recipe) -> list[str]:
+    """The secrets that stand in a recipe's file: in its values, its environment and its command's flags."""
+    values = [*recipe.env.items(), *recipe.defaults.items()]
+    found = [value.text for key, value in values if is_private(key, value)]
+    found += private_texts({key: value.data for key, value in values})
+    return [*found, *private_texts(recipe.runtime_config), *_of_words(serve_argv(recipe.command or ""))]
+
+
+def _of_words(words: Sequence[str]) -> list[str]:
+    """The secrets that a command line gives by flags (`--api-key x`, `--api-key=x`)."""
+    found = []
+    for number, word in enumerate(words):
+        flag, equals, value = word.partition("=")
+        if not flag.startswith("-") or not looks_secret(flag.lstrip("-")):
+            continue
+        if not equals:
+            value = words[number + 1] if number + 1 < len(words) else ""
+        if value and not value.startswith("-") and "$" not in value and "{" not in value:
+            found.append(value)
+    return found
+
+
+# What may be shown of a value, a setting, a file.
+
+
+def shown(key: str, value: Value) -> str:
+    """A value's text as it may be shown."""
+    if isinstance(value.data, (list, dict)):
+        return compact_json(_shown_item(key, value.data))
+    return MASK if is_private(key, value) else Redactor()(value.text)
+
+
+def shown_data(key: str, value: Value) -> Any:
+    """A value's data as it may be shown."""
+    return _shown_item(key, value.data)
+
+
+def _shown_item(key: str, data: Any) -> Any:
+    if isinstance(data, Mapping):
+        return {name: _shown_item(str(name) if not looks_secret(key) else key, item) for name, item in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_shown_item(key, item) for item in data]
+    if _is_secret(key, data):
+        return MASK
+    return Redactor()(data) if isinstance(data, str) else data
+
+
+def shown_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by key as they may be shown and kept: those that are called a secret are dots, however short."""
+    return {key: _shown_item(key, data) for key, data in settings.items()}
+
+
+def shown_source(text: str, redact: Redactor) -> str:
+    """A recipe file's text as it may be shown."""
+
+    def line(row: str) -> str:
+        match = _SOURCE_LINE.match(row)
+        if match is None or not _is_secret(match[2], match[4].strip("'\"")) or match[4][0] in "[{|>&*!":
+            return row
+        return f"{match[1]}{match[2]}{match[3]}{MASK}{match[5] or ''}"
+
+    return redact("\n".join(map(line, text.split("\n"))))
+
+
+def problem_shown(problem: Problem, redact: Redactor) -> Problem:
+    """A problem whose words hold no secret."""
+    message, remedy = dotted(redact(problem.message)), dotted(redact(problem.remedy))
+    if message == problem.message and remedy == problem.remedy:
+        return problem
+    return replace(problem, message=message, remedy=remedy)
+
+
+def dotted(text: str) -> str:
+    """A command with its secrets as dots instead of as variables."""
+    return _SHOWN.sub(MASK, text)
+
+
+# Commands that hold no secrets.
+
+
+class Concealed(NamedTuple):
+    """A recipe whose secret values are references to variables, and what those variables are to be set to."""
+
+    rendered: Rendered
+    secrets: Mapping[str, Secret]
+
+
+def concealed(rendered: Rendered) -> Concealed:
+    """The recipe with every secret value as a variable (`"${SPARKRUN_SECRET_API_KEY}"`), command and hooks included.
+
+    A value that a command puts where a shell fills in no variable (a quoted heredoc) stays what it is.
+    """
+    names = _Names()
+    chain = {key: _conceal(key, link.value, names) for key, link in rendered.chain.items()}
+    if not names.secrets and not any(_REFERENCE.search(value.text) for value in chain.values()):
+        return Concealed(rendered, {})
+    defaults = {key: _conceal(key, value, names) for key, value in rendered.recipe.defaults.items()}
+    recipe = replace(rendered.recipe, defaults=defaults)
+    overrides = {
+        key: chain[key].text if chain[key] is not rendered.chain[key].value else text
+        for key, text in rendered.overrides.items()
+    }
+    users = {key: chain[key].data for key, link in rendered.chain.items() if link.origin is Origin.USER}
+    again = render(recipe, overrides, users)
+    used = {key: ChainValue(value, rendered.chain[key].origin) for key, value in chain.items()}
+    command = again.command
+    if command is not None:
+        if _in_vain(command):
+            return Concealed(rendered, {})
+        command = quote_references(command)
+    argv = serve_argv(command) if command is not None and rendered.argv else rendered.argv
+    hidden = replace(again, chain=used, command=command, argv=argv, problems=rendered.problems)
+    return Concealed(hidden, names.secrets)
+
+
+class _Names:
+    """Gives each secret value a variable of its own, called after its key."""
+
+    def __init__(self) -> None:
+        self.secrets: dict[str, Secret] = {}
+
+    def reference(self, key: str, value: str) -> str:
+        stem = PREFIX + (re.sub(r"[^A-Z0-9]+", "_", key.upper()).strip("_") or "VALUE")
+        secret, name, number = Secret(value), stem, 1
+        while self.secrets.setdefault(name, secret) != secret:
+            number += 1
+            name = f"{stem}_{number}"
+        return f"${{{name}}}"
+
+
+def _conceal(key: str, value: Value, names: _Names) -> Value:
+    if is_private(key, value):
+        text = names.reference(key, value.text if not isinstance(value.data, str) else value.data)
+        return Value(text, text, value.spot)
+    if isinstance(value.data, (list, dict)) and next(_secret_leaves(key, value.data), None) is not None:
+        data = _conceal_item(key, key, value.data, names)
+        return Value(data, compact_json(data), value.spot)
+    return value
+
+
+def _conceal_item(path: str, key: str, data: Any, names: _Names) -> Any:
+    if isinstance(data, Mapping):
+        return {
+            name: _conceal_item(f"{path}_{name}", str(name) if not looks_secret(key) else key, item, names)
+            for name, item in data.items()
+        }
+    if isinstance(data, (list, tuple)):
+        return [_conceal_item(path, key, item, names) for item in data]
+    return names.reference(path, str(data)) if _is_secret(key, data) else data
+
+
+def _in_vain(command: str) -> bool:
+    """Whether a reference stands in a heredoc whose text the shell takes as it is."""
+    if _QUOTED_HEREDOC.search(command) is None:
+        return False
+    places = [match.start() for match in _REFERENCE.finditer(command)]
+    return "<" in quotes_at(command, places[:_MOST]).values()
+
+
+def is_variable(name: str) -> bool:
+    """Whether this is a variable that stands for a secret value in commands."""
+    return name.startswith(PREFIX)
+
+
+def quote_references(command: str) -> str:
+    """`command` with each reference to a secret's variable so that the shell fills it in, as one word, where it is."""
+    found = list(_REFERENCE.finditer(command))[:_MOST]
+    surroundings = quotes_at(command, [match.start() for match in found])
+    for match in reversed(found):
+        around = surroundings[match.start()]
+        if around == "'":
+            text = f"'\"{match.group()}\"'"
+        elif around:
+            text = match.group()
+        else:
+            text = f'"{match.group()}"'
+        command = command[: match.start()] + text + command[match.end() :]
+    return command
+
+
+def join_words(words: Iterable[str]) -> shell.Text:
+    """Words as a shell command, each quoted, save that references to secrets' variables are filled in."""
+    return shell.joined(map(_word, words), " ")
+
+
+def _word(word: str) -> shell.Text:
+    found = list(_REFERENCE.finditer(word))
+    if not found:
+        return shell.word(word)
+    parts: list[shell.Text] = []
+    at = 0
+    for match in found:
+        before = word[at : match.start()]
+        if before:
+            parts.append(shell.word(before))
+        parts.append(shell.variable(match.group()[2:-1]))
+        at = match.end()
+    if word[at:]:
+        parts.append(shell.word(word[at:]))
+    return shell.joined(parts)
+
+
+def given_to(script: str, secrets: Mapping[str, Secret]) -> shell.Text:
+    """`script` after lines that set those variables which it refers to, for a shell that has no such environment.
+
+    `script` is what a recipe's author wrote.
+    """
+    wanted = {match.group()[2:-1] for match in _REFERENCE.finditer(script)}
+    lines = [shell.assignment(name, value.reveal()) for name, value in secrets.items() if name in wanted]
+    return shell.joined([*lines, shell.authored(script)])
+
+
+def reference_to(key: str) -> tuple[str, str]:
+    """The variable that stands for a secret key in commands, and the reference to it."""
+    reference = _Names().reference(key, "")
+    return reference[2:-1], reference
+
+
+# Overrides as they are written on a command line, and in a file that is given away.
+
+
+def variable_of(key: str) -> str:
+    """The variable that a person sets to give the value of a secret key (`api_key` is `API_KEY`)."""
+    name = re.sub(r"[^A-Z0-9]+", "_", key.upper()).strip("_")
+    return name if name and not name[0].isdigit() else f"SECRET_{name}"
+
+
+def override_words(settings: Mapping[str, str]) -> shell.Text:
+    """`-o key=value` for each setting, quoted for a shell; a secret is asked of a variable: `-o api_key="$API_KEY"`."""
+    words: list[shell.Text] = []
+    for key, text in settings.items():
+        if _is_secret(key, text):
+            named = shell.joined([shell.word(f"{key}="), shell.variable(variable_of(key))])
+            words += [shell.word("-o"), named]
+        else:
+            words += [shell.word("-o"), shell.word(f"{key}={text}")]
+    return shell.joined(words, " ")

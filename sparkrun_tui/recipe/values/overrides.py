@@ -1,0 +1,254 @@
+"""What a recipe becomes with overrides: typed values, the chain in its order of precedence, the rendered command."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from itertools import islice
+from types import MappingProxyType
+from typing import Any
+
+from sparkrun_tui.base import shell
+from sparkrun_tui.base.errors import Spot, UsageError
+from sparkrun_tui.base.json_text import JsonError, parse_json
+from sparkrun_tui.recipe.format.spots import command_spot, looks_like_a_program
+from sparkrun_tui.recipe.format.yamltree import compact_json, resolve, scalar_data
+from sparkrun_tui.recipe.model import Metadata, Problem, Recipe, Severity, Value
+from sparkrun_tui.recipe.suggestions import did_you_mean
+from sparkrun_tui.recipe.values.rendered import ChainValue, Origin, Rendered
+from sparkrun_tui.recipe.values.shellwords import quotes_at, serve_argv
+from sparkrun_tui.recipe.values.template import Expansion, Slot, TemplateError, expand, scan
+
+_EMPTY: Mapping[str, object] = MappingProxyType({})
+_META = re.compile(r"[\n;&|<>`$(){}*?\[\]!#'\"\\]")
+_MAX_TOLD = 20
+"""Placeholders without a value that are told one by one."""
+_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def parse_value(text: str, default: Value | None = None) -> Value:
+    """A typed override as YAML reads a scalar, unless the default it replaces is a string: then it stays one."""
+    if default is not None and isinstance(default.data, str):
+        return Value(text, text)
+    if default is not None and isinstance(default.data, (list, dict)):
+        try:
+            data = parse_json(text)
+        except JsonError:
+            return Value(text, text)
+        return Value(data, compact_json(data)) if isinstance(data, (list, dict)) else Value(data, text)
+    data = scalar_data(text, resolve(text))
+    return Value(text, text) if data is None else Value(data, text)
+
+
+def parse_assignment(text: str) -> tuple[str, str]:
+    """`key=value` as typed after `-o`. Raises `UsageError`."""
+    key, equals, value = text.partition("=")
+    key = key.strip()
+    if not equals or _KEY.fullmatch(key) is None:
+        # What stands behind the sign may be a secret.
+        told = f"{key[:80]}=…" if equals else text[:80]
+        raise UsageError(f"`{told}` is not an override", remedy="write it as key=value, such as port=9000")
+    return key, value
+
+
+def value_text(value: Value) -> str:
+    """A value as it goes into a command: numbers as written, booleans in lower case, lists and mappings as JSON."""
+    data = value.data
+    if isinstance(data, str):
+        return data
+    if isinstance(data, bool):
+        return "true" if data else "false"
+    return "" if data is None else value.text
+
+
+def from_data(data: object, default: Value | None = None) -> Value:
+    """Plain data, such as a per-user default, as a `Value`; it stays a string where the default is one."""
+    if isinstance(data, (list, dict)):
+        return Value(data, compact_json(data))
+    text = value_text(Value(data, str(data)))
+    return Value(text, text) if default is not None and isinstance(default.data, str) else Value(data, text)
+
+
+def build_chain(
+    recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[str, object] = _EMPTY
+) -> dict[str, ChainValue]:
+    """The values in force: overrides win over per-user defaults, those over the recipe's, `model` is lowest."""
+    chain = {"model": ChainValue(Value(recipe.model, recipe.model, recipe.spots.get("model")), Origin.MODEL)}
+    for key, value in recipe.defaults.items():
+        chain[key] = ChainValue(value, Origin.RECIPE)
+    for key, data in user_defaults.items():
+        chain[key] = ChainValue(from_data(data, recipe.defaults.get(key)), Origin.USER)
+    for key, typed in overrides.items():
+        text = typed.strip() if key == "model" else typed
+        before = chain.get(key)
+        chain[key] = ChainValue(parse_value(text, before.value if before else None), Origin.OVERRIDE)
+    return chain
+
+
+def render(recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[str, object] = _EMPTY) -> Rendered:
+    """The recipe with `overrides` (texts as typed) and per-user defaults; never raises, `problems` tells all."""
+    chain = build_chain(recipe, overrides, user_defaults)
+    problems = _override_problems(recipe, overrides, chain)
+    command = recipe.command
+    recipe = _of_model(recipe, chain)
+    if command is None:
+        return Rendered(recipe, chain, dict(overrides), None, (), frozenset(chain), tuple(problems))
+    texts = {key: value_text(link.value) for key, link in chain.items()}
+    composite = {key for key, link in chain.items() if isinstance(link.value.data, (list, dict))}
+
+    doubled = recipe.version == "1"
+    around = _surroundings(command, doubled, composite)
+
+    def fill(slot: Slot, text: str) -> str:
+        return shell.word(text) if slot.key in composite and around[slot.offset] not in ("'", '"') else text
+
+    try:
+        expansion = expand(command, texts, doubled=doubled, fill=fill if composite else None)
+    except TemplateError as error:
+        problems.append(_circle(recipe, chain, error))
+        used = _reached(command, texts, doubled)
+        return Rendered(recipe, chain, dict(overrides), command, (), used, tuple(problems))
+    problems += _expansion_problems(recipe, chain, expansion)
+    problems += _unused_overrides(recipe, overrides, expansion.used)
+    argv = serve_argv(expansion.text)
+    return Rendered(recipe, chain, dict(overrides), expansion.text, argv, expansion.used, tuple(problems))
+
+
+def _surroundings(command: str, doubled: bool, keys: Collection[str]) -> dict[int, str]:
+    """What surrounds the placeholders of some keys in a command, by their offsets."""
+    if not keys:
+        return {}
+    return quotes_at(command, (slot.offset for slot in scan(command, doubled).slots if slot.key in keys))
+
+
+def _reached(command: str, texts: Mapping[str, str], doubled: bool) -> frozenset[str]:
+    """The keys that a command refers to, directly or through others, in a circle too."""
+    found: set[str] = set()
+    waiting = {slot.key for slot in scan(command, doubled).slots} & texts.keys()
+    while waiting:
+        found |= waiting
+        inner = {slot.key for key in waiting for slot in scan(texts[key], False).slots}
+        waiting = (inner & texts.keys()) - found
+    return frozenset(found)
+
+
+def _of_model(recipe: Recipe, chain: Mapping[str, ChainValue]) -> Recipe:
+    """The recipe with the model in force, which is the one to download and to size.
+
+    Placeholders in `model` are filled. Where the user names another model, the revision and the facts that the recipe
+    gives of its own are left out: they are not this one's. A `model` among the defaults is only a word for the command.
+    """
+    link = chain["model"]
+    other = link.origin in (Origin.OVERRIDE, Origin.USER)
+    text = value_text(link.value) if other else recipe.model
+    if "{" in text:
+        try:
+            text = expand(text, {key: value_text(part.value) for key, part in chain.items()}, doubled=False).text
+        except TemplateError:
+            # A circle, which rendering the command tells.
+            return recipe
+    text = text.strip()
+    if text == recipe.model:
+        return recipe
+    if not other:
+        return replace(recipe, model=text)
+    words = recipe.metadata
+    metadata = Metadata(description=words.description, maintainer=words.maintainer, extra=words.extra)
+    return replace(recipe, model=text, model_revision="", metadata=metadata)
+
+
+def _place(recipe: Recipe, link: ChainValue | None) -> Spot | None:
+    return (link.value.spot if link else None) or recipe.command_spot
+
+
+def _circle(recipe: Recipe, chain: Mapping[str, ChainValue], error: TemplateError) -> Problem:
+    key = error.keys[-1] if error.keys else ""
+    return Problem(Severity.ERROR, "cycle", str(error), _place(recipe, chain.get(key)))
+
+
+def _expansion_problems(recipe: Recipe, chain: Mapping[str, ChainValue], expansion: Expansion) -> list[Problem]:
+    first = {slot.key: slot for slot in reversed(expansion.unknown)}
+    told = list(islice(reversed(first.values()), _MAX_TOLD))
+    around = quotes_at(recipe.command or "", (slot.offset for slot in told))
+    problems = [_unknown(recipe, slot, chain, around[slot.offset]) for slot in told]
+    for key, holders in islice(expansion.unknown_in.items(), _MAX_TOLD):
+        message = f"`{{{key}}}` in the value of `{holders[0]}` has no value"
+        spot = _place(recipe, chain[holders[0]])
+        problems.append(Problem(Severity.ERROR, "unknown-placeholder", message, spot, did_you_mean(key, chain)))
+    for key in sorted(expansion.used):
+        link = chain[key]
+        if link.value.data is None or (link.origin is not Origin.RECIPE and link.value.data == ""):
+            message = f"`{key}` has no value: nothing is put in its place"
+            problems.append(Problem(Severity.WARNING, "empty-value", message, _place(recipe, link)))
+    if recipe.version != "1" and recipe.command is not None:
+        template = scan(recipe.command, False)
+        if template.escapes:
+            spot = command_spot(recipe, template.escapes[0])
+            message = "doubled braces are read as escapes, as in version-1 recipes"
+            problems.append(Problem(Severity.WARNING, "doubled-braces", message, spot, "write single braces"))
+    return problems
+
+
+def _unknown(recipe: Recipe, slot: Slot, chain: Mapping[str, ChainValue], around: str) -> Problem:
+    hint = did_you_mean(slot.key, chain)
+    program = not hint and looks_like_a_program(recipe.command or "", slot.offset, around)
+    severity = Severity.WARNING if program else Severity.ERROR
+    remedy = hint or f"add `{slot.key}` to `defaults`, or set it with -o {slot.key}=VALUE"
+    return Problem(
+        severity,
+        "unknown-placeholder",
+        f"`{{{slot.key}}}` has no value",
+        command_spot(recipe, slot.offset),
+        "" if program else remedy,
+    )
+
+
+def _override_problems(recipe: Recipe, overrides: Mapping[str, str], chain: Mapping[str, ChainValue]) -> list[Problem]:
+    problems = []
+    users = {key: value_text(chain[key].value) for key in recipe.defaults if chain[key].origin is Origin.USER}
+    for key, text in {**users, **overrides}.items():
+        default = recipe.defaults.get(key)
+        before = value_text(default) if default else ""
+        value: Any = chain[key].value.data
+        if "\n" in text or "\r" in text:
+            message = f"the value of `{key}` has a line break"
+            problems.append(Problem(Severity.WARNING, "line-break", message))
+        elif isinstance(value, str) and (found := set(_META.findall(text)) - set(_META.findall(before))):
+            marks = " ".join(sorted(found))
+            message = f"the value of `{key}` holds characters that a shell acts on: {marks}"
+            problems.append(Problem(Severity.WARNING, "shell-characters", message))
+    return problems
+
+
+def _unused_overrides(recipe: Recipe, overrides: Mapping[str, str], used: frozenset[str]) -> list[Problem]:
+    problems = []
+    for key in overrides:
+        if key not in used:
+            near = did_you_mean(key, used) if key not in recipe.defaults else ""
+            message = f"`{key}` is not used by the command"
+            problems.append(Problem(Severity.WARNING, "unused-override", message, None, near))
+    return problems
+
+
+def changed(recipe: Recipe, overrides: Mapping[str, str]) -> dict[str, str]:
+    """The overrides that differ from the recipe's defaults; one equal to its default is dropped."""
+    kept = {}
+    for key, text in overrides.items():
+        default = recipe.defaults.get(key)
+        if default is None or value_text(parse_value(text, default)) != value_text(default):
+            kept[key] = text
+    return kept
+
+
+def metadata_in_force(rendered: Rendered) -> Metadata:
+    """The recipe's metadata with dtypes of the form `{key}` taken from the chain; `auto` and unknown keys are empty."""
+    metadata = rendered.recipe.metadata
+
+    def word(text: str) -> str:
+        if text.startswith("{") and text.endswith("}"):
+            link = rendered.chain.get(text[1:-1].strip())
+            text = value_text(link.value) if link else ""
+        return "" if text.lower() == "auto" else text
+
+    return replace(metadata, model_dtype=word(metadata.model_dtype), kv_dtype=word(metadata.kv_dtype))

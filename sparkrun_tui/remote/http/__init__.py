@@ -1,0 +1,1 @@
+"""HTTP to servers on a host, over streams that the host opens."""

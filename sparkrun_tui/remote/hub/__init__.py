@@ -1,0 +1,1 @@
+"""The Hugging Face Hub and its caches, here and on hosts."""

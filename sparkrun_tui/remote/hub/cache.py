@@ -1,0 +1,136 @@
+"""What a Hugging Face cache holds, judged without the network; a partly downloaded model does not count."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from sparkrun_tui.base import identifiers
+from sparkrun_tui.base.decoded import decode_json
+from sparkrun_tui.base.identifiers import Commit
+from sparkrun_tui.base.json_text import JsonError
+from sparkrun_tui.remote.transfer.ports import ModelFile, folder_name
+
+_PART = re.compile(r"(.*)-([0-9]{5})-of-([0-9]{5})(\.[a-z]+)")
+INDEX = ".safetensors.index.json"
+_WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth")
+_TOKENIZERS = ("tokenizer", "vocab", "merges", "tekken", "spiece", "sentencepiece")
+# Other forms of the same weights, which no engine here reads when there are safetensors.
+_OTHER_FORMS = ("*.bin", "*.pt", "*.pth", "*.gguf", "*.h5", "*.msgpack", "*.onnx", "*.onnx_data", "*.tflite", "*.ot",
+                "original/*", "onnx/*", "openvino/*")  # fmt: skip
+
+
+def hub_folder() -> Path:
+    """The workstation's `hub` folder, where huggingface_hub keeps it."""
+    if cache := os.environ.get("HF_HUB_CACHE"):
+        return Path(cache).expanduser()
+    home = os.environ.get("HF_HOME") or os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface")
+    return Path(home).expanduser() / "hub"
+
+
+def by_patterns(names: Sequence[str], patterns: Sequence[str]) -> tuple[str, ...]:
+    """The names that match, as huggingface_hub matches them; without patterns all that an engine reads."""
+    if patterns:
+        wide = [f"{pattern}*" if pattern.endswith("/") else pattern for pattern in patterns]
+        return tuple(name for name in names if any(fnmatch.fnmatch(name, pattern) for pattern in wide))
+    if not any(name.endswith(".safetensors") for name in names):
+        return tuple(names)
+    return tuple(name for name in names if not any(fnmatch.fnmatch(name, pattern) for pattern in _OTHER_FORMS))
+
+
+def commit_of(hub: Path, repo: str, revision: str) -> Commit | None:
+    """The commit that the cache has for a revision (empty: `main`); None when it has none."""
+    bare = identifiers.commit(revision)
+    if bare is not None:
+        return bare
+    if identifiers.relative_path(revision or "main") is None:
+        return None
+    try:
+        text = (hub / folder_name(repo) / "refs" / (revision or "main")).read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        return None
+    return identifiers.commit(text.strip())
+
+
+def files_in(hub: Path, repo: str, commit: str) -> tuple[ModelFile, ...]:
+    """The files of a snapshot that are whole, with their sizes; a link without its blob is none."""
+    root = hub / folder_name(repo) / "snapshots" / commit
+    found = []
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = Path(folder) / name
+            inside = path.relative_to(root).as_posix()
+            if identifiers.relative_path(inside) is not None and path.is_file():
+                found.append(ModelFile(inside, path.stat().st_size, cached=True))
+    return tuple(sorted(found, key=lambda file: file.name))
+
+
+def cached_size(hub: Path, repo: str, commit: str, name: str) -> int | None:
+    """The size of one file of a snapshot; None when it is not there."""
+    path = hub / folder_name(repo) / "snapshots" / commit / name
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+def looks_whole(hub: Path, repo: str, commit: str, names: Iterable[str]) -> bool:
+    """Whether these files are a whole model as far as they themselves tell: all parts, the index, a tokenizer.
+
+    A download that was broken off may leave any files missing, hence the doubt: with parts of blobs about, it is not.
+    """
+    snapshot = hub / folder_name(repo) / "snapshots" / commit
+    present = tuple(names)
+    indexes = {name: _text(snapshot / name) for name in present if name.endswith(INDEX)}
+    return whole(present, indexes, any((hub / folder_name(repo) / "blobs").glob("*.incomplete")))
+
+
+def whole(names: Iterable[str], indexes: Mapping[str, str], partial: bool) -> bool:
+    """The same by what a cache was seen to hold: names, texts of weight indexes, and whether parts lie about."""
+    present = set(names)
+    if partial:
+        return False
+    weights = [name for name in present if name.endswith(_WEIGHTS)]
+    if not weights or not _all_parts(weights, present):
+        return False
+    if all(name.endswith(".gguf") for name in weights):
+        return True
+    if not _indexed(indexes, present):
+        return False
+    bases = {name.rpartition("/")[2].lower() for name in present}
+    has_config = bool(bases & {"config.json", "params.json"})
+    return has_config and any(base.startswith(_TOKENIZERS) for base in bases)
+
+
+def _all_parts(weights: Iterable[str], present: set[str]) -> bool:
+    for name in weights:
+        found = _PART.fullmatch(name)
+        if found:
+            stem, _, count, ending = found.groups()
+            if any(f"{stem}-{part:05d}-of-{count}{ending}" not in present for part in range(1, int(count) + 1)):
+                return False
+    return True
+
+
+def _indexed(indexes: Mapping[str, str], present: set[str]) -> bool:
+    """Whether every file that an index of weights names is there."""
+    for name, text in indexes.items():
+        try:
+            wanted = {file.text() for file in decode_json(text).at("weight_map").present().fields().values()}
+        except JsonError:
+            return False
+        folder = name.rpartition("/")[0]
+        if any((f"{folder}/{file}" if folder else file) not in present for file in wanted):
+            return False
+    return True
+
+
+def _text(path: Path) -> str:
+    """The text of a file, empty when it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""

@@ -1,0 +1,294 @@
+"""Gets models onto the workstation: sizes first, then a download in a child process, watched and stoppable."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sparkrun_tui.base import identifiers
+from sparkrun_tui.base.decoded import Decoded, decode_json
+from sparkrun_tui.base.errors import SparkrunError
+from sparkrun_tui.base.identifiers import Commit
+from sparkrun_tui.base.json_text import JsonError
+from sparkrun_tui.base.secrets import Secret
+from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.remote import children
+from sparkrun_tui.remote.hub import cache as hub_cache
+from sparkrun_tui.remote.transfer.meter import Meter
+from sparkrun_tui.remote.transfer.ports import ModelFile, ModelPlan, ModelRequest, StoredModel, Transfer
+
+STALL = 120.0
+"""Seconds without a new byte after which a download is started again."""
+_TRIES = 5
+_SITE = "https://huggingface.co"
+_PASSING = ("other", "limited", "stalled", "dropped")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The files wanted of a repository, and the one to open when it is a GGUF."""
+
+    files: tuple[str, ...]
+    entry: str = ""
+
+
+Chooser = Callable[[Sequence[str], ModelRequest], Choice]
+"""Picks the files of a GGUF quantisation from a repository's names; raises `SparkrunError` when there are none."""
+
+
+class HubError(SparkrunError):
+    """The Hub refused or could not be reached; `kind` says which (`gated`, `missing`, `offline`, ...)."""
+
+    def __init__(self, what: str, *, kind: str, remedy: str = "") -> None:
+        super().__init__(what, remedy=remedy)
+        self.kind = kind
+
+    @property
+    def unreached(self) -> bool:
+        """Whether the Hub gave no answer about the model, so that what lies in caches is all there is to go by."""
+        return self.kind == "offline" or self.kind in _PASSING
+
+
+class HubSource:
+    """A `ModelSource` over huggingface_hub. `choose` picks the files where a GGUF quantisation is asked for."""
+
+    def __init__(
+        self,
+        choose: Chooser,
+        *,
+        hub: Path | None = None,
+        endpoint: str = "",
+        stall: float = STALL,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._choose = choose
+        self._hub = hub
+        self._endpoint = endpoint
+        self._stall = stall
+        self._sleep = sleep
+
+    @property
+    def hub(self) -> Path:
+        """The folder that holds `models--…`."""
+        return self._hub or hub_cache.hub_folder()
+
+    async def plan(self, request: ModelRequest, token: Secret | None = None) -> ModelPlan:
+        """Sizes first; see `ModelSource.plan`. Raises `HubError`."""
+        plan, _ = await self._plan(request, token)
+        return plan
+
+    async def stored(self, request: ModelRequest) -> StoredModel | None:
+        """The model when the cache holds it whole, without asking the Hub; see `ModelSource.stored`."""
+        return await asyncio.to_thread(self._stored, request)
+
+    async def fetch(
+        self, request: ModelRequest, token: Secret | None = None
+    ) -> AsyncGenerator[Transfer | StoredModel, None]:
+        """Download what is missing; see `ModelSource.fetch`. Raises `HubError`."""
+        plan, choice = await self._plan(request, token)
+        meter = Meter()
+        yield meter.transfer(plan.size - plan.missing, plan.size)
+        if plan.missing or self._unlinked(plan, request):
+            async with aclosing(self._download(plan, request, token, meter)) as moving:
+                async for moved in moving:
+                    yield moved
+        model = self._model(request, plan.commit, plan.files, choice)
+        for file in model.files:
+            if hub_cache.cached_size(self.hub, model.repo, model.commit, file.name) != file.size:
+                raise HubError(f"{file.name} of {model.repo} is not whole after the download", kind="other")
+        yield meter.transfer(model.size, model.size)
+        yield model
+
+    def _unlinked(self, plan: ModelPlan, request: ModelRequest) -> bool:
+        """Whether all files are there, but the revision's name does not point at them yet."""
+        return hub_cache.commit_of(self.hub, request.repo, request.revision) != plan.commit
+
+    async def _plan(self, request: ModelRequest, token: Secret | None) -> tuple[ModelPlan, Choice]:
+        order = {"op": "list", "repo": request.repo, "revision": request.revision, "endpoint": self._endpoint}
+        for attempt in range(1, _TRIES + 1):
+            try:
+                async with aclosing(self._messages(order, token, {})) as messages:
+                    # The worker either lists or tells of an error, which is raised.
+                    listing = [message async for message in messages][-1]
+                break
+            except HubError as error:
+                if error.kind not in _PASSING or attempt == _TRIES:
+                    raise
+                await self._sleep(2.0**attempt)
+        commit, sizes = _listed(listing, request.repo)
+        choice = self._chosen(tuple(sizes), request)
+        files = tuple(
+            ModelFile(name, sizes[name], hub_cache.cached_size(self.hub, request.repo, commit, name) == sizes[name])
+            for name in choice.files
+        )
+        if not files:
+            raise HubError(f"{request.repo} has no files that match {', '.join(request.patterns)}", kind="entry")
+        return ModelPlan(request.repo, commit, files), choice
+
+    def _chosen(self, names: Sequence[str], request: ModelRequest) -> Choice:
+        if request.gguf_quant:
+            return self._choose(names, request)
+        return Choice(hub_cache.by_patterns(names, request.patterns))
+
+    def _stored(self, request: ModelRequest) -> StoredModel | None:
+        commit = hub_cache.commit_of(self.hub, request.repo, request.revision)
+        files = {file.name: file for file in hub_cache.files_in(self.hub, request.repo, commit)} if commit else {}
+        if commit is None or not files:
+            return None
+        try:
+            choice = self._chosen(tuple(files), request)
+        except SparkrunError:
+            return None
+        if not hub_cache.looks_whole(self.hub, request.repo, commit, choice.files):
+            return None
+        return self._model(request, commit, [files[name] for name in choice.files], choice)
+
+    def _model(self, request: ModelRequest, commit: Commit, files: Sequence[ModelFile], choice: Choice) -> StoredModel:
+        whole = tuple(ModelFile(file.name, file.size, cached=True) for file in files)
+        ref = request.revision or "main"
+        return StoredModel(request.repo, commit, str(self.hub), whole, choice.entry, "" if ref == commit else ref)
+
+    async def _download(
+        self, plan: ModelPlan, request: ModelRequest, token: Secret | None, meter: Meter
+    ) -> AsyncGenerator[Transfer, None]:
+        order = {
+            "op": "fetch",
+            "repo": request.repo,
+            "revision": request.revision,
+            "endpoint": self._endpoint,
+            "hub": str(self.hub),
+            "files": [file.name for file in plan.files],
+        }
+        have = plan.size - plan.missing
+        stalls = failures = 0
+        while True:
+            # A second stall is laid at the door of the chunk store's client, which is then left out.
+            extra = {"HF_HUB_DISABLE_XET": "1"} if stalls > 1 else {}
+            base = self._arrived(plan)
+            moved = 0
+            try:
+                async with aclosing(self._messages(order, token, extra)) as messages:
+                    async for message in messages:
+                        kind = message.at("kind").text()
+                        if kind == "progress":
+                            moved = max(moved, message.at("done").whole() or 0)
+                            yield meter.transfer(min(max(base + moved, have), plan.size), plan.size)
+                        elif kind == "waiting":
+                            yield Transfer(have, plan.size, None, "another download of this model is going on")
+                return
+            except HubError as error:
+                stalls += error.kind == "stalled"
+                failures = 1 if moved else failures + 1
+                # The list of files has just been had, so a Hub that cannot be reached now is expected back.
+                if error.kind not in (*_PASSING, "offline") or failures >= _TRIES:
+                    raise
+                yield Transfer(min(base + moved, plan.size), plan.size, None, f"trying again: {error.what}")
+            await self._sleep(min(2.0**failures, 30.0))
+
+    def _arrived(self, plan: ModelPlan) -> int:
+        return sum(
+            file.size
+            for file in plan.files
+            if hub_cache.cached_size(self.hub, plan.repo, plan.commit, file.name) == file.size
+        )
+
+    async def _messages(
+        self, order: Mapping[str, Any], token: Secret | None, extra: Mapping[str, str]
+    ) -> AsyncGenerator[Decoded, None]:
+        """Run the worker; what it tells. Raises `HubError` when it tells of an error, stalls or dies."""
+        env = {**os.environ, "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1", **extra}
+        if token is not None:
+            env["HF_TOKEN"] = token.reveal()
+        words = [sys.executable, "-P", "-m", "sparkrun_tui.remote.hub.worker"]
+        process = await children.spawn(words, env=env, stdin=asyncio.subprocess.PIPE, limit=64 << 20)
+        async with children.stopping(process, signal.SIGINT):
+            assert process.stdin is not None and process.stdout is not None
+            errors = asyncio.create_task(children.last_words(process.stderr))
+            process.stdin.write(json.dumps(order).encode())
+            process.stdin.close()
+            ended = False
+            async for message in self._watched(process.stdout):
+                kind = message.at("kind").text()
+                if kind == "error":
+                    raise explain(message, str(order["repo"]), str(order.get("revision") or ""))
+                ended = kind in ("listing", "fetched")
+                yield message
+            if not ended:
+                said = clean_line((await errors).decode(errors="replace").strip().rpartition("\n")[2])
+                raise HubError(f"the download process died: {said or 'without a word'}", kind="other")
+
+    async def _watched(self, stdout: asyncio.StreamReader) -> AsyncIterator[Decoded]:
+        """The worker's lines, as long as something moves."""
+        loop = asyncio.get_running_loop()
+        moved_at, done = loop.time(), -1
+        while True:
+            try:
+                async with asyncio.timeout_at(moved_at + self._stall):
+                    line = await stdout.readline()
+            except TimeoutError as error:
+                raise HubError(f"nothing came for {self._stall:.0f} s", kind="stalled") from error
+            except ValueError as error:
+                raise HubError("the Hub tells more of this model than can be taken", kind="other") from error
+            if not line:
+                return
+            message = worker_message(line)
+            now_done = message.at("done").whole()
+            if message.at("kind").text() != "progress" or (now_done is not None and now_done > done):
+                moved_at, done = loop.time(), done if now_done is None else now_done
+            yield message
+
+
+def _listed(message: Decoded, repo: str) -> tuple[Commit, dict[str, int]]:
+    """The commit and the sizes by name that the worker had from the Hub, or from a mirror. Raises `HubError`."""
+    try:
+        commit = identifiers.commit(message.at("commit").text())
+        listed = [(file.at("name").text(), file.at("size").whole() or 0) for file in message.at("files").items()]
+    except JsonError as error:
+        raise HubError(f"the Hub's list of {repo} cannot be understood: {error}", kind="other") from error
+    if commit is None:
+        raise HubError(f"the Hub names no commit of {repo}", kind="other", remedy="Is HF_ENDPOINT a mirror of the Hub?")
+    for name, _ in listed:
+        if identifiers.relative_path(name) is None:
+            raise HubError(f"the Hub lists a file of {repo} that cannot be kept: {clean_line(name)}", kind="other")
+    return commit, dict(listed)
+
+
+def worker_message(line: bytes) -> Decoded:
+    """A line that a child process of ours wrote. Raises `HubError` when something else wrote into it."""
+    try:
+        message = decode_json(line)
+        message.at("kind").present().text()
+    except JsonError as error:
+        raise HubError(f"the process that asks the Hub wrote no message: {error}", kind="other") from error
+    return message
+
+
+def explain(message: Decoded, repo: str, revision: str) -> HubError:
+    """The worker's error as one for the person, with what to do."""
+    kind, said = message.at("error").text(), clean_line(message.at("message").text())
+    token = "Set HF_TOKEN to a token that may read it (huggingface.co/settings/tokens)."
+    told = {
+        "gated": (f"{repo} is gated: its licence must be accepted first", f"Accept it at {_SITE}/{repo}; {token}"),
+        "missing": (f"there is no model {repo} on the Hub, or it is private", f"Check the name. If private: {token}"),
+        "unauthorized": (f"the Hub does not let us read {repo}", token),
+        "revision": (f"{repo} has no revision {revision}", f"See {_SITE}/{repo}/branches"),
+        "name": (f"`{clean_line(repo)}` is not a model's name", "It is written organisation/name."),
+        "offline": (
+            "the Hugging Face Hub cannot be reached",
+            "Check the network, a proxy (HTTPS_PROXY) or a mirror (HF_ENDPOINT).",
+        ),
+        "disk": ("the disk is full", "Make room in the model cache: hf cache ls, hf cache prune"),
+        "limited": (f"the Hub limits how often we may ask: {said}", f"Wait a little. {token}"),
+    }
+    if kind == "offline" and os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+        return HubError("HF_HUB_OFFLINE is set, so the Hub is not asked", kind=kind, remedy="unset HF_HUB_OFFLINE")
+    what, remedy = told.get(kind, (f"the Hub says: {said}", ""))
+    return HubError(what, kind=kind, remedy=remedy)

@@ -1,0 +1,160 @@
+"""The child process that reads what a model's files say of it: a request on stdin, one JSON line on stdout.
+
+From the Hub it reads small files and, by range requests, headers of weights; no weights. Files that lie in the local
+cache are read there. The token is in its environment. Run as `python -m sparkrun_tui.remote.hub.facts_worker`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sparkrun_tui.base.json_text import JsonError, parse_json
+from sparkrun_tui.models import safetensors_header
+from sparkrun_tui.models.config.reader import facts_from_config
+from sparkrun_tui.models.digest import Digest, digest_config, to_data
+from sparkrun_tui.models.gguf import header as gguf_header
+from sparkrun_tui.models.gguf.keys import plain_keys
+from sparkrun_tui.models.gguf.reader import gguf_weights
+from sparkrun_tui.models.tensor_classes import weight_facts
+from sparkrun_tui.remote.hub.worker import describe
+
+Read = Callable[[str, int, int], bytes]
+"""Returns up to so many bytes of a named file from a position on."""
+
+_SMALL_FILE = 16 << 20
+_TIMEOUT = 60.0
+_AT_ONCE = 8
+_PLAIN = frozenset({"BF16", "F16", "F32", "F64"})
+
+
+class Refused(Exception):
+    """The repository holds nothing that tells of a model; the words are for the person."""
+
+
+def main() -> int:
+    """Carry out one request; the line is the digest or an error."""
+    request = parse_json(sys.stdin.buffer.read())
+    # Threads that wait for the network do not end by an exception in the main one: the process ends instead.
+    signal.signal(signal.SIGINT, lambda _number, _frame: os._exit(130))
+    try:
+        read = _local(Path(request["snapshot"])) if request.get("snapshot") else _remote(request)
+        line: dict[str, Any] = {"kind": "digest", "digest": to_data(digest_of(request, read))}
+    except (Refused, gguf_header.GgufError, safetensors_header.SafetensorsError) as error:
+        line = {"kind": "error", "error": "content", "status": 0, "message": str(error)}
+    except BaseException as error:
+        line = {"kind": "error", **describe(error)}
+    sys.stdout.write(json.dumps(line) + "\n")
+    return 0 if line["kind"] == "digest" else 1
+
+
+def digest_of(request: dict[str, Any], read: Read) -> Digest:
+    """The digest of a model from its files' own words. Raises `Refused`, and what reading raises."""
+    names: list[str] = request["files"]
+    whole = {"model": request["model"], "source": request["source"], "commit": request["commit"]}
+    ggufs = sorted(name for name in names if name.endswith(".gguf"))
+    if ggufs and request.get("quant"):
+        return _of_gguf(whole, request["quant"], ggufs, read)
+    if "config.json" not in names:
+        raise Refused("it has no config.json" + (": name a quantisation (OWNER/NAME:Q4_K_M)" if ggufs else ""))
+    config = _json(read, "config.json")
+    companion = _json(read, "hf_quant_config.json") if "hf_quant_config.json" in names else None
+    small = digest_config(config, companion)
+    tensors = _tensors(weight_files(names), read)
+    facts = facts_from_config(small)
+    tied = bool(facts.config.get("tie_word_embeddings"))
+    count = len(facts.layers) if facts.layers is not None else None
+    sizes = ((tensor.name, tensor.size) for tensor in tensors)
+    plain = facts.quant is None and all(tensor.dtype in _PLAIN for tensor in tensors)
+    return Digest(
+        config=small,
+        weights=weight_facts(sizes, layers=count, tied=tied) if tensors else None,
+        params=sum(tensor.elements for tensor in tensors) or None if plain else None,
+        **whole,
+    )
+
+
+def _of_gguf(whole: dict[str, Any], quant: str, names: Sequence[str], read: Read) -> Digest:
+    """The digest of a GGUF: the keys of its first part, the tensors of all."""
+    headers = [gguf_header.read_header(partial(read, name)) for name in names]
+    keys = plain_keys(headers[0].keys)
+    tensors = [tensor for header in headers for tensor in header.tensors]
+    kept = {key: value for key, value in keys.items() if not key.startswith(("general.", "split.", "quantize."))}
+    params = sum(tensor.elements for tensor in tensors) or None
+    return Digest(gguf=kept, quant=quant, weights=gguf_weights(tensors, keys), params=params, **whole)
+
+
+def weight_files(names: Sequence[str]) -> list[str]:
+    """The safetensors files that an engine loads: not a second copy of the same weights, and no adapters."""
+    top = [name for name in names if name.endswith(".safetensors") and "/" not in name]
+    first = [name for name in top if not name.startswith(("consolidated", "adapter"))]
+    return sorted(first or [name for name in top if not name.startswith("adapter")])
+
+
+def _tensors(names: Sequence[str], read: Read) -> list[safetensors_header.Tensor]:
+    """The tensors of all files, their headers read several at once."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        headers = pool.map(lambda name: safetensors_header.read_header(partial(read, name)), names)
+        return [tensor for header in headers for tensor in header]
+
+
+def _json(read: Read, name: str) -> dict[str, Any]:
+    try:
+        data = parse_json(read(name, 0, _SMALL_FILE))
+    except JsonError:
+        data = None
+    if not isinstance(data, dict):
+        raise Refused(f"its {name} cannot be read")
+    return data
+
+
+def _local(snapshot: Path) -> Read:
+    """Reads files of a snapshot on this machine."""
+
+    def read(name: str, start: int, size: int) -> bytes:
+        with open(snapshot / name, "rb") as file:
+            file.seek(start)
+            return file.read(size)
+
+    return read
+
+
+def _remote(request: dict[str, Any]) -> Read:
+    """Reads ranges of files on the Hub."""
+    from huggingface_hub import hf_hub_url
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]  # documented, but not in its __all__
+        build_hf_headers,
+        get_session,
+        hf_raise_for_status,
+    )
+
+    def read(name: str, start: int, size: int) -> bytes:
+        url = hf_hub_url(request["repo"], name, revision=request["commit"], endpoint=request.get("endpoint") or None)
+        headers = {**build_hf_headers(), "Range": f"bytes={start}-{start + size - 1}", "Accept-Encoding": "identity"}
+        with get_session().stream("GET", url, headers=headers, timeout=_TIMEOUT) as answer:
+            if answer.status_code == 416:  # asked for what lies behind the file's end
+                return b""
+            if answer.status_code >= 400:
+                answer.read()
+            hf_raise_for_status(answer)
+            if start and answer.status_code != 206:
+                raise Refused("the server cannot send parts of files")
+            found = bytearray()
+            for piece in answer.iter_bytes():
+                found += piece
+                if len(found) >= size:
+                    break
+            return bytes(found[:size])
+
+    return read
+
+
+if __name__ == "__main__":
+    sys.exit(main())

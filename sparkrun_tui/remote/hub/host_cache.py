@@ -1,0 +1,81 @@
+"""What a host's Hugging Face cache holds of a model, read without the Hub."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from sparkrun_tui.base import identifiers, shell
+from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.text import clean_line, decode
+from sparkrun_tui.remote.failures import LinkLost
+from sparkrun_tui.remote.hub.cache import INDEX
+from sparkrun_tui.remote.transfer.ports import CacheListing, ModelFile, folder_name
+from sparkrun_tui.remote.transport import Outcome, Transport
+
+# Files are listed through the links: a link without its blob is none. Indexes of weights are small and come along.
+_LIST = """\
+# sparkrun-tui: cache-list
+folder={folder}
+commit={commit}
+[ -n "$commit" ] || commit=$(cat -- "$folder/refs/"{ref} 2>/dev/null)
+cd -- "$folder/snapshots/$commit" 2>/dev/null || exit 0
+[ -n "$commit" ] || exit 0
+printf 'commit\\t%s\\n' "$commit"
+for part in "$folder"/blobs/*.incomplete; do [ -e "$part" ] && echo partial; done
+find -L . -type f -printf 'file\\t%s\\t%P\\n'
+find -L . -type f -name {index} | while IFS= read -r name; do
+  printf 'index\\t%s\\t%s\\n' "$(base64 <"$name" | tr -d '\\n')" "${{name#./}}"
+done
+"""
+
+
+async def listing(transport: Transport, hf_cache: str, repo: str, revision: str) -> CacheListing | None:
+    """What the host holds of a revision (empty: `main`); None when it has none. Raises `LinkLost`, `HostError`."""
+    script = shell.script(
+        _LIST,
+        folder=shell.path_word(f"{hf_cache.rstrip('/')}/hub/{folder_name(repo)}"),
+        commit=identifiers.commit(revision) or "",
+        ref=revision or "main",
+        index=f"*{INDEX}",
+    )
+    result = await transport.run(script, timeout=60.0)
+    if result.outcome is Outcome.LOST:
+        raise LinkLost("the connection was lost while the model cache was looked at", host=transport.name)
+    if not result.ok:
+        said = clean_line(result.stderr.strip().rpartition("\n")[2]) or result.outcome.value
+        raise HostError(f"the model cache cannot be looked at: {said}", host=transport.name)
+    return read(result.stdout)
+
+
+def read(text: str) -> CacheListing | None:
+    """The script's answer; a host may say anything: what is no commit, and names that could lead elsewhere, are not.
+
+    None without a commit.
+    """
+    commit, partial = None, False
+    files: list[ModelFile] = []
+    indexes: dict[str, str] = {}
+    for line in text.splitlines():
+        word, _, rest = line.partition("\t")
+        value, _, name = rest.partition("\t")
+        if word == "commit":
+            commit = identifiers.commit(value)
+        elif word == "partial":
+            partial = True
+        elif identifiers.relative_path(name) is None:
+            continue
+        elif word == "file" and (size := identifiers.size(value)) is not None:
+            files.append(ModelFile(name, size, cached=True))
+        elif word == "index":
+            indexes[name] = _decoded(value)
+    if commit is None:
+        return None
+    return CacheListing(commit, tuple(sorted(files, key=lambda file: file.name)), indexes, partial)
+
+
+def _decoded(value: str) -> str:
+    try:
+        return decode(base64.b64decode(value, validate=True))
+    except binascii.Error:
+        return ""

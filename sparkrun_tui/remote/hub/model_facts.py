@@ -1,0 +1,126 @@
+"""Reads facts of models from the Hub (or from files that lie here), in a child process, and keeps them as digests."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sparkrun_tui.base.decoded import Decoded
+from sparkrun_tui.base.secrets import Secret
+from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.models.digest import Digest, from_data
+from sparkrun_tui.models.digest_cache import digest_path, write_digest
+from sparkrun_tui.remote import children
+from sparkrun_tui.remote.hub.downloads import Choice, Chooser, HubError, HubSource, explain, worker_message
+from sparkrun_tui.remote.transfer.ports import ModelRequest
+
+TIMEOUT = 180.0
+"""Seconds for the headers of one model: hundreds of files on a slow line."""
+
+
+class HubFacts:
+    """Looks models up: configuration, quantisation, and headers of weights by range requests; never the weights.
+
+    `digests` is the folder that results are kept in (None: nowhere), `hub` the local cache, `choose` picks the
+    files of a GGUF quantisation.
+    """
+
+    def __init__(
+        self,
+        digests: Path | None = None,
+        choose: Chooser | None = None,
+        *,
+        hub: Path | None = None,
+        endpoint: str = "",
+        timeout: float = TIMEOUT,
+    ) -> None:
+        self._digests = digests
+        self._source = HubSource(choose or _by_name, hub=hub, endpoint=endpoint)
+        self._endpoint = endpoint
+        self._timeout = timeout
+
+    async def read(self, model: str, revision: str = "", token: Secret | None = None) -> Digest:
+        """The digest of a model (`OWNER/NAME`, a GGUF with `:QUANT`), also kept for later.
+
+        Cancelling ends the child process. Raises `HubError` with the remedy (gated, missing, offline, and so on).
+        """
+        repo, _, quant = model.partition(":")
+        request = ModelRequest(repo, revision, gguf_quant=quant)
+        digest = await self._run(await self._order(model, request, token), token)
+        if self._digests is not None:
+            path = digest_path(self._digests, model, revision)
+            try:
+                await asyncio.to_thread(write_digest, path, digest)
+            except OSError as error:
+                raise HubError(
+                    f"what the Hub says of {repo} cannot be kept: {error.strerror or error}",
+                    kind="disk",
+                    remedy=f"See to {path.parent}.",
+                ) from error
+        return digest
+
+    async def _order(self, model: str, request: ModelRequest, token: Secret | None) -> dict[str, Any]:
+        """What the worker is to read: files that lie here whole, else the Hub's."""
+        order: dict[str, Any] = {"model": model, "repo": request.repo, "quant": request.gguf_quant}
+        here = await self._source.stored(request)
+        if here is not None:
+            snapshot = str(Path(here.hub) / here.snapshot)
+            names = [file.name for file in here.files]
+            source = "headers of the files in the Hugging Face cache"
+            return order | {"snapshot": snapshot, "files": names, "commit": here.commit, "source": source}
+        plan = await self._source.plan(request, token)
+        source = f"Hugging Face Hub, commit {plan.commit[:7]}"
+        names = [file.name for file in plan.files]
+        return order | {"files": names, "commit": plan.commit, "source": source, "endpoint": self._endpoint}
+
+    async def _run(self, order: Mapping[str, Any], token: Secret | None) -> Digest:
+        env = {**os.environ, "HF_HUB_DISABLE_TELEMETRY": "1"}
+        if token is not None:
+            env["HF_TOKEN"] = token.reveal()
+        words = [sys.executable, "-P", "-m", "sparkrun_tui.remote.hub.facts_worker"]
+        process = await children.spawn(words, env=env, stdin=asyncio.subprocess.PIPE, limit=16 << 20)
+        repo = str(order["repo"])
+        async with children.stopping(process, signal.SIGINT):
+            assert process.stdin is not None and process.stdout is not None
+            errors = asyncio.create_task(children.last_words(process.stderr))
+            process.stdin.write(json.dumps(order).encode())
+            process.stdin.close()
+            try:
+                async with asyncio.timeout(self._timeout):
+                    line = await process.stdout.readline()
+            except TimeoutError as error:
+                errors.cancel()
+                message = f"the facts of {repo} did not come within {self._timeout:.0f} s"
+                raise HubError(message, kind="stalled", remedy="Check the network, or try again later.") from error
+            except ValueError as error:
+                errors.cancel()
+                raise HubError(f"the files of {repo} tell more than can be taken", kind="entry") from error
+            if not line:
+                said = clean_line((await errors).decode(errors="replace").strip().rpartition("\n")[2])
+                raise HubError(f"the process that reads {repo} died: {said or 'without a word'}", kind="other")
+            errors.cancel()
+        return _digest(worker_message(line), repo)
+
+
+def _digest(message: Decoded, repo: str) -> Digest:
+    """The worker's digest. Raises `HubError` for its error."""
+    if message.at("kind").text() == "digest":
+        digest = from_data(message.at("digest").data)
+        if digest is not None:
+            return digest
+        raise HubError(f"nothing in {repo} tells of a model", kind="entry")
+    if message.at("error").text() == "content":
+        raise HubError(f"{repo} cannot be sized: {clean_line(message.at('message').text())}", kind="entry")
+    raise explain(message, repo, "")
+
+
+def _by_name(names: Any, request: ModelRequest) -> Choice:
+    """The files whose names hold the quantisation."""
+    files = tuple(name for name in names if request.gguf_quant.lower() in name.lower() and name.endswith(".gguf"))
+    return Choice(files, files[0] if files else "")

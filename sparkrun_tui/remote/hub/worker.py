@@ -1,0 +1,190 @@
+"""The child process that talks to the Hugging Face Hub: a request on stdin, JSON lines on stdout, the token in its env.
+
+huggingface_hub's downloads run in threads that cannot be cancelled; a process can. Run as
+`python -m sparkrun_tui.remote.hub.worker`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import glob
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from sparkrun_tui.base.json_text import parse_json
+from sparkrun_tui.remote.transfer.ports import folder_name
+
+_REPORT_EVERY = 0.25
+_STALE_AFTER = 60.0
+
+
+def main() -> int:
+    """Carry out one request; the last line is a result or an error."""
+    request = parse_json(sys.stdin.buffer.read())
+    # huggingface_hub's threads do not end by an exception in the main one: the process ends instead.
+    signal.signal(signal.SIGINT, lambda _number, _frame: os._exit(130))
+    try:
+        _tell(_list(request) if request["op"] == "list" else _fetch(request))
+    except BaseException as error:
+        _tell({"kind": "error", **describe(error)})
+        return 1
+    return 0
+
+
+def _list(request: dict[str, Any]) -> dict[str, Any]:
+    """The commit and files of a repository; asks for access too, so that a gate is met before any download."""
+    from huggingface_hub import HfApi
+
+    api = HfApi(endpoint=request.get("endpoint") or None)
+    info = api.model_info(request["repo"], revision=request.get("revision") or None, files_metadata=True)
+    if info.gated:
+        api.auth_check(request["repo"])
+    files = [{"name": item.rfilename, "size": item.size or 0} for item in info.siblings or []]
+    return {"kind": "listing", "commit": info.sha, "files": files}
+
+
+def _fetch(request: dict[str, Any]) -> dict[str, Any]:
+    """Download the named files, reporting what has arrived on disk."""
+    from huggingface_hub import snapshot_download
+
+    hub = Path(request["hub"])
+    folder = hub / folder_name(request["repo"])
+    (folder / "blobs").mkdir(parents=True, exist_ok=True)
+    with _lock(hub / ".locks" / folder.name):
+        _remove_leftovers(folder / "blobs")
+        counter = _Counter(folder / "blobs")
+        counter.start()
+        path = snapshot_download(
+            request["repo"],
+            revision=request.get("revision") or None,
+            cache_dir=hub,
+            allow_patterns=[glob.escape(name) for name in request["files"]],
+            endpoint=request.get("endpoint") or None,
+        )
+        counter.stop()
+    return {"kind": "fetched", "commit": Path(path).name}
+
+
+class _lock:
+    """Two downloads of one repository on one machine would both fetch everything: the second waits."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = open(folder / "sparkrun-tui.lock", "w", encoding="ascii")  # noqa: SIM115
+
+    def __enter__(self) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _tell({"kind": "waiting"})
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+class _Counter(threading.Thread):
+    """Reports how many bytes have arrived since the start, as the disk shows it (progress callbacks start over)."""
+
+    def __init__(self, blobs: Path) -> None:
+        super().__init__(daemon=True)
+        self._blobs = blobs
+        self._before = disk_bytes(blobs)
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        while not self._over.wait(_REPORT_EVERY):
+            self._report()
+
+    def stop(self) -> None:
+        self._over.set()
+        self.join()
+        self._report()
+
+    def _report(self) -> None:
+        _tell({"kind": "progress", "done": max(disk_bytes(self._blobs) - self._before, 0)})
+
+
+def disk_bytes(folder: Path) -> int:
+    """Bytes that really lie in a folder's files (a file may be longer than what has been written into it)."""
+    total = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:  # renamed under us
+                continue
+            if entry.name.endswith(".incomplete"):
+                total += min(status.st_size, status.st_blocks * 512)
+            else:
+                total += status.st_size
+    return total
+
+
+def _remove_leftovers(blobs: Path) -> None:
+    """A download that was killed leaves its part under a random name that nothing ever uses again."""
+    for path in blobs.glob("*.incomplete"):
+        try:
+            if time.time() - path.stat().st_mtime > _STALE_AFTER:
+                path.unlink()
+        except FileNotFoundError:
+            continue
+
+
+_CLASSES = (
+    ("GatedRepoError", "gated"),
+    ("DisabledRepoError", "missing"),
+    ("RepositoryNotFoundError", "missing"),
+    ("RevisionNotFoundError", "revision"),
+    ("LocalEntryNotFoundError", "dropped"),
+    ("EntryNotFoundError", "entry"),
+    ("HFValidationError", "name"),
+    ("OfflineModeIsEnabled", "offline"),
+    ("ConnectError", "offline"),
+    ("ConnectTimeout", "offline"),
+)
+
+
+def describe(error: BaseException) -> dict[str, Any]:
+    """What an exception of huggingface_hub means: a kind, an HTTP status when there was one, and its words."""
+    chain: list[BaseException] = []
+    current: BaseException | None = error
+    while current is not None and current not in chain:
+        chain.append(current)
+        current = current.__cause__ or current.__context__
+    status = next((code for item in chain if (code := _status(item))), 0)
+    kind = "other"
+    for item in chain:
+        names = {base.__name__ for base in type(item).__mro__}
+        kind = next((kind for name, kind in _CLASSES if name in names), kind)
+        if kind == "other" and isinstance(item, OSError) and item.errno == 28:
+            kind = "disk"
+        if kind != "other":
+            break
+    if kind == "other" and status in (401, 403):
+        kind = "unauthorized"
+    if status == 429:
+        kind = "limited"
+    words = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return {"error": kind, "status": status, "message": words}
+
+
+def _status(error: BaseException) -> int:
+    response = getattr(error, "response", None)
+    code = getattr(response, "status_code", 0)
+    return code if isinstance(code, int) else 0
+
+
+def _tell(message: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

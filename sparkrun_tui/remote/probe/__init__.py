@@ -1,0 +1,1 @@
+"""What a host says of itself in one round trip."""

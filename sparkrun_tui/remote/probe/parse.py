@@ -1,0 +1,237 @@
+"""What the probe's script printed, as facts; whatever is missing or says `[N/A]` stays unknown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from sparkrun_tui.base.numbers import MOST, decimal, whole
+from sparkrun_tui.base.text import clean_line, shorten
+from sparkrun_tui.remote.probe.facts import Disk, Gpu, HostFacts, RdmaPort
+
+_KIB = 1024
+_MIB = 1024 * 1024
+_LISTEN_STATE = "0A"
+_HEX_PORT = re.compile(r"[0-9A-Fa-f]{1,4}", re.ASCII)
+_NUMBER = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?(?![0-9])", re.ASCII)
+_MEMINFO = re.compile(r"(\w+):\s+([0-9]+)\s*kB", re.ASCII)
+_LAST_PORT = 65_535
+_MOST_KIB = MOST // _KIB
+_MOST_MIB = float(MOST // _MIB)
+
+
+@dataclass(slots=True)
+class _Answer:
+    """The script's lines by key, and its blocks."""
+
+    values: dict[str, list[str]] = field(default_factory=dict)
+    blocks: dict[str, list[str]] = field(default_factory=dict)
+
+    def one(self, key: str) -> str:
+        return clean_line(self.values.get(key, [""])[0]).strip()
+
+    def block(self, name: str) -> list[str]:
+        return self.blocks.get(name, [])
+
+
+def parse(text: str, *, name: str, taken: float, round_trip: float, ports: Sequence[int] = ()) -> HostFacts:
+    """The facts in the script's output. `taken` is when it was asked, on our clock; seconds."""
+    answer = _read(text)
+    memory = dict(_meminfo(answer.block("meminfo")))
+    docker = dict(line.split("=", 1) for line in answer.block("docker") if "=" in line)
+    owners = _owners(answer)
+    addresses = _addresses(answer.block("addresses"))
+    interface, address = _default_route(answer.block("route"), addresses)
+    gpus = tuple(_gpus(answer.block("gpus")))
+    return HostFacts(
+        name=name,
+        taken=taken,
+        round_trip=round_trip,
+        hostname=answer.one("hostname"),
+        arch=answer.one("arch"),
+        kernel=answer.one("kernel"),
+        user=answer.one("user"),
+        home=answer.one("home"),
+        hf_cache=answer.one("hf_cache"),
+        boot_id=answer.one("boot_id"),
+        clock_skew=_skew(answer.one("epoch"), taken, round_trip),
+        memory_total=memory.get("MemTotal", 0),
+        memory_available=memory.get("MemAvailable", 0),
+        swap_free=memory.get("SwapFree", 0),
+        disks=tuple(_disks(answer.values.get("disk", []))),
+        gpus=gpus,
+        driver=gpus[0].driver if gpus else "",
+        cuda=_found(r"CUDA Version:\s*([0-9.]+)", "\n".join(answer.block("smi"))),
+        docker_version=clean_line(docker.get("version", "")).strip(),
+        docker_root=clean_line(docker.get("root", "")).strip(),
+        docker_access=_docker_access(answer, docker),
+        gpu_runtime="nvidia" in docker.get("runtimes", "").split() or bool(answer.one("gpu_hook")),
+        default_interface=interface,
+        default_address=address,
+        rdma=tuple(_rdma(answer.values.get("rdma", []), addresses)),
+        infiniband=bool(answer.one("infiniband_dev")),
+        used_ports=frozenset(owners),
+        tools=frozenset(clean_line(tool) for tool in answer.values.get("tool", [])),
+        port_owners={port: owners[port] for port in ports if owners.get(port)},
+    )
+
+
+def complete(text: str) -> bool:
+    """Whether the script ran to its end."""
+    return text.rstrip().endswith("end=yes")
+
+
+def _read(text: str) -> _Answer:
+    answer = _Answer()
+    block: list[str] | None = None
+    for line in text.splitlines():
+        if line.startswith("[["):
+            block = answer.blocks.setdefault(line[2:], [])
+        elif line == "]]":
+            block = None
+        elif block is not None:
+            if line.strip():
+                block.append(line)
+        else:
+            key, equals, value = line.partition("=")
+            if equals:
+                answer.values.setdefault(key, []).append(value)
+    return answer
+
+
+def _meminfo(lines: Sequence[str]) -> Iterator[tuple[str, int]]:
+    for line in lines:
+        found = _MEMINFO.match(line)
+        size = whole(found[2], most=_MOST_KIB) if found else None
+        if found and size is not None:
+            yield found[1], size * _KIB
+
+
+def _skew(epoch: str, taken: float, round_trip: float) -> float | None:
+    """How far the host's clock is ahead of ours, seconds, judged at the middle of the round trip."""
+    told = decimal(epoch.rstrip("N").rstrip("."))
+    return None if told is None else told - (taken + round_trip / 2)
+
+
+def _disks(rows: Sequence[str]) -> Iterator[Disk]:
+    seen: set[str] = set()
+    for row in rows:
+        path, room, nodes = [*row.split("\t"), "", ""][:3]
+        columns, inodes = room.split(), nodes.split()
+        path = clean_line(path)
+        total, free = _column(columns, 1, _MOST_KIB), _column(columns, 3, _MOST_KIB)
+        if path in seen or total is None or free is None:
+            continue
+        seen.add(path)
+        # Some file systems (btrfs, vfat) count no inodes and say `-` or 0 of 0.
+        countable = (_column(inodes, 1) or 0) > 0
+        yield Disk(path, free * _KIB, total * _KIB, _column(inodes, 3) if countable else None)
+
+
+def _column(columns: Sequence[str], place: int, most: int = MOST) -> int | None:
+    """The number in a column of a line of `df`, which has four at least; None when it is none."""
+    return whole(columns[place], most=most) if len(columns) >= 4 else None
+
+
+def _gpus(lines: Sequence[str]) -> Iterator[Gpu]:
+    for line in lines:
+        cells = [cell.strip() for cell in line.split(",")]
+        if len(cells) < 6:
+            continue
+        memory = _number(cells[2], most=_MOST_MIB)
+        yield Gpu(
+            name=clean_line(cells[0]),
+            driver=clean_line(cells[1]) if _number(cells[1].partition(".")[0]) is not None else "",
+            memory_total=int(memory * _MIB) if memory is not None else None,
+            utilisation=_number(cells[3]),
+            power_watts=_number(cells[4]),
+            temperature=_number(cells[5]),
+        )
+
+
+def _number(cell: str, most: float = 1e15) -> float | None:
+    """The number that a cell of nvidia-smi begins with; None when there is none, or an absurd one."""
+    found = _NUMBER.match(cell)
+    return decimal(found.group(), least=-most, most=most) if found else None
+
+
+def _found(pattern: str, text: str) -> str:
+    match = re.search(pattern, text)
+    return match[1] if match else ""
+
+
+def _docker_access(answer: _Answer, docker: dict[str, str]) -> str:
+    said = " ".join(line for line in answer.block("docker") if "=" not in line)
+    if docker.get("version", "").strip() and not re.search(r"(?i)cannot connect|permission denied", said):
+        return "ok"
+    if "docker" not in answer.blocks:
+        return {"usable": "ok", "denied": "denied"}.get(answer.one("socket"), "no socket")
+    if "permission denied" in said.lower() or "denied" in answer.one("socket"):
+        return "denied"
+    if re.search(r"(?i)cannot connect|is the docker daemon running|no such file|connection refused", said):
+        return "not running"
+    return shorten(clean_line(said), 200) or "no answer"
+
+
+def _addresses(lines: Sequence[str]) -> dict[str, str]:
+    """The first IPv4 address of each interface."""
+    found: dict[str, str] = {}
+    for line in lines:
+        match = re.match(r"\d+:\s+(\S+)\s+inet\s+([0-9.]+)", line)
+        if match:
+            found.setdefault(match[1].partition("@")[0], match[2])
+    return found
+
+
+def _default_route(lines: Sequence[str], addresses: dict[str, str]) -> tuple[str, str]:
+    """The interface of the default route with the lowest metric, and its address."""
+    routes = []
+    for line in lines:
+        device = _found(r"\bdev (\S+)", line)
+        if device:
+            routes.append((_metric(line), device, _found(r"\bsrc ([0-9.]+)", line)))
+    if routes:
+        _, device, source = min(routes)
+        return device, source or addresses.get(device, "")
+    others = [(name, address) for name, address in addresses.items() if name != "lo"]
+    return others[0] if others else ("", "")
+
+
+def _metric(line: str) -> int:
+    """How far a route is from being the first choice: 0 when it says nothing, last when it cannot be read."""
+    text = _found(r"\bmetric (\S+)", line)
+    if not text:
+        return 0
+    metric = whole(text)
+    return MOST if metric is None else metric
+
+
+def _rdma(rows: Sequence[str], addresses: dict[str, str]) -> Iterator[RdmaPort]:
+    for row in rows:
+        device, interface, index = [*row.split("\t"), "", ""][:3]
+        address = addresses.get(interface, "")
+        yield RdmaPort(clean_line(device), clean_line(interface), address, whole(index))
+
+
+def _owners(answer: _Answer) -> dict[int, str]:
+    owners: dict[int, str] = {}
+    for port, owner in _listening(answer):
+        owners[port] = owners.get(port) or owner
+    return owners
+
+
+def _listening(answer: _Answer) -> Iterator[tuple[int, str]]:
+    """Ports that something listens on, with who it is where the host tells."""
+    for line in answer.block("listen"):
+        columns = line.split()
+        port = whole(columns[3].rpartition(":")[2], most=_LAST_PORT) if len(columns) >= 4 else None
+        if port is not None:
+            name, pid = _found(r'\(\("([^"]+)"', line), _found(r"pid=([0-9]{1,10})", line)
+            yield port, f"{clean_line(name)} (pid {pid})" if name else ""
+    for line in answer.block("tcp"):
+        columns = line.split()
+        if len(columns) >= 4 and columns[3] == _LISTEN_STATE and ":" in columns[1]:
+            port_text = columns[1].rpartition(":")[2]
+            if _HEX_PORT.fullmatch(port_text):
+                yield int(port_text, 16), ""

@@ -1,0 +1,1 @@
+"""Scripts on a host: how they are wrapped, what they print, and jobs that outlive the connection."""

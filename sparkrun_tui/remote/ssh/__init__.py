@@ -1,0 +1,1 @@
+"""SSH: names resolved as the user's own ssh would, keys, known hosts, one connection for each host."""

@@ -1,0 +1,184 @@
+"""Opens one SSH connection: explicit options only, keys in our order, host keys by our policy."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import asyncssh
+
+from sparkrun_tui.remote.failures import NeedsUser
+from sparkrun_tui.remote.ssh import login_keys as login
+from sparkrun_tui.remote.ssh.host_key_policy import Ask, HostKeyPolicy, revoked
+from sparkrun_tui.remote.ssh.known_hosts import KnownHosts
+from sparkrun_tui.remote.ssh.resolve import Endpoint
+from sparkrun_tui.remote.ssh.unlocked_keys import KeyRing
+
+LOGIN_TIMEOUT = 20.0
+"""Seconds for the TCP connection, the handshake and the login together."""
+KEEPALIVE_INTERVAL = 5.0
+KEEPALIVE_COUNT = 3
+"""A dead link is noticed after KEEPALIVE_INTERVAL * (KEEPALIVE_COUNT + 1) seconds."""
+
+# AES first: every machine this is for has instructions for it; asyncssh's own first choice is slower by half.
+_CIPHERS = (
+    "aes128-gcm@openssh.com",
+    "aes256-gcm@openssh.com",
+    "chacha20-poly1305@openssh.com",
+    "aes128-ctr",
+    "aes192-ctr",
+    "aes256-ctr",
+)
+_HOST_KEY_TRIES = 4
+
+OnLost = Callable[[asyncssh.SSHClientConnection, Exception | None], None]
+
+# asyncssh logs every channel at INFO and dumps packets at DEBUG; neither belongs into our logs.
+logging.getLogger("asyncssh").setLevel(logging.CRITICAL)
+
+
+class _Client(asyncssh.SSHClient):
+    """Remembers the key that was offered and not trusted, and tells when the connection ends."""
+
+    def __init__(self, on_lost: OnLost) -> None:
+        self._on_lost = on_lost
+        self._connection: asyncssh.SSHClientConnection | None = None
+        self.offered: asyncssh.SSHKey | None = None
+        self.address = ""
+
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        self._connection = conn
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._connection is not None:
+            self._on_lost(self._connection, exc)
+
+    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
+        self.offered = key
+        self.address = addr or host
+        return False
+
+
+class Opener:
+    """One attempt to reach an endpoint, with the questions that come up on the way."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        policy: HostKeyPolicy,
+        ask: Ask | None,
+        on_lost: OnLost,
+        tunnel: asyncssh.SSHClientConnection | None = None,
+        ring: KeyRing | None = None,
+    ) -> None:
+        self._endpoint = endpoint
+        self._policy = policy
+        self._ask = ask
+        self._on_lost = on_lost
+        self._tunnel = tunnel
+        self._ring = ring or KeyRing()
+        self._any_key_type = False
+
+    async def open(self) -> asyncssh.SSHClientConnection:
+        """The connection, logged in. Raises `NeedsUser` or what asyncssh and the network raise."""
+        keys = await login.gather(self._endpoint, self._ring)
+        try:
+            return await self._login(keys)
+        finally:
+            keys.close()
+
+    async def _login(self, keys: login.LoginKeys) -> asyncssh.SSHClientConnection:
+        try:
+            return await self._trusted(keys.pairs)
+        except (asyncssh.PermissionDenied, asyncssh.ProtocolError) as error:
+            refused = isinstance(error, asyncssh.PermissionDenied) or "authentication failures" in str(error)
+            if not refused:
+                raise
+            if self._ask is not None:
+                for path in keys.encrypted:
+                    pairs = await self._ring.unlock(path, self._endpoint, self._ask)
+                    if pairs:
+                        return await self._trusted(pairs)
+            if keys.total > login.MAX_OFFERED:
+                raise login.too_many(self._endpoint, keys) from error
+            if keys.encrypted:
+                raise self._locked(keys) from error
+            raise
+
+    def _locked(self, keys: login.LoginKeys) -> NeedsUser:
+        names = ", ".join(str(path) for path in keys.encrypted)
+        return NeedsUser(
+            f"{self._endpoint.host} takes no key that is open; locked by a passphrase: {names}",
+            host=self._endpoint.name,
+            remedy=f"Unlock it once with: ssh-add {keys.encrypted[0]}",
+        )
+
+    async def _trusted(self, pairs: list[asyncssh.SSHKeyPair]) -> asyncssh.SSHClientConnection:
+        """Connect, settling the host key when it is not known yet."""
+        for attempt in range(_HOST_KEY_TRIES):
+            known = self._policy.read(self._endpoint)
+            client = _Client(self._on_lost)
+            try:
+                return await self._connect(pairs, known, client)
+            except asyncssh.HostKeyNotVerifiable as error:
+                if client.offered is None:
+                    if "revoked" in str(error).lower():
+                        raise revoked(self._policy, self._endpoint) from error
+                    raise
+                if attempt == _HOST_KEY_TRIES - 1:
+                    raise
+                await self._policy.settle(self._endpoint, client.address, client.offered, self._ask)
+            except (asyncssh.KeyExchangeFailed, asyncssh.ConnectionLost) as error:
+                # Known only by key types that the host no longer has: let it show what it has. A link that broke just
+                # now looks the same, and must not end in a question about another key.
+                if self._any_key_type or not known.trusted_keys(self._endpoint):
+                    raise
+                self._any_key_type = attempt > 0 or isinstance(error, asyncssh.KeyExchangeFailed)
+        raise AssertionError("unreachable: the last try raises")
+
+    async def _connect(
+        self, pairs: list[asyncssh.SSHKeyPair], known: KnownHosts, client: _Client
+    ) -> asyncssh.SSHClientConnection:
+        endpoint = self._endpoint
+        async with asyncio.timeout(LOGIN_TIMEOUT + 5):
+            return await asyncssh.connect(
+                endpoint.host,
+                endpoint.port,
+                config=None,
+                tunnel=self._tunnel or (),
+                proxy_command=_proxy_command(endpoint) if self._tunnel is None else (),
+                client_factory=lambda: client,
+                known_hosts=known.entries,
+                host_key_alias=endpoint.host_key_alias or None,
+                server_host_key_algs="default" if self._any_key_type else (),
+                username=endpoint.user or (),
+                client_keys=pairs or None,
+                agent_path=None,
+                preferred_auth="publickey",
+                public_key_auth=True,
+                kbdint_auth=False,
+                password_auth=False,
+                gss_auth=False,
+                gss_kex=False,
+                gss_host=None,
+                host_based_auth=False,
+                x509_trusted_certs=None,
+                encryption_algs=_CIPHERS,
+                compression_algs=["none"],
+                connect_timeout=LOGIN_TIMEOUT,
+                login_timeout=LOGIN_TIMEOUT,
+                keepalive_interval=KEEPALIVE_INTERVAL,
+                keepalive_count_max=KEEPALIVE_COUNT,
+                utf8_decode_errors="replace",
+            )
+
+
+def _proxy_command(endpoint: Endpoint) -> tuple[str, ...]:
+    command = endpoint.proxy_command
+    if not command:
+        return ()
+    tokens = {"%h": endpoint.host, "%p": str(endpoint.port), "%r": endpoint.user, "%n": endpoint.name, "%%": "%"}
+    for token, text in tokens.items():
+        command = command.replace(token, text)
+    return ("sh", "-c", f"exec {command}")

@@ -1,0 +1,81 @@
+"""The script with which one host sends a model from its cache to another host's, as a detached job of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from sparkrun_tui.base import shell
+from sparkrun_tui.remote.transfer.ports import StoredModel
+
+_ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*|[0-9a-fA-F:]+")
+_SSH = shell.script("ssh -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=5 -o ServerAliveCountMax=3")
+_REACH = """\
+# sparkrun-tui: relay-reach
+command -v rsync >/dev/null 2>&1 && {ssh} -- {address} command -v rsync </dev/null >/dev/null 2>&1
+"""
+
+# Blobs first, then the links to them, then the ref, so that a half-sent model never looks whole. What broke off for
+# a reason that may pass (a lost link, a time limit) is taken up again.
+_SEND = """\
+# sparkrun-tui: relay-send
+cd -- {hub} || exit 3
+{ssh} -- {address} {make} </dev/null || exit 4
+names() {{ printf '%s\\n' {names}; }}
+blobs() {{
+    names | while IFS= read -r name; do
+        blob=$(realpath --relative-to=. -- "$name") || exit 5
+        case $blob in */blobs/*) printf '%s\\n' "$blob" ;; esac
+    done | sort -u
+}}
+send() {{
+    tries=0
+    while :; do
+        "$1" | tr '\\n' '\\0' | rsync {flags} -e {shell} -- ./ {target}
+        code=$?
+        tries=$((tries + 1))
+        case $code in 10 | 12 | 30 | 35 | 255) [ $tries -lt 4 ] || return $code ;; *) return $code ;; esac
+        sleep $((tries * 2))
+    done
+}}
+refs() {{ printf '%s\\n' {ref}; }}
+send blobs && send names && {{ [ -z {ref} ] || send refs; }}
+"""
+
+
+def reach_script(address: str) -> shell.Text:
+    """Whether a host can log in to `address` without a question and both have rsync: its exit code tells."""
+    return shell.script(_REACH, ssh=_SSH, address=_checked(address))
+
+
+def send_script(model: StoredModel, hub: str, address: str, target_hub: str, flags: Sequence[str]) -> shell.Text:
+    """Send the model's files from `hub` on the host that runs it to `target_hub` at `address`, rsync's way."""
+    _checked(address)
+    at_home = target_hub.removeprefix("~/")
+    where = f"[{address}]" if ":" in address else address
+    return shell.script(
+        _SEND,
+        hub=shell.path_word(hub),
+        ssh=_SSH,
+        address=address,
+        make=shell.word(shell.script("mkdir -p -- {folder}", folder=at_home)),
+        names=shell.words(_lines(f"{model.snapshot}/{file.name}" for file in model.files)),
+        flags=shell.words(flags),
+        shell=shell.word(_SSH),
+        target=f"{where}:{at_home.rstrip('/')}/",
+        ref=f"{model.folder}/refs/{model.ref}" if model.ref else "",
+    )
+
+
+def _lines(names: Iterable[str]) -> list[str]:
+    """Names that stand one a line, as the script reads them."""
+    lines = list(names)
+    if any("\n" in name for name in lines):
+        raise ValueError("a file's name holds a line break")
+    return lines
+
+
+def _checked(address: str) -> str:
+    if not _ADDRESS.fullmatch(address):
+        raise ValueError(f"not an address: {address!r}")
+    return address

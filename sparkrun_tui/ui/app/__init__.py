@@ -1,0 +1,1 @@
+"""The app itself: it wires screens, theme, keys and the session, and polls running launches."""

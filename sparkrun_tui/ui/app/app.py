@@ -1,0 +1,400 @@
+"""The app: it only wires screens, theme, keys and the engine together."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, TypeVar
+
+from textual.app import App
+from textual.screen import Screen
+
+from sparkrun_tui.base import paths
+from sparkrun_tui.base.errors import SparkrunError
+from sparkrun_tui.base.settings import Cluster, Settings
+from sparkrun_tui.base.text import clean_text
+from sparkrun_tui.recipe.values.masking import redactor
+from sparkrun_tui.recipe.values.rendered import Rendered
+from sparkrun_tui.ui.actions import Scope, bindings, unknown_keys
+from sparkrun_tui.ui.actor import Actor
+from sparkrun_tui.ui.app.clipboard import copy_natively
+from sparkrun_tui.ui.app.freshness import Freshness
+from sparkrun_tui.ui.app.gc import Collector
+from sparkrun_tui.ui.app.launch_poll import Bridge
+from sparkrun_tui.ui.app.launches import Launches
+from sparkrun_tui.ui.app.persistence import Keeper
+from sparkrun_tui.ui.app.session import Session
+from sparkrun_tui.ui.app.theme_variables import looks
+from sparkrun_tui.ui.app.title import TerminalTitle, title
+from sparkrun_tui.ui.model.catalog import Catalog
+from sparkrun_tui.ui.model.ports import Backend, HostSeen, LaunchPort
+from sparkrun_tui.ui.model.registries import RegistryDesk
+from sparkrun_tui.ui.model.state import AppState, HostMark
+from sparkrun_tui.ui.screens.base import PageScreen
+from sparkrun_tui.ui.screens.browse import BrowseScreen
+from sparkrun_tui.ui.widgets.line_pane import INKS
+from sparkrun_tui.ui.widgets.top_bar import Status
+
+Answer = TypeVar("Answer")
+_SEVERITY = {"note": ("information", ""), "warning": ("warning", "! "), "error": ("error", "✗ ")}
+
+
+def _real_backend(settings: Settings) -> Backend:
+    from sparkrun_tui.ui.model.backend import Engine
+
+    return Engine(settings)
+
+
+class SparkrunApp(App[int], Actor, inherit_bindings=False):
+    """Screens watch what the engine does; nothing that runs on a host belongs to one of them."""
+
+    CSS_PATH = [str(path) for path in sorted(paths.styles_dir().glob("*.tcss"))]
+    """All of it from the start: a screen that brought its own would have everything parsed and styled again."""
+    COMPONENT_CLASSES = INKS
+    BINDINGS = bindings(Scope.APP)
+    TITLE = "sparkrun-tui"
+    ENABLE_COMMAND_PALETTE = False
+    """Textual's own binding would hide ours; `do_palette` opens it."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self.state = AppState(session.settings, Catalog(session.settings), query=session.query)
+        self.bridge = Bridge(self)
+        self.launches = Launches(self)
+        self.registries = RegistryDesk(self._registries_changed)
+        self.freshness = Freshness(self)
+        self.collector = Collector(self)
+        self.loaded = False
+        self.opened = asyncio.Event()
+        self._listed = asyncio.Event()
+        self._backend: Backend | None = session.backend
+        self.keeper = Keeper(self)
+        self.terminal_title = TerminalTitle(self)
+
+    def get_css_variables(self) -> dict[str, str]:
+        """The theme's variables, and those of ours that are worked out from them."""
+        variables = super().get_css_variables()
+        self.theme_variables = variables | looks(variables, self.current_theme.ansi)
+        return self.theme_variables
+
+    # Beginning and end.
+
+    def get_default_screen(self) -> BrowseScreen:
+        """The recipes, from the first frame on, where the last session ended."""
+        self.keeper.restore()
+        return BrowseScreen()
+
+    def on_mount(self) -> None:
+        """The first frame waits for nothing: recipes and connections come after it."""
+        self.keeper.watch()
+        self.set_keymap(dict(self.session.settings.keys))
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        self.collector.calm()
+        self.read_recipes()
+        self.background(self._open_backend(), "open")
+        self.freshness.start()
+        for action_id in unknown_keys(self.session.settings.keys):
+            self.say(f"keys: there is no action `{action_id}`", "warning")
+        for note in self.session.settings.notes:
+            self.say(note, "warning")
+
+    @property
+    def backend(self) -> Backend:
+        """The engine. Raises `SparkrunError` before it is open."""
+        if self._backend is None:
+            raise SparkrunError("the engine is not ready yet", remedy="try again in a moment")
+        return self._backend
+
+    async def _open_backend(self) -> None:
+        await self._listed.wait()  # bringing in the engine slows the list down, which is wanted first
+        backend = self._backend
+        if backend is None:
+            backend = await asyncio.to_thread(_real_backend, self.session.settings)
+            self._backend = backend
+        await backend.open(self.launches)
+        self.opened.set()
+        if self.session.demo:
+            self.choose_cluster(await backend.open_demo())
+        elif self.state.cluster is None:
+            self.action_do("cluster")
+        else:
+            self.probe()
+        self.state.catalog.store = backend.facts
+        self.state_changed()
+
+    async def on_unmount(self) -> None:
+        """Let the hosts go; what runs there goes on."""
+        self.keeper.keep()
+        self.terminal_title.restore()
+        if self._backend is not None and self.opened.is_set():
+            await self._backend.close()
+
+    # Recipes and cluster.
+
+    def read_recipes(self) -> None:
+        """Read all recipes beside the screen."""
+        self.background(self._read_recipes(), "read")
+
+    async def _read_recipes(self) -> None:
+        from sparkrun_tui.recipe.search.listing import finish
+
+        try:
+            listing = await asyncio.to_thread(self.state.catalog.listing)
+        finally:
+            self.call_after_refresh(self._listed.set)
+        while True:
+            self.state.take(listing)
+            self.loaded = True
+            self.state.forget_verdicts()
+            self.state_changed()
+            if not listing.pending:
+                return
+            # Many new files: they were only sketched, so that they are seen at once.
+            listing = await asyncio.to_thread(finish, listing)
+
+    def _registries_changed(self) -> None:
+        screen = self._page()
+        if screen is not None:
+            screen.registries_changed()
+
+    def choose_cluster(self, cluster: Cluster | None) -> None:
+        """Use another cluster from now on."""
+        self.state.choose(cluster)
+        self.state_changed()
+        self.probe()
+
+    def probe(self) -> None:
+        """Look at the hosts of the cluster beside the screen."""
+        cluster = self.state.cluster
+        if cluster is not None and self.opened.is_set():
+            for mark in self.state.marks.values():
+                mark.state = "asking"
+            self.update_bars()
+            self.background(self.backend.probe(cluster, lambda seen: self._host_seen(cluster, seen)), "probe")
+
+    def _host_seen(self, cluster: Cluster, seen: HostSeen) -> None:
+        if cluster is not self.state.cluster:
+            return
+        if seen.memory is None:
+            self.state.marks[seen.name] = HostMark("down", seen.problem, seen.remedy)
+        else:
+            self.state.marks[seen.name] = HostMark("up")
+            self.state.memory[seen.name] = seen.memory
+            self.state.forget_verdicts()
+        self.state_changed()
+
+    def keep_soon(self) -> None:
+        """Keep overrides for the next session, once the keys rest for a moment."""
+        self.keeper.soon()
+
+    def state_changed(self) -> None:
+        """Tell the screen in sight; others look when they come back."""
+        self.update_bars()
+        screen = self._page()
+        if screen is not None and screen.whole:
+            screen.state_changed()
+
+    def _page(self) -> PageScreen | None:
+        return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, PageScreen)), None)
+
+    def update_bars(self) -> None:
+        """Show the present state in the bar of the screen in sight."""
+        self.update_title()
+        screen = self._page()
+        if screen is not None:
+            screen.update_bar()
+
+    def update_title(self) -> None:
+        """Show what is going on in the terminal's title."""
+        self.terminal_title.show(title(self.launches.states()))
+
+    def bar_status(self) -> Status:
+        """What the bar tells now."""
+        cluster = self.state.cluster
+        hosts = tuple((name, self.state.marks[name].state) for name in (cluster.hosts if cluster else ()))
+        demo = self.session.demo or bool(cluster and cluster.is_demo)
+        starting, serving = self.launches.counts()
+        return Status(cluster.name if cluster else "", hosts, serving, starting, demo)
+
+    # Screens.
+
+    def open_plan(self, rendered: Rendered) -> None:
+        """Show what a launch would do."""
+        from sparkrun_tui.ui.screens.plan import PlanScreen
+
+        if self.state.cluster is not None:
+            self.push_screen(PlanScreen(rendered, self.state.cluster))
+
+    def open_launch(self, launch: LaunchPort, follow: bool = True) -> None:
+        """Show a launch; it goes on when the screen is left. One from the journal is not followed."""
+        from sparkrun_tui.ui.screens.launch import LaunchScreen
+
+        if follow:
+            self.launches.follow(launch)
+        self.push_screen(LaunchScreen(launch))
+
+    def shows(self, launch: LaunchPort) -> bool:
+        """Whether this launch is what the user looks at now."""
+        return getattr(self.screen, "launch", None) is launch
+
+    def edit_recipe(self, key: str, changes: dict[str, str]) -> None:
+        """Go to the overrides of the recipe whose file is `key`, with some changed."""
+        recipe = self.state.catalog.recipe(key)
+        if recipe is None:
+            self.say(f"the recipe of {key} is not in the list any more", "warning")
+            return
+        self.state.edits_of(recipe.source.path).update(changes)
+        self.state.selected, self.state.query = recipe.source.path, ""
+        self.state.forget_verdict(recipe.source.path)
+        while not isinstance(self.screen, BrowseScreen):
+            self.pop_screen()
+        if isinstance(self.screen, BrowseScreen):
+            self.screen.go_to(recipe.source.path, next(iter(changes), ""))
+
+    def search(self, query: str) -> None:
+        """Show what a query finds, in the list of recipes."""
+        while not isinstance(self.screen, BrowseScreen):
+            self.pop_screen()
+        if isinstance(self.screen, BrowseScreen):
+            self.screen.search_for(query)
+
+    async def ask(self, question: Screen[bool]) -> bool:
+        """Put a question over the screen and wait for its answer."""
+        said = await self.answer(question)
+        return said is True
+
+    async def answer(self, question: Screen[Answer]) -> Answer | None:
+        """Show a screen and wait for its result; works from any task."""
+        result: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
+
+        def answered(value: Answer | None) -> None:
+            if not result.done():
+                result.set_result(value)
+
+        self.push_screen(question, answered)
+        return await result
+
+    # Saying, copying and crashing.
+
+    def hide(self, text: str) -> str:
+        """`text` without the secrets that the app knows of."""
+        return redactor(typed=self.session.settings.defaults, known=self.state.secrets())(text)
+
+    def _fatal_error(self) -> None:
+        """Leave after a defect, as Textual does, with a report that anybody may see: no locals, no secrets."""
+        from sparkrun_tui.ui.app.crash import crash_report  # only ever needed here
+
+        self.panic(crash_report(self.hide))
+
+    def say(self, text: str, level: str = "note") -> None:
+        """Tell something that needs no answer."""
+        severity: Any
+        severity, sign = _SEVERITY[level]
+        text = sign + self.hide(clean_text(text))
+        self.notify(text, severity=severity, markup=False, timeout=10 if level == "error" else 5)
+
+    def say_error(self, error: SparkrunError) -> None:
+        """Tell an error in full."""
+        self.say(str(error), "error")
+
+    def copy(self, text: str, what: str) -> None:
+        """Copy by the terminal (OSC 52), and by a program of this machine where there is one; secrets are left out."""
+        self.copy_to_clipboard(text := self.hide(text))
+        self.background(copy_natively(text), "copy")
+        self.say(f"copied the {what}")
+
+    # Actions that apply everywhere.
+
+    def why_not(self, name: str) -> str:
+        """Where we are already we need not go."""
+        where = name if name in ("fleet", "history", "registries") else None
+        page = self._page()
+        if where is not None and page is not None and where == page.WHERE:
+            return "You are there."
+        return ""
+
+    def do_help(self) -> None:
+        """Show the keys that work here."""
+        from sparkrun_tui.ui.screens.help import HelpScreen, keys_in_force
+
+        self.push_screen(HelpScreen(keys_in_force(self.screen)))
+
+    def do_palette(self) -> None:
+        """Find any action by name."""
+        from textual.command import CommandPalette
+
+        from sparkrun_tui.ui.app.palette import ActionProvider, RecipeProvider, ThemeProvider
+
+        if not isinstance(self.screen, CommandPalette):
+            self.push_screen(CommandPalette([ActionProvider, RecipeProvider, ThemeProvider]))
+
+    def do_next_pane(self) -> None:
+        """Move to the next pane."""
+        self.screen.focus_next()
+
+    def do_previous_pane(self) -> None:
+        """Move to the previous pane."""
+        self.screen.focus_previous()
+
+    def do_cluster(self) -> None:
+        """Choose the cluster."""
+        from sparkrun_tui.ui.screens.cluster import ClusterPicker
+
+        if not isinstance(self.screen, ClusterPicker):
+            self.push_screen(ClusterPicker())
+
+    def do_fleet(self) -> None:
+        """See what runs."""
+        from sparkrun_tui.ui.screens.fleet import FleetScreen
+
+        self.push_screen(FleetScreen())
+
+    def do_registries(self) -> None:
+        """See the registries."""
+        from sparkrun_tui.ui.screens.registries import RegistriesScreen
+
+        self.push_screen(RegistriesScreen())
+
+    def do_history(self) -> None:
+        """See earlier launches."""
+        from sparkrun_tui.ui.screens.history import HistoryScreen
+
+        self.push_screen(HistoryScreen())
+
+    def do_quit(self) -> None:
+        """Back, and out at the top."""
+        if isinstance(self.screen, BrowseScreen):
+            self.do_quit_now()
+        else:
+            self.pop_screen()
+
+    def do_how_to_leave(self) -> None:
+        """A key that ends other programs ends nothing here."""
+        self.say("q goes back and leaves at the top, ctrl+q leaves from anywhere. What serves keeps serving.")
+
+    def do_quit_now(self) -> None:
+        """Leave, after a question when a launch is still on its way."""
+        self.background(self.launches.leave(), "leave")
+
+
+def open_app(*, demo: bool = False, cluster: str = "", query: str = "") -> int:
+    """Open the app with the user's settings; what the command line calls."""
+    from sparkrun_tui.base.errors import UsageError
+    from sparkrun_tui.base.settings import load_settings
+
+    settings = load_settings()
+    if cluster and settings.cluster(cluster) is None:
+        known = ", ".join(item.name for item in settings.clusters) or "none"
+        raise UsageError(f"there is no cluster `{cluster}`; saved clusters: {known}")
+    return run(Session(settings, cluster=cluster, query=query, demo=demo))
+
+
+def run(session: Session) -> int:
+    """Open the app and return its exit code."""
+    app = SparkrunApp(session)
+    code = app.run()
+    for line in app.launches.farewell():
+        print(line)  # noqa: T201
+    return code if code is not None else app.return_code or 0

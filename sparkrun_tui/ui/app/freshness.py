@@ -1,0 +1,58 @@
+"""Keeps what is shown fresh: files that change on disk are read again, registries fetched long ago are asked again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sparkrun_tui.ui.app.daemon_thread import in_daemon
+from sparkrun_tui.ui.app.file_watch import Seen, compare, look
+
+if TYPE_CHECKING:
+    from sparkrun_tui.ui.app.app import SparkrunApp
+
+PERIOD = 2.0
+"""Seconds between two looks at the files of recipes."""
+
+
+class Freshness:
+    """Works beside the screen; overrides and selection stay whatever is read again."""
+
+    def __init__(self, app: SparkrunApp) -> None:
+        self._app = app
+        self._seen = Seen()
+
+    def start(self) -> None:
+        """Begin, after the first paint."""
+        self._app.background(self._update_registries(), "registries")
+        self._app.set_interval(PERIOD, self._look_soon)
+
+    def _look_soon(self) -> None:
+        if self._app.loaded:
+            self._app.background(self.look(), "files")
+
+    async def look(self) -> None:
+        """Read again what changed since the last look, of the recipes in sight."""
+        from sparkrun_tui.ui.screens.browse import BrowseScreen
+
+        app, catalog = self._app, self._app.state.catalog
+        files = {app.state.selected}
+        for screen in app.screen_stack:
+            if isinstance(screen, BrowseScreen):
+                files.update(screen.keys_in_sight)
+        now = await in_daemon(lambda: look(files - {""}, catalog.folders))
+        found = compare(self._seen, now)
+        # What was in sight before is remembered: it may change while it is not.
+        self._seen = Seen({**self._seen.files, **now.files}, now.folders)
+        for key in found.changed:
+            catalog.reread(key)
+            app.state.forget_verdict(key)
+        if found.listing:
+            app.read_recipes()
+        elif found.changed:
+            app.state_changed()
+
+    async def _update_registries(self) -> None:
+        """Once a session; the registries' screen tells how it went."""
+        await self._app.opened.wait()
+        if await self._app.registries.update_stale():
+            self._app.read_recipes()

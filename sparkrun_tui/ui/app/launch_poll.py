@@ -1,0 +1,103 @@
+"""Hands screens what changed in launches and logs, on one tick for the whole app; stopped when nothing is watched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from textual.timer import Timer
+
+from sparkrun_tui.ui.model.ports import LaunchPort
+
+TICK = 0.1
+"""Seconds between two looks while something changes."""
+
+REST = 0.5
+"""Seconds between two looks while nothing has changed for a while."""
+
+_PATIENCE = 20
+
+Changed = Callable[[bool, bool], None]
+"""Called with (the state changed, the logs changed)."""
+
+
+class Clock(Protocol):
+    """Whatever can call back at an interval: the app."""
+
+    def set_interval(self, interval: float, callback: Callable[[], None]) -> Timer:
+        """Call `callback` every `interval` seconds."""
+
+
+@dataclass(slots=True)
+class _Watch:
+    launch: LaunchPort
+    changed: Changed
+    revision: int = -1
+    lines: int = -1
+
+    def look(self) -> bool:
+        revision = self.launch.revision
+        lines = sum(buffer.end for buffer in self.launch.logs.values())
+        state_changed, logs_changed = revision != self.revision, lines != self.lines
+        self.revision, self.lines = revision, lines
+        if state_changed or logs_changed:
+            self.changed(state_changed, logs_changed)
+        return state_changed or logs_changed
+
+
+class Bridge:
+    """Polls what is watched. No message is sent per line: readers take from the rings what is new."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._watches: list[_Watch] = []
+        self._timer: Timer | None = None
+        self._interval = 0.0
+        self._quiet = 0
+
+    def watch(self, launch: LaunchPort, changed: Changed) -> Callable[[], None]:
+        """Call `changed` at once, and whenever something changed; the result ends it."""
+        watch = _Watch(launch, changed)
+        self._watches.append(watch)
+        watch.look()
+        self.wake()
+
+        def end() -> None:
+            if watch in self._watches:
+                self._watches.remove(watch)
+
+        return end
+
+    def wake(self) -> None:
+        """Look often again: something is about to change."""
+        self._quiet = 0
+        if self._watches:
+            self._tick_every(TICK)
+
+    def tick(self) -> None:
+        """Look once at everything that is watched."""
+        changed = [watch.look() for watch in list(self._watches)]
+        if any(changed):
+            self.wake()
+            return
+        from sparkrun_tui.launch.record.fold import FINAL  # not before the first paint
+
+        self._quiet += 1
+        over = all(watch.launch.state.status in FINAL for watch in self._watches)
+        if not self._watches or (over and self._quiet > _PATIENCE):
+            self._stop()
+        elif self._quiet > _PATIENCE:
+            self._tick_every(REST)
+
+    def _tick_every(self, interval: float) -> None:
+        if self._timer is not None and self._interval == interval:
+            return
+        self._stop()
+        self._interval = interval
+        self._timer = self._clock.set_interval(interval, self.tick)
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None

@@ -1,0 +1,131 @@
+"""The launches of this session as the app follows them: counts, news, questions, and what is said when leaving."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sparkrun_tui.ui.model.ports import KeyQuestion, LaunchPort, PassphraseAsked
+
+if TYPE_CHECKING:
+    from sparkrun_tui.launch.record.events import LaunchStatus
+    from sparkrun_tui.launch.record.state import LaunchState
+    from sparkrun_tui.ui.app.app import SparkrunApp
+
+# Statuses are compared by their words: the launch layer is imported with the first launch, not with the app.
+SERVING = frozenset({"ready", "degraded"})
+COMING = frozenset({"starting", "cancelling"})
+OVER = frozenset({"failed", "cancelled", "stopped"})
+
+
+_KEPT_OVER = 8
+"""Launches that are over and still at hand with recipe and logs; the journal has all of them."""
+
+
+class Launches:
+    """Follows every launch that was begun or opened here, whatever screen is shown."""
+
+    def __init__(self, app: SparkrunApp) -> None:
+        self._app = app
+        self._followed: dict[str, LaunchPort] = {}
+        self._demo: set[str] = set()
+        self._told: dict[str, LaunchStatus] = {}
+        self._ends: dict[str, Callable[[], None]] = {}
+
+    def follow(self, launch: LaunchPort) -> None:
+        """Count this launch, and tell when it is ready or has failed."""
+        if launch.launch_id not in self._followed:
+            self._followed[launch.launch_id] = launch
+            cluster = self._app.state.cluster
+            if cluster is not None and cluster.is_demo:
+                self._demo.add(launch.launch_id)
+            self._told[launch.launch_id] = launch.state.status
+            self._ends[launch.launch_id] = self._app.bridge.watch(
+                launch, lambda state_changed, _: self._changed(launch) if state_changed else None
+            )
+            self._let_go()
+        self._app.update_bars()
+
+    def _let_go(self) -> None:
+        """Drop the oldest of those that are over, with their logs."""
+        over = [launch_id for launch_id, launch in self._followed.items() if launch.state.status in OVER]
+        for launch_id in over[:-_KEPT_OVER]:
+            self._ends.pop(launch_id)()
+            del self._followed[launch_id], self._told[launch_id]
+
+    def find(self, launch_id: str) -> LaunchPort | None:
+        """A launch of this session."""
+        return self._followed.get(launch_id)
+
+    def counts(self) -> tuple[int, int]:
+        """How many are on their way, and how many serve."""
+        states = [launch.state.status for launch in self._followed.values()]
+        return sum(state in COMING for state in states), sum(state in SERVING for state in states)
+
+    def states(self) -> list[LaunchState]:
+        """The states of all of them, oldest first."""
+        return [launch.state for launch in self._followed.values()]
+
+    def _changed(self, launch: LaunchPort) -> None:
+        state = launch.state
+        self._app.update_title()
+        if self._told.get(launch.launch_id) is state.status:
+            return
+        self._told[launch.launch_id] = state.status
+        self._app.update_bars()
+        if self._app.shows(launch):
+            if state.status in ("ready", "failed"):
+                self._app.bell()
+            return
+        if state.status == "ready" and state.endpoint:
+            self._app.say(f"{state.recipe} serves at {state.endpoint.url}")
+            self._app.bell()
+        elif state.status == "failed":
+            cause = state.diagnosis.title if state.diagnosis else state.detail
+            self._app.say(f"{state.recipe} failed: {cause}", "error")
+            self._app.bell()
+
+    async def host_key(self, question: KeyQuestion) -> bool:
+        """Ask whether an unknown host key is right."""
+        from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
+
+        lines = [
+            f"{question.host} is not known yet. Its {question.key_type} key is",
+            "",
+            f"  {question.fingerprint}",
+            "",
+            question.detail or "Is that the key of your host? A yes is kept in known_hosts.",
+        ]
+        return await self._app.ask(Confirm("Unknown host key", lines, "Trust it", "Refuse"))
+
+    async def passphrase(self, question: PassphraseAsked) -> str | None:
+        """Ask for the passphrase of a key file."""
+        from sparkrun_tui.ui.screens.dialogs.passphrase import PassphraseScreen
+
+        return await self._app.answer(PassphraseScreen(question))
+
+    async def leave(self) -> None:
+        """Leave the app; ask first when a launch is on its way, since its preparation ends with the app."""
+        from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
+
+        real = [launch for launch in self._followed.values() if launch.launch_id not in self._demo]
+        coming = [launch for launch in real if launch.state.status in COMING]
+        if coming:
+            lines = [f"{launch.state.recipe} is still starting." for launch in coming]
+            lines += ["", "What is being pulled, downloaded or copied ends with the app.", "Containers keep running."]
+            if not await self._app.ask(Confirm("Leave now?", lines, "Leave", "Stay")):
+                return
+        self._app.exit(0)
+
+    def farewell(self) -> list[str]:
+        """What is told after the screen is gone: what keeps serving, and where."""
+        lines = []
+        for launch in self._followed.values():
+            state = launch.state
+            if state.status in OVER or launch.launch_id in self._demo:
+                continue  # the demo cluster ends with the app
+            if state.endpoint and state.status in SERVING:
+                lines.append(f"{state.recipe} keeps serving at {state.endpoint.url} (stop it: sparkrun-tui stop)")
+            else:
+                lines.append(f"{state.recipe} was still starting on {', '.join(state.hosts)}")
+        return lines

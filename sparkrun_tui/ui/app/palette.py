@@ -1,0 +1,75 @@
+"""The command palette: actions that apply now, recipes and themes, found by name."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
+
+from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.ui.actions import find, key_name
+from sparkrun_tui.ui.actor import Actor
+from sparkrun_tui.ui.app.app import SparkrunApp
+
+_MOST = 20
+"""Recipes shown at once: the palette is for going somewhere, the list for looking around."""
+
+
+def _plain(text: str) -> Content:
+    return Content(clean_line(text))
+
+
+class ActionProvider(Provider):
+    """Every action with a key on the screen below, and whether it can run now."""
+
+    def _actions(self) -> list[tuple[str, str, Actor, str]]:
+        found: dict[str, tuple[str, str, Actor, str]] = {}
+        for active in self.screen.active_bindings.values():
+            action = find(active.binding.id or "")
+            if action is None or not action.palette or action.id in found or not isinstance(active.node, Actor):
+                continue
+            reason = active.node.why_not(action.name)
+            about = action.help + (f" Not now: {reason}" if reason else "")
+            label = f"{action.label}  ({key_name(active.binding.key)})"
+            found[action.id] = (label, about, active.node, action.name)
+        return list(found.values())
+
+    async def discover(self) -> Hits:
+        """All actions, before anything is typed."""
+        for label, about, node, name in self._actions():
+            yield DiscoveryHit(_plain(label), partial(node.action_do, name), text=label, help=about)
+
+    async def search(self, query: str) -> Hits:
+        """Actions by label or by what they do."""
+        matcher = self.matcher(query)
+        for label, about, node, name in self._actions():
+            score = max(matcher.match(label), matcher.match(about) * 0.8)
+            if score > 0:
+                yield Hit(score, _plain(label), partial(node.action_do, name), text=label, help=about)
+
+
+class RecipeProvider(Provider):
+    """Recipes by name."""
+
+    async def search(self, query: str) -> Hits:
+        """The best few; the list itself is for more."""
+        app = self.app
+        assert isinstance(app, SparkrunApp)
+        found = app.state.catalog.search(query, lambda entry: "unknown")[:_MOST]
+        for place, entry in enumerate(found):
+            go = partial(app.edit_recipe, entry.source.path, {})
+            yield Hit(0.7 - place / 100, _plain(entry.name), go, text=entry.name, help=clean_line(entry.model))
+
+
+class ThemeProvider(Provider):
+    """Themes, by name."""
+
+    async def search(self, query: str) -> Hits:
+        """Themes whose name fits."""
+        matcher = self.matcher(query)
+        for name in sorted(self.app.available_themes):
+            label = f"theme {name}"
+            score = matcher.match(label)
+            if score > 0:
+                yield Hit(score, _plain(label), partial(setattr, self.app, "theme", name), text=label)

@@ -1,0 +1,22 @@
+"""What the app is opened with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.ui.model.ports import Backend
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The user's settings, the cluster to open with, the first query, and whether the demo cluster is wanted.
+
+    `backend` is the engine; None means the real one.
+    """
+
+    settings: Settings = field(default_factory=Settings)
+    cluster: str = ""
+    query: str = ""
+    demo: bool = False
+    backend: Backend | None = None

@@ -1,0 +1,74 @@
+"""The terminal's title: what is going on, in a word, while another window is in front."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from sparkrun_tui.base.text import clean_line, shorten
+from sparkrun_tui.ui.app.launches import COMING, SERVING
+
+if TYPE_CHECKING:
+    from sparkrun_tui.launch.record.state import HostRow, LaunchState
+    from sparkrun_tui.ui.app.app import SparkrunApp
+
+NAME = "sparkrun-tui"
+_LONGEST = 40
+_SAVE, _RESTORE = "\x1b[22;2t", "\x1b[23;2t"
+_DONE = frozenset({"ok", "skipped"})
+
+
+def title(states: Iterable[LaunchState]) -> str:
+    """What is told of these launches: the ones on their way, else the ones that failed last, else what serves."""
+    known = list(states)
+    coming = [state for state in known if state.status in COMING]
+    if coming:
+        return _told(coming, "launching") + (f" {_progress(coming[0])}" if len(coming) == 1 else "")
+    if known and known[-1].status == "failed":
+        return _told(known[-1:], "failed")
+    serving = [state for state in known if state.status in SERVING]
+    return _told(serving, "serving") if serving else NAME
+
+
+def _told(states: list[LaunchState], doing: str) -> str:
+    what = shorten(clean_line(states[0].recipe), _LONGEST) if len(states) == 1 else str(len(states))
+    return f"{NAME} · {what} {doing}"
+
+
+def _progress(state: LaunchState) -> str:
+    """How many phases are over, on the host that has most of them to do: `3/8`."""
+    from sparkrun_tui.engines.plan import Phase
+
+    phases = list(Phase)
+    return f"{max((_over(row, phases) for row in state.hosts.values()), default=0)}/{len(phases)}"
+
+
+def _over(row: HostRow, phases: Iterable[str]) -> int:
+    return sum(cell.state in _DONE for phase, cell in row.cells.items() if phase in phases)
+
+
+class TerminalTitle:
+    """Sets the title of a real terminal, and gives it back at the end."""
+
+    def __init__(self, app: SparkrunApp) -> None:
+        self._app = app
+        self._shown = ""
+
+    def show(self, text: str) -> None:
+        """Show another title; the one that was there is kept by the terminal."""
+        if text != self._shown and self._write(f"{'' if self._shown else _SAVE}\x1b]2;{text}\x07"):
+            self._shown = text
+
+    def restore(self) -> None:
+        """Give the terminal its own title back."""
+        # Terminals that cannot keep a title are left with none rather than with ours.
+        if self._shown and self._write(f"\x1b]2;\x07{_RESTORE}"):
+            self._shown = ""
+
+    def _write(self, sequence: str) -> bool:
+        driver = self._app._driver
+        if driver is None or self._app.is_headless or self._app.is_web:
+            return False
+        driver.write(sequence)
+        driver.flush()
+        return True

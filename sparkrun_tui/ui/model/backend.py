@@ -1,0 +1,238 @@
+"""The real engine behind the screens: a desk for the user's clusters, one for the demo; imported after first paint."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sparkrun_tui.base.errors import HostError, SparkrunError
+from sparkrun_tui.base.settings import Cluster, Settings
+from sparkrun_tui.engines.plan import Phase
+from sparkrun_tui.fleet.load import readings
+from sparkrun_tui.fleet.metrics import Metrics
+from sparkrun_tui.fleet.model import FleetView, Workload
+from sparkrun_tui.fleet.stop import stop
+from sparkrun_tui.fleet.survey import survey
+from sparkrun_tui.launch.launcher import Desk
+from sparkrun_tui.launch.plan import dry_run as dryrun
+from sparkrun_tui.launch.plan.environment import hub_token
+from sparkrun_tui.launch.plan.plan import LaunchPlan
+from sparkrun_tui.launch.prompting import ask_served
+from sparkrun_tui.launch.record import journal
+from sparkrun_tui.launch.record.export import Exported, export_logs
+from sparkrun_tui.launch.record.logs import LogBuffer
+from sparkrun_tui.launch.record.state import LaunchState
+from sparkrun_tui.launch.run.launch import Launch
+from sparkrun_tui.launch.services import Services, choose_gguf, real_services
+from sparkrun_tui.launch.sizing.sizing import FactsStore, digest_folder, host_memory, needed_bytes, size
+from sparkrun_tui.recipe.trust import consented_variables
+from sparkrun_tui.recipe.values.masking import redactor
+from sparkrun_tui.recipe.values.rendered import Rendered
+from sparkrun_tui.remote.probe.facts import HostFacts
+from sparkrun_tui.remote.ssh.host_key_policy import YES, HostKeyQuestion, Question
+from sparkrun_tui.ui.model.ports import Ask, HostSeen, KeyQuestion, LaunchPort, PassphraseAsked, PastLaunch
+
+if TYPE_CHECKING:
+    from sparkrun_tui.demo.cluster import DemoCluster
+
+
+class Reopened:
+    """An earlier launch, read from its journal: it does not change any more."""
+
+    def __init__(self, folder: Path) -> None:
+        self.state: LaunchState = journal.read_state(folder)
+        self.launch_id = self.state.launch_id
+        self.rendered: Rendered | None = None
+        self.revision = 1
+        self.logs: Mapping[str, LogBuffer] = {}
+        for host in self.state.hosts:
+            buffer = LogBuffer()
+            buffer.extend(journal.read_log(folder, host))
+            self.logs = {**self.logs, host: buffer}
+
+
+class Engine:
+    """What the app asks of hosts, launches and journals."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._desk: Desk | None = None
+        self._demo: DemoCluster | None = None
+        self._demo_desk: Desk | None = None
+        self._clusters: dict[str, Cluster] = {}
+
+    async def open(self, ask: Ask) -> None:
+        """Get the services ready; no host is asked yet."""
+
+        async def answer(question: Question) -> str | None:
+            if isinstance(question, HostKeyQuestion):
+                shown = KeyQuestion(question.host, question.key_type, question.fingerprint, question.note)
+                return YES if await ask.host_key(shown) else None
+            return await ask.passphrase(PassphraseAsked(question.host, question.path, question.again))
+
+        self._desk = Desk(self._settings, real_services(answer))
+
+    async def close(self) -> None:
+        """Let launches and links go; what runs on the hosts goes on. The demo ends with the app."""
+        if self._desk is not None:
+            await self._desk.close()
+        if self._demo_desk is not None:
+            await self._demo_desk.close()
+        if self._demo is not None:
+            await self._demo.__aexit__(None, None, None)
+
+    async def open_demo(self) -> Cluster:
+        """Start the demo cluster, once."""
+        if self._demo is None:
+            from sparkrun_tui.demo.cluster import DemoCluster
+
+            demo = DemoCluster(settings=self._settings)
+            await demo.__aenter__()
+            self._demo = demo
+            self._demo_desk = Desk(self._settings, demo.services)
+        return self._demo.cluster
+
+    def _desk_of(self, cluster: Cluster) -> Desk:
+        desk = self._demo_desk if cluster.is_demo else self._desk
+        if desk is None:
+            raise SparkrunError("the engine is not ready yet", remedy="try again in a moment")
+        return desk
+
+    def _services(self, cluster: Cluster) -> Services:
+        return self._desk_of(cluster).services
+
+    @property
+    def facts(self) -> FactsStore | None:
+        """What is known of models without a network."""
+        return None
+
+    async def probe(self, cluster: Cluster, seen: Callable[[HostSeen], None]) -> None:
+        """Look at all hosts at once."""
+
+        def answered(name: str, found: HostFacts | HostError) -> None:
+            if isinstance(found, HostFacts):
+                seen(HostSeen(name, host_memory(found)))
+            else:
+                seen(HostSeen(name, None, found.what, found.remedy))
+
+        await self._desk_of(cluster).probe(cluster, seen=answered)
+
+    async def look_up(self, model: str, revision: str) -> None:
+        """Read the headers of a model; the weights stay where they are."""
+        from sparkrun_tui.remote.hub.model_facts import HubFacts
+
+        token = hub_token(os.environ)
+        await HubFacts(digest_folder(), choose_gguf).read(model, revision, token)
+
+    async def plan(self, rendered: Rendered, cluster: Cluster) -> LaunchPlan:
+        """What a launch would do, with what is known of the hosts."""
+        return self._desk_of(cluster).plan(rendered, cluster, consented=consented_variables(rendered.recipe))
+
+    async def look(self, plan: LaunchPlan) -> LaunchPlan:
+        """The plan with what the hosts hold now."""
+        desk = self._desk_of(plan.cluster)
+        return await desk.look(plan, memory_needed=self._memory_needed(plan))
+
+    def _memory_needed(self, plan: LaunchPlan) -> int | None:
+        """Bytes that the launch takes of its fullest host, by the estimate; None when that is not known."""
+        known = self._desk_of(plan.cluster).facts
+        hosts = [host_memory(known[name]) for name in plan.host_names if name in known]
+        return needed_bytes(size(plan.rendered, hosts, self.facts))
+
+    def dry_run(self, plan: LaunchPlan) -> Sequence[str]:
+        """The plan as lines of text."""
+        return dryrun.lines(plan)
+
+    async def launch(self, plan: LaunchPlan, overridden: frozenset[str] = frozenset()) -> LaunchPort:
+        """Begin it."""
+        needed = self._memory_needed(plan)
+        launch = self._desk_of(plan.cluster).launch(plan, memory_needed=needed, overridden=overridden)
+        self._clusters[launch.launch_id] = plan.cluster
+        return launch
+
+    async def cancel(self, launch: LaunchPort, force: bool = False) -> None:
+        """Cancel; the launch tells by its events how it ends."""
+        if isinstance(launch, Launch):
+            if force:
+                launch.force()
+            else:
+                launch.cancel()
+
+    async def stop(self, launch: LaunchPort) -> None:
+        """Stop it and wait until it is gone."""
+        if isinstance(launch, Launch):
+            await launch.stop()
+
+    async def survey(self, cluster: Cluster) -> FleetView:
+        """What runs now."""
+        return await survey(cluster, self._services(cluster))
+
+    async def readings(self, view: FleetView, cluster: Cluster) -> Mapping[str, Metrics]:
+        """What the servers count."""
+        return await readings(view, self._services(cluster))
+
+    async def stop_workload(self, workload: Workload, cluster: Cluster) -> None:
+        """Stop it on all its hosts."""
+        await stop(workload, self._services(cluster))
+
+    async def attach(self, workload: Workload, cluster: Cluster) -> LaunchPort:
+        """Watch it."""
+        launch = await self._desk_of(cluster).attach(workload, cluster)
+        self._clusters[launch.launch_id] = cluster
+        return launch
+
+    def history(self) -> Sequence[PastLaunch]:
+        """Earlier launches from their journals."""
+        return [_past(past) for past in journal.past_launches()]
+
+    async def export_logs(self, launch: LaunchPort) -> Exported:
+        """The whole logs as files, from the journal and from memory."""
+        lines = {host: buffer.since(0) for host, buffer in launch.logs.items()}
+        # What is in the journal and in memory has passed the filter of the launch; this one knows its recipe, too.
+        redact = redactor(rendered=launch.rendered)
+        return await asyncio.to_thread(export_logs, launch.state, lines, redact)
+
+    async def reopen(self, past: PastLaunch) -> LaunchPort:
+        """An earlier launch with its logs."""
+        return Reopened(Path(past.folder))
+
+    async def ask_endpoint(self, launch: LaunchPort, prompt: str) -> AsyncIterator[str]:
+        """The answer of a served model, piece by piece."""
+        state = launch.state
+        cluster = self._clusters.get(launch.launch_id)
+        if state.endpoint is None or cluster is None:
+            raise SparkrunError("there is no endpoint to ask")
+        head = min(state.hosts.values(), key=lambda row: row.rank)
+        async for piece in ask_served(self._services(cluster), head.name, state.endpoint, prompt):
+            yield piece
+
+
+def _durations(state: LaunchState) -> dict[Phase, float]:
+    took: dict[Phase, float] = {}
+    for row in state.hosts.values():
+        for phase, cell in row.cells.items():
+            if cell.started is not None and cell.ended is not None:
+                took[phase] = max(took.get(phase, 0.0), cell.ended - cell.started)
+    return took
+
+
+def _past(past: journal.PastLaunch) -> PastLaunch:
+    state = past.state
+    ready = state.ready_at - state.started if state.ready_at and state.started else None
+    return PastLaunch(
+        launch_id=state.launch_id or past.folder.name,
+        recipe=state.recipe,
+        cluster=state.cluster,
+        hosts=tuple(state.hosts),
+        outcome=state.status.value,
+        started=state.started,
+        ended=state.ended,
+        ready_after=ready,
+        detail=state.diagnosis.title if state.diagnosis else state.detail,
+        settings=state.settings,
+        phases=_durations(state),
+        folder=str(past.folder),
+    )

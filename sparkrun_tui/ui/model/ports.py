@@ -1,0 +1,170 @@
+"""What the app needs of the engine, as protocols, so that screens can be driven by doubles in tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from sparkrun_tui.base.settings import Cluster
+    from sparkrun_tui.engines.plan import Phase
+    from sparkrun_tui.fleet.metrics import Metrics
+    from sparkrun_tui.fleet.model import FleetView, Workload
+    from sparkrun_tui.launch.plan.plan import LaunchPlan
+    from sparkrun_tui.launch.record.export import Exported
+    from sparkrun_tui.launch.record.logs import LogBuffer
+    from sparkrun_tui.launch.record.state import LaunchState
+    from sparkrun_tui.launch.sizing.sizing import FactsStore
+    from sparkrun_tui.memory.result import HostMemory
+    from sparkrun_tui.recipe.values.rendered import Rendered
+
+
+class LaunchPort(Protocol):
+    """A launch as a screen watches it; the engine owns it, whatever screen is shown."""
+
+    @property
+    def launch_id(self) -> str:
+        """Its id."""
+
+    @property
+    def state(self) -> LaunchState:
+        """The state now."""
+
+    @property
+    def revision(self) -> int:
+        """Grows with every event."""
+
+    @property
+    def logs(self) -> Mapping[str, LogBuffer]:
+        """The log of each host."""
+
+    @property
+    def rendered(self) -> Rendered | None:
+        """The recipe as it was launched, when that is known here."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostSeen:
+    """What one look at a host found: its memory when it answered, else `problem` and `remedy` say why not."""
+
+    name: str
+    memory: HostMemory | None
+    problem: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PastLaunch:
+    """One earlier launch. `started` and `ended` are Unix seconds, `outcome` is a word (`ready`, `failed`)."""
+
+    launch_id: str
+    recipe: str
+    cluster: str
+    hosts: tuple[str, ...]
+    outcome: str
+    started: float | None
+    ended: float | None
+    ready_after: float | None
+    detail: str = ""
+    settings: Mapping[str, str] | None = None
+    phases: Mapping[Phase, float] = field(default_factory=dict)
+    """Seconds that each phase took on the slowest host."""
+    folder: str = ""
+    """Where its journal lies."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyQuestion:
+    """An unknown host key: which host, the key's type and fingerprint, and what the user should know."""
+
+    host: str
+    key_type: str
+    fingerprint: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PassphraseAsked:
+    """The passphrase of a key file, wanted to log in to `host`; `again` when the last one was wrong."""
+
+    host: str
+    path: str
+    again: bool = False
+
+
+class Ask(Protocol):
+    """The person at the keyboard."""
+
+    async def host_key(self, question: KeyQuestion) -> bool:
+        """Whether a host key is right."""
+
+    async def passphrase(self, question: PassphraseAsked) -> str | None:
+        """A passphrase; None when there is none."""
+
+
+class Backend(Protocol):
+    """Everything the app asks of the engine. Errors are `SparkrunError`s, told in full."""
+
+    async def open(self, ask: Ask) -> None:
+        """Get ready: import what is heavy, start the demo cluster when that is wanted."""
+
+    async def close(self) -> None:
+        """Let the hosts go; what runs on them goes on."""
+
+    @property
+    def facts(self) -> FactsStore | None:
+        """What is known of models without a network."""
+
+    async def open_demo(self) -> Cluster:
+        """Start the demo cluster inside this process."""
+
+    async def probe(self, cluster: Cluster, seen: Callable[[HostSeen], None]) -> None:
+        """Look at every host of a cluster at once; `seen` is called as each answers."""
+
+    async def look_up(self, model: str, revision: str) -> None:
+        """Read the headers of a model from the Hub, so that estimates are exact from now on."""
+
+    async def plan(self, rendered: Rendered, cluster: Cluster) -> LaunchPlan:
+        """What a launch would do."""
+
+    def dry_run(self, plan: LaunchPlan) -> Sequence[str]:
+        """The plan as lines of text to read or paste."""
+
+    async def look(self, plan: LaunchPlan) -> LaunchPlan:
+        """The plan with what the hosts hold now; changes nothing there."""
+
+    async def launch(self, plan: LaunchPlan, overridden: frozenset[str] = frozenset()) -> LaunchPort:
+        """Begin it; `overridden` names problems that the user waved through."""
+
+    async def cancel(self, launch: LaunchPort, force: bool = False) -> None:
+        """Cancel a launch that has not come up; `force` kills without grace."""
+
+    async def stop(self, launch: LaunchPort) -> None:
+        """Stop what a launch started, on all its hosts."""
+
+    async def survey(self, cluster: Cluster) -> FleetView:
+        """What runs on a cluster now."""
+
+    async def readings(self, view: FleetView, cluster: Cluster) -> Mapping[str, Metrics]:
+        """What the servers of our workloads count, by launch id; one that tells nothing is left out."""
+
+    async def stop_workload(self, workload: Workload, cluster: Cluster) -> None:
+        """Stop a workload on all its hosts."""
+
+    async def attach(self, workload: Workload, cluster: Cluster) -> LaunchPort:
+        """Watch a workload that was launched before."""
+
+    def history(self) -> Sequence[PastLaunch]:
+        """Earlier launches, newest first (reads files: call it in a thread)."""
+
+    async def export_logs(self, launch: LaunchPort) -> Exported:
+        """Write the whole logs of a launch into files."""
+
+    async def reopen(self, past: PastLaunch) -> LaunchPort:
+        """An earlier launch with its phases and kept logs, to look at."""
+
+    def ask_endpoint(self, launch: LaunchPort, prompt: str) -> AsyncIterator[str]:
+        """Send a prompt to the endpoint of a launch and yield the answer as it comes."""

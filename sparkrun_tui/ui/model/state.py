@@ -1,0 +1,179 @@
+"""What the app holds while it is open: the cluster in force, overrides by recipe, and verdicts by recipe."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sparkrun_tui.base.settings import Cluster, Settings
+from sparkrun_tui.memory.result import HostMemory
+from sparkrun_tui.recipe.model import BrokenRecipe, Recipe
+from sparkrun_tui.recipe.values.masking import private_texts, secrets_of_recipe
+from sparkrun_tui.recipe.values.saved_overrides import lasting_place, save_overrides, saved_overrides
+from sparkrun_tui.ui.model.catalog import AnyRecipe, Catalog, ClusterView, Evaluation
+from sparkrun_tui.ui.model.edits import Edits
+
+if TYPE_CHECKING:
+    from sparkrun_tui.recipe.search.listing import Listing
+
+
+@dataclass(slots=True)
+class HostMark:
+    """What the top bar and the cluster picker tell of a host: its dot's state, and why it is down."""
+
+    state: str = "unknown"
+    problem: str = ""
+    remedy: str = ""
+
+
+@dataclass(slots=True)
+class AppState:
+    """The one mutable thing behind the screens; they read it and are told when it changed."""
+
+    settings: Settings
+    catalog: Catalog
+    cluster: Cluster | None = None
+    query: str = ""
+    selected: str = ""
+    wanted: str = ""
+    """The lasting place of the recipe to select once recipes are there."""
+    memory: dict[str, HostMemory] = field(default_factory=dict)
+    marks: dict[str, HostMark] = field(default_factory=dict)
+    edits: dict[str, Edits] = field(default_factory=dict)
+    added_clusters: list[Cluster] = field(default_factory=list)
+    _saved: dict[str, dict[str, str]] = field(default_factory=dict)
+    _verdicts: dict[str, str] = field(default_factory=dict)
+    _evaluated: tuple[str, Mapping[str, str], Evaluation] | None = None
+
+    @property
+    def view(self) -> ClusterView:
+        """The cluster with what is known of its hosts."""
+        return ClusterView(self.cluster, self.memory)
+
+    @property
+    def clusters(self) -> tuple[Cluster, ...]:
+        """All clusters that can be chosen, newest definition of a name first."""
+        named: dict[str, Cluster] = {}
+        for cluster in (*reversed(self.added_clusters), *self.settings.clusters):
+            named.setdefault(cluster.name, cluster)
+        return tuple(named.values())
+
+    @property
+    def recipe(self) -> AnyRecipe | None:
+        """The selected recipe."""
+        return self.catalog.recipe(self.selected)
+
+    def edits_of(self, key: str) -> Edits:
+        """The overrides of a recipe, with their history."""
+        found = self.edits.get(key)
+        if found is None:
+            recipe = self.catalog.recipe(key)
+            kept = saved_overrides(recipe) if isinstance(recipe, Recipe) else {}
+            found = self.edits[key] = Edits(kept)
+            self._saved[key] = dict(kept)
+        return found
+
+    def save_edits(self) -> None:
+        """Keep the overrides that changed for the next session. Raises `OSError`."""
+        for key, edits in self.edits.items():
+            recipe = self.catalog.recipe(key)
+            if isinstance(recipe, Recipe) and self._saved.get(key) != edits.kept:
+                save_overrides(recipe, edits.kept)
+                self._saved[key] = dict(edits.kept)
+
+    def overridden(self, key: str) -> bool:
+        """Whether a recipe has overrides."""
+        return key in self.edits and bool(self.edits[key].kept)
+
+    def take(self, listing: Listing) -> None:
+        """Show these recipes from now on; selection and overrides stay with recipes whose file has moved.
+
+        A registry's files lie in another folder after each update.
+        """
+        watched = [self.catalog.entry(key) for key in {*self.edits, self.selected}]
+        before = {entry.source.path: lasting_place(entry.source) for entry in watched if entry is not None}
+        self.catalog.take(listing)
+        if self.wanted:
+            self._select_wanted(listing)
+        gone = {key: place for key, place in before.items() if key not in listing.by_path}
+        if not gone:
+            return
+        now = {lasting_place(entry.source): path for path, entry in listing.by_path.items() if entry.source.registry}
+        for key, place in gone.items():
+            path = now.get(place)
+            if path is None:
+                continue
+            if key in self.edits:
+                self.edits[path] = self.edits.pop(key)
+                self._saved[path] = self._saved.pop(key, {})
+            if key == self.selected:
+                self.selected = path
+
+    def _select_wanted(self, listing: Listing) -> None:
+        name = os.path.basename(self.wanted)
+        found = (key for key in listing.by_path if key.endswith(name))
+        same = (key for key in found if lasting_place(listing.by_path[key].source) == self.wanted)
+        self.selected, self.wanted = self.selected or next(same, ""), ""
+
+    def evaluation(self, recipe: Recipe) -> Evaluation:
+        """The selected recipe with its overrides on the cluster; computed once for each change."""
+        key = recipe.source.path
+        overrides = self.edits_of(key).overrides
+        cached = self._evaluated
+        if cached is not None and cached[0] == key and cached[1] == overrides and cached[2].recipe is recipe:
+            return cached[2]
+        evaluation = self.catalog.evaluate(recipe, overrides, self.view)
+        self._evaluated = (key, dict(overrides), evaluation)
+        self._verdicts[key] = _level(evaluation)
+        return evaluation
+
+    def verdict(self, key: str) -> str:
+        """The level of a recipe that was judged already, else empty."""
+        return self._verdicts.get(key, "")
+
+    def judge(self, key: str) -> str:
+        """The level of a recipe on the cluster with its overrides, judged now when it was not yet."""
+        known = self._verdicts.get(key)
+        if known is None:
+            recipe = self.catalog.recipe(key)
+            if recipe is None or isinstance(recipe, BrokenRecipe):
+                known = "bad"
+            else:
+                known = _level(self.catalog.evaluate(recipe, self.edits_of(key).kept, self.view, checks=False))
+            self._verdicts[key] = known
+        return known
+
+    def secrets(self) -> list[str]:
+        """The secrets that were typed or kept for any recipe, and those of the recipe that is looked at."""
+        found = [text for edits in self.edits.values() for text in private_texts(edits.overrides)]
+        recipe = self.catalog.loaded(self.selected)
+        return found + (secrets_of_recipe(recipe) if isinstance(recipe, Recipe) else [])
+
+    def unjudged(self, keys: Iterable[str]) -> list[str]:
+        """Those of `keys` that have no verdict yet."""
+        return [key for key in keys if key not in self._verdicts]
+
+    def choose(self, cluster: Cluster | None) -> None:
+        """Use another cluster: every verdict is for it from now on."""
+        self.cluster = cluster
+        self.memory = {}
+        self.marks = {name: HostMark() for name in (cluster.hosts if cluster else ())}
+        self.forget_verdicts()
+
+    def forget_verdicts(self) -> None:
+        """Something that every verdict rests on has changed."""
+        self._verdicts.clear()
+        self._evaluated = None
+
+    def forget_verdict(self, key: str) -> None:
+        """A recipe has changed."""
+        self._verdicts.pop(key, None)
+        self._evaluated = None
+
+
+def _level(evaluation: Evaluation) -> str:
+    if any(problem.code == "cannot-run-here" for problem in evaluation.errors):
+        return "bad"
+    return evaluation.estimate.level.value if evaluation.estimate else "unknown"

@@ -1,0 +1,1 @@
+"""Small screens over another one: questions, answers, lists of notices and changes."""

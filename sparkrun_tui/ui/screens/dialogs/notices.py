@@ -1,0 +1,40 @@
+"""Everything that a launch noticed on its way: warnings with what to do, and notes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.app import ComposeResult
+from textual.screen import ModalScreen
+
+from sparkrun_tui.launch.record.events import Noticed
+from sparkrun_tui.ui.actions import Scope, bindings
+from sparkrun_tui.ui.actor import Actor
+from sparkrun_tui.ui.paint.notices import notice_lines
+from sparkrun_tui.ui.widgets.panel import Panel
+from sparkrun_tui.ui.widgets.text_pane import TextPane
+
+
+class NoticesScreen(ModalScreen[None], Actor):
+    """The notices of a launch as they were when it was opened."""
+
+    BINDINGS = bindings(Scope.DIALOG, ("close",))
+    AUTO_FOCUS = "TextPane"
+
+    def __init__(self, notices: Sequence[Noticed]) -> None:
+        super().__init__()
+        self._notices = notices
+
+    def compose(self) -> ComposeResult:
+        """One scrolled page."""
+        with Panel(title="Notices", classes="sheet short"):
+            yield TextPane(lambda width: notice_lines(self._notices, width), id="notices")
+
+    def on_mount(self) -> None:
+        """The newest are in sight; the box says how to leave it."""
+        self.query_one(Panel).entitle("Notices", "esc closes")
+        self.call_after_refresh(self.query_one(TextPane).do_last)
+
+    def do_close(self) -> None:
+        """Close."""
+        self.dismiss(None)

@@ -1,0 +1,88 @@
+"""A test prompt to an endpoint: one question, the answer as it comes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from textual import on
+from textual.app import ComposeResult
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from sparkrun_tui.base.text import clean_text
+from sparkrun_tui.ui.actions import Scope, bindings
+from sparkrun_tui.ui.actor import Actor
+from sparkrun_tui.ui.model.ports import LaunchPort
+from sparkrun_tui.ui.widgets.ink import Line, wrap
+from sparkrun_tui.ui.widgets.panel import Panel
+from sparkrun_tui.ui.widgets.text_pane import TextPane
+
+_FIRST = "Say hello and tell in one sentence what you are."
+_PAINT = 0.08
+"""Seconds between two paints of an answer that comes."""
+
+
+class PromptScreen(ModalScreen[None], Actor):
+    """Ask, read, ask again."""
+
+    BINDINGS = bindings(Scope.DIALOG, ("close",))
+    AUTO_FOCUS = "Input"
+
+    def __init__(self, launch: LaunchPort) -> None:
+        super().__init__()
+        self._launch = launch
+        self._answer = ""
+        self._asking = 0
+
+    def compose(self) -> ComposeResult:
+        """A line for the prompt, a pane for the answer."""
+        with Panel(classes="sheet short"):
+            yield Input(_FIRST, compact=True, id="prompt")
+            yield TextPane(self._paint, id="answer")
+
+    def on_mount(self) -> None:
+        """The title says whom we ask."""
+        endpoint = self._launch.state.endpoint
+        url = endpoint.url if endpoint else ""
+        self.query_one(Panel).entitle(f"Test prompt to {url}", "enter asks  esc closes")
+
+    def _paint(self, width: int) -> Sequence[Line]:
+        return [[(row, "")] for row in wrap(self._answer, width)]
+
+    @on(Input.Submitted, "#prompt")
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        if event.value.strip():
+            self._asking += 1
+            self.background(self._ask(event.value, self._asking), "ask")
+
+    async def _ask(self, prompt: str, number: int) -> None:
+        pane = self.query_one("#answer", TextPane)
+        panel = self.query_one(Panel)
+        title = panel.title_text
+        self._answer = ""
+        began = time.monotonic()
+        first = painted = 0.0
+        try:
+            async for piece in self.sparkrun.backend.ask_endpoint(self._launch, prompt):
+                if number != self._asking or not self.is_attached:
+                    return
+                now = time.monotonic()
+                first = first or now
+                self._answer = clean_text(self._answer + piece)
+                if now - painted > _PAINT:
+                    painted = now
+                    pane.repaint()
+                    pane.do_last()
+        finally:
+            if self.is_attached:
+                pane.repaint()
+                pane.do_last()
+        if first:
+            total = time.monotonic() - began
+            panel.entitle(title, f"first word {first - began:.1f} s, all {total:.1f} s   esc closes")
+
+    def do_close(self) -> None:
+        """Close."""
+        self.dismiss(None)

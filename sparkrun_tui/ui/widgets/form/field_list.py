@@ -1,0 +1,383 @@
+"""The override form: a virtual list of fields, with one editor that floats over the field being typed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.segment import Segment
+from textual import events, on
+from textual.app import ComposeResult
+from textual.geometry import Region
+from textual.message import Message
+from textual.strip import Strip
+from textual.widgets import Input
+
+from sparkrun_tui.base.secrets import MASK
+from sparkrun_tui.base.text import cell_width, clean_line, visible_line
+from sparkrun_tui.ui.actions import Scope, bindings
+from sparkrun_tui.ui.widgets.form.field_editor import FieldEditor
+from sparkrun_tui.ui.widgets.ink import Line, Span, clip, fit, text_of, width_of, wrap
+from sparkrun_tui.ui.widgets.list_pane import ListPane
+
+if TYPE_CHECKING:
+    from sparkrun_tui.recipe.search.completion import Completer
+    from sparkrun_tui.ui.model.completing import Completing
+
+_NARROWEST = 4
+"""Cells that a value has at least."""
+
+_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRow:
+    """One field as the form shows it. `own` is the value without an override, `error` what is wrong with it."""
+
+    key: str
+    title: str
+    value: str
+    own: str
+    help: str = ""
+    origin: str = ""
+    values: tuple[str, ...] = ()
+    steps: bool = False
+    changed: bool = False
+    used: bool = True
+    error: str = ""
+    secret: bool = False
+    """Whether its value is shown as dots."""
+
+    @property
+    def shown(self) -> str:
+        """The value as the form shows it."""
+        return MASK if self.secret and self.value else visible_line(self.value) or "(empty)"
+
+    @property
+    def own_shown(self) -> str:
+        """The value without an override, as the form shows it."""
+        return MASK if self.secret and self.own else visible_line(self.own) or "unset"
+
+
+class FieldList(ListPane):
+    """Fields of one recipe. It shows rows and tells what was asked; whoever holds the values answers with rows."""
+
+    BINDINGS = [*bindings(Scope.LIST), *bindings(Scope.FORM)]
+
+    class Drafted(Message):
+        """A value is being typed."""
+
+        def __init__(self, key: str, text: str) -> None:
+            super().__init__()
+            self.key = key
+            self.text = text
+
+        def can_replace(self, message: Message) -> bool:
+            """Only the newest text counts."""
+            return isinstance(message, FieldList.Drafted)
+
+    class Typed(Message):
+        """A value was typed (`keep`), or typing was given up."""
+
+        def __init__(self, key: str, text: str, keep: bool) -> None:
+            super().__init__()
+            self.key = key
+            self.text = text
+            self.keep = keep
+
+    class Stepped(Message):
+        """A value was stepped up (1) or down (-1)."""
+
+        def __init__(self, key: str, steps: int) -> None:
+            super().__init__()
+            self.key = key
+            self.steps = steps
+
+    class Asked(Message):
+        """Something else was asked: `undo`, `redo`, `reset`, `reset_all`."""
+
+        def __init__(self, what: str, key: str) -> None:
+            super().__init__()
+            self.what = what
+            self.key = key
+
+    class Offered(Message):
+        """What is being typed can become one of these, to be shown from `column` of the row `row` on; None: nothing."""
+
+        def __init__(self, completing: Completing | None, column: int, row: int) -> None:
+            super().__init__()
+            self.completing = completing
+            self.column = column
+            self.row = row
+
+    def __init__(self, *, id: str | None = None, completer: Callable[[str], Completer | None] | None = None) -> None:
+        super().__init__(id=id)
+        self._completer = completer or (lambda key: None)
+        self.rows: Sequence[FieldRow] = ()
+        self.can_undo = False
+        self.can_redo = False
+        self.editing = ""
+        self.adding = False
+        self.error = ""
+        """What is wrong with the key being added."""
+        self._editor = FieldEditor(id="field-editor")
+
+    def compose(self) -> ComposeResult:
+        """The editor is there from the start and only moved."""
+        self._editor.display = False
+        yield self._editor
+
+    # Rows.
+
+    @property
+    def line_count(self) -> int:
+        """The fields, and the row that adds one."""
+        return len(self.rows) + 1
+
+    @property
+    def current(self) -> FieldRow | None:
+        """The field under the cursor; None on the row that adds one."""
+        return self.rows[self.cursor] if 0 <= self.cursor < len(self.rows) else None
+
+    def show(self, rows: Sequence[FieldRow], can_undo: bool = False, can_redo: bool = False) -> None:
+        """Show these rows."""
+        self.rows = rows
+        self.can_undo, self.can_redo = can_undo, can_redo
+        self.cursor = min(self.cursor, len(rows))
+        self.refresh()
+        self.refresh_bindings()
+
+    def select(self, key: str) -> None:
+        """Put the cursor on the field `key`."""
+        for number, row in enumerate(self.rows):
+            if row.key == key:
+                self.move_to(number)
+
+    @property
+    def key_width(self) -> int:
+        """The cells for names of keys."""
+        longest = max((len(row.key) for row in self.rows), default=8)
+        return max(min(longest, self.text_width - 13, 28), 6)
+
+    def line(self, number: int) -> Line:
+        """One field."""
+        if number >= len(self.rows):
+            return [("  + add a key", "accent" if number == self.cursor else "dim")]
+        row = self.rows[number]
+        width = self.key_width
+        spans: list[Span] = [
+            ("• " if row.changed else "  ", "changed"),
+            (fit(row.key, width), "" if row.used else "dim"),
+            (" ", ""),
+        ]
+        room = self.text_width - width - 3
+        tail = self._tail_of(row)
+        style = "invalid" if row.error else "changed" if row.changed else ""
+        return [*spans, (fit(_value(row), max(room - width_of(tail), _NARROWEST)), style), *tail]
+
+    def _tail_of(self, row: FieldRow) -> list[Span]:
+        """What stands at the right of a field, where there is room for it beside the value."""
+        tail = _tail(row)
+        room = self.text_width - self.key_width - 3 - max(min(cell_width(_value(row)), 8), _NARROWEST)
+        if width_of(tail) > room:
+            tail = [(text.replace("◂ ", "◂"), style) for text, style in tail]
+        return tail if width_of(tail) <= room else []
+
+    # The line below: what the current field is, or what is wrong with it.
+
+    def move_to(self, row: int, step: int = 1) -> None:
+        """Move, and tell of the field below."""
+        super().move_to(row, step)
+        told = self._told
+        if told:
+            self.refresh(Region(0, self.size.height - told, self.size.width, told))
+
+    @property
+    def _told(self) -> int:
+        """How many lines below the fields tell of the current one."""
+        height = self.size.height
+        return 3 if height >= 16 else 1 if height > 6 else 0
+
+    @property
+    def page(self) -> int:
+        """The rows of fields."""
+        return max(self.size.height - self._told, 1)
+
+    def render_line(self, y: int) -> Strip:
+        """A field, or the line below them."""
+        width, height = self.size
+        place = y - (height - self._told)
+        if place < 0:
+            return super().render_line(y)
+        row = self.current
+        text, style, sign = "", "dim", "  "
+        if self.error:
+            text, style, sign = self.error, "bad", "✗ "
+        elif row is not None and row.error:
+            text, style, sign = f"{row.key} {clean_line(row.error)}", "bad", "✗ "
+        elif row is not None:
+            text = row.help
+        rows = wrap(text, width - 3)
+        shown = clip([(sign + rows[place], style)], width) if place < len(rows) else []
+        strip = Strip([Segment(text, self.ink(names)) for text, names in shown])
+        return strip.adjust_cell_length(width, self._base)
+
+    # The editor.
+
+    def why_not(self, name: str) -> str:
+        """Undo and redo need something to take back; the other keys need a field."""
+        row = self.current
+        if name == "undo" and not self.can_undo:
+            return "There is nothing to take back."
+        if name == "redo" and not self.can_redo:
+            return "There is nothing to do again."
+        if name in ("more", "less") and (row is None or not (row.steps or row.values)):
+            return "This field has no steps: enter types a value."
+        if name == "reset" and (row is None or not row.changed):
+            return "This field has its own value."
+        if name == "reset_all" and not any(row.changed for row in self.rows):
+            return "Nothing is changed."
+        return ""
+
+    def do_edit(self) -> None:
+        """Type a value for the current field."""
+        row = self.current
+        if row is None:
+            self.do_add()
+        else:
+            self._open(row.key, row.value, secret=row.secret)
+
+    def do_add(self) -> None:
+        """Type `key=value` on the last row."""
+        self.move_to(len(self.rows))
+        self._open("", "", adding=True)
+
+    def _open(self, key: str, text: str, *, adding: bool = False, secret: bool = False) -> None:
+        self.reveal(self.cursor)
+        self.editing, self.adding = key, adding
+        left = self._editor_left
+        editor = self._editor
+        editor.styles.offset = (left, self.cursor - self.top)
+        editor.styles.width = max(self.size.width - left - 1, 6)
+        editor.open(text, self._completer(key), adding=adding, secret=secret)
+
+    @property
+    def _editor_left(self) -> int:
+        """The column where typing begins."""
+        return 2 if self.adding else self.key_width + 3
+
+    def take_choice(self, number: int) -> None:
+        """A choice of the editor was clicked."""
+        self._editor.take(number)
+
+    @on(FieldEditor.Offered)
+    def _offered(self, event: FieldEditor.Offered) -> None:
+        event.stop()
+        self.post_message(self.Offered(event.completing, self._editor_left, self.cursor - self.top))
+
+    @on(Input.Changed, "#field-editor")
+    def _typing(self, event: Input.Changed) -> None:
+        event.stop()
+        if self.editing and not self.adding:
+            self.post_message(self.Drafted(self.editing, event.value))
+
+    @on(FieldEditor.Left)
+    def _left(self, event: FieldEditor.Left) -> None:
+        event.stop()
+        editor = self._editor
+        if not editor.display:
+            return
+        key, text, keep = self.editing, editor.value, event.keep
+        if self.adding:
+            from sparkrun_tui.engines.fields.completion import plain_key  # not before the first paint
+
+            key, _, text = text.partition("=")
+            key = plain_key(key)
+            keep = keep and bool(key)
+            if keep and not _KEY.fullmatch(key) and editor.has_focus:
+                self.app.bell()
+                self.error = f"{key} is no key: letters, digits, _ and - only"
+                self.refresh()
+                return
+        had_focus = editor.has_focus
+        editor.close()
+        self.editing, self.adding, self.error = "", False, ""
+        if had_focus:
+            self.focus()
+        if key and (keep or _KEY.fullmatch(key)):
+            self.post_message(self.Typed(key, text.strip(), keep))
+        if event.step:
+            self.move_to(self.cursor + event.step, event.step)
+        self.refresh()
+
+    # Keys.
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on what stands at the right of a field does it; a double click on a field edits it."""
+        number = self.top + event.y
+        if number > len(self.rows) or event.y >= self.size.height - self._told:
+            return
+        self.move_to(number)
+        if number == len(self.rows):
+            self.do_add()
+            return
+        tail = self._tail_of(self.rows[number])
+        place = event.x - self.text_width + width_of(tail)
+        sign = text_of(tail)[place : place + 1] if place >= 0 else ""
+        if sign and self.rows[number].changed and not self.rows[number].error:
+            self.do_reset()
+        elif sign in ("◂", "▸"):
+            self._step(1 if sign == "▸" else -1)
+        elif sign == "▾" or event.chain == 2:
+            self.do_edit()
+
+    def do_more(self) -> None:
+        """Step up."""
+        self._step(1)
+
+    def do_less(self) -> None:
+        """Step down."""
+        self._step(-1)
+
+    def _step(self, steps: int) -> None:
+        row = self.current
+        if row is not None:
+            self.post_message(self.Stepped(row.key, steps))
+
+    def do_undo(self) -> None:
+        """Take back."""
+        self.post_message(self.Asked("undo", ""))
+
+    def do_redo(self) -> None:
+        """Do again."""
+        self.post_message(self.Asked("redo", ""))
+
+    def do_reset(self) -> None:
+        """Give the current field its own value back."""
+        row = self.current
+        if row is not None:
+            self.post_message(self.Asked("reset", row.key))
+
+    def do_reset_all(self) -> None:
+        """Drop every override."""
+        self.post_message(self.Asked("reset_all", ""))
+
+
+def _value(row: FieldRow) -> str:
+    return row.shown
+
+
+def _tail(row: FieldRow) -> list[Span]:
+    """What stands at the right of a field: what is wrong, the value before, or how it is stepped."""
+    if row.error:
+        return [(f" ✗ {clean_line(row.error)}", "bad")]
+    if row.changed:
+        own = row.own_shown
+        return [(f" ◂ {own if len(own) <= 14 else own[:13] + '…'}", "dim")]
+    if not row.used:
+        return [(" not used", "dim")]
+    if row.values:
+        return [(" ▾", "dim")]
+    return [(" ◂▸", "dim")] if row.steps else []

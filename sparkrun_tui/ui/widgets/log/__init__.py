@@ -1,0 +1,1 @@
+"""Logs on screen: panes side by side or merged, following, search."""

@@ -1,0 +1,136 @@
+"""The logs of a launch: tiled, merged into one, or one host alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from textual.app import ComposeResult
+from textual.containers import Container
+
+from sparkrun_tui.launch.record.logs import LogBuffer
+from sparkrun_tui.ui.widgets.log.source import HostLog, MergedLog
+from sparkrun_tui.ui.widgets.log.view import LogView
+
+_NARROWEST = 60
+"""Cells below which two panes do not stand side by side."""
+
+_LOWEST = 5
+"""Rows of a pane: its title, three lines of log, and its status."""
+
+
+class LogDeck(Container):
+    """Holds one view a host and one for all; only what is displayed is read and painted."""
+
+    def __init__(self, logs: Mapping[str, LogBuffer], hosts: Sequence[str]) -> None:
+        super().__init__(id="logs")
+        self._logs = logs
+        self._known = hosts
+        self._views: dict[str, LogView] = {}
+        self._merged_source = MergedLog(logs)
+        self._merged = LogView(self._merged_source, "all hosts")
+        self.is_merged = False
+        self.cramped = False
+        """Whether a pane a host would leave each too few lines: then all are merged."""
+        self.alone = ""
+        self._text = ""
+
+    def compose(self) -> ComposeResult:
+        """A view for all; those of single hosts come with their logs."""
+        yield self._merged
+
+    def on_mount(self) -> None:
+        """Tiled at first."""
+        self._add_new()
+        self.tile()
+
+    def _add_new(self) -> None:
+        """Give each host its view: all that are known from the start, and those that turn up later."""
+        new = [host for host in dict.fromkeys((*self._known, *self._logs)) if host not in self._views]
+        for host in new:
+            self._views[host] = LogView(HostLog(self._logs, host), host)
+            self.mount(self._views[host], before=self._merged)
+        if new:
+            self._merged.tag(tuple(self._views))
+            self.tile()
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts in order."""
+        return tuple(self._views)
+
+    @property
+    def shown(self) -> list[LogView]:
+        """The views in sight."""
+        if self.alone in self._views:
+            return [self._views[self.alone]]
+        if self.is_merged or self.cramped:
+            return [self._merged]
+        return list(self._views.values()) or [self._merged]
+
+    @property
+    def focused_view(self) -> LogView:
+        """The view with the focus, else the first in sight."""
+        return next((view for view in self.shown if view.has_focus), self.shown[0])
+
+    def tile(self) -> None:
+        """Show what is chosen, in as many columns as there is room for."""
+        width = self.size.width or self.app.size.width
+        across = max(min(len(self._views), width // _NARROWEST), 1)
+        rows = -(-len(self._views) // across)
+        self.cramped = len(self._views) > 1 and 0 < self.size.height < rows * _LOWEST
+        shown = self.shown
+        had_focus = any(view.has_focus for view in (*self._views.values(), self._merged))
+        for view in (*self._views.values(), self._merged):
+            view.display = view in shown
+        if had_focus and not any(view.has_focus for view in shown):
+            shown[0].focus()
+        self.styles.grid_size_columns = min(len(shown), across)
+        if self._merged in shown:
+            self._merged_source.pull()
+        for view in shown:
+            if (view.finder.text if view.finder else "") != self._text:
+                view.find(self._text)
+
+    def on_resize(self) -> None:
+        """Another number of columns may fit."""
+        self.tile()
+
+    def pull(self) -> None:
+        """New lines may have come."""
+        if any(host not in self._views for host in self._logs):
+            self._add_new()
+        shown = self.shown
+        if self._merged in shown:
+            self._merged_source.pull()
+        for view in shown:
+            view.pull()
+
+    def toggle_merged(self) -> None:
+        """Merged, or tiled."""
+        self.is_merged = not self.is_merged
+        self.alone = ""
+        self.tile()
+        self.shown[0].focus()
+
+    def show_alone(self, host: str) -> None:
+        """One host alone; empty shows all again."""
+        self.is_merged = False
+        before = self.alone
+        self.alone = host
+        self.tile()
+        view = self._views[host or before or self.hosts[0]]
+        (view if view in self.shown else self.shown[0]).focus()
+
+    def zoom(self) -> None:
+        """The focused host alone, or all again."""
+        view = self.focused_view
+        host = next((host for host, shown in self._views.items() if shown is view), "")
+        if self.cramped and not self.alone:
+            host = self.hosts[0]
+        self.show_alone("" if self.alone or self.is_merged else host)
+
+    def find(self, text: str) -> None:
+        """Search in what is shown now and later."""
+        self._text = text
+        for view in self.shown:
+            view.find(text)

@@ -1,0 +1,139 @@
+"""Commands built from the chain of a recipe that has none."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.engines.registry import engine_for
+
+from .samples import plan, rendered, scripts
+
+
+def command(runtime: str, defaults: str, model: str = "acme/Falcon-30B", **overrides: str) -> list[str]:
+    lines = "\n".join(f"  {line}" for line in defaults.splitlines())
+    what = rendered(f"model: {model}\nruntime: {runtime}\ncontainer: x:1\ndefaults:\n{lines}\n", **overrides)
+    return shlex.split(engine_for(runtime).command(what).replace("\\\n", " "))
+
+
+def test_vllm() -> None:
+    defaults = """\
+port: 8001
+host: 0.0.0.0
+tensor_parallel: 2
+gpu_memory_utilization: 0.80
+max_model_len: 32768
+served_model_name: my falcon
+trust_remote_code: true
+enforce_eager: false
+enable_prefix_caching: false
+kv_cache_dtype: fp8
+speculative_config: {method: mtp, num_speculative_tokens: 2}
+unknown_key: 3"""
+    assert command("vllm", defaults) == [
+        *("vllm", "serve", "acme/Falcon-30B", "-tp", "2", "--port", "8001", "--host", "0.0.0.0"),
+        *("--gpu-memory-utilization", "0.80", "--max-model-len", "32768", "--served-model-name", "my falcon"),
+        *("--no-enable-prefix-caching", "--trust-remote-code", "--kv-cache-dtype", "fp8"),
+        *("--speculative-config", '{"method":"mtp","num_speculative_tokens":2}'),
+    ]
+
+
+def test_sglang() -> None:
+    defaults = (
+        "tensor_parallel: 2\ngpu_memory_utilization: 0.8\nmax_model_len: 4096\nmax_num_seqs: 8\nkv_cache_dtype: fp8"
+    )
+    assert command("sglang", defaults) == [
+        *("python3", "-m", "sglang.launch_server", "--model-path", "acme/Falcon-30B", "--tp-size", "2"),
+        *("--mem-fraction-static", "0.8", "--context-length", "4096", "--max-running-requests", "8"),
+        *("--kv-cache-dtype", "fp8_e4m3"),
+    ]
+
+
+def test_sglang_refuses_words_it_does_not_know() -> None:
+    with pytest.raises(LaunchError, match="not a word for --kv-cache-dtype") as caught:
+        command("sglang", "kv_cache_dtype: int8")
+    assert caught.value.spot is not None
+    assert "fp8_e4m3" in caught.value.remedy
+
+
+def test_llama() -> None:
+    defaults = "ctx_size: 8192\nn_gpu_layers: 99\nflash_attn: true\njinja: true\nno_webui: true\ncont_batching: false"
+    assert command("llama-cpp", defaults, "acme/F-GGUF:Q8_0") == [
+        *("llama-server", "-hf", "acme/F-GGUF:Q8_0", "--ctx-size", "8192", "--n-gpu-layers", "99"),
+        *("--flash-attn", "on", "--jinja", "--no-webui", "--no-cont-batching"),
+    ]
+
+
+def test_an_override_is_in_the_command_and_odd_values_are_quoted() -> None:
+    words = command("vllm", "port: 8000\nserved_model_name: x", port="9000", served_model_name="a'b; rm -rf $HOME")
+    assert words[words.index("--port") + 1] == "9000"
+    assert words[words.index("--served-model-name") + 1] == "a'b; rm -rf $HOME"
+
+
+def test_values_may_refer_to_values() -> None:
+    words = command("vllm", 'size: 30b\nserved_model_name: "falcon-{size}"')
+    assert words[-1] == "falcon-30b"
+
+
+def test_a_switch_wants_a_boolean() -> None:
+    with pytest.raises(LaunchError, match="is a switch"):
+        command("vllm", "enforce_eager: maybe")
+
+
+def test_the_built_command_knows_its_port_and_name_and_takes_ranks() -> None:
+    what = rendered(
+        "model: a/b\nruntime: vllm\ncontainer: x:1\ndefaults:\n  port: 9001\n  tensor_parallel: 2\n"
+        "  served_model_name: nine\n"
+    )
+    serve = plan(what, 2)
+    assert (serve.ready.port, serve.ready.served_name) == (9001, "nine")
+    assert shlex.split(scripts(serve)[0])[-2:] == ["--distributed-executor-backend", "ray"]
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "http"])
+def test_a_port_that_is_none(port: str) -> None:
+    with pytest.raises(LaunchError, match="is not a port"):
+        plan(rendered("model: a/b\nruntime: vllm\ncontainer: x:1\n", port=port))
+
+
+def test_other_keys_follow_where_the_engine_has_their_flag() -> None:
+    got = command(
+        "sglang",
+        "gpu_memory_utilization: 0.5\nmem_fraction_static: 0.38\nmax_running_requests: 4\nenable_metrics: true\n"
+        "skip_tokenizer_init: false\nmodel_path: x\nstream_interval: '1{n}'\nn: 3\nrandom_seed: ",
+    )
+    assert got[3:] == [
+        *("--model-path", "acme/Falcon-30B", "--mem-fraction-static", "0.5", "--max-running-requests", "4"),
+        *("--enable-metrics", "--stream-interval", "13"),
+    ]
+    got = command("vllm", "async_scheduling: false\nallowed_origins: [a, b]")
+    assert got[3:] == ["--no-async-scheduling", "--allowed-origins", '["a","b"]']
+    assert command("llama-cpp", "mlock: true\nno_warmup: true", "acme/Falcon-GGUF:Q8_0")[3:] == ["--no-warmup"]
+
+
+def test_keys_without_a_flag_are_told() -> None:
+    what = rendered(
+        "model: a/b\nruntime: sglang\ncontainer: x:1\ndefaults:\n  max_num_seqs: 4\n  model_path: x\n  cpuset: 0-3\n",
+        bogus="1",
+    )
+    found = [problem for problem in engine_for("sglang").check(what) if problem.code == "unused-default"]
+    assert [(problem.message.partition(" ")[0], problem.spot and problem.spot.line) for problem in found] == [
+        ("`model_path`", 6),
+        ("`cpuset`", 7),
+        ("`bogus`", None),
+    ]
+
+
+def test_the_bound_of_the_request_table_is_seen_however_it_is_written() -> None:
+    base = "model: a/b\nruntime: sglang\ncontainer: x:1\n"
+    for text in (
+        "command: sglang serve {model} --max-running-requests=4\n",
+        "command: sglang serve {model} --max-running-requests 4\n",
+        "defaults: {max_running_requests: 4}\n",
+        "defaults: {max_num_seqs: 4}\n",
+    ):
+        assert engine_for("sglang").check(rendered(base + text)) == ()
+    (found,) = engine_for("sglang").check(rendered(base + "command: sglang serve {model}\n"))
+    assert found.code == "request-table" and found.spot is not None and found.spot.line == 4

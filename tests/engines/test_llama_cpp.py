@@ -1,0 +1,151 @@
+"""llama.cpp: `-hf` becomes `-m` wherever it stands, and the right files of a repository are chosen."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.engines.llama_cpp.gguf_files import choose, quants_in, split_model
+from sparkrun_tui.engines.plan import ModelNeed, PortWait, ReadyCheck
+
+from .samples import plan, scripts, with_command, words_of
+
+MODEL = "acme/Falcon-GGUF:Q4_K_M"
+PATH = "/root/.cache/huggingface/hub/models--acme--Falcon-GGUF/snapshots/1f/Falcon-Q4_K_M.gguf"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "llama-server -hf {model} --port 80",
+        "llama-server --port 80 -hfr {model}",
+        "llama-server --port 80 \\\n  --hf-repo {model} \\\n",
+        "llama-server --hf-repo={model} --port 80 | tee log",
+        'llama-server -hf "{model}" --port 80 # serve',
+        "llama-server -hf acme/falcon-gguf --hf-file Falcon-Q4_K_M.gguf --port 80",
+        "M={model}\nllama-server --hf_repo $M --port 80",
+        "llama-server -m {model} --port 80",
+        "bash -c 'llama-server -hf {model} --port 80'",
+    ],
+)
+def test_hf_becomes_m(command: str, tmp_path: Path) -> None:
+    serve = plan(with_command(command, "llama-cpp", MODEL), gguf_path=PATH)
+    words = words_of(scripts(serve)[0], tmp_path, "llama-server")
+    assert words[words.index("-m") + 1] == PATH
+    assert sorted(words) == sorted(["-m", PATH, "--port", "80"])
+    assert serve.ready == ReadyCheck("spark-1", 80, MODEL)
+
+
+def test_everything_else_stays_as_written(tmp_path: Path) -> None:
+    command = "llama-server -hf other/Model:Q8_0 -md x.gguf --chat-template '{{x}}' -hfd {model}"
+    serve = plan(with_command(command, "llama-cpp", MODEL), gguf_path=PATH)
+    words = words_of(scripts(serve)[0], tmp_path, "llama-server")
+    assert words == ["-hf", "other/Model:Q8_0", "-md", "x.gguf", "--chat-template", "{{x}}", "-hfd", MODEL]
+
+
+def test_without_a_known_path_the_container_looks_it_up(tmp_path: Path) -> None:
+    folder = tmp_path / "snapshots" / "1f"
+    folder.mkdir(parents=True)
+    for name in ("Falcon-Q4_K_M-00001-of-00002.gguf", "Falcon-Q4_K_M-00002-of-00002.gguf", "mmproj-Q4_K_M.gguf"):
+        (folder / name).touch()
+    (script,) = scripts(plan(with_command("llama-server -hf {model}", "llama-cpp", MODEL)))
+    hub = "/root/.cache/huggingface/hub/models--acme--Falcon-GGUF"
+    words = words_of(script.replace(hub, str(tmp_path)), tmp_path, "llama-server")
+    assert words == ["-m", str(folder / "Falcon-Q4_K_M-00001-of-00002.gguf")]
+    assert subprocess.run(["bash", "-n", "-c", script], check=False).returncode == 0
+
+
+def test_environment_turns_the_sizes_on_and_names_the_model() -> None:
+    (rank,) = plan(with_command("llama-server -hf {model}", "llama-cpp", MODEL)).ranks
+    assert rank.container.env["LLAMA_ARG_LOG_VERBOSITY"] == "4"
+    assert rank.container.env["LLAMA_ARG_ALIAS"] == MODEL
+    named = plan(with_command("llama-server -hf {model} --alias falcon", "llama-cpp", MODEL))
+    assert named.ready.served_name == "falcon"
+
+
+def test_a_projector_that_the_command_names(tmp_path: Path) -> None:
+    command = "llama-server -hf {model} --mmproj mmproj-F16.gguf"
+    serve = plan(with_command(command, "llama-cpp", MODEL), gguf_path=PATH)
+    assert serve.models == (ModelNeed("acme/Falcon-GGUF", "", ("mmproj-F16.gguf",), "Q4_K_M"),)
+    words = words_of(scripts(serve)[0], tmp_path, "llama-server")
+    assert words[-1] == PATH.replace("Falcon-Q4_K_M.gguf", "mmproj-F16.gguf")
+
+
+def test_hosts_that_lend_memory(tmp_path: Path) -> None:
+    what = with_command("llama-server -hf {model} --port 80 | cat", "llama-cpp", MODEL, top="min_nodes: 3")
+    serve = plan(what, 3, gguf_path=PATH)
+    assert [stage.start for stage in serve.stages] == [(1, 2), (), (0,)]
+    assert serve.stages[0].wait == PortWait("10.0.0.2", 50052)
+    assert serve.stages[1].wait == PortWait("10.0.0.3", 50052)
+    head, *lenders = scripts(serve)
+    words = words_of(head, tmp_path, "llama-server")
+    assert words == ["-m", PATH, "--port", "80", "--rpc", "10.0.0.2:50052,10.0.0.3:50052"]
+    assert lenders == ["rpc-server --host 10.0.0.2 --port 50052\n", "rpc-server --host 10.0.0.3 --port 50052\n"]
+    assert "no password" in serve.notes[0]
+
+
+FILES = [
+    "README.md",
+    "Falcon-Q4_K_M.gguf",
+    "Falcon-UD-Q4_K_M.gguf",
+    "Falcon-Q4_K_S.gguf",
+    "Falcon-UD-Q5_K_XL.gguf",
+    "Falcon-BF16-00001-of-00002.gguf",
+    "Falcon-BF16-00002-of-00002.gguf",
+    "IQ4_XS/Falcon-IQ4_XS.gguf",
+    "Q6_K/Falcon-00001-of-00002.gguf",
+    "Q6_K/Falcon-00002-of-00002.gguf",
+    "mmproj-F16.gguf",
+    "mmproj-BF16.gguf",
+]
+
+
+@pytest.mark.parametrize(
+    ("quant", "files"),
+    [
+        ("Q4_K_M", ["Falcon-Q4_K_M.gguf"]),
+        ("q4_k_m", ["Falcon-Q4_K_M.gguf"]),
+        ("UD-Q4_K_M", ["Falcon-UD-Q4_K_M.gguf"]),
+        ("Q5_K_XL", ["Falcon-UD-Q5_K_XL.gguf"]),
+        ("BF16", ["Falcon-BF16-00001-of-00002.gguf", "Falcon-BF16-00002-of-00002.gguf"]),
+        ("IQ4_XS", ["IQ4_XS/Falcon-IQ4_XS.gguf"]),
+        ("Q6_K", ["Q6_K/Falcon-00001-of-00002.gguf", "Q6_K/Falcon-00002-of-00002.gguf"]),
+        ("Falcon-Q4_K_S.gguf", ["Falcon-Q4_K_S.gguf"]),
+        ("", ["Falcon-Q4_K_M.gguf"]),
+    ],
+)
+def test_files_of_a_quantisation(quant: str, files: list[str]) -> None:
+    choice = choose(FILES, quant)
+    assert list(choice.files) == files
+    assert choice.first == files[0]
+
+
+def test_a_named_projector_comes_along() -> None:
+    choice = choose(FILES, "Q4_K_S", "mmproj-F16.gguf")
+    assert choice.files == ("Falcon-Q4_K_S.gguf", "mmproj-F16.gguf")
+    with pytest.raises(LaunchError, match="no file `mmproj-F32"):
+        choose(FILES, "Q4_K_S", "mmproj-F32.gguf")
+
+
+def test_what_is_not_there_is_answered_with_what_is() -> None:
+    for quant in ("Q4", "F16", "Q4_K", "K_M"):
+        with pytest.raises(LaunchError) as caught:
+            choose(FILES, quant)
+        assert "Q4_K_M" in caught.value.remedy
+    with pytest.raises(LaunchError, match="1 of 3 parts"):
+        choose(["x-Q8_0-00001-of-00003.gguf"], "Q8_0")
+    with pytest.raises(LaunchError, match="no GGUF"):
+        choose(["README.md"], "Q8_0")
+
+
+def test_drafts_and_matrices_are_not_the_model() -> None:
+    assert choose(["a-Q8_0.gguf", "mtp-a-Q8_0.gguf", "imatrix_Q8_0.gguf"], "Q8_0").files == ("a-Q8_0.gguf",)
+
+
+def test_names_are_taken_apart() -> None:
+    assert split_model(MODEL) == ("acme/Falcon-GGUF", "Q4_K_M")
+    assert split_model("acme/Falcon") == ("acme/Falcon", "")
+    assert quants_in(FILES) == ("BF16", "IQ4_XS", "Q4_K_M", "Q4_K_S", "Q6_K", "UD-Q4_K_M", "UD-Q5_K_XL")
