@@ -11,12 +11,16 @@ from typing import Protocol
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.settings import Cluster
-from sparkrun_tui.engines.registry import ENGINES
+from sparkrun_tui.engines.command.built import serve_words
+from sparkrun_tui.engines.layout.hosts import hosts_wanted
+from sparkrun_tui.engines.registry import ENGINES, family_of
+from sparkrun_tui.engines.settings import read_settings
 from sparkrun_tui.launch.sizing.calibration import measured_on
 from sparkrun_tui.launch.sizing.measured_store import image_facts
+from sparkrun_tui.memory.engines import unknown
 from sparkrun_tui.memory.estimate import assumed_spark, estimate
 from sparkrun_tui.memory.result import Estimate, HostMemory, Level
-from sparkrun_tui.memory.settings import EngineSettings, settings_from
+from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.models.facts import ModelFacts, facts_from_metadata, merge
 from sparkrun_tui.models.store import LocalFacts
 from sparkrun_tui.recipe.format.loader import load_file
@@ -86,14 +90,16 @@ def attention_heads(rendered: Rendered, store: FactsStore | None = None) -> int 
 
 
 def engine_settings(rendered: Rendered, image: str = "") -> EngineSettings:
-    """What the engine will be told, by the chain and by the rendered command.
+    """What the engine is asked to do by the command that will run.
 
     Its version is what the image's tag says, else what the image said of itself on a host that was seen to hold it.
     """
-    values: Mapping[str, object] = {key: item.value.data for key, item in rendered.chain.items()}
+    family = family_of(rendered.recipe.runtime)
+    if family is None:
+        return EngineSettings(rendered.recipe.runtime)
     env = {name: value.text for name, value in rendered.recipe.env.items()}
     name = image or image_of(rendered)
-    settings = settings_from(rendered.recipe.runtime, values, rendered.argv, name, env)
+    settings = read_settings(family, serve_words(rendered, family), name, env)
     return settings if settings.version else replace(settings, version=image_facts(name).version)
 
 
@@ -120,6 +126,11 @@ def host_memory(facts: HostFacts) -> HostMemory:
     )
 
 
+def assumed_hosts(count: int) -> list[HostMemory]:
+    """As many DGX Sparks as a recipe needs, where no hosts are named."""
+    return [assumed_spark(f"{ASSUMED_HOST}-{number + 1}") for number in range(count)]
+
+
 def size(
     rendered: Rendered, hosts: Sequence[HostMemory], store: FactsStore | None = None, now: float | None = None
 ) -> Estimate:
@@ -129,14 +140,15 @@ def size(
     is Unix time, for how long ago that was.
     """
     settings = engine_settings(rendered)
-    needed = max(rendered.recipe.min_nodes, settings.tensor_parallel * settings.pipeline_parallel, 1)
-    count = min(needed, MAX_ASSUMED)
-    chosen = list(hosts) or [assumed_spark(f"{ASSUMED_HOST}-{number + 1}") for number in range(count)]
+    family = family_of(rendered.recipe.runtime)
+    chosen = list(hosts) or assumed_hosts(hosts_wanted(rendered, family, MAX_ASSUMED).count)
     known = store or known_models()
     facts = model_facts(rendered, known)
     drafter = settings.speculative.model if settings.speculative is not None else ""
     if drafter:
         facts = replace(facts, drafter=known.find(drafter))
+    if family is not None and not serve_words(rendered, family):
+        return unknown(facts, settings, chosen, "the command cannot be read as shell: it is not known what it asks for")
     measured, notes = measured_on(rendered, settings, image_of(rendered), chosen, now)
     found = estimate(facts, settings, chosen, measured)
     return replace(found, notes=(*notes, *found.notes)) if notes else found

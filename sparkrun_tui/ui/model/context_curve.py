@@ -44,17 +44,13 @@ def context_plot(evaluation: Evaluation, store: FactsStore | None = None) -> Con
 
 def _length_told(settings: EngineSettings) -> int:
     """The context in tokens that the engine is told; 0 or less when it chooses."""
-    from sparkrun_tui.memory.settings import family_of
-
-    if family_of(settings.engine) == "llama-cpp":
+    if settings.engine == "llama-cpp":
         return (settings.llama.ctx_size or 0) // max(settings.llama.parallel or 1, 1)
     return settings.max_model_len or 0
 
 
 def _at_length(settings: EngineSettings, length: int) -> EngineSettings:
-    from sparkrun_tui.memory.settings import family_of
-
-    if family_of(settings.engine) == "llama-cpp":
+    if settings.engine == "llama-cpp":
         size = length * max(settings.llama.parallel or 1, 1)
         return replace(settings, llama=replace(settings.llama, ctx_size=size))
     return replace(settings, max_model_len=length)
@@ -70,9 +66,8 @@ def _point(facts: ModelFacts, settings: EngineSettings, picture: HostPicture, le
 def _sampled(found: Estimate, facts: ModelFacts, settings: EngineSettings, picture: HostPicture) -> ContextCurve | None:
     """The curve of an engine that sizes its cache once: estimated at a few lengths."""
     from sparkrun_tui.memory.curve import ContextCurve
-    from sparkrun_tui.memory.settings import family_of
 
-    family = family_of(settings.engine)
+    family = settings.engine
     ceiling = max(facts.max_length or 0, _length_told(settings))
     if family == "vllm" or found.kv_bytes_per_request is None or ceiling < _POINTS:
         return None
