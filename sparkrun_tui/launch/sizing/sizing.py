@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
 from sparkrun_tui.base import paths
-from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.engines.command.built import serve_words
 from sparkrun_tui.engines.layout.hosts import hosts_wanted
 from sparkrun_tui.engines.registry import ENGINES, family_of
@@ -19,14 +18,11 @@ from sparkrun_tui.launch.sizing.calibration import measured_on
 from sparkrun_tui.launch.sizing.measured_store import image_facts
 from sparkrun_tui.memory.engines import unknown
 from sparkrun_tui.memory.estimate import assumed_spark, estimate
-from sparkrun_tui.memory.result import Estimate, HostMemory, Level
+from sparkrun_tui.memory.result import Estimate, HostMemory
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.models.facts import ModelFacts, facts_from_metadata, merge
 from sparkrun_tui.models.store import LocalFacts
-from sparkrun_tui.recipe.format.loader import load_file
-from sparkrun_tui.recipe.model import Recipe
-from sparkrun_tui.recipe.search.entry import Entry
-from sparkrun_tui.recipe.values.overrides import metadata_in_force, render
+from sparkrun_tui.recipe.values.overrides import metadata_in_force
 from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.remote.hub.cache import hub_folder
 from sparkrun_tui.remote.probe.facts import HostFacts
@@ -154,47 +150,15 @@ def size(
     return replace(found, notes=(*notes, *found.notes)) if notes else found
 
 
+def unknown_size(rendered: Rendered, hosts: Sequence[HostMemory], reason: str) -> Estimate:
+    """An estimate in which everything is unknown, with the reason in words."""
+    settings = EngineSettings(rendered.recipe.runtime)
+    return unknown(ModelFacts("nothing"), settings, list(hosts) or assumed_hosts(1), reason)
+
+
 def needed_bytes(found: Estimate) -> int | None:
     """What the engine itself will take of the host that gives most, in bytes; None when a part of it is unknown."""
     if found.weights_bytes is None:
         return None
     sums = [sum(part.bytes for part in picture.parts if part.kind != "others") for picture in found.hosts]
     return max(sums, default=0) or None
-
-
-def fits(cluster: Cluster | None, user_defaults: Mapping[str, object]) -> Callable[[Entry], str]:
-    """What `fits:` asks: `good`, `tight`, `bad` or `unknown` for a recipe on a cluster whose hosts are not asked.
-
-    Each host is taken for a DGX Spark; without a cluster there are as many as each recipe needs.
-    """
-    known: dict[str, str] = {}
-
-    def judge(entry: Entry) -> str:
-        path = entry.source.path
-        if path not in known:
-            recipe = load_file(path, entry.source)
-            known[path] = Level.BAD
-            if isinstance(recipe, Recipe):
-                known[path] = _level_or_unknown(recipe, user_defaults, cluster)
-        return known[path]
-
-    return judge
-
-
-def _level_or_unknown(recipe: Recipe, user_defaults: Mapping[str, object], cluster: Cluster | None) -> str:
-    """The level of one recipe; `show` and `validate` say why one cannot be judged."""
-    try:
-        return _level(render(recipe, {}, user_defaults), cluster)
-    except Exception:
-        return Level.UNKNOWN
-
-
-def _level(rendered: Rendered, cluster: Cluster | None) -> str:
-    if cluster is None:
-        return size(rendered, ()).level
-    settings = engine_settings(rendered)
-    gpus = max(cluster.gpus_per_host, 1)
-    needed = max(rendered.recipe.min_nodes, -(-settings.ranks // gpus))
-    if needed > len(cluster.hosts):
-        return Level.BAD
-    return size(rendered, [replace(assumed_spark(name), gpus=gpus) for name in cluster.hosts[:needed]]).level

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the estimator is imported with the first estimate, not before the first paint
+    from sparkrun_tui.launch.sizing.evaluation import Evaluation
     from sparkrun_tui.launch.sizing.sizing import FactsStore
     from sparkrun_tui.memory.curve import ContextCurve
     from sparkrun_tui.memory.result import Estimate, HostPicture
     from sparkrun_tui.memory.settings import EngineSettings
     from sparkrun_tui.models.facts import ModelFacts
-    from sparkrun_tui.ui.model.catalog import Evaluation
 
 _POINTS = 9
 """Lengths that are estimated one by one where the engine has no curve of its own and it is not straight."""
@@ -31,7 +31,7 @@ def context_plot(evaluation: Evaluation, store: FactsStore | None = None) -> Con
     from sparkrun_tui.memory.curve import context_curve
 
     found = evaluation.estimate
-    if found is None or not found.hosts:
+    if not found.hosts:
         return None
     facts = model_facts(evaluation.rendered, store)
     settings = engine_settings(evaluation.rendered)
