@@ -9,9 +9,9 @@ import pytest
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.recipe.model import Recipe
-from sparkrun_tui.ui.app import SparkrunApp
-from sparkrun_tui.ui.catalog import Catalog
-from sparkrun_tui.ui.session import Session
+from sparkrun_tui.ui.app.app import SparkrunApp
+from sparkrun_tui.ui.app.session import Session
+from sparkrun_tui.ui.model.catalog import Catalog
 from tests.security.test_a5_bad_recipes import ROWS
 from tests.ui.conftest import ALPHA, screen_text, settle
 from tests.ui.fakes import LAB_SETTINGS, FakeBackend
