@@ -146,8 +146,13 @@ def check_url(text: str) -> str:
         return local.resolve().as_uri()
     if _SHORT.fullmatch(url) and not url.endswith("/"):
         return f"https://github.com/{url}"
-    parts = urlsplit(url)
-    if parts.scheme in ("https", "ssh") and parts.hostname and not parts.hostname.startswith("-"):
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError as error:
+        # An address in brackets that is none, for example.
+        raise UsageError(f"`{text[:80]}` is not the address of a repository: {error}") from None
+    if parts.scheme in ("https", "ssh") and host and not host.startswith("-"):
         if parts.password or (parts.scheme == "https" and parts.username):
             remedy = "leave it out of the address; git's credential helper is asked"
             raise UsageError("the address holds a password or token", remedy=remedy)
