@@ -184,6 +184,7 @@ LOGS = frozenset({
     "launch/record/bus.py",
     "launch/diagnosis/diagnose.py",
     "launch/record/journal.py",
+    "launch/record/log_files.py",
     "launch/record/export.py",
     "launch/prompting.py",
     "recipe/registry/git.py",
