@@ -33,6 +33,8 @@ def recipe_json(recipe: Recipe) -> dict[str, Any]:
         "reference": reference(recipe),
         "source": recipe.source.kind.value,
         "registry": recipe.source.registry or None,
+        "repository": recipe.source.repository or None,
+        "repository_url": recipe.source.address or None,
         "path": recipe.source.path,
         "model": recipe.model,
         "runtime": recipe.runtime,
@@ -98,6 +100,8 @@ def describe(rendered: Rendered) -> Iterator[str]:
     yield f"Engine:       {recipe.runtime}"
     yield f"Container:    {recipe.container or '(the engine default)'}"
     yield f"Hosts:        {hosts_text(recipe)} ({recipe.mode})"
+    if recipe.source.registry_text:
+        yield f"Registry:     {recipe.source.registry_text}"
     yield f"File:         {recipe.source.path}"
     yield ""
     yield "Values:"

@@ -40,7 +40,7 @@ def question(rendered: Rendered) -> str:
         if changed_since_consent(recipe, bring(rendered).digests)
         else "is launched for the first time"
     )
-    return f"{recipe.name} comes from the registry {recipe.source.registry}, not from you, and {state}"
+    return f"{recipe.name} comes from the registry {recipe.source.registry_text}, not from you, and {state}"
 
 
 def insist_on_consent(rendered: Rendered, environ: Mapping[str, str], brought: Brought) -> None:

@@ -146,7 +146,10 @@ def check_url(text: str) -> str:
         return local.resolve().as_uri()
     if _SHORT.fullmatch(url) and not url.endswith("/"):
         return f"https://github.com/{url}"
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise UsageError(f"`{text[:80]}` is not the address of a repository: {error}") from error
     if parts.scheme in ("https", "ssh") and parts.hostname and not parts.hostname.startswith("-"):
         if parts.password or (parts.scheme == "https" and parts.username):
             remedy = "leave it out of the address; git's credential helper is asked"

@@ -137,7 +137,7 @@ def _in_registries(name: str, registries: Sequence[Folder]) -> tuple[Folder, str
 def _in_part(name: str, folders: Sequence[Folder]) -> tuple[Folder, str] | None:
     """A recipe named by the part of the repository that it is in: `PART/NAME`."""
     part, _, rest = name.partition("/")
-    chosen = [folder for folder in folders if rest and folder.registry in (part, f"{folder.repository}-{part}")]
+    chosen = [folder for folder in folders if rest and folder.registry in (part, f"{folder.repository}/{part}")]
     return _first_by_path(rest, chosen) or _unique(
         rest, [found for folder in chosen for found in _by_stem(rest, folder)]
     )

@@ -115,6 +115,7 @@ def origins(recipe: Recipe, width: int) -> list[Line]:
     """Where the recipe comes from: its file, image, revision and maintainer."""
     lines: list[Line] = []
     for label, value in (
+        ("registry", recipe.source.registry_text),
         ("file", recipe.source.path),
         ("image", recipe.container),
         ("revision", recipe.model_revision),
