@@ -18,6 +18,7 @@ from sparkrun_tui.memory.result import Estimate, Level
 from sparkrun_tui.recipe.model import Problem, Recipe
 from sparkrun_tui.recipe.search.entry import hosts_text
 from sparkrun_tui.recipe.search.sources import reference
+from sparkrun_tui.recipe.values.environment import reads_text
 from sparkrun_tui.recipe.values.masking import concealed, dotted, problem_shown, redactor, shown, shown_data
 from sparkrun_tui.recipe.values.rendered import Rendered
 
@@ -112,6 +113,8 @@ def describe(rendered: Rendered) -> Iterator[str]:
         yield ""
         yield "Environment:"
         yield from (f"  {key}: {text}" for key, text in shown_env(recipe).items())
+        if names := reads_text(recipe):
+            yield f"  (reads variables of this machine: {names})"
     yield ""
     yield "Command:"
     yield from (f"  {text}" for text in (shown_command(rendered) or "(none)").rstrip("\n").split("\n"))
