@@ -11,10 +11,12 @@ from typing import Any
 from benchmarks.memory_form import facts_of as form_facts
 from benchmarks.memory_rows import Pair, Row, RowScore
 from sparkrun_tui.base.units import MIB
+from sparkrun_tui.engines.llama_cpp.family import LLAMA_CPP
+from sparkrun_tui.engines.settings import read_settings
 from sparkrun_tui.memory.llama_cpp.cache import LlamaRefusal
 from sparkrun_tui.memory.llama_cpp.plan import LlamaPlan, fitted_context, plan_llama
 from sparkrun_tui.memory.llama_cpp.weights import model_buffers
-from sparkrun_tui.memory.settings import EngineSettings, LlamaOptions, Speculative, settings_from
+from sparkrun_tui.memory.settings import EngineSettings, LlamaOptions, Speculative
 from sparkrun_tui.models.facts import ModelFacts, QuantFacts
 from sparkrun_tui.models.gguf.reader import facts_from_gguf
 from sparkrun_tui.models.gguf.types import file_bits
@@ -90,7 +92,7 @@ def _score_weights(
 def settings_of(row: Row) -> EngineSettings:
     """Return what the server was told: its arguments, with what the row states apart."""
     inputs = row["inputs"]
-    settings = settings_from("llama-cpp", {}, ["llama-server", *shlex.split(str(inputs.get("args", "")))])
+    settings = read_settings(LLAMA_CPP, ["llama-server", *shlex.split(str(inputs.get("args", "")))])
     build = re.search(r"\bb\d{4,}\b", str(row.get("runtime", "")))
     speculative = settings.speculative
     method = str(inputs.get("spec_type", "") or "")

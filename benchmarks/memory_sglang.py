@@ -10,7 +10,9 @@ from typing import Any
 from benchmarks.memory_form import facts_of as form_facts
 from benchmarks.memory_rows import Pair, Row, RowScore
 from sparkrun_tui.base.units import GIB, MIB
-from sparkrun_tui.memory.settings import EngineSettings, settings_from
+from sparkrun_tui.engines.settings import read_settings
+from sparkrun_tui.engines.sglang.family import SGLANG
+from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.sglang.cell import SglangRefusal, attention_ranks, cell_of
 from sparkrun_tui.memory.sglang.family import page_size
 from sparkrun_tui.memory.sglang.plan import SglangPlan, plan_sglang
@@ -96,7 +98,7 @@ def facts_of(row: Row, configs: Mapping[str, Any]) -> ModelFacts:
 def settings_of(row: Row) -> EngineSettings:
     """Return what the server was told, by the reader of its flags; a draft model that is not named has no path."""
     version = re.sub(r"^sglang\s*", "", str(row.get("runtime", "")))
-    return replace(settings_from("sglang", {}, ["sglang", "serve", *arguments(row["inputs"])]), version=version)
+    return replace(read_settings(SGLANG, ["sglang", "serve", *arguments(row["inputs"])]), version=version)
 
 
 def arguments(inputs: Mapping[str, Any]) -> list[str]:

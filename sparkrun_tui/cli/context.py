@@ -16,6 +16,7 @@ from sparkrun_tui.cli.gate import hide_recipe, hide_typed
 
 if TYPE_CHECKING:
     from sparkrun_tui.launch.services import Services
+    from sparkrun_tui.launch.sizing import evaluation as judging
     from sparkrun_tui.recipe.model import Recipe
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -107,6 +108,17 @@ def saved_cluster(settings: Settings, target: Target) -> Cluster | None:
     if target.cluster and found is not None:
         return replace(found, hosts=names)
     return Cluster(name=",".join(names), hosts=names, source="command line")
+
+
+def judged_for(settings: Settings, target: Target) -> judging.Target:
+    """The hosts that a recipe is judged for without asking them: the cluster's, else as many Sparks as it needs."""
+    from sparkrun_tui.launch.sizing.evaluation import Target as JudgedFor
+
+    if target.demo:
+        from sparkrun_tui.demo.cluster import demo_cluster
+
+        return JudgedFor(demo_cluster())
+    return JudgedFor(saved_cluster(settings, target))
 
 
 def needed_cluster(settings: Settings, target: Target) -> Cluster:

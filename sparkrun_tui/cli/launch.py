@@ -22,7 +22,8 @@ from sparkrun_tui.launch.record.codec import to_json
 from sparkrun_tui.launch.record.events import AnyEvent, LaunchStatus, StepState
 from sparkrun_tui.launch.record.state import LaunchState
 from sparkrun_tui.launch.run.launch import Launch
-from sparkrun_tui.launch.sizing.sizing import host_memory, needed_bytes, size
+from sparkrun_tui.launch.sizing.evaluation import judged_size
+from sparkrun_tui.launch.sizing.sizing import host_memory, needed_bytes
 from sparkrun_tui.memory.result import Estimate, Level
 from sparkrun_tui.recipe.model import Severity
 from sparkrun_tui.recipe.trust import consented_variables
@@ -55,8 +56,7 @@ async def carry_out(request: RunRequest) -> int:
             estimate = _estimate(desk, plan)
             for text in _memory_lines(estimate):
                 say(text)
-            needed = None if estimate is None else needed_bytes(estimate)
-            launch = desk.launch(plan, memory_needed=needed, overridden=request.ignored)
+            launch = desk.launch(plan, memory_needed=needed_bytes(estimate), overridden=request.ignored)
             return await _watch(launch, request)
         finally:
             await desk.close()
@@ -83,23 +83,16 @@ def _warn(plan: LaunchPlan) -> None:
             say(f"{where}warning: {problem.message}")
 
 
-def _estimate(desk: Desk, plan: LaunchPlan) -> Estimate | None:
-    hosts = [host_memory(desk.facts[name]) for name in plan.host_names]
-    try:
-        return size(plan.rendered, hosts)
-    except Exception as error:  # advice only: a defect of the estimate must not stand in the way of a launch
-        say(f"the memory estimate failed: {type(error).__name__}: {error}")
-        return None
+def _estimate(desk: Desk, plan: LaunchPlan) -> Estimate:
+    return judged_size(plan.rendered, [host_memory(desk.facts[name]) for name in plan.host_names])
 
 
-def _memory_lines(estimate: Estimate | None) -> Sequence[str]:
+def _memory_lines(estimate: Estimate) -> Sequence[str]:
     from sparkrun_tui.cli.text.recipes import MARKS
 
-    if estimate is None:
-        return ()
     verdicts = (estimate.starts, estimate.context, estimate.headroom)
     if all(verdict.level is Level.UNKNOWN for verdict in verdicts):
-        return ["memory: ? the need of this recipe is not known"]
+        return [f"memory: ? the need of this recipe is not known: {estimate.starts.detail}"]
     return ["memory: " + "; ".join(f"{MARKS[verdict.level]} {verdict.text}" for verdict in verdicts)]
 
 

@@ -32,6 +32,12 @@ _BUSY = (int(4.6 * GIB), int(4.9 * GIB))
 """What an idle Spark's own system holds."""
 
 
+def demo_cluster() -> Cluster:
+    """The demo cluster by its names: nothing of it runs yet."""
+    names = tuple(f"spark-{number + 1}" for number in range(len(_BUSY)))
+    return Cluster(name=DEMO_CLUSTER, hosts=names, description="two simulated DGX Sparks", source="demo")
+
+
 class DemoCluster:
     """Two simulated Sparks; what runs on them lives as long as the context does.
 
@@ -53,12 +59,7 @@ class DemoCluster:
             tuple(Host(f"spark-{number + 1}", number + 1, pace, busy) for number, busy in enumerate(_BUSY)),
             visitors,
         )
-        self.cluster = Cluster(
-            name=DEMO_CLUSTER,
-            hosts=tuple(host.name for host in self.site.hosts),
-            description="two simulated DGX Sparks",
-            source="demo",
-        )
+        self.cluster = demo_cluster()
         self._pace = pace
         self._catalog = Catalog(settings, recipes, store)
         self._services: Services | None = None

@@ -10,6 +10,7 @@ from typing import Protocol
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.shell import Text
 from sparkrun_tui.base.units import GIB
+from sparkrun_tui.engines.family import Family
 from sparkrun_tui.recipe.bundled_files.attachments import Brought, Bundle
 from sparkrun_tui.recipe.model import Problem, Recipe
 from sparkrun_tui.recipe.values.rendered import Rendered
@@ -289,7 +290,7 @@ class PlanRequest:
 
 
 class Engine(Protocol):
-    """One engine behind the registry of `runtimes`; pure functions only."""
+    """One engine behind the registry; pure functions only."""
 
     @property
     def name(self) -> str:
@@ -298,6 +299,10 @@ class Engine(Protocol):
     @property
     def title(self) -> str:
         """How people call it: `vLLM`."""
+
+    @property
+    def family(self) -> Family:
+        """The inference server that it starts."""
 
     def image(self, recipe: Recipe) -> str:
         """The image to run: the recipe's, else the engine's default."""

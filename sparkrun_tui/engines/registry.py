@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.engines.eugr.plan import EugrVllm
+from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.llama_cpp.plan import LlamaCpp
 from sparkrun_tui.engines.plan import Engine
 from sparkrun_tui.engines.sglang.plan import Sglang
@@ -19,6 +20,8 @@ ENGINES: Mapping[str, Engine] = {
     "llama-cpp": LlamaCpp(),
     "eugr-vllm": EugrVllm(),
 }
+FAMILIES: Mapping[str, Family] = {engine.family.name: engine.family for engine in ENGINES.values()}
+"""Each inference server once, by its name."""
 
 
 def engine_for(runtime: str) -> Engine:
@@ -28,3 +31,9 @@ def engine_for(runtime: str) -> Engine:
         known = ", ".join(ENGINES)
         raise LaunchError(f"`{runtime}` is not an engine that can be launched", remedy=f"known are {known}")
     return found
+
+
+def family_of(runtime: str) -> Family | None:
+    """The inference server behind a runtime word or a family's own name; None for one that is not known."""
+    engine = ENGINES.get(runtime)
+    return engine.family if engine is not None else FAMILIES.get(runtime)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sparkrun_tui.base.errors import UsageError
 from sparkrun_tui.engines.checks.fields import is_local, valid_model
+from sparkrun_tui.engines.family import Family
+from sparkrun_tui.engines.llama_cpp.family import LLAMA_CPP
+from sparkrun_tui.engines.registry import FAMILIES
 from sparkrun_tui.recipe.format.detect import split_gguf
 from sparkrun_tui.recipe.format.export import yaml_scalar
 from sparkrun_tui.recipe.format.params import format_params
-from sparkrun_tui.recipe.model import Runtime, Value
+from sparkrun_tui.recipe.model import Value
+from sparkrun_tui.recipe.suggestions import listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,38 +30,7 @@ class Known:
     max_context: int | None = None
 
 
-_COMMANDS = {
-    Runtime.VLLM: (
-        "vllm serve {model}",
-        "--served-model-name {served_model_name}",
-        "--host {host} --port {port}",
-        "-tp {tensor_parallel}",
-        "--gpu-memory-utilization {gpu_memory_utilization}",
-        "--max-model-len {max_model_len}",
-        "--max-num-seqs {max_num_seqs}",
-    ),
-    Runtime.SGLANG: (
-        "python3 -m sglang.launch_server",
-        "--model-path {model}",
-        "--served-model-name {served_model_name}",
-        "--host {host} --port {port}",
-        "--tp-size {tensor_parallel}",
-        "--mem-fraction-static {gpu_memory_utilization}",
-        "--context-length {max_model_len}",
-        "--max-running-requests {max_num_seqs}",
-    ),
-    Runtime.LLAMA_CPP: (
-        "llama-server",
-        "-hf {model}",
-        "--alias {served_model_name}",
-        "--host {host} --port {port}",
-        "--n-gpu-layers {n_gpu_layers}",
-        "--ctx-size {ctx_size}",
-        "--flash-attn on",
-        "--jinja",
-        "--no-webui",
-    ),
-}
+_LLAMA = LLAMA_CPP.name
 _START_CONTEXT = 32_768
 CAREFUL = "0.5"
 """The share of a host's memory that a new recipe begins with."""
@@ -72,18 +45,16 @@ def starter(
     `runtime` is `vllm`, `sglang` or `llama-cpp`, `utilisation` the share of a host's memory that the engine may take.
     Raises `UsageError` for another engine, for a text that is no model, and for several hosts with llama.cpp.
     """
-    engine = next((name for name in _COMMANDS if name == runtime), None)
-    if engine is None:
-        raise UsageError(f"no recipe can be started for `{runtime}`", remedy="choose vllm, sglang or llama-cpp")
+    family = FAMILIES.get(runtime)
+    if family is None:
+        raise UsageError(f"no recipe can be started for `{runtime}`", remedy=f"choose {listed(FAMILIES, 'or')}")
+    engine = family.name
     if not valid_model(model):
         raise UsageError(f"`{model[:80]}` is not a model", remedy="write it as OWNER/NAME, for GGUF OWNER/NAME:QUANT")
-    if engine is Runtime.LLAMA_CPP and nodes > 1:
+    if engine == _LLAMA and nodes > 1:
         raise UsageError("llama.cpp serves from one host", remedy="leave out --nodes, or choose vllm or sglang")
     facts = known or Known()
-    rows = _COMMANDS[engine]
-    if is_local(model):
-        rows = tuple(row.replace("-hf {model}", "-m {model}") for row in rows)
-    command = " \\\n".join(["  " + rows[0], *(f"      {row}" for row in rows[1:])])
+    command = " \\\n      ".join(_command(family, is_local(model)))
     parts = [
         f"# {model} with {runtime}. Check it: sparkrun-tui recipe validate FILE; try it: run FILE --dry-run.",
         f"model: {_plain(model)}",
@@ -97,17 +68,31 @@ def starter(
         *(f"  {line}" for line in _defaults(engine, model, facts, nodes, utilisation)),
         "",
         "command: |",
-        command,
+        f"  {command}",
     ]
     return "\n".join(parts) + "\n"
+
+
+def _command(family: Family, local: bool) -> Iterator[str]:
+    """The lines of the command of a new recipe, a placeholder for each key."""
+    starter = family.starter
+    yield starter.begin
+    for keys in starter.lines:
+        line = " ".join(f"{_spelling(family, key)} {{{key}}}" for key in keys)
+        yield line.replace(*starter.local) if local and starter.local[0] else line
+    yield from starter.more
+
+
+def _spelling(family: Family, key: str) -> str:
+    return family.start[-1] if key == "model" else family.flags.spelling_for(key)
 
 
 def _plain(text: str) -> str:
     return yaml_scalar(Value(text, text))
 
 
-def _nodes(engine: Runtime, nodes: int) -> list[str]:
-    if engine is Runtime.LLAMA_CPP:
+def _nodes(engine: str, nodes: int) -> list[str]:
+    if engine == _LLAMA:
         return ["max_nodes: 1"]
     return [f"min_nodes: {nodes}"]
 
@@ -132,10 +117,10 @@ def _metadata(model: str, known: Known, nodes: int) -> Sequence[str]:
     return lines
 
 
-def _defaults(engine: Runtime, model: str, known: Known, nodes: int, utilisation: str) -> Sequence[str]:
+def _defaults(engine: str, model: str, known: Known, nodes: int, utilisation: str) -> Sequence[str]:
     context = min(known.max_context or _START_CONTEXT, _START_CONTEXT)
     common = ["port: 8000", "host: 0.0.0.0", f"served_model_name: {_plain(_short(model))}"]
-    if engine is Runtime.LLAMA_CPP:
+    if engine == _LLAMA:
         return [*common, "n_gpu_layers: 99", f"ctx_size: {context}"]
     return [
         *common,

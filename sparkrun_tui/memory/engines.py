@@ -25,7 +25,12 @@ def estimate_unknown(
     measured: Mapping[str, Measured],
 ) -> Estimate:
     """Return an estimate in which everything is unknown, for an engine that is not in the table."""
-    verdict = Verdict(Level.UNKNOWN, "not known", f"memory use of {settings.engine} is not modelled")
+    return unknown(facts, settings, hosts, f"memory use of {settings.engine} is not modelled")
+
+
+def unknown(facts: ModelFacts, settings: EngineSettings, hosts: Sequence[HostMemory], reason: str) -> Estimate:
+    """Return an estimate in which everything is unknown, with the reason in words."""
+    verdict = Verdict(Level.UNKNOWN, "not known", reason)
     pictures = tuple(HostPicture(host, (others(host),), None, None, *floors(host)) for host in hosts)
     return Estimate(
         hosts=pictures,

@@ -1,14 +1,8 @@
-"""What an engine is told that decides about memory: one frozen record, filled from the chain and the command."""
+"""The settings of an engine that decide about memory, as one frozen record; engines fill it from their command line."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-
-from sparkrun_tui.base.numbers import whole_of
-from sparkrun_tui.memory.flags import read_flags
-from sparkrun_tui.memory.flagtables import LLAMA_FLAGS, SGLANG_FLAGS, VLLM_FLAGS, Flag
-from sparkrun_tui.memory.image_version import version_of_image
+from dataclasses import dataclass
 
 AUTO_LENGTH = -1
 """``max_model_len`` when the engine is told to fit the length itself (``--max-model-len auto``)."""
@@ -85,11 +79,12 @@ class LlamaOptions:
 class EngineSettings:
     """Everything an engine is told that moves memory; a field left alone is the engine's own default.
 
-    ``engine`` is ``vllm``, ``sglang`` or ``llama-cpp``; ``version`` what the image says (empty: the
-    newest known is assumed). ``utilisation`` is vLLM's ``--gpu-memory-utilization`` or SGLang's
-    ``--mem-fraction-static``; ``max_num_seqs`` also SGLang's ``--max-running-requests``; ``block_size``
-    also its page size; ``prefix_caching`` False also its ``--disable-radix-cache``. ``hosts`` is None
-    when the number of hosts follows from the parallel sizes. Lengths and batches are in tokens.
+    ``engine`` is ``vllm``, ``sglang``, ``llama-cpp``, or the word of one that is not modelled; ``version``
+    what the image says (empty: the newest known is assumed). ``utilisation`` is vLLM's
+    ``--gpu-memory-utilization`` or SGLang's ``--mem-fraction-static``; ``max_num_seqs`` also SGLang's
+    ``--max-running-requests``; ``block_size`` also its page size; ``prefix_caching`` False also its
+    ``--disable-radix-cache``. ``hosts`` is None when the number of hosts follows from the parallel sizes.
+    Lengths and batches are in tokens.
     """
 
     engine: str
@@ -131,73 +126,5 @@ class EngineSettings:
         return max(1, self.tensor_parallel) * max(1, self.pipeline_parallel)
 
 
-_TABLES: Mapping[str, tuple[Flag, ...]] = {
-    "vllm": VLLM_FLAGS,
-    "sglang": SGLANG_FLAGS,
-    "llama-cpp": LLAMA_FLAGS,
-}
-
-
-def family_of(engine: str) -> str:
-    """Return the engine family of a runtime name: ``vllm`` also for ``eugr-vllm`` and ``vllm-ray``."""
-    if "sglang" in engine:
-        return "sglang"
-    return "llama-cpp" if "llama" in engine else "vllm"
-
-
 MAX_DEGREE = 1024
-"""Ranks along one axis that are worked out; a larger number is a slip of the hand."""
-_MOST_DRAFTED = 10_000
-"""Tokens that are drafted per step at most; a larger figure is not counted."""
-_DEGREES = ("tensor_parallel", "pipeline_parallel", "data_parallel")
-
-
-def settings_from(
-    engine: str,
-    values: Mapping[str, object],
-    argv: Sequence[str],
-    image: str = "",
-    env: Mapping[str, str] | None = None,
-) -> EngineSettings:
-    """Read what the engine will be told: the chain's ``values`` and the rendered command ``argv``.
-
-    When ``argv`` holds the engine's own command, only its flags count, because the engine sees nothing
-    else; otherwise the values of the chain hold, and a flag found in ``argv`` wins over them. Keys of the
-    chain are recipe keys (``max_model_len``) or flag names (``max-model-len``). A value that the engine
-    would not accept becomes a note and the field stays at the engine's default.
-    """
-    engine = family_of(engine)
-    table = _TABLES[engine]
-    found = read_flags(engine, table, values, argv)
-    fields: dict[str, object] = {}
-    sglang: dict[str, object] = {}
-    llama: dict[str, object] = {}
-    for name, value in found.fields.items():
-        group, _, leaf = name.rpartition(".")
-        {"": fields, "sglang": sglang, "llama": llama}[group][leaf] = value
-    if env and env.get("VLLM_KV_CACHE_LAYOUT"):
-        fields["kv_cache_layout"] = env["VLLM_KV_CACHE_LAYOUT"].upper()
-    settings = replace(
-        EngineSettings(engine, version=version_of_image(engine, image), notes=found.notes),
-        sglang=replace(SglangOptions(), **sglang),  # type: ignore[arg-type]
-        llama=replace(LlamaOptions(), **llama),  # type: ignore[arg-type]
-        speculative=_speculative(found.speculative),
-    )
-    absurd = [name for name in _DEGREES if _number(fields.get(name)) > MAX_DEGREE]
-    notes = tuple(f"{name} {fields.pop(name)} is more than any cluster has: it is not counted" for name in absurd)
-    return replace(settings, notes=settings.notes + notes, **fields)  # type: ignore[arg-type]
-
-
-def _number(value: object) -> int:
-    return value if isinstance(value, int) else 0
-
-
-def _speculative(found: Mapping[str, object]) -> Speculative | None:
-    """Fold the pieces of a speculative configuration into one record, None when there is none."""
-    method = str(found.get("method") or "").lower()
-    model = str(found.get("model") or "")
-    raw = found.get("tokens")
-    tokens = whole_of(raw, most=_MOST_DRAFTED) or 0
-    if method in ("none", "(none given)") or not (method or model):
-        return None
-    return Speculative(method=method, tokens=tokens, model=model)
+"""Ranks along one axis that are worked out; a larger number is taken for a mistake in typing."""

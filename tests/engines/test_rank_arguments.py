@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.engines.command.shell_edit import find_serve, insert_after, simple_commands
-from sparkrun_tui.engines.llama_cpp.plan import serves as llama_serves
-from sparkrun_tui.engines.vllm.plan import serves
+from sparkrun_tui.engines.llama_cpp.family import LLAMA_CPP
+from sparkrun_tui.engines.vllm.family import VLLM as VLLM_FAMILY
 
 from .samples import plan, scripts, with_command, words_of
 
@@ -125,14 +125,14 @@ def test_any_text_is_split_or_refused_in_words(text: str) -> None:
 
 def test_the_last_start_of_several_counts() -> None:
     script = "vllm serve first --x 1 || vllm serve second"
-    found = find_serve(script, serves)
+    found = find_serve(script, VLLM_FAMILY.dialect.starts)
     assert found is not None
     assert insert_after(script, found, ["--y"]) == f"{script} --y"
 
 
 def test_words_know_their_places() -> None:
     script = "A=1 /opt/llama-server -m 'x y' --port 80 | cat"
-    found = find_serve(script, llama_serves)
+    found = find_serve(script, LLAMA_CPP.dialect.starts)
     assert found is not None
     assert [word.text for word in found] == ["A=1", "/opt/llama-server", "-m", "x y", "--port", "80"]
     assert [script[word.start : word.end] for word in found][3] == "'x y'"

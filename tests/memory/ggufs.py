@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from sparkrun_tui.memory.llama_cpp.plan import LlamaPlan, plan_llama, wanted_context
-from sparkrun_tui.memory.settings import EngineSettings, settings_from
+from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.gguf.reader import facts_from_gguf
+from tests.support.settings import settings_of
 
 MIB = 1 << 20
 
@@ -177,7 +178,7 @@ def facts(header: dict[str, Any], gib: float | None = None) -> ModelFacts:
 
 def told(args: str, build: str = "b11669") -> EngineSettings:
     """What a server is told by a line of arguments."""
-    return replace(settings_from("llama-cpp", {}, ["llama-server", *shlex.split(args)]), version=build)
+    return replace(settings_of("llama-cpp", ["llama-server", *shlex.split(args)]), version=build)
 
 
 def load(header: dict[str, Any], args: str) -> LlamaPlan:

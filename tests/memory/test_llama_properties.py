@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from sparkrun_tui.memory.estimate import assumed_spark, estimate
 from sparkrun_tui.memory.llama_cpp.case import work_out
 from sparkrun_tui.memory.result import Estimate, Level
-from sparkrun_tui.memory.settings import settings_from
 from sparkrun_tui.memory.sglang.cell import SglangRefusal
 from sparkrun_tui.memory.sglang.plan import plan_sglang
 from sparkrun_tui.models.facts import ModelFacts, WeightFacts
 from tests.memory import ggufs, models
+from tests.support.settings import settings_of
 
 GIB = 1 << 30
 SPARK = assumed_spark("spark-1")
@@ -101,14 +101,14 @@ def check(found: Estimate) -> None:
 @settings(max_examples=70, deadline=None)
 @given(header=st.sampled_from(HEADERS), gib=weights, args=llama_args)
 def test_any_settings_of_llama_server(header: dict[str, object], gib: int | None, args: list[str]) -> None:
-    told = settings_from("llama-cpp", {}, ["llama-server", *args])
+    told = settings_of("llama-cpp", ["llama-server", *args])
     check(estimate(sized(ggufs.facts(header), gib), told, (SPARK,)))
 
 
 @settings(max_examples=70, deadline=None)
 @given(config=st.sampled_from(CONFIGS), gib=weights, args=sglang_args, hosts=st.integers(1, 3))
 def test_any_settings_of_sglang(config: dict[str, object], gib: int | None, args: list[str], hosts: int) -> None:
-    told = settings_from("sglang", {}, ["sglang", "serve", *args])
+    told = settings_of("sglang", ["sglang", "serve", *args])
     sparks = [assumed_spark(f"spark-{number}") for number in range(hosts)]
     check(estimate(sized(models.facts(config), gib), told, sparks))
 
@@ -118,7 +118,7 @@ def test_any_settings_of_sglang(config: dict[str, object], gib: int | None, args
 def test_the_longest_context_fits_and_a_longer_one_does_not(
     header: dict[str, object], gib: int, args: list[str]
 ) -> None:
-    told = settings_from("llama-cpp", {}, ["llama-server", *args])
+    told = settings_of("llama-cpp", ["llama-server", *args])
     case = work_out(sized(ggufs.facts(header), gib), told, SPARK)
     longest = case.longest
     if longest is None or case.wanted is None:
@@ -140,7 +140,7 @@ def test_the_longest_context_fits_and_a_longer_one_does_not(
 @settings(max_examples=40, deadline=None)
 @given(config=st.sampled_from(CONFIGS), after=st.integers(20, 100), step=st.integers(1, 8))
 def test_more_memory_never_holds_fewer_tokens(config: dict[str, object], after: int, step: int) -> None:
-    told = settings_from("sglang", {}, ["sglang", "serve", "--mem-fraction-static", "0.9"])
+    told = settings_of("sglang", ["sglang", "serve", "--mem-fraction-static", "0.9"])
     model, tokens = models.facts(config), []
     for more in (0, step):
         try:

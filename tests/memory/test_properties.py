@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparkrun_tui.memory.estimate import assumed_spark, estimate
-from sparkrun_tui.memory.settings import EngineSettings, settings_from
+from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.vllm.plan import VllmPlan
 from sparkrun_tui.models.config.reader import facts_from_config
 from sparkrun_tui.models.facts import WeightFacts
 from tests.memory import models
+from tests.support.settings import settings_of
 
 CONFIGS = st.sampled_from(
     [models.DENSE, models.HYBRID, models.WINDOWED, models.UNEQUAL, models.LATENT, models.MAMBA2, models.COMPRESSED]
@@ -105,4 +106,4 @@ def test_damaged_configurations_give_an_estimate_all_the_same(config: dict[str, 
     )
 )
 def test_any_words_make_settings(words: list[str]) -> None:
-    assert settings_from("vllm", {}, words).engine == "vllm"
+    assert settings_of("vllm", words).engine == "vllm"

@@ -10,10 +10,10 @@ import pytest
 from sparkrun_tui.memory.estimate import assumed_spark, estimate
 from sparkrun_tui.memory.measured import Measured
 from sparkrun_tui.memory.result import Estimate, HostMemory, Level
-from sparkrun_tui.memory.settings import settings_from
 from sparkrun_tui.models.facts import ModelFacts, WeightFacts, facts_from_metadata
 from tests.memory import models
 from tests.memory.models import facts
+from tests.support.settings import settings_of
 
 GIB = 1 << 30
 SPARK = assumed_spark("spark-1")
@@ -28,7 +28,7 @@ def judge(
     model: ModelFacts, args: str = "", *hosts: HostMemory, measured: dict[str, Measured] | None = None
 ) -> Estimate:
     """The estimate of a server started with a line of arguments, by default on one assumed Spark."""
-    settings = settings_from("sglang", {}, ["sglang", "serve", "m", *args.split()], "x/sglang:v0.5.23")
+    settings = settings_of("sglang", ["sglang", "serve", "m", *args.split()], "x/sglang:v0.5.23")
     return estimate(model, settings, hosts or (SPARK,), measured)
 
 
@@ -180,5 +180,5 @@ def test_an_earlier_start_replaces_the_weights(gib: int) -> None:
     [("x/sglang:v0.5.20", "by the rules of 0.5.23"), ("x/sglang:latest", "does not tell its version")],
 )
 def test_another_version_is_sized_by_known_rules(image: str, note: str) -> None:
-    settings = settings_from("sglang", {}, ["sglang", "serve", "m"], image)
+    settings = settings_of("sglang", ["sglang", "serve", "m"], image)
     assert any(note in said for said in estimate(sized(16), settings, (SPARK,)).notes)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sparkrun_tui.memory.image_version import version_of_image
+from sparkrun_tui.engines.image_version import version_in_tag
+from sparkrun_tui.engines.registry import FAMILIES
 from sparkrun_tui.memory.vllm.plan import batch_limits
 from sparkrun_tui.memory.vllm.versions import parse_version, rules_for
 from tests.memory.models import settings
@@ -65,4 +66,4 @@ def test_graphs_are_charged_since_0_21_and_the_share_grew() -> None:
     ],
 )
 def test_versions_of_images(engine: str, image: str, expected: str) -> None:
-    assert version_of_image(engine, image) == expected
+    assert version_in_tag(FAMILIES[engine], image) == expected

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import shutil
 import subprocess
@@ -64,28 +63,6 @@ def test_readme_opens_with_the_two_commands() -> None:
 def sources() -> list[Path]:
     """Every module of the package."""
     return sorted((ROOT / "sparkrun_tui").rglob("*.py"))
-
-
-def test_modules_stay_short() -> None:
-    long = {
-        str(path.relative_to(ROOT)): lines
-        for path in sources()
-        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 400
-    }
-    assert long == {}
-
-
-def test_functions_stay_short() -> None:
-    long = {}
-    for path in sources():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                documented = ast.get_docstring(node) is not None and len(node.body) > 1
-                first = node.body[1] if documented else node.body[0]
-                lines = (node.end_lineno or node.lineno) - first.lineno + 1
-                if lines > 40:
-                    long[f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"] = lines
-    assert long == {}
 
 
 def test_no_module_promises_work_for_later() -> None:

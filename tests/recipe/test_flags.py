@@ -4,10 +4,12 @@ import json
 
 import pytest
 
-from sparkrun_tui.engines.checks.flags import check_flags, read_flags
+from sparkrun_tui.engines.checks.flags import check_flags
 from sparkrun_tui.engines.checks.validation import validate
+from sparkrun_tui.engines.command.arguments import read_arguments
 from sparkrun_tui.engines.fields.declared import FIELDS
-from sparkrun_tui.engines.flag_dumps.dumps import TITLES, VERSIONS, compact, flag_help, load_flags
+from sparkrun_tui.engines.flag_dumps.dumps import compact, flag_help, load_flags
+from sparkrun_tui.engines.registry import FAMILIES
 from sparkrun_tui.recipe.model import Severity
 from sparkrun_tui.recipe.values.overrides import render
 
@@ -25,28 +27,18 @@ def check_codes(command: str, runtime: str = "vllm") -> list[str]:
     return [code for code, _ in check(command, runtime)]
 
 
-@pytest.mark.parametrize("engine", sorted(VERSIONS))
+@pytest.mark.parametrize("engine", sorted(FAMILIES))
 def test_data_files_are_whole(engine: str) -> None:
-    flags = load_flags(engine)
-    assert flags is not None and len(flags.by_spelling) > 250
-    assert flags.title == f"{TITLES[engine]} {VERSIONS[engine]}"
+    flags = load_flags(FAMILIES[engine])
+    assert len(flags.by_spelling) > 250
+    assert flags.title == FAMILIES[engine].known_title
     for word, flag in flags.by_spelling.items():
         assert word in flag.spellings and flag.kind in ("flag", "bool", "value", "open")
         assert flag.type in ("", "int", "float", "str", "json")
         assert word.startswith("-") and flag.name.startswith("-")
 
 
-def test_fields_name_flags_that_the_engines_know() -> None:
-    allowed = {("sglang", "--cuda-graph-max-bs")}
-    for field in FIELDS.values():
-        for engine, spelling in field.flags.items():
-            flags = load_flags(engine)
-            assert flags is not None
-            assert spelling in flags.by_spelling or (engine, spelling) in allowed, (engine, spelling)
-
-
 def test_there_is_no_data_for_other_engines() -> None:
-    assert load_flags("atlas") is None
     assert check_codes("vllm serve {model} --nonsense", "atlas") == []
 
 
@@ -116,11 +108,10 @@ def test_commands_of_other_programs_are_not_judged() -> None:
 
 
 def test_values_are_read_as_the_engine_reads_them() -> None:
-    flags = load_flags("vllm")
-    assert flags is not None
     line = "vllm serve m --served-model-name a b --seed -1 --port=5 --hf-overrides.x 3 --unknown p q --headless"
-    given, loose = read_flags(line.split(), flags)
-    assert loose == ["m"]
+    arguments = read_arguments(line.split(), FAMILIES["vllm"])
+    given = arguments.given
+    assert arguments.loose == ("m",)
     assert [(entry.word, entry.values) for entry in given] == [
         ("--served-model-name", ("a", "b")), ("--seed", ("-1",)), ("--port", ("5",)), ("--hf-overrides.x", ("3",)),
         ("--unknown", ("p", "q")), ("--headless", ()),
@@ -128,9 +119,9 @@ def test_values_are_read_as_the_engine_reads_them() -> None:
 
 
 def test_sentences_for_flags() -> None:
-    assert flag_help("vllm", "-tp") == FIELDS["tensor_parallel"].help
-    assert flag_help("llama-cpp", "-lm") and flag_help("sglang", "--dist-init-addr")
-    assert flag_help("vllm", "--grpc") == "" and flag_help("other", "--x") == ""
+    assert flag_help(FAMILIES["vllm"], "-tp") == FIELDS["tensor_parallel"].help
+    assert flag_help(FAMILIES["llama-cpp"], "-lm") and flag_help(FAMILIES["sglang"], "--dist-init-addr")
+    assert flag_help(FAMILIES["vllm"], "--grpc") == ""
 
 
 def test_a_data_file_is_made_from_a_dump() -> None:
@@ -139,14 +130,14 @@ def test_a_data_file_is_made_from_a_dump() -> None:
         {"flags": ["--x-draft"], "kind": "flag", "default": "f16"},
         {"flags": ["--jinja", "--no-jinja"], "kind": "flag", "default": "enabled"},
     ]
-    text = compact(dump, "llama-cpp")
+    text = compact(dump, from_help=True)
     assert text.count("\n") == 5
     assert json.loads(text) == [
         {"f": ["--a", "-a"], "k": "value", "t": "int", "n": True, "c": ["1", "2"], "d": 1},
         {"f": ["--x-draft"], "k": "open", "d": "f16"},
         {"f": ["--jinja", "--no-jinja"], "k": "flag", "d": "enabled"},
     ]
-    assert json.loads(compact(dump, "vllm"))[1]["k"] == "flag"
+    assert json.loads(compact(dump, from_help=False))[1]["k"] == "flag"
 
 
 def test_validate_reports_flags_of_overrides_too() -> None:

@@ -7,6 +7,7 @@ from sparkrun_tui.engines.fields.declared import FIELDS
 from sparkrun_tui.engines.fields.filled import field_of, spelling_of
 from sparkrun_tui.engines.fields.types import FieldType
 from sparkrun_tui.engines.flag_dumps.dumps import flag_help
+from sparkrun_tui.engines.registry import FAMILIES
 from sparkrun_tui.recipe.model import Recipe
 
 from .samples import recipe
@@ -86,7 +87,7 @@ def test_a_key_of_the_authors_own_is_known_by_the_flag_it_goes_to() -> None:
 
 
 def test_the_sentence_of_a_flag_is_the_fields_help() -> None:
-    assert field_of(VLLM, "async_scheduling").help == flag_help("vllm", "--async-scheduling")
+    assert field_of(VLLM, "async_scheduling").help == flag_help(FAMILIES["vllm"], "--async-scheduling")
     assert (
         "vLLM" in field_of(VLLM, "api_server_count").help
         and "--api-server-count" in field_of(VLLM, "api_server_count").help

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from sparkrun_tui.engines.fields.declared import FIELDS, FieldType, engine_of, field_for
+from sparkrun_tui.engines.fields.declared import FIELDS, FieldType, field_for
 from sparkrun_tui.engines.fields.filled import fields_of
+from sparkrun_tui.engines.layout.hosts import degrees, hosts_wanted
+from sparkrun_tui.engines.registry import FAMILIES, family_of
 from sparkrun_tui.recipe.format.detect import split_gguf
 from sparkrun_tui.recipe.format.dtypes import known_dtype
 from sparkrun_tui.recipe.format.images import Image, parse_image
 from sparkrun_tui.recipe.format.params import format_params, parse_params
-from sparkrun_tui.recipe.format.topology import degrees, host_count
 from sparkrun_tui.recipe.model import Mode, Severity, Value
 from sparkrun_tui.recipe.search.entry import entry_of, hosts_text, params_text
 from sparkrun_tui.recipe.suggestions import nearest
@@ -45,6 +46,9 @@ from .samples import FULL, codes, minimal, recipe
 )
 def test_parameter_counts(text: str, result: tuple[int, int | None] | None) -> None:
     assert parse_params(text) == result
+
+
+VLLM = FAMILIES["vllm"]
 
 
 def test_parameter_counts_are_shown_short() -> None:
@@ -166,25 +170,28 @@ def test_min_nodes_makes_a_cluster_whatever_mode_says() -> None:
 
 def test_number_of_hosts_and_why() -> None:
     auto = minimal("vllm serve {model} -tp {tensor_parallel}", "{tensor_parallel: 1, pipeline_parallel: 1}")
-    assert host_count(render(auto, {"tensor_parallel": "2"}), 4).count == 2
-    assert host_count(render(auto, {"tensor_parallel": "2", "pipeline_parallel": "2"}), 8).count == 4
-    assert host_count(render(auto, {"tensor_parallel": "4"}), 8, gpus_per_host=2).count == 2
-    short = host_count(render(auto, {"tensor_parallel": "8"}), 3)
+    assert hosts_wanted(render(auto, {"tensor_parallel": "2"}), VLLM, 4).count == 2
+    assert hosts_wanted(render(auto, {"tensor_parallel": "2", "pipeline_parallel": "2"}), VLLM, 8).count == 4
+    assert hosts_wanted(render(auto, {"tensor_parallel": "4"}), VLLM, 8, gpus_per_host=2).count == 2
+    short = hosts_wanted(render(auto, {"tensor_parallel": "8"}), VLLM, 3)
     assert (short.count, short.short) == (3, 5)
     assert "cluster has 3" in short.reason
-    clipped = host_count(render(minimal("vllm serve m -tp 4", extra="max_nodes: 2"), {}), 8)
+    clipped = hosts_wanted(render(minimal("vllm serve m -tp 4", extra="max_nodes: 2"), {}), VLLM, 8)
     assert clipped.count == 2 and "max_nodes 2" in clipped.reason
-    least = host_count(render(minimal("vllm serve m", extra="min_nodes: 3"), {}), 8)
+    least = hosts_wanted(render(minimal("vllm serve m", extra="min_nodes: 3"), {}), VLLM, 8)
     assert least.count == 3 and "at least 3" in least.reason
-    assert host_count(render(minimal("vllm serve m -tp 2", extra="max_nodes: 1"), {}), 8).count == 1
-    assert host_count(render(auto, {}), 4, solo=True).count == 1
+    assert hosts_wanted(render(minimal("vllm serve m -tp 2", extra="max_nodes: 1"), {}), VLLM, 8).count == 1
 
 
 def test_degrees_come_from_the_command_before_the_chain() -> None:
     literal = minimal("vllm serve m --tensor-parallel-size=4 -pp 2", "{tensor_parallel: 1}")
-    assert degrees(render(literal, {})) == {"tensor_parallel": 4, "pipeline_parallel": 2, "data_parallel": 1}
+    assert degrees(render(literal, {}), VLLM) == {
+        "tensor_parallel": 4,
+        "pipeline_parallel": 2,
+        "data_parallel": 1,
+    }
     bare = recipe("model: m\ndefaults: {tensor_parallel: 2, data_parallel: x}\n")
-    assert degrees(render(bare, {})) == {"tensor_parallel": 2, "pipeline_parallel": 1, "data_parallel": 1}
+    assert degrees(render(bare, {}), None) == {"tensor_parallel": 2, "pipeline_parallel": 1, "data_parallel": 1}
 
 
 def test_node_ranges_in_words() -> None:
@@ -204,8 +211,7 @@ def test_every_declared_field_is_whole() -> None:
         assert field.help.endswith(".")
         for value in field.values:
             assert field.check(value) == ""
-        assert set(field.flags) <= {"vllm", "sglang", "llama-cpp"}
-        assert all(flag.startswith("--") for flag in field.flags.values())
+        assert any(key in family.flags.by_key for family in FAMILIES.values())
     assert (FIELDS["port"].option, FIELDS["tensor_parallel"].option) == ("--port", "--tp")
     assert FIELDS["gpu_memory_utilization"].option == "--gpu-mem"
 
@@ -251,9 +257,9 @@ def test_fields_of_a_recipe_put_known_ones_first() -> None:
 
 
 def test_engines_of_runtimes() -> None:
-    assert [engine_of(name) for name in ("vllm", "vllm-distributed", "eugr-vllm", "sglang", "llama-cpp", "atlas")] == [
-        "vllm", "vllm", "vllm", "sglang", "llama-cpp", "",
-    ]  # fmt: skip
+    names = ("vllm", "vllm-distributed", "eugr-vllm", "sglang", "llama-cpp")
+    assert [family_of(name).name for name in names] == ["vllm", "vllm", "vllm", "sglang", "llama-cpp"]
+    assert family_of("atlas") is None
 
 
 def test_variables_are_expanded_once_and_unset_ones_stay() -> None:

@@ -91,38 +91,35 @@ def test_what_is_wrong_is_among_the_findings(home: Path) -> None:
 
 def test_judging_takes_little_time_and_memory() -> None:
     from sparkrun_tui.base.errors import RecipeError
-    from sparkrun_tui.launch.sizing.judging import judged_problems, judged_render, judged_size
+    from sparkrun_tui.launch.sizing.evaluation import Target, evaluate
     from sparkrun_tui.recipe.format.loader import load_text
 
     for name, text in ROWS.items():
         before, most = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         try:
-            rendered = judged_render(load_text(text), {}, {})
+            evaluation = evaluate(load_text(text), {}, Target())
         except RecipeError:
             assert name == "long"
             continue
-        problems = judged_problems(rendered)
-        judged_size(rendered, ())
-        assert all(problem.code != "internal-error" for problem in problems), name
+        assert all(problem.code != "internal-error" for problem in evaluation.problems), name
         # KiB on Linux; a second each for values, problems and size on a busy machine.
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - most < 200 << 10, name
         assert time.process_time() - before < 3, name
 
 
 def test_a_defect_is_a_problem_of_its_recipe_and_not_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    from sparkrun_tui.launch.sizing import judging
+    from sparkrun_tui.launch.sizing import evaluation
     from sparkrun_tui.memory.result import Level
     from sparkrun_tui.recipe.format.loader import load_text
 
     def broken(*_: object, **__: object) -> object:
         raise ZeroDivisionError("a mistake")
 
-    monkeypatch.setattr(judging, "validate", broken)
-    monkeypatch.setattr(judging, "size", broken)
-    rendered = judging.judged_render(load_text(GOOD), {}, {})
-    (problem,) = [found for found in judging.judged_problems(rendered) if found.code == judging.CODE]
+    monkeypatch.setattr(evaluation, "validate", broken)
+    monkeypatch.setattr(evaluation, "size", broken)
+    found = evaluation.evaluate(load_text(GOOD), {}, evaluation.Target())
+    (problem,) = [problem for problem in found.problems if problem.code == "internal-error"]
     assert "internal error" in problem.message and "a mistake" in problem.message
     assert "report" in problem.remedy
-    estimate = judging.judged_size(rendered, ())
-    assert estimate.level is Level.UNKNOWN
-    assert any("a mistake" in note for note in estimate.notes)
+    assert found.estimate.level is Level.UNKNOWN
+    assert "a mistake" in found.estimate.starts.detail

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,16 +14,18 @@ from sparkrun_tui.cli.completions import recipe_names
 from sparkrun_tui.cli.context import (
     Target,
     found_recipe,
+    judged_for,
     override_options,
     overrides_from,
-    saved_cluster,
     settings_now,
     target_options,
 )
 from sparkrun_tui.cli.exits import Exit, say
 from sparkrun_tui.cli.text.entries import entry_json, entry_row, problem_json
 from sparkrun_tui.recipe.search.entry import Entry
-from sparkrun_tui.recipe.values.rendered import Rendered
+
+if TYPE_CHECKING:
+    from sparkrun_tui.launch.sizing.evaluation import Evaluation
 
 HEAD = ("NAME", "ENGINE", "SIZE", "DTYPE", "HOSTS", "MODEL", "DESCRIPTION")
 
@@ -50,9 +52,9 @@ def _find(words: Sequence[str], target: Target) -> list[Entry]:
         say(f"passed over: {note}")
     judge = None
     if any(condition.key == "fits" for condition in query.filters):
-        from sparkrun_tui.launch.sizing.sizing import fits
+        from sparkrun_tui.launch.sizing.evaluation import fits
 
-        judge = fits(saved_cluster(settings, target), settings.defaults)
+        judge = fits(judged_for(settings, target), settings.defaults)
     return Index(listing.entries).search(query, judge)
 
 
@@ -87,41 +89,45 @@ def search_command(as_json: bool, hosts: str, cluster_name: str, demo: bool, wor
 @click.command("show")
 @click.argument("name", shell_complete=recipe_names)
 @override_options
+@target_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def show_command(
-    name: str, options: tuple[str, ...], port: str | None, tp: str | None, gpu_mem: str | None, as_json: bool
+    name: str,
+    options: tuple[str, ...],
+    port: str | None,
+    tp: str | None,
+    gpu_mem: str | None,
+    hosts: str,
+    cluster_name: str,
+    demo: bool,
+    as_json: bool,
 ) -> int:
-    """Show what a recipe is, its command as rendered, and what it needs of memory."""
+    """Show what a recipe is, its command as rendered, and what it needs of memory on the chosen hosts."""
     from sparkrun_tui.cli.text.recipes import describe
-    from sparkrun_tui.launch.sizing.judging import judged_render
+    from sparkrun_tui.launch.sizing.evaluation import evaluate
 
     settings = settings_now()
     recipe = found_recipe(name, settings)
-    rendered = judged_render(recipe, overrides_from(options, port, tp, gpu_mem), settings.defaults)
+    overrides = overrides_from(options, port, tp, gpu_mem)
+    target = judged_for(settings, Target(hosts, cluster_name, demo))
+    evaluation = evaluate(recipe, overrides, target, user_defaults=settings.defaults)
     if as_json:
-        output.as_json(_full_json(rendered))
+        output.as_json(_full_json(evaluation))
         return Exit.OK
-    for text in describe(rendered):
+    for text in describe(evaluation):
         output.line(text)
     return Exit.OK
 
 
-def _full_json(rendered: Rendered) -> dict[str, Any]:
-    from sparkrun_tui.cli.text.recipes import (
-        all_problems,
-        estimate_json,
-        recipe_json,
-        shown_command,
-        shown_env,
-        shown_values,
-    )
-    from sparkrun_tui.launch.sizing.judging import judged_size
+def _full_json(evaluation: Evaluation) -> dict[str, Any]:
+    from sparkrun_tui.cli.text.recipes import estimate_json, recipe_json, shown_command, shown_env, shown_values
 
+    recipe = evaluation.recipe
     return {
-        **recipe_json(rendered.recipe),
-        "command": shown_command(rendered) or None,
-        "values": shown_values(rendered),
-        "env": shown_env(rendered.recipe),
-        "problems": [problem_json(problem) for problem in all_problems(rendered)],
-        "memory": estimate_json(judged_size(rendered, ())),
+        **recipe_json(recipe),
+        "command": shown_command(evaluation) or None,
+        "values": shown_values(evaluation.rendered),
+        "env": shown_env(recipe),
+        "problems": [problem_json(problem) for problem in evaluation.problems],
+        "memory": estimate_json(evaluation.estimate),
     }

@@ -11,12 +11,21 @@ import click
 from sparkrun_tui.base.errors import RecipeError, Spot, UsageError
 from sparkrun_tui.cli import output
 from sparkrun_tui.cli.completions import recipe_names
-from sparkrun_tui.cli.context import found_recipe, override_options, overrides_from, settings_now
+from sparkrun_tui.cli.context import (
+    Target,
+    found_recipe,
+    judged_for,
+    override_options,
+    overrides_from,
+    settings_now,
+    target_options,
+)
 from sparkrun_tui.cli.exits import Exit, say
 from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity, Source, SourceKind
 
 if TYPE_CHECKING:
     from sparkrun_tui.engines.starter import Known
+    from sparkrun_tui.launch.sizing import evaluation as judging
 
 
 @click.group("recipe")
@@ -26,12 +35,17 @@ def recipe_group() -> None:
 
 @recipe_group.command("validate")
 @click.argument("names", nargs=-1, required=True, shell_complete=recipe_names)
+@target_options
 @click.option("--json", "as_json", is_flag=True, help="A JSON array of findings.")
-def validate_command(names: tuple[str, ...], as_json: bool) -> int:
-    """Check recipes by name or path (a folder means every recipe in it); errors give exit code 1."""
+def validate_command(names: tuple[str, ...], hosts: str, cluster_name: str, demo: bool, as_json: bool) -> int:
+    """Check recipes by name or path (a folder means every recipe in it); errors give exit code 1.
+
+    With hosts, whether they can run it is checked, too.
+    """
     from sparkrun_tui.cli.text.entries import problem_json, problem_line
 
-    findings = [(path, problem) for name in names for path, problem in _findings(name)]
+    target = judged_for(settings_now(), Target(hosts, cluster_name, demo))
+    findings = [(path, problem) for name in names for path, problem in _findings(name, target)]
     if as_json:
         output.as_json([{**problem_json(problem), "file": path} for path, problem in findings])
     else:
@@ -44,23 +58,23 @@ def validate_command(names: tuple[str, ...], as_json: bool) -> int:
     return Exit.FAILED if errors else Exit.OK
 
 
-def _findings(name: str) -> list[tuple[str, Problem]]:
+def _findings(name: str, target: judging.Target) -> list[tuple[str, Problem]]:
 
     folder = Path(name)
     if folder.is_dir():
         files = sorted(file for ending in ("*.yaml", "*.yml") for file in folder.rglob(ending) if file.is_file())
         if not files:
             raise UsageError(f"there are no recipe files in {name}")
-        return [(str(file), problem) for file in files for problem in _file_findings(file)]
+        return [(str(file), problem) for file in files for problem in _file_findings(file, target)]
     try:
         recipe = found_recipe(name, settings_now())
     except RecipeError as error:
         problem = Problem(Severity.ERROR, "unreadable", error.what, error.spot, error.remedy)
         return [(error.spot.path if error.spot else name, problem)]
-    return [(recipe.source.path, problem) for problem in _problems(recipe)]
+    return [(recipe.source.path, problem) for problem in _problems(recipe, target)]
 
 
-def _file_findings(file: Path) -> Sequence[Problem]:
+def _file_findings(file: Path, target: judging.Target) -> Sequence[Problem]:
     from sparkrun_tui.recipe.format.loader import load_file
     from sparkrun_tui.recipe.search.sources import looks_like_recipe
 
@@ -68,38 +82,52 @@ def _file_findings(file: Path) -> Sequence[Problem]:
     if not looks_like_recipe(recipe):
         message = "this file has none of a recipe's keys; it is passed over"
         return (Problem(Severity.NOTE, "no-recipe", message, Spot(str(file), 1, 1)),)
-    return (recipe.error,) if isinstance(recipe, BrokenRecipe) else _problems(recipe)
+    return (recipe.error,) if isinstance(recipe, BrokenRecipe) else _problems(recipe, target)
 
 
-def _problems(recipe: Recipe) -> Sequence[Problem]:
-    from sparkrun_tui.cli.text.recipes import all_problems
-    from sparkrun_tui.launch.sizing.judging import judged_render
+def _problems(recipe: Recipe, target: judging.Target) -> Sequence[Problem]:
+    from sparkrun_tui.launch.sizing.evaluation import evaluate
 
-    return all_problems(judged_render(recipe, {}, {}))
+    return evaluate(recipe, {}, target).problems
 
 
 @recipe_group.command("vram")
 @click.argument("name", shell_complete=recipe_names)
 @override_options
+@target_options
 @click.option("--hub", is_flag=True, help="Ask the Hugging Face Hub about the model first.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object; sizes in bytes.")
 def vram_command(
-    name: str, options: tuple[str, ...], port: str | None, tp: str | None, gpu_mem: str | None, hub: bool, as_json: bool
+    name: str,
+    options: tuple[str, ...],
+    port: str | None,
+    tp: str | None,
+    gpu_mem: str | None,
+    hosts: str,
+    cluster_name: str,
+    demo: bool,
+    hub: bool,
+    as_json: bool,
 ) -> int:
-    """Estimate a recipe's memory, as its metadata declares it and as the engine will allocate it."""
+    """Estimate a recipe's memory, as its metadata declares it and as the engine will allocate it.
+
+    The hosts are not asked: each is taken for a DGX Spark.
+    """
     from sparkrun_tui.cli.hub import look_up
     from sparkrun_tui.cli.text.recipes import estimate_json, memory_lines
-    from sparkrun_tui.launch.sizing.judging import judged_render, judged_size
+    from sparkrun_tui.launch.sizing.evaluation import evaluate
 
     settings = settings_now()
     recipe = found_recipe(name, settings)
     if hub:
         look_up(recipe.model, recipe.model_revision)
-    rendered = judged_render(recipe, overrides_from(options, port, tp, gpu_mem), settings.defaults)
+    overrides = overrides_from(options, port, tp, gpu_mem)
+    target = judged_for(settings, Target(hosts, cluster_name, demo))
+    evaluation = evaluate(recipe, overrides, target, user_defaults=settings.defaults)
     if as_json:
-        output.as_json(estimate_json(judged_size(rendered, ())))
+        output.as_json(estimate_json(evaluation.estimate))
     else:
-        for text in memory_lines(rendered):
+        for text in memory_lines(evaluation):
             output.line(text)
     return Exit.OK
 
@@ -137,12 +165,11 @@ _SHARES = ("0.5", "0.6", "0.7", "0.8", "0.85", "0.9")
 
 def _starts(text: str) -> bool:
     """Whether a recipe is not known to fail for want of memory."""
-    from sparkrun_tui.launch.sizing.sizing import size
+    from sparkrun_tui.launch.sizing.evaluation import Target, evaluate
     from sparkrun_tui.memory.result import Level
     from sparkrun_tui.recipe.format.loader import load_text
-    from sparkrun_tui.recipe.values.overrides import render
 
-    estimate = size(render(load_text(text), {}), ())
+    estimate = evaluate(load_text(text), {}, Target(), checks=False).estimate
     return Level.BAD not in (estimate.starts.level, estimate.context.level)
 
 

@@ -126,10 +126,11 @@ def _change(rendered: Rendered) -> tuple[str, str] | None:
 
 
 def _estimate(desk: Desk, demo: DemoCluster, rendered: Rendered) -> Estimate:
-    from sparkrun_tui.launch.sizing.sizing import host_memory, size
+    from sparkrun_tui.launch.sizing.evaluation import judged_size
+    from sparkrun_tui.launch.sizing.sizing import host_memory
 
     names = desk.plan(rendered, demo.cluster).host_names
-    return size(rendered, [host_memory(desk.facts[name]) for name in names])
+    return judged_size(rendered, [host_memory(desk.facts[name]) for name in names])
 
 
 def _show_plan(plan: LaunchPlan) -> None:

@@ -6,20 +6,21 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.units import GIB, format_gib
 from sparkrun_tui.cli.text.entries import problem_line
-from sparkrun_tui.engines.checks.validation import ordered
-from sparkrun_tui.engines.registry import ENGINES
-from sparkrun_tui.launch.sizing.judging import judged_problems, judged_size
+from sparkrun_tui.launch.sizing.evaluation import Evaluation
 from sparkrun_tui.launch.sizing.sizing import declared_facts
 from sparkrun_tui.memory.metadata_block import metadata_block
 from sparkrun_tui.memory.result import Estimate, Level
-from sparkrun_tui.recipe.model import Problem, Recipe
+from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.search.entry import hosts_text
 from sparkrun_tui.recipe.search.sources import reference
+<<<<<<< HEAD
 from sparkrun_tui.recipe.values.environment import reads_text
 from sparkrun_tui.recipe.values.masking import concealed, dotted, problem_shown, redactor, shown, shown_data
+=======
+from sparkrun_tui.recipe.values.masking import dotted, redactor, shown, shown_data
+>>>>>>> main
 from sparkrun_tui.recipe.values.rendered import Rendered
 
 MARKS = {Level.GOOD: "✓", Level.TIGHT: "!", Level.BAD: "✗", Level.UNKNOWN: "?"}
@@ -52,28 +53,6 @@ def recipe_json(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def all_problems(rendered: Rendered) -> tuple[Problem, ...]:
-    """Everything that is wrong with a recipe and its overrides, also as its engine sees it."""
-    redact = redactor(rendered=rendered)
-    return ordered([problem_shown(problem, redact) for problem in judged_problems(rendered)])
-
-
-def command_text(rendered: Rendered) -> str:
-    """The command as it runs: the author's, else the one that the engine builds; empty when there is none.
-
-    Its secrets are variables.
-    """
-    rendered = concealed(rendered).rendered
-    engine = ENGINES.get(rendered.recipe.runtime)
-    if rendered.command is not None or engine is None:
-        return rendered.command or ""
-    try:
-        return engine.command(rendered)
-    except SparkrunError:
-        # What stands in its way is among the problems.
-        return ""
-
-
 def shown_env(recipe: Recipe) -> dict[str, str]:
     """The recipe's `env` as it may be shown: a secret that stands in the file is masked, a reference to one is not."""
     return {key: shown(key, value) for key, value in recipe.env.items()}
@@ -84,14 +63,14 @@ def shown_values(rendered: Rendered) -> dict[str, Any]:
     return {key: shown_data(key, link.value) for key, link in rendered.chain.items()}
 
 
-def shown_command(rendered: Rendered) -> str:
-    """The command as it may be shown, with dots for its secrets."""
-    return dotted(redactor(rendered=rendered)(command_text(rendered)))
+def shown_command(evaluation: Evaluation) -> str:
+    """The command that will run, as it may be shown, with dots for its secrets; empty when there is none."""
+    return dotted(redactor(rendered=evaluation.rendered)(evaluation.command))
 
 
-def describe(rendered: Rendered) -> Iterator[str]:
+def describe(evaluation: Evaluation) -> Iterator[str]:
     """The lines of `show`: what it is, values in force, the command, problems, memory."""
-    recipe, meta = rendered.recipe, rendered.recipe.metadata
+    rendered, recipe, meta = evaluation.rendered, evaluation.recipe, evaluation.recipe.metadata
     yield f"Name:         {recipe.name}"
     if meta.description:
         yield f"Description:  {meta.description}"
@@ -117,25 +96,24 @@ def describe(rendered: Rendered) -> Iterator[str]:
             yield f"  (reads variables of this machine: {names})"
     yield ""
     yield "Command:"
-    yield from (f"  {text}" for text in (shown_command(rendered) or "(none)").rstrip("\n").split("\n"))
-    problems = all_problems(rendered)
-    if problems:
+    yield from (f"  {text}" for text in (shown_command(evaluation) or "(none)").rstrip("\n").split("\n"))
+    if evaluation.problems:
         yield ""
         yield "Problems:"
-        yield from (
-            f"  {line}" for problem in problems for line in problem_line(problem, recipe.source.path).split("\n")
-        )
+        for problem in evaluation.problems:
+            yield from (f"  {line}" for line in problem_line(problem, recipe.source.path).split("\n"))
     yield ""
-    yield from memory_lines(rendered)
+    yield from memory_lines(evaluation)
 
 
-def memory_lines(rendered: Rendered) -> Iterator[str]:
+def memory_lines(evaluation: Evaluation) -> Iterator[str]:
     """The block of the declared figures, then what the engine will allocate on each host, in GiB."""
+    rendered = evaluation.rendered
     declared = metadata_block(declared_facts(rendered), _context(rendered), _tp(rendered))
     if declared is not None:
         yield from declared.lines()
         yield ""
-    yield from estimate_lines(judged_size(rendered, ()))
+    yield from estimate_lines(evaluation.estimate)
 
 
 def _context(rendered: Rendered) -> object:
@@ -162,7 +140,8 @@ def estimate_lines(estimate: Estimate) -> Iterator[str]:
         left = "unknown" if picture.free is None else format_gib(picture.free)
         yield f"    {'left:':16}{left:>12}"
     for verdict in (estimate.starts, estimate.context, estimate.headroom):
-        yield f"  {MARKS[verdict.level]} {verdict.text}"
+        reason = f": {verdict.detail}" if verdict.level is Level.UNKNOWN and verdict.detail else ""
+        yield f"  {MARKS[verdict.level]} {verdict.text}{reason}"
     for proposal in estimate.proposals:
         yield f"  try -o {proposal.key}={proposal.new}  ({proposal.old} now): {proposal.why}"
     for note in estimate.notes:

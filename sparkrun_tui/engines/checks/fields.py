@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from sparkrun_tui.engines.layout.hosts import degrees
+from sparkrun_tui.engines.registry import family_of
 from sparkrun_tui.recipe.format.detect import split_gguf
 from sparkrun_tui.recipe.format.dtypes import dtype_words, known_dtype, normal_dtype
 from sparkrun_tui.recipe.format.images import parse_image
 from sparkrun_tui.recipe.format.spots import beginning
-from sparkrun_tui.recipe.format.topology import degrees
 from sparkrun_tui.recipe.model import Problem, Recipe, Runtime, Severity
 from sparkrun_tui.recipe.suggestions import did_you_mean
 from sparkrun_tui.recipe.values.rendered import Rendered
@@ -106,7 +107,7 @@ def check_metadata(recipe: Recipe) -> Iterator[Problem]:
 def check_topology(rendered: Rendered, attention_heads: int | None, gpus_per_host: int) -> Iterator[Problem]:
     """Degrees of parallelism against the hosts that are allowed and the model's heads."""
     recipe = rendered.recipe
-    parts = degrees(rendered)
+    parts = degrees(rendered, family_of(recipe.runtime))
     tensor = parts["tensor_parallel"]
     place = ("defaults.tensor_parallel", "max_nodes", "solo_only", "mode", "command")
     if attention_heads and attention_heads % tensor:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 
 from sparkrun_tui.base.json_text import JsonError, parse_json
-from sparkrun_tui.engines.fields.declared import FIELDS, engine_of
-from sparkrun_tui.engines.flag_dumps.dumps import EngineFlag, EngineFlags, load_flags
+from sparkrun_tui.engines.command.arguments import NUMBER, Arguments, Given, read_arguments
+from sparkrun_tui.engines.family import Family
+from sparkrun_tui.engines.flag_dumps.dumps import EngineFlag, load_flags
+from sparkrun_tui.engines.registry import FAMILIES, family_of
 from sparkrun_tui.recipe.format.spots import command_spot
 from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.suggestions import did_you_mean, listed
@@ -21,153 +22,35 @@ from sparkrun_tui.recipe.values.overrides import value_text
 from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.recipe.values.template import scan
 
-_STARTS = ("serve", "sglang.launch_server", "vllm.entrypoints.openai.api_server", "launch_server")
-_NUMBER = re.compile(r"[+-]?(\d[\d_]*)(\.\d*)?([eE][+-]?\d+)?|[+-]?\.\d+")
-_HUMAN = re.compile(r"\d+(\.\d+)?[kKmMgGtT]i?")
+_HUMAN = re.compile(r"[0-9]+(\.[0-9]+)?[kKmMgGtT]i?")
 _INT_WORDS = frozenset({"auto", "none", "None"})
 _UNREAD = re.compile(r"[$`{]|^@")
-_JSON_KEYS = re.compile(r"^(--?[A-Za-z][\w-]*)\.[\w.+-]+$")
-_OPTIMISATION = re.compile(r"^-O(=?\d|\.|$)")
-_MAX_TOLD = 30
-_GONE = {
-    ("llama-cpp", "--no-mmap"): "write `-lm none`",
-    ("llama-cpp", "--mlock"): "write `-lm mlock`",
-    ("llama-cpp", "--draft-max"): "write `--spec-draft-n-max`",
-    ("llama-cpp", "--draft"): "write `--spec-draft-n-max`",
-    ("vllm", "--disable-log-requests"): "leave it out: requests are logged only with `--enable-log-requests`",
-    ("vllm", "--gpu-memory-utilization-gb"): "only an image with a patch for it does; else give "
-    "`--gpu-memory-utilization` a share of the memory",
-}
-_LLAMA_SWITCH = frozenset({"on", "enabled", "true", "1", "off", "disabled", "false", "0", "auto", "-1"})
-"""What llama.cpp's common/arg.cpp takes for a value that its help writes as `on|off|auto`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """A flag as a command gives it: the word as written, the flag it means (None when unknown), and its values."""
-
-    word: str
-    flag: EngineFlag | None
-    values: tuple[str, ...]
-    attached: bool = False
-    """Whether the value stands behind an equals sign."""
-    nested: bool = False
-    """Whether it sets one key of a JSON flag (`--flag.key value`)."""
-    candidates: tuple[EngineFlag, ...] = ()
-    """More than one when an abbreviation is ambiguous."""
-
-
-def read_flags(argv: Sequence[str], flags: EngineFlags) -> tuple[list[Given], list[str]]:
-    """The flags of an engine's argument list in order, and the words that belong to none of them."""
-    given: list[Given] = []
-    loose: list[str] = []
-    at = _first_argument(argv, flags.engine)
-    while at < len(argv):
-        word = argv[at]
-        at += 1
-        if not _is_flag(word):
-            loose.append(word)
-            continue
-        entry = _lookup(word, flags)
-        if entry.attached:
-            given.append(entry)
-            continue
-        count = _value_count(entry, argv, at)
-        given.append(Given(entry.word, entry.flag, tuple(argv[at : at + count]), False, entry.nested, entry.candidates))
-        at += count
-    return given, loose
+_MOST_SHOWN = 30
 
 
 def check_flags(rendered: Rendered) -> tuple[Problem, ...]:
     """What the engine would refuse or misread in the rendered command; empty without a command of a known engine."""
-    flags = load_flags(engine_of(rendered.recipe.runtime))
-    if flags is None or not rendered.argv or not _is_engine(rendered.argv, flags.engine):
+    family = family_of(rendered.recipe.runtime)
+    if family is None or not rendered.argv or not family.dialect.starts(rendered.argv):
         return ()
-    given, loose = read_flags(rendered.argv, flags)
-    # One by one: a command of tens of thousands of wrong flags is looked through only for those that are told.
-    return tuple(islice(_findings(given, loose, flags, rendered), _MAX_TOLD))
+    if not load_flags(family).by_spelling:
+        return ()
+    # One by one: a command of tens of thousands of wrong flags is looked through only for those that are shown.
+    return tuple(islice(_findings(rendered, family), _MOST_SHOWN))
 
 
-def _findings(
-    given: Sequence[Given], loose: Sequence[str], flags: EngineFlags, rendered: Rendered
-) -> Iterator[Problem]:
-    for entry in given:
-        yield from _check(entry, flags, rendered)
-    yield from _repeated(given, rendered)
-    if flags.engine != "llama-cpp":
-        yield from _loose_words(loose, _loose_allowed(rendered.argv, given, flags.engine), flags, rendered)
+def _findings(rendered: Rendered, family: Family) -> Iterator[Problem]:
+    arguments = read_arguments(rendered.argv, family)
+    for entry in arguments.given:
+        yield from _check(entry, family, rendered)
+    yield from _repeated(arguments.given, rendered)
+    yield from _loose_words(arguments, family, rendered)
 
 
-def _is_engine(argv: Sequence[str], engine: str) -> bool:
-    words = argv[:8]
-    if engine == "llama-cpp":
-        return any(word.rpartition("/")[2] in ("llama-server", "server") for word in words)
-    return any(word in _STARTS for word in words) and any(engine in word for word in words)
-
-
-def _first_argument(argv: Sequence[str], engine: str) -> int:
-    for index, word in enumerate(argv[:8]):
-        if word in _STARTS or (engine == "llama-cpp" and word.rpartition("/")[2] in ("llama-server", "server")):
-            return index + 1
-    return 1
-
-
-def _is_flag(word: str) -> bool:
-    return (
-        len(word) > 1
-        and word[0] == "-"
-        and _NUMBER.fullmatch(word) is None
-        and not any(c.isspace() for c in word.partition("=")[0])
-    )
-
-
-def _normal(word: str, engine: str) -> str:
-    return "--" + word[2:].replace("_", "-") if word.startswith("--") and engine != "sglang" else word
-
-
-def _lookup(word: str, flags: EngineFlags) -> Given:
-    name, equals, value = word.partition("=")
-    if flags.engine == "llama-cpp":
-        name, equals, value = word, "", ""
-    values = (value,) if equals else ()
-    attached = bool(equals)
-    if flags.engine == "vllm" and word == "-O":
-        return Given(word, flags.by_spelling.get("--optimization-level"), ())
-    if flags.engine == "vllm" and _OPTIMISATION.match(word):
-        attached = "=" in word or not word.startswith("-O.")
-        return Given(word, flags.by_spelling.get("--optimization-level"), (), attached, True)
-    dotted = _JSON_KEYS.match(name) if flags.engine == "vllm" else None
-    plain_name = _normal(dotted[1] if dotted else name, flags.engine)
-    known = flags.by_spelling.get(plain_name)
-    if known is not None:
-        return Given(name, known, values, attached, dotted is not None)
-    near = flags.starting_with(plain_name) if flags.engine != "llama-cpp" else ()
-    flag = near[0] if len(near) == 1 else None
-    return Given(name, flag, values, attached, dotted is not None, near)
-
-
-def _value_count(entry: Given, argv: Sequence[str], at: int) -> int:
-    """How many of the words from `at` on are values of the flag."""
-    flag = entry.flag
-    free = 0
-    while at + free < len(argv) and not _is_flag(argv[at + free]):
-        free += 1
-    if entry.nested:
-        return min(free, 1)
+def _check(entry: Given, family: Family, rendered: Rendered) -> Iterator[Problem]:
+    flag, title = entry.flag, family.known_title
     if flag is None:
-        # Nobody knows what it takes: all that follows and is no flag.
-        return free
-    if flag.kind == "open":
-        return min(free, 1)
-    if flag.kind != "value":
-        return 0
-    return free if flag.many else min(free, 1)
-
-
-def _check(entry: Given, flags: EngineFlags, rendered: Rendered) -> Iterator[Problem]:
-    flag = entry.flag
-    if flag is None:
-        yield _unknown(entry, flags, rendered)
+        yield _unknown(entry, family, rendered)
         return
     if entry.candidates:
         message = f"`{entry.word}` is short for `{flag.name}`; short forms break when a longer flag appears"
@@ -176,44 +59,45 @@ def _check(entry: Given, flags: EngineFlags, rendered: Rendered) -> Iterator[Pro
         return
     if flag.kind in ("flag", "bool"):
         if entry.attached:
-            yield _problem(rendered, entry.word, "flag-value", f"`{entry.word}` takes no value in {flags.title}")
+            yield _problem(rendered, entry.word, "flag-value", f"`{entry.word}` takes no value in {title}")
         return
     if not entry.values and flag.kind == "value":
         message = f"`{entry.word}` has no value"
-        if flags.engine == "llama-cpp":
-            message += f": {flags.title} takes the next word for it"
+        if not family.dialect.equals:
+            message += f": {title} takes the next word for it"
         remedy = f"write `{entry.word} {flag.choices[0]}`" if flag.choices else ""
         yield _problem(rendered, entry.word, "flag-value", message, remedy)
     for value in entry.values:
-        switch = flags.engine == "llama-cpp" and "on" in flag.choices and value in _LLAMA_SWITCH
+        switch = "on" in flag.choices and value in family.dialect.switch_words
         wrong = "" if switch else _wrong_value(flag, value)
         if wrong:
-            message = f"`{entry.word}` of {flags.title} {wrong}"
+            message = f"`{entry.word}` of {title} {wrong}"
             yield _problem(rendered, entry.word, "flag-type", message)
 
 
-def _unknown(entry: Given, flags: EngineFlags, rendered: Rendered) -> Problem:
+def _unknown(entry: Given, family: Family, rendered: Rendered) -> Problem:
+    title = family.known_title
     if len(entry.candidates) > 1:
         names = listed(flag.name for flag in entry.candidates[:4])
-        message = f"`{entry.word}` may mean {names} in {flags.title}: it is refused as ambiguous"
+        message = f"`{entry.word}` may mean {names} in {title}: it is refused as ambiguous"
         return _problem(rendered, entry.word, "flag-ambiguous", message, "write the flag in full")
-    remedy = _GONE.get((flags.engine, entry.word)) or _nearest_flag(flags.engine, entry.word)
-    return _problem(rendered, entry.word, "unknown-flag", f"{flags.title} does not know `{entry.word}`", remedy)
+    remedy = family.dialect.gone.get(entry.word) or _nearest_flag(family.name, entry.word)
+    return _problem(rendered, entry.word, "unknown-flag", f"{title} does not know `{entry.word}`", remedy)
 
 
 @lru_cache(maxsize=1024)
-def _nearest_flag(engine: str, word: str) -> str:
+def _nearest_flag(name: str, word: str) -> str:
     """Comparing with hundreds of names takes milliseconds, and a form asks again with each keystroke."""
-    flags = load_flags(engine)
-    if flags is None:
-        return ""
-    same = next((field for field in FIELDS.values() if word in field.flags.values() and engine in field.flags), None)
-    if same is not None:
-        return f"another engine's flag: write `{same.flags[engine]}`"
+    family = FAMILIES[name]
+    for other in FAMILIES.values():
+        key = other.flags.key_for(word)
+        row = family.flags.by_key.get(key) if key else None
+        if row is not None:
+            return f"another engine's flag: write `{row.name}`"
     # `--enable-x` is never meant by `--disable-x`, nor the other way round.
     pair = ("--disable-", "--enable-") if word.startswith("--disable-") else ("--enable-", "--disable-")
     opposite = pair[1] + word.removeprefix(pair[0])
-    return did_you_mean(word, [known for known in flags.by_spelling if known != opposite])
+    return did_you_mean(word, [known for known in load_flags(family).by_spelling if known != opposite])
 
 
 def _wrong_value(flag: EngineFlag, value: str) -> str:
@@ -225,7 +109,7 @@ def _wrong_value(flag: EngineFlag, value: str) -> str:
         return f"does not take `{value[:40]}`: {shown}"
     if flag.type == "int" and not (value in _INT_WORDS or _HUMAN.fullmatch(value)):
         return "" if re.fullmatch(r"[+-]?\d[\d_]*", value) else f"wants a whole number, not `{value[:40]}`"
-    if flag.type == "float" and _NUMBER.fullmatch(value) is None:
+    if flag.type == "float" and NUMBER.fullmatch(value) is None:
         return f"wants a number, not `{value[:40]}`"
     if flag.type == "json" and value[:1] in ("{", "["):
         try:
@@ -248,21 +132,19 @@ def _repeated(given: Sequence[Given], rendered: Rendered) -> Iterator[Problem]:
         seen[entry.flag] = entry
 
 
-def _loose_allowed(argv: Sequence[str], given: Sequence[Given], engine: str) -> int:
-    """How many words may stand without a flag: the model of `vllm serve MODEL` and of `sglang serve MODEL`."""
-    if engine == "vllm":
-        return 1
-    short = any(
-        word.rpartition("/")[2] == "sglang" and argv[at + 1 : at + 2] == ("serve",) for at, word in enumerate(argv)
+def _loose_words(arguments: Arguments, family: Family, rendered: Rendered) -> Iterator[Problem]:
+    """Words that stand where the engine expects a flag, beyond those that it takes."""
+    count = family.dialect.loose
+    if count is None:
+        return
+    named = any(
+        entry.flag is not None and family.dialect.model_flag in entry.flag.spellings for entry in arguments.given
     )
-    named = any(entry.flag is not None and entry.flag.name == "--model-path" for entry in given)
-    return 1 if short and not named else 0
-
-
-def _loose_words(loose: Sequence[str], allowed: int, flags: EngineFlags, rendered: Rendered) -> Iterator[Problem]:
+    allowed = count(rendered.argv, named)
     # A blank comes from a broken line continuation, which has a finding of its own.
-    for word in [word for word in loose if word.strip()][allowed:][:5]:
-        message = f"`{word[:60]}` stands where {flags.title} expects a flag"
+    words = [word for word in arguments.loose if word.strip()]
+    for word in words[allowed:][:5]:
+        message = f"`{word[:60]}` stands where {family.known_title} expects a flag"
         yield _problem(rendered, word, "loose-word", message)
 
 

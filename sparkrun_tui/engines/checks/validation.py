@@ -15,13 +15,14 @@ from sparkrun_tui.base.errors import Spot
 from sparkrun_tui.engines.checks.fields import check_container, check_metadata, check_model, check_topology, problem
 from sparkrun_tui.engines.checks.flags import check_flags
 from sparkrun_tui.engines.fields.declared import field_for
+from sparkrun_tui.engines.registry import ENGINES
 from sparkrun_tui.recipe.bundled_files.attachments import bring
 from sparkrun_tui.recipe.format.characters import check_characters
 from sparkrun_tui.recipe.format.extensions import changes_launch, later_fields
 from sparkrun_tui.recipe.format.hooks import container_options, hooks_of
 from sparkrun_tui.recipe.format.loader import KNOWN_KEYS, METADATA_KEYS, unknown_keys
 from sparkrun_tui.recipe.format.spots import command_spot
-from sparkrun_tui.recipe.model import Problem, Recipe, Runtime, Severity
+from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.suggestions import did_you_mean, listed
 from sparkrun_tui.recipe.values.environment import unfilled, wanted
 from sparkrun_tui.recipe.values.overrides import render, value_text
@@ -77,7 +78,7 @@ def ordered(problems: Iterable[Problem]) -> tuple[Problem, ...]:
 
 
 def _check_runtime(recipe: Recipe) -> Iterator[Problem]:
-    known = set(Runtime)
+    known = ENGINES
     if recipe.runtime not in known:
         remedy = did_you_mean(recipe.runtime, known) or f"this program launches {listed(sorted(known), 'and')}"
         message = f"the engine `{recipe.runtime}` is not one that this program launches"

@@ -1,132 +1,68 @@
-"""The serve command of a recipe that has none, built from its chain of values, one table of flags per engine."""
+"""The serve command of a recipe that has none, built from its chain of values by its engine's table of flags."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import LaunchError
-from sparkrun_tui.engines.command.more_flags import MoreFlags, more_flags
+from sparkrun_tui.engines.family import Family
+from sparkrun_tui.engines.flag_dumps.dumps import EngineFlag, load_flags
+from sparkrun_tui.engines.flags import Flag
 from sparkrun_tui.recipe.format.yamltree import MAX_TEXT, is_too_long
 from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.values.masking import join_words
 from sparkrun_tui.recipe.values.rendered import ChainValue, Rendered
+from sparkrun_tui.recipe.values.shellwords import serve_argv
 from sparkrun_tui.recipe.values.template import TemplateError, expand
 
 
 @dataclass(frozen=True, slots=True)
-class FlagRow:
-    """A key of the chain and its flag; `negative` is the flag for false, `words` replaces values by engine words.
+class Built:
+    """The words of a built command by flag, and the keys of the chain that the engine has no flag for."""
 
-    `switch` flags take no value: true sets them, false leaves them out.
-    """
-
-    key: str
-    flag: str
-    switch: bool = False
-    negative: str = ""
-    words: Mapping[str, str] | None = None
-    refuse_others: tuple[str, ...] = ()
-    """When given, the only values (after `words`) that the engine takes."""
+    words: tuple[tuple[str, ...], ...]
+    left_out: tuple[str, ...]
 
 
-VLLM_ROWS = (
-    FlagRow("tensor_parallel", "-tp"),
-    FlagRow("port", "--port"),
-    FlagRow("host", "--host"),
-    FlagRow("gpu_memory_utilization", "--gpu-memory-utilization"),
-    FlagRow("max_model_len", "--max-model-len"),
-    FlagRow("max_num_batched_tokens", "--max-num-batched-tokens"),
-    FlagRow("max_num_seqs", "--max-num-seqs"),
-    FlagRow("served_model_name", "--served-model-name"),
-    FlagRow("dtype", "--dtype"),
-    FlagRow("quantization", "--quantization"),
-    FlagRow("enforce_eager", "--enforce-eager", switch=True),
-    FlagRow("enable_prefix_caching", "--enable-prefix-caching", switch=True, negative="--no-enable-prefix-caching"),
-    FlagRow("trust_remote_code", "--trust-remote-code", switch=True),
-    FlagRow("distributed_executor_backend", "--distributed-executor-backend"),
-    FlagRow("pipeline_parallel", "-pp"),
-    FlagRow("data_parallel", "-dp"),
-    FlagRow("kv_cache_dtype", "--kv-cache-dtype"),
-    FlagRow("block_size", "--block-size"),
-    FlagRow("tool_call_parser", "--tool-call-parser"),
-    FlagRow("enable_auto_tool_choice", "--enable-auto-tool-choice", switch=True),
-    FlagRow("reasoning_parser", "--reasoning-parser"),
-    FlagRow("load_format", "--load-format"),
-    FlagRow("attention_backend", "--attention-backend"),
-    FlagRow("speculative_config", "--speculative-config"),
-    FlagRow("max_cudagraph_capture_size", "--max-cudagraph-capture-size"),
-)
+def command_of(rendered: Rendered, family: Family) -> str:
+    """The command that will run: the recipe's own, else one built from the chain.
 
-SGLANG_KV_WORDS = ("auto", "fp8_e5m2", "fp8_e4m3", "mxfp8", "bf16", "bfloat16", "nvfp4", "fp4_mx_block16")
-
-SGLANG_ROWS = (
-    FlagRow("tensor_parallel", "--tp-size"),
-    FlagRow("port", "--port"),
-    FlagRow("host", "--host"),
-    FlagRow("gpu_memory_utilization", "--mem-fraction-static"),
-    FlagRow("max_model_len", "--context-length"),
-    FlagRow("max_num_seqs", "--max-running-requests"),
-    FlagRow("served_model_name", "--served-model-name"),
-    FlagRow("dtype", "--dtype"),
-    FlagRow("quantization", "--quantization"),
-    FlagRow("trust_remote_code", "--trust-remote-code", switch=True),
-    FlagRow("chunked_prefill_size", "--chunked-prefill-size"),
-    FlagRow("kv_cache_dtype", "--kv-cache-dtype", words={"fp8": "fp8_e4m3"}, refuse_others=SGLANG_KV_WORDS),
-    FlagRow("pipeline_parallel", "--pp-size"),
-    FlagRow("attention_backend", "--attention-backend"),
-    FlagRow("tool_call_parser", "--tool-call-parser"),
-    FlagRow("reasoning_parser", "--reasoning-parser"),
-    FlagRow("load_format", "--load-format"),
-)
-
-LLAMA_ROWS = (
-    FlagRow("port", "--port"),
-    FlagRow("host", "--host"),
-    FlagRow("ctx_size", "--ctx-size"),
-    FlagRow("n_gpu_layers", "--n-gpu-layers"),
-    FlagRow("parallel", "--parallel"),
-    FlagRow("threads", "--threads"),
-    FlagRow("chat_template", "--chat-template"),
-    FlagRow("reasoning_format", "--reasoning-format"),
-    FlagRow("served_model_name", "--alias"),
-    FlagRow("flash_attn", "--flash-attn", words={"true": "on", "false": "off"}, refuse_others=("on", "off", "auto")),
-    FlagRow("jinja", "--jinja", switch=True, negative="--no-jinja"),
-    FlagRow("no_webui", "--no-webui", switch=True),
-    FlagRow("cont_batching", "--cont-batching", switch=True, negative="--no-cont-batching"),
-    FlagRow("cache_type_k", "--cache-type-k"),
-    FlagRow("cache_type_v", "--cache-type-v"),
-    FlagRow("batch_size", "--batch-size"),
-    FlagRow("ubatch_size", "--ubatch-size"),
-)
-
-
-def build_command(rendered: Rendered, start: Sequence[str], rows: Sequence[FlagRow]) -> str:
-    """A command that begins with `start` and has a flag for each row whose key is in the chain, one a line.
-
-    Other keys follow where the engine is known to have a flag of their name.
     Raises `LaunchError` for a value that the engine is known to refuse.
     """
-    lines = [join_words(start)]
-    for row in rows:
-        found = rendered.chain.get(row.key)
-        words = _flag_words(row, found, rendered) if found is not None else []
-        if words:
-            lines.append(join_words(words))
-    lines += map(join_words, _more(rendered, start, rows).words)
-    command = shell.script("{command}\n", command=shell.joined(lines, " \\\n    "))
+    return rendered.command if rendered.command is not None else build_command(rendered, family)
+
+
+def serve_words(rendered: Rendered, family: Family) -> tuple[str, ...]:
+    """The words of the command that will run, as far as it starts a server; empty where it cannot be read as shell.
+
+    Raises `LaunchError` for a value that the engine is known to refuse.
+    """
+    if rendered.command is not None:
+        return rendered.argv
+    return serve_argv(build_command(rendered, family))
+
+
+def build_command(rendered: Rendered, family: Family) -> str:
+    """The engine's start, the model, and a flag for each key of the chain that has one, one a line.
+
+    Raises `LaunchError` for a value that the engine is known to refuse.
+    """
+    model = value_text("model", rendered, rendered.recipe.model)
+    lines = [(*family.start, model), *_build(rendered, family).words]
+    command = shell.script("{command}\n", command=shell.joined(map(join_words, lines), " \\\n    "))
     if is_too_long(command):
         raise LaunchError(f"the command that is built from the defaults is longer than {MAX_TEXT:,} bytes")
     return command
 
 
-def left_out(rendered: Rendered, start: Sequence[str], rows: Sequence[FlagRow]) -> tuple[Problem, ...]:
+def left_out(rendered: Rendered, family: Family) -> tuple[Problem, ...]:
     """A warning for each default or override that a command built from the chain has no flag for."""
     if rendered.command is not None:
         return ()
-    ours = {*rendered.recipe.defaults, *rendered.overrides}
+    own = {*rendered.recipe.defaults, *rendered.overrides}
     return tuple(
         Problem(
             Severity.WARNING,
@@ -135,40 +71,83 @@ def left_out(rendered: Rendered, start: Sequence[str], rows: Sequence[FlagRow]) 
             rendered.recipe.spots.get(f"defaults.{key}"),
             "write a `command` that uses it",
         )
-        for key in _more(rendered, start, rows).left_out
-        if key in ours
+        for key in _build(rendered, family).left_out
+        if key in own
     )
 
 
-def _more(rendered: Rendered, start: Sequence[str], rows: Sequence[FlagRow]) -> MoreFlags:
-    taken = [row.flag for row in rows if row.key in rendered.chain]
-    return more_flags(rendered, [row.key for row in rows], [*start, *taken], lambda key: value_text(key, rendered))
+def _build(rendered: Rendered, family: Family) -> Built:
+    """Rows of the table first, in its order; then keys that are spelt like another flag of the engine."""
+    known = load_flags(family).by_spelling
+    chain = rendered.chain
+    words: list[tuple[str, ...]] = []
+    done = {"model"}
+    used = {known[word] for word in family.start if word in known}
+    for row in family.flags:
+        key = next((key for key in (row.key, *row.aliases) if key in chain), "")
+        if not key:
+            continue
+        done.add(key)
+        used.update(known[word] for word in row.spellings if word in known)
+        words.append(tuple(_row_words(row, key, chain[key], rendered)))
+    missing: list[str] = []
+    for key, link in chain.items():
+        if key in done or link.value.data is None:
+            continue
+        spelling = f"--{key.replace('_', '-')}"
+        flag = known.get(spelling)
+        if flag is None or flag in used:
+            missing.append(key)
+            continue
+        used.add(flag)
+        words.append(tuple(_other_words(spelling, flag, link.value.data, value_text(key, rendered))))
+    return Built(tuple(flag for flag in words if flag), tuple(missing))
 
 
-def _flag_words(row: FlagRow, found: ChainValue, rendered: Rendered) -> list[str]:
+def _row_words(row: Flag, key: str, found: ChainValue, rendered: Rendered) -> Iterator[str]:
     data = found.value.data
     if data is None:
-        return []
+        return
     if row.switch:
-        if isinstance(data, bool):
-            return [row.flag] if data else [row.negative] * bool(row.negative)
+        yield from _switch_words(row, key, found)
+        return
+    if data is False and not row.words:
+        return
+    text = value_text(key, rendered)
+    text = row.words.get(text.lower(), text)
+    if row.only and text not in row.only:
         raise LaunchError(
-            f"`{row.key}` is a switch: true or false, not `{found.value.text}`",
+            f"`{key}: {text}` is not a word for {row.in_command}",
             spot=found.value.spot,
-            remedy=f"write `{row.key}: true` to pass {row.flag}",
+            remedy=f"one of {', '.join(row.only)}",
         )
-    if data is False and row.words is None:
-        return []
-    text = value_text(row.key, rendered)
-    if row.words is not None:
-        text = row.words.get(text.lower(), text)
-    if row.refuse_others and text not in row.refuse_others:
+    yield from (row.in_command, text)
+
+
+def _switch_words(row: Flag, key: str, found: ChainValue) -> Iterator[str]:
+    data = found.value.data
+    if not isinstance(data, bool):
         raise LaunchError(
-            f"`{row.key}: {text}` is not a word for {row.flag}",
+            f"`{key}` is a switch: true or false, not `{found.value.text}`",
             spot=found.value.spot,
-            remedy=f"one of {', '.join(row.refuse_others)}",
+            remedy=f"write `{key}: true` to pass {row.in_command}",
         )
-    return [row.flag, text]
+    if data:
+        yield row.in_command
+    elif row.on_by_default:
+        yield row.off[0]
+
+
+def _other_words(spelling: str, flag: EngineFlag, data: object, text: str) -> Iterator[str]:
+    """The words of a flag that has no row in the table, by what the engine's own parser says of it."""
+    if data is True and flag.kind != "value":
+        yield spelling
+    elif data is False and flag.kind != "value":
+        yield from [word for word in flag.spellings if word == f"--no-{spelling[2:]}"]
+    elif flag.many and isinstance(data, list):
+        yield from (spelling, *map(str, data))
+    else:
+        yield from (spelling, text)
 
 
 def value_text(key: str, rendered: Rendered, default: str = "") -> str:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.secrets import Redactor
-from sparkrun_tui.engines.command.built import VLLM_ROWS, build_command, left_out, value_text
+from sparkrun_tui.engines.command.built import command_of, left_out, value_text
 from sparkrun_tui.engines.command.serving import locate, port_of, served_name_of
 from sparkrun_tui.engines.eugr.recipe import version_one
 from sparkrun_tui.engines.eugr.scripts import REPOSITORY, build_stage, check_workers, clone_scripts, where
+from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.layout import hosts as host_rules
 from sparkrun_tui.engines.layout.assemble import image_problems, repository_needs
 from sparkrun_tui.engines.layout.common import SCHEMA, hook_script, split_env
@@ -20,7 +21,8 @@ from sparkrun_tui.engines.layout.nccl import free_port
 from sparkrun_tui.engines.layout.options import docker_arguments, refusals
 from sparkrun_tui.engines.logs.marks import VLLM_MARKS
 from sparkrun_tui.engines.plan import LABEL, HostScript, ModelNeed, PlanRequest, ReadyCheck, ServePlan, Stage
-from sparkrun_tui.engines.vllm.plan import DEFAULT_PORT, NAME_FLAGS, model_of, serves
+from sparkrun_tui.engines.vllm.family import VLLM
+from sparkrun_tui.engines.vllm.plan import DEFAULT_PORT, NAME_FLAGS, model_of
 from sparkrun_tui.recipe.bundled_files.attachments import Bundle
 from sparkrun_tui.recipe.format.hooks import hooks_of
 from sparkrun_tui.recipe.format.spots import beginning
@@ -60,6 +62,7 @@ class EugrVllm:
 
     name: str = "eugr-vllm"
     title: str = "vLLM (eugr)"
+    family: Family = VLLM
 
     def image(self, recipe: Recipe) -> str:
         """The recipe's image, else the name the scripts build under."""
@@ -67,20 +70,17 @@ class EugrVllm:
 
     def command(self, rendered: Rendered) -> str:
         """The recipe's command, else `vllm serve` with the flags of the chain."""
-        if rendered.command is not None:
-            return rendered.command
-        model = value_text("model", rendered, rendered.recipe.model)
-        return build_command(rendered, ("vllm", "serve", model), VLLM_ROWS)
+        return command_of(rendered, self.family)
 
     def host_count(self, rendered: Rendered, available: int, gpus_per_host: int) -> tuple[int, str]:
         """Hosts by the parallel sizes. Raises `LaunchError` below the recipe's minimum."""
-        return host_rules.host_count(rendered, available, gpus_per_host)
+        return host_rules.host_count(rendered, self.family, available, gpus_per_host)
 
     def models(self, rendered: Rendered) -> tuple[ModelNeed, ...]:
         """The model and draft models as repositories; recipes of this kind may name them in the command only."""
         if rendered.recipe.model:
-            return repository_needs(rendered)
-        model = model_of(locate(self.command(rendered), serves)) or ""
+            return repository_needs(rendered, self.family)
+        model = model_of(locate(self.command(rendered), self.family.dialect.starts)) or ""
         return (ModelNeed(model),) if model.count("/") == 1 and not model.startswith(("/", "-")) else ()
 
     def check(self, rendered: Rendered) -> tuple[Problem, ...]:
@@ -88,15 +88,19 @@ class EugrVllm:
         message = "this recipe is launched by foreign scripts; their phases are read from their log only"
         recipe = rendered.recipe
         told = Problem(Severity.NOTE, "delegated", message, recipe.spots.get("runtime") or beginning(recipe))
-        return (told, *image_problems(recipe, self.image(recipe)), *left_out(rendered, ("vllm", "serve"), VLLM_ROWS))
+        return (told, *image_problems(recipe, self.image(recipe)), *left_out(rendered, self.family))
 
     def plan(self, request: PlanRequest) -> ServePlan:
         """Two scripts on the head: build the image where it is missing, then launch. Raises `LaunchError`."""
         rendered, hosts = request.rendered, request.hosts
         head = hosts[0]
-        problems = (*host_rules.check_hosts(rendered, hosts), *self.check(rendered), *_option_problems(request))
+        problems = (
+            *host_rules.check_hosts(rendered, self.family, hosts),
+            *self.check(rendered),
+            *_option_problems(request),
+        )
         command = self.command(rendered)
-        said = locate(command, serves, request.env)
+        said = locate(command, self.family.dialect.starts, request.env)
         ready = ReadyCheck(
             host=head.name,
             port=port_of(rendered, said, DEFAULT_PORT),

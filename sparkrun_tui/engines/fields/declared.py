@@ -1,11 +1,11 @@
-"""The well-known override keys, each declared once: form, command line, validation and completion all read this."""
+"""The override keys that engines share, each described once: type, limits, help and known values."""
 
 from __future__ import annotations
 
 from sparkrun_tui.engines.fields.types import Field, FieldType, type_of
-from sparkrun_tui.recipe.model import Runtime, Value
+from sparkrun_tui.recipe.model import Value
 
-__all__ = ["FIELDS", "Field", "FieldType", "engine_of", "field_for"]
+__all__ = ["FIELDS", "Field", "FieldType", "field_for"]
 
 _INT, _FLOAT, _BOOL = FieldType.INT, FieldType.FLOAT, FieldType.BOOL
 _TEXT, _CHOICE, _JSON = FieldType.TEXT, FieldType.CHOICE, FieldType.JSON
@@ -26,104 +26,81 @@ _QUANTIZATION = (
 )  # fmt: skip
 
 
-def _flags(vllm: str = "", sglang: str = "", llama: str = "") -> dict[str, str]:
-    named = {"vllm": vllm, "sglang": sglang, "llama-cpp": llama}
-    return {engine: flag for engine, flag in named.items() if flag}
-
-
 _DECLARED = (
-    Field("port", "Port", _INT, "The TCP port of the API on the head node.", minimum=1, maximum=65535,
-          flags=_flags("--port", "--port", "--port"), option="--port"),
+    Field("port", "Port", _INT, "The TCP port of the API on the head node.", minimum=1, maximum=65535, option="--port"),
     Field("host", "Bind address", _TEXT, "The address the API listens on; 0.0.0.0 is every interface.",
-          values=("0.0.0.0", "127.0.0.1"), flags=_flags("--host", "--host", "--host")),
+          values=("0.0.0.0", "127.0.0.1")),
     Field("tensor_parallel", "Tensor parallel", _INT, "GPUs that share each layer; on a Spark, one host each.",
-          "GPUs", 1, 64, flags=_flags("--tensor-parallel-size", "--tp-size"), option="--tp"),
+          "GPUs", 1, 64, option="--tp"),
     Field("pipeline_parallel", "Pipeline parallel", _INT, "Groups of layers that run on different hosts in turn.",
-          "stages", 1, 64, flags=_flags("--pipeline-parallel-size", "--pp-size")),
+          "stages", 1, 64),
     Field("data_parallel", "Data parallel", _INT, "Copies of the model that share the requests.",
-          "copies", 1, 64, flags=_flags("--data-parallel-size", "--dp-size")),
+          "copies", 1, 64),
     Field("gpu_memory_utilization", "GPU memory", _FLOAT,
           "The part of a host's memory that the engine may take, from 0 to 1.", "of memory", above=0, maximum=1,
-          step=0.01, flags=_flags("--gpu-memory-utilization", "--mem-fraction-static"), option="--gpu-mem"),
+          step=0.01, option="--gpu-mem"),
     Field("max_model_len", "Context", _INT, "The longest request, prompt and answer together.", "tokens", 1,
-          step=4096, words=("auto", "-1"), flags=_flags("--max-model-len", "--context-length")),
+          step=4096, words=("auto", "-1")),
     Field("ctx_size", "Context", _INT, "The context window that all slots share; 0 is what the model was made for.",
-          "tokens", 0, step=4096, flags=_flags(llama="--ctx-size")),
-    Field("served_model_name", "Served name", _TEXT, "The model's name in the API.",
-          flags=_flags("--served-model-name", "--served-model-name", "--alias")),
+          "tokens", 0, step=4096),
+    Field("served_model_name", "Served name", _TEXT, "The model's name in the API."),
     Field("max_num_seqs", "Requests at once", _INT, "How many requests are worked on at the same time.", "requests",
-          1, step=1, flags=_flags("--max-num-seqs", "--max-running-requests")),
+          1, step=1),
     Field("max_num_batched_tokens", "Tokens per step", _INT, "The most tokens of one scheduling step.", "tokens",
-          1, step=1024, flags=_flags("--max-num-batched-tokens")),
+          1, step=1024),
     Field("chunked_prefill_size", "Prefill chunk", _INT, "Long prompts are read in pieces of this many tokens.",
-          "tokens", -1, step=1024, flags=_flags(sglang="--chunked-prefill-size")),
+          "tokens", -1, step=1024),
     Field("kv_cache_dtype", "KV cache type", _TEXT, "The number format of the KV cache; fp8 halves it.",
-          values=_KV_DTYPES, flags=_flags("--kv-cache-dtype", "--kv-cache-dtype")),
+          values=_KV_DTYPES),
     Field("dtype", "Compute type", _TEXT, "The number format of activations and unquantised weights.",
-          values=("auto", "bfloat16", "float16"), flags=_flags("--dtype", "--dtype")),
+          values=("auto", "bfloat16", "float16")),
     Field("quantization", "Quantisation", _TEXT, "How the weights are quantised, when the model does not say.",
-          values=_QUANTIZATION, flags=_flags("--quantization", "--quantization")),
-    Field("block_size", "Block size", _INT, "Tokens in one block of the KV cache.", "tokens", 1, step=16,
-          flags=_flags("--block-size", "--page-size")),
+          values=_QUANTIZATION),
+    Field("block_size", "Block size", _INT, "Tokens in one block of the KV cache.", "tokens", 1, step=16),
     Field("load_format", "Load format", _TEXT, "How the weight files are read.",
-          values=("auto", "safetensors", "fastsafetensors", "instanttensor", "runai_streamer"),
-          flags=_flags("--load-format", "--load-format")),
+          values=("auto", "safetensors", "fastsafetensors", "instanttensor", "runai_streamer")),
     Field("attention_backend", "Attention backend", _TEXT, "The attention kernels to use.",
-          values=("FLASHINFER", "FLASH_ATTN", "TRITON_ATTN", "flashinfer", "triton"),
-          flags=_flags("--attention-backend", "--attention-backend")),
+          values=("FLASHINFER", "FLASH_ATTN", "TRITON_ATTN", "flashinfer", "triton")),
     Field("moe_backend", "Expert kernels", _TEXT, "The kernels for mixture-of-experts layers.",
-          values=("auto", "marlin", "triton", "cutlass", "flashinfer_cutlass"),
-          flags=_flags("--moe-backend", "--moe-runner-backend")),
+          values=("auto", "marlin", "triton", "cutlass", "flashinfer_cutlass")),
     Field("tool_call_parser", "Tool call parser", _TEXT, "How tool calls are found in the model's text.",
-          values=_TOOL_PARSERS, flags=_flags("--tool-call-parser", "--tool-call-parser")),
-    Field("enable_auto_tool_choice", "Automatic tool choice", _BOOL, "Whether the model may call tools by itself.",
-          flags=_flags("--enable-auto-tool-choice")),
+          values=_TOOL_PARSERS),
+    Field("enable_auto_tool_choice", "Automatic tool choice", _BOOL, "Whether the model may call tools by itself."),
     Field("reasoning_parser", "Reasoning parser", _TEXT, "How the model's thinking is told from its answer.",
-          values=_REASONING_PARSERS, flags=_flags("--reasoning-parser", "--reasoning-parser")),
+          values=_REASONING_PARSERS),
     Field("trust_remote_code", "Trust remote code", _BOOL,
-          "Runs Python code that comes with the model: only for models you trust.",
-          flags=_flags("--trust-remote-code", "--trust-remote-code")),
-    Field("enforce_eager", "No CUDA graphs", _BOOL, "Starts faster and takes less memory, but answers more slowly.",
-          flags=_flags("--enforce-eager", "--disable-cuda-graph")),
-    Field("enable_prefix_caching", "Prefix caching", _BOOL, "Keeps the KV cache of prompts that begin alike.",
-          flags=_flags("--enable-prefix-caching")),
-    Field("enable_expert_parallel", "Expert parallel", _BOOL, "Puts whole experts on each GPU.",
-          flags=_flags("--enable-expert-parallel")),
+          "Runs Python code that comes with the model: only for models you trust."),
+    Field("enforce_eager", "No CUDA graphs", _BOOL, "Starts faster and takes less memory, but answers more slowly."),
+    Field("enable_prefix_caching", "Prefix caching", _BOOL, "Keeps the KV cache of prompts that begin alike."),
+    Field("enable_expert_parallel", "Expert parallel", _BOOL, "Puts whole experts on each GPU."),
     Field("max_cudagraph_capture_size", "Largest CUDA graph", _INT, "The largest batch that is captured as a graph.",
-          "requests", 0, step=8, flags=_flags("--max-cudagraph-capture-size", "--cuda-graph-max-bs")),
-    Field("speculative_config", "Speculative decoding", _JSON, "Method and number of drafted tokens, as JSON.",
-          flags=_flags("--speculative-config")),
+          "requests", 0, step=8),
+    Field("speculative_config", "Speculative decoding", _JSON, "Method and number of drafted tokens, as JSON."),
     Field("num_speculative_tokens", "Drafted tokens", _INT, "Tokens that are drafted ahead in each step.", "tokens",
-          1, 32, flags=_flags("", "--speculative-num-draft-tokens")),
+          1, 32),
     Field("distributed_executor_backend", "Executor", _TEXT, "How the processes of several hosts are run.",
-          values=("mp", "ray"), flags=_flags("--distributed-executor-backend")),
+          values=("mp", "ray")),
     Field("kv_cache_memory_bytes", "KV cache memory", _TEXT, "A fixed size of the KV cache instead of a share.",
-          "bytes", flags=_flags("--kv-cache-memory-bytes")),
+          "bytes"),
     Field("cpu_offload_gb", "CPU offload", _FLOAT, "Weights kept in host memory; pointless on unified memory.",
-          "GiB", 0, flags=_flags("--cpu-offload-gb", "--cpu-offload-gb")),
-    Field("seed", "Seed", _INT, "Makes sampling repeatable.", flags=_flags("--seed", "--random-seed", "--seed")),
+          "GiB", 0),
+    Field("seed", "Seed", _INT, "Makes sampling repeatable."),
     Field("n_gpu_layers", "Layers on the GPU", _INT, "Layers kept on the GPU; 99 is all of them.", "layers", -1, 999,
-          words=("auto", "all"), flags=_flags(llama="--n-gpu-layers")),
-    Field("parallel", "Slots", _INT, "Requests at once, which share the context.", "slots", -1, 256,
-          flags=_flags(llama="--parallel")),
-    Field("n_parallel", "Slots", _INT, "Requests at once, which share the context.", "slots", -1, 256,
-          flags=_flags(llama="--parallel")),
-    Field("threads", "Threads", _INT, "CPU threads for what the GPU does not do.", "threads", -1, 1024,
-          flags=_flags(llama="--threads")),
-    Field("batch_size", "Batch", _INT, "The most tokens that are submitted at once.", "tokens", 1, step=256,
-          flags=_flags(llama="--batch-size")),
-    Field("ubatch_size", "Micro batch", _INT, "The most tokens that are computed at once.", "tokens", 1, step=128,
-          flags=_flags(llama="--ubatch-size")),
+          words=("auto", "all")),
+    Field("parallel", "Slots", _INT, "Requests at once, which share the context.", "slots", -1, 256),
+    Field("n_parallel", "Slots", _INT, "Requests at once, which share the context.", "slots", -1, 256),
+    Field("threads", "Threads", _INT, "CPU threads for what the GPU does not do.", "threads", -1, 1024),
+    Field("batch_size", "Batch", _INT, "The most tokens that are submitted at once.", "tokens", 1, step=256),
+    Field("ubatch_size", "Micro batch", _INT, "The most tokens that are computed at once.", "tokens", 1, step=128),
     Field("cache_type_k", "Key cache type", _CHOICE, "The number format of keys in the KV cache.",
-          values=_CACHE_TYPES, flags=_flags(llama="--cache-type-k")),
+          values=_CACHE_TYPES),
     Field("cache_type_v", "Value cache type", _CHOICE, "The number format of values in the KV cache.",
-          values=_CACHE_TYPES, flags=_flags(llama="--cache-type-v")),
+          values=_CACHE_TYPES),
     Field("flash_attn", "Flash attention", _TEXT, "Needed for a quantised value cache.",
-          values=("on", "off", "auto"), flags=_flags(llama="--flash-attn")),
-    Field("chat_template", "Chat template", _TEXT, "The template that turns messages into a prompt.",
-          flags=_flags("--chat-template", "--chat-template", "--chat-template")),
+          values=("on", "off", "auto")),
+    Field("chat_template", "Chat template", _TEXT, "The template that turns messages into a prompt."),
     Field("reasoning_format", "Reasoning format", _TEXT, "How thinking is handed out in answers.",
-          values=("auto", "none", "deepseek", "deepseek-legacy"), flags=_flags(llama="--reasoning-format")),
+          values=("auto", "none", "deepseek", "deepseek-legacy")),
 )  # fmt: skip
 
 FIELDS = {field.key: field for field in _DECLARED}
@@ -138,10 +115,3 @@ def field_for(key: str, default: Value | None = None) -> Field:
     kind = type_of(default)
     step = 0.01 if kind is FieldType.FLOAT else 1
     return Field(key, key.replace("_", " ").replace("-", " ").strip().capitalize(), kind, step=step, known=False)
-
-
-def engine_of(runtime: str) -> str:
-    """The engine whose flags a runtime takes: `vllm`, `sglang`, `llama-cpp`, or empty for one we do not know."""
-    if runtime in (Runtime.VLLM, Runtime.VLLM_DISTRIBUTED, Runtime.EUGR_VLLM):
-        return "vllm"
-    return runtime if runtime in (Runtime.SGLANG, Runtime.LLAMA_CPP) else ""

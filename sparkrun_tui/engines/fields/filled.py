@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 
-from sparkrun_tui.engines.fields.declared import FIELDS, engine_of, field_for
+from sparkrun_tui.engines.family import Family
+from sparkrun_tui.engines.fields.declared import FIELDS, field_for
 from sparkrun_tui.engines.fields.types import Field, FieldType
-from sparkrun_tui.engines.flag_dumps.dumps import EngineFlag, EngineFlags, flag_help, load_flags
+from sparkrun_tui.engines.flag_dumps.dumps import EngineFlag, flag_help, load_flags
+from sparkrun_tui.engines.registry import family_of
 from sparkrun_tui.recipe.model import Recipe
 
 _FLAG_OF_SLOT = re.compile(r"(?<![\w-])(--?[A-Za-z][\w-]*)[ =]+[\"']?\{([A-Za-z_][\w-]*)\}")
@@ -26,18 +28,21 @@ def fields_of(recipe: Recipe, extra: Iterable[str] = ()) -> tuple[Field, ...]:
 
 def field_of(recipe: Recipe, key: str) -> Field:
     """One key of a recipe: its declaration, with the engine's own values and, where there is no help, the engine's."""
-    field = field_for(key, recipe.defaults.get(key))
-    engine = engine_of(recipe.runtime)
-    flags = load_flags(engine)
+    family = family_of(recipe.runtime)
+    if family is None:
+        return field_for(key, recipe.defaults.get(key))
+    row = family.flags.by_key.get(key)
+    declared = row.field if row is not None and row.field is not None else None
+    field = declared or field_for(key, recipe.defaults.get(key))
     spelling = spelling_of(recipe, key)
-    flag = flags.by_spelling.get(spelling) if flags else None
-    if flags is None or flag is None:
+    flag = load_flags(family).by_spelling.get(spelling)
+    if flag is None:
         return field
-    told = field.help or flag_help(engine, spelling) or f"Goes to {flags.title} as {flag.name}."
-    known = flag.choices or field.values
+    about = field.help or flag_help(family, spelling) or f"Goes to {family.known_title} as {flag.name}."
+    values = flag.choices or field.values
     if field.known or key in recipe.defaults:
-        return replace(field, help=told, values=known)
-    return replace(field, help=told, values=known, type=_type_of(flag))
+        return replace(field, help=about, values=values)
+    return replace(field, help=about, values=values, type=_type_of(flag))
 
 
 def spelling_of(recipe: Recipe, key: str) -> str:
@@ -45,17 +50,21 @@ def spelling_of(recipe: Recipe, key: str) -> str:
     written = _written(recipe.command or "").get(key)
     if written:
         return written
-    known = FIELDS.get(key)
-    if known is not None:
-        return known.flags.get(engine_of(recipe.runtime), "")
-    return "--" + key.replace("_", "-")
+    family = family_of(recipe.runtime)
+    row = family.flags.by_key.get(key) if family is not None else None
+    if row is not None:
+        return row.name
+    return "" if key in FIELDS else "--" + key.replace("_", "-")
 
 
 def engine_keys(recipe: Recipe) -> tuple[str, ...]:
     """The keys an engine takes: the declared ones in the form's order, then its other flags by name."""
-    engine = engine_of(recipe.runtime)
-    declared = tuple(key for key, field in FIELDS.items() if not engine or engine in field.flags)
-    return (*declared, *_undeclared(engine))
+    family = family_of(recipe.runtime)
+    if family is None:
+        return tuple(FIELDS)
+    declared = [row.key for row in family.flags.declared]
+    ordered = [key for key in FIELDS if key in declared]
+    return (*ordered, *(key for key in declared if key not in FIELDS), *_undeclared(family))
 
 
 def _type_of(flag: EngineFlag) -> FieldType:
@@ -69,11 +78,9 @@ def _written(command: str) -> Mapping[str, str]:
     return {key: flag for flag, key in reversed(_FLAG_OF_SLOT.findall(command))}
 
 
-@lru_cache(maxsize=4)
-def _undeclared(engine: str) -> tuple[str, ...]:
-    flags: EngineFlags | None = load_flags(engine)
-    if flags is None:
-        return ()
-    told = {flags.by_spelling.get(field.flags.get(engine, "")) for field in FIELDS.values()}
-    names = {flag.name for flag in flags.by_spelling.values() if flag not in told}
+def _undeclared(family: Family) -> tuple[str, ...]:
+    """Keys for the flags of an engine that no declared key goes to, by name."""
+    flags = load_flags(family).by_spelling
+    declared = {flags.get(word) for row in family.flags.declared for word in row.spellings}
+    names = {flag.name for flag in flags.values() if flag not in declared}
     return tuple(sorted(name[2:].replace("-", "_") for name in names if name.startswith("--")))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from sparkrun_tui.base.numbers import decimal_of
@@ -24,12 +23,12 @@ class FieldType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One override key: what it means, how it is typed, and how each engine spells it.
+    """One override key: what it means and how it is typed.
 
     `minimum` and `maximum` are inclusive; `above` is an exclusive lower limit. `values` are known values (all
-    allowed ones for a `CHOICE`). `flags` maps an engine (`vllm`, `sglang`, `llama-cpp`) to its flag; `option` is
-    the dedicated option of our own command line, such as `--port`. `words` are values that are allowed besides
-    numbers, such as `auto`.
+    allowed ones for a `CHOICE`). `option` is the dedicated option of our own command line, such as `--port`. `words`
+    are values that are allowed besides numbers, such as `auto`. Which flag a key goes to is said in the table of each
+    engine (`engines.flags`).
     """
 
     key: str
@@ -43,7 +42,6 @@ class Field:
     step: float = 1
     values: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
-    flags: Mapping[str, str] = field(default_factory=dict)
     option: str = ""
     known: bool = True
 

@@ -10,11 +10,9 @@ from importlib import resources
 from typing import Any
 
 from sparkrun_tui.base.json_text import parse_json
+from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.fields.declared import FIELDS
 
-VERSIONS = {"vllm": "0.32.0", "sglang": "0.5.23", "llama-cpp": "b11669"}
-"""The version of each engine whose flags are known."""
-TITLES = {"vllm": "vLLM", "sglang": "SGLang", "llama-cpp": "llama-server"}
 _BOOLEAN_WORDS = frozenset({"true", "false", "enabled", "disabled"})
 
 
@@ -43,14 +41,9 @@ class EngineFlag:
 class EngineFlags:
     """All flags of one version of an engine, by spelling."""
 
-    engine: str
-    version: str
+    title: str
+    """The program and its version as people say it: `vLLM 0.32.0`."""
     by_spelling: Mapping[str, EngineFlag]
-
-    @property
-    def title(self) -> str:
-        """The engine and its version as people say it: `vLLM 0.32.0`."""
-        return f"{TITLES[self.engine]} {self.version}"
 
     def starting_with(self, text: str) -> tuple[EngineFlag, ...]:
         """The flags with a long spelling that begins so, each once."""
@@ -58,13 +51,16 @@ class EngineFlags:
         return tuple(dict.fromkeys(found))
 
 
-@lru_cache(maxsize=4)
-def load_flags(engine: str) -> EngineFlags | None:
-    """The flags of `vllm`, `sglang` or `llama-cpp`; None for another engine."""
-    version = VERSIONS.get(engine)
-    if version is None:
-        return None
-    file = resources.files("sparkrun_tui.engines.flag_dumps") / f"{engine}-{version}.json"
+def load_flags(family: Family) -> EngineFlags:
+    """The flags of the version of an engine that is known; none where no dump of it is shipped."""
+    return _load(family.name, family.known_version, family.known_title)
+
+
+@lru_cache(maxsize=8)
+def _load(name: str, version: str, title: str) -> EngineFlags:
+    file = resources.files("sparkrun_tui.engines.flag_dumps") / f"{name}-{version}.json"
+    if not file.is_file():
+        return EngineFlags(title, {})
     rows = parse_json(file.read_text(encoding="utf-8"))
     by_spelling = {}
     for row in rows:
@@ -78,19 +74,19 @@ def load_flags(engine: str) -> EngineFlags | None:
         )
         for word in flag.spellings:
             by_spelling[word] = flag
-    return EngineFlags(engine, version, by_spelling)
+    return EngineFlags(title, by_spelling)
 
 
-def compact(dump: Iterable[Mapping[str, Any]], engine: str) -> str:
+def compact(dump: Iterable[Mapping[str, Any]], *, from_help: bool) -> str:
     """A data file made from a dump: entries with `flags`, `kind`, and if known `type`, `nargs`, `choices`, `default`.
 
-    The dump of llama-server comes from its help, which does not say of every flag whether a value follows; such flags
-    become `open`.
+    A dump that comes from a program's help (`from_help`, as llama-server's does) does not say of every flag whether a
+    value follows; such flags become `open`.
     """
     rows = []
     for entry in dump:
         row: dict[str, Any] = {"f": list(entry["flags"]), "k": entry["kind"]}
-        if engine == "llama-cpp" and entry["kind"] == "flag" and not _surely_a_switch(entry):
+        if from_help and entry["kind"] == "flag" and not _surely_a_switch(entry):
             row["k"] = "open"
         if entry.get("type"):
             row["t"] = entry["type"]
@@ -114,23 +110,21 @@ def _surely_a_switch(entry: Mapping[str, Any]) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _helps() -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = {engine: {} for engine in VERSIONS}
-    for field in FIELDS.values():
-        for engine, flag in field.flags.items():
-            found[engine].setdefault(flag, field.help)
-    extra = parse_json((resources.files("sparkrun_tui.engines.flag_dumps") / "help.json").read_text(encoding="utf-8"))
-    for engine, sentences in extra.items():
-        found[engine].update(sentences)
+def _extra_helps() -> dict[str, dict[str, str]]:
+    text = (resources.files("sparkrun_tui.engines.flag_dumps") / "help.json").read_text(encoding="utf-8")
+    found: dict[str, dict[str, str]] = parse_json(text)
     return found
 
 
-def flag_help(engine: str, spelling: str) -> str:
+def flag_help(family: Family, spelling: str) -> str:
     """What a flag does, in a sentence; empty when nobody has written one."""
-    flags = load_flags(engine)
-    known = flags.by_spelling.get(spelling.partition("=")[0]) if flags else None
-    sentences = _helps().get(engine, {})
+    extra = _extra_helps().get(family.name, {})
+    known = load_flags(family).by_spelling.get(spelling.partition("=")[0])
     for word in (spelling, *(known.spellings if known else ())):
-        if word in sentences:
-            return sentences[word]
+        if word in extra:
+            return extra[word]
+        row = family.flags.by_spelling.get(word)
+        if row is not None and row.key:
+            described = row.field or FIELDS.get(row.key)
+            return described.help if described is not None else ""
     return ""

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sparkrun_tui.base.errors import LaunchError
-from sparkrun_tui.base.json_text import JsonError, parse_json
-from sparkrun_tui.engines.command.built import value_text
+from sparkrun_tui.engines.command.built import serve_words
 from sparkrun_tui.engines.command.shell_edit import Command
+from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.layout.common import labelled
 from sparkrun_tui.engines.layout.hooks import with_hooks
 from sparkrun_tui.engines.layout.options import with_options
 from sparkrun_tui.engines.plan import LogMark, ModelNeed, PlanRequest, RankPlan, ReadyCheck, ServePlan, Stage
+from sparkrun_tui.engines.settings import read_settings
 from sparkrun_tui.recipe.format.spots import beginning
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.values.rendered import Rendered
-from sparkrun_tui.recipe.values.shellwords import flag_value
 
 
 def image_of(recipe: Recipe, prefix: str) -> str:
@@ -31,35 +31,21 @@ def image_problems(recipe: Recipe, image: str) -> tuple[Problem, ...]:
     return (Problem(Severity.WARNING, "no-container", message, beginning(recipe), "name an image and a tag"),)
 
 
-def repository_needs(rendered: Rendered) -> tuple[ModelNeed, ...]:
-    """The model's repository, and those of draft models that speculative decoding names; paths need nothing."""
+def repository_needs(rendered: Rendered, family: Family) -> tuple[ModelNeed, ...]:
+    """The model's repository, and that of the draft model that speculative decoding names; paths need nothing."""
     needs = []
-    if _is_repository(rendered.recipe.model):
-        needs.append(ModelNeed(rendered.recipe.model, rendered.recipe.model_revision))
-    needs += [ModelNeed(repo) for repo in _draft_models(rendered) if repo != rendered.recipe.model]
+    model = rendered.recipe.model
+    if _is_repository(model):
+        needs.append(ModelNeed(model, rendered.recipe.model_revision))
+    speculative = read_settings(family, serve_words(rendered, family)).speculative
+    draft = speculative.model if speculative is not None else ""
+    if "/" in draft and _is_repository(draft) and draft != model:
+        needs.append(ModelNeed(draft))
     return tuple(needs)
 
 
 def _is_repository(model: str) -> bool:
     return bool(model) and not model.startswith(("/", ".", "~")) and model.count("/") <= 1 and "$" not in model
-
-
-def _draft_models(rendered: Rendered) -> tuple[str, ...]:
-    config = flag_value(rendered.argv, ("--speculative-config", "-sc"))
-    if config is None and rendered.command is None:
-        config = value_text("speculative_config", rendered)
-    drafts = [
-        flag_value(rendered.argv, ("--speculative-draft-model-path", "--speculative-draft-model")),
-        flag_value(rendered.argv, ("--speculative-model",)),
-        flag_value(rendered.argv, ("--speculative-config.model", "-sc.model")),
-    ]
-    try:
-        parsed = parse_json(config or "{}")
-    except JsonError:
-        parsed = {}
-    if isinstance(parsed, dict) and isinstance(parsed.get("model"), str):
-        drafts.append(parsed["model"])
-    return tuple(dict.fromkeys(draft for draft in drafts if draft and _is_repository(draft) and "/" in draft))
 
 
 def need_serve(words: Command, engine: str, request: PlanRequest) -> Command:

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.text import clean_line
-from sparkrun_tui.engines.command.built import LLAMA_ROWS, build_command, left_out, value_text
+from sparkrun_tui.engines.command.built import command_of, left_out, value_text
 from sparkrun_tui.engines.command.serving import locate, port_of, served_name_of
 from sparkrun_tui.engines.command.shell_edit import Command, Splice, Word, insert_after, is_plain, splice, word_at
+from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.layout import hosts as host_rules
 from sparkrun_tui.engines.layout.assemble import assemble, image_of, image_problems, need_serve
 from sparkrun_tui.engines.layout.common import HF_HOME, container, merge_env, role_of, split_env
 from sparkrun_tui.engines.layout.nccl import free_port
+from sparkrun_tui.engines.llama_cpp.family import LLAMA_CPP
 from sparkrun_tui.engines.llama_cpp.gguf_files import split_model
 from sparkrun_tui.engines.logs.marks import LLAMA_MARKS
 from sparkrun_tui.engines.plan import (
@@ -41,12 +43,6 @@ MODEL_FLAGS = ("-m", "--model")
 MMPROJ_FLAGS = ("-mm", "--mmproj")
 NAME_FLAGS = ("-a", "--alias")
 CACHES: Mapping[str, str] = {"llama.cpp": "/root/.cache/llama.cpp", "nv": "/root/.nv"}
-_START = ("llama-server", "-hf")
-
-
-def serves(words: Sequence[str]) -> bool:
-    """Whether these are the words of a llama-server's start."""
-    return any(word.rpartition("/")[2] in ("llama-server", "llama-server.sh") for word in words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +51,7 @@ class LlamaCpp:
 
     name: str = "llama-cpp"
     title: str = "llama.cpp"
+    family: Family = LLAMA_CPP
 
     def image(self, recipe: Recipe) -> str:
         """The recipe's image, else the usual one."""
@@ -62,17 +59,14 @@ class LlamaCpp:
 
     def command(self, rendered: Rendered) -> str:
         """The recipe's command, else `llama-server` with the flags of the chain, the model by `-hf`."""
-        if rendered.command is not None:
-            return rendered.command
-        model = value_text("model", rendered, rendered.recipe.model)
-        return build_command(rendered, (*_START, model), LLAMA_ROWS)
+        return command_of(rendered, self.family)
 
     def host_count(self, rendered: Rendered, available: int, gpus_per_host: int) -> tuple[int, str]:
         """One host, or as many as the recipe's `min_nodes` says. Raises `LaunchError` when there are fewer."""
         least = rendered.recipe.min_nodes
         if least <= 1:
             return 1, "llama.cpp serves from one host"
-        host_rules.host_count(rendered, available, gpus_per_host)
+        host_rules.host_count(rendered, self.family, available, gpus_per_host)
         return (
             least,
             f"the recipe needs at least {least} hosts; the others lend their memory through RPC (experimental)",
@@ -84,7 +78,7 @@ class LlamaCpp:
         repo, quant = split_model(recipe.model)
         if repo.startswith(("/", ".", "~")):
             return ()
-        said = locate(self.command(rendered), serves)
+        said = locate(self.command(rendered), self.family.dialect.starts)
         file = said.value(FILE_FLAGS)
         projector = said.value(MMPROJ_FLAGS) or ""
         patterns = (projector,) if projector and "/" not in projector else ()
@@ -96,14 +90,14 @@ class LlamaCpp:
 
     def check(self, rendered: Rendered) -> tuple[Problem, ...]:
         """An image left open, and defaults that a built command leaves out; flags are checked with the recipe."""
-        return (*image_problems(rendered.recipe, self.image(rendered.recipe)), *left_out(rendered, _START, LLAMA_ROWS))
+        return (*image_problems(rendered.recipe, self.image(rendered.recipe)), *left_out(rendered, self.family))
 
     def plan(self, request: PlanRequest) -> ServePlan:
         """One container; with more hosts, rpc-servers on the others (experimental). Raises `LaunchError`."""
         rendered, hosts = request.rendered, request.hosts
         problems = (*_check_hosts(request), *self.check(rendered))
         script = self.command(rendered)
-        said = locate(script, serves, request.env, strict=len(hosts) > 1)
+        said = locate(script, self.family.dialect.starts, request.env, strict=len(hosts) > 1)
         name = served_name_of(rendered, said, NAME_FLAGS, value_text("served_model_name", rendered))
         port = free_port(RPC_PORT, hosts[1:])
         notes: tuple[str, ...] = ()
@@ -150,7 +144,7 @@ class LlamaCpp:
 
 def _check_hosts(request: PlanRequest) -> tuple[Problem, ...]:
     """Like the other engines, but a parallel size says nothing here: layers are split, not heads."""
-    found = host_rules.check_hosts(request.rendered, request.hosts)
+    found = host_rules.check_hosts(request.rendered, LLAMA_CPP, request.hosts)
     return tuple(problem for problem in found if problem.code != "too-few-gpus")
 
 

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sparkrun_tui.engines.command.built import SGLANG_ROWS, build_command, left_out, value_text
+from sparkrun_tui.engines.command.built import command_of, left_out, serve_words
 from sparkrun_tui.engines.command.serving import ServeCommand, locate, port_of, served_name_of
 from sparkrun_tui.engines.command.shell_edit import insert_after
+from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.layout import hosts as host_rules
 from sparkrun_tui.engines.layout.assemble import assemble, image_of, image_problems, need_serve, repository_needs
 from sparkrun_tui.engines.layout.common import container, merge_env, role_of, split_env
 from sparkrun_tui.engines.layout.nccl import free_port, nccl_env
 from sparkrun_tui.engines.logs.marks import SGLANG_MARKS
 from sparkrun_tui.engines.plan import ContainerSpec, ModelNeed, PlanRequest, RankPlan, ReadyCheck, ServePlan, Stage
+from sparkrun_tui.engines.sglang.family import SGLANG
 from sparkrun_tui.recipe.format.spots import beginning
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.recipe.values.shellwords import flag_value
 
 IMAGE_PREFIX = "scitrera/dgx-spark-sglang"
-_START = ("python3", "-m", "sglang.launch_server", "--model-path")
 DEFAULT_PORT = 30_000
 DIST_PORT = 25_000
 NAME_FLAGS = ("--served-model-name", "--served_model_name")
@@ -34,22 +34,13 @@ CACHES: Mapping[str, str] = {
 ENV: Mapping[str, str] = {"NCCL_CUMEM_ENABLE": "0", "SGLANG_ENABLE_TP_MEMORY_INBALANCE_CHECK": "0"}
 
 
-def serves(words: Sequence[str]) -> bool:
-    """Whether these are the words of an SGLang server's start."""
-    for first, second in itertools.pairwise(words):
-        if first == "-m" and second == "sglang.launch_server":
-            return True
-        if first.rpartition("/")[2] == "sglang" and second == "serve":
-            return True
-    return any(word.endswith("sglang/launch_server.py") for word in words)
-
-
 @dataclass(frozen=True, slots=True)
 class Sglang:
     """SGLang, alone or over several hosts."""
 
     name: str = "sglang"
     title: str = "SGLang"
+    family: Family = SGLANG
 
     def image(self, recipe: Recipe) -> str:
         """The recipe's image, else the usual one."""
@@ -60,29 +51,25 @@ class Sglang:
 
         Raises `LaunchError` for a `kv_cache_dtype` that SGLang does not know.
         """
-        if rendered.command is not None:
-            return rendered.command
-        model = value_text("model", rendered, rendered.recipe.model)
-        return build_command(rendered, (*_START, model), SGLANG_ROWS)
+        return command_of(rendered, self.family)
 
     def host_count(self, rendered: Rendered, available: int, gpus_per_host: int) -> tuple[int, str]:
         """Hosts by the parallel sizes. Raises `LaunchError` below the recipe's minimum."""
-        return host_rules.host_count(rendered, available, gpus_per_host)
+        return host_rules.host_count(rendered, self.family, available, gpus_per_host)
 
     def models(self, rendered: Rendered) -> tuple[ModelNeed, ...]:
         """The model and draft models as repositories."""
-        return repository_needs(rendered)
+        return repository_needs(rendered, self.family)
 
     def check(self, rendered: Rendered) -> tuple[Problem, ...]:
         """An image left open, vLLM's word for an fp8 cache, and a request table that nobody bounded."""
-        recipe, argv = rendered.recipe, rendered.argv
-        problems = [*image_problems(recipe, self.image(recipe)), *left_out(rendered, _START, SGLANG_ROWS)]
+        recipe, argv = rendered.recipe, serve_words(rendered, self.family)
+        problems = [*image_problems(recipe, self.image(recipe)), *left_out(rendered, self.family)]
         if flag_value(argv, ("--kv-cache-dtype",)) == "fp8":
             message = "SGLang refuses `--kv-cache-dtype fp8`, which is vLLM's word"
             spot = recipe.spots.get("defaults.kv_cache_dtype") or recipe.command_spot
             problems.append(Problem(Severity.ERROR, "kv-cache-dtype", message, spot, remedy="write fp8_e4m3"))
-        bounded = flag_value(argv, ("--max-running-requests",)) is not None
-        if not (bounded if argv else {"max_num_seqs", "max_running_requests"} & rendered.chain.keys()):
+        if argv and flag_value(argv, ("--max-running-requests",)) is None:
             message = "without `--max-running-requests` SGLang's request table takes gigabytes at long contexts"
             remedy = "set max_num_seqs and pass it as --max-running-requests"
             spot = recipe.command_spot or beginning(recipe)
@@ -92,9 +79,9 @@ class Sglang:
     def plan(self, request: PlanRequest) -> ServePlan:
         """One container a host, all started at once. Raises `LaunchError` for too few hosts."""
         rendered, hosts = request.rendered, request.hosts
-        problems = (*host_rules.check_hosts(rendered, hosts), *self.check(rendered))
+        problems = (*host_rules.check_hosts(rendered, self.family, hosts), *self.check(rendered))
         script = self.command(rendered)
-        said = locate(script, serves, request.env, strict=len(hosts) > 1)
+        said = locate(script, self.family.dialect.starts, request.env, strict=len(hosts) > 1)
         nodes = len(hosts)
         if nodes > 1:
             need_serve(said.words, self.title, request)

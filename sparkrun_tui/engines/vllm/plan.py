@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sparkrun_tui.base import shell
-from sparkrun_tui.engines.command.built import VLLM_ROWS, build_command, left_out, value_text
+from sparkrun_tui.engines.command.built import command_of, left_out
 from sparkrun_tui.engines.command.serving import ServeCommand, locate, port_of, served_name_of
 from sparkrun_tui.engines.command.shell_edit import Command, insert_after
 from sparkrun_tui.engines.eugr.scripts import with_build
+from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.layout import hosts as host_rules
 from sparkrun_tui.engines.layout.assemble import assemble, image_of, image_problems, need_serve, repository_needs
 from sparkrun_tui.engines.layout.common import container, merge_env, role_of, split_env
@@ -29,11 +29,11 @@ from sparkrun_tui.engines.plan import (
     ServePlan,
     Stage,
 )
+from sparkrun_tui.engines.vllm.family import VLLM
 from sparkrun_tui.recipe.model import Problem, Recipe
 from sparkrun_tui.recipe.values.rendered import Rendered
 
 IMAGE_PREFIX = "scitrera/dgx-spark-vllm"
-_START = ("vllm", "serve")
 DEFAULT_PORT = 8000
 RAY_PORT = 46379
 MASTER_PORT = 25000
@@ -51,16 +51,6 @@ RAY_ENV: Mapping[str, str] = {
 }
 
 
-def serves(words: Sequence[str]) -> bool:
-    """Whether these are the words of a vLLM server's start."""
-    for first, second in itertools.pairwise(words):
-        if first.rpartition("/")[2] == "vllm" and second == "serve":
-            return True
-        if first == "-m" and second == "vllm.entrypoints.openai.api_server":
-            return True
-    return False
-
-
 def model_of(said: ServeCommand) -> str | None:
     """The model that the command names, which is what vLLM serves it as unless told otherwise."""
     return said.after("serve") or said.value(("--model",))
@@ -73,6 +63,7 @@ class Vllm:
     name: str = "vllm"
     title: str = "vLLM"
     ray: bool = True
+    family: Family = VLLM
 
     def image(self, recipe: Recipe) -> str:
         """The recipe's image, else the usual one."""
@@ -80,28 +71,26 @@ class Vllm:
 
     def command(self, rendered: Rendered) -> str:
         """The recipe's command, else `vllm serve` with the flags of the chain."""
-        if rendered.command is not None:
-            return rendered.command
-        return build_command(rendered, (*_START, value_text("model", rendered, rendered.recipe.model)), VLLM_ROWS)
+        return command_of(rendered, self.family)
 
     def host_count(self, rendered: Rendered, available: int, gpus_per_host: int) -> tuple[int, str]:
         """Hosts by the parallel sizes. Raises `LaunchError` below the recipe's minimum."""
-        return host_rules.host_count(rendered, available, gpus_per_host)
+        return host_rules.host_count(rendered, self.family, available, gpus_per_host)
 
     def models(self, rendered: Rendered) -> tuple[ModelNeed, ...]:
         """The model and draft models as repositories."""
-        return repository_needs(rendered)
+        return repository_needs(rendered, self.family)
 
     def check(self, rendered: Rendered) -> tuple[Problem, ...]:
         """An image left open, and defaults that a built command leaves out."""
-        return (*image_problems(rendered.recipe, self.image(rendered.recipe)), *left_out(rendered, _START, VLLM_ROWS))
+        return (*image_problems(rendered.recipe, self.image(rendered.recipe)), *left_out(rendered, self.family))
 
     def plan(self, request: PlanRequest) -> ServePlan:
         """One container a host. Raises `LaunchError` for too few hosts or a command that cannot be extended."""
         rendered, hosts = request.rendered, request.hosts
-        problems = (*host_rules.check_hosts(rendered, hosts), *self.check(rendered))
+        problems = (*host_rules.check_hosts(rendered, self.family, hosts), *self.check(rendered))
         script = self.command(rendered)
-        said = locate(script, serves, request.env, strict=len(hosts) > 1)
+        said = locate(script, self.family.dialect.starts, request.env, strict=len(hosts) > 1)
         ready = ReadyCheck(
             host=hosts[0].name,
             port=port_of(rendered, said, DEFAULT_PORT),

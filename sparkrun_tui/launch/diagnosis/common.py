@@ -6,14 +6,10 @@ import re
 
 from sparkrun_tui.base.patterns import GAP, SHORT_GAP
 from sparkrun_tui.base.text import shorten
-from sparkrun_tui.engines.command.built import SGLANG_ROWS, VLLM_ROWS
+from sparkrun_tui.engines.registry import FAMILIES, family_of
 from sparkrun_tui.launch.diagnosis.causes import Cause, Context, Weight, by_hand, cause, next_port, set_value
 from sparkrun_tui.launch.record.events import Repair
 
-_KEY_OF_FLAG = {row.flag: row.key for row in (*SGLANG_ROWS, *VLLM_ROWS)} | {
-    "--tensor-parallel-size": "tensor_parallel",
-    "--pipeline-parallel-size": "pipeline_parallel",
-}
 _TOKEN = (
     by_hand("set HF_TOKEN in your environment", "huggingface.co/settings/tokens"),
     by_hand("open the model's page and accept its licence", "403 means the token is good and the licence is not"),
@@ -23,8 +19,12 @@ _FETCH_AGAIN = by_hand("fetch the model again", "remove the damaged file from th
 
 def _unknown_flag(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     flag = match[1].split()[0]
-    if context.engine == "sglang" and flag in ("--max-model-len", "--gpu-memory-utilization", "--max-num-seqs"):
-        return (by_hand(f"replace `{flag}`", "it is vLLM's; SGLang has another name for it"),)
+    family = family_of(context.engine)
+    for other in FAMILIES.values():
+        key = other.flags.key_for(flag)
+        row = family.flags.by_key.get(key) if family is not None and key else None
+        if row is not None and flag not in row.spellings:
+            return (by_hand(f"write `{row.name}` instead of `{flag}`", f"`{flag}` is a flag of {other.title}"),)
     return (
         by_hand(f"remove `{flag}` from the recipe's command"),
         by_hand("use an image whose engine knows it", "flags come and go between versions"),
@@ -32,16 +32,22 @@ def _unknown_flag(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
 
 
 def _choices(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
-    key = _KEY_OF_FLAG.get(match[1].split("/")[0], "")
+    key = _key_of(match[1], context)
     words = re.findall(r"'([^']+)'", match[3] or "")
     if key and "auto" in words:
         return (set_value(key, "auto", context, "the engine's own choice"),)
     return (by_hand(f"correct {key or match[1]}", f"one of {', '.join(words[:8])}" if words else ""),)
 
 
-def _correct(match: re.Match[str], _: Context) -> tuple[Repair, ...]:
+def _correct(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     flag = match[1].split("/")[0]
-    return (by_hand(f"correct {_KEY_OF_FLAG.get(flag, flag)}"),)
+    return (by_hand(f"correct {_key_of(flag, context) or flag}"),)
+
+
+def _key_of(flags: str, context: Context) -> str:
+    """The key of a flag that an engine names with its spellings joined by slashes; empty where it has none."""
+    family = family_of(context.engine)
+    return family.flags.key_for(flags.split("/")[0]) if family is not None else ""
 
 
 def _usual_port(_: re.Match[str], context: Context) -> tuple[Repair, ...]:

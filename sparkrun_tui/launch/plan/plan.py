@@ -10,9 +10,9 @@ from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.secrets import Redactor, Secret
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.base.shell import Text
-from sparkrun_tui.engines.checks.validation import validate
 from sparkrun_tui.engines.plan import Engine, HostView, Phase, PlanRequest, ServePlan
 from sparkrun_tui.engines.registry import engine_for
+from sparkrun_tui.launch.sizing.evaluation import recipe_problems
 from sparkrun_tui.recipe.bundled_files.attachments import Brought
 from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.values.environment import reads_text
@@ -164,7 +164,7 @@ def _choose(
 
 def _told_of_recipe(rendered: Rendered, gpus_per_host: int, heads: int | None) -> list[Problem]:
     """What is wrong with the recipe, errors of which stop a launch, but for unset variables."""
-    found = validate(rendered.recipe, rendered, attention_heads=heads, gpus_per_host=gpus_per_host)
+    found = recipe_problems(rendered, heads, gpus_per_host)
     return [item for item in found if item.severity is not Severity.NOTE and item.code != "env-unset"]
 
 

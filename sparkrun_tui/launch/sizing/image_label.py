@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from sparkrun_tui.memory.settings import family_of
+from sparkrun_tui.engines.family import Family
+from sparkrun_tui.engines.registry import family_of
 from sparkrun_tui.remote.docker.types import ImageInfo
 
-_WORDS: Mapping[str, str] = {"vllm": r"vllm", "sglang": r"sglang|sgl", "llama-cpp": r"llama[._-]?cpp|llama[._-]?server"}
 _OCI = "org.opencontainers.image."
 _ABOUT = ("title", "source", "url", "ref.name", "description")
 _RELEASE = re.compile(r"v?(\d{1,9}\.\d{1,9}(?:\.\d{1,9})?)(?![\d])")
@@ -23,7 +23,9 @@ def version_of(engine: str, image: ImageInfo) -> str:
     images inherit it from the system they were built on, whose version it then is.
     """
     family = family_of(engine)
-    word = re.compile(_WORDS[family], re.IGNORECASE)
+    if family is None:
+        return ""
+    word = re.compile(family.image_words, re.IGNORECASE)
     pairs = [*image.labels.items(), *(item.partition("=")[::2] for item in image.env)]
     own = [value for name, value in pairs if word.search(name) and "version" in name.lower()]
     about = [image.labels.get(f"{_OCI}{key}", "") for key in _ABOUT]
@@ -37,10 +39,10 @@ def digest_of(image: ImageInfo) -> str:
     return min((digest.rpartition("@")[2] for digest in image.digests), default="")
 
 
-def _first(family: str, texts: Iterable[str]) -> str:
-    pattern = _BUILD if family == "llama-cpp" else _RELEASE
+def _first(family: Family, texts: Iterable[str]) -> str:
+    pattern = _BUILD if family.build_numbers else _RELEASE
     for text in texts:
-        match = pattern.search(text) if family == "llama-cpp" else pattern.match(text.strip())
+        match = pattern.search(text) if family.build_numbers else pattern.match(text.strip())
         if match is not None:
             return match[1]
     return ""

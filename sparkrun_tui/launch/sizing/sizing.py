@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
 from sparkrun_tui.base import paths
-from sparkrun_tui.base.settings import Cluster
-from sparkrun_tui.engines.registry import ENGINES
+from sparkrun_tui.engines.command.built import serve_words
+from sparkrun_tui.engines.layout.hosts import hosts_wanted
+from sparkrun_tui.engines.registry import ENGINES, family_of
+from sparkrun_tui.engines.settings import read_settings
 from sparkrun_tui.launch.sizing.calibration import measured_on
 from sparkrun_tui.launch.sizing.measured_store import image_facts
+from sparkrun_tui.memory.engines import unknown
 from sparkrun_tui.memory.estimate import assumed_spark, estimate
-from sparkrun_tui.memory.result import Estimate, HostMemory, Level
-from sparkrun_tui.memory.settings import EngineSettings, settings_from
+from sparkrun_tui.memory.result import Estimate, HostMemory
+from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.models.facts import ModelFacts, facts_from_metadata, merge
 from sparkrun_tui.models.store import LocalFacts
-from sparkrun_tui.recipe.format.loader import load_file
-from sparkrun_tui.recipe.model import Recipe
-from sparkrun_tui.recipe.search.entry import Entry
-from sparkrun_tui.recipe.values.overrides import metadata_in_force, render
+from sparkrun_tui.recipe.values.overrides import metadata_in_force
 from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.remote.hub.cache import hub_folder
 from sparkrun_tui.remote.probe.facts import HostFacts
@@ -86,14 +86,16 @@ def attention_heads(rendered: Rendered, store: FactsStore | None = None) -> int 
 
 
 def engine_settings(rendered: Rendered, image: str = "") -> EngineSettings:
-    """What the engine will be told, by the chain and by the rendered command.
+    """What the engine is asked to do by the command that will run.
 
     Its version is what the image's tag says, else what the image said of itself on a host that was seen to hold it.
     """
-    values: Mapping[str, object] = {key: item.value.data for key, item in rendered.chain.items()}
+    family = family_of(rendered.recipe.runtime)
+    if family is None:
+        return EngineSettings(rendered.recipe.runtime)
     env = {name: value.text for name, value in rendered.recipe.env.items()}
     name = image or image_of(rendered)
-    settings = settings_from(rendered.recipe.runtime, values, rendered.argv, name, env)
+    settings = read_settings(family, serve_words(rendered, family), name, env)
     return settings if settings.version else replace(settings, version=image_facts(name).version)
 
 
@@ -120,6 +122,11 @@ def host_memory(facts: HostFacts) -> HostMemory:
     )
 
 
+def assumed_hosts(count: int) -> list[HostMemory]:
+    """As many DGX Sparks as a recipe needs, where no hosts are named."""
+    return [assumed_spark(f"{ASSUMED_HOST}-{number + 1}") for number in range(count)]
+
+
 def size(
     rendered: Rendered, hosts: Sequence[HostMemory], store: FactsStore | None = None, now: float | None = None
 ) -> Estimate:
@@ -129,17 +136,24 @@ def size(
     is Unix time, for how long ago that was.
     """
     settings = engine_settings(rendered)
-    needed = max(rendered.recipe.min_nodes, settings.tensor_parallel * settings.pipeline_parallel, 1)
-    count = min(needed, MAX_ASSUMED)
-    chosen = list(hosts) or [assumed_spark(f"{ASSUMED_HOST}-{number + 1}") for number in range(count)]
+    family = family_of(rendered.recipe.runtime)
+    chosen = list(hosts) or assumed_hosts(hosts_wanted(rendered, family, MAX_ASSUMED).count)
     known = store or known_models()
     facts = model_facts(rendered, known)
     drafter = settings.speculative.model if settings.speculative is not None else ""
     if drafter:
         facts = replace(facts, drafter=known.find(drafter))
+    if family is not None and not serve_words(rendered, family):
+        return unknown(facts, settings, chosen, "the command cannot be read as shell: it is not known what it asks for")
     measured, notes = measured_on(rendered, settings, image_of(rendered), chosen, now)
     found = estimate(facts, settings, chosen, measured)
     return replace(found, notes=(*notes, *found.notes)) if notes else found
+
+
+def unknown_size(rendered: Rendered, hosts: Sequence[HostMemory], reason: str) -> Estimate:
+    """An estimate in which everything is unknown, with the reason in words."""
+    settings = EngineSettings(rendered.recipe.runtime)
+    return unknown(ModelFacts("nothing"), settings, list(hosts) or assumed_hosts(1), reason)
 
 
 def needed_bytes(found: Estimate) -> int | None:
@@ -148,41 +162,3 @@ def needed_bytes(found: Estimate) -> int | None:
         return None
     sums = [sum(part.bytes for part in picture.parts if part.kind != "others") for picture in found.hosts]
     return max(sums, default=0) or None
-
-
-def fits(cluster: Cluster | None, user_defaults: Mapping[str, object]) -> Callable[[Entry], str]:
-    """What `fits:` asks: `good`, `tight`, `bad` or `unknown` for a recipe on a cluster whose hosts are not asked.
-
-    Each host is taken for a DGX Spark; without a cluster there are as many as each recipe needs.
-    """
-    known: dict[str, str] = {}
-
-    def judge(entry: Entry) -> str:
-        path = entry.source.path
-        if path not in known:
-            recipe = load_file(path, entry.source)
-            known[path] = Level.BAD
-            if isinstance(recipe, Recipe):
-                known[path] = _level_or_unknown(recipe, user_defaults, cluster)
-        return known[path]
-
-    return judge
-
-
-def _level_or_unknown(recipe: Recipe, user_defaults: Mapping[str, object], cluster: Cluster | None) -> str:
-    """The level of one recipe; `show` and `validate` say why one cannot be judged."""
-    try:
-        return _level(render(recipe, {}, user_defaults), cluster)
-    except Exception:
-        return Level.UNKNOWN
-
-
-def _level(rendered: Rendered, cluster: Cluster | None) -> str:
-    if cluster is None:
-        return size(rendered, ()).level
-    settings = engine_settings(rendered)
-    gpus = max(cluster.gpus_per_host, 1)
-    needed = max(rendered.recipe.min_nodes, -(-settings.ranks // gpus))
-    if needed > len(cluster.hosts):
-        return Level.BAD
-    return size(rendered, [replace(assumed_spark(name), gpus=gpus) for name in cluster.hosts[:needed]]).level

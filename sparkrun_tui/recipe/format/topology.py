@@ -1,4 +1,4 @@
-"""How many hosts a recipe runs on: what its fields say, and how many hosts a launch takes."""
+"""How many hosts a recipe is for: the rules by which its fields say so."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sparkrun_tui.base.errors import Spot
-from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.recipe.model import Mode, Problem, Severity
-from sparkrun_tui.recipe.values.rendered import Rendered
-from sparkrun_tui.recipe.values.shellwords import flag_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,57 +71,3 @@ def _contradictions(
     if cluster_only and mode is Mode.SOLO:
         found.append(_clash("`cluster_only` beside `mode: solo`", spots, "cluster_only"))
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class HostCount:
-    """How many hosts a launch takes, why, and `short`: how many more the recipe would want than there are."""
-
-    count: int
-    reason: str
-    short: int = 0
-
-
-MAX_DEGREE = 9_999
-"""Ranks along one axis; a larger figure is no degree of parallelism, and counts as none."""
-
-_DEGREES = {
-    "tensor_parallel": ("-tp", "--tensor-parallel-size", "--tp-size", "--tp"),
-    "pipeline_parallel": ("-pp", "--pipeline-parallel-size", "--pp-size", "--pp"),
-    "data_parallel": ("-dp", "--data-parallel-size", "--dp-size", "--dp"),
-}
-
-
-def degrees(rendered: Rendered) -> dict[str, int]:
-    """Tensor, pipeline and data parallel degrees in force, from the command where it says them, else the chain."""
-    found = {}
-    for key, flags in _DEGREES.items():
-        text = flag_value(rendered.argv, flags)
-        if text is None and key in rendered.chain:
-            text = str(rendered.get(key))
-        found[key] = whole(text or "", least=1, most=MAX_DEGREE) or 1
-    return found
-
-
-def host_count(rendered: Rendered, available: int, gpus_per_host: int = 1, *, solo: bool = False) -> HostCount:
-    """The number of hosts for a launch on a cluster of `available` hosts, and the reason in words."""
-    recipe = rendered.recipe
-    if solo:
-        return HostCount(1, "one host was asked for", max(0, recipe.min_nodes - 1))
-    if recipe.mode is Mode.SOLO:
-        return HostCount(1, "the recipe is for one host")
-    parts = degrees(rendered)
-    wanted = 1
-    for degree in parts.values():
-        wanted *= degree
-    hosts = -(-wanted // max(1, gpus_per_host))
-    named = " x ".join(f"{key} {value}" for key, value in parts.items() if value > 1) or "tensor_parallel 1"
-    reason = f"{named} on {gpus_per_host} GPU{'s' * (gpus_per_host != 1)} a host"
-    if hosts < recipe.min_nodes:
-        hosts, reason = recipe.min_nodes, f"the recipe needs at least {recipe.min_nodes} hosts"
-    if recipe.max_nodes is not None and hosts > recipe.max_nodes:
-        hosts, reason = recipe.max_nodes, f"{reason}, clipped to the recipe's max_nodes {recipe.max_nodes}"
-    if hosts > available:
-        short = hosts - available
-        return HostCount(max(1, available), f"{reason}, but the cluster has {available}", short)
-    return HostCount(hosts, reason)

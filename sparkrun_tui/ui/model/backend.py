@@ -27,7 +27,8 @@ from sparkrun_tui.launch.record.logs import LogBuffer
 from sparkrun_tui.launch.record.state import LaunchState
 from sparkrun_tui.launch.run.launch import Launch
 from sparkrun_tui.launch.services import Services, choose_gguf, real_services
-from sparkrun_tui.launch.sizing.sizing import FactsStore, digest_folder, host_memory, needed_bytes, size
+from sparkrun_tui.launch.sizing.evaluation import memory_needed
+from sparkrun_tui.launch.sizing.sizing import FactsStore, digest_folder, host_memory
 from sparkrun_tui.recipe.trust import consented_variables
 from sparkrun_tui.recipe.values.masking import redactor
 from sparkrun_tui.recipe.values.rendered import Rendered
@@ -140,7 +141,7 @@ class Engine:
         """Bytes that the launch takes of its fullest host, by the estimate; None when that is not known."""
         known = self._desk_of(plan.cluster).facts
         hosts = [host_memory(known[name]) for name in plan.host_names if name in known]
-        return needed_bytes(size(plan.rendered, hosts, self.facts))
+        return memory_needed(plan.rendered, hosts, self.facts)
 
     def dry_run(self, plan: LaunchPlan) -> Sequence[str]:
         """The plan as lines of text."""

@@ -4,77 +4,22 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sparkrun_tui.base.errors import SparkrunError, Spot
-from sparkrun_tui.base.settings import Cluster, Settings
-from sparkrun_tui.memory.result import Estimate, HostMemory
-from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity
+from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.recipe.model import BrokenRecipe, Recipe
 from sparkrun_tui.recipe.search.entry import Entry, entry_of
 from sparkrun_tui.recipe.search.index import Index
-from sparkrun_tui.recipe.values.rendered import Rendered
 
 if TYPE_CHECKING:
-    from sparkrun_tui.engines.plan import Engine
+    from sparkrun_tui.launch.sizing.evaluation import Evaluation, Target
     from sparkrun_tui.launch.sizing.sizing import FactsStore
     from sparkrun_tui.recipe.search.completion import QueryCompleter
     from sparkrun_tui.recipe.search.listing import Listing
 
 AnyRecipe = Recipe | BrokenRecipe
-
-
-_ANY = 64
-"""Hosts of a cluster that is still to be chosen."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterView:
-    """The cluster in force and what is known of its hosts' memory; hosts that were not asked yet are assumed."""
-
-    cluster: Cluster | None = None
-    memory: Mapping[str, HostMemory] | None = None
-
-    @property
-    def hosts(self) -> tuple[str, ...]:
-        """The names of its hosts."""
-        return self.cluster.hosts if self.cluster else ()
-
-    @property
-    def available(self) -> int:
-        """How many hosts there are; as many as any recipe wants while no cluster is chosen."""
-        return len(self.hosts) if self.cluster else _ANY
-
-    @property
-    def gpus(self) -> int:
-        """GPUs of a host."""
-        return self.cluster.gpus_per_host if self.cluster else 1
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """A recipe with its overrides, on the hosts of a cluster; `estimate` is None when it cannot be told."""
-
-    rendered: Rendered
-    command: str
-    """What runs, to be shown and copied: its secrets are variables."""
-    engine: str
-    estimate: Estimate | None
-    hosts: int
-    host_reason: str
-    problems: tuple[Problem, ...]
-
-    @property
-    def recipe(self) -> Recipe:
-        """The recipe."""
-        return self.rendered.recipe
-
-    @property
-    def errors(self) -> tuple[Problem, ...]:
-        """The problems that stop a launch."""
-        return tuple(problem for problem in self.problems if problem.severity is Severity.ERROR)
 
 
 class Catalog:
@@ -165,90 +110,15 @@ class Catalog:
         return self.index.search(query, fits)
 
     def evaluate(
-        self, recipe: Recipe, overrides: Mapping[str, str], view: ClusterView, *, checks: bool = True
+        self, recipe: Recipe, overrides: Mapping[str, str], target: Target, *, checks: bool = True
     ) -> Evaluation:
-        """What a recipe becomes with overrides on a cluster: command, memory, number of hosts, problems.
+        """What a recipe becomes with overrides on a target: command, memory, number of hosts, problems."""
+        from sparkrun_tui.launch.sizing.evaluation import evaluate
 
-        Without `checks` the problems are only those that a verdict needs: for the rows of a list.
-        """
-        from sparkrun_tui.launch.sizing.judging import guarded, judged_render
-
-        rendered = judged_render(recipe, overrides, self.settings.defaults)
-        found = guarded("judging the recipe", recipe, lambda: self._evaluate(recipe, rendered, view, checks))
-        if isinstance(found, Problem):
-            problems = _unique([*recipe.problems, *rendered.problems, found])
-            return Evaluation(rendered, rendered.command or "", recipe.runtime, None, recipe.min_nodes, "", problems)
-        return found
-
-    def _evaluate(self, recipe: Recipe, rendered: Rendered, view: ClusterView, checks: bool) -> Evaluation:
-        from sparkrun_tui.recipe.values.masking import concealed, problem_shown, redactor
-
-        problems = [*recipe.problems, *rendered.problems, *(self._checked(rendered, view.gpus) if checks else ())]
-        engine = _engine(recipe.runtime)
-        hidden = concealed(rendered).rendered
-        command, title = hidden.command or "", recipe.runtime
-        hosts, reason = recipe.min_nodes, ""
-        if engine is None:
-            # The checks say so, too.
-            told = f"`{recipe.runtime}` cannot be launched here: it can only be looked at"
-            problems += [] if checks else [_note(told)]
-        else:
-            title = engine.title
-            try:
-                command = engine.command(hidden)
-                problems += engine.check(rendered)
-                hosts, reason = engine.host_count(rendered, view.available, view.gpus)
-            except SparkrunError as error:
-                problems.append(Problem(Severity.ERROR, "cannot-run-here", error.what, error.spot, error.remedy))
-                reason = error.what
-        estimate = self._estimate(rendered, view, hosts, problems)
-        if checks:
-            redact = redactor(rendered=rendered)
-            problems = [problem_shown(problem, redact) for problem in problems]
-        return Evaluation(rendered, command, title, estimate, hosts, reason, _unique(problems))
-
-    def _checked(self, rendered: Rendered, gpus: int) -> tuple[Problem, ...]:
-        from sparkrun_tui.engines.checks.validation import validate
-        from sparkrun_tui.launch.sizing.sizing import attention_heads
-
-        heads = attention_heads(rendered, self.store)
-        return validate(rendered.recipe, rendered, attention_heads=heads, gpus_per_host=gpus)
-
-    def _estimate(self, rendered: Rendered, view: ClusterView, hosts: int, problems: list[Problem]) -> Estimate | None:
-        from sparkrun_tui.launch.sizing.sizing import size
-        from sparkrun_tui.memory.estimate import assumed_spark
-
-        known = view.memory or {}
-        names = view.hosts[:hosts]
-        memory = [known.get(name) or replace(assumed_spark(name), gpus=view.gpus) for name in names]
-        try:
-            return size(rendered, memory, self.store)
-        except SparkrunError as error:
-            problems.append(Problem(Severity.WARNING, "no-estimate", error.what, error.spot, error.remedy))
-        except Exception as error:  # a defect of the estimate must not end the app while a launch runs
-            text = f"the memory estimate failed: {type(error).__name__}: {error}"
-            problems.append(Problem(Severity.WARNING, "no-estimate", text, None, "please report this recipe"))
-        return None
+        defaults = self.settings.defaults
+        return evaluate(recipe, overrides, target, user_defaults=defaults, store=self.store, checks=checks)
 
 
 def _stem_in(entry: Entry) -> tuple[str, str]:
     """What tells the file of a recipe from others at a glance: where it comes from, and its name."""
     return f"{entry.source.kind}/{entry.source.registry}", Path(entry.source.path).stem
-
-
-def _engine(runtime: str) -> Engine | None:
-    from sparkrun_tui.engines.registry import ENGINES
-
-    return ENGINES.get(runtime)
-
-
-def _note(text: str) -> Problem:
-    return Problem(Severity.ERROR, "unknown-engine", text)
-
-
-def _unique(problems: Sequence[Problem]) -> tuple[Problem, ...]:
-    order = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
-    seen: dict[tuple[str, str, Spot | None], Problem] = {}
-    for problem in problems:
-        seen.setdefault((problem.code, problem.message, problem.spot), problem)
-    return tuple(sorted(seen.values(), key=lambda problem: order[problem.severity]))

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the estimator is imported with the first estimate, not before the first paint
+    from sparkrun_tui.launch.sizing.evaluation import Evaluation
     from sparkrun_tui.launch.sizing.sizing import FactsStore
     from sparkrun_tui.memory.curve import ContextCurve
     from sparkrun_tui.memory.result import Estimate, HostPicture
     from sparkrun_tui.memory.settings import EngineSettings
     from sparkrun_tui.models.facts import ModelFacts
-    from sparkrun_tui.ui.model.catalog import Evaluation
 
 _POINTS = 9
 """Lengths that are estimated one by one where the engine has no curve of its own and it is not straight."""
@@ -31,7 +31,7 @@ def context_plot(evaluation: Evaluation, store: FactsStore | None = None) -> Con
     from sparkrun_tui.memory.curve import context_curve
 
     found = evaluation.estimate
-    if found is None or not found.hosts:
+    if not found.hosts:
         return None
     facts = model_facts(evaluation.rendered, store)
     settings = engine_settings(evaluation.rendered)
@@ -44,17 +44,13 @@ def context_plot(evaluation: Evaluation, store: FactsStore | None = None) -> Con
 
 def _length_told(settings: EngineSettings) -> int:
     """The context in tokens that the engine is told; 0 or less when it chooses."""
-    from sparkrun_tui.memory.settings import family_of
-
-    if family_of(settings.engine) == "llama-cpp":
+    if settings.engine == "llama-cpp":
         return (settings.llama.ctx_size or 0) // max(settings.llama.parallel or 1, 1)
     return settings.max_model_len or 0
 
 
 def _at_length(settings: EngineSettings, length: int) -> EngineSettings:
-    from sparkrun_tui.memory.settings import family_of
-
-    if family_of(settings.engine) == "llama-cpp":
+    if settings.engine == "llama-cpp":
         size = length * max(settings.llama.parallel or 1, 1)
         return replace(settings, llama=replace(settings.llama, ctx_size=size))
     return replace(settings, max_model_len=length)
@@ -70,9 +66,8 @@ def _point(facts: ModelFacts, settings: EngineSettings, picture: HostPicture, le
 def _sampled(found: Estimate, facts: ModelFacts, settings: EngineSettings, picture: HostPicture) -> ContextCurve | None:
     """The curve of an engine that sizes its cache once: estimated at a few lengths."""
     from sparkrun_tui.memory.curve import ContextCurve
-    from sparkrun_tui.memory.settings import family_of
 
-    family = family_of(settings.engine)
+    family = settings.engine
     ceiling = max(facts.max_length or 0, _length_told(settings))
     if family == "vllm" or found.kv_bytes_per_request is None or ceiling < _POINTS:
         return None

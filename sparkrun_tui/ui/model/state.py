@@ -12,10 +12,11 @@ from sparkrun_tui.memory.result import HostMemory
 from sparkrun_tui.recipe.model import BrokenRecipe, Recipe
 from sparkrun_tui.recipe.values.masking import private_texts, secrets_of_recipe
 from sparkrun_tui.recipe.values.saved_overrides import lasting_place, save_overrides, saved_overrides
-from sparkrun_tui.ui.model.catalog import AnyRecipe, Catalog, ClusterView, Evaluation
+from sparkrun_tui.ui.model.catalog import AnyRecipe, Catalog
 from sparkrun_tui.ui.model.edits import Edits
 
 if TYPE_CHECKING:
+    from sparkrun_tui.launch.sizing.evaluation import Evaluation, Target
     from sparkrun_tui.recipe.search.listing import Listing
 
 
@@ -48,9 +49,11 @@ class AppState:
     _evaluated: tuple[str, Mapping[str, str], Evaluation] | None = None
 
     @property
-    def view(self) -> ClusterView:
+    def view(self) -> Target:
         """The cluster with what is known of its hosts."""
-        return ClusterView(self.cluster, self.memory)
+        from sparkrun_tui.launch.sizing.evaluation import Target  # not before the first paint
+
+        return Target(self.cluster, self.memory)
 
     @property
     def clusters(self) -> tuple[Cluster, ...]:
@@ -126,7 +129,7 @@ class AppState:
             return cached[2]
         evaluation = self.catalog.evaluate(recipe, overrides, self.view)
         self._evaluated = (key, dict(overrides), evaluation)
-        self._verdicts[key] = _level(evaluation)
+        self._verdicts[key] = evaluation.level.value
         return evaluation
 
     def verdict(self, key: str) -> str:
@@ -141,7 +144,7 @@ class AppState:
             if recipe is None or isinstance(recipe, BrokenRecipe):
                 known = "bad"
             else:
-                known = _level(self.catalog.evaluate(recipe, self.edits_of(key).kept, self.view, checks=False))
+                known = self.catalog.evaluate(recipe, self.edits_of(key).kept, self.view, checks=False).level.value
             self._verdicts[key] = known
         return known
 
@@ -171,9 +174,3 @@ class AppState:
         """A recipe has changed."""
         self._verdicts.pop(key, None)
         self._evaluated = None
-
-
-def _level(evaluation: Evaluation) -> str:
-    if any(problem.code == "cannot-run-here" for problem in evaluation.errors):
-        return "bad"
-    return evaluation.estimate.level.value if evaluation.estimate else "unknown"

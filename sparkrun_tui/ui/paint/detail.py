@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING
 from sparkrun_tui.base.text import clean_line, clean_text, visible_text
 from sparkrun_tui.memory.result import Estimate
 from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity, SourceKind
+<<<<<<< HEAD
 from sparkrun_tui.recipe.values.environment import reads_text
 from sparkrun_tui.ui.model.catalog import Evaluation
+=======
+>>>>>>> main
 from sparkrun_tui.ui.paint.memory_tab import proposal_line, proposal_lines
 from sparkrun_tui.ui.paint.recipe_rows import short_count
 from sparkrun_tui.ui.widgets.ink import Line, Span, clip, wrap
 from sparkrun_tui.ui.widgets.memory_bar import picture_lines
 
 if TYPE_CHECKING:
+    from sparkrun_tui.launch.sizing.evaluation import Evaluation
     from sparkrun_tui.recipe.trust import Demand
 
 _SIGNS = {Severity.ERROR: ("✗", "bad"), Severity.WARNING: ("!", "tight"), Severity.NOTE: ("·", "dim")}
@@ -25,7 +29,7 @@ def identity(evaluation: Evaluation) -> Line:
     """Model, engine, number format, size and hosts on one line."""
     recipe = evaluation.recipe
     estimate = evaluation.estimate
-    version = estimate.engine_version if estimate else ""
+    version = estimate.engine_version
     named = evaluation.engine.split(" ")[0] in version
     words = [recipe.model or "no model", version if named else f"{evaluation.engine} {version}".strip()]
     meta = recipe.metadata
@@ -45,9 +49,6 @@ def headline(evaluation: Evaluation, width: int, compact: bool) -> list[Line]:
     if not compact:
         lines += description(evaluation.recipe, width)
         lines.append([])
-    if estimate is None:
-        lines.append([("? ", "unknown"), ("its memory cannot be told: see problems", "dim")])
-        return lines
     lines += picture_lines(estimate, width, compact)
     if not compact:
         lines += extras(evaluation, estimate, width)
@@ -104,11 +105,10 @@ def about(evaluation: Evaluation, width: int) -> list[Line]:
     lines = description(recipe, width)
     if evaluation.host_reason:
         lines.append([("hosts  ", "dim"), (clean_line(evaluation.host_reason), "")])
-    if estimate is not None:
-        details = dict.fromkeys(verdict.detail for verdict in (estimate.starts, estimate.context, estimate.headroom))
-        lines += [[(row, "")] for detail in details if detail for row in wrap(clean_line(detail), width)]
-        lines += extras(evaluation, estimate, width, proposals=False)
-        lines += proposal_lines(estimate, width)
+    details = dict.fromkeys(verdict.detail for verdict in (estimate.starts, estimate.context, estimate.headroom))
+    lines += [[(row, "")] for detail in details if detail for row in wrap(clean_line(detail), width)]
+    lines += extras(evaluation, estimate, width, proposals=False)
+    lines += proposal_lines(estimate, width)
     return [clip(line, width) for line in [*lines, *origins(recipe, width)]]
 
 

@@ -18,7 +18,7 @@ from sparkrun_tui.recipe.model import BrokenRecipe, Recipe
 from sparkrun_tui.recipe.values.masking import dotted, redactor, shown_source
 from sparkrun_tui.recipe.values.shellwords import serve_argv
 from sparkrun_tui.ui.actor import Actor
-from sparkrun_tui.ui.model.catalog import AnyRecipe, Evaluation
+from sparkrun_tui.ui.model.catalog import AnyRecipe
 from sparkrun_tui.ui.model.edits import Edits
 from sparkrun_tui.ui.paint import detail as paint
 from sparkrun_tui.ui.paint.memory_tab import memory_lines
@@ -32,6 +32,7 @@ from sparkrun_tui.ui.widgets.tab_line import TabLine
 from sparkrun_tui.ui.widgets.text_pane import TextPane
 
 if TYPE_CHECKING:
+    from sparkrun_tui.launch.sizing.evaluation import Evaluation
     from sparkrun_tui.recipe.search.completion import Completer
 
 WIDE_TABS = ("command", "memory", "source", "problems")
@@ -122,7 +123,9 @@ class Detail(Container, Actor):
         if recipe is None:
             return ()
         tab = self._part_tab()
-        problems = evaluation.problems if evaluation else (recipe.error,) if isinstance(recipe, BrokenRecipe) else ()
+        problems = (
+            evaluation.gravest_first if evaluation else (recipe.error,) if isinstance(recipe, BrokenRecipe) else ()
+        )
         if tab == "source" or evaluation is None:
             return yaml_lines(shown_source(recipe.text, self._redactor()), width, paint.problem_marks(problems))
         if tab == "problems":
@@ -150,8 +153,6 @@ class Detail(Container, Actor):
         return paint.demand_lines(wanted, width)
 
     def _memory(self, evaluation: Evaluation, width: int) -> Sequence[Line]:
-        if evaluation.estimate is None:
-            return [[("? ", "unknown"), ("its memory cannot be told: see problems", "dim")]]
         from sparkrun_tui.ui.model.context_curve import context_plot  # not before the first paint
 
         plot = context_plot(evaluation, self.sparkrun.state.catalog.store)

@@ -1,34 +1,42 @@
-"""What an engine is told: the chain, the command, and which of them counts."""
+"""What the command line asks of an engine, as the memory estimator takes it."""
 
 from __future__ import annotations
 
-import shlex
-from typing import Any
-
 import pytest
 
-from sparkrun_tui.memory.settings import AUTO_LENGTH, EngineSettings, Speculative, settings_from
+from sparkrun_tui.memory.settings import AUTO_LENGTH, EngineSettings, Speculative
+from sparkrun_tui.recipe.values.shellwords import serve_argv
+from tests.support.settings import settings_of
 
 
-def read(command: str, values: dict[str, Any] | None = None, engine: str = "vllm") -> EngineSettings:
-    """Settings of a command line beside a chain of values."""
-    return settings_from(engine, values or {}, shlex.split(command), "")
+def read(command: str, engine: str = "vllm") -> EngineSettings:
+    """Settings of a command line."""
+    return settings_of(engine, serve_argv(command))
 
 
-def test_chain_values_count_when_there_is_no_command() -> None:
-    found = read("", {"max_model_len": 32768, "tensor_parallel": 2, "gpu_memory_utilization": 0.8})
-    assert (found.max_model_len, found.tensor_parallel, found.utilisation) == (32768, 2, 0.8)
-
-
-def test_the_engines_own_command_is_all_that_it_sees() -> None:
-    found = read("vllm serve org/model --max-model-len 4096", {"max_model_len": 32768, "max_num_seqs": 4})
+def test_a_command_that_starts_no_engine_is_said_to_be_so() -> None:
+    found = read("./start.sh --max-model-len 4096")
     assert found.max_model_len == 4096
-    assert found.max_num_seqs is None
+    assert "does not start vLLM" in found.notes[0]
 
 
-def test_flags_of_another_command_win_over_the_chain() -> None:
-    found = read("./start.sh --max-model-len 4096", {"max_model_len": 32768, "max_num_seqs": 4})
-    assert (found.max_model_len, found.max_num_seqs) == (4096, 4)
+@pytest.mark.parametrize(
+    ("engine", "words", "field", "value"),
+    [
+        ("vllm", "vllm serve m --max-model 4096", "max_model_len", 4096),
+        ("vllm", "vllm serve m --gpu-memory-util 0.7", "utilisation", 0.7),
+        ("vllm", "vllm serve m --no-enable-prefix-cach", "prefix_caching", False),
+        ("vllm", "vllm serve m --enforce-e", "enforce_eager", True),
+        ("sglang", "sglang serve m --mem-fraction-s 0.7", "utilisation", 0.7),
+        ("sglang", "sglang serve m --tensor-parallel 2", "tensor_parallel", 2),
+    ],
+)
+def test_abbreviated_flags_count_as_the_engine_takes_them(engine: str, words: str, field: str, value: object) -> None:
+    assert getattr(read(words, engine), field) == value
+
+
+def test_an_ambiguous_abbreviation_is_not_guessed() -> None:
+    assert read("vllm serve m --max-num 4").max_num_seqs is None
 
 
 @pytest.mark.parametrize(
@@ -66,11 +74,6 @@ def test_speculation_in_its_three_spellings(words: str) -> None:
     assert read(f"vllm serve org/model {words}").speculative == Speculative("mtp", 2)
 
 
-def test_a_mapping_in_the_chain_is_a_speculative_configuration() -> None:
-    config = {"method": "eagle3", "model": "org/draft", "num_speculative_tokens": 3}
-    assert read("", {"speculative_config": config}).speculative == Speculative("eagle3", 3, "org/draft")
-
-
 def test_what_the_engine_would_not_take_becomes_a_note() -> None:
     found = read("vllm serve org/model --max-model-len lots --gpu-memory-utilization 80")
     assert (found.max_model_len, found.utilisation) == (None, None)
@@ -97,10 +100,5 @@ def test_llama_server_words() -> None:
     assert found.no_mmap
 
 
-def test_runtimes_of_one_family_are_one_engine() -> None:
-    assert settings_from("eugr-vllm", {}, ()).engine == "vllm"
-    assert settings_from("vllm-ray", {}, ()).engine == "vllm"
-
-
 def test_the_cache_layout_comes_from_the_environment() -> None:
-    assert settings_from("vllm", {}, (), "", {"VLLM_KV_CACHE_LAYOUT": "blhnc"}).kv_cache_layout == "BLHNC"
+    assert settings_of("vllm", (), "", {"VLLM_KV_CACHE_LAYOUT": "blhnc"}).kv_cache_layout == "BLHNC"

@@ -1,0 +1,59 @@
+"""llama-server as an inference server: how it is started and how it reads its command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sparkrun_tui.engines.family import Dialect, Family, Starter
+from sparkrun_tui.engines.llama_cpp.flags import FLAGS
+
+_PROGRAMS = frozenset({"llama-server", "llama-server.sh", "llama-cli"})
+
+
+def first_argument(words: Sequence[str]) -> int | None:
+    """The index behind the program; `server` was its name in earlier images."""
+    for at, word in enumerate(words):
+        name = word.rpartition("/")[2]
+        earlier = name == "server" and (at == 0 or word.startswith(("/", "./")))
+        if name in _PROGRAMS or earlier:
+            return at + 1
+    return None
+
+
+LLAMA_CPP = Family(
+    name="llama-cpp",
+    title="llama.cpp",
+    program="llama-server",
+    known_version="b11669",
+    flags=FLAGS,
+    dialect=Dialect(
+        first_argument,
+        equals=False,
+        underscores=True,
+        abbreviations=False,
+        loose=None,
+        # What common/arg.cpp takes for a value that its help writes as `on|off|auto`.
+        switch_words=frozenset({"on", "enabled", "true", "1", "off", "disabled", "false", "0", "auto", "-1"}),
+        gone={
+            "--no-mmap": "write `-lm none`",
+            "--mlock": "write `-lm mlock`",
+            "--draft-max": "write `--spec-draft-n-max`",
+            "--draft": "write `--spec-draft-n-max`",
+        },
+    ),
+    start=("llama-server", "-hf"),
+    starter=Starter(
+        "llama-server",
+        (
+            ("model",),
+            ("served_model_name",),
+            ("host", "port"),
+            ("n_gpu_layers",),
+            ("ctx_size",),
+        ),
+        more=("--flash-attn on", "--jinja", "--no-webui"),
+        local=("-hf {model}", "-m {model}"),
+    ),
+    image_words=r"llama[._-]?cpp|llama[._-]?server",
+    build_numbers=True,
+)

@@ -1,0 +1,75 @@
+"""llama-server's flags (common/arg.cpp), in the order of a built command."""
+
+from __future__ import annotations
+
+from sparkrun_tui.engines.flags import Flag, FlagTable
+from sparkrun_tui.engines.values import truth, whole, word
+
+
+def first_of_list(text: str) -> int:
+    """The first number of a list: one for each device, of which a Spark has one."""
+    return whole(text.split(",")[0])
+
+
+FLAGS = FlagTable(
+    (
+        Flag(("--port",), "port"),
+        Flag(("--host",), "host"),
+        Flag(("--ctx-size", "-c"), "ctx_size", aliases=("n_ctx",), sets="llama.ctx_size", read=whole),
+        Flag(("--n-gpu-layers", "--gpu-layers", "-ngl"), "n_gpu_layers", sets="llama.n_gpu_layers", read=word),
+        Flag(("--parallel", "-np"), "parallel", aliases=("n_parallel",), sets="llama.parallel", read=whole),
+        Flag(("--threads", "-t"), "threads"),
+        Flag(("--chat-template",), "chat_template"),
+        Flag(("--reasoning-format",), "reasoning_format"),
+        Flag(("--alias", "-a"), "served_model_name"),
+        Flag(
+            ("--flash-attn", "-fa"),
+            "flash_attn",
+            aliases=("flash_attention",),
+            words={"true": "on", "false": "off"},
+            only=("on", "off", "auto"),
+            sets="llama.flash_attn",
+            read=word,
+        ),
+        Flag(("--jinja",), "jinja", switch=True, off=("--no-jinja",), on_by_default=True),
+        Flag(("--no-webui", "--no-ui"), "no_webui", switch=True, off=("--webui", "--ui")),
+        Flag(
+            ("--cont-batching", "-cb"),
+            "cont_batching",
+            switch=True,
+            off=("--no-cont-batching", "-nocb"),
+            on_by_default=True,
+        ),
+        Flag(("--cache-type-k", "-ctk"), "cache_type_k", sets="llama.cache_type_k", read=word),
+        Flag(("--cache-type-v", "-ctv"), "cache_type_v", sets="llama.cache_type_v", read=word),
+        Flag(("--batch-size", "-b"), "batch_size", aliases=("n_batch",), sets="llama.batch", read=whole),
+        Flag(("--ubatch-size", "-ub"), "ubatch_size", aliases=("n_ubatch", "ubatch"), sets="llama.ubatch", read=whole),
+        Flag(("--seed", "-s"), "seed"),
+        Flag(("--kv-unified", "-kvu"), switch=True, off=("--no-kv-unified", "-no-kvu"), sets="llama.kv_unified"),
+        Flag(("--swa-full",), switch=True, sets="llama.swa_full"),
+        Flag(("--fit", "-fit"), sets="llama.fit", read=truth),
+        Flag(("--fit-ctx", "-fitc"), sets="llama.fit_ctx_min", read=whole),
+        Flag(("--fit-target", "-fitt"), sets="llama.fit_target_mib", read=first_of_list),
+        Flag(("--load-mode", "-lm"), sets="llama.load_mode", read=word),
+        Flag(("--no-mmap",), switch=True, off=("--mmap",), sets="llama.no_mmap"),
+        Flag(("--embeddings", "--embedding"), switch=True, sets="llama.embeddings"),
+        Flag(("--mmproj", "-mm"), sets="llama.mmproj", read=str),
+        Flag(
+            ("--spec-draft-type-k", "-ctkd", "--cache-type-k-draft"),
+            sets="llama.draft_cache_type_k",
+            read=word,
+        ),
+        Flag(
+            ("--spec-draft-type-v", "-ctvd", "--cache-type-v-draft"),
+            sets="llama.draft_cache_type_v",
+            read=word,
+        ),
+        Flag(("--spec-type",), sets="spec.method", read=word),
+        Flag(
+            ("--spec-draft-model", "-md", "--model-draft", "--spec-draft-hf", "-hfd", "-hfrd"),
+            sets="spec.model",
+            read=str,
+        ),
+        Flag(("--spec-draft-n-max", "--draft-max", "--draft-n", "--draft"), sets="spec.tokens", read=whole),
+    )
+)

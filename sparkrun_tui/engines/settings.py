@@ -1,0 +1,119 @@
+"""What the engine is asked to do, as the memory estimator takes it: read from the command line that will run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from sparkrun_tui.base.numbers import whole_of
+from sparkrun_tui.engines.command.arguments import Arguments, Given, read_arguments
+from sparkrun_tui.engines.family import Family
+from sparkrun_tui.engines.image_version import version_in_tag
+from sparkrun_tui.memory.settings import (
+    MAX_DEGREE,
+    EngineSettings,
+    LlamaOptions,
+    SglangOptions,
+    Speculative,
+)
+
+DEGREES = ("tensor_parallel", "pipeline_parallel", "data_parallel")
+"""The fields of the settings that say how many ranks there are along one axis."""
+_MOST_DRAFTED = 10_000
+"""Tokens that are drafted per step at most; a larger figure is not counted."""
+NOT_STARTED = "the command does not start {title} in a way that is known here: only the flags in it are counted"
+
+
+def read_settings(
+    family: Family, argv: Sequence[str], image: str = "", env: Mapping[str, str] | None = None
+) -> EngineSettings:
+    """The settings of a serve command for the estimator.
+
+    `argv` is the command that will run, as words. A value that the engine would not take becomes a note and the field
+    stays at the engine's default. `image` says the version, where its tag does.
+    """
+    arguments = read_arguments(argv, family)
+    found, notes = _fields(arguments)
+    if argv and not family.dialect.starts(argv):
+        notes = [NOT_STARTED.format(title=family.title), *notes]
+    groups: dict[str, dict[str, object]] = {"": {}, "sglang": {}, "llama": {}, "spec": {}}
+    for name, value in found.items():
+        group, _, leaf = name.rpartition(".")
+        groups[group][leaf] = value
+    fields = groups[""]
+    for name in DEGREES:
+        degree = fields.get(name)
+        if isinstance(degree, int) and degree > MAX_DEGREE:
+            notes.append(f"{name} {degree} is more than any cluster has: it is not counted")
+            del fields[name]
+    if env and env.get("VLLM_KV_CACHE_LAYOUT"):
+        fields["kv_cache_layout"] = env["VLLM_KV_CACHE_LAYOUT"].upper()
+    settings = EngineSettings(
+        family.name,
+        version=version_in_tag(family, image),
+        notes=tuple(notes),
+        sglang=replace(SglangOptions(), **groups["sglang"]),  # type: ignore[arg-type]
+        llama=replace(LlamaOptions(), **groups["llama"]),  # type: ignore[arg-type]
+        speculative=_speculative(groups["spec"]),
+    )
+    return replace(settings, **fields)  # type: ignore[arg-type]
+
+
+def degrees(family: Family, arguments: Arguments) -> dict[str, int]:
+    """The parallel sizes that a command line gives, by the name of the setting; others are left out."""
+    found: dict[str, int] = {}
+    for row in family.flags:
+        if row.sets not in DEGREES:
+            continue
+        entry = arguments.last(row)
+        if entry is None or not entry.values or row.read is None:
+            continue
+        try:
+            degree = row.read(entry.values[0])
+        except ValueError:
+            continue
+        if isinstance(degree, int) and 0 < degree <= MAX_DEGREE:
+            found[row.sets] = degree
+    return found
+
+
+def _fields(arguments: Arguments) -> tuple[dict[str, object], list[str]]:
+    found: dict[str, object] = {}
+    notes: list[str] = []
+    for entry in arguments.given:
+        row = entry.row
+        if row is None or not row.sets:
+            continue
+        try:
+            found[row.sets] = _value(entry)
+        except ValueError:
+            given = " ".join(entry.values)[:60]
+            notes.append(f"{entry.word} {given} cannot be read; the engine's default is assumed")
+    return found, notes
+
+
+def _value(entry: Given) -> object:
+    row = entry.row
+    assert row is not None
+    if row.read is None:
+        return row.value is not entry.negative
+    return row.read(entry.values[0] if entry.values else "")
+
+
+def _speculative(found: Mapping[str, object]) -> Speculative | None:
+    """The pieces of a speculative configuration as one record; single flags win over the JSON."""
+    whole = found.get("json")
+    merged: dict[str, object] = {}
+    if isinstance(whole, Mapping):
+        merged = {
+            "method": whole.get("method"),
+            "model": whole.get("model"),
+            "tokens": whole.get("num_speculative_tokens"),
+        }
+    merged.update({name: value for name, value in found.items() if name != "json"})
+    method = str(merged.get("method") or "").lower()
+    model = str(merged.get("model") or "")
+    tokens = whole_of(merged.get("tokens"), most=_MOST_DRAFTED) or 0
+    if method in ("none", "(none given)") or not (method or model):
+        return None
+    return Speculative(method=method, tokens=tokens, model=model)

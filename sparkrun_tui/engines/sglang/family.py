@@ -1,0 +1,52 @@
+"""SGLang as an inference server: how it is started and how it reads its command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sparkrun_tui.engines.family import Dialect, Family, Starter
+from sparkrun_tui.engines.sglang.flags import FLAGS
+
+_MODULES = frozenset({"sglang.launch_server", "sglang.launch_server_deterministic"})
+
+
+def first_argument(words: Sequence[str]) -> int | None:
+    """The index behind `sglang serve` or the module of the server."""
+    for at, word in enumerate(words):
+        following = words[at + 1] if at + 1 < len(words) else ""
+        if word.rpartition("/")[2] == "sglang" and following == "serve":
+            return at + 2
+        if word in _MODULES or word.endswith("sglang/launch_server.py"):
+            return at + 1
+    return None
+
+
+def loose(words: Sequence[str], has_model_flag: bool) -> int:
+    """Only `sglang serve` takes the model as a word, and only where no flag names it."""
+    start = first_argument(words)
+    short = start is not None and words[start - 1] == "serve"
+    return int(short and not has_model_flag)
+
+
+SGLANG = Family(
+    name="sglang",
+    title="SGLang",
+    program="SGLang",
+    known_version="0.5.23",
+    flags=FLAGS,
+    dialect=Dialect(first_argument, model_flag="--model-path", loose=loose),
+    start=("python3", "-m", "sglang.launch_server", "--model-path"),
+    starter=Starter(
+        "python3 -m sglang.launch_server",
+        (
+            ("model",),
+            ("served_model_name",),
+            ("host", "port"),
+            ("tensor_parallel",),
+            ("gpu_memory_utilization",),
+            ("max_model_len",),
+            ("max_num_seqs",),
+        ),
+    ),
+    image_words="sglang|sgl",
+)

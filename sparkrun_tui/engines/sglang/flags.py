@@ -1,0 +1,95 @@
+"""SGLang's flags (sglang/srt/server_args.py), in the order of a built command."""
+
+from __future__ import annotations
+
+from sparkrun_tui.engines.flags import Flag, FlagTable
+from sparkrun_tui.engines.values import count, fraction, length, number, whole, word
+
+KV_WORDS = ("auto", "fp8_e5m2", "fp8_e4m3", "mxfp8", "bf16", "bfloat16", "nvfp4", "fp4_mx_block16")
+
+FLAGS = FlagTable(
+    (
+        Flag(
+            ("--tp-size", "--tensor-parallel-size", "--tp"),
+            "tensor_parallel",
+            sets="tensor_parallel",
+            read=count,
+        ),
+        Flag(("--port",), "port"),
+        Flag(("--host",), "host"),
+        Flag(
+            ("--mem-fraction-static", "--mem-fraction"),
+            "gpu_memory_utilization",
+            sets="utilisation",
+            read=fraction,
+        ),
+        Flag(("--context-length", "--context-len"), "max_model_len", sets="max_model_len", read=length),
+        Flag(("--max-running-requests",), "max_num_seqs", sets="max_num_seqs", read=count),
+        Flag(("--served-model-name",), "served_model_name"),
+        Flag(("--dtype",), "dtype", sets="dtype", read=word),
+        Flag(("--quantization",), "quantization", sets="quantization", read=word),
+        Flag(("--trust-remote-code",), "trust_remote_code", switch=True),
+        Flag(("--chunked-prefill-size",), "chunked_prefill_size", sets="sglang.chunked_prefill_size", read=whole),
+        Flag(
+            ("--kv-cache-dtype",),
+            "kv_cache_dtype",
+            words={"fp8": "fp8_e4m3"},
+            only=KV_WORDS,
+            sets="kv_cache_dtype",
+            read=word,
+        ),
+        Flag(
+            ("--pp-size", "--pipeline-parallel-size"),
+            "pipeline_parallel",
+            aliases=("pp",),
+            sets="pipeline_parallel",
+            read=count,
+        ),
+        Flag(("--attention-backend",), "attention_backend", sets="attention_backend", read=word),
+        Flag(("--tool-call-parser",), "tool_call_parser"),
+        Flag(("--reasoning-parser",), "reasoning_parser"),
+        Flag(("--load-format",), "load_format", sets="load_format", read=word),
+        Flag(("--dp-size", "--data-parallel-size", "--dp"), "data_parallel", sets="data_parallel", read=count),
+        Flag(("--page-size",), "block_size", sets="block_size", read=count),
+        Flag(("--moe-runner-backend",), "moe_backend"),
+        Flag(("--disable-cuda-graph",), "enforce_eager", switch=True, sets="sglang.disable_cuda_graph"),
+        Flag(
+            ("--cuda-graph-max-bs-decode", "--cuda-graph-max-bs"),
+            "max_cudagraph_capture_size",
+            sets="sglang.cuda_graph_max_bs",
+            read=count,
+        ),
+        Flag(
+            ("--speculative-num-draft-tokens", "--speculative-dflash-block-size"),
+            "num_speculative_tokens",
+            sets="sglang.speculative_num_draft_tokens",
+            read=whole,
+        ),
+        Flag(("--cpu-offload-gb",), "cpu_offload_gb", sets="cpu_offload_gib", read=number),
+        Flag(("--random-seed",), "seed"),
+        Flag(("--chat-template",), "chat_template"),
+        Flag(("--disable-radix-cache",), switch=True, sets="prefix_caching", value=False),
+        Flag(("--mamba-ssm-dtype",), sets="mamba_ssm_cache_dtype", read=word),
+        Flag(("--speculative-algorithm", "--speculative-algo"), sets="spec.method", read=word),
+        Flag(("--speculative-draft-model-path", "--speculative-draft-model"), sets="spec.model", read=str),
+        Flag(("--attn-dp-size", "--attention-data-parallel-size"), sets="sglang.attn_dp_size", read=count),
+        Flag(("--enable-dp-attention",), switch=True, sets="sglang.dp_attention"),
+        Flag(("--ep-size", "--expert-parallel-size", "--ep"), sets="sglang.ep_size", read=count),
+        Flag(("--max-total-tokens",), sets="sglang.max_total_tokens", read=count),
+        Flag(("--max-mamba-cache-size",), sets="sglang.max_mamba_cache_size", read=count),
+        Flag(("--mamba-full-memory-ratio",), sets="sglang.mamba_full_memory_ratio", read=number),
+        Flag(("--mamba-radix-cache-strategy",), sets="sglang.mamba_radix_cache_strategy", read=word),
+        Flag(("--mamba-track-interval",), sets="sglang.mamba_track_interval", read=count),
+        Flag(("--swa-full-tokens-ratio",), sets="sglang.swa_full_tokens_ratio", read=number),
+        Flag(("--disable-hybrid-swa-memory",), switch=True, sets="sglang.disable_hybrid_swa_memory"),
+        Flag(("--disable-overlap-schedule",), switch=True, sets="sglang.disable_overlap_schedule"),
+        Flag(("--disable-prefill-cuda-graph",), switch=True, sets="sglang.disable_prefill_cuda_graph"),
+        Flag(("--disable-decode-cuda-graph",), switch=True, sets="sglang.disable_decode_cuda_graph"),
+        Flag(("--enable-multimodal",), switch=True, sets="sglang.enable_multimodal"),
+        Flag(("--mm-feature-transport",), sets="sglang.mm_feature_transport", read=word),
+        Flag(("--dsa-prefill-backend",), sets="sglang.dsa_prefill_backend", read=word),
+        Flag(("--dsa-decode-backend",), sets="sglang.dsa_decode_backend", read=word),
+        Flag(("--speculative-num-steps",), sets="sglang.speculative_num_steps", read=whole),
+        Flag(("--speculative-eagle-topk",), sets="sglang.speculative_eagle_topk", read=whole),
+    )
+)

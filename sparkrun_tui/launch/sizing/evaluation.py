@@ -1,0 +1,224 @@
+"""A recipe judged as it would run: values and command in force, problems, hosts and memory. Every face asks here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from sparkrun_tui.base.defects import REPORT, defect
+from sparkrun_tui.base.errors import SparkrunError
+from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.engines.checks.validation import ordered, validate
+from sparkrun_tui.engines.registry import ENGINES
+from sparkrun_tui.launch.sizing.sizing import (
+    FactsStore,
+    assumed_hosts,
+    attention_heads,
+    needed_bytes,
+    size,
+    unknown_size,
+)
+from sparkrun_tui.memory.estimate import assumed_spark
+from sparkrun_tui.memory.result import Estimate, HostMemory, Level
+from sparkrun_tui.recipe.format.loader import load_file
+from sparkrun_tui.recipe.format.spots import beginning
+from sparkrun_tui.recipe.model import Problem, Recipe, Severity
+from sparkrun_tui.recipe.search.entry import Entry
+from sparkrun_tui.recipe.values.masking import concealed, problem_shown, redactor
+from sparkrun_tui.recipe.values.overrides import render
+from sparkrun_tui.recipe.values.rendered import Rendered
+
+T = TypeVar("T")
+CANNOT_RUN = "cannot-run-here"
+"""The code of the problem that the hosts at hand cannot run a recipe at all."""
+_ANY = 64
+"""Hosts that count as there while no cluster is chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The hosts that a recipe is judged for; without a cluster, as many DGX Sparks as it needs.
+
+    `memory` is what is known of hosts by name; those that were not asked are taken for DGX Sparks.
+    """
+
+    cluster: Cluster | None = None
+    memory: Mapping[str, HostMemory] = field(default_factory=dict)
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names of the hosts, head first."""
+        return self.cluster.hosts if self.cluster else ()
+
+    @property
+    def available(self) -> int:
+        """How many hosts there are."""
+        return len(self.hosts) if self.cluster else _ANY
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of a host."""
+        return max(self.cluster.gpus_per_host, 1) if self.cluster else 1
+
+    def chosen(self, count: int) -> list[HostMemory]:
+        """The memory of the first `count` hosts."""
+        if self.cluster is None:
+            return assumed_hosts(count)
+        names = self.hosts[:count]
+        return [self.memory.get(name) or replace(assumed_spark(name), gpus=self.gpus) for name in names]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A recipe with its overrides on the hosts of a target.
+
+    `problems` stand in the order of the file; `host_reason` says why so many hosts are used.
+    """
+
+    rendered: Rendered
+    command: str
+    engine: str
+    estimate: Estimate
+    hosts: int
+    host_reason: str
+    problems: tuple[Problem, ...]
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe."""
+        return self.rendered.recipe
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """The problems that stop a launch."""
+        return tuple(problem for problem in self.problems if problem.severity is Severity.ERROR)
+
+    @property
+    def gravest_first(self) -> tuple[Problem, ...]:
+        """The problems with errors before warnings before notes."""
+        order = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
+        return tuple(sorted(self.problems, key=lambda problem: order[problem.severity]))
+
+    @property
+    def level(self) -> Level:
+        """The verdict of a list: bad where the hosts cannot run it at all, else the estimate's."""
+        if any(problem.code == CANNOT_RUN for problem in self.problems):
+            return Level.BAD
+        return self.estimate.level
+
+
+def evaluate(
+    recipe: Recipe,
+    overrides: Mapping[str, str],
+    target: Target,
+    *,
+    user_defaults: Mapping[str, object] | None = None,
+    store: FactsStore | None = None,
+    checks: bool = True,
+) -> Evaluation:
+    """What a recipe becomes with overrides on a target.
+
+    Never raises: what fails is a problem of the recipe. Without `checks` the problems are only those that a verdict
+    needs, for the rows of a list. `store` knows facts of models; without one, what is known on this machine is asked.
+    """
+    rendered = guarded("rendering the command", recipe, lambda: render(recipe, overrides, user_defaults or {}))
+    if isinstance(rendered, Problem):
+        broken = Rendered(recipe, {}, dict(overrides), recipe.command, (), frozenset(), (rendered,))
+        return _unjudged(broken, target, rendered)
+    return evaluate_rendered(rendered, target, store=store, checks=checks)
+
+
+def evaluate_rendered(
+    rendered: Rendered, target: Target, *, store: FactsStore | None = None, checks: bool = True
+) -> Evaluation:
+    """The same for a recipe whose values are filled in already."""
+    found = guarded("judging the recipe", rendered.recipe, lambda: _evaluate(rendered, target, store, checks))
+    return _unjudged(rendered, target, found) if isinstance(found, Problem) else found
+
+
+def _evaluate(rendered: Rendered, target: Target, store: FactsStore | None, checks: bool) -> Evaluation:
+    recipe = rendered.recipe
+    engine = ENGINES.get(recipe.runtime)
+    problems = [*recipe.problems, *rendered.problems]
+    if checks:
+        problems += recipe_problems(rendered, attention_heads(rendered, store), target.gpus)
+    # Secrets are variables in the command: it is shown and copied.
+    hidden = concealed(rendered).rendered
+    command, hosts, reason = hidden.command or "", recipe.min_nodes, ""
+    if engine is None and not checks:
+        message = f"`{recipe.runtime}` is not an engine that this program launches"
+        problems.append(Problem(Severity.ERROR, "unknown-runtime", message, beginning(recipe)))
+    if engine is not None:
+        try:
+            command = engine.command(hidden)
+            problems += engine.check(rendered)
+            hosts, reason = engine.host_count(rendered, target.available, target.gpus)
+        except SparkrunError as error:
+            problems.append(Problem(Severity.ERROR, CANNOT_RUN, error.what, error.spot, error.remedy))
+            reason = error.what
+    estimate = judged_size(rendered, target.chosen(hosts), store)
+    title = engine.title if engine is not None else recipe.runtime
+    if checks:
+        redact = redactor(rendered=rendered)
+        problems = [problem_shown(problem, redact) for problem in problems]
+    return Evaluation(rendered, command, title, estimate, hosts, reason, ordered(problems))
+
+
+def recipe_problems(rendered: Rendered, heads: int | None, gpus_per_host: int) -> tuple[Problem, ...]:
+    """What is wrong with a recipe and its overrides, whichever hosts it runs on."""
+    recipe = rendered.recipe
+
+    def check() -> tuple[Problem, ...]:
+        return validate(recipe, rendered, attention_heads=heads, gpus_per_host=gpus_per_host)
+
+    found = guarded("checking the recipe", recipe, check)
+    return (found,) if isinstance(found, Problem) else found
+
+
+def judged_size(rendered: Rendered, hosts: Sequence[HostMemory], store: FactsStore | None = None) -> Estimate:
+    """The memory estimate; where it fails, one in which everything is unknown, with the reason."""
+    try:
+        return size(rendered, hosts, store)
+    except SparkrunError as error:
+        return unknown_size(rendered, hosts, error.what)
+    except Exception as error:
+        return unknown_size(rendered, hosts, f"{defect('the memory estimate', error)}; {REPORT}")
+
+
+def memory_needed(rendered: Rendered, hosts: Sequence[HostMemory], store: FactsStore | None = None) -> int | None:
+    """Bytes that a launch takes of its fullest host; None when that is not known. Never stops a launch by a defect."""
+    return needed_bytes(judged_size(rendered, hosts, store))
+
+
+def guarded(doing: str, recipe: Recipe, work: Callable[[], T]) -> T | Problem:
+    """What `work` gives, or the problem to show where it failed."""
+    try:
+        return work()
+    except SparkrunError as error:
+        return Problem(Severity.ERROR, "not-judged", error.what, error.spot or beginning(recipe), error.remedy)
+    except Exception as error:
+        return Problem(Severity.ERROR, "internal-error", defect(doing, error), beginning(recipe), REPORT)
+
+
+def _unjudged(rendered: Rendered, target: Target, problem: Problem) -> Evaluation:
+    recipe = rendered.recipe
+    estimate = unknown_size(rendered, target.chosen(1), problem.message)
+    problems = ordered([*recipe.problems, *rendered.problems, problem])
+    return Evaluation(rendered, rendered.command or "", recipe.runtime, estimate, recipe.min_nodes, "", problems)
+
+
+def fits(target: Target, user_defaults: Mapping[str, object]) -> Callable[[Entry], str]:
+    """What `fits:` asks: `good`, `tight`, `bad` or `unknown` for a recipe on a target."""
+    known: dict[str, str] = {}
+
+    def judge(entry: Entry) -> str:
+        path = entry.source.path
+        if path not in known:
+            recipe = load_file(path, entry.source)
+            known[path] = Level.BAD
+            if isinstance(recipe, Recipe):
+                known[path] = evaluate(recipe, {}, target, user_defaults=user_defaults, checks=False).level
+        return known[path]
+
+    return judge
