@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sparkrun_tui.ui.catalog import Catalog
+from sparkrun_tui.ui.session import Session
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.ui.app import SparkrunApp
-from sparkrun_tui.ui.catalog import Catalog
-from sparkrun_tui.ui.session import Session
 from tests.security.test_a5_bad_recipes import ROWS
 from tests.ui.conftest import ALPHA, screen_text, settle
 from tests.ui.fakes import LAB_SETTINGS, FakeBackend

@@ -15,12 +15,8 @@ from sparkrun_tui.memory.result import Estimate, Level
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.search.entry import hosts_text
 from sparkrun_tui.recipe.search.sources import reference
-<<<<<<< HEAD
 from sparkrun_tui.recipe.values.environment import reads_text
-from sparkrun_tui.recipe.values.masking import concealed, dotted, problem_shown, redactor, shown, shown_data
-=======
 from sparkrun_tui.recipe.values.masking import dotted, redactor, shown, shown_data
->>>>>>> main
 from sparkrun_tui.recipe.values.rendered import Rendered
 
 MARKS = {Level.GOOD: "✓", Level.TIGHT: "!", Level.BAD: "✗", Level.UNKNOWN: "?"}

@@ -8,11 +8,7 @@ from typing import TYPE_CHECKING
 from sparkrun_tui.base.text import clean_line, clean_text, visible_text
 from sparkrun_tui.memory.result import Estimate
 from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity, SourceKind
-<<<<<<< HEAD
 from sparkrun_tui.recipe.values.environment import reads_text
-from sparkrun_tui.ui.model.catalog import Evaluation
-=======
->>>>>>> main
 from sparkrun_tui.ui.paint.memory_tab import proposal_line, proposal_lines
 from sparkrun_tui.ui.paint.recipe_rows import short_count
 from sparkrun_tui.ui.widgets.ink import Line, Span, clip, wrap
