@@ -53,7 +53,7 @@ class Starter:
     """What to write instead where the model is a path: the old text and the new one."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Family:
     """An inference server: its flags and how it reads them.
 

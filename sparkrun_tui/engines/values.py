@@ -18,11 +18,14 @@ def whole(text: str) -> int:
     match = _WHOLE.fullmatch(text)
     if match is None:
         raise ValueError(text)
-    number, suffix = match.groups()
-    value = int(float(number.replace("_", "").replace(",", "")) * _SUFFIX.get(suffix, 1))
-    if abs(value) > _MOST:
+    digits, suffix = match.groups()
+    value = decimal(digits.replace("_", "").replace(",", ""))
+    if value is None:
         raise ValueError(text)
-    return value
+    found = int(value * _SUFFIX.get(suffix, 1))
+    if abs(found) > _MOST:
+        raise ValueError(text)
+    return found
 
 
 def count(text: str) -> int:

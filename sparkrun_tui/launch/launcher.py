@@ -170,9 +170,13 @@ class Desk:
 
     def _bus(self, plan: LaunchPlan) -> Bus:
         redact = redactor_for(plan, self._environ)
-        journal = Journal(launch_folder(plan.launch_id), redact)
-        prune(keep=(plan.launch_id, *self._launches))
-        return Bus(self.services.clock, redact, journal)
+        journal, unwritable = None, None
+        try:
+            journal = Journal(launch_folder(plan.launch_id), redact, hosts=len(plan.host_names))
+            prune(keep=(plan.launch_id, *self._launches))
+        except OSError as error:
+            unwritable = error
+        return Bus(self.services.clock, redact, journal, unwritable)
 
     def _keep(self, launch: Launch) -> Launch:
         over = [launch_id for launch_id, known in self._launches.items() if known.finished]

@@ -11,7 +11,6 @@ from typing import Any
 from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.cli.text.recipes import estimate_lines
 from sparkrun_tui.memory.estimate import assumed_spark, estimate
-from sparkrun_tui.memory.settings import settings_from
 from sparkrun_tui.models.config.reader import facts_from_config
 from sparkrun_tui.models.digest import digest_config, facts_of, from_data, to_data
 from sparkrun_tui.models.facts import ModelFacts
@@ -22,8 +21,12 @@ from sparkrun_tui.remote.hub.facts_worker import Refused, digest_of
 from tests.fuzz import headers, mutate
 from tests.fuzz.target import Target, handled
 from tests.fuzz.tree import Raw, to_json, tree
+from tests.support.settings import settings_of
 
-_VALUES: Mapping[str, object] = {"max_model_len": 32768, "gpu_memory_utilization": 0.8, "tensor_parallel": 2}
+_COMMANDS: Mapping[str, tuple[str, ...]] = {
+    "vllm": ("vllm", "serve", "m", "--max-model-len", "32768", "--gpu-memory-utilization", "0.8", "-tp", "2"),
+    "sglang": ("sglang", "serve", "m", "--context-length", "32768", "--mem-fraction-static", "0.8", "--tp", "2"),
+}
 _SMALL = {
     "architectures": ["LlamaForCausalLM"], "model_type": "llama", "torch_dtype": "bfloat16", "hidden_size": 1024,
     "intermediate_size": 4096, "num_hidden_layers": 4, "num_attention_heads": 16, "num_key_value_heads": 4,
@@ -79,7 +82,7 @@ def _read_config(data: bytes) -> None:
 
 
 def _judge(facts: ModelFacts, engine: str) -> None:
-    settings = settings_from(engine, _VALUES, ())
+    settings = settings_of(engine, _COMMANDS[engine])
     "\n".join(estimate_lines(estimate(facts, settings, [assumed_spark("a"), assumed_spark("b")])))
 
 
@@ -117,7 +120,7 @@ def _read_gguf(data: bytes) -> None:
         again = from_data(parse_json(json.dumps(to_data(digest))))
         for found in (digest, again):
             if found is not None:
-                settings = settings_from("llama-cpp", {"ctx_size": 32768, "parallel": 2}, ())
+                settings = settings_of("llama-cpp", ("llama-server", "--ctx-size", "32768", "--parallel", "2"))
                 "\n".join(estimate_lines(estimate(facts_of(found), settings, [assumed_spark("a")])))
 
 

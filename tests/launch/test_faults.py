@@ -8,8 +8,11 @@ from dataclasses import replace
 
 import pytest
 
+from sparkrun_tui.base.patterns import LinePattern
 from sparkrun_tui.base.units import GIB
+from sparkrun_tui.engines.logs.phases import _FACTS, FactRule
 from sparkrun_tui.engines.plan import Phase
+from sparkrun_tui.launch.diagnosis.causes import Cause
 from sparkrun_tui.launch.record.events import LaunchStatus, StepState
 from tests.launch.fakes import IMAGE, RAY_TWO, SGLANG_TWO, SOLO, FakeCluster, FakeContainer, FakeHost, rendered
 from tests.launch.virtual import virtual_time
@@ -100,16 +103,46 @@ async def test_a_rule_that_stumbles_over_a_log_does_not_cost_the_launch_its_end(
         host.say(container, "needs 0.9. of it", "stderr")
         return 1
 
-    def stumbles(*_: object, **__: object) -> None:
-        float("0.9.")
+    def stumbles(*_: object) -> str:
+        return str(float("0.9."))
 
-    monkeypatch.setattr("sparkrun_tui.launch.run.failure.diagnose", stumbles)
+    rule = Cause(LinePattern.of("needs 0.9. of it"), "never shown", stumbles)
+    monkeypatch.setattr("sparkrun_tui.launch.diagnosis.diagnose._TABLES", {"vllm": (rule,)})
     cluster[1].program = dies
     launch = cluster.begin(SOLO)
     state = await launch.wait_ended()
     assert state.status is LaunchStatus.FAILED
     assert state.diagnosis is not None
     assert any("ValueError" in line.text for line in launch.logs["spark-1"].since(0))
+    assert [notice.level for notice in state.notices if "a defect of sparkrun-tui" in notice.text] == ["warning"]
+
+
+@virtual_time
+async def test_lines_that_no_rule_can_read_do_not_end_the_log(
+    cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def dies(host: FakeHost, container: FakeContainer) -> int:
+        for _ in range(3):
+            host.say(container, "Checkpoint size: 1.2.3 GiB")
+            host.say(container, "Model loading took 5.0 GiB")
+        await asyncio.sleep(3)
+        host.say(container, "last words", "stderr")
+        return 1
+
+    def stumbles(*_: object) -> None:
+        raise KeyError("a defect")
+
+    rules = (FactRule(LinePattern.of("Model loading took"), stumbles), *_FACTS["vllm"])  # type: ignore[arg-type]
+    monkeypatch.setattr("sparkrun_tui.engines.logs.phases._FACTS", {**_FACTS, "vllm": rules})
+    cluster[1].program = dies
+    launch = cluster.begin(SOLO)
+    state = await launch.wait_ended()
+    texts = [line.text for line in launch.logs["spark-1"].since(0) if line.stream != "app"]
+    assert texts.count("Checkpoint size: 1.2.3 GiB") == 3 and texts[-1] == "last words"
+    told = [notice.text for notice in state.notices if "a defect of sparkrun-tui" in notice.text]
+    assert state.facts["weights_bytes"] == 5 * GIB, "the rules after it had their turn"
+    # Once while the log was followed, once when the cause was looked for.
+    assert len(told) == 2 and all("KeyError" in text for text in told)
 
 
 @virtual_time

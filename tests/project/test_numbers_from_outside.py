@@ -9,7 +9,7 @@ from pathlib import Path
 import sparkrun_tui
 
 ROOT = Path(sparkrun_tui.__file__).parent
-PACKAGES = ("recipe", "memory", "engines")
+PACKAGES = ("recipe", "models", "memory", "engines")
 """Packages that are walked."""
 LEFT = frozenset({"recipe/registry/git.py", "recipe/registry/cache.py", "engines/logs/phases.py"})
 """Files that read git's answers, their own state, and log lines."""

@@ -113,7 +113,7 @@ def test_a_spark_tells_all_that_matters() -> None:
         ("Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
          "not running"),
         ("permission denied while trying to connect to the docker API", "denied"),
-        ("something new \x1b[31m", "something new "),
+        ("something new \x1b[31m", "something new ␛[31m"),
         ("", "no answer"),
     ],
 )  # fmt: skip

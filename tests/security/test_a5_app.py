@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sparkrun_tui.ui.catalog import Catalog
-from sparkrun_tui.ui.session import Session
 
 from sparkrun_tui.base import paths
+from sparkrun_tui.launch.sizing import evaluation
 from sparkrun_tui.recipe.model import Recipe
-from sparkrun_tui.ui.app import SparkrunApp
+from sparkrun_tui.recipe.values.rendered import Rendered
+from sparkrun_tui.ui.app.app import SparkrunApp
+from sparkrun_tui.ui.app.session import Session
 from tests.security.test_a5_bad_recipes import ROWS
 from tests.ui.conftest import ALPHA, screen_text, settle
 from tests.ui.fakes import LAB_SETTINGS, FakeBackend
@@ -50,19 +51,18 @@ async def test_the_app_judges_the_good_recipe_beside_bad_ones(app: SparkrunApp) 
 async def test_a_defect_in_judging_leaves_a_question_mark_and_its_reason(
     app: SparkrunApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = Catalog._evaluate
+    whole = evaluation.size
 
-    def failing(catalog: Catalog, recipe: Recipe, *rest: object) -> object:
-        if "good" not in recipe.source.path:
+    def failing(rendered: Rendered, *rest: object) -> object:
+        if "good" not in rendered.recipe.source.path:
             raise MemoryError("a mistake")
-        return whole(catalog, recipe, *rest)  # type: ignore[arg-type]
+        return whole(rendered, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Catalog, "_evaluate", failing)
+    monkeypatch.setattr(evaluation, "size", failing)
     verdicts = await _judged(app)
     assert verdicts["good"] in ("good", "tight")
     assert verdicts["layers"] == "unknown"
     key = next(path for path in app.state.catalog._entries if path.endswith("layers.yaml"))
     recipe = app.state.catalog.recipe(key)
     assert isinstance(recipe, Recipe)
-    problems = app.state.evaluation(recipe).problems
-    assert any(problem.code == "internal-error" and "a mistake" in problem.message for problem in problems)
+    assert "a mistake" in app.state.evaluation(recipe).estimate.starts.detail

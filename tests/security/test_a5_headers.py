@@ -10,12 +10,18 @@ from collections.abc import Callable
 import pytest
 
 from sparkrun_tui.memory.estimate import assumed_spark, estimate
-from sparkrun_tui.memory.settings import settings_from
 from sparkrun_tui.models import safetensors_header
 from sparkrun_tui.models.config.reader import facts_from_config
 from sparkrun_tui.models.config.values import sequence
 from sparkrun_tui.models.facts import facts_from_metadata
 from sparkrun_tui.models.gguf import header as gguf_header
+from tests.support.settings import settings_of
+
+_COMMANDS = {
+    "vllm": ("vllm", "serve", "m", "--max-model-len", "4096"),
+    "sglang": ("sglang", "serve", "m", "--context-length", "4096"),
+    "llama-cpp": ("llama-server", "--ctx-size", "4096"),
+}
 
 
 def _reader(data: bytes) -> Callable[[int, int], bytes]:
@@ -86,7 +92,7 @@ ABSURD = (float("inf"), float("-inf"), float("nan"), 10**400, -(10**400), -1, 0,
 @pytest.mark.parametrize("engine", ["vllm", "sglang"])
 @pytest.mark.parametrize("key", sorted(CONFIG))
 def test_absurd_numbers_of_a_configuration_do_not_raise(key: str, engine: str) -> None:
-    settings = settings_from(engine, {"max_model_len": 4096}, ())
+    settings = settings_of(engine, _COMMANDS[engine])
     for value in ABSURD:
         nested = {"rope_scaling": {"rope_type": "yarn", "factor": value, "original_max_position_embeddings": value}}
         quant = {"quantization_config": {"quant_method": "gptq", "bits": value, "group_size": value}}

@@ -109,17 +109,17 @@ def _takes(token: Any, letter: str) -> bool:
         return letter != "\n"
     if kind is ops.NOT_LITERAL:
         return ord(letter) != about
-    wanted = True
-    for part, value in about:
-        if part is ops.NEGATE:
-            wanted = False
-        elif (
-            (part is ops.LITERAL and ord(letter) == value)
-            or (part is ops.RANGE and value[0] <= ord(letter) <= value[1])
-            or (part is ops.CATEGORY and _CATEGORIES[value](letter))
-        ):
-            return wanted
-    return not wanted
+    negated = about[0][0] is ops.NEGATE
+    return any(_holds(part, value, letter) for part, value in about) is not negated
+
+
+def _holds(part: Any, value: Any, letter: str) -> bool:
+    """Whether a part of a class has a letter."""
+    if part is ops.LITERAL:
+        return ord(letter) == value
+    if part is ops.RANGE:
+        return bool(value[0] <= ord(letter) <= value[1])
+    return part is ops.CATEGORY and _CATEGORIES[value](letter)
 
 
 _CATEGORIES = {
@@ -130,3 +130,8 @@ _CATEGORIES = {
     ops.CATEGORY_WORD: lambda letter: letter.isalnum() or letter == "_",
     ops.CATEGORY_NOT_WORD: lambda letter: not (letter.isalnum() or letter == "_"),
 }
+
+
+def matching_texts(pattern: re.Pattern[str]) -> list[str]:
+    """Short texts, one for each way through a pattern, that it should match (where it looks around, it may not)."""
+    return [_sample(tokens) for tokens in _flat(parser.parse(pattern.pattern, pattern.flags & ~re.UNICODE))]

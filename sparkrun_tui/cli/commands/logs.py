@@ -61,15 +61,14 @@ def _past(name: str) -> PastLaunch | None:
 def _print_past(past: PastLaunch, only: str, tail: int | None, as_json: bool) -> Exit:
     from sparkrun_tui.cli.following import print_line
     from sparkrun_tui.cli.text.launch import diagnosis_lines
-    from sparkrun_tui.launch.record.journal import read_log
+    from sparkrun_tui.launch.record.journal import log_lines, read_log
 
     state = past.state
     _check_host(only, tuple(state.hosts))
     say(f"launch {state.launch_id} of {state.recipe} is over ({state.status}); this is what was kept of it here")
     chosen = [only] if only else list(state.hosts)
     for host in chosen:
-        lines = read_log(past.folder, host)
-        for line in lines[max(len(lines) - tail, 0) :] if tail is not None else lines:
+        for line in log_lines(past.folder, host) if tail is None else read_log(past.folder, host, tail):
             print_line(host, line, prefixed=len(chosen) > 1, as_json=as_json)
     if state.diagnosis is not None:
         for text in diagnosis_lines(state.diagnosis):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sparkrun_tui.engines.family import Dialect, Family
 from sparkrun_tui.engines.flag_dumps.dumps import EngineFlag, EngineFlags, load_flags
@@ -52,6 +53,12 @@ class Arguments:
 
 def read_arguments(argv: Sequence[str], family: Family) -> Arguments:
     """The flags of an engine's command line; without the words that start the engine, everything is read."""
+    return _read(tuple(argv), family)
+
+
+@lru_cache(maxsize=64)
+def _read(argv: tuple[str, ...], family: Family) -> Arguments:
+    """Kept, since judging a recipe asks several times for the same command."""
     flags = load_flags(family)
     at = family.dialect.first_argument(argv) or 0
     given: list[Given] = []

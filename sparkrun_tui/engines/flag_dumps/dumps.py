@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib import resources
 from typing import Any
 
@@ -37,7 +38,7 @@ class EngineFlag:
         return next((word for word in self.spellings if word.startswith("--")), self.spellings[0])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EngineFlags:
     """All flags of one version of an engine, by spelling."""
 
@@ -45,10 +46,21 @@ class EngineFlags:
     """The program and its version as people say it: `vLLM 0.32.0`."""
     by_spelling: Mapping[str, EngineFlag]
 
+    @cached_property
+    def _long(self) -> list[str]:
+        """The long spellings, sorted."""
+        return sorted(word for word in self.by_spelling if word.startswith("--"))
+
     def starting_with(self, text: str) -> tuple[EngineFlag, ...]:
         """The flags with a long spelling that begins so, each once."""
-        found = (flag for word, flag in self.by_spelling.items() if word.startswith(text) and text.startswith("--"))
-        return tuple(dict.fromkeys(found))
+        if not text.startswith("--"):
+            return ()
+        found: dict[EngineFlag, None] = {}
+        for at in range(bisect_left(self._long, text), len(self._long)):
+            if not self._long[at].startswith(text):
+                break
+            found[self.by_spelling[self._long[at]]] = None
+        return tuple(found)
 
 
 def load_flags(family: Family) -> EngineFlags:

@@ -25,7 +25,7 @@ def loose(words: Sequence[str], has_model_flag: bool) -> int:
     """Only `sglang serve` takes the model as a word, and only where no flag names it."""
     start = first_argument(words)
     short = start is not None and words[start - 1] == "serve"
-    return int(short and not has_model_flag)
+    return 1 if short and not has_model_flag else 0
 
 
 SGLANG = Family(

@@ -14,6 +14,7 @@ _TOKEN = (
     by_hand("set HF_TOKEN in your environment", "huggingface.co/settings/tokens"),
     by_hand("open the model's page and accept its licence", "403 means the token is good and the licence is not"),
 )
+_QUOTED = re.compile(r"'([^']+)'")
 _FETCH_AGAIN = by_hand("fetch the model again", "remove the damaged file from the cache first")
 
 
@@ -33,7 +34,7 @@ def _unknown_flag(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
 
 def _choices(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     key = _key_of(match[1], context)
-    words = re.findall(r"'([^']+)'", match[3] or "")
+    words = _QUOTED.findall(match[3] or "")
     if key and "auto" in words:
         return (set_value(key, "auto", context, "the engine's own choice"),)
     return (by_hand(f"correct {key or match[1]}", f"one of {', '.join(words[:8])}" if words else ""),)
@@ -239,8 +240,8 @@ STACK_CAUSES: tuple[Cause, ...] = (
         weight=Weight.CONSEQUENCE,
     ),
     cause(
-        rf"(?:client socket has timed out|DistNetworkError){GAP}?(?<!\d)(\d++)ms "
-        r"while trying to connect to \(([^,]+), (\d+)\)",
+        rf"(?:client socket has timed out|DistNetworkError){GAP}?(?<!\d)(\d{{1,12}})ms "
+        r"while trying to connect to \(([^,]{1,200}), (\d{1,6})\)",
         "The head did not answer",
         "This rank found nobody at {1} port {2}.",
         by_hand("read the head's log"),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sparkrun_tui.base.patterns import GAP
+from sparkrun_tui.base.patterns import GAP, LinePattern
 from sparkrun_tui.base.text import log_line, shorten
+from sparkrun_tui.engines.logs.guard import Report, RuleGuard
 from sparkrun_tui.engines.logs.marks import family
 from sparkrun_tui.engines.logs.phases import Line, PhaseReader, strip_prefixes
 from sparkrun_tui.engines.plan import Phase
@@ -26,13 +29,14 @@ _TABLES: Mapping[str, tuple[Cause, ...]] = {
     "sglang": (*SGLANG_CAUSES, *_SHARED),
     "llama-cpp": (*LLAMA_CAUSES, *_SHARED),
 }
-_ECHO = re.compile(
+_ECHO = LinePattern.of(
     r"Engine core initialization failed|EngineDeadError|WorkerProc initialization failed|RuntimeError: cancelled|"
     r"EngineCore (?:encountered a fatal error|failed to start)|Initialization failed\. Please see|SIGQUIT|"
     r"Received sigquit|kill_process_tree|SystemExit|KeyboardInterrupt|CancelledError|exiting due to|"
     rf"Scheduler hit an exception|CalledProcessError: Command {GAP}serve\.sh"
 )
-_EXCEPTION = re.compile(r"^(?:[A-Za-z_][\w.]*\.)?([A-Z]\w*(?:Error|Exception|Failure|Exit|NotFound)\w*)(?:: (.*))?$")
+_EXCEPTION = re.compile(r"^([A-Za-z_][\w.]*+)(?:: (.*))?$")
+_EXCEPTION_WORDS = ("Error", "Exception", "Failure", "Exit", "NotFound")
 _DRIVER = re.compile(r"cudaMemGetInfo|mem_get_info")
 _QUIET = frozenset({"DEBUG", "INFO", "WARNING", "D", "I", "W"})
 _DEPTHS = (("Worker", 3), ("Ray", 3), ("TP", 3), ("Engine", 2), ("Main", 1), ("API", 1))
@@ -70,6 +74,10 @@ class _Found:
     repairs: tuple[Repair, ...]
 
 
+_Hit = tuple[Weight, str, str, tuple[Repair, ...]]
+"""The weight, title, explanation and repairs of a line."""
+
+
 def diagnose(
     engine: str,
     lines_by_host: Mapping[str, Sequence[LogLine | str]],
@@ -77,27 +85,102 @@ def diagnose(
     *,
     values: Mapping[str, str] | None = None,
     memory_total: int | None = None,
+    report: Report | None = None,
 ) -> Diagnosed | None:
     """The deepest first cause in the logs of a launch, hosts in rank order; None when nothing tells one.
 
     `values` are the recipe's values in force, which repairs start from; `memory_total` is bytes of a host. Echoes of
-    a failure elsewhere are passed over; a known cause beats an unknown exception, which beats a consequence.
+    a failure elsewhere are passed over; a known cause beats an unknown exception, which beats a consequence. See
+    `Diagnosis` for `report`.
     """
-    context = Context(values or {}, memory_total=memory_total, engine=family(engine))
-    found: list[_Found] = []
+    diagnosis = Diagnosis(engine, values=values, memory_total=memory_total, report=report)
     for host, lines in lines_by_host.items():
-        found += _scan(engine, host, lines, context)
-    found += _from_exits(exits or {}, context)
-    if not found:
-        return None
-    best = _best(found)
-    return Diagnosed(
-        host=best.host,
-        title=best.title,
-        explanation=best.explanation,
-        evidence=shorten(best.evidence, _MAX_EVIDENCE),
-        repairs=best.repairs,
-    )
+        diagnosis.read(host, lines)
+    return diagnosis.result(exits)
+
+
+class Diagnosis:
+    """A diagnosis made in parts, so that whoever makes it can do other things between them.
+
+    A rule with a defect finds nothing, and is told to `report`, once; without `report` it is raised.
+    """
+
+    def __init__(
+        self,
+        engine: str,
+        *,
+        values: Mapping[str, str] | None = None,
+        memory_total: int | None = None,
+        report: Report | None = None,
+    ) -> None:
+        self._engine = engine
+        self._table = _TABLES[family(engine)]
+        self._context = Context(values or {}, memory_total=memory_total, engine=family(engine))
+        self._report = report
+        self._guard = RuleGuard(report)
+        self._readers: dict[str, PhaseReader] = {}
+        self._before: dict[str, deque[str]] = {}
+        self._found: list[_Found] = []
+
+    def read(self, host: str, lines: Iterable[LogLine | str]) -> None:
+        """Take in the next lines of a host. Hosts are read in rank order."""
+        reader = self._readers.setdefault(host, PhaseReader(self._engine, report=self._report))
+        before = self._before.setdefault(host, deque(maxlen=_NEAR))
+        for entry in lines:
+            raw, time = (entry, 0.0) if isinstance(entry, str) else (entry.text, entry.time)
+            line = self._guard.run("prefixes", Line((), "", log_line(raw)), strip_prefixes, raw)
+            self._guard.run("phases", None, reader.feed, raw)
+            hit = self._judge(line, before, reader.phase)
+            if hit is not None:
+                weight, title, explanation, repairs = hit
+                evidence = log_line(raw).strip()
+                self._found.append(_Found(weight, time, _depth(line), host, evidence, title, explanation, repairs))
+            before.append(line.text)
+
+    def result(self, exits: Mapping[str, ExitInfo] | None = None) -> Diagnosed | None:
+        """The first cause in what was read, and in how the containers ended; None when nothing tells one."""
+        found = [*self._found, *_from_exits(exits or {}, self._context)]
+        if not found:
+            return None
+        best = _best(found)
+        return Diagnosed(
+            host=best.host,
+            title=best.title,
+            explanation=best.explanation,
+            evidence=shorten(best.evidence, _MAX_EVIDENCE),
+            repairs=best.repairs,
+        )
+
+    def _judge(self, line: Line, before: Iterable[str], phase: Phase | None) -> _Hit | None:
+        text = line.text
+        if not text:
+            return None
+        quiet = line.level in _QUIET
+        for rule in self._table:
+            if quiet and not rule.even_as_note:
+                continue
+            match = rule.pattern.search(text)
+            if match is None:
+                continue
+            if _ECHO.search(text):
+                return None
+            context = replace(self._context, before=tuple(before), phase=phase)
+            hit = self._apply(rule, match, context)
+            if hit is not None:
+                return hit
+        return None if quiet or _ECHO.search(text) else _exception(text)
+
+    def _apply(self, rule: Cause, match: re.Match[str], context: Context) -> _Hit | None:
+        """What a rule says of its match; None when it has a defect. A defect of its repairs costs only these."""
+        text = match.string
+        if "out of memory" in text and context.phase in (None, Phase.START) and _asked_driver(context):
+            rule, match = _STARVED, _STARVED.pattern.search(text) or match
+        name = rule.pattern.regex.pattern
+        explanation = self._guard.run(f"why: {name}", None, rule.explain, match, context)
+        if explanation is None:
+            return None
+        repairs = self._guard.run(f"repairs: {name}", (), rule.mend, match, context)
+        return rule.weight, rule.title, shorten(explanation, _MAX_EVIDENCE), repairs
 
 
 def _best(found: Sequence[_Found]) -> _Found:
@@ -110,42 +193,16 @@ def _best(found: Sequence[_Found]) -> _Found:
     return min(first, key=lambda item: item.time)
 
 
-def _scan(engine: str, host: str, lines: Sequence[LogLine | str], context: Context) -> list[_Found]:
-    table = _TABLES[family(engine)]
-    reader = PhaseReader(engine)
-    seen: list[str] = []
-    found: list[_Found] = []
-    for entry in lines:
-        raw, time = (entry, 0.0) if isinstance(entry, str) else (entry.text, entry.time)
-        line = strip_prefixes(raw)
-        reader.feed(raw)
-        hit = _judge(table, line, replace(context, before=seen[-_NEAR:], phase=reader.phase))
-        if hit is not None:
-            weight, title, explanation, repairs = hit
-            found.append(_Found(weight, time, _depth(line), host, log_line(raw).strip(), title, explanation, repairs))
-        seen.append(line.text)
-    return found
-
-
-def _judge(table: Sequence[Cause], line: Line, context: Context) -> tuple[Weight, str, str, tuple[Repair, ...]] | None:
-    text = line.text
-    if not text or _ECHO.search(text):
+def _exception(text: str) -> _Hit | None:
+    """What is said of a line that is the last one of a traceback: `package.SomeError: words`."""
+    match = _EXCEPTION.match(text)
+    if match is None:
         return None
-    quiet = line.level in _QUIET
-    for rule in table:
-        if quiet and not rule.even_as_note:
-            continue
-        match = rule.pattern.search(text)
-        if match is None:
-            continue
-        if "out of memory" in text and context.phase in (None, Phase.START) and _asked_driver(context):
-            rule, match = _STARVED, _STARVED.pattern.search(text) or match
-        return rule.weight, rule.title, rule.explain(match, context), rule.mend(match, context)
-    exception = None if quiet else _EXCEPTION.match(text)
-    if exception is None:
+    name = match[1].rpartition(".")[2]
+    if not name[:1].isupper() or not any(word in name[1:] for word in _EXCEPTION_WORDS):
         return None
-    said = exception[2] or "no further words"
-    return Weight.UNKNOWN, exception[1], f"The engine failed with {exception[1]}: {shorten(said, 300)}", ()
+    said = match[2] or "no further words"
+    return Weight.UNKNOWN, shorten(name, 100), f"The engine failed with {shorten(name, 100)}: {shorten(said, 300)}", ()
 
 
 def _asked_driver(context: Context) -> bool:
@@ -168,7 +225,7 @@ def _from_exits(exits: Mapping[str, ExitInfo], context: Context) -> list[_Found]
             weight, title, explanation = told
             repairs = _exit_repairs(ended, context)
             evidence = "" if ended.restarted else f"the container ended with exit code {ended.code}"
-            found.append(_Found(weight, float("inf"), 0, host, evidence, title, explanation, repairs))
+            found.append(_Found(weight, math.inf, 0, host, evidence, title, explanation, repairs))
     return found
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import fields, replace
 from typing import Any
 
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.text import log_line
-from sparkrun_tui.launch.record.events import AnyEvent, Progressed, Repair
+from sparkrun_tui.launch.record.events import AnyEvent, Noticed, Progressed, Repair
 from sparkrun_tui.launch.record.fold import fold
 from sparkrun_tui.launch.record.journal import Journal
 from sparkrun_tui.launch.record.logs import LogBuffer, LogLine
@@ -25,7 +25,10 @@ _PROGRESS_EVERY = 0.25
 class Bus:
     """Owns the state of a launch and its logs. Used from one event loop only."""
 
-    def __init__(self, clock: Clock, redact: Redactor, journal: Journal | None = None) -> None:
+    def __init__(
+        self, clock: Clock, redact: Redactor, journal: Journal | None = None, unwritable: OSError | None = None
+    ) -> None:
+        """`unwritable` is why there is no journal, where there should be one: it is told after the first event."""
         self._clock = clock
         self.redact = redact
         self.journal = journal
@@ -36,6 +39,8 @@ class Bus:
         self._dropped = 0
         self._waiters: set[asyncio.Event] = set()
         self._progress: dict[tuple[str, str], float] = {}
+        self._unwritable = unwritable
+        self._disk_told = False
         self.closed = False
 
     def emit(self, event: AnyEvent) -> None:
@@ -56,17 +61,37 @@ class Bus:
             surplus = len(self._events) - KEPT_EVENTS
             del self._events[:surplus]
             self._dropped += surplus
-        if self.journal is not None:
-            self.journal.event(stamped)
+        self._record(lambda journal: journal.event(stamped))
+        if self._unwritable is not None:
+            unwritable, self._unwritable = self._unwritable, None
+            self._disk_failed(unwritable)
         self._wake()
+
+    def _record(self, write: Callable[[Journal], object]) -> None:
+        """Write to the journal; a full disk costs what is written, never the launch."""
+        if self.journal is None:
+            return
+        try:
+            write(self.journal)
+        except OSError as error:
+            self._disk_failed(error)
+
+    def _disk_failed(self, error: OSError) -> None:
+        if self._disk_told:
+            return
+        self._disk_told = True
+        text = (
+            f"what this launch does and says cannot be kept on this machine: {error.strerror or error}. The launch "
+            "goes on; make room on the disk, and what comes after that is kept again"
+        )
+        self.emit(Noticed(level="warning", text=text))
 
     def log(self, host: str, lines: Iterable[LogLine]) -> list[LogLine]:
         """Keep lines of a host, in memory and on disk, made safe; they are returned as they were kept."""
         safe = self.safe_lines(lines)
         if safe:
             self.logs.setdefault(host, LogBuffer()).extend(safe)
-            if self.journal is not None:
-                self.journal.log(host, safe)
+            self._record(lambda journal: journal.log(host, safe))
         return safe
 
     def preload(self, host: str, lines: Iterable[LogLine]) -> None:
@@ -115,9 +140,9 @@ class Bus:
         """No more events; readers end once they have read what there is."""
         if self.closed:
             return
+        self._record(lambda journal: journal.flush())
         self.closed = True
-        if self.journal is not None:
-            self.journal.close()
+        self._record(lambda journal: journal.close())
         self._wake()
 
     def _wake(self) -> None:

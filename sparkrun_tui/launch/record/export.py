@@ -15,7 +15,8 @@ from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.files import private_folder
 from sparkrun_tui.base.text import clean_line, log_line
-from sparkrun_tui.launch.record.journal import iso_time, launches_dir, log_lines, log_path
+from sparkrun_tui.launch.record.journal import launches_dir, log_lines, log_path
+from sparkrun_tui.launch.record.log_files import iso_time
 from sparkrun_tui.launch.record.logs import LogLine
 from sparkrun_tui.launch.record.state import LaunchState
 

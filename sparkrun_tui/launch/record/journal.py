@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import lru_cache
-from io import TextIOWrapper
 from pathlib import Path
 
 from sparkrun_tui.base import identifiers, paths
@@ -19,11 +14,14 @@ from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.files import private_folder
 from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.base.secrets import Redactor
-from sparkrun_tui.base.text import clean_line, log_line
+from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.base.units import MIB
+from sparkrun_tui.launch.record import log_files
 from sparkrun_tui.launch.record.codec import from_json, to_json
+from sparkrun_tui.launch.record.event_file import EventFile
 from sparkrun_tui.launch.record.events import AnyEvent, Progressed, StatusChanged, StepChanged
 from sparkrun_tui.launch.record.fold import fold_all
+from sparkrun_tui.launch.record.log_files import LAUNCH_BYTES, HostLog
 from sparkrun_tui.launch.record.logs import LogLine
 from sparkrun_tui.launch.record.state import LaunchState
 
@@ -32,7 +30,6 @@ KEEP_BYTES = 500 * MIB
 _PROGRESS_EVERY = 1.0
 _FLUSH_EVERY = 1.0
 """Seconds of log lines that may be lost when this program is killed; the hosts have them still."""
-_STAMP = re.compile(r"^(\S+) (stdout|stderr|app) (.*)$")
 
 
 def launches_dir() -> Path:
@@ -48,22 +45,30 @@ def launch_folder(launch_id: str) -> Path:
     return launches_dir() / known
 
 
+_open: set[Path] = set()
+"""Folders of the launches of this program that are being written."""
+
+
 class Journal:
     """Writes what a launch does as it happens; folders are 0700, files 0600, and `redact` takes out secrets.
 
-    `folder` is what `launch_folder` gives for the launch, so that none is made elsewhere.
+    `folder` is what `launch_folder` gives for the launch, so that none is made elsewhere. `hosts` is how many share
+    the room there is for logs. Everything here raises `OSError` when the disk is full, or cannot be written; what could
+    not be written is lost, the rest goes on.
     """
 
-    def __init__(self, folder: Path, redact: Redactor) -> None:
+    def __init__(self, folder: Path, redact: Redactor, hosts: int = 1) -> None:
         self.folder = folder
         self._redact = redact
+        self._hosts = hosts
         private_folder(folder.parent)
         _private_dir(folder)
         _private_dir(folder / "hosts")
-        self._events = _private_file(folder / "events.jsonl")
-        self._logs: dict[str, TextIOWrapper] = {}
+        self._events = EventFile(folder / "events.jsonl")
+        self._logs: dict[str, HostLog] = {}
         self._progress: dict[tuple[str, str], float] = {}
         self._flushed = 0.0
+        _open.add(folder)
 
     def event(self, event: AnyEvent) -> None:
         """Append an event. Progress is thinned to one a second per host and phase."""
@@ -72,39 +77,55 @@ class Journal:
             if event.time - self._progress.get(key, 0.0) < _PROGRESS_EVERY:
                 return
             self._progress[key] = event.time
-        self._events.write(json.dumps(self._redact.data(to_json(event)), ensure_ascii=False) + "\n")
-        self._events.flush()
+        body = self._redact.data(to_json(event))
+        self._events.add(body, safely=isinstance(event, StatusChanged | StepChanged))
         self.flush()
-        if isinstance(event, StatusChanged | StepChanged):
-            os.fsync(self._events.fileno())
 
     def log(self, host: str, lines: Iterable[LogLine]) -> None:
-        """Append lines to the log file of a host."""
+        """Append lines to the log of a host; of one that outgrows its share the middle is left out."""
         file = self._logs.get(host)
         if file is None:
-            file = self._logs[host] = _private_file(log_path(self.folder, host))
-        file.writelines(f"{iso_time(line.time)} {line.stream} {self._redact(line.text)}\n" for line in lines)
+            self._hosts = max(self._hosts, len(self._logs) + 1)
+            file = self._logs[host] = HostLog(log_path(self.folder, host), 0, self._make_room)
+            for known in self._logs.values():
+                known.most = LAUNCH_BYTES // self._hosts
+        file.add(LogLine(line.time, line.stream, self._redact(line.text)) for line in lines)
         now = time.monotonic()
         if now - self._flushed >= _FLUSH_EVERY:
             self._flushed = now
             self.flush()
 
     def restart_log(self, host: str) -> None:
-        """Empty the log file of a host, which is about to be written anew from its first line."""
+        """Empty the log of a host, which is about to be written anew from its first line."""
         file = self._logs.pop(host, None)
         if file is not None:
             file.close()
-        log_path(self.folder, host).unlink(missing_ok=True)
+        log_files.remove(log_path(self.folder, host))
 
     def flush(self) -> None:
-        """Hand what is buffered to the system, so that the files can be read now."""
+        """Hand what is collected to the system, so that the files can be read now."""
+        failed: OSError | None = None
         for file in self._logs.values():
-            file.flush()
+            try:
+                file.flush()
+            except OSError as error:
+                failed = error
+        if failed is not None:
+            raise failed
 
     def close(self) -> None:
         """Close all files."""
-        for file in (self._events, *self._logs.values()):
-            file.close()
+        try:
+            self.flush()
+        finally:
+            _open.discard(self.folder)
+            self._events.close()
+            for file in self._logs.values():
+                file.close()
+
+    def _make_room(self) -> None:
+        """Keep all journals together within bounds while this one grows."""
+        prune(keep=[folder.name for folder in _open], folder=self.folder.parent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,31 +161,16 @@ def read_events(folder: Path) -> Iterator[AnyEvent]:
 
 
 def read_log(folder: Path, host: str, newest: int = 20_000) -> list[LogLine]:
-    """The last `newest` lines of a host's log file; empty when there is none."""
+    """The last `newest` lines of a host's log; empty when there is none. Where lines were left out, one says so."""
     try:
-        with log_path(folder, host).open(encoding="utf-8", errors="replace") as file:
-            rows = file.readlines()[-newest:]
+        return log_files.last_lines(log_path(folder, host), newest)
     except OSError:
         return []
-    return [line for row in rows if (line := _parse(row.rstrip("\n"))) is not None]
 
 
 def log_lines(folder: Path, host: str) -> Iterator[LogLine]:
-    """Every line of a host's log file, without holding them all; a last line that is still being written is left out.
-
-    What cannot be read as a line is given as text, with the time of the line before it.
-    """
-    before = 0.0
-    try:
-        with log_path(folder, host).open(encoding="utf-8", errors="replace", newline="\n") as file:
-            for row in file:
-                if not row.endswith("\n"):
-                    return
-                line = _parse(row.rstrip("\n")) or LogLine(before, "app", log_line(row.rstrip("\n")))
-                before = line.time
-                yield line
-    except FileNotFoundError:
-        return
+    """Every line that is kept of a host's log, see `log_files.all_lines`."""
+    return log_files.all_lines(log_path(folder, host))
 
 
 def past_launches(folder: Path | None = None) -> list[PastLaunch]:
@@ -197,41 +203,28 @@ def _folders(root: Path) -> list[Path]:
 
 
 def _newest_first(root: Path) -> list[Path]:
-    return sorted(_folders(root), key=lambda path: (path / "events.jsonl").stat().st_mtime, reverse=True)
+    return sorted(_folders(root), key=_written, reverse=True)
+
+
+def _written(path: Path) -> float:
+    """When a launch was last written; 0 for one that was removed meanwhile."""
+    try:
+        return (path / "events.jsonl").stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _size(path: Path) -> int:
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    total = 0
+    for file in path.rglob("*"):
+        try:
+            total += file.stat().st_size if file.is_file() else 0
+        except FileNotFoundError:
+            # Removed, or put aside, by whoever writes it.
+            continue
+    return total
 
 
 def _private_dir(path: Path) -> None:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.chmod(0o700)
-
-
-def _private_file(path: Path) -> TextIOWrapper:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    return os.fdopen(handle, "a", encoding="utf-8", errors="replace")
-
-
-@lru_cache(maxsize=64)
-def _second(seconds: int) -> str:
-    """Thousands of lines share a second: its date is worked out once."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-def iso_time(time: float) -> str:
-    """A Unix time as ISO 8601 in UTC with microseconds."""
-    seconds, micros = divmod(round(time * 1_000_000), 1_000_000)
-    return f"{_second(seconds)}.{micros:06}Z"
-
-
-def _parse(row: str) -> LogLine | None:
-    match = _STAMP.match(row)
-    if match is None:
-        return None
-    try:
-        time = datetime.fromisoformat(match[1].replace("Z", "+00:00")).timestamp()
-    except ValueError:
-        return None
-    return LogLine(time, match[2], log_line(match[3]))

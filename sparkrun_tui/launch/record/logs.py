@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 DEFAULT_CAPACITY = 20_000
+MOST_CHARACTERS = 8_000_000
+"""Characters of a log in memory: with long lines it holds fewer of them."""
 
 T = TypeVar("T")
 
@@ -21,11 +23,22 @@ class LogLine:
 
 
 class Numbered(Generic[T]):
-    """Items numbered from 0 in order of arrival; those below `first` have left memory."""
+    """Items numbered from 0 in order of arrival; those below `first` have left memory.
 
-    def __init__(self, capacity: int = DEFAULT_CAPACITY) -> None:
+    At most `capacity` items are kept, and of them as many as weigh `heaviest` together, with a quarter on top.
+    """
+
+    def __init__(
+        self,
+        weigh: Callable[[T], int],
+        capacity: int = DEFAULT_CAPACITY,
+        heaviest: int = MOST_CHARACTERS,
+    ) -> None:
+        self._weigh = weigh
         self._capacity = capacity
         self._slack = max(capacity // 4, 1)
+        self._heaviest = heaviest
+        self._weight = 0
         self._items: list[T] = []
         self._end = 0
 
@@ -44,8 +57,20 @@ class Numbered(Generic[T]):
         before = len(self._items)
         self._items.extend(items)
         self._end += len(self._items) - before
-        if len(self._items) > self._capacity + self._slack:
-            del self._items[: -self._capacity]
+        self._weight += sum(map(self._weigh, self._items[before:]))
+        too_many = len(self._items) > self._capacity + self._slack
+        too_heavy = self._weight > self._heaviest + self._heaviest // 4
+        if too_many or too_heavy:
+            self._drop()
+
+    def _drop(self) -> None:
+        surplus = max(len(self._items) - self._capacity, 0)
+        weight = self._weight - sum(map(self._weigh, self._items[:surplus]))
+        while weight > self._heaviest and surplus < len(self._items) - 1:
+            weight -= self._weigh(self._items[surplus])
+            surplus += 1
+        del self._items[:surplus]
+        self._weight = weight
 
     def since(self, number: int) -> list[T]:
         """The items from `number` on that are still in memory."""
@@ -67,8 +92,16 @@ class Numbered(Generic[T]):
         return len(self._items)
 
 
+def line_weight(line: LogLine) -> int:
+    """What a line takes of the characters a log may have."""
+    return len(line.text)
+
+
 class LogBuffer(Numbered[LogLine]):
     """The lines of one source.
 
     Readers keep the number they have read up to and ask for what is newer; nobody is notified per line.
     """
+
+    def __init__(self, capacity: int = DEFAULT_CAPACITY) -> None:
+        super().__init__(line_weight, capacity)

@@ -153,15 +153,16 @@ async def _fetch_log(context: Context, host: str, identity: str) -> bool:
     journal = context.bus.journal
     if journal is None:
         return True
-    journal.restart_log(host)
     source = context.services.logs.follow(context.transport(host), identity, keep=False)
     try:
+        journal.restart_log(host)
         async with asyncio.timeout(60.0), closing(source) as batches:
             async for batch in batches:
                 lines = [LogLine(record.time, record.stream, record.text) for record in batch]
                 journal.log(host, context.bus.safe_lines(lines))
                 await asyncio.sleep(0)
-    except (HostError, TimeoutError):
+        journal.flush()
+    except (HostError, OSError):
+        # No answer in time, or no room on this disk: the container keeps its log, and what is left is named.
         return False
-    journal.flush()
     return True

@@ -8,8 +8,9 @@ from contextlib import suppress
 from dataclasses import replace
 
 from sparkrun_tui.base.errors import HostError, LaunchError, SparkrunError
+from sparkrun_tui.engines.logs.guard import Report, RuleDefect
 from sparkrun_tui.engines.plan import Phase, RankPlan
-from sparkrun_tui.launch.diagnosis.diagnose import ExitInfo, diagnose
+from sparkrun_tui.launch.diagnosis.diagnose import Diagnosis, ExitInfo
 from sparkrun_tui.launch.record.events import Diagnosed, Repair, StepState
 from sparkrun_tui.launch.run.context import Context
 from sparkrun_tui.launch.run.watch import RankEnded, look
@@ -18,6 +19,9 @@ _BARE = "the container ended with exit code"
 _ASK = 3.0
 _REMOVAL = 1.5
 """Seconds between the end of a container and its removal, when somebody stops it."""
+
+_SLICE = 20
+"""Lines that are judged before the event loop gets its turn."""
 
 _LAST_LINES = 5.0
 """Seconds that the last lines of a container that has ended are waited for."""
@@ -29,7 +33,7 @@ async def tell_failure(context: Context, failure: SparkrunError) -> None:
         await context.followers.drained_one(failure.ended.rank.rank, _LAST_LINES)
     told = _engine_spoke(context, failure)
     settle(context, failure)
-    found = _from_logs(context, await _exits(context)) if told else None
+    found = await _from_logs(context, await _exits(context)) if told else None
     context.bus.emit(found or _from_failure(context, failure))
 
 
@@ -45,13 +49,24 @@ async def removed_elsewhere(context: Context, failure: SparkrunError) -> bool:
     return False
 
 
-def defect(context: Context, error: BaseException) -> LaunchError:
+def defect(context: Context, error: BaseException, what: str = "ended the launch") -> LaunchError:
     """A failure that is our own: told as such, with where it happened in the log of the head for whoever mends it."""
     host = context.hosts[0] if context.hosts else ""
     for line in "".join(traceback.format_exception(error)).splitlines():
         context.bus.note(host, line)
-    what = f"a defect of sparkrun-tui ended the launch: {type(error).__name__}: {error}"
-    return LaunchError(what, remedy="Please report it with the end of this log.")
+    text = f"a defect of sparkrun-tui {what}: {type(error).__name__}: {error}"
+    return LaunchError(text, remedy="Please report it with the end of this log.")
+
+
+def rule_defect(context: Context, host: str) -> Report:
+    """Tells a defect of a rule for lines of logs: in a notice, and with where it happened in the log of `host`."""
+
+    def tell(found: RuleDefect) -> None:
+        for line in found.trace:
+            context.bus.note(host, line)
+        context.notice("warning", found.text, host)
+
+    return tell
 
 
 def _engine_spoke(context: Context, failure: SparkrunError) -> bool:
@@ -86,23 +101,22 @@ async def _exits(context: Context) -> dict[str, ExitInfo]:
     return exits
 
 
-def _from_logs(context: Context, exits: dict[str, ExitInfo]) -> Diagnosed | None:
+async def _from_logs(context: Context, exits: dict[str, ExitInfo]) -> Diagnosed | None:
     lines = {host: buffer.since(0) for host, buffer in context.bus.logs.items()}
     ordered = {host: lines[host] for host in context.hosts if host in lines}
     chain = context.plan.rendered.chain
     head = context.facts.get(context.plan.serve.ready.host)
-    try:
-        found = diagnose(
-            context.plan.serve.engine,
-            ordered,
-            exits,
-            values={key: item.value.text for key, item in chain.items()},
-            memory_total=head.memory_total if head else None,
-        )
-    except (ArithmeticError, LookupError, ValueError) as error:
-        # A figure that a rule reads wrongly must not cost the launch its end: what failed is told without the rule.
-        defect(context, error)
-        return None
+    diagnosis = Diagnosis(
+        context.plan.serve.engine,
+        values={key: item.value.text for key, item in chain.items()},
+        memory_total=head.memory_total if head else None,
+        report=rule_defect(context, context.hosts[0] if context.hosts else ""),
+    )
+    for host, rows in ordered.items():
+        for start in range(0, len(rows), _SLICE):
+            diagnosis.read(host, rows[start : start + _SLICE])
+            await asyncio.sleep(0)
+    found = diagnosis.result(exits)
     if found is not None and found.evidence.startswith(_BARE):
         # Nothing in the log is known to be a cause: the last that was said is the best there is.
         last = next((line.text for line in reversed(lines.get(found.host, [])) if line.text.strip()), "")

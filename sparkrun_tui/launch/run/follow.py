@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.engines.logs.guard import RuleGuard
 from sparkrun_tui.engines.logs.phases import PhaseReader
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.record.events import EngineFact, Progressed, StepState
 from sparkrun_tui.launch.record.logs import LogLine
 from sparkrun_tui.launch.run.context import Context, drop
+from sparkrun_tui.launch.run.failure import defect, rule_defect
 from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.failures import NeedsUser
 
@@ -87,11 +89,13 @@ class Followers:
 
     async def _run(self, start: _Start) -> None:
         serve = self._context.plan.serve
-        reader = PhaseReader(serve.engine, serve.marks)
+        report = rule_defect(self._context, start.host)
+        reader = PhaseReader(serve.engine, serve.marks, report)
+        guard = RuleGuard(report)
         told = ""
         while True:
             try:
-                await self._follow(start, reader)
+                await self._follow(start, reader, guard)
                 return
             except HostError as error:
                 if error.what != told:
@@ -99,10 +103,17 @@ class Followers:
                     self._context.notice("warning", f"cannot read its log: {error.what}", start.host)
                 if isinstance(error, NeedsUser):
                     return
+            except Exception as error:
+                # A defect must not end a log without a word: it is told, and the log is taken up where it was.
+                what = f"{type(error).__name__}: {error}"
+                if what != told:
+                    told = what
+                    failure = defect(self._context, error, "interrupted the reading of this log")
+                    self._context.notice("warning", failure.what, start.host)
             await asyncio.sleep(_PAUSE)
             start = self._onwards(start)
 
-    async def _follow(self, start: _Start, reader: PhaseReader) -> None:
+    async def _follow(self, start: _Start, reader: PhaseReader, guard: RuleGuard) -> None:
         context = self._context
         source = context.services.logs.follow(
             context.transport(start.host), start.container, tail=start.tail, since=start.since
@@ -110,7 +121,7 @@ class Followers:
         async with closing(source) as batches:
             async for batch in batches:
                 new = [record for record in batch if self._key(record) not in start.seen] if start.seen else batch
-                await take_in(context, start.host, new, reader)
+                await take_in(context, start.host, new, reader, guard)
 
     def _key(self, record: LogRecord) -> tuple[int, str]:
         """How a line is known once it is kept: made safe."""
@@ -127,13 +138,18 @@ class Followers:
         return _Start(start.host, start.container, None, printed[-1].time, seen)
 
 
-async def take_in(context: Context, host: str, batch: Sequence[LogRecord], reader: PhaseReader) -> None:
-    """Keep a batch of lines and tell what they say, giving the event loop its turn every few hundred lines."""
+async def take_in(
+    context: Context, host: str, batch: Sequence[LogRecord], reader: PhaseReader, guard: RuleGuard
+) -> None:
+    """Keep a batch of lines and tell what they say, giving the event loop its turn every few hundred lines.
+
+    Lines are kept before they are read: whatever a rule makes of one, it is there to be seen.
+    """
     for start in range(0, len(batch), _SLICE):
         part = batch[start : start + _SLICE]
         kept = context.bus.log(host, [LogLine(record.time, record.stream, record.text) for record in part])
         for line in kept:
-            _read(context, host, line, reader)
+            guard.run("reading a line", None, _read, context, host, line, reader)
         await asyncio.sleep(0)
 
 

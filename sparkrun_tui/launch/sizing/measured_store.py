@@ -12,7 +12,7 @@ from typing import Any
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.files import write_private
 from sparkrun_tui.base.json_text import parse_json
-from sparkrun_tui.base.numbers import decimal_of
+from sparkrun_tui.base.numbers import decimal_of, whole_of
 
 MAX_RECORDS = 16
 """Records kept of one recipe, newest first."""
@@ -111,12 +111,18 @@ def _record(item: Any) -> Record | None:
     names = {entry.name for entry in fields(Record)}
     try:
         record = Record(**{key: value for key, value in item.items() if key in names})
-        known = [record.time, record.total, 0 if record.utilisation is None else record.utilisation]
-        mappings = isinstance(record.settings, dict) and isinstance(record.figures, dict)
-        numbers = mappings and all(decimal_of(value) is not None for value in [*known, *record.figures.values()])
-        return record if numbers and isinstance(record.host, str) and isinstance(record.image, str) else None
-    except (AttributeError, TypeError, ValueError):
+    except (AttributeError, TypeError):
         return None
+    texts = (record.host, record.image, record.image_digest)
+    if not all(isinstance(text, str) for text in texts):
+        return None
+    if not isinstance(record.settings, dict) or not isinstance(record.figures, dict):
+        return None
+    if decimal_of(record.time, least=0.0) is None or whole_of(record.total) is None:
+        return None
+    if record.utilisation is not None and decimal_of(record.utilisation, least=0.0) is None:
+        return None
+    return record if all(decimal_of(value) is not None for value in record.figures.values()) else None
 
 
 def _read(path: Path) -> Any:

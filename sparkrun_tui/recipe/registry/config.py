@@ -148,9 +148,11 @@ def check_url(text: str) -> str:
         return f"https://github.com/{url}"
     try:
         parts = urlsplit(url)
+        host = parts.hostname or ""
     except ValueError as error:
-        raise UsageError(f"`{text[:80]}` is not the address of a repository: {error}") from error
-    if parts.scheme in ("https", "ssh") and parts.hostname and not parts.hostname.startswith("-"):
+        # An address in brackets that is none, for example.
+        raise UsageError(f"`{text[:80]}` is not the address of a repository: {error}") from None
+    if parts.scheme in ("https", "ssh") and host and not host.startswith("-"):
         if parts.password or (parts.scheme == "https" and parts.username):
             remedy = "leave it out of the address; git's credential helper is asked"
             raise UsageError("the address holds a password or token", remedy=remedy)

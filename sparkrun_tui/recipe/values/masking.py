@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from sparkrun_tui.base import shell
+from sparkrun_tui.base.identifiers import variable_name
 from sparkrun_tui.base.secrets import MASK, Redactor, Secret, looks_secret, secrets_of
 from sparkrun_tui.recipe.format.yamltree import compact_json
 from sparkrun_tui.recipe.model import Problem, Recipe, Value
@@ -42,6 +43,9 @@ def is_private(key: str, value: Value) -> bool:
     return _is_secret(key, value.data)
 
 
+_DIGITS = re.compile(r"[0-9]+")
+
+
 def _is_secret(key: str, data: Any) -> bool:
     if not looks_secret(key) or data is None or isinstance(data, bool):
         return False
@@ -49,7 +53,7 @@ def _is_secret(key: str, data: Any) -> bool:
     if isinstance(data, (list, tuple, Mapping)):
         return False
     text = str(data)
-    if not isinstance(data, str) or text.isdecimal():
+    if not isinstance(data, str) or _DIGITS.fullmatch(text):
         # `token_budget` is a number of tokens; `api_key` may be digits all the same.
         return _LAST_WORD.search(key) is not None
     return bool(text) and not references(text)
@@ -322,7 +326,7 @@ def reference_to(key: str) -> tuple[str, str]:
 def variable_of(key: str) -> str:
     """The variable that a person sets to give the value of a secret key (`api_key` is `API_KEY`)."""
     name = re.sub(r"[^A-Z0-9]+", "_", key.upper()).strip("_")
-    return name if name and not name[0].isdigit() else f"SECRET_{name}"
+    return name if variable_name(name) else f"SECRET_{name}"
 
 
 def override_words(settings: Mapping[str, str]) -> shell.Text:

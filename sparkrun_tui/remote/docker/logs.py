@@ -19,6 +19,8 @@ OVERLAP = 2_000_000_000
 STALL = 120.0
 """Seconds of silence after which the stream is opened anew; following can hang after a rotation of the log."""
 _REMEMBER = 2 * OVERLAP
+MOST_REMEMBERED = 100_000
+"""Frames that are remembered at most, whatever their stamps say."""
 _MAX_LINE = 32_768
 _PAUSE = 0.3
 _MAX_PAUSE = 5.0
@@ -39,22 +41,29 @@ class LogRecord:
 class Unrepeated:
     """Turns frames with time stamps into lines, and drops what an earlier stream has brought already.
 
-    A frame is known by stream, stamp and text; identical ones are counted, so that true repetitions are kept.
+    A frame is known by stream, stamp and text; identical ones are counted, so that true repetitions are kept. Of a
+    flood the oldest frames are forgotten: then less is asked for again, and of those with the first stamp that is
+    asked for, as many are passed over as were forgotten. A log gives frames in the same order each time.
     """
 
     def __init__(self) -> None:
         self.newest = 0
         """The newest stamp seen, nanoseconds."""
-        self._recent: deque[tuple[int, int]] = deque()
+        self._recent: deque[tuple[int, int, str]] = deque()
         self._expected: Counter[int] = Counter()
+        self._forgotten_stamp = 0
+        """The newest stamp of a frame that was forgotten, and of each stream how many of that stamp were."""
+        self._forgotten: Counter[str] = Counter()
+        self._passed_over: Counter[str] = Counter()
         self._pending: dict[str, tuple[int, bytes]] = {}
 
     def resume(self) -> str:
         """A new stream is about to begin: the `since` to ask for, in seconds; empty at the very first."""
         if not self.newest:
             return ""
-        start = max(self.newest - OVERLAP, 1)
-        self._expected = Counter(key for stamp, key in self._recent if stamp >= start)
+        start = max(self.newest - OVERLAP, self._forgotten_stamp, 1)
+        self._expected = Counter(key for stamp, key, _ in self._recent if stamp >= start)
+        self._passed_over = Counter(self._forgotten) if start == self._forgotten_stamp else Counter()
         return f"{start // 10**9}.{start % 10**9:09d}"
 
     def add(self, frames: Sequence[Frame]) -> list[LogRecord]:
@@ -65,11 +74,14 @@ class Unrepeated:
             stamp = nanoseconds(head)
             if stamp is None:
                 stamp, text = self.newest, frame.data
+            if self._passed_over and stamp == self._forgotten_stamp and self._passed_over[frame.stream] > 0:
+                self._passed_over[frame.stream] -= 1
+                continue
             key = hash((frame.stream, head, text))
             if self._expected and self._expected[key] > 0:
                 self._expected[key] -= 1
                 continue
-            self._remember(stamp, key)
+            self._remember(stamp, key, frame.stream)
             record = self._join(frame.stream, stamp, text)
             if record is not None:
                 lines.append(record)
@@ -81,13 +93,29 @@ class Unrepeated:
         self._pending.clear()
         return left
 
-    def _remember(self, stamp: int, key: int) -> None:
+    def _remember(self, stamp: int, key: int, stream: str) -> None:
         # A clock that was set back is followed back, or later lines would lie before every `since`.
-        if stamp > self.newest or stamp < self.newest - OVERLAP:
+        if stamp < self.newest - OVERLAP:
+            self._forgotten_stamp = 0
+            self._forgotten.clear()
             self.newest = stamp
-        self._recent.append((stamp, key))
+        self.newest = max(self.newest, stamp)
+        self._recent.append((stamp, key, stream))
         while self._recent and self._recent[0][0] < self.newest - _REMEMBER:
             self._recent.popleft()
+        if len(self._recent) > MOST_REMEMBERED:
+            self._forget(*self._recent.popleft())
+
+    def _forget(self, stamp: int, _: int, stream: str) -> None:
+        """Keep in mind that a frame was there which is not remembered any more."""
+        if stamp > self.newest:
+            # From before the clock was set back: it can only be doubled, never hide a later line.
+            return
+        if stamp > self._forgotten_stamp:
+            self._forgotten_stamp = stamp
+            self._forgotten.clear()
+        if stamp == self._forgotten_stamp:
+            self._forgotten[stream] += 1
 
     def _join(self, stream: str, stamp: int, text: bytes) -> LogRecord | None:
         """A message over 16 KiB comes in several frames, each with a stamp of its own; only the last ends the line."""

@@ -77,5 +77,6 @@ def read(text: str) -> CacheListing | None:
 def _decoded(value: str) -> str:
     try:
         return decode(base64.b64decode(value, validate=True))
-    except binascii.Error:
+    except (binascii.Error, ValueError):
+        # A character outside of ASCII raises the plain kind.
         return ""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Protocol
 
-from sparkrun_tui.launch.record.logs import LogBuffer, LogLine, Numbered
+from sparkrun_tui.launch.record.logs import LogBuffer, LogLine, Numbered, line_weight
 
 _SLICE = 0.004
 """Seconds that a search takes at a time, so that keys come between."""
@@ -69,6 +69,10 @@ class HostLog:
         return [line.text for line in self._buffer.between(start, stop)]
 
 
+def _weight(item: tuple[str, LogLine]) -> int:
+    return line_weight(item[1])
+
+
 class MergedLog:
     """All hosts' lines in one order: by time within what arrived together, never reordered afterwards."""
 
@@ -76,7 +80,7 @@ class MergedLog:
         self._buffers = buffers
         self._capacity = capacity
         self._taken = dict.fromkeys(buffers, 0)
-        self._lines: Numbered[tuple[str, LogLine]] = Numbered(capacity)
+        self._lines: Numbered[tuple[str, LogLine]] = Numbered(_weight, capacity)
 
     @property
     def first(self) -> int:

@@ -182,6 +182,8 @@ class LogView(LinePane, Actor, can_focus=True):
             spans = [("▏paused ", "tight"), (f" {self.pending:,} new ↓ G ", "demo")]
         else:
             spans = [("▏paused", "tight"), ("  space or G follows", "dim")]
+        if not self.following and self.source.first and self.top == self.source.first:
+            spans.append((f"   {self.source.first:,} earlier lines are not held here: saved logs have more", "tight"))
         if self.finder is not None:
             found = len(self.finder.matches)
             place = f"{self.finder.place(self.at_match)} of " if self.at_match is not None and found else ""

@@ -1,0 +1,109 @@
+"""The events of a launch on disk, within bounds: when there are too many, those go that later ones have replaced."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sparkrun_tui.base.json_text import JsonError, parse_json
+from sparkrun_tui.base.units import MIB
+from sparkrun_tui.launch.record.log_files import is_file, open_private, write_all
+
+MOST_BYTES = 8 * MIB
+"""Bytes of the file at which it is thinned."""
+
+_FIRST, _LAST, _REPLACED = MIB, 2 * MIB, MIB
+"""Bytes that are kept of the first and the newest lasting events, and of those that are replaced by later ones."""
+
+_KEPT = {"progress": 1, "link": 1, "fact": 1, "memory": 60, "notice": 200}
+"""Kinds of events that later ones replace, and how many of one kind, host, phase and name count."""
+
+
+class EventFile:
+    """Appends events to a file of JSON lines."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._handle = open_private(path)
+        self._torn = False
+
+    def add(self, body: dict[str, Any], *, safely: bool) -> None:
+        """Append an event; `safely` waits until the disk has it. Raises `OSError`."""
+        row = (json.dumps(body, ensure_ascii=False) + "\n").encode(errors="replace")
+        if not is_file(self._handle, self._path):
+            self.close()
+            self._handle = open_private(self._path)
+        if os.fstat(self._handle).st_size + len(row) > MOST_BYTES:
+            self._thin()
+        start = b"\n" if self._torn else b""
+        self._torn = True
+        write_all(self._handle, start + row)
+        self._torn = False
+        if safely:
+            os.fsync(self._handle)
+
+    def close(self) -> None:
+        """Let the file go."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+    def _thin(self) -> None:
+        kept = thinned(self._path.read_bytes().split(b"\n"))
+        beside = self._path.with_name(f"{self._path.name}.new")
+        beside.unlink(missing_ok=True)
+        handle = open_private(beside)
+        try:
+            write_all(handle, b"".join(row + b"\n" for row in kept))
+            os.replace(beside, self._path)
+        except OSError:
+            os.close(handle)
+            beside.unlink(missing_ok=True)
+            raise
+        self.close()
+        self._handle = handle
+
+
+def thinned(rows: Sequence[bytes]) -> list[bytes]:
+    """The rows that are worth keeping, in their order: what the state of the launch is made from, and its beginning."""
+    lasting, kept = [], set()
+    room, counts = _REPLACED, Counter[tuple[str, ...]]()
+    for number in range(len(rows) - 1, -1, -1):
+        body = _body(rows[number])
+        if body is None:
+            continue
+        kind = str(body.get("kind"))
+        if kind not in _KEPT:
+            lasting.append(number)
+            continue
+        key = (kind, *(str(body.get(name, "")) for name in ("host", "phase", "name")))
+        counts[key] += 1
+        if counts[key] <= _KEPT[kind] and len(rows[number]) <= room:
+            room -= len(rows[number])
+            kept.add(number)
+    kept |= _within(lasting, rows, _LAST)
+    kept |= _within(lasting[::-1], rows, _FIRST)
+    return [rows[number] for number in sorted(kept)]
+
+
+def _within(numbers: Sequence[int], rows: Sequence[bytes], room: int) -> set[int]:
+    """The first of `numbers` whose rows have room together."""
+    kept = set()
+    for number in numbers:
+        room -= len(rows[number])
+        if room < 0:
+            break
+        kept.add(number)
+    return kept
+
+
+def _body(row: bytes) -> dict[str, Any] | None:
+    try:
+        body = parse_json(row)
+    except JsonError:
+        return None
+    return body if isinstance(body, dict) else None
