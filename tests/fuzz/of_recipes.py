@@ -22,7 +22,7 @@ from sparkrun_tui.engines.plan import ContainerSpec
 from sparkrun_tui.launch.plan.containers import create_body, create_command, run_command
 from sparkrun_tui.launch.plan.dry_run import as_data, lines, offline_plan
 from sparkrun_tui.launch.plan.plan import LaunchPlan
-from sparkrun_tui.launch.sizing.evaluation import Target, evaluate_rendered
+from sparkrun_tui.launch.sizing import evaluation as judging
 from sparkrun_tui.launch.sizing.sizing import size
 from sparkrun_tui.recipe.format.export import command_line, exported
 from sparkrun_tui.recipe.format.loader import load_bytes
@@ -91,7 +91,7 @@ def _use(loaded: Recipe, data: bytes) -> None:
     typed = {key: mutate.NUMBERS[number % len(mutate.NUMBERS)]}
     timed(validate, loaded, rendered, ENVIRON)
     timed(demands, rendered, ENVIRON)
-    judged = timed(evaluate_rendered, rendered, Target())
+    judged = timed(judging.evaluate_rendered, rendered, judging.Target())
     insist(not any(found.code == "internal-error" for found in judged.problems), "judging a recipe fails")
     shown = timed(lambda: list(describe(judged)))
     timed(lambda: json.dumps(recipe_json(loaded)))

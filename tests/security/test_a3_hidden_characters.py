@@ -177,25 +177,24 @@ def test_line_breaks_and_tabs_are_no_control_characters() -> None:
 
 
 DROPPING = frozenset({"log_line", "log_text"})
-LOGS = frozenset(
-    {
-        "base/remembered.py",
-        "base/text.py",
-        "cli/commands/logs.py",
-        "engines/logs/phases.py",
-        "launch/diagnosis/diagnose.py",
-        "launch/prompting.py",
-        "launch/record/bus.py",
-        "launch/record/export.py",
-        "launch/record/journal.py",
-        "recipe/registry/git.py",
-        "remote/docker/client.py",
-        "remote/docker/images.py",
-        "remote/docker/logs.py",
-        "remote/script/jobs.py",
-        "remote/transfer/rsync.py",
-    }
-)
+LOGS = frozenset({
+    "base/remembered.py",
+    "base/text.py",
+    "cli/commands/logs.py",
+    "engines/logs/phases.py",
+    "launch/diagnosis/diagnose.py",
+    "launch/prompting.py",
+    "launch/record/bus.py",
+    "launch/record/export.py",
+    "launch/record/journal.py",
+    "launch/record/log_files.py",
+    "recipe/registry/git.py",
+    "remote/docker/client.py",
+    "remote/docker/images.py",
+    "remote/docker/logs.py",
+    "remote/script/jobs.py",
+    "remote/transfer/rsync.py",
+})  # fmt: skip
 """Modules that handle what programs printed, which is never executed."""
 
 
