@@ -67,6 +67,25 @@ class Source:
     """The folder of recipes that it was found in, empty where it was named by its path."""
     repository: str = ""
     """The configured registry that brought it, by name: its repository may hold several, of which `registry` is one."""
+    address: str = ""
+    """The address of that registry's repository."""
+    stranger: bool = False
+    """Whether it was named by a path outside of the user's own folders of recipes."""
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it may be somebody else's: from a registry, or a file from outside of the user's folders."""
+        return self.kind is SourceKind.REGISTRY or self.stranger
+
+    @property
+    def registry_text(self) -> str:
+        """The registry by its configured name and address, with the part of it; empty for other recipes."""
+        if self.kind is not SourceKind.REGISTRY:
+            return ""
+        name = self.repository or self.registry
+        part = self.registry.removeprefix(f"{name}/")
+        words = [word for word in (self.address, f"its part {part}" if part != name else "") if word]
+        return f"{name} ({', '.join(words)})" if words else name
 
     @property
     def below(self) -> str:

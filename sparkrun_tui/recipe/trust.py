@@ -1,4 +1,4 @@
-"""What a recipe would do beyond serving, and which recipes from registries the user has agreed to."""
+"""What a recipe would do beyond serving, and which recipes of others the user has agreed to."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -28,7 +28,7 @@ from sparkrun_tui.recipe.format.mounts import (
     split_volume,
 )
 from sparkrun_tui.recipe.format.pre_exec import Before
-from sparkrun_tui.recipe.model import Recipe, SourceKind
+from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.registry.checkouts import EUGR
 from sparkrun_tui.recipe.values.environment import wanted
 from sparkrun_tui.recipe.values.rendered import Rendered
@@ -160,12 +160,20 @@ def _image(recipe: Recipe) -> list[Demand]:
     return [Demand(Kind.IMAGE, f"the image {how}", recipe.container)]
 
 
+_ALWAYS_ASKED = frozenset({Kind.HOOK, Kind.MODS, Kind.FILES})
+
+
+def beyond_serving(found: Iterable[Demand]) -> bool:
+    """Whether any of the demands is more than its image and its command: what is grave, hooks, mods, copied files."""
+    return any(demand.grave or demand.kind in _ALWAYS_ASKED for demand in found)
+
+
 def needs_consent(recipe: Recipe, files: frozenset[str] = frozenset()) -> bool:
-    """Whether the first launch of this recipe, as its file now is, must ask: it comes from a registry.
+    """Whether the first launch of this recipe, as its file now is, may have to ask: it may be somebody else's.
 
     `files` are the digests of what it brings into its containers (`Brought.digests`): they are agreed to as well.
     """
-    if recipe.source.kind is not SourceKind.REGISTRY:
+    if not recipe.source.foreign:
         return False
     entry = _read().get(recipe.digest)
     return entry is None or not files <= _texts(entry.get("files"))
@@ -184,7 +192,7 @@ def demand_shown(demand: Demand, redact: Redactor) -> Demand:
 
 def consented_variables(recipe: Recipe) -> frozenset[str] | None:
     """The variables that the user agreed to for this recipe; None when it is the user's own and may read any."""
-    if recipe.source.kind is not SourceKind.REGISTRY:
+    if not recipe.source.foreign:
         return None
     return _texts(_read().get(recipe.digest, {}).get("variables"))
 
@@ -205,6 +213,8 @@ def give_consent(recipe: Recipe, variables: frozenset[str] | None = None, files:
 
 
 def _place(recipe: Recipe) -> str:
+    if recipe.source.stranger:
+        return f"file:{os.path.abspath(recipe.source.path)}"
     # The cache folder changes with each update; registry and path in it stay.
     return f"{recipe.source.registry}/{recipe.source.below or os.path.basename(recipe.source.path)}"
 

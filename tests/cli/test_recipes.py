@@ -13,7 +13,7 @@ from tests.cli.conftest import Cli
 LIST_KEYS = {
     "name", "reference", "model", "runtime", "container", "description", "maintainer", "model_params",
     "active_params", "model_dtype", "context", "tensor_parallel", "min_nodes", "max_nodes", "source", "registry",
-    "path", "error",
+    "repository", "repository_url", "path", "error",
 }  # fmt: skip
 
 NEMOTRON = """\

@@ -58,7 +58,7 @@ def test_every_field_does_what_it_says(
     assert '-v "$HOME"/later:/later' in dry.stdout and "--ulimit nofile=1024:2048" in dry.stdout
     assert "/later/after" in dry.stdout and "notified" in dry.stdout
 
-    done = sparkrun("run", path, *targets)
+    done = sparkrun("run", path, *targets, "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "warning" not in done.stdout, done.stdout
     assert ask(head, "/health")[0] == 200
@@ -88,7 +88,7 @@ def test_a_failing_first_command_fails_the_launch_and_is_named(
     hosts: list[Host], sparkrun: Run, recipe: Callable[[str], str]
 ) -> None:
     path = recipe("pre_exec:\n  - echo first\n  - echo cannot find it >&2; exit 3\n")
-    done = sparkrun("run", path, "-H", hosts[0].name)
+    done = sparkrun("run", path, "-H", hosts[0].name, "--yes")
     assert done.returncode == 1
     told = done.stdout + done.stderr
     assert "pre_exec 2 of 2 (later.yaml:" in told and "exit code 3" in told and "cannot find it" in told
@@ -97,7 +97,7 @@ def test_a_failing_first_command_fails_the_launch_and_is_named(
 
 def test_a_failing_last_command_is_a_warning(hosts: list[Host], sparkrun: Run, recipe: Callable[[str], str]) -> None:
     path = recipe("post_exec: [echo looking, exit 4]\npost_commands: [touch never]\n")
-    done = sparkrun("run", path, "-H", hosts[0].name)
+    done = sparkrun("run", path, "-H", hosts[0].name, "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "post_exec 2 of 2" in done.stdout and "exit code 4" in done.stdout
     assert "not run after that: post_commands" in done.stdout

@@ -121,12 +121,12 @@ def test_a_mod_that_only_the_hosts_have_is_applied_from_there(
     volumes = 'executor_config: {volumes: ["~/later:/later"]}\n'
     path.write_text((recipes / "tiny-vllm.yaml").read_text() + volumes + "mods: [mods/theirs]\n")
     names = f"{hosts[0].name},{hosts[1].name}"
-    done = sparkrun("run", str(path), "-H", names, "--tp", "2")
+    done = sparkrun("run", str(path), "-H", names, "--tp", "2", "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
     assert all(later(host, "note").read_text() == "of the hosts\n" for host in hosts)
     assert sparkrun("stop", "own", "-H", names).returncode == 0
     path.write_text(path.read_text().replace("mods/theirs", "mods/unheard-of"))
-    lacking = sparkrun("run", str(path), "-H", names, "--tp", "2")
+    lacking = sparkrun("run", str(path), "-H", names, "--tp", "2", "--yes")
     assert lacking.returncode == 1 and "has no mod mods/unheard-of" in lacking.stderr + lacking.stdout
     assert hosts[0].containers() == hosts[1].containers() == []
 
@@ -139,7 +139,7 @@ def test_an_image_is_built_by_the_scripts_and_then_served(
     text = (recipes / "tiny-vllm.yaml").read_text().replace("spark-tests/vllm:1", "own-vllm:b1")
     path.write_text(text + "\nbuilder: eugr\nbuild_args: [--apply-vllm-pr, '1']\n")
     names = f"{hosts[0].name},{hosts[1].name}"
-    done = sparkrun("run", str(path), "-H", names, "--tp", "2", "--json")
+    done = sparkrun("run", str(path), "-H", names, "--tp", "2", "--json", "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
     (name,) = hosts[1].containers()
     assert hosts[1].inspect(name)["Config"]["Image"] == "own-vllm:b1"
@@ -154,7 +154,7 @@ def test_the_scripts_apply_the_mods_that_are_here(hosts: list[Host], sparkrun: R
     fields = COPIES + "mods: [mods/theirs, fix]\n"
     (arena / "recipes" / "tiny.yaml").write_text((recipes / "tiny-eugr.yaml").read_text() + fields)
     names = f"{hosts[0].name},{hosts[1].name}"
-    done = sparkrun("run", str(arena / "recipes" / "tiny.yaml"), "-H", names, "--tp", "2")
+    done = sparkrun("run", str(arena / "recipes" / "tiny.yaml"), "-H", names, "--tp", "2", "--yes")
     assert done.returncode == 1 and "leads out of" in done.stderr, "beside the recipe alone, where it is no registry's"
     assert sparkrun("registry", "add", str(arena)).returncode == 0
     git(arena, "commit", "-q", "-a", "-m", "delegated")
@@ -175,12 +175,12 @@ def test_a_server_for_one_piece_of_work_is_gone_after_it(
         "post_commands: ['curl -fsS {base_url}/models >\"$HOME/measured\" && echo measured']\nstop_after_post: true\n"
     )
     path.write_text((recipes / "tiny-vllm.yaml").read_text() + work)
-    done = sparkrun("run", str(path), "-H", hosts[0].name)
+    done = sparkrun("run", str(path), "-H", hosts[0].name, "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "stop_after_post" in done.stdout and '"tiny"' in hosts[0].path("/root/measured").read_text()
     assert hosts[0].containers() == []
     path.write_text((recipes / "tiny-vllm.yaml").read_text() + "post_exec: [exit 3]\nstop_after_post: true\n")
-    failed = sparkrun("run", str(path), "-H", hosts[0].name)
+    failed = sparkrun("run", str(path), "-H", hosts[0].name, "--yes")
     assert failed.returncode == 1 and "it is not stopped" in failed.stdout, failed.stdout + failed.stderr
     assert "its work has failed" in failed.stderr
     assert len(hosts[0].containers()) == 1

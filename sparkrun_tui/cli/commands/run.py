@@ -37,7 +37,7 @@ _GRAVE = "!"
 @click.option("--dry-run", is_flag=True, help="Print the commands, host by host; no host is asked.")
 @click.option("--follow", is_flag=True, help="Print the logs, and stay when it serves; ctrl+c then leaves it running.")
 @click.option("--json", "as_json", is_flag=True, help="Events as JSON lines; of a dry run, one JSON object.")
-@click.option("--yes", is_flag=True, help="Agree to what a recipe from a registry does beyond serving.")
+@click.option("--yes", is_flag=True, help="Agree to what a recipe of others does beyond serving.")
 @click.option("--ignore", multiple=True, metavar="CHECK", help="Go on although a check fails: disk, memory, arch, ...")
 def run_command(
     name: str,
@@ -91,7 +91,7 @@ def _dry_run(rendered: Rendered, settings: Settings, target: Target, solo: bool,
 
 
 def _agree(rendered: Rendered, yes: bool) -> None:
-    """The consent that recipes from registries need before their first launch, and again when they have changed."""
+    """The consent that recipes of others need before their first launch, and again when they have changed."""
     from sparkrun_tui.cli.prompts import confirm, on_terminal
     from sparkrun_tui.launch.plan.consent import consent_needed, give, question
 

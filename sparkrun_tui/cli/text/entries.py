@@ -41,6 +41,8 @@ def entry_json(entry: Entry) -> dict[str, Any]:
         "max_nodes": entry.max_nodes,
         "source": entry.source.kind.value,
         "registry": entry.source.registry or None,
+        "repository": entry.source.repository or None,
+        "repository_url": entry.source.address or None,
         "path": entry.source.path,
         "error": entry.error or None,
     }

@@ -15,6 +15,7 @@ from sparkrun_tui.memory.result import Estimate, Level
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.search.entry import hosts_text
 from sparkrun_tui.recipe.search.sources import reference
+from sparkrun_tui.recipe.values.environment import reads_text
 from sparkrun_tui.recipe.values.masking import dotted, redactor, shown, shown_data
 from sparkrun_tui.recipe.values.rendered import Rendered
 
@@ -30,6 +31,8 @@ def recipe_json(recipe: Recipe) -> dict[str, Any]:
         "reference": reference(recipe),
         "source": recipe.source.kind.value,
         "registry": recipe.source.registry or None,
+        "repository": recipe.source.repository or None,
+        "repository_url": recipe.source.address or None,
         "path": recipe.source.path,
         "model": recipe.model,
         "runtime": recipe.runtime,
@@ -73,6 +76,8 @@ def describe(evaluation: Evaluation) -> Iterator[str]:
     yield f"Engine:       {recipe.runtime}"
     yield f"Container:    {recipe.container or '(the engine default)'}"
     yield f"Hosts:        {hosts_text(recipe)} ({recipe.mode})"
+    if recipe.source.registry_text:
+        yield f"Registry:     {recipe.source.registry_text}"
     yield f"File:         {recipe.source.path}"
     yield ""
     yield "Values:"
@@ -83,6 +88,8 @@ def describe(evaluation: Evaluation) -> Iterator[str]:
         yield ""
         yield "Environment:"
         yield from (f"  {key}: {text}" for key, text in shown_env(recipe).items())
+        if names := reads_text(recipe):
+            yield f"  (reads variables of this machine: {names})"
     yield ""
     yield "Command:"
     yield from (f"  {text}" for text in (shown_command(evaluation) or "(none)").rstrip("\n").split("\n"))

@@ -1,4 +1,4 @@
-"""What must be agreed to before a recipe from a registry is launched: one question for both faces; the desk insists."""
+"""What must be agreed to before a recipe of others is launched: one question for both faces; the desk insists."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ from collections.abc import Mapping
 
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.recipe.bundled_files.attachments import Brought, bring
-from sparkrun_tui.recipe.trust import Demand, Kind, changed_since_consent, demands, give_consent, needs_consent
+from sparkrun_tui.recipe.trust import (
+    Demand,
+    Kind,
+    beyond_serving,
+    changed_since_consent,
+    demands,
+    give_consent,
+    needs_consent,
+)
 from sparkrun_tui.recipe.values.rendered import Rendered
 
 
@@ -17,14 +25,18 @@ def consent_needed(
 
     A recipe from a registry is asked about before its first launch, and again when its file, or one that it brings
     into its containers, has changed; there is always something to agree to then, since its command runs in the image
-    it names. `environ` only tells which variables of this machine are set; `brought` is what will be copied, as it is
-    now when None.
+    it names. A file from outside of the user's folders of recipes is asked about when it does more than serve.
+    `environ` only tells which variables of this machine are set; `brought` is what will be copied, as it is now when
+    None.
     """
     files = (brought if brought is not None else bring(rendered)).digests
     if not needs_consent(rendered.recipe, files):
         return ()
+    found = demands(rendered, environ)
+    if rendered.recipe.source.stranger and not beyond_serving(found):
+        return ()
     runs = Demand(Kind.CODE, "runs its command in its image on your hosts", rendered.recipe.container)
-    return (*demands(rendered, environ), runs)
+    return (*found, runs)
 
 
 def give(rendered: Rendered, variables: frozenset[str] | None = None) -> None:
@@ -40,7 +52,9 @@ def question(rendered: Rendered) -> str:
         if changed_since_consent(recipe, bring(rendered).digests)
         else "is launched for the first time"
     )
-    return f"{recipe.name} comes from the registry {recipe.source.registry}, not from you, and {state}"
+    if recipe.source.stranger:
+        return f"{recipe.name} is {recipe.source.path}, which is in none of your folders of recipes, and {state}"
+    return f"{recipe.name} comes from the registry {recipe.source.registry_text}, not from you, and {state}"
 
 
 def insist_on_consent(rendered: Rendered, environ: Mapping[str, str], brought: Brought) -> None:

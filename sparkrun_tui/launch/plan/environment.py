@@ -8,7 +8,7 @@ from sparkrun_tui.base.identifiers import variable_name
 from sparkrun_tui.base.secrets import LONG, Secret, holds_password
 from sparkrun_tui.engines.layout.common import split_env
 from sparkrun_tui.launch.plan.plan import PlanEnv
-from sparkrun_tui.recipe.model import Problem, Recipe, Severity, SourceKind
+from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.values.environment import Wanted, expand_env, wanted
 
 HUB_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
@@ -17,10 +17,10 @@ HUB_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 def plan_env(recipe: Recipe, environ: Mapping[str, str], consented: frozenset[str] | None = None) -> PlanEnv:
     """The environment for the containers of `recipe`.
 
-    A recipe from a registry only gets what is allowed to all, and what is in `consented`; others may read any variable.
+    A recipe that may be somebody else's only gets what is allowed to all, and what is in `consented`; the user's own
+    may read any variable.
     """
-    foreign = recipe.source.kind is SourceKind.REGISTRY
-    granted = (consented or frozenset()) if foreign else None
+    granted = (consented or frozenset()) if recipe.source.foreign else None
     asked = wanted(recipe, environ)
     known = {item.name: Secret(environ[item.name]) for item in asked if item.secret and item.is_set}
     # Shells and files of variables take names of one form only; any other is an error of the recipe.
@@ -49,6 +49,6 @@ def _problem(recipe: Recipe, item: Wanted, granted: frozenset[str] | None) -> Pr
         message = f"env wants ${item.name}, which is not set on this machine; it is passed on as written"
         return Problem(Severity.WARNING, "env-unset", message, spot, remedy=f"export {item.name}=…")
     if granted is not None and not item.allowed and item.name not in granted:
-        message = f"env wants ${item.name} from this machine, which a recipe from a registry does not get unasked"
+        message = f"env wants ${item.name} from this machine, which a recipe of others does not get unasked"
         return Problem(Severity.WARNING, "env-consent", message, spot, remedy=f"allow {item.name} for this recipe")
     return None

@@ -15,6 +15,7 @@ from sparkrun_tui.engines.registry import engine_for
 from sparkrun_tui.launch.sizing.evaluation import recipe_problems
 from sparkrun_tui.recipe.bundled_files.attachments import Brought
 from sparkrun_tui.recipe.model import Problem, Severity
+from sparkrun_tui.recipe.values.environment import reads_text
 from sparkrun_tui.recipe.values.masking import concealed, problem_shown, redactor
 from sparkrun_tui.recipe.values.rendered import Rendered
 
@@ -122,6 +123,8 @@ def build_plan(
         brought=brought,
     )
     serve = _serve(engine, request)
+    if names := reads_text(rendered.recipe):
+        serve = replace(serve, notes=(*serve.notes, f"reads variables of this machine: {names}"))
     return LaunchPlan(
         launch_id=launch_id,
         rendered=rendered,

@@ -168,7 +168,7 @@ class _Search:
         return None
 
     def _places(self, name: str) -> Iterator[tuple[str, str, Checkout | None]]:
-        scope, _, rest = name.removeprefix("@").partition("/") if name.startswith("@") else ("", "", name)
+        scope, rest = self._scope(name)
         plain = rest.removeprefix("mods/")
         if not scope:
             for below in (plain, f"mods/{plain}"):
@@ -180,6 +180,16 @@ class _Search:
         for checkout in chosen:
             for mods in checkout.mods(scope or self.recipe.source.registry):
                 yield os.path.join(checkout.root, mods, plain), checkout.root, checkout
+
+    def _scope(self, name: str) -> tuple[str, str]:
+        """The registry that a mod's name begins with, `@REGISTRY/` or `@REGISTRY/PART/`, and what follows."""
+        if not name.startswith("@"):
+            return "", name
+        first, _, rest = name[1:].partition("/")
+        part, _, below = rest.partition("/")
+        if below and any(checkout.is_called(f"{first}/{part}") for checkout in self.known):
+            return f"{first}/{part}", below
+        return first, rest
 
     def _bundle(self, place: str, root: str, checkout: Checkout | None) -> Bundle:
         files = find_files(Path(place), root)

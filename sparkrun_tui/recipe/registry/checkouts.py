@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sparkrun_tui.base.errors import RecipeError, SparkrunError, UsageError
-from sparkrun_tui.recipe.format.yamltree import parse_tree, plain
 from sparkrun_tui.recipe.model import Recipe, SourceKind
 from sparkrun_tui.recipe.registry import cache as registry_cache
 from sparkrun_tui.recipe.registry.cache import MANIFEST, Snapshot
 from sparkrun_tui.recipe.registry.config import Registry, configured, safe_subpath, url_key
+from sparkrun_tui.recipe.registry.parts import manifest_entries, part_names
 from sparkrun_tui.recipe.search.folders import is_inside
 
 EUGR = "https://github.com/eugr/spark-vllm-docker"
@@ -25,6 +24,8 @@ class Checkout:
 
     registry: Registry
     snapshot: Snapshot
+    called: frozenset[str]
+    """The names by which it may be meant: its own, and those of its parts."""
 
     @property
     def root(self) -> str:
@@ -41,8 +42,9 @@ class Checkout:
 
         Paths in the repository.
         """
+        part = name.removeprefix(f"{self.registry.name}/")
         declared = _declared(self.snapshot.folder / MANIFEST)
-        chosen = [folder for owner, folder in declared if owner == name] or [folder for _, folder in declared]
+        chosen = [folder for owner, folder in declared if owner == part] or [folder for _, folder in declared]
         return list(dict.fromkeys([*chosen, "mods"]))
 
     def holds(self, path: str) -> bool:
@@ -50,8 +52,8 @@ class Checkout:
         return is_inside(path, self.root)
 
     def is_called(self, name: str) -> bool:
-        """Whether it is the registry of that name, or its manifest has one."""
-        return name == self.registry.name or any(owner == name for owner, _ in _names(self.snapshot.folder / MANIFEST))
+        """Whether it is the registry of that name, or has a part of that name which is no other registry's."""
+        return name in self.called
 
 
 def checkouts() -> list[Checkout]:
@@ -61,11 +63,15 @@ def checkouts() -> list[Checkout]:
     except SparkrunError:
         # `registry list` shows this error.
         return []
+    names = part_names(known)
     found = []
     for registry in known:
         current = registry_cache.snapshot(registry.url) if registry.enabled else None
         if current is not None:
-            found.append(Checkout(registry, current))
+            parts = [name for name, _ in manifest_entries(current.folder / MANIFEST)]
+            shown = (names.shown(registry, part) for part in parts if part != registry.name)
+            in_full = (f"{registry.name}/{part}" for part in parts)
+            found.append(Checkout(registry, current, frozenset({registry.name, *shown, *in_full})))
     return found
 
 
@@ -85,7 +91,7 @@ def own_root(recipe: Recipe, known: list[Checkout]) -> tuple[str, Checkout | Non
 def _declared(manifest: Path) -> list[tuple[str, str]]:
     """Name and mods folder of each registry in a manifest that has such a folder."""
     found = []
-    for name, entry in _names(manifest):
+    for name, entry in manifest_entries(manifest):
         try:
             folder = safe_subpath(entry["mods"]) if isinstance(entry.get("mods"), str) else ""
         except UsageError:
@@ -93,13 +99,3 @@ def _declared(manifest: Path) -> list[tuple[str, str]]:
         if folder:
             found.append((name, folder))
     return found
-
-
-def _names(manifest: Path) -> list[tuple[str, dict[str, Any]]]:
-    try:
-        data: Any = plain(parse_tree(manifest.read_text(encoding="utf-8-sig"), str(manifest)))
-        entries = data["registries"]
-    except (OSError, UnicodeDecodeError, RecipeError, KeyError, TypeError):
-        return []
-    listed = entries if isinstance(entries, list) else []
-    return [(str(entry["name"]), entry) for entry in listed if isinstance(entry, dict) and entry.get("name")]

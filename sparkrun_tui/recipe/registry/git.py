@@ -282,10 +282,19 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
+_PROGRESS_LINE = re.compile(r"(remote: )?([A-Z][a-z]+( [a-z]+)*: +\d+|Total \d+ |Cloning into |From )")
+"""Lines about how far git has come."""
+
+
 def _reason(text: str) -> str:
-    lines = [log_line(line).strip() for line in text.replace("\r", "\n").splitlines()]
-    told = [line for line in lines if line.startswith(("fatal:", "error:", "ERROR:", "remote: "))]
-    return "; ".join(dict.fromkeys(line.removeprefix("fatal: ") for line in told[:3])) or (lines[-1] if lines else "")
+    """Why git ended, in its own words or the server's; how far it had come is no reason."""
+    found = [log_line(line).strip() for line in text.replace("\r", "\n").split("\n")]
+    lines = [line for line in found if line and not _PROGRESS_LINE.match(line)]
+    own = [line for line in lines if line.startswith(("fatal:", "error:", "ERROR:"))]
+    told = [*(line for line in lines if line.startswith("remote: ")), *own]
+    # The first words and the last: in between is what follows from them.
+    chosen = told if len(told) <= 3 else [*told[:2], told[-1]]
+    return "; ".join(dict.fromkeys(line.removeprefix("fatal: ") for line in chosen)) or (lines[-1] if lines else "")
 
 
 def folder_size(folder: Path) -> int:

@@ -7,11 +7,9 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from sparkrun_tui.base.errors import RecipeError, SparkrunError, UsageError
 from sparkrun_tui.base.settings import Settings
-from sparkrun_tui.recipe.format.yamltree import parse_tree, plain
 from sparkrun_tui.recipe.model import SourceKind
 from sparkrun_tui.recipe.registry import cache as registry_cache
 from sparkrun_tui.recipe.registry.cache import MANIFEST, Snapshot, Update
@@ -27,6 +25,7 @@ from sparkrun_tui.recipe.registry.config import (
     save,
     url_key,
 )
+from sparkrun_tui.recipe.registry.parts import PartNames, manifest_entries, part_names
 from sparkrun_tui.recipe.search.folders import Folder, is_inside, recipe_files
 
 STALE = 24 * 3600.0
@@ -78,17 +77,20 @@ def registry_folders(settings: Settings) -> list[Folder]:
     return [folder for _, folders in _named_apart(known) for folder in folders]
 
 
-def _named_apart(known: Iterable[Registry]) -> list[tuple[Registry, list[Folder]]]:
-    """The folders of each enabled registry; where two repositories call a part alike, the later one's is renamed."""
-    owners: dict[str, str] = {}
+def _named_apart(known: Sequence[Registry]) -> list[tuple[Registry, list[Folder]]]:
+    """The folders of each enabled registry; a part whose name is another registry's is called `REGISTRY/PART`."""
+    names = part_names(known)
     found = []
     for registry in known:
         folders = folders_of(registry) if registry.enabled else []
-        for at, folder in enumerate(folders):
-            if owners.setdefault(folder.registry, registry.url) != registry.url:
-                folders[at] = replace(folder, registry=f"{registry.name}-{folder.registry}")
-        found.append((registry, folders))
+        found.append((registry, [_named(folder, registry, names) for folder in folders]))
     return found
+
+
+def _named(folder: Folder, registry: Registry, names: PartNames) -> Folder:
+    if folder.registry == registry.name:
+        return folder
+    return replace(folder, registry=names.shown(registry, folder.registry))
 
 
 def registry_list() -> list[RegistryStatus]:
@@ -135,24 +137,19 @@ def _folder(current: Snapshot, registry: Registry, name: str, subpath: str, visi
     # Unlike `Path.is_dir`, which raises for a name that is too long, this says no to whatever cannot be a folder.
     if not os.path.isdir(path) or not is_inside(path, root):
         return []
-    return [Folder(SourceKind.REGISTRY, path, name, visible, registry.name)]
+    return [Folder(SourceKind.REGISTRY, path, name, visible, registry.name, registry.url)]
 
 
 def _manifest(path: Path) -> list[tuple[str, str, bool]]:
     """Name, folder and visibility of each registry that a repository declares; what is malformed is left out."""
-    try:
-        data: Any = plain(parse_tree(path.read_text(encoding="utf-8-sig"), str(path)))
-        entries = data["registries"]
-    except (OSError, UnicodeDecodeError, RecipeError, KeyError, TypeError):
-        return []
     found = []
-    for entry in entries if isinstance(entries, list) else []:
-        if isinstance(entry, dict) and entry.get("name") and isinstance(entry.get("recipes"), str):
+    for name, entry in manifest_entries(path):
+        if isinstance(entry.get("recipes"), str):
             try:
                 subpath = safe_subpath(entry["recipes"])
             except UsageError:
                 continue
-            found.append((str(entry["name"]), subpath, entry.get("visible") is not False))
+            found.append((name, subpath, entry.get("visible") is not False))
     return found
 
 
@@ -169,17 +166,19 @@ def add_registry(url: str, name: str = "", subpath: str = "", progress: Progress
         if other.identity == (url_key(full), folder) and other.origin == "config":
             raise UsageError(f"this repository is registry `{other.name}` already")
     taken = [other.name for other in known if other.identity != (url_key(full), folder)]
+    # The names of the public registries stay theirs, also while they are removed.
+    taken += [other.name for other in PUBLIC if url_key(other.url) != url_key(full)]
     public = next((entry for entry in PUBLIC if url_key(entry.url) == url_key(full) and not folder), None)
     if public is not None and not name and public.name not in taken:
         name, folder = public.name, public.subpath
     chosen = name or default_name(full, taken)
     if NAME.fullmatch(chosen) is None:
         raise UsageError(f"`{chosen[:60]}` is not a name", remedy="use letters, digits, dots, hyphens")
-    if chosen in taken:
+    if chosen.casefold() in map(str.casefold, taken):
         raise UsageError(f"there is a registry `{chosen}` already", remedy="choose another name")
     registry = Registry(chosen, full, folder, public.description if public is not None else "")
     fetch_before = registry_cache.snapshot(full)
-    registry_cache.fetch(full, _named(progress, chosen))
+    registry_cache.fetch(full, _progress_of(progress, chosen))
     status = _status(registry, folders_of(registry))
     if not any(True for part in status.folders for _ in recipe_files(part)):
         if fetch_before is None:
@@ -241,7 +240,7 @@ def _of_its_own(result: UpdateResult) -> UpdateResult:
 
 def _update(registry: Registry, progress: Progress | None) -> UpdateResult:
     try:
-        return UpdateResult(registry, registry_cache.fetch(registry.url, _named(progress, registry.name)))
+        return UpdateResult(registry, registry_cache.fetch(registry.url, _progress_of(progress, registry.name)))
     except SparkrunError as error:
         return UpdateResult(registry, None, error)
     except OSError as error:
@@ -249,7 +248,7 @@ def _update(registry: Registry, progress: Progress | None) -> UpdateResult:
         return UpdateResult(registry, None, failure)
 
 
-def _named(progress: Progress | None, name: str) -> Callable[[str, float | None], None] | None:
+def _progress_of(progress: Progress | None, name: str) -> Callable[[str, float | None], None] | None:
     if progress is None:
         return None
     return lambda phase, share: progress(name, phase, share)

@@ -28,10 +28,12 @@ class Folder:
     registry: str = ""
     visible: bool = True
     repository: str = ""
+    address: str = ""
+    """The address of that registry's repository."""
 
     def source(self, path: str) -> Source:
         """The source of a file in this folder."""
-        return Source(self.kind, path, self.registry, str(self.path), self.repository)
+        return Source(self.kind, path, self.registry, str(self.path), self.repository, self.address)
 
     def answers(self, name: str) -> bool:
         """Whether `name` means it: the registry's own name, or that of the configured one."""

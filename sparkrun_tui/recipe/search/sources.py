@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from sparkrun_tui.base.errors import RecipeError
+from sparkrun_tui.base.errors import RecipeError, Spot
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.recipe.format.loader import load_file, load_recipe, stem
-from sparkrun_tui.recipe.model import BrokenRecipe, Recipe, Source, SourceKind
+from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity, Source, SourceKind
 from sparkrun_tui.recipe.registry.registries import registry_folders
 from sparkrun_tui.recipe.search.entry import Entry
 from sparkrun_tui.recipe.search.folders import ENDINGS, Folder, is_inside, own_folders, recipe_files
@@ -26,19 +27,53 @@ def find_recipe(name: str, settings: Settings) -> Recipe:
     """
     path = _existing_file(name)
     if path is not None:
-        return load_recipe(path, Source(SourceKind.PATH, str(path)))
+        return _by_path(name, path, settings)
     folders = [*own_folders(settings), *registry_folders(settings)]
-    own = [folder for folder in folders if folder.kind is not SourceKind.REGISTRY]
-    registries = [folder for folder in folders if folder.kind is SourceKind.REGISTRY]
-    found = (
-        _first_by_path(name, own)
-        or _unique(name, [match for folder in own for match in _by_stem(name, folder)], first_folder=True)
-        or _in_registries(name, registries)
-    )
+    found = _among(name, folders)
     if found is not None:
         folder, file = found
         return load_recipe(file, folder.source(file))
     return _by_display_name(name, folders)
+
+
+def _among(name: str, folders: Sequence[Folder]) -> tuple[Folder, str] | None:
+    """The file that a name or a path in a folder means: the user's own and the bundled ones first."""
+    own = [folder for folder in folders if folder.kind is not SourceKind.REGISTRY]
+    registries = [folder for folder in folders if folder.kind is SourceKind.REGISTRY]
+    return (
+        _first_by_path(name, own)
+        or _unique(name, [match for folder in own for match in _by_stem(name, folder)], first_folder=True)
+        or _in_registries(name, registries)
+    )
+
+
+def _by_path(name: str, path: Path, settings: Settings) -> Recipe:
+    """The recipe in a file that was named; a stranger's, when it lies in none of the user's folders of recipes."""
+    own = any(is_inside(path, os.path.realpath(folder.path)) for folder in own_folders(settings))
+    recipe = load_recipe(path, Source(SourceKind.PATH, str(path), stranger=not own))
+    if os.sep in name:
+        return recipe
+    hidden = _hidden_by(name, path, [*own_folders(settings), *registry_folders(settings)])
+    return replace(recipe, problems=(*recipe.problems, *hidden))
+
+
+def _hidden_by(name: str, path: Path, folders: Sequence[Folder]) -> Iterator[Problem]:
+    """A warning when a file of the current folder is taken instead of a known recipe of its name."""
+    spot = Spot(str(path), 1, 1)
+    try:
+        found = _among(name, folders)
+    except RecipeError:
+        message = f"this file of the current folder is taken, and no other recipe called `{name}`"
+        yield Problem(Severity.WARNING, "hides-recipe", message, spot)
+        return
+    if found is None or _content(found[1]) == _content(str(path)):
+        return
+    folder, file = found
+    source = folder.source(file)
+    kind = f"that of the registry {source.registry_text}" if source.registry_text else f"the {folder.kind} one"
+    message = f"this file of the current folder is taken for `{name}`, not {kind}"
+    other = f"@{source.registry}/{source.below}" if source.registry else file
+    yield Problem(Severity.WARNING, "hides-recipe", message, spot, f"the other one is {other}")
 
 
 def all_recipes(settings: Settings) -> list[Recipe | BrokenRecipe]:
@@ -137,7 +172,7 @@ def _in_registries(name: str, registries: Sequence[Folder]) -> tuple[Folder, str
 def _in_part(name: str, folders: Sequence[Folder]) -> tuple[Folder, str] | None:
     """A recipe named by the part of the repository that it is in: `PART/NAME`."""
     part, _, rest = name.partition("/")
-    chosen = [folder for folder in folders if rest and folder.registry in (part, f"{folder.repository}-{part}")]
+    chosen = [folder for folder in folders if rest and folder.registry in (part, f"{folder.repository}/{part}")]
     return _first_by_path(rest, chosen) or _unique(
         rest, [found for folder in chosen for found in _by_stem(rest, folder)]
     )

@@ -58,6 +58,11 @@ def wanted(recipe: Recipe, environ: Mapping[str, str]) -> tuple[Wanted, ...]:
     )
 
 
+def reads_text(recipe: Recipe) -> str:
+    """The variables of the workstation that a recipe wants, by name; empty where it wants none."""
+    return ", ".join(want.name for want in wanted(recipe, {}))
+
+
 def expand_env(recipe: Recipe, environ: Mapping[str, str], consented: Collection[str] | None = None) -> dict[str, str]:
     """The recipe's `env` with references filled in from `environ`, in one pass.
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from sparkrun_tui.base.decoded import Decoded
-from sparkrun_tui.base.text import clean_line, log_line
+from sparkrun_tui.base.text import log_line
 from sparkrun_tui.remote.docker.requests import TIMEOUT, DockerHttp
 from sparkrun_tui.remote.docker.streams import PullTally, frame_batches, plain_batches
 from sparkrun_tui.remote.docker.types import (
@@ -323,7 +323,7 @@ class DockerClient:
             return
         detail = message.at("errorDetail").data
         code = Decoded(detail).at("code").whole(most=999) if isinstance(detail, dict) else None
-        raise DockerError(clean_line(error), host=self.host, status=code or 0)
+        raise DockerError(log_line(error), host=self.host, status=code or 0)
 
 
 def _made(data: Decoded) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sparkrun_tui.base.text import clean_line, clean_text, visible_text
 from sparkrun_tui.memory.result import Estimate
 from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity, SourceKind
+from sparkrun_tui.recipe.values.environment import reads_text
 from sparkrun_tui.ui.paint.memory_tab import proposal_line, proposal_lines
 from sparkrun_tui.ui.paint.recipe_rows import short_count
 from sparkrun_tui.ui.widgets.ink import Line, Span, clip, wrap
@@ -108,10 +109,12 @@ def about(evaluation: Evaluation, width: int) -> list[Line]:
 
 
 def origins(recipe: Recipe, width: int) -> list[Line]:
-    """Where the recipe comes from: its file, image, revision and maintainer."""
+    """Where the recipe comes from: its file, what it reads of this machine, image, revision and maintainer."""
     lines: list[Line] = []
     for label, value in (
+        ("registry", recipe.source.registry_text),
         ("file", recipe.source.path),
+        ("reads", reads_text(recipe)),
         ("image", recipe.container),
         ("revision", recipe.model_revision),
         ("maintainer", recipe.metadata.maintainer),

@@ -14,7 +14,7 @@ from textual.message import Message
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.engines.fields.filled import field_of
 from sparkrun_tui.memory.result import Proposal
-from sparkrun_tui.recipe.model import BrokenRecipe, Recipe, SourceKind
+from sparkrun_tui.recipe.model import BrokenRecipe, Recipe
 from sparkrun_tui.recipe.values.masking import dotted, redactor, shown_source
 from sparkrun_tui.recipe.values.shellwords import serve_argv
 from sparkrun_tui.ui.actor import Actor
@@ -144,8 +144,8 @@ class Detail(Container, Actor):
         return redactor(rendered=evaluation.rendered if evaluation else None)
 
     def _demands(self, evaluation: Evaluation, width: int) -> Sequence[Line]:
-        """What a recipe from a registry would do beyond serving."""
-        if evaluation.recipe.source.kind is not SourceKind.REGISTRY:
+        """What a recipe that may be somebody else's would do beyond serving."""
+        if not evaluation.recipe.source.foreign:
             return ()
         from sparkrun_tui.recipe.trust import demand_shown, demands  # not before the first paint
 

@@ -217,13 +217,13 @@ class PlanScreen(PageScreen):
         self.sparkrun.open_launch(launch)
 
     async def _agreed(self) -> bool:
-        """A recipe from a registry says what it does beyond serving, before its first launch."""
+        """A recipe of others says what it does beyond serving, before its first launch."""
         wanted = consent_needed(self._rendered, os.environ)
         if not wanted:
             return True
         redact = redactor(rendered=self._rendered)
         lines = consent_lines(question(self._rendered), [demand_shown(demand, redact) for demand in wanted])
-        if not await self.sparkrun.ask(Confirm("A recipe from a registry", lines, "Trust it", "Leave it")):
+        if not await self.sparkrun.ask(Confirm(_title(self._rendered), lines, "Trust it", "Leave it")):
             return False
         give(self._rendered)
         self._plan = await self.sparkrun.backend.plan(self._rendered, self._cluster)
@@ -251,3 +251,7 @@ class PlanScreen(PageScreen):
             self.do_dry_run()
         else:
             self.sparkrun.pop_screen()
+
+
+def _title(rendered: Rendered) -> str:
+    return "A file from elsewhere" if rendered.recipe.source.stranger else "A recipe from a registry"

@@ -1,0 +1,59 @@
+"""What the parts of a repository are called: never by a name that is another registry's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sparkrun_tui.base.errors import RecipeError
+from sparkrun_tui.recipe.format.yamltree import parse_tree, plain
+from sparkrun_tui.recipe.registry import cache as registry_cache
+from sparkrun_tui.recipe.registry.cache import MANIFEST
+from sparkrun_tui.recipe.registry.config import NAME, PUBLIC, Registry, url_key
+
+
+@dataclass(frozen=True, slots=True)
+class PartNames:
+    """Who a name belongs to: `owners` has the repository (by `url_key`) of each name, in lower case."""
+
+    owners: Mapping[str, str]
+
+    def shown(self, registry: Registry, part: str) -> str:
+        """What the part of a registry is called: `PART` where that name is its own, else `REGISTRY/PART`.
+
+        The slash is in no name of a registry, so that the second form cannot be mistaken for another one.
+        """
+        own = self.owners.get(part.casefold()) == url_key(registry.url)
+        return part if own else f"{registry.name}/{part}"
+
+
+def part_names(known: Iterable[Registry]) -> PartNames:
+    """The owners of all names: configured registries first, then the public ones, then the parts of repositories.
+
+    Parts of the public repositories go before those of others, whatever the order they are configured in.
+    """
+    registries = list(known)
+    owners: dict[str, str] = {}
+    for registry in (*registries, *PUBLIC):
+        owners.setdefault(registry.name.casefold(), url_key(registry.url))
+    public = {url_key(entry.url) for entry in PUBLIC}
+    fetched = [registry for registry in registries if registry.enabled and not registry.subpath]
+    for registry in sorted(fetched, key=lambda one: url_key(one.url) not in public):
+        current = registry_cache.snapshot(registry.url)
+        for name, _ in manifest_entries(current.folder / MANIFEST) if current is not None else ():
+            if NAME.fullmatch(name):
+                owners.setdefault(name.casefold(), url_key(registry.url))
+    return PartNames(owners)
+
+
+def manifest_entries(manifest: Path) -> list[tuple[str, dict[str, Any]]]:
+    """The registries that a repository declares, by name; nothing where its manifest cannot be read."""
+    try:
+        data: Any = plain(parse_tree(manifest.read_text(encoding="utf-8-sig"), str(manifest)))
+        entries = data["registries"]
+    except (OSError, UnicodeDecodeError, RecipeError, KeyError, TypeError):
+        return []
+    listed = entries if isinstance(entries, list) else []
+    return [(str(entry["name"]), entry) for entry in listed if isinstance(entry, dict) and entry.get("name")]
