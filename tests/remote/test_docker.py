@@ -123,7 +123,7 @@ async def test_a_pull_counts_bytes_and_layers(daemon: FakeDocker, client: Docker
 
 async def test_an_error_inside_a_pull_that_began_well(daemon: FakeDocker, client: DockerClient) -> None:
     daemon.registry["acme/new:2"] = [{"status": "Pulling"}, {"error": "no space left on device \x1b[31m"}]
-    with pytest.raises(DockerError, match=r"no space left on device ␛\[31m$"):
+    with pytest.raises(DockerError, match=r"no space left on device $"):
         async for _progress in client.pull("acme/new:2"):
             pass
     with pytest.raises(DockerError, match="pull access denied") as caught:
