@@ -15,7 +15,7 @@ import pytest
 from cluster import Host
 
 from sparkrun_tui.base.settings import Cluster, Settings
-from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.base.text import log_line
 from sparkrun_tui.fleet.model import Workload
 from sparkrun_tui.fleet.stop import Outcome, stop
 from sparkrun_tui.fleet.survey import survey
@@ -114,7 +114,7 @@ async def test_no_line_is_lost_or_doubled_while_every_session_dies_again_and_aga
             (name,) = host.containers()
             printed = await asyncio.to_thread(host.run, f"docker logs {name} 2>&1")
             seen = [line.text for line in launch.logs[host.name].since(0)]
-            assert sorted(seen) == sorted(clean_line(line) for line in printed.rstrip("\n").split("\n"))
+            assert sorted(seen) == sorted(log_line(line) for line in printed.rstrip("\n").split("\n"))
         await launch.stop()
     assert remaining(hosts) == []
 
