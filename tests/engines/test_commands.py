@@ -137,3 +137,22 @@ def test_the_bound_of_the_request_table_is_seen_however_it_is_written() -> None:
         assert engine_for("sglang").check(rendered(base + text)) == ()
     (found,) = engine_for("sglang").check(rendered(base + "command: sglang serve {model}\n"))
     assert found.code == "request-table" and found.spot is not None and found.spot.line == 4
+
+
+def test_sglang_passes_every_key_that_it_has_a_flag_for() -> None:
+    defaults = "enforce_eager: true\nseed: 5\ndata_parallel: 2\nblock_size: 64\nmoe_backend: triton"
+    words = command("sglang", defaults)
+    for flag in ("--disable-cuda-graph", "--random-seed", "--dp-size", "--page-size", "--moe-runner-backend"):
+        assert flag in words
+
+
+def test_a_degree_that_the_built_command_passes_counts_for_the_hosts() -> None:
+    text = "model: a/b\nruntime: sglang\ncontainer: x:1\ndefaults: {data_parallel: 2}\n"
+    engine = engine_for("sglang")
+    assert "--dp-size 2" in engine.command(rendered(text))
+    assert engine.host_count(rendered(text), 4, 1)[0] == 2
+
+
+def test_a_key_without_a_flag_does_not_count_for_the_hosts() -> None:
+    text = "model: a/b:Q4_0\nruntime: llama-cpp\ncontainer: x:1\nmax_nodes: 1\ndefaults: {data_parallel: 2}\n"
+    assert "data" not in engine_for("llama-cpp").command(rendered(text))

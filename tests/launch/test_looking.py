@@ -36,6 +36,17 @@ async def test_steps_name_the_hosts_that_still_need_something(cluster: FakeClust
 
 
 @virtual_time
+async def test_a_host_whose_name_ends_like_anothers_keeps_its_transfer() -> None:
+    cluster = FakeCluster("spark", "lab-spark")
+    cluster[1].models.add("org/tiny")
+    desk = cluster.desk()
+    plan = await desk.look(desk.plan(rendered(SGLANG_TWO), cluster.cluster))
+    model = step(plan, Phase.MODEL)
+    assert model.hosts == ("lab-spark",)
+    assert [command.target for command in model.commands] == ["lab-spark"]
+
+
+@virtual_time
 async def test_what_all_hosts_have_needs_nothing(cluster: FakeCluster) -> None:
     cluster[1].models.add("org/tiny")
     desk = cluster.desk()

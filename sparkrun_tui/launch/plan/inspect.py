@@ -159,7 +159,7 @@ def _transfers(plan: LaunchPlan, step: PlanStep, need: ModelNeed, model: _Model)
             yield relay_command(need, views[model.source], views[name])
         return
     for command in step.commands:
-        if not command.text.startswith("hf "):
+        if not command.downloads:
             yield command
         elif model.size is None or model.download:
             yield replace(command, text=download_command(need, model.files))
@@ -182,16 +182,11 @@ def _only(step: PlanStep, missing: Sequence[str], detail: str, size: int | None)
     commands = tuple(
         command
         for command in step.commands
-        if command.host in missing or (command.host == WORKSTATION and not _for_one_of(command.text, have))
+        if command.host in missing or (command.host == WORKSTATION and command.target not in have)
     )
     told = f"{detail}; {', '.join(have)} {'has' if len(have) == 1 else 'have'} it" if have else detail
     total = None if size is None else size * len(missing)
     return replace(step, hosts=tuple(missing), detail=told, commands=commands, size=total)
-
-
-def _for_one_of(text: str, hosts: Sequence[str]) -> bool:
-    """Whether a transfer of the workstation goes to one of `hosts`."""
-    return text.startswith("rsync ") and any(f"{host}:" in text for host in hosts)
 
 
 def _check_detail(plan: LaunchPlan, seen: _Seen) -> str:

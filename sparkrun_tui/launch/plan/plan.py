@@ -25,11 +25,17 @@ WORKSTATION = "workstation"
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command for one host (`workstation` is this machine), as text to paste; `changes` tells reads from changes."""
+    """A command for one host (`workstation` is this machine), as text to paste; `changes` tells reads from changes.
+
+    `target` is the host that a transfer of the workstation goes to, empty for every other command; `downloads` says
+    that it fetches the model from the Hub.
+    """
 
     host: str
     text: Text
     changes: bool = True
+    target: str = ""
+    downloads: bool = False
 
 
 @dataclass(frozen=True, slots=True)

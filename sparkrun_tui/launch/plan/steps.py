@@ -69,8 +69,8 @@ def _image(serve: ServePlan, hosts: Sequence[HostView]) -> PlanStep:
 
 
 def _model(need: ModelNeed, hosts: Sequence[HostView]) -> PlanStep:
-    commands = [Command(WORKSTATION, download_command(need))]
-    commands += [Command(WORKSTATION, ship_command(need, host)) for host in hosts]
+    commands = [Command(WORKSTATION, download_command(need), downloads=True)]
+    commands += [Command(WORKSTATION, ship_command(need, host), target=host.name) for host in hosts]
     what = f"{need.repo}:{need.gguf_quant}" if need.gguf_quant else need.repo
     detail = f"{what}, downloaded here and sent to each host where it is missing"
     if need.gguf_quant and "*" in "".join(_patterns(need)):
