@@ -53,7 +53,9 @@ if [ {steal} = 1 ]; then
         while [ -d "$base/lock.steal" ] && [ "$tries" -lt 10 ]; do sleep 1; tries=$((tries + 1)); done
     fi
 fi
-[ -s "$lock/owner.json" ] || sleep 1
+# Whoever has just taken it may not have written its name yet.
+tries=0
+while [ ! -s "$lock/owner.json" ] && [ "$tries" -lt 5 ]; do sleep 1; tries=$((tries + 1)); done
 if [ "$age" -gt {ttl} ]; then echo "expired $age"; else echo "held $age"; fi
 cat "$lock/owner.json" 2>/dev/null || :
 """
