@@ -23,7 +23,6 @@ class Flag:
     false only where the engine has it on by itself (`on_by_default`).
     `words` replaces values by the engine's own words; `only`, when given, are all values that it takes then.
     `sets`: the field of `memory.settings.EngineSettings` that it sets, read by `read`; a switch sets `value`.
-    `since` and `until` are the first and the last version that has it, empty where that is not known.
     `field` describes the key in the form where the shared declarations do not.
     """
 
@@ -39,8 +38,6 @@ class Flag:
     read: Read | None = None
     value: bool = True
     on_by_default: bool = False
-    since: str = ""
-    until: str = ""
     field: Field | None = None
 
     @property
@@ -52,13 +49,6 @@ class Flag:
     def in_command(self) -> str:
         """The spelling in a command that is built from values."""
         return self.built or self.name
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """The recipe keys that stand for it, the declared one first, then its long spellings with underscores."""
-        long = (word[2:].replace("-", "_") for word in self.spellings if word.startswith("--") and "." not in word)
-        named = (self.key, *self.aliases, *long)
-        return tuple(dict.fromkeys(key for key in named if key))
 
 
 class FlagTable:
@@ -99,8 +89,3 @@ class FlagTable:
         """The key of a flag, however it is spelt; empty when it has none."""
         row = self.by_spelling.get(spelling)
         return row.key if row is not None else ""
-
-    def keys_setting(self, name: str) -> tuple[str, ...]:
-        """The keys whose flag sets a field of the estimator's settings."""
-        found = [key for row in self.rows if row.sets == name for key in row.keys]
-        return tuple(dict.fromkeys(found))

@@ -59,22 +59,11 @@ def read_settings(
     return replace(settings, **fields)  # type: ignore[arg-type]
 
 
-def degrees(family: Family, arguments: Arguments) -> dict[str, int]:
+def degrees(arguments: Arguments) -> dict[str, int]:
     """The parallel sizes that a command line gives, by the name of the setting; others are left out."""
-    found: dict[str, int] = {}
-    for row in family.flags:
-        if row.sets not in DEGREES:
-            continue
-        entry = arguments.last(row)
-        if entry is None or not entry.values or row.read is None:
-            continue
-        try:
-            degree = row.read(entry.values[0])
-        except ValueError:
-            continue
-        if isinstance(degree, int) and 0 < degree <= MAX_DEGREE:
-            found[row.sets] = degree
-    return found
+    found, _ = _fields(arguments)
+    given = {name: found.get(name) for name in DEGREES}
+    return {name: degree for name, degree in given.items() if isinstance(degree, int) and degree <= MAX_DEGREE}
 
 
 def _fields(arguments: Arguments) -> tuple[dict[str, object], list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from sparkrun_tui.engines.family import Dialect, Family
@@ -46,10 +46,6 @@ class Arguments:
     given: tuple[Given, ...]
     loose: tuple[str, ...]
 
-    def last(self, row: Flag) -> Given | None:
-        """The last time a flag of the table is given."""
-        return next((entry for entry in reversed(self.given) if entry.row is row), None)
-
 
 def read_arguments(argv: Sequence[str], family: Family) -> Arguments:
     """The flags of an engine's command line; without the words that start the engine, everything is read."""
@@ -72,16 +68,7 @@ def _read(argv: tuple[str, ...], family: Family) -> Arguments:
         entry = _lookup(word, family, flags)
         if not entry.attached:
             count = _value_count(entry, argv, at)
-            values = tuple(argv[at : at + count])
-            entry = Given(
-                entry.word,
-                entry.flag,
-                entry.row,
-                values,
-                nested=entry.nested,
-                candidates=entry.candidates,
-                negative=entry.negative,
-            )
+            entry = replace(entry, values=tuple(argv[at : at + count]))
             at += count
         given.append(entry)
     return Arguments(tuple(given), tuple(loose))

@@ -39,7 +39,7 @@ def degrees(rendered: Rendered, family: Family | None) -> dict[str, int]:
             number = whole_of(rendered.get(name), least=1, most=MAX_DEGREE)
             found[name] = number if number is not None else 1
     if family is not None:
-        found |= given_degrees(family, read_arguments(serve_words(rendered, family), family))
+        found |= given_degrees(read_arguments(serve_words(rendered, family), family))
     return found
 
 
