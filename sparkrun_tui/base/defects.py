@@ -1,8 +1,16 @@
-"""The words for an error that nobody expected: told as a defect of this program, with its place."""
+"""The words for an error that nobody expected: named as a defect of this program, with its place."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+from sparkrun_tui.base.text import clean_line, shorten
+
+REPORT = "this is a defect of sparkrun-tui: please report it with this recipe"
+"""What to do about a defect that one recipe brings out."""
+LOOK = "This is a defect of sparkrun-tui. Set SPARKRUN_TUI_DEBUG=1 to see where it happened."
+"""What to do about any other."""
 
 
 def defect(doing: str, error: Exception) -> str:
@@ -15,4 +23,11 @@ def defect(doing: str, error: Exception) -> str:
     return f"internal error: {doing} failed with {type(error).__name__}{place}{said}"
 
 
-REPORT = "this is a defect of sparkrun-tui: please report it with this recipe"
+def unexpected(error: Exception) -> str:
+    """The same in a few words, where what was being done is plain."""
+    return shorten(clean_line(f"unexpected {type(error).__name__}: {error}"), 300)
+
+
+def in_debug() -> bool:
+    """Whether unforeseen errors are to end the program with a traceback, for whoever looks for a defect."""
+    return bool(os.environ.get("SPARKRUN_TUI_DEBUG"))

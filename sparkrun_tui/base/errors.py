@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-
-from sparkrun_tui.base.text import clean_line, shorten
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +52,3 @@ class HostError(SparkrunError):
 
 class LaunchError(SparkrunError):
     """A launch cannot be planned or has failed."""
-
-
-DEFECT_REMEDY = "This is a defect of sparkrun-tui. Set SPARKRUN_TUI_DEBUG=1 to see where it happened."
-
-
-def defect(error: Exception) -> str:
-    """An error that nobody foresaw, named as what it is."""
-    return shorten(clean_line(f"unexpected {type(error).__name__}: {error}"), 300)
-
-
-def in_debug() -> bool:
-    """Whether unforeseen errors are to end the program with a traceback, for whoever looks for a defect."""
-    return bool(os.environ.get("SPARKRUN_TUI_DEBUG"))

@@ -6,7 +6,8 @@ import sys
 import traceback
 from enum import IntEnum
 
-from sparkrun_tui.base.errors import DEFECT_REMEDY, HostError, SettingsError, SparkrunError, UsageError, in_debug
+from sparkrun_tui.base.defects import LOOK, in_debug
+from sparkrun_tui.base.errors import HostError, SettingsError, SparkrunError, UsageError
 from sparkrun_tui.base.text import visible_text
 from sparkrun_tui.cli.gate import gate
 
@@ -44,7 +45,7 @@ def report(error: BaseException) -> Exit:
         say(f"sparkrun-tui: {error}")
         return code_of(error)
     say(f"sparkrun-tui: unexpected {type(error).__name__}: {error}")
-    say(f"  {DEFECT_REMEDY}")
+    say(f"  {LOOK}")
     if in_debug():
         # Not raised again: a traceback that Python prints goes past the filter.
         say("".join(traceback.format_exception(error)))

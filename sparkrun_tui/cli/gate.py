@@ -8,19 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sparkrun_tui.base.secrets import Redactor, Secret, secrets_of
+from sparkrun_tui.base.text import escape_hidden
 
 if TYPE_CHECKING:
     from sparkrun_tui.recipe.model import Recipe
-
-_UNSEEN = re.compile(
-    "[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
-)
-"""Characters that steer a terminal, turn text around or cannot be seen, and halves of pairs that no encoding takes."""
 
 
 class Gate:
@@ -41,11 +36,7 @@ class Gate:
     def json(self, value: Any, indent: int | None = None) -> str:
         """`value` as JSON without secrets; characters that could harm a terminal or an encoding are escaped."""
         text = json.dumps(self._redact.data(value), indent=indent, ensure_ascii=False, default=str)
-        return _UNSEEN.sub(_escaped, text)
-
-
-def _escaped(match: re.Match[str]) -> str:
-    return json.dumps(match.group())[1:-1]
+        return escape_hidden(text)
 
 
 _gate = Gate(os.environ)

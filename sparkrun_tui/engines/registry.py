@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.engines.eugr.plan import EugrVllm
 from sparkrun_tui.engines.family import Family
+from sparkrun_tui.engines.flags import Flag
 from sparkrun_tui.engines.llama_cpp.plan import LlamaCpp
 from sparkrun_tui.engines.plan import Engine
 from sparkrun_tui.engines.sglang.plan import Sglang
@@ -31,6 +32,16 @@ def engine_for(runtime: str) -> Engine:
         known = ", ".join(ENGINES)
         raise LaunchError(f"`{runtime}` is not an engine that can be launched", remedy=f"known are {known}")
     return found
+
+
+def counterpart(word: str, family: Family) -> tuple[Family, Flag] | None:
+    """The other engine whose flag `word` is, and what this one has for the same key; None where there is none."""
+    for other in FAMILIES.values():
+        key = other.flags.key_for(word)
+        row = family.flags.by_key.get(key) if key else None
+        if row is not None and word not in row.spellings:
+            return other, row
+    return None
 
 
 def family_of(runtime: str) -> Family | None:

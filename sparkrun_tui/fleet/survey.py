@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from sparkrun_tui.base.errors import DEFECT_REMEDY, HostError, defect, in_debug
+from sparkrun_tui.base.defects import LOOK, in_debug, unexpected
+from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.fleet.grouping import Seen, group, is_foreign, is_ours
 from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload
@@ -73,7 +74,7 @@ async def _look(name: str, cluster: Cluster, services: FleetServices) -> _Look:
     except Exception as error:
         if in_debug():
             raise
-        return _unseen(name, services, defect(error), DEFECT_REMEDY)
+        return _unseen(name, services, unexpected(error), LOOK)
     return _Look(HostStatus(name, transport.link, facts, note), containers)
 
 
@@ -139,7 +140,7 @@ class _Judge:
         except Exception as error:
             if in_debug():
                 raise
-            return replace(workload, health=Health.UNKNOWN, detail=defect(error))
+            return replace(workload, health=Health.UNKNOWN, detail=unexpected(error))
 
     async def _asked(self, workload: Workload, port: int) -> Workload:
         head = workload.head_host

@@ -14,7 +14,7 @@ from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.engines.command.arguments import NUMBER, Arguments, Given, read_arguments
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.flag_dumps.dumps import EngineFlag, load_flags
-from sparkrun_tui.engines.registry import FAMILIES, family_of
+from sparkrun_tui.engines.registry import FAMILIES, counterpart, family_of
 from sparkrun_tui.recipe.format.spots import command_spot
 from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.suggestions import did_you_mean, listed
@@ -89,11 +89,9 @@ def _unknown(entry: Given, family: Family, rendered: Rendered) -> Problem:
 def _nearest_flag(name: str, word: str) -> str:
     """Comparing with hundreds of names takes milliseconds, and a form asks again with each keystroke."""
     family = FAMILIES[name]
-    for other in FAMILIES.values():
-        key = other.flags.key_for(word)
-        row = family.flags.by_key.get(key) if key else None
-        if row is not None:
-            return f"another engine's flag: write `{row.name}`"
+    same = counterpart(word, family)
+    if same is not None:
+        return f"another engine's flag: write `{same[1].name}`"
     # `--enable-x` is never meant by `--disable-x`, nor the other way round.
     pair = ("--disable-", "--enable-") if word.startswith("--disable-") else ("--enable-", "--disable-")
     opposite = pair[1] + word.removeprefix(pair[0])

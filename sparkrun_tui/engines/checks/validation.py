@@ -12,6 +12,7 @@ from itertools import islice, pairwise
 from math import inf
 
 from sparkrun_tui.base.errors import Spot
+from sparkrun_tui.base.identifiers import variable_name
 from sparkrun_tui.engines.checks.fields import check_container, check_metadata, check_model, check_topology, problem
 from sparkrun_tui.engines.checks.flags import check_flags
 from sparkrun_tui.engines.fields.declared import field_for
@@ -33,7 +34,6 @@ _STRICT = frozenset({"port", "gpu_memory_utilization", "tensor_parallel", "pipel
 _NOT_IN_COMMANDS = frozenset({"tensor_parallel", "pipeline_parallel", "data_parallel"})
 """Keys that decide about hosts even when the command does not use them."""
 _LOST_CONTINUATION = re.compile(r"\\(?=[ \t]+\n[ \t]*-)")
-_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def validate(
@@ -159,7 +159,7 @@ def _unused_defaults(rendered: Rendered) -> Iterator[Problem]:
 
 def _check_env(recipe: Recipe, environ: Mapping[str, str]) -> Iterator[Problem]:
     for name in recipe.env:
-        if _ENV_NAME.fullmatch(name) is None:
+        if variable_name(name) is None:
             message = f"`{name[:60]}` is not a name for a variable"
             yield problem(recipe, Severity.ERROR, "env-name", message, f"env.{name}")
         if "\0" in recipe.env[name].text:

@@ -6,7 +6,7 @@ import re
 
 from sparkrun_tui.base.patterns import GAP, SHORT_GAP
 from sparkrun_tui.base.text import shorten
-from sparkrun_tui.engines.registry import FAMILIES, family_of
+from sparkrun_tui.engines.registry import counterpart, family_of
 from sparkrun_tui.launch.diagnosis.causes import Cause, Context, Weight, by_hand, cause, next_port, set_value
 from sparkrun_tui.launch.record.events import Repair
 
@@ -21,11 +21,10 @@ _FETCH_AGAIN = by_hand("fetch the model again", "remove the damaged file from th
 def _unknown_flag(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     flag = match[1].split()[0]
     family = family_of(context.engine)
-    for other in FAMILIES.values():
-        key = other.flags.key_for(flag)
-        row = family.flags.by_key.get(key) if family is not None and key else None
-        if row is not None and flag not in row.spellings:
-            return (by_hand(f"write `{row.name}` instead of `{flag}`", f"`{flag}` is a flag of {other.title}"),)
+    same = counterpart(flag, family) if family is not None else None
+    if same is not None:
+        other, row = same
+        return (by_hand(f"write `{row.name}` instead of `{flag}`", f"`{flag}` is a flag of {other.title}"),)
     return (
         by_hand(f"remove `{flag}` from the recipe's command"),
         by_hand("use an image whose engine knows it", "flags come and go between versions"),

@@ -12,6 +12,7 @@ from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.engines.checks.validation import ordered, validate
 from sparkrun_tui.engines.registry import ENGINES
 from sparkrun_tui.launch.sizing.sizing import (
+    MAX_ASSUMED,
     FactsStore,
     assumed_hosts,
     attention_heads,
@@ -32,8 +33,6 @@ from sparkrun_tui.recipe.values.rendered import Rendered
 T = TypeVar("T")
 CANNOT_RUN = "cannot-run-here"
 """The code of the problem that the hosts at hand cannot run a recipe at all."""
-_ANY = 64
-"""Hosts that count as there while no cluster is chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +52,8 @@ class Target:
 
     @property
     def available(self) -> int:
-        """How many hosts there are."""
-        return len(self.hosts) if self.cluster else _ANY
+        """How many hosts there are; as many as are assumed at most while no cluster is chosen."""
+        return len(self.hosts) if self.cluster else MAX_ASSUMED
 
     @property
     def gpus(self) -> int:
