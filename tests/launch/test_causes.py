@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sparkrun_tui.launch.diagnosis.diagnose import diagnose
 from tests.launch.told import overrides, told
 
 _SMALLER = {"max_num_seqs": "32", "chunked_prefill_size": "4096"}
@@ -226,4 +227,12 @@ def test_a_line_its_meaning_and_its_repair(engine: str, line: str, title: str, r
     assert found.explanation
     assert line.strip() == found.evidence
     assert overrides(found) == repair
+    assert found.repairs
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "llama-cpp"])
+def test_a_cause_whose_words_are_cut_off_is_still_named(engine: str) -> None:
+    for line in ("error: unrecognized arguments:\t", "error: unrecognized arguments: ", "error: invalid argument: "):
+        diagnose(engine, {"spark-1": (line,)}, values={}, memory_total=None)
+    found = told("vllm: error: unrecognized arguments: \t", engine="vllm")
     assert found.repairs

@@ -19,7 +19,9 @@ _FETCH_AGAIN = by_hand("fetch the model again", "remove the damaged file from th
 
 
 def _unknown_flag(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
-    flag = match[1].split()[0]
+    flag, _, _ = match[1].strip().partition(" ")
+    if not flag:
+        return (by_hand("read the engine's usage message above this line", "it names the flag that it does not know"),)
     family = family_of(context.engine)
     same = counterpart(flag, family) if family is not None else None
     if same is not None:
