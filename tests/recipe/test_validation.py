@@ -152,14 +152,47 @@ def test_tags_that_contradict_their_value_are_refused() -> None:
 
 def test_keys_that_are_nearly_one_of_the_format_are_told() -> None:
     text = "model: a/b\ncontainer: x:1\nruntime: vllm\ndefualts: {port: 1}\nComand: x\n"
-    text += "metadata: {model_param: 8B, tags: [a]}\nnotes: x\n"
+    text += "metadata: {model_param: 8B, tags: [a]}\nnotes: x\nmodel_url: y\n"
     got = [found for found in validate(recipe(text)) if found.code == "unknown-key"]
     assert [(found.remedy, found.spot and found.spot.line) for found in got] == [
         ("did you mean `defaults`?", 4),
         ("did you mean `command`?", 5),
         ("did you mean `model_params`?", 6),
     ]
-    assert "unknown-key" not in codes(validate(recipe("model: a/b\nmodels: [c/d]\nmods: [x]\n")))
+    assert "unknown-key" not in codes(validate(recipe("model: a/b\nmods: [x]\nbenchmark: {a: 1}\n")))
+
+
+KEYS_AT_THE_TOP = """model: a/b
+container: x:1
+runtime: vllm
+max_model_len: 16384
+gpu_memory_utilization: 0.5
+quantization: fp8
+my_length: 5
+enviroment: {A: b}
+default: {port: 9000}
+volumes: ["/srv:/srv"]
+containers: [{image: y:1}]
+readiness: {timeout: 5}
+runtime_cache: false
+something: 1
+defaults: {port: 8000}
+command: vllm serve {model} --port {port} --max-model-len {my_length}
+"""
+
+
+def test_no_key_at_the_top_is_dropped_without_a_word() -> None:
+    found = {problem.spot.line: problem for problem in validate(recipe(KEYS_AT_THE_TOP)) if problem.spot}
+    for line in (4, 5, 6, 7):
+        assert found[line].code == "misplaced-key"
+        assert "`defaults`" in found[line].remedy
+    assert "`env`" in found[8].remedy
+    assert found[9].code == found[10].code == found[14].code == "unknown-key"
+    assert "`defaults` is there too" in found[9].remedy
+    assert "executor_config" in found[10].remedy
+    for line in (11, 12, 13):
+        assert found[line].code == "later-field"
+        assert "not carried out" in found[line].message
 
 
 def test_a_comment_between_the_lines_of_a_command_is_told() -> None:

@@ -15,11 +15,11 @@ from sparkrun_tui.base.errors import Spot
 from sparkrun_tui.base.identifiers import variable_name
 from sparkrun_tui.engines.checks.fields import check_container, check_metadata, check_model, check_topology, problem
 from sparkrun_tui.engines.checks.flags import check_flags
-from sparkrun_tui.engines.fields.declared import field_for
-from sparkrun_tui.engines.registry import ENGINES
+from sparkrun_tui.engines.fields.declared import FIELDS, field_for
+from sparkrun_tui.engines.registry import ENGINES, family_of
 from sparkrun_tui.recipe.bundled_files.attachments import bring
 from sparkrun_tui.recipe.format.characters import check_characters
-from sparkrun_tui.recipe.format.extensions import changes_launch, later_fields
+from sparkrun_tui.recipe.format.extensions import changes_launch, has_meaning, later_fields
 from sparkrun_tui.recipe.format.hooks import container_options, hooks_of
 from sparkrun_tui.recipe.format.loader import KNOWN_KEYS, METADATA_KEYS, unknown_keys
 from sparkrun_tui.recipe.format.spots import command_spot
@@ -61,7 +61,7 @@ def validate(
     found += _unused_defaults(result)
     found += _check_env(recipe, os.environ if env is None else env)
     found += _check_later(recipe)
-    found += _misspelt_keys(recipe)
+    found += _keys_without_effect(recipe)
     found += check_flags(result)
     found += [*hooks_of(result).problems, *container_options(recipe).problems, *_check_brought(result)]
     return ordered(found)
@@ -188,15 +188,51 @@ def _check_brought(rendered: Rendered) -> Iterator[Problem]:
         )
 
 
-def _misspelt_keys(recipe: Recipe) -> Iterator[Problem]:
-    """Keys that are nearly one of the format's, which the file does not have."""
-    own = [(key, key, KNOWN_KEYS) for key in unknown_keys(recipe)]
-    own += [(key, f"metadata.{key}", METADATA_KEYS) for key in recipe.metadata.extra]
-    for key, place, known in own:
-        near = _nearly(key.lower(), known)
-        if near and f"{place.removesuffix(key)}{near}" not in recipe.spots:
-            message = f"`{place}` is not a key of the format, and has no effect"
-            yield problem(recipe, Severity.WARNING, "unknown-key", message, place, remedy=f"did you mean `{near}`?")
+def _keys_without_effect(recipe: Recipe) -> Iterator[Problem]:
+    """Keys of the file that nothing reads: misspelt ones, settings of the engine at the top, and unknown ones."""
+    for key in unknown_keys(recipe):
+        if has_meaning(key):
+            continue
+        yield _without_effect(recipe, key, key, KNOWN_KEYS)
+    for key in recipe.metadata.extra:
+        if _nearly(key.lower(), METADATA_KEYS):
+            yield _without_effect(recipe, key, f"metadata.{key}", METADATA_KEYS)
+
+
+def _without_effect(recipe: Recipe, key: str, place: str, known: frozenset[str]) -> Problem:
+    message = f"`{place}` is not a key of the format, and has no effect"
+    near = _nearly(key.lower(), known)
+    at_top = place == key
+    if near:
+        remedy = f"did you mean `{near}`?"
+        if f"{place.removesuffix(key)}{near}" in recipe.spots:
+            remedy = f"`{near}` is there too: write what is meant under it"
+        return problem(recipe, Severity.WARNING, "unknown-key", message, place, remedy=remedy)
+    if at_top and _is_setting(key, recipe):
+        message = f"`{key}` is a setting of the engine: here, beside `defaults`, it has no effect"
+        return problem(recipe, Severity.WARNING, "misplaced-key", message, place, remedy="write it under `defaults`")
+    elsewhere = _nearly(key.lower(), frozenset(_MEANT_ELSEWHERE))
+    remedy = _MEANT_ELSEWHERE.get(elsewhere, "remove it, or write it under `metadata` where it informs a reader")
+    return problem(recipe, Severity.WARNING, "unknown-key", message, place, remedy=remedy)
+
+
+_MEANT_ELSEWHERE = {
+    "volumes": "mounts are written under `executor_config`, as `volumes`",
+    "environment": "did you mean `env`?",
+    "envs": "did you mean `env`?",
+    "image": "did you mean `container`?",
+    "args": "write the flags into `command`",
+    "hosts": "hosts are named when a recipe is run, with -H or a cluster",
+}
+"""What keys of other tools are called in this format."""
+
+
+def _is_setting(key: str, recipe: Recipe) -> bool:
+    """Whether a key is one that would be read among `defaults`."""
+    family = family_of(recipe.runtime)
+    if key in FIELDS or (family is not None and key in family.flags.by_key):
+        return True
+    return f"{{{key}}}" in (recipe.command or "")
 
 
 @lru_cache(maxsize=1024)

@@ -35,9 +35,17 @@ _MEANINGS: Mapping[str, str] = {
     "distribution_config": "how image and model are sent to the hosts",
     "ssh": "how to reach the hosts",
     "benchmark": "settings of a benchmark",
+    "include": "another recipe that this one builds on",
+    "overrides": "values for some hosts or conditions",
+    "containers": "an image for each host",
+    "readiness": "how long to wait for the server, and what to ask it",
+    "runtime_cache": "whether compiled kernels are kept on the hosts",
+    "mmproj": "the vision projector of a GGUF model",
 }
 _HARMLESS = frozenset({"benchmark", "distribution_config", "ssh"})
 """Fields that change nothing of what runs on the hosts."""
+_INFORMATION = frozenset({"model_url", "runtime_version", "notes", "tags", "license", "author", "source", "homepage"})
+"""Keys by which published recipes describe themselves; no program reads them."""
 _HONOURED = frozenset({"pre_exec", "post_exec", "post_commands", "stop_after_post", "executor_config", "mods"})
 
 
@@ -58,6 +66,11 @@ def later_fields(recipe: Recipe) -> tuple[LaterField, ...]:
         idle = idle or ("it is its default" if key == "stop_after_post" and data is False else "")
         found.append(LaterField(key, data, meaning, key in _HONOURED or _done(recipe, key, str(data)), idle))
     return tuple(found)
+
+
+def has_meaning(key: str) -> bool:
+    """Whether a top-level key is one of the later fields, or only informs a reader."""
+    return key in _MEANINGS or key in _INFORMATION
 
 
 def _done(recipe: Recipe, key: str, value: str) -> bool:
