@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from sparkrun_tui.base.units import GIB, MIB
-from sparkrun_tui.base.units import GIB
 from sparkrun_tui.engines.logs.phases import PhaseReader, strip_prefixes
 from sparkrun_tui.engines.plan import Phase
 
