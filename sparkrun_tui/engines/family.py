@@ -36,6 +36,8 @@ class Dialect:
     loose: Callable[[Sequence[str], bool], int] | None = one_model
     switch_words: frozenset[str] = frozenset()
     gone: Mapping[str, str] = field(default_factory=dict)
+    gone_since: Mapping[str, str] = field(default_factory=dict)
+    """The first version without a flag of `gone`, where it is known."""
 
     def starts(self, words: Sequence[str]) -> bool:
         """Whether these are the words of the server's start."""
@@ -73,6 +75,13 @@ class Family:
     image_words: str
     build_numbers: bool = False
     """Whether its versions are build numbers (`b11669`) and not releases."""
+    forks: tuple[str, ...] = ()
+    """Words in the names of images that hold a program grown out of this one, with flags of its own."""
+
+    def fork_in(self, image: str) -> str:
+        """The word of `forks` that an image's name holds, empty without one."""
+        name = image.lower().replace("_", "-")
+        return next((word for word in self.forks if word in name), "")
 
     @property
     def known_title(self) -> str:

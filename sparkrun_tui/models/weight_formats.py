@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from math import floor
 
 from sparkrun_tui.base.numbers import decimal
 from sparkrun_tui.models.dtypes import element_bytes
@@ -120,7 +121,7 @@ def format_named(name: str) -> WeightFormat | None:
     if least != most:
         # Mixtures keep attention at the larger width.
         return replace(_of_bits(family, least), mixing_bits=most, mixing_bits_of_experts=most)
-    if usual is not None and int(usual.bits) == least:
+    if usual is not None and floor(usual.bits) == least:
         return usual
     return _of_bits(family, least)
 

@@ -52,6 +52,14 @@ def test_a_good_recipe_has_nothing_but_its_unset_variable() -> None:
         ("stop_after_post: true", "hook", Severity.WARNING),
         ("benchmark: {a: 1}", "later-field", Severity.NOTE),
         ("mods: [x]", "mod-unseen", Severity.NOTE),
+        ("max_model_len: 4096", "misplaced-key", Severity.WARNING),
+        ("async-scheduling: true", "misplaced-key", Severity.WARNING),
+        ("environment: {A: b}", "unknown-key", Severity.WARNING),
+        ("default: {port: 1}", "unknown-key", Severity.WARNING),
+        ("model_url: x", "unknown-key", Severity.NOTE),
+        ("volumes: ['/srv:/srv']", "later-field", Severity.WARNING),
+        ("containers: [{image: x/y:2, host: b}]", "later-field", Severity.WARNING),
+        ("model_revision: abc", "revision-unused", Severity.WARNING),
     ],
 )
 def test_findings(line: str, code: str, severity: Severity) -> None:
@@ -152,14 +160,16 @@ def test_tags_that_contradict_their_value_are_refused() -> None:
 
 def test_keys_that_are_nearly_one_of_the_format_are_told() -> None:
     text = "model: a/b\ncontainer: x:1\nruntime: vllm\ndefualts: {port: 1}\nComand: x\n"
-    text += "metadata: {model_param: 8B, tags: [a]}\nnotes: x\nmodel_url: y\n"
+    text += "metadata: {model_param: 8B, tags: [a]}\nnotes: x\n"
     got = [found for found in validate(recipe(text)) if found.code == "unknown-key"]
     assert [(found.remedy, found.spot and found.spot.line) for found in got] == [
         ("did you mean `defaults`?", 4),
         ("did you mean `command`?", 5),
         ("did you mean `model_params`?", 6),
+        ("", 7),
     ]
-    assert "unknown-key" not in codes(validate(recipe("model: a/b\nmods: [x]\nbenchmark: {a: 1}\n")))
+    beside = validate(recipe("model: a/b\nmodels: [c/d]\nmods: [x]\n"))
+    assert [found.severity for found in beside if found.code == "unknown-key"] == [Severity.NOTE]
 
 
 KEYS_AT_THE_TOP = """model: a/b
@@ -187,10 +197,9 @@ def test_no_key_at_the_top_is_dropped_without_a_word() -> None:
         assert found[line].code == "misplaced-key"
         assert "`defaults`" in found[line].remedy
     assert "`env`" in found[8].remedy
-    assert found[9].code == found[10].code == found[14].code == "unknown-key"
-    assert "`defaults` is there too" in found[9].remedy
-    assert "executor_config" in found[10].remedy
-    for line in (11, 12, 13):
+    assert found[9].code == found[14].code == "unknown-key"
+    assert "`defaults`, which the file has too" in found[9].remedy
+    for line in (10, 11, 12, 13):
         assert found[line].code == "later-field"
         assert "not carried out" in found[line].message
 
@@ -201,3 +210,52 @@ def test_a_comment_between_the_lines_of_a_command_is_told() -> None:
     assert [(found.spot.line, found.spot.column) for found in got if found.spot] == [(11, 7)]
     for fine in ("vllm serve {model} \\\n  --port 1 \\\n  # the end", "# first \\\nvllm serve {model}", "a # b\n- c"):
         assert "continuation" not in codes(validate(minimal(fine)))
+
+
+def command_findings(command: str) -> list[tuple[str, int]]:
+    """Codes of the findings of a command, with the lines of the command, the first being 1."""
+    body = "".join(f"  {line}\n" for line in command.split("\n"))
+    text = f"model: a/b\nruntime: vllm\ncontainer: x/y:1\ncommand: |\n{body}"
+    found = validate(recipe(text), None, {})
+    return [(problem.code, problem.spot.line - 4) for problem in found if problem.spot is not None]
+
+
+def test_a_flag_on_a_line_that_the_command_does_not_reach() -> None:
+    assert command_findings("vllm serve {model} \\\n  --port 1\n  --max-num-seqs 4") == [("continuation", 3)]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "vllm serve {model} \\\n  --port 1",
+        "vllm serve {model} --compilation-config '{\n  -1\n  --a}'",
+        "cat > /tmp/a <<EOF\nx\n- a\n--b\nEOF\nvllm serve {model}",
+        "vllm serve {model} \\\n  # a word\n",
+        "args=(\n  --port 1\n)\nvllm serve {model}",
+        "",
+    ],
+)
+def test_lines_that_begin_like_flags_and_are_none(command: str) -> None:
+    assert ("continuation", 2) not in command_findings(command)
+    assert ("continuation", 3) not in command_findings(command)
+
+
+def test_blanks_behind_a_backslash_are_left_out() -> None:
+    # sparkrun mends this too, so that published recipes carry it unnoticed (its RECIPES.md of 2026).
+    base = minimal(command="vllm serve {model} \\  \n  --port 1 \\\t\n  {more}", defaults="{more: --max-num-seqs 4}")
+    rendered = render(base, {})
+    assert rendered.argv[-5:] == ("a/b", "--port", "1", "--max-num-seqs", "4")
+    assert codes(validate(base, rendered, {})).count("continuation") == 2
+
+
+@pytest.mark.parametrize("program", ["docker run", "sudo docker compose", "podman run"])
+def test_a_command_that_starts_its_own_container(program: str) -> None:
+    assert command_findings(f"{program} --gpus all img \\\n  vllm serve {{model}}")[0] == ("container-in-command", 1)
+
+
+def test_the_revision_is_passed_to_the_engine() -> None:
+    pinned = "model: a/b\nmodel_revision: abc\nruntime: vllm\ncontainer: x/y:1\n"
+    written = recipe(f"{pinned}command: vllm serve {{model}} --revision {{model_revision}}\n")
+    assert render(written, {}).argv == ("vllm", "serve", "a/b", "--revision", "abc")
+    assert codes(validate(written, None, {})) == []
+    assert render(written, {"model": "c/d"}).argv == ("vllm", "serve", "c/d", "--revision", "main")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import islice
 
@@ -14,10 +15,11 @@ from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.engines.command.arguments import NUMBER, Arguments, Given, read_arguments
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.flag_dumps.dumps import EngineFlag, load_flags
+from sparkrun_tui.engines.image_version import is_older, version_in_tag
 from sparkrun_tui.engines.registry import FAMILIES, counterpart, family_of
 from sparkrun_tui.recipe.format.spots import command_spot
 from sparkrun_tui.recipe.model import Problem, Severity
-from sparkrun_tui.recipe.suggestions import did_you_mean, listed
+from sparkrun_tui.recipe.suggestions import did_you_mean, listed, nearest
 from sparkrun_tui.recipe.values.overrides import value_text
 from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.recipe.values.template import scan
@@ -26,6 +28,8 @@ _HUMAN = re.compile(r"[0-9]+(\.[0-9]+)?[kKmMgGtT]i?")
 _INT_WORDS = frozenset({"auto", "none", "None"})
 _UNREAD = re.compile(r"[$`{]|^@")
 _MOST_SHOWN = 30
+_TYPO = 0.9
+"""How alike two flags are of which one is a typing error of the other: one or two letters differ."""
 
 
 def check_flags(rendered: Rendered) -> tuple[Problem, ...]:
@@ -35,8 +39,31 @@ def check_flags(rendered: Rendered) -> tuple[Problem, ...]:
         return ()
     if not load_flags(family).by_spelling:
         return ()
+    fork = family.fork_in(rendered.recipe.container)
+    if fork:
+        message = f"the flags of `{fork}` are not known here, and so they are not looked at"
+        spot = rendered.recipe.spots.get("container") or rendered.recipe.command_spot
+        return (Problem(Severity.NOTE, "fork", message, spot),)
     # One by one: a command of tens of thousands of wrong flags is looked through only for those that are shown.
     return tuple(islice(_findings(rendered, family), _MOST_SHOWN))
+
+
+def check_revision(rendered: Rendered) -> tuple[Problem, ...]:
+    """A warning where the recipe pins a revision of the model and its command lets the engine take another.
+
+    llama-server gets the path of the file that was fetched, and so it needs none.
+    """
+    recipe = rendered.recipe
+    family = family_of(recipe.runtime)
+    row = next((row for row in family.flags if row.key == "model_revision"), None) if family is not None else None
+    if family is None or row is None or not recipe.model_revision or not family.dialect.starts(rendered.argv):
+        return ()
+    if any(entry.row is row for entry in read_arguments(rendered.argv, family).given):
+        return ()
+    message = f"`model_revision` is fetched, but the command does not pass it: {family.title} asks the Hub for `main`"
+    remedy = f"add `{row.name} {{model_revision}}` to the command"
+    spot = recipe.spots.get("model_revision") or recipe.command_spot
+    return (Problem(Severity.WARNING, "revision-unused", message, spot, remedy),)
 
 
 def _findings(rendered: Rendered, family: Family) -> Iterator[Problem]:
@@ -77,12 +104,35 @@ def _check(entry: Given, family: Family, rendered: Rendered) -> Iterator[Problem
 
 def _unknown(entry: Given, family: Family, rendered: Rendered) -> Problem:
     title = family.known_title
+    older = _older_version(rendered, family, entry.word)
+    if older and len(entry.candidates) < 2:
+        return _unknown_to_later(entry, family, rendered, older)
     if len(entry.candidates) > 1:
         names = listed(flag.name for flag in entry.candidates[:4])
         message = f"`{entry.word}` may mean {names} in {title}: it is refused as ambiguous"
         return _problem(rendered, entry.word, "flag-ambiguous", message, "write the flag in full")
     remedy = family.dialect.gone.get(entry.word) or _nearest_flag(family.name, entry.word)
     return _problem(rendered, entry.word, "unknown-flag", f"{title} does not know `{entry.word}`", remedy)
+
+
+def _older_version(rendered: Rendered, family: Family, word: str) -> str:
+    """The version that the image states, where it may still have a flag that the known one has not; else empty."""
+    stated = version_in_tag(family, rendered.recipe.container)
+    first_without = family.dialect.gone_since.get(word, family.known_version)
+    return stated if is_older(stated, first_without) else ""
+
+
+def _unknown_to_later(entry: Given, family: Family, rendered: Rendered, older: str) -> Problem:
+    """What is said of a flag that a later version does not know: the image's own may have had it."""
+    message = f"{family.known_title} does not know `{entry.word}`; {older}, which the image holds, may"
+    instead = family.dialect.gone.get(entry.word, "")
+    if instead:
+        message = f"`{entry.word}` is gone in later versions ({family.known_title})"
+        return _problem(rendered, entry.word, "unknown-flag", message, f"with these, {instead}", Severity.NOTE)
+    near = nearest(entry.word, load_flags(family).by_spelling)
+    typo = near and SequenceMatcher(None, entry.word, near).ratio() >= _TYPO
+    severity = Severity.WARNING if typo else Severity.NOTE
+    return _problem(rendered, entry.word, "unknown-flag", message, f"did you mean `{near}`?" if typo else "", severity)
 
 
 @lru_cache(maxsize=1024)

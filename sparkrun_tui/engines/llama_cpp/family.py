@@ -40,6 +40,7 @@ LLAMA_CPP = Family(
             "--draft-max": "write `--spec-draft-n-max`",
             "--draft": "write `--spec-draft-n-max`",
         },
+        gone_since={"--no-mmap": "b10875"},
     ),
     start=("llama-server", "-hf"),
     starter=Starter(
@@ -56,4 +57,5 @@ LLAMA_CPP = Family(
     ),
     image_words=r"llama[._-]?cpp|llama[._-]?server",
     build_numbers=True,
+    forks=("ik-llama", "beellama", "buun-llama", "tensorfold", "llama-box", "turboquant"),
 )

@@ -49,7 +49,7 @@ SGLANG_MARKS: tuple[LogMark, ...] = (
     LogMark(Phase.COMPILE, r"KV Cache is allocated\.|^Mamba Cache is allocated\.|^DSV4 pool sizes", detail="pools"),
     LogMark(Phase.COMPILE, r"^Memory pool end\.", done=True),
     LogMark(Phase.COMPILE, r"DeepGEMM|[Aa]utotun", detail="autotuning"),
-    LogMark(Phase.GRAPHS, rf"^Capture {GAP}(?:CUDA|cuda) graph begin"),
+    LogMark(Phase.GRAPHS, rf"^Capture {GAP}(?:CUDA|cuda) graph (?:begin|end)"),
     LogMark(Phase.GRAPHS, r"^Capturing (?:batches|num tokens)", progress=r"(?<!\d)(\d++)%\|"),
     LogMark(Phase.GRAPHS, r"^max_total_num_tokens=", done=True),
     LogMark(Phase.READY, r"Uvicorn running on https?://", detail="warm-up request"),

@@ -171,7 +171,7 @@ _SGLANG_FACTS = _rules(
     (rf"^Load weight end\.{GAP}?mem usage=([\d.]+) GB", _sum("weights_bytes", GIB)),
     (r"^Load weight end\. elapsed=([\d.]+) s", _one("load_seconds")),
     (
-        rf"KV Cache is allocated\.{GAP}?(?:#tokens: (\d+))?, "
+        rf"KV Cache is allocated\.{GAP}?(?:#tokens: (\d+), )?"
         r"(?:K size: ([\d.]+) GB, V size: ([\d.]+) GB|KV size: ([\d.]+) GB)",
         _sglang_pool,
     ),
@@ -194,6 +194,10 @@ _FACTS: Mapping[str, tuple[FactRule, ...]] = {"vllm": _VLLM_FACTS, "sglang": _SG
 _REHEARSAL = re.compile(r"\bno_alloc += ([01])")
 
 
+_RANK = re.compile(r"(?:[A-Z]{2,3}\d+ ?)+")
+"""The ranks of a process as SGLang writes them into its prefix: `TP0`, `DP1 TP0`."""
+
+
 class PhaseReader:
     """Follows the log of one container; a phase only moves forward.
 
@@ -209,6 +213,7 @@ class PhaseReader:
         self._needles = NEEDLES[kind] if tuple(used) == MARKS[kind] else ("",)
         self._guard = RuleGuard(report)
         self._rehearsal = False
+        self._rank = ""
         self.phase: Phase | None = None
         """The phase in force, None before the first mark."""
         self.done = False
@@ -223,21 +228,30 @@ class PhaseReader:
         if not any(needle in line for needle in self._needles):
             return None
         parts = self._guard.run("prefixes", None, strip_prefixes, line)
-        return None if parts is None else self.feed_text(parts.text)
+        return None if parts is None else self._take(parts)
 
-    def feed_text(self, text: str) -> Reading | None:
-        """Take in what a line says, its prefixes already taken off."""
-        if self.phase is Phase.READY and self.done:
-            return None
+    def _take(self, line: Line) -> Reading | None:
+        text = line.text
         rehearsal = _REHEARSAL.search(text)
         if rehearsal is not None:
             self._rehearsal = rehearsal[1] == "1"
-        facts = {} if self._rehearsal else self._figures(text)
+        facts = {} if self._rehearsal or self._other_rank(line) else self._figures(text)
         moved = self._move(text)
         if moved is None and not facts:
             return None
         progress, detail = moved if moved is not None else (None, "")
         return Reading(self.phase, self.done, progress, detail, facts)
+
+    def _other_rank(self, line: Line) -> bool:
+        """Whether a rank says this whose figures are not the ones that are read.
+
+        Several ranks of SGLang share a log, each with the figures of its own GPU; those of the first are read.
+        """
+        rank = next((who for who in line.who if _RANK.fullmatch(who)), "")
+        if not rank:
+            return False
+        self._rank = self._rank or rank
+        return rank != self._rank
 
     def _figures(self, text: str) -> dict[str, float]:
         found: dict[str, float] = {}

@@ -37,15 +37,16 @@ _MEANINGS: Mapping[str, str] = {
     "benchmark": "settings of a benchmark",
     "include": "another recipe that this one builds on",
     "overrides": "values for some hosts or conditions",
-    "containers": "an image for each host",
-    "readiness": "how long to wait for the server, and what to ask it",
-    "runtime_cache": "whether compiled kernels are kept on the hosts",
     "mmproj": "the vision projector of a GGUF model",
+    "containers": "another image for some of the hosts",
+    "readiness": "how long to wait for the server",
+    "runtime_cache": "whether the engine's caches are kept on the hosts",
+    "volumes": "folders of the host to mount; `executor_config.volumes` is what mounts them",
 }
+LATER_KEYS = frozenset(_MEANINGS)
+"""Keys that are read, whether or not this program does what they say."""
 _HARMLESS = frozenset({"benchmark", "distribution_config", "ssh"})
 """Fields that change nothing of what runs on the hosts."""
-_INFORMATION = frozenset({"model_url", "runtime_version", "notes", "tags", "license", "author", "source", "homepage"})
-"""Keys by which published recipes describe themselves; no program reads them."""
 _HONOURED = frozenset({"pre_exec", "post_exec", "post_commands", "stop_after_post", "executor_config", "mods"})
 
 
@@ -66,11 +67,6 @@ def later_fields(recipe: Recipe) -> tuple[LaterField, ...]:
         idle = idle or ("it is its default" if key == "stop_after_post" and data is False else "")
         found.append(LaterField(key, data, meaning, key in _HONOURED or _done(recipe, key, str(data)), idle))
     return tuple(found)
-
-
-def has_meaning(key: str) -> bool:
-    """Whether a top-level key is one of the later fields, or only informs a reader."""
-    return key in _MEANINGS or key in _INFORMATION
 
 
 def _done(recipe: Recipe, key: str, value: str) -> bool:
