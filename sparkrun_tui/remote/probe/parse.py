@@ -21,6 +21,8 @@ _MEMINFO = re.compile(r"(\w+):\s+([0-9]+)\s*kB", re.ASCII)
 _LAST_PORT = 65_535
 _MOST_KIB = MOST // _KIB
 _MOST_MIB = float(MOST // _MIB)
+_LATEST = 32_503_680_000.0
+"""The year 3000, Unix seconds."""
 _MOST_WATTS = 100_000.0
 _MOST_DEGREES = 1000.0
 _MOST_DRIVER = 1e6
@@ -117,7 +119,7 @@ def _meminfo(lines: Sequence[str]) -> Iterator[tuple[str, int]]:
 
 def _skew(epoch: str, taken: float, round_trip: float) -> float | None:
     """How far the host's clock is ahead of ours, seconds, judged at the middle of the round trip."""
-    told = decimal(epoch.rstrip("N").rstrip("."))
+    told = decimal(epoch.rstrip("N").rstrip("."), least=0.0, most=_LATEST)
     return None if told is None else told - (taken + round_trip / 2)
 
 

@@ -70,7 +70,7 @@ class PromptScreen(ModalScreen[None], Actor):
                     return
                 now = time.monotonic()
                 first = first or now
-                self._answer = clean_text(self._answer + piece)
+                self._answer += clean_text(piece)
                 if now - painted > _PAINT:
                     painted = now
                     pane.repaint()
