@@ -1,4 +1,4 @@
-"""What the Hub, a mirror of it, or a repository answers fills neither memory nor disk, and is refused in plain words."""
+"""What the Hub, a mirror or a repository answers fills neither memory nor disk, and is refused in plain words."""
 
 from __future__ import annotations
 
