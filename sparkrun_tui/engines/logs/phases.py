@@ -16,6 +16,8 @@ from sparkrun_tui.engines.logs.marks import MARKS, NEEDLES, family
 from sparkrun_tui.engines.plan import LogMark, Phase
 
 _ORDER = {phase: index for index, phase in enumerate(Phase)}
+_MOST_READ = 2000
+"""Characters of a line in which marks and figures are looked for: they stand at its beginning."""
 _MOST_PREFIXES = 32
 """Prefixes that are taken off one line; a line has one for each process that passed it on."""
 
@@ -225,6 +227,7 @@ class PhaseReader:
         """Take in one line, with whatever prefixes it came; None when it tells nothing new."""
         if self.phase is Phase.READY and self.done:
             return None
+        line = line[:_MOST_READ]
         if not any(needle in line for needle in self._needles):
             return None
         parts = self._guard.run("prefixes", None, strip_prefixes, line)

@@ -14,14 +14,12 @@ from sparkrun_tui.launch.diagnosis.diagnose import Diagnosis, ExitInfo
 from sparkrun_tui.launch.record.events import Diagnosed, Repair, StepState
 from sparkrun_tui.launch.run.context import Context
 from sparkrun_tui.launch.run.watch import RankEnded, look
+from sparkrun_tui.remote.aio import Turns
 
 _BARE = "the container ended with exit code"
 _ASK = 3.0
 _REMOVAL = 1.5
 """Seconds between the end of a container and its removal, when somebody stops it."""
-
-_SLICE = 20
-"""Lines that are judged before the event loop gets its turn."""
 
 _LAST_LINES = 5.0
 """Seconds that the last lines of a container that has ended are waited for."""
@@ -112,10 +110,11 @@ async def _from_logs(context: Context, exits: dict[str, ExitInfo]) -> Diagnosed 
         memory_total=head.memory_total if head else None,
         report=rule_defect(context, context.hosts[0] if context.hosts else ""),
     )
+    turns = Turns()
     for host, rows in ordered.items():
-        for start in range(0, len(rows), _SLICE):
-            diagnosis.read(host, rows[start : start + _SLICE])
-            await asyncio.sleep(0)
+        for row in rows:
+            diagnosis.read(host, (row,))
+            await turns.rest()
     found = diagnosis.result(exits)
     if found is not None and found.evidence.startswith(_BARE):
         # Nothing in the log is known to be a cause: the last that was said is the best there is.
