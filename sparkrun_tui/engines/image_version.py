@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.engines.family import Family
 
 _A_YEAR = 2000
@@ -24,7 +25,8 @@ def is_older(stated: str, known: str) -> bool:
 
 def _parts(version: str) -> tuple[int, ...]:
     """The numbers of a version; empty where it has none."""
-    return tuple(int(part) for part in re.findall(r"[0-9]{1,9}", version)[:3])
+    found = [whole(part) for part in re.findall(r"[0-9]+", version)[:3]]
+    return tuple(part for part in found if part is not None)
 
 
 def version_in_tag(family: Family, image: str) -> str:
