@@ -57,6 +57,7 @@ def test_a_good_recipe_has_nothing_but_its_unset_variable() -> None:
         ("environment: {A: b}", "unknown-key", Severity.WARNING),
         ("default: {port: 1}", "unknown-key", Severity.WARNING),
         ("model_url: x", "unknown-key", Severity.NOTE),
+        ("privileged: true", "unknown-key", Severity.WARNING),
         ("volumes: ['/srv:/srv']", "later-field", Severity.WARNING),
         ("containers: [{image: x/y:2, host: b}]", "later-field", Severity.WARNING),
         ("model_revision: abc", "revision-unused", Severity.WARNING),
@@ -227,3 +228,30 @@ def test_the_revision_is_passed_to_the_engine() -> None:
     assert render(written, {}).argv == ("vllm", "serve", "a/b", "--revision", "abc")
     assert codes(validate(written, None, {})) == []
     assert render(written, {"model": "c/d"}).argv == ("vllm", "serve", "c/d", "--revision", "main")
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("services: {vllm: {image: x/y:1, command: [--model, a/b]}}", "Docker Compose"),
+        ("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: vllm}", "Kubernetes"),
+        ("models: {a: {cmd: llama-server -m /a.gguf}}", "llama-swap"),
+    ],
+)
+def test_files_of_other_programs_are_told_by_name(text: str, name: str) -> None:
+    told = [problem for problem in validate(recipe(text), None, {}) if problem.code == "other-format"]
+    assert [problem.severity for problem in told] == [Severity.ERROR]
+    assert name in told[0].message
+
+
+def test_ray_is_started_by_the_launch() -> None:
+    command = "ray start --head && vllm serve {model}"
+    assert command_findings(command) == [("ray-in-command", 1)]
+    alone = f"model: a/b\nruntime: vllm\ncontainer: x/y:1\nmax_nodes: 1\ncommand: {command}\n"
+    assert "ray-in-command" not in codes(validate(recipe(alone), None, {}))
+
+
+def test_an_image_with_two_tags() -> None:
+    text = "model: a/b\nruntime: vllm\ncontainer: x/y:0.13.0-t4:latest\ncommand: vllm serve {model}\n"
+    [found] = [problem for problem in validate(recipe(text), None, {}) if problem.code == "container"]
+    assert "two tags" in found.remedy

@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import lru_cache
 from itertools import islice, pairwise
 from math import inf
@@ -21,7 +21,7 @@ from sparkrun_tui.engines.registry import ENGINES, family_of
 from sparkrun_tui.recipe.bundled_files.attachments import bring
 from sparkrun_tui.recipe.format.characters import check_characters
 from sparkrun_tui.recipe.format.extensions import LATER_KEYS, changes_launch, later_fields
-from sparkrun_tui.recipe.format.hooks import container_options, hooks_of
+from sparkrun_tui.recipe.format.hooks import ContainerOptions, container_options, hooks_of
 from sparkrun_tui.recipe.format.loader import KNOWN_KEYS, METADATA_KEYS, unknown_keys
 from sparkrun_tui.recipe.format.spots import command_spot
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
@@ -38,6 +38,7 @@ _NOT_IN_COMMANDS = frozenset({"tensor_parallel", "pipeline_parallel", "data_para
 _FLAG_LINE = re.compile(r"(?<=\n)[ \t]*(?=--?[A-Za-z])")
 _GOES_ON = ("\\", "|", "&&", "||", "(", "{", ";", "then", "do", "else")
 """How a line ends that the shell does not end a command with, or behind which a new one may begin."""
+_RAY = re.compile(r"(?<![\w-])ray start(?![\w-])")
 _CONTAINER = re.compile(
     r"^[ \t]*(?:sudo +)?((?:docker|podman|nerdctl) (?:container +)?(?:run|compose))\b", re.MULTILINE
 )
@@ -53,6 +54,13 @@ _OTHER_NAMES: Mapping[str, str] = {
     **dict.fromkeys(("args", "parameters", "settings"), "defaults"),
 }
 """Keys as other formats call what this one has a key for."""
+_CONTAINER_OPTIONS = frozenset({field.name for field in fields(ContainerOptions)} - {"problems"})
+_OTHER_FORMATS: Mapping[str, str] = {
+    "services": "a file for Docker Compose",
+    "apiVersion": "a file for Kubernetes",
+    "models": "a configuration of llama-swap",
+}
+"""Keys that files of other programs have, which serve models too."""
 
 
 def validate(
@@ -127,6 +135,11 @@ def _check_runtime(recipe: Recipe) -> Iterator[Problem]:
             remedy = "write the engine's command alone: the container is made from the recipe's own fields"
             spot = command_spot(recipe, started.start(1))
             yield Problem(Severity.WARNING, "container-in-command", message, spot, remedy)
+        ray = _RAY.search(recipe.command)
+        if ray is not None and recipe.max_nodes != 1:
+            message = "the command starts Ray, which a launch on several hosts does by itself before it"
+            spot = command_spot(recipe, ray.start())
+            yield Problem(Severity.WARNING, "ray-in-command", message, spot, "leave it out, and serve alone")
     elif recipe.runtime in known:
         message = "`command` is not given; the engine's command is built from `defaults`"
         yield problem(recipe, Severity.NOTE, "missing-command", message, "")
@@ -234,6 +247,12 @@ def _check_brought(rendered: Rendered) -> Iterator[Problem]:
 
 def _strange_keys(recipe: Recipe) -> Iterator[Problem]:
     """Keys of the file and of its `metadata` that the format does not have."""
+    other = next((_OTHER_FORMATS[key] for key in unknown_keys(recipe) if key in _OTHER_FORMATS), "")
+    if other and not recipe.model:
+        message = f"this looks like {other}, not like a recipe"
+        remedy = "write its image as `container`, its arguments as `command`, and name the model"
+        yield problem(recipe, Severity.ERROR, "other-format", message, "", remedy=remedy)
+        return
     for key in unknown_keys(recipe):
         if key not in LATER_KEYS:
             yield _strange_key(recipe, key)
@@ -256,6 +275,9 @@ def _strange_key(recipe: Recipe, key: str) -> Problem:
         remedy = f"write it under `defaults`, and use `{{{name}}}` in the command"
         return problem(recipe, Severity.WARNING, "misplaced-key", message, key, remedy=remedy)
     message = f"`{key}` is not a key of the format, and has no effect"
+    if key in _CONTAINER_OPTIONS:
+        remedy = f"did you mean `executor_config: {{{key}: ...}}`?"
+        return problem(recipe, Severity.WARNING, "unknown-key", message, key, remedy=remedy)
     meant = _OTHER_NAMES.get(key.lower(), "") or _nearly(key.lower(), KNOWN_KEYS | LATER_KEYS)
     if meant and meant not in recipe.spots:
         return problem(recipe, Severity.WARNING, "unknown-key", message, key, remedy=f"did you mean `{meant}`?")
