@@ -255,3 +255,35 @@ def test_an_image_with_two_tags() -> None:
     text = "model: a/b\nruntime: vllm\ncontainer: x/y:0.13.0-t4:latest\ncommand: vllm serve {model}\n"
     [found] = [problem for problem in validate(recipe(text), None, {}) if problem.code == "container"]
     assert "two tags" in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("vllm serve {model} --port ${PORT}", ["PORT"]),
+        ('vllm serve {model} --port "$PORT" --port $PORT', ["PORT"]),
+        ("vllm serve {model} --port ${PORT:-8000}", []),
+        ("PORT=8000\nvllm serve {model} --port $PORT", []),
+        ("for i in 1 2; do echo $i; done; vllm serve {model}", []),
+        ("vllm serve {model} --chat-template '$PORT'", []),
+        ("vllm serve {model} --chat-template \\$PORT", []),
+        ("export PATH=$HOME/bin:$PATH; vllm serve {model}", []),
+        ("vllm serve {model} --api-key $KEY", []),
+    ],
+)
+def test_variables_that_nothing_sets(command: str, told: list[str]) -> None:
+    # llama-swap fills ${PORT} in by itself; in a recipe it would be empty, and the next word the port.
+    body = "".join(f"  {line}\n" for line in command.split("\n"))
+    text = f"model: a/b\nruntime: vllm\ncontainer: x/y:1\nenv: {{KEY: x}}\ndefaults: {{port: 8000}}\ncommand: |\n{body}"
+    found = [problem for problem in validate(recipe(text), None, {}) if problem.code == "variable-unset"]
+    assert [problem.message.split("`")[1] for problem in found] == [f"${name}" for name in told]
+    assert [problem.remedy for problem in found] == ["write `{port}`"] * len(told)
+
+
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [("vllm serve {model}", True), ("vllm serve A/B", True), ("vllm serve /models/other", False)],
+)
+def test_a_command_that_serves_something_else(command: str, named: bool) -> None:
+    text = f"model: a/b\nruntime: vllm\ncontainer: x/y:1\ncommand: {command}\n"
+    assert ("model-unused" not in codes(validate(recipe(text), None, {}))) is named

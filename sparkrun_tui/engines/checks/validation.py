@@ -20,6 +20,7 @@ from sparkrun_tui.engines.flag_dumps.dumps import load_flags
 from sparkrun_tui.engines.registry import ENGINES, family_of
 from sparkrun_tui.recipe.bundled_files.attachments import bring
 from sparkrun_tui.recipe.format.characters import check_characters
+from sparkrun_tui.recipe.format.detect import split_gguf
 from sparkrun_tui.recipe.format.extensions import LATER_KEYS, changes_launch, later_fields
 from sparkrun_tui.recipe.format.hooks import ContainerOptions, container_options, hooks_of
 from sparkrun_tui.recipe.format.loader import KNOWN_KEYS, METADATA_KEYS, unknown_keys
@@ -38,6 +39,12 @@ _NOT_IN_COMMANDS = frozenset({"tensor_parallel", "pipeline_parallel", "data_para
 _FLAG_LINE = re.compile(r"(?<=\n)[ \t]*(?=--?[A-Za-z])")
 _GOES_ON = ("\\", "|", "&&", "||", "(", "{", ";", "then", "do", "else")
 """How a line ends that the shell does not end a command with, or behind which a new one may begin."""
+_VARIABLE = re.compile(r"(?<![\\\w])\$(?:\{([A-Za-z_]\w{0,99})\}|([A-Za-z_]\w{0,99}))")
+_ASSIGNED = re.compile(r"(?:^|[\s;(])(?:for +|read +(?:-\w+ +)*)?([A-Za-z_]\w{0,99})(?:=| in\b|\s*$|;)", re.MULTILINE)
+_USUAL_VARIABLES = frozenset(
+    ["PATH", "HOME", "PWD", "HOSTNAME", "USER", "SHELL", "TMPDIR", "RANDOM", "LD_LIBRARY_PATH", "PYTHONPATH", "HF_HOME"]
+)
+"""Variables that a shell or the images of the engines have."""
 _RAY = re.compile(r"(?<![\w-])ray start(?![\w-])")
 _CONTAINER = re.compile(
     r"^[ \t]*(?:sudo +)?((?:docker|podman|nerdctl) (?:container +)?(?:run|compose))\b", re.MULTILINE
@@ -91,6 +98,7 @@ def validate(
     found += _strange_keys(recipe)
     found += check_flags(result)
     found += check_revision(result)
+    found += _check_words(result)
     found += [*hooks_of(result).problems, *container_options(recipe).problems, *_check_brought(result)]
     return ordered(found)
 
@@ -143,6 +151,35 @@ def _check_runtime(recipe: Recipe) -> Iterator[Problem]:
     elif recipe.runtime in known:
         message = "`command` is not given; the engine's command is built from `defaults`"
         yield problem(recipe, Severity.NOTE, "missing-command", message, "")
+
+
+def _check_words(rendered: Rendered) -> Iterator[Problem]:
+    """A model that the command does not name, and variables of the shell that nothing here sets."""
+    recipe, command = rendered.recipe, rendered.recipe.command
+    if command is None or not recipe.model:
+        return
+    repository = split_gguf(recipe.model)[0].lower()
+    if "model" not in rendered.used and repository not in (rendered.command or command).lower():
+        message = "the command does not name the model: what is fetched and sized may be another one than is served"
+        yield Problem(Severity.NOTE, "model-unused", message, recipe.command_spot, "write `{model}` where it is named")
+    for name, offset in islice(_unset_variables(recipe, command).items(), 20):
+        key = name.lower()
+        remedy = f"write `{{{key}}}`" if key in rendered.chain else f"set `{name}` in `env`"
+        message = f"`${name}` is not set by the recipe: it is empty unless the image sets it"
+        yield Problem(Severity.NOTE, "variable-unset", message, command_spot(recipe, offset), remedy)
+
+
+def _unset_variables(recipe: Recipe, command: str) -> dict[str, int]:
+    """Variables that the shell in the container fills in and that neither the recipe nor the command sets: where."""
+    found: dict[str, int] = {}
+    for match in _VARIABLE.finditer(command):
+        name = match[1] or match[2]
+        if name in recipe.env or name in _USUAL_VARIABLES:
+            continue
+        found.setdefault(name, match.start())
+    around = quotes_at(command, found.values())
+    assigned = set(_ASSIGNED.findall(command))
+    return {name: at for name, at in found.items() if name not in assigned and around[at] in ("", '"')}
 
 
 def _lines_left_alone(command: str) -> Iterator[int]:
