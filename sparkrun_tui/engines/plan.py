@@ -287,6 +287,8 @@ class PlanRequest:
     """The files that go into the containers, by the entry of the recipe that asks for them."""
     gguf_path: str = ""
     """The path of the GGUF's first part inside the container, once known."""
+    gguf_projector: str = ""
+    """The path of its projector there, once known; empty where there is none."""
 
 
 class Engine(Protocol):
