@@ -287,3 +287,20 @@ def test_variables_that_nothing_sets(command: str, told: list[str]) -> None:
 def test_a_command_that_serves_something_else(command: str, named: bool) -> None:
     text = f"model: a/b\nruntime: vllm\ncontainer: x/y:1\ncommand: {command}\n"
     assert ("model-unused" not in codes(validate(recipe(text), None, {}))) is named
+
+
+@pytest.mark.parametrize(
+    ("model", "more", "told"),
+    [
+        ("/srv/models/a", "", True),
+        ("./models/a", "", True),
+        ("/srv/models/a", "executor_config: {volumes: ['/srv/models:/srv/models:ro']}", False),
+        ("/srv/models/a", "executor_config: {volumes: ['/srv/models:/models:ro']}", True),
+        ("/models/a", "executor_config: {volumes: ['/srv/models:/models']}", False),
+        ("/root/.cache/huggingface/hub/a", "", False),
+        ("a/b", "", False),
+    ],
+)
+def test_a_model_that_the_container_does_not_see(model: str, more: str, told: bool) -> None:
+    text = f"model: {model}\nruntime: vllm\ncontainer: x/y:1\ncommand: vllm serve {{model}}\n{more}\n"
+    assert ("model-path" in codes(validate(recipe(text), None, {}))) is told

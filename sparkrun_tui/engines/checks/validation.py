@@ -13,10 +13,18 @@ from math import inf
 
 from sparkrun_tui.base.errors import Spot
 from sparkrun_tui.base.identifiers import variable_name
-from sparkrun_tui.engines.checks.fields import check_container, check_metadata, check_model, check_topology, problem
+from sparkrun_tui.engines.checks.fields import (
+    check_container,
+    check_metadata,
+    check_model,
+    check_topology,
+    is_local,
+    problem,
+)
 from sparkrun_tui.engines.checks.flags import check_flags, check_revision
 from sparkrun_tui.engines.fields.declared import field_for
 from sparkrun_tui.engines.flag_dumps.dumps import load_flags
+from sparkrun_tui.engines.layout.common import HF_HOME
 from sparkrun_tui.engines.registry import ENGINES, family_of
 from sparkrun_tui.recipe.bundled_files.attachments import bring
 from sparkrun_tui.recipe.format.characters import check_characters
@@ -99,6 +107,7 @@ def validate(
     found += check_flags(result)
     found += check_revision(result)
     found += _check_words(result)
+    found += _check_path(result.recipe)
     found += [*hooks_of(result).problems, *container_options(recipe).problems, *_check_brought(result)]
     return ordered(found)
 
@@ -167,6 +176,21 @@ def _check_words(rendered: Rendered) -> Iterator[Problem]:
         remedy = f"write `{{{key}}}`" if key in rendered.chain else f"set `{name}` in `env`"
         message = f"`${name}` is not set by the recipe: it is empty unless the image sets it"
         yield Problem(Severity.NOTE, "variable-unset", message, command_spot(recipe, offset), remedy)
+
+
+def _check_path(recipe: Recipe) -> Iterator[Problem]:
+    """A model that is named by a path of the hosts which nothing brings into the containers."""
+    model = recipe.model
+    if not is_local(model):
+        return
+    targets = [volume.split(":")[1] for volume in container_options(recipe).volumes if ":" in volume]
+    seen = [HF_HOME, *targets]
+    if any(model == target or model.startswith(f"{target.rstrip('/')}/") for target in seen):
+        return
+    message = f"`{model[:80]}` is a path: it is not fetched, and the container sees it only if the image holds it"
+    folder = model.rpartition("/")[0] or model
+    remedy = f"mount it: `executor_config: {{volumes: ['{folder}:{folder}:ro']}}`"
+    yield problem(recipe, Severity.WARNING, "model-path", message, "model", remedy=remedy)
 
 
 def _unset_variables(recipe: Recipe, command: str) -> dict[str, int]:
