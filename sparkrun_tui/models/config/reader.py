@@ -30,6 +30,11 @@ def facts_from_config(config: Config, weights: WeightFacts | None = None, source
     layers = layers_of(text, count) if count else None
     names = sequence(text, "architectures") or []
     notes = () if layers is not None else ("the configuration does not tell how the model caches tokens",)
+    if _has_unknown_index(text):
+        layers, notes = (
+            None,
+            ("the model caches an index beside its tokens (indexer_head_dim) in a way not known here",),
+        )
     return ModelFacts(
         source=source,
         model_type=word(text, "model_type"),
@@ -56,6 +61,14 @@ def facts_from_config(config: Config, weights: WeightFacts | None = None, source
         config=text,
         notes=notes,
     )
+
+
+def _has_unknown_index(config: Config) -> bool:
+    """Whether layers that are no latent ones cache keys of an index, as those of qwen4_exp do.
+
+    Taken as plain attention they hold a third more tokens, or more, than the engines were seen to hold.
+    """
+    return positive(config, "indexer_head_dim") is not None and not is_latent(config)
 
 
 def _head_width(config: Config) -> int | None:
