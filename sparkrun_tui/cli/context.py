@@ -40,8 +40,18 @@ def target_options(function: F) -> F:
         "--cluster", "cluster_name", default="", shell_complete=cluster_names, metavar="NAME", help="A saved cluster."
     )(function)
     return click.option(
-        "-H", "--hosts", default="", metavar="H1,H2", help="Hosts as ssh takes them; the first is the head node."
+        "-H",
+        "--hosts",
+        multiple=True,
+        callback=_all_hosts,
+        metavar="H1,H2",
+        help="Hosts as ssh takes them; the first is the head node.",
     )(function)
+
+
+def _all_hosts(_: click.Context, __: click.Parameter, given: Sequence[str]) -> str:
+    """The hosts of every `-H` in order: somebody who gives it twice means both."""
+    return ",".join(given)
 
 
 def override_options(function: F) -> F:

@@ -42,7 +42,10 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rdma:
-    """The RDMA side of a host: device names, their network interfaces, and the RoCE v2 IPv4 GID index."""
+    """The RDMA side of a host: device names, their network interfaces, and the RoCE v2 IPv4 GID index of all of them.
+
+    The index is None where it is not known, or the devices do not agree.
+    """
 
     devices: tuple[str, ...]
     interfaces: tuple[str, ...]
