@@ -190,3 +190,13 @@ async def test_a_server_that_answers_nothing_is_not_ready(cluster: FakeCluster) 
     state = await cluster.begin(SOLO).wait_ready()
     assert state.status is LaunchStatus.FAILED
     assert "404" in state.detail
+
+
+@virtual_time
+async def test_a_refusal_of_docker_is_told_with_its_repair(cluster: FakeCluster) -> None:
+    cluster[1].refuse["start"] = 'could not select device driver "" with capabilities: [[gpu]]'
+    state = await cluster.begin(SOLO).wait_ready()
+    assert state.status is LaunchStatus.FAILED
+    assert state.diagnosis is not None
+    assert state.diagnosis.title == "Docker has no GPU there"
+    assert "nvidia-ctk" in state.diagnosis.repairs[0].title
