@@ -128,7 +128,8 @@ async def _from_logs(context: Context, exits: dict[str, ExitInfo]) -> Diagnosed 
 def _from_failure(context: Context, failure: SparkrunError) -> Diagnosed:
     host = failure.host or (context.hosts[0] if context.hosts else "")
     repairs = (Repair(failure.remedy, ""),) if failure.remedy else ()
-    if isinstance(failure, DockerError):
+    # A step on several hosts raises its own error from the first one.
+    if isinstance(failure, DockerError) or isinstance(failure.__cause__, DockerError):
         values = {key: link.value.text for key, link in context.plan.rendered.chain.items()}
         known = explain_refusal(failure.what, host, values)
         if known is not None:
