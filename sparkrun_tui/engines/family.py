@@ -75,6 +75,8 @@ class Family:
     image_words: str
     build_numbers: bool = False
     """Whether its versions are build numbers (`b11669`) and not releases."""
+    first_version: str = ""
+    """The oldest version that recipes are written for; a lower number in an image's tag is the image's own."""
     forks: tuple[str, ...] = ()
     """Words in the names of images that hold a program grown out of this one, with flags of its own."""
 

@@ -33,7 +33,7 @@ def version_in_tag(family: Family, image: str) -> str:
     """The version that an image's tag states (`0.32.0`, `b11669`), empty when it states none.
 
     A nightly vLLM image's date (`20260927`) is returned as it stands: it tells the release that was current. Tags such
-    as `latest` or `nightly` say nothing.
+    as `latest` or `nightly` say nothing, nor does a number too low for the engine, which is the image's own.
     """
     name, _, tag = image.partition("@")[0].rpartition(":")
     if not name or "/" in tag:
@@ -45,7 +45,9 @@ def version_in_tag(family: Family, image: str) -> str:
     if month:
         return _NGC_VLLM.get(month.group(1), "") if family.name == "vllm" else ""
     release = re.match(r"v?([0-9]+\.[0-9]+(?:\.[0-9]+)?)(?![0-9])", tag)
-    if release or family.name != "vllm":
-        return release.group(1) if release else ""
+    if release:
+        return "" if is_older(release.group(1), family.first_version) else release.group(1)
+    if family.name != "vllm":
+        return ""
     date = re.search(r"(?<![0-9])20[0-9]{2}[-.]?[01][0-9][-.]?[0-3][0-9]", tag)
     return date.group(0) if date else ""

@@ -10,11 +10,12 @@ from dataclasses import replace
 from sparkrun_tui.base.errors import HostError, LaunchError, SparkrunError
 from sparkrun_tui.engines.logs.guard import Report, RuleDefect
 from sparkrun_tui.engines.plan import Phase, RankPlan
-from sparkrun_tui.launch.diagnosis.diagnose import Diagnosis, ExitInfo
+from sparkrun_tui.launch.diagnosis.diagnose import Diagnosis, ExitInfo, explain_refusal
 from sparkrun_tui.launch.record.events import Diagnosed, Repair, StepState
 from sparkrun_tui.launch.run.context import Context
 from sparkrun_tui.launch.run.watch import RankEnded, look
 from sparkrun_tui.remote.aio import Turns
+from sparkrun_tui.remote.docker.types import DockerError
 
 _BARE = "the container ended with exit code"
 _ASK = 3.0
@@ -126,4 +127,10 @@ async def _from_logs(context: Context, exits: dict[str, ExitInfo]) -> Diagnosed 
 def _from_failure(context: Context, failure: SparkrunError) -> Diagnosed:
     host = failure.host or (context.hosts[0] if context.hosts else "")
     repairs = (Repair(failure.remedy, ""),) if failure.remedy else ()
+    # A step on several hosts raises its own error from the first one.
+    if isinstance(failure, DockerError) or isinstance(failure.__cause__, DockerError):
+        values = {key: link.value.text for key, link in context.plan.rendered.chain.items()}
+        known = explain_refusal(failure.what, host, values)
+        if known is not None:
+            return replace(known, repairs=(*repairs, *known.repairs))
     return Diagnosed(host=host, title=failure.what, explanation="", evidence="", repairs=repairs)

@@ -71,6 +71,7 @@ def parse(text: str, *, name: str, taken: float, round_trip: float, ports: Seque
         disks=tuple(islice(_disks(answer.values.get("disk", [])), _MOST_PARTS)),
         gpus=gpus,
         driver=gpus[0].driver if gpus else "",
+        driver_stale="Driver/library version mismatch" in "\n".join(answer.block("gpus")),
         cuda=_found(r"CUDA Version:\s*([0-9.]+)", "\n".join(answer.block("smi"))),
         docker_version=clean_line(docker.get("version", "")).strip(),
         docker_root=clean_line(docker.get("root", "")).strip(),
@@ -193,8 +194,16 @@ def _addresses(lines: Sequence[str]) -> dict[str, str]:
     return found
 
 
+_INSIDE = ("lo", "docker", "br-", "virbr", "veth", "cni", "flannel")
+"""What the names of interfaces begin with that lead nowhere outside of a host."""
+
+
 def _default_route(lines: Sequence[str], addresses: dict[str, str]) -> tuple[str, str]:
-    """The interface of the default route with the lowest metric, and its address."""
+    """The interface of the default route with the lowest metric, and its address.
+
+    Without such a route it is the first interface that other hosts can reach: networks of containers and of virtual
+    machines have the same addresses on every host.
+    """
     routes = []
     for line in lines:
         device = _found(r"\bdev (\S+)", line)
@@ -203,7 +212,7 @@ def _default_route(lines: Sequence[str], addresses: dict[str, str]) -> tuple[str
     if routes:
         _, device, source = min(routes)
         return device, source or addresses.get(device, "")
-    others = [(name, address) for name, address in addresses.items() if name != "lo"]
+    others = [(name, address) for name, address in addresses.items() if not name.startswith(_INSIDE)]
     return others[0] if others else ("", "")
 
 
