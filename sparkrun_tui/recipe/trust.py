@@ -35,12 +35,14 @@ from sparkrun_tui.recipe.values.rendered import Rendered
 
 _DETECTORS = (
     (re.compile(r"--trust[-_]remote[-_]code\b"), "runs Python code that comes with the model"),
-    (re.compile(r"\b(curl|wget)\b[^\n|]*\|\s*(sudo\s+)?(ba|z|da)?sh\b"), "downloads a script and runs it"),
     (re.compile(r"\b(pip3?|uv)\s+(pip\s+)?install\b"), "installs Python packages"),
-    (re.compile(r"\b(apt|apt-get|dnf|apk)\s+(-\w+\s+)*install\b"), "installs system packages"),
+    (re.compile(r"\b(apt|apt-get|dnf|apk)\s+(-\w{1,30}\s+){0,8}install\b"), "installs system packages"),
     (re.compile(r"\bgit\s+clone\b"), "fetches code from a git repository"),
-    (re.compile(r"\b(curl|wget)\b[^\n|]*https?://(?!127\.0\.0\.1|localhost)"), "downloads from the network"),
 )
+_FETCHES = re.compile(r"\b(curl|wget)\b")
+_AFTER_PIPE = re.compile(r"\|\s+")
+_SHELL = re.compile(r"(sudo\s+)?(ba|z|da)?sh\b")
+_AWAY = re.compile(r"https?://(?!127\.0\.0\.1|localhost)")
 
 
 class Kind(StrEnum):
@@ -75,8 +77,34 @@ def demands(rendered: Rendered, environ: Mapping[str, str]) -> tuple[Demand, ...
     hooks, bundles = hooks_of(rendered), bring(rendered).bundles
     found = [*_variables(recipe, environ), *_privileges(recipe), *_hooks(hooks, bundles), *_image(recipe)]
     text = "\n".join([rendered.command or "", *_hook_texts(hooks, bundles)])
-    found += [Demand(Kind.CODE, meaning) for pattern, meaning in _DETECTORS if pattern.search(text)]
+    found += [Demand(Kind.CODE, meaning) for meaning in code_fetched(text)]
     return tuple(sorted(found, key=lambda demand: not demand.grave))
+
+
+def code_fetched(text: str) -> list[str]:
+    """What shell text does about code from elsewhere, in words; it takes time in proportion to the text."""
+    found = [meaning for pattern, meaning in _DETECTORS if pattern.search(text)]
+    piped, downloads = _fetched(text)
+    if piped:
+        found.append("downloads a script and runs it")
+    if downloads:
+        found.append("downloads from the network")
+    return found
+
+
+def _fetched(text: str) -> tuple[bool, bool]:
+    """Whether something is fetched into a shell, and whether something is fetched from another machine at all."""
+    piped = downloads = False
+    # What stands behind a pipe may be on the next line.
+    for line in _AFTER_PIPE.sub("|", text).split("\n"):
+        fetches = False
+        # A pattern over the whole line would look through the rest of it for each `curl` that it holds.
+        for part in line.split("|"):
+            piped = piped or (fetches and _SHELL.match(part) is not None)
+            fetch = _FETCHES.search(part)
+            fetches = fetch is not None
+            downloads = downloads or (fetch is not None and _AWAY.search(part, fetch.end()) is not None)
+    return piped, downloads
 
 
 def _variables(recipe: Recipe, environ: Mapping[str, str]) -> list[Demand]:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import islice, pairwise
 from math import inf
 
-from sparkrun_tui.base.errors import Spot
+from sparkrun_tui.base.errors import RecipeError, Spot
 from sparkrun_tui.base.identifiers import variable_name
 from sparkrun_tui.engines.checks.fields import check_container, check_metadata, check_model, check_topology, problem
 from sparkrun_tui.engines.checks.flags import check_flags
@@ -25,7 +25,7 @@ from sparkrun_tui.recipe.format.loader import KNOWN_KEYS, METADATA_KEYS, unknown
 from sparkrun_tui.recipe.format.spots import command_spot
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.suggestions import did_you_mean, listed
-from sparkrun_tui.recipe.values.environment import unfilled, wanted
+from sparkrun_tui.recipe.values.environment import expand_env, unfilled, wanted
 from sparkrun_tui.recipe.values.overrides import render, value_text
 from sparkrun_tui.recipe.values.rendered import ChainValue, Origin, Rendered
 
@@ -167,6 +167,10 @@ def _check_env(recipe: Recipe, environ: Mapping[str, str]) -> Iterator[Problem]:
         for form in unfilled(recipe.env[name].text):
             message = f"`{form}` stays as it is written: only `$NAME` and `${{NAME}}` are filled in"
             yield problem(recipe, Severity.WARNING, "env-form", message, f"env.{name}")
+    try:
+        expand_env(recipe, environ)
+    except RecipeError as error:
+        yield Problem(Severity.ERROR, "env-long", error.what, error.spot, error.remedy)
     for want in wanted(recipe, environ):
         if not want.is_set:
             message = f"`${{{want.name}}}` is not set on this machine: it stays as it is written"
