@@ -6,13 +6,13 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sparkrun_tui.base.text import cell_width, shorten, visible_text
+from sparkrun_tui.base.text import cell_width, shorten, visible_line, visible_text
 from sparkrun_tui.cli.gate import gate
 
 
 def line(text: str = "") -> None:
-    """One line of output; foreign text is made safe here once more."""
-    sys.stdout.write(gate().redact(visible_text(text)) + "\n")
+    """One line of output; foreign text is made safe here once more, and makes no lines of its own."""
+    sys.stdout.write(gate().redact(visible_line(text)) + "\n")
     sys.stdout.flush()
 
 
@@ -43,7 +43,7 @@ def as_json_line(value: Any) -> None:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, width: int | None = None) -> None:
     """Rows under a head, columns as wide as needed; the last column is cut to `width` cells of the whole line."""
-    lines = [list(map(visible_text, row)) for row in rows]
+    lines = [list(map(visible_line, row)) for row in rows]
     widths = [max([cell_width(name), *(cell_width(row[at]) for row in lines)]) for at, name in enumerate(head)]
     for row in (list(head), *lines):
         padded = [cell + " " * (widths[at] - cell_width(cell)) for at, cell in enumerate(row)]

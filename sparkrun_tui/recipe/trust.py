@@ -16,7 +16,7 @@ from sparkrun_tui.base import paths
 from sparkrun_tui.base.files import write_private
 from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.base.secrets import Redactor
-from sparkrun_tui.recipe.bundled_files.attachments import Bundle, bring
+from sparkrun_tui.recipe.bundled_files.attachments import Brought, Bundle, bring
 from sparkrun_tui.recipe.format.extensions import built_by_eugr
 from sparkrun_tui.recipe.format.hooks import Hooks, container_options, hooks_of
 from sparkrun_tui.recipe.format.images import parse_image
@@ -28,7 +28,7 @@ from sparkrun_tui.recipe.format.mounts import (
     split_volume,
 )
 from sparkrun_tui.recipe.format.pre_exec import Before
-from sparkrun_tui.recipe.model import Recipe
+from sparkrun_tui.recipe.model import Recipe, Runtime
 from sparkrun_tui.recipe.registry.checkouts import EUGR
 from sparkrun_tui.recipe.values.environment import wanted
 from sparkrun_tui.recipe.values.rendered import Rendered
@@ -71,10 +71,15 @@ class Demand:
     grave: bool = False
 
 
-def demands(rendered: Rendered, environ: Mapping[str, str]) -> tuple[Demand, ...]:
-    """What a recipe would do beyond serving, gravest first; `environ` only tells which variables are set."""
+def demands(
+    rendered: Rendered, environ: Mapping[str, str], brought: Brought | None = None
+) -> tuple[Demand, ...]:
+    """What a recipe would do beyond serving, gravest first; `environ` only tells which variables are set.
+
+    `brought` are the files that it brings, as they are now when None.
+    """
     recipe = rendered.recipe
-    hooks, bundles = hooks_of(rendered), bring(rendered).bundles
+    hooks, bundles = hooks_of(rendered), (brought if brought is not None else bring(rendered)).bundles
     found = [*_variables(recipe, environ), *_privileges(recipe), *_hooks(hooks, bundles), *_image(recipe)]
     text = "\n".join([rendered.command or "", *_hook_texts(hooks, bundles)])
     found += [Demand(Kind.CODE, meaning) for meaning in code_fetched(text)]
@@ -181,11 +186,26 @@ def _before(entry: Before, bundle: Bundle | None) -> Demand:
 def _image(recipe: Recipe) -> list[Demand]:
     image = parse_image(recipe.container)
     if built_by_eugr(recipe):
-        return [Demand(Kind.CODE, "runs the scripts of eugr/spark-vllm-docker on the head host")]
+        return _by_eugr(recipe)
     if image is None or image.pinned:
         return []
     how = "names no fixed version" if image.moving else "is named by a tag, which its author can move"
     return [Demand(Kind.IMAGE, f"the image {how}", recipe.container)]
+
+
+def _by_eugr(recipe: Recipe) -> list[Demand]:
+    """What it means that the scripts of eugr/spark-vllm-docker build the image, or launch the recipe."""
+    found = []
+    if recipe.runtime == Runtime.EUGR_VLLM:
+        title = "runs privileged, as eugr's scripts start every container: it may do anything on the hosts"
+        found.append(Demand(Kind.PRIVILEGE, title, recipe.container, True))
+    given = recipe.runtime_config.get("build_args")
+    arguments = [str(item) for item in given] if isinstance(given, list) else [str(given)] if given else []
+    title = "runs the scripts of eugr/spark-vllm-docker on the head host"
+    if not arguments:
+        return [*found, Demand(Kind.CODE, title, "", True)]
+    # They choose what is built, from which repository, and the hosts that the image is sent to.
+    return [*found, Demand(Kind.CODE, f"{title}, with arguments of its own", "\n".join(arguments), True)]
 
 
 _ALWAYS_ASKED = frozenset({Kind.HOOK, Kind.MODS, Kind.FILES})

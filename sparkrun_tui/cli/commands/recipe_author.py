@@ -42,7 +42,7 @@ def validate_command(names: tuple[str, ...], hosts: str, cluster_name: str, demo
 
     With hosts, whether they can run it is checked, too.
     """
-    from sparkrun_tui.cli.text.entries import problem_json, problem_line
+    from sparkrun_tui.cli.text.entries import problem_json, problem_lines
 
     target = judged_for(settings_now(), Target(hosts, cluster_name, demo))
     findings = [(path, problem) for name in names for path, problem in _findings(name, target)]
@@ -50,7 +50,8 @@ def validate_command(names: tuple[str, ...], hosts: str, cluster_name: str, demo
         output.as_json([{**problem_json(problem), "file": path} for path, problem in findings])
     else:
         for path, problem in findings:
-            output.line(problem_line(problem, path))
+            for line in problem_lines(problem, path):
+                output.line(line)
     errors = sum(problem.severity is Severity.ERROR for _, problem in findings)
     warnings = sum(problem.severity is Severity.WARNING for _, problem in findings)
     if not as_json:

@@ -94,17 +94,19 @@ def _agree(rendered: Rendered, yes: bool) -> None:
     """The consent that recipes of others need before their first launch, and again when they have changed."""
     from sparkrun_tui.cli.prompts import confirm, on_terminal
     from sparkrun_tui.launch.plan.consent import consent_needed, give, question
+    from sparkrun_tui.recipe.bundled_files.attachments import bring
 
-    wanted = consent_needed(rendered, os.environ)
+    brought = bring(rendered)
+    wanted = consent_needed(rendered, os.environ, brought)
     if not wanted:
         return
-    say(f"{question(rendered)}. It")
+    say(f"{question(rendered, brought)}. It")
     for demand in wanted:
         say(f"  {_GRAVE if demand.grave else '-'} {demand.title}")
         for text in demand.detail.split("\n") if demand.detail else ():
             say(f"      {text}")
     if yes or confirm("Launch it?"):
-        give(rendered)
+        give(rendered, brought=brought)
         return
     remedy = "" if on_terminal() else "Read the above, then call it again with --yes."
     raise UsageError("not launched: this recipe needs your consent", remedy=remedy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from sparkrun_tui.recipe.model import Problem
@@ -62,8 +63,9 @@ def problem_json(problem: Problem) -> dict[str, Any]:
     }
 
 
-def problem_line(problem: Problem, path: str) -> str:
-    """A finding as compilers print one: `file:line:column: severity: text`."""
+def problem_lines(problem: Problem, path: str) -> Iterator[str]:
+    """A finding as compilers print one: `file:line:column: severity: text`, and the remedy below it."""
     where = str(problem.spot) if problem.spot else path
-    remedy = f"\n    {problem.remedy}" if problem.remedy else ""
-    return f"{where}: {problem.severity}: {problem.message} [{problem.code}]{remedy}"
+    yield f"{where}: {problem.severity}: {problem.message} [{problem.code}]"
+    if problem.remedy:
+        yield f"    {problem.remedy}"

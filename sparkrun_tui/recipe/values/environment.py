@@ -37,8 +37,11 @@ class Wanted:
 
 
 def allowed(name: str) -> bool:
-    """Whether a variable may be read without asking: tokens of the Hub, engine settings, proxies."""
-    return name in _ALLOWED or name.startswith(_ALLOWED_PREFIXES)
+    """Whether a variable may be read without asking: tokens of the Hub, engine settings, proxies.
+
+    Of the settings of engines those that are secrets are not, such as `VLLM_API_KEY`.
+    """
+    return name in _ALLOWED or (name.startswith(_ALLOWED_PREFIXES) and not looks_secret(name))
 
 
 def references(text: str) -> tuple[str, ...]:
