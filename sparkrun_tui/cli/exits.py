@@ -59,6 +59,8 @@ def report(error: BaseException) -> Exit:
         return Exit.INTERRUPTED
     if isinstance(error, SparkrunError):
         say_error(error, "sparkrun-tui")
+        if in_debug() and error.__cause__ is not None:
+            say_lines("".join(traceback.format_exception(error.__cause__)))
         return code_of(error)
     say(f"sparkrun-tui: unexpected {type(error).__name__}: {error}")
     say(f"  {LOOK}")

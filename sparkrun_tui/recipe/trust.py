@@ -21,10 +21,9 @@ from sparkrun_tui.recipe.format.extensions import built_by_eugr
 from sparkrun_tui.recipe.format.hooks import Hooks, container_options, hooks_of
 from sparkrun_tui.recipe.format.images import parse_image
 from sparkrun_tui.recipe.format.mounts import (
-    Judgement,
+    grave_mount,
     harmless_capability,
     harmless_device,
-    judge_source,
     split_volume,
 )
 from sparkrun_tui.recipe.format.pre_exec import Before
@@ -71,9 +70,7 @@ class Demand:
     grave: bool = False
 
 
-def demands(
-    rendered: Rendered, environ: Mapping[str, str], brought: Brought | None = None
-) -> tuple[Demand, ...]:
+def demands(rendered: Rendered, environ: Mapping[str, str], brought: Brought | None = None) -> tuple[Demand, ...]:
     """What a recipe would do beyond serving, gravest first; `environ` only tells which variables are set.
 
     `brought` are the files that it brings, as they are now when None.
@@ -138,11 +135,6 @@ def _privileges(recipe: Recipe) -> list[Demand]:
             title = f"shares the {key} of another container, {value.removeprefix('container:')}"
             found.append(Demand(Kind.PRIVILEGE, title, "", True))
     return found
-
-
-def grave_mount(volume: str) -> bool:
-    """Whether a mount is none of the few that are known to be harmless."""
-    return judge_source(split_volume(volume)[0]) is not Judgement.HARMLESS
 
 
 def _mount(volume: str) -> Demand:

@@ -16,6 +16,7 @@ from sparkrun_tui.base.identifiers import variable_name
 from sparkrun_tui.engines.checks.fields import check_container, check_metadata, check_model, check_topology, problem
 from sparkrun_tui.engines.checks.flags import check_flags
 from sparkrun_tui.engines.fields.declared import field_for
+from sparkrun_tui.engines.layout.options import mount_problems
 from sparkrun_tui.engines.registry import ENGINES
 from sparkrun_tui.recipe.bundled_files.attachments import bring
 from sparkrun_tui.recipe.format.characters import check_characters
@@ -33,6 +34,8 @@ _STRICT = frozenset({"port", "gpu_memory_utilization", "tensor_parallel", "pipel
 """Keys whose bad value no engine can start with."""
 _NOT_IN_COMMANDS = frozenset({"tensor_parallel", "pipeline_parallel", "data_parallel"})
 """Keys that decide about hosts even when the command does not use them."""
+_MAX_UNKNOWN = 100
+"""Unknown keys that are compared with the format's: a file with more of them is none that a person wrote."""
 _LOST_CONTINUATION = re.compile(r"\\(?=[ \t]+\n[ \t]*-)")
 
 
@@ -43,11 +46,13 @@ def validate(
     *,
     attention_heads: int | None = None,
     gpus_per_host: int = 1,
+    privileged: bool = False,
 ) -> tuple[Problem, ...]:
     """All problems of a recipe, in the order of the file; the same finding at the same place is told once.
 
     `rendered` carries the overrides (none when left out); `env` is the workstation's environment, of which only
-    the names are looked at; `attention_heads` is known when the model's facts are.
+    the names are looked at, and how long the values become; `attention_heads` is known when the model's facts are;
+    `privileged` says that containers run so on the hosts.
     """
     result = rendered if rendered is not None else render(recipe, {})
     found = [*recipe.problems, *result.problems]
@@ -64,6 +69,7 @@ def validate(
     found += _misspelt_keys(recipe)
     found += check_flags(result)
     found += [*hooks_of(result).problems, *container_options(recipe).problems, *_check_brought(result)]
+    found += mount_problems(recipe, privileged=privileged)
     return ordered(found)
 
 
@@ -194,8 +200,8 @@ def _check_brought(rendered: Rendered) -> Iterator[Problem]:
 
 def _misspelt_keys(recipe: Recipe) -> Iterator[Problem]:
     """Keys that are nearly one of the format's, which the file does not have."""
-    own = [(key, key, KNOWN_KEYS) for key in unknown_keys(recipe)]
-    own += [(key, f"metadata.{key}", METADATA_KEYS) for key in recipe.metadata.extra]
+    own = [(key, key, KNOWN_KEYS) for key in islice(unknown_keys(recipe), _MAX_UNKNOWN)]
+    own += [(key, f"metadata.{key}", METADATA_KEYS) for key in islice(recipe.metadata.extra, _MAX_UNKNOWN)]
     for key, place, known in own:
         near = _nearly(key.lower(), known)
         if near and f"{place.removesuffix(key)}{near}" not in recipe.spots:

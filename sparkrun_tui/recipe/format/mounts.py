@@ -116,6 +116,11 @@ def judge_source(source: str, home: str = "") -> Judgement:
     return Judgement.GRAVE
 
 
+def grave_mount(volume: str) -> bool:
+    """Whether a mount is none of the few that are known to be harmless."""
+    return judge_source(split_volume(volume)[0]) is not Judgement.HARMLESS
+
+
 def _below_home(place: str, home: str) -> str:
     """The place seen from the home that it is in, as `~/…`; `/root` and those in `/home` are homes on any host."""
     if home.startswith("/") and home != "/":

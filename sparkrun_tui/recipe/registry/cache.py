@@ -194,7 +194,7 @@ def _extract(bare: Path, target: Path, url: str) -> tuple[int, tuple[str, ...]]:
 
 
 def _within_bounds(wanted: list[_Blob]) -> tuple[list[_Blob], list[_Blob]]:
-    """The first of the files that lie in no more than `MAX_FOLDERS` folders and are no more than `MAX_FILES`; the rest."""
+    """The first of the files, within `MAX_FILES` and `MAX_FOLDERS`, and those that are beyond."""
     kept: list[_Blob] = []
     beyond: list[_Blob] = []
     folders: set[str] = set()

@@ -168,7 +168,13 @@ class PlanScreen(PageScreen):
         return frozenset(problem.code for problem in self._plan.errors)
 
     def _lines(self) -> Sequence[str]:
-        return self.sparkrun.backend.dry_run(self._plan) if self._plan else ()
+        if self._plan is None:
+            return ()
+        try:
+            return self.sparkrun.backend.dry_run(self._plan)
+        except SparkrunError as error:
+            # It is painted: what is raised there would end the app.
+            return [f"# {line}" for line in str(error).split("\n")]
 
     def _dry_run(self, width: int) -> Sequence[Line]:
         return shell_lines("\n".join(self._lines()), width)
