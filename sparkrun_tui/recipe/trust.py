@@ -16,6 +16,7 @@ from sparkrun_tui.base import paths
 from sparkrun_tui.base.files import write_private
 from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.base.secrets import Redactor
+from sparkrun_tui.base.text import visible_line
 from sparkrun_tui.recipe.bundled_files.attachments import Brought, Bundle, bring
 from sparkrun_tui.recipe.format.extensions import built_by_eugr
 from sparkrun_tui.recipe.format.hooks import Hooks, container_options, hooks_of
@@ -182,7 +183,7 @@ def _image(recipe: Recipe) -> list[Demand]:
     if image is None or image.pinned:
         return []
     how = "names no fixed version" if image.moving else "is named by a tag, which its author can move"
-    return [Demand(Kind.IMAGE, f"the image {how}", recipe.container)]
+    return [Demand(Kind.IMAGE, f"the image {how}", visible_line(recipe.container))]
 
 
 def _by_eugr(recipe: Recipe) -> list[Demand]:
@@ -190,9 +191,10 @@ def _by_eugr(recipe: Recipe) -> list[Demand]:
     found = []
     if recipe.runtime == Runtime.EUGR_VLLM:
         title = "runs privileged, as eugr's scripts start every container: it may do anything on the hosts"
-        found.append(Demand(Kind.PRIVILEGE, title, recipe.container, True))
-    given = recipe.runtime_config.get("build_args")
-    arguments = [str(item) for item in given] if isinstance(given, list) else [str(given)] if given else []
+        found.append(Demand(Kind.PRIVILEGE, title, visible_line(recipe.container), True))
+    given = recipe.runtime_config.get("build_args") or []
+    listed = given if isinstance(given, list) else [given]
+    arguments = [visible_line(str(item)) for item in listed]
     title = "runs the scripts of eugr/spark-vllm-docker on the head host"
     if not arguments:
         return [*found, Demand(Kind.CODE, title, "", True)]

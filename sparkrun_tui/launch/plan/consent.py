@@ -40,7 +40,7 @@ def consent_needed(
     found = demands(rendered, environ, brought)
     if rendered.recipe.source.stranger and not beyond_serving(found):
         return ()
-    runs = Demand(Kind.CODE, "runs its command in its image on your hosts", rendered.recipe.container)
+    runs = Demand(Kind.CODE, "runs its command in its image on your hosts", visible_line(rendered.recipe.container))
     return (*found, runs)
 
 

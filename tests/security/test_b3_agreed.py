@@ -1,0 +1,70 @@
+"""B3: what is agreed to is what runs: delegated launches, arguments of their scripts, files that change meanwhile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.launch.plan.consent import consent_needed, give, insist_on_consent, question
+from sparkrun_tui.recipe.bundled_files.attachments import bring
+from sparkrun_tui.recipe.format.loader import load_text
+from sparkrun_tui.recipe.model import Source, SourceKind
+from sparkrun_tui.recipe.registry.registries import add_registry, update_registries
+from sparkrun_tui.recipe.search.sources import find_recipe
+from sparkrun_tui.recipe.trust import Demand, Kind
+from sparkrun_tui.recipe.values.overrides import render
+from sparkrun_tui.recipe.values.rendered import Rendered
+from tests.recipe.upstream import Upstream
+
+HEAD = "model: org/m\ncommand: vllm serve org/m\n"
+DELEGATED = HEAD + "runtime: eugr-vllm\ncontainer: evil/image:1\n"
+SENT = "build_args: [--vllm-repo, 'https://evil.example/vllm', --copy-to, 10.9.9.9]\n"
+
+
+def foreign(text: str, kind: SourceKind = SourceKind.REGISTRY) -> Rendered:
+    stranger = kind is SourceKind.PATH
+    return render(load_text(text, Source(kind, "/x/r.yaml", "" if stranger else "arena", stranger=stranger)), {})
+
+
+def graves(what: Rendered) -> list[Demand]:
+    return [demand for demand in consent_needed(what, {}) if demand.grave]
+
+
+@pytest.mark.parametrize("kind", [SourceKind.REGISTRY, SourceKind.PATH])
+def test_a_delegated_launch_is_asked_about_as_privileged(kind: SourceKind) -> None:
+    found = graves(foreign(DELEGATED, kind))
+    assert [demand.kind for demand in found] == [Kind.PRIVILEGE, Kind.CODE]
+    assert "privileged" in found[0].title and "head host" in found[1].title
+
+
+@pytest.mark.parametrize("kind", [SourceKind.REGISTRY, SourceKind.PATH])
+@pytest.mark.parametrize("text", [DELEGATED + SENT, HEAD + "runtime: vllm\ncontainer: own:1\nbuilder: eugr\n" + SENT])
+def test_the_question_has_every_argument_of_the_scripts(text: str, kind: SourceKind) -> None:
+    told = "\n".join(demand.detail for demand in graves(foreign(text, kind)))
+    for word in ("--vllm-repo", "https://evil.example/vllm", "--copy-to", "10.9.9.9"):
+        assert word in told
+
+
+def test_a_mod_that_changes_while_the_question_stands_was_not_agreed_to(tmp_path: Path) -> None:
+    mods = Upstream(tmp_path / "mods").write("mods/fix/run.sh", "echo harmless\n")
+    mods.write("recipes/y.yaml", HEAD).commit()
+    add_registry(str(mods.folder), "tools")
+    text = HEAD + "runtime: vllm\ncontainer: a/b:1\nmods: ['@tools/fix']\n"
+    add_registry(str(Upstream(tmp_path / "r").write("recipes/x.yaml", text).commit().folder), "arena")
+    what = render(find_recipe("@arena/x", Settings()), {})
+    brought = bring(what)
+    assert "echo harmless" in "".join(demand.detail for demand in consent_needed(what, {}, brought))
+
+    mods.write("mods/fix/run.sh", "touch CANARY\n").commit()
+    update_registries(["tools"])
+    give(what, brought=brought)
+
+    now = bring(what)
+    assert now.digests != brought.digests
+    assert "touch CANARY" in "".join(demand.detail for demand in consent_needed(what, {}, now))
+    assert "has changed since you agreed" in question(what, now)
+    with pytest.raises(LaunchError, match="needs your consent"):
+        insist_on_consent(what, {}, now)
