@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 
+from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.base.text import shorten, visible_line
 from sparkrun_tui.recipe.bundled_files.attachments import Brought, bring
+from sparkrun_tui.recipe.search.folders import is_inside, own_folders
 from sparkrun_tui.recipe.trust import (
     Demand,
     Kind,
@@ -66,6 +71,25 @@ def question(rendered: Rendered, brought: Brought | None = None) -> str:
     if recipe.source.stranger:
         return f"{name} is {recipe.source.path}, which is in none of your folders of recipes, and {state}"
     return f"{name} comes from the registry {recipe.source.registry_text}, not from you, and {state}"
+
+
+def unasked_as_a_copy(
+    rendered: Rendered, environ: Mapping[str, str], path: Path, settings: Settings
+) -> tuple[Demand, ...]:
+    """What a recipe of others would do without a question once a copy of it lies at `path`; empty for most places.
+
+    Recipes in the user's own folders are the user's own: whoever has not agreed to a recipe of others yet is asked
+    before a copy of it goes there.
+    """
+    own = any(is_inside(path.expanduser(), os.path.realpath(folder.path)) for folder in own_folders(settings))
+    if not own:
+        own = is_inside(path.expanduser(), os.path.realpath(paths.user_recipes()))
+    return consent_needed(rendered, environ) if own else ()
+
+
+def about_a_copy(rendered: Rendered) -> str:
+    """What the question before such a copy is about, in one sentence."""
+    return f"{question(rendered)}; a copy among your own recipes is launched without a question"
 
 
 def insist_on_consent(rendered: Rendered, environ: Mapping[str, str], brought: Brought) -> None:

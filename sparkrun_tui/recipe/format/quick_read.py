@@ -9,6 +9,7 @@ from sparkrun_tui.recipe.format.detect import detect_runtime
 from sparkrun_tui.recipe.format.dtypes import normal_dtype
 from sparkrun_tui.recipe.format.loader import stem
 from sparkrun_tui.recipe.format.params import parse_params
+from sparkrun_tui.recipe.format.yamltree import without_comment
 from sparkrun_tui.recipe.model import Source
 from sparkrun_tui.recipe.search.entry import Entry
 
@@ -22,7 +23,6 @@ _WANTED = frozenset(
     ["name", "model", "runtime", "container", "description", "maintainer", "recipe_version", "sparkrun_version",
      "min_nodes", "max_nodes", "mode", "solo_only", "cluster_only"]
 )  # fmt: skip
-_COMMENT = re.compile(r"\s+#.*$")
 _BLOCK = re.compile(r"[|>][-+0-9]*")
 
 
@@ -72,7 +72,7 @@ def _value(text: str) -> str:
         end = text.find(text[0], 1)
         return text[1:end] if end > 0 else text[1:]
     if "#" in text:
-        text = _COMMENT.sub("", text)
+        text = without_comment(text)
     return "" if text[0] in "|>" and _BLOCK.fullmatch(text) else text
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.identifiers import variable_name
 from sparkrun_tui.base.secrets import MASK, Redactor, Secret, looks_secret, secrets_of
-from sparkrun_tui.recipe.format.yamltree import compact_json
+from sparkrun_tui.recipe.format.yamltree import compact_json, without_comment
 from sparkrun_tui.recipe.model import Problem, Recipe, Value
 from sparkrun_tui.recipe.values.environment import references
 from sparkrun_tui.recipe.values.overrides import render
@@ -31,7 +31,6 @@ _SHOWN = re.compile(r"'\"{0}\"'|\"{0}\"|{0}".replace("{0}", _REFERENCE.pattern))
 _QUOTED_HEREDOC = re.compile(r"<<-?\s*['\"\\\\]")
 _LAST_WORD = re.compile(r"(?i)(^|[_-])(secret|password|passwd|passphrase|api[_-]?key|token)$")
 _SOURCE_LINE = re.compile(r"^(\s*(?:-\s+)?[\"']?)([\w-]+)([\"']?\s*:\s+)(\S.*)$")
-_COMMENT = re.compile(r"\s#")
 _MOST = 256
 """References whose surroundings are looked at; a command with more of them is none that a person wrote."""
 
@@ -162,11 +161,10 @@ def shown_source(text: str, redact: Redactor) -> str:
         match = _SOURCE_LINE.match(row)
         if match is None:
             return row
-        comment = _COMMENT.search(match[4])
-        value = match[4][: comment.start()].rstrip() if comment is not None else match[4]
+        value = without_comment(match[4])
         if not _is_secret(match[2], value.strip("'\"")) or value[0] in "[{|>&*!":
             return row
-        return f"{match[1]}{match[2]}{match[3]}{MASK}{match[4][len(value) :] if comment is not None else ''}"
+        return f"{match[1]}{match[2]}{match[3]}{MASK}{match[4][len(value) :]}"
 
     return redact("\n".join(map(line, text.split("\n"))))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from sparkrun_tui.base.text import cell_width, shorten
 
@@ -108,11 +108,8 @@ def wrap(text: str, width: int) -> list[str]:
                 continue
             if line:
                 lines.append(line)
-            while cell_width(word) > width:
-                head = _head(word, width)
-                lines.append(head)
-                word = word[len(head) :]
-            line = word
+            *whole, line = _pieces(word, width, width)
+            lines += whole
         lines.append(line)
     return lines
 
@@ -130,14 +127,12 @@ def wrap_line(line: Line, width: int, indent: int = 0) -> list[list[Span]]:
                 rows.append([(" " * indent, "")] if indent else [])
                 left = width - indent
                 word = word.lstrip()
-            while cell_width(word.rstrip()) > left:
-                head = _head(word, left)
-                _append(rows[-1], head, style)
-                rows.append([(" " * indent, "")] if indent else [])
-                left = width - indent
-                word = word[len(head) :]
-            _append(rows[-1], word, style)
-            left -= cell_width(word)
+            for number, piece in enumerate(_pieces(word, left, width - indent)):
+                if number:
+                    rows.append([(" " * indent, "")] if indent else [])
+                    left = width - indent
+                _append(rows[-1], piece, style)
+                left -= cell_width(piece)
     return rows
 
 
@@ -148,16 +143,33 @@ def _append(row: list[Span], text: str, style: str) -> None:
         row.append((text, style))
 
 
-def _head(text: str, width: int) -> str:
-    """The longest beginning of `text` that fits, at least one character when `width` is positive."""
-    if text.isascii():
-        return text[:width]
-    used = 0
-    for index, char in enumerate(text):
-        used += cell_width(char)
-        if used > width:
-            return text[: max(index, 1)]
-    return text
+def _pieces(word: str, first: int, rest: int) -> Iterator[str]:
+    """A word cut into pieces of at most `first` cells, then `rest`; blanks at its end stay with the last one.
+
+    It is gone through once: a file may have a word of a million characters.
+    """
+    end = len(word.rstrip())
+    if word.isascii():
+        # Each character takes one cell.
+        if end <= first:
+            yield word
+            return
+        start = max(first, 0)
+        yield word[:start]
+        while end - start > rest:
+            yield word[start : start + rest]
+            start += rest
+        yield word[start:]
+        return
+    start = used = 0
+    room = first
+    for index in range(end):
+        size = cell_width(word[index])
+        if used + size > room and (index > start or room <= 0):
+            yield word[start:index]
+            start, used, room = index, 0, rest
+        used += size
+    yield word[start:]
 
 
 def join(parts: Iterable[Line], gap: str = "  ") -> list[Span]:
