@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -141,3 +142,45 @@ def test_a_recipe_of_a_thousand_keys_is_checked_in_time(tmp_path: Path) -> None:
     keys = "".join(f"{json.dumps(f'modl{n}')}: 1\n" for n in range(4500))
     recipe = load_text(HEAD + "command: vllm serve org/m\n" + keys)
     assert seconds(lambda: validate(recipe)) < 3
+
+
+def test_thousands_of_secrets_are_taken_out_in_time() -> None:
+    words = [f"s3cr3tv{number}x" for number in range(10_000)]
+    found: list[str] = []
+    assert seconds(lambda: found.append(Redactor(words)(" ".join(words)))) < 3
+    assert found == [" ".join(["•••"] * 10_000)]
+    lengths = ["a" * number for number in range(8, 1400)]
+    assert seconds(lambda: Redactor(lengths)("a" * 500_000 + " " + "aaaaaaab" * 50_000)) < 5
+
+
+def test_many_secrets_are_hidden_as_few_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sparkrun_tui.base import secrets
+
+    chance = random.Random(7)
+    for _ in range(500):
+        words = ["".join(chance.choices("ab1_'", k=chance.randrange(4, 12))) for _ in range(chance.randrange(1, 12))]
+        text = "".join(chance.choices("ab1_ -é'", k=60)) + " ".join(chance.choices(words, k=3))
+        monkeypatch.setattr(secrets, "_FEW", 1 << 30)
+        few = Redactor(words)(text)
+        monkeypatch.setattr(secrets, "_FEW", -1)
+        assert Redactor(words)(text) == few
+
+
+@pytest.mark.parametrize("letter", ["a", "界", "a\u0301"])
+def test_a_word_of_a_million_characters_is_wrapped_in_time(letter: str) -> None:
+    from sparkrun_tui.ui.widgets.ink import wrap, wrap_line
+
+    word = letter * 300_000
+    assert seconds(lambda: wrap_line([(f"# {word}", "comment")], 70, 4)) < 3
+    assert seconds(lambda: wrap(word, 70)) < 3
+    assert "".join(wrap(word, 70)) == word
+
+
+def test_a_file_is_sketched_in_time() -> None:
+    from sparkrun_tui.recipe.format.quick_read import sketch
+    from sparkrun_tui.recipe.model import Source, SourceKind
+
+    text = HEAD + "description: x" + " " * 60_000 + "y # why\n"
+    found = []
+    assert seconds(lambda: found.append(sketch(text, Source(SourceKind.USER, "/x.yaml")))) < 1
+    assert found[0] is not None and found[0].description.endswith(" y")

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.cli.main import run
 from sparkrun_tui.launch.plan.consent import consent_needed, give, insist_on_consent, question
 from sparkrun_tui.recipe.bundled_files.attachments import bring
 from sparkrun_tui.recipe.format.loader import load_text
@@ -68,3 +70,48 @@ def test_a_mod_that_changes_while_the_question_stands_was_not_agreed_to(tmp_path
     assert "has changed since you agreed" in question(what, now)
     with pytest.raises(LaunchError, match="needs your consent"):
         insist_on_consent(what, {}, now)
+
+
+# A copy of one's own.
+
+HOOKED = HEAD + "runtime: vllm\ncontainer: a/b:1\ndefaults: {port: 8000}\npost_commands: [touch CANARY]\n"
+
+
+@pytest.fixture
+def theirs(tmp_path: Path) -> Path:
+    """A registry's recipe with a hook; gives the folder of the user's own recipes."""
+    add_registry(str(Upstream(tmp_path / "r").write("recipes/x.yaml", HOOKED).commit().folder), "arena")
+    return paths.user_recipes()
+
+
+def export(target: Path, *words: str) -> int:
+    return run(["recipe", "export", "@arena/x", "-o", "port=9000", "--output", str(target), *words], open_app=no_app)
+
+
+def no_app(demo: bool, cluster: str, query: str) -> int:
+    return 0
+
+
+def test_a_copy_among_the_users_own_recipes_is_asked_about(theirs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert export(theirs / "mine.yaml") == 2
+    told = capsys.readouterr().err
+    assert "touch CANARY" in told and "is launched without a question" in told and "not written" in told
+    assert not (theirs / "mine.yaml").exists()
+    assert export(theirs / "mine.yaml", "--yes") == 0
+    assert (theirs / "mine.yaml").exists()
+
+
+def test_a_link_into_that_folder_is_no_way_around(theirs: Path, tmp_path: Path) -> None:
+    theirs.mkdir(parents=True)
+    (tmp_path / "link").symlink_to(theirs)
+    assert export(tmp_path / "link" / "mine.yaml") == 2 and list(theirs.iterdir()) == []
+
+
+def test_a_copy_anywhere_else_is_a_strangers_file(theirs: Path, tmp_path: Path) -> None:
+    assert export(tmp_path / "copy.yaml") == 0
+    assert consent_needed(render(find_recipe(str(tmp_path / "copy.yaml"), Settings()), {}), {})
+
+
+def test_what_was_agreed_to_is_not_asked_about_again(theirs: Path) -> None:
+    give(render(find_recipe("@arena/x", Settings()), {}))
+    assert export(theirs / "mine.yaml") == 0
