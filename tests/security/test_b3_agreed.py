@@ -8,7 +8,7 @@ import pytest
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import LaunchError
-from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.base.settings import Settings, load_settings
 from sparkrun_tui.cli.main import run
 from sparkrun_tui.launch.plan.consent import consent_needed, give, insist_on_consent, question
 from sparkrun_tui.recipe.bundled_files.attachments import bring
@@ -115,3 +115,16 @@ def test_a_copy_anywhere_else_is_a_strangers_file(theirs: Path, tmp_path: Path) 
 def test_what_was_agreed_to_is_not_asked_about_again(theirs: Path) -> None:
     give(render(find_recipe("@arena/x", Settings()), {}))
     assert export(theirs / "mine.yaml") == 0
+
+
+def test_a_folder_of_the_settings_is_not_the_current_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = paths.config_dir()
+    config.mkdir(parents=True)
+    (config / "config.yaml").write_text("recipe_dirs: [recipes, ~/mine, /srv/recipes]\n")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / "x.yaml").write_text(HOOKED)
+    settings = load_settings()
+    assert settings.recipe_dirs == (config / "recipes", Path("~/mine").expanduser(), Path("/srv/recipes"))
+    found = find_recipe("recipes/x.yaml", settings)
+    assert found.source.stranger and consent_needed(render(found, {}), {})
