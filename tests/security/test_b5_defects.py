@@ -177,3 +177,37 @@ def test_lists_say_where_recipes_of_others_come_from(tmp_path: Path, call: Call)
     assert address in call("registry", "list")[1]
     _, _, err = call("list", "source:bundled")
     assert err == ""
+
+
+# Models that look like something else.
+
+DRAFT = '--speculative-config \'{"model": "DRAFT", "num_speculative_tokens": 2}\''
+
+
+@pytest.mark.parametrize("draft", ["--token=a/b", "-x/y", "../x", "x/..", "~/x", "a b/c", "a/b;touch CANARY", "$X/y"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        PLAIN.replace("serve org/m", f"serve org/m {DRAFT}"),
+        PLAIN.replace("vllm serve org/m", 'llama-server -hf org/m:Q8_0 -hfd "DRAFT:Q8_0"').replace("vllm", "llama-cpp"),
+        PLAIN.replace("runtime: vllm", "runtime: eugr-vllm").replace("model: org/m\n", "").replace("org/m", '"DRAFT"'),
+    ],
+)
+def test_what_is_no_repository_is_not_downloaded(text: str, draft: str, tmp_path: Path, call: Call) -> None:
+    path = tmp_path / "mine.yaml"
+    lines = text.replace("DRAFT", draft).split("\n")
+    path.write_text(
+        "\n".join(f"command: {json.dumps(line[9:])}" if line[:9] == "command: " else line for line in lines)
+    )
+    _, out, _ = call("run", str(path), "--dry-run")
+    wanted = [line for line in out.split("\n") if "hf download" in line or "models--" in line]
+    assert out and [line for line in wanted if "org" not in line] == []
+
+
+@pytest.mark.parametrize("revision", ["--token=x", "../../x", "a b", "a;b", "x" * 300])
+def test_a_revision_has_the_form_of_one(revision: str) -> None:
+    found = validate(load_text(PLAIN + f"model_revision: {json.dumps(revision)}\n"))
+    assert "model-revision" in [problem.code for problem in found if problem.severity is Severity.ERROR]
+    assert all(
+        problem.code != "model-revision" for problem in validate(load_text(PLAIN + "model_revision: refs/pr/3\n"))
+    )

@@ -13,6 +13,7 @@ _HINTS = (
     (re.compile(r"\bsglang\.launch_server\b|(?<![\w/.-])sglang\s+serve\b"), Runtime.SGLANG),
     (re.compile(r"(?<![\w.-])llama-server\b"), Runtime.LLAMA_CPP),
 )
+_REPOSITORY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9_][A-Za-z0-9._-]{0,95})?")
 
 
 def detect_runtime(declared: str, version: str, config: Mapping[str, Any], command: str | None) -> str:
@@ -25,6 +26,11 @@ def detect_runtime(declared: str, version: str, config: Mapping[str, Any], comma
     first = "\n".join(line for line in (command or "").splitlines() if not line.lstrip().startswith("#"))
     found = [(match.start(), runtime) for pattern, runtime in _HINTS if (match := pattern.search(first))]
     return min(found)[1].value if found else Runtime.VLLM.value
+
+
+def is_repository(model: str) -> bool:
+    """Whether a text is the name of a repository on the Hugging Face Hub, and not a path, an option or a variable."""
+    return _REPOSITORY.fullmatch(model) is not None and ".." not in model and "--" not in model
 
 
 def split_gguf(model: str) -> tuple[str, str]:
