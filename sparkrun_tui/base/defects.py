@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from sparkrun_tui.base.errors import LaunchError, SparkrunError
 from sparkrun_tui.base.text import clean_line, shorten
 
 REPORT = "this is a defect of sparkrun-tui: please report it with this recipe"
@@ -19,8 +22,20 @@ def defect(doing: str, error: Exception) -> str:
     while at is not None and at.tb_next is not None:
         at = at.tb_next
     place = f" at {Path(at.tb_frame.f_code.co_filename).name}:{at.tb_lineno}" if at is not None else ""
-    said = f": {str(error)[:120]}" if str(error) else ""
+    words = clean_line(str(error)[:120])
+    said = f": {words}" if words else ""
     return f"internal error: {doing} failed with {type(error).__name__}{place}{said}"
+
+
+@contextmanager
+def explained(doing: str) -> Iterator[None]:
+    """What goes wrong in here in a way that nobody expected is one plain error. Raises `LaunchError`."""
+    try:
+        yield
+    except SparkrunError:
+        raise
+    except Exception as error:
+        raise LaunchError(defect(doing, error), remedy=REPORT) from error
 
 
 def unexpected(error: Exception) -> str:

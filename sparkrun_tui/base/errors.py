@@ -29,11 +29,15 @@ class SparkrunError(Exception):
         self.spot = spot
         self.remedy = remedy
 
-    def __str__(self) -> str:
+    @property
+    def first(self) -> str:
+        """Where and what, without the remedy."""
         where = f"{self.spot}: " if self.spot else ""
         host = f"{self.host}: " if self.host else ""
-        remedy = f"\n  {self.remedy}" if self.remedy else ""
-        return f"{where}{host}{self.what}{remedy}"
+        return f"{where}{host}{self.what}"
+
+    def __str__(self) -> str:
+        return f"{self.first}\n  {self.remedy}" if self.remedy else self.first
 
 
 class RecipeError(SparkrunError):

@@ -78,7 +78,7 @@ def load_settings() -> Settings:
     return Settings(
         clusters=(*clusters, *foreign),
         default_cluster=_word(path, "default_cluster", data.get("default_cluster") or ""),
-        recipe_dirs=tuple(Path(os.path.expanduser(item)) for item in _strings(path, data, "recipe_dirs")),
+        recipe_dirs=tuple(_folder(path, item) for item in _strings(path, data, "recipe_dirs")),
         defaults=_mapping(path, data, "defaults"),
         theme=_word(path, "theme", data.get("theme") or ""),
         keys={key: _word(path, f"keys.{key}", value) for key, value in _mapping(path, data, "keys").items()},
@@ -162,6 +162,14 @@ def _mapping(path: Path, data: Mapping[str, Any], key: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise SettingsError(f"{path}: `{key}` must be a mapping")
     return {str(name): body for name, body in value.items()}
+
+
+def _folder(path: Path, text: str) -> Path:
+    """A folder that the settings name; one that is no whole path lies beside them.
+
+    Seen from the current folder it would be another one in each, and what lies there be taken for the user's own.
+    """
+    return path.parent / os.path.expanduser(text)
 
 
 def _strings(path: Path, data: Mapping[str, Any], key: str) -> list[str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 
 import click
 from click.shell_completion import BashComplete, CompletionItem, add_completion_class, split_arg_string
 
 from sparkrun_tui.base.errors import SparkrunError
+from sparkrun_tui.base.text import clean_line
 
 _BASH = """\
 %(complete_func)s() {
@@ -88,6 +90,23 @@ def _last_word(line: str, breaks: str) -> tuple[str, int, str]:
 add_completion_class(Bash)
 
 
+def _item(text: str, about: str = "") -> CompletionItem | None:
+    """A word to be completed to, and what it is; None for a word that no shell shows as it is.
+
+    Shells take their items line by line and print them as they come: what is foreign in them has one line, and every
+    character of it is seen.
+    """
+    if not text.isprintable():
+        return None
+    return CompletionItem(text, help=clean_line(about) or None)
+
+
+def _items(found: Iterable[tuple[str, str]]) -> list[CompletionItem]:
+    """The items of words and what they are."""
+    made = (_item(text, about) for text, about in found)
+    return [item for item in made if item is not None]
+
+
 def recipe_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The recipes that begin so, else files."""
     from sparkrun_tui.base.settings import load_settings
@@ -98,11 +117,8 @@ def recipe_names(ctx: click.Context, param: click.Parameter, incomplete: str) ->
         entries = list_recipes(load_settings()).entries
     except SparkrunError:
         return []
-    found = [
-        CompletionItem(name, help=entry.description)
-        for entry in entries
-        if (name := reference(entry)).startswith(incomplete)
-    ]
+    named = ((reference(entry), entry.description) for entry in entries)
+    found = _items((name, about) for name, about in named if name.startswith(incomplete))
     return found or [CompletionItem(incomplete, type="file")]
 
 
@@ -114,11 +130,9 @@ def cluster_names(ctx: click.Context, param: click.Parameter, incomplete: str) -
         clusters = load_settings().clusters
     except SparkrunError:
         return []
-    return [
-        CompletionItem(cluster.name, help=", ".join(cluster.hosts))
-        for cluster in clusters
-        if cluster.name.startswith(incomplete)
-    ]
+    return _items(
+        (cluster.name, ", ".join(cluster.hosts)) for cluster in clusters if cluster.name.startswith(incomplete)
+    )
 
 
 def overrides(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -136,8 +150,5 @@ def overrides(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
     except SparkrunError:
         return []
     if not incomplete:
-        return [CompletionItem(f"{key}=") for key in recipe.defaults]
-    return [
-        CompletionItem(found.text, help=found.help)
-        for found in KeyCompleter(recipe).complete(incomplete, len(incomplete))
-    ]
+        return _items((f"{key}=", "") for key in recipe.defaults)
+    return _items((found.text, found.help) for found in KeyCompleter(recipe).complete(incomplete, len(incomplete)))

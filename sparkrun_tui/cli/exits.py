@@ -8,7 +8,7 @@ from enum import IntEnum
 
 from sparkrun_tui.base.defects import LOOK, in_debug
 from sparkrun_tui.base.errors import HostError, SettingsError, SparkrunError, UsageError
-from sparkrun_tui.base.text import visible_text
+from sparkrun_tui.base.text import visible_line, visible_text
 from sparkrun_tui.cli.gate import gate
 
 
@@ -26,8 +26,24 @@ class Exit(IntEnum):
 
 
 def say(text: str) -> None:
-    """One message for the person, on stderr; secrets are taken out of it."""
-    piece(text + "\n")
+    """One line for the person, on stderr; secrets are taken out of it.
+
+    A line break in it is a sign: foreign words in a message cannot make lines of their own.
+    """
+    piece(f"{visible_line(text)}\n")
+
+
+def say_lines(text: str) -> None:
+    """Several lines for the person, whose line breaks are this program's own."""
+    for line in text.split("\n"):
+        say(line)
+
+
+def say_error(error: SparkrunError, about: str) -> None:
+    """An error after what it is about: one line, and the remedy below it."""
+    say(f"{about}: {error.first}")
+    if error.remedy:
+        say_lines("\n".join(f"  {line}" for line in error.remedy.split("\n")))
 
 
 def piece(text: str) -> None:
@@ -42,13 +58,15 @@ def report(error: BaseException) -> Exit:
         say("interrupted")
         return Exit.INTERRUPTED
     if isinstance(error, SparkrunError):
-        say(f"sparkrun-tui: {error}")
+        say_error(error, "sparkrun-tui")
+        if in_debug() and error.__cause__ is not None:
+            say_lines("".join(traceback.format_exception(error.__cause__)))
         return code_of(error)
     say(f"sparkrun-tui: unexpected {type(error).__name__}: {error}")
     say(f"  {LOOK}")
     if in_debug():
         # Not raised again: a traceback that Python prints goes past the filter.
-        say("".join(traceback.format_exception(error)))
+        say_lines("".join(traceback.format_exception(error)))
     return Exit.FAILED
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from sparkrun_tui.cli.exits import say
+from sparkrun_tui.cli.exits import say, say_error
 
 
 def look_up(model: str, revision: str = "") -> None:
@@ -19,4 +19,4 @@ def look_up(model: str, revision: str = "") -> None:
         say(f"asking the Hugging Face Hub about {model}")
     learned = asyncio.run(learning.learn(model, revision))
     if learned.problem is not None:
-        say(f"{model} was not looked up: {learned.problem}")
+        say_error(learned.problem, f"{model} was not looked up")

@@ -12,7 +12,7 @@ import click
 
 from sparkrun_tui import __version__
 from sparkrun_tui.base.errors import SparkrunError
-from sparkrun_tui.cli.exits import Exit, report, say
+from sparkrun_tui.cli.exits import Exit, report, say_lines
 from sparkrun_tui.cli.gate import renew
 
 # name: (module, attribute, one line of help). The help stands here so that `--help` imports nothing.
@@ -105,7 +105,7 @@ def run(argv: Sequence[str] | None, *, open_app: OpenApp) -> int:
     except click.ClickException as error:
         shown = io.StringIO()
         error.show(file=shown)
-        say(shown.getvalue().rstrip("\n"))
+        say_lines(shown.getvalue().rstrip("\n"))
         return Exit.USAGE
     except click.Abort:
         return Exit.INTERRUPTED

@@ -11,8 +11,8 @@ from sparkrun_tui.cli.gate import gate
 
 
 def line(text: str = "") -> None:
-    """One line of output; foreign text is made safe here once more."""
-    sys.stdout.write(gate().redact(visible_text(text)) + "\n")
+    """One line of output; foreign text is made safe here once more, and makes no lines of its own."""
+    sys.stdout.write(gate().redact(visible_line(text)) + "\n")
     sys.stdout.flush()
 
 

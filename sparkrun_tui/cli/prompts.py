@@ -8,11 +8,17 @@ import getpass
 import sys
 import termios
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.cli.exits import piece, say
 from sparkrun_tui.remote.ssh.host_key_policy import YES, HostKeyQuestion, Question
+
+if TYPE_CHECKING:
+    from sparkrun_tui.recipe.trust import Demand
+
+_GRAVE = "!"
 
 
 def on_terminal() -> bool:
@@ -71,6 +77,21 @@ def _hidden(text: str) -> str | None:
         return getpass.getpass(text, stream=sys.stderr) or None
     except (EOFError, KeyboardInterrupt):
         return None
+
+
+def agreed(about: str, wanted: Sequence[Demand], doing: str, yes: bool) -> bool:
+    """Tell what a recipe of others wants, and whether the person agrees; `yes` says that they have."""
+    say(f"{about}. It")
+    for demand in wanted:
+        say(f"  {_GRAVE if demand.grave else '-'} {demand.title}")
+        for text in demand.detail.split("\n") if demand.detail else ():
+            say(f"      {text}")
+    return yes or confirm(doing)
+
+
+def how_to_agree() -> str:
+    """What to do where nobody could be asked; empty where somebody was."""
+    return "" if on_terminal() else "Read the above, then call it again with --yes."
 
 
 def confirm(text: str) -> bool:

@@ -14,7 +14,7 @@ from sparkrun_tui.launch.plan import inspect as looking
 from sparkrun_tui.launch.plan.consent import insist_on_consent
 from sparkrun_tui.launch.plan.environment import hub_token, plan_env
 from sparkrun_tui.launch.plan.host_views import probe_paths, unprobed, view_of
-from sparkrun_tui.launch.plan.plan import LaunchPlan, build_plan, stopped_by
+from sparkrun_tui.launch.plan.plan import LaunchPlan, build_plan, planning, stopped_by
 from sparkrun_tui.launch.record.bus import Bus
 from sparkrun_tui.launch.record.events import StatusChanged
 from sparkrun_tui.launch.record.journal import Journal, launch_folder, prune, read_events
@@ -74,21 +74,22 @@ class Desk:
         Raises `LaunchError` when the recipe cannot run on these hosts.
         """
         names = tuple(hosts) if hosts else cluster.hosts
-        views = [
-            view_of(self.facts[name], cluster, name) if name in self.facts else unprobed(name, cluster)
-            for name in names
-        ]
-        env = plan_env(rendered.recipe, self._environ, consented)
-        return build_plan(
-            rendered,
-            cluster,
-            views,
-            launch_id=new_launch_id(),
-            solo=solo,
-            env=env,
-            brought=bring(rendered),
-            attention_heads=attention_heads(rendered),
-        )
+        with planning(rendered):
+            views = [
+                view_of(self.facts[name], cluster, name) if name in self.facts else unprobed(name, cluster)
+                for name in names
+            ]
+            env = plan_env(rendered.recipe, self._environ, consented)
+            return build_plan(
+                rendered,
+                cluster,
+                views,
+                launch_id=new_launch_id(),
+                solo=solo,
+                env=env,
+                brought=bring(rendered),
+                attention_heads=attention_heads(rendered),
+            )
 
     async def probe(
         self, cluster: Cluster, hosts: Sequence[str] | None = None, seen: Seen | None = None
@@ -117,7 +118,8 @@ class Desk:
 
         Changes nothing on any host. A host that does not answer is a problem of the plan, not an error.
         """
-        seen, facts = await looking.look(plan, self.services, hub_token(self._environ), memory_needed)
+        with planning(plan.rendered):
+            seen, facts = await looking.look(plan, self.services, hub_token(self._environ), memory_needed)
         self.facts.update(facts)
         return seen
 

@@ -16,31 +16,33 @@ from sparkrun_tui.base import paths
 from sparkrun_tui.base.files import write_private
 from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.base.secrets import Redactor
-from sparkrun_tui.recipe.bundled_files.attachments import Bundle, bring
+from sparkrun_tui.base.text import visible_line
+from sparkrun_tui.recipe.bundled_files.attachments import Brought, Bundle, bring
 from sparkrun_tui.recipe.format.extensions import built_by_eugr
 from sparkrun_tui.recipe.format.hooks import Hooks, container_options, hooks_of
 from sparkrun_tui.recipe.format.images import parse_image
 from sparkrun_tui.recipe.format.mounts import (
-    Judgement,
+    grave_mount,
     harmless_capability,
     harmless_device,
-    judge_source,
     split_volume,
 )
 from sparkrun_tui.recipe.format.pre_exec import Before
-from sparkrun_tui.recipe.model import Recipe
+from sparkrun_tui.recipe.model import Recipe, Runtime
 from sparkrun_tui.recipe.registry.checkouts import EUGR
 from sparkrun_tui.recipe.values.environment import wanted
 from sparkrun_tui.recipe.values.rendered import Rendered
 
 _DETECTORS = (
     (re.compile(r"--trust[-_]remote[-_]code\b"), "runs Python code that comes with the model"),
-    (re.compile(r"\b(curl|wget)\b[^\n|]*\|\s*(sudo\s+)?(ba|z|da)?sh\b"), "downloads a script and runs it"),
     (re.compile(r"\b(pip3?|uv)\s+(pip\s+)?install\b"), "installs Python packages"),
-    (re.compile(r"\b(apt|apt-get|dnf|apk)\s+(-\w+\s+)*install\b"), "installs system packages"),
+    (re.compile(r"\b(apt|apt-get|dnf|apk)\s+(-\w{1,30}\s+){0,8}install\b"), "installs system packages"),
     (re.compile(r"\bgit\s+clone\b"), "fetches code from a git repository"),
-    (re.compile(r"\b(curl|wget)\b[^\n|]*https?://(?!127\.0\.0\.1|localhost)"), "downloads from the network"),
 )
+_FETCHES = re.compile(r"\b(curl|wget)\b")
+_AFTER_PIPE = re.compile(r"\|\s+")
+_SHELL = re.compile(r"(sudo\s+)?(ba|z|da)?sh\b")
+_AWAY = re.compile(r"https?://(?!127\.0\.0\.1|localhost)")
 
 
 class Kind(StrEnum):
@@ -69,14 +71,43 @@ class Demand:
     grave: bool = False
 
 
-def demands(rendered: Rendered, environ: Mapping[str, str]) -> tuple[Demand, ...]:
-    """What a recipe would do beyond serving, gravest first; `environ` only tells which variables are set."""
+def demands(rendered: Rendered, environ: Mapping[str, str], brought: Brought | None = None) -> tuple[Demand, ...]:
+    """What a recipe would do beyond serving, gravest first; `environ` only tells which variables are set.
+
+    `brought` are the files that it brings, as they are now when None.
+    """
     recipe = rendered.recipe
-    hooks, bundles = hooks_of(rendered), bring(rendered).bundles
+    hooks, bundles = hooks_of(rendered), (brought if brought is not None else bring(rendered)).bundles
     found = [*_variables(recipe, environ), *_privileges(recipe), *_hooks(hooks, bundles), *_image(recipe)]
     text = "\n".join([rendered.command or "", *_hook_texts(hooks, bundles)])
-    found += [Demand(Kind.CODE, meaning) for pattern, meaning in _DETECTORS if pattern.search(text)]
+    found += [Demand(Kind.CODE, meaning) for meaning in code_fetched(text)]
     return tuple(sorted(found, key=lambda demand: not demand.grave))
+
+
+def code_fetched(text: str) -> list[str]:
+    """What shell text does about code from elsewhere, in words; it takes time in proportion to the text."""
+    found = [meaning for pattern, meaning in _DETECTORS if pattern.search(text)]
+    piped, downloads = _fetched(text)
+    if piped:
+        found.append("downloads a script and runs it")
+    if downloads:
+        found.append("downloads from the network")
+    return found
+
+
+def _fetched(text: str) -> tuple[bool, bool]:
+    """Whether something is fetched into a shell, and whether something is fetched from another machine at all."""
+    piped = downloads = False
+    # What stands behind a pipe may be on the next line.
+    for line in _AFTER_PIPE.sub("|", text).split("\n"):
+        fetches = False
+        # A pattern over the whole line would look through the rest of it for each `curl` that it holds.
+        for part in line.split("|"):
+            piped = piped or (fetches and _SHELL.match(part) is not None)
+            fetch = _FETCHES.search(part)
+            fetches = fetch is not None
+            downloads = downloads or (fetch is not None and _AWAY.search(part, fetch.end()) is not None)
+    return piped, downloads
 
 
 def _variables(recipe: Recipe, environ: Mapping[str, str]) -> list[Demand]:
@@ -105,11 +136,6 @@ def _privileges(recipe: Recipe) -> list[Demand]:
             title = f"shares the {key} of another container, {value.removeprefix('container:')}"
             found.append(Demand(Kind.PRIVILEGE, title, "", True))
     return found
-
-
-def grave_mount(volume: str) -> bool:
-    """Whether a mount is none of the few that are known to be harmless."""
-    return judge_source(split_volume(volume)[0]) is not Judgement.HARMLESS
 
 
 def _mount(volume: str) -> Demand:
@@ -153,11 +179,27 @@ def _before(entry: Before, bundle: Bundle | None) -> Demand:
 def _image(recipe: Recipe) -> list[Demand]:
     image = parse_image(recipe.container)
     if built_by_eugr(recipe):
-        return [Demand(Kind.CODE, "runs the scripts of eugr/spark-vllm-docker on the head host")]
+        return _by_eugr(recipe)
     if image is None or image.pinned:
         return []
     how = "names no fixed version" if image.moving else "is named by a tag, which its author can move"
-    return [Demand(Kind.IMAGE, f"the image {how}", recipe.container)]
+    return [Demand(Kind.IMAGE, f"the image {how}", visible_line(recipe.container))]
+
+
+def _by_eugr(recipe: Recipe) -> list[Demand]:
+    """What it means that the scripts of eugr/spark-vllm-docker build the image, or launch the recipe."""
+    found = []
+    if recipe.runtime == Runtime.EUGR_VLLM:
+        title = "runs privileged, as eugr's scripts start every container: it may do anything on the hosts"
+        found.append(Demand(Kind.PRIVILEGE, title, visible_line(recipe.container), True))
+    given = recipe.runtime_config.get("build_args") or []
+    listed = given if isinstance(given, list) else [given]
+    arguments = [visible_line(str(item)) for item in listed]
+    title = "runs the scripts of eugr/spark-vllm-docker on the head host"
+    if not arguments:
+        return [*found, Demand(Kind.CODE, title, "", True)]
+    # They choose what is built, from which repository, and the hosts that the image is sent to.
+    return [*found, Demand(Kind.CODE, f"{title}, with arguments of its own", "\n".join(arguments), True)]
 
 
 _ALWAYS_ASKED = frozenset({Kind.HOOK, Kind.MODS, Kind.FILES})

@@ -115,7 +115,8 @@ def test_consent_for_some_variables_and_a_damaged_file(private_home: Path) -> No
     [
         ("/:/host", True), ("/etc/passwd:/x", True), ("/root/.ssh:/x", True), ("/home/a/.ssh:/x", True),
         ("/var/run/docker.sock:/x", True), ("/srv/../etc:/x", True), ("../x:/x", True),
-        ("/srv/models:/models:ro", True), ("named:/data", False), ("~/.cache/huggingface/:/x", False),
+        ("/srv/models:/models:ro", True), ("named:/data", True), ("sparkrun-x:/data", False),
+            ("~/.cache/huggingface/:/x", False),
     ],
 )  # fmt: skip
 def test_mounts_that_give_the_host_away(volume: str, grave: bool) -> None:

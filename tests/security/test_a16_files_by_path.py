@@ -23,7 +23,11 @@ from sparkrun_tui.recipe.values.rendered import Rendered
 
 PLAIN = "model: org/m\nruntime: vllm\ncontainer: a/b:1\ncommand: vllm serve org/m\n"
 READS = PLAIN + 'env: {X: "$AWS_SECRET_ACCESS_KEY", Y: "${HF_TOKEN}"}\n'
-ENVIRON = {"AWS_SECRET_ACCESS_KEY": "canary-0123456789", "HF_TOKEN": "hf_canary0123456789"}
+ENVIRON = {
+    "AWS_SECRET_ACCESS_KEY": "canary-0123456789",
+    "HF_TOKEN": "hf_canary0123456789",
+    "VLLM_API_KEY": "key-canary-0123456789",
+}
 BEYOND = {
     "variable": READS,
     "pre_exec": PLAIN + "pre_exec: [touch CANARY]\n",
@@ -32,6 +36,10 @@ BEYOND = {
     "copy": PLAIN + "pre_exec: [{copy: notes.txt, dest: /opt}]\n",
     "mod": PLAIN + "mods: [fix]\n",
     "mount": PLAIN + "executor_config: {volumes: ['/srv:/srv']}\n",
+    "volume": PLAIN + "executor_config: {volumes: ['open-webui:/c']}\n",
+    "key": PLAIN + 'env: {X: "$VLLM_API_KEY"}\n',
+    "eugr": PLAIN.replace("runtime: vllm", "runtime: eugr-vllm"),
+    "builder": PLAIN.replace("a/b:1", "own") + "builder: eugr\n",
     "device": PLAIN + "executor_config: {devices: [/dev/mem]}\n",
     "capability": PLAIN + "executor_config: {cap_add: [SYS_ADMIN]}\n",
 }
@@ -41,7 +49,7 @@ HARMLESS = {
     "unset": PLAIN + 'env: {X: "$NOT_SET_HERE"}\n',
     "code": PLAIN.replace("serve org/m", "serve org/m --trust-remote-code"),
     "options": PLAIN + "executor_config: {shm_size: 16g, cap_add: [IPC_LOCK], devices: [/dev/nvidia0]}\n",
-    "volume": PLAIN + "executor_config: {volumes: ['cache:/c']}\n",
+    "volume": PLAIN + "executor_config: {volumes: ['sparkrun-cache:/c']}\n",
 }
 
 Call = Callable[..., tuple[int, str]]

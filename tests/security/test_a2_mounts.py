@@ -42,7 +42,7 @@ GRAVE = (
     "/etcetera",
 )
 HARMLESS = (
-    "scratch", "~/.cache/huggingface", "~/.cache/huggingface/hub/", "/home/ada/.cache/huggingface", "/dev/shm",
+    "sparkrun-scratch", "~/.cache/huggingface", "~/.cache/huggingface/hub/", "/home/ada/.cache/huggingface", "/dev/shm",
     "/dev/infiniband/", "/tmp/sparkrun-dspark-vllm",
 )  # fmt: skip
 

@@ -15,6 +15,8 @@ import pytest
 HEAD = "model: org/m\nruntime: vllm\ncontainer: a/b:1\n"
 GOOD = HEAD + 'defaults: {port: 8000}\ncommand: "vllm serve {model} --port {port}"\n'
 DIGITS = "9" * 5000
+_DOUBLED = "A0=xxxxxxxxxx\n" + "\n".join(f"A{n + 1}=$A{n}$A{n}" for n in range(45)) + "\nvllm serve org/m --port $A45"
+"""Variables of a script that are made of one another, each twice as long as the one before."""
 ROWS = {
     "superscript": HEAD + 'defaults: {tensor_parallel: "²"}\ncommand: vllm serve org/m\n',
     "digits": HEAD + f'defaults: {{tensor_parallel: "{DIGITS}"}}\n',
@@ -27,6 +29,11 @@ ROWS = {
     "port": HEAD + f"defaults: {{port: '{DIGITS}'}}\n",
     "flags": HEAD + "command: 'vllm serve org/m " + "--x " * 30_000 + "'\n",
     "comments": HEAD + "command: " + json.dumps("vllm serve org/m " + "#\\\n" * 40_000) + "\n",
+    "variables": HEAD + "command: " + json.dumps(_DOUBLED) + "\n",
+    "secrets": HEAD + f"defaults: {{api_key: [{', '.join(f's3cr3tv{n}x' for n in range(4000))}]}}\n"
+    "command: vllm serve org/m {api_key}\n",
+    "environment": HEAD + f"env: {{X: '{'$PATH' * 20_000}'}}\ncommand: vllm serve org/m\n",
+    "unknown": HEAD + "command: vllm serve org/m\n" + "".join(f"modl{n}: 1\n" for n in range(4500)),
     "mapping": HEAD + "defaults: {max_model_len: {a: 1}, tensor_parallel: {b: 2}, max_num_seqs: [3]}\n",
     "infinite": HEAD + "defaults: {max_model_len: .inf, gpu_memory_utilization: .nan, port: 1e400}\n",
 }
@@ -83,6 +90,7 @@ def test_what_is_wrong_is_among_the_findings(home: Path) -> None:
         "shm": "shm_size",
         "ulimit": "ulimit",
         "port": "port",
+        "environment": "env.X",
     }.items():
         done = _cli(["recipe", "validate", str(home / f"{name}.yaml")], home)
         assert done.returncode == 1, name

@@ -13,6 +13,7 @@ from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.screens.browse import BrowseScreen
+from sparkrun_tui.ui.screens.dialogs.changes import ChangesScreen
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
 from sparkrun_tui.ui.widgets.ink import text_of
 from sparkrun_tui.ui.widgets.text_pane import TextPane
@@ -166,3 +167,33 @@ async def test_other_errors_of_a_recipe_cannot_be_waved_through(open_app: Pilots
         await ask(pilot, foreign(text))
         assert not isinstance(pilot.app.screen, Confirm)
         assert not any(call.startswith("launch") for call in backend.calls)
+
+
+async def test_a_copy_of_ones_own_is_asked_about_first(open_app: Pilots, recipe_dir: Path) -> None:
+    async with open_app((120, 40)) as pilot:
+        app = cast(SparkrunApp, pilot.app)
+        app.push_screen(ChangesScreen(foreign(GREEDY)))
+        await settle(pilot)
+        await press(pilot, "w", "enter")
+        await come(pilot)
+        assert "a copy among your own recipes is launched without a question" in shown(pilot)
+        assert "pip install left-pad-of-the-registry" in shown(pilot)
+        await press(pilot, "n")
+        await settle(pilot)
+        assert not (recipe_dir / "greedy-mine.yaml").exists()
+        await press(pilot, "w", "enter")
+        await come(pilot)
+        await press(pilot, "y")
+        await settle(pilot)
+        assert (recipe_dir / "greedy-mine.yaml").exists()
+
+
+async def test_what_is_copied_has_signs_for_what_cannot_be_seen(
+    open_app: Pilots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_app((120, 40)) as pilot:
+        app = cast(SparkrunApp, pilot.app)
+        copied: list[str] = []
+        monkeypatch.setattr(app, "copy_to_clipboard", copied.append)
+        app.copy("vllm serve m\x1b[201~\r touch CANARY\n\tgo\u202e on", "command")
+        assert copied == ["vllm serve m␛[201~␍ touch CANARY\n\tgo\\u202e on"]

@@ -21,7 +21,7 @@ from sparkrun_tui.cli.context import (
     target_options,
 )
 from sparkrun_tui.cli.exits import Exit, say
-from sparkrun_tui.cli.text.entries import entry_json, entry_row, problem_json
+from sparkrun_tui.cli.text.entries import addresses, entry_json, entry_row, long_row, problem_json
 from sparkrun_tui.recipe.search.entry import Entry
 
 if TYPE_CHECKING:
@@ -30,12 +30,20 @@ if TYPE_CHECKING:
 HEAD = ("NAME", "ENGINE", "SIZE", "DTYPE", "HOSTS", "MODEL", "DESCRIPTION")
 
 
-def _print(entries: Sequence[Entry], as_json: bool) -> None:
+LONG_HEAD = (*HEAD[:-1], "FROM", HEAD[-1])
+
+
+def _print(entries: Sequence[Entry], as_json: bool, long: bool) -> None:
     if as_json:
         output.as_json([entry_json(entry) for entry in entries])
         return
     width = shutil.get_terminal_size((160, 40)).columns if sys.stdout.isatty() else None
+    if long:
+        output.table(LONG_HEAD, map(long_row, entries), width=width)
+        return
     output.table(HEAD, map(entry_row, entries), width=width)
+    for text in addresses(entries):
+        say(text)
 
 
 def _find(words: Sequence[str], target: Target) -> list[Entry]:
@@ -58,31 +66,38 @@ def _find(words: Sequence[str], target: Target) -> list[Entry]:
     return Index(listing.entries).search(query, judge)
 
 
+_LONG = click.option(
+    "--long", is_flag=True, help="Say where each recipe comes from: its file, or its registry with the address."
+)
+
+
 @click.command("list")
 @click.option("--json", "as_json", is_flag=True, help="A JSON array of objects.")
+@_LONG
 @target_options
 @click.argument("words", nargs=-1)
-def list_command(as_json: bool, hosts: str, cluster_name: str, demo: bool, words: tuple[str, ...]) -> int:
+def list_command(as_json: bool, long: bool, hosts: str, cluster_name: str, demo: bool, words: tuple[str, ...]) -> int:
     """List the recipes that can be found; WORDS narrow the list as in the app's search box.
 
     Hosts only matter for the word fits:yes.
     """
-    _print(_find(words, Target(hosts, cluster_name, demo)), as_json)
+    _print(_find(words, Target(hosts, cluster_name, demo)), as_json, long)
     return Exit.OK
 
 
 @click.command("search")
 @click.option("--json", "as_json", is_flag=True, help="A JSON array of objects, best first.")
+@_LONG
 @target_options
 @click.argument("words", nargs=-1, required=True)
-def search_command(as_json: bool, hosts: str, cluster_name: str, demo: bool, words: tuple[str, ...]) -> int:
+def search_command(as_json: bool, long: bool, hosts: str, cluster_name: str, demo: bool, words: tuple[str, ...]) -> int:
     """Search recipes by any of their metadata; exit code 1 when nothing is found.
 
     Words, and runtime:vllm, nodes:2, dtype:fp8, params:>30b, ctx:128k, fits:yes, has:pre_exec; a leading - negates:
     write `--` before such words.
     """
     found = _find(words, Target(hosts, cluster_name, demo))
-    _print(found, as_json)
+    _print(found, as_json, long)
     return Exit.OK if found else Exit.FAILED
 
 

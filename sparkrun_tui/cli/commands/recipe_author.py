@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ from sparkrun_tui.cli.exits import Exit, say
 from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity, Source, SourceKind
 
 if TYPE_CHECKING:
+    from sparkrun_tui.base.settings import Settings
     from sparkrun_tui.engines.starter import Known
     from sparkrun_tui.launch.sizing import evaluation as judging
 
@@ -42,7 +43,7 @@ def validate_command(names: tuple[str, ...], hosts: str, cluster_name: str, demo
 
     With hosts, whether they can run it is checked, too.
     """
-    from sparkrun_tui.cli.text.entries import problem_json, problem_line
+    from sparkrun_tui.cli.text.entries import problem_json, problem_lines
 
     target = judged_for(settings_now(), Target(hosts, cluster_name, demo))
     findings = [(path, problem) for name in names for path, problem in _findings(name, target)]
@@ -50,7 +51,8 @@ def validate_command(names: tuple[str, ...], hosts: str, cluster_name: str, demo
         output.as_json([{**problem_json(problem), "file": path} for path, problem in findings])
     else:
         for path, problem in findings:
-            output.line(problem_line(problem, path))
+            for line in problem_lines(problem, path):
+                output.line(line)
     errors = sum(problem.severity is Severity.ERROR for _, problem in findings)
     warnings = sum(problem.severity is Severity.WARNING for _, problem in findings)
     if not as_json:
@@ -212,6 +214,7 @@ def _usual_image(engine: str) -> str:
 @click.argument("name", shell_complete=recipe_names)
 @override_options
 @click.option("--output", "target", type=click.Path(dir_okay=False, path_type=Path), help="A new file; else stdout.")
+@click.option("--yes", is_flag=True, help="Agree to what a recipe of others does, where its copy becomes one of yours.")
 def export_command(
     name: str,
     options: tuple[str, ...],
@@ -219,12 +222,16 @@ def export_command(
     tp: str | None,
     gpu_mem: str | None,
     target: Path | None,
+    yes: bool,
 ) -> int:
     """Write a recipe with overrides as its new defaults; comments and order of the original stay."""
     from sparkrun_tui.recipe.format.export import exported, keeps_secrets, left_as_variables
 
-    recipe, overrides = found_recipe(name, settings_now()), overrides_from(options, port, tp, gpu_mem)
+    settings = settings_now()
+    recipe, overrides = found_recipe(name, settings), overrides_from(options, port, tp, gpu_mem)
     text = exported(recipe, overrides)
+    if target is not None:
+        _agree_to_copy(recipe, overrides, target, settings, yes)
     for key, variable in left_as_variables(recipe, overrides).items():
         say(
             f"`{key}` is a secret and was not written: the recipe takes it from ${variable}; set that before you run it"
@@ -235,6 +242,20 @@ def export_command(
         say(f"the recipe holds secrets that its author wrote there: what is written {where}")
     _write(text, target, private=private)
     return Exit.OK
+
+
+def _agree_to_copy(recipe: Recipe, overrides: Mapping[str, str], target: Path, settings: Settings, yes: bool) -> None:
+    """The consent before a recipe of others becomes one of the user's own, which is launched without a question."""
+    import os
+
+    from sparkrun_tui.cli.prompts import agreed, how_to_agree
+    from sparkrun_tui.launch.plan.consent import about_a_copy, unasked_as_a_copy
+    from sparkrun_tui.recipe.values.overrides import render
+
+    rendered = render(recipe, overrides, settings.defaults)
+    wanted = unasked_as_a_copy(rendered, os.environ, target, settings)
+    if wanted and not agreed(about_a_copy(rendered), wanted, "Write it?", yes):
+        raise UsageError("not written: this recipe needs your consent", remedy=how_to_agree())
 
 
 def _write(text: str, target: Path | None, *, private: bool = False) -> None:

@@ -20,13 +20,11 @@ from sparkrun_tui.cli.context import (
     settings_now,
     target_options,
 )
-from sparkrun_tui.cli.exits import Exit, say
+from sparkrun_tui.cli.exits import Exit
 
 if TYPE_CHECKING:
     from sparkrun_tui.base.settings import Settings
     from sparkrun_tui.recipe.values.rendered import Rendered
-
-_GRAVE = "!"
 
 
 @click.command("run")
@@ -92,19 +90,14 @@ def _dry_run(rendered: Rendered, settings: Settings, target: Target, solo: bool,
 
 def _agree(rendered: Rendered, yes: bool) -> None:
     """The consent that recipes of others need before their first launch, and again when they have changed."""
-    from sparkrun_tui.cli.prompts import confirm, on_terminal
+    from sparkrun_tui.cli.prompts import agreed, how_to_agree
     from sparkrun_tui.launch.plan.consent import consent_needed, give, question
+    from sparkrun_tui.recipe.bundled_files.attachments import bring
 
-    wanted = consent_needed(rendered, os.environ)
+    brought = bring(rendered)
+    wanted = consent_needed(rendered, os.environ, brought)
     if not wanted:
         return
-    say(f"{question(rendered)}. It")
-    for demand in wanted:
-        say(f"  {_GRAVE if demand.grave else '-'} {demand.title}")
-        for text in demand.detail.split("\n") if demand.detail else ():
-            say(f"      {text}")
-    if yes or confirm("Launch it?"):
-        give(rendered)
-        return
-    remedy = "" if on_terminal() else "Read the above, then call it again with --yes."
-    raise UsageError("not launched: this recipe needs your consent", remedy=remedy)
+    if not agreed(question(rendered, brought), wanted, "Launch it?", yes):
+        raise UsageError("not launched: this recipe needs your consent", remedy=how_to_agree())
+    give(rendered, brought=brought)

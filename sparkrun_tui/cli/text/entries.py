@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sparkrun_tui.recipe.model import Problem
+from sparkrun_tui.recipe.registry.config import is_public
 from sparkrun_tui.recipe.search.entry import Entry, hosts_text, params_text
 from sparkrun_tui.recipe.search.sources import reference
 
@@ -18,8 +20,27 @@ def entry_row(entry: Entry) -> tuple[str, ...]:
         entry.dtype,
         hosts_text(entry) if entry.runtime else "",
         entry.model,
-        entry.description or entry.error,
+        " ".join((entry.description or entry.error).split()),
     )
+
+
+def long_row(entry: Entry) -> tuple[str, ...]:
+    """The cells of one row of `list --long`: where it comes from stands before its description."""
+    *first, description = entry_row(entry)
+    source = entry.source
+    # The path of a registry's recipe is one of the cache, which tells nobody anything.
+    origin = f"registry {source.registry_text}" if source.registry_text else f"{source.kind} {source.path}"
+    return (*first, origin, description)
+
+
+def addresses(entries: Iterable[Entry]) -> list[str]:
+    """A line for each registry among the entries that did not come with the program, with its address."""
+    found: dict[str, str] = {}
+    for entry in entries:
+        source = entry.source
+        if source.address and not is_public(source.repository, source.address):
+            found[source.repository] = source.address
+    return [f"recipes of {name} come from {address}" for name, address in found.items()]
 
 
 def entry_json(entry: Entry) -> dict[str, Any]:
@@ -62,8 +83,9 @@ def problem_json(problem: Problem) -> dict[str, Any]:
     }
 
 
-def problem_line(problem: Problem, path: str) -> str:
-    """A finding as compilers print one: `file:line:column: severity: text`."""
+def problem_lines(problem: Problem, path: str) -> Iterator[str]:
+    """A finding as compilers print one: `file:line:column: severity: text`, and the remedy below it."""
     where = str(problem.spot) if problem.spot else path
-    remedy = f"\n    {problem.remedy}" if problem.remedy else ""
-    return f"{where}: {problem.severity}: {problem.message} [{problem.code}]{remedy}"
+    yield f"{where}: {problem.severity}: {problem.message} [{problem.code}]"
+    if problem.remedy:
+        yield f"    {problem.remedy}"

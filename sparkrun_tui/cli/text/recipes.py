@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from sparkrun_tui.base.units import GIB, format_gib
-from sparkrun_tui.cli.text.entries import problem_line
+from sparkrun_tui.cli.text.entries import problem_lines
 from sparkrun_tui.launch.sizing.evaluation import Evaluation
 from sparkrun_tui.launch.sizing.sizing import declared_facts
 from sparkrun_tui.memory.metadata_block import metadata_block
@@ -64,12 +64,20 @@ def shown_command(evaluation: Evaluation) -> str:
     return dotted(redactor(rendered=evaluation.rendered)(evaluation.command))
 
 
+def _field(name: str, text: str) -> Iterator[str]:
+    """A field of several lines, all of them set in."""
+    first, *rest = text.split("\n")
+    yield f"{name:<13} {first}"
+    yield from (f"{'':<13} {line}" for line in rest)
+
+
 def describe(evaluation: Evaluation) -> Iterator[str]:
     """The lines of `show`: what it is, values in force, the command, problems, memory."""
     rendered, recipe, meta = evaluation.rendered, evaluation.recipe, evaluation.recipe.metadata
     yield f"Name:         {recipe.name}"
     if meta.description:
-        yield f"Description:  {meta.description}"
+        # Its lines are set in: none of them can be mistaken for another field.
+        yield from _field("Description:", meta.description)
     if meta.maintainer:
         yield f"Maintainer:   {meta.maintainer}"
     yield f"Model:        {recipe.model}{f' @ {recipe.model_revision}' if recipe.model_revision else ''}"
@@ -97,7 +105,7 @@ def describe(evaluation: Evaluation) -> Iterator[str]:
         yield ""
         yield "Problems:"
         for problem in evaluation.problems:
-            yield from (f"  {line}" for line in problem_line(problem, recipe.source.path).split("\n"))
+            yield from (f"  {line}" for line in problem_lines(problem, recipe.source.path))
     yield ""
     yield from memory_lines(evaluation)
 

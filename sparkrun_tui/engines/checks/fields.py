@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from sparkrun_tui.engines.layout.hosts import degrees
 from sparkrun_tui.engines.registry import family_of
-from sparkrun_tui.recipe.format.detect import split_gguf
+from sparkrun_tui.recipe.format.detect import is_repository, split_gguf
 from sparkrun_tui.recipe.format.dtypes import dtype_words, known_dtype, normal_dtype
 from sparkrun_tui.recipe.format.images import parse_image
 from sparkrun_tui.recipe.format.spots import beginning
@@ -15,9 +15,9 @@ from sparkrun_tui.recipe.model import Problem, Recipe, Runtime, Severity
 from sparkrun_tui.recipe.suggestions import did_you_mean
 from sparkrun_tui.recipe.values.rendered import Rendered
 
-_MODEL_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9_][A-Za-z0-9._-]{0,95})?")
 _LOCAL_PATH = re.compile(r"[~.]?/[^\0\n;|&$`<>\"'\\]*")
 _QUANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/+-]{0,254}")
 _HF_FLAGS = re.compile(r"(?<!\S)(-hf|-hfr|--hf-repo)\s+[\"']?\{model\}")
 
 
@@ -32,23 +32,22 @@ def is_local(model: str) -> bool:
     return _LOCAL_PATH.fullmatch(model) is not None and ".." not in model.split("/")
 
 
-def _is_repository(repo: str) -> bool:
-    return _MODEL_ID.fullmatch(repo) is not None and ".." not in repo and "--" not in repo
-
-
 def valid_model(model: str) -> bool:
     """Whether a text names a model: a Hugging Face id, with a GGUF quantisation or without, or a path."""
     repo, quant = split_gguf(model)
-    return is_local(model) or (_is_repository(repo) and (not quant or _QUANT.fullmatch(quant) is not None))
+    return is_local(model) or (is_repository(repo) and (not quant or _QUANT.fullmatch(quant) is not None))
 
 
 def check_model(recipe: Recipe, rendered: Rendered) -> Iterator[Problem]:
-    """The model id's form, and the quantisation of a GGUF repository."""
+    """The model id's form, that of its revision, and the quantisation of a GGUF repository."""
+    if recipe.model_revision and (_REVISION.fullmatch(recipe.model_revision) is None or ".." in recipe.model_revision):
+        message = f"`{recipe.model_revision[:80]}` is not a revision: a branch, a tag or a commit"
+        yield problem(recipe, Severity.ERROR, "model-revision", message, "model_revision")
     if not recipe.model or "{" in recipe.model:
         return
     repo, quant = split_gguf(recipe.model)
     local = is_local(recipe.model)
-    if not local and not _is_repository(repo):
+    if not local and not is_repository(repo):
         message = f"`{recipe.model[:80]}` is not a Hugging Face model id"
         yield problem(recipe, Severity.ERROR, "model-id", message, "model", remedy="write it as OWNER/NAME")
         return

@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import islice, pairwise
 from math import inf
 
-from sparkrun_tui.base.errors import Spot
+from sparkrun_tui.base.errors import RecipeError, Spot
 from sparkrun_tui.base.identifiers import variable_name
 from sparkrun_tui.engines.checks.fields import (
     check_container,
@@ -25,6 +25,7 @@ from sparkrun_tui.engines.checks.flags import check_flags, check_revision
 from sparkrun_tui.engines.fields.declared import field_for
 from sparkrun_tui.engines.flag_dumps.dumps import load_flags
 from sparkrun_tui.engines.layout.common import HF_HOME
+from sparkrun_tui.engines.layout.options import mount_problems
 from sparkrun_tui.engines.registry import ENGINES, family_of
 from sparkrun_tui.recipe.bundled_files.attachments import bring
 from sparkrun_tui.recipe.format.characters import check_characters
@@ -35,7 +36,7 @@ from sparkrun_tui.recipe.format.loader import KNOWN_KEYS, METADATA_KEYS, unknown
 from sparkrun_tui.recipe.format.spots import command_spot
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.suggestions import did_you_mean, listed
-from sparkrun_tui.recipe.values.environment import unfilled, wanted
+from sparkrun_tui.recipe.values.environment import expand_env, unfilled, wanted
 from sparkrun_tui.recipe.values.overrides import LOST_CONTINUATION, render, value_text
 from sparkrun_tui.recipe.values.rendered import ChainValue, Origin, Rendered
 from sparkrun_tui.recipe.values.shellwords import quotes_at
@@ -44,6 +45,8 @@ _STRICT = frozenset({"port", "gpu_memory_utilization", "tensor_parallel", "pipel
 """Keys whose bad value no engine can start with."""
 _NOT_IN_COMMANDS = frozenset({"tensor_parallel", "pipeline_parallel", "data_parallel"})
 """Keys that decide about hosts even when the command does not use them."""
+_MAX_UNKNOWN = 100
+"""Unknown keys that are compared with the format's: a file with more of them is none that a person wrote."""
 _FLAG_LINE = re.compile(r"(?<=\n)[ \t]*(?=--?[A-Za-z])")
 _GOES_ON = ("\\", "|", "&&", "||", "(", "{", ";", "then", "do", "else")
 """How a line ends that the shell does not end a command with, or behind which a new one may begin."""
@@ -85,11 +88,13 @@ def validate(
     *,
     attention_heads: int | None = None,
     gpus_per_host: int = 1,
+    privileged: bool = False,
 ) -> tuple[Problem, ...]:
     """All problems of a recipe, in the order of the file; the same finding at the same place is told once.
 
     `rendered` carries the overrides (none when left out); `env` is the workstation's environment, of which only
-    the names are looked at; `attention_heads` is known when the model's facts are.
+    the names are looked at, and how long the values become; `attention_heads` is known when the model's facts are;
+    `privileged` says that containers run so on the hosts.
     """
     result = rendered if rendered is not None else render(recipe, {})
     found = [*recipe.problems, *result.problems]
@@ -109,6 +114,7 @@ def validate(
     found += _check_words(result)
     found += _check_path(result.recipe)
     found += [*hooks_of(result).problems, *container_options(recipe).problems, *_check_brought(result)]
+    found += mount_problems(recipe, privileged=privileged)
     return ordered(found)
 
 
@@ -285,6 +291,10 @@ def _check_env(recipe: Recipe, environ: Mapping[str, str]) -> Iterator[Problem]:
         for form in unfilled(recipe.env[name].text):
             message = f"`{form}` stays as it is written: only `$NAME` and `${{NAME}}` are filled in"
             yield problem(recipe, Severity.WARNING, "env-form", message, f"env.{name}")
+    try:
+        expand_env(recipe, environ)
+    except RecipeError as error:
+        yield Problem(Severity.ERROR, "env-long", error.what, error.spot, error.remedy)
     for want in wanted(recipe, environ):
         if not want.is_set:
             message = f"`${{{want.name}}}` is not set on this machine: it stays as it is written"
@@ -314,10 +324,10 @@ def _strange_keys(recipe: Recipe) -> Iterator[Problem]:
         remedy = "write its image as `container`, its arguments as `command`, and name the model"
         yield problem(recipe, Severity.ERROR, "other-format", message, "", remedy=remedy)
         return
-    for key in unknown_keys(recipe):
+    for key in islice(unknown_keys(recipe), _MAX_UNKNOWN):
         if key not in LATER_KEYS:
             yield _strange_key(recipe, key)
-    for key in recipe.metadata.extra:
+    for key in islice(recipe.metadata.extra, _MAX_UNKNOWN):
         near = _nearly(key.lower(), METADATA_KEYS)
         if near and f"metadata.{near}" not in recipe.spots:
             message = f"`metadata.{key}` is not a key of the format, and has no effect"

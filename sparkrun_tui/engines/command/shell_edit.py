@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.base.filling import TooLongError, filled_in
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.recipe.values.shellwords import after_heredocs
 
@@ -38,6 +39,8 @@ _IN_DOUBLE = re.compile(r'\\(?:\r?\n|([$`"\\]))')
 _DIGITS = re.compile(r"\d+")
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _REFERENCE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?::?-([^{}$]*))?\})")
+MAX_VALUE = 4096
+"""Characters of the longest value of a variable that is made out: names, paths, numbers."""
 _SHELL = re.compile(r"(?:^|/)(?:ba|da|z|k)?sh$")
 _SHELL_OPTION = re.compile(r"-[a-z]*c[a-z]*")
 _TALKS = frozenset({"echo", "printf", "which", "type", "pip", "pip3", "command"})
@@ -250,11 +253,17 @@ def assignments(script: str) -> dict[str, str]:
 
 
 def plain_value(text: str, variables: Mapping[str, str]) -> str | None:
-    """`text` with `$NAME`, `${NAME}` and `${NAME:-default}` filled in; None where that does not make it plain."""
+    """`text` with `$NAME`, `${NAME}` and `${NAME:-default}` filled in; None where that does not make it plain.
+
+    What becomes longer than `MAX_VALUE` is no plain value: variables may be made of one another, each twice as long.
+    """
 
     def fill(match: re.Match[str]) -> str:
         value = variables.get(match[1] or match[2], "")
         return value or (match[3] if match[3] is not None else match[0])
 
-    filled = _REFERENCE.sub(fill, text)
+    try:
+        filled = filled_in(_REFERENCE, text, fill, MAX_VALUE)
+    except TooLongError:
+        return None
     return None if "$" in filled or "`" in filled else filled

@@ -24,6 +24,7 @@ from sparkrun_tui.engines.plan import LABEL, HostScript, ModelNeed, PlanRequest,
 from sparkrun_tui.engines.vllm.family import VLLM
 from sparkrun_tui.engines.vllm.plan import DEFAULT_PORT, NAME_FLAGS, model_of
 from sparkrun_tui.recipe.bundled_files.attachments import Bundle
+from sparkrun_tui.recipe.format.detect import is_repository
 from sparkrun_tui.recipe.format.hooks import hooks_of
 from sparkrun_tui.recipe.format.spots import beginning
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
@@ -81,7 +82,7 @@ class EugrVllm:
         if rendered.recipe.model:
             return repository_needs(rendered, self.family)
         model = model_of(locate(self.command(rendered), self.family.dialect.starts)) or ""
-        return (ModelNeed(model),) if model.count("/") == 1 and not model.startswith(("/", "-")) else ()
+        return (ModelNeed(model),) if "/" in model and is_repository(model) else ()
 
     def check(self, rendered: Rendered) -> tuple[Problem, ...]:
         """What delegation means for whoever reads the plan, an image left open, and defaults left out."""

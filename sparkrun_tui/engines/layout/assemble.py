@@ -13,6 +13,7 @@ from sparkrun_tui.engines.layout.hooks import with_hooks
 from sparkrun_tui.engines.layout.options import with_options
 from sparkrun_tui.engines.plan import LogMark, ModelNeed, PlanRequest, RankPlan, ReadyCheck, ServePlan, Stage
 from sparkrun_tui.engines.settings import read_settings
+from sparkrun_tui.recipe.format.detect import is_repository
 from sparkrun_tui.recipe.format.spots import beginning
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.values.rendered import Rendered
@@ -35,17 +36,13 @@ def repository_needs(rendered: Rendered, family: Family) -> tuple[ModelNeed, ...
     """The model's repository, and that of the draft model that speculative decoding names; paths need nothing."""
     needs = []
     model = rendered.recipe.model
-    if _is_repository(model):
+    if is_repository(model):
         needs.append(ModelNeed(model, rendered.recipe.model_revision))
     speculative = read_settings(family, serve_words(rendered, family)).speculative
     draft = speculative.model if speculative is not None else ""
-    if "/" in draft and _is_repository(draft) and draft != model:
+    if "/" in draft and is_repository(draft) and draft != model:
         needs.append(ModelNeed(draft))
     return tuple(needs)
-
-
-def _is_repository(model: str) -> bool:
-    return bool(model) and not model.startswith(("/", ".", "~")) and model.count("/") <= 1 and "$" not in model
 
 
 def need_serve(words: Command, engine: str, request: PlanRequest) -> Command:

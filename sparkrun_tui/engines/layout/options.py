@@ -10,7 +10,14 @@ from sparkrun_tui.base.numbers import MOST, decimal, whole
 from sparkrun_tui.engines.layout.common import HF_HOME
 from sparkrun_tui.engines.plan import ContainerSpec, HostView, Mount, PlanRequest, RankPlan, ServePlan
 from sparkrun_tui.recipe.format.hooks import ContainerOptions, container_options
-from sparkrun_tui.recipe.format.mounts import Judgement, is_source, judge_source, on_host, split_volume
+from sparkrun_tui.recipe.format.mounts import (
+    Judgement,
+    grave_mount,
+    is_source,
+    judge_source,
+    on_host,
+    split_volume,
+)
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity, SourceKind
 
 OTHER_HF_HOME = "/cache/huggingface"
@@ -93,8 +100,19 @@ def refusals(request: PlanRequest) -> Iterator[Problem]:
     recipe = request.rendered.recipe
     options = container_options(recipe)
     yield from options.problems
-    foreign = recipe.source.kind is SourceKind.REGISTRY and not request.privileged
-    for volume in options.volumes:
+    yield from mount_problems(recipe, [host.home for host in request.hosts], privileged=request.privileged)
+    if options.privileged and not request.privileged:
+        message = "the recipe asks to run privileged, which is a setting of the cluster; it runs without"
+        yield _problem(recipe, Severity.WARNING, "privileged", message, "set `privileged: true` for the cluster")
+
+
+def mount_problems(recipe: Recipe, homes: Sequence[str] = ("",), *, privileged: bool = False) -> Iterator[Problem]:
+    """What is wrong with the volumes of a recipe: their form, and what a stranger's recipe does not get unasked.
+
+    `homes` are the homes on the hosts, empty where they are not known; `privileged` containers have the hosts anyway.
+    """
+    refused = recipe.source.kind is SourceKind.REGISTRY and not privileged
+    for volume in container_options(recipe).volumes:
         source, _, words = split_volume(volume)
         unknown = [word for word in words.split(",") if word and word not in _MOUNT_WORDS]
         if unknown:
@@ -103,16 +121,18 @@ def refusals(request: PlanRequest) -> Iterator[Problem]:
         if not is_source(source):
             message = f"the volume `{volume}` must begin with a whole path, with `~/`, or with a volume's name"
             yield _problem(recipe, Severity.ERROR, "volume-path", message)
-        elif foreign and _gives_away(source, request.hosts):
+        elif not recipe.source.foreign:
+            continue
+        elif refused and max(judge_source(source, home) for home in homes) is Judgement.REFUSED:
             message = f"a recipe from a registry may not mount {source} of the hosts, which gives them away"
             remedy = (
                 "copy the recipe and remove the volume, or, if you trust its author, launch it anyway"
                 " (L in the plan, --ignore host-mount)"
             )
             yield _problem(recipe, Severity.ERROR, "host-mount", message, remedy)
-    if options.privileged and not request.privileged:
-        message = "the recipe asks to run privileged, which is a setting of the cluster; it runs without"
-        yield _problem(recipe, Severity.WARNING, "privileged", message, "set `privileged: true` for the cluster")
+        elif grave_mount(volume):
+            message = f"the recipe mounts {source} of the hosts, which is asked about before its first launch"
+            yield _problem(recipe, Severity.WARNING, "host-mount", message)
 
 
 def _user(options: ContainerOptions, plan: ServePlan) -> Iterator[Problem]:
@@ -121,11 +141,6 @@ def _user(options: ContainerOptions, plan: ServePlan) -> Iterator[Problem]:
         message = f"copies and mods are made by the container's user {options.user}, who may not change what is root's"
         remedy = "leave `executor_config.user` out, or copy to where that user may write"
         yield _problem(plan.recipe, Severity.WARNING, "hook-user", message, remedy)
-
-
-def _gives_away(source: str, hosts: Sequence[HostView]) -> bool:
-    """Whether a mount is refused to a stranger's recipe, on any of the hosts."""
-    return any(judge_source(source, host.home) is Judgement.REFUSED for host in hosts)
 
 
 def _network(options: ContainerOptions, ranks: Sequence[RankPlan], request: PlanRequest) -> Iterator[Problem]:

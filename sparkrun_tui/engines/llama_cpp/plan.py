@@ -31,6 +31,7 @@ from sparkrun_tui.engines.plan import (
     ServePlan,
     Stage,
 )
+from sparkrun_tui.recipe.format.detect import is_repository
 from sparkrun_tui.recipe.model import Problem, Recipe
 from sparkrun_tui.recipe.values.rendered import Rendered
 
@@ -88,8 +89,9 @@ class LlamaCpp:
             patterns = (OWN_PROJECTOR,)
         needs = [ModelNeed(repo, recipe.model_revision, patterns, file or quant)]
         draft = said.value(("-hfd", "-hfrd", "--hf-repo-draft", "--spec-draft-hf"))
-        if draft:
-            needs.append(ModelNeed(split_model(draft)[0], gguf_quant=split_model(draft)[1]))
+        drafted, drafted_quant = split_model(draft or "")
+        if is_repository(drafted):
+            needs.append(ModelNeed(drafted, gguf_quant=drafted_quant))
         return tuple(needs)
 
     def check(self, rendered: Rendered) -> tuple[Problem, ...]:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 
+from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.base.text import shorten, visible_line
 from sparkrun_tui.recipe.bundled_files.attachments import Brought, bring
+from sparkrun_tui.recipe.search.folders import is_inside, own_folders
 from sparkrun_tui.recipe.trust import (
     Demand,
     Kind,
@@ -16,6 +22,9 @@ from sparkrun_tui.recipe.trust import (
     needs_consent,
 )
 from sparkrun_tui.recipe.values.rendered import Rendered
+
+_NAME_WIDTH = 60
+"""Cells of a recipe's name in a question."""
 
 
 def consent_needed(
@@ -29,32 +38,58 @@ def consent_needed(
     `environ` only tells which variables of this machine are set; `brought` is what will be copied, as it is now when
     None.
     """
-    files = (brought if brought is not None else bring(rendered)).digests
+    brought = brought if brought is not None else bring(rendered)
+    files = brought.digests
     if not needs_consent(rendered.recipe, files):
         return ()
-    found = demands(rendered, environ)
+    found = demands(rendered, environ, brought)
     if rendered.recipe.source.stranger and not beyond_serving(found):
         return ()
-    runs = Demand(Kind.CODE, "runs its command in its image on your hosts", rendered.recipe.container)
+    runs = Demand(Kind.CODE, "runs its command in its image on your hosts", visible_line(rendered.recipe.container))
     return (*found, runs)
 
 
-def give(rendered: Rendered, variables: frozenset[str] | None = None) -> None:
-    """Remember that the user has agreed to this state of the recipe, and to the `variables` (None: all it wants)."""
-    give_consent(rendered.recipe, variables, bring(rendered).digests)
+def give(rendered: Rendered, variables: frozenset[str] | None = None, brought: Brought | None = None) -> None:
+    """Remember that the user has agreed to this state of the recipe, and to the `variables` (None: all it wants).
+
+    `brought` are the files that the question has shown: registries are updated while a question stands, and what came
+    meanwhile was not agreed to. None means the files as they are now.
+    """
+    brought = brought if brought is not None else bring(rendered)
+    give_consent(rendered.recipe, variables, brought.digests)
 
 
-def question(rendered: Rendered) -> str:
+def question(rendered: Rendered, brought: Brought | None = None) -> str:
     """What the question is about, in one sentence."""
     recipe = rendered.recipe
-    state = (
-        "has changed since you agreed to it"
-        if changed_since_consent(recipe, bring(rendered).digests)
-        else "is launched for the first time"
-    )
+    brought = brought if brought is not None else bring(rendered)
+    state = "is launched for the first time"
+    if changed_since_consent(recipe, brought.digests):
+        state = "has changed since you agreed to it"
+    # The author chose the name: quoted and short, it cannot pass for words of this question.
+    name = "`" + shorten(visible_line(recipe.name).replace("`", "'"), _NAME_WIDTH) + "`"
     if recipe.source.stranger:
-        return f"{recipe.name} is {recipe.source.path}, which is in none of your folders of recipes, and {state}"
-    return f"{recipe.name} comes from the registry {recipe.source.registry_text}, not from you, and {state}"
+        return f"{name} is {recipe.source.path}, which is in none of your folders of recipes, and {state}"
+    return f"{name} comes from the registry {recipe.source.registry_text}, not from you, and {state}"
+
+
+def unasked_as_a_copy(
+    rendered: Rendered, environ: Mapping[str, str], path: Path, settings: Settings
+) -> tuple[Demand, ...]:
+    """What a recipe of others would do without a question once a copy of it lies at `path`; empty for most places.
+
+    Recipes in the user's own folders are the user's own: whoever has not agreed to a recipe of others yet is asked
+    before a copy of it goes there.
+    """
+    own = any(is_inside(path.expanduser(), os.path.realpath(folder.path)) for folder in own_folders(settings))
+    if not own:
+        own = is_inside(path.expanduser(), os.path.realpath(paths.user_recipes()))
+    return consent_needed(rendered, environ) if own else ()
+
+
+def about_a_copy(rendered: Rendered) -> str:
+    """What the question before such a copy is about, in one sentence."""
+    return f"{question(rendered)}; a copy among your own recipes is launched without a question"
 
 
 def insist_on_consent(rendered: Rendered, environ: Mapping[str, str], brought: Brought) -> None:
@@ -65,6 +100,6 @@ def insist_on_consent(rendered: Rendered, environ: Mapping[str, str], brought: B
     grave = [demand.title for demand in wanted if demand.grave]
     told = f"; it {'; it '.join(grave)}" if grave else ""
     raise LaunchError(
-        f"{question(rendered)}: it needs your consent{told}",
+        f"{question(rendered, brought)}: it needs your consent{told}",
         remedy="Read what it does (sparkrun-tui run NAME --dry-run), then launch it with --yes, or agree in the app.",
     )

@@ -9,7 +9,7 @@ from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.base.text import first_hidden, visible
 from sparkrun_tui.launch.plan.environment import plan_env
 from sparkrun_tui.launch.plan.host_views import unprobed
-from sparkrun_tui.launch.plan.plan import WORKSTATION, Command, LaunchPlan, build_plan
+from sparkrun_tui.launch.plan.plan import WORKSTATION, Command, LaunchPlan, build_plan, planning
 from sparkrun_tui.launch.record.redaction import redactor_for
 from sparkrun_tui.launch.sizing.sizing import attention_heads
 from sparkrun_tui.recipe.bundled_files.attachments import bring
@@ -34,35 +34,46 @@ def offline_plan(
     Raises `LaunchError` when the recipe cannot run on these hosts.
     """
     chosen = cluster or PLACEHOLDERS
-    env = plan_env(rendered.recipe, environ, consented_variables(rendered.recipe))
-    hosts = [unprobed(name, chosen) for name in chosen.hosts]
-    return build_plan(
-        rendered,
-        chosen,
-        hosts,
-        launch_id=launch_id,
-        solo=solo,
-        env=env,
-        brought=bring(rendered),
-        attention_heads=attention_heads(rendered),
-    )
+    with planning(rendered):
+        env = plan_env(rendered.recipe, environ, consented_variables(rendered.recipe))
+        hosts = [unprobed(name, chosen) for name in chosen.hosts]
+        return build_plan(
+            rendered,
+            chosen,
+            hosts,
+            launch_id=launch_id,
+            solo=solo,
+            env=env,
+            brought=bring(rendered),
+            attention_heads=attention_heads(rendered),
+        )
 
 
 def lines(plan: LaunchPlan) -> list[str]:
     """The dry run of `plan`; everything but the commands is a shell comment, and secrets are not in it.
 
-    Where a command needs the value of a secret key, it has a variable, which a comment names.
+    Where a command needs the value of a secret key, it has a variable, which a comment names. Of a recipe with errors
+    of its own the commands are comments, too. Raises `LaunchError` for a defect of this program.
     """
-    redact = redactor_for(plan)
-    found = [redact(line) for line in _lines(plan)]
-    shown = [_safe(line) for line in found]
-    if any(first_hidden(line) is not None for line in found):
-        shown.insert(1, _SIGNS)
-    return shown
+    with planning(plan.rendered):
+        redact = redactor_for(plan)
+        found = [redact(line) for line in _lines(plan)]
+        shown = [_safe(line) for line in found]
+        if any(first_hidden(line) is not None for line in found):
+            shown.insert(1, _SIGNS)
+        return shown
 
 
 def as_data(plan: LaunchPlan) -> dict[str, Any]:
-    """The dry run of `plan` as plain data for scripts, in the order of the steps; secrets are not in it."""
+    """The dry run of `plan` as plain data for scripts, in the order of the steps; secrets are not in it.
+
+    `runnable` is false where the recipe has errors of its own. Raises `LaunchError` for a defect of this program.
+    """
+    with planning(plan.rendered):
+        return _as_data(plan)
+
+
+def _as_data(plan: LaunchPlan) -> dict[str, Any]:
     redact = redactor_for(plan)
     commands = [
         {
@@ -87,6 +98,7 @@ def as_data(plan: LaunchPlan) -> dict[str, Any]:
             {"severity": item.severity.value, "code": item.code, "message": redact(item.message)}
             for item in plan.problems
         ],
+        "runnable": not plan.broken,
         "commands": commands,
     }
 
@@ -102,6 +114,8 @@ def _lines(plan: LaunchPlan) -> Iterator[str]:
     yield f"# launch {plan.launch_id}, engine {plan.serve.engine}, image {plan.serve.image}"
     for problem in plan.problems:
         yield f"# {problem.severity}: {problem.message}"
+    if plan.broken:
+        yield "# the recipe has errors and cannot be launched: its commands are comments here"
     for note in plan.serve.notes:
         yield f"# note: {note}"
     for text in _variables(plan):
@@ -136,10 +150,14 @@ def _host_lines(plan: LaunchPlan, host: str) -> Iterator[str]:
         if commands:
             yield f"# step {number} {step.title}"
         for command in commands:
-            yield from _command_lines(command)
+            yield from _command_lines(command, plan.broken)
 
 
-def _command_lines(command: Command) -> Iterator[str]:
-    """The command to be pasted; as comments where signs stand for characters, since it would be another command."""
-    comment = "" if first_hidden(command.text) is None else "# "
+def _command_lines(command: Command, broken: bool) -> Iterator[str]:
+    """The command to be pasted; as comments where it is none.
+
+    Signs that stand for characters would make another command of it, and so may what is an error of the recipe: an
+    image's name that Docker takes for an option, for example.
+    """
+    comment = "# " if broken or first_hidden(command.text) is not None else ""
     yield from (f"{comment}{line}" for line in command.text.split("\n"))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 
+from sparkrun_tui.base.defects import explained
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.secrets import Redactor, Secret
 from sparkrun_tui.base.settings import Cluster
@@ -81,6 +83,8 @@ class LaunchPlan:
     """The files of this machine that go into the containers."""
     attention_heads: int | None = None
     """How many the model has, where that is known: its ranks share them out."""
+    broken: bool = False
+    """Whether the recipe itself has errors that nobody may override: its commands are there to be read alone."""
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -91,6 +95,11 @@ class LaunchPlan:
     def host_names(self) -> tuple[str, ...]:
         """The hosts in rank order, as the cluster names them."""
         return tuple(host.name for host in self.hosts)
+
+
+def planning(rendered: Rendered) -> AbstractContextManager[None]:
+    """What goes wrong in here in a way that nobody expected is a `LaunchError` that names the recipe."""
+    return explained(f"planning the launch of {rendered.recipe.name}")
 
 
 def build_plan(
@@ -131,6 +140,14 @@ def build_plan(
         brought=brought,
     )
     serve = _serve(engine, request)
+    problems = _unique(
+        redactor(rendered=rendered, known=env.secret.values()),
+        _told_of_recipe(rendered, cluster, attention_heads),
+        serve.problems,
+        engine.check(hidden.rendered),
+        env.problems,
+        brought.problems,
+    )
     if names := reads_text(rendered.recipe):
         serve = replace(serve, notes=(*serve.notes, f"reads variables of this machine: {names}"))
     return LaunchPlan(
@@ -141,17 +158,11 @@ def build_plan(
         serve=serve,
         steps=plan_steps(serve, chosen),
         host_reason=reason,
-        problems=_unique(
-            redactor(rendered=rendered, known=env.secret.values()),
-            _told_of_recipe(rendered, cluster.gpus_per_host, attention_heads),
-            serve.problems,
-            engine.check(hidden.rendered),
-            env.problems,
-            brought.problems,
-        ),
+        problems=problems,
         env=env,
         brought=brought,
         attention_heads=attention_heads,
+        broken=any(item.severity is Severity.ERROR and item.code not in OF_TRUST for item in problems),
     )
 
 
@@ -170,9 +181,9 @@ def _choose(
     return tuple(hosts[:count]), reason
 
 
-def _told_of_recipe(rendered: Rendered, gpus_per_host: int, heads: int | None) -> list[Problem]:
+def _told_of_recipe(rendered: Rendered, cluster: Cluster, heads: int | None) -> list[Problem]:
     """What is wrong with the recipe, errors of which stop a launch, but for unset variables."""
-    found = recipe_problems(rendered, heads, gpus_per_host)
+    found = recipe_problems(rendered, heads, cluster.gpus_per_host, cluster.privileged)
     return [item for item in found if item.severity is not Severity.NOTE and item.code != "env-unset"]
 
 

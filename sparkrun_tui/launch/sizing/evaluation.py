@@ -60,6 +60,11 @@ class Target:
         """GPUs of a host."""
         return max(self.cluster.gpus_per_host, 1) if self.cluster else 1
 
+    @property
+    def privileged(self) -> bool:
+        """Whether containers run privileged there."""
+        return self.cluster is not None and self.cluster.privileged
+
     def chosen(self, count: int) -> list[HostMemory]:
         """The memory of the first `count` hosts."""
         if self.cluster is None:
@@ -141,7 +146,7 @@ def _evaluate(rendered: Rendered, target: Target, store: FactsStore | None, chec
     engine = ENGINES.get(recipe.runtime)
     problems = [*recipe.problems, *rendered.problems]
     if checks:
-        problems += recipe_problems(rendered, attention_heads(rendered, store), target.gpus)
+        problems += recipe_problems(rendered, attention_heads(rendered, store), target.gpus, target.privileged)
     # Secrets are variables in the command: it is shown and copied.
     hidden = concealed(rendered).rendered
     command, hosts, reason = hidden.command or "", recipe.min_nodes, ""
@@ -164,12 +169,17 @@ def _evaluate(rendered: Rendered, target: Target, store: FactsStore | None, chec
     return Evaluation(rendered, command, title, estimate, hosts, reason, ordered(problems))
 
 
-def recipe_problems(rendered: Rendered, heads: int | None, gpus_per_host: int) -> tuple[Problem, ...]:
-    """What is wrong with a recipe and its overrides, whichever hosts it runs on."""
+def recipe_problems(
+    rendered: Rendered, heads: int | None, gpus_per_host: int, privileged: bool = False
+) -> tuple[Problem, ...]:
+    """What is wrong with a recipe and its overrides, whichever hosts it runs on.
+
+    `privileged` says that containers run so there, which is more than any mount.
+    """
     recipe = rendered.recipe
 
     def check() -> tuple[Problem, ...]:
-        return validate(recipe, rendered, attention_heads=heads, gpus_per_host=gpus_per_host)
+        return validate(recipe, rendered, attention_heads=heads, gpus_per_host=gpus_per_host, privileged=privileged)
 
     found = guarded("checking the recipe", recipe, check)
     return (found,) if isinstance(found, Problem) else found

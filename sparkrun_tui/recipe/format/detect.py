@@ -21,6 +21,7 @@ _HINTS: tuple[tuple[re.Pattern[str], str], ...] = (
 """What a command starts, by the engine's word; some are engines that this program does not launch."""
 _VLLM = re.compile(r"(?<![\w.-])vllm\s+serve\b|\bvllm\.entrypoints\.")
 _OF_EUGR = ("build_args", "mods")
+_REPOSITORY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9_][A-Za-z0-9._-]{0,95})?")
 
 
 def detect_runtime(declared: str, version: str, config: Mapping[str, Any], command: str | None) -> str:
@@ -51,6 +52,11 @@ def _started_by(command: str) -> str:
     if vllm:
         found.append((vllm.start(), Runtime.VLLM.value))
     return min(found)[1] if found else ""
+
+
+def is_repository(model: str) -> bool:
+    """Whether a text is the name of a repository on the Hugging Face Hub, and not a path, an option or a variable."""
+    return _REPOSITORY.fullmatch(model) is not None and ".." not in model and "--" not in model
 
 
 def split_gguf(model: str) -> tuple[str, str]:

@@ -46,6 +46,8 @@ _METADATA_WORDS = (
 METADATA_KEYS = frozenset(_METADATA_WORDS.split())
 """Keys of `metadata` with a meaning of their own."""
 
+MAX_NAME = 200
+"""Characters of a recipe's name."""
 MAX_HOSTS = 10_000
 """Hosts that a recipe may ask for."""
 MAX_LAYERS = 1024
@@ -148,7 +150,7 @@ def _build(text: str, data: bytes, source: Source) -> Recipe:
     meta, defaults, env = top.below("metadata"), top.below("defaults"), top.below("env")
     topology = _topology(top)
     return Recipe(
-        name=top.text("name").strip() or (meta.text("name").strip() if meta else "") or stem(source.path),
+        name=_name(top, meta) or stem(source.path),
         source=source,
         model=_model(top),
         runtime=detect_runtime(top.text("runtime"), version, config, command),
@@ -169,6 +171,17 @@ def _build(text: str, data: bytes, source: Source) -> Recipe:
         digest=hashlib.sha256(data).hexdigest(),
         text=text,
     )
+
+
+def _name(top: Reader, meta: Reader | None) -> str:
+    """What the recipe calls itself, on one line: it stands in questions and lists, whose lines are ours."""
+    reader = top if top.text("name").strip() or meta is None else meta
+    name = " ".join(reader.text("name").split())
+    if len(name) <= MAX_NAME:
+        return name
+    message = f"the name has {len(name):,} characters; it is cut after {MAX_NAME}"
+    reader.report("name", message, reader.nodes["name"], Severity.WARNING)
+    return f"{name[:MAX_NAME]}…"
 
 
 def _topology(top: Reader) -> Topology:

@@ -27,6 +27,8 @@ _HARMLESS = ("~/.cache/huggingface", "~/.cache/sparkrun-tui/engine", "/dev/shm",
 """Folders that every container here has anyway, and what is below them."""
 _OWN_SCRATCH = re.compile(r"/tmp/sparkrun[A-Za-z0-9._-]*(/.*)?")
 """Folders that recipes of this format make for themselves."""
+_OWN_VOLUME = re.compile(r"sparkrun(?![A-Za-z0-9])")
+"""Volumes that recipes of this format make for themselves; any other may be another program's, with all its data."""
 _REFUSED_TREES = (
     "/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr",
     "/var/lib", "/var/run", "/var/spool",
@@ -105,13 +107,18 @@ def judge_source(source: str, home: str = "") -> Judgement:
     """What a mount of `source` gives away; with `home`, the home on a host, also where it is named in full."""
     place = _below_home(normal_path(source), home)
     if _VOLUME_NAME.fullmatch(place) is not None:
-        return Judgement.HARMLESS
+        return Judgement.HARMLESS if _OWN_VOLUME.match(place) else Judgement.GRAVE
     if _SECRET_PLACE.search(place) or _is_refused(place, home):
         return Judgement.REFUSED
     harmless = any(place == folder or place.startswith(f"{folder}/") for folder in _HARMLESS)
     if harmless or _OWN_SCRATCH.fullmatch(place):
         return Judgement.HARMLESS
     return Judgement.GRAVE
+
+
+def grave_mount(volume: str) -> bool:
+    """Whether a mount is none of the few that are known to be harmless."""
+    return judge_source(split_volume(volume)[0]) is not Judgement.HARMLESS
 
 
 def _below_home(place: str, home: str) -> str:

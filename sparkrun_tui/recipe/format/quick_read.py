@@ -9,6 +9,7 @@ from sparkrun_tui.recipe.format.detect import detect_runtime
 from sparkrun_tui.recipe.format.dtypes import normal_dtype
 from sparkrun_tui.recipe.format.loader import stem
 from sparkrun_tui.recipe.format.params import parse_params
+from sparkrun_tui.recipe.format.yamltree import without_comment
 from sparkrun_tui.recipe.model import Source
 from sparkrun_tui.recipe.search.entry import Entry
 
@@ -22,7 +23,6 @@ _WANTED = frozenset(
     ["name", "model", "runtime", "container", "description", "maintainer", "recipe_version", "sparkrun_version",
      "min_nodes", "max_nodes", "mode", "solo_only", "cluster_only"]
 )  # fmt: skip
-_COMMENT = re.compile(r"\s+#.*$")
 _EMPTY = frozenset({"[]", "{}", "null", "~"})
 _BLOCK = re.compile(r"[|>][-+0-9]*")
 
@@ -34,7 +34,7 @@ def sketch(text: str, source: Source) -> Entry | None:
     if not top.keys() & {"model", "command", "container", "runtime", "recipe_version", "sparkrun_version"}:
         return None
     # A value may also stand on the lines below its key.
-    filled = {key: _COMMENT.sub("", value).strip() not in _EMPTY for key, value in lines}
+    filled = {key: without_comment(value).strip() not in _EMPTY for key, value in lines}
     nested = {key: _value(value) for key, value in _NESTED.findall(text)}
     params = parse_params(nested.get("model_params", ""))
     low, high = _whole(top.get("min_nodes")) or 1, _whole(top.get("max_nodes"))
@@ -75,7 +75,7 @@ def _value(text: str) -> str:
         end = text.find(text[0], 1)
         return text[1:end] if end > 0 else text[1:]
     if "#" in text:
-        text = _COMMENT.sub("", text)
+        text = without_comment(text)
     return "" if text[0] in "|>" and _BLOCK.fullmatch(text) else text
 
 

@@ -29,6 +29,7 @@ _MOST = 10**20
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _RESOLVERS: dict[str | None, list[tuple[str, re.Pattern[str]]]] = yaml.SafeLoader.yaml_implicit_resolvers
 _CONSTRUCT = yaml.constructor.SafeConstructor()
+_COMMENT = re.compile(r"\s#")
 _CORE = "tag:yaml.org,2002:"
 _SCALAR_TAGS = frozenset({"str", "int", "float", "bool", "null", "timestamp"})
 
@@ -192,6 +193,13 @@ def is_too_long(text: str) -> bool:
     if len(text) * 4 <= MAX_TEXT:
         return False
     return len(text) > MAX_TEXT or len(text.encode("utf-8", "surrogatepass")) > MAX_TEXT
+
+
+def without_comment(text: str) -> str:
+    """The rest of a line without a comment at its end."""
+    # One blank is looked for, not all of them: a line may hold a hundred thousand, and none is looked at twice.
+    found = _COMMENT.search(text)
+    return text if found is None else text[: found.start()].rstrip()
 
 
 def resolve(text: str) -> str:

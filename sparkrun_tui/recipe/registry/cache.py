@@ -31,12 +31,15 @@ from sparkrun_tui.recipe.search.folders import ENDINGS
 MANIFEST = ".sparkrun/registry.yaml"
 """Where a repository says which registries it holds."""
 MAX_FILES = 20_000
+MAX_FOLDERS = 10_000
+"""Folders that the kept files may lie in. A small repository may name any number: its trees may repeat one another."""
 MAX_KEPT = 64 << 20
 """Bytes of a repository's files that are kept, recipes first."""
 
 _FORM = 2
 """What a cache keeps: 1 was recipes alone."""
 _MAX_PATH = 400
+_MAX_DEPTH = 32
 _BAD = re.compile(r"[\x00-\x1f\x7f-\x9f\\]")
 _REGULAR = (b"100644", b"100755")
 
@@ -184,9 +187,31 @@ def _extract(bare: Path, target: Path, url: str) -> tuple[int, tuple[str, ...]]:
         blob = _Blob(decode(name), decode(words[2]), words[0] == b"100755")
         (wanted if words[0] in _REGULAR and safe_path(blob.path) else left).append(blob)
     wanted.sort(key=lambda blob: not blob.is_recipe)
-    left += wanted[MAX_FILES:] + _write_blobs(bare, target, wanted[:MAX_FILES], url)
+    wanted, beyond = _within_bounds(wanted)
+    left += beyond + _write_blobs(bare, target, wanted, url)
     others = [blob.path for blob in left if not blob.is_recipe]
     return sum(blob.is_recipe for blob in left), tuple(others[:MAX_FILES])
+
+
+def _within_bounds(wanted: list[_Blob]) -> tuple[list[_Blob], list[_Blob]]:
+    """The first of the files, within `MAX_FILES` and `MAX_FOLDERS`, and those that are beyond."""
+    kept: list[_Blob] = []
+    beyond: list[_Blob] = []
+    folders: set[str] = set()
+    for blob in wanted:
+        new = _folders_of(blob.path) - folders
+        if len(kept) == MAX_FILES or len(folders) + len(new) > MAX_FOLDERS:
+            beyond.append(blob)
+            continue
+        folders |= new
+        kept.append(blob)
+    return kept, beyond
+
+
+def _folders_of(path: str) -> set[str]:
+    """The folders above a file in the repository, as paths in it."""
+    parts = path.split("/")[:-1]
+    return {"/".join(parts[: number + 1]) for number in range(len(parts))}
 
 
 def safe_path(path: str) -> bool:
@@ -194,6 +219,7 @@ def safe_path(path: str) -> bool:
     parts = path.split("/")
     return (
         len(path) <= _MAX_PATH
+        and len(parts) <= _MAX_DEPTH
         and _BAD.search(path) is None
         and "\ufffd" not in path
         and all(part not in ("", ".", "..") and part.lower() != ".git" and len(part) < 200 for part in parts)

@@ -62,6 +62,11 @@ PUBLIC = (
 """Known without any configuration; fetched when the user updates."""
 
 
+def is_public(name: str, url: str) -> bool:
+    """Whether a registry is one of those that come with the program, by its own name and address."""
+    return any(entry.name == name and url_key(entry.url) == url_key(url) for entry in PUBLIC)
+
+
 def registries_file() -> Path:
     """Our own list of registries."""
     return paths.config_dir() / "registries.yaml"

@@ -119,6 +119,13 @@ def _options(url: str, offline: bool) -> list[str]:
     return options
 
 
+def _protocols(url: str, offline: bool) -> str:
+    """The only ways to a repository, for git and whatever it starts: that of a local one is not given our options."""
+    if offline:
+        return "none"
+    return "file" if url.startswith("file:") else "https:ssh"
+
+
 def _as_environment(settings: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Settings for git as variables: its arguments can be read by everybody on this machine."""
     variables = {"GIT_CONFIG_COUNT": str(len(settings))}
@@ -134,7 +141,7 @@ def _credentials() -> list[tuple[str, str]]:
         try:
             found = subprocess.run(
                 ["git", "config", "--global", "--get-all", key],
-                capture_output=True, timeout=5, check=False, stdin=subprocess.DEVNULL,
+                capture_output=True, timeout=5, check=False, stdin=subprocess.DEVNULL, cwd="/",
             )  # fmt: skip
         except (OSError, subprocess.TimeoutExpired):
             return found_here
@@ -200,7 +207,9 @@ def _run(
 ) -> bytes:
     command = ["git", *_options(url, offline), *arguments]
     remote = not offline and not url.startswith("file:")
-    variables = environment() | (_as_environment(_credentials()) if remote else {})
+    variables = environment() | {"GIT_ALLOW_PROTOCOL": _protocols(url, offline)}
+    if remote:
+        variables |= _as_environment(_credentials())
     out, words = sink or _Sink(), _Words()
     with tempfile.TemporaryFile() as source:
         source.write(stdin)

@@ -48,12 +48,17 @@ def part_names(known: Iterable[Registry]) -> PartNames:
     return PartNames(owners)
 
 
+MAX_PARTS = 32
+"""Registries of one repository. The folders of each are gone through whenever recipes are listed."""
+
+
 def manifest_entries(manifest: Path) -> list[tuple[str, dict[str, Any]]]:
-    """The registries that a repository declares, by name; nothing where its manifest cannot be read."""
+    """The registries that a repository declares, by name, at most `MAX_PARTS`; nothing where it cannot be read."""
     try:
         data: Any = plain(parse_tree(manifest.read_text(encoding="utf-8-sig"), str(manifest)))
         entries = data["registries"]
     except (OSError, UnicodeDecodeError, RecipeError, KeyError, TypeError):
         return []
     listed = entries if isinstance(entries, list) else []
-    return [(str(entry["name"]), entry) for entry in listed if isinstance(entry, dict) and entry.get("name")]
+    named = [(str(entry["name"]), entry) for entry in listed if isinstance(entry, dict) and entry.get("name")]
+    return named[:MAX_PARTS]

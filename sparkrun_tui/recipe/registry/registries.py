@@ -142,15 +142,16 @@ def _folder(current: Snapshot, registry: Registry, name: str, subpath: str, visi
 
 def _manifest(path: Path) -> list[tuple[str, str, bool]]:
     """Name, folder and visibility of each registry that a repository declares; what is malformed is left out."""
-    found = []
+    found: dict[str, tuple[str, str, bool]] = {}
     for name, entry in manifest_entries(path):
         if isinstance(entry.get("recipes"), str):
             try:
                 subpath = safe_subpath(entry["recipes"])
             except UsageError:
                 continue
-            found.append((name, subpath, entry.get("visible") is not False))
-    return found
+            # A folder that is declared twice would only be gone through twice: its files are listed once.
+            found.setdefault(subpath, (name, subpath, entry.get("visible") is not False))
+    return list(found.values())
 
 
 def add_registry(url: str, name: str = "", subpath: str = "", progress: Progress | None = None) -> RegistryStatus:

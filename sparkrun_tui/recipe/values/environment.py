@@ -6,7 +6,10 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from sparkrun_tui.base.errors import RecipeError
+from sparkrun_tui.base.filling import TooLongError, filled_in
 from sparkrun_tui.base.secrets import looks_secret
+from sparkrun_tui.recipe.format.yamltree import MAX_TEXT
 from sparkrun_tui.recipe.model import Recipe
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$([A-Za-z_][A-Za-z0-9_]*)")
@@ -16,6 +19,8 @@ _ALLOWED = frozenset({
     "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
 })  # fmt: skip
 _ALLOWED_PREFIXES = ("NCCL_", "VLLM_", "SGLANG_", "CUDA_")
+MAX_ENV = 1 << 20
+"""Characters of all of a recipe's variables together, once they are filled in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +37,11 @@ class Wanted:
 
 
 def allowed(name: str) -> bool:
-    """Whether a variable may be read without asking: tokens of the Hub, engine settings, proxies."""
-    return name in _ALLOWED or name.startswith(_ALLOWED_PREFIXES)
+    """Whether a variable may be read without asking: tokens of the Hub, engine settings, proxies.
+
+    Of the settings of engines those that are secrets are not, such as `VLLM_API_KEY`.
+    """
+    return name in _ALLOWED or (name.startswith(_ALLOWED_PREFIXES) and not looks_secret(name))
 
 
 def references(text: str) -> tuple[str, ...]:
@@ -68,6 +76,7 @@ def expand_env(recipe: Recipe, environ: Mapping[str, str], consented: Collection
 
     A variable that is not set stays as it is written. With `consented`, only allowed variables and those named
     there are filled in; None means that the recipe is the user's own and may read any.
+    Raises `RecipeError` where one value, or all of them together, become too long.
     """
 
     def value(match: re.Match[str]) -> str:
@@ -76,4 +85,23 @@ def expand_env(recipe: Recipe, environ: Mapping[str, str], consented: Collection
             return match.group()
         return environ[name]
 
-    return {key: _REFERENCE.sub(value, entry.text) for key, entry in recipe.env.items()}
+    found: dict[str, str] = {}
+    room = MAX_ENV
+    for key, entry in recipe.env.items():
+        try:
+            found[key] = filled_in(_REFERENCE, entry.text, value, min(MAX_TEXT, room))
+        except TooLongError:
+            raise _too_long(recipe, key) from None
+        room -= len(found[key])
+    return found
+
+
+def _too_long(recipe: Recipe, key: str) -> RecipeError:
+    names = ", ".join(f"${name}" for name in references(recipe.env[key].text)[:3])
+    filled = f" once {names} is filled in" if names else ""
+    return RecipeError(
+        f"`env.{key[:60]}` is too long{filled}: a variable may have {MAX_TEXT:,} characters, and all of a recipe"
+        f" {MAX_ENV:,}",
+        spot=recipe.spots.get(f"env.{key}"),
+        remedy="take the variable out of `env`, or name it fewer times",
+    )

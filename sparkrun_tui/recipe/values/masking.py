@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.identifiers import variable_name
 from sparkrun_tui.base.secrets import MASK, Redactor, Secret, looks_secret, secrets_of
-from sparkrun_tui.recipe.format.yamltree import compact_json
+from sparkrun_tui.recipe.format.yamltree import compact_json, without_comment
 from sparkrun_tui.recipe.model import Problem, Recipe, Value
 from sparkrun_tui.recipe.values.environment import references
 from sparkrun_tui.recipe.values.overrides import render
@@ -30,7 +30,7 @@ _REFERENCE = re.compile(rf"\$\{{{PREFIX}[A-Z0-9_]+\}}")
 _SHOWN = re.compile(r"'\"{0}\"'|\"{0}\"|{0}".replace("{0}", _REFERENCE.pattern))
 _QUOTED_HEREDOC = re.compile(r"<<-?\s*['\"\\\\]")
 _LAST_WORD = re.compile(r"(?i)(^|[_-])(secret|password|passwd|passphrase|api[_-]?key|token)$")
-_SOURCE_LINE = re.compile(r"^(\s*(?:-\s+)?[\"']?)([\w-]+)([\"']?\s*:\s+)(\S.*?)(\s+#.*)?$")
+_SOURCE_LINE = re.compile(r"^(\s*(?:-\s+)?[\"']?)([\w-]+)([\"']?\s*:\s+)(\S.*)$")
 _MOST = 256
 """References whose surroundings are looked at; a command with more of them is none that a person wrote."""
 
@@ -159,9 +159,12 @@ def shown_source(text: str, redact: Redactor) -> str:
 
     def line(row: str) -> str:
         match = _SOURCE_LINE.match(row)
-        if match is None or not _is_secret(match[2], match[4].strip("'\"")) or match[4][0] in "[{|>&*!":
+        if match is None:
             return row
-        return f"{match[1]}{match[2]}{match[3]}{MASK}{match[5] or ''}"
+        value = without_comment(match[4])
+        if not _is_secret(match[2], value.strip("'\"")) or value[0] in "[{|>&*!":
+            return row
+        return f"{match[1]}{match[2]}{match[3]}{MASK}{match[4][len(value) :]}"
 
     return redact("\n".join(map(line, text.split("\n"))))
 
@@ -222,14 +225,27 @@ class _Names:
 
     def __init__(self) -> None:
         self.secrets: dict[str, Secret] = {}
+        self._given: dict[tuple[str, str], str] = {}
+        self._last: dict[str, int] = {}
+        """How many variables have been called after a key."""
 
     def reference(self, key: str, value: str) -> str:
         stem = PREFIX + (re.sub(r"[^A-Z0-9]+", "_", key.upper()).strip("_") or "VALUE")
-        secret, name, number = Secret(value), stem, 1
-        while self.secrets.setdefault(name, secret) != secret:
-            number += 1
-            name = f"{stem}_{number}"
+        name = self._given.get((stem, value))
+        if name is None:
+            name = self._new_name(stem)
+            self._given[stem, value] = name
+            self.secrets[name] = Secret(value)
         return f"${{{name}}}"
+
+    def _new_name(self, stem: str) -> str:
+        # The count goes on from the last one: a list may hold thousands of secrets under one key.
+        while True:
+            number = self._last.get(stem, 0) + 1
+            self._last[stem] = number
+            name = stem if number == 1 else f"{stem}_{number}"
+            if name not in self.secrets:
+                return name
 
 
 def _conceal(key: str, value: Value, names: _Names) -> Value:

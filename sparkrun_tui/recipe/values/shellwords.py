@@ -95,12 +95,25 @@ def _unquote(kind: str, piece: str) -> str:
 
 def after_heredocs(text: str, at: int, delimiters: Sequence[str]) -> int:
     """Where the text goes on after the heredocs that begin at `at`; its end when one is never closed."""
+    # Line by line: a command may open thousands of heredocs, and a pattern would have to be made for each of them.
+    start = at
     for delimiter in delimiters:
-        match = re.compile(rf"^\t*{re.escape(delimiter)}[ \t\r]*$", re.MULTILINE).search(text, at)
-        if match is None:
-            return len(text)
-        at = match.end()
+        at = _end_of_heredoc(text, start, delimiter)
+        start = at + 1
     return at
+
+
+def _end_of_heredoc(text: str, at: int, delimiter: str) -> int:
+    """The end of the first line from `at` on that is the delimiter alone; the end of the text without one."""
+    while at < len(text):
+        end = text.find("\n", at)
+        if end < 0:
+            end = len(text)
+        line = text[at:end].lstrip("\t")
+        if line.startswith(delimiter) and not line[len(delimiter) :].strip(" \t\r"):
+            return end
+        at = end + 1
+    return len(text)
 
 
 def serve_argv(text: str) -> tuple[str, ...]:

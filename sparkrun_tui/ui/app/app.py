@@ -11,7 +11,7 @@ from textual.screen import Screen
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.settings import Cluster, Settings
-from sparkrun_tui.base.text import clean_line, clean_text
+from sparkrun_tui.base.text import clean_line, clean_text, visible
 from sparkrun_tui.recipe.values.masking import redactor
 from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.ui.actions import Scope, bindings, unknown_keys
@@ -300,8 +300,13 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         self.say(str(error), "error")
 
     def copy(self, text: str, what: str) -> None:
-        """Copy by the terminal (OSC 52), and by a program of this machine where there is one; secrets are left out."""
-        self.copy_to_clipboard(text := self.hide(text))
+        """Copy by the terminal (OSC 52), and by a program of this machine where there is one; secrets are left out.
+
+        What is copied is what was shown: characters that cannot be seen are signs, which no shell acts on when it is
+        pasted.
+        """
+        text = visible(self.hide(text))
+        self.copy_to_clipboard(text)
         self.background(copy_natively(text), "copy")
         self.say(f"copied the {what}")
 

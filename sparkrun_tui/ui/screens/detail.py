@@ -11,10 +11,12 @@ from textual.app import ComposeResult
 from textual.containers import Container, Horizontal
 from textual.message import Message
 
+from sparkrun_tui.base.defects import explained
+from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.engines.fields.filled import field_of
 from sparkrun_tui.memory.result import Proposal
-from sparkrun_tui.recipe.model import BrokenRecipe, Recipe
+from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity
 from sparkrun_tui.recipe.values.masking import dotted, redactor, shown_source
 from sparkrun_tui.recipe.values.shellwords import serve_argv
 from sparkrun_tui.ui.actor import Actor
@@ -119,9 +121,19 @@ class Detail(Container, Actor):
         return paint.headline(self._evaluation, width, not self.wide) if self._evaluation else ()
 
     def _part(self, width: int) -> Sequence[Line]:
-        recipe, evaluation = self._recipe, self._evaluation
+        recipe = self._recipe
         if recipe is None:
             return ()
+        try:
+            with explained(f"showing {recipe.name}"):
+                return self._part_of(recipe, width)
+        except SparkrunError as error:
+            # What is raised while painting would end the app.
+            problem = Problem(Severity.ERROR, "internal-error", error.what, error.spot, error.remedy)
+            return paint.problem_lines([problem], width)
+
+    def _part_of(self, recipe: Recipe | BrokenRecipe, width: int) -> Sequence[Line]:
+        evaluation = self._evaluation
         tab = self._part_tab()
         problems = (
             evaluation.gravest_first if evaluation else (recipe.error,) if isinstance(recipe, BrokenRecipe) else ()

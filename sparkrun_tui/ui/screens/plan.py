@@ -13,6 +13,7 @@ from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.launch.plan.consent import consent_needed, give, question
 from sparkrun_tui.launch.plan.plan import OF_TRUST, LaunchPlan
 from sparkrun_tui.memory.result import Estimate
+from sparkrun_tui.recipe.bundled_files.attachments import bring
 from sparkrun_tui.recipe.trust import demand_shown
 from sparkrun_tui.recipe.values.masking import redactor
 from sparkrun_tui.recipe.values.rendered import Rendered
@@ -167,7 +168,13 @@ class PlanScreen(PageScreen):
         return frozenset(problem.code for problem in self._plan.errors)
 
     def _lines(self) -> Sequence[str]:
-        return self.sparkrun.backend.dry_run(self._plan) if self._plan else ()
+        if self._plan is None:
+            return ()
+        try:
+            return self.sparkrun.backend.dry_run(self._plan)
+        except SparkrunError as error:
+            # It is painted: what is raised there would end the app.
+            return [f"# {line}" for line in str(error).split("\n")]
 
     def _dry_run(self, width: int) -> Sequence[Line]:
         return shell_lines("\n".join(self._lines()), width)
@@ -218,14 +225,15 @@ class PlanScreen(PageScreen):
 
     async def _agreed(self) -> bool:
         """A recipe of others says what it does beyond serving, before its first launch."""
-        wanted = consent_needed(self._rendered, os.environ)
+        brought = bring(self._rendered)
+        wanted = consent_needed(self._rendered, os.environ, brought)
         if not wanted:
             return True
         redact = redactor(rendered=self._rendered)
-        lines = consent_lines(question(self._rendered), [demand_shown(demand, redact) for demand in wanted])
+        lines = consent_lines(question(self._rendered, brought), [demand_shown(demand, redact) for demand in wanted])
         if not await self.sparkrun.ask(Confirm(_title(self._rendered), lines, "Trust it", "Leave it")):
             return False
-        give(self._rendered)
+        give(self._rendered, brought=brought)
         self._plan = await self.sparkrun.backend.plan(self._rendered, self._cluster)
         return True
 

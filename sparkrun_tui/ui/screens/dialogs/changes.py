@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,12 +12,18 @@ from textual.screen import ModalScreen
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.launch.plan.consent import about_a_copy, unasked_as_a_copy
 from sparkrun_tui.recipe.format.export import command_line, exported, keeps_secrets, left_as_variables, write_new_recipe
 from sparkrun_tui.recipe.model import Recipe
+from sparkrun_tui.recipe.trust import demand_shown
+from sparkrun_tui.recipe.values.masking import redactor
+from sparkrun_tui.recipe.values.overrides import render
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.actor import Actor
 from sparkrun_tui.ui.paint.change_lines import change_lines
+from sparkrun_tui.ui.paint.plan_lines import consent_lines
 from sparkrun_tui.ui.screens.dialogs.ask import AskScreen, Blank
+from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
 from sparkrun_tui.ui.widgets.footer_keys import FooterKeys
 from sparkrun_tui.ui.widgets.ink import Line
 from sparkrun_tui.ui.widgets.panel import Panel
@@ -71,12 +78,25 @@ class ChangesScreen(ModalScreen[None], Actor):
         answer = await self.sparkrun.answer(AskScreen("Write a recipe file", blanks, about, self._wrong))
         if not answer:
             return
+        if not await self._agreed(Path(answer[0])):
+            return
         private = keeps_secrets(self._recipe, text)
         told = await asyncio.to_thread(_write, answer[0], text, self.sparkrun.state.settings, private)
         self.sparkrun.say(told)
         self.sparkrun.read_recipes()
         if self.is_current:
             self.dismiss(None)
+
+    async def _agreed(self, path: Path) -> bool:
+        """A recipe of others says what it does before a copy of it becomes one of the user's own."""
+        settings = self.sparkrun.state.settings
+        rendered = render(self._recipe, self._overrides, settings.defaults)
+        wanted = unasked_as_a_copy(rendered, os.environ, path, settings)
+        if not wanted:
+            return True
+        redact = redactor(rendered=rendered)
+        lines = consent_lines(about_a_copy(rendered), [demand_shown(demand, redact) for demand in wanted])
+        return await self.sparkrun.ask(Confirm("A copy of your own", lines, "Trust it", "Leave it"))
 
     def _proposed(self) -> Path:
         """A free file name in the user's first recipe folder."""
