@@ -104,7 +104,7 @@ def _patterns() -> Iterable[re.Pattern[str]]:
     """Every pattern that the modules of logs hold: they are found in whatever tables they stand."""
     seen: set[int] = set()
     names = (
-        "sparkrun_tui.launch.diagnosis.causes",
+        "sparkrun_tui.engines.logs.causes",
         "sparkrun_tui.engines.logs.phases",
         "sparkrun_tui.launch.diagnosis.diagnose",
     )

@@ -10,9 +10,9 @@ import pytest
 
 from sparkrun_tui.base.patterns import LinePattern
 from sparkrun_tui.base.units import GIB
+from sparkrun_tui.engines.logs.causes import Cause
 from sparkrun_tui.engines.logs.phases import _FACTS, FactRule
 from sparkrun_tui.engines.plan import Phase
-from sparkrun_tui.launch.diagnosis.causes import Cause
 from sparkrun_tui.launch.record.events import LaunchStatus, StepState
 from tests.launch.fakes import IMAGE, RAY_TWO, SGLANG_TWO, SOLO, FakeCluster, FakeContainer, FakeHost, rendered
 from tests.launch.virtual import virtual_time

@@ -20,8 +20,10 @@ READERS = (
     "sparkrun_tui.launch.",
     "sparkrun_tui.remote.docker.logs",
     "sparkrun_tui.remote.script.lines",
-    "sparkrun_tui.engines.logs.marks",
-    "sparkrun_tui.engines.logs.phases",
+    "sparkrun_tui.engines.logs.",
+    "sparkrun_tui.engines.llama_cpp.causes",
+    "sparkrun_tui.engines.sglang.causes",
+    "sparkrun_tui.engines.vllm.causes",
     "sparkrun_tui.ui.paint.log_text",
     "sparkrun_tui.ui.widgets.log_",
 )

@@ -15,16 +15,15 @@ import pytest
 from sparkrun_tui.base.patterns import LinePattern, words_of
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.text import MAX_LINE, clean_line
-from sparkrun_tui.engines.logs import guard, marks, phases
+from sparkrun_tui.engines.llama_cpp import causes as causes_llama
+from sparkrun_tui.engines.logs import causes, guard, marks, phases
 from sparkrun_tui.engines.logs.guard import RuleDefect, RuleGuard
 from sparkrun_tui.engines.logs.phases import PhaseReader, strip_prefixes
-from sparkrun_tui.launch.diagnosis import causes
+from sparkrun_tui.engines.sglang import causes as causes_sglang
+from sparkrun_tui.engines.vllm import causes as causes_vllm
 from sparkrun_tui.launch.diagnosis import common as causes_common
 from sparkrun_tui.launch.diagnosis import diagnose as diagnosis
 from sparkrun_tui.launch.diagnosis import host as causes_host
-from sparkrun_tui.launch.diagnosis import llama_cpp as causes_llama
-from sparkrun_tui.launch.diagnosis import sglang as causes_sglang
-from sparkrun_tui.launch.diagnosis import vllm as causes_vllm
 from sparkrun_tui.launch.diagnosis.diagnose import diagnose
 from sparkrun_tui.launch.record.logs import LogLine
 from tests.security.log_patterns import all_patterns, modules

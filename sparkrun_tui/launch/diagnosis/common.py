@@ -6,9 +6,8 @@ import re
 
 from sparkrun_tui.base.patterns import GAP, SHORT_GAP
 from sparkrun_tui.base.text import shorten
+from sparkrun_tui.engines.logs.causes import Cause, Context, Repair, Weight, by_hand, cause, next_port, set_value
 from sparkrun_tui.engines.registry import counterpart, family_of
-from sparkrun_tui.launch.diagnosis.causes import Cause, Context, Weight, by_hand, cause, next_port, set_value
-from sparkrun_tui.launch.record.events import Repair
 
 _TOKEN = (
     by_hand("set HF_TOKEN in your environment", "huggingface.co/settings/tokens"),

@@ -10,17 +10,17 @@ from dataclasses import dataclass, replace
 
 from sparkrun_tui.base.patterns import GAP, LinePattern
 from sparkrun_tui.base.text import log_line, shorten
+from sparkrun_tui.engines.llama_cpp.causes import LLAMA_CAUSES
+from sparkrun_tui.engines.logs.causes import Cause, Context, Repair, Weight, by_hand, cause, less_utilisation
 from sparkrun_tui.engines.logs.guard import Report, RuleGuard
 from sparkrun_tui.engines.logs.marks import family
 from sparkrun_tui.engines.logs.phases import Line, PhaseReader, strip_prefixes
 from sparkrun_tui.engines.plan import Phase
-from sparkrun_tui.launch.diagnosis.causes import Cause, Context, Weight, by_hand, cause, less_utilisation
+from sparkrun_tui.engines.sglang.causes import SGLANG_CAUSES
+from sparkrun_tui.engines.vllm.causes import VLLM_CAUSES
 from sparkrun_tui.launch.diagnosis.common import FLAG_CAUSES, MODEL_CAUSES, PORT_CAUSES, SETTING_CAUSES, STACK_CAUSES
 from sparkrun_tui.launch.diagnosis.host import HOST_CAUSES
-from sparkrun_tui.launch.diagnosis.llama_cpp import LLAMA_CAUSES
-from sparkrun_tui.launch.diagnosis.sglang import SGLANG_CAUSES
-from sparkrun_tui.launch.diagnosis.vllm import VLLM_CAUSES
-from sparkrun_tui.launch.record.events import Diagnosed, Repair
+from sparkrun_tui.launch.record.events import Diagnosed
 from sparkrun_tui.launch.record.logs import LogLine
 
 _SHARED = (*FLAG_CAUSES, *PORT_CAUSES, *MODEL_CAUSES, *STACK_CAUSES, *HOST_CAUSES, *SETTING_CAUSES)

@@ -8,12 +8,12 @@ import re
 from sparkrun_tui.base.numbers import decimal, whole
 from sparkrun_tui.base.patterns import GAP
 from sparkrun_tui.base.text import shorten
-from sparkrun_tui.engines.plan import Phase
-from sparkrun_tui.launch.diagnosis.causes import (
+from sparkrun_tui.engines.logs.causes import (
     BATCHED,
     SEQS,
     Cause,
     Context,
+    Repair,
     Weight,
     after_kill,
     by_hand,
@@ -26,7 +26,7 @@ from sparkrun_tui.launch.diagnosis.causes import (
     set_value,
     smaller_half,
 )
-from sparkrun_tui.launch.record.events import Repair
+from sparkrun_tui.engines.plan import Phase
 
 _MOST_HEADS = 1_000_000
 _MOST_RANKS = 4096

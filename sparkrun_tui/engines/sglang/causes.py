@@ -7,11 +7,12 @@ import re
 
 from sparkrun_tui.base.numbers import decimal, whole
 from sparkrun_tui.base.patterns import GAP
-from sparkrun_tui.launch.diagnosis.causes import (
+from sparkrun_tui.engines.logs.causes import (
     BATCHED,
     SEQS,
     Cause,
     Context,
+    Repair,
     Weight,
     after_kill,
     by_hand,
@@ -23,7 +24,6 @@ from sparkrun_tui.launch.diagnosis.causes import (
     set_value,
     smaller_half,
 )
-from sparkrun_tui.launch.record.events import Repair
 
 
 def _needed_fraction(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
