@@ -6,15 +6,12 @@ import re
 
 from sparkrun_tui.engines.family import Family
 
-_NGC_VLLM = {"26.08": "0.27.1"}
-"""Versions inside NVIDIA's monthly vLLM images, where a public start-up log states both."""
-
 
 def version_in_tag(family: Family, image: str) -> str:
     """The version that an image's tag states (`0.32.0`, `b11669`), empty when it states none.
 
-    A nightly vLLM image's date (`20260927`) is returned as it stands: it tells the release that was current. Tags such
-    as `latest` or `nightly` say nothing.
+    The date of a nightly image (`20260927`) is returned as it stands where the engine's images have one: it tells the
+    release that was current. Tags such as `latest` or `nightly` say nothing.
     """
     name, _, tag = image.partition("@")[0].rpartition(":")
     if not name or "/" in tag:
@@ -24,9 +21,9 @@ def version_in_tag(family: Family, image: str) -> str:
         return build.group(1) if build else ""
     month = re.match(r"([0-9]{2}\.[0-9]{2})-py3", tag)
     if month:
-        return _NGC_VLLM.get(month.group(1), "") if family.name == "vllm" else ""
+        return family.tag_versions.get(month.group(1), "")
     release = re.match(r"v?([0-9]+\.[0-9]+(?:\.[0-9]+)?)(?![0-9])", tag)
-    if release or family.name != "vllm":
+    if release or not family.dated_tags:
         return release.group(1) if release else ""
     date = re.search(r"(?<![0-9])20[0-9]{2}[-.]?[01][0-9][-.]?[0-3][0-9]", tag)
     return date.group(0) if date else ""

@@ -13,6 +13,7 @@ from sparkrun_tui.demo.engines.sglang_log import SglangLog
 from sparkrun_tui.demo.engines.vllm_log import VllmLog
 from sparkrun_tui.engines.logs.phases import PhaseReader
 from sparkrun_tui.engines.plan import Phase, Role
+from sparkrun_tui.engines.registry import log_of
 from sparkrun_tui.launch.sizing.sizing import size
 from sparkrun_tui.memory.estimate import assumed_spark
 from tests.demo import samples
@@ -26,7 +27,7 @@ def _figures(text: str, hosts: int = 1) -> Figures:
 
 
 def _read(log: Log, engine: str) -> tuple[list[Phase], PhaseReader]:
-    reader = PhaseReader(engine)
+    reader = PhaseReader(log_of(engine))
     phases: list[Phase] = []
     texts = [beat.text for beat in log.beats()] + [text for text, _ in log.up()]
     for text in texts:

@@ -18,8 +18,8 @@ from sparkrun_tui.demo.engines.sglang_log import SglangLog
 from sparkrun_tui.demo.engines.vllm_log import VllmLog
 from sparkrun_tui.demo.host import Host, Site
 from sparkrun_tui.engines.layout.common import SERVE_FILE
-from sparkrun_tui.engines.logs.marks import family
 from sparkrun_tui.engines.plan import LABEL, Role
+from sparkrun_tui.engines.registry import family_of
 from sparkrun_tui.memory.result import HostMemory
 
 Log = VllmLog | SglangLog | LlamaLog
@@ -160,7 +160,8 @@ class Engines:
     def _log(self, is_: Figures, role: Role, rank: int, container: Container, ray: bool) -> Log:
         hosts = container.labels.get(f"{LABEL}hosts", "").split(",")
         head = next((host.address for host in self._site.hosts if host.name == hosts[0]), "127.0.0.1")
-        kind = family(container.labels.get(f"{LABEL}engine", "vllm"))
+        family = family_of(container.labels.get(f"{LABEL}engine", ""))
+        kind = family.name if family is not None else ""
         if kind == "sglang":
             return SglangLog(is_, role, rank, head)
         if kind == "llama-cpp":

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.engines.logs.marks import family
 from sparkrun_tui.launch.sizing.sizing import FactsStore, declared_facts, engine_settings, size
 from sparkrun_tui.memory.result import Estimate, HostMemory, Level
 from sparkrun_tui.recipe.values.rendered import Rendered
@@ -90,7 +89,7 @@ def figures(rendered: Rendered, hosts: Sequence[HostMemory], store: FactsStore |
     """The numbers of a start on these hosts, the first being the head."""
     settings = engine_settings(rendered)
     found = size(rendered, hosts, store)
-    engine = family(settings.engine)
+    engine = settings.engine
     parts = {part.kind: part.bytes for part in found.hosts[0].parts} if found.hosts else {}
     ranks, head = max(len(hosts), 1), hosts[0]
     weights = parts.get("weights") or weights_of(rendered, store) // ranks
@@ -134,7 +133,7 @@ def _fault(found: Estimate, rendered: Rendered, wanted: int, free: int) -> tuple
     if found.headroom.level is Level.BAD:
         return Fault.HOST, found.headroom.detail
     if found.level is Level.UNKNOWN and wanted > free:
-        return (Fault.START if family(rendered.recipe.runtime) == "llama-cpp" else Fault.ROOM), ""
+        return (Fault.START if rendered.recipe.runtime == "llama-cpp" else Fault.ROOM), ""
     return None, ""
 
 

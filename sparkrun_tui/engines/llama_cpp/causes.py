@@ -32,7 +32,7 @@ def _unknown_flag(match: re.Match[str], _: Context) -> tuple[Repair, ...]:
     return (by_hand(f"write `{instead}`" if instead else f"remove `{match[1]}` from the command"),)
 
 
-LLAMA_CAUSES: tuple[Cause, ...] = (
+CAUSES: tuple[Cause, ...] = (
     cause(
         r"^error: invalid argument: (.+)",
         "Unknown flag",

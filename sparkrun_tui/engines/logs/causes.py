@@ -111,7 +111,7 @@ def cause(
     even_as_note: bool = False,
 ) -> Cause:
     """A rule from a pattern's text; either fixed `repairs`, or `mend` that works them out."""
-    return Cause(LinePattern.of(pattern), title, why, mend or repairs, weight, even_as_note)
+    return Cause(LinePattern(pattern), title, why, mend or repairs, weight, even_as_note)
 
 
 def by_hand(title: str, why: str = "") -> Repair:

@@ -55,7 +55,7 @@ def _shorter(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     return (set_length(length, context, "the longest the model says it can"), longer)
 
 
-SGLANG_CAUSES: tuple[Cause, ...] = (
+CAUSES: tuple[Cause, ...] = (
     cause(
         r"Loaded weights leave no GPU memory for the KV cache under --mem-fraction-static=([\d.]+)\. "
         r"Raise --mem-fraction-static above (\d+(?:\.\d+)?)",

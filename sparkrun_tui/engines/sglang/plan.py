@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sparkrun_tui.engines.command.built import command_of, left_out, serve_words
+from sparkrun_tui.engines.command.built import serve_words
 from sparkrun_tui.engines.command.serving import ServeCommand, locate, port_of, served_name_of
 from sparkrun_tui.engines.command.shell_edit import insert_after
+from sparkrun_tui.engines.engine import Engine
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.layout import hosts as host_rules
-from sparkrun_tui.engines.layout.assemble import assemble, image_of, image_problems, need_serve, repository_needs
+from sparkrun_tui.engines.layout.assemble import assemble, need_serve
 from sparkrun_tui.engines.layout.common import container, merge_env, role_of, split_env
 from sparkrun_tui.engines.layout.nccl import free_port, nccl_env
-from sparkrun_tui.engines.logs.marks import SGLANG_MARKS
-from sparkrun_tui.engines.plan import ContainerSpec, ModelNeed, PlanRequest, RankPlan, ReadyCheck, ServePlan, Stage
+from sparkrun_tui.engines.plan import ContainerSpec, PlanRequest, RankPlan, ReadyCheck, ServePlan, Stage
 from sparkrun_tui.engines.sglang.family import SGLANG
 from sparkrun_tui.recipe.format.spots import beginning
-from sparkrun_tui.recipe.model import Problem, Recipe, Severity
+from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.recipe.values.shellwords import flag_value
 
@@ -35,36 +35,18 @@ ENV: Mapping[str, str] = {"NCCL_CUMEM_ENABLE": "0", "SGLANG_ENABLE_TP_MEMORY_INB
 
 
 @dataclass(frozen=True, slots=True)
-class Sglang:
+class Sglang(Engine):
     """SGLang, alone or over several hosts."""
 
     name: str = "sglang"
     title: str = "SGLang"
     family: Family = SGLANG
-
-    def image(self, recipe: Recipe) -> str:
-        """The recipe's image, else the usual one."""
-        return image_of(recipe, IMAGE_PREFIX)
-
-    def command(self, rendered: Rendered) -> str:
-        """The recipe's command, else `sglang.launch_server` with the flags of the chain.
-
-        Raises `LaunchError` for a `kv_cache_dtype` that SGLang does not know.
-        """
-        return command_of(rendered, self.family)
-
-    def host_count(self, rendered: Rendered, available: int, gpus_per_host: int) -> tuple[int, str]:
-        """Hosts by the parallel sizes. Raises `LaunchError` below the recipe's minimum."""
-        return host_rules.host_count(rendered, self.family, available, gpus_per_host)
-
-    def models(self, rendered: Rendered) -> tuple[ModelNeed, ...]:
-        """The model and draft models as repositories."""
-        return repository_needs(rendered, self.family)
+    image_prefix: str = IMAGE_PREFIX
 
     def check(self, rendered: Rendered) -> tuple[Problem, ...]:
         """An image left open, vLLM's word for an fp8 cache, and a request table that nobody bounded."""
         recipe, argv = rendered.recipe, serve_words(rendered, self.family)
-        problems = [*image_problems(recipe, self.image(recipe)), *left_out(rendered, self.family)]
+        problems = list(Engine.check(self, rendered))
         if flag_value(argv, ("--kv-cache-dtype",)) == "fp8":
             message = "SGLang refuses `--kv-cache-dtype fp8`, which is vLLM's word"
             spot = recipe.spots.get("defaults.kv_cache_dtype") or recipe.command_spot
@@ -105,7 +87,6 @@ class Sglang:
             ranks,
             (stage,),
             ready,
-            SGLANG_MARKS,
             problems=problems,
         )
 

@@ -139,7 +139,7 @@ _RANK_COUNT = (
 )
 _LOST_RANK = (by_hand("read the other host's log", "the first failure is there"),)
 
-VLLM_CAUSES: tuple[Cause, ...] = (
+CAUSES: tuple[Cause, ...] = (
     cause(
         r"To serve at least one request with the models?(?:'s)? max seq len \((\d+)\), \(?([\d.]+) GiB KV cache is "
         r"needed, which is larger than the available KV cache memory \((-?[\d.]+) GiB\)"
