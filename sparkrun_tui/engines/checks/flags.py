@@ -12,6 +12,7 @@ from itertools import islice
 
 from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.engines.command.arguments import NUMBER, Arguments, Given, read_arguments
+from sparkrun_tui.engines.command.built import serve_words
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.flag_dumps.dumps import EngineFlag, load_flags
 from sparkrun_tui.engines.registry import FAMILIES, counterpart, family_of
@@ -31,20 +32,23 @@ _MOST_SHOWN = 30
 def check_flags(rendered: Rendered) -> tuple[Problem, ...]:
     """What the engine would refuse or misread in the rendered command; empty without a command of a known engine."""
     family = family_of(rendered.recipe.runtime)
-    if family is None or not rendered.argv or not family.dialect.starts(rendered.argv):
+    if family is None or rendered.command is None:
+        return ()
+    words = serve_words(rendered, family)
+    if not words or not family.dialect.starts(words):
         return ()
     if not load_flags(family).by_spelling:
         return ()
     # One by one: a command of tens of thousands of wrong flags is looked through only for those that are shown.
-    return tuple(islice(_findings(rendered, family), _MOST_SHOWN))
+    return tuple(islice(_findings(words, rendered, family), _MOST_SHOWN))
 
 
-def _findings(rendered: Rendered, family: Family) -> Iterator[Problem]:
-    arguments = read_arguments(rendered.argv, family)
+def _findings(words: Sequence[str], rendered: Rendered, family: Family) -> Iterator[Problem]:
+    arguments = read_arguments(words, family)
     for entry in arguments.given:
         yield from _check(entry, family, rendered)
     yield from _repeated(arguments.given, rendered)
-    yield from _loose_words(arguments, family, rendered)
+    yield from _loose_words(words, arguments, family, rendered)
 
 
 def _check(entry: Given, family: Family, rendered: Rendered) -> Iterator[Problem]:
@@ -130,7 +134,7 @@ def _repeated(given: Sequence[Given], rendered: Rendered) -> Iterator[Problem]:
         seen[entry.flag] = entry
 
 
-def _loose_words(arguments: Arguments, family: Family, rendered: Rendered) -> Iterator[Problem]:
+def _loose_words(argv: Sequence[str], arguments: Arguments, family: Family, rendered: Rendered) -> Iterator[Problem]:
     """Words that stand where the engine expects a flag, beyond those that it takes."""
     count = family.dialect.loose
     if count is None:
@@ -138,7 +142,7 @@ def _loose_words(arguments: Arguments, family: Family, rendered: Rendered) -> It
     named = any(
         entry.flag is not None and family.dialect.model_flag in entry.flag.spellings for entry in arguments.given
     )
-    allowed = count(rendered.argv, named)
+    allowed = count(argv, named)
     # A blank comes from a broken line continuation, which has a finding of its own.
     words = [word for word in arguments.loose if word.strip()]
     for word in words[allowed:][:5]:

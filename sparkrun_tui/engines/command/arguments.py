@@ -46,6 +46,11 @@ class Arguments:
     given: tuple[Given, ...]
     loose: tuple[str, ...]
 
+    def last(self, key: str) -> Given | None:
+        """The last flag that a key goes to, however it is spelt or shortened; None when it is not given."""
+        found = [entry for entry in self.given if entry.row is not None and entry.row.key == key]
+        return found[-1] if found else None
+
 
 def read_arguments(argv: Sequence[str], family: Family) -> Arguments:
     """The flags of an engine's command line; without the words that start the engine, everything is read."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sparkrun_tui.engines.command.arguments import read_arguments
 from sparkrun_tui.engines.command.built import serve_words
 from sparkrun_tui.engines.command.serving import ServeCommand, locate, port_of, served_name_of
 from sparkrun_tui.engines.command.shell_edit import insert_after
@@ -19,7 +20,6 @@ from sparkrun_tui.engines.sglang.family import SGLANG
 from sparkrun_tui.recipe.format.spots import beginning
 from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.values.rendered import Rendered
-from sparkrun_tui.recipe.values.shellwords import flag_value
 
 IMAGE_PREFIX = "scitrera/dgx-spark-sglang"
 DEFAULT_PORT = 30_000
@@ -45,13 +45,15 @@ class Sglang(Engine):
 
     def check(self, rendered: Rendered) -> tuple[Problem, ...]:
         """An image left open, vLLM's word for an fp8 cache, and a request table that nobody bounded."""
-        recipe, argv = rendered.recipe, serve_words(rendered, self.family)
+        recipe, words = rendered.recipe, serve_words(rendered, self.family)
+        arguments = read_arguments(words, self.family)
         problems = list(Engine.check(self, rendered))
-        if flag_value(argv, ("--kv-cache-dtype",)) == "fp8":
+        cache = arguments.last("kv_cache_dtype")
+        if cache is not None and cache.values == ("fp8",):
             message = "SGLang refuses `--kv-cache-dtype fp8`, which is vLLM's word"
             spot = recipe.spots.get("defaults.kv_cache_dtype") or recipe.command_spot
             problems.append(Problem(Severity.ERROR, "kv-cache-dtype", message, spot, remedy="write fp8_e4m3"))
-        if argv and flag_value(argv, ("--max-running-requests",)) is None:
+        if words and arguments.last("max_num_seqs") is None:
             message = "without `--max-running-requests` SGLang's request table takes gigabytes at long contexts"
             remedy = "set max_num_seqs and pass it as --max-running-requests"
             spot = recipe.command_spot or beginning(recipe)
