@@ -135,6 +135,11 @@ class Family:
     """Parts that it does without, and why: what needs them says `not known`. The names are those of the test."""
 
     @property
+    def folder(self) -> str:
+        """The name of its folder in `engines`, in `memory` and in the demo."""
+        return self.name.replace("-", "_")
+
+    @property
     def known_title(self) -> str:
         """The program and the version whose flags are known: `vLLM 0.32.0`."""
         return f"{self.program} {self.known_version}".rstrip()

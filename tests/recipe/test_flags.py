@@ -7,8 +7,8 @@ import pytest
 from sparkrun_tui.engines.checks.flags import check_flags
 from sparkrun_tui.engines.checks.validation import validate
 from sparkrun_tui.engines.command.arguments import read_arguments
+from sparkrun_tui.engines.dumps import compact, flag_help, load_flags
 from sparkrun_tui.engines.fields.declared import FIELDS
-from sparkrun_tui.engines.flag_dumps.dumps import compact, flag_help, load_flags
 from sparkrun_tui.engines.registry import FAMILIES
 from sparkrun_tui.recipe.model import Severity
 from sparkrun_tui.recipe.values.overrides import render

@@ -13,8 +13,8 @@ from itertools import islice
 from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.engines.command.arguments import NUMBER, Arguments, Given, read_arguments
 from sparkrun_tui.engines.command.built import serve_words
+from sparkrun_tui.engines.dumps import EngineFlag, load_flags
 from sparkrun_tui.engines.family import Family
-from sparkrun_tui.engines.flag_dumps.dumps import EngineFlag, load_flags
 from sparkrun_tui.engines.registry import FAMILIES, counterpart, family_of
 from sparkrun_tui.recipe.format.spots import command_spot
 from sparkrun_tui.recipe.model import Problem, Severity

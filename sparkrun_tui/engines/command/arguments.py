@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from sparkrun_tui.engines.dumps import EngineFlag, EngineFlags, load_flags
 from sparkrun_tui.engines.family import Dialect, Family
-from sparkrun_tui.engines.flag_dumps.dumps import EngineFlag, EngineFlags, load_flags
 from sparkrun_tui.engines.flags import Flag
 
 NUMBER = re.compile(r"[+-]?([0-9][0-9_]*)(\.[0-9]*)?([eE][+-]?[0-9]+)?|[+-]?\.[0-9]+")

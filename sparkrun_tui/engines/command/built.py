@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.engines.command.shell_edit import find_serve
+from sparkrun_tui.engines.dumps import EngineFlag, load_flags
 from sparkrun_tui.engines.family import Family
-from sparkrun_tui.engines.flag_dumps.dumps import EngineFlag, load_flags
 from sparkrun_tui.engines.flags import Flag
 from sparkrun_tui.recipe.format.yamltree import MAX_TEXT, is_too_long
 from sparkrun_tui.recipe.model import Problem, Severity

@@ -1,4 +1,4 @@
-"""The data files of engine flags: reading them, and making one from a dump of an engine's own argument parser."""
+"""Every flag of an engine as its own parser knows them: data files in its folder, made from dumps of that parser."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Any
 
 from sparkrun_tui.base.json_text import parse_json
@@ -65,12 +66,12 @@ class EngineFlags:
 
 def load_flags(family: Family) -> EngineFlags:
     """The flags of the version of an engine that is known; none where no dump of it is shipped."""
-    return _load(family.name, family.known_version, family.known_title)
+    return _load(family.folder, family.known_version, family.known_title)
 
 
 @lru_cache(maxsize=8)
-def _load(name: str, version: str, title: str) -> EngineFlags:
-    file = resources.files("sparkrun_tui.engines.flag_dumps") / f"{name}-{version}.json"
+def _load(folder: str, version: str, title: str) -> EngineFlags:
+    file = _folder(folder) / f"flags-{version}.json"
     if not file.is_file():
         return EngineFlags(title, {})
     rows = parse_json(file.read_text(encoding="utf-8"))
@@ -121,16 +122,22 @@ def _surely_a_switch(entry: Mapping[str, Any]) -> bool:
     )
 
 
-@lru_cache(maxsize=1)
-def _extra_helps() -> dict[str, dict[str, str]]:
-    text = (resources.files("sparkrun_tui.engines.flag_dumps") / "help.json").read_text(encoding="utf-8")
-    found: dict[str, dict[str, str]] = parse_json(text)
+@lru_cache(maxsize=8)
+def _extra_helps(folder: str) -> dict[str, str]:
+    file = _folder(folder) / "help.json"
+    if not file.is_file():
+        return {}
+    found: dict[str, str] = parse_json(file.read_text(encoding="utf-8"))
     return found
+
+
+def _folder(name: str) -> Traversable:
+    return resources.files("sparkrun_tui.engines") / name
 
 
 def flag_help(family: Family, spelling: str) -> str:
     """What a flag does, in a sentence; empty when nobody has written one."""
-    extra = _extra_helps().get(family.name, {})
+    extra = _extra_helps(family.folder)
     known = load_flags(family).by_spelling.get(spelling.partition("=")[0])
     for word in (spelling, *(known.spellings if known else ())):
         if word in extra:
