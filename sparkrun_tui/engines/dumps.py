@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -46,6 +46,8 @@ class EngineFlags:
     title: str
     """The program and its version as people say it: `vLLM 0.32.0`."""
     by_spelling: Mapping[str, EngineFlag]
+    gone: Mapping[str, EngineFlag] = field(default_factory=dict)
+    """Flags that earlier versions had."""
 
     @cached_property
     def _long(self) -> list[str]:

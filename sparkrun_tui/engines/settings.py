@@ -9,6 +9,7 @@ from dataclasses import replace
 from sparkrun_tui.base.numbers import whole_of
 from sparkrun_tui.engines.command.arguments import Arguments, Given, read_arguments
 from sparkrun_tui.engines.family import Family
+from sparkrun_tui.engines.flags import NOTHING
 from sparkrun_tui.engines.image_version import version_in_tag
 from sparkrun_tui.memory.settings import MAX_DEGREE, EngineSettings, Speculative
 
@@ -72,7 +73,7 @@ def _fields(arguments: Arguments) -> tuple[dict[str, object], list[str]]:
     notes: list[str] = []
     for entry in arguments.given:
         row = entry.row
-        if row is None or not row.sets:
+        if row is None or row.sets in ("", NOTHING):
             continue
         try:
             found[row.sets] = _value(entry)
