@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,9 +13,11 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 from sparkrun_tui.base.json_text import parse_json
+from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.fields.declared import FIELDS
 
+_RELEASE = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6}){1,3}")
 _BOOLEAN_WORDS = frozenset({"true", "false", "enabled", "disabled"})
 
 
@@ -39,6 +42,34 @@ class EngineFlag:
         return next((word for word in self.spellings if word.startswith("--")), self.spellings[0])
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A flag came or went: `before` is the last version that was seen from before it, `after` the first from after it.
+
+    Of versions between the two nothing is known.
+    """
+
+    before: str
+    after: str
+
+    def not_yet(self, version: str) -> bool:
+        """Whether a version is from before it; False where that is not known."""
+        release = _release(version)
+        return bool(release) and release <= _release(self.before)
+
+    def done(self, version: str) -> bool:
+        """Whether a version is from after it; False where that is not known."""
+        release = _release(version)
+        return bool(release) and release >= _release(self.after)
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """The numbers of a release such as `0.32.0`; empty for a build, a date, or no version."""
+    if not _RELEASE.fullmatch(version):
+        return ()
+    return tuple(whole(part) or 0 for part in version.split("."))
+
+
 @dataclass(frozen=True)
 class EngineFlags:
     """All flags of one version of an engine, by spelling."""
@@ -46,8 +77,10 @@ class EngineFlags:
     title: str
     """The program and its version as people say it: `vLLM 0.32.0`."""
     by_spelling: Mapping[str, EngineFlag]
-    gone: Mapping[str, EngineFlag] = field(default_factory=dict)
-    """Flags that earlier versions had."""
+    came: Mapping[str, Change] = field(default_factory=dict)
+    """The flags, by their name, that versions which were looked at did not have yet."""
+    gone: Mapping[str, Change] = field(default_factory=dict)
+    """The flags, by their spelling, that earlier versions had and this one has not."""
 
     @cached_property
     def _long(self) -> list[str]:
@@ -89,7 +122,13 @@ def _load(folder: str, version: str, title: str) -> EngineFlags:
         )
         for word in flag.spellings:
             by_spelling[word] = flag
-    return EngineFlags(title, by_spelling)
+    history = _folder(folder) / "history.json"
+    if not history.is_file():
+        return EngineFlags(title, by_spelling)
+    changes = parse_json(history.read_text(encoding="utf-8"))
+    came = {name: Change(*pair) for name, pair in changes["came"].items()}
+    gone = {name: Change(*pair) for name, pair in changes["gone"].items()}
+    return EngineFlags(title, by_spelling, came, gone)
 
 
 def compact(dump: Iterable[Mapping[str, Any]], *, from_help: bool) -> str:

@@ -11,10 +11,11 @@ from functools import lru_cache
 from itertools import islice
 
 from sparkrun_tui.base.json_text import JsonError, parse_json
-from sparkrun_tui.engines.command.arguments import NUMBER, Arguments, Given, read_arguments
+from sparkrun_tui.engines.command.arguments import NUMBER, Arguments, Given, plain_spelling, read_arguments
 from sparkrun_tui.engines.command.built import serve_words
 from sparkrun_tui.engines.dumps import EngineFlag, load_flags
 from sparkrun_tui.engines.family import Family
+from sparkrun_tui.engines.image_version import version_in_tag
 from sparkrun_tui.engines.registry import FAMILIES, counterpart, family_of
 from sparkrun_tui.recipe.format.spots import command_spot
 from sparkrun_tui.recipe.model import Problem, Severity
@@ -29,8 +30,12 @@ _UNREAD = re.compile(r"[$`{]|^@")
 _MOST_SHOWN = 30
 
 
-def check_flags(rendered: Rendered) -> tuple[Problem, ...]:
-    """What the engine would refuse or misread in the rendered command; empty without a command of a known engine."""
+def check_flags(rendered: Rendered, version: str = "") -> tuple[Problem, ...]:
+    """What the engine would refuse or misread in the rendered command; empty without a command of a known engine.
+
+    `version` is that of the engine in the image, where it is known from elsewhere than the image's tag: flags that it
+    does not have yet, or no more, are named as such. Where nothing tells it, nothing is said of versions.
+    """
     family = family_of(rendered.recipe.runtime)
     if family is None or rendered.command is None:
         return ()
@@ -40,22 +45,30 @@ def check_flags(rendered: Rendered) -> tuple[Problem, ...]:
     if not load_flags(family).by_spelling:
         return ()
     # One by one: a command of tens of thousands of wrong flags is looked through only for those that are shown.
-    return tuple(islice(_findings(words, rendered, family), _MOST_SHOWN))
+    known = version or version_in_tag(family, rendered.recipe.container)
+    return tuple(islice(_findings(words, rendered, family, known), _MOST_SHOWN))
 
 
-def _findings(words: Sequence[str], rendered: Rendered, family: Family) -> Iterator[Problem]:
+def _findings(words: Sequence[str], rendered: Rendered, family: Family, version: str) -> Iterator[Problem]:
     arguments = read_arguments(words, family)
     for entry in arguments.given:
-        yield from _check(entry, family, rendered)
+        yield from _check(entry, family, rendered, version)
     yield from _repeated(arguments.given, rendered)
     yield from _loose_words(words, arguments, family, rendered)
 
 
-def _check(entry: Given, family: Family, rendered: Rendered) -> Iterator[Problem]:
-    flag, title = entry.flag, family.known_title
-    if flag is None:
-        yield _unknown(entry, family, rendered)
+def _check(entry: Given, family: Family, rendered: Rendered, version: str) -> Iterator[Problem]:
+    flag, title, flags = entry.flag, family.known_title, load_flags(family)
+    gone = flags.gone.get(plain_spelling(entry.word, family.dialect))
+    if gone is not None and gone.not_yet(version):
         return
+    if flag is None:
+        yield _unknown(entry, family, rendered, version)
+        return
+    came = flags.came.get(flag.name)
+    if came is not None and came.not_yet(version):
+        message = f"`{entry.word}` came with {family.program} {came.after}, and the image holds {version}"
+        yield _problem(rendered, entry.word, "flag-version", message, "leave it out, or use a newer image")
     if entry.candidates:
         message = f"`{entry.word}` is short for `{flag.name}`; short forms break when a longer flag appears"
         yield _problem(rendered, entry.word, "flag-abbreviation", message, f"write `{flag.name}`", Severity.NOTE)
@@ -79,14 +92,19 @@ def _check(entry: Given, family: Family, rendered: Rendered) -> Iterator[Problem
             yield _problem(rendered, entry.word, "flag-type", message)
 
 
-def _unknown(entry: Given, family: Family, rendered: Rendered) -> Problem:
+def _unknown(entry: Given, family: Family, rendered: Rendered, version: str) -> Problem:
     title = family.known_title
     if len(entry.candidates) > 1:
         names = listed(flag.name for flag in entry.candidates[:4])
         message = f"`{entry.word}` may mean {names} in {title}: it is refused as ambiguous"
         return _problem(rendered, entry.word, "flag-ambiguous", message, "write the flag in full")
-    remedy = family.dialect.gone.get(entry.word) or _nearest_flag(family.name, entry.word)
-    return _problem(rendered, entry.word, "unknown-flag", f"{title} does not know `{entry.word}`", remedy)
+    spelling = plain_spelling(entry.word, family.dialect)
+    gone = load_flags(family).gone.get(spelling)
+    message = f"{title} does not know `{entry.word}`"
+    if gone is not None and gone.done(version):
+        message = f"{family.program} has no `{entry.word}` since {gone.after}, and the image holds {version}"
+    remedy = family.dialect.gone.get(spelling) or _nearest_flag(family.name, entry.word)
+    return _problem(rendered, entry.word, "unknown-flag", message, remedy)
 
 
 @lru_cache(maxsize=1024)

@@ -43,11 +43,13 @@ def validate(
     *,
     attention_heads: int | None = None,
     gpus_per_host: int = 1,
+    engine_version: str = "",
 ) -> tuple[Problem, ...]:
     """All problems of a recipe, in the order of the file; the same finding at the same place is told once.
 
     `rendered` carries the overrides (none when left out); `env` is the workstation's environment, of which only
-    the names are looked at; `attention_heads` is known when the model's facts are.
+    the names are looked at; `attention_heads` is known when the model's facts are,
+    `engine_version` when the image has said it of itself.
     """
     result = rendered if rendered is not None else render(recipe, {})
     found = [*recipe.problems, *result.problems]
@@ -62,7 +64,7 @@ def validate(
     found += _check_env(recipe, os.environ if env is None else env)
     found += _check_later(recipe)
     found += _misspelt_keys(recipe)
-    found += check_flags(result)
+    found += check_flags(result, engine_version)
     found += [*hooks_of(result).problems, *container_options(recipe).problems, *_check_brought(result)]
     return ordered(found)
 

@@ -16,6 +16,7 @@ from sparkrun_tui.launch.sizing.sizing import (
     FactsStore,
     assumed_hosts,
     attention_heads,
+    engine_version,
     needed_bytes,
     size,
     unknown_size,
@@ -169,7 +170,8 @@ def recipe_problems(rendered: Rendered, heads: int | None, gpus_per_host: int) -
     recipe = rendered.recipe
 
     def check() -> tuple[Problem, ...]:
-        return validate(recipe, rendered, attention_heads=heads, gpus_per_host=gpus_per_host)
+        version = engine_version(rendered)
+        return validate(recipe, rendered, attention_heads=heads, gpus_per_host=gpus_per_host, engine_version=version)
 
     found = guarded("checking the recipe", recipe, check)
     return (found,) if isinstance(found, Problem) else found
