@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.engines.command.built import command_of, left_out
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.layout import hosts as host_rules
@@ -28,6 +29,8 @@ class Engine(ABC):
     """The repository of the images that are used where a recipe names none."""
     aliases: tuple[str, ...] = ()
     """Other runtime words that mean the same."""
+    one_host: bool = False
+    """Whether it serves from one host only."""
     short: str = ""
     """What a narrow column shows instead of the name."""
 
@@ -44,7 +47,16 @@ class Engine(ABC):
 
     def host_count(self, rendered: Rendered, available: int, gpus_per_host: int) -> tuple[int, str]:
         """How many of `available` hosts to use, and why that many. Raises `LaunchError` below the recipe's minimum."""
-        return host_rules.host_count(rendered, self.family, available, gpus_per_host)
+        if not self.one_host:
+            return host_rules.host_count(rendered, self.family, available, gpus_per_host)
+        recipe = rendered.recipe
+        if recipe.min_nodes > 1:
+            raise LaunchError(
+                f"{self.title} serves from one host, and the recipe asks for {recipe.min_nodes}",
+                spot=recipe.spots.get("min_nodes") or recipe.spots.get("mode"),
+                remedy="write `max_nodes: 1`",
+            )
+        return 1, f"{self.title} serves from one host"
 
     def models(self, rendered: Rendered) -> tuple[ModelNeed, ...]:
         """What must lie in the hosts' caches before the start: the model and draft models as repositories."""

@@ -127,5 +127,7 @@ def _defaults(family: Family, model: str, known: Known, nodes: int, utilisation:
         "utilisation": f"{utilisation}  # {_WHY[utilisation == CAREFUL]}",
         "context": str(min(known.max_context or _START_CONTEXT, _START_CONTEXT)),
     }
-    common = ["port: 8000", "host: 0.0.0.0", f"served_model_name: {_plain(_short(model))}"]
+    common = ["port: 8000", "host: 0.0.0.0"]
+    if family.flags.by_key.get("served_model_name") is not None:
+        common.append(f"served_model_name: {_plain(_short(model))}")
     return [*common, *(line.format(**values) for line in family.starter.defaults)]

@@ -25,6 +25,7 @@ from sparkrun_tui.engines.fields.filled import field_of
 from sparkrun_tui.engines.fields.types import Field, FieldType
 from sparkrun_tui.engines.flags import NOTHING, Flag
 from sparkrun_tui.engines.image_version import version_in_tag
+from sparkrun_tui.engines.layout.common import BASE_ENV
 from sparkrun_tui.engines.logs.phases import PhaseReader
 from sparkrun_tui.engines.plan import Phase, Role
 from sparkrun_tui.engines.settings import read_settings
@@ -253,12 +254,20 @@ def search(engine: Engine) -> Missing:
 
 
 def layout(engine: Engine) -> Missing:
-    """It can be laid out on one host, under its own name."""
-    serve = plan(recipe_with(engine, {}), 1, views=hosts(1))
-    if serve.engine != engine.name:
-        yield f"its plans are those of `{serve.engine}`"
-    if not serve.stages:
-        yield "its plan starts nothing"
+    """It is laid out on as many hosts as it says that it uses, under its own name."""
+    for number in (1, 2):
+        rendered = recipe_with(engine, {"tensor_parallel": number})
+        count, _ = engine.host_count(rendered, 2, 1)
+        serve = plan(rendered, count, views=hosts(count))
+        if serve.engine != engine.name:
+            yield f"its plans are those of `{serve.engine}`"
+        if not serve.stages:
+            yield "its plan starts nothing"
+        if serve.ranks and len(serve.ranks) != count:
+            yield f"it uses {count} hosts by `host_count` and plans {len(serve.ranks)}: see `one_host` in engine.py"
+        for rank in serve.ranks:
+            if BASE_ENV.keys() - rank.container.env.keys():
+                yield "its containers lack the variables of all engines: make them by `layout.common.container`"
 
 
 Check = Callable[[Engine], Missing]

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 import sparkrun_tui
 from sparkrun_tui.engines import registry
 from sparkrun_tui.engines.engine import Engine
-from sparkrun_tui.engines.registry import ENGINES
+from sparkrun_tui.engines.family import Dialect, Family, Starter
+from sparkrun_tui.engines.flags import NOTHING, Flag, FlagTable
+from sparkrun_tui.engines.plan import PlanRequest, ServePlan
+from sparkrun_tui.engines.registry import ENGINES, FAMILIES
 from tests.engines.conformance import PARTS, missing
 
 ALL = list({engine.name: engine for engine in ENGINES.values()}.values())
@@ -32,6 +37,54 @@ def test_an_engine_has_the_part_or_says_that_it_lacks_it(engine: Engine, part: s
 def test_what_an_engine_says_that_it_lacks_is_a_part(engine: Engine) -> None:
     assert engine.family.lacks.keys() <= PARTS.keys()
     assert all(engine.family.lacks.values()), "each with its reason"
+
+
+class Bare(Engine):
+    """An engine of which only what must be there is written."""
+
+    def plan(self, request: PlanRequest) -> ServePlan:
+        serve = ENGINES["sglang"].plan(request)
+        return replace(serve, engine=self.name)
+
+
+def bare_engine() -> Bare:
+    """With one row of which nothing is said."""
+    rows = (Flag(("--port",), "port", sets=NOTHING), Flag(("--frob-rate",), "frob_rate"))
+    family = Family(
+        name="frob",
+        title="Frob",
+        program="frobd",
+        known_version="1.2.0",
+        flags=FlagTable(rows),
+        dialect=Dialect(lambda words: 1 if words[:1] == ("frobd",) else None),
+        start=("frobd",),
+        starter=Starter("frobd {model}", (("port",), ("host",))),
+        image_words="frob",
+    )
+    return Bare("frob", "Frob", family, "acme/frob")
+
+
+EXPECTED = {
+    "form": "key `frob_rate`: describe it",
+    "validation": "no dump of its flags: write engines/frob/flags-1.2.0.json",
+    "estimator": "no model of its memory: write memory/frob/ and a line in memory/engines.py",
+    "phases": "no mark in engines/frob/log.py for the line that says that it serves",
+    "causes": "no causes of failure: write CAUSES in engines/frob/causes.py",
+    "metrics": "no name of the metric `running`: write `metrics` in family.py",
+    "demo": "the demo does not simulate it: write demo/engines/frob_log.py",
+    "new recipe": "a new recipe is found fault with",
+    "search": "no flag of the table has one of the keys max_model_len",
+}
+
+
+def test_an_engine_with_little_is_told_each_part_that_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    bare = bare_engine()
+    monkeypatch.setitem(cast(dict[str, Engine], ENGINES), bare.name, bare)
+    monkeypatch.setitem(cast(dict[str, Family], FAMILIES), bare.family.name, bare.family)
+    found = {part: "\n".join(missing(bare, part)) for part in PARTS}
+    assert {part for part, text in found.items() if text} == EXPECTED.keys()
+    for part, words in EXPECTED.items():
+        assert words in found[part], part
 
 
 NAMES = re.compile(

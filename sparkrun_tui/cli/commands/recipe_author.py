@@ -196,17 +196,22 @@ def _known(model: str) -> Known:
 
 
 def _usual_image(engine: str) -> str:
-    """The image that most of the bundled recipes of this engine run."""
+    """The image that most of the bundled recipes of this engine run, else the engine's own choice."""
     from collections import Counter
 
     from sparkrun_tui.base.settings import Settings
+    from sparkrun_tui.engines.registry import ENGINES
     from sparkrun_tui.engines.search_words import search_words
+    from sparkrun_tui.recipe.model import Recipe, Source
     from sparkrun_tui.recipe.search.listing import finish, list_recipes
 
     entries = finish(list_recipes(Settings(), search_words)).entries
     bundled = (entry for entry in entries if entry.source.kind is SourceKind.BUNDLED and entry.runtime == engine)
     counts = Counter(entry.container for entry in bundled if entry.container)
-    return counts.most_common(1)[0][0] if counts else ""
+    if counts:
+        return counts.most_common(1)[0][0]
+    known = ENGINES.get(engine)
+    return known.image(Recipe("", Source(SourceKind.PATH, ""), "", engine)) if known is not None else ""
 
 
 @recipe_group.command("export")

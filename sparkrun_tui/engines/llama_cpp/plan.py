@@ -15,7 +15,7 @@ from sparkrun_tui.engines.engine import Engine
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.layout import hosts as host_rules
 from sparkrun_tui.engines.layout.assemble import assemble, need_serve
-from sparkrun_tui.engines.layout.common import HF_HOME, container, merge_env, role_of, split_env
+from sparkrun_tui.engines.layout.common import HF_HOME, container, role_of
 from sparkrun_tui.engines.layout.nccl import free_port
 from sparkrun_tui.engines.llama_cpp.family import LLAMA_CPP
 from sparkrun_tui.engines.llama_cpp.gguf_files import split_model
@@ -118,16 +118,15 @@ class LlamaCpp(Engine):
         )
 
     def _container(self, request: PlanRequest, rank: int, script: str, extra: Mapping[str, str]) -> ContainerSpec:
-        plain, secret = split_env(request.env, request.secret_env)
         return container(
             request,
             rank,
             engine="llama-cpp",
             image=self.image(request.rendered.recipe),
             script=script,
-            env=merge_env(extra, {}, plain, secret),
-            secret_env=secret,
+            env=extra,
             caches=CACHES,
+            collective=False,
         )
 
 

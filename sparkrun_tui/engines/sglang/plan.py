@@ -13,8 +13,8 @@ from sparkrun_tui.engines.engine import Engine
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.layout import hosts as host_rules
 from sparkrun_tui.engines.layout.assemble import assemble, need_serve
-from sparkrun_tui.engines.layout.common import container, merge_env, role_of, split_env
-from sparkrun_tui.engines.layout.nccl import free_port, nccl_env
+from sparkrun_tui.engines.layout.common import container, role_of
+from sparkrun_tui.engines.layout.nccl import free_port
 from sparkrun_tui.engines.plan import ContainerSpec, PlanRequest, RankPlan, ReadyCheck, ServePlan, Stage
 from sparkrun_tui.engines.sglang.family import SGLANG
 from sparkrun_tui.recipe.format.spots import beginning
@@ -93,16 +93,13 @@ class Sglang(Engine):
         )
 
     def _container(self, request: PlanRequest, rank: int, script: str) -> ContainerSpec:
-        host, nodes = request.hosts[rank], len(request.hosts)
-        plain, secret = split_env(request.env, request.secret_env)
         return container(
             request,
             rank,
             engine="sglang",
             image=self.image(request.rendered.recipe),
             script=script,
-            env=merge_env(ENV, nccl_env(host, nodes), plain, secret),
-            secret_env=secret,
+            env=ENV,
             caches=CACHES,
         )
 

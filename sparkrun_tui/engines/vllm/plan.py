@@ -13,8 +13,8 @@ from sparkrun_tui.engines.eugr.scripts import with_build
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.layout import hosts as host_rules
 from sparkrun_tui.engines.layout.assemble import assemble, need_serve
-from sparkrun_tui.engines.layout.common import container, merge_env, role_of, split_env
-from sparkrun_tui.engines.layout.nccl import free_port, nccl_env
+from sparkrun_tui.engines.layout.common import container, role_of
+from sparkrun_tui.engines.layout.nccl import free_port
 from sparkrun_tui.engines.plan import (
     ContainerExec,
     ContainerSpec,
@@ -138,17 +138,14 @@ class Vllm(Engine):
         return tuple(ranks), (Stage("Start vLLM on all hosts", start=tuple(range(nodes))),)
 
     def _container(self, request: PlanRequest, rank: int, script: str, extra: Mapping[str, str]) -> ContainerSpec:
-        host, nodes = request.hosts[rank], len(request.hosts)
-        plain, secret = split_env(request.env, request.secret_env)
-        engine = {**extra, "VLLM_HOST_IP": host.address} if nodes > 1 else extra
+        address = {"VLLM_HOST_IP": request.hosts[rank].address} if len(request.hosts) > 1 else {}
         return container(
             request,
             rank,
             engine="vllm",
             image=self.image(request.rendered.recipe),
             script=script,
-            env=merge_env(engine, nccl_env(host, nodes), plain, secret),
-            secret_env=secret,
+            env={**extra, **address},
             caches=CACHES,
         )
 
