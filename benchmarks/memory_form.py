@@ -14,13 +14,11 @@ from sparkrun_tui.models.facts import DeclaredFacts, ModelFacts, WeightFacts
 _FAMILY_TYPES = {
     "hybrid_gdn": "qwen3_5",
     "hybrid_kda_mla": "kimi_linear",
-    "hybrid_mamba2": "mamba2_hybrid",
+    "hybrid_mamba2": "bamba",
     "hybrid_mamba1": "jamba",
     "hybrid_conv": "lfm2",
     "chunked": "llama4",
     "dsv4": "deepseek_v4",
-    "swa": "window",
-    "swa_hetero": "window",
 }
 """A model type for normalised rows that do not name one; it selects no figure, only the shape."""
 

@@ -33,15 +33,39 @@ class Target:
 
 def target_options(function: F) -> F:
     """The options that choose hosts: `-H`, `--cluster` and `--demo`."""
-    function = click.option("--demo", is_flag=True, help="The built-in demo cluster, which needs no hardware.")(
-        function
-    )
     function = click.option(
-        "--cluster", "cluster_name", default="", shell_complete=cluster_names, metavar="NAME", help="A saved cluster."
+        "--demo",
+        is_flag=True,
+        callback=_or_before_the_command,
+        help="The built-in demo cluster, which needs no hardware.",
+    )(function)
+    function = click.option(
+        "--cluster",
+        "cluster_name",
+        default="",
+        callback=_or_before_the_command,
+        shell_complete=cluster_names,
+        metavar="NAME",
+        help="A saved cluster.",
     )(function)
     return click.option(
-        "-H", "--hosts", default="", metavar="H1,H2", help="Hosts as ssh takes them; the first is the head node."
+        "-H",
+        "--hosts",
+        multiple=True,
+        callback=_joined,
+        metavar="H1,H2",
+        help="Hosts as ssh takes them; the first is the head node.",
     )(function)
+
+
+def _or_before_the_command(ctx: click.Context, parameter: click.Parameter, value: object) -> object:
+    """The value of an option that may also stand before the command, which is said by its own one first."""
+    return value or ctx.find_root().params.get(parameter.name or "") or value
+
+
+def _joined(_: click.Context, __: click.Parameter, values: Sequence[str]) -> str:
+    """Hosts given at once or one by one, as one list."""
+    return ",".join(values)
 
 
 def override_options(function: F) -> F:

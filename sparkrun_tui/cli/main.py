@@ -76,6 +76,22 @@ def cli(ctx: click.Context, demo: bool, cluster_name: str, query: str) -> None:
     open_app: OpenApp = ctx.obj
     if ctx.invoked_subcommand is None:
         ctx.exit(open_app(demo, cluster_name, query))
+    _insist_on_a_use(ctx, ctx.invoked_subcommand)
+
+
+def _insist_on_a_use(ctx: click.Context, name: str) -> None:
+    """Refuse an option before a command that does not take it.
+
+    Commands for hosts take `--cluster` and `--demo` over. Groups are left to their commands.
+    """
+    command = cli.get_command(ctx, name)
+    if command is None or isinstance(command, click.Group):
+        return
+    taken = {parameter.name for parameter in command.params}
+    spellings = {"demo": "--demo", "cluster_name": "--cluster", "query": "--query"}
+    for parameter, spelling in spellings.items():
+        if ctx.params[parameter] and parameter not in taken:
+            raise click.UsageError(f"`{spelling}` has no meaning for `{name}`", ctx)
 
 
 def run(argv: Sequence[str] | None, *, open_app: OpenApp) -> int:

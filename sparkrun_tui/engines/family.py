@@ -38,6 +38,8 @@ class Dialect:
     loose: Callable[[Sequence[str], bool], int] | None = one_model
     switch_words: frozenset[str] = frozenset()
     gone: Mapping[str, str] = field(default_factory=dict)
+    gone_since: Mapping[str, str] = field(default_factory=dict)
+    """The first version without a flag of `gone`, where it is known."""
 
     def starts(self, words: Sequence[str]) -> bool:
         """Whether these are the words of the server's start."""
@@ -133,11 +135,18 @@ class Family:
     """A reservation about more than one host, in a few words; empty where that is usual."""
     lacks: Mapping[str, str] = field(default_factory=dict)
     """Parts that it does without, and why: what needs them says `not known`. The names are those of the test."""
+    forks: tuple[str, ...] = ()
+    """Words in the names of images that hold a program grown out of this one, with flags of its own."""
 
     @property
     def folder(self) -> str:
         """The name of its folder in `engines`, in `memory` and in the demo."""
         return self.name.replace("-", "_")
+
+    def fork_in(self, image: str) -> str:
+        """The word of `forks` that an image's name holds, empty without one."""
+        name = image.lower().replace("_", "-")
+        return next((word for word in self.forks if word in name), "")
 
     @property
     def known_title(self) -> str:

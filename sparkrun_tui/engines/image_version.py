@@ -4,7 +4,27 @@ from __future__ import annotations
 
 import re
 
+from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.engines.family import Family
+
+_A_YEAR = 2000
+
+
+def is_older(stated: str, known: str) -> bool:
+    """Whether a version that an image states is older than another; False where they cannot be compared.
+
+    Releases and build numbers are compared with their own kind. A date says nothing about a release.
+    """
+    left, right = _parts(stated), _parts(known)
+    if not left or not right or stated.startswith("b") != known.startswith("b") or left[0] >= _A_YEAR > right[0]:
+        return False
+    return left < right
+
+
+def _parts(version: str) -> tuple[int, ...]:
+    """The numbers of a version; empty where it has none."""
+    numbers = (whole(part) for part in re.findall(r"[0-9]{1,9}", version)[:3])
+    return tuple(number for number in numbers if number is not None)
 
 
 def version_in_tag(family: Family, image: str) -> str:

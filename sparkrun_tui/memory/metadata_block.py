@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.models.dtypes import head_bytes
 from sparkrun_tui.models.facts import DeclaredFacts, ModelFacts
-from sparkrun_tui.models.gguf.types import file_bits
 from sparkrun_tui.models.weight_formats import bytes_per_parameter
 
 USABLE_GIB = 121.0
@@ -72,9 +71,6 @@ def declared_weights(declared: DeclaredFacts) -> int | None:
     if declared.params is None or not declared.model_dtype:
         return None
     size = bytes_per_parameter(declared.model_dtype)
-    if size is None:
-        bits = file_bits(declared.model_dtype)
-        size = None if bits is None else bits / 8
     return None if size is None else int(declared.params * size)
 
 

@@ -12,7 +12,7 @@ from sparkrun_tui.models.dtypes import element_bytes
 from sparkrun_tui.models.facts import ModelFacts, QuantFacts, WeightFacts
 from sparkrun_tui.models.layers import AttentionKind
 from sparkrun_tui.models.parameters import Parameters, count_parameters, without_drafter
-from sparkrun_tui.models.weight_formats import WeightFormat, bytes_per_parameter, weight_format
+from sparkrun_tui.models.weight_formats import WeightFormat, weight_format, whole_bytes
 
 _ON_LOAD = frozenset({"fp8", "bitsandbytes", "int8", "mxfp8", "nvfp4_online", "fp8_per_tensor", "fp8_per_block"})
 """Values of ``--quantization`` that convert a plain checkpoint while it is loaded."""
@@ -96,7 +96,7 @@ def _bytes_by_class(
     if counted is None:
         total = stated or 0
         if not facts.vocab or not facts.hidden:
-            return WeightFacts(int(total * (bytes_per_parameter(form.name) or plain)), "parameters")
+            return WeightFacts(int(total * whole_bytes(form)), "parameters")
         kept = min(total, 2 * facts.vocab * facts.hidden)
         return WeightFacts(int(kept * plain + (total - kept) * form.whole_bits / 8), "parameters")
     ends = counted.embedding + counted.head

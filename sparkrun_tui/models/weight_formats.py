@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from math import floor
 
 from sparkrun_tui.base.numbers import decimal
 from sparkrun_tui.models.dtypes import element_bytes
 from sparkrun_tui.models.facts import ModelFacts, QuantFacts
+from sparkrun_tui.models.gguf.types import file_bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class WeightFormat:
 _FORMATS = {
     "nvfp4": WeightFormat("nvfp4", 4.5, 6.5, None, 5.2),
     "mxfp4": WeightFormat("mxfp4", 4.25, None, None, 4.6),
+    "mxfp6": WeightFormat("mxfp6", 6.25, None, None, 6.5),
+    "mxfp8": WeightFormat("mxfp8", 8.25, 8.25, 8.25, 8.3),
     "fp8": WeightFormat("fp8", 8.002, 8.002, 8.002, 8.05),
     "int8": WeightFormat("int8", 8.002, 8.002, 8.002, 8.05),
     "awq": WeightFormat("awq", 4.156, 4.156, None, 4.25),
@@ -38,47 +42,115 @@ _FORMATS = {
     "int4": WeightFormat("int4", 4.156, 4.156, None, 4.25),
     "nf4": WeightFormat("nf4", 4.127, 4.127, 4.127, 4.13),
 }
-"""Formats by the word that names them, longest match first; from the public layout of each format."""
+"""Formats by their name, from the public layout of each: bits per weight with its scales."""
 
-_WORDS = (
+_FIXED = (
     ("nvfp4", "nvfp4"),
-    ("modelopt_fp4", "nvfp4"),
     ("mxfp4", "mxfp4"),
-    ("w4a16", "awq"),
-    ("awq", "awq"),
-    ("gptq", "gptq"),
-    ("int4", "int4"),
-    ("nf4", "nf4"),
-    ("bitsandbytes", "nf4"),
-    ("bnb", "nf4"),
-    ("int8", "int8"),
-    ("w8a8", "int8"),
+    ("mxfp6", "mxfp6"),
+    ("mxfp8", "mxfp8"),
     ("fp8", "fp8"),
     ("float8", "fp8"),
-    ("mxfp8", "fp8"),
-    ("modelopt", "fp8"),
     ("e4m3", "fp8"),
+    ("e5m2", "fp8"),
+    ("fp6", "mxfp6"),
+    ("fp4", "nvfp4"),
+    ("nf4", "nf4"),
 )
+"""Words whose bits are part of the format, longer ones first. ``fp4`` alone is taken for the larger of the two."""
+
+_FAMILIES = (
+    ("awq", "awq"),
+    ("gptq", "gptq"),
+    ("bitsandbytes", "nf4"),
+    ("bnb", "nf4"),
+    ("modelopt", "fp8"),
+    ("exl", "exl"),
+    ("bpw", "exl"),
+)
+"""Words of methods that come in several widths, with the format each has where no width is stated."""
+
+_GENERATIONS = re.compile(r"exl[23]")
+"""ExLlama's formats: the digit is the generation, not the bits."""
+
+_NOT_WEIGHTS = re.compile(r"(?<=\d)a(?:fp|int|bf)?\d{1,2}(?!\d)|fp8[ _-]?kv|kv[ _-]?fp8")
+"""What a word says of activations (``w4afp8``) and of the cache."""
+
+_STATED = (
+    re.compile(r"(?<![\d.])(\d{1,2}(?:\.\d{1,3})?)[ _-]?bpw"),
+    re.compile(r"(?<![a-z])w(\d{1,2})(?!\d)"),
+    re.compile(r"int(\d{1,2})(?!\d)"),
+    re.compile(r"(?<![\d.])(\d{1,2})[ _-]?bit"),
+    re.compile(
+        r"(?:awq|gptq|bitsandbytes|bnb|hqq|aqlm|autoround|quark|mlx|exl)[ _:-]{0,2}(\d{1,2}(?:\.\d{1,3})?)(?![\d.])"
+    ),
+)
+"""How a word states the bits of a weight."""
+
+_MOST_BITS = 16.0
+_LONGEST = 80
+_ENDS = 0.008
+"""Share of a large model's weights in embedding and head, which stay at 16 bits."""
 
 
 def format_named(name: str) -> WeightFormat | None:
-    """Return the format that a free word such as ``awq-int4`` or ``NVFP4`` means, None for an unknown one.
+    """Return the format that a free word such as ``awq-int4``, ``NVFP4`` or ``q4_k_m`` means, None for an unknown one.
 
-    Plain dtypes (``bf16``) are formats of their own; ``exl3`` needs its bits, as in ``exl3-4.0``.
+    This is the one reading of such words. Plain dtypes (``bf16``) are formats of their own. Bits that the word states
+    (``awq8``, ``int8_awq``, ``w4a16``, ``exl3-4.0``) count before the usual bits of its method; a method that comes in
+    any width (``exl3``) is unknown without them.
     """
-    text = name.strip().lower()
+    text = name.strip().lower()[:_LONGEST]
     size = element_bytes(text)
-    if size is not None:
+    if size is not None and size > 1:
         bits = 8.0 * size
         return WeightFormat(text, bits, bits, bits, bits, plain=True, quantises_ends=True)
-    for word, key in _WORDS:
-        if word in text:
+    of_weights = _NOT_WEIGHTS.sub("", text)
+    for word, key in _FIXED:
+        if word in of_weights:
             return _FORMATS[key]
-    match = re.search(r"exl\d?[^\d]*(\d+(?:\.\d+)?)(?:bpw)?", text)
-    stated = decimal(match.group(1), most=64) if match else None
-    if stated is not None:
-        return WeightFormat("exl", stated, stated, stated, stated)
-    return None
+    of_file = file_bits(text)
+    if of_file is not None and size is None:
+        return WeightFormat(text, of_file, of_file, of_file, of_file, quantises_ends=True)
+    family = next((key for word, key in _FAMILIES if word in of_weights), "")
+    usual = _FORMATS.get(family)
+    widths = _stated_bits(_GENERATIONS.sub("exl", of_weights))
+    if not widths:
+        return usual
+    least, most = min(widths), max(widths)
+    if least != most:
+        # Mixtures keep attention at the larger width.
+        return replace(_of_bits(family, least), mixing_bits=most, mixing_bits_of_experts=most)
+    if usual is not None and floor(usual.bits) == least:
+        return usual
+    return _of_bits(family, least)
+
+
+def _stated_bits(text: str) -> set[float]:
+    """Return the widths in bits that a word states; several for a mixture (``int4_int8mix``)."""
+    for pattern in _STATED:
+        numbers = (decimal(found, most=_MOST_BITS) for found in pattern.findall(text))
+        widths = {number for number in numbers if number is not None and number >= 1}
+        if widths:
+            return widths
+    return set()
+
+
+def _of_bits(family: str, bits: float) -> WeightFormat:
+    """Return the format of weights with ``bits`` each: integers with a scale and a zero per 128 of them.
+
+    ExLlama's bits are an average with scales. Eight bits without a method have one scale per row.
+    """
+    if family == "exl":
+        return WeightFormat("exl", bits, bits, bits, bits)
+    if bits == 8 and family in ("", "nf4"):
+        return _FORMATS["int8"]
+    if bits == 4 and not family:
+        return _FORMATS["int4"]
+    with_scales = bits + 16 / 128 + bits / 128
+    whole = with_scales * (1 - _ENDS) + 16 * _ENDS
+    of_experts = with_scales if family == "gptq" else None
+    return WeightFormat(family or "int", with_scales, with_scales, of_experts, whole)
 
 
 _BYTES_PER_PARAMETER = {"nvfp4": 0.7, "mxfp4": 0.7}
@@ -87,10 +159,12 @@ _BYTES_PER_PARAMETER = {"nvfp4": 0.7, "mxfp4": 0.7}
 
 def bytes_per_parameter(dtype: str) -> float | None:
     """Return bytes per parameter of a whole checkpoint of ``dtype``, None for an unknown one."""
-    name = dtype.strip().lower()
-    form = format_named(name)
-    if form is None:
-        return None
+    form = format_named(dtype)
+    return None if form is None else whole_bytes(form)
+
+
+def whole_bytes(form: WeightFormat) -> float:
+    """Return bytes per parameter of a whole checkpoint in a format."""
     return _BYTES_PER_PARAMETER.get(form.name, form.whole_bits / 8)
 
 

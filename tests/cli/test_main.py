@@ -100,3 +100,43 @@ def test_every_command_is_in_the_documentation() -> None:
     text = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
     assert all(f"`{name} " in text or f"`{name}`" in text for name in COMMANDS if name != "demo-story")
     assert all(f"| {code.value} |" in text for code in Exit)
+
+
+@pytest.fixture
+def two_clusters(private_home: Path) -> None:
+    path = private_home / ".config/sparkrun-tui/config.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("default_cluster: near\nclusters: {near: {hosts: [near-1]}, far: {hosts: [far-1]}}\n")
+
+
+@pytest.mark.usefixtures("two_clusters")
+@pytest.mark.parametrize(
+    ("arguments", "host"),
+    [
+        (("show", "qwen3-1.7b-vllm"), "near-1"),
+        (("--cluster", "far", "show", "qwen3-1.7b-vllm"), "far-1"),
+        (("--cluster", "near", "show", "qwen3-1.7b-vllm", "--cluster", "far"), "far-1"),
+        (("--cluster", "far", "recipe", "vram", "qwen3-1.7b-vllm"), "far-1"),
+        (("show", "qwen3-1.7b-vllm", "-H", "one", "-H", "two"), "one"),
+    ],
+)
+def test_a_cluster_before_the_command_is_its_cluster(cli: Cli, arguments: tuple[str, ...], host: str) -> None:
+    done = cli(*arguments)
+    assert done.code == 0
+    assert f"{host}:" in done.out
+    assert all(f"{other}:" not in done.out for other in {"near-1", "far-1"} - {host})
+
+
+@pytest.mark.usefixtures("two_clusters")
+def test_an_option_before_a_command_that_does_not_take_it_is_refused(cli: Cli) -> None:
+    done = cli("--query", "qwen", "status")
+    assert (done.code, done.out) == (2, "")
+    assert "`--query` has no meaning for `status`" in done.err
+    assert cli("--cluster", "far", "demo-story").code == 2
+
+
+@pytest.mark.usefixtures("two_clusters")
+def test_hosts_may_be_given_one_by_one(cli: Cli) -> None:
+    done = cli("run", "qwen3.5-122b-a10b-fp8-2x-vllm", "-H", "one", "-H", "two", "--dry-run", "--yes")
+    assert done.code == 0, done.err
+    assert "one" in done.out and "two" in done.out

@@ -149,3 +149,35 @@ def test_names_are_taken_apart() -> None:
     assert split_model(MODEL) == ("acme/Falcon-GGUF", "Q4_K_M")
     assert split_model("acme/Falcon") == ("acme/Falcon", "")
     assert quants_in(FILES) == ("BF16", "IQ4_XS", "Q4_K_M", "Q4_K_S", "Q6_K", "UD-Q4_K_M", "UD-Q5_K_XL")
+
+
+# The layout of a repository of 2026 that has its drafter beside the model (unsloth/GLM-5.3-Flash-GGUF).
+WITH_DRAFTER = (
+    "DFlash/Big-DFlash2-Q4_K_M.gguf",
+    "DFlash/Big-DFlash2-Q8_0.gguf",
+    "mmproj-F16.gguf",
+    "UD-Q4_K_M/Big-UD-Q4_K_M-00001-of-00002.gguf",
+    "UD-Q4_K_M/Big-UD-Q4_K_M-00002-of-00002.gguf",
+    "UD-IQ1_M/Big-UD-IQ1_M-00001-of-00001.gguf",
+)
+
+
+@pytest.mark.parametrize(
+    ("files", "quant", "first"),
+    [
+        (WITH_DRAFTER, "Q4_K_M", WITH_DRAFTER[3]),
+        (WITH_DRAFTER, "", WITH_DRAFTER[3]),
+        (WITH_DRAFTER, "Big-DFlash2-Q8_0.gguf", WITH_DRAFTER[1]),
+        (("eagle3-Q8_0.gguf", "Model-Large-Name-Q8_0.gguf"), "Q8_0", "Model-Large-Name-Q8_0.gguf"),
+        (("Big-DFlash2-Q8_0.gguf", "Big-DFlash2-Q4_0.gguf"), "Q8_0", "Big-DFlash2-Q8_0.gguf"),
+        (("Big-MTP-Q8_0.gguf", "Big-Q4_0.gguf"), "Q8_0", "Big-MTP-Q8_0.gguf"),
+    ],
+)
+def test_a_drafter_is_not_taken_for_its_model(files: tuple[str, ...], quant: str, first: str) -> None:
+    assert choose(files, quant).first == first
+
+
+def test_a_quantisation_that_only_the_drafter_has() -> None:
+    with pytest.raises(LaunchError, match="no GGUF of the quantisation `Q8_0`") as caught:
+        choose(WITH_DRAFTER, "Q8_0")
+    assert "Q8_0" not in caught.value.remedy

@@ -172,3 +172,29 @@ def test_noise_tells_nothing() -> None:
         for line in ("", "\x1b[0m", 'INFO:     10.0.0.9:1 - "GET /health HTTP/1.1" 200 OK', "x" * 100_000, "\r\r\r"):
             assert reader.feed(line) is None
         assert (reader.phase, reader.facts) == (None, {})
+
+
+def test_ranks_of_one_host_share_a_log_and_are_not_added_up() -> None:
+    # Eight ranks of SGLang on one host, 2026-02: each prints the figures of its own GPU.
+    reader = PhaseReader(log_of("sglang"))
+    for rank in ("TP0", "TP1"):
+        reader.feed(f"[2026-02-26 05:35:08 {rank}] Load weight end. elapsed=9.1 s, type=X, mem usage=89.50 GB.")
+        reader.feed(f"[2026-02-26 05:35:08 {rank}] KV Cache is allocated. #tokens: 3262823, KV size: 186.50 GB")
+    assert reader.facts["weights_bytes"] == 89.5 * GIB
+    assert reader.facts["kv_bytes"] == 186.5 * GIB
+    assert (reader.phase, reader.facts["kv_tokens"]) == (Phase.COMPILE, 3262823)
+
+
+def test_a_pool_whose_line_has_no_tokens() -> None:
+    # SGLang of 2026-05 with graphs off.
+    reader = PhaseReader(log_of("sglang"))
+    reader.feed("[2026-05-14 10:55:40 TP0] KV Cache is allocated. K size: 4.50 GB, V size: 4.50 GB.")
+    reader.feed("[2026-05-14 10:55:40 TP0] max_total_num_tokens=420200, max_prefill_tokens=16384, context_len=2048")
+    assert reader.facts["kv_bytes"] == 9 * GIB
+    assert reader.facts["kv_tokens"] == 420200
+
+
+def test_a_capture_that_begins_out_of_sight_is_seen_by_its_end() -> None:
+    reader = PhaseReader(log_of("sglang"))
+    reader.feed("[2026-09-08 01:33:12 TP0] Capture target verify CUDA graph end. elapsed=0.78 s, mem usage=0.12 GB")
+    assert reader.phase is Phase.GRAPHS

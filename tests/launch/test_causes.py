@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sparkrun_tui.launch.diagnosis.diagnose import diagnose
 from tests.launch.told import overrides, told
 
 _SMALLER = {"max_num_seqs": "32", "chunked_prefill_size": "4096"}
@@ -208,6 +209,158 @@ _SMALLER = {"max_num_seqs": "32", "chunked_prefill_size": "4096"}
             "The port is taken",
             {"port": "8001"},
         ),
+        (
+            "vllm",
+            "ValueError: max_num_seqs (64) exceeds available Mamba cache blocks (51). Each request needs one",
+            "Too many requests at once",
+            {"max_num_seqs": "51"},
+        ),
+        (
+            "vllm",
+            "AssertionError: Error in memory profiling. Initial free memory 98.0 GiB, current free memory 100.59 GiB.",
+            "Memory changed while vLLM measured it",
+            {},
+        ),
+        (
+            "vllm",
+            "TimeoutError: Timed out waiting for engine core processes to start. Waited 600s (configured by",
+            "Loading took longer than vLLM waits",
+            {},
+        ),
+        (
+            "vllm",
+            "ValueError: No valid attention backend found for cuda with AttentionSelectorConfig(head_size=256, "
+            "kv_cache_dtype=nvfp4). Reasons: {FLASH: [kv_cache_dtype not supported]}.",
+            "No attention kernel for these settings",
+            {"kv_cache_dtype": "auto"},
+        ),
+        (
+            "vllm",
+            "ValueError: No valid attention backend found for cuda with AttentionSelectorConfig(head_size=256)",
+            "No attention kernel for these settings",
+            {},
+        ),
+        (
+            "vllm",
+            "ValueError: fp8_e5m2 kv-cache is not supported with fp8 checkpoints",
+            "This KV cache type does not go with fp8 weights",
+            {"kv_cache_dtype": "fp8"},
+        ),
+        (
+            "vllm",
+            "ValueError: Current node has no GPU available. current_node_resource={'CPU': 2.0}. vLLM engine",
+            "Ray has no free GPU on the head",
+            {},
+        ),
+        (
+            "vllm",
+            "AssertionError: Session name session_2 does not match persisted value b'session_1'. Perhaps",
+            "Another Ray answers there",
+            {},
+        ),
+        (
+            "vllm",
+            "spark-2:9:9 [0] NCCL WARN Call to ibv_modify_qp failed with 61 No data available, on dev rocep1s0f0:1, "
+            "curr state INIT, next state RTR, local GID index 5, local GID ::, remote GID ::ffff:192.0.2.1",
+            "The RDMA address index does not fit",
+            {},
+        ),
+        ("vllm", "spark-2:220:301 [0] NCCL WARN Failed to initialize any NET plugin", "NCCL finds no network", {}),
+        (
+            "vllm",
+            "spark-1:1:1 [0] NCCL WARN NET/IB : Got completion from peer 192.0.2.2<3860> with error 12, opcode 0",
+            "The link to another host broke",
+            {},
+        ),
+        (
+            "vllm",
+            "Error while creating shared memory segment /dev/shm/nccl-a (size 106), error: No space left on device",
+            "Shared memory is full",
+            {},
+        ),
+        ("vllm", "OSError: [Errno 28] No space left on device: '/psm_ab12'", "Shared memory is full", {}),
+        ("vllm", "RuntimeError: NCCL error: unhandled system error (run with NCCL_DEBUG=INFO", "NCCL failed", {}),
+        (
+            "vllm",
+            "torch.distributed.DistBackendError: NCCL error in: /p/NCCLUtils.cpp:94, remote process exited or there",
+            "NCCL failed",
+            {},
+        ),
+        (
+            "vllm",
+            "ptxas fatal   : Value 'sm_121a' is not defined for option 'gpu-name'",
+            "The compiler in the image does not know",
+            {},
+        ),
+        ("vllm", "nvcc fatal   : Unknown option '--compress-mode=size'", "The compiler in the image is too old", {}),
+        ("vllm", "nvcc fatal   : Unsupported gpu architecture 'compute_121a'", "The compiler in the image is too", {}),
+        ("vllm", "RuntimeError: Ninja build failed. Ninja output:", "Kernels could not be compiled", {}),
+        ("vllm", "KeyError: 'layers.0.mlp.experts.w13_bias'", "The weights do not fit the engine's model", {}),
+        (
+            "vllm",
+            "KeyError: 'invalid tool call parser: qwen3_code (chose from { hermes, qwen3_coder, xlam })'",
+            "A flag's value is refused",
+            {},
+        ),
+        (
+            "sglang",
+            "ValueError: No processor registered for architecture: ['Phi4MMForCausalLM'].",
+            "The engine cannot read this model's images",
+            {},
+        ),
+        ("sglang", "[sgl_kernel] CRITICAL: Could not load any common_ops library!", "The image is not built for", {}),
+        (
+            "sglang",
+            "RuntimeError: NVML_SUCCESS == r INTERNAL ASSERT FAILED at CUDACachingAllocator.cpp:1016",
+            "Out of GPU memory",
+            {"gpu_memory_utilization": "0.75", "max_num_seqs": "32"},
+        ),
+        ("llama-cpp", "error: invalid argument: 0.0.0.0", "A flag before it has lost its value", {}),
+        (
+            "llama-cpp",
+            "0.00.500.000 E llama_model_load: error loading model vocabulary: unknown pre-tokenizer type: 'minicpm5'",
+            "llama.cpp is too old for this model",
+            {},
+        ),
+        (
+            "llama-cpp",
+            "0.00.910.211 E clip_init: failed to load model '/m/p.gguf': load_hparams: unknown projector type: g4",
+            "llama.cpp is too old for this model's images",
+            {},
+        ),
+        (
+            "llama-cpp",
+            "0.00.910.385 E srv load_model: failed to load multimodal model, '/m/mmproj.gguf'",
+            "The projector could not be loaded",
+            {},
+        ),
+        (
+            "llama-cpp",
+            "0.00.9 W llama_init: context type MTP requested but model doesn't contain MTP layers",
+            "The model has no layers to draft with",
+            {},
+        ),
+        (
+            "llama-cpp",
+            "0.00.9 E common_speculative_init: draft model vocab type must match target model to use speculation",
+            "The draft model speaks another vocabulary",
+            {},
+        ),
+        (
+            "vllm",
+            "nvidia-container-cli: requirement error: unsatisfied condition: cuda>=13.0, please update your driver",
+            "The driver is too old for the image",
+            {},
+        ),
+        (
+            "vllm",
+            "nvidia-container-cli: initialization error: nvml error: driver/library version mismatch: unknown",
+            "The driver was updated",
+            {},
+        ),
+        ("vllm", "failed to discover GPU vendor from CDI: no known GPU vendor found", "Docker has no GPU there", {}),
+        ("vllm", "error setting rlimit type 8: operation not permitted", "Docker may not lift limits there", {}),
+        ("vllm", 'exec: "bash": executable file not found in $PATH: unknown', "The image lacks a program", {}),
         ("vllm", "Error response from daemon: manifest unknown: manifest unknown", "The image's tag does not", {}),
         ("vllm", "no matching manifest for linux/arm64/v8 in the manifest list", "The image is for another", {}),
         ("vllm", "exec /usr/bin/bash: exec format error", "The image is for another processor", {}),
@@ -227,3 +380,63 @@ def test_a_line_its_meaning_and_its_repair(engine: str, line: str, title: str, r
     assert line.strip() == found.evidence
     assert overrides(found) == repair
     assert found.repairs
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "llama-cpp"])
+def test_a_cause_whose_words_are_cut_off_is_still_named(engine: str) -> None:
+    for line in ("error: unrecognized arguments:\t", "error: unrecognized arguments: ", "error: invalid argument: "):
+        diagnose(engine, {"spark-1": (line,)}, values={}, memory_total=None)
+    found = told("vllm: error: unrecognized arguments: \t", engine="vllm")
+    assert found.repairs
+
+
+def test_memory_after_the_weights_were_loaded_is_not_short_for_the_weights() -> None:
+    found = told(
+        "Model loading took 18.1450 GiB memory and 40.7 seconds",
+        "RuntimeError: NVML_SUCCESS == r INTERNAL ASSERT FAILED at CUDACachingAllocator.cpp:1016",
+    )
+    assert found.title == "Out of GPU memory"
+    assert overrides(found) == {"max_num_batched_tokens": "4096", "max_num_seqs": "32"}
+
+
+def test_memory_that_ends_between_two_captures_of_graphs() -> None:
+    found = told(
+        "[2026-09-08 01:33:10 TP0] Memory pool end. avail mem=1.27 GB",
+        "[2026-09-08 01:33:12 TP0] Capture draft decode CUDA graph end. elapsed=0.78 s, mem usage=0.12 GB",
+        "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 148.00 MiB.",
+        engine="sglang",
+    )
+    assert "CUDA graphs" in found.explanation
+    assert overrides(found) == {"gpu_memory_utilization": "0.75", "max_cudagraph_capture_size": "32"}
+
+
+def test_what_nccl_says_of_a_device_counts_more_than_that_it_failed() -> None:
+    found = told(
+        "RuntimeError: NCCL error: unhandled system error (run with NCCL_DEBUG=INFO for details)",
+        "spark-2:220:301 [0] NCCL WARN Failed to initialize any NET plugin",
+    )
+    assert found.title == "NCCL finds no network device"
+
+
+def test_what_the_compiler_says_counts_more_than_that_the_build_failed() -> None:
+    found = told(
+        "RuntimeError: Ninja build failed. Ninja output:", "nvcc fatal   : Unknown option '--compress-mode=size'"
+    )
+    assert "--compress-mode=size" in found.explanation
+
+
+def test_an_exception_without_words_is_told_by_its_code() -> None:
+    found = told(
+        "Traceback (most recent call last):",
+        '  File "/opt/vllm/kv_cache_interface.py", line 725, in page_size_bytes',
+        "    assert self.page_size_padded >= page_size",
+        "           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
+        "AssertionError",
+    )
+    assert "assert self.page_size_padded >= page_size" in found.explanation
+    assert "kv_cache_interface.py, line 725" in found.explanation
+
+
+def test_a_parser_that_is_nearly_one_of_the_known_ones() -> None:
+    found = told("KeyError: 'invalid tool call parser: qwen3_code (chose from { hermes, qwen3_coder, xlam })'")
+    assert any("`qwen3_coder` looks like it" in repair.why for repair in found.repairs)

@@ -7,10 +7,15 @@ from typing import Any
 
 import pytest
 
+from sparkrun_tui.base.units import GIB
+from sparkrun_tui.memory.estimate import assumed_spark, estimate
 from sparkrun_tui.memory.metadata_block import metadata_block
+from sparkrun_tui.memory.result import Level
+from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.models.config.quant import quant_of
 from sparkrun_tui.models.config.reader import facts_from_config, max_length
-from sparkrun_tui.models.facts import ModelFacts, facts_from_metadata, merge
+from sparkrun_tui.models.facts import ModelFacts, WeightFacts, facts_from_metadata, merge
+from sparkrun_tui.models.gguf.reader import facts_from_gguf
 from tests.memory import models
 from tests.memory.models import facts
 
@@ -216,3 +221,38 @@ def test_metadata_fills_an_unknown_architecture() -> None:
     joined = merge(GOLDEN, facts_from_config({}))
     assert joined.layers is not None and len(joined.layers) == 52
     assert merge(facts_from_metadata(), facts(models.DENSE)) == facts(models.DENSE)
+
+
+UNKNOWN_FAMILY = {**models.DENSE, "model_type": "foo_bar", "architectures": ["FooBarForCausalLM"]}
+
+
+def test_a_family_that_is_not_modelled_is_not_taken_for_plain_attention() -> None:
+    facts = facts_from_config(UNKNOWN_FAMILY)
+    assert facts.layers is None
+    assert facts.notes == ("the architecture foo_bar is not known here: how it caches tokens is not known",)
+    assert facts.hidden == 4096
+
+
+def test_the_text_model_of_a_known_wrapper_counts() -> None:
+    wrapped = {"model_type": "new_wrapper", "text_config": models.DENSE, "architectures": ["NewForConditional"]}
+    assert facts_from_config(wrapped).layers is not None
+    hidden = {"model_type": "qwen3_vl", "text_config": UNKNOWN_FAMILY}
+    assert facts_from_config(hidden).layers is None
+
+
+@pytest.mark.parametrize("level", ["context", "level"])
+def test_the_verdict_on_an_unknown_family_is_unknown(level: str) -> None:
+    weights = WeightFacts(16 * GIB, "headers")
+    facts = facts_from_config(UNKNOWN_FAMILY, weights)
+    found = estimate(facts, EngineSettings("vllm", max_model_len=8192, utilisation=0.6), [assumed_spark("spark-1")])
+    assert (found.context.level if level == "context" else found.level) is Level.UNKNOWN
+    assert any("foo_bar" in note for note in found.notes)
+    assert found.weights_bytes is not None
+
+
+def test_a_gguf_of_an_unknown_architecture_has_no_layers() -> None:
+    keys = {"block_count": 2, "attention.head_count": 4, "embedding_length": 64, "attention.head_count_kv": 2}
+    assert facts_from_gguf({"general.architecture": "qwen3", **{f"qwen3.{k}": v for k, v in keys.items()}}).layers
+    unknown = facts_from_gguf({"general.architecture": "foobar", **{f"foobar.{k}": v for k, v in keys.items()}})
+    assert unknown.layers is None
+    assert "foobar" in unknown.notes[0]

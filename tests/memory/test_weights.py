@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from sparkrun_tui.memory.metadata_block import declared_weights
 from sparkrun_tui.memory.settings import EngineSettings, Speculative
 from sparkrun_tui.memory.weights import rope_bytes, weights_of
 from sparkrun_tui.models.facts import DeclaredFacts, ModelFacts, QuantFacts, WeightFacts
@@ -175,6 +176,45 @@ def test_formats_have_bands_and_plain_dtypes_hardly_any() -> None:
 )
 def test_bytes_per_parameter(name: str, expected: float) -> None:
     assert bytes_per_parameter(name) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "bits"),
+    [
+        ("awq8", 8.19), ("awq-8bit", 8.19), ("AWQ_INT8", 8.19), ("int8_awq", 8.19), ("awq", 4.16), ("awq-int4", 4.16),
+        ("gptq8", 8.19), ("gptq_int8", 8.19), ("gptq-3bit", 3.15), ("gptq_marlin", 4.2),
+        ("bnb8", 8.0), ("bitsandbytes-8bit", 8.0), ("bnb", 4.13), ("bnb-nf4", 4.13),
+        ("exl3:2.05", 2.05), ("exl3_4.0bpw", 4.0), ("EXL2-6.5", 6.5), ("5.25bpw", 5.25),
+        ("w4a16", 4.16), ("w8a16", 8.0), ("w4afp8", 4.16), ("w4a8", 4.16), ("nvfp4-w4a16", 4.5), ("fp8_w8a8", 8.0),
+        ("int8", 8.0), ("int3", 3.15), ("hqq-4bit", 4.16), ("mlx-8bit", 8.0), ("awq-fp8kv", 4.16),
+        ("q4_k_m", 4.85), ("UD-Q4_K_XL", 5.24), ("q8_0", 8.5), ("mxfp8", 8.25),
+    ],
+)  # fmt: skip
+def test_bits_that_a_word_states_count_before_those_of_its_method(name: str, bits: float) -> None:
+    form = format_named(name)
+    assert form is not None
+    assert form.bits == pytest.approx(bits, abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["exl3", "exl2", "hqq", "autoround", "compressed-tensors", "mixed", ""])
+def test_a_method_of_any_width_is_unknown_without_its_bits(name: str) -> None:
+    assert format_named(name) is None
+
+
+def test_a_mixture_keeps_attention_at_its_larger_width() -> None:
+    form = format_named("int4-int8mix")
+    assert form is not None
+    assert form.bits == pytest.approx(4.16, abs=0.01)
+    assert form.mixing_bits == form.mixing_bits_of_experts == 8
+
+
+@pytest.mark.parametrize("word", ["awq8", "gptq_int8", "q4_k_m", "w8a8", "exl3-3.0", "nvfp4", "int8"])
+def test_both_halves_of_the_estimate_read_a_dtype_alike(word: str) -> None:
+    declared = DeclaredFacts(params=120 * 10**9, model_dtype=word)
+    block = declared_weights(declared)
+    estimated = weights_of(replace(ModelFacts("recipe"), declared=declared), VLLM)
+    assert block is not None and estimated is not None
+    assert estimated.whole == pytest.approx(block, rel=0.01)
 
 
 def test_unknown_formats_stay_unknown() -> None:

@@ -203,3 +203,34 @@ def test_the_flag_of_another_engine_is_known_for_what_it_means() -> None:
     assert "`--context-length`" in hint("sglang", "sglang serve {model} --max-model-len 4096")
     assert "`--mem-fraction-static`" in hint("sglang", "sglang serve {model} --gpu-memory-utilization 0.8")
     assert "`--max-model-len`" in hint("vllm", "vllm serve {model} --context-length 4096")
+
+
+def in_image(command: str, image: str, runtime: str) -> list[tuple[str, Severity]]:
+    base = recipe(f"model: a/b\nruntime: {runtime}\ncontainer: {image}\ncommand: {command}\n")
+    return [(problem.code, problem.severity) for problem in check_flags(render(base, {}))]
+
+
+@pytest.mark.parametrize(
+    ("flag", "image", "runtime", "severity"),
+    [
+        # llama.cpp took --no-mmap until b10875 (its changes of 2026).
+        ("--no-mmap", "ghcr.io/ggml-org/llama.cpp:server-cuda-b8076", "llama-cpp", Severity.NOTE),
+        ("--no-mmap", "ghcr.io/ggml-org/llama.cpp:server-cuda-b10900", "llama-cpp", Severity.WARNING),
+        ("--no-mmap", "ghcr.io/ggml-org/llama.cpp:server-cuda", "llama-cpp", Severity.WARNING),
+        # vLLM had --guided-decoding-backend until 0.11 (its engine arguments of 0.8.5).
+        ("--guided-decoding-backend xgrammar", "vllm/vllm-openai:v0.8.5", "vllm", Severity.NOTE),
+        ("--guided-decoding-backend xgrammar", "vllm/vllm-openai:v0.32.0", "vllm", Severity.WARNING),
+        ("--guided-decoding-backend xgrammar", "x/vllm:nightly-20260927", "vllm", Severity.WARNING),
+        ("--max-model-lem 4096", "vllm/vllm-openai:v0.8.5", "vllm", Severity.WARNING),
+    ],
+)
+def test_flags_of_an_image_that_is_older(flag: str, image: str, runtime: str, severity: Severity) -> None:
+    start = "llama-server" if runtime == "llama-cpp" else "vllm serve {model}"
+    assert in_image(f"{start} {flag}", image, runtime) == [("unknown-flag", severity)]
+
+
+def test_flags_of_a_fork_are_not_judged() -> None:
+    command = "llama-server -m /m.gguf -fmoe -khad --merge-qkv --fit"
+    image = "ghcr.io/ikawrakow/ik-llama-cpp:cu13-server-5012"
+    assert in_image(command, image, "llama-cpp") == [("fork", Severity.NOTE)]
+    assert len(in_image(command, "ghcr.io/ggml-org/llama.cpp:server-cuda", "llama-cpp")) == 4

@@ -112,6 +112,6 @@ def test_a_sketch_is_close_to_the_recipe() -> None:
     ):
         assert getattr(quick, name) == getattr(whole, name), name
     assert sketch("services: {}\n", source) is None
-    odd = sketch('name: "a # b" # c\nmodel: x/y # z\ndescription: |\n  text\nsolo_only: true\nmods: []\n', source)
+    odd = sketch('name: "a # b" # c\nmodel: x/y # z\ndescription: |\n  text\nsolo_only: true\nmods: [a]\n', source)
     assert odd is not None
     assert (odd.name, odd.model, odd.description, odd.nodes, odd.runtime) == ("a # b", "x/y", "", 1, "eugr-vllm")

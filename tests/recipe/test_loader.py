@@ -208,7 +208,7 @@ def test_names_and_descriptions_have_their_order() -> None:
 
 def test_unknown_keys_are_swept_into_runtime_config() -> None:
     got = recipe("model: a/b\nmods: [m]\nruntime_config: {x: 1, mods: [old]}\npre_exec:\n  - echo hi\n")
-    assert got.runtime_config == {"x": 1, "mods": ["m"], "pre_exec": ["echo hi"]}
+    assert got.runtime_config == {"x": 1, "mods": ["old"], "pre_exec": ["echo hi"]}
 
 
 def test_memory_fields_are_in_bytes() -> None:

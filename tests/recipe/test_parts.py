@@ -101,7 +101,15 @@ def test_images() -> None:
         ("model: m\ncommand: |\n  # like vllm\n  /app/llama-server -hf m", "llama-cpp"),
         ("model: m\ncommand: vllm serve sglang/model", "vllm"),
         ('recipe_version: "1"\nmodel: m\ncommand: llama-server', "eugr-vllm"),
-        ("model: m\nmods: []", "eugr-vllm"),
+        ("model: m\nmods: []", "vllm"),
+        ("model: m\nbuild_args:", "vllm"),
+        ("model: m\nmods: [a]", "eugr-vllm"),
+        ("model: m\nmods: [a]\ncommand: vllm serve m", "eugr-vllm"),
+        ("model: m\nmods: [a]\ncommand: llama-server -m x", "llama-cpp"),
+        ("model: m\nmods: [a]\ncommand: python3 -m sglang.launch_server", "sglang"),
+        ('recipe_version: "1"\nmodel: m\nruntime: vllm', "eugr-vllm"),
+        ('recipe_version: "1"\nmodel: m\nruntime: sglang', "sglang"),
+        ("model: m\ncommand: trtllm-serve m --port 8000", "trtllm"),
         ("model: m\nruntime_config: {build_args: [x]}", "eugr-vllm"),
         ("model: m\nmods: [a]\nruntime: vllm", "vllm"),
         ("model: m\nruntime: vllm-ray", "vllm"),
@@ -112,7 +120,12 @@ def test_images() -> None:
 def test_engines_are_detected(text: str, runtime: str) -> None:
     got = recipe(text)
     assert got.runtime == runtime
-    assert (got.runtime in ENGINES) == (runtime != "atlas")
+    assert (got.runtime in ENGINES) == (runtime not in ("atlas", "trtllm"))
+
+
+def test_what_runtime_config_says_wins_over_a_key_at_the_top() -> None:
+    got = recipe("model: m\nmods: [b]\nruntime_config: {mods: [a]}\nbuild_args: [x]\n")
+    assert got.runtime_config == {"mods": ["a"], "build_args": ["x"]}
 
 
 def test_gguf_quantisation_is_behind_the_last_colon() -> None:

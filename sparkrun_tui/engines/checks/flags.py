@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import islice
 
@@ -15,11 +16,11 @@ from sparkrun_tui.engines.command.arguments import NUMBER, Arguments, Given, pla
 from sparkrun_tui.engines.command.built import serve_words
 from sparkrun_tui.engines.dumps import EngineFlag, load_flags
 from sparkrun_tui.engines.family import Family
-from sparkrun_tui.engines.image_version import version_in_tag
+from sparkrun_tui.engines.image_version import is_older, version_in_tag
 from sparkrun_tui.engines.registry import FAMILIES, counterpart, family_of
 from sparkrun_tui.recipe.format.spots import command_spot
 from sparkrun_tui.recipe.model import Problem, Severity
-from sparkrun_tui.recipe.suggestions import did_you_mean, listed
+from sparkrun_tui.recipe.suggestions import did_you_mean, listed, nearest
 from sparkrun_tui.recipe.values.overrides import value_text
 from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.recipe.values.template import scan
@@ -28,6 +29,8 @@ _HUMAN = re.compile(r"[0-9]+(\.[0-9]+)?[kKmMgGtT]i?")
 _INT_WORDS = frozenset({"auto", "none", "None"})
 _UNREAD = re.compile(r"[$`{]|^@")
 _MOST_SHOWN = 30
+_TYPO = 0.9
+"""How alike two flags are of which one is a typing error of the other: one or two letters differ."""
 
 
 def check_flags(rendered: Rendered, version: str = "") -> tuple[Problem, ...]:
@@ -44,9 +47,35 @@ def check_flags(rendered: Rendered, version: str = "") -> tuple[Problem, ...]:
         return ()
     if not load_flags(family).by_spelling:
         return ()
+    fork = family.fork_in(rendered.recipe.container)
+    if fork:
+        message = f"the flags of `{fork}` are not known here, and so they are not looked at"
+        spot = rendered.recipe.spots.get("container") or rendered.recipe.command_spot
+        return (Problem(Severity.NOTE, "fork", message, spot),)
     # One by one: a command of tens of thousands of wrong flags is looked through only for those that are shown.
     known = version or version_in_tag(family, rendered.recipe.container)
     return tuple(islice(_findings(words, rendered, family, known), _MOST_SHOWN))
+
+
+def check_revision(rendered: Rendered) -> tuple[Problem, ...]:
+    """A warning where the recipe pins a revision of the model and its command lets the engine take another.
+
+    llama-server gets the path of the file that was fetched, and so it needs none.
+    """
+    recipe = rendered.recipe
+    family = family_of(recipe.runtime)
+    row = next((row for row in family.flags if row.key == "model_revision"), None) if family is not None else None
+    if family is None or row is None or not recipe.model_revision or rendered.command is None:
+        return ()
+    words = serve_words(rendered, family)
+    if not family.dialect.starts(words):
+        return ()
+    if any(entry.row is row for entry in read_arguments(words, family).given):
+        return ()
+    message = f"`model_revision` is fetched, but the command does not pass it: {family.title} asks the Hub for `main`"
+    remedy = f"add `{row.name} {{model_revision}}` to the command"
+    spot = recipe.spots.get("model_revision") or recipe.command_spot
+    return (Problem(Severity.WARNING, "revision-unused", message, spot, remedy),)
 
 
 def _findings(words: Sequence[str], rendered: Rendered, family: Family, version: str) -> Iterator[Problem]:
@@ -94,17 +123,34 @@ def _check(entry: Given, family: Family, rendered: Rendered, version: str) -> It
 
 def _unknown(entry: Given, family: Family, rendered: Rendered, version: str) -> Problem:
     title = family.known_title
+    spelling = plain_spelling(entry.word, family.dialect)
+    gone = load_flags(family).gone.get(spelling)
+    went = gone is not None and gone.done(version)
+    first_without = family.dialect.gone_since.get(spelling, family.known_version)
+    if len(entry.candidates) < 2 and not went and is_older(version, first_without):
+        return _unknown_to_later(entry, family, rendered, version)
     if len(entry.candidates) > 1:
         names = listed(flag.name for flag in entry.candidates[:4])
         message = f"`{entry.word}` may mean {names} in {title}: it is refused as ambiguous"
         return _problem(rendered, entry.word, "flag-ambiguous", message, "write the flag in full")
-    spelling = plain_spelling(entry.word, family.dialect)
-    gone = load_flags(family).gone.get(spelling)
     message = f"{title} does not know `{entry.word}`"
-    if gone is not None and gone.done(version):
+    if gone is not None and went:
         message = f"{family.program} has no `{entry.word}` since {gone.after}, and the image holds {version}"
     remedy = family.dialect.gone.get(spelling) or _nearest_flag(family.name, entry.word)
     return _problem(rendered, entry.word, "unknown-flag", message, remedy)
+
+
+def _unknown_to_later(entry: Given, family: Family, rendered: Rendered, older: str) -> Problem:
+    """What is said of a flag that a later version does not know: the image's own may have had it."""
+    message = f"{family.known_title} does not know `{entry.word}`; {older}, which the image holds, may"
+    instead = family.dialect.gone.get(entry.word, "")
+    if instead:
+        message = f"`{entry.word}` is gone in later versions ({family.known_title})"
+        return _problem(rendered, entry.word, "unknown-flag", message, f"with these, {instead}", Severity.NOTE)
+    near = nearest(entry.word, load_flags(family).by_spelling)
+    typo = near and SequenceMatcher(None, entry.word, near).ratio() >= _TYPO
+    severity = Severity.WARNING if typo else Severity.NOTE
+    return _problem(rendered, entry.word, "unknown-flag", message, f"did you mean `{near}`?" if typo else "", severity)
 
 
 @lru_cache(maxsize=1024)

@@ -14,26 +14,45 @@ from math import inf
 from sparkrun_tui.base.errors import Spot
 from sparkrun_tui.base.identifiers import variable_name
 from sparkrun_tui.engines.checks.fields import check_container, check_metadata, check_model, check_topology, problem
-from sparkrun_tui.engines.checks.flags import check_flags
+from sparkrun_tui.engines.checks.flags import check_flags, check_revision
+from sparkrun_tui.engines.dumps import load_flags
 from sparkrun_tui.engines.fields.declared import field_for
-from sparkrun_tui.engines.registry import ENGINES
+from sparkrun_tui.engines.registry import ENGINES, family_of
 from sparkrun_tui.recipe.bundled_files.attachments import bring
 from sparkrun_tui.recipe.format.characters import check_characters
-from sparkrun_tui.recipe.format.extensions import changes_launch, later_fields
+from sparkrun_tui.recipe.format.extensions import LATER_KEYS, changes_launch, later_fields
 from sparkrun_tui.recipe.format.hooks import container_options, hooks_of
 from sparkrun_tui.recipe.format.loader import KNOWN_KEYS, METADATA_KEYS, unknown_keys
 from sparkrun_tui.recipe.format.spots import command_spot
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.suggestions import did_you_mean, listed
 from sparkrun_tui.recipe.values.environment import unfilled, wanted
-from sparkrun_tui.recipe.values.overrides import render, value_text
+from sparkrun_tui.recipe.values.overrides import LOST_CONTINUATION, render, value_text
 from sparkrun_tui.recipe.values.rendered import ChainValue, Origin, Rendered
+from sparkrun_tui.recipe.values.shellwords import quotes_at
 
 _STRICT = frozenset({"port", "gpu_memory_utilization", "tensor_parallel", "pipeline_parallel"})
 """Keys whose bad value no engine can start with."""
 _NOT_IN_COMMANDS = frozenset({"tensor_parallel", "pipeline_parallel", "data_parallel"})
 """Keys that decide about hosts even when the command does not use them."""
-_LOST_CONTINUATION = re.compile(r"\\(?=[ \t]+\n[ \t]*-)")
+_FLAG_LINE = re.compile(r"(?<=\n)[ \t]*(?=--?[A-Za-z])")
+_GOES_ON = ("\\", "|", "&&", "||", "(", "{", ";", "then", "do", "else")
+"""How a line ends that the shell does not end a command with, or behind which a new one may begin."""
+_CONTAINER = re.compile(
+    r"^[ \t]*(?:sudo +)?((?:docker|podman|nerdctl) (?:container +)?(?:run|compose))\b", re.MULTILINE
+)
+
+
+_OTHER_NAMES: Mapping[str, str] = {
+    **dict.fromkeys(("environment", "enviroment", "env_vars", "envs"), "env"),
+    **dict.fromkeys(("image", "docker_image", "container_image"), "container"),
+    **dict.fromkeys(("cmd", "serve_command"), "command"),
+    **dict.fromkeys(("engine", "backend"), "runtime"),
+    **dict.fromkeys(("model_id", "model_path"), "model"),
+    **dict.fromkeys(("nodes", "num_nodes"), "min_nodes"),
+    **dict.fromkeys(("args", "parameters", "settings"), "defaults"),
+}
+"""Keys as other formats call what this one has a key for."""
 
 
 def validate(
@@ -63,8 +82,9 @@ def validate(
     found += _unused_defaults(result)
     found += _check_env(recipe, os.environ if env is None else env)
     found += _check_later(recipe)
-    found += _misspelt_keys(recipe)
+    found += _strange_keys(recipe)
     found += check_flags(result, engine_version)
+    found += check_revision(result)
     found += [*hooks_of(result).problems, *container_options(recipe).problems, *_check_brought(result)]
     return ordered(found)
 
@@ -89,16 +109,40 @@ def _check_runtime(recipe: Recipe) -> Iterator[Problem]:
         message = f"`runtime` is not given; it is taken as `{recipe.runtime}`"
         yield problem(recipe, Severity.NOTE, "missing-runtime", message, "")
     if recipe.command is not None:
-        for match in islice(_LOST_CONTINUATION.finditer(recipe.command), 20):
-            message = "a backslash with spaces after it does not continue the line: the shell ends the command here"
-            yield Problem(Severity.WARNING, "continuation", message, command_spot(recipe, match.start()))
+        for match in islice(LOST_CONTINUATION.finditer(recipe.command), 20):
+            message = "spaces stand behind this backslash, and a shell would end the command here: they are left out"
+            remedy = "remove them, for those who run the command elsewhere"
+            yield Problem(Severity.WARNING, "continuation", message, command_spot(recipe, match.start()), remedy)
+        for offset in islice(_lines_left_alone(recipe.command), 20):
+            message = "the line before does not end in a backslash: the command ends there, and without this flag"
+            remedy = "write ` \\` at the end of the line before"
+            yield Problem(Severity.WARNING, "continuation", message, command_spot(recipe, offset), remedy)
         for offset in islice(_comments_between(recipe.command), 20):
             message = "a comment between the lines of a command ends it: the shell takes the next line as another one"
             remedy = "move the comment above the command"
             yield Problem(Severity.WARNING, "continuation", message, command_spot(recipe, offset), remedy)
+        started = _CONTAINER.search(recipe.command)
+        if started is not None:
+            message = (
+                f"the command starts a container of its own with `{started[1]}`, from within the recipe's container"
+            )
+            remedy = "write the engine's command alone: the container is made from the recipe's own fields"
+            spot = command_spot(recipe, started.start(1))
+            yield Problem(Severity.WARNING, "container-in-command", message, spot, remedy)
     elif recipe.runtime in known:
         message = "`command` is not given; the engine's command is built from `defaults`"
         yield problem(recipe, Severity.NOTE, "missing-command", message, "")
+
+
+def _lines_left_alone(command: str) -> Iterator[int]:
+    """Where lines begin with a flag although the command has ended with the line before."""
+    starts = [match.end() for match in _FLAG_LINE.finditer(command)]
+    around = quotes_at(command, starts)
+    for start in starts:
+        before = command[: command.rfind("\n", 0, start)].rpartition("\n")[2].strip()
+        comment = before.startswith("#")
+        if before and not comment and around[start] == "" and not before.endswith(_GOES_ON):
+            yield start
 
 
 def _comments_between(command: str) -> Iterator[int]:
@@ -190,15 +234,42 @@ def _check_brought(rendered: Rendered) -> Iterator[Problem]:
         )
 
 
-def _misspelt_keys(recipe: Recipe) -> Iterator[Problem]:
-    """Keys that are nearly one of the format's, which the file does not have."""
-    own = [(key, key, KNOWN_KEYS) for key in unknown_keys(recipe)]
-    own += [(key, f"metadata.{key}", METADATA_KEYS) for key in recipe.metadata.extra]
-    for key, place, known in own:
-        near = _nearly(key.lower(), known)
-        if near and f"{place.removesuffix(key)}{near}" not in recipe.spots:
-            message = f"`{place}` is not a key of the format, and has no effect"
-            yield problem(recipe, Severity.WARNING, "unknown-key", message, place, remedy=f"did you mean `{near}`?")
+def _strange_keys(recipe: Recipe) -> Iterator[Problem]:
+    """Keys of the file and of its `metadata` that the format does not have."""
+    for key in unknown_keys(recipe):
+        if key not in LATER_KEYS:
+            yield _strange_key(recipe, key)
+    for key in recipe.metadata.extra:
+        near = _nearly(key.lower(), METADATA_KEYS)
+        if near and f"metadata.{near}" not in recipe.spots:
+            message = f"`metadata.{key}` is not a key of the format, and has no effect"
+            remedy = f"did you mean `{near}`?"
+            yield problem(recipe, Severity.WARNING, "unknown-key", message, f"metadata.{key}", remedy=remedy)
+
+
+def _strange_key(recipe: Recipe, key: str) -> Problem:
+    """What is said of a key that has no effect: a warning where something else was surely meant by it."""
+    name = key.replace("-", "_")
+    if _is_setting(recipe, name):
+        message = f"`{key}` is a setting of the engine: at the top of a recipe it has no effect"
+        remedy = f"write it under `defaults`, and use `{{{name}}}` in the command"
+        return problem(recipe, Severity.WARNING, "misplaced-key", message, key, remedy=remedy)
+    message = f"`{key}` is not a key of the format, and has no effect"
+    meant = _OTHER_NAMES.get(key.lower(), "") or _nearly(key.lower(), KNOWN_KEYS | LATER_KEYS)
+    if meant and meant not in recipe.spots:
+        return problem(recipe, Severity.WARNING, "unknown-key", message, key, remedy=f"did you mean `{meant}`?")
+    if meant and isinstance(recipe.runtime_config[key], dict):
+        remedy = f"put what is in it into `{meant}`, which the file has too"
+        return problem(recipe, Severity.WARNING, "unknown-key", message, key, remedy=remedy)
+    return problem(recipe, Severity.NOTE, "unknown-key", message, key)
+
+
+def _is_setting(recipe: Recipe, name: str) -> bool:
+    """Whether a key would be read among `defaults`: by the engine, or by the command's placeholders."""
+    if field_for(name).known or f"{{{name}}}" in (recipe.command or ""):
+        return True
+    family = family_of(recipe.runtime)
+    return family is not None and f"--{name.replace('_', '-')}" in load_flags(family).by_spelling
 
 
 @lru_cache(maxsize=1024)

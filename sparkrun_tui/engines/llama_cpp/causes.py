@@ -34,6 +34,12 @@ def _unknown_flag(match: re.Match[str], _: Context) -> tuple[Repair, ...]:
 
 CAUSES: tuple[Cause, ...] = (
     cause(
+        r"^error: invalid argument: (?!-)(.+)",
+        "A flag before it has lost its value",
+        "`{0}` stands where a flag is expected: an empty value came before it, or the flag before it takes none.",
+        by_hand("look at the word before it in the command: dry run or plan", "an unset variable leaves nothing"),
+    ),
+    cause(
         r"^error: invalid argument: (.+)",
         "Unknown flag",
         "This build of llama-server does not know `{0}`.",
@@ -94,6 +100,44 @@ CAUSES: tuple[Cause, ...] = (
         "llama.cpp is too old for this model",
         "This build knows no architecture `{0}`.",
         by_hand("a newer image of llama.cpp"),
+    ),
+    cause(
+        r"unknown pre-tokenizer type: '([^']{1,100})'",
+        "llama.cpp is too old for this model",
+        "This build knows no tokenizer `{0}`.",
+        by_hand("a newer image of llama.cpp"),
+    ),
+    cause(
+        r"[Uu]nknown projector type:? ?'?([\w-]{0,100})",
+        "llama.cpp is too old for this model's images",
+        lambda match, _: (
+            f"This build knows no projector `{match[1]}`." if match[1] else "The projector is of no kind it knows."
+        ),
+        by_hand("a newer image of llama.cpp"),
+        by_hand("--no-mmproj in the command", "text only"),
+    ),
+    cause(
+        r"failed to load multimodal model, '([^']{1,500})'|Failed to load CLIP model from (\S{1,500})",
+        "The projector could not be loaded",
+        lambda match, _: f"{match[1] or match[2]} holds no projector that this build can load.",
+        by_hand("check --mmproj: the file must be the projector of this very model"),
+        by_hand("--no-mmproj in the command", "text only"),
+        weight=Weight.HINT,
+    ),
+    cause(
+        r"context type MTP requested but model doesn't contain MTP layers",
+        "The model has no layers to draft with",
+        "Drafting by MTP was asked for, and this file has no MTP layers: another model, or converted without them.",
+        by_hand("a GGUF with the MTP layers, or `--spec-type` without draft-mtp"),
+        by_hand("not draft-mtp and a draft model (-md) at once", "some builds look for the layers in the draft model"),
+        even_as_note=True,
+    ),
+    cause(
+        r"draft model vocab type must match target model|draft (?:model )?vocab is not compatible",
+        "The draft model speaks another vocabulary",
+        "A draft model must have the tokenizer of the model it drafts for.",
+        by_hand("a draft model of the same family, or no drafting"),
+        even_as_note=True,
     ),
     cause(
         r"failed to open GGUF file '([^']{1,500})' \(([^()]{1,300})\)",

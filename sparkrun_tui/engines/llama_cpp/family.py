@@ -42,6 +42,7 @@ LLAMA_CPP = Family(
             "--draft-max": "write `--spec-draft-n-max`",
             "--draft": "write `--spec-draft-n-max`",
         },
+        gone_since={"--no-mmap": "b10875"},
     ),
     start=("llama-server", "-hf"),
     starter=Starter(
@@ -73,4 +74,5 @@ LLAMA_CPP = Family(
     loading_status=503,
     gguf=True,
     several_hosts="experimental (RPC)",
+    forks=("ik-llama", "beellama", "buun-llama", "tensorfold", "llama-box", "turboquant"),
 )

@@ -15,7 +15,10 @@ _QUANT = re.compile(
     r"(?<![A-Za-z0-9])((?:UD-)?(?:I?Q\d(?:_[A-Z0-9]+)*|TQ\d_\d|MXFP4(?:_MOE)?|NVFP4|BF16|F16|F32))(?![A-Za-z0-9_])",
     re.I,
 )
-_SIDE = re.compile(r"(?:^|[-_./])(?:imatrix|draft|mtp|lora|vae)(?:[-_.]|$)", re.IGNORECASE)
+_SIDE = re.compile(r"(?:^|[-_./])(?:draft|mtp)(?:[-_./]|$)", re.IGNORECASE)
+"""Words of files that are taken only when no other has the quantisation: some are whole models with more layers."""
+_NO_MODEL = re.compile(r"(?:^|[-_./])(?:imatrix|lora|vae|dflash\d?|dspark|eagle\d?)(?:[-_./]|$)", re.IGNORECASE)
+"""Words of files that go with a model and are none: drafters, adapters, statistics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +41,9 @@ def split_model(model: str) -> tuple[str, str]:
 def choose(names: Iterable[str], quant: str, mmproj: str = "") -> GgufChoice:
     """Pick the files of `quant` (exact, as a whole word) out of a repository's file names, all parts of a split.
 
-    Without a quantisation Q4_K_M is taken, else Q8_0, else the only one. `mmproj` is a projector the command names.
-    Raises `LaunchError` that lists what there is.
+    Without a quantisation Q4_K_M is taken, else Q8_0, else the only one. Drafters and other files that go with a model
+    count only where the repository has nothing else, or the file itself is named. `mmproj` is a projector the command
+    names. Raises `LaunchError` that lists what there is.
     """
     ggufs = sorted(name for name in names if name.lower().endswith(".gguf"))
     models = [name for name in ggufs if "mmproj" not in name.rpartition("/")[2].lower()]
@@ -56,7 +60,11 @@ def choose(names: Iterable[str], quant: str, mmproj: str = "") -> GgufChoice:
 
 def _pick(models: Sequence[str], quant: str) -> tuple[str, ...]:
     groups = _groups(models)
-    if quant.lower().endswith(".gguf"):
+    named = quant.lower().endswith(".gguf")
+    if not named:
+        groups = {stem: group for stem, group in groups.items() if not _NO_MODEL.search(stem)} or groups
+        models = [name for group in groups.values() for name in group]
+    if named:
         found = [group for group in groups.values() if quant in (group[0], group[0].rpartition("/")[2])]
     elif quant:
         found = _matching(groups, quant)

@@ -178,6 +178,15 @@ def less_utilisation(step: float, context: Context, why: str) -> tuple[Repair, .
     return (set_utilisation(now - step, context, why),) if now is not None and now - step > 0.1 else ()
 
 
+OUT_OF_MEMORY = (
+    r"OutOfMemoryError: CUDA out of memory\. Tried to allocate ([\d.]+ [KMG]iB)|"
+    r"(?:OutOfMemoryError|AcceleratorError): CUDA (?:error: )?out of memory|"
+    r"NVML_SUCCESS == r INTERNAL ASSERT FAILED"
+)
+"""PyTorch has no memory left. The last form is what it says where the GPU shares the host's memory: it asks NVML for
+figures to put into its message, and NVML has none there (pytorch/pytorch#112377)."""
+
+
 def ended_words(who: str, code: str) -> str:
     """That a process ended with an exit code, and what the code means where it is a kill."""
     killed = ": killed from outside, most often because the host ran out of memory." if code == "-9" else "."

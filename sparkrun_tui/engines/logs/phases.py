@@ -10,7 +10,7 @@ from functools import lru_cache
 from sparkrun_tui.base.numbers import decimal
 from sparkrun_tui.base.patterns import LinePattern
 from sparkrun_tui.engines.logs.guard import Report, RuleGuard
-from sparkrun_tui.engines.logs.lines import strip_prefixes
+from sparkrun_tui.engines.logs.lines import Line, strip_prefixes
 from sparkrun_tui.engines.logs.rules import Figures, LogMark, LogRules
 from sparkrun_tui.engines.plan import Phase
 
@@ -34,6 +34,10 @@ class Reading:
     facts: Mapping[str, float] = field(default_factory=dict)
 
 
+_RANK = re.compile(r"(?:[A-Z]{2,3}\d+ ?)+")
+"""The ranks of a process as they stand in a prefix: `TP0`, `DP1 TP0`."""
+
+
 class PhaseReader:
     """Follows the log of one container; a phase only moves forward.
 
@@ -48,6 +52,7 @@ class PhaseReader:
         self._trial = log.rehearsal
         self._guard = RuleGuard(report)
         self._rehearsal = False
+        self._rank = ""
         self.phase: Phase | None = None
         """The phase in force, None before the first mark."""
         self.done = False
@@ -62,21 +67,30 @@ class PhaseReader:
         if not any(needle in line for needle in self._needles):
             return None
         parts = self._guard.run("prefixes", None, strip_prefixes, line)
-        return None if parts is None else self.feed_text(parts.text)
+        return None if parts is None else self._take(parts)
 
-    def feed_text(self, text: str) -> Reading | None:
-        """Take in what a line says, its prefixes already taken off."""
-        if self.phase is Phase.READY and self.done:
-            return None
+    def _take(self, line: Line) -> Reading | None:
+        text = line.text
         rehearsal = self._trial.search(text) if self._trial is not None else None
         if rehearsal is not None:
             self._rehearsal = rehearsal[1] == "1"
-        facts = {} if self._rehearsal else self._figures(text)
+        facts = {} if self._rehearsal or self._other_rank(line) else self._figures(text)
         moved = self._move(text)
         if moved is None and not facts:
             return None
         progress, detail = moved if moved is not None else (None, "")
         return Reading(self.phase, self.done, progress, detail, facts)
+
+    def _other_rank(self, line: Line) -> bool:
+        """Whether a rank says this whose figures are not the ones that are read.
+
+        Several ranks of SGLang share a log, each with the figures of its own GPU; those of the first are read.
+        """
+        rank = next((who for who in line.who if _RANK.fullmatch(who)), "")
+        if not rank:
+            return False
+        self._rank = self._rank or rank
+        return rank != self._rank
 
     def _figures(self, text: str) -> dict[str, float]:
         found: dict[str, float] = {}

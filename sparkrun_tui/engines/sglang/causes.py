@@ -9,6 +9,7 @@ from sparkrun_tui.base.numbers import decimal, whole
 from sparkrun_tui.base.patterns import GAP
 from sparkrun_tui.engines.logs.causes import (
     BATCHED,
+    OUT_OF_MEMORY,
     SEQS,
     Cause,
     Context,
@@ -24,6 +25,7 @@ from sparkrun_tui.engines.logs.causes import (
     set_value,
     smaller_half,
 )
+from sparkrun_tui.engines.plan import Phase
 
 
 def _needed_fraction(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
@@ -53,6 +55,20 @@ def _shorter(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     if length is None:
         return (longer,)
     return (set_length(length, context, "the longest the model says it can"), longer)
+
+
+def _out_of_memory_why(_: re.Match[str], context: Context) -> str:
+    if context.phase is Phase.GRAPHS:
+        return "The GPU had no memory left while it captured CUDA graphs, which live beside the pools."
+    return "The GPU had no memory left for what lives beside the pools: activations, graphs, the request table."
+
+
+def _out_of_memory(_: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    less = less_utilisation(0.05, context, "leaves room beside the pools")
+    if context.phase is Phase.GRAPHS:
+        graphs = smaller_half(context, ("max_cudagraph_capture_size", "cuda_graph_max_bs"), "smaller graphs", 64)
+        return (*less, *graphs)
+    return (*less, *smaller_half(context, SEQS, "smaller request table", 48))
 
 
 CAUSES: tuple[Cause, ...] = (
@@ -89,14 +105,22 @@ CAUSES: tuple[Cause, ...] = (
         by_hand("compare the hosts' available memory, stop what runs on the low one, or restart it"),
     ),
     cause(
-        r"OutOfMemoryError: CUDA out of memory\. Tried to allocate ([\d.]+ [KMG]iB)|"
-        r"(?:OutOfMemoryError|AcceleratorError): CUDA (?:error: )?out of memory",
+        OUT_OF_MEMORY,
         "Out of GPU memory",
-        "The GPU had no memory left for what lives beside the pools: activations, graphs, the request table.",
-        mend=lambda _, context: (
-            *less_utilisation(0.05, context, "leaves room beside the pools"),
-            *smaller_half(context, SEQS, "smaller request table", 48),
-        ),
+        _out_of_memory_why,
+        mend=_out_of_memory,
+    ),
+    cause(
+        r"No processor registered for architecture: (\[[^\]]{0,200}\])",
+        "The engine cannot read this model's images",
+        "This SGLang has no processor for {0}: the image is too old for it, or a part of it failed to load.",
+        by_hand("a newer image"),
+    ),
+    cause(
+        r"Could not load any common_ops library",
+        "The image is not built for this GPU",
+        "SGLang's kernels could not be loaded: they are for other GPUs than the Spark's (sm_121), or another CUDA.",
+        by_hand("an image built for the Spark"),
     ),
     cause(
         r"(?:User-specified )?context_length \((?:\d+)\) is greater than the derived context_length \((\d+)\)",

@@ -33,6 +33,7 @@ FLAGS = FlagTable(
         Flag(("--context-length", "--context-len"), "max_model_len", sets="max_model_len", read=length),
         Flag(("--max-running-requests",), "max_num_seqs", sets="max_num_seqs", read=count),
         Flag(("--served-model-name",), "served_model_name", sets=NOTHING),
+        Flag(("--revision",), "model_revision", sets=NOTHING),
         Flag(("--dtype",), "dtype", sets="dtype", read=word),
         Flag(("--quantization",), "quantization", sets="quantization", read=word),
         Flag(("--trust-remote-code",), "trust_remote_code", switch=True, sets=NOTHING),

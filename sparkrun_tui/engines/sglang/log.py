@@ -24,7 +24,7 @@ _MARKS: tuple[LogMark, ...] = (
     LogMark(Phase.COMPILE, r"KV Cache is allocated\.|^Mamba Cache is allocated\.|^DSV4 pool sizes", detail="pools"),
     LogMark(Phase.COMPILE, r"^Memory pool end\.", done=True),
     LogMark(Phase.COMPILE, r"DeepGEMM|[Aa]utotun", detail="autotuning"),
-    LogMark(Phase.GRAPHS, rf"^Capture {GAP}(?:CUDA|cuda) graph begin"),
+    LogMark(Phase.GRAPHS, rf"^Capture {GAP}(?:CUDA|cuda) graph (?:begin|end)"),
     LogMark(Phase.GRAPHS, r"^Capturing (?:batches|num tokens)", progress=r"(?<!\d)(\d++)%\|"),
     LogMark(Phase.GRAPHS, r"^max_total_num_tokens=", done=True),
     LogMark(Phase.READY, r"Uvicorn running on https?://", detail="warm-up request"),
@@ -52,7 +52,7 @@ _FACTS = fact_rules(
     (rf"^Load weight end\.{GAP}?mem usage=([\d.]+) GB", total("weights_bytes", GIB)),
     (r"^Load weight end\. elapsed=([\d.]+) s", one("load_seconds")),
     (
-        rf"KV Cache is allocated\.{GAP}?(?:#tokens: (\d+))?, "
+        rf"KV Cache is allocated\.{GAP}?(?:#tokens: (\d+), )?"
         r"(?:K size: ([\d.]+) GB, V size: ([\d.]+) GB|KV size: ([\d.]+) GB)",
         _pool,
     ),

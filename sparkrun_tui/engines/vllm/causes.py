@@ -10,6 +10,7 @@ from sparkrun_tui.base.patterns import GAP
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.engines.logs.causes import (
     BATCHED,
+    OUT_OF_MEMORY,
     SEQS,
     Cause,
     Context,
@@ -133,6 +134,31 @@ def _model_length_why(match: re.Match[str], _: Context) -> str:
     return f"The model is made for {made_for}; {shorten(match[1], 40)} were asked for."
 
 
+def _state_blocks(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    fit = whole(match[2], least=1)
+    if fit is None:
+        return smaller_half(context, SEQS[:1], "fewer requests at once", 256)
+    return (set_value("max_num_seqs", str(fit), context, "as many as fit"),)
+
+
+def _attention_why(match: re.Match[str], context: Context) -> str:
+    cache = _cache_type(match, context)
+    reasons = match.string[match.end() :].partition("Reasons: ")[2]
+    told = f" Its reasons: {shorten(reasons, 300)}" if reasons else ""
+    return f"No attention kernel of this image runs this model with a KV cache of type {cache} on this GPU.{told}"
+
+
+def _cache_type(match: re.Match[str], context: Context) -> str:
+    return match[1] or context.values.get("kv_cache_dtype", "auto")
+
+
+def _attention(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    other = by_hand("an image built for the Spark's GPU (sm_121)")
+    if _cache_type(match, context) == "auto":
+        return (other,)
+    return (set_value("kv_cache_dtype", "auto", context, "the model's own type"), other)
+
+
 _RANK_COUNT = (
     by_hand("look whether the worker's container runs and has joined", "Ray counts only nodes that joined it"),
     by_hand("lower tensor_parallel to the number of GPUs"),
@@ -194,14 +220,46 @@ CAUSES: tuple[Cause, ...] = (
         mend=lambda _, context: smaller_half(context, SEQS[:1], "fewer requests at once", 256),
     ),
     cause(
+        r"max_num_seqs \((\d+)\) exceeds available Mamba cache blocks \((\d+)\)",
+        "Too many requests at once",
+        "Each request of this model needs a block for its state: {1} blocks fit, and {0} requests were allowed.",
+        mend=_state_blocks,
+    ),
+    cause(
+        r"Error in memory profiling\. Initial free memory ([\d.]+) GiB, current free memory ([\d.]+) GiB",
+        "Memory changed while vLLM measured it",
+        "{0} GiB were free before the measurement and {1} GiB after it: something else on that host gave memory back.",
+        by_hand("launch it again while nothing else starts or ends on that host"),
+        by_hand("--kv-cache-memory-bytes in the command", "the size of the KV cache; nothing is measured then"),
+    ),
+    cause(
+        r"Timed out waiting for engine core processes to start(?:.{0,200}Waited (\d+)s)?",
+        "Loading took longer than vLLM waits",
+        lambda match, _: (
+            f"vLLM gives its engine {match[1] or '600'} seconds to load and compile, and ended it after that."
+        ),
+        by_hand('VLLM_ENGINE_READY_TIMEOUT_S: "3600" in env', "an hour; what was compiled is kept for the next start"),
+    ),
+    cause(
+        r"No valid attention backend found(?:.{1,300}?kv_cache_dtype=([\w.]{1,40}))?",
+        "No attention kernel for these settings",
+        _attention_why,
+        mend=_attention,
+    ),
+    cause(
+        r"fp8_e5m2 kv-cache is not supported with fp8 checkpoints",
+        "This KV cache type does not go with fp8 weights",
+        "The model's weights are fp8, and vLLM has no fp8_e5m2 KV cache for these.",
+        mend=lambda _, context: (set_value("kv_cache_dtype", "fp8", context, "goes with fp8 weights"),),
+    ),
+    cause(
         r"ray\.exceptions\.OutOfMemoryError|workers? were killed due to the node running low on memory",
         "Ray killed a worker for memory",
         "Ray counts the page cache as used memory and kills workers at 95 %.",
         by_hand("RAY_memory_monitor_refresh_ms=0 in env", "turns Ray's own guard off"),
     ),
     cause(
-        r"OutOfMemoryError: CUDA out of memory\. Tried to allocate ([\d.]+ [KMG]iB)|"
-        r"(?:OutOfMemoryError|AcceleratorError): CUDA (?:error: )?out of memory",
+        OUT_OF_MEMORY,
         "Out of GPU memory",
         _out_of_memory_why,
         mend=_out_of_memory,
@@ -220,6 +278,19 @@ CAUSES: tuple[Cause, ...] = (
             *_one_rank_per_gpu(match, context),
             by_hand("choose more hosts"),
         ),
+    ),
+    cause(
+        r"Current node has no GPU available\. current_node_resource=",
+        "Ray has no free GPU on the head",
+        "The head joined Ray without its GPU, or the ranks of an earlier start still hold it.",
+        by_hand("stop the workload on all its hosts and launch it again", "its Ray containers are made anew"),
+        by_hand("check that the container sees its GPU: nvidia-smi inside it"),
+    ),
+    cause(
+        r"Session name \S{1,100} does not match persisted value",
+        "Another Ray answers there",
+        "A Ray of an earlier session still runs at this address.",
+        by_hand("stop it on that host: docker ps, and `ray stop` where it was started without Docker"),
     ),
     cause(
         r"Cannot provide a placement group (?:requiring|of)",

@@ -27,6 +27,7 @@ FLAGS = FlagTable(
         Flag(("--max-num-batched-tokens",), "max_num_batched_tokens", sets="max_num_batched_tokens", read=count),
         Flag(("--max-num-seqs",), "max_num_seqs", sets="max_num_seqs", read=count),
         Flag(("--served-model-name",), "served_model_name", sets=NOTHING),
+        Flag(("--revision",), "model_revision", sets=NOTHING),
         Flag(("--dtype",), "dtype", sets="dtype", read=word),
         Flag(("--quantization", "-q"), "quantization", sets="quantization", read=word),
         Flag(("--enforce-eager",), "enforce_eager", switch=True, off=("--no-enforce-eager",), sets="enforce_eager"),

@@ -8,6 +8,7 @@ from sparkrun_tui.base.patterns import GAP, SHORT_GAP
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.engines.logs.causes import Cause, Context, Repair, Weight, by_hand, cause, next_port, set_value
 from sparkrun_tui.engines.registry import FAMILIES, counterpart, family_of
+from sparkrun_tui.recipe.suggestions import nearest
 
 _TOKEN = (
     by_hand("set HF_TOKEN in your environment", "huggingface.co/settings/tokens"),
@@ -18,7 +19,9 @@ _FETCH_AGAIN = by_hand("fetch the model again", "remove the damaged file from th
 
 
 def _unknown_flag(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
-    flag = match[1].split()[0]
+    flag, _, _ = match[1].strip().partition(" ")
+    if not flag:
+        return (by_hand("read the engine's usage message above this line", "it names the flag that it does not know"),)
     family = family_of(context.engine)
     same = counterpart(flag, family) if family is not None else None
     if same is not None:
@@ -36,6 +39,14 @@ def _choices(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     if key and "auto" in words:
         return (set_value(key, "auto", context, "the engine's own choice"),)
     return (by_hand(f"correct {key or match[1]}", f"one of {', '.join(words[:8])}" if words else ""),)
+
+
+def _parsers(match: re.Match[str], _: Context) -> tuple[Repair, ...]:
+    names = [name.strip(" }'\")") for name in match[3].split(",")]
+    close = nearest(match[2], names)
+    key = f"{match[1].replace(' ', '_')}_parser"
+    known = f"`{close}` looks like it; one of {', '.join(names[:30])}" if close else f"one of {', '.join(names[:30])}"
+    return (by_hand("a newer image", "parsers come with new models"), by_hand(f"correct {key}", known))
 
 
 def _correct(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
@@ -88,6 +99,12 @@ FLAG_CAUSES: tuple[Cause, ...] = (
         "A flag's value is refused",
         "{1} is not a value for {0}.",
         mend=_choices,
+    ),
+    cause(
+        r"invalid (tool call|reasoning) parser: (\S{1,100}) \(chose from \{ ?(.*)",
+        "A flag's value is refused",
+        "This version has no {0} parser called {1}.",
+        mend=_parsers,
     ),
     cause(
         r"error: argument (\S{1,200}): (.+)", "A flag's value is refused", "The engine refuses {0}: {1}", mend=_correct
@@ -184,6 +201,13 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         *_TOKEN[:1],
     ),
     cause(
+        r"KeyError: '((?:\w{1,40}\.){0,4}layers\.\d+\.[\w.]{1,200})'",
+        "The weights do not fit the engine's model",
+        "This version has no place for the weight {0}: it does not load this model in this quantisation.",
+        by_hand("a newer image"),
+        by_hand("another quantisation of the model"),
+    ),
+    cause(
         r"SafetensorError: (.*)",
         "A file of the model is damaged",
         "A weights file cannot be read: {0}. It was not downloaded or copied whole.",
@@ -204,6 +228,86 @@ MODEL_CAUSES: tuple[Cause, ...] = (
 )
 
 STACK_CAUSES: tuple[Cause, ...] = (
+    cause(
+        r"ibv_modify_qp failed with(?:.{1,200}?local GID index (\d+))?",
+        "The RDMA address index does not fit the device",
+        lambda match, _: (
+            f"The network card has no usable address at index {match[1]}."
+            if match[1]
+            else "The network card refuses it."
+        ),
+        by_hand("remove NCCL_IB_GID_INDEX from env", "NCCL 2.21 and later finds the index of each device"),
+        by_hand(
+            "name only devices in NCCL_IB_HCA that have an address", "`ibdev2netdev` and `ip -br addr` on each host"
+        ),
+        even_as_note=True,
+    ),
+    cause(
+        r"Failed to initialize any NET plugin",
+        "NCCL finds no network device",
+        "NCCL_NET or NCCL_IB_HCA names a network that this container has not: /dev/infiniband is missing in it, or the "
+        "device has another name on this host.",
+        by_hand("check NCCL_NET and NCCL_IB_HCA in env against `ibdev2netdev` on each host"),
+        by_hand("let the container have /dev/infiniband", "a privileged cluster has it"),
+        even_as_note=True,
+    ),
+    cause(
+        r"Got completion from peer (\S{1,100}) with (?:status=\w+\(\d+\) |error )",
+        "The link to another host broke",
+        "The network card got no answer from {0}: the rank there has died, or the link drops packets.",
+        by_hand("read the other host's log", "a rank that died there is the cause"),
+        by_hand("compare the MTU of both ends: ip -br link", "and the cable"),
+        weight=Weight.HINT,
+        even_as_note=True,
+    ),
+    cause(
+        r"/dev/shm/[^ ]{0,200} .{0,120}[Nn]o space left on device|"
+        r"[Nn]o space left on device: '/(?:dev/shm|psm_|mp-)|"
+        r"insufficient shared memory \(shm\)",
+        "Shared memory is full",
+        "/dev/shm is full: its limit is too low, or segments of engines that were killed still lie in it.",
+        by_hand(
+            "ls -la /dev/shm on that host",
+            "with the host's IPC, what a killed engine left stays: remove nccl-* and psm_*",
+        ),
+        even_as_note=True,
+    ),
+    cause(
+        r"NCCL error(?:: | in: .{0,200}, )([a-z ]+)|^nccl(\w{1,40}Error): |"
+        r"NCCL (communicator was aborted)",
+        "NCCL failed",
+        lambda match, _: (
+            f"The ranks could not set up or keep their connection: {(match[1] or match[2] or match[3]).strip()}."
+        ),
+        by_hand("NCCL_DEBUG: INFO in env, and launch again", "its lines then name the interface or device that failed"),
+        by_hand("look at the logs of all hosts", "a rank that died elsewhere is seen like this too"),
+        weight=Weight.HINT,
+    ),
+    cause(
+        r"Value '(sm_\w{2,6})' is not defined for option 'gpu-name'",
+        "The compiler in the image does not know this GPU",
+        "The ptxas that Triton brings is older than {0}.",
+        by_hand(
+            "TRITON_PTXAS_PATH: /usr/local/cuda/bin/ptxas in env",
+            "the image's own CUDA toolkit, where it is 13 or newer",
+        ),
+        by_hand("a newer image"),
+    ),
+    cause(
+        r"nvcc fatal +: (?:Unsupported gpu architecture '([\w.]{1,20})'|Unknown option '([^']{1,100})')",
+        "The compiler in the image is too old",
+        lambda match, _: f"Kernels are compiled at the start, and nvcc does not know {match[1] or match[2]}.",
+        by_hand("an image with a CUDA toolkit for the Spark (13 or newer)"),
+        by_hand("check that nvcc on the container's PATH is the newest one in it: ls -d /usr/local/cuda*"),
+    ),
+    cause(
+        r"Ninja build failed|CalledProcessError: Command '?\[?'ninja'",
+        "Kernels could not be compiled",
+        "The engine compiles kernels at its start, and that failed: the lines below it in the log say where.",
+        by_hand("use the image that the recipe was made with"),
+        by_hand('fewer compilers at once: MAX_JOBS: "4" in env', "when one of them was killed for memory"),
+        weight=Weight.UNKNOWN,
+    ),
     cause(
         r"Call to ibv_reg_mr\w* failed with error Cannot allocate memory",
         "RDMA memory cannot be registered",

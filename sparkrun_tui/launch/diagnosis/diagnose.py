@@ -30,6 +30,7 @@ _ECHO = LinePattern(
 )
 _EXCEPTION = re.compile(r"^([A-Za-z_][\w.]*+)(?:: (.*))?$")
 _EXCEPTION_WORDS = ("Error", "Exception", "Failure", "Exit", "NotFound")
+_FRAME = re.compile(r'^ *File "([^"]{1,400})", line (\d{1,9}), in ')
 _DRIVER = re.compile(r"cudaMemGetInfo|mem_get_info")
 _QUIET = frozenset({"DEBUG", "INFO", "WARNING", "D", "I", "W"})
 _DEPTHS = (("Worker", 3), ("Ray", 3), ("TP", 3), ("Engine", 2), ("Main", 1), ("API", 1))
@@ -131,7 +132,7 @@ class Diagnosis:
             raw, time = (entry, 0.0) if isinstance(entry, str) else (entry.text, entry.time)
             line = self._guard.run("prefixes", Line((), "", log_line(raw)), strip_prefixes, raw)
             self._guard.run("phases", None, reader.feed, raw)
-            hit = self._judge(line, before, reader.phase)
+            hit = self._judge(line, before, _running(reader))
             if hit is not None:
                 weight, title, explanation, repairs = hit
                 evidence = log_line(raw).strip()
@@ -169,7 +170,7 @@ class Diagnosis:
             hit = self._apply(rule, match, context)
             if hit is not None:
                 return hit
-        return None if quiet or _ECHO.search(text) else _exception(text)
+        return None if quiet or _ECHO.search(text) else _exception(text, before)
 
     def _apply(self, rule: Cause, match: re.Match[str], context: Context) -> _Hit | None:
         """What a rule says of its match; None when it has a defect. A defect of its repairs costs only these."""
@@ -194,16 +195,38 @@ def _best(found: Sequence[_Found]) -> _Found:
     return min(first, key=lambda item: item.time)
 
 
-def _exception(text: str) -> _Hit | None:
-    """What is said of a line that is the last one of a traceback: `package.SomeError: words`."""
+def _running(reader: PhaseReader) -> Phase | None:
+    """The phase whose work is going on: once the weights are loaded it is the one after loading."""
+    if reader.phase is Phase.LOAD and reader.done:
+        return Phase.COMPILE
+    return reader.phase
+
+
+def _exception(text: str, before: Iterable[str]) -> _Hit | None:
+    """What is said of a line that is the last one of a traceback: `package.SomeError: words`.
+
+    An exception without words, such as a failed `assert`, is told by the line of code that raised it.
+    """
     match = _EXCEPTION.match(text)
     if match is None:
         return None
     name = match[1].rpartition(".")[2]
     if not name[:1].isupper() or not any(word in name[1:] for word in _EXCEPTION_WORDS):
         return None
-    said = match[2] or "no further words"
+    said = match[2] or _failed_at(before)
     return Weight.UNKNOWN, shorten(name, 100), f"The engine failed with {shorten(name, 100)}: {shorten(said, 300)}", ()
+
+
+def _failed_at(before: Iterable[str]) -> str:
+    """The last line of code in a traceback, and where it stands."""
+    code, place = "", ""
+    for line in before:
+        where = _FRAME.match(line)
+        if where is not None:
+            code, place = "", f" ({where[1].rpartition('/')[2]}, line {where[2]})"
+        elif place and not code:
+            code = line.strip()
+    return f"it stopped at `{shorten(code, 200)}`{shorten(place, 100)}" if code else "no further words"
 
 
 def _asked_driver(context: Context) -> bool:

@@ -49,8 +49,34 @@ HOST_CAUSES: tuple[Cause, ...] = (
         by_hand("build it on the host, or send it from the workstation", "names without a registry are local ones"),
     ),
     cause(
+        r"requirement error: unsatisfied condition: (cuda\S{1,40})",
+        "The driver is too old for the image",
+        "The image asks for {0} and the host's driver offers less.",
+        by_hand("update the host's driver, then restart the host"),
+        by_hand("an older image of the engine"),
+    ),
+    cause(
+        r"[Dd]river/library version mismatch",
+        "The driver was updated and the host not restarted",
+        "The kernel still runs the old driver, and its libraries are new.",
+        by_hand("restart the host"),
+    ),
+    cause(
+        r"error setting rlimit type \d+: operation not permitted",
+        "Docker may not lift limits there",
+        "This Docker runs without root rights (rootless, or in an unprivileged container): memory cannot be locked.",
+        by_hand("use the host's system-wide Docker", "docker context ls shows which one answers"),
+    ),
+    cause(
+        r'exec: "(\S{1,100})": executable file not found in \$PATH',
+        "The image lacks a program",
+        "There is no `{0}` in this image, and the start script needs it.",
+        by_hand("check `container`: it must be an image of this engine, with a shell"),
+    ),
+    cause(
         r'could not select device driver "" with capabilities: \[\[gpu\]\]|nvidia-container-cli: |'
-        r"unknown (?:or invalid )?runtime(?: name)?: nvidia",
+        r"unknown (?:or invalid )?runtime(?: name)?: nvidia|failed to discover GPU vendor from CDI|"
+        r"unresolvable CDI devices? nvidia",
         "Docker has no GPU there",
         "Docker on this host is not set up for the GPU.",
         _TOOLKIT,

@@ -10,6 +10,7 @@ from sparkrun_tui.models.config.attention import (
     kv_heads,
     layers_of,
 )
+from sparkrun_tui.models.config.families import is_modelled, not_modelled
 from sparkrun_tui.models.config.kinds import Mix, layer_count
 from sparkrun_tui.models.config.quant import quant_of
 from sparkrun_tui.models.config.values import Config, fraction, largest, mapping, positive, sequence, text_config, word
@@ -26,17 +27,24 @@ def facts_from_config(config: Config, weights: WeightFacts | None = None, source
     stays None; a family that cannot be modelled has ``layers`` None and a note.
     """
     text = text_config(config)
-    count = layer_count(text)
-    layers = layers_of(text, count) if count else None
     names = sequence(text, "architectures") or []
-    notes = () if layers is not None else ("the configuration does not tell how the model caches tokens",)
+    family, architecture = word(text, "model_type"), str(names[0]) if names else ""
+    count = layer_count(text)
+    layers = None
+    notes: tuple[str, ...] = ()
+    if is_modelled(family, architecture):
+        layers = layers_of(text, count) if count else None
+        if layers is None:
+            notes = ("the configuration does not tell how the model caches tokens",)
+    else:
+        notes = (not_modelled(family, architecture),)
     return ModelFacts(
         source=source,
-        model_type=word(text, "model_type"),
-        architecture=str(names[0]) if names else "",
+        model_type=family,
+        architecture=architecture,
         dtype=plain_name(word(text, "torch_dtype", "dtype") or "bfloat16"),
         layers=layers,
-        mtp=draft_layers_of(text, count) if count else (),
+        mtp=draft_layers_of(text, count) if count and layers is not None else (),
         hidden=positive(text, "hidden_size", "n_embd", "d_model"),
         heads=attention_heads(text),
         kv_heads=kv_heads(text, Mix.FULL, 0),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sparkrun_tui.models.config.values import positive, word
+from sparkrun_tui.models.gguf.architectures import ARCHITECTURES
 from sparkrun_tui.models.gguf.keys import Keys, block_count, draft_blocks, per_layer, widest
 from sparkrun_tui.models.layers import Attention, AttentionKind, Layer, State, StateKind
 
@@ -56,12 +57,15 @@ _FULL_INDEXER_CONTEXT = 1048576
 
 
 def gguf_layers(keys: Keys) -> tuple[tuple[Layer, ...], tuple[Layer, ...]] | None:
-    """Return the decoder layers and the drafting layers of a model, None when the header lacks a size.
+    """Return the decoder layers and the drafting layers of a model.
+
+    None when the header lacks a size, and for an architecture that is not known here.
 
     Sources: llama.cpp, src/llama-model.cpp, src/models/, src/llama-hparams.cpp.
     """
     total = block_count(keys)
-    if total is None:
+    arch = word(keys, "arch")
+    if total is None or (arch and arch not in ARCHITECTURES):
         return None
     drafts = draft_blocks(keys)
     count = max(1, total - drafts)

@@ -218,12 +218,13 @@ def _mode(top: Reader) -> Mode:
 
 
 def _runtime_config(top: Reader) -> dict[str, Any]:
+    """The keys of `runtime_config`, and those at the top that the format does not know; the explicit ones win."""
     below = top.below("runtime_config")
     config = {key: below.data(key) for key in below.nodes} if below else {}
     for key in top.nodes:
-        if key not in KNOWN_KEYS:
+        if key not in KNOWN_KEYS and key not in config:
             config[key] = top.data(key)
-    for key, node in [*(below.nodes.items() if below else ()), *top.nodes.items()]:
+    for key, node in [*top.nodes.items(), *(below.nodes.items() if below else ())]:
         if key in _LISTS and node.kind == "list":
             top.spots.update({f"{key}[{number}]": top.spot(item) for number, item in enumerate(node.items, 1)})
     return config

@@ -23,6 +23,7 @@ _WANTED = frozenset(
      "min_nodes", "max_nodes", "mode", "solo_only", "cluster_only"]
 )  # fmt: skip
 _COMMENT = re.compile(r"\s+#.*$")
+_EMPTY = frozenset({"[]", "{}", "null", "~"})
 _BLOCK = re.compile(r"[|>][-+0-9]*")
 
 
@@ -32,6 +33,8 @@ def sketch(text: str, source: Source) -> Entry | None:
     top = {key: _value(value) if key in _WANTED else "" for key, value in lines}
     if not top.keys() & {"model", "command", "container", "runtime", "recipe_version", "sparkrun_version"}:
         return None
+    # A value may also stand on the lines below its key.
+    filled = {key: _COMMENT.sub("", value).strip() not in _EMPTY for key, value in lines}
     nested = {key: _value(value) for key, value in _NESTED.findall(text)}
     params = parse_params(nested.get("model_params", ""))
     low, high = _whole(top.get("min_nodes")) or 1, _whole(top.get("max_nodes"))
@@ -46,7 +49,7 @@ def sketch(text: str, source: Source) -> Entry | None:
         name=top.get("name") or nested.get("name") or stem(source.path),
         source=source,
         model=top.get("model", ""),
-        runtime=detect_runtime(top.get("runtime", ""), top.get("recipe_version", ""), top, text),
+        runtime=detect_runtime(top.get("runtime", ""), top.get("recipe_version", ""), filled, text),
         description=top.get("description") or nested.get("description", ""),
         maintainer=top.get("maintainer") or nested.get("maintainer", ""),
         container=top.get("container", ""),

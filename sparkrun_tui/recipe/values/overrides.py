@@ -22,6 +22,8 @@ from sparkrun_tui.recipe.values.template import Expansion, Slot, TemplateError, 
 
 _EMPTY: Mapping[str, object] = MappingProxyType({})
 _META = re.compile(r"[\n;&|<>`$(){}*?\[\]!#'\"\\]")
+LOST_CONTINUATION = re.compile(r"\\([ \t]+)(?=\n[ \t]*[-{])")
+"""A backslash with blanks behind it, at the end of a line that a flag or a placeholder follows."""
 _MAX_TOLD = 20
 """Placeholders without a value that are told one by one."""
 _KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -73,8 +75,16 @@ def from_data(data: object, default: Value | None = None) -> Value:
 def build_chain(
     recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[str, object] = _EMPTY
 ) -> dict[str, ChainValue]:
-    """The values in force: overrides win over per-user defaults, those over the recipe's, `model` is lowest."""
+    """The values in force: overrides win over per-user defaults, those over the recipe's, `model` is lowest.
+
+    `model_revision` is there where the recipe pins one; of a model that the user names instead, it is `main`.
+    """
     chain = {"model": ChainValue(Value(recipe.model, recipe.model, recipe.spots.get("model")), Origin.MODEL)}
+    if recipe.model_revision:
+        other = "model" in overrides or "model" in user_defaults
+        revision = "main" if other else recipe.model_revision
+        spot = recipe.spots.get("model_revision")
+        chain["model_revision"] = ChainValue(Value(revision, revision, spot), Origin.MODEL)
     for key, value in recipe.defaults.items():
         chain[key] = ChainValue(value, Origin.RECIPE)
     for key, data in user_defaults.items():
@@ -90,8 +100,8 @@ def render(recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[
     """The recipe with `overrides` (texts as typed) and per-user defaults; never raises, `problems` tells all."""
     chain = build_chain(recipe, overrides, user_defaults)
     problems = _override_problems(recipe, overrides, chain)
-    command = recipe.command
     recipe = _of_model(recipe, chain)
+    command = rejoined(recipe.command) if recipe.command is not None else None
     if command is None:
         return Rendered(recipe, chain, dict(overrides), None, (), frozenset(chain), tuple(problems))
     texts = {key: value_text(link.value) for key, link in chain.items()}
@@ -113,6 +123,14 @@ def render(recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[
     problems += _unused_overrides(recipe, overrides, expansion.used)
     argv = serve_argv(expansion.text)
     return Rendered(recipe, chain, dict(overrides), expansion.text, argv, expansion.used, tuple(problems))
+
+
+def rejoined(command: str) -> str:
+    """A command whose lines go on where blanks stand behind the backslash: nobody can see them, and nobody means them.
+
+    The backslash moves behind the blanks, so that every character keeps its place.
+    """
+    return LOST_CONTINUATION.sub(lambda match: f"{match[1]}\\", command)
 
 
 def _surroundings(command: str, doubled: bool, keys: Collection[str]) -> dict[int, str]:

@@ -96,7 +96,8 @@ class SshConfigResolver:
             if process.returncode is None:
                 process.kill()
         if process.returncode != 0:
-            said = clean_line(decode(err).strip().splitlines()[-1]) if err.strip() else f"exit {process.returncode}"
+            lines = decode(err).strip().splitlines()
+            said = clean_line(lines[-1]) if lines else f"exit {process.returncode}"
             raise NeedsUser(f"ssh refuses its configuration: {said}", host=name, remedy="Correct ~/.ssh/config.")
         return decode(out)
 

@@ -1,0 +1,56 @@
+"""The families of models whose attention caches are modelled here; of any other one nothing is assumed."""
+
+from __future__ import annotations
+
+_ATTENTION = """
+    afmoe apertus aquila arcee arctic aya_vision baichuan bailing_moe beam bloom chatglm cohere
+    cohere2 cohere2_moe cohere2_vision commandr cosmos3_edge cosmos3_edge_text cwm dbrx deepseek dots1 ernie4_5
+    ernie4_5_moe exaone exaone4 exaone4_5 exaone_moe falcon flex_olmo gemma gemma2 gemma3 gemma3_text gemma3n
+    gemma3n_text gemma4 gemma4_text glm glm4 glm4_moe glm4v glm4v_moe glm4v_moe_text glm4v_text glm_ocr
+    glm_ocr_text gpt2 gpt_bigcode gpt_neox gpt_oss gptj granite granitemoe granitemoeshared hrm_text
+    hunyuan_v1_dense hunyuan_v1_moe hyperclovax idefics3 internlm internlm2 internlm3 internvl internvl_chat jais
+    jais2 laguna llama llama4 llama4_text llava llava_next llava_onevision mimo mimo_v2_flash minicpm minicpmv
+    minicpmv4_7 minimax_m2 ministral ministral3 mistral mistral3 mixtral mpt muse_glimmer muse_glimmer_text
+    nemotron nemotron-nas olmo olmo2 olmo3 olmoe opt orion paligemma persimmon phi phi3 phi3_v phi4mm phimoe
+    pixtral qwen qwen2 qwen2_5_vl qwen2_5_vl_text qwen2_audio qwen2_moe qwen2_vl qwen2_vl_text qwen3
+    qwen3_asr qwen3_moe qwen3_omni_moe qwen3_omni_moe_text qwen3_vl qwen3_vl_moe qwen3_vl_moe_text qwen3_vl_text
+    refinedweb refinedwebmodel seed_oss shieldgemma2 smollm3 smolvlm solar stablelm stablelm_epoch starcoder2
+    step3_text step3p5 step3p7 telechat telechat2 xverse
+"""
+"""Full or windowed attention with grouped heads, by the usual keys of the file."""
+
+_LATENT = """
+    deepseek_ref deepseek_v2 deepseek_v3 deepseek_v32 deepseek_v4 deepseek_vl_v2 glm4_moe_lite glm5_next
+    glm5_next_text glm_moe_dsa kimi_k2 kimi_k25 kimi_vl longcat_flash minicpm3 minimax_m3
+"""
+"""Latent attention, with and without sparse selection."""
+
+_STATES = """
+    bailing_hybrid bailing_moe_linear bamba codestral_mamba falcon_h1 falcon_mamba granitemoehybrid jamba
+    kimi_linear lfm2 lfm2_moe lfm2_vl mamba mamba2 minimax minimax_m1 minimax_text_01 nemotron_h
+    qwen3_5 qwen3_5_moe qwen3_5_moe_text qwen3_5_text qwen3_next zamba2
+"""
+"""Recurrent states, alone or beside attention."""
+
+_MODELLED = frozenset(f"{_ATTENTION} {_LATENT} {_STATES}".split())
+"""Values of ``model_type``, of the text model where a file has several.
+
+The families with observations and default configurations give the figures of vLLM's own planning code (0.32 and
+0.33). The others are older families that vLLM runs with its common attention layer
+(vllm/model_executor/models/registry.py); no observation of them is at hand.
+"""
+
+_MODELLED_ARCHITECTURES = ("Llama", "Mistral", "Mixtral", "Qwen2", "Qwen3For", "DeepseekV2", "DeepseekV3")
+"""First letters of architectures that say the same where a file has no ``model_type``."""
+
+
+def is_modelled(model_type: str, architecture: str) -> bool:
+    """Tell whether a family's cache is modelled here; a file that names neither is read by its keys alone."""
+    if model_type:
+        return model_type.lower() in _MODELLED
+    return not architecture or architecture.startswith(_MODELLED_ARCHITECTURES)
+
+
+def not_modelled(model_type: str, architecture: str) -> str:
+    """Return the reason to show for a family that is not modelled."""
+    return f"the architecture {(model_type or architecture)[:60]} is not known here: how it caches tokens is not known"
