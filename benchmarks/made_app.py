@@ -56,7 +56,7 @@ def made_app(recipes: list[Recipe]) -> SparkrunApp:
     app = SparkrunApp(Session(settings, backend=backend))
     catalog: Any = app.state.catalog
     entries = {item.source.path: entry_of(item, search_words()) for item in recipes}
-    catalog.listing = lambda: Listing(entries, {})
+    catalog.listing = lambda: Listing(entries, {}, search_words)
     catalog.recipe = {item.source.path: item for item in recipes}.get
     return app
 
