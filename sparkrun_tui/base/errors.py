@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sparkrun_tui.base.text import clean_line, clean_text
+
 
 @dataclass(frozen=True, slots=True)
 class Spot:
@@ -47,7 +49,10 @@ class UsageError(SparkrunError):
 
 
 class HostError(SparkrunError):
-    """A host refused, failed or could not be reached."""
+    """A host refused, failed or could not be reached. What failed is one line, since the host may have worded it."""
+
+    def __init__(self, what: str, *, host: str = "", spot: Spot | None = None, remedy: str = "") -> None:
+        super().__init__(clean_line(what), host=host, spot=spot, remedy=clean_text(remedy))
 
 
 class LaunchError(SparkrunError):

@@ -26,6 +26,8 @@ MAX_NODES = 64
 _COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
 _LAUNCH = re.compile(rf"[a-z0-9]{{{LAUNCH_LENGTH}}}", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""Controls, ends of lines, and what is not text in UTF-8."""
 _MAX_PATH = 4096
 
 
@@ -54,16 +56,9 @@ def relative_path(text: str) -> str | None:
         return None
     if any(name in ("", ".", "..") for name in text.split("/")):
         return None
-    if any(_is_control(char) for char in text):
+    if _UNPRINTABLE.search(text):
         return None
     return text
-
-
-def _is_control(char: str) -> bool:
-    code = ord(char)
-    surrogate = 0xD800 <= code <= 0xDFFF
-    line_end = code in (0x2028, 0x2029)
-    return code < 0x20 or 0x7F <= code < 0xA0 or surrogate or line_end
 
 
 def rank(text: str) -> int | None:

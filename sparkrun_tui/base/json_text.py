@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 _MOST_DIGITS = 40
 """Digits of a whole number that is kept: tokenizer files hold 10**30 for "no limit"."""
+
+
+_MOST_DEPTH = 100
+"""Lists and mappings inside one another: what reads the data calls itself for each, and published files have ten."""
+
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 
 
 class JsonError(ValueError):
@@ -21,11 +28,28 @@ def parse_json(text: str | bytes) -> Any:
     wanted.
     """
     try:
+        if _depth(text if isinstance(text, str) else text.decode("utf-8", "replace")) > _MOST_DEPTH:
+            raise JsonError("nested too deeply")
         return json.loads(text, parse_int=_whole)
     except RecursionError:
         raise JsonError("nested too deeply") from None
     except ValueError as error:
         raise JsonError(str(error)) from None
+
+
+def _depth(text: str) -> int:
+    """How deeply lists and mappings are nested, at least; exact where it is more than allowed."""
+    if text.count("[") + text.count("{") <= _MOST_DEPTH:
+        return 0
+    deepest = depth = 0
+    for found in _BRACKETS.finditer(text):
+        mark = text[found.start()]
+        if mark in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif mark in "]}":
+            depth -= 1
+    return deepest
 
 
 def _whole(digits: str) -> int:

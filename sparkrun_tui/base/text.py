@@ -9,9 +9,13 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from functools import lru_cache
 
 MAX_LINE = 8192
 """Characters kept of one foreign line; the rest is cut and marked."""
+
+_MOST_RAW = 4 * MAX_LINE
+"""Characters of a line of a log that are looked at: colours and the like take a part of them."""
 
 _MAX_COMBINING = 4
 
@@ -88,7 +92,8 @@ def clean_line(text: str) -> str:
 
     Line breaks and tabs become spaces; what is cut is counted.
     """
-    return _cut(visible_text(text.replace("\n", " ")))
+    # Signs take more room than what they stand for, so that what is beyond the limit now stays beyond it.
+    return _cut(visible_text(text[:MAX_LINE].replace("\n", " ")), len(text) - MAX_LINE)
 
 
 def clean_text(text: str) -> str:
@@ -105,8 +110,19 @@ def log_line(text: str) -> str:
     if text.isprintable() and len(text) <= MAX_LINE:
         return text if text.isascii() else _strip(text)
     if "\r" in text:
-        text = next((piece for piece in reversed(text.rstrip("\r\n").split("\r")) if piece.strip()), "")
-    return _cut(_strip(text.replace("\n", " ")).expandtabs(8))
+        text = _last_written(text)
+    return _cut(_strip(text[:_MOST_RAW].replace("\n", " ")).expandtabs(8), len(text) - _MOST_RAW)
+
+
+def _last_written(text: str) -> str:
+    """The last piece between carriage returns that is not blank: what a terminal shows in the end; empty for none."""
+    text = text.rstrip("\r\n")
+    end = len(text.rstrip())
+    if not end:
+        return ""
+    start = text.rfind("\r", 0, end) + 1
+    stop = text.find("\r", end)
+    return text[start:] if stop < 0 else text[start:stop]
 
 
 def log_text(text: str) -> str:
@@ -114,10 +130,10 @@ def log_text(text: str) -> str:
     return "\n".join(log_line(line) for line in text.replace("\r\n", "\n").split("\n"))
 
 
-def _cut(line: str) -> str:
-    if len(line) <= MAX_LINE:
-        return line
-    return f"{line[:MAX_LINE]} … ({len(line) - MAX_LINE:,} more characters)"
+def _cut(line: str, left_out: int) -> str:
+    """At most `MAX_LINE` characters of a line; those cut here, and `left_out` before if positive, are counted."""
+    more = max(len(line) - MAX_LINE, 0) + max(left_out, 0)
+    return f"{line[:MAX_LINE]} … ({more:,} more characters)" if more else line
 
 
 def first_control(text: str) -> int | None:
@@ -170,6 +186,7 @@ def cell_width(text: str) -> int:
     return sum(_char_width(char) for char in text)
 
 
+@lru_cache(maxsize=4096)
 def _char_width(char: str) -> int:
     if unicodedata.combining(char):
         return 0

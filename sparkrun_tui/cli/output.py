@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sparkrun_tui.base.text import cell_width, shorten, visible_text
+from sparkrun_tui.base.text import cell_width, shorten, visible_line, visible_text
 from sparkrun_tui.cli.gate import gate
 
 
@@ -42,8 +42,11 @@ def as_json_line(value: Any) -> None:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, width: int | None = None) -> None:
-    """Rows under a head, columns as wide as needed; the last column is cut to `width` cells of the whole line."""
-    lines = [list(map(visible_text, row)) for row in rows]
+    """Rows under a head, columns as wide as needed; the last column is cut to `width` cells of the whole line.
+
+    A row is one line whatever stands in it: a text with a line break cannot pass for another row.
+    """
+    lines = [list(map(visible_line, row)) for row in rows]
     widths = [max([cell_width(name), *(cell_width(row[at]) for row in lines)]) for at, name in enumerate(head)]
     for row in (list(head), *lines):
         padded = [cell + " " * (widths[at] - cell_width(cell)) for at, cell in enumerate(row)]

@@ -117,6 +117,8 @@ class Family:
     """Names of Python modules that its images must have."""
     build_numbers: bool = False
     """Whether its versions are build numbers (`b11669`) and not releases."""
+    first_version: str = ""
+    """The oldest version that recipes are written for; a lower number in an image's tag is the image's own."""
     dated_tags: bool = False
     """Whether a date in an image's tag tells the release that was current."""
     tag_versions: Mapping[str, str] = field(default_factory=dict)

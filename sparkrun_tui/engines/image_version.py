@@ -31,7 +31,8 @@ def version_in_tag(family: Family, image: str) -> str:
     """The version that an image's tag states (`0.32.0`, `b11669`), empty when it states none.
 
     The date of a nightly image (`20260927`) is returned as it stands where the engine's images have one: it tells the
-    release that was current. Tags such as `latest` or `nightly` say nothing.
+    release that was current. Tags such as `latest` or `nightly` say nothing, nor does a number too low for the engine,
+    which is the image's own.
     """
     name, _, tag = image.partition("@")[0].rpartition(":")
     if not name or "/" in tag:
@@ -43,7 +44,9 @@ def version_in_tag(family: Family, image: str) -> str:
     if month:
         return family.tag_versions.get(month.group(1), "")
     release = re.match(r"v?([0-9]+\.[0-9]+(?:\.[0-9]+)?)(?![0-9])", tag)
-    if release or not family.dated_tags:
-        return release.group(1) if release else ""
+    if release:
+        return "" if is_older(release.group(1), family.first_version) else release.group(1)
+    if not family.dated_tags:
+        return ""
     date = re.search(r"(?<![0-9])20[0-9]{2}[-.]?[01][0-9][-.]?[0-3][0-9]", tag)
     return date.group(0) if date else ""

@@ -40,7 +40,10 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rdma:
-    """The RDMA side of a host: device names, their network interfaces, and the RoCE v2 IPv4 GID index."""
+    """The RDMA side of a host: device names, their network interfaces, and the RoCE v2 IPv4 GID index of all of them.
+
+    The index is None where it is not known, or the devices do not agree.
+    """
 
     devices: tuple[str, ...]
     interfaces: tuple[str, ...]
@@ -271,3 +274,5 @@ class PlanRequest:
     """The files that go into the containers, by the entry of the recipe that asks for them."""
     gguf_path: str = ""
     """The path of the GGUF's first part inside the container, once known."""
+    gguf_projector: str = ""
+    """The path of its projector there, once known; empty where there is none."""

@@ -66,18 +66,46 @@ def _workload(launch: str, items: Sequence[Seen], silent: frozenset[str]) -> Wor
     hosts = hosts_of(labels)
     expected = nodes_of(labels) or len(ranks)
     health, detail = _health(ranks, hosts, expected, silent)
+    port = port_of(labels)
+    conflict = _conflict(items)
+    if conflict:
+        # One of them is not what it says, and which one cannot be told: its server is neither believed nor asked.
+        health, detail, port = Health.UNKNOWN, conflict, None
     return Workload(
         launch_id=launch,
         recipe=label_of(labels, "recipe"),
         engine=label_of(labels, "engine"),
         model=label_of(labels, "model"),
         served_name=label_of(labels, "served"),
-        port=port_of(labels),
+        port=port,
         ranks=ranks,
         expected_ranks=expected,
         health=health,
         detail=detail,
     )
+
+
+def _conflict(items: Sequence[Seen]) -> str:
+    """Why the containers cannot all be of one launch, in words; empty when they agree.
+
+    Whoever may make containers on a host can give one the labels of a launch that is another's.
+    """
+    claimed: dict[int, Seen] = {}
+    for item in items:
+        told = rank_of(item.info.labels)
+        if told is None:
+            continue
+        first = claimed.setdefault(told, item)
+        if first is not item:
+            return f"rank {told} is claimed by {_place(first)} and by {_place(item)}: one of them is not of this launch"
+    for item in items[1:]:
+        if any(label_of(item.info.labels, name) != label_of(items[0].info.labels, name) for name in ("hosts", "nodes")):
+            return f"{_place(items[0])} and {_place(item)} name different hosts: one of them is not of this launch"
+    return ""
+
+
+def _place(item: Seen) -> str:
+    return f"{item.info.name or item.info.id[:12]} on {item.host}"
 
 
 def _rank(item: Seen) -> WorkloadRank:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sparkrun_tui.fleet.metrics import Metrics, read, tokens_per_second
-from sparkrun_tui.fleet.model import FleetView, Health
+from sparkrun_tui.fleet.model import FleetView, Health, Workload
 from sparkrun_tui.fleet.ports import FleetServices
 
 OLD = 60.0
 """Seconds after which an earlier reading tells nothing about now any more: nobody looked for a while."""
+
+MOST_OF_A_HOST = 16
+"""Servers of one host that are asked."""
+
+_AT_ONCE = 8
+_READING = 10.0
+"""Seconds for asking all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +33,44 @@ class Load:
 
 
 async def readings(view: FleetView, services: FleetServices) -> dict[str, Metrics]:
-    """Ask all our workloads that serve at once, by launch id; one that tells nothing is left out. Never raises."""
-    asked = [item for item in view.workloads if item.ours and item.launch_id and item.health is Health.SERVING]
-    told = await asyncio.gather(*(read(item, services) for item in asked))
-    return {item.launch_id: found for item, found in zip(asked, told, strict=True) if found is not None}
+    """Ask our workloads that serve, by launch id; one that tells nothing, or not in time, is left out. Never raises.
+
+    A host may pretend to run hundreds of them: of those of one head `MOST_OF_A_HOST` are asked.
+    """
+    reader = _Reader(services)
+    await asyncio.gather(*(reader.read(item) for item in _asked(view)))
+    return reader.found
+
+
+def _asked(view: FleetView) -> Iterator[Workload]:
+    """The workloads that can tell something; of one head not too many."""
+    of_host: Counter[str] = Counter()
+    for item in view.workloads:
+        if item.ours and item.launch_id and item.health is Health.SERVING:
+            of_host[item.head_host] += 1
+            if of_host[item.head_host] <= MOST_OF_A_HOST:
+                yield item
+
+
+class _Reader:
+    """Asks servers, some of them at once, until a deadline."""
+
+    def __init__(self, services: FleetServices) -> None:
+        self.found: dict[str, Metrics] = {}
+        self._services = services
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._deadline = asyncio.get_running_loop().time() + _READING
+
+    async def read(self, workload: Workload) -> None:
+        """Ask one. Never raises."""
+        try:
+            async with asyncio.timeout_at(self._deadline), self._turns:
+                metrics = await read(workload, self._services)
+        except TimeoutError:
+            # Its figures stay unknown until the next look.
+            return
+        if metrics is not None:
+            self.found[workload.launch_id] = metrics
 
 
 def loads(earlier: Mapping[str, Metrics], later: Mapping[str, Metrics]) -> dict[str, Load]:

@@ -28,6 +28,12 @@ _THROUGHPUT = tuple(chain.from_iterable(names.throughput for names in _NAMES))
 _WANTED = frozenset((*_RUNNING, *_WAITING, *_KV_USAGE, *_GENERATED, *_PROMPT, *_THROUGHPUT))
 
 _TIMEOUT = 5.0
+_MOST_BYTES = 1 << 20
+"""Bytes of a page; vLLM's has some hundred thousand."""
+_MOST_COUNTED = 1e15
+"""The largest figure that is believed: what counts tokens reaches it after years."""
+_FULL = 1.01
+"""The largest share of a KV cache that is believed: engines round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,26 +51,42 @@ class Metrics:
 
 
 def parse(text: str, taken: float) -> Metrics:
-    """A Prometheus page as a reading at Unix time `taken`; samples of one name are added up (data parallel ranks)."""
+    """A Prometheus page as a reading at Unix time `taken`; samples of one name are added up (data parallel ranks).
+
+    A figure below zero, beyond all bounds or no number at all is not known, nor is what it would be added to.
+    """
     totals: dict[str, float] = {}
     counts: dict[str, int] = {}
+    absurd: set[str] = set()
     for match in _SAMPLE.finditer(text):
-        value = decimal(match[2]) if match[1] in _WANTED else None
+        if match[1] not in _WANTED:
+            continue
+        value = decimal(match[2], least=0.0, most=_MOST_COUNTED)
         if value is None:
+            absurd.add(match[1])
             continue
         totals[match[1]] = totals.get(match[1], 0.0) + value
         counts[match[1]] = counts.get(match[1], 0) + 1
-    usage = _first(_KV_USAGE, totals)
-    ranks = next((counts[name] for name in _KV_USAGE if name in counts), 1)
+    for name in absurd:
+        totals.pop(name, None)
     return Metrics(
         taken=taken,
         running=_first(_RUNNING, totals),
         waiting=_first(_WAITING, totals),
-        kv_usage=None if usage is None else usage / ranks,
+        kv_usage=_mean_usage(totals, counts),
         generated=_first(_GENERATED, totals),
         prompted=_first(_PROMPT, totals),
         throughput=_first(_THROUGHPUT, totals),
     )
+
+
+def _mean_usage(totals: Mapping[str, float], counts: Mapping[str, int]) -> float | None:
+    """The share of the KV cache in use, over all ranks; None when it is not told, or is no share."""
+    name = next((name for name in _KV_USAGE if name in totals), None)
+    if name is None:
+        return None
+    usage = totals[name] / counts[name]
+    return min(usage, 1.0) if usage <= _FULL else None
 
 
 def _first(names: tuple[str, ...], totals: Mapping[str, float]) -> float | None:
@@ -85,9 +107,12 @@ async def read(workload: Workload, services: FleetServices) -> Metrics | None:
     """Ask the head's server for its metrics; None when it tells none."""
     if workload.port is None or not workload.ranks:
         return None
-    call = HttpCall(workload.port, "/metrics", address=workload.address, timeout=_TIMEOUT)
+    call = HttpCall(workload.port, "/metrics", address=workload.address, timeout=_TIMEOUT, most=_MOST_BYTES)
     try:
         reply = await services.http.ask(services.connector(workload.head_host), call)
     except HostError:
         return None
-    return parse(decode(reply.body), services.clock()) if reply.ok else None
+    if not reply.ok or len(reply.body) >= _MOST_BYTES:
+        # Of a page that was cut off some samples are missing, and sums would be too small.
+        return None
+    return parse(decode(reply.body), services.clock())

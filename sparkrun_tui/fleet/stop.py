@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.fleet.model import Health, Workload, WorkloadRank
+from sparkrun_tui.fleet.choose import unseen_ranks
+from sparkrun_tui.fleet.model import FleetView, Health, Workload, WorkloadRank
 from sparkrun_tui.fleet.ports import FleetDocker, FleetServices
 
 GRACE = 20.0
 """Seconds between SIGTERM and SIGKILL for an engine that serves: vLLM's workers need 12."""
 
 _SLACK = 30.0
+
+STOP_AGAIN = "a host could not be asked: a part of it may still run there; stop it again once the host is back"
+"""What to say of a stop that is unclear."""
 
 
 class Outcome(StrEnum):
@@ -41,26 +45,41 @@ class StopReport:
     """What a stop came to, rank by rank."""
 
     ranks: tuple[RankStopped, ...]
+    unseen: tuple[str, ...] = ()
+    """Hosts that could not be asked before, and may hold ranks that are not among these."""
 
     @property
     def complete(self) -> bool:
         """Whether every rank was seen to be gone."""
-        return all(rank.outcome is Outcome.STOPPED for rank in self.ranks)
+        return not self.unseen and all(rank.outcome is Outcome.STOPPED for rank in self.ranks)
+
+    @property
+    def unclear(self) -> bool:
+        """Whether a part of it may run where nobody could be asked."""
+        return bool(self.unseen) or any(rank.outcome is Outcome.UNKNOWN for rank in self.ranks)
 
     @property
     def text(self) -> str:
         """One line for the person."""
-        if self.complete:
-            return "stopped"
         open_ = [rank for rank in self.ranks if rank.outcome is not Outcome.STOPPED]
-        return "; ".join(f"{rank.host}: {rank.outcome}, {rank.detail}" for rank in open_)
+        told = "; ".join(f"{rank.host}: {rank.outcome}, {rank.detail}" for rank in open_) or "stopped"
+        if not self.unseen:
+            return told
+        # What was not asked is not stopped, whatever became of the rest.
+        return f"{told} on {', '.join(rank.host for rank in self.ranks)}; not known on {', '.join(self.unseen)}"
 
 
 async def stop(
-    workload: Workload, services: FleetServices, *, grace: float | None = None, remove: bool | None = None
+    workload: Workload,
+    services: FleetServices,
+    view: FleetView,
+    *,
+    grace: float | None = None,
+    remove: bool | None = None,
 ) -> StopReport:
     """Stop all ranks at once, look whether they are gone, and remove the containers (by default only ours).
 
+    `view` is the look that the workload was found by: hosts that were silent in it may hold more of its ranks.
     `grace` None grants 20 seconds to one that serves and kills one that does not yet: an engine that is starting
     ignores SIGTERM, and nothing can be lost. Doing it twice does nothing more.
     """
@@ -68,7 +87,7 @@ async def stop(
         grace = 0.0 if workload.health is Health.STARTING else GRACE
     removing = workload.ours if remove is None else remove
     ranks = await asyncio.gather(*(_stop(rank, services, grace, removing) for rank in workload.ranks))
-    return StopReport(tuple(ranks))
+    return StopReport(tuple(ranks), unseen_ranks(view, workload))
 
 
 async def _stop(rank: WorkloadRank, services: FleetServices, grace: float, remove: bool) -> RankStopped:

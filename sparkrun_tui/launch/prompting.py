@@ -23,6 +23,8 @@ FIRST_TOKEN = 600.0
 
 _TOKEN_BYTES = 8192
 """Bytes that the event of one token may have; servers send some three hundred."""
+_TOKEN_CHARACTERS = 256
+"""Characters that a token may have on the average; the longest of any vocabulary are half as long."""
 _MAX_LINE = 1 << 20
 _ERROR = 500
 """Characters that are shown of a server's error."""
@@ -44,6 +46,8 @@ class Prompt:
             port, "/v1/chat/completions", "POST", _body(model, text, max_tokens), address=address, timeout=FIRST_TOKEN,
             most=MOST + max_tokens * _TOKEN_BYTES,
         )  # fmt: skip
+        self._most_characters = max_tokens * _TOKEN_CHARACTERS
+        self._characters = 0
         self.tokens = 0
         """Tokens so far: pieces that came, until the server tells the exact number at its end."""
         self.first_after: float | None = None
@@ -64,7 +68,8 @@ class Prompt:
     async def __aiter__(self) -> AsyncIterator[str]:
         """Pieces of the answer, safe to show; what a model thinks before it answers comes as it is.
 
-        Raises `HostError` with the server's words when it refuses or breaks off.
+        Raises `HostError` with the server's words when it refuses or breaks off, and when the answer is far longer than
+        was asked for.
         """
         clock = asyncio.get_running_loop().time
         began, first = clock(), 0.0
@@ -74,6 +79,7 @@ class Prompt:
                 if event.error:
                     raise HostError(f"the server broke off: {event.error}", host=self._host)
                 if event.piece:
+                    self._count(event.piece)
                     now = clock()
                     if self.first_after is None:
                         self.first_after, first = now - began, now
@@ -82,6 +88,11 @@ class Prompt:
                     yield event.piece
                 if event.tokens is not None:
                     self.tokens = event.tokens
+
+    def _count(self, piece: str) -> None:
+        self._characters += len(piece)
+        if self._characters > self._most_characters:
+            raise HostError("the answer is far longer than was asked for", host=self._host)
 
     async def _next(self, events: AsyncIterator[_Event]) -> _Event | None:
         """The next event that tells something; None at the end. Raises `HostError` when none comes in time."""

@@ -1,17 +1,38 @@
-"""Closing async iterators at once: an outer generator that is closed does not close the one it reads from."""
+"""Closing async iterators at once, and giving the event loop its turn while something long is worked on."""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
 
+TURN = 0.02
+"""Seconds of work after which keys, timers and other tasks get their turn."""
+
+
+class Turns:
+    """Counts time, not pieces of work: what a host printed decides how long a piece takes."""
+
+    def __init__(self) -> None:
+        self._since = time.perf_counter()
+
+    async def rest(self) -> None:
+        """Give the event loop its turn when this one has been long enough. Called after every piece."""
+        if time.perf_counter() - self._since >= TURN:
+            await asyncio.sleep(0)
+            self._since = time.perf_counter()
+
 
 @asynccontextmanager
 async def closing(items: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
-    """`items` for a while; afterwards it is closed, when it can be, so that what it holds is let go now."""
+    """`items` for a while; afterwards it is closed, when it can be, so that what it holds is let go now.
+
+    An outer generator that is closed does not close the one it reads from.
+    """
     try:
         yield items
     finally:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from sparkrun_tui.base.shell import Text
+from sparkrun_tui.base.text import clean_line, clean_text
 
 
 class Outcome(StrEnum):
@@ -48,12 +49,17 @@ class LinkState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LinkStatus:
-    """State of a link, since when (Unix seconds), why, and what the user can do."""
+    """State of a link, since when (Unix seconds), why, and what the user can do; its words have passed the gate."""
 
     state: LinkState
     since: float
     detail: str = ""
     remedy: str = ""
+
+    def __post_init__(self) -> None:
+        # A host chooses the words with which it hangs up. On one line they cannot pass for the row of another host.
+        object.__setattr__(self, "detail", clean_line(self.detail))
+        object.__setattr__(self, "remedy", clean_text(self.remedy))
 
 
 class ByteStream(Protocol):

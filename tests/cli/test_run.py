@@ -37,6 +37,9 @@ def test_the_dry_run_needs_no_cluster_and_no_network(cli: Cli, no_hosts: None, p
 def test_the_dry_run_names_the_given_hosts_in_order(cli: Cli, no_hosts: None, pair: str) -> None:
     done = cli("run", pair, "--dry-run", "-H", "me@two,one", "-o", "port=9000")
     assert "# ---- on me@two\n" in done.out
+    twice = cli("run", pair, "--dry-run", "-H", "me@two", "-H", "one", "-o", "port=9000")
+    places = [line for line in twice.out.splitlines() if line.startswith("# ---- on ")]
+    assert places == [line for line in done.out.splitlines() if line.startswith("# ---- on ")]
     assert done.out.index("# ---- on me@two") < done.out.index("# ---- on one")
     assert "--port 9000" in done.out
     assert "no cluster" not in done.out

@@ -71,6 +71,7 @@ def plan(
     env: Mapping[str, str] | None = None,
     secret_env: Mapping[str, Secret] | None = None,
     gguf_path: str = "",
+    gguf_projector: str = "",
 ) -> ServePlan:
     """The plan of a rendered recipe on `count` Sparks, with the files that it brings."""
     request = PlanRequest(
@@ -80,6 +81,7 @@ def plan(
         env=env or {},
         secret_env=secret_env or {},
         gguf_path=gguf_path,
+        gguf_projector=gguf_projector,
         brought=bring(what),
     )
     return engine_for(what.recipe.runtime).plan(request)

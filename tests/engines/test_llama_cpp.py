@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sparkrun_tui.base.errors import LaunchError
-from sparkrun_tui.engines.llama_cpp.gguf_files import choose, quants_in, split_model
+from sparkrun_tui.engines.llama_cpp.gguf_files import OWN_PROJECTOR, choose, quants_in, split_model
 from sparkrun_tui.engines.plan import ModelNeed, PortWait, ReadyCheck
 
 from .samples import plan, scripts, with_command, words_of
@@ -181,3 +182,54 @@ def test_a_quantisation_that_only_the_drafter_has() -> None:
     with pytest.raises(LaunchError, match="no GGUF of the quantisation `Q8_0`") as caught:
         choose(WITH_DRAFTER, "Q8_0")
     assert "Q8_0" not in caught.value.remedy
+
+
+VISION = (
+    "mmproj-BF16.gguf",
+    "mmproj-F16.gguf",
+    "UD-Q6_K_XL/Big-UD-Q6_K_XL-00001-of-00002.gguf",
+    "UD-Q6_K_XL/Big-UD-Q6_K_XL-00002-of-00002.gguf",
+)
+
+
+def test_the_repositorys_own_projector_is_fetched_with_the_model() -> None:
+    own = ModelNeed("acme/Falcon-GGUF", "", (OWN_PROJECTOR,), "Q4_K_M")
+    assert plan(with_command("llama-server -hf {model}", "llama-cpp", MODEL)).models == (own,)
+    alone = (replace(own, patterns=()),)
+    for flags in ("--no-mmproj", "--mmproj /m/p.gguf", "--mmproj-url x", "--no-mmproj-auto"):
+        assert plan(with_command(f"llama-server -hf {{model}} {flags}", "llama-cpp", MODEL)).models == alone
+    assert plan(with_command("llama-server -m /m/f.gguf", "llama-cpp", MODEL)).models == alone
+
+
+@pytest.mark.parametrize(
+    ("files", "projector"),
+    [
+        (VISION, "mmproj-F16.gguf"),
+        ((*VISION, "UD-Q6_K_XL/mmproj-BF16.gguf"), "UD-Q6_K_XL/mmproj-BF16.gguf"),
+        (VISION[2:], ""),
+    ],
+)
+def test_which_projector_goes_with_a_model(files: tuple[str, ...], projector: str) -> None:
+    choice = choose(files, "UD-Q6_K_XL", OWN_PROJECTOR)
+    assert (choice.first, choice.mmproj) == (VISION[2], projector)
+    assert choice.files == tuple(filter(None, (*VISION[2:], projector)))
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        # With -hf llama-server takes the projector by itself, with -m it does not (spark-arena/sparkrun#204).
+        ("-hf {model} --jinja", ["-m", "MODEL", "--mmproj", "PROJECTOR", "--jinja"]),
+        # The projector of a model in a folder mostly lies above it (gpustack/gpustack#5108).
+        ("-hf {model} --mmproj mmproj-F16.gguf", ["-m", "MODEL", "--mmproj", "PROJECTOR"]),
+        ("-hf {model} --no-mmproj", ["-m", "MODEL", "--no-mmproj"]),
+        ("-hf {model} --mmproj /m/p.gguf", ["-m", "MODEL", "--mmproj", "/m/p.gguf"]),
+        ("-m /m/f.gguf", ["-m", "/m/f.gguf"]),
+    ],
+)
+def test_where_the_projector_lies(flags: str, words: list[str], tmp_path: Path) -> None:
+    snapshot = "/root/.cache/huggingface/hub/models--acme--Falcon-GGUF/snapshots/1f"
+    paths = {"MODEL": f"{snapshot}/{VISION[2]}", "PROJECTOR": f"{snapshot}/mmproj-F16.gguf"}
+    what = with_command(f"llama-server {flags}", "llama-cpp", MODEL)
+    serve = plan(what, gguf_path=paths["MODEL"], gguf_projector=paths["PROJECTOR"])
+    assert words_of(scripts(serve)[0], tmp_path, "llama-server") == [paths.get(word, word) for word in words]

@@ -93,12 +93,12 @@ async def test_stopping_ends_all_ranks_at_once_with_grace_and_removes_them(clust
     await _serve(cluster, SGLANG_TWO)
     view = await survey(cluster.cluster, cluster.services)
     began = asyncio.get_running_loop().time()
-    report = await stop(view.workloads[0], cluster.services)
+    report = await stop(view.workloads[0], cluster.services, view)
     assert report.complete and report.text == "stopped"
     assert asyncio.get_running_loop().time() - began < 2, "both at once"
     assert cluster.remaining == []
     assert [action.split()[0] for action in cluster[2].actions[-2:]] == ["stop(20)", "remove"]
-    again = await stop(view.workloads[0], cluster.services)
+    again = await stop(view.workloads[0], cluster.services, view)
     assert again.complete
 
 
@@ -107,7 +107,7 @@ async def test_what_does_not_serve_yet_is_killed_without_grace(cluster: FakeClus
     await _serve(cluster, SOLO)
     cluster[1].servers.clear()
     view = await survey(cluster.cluster, cluster.services)
-    await stop(view.workloads[0], cluster.services)
+    await stop(view.workloads[0], cluster.services, view)
     assert [action.split()[0] for action in cluster[1].actions[-2:]] == ["kill", "remove"]
 
 
@@ -116,7 +116,7 @@ async def test_a_lost_host_is_never_called_stopped(cluster: FakeCluster) -> None
     await _serve(cluster, SGLANG_TWO)
     view = await survey(cluster.cluster, cluster.services)
     cluster[2].unreachable = True
-    report = await stop(view.workloads[0], cluster.services)
+    report = await stop(view.workloads[0], cluster.services, view)
     assert not report.complete
     assert [(rank.host, rank.outcome) for rank in report.ranks] == [
         ("spark-1", Outcome.STOPPED),
@@ -139,7 +139,7 @@ async def test_containers_of_the_other_tool_are_shown_and_only_stopped_never_rem
         "sparkrun_0a1b2c",
         Health.UNKNOWN,
     )
-    report = await stop(foreign, cluster.services)
+    report = await stop(foreign, cluster.services, view)
     assert report.complete
     assert sorted(cluster.remaining) == ["database", "sparkrun_0a1b2c_solo"]
 

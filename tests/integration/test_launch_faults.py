@@ -147,7 +147,7 @@ async def test_cancelling_without_one_host_cleans_the_others_and_says_what_may_b
         assert hosts[0].containers() == []
         hosts[1].faults.link_up()
         workload = await found(at, hosts)
-        report = await stop(workload, at.services)
+        report = await stop(workload, at.services, await survey(lab(hosts), at.services))
         assert [(rank.host, rank.outcome) for rank in report.ranks] == [(hosts[1].name, Outcome.STOPPED)]
     assert remaining(hosts) == []
 

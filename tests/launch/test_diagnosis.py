@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sparkrun_tui.launch.diagnosis.diagnose import ExitInfo, diagnose
+from sparkrun_tui.launch.diagnosis.diagnose import ExitInfo, diagnose, explain_refusal
 from sparkrun_tui.launch.record.logs import LogLine
 from tests.launch.told import ECHOES, KV_TOO_SMALL, OOM, VALUES, overrides, told
 
@@ -186,3 +186,32 @@ def test_repairs_speak_of_the_recipes_own_keys() -> None:
 def test_evidence_is_safe_to_draw() -> None:
     found = told("\x1b[31mOSError: [Errno 98] Address already in use\x1b]0;title\x07\x1b[0m")
     assert found.evidence == "OSError: [Errno 98] Address already in use"
+
+
+@pytest.mark.parametrize(
+    ("words", "title"),
+    [
+        ('could not select device driver "" with capabilities: [[gpu]]', "Docker has no GPU there"),
+        ("failed to discover GPU vendor from CDI: no known GPU vendor found", "Docker has no GPU there"),
+        (
+            "failed to create task for container: OCI runtime create failed\n"
+            "nvidia-container-cli: requirement error: unsatisfied condition: cuda>=13.0, please update your driver",
+            "The driver is too old for the image",
+        ),
+        ("nvidia-container-cli: initialization error: driver/library version mismatch", "The driver was updated"),
+        ("error setting rlimit type 8: operation not permitted", "Docker may not lift limits there"),
+        ("no matching manifest for linux/arm64/v8 in the manifest list entries", "The image is for another processor"),
+        ("manifest for registry.test/engine:1 not found: manifest unknown", "The image's tag does not exist"),
+        ("pull access denied for vllm-node, repository does not exist", "The image cannot be pulled"),
+        ("failed to register layer: write /usr/lib/x.so: no space left on device", "The disk is full"),
+        ('exec: "bash": executable file not found in $PATH: unknown', "The image lacks a program"),
+    ],
+)
+def test_what_docker_refuses_is_explained(words: str, title: str) -> None:
+    found = explain_refusal(words, "spark-1", {})
+    assert found is not None and found.title.startswith(title)
+    assert found.explanation and found.repairs and found.evidence in words
+
+
+def test_words_of_docker_that_no_rule_knows() -> None:
+    assert explain_refusal("the moon is full", "spark-1", {}) is None

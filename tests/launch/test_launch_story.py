@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.record.events import LaunchStatus, StepState
 from sparkrun_tui.launch.record.journal import launches_dir, read_log, read_state
@@ -155,3 +157,46 @@ async def test_a_delegated_launch_finds_follows_and_removes_the_scripts_containe
     assert launch.state.status is LaunchStatus.DEGRADED
     await launch.stop()
     assert cluster.remaining == []
+
+
+_TOKENS = ("/v1/completions", "/v1/chat/completions")
+
+
+@pytest.mark.parametrize(
+    ("missing", "asked"),
+    [
+        ((), "/v1/completions"),
+        (_TOKENS[:1], "/v1/chat/completions"),
+        (_TOKENS, "/v1/embeddings"),
+        ((*_TOKENS, "/v1/embeddings"), "/v1/score"),
+    ],
+)
+@virtual_time
+async def test_a_server_is_ready_with_what_it_is_for(
+    cluster: FakeCluster, missing: tuple[str, ...], asked: str
+) -> None:
+    # With --runner pooling vLLM has no paths for tokens, as two recipes for embeddings and reranking have it.
+    cluster.http.missing = frozenset(missing)
+    launch = cluster.begin(SOLO)
+    state = await launch.wait_ready()
+    assert state.status is LaunchStatus.READY
+    assert cluster.http.calls[-1].path == asked
+    await launch.stop()
+
+
+@virtual_time
+async def test_a_server_that_answers_nothing_is_not_ready(cluster: FakeCluster) -> None:
+    cluster.http.missing = frozenset((*_TOKENS, "/v1/embeddings", "/v1/score"))
+    state = await cluster.begin(SOLO).wait_ready()
+    assert state.status is LaunchStatus.FAILED
+    assert "404" in state.detail
+
+
+@virtual_time
+async def test_a_refusal_of_docker_is_told_with_its_repair(cluster: FakeCluster) -> None:
+    cluster[1].refuse["start"] = 'could not select device driver "" with capabilities: [[gpu]]'
+    state = await cluster.begin(SOLO).wait_ready()
+    assert state.status is LaunchStatus.FAILED
+    assert state.diagnosis is not None
+    assert state.diagnosis.title == "Docker has no GPU there"
+    assert "nvidia-ctk" in state.diagnosis.repairs[0].title

@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 
 from sparkrun_tui.base.units import GIB
+from sparkrun_tui.engines.layout.nccl import nccl_env
 from sparkrun_tui.engines.plan import LABEL, Phase
+from sparkrun_tui.launch.plan.host_views import view_of
 from sparkrun_tui.launch.plan.preflight import Finding, Surroundings, Verdict, judge
 from sparkrun_tui.launch.record.events import LaunchStatus, StepState
+from sparkrun_tui.launch.run.steps.start import ray_nodes
 from sparkrun_tui.remote.docker.types import ContainerInfo, ImageInfo
-from sparkrun_tui.remote.probe.facts import Disk, Gpu, HostFacts
+from sparkrun_tui.remote.probe.facts import Disk, Gpu, HostFacts, RdmaPort
 from tests.launch.fakes import SGLANG_TWO, SOLO, FakeCluster, facts, rendered
 from tests.launch.virtual import virtual_time
 
@@ -42,6 +45,7 @@ def test_hosts_as_they_should_be_have_no_findings() -> None:
         ({"disks": (Disk("/home/me/.cache/huggingface", GIB, 9 * GIB),)}, "disk", Verdict.FAIL, "du -sh"),
         ({"disks": (Disk("/home/me/.cache/huggingface", 99 * GIB, 99 * GIB, 900),)}, "disk", Verdict.FAIL, "df -i"),
         ({"gpus": ()}, "gpu", Verdict.WARN, "nvidia-smi"),
+        ({"gpus": (), "driver_stale": True}, "driver", Verdict.FAIL, "Restart"),
         ({"used_ports": frozenset({8000})}, "port", Verdict.FAIL, "-o port="),
         ({"memory_available": 50 * GIB}, "memory", Verdict.FAIL, "gpu_memory_utilization"),
         ({"memory_available": 95 * GIB}, "memory", Verdict.WARN, "gpu_memory_utilization"),
@@ -144,3 +148,20 @@ async def test_launching_what_runs_already_says_so_and_changes_nothing(cluster: 
     assert "runs already" in state.detail and first.launch_id in state.detail
     assert cluster[1].actions == before
     await first.stop()
+
+
+@pytest.mark.parametrize(("indices", "one"), [((3, 3), 3), ((5, 3), None), ((None, 3), None), ((None,), None)])
+def test_the_address_index_of_devices_that_do_not_agree(indices: tuple[int | None, ...], one: int | None) -> None:
+    # Three pairs of Sparks had other indices on each box and device, which also moved.
+    rdma = tuple(RdmaPort(f"roce{n}", f"enp{n}", f"192.0.2.{n}", index) for n, index in enumerate(indices))
+    cluster = FakeCluster("spark-1")
+    view = view_of(facts("spark-1", rdma=rdma), cluster.cluster, "spark-1")
+    assert view.rdma is not None and view.rdma.gid_index == one
+    environment = nccl_env(view, 2)
+    assert environment.get("NCCL_IB_GID_INDEX") == (None if one is None else str(one))
+
+
+def test_nodes_that_have_joined_ray() -> None:
+    # `ray status` of Ray 2.60 with its second autoscaler, which calls nodes idle until something runs on them.
+    assert ray_nodes("Active:\n (no active nodes)\nIdle:\n 1 node_8\n 1 node_9\nPending:\n 1 node_x\n") == 2
+    assert ray_nodes("Active:\n 1 node_81\nPending:\n (no pending nodes)\nRecent failures:\n 1 node_2\n") == 1

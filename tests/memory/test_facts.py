@@ -98,6 +98,36 @@ def test_head_counts_and_widths_differ_by_kind() -> None:
     assert [layer.attention.kind.value for layer in mimo.mtp if layer.attention] == ["window"]
 
 
+@pytest.mark.parametrize("width", [1, 2])
+def test_a_configuration_that_transformers_has_saved_again(width: int) -> None:
+    # transformers 5.24 drops the keys of the family and writes what differs by layer, numbers padded to one width.
+    published = facts(models.UNEQUAL)
+    family = {"global_head_dim", "num_global_key_value_heads"}
+    own = {"head_dim": 512, "num_key_value_heads": 2}
+    saved = {key: value for key, value in models.UNEQUAL.items() if key not in family}
+    full = range(5, 30, 6)
+    kinds_of_layers = ["full_attention" if index in full else "sliding_attention" for index in range(30)]
+    by_layer = {f"{index:0{width}}": own for index in full}
+    again = facts(saved, layer_types=kinds_of_layers, per_layer_config=by_layer)
+    assert again.layers == facts(models.UNEQUAL, layer_types=kinds_of_layers).layers
+    assert published.layers is not None and again.layers is not None
+    attention = again.layers[5].attention
+    assert attention is not None and (attention.head_k, attention.kv_heads) == (512, 2)
+
+
+@pytest.mark.parametrize("damaged", [[], {"0": 1}, {"x" * 100: {}}, {"0": {"head_dim": "wide"}}, "all"])
+def test_a_damaged_list_of_layers_costs_only_itself(damaged: object) -> None:
+    assert facts(models.DENSE, per_layer_config=damaged).layers is not None
+
+
+def test_an_index_that_no_engine_is_modelled_for_stays_unknown() -> None:
+    # Qwen3.8-Flash-Next (qwen4_exp, 2026-09): starts held 2.5 million tokens where plain attention says 3.2.
+    indexed = facts(models.DENSE, model_type="qwen4_exp_text", indexer_head_dim=128, indexer_n_heads=4)
+    assert indexed.layers is None
+    assert "index" in indexed.notes[0]
+    assert facts(models.LATENT, indexer_head_dim=128).layers is not None
+
+
 def test_nested_text_configurations_are_found() -> None:
     nested = {"model_type": "x", "text_config": models.DENSE, "vision_config": {"depth": 2}}
     found = facts_from_config(nested)

@@ -9,6 +9,7 @@ from sparkrun_tui.engines.checks.validation import validate
 from sparkrun_tui.engines.command.arguments import read_arguments
 from sparkrun_tui.engines.dumps import compact, flag_help, load_flags
 from sparkrun_tui.engines.fields.declared import FIELDS
+from sparkrun_tui.engines.image_version import version_in_tag
 from sparkrun_tui.engines.registry import FAMILIES
 from sparkrun_tui.recipe.model import Severity
 from sparkrun_tui.recipe.values.overrides import render
@@ -234,3 +235,30 @@ def test_flags_of_a_fork_are_not_judged() -> None:
     image = "ghcr.io/ikawrakow/ik-llama-cpp:cu13-server-5012"
     assert in_image(command, image, "llama-cpp") == [("fork", Severity.NOTE)]
     assert len(in_image(command, "ghcr.io/ggml-org/llama.cpp:server-cuda", "llama-cpp")) == 4
+
+
+def test_keys_of_a_configuration_that_are_written_like_flags() -> None:
+    # A start of vLLM 0.11 with a draft model ended so (vllm-project/vllm#24322, a comment of 2025-10).
+    [(code, message)] = check("""vllm serve {model} --speculative-config '{"model": "c/d", "max-model-len": 10000}'""")
+    assert code == "flag-type" and "`max_model_len`" in message
+    assert check_codes("""vllm serve {model} --mm-processor-kwargs '{"a-b": 1}'""") == []
+
+
+def test_words_joined_by_commas() -> None:
+    assert check_codes("llama-server -m /m --spec-type draft-dflash,draft-mtp,ngram-mod", "llama-cpp") == []
+    assert check_codes("llama-server -m /m --spec-type draft-dflash,mtp", "llama-cpp") == ["flag-type"]
+
+
+@pytest.mark.parametrize(
+    ("runtime", "image", "version"),
+    [
+        ("vllm", "ghcr.io/anemll/dspark-vllm-gx10:0.1.1", ""),
+        ("vllm", "vllm/vllm-openai:v0.8.5", "0.8.5"),
+        ("vllm", "scitrera/dgx-spark-vllm:0.13.0-t4", "0.13.0"),
+        ("sglang", "x/sglang-spark:0.2", ""),
+        ("sglang", "scitrera/dgx-spark-sglang:0.5.8-t5", "0.5.8"),
+        ("llama-cpp", "x/llama:b8076", "b8076"),
+    ],
+)
+def test_a_number_that_is_too_low_is_the_images_own(runtime: str, image: str, version: str) -> None:
+    assert version_in_tag(FAMILIES[runtime], image) == version

@@ -57,6 +57,7 @@ def test_a_good_recipe_has_nothing_but_its_unset_variable() -> None:
         ("environment: {A: b}", "unknown-key", Severity.WARNING),
         ("default: {port: 1}", "unknown-key", Severity.WARNING),
         ("model_url: x", "unknown-key", Severity.NOTE),
+        ("privileged: true", "unknown-key", Severity.WARNING),
         ("volumes: ['/srv:/srv']", "later-field", Severity.WARNING),
         ("containers: [{image: x/y:2, host: b}]", "later-field", Severity.WARNING),
         ("model_revision: abc", "revision-unused", Severity.WARNING),
@@ -259,3 +260,79 @@ def test_the_revision_is_passed_to_the_engine() -> None:
     assert render(written, {}).argv == ("vllm", "serve", "a/b", "--revision", "abc")
     assert codes(validate(written, None, {})) == []
     assert render(written, {"model": "c/d"}).argv == ("vllm", "serve", "c/d", "--revision", "main")
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("services: {vllm: {image: x/y:1, command: [--model, a/b]}}", "Docker Compose"),
+        ("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: vllm}", "Kubernetes"),
+        ("models: {a: {cmd: llama-server -m /a.gguf}}", "llama-swap"),
+    ],
+)
+def test_files_of_other_programs_are_told_by_name(text: str, name: str) -> None:
+    told = [problem for problem in validate(recipe(text), None, {}) if problem.code == "other-format"]
+    assert [problem.severity for problem in told] == [Severity.ERROR]
+    assert name in told[0].message
+
+
+def test_ray_is_started_by_the_launch() -> None:
+    command = "ray start --head && vllm serve {model}"
+    assert command_findings(command) == [("ray-in-command", 1)]
+    alone = f"model: a/b\nruntime: vllm\ncontainer: x/y:1\nmax_nodes: 1\ncommand: {command}\n"
+    assert "ray-in-command" not in codes(validate(recipe(alone), None, {}))
+
+
+def test_an_image_with_two_tags() -> None:
+    text = "model: a/b\nruntime: vllm\ncontainer: x/y:0.13.0-t4:latest\ncommand: vllm serve {model}\n"
+    [found] = [problem for problem in validate(recipe(text), None, {}) if problem.code == "container"]
+    assert "two tags" in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("vllm serve {model} --port ${PORT}", ["PORT"]),
+        ('vllm serve {model} --port "$PORT" --port $PORT', ["PORT"]),
+        ("vllm serve {model} --port ${PORT:-8000}", []),
+        ("PORT=8000\nvllm serve {model} --port $PORT", []),
+        ("for i in 1 2; do echo $i; done; vllm serve {model}", []),
+        ("vllm serve {model} --chat-template '$PORT'", []),
+        ("vllm serve {model} --chat-template \\$PORT", []),
+        ("export PATH=$HOME/bin:$PATH; vllm serve {model}", []),
+        ("vllm serve {model} --api-key $KEY", []),
+    ],
+)
+def test_variables_that_nothing_sets(command: str, told: list[str]) -> None:
+    # llama-swap fills ${PORT} in by itself; in a recipe it would be empty, and the next word the port.
+    body = "".join(f"  {line}\n" for line in command.split("\n"))
+    text = f"model: a/b\nruntime: vllm\ncontainer: x/y:1\nenv: {{KEY: x}}\ndefaults: {{port: 8000}}\ncommand: |\n{body}"
+    found = [problem for problem in validate(recipe(text), None, {}) if problem.code == "variable-unset"]
+    assert [problem.message.split("`")[1] for problem in found] == [f"${name}" for name in told]
+    assert [problem.remedy for problem in found] == ["write `{port}`"] * len(told)
+
+
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [("vllm serve {model}", True), ("vllm serve A/B", True), ("vllm serve /models/other", False)],
+)
+def test_a_command_that_serves_something_else(command: str, named: bool) -> None:
+    text = f"model: a/b\nruntime: vllm\ncontainer: x/y:1\ncommand: {command}\n"
+    assert ("model-unused" not in codes(validate(recipe(text), None, {}))) is named
+
+
+@pytest.mark.parametrize(
+    ("model", "more", "told"),
+    [
+        ("/srv/models/a", "", True),
+        ("./models/a", "", True),
+        ("/srv/models/a", "executor_config: {volumes: ['/srv/models:/srv/models:ro']}", False),
+        ("/srv/models/a", "executor_config: {volumes: ['/srv/models:/models:ro']}", True),
+        ("/models/a", "executor_config: {volumes: ['/srv/models:/models']}", False),
+        ("/root/.cache/huggingface/hub/a", "", False),
+        ("a/b", "", False),
+    ],
+)
+def test_a_model_that_the_container_does_not_see(model: str, more: str, told: bool) -> None:
+    text = f"model: {model}\nruntime: vllm\ncontainer: x/y:1\ncommand: vllm serve {{model}}\n{more}\n"
+    assert ("model-path" in codes(validate(recipe(text), None, {}))) is told

@@ -145,6 +145,29 @@ def test_unreadable_fields_of_a_gpu_stay_unknown() -> None:
     assert (gpu.driver, gpu.memory_total, gpu.utilisation, gpu.power_watts, gpu.temperature) == ("",) + (None,) * 4
 
 
+def test_a_driver_that_was_updated_under_a_running_kernel() -> None:
+    # nvidia-smi after `apt upgrade` without a restart.
+    line = "NVIDIA GB10, 580.95.05, [N/A], 3, 9.51, 41"
+    facts = facts_of(SPARK.replace(line, "Failed to initialize NVML: Driver/library version mismatch"))
+    assert facts.driver_stale and facts.gpus == ()
+    assert not facts_of(SPARK).driver_stale
+
+
+def test_networks_of_containers_are_not_the_way_to_a_host() -> None:
+    # A pair with a direct cable alone, whose interface was made after Docker's.
+    routes = SPARK[SPARK.index("default via") : SPARK.index("[[addresses")]
+    addresses = SPARK[SPARK.index("2: enP7s7") : SPARK.index("5: enp1s0f1np1")]
+    inside = (
+        "3: docker0    inet 172.17.0.1/16 scope global docker0\n4: br-9a    inet 172.18.0.1/16 scope global br-9a\n"
+    )
+    facts = facts_of(SPARK.replace(routes, "]]\n").replace(addresses, inside))
+    assert (facts.default_interface, facts.default_address) == ("enp1s0f1np1", "192.168.100.10")
+    alone = facts_of(
+        SPARK.replace(routes, "]]\n").replace("enp1s0f1np1    inet", "veth1    inet").replace(addresses, inside)
+    )
+    assert (alone.default_interface, alone.default_address) == ("", "")
+
+
 def test_an_answer_cut_short_is_not_complete() -> None:
     assert complete(SPARK)
     assert not complete(SPARK[:-10])

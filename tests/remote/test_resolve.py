@@ -56,6 +56,22 @@ globalknownhostsfile /etc/ssh/ssh_known_hosts
     assert found.from_config
 
 
+@pytest.mark.parametrize(
+    ("value", "files"),
+    [
+        # OpenSSH 9.2 prints quoted names without their quotes; NVIDIA Sync keeps its files in such a folder on macOS.
+        ("/me/Application Support/known", ["/me/Application Support/known"]),
+        ("/a b/known /c/known", ["/a b/known", "/c/known"]),
+        ("known_hosts", ["known_hosts"]),
+        ("/dev/null", []),
+        ("none", []),
+    ],
+)
+def test_known_hosts_files_with_blanks_in_their_names(value: str, files: list[str]) -> None:
+    found = endpoint_from_ssh(parse_host("spark"), f"userknownhostsfile {value}\n", {})
+    assert found.known_hosts_files == tuple(map(Path, files))
+
+
 def test_tokens_and_variables_that_ssh_leaves_as_written(private_home: Path) -> None:
     key = write(private_home / "keys/10.0.0.7-me-22-100%")
     text = "hostname 10.0.0.7\nuser me\nport 22\nidentityfile ${KEYS}/%h-%r-%p-100%%\nuserknownhostsfile %d/known-%n\n"
@@ -114,6 +130,8 @@ async def test_bulk_transfers_use_the_same_host_keys_and_trust(tmp_path: Path) -
     words = await SshAccess(FixedResolver({"spark": endpoint}), HostKeyPolicy(tmp_path / "own")).words("spark")
     options = {words[at + 1] for at, word in enumerate(words) if word == "-o"}
     assert {"BatchMode=yes", "StrictHostKeyChecking=yes", "Compression=no"} <= options
+    # One that the user's own sessions run would take the place of rsync's.
+    assert "RemoteCommand=none" in options
     assert f'UserKnownHostsFile="{tmp_path}/own" "{tmp_path}/known"' in options
     assert words[words.index("-p") + 1] == "2222"
     assert words[words.index("-i") + 1] == str(tmp_path / "key")

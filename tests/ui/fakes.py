@@ -12,6 +12,7 @@ from sparkrun_tui.base.units import GIB
 from sparkrun_tui.engines.plan import HostView
 from sparkrun_tui.fleet.metrics import Metrics
 from sparkrun_tui.fleet.model import FleetView, Workload
+from sparkrun_tui.fleet.stop import StopReport
 from sparkrun_tui.launch.plan.plan import LaunchPlan, build_plan
 from sparkrun_tui.launch.record.events import AnyEvent, LaunchBegan, LaunchStatus, StatusChanged
 from sparkrun_tui.launch.record.export import Exported, export_logs
@@ -76,6 +77,7 @@ class FakeBackend:
         self.metrics: dict[str, Metrics] = {}
         self.past: list[PastLaunch] = []
         self.found: tuple[Problem, ...] = ()
+        self.stopped = StopReport(())
         self.answer = ("Hello", " from", " the", " model.")
         self.ask: Ask | None = None
 
@@ -135,8 +137,9 @@ class FakeBackend:
         self.calls.append("readings")
         return dict(self.metrics)
 
-    async def stop_workload(self, workload: Workload, cluster: Cluster) -> None:
+    async def stop_workload(self, workload: Workload, view: FleetView, cluster: Cluster) -> StopReport:
         self.calls.append(f"stop_workload {workload.launch_id}")
+        return self.stopped
 
     async def attach(self, workload: Workload, cluster: Cluster) -> LaunchPort:
         self.calls.append(f"attach {workload.launch_id}")

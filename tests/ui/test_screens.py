@@ -13,6 +13,7 @@ from sparkrun_tui.base.text import cell_width
 from sparkrun_tui.fleet.load import Load
 from sparkrun_tui.fleet.metrics import Metrics
 from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload, WorkloadRank
+from sparkrun_tui.fleet.stop import Outcome, RankStopped, StopReport
 from sparkrun_tui.remote.transport import LinkState, LinkStatus
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.model.ports import KeyQuestion, PassphraseAsked, PastLaunch
@@ -264,3 +265,18 @@ async def test_ctrl_c_tells_how_to_leave_and_ends_nothing(open_app: Pilots) -> N
         await press(pilot, "ctrl+c")
         said = [notification.message for notification in pilot.app._notifications]
         assert any("ctrl+q leaves" in text for text in said) and pilot.app.is_running
+
+
+async def test_a_stop_that_is_not_certain_is_not_told_as_one(open_app: Pilots, backend: FakeBackend) -> None:
+    backend.view = fleet()
+    backend.stopped = StopReport((RankStopped("spark-2", 1, Outcome.UNKNOWN, "no answer in time"),), ("spark-3",))
+    async with open_app() as pilot:
+        await press(pilot, "f")
+        await settle(pilot)
+        await press(pilot, "x")
+        await settle(pilot)
+        await press(pilot, "y")
+        await settle(pilot)
+        (told,) = [note.message for note in pilot.app._notifications]
+        assert "spark-2: unknown, no answer in time" in told and "not known on spark-3" in told
+        assert "is stopped" not in told and "alpha-8b: stopped" not in told

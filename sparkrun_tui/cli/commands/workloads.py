@@ -100,18 +100,12 @@ def _confirm(chosen: Sequence[Workload], *, asked: bool) -> None:
 
 
 async def _stop_one(item: Workload, services: Services, view: FleetView) -> Exit:
-    from sparkrun_tui.fleet.choose import unseen_ranks
-    from sparkrun_tui.fleet.stop import Outcome, stop
+    from sparkrun_tui.fleet.stop import STOP_AGAIN, stop
 
-    found = await stop(item, services)
-    unseen = unseen_ranks(view, item)
-    told = found.text
-    if unseen:
-        # What was not asked is not stopped, whatever became of the rest.
-        told += f" on {', '.join(rank.host for rank in item.ranks)}; not known on {', '.join(unseen)}"
-    output.line(f"{item.launch_id or item.recipe}: {told}")
-    if unseen or any(rank.outcome is Outcome.UNKNOWN for rank in found.ranks):
-        say("a host could not be asked: a part of it may still run there; stop it again once the host is back")
+    found = await stop(item, services, view)
+    output.line(f"{item.launch_id or item.recipe}: {found.text}")
+    if found.unclear:
+        say(STOP_AGAIN)
         return Exit.HOST
     return Exit.OK if found.complete else Exit.FAILED
 

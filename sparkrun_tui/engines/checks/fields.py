@@ -75,7 +75,9 @@ def check_container(recipe: Recipe) -> Iterator[Problem]:
     image = parse_image(recipe.container)
     if image is None:
         message = f"`{recipe.container[:80]}` is not an image reference"
-        yield problem(recipe, Severity.ERROR, "container", message, "container")
+        two = recipe.container.rpartition("/")[2].partition("@")[0].count(":") > 1
+        remedy = "it has two tags: keep one" if two else ""
+        yield problem(recipe, Severity.ERROR, "container", message, "container", remedy=remedy)
     elif not image.tag and not image.digest and recipe.runtime == Runtime.EUGR_VLLM and "/" not in recipe.container:
         message = f"`{recipe.container}` has no tag: it is an image of the hosts' own, which eugr's scripts build"
         yield problem(recipe, Severity.NOTE, "container-tag", message, "container")

@@ -6,7 +6,7 @@ Everything here is a warning, since the image may hold another version than the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import islice
@@ -28,6 +28,8 @@ from sparkrun_tui.recipe.values.template import scan
 _HUMAN = re.compile(r"[0-9]+(\.[0-9]+)?[kKmMgGtT]i?")
 _INT_WORDS = frozenset({"auto", "none", "None"})
 _UNREAD = re.compile(r"[$`{]|^@")
+_FIELDS_IN_JSON = frozenset({"--speculative-config", "--compilation-config", "--kv-transfer-config"})
+"""Flags whose JSON is an object of one of vLLM's configuration classes (vllm/config), which refuse other keys."""
 _MOST_SHOWN = 30
 _TYPO = 0.9
 """How alike two flags are of which one is a typing error of the other: one or two letters differ."""
@@ -168,21 +170,33 @@ def _nearest_flag(name: str, word: str) -> str:
 
 def _wrong_value(flag: EngineFlag, value: str) -> str:
     """Why a value does not fit, in words; empty when it does or cannot be judged."""
-    if _UNREAD.search(value) and flag.type != "json":
+    is_json = flag.type == "json" or flag.name in _FIELDS_IN_JSON
+    if _UNREAD.search(value) and not is_json:
         return ""
-    if flag.choices and value not in flag.choices:
+    # Some flags of llama-server take several of their words, joined by commas (ggml-org/llama.cpp#27839).
+    if flag.choices and not all(part in flag.choices for part in value.split(",")):
         shown = listed(flag.choices[:8]) + (" ..." if len(flag.choices) > 8 else "")
         return f"does not take `{value[:40]}`: {shown}"
     if flag.type == "int" and not (value in _INT_WORDS or _HUMAN.fullmatch(value)):
         return "" if re.fullmatch(r"[+-]?\d[\d_]*", value) else f"wants a whole number, not `{value[:40]}`"
     if flag.type == "float" and NUMBER.fullmatch(value) is None:
         return f"wants a number, not `{value[:40]}`"
-    if flag.type == "json" and value[:1] in ("{", "["):
+    if is_json and value[:1] in ("{", "["):
         try:
-            parse_json(value)
+            data = parse_json(value)
         except JsonError as error:
             return f"has a value that is no valid JSON: {error}"
+        if flag.name in _FIELDS_IN_JSON and isinstance(data, dict):
+            return _hyphens_in(data)
     return ""
+
+
+def _hyphens_in(data: Mapping[str, object]) -> str:
+    """That a key is written like a flag, where the engine has fields of a Python class."""
+    key = next((key for key in data if "-" in key), "")
+    return (
+        f"has no key `{key[:60]}`: its keys are written with underscores, `{key[:60].replace('-', '_')}`" if key else ""
+    )
 
 
 def _repeated(given: Sequence[Given], rendered: Rendered) -> Iterator[Problem]:

@@ -6,22 +6,31 @@ import difflib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import lru_cache
 from itertools import islice, pairwise
 from math import inf
 
 from sparkrun_tui.base.errors import Spot
 from sparkrun_tui.base.identifiers import variable_name
-from sparkrun_tui.engines.checks.fields import check_container, check_metadata, check_model, check_topology, problem
+from sparkrun_tui.engines.checks.fields import (
+    check_container,
+    check_metadata,
+    check_model,
+    check_topology,
+    is_local,
+    problem,
+)
 from sparkrun_tui.engines.checks.flags import check_flags, check_revision
 from sparkrun_tui.engines.dumps import load_flags
 from sparkrun_tui.engines.fields.declared import field_for
+from sparkrun_tui.engines.layout.common import HF_HOME
 from sparkrun_tui.engines.registry import ENGINES, family_of
 from sparkrun_tui.recipe.bundled_files.attachments import bring
 from sparkrun_tui.recipe.format.characters import check_characters
+from sparkrun_tui.recipe.format.detect import split_gguf
 from sparkrun_tui.recipe.format.extensions import LATER_KEYS, changes_launch, later_fields
-from sparkrun_tui.recipe.format.hooks import container_options, hooks_of
+from sparkrun_tui.recipe.format.hooks import ContainerOptions, container_options, hooks_of
 from sparkrun_tui.recipe.format.loader import KNOWN_KEYS, METADATA_KEYS, unknown_keys
 from sparkrun_tui.recipe.format.spots import command_spot
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
@@ -38,6 +47,13 @@ _NOT_IN_COMMANDS = frozenset({"tensor_parallel", "pipeline_parallel", "data_para
 _FLAG_LINE = re.compile(r"(?<=\n)[ \t]*(?=--?[A-Za-z])")
 _GOES_ON = ("\\", "|", "&&", "||", "(", "{", ";", "then", "do", "else")
 """How a line ends that the shell does not end a command with, or behind which a new one may begin."""
+_VARIABLE = re.compile(r"(?<![\\\w])\$(?:\{([A-Za-z_]\w{0,99})\}|([A-Za-z_]\w{0,99}))")
+_ASSIGNED = re.compile(r"(?:^|[\s;(])(?:for +|read +(?:-\w+ +)*)?([A-Za-z_]\w{0,99})(?:=| in\b|\s*$|;)", re.MULTILINE)
+_USUAL_VARIABLES = frozenset(
+    ["PATH", "HOME", "PWD", "HOSTNAME", "USER", "SHELL", "TMPDIR", "RANDOM", "LD_LIBRARY_PATH", "PYTHONPATH", "HF_HOME"]
+)
+"""Variables that a shell or the images of the engines have."""
+_RAY = re.compile(r"(?<![\w-])ray start(?![\w-])")
 _CONTAINER = re.compile(
     r"^[ \t]*(?:sudo +)?((?:docker|podman|nerdctl) (?:container +)?(?:run|compose))\b", re.MULTILINE
 )
@@ -53,6 +69,13 @@ _OTHER_NAMES: Mapping[str, str] = {
     **dict.fromkeys(("args", "parameters", "settings"), "defaults"),
 }
 """Keys as other formats call what this one has a key for."""
+_CONTAINER_OPTIONS = frozenset({field.name for field in fields(ContainerOptions)} - {"problems"})
+_OTHER_FORMATS: Mapping[str, str] = {
+    "services": "a file for Docker Compose",
+    "apiVersion": "a file for Kubernetes",
+    "models": "a configuration of llama-swap",
+}
+"""Keys that files of other programs have, which serve models too."""
 
 
 def validate(
@@ -85,6 +108,8 @@ def validate(
     found += _strange_keys(recipe)
     found += check_flags(result, engine_version)
     found += check_revision(result)
+    found += _check_words(result)
+    found += _check_path(result.recipe)
     found += [*hooks_of(result).problems, *container_options(recipe).problems, *_check_brought(result)]
     return ordered(found)
 
@@ -129,9 +154,58 @@ def _check_runtime(recipe: Recipe) -> Iterator[Problem]:
             remedy = "write the engine's command alone: the container is made from the recipe's own fields"
             spot = command_spot(recipe, started.start(1))
             yield Problem(Severity.WARNING, "container-in-command", message, spot, remedy)
+        ray = _RAY.search(recipe.command)
+        if ray is not None and recipe.max_nodes != 1:
+            message = "the command starts Ray, which a launch on several hosts does by itself before it"
+            spot = command_spot(recipe, ray.start())
+            yield Problem(Severity.WARNING, "ray-in-command", message, spot, "leave it out, and serve alone")
     elif recipe.runtime in known:
         message = "`command` is not given; the engine's command is built from `defaults`"
         yield problem(recipe, Severity.NOTE, "missing-command", message, "")
+
+
+def _check_words(rendered: Rendered) -> Iterator[Problem]:
+    """A model that the command does not name, and variables of the shell that nothing here sets."""
+    recipe, command = rendered.recipe, rendered.recipe.command
+    if command is None or not recipe.model:
+        return
+    repository = split_gguf(recipe.model)[0].lower()
+    if "model" not in rendered.used and repository not in (rendered.command or command).lower():
+        message = "the command does not name the model: what is fetched and sized may be another one than is served"
+        yield Problem(Severity.NOTE, "model-unused", message, recipe.command_spot, "write `{model}` where it is named")
+    for name, offset in islice(_unset_variables(recipe, command).items(), 20):
+        key = name.lower()
+        remedy = f"write `{{{key}}}`" if key in rendered.chain else f"set `{name}` in `env`"
+        message = f"`${name}` is not set by the recipe: it is empty unless the image sets it"
+        yield Problem(Severity.NOTE, "variable-unset", message, command_spot(recipe, offset), remedy)
+
+
+def _check_path(recipe: Recipe) -> Iterator[Problem]:
+    """A model that is named by a path of the hosts which nothing brings into the containers."""
+    model = recipe.model
+    if not is_local(model):
+        return
+    targets = [volume.split(":")[1] for volume in container_options(recipe).volumes if ":" in volume]
+    seen = [HF_HOME, *targets]
+    if any(model == target or model.startswith(f"{target.rstrip('/')}/") for target in seen):
+        return
+    message = f"`{model[:80]}` is a path: it is not fetched, and the container sees it only if the image holds it"
+    folder = model.rpartition("/")[0] or model
+    remedy = f"mount it: `executor_config: {{volumes: ['{folder}:{folder}:ro']}}`"
+    yield problem(recipe, Severity.WARNING, "model-path", message, "model", remedy=remedy)
+
+
+def _unset_variables(recipe: Recipe, command: str) -> dict[str, int]:
+    """Variables that the shell in the container fills in and that neither the recipe nor the command sets: where."""
+    found: dict[str, int] = {}
+    for match in _VARIABLE.finditer(command):
+        name = match[1] or match[2]
+        if name in recipe.env or name in _USUAL_VARIABLES:
+            continue
+        found.setdefault(name, match.start())
+    around = quotes_at(command, found.values())
+    assigned = set(_ASSIGNED.findall(command))
+    return {name: at for name, at in found.items() if name not in assigned and around[at] in ("", '"')}
 
 
 def _lines_left_alone(command: str) -> Iterator[int]:
@@ -236,6 +310,12 @@ def _check_brought(rendered: Rendered) -> Iterator[Problem]:
 
 def _strange_keys(recipe: Recipe) -> Iterator[Problem]:
     """Keys of the file and of its `metadata` that the format does not have."""
+    other = next((_OTHER_FORMATS[key] for key in unknown_keys(recipe) if key in _OTHER_FORMATS), "")
+    if other and not recipe.model:
+        message = f"this looks like {other}, not like a recipe"
+        remedy = "write its image as `container`, its arguments as `command`, and name the model"
+        yield problem(recipe, Severity.ERROR, "other-format", message, "", remedy=remedy)
+        return
     for key in unknown_keys(recipe):
         if key not in LATER_KEYS:
             yield _strange_key(recipe, key)
@@ -255,6 +335,9 @@ def _strange_key(recipe: Recipe, key: str) -> Problem:
         remedy = f"write it under `defaults`, and use `{{{name}}}` in the command"
         return problem(recipe, Severity.WARNING, "misplaced-key", message, key, remedy=remedy)
     message = f"`{key}` is not a key of the format, and has no effect"
+    if key in _CONTAINER_OPTIONS:
+        remedy = f"did you mean `executor_config: {{{key}: ...}}`?"
+        return problem(recipe, Severity.WARNING, "unknown-key", message, key, remedy=remedy)
     meant = _OTHER_NAMES.get(key.lower(), "") or _nearly(key.lower(), KNOWN_KEYS | LATER_KEYS)
     if meant and meant not in recipe.spots:
         return problem(recipe, Severity.WARNING, "unknown-key", message, key, remedy=f"did you mean `{meant}`?")

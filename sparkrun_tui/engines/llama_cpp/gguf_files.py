@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.numbers import whole
 
+OWN_PROJECTOR = "*mmproj*.gguf"
+"""In place of a projector's name: the one that lies beside the model, where the repository has one."""
+_PROJECTORS = ("F16", "BF16", "F32")
+"""Number formats of projectors, the usual one first."""
 _PART = re.compile(r"-([0-9]{5})-of-([0-9]{5})$")
 _PREFERRED = ("Q4_K_M", "Q8_0")
 _QUANT = re.compile(
@@ -43,19 +47,39 @@ def choose(names: Iterable[str], quant: str, mmproj: str = "") -> GgufChoice:
 
     Without a quantisation Q4_K_M is taken, else Q8_0, else the only one. Drafters and other files that go with a model
     count only where the repository has nothing else, or the file itself is named. `mmproj` is a projector the command
-    names. Raises `LaunchError` that lists what there is.
+    names, or `OWN_PROJECTOR`. Raises `LaunchError` that lists what there is.
     """
     ggufs = sorted(name for name in names if name.lower().endswith(".gguf"))
-    models = [name for name in ggufs if "mmproj" not in name.rpartition("/")[2].lower()]
+    models = [name for name in ggufs if not is_projector(name)]
     group = _pick(models, quant)
     projector = ""
-    if mmproj:
+    if mmproj == OWN_PROJECTOR:
+        projector = _own_projector([name for name in ggufs if is_projector(name)], group[0])
+    elif mmproj:
         wanted = mmproj.rpartition("/")[2]
         projector = next((name for name in ggufs if name.rpartition("/")[2] == wanted), "")
         if not projector:
             raise LaunchError(f"the repository has no file `{wanted}`", remedy=_there_is(ggufs))
     files = (*group, projector) if projector else group
     return GgufChoice(group[0], files, projector)
+
+
+def is_projector(name: str) -> bool:
+    """Whether a file of a GGUF repository holds a projector for images or sound."""
+    return "mmproj" in name.rpartition("/")[2].lower()
+
+
+def _own_projector(projectors: Sequence[str], model: str) -> str:
+    """The projector that llama-server would take with `-hf`: beside the model before elsewhere, F16 before others."""
+    folder = model.rpartition("/")[0]
+
+    def rank(name: str) -> tuple[bool, int, str]:
+        found = _QUANT.findall(name.rpartition("/")[2])
+        kind = found[-1].upper() if found else ""
+        place = _PROJECTORS.index(kind) if kind in _PROJECTORS else len(_PROJECTORS)
+        return (name.rpartition("/")[0] != folder, place, name)
+
+    return min(projectors, key=rank, default="")
 
 
 def _pick(models: Sequence[str], quant: str) -> tuple[str, ...]:

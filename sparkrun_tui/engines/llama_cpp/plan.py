@@ -18,7 +18,7 @@ from sparkrun_tui.engines.layout.assemble import assemble, need_serve
 from sparkrun_tui.engines.layout.common import HF_HOME, container, role_of
 from sparkrun_tui.engines.layout.nccl import free_port
 from sparkrun_tui.engines.llama_cpp.family import LLAMA_CPP
-from sparkrun_tui.engines.llama_cpp.gguf_files import split_model
+from sparkrun_tui.engines.llama_cpp.gguf_files import OWN_PROJECTOR, split_model
 from sparkrun_tui.engines.plan import (
     ContainerSpec,
     HostView,
@@ -41,6 +41,8 @@ HF_FLAGS = ("-hf", "-hfr", "--hf-repo", "--hf_repo")
 FILE_FLAGS = ("-hff", "--hf-file", "--hf_file")
 MODEL_FLAGS = ("-m", "--model")
 MMPROJ_FLAGS = ("-mm", "--mmproj")
+OTHER_PROJECTOR = ("-mmu", "--mmproj-url", "--no-mmproj", "--no-mmproj-auto")
+"""Flags with which `-hf` takes no projector of the repository."""
 NAME_FLAGS = ("-a", "--alias")
 CACHES: Mapping[str, str] = {"llama.cpp": "/root/.cache/llama.cpp", "nv": "/root/.nv"}
 
@@ -67,7 +69,7 @@ class LlamaCpp(Engine):
         )
 
     def models(self, rendered: Rendered) -> tuple[ModelNeed, ...]:
-        """The files of one quantisation, and the projector when the command names one."""
+        """The files of one quantisation, and its projector: the one that the command names, else the repository's."""
         recipe = rendered.recipe
         repo, quant = split_model(recipe.model)
         if repo.startswith(("/", ".", "~")):
@@ -76,6 +78,8 @@ class LlamaCpp(Engine):
         file = said.value(FILE_FLAGS)
         projector = said.value(MMPROJ_FLAGS) or ""
         patterns = (projector,) if projector and "/" not in projector else ()
+        if not projector and _takes_own_projector(said.words, recipe.model):
+            patterns = (OWN_PROJECTOR,)
         needs = [ModelNeed(repo, recipe.model_revision, patterns, file or quant)]
         draft = said.value(("-hfd", "-hfrd", "--hf-repo-draft", "--spec-draft-hf"))
         if draft:
@@ -100,7 +104,7 @@ class LlamaCpp(Engine):
         engine = {"LLAMA_ARG_LOG_VERBOSITY": "4"}
         if not said.given(NAME_FLAGS):
             engine["LLAMA_ARG_ALIAS"] = name
-        script = with_local_model(script, said.words, rendered.recipe.model, request.gguf_path)
+        script = with_local_model(script, said.words, rendered.recipe.model, request.gguf_path, request.gguf_projector)
         ranks = [RankPlan(0, hosts[0].name, role_of(0, len(hosts)), self._container(request, 0, script, engine))]
         for rank, host in enumerate(hosts[1:], start=1):
             lend = shell.script("rpc-server --host {host} --port {port}\n", host=host.address, port=port)
@@ -146,13 +150,29 @@ def _stages(hosts: Sequence[HostView], port: int) -> tuple[Stage, ...]:
     return (*stages, Stage("Start llama-server", start=(0,)))
 
 
-def with_local_model(script: str, words: Command, model: str, path: str) -> str:
+def _takes_own_projector(words: Command, model: str) -> bool:
+    """Whether llama-server would fetch the repository's projector by itself, as it does for `-hf` and not for `-m`."""
+    texts = [word.text for word in words]
+    if any(text.partition("=")[0] in (*OTHER_PROJECTOR, *MMPROJ_FLAGS) for text in texts):
+        return False
+    for text, following in zip(texts, [*texts[1:], ""], strict=True):
+        head, equals, tail = text.partition("=")
+        if head in HF_FLAGS and _same_model(tail if equals else following, model):
+            return True
+    return False
+
+
+def with_local_model(script: str, words: Command, model: str, path: str, projector: str = "") -> str:
     """The script with `-hf model` (however spelt, wherever it stands) turned into `-m path`.
+
+    `projector` is the path of the projector, where it is known: it takes the place of a bare name, and is added where
+    llama-server would have taken it by itself.
 
     Without a `path` the first part is looked up in the container when it starts. A `-hf` that names another
     repository is left alone.
     """
     changes: list[Splice] = []
+    added = _takes_own_projector(words, model) and bool(projector)
     skip = -1
     for index, word in enumerate(words):
         if index == skip:
@@ -162,13 +182,15 @@ def with_local_model(script: str, words: Command, model: str, path: str) -> str:
         text = tail if equals else (value.text if value is not None else "")
         end = value.end if value is not None else word.end
         if head in HF_FLAGS and _same_model(text, model):
-            changes.append(Splice(word.start, end, f"-m {_found(script, word, model, path)}"))
+            beside = f" --mmproj {word_at(script, word.start, projector)}" if added else ""
+            changes.append(Splice(word.start, end, f"-m {_found(script, word, model, path)}{beside}"))
+            added = False
         elif head in FILE_FLAGS:
             changes.append(Splice(_before(script, word), end, ""))
         elif head in MODEL_FLAGS and ":" in text and _same_model(text, model):
             changes.append(Splice(word.start, end, f"-m {_found(script, word, model, path)}"))
         elif head in MMPROJ_FLAGS and path and text and "/" not in text and "$" not in text:
-            beside = f"{path.rpartition('/')[0]}/{text}"
+            beside = projector or f"{path.rpartition('/')[0]}/{text}"
             changes.append(Splice(word.start, end, f"{head} {word_at(script, word.start, beside)}"))
         else:
             continue

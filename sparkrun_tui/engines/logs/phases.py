@@ -17,6 +17,8 @@ from sparkrun_tui.engines.plan import Phase
 _ORDER = {phase: index for index, phase in enumerate(Phase)}
 _LARGEST = 1e18
 """The largest figure that is believed: a thousand times the bytes and tokens of the largest cluster."""
+_MOST_READ = 2000
+"""Characters of a line in which marks and figures are looked for: they stand at its beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class PhaseReader:
         """Take in one line, with whatever prefixes it came; None when it tells nothing new."""
         if self.phase is Phase.READY and self.done:
             return None
+        line = line[:_MOST_READ]
         if not any(needle in line for needle in self._needles):
             return None
         parts = self._guard.run("prefixes", None, strip_prefixes, line)

@@ -35,6 +35,7 @@ SGLANG = Family(
     title="SGLang",
     program="SGLang",
     known_version="0.5.23",
+    first_version="0.4",
     flags=FLAGS,
     dialect=Dialect(first_argument, model_flag="--model-path", loose=loose),
     start=("python3", "-m", "sglang.launch_server", "--model-path"),

@@ -28,6 +28,7 @@ VLLM = Family(
     title="vLLM",
     program="vLLM",
     known_version="0.32.0",
+    first_version="0.6",
     flags=FLAGS,
     dialect=Dialect(
         first_argument,

@@ -99,6 +99,25 @@ def diagnose(
     return diagnosis.result(exits)
 
 
+def explain_refusal(text: str, host: str, values: Mapping[str, str]) -> Diagnosed | None:
+    """What Docker's words mean when it refuses to pull, create or start; None when no rule knows them."""
+    context = Context(values)
+    for line in filter(None, map(str.strip, text.splitlines())):
+        for rule in (*HOST_CAUSES, *PORT_CAUSES, *STACK_CAUSES):
+            match = rule.pattern.search(line) if rule.weight is Weight.CAUSE else None
+            if match is not None:
+                said = shorten(rule.explain(match, context), _MAX_EVIDENCE)
+                evidence = shorten(line, _MAX_EVIDENCE)
+                return Diagnosed(
+                    host=host,
+                    title=rule.title,
+                    explanation=said,
+                    evidence=evidence,
+                    repairs=rule.mend(match, context),
+                )
+    return None
+
+
 class Diagnosis:
     """A diagnosis made in parts, so that whoever makes it can do other things between them.
 

@@ -60,9 +60,11 @@ def _at_home(path: str, home: str) -> str:
 def _rdma(facts: HostFacts) -> Rdma | None:
     if not facts.rdma:
         return None
+    indices = {port.gid_index for port in facts.rdma}
     return Rdma(
         devices=tuple(port.device for port in facts.rdma),
         interfaces=tuple(port.interface for port in facts.rdma),
         addresses=tuple(port.address for port in facts.rdma),
-        gid_index=facts.rdma[0].gid_index,
+        # NCCL takes one index for all devices, and finds the index of each by itself where it is given none (2.21).
+        gid_index=indices.pop() if len(indices) == 1 else None,
     )

@@ -37,9 +37,10 @@ def whole_in(listing: CacheListing | None, request: ModelRequest) -> StoredModel
     projector = request.patterns[0] if request.patterns else ""
     try:
         quant = request.gguf_quant
-        wanted = choose(names, quant, projector).files if quant else hub_cache.by_patterns(names, request.patterns)
+        chosen = choose(names, quant, projector).files if quant else hub_cache.by_patterns(names, request.patterns)
     except LaunchError:
         return None
+    wanted = frozenset(chosen)
     indexes = {name: text for name, text in listing.indexes.items() if name in wanted}
     if not hub_cache.whole(wanted, indexes, listing.partial):
         return None

@@ -104,6 +104,7 @@ def build_plan(
     env: PlanEnv | None = None,
     brought: Brought | None = None,
     gguf_path: str = "",
+    gguf_projector: str = "",
     attention_heads: int | None = None,
 ) -> LaunchPlan:
     """Lay out a launch of `rendered` on as many of `hosts` as its engine wants (the first is the head).
@@ -127,6 +128,7 @@ def build_plan(
         secret_env=env.secret,
         privileged=cluster.privileged,
         gguf_path=gguf_path,
+        gguf_projector=gguf_projector,
         brought=brought,
     )
     serve = _serve(engine, request)

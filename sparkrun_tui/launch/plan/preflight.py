@@ -118,8 +118,12 @@ def _docker(facts: HostFacts, host: str) -> Iterator[Finding]:
 
 
 def _gpu(facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding]:
-    """Warnings only: what runs in containers, and the libraries that images bring along, cannot be seen from here."""
-    if not facts.gpus:
+    """Warnings only, but for a stale driver: what images bring along for their containers cannot be seen from here."""
+    if facts.driver_stale:
+        remedy = f"Restart {host}."
+        what = "the driver was updated and the host not restarted"
+        yield Finding(host, "driver", Verdict.FAIL, what, "libraries newer than the driver", "one version", remedy)
+    elif not facts.gpus:
         remedy = f"On {host}: nvidia-smi"
         yield Finding(host, "gpu", Verdict.WARN, "no GPU was seen", "none", "a GPU with its driver", remedy)
     has, wants = _version(facts.cuda), _version(around.image_cuda)

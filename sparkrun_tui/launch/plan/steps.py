@@ -89,9 +89,11 @@ def download_command(need: ModelNeed, files: Sequence[str] = ()) -> shell.Text:
 
 
 def _patterns(need: ModelNeed) -> tuple[str, ...]:
+    if not need.gguf_quant:
+        return need.patterns
     if need.gguf_quant.lower().endswith(".gguf"):
-        return (need.gguf_quant,)
-    return (f"*{need.gguf_quant}*.gguf",) if need.gguf_quant else need.patterns
+        return (need.gguf_quant, *need.patterns)
+    return (f"*{need.gguf_quant}*.gguf", *(pattern if "*" in pattern else f"*{pattern}" for pattern in need.patterns))
 
 
 def ship_command(need: ModelNeed, host: HostView) -> shell.Text:

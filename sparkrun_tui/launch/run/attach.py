@@ -11,6 +11,7 @@ from sparkrun_tui.base import identifiers
 from sparkrun_tui.base.errors import HostError, LaunchError
 from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.engines.layout.labels import hosts_of, label_of, port_of, rank_of
 from sparkrun_tui.engines.plan import ContainerExec, ContainerSpec, Phase, RankPlan, ReadyCheck, Role, ServePlan, Stage
 from sparkrun_tui.launch.plan.archive import exec_paths
@@ -77,6 +78,14 @@ async def rebuild(workload: Attachable, cluster: Cluster, services: Services) ->
     """
     if identifiers.launch_id(workload.launch_id) is None:
         raise LaunchError("it was not launched from here, so it can only be looked at and stopped")
+    hosts_asked = [rank.host for rank in workload.ranks]
+    twice = next((host for host in hosts_asked if hosts_asked.count(host) > 1), "")
+    if twice:
+        raise LaunchError(
+            f"{twice} has several containers that claim to be of launch {workload.launch_id}",
+            host=twice,
+            remedy="Look which one is yours: docker ps -a",
+        )
     inspected: dict[str, ContainerInfo] = {}
     facts: dict[str, HostFacts] = {}
     errors: list[HostError] = []
@@ -101,11 +110,12 @@ async def rebuild(workload: Attachable, cluster: Cluster, services: Services) ->
 def _found(
     launch_id: str, inspected: Mapping[str, ContainerInfo], facts: Mapping[str, HostFacts], cluster: Cluster
 ) -> Found:
-    by_rank = {rank_of(info.labels) or 0: (host, info) for host, info in inspected.items()}
+    by_rank = _by_rank(launch_id, inspected)
     info = by_rank[min(by_rank)][1]
     hosts = hosts_of(info.labels) or tuple(inspected)
     if not _label(info, "rank"):
         by_rank = {hosts.index(host): (host, info) for host, info in inspected.items() if host in hosts}
+    hosts = _hosts(hosts, by_rank, cluster)
     rendered = _rendered(info)
     views = tuple(view_of(facts[name], cluster, name) if name in facts else unprobed(name, cluster) for name in hosts)
     serve = _serve(launch_id, rendered, hosts, by_rank, info)
@@ -124,6 +134,40 @@ def _found(
     # Killed between making and starting it, the program left a container that will never do anything.
     containers = {rank: info.id for rank, (_, info) in by_rank.items() if info.state != "created"}
     return Found(plan, containers, facts, began, tuple(rank for rank in range(len(hosts)) if rank not in containers))
+
+
+def _by_rank(launch_id: str, inspected: Mapping[str, ContainerInfo]) -> dict[int, tuple[str, ContainerInfo]]:
+    """The containers by the rank that they claim. Raises `LaunchError` when two claim the same."""
+    found: dict[int, tuple[str, ContainerInfo]] = {}
+    for host, info in inspected.items():
+        told = rank_of(info.labels)
+        rank = told or 0
+        if told is not None and rank in found:
+            raise LaunchError(
+                f"{found[rank][0]} and {host} both claim to hold rank {rank} of launch {launch_id}",
+                remedy="One of these containers is not of that launch: look at both with docker ps -a",
+            )
+        found[rank] = (host, info)
+    return found
+
+
+def _hosts(told: Sequence[str], by_rank: Mapping[int, tuple[str, ContainerInfo]], cluster: Cluster) -> tuple[str, ...]:
+    """The hosts by rank: where a container was found, that host, else the one that the labels name.
+
+    A label may name any host there is, so none is gone to that the cluster does not have. Raises `LaunchError`.
+    """
+    hosts = []
+    for rank, name in enumerate(told):
+        if rank in by_rank:
+            hosts.append(by_rank[rank][0])
+        elif name in cluster.hosts:
+            hosts.append(name)
+        else:
+            raise LaunchError(
+                f"rank {rank} was launched on {clean_line(name)}, which is not among the hosts of {cluster.name}",
+                remedy=f"If it is a host of yours, name all hosts of the launch: -H {','.join([*cluster.hosts, '…'])}",
+            )
+    return tuple(hosts)
 
 
 def _label(info: ContainerInfo, name: str) -> str:

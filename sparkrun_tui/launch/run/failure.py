@@ -11,18 +11,17 @@ from sparkrun_tui.base.errors import HostError, LaunchError, SparkrunError
 from sparkrun_tui.engines.logs.causes import Repair
 from sparkrun_tui.engines.logs.guard import Report, RuleDefect
 from sparkrun_tui.engines.plan import Phase, RankPlan
-from sparkrun_tui.launch.diagnosis.diagnose import Diagnosis, ExitInfo
+from sparkrun_tui.launch.diagnosis.diagnose import Diagnosis, ExitInfo, explain_refusal
 from sparkrun_tui.launch.record.events import Diagnosed, StepState
 from sparkrun_tui.launch.run.context import Context
 from sparkrun_tui.launch.run.watch import RankEnded, look
+from sparkrun_tui.remote.aio import Turns
+from sparkrun_tui.remote.docker.types import DockerError
 
 _BARE = "the container ended with exit code"
 _ASK = 3.0
 _REMOVAL = 1.5
 """Seconds between the end of a container and its removal, when somebody stops it."""
-
-_SLICE = 20
-"""Lines that are judged before the event loop gets its turn."""
 
 _LAST_LINES = 5.0
 """Seconds that the last lines of a container that has ended are waited for."""
@@ -113,10 +112,11 @@ async def _from_logs(context: Context, exits: dict[str, ExitInfo]) -> Diagnosed 
         memory_total=head.memory_total if head else None,
         report=rule_defect(context, context.hosts[0] if context.hosts else ""),
     )
+    turns = Turns()
     for host, rows in ordered.items():
-        for start in range(0, len(rows), _SLICE):
-            diagnosis.read(host, rows[start : start + _SLICE])
-            await asyncio.sleep(0)
+        for row in rows:
+            diagnosis.read(host, (row,))
+            await turns.rest()
     found = diagnosis.result(exits)
     if found is not None and found.evidence.startswith(_BARE):
         # Nothing in the log is known to be a cause: the last that was said is the best there is.
@@ -128,4 +128,10 @@ async def _from_logs(context: Context, exits: dict[str, ExitInfo]) -> Diagnosed 
 def _from_failure(context: Context, failure: SparkrunError) -> Diagnosed:
     host = failure.host or (context.hosts[0] if context.hosts else "")
     repairs = (Repair(failure.remedy, ""),) if failure.remedy else ()
+    # A step on several hosts raises its own error from the first one.
+    if isinstance(failure, DockerError) or isinstance(failure.__cause__, DockerError):
+        values = {key: link.value.text for key, link in context.plan.rendered.chain.items()}
+        known = explain_refusal(failure.what, host, values)
+        if known is not None:
+            return replace(known, repairs=(*repairs, *known.repairs))
     return Diagnosed(host=host, title=failure.what, explanation="", evidence="", repairs=repairs)

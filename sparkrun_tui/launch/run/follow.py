@@ -16,14 +16,14 @@ from sparkrun_tui.launch.record.events import EngineFact, Progressed, StepState
 from sparkrun_tui.launch.record.logs import LogLine
 from sparkrun_tui.launch.run.context import Context, drop
 from sparkrun_tui.launch.run.failure import defect, rule_defect
-from sparkrun_tui.remote.aio import closing
+from sparkrun_tui.remote.aio import Turns, closing
 from sparkrun_tui.remote.failures import NeedsUser
 
 if TYPE_CHECKING:
     from sparkrun_tui.remote.docker.logs import LogRecord
 
-_SLICE = 400
-"""Lines taken in before the event loop gets its turn: a few milliseconds of work."""
+_SLICE = 50
+"""Lines that are kept at once, before they are read: a few milliseconds of work, however long they are."""
 
 _PAUSE = 2.0
 _KNOWN = 4000
@@ -142,16 +142,18 @@ class Followers:
 async def take_in(
     context: Context, host: str, batch: Sequence[LogRecord], reader: PhaseReader, guard: RuleGuard
 ) -> None:
-    """Keep a batch of lines and tell what they say, giving the event loop its turn every few hundred lines.
+    """Keep a batch of lines and tell what they say, giving the event loop its turn meanwhile.
 
     Lines are kept before they are read: whatever a rule makes of one, it is there to be seen.
     """
+    turns = Turns()
     for start in range(0, len(batch), _SLICE):
         part = batch[start : start + _SLICE]
         kept = context.bus.log(host, [LogLine(record.time, record.stream, record.text) for record in part])
         for line in kept:
             guard.run("reading a line", None, _read, context, host, line, reader)
-        await asyncio.sleep(0)
+            await turns.rest()
+    await asyncio.sleep(0)
 
 
 def _read(context: Context, host: str, line: LogLine, reader: PhaseReader) -> None:

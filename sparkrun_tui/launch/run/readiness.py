@@ -107,8 +107,18 @@ async def _first_token(context: Context) -> None:
     ready = context.plan.serve.ready
     text = {"model": ready.served_name, "prompt": "Hi", "max_tokens": 1}
     chat = {"model": ready.served_name, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1}
+    vector = {"model": ready.served_name, "input": "Hi"}
+    score = {"model": ready.served_name, "text_1": "Hi", "text_2": "Hello"}
+    # A server for embeddings or scores has no path for tokens.
+    ways: tuple[tuple[str, Mapping[str, Any]], ...] = (
+        ("/v1/completions", text),
+        ("/v1/chat/completions", chat),
+        ("/v1/embeddings", vector),
+        ("/v1/score", score),
+        ("/v1/completions", text),
+    )
     last = ""
-    for path, body in (("/v1/completions", text), ("/v1/chat/completions", chat), ("/v1/completions", text)):
+    for path, body in ways:
         reply = await insist(context, ready.host, Phase.READY, lambda p=path, b=body: ask(context, p, b, TOKEN_TIMEOUT))  # type: ignore[misc]
         if reply is not None and reply.ok:
             return

@@ -42,6 +42,8 @@ class VllmCase:
             return Level.BAD
         if self.plan is None or self.room is None or self.pool.pool_low is None or self.length is None:
             return Level.UNKNOWN
+        if self.plan.unknown_drafter:
+            return Level.UNKNOWN
         if self.plan.fits(self.pool.pool_low, self.length):
             return Level.GOOD
         return Level.TIGHT if self.plan.fits(self.room, self.length) else Level.BAD

@@ -112,6 +112,9 @@ def _context(case: VllmCase) -> Verdict:
     if room is None:
         return verdicts.unknown("context unknown", "the size of the weights is not known")
     level = case.context_level
+    if plan.unknown_drafter:
+        longest = f"; counted like layers of the model, {case.longest:,} tokens would fit" if case.longest else ""
+        return verdicts.unknown("context unknown", f"how the draft model caches tokens is not known{longest}")
     if level is Level.BAD:
         return verdicts.context_too_long(length, case.longest or 0, plan.request_bytes(length), room)
     at_once = case.concurrency or 0.0

@@ -22,6 +22,9 @@ _SYNCHRONOUS = ("ngram", "suffix", "medusa")
 _WINDOWS = frozenset({SpecKind.WINDOW, SpecKind.WINDOW_MLA})
 
 
+_NO_DRAFTER = "nothing is known of the draft model; its cache is counted like five of the model's own layers"
+
+
 @dataclass(frozen=True, slots=True)
 class VllmPlan:
     """What vLLM plans for one replica: groups, bytes per block of each pipeline stage, in-flight tokens.
@@ -43,6 +46,8 @@ class VllmPlan:
     context_parallel: int
     rules: VllmRules
     notes: tuple[str, ...] = ()
+    unknown_drafter: bool = False
+    """Whether a draft model of several layers is there of which nothing is known: its cache may be of any size."""
 
     @property
     def bytes_per_block(self) -> int:
@@ -165,8 +170,9 @@ def drafter_layers(facts: ModelFacts, settings: EngineSettings) -> tuple[tuple[L
         return _assumed(facts, 1), "the drafter's layer is assumed to be like the model's"
     if facts.mtp and not speculative.model:
         return facts.mtp, ""
-    count = 5 if speculative.method in ("dflash", "dspark") else 1
-    return _assumed(facts, count), "nothing is known of the draft model; its cache is assumed small"
+    if speculative.method in ("dflash", "dspark"):
+        return _assumed(facts, 5), _NO_DRAFTER
+    return _assumed(facts, 1), "nothing is known of the draft model; its cache is assumed small"
 
 
 def _assumed(facts: ModelFacts, count: int) -> tuple[Layer, ...]:
@@ -232,6 +238,7 @@ def plan_cache(
         context_parallel=settings.context_parallel,
         rules=rules,
         notes=(note,) if note else (),
+        unknown_drafter=note == _NO_DRAFTER,
     )
 
 

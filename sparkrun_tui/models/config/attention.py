@@ -6,7 +6,17 @@ from dataclasses import replace
 
 from sparkrun_tui.models.config.kinds import Mix, layer_mix, window_of
 from sparkrun_tui.models.config.states import state_of
-from sparkrun_tui.models.config.values import Config, flag, mapping, numbers, positive, sequence, whole, word
+from sparkrun_tui.models.config.values import (
+    Config,
+    flag,
+    layer_config,
+    mapping,
+    numbers,
+    positive,
+    sequence,
+    whole,
+    word,
+)
 from sparkrun_tui.models.layers import Attention, AttentionKind, Layer
 
 _LATENT_ONLY_BY_NAME = frozenset({"minicpm3"})
@@ -44,6 +54,7 @@ def layers_of(config: Config, count: int) -> tuple[Layer, ...] | None:
 
 def attention_of(config: Config, mix: Mix, index: int) -> Attention | None:
     """Return the attention cache of layer ``index``, None when a size is missing."""
+    config = layer_config(config, index)
     if is_latent(config):
         return latent_of(config, owns_indexer(config, index))
     heads = kv_heads(config, mix, index)

@@ -32,12 +32,14 @@ def facts_from_config(config: Config, weights: WeightFacts | None = None, source
     count = layer_count(text)
     layers = None
     notes: tuple[str, ...] = ()
-    if is_modelled(family, architecture):
+    if not is_modelled(family, architecture):
+        notes = (not_modelled(family, architecture),)
+    elif _has_unknown_index(text):
+        notes = ("the model caches an index beside its tokens (indexer_head_dim) in a way not known here",)
+    else:
         layers = layers_of(text, count) if count else None
         if layers is None:
             notes = ("the configuration does not tell how the model caches tokens",)
-    else:
-        notes = (not_modelled(family, architecture),)
     return ModelFacts(
         source=source,
         model_type=family,
@@ -64,6 +66,14 @@ def facts_from_config(config: Config, weights: WeightFacts | None = None, source
         config=text,
         notes=notes,
     )
+
+
+def _has_unknown_index(config: Config) -> bool:
+    """Whether layers that are no latent ones cache keys of an index, as those of qwen4_exp do.
+
+    Taken as plain attention they hold a third more tokens, or more, than the engines were seen to hold.
+    """
+    return positive(config, "indexer_head_dim") is not None and not is_latent(config)
 
 
 def _head_width(config: Config) -> int | None:

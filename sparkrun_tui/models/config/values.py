@@ -14,6 +14,8 @@ _MOST = 10**12
 """The largest count or size in elements that is taken from a file."""
 _MOST_ITEMS = 100_000
 """Entries of a list; names of modules that are not quantised are the longest that are published."""
+_MOST_DIGITS = 6
+"""Digits of a layer's number, and one more."""
 _FLAT_LIST = re.compile(r"""\[\s*(?:(?:'[^',\\]*'|"[^",\\]*"|-?[0-9]{1,18})\s*(?:,\s*|(?=\])))*\]""", re.ASCII)
 
 _TEXT_KEYS = ("text_config", "llm_config", "language_config")
@@ -80,6 +82,22 @@ def _nested(config: Config) -> Config | None:
     if isinstance(thinker, Mapping):
         return _nested(thinker) or thinker
     return None
+
+
+def layer_config(config: Config, index: int) -> Config:
+    """Return the configuration of layer ``index``: the model's, with what ``per_layer_config`` says of this layer.
+
+    transformers 5.24 writes sizes that differ between layers so, the numbers of the layers as keys, padded with zeros
+    to one width (integrations/heterogeneity/configuration_utils.py). Earlier files have keys of their family's own.
+    """
+    layers = mapping(config, "per_layer_config")
+    if not layers:
+        return config
+    for width in range(_MOST_DIGITS):
+        own = layers.get(str(index).zfill(width))
+        if isinstance(own, Mapping):
+            return {**config, **own}
+    return config
 
 
 def whole(config: Config, *keys: str) -> int | None:

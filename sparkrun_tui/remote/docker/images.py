@@ -178,8 +178,7 @@ class _Anchor:
         status = await self._jobs.wait(self._key)
         if status.code == 0:
             return
-        output = b"".join([data async for data in self._jobs.follow(self._key)])
-        said = log_line(decode(output).strip().rpartition("\n")[2])
+        said = await self._jobs.last_words(self._key)
         if status.code == 127 or not said:
             raise refusal
         raise DockerError(said, host=refusal.host, status=refusal.status, remedy="On the host: docker login")

@@ -14,7 +14,7 @@ import httpcore2
 from sparkrun_tui.base.decoded import Decoded, decode_json
 from sparkrun_tui.base.json_text import JsonError
 from sparkrun_tui.base.numbers import whole
-from sparkrun_tui.base.text import clean_text, decode, shorten
+from sparkrun_tui.base.text import clean_line, decode, shorten
 from sparkrun_tui.remote.docker.dial import Dialer
 from sparkrun_tui.remote.docker.streams import json_lines
 from sparkrun_tui.remote.docker.types import DockerError
@@ -89,7 +89,7 @@ class DockerHttp:
             return read(decode_json(data) if data.strip() else Decoded(None))
         except JsonError as error:
             raise DockerError(
-                f"its Docker answers what cannot be understood: {shorten(clean_text(str(error)), 200)}",
+                f"its Docker answers what cannot be understood: {shorten(clean_line(str(error)), 200)}",
                 host=self.host,
                 remedy=f"Is it Docker that listens on {self.dialer.way}? On the host: docker version",
             ) from error
@@ -239,7 +239,7 @@ class DockerHttp:
         except JsonError:
             # Proxies and other servers refuse in their own way: their words are shown as they are.
             message = decode(body)
-        message = clean_text(message.strip()[:_WORDS])
+        message = clean_line(message.strip()[:_WORDS])
         return DockerError(message or f"Docker answered {status}", host=self.host, status=status)
 
 

@@ -19,6 +19,8 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,254}", re.ASCII)
 _EXITED = re.compile(r"Exited \((-?[0-9]{1,10})\)", re.ASCII)
 _MOST_CODE = 1 << 32
 """Beyond every exit code: Windows containers have codes of 32 bits."""
+_LAST_MOMENT = 32_503_680_000.0
+"""The year 3000: calendars cannot show every later moment, and what is stamped so is not known."""
 
 
 class DockerError(HostError):
@@ -213,7 +215,7 @@ def container_from_list(data: Decoded) -> ContainerInfo:
         image=_line(data.at("Image")),
         state=_line(data.at("State").present()),
         labels=_labels(data.at("Labels")),
-        created=data.at("Created").decimal(least=1),
+        created=data.at("Created").decimal(least=1, most=_LAST_MOMENT),
         exit_code=whole(found[1], least=-_MOST_CODE, most=_MOST_CODE) if found else None,
     )
 
@@ -243,12 +245,14 @@ def event_from(data: Decoded) -> DockerEvent | None:
         return None
     actor = data.at("Actor")
     attributes = _labels(actor.at("Attributes"))
-    nanoseconds = data.at("timeNano").whole(most=10**19)
+    nanoseconds = data.at("timeNano").whole(most=int(_LAST_MOMENT) * 10**9)
     return DockerEvent(
         action=_line(data.at("Action")),
         id=_line(actor.at("ID")) or _line(data.at("id")),
         name=attributes.get("name", ""),
-        time=nanoseconds / 1e9 if nanoseconds is not None else data.at("time").decimal() or 0.0,
+        time=nanoseconds / 1e9
+        if nanoseconds is not None
+        else data.at("time").decimal(least=0, most=_LAST_MOMENT) or 0.0,
         labels=attributes,
         exit_code=whole(attributes.get("exitCode", ""), least=-_MOST_CODE, most=_MOST_CODE),
     )
@@ -272,7 +276,10 @@ def stats_from(data: Decoded) -> ContainerStats:
 
 
 def unix_time(text: object) -> float | None:
-    """Docker's time stamps (RFC 3339, nanoseconds; year 1 means never) as Unix seconds."""
+    """Docker's time stamps (RFC 3339, nanoseconds; year 1 means never) as Unix seconds.
+
+    None for what is none, and for moments outside of the years 1970 to 2999.
+    """
     if not isinstance(text, str) or not text or len(text) > 64 or text.startswith("0001-"):
         return None
     head, dot, tail = text.partition(".")
@@ -285,7 +292,8 @@ def unix_time(text: object) -> float | None:
     except (ValueError, OverflowError, OSError):
         # The last two are for years that the system's calendar does not hold.
         return None
-    return base + (decimal(f"0.{digits}") or 0.0)
+    moment = base + (decimal(f"0.{digits}") or 0.0)
+    return moment if 0 <= moment < _LAST_MOMENT else None
 
 
 def _exit_code(data: Decoded) -> int | None:

@@ -106,12 +106,11 @@ def whole(names: Iterable[str], indexes: Mapping[str, str], partial: bool) -> bo
 
 
 def _all_parts(weights: Iterable[str], present: set[str]) -> bool:
-    for name in weights:
-        found = _PART.fullmatch(name)
-        if found:
-            stem, _, count, ending = found.groups()
-            if any(f"{stem}-{part:05d}-of-{count}{ending}" not in present for part in range(1, int(count) + 1)):
-                return False
+    """Whether every set of parts is complete. Each set is looked through once: a host may list 100,000 parts."""
+    sets = {(found[1], found[3], found[4]) for name in weights if (found := _PART.fullmatch(name))}
+    for stem, count, ending in sets:
+        if any(f"{stem}-{part:05d}-of-{count}{ending}" not in present for part in range(1, int(count) + 1)):
+            return False
     return True
 
 

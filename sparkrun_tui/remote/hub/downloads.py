@@ -25,9 +25,15 @@ from sparkrun_tui.remote.hub import cache as hub_cache
 from sparkrun_tui.remote.transfer.meter import Meter
 from sparkrun_tui.remote.transfer.ports import ModelFile, ModelPlan, ModelRequest, StoredModel, Transfer
 
+MOST_FILES = 100_000
+"""Files that a repository may have: the Hub itself recommends no more."""
 STALL = 120.0
 """Seconds without a new byte after which a download is started again."""
 _TRIES = 5
+_MOST_LINE = 32 << 20
+"""Bytes of one message of the worker."""
+_SLACK = 1 << 30
+"""Bytes by which a download may outgrow what was announced: another one may go on in the same folder."""
 _SITE = "https://huggingface.co"
 _PASSING = ("other", "limited", "stalled", "dropped")
 
@@ -180,6 +186,9 @@ class HubSource:
                         kind = message.at("kind").text()
                         if kind == "progress":
                             moved = max(moved, message.at("done").whole() or 0)
+                            if moved > plan.size + _SLACK:
+                                # Ending the worker ends the download, before the disk is full.
+                                raise HubError(f"the Hub sends more than {plan.repo} is said to have", kind="large")
                             yield meter.transfer(min(max(base + moved, have), plan.size), plan.size)
                         elif kind == "waiting":
                             yield Transfer(have, plan.size, None, "another download of this model is going on")
@@ -208,7 +217,7 @@ class HubSource:
         if token is not None:
             env["HF_TOKEN"] = token.reveal()
         words = [sys.executable, "-P", "-m", "sparkrun_tui.remote.hub.worker"]
-        process = await children.spawn(words, env=env, stdin=asyncio.subprocess.PIPE, limit=64 << 20)
+        process = await children.spawn(words, env=env, stdin=asyncio.subprocess.PIPE, limit=_MOST_LINE)
         async with children.stopping(process, signal.SIGINT):
             assert process.stdin is not None and process.stdout is not None
             errors = asyncio.create_task(children.last_words(process.stderr))
@@ -236,7 +245,7 @@ class HubSource:
             except TimeoutError as error:
                 raise HubError(f"nothing came for {self._stall:.0f} s", kind="stalled") from error
             except ValueError as error:
-                raise HubError("the Hub tells more of this model than can be taken", kind="other") from error
+                raise HubError("the Hub tells more of this model than can be taken", kind="large") from error
             if not line:
                 return
             message = worker_message(line)
@@ -255,6 +264,8 @@ def _listed(message: Decoded, repo: str) -> tuple[Commit, dict[str, int]]:
         raise HubError(f"the Hub's list of {repo} cannot be understood: {error}", kind="other") from error
     if commit is None:
         raise HubError(f"the Hub names no commit of {repo}", kind="other", remedy="Is HF_ENDPOINT a mirror of the Hub?")
+    if len(listed) > MOST_FILES:
+        raise HubError(f"{repo} has {len(listed):,} files, more than can be taken", kind="large")
     for name, _ in listed:
         if identifiers.relative_path(name) is None:
             raise HubError(f"the Hub lists a file of {repo} that cannot be kept: {clean_line(name)}", kind="other")
@@ -285,6 +296,7 @@ def explain(message: Decoded, repo: str, revision: str) -> HubError:
             "the Hugging Face Hub cannot be reached",
             "Check the network, a proxy (HTTPS_PROXY) or a mirror (HF_ENDPOINT).",
         ),
+        "large": (f"the Hub answers more about {repo} than can be taken", "Is HF_ENDPOINT a mirror of the Hub?"),
         "disk": ("the disk is full", "Make room in the model cache: hf cache ls, hf cache prune"),
         "limited": (f"the Hub limits how often we may ask: {said}", f"Wait a little. {token}"),
     }

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from sparkrun_tui.base.json_text import JsonError, parse_json
@@ -24,6 +25,7 @@ from sparkrun_tui.models.gguf import header as gguf_header
 from sparkrun_tui.models.gguf.keys import plain_keys
 from sparkrun_tui.models.gguf.reader import gguf_weights
 from sparkrun_tui.models.tensor_classes import weight_facts
+from sparkrun_tui.remote.hub.memory_limit import limit_memory
 from sparkrun_tui.remote.hub.worker import describe
 
 Read = Callable[[str, int, int], bytes]
@@ -32,6 +34,11 @@ Read = Callable[[str, int, int], bytes]
 _SMALL_FILE = 16 << 20
 _TIMEOUT = 60.0
 _AT_ONCE = 8
+_MOST_FILES = 2000
+"""Files of weights that are looked at; the largest models have some hundred."""
+_MOST_TENSORS = 1_000_000
+"""Tensors of all files together; the largest models have 300,000."""
+_MOST_MEMORY = 2 << 30
 _PLAIN = frozenset({"BF16", "F16", "F32", "F64"})
 
 
@@ -42,6 +49,7 @@ class Refused(Exception):
 def main() -> int:
     """Carry out one request; the line is the digest or an error."""
     request = parse_json(sys.stdin.buffer.read())
+    limit_memory(_MOST_MEMORY)
     # Threads that wait for the network do not end by an exception in the main one: the process ends instead.
     signal.signal(signal.SIGINT, lambda _number, _frame: os._exit(130))
     try:
@@ -83,7 +91,8 @@ def digest_of(request: dict[str, Any], read: Read) -> Digest:
 
 def _of_gguf(whole: dict[str, Any], quant: str, names: Sequence[str], read: Read) -> Digest:
     """The digest of a GGUF: the keys of its first part, the tensors of all."""
-    headers = [gguf_header.read_header(partial(read, name)) for name in names]
+    budget = _Budget(names)
+    headers = [budget.gguf(partial(read, name)) for name in names]
     keys = plain_keys(headers[0].keys)
     tensors = [tensor for header in headers for tensor in header.tensors]
     kept = {key: value for key, value in keys.items() if not key.startswith(("general.", "split.", "quantize."))}
@@ -98,10 +107,40 @@ def weight_files(names: Sequence[str]) -> list[str]:
     return sorted(first or [name for name in top if not name.startswith("adapter")])
 
 
+class _Budget:
+    """What all files of a model together may hold; reading them raises `Refused` as soon as it is more."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        if len(names) > _MOST_FILES:
+            raise Refused(f"it has {len(names):,} files of weights, more than any model that is known")
+        self._left = _MOST_TENSORS
+        self._counting = Lock()
+
+    def safetensors(self, fetch: safetensors_header.Fetch) -> Sequence[safetensors_header.Tensor]:
+        """The tensors of one file."""
+        self._take(0)
+        tensors = safetensors_header.read_header(fetch)
+        self._take(len(tensors))
+        return tensors
+
+    def gguf(self, fetch: gguf_header.Fetch) -> gguf_header.GgufHeader:
+        """The header of one file."""
+        header = gguf_header.read_header(fetch)
+        self._take(len(header.tensors))
+        return header
+
+    def _take(self, count: int) -> None:
+        with self._counting:
+            self._left -= count
+            if self._left < 0:
+                raise Refused(f"its files tell of more than {_MOST_TENSORS:,} tensors")
+
+
 def _tensors(names: Sequence[str], read: Read) -> list[safetensors_header.Tensor]:
-    """The tensors of all files, their headers read several at once."""
+    """The tensors of all files, their headers read several at once. Raises `Refused` when they are too many."""
+    budget = _Budget(names)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        headers = pool.map(lambda name: safetensors_header.read_header(partial(read, name)), names)
+        headers = pool.map(lambda name: budget.safetensors(partial(read, name)), names)
         return [tensor for header in headers for tensor in header]
 
 

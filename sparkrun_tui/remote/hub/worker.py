@@ -18,10 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from sparkrun_tui.base.json_text import parse_json
+from sparkrun_tui.remote.hub.memory_limit import limit_memory
 from sparkrun_tui.remote.transfer.ports import folder_name
 
 _REPORT_EVERY = 0.25
 _STALE_AFTER = 60.0
+_MOST_MEMORY = 1 << 30
+"""Bytes for a list of files; that of a repository with 100,000 files takes a fifth."""
 
 
 def main() -> int:
@@ -30,7 +33,11 @@ def main() -> int:
     # huggingface_hub's threads do not end by an exception in the main one: the process ends instead.
     signal.signal(signal.SIGINT, lambda _number, _frame: os._exit(130))
     try:
-        _tell(_list(request) if request["op"] == "list" else _fetch(request))
+        if request["op"] == "list":
+            limit_memory(_MOST_MEMORY)
+            _tell(_list(request))
+        else:
+            _tell(_fetch(request))
     except BaseException as error:
         _tell({"kind": "error", **describe(error)})
         return 1
@@ -148,6 +155,7 @@ _CLASSES = (
     ("OfflineModeIsEnabled", "offline"),
     ("ConnectError", "offline"),
     ("ConnectTimeout", "offline"),
+    ("MemoryError", "large"),
 )
 
 

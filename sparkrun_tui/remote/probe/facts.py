@@ -75,6 +75,8 @@ class HostFacts:
     """Which of rsync, setsid, tail, sha256sum, systemd-run, git, nvidia-smi are there."""
     port_owners: Mapping[int, str] = field(default_factory=dict)
     """Who holds a port that was asked for, where the host tells: `python3 (pid 42)`."""
+    driver_stale: bool = False
+    """Whether the driver's libraries were updated and the kernel still runs the old driver."""
 
     def disk_for(self, path: str) -> Disk | None:
         """The probed disk that `path` (one of those asked for) lies on."""

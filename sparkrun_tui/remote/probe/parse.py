@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from sparkrun_tui.base.numbers import MOST, decimal, whole
 from sparkrun_tui.base.text import clean_line, shorten
 from sparkrun_tui.remote.probe.facts import Disk, Gpu, HostFacts, RdmaPort
+from sparkrun_tui.remote.probe.script import TOOLS
 
 _KIB = 1024
 _MIB = 1024 * 1024
@@ -19,6 +21,13 @@ _MEMINFO = re.compile(r"(\w+):\s+([0-9]+)\s*kB", re.ASCII)
 _LAST_PORT = 65_535
 _MOST_KIB = MOST // _KIB
 _MOST_MIB = float(MOST // _MIB)
+_LATEST = 32_503_680_000.0
+"""The year 3000, Unix seconds."""
+_MOST_WATTS = 100_000.0
+_MOST_DEGREES = 1000.0
+_MOST_DRIVER = 1e6
+_MOST_PARTS = 64
+"""GPUs, RDMA ports and disks of one host that are looked at."""
 
 
 @dataclass(slots=True)
@@ -43,7 +52,7 @@ def parse(text: str, *, name: str, taken: float, round_trip: float, ports: Seque
     owners = _owners(answer)
     addresses = _addresses(answer.block("addresses"))
     interface, address = _default_route(answer.block("route"), addresses)
-    gpus = tuple(_gpus(answer.block("gpus")))
+    gpus = tuple(islice(_gpus(answer.block("gpus")), _MOST_PARTS))
     return HostFacts(
         name=name,
         taken=taken,
@@ -57,22 +66,23 @@ def parse(text: str, *, name: str, taken: float, round_trip: float, ports: Seque
         boot_id=answer.one("boot_id"),
         clock_skew=_skew(answer.one("epoch"), taken, round_trip),
         memory_total=memory.get("MemTotal", 0),
-        memory_available=memory.get("MemAvailable", 0),
+        memory_available=min(memory.get("MemAvailable", 0), memory.get("MemTotal", 0)),
         swap_free=memory.get("SwapFree", 0),
-        disks=tuple(_disks(answer.values.get("disk", []))),
+        disks=tuple(islice(_disks(answer.values.get("disk", [])), _MOST_PARTS)),
         gpus=gpus,
         driver=gpus[0].driver if gpus else "",
+        driver_stale="Driver/library version mismatch" in "\n".join(answer.block("gpus")),
         cuda=_found(r"CUDA Version:\s*([0-9.]+)", "\n".join(answer.block("smi"))),
         docker_version=clean_line(docker.get("version", "")).strip(),
         docker_root=clean_line(docker.get("root", "")).strip(),
         docker_access=_docker_access(answer, docker),
         gpu_runtime="nvidia" in docker.get("runtimes", "").split() or bool(answer.one("gpu_hook")),
-        default_interface=interface,
+        default_interface=clean_line(interface),
         default_address=address,
-        rdma=tuple(_rdma(answer.values.get("rdma", []), addresses)),
+        rdma=tuple(islice(_rdma(answer.values.get("rdma", []), addresses), _MOST_PARTS)),
         infiniband=bool(answer.one("infiniband_dev")),
         used_ports=frozenset(owners),
-        tools=frozenset(clean_line(tool) for tool in answer.values.get("tool", [])),
+        tools=frozenset(TOOLS).intersection(answer.values.get("tool", [])),
         port_owners={port: owners[port] for port in ports if owners.get(port)},
     )
 
@@ -110,7 +120,7 @@ def _meminfo(lines: Sequence[str]) -> Iterator[tuple[str, int]]:
 
 def _skew(epoch: str, taken: float, round_trip: float) -> float | None:
     """How far the host's clock is ahead of ours, seconds, judged at the middle of the round trip."""
-    told = decimal(epoch.rstrip("N").rstrip("."))
+    told = decimal(epoch.rstrip("N").rstrip("."), least=0.0, most=_LATEST)
     return None if told is None else told - (taken + round_trip / 2)
 
 
@@ -142,18 +152,18 @@ def _gpus(lines: Sequence[str]) -> Iterator[Gpu]:
         memory = _number(cells[2], most=_MOST_MIB)
         yield Gpu(
             name=clean_line(cells[0]),
-            driver=clean_line(cells[1]) if _number(cells[1].partition(".")[0]) is not None else "",
+            driver=clean_line(cells[1]) if _number(cells[1].partition(".")[0], most=_MOST_DRIVER) is not None else "",
             memory_total=int(memory * _MIB) if memory is not None else None,
-            utilisation=_number(cells[3]),
-            power_watts=_number(cells[4]),
-            temperature=_number(cells[5]),
+            utilisation=_number(cells[3], most=100),
+            power_watts=_number(cells[4], most=_MOST_WATTS),
+            temperature=_number(cells[5], least=-_MOST_DEGREES, most=_MOST_DEGREES),
         )
 
 
-def _number(cell: str, most: float = 1e15) -> float | None:
+def _number(cell: str, *, least: float = 0.0, most: float) -> float | None:
     """The number that a cell of nvidia-smi begins with; None when there is none, or an absurd one."""
     found = _NUMBER.match(cell)
-    return decimal(found.group(), least=-most, most=most) if found else None
+    return decimal(found.group(), least=least, most=most) if found else None
 
 
 def _found(pattern: str, text: str) -> str:
@@ -184,8 +194,16 @@ def _addresses(lines: Sequence[str]) -> dict[str, str]:
     return found
 
 
+_INSIDE = ("lo", "docker", "br-", "virbr", "veth", "cni", "flannel")
+"""What the names of interfaces begin with that lead nowhere outside of a host."""
+
+
 def _default_route(lines: Sequence[str], addresses: dict[str, str]) -> tuple[str, str]:
-    """The interface of the default route with the lowest metric, and its address."""
+    """The interface of the default route with the lowest metric, and its address.
+
+    Without such a route it is the first interface that other hosts can reach: networks of containers and of virtual
+    machines have the same addresses on every host.
+    """
     routes = []
     for line in lines:
         device = _found(r"\bdev (\S+)", line)
@@ -194,7 +212,7 @@ def _default_route(lines: Sequence[str], addresses: dict[str, str]) -> tuple[str
     if routes:
         _, device, source = min(routes)
         return device, source or addresses.get(device, "")
-    others = [(name, address) for name, address in addresses.items() if name != "lo"]
+    others = [(name, address) for name, address in addresses.items() if not name.startswith(_INSIDE)]
     return others[0] if others else ("", "")
 
 

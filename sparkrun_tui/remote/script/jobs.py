@@ -23,6 +23,8 @@ _PAUSE = 0.3
 _MAX_PAUSE = 5.0
 _LAST = 4096
 """Bytes at the end of a job's output in which its last words are looked for."""
+_TELLING = 30.0
+"""Seconds that a host may take to tell them."""
 
 
 class JobState(StrEnum):
@@ -142,6 +144,7 @@ class Jobs:
         """The job's output from byte `offset` on, until it ends; lost links are waited out, no byte is lost."""
         pause = _PAUSE
         while True:
+            before = offset
             try:
                 status = await self.status(key)
                 script = shell.script(_FOLLOW, job=self._folder(key), start=offset + 1)
@@ -153,14 +156,28 @@ class Jobs:
                             yield data
                 if status.state is not JobState.RUNNING:
                     return
+                if offset > before:
+                    continue
             except NeedsUser:
                 raise
             except CommandFailed:
                 if (await self.status(key)).state is JobState.MISSING:
                     return
             except LinkLost:
-                await self._sleep(pause)
-                pause = min(pause * 2, _MAX_PAUSE)
+                pass
+            # The link is down, or a host says that it runs and has nothing more to tell.
+            await self._sleep(pause)
+            pause = min(pause * 2, _MAX_PAUSE)
+
+    async def last_words(self, key: str) -> str:
+        """The last line that an ended job printed; empty when it printed none, or the host does not tell in time."""
+        tail = b""
+        start = max((await self.status(key)).size - _LAST, 0)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_TELLING), closing(self.follow(key, start)) as output:
+                async for data in output:
+                    tail = (tail + data)[-_LAST:]
+        return log_line(decode(tail).strip().rpartition("\n")[2])
 
     async def run(
         self, key: str, script: shell.Text, env: Mapping[str, str] | None = None, *, keep: bool = False

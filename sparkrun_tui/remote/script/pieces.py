@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 _HIGH_WATER = 4 << 20
 _LOW_WATER = 1 << 20
+_OVERHEAD = 128
+"""Bytes of memory that a piece takes beside its data: a host may send its output byte by byte."""
 END_GRACE = 1.0
 """Seconds that output may still come after the command itself has ended (a child it left may hold it open)."""
 
@@ -27,7 +29,7 @@ class Pieces:
     def push(self, stream: str, data: bytes) -> None:
         """Add a piece."""
         self._queue.append((stream, data))
-        self._waiting += len(data)
+        self._waiting += len(data) + _OVERHEAD
         if self._waiting > _HIGH_WATER and not self._held:
             self._held = True
             self.hold(True)
@@ -49,7 +51,7 @@ class Pieces:
             if self._closed or not await self._more():
                 return None
         stream, data = self._queue.popleft()
-        self._waiting -= len(data)
+        self._waiting -= len(data) + _OVERHEAD
         if self._held and self._waiting < _LOW_WATER:
             self._held = False
             self.hold(False)

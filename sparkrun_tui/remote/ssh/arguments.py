@@ -65,6 +65,7 @@ def _options(endpoint: Endpoint, policy: HostKeyPolicy) -> list[str]:
         *_option("Compression", "no"),
         *_option("ControlMaster", "no"),
         *_option("ControlPath", "none"),
+        *_option("RemoteCommand", "none"),
         *_option("ClearAllForwardings", "yes"),
         "-c",
         _CIPHERS,

@@ -169,10 +169,21 @@ def _usable(path: Path) -> bool:
 
 
 def _paths(value: str, expand: Callable[[str], Path]) -> list[Path]:
+    """The files of an option that takes several; `ssh -G` prints them without quotes, blanks in their names too.
+
+    What does not begin as a path does is the rest of the one before it.
+    """
     try:
-        words = shlex.split(value)
+        parts = shlex.split(value)
     except ValueError:
-        words = value.split()
+        parts = value.split()
+    words: list[str] = []
+    for part in parts:
+        begins = part.startswith(("/", "~", "%", "$")) or part.lower() == "none"
+        if begins or not words:
+            words.append(part)
+        else:
+            words[-1] += f" {part}"
     return [expand(word) for word in words if word.lower() not in ("none", "/dev/null")]
 
 

@@ -21,6 +21,7 @@ from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.hub import host_cache
 from sparkrun_tui.remote.local_transport import LocalTransport
 from sparkrun_tui.remote.script.jobs import Jobs
+from sparkrun_tui.remote.script.lines import ByteLines
 from sparkrun_tui.remote.ssh.arguments import SshAccess, destination, rsync_shell
 from sparkrun_tui.remote.ssh.host_key_policy import HostKeyPolicy
 from sparkrun_tui.remote.ssh.resolve import Resolver
@@ -45,6 +46,7 @@ _FLAGS = (
 _OLDEST = (3, 1)
 _TRIES = 6
 _PASSING = frozenset({10, 12, 30, 35, 255})
+_MAX_LINE = 4096
 _PROGRESS = re.compile(rb"^\s*([\d,.]+)\s+\d+%\s+\S+\s+[\d:]+(?:\s+\(xfr#\d+, (?:ir|to)-chk=(\d+)/(\d+)\))?")
 
 # Sizes are asked through the links, so that a link without its blob counts as missing.
@@ -135,12 +137,11 @@ class RsyncShipper:
         key = f"relay-{hashlib.sha256(f'{model.snapshot} {target.name}'.encode()).hexdigest()[:16]}"
         meter = Meter()
         yield meter.transfer(have, model.size)
-        pending, best = b"", 0
+        reader, best = ProgressReader(), 0
         async with closing(Jobs(source, sleep=self._sleep).run(key, script)) as output:
             async for _stream, data in output:
-                *lines, pending = re.split(rb"[\r\n]", pending + data)
                 # The short lists that follow the blobs count from nothing again.
-                best = max([best, *(count for line in lines if (count := progress(line)) is not None)])
+                best = max([best, *reader.feed(data)])
                 yield meter.transfer(min(have + best, model.size), model.size, f"from {source.name}")
         left = await self._missing(model, target, target_cache)
         if left:
@@ -217,11 +218,9 @@ class RsyncShipper:
             errors = asyncio.create_task(children.last_words(process.stderr))
             process.stdin.write(b"\0".join(name.encode() for name in names))
             process.stdin.close()
-            pending = b""
+            reader = ProgressReader()
             while data := await process.stdout.read(65536):
-                *lines, pending = re.split(rb"[\r\n]", pending + data)
-                counts = [count for line in lines if (count := progress(line)) is not None]
-                if counts:
+                if counts := reader.feed(data):
                     yield counts[-1]
             code = await process.wait()
             said = decode(await errors)
@@ -282,6 +281,18 @@ def _blob_of(hub: Path, path: str) -> str:
 
 def _at_home(path: str) -> str:
     return os.path.expanduser(path)
+
+
+class ProgressReader:
+    """Finds rsync's progress in what it prints, whose lines end at `\\r` or `\\n`. The other side may print, too."""
+
+    def __init__(self) -> None:
+        self._lines = ByteLines(_MAX_LINE)
+
+    def feed(self, data: bytes) -> list[int]:
+        """The counts of bytes in the lines that `data` completes."""
+        lines = self._lines.feed(data.replace(b"\r", b"\n"))
+        return [count for line in lines if (count := progress(line)) is not None]
 
 
 def progress(line: bytes) -> int | None:

@@ -11,7 +11,7 @@ from textual.screen import Screen
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.settings import Cluster, Settings
-from sparkrun_tui.base.text import clean_text
+from sparkrun_tui.base.text import clean_line, clean_text
 from sparkrun_tui.recipe.values.masking import redactor
 from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.ui.actions import Scope, bindings, unknown_keys
@@ -396,5 +396,5 @@ def run(session: Session) -> int:
     app = SparkrunApp(session)
     code = app.run()
     for line in app.launches.farewell():
-        print(line)  # noqa: T201
+        print(clean_line(app.hide(line)))  # noqa: T201
     return code if code is not None else app.return_code or 0

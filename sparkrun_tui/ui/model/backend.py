@@ -14,7 +14,7 @@ from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.fleet.load import readings
 from sparkrun_tui.fleet.metrics import Metrics
 from sparkrun_tui.fleet.model import FleetView, Workload
-from sparkrun_tui.fleet.stop import stop
+from sparkrun_tui.fleet.stop import StopReport, stop
 from sparkrun_tui.fleet.survey import survey
 from sparkrun_tui.launch.launcher import Desk
 from sparkrun_tui.launch.plan import dry_run as dryrun
@@ -175,9 +175,9 @@ class Engine:
         """What the servers count."""
         return await readings(view, self._services(cluster))
 
-    async def stop_workload(self, workload: Workload, cluster: Cluster) -> None:
+    async def stop_workload(self, workload: Workload, view: FleetView, cluster: Cluster) -> StopReport:
         """Stop it on all its hosts."""
-        await stop(workload, self._services(cluster))
+        return await stop(workload, self._services(cluster), view)
 
     async def attach(self, workload: Workload, cluster: Cluster) -> LaunchPort:
         """Watch it."""

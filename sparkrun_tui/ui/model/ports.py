@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sparkrun_tui.engines.plan import Phase
     from sparkrun_tui.fleet.metrics import Metrics
     from sparkrun_tui.fleet.model import FleetView, Workload
+    from sparkrun_tui.fleet.stop import StopReport
     from sparkrun_tui.launch.plan.plan import LaunchPlan
     from sparkrun_tui.launch.record.export import Exported
     from sparkrun_tui.launch.record.logs import LogBuffer
@@ -151,8 +152,8 @@ class Backend(Protocol):
     async def readings(self, view: FleetView, cluster: Cluster) -> Mapping[str, Metrics]:
         """What the servers of our workloads count, by launch id; one that tells nothing is left out."""
 
-    async def stop_workload(self, workload: Workload, cluster: Cluster) -> None:
-        """Stop a workload on all its hosts."""
+    async def stop_workload(self, workload: Workload, view: FleetView, cluster: Cluster) -> StopReport:
+        """Stop a workload, as `view` shows it, on all its hosts; only what was seen to stop is told as stopped."""
 
     async def attach(self, workload: Workload, cluster: Cluster) -> LaunchPort:
         """Watch a workload that was launched before."""

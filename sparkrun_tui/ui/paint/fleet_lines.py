@@ -10,7 +10,7 @@ from sparkrun_tui.base.units import GIB, format_duration
 from sparkrun_tui.fleet.load import Load
 from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload, WorkloadRank
 from sparkrun_tui.remote.probe.facts import HostFacts
-from sparkrun_tui.ui.widgets.ink import Line, Span, clip, fit, width_of
+from sparkrun_tui.ui.widgets.ink import Line, Span, cells_of, clip, fit, level_of, width_of
 
 HEALTH: dict[Health, tuple[str, str]] = {
     Health.SERVING: ("✓", "good"),
@@ -78,7 +78,7 @@ def _host(host: HostStatus, now: float, width: int, room: int) -> list[Span]:
         return [name, ("? ", "tight"), (f"{host.link.state.value}{since}  {clean_line(host.link.detail)}", "dim")]
     facts = host.facts
     share = facts.memory_available / facts.memory_total if facts.memory_total else 0.0
-    used = round((1 - share) * 10)
+    used = cells_of(1 - share, 10)
     style = "bad" if facts.memory_available < 4 * GIB else "tight" if facts.memory_available < 8 * GIB else "kv"
     spans: list[Span] = [name, ("▇" * used, style), ("▁" * (10 - used), "dim")]
     spans.append((f"{facts.memory_available / GIB:5.0f} GiB ", ""))
@@ -96,7 +96,7 @@ def _gpu(facts: HostFacts) -> list[Span]:
     if gpu is None:
         return [(fit("no GPU", 22), "dim")]
     load = gpu.utilisation
-    sign = _EIGHTHS[min(int(load / 100 * 8), 7)] if load is not None else "?"
+    sign = level_of(load / 100, _EIGHTHS) if load is not None else "?"
     text = fit(f"{sign} {load:3.0f} %" if load is not None else "?", 8)
     power = fit(f"{gpu.power_watts:3.0f} W" if gpu.power_watts is not None else "", 7)
     temp = fit(f"{gpu.temperature:.0f} °C" if gpu.temperature is not None else "", 7)

@@ -11,7 +11,7 @@ from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.record.events import StepState
 from sparkrun_tui.launch.record.state import Cell, HostRow, LaunchState
 from sparkrun_tui.ui.paint.notices import newest_line
-from sparkrun_tui.ui.widgets.ink import Line, Span, clip, fit
+from sparkrun_tui.ui.widgets.ink import Line, Span, clip, fit, level_of
 
 _SIGNS: dict[StepState, tuple[str, str]] = {
     StepState.PENDING: ("·", "dim"),
@@ -42,7 +42,7 @@ def spark(readings: Sequence[int], total: int | None, width: int) -> str:
     """Readings of available memory as a row of bars, newest at the right."""
     if not readings or not total:
         return " " * width
-    bars = [_LEVELS[min(max(int(value / total * 8), 0), 7)] for value in readings[-width:]]
+    bars = [level_of(value / total, _LEVELS) for value in readings[-width:]]
     return "".join(bars).rjust(width)
 
 

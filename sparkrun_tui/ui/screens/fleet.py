@@ -31,14 +31,15 @@ class FleetList(ListPane):
     def __init__(self) -> None:
         super().__init__(id="fleet")
         self.message = "asking the hosts …"
-        self._view: FleetView | None = None
+        self.view: FleetView | None = None
+        """The look that is shown."""
         self._loads: Mapping[str, Load] = {}
         self._rows: Sequence[FleetRow] = ()
         self._width = 0
 
     def show(self, view: FleetView) -> None:
         """Show another look; the cursor keeps its row."""
-        self._view = view
+        self.view = view
         self._width = 0
         self._lay_out()
         self.cursor = min(self.cursor, max(len(self._rows) - 1, 0))
@@ -51,9 +52,9 @@ class FleetList(ListPane):
         self.refresh()
 
     def _lay_out(self) -> None:
-        if self._view is not None and self._width != self.text_width:
+        if self.view is not None and self._width != self.text_width:
             self._width = self.text_width
-            self._rows = fleet_rows(self._view, time.time(), self.text_width, self._loads)
+            self._rows = fleet_rows(self.view, time.time(), self.text_width, self._loads)
 
     @property
     def head(self) -> int:
@@ -74,7 +75,7 @@ class FleetList(ListPane):
     def line(self, number: int) -> Line:
         """Header, a row, or the message."""
         if number == 0:
-            return header(self._view, self.text_width)
+            return header(self.view, self.text_width)
         return self._rows[number - 1].line if self._rows else [(self.message, "dim")]
 
 
@@ -181,11 +182,11 @@ class FleetScreen(PageScreen):
 
     async def do_stop(self) -> None:
         """Stop it, after one question that names every container."""
-        workload, cluster = self.list.workload, self.sparkrun.state.cluster
-        if workload is None or cluster is None:
+        workload, view, cluster = self.list.workload, self.list.view, self.sparkrun.state.cluster
+        if workload is None or view is None or cluster is None:
             return
         lines = [f"Stop {workload.recipe}?", *ranks_of(workload)]
         if await self.sparkrun.ask(Confirm("Stop", lines, "Stop it", "Keep it")):
-            await self.sparkrun.backend.stop_workload(workload, cluster)
-            self.sparkrun.say(f"{workload.recipe} is stopped")
+            report = await self.sparkrun.backend.stop_workload(workload, view, cluster)
+            self.sparkrun.say(f"{workload.recipe}: {report.text}", "note" if report.complete else "error")
             self.do_refresh()

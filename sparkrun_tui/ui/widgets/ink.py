@@ -65,6 +65,20 @@ def width_of(line: Line) -> int:
     return sum(cell_width(text) for text, _ in line)
 
 
+def cells_of(share: float, width: int) -> int:
+    """How many of `width` cells a share of them fills: none below 0, all above 1, whatever a host says it is."""
+    if not share > 0:
+        return 0
+    return round(min(share, 1.0) * width)
+
+
+def level_of(share: float, levels: str) -> str:
+    """The one of `levels`, lowest first, that stands for a share: the first below 0, the last above 1."""
+    if not share > 0:
+        return levels[0]
+    return levels[min(int(min(share, 1.0) * len(levels)), len(levels) - 1)]
+
+
 def fit(text: str, width: int, align: str = "left") -> str:
     """`text` in exactly `width` cells: cut with `…`, or filled with blanks on the other side of `align`."""
     text = shorten(text, width)
@@ -100,20 +114,25 @@ def wrap(text: str, width: int) -> list[str]:
     width = max(width, 1)
     lines: list[str] = []
     for paragraph in text.split("\n"):
-        line = ""
+        words: list[str] = []
+        used = 0
         for word in paragraph.split(" "):
-            candidate = f"{line} {word}" if line else word
-            if cell_width(candidate) <= width:
-                line = candidate
+            if not word and not words:
                 continue
-            if line:
-                lines.append(line)
-            while cell_width(word) > width:
-                head = _head(word, width)
-                lines.append(head)
-                word = word[len(head) :]
-            line = word
-        lines.append(line)
+            # Every word is measured once: a text may be long, and is wrapped anew with every paint.
+            size = cell_width(word)
+            if words and used + 1 + size > width:
+                lines.append(" ".join(words))
+                words, used = [], 0
+            start = 0
+            while size > width:
+                end = _reach(word, start, width)
+                lines.append(word[start:end])
+                size -= cell_width(word[start:end])
+                start = end
+            used += size + (1 if words else 0)
+            words.append(word[start:])
+        lines.append(" ".join(words))
     return lines
 
 
@@ -130,14 +149,17 @@ def wrap_line(line: Line, width: int, indent: int = 0) -> list[list[Span]]:
                 rows.append([(" " * indent, "")] if indent else [])
                 left = width - indent
                 word = word.lstrip()
-            while cell_width(word.rstrip()) > left:
-                head = _head(word, left)
-                _append(rows[-1], head, style)
+                size = cell_width(word.rstrip())
+            start = 0
+            while size > left:
+                end = _reach(word, start, left)
+                _append(rows[-1], word[start:end], style)
+                size -= cell_width(word[start:end])
+                start = end
                 rows.append([(" " * indent, "")] if indent else [])
                 left = width - indent
-                word = word[len(head) :]
-            _append(rows[-1], word, style)
-            left -= cell_width(word)
+            _append(rows[-1], word[start:], style)
+            left -= cell_width(word[start:])
     return rows
 
 
@@ -148,16 +170,16 @@ def _append(row: list[Span], text: str, style: str) -> None:
         row.append((text, style))
 
 
-def _head(text: str, width: int) -> str:
-    """The longest beginning of `text` that fits, at least one character when `width` is positive."""
+def _reach(text: str, start: int, width: int) -> int:
+    """Where the longest piece of `text` from `start` ends that fits; it has at least one character."""
     if text.isascii():
-        return text[:width]
+        return min(start + max(width, 1), len(text))
     used = 0
-    for index, char in enumerate(text):
-        used += cell_width(char)
+    for index in range(start, len(text)):
+        used += cell_width(text[index])
         if used > width:
-            return text[: max(index, 1)]
-    return text
+            return max(index, start + 1)
+    return len(text)
 
 
 def join(parts: Iterable[Line], gap: str = "  ") -> list[Span]:

@@ -48,6 +48,8 @@ class FakeHttp:
     def __init__(self, cluster: FakeCluster) -> None:
         self._cluster = cluster
         self.calls: list[HttpCall] = []
+        self.missing: frozenset[str] = frozenset()
+        """Paths that the servers do not have."""
 
     async def ask(self, transport: Any, call: HttpCall) -> HttpReply:
         await asyncio.sleep(0.001)
@@ -61,6 +63,8 @@ class FakeHttp:
             return HttpReply(200, json.dumps({"data": [{"id": model}]}).encode())
         if call.path == "/health":
             return HttpReply(503 if host.unhealthy else 200, b"")
+        if call.path in self.missing:
+            return HttpReply(404, b'{"detail": "Not Found"}')
         await asyncio.sleep(self._cluster.first_token)
         return HttpReply(200, json.dumps({"choices": [{"text": "x"}]}).encode())
 

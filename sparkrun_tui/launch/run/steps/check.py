@@ -27,7 +27,7 @@ async def check(context: Context) -> None:
     _tell(context, findings)
 
 
-def replan(context: Context, gguf_path: str = "") -> None:
+def replan(context: Context, gguf_path: str = "", gguf_projector: str = "") -> None:
     """Lay the plan out again on what the probes said: real paths, addresses, free ports. The launch id stays."""
     plan = context.plan
     views = [
@@ -44,6 +44,7 @@ def replan(context: Context, gguf_path: str = "") -> None:
         brought=plan.brought,
         attention_heads=plan.attention_heads,
         gguf_path=gguf_path,
+        gguf_projector=gguf_projector,
     )
 
 

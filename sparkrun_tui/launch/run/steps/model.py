@@ -10,6 +10,7 @@ from sparkrun_tui.base import identifiers, shell
 from sparkrun_tui.base.errors import HostError, LaunchError, SparkrunError
 from sparkrun_tui.base.units import GIB, format_gib
 from sparkrun_tui.engines.layout.common import HF_HOME
+from sparkrun_tui.engines.llama_cpp.gguf_files import is_projector
 from sparkrun_tui.engines.plan import HostView, ModelNeed, Phase
 from sparkrun_tui.launch.plan.host_views import fast_address
 from sparkrun_tui.launch.plan.model_sources import as_request, as_stored, find_source, held_by, lacking, nowhere
@@ -27,20 +28,23 @@ SPARE = 5 * GIB
 
 
 async def bring_models(context: Context) -> None:
-    """Make sure every host holds every model of the plan; the plan then knows where a GGUF's first part lies."""
+    """Make sure every host holds every model of the plan; the plan then knows where a GGUF and its projector lie."""
     for host in context.hosts:
         context.step(host, Phase.MODEL, StepState.RUNNING)
     sent: set[str] = set()
-    gguf_path = ""
+    gguf_path, gguf_projector = "", ""
     for need in context.plan.serve.models:
         model = await _bring(context, need, sent)
         if model.entry and not gguf_path:
-            gguf_path = f"{HF_HOME}/hub/{model.snapshot}/{model.entry}"
+            folder = f"{HF_HOME}/hub/{model.snapshot}"
+            gguf_path = f"{folder}/{model.entry}"
+            projector = next((file.name for file in model.files if is_projector(file.name)), "")
+            gguf_projector = f"{folder}/{projector}" if projector else ""
     for host in context.hosts:
         done = StepState.OK if host in sent else StepState.SKIPPED
         context.step(host, Phase.MODEL, done, "sent" if host in sent else "cached")
     if gguf_path:
-        replan(context, gguf_path)
+        replan(context, gguf_path, gguf_projector)
 
 
 async def _bring(context: Context, need: ModelNeed, sent: set[str]) -> StoredModel:

@@ -216,7 +216,7 @@ async def _ray_complete(context: Context, host: str, wait: RayNodesWait) -> bool
 
 
 def ray_nodes(text: str) -> int:
-    """How many nodes `ray status` calls active."""
+    """How many nodes have joined by `ray status`: its second autoscaler calls one idle while nothing runs on it."""
     _, _, active = text.partition("Active:")
-    active = re.split(r"^(?:Pending|Idle|Recent)\b.*$", active, maxsplit=1, flags=re.MULTILINE)[0]
+    active = re.split(r"^(?:Pending|Recent)\b.*$", active, maxsplit=1, flags=re.MULTILINE)[0]
     return sum(whole(match[1]) or 0 for match in _RAY_NODE.finditer(active))

@@ -20,7 +20,9 @@ from sparkrun_tui.ui.widgets.text_pane import TextPane
 
 _FIRST = "Say hello and tell in one sentence what you are."
 _PAINT = 0.08
-"""Seconds between two paints of an answer that comes."""
+"""Seconds between two paints of an answer that comes; more where a paint takes longer, since all of it is laid out."""
+_SHARE = 4
+"""Times that the last paint took which must lie between it and the next."""
 
 
 class PromptScreen(ModalScreen[None], Actor):
@@ -63,18 +65,19 @@ class PromptScreen(ModalScreen[None], Actor):
         title = panel.title_text
         self._answer = ""
         began = time.monotonic()
-        first = painted = 0.0
+        first = due = 0.0
         try:
             async for piece in self.sparkrun.backend.ask_endpoint(self._launch, prompt):
                 if number != self._asking or not self.is_attached:
                     return
                 now = time.monotonic()
                 first = first or now
-                self._answer = clean_text(self._answer + piece)
-                if now - painted > _PAINT:
-                    painted = now
+                self._answer += clean_text(piece)
+                if now > due:
                     pane.repaint()
                     pane.do_last()
+                    took = time.monotonic() - now
+                    due = now + took + max(_PAINT, _SHARE * took)
         finally:
             if self.is_attached:
                 pane.repaint()
