@@ -15,6 +15,7 @@ from benchmarks.table import Row
 from sparkrun_tui.base.paths import bundled_recipes
 from sparkrun_tui.base.settings import load_settings
 from sparkrun_tui.engines.checks.validation import validate
+from sparkrun_tui.engines.search_words import search_words
 from sparkrun_tui.launch.sizing.sizing import size
 from sparkrun_tui.recipe.format.loader import load_recipe
 from sparkrun_tui.recipe.search.index import Index
@@ -62,10 +63,10 @@ def _many(count: int) -> list[Row]:
     """From files to a list and back from the index cache; then a query typed letter by letter."""
     with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, home_with(Path(folder), count)):
         settings = load_settings()
-        cold = _timed(lambda: list_recipes(settings))
-        rest = _timed(lambda: finish(list_recipes(settings)))
-        warm = _timed(lambda: Index(list_recipes(settings).entries))
-        index = Index(list_recipes(settings).entries)
+        cold = _timed(lambda: list_recipes(settings, search_words))
+        rest = _timed(lambda: finish(list_recipes(settings, search_words)))
+        warm = _timed(lambda: Index(list_recipes(settings, search_words).entries))
+        index = Index(list_recipes(settings, search_words).entries)
         times = [_timed(lambda end=end: index.search(_QUERY[:end])) for end in range(1, len(_QUERY) + 1)]
     return [
         Row(f"{count:,} recipes, cold to a usable list", f"{cold:.0f} ms", "<= 1500 ms"),

@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 from benchmarks.made_recipes import recipe
 from benchmarks.quiet import QuietBackend
 from sparkrun_tui.base.settings import Cluster, Settings
+from sparkrun_tui.engines.search_words import search_words
 from sparkrun_tui.launch.record.events import LaunchBegan, LaunchStatus, StatusChanged
 from sparkrun_tui.launch.record.fold import fold
 from sparkrun_tui.launch.record.logs import LogBuffer
@@ -54,8 +55,8 @@ def made_app(recipes: list[Recipe]) -> SparkrunApp:
     backend: Any = QuietBackend()
     app = SparkrunApp(Session(settings, backend=backend))
     catalog: Any = app.state.catalog
-    entries = {item.source.path: entry_of(item) for item in recipes}
-    catalog.listing = lambda: Listing(entries, {})
+    entries = {item.source.path: entry_of(item, search_words()) for item in recipes}
+    catalog.listing = lambda: Listing(entries, {}, search_words)
     catalog.recipe = {item.source.path: item for item in recipes}.get
     return app
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 GAP = r".{0,300}"
 """Anything between two words of a line, as a part of a pattern: bounded, so that repeated words cost no more."""
@@ -18,21 +19,25 @@ _LETTER_ESCAPES = frozenset("dDwWsSbBAZ0123456789")
 """Escapes that stand for a class, a place or a group rather than for themselves."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LinePattern:
-    """A pattern, and words of which each match holds at least one (none: every line is searched).
+    """A pattern, made when a line is first searched for it: engines have hundreds, and most starts need none of them.
 
     Asking whether a word is in a line is many times faster than a search. The patterns themselves take time that
     grows in proportion to the line: gaps are bounded (`GAP`), and no two repeats can share letters.
     """
 
-    regex: re.Pattern[str]
-    words: tuple[str, ...]
+    text: str
 
-    @classmethod
-    def of(cls, text: str) -> LinePattern:
-        """The pattern that `text` writes."""
-        return cls(re.compile(text), words_of(text))
+    @cached_property
+    def regex(self) -> re.Pattern[str]:
+        """The compiled pattern."""
+        return re.compile(self.text)
+
+    @cached_property
+    def words(self) -> tuple[str, ...]:
+        """Words of which each match holds at least one; none: every line is searched."""
+        return words_of(self.text)
 
     def search(self, line: str) -> re.Match[str] | None:
         """The first match in a line, None without one."""

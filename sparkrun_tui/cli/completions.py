@@ -110,11 +110,12 @@ def _items(found: Iterable[tuple[str, str]]) -> list[CompletionItem]:
 def recipe_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The recipes that begin so, else files."""
     from sparkrun_tui.base.settings import load_settings
+    from sparkrun_tui.engines.search_words import search_words
     from sparkrun_tui.recipe.search.listing import list_recipes
     from sparkrun_tui.recipe.search.sources import reference
 
     try:
-        entries = list_recipes(load_settings()).entries
+        entries = list_recipes(load_settings(), search_words).entries
     except SparkrunError:
         return []
     named = ((reference(entry), entry.description) for entry in entries)

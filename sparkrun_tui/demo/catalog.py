@@ -78,7 +78,7 @@ def _made_up(model: str, engine: str, image: str, script: str) -> Recipe:
     text = yaml.safe_dump(
         {
             "model": model or "unknown/model-8B",
-            "runtime": engine or "vllm",
+            "runtime": engine,
             "container": image,
             "metadata": {"model_params": f"{billions:.2f}B", "model_dtype": "bf16"},
             "command": script,

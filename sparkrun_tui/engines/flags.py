@@ -8,6 +8,9 @@ from functools import cached_property
 
 from sparkrun_tui.engines.fields.types import Field
 
+NOTHING = "nothing"
+"""What a flag sets in the estimator that does not look at it."""
+
 Read = Callable[[str], object]
 """Turns the text of a value into what the estimator takes; raises ValueError for a text that no engine would take."""
 
@@ -22,7 +25,9 @@ class Flag:
     `switch`: it takes no value, and `off` are the spellings that mean the opposite; a built command gives them for
     false only where the engine has it on by itself (`on_by_default`).
     `words` replaces values by the engine's own words; `only`, when given, are all values that it takes then.
-    `sets`: the field of `memory.settings.EngineSettings` that it sets, read by `read`; a switch sets `value`.
+    `sets`: the field of `memory.settings.EngineSettings` that it sets, read by `read`; a switch sets `value`. For a
+    field in a record of options it is `RECORD.FIELD`, for a piece of the speculative configuration `spec.PIECE`, and
+    `NOTHING` says that the estimator does not look at it.
     `field` describes the key in the form where the shared declarations do not.
     """
 

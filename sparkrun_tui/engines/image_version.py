@@ -8,8 +8,6 @@ from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.engines.family import Family
 
 _A_YEAR = 2000
-_NGC_VLLM = {"26.08": "0.27.1"}
-"""Versions inside NVIDIA's monthly vLLM images, where a public start-up log states both."""
 
 
 def is_older(stated: str, known: str) -> bool:
@@ -32,8 +30,9 @@ def _parts(version: str) -> tuple[int, ...]:
 def version_in_tag(family: Family, image: str) -> str:
     """The version that an image's tag states (`0.32.0`, `b11669`), empty when it states none.
 
-    A nightly vLLM image's date (`20260927`) is returned as it stands: it tells the release that was current. Tags such
-    as `latest` or `nightly` say nothing, nor does a number too low for the engine, which is the image's own.
+    The date of a nightly image (`20260927`) is returned as it stands where the engine's images have one: it tells the
+    release that was current. Tags such as `latest` or `nightly` say nothing, nor does a number too low for the engine,
+    which is the image's own.
     """
     name, _, tag = image.partition("@")[0].rpartition(":")
     if not name or "/" in tag:
@@ -43,11 +42,11 @@ def version_in_tag(family: Family, image: str) -> str:
         return build.group(1) if build else ""
     month = re.match(r"([0-9]{2}\.[0-9]{2})-py3", tag)
     if month:
-        return _NGC_VLLM.get(month.group(1), "") if family.name == "vllm" else ""
+        return family.tag_versions.get(month.group(1), "")
     release = re.match(r"v?([0-9]+\.[0-9]+(?:\.[0-9]+)?)(?![0-9])", tag)
     if release:
         return "" if is_older(release.group(1), family.first_version) else release.group(1)
-    if family.name != "vllm":
+    if not family.dated_tags:
         return ""
     date = re.search(r"(?<![0-9])20[0-9]{2}[-.]?[01][0-9][-.]?[0-3][0-9]", tag)
     return date.group(0) if date else ""

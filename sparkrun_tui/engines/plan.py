@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
 
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.shell import Text
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.engines.family import Family
 from sparkrun_tui.recipe.bundled_files.attachments import Brought, Bundle
 from sparkrun_tui.recipe.model import Problem, Recipe
 from sparkrun_tui.recipe.values.rendered import Rendered
@@ -224,19 +222,6 @@ class ReadyCheck:
 
 
 @dataclass(frozen=True, slots=True)
-class LogMark:
-    """A log line that tells the phase has begun or (`done`) is over; `pattern` is searched in the line."""
-
-    phase: Phase
-    pattern: str
-    done: bool = False
-    progress: str = ""
-    """A pattern whose group 1 is a percentage, where such lines show how far the phase is."""
-    detail: str = ""
-    """What is going on, in a few words, where the phase alone does not say it."""
-
-
-@dataclass(frozen=True, slots=True)
 class ModelNeed:
     """The files of a model that the hosts must hold; `patterns` are globs as huggingface_hub takes them."""
 
@@ -259,7 +244,6 @@ class ServePlan:
     ranks: tuple[RankPlan, ...]
     stages: tuple[Stage, ...]
     ready: ReadyCheck
-    marks: tuple[LogMark, ...]
     stop_grace: float = 20.0
     """Seconds between asking to stop and killing, once it serves; before that it is killed at once."""
     notes: tuple[str, ...] = ()
@@ -292,37 +276,3 @@ class PlanRequest:
     """The path of the GGUF's first part inside the container, once known."""
     gguf_projector: str = ""
     """The path of its projector there, once known; empty where there is none."""
-
-
-class Engine(Protocol):
-    """One engine behind the registry; pure functions only."""
-
-    @property
-    def name(self) -> str:
-        """The runtime word of recipes."""
-
-    @property
-    def title(self) -> str:
-        """How people call it: `vLLM`."""
-
-    @property
-    def family(self) -> Family:
-        """The inference server that it starts."""
-
-    def image(self, recipe: Recipe) -> str:
-        """The image to run: the recipe's, else the engine's default."""
-
-    def command(self, rendered: Rendered) -> str:
-        """The serve command: the recipe's rendered one, else one built from the chain."""
-
-    def host_count(self, rendered: Rendered, available: int, gpus_per_host: int) -> tuple[int, str]:
-        """How many of `available` hosts to use, and why that many."""
-
-    def models(self, rendered: Rendered) -> tuple[ModelNeed, ...]:
-        """What must lie in the hosts' caches before the start."""
-
-    def plan(self, request: PlanRequest) -> ServePlan:
-        """Lay out containers and stages. Raises `LaunchError` when the recipe cannot run on these hosts."""
-
-    def check(self, rendered: Rendered) -> tuple[Problem, ...]:
-        """Problems that only this engine knows of."""

@@ -5,23 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.engines.engine import Engine
 from sparkrun_tui.engines.eugr.plan import EugrVllm
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.flags import Flag
 from sparkrun_tui.engines.llama_cpp.plan import LlamaCpp
-from sparkrun_tui.engines.plan import Engine
+from sparkrun_tui.engines.logs.rules import NO_LOG, LogRules
 from sparkrun_tui.engines.sglang.plan import Sglang
-from sparkrun_tui.engines.vllm.plan import Vllm
+from sparkrun_tui.engines.vllm.plan import Vllm, without_ray
 
-ENGINES: Mapping[str, Engine] = {
-    "vllm": Vllm(),
-    "vllm-ray": Vllm(),
-    "vllm-distributed": Vllm(name="vllm-distributed", title="vLLM without Ray", ray=False),
-    "sglang": Sglang(),
-    "llama-cpp": LlamaCpp(),
-    "eugr-vllm": EugrVllm(),
-}
-FAMILIES: Mapping[str, Family] = {engine.family.name: engine.family for engine in ENGINES.values()}
+_ENGINES: tuple[Engine, ...] = (
+    Vllm(),
+    without_ray(),
+    Sglang(),
+    LlamaCpp(),
+    EugrVllm(),
+)
+
+ENGINES: Mapping[str, Engine] = {word: engine for engine in _ENGINES for word in (engine.name, *engine.aliases)}
+"""Each engine by its runtime word, and by the other words that mean the same."""
+FAMILIES: Mapping[str, Family] = {engine.family.name: engine.family for engine in _ENGINES}
 """Each inference server once, by its name."""
 
 
@@ -48,3 +51,9 @@ def family_of(runtime: str) -> Family | None:
     """The inference server behind a runtime word or a family's own name; None for one that is not known."""
     engine = ENGINES.get(runtime)
     return engine.family if engine is not None else FAMILIES.get(runtime)
+
+
+def log_of(runtime: str) -> LogRules:
+    """How the log of an engine is read, by its runtime word; nothing is read from that of one that is not known."""
+    family = family_of(runtime)
+    return family.log if family is not None else NO_LOG

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sparkrun_tui.base.numbers import whole_of
 from sparkrun_tui.engines.command.arguments import Arguments, Given, read_arguments
 from sparkrun_tui.engines.family import Family
+from sparkrun_tui.engines.flags import NOTHING
 from sparkrun_tui.engines.image_version import version_in_tag
-from sparkrun_tui.memory.settings import (
-    MAX_DEGREE,
-    EngineSettings,
-    LlamaOptions,
-    SglangOptions,
-    Speculative,
-)
+from sparkrun_tui.memory.settings import MAX_DEGREE, EngineSettings, Speculative
 
 DEGREES = ("tensor_parallel", "pipeline_parallel", "data_parallel")
 """The fields of the settings that say how many ranks there are along one axis."""
 _MOST_DRAFTED = 10_000
 """Tokens that are drafted per step at most; a larger figure is not counted."""
+_SPECULATIVE = "spec"
+"""The group of the pieces that a speculative configuration is put together from."""
 NOT_STARTED = "the command does not start {title} in a way that is known here: only the flags in it are counted"
 
 
@@ -36,26 +34,30 @@ def read_settings(
     found, notes = _fields(arguments)
     if argv and not family.dialect.starts(argv):
         notes = [NOT_STARTED.format(title=family.title), *notes]
-    groups: dict[str, dict[str, object]] = {"": {}, "sglang": {}, "llama": {}, "spec": {}}
+    groups: dict[str, dict[str, object]] = defaultdict(dict)
     for name, value in found.items():
         group, _, leaf = name.rpartition(".")
         groups[group][leaf] = value
-    fields = groups[""]
+    fields = groups.pop("", {})
+    speculative = groups.pop(_SPECULATIVE, {})
     for name in DEGREES:
         degree = fields.get(name)
         if isinstance(degree, int) and degree > MAX_DEGREE:
             notes.append(f"{name} {degree} is more than any cluster has: it is not counted")
             del fields[name]
-    if env and env.get("VLLM_KV_CACHE_LAYOUT"):
-        fields["kv_cache_layout"] = env["VLLM_KV_CACHE_LAYOUT"].upper()
+    for variable in family.variables:
+        text = (env or {}).get(variable.name)
+        if text:
+            fields[variable.sets] = variable.read(text)
     settings = EngineSettings(
         family.name,
         version=version_in_tag(family, image),
         notes=tuple(notes),
-        sglang=replace(SglangOptions(), **groups["sglang"]),  # type: ignore[arg-type]
-        llama=replace(LlamaOptions(), **groups["llama"]),  # type: ignore[arg-type]
-        speculative=_speculative(groups["spec"]),
+        speculative=_speculative(speculative),
     )
+    # What is left are the records of options that only one engine has, by the name of their field.
+    for group, options in groups.items():
+        fields[group] = replace(getattr(settings, group), **options)
     return replace(settings, **fields)  # type: ignore[arg-type]
 
 
@@ -71,7 +73,7 @@ def _fields(arguments: Arguments) -> tuple[dict[str, object], list[str]]:
     notes: list[str] = []
     for entry in arguments.given:
         row = entry.row
-        if row is None or not row.sets:
+        if row is None or row.sets in ("", NOTHING):
             continue
         try:
             found[row.sets] = _value(entry)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from sparkrun_tui.base.errors import UsageError
 from sparkrun_tui.engines.checks.fields import is_local, valid_model
 from sparkrun_tui.engines.family import Family
-from sparkrun_tui.engines.llama_cpp.family import LLAMA_CPP
 from sparkrun_tui.engines.registry import FAMILIES
 from sparkrun_tui.recipe.format.detect import split_gguf
 from sparkrun_tui.recipe.format.export import yaml_scalar
@@ -30,7 +29,6 @@ class Known:
     max_context: int | None = None
 
 
-_LLAMA = LLAMA_CPP.name
 _START_CONTEXT = 32_768
 CAREFUL = "0.5"
 """The share of a host's memory that a new recipe begins with."""
@@ -42,17 +40,17 @@ def starter(
 ) -> str:
     """A recipe for `model` on `nodes` hosts, careful with memory, with a comment where a fact is missing.
 
-    `runtime` is `vllm`, `sglang` or `llama-cpp`, `utilisation` the share of a host's memory that the engine may take.
-    Raises `UsageError` for another engine, for a text that is no model, and for several hosts with llama.cpp.
+    `runtime` is the name of a family, `utilisation` the share of a host's memory that the engine may take. Raises
+    `UsageError` for another engine, for a text that is no model, and for several hosts with one that serves from one.
     """
     family = FAMILIES.get(runtime)
     if family is None:
         raise UsageError(f"no recipe can be started for `{runtime}`", remedy=f"choose {listed(FAMILIES, 'or')}")
-    engine = family.name
     if not valid_model(model):
         raise UsageError(f"`{model[:80]}` is not a model", remedy="write it as OWNER/NAME, for GGUF OWNER/NAME:QUANT")
-    if engine == _LLAMA and nodes > 1:
-        raise UsageError("llama.cpp serves from one host", remedy="leave out --nodes, or choose vllm or sglang")
+    if family.starter.one_host and nodes > 1:
+        others = listed((name for name, other in FAMILIES.items() if not other.starter.one_host), "or")
+        raise UsageError(f"{family.title} serves from one host", remedy=f"leave out --nodes, or choose {others}")
     facts = known or Known()
     command = " \\\n      ".join(_command(family, is_local(model)))
     parts = [
@@ -60,17 +58,23 @@ def starter(
         f"model: {_plain(model)}",
         f"runtime: {runtime}",
         f"container: {_plain(container)}",
-        *_nodes(engine, nodes),
+        *_nodes(family, nodes),
         "",
         *_metadata(model, facts, nodes),
         "",
         "defaults:",
-        *(f"  {line}" for line in _defaults(engine, model, facts, nodes, utilisation)),
+        *(f"  {line}" for line in _defaults(family, model, facts, nodes, utilisation)),
         "",
         "command: |",
         f"  {command}",
     ]
     return "\n".join(parts) + "\n"
+
+
+def usual_family(model: str) -> str:
+    """The engine of a new recipe where none is named: by the model, one for GGUF files or the first there is."""
+    gguf = bool(split_gguf(model)[1]) or model.lower().endswith("gguf")
+    return next(name for name, family in FAMILIES.items() if family.gguf == gguf)
 
 
 def _command(family: Family, local: bool) -> Iterator[str]:
@@ -91,8 +95,8 @@ def _plain(text: str) -> str:
     return yaml_scalar(Value(text, text))
 
 
-def _nodes(engine: str, nodes: int) -> list[str]:
-    if engine == _LLAMA:
+def _nodes(family: Family, nodes: int) -> list[str]:
+    if family.starter.one_host:
         return ["max_nodes: 1"]
     return [f"min_nodes: {nodes}"]
 
@@ -117,15 +121,13 @@ def _metadata(model: str, known: Known, nodes: int) -> Sequence[str]:
     return lines
 
 
-def _defaults(engine: str, model: str, known: Known, nodes: int, utilisation: str) -> Sequence[str]:
-    context = min(known.max_context or _START_CONTEXT, _START_CONTEXT)
-    common = ["port: 8000", "host: 0.0.0.0", f"served_model_name: {_plain(_short(model))}"]
-    if engine == _LLAMA:
-        return [*common, "n_gpu_layers: 99", f"ctx_size: {context}"]
-    return [
-        *common,
-        f"tensor_parallel: {nodes}",
-        f"gpu_memory_utilization: {utilisation}  # {_WHY[utilisation == CAREFUL]}",
-        f"max_model_len: {context}",
-        "max_num_seqs: 8",
-    ]
+def _defaults(family: Family, model: str, known: Known, nodes: int, utilisation: str) -> Sequence[str]:
+    values = {
+        "nodes": str(nodes),
+        "utilisation": f"{utilisation}  # {_WHY[utilisation == CAREFUL]}",
+        "context": str(min(known.max_context or _START_CONTEXT, _START_CONTEXT)),
+    }
+    common = ["port: 8000", "host: 0.0.0.0"]
+    if family.flags.by_key.get("served_model_name") is not None:
+        common.append(f"served_model_name: {_plain(_short(model))}")
+    return [*common, *(line.format(**values) for line in family.starter.defaults)]

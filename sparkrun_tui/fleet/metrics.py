@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.numbers import decimal
 from sparkrun_tui.base.text import decode
+from sparkrun_tui.engines.registry import FAMILIES
 from sparkrun_tui.fleet.model import Workload
 from sparkrun_tui.fleet.ports import FleetServices
 from sparkrun_tui.remote.http.client import HttpCall
@@ -16,18 +18,13 @@ from sparkrun_tui.remote.http.client import HttpCall
 # Each part ends with its line, or a page of opened braces would be searched to its end for every line.
 _SAMPLE = re.compile(r"^([A-Za-z_:][A-Za-z0-9_:]*)(?:\{[^}\n]*\})?[ \t]+(\S{1,64})", re.MULTILINE)
 
-# vllm/v1/metrics/loggers.py; python/sglang/srt/metrics/collector.py; llama.cpp tools/server (with --metrics).
-_RUNNING = ("vllm:num_requests_running", "sglang:num_running_reqs", "llamacpp:requests_processing")
-_WAITING = ("vllm:num_requests_waiting", "sglang:num_queue_reqs", "llamacpp:requests_deferred")
-_KV_USAGE = (
-    "vllm:kv_cache_usage_perc",
-    "vllm:gpu_cache_usage_perc",
-    "sglang:token_usage",
-    "llamacpp:kv_cache_usage_ratio",
-)
-_GENERATED = ("vllm:generation_tokens_total", "sglang:generation_tokens_total", "llamacpp:tokens_predicted_total")
-_PROMPT = ("vllm:prompt_tokens_total", "sglang:prompt_tokens_total", "llamacpp:prompt_tokens_total")
-_THROUGHPUT = ("sglang:gen_throughput",)
+_NAMES = tuple(family.metrics for family in FAMILIES.values())
+_RUNNING = tuple(chain.from_iterable(names.running for names in _NAMES))
+_WAITING = tuple(chain.from_iterable(names.waiting for names in _NAMES))
+_KV_USAGE = tuple(chain.from_iterable(names.kv_usage for names in _NAMES))
+_GENERATED = tuple(chain.from_iterable(names.generated for names in _NAMES))
+_PROMPT = tuple(chain.from_iterable(names.prompted for names in _NAMES))
+_THROUGHPUT = tuple(chain.from_iterable(names.throughput for names in _NAMES))
 _WANTED = frozenset((*_RUNNING, *_WAITING, *_KV_USAGE, *_GENERATED, *_PROMPT, *_THROUGHPUT))
 
 _TIMEOUT = 5.0

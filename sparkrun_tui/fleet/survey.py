@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from sparkrun_tui.base.defects import LOOK, in_debug, unexpected
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.engines.registry import family_of
 from sparkrun_tui.fleet.grouping import Seen, group, is_foreign, is_ours
 from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload
 from sparkrun_tui.fleet.ports import FleetServices
@@ -154,7 +155,9 @@ class _Judge:
             found = replace(workload, address=address)
             if reply.ok:
                 return replace(found, health=Health.SERVING, detail="")
-            if reply.status == 503 and workload.engine != "llama-cpp":
+            family = family_of(workload.engine)
+            loads = family is not None and reply.status == family.loading_status
+            if reply.status == 503 and not loads:
                 return replace(found, health=Health.DEGRADED, detail="/health answers 503")
             return replace(found, detail=f"/health answers {reply.status}")
         return replace(workload, detail="it does not answer yet")

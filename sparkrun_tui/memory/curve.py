@@ -2,38 +2,52 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from sparkrun_tui.memory.result import HostMemory
+from sparkrun_tui.memory.engines import model_of
+from sparkrun_tui.memory.estimate import estimate
+from sparkrun_tui.memory.result import ContextCurve, Estimate, HostMemory, HostPicture
 from sparkrun_tui.memory.settings import EngineSettings
-from sparkrun_tui.memory.vllm.case import work_out
 from sparkrun_tui.models.facts import ModelFacts
 
-
-@dataclass(frozen=True, slots=True)
-class ContextCurve:
-    """Lengths in tokens, the cache of one request at each in bytes, and the pool it must fit in.
-
-    ``longest`` is the longest length that fits; ``pool`` and ``longest`` are None when unknown.
-    """
-
-    points: tuple[tuple[int, int], ...]
-    pool: int | None
-    longest: int | None
+_POINTS = 9
+"""Lengths that are estimated one by one where the engine has no curve of its own and it is not straight."""
 
 
 def context_curve(
-    facts: ModelFacts, settings: EngineSettings, host: HostMemory, points: int = 40
+    facts: ModelFacts, settings: EngineSettings, host: HostMemory, found: Estimate | None = None
 ) -> ContextCurve | None:
-    """Return the curve for vLLM up to the model's own length, None when the cache is not known.
+    """Return the curve up to the longer of the model's and the recipe's length, None when the cache is not known.
 
-    Lengths are evenly spaced and end at the longer of the model's and the recipe's length.
+    ``found`` is the estimate of the whole launch, where there is one: the pool and the longest context are its own.
     """
-    case = work_out(facts, settings, host)
-    ceiling = max(facts.max_length or 0, case.length or 0)
-    if settings.engine != "vllm" or case.plan is None or ceiling < 1:
+    own = model_of(settings.engine).curve
+    if own is not None:
+        return own(facts, settings, host)
+    whole = found or estimate(facts, settings, [host])
+    picture = next((picture for picture in whole.hosts if picture.host.name == host.name), None)
+    return None if picture is None else _sampled(whole, facts, settings, picture)
+
+
+def _sampled(found: Estimate, facts: ModelFacts, settings: EngineSettings, picture: HostPicture) -> ContextCurve | None:
+    """Return the curve of an engine that sizes its cache once: estimated at a few lengths."""
+    model = model_of(settings.engine)
+    ceiling = max(facts.max_length or 0, model.length(settings))
+    if found.kv_bytes_per_request is None or ceiling < _POINTS:
         return None
-    count = max(2, points)
-    lengths = sorted({max(1, ceiling * i // (count - 1)) for i in range(count)})
-    sizes = tuple((length, case.plan.request_bytes(length)) for length in lengths)
-    return ContextCurve(sizes, case.room, case.longest)
+    ends = [_point(facts, settings, picture, max(ceiling * step // 2, 1)) for step in range(3)]
+    if None in ends:
+        return None
+    points = [point for point in ends if point is not None]
+    (low, first), (middle, size), (high, last) = points
+    straight = first + (last - first) * (middle - low) / max(high - low, 1)
+    if abs(size - straight) > max(last, 1) / 200:
+        between = [ceiling * step // (_POINTS - 1) for step in range(1, _POINTS - 1)]
+        found_there = [_point(facts, settings, picture, length) for length in between]
+        points = sorted({*points, *(point for point in found_there if point is not None)})
+    pool = sum(part.bytes for part in picture.parts if part.kind == "kv") if model.kv_is_pool else None
+    return ContextCurve(tuple(points), pool or None, found.max_context)
+
+
+def _point(facts: ModelFacts, settings: EngineSettings, picture: HostPicture, length: int) -> tuple[int, int] | None:
+    changed = model_of(settings.engine).with_length(settings, length)
+    size = estimate(facts, changed, [picture.host]).kv_bytes_per_request
+    return None if size is None else (length, size)

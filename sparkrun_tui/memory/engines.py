@@ -1,21 +1,26 @@
-"""The engines that the estimator knows: one function each."""
+"""The engines that the estimator knows: one line each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from sparkrun_tui.memory.hosts import floors, others
-from sparkrun_tui.memory.llama_cpp.estimate import estimate_llama
+from sparkrun_tui.memory.llama_cpp import model as llama_cpp
 from sparkrun_tui.memory.measured import Measured
+from sparkrun_tui.memory.model import EngineModel
 from sparkrun_tui.memory.result import Estimate, HostMemory, HostPicture, Level, Verdict
 from sparkrun_tui.memory.settings import EngineSettings
-from sparkrun_tui.memory.sglang.estimate import estimate_sglang
-from sparkrun_tui.memory.vllm.estimate import estimate_vllm
+from sparkrun_tui.memory.sglang import model as sglang
+from sparkrun_tui.memory.vllm import model as vllm
 from sparkrun_tui.models.facts import ModelFacts
 
-Estimator = Callable[[ModelFacts, EngineSettings, Sequence[HostMemory], Mapping[str, Measured]], Estimate]
+MODELS: Mapping[str, EngineModel] = {"vllm": vllm.MODEL, "llama-cpp": llama_cpp.MODEL, "sglang": sglang.MODEL}
+"""Each modelled engine by the name of its family; a new one is one line here."""
 
-ENGINES: Mapping[str, Estimator] = {"vllm": estimate_vllm, "llama-cpp": estimate_llama, "sglang": estimate_sglang}
+
+def model_of(engine: str) -> EngineModel:
+    """Return what is known of an engine; of one that is not modelled, everything is unknown."""
+    return MODELS.get(engine, _UNMODELLED)
 
 
 def estimate_unknown(
@@ -41,3 +46,6 @@ def unknown(facts: ModelFacts, settings: EngineSettings, hosts: Sequence[HostMem
         engine_version=settings.version,
         facts_source=facts.source,
     )
+
+
+_UNMODELLED = EngineModel(estimate_unknown)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from sparkrun_tui.memory.engines import ENGINES, estimate_unknown
+from sparkrun_tui.memory.engines import estimate_unknown, model_of
 from sparkrun_tui.memory.hosts import assumed_spark
 from sparkrun_tui.memory.measured import Measured
 from sparkrun_tui.memory.result import Estimate, HostMemory
@@ -30,7 +30,7 @@ def estimate(
     same input gives the same estimate, and any part of the facts may be missing.
     """
     try:
-        return ENGINES.get(settings.engine, estimate_unknown)(facts, settings, hosts, measured or {})
+        return model_of(settings.engine).estimate(facts, settings, hosts, measured or {})
     except ArithmeticError as error:
         # Sizes that contradict one another: more heads than the hidden size, a page of nothing, and so on.
         unknown = estimate_unknown(facts, settings, hosts, measured or {})

@@ -127,3 +127,15 @@ def worst(*levels: Level) -> Level:
     A refusal that is certain stays certain even when another input is missing. Of none it is UNKNOWN.
     """
     return max(levels, key=badness, default=Level.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class ContextCurve:
+    """Lengths in tokens, the cache of one request at each in bytes, and the pool it must fit in.
+
+    ``longest`` is the longest length that fits; ``pool`` and ``longest`` are None when unknown.
+    """
+
+    points: tuple[tuple[int, int], ...]
+    pool: int | None
+    longest: int | None

@@ -30,7 +30,7 @@ class Problem:
 
 
 class Runtime(StrEnum):
-    """The engines that can be launched; a recipe may name others, which can only be looked at."""
+    """Runtime words that the format itself gives a meaning; `engines.registry` says which can be launched."""
 
     VLLM = "vllm"
     VLLM_DISTRIBUTED = "vllm-distributed"
@@ -130,7 +130,7 @@ class Recipe:
     source: Source
     model: str
     runtime: str
-    """One of `Runtime`, or another word for an engine that is not launched here."""
+    """The engine's word, which may be one that cannot be launched here."""
     container: str = ""
     command: str | None = None
     command_spot: Spot | None = None
@@ -154,11 +154,6 @@ class Recipe:
     """SHA-256 of the file's bytes, in hex."""
     text: str = ""
     """The file as it stands."""
-
-    @property
-    def launchable(self) -> bool:
-        """Whether its engine is one we can launch."""
-        return self.runtime in set(Runtime)
 
 
 @dataclass(frozen=True, slots=True)

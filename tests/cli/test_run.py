@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sparkrun_tui.cli.text.launch import Narrator, diagnosis_lines
+from sparkrun_tui.engines.logs.causes import Repair
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.record.events import (
     Diagnosed,
@@ -17,7 +18,6 @@ from sparkrun_tui.launch.record.events import (
     LinkChanged,
     MemorySeen,
     Progressed,
-    Repair,
     StepChanged,
     StepState,
 )

@@ -9,10 +9,12 @@ from sparkrun_tui.demo.clock import Pace
 from sparkrun_tui.demo.engines.figures import Figures, figures, weights_by_name
 from sparkrun_tui.demo.engines.llama_log import LlamaLog
 from sparkrun_tui.demo.engines.log_script import filled
+from sparkrun_tui.demo.engines.registry import simulated
 from sparkrun_tui.demo.engines.sglang_log import SglangLog
 from sparkrun_tui.demo.engines.vllm_log import VllmLog
 from sparkrun_tui.engines.logs.phases import PhaseReader
 from sparkrun_tui.engines.plan import Phase, Role
+from sparkrun_tui.engines.registry import log_of
 from sparkrun_tui.launch.sizing.sizing import size
 from sparkrun_tui.memory.estimate import assumed_spark
 from tests.demo import samples
@@ -26,11 +28,11 @@ def _figures(text: str, hosts: int = 1) -> Figures:
 
 
 def _read(log: Log, engine: str) -> tuple[list[Phase], PhaseReader]:
-    reader = PhaseReader(engine)
+    reader = PhaseReader(log_of(engine))
     phases: list[Phase] = []
     texts = [beat.text for beat in log.beats()] + [text for text, _ in log.up()]
     for text in texts:
-        reading = reader.feed(filled(text, engine, Pace(), 0.0))
+        reading = reader.feed(filled(text, simulated(engine).stamp, Pace(), 0.0))
         if reading is not None and reading.phase is not None and reading.phase not in phases:
             phases.append(reading.phase)
     return phases, reader

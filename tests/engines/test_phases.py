@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from sparkrun_tui.base.units import GIB, MIB
-from sparkrun_tui.engines.logs.phases import PhaseReader, strip_prefixes
+from sparkrun_tui.engines.logs.lines import strip_prefixes
+from sparkrun_tui.engines.logs.phases import PhaseReader
 from sparkrun_tui.engines.plan import Phase
+from sparkrun_tui.engines.registry import log_of
 
 DATA = Path(__file__).parent / "data"
 
@@ -19,7 +21,7 @@ def lines(name: str) -> list[str]:
 
 def phases(engine: str, name: str) -> list[tuple[Phase, bool]]:
     """Each state the reader takes, once."""
-    reader = PhaseReader(engine)
+    reader = PhaseReader(log_of(engine))
     seen: list[tuple[Phase, bool]] = []
     for line in lines(name):
         reading = reader.feed(line)
@@ -29,7 +31,7 @@ def phases(engine: str, name: str) -> list[tuple[Phase, bool]]:
 
 
 def facts(engine: str, name: str) -> dict[str, float]:
-    reader = PhaseReader(engine)
+    reader = PhaseReader(log_of(engine))
     for line in lines(name):
         reader.feed(line)
     return reader.facts
@@ -65,7 +67,7 @@ def test_vllm_figures() -> None:
 
 
 def test_progress_and_details_of_vllm() -> None:
-    reader = PhaseReader("vllm")
+    reader = PhaseReader(log_of("vllm"))
     readings = [reading for line in lines("vllm_ray_head") if (reading := reader.feed(line))]
     assert [reading.progress for reading in readings if reading.progress is not None] == [0, 40, 50]
     details = [reading.detail for reading in readings if reading.detail]
@@ -147,18 +149,18 @@ def test_prefixes_come_off(line: str, who: tuple[str, ...], level: str, text: st
 
 
 def test_a_phase_never_goes_back() -> None:
-    reader = PhaseReader("vllm")
+    reader = PhaseReader(log_of("vllm"))
     reader.feed("Capturing CUDA graphs:  10%|")
     assert reader.feed("Loading safetensors checkpoint shards:  40% Completed | 2/5") is None
     assert reader.phase is Phase.GRAPHS
 
 
 def test_two_spellings_of_old_and_new_versions() -> None:
-    reader = PhaseReader("vllm")
+    reader = PhaseReader(log_of("vllm"))
     reader.feed("GPU KV cache size: 2,902,470 tokens")
     reader.feed("Maximum concurrency for 131,072 tokens per request: 22.14x")
     assert reader.facts == {"kv_tokens": 2902470, "concurrency": 22.14}
-    new = PhaseReader("vllm")
+    new = PhaseReader(log_of("vllm"))
     reading = new.feed("CUDA graph pool memory: 0.50 GiB (actual), 0.60 GiB (estimated), difference: 0.10 GiB")
     assert reading is not None
     assert (reading.phase, reading.done, reading.facts) == (Phase.GRAPHS, True, {"graphs_bytes": 0.5 * GIB})
@@ -166,7 +168,7 @@ def test_two_spellings_of_old_and_new_versions() -> None:
 
 def test_noise_tells_nothing() -> None:
     for engine in ("vllm", "sglang", "llama-cpp"):
-        reader = PhaseReader(engine)
+        reader = PhaseReader(log_of(engine))
         for line in ("", "\x1b[0m", 'INFO:     10.0.0.9:1 - "GET /health HTTP/1.1" 200 OK', "x" * 100_000, "\r\r\r"):
             assert reader.feed(line) is None
         assert (reader.phase, reader.facts) == (None, {})
@@ -174,7 +176,7 @@ def test_noise_tells_nothing() -> None:
 
 def test_ranks_of_one_host_share_a_log_and_are_not_added_up() -> None:
     # Eight ranks of SGLang on one host, 2026-02: each prints the figures of its own GPU.
-    reader = PhaseReader("sglang")
+    reader = PhaseReader(log_of("sglang"))
     for rank in ("TP0", "TP1"):
         reader.feed(f"[2026-02-26 05:35:08 {rank}] Load weight end. elapsed=9.1 s, type=X, mem usage=89.50 GB.")
         reader.feed(f"[2026-02-26 05:35:08 {rank}] KV Cache is allocated. #tokens: 3262823, KV size: 186.50 GB")
@@ -185,7 +187,7 @@ def test_ranks_of_one_host_share_a_log_and_are_not_added_up() -> None:
 
 def test_a_pool_whose_line_has_no_tokens() -> None:
     # SGLang of 2026-05 with graphs off.
-    reader = PhaseReader("sglang")
+    reader = PhaseReader(log_of("sglang"))
     reader.feed("[2026-05-14 10:55:40 TP0] KV Cache is allocated. K size: 4.50 GB, V size: 4.50 GB.")
     reader.feed("[2026-05-14 10:55:40 TP0] max_total_num_tokens=420200, max_prefill_tokens=16384, context_len=2048")
     assert reader.facts["kv_bytes"] == 9 * GIB
@@ -193,6 +195,6 @@ def test_a_pool_whose_line_has_no_tokens() -> None:
 
 
 def test_a_capture_that_begins_out_of_sight_is_seen_by_its_end() -> None:
-    reader = PhaseReader("sglang")
+    reader = PhaseReader(log_of("sglang"))
     reader.feed("[2026-09-08 01:33:12 TP0] Capture target verify CUDA graph end. elapsed=0.78 s, mem usage=0.12 GB")
     assert reader.phase is Phase.GRAPHS

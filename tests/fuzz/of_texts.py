@@ -14,9 +14,11 @@ from re import _constants as codes  # type: ignore[attr-defined]  # the parser o
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
 
+from sparkrun_tui.base.patterns import LinePattern
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.text import MAX_LINE, cell_width, clean_line, clean_text, shorten
 from sparkrun_tui.engines.logs.phases import PhaseReader
+from sparkrun_tui.engines.registry import FAMILIES, log_of
 from sparkrun_tui.launch.diagnosis.diagnose import ExitInfo, diagnose
 from sparkrun_tui.launch.run.steps.start import ray_nodes
 from sparkrun_tui.remote.script.lines import LineSplitter
@@ -92,7 +94,7 @@ def _read_log(data: bytes) -> None:
     ray_nodes("\n".join(lines))
     values = {"max_model_len": "32768", "gpu_memory_utilization": "0.8", "port": "8000"}
     for engine in _ENGINES:
-        reader = PhaseReader(engine)
+        reader = PhaseReader(log_of(engine))
         for line in shown:
             reader.feed(line)
         for figure in reader.facts.values():
@@ -104,14 +106,12 @@ def _patterns() -> Iterable[re.Pattern[str]]:
     """Every pattern that the modules of logs hold: they are found in whatever tables they stand."""
     seen: set[int] = set()
     names = (
-        "sparkrun_tui.launch.diagnosis.causes",
-        "sparkrun_tui.engines.logs.phases",
+        "sparkrun_tui.engines.",
         "sparkrun_tui.launch.diagnosis.diagnose",
     )
     waiting: list[Any] = [vars(module) for name, module in sys.modules.items() if name.startswith(names)]
-    from sparkrun_tui.engines.logs.marks import MARKS
-
-    waiting += [re.compile(mark.pattern) for marks in MARKS.values() for mark in marks]
+    for family in FAMILIES.values():
+        waiting += [re.compile(mark.pattern) for mark in family.log.marks]
     while waiting:
         item = waiting.pop()
         if id(item) in seen or isinstance(item, types.ModuleType | str):
@@ -120,6 +120,8 @@ def _patterns() -> Iterable[re.Pattern[str]]:
         if isinstance(item, re.Pattern):
             if isinstance(item.pattern, str):
                 yield item
+        elif isinstance(item, LinePattern):
+            yield item.regex
         elif isinstance(item, Mapping):
             waiting += [value for key, value in item.items() if not str(key).startswith("__")]
         elif isinstance(item, tuple | list | frozenset | set):

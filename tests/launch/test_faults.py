@@ -10,9 +10,10 @@ import pytest
 
 from sparkrun_tui.base.patterns import LinePattern
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.engines.logs.phases import _FACTS, FactRule
+from sparkrun_tui.engines.logs.causes import Cause
+from sparkrun_tui.engines.logs.rules import FactRule
 from sparkrun_tui.engines.plan import Phase
-from sparkrun_tui.launch.diagnosis.causes import Cause
+from sparkrun_tui.engines.vllm.log import LOG
 from sparkrun_tui.launch.record.events import LaunchStatus, StepState
 from tests.launch.fakes import IMAGE, RAY_TWO, SGLANG_TWO, SOLO, FakeCluster, FakeContainer, FakeHost, rendered
 from tests.launch.virtual import virtual_time
@@ -106,8 +107,8 @@ async def test_a_rule_that_stumbles_over_a_log_does_not_cost_the_launch_its_end(
     def stumbles(*_: object) -> str:
         return str(float("0.9."))
 
-    rule = Cause(LinePattern.of("needs 0.9. of it"), "never shown", stumbles)
-    monkeypatch.setattr("sparkrun_tui.launch.diagnosis.diagnose._TABLES", {"vllm": (rule,)})
+    rule = Cause(LinePattern("needs 0.9. of it"), "never shown", stumbles)
+    monkeypatch.setattr("sparkrun_tui.launch.diagnosis.diagnose.causes_of", lambda _: (rule,))
     cluster[1].program = dies
     launch = cluster.begin(SOLO)
     state = await launch.wait_ended()
@@ -132,8 +133,9 @@ async def test_lines_that_no_rule_can_read_do_not_end_the_log(
     def stumbles(*_: object) -> None:
         raise KeyError("a defect")
 
-    rules = (FactRule(LinePattern.of("Model loading took"), stumbles), *_FACTS["vllm"])  # type: ignore[arg-type]
-    monkeypatch.setattr("sparkrun_tui.engines.logs.phases._FACTS", {**_FACTS, "vllm": rules})
+    rules = (FactRule(LinePattern("Model loading took"), stumbles), *LOG.facts)  # type: ignore[arg-type]
+    for module in ("launch.run.follow", "launch.diagnosis.diagnose"):
+        monkeypatch.setattr(f"sparkrun_tui.{module}.log_of", lambda _: replace(LOG, facts=rules))
     cluster[1].program = dies
     launch = cluster.begin(SOLO)
     state = await launch.wait_ended()

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparkrun_tui.base.secrets import Redactor
+from sparkrun_tui.engines.logs.causes import Repair
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.record.codec import from_json, to_json
 from sparkrun_tui.launch.record.events import (
@@ -23,7 +24,6 @@ from sparkrun_tui.launch.record.events import (
     MemorySeen,
     Noticed,
     Progressed,
-    Repair,
     StatusChanged,
     StepChanged,
     StepState,

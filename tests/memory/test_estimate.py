@@ -238,7 +238,7 @@ def test_a_length_beyond_the_models_own_may_be_refused() -> None:
 
 def test_the_curve_of_context_against_memory() -> None:
     settings = EngineSettings("vllm", version="0.32", utilisation=0.8)
-    curve = context_curve(sized(16), settings, SPARK, points=11)
+    curve = context_curve(sized(16), settings, SPARK)
     assert curve is not None
     lengths, sizes = zip(*curve.points, strict=True)
     assert lengths[-1] == 40960

@@ -7,6 +7,7 @@ import pytest
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.engines.search_words import search_words
 from sparkrun_tui.recipe.format.quick_read import sketch
 from sparkrun_tui.recipe.model import Source, SourceKind
 from sparkrun_tui.recipe.search import listing as module
@@ -45,55 +46,57 @@ def count_parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_the_list_is_what_reading_all_files_gives(settings: Settings) -> None:
-    got = list_recipes(settings, budget=60)
-    assert got.entries == tuple(entry_of(found) for found in all_recipes(settings))
+    got = list_recipes(settings, search_words, budget=60)
+    assert got.entries == tuple(entry_of(found, search_words()) for found in all_recipes(settings))
     assert [entry.name for entry in got.entries] == ["bad", "full", "small"]
     assert got.pending == () and len(got.stamps) == 4
 
 
 def test_unchanged_files_are_not_parsed_again(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = list_recipes(settings, budget=60)
+    first = list_recipes(settings, search_words, budget=60)
     parsed = count_parsed(monkeypatch)
-    assert list_recipes(settings, budget=60).entries == first.entries
+    assert list_recipes(settings, search_words, budget=60).entries == first.entries
     assert parsed == []
     changed = settings.recipe_dirs[0] / "sub" / "small.yml"
     changed.write_text("model: c/dd\n")
     (settings.recipe_dirs[0] / "new.yaml").write_text("model: n/n\n")
     (settings.recipe_dirs[0] / "bad.yaml").unlink()
-    again = list_recipes(settings, budget=60)
+    again = list_recipes(settings, search_words, budget=60)
     assert sorted(parsed) == ["new.yaml", "small.yml"]
     assert [(entry.name, entry.model) for entry in again.entries][1:] == [("new", "n/n"), ("small", "c/dd")]
     parsed.clear()
-    assert list_recipes(settings, budget=60).entries == again.entries and parsed == []
+    assert list_recipes(settings, search_words, budget=60).entries == again.entries and parsed == []
 
 
 def test_without_time_files_are_sketched_and_finished_later(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quick = list_recipes(settings, budget=0)
+    quick = list_recipes(settings, search_words, budget=0)
     assert [entry.name for entry in quick.entries] == ["bad", "full", "small"]
     assert len(quick.pending) == 4
     half = finish(quick, budget=0)
     assert half.pending == quick.pending
     done = finish(half)
-    assert done.pending == () and done.entries == tuple(entry_of(found) for found in all_recipes(settings))
+    assert done.pending == () and done.entries == tuple(
+        entry_of(found, search_words()) for found in all_recipes(settings)
+    )
     parsed = count_parsed(monkeypatch)
-    assert list_recipes(settings, budget=0).entries == done.entries and parsed == []
+    assert list_recipes(settings, search_words, budget=0).entries == done.entries and parsed == []
     assert finish(done) is done
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"format": "x"}', b'{"format": 1, "rows": 2}', b"\xff"])
 def test_a_damaged_cache_is_made_anew(settings: Settings, damage: bytes) -> None:
-    before = list_recipes(settings, budget=60)
+    before = list_recipes(settings, search_words, budget=60)
     [file] = paths.cache_dir().glob("recipe-index.json")
     file.write_bytes(damage)
-    assert list_recipes(settings, budget=60).entries == before.entries
+    assert list_recipes(settings, search_words, budget=60).entries == before.entries
     assert file.stat().st_size > 500
 
 
 def test_a_sketch_is_close_to_the_recipe() -> None:
     source = Source(SourceKind.PATH, "sample.yaml")
-    quick, whole = sketch(FULL, source), entry_of(recipe(FULL))
+    quick, whole = sketch(FULL, source), entry_of(recipe(FULL), search_words())
     assert quick is not None
     for name in (
         "name",

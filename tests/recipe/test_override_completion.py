@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from sparkrun_tui.engines.dumps import flag_help
 from sparkrun_tui.engines.fields.completion import NOT_USED, KeyCompleter, ValueCompleter
 from sparkrun_tui.engines.fields.declared import FIELDS
 from sparkrun_tui.engines.fields.filled import field_of, spelling_of
 from sparkrun_tui.engines.fields.types import FieldType
-from sparkrun_tui.engines.flag_dumps.dumps import flag_help
 from sparkrun_tui.engines.registry import FAMILIES
 from sparkrun_tui.recipe.model import Recipe
 

@@ -7,7 +7,8 @@ import pytest
 from sparkrun_tui.engines.fields.declared import FIELDS, FieldType, field_for
 from sparkrun_tui.engines.fields.filled import fields_of
 from sparkrun_tui.engines.layout.hosts import degrees, hosts_wanted
-from sparkrun_tui.engines.registry import FAMILIES, family_of
+from sparkrun_tui.engines.registry import ENGINES, FAMILIES, family_of
+from sparkrun_tui.engines.search_words import search_words
 from sparkrun_tui.recipe.format.detect import split_gguf
 from sparkrun_tui.recipe.format.dtypes import known_dtype
 from sparkrun_tui.recipe.format.images import Image, parse_image
@@ -119,7 +120,7 @@ def test_images() -> None:
 def test_engines_are_detected(text: str, runtime: str) -> None:
     got = recipe(text)
     assert got.runtime == runtime
-    assert got.launchable == (runtime not in ("atlas", "trtllm"))
+    assert (got.runtime in ENGINES) == (runtime not in ("atlas", "trtllm"))
 
 
 def test_what_runtime_config_says_wins_over_a_key_at_the_top() -> None:
@@ -210,11 +211,11 @@ def test_degrees_come_from_the_command_before_the_chain() -> None:
 def test_node_ranges_in_words() -> None:
     texts = [hosts_text(recipe(f"model: m\n{extra}\n")) for extra in ("", "max_nodes: 1", "min_nodes: 2\nmax_nodes: 4")]
     assert texts == ["1+", "1", "2-4"]
-    assert hosts_text(entry_of(recipe("model: m\nmax_nodes: 3\n"))) == "1-3"
+    assert hosts_text(entry_of(recipe("model: m\nmax_nodes: 3\n"), search_words())) == "1-3"
 
 
 def test_parameters_in_words() -> None:
-    assert params_text(recipe(FULL)) == params_text(entry_of(recipe(FULL))) == "30B-A3B"
+    assert params_text(recipe(FULL)) == params_text(entry_of(recipe(FULL), search_words())) == "30B-A3B"
     assert params_text(recipe("model: m\n")) == ""
 
 
@@ -310,4 +311,4 @@ def test_the_nearest_word() -> None:
 
 
 def test_the_full_sample_is_what_the_other_tests_think() -> None:
-    assert recipe(FULL).launchable
+    assert recipe(FULL).runtime in ENGINES

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sparkrun_tui.base.errors import RecipeError
 from sparkrun_tui.engines.checks.validation import validate
+from sparkrun_tui.engines.search_words import search_words
 from sparkrun_tui.recipe.format.loader import load_bytes, load_text
 from sparkrun_tui.recipe.format.yamltree import parse_tree, plain
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
@@ -46,7 +47,7 @@ def use(recipe: Recipe) -> None:
     for problem in validate(recipe, rendered, {}):
         assert problem.message
         assert problem.spot is None or (problem.spot.line >= 1 and problem.spot.column >= 1)
-    Index([entry_of(recipe)]).search("a runtime:vllm")
+    Index([entry_of(recipe, search_words())]).search("a runtime:vllm")
 
 
 @QUICK

@@ -10,6 +10,7 @@ import pytest
 
 from sparkrun_tui.base.errors import RecipeError, SettingsError, UsageError
 from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.engines.search_words import search_words
 from sparkrun_tui.recipe.format.export import command_line
 from sparkrun_tui.recipe.model import Recipe, SourceKind
 from sparkrun_tui.recipe.registry import cache as registry_cache
@@ -140,7 +141,7 @@ def test_a_repository_of_several_registries_answers_to_its_own_name_too(upstream
     for name in ("@mine/g", "@mine/deep/g", "@mine/official/deep/g", "@mine/official/g", "@official/g"):
         assert find_recipe(name, Settings()).model == "g/g"
     assert find_recipe("@mine/l", Settings()).model == "l/l"
-    listed = [entry_of(recipe) for recipe in all_recipes(Settings())]
+    listed = [entry_of(recipe, search_words()) for recipe in all_recipes(Settings())]
     for query in ("registry:mine", "registry:official", "registry:min"):
         assert [entry.name for entry in Index(listed).search(query)] == ["g"]
     [status] = [status for status in registry_list() if status.registry.name == "mine"]

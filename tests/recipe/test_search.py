@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from sparkrun_tui.engines.search_words import search_words
 from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Severity, Source, SourceKind
 from sparkrun_tui.recipe.search.entry import Entry, entry_of
 from sparkrun_tui.recipe.search.index import Index, light
@@ -29,7 +30,7 @@ GEMMA = entry(
     source=Source(SourceKind.REGISTRY, "y.yaml", "arena"),
 )  # fmt: skip
 TINY = entry("tiny-qwen", model="Qwen/Qwen3-1.7B-GGUF:Q8_0", runtime="llama-cpp", dtype="q8_0", params=1_700_000_000)
-BROKEN = entry_of(BrokenRecipe("bad", HERE, Problem(Severity.ERROR, "unreadable", "no")))
+BROKEN = entry_of(BrokenRecipe("bad", HERE, Problem(Severity.ERROR, "unreadable", "no")), search_words())
 ALL = (CODER, GEMMA, TINY, BROKEN)
 LEVELS = {CODER.name: "good", GEMMA.name: "bad", TINY.name: "tight"}
 
@@ -126,15 +127,17 @@ def test_letters_to_light() -> None:
 
 
 def test_entries_of_recipes() -> None:
-    got = entry_of(recipe(FULL))
+    got = entry_of(recipe(FULL), search_words())
     assert (got.params, got.active, got.context, got.dtype, got.nodes, got.tp) == (
         30 * 10**9, 3 * 10**9, 200000, "nvfp4", 1, 1,
     )  # fmt: skip
     assert "hf_token" in got.has and "max_model_len" in got.has and "command" in got.has
     assert "moe" in got.kinds and got.digest == recipe(FULL).digest
-    literal = entry_of(minimal("vllm serve m --max-model-len 128K --tool-call-parser hermes", "{tensor_parallel: 2}"))
+    literal = entry_of(
+        minimal("vllm serve m --max-model-len 128K --tool-call-parser hermes", "{tensor_parallel: 2}"), search_words()
+    )
     assert (literal.context, literal.tools, literal.nodes) == (128_000, ("hermes",), 2)
-    solo = entry_of(minimal("x", "{tensor_parallel: 2}", "max_nodes: 1"))
+    solo = entry_of(minimal("x", "{tensor_parallel: 2}", "max_nodes: 1"), search_words())
     assert (solo.nodes, solo.kinds[0]) == (1, "solo")
     assert BROKEN.error == "no" and BROKEN.number("nodes") is None
 
@@ -146,7 +149,9 @@ def test_the_name_itself_comes_before_names_that_begin_with_it() -> None:
 
 def test_a_recipe_is_found_by_its_file_too() -> None:
     named = recipe("name: GLM (big)\nmodel: zai/GLM\n", "/r/4x/quad-glm.yaml")
-    nested = entry_of(replace(named, source=Source(SourceKind.REGISTRY, "/r/4x/quad-glm.yaml", "arena", "/r")))
+    nested = entry_of(
+        replace(named, source=Source(SourceKind.REGISTRY, "/r/4x/quad-glm.yaml", "arena", "/r")), search_words()
+    )
     index = Index([nested, CODER])
     for query in ("quad", "quad-glm", "4x/quad", "name:quad", "qudglm", "glm big"):
         assert index.search(query) == [nested], query

@@ -11,8 +11,10 @@ from typing import Any
 
 import sparkrun_tui
 from sparkrun_tui.base.patterns import LinePattern
-from sparkrun_tui.engines.plan import LogMark
+from sparkrun_tui.engines.logs.rules import LogMark
+from sparkrun_tui.engines.registry import ENGINES
 
+FOLDERS = tuple(type(engine).__module__.split(".")[2] for engine in ENGINES.values())
 READERS = (
     "sparkrun_tui.base.patterns",
     "sparkrun_tui.base.secrets",
@@ -20,8 +22,8 @@ READERS = (
     "sparkrun_tui.launch.",
     "sparkrun_tui.remote.docker.logs",
     "sparkrun_tui.remote.script.lines",
-    "sparkrun_tui.engines.logs.marks",
-    "sparkrun_tui.engines.logs.phases",
+    "sparkrun_tui.engines.logs.",
+    *(f"sparkrun_tui.engines.{folder}.{part}" for folder in FOLDERS for part in ("causes", "log")),
     "sparkrun_tui.ui.paint.log_text",
     "sparkrun_tui.ui.widgets.log_",
 )

@@ -15,16 +15,20 @@ import pytest
 from sparkrun_tui.base.patterns import LinePattern, words_of
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.text import MAX_LINE, clean_line
-from sparkrun_tui.engines.logs import guard, marks, phases
+from sparkrun_tui.engines.llama_cpp import causes as causes_llama
+from sparkrun_tui.engines.llama_cpp import log as log_llama
+from sparkrun_tui.engines.logs import causes, guard, lines, phases, rules
 from sparkrun_tui.engines.logs.guard import RuleDefect, RuleGuard
-from sparkrun_tui.engines.logs.phases import PhaseReader, strip_prefixes
-from sparkrun_tui.launch.diagnosis import causes
+from sparkrun_tui.engines.logs.lines import strip_prefixes
+from sparkrun_tui.engines.logs.phases import PhaseReader
+from sparkrun_tui.engines.registry import log_of
+from sparkrun_tui.engines.sglang import causes as causes_sglang
+from sparkrun_tui.engines.sglang import log as log_sglang
+from sparkrun_tui.engines.vllm import causes as causes_vllm
+from sparkrun_tui.engines.vllm import log as log_vllm
 from sparkrun_tui.launch.diagnosis import common as causes_common
 from sparkrun_tui.launch.diagnosis import diagnose as diagnosis
 from sparkrun_tui.launch.diagnosis import host as causes_host
-from sparkrun_tui.launch.diagnosis import llama_cpp as causes_llama
-from sparkrun_tui.launch.diagnosis import sglang as causes_sglang
-from sparkrun_tui.launch.diagnosis import vllm as causes_vllm
 from sparkrun_tui.launch.diagnosis.diagnose import diagnose
 from sparkrun_tui.launch.record.logs import LogLine
 from tests.security.log_patterns import all_patterns, modules
@@ -49,8 +53,12 @@ NUMBERS = (
 )
 READERS = (
     phases,
-    marks,
+    rules,
+    lines,
     guard,
+    log_llama,
+    log_sglang,
+    log_vllm,
     diagnosis,
     causes,
     causes_common,
@@ -94,7 +102,7 @@ SEEDS = (
 @pytest.mark.parametrize("number", NUMBERS)
 def test_no_number_in_a_line_raises(engine: str, number: str) -> None:
     """Without `report` a defect is raised: none is, and no figure is infinite or out of all bounds."""
-    reader = PhaseReader(engine)
+    reader = PhaseReader(log_of(engine))
     for seed in SEEDS:
         line = seed.replace("{}", number)
         reader.feed(line)
@@ -131,9 +139,9 @@ def test_a_defect_in_one_rule_leaves_the_others_their_turn(monkeypatch: pytest.M
     def stumble(match: re.Match[str], context: object) -> str:
         raise KeyError(match[0])
 
-    bad = causes.Cause(LinePattern.of("OutOfMemoryError: CUDA"), "never shown", stumble)
-    table = {**diagnosis._TABLES, "vllm": (bad, *diagnosis._TABLES["vllm"])}
-    monkeypatch.setattr(diagnosis, "_TABLES", table)
+    bad = causes.Cause(LinePattern("OutOfMemoryError: CUDA"), "never shown", stumble)
+    table = (bad, *diagnosis.causes_of("vllm"))
+    monkeypatch.setattr(diagnosis, "causes_of", lambda _: table)
     told: list[RuleDefect] = []
     lines = ["torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB"] * 3
     found = diagnose("vllm", {"a": lines}, report=told.append)
@@ -285,7 +293,7 @@ def test_what_reads_a_line_takes_time_in_proportion_to_it(line: str) -> None:
     def whole_way(text: str) -> None:
         clean = redact(clean_line(text))
         strip_prefixes(clean)
-        PhaseReader("vllm").feed(clean)
+        PhaseReader(log_of("vllm")).feed(clean)
         diagnose("vllm", {"a": [LogLine(0.0, "stdout", clean)]})
 
     quarter = line[: len(line) // 4]

@@ -9,6 +9,7 @@ from typing import cast
 import pytest
 from textual.pilot import Pilot
 
+from sparkrun_tui.engines.logs.causes import Repair
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.record.events import (
     Diagnosed,
@@ -16,7 +17,6 @@ from sparkrun_tui.launch.record.events import (
     LaunchStatus,
     LinkChanged,
     Progressed,
-    Repair,
     StatusChanged,
     StepChanged,
     StepState,

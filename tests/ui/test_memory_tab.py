@@ -7,8 +7,7 @@ from typing import cast
 import pytest
 
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.memory.curve import ContextCurve
-from sparkrun_tui.memory.result import HostMemory, HostPicture, Part
+from sparkrun_tui.memory.result import ContextCurve, HostMemory, HostPicture, Part
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.paint.context_plot import plot_lines, tokens_word
 from sparkrun_tui.ui.paint.memory_tab import table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.engines.search_words import search_words
 from sparkrun_tui.recipe.model import Source, SourceKind
 from sparkrun_tui.recipe.search.entry import Entry
 from sparkrun_tui.recipe.search.listing import Listing
@@ -16,7 +17,7 @@ def entry(name: str, path: str, registry: str = "") -> Entry:
 
 def titles(*entries: Entry) -> list[str]:
     catalog = Catalog(Settings())
-    catalog.take(Listing({found.source.path: found for found in entries}, {}))
+    catalog.take(Listing({found.source.path: found for found in entries}, {}, search_words))
     return [catalog.title(found) for found in entries]
 
 

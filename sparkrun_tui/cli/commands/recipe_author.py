@@ -145,12 +145,11 @@ def new_command(model: str, runtime: str, container: str, nodes: int, offline: b
     """Start a recipe for MODEL (OWNER/NAME, for GGUF OWNER/NAME:QUANT) from what is known of it."""
     from sparkrun_tui.cli.hub import look_up
     from sparkrun_tui.engines.checks.fields import valid_model
-    from sparkrun_tui.engines.starter import starter
-    from sparkrun_tui.recipe.format.detect import split_gguf
+    from sparkrun_tui.engines.starter import starter, usual_family
 
     if not offline and valid_model(model):
         look_up(model)
-    engine = runtime or ("llama-cpp" if split_gguf(model)[1] or model.lower().endswith("gguf") else "vllm")
+    engine = runtime or usual_family(model)
     image = container or _usual_image(engine)
     known = _known(model)
     text = next((text for share in _SHARES if _starts(text := starter(model, engine, image, known, nodes, share))), "")
@@ -179,13 +178,14 @@ def _known(model: str) -> Known:
     """What is known of the model, and what the recipes that are here say of it."""
     from dataclasses import replace
 
+    from sparkrun_tui.engines.search_words import search_words
     from sparkrun_tui.launch.sizing.starter_facts import known_of
     from sparkrun_tui.recipe.format.detect import split_gguf
     from sparkrun_tui.recipe.search.listing import finish, list_recipes
 
     known = known_of(model)
     wanted = split_gguf(model)[0].lower()
-    for entry in finish(list_recipes(settings_now())).entries:
+    for entry in finish(list_recipes(settings_now(), search_words)).entries:
         if split_gguf(entry.model)[0].lower() == wanted and not entry.error:
             dtype = entry.dtype if entry.model == model else ""
             return replace(
@@ -198,16 +198,22 @@ def _known(model: str) -> Known:
 
 
 def _usual_image(engine: str) -> str:
-    """The image that most of the bundled recipes of this engine run."""
+    """The image that most of the bundled recipes of this engine run, else the engine's own choice."""
     from collections import Counter
 
     from sparkrun_tui.base.settings import Settings
+    from sparkrun_tui.engines.registry import ENGINES
+    from sparkrun_tui.engines.search_words import search_words
+    from sparkrun_tui.recipe.model import Recipe, Source
     from sparkrun_tui.recipe.search.listing import finish, list_recipes
 
-    entries = finish(list_recipes(Settings())).entries
+    entries = finish(list_recipes(Settings(), search_words)).entries
     bundled = (entry for entry in entries if entry.source.kind is SourceKind.BUNDLED and entry.runtime == engine)
     counts = Counter(entry.container for entry in bundled if entry.container)
-    return counts.most_common(1)[0][0] if counts else ""
+    if counts:
+        return counts.most_common(1)[0][0]
+    known = ENGINES.get(engine)
+    return known.image(Recipe("", Source(SourceKind.PATH, ""), "", engine)) if known is not None else ""
 
 
 @recipe_group.command("export")

@@ -76,13 +76,14 @@ def _find(name: str, settings: Settings) -> Rendered:
     """Search as one types, and take one of what is found. Raises `RecipeError` when nothing is."""
     from sparkrun_tui.cli.context import found_recipe
     from sparkrun_tui.cli.text.entries import entry_row
+    from sparkrun_tui.engines.search_words import search_words
     from sparkrun_tui.recipe.search.index import Index
     from sparkrun_tui.recipe.search.listing import list_recipes
     from sparkrun_tui.recipe.values.overrides import render
 
     query = name or _QUERY
     _heading(f"Find: {shell.words(['sparkrun-tui', 'search', query])}")
-    listing = list_recipes(settings, budget=30.0)
+    listing = list_recipes(settings, search_words, budget=30.0)
     found = Index(listing.entries).search(query)
     _indented("  ".join(entry_row(entry)) for entry in found[:6])
     names = [entry.name for entry in found]

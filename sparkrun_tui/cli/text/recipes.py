@@ -8,6 +8,7 @@ from typing import Any
 
 from sparkrun_tui.base.units import GIB, format_gib
 from sparkrun_tui.cli.text.entries import problem_lines
+from sparkrun_tui.engines.registry import ENGINES
 from sparkrun_tui.launch.sizing.evaluation import Evaluation
 from sparkrun_tui.launch.sizing.sizing import declared_facts
 from sparkrun_tui.memory.metadata_block import metadata_block
@@ -44,7 +45,7 @@ def recipe_json(recipe: Recipe) -> dict[str, Any]:
         "mode": recipe.mode.value,
         "min_nodes": recipe.min_nodes,
         "max_nodes": recipe.max_nodes,
-        "launchable": recipe.launchable,
+        "launchable": recipe.runtime in ENGINES,
         "defaults": {key: shown_data(key, value) for key, value in recipe.defaults.items()},
     }
 

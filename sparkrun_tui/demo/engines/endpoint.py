@@ -11,6 +11,9 @@ from typing import Any
 from sparkrun_tui.demo import http
 from sparkrun_tui.demo.docker.container import Container
 from sparkrun_tui.demo.engines.figures import Figures
+from sparkrun_tui.demo.engines.registry import simulated
+from sparkrun_tui.engines.family import MetricNames
+from sparkrun_tui.engines.registry import FAMILIES
 
 TOKEN_SECONDS = 0.045
 _LOAD_EVERY = 10.0
@@ -18,35 +21,6 @@ _DEFAULT_TOKENS = 256
 
 _VISITORS = (2, 2, 3, 3, 3, 2, 1, 1, 2, 4, 4, 3, 2)
 """Requests of simulated visitors that run in each second, over and over; never none, so that a load can be seen."""
-
-# Running, waiting, cache in use, generated, prompted: as vllm/v1/metrics/loggers.py, python/sglang/srt/metrics and
-# llama.cpp's tools/server name them.
-_METRICS = {
-    "vllm": (
-        "vllm",
-        (
-            "num_requests_running",
-            "num_requests_waiting",
-            "kv_cache_usage_perc",
-            "generation_tokens_total",
-            "prompt_tokens_total",
-        ),
-    ),
-    "sglang": (
-        "sglang",
-        ("num_running_reqs", "num_queue_reqs", "token_usage", "generation_tokens_total", "prompt_tokens_total"),
-    ),
-    "llama-cpp": (
-        "llamacpp",
-        (
-            "requests_processing",
-            "requests_deferred",
-            "kv_cache_usage_ratio",
-            "tokens_predicted_total",
-            "prompt_tokens_total",
-        ),
-    ),
-}
 
 _TEXT = (
     "This is the demo of sparkrun-tui, so no model is thinking here: {name} was never loaded, and the Spark it runs on "
@@ -61,6 +35,7 @@ class Endpoint:
 
     def __init__(self, figures: Figures, container: Container) -> None:
         self._is = figures
+        self._engine = simulated(figures.engine)
         self._container = container
         self._pace = container.pace
         self.prompted = 0
@@ -97,8 +72,7 @@ class Endpoint:
 
     async def _handle(self, request: http.Request, reply: http.Reply) -> None:
         if request.path in ("/health", "/ready", "/ping"):
-            body = b'{"status":"ok"}' if self._is.engine == "llama-cpp" else b""
-            await reply.whole(200, body)
+            await reply.whole(200, self._engine.health)
         elif request.path == "/v1/models":
             model = {"id": self._is.served, "object": "model", "owned_by": "demo", "max_model_len": self._is.length}
             await reply.json(200, {"object": "list", "data": [model]})
@@ -130,10 +104,8 @@ class Endpoint:
                 await reply.json(200, self._answer(chat, words))
         finally:
             self.running -= 1
-        if self._is.engine == "llama-cpp":
-            self._container.say(f"srv  log_server_r: done request: POST {request.path} 127.0.0.1 200", "stderr")
-        else:
-            self._container.say(f'INFO:     127.0.0.1:52114 - "POST {request.path} HTTP/1.1" 200 OK')
+        text, stream = self._engine.answered
+        self._container.say(text.format(path=request.path), stream)
 
     def _answer(self, chat: bool, words: list[str]) -> dict[str, Any]:
         text = "".join(words)
@@ -165,10 +137,17 @@ class Endpoint:
         return {"prompt_tokens": 16, "completion_tokens": count, "total_tokens": 16 + count}
 
     def _metrics(self) -> str:
-        prefix, names = _METRICS[self._is.engine]
-        label = "" if self._is.engine == "llama-cpp" else f'{{model_name="{self._is.served}"}}'
-        values = zip(names, (self.running, 0, self._usage, self.generated, self.prompted), strict=True)
-        return "".join(f"# TYPE {prefix}:{name} gauge\n{prefix}:{name}{label} {value}\n" for name, value in values)
+        family = FAMILIES.get(self._is.engine)
+        names = family.metrics if family is not None else MetricNames()
+        label = f'{{model_name="{self._is.served}"}}' if self._engine.model_label else ""
+        samples = (
+            (names.running, self.running),
+            (names.waiting, 0),
+            (names.kv_usage, self._usage),
+            (names.generated, self.generated),
+            (names.prompted, self.prompted),
+        )
+        return "".join(f"# TYPE {name[0]} gauge\n{name[0]}{label} {value}\n" for name, value in samples if name)
 
 
 async def _event(reply: http.Reply, value: dict[str, Any]) -> None:

@@ -11,18 +11,14 @@ from sparkrun_tui.demo.catalog import Catalog
 from sparkrun_tui.demo.docker.container import Container, Execution
 from sparkrun_tui.demo.engines.endpoint import Endpoint
 from sparkrun_tui.demo.engines.figures import Fault, Figures, figures
-from sparkrun_tui.demo.engines.llama_log import LlamaLog
 from sparkrun_tui.demo.engines.log_script import Beat, filled
 from sparkrun_tui.demo.engines.ray import Ray, hang_up
-from sparkrun_tui.demo.engines.sglang_log import SglangLog
-from sparkrun_tui.demo.engines.vllm_log import VllmLog
+from sparkrun_tui.demo.engines.registry import simulated
+from sparkrun_tui.demo.engines.simulated import Start, StartLog
 from sparkrun_tui.demo.host import Host, Site
 from sparkrun_tui.engines.layout.common import SERVE_FILE
-from sparkrun_tui.engines.logs.marks import family
 from sparkrun_tui.engines.plan import LABEL, Role
 from sparkrun_tui.memory.result import HostMemory
-
-Log = VllmLog | SglangLog | LlamaLog
 
 
 class Engines:
@@ -120,9 +116,9 @@ class Engines:
             for each in self._peers(container) if spread else [container]:
                 each.memory = beat.memory
         if beat.text:
-            container.say(filled(beat.text, engine, container.pace, started), beat.stream)
+            container.say(filled(beat.text, simulated(engine).stamp, container.pace, started), beat.stream)
 
-    async def _answer(self, host: Host, container: Container, is_: Figures, log: Log) -> int:
+    async def _answer(self, host: Host, container: Container, is_: Figures, log: StartLog) -> int:
         """Serve until the container is asked to end."""
         endpoint = Endpoint(is_, container)
         host.listen(container, is_.port, endpoint.serve)
@@ -130,7 +126,7 @@ class Engines:
 
         def say(lines: list[tuple[str, str]]) -> None:
             for text, stream in lines:
-                container.say(filled(text, is_.engine, host.pace, container.started or 0.0), stream)
+                container.say(filled(text, simulated(is_.engine).stamp, host.pace, container.started or 0.0), stream)
 
         say(log.up())
         load = asyncio.create_task(endpoint.tell_load(lambda *now: say([(log.load(*now), "stdout")])))
@@ -157,15 +153,10 @@ class Engines:
         served = labels.get(f"{LABEL}served", "") or rendered.recipe.model
         return replace(is_, served=served, port=int(port) if port.isdecimal() else is_.port)
 
-    def _log(self, is_: Figures, role: Role, rank: int, container: Container, ray: bool) -> Log:
+    def _log(self, is_: Figures, role: Role, rank: int, container: Container, ray: bool) -> StartLog:
         hosts = container.labels.get(f"{LABEL}hosts", "").split(",")
         head = next((host.address for host in self._site.hosts if host.name == hosts[0]), "127.0.0.1")
-        kind = family(container.labels.get(f"{LABEL}engine", "vllm"))
-        if kind == "sglang":
-            return SglangLog(is_, role, rank, head)
-        if kind == "llama-cpp":
-            return LlamaLog(is_)
-        return VllmLog(is_, role, rank, ray, head)
+        return simulated(is_.engine).log(Start(is_, role, rank, ray, head))
 
     async def _meet(self, container: Container, ranks: int) -> None:
         """Wait for the other ranks, in silence, as engines do."""

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.engines.logs.marks import family
 from sparkrun_tui.launch.sizing.sizing import FactsStore, declared_facts, engine_settings, size
+from sparkrun_tui.memory.engines import model_of
+from sparkrun_tui.memory.model import EngineModel
 from sparkrun_tui.memory.result import Estimate, HostMemory, Level
 from sparkrun_tui.recipe.values.rendered import Rendered
 
@@ -35,7 +36,7 @@ class Figures:
     """One start of an engine in numbers. Bytes are per host; `fault` is why it fails, None when it comes up."""
 
     engine: str
-    """`vllm`, `sglang` or `llama-cpp`."""
+    """The name of its family, or the runtime word of one that is not known."""
     model: str
     ranks: int
     length: int
@@ -90,18 +91,18 @@ def figures(rendered: Rendered, hosts: Sequence[HostMemory], store: FactsStore |
     """The numbers of a start on these hosts, the first being the head."""
     settings = engine_settings(rendered)
     found = size(rendered, hosts, store)
-    engine = family(settings.engine)
+    model = model_of(settings.engine)
     parts = {part.kind: part.bytes for part in found.hosts[0].parts} if found.hosts else {}
     ranks, head = max(len(hosts), 1), hosts[0]
     weights = parts.get("weights") or weights_of(rendered, store) // ranks
     length, per_token = _length(rendered, settings.max_model_len), _per_token(rendered) // ranks
     share = settings.utilisation or 0.9
-    pool = length * per_token if engine == "llama-cpp" else int(share * head.total) - weights - 6 * GIB
+    pool = length * per_token if model.cache_by_length else int(share * head.total) - weights - 6 * GIB
     kv = max(parts.get("kv", pool), 0)
     free = max((head.available or head.total) - _CONTAINER, 0)
-    fault, why = _fault(found, rendered, weights + kv, free)
+    fault, why = _fault(found, model, weights + kv, free)
     return Figures(
-        engine=engine,
+        engine=settings.engine,
         model=rendered.recipe.model,
         ranks=ranks,
         length=length,
@@ -123,7 +124,7 @@ def figures(rendered: Rendered, hosts: Sequence[HostMemory], store: FactsStore |
     )
 
 
-def _fault(found: Estimate, rendered: Rendered, wanted: int, free: int) -> tuple[Fault | None, str]:
+def _fault(found: Estimate, model: EngineModel, wanted: int, free: int) -> tuple[Fault | None, str]:
     if found.starts.level is Level.BAD:
         if found.starts.text == "will not start":
             return Fault.START, found.starts.detail
@@ -134,7 +135,7 @@ def _fault(found: Estimate, rendered: Rendered, wanted: int, free: int) -> tuple
     if found.headroom.level is Level.BAD:
         return Fault.HOST, found.headroom.detail
     if found.level is Level.UNKNOWN and wanted > free:
-        return (Fault.START if family(rendered.recipe.runtime) == "llama-cpp" else Fault.ROOM), ""
+        return (Fault.START if model.cache_by_length else Fault.ROOM), ""
     return None, ""
 
 

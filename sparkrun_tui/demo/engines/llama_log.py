@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from sparkrun_tui.base.units import MIB
 from sparkrun_tui.demo.engines.figures import Fault, Figures
 from sparkrun_tui.demo.engines.log_script import NOW, Beat
+from sparkrun_tui.demo.engines.simulated import Simulated, Start
 
 _STEPS = 10
 _DONE = "srv  llama_server: "
@@ -99,3 +100,24 @@ def _info(text: str) -> str:
 
 def _beat(after: float, text: str, level: str = "I", *, memory: int | None = None) -> Beat:
     return Beat(after, f"{NOW} {level} {text}", "stderr", memory)
+
+
+def start_log(start: Start) -> LlamaLog:
+    """The log of a start."""
+    return LlamaLog(start.figures)
+
+
+def stamp(_: float, spent: float) -> str:
+    """The time since the start as llama-server writes it: minutes, seconds, milliseconds, microseconds."""
+    micros = int(spent * 1e6)
+    seconds = micros // 1_000_000
+    return f"{seconds // 60}.{seconds % 60:02d}.{micros // 1000 % 1000:03d}.{micros % 1000:03d}"
+
+
+SIMULATED = Simulated(
+    start_log,
+    stamp,
+    health=b'{"status":"ok"}',
+    model_label=False,
+    answered=("srv  log_server_r: done request: POST {path} 127.0.0.1 200", "stderr"),
+)

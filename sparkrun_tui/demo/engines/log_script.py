@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sparkrun_tui.base.units import GIB
@@ -31,7 +32,11 @@ def gib(size: float, digits: int = 2) -> str:
     return f"{size / GIB:.{digits}f}"
 
 
-def filled(text: str, engine: str, pace: Pace, started: float) -> str:
+Stamp = Callable[[float, float], str]
+"""Writes a moment in an engine's own way, from Unix seconds and the seconds since the engine began."""
+
+
+def filled(text: str, stamp: Stamp, pace: Pace, started: float) -> str:
     """A text with the moment put in; `started` is when the engine began, Unix seconds."""
     now = pace.now()
     if RAY_NOW in text:
@@ -40,11 +45,4 @@ def filled(text: str, engine: str, pace: Pace, started: float) -> str:
         )
     if NOW not in text:
         return text
-    if engine == "llama-cpp":
-        spent = int((now - started) * pace.speed * 1e6)
-        stamp = f"{spent // 60_000_000}.{spent // 1_000_000 % 60:02d}.{spent // 1000 % 1000:03d}.{spent % 1000:03d}"
-    elif engine == "sglang":
-        stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now))
-    else:
-        stamp = time.strftime("%m-%d %H:%M:%S", time.localtime(now))
-    return text.replace(NOW, stamp)
+    return text.replace(NOW, stamp(now, (now - started) * pace.speed))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from sparkrun_tui.demo.docker.container import Container
 from sparkrun_tui.demo.engines.log_script import RAY_NOW, filled
+from sparkrun_tui.demo.engines.simulated import plain_stamp
 from sparkrun_tui.demo.host import Host, Site
 from sparkrun_tui.demo.http import Reader, Writer
 from sparkrun_tui.engines.plan import LABEL
@@ -65,7 +66,7 @@ class Ray:
 
 
 def _said(host: Host, text: str) -> str:
-    return filled(f"{RAY_NOW}\t{text}", "vllm", host.pace, 0.0)
+    return filled(f"{RAY_NOW}\t{text}", plain_stamp, host.pace, 0.0)
 
 
 async def hang_up(reader: Reader, writer: Writer) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.demo.engines.figures import Fault, Figures
 from sparkrun_tui.demo.engines.log_script import NOW, Beat, gib
+from sparkrun_tui.demo.engines.simulated import Simulated, Start
 from sparkrun_tui.engines.plan import Role
 
 _STEPS = 8
@@ -114,3 +115,11 @@ class SglangLog:
         """The line about the last seconds: tokens per second, requests, and the cache in use (a fraction)."""
         text = f"Decode batch, #running-req: {running}, #token: {int(usage * self._is.kv_tokens)}, "
         return f"{self._who} {text}token usage: {usage:.2f}, gen throughput (token/s): {generated:.2f}, #queue-req: 0"
+
+
+def start_log(start: Start) -> SglangLog:
+    """The log of a start."""
+    return SglangLog(start.figures, start.role, start.rank, start.head_ip)
+
+
+SIMULATED = Simulated(start_log)

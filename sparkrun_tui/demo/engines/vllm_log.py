@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 from sparkrun_tui.demo.engines.figures import Fault, Figures
 from sparkrun_tui.demo.engines.log_script import NOW, RAY_NOW, Beat, gib
+from sparkrun_tui.demo.engines.simulated import Simulated, Start
 from sparkrun_tui.engines.plan import Role
 
 VERSION = "0.32.0"
@@ -199,3 +201,16 @@ class VllmLog:
             "ValueError: No available memory for the cache blocks. Try increasing `gpu_memory_utilization` when "
             "initializing the engine."
         )
+
+
+def start_log(start: Start) -> VllmLog:
+    """The log of a start."""
+    return VllmLog(start.figures, start.role, start.rank, start.ray, start.head_ip)
+
+
+def stamp(now: float, _: float) -> str:
+    """The moment as vLLM writes it, without the year."""
+    return time.strftime("%m-%d %H:%M:%S", time.localtime(now))
+
+
+SIMULATED = Simulated(start_log, stamp)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from sparkrun_tui.engines.layout.hosts import degrees
-from sparkrun_tui.engines.registry import family_of
+from sparkrun_tui.engines.registry import FAMILIES, family_of
 from sparkrun_tui.recipe.format.detect import is_repository, split_gguf
 from sparkrun_tui.recipe.format.dtypes import dtype_words, known_dtype, normal_dtype
 from sparkrun_tui.recipe.format.images import parse_image
@@ -54,15 +54,16 @@ def check_model(recipe: Recipe, rendered: Rendered) -> Iterator[Problem]:
     if quant and _QUANT.fullmatch(quant) is None:
         message = f"`{quant[:40]}` is not a quantisation"
         yield problem(recipe, Severity.ERROR, "gguf-quant", message, "model")
-    gguf = recipe.runtime == Runtime.LLAMA_CPP and (recipe.command is None or _HF_FLAGS.search(recipe.command))
-    if gguf and not quant and not local:
-        message = "the model names no quantisation: llama.cpp would choose one, and all files are downloaded"
+    family = family_of(recipe.runtime)
+    takes_gguf = family is not None and family.gguf
+    by_name = recipe.command is None or _HF_FLAGS.search(recipe.command)
+    if family is not None and takes_gguf and by_name and not quant and not local:
+        message = f"the model names no quantisation: {family.title} would choose one, and all files are downloaded"
         remedy = f"write it behind a colon, such as {repo[:80]}:Q4_K_M"
         yield problem(recipe, Severity.WARNING, "gguf-quant", message, "model", remedy=remedy)
-    if quant and not local and recipe.runtime != Runtime.LLAMA_CPP:
-        message = (
-            f"`:{quant}` behind the model id is llama.cpp's way to name a GGUF file, not one of `{recipe.runtime}`"
-        )
+    if quant and not local and not takes_gguf:
+        whose = next((other.title for other in FAMILIES.values() if other.gguf), "")
+        message = f"`:{quant}` behind the model id is {whose}'s way to name a GGUF file, not one of `{recipe.runtime}`"
         yield problem(recipe, Severity.WARNING, "gguf-quant", message, "model")
 
 
@@ -108,16 +109,17 @@ def check_metadata(recipe: Recipe) -> Iterator[Problem]:
 def check_topology(rendered: Rendered, attention_heads: int | None, gpus_per_host: int) -> Iterator[Problem]:
     """Degrees of parallelism against the hosts that are allowed and the model's heads."""
     recipe = rendered.recipe
-    parts = degrees(rendered, family_of(recipe.runtime))
+    family = family_of(recipe.runtime)
+    parts = degrees(rendered, family)
     tensor = parts["tensor_parallel"]
     place = ("defaults.tensor_parallel", "max_nodes", "solo_only", "mode", "command")
     if attention_heads and attention_heads % tensor:
         message = f"tensor_parallel {tensor} does not divide the model's {attention_heads} attention heads"
         yield problem(recipe, Severity.ERROR, "parallel-heads", message, *place)
-    if recipe.runtime == Runtime.LLAMA_CPP:
+    if family is not None and family.several_hosts:
         if recipe.max_nodes != 1:
             limit = "no max_nodes" if recipe.max_nodes is None else f"max_nodes {recipe.max_nodes}"
-            message = f"llama.cpp with {limit}: several hosts are experimental (RPC)"
+            message = f"{family.title} with {limit}: several hosts are {family.several_hosts}"
             yield problem(
                 recipe, Severity.WARNING, "llama-nodes", message, "max_nodes", "runtime", remedy="write `max_nodes: 1`"
             )

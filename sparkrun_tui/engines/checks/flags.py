@@ -12,9 +12,10 @@ from functools import lru_cache
 from itertools import islice
 
 from sparkrun_tui.base.json_text import JsonError, parse_json
-from sparkrun_tui.engines.command.arguments import NUMBER, Arguments, Given, read_arguments
+from sparkrun_tui.engines.command.arguments import NUMBER, Arguments, Given, plain_spelling, read_arguments
+from sparkrun_tui.engines.command.built import serve_words
+from sparkrun_tui.engines.dumps import EngineFlag, load_flags
 from sparkrun_tui.engines.family import Family
-from sparkrun_tui.engines.flag_dumps.dumps import EngineFlag, load_flags
 from sparkrun_tui.engines.image_version import is_older, version_in_tag
 from sparkrun_tui.engines.registry import FAMILIES, counterpart, family_of
 from sparkrun_tui.recipe.format.spots import command_spot
@@ -34,10 +35,17 @@ _TYPO = 0.9
 """How alike two flags are of which one is a typing error of the other: one or two letters differ."""
 
 
-def check_flags(rendered: Rendered) -> tuple[Problem, ...]:
-    """What the engine would refuse or misread in the rendered command; empty without a command of a known engine."""
+def check_flags(rendered: Rendered, version: str = "") -> tuple[Problem, ...]:
+    """What the engine would refuse or misread in the rendered command; empty without a command of a known engine.
+
+    `version` is that of the engine in the image, where it is known from elsewhere than the image's tag: flags that it
+    does not have yet, or no more, are named as such. Where nothing tells it, nothing is said of versions.
+    """
     family = family_of(rendered.recipe.runtime)
-    if family is None or not rendered.argv or not family.dialect.starts(rendered.argv):
+    if family is None or rendered.command is None:
+        return ()
+    words = serve_words(rendered, family)
+    if not words or not family.dialect.starts(words):
         return ()
     if not load_flags(family).by_spelling:
         return ()
@@ -47,7 +55,8 @@ def check_flags(rendered: Rendered) -> tuple[Problem, ...]:
         spot = rendered.recipe.spots.get("container") or rendered.recipe.command_spot
         return (Problem(Severity.NOTE, "fork", message, spot),)
     # One by one: a command of tens of thousands of wrong flags is looked through only for those that are shown.
-    return tuple(islice(_findings(rendered, family), _MOST_SHOWN))
+    known = version or version_in_tag(family, rendered.recipe.container)
+    return tuple(islice(_findings(words, rendered, family, known), _MOST_SHOWN))
 
 
 def check_revision(rendered: Rendered) -> tuple[Problem, ...]:
@@ -58,9 +67,12 @@ def check_revision(rendered: Rendered) -> tuple[Problem, ...]:
     recipe = rendered.recipe
     family = family_of(recipe.runtime)
     row = next((row for row in family.flags if row.key == "model_revision"), None) if family is not None else None
-    if family is None or row is None or not recipe.model_revision or not family.dialect.starts(rendered.argv):
+    if family is None or row is None or not recipe.model_revision or rendered.command is None:
         return ()
-    if any(entry.row is row for entry in read_arguments(rendered.argv, family).given):
+    words = serve_words(rendered, family)
+    if not family.dialect.starts(words):
+        return ()
+    if any(entry.row is row for entry in read_arguments(words, family).given):
         return ()
     message = f"`model_revision` is fetched, but the command does not pass it: {family.title} asks the Hub for `main`"
     remedy = f"add `{row.name} {{model_revision}}` to the command"
@@ -68,19 +80,26 @@ def check_revision(rendered: Rendered) -> tuple[Problem, ...]:
     return (Problem(Severity.WARNING, "revision-unused", message, spot, remedy),)
 
 
-def _findings(rendered: Rendered, family: Family) -> Iterator[Problem]:
-    arguments = read_arguments(rendered.argv, family)
+def _findings(words: Sequence[str], rendered: Rendered, family: Family, version: str) -> Iterator[Problem]:
+    arguments = read_arguments(words, family)
     for entry in arguments.given:
-        yield from _check(entry, family, rendered)
+        yield from _check(entry, family, rendered, version)
     yield from _repeated(arguments.given, rendered)
-    yield from _loose_words(arguments, family, rendered)
+    yield from _loose_words(words, arguments, family, rendered)
 
 
-def _check(entry: Given, family: Family, rendered: Rendered) -> Iterator[Problem]:
-    flag, title = entry.flag, family.known_title
-    if flag is None:
-        yield _unknown(entry, family, rendered)
+def _check(entry: Given, family: Family, rendered: Rendered, version: str) -> Iterator[Problem]:
+    flag, title, flags = entry.flag, family.known_title, load_flags(family)
+    gone = flags.gone.get(plain_spelling(entry.word, family.dialect))
+    if gone is not None and gone.not_yet(version):
         return
+    if flag is None:
+        yield _unknown(entry, family, rendered, version)
+        return
+    came = flags.came.get(flag.name)
+    if came is not None and came.not_yet(version):
+        message = f"`{entry.word}` came with {family.program} {came.after}, and the image holds {version}"
+        yield _problem(rendered, entry.word, "flag-version", message, "leave it out, or use a newer image")
     if entry.candidates:
         message = f"`{entry.word}` is short for `{flag.name}`; short forms break when a longer flag appears"
         yield _problem(rendered, entry.word, "flag-abbreviation", message, f"write `{flag.name}`", Severity.NOTE)
@@ -104,24 +123,23 @@ def _check(entry: Given, family: Family, rendered: Rendered) -> Iterator[Problem
             yield _problem(rendered, entry.word, "flag-type", message)
 
 
-def _unknown(entry: Given, family: Family, rendered: Rendered) -> Problem:
+def _unknown(entry: Given, family: Family, rendered: Rendered, version: str) -> Problem:
     title = family.known_title
-    older = _older_version(rendered, family, entry.word)
-    if older and len(entry.candidates) < 2:
-        return _unknown_to_later(entry, family, rendered, older)
+    spelling = plain_spelling(entry.word, family.dialect)
+    gone = load_flags(family).gone.get(spelling)
+    went = gone is not None and gone.done(version)
+    first_without = family.dialect.gone_since.get(spelling, family.known_version)
+    if len(entry.candidates) < 2 and not went and is_older(version, first_without):
+        return _unknown_to_later(entry, family, rendered, version)
     if len(entry.candidates) > 1:
         names = listed(flag.name for flag in entry.candidates[:4])
         message = f"`{entry.word}` may mean {names} in {title}: it is refused as ambiguous"
         return _problem(rendered, entry.word, "flag-ambiguous", message, "write the flag in full")
-    remedy = family.dialect.gone.get(entry.word) or _nearest_flag(family.name, entry.word)
-    return _problem(rendered, entry.word, "unknown-flag", f"{title} does not know `{entry.word}`", remedy)
-
-
-def _older_version(rendered: Rendered, family: Family, word: str) -> str:
-    """The version that the image states, where it may still have a flag that the known one has not; else empty."""
-    stated = version_in_tag(family, rendered.recipe.container)
-    first_without = family.dialect.gone_since.get(word, family.known_version)
-    return stated if is_older(stated, first_without) else ""
+    message = f"{title} does not know `{entry.word}`"
+    if gone is not None and went:
+        message = f"{family.program} has no `{entry.word}` since {gone.after}, and the image holds {version}"
+    remedy = family.dialect.gone.get(spelling) or _nearest_flag(family.name, entry.word)
+    return _problem(rendered, entry.word, "unknown-flag", message, remedy)
 
 
 def _unknown_to_later(entry: Given, family: Family, rendered: Rendered, older: str) -> Problem:
@@ -194,7 +212,7 @@ def _repeated(given: Sequence[Given], rendered: Rendered) -> Iterator[Problem]:
         seen[entry.flag] = entry
 
 
-def _loose_words(arguments: Arguments, family: Family, rendered: Rendered) -> Iterator[Problem]:
+def _loose_words(argv: Sequence[str], arguments: Arguments, family: Family, rendered: Rendered) -> Iterator[Problem]:
     """Words that stand where the engine expects a flag, beyond those that it takes."""
     count = family.dialect.loose
     if count is None:
@@ -202,7 +220,7 @@ def _loose_words(arguments: Arguments, family: Family, rendered: Rendered) -> It
     named = any(
         entry.flag is not None and family.dialect.model_flag in entry.flag.spellings for entry in arguments.given
     )
-    allowed = count(rendered.argv, named)
+    allowed = count(argv, named)
     # A blank comes from a broken line continuation, which has a finding of its own.
     words = [word for word in arguments.loose if word.strip()]
     for word in words[allowed:][:5]:

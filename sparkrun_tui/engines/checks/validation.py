@@ -22,8 +22,8 @@ from sparkrun_tui.engines.checks.fields import (
     problem,
 )
 from sparkrun_tui.engines.checks.flags import check_flags, check_revision
+from sparkrun_tui.engines.dumps import load_flags
 from sparkrun_tui.engines.fields.declared import field_for
-from sparkrun_tui.engines.flag_dumps.dumps import load_flags
 from sparkrun_tui.engines.layout.common import HF_HOME
 from sparkrun_tui.engines.layout.options import mount_problems
 from sparkrun_tui.engines.registry import ENGINES, family_of
@@ -89,12 +89,13 @@ def validate(
     attention_heads: int | None = None,
     gpus_per_host: int = 1,
     privileged: bool = False,
+    engine_version: str = "",
 ) -> tuple[Problem, ...]:
     """All problems of a recipe, in the order of the file; the same finding at the same place is told once.
 
     `rendered` carries the overrides (none when left out); `env` is the workstation's environment, of which only
-    the names are looked at, and how long the values become; `attention_heads` is known when the model's facts are;
-    `privileged` says that containers run so on the hosts.
+    the names are looked at, and how long the values become; `attention_heads` is known when the model's facts are,
+    `engine_version` when the image has said it of itself; `privileged` says that containers run so on the hosts.
     """
     result = rendered if rendered is not None else render(recipe, {})
     found = [*recipe.problems, *result.problems]
@@ -109,7 +110,7 @@ def validate(
     found += _check_env(recipe, os.environ if env is None else env)
     found += _check_later(recipe)
     found += _strange_keys(recipe)
-    found += check_flags(result)
+    found += check_flags(result, engine_version)
     found += check_revision(result)
     found += _check_words(result)
     found += _check_path(result.recipe)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from sparkrun_tui.engines.dumps import EngineFlag, EngineFlags, load_flags
 from sparkrun_tui.engines.family import Dialect, Family
-from sparkrun_tui.engines.flag_dumps.dumps import EngineFlag, EngineFlags, load_flags
 from sparkrun_tui.engines.flags import Flag
 
 NUMBER = re.compile(r"[+-]?([0-9][0-9_]*)(\.[0-9]*)?([eE][+-]?[0-9]+)?|[+-]?\.[0-9]+")
@@ -45,6 +45,11 @@ class Arguments:
 
     given: tuple[Given, ...]
     loose: tuple[str, ...]
+
+    def last(self, key: str) -> Given | None:
+        """The last flag that a key goes to, however it is spelt or shortened; None when it is not given."""
+        found = [entry for entry in self.given if entry.row is not None and entry.row.key == key]
+        return found[-1] if found else None
 
 
 def read_arguments(argv: Sequence[str], family: Family) -> Arguments:

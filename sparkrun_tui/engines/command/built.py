@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.engines.command.shell_edit import find_serve
+from sparkrun_tui.engines.dumps import EngineFlag, load_flags
 from sparkrun_tui.engines.family import Family
-from sparkrun_tui.engines.flag_dumps.dumps import EngineFlag, load_flags
 from sparkrun_tui.engines.flags import Flag
 from sparkrun_tui.recipe.format.yamltree import MAX_TEXT, is_too_long
 from sparkrun_tui.recipe.model import Problem, Severity
@@ -21,10 +23,17 @@ from sparkrun_tui.recipe.values.template import TemplateError, expand
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """The words of a built command by flag, and the keys of the chain that the engine has no flag for."""
+    """A command that was built from values, as text and as words, and the keys that the engine has no flag for."""
 
-    words: tuple[tuple[str, ...], ...]
+    command: str
+    words: tuple[str, ...]
     left_out: tuple[str, ...]
+
+
+_KEPT = 8
+_built: OrderedDict[tuple[int, str], tuple[Rendered, Built]] = OrderedDict()
+"""The last built commands, since judging a recipe asks several times for the same one. Each is kept with what it was
+built from: as long as that is there, no other has its id."""
 
 
 def command_of(rendered: Rendered, family: Family) -> str:
@@ -32,30 +41,47 @@ def command_of(rendered: Rendered, family: Family) -> str:
 
     Raises `LaunchError` for a value that the engine is known to refuse.
     """
-    return rendered.command if rendered.command is not None else build_command(rendered, family)
+    return rendered.command if rendered.command is not None else build_command(rendered, family).command
 
 
 def serve_words(rendered: Rendered, family: Family) -> tuple[str, ...]:
     """The words of the command that will run, as far as it starts a server; empty where it cannot be read as shell.
 
-    Raises `LaunchError` for a value that the engine is known to refuse.
+    Of a script with several commands they are those of the one that starts this engine, of a script without such a
+    command the words that reading found. Raises `LaunchError` for a value that the engine is known to refuse.
     """
-    if rendered.command is not None:
+    if rendered.command is None:
+        return build_command(rendered, family).words
+    starts = family.dialect.starts
+    if not rendered.argv or starts(rendered.argv):
         return rendered.argv
-    return serve_argv(build_command(rendered, family))
+    try:
+        found = find_serve(rendered.command, starts)
+    except ValueError:
+        return rendered.argv
+    return tuple(word.text for word in found) if found else rendered.argv
 
 
-def build_command(rendered: Rendered, family: Family) -> str:
+def build_command(rendered: Rendered, family: Family) -> Built:
     """The engine's start, the model, and a flag for each key of the chain that has one, one a line.
 
     Raises `LaunchError` for a value that the engine is known to refuse.
     """
+    place = (id(rendered), family.name)
+    kept = _built.get(place)
+    if kept is not None and kept[0] is rendered:
+        return kept[1]
     model = value_text("model", rendered, rendered.recipe.model)
-    lines = [(*family.start, model), *_build(rendered, family).words]
+    flags, left = _flags(rendered, family)
+    lines = [(*family.start, model), *flags]
     command = shell.script("{command}\n", command=shell.joined(map(join_words, lines), " \\\n    "))
     if is_too_long(command):
         raise LaunchError(f"the command that is built from the defaults is longer than {MAX_TEXT:,} bytes")
-    return command
+    built = Built(command, serve_argv(command), left)
+    _built[place] = (rendered, built)
+    while len(_built) > _KEPT:
+        _built.popitem(last=False)
+    return built
 
 
 def left_out(rendered: Rendered, family: Family) -> tuple[Problem, ...]:
@@ -71,13 +97,16 @@ def left_out(rendered: Rendered, family: Family) -> tuple[Problem, ...]:
             rendered.recipe.spots.get(f"defaults.{key}"),
             "write a `command` that uses it",
         )
-        for key in _build(rendered, family).left_out
+        for key in build_command(rendered, family).left_out
         if key in own
     )
 
 
-def _build(rendered: Rendered, family: Family) -> Built:
-    """Rows of the table first, in its order; then keys that are spelt like another flag of the engine."""
+def _flags(rendered: Rendered, family: Family) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
+    """The words of each flag, and the keys without one.
+
+    Rows of the table first, in its order; then keys that are spelt like another flag of the engine.
+    """
     known = load_flags(family).by_spelling
     chain = rendered.chain
     words: list[tuple[str, ...]] = []
@@ -101,7 +130,7 @@ def _build(rendered: Rendered, family: Family) -> Built:
             continue
         used.add(flag)
         words.append(tuple(_other_words(spelling, flag, link.value.data, value_text(key, rendered))))
-    return Built(tuple(flag for flag in words if flag), tuple(missing))
+    return [flag for flag in words if flag], tuple(missing)
 
 
 def _row_words(row: Flag, key: str, found: ChainValue, rendered: Rendered) -> Iterator[str]:

@@ -8,18 +8,17 @@ from dataclasses import dataclass
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.secrets import Redactor
-from sparkrun_tui.engines.command.built import command_of, left_out, value_text
+from sparkrun_tui.engines.command.built import value_text
 from sparkrun_tui.engines.command.serving import locate, port_of, served_name_of
+from sparkrun_tui.engines.engine import Engine
 from sparkrun_tui.engines.eugr.recipe import version_one
 from sparkrun_tui.engines.eugr.scripts import REPOSITORY, build_stage, check_workers, clone_scripts, where
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.layout import hosts as host_rules
-from sparkrun_tui.engines.layout.assemble import image_problems, repository_needs
 from sparkrun_tui.engines.layout.common import SCHEMA, hook_script, split_env
 from sparkrun_tui.engines.layout.hooks import before_hooks, with_hooks
 from sparkrun_tui.engines.layout.nccl import free_port
 from sparkrun_tui.engines.layout.options import docker_arguments, refusals
-from sparkrun_tui.engines.logs.marks import VLLM_MARKS
 from sparkrun_tui.engines.plan import LABEL, HostScript, ModelNeed, PlanRequest, ReadyCheck, ServePlan, Stage
 from sparkrun_tui.engines.vllm.family import VLLM
 from sparkrun_tui.engines.vllm.plan import DEFAULT_PORT, NAME_FLAGS, model_of
@@ -58,38 +57,32 @@ export VLLM_SPARK_EXTRA_DOCKER_ARGS="${{VLLM_SPARK_EXTRA_DOCKER_ARGS:-}} "{extra
 
 
 @dataclass(frozen=True, slots=True)
-class EugrVllm:
+class EugrVllm(Engine):
     """vLLM through the scripts of eugr/spark-vllm-docker."""
 
     name: str = "eugr-vllm"
     title: str = "vLLM (eugr)"
     family: Family = VLLM
+    image_prefix: str = DEFAULT_IMAGE
+    short: str = "eugr"
 
     def image(self, recipe: Recipe) -> str:
         """The recipe's image, else the name the scripts build under."""
-        return recipe.container or DEFAULT_IMAGE
-
-    def command(self, rendered: Rendered) -> str:
-        """The recipe's command, else `vllm serve` with the flags of the chain."""
-        return command_of(rendered, self.family)
-
-    def host_count(self, rendered: Rendered, available: int, gpus_per_host: int) -> tuple[int, str]:
-        """Hosts by the parallel sizes. Raises `LaunchError` below the recipe's minimum."""
-        return host_rules.host_count(rendered, self.family, available, gpus_per_host)
+        return recipe.container or self.image_prefix
 
     def models(self, rendered: Rendered) -> tuple[ModelNeed, ...]:
         """The model and draft models as repositories; recipes of this kind may name them in the command only."""
         if rendered.recipe.model:
-            return repository_needs(rendered, self.family)
+            return Engine.models(self, rendered)
         model = model_of(locate(self.command(rendered), self.family.dialect.starts)) or ""
         return (ModelNeed(model),) if "/" in model and is_repository(model) else ()
 
     def check(self, rendered: Rendered) -> tuple[Problem, ...]:
-        """What delegation means for whoever reads the plan, an image left open, and defaults left out."""
+        """What delegation means for whoever reads the plan, and what every engine checks."""
         message = "this recipe is launched by foreign scripts; their phases are read from their log only"
         recipe = rendered.recipe
         told = Problem(Severity.NOTE, "delegated", message, recipe.spots.get("runtime") or beginning(recipe))
-        return (told, *image_problems(recipe, self.image(recipe)), *left_out(rendered, self.family))
+        return (told, *Engine.check(self, rendered))
 
     def plan(self, request: PlanRequest) -> ServePlan:
         """Two scripts on the head: build the image where it is missing, then launch. Raises `LaunchError`."""
@@ -127,7 +120,6 @@ class EugrVllm:
             ranks=(),
             stages=tuple(stages),
             ready=ready,
-            marks=VLLM_MARKS,
             notes=_notes(request),
             problems=problems,
             delegated=delegated_name(request.launch_id),

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 
+from sparkrun_tui.engines.dumps import EngineFlag, flag_help, load_flags
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.fields.declared import FIELDS, field_for
 from sparkrun_tui.engines.fields.types import Field, FieldType
-from sparkrun_tui.engines.flag_dumps.dumps import EngineFlag, flag_help, load_flags
 from sparkrun_tui.engines.registry import family_of
 from sparkrun_tui.recipe.model import Recipe
 

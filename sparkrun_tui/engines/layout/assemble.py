@@ -11,7 +11,7 @@ from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.layout.common import labelled
 from sparkrun_tui.engines.layout.hooks import with_hooks
 from sparkrun_tui.engines.layout.options import with_options
-from sparkrun_tui.engines.plan import LogMark, ModelNeed, PlanRequest, RankPlan, ReadyCheck, ServePlan, Stage
+from sparkrun_tui.engines.plan import ModelNeed, PlanRequest, RankPlan, ReadyCheck, ServePlan, Stage
 from sparkrun_tui.engines.settings import read_settings
 from sparkrun_tui.recipe.format.detect import is_repository
 from sparkrun_tui.recipe.format.spots import beginning
@@ -64,7 +64,6 @@ def assemble(
     ranks: Sequence[RankPlan],
     stages: Sequence[Stage],
     ready: ReadyCheck,
-    marks: tuple[LogMark, ...],
     notes: Sequence[str] = (),
     problems: Sequence[Problem] = (),
 ) -> ServePlan:
@@ -78,7 +77,6 @@ def assemble(
         ranks=tuple(ranks),
         stages=tuple(stages),
         ready=ready,
-        marks=marks,
         notes=tuple(notes),
         problems=tuple(problems),
     )

@@ -10,6 +10,7 @@ from dataclasses import replace
 from sparkrun_tui.base import identifiers, shell
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.secrets import LONG, Redactor, Secret, looks_secret
+from sparkrun_tui.engines.layout.nccl import nccl_env
 from sparkrun_tui.engines.plan import (
     LABEL,
     ContainerSpec,
@@ -139,14 +140,6 @@ def split_env(env: Mapping[str, str], secret_env: Mapping[str, Secret]) -> tuple
     return plain, secret
 
 
-def merge_env(
-    engine: Mapping[str, str], nccl: Mapping[str, str], recipe: Mapping[str, str], secret: Mapping[str, Secret]
-) -> dict[str, str]:
-    """The container's environment: engine, then NCCL, then the recipe, which wins; secrets stay out of it."""
-    merged = {**BASE_ENV, **engine, **nccl, **recipe}
-    return {name: value for name, value in merged.items() if name not in secret}
-
-
 def cache_mounts(host: HostView, engine: str, targets: Mapping[str, str]) -> tuple[Mount, ...]:
     """The Hugging Face cache, and the engine's own caches (name to folder in the container), which save a compile."""
     own = (Mount(f"{host.app_cache}/engine/{engine}/{name}", target) for name, target in targets.items())
@@ -166,17 +159,25 @@ def container(
     image: str,
     script: str,
     env: Mapping[str, str],
-    secret_env: Mapping[str, Secret],
     caches: Mapping[str, str],
+    collective: bool = True,
 ) -> ContainerSpec:
-    """The container of a rank with everything that does not depend on the engine; labels come with `labelled`."""
+    """The container of a rank with everything that does not depend on the engine; labels come with `labelled`.
+
+    `env` are the engine's own variables: those of the recipe win over them, and secrets stay out of what Docker shows.
+    `collective` says that the ranks talk through NCCL, whose variables come between the two. `caches` are the engine's
+    caches, name to folder in the container.
+    """
     host = request.hosts[rank]
+    plain, secret = split_env(request.env, request.secret_env)
+    nccl = nccl_env(host, len(request.hosts)) if collective else {}
+    merged = {**BASE_ENV, **env, **nccl, **plain}
     return ContainerSpec(
         name=container_name(request.launch_id, rank),
         image=image,
         script=script if script.endswith("\n") else f"{script}\n",
-        env=env,
-        secret_env=secret_env,
+        env={name: value for name, value in merged.items() if name not in secret},
+        secret_env=secret,
         mounts=cache_mounts(host, engine, caches),
         devices=devices(host),
         privileged=request.privileged,

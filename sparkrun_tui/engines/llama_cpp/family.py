@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sparkrun_tui.engines.family import Dialect, Family, Starter
+from sparkrun_tui.engines.family import Dialect, Family, MetricNames, Starter
+from sparkrun_tui.engines.llama_cpp.causes import CAUSES
 from sparkrun_tui.engines.llama_cpp.flags import FLAGS
+from sparkrun_tui.engines.llama_cpp.log import LOG
 
 _PROGRAMS = frozenset({"llama-server", "llama-server.sh", "llama-cli"})
 
@@ -54,8 +56,23 @@ LLAMA_CPP = Family(
         ),
         more=("--flash-attn on", "--jinja", "--no-webui"),
         local=("-hf {model}", "-m {model}"),
+        defaults=("n_gpu_layers: 99", "ctx_size: {context}"),
+        one_host=True,
     ),
     image_words=r"llama[._-]?cpp|llama[._-]?server",
     build_numbers=True,
+    log=LOG,
+    causes=CAUSES,
+    # tools/server, with --metrics
+    metrics=MetricNames(
+        running=("llamacpp:requests_processing",),
+        waiting=("llamacpp:requests_deferred",),
+        kv_usage=("llamacpp:kv_cache_usage_ratio",),
+        generated=("llamacpp:tokens_predicted_total",),
+        prompted=("llamacpp:prompt_tokens_total",),
+    ),
+    loading_status=503,
+    gguf=True,
+    several_hosts="experimental (RPC)",
     forks=("ik-llama", "beellama", "buun-llama", "tensorfold", "llama-box", "turboquant"),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sparkrun_tui.engines.flags import Flag, FlagTable
+from sparkrun_tui.engines.flags import NOTHING, Flag, FlagTable
 from sparkrun_tui.engines.values import truth, whole, word
 
 
@@ -13,15 +13,15 @@ def first_of_list(text: str) -> int:
 
 FLAGS = FlagTable(
     (
-        Flag(("--port",), "port"),
-        Flag(("--host",), "host"),
+        Flag(("--port",), "port", sets=NOTHING),
+        Flag(("--host",), "host", sets=NOTHING),
         Flag(("--ctx-size", "-c"), "ctx_size", aliases=("n_ctx",), sets="llama.ctx_size", read=whole),
         Flag(("--n-gpu-layers", "--gpu-layers", "-ngl"), "n_gpu_layers", sets="llama.n_gpu_layers", read=word),
         Flag(("--parallel", "-np"), "parallel", aliases=("n_parallel",), sets="llama.parallel", read=whole),
-        Flag(("--threads", "-t"), "threads"),
-        Flag(("--chat-template",), "chat_template"),
-        Flag(("--reasoning-format",), "reasoning_format"),
-        Flag(("--alias", "-a"), "served_model_name"),
+        Flag(("--threads", "-t"), "threads", sets=NOTHING),
+        Flag(("--chat-template",), "chat_template", sets=NOTHING),
+        Flag(("--reasoning-format",), "reasoning_format", sets=NOTHING),
+        Flag(("--alias", "-a"), "served_model_name", sets=NOTHING),
         Flag(
             ("--flash-attn", "-fa"),
             "flash_attn",
@@ -31,20 +31,21 @@ FLAGS = FlagTable(
             sets="llama.flash_attn",
             read=word,
         ),
-        Flag(("--jinja",), "jinja", switch=True, off=("--no-jinja",), on_by_default=True),
-        Flag(("--no-webui", "--no-ui"), "no_webui", switch=True, off=("--webui", "--ui")),
+        Flag(("--jinja",), "jinja", switch=True, off=("--no-jinja",), on_by_default=True, sets=NOTHING),
+        Flag(("--no-webui", "--no-ui"), "no_webui", switch=True, off=("--webui", "--ui"), sets=NOTHING),
         Flag(
             ("--cont-batching", "-cb"),
             "cont_batching",
             switch=True,
             off=("--no-cont-batching", "-nocb"),
             on_by_default=True,
+            sets=NOTHING,
         ),
         Flag(("--cache-type-k", "-ctk"), "cache_type_k", sets="llama.cache_type_k", read=word),
         Flag(("--cache-type-v", "-ctv"), "cache_type_v", sets="llama.cache_type_v", read=word),
         Flag(("--batch-size", "-b"), "batch_size", aliases=("n_batch",), sets="llama.batch", read=whole),
         Flag(("--ubatch-size", "-ub"), "ubatch_size", aliases=("n_ubatch", "ubatch"), sets="llama.ubatch", read=whole),
-        Flag(("--seed", "-s"), "seed"),
+        Flag(("--seed", "-s"), "seed", sets=NOTHING),
         Flag(("--kv-unified", "-kvu"), switch=True, off=("--no-kv-unified", "-no-kvu"), sets="llama.kv_unified"),
         Flag(("--swa-full",), switch=True, sets="llama.swa_full"),
         Flag(("--fit", "-fit"), sets="llama.fit", read=truth),

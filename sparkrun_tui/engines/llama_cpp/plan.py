@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.text import clean_line
-from sparkrun_tui.engines.command.built import command_of, left_out, value_text
+from sparkrun_tui.engines.command.built import value_text
 from sparkrun_tui.engines.command.serving import locate, port_of, served_name_of
 from sparkrun_tui.engines.command.shell_edit import Command, Splice, Word, insert_after, is_plain, splice, word_at
+from sparkrun_tui.engines.engine import Engine
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.layout import hosts as host_rules
-from sparkrun_tui.engines.layout.assemble import assemble, image_of, image_problems, need_serve
-from sparkrun_tui.engines.layout.common import HF_HOME, container, merge_env, role_of, split_env
+from sparkrun_tui.engines.layout.assemble import assemble, need_serve
+from sparkrun_tui.engines.layout.common import HF_HOME, container, role_of
 from sparkrun_tui.engines.layout.nccl import free_port
 from sparkrun_tui.engines.llama_cpp.family import LLAMA_CPP
 from sparkrun_tui.engines.llama_cpp.gguf_files import OWN_PROJECTOR, split_model
-from sparkrun_tui.engines.logs.marks import LLAMA_MARKS
 from sparkrun_tui.engines.plan import (
     ContainerSpec,
     HostView,
@@ -32,7 +32,7 @@ from sparkrun_tui.engines.plan import (
     Stage,
 )
 from sparkrun_tui.recipe.format.detect import is_repository
-from sparkrun_tui.recipe.model import Problem, Recipe
+from sparkrun_tui.recipe.model import Problem
 from sparkrun_tui.recipe.values.rendered import Rendered
 
 IMAGE_PREFIX = "scitrera/dgx-spark-llama-cpp"
@@ -49,20 +49,14 @@ CACHES: Mapping[str, str] = {"llama.cpp": "/root/.cache/llama.cpp", "nv": "/root
 
 
 @dataclass(frozen=True, slots=True)
-class LlamaCpp:
+class LlamaCpp(Engine):
     """llama-server on the head; more hosts only where the recipe asks for them."""
 
     name: str = "llama-cpp"
     title: str = "llama.cpp"
     family: Family = LLAMA_CPP
-
-    def image(self, recipe: Recipe) -> str:
-        """The recipe's image, else the usual one."""
-        return image_of(recipe, IMAGE_PREFIX)
-
-    def command(self, rendered: Rendered) -> str:
-        """The recipe's command, else `llama-server` with the flags of the chain, the model by `-hf`."""
-        return command_of(rendered, self.family)
+    image_prefix: str = IMAGE_PREFIX
+    short: str = "llama"
 
     def host_count(self, rendered: Rendered, available: int, gpus_per_host: int) -> tuple[int, str]:
         """One host, or as many as the recipe's `min_nodes` says. Raises `LaunchError` when there are fewer."""
@@ -93,10 +87,6 @@ class LlamaCpp:
         if is_repository(drafted):
             needs.append(ModelNeed(drafted, gguf_quant=drafted_quant))
         return tuple(needs)
-
-    def check(self, rendered: Rendered) -> tuple[Problem, ...]:
-        """An image left open, and defaults that a built command leaves out; flags are checked with the recipe."""
-        return (*image_problems(rendered.recipe, self.image(rendered.recipe)), *left_out(rendered, self.family))
 
     def plan(self, request: PlanRequest) -> ServePlan:
         """One container; with more hosts, rpc-servers on the others (experimental). Raises `LaunchError`."""
@@ -129,22 +119,20 @@ class LlamaCpp:
             ranks,
             _stages(hosts, port),
             ReadyCheck(host=hosts[0].name, port=port_of(rendered, said, DEFAULT_PORT), served_name=name),
-            LLAMA_MARKS,
             notes,
             problems,
         )
 
     def _container(self, request: PlanRequest, rank: int, script: str, extra: Mapping[str, str]) -> ContainerSpec:
-        plain, secret = split_env(request.env, request.secret_env)
         return container(
             request,
             rank,
             engine="llama-cpp",
             image=self.image(request.rendered.recipe),
             script=script,
-            env=merge_env(extra, {}, plain, secret),
-            secret_env=secret,
+            env=extra,
             caches=CACHES,
+            collective=False,
         )
 
 

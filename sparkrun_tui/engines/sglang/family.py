@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sparkrun_tui.engines.family import Dialect, Family, Starter
+from sparkrun_tui.engines.family import Dialect, Family, MetricNames, Starter
+from sparkrun_tui.engines.sglang.causes import CAUSES
 from sparkrun_tui.engines.sglang.flags import FLAGS
+from sparkrun_tui.engines.sglang.log import LOG
 
 _MODULES = frozenset({"sglang.launch_server", "sglang.launch_server_deterministic"})
 
@@ -50,4 +52,16 @@ SGLANG = Family(
         ),
     ),
     image_words="sglang|sgl",
+    modules=("sglang",),
+    log=LOG,
+    causes=CAUSES,
+    # python/sglang/srt/metrics/collector.py
+    metrics=MetricNames(
+        running=("sglang:num_running_reqs",),
+        waiting=("sglang:num_queue_reqs",),
+        kv_usage=("sglang:token_usage",),
+        generated=("sglang:generation_tokens_total",),
+        prompted=("sglang:prompt_tokens_total",),
+        throughput=("sglang:gen_throughput",),
+    ),
 )

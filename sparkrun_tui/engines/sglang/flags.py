@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from sparkrun_tui.engines.flags import Flag, FlagTable
+from dataclasses import replace
+
+from sparkrun_tui.engines.fields.declared import FIELDS
+from sparkrun_tui.engines.fields.types import FieldType
+from sparkrun_tui.engines.flags import NOTHING, Flag, FlagTable
 from sparkrun_tui.engines.values import count, fraction, length, number, whole, word
 
 KV_WORDS = ("auto", "fp8_e5m2", "fp8_e4m3", "mxfp8", "bf16", "bfloat16", "nvfp4", "fp4_mx_block16")
+
+_CPU_OFFLOAD = replace(FIELDS["cpu_offload_gb"], type=FieldType.INT)
+"""SGLang takes whole numbers only."""
 
 FLAGS = FlagTable(
     (
@@ -15,8 +22,8 @@ FLAGS = FlagTable(
             sets="tensor_parallel",
             read=count,
         ),
-        Flag(("--port",), "port"),
-        Flag(("--host",), "host"),
+        Flag(("--port",), "port", sets=NOTHING),
+        Flag(("--host",), "host", sets=NOTHING),
         Flag(
             ("--mem-fraction-static", "--mem-fraction"),
             "gpu_memory_utilization",
@@ -25,11 +32,11 @@ FLAGS = FlagTable(
         ),
         Flag(("--context-length", "--context-len"), "max_model_len", sets="max_model_len", read=length),
         Flag(("--max-running-requests",), "max_num_seqs", sets="max_num_seqs", read=count),
-        Flag(("--served-model-name",), "served_model_name"),
-        Flag(("--revision",), "model_revision"),
+        Flag(("--served-model-name",), "served_model_name", sets=NOTHING),
+        Flag(("--revision",), "model_revision", sets=NOTHING),
         Flag(("--dtype",), "dtype", sets="dtype", read=word),
         Flag(("--quantization",), "quantization", sets="quantization", read=word),
-        Flag(("--trust-remote-code",), "trust_remote_code", switch=True),
+        Flag(("--trust-remote-code",), "trust_remote_code", switch=True, sets=NOTHING),
         Flag(("--chunked-prefill-size",), "chunked_prefill_size", sets="sglang.chunked_prefill_size", read=whole),
         Flag(
             ("--kv-cache-dtype",),
@@ -47,12 +54,12 @@ FLAGS = FlagTable(
             read=count,
         ),
         Flag(("--attention-backend",), "attention_backend", sets="attention_backend", read=word),
-        Flag(("--tool-call-parser",), "tool_call_parser"),
-        Flag(("--reasoning-parser",), "reasoning_parser"),
+        Flag(("--tool-call-parser",), "tool_call_parser", sets=NOTHING),
+        Flag(("--reasoning-parser",), "reasoning_parser", sets=NOTHING),
         Flag(("--load-format",), "load_format", sets="load_format", read=word),
         Flag(("--dp-size", "--data-parallel-size", "--dp"), "data_parallel", sets="data_parallel", read=count),
         Flag(("--page-size",), "block_size", sets="block_size", read=count),
-        Flag(("--moe-runner-backend",), "moe_backend"),
+        Flag(("--moe-runner-backend",), "moe_backend", sets=NOTHING),
         Flag(("--disable-cuda-graph",), "enforce_eager", switch=True, sets="sglang.disable_cuda_graph"),
         Flag(
             ("--cuda-graph-max-bs-decode", "--cuda-graph-max-bs"),
@@ -66,9 +73,9 @@ FLAGS = FlagTable(
             sets="sglang.speculative_num_draft_tokens",
             read=whole,
         ),
-        Flag(("--cpu-offload-gb",), "cpu_offload_gb", sets="cpu_offload_gib", read=number),
-        Flag(("--random-seed",), "seed"),
-        Flag(("--chat-template",), "chat_template"),
+        Flag(("--cpu-offload-gb",), "cpu_offload_gb", sets="cpu_offload_gib", read=number, field=_CPU_OFFLOAD),
+        Flag(("--random-seed",), "seed", sets=NOTHING),
+        Flag(("--chat-template",), "chat_template", sets=NOTHING),
         Flag(("--disable-radix-cache",), switch=True, sets="prefix_caching", value=False),
         Flag(("--mamba-ssm-dtype",), sets="mamba_ssm_cache_dtype", read=word),
         Flag(("--speculative-algorithm", "--speculative-algo"), sets="spec.method", read=word),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sparkrun_tui.engines.family import Dialect, Family, Starter
+from sparkrun_tui.engines.family import Dialect, Family, MetricNames, Starter, Variable
+from sparkrun_tui.engines.vllm.causes import CAUSES
 from sparkrun_tui.engines.vllm.flags import FLAGS
+from sparkrun_tui.engines.vllm.log import LOG
 
 
 def first_argument(words: Sequence[str]) -> int | None:
@@ -52,4 +54,19 @@ VLLM = Family(
         ),
     ),
     image_words="vllm",
+    modules=("vllm",),
+    dated_tags=True,
+    # Versions inside NVIDIA's monthly images, where a public start-up log states both.
+    tag_versions={"26.08": "0.27.1"},
+    variables=(Variable("VLLM_KV_CACHE_LAYOUT", "kv_cache_layout", str.upper),),
+    log=LOG,
+    causes=CAUSES,
+    # vllm/v1/metrics/loggers.py
+    metrics=MetricNames(
+        running=("vllm:num_requests_running",),
+        waiting=("vllm:num_requests_waiting",),
+        kv_usage=("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"),
+        generated=("vllm:generation_tokens_total",),
+        prompted=("vllm:prompt_tokens_total",),
+    ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sparkrun_tui.engines.flags import Flag, FlagTable
+from sparkrun_tui.engines.flags import NOTHING, Flag, FlagTable
 from sparkrun_tui.engines.values import count, fraction, json_object, length, no_items, number, whole, word
 
 FLAGS = FlagTable(
@@ -15,8 +15,8 @@ FLAGS = FlagTable(
             sets="tensor_parallel",
             read=count,
         ),
-        Flag(("--port",), "port"),
-        Flag(("--host",), "host"),
+        Flag(("--port",), "port", sets=NOTHING),
+        Flag(("--host",), "host", sets=NOTHING),
         Flag(
             ("--gpu-memory-utilization", "--device-memory-utilization"),
             "gpu_memory_utilization",
@@ -26,8 +26,8 @@ FLAGS = FlagTable(
         Flag(("--max-model-len",), "max_model_len", sets="max_model_len", read=length),
         Flag(("--max-num-batched-tokens",), "max_num_batched_tokens", sets="max_num_batched_tokens", read=count),
         Flag(("--max-num-seqs",), "max_num_seqs", sets="max_num_seqs", read=count),
-        Flag(("--served-model-name",), "served_model_name"),
-        Flag(("--revision",), "model_revision"),
+        Flag(("--served-model-name",), "served_model_name", sets=NOTHING),
+        Flag(("--revision",), "model_revision", sets=NOTHING),
         Flag(("--dtype",), "dtype", sets="dtype", read=word),
         Flag(("--quantization", "-q"), "quantization", sets="quantization", read=word),
         Flag(("--enforce-eager",), "enforce_eager", switch=True, off=("--no-enforce-eager",), sets="enforce_eager"),
@@ -39,8 +39,8 @@ FLAGS = FlagTable(
             on_by_default=True,
             sets="prefix_caching",
         ),
-        Flag(("--trust-remote-code",), "trust_remote_code", switch=True, off=("--no-trust-remote-code",)),
-        Flag(("--distributed-executor-backend",), "distributed_executor_backend"),
+        Flag(("--trust-remote-code",), "trust_remote_code", switch=True, off=("--no-trust-remote-code",), sets=NOTHING),
+        Flag(("--distributed-executor-backend",), "distributed_executor_backend", sets=NOTHING),
         Flag(
             ("--pipeline-parallel-size", "-pp"),
             "pipeline_parallel",
@@ -59,19 +59,20 @@ FLAGS = FlagTable(
         ),
         Flag(("--kv-cache-dtype",), "kv_cache_dtype", sets="kv_cache_dtype", read=word),
         Flag(("--block-size",), "block_size", sets="block_size", read=count),
-        Flag(("--tool-call-parser",), "tool_call_parser"),
+        Flag(("--tool-call-parser",), "tool_call_parser", sets=NOTHING),
         Flag(
             ("--enable-auto-tool-choice",),
             "enable_auto_tool_choice",
             switch=True,
             off=("--no-enable-auto-tool-choice",),
+            sets=NOTHING,
         ),
-        Flag(("--reasoning-parser",), "reasoning_parser"),
+        Flag(("--reasoning-parser",), "reasoning_parser", sets=NOTHING),
         Flag(("--load-format",), "load_format", sets="load_format", read=word),
         Flag(("--attention-backend",), "attention_backend", sets="attention_backend", read=word),
         Flag(("--speculative-config", "-sc"), "speculative_config", sets="spec.json", read=json_object),
-        Flag(("--max-cudagraph-capture-size",), "max_cudagraph_capture_size"),
-        Flag(("--moe-backend",), "moe_backend"),
+        Flag(("--max-cudagraph-capture-size",), "max_cudagraph_capture_size", sets=NOTHING),
+        Flag(("--moe-backend",), "moe_backend", sets=NOTHING),
         Flag(
             ("--enable-expert-parallel", "-ep"),
             "enable_expert_parallel",
@@ -81,8 +82,8 @@ FLAGS = FlagTable(
         ),
         Flag(("--kv-cache-memory-bytes",), "kv_cache_memory_bytes", sets="kv_cache_memory_bytes", read=count),
         Flag(("--cpu-offload-gb",), "cpu_offload_gb", sets="cpu_offload_gib", read=number),
-        Flag(("--seed",), "seed"),
-        Flag(("--chat-template",), "chat_template"),
+        Flag(("--seed",), "seed", sets=NOTHING),
+        Flag(("--chat-template",), "chat_template", sets=NOTHING),
         Flag(("--decode-context-parallel-size", "-dcp"), sets="context_parallel", read=count),
         Flag(("--async-scheduling",), switch=True, off=("--no-async-scheduling",), sets="async_scheduling"),
         Flag(

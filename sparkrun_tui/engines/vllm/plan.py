@@ -6,21 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sparkrun_tui.base import shell
-from sparkrun_tui.engines.command.built import command_of, left_out
 from sparkrun_tui.engines.command.serving import ServeCommand, locate, port_of, served_name_of
 from sparkrun_tui.engines.command.shell_edit import Command, insert_after
+from sparkrun_tui.engines.engine import Engine
 from sparkrun_tui.engines.eugr.scripts import with_build
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.layout import hosts as host_rules
-from sparkrun_tui.engines.layout.assemble import assemble, image_of, image_problems, need_serve, repository_needs
-from sparkrun_tui.engines.layout.common import container, merge_env, role_of, split_env
-from sparkrun_tui.engines.layout.nccl import free_port, nccl_env
-from sparkrun_tui.engines.logs.marks import VLLM_MARKS
+from sparkrun_tui.engines.layout.assemble import assemble, need_serve
+from sparkrun_tui.engines.layout.common import container, role_of
+from sparkrun_tui.engines.layout.nccl import free_port
 from sparkrun_tui.engines.plan import (
     ContainerExec,
     ContainerSpec,
     HostView,
-    ModelNeed,
     PlanRequest,
     PortWait,
     RankPlan,
@@ -30,8 +28,6 @@ from sparkrun_tui.engines.plan import (
     Stage,
 )
 from sparkrun_tui.engines.vllm.family import VLLM
-from sparkrun_tui.recipe.model import Problem, Recipe
-from sparkrun_tui.recipe.values.rendered import Rendered
 
 IMAGE_PREFIX = "scitrera/dgx-spark-vllm"
 DEFAULT_PORT = 8000
@@ -57,33 +53,15 @@ def model_of(said: ServeCommand) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Vllm:
+class Vllm(Engine):
     """vLLM under one of its runtime words; `ray` says how several hosts meet."""
 
     name: str = "vllm"
     title: str = "vLLM"
-    ray: bool = True
     family: Family = VLLM
-
-    def image(self, recipe: Recipe) -> str:
-        """The recipe's image, else the usual one."""
-        return image_of(recipe, IMAGE_PREFIX)
-
-    def command(self, rendered: Rendered) -> str:
-        """The recipe's command, else `vllm serve` with the flags of the chain."""
-        return command_of(rendered, self.family)
-
-    def host_count(self, rendered: Rendered, available: int, gpus_per_host: int) -> tuple[int, str]:
-        """Hosts by the parallel sizes. Raises `LaunchError` below the recipe's minimum."""
-        return host_rules.host_count(rendered, self.family, available, gpus_per_host)
-
-    def models(self, rendered: Rendered) -> tuple[ModelNeed, ...]:
-        """The model and draft models as repositories."""
-        return repository_needs(rendered, self.family)
-
-    def check(self, rendered: Rendered) -> tuple[Problem, ...]:
-        """An image left open, and defaults that a built command leaves out."""
-        return (*image_problems(rendered.recipe, self.image(rendered.recipe)), *left_out(rendered, self.family))
+    image_prefix: str = IMAGE_PREFIX
+    aliases: tuple[str, ...] = ("vllm-ray",)
+    ray: bool = True
 
     def plan(self, request: PlanRequest) -> ServePlan:
         """One container a host. Raises `LaunchError` for too few hosts or a command that cannot be extended."""
@@ -110,9 +88,7 @@ class Vllm:
                 notes = (f"The command says `{BACKEND_FLAGS[0]} {backend}`: the hosts meet without Ray.",)
             ranks, stages = self._without_ray(request, script, need_serve(said.words, self.title, request), said)
         models = self.models(rendered)
-        plan = assemble(
-            request, self.name, self.image(rendered.recipe), models, ranks, stages, ready, VLLM_MARKS, notes, problems
-        )
+        plan = assemble(request, self.name, self.image(rendered.recipe), models, ranks, stages, ready, notes, problems)
         return with_build(plan, request, script)
 
     def _solo(self, request: PlanRequest, script: str) -> tuple[tuple[RankPlan, ...], tuple[Stage, ...]]:
@@ -162,19 +138,21 @@ class Vllm:
         return tuple(ranks), (Stage("Start vLLM on all hosts", start=tuple(range(nodes))),)
 
     def _container(self, request: PlanRequest, rank: int, script: str, extra: Mapping[str, str]) -> ContainerSpec:
-        host, nodes = request.hosts[rank], len(request.hosts)
-        plain, secret = split_env(request.env, request.secret_env)
-        engine = {**extra, "VLLM_HOST_IP": host.address} if nodes > 1 else extra
+        address = {"VLLM_HOST_IP": request.hosts[rank].address} if len(request.hosts) > 1 else {}
         return container(
             request,
             rank,
             engine="vllm",
             image=self.image(request.rendered.recipe),
             script=script,
-            env=merge_env(engine, nccl_env(host, nodes), plain, secret),
-            secret_env=secret,
+            env={**extra, **address},
             caches=CACHES,
         )
+
+
+def without_ray() -> Vllm:
+    """vLLM whose ranks on several hosts meet by its own distribution."""
+    return Vllm(name="vllm-distributed", title="vLLM without Ray", aliases=(), short="vllm-d", ray=False)
 
 
 def _ray_port(hosts: Sequence[HostView]) -> int:

@@ -6,9 +6,8 @@ import re
 
 from sparkrun_tui.base.patterns import GAP, SHORT_GAP
 from sparkrun_tui.base.text import shorten
-from sparkrun_tui.engines.registry import counterpart, family_of
-from sparkrun_tui.launch.diagnosis.causes import Cause, Context, Weight, by_hand, cause, next_port, set_value
-from sparkrun_tui.launch.record.events import Repair
+from sparkrun_tui.engines.logs.causes import Cause, Context, Repair, Weight, by_hand, cause, next_port, set_value
+from sparkrun_tui.engines.registry import FAMILIES, counterpart, family_of
 from sparkrun_tui.recipe.suggestions import nearest
 
 _TOKEN = (
@@ -72,6 +71,10 @@ def _value_error(match: re.Match[str], _: Context) -> str:
     return f"The engine refuses a setting: {shorten(match[1], 300)}"
 
 
+_MODULES = "|".join(re.escape(name) for family in FAMILIES.values() for name in family.modules)
+_STARTS = "|".join(re.escape(family.start[0]) for family in FAMILIES.values())
+_PROGRAMS = f"{_MODULES}|{_STARTS}|ray|python"
+
 FLAG_CAUSES: tuple[Cause, ...] = (
     cause(
         r"error: unrecognized arguments: (.+)",
@@ -107,13 +110,13 @@ FLAG_CAUSES: tuple[Cause, ...] = (
         r"error: argument (\S{1,200}): (.+)", "A flag's value is refused", "The engine refuses {0}: {1}", mend=_correct
     ),
     cause(
-        r"^(?:\S+: line \d+: )?(vllm|sglang|llama-server|ray|python3?): (?:command )?not found",
+        rf"^(?:\S+: line \d+: )?({_PROGRAMS}): (?:command )?not found",
         "The image lacks the engine",
         "There is no `{0}` in this image.",
         by_hand("check `container`: it must be an image of this engine"),
     ),
     cause(
-        r"No module named '?(vllm|sglang|ray)\b|No package metadata was found for (vllm|sglang)",
+        rf"No module named '?({_MODULES}|ray)\b|No package metadata was found for ({_MODULES})",
         "The image lacks the engine",
         "The engine is not in this image, or not installed whole.",
         by_hand("check `container`: it must be an image of this engine"),

@@ -10,26 +10,19 @@ from dataclasses import dataclass, replace
 
 from sparkrun_tui.base.patterns import GAP, LinePattern
 from sparkrun_tui.base.text import log_line, shorten
+from sparkrun_tui.engines.logs.causes import Cause, Context, Repair, Weight, by_hand, cause, less_utilisation
 from sparkrun_tui.engines.logs.guard import Report, RuleGuard
-from sparkrun_tui.engines.logs.marks import family
-from sparkrun_tui.engines.logs.phases import Line, PhaseReader, strip_prefixes
+from sparkrun_tui.engines.logs.lines import Line, strip_prefixes
+from sparkrun_tui.engines.logs.phases import PhaseReader
 from sparkrun_tui.engines.plan import Phase
-from sparkrun_tui.launch.diagnosis.causes import Cause, Context, Weight, by_hand, cause, less_utilisation
+from sparkrun_tui.engines.registry import family_of, log_of
 from sparkrun_tui.launch.diagnosis.common import FLAG_CAUSES, MODEL_CAUSES, PORT_CAUSES, SETTING_CAUSES, STACK_CAUSES
 from sparkrun_tui.launch.diagnosis.host import HOST_CAUSES
-from sparkrun_tui.launch.diagnosis.llama_cpp import LLAMA_CAUSES
-from sparkrun_tui.launch.diagnosis.sglang import SGLANG_CAUSES
-from sparkrun_tui.launch.diagnosis.vllm import VLLM_CAUSES
-from sparkrun_tui.launch.record.events import Diagnosed, Repair
+from sparkrun_tui.launch.record.events import Diagnosed
 from sparkrun_tui.launch.record.logs import LogLine
 
 _SHARED = (*FLAG_CAUSES, *PORT_CAUSES, *MODEL_CAUSES, *STACK_CAUSES, *HOST_CAUSES, *SETTING_CAUSES)
-_TABLES: Mapping[str, tuple[Cause, ...]] = {
-    "vllm": (*VLLM_CAUSES, *_SHARED),
-    "sglang": (*SGLANG_CAUSES, *_SHARED),
-    "llama-cpp": (*LLAMA_CAUSES, *_SHARED),
-}
-_ECHO = LinePattern.of(
+_ECHO = LinePattern(
     r"Engine core initialization failed|EngineDeadError|WorkerProc initialization failed|RuntimeError: cancelled|"
     r"EngineCore (?:encountered a fatal error|failed to start)|Initialization failed\. Please see|SIGQUIT|"
     r"Received sigquit|kill_process_tree|SystemExit|KeyboardInterrupt|CancelledError|exiting due to|"
@@ -77,6 +70,12 @@ class _Found:
 
 _Hit = tuple[Weight, str, str, tuple[Repair, ...]]
 """The weight, title, explanation and repairs of a line."""
+
+
+def causes_of(engine: str) -> tuple[Cause, ...]:
+    """The causes that are looked for in the log of an engine: its own, then those that all engines share."""
+    family = family_of(engine)
+    return _SHARED if family is None else (*family.causes, *_SHARED)
 
 
 def diagnose(
@@ -133,9 +132,11 @@ class Diagnosis:
         memory_total: int | None = None,
         report: Report | None = None,
     ) -> None:
-        self._engine = engine
-        self._table = _TABLES[family(engine)]
-        self._context = Context(values or {}, memory_total=memory_total, engine=family(engine))
+        family = family_of(engine)
+        name = family.name if family is not None else engine
+        self._log = log_of(engine)
+        self._table = causes_of(engine)
+        self._context = Context(values or {}, memory_total=memory_total, engine=name)
         self._report = report
         self._guard = RuleGuard(report)
         self._readers: dict[str, PhaseReader] = {}
@@ -144,7 +145,7 @@ class Diagnosis:
 
     def read(self, host: str, lines: Iterable[LogLine | str]) -> None:
         """Take in the next lines of a host. Hosts are read in rank order."""
-        reader = self._readers.setdefault(host, PhaseReader(self._engine, report=self._report))
+        reader = self._readers.setdefault(host, PhaseReader(self._log, self._report))
         before = self._before.setdefault(host, deque(maxlen=_NEAR))
         for entry in lines:
             raw, time = (entry, 0.0) if isinstance(entry, str) else (entry.text, entry.time)
@@ -195,7 +196,7 @@ class Diagnosis:
         text = match.string
         if "out of memory" in text and context.phase in (None, Phase.START) and _asked_driver(context):
             rule, match = _STARVED, _STARVED.pattern.search(text) or match
-        name = rule.pattern.regex.pattern
+        name = rule.pattern.text
         explanation = self._guard.run(f"why: {name}", None, rule.explain, match, context)
         if explanation is None:
             return None

@@ -6,7 +6,7 @@ import re
 
 from sparkrun_tui.base.patterns import GAP, SHORT_GAP
 from sparkrun_tui.base.text import shorten
-from sparkrun_tui.launch.diagnosis.causes import Cause, Context, Weight, by_hand, cause
+from sparkrun_tui.engines.logs.causes import Cause, Context, Weight, by_hand, cause
 
 _TOOLKIT = by_hand("sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker")
 _ARM_IMAGE = by_hand("an image for arm64", "a Spark cannot run x86 images at any useful speed")

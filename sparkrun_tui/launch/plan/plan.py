@@ -12,7 +12,8 @@ from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.secrets import Redactor, Secret
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.base.shell import Text
-from sparkrun_tui.engines.plan import Engine, HostView, Phase, PlanRequest, ServePlan
+from sparkrun_tui.engines.engine import Engine
+from sparkrun_tui.engines.plan import HostView, Phase, PlanRequest, ServePlan
 from sparkrun_tui.engines.registry import engine_for
 from sparkrun_tui.launch.sizing.evaluation import recipe_problems
 from sparkrun_tui.recipe.bundled_files.attachments import Brought

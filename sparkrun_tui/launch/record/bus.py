@@ -9,7 +9,8 @@ from typing import Any
 
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.text import log_line
-from sparkrun_tui.launch.record.events import AnyEvent, Noticed, Progressed, Repair
+from sparkrun_tui.engines.logs.causes import Repair
+from sparkrun_tui.launch.record.events import AnyEvent, Noticed, Progressed
 from sparkrun_tui.launch.record.fold import fold
 from sparkrun_tui.launch.record.journal import Journal
 from sparkrun_tui.launch.record.logs import LogBuffer, LogLine

@@ -9,8 +9,9 @@ from types import NoneType, UnionType
 from typing import Any, cast, get_args, get_origin, get_type_hints
 
 from sparkrun_tui.base.numbers import MOST, decimal_of, whole_of
+from sparkrun_tui.engines.logs.causes import Repair
 from sparkrun_tui.launch.record import events as ev
-from sparkrun_tui.launch.record.events import AnyEvent, Repair
+from sparkrun_tui.launch.record.events import AnyEvent
 from sparkrun_tui.recipe.values.masking import shown_settings
 
 _KINDS: dict[str, type[Any]] = {

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from sparkrun_tui.engines.logs.causes import Repair
 from sparkrun_tui.engines.plan import Phase
 
 
@@ -130,16 +131,6 @@ class EndpointUp(Event):
 
     url: str
     model: str
-
-
-@dataclass(frozen=True, slots=True)
-class Repair:
-    """A change that would help: an override to set (`key` empty: something to do by hand)."""
-
-    title: str
-    why: str
-    key: str = ""
-    value: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

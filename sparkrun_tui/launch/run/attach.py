@@ -13,7 +13,6 @@ from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.engines.layout.labels import hosts_of, label_of, port_of, rank_of
-from sparkrun_tui.engines.logs.marks import MARKS, family
 from sparkrun_tui.engines.plan import ContainerExec, ContainerSpec, Phase, RankPlan, ReadyCheck, Role, ServePlan, Stage
 from sparkrun_tui.launch.plan.archive import exec_paths
 from sparkrun_tui.launch.plan.host_views import probe_paths, unprobed, view_of
@@ -220,7 +219,6 @@ def _serve(
         ranks=() if delegated else tuple(ranks),
         stages=(),
         ready=ready,
-        marks=MARKS[family(engine)],
         delegated=delegated,
     )
 

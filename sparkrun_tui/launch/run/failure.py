@@ -8,10 +8,11 @@ from contextlib import suppress
 from dataclasses import replace
 
 from sparkrun_tui.base.errors import HostError, LaunchError, SparkrunError
+from sparkrun_tui.engines.logs.causes import Repair
 from sparkrun_tui.engines.logs.guard import Report, RuleDefect
 from sparkrun_tui.engines.plan import Phase, RankPlan
 from sparkrun_tui.launch.diagnosis.diagnose import Diagnosis, ExitInfo, explain_refusal
-from sparkrun_tui.launch.record.events import Diagnosed, Repair, StepState
+from sparkrun_tui.launch.record.events import Diagnosed, StepState
 from sparkrun_tui.launch.run.context import Context
 from sparkrun_tui.launch.run.watch import RankEnded, look
 from sparkrun_tui.remote.aio import Turns

@@ -11,6 +11,7 @@ from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.engines.logs.guard import RuleGuard
 from sparkrun_tui.engines.logs.phases import PhaseReader
 from sparkrun_tui.engines.plan import Phase
+from sparkrun_tui.engines.registry import log_of
 from sparkrun_tui.launch.record.events import EngineFact, Progressed, StepState
 from sparkrun_tui.launch.record.logs import LogLine
 from sparkrun_tui.launch.run.context import Context, drop
@@ -90,7 +91,7 @@ class Followers:
     async def _run(self, start: _Start) -> None:
         serve = self._context.plan.serve
         report = rule_defect(self._context, start.host)
-        reader = PhaseReader(serve.engine, serve.marks, report)
+        reader = PhaseReader(log_of(serve.engine), report)
         guard = RuleGuard(report)
         told = ""
         while True:

@@ -10,11 +10,10 @@ from typing import Any
 
 from sparkrun_tui.launch.sizing.image_label import digest_of, version_of
 from sparkrun_tui.launch.sizing.measured_store import ImageFacts, Record, image_facts, learn_image, records
+from sparkrun_tui.memory.engines import model_of
 from sparkrun_tui.memory.measured import Measured
 from sparkrun_tui.memory.result import HostMemory
 from sparkrun_tui.memory.settings import EngineSettings
-from sparkrun_tui.memory.vllm.pool import utilisation_of
-from sparkrun_tui.memory.vllm.versions import rules_for
 from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.remote.docker.types import ImageInfo
 
@@ -52,10 +51,10 @@ def deciding(settings: EngineSettings) -> dict[str, Any]:
     """The settings that must agree for figures to carry over, as plain values."""
     values = asdict(settings)
     found = {name: values[name] for name in (*_DECIDING, *_ALSO, *_POOL)}
-    if settings.engine == "sglang":
-        found["sglang"] = values["sglang"]
-    if settings.engine == "llama-cpp":
-        found["llama"] = {key: value for key, value in values["llama"].items() if key != "ctx_size"}
+    model = model_of(settings.engine)
+    if model.options:
+        own = values[model.options]
+        found[model.options] = {key: value for key, value in own.items() if key not in model.idle_options}
     return found
 
 
@@ -66,9 +65,7 @@ def record_of(
     kept = {name: figures[name] for name in KEPT if name in figures}
     if "weights_bytes" not in kept and "kv_bytes" not in kept:
         return None
-    utilisation = settings.utilisation
-    if settings.engine == "vllm":
-        utilisation = utilisation_of(settings, rules_for(settings.version))
+    utilisation = model_of(settings.engine).share(settings)
     return Record(host.name, now, image, host.total, utilisation, deciding(settings), kept, digest)
 
 

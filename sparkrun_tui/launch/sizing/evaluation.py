@@ -16,6 +16,7 @@ from sparkrun_tui.launch.sizing.sizing import (
     FactsStore,
     assumed_hosts,
     attention_heads,
+    engine_version,
     needed_bytes,
     size,
     unknown_size,
@@ -179,7 +180,14 @@ def recipe_problems(
     recipe = rendered.recipe
 
     def check() -> tuple[Problem, ...]:
-        return validate(recipe, rendered, attention_heads=heads, gpus_per_host=gpus_per_host, privileged=privileged)
+        return validate(
+            recipe,
+            rendered,
+            attention_heads=heads,
+            gpus_per_host=gpus_per_host,
+            privileged=privileged,
+            engine_version=engine_version(rendered),
+        )
 
     found = guarded("checking the recipe", recipe, check)
     return (found,) if isinstance(found, Problem) else found

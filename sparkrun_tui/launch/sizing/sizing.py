@@ -11,6 +11,7 @@ from typing import Protocol
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.engines.command.built import serve_words
+from sparkrun_tui.engines.image_version import version_in_tag
 from sparkrun_tui.engines.layout.hosts import hosts_wanted
 from sparkrun_tui.engines.registry import ENGINES, family_of
 from sparkrun_tui.engines.settings import read_settings
@@ -96,7 +97,21 @@ def engine_settings(rendered: Rendered, image: str = "") -> EngineSettings:
     env = {name: value.text for name, value in rendered.recipe.env.items()}
     name = image or image_of(rendered)
     settings = read_settings(family, serve_words(rendered, family), name, env)
-    return settings if settings.version else replace(settings, version=image_facts(name).version)
+    return settings if settings.version else replace(settings, version=_told_version(name))
+
+
+def engine_version(rendered: Rendered) -> str:
+    """The version of the engine in the image that a launch would run; empty where nothing has told it."""
+    family = family_of(rendered.recipe.runtime)
+    if family is None:
+        return ""
+    name = image_of(rendered)
+    return version_in_tag(family, name) or _told_version(name)
+
+
+def _told_version(image: str) -> str:
+    """What an image said of itself on a host that was seen to hold it."""
+    return image_facts(image).version
 
 
 def image_of(rendered: Rendered) -> str:

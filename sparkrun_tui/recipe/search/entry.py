@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sparkrun_tui.base.defects import defect
@@ -11,9 +12,26 @@ from sparkrun_tui.recipe.format.params import format_params, parse_params
 from sparkrun_tui.recipe.model import BrokenRecipe, Mode, Recipe, Source, Value
 from sparkrun_tui.recipe.values.shellwords import flag_value, serve_argv
 
-_CONTEXT_KEYS = ("max_model_len", "ctx_size", "context_length")
-_CONTEXT_FLAGS = ("--max-model-len", "--context-length", "--ctx-size", "-c")
-_TOOL_FLAGS = ("--tool-call-parser",)
+CONTEXT_KEYS = ("max_model_len", "ctx_size", "context_length")
+"""The keys of recipes that say how long a context is."""
+TOOL_KEYS = ("tool_call_parser",)
+"""The keys of recipes that say how tool calls are read."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineWords:
+    """What an entry must know of engines: the runtime words that can be launched, and flags by what they say.
+
+    They come from the engines' own tables (`engines.search_words`), which recipes do not know.
+    """
+
+    launchable: frozenset[str]
+    context: tuple[str, ...]
+    tools: tuple[str, ...]
+
+
+KnownWords = Callable[[], EngineWords]
+"""Gives them where a file is read; a list that comes whole from the cache does without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +83,17 @@ class Entry:
         return str(getattr(self, "container" if key == "image" else key)).lower()
 
 
-def entry_of(recipe: Recipe | BrokenRecipe) -> Entry:
+def entry_of(recipe: Recipe | BrokenRecipe, words: EngineWords) -> Entry:
     """The entry of a loaded or broken recipe; one that cannot be made out counts as broken, with the reason."""
     if isinstance(recipe, BrokenRecipe):
         return Entry(recipe.name, recipe.source, error=recipe.error.message, kinds=("broken",))
     try:
-        return _entry(recipe)
+        return _entry(recipe, words)
     except Exception as error:
         return Entry(recipe.name, recipe.source, error=defect("listing the recipe", error), kinds=("broken",))
 
 
-def _entry(recipe: Recipe) -> Entry:
+def _entry(recipe: Recipe, words: EngineWords) -> Entry:
     metadata = recipe.metadata
     argv = serve_argv(recipe.command) if recipe.command else ()
     params, active = metadata.model_params, metadata.active_params
@@ -96,14 +114,14 @@ def _entry(recipe: Recipe) -> Entry:
         dtype=_dtype(recipe),
         params=params,
         active=active,
-        context=_context(recipe, argv),
+        context=_context(recipe, argv, words),
         tp=tp,
         nodes=nodes,
         min_nodes=recipe.min_nodes,
         max_nodes=recipe.max_nodes,
-        tools=_tools(recipe, argv),
+        tools=_tools(recipe, argv, words),
         has=_has(recipe),
-        kinds=_kinds(recipe),
+        kinds=_kinds(recipe, words),
         digest=recipe.digest,
     )
 
@@ -123,18 +141,18 @@ def _count(text: str) -> int | None:
     return parsed[0] if parsed else None
 
 
-def _context(recipe: Recipe, argv: tuple[str, ...]) -> int | None:
-    for key in _CONTEXT_KEYS:
+def _context(recipe: Recipe, argv: tuple[str, ...], words: EngineWords) -> int | None:
+    for key in CONTEXT_KEYS:
         value: Value | None = recipe.defaults.get(key)
         if value is not None and (number := _count(value.text)) is not None:
             return number
-    literal = flag_value(argv, _CONTEXT_FLAGS)
+    literal = flag_value(argv, words.context)
     return _count(literal) if literal else None
 
 
-def _tools(recipe: Recipe, argv: tuple[str, ...]) -> tuple[str, ...]:
-    found = [recipe.defaults["tool_call_parser"].text] if "tool_call_parser" in recipe.defaults else []
-    literal = flag_value(argv, _TOOL_FLAGS)
+def _tools(recipe: Recipe, argv: tuple[str, ...], words: EngineWords) -> tuple[str, ...]:
+    found = [recipe.defaults[key].text for key in TOOL_KEYS if key in recipe.defaults]
+    literal = flag_value(argv, words.tools)
     if literal and "{" not in literal:
         found.append(literal)
     return tuple(dict.fromkeys(word.lower() for word in found))
@@ -147,11 +165,11 @@ def _has(recipe: Recipe) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.lower() for name in names))
 
 
-def _kinds(recipe: Recipe) -> tuple[str, ...]:
+def _kinds(recipe: Recipe, words: EngineWords) -> tuple[str, ...]:
     kinds = [recipe.mode.value]
     if recipe.metadata.active_params:
         kinds.append("moe")
-    if not recipe.launchable:
+    if recipe.runtime not in words.launchable:
         kinds.append("unlaunchable")
     return tuple(kinds)
 

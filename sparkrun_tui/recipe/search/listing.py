@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from sparkrun_tui import __version__
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.files import write_private
 from sparkrun_tui.base.json_text import parse_json
@@ -21,13 +22,13 @@ from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.recipe.format.loader import load_file
 from sparkrun_tui.recipe.format.quick_read import sketch
 from sparkrun_tui.recipe.model import Source
-from sparkrun_tui.recipe.search.entry import Entry, entry_of
+from sparkrun_tui.recipe.search.entry import Entry, KnownWords, entry_of
 from sparkrun_tui.recipe.search.sources import all_files, looks_like_recipe
 
 _FIELDS = tuple(field.name for field in fields(Entry) if field.name != "source")
 _TUPLES = tuple(_FIELDS.index(name) for name in ("tools", "has", "kinds"))
-_FORMAT = hashlib.sha256(" ".join(("5", *_FIELDS)).encode()).hexdigest()[:16]
-"""Changes when an entry has other fields, so that an old cache is not misread."""
+_FORMAT = hashlib.sha256(" ".join(("5", __version__, *_FIELDS)).encode()).hexdigest()[:16]
+"""Changes with the fields of an entry and with the version, since that may know other engines and flags."""
 _SKETCH_SIZE = 64 << 10
 
 Stamp = tuple[int, int]
@@ -43,6 +44,7 @@ class Listing:
 
     by_path: Mapping[str, Entry]
     stamps: Mapping[str, Stamp]
+    words: KnownWords
     pending: tuple[str, ...] = ()
 
     @property
@@ -51,13 +53,14 @@ class Listing:
         return tuple(self.by_path.values())
 
 
-def list_recipes(settings: Settings, budget: float = 0.15) -> Listing:
+def list_recipes(settings: Settings, words: KnownWords, budget: float = 0.15) -> Listing:
     """The entries of all recipes. New and changed files are parsed for `budget` seconds, the rest is sketched.
 
-    Call `finish` on the result, in a thread, to have the rest parsed and the cache written.
+    `words` are what entries must know of engines (`engines.search_words`). Call `finish` on the result, in a thread,
+    to have the rest parsed and the cache written.
     """
     with _collector_paused():
-        return _list(settings, budget)
+        return _list(settings, words, budget)
 
 
 @contextmanager
@@ -72,7 +75,7 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _list(settings: Settings, budget: float) -> Listing:
+def _list(settings: Settings, words: KnownWords, budget: float) -> Listing:
     cached = _read_cache()
     deadline = time.monotonic() + budget
     by_path: dict[str, Entry] = {}
@@ -89,14 +92,14 @@ def _list(settings: Settings, budget: float) -> Listing:
         if row is not None and row[0] == stamp[0] and row[1] == stamp[1]:
             entry = _from_row(row[2], source)
         elif time.monotonic() < deadline:
-            entry = _parse(path, source)
+            entry = _parse(path, source, words)
         else:
-            entry = _sketched(path, source)
+            entry = _sketched(path, source, words)
             pending.append(path)
         if entry is not None:
             by_path[path] = entry
     changed = cached.keys() != stamps.keys() or any(cached[path][0] != stamps[path][0] for path in stamps)
-    listing = Listing(by_path, stamps, tuple(pending))
+    listing = Listing(by_path, stamps, words, tuple(pending))
     if changed and not pending:
         _write_cache(listing)
     return listing
@@ -114,7 +117,7 @@ def finish(listing: Listing, budget: float = 3600.0) -> Listing:
         before = by_path.get(path)
         if before is None:
             continue
-        entry = _parse(path, before.source)
+        entry = _parse(path, before.source, listing.words)
         if entry is None:
             del by_path[path]
         else:
@@ -134,17 +137,17 @@ def _stamp(path: str) -> Stamp | None:
     return status.st_mtime_ns, status.st_size
 
 
-def _parse(path: str, source: Source) -> Entry | None:
+def _parse(path: str, source: Source, words: KnownWords) -> Entry | None:
     recipe = load_file(path, source)
-    return entry_of(recipe) if looks_like_recipe(recipe) else None
+    return entry_of(recipe, words()) if looks_like_recipe(recipe) else None
 
 
-def _sketched(path: str, source: Source) -> Entry | None:
+def _sketched(path: str, source: Source, words: KnownWords) -> Entry | None:
     try:
         with open(path, "rb") as file:
             text = file.read(_SKETCH_SIZE).decode("utf-8", "replace")
     except OSError:
-        return _parse(path, source)
+        return _parse(path, source, words)
     return sketch(text, source)
 
 

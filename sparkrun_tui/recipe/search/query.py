@@ -202,7 +202,7 @@ def _numeric(key: str, value: str) -> Predicate:
 
 def _textual(key: str, value: str) -> Predicate:
     if key == "runtime":
-        return lambda entry: entry.runtime.startswith(value) or (value in ("eugr", "llama") and value in entry.runtime)
+        return lambda entry: entry.runtime.startswith(value)
     if key == "registry":
         return lambda entry: any(
             name.lower().startswith(value) for name in (entry.source.registry, entry.source.repository) if name

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.engines.search_words import search_words
 from sparkrun_tui.recipe.model import BrokenRecipe, Recipe
 from sparkrun_tui.recipe.search.entry import Entry, entry_of
 from sparkrun_tui.recipe.search.index import Index
 
 if TYPE_CHECKING:
+    from sparkrun_tui.engines.search_words import search_words
     from sparkrun_tui.launch.sizing.evaluation import Evaluation, Target
     from sparkrun_tui.launch.sizing.sizing import FactsStore
     from sparkrun_tui.recipe.search.completion import QueryCompleter
@@ -40,7 +42,7 @@ class Catalog:
         """The entries of all recipes, from the index cache where it holds (files: for a thread)."""
         from sparkrun_tui.recipe.search.listing import list_recipes
 
-        return list_recipes(self.settings)
+        return list_recipes(self.settings, search_words)
 
     def take(self, listing: Listing) -> None:
         """Show these entries from now on; recipes are loaded anew when they are looked at."""
@@ -95,7 +97,7 @@ class Catalog:
         self._loaded.pop(key, None)
         recipe = self.recipe(key)
         if recipe is not None:
-            self._entries[key] = entry_of(recipe)
+            self._entries[key] = entry_of(recipe, search_words())
             self._index()
 
     def title(self, entry: Entry) -> str:

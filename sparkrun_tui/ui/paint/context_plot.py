@@ -9,7 +9,7 @@ from sparkrun_tui.base.units import GIB
 from sparkrun_tui.ui.widgets.ink import Line, Span, clip
 
 if TYPE_CHECKING:
-    from sparkrun_tui.memory.curve import ContextCurve
+    from sparkrun_tui.memory.result import ContextCurve
 
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _TALLEST = 4

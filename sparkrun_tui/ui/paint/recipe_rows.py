@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sparkrun_tui.base.secrets import looks_secret
 from sparkrun_tui.engines.fields.filled import fields_of
 from sparkrun_tui.engines.fields.types import Field, FieldType
+from sparkrun_tui.engines.registry import ENGINES
 from sparkrun_tui.recipe.model import Recipe, SourceKind, Value
 from sparkrun_tui.recipe.search.entry import Entry
 from sparkrun_tui.recipe.search.index import light
@@ -45,10 +46,11 @@ def recipe_row(entry: Entry, title: str, query: Query, overridden: bool) -> Reci
     """One entry as the list shows it, with the letters lit that the query found."""
     source = entry.source
     origin = source.registry if source.kind is SourceKind.REGISTRY else source.kind.value
+    engine = ENGINES.get(entry.runtime)
     return RecipeRow(
         key=source.path,
         name=title,
-        engine=entry.runtime,
+        engine=(engine.short if engine is not None else "") or entry.runtime,
         size=short_count(entry.params),
         hosts=hosts_word(entry),
         origin=origin,

@@ -10,7 +10,8 @@ from textual import on
 from textual.widget import Widget
 from textual.widgets import Input
 
-from sparkrun_tui.launch.record.events import LaunchStatus, Repair, StepState
+from sparkrun_tui.engines.logs.causes import Repair
+from sparkrun_tui.launch.record.events import LaunchStatus, StepState
 from sparkrun_tui.launch.record.fold import FINAL
 from sparkrun_tui.launch.record.state import LaunchState
 from sparkrun_tui.recipe.model import Recipe

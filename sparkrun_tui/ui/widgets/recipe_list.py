@@ -13,7 +13,6 @@ from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.widgets.ink import MARKS, Line, Span, fit
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 
-_ENGINES = {"vllm-distributed": "vllm-d", "llama-cpp": "llama", "eugr-vllm": "eugr"}
 _NOT_YET: Span = ("·", "dim")
 
 
@@ -182,7 +181,7 @@ class RecipeList(ListPane):
         spans: list[Span] = [("▌" if current else " ", "accent"), ("•" if row.overridden else " ", "changed")]
         spans += _name(row, columns.name)
         if columns.engine:
-            spans.append((" " + fit(_ENGINES.get(row.engine, row.engine), columns.engine), "dim"))
+            spans.append((" " + fit(row.engine, columns.engine), "dim"))
         if columns.size:
             spans.append((" " + fit(row.size, columns.size, "right"), ""))
         if columns.hosts:

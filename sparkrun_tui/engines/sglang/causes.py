@@ -7,13 +7,13 @@ import re
 
 from sparkrun_tui.base.numbers import decimal, whole
 from sparkrun_tui.base.patterns import GAP
-from sparkrun_tui.engines.plan import Phase
-from sparkrun_tui.launch.diagnosis.causes import (
+from sparkrun_tui.engines.logs.causes import (
     BATCHED,
     OUT_OF_MEMORY,
     SEQS,
     Cause,
     Context,
+    Repair,
     Weight,
     after_kill,
     by_hand,
@@ -25,7 +25,7 @@ from sparkrun_tui.launch.diagnosis.causes import (
     set_value,
     smaller_half,
 )
-from sparkrun_tui.launch.record.events import Repair
+from sparkrun_tui.engines.plan import Phase
 
 
 def _needed_fraction(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
@@ -71,7 +71,7 @@ def _out_of_memory(_: re.Match[str], context: Context) -> tuple[Repair, ...]:
     return (*less, *smaller_half(context, SEQS, "smaller request table", 48))
 
 
-SGLANG_CAUSES: tuple[Cause, ...] = (
+CAUSES: tuple[Cause, ...] = (
     cause(
         r"Loaded weights leave no GPU memory for the KV cache under --mem-fraction-static=([\d.]+)\. "
         r"Raise --mem-fraction-static above (\d+(?:\.\d+)?)",

@@ -7,8 +7,7 @@ import re
 from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.launch.diagnosis.causes import Cause, Context, Weight, by_hand, cause, set_length, set_value
-from sparkrun_tui.launch.record.events import Repair
+from sparkrun_tui.engines.logs.causes import Cause, Context, Repair, Weight, by_hand, cause, set_length, set_value
 
 _NEW_FILE = by_hand("fetch the file again", "remove it from the cache first")
 _REMOVED = {"--no-mmap": "-lm none", "--mlock": "-lm mlock"}
@@ -33,7 +32,7 @@ def _unknown_flag(match: re.Match[str], _: Context) -> tuple[Repair, ...]:
     return (by_hand(f"write `{instead}`" if instead else f"remove `{match[1]}` from the command"),)
 
 
-LLAMA_CAUSES: tuple[Cause, ...] = (
+CAUSES: tuple[Cause, ...] = (
     cause(
         r"^error: invalid argument: (?!-)(.+)",
         "A flag before it has lost its value",

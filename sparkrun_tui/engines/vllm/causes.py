@@ -8,13 +8,13 @@ import re
 from sparkrun_tui.base.numbers import decimal, whole
 from sparkrun_tui.base.patterns import GAP
 from sparkrun_tui.base.text import shorten
-from sparkrun_tui.engines.plan import Phase
-from sparkrun_tui.launch.diagnosis.causes import (
+from sparkrun_tui.engines.logs.causes import (
     BATCHED,
     OUT_OF_MEMORY,
     SEQS,
     Cause,
     Context,
+    Repair,
     Weight,
     after_kill,
     by_hand,
@@ -27,7 +27,7 @@ from sparkrun_tui.launch.diagnosis.causes import (
     set_value,
     smaller_half,
 )
-from sparkrun_tui.launch.record.events import Repair
+from sparkrun_tui.engines.plan import Phase
 
 _MOST_HEADS = 1_000_000
 _MOST_RANKS = 4096
@@ -165,7 +165,7 @@ _RANK_COUNT = (
 )
 _LOST_RANK = (by_hand("read the other host's log", "the first failure is there"),)
 
-VLLM_CAUSES: tuple[Cause, ...] = (
+CAUSES: tuple[Cause, ...] = (
     cause(
         r"To serve at least one request with the models?(?:'s)? max seq len \((\d+)\), \(?([\d.]+) GiB KV cache is "
         r"needed, which is larger than the available KV cache memory \((-?[\d.]+) GiB\)"

@@ -13,10 +13,19 @@ from sparkrun_tui.base.patterns import LinePattern
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.engines.plan import Phase
-from sparkrun_tui.launch.record.events import Repair
 
 _MOST_WORDS = 600
 """Cells of a line that an explanation or a repair quotes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """A change that would help: an override to set (`key` empty: something to do by hand)."""
+
+    title: str
+    why: str
+    key: str = ""
+    value: str = ""
 
 
 class Weight(IntEnum):
@@ -102,7 +111,7 @@ def cause(
     even_as_note: bool = False,
 ) -> Cause:
     """A rule from a pattern's text; either fixed `repairs`, or `mend` that works them out."""
-    return Cause(LinePattern.of(pattern), title, why, mend or repairs, weight, even_as_note)
+    return Cause(LinePattern(pattern), title, why, mend or repairs, weight, even_as_note)
 
 
 def by_hand(title: str, why: str = "") -> Repair:

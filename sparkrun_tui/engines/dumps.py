@@ -1,19 +1,23 @@
-"""The data files of engine flags: reading them, and making one from a dump of an engine's own argument parser."""
+"""Every flag of an engine as its own parser knows them: data files in its folder, made from dumps of that parser."""
 
 from __future__ import annotations
 
 import json
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Any
 
 from sparkrun_tui.base.json_text import parse_json
+from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.fields.declared import FIELDS
 
+_RELEASE = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6}){1,3}")
 _BOOLEAN_WORDS = frozenset({"true", "false", "enabled", "disabled"})
 
 
@@ -38,6 +42,34 @@ class EngineFlag:
         return next((word for word in self.spellings if word.startswith("--")), self.spellings[0])
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A flag came or went: `before` is the last version that was seen from before it, `after` the first from after it.
+
+    Of versions between the two nothing is known.
+    """
+
+    before: str
+    after: str
+
+    def not_yet(self, version: str) -> bool:
+        """Whether a version is from before it; False where that is not known."""
+        release = _release(version)
+        return bool(release) and release <= _release(self.before)
+
+    def done(self, version: str) -> bool:
+        """Whether a version is from after it; False where that is not known."""
+        release = _release(version)
+        return bool(release) and release >= _release(self.after)
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """The numbers of a release such as `0.32.0`; empty for a build, a date, or no version."""
+    if not _RELEASE.fullmatch(version):
+        return ()
+    return tuple(whole(part) or 0 for part in version.split("."))
+
+
 @dataclass(frozen=True)
 class EngineFlags:
     """All flags of one version of an engine, by spelling."""
@@ -45,6 +77,10 @@ class EngineFlags:
     title: str
     """The program and its version as people say it: `vLLM 0.32.0`."""
     by_spelling: Mapping[str, EngineFlag]
+    came: Mapping[str, Change] = field(default_factory=dict)
+    """The flags, by their name, that versions which were looked at did not have yet."""
+    gone: Mapping[str, Change] = field(default_factory=dict)
+    """The flags, by their spelling, that earlier versions had and this one has not."""
 
     @cached_property
     def _long(self) -> list[str]:
@@ -65,12 +101,12 @@ class EngineFlags:
 
 def load_flags(family: Family) -> EngineFlags:
     """The flags of the version of an engine that is known; none where no dump of it is shipped."""
-    return _load(family.name, family.known_version, family.known_title)
+    return _load(family.folder, family.known_version, family.known_title)
 
 
 @lru_cache(maxsize=8)
-def _load(name: str, version: str, title: str) -> EngineFlags:
-    file = resources.files("sparkrun_tui.engines.flag_dumps") / f"{name}-{version}.json"
+def _load(folder: str, version: str, title: str) -> EngineFlags:
+    file = _folder(folder) / f"flags-{version}.json"
     if not file.is_file():
         return EngineFlags(title, {})
     rows = parse_json(file.read_text(encoding="utf-8"))
@@ -86,7 +122,13 @@ def _load(name: str, version: str, title: str) -> EngineFlags:
         )
         for word in flag.spellings:
             by_spelling[word] = flag
-    return EngineFlags(title, by_spelling)
+    history = _folder(folder) / "history.json"
+    if not history.is_file():
+        return EngineFlags(title, by_spelling)
+    changes = parse_json(history.read_text(encoding="utf-8"))
+    came = {name: Change(*pair) for name, pair in changes["came"].items()}
+    gone = {name: Change(*pair) for name, pair in changes["gone"].items()}
+    return EngineFlags(title, by_spelling, came, gone)
 
 
 def compact(dump: Iterable[Mapping[str, Any]], *, from_help: bool) -> str:
@@ -121,16 +163,22 @@ def _surely_a_switch(entry: Mapping[str, Any]) -> bool:
     )
 
 
-@lru_cache(maxsize=1)
-def _extra_helps() -> dict[str, dict[str, str]]:
-    text = (resources.files("sparkrun_tui.engines.flag_dumps") / "help.json").read_text(encoding="utf-8")
-    found: dict[str, dict[str, str]] = parse_json(text)
+@lru_cache(maxsize=8)
+def _extra_helps(folder: str) -> dict[str, str]:
+    file = _folder(folder) / "help.json"
+    if not file.is_file():
+        return {}
+    found: dict[str, str] = parse_json(file.read_text(encoding="utf-8"))
     return found
+
+
+def _folder(name: str) -> Traversable:
+    return resources.files("sparkrun_tui.engines") / name
 
 
 def flag_help(family: Family, spelling: str) -> str:
     """What a flag does, in a sentence; empty when nobody has written one."""
-    extra = _extra_helps().get(family.name, {})
+    extra = _extra_helps(family.folder)
     known = load_flags(family).by_spelling.get(spelling.partition("=")[0])
     for word in (spelling, *(known.spellings if known else ())):
         if word in extra:

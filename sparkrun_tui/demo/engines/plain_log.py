@@ -1,0 +1,49 @@
+"""How an engine starts that the demo does not know: a few lines that say so, and no figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sparkrun_tui.demo.engines.log_script import NOW, Beat
+from sparkrun_tui.demo.engines.simulated import Simulated, Start
+
+_STEPS = 8
+
+
+class PlainLog:
+    """One start of it."""
+
+    def __init__(self, start: Start) -> None:
+        self._is = start.figures
+
+    @property
+    def fails(self) -> bool:
+        """Whether it does not come up."""
+        return self._is.fault is not None
+
+    def beats(self) -> Iterator[Beat]:
+        """From the first line to the server's start, or to the failure."""
+        is_ = self._is
+        yield Beat(1.0, f"{NOW} the demo does not know what {is_.engine} prints: these lines are its own", "stderr")
+        yield Beat(0.5, f"{NOW} loading {is_.model}", "stderr", is_.base)
+        for step in range(1, _STEPS + 1):
+            yield Beat(0.6, "", memory=is_.base + is_.weights * step // _STEPS)
+        if self.fails:
+            yield Beat(0.5, f"{NOW} error: {is_.why or is_.fault}", "stderr", 0)
+            return
+        yield Beat(0.5, "", memory=is_.whole)
+
+    def up(self) -> list[tuple[str, str]]:
+        """The lines with which the server is there."""
+        return [(f"{NOW} listening on port {self._is.port}", "stderr")]
+
+    def down(self) -> list[tuple[str, str]]:
+        """The lines with which it goes."""
+        return [(f"{NOW} shutting down", "stderr")]
+
+    def load(self, prompted: float, generated: float, running: int, usage: float) -> str:
+        """The line about the last seconds."""
+        return f"{NOW} {running} requests, {prompted:.1f} tokens/s read, {generated:.1f} tokens/s written"
+
+
+SIMULATED = Simulated(PlainLog)

@@ -1,0 +1,71 @@
+"""What every engine can do; what most of them do in the same way is done here."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.engines.command.built import command_of, left_out
+from sparkrun_tui.engines.family import Family
+from sparkrun_tui.engines.layout import hosts as host_rules
+from sparkrun_tui.engines.layout.assemble import image_of, image_problems, repository_needs
+from sparkrun_tui.engines.plan import ModelNeed, PlanRequest, ServePlan
+from sparkrun_tui.recipe.model import Problem, Recipe
+from sparkrun_tui.recipe.values.rendered import Rendered
+
+
+@dataclass(frozen=True, slots=True)
+class Engine(ABC):
+    """One engine behind the registry; pure functions only."""
+
+    name: str
+    """The runtime word of recipes."""
+    title: str
+    """How people call it: `vLLM`."""
+    family: Family
+    """The inference server that it starts."""
+    image_prefix: str
+    """The repository of the images that are used where a recipe names none."""
+    aliases: tuple[str, ...] = ()
+    """Other runtime words that mean the same."""
+    one_host: bool = False
+    """Whether it serves from one host only."""
+    short: str = ""
+    """What a narrow column shows instead of the name."""
+
+    def image(self, recipe: Recipe) -> str:
+        """The image to run: the recipe's, else the engine's default."""
+        return image_of(recipe, self.image_prefix)
+
+    def command(self, rendered: Rendered) -> str:
+        """The serve command: the recipe's rendered one, else one built from the chain.
+
+        Raises `LaunchError` for a value that the engine is known to refuse.
+        """
+        return command_of(rendered, self.family)
+
+    def host_count(self, rendered: Rendered, available: int, gpus_per_host: int) -> tuple[int, str]:
+        """How many of `available` hosts to use, and why that many. Raises `LaunchError` below the recipe's minimum."""
+        if not self.one_host:
+            return host_rules.host_count(rendered, self.family, available, gpus_per_host)
+        recipe = rendered.recipe
+        if recipe.min_nodes > 1:
+            raise LaunchError(
+                f"{self.title} serves from one host, and the recipe asks for {recipe.min_nodes}",
+                spot=recipe.spots.get("min_nodes") or recipe.spots.get("mode"),
+                remedy="write `max_nodes: 1`",
+            )
+        return 1, f"{self.title} serves from one host"
+
+    def models(self, rendered: Rendered) -> tuple[ModelNeed, ...]:
+        """What must lie in the hosts' caches before the start: the model and draft models as repositories."""
+        return repository_needs(rendered, self.family)
+
+    def check(self, rendered: Rendered) -> tuple[Problem, ...]:
+        """An image left open, and defaults that a built command leaves out."""
+        return (*image_problems(rendered.recipe, self.image(rendered.recipe)), *left_out(rendered, self.family))
+
+    @abstractmethod
+    def plan(self, request: PlanRequest) -> ServePlan:
+        """Lay out containers and stages. Raises `LaunchError` when the recipe cannot run on these hosts."""
