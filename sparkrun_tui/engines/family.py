@@ -71,6 +71,8 @@ class Family:
     start: tuple[str, ...]
     starter: Starter
     image_words: str
+    secret_variables: Mapping[str, str] = field(default_factory=dict)
+    """Flags that give a secret, by their long spelling, and the variable that the engine reads in place of each."""
     build_numbers: bool = False
     """Whether its versions are build numbers (`b11669`) and not releases."""
 

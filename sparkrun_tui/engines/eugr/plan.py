@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.engines.command.built import command_of, left_out, value_text
+from sparkrun_tui.engines.command.secret_flags import hand_over
 from sparkrun_tui.engines.command.serving import locate, port_of, served_name_of
 from sparkrun_tui.engines.eugr.recipe import version_one
 from sparkrun_tui.engines.eugr.scripts import REPOSITORY, build_stage, check_workers, clone_scripts, where
@@ -99,7 +100,8 @@ class EugrVllm:
             *self.check(rendered),
             *_option_problems(request),
         )
-        command = self.command(rendered)
+        handed = hand_over(self.command(rendered), request, self.family)
+        command, request = handed.script, handed.request
         said = locate(command, self.family.dialect.starts, request.env)
         ready = ReadyCheck(
             host=head.name,
@@ -127,8 +129,8 @@ class EugrVllm:
             stages=tuple(stages),
             ready=ready,
             marks=VLLM_MARKS,
-            notes=_notes(request),
-            problems=problems,
+            notes=(*_notes(request), *handed.notes),
+            problems=(*problems, *handed.problems),
             delegated=delegated_name(request.launch_id),
             pull_image=not _builds(rendered.recipe, image),
         )

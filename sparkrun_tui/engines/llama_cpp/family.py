@@ -55,5 +55,7 @@ LLAMA_CPP = Family(
         local=("-hf {model}", "-m {model}"),
     ),
     image_words=r"llama[._-]?cpp|llama[._-]?server",
+    # common/arg.cpp reads the variable by the same code as the flag.
+    secret_variables={"--api-key": "LLAMA_API_KEY"},
     build_numbers=True,
 )

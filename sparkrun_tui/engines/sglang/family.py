@@ -48,5 +48,6 @@ SGLANG = Family(
             ("max_num_seqs",),
         ),
     ),
+    # It reads its keys (`--api-key`, `--admin-api-key`) from no variable.
     image_words="sglang|sgl",
 )

@@ -51,4 +51,6 @@ VLLM = Family(
         ),
     ),
     image_words="vllm",
+    # build_app in entrypoints/openai/api_server.py: one key of the variable is used where no flag gives any.
+    secret_variables={"--api-key": "VLLM_API_KEY"},
 )

@@ -7,6 +7,7 @@ secret is a variable there, which the containers get by a file. What is planned,
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ _REFERENCE = re.compile(rf"\$\{{{PREFIX}[A-Z0-9_]+\}}")
 _SHOWN = re.compile(r"'\"{0}\"'|\"{0}\"|{0}".replace("{0}", _REFERENCE.pattern))
 _QUOTED_HEREDOC = re.compile(r"<<-?\s*['\"\\\\]")
 _LAST_WORD = re.compile(r"(?i)(^|[_-])(secret|password|passwd|passphrase|api[_-]?key|token)$")
+_NAMES_FILE = re.compile(r"(?i)[_-](file|path|dir)$")
 _SOURCE_LINE = re.compile(r"^(\s*(?:-\s+)?[\"']?)([\w-]+)([\"']?\s*:\s+)(\S.*?)(\s+#.*)?$")
 _MOST = 256
 """References whose surroundings are looked at; a command with more of them is none that a person wrote."""
@@ -76,6 +78,13 @@ def private_texts(values: Mapping[str, Any]) -> list[str]:
     return [text for key, data in values.items() for text in _secret_leaves(key, data)]
 
 
+def gives_secret(name: str, text: str) -> bool:
+    """Whether a flag called `name` gives a secret, by itself or by a variable; one that names a file gives none."""
+    if not text or not looks_secret(name) or _NAMES_FILE.search(name):
+        return False
+    return _LAST_WORD.search(name) is not None
+
+
 # The filter.
 
 
@@ -111,16 +120,18 @@ def secrets_of_recipe(recipe: Recipe) -> list[str]:
 
 
 def _of_words(words: Sequence[str]) -> list[str]:
-    """The secrets that a command line gives by flags (`--api-key x`, `--api-key=x`)."""
-    found = []
+    """The secrets that a command line gives by flags (`--api-key x`, `--api-key=x`, `--api-key x y`)."""
+    found: list[str] = []
     for number, word in enumerate(words):
         flag, equals, value = word.partition("=")
         if not flag.startswith("-") or not looks_secret(flag.lstrip("-")):
             continue
+        values = [value]
         if not equals:
-            value = words[number + 1] if number + 1 < len(words) else ""
-        if value and not value.startswith("-") and "$" not in value and "{" not in value:
-            found.append(value)
+            following = list(itertools.takewhile(lambda text: not text.startswith("-"), words[number + 1 :]))
+            # More than one key: what has a slash is rather the model.
+            values = following[:1] + [text for text in following[1:] if "/" not in text]
+        found += [text for text in values if text and "$" not in text and "{" not in text]
     return found
 
 
