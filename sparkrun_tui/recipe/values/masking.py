@@ -7,16 +7,15 @@ secret is a variable there, which the containers get by a file. What is planned,
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.identifiers import variable_name
-from sparkrun_tui.base.secrets import MASK, Redactor, Secret, looks_secret, secrets_of
+from sparkrun_tui.base.secrets import MASK, Redactor, Secret, looks_secret, secrets_of, secrets_of_words
 from sparkrun_tui.recipe.format.yamltree import compact_json
 from sparkrun_tui.recipe.model import Problem, Recipe, Value
 from sparkrun_tui.recipe.values.environment import references
@@ -107,7 +106,7 @@ def redactor(
         found += private_texts({key: link.value.data for key, link in rendered.chain.items()})
         found += [link.value.text for key, link in rendered.chain.items() if is_private(key, link.value)]
         found += private_texts(rendered.overrides)
-        found += _of_words(rendered.argv)
+        found += secrets_of_words(rendered.argv)
     return Redactor([*found, *private_texts(typed or {})])
 
 
@@ -116,23 +115,7 @@ def secrets_of_recipe(recipe: Recipe) -> list[str]:
     values = [*recipe.env.items(), *recipe.defaults.items()]
     found = [value.text for key, value in values if is_private(key, value)]
     found += private_texts({key: value.data for key, value in values})
-    return [*found, *private_texts(recipe.runtime_config), *_of_words(serve_argv(recipe.command or ""))]
-
-
-def _of_words(words: Sequence[str]) -> list[str]:
-    """The secrets that a command line gives by flags (`--api-key x`, `--api-key=x`, `--api-key x y`)."""
-    found: list[str] = []
-    for number, word in enumerate(words):
-        flag, equals, value = word.partition("=")
-        if not flag.startswith("-") or not looks_secret(flag.lstrip("-")):
-            continue
-        values = [value]
-        if not equals:
-            following = list(itertools.takewhile(lambda text: not text.startswith("-"), words[number + 1 :]))
-            # More than one key: what has a slash is rather the model.
-            values = following[:1] + [text for text in following[1:] if "/" not in text]
-        found += [text for text in values if text and "$" not in text and "{" not in text]
-    return found
+    return [*found, *private_texts(recipe.runtime_config), *secrets_of_words(serve_argv(recipe.command or ""))]
 
 
 # What may be shown of a value, a setting, a file.
