@@ -128,6 +128,13 @@ def shown(key: str, value: Value) -> str:
     return MASK if is_private(key, value) else Redactor()(value.text)
 
 
+def holds_secret(key: str, value: Value | None) -> bool:
+    """Whether a value must not be shown as it is: it is a secret, or has one within it."""
+    if value is None:
+        return False
+    return is_private(key, value) or MASK in shown(key, value)
+
+
 def shown_data(key: str, value: Value) -> Any:
     """A value's data as it may be shown."""
     return _shown_item(key, value.data)

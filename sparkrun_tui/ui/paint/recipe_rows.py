@@ -11,6 +11,7 @@ from sparkrun_tui.recipe.model import Recipe, SourceKind, Value
 from sparkrun_tui.recipe.search.entry import Entry
 from sparkrun_tui.recipe.search.index import light
 from sparkrun_tui.recipe.search.query import Query
+from sparkrun_tui.recipe.values.masking import holds_secret
 from sparkrun_tui.recipe.values.overrides import from_data, value_text
 from sparkrun_tui.recipe.values.rendered import Origin, Rendered
 from sparkrun_tui.ui.model.edits import Edits
@@ -90,7 +91,7 @@ def _row(rendered: Rendered, item: Field, override: str | None, user_defaults: d
         changed=override is not None and override != own_text,
         used=item.key in rendered.used or rendered.command is None,
         error=item.check(text) if override is not None else "",
-        secret=looks_secret(item.key),
+        secret=looks_secret(item.key) or holds_secret(item.key, own) or holds_secret(item.key, link and link.value),
     )
 
 
