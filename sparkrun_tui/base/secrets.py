@@ -86,6 +86,11 @@ class Secret:
         return hash(self._value)
 
 
+def revealed(text: Secret | str) -> str:
+    """The value of a secret, or a plain text."""
+    return text.reveal() if isinstance(text, Secret) else text
+
+
 def looks_secret(name: str) -> bool:
     """Whether a variable, key or flag called `name` is treated as a secret (`HF_TOKEN`, `api_key`, ...)."""
     return bool(_SECRET_NAME.search(name))
@@ -161,7 +166,7 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[Secret | str] = ()) -> None:
-        self._values = frozenset(each.reveal() if isinstance(each, Secret) else each for each in secrets)
+        self._values = frozenset(map(revealed, secrets))
         literals: set[str] = set()
         short: set[str] = set()
         for value in self._values:

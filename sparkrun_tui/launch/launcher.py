@@ -131,7 +131,7 @@ class Desk:
         Raises `LaunchError` when the plan has errors, when a recipe from a registry was not agreed to, and when a file
         that goes into the containers is not as the plan shows it.
         """
-        insist_on_consent(plan.rendered, self._environ, plan.brought)
+        insist_on_consent(plan.rendered, self._environ, plan.brought, self.settings.data_dirs)
         stopping = [problem for problem in plan.errors if problem.code not in overridden]
         if stopping:
             raise stopped_by(stopping[0])

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -24,6 +24,7 @@ from sparkrun_tui.recipe.format.mounts import (
     Judgement,
     harmless_capability,
     harmless_device,
+    is_agreed,
     judge_source,
     split_volume,
 )
@@ -69,11 +70,14 @@ class Demand:
     grave: bool = False
 
 
-def demands(rendered: Rendered, environ: Mapping[str, str]) -> tuple[Demand, ...]:
-    """What a recipe would do beyond serving, gravest first; `environ` only tells which variables are set."""
+def demands(rendered: Rendered, environ: Mapping[str, str], data_dirs: Sequence[str] = ()) -> tuple[Demand, ...]:
+    """What a recipe would do beyond serving, gravest first; `environ` only tells which variables are set.
+
+    `data_dirs` are the folders of hosts that the user's settings let every recipe mount.
+    """
     recipe = rendered.recipe
     hooks, bundles = hooks_of(rendered), bring(rendered).bundles
-    found = [*_variables(recipe, environ), *_privileges(recipe), *_hooks(hooks, bundles), *_image(recipe)]
+    found = [*_variables(recipe, environ), *_privileges(recipe, data_dirs), *_hooks(hooks, bundles), *_image(recipe)]
     text = "\n".join([rendered.command or "", *_hook_texts(hooks, bundles)])
     found += [Demand(Kind.CODE, meaning) for pattern, meaning in _DETECTORS if pattern.search(text)]
     return tuple(sorted(found, key=lambda demand: not demand.grave))
@@ -89,9 +93,9 @@ def _variables(recipe: Recipe, environ: Mapping[str, str]) -> list[Demand]:
     return found
 
 
-def _privileges(recipe: Recipe) -> list[Demand]:
+def _privileges(recipe: Recipe, data_dirs: Sequence[str]) -> list[Demand]:
     options = container_options(recipe)
-    found = [_mount(volume) for volume in options.volumes]
+    found = [_mount(volume, data_dirs) for volume in options.volumes]
     if options.privileged:
         found.append(Demand(Kind.PRIVILEGE, "runs privileged: the container may do anything on the host", "", True))
     for capability in options.cap_add:
@@ -112,8 +116,10 @@ def grave_mount(volume: str) -> bool:
     return judge_source(split_volume(volume)[0]) is not Judgement.HARMLESS
 
 
-def _mount(volume: str) -> Demand:
+def _mount(volume: str, data_dirs: Sequence[str]) -> Demand:
     source = split_volume(volume)[0]
+    if is_agreed(source, data_dirs):
+        return Demand(Kind.MOUNT, f"mounts {source} of each host, which your data_dirs agree to", volume)
     if not source.startswith(("/", "~")):
         return Demand(Kind.MOUNT, f"mounts the volume {source} of each host", volume, grave_mount(volume))
     detail = f"{volume} (where links on the hosts lead cannot be seen from here)"

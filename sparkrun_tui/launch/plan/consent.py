@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.recipe.bundled_files.attachments import Brought, bring
@@ -19,7 +19,7 @@ from sparkrun_tui.recipe.values.rendered import Rendered
 
 
 def consent_needed(
-    rendered: Rendered, environ: Mapping[str, str], brought: Brought | None = None
+    rendered: Rendered, environ: Mapping[str, str], brought: Brought | None = None, data_dirs: Sequence[str] = ()
 ) -> tuple[Demand, ...]:
     """What the user must agree to before this launch, gravest first; empty when nothing is to be asked.
 
@@ -27,12 +27,12 @@ def consent_needed(
     into its containers, has changed; there is always something to agree to then, since its command runs in the image
     it names. A file from outside of the user's folders of recipes is asked about when it does more than serve.
     `environ` only tells which variables of this machine are set; `brought` is what will be copied, as it is now when
-    None.
+    None; `data_dirs` are the folders of hosts that the user's settings agree to.
     """
     files = (brought if brought is not None else bring(rendered)).digests
     if not needs_consent(rendered.recipe, files):
         return ()
-    found = demands(rendered, environ)
+    found = demands(rendered, environ, data_dirs)
     if rendered.recipe.source.stranger and not beyond_serving(found):
         return ()
     runs = Demand(Kind.CODE, "runs its command in its image on your hosts", rendered.recipe.container)
@@ -57,9 +57,11 @@ def question(rendered: Rendered) -> str:
     return f"{recipe.name} comes from the registry {recipe.source.registry_text}, not from you, and {state}"
 
 
-def insist_on_consent(rendered: Rendered, environ: Mapping[str, str], brought: Brought) -> None:
+def insist_on_consent(
+    rendered: Rendered, environ: Mapping[str, str], brought: Brought, data_dirs: Sequence[str] = ()
+) -> None:
     """Raises `LaunchError` when this launch, with the files that it brings, still needs the user's consent."""
-    wanted = consent_needed(rendered, environ, brought)
+    wanted = consent_needed(rendered, environ, brought, data_dirs)
     if not wanted:
         return
     grave = [demand.title for demand in wanted if demand.grave]

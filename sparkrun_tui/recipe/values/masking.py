@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.identifiers import variable_name
-from sparkrun_tui.base.secrets import MASK, Redactor, Secret, looks_secret, secrets_of, secrets_of_words
+from sparkrun_tui.base.secrets import MASK, Redactor, Secret, looks_secret, revealed, secrets_of, secrets_of_words
 from sparkrun_tui.recipe.format.yamltree import compact_json
 from sparkrun_tui.recipe.model import Problem, Recipe, Value
 from sparkrun_tui.recipe.values.environment import references
@@ -32,6 +32,7 @@ _QUOTED_HEREDOC = re.compile(r"<<-?\s*['\"\\\\]")
 _LAST_WORD = re.compile(r"(?i)(^|[_-])(secret|password|passwd|passphrase|api[_-]?key|token)$")
 _NAMES_FILE = re.compile(r"(?i)[_-](file|path|dir)$")
 _SOURCE_LINE = re.compile(r"^(\s*(?:-\s+)?[\"']?)([\w-]+)([\"']?\s*:\s+)(\S.*?)(\s+#.*)?$")
+_ONLY_NAME = re.compile(r"\$\w+|\$\{\w+\}", re.ASCII)
 _MOST = 256
 """References whose surroundings are looked at; a command with more of them is none that a person wrote."""
 
@@ -98,7 +99,9 @@ def redactor(
 
     The secrets of `environ` (None: of this process) and those of `known` are taken out, too.
     """
-    found: list[Secret | str] = [*known, *secrets_of(os.environ if environ is None else environ)]
+    # A variable that is not set is passed on as it is written, and its name is no secret.
+    found: list[Secret | str] = [text for text in known if _ONLY_NAME.fullmatch(revealed(text)) is None]
+    found += secrets_of(os.environ if environ is None else environ)
     recipe = recipe or (rendered.recipe if rendered is not None else None)
     if recipe is not None:
         found += secrets_of_recipe(recipe)

@@ -78,6 +78,7 @@ def _row(rendered: Rendered, item: Field, override: str | None, user_defaults: d
     own_text = value_text(own) if own else ""
     link = rendered.chain.get(item.key)
     text = override if override is not None else own_text
+    values = [own, link.value if link else None]
     origin = link.origin if link else Origin.OVERRIDE
     return FieldRow(
         key=item.key,
@@ -91,7 +92,7 @@ def _row(rendered: Rendered, item: Field, override: str | None, user_defaults: d
         changed=override is not None and override != own_text,
         used=item.key in rendered.used or rendered.command is None,
         error=item.check(text) if override is not None else "",
-        secret=looks_secret(item.key) or holds_secret(item.key, own) or holds_secret(item.key, link and link.value),
+        secret=looks_secret(item.key) or any(holds_secret(item.key, value) for value in values),
     )
 
 

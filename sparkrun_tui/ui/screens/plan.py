@@ -218,7 +218,7 @@ class PlanScreen(PageScreen):
 
     async def _agreed(self) -> bool:
         """A recipe of others says what it does beyond serving, before its first launch."""
-        wanted = consent_needed(self._rendered, os.environ)
+        wanted = consent_needed(self._rendered, os.environ, data_dirs=self.sparkrun.state.settings.data_dirs)
         if not wanted:
             return True
         redact = redactor(rendered=self._rendered)
