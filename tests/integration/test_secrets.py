@@ -100,10 +100,13 @@ def test_no_process_anywhere_has_a_secret_among_its_arguments(
         assert leaked(logs.stdout + logs.stderr) == []
         assert logs.stdout
     following = begin("logs", found["id"], "-f", "-H", both)
-    time.sleep(5)
-    stopped = sparkrun("stop", found["id"], "-H", both)
-    assert stopped.returncode == 0, stopped.stderr
-    told = following.communicate(timeout=60)
+    try:
+        time.sleep(5)
+        stopped = sparkrun("stop", found["id"], "-H", both)
+        assert stopped.returncode == 0, stopped.stderr
+        told = following.communicate(timeout=60)
+    finally:
+        following.kill()
     assert leaked("".join(told)) == []
     assert "•••" in told[0]
     assert eventually(lambda: hosts[0].containers() == [])

@@ -210,8 +210,8 @@ def test_a_folder_that_the_user_agreed_to_is_not_grave(source: str) -> None:
     "source",
     [
         "/srv", "/srv/models2", "/srv/models/..", "/srv/models/../other", "/srv/models/../../etc", "/data/../srv",
-        "/datax", "~/modelsx", "~/models/../.ssh", "/home/ada/models", "/srv/models/.ssh", "/srv/models/docker.sock", "/mnt",
-        "/data/.aws/x",
+        "/datax", "~/modelsx", "~/models/../.ssh", "/home/ada/models", "/srv/models/.ssh", "/srv/models/docker.sock",
+        "/mnt", "/data/.aws/x",
     ],
 )  # fmt: skip
 def test_nothing_beside_or_above_it_is_agreed_to(source: str) -> None:
