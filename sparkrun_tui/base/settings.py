@@ -12,7 +12,7 @@ import yaml
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import SettingsError, Spot, UsageError
-from sparkrun_tui.base.files import write_private
+from sparkrun_tui.base.files import read_text, write_private
 
 DEMO_CLUSTER = "demo"
 
@@ -139,7 +139,7 @@ def _write(path: Path, data: Mapping[str, Any]) -> None:
 
 def _read_mapping(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sparkrun_tui.base import paths
-from sparkrun_tui.base.files import write_private
+from sparkrun_tui.base.files import read_text, write_private
 from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.recipe.bundled_files.attachments import Bundle, bring
@@ -231,7 +231,7 @@ def _file() -> Path:
 
 def _read() -> dict[str, dict[str, Any]]:
     try:
-        data = parse_json(_file().read_text(encoding="utf-8"))
+        data = parse_json(read_text(_file()))
     except (OSError, ValueError, RecursionError):
         # What cannot be read was not agreed to.
         return {}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sparkrun_tui.base.errors import RecipeError
+from sparkrun_tui.base.files import read_text
 from sparkrun_tui.recipe.format.yamltree import parse_tree, plain
 from sparkrun_tui.recipe.registry import cache as registry_cache
 from sparkrun_tui.recipe.registry.cache import MANIFEST
@@ -51,7 +52,7 @@ def part_names(known: Iterable[Registry]) -> PartNames:
 def manifest_entries(manifest: Path) -> list[tuple[str, dict[str, Any]]]:
     """The registries that a repository declares, by name; nothing where its manifest cannot be read."""
     try:
-        data: Any = plain(parse_tree(manifest.read_text(encoding="utf-8-sig"), str(manifest)))
+        data: Any = plain(parse_tree(read_text(manifest, encoding="utf-8-sig"), str(manifest)))
         entries = data["registries"]
     except (OSError, UnicodeDecodeError, RecipeError, KeyError, TypeError):
         return []

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sparkrun_tui.base.files import open_regular
 from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.models import safetensors_header
 from sparkrun_tui.models.config.reader import facts_from_config
@@ -119,7 +120,7 @@ def _local(snapshot: Path) -> Read:
     """Reads files of a snapshot on this machine."""
 
     def read(name: str, start: int, size: int) -> bytes:
-        with open(snapshot / name, "rb") as file:
+        with open_regular(snapshot / name) as file:
             file.seek(start)
             return file.read(size)
 
