@@ -21,13 +21,16 @@ import sparkrun_tui
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.files import open_regular, read_bytes, read_text
 from sparkrun_tui.base.remembered import recall, remembered_file
-from sparkrun_tui.base.settings import config_file, load_settings
+from sparkrun_tui.base.settings import Settings, config_file, load_settings
 from sparkrun_tui.launch.record.journal import Journal, launch_folder, log_lines, past_launches, read_events, read_log
+from sparkrun_tui.launch.sizing.measured_store import ImageFacts, image_facts, records
 from sparkrun_tui.models.digest_cache import read_digest
 from sparkrun_tui.models.snapshot import Snapshot, find_snapshot, read_json, snapshot_digest
 from sparkrun_tui.recipe.format.loader import load_recipe
 from sparkrun_tui.recipe.model import BrokenRecipe, Source, SourceKind
+from sparkrun_tui.recipe.registry import cache as registry_cache
 from sparkrun_tui.recipe.registry.parts import manifest_entries
+from sparkrun_tui.recipe.search.listing import finish, list_recipes
 from sparkrun_tui.recipe.search.sources import all_recipes
 from sparkrun_tui.recipe.trust import needs_consent
 from sparkrun_tui.recipe.values.saved_overrides import save_overrides, saved_overrides
@@ -223,6 +226,22 @@ def test_what_the_program_keeps(hostile: Hostile) -> None:
     assert needs_consent(recipe)
     assert manifest_entries(hostile(paths.cache_dir() / "manifest.yaml")) == []
     assert read_known_hosts([hostile(paths.config_dir() / "known_hosts")]) is not None
+
+
+def test_caches_and_measurements(hostile: Hostile, tmp_path: Path) -> None:
+    (tmp_path / "good.yaml").write_text(RECIPE)
+    settings = Settings(recipe_dirs=(tmp_path,))
+    hostile(paths.cache_dir() / "recipe-index.json")
+    listing = finish(list_recipes(settings))
+    assert any(entry.name == "good" for entry in listing.entries)
+    url = "https://example.org/a/b"
+    hostile(registry_cache.home(url) / "state.json")
+    assert registry_cache.snapshot(url) is None
+    digest = "0" * 64
+    hostile(paths.state_dir() / "measured" / f"{digest[:32]}.json")
+    assert records(digest) == ()
+    hostile(paths.state_dir() / "measured" / "images.json")
+    assert image_facts("a/b:1") == ImageFacts()
 
 
 def _recipe_file() -> Path:
