@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,8 +39,27 @@ def explained(doing: str) -> Iterator[None]:
         raise LaunchError(defect(doing, error), remedy=REPORT) from error
 
 
+_OF_THE_MACHINE = frozenset(
+    {errno.ENOENT, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG, errno.EMFILE, errno.ENFILE}
+)
+"""Errors of files that are the machine's state, also where the system does not say of which file."""
+
+
+def of_the_machine(error: BaseException) -> str:
+    """What is wrong with files of this machine: a full disk, rights, a folder in the place of a file; else empty."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return ""
+    if error.filename is None and error.errno not in _OF_THE_MACHINE:
+        return ""
+    place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
+    return shorten(clean_line(f"{place}{error.strerror}"), 300)
+
+
 def unexpected(error: Exception) -> str:
     """The same in a few words, where what was being done is plain."""
+    known = of_the_machine(error)
+    if known:
+        return known
     return shorten(clean_line(f"unexpected {type(error).__name__}: {error}"), 300)
 
 

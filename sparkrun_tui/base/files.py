@@ -1,12 +1,56 @@
-"""Files that this program writes on this machine: whole at any moment, and not by way of somebody else's link."""
+"""Files of this machine: read within bounds, written whole, and never by way of somebody else's pipe or link.
+
+Every file is read by these functions: who may write to a folder may put a pipe there, or a link to a device, and a
+plain read of it never ends.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+import stat
 from pathlib import Path
+from typing import BinaryIO
 
 from sparkrun_tui.base import paths
+
+MOST_BYTES = 64 << 20
+"""Bytes of a file that is read whole, where nobody says how many."""
+
+
+def open_regular(path: Path | str, most: int | None = None) -> BinaryIO:
+    """A file to be read, never waiting for a pipe or a device that lies there in its place.
+
+    A link is followed, since caches are made of them. Raises `OSError`, also for what is no regular file, and for one
+    of more than `most` bytes.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        if most is not None and found.st_size > most:
+            raise OSError(errno.EFBIG, f"it is larger than {most >> 20} MiB", str(path))
+        return open(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_bytes(path: Path | str, most: int = MOST_BYTES) -> bytes:
+    """The whole of a regular file. Raises `OSError`, also when it has more than `most` bytes."""
+    with open_regular(path, most) as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        # It has grown since.
+        raise OSError(errno.EFBIG, f"it is larger than {most >> 20} MiB", str(path))
+    return data
+
+
+def read_text(path: Path | str, most: int = MOST_BYTES, *, encoding: str = "utf-8", errors: str = "strict") -> str:
+    """The text of a regular file, line ends as they are. Raises `OSError`, `UnicodeDecodeError`."""
+    return read_bytes(path, most).decode(encoding, errors)
 
 
 def private_folder(path: Path) -> None:

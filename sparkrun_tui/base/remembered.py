@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from sparkrun_tui.base import paths
-from sparkrun_tui.base.files import write_private
+from sparkrun_tui.base.files import read_text, write_private
 from sparkrun_tui.base.text import log_line
 
 _LONGEST = 2000
@@ -36,7 +36,7 @@ def remembered_file() -> Path:
 def recall() -> Remembered:
     """The last session; a file that is missing or damaged is no worse than a first run."""
     try:
-        data = json.loads(remembered_file().read_text(encoding="utf-8"))
+        data = json.loads(read_text(remembered_file()))
     except (OSError, ValueError, RecursionError):
         return Remembered()
     if not isinstance(data, dict):

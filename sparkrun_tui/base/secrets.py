@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -34,6 +35,28 @@ _SECRET_NAME = re.compile(
     r"(?i)(^|[_-])(token|secrets?|passwords?|passwd|passphrase|key|api[_-]?keys?|credentials?)($|[_-])"
 )
 _URL_PASSWORD = re.compile(r"://[^/\s:@]*:[^/\s]+@")
+
+
+MOST_GIVEN = 64
+"""Secrets of one process that are looked for."""
+
+MOST_LETTERS = 4096
+
+_NAME_OF_SECRET = (
+    r"(?i:api[_-]?keys?|secret(?:[_-]key)?|password|passwd|passphrase|(?:hf|hub|auth|access|api|admin)[_-]token)"
+)
+_NAMED = re.compile(
+    rf"""{_NAME_OF_SECRET}["']?\s{{0,4}}[=:]\s{{0,4}}[\[(]?["'](?P<quoted>(?!\$)[^"'\s]{{4,4096}})["']"""
+    rf"""|{_NAME_OF_SECRET}=(?P<assigned>[^\s"'$<,;)\]}}]{{4,4096}})"""
+    rf"""|-{_NAME_OF_SECRET}["']?,?\s["']?(?P<argument>[^\s"'$<•,;)\]}}-][^\s"'$<,;)\]}}]{{3,4096}})"""
+    r"|Bearer\s(?P<bearer>[A-Za-z0-9._~+/=-]{8,4096})"
+)
+_NAMED_HINTS = (
+    "api", "Api", "API", "ecret", "ECRET", "assw", "ASSW", "assphrase", "_token", "_TOKEN", "-token", "Bearer ",
+)  # fmt: skip
+"""One of these is in every text in which `_NAMED` finds anything, but for odd mixtures of small and capital letters."""
+
+_NO_SECRETS = frozenset({"None", "none", "null", "True", "true", "False", "false", "EMPTY", MASK})
 
 
 class Secret:
@@ -66,6 +89,11 @@ class Secret:
         return hash(self._value)
 
 
+def revealed(text: Secret | str) -> str:
+    """The value of a secret, or a plain text."""
+    return text.reveal() if isinstance(text, Secret) else text
+
+
 def looks_secret(name: str) -> bool:
     """Whether a variable, key or flag called `name` is treated as a secret (`HF_TOKEN`, `api_key`, ...)."""
     return bool(_SECRET_NAME.search(name))
@@ -81,6 +109,58 @@ def secrets_of(environ: Mapping[str, str]) -> list[Secret]:
     return [Secret(value) for name, value in environ.items() if value and looks_secret(name)]
 
 
+def secrets_of_words(words: Sequence[str]) -> list[str]:
+    """The secrets that a command line gives by flags (`--api-key x`, `--api-key=x`, `--api-key x y`)."""
+    found: list[str] = []
+    for number, word in enumerate(words):
+        flag, equals, value = word.partition("=")
+        if not flag.startswith("-") or not looks_secret(flag.lstrip("-")):
+            continue
+        values = [value]
+        if not equals:
+            following = list(itertools.takewhile(lambda text: not text.startswith("-"), words[number + 1 :]))
+            # More than one key: what has a slash is rather the model.
+            values = following[:1] + [text for text in following[1:] if "/" not in text]
+        found += [text for text in values if text and "$" not in text and "{" not in text]
+    return found
+
+
+def secrets_given(variables: Iterable[str], words: Sequence[str]) -> tuple[Secret, ...]:
+    """The secrets that a process was given by its variables (`NAME=value`) and by its arguments.
+
+    At most `MOST_GIVEN`, none longer than `MOST_LETTERS`: who runs the process may have made them up.
+    """
+    found: list[str] = []
+    for entry in variables:
+        name, _, value = entry.partition("=")
+        if looks_secret(name) or holds_password(value):
+            found.append(value)
+    found += secrets_of_words(words)
+    fitting = [text for text in dict.fromkeys(found) if 0 < len(text) <= MOST_LETTERS]
+    return tuple(Secret(text) for text in fitting[:MOST_GIVEN])
+
+
+def without_named(line: str) -> str:
+    """A line of a log without the values that it calls secrets itself: `api_key='x'`, `"password": "x"`, `Bearer x`.
+
+    For logs alone, where an engine may print a key that nobody here knows. `token` by itself is left alone: engines
+    print the tokens of their models.
+    """
+    for hint in _NAMED_HINTS:
+        if hint in line:
+            return _NAMED.sub(_masked, line)
+    return line
+
+
+def _masked(match: re.Match[str]) -> str:
+    group = match.lastgroup or 0
+    if match[group] in _NO_SECRETS:
+        return match.group()
+    start, end = match.span(group)
+    begin = match.start()
+    return match.group()[: start - begin] + MASK + match.group()[end - begin :]
+
+
 class Redactor:
     """Replaces secrets by dots in any text: literal values in their usual encodings, and well-known token forms.
 
@@ -89,7 +169,7 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[Secret | str] = ()) -> None:
-        self._values = frozenset(each.reveal() if isinstance(each, Secret) else each for each in secrets)
+        self._values = frozenset(map(revealed, secrets))
         literals: set[str] = set()
         short: set[str] = set()
         for value in self._values:

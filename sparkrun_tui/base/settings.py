@@ -12,7 +12,7 @@ import yaml
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import SettingsError, Spot, UsageError
-from sparkrun_tui.base.files import write_private
+from sparkrun_tui.base.files import read_text, write_private
 
 DEMO_CLUSTER = "demo"
 
@@ -45,6 +45,8 @@ class Settings:
     clusters: tuple[Cluster, ...] = ()
     default_cluster: str = ""
     recipe_dirs: tuple[Path, ...] = ()
+    data_dirs: tuple[str, ...] = ()
+    """Folders of the hosts that recipes of others may mount without a question, as written; judged where used."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     theme: str = ""
     keys: Mapping[str, str] = field(default_factory=dict)
@@ -71,7 +73,7 @@ def load_settings() -> Settings:
     """
     path = config_file()
     data = _read_mapping(path)
-    known = {"clusters", "default_cluster", "recipe_dirs", "defaults", "theme", "keys"}
+    known = {"clusters", "default_cluster", "recipe_dirs", "data_dirs", "defaults", "theme", "keys"}
     notes = [f"{path}: unknown key `{key}`" for key in data if key not in known]
     clusters = [_cluster(path, name, body) for name, body in _mapping(path, data, "clusters").items()]
     foreign, foreign_notes = _sparkrun_clusters({cluster.name for cluster in clusters})
@@ -79,6 +81,7 @@ def load_settings() -> Settings:
         clusters=(*clusters, *foreign),
         default_cluster=_word(path, "default_cluster", data.get("default_cluster") or ""),
         recipe_dirs=tuple(_folder(path, item) for item in _strings(path, data, "recipe_dirs")),
+        data_dirs=tuple(_strings(path, data, "data_dirs")),
         defaults=_mapping(path, data, "defaults"),
         theme=_word(path, "theme", data.get("theme") or ""),
         keys={key: _word(path, f"keys.{key}", value) for key, value in _mapping(path, data, "keys").items()},
@@ -136,7 +139,7 @@ def _write(path: Path, data: Mapping[str, Any]) -> None:
 
 def _read_mapping(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:

@@ -181,9 +181,10 @@ async def engine(settings: Settings, target: Target) -> AsyncIterator[tuple[Clus
 def settings_now() -> Settings:
     """The user's settings, with what was passed over told on stderr."""
     from sparkrun_tui.cli.exits import say
+    from sparkrun_tui.recipe.format.mounts import agreed_folders
 
     settings = load_settings()
     hide_typed(settings.defaults)
-    for note in settings.notes:
+    for note in (*settings.notes, *agreed_folders(settings.data_dirs)[1]):
         say(note)
     return settings

@@ -6,7 +6,7 @@ import sys
 import traceback
 from enum import IntEnum
 
-from sparkrun_tui.base.defects import LOOK, in_debug
+from sparkrun_tui.base.defects import LOOK, in_debug, of_the_machine
 from sparkrun_tui.base.errors import HostError, SettingsError, SparkrunError, UsageError
 from sparkrun_tui.base.text import visible_line, visible_text
 from sparkrun_tui.cli.gate import gate
@@ -62,8 +62,13 @@ def report(error: BaseException) -> Exit:
         if in_debug() and error.__cause__ is not None:
             say_lines("".join(traceback.format_exception(error.__cause__)))
         return code_of(error)
-    say(f"sparkrun-tui: unexpected {type(error).__name__}: {error}")
-    say(f"  {LOOK}")
+    known = of_the_machine(error)
+    if known:
+        say(f"sparkrun-tui: {known}")
+        say("  Make room on the disk, or put right what lies there, and try again.")
+    else:
+        say(f"sparkrun-tui: unexpected {type(error).__name__}: {error}")
+        say(f"  {LOOK}")
     if in_debug():
         # Not raised again: a traceback that Python prints goes past the filter.
         say_lines("".join(traceback.format_exception(error)))

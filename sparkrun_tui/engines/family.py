@@ -115,6 +115,8 @@ class Family:
     """A pattern that the labels of its images hold."""
     modules: tuple[str, ...] = ()
     """Names of Python modules that its images must have."""
+    secret_variables: Mapping[str, str] = field(default_factory=dict)
+    """Flags that give a secret, by their long spelling, and the variable that the engine reads in place of each."""
     build_numbers: bool = False
     """Whether its versions are build numbers (`b11669`) and not releases."""
     first_version: str = ""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.identifiers import LAUNCH_ALPHABET, LAUNCH_LENGTH
+from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.launch.plan import inspect as looking
 from sparkrun_tui.launch.plan.consent import insist_on_consent
@@ -21,6 +22,7 @@ from sparkrun_tui.launch.record.journal import Journal, launch_folder, prune, re
 from sparkrun_tui.launch.record.redaction import redactor_for
 from sparkrun_tui.launch.run import attach, executor
 from sparkrun_tui.launch.run.context import Context
+from sparkrun_tui.launch.run.given_secrets import secrets_of_recipe_called
 from sparkrun_tui.launch.run.launch import Launch
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.launch.sizing.sizing import attention_heads
@@ -131,7 +133,7 @@ class Desk:
         Raises `LaunchError` when the plan has errors, when a recipe from a registry was not agreed to, and when a file
         that goes into the containers is not as the plan shows it.
         """
-        insist_on_consent(plan.rendered, self._environ, plan.brought)
+        insist_on_consent(plan.rendered, self._environ, plan.brought, self.settings.data_dirs)
         stopping = [problem for problem in plan.errors if problem.code not in overridden]
         if stopping:
             raise stopped_by(stopping[0])
@@ -156,7 +158,9 @@ class Desk:
         if known is not None and not known.finished:
             return known
         found = await attach.rebuild(workload, cluster, self.services)
-        bus = self._bus(found.plan)
+        name = found.plan.rendered.recipe.name
+        of_recipe = await asyncio.to_thread(secrets_of_recipe_called, name, self.settings)
+        bus = self._bus(found.plan, [*found.secrets, *of_recipe])
         if bus.journal is not None:
             # An ending that was told here does not hold for what still runs there.
             past = [event for event in read_events(bus.journal.folder) if not isinstance(event, StatusChanged)]
@@ -170,8 +174,9 @@ class Desk:
         await asyncio.gather(*(launch.detach() for launch in self._launches.values() if not launch.finished))
         await self.services.close()
 
-    def _bus(self, plan: LaunchPlan) -> Bus:
-        redact = redactor_for(plan, self._environ)
+    def _bus(self, plan: LaunchPlan, known: Iterable[Secret | str] = ()) -> Bus:
+        """The stream of a launch; `known` are secrets that its plan does not hold."""
+        redact = redactor_for(plan, self._environ).plus(known)
         journal, unwritable = None, None
         try:
             journal = Journal(launch_folder(plan.launch_id), redact, hosts=len(plan.host_names))

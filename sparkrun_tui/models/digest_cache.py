@@ -9,6 +9,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from sparkrun_tui.base.files import read_text
 from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.models.digest import Digest, from_data, to_data
 
@@ -25,9 +26,7 @@ def digest_path(folder: Path, model: str, revision: str = "") -> Path:
 def read_digest(path: Path) -> Digest | None:
     """Return the digest of a file, None when there is none or it is damaged or of another format."""
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            return None
-        return from_data(parse_json(path.read_text(encoding="utf-8")))
+        return from_data(parse_json(read_text(path, _MOST_BYTES)))
     except (OSError, ValueError):
         return None
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sparkrun_tui.base.files import read_text
 from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.models.digest import Digest, digest_config
@@ -32,7 +33,7 @@ def find_snapshot(hub: Path, repo: str, revision: str = "") -> Snapshot | None:
     commit = revision
     if not _COMMIT.fullmatch(revision):
         try:
-            commit = (folder / "refs" / (revision or "main")).read_text(encoding="ascii").strip()
+            commit = read_text(folder / "refs" / (revision or "main"), encoding="ascii").strip()
         except (OSError, ValueError):
             return None
     path = folder / "snapshots" / commit
@@ -58,9 +59,7 @@ def snapshot_digest(model: str, snapshot: Snapshot) -> Digest | None:
 def read_json(path: Path) -> Mapping[str, object] | None:
     """Return a JSON object of a file, None when there is none or it is damaged."""
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            return None
-        data = parse_json(path.read_text(encoding="utf-8"))
+        data = parse_json(read_text(path, _MOST_BYTES))
     except (OSError, ValueError):
         return None
     return data if isinstance(data, dict) else None

@@ -6,14 +6,14 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from sparkrun_tui.base import paths
-from sparkrun_tui.base.files import write_private
+from sparkrun_tui.base.files import read_text, write_private
 from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.text import visible_line
@@ -25,6 +25,7 @@ from sparkrun_tui.recipe.format.mounts import (
     grave_mount,
     harmless_capability,
     harmless_device,
+    is_agreed,
     split_volume,
 )
 from sparkrun_tui.recipe.format.pre_exec import Before
@@ -71,14 +72,17 @@ class Demand:
     grave: bool = False
 
 
-def demands(rendered: Rendered, environ: Mapping[str, str], brought: Brought | None = None) -> tuple[Demand, ...]:
+def demands(
+    rendered: Rendered, environ: Mapping[str, str], brought: Brought | None = None, data_dirs: Sequence[str] = ()
+) -> tuple[Demand, ...]:
     """What a recipe would do beyond serving, gravest first; `environ` only tells which variables are set.
 
-    `brought` are the files that it brings, as they are now when None.
+    `brought` are the files that it brings, as they are now when None; `data_dirs` are the folders of hosts that the
+    user's settings let every recipe mount.
     """
     recipe = rendered.recipe
     hooks, bundles = hooks_of(rendered), (brought if brought is not None else bring(rendered)).bundles
-    found = [*_variables(recipe, environ), *_privileges(recipe), *_hooks(hooks, bundles), *_image(recipe)]
+    found = [*_variables(recipe, environ), *_privileges(recipe, data_dirs), *_hooks(hooks, bundles), *_image(recipe)]
     text = "\n".join([rendered.command or "", *_hook_texts(hooks, bundles)])
     found += [Demand(Kind.CODE, meaning) for meaning in code_fetched(text)]
     return tuple(sorted(found, key=lambda demand: not demand.grave))
@@ -120,9 +124,9 @@ def _variables(recipe: Recipe, environ: Mapping[str, str]) -> list[Demand]:
     return found
 
 
-def _privileges(recipe: Recipe) -> list[Demand]:
+def _privileges(recipe: Recipe, data_dirs: Sequence[str]) -> list[Demand]:
     options = container_options(recipe)
-    found = [_mount(volume) for volume in options.volumes]
+    found = [_mount(volume, data_dirs) for volume in options.volumes]
     if options.privileged:
         found.append(Demand(Kind.PRIVILEGE, "runs privileged: the container may do anything on the host", "", True))
     for capability in options.cap_add:
@@ -138,8 +142,10 @@ def _privileges(recipe: Recipe) -> list[Demand]:
     return found
 
 
-def _mount(volume: str) -> Demand:
+def _mount(volume: str, data_dirs: Sequence[str]) -> Demand:
     source = split_volume(volume)[0]
+    if is_agreed(source, data_dirs):
+        return Demand(Kind.MOUNT, f"mounts {source} of each host, which your data_dirs agree to", volume)
     if not source.startswith(("/", "~")):
         return Demand(Kind.MOUNT, f"mounts the volume {source} of each host", volume, grave_mount(volume))
     detail = f"{volume} (where links on the hosts lead cannot be seen from here)"
@@ -267,7 +273,7 @@ def _file() -> Path:
 
 def _read() -> dict[str, dict[str, Any]]:
     try:
-        data = parse_json(_file().read_text(encoding="utf-8"))
+        data = parse_json(read_text(_file()))
     except (OSError, ValueError, RecursionError):
         # What cannot be read was not agreed to.
         return {}

@@ -20,6 +20,7 @@ from cluster.layers import LayerCache
 from cluster.registry import Registry
 from cluster.workstation import Workstation
 
+import sparkrun_tui
 from sparkrun_tui.remote.ssh.pool import SshPool
 
 HOSTS = 2
@@ -84,6 +85,8 @@ def workstation(workstation_of_session: Workstation, monkeypatch: pytest.MonkeyP
             monkeypatch.delenv(name)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
+    # What is started is the code that the tests import, whichever checkout the interpreter's environment names.
+    monkeypatch.setenv("PYTHONPATH", str(Path(sparkrun_tui.__file__).parents[1]))
     return workstation_of_session
 
 

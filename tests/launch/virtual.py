@@ -15,9 +15,11 @@ class _JumpingSelector(selectors.DefaultSelector):
     """Where an event loop would wait for time to pass, time passes at once."""
 
     now = 1_000.0
+    threads = 0
+    """Calls in threads that are awaited: while there are any, time stands still."""
 
     def select(self, timeout: float | None = None) -> list[Any]:
-        if timeout is None or timeout <= 0:
+        if timeout is None or timeout <= 0 or self.threads:
             return super().select(timeout)
         ready = super().select(0)
         if not ready:
@@ -35,9 +37,18 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._jumping.now
 
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+        call = super().run_in_executor(executor, func, *args)
+        self._jumping.threads += 1
+        call.add_done_callback(self._returned)
+        return call
+
+    def _returned(self, _: object) -> None:
+        self._jumping.threads -= 1
+
 
 def virtual_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
-    """Run an async test on a loop with virtual time; nothing in it may wait for threads or other processes."""
+    """Run an async test on a loop with virtual time; nothing in it may wait for other processes."""
 
     @functools.wraps(test)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:

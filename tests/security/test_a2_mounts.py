@@ -5,17 +5,23 @@ from __future__ import annotations
 import json
 import os
 import re
+from pathlib import Path
 
 import pytest
 
+from sparkrun_tui.base import paths
+from sparkrun_tui.base.errors import SettingsError
+from sparkrun_tui.base.settings import Cluster, load_settings
+from sparkrun_tui.cli.main import run
 from sparkrun_tui.engines.layout.options import mount_of
 from sparkrun_tui.engines.plan import HostView
+from sparkrun_tui.launch.plan.consent import consent_needed
 from sparkrun_tui.launch.plan.containers import create_body, run_command
 from sparkrun_tui.launch.plan.dry_run import offline_plan
-from sparkrun_tui.launch.plan.plan import LaunchPlan
+from sparkrun_tui.launch.plan.plan import LaunchPlan, build_plan
 from sparkrun_tui.recipe.format.hooks import container_options
 from sparkrun_tui.recipe.format.loader import load_text
-from sparkrun_tui.recipe.format.mounts import Judgement, judge_source, normal_path
+from sparkrun_tui.recipe.format.mounts import Judgement, agreed_folders, is_agreed, judge_source, normal_path
 from sparkrun_tui.recipe.model import Recipe, Severity, Source, SourceKind
 from sparkrun_tui.recipe.trust import Demand, Kind, demands
 from sparkrun_tui.recipe.values.overrides import render
@@ -176,3 +182,99 @@ def test_sharing_another_container_is_marked() -> None:
         ("shares the network of another container, other", True),
         ("shares the ipc of another container, db", True),
     ]
+
+
+# Folders that the user's settings agree to.
+
+AGREED = ("/srv/models", "~/models", "//mnt//disk/.", "/data/")
+
+
+def agreed_demand(volume: str, data_dirs: tuple[str, ...] = AGREED) -> Demand:
+    rendered = render(recipe_of({"volumes": [volume]}), {})
+    (found,) = [demand for demand in demands(rendered, {}, data_dirs) if demand.kind is Kind.MOUNT]
+    return found
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["/srv/models", "/srv/models/", "//srv/./models/qwen", "/srv/x/../models", "~/models/a", "/mnt/disk", "/data/a"],
+)
+def test_a_folder_that_the_user_agreed_to_is_not_grave(source: str) -> None:
+    demand = agreed_demand(f"{source}:/x")
+    assert not demand.grave
+    assert "your data_dirs agree to" in demand.title
+    assert agreed_demand(f"{source}:/x", ()).grave
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "/srv", "/srv/models2", "/srv/models/..", "/srv/models/../other", "/srv/models/../../etc", "/data/../srv",
+        "/datax", "~/modelsx", "~/models/../.ssh", "/home/ada/models", "/srv/models/.ssh", "/srv/models/docker.sock",
+        "/mnt", "/data/.aws/x",
+    ],
+)  # fmt: skip
+def test_nothing_beside_or_above_it_is_agreed_to(source: str) -> None:
+    assert agreed_demand(f"{source}:/x").grave
+
+
+@pytest.mark.parametrize("folder", [*REFUSED, "", ".", "data", "$HOME/models", "../x", "~ada/models", "scratch"])
+def test_what_gives_a_host_away_can_never_be_agreed_to(folder: str) -> None:
+    agreed, refused = agreed_folders((folder,))
+    assert agreed == ()
+    assert refused
+    assert "data_dirs" in refused[0]
+    for source in ("/etc/passwd", "/root/.ssh", "/srv/models", "~/.ssh", "/var/run/docker.sock"):
+        assert not is_agreed(source, (folder,))
+
+
+def test_an_agreed_folder_that_holds_a_home_does_not_give_the_home() -> None:
+    host = HostView("spark-1", "10.0.0.1", home="/data/people/ada")
+    recipe = recipe_of({"volumes": ["/data/people/ada/.ssh:/x", "/data/people:/y"]})
+    cluster = Cluster("lab", ("spark-1",))
+    plan = build_plan(render(recipe, {}), cluster, [host], launch_id="abcd2345")
+    assert [problem.code for problem in plan.errors].count("host-mount") == 2
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "data_dirs: [/srv/models]\n",
+        "defaults: {data_dirs: [/srv/models]}\n",
+        "metadata: {data_dirs: [/srv/models]}\n",
+        "executor_config: {data_dirs: [/srv/models], volumes: ['/srv/models:/x']}\n",
+        "runtime_config: {data_dirs: [/srv/models]}\n",
+        "env: {data_dirs: /srv/models}\n",
+    ],
+)
+def test_a_recipe_cannot_agree_for_its_user(more: str) -> None:
+    text = BASE + ("" if "executor_config" in more else "executor_config: {volumes: ['/srv/models:/x']}\n") + more
+    rendered = render(load_text(text, Source(SourceKind.REGISTRY, "/cache/arena/r.yaml", "arena")), {})
+    mounts = [demand for demand in demands(rendered, {}, load_settings().data_dirs) if demand.kind is Kind.MOUNT]
+    assert [demand.grave for demand in mounts] == [True]
+
+
+def test_a_strangers_file_that_mounts_an_agreed_folder_is_not_asked_about(tmp_path: Path) -> None:
+    text = BASE + "executor_config: {volumes: ['/srv/models:/x:ro']}\n"
+    source = Source(SourceKind.PATH, str(tmp_path / "r.yaml"), stranger=True)
+    rendered = render(load_text(text, source), {})
+    assert consent_needed(rendered, {})
+    assert consent_needed(rendered, {}, data_dirs=("/srv/models",)) == ()
+    assert consent_needed(rendered, {}, data_dirs=("/srv/other",))
+
+
+def test_the_setting_is_read_and_what_cannot_be_agreed_to_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = paths.config_dir() / "config.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text("data_dirs: [/srv/models, /, ~/.ssh]\n")
+    assert load_settings().data_dirs == ("/srv/models", "/", "~/.ssh")
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text(BASE + "executor_config: {volumes: ['/srv/models:/x']}\n")
+    run(["run", str(recipe), "--dry-run"], open_app=lambda *_: 1)
+    told = capsys.readouterr().err
+    assert told.count("data_dirs: ") == 2
+    config.write_text("data_dirs: {a: b}\n")
+    with pytest.raises(SettingsError, match="data_dirs"):
+        load_settings()

@@ -10,6 +10,7 @@ import click
 from sparkrun_tui.base.errors import HostError, UsageError
 from sparkrun_tui.cli.context import Target, settings_now, target_options
 from sparkrun_tui.cli.exits import Exit, report, say
+from sparkrun_tui.cli.gate import gate
 
 if TYPE_CHECKING:
     from sparkrun_tui.base.settings import Cluster
@@ -93,11 +94,13 @@ async def _live(
 ) -> Exit:
     from sparkrun_tui.fleet.choose import choose, unseen_ranks
     from sparkrun_tui.fleet.model import Health
+    from sparkrun_tui.launch.run.given_secrets import secrets_of_recipe_called
 
     item = choose(view, name)
     _check_host(only, tuple(rank.host for rank in item.ranks))
     if follow and item.ours and item.health is not Health.EXITED:
         return await _follow(cluster, services, item, only, tail, as_json)
+    gate().hide(await asyncio.to_thread(secrets_of_recipe_called, item.recipe, settings_now()))
     ranks = [rank for rank in item.ranks if only in ("", rank.host)]
     codes = [await _print_rank(services, rank, tail, len(ranks) > 1, as_json) for rank in ranks]
     unseen = unseen_ranks(view, item)
@@ -108,18 +111,23 @@ async def _live(
 
 
 async def _print_rank(services: Services, rank: WorkloadRank, tail: int | None, prefixed: bool, as_json: bool) -> Exit:
-    from sparkrun_tui.base.text import log_line
     from sparkrun_tui.cli.following import print_line
-    from sparkrun_tui.launch.record.logs import LogLine
+    from sparkrun_tui.launch.record.logs import LogLine, safe_line
+    from sparkrun_tui.launch.run.given_secrets import secrets_of_container
     from sparkrun_tui.remote.aio import closing
 
     transport = services.connector(rank.host)
     source = services.logs.follow(transport, rank.container_id, tail=tail, keep=False)
     try:
+        await transport.connect()
+        docker = services.docker(transport)
+        info = await docker.inspect(rank.container_id)
+        if info is not None:
+            gate().hide(await secrets_of_container(docker, info))
         async with closing(source) as batches:
             async for batch in batches:
                 for record in batch:
-                    line = LogLine(record.time, record.stream, log_line(record.text))
+                    line = safe_line(LogLine(record.time, record.stream, record.text), gate().redact)
                     print_line(rank.host, line, prefixed=prefixed, as_json=as_json)
     except HostError as error:
         return report(error)

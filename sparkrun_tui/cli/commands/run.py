@@ -66,7 +66,7 @@ def run_command(
         return _dry_run(rendered, settings, target, solo, as_json)
     from sparkrun_tui.cli.launch import RunRequest, carry_out
 
-    _agree(rendered, yes)
+    _agree(rendered, settings, yes)
     return asyncio.run(carry_out(RunRequest(settings, rendered, target, solo, follow, as_json, frozenset(ignore))))
 
 
@@ -88,14 +88,14 @@ def _dry_run(rendered: Rendered, settings: Settings, target: Target, solo: bool,
     return Exit.OK
 
 
-def _agree(rendered: Rendered, yes: bool) -> None:
+def _agree(rendered: Rendered, settings: Settings, yes: bool) -> None:
     """The consent that recipes of others need before their first launch, and again when they have changed."""
     from sparkrun_tui.cli.prompts import agreed, how_to_agree
     from sparkrun_tui.launch.plan.consent import consent_needed, give, question
     from sparkrun_tui.recipe.bundled_files.attachments import bring
 
     brought = bring(rendered)
-    wanted = consent_needed(rendered, os.environ, brought)
+    wanted = consent_needed(rendered, os.environ, brought, data_dirs=settings.data_dirs)
     if not wanted:
         return
     if not agreed(question(rendered, brought), wanted, "Launch it?", yes):

@@ -145,17 +145,31 @@ def find_serve(script: str, serves: ServeTest) -> Command | None:
 
     Raises `ValueError` where the shell syntax cannot be split.
     """
-    commands = simple_commands(script)
-    for words in reversed(commands):
+    found = serve_commands(script, serves)
+    return found[0] if found else None
+
+
+def serve_commands(script: str, serves: ServeTest) -> list[Command]:
+    """All simple commands of `script` that start an engine, the last one first. Raises `ValueError`, see above."""
+    found: list[Command] = []
+    for words in reversed(simple_commands(script)):
         texts = [word.text for word in words]
         if texts[0] not in _TALKS and serves(texts):
+            found.append(words)
+            continue
+        inner = _inner_script(script, words) or []
+        found += [command for command in reversed(inner) if serves([word.text for word in command])]
+    return found
+
+
+def outer_command(script: str, words: Command) -> Command:
+    """The simple command of `script` that `words` are, or that has them in the quoted script of its `bash -c`."""
+    for command in simple_commands(script):
+        if command == words:
             return words
-        inner = _inner_script(script, words)
-        if inner is not None:
-            found = next((w for w in reversed(inner) if serves([word.text for word in w])), None)
-            if found is not None:
-                return found
-    return None
+        if command[0].start <= words[0].start and words[-1].end <= command[-1].end:
+            return command
+    return words
 
 
 def _inner_script(script: str, words: Command) -> list[Command] | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.engines.command.built import value_text
+from sparkrun_tui.engines.command.secret_flags import hand_over
 from sparkrun_tui.engines.command.serving import locate, port_of, served_name_of
 from sparkrun_tui.engines.engine import Engine
 from sparkrun_tui.engines.eugr.recipe import version_one
@@ -93,7 +94,8 @@ class EugrVllm(Engine):
             *self.check(rendered),
             *_option_problems(request),
         )
-        command = self.command(rendered)
+        handed = hand_over(self.command(rendered), request, self.family)
+        command, request = handed.script, handed.request
         said = locate(command, self.family.dialect.starts, request.env)
         ready = ReadyCheck(
             host=head.name,
@@ -120,8 +122,8 @@ class EugrVllm(Engine):
             ranks=(),
             stages=tuple(stages),
             ready=ready,
-            notes=_notes(request),
-            problems=problems,
+            notes=(*_notes(request), *handed.notes),
+            problems=(*problems, *handed.problems),
             delegated=delegated_name(request.launch_id),
             pull_image=not _builds(rendered.recipe, image),
         )

@@ -60,6 +60,8 @@ LLAMA_CPP = Family(
         one_host=True,
     ),
     image_words=r"llama[._-]?cpp|llama[._-]?server",
+    # common/arg.cpp reads the variable by the same code as the flag.
+    secret_variables={"--api-key": "LLAMA_API_KEY"},
     build_numbers=True,
     log=LOG,
     causes=CAUSES,

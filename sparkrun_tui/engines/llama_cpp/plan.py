@@ -9,6 +9,7 @@ from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.engines.command.built import value_text
+from sparkrun_tui.engines.command.secret_flags import hand_over
 from sparkrun_tui.engines.command.serving import locate, port_of, served_name_of
 from sparkrun_tui.engines.command.shell_edit import Command, Splice, Word, insert_after, is_plain, splice, word_at
 from sparkrun_tui.engines.engine import Engine
@@ -92,15 +93,17 @@ class LlamaCpp(Engine):
         """One container; with more hosts, rpc-servers on the others (experimental). Raises `LaunchError`."""
         rendered, hosts = request.rendered, request.hosts
         problems = (*_check_hosts(request), *self.check(rendered))
-        script = self.command(rendered)
+        handed = hand_over(self.command(rendered), request, self.family)
+        script, request = handed.script, handed.request
         said = locate(script, self.family.dialect.starts, request.env, strict=len(hosts) > 1)
         name = served_name_of(rendered, said, NAME_FLAGS, value_text("served_model_name", rendered))
         port = free_port(RPC_PORT, hosts[1:])
-        notes: tuple[str, ...] = ()
+        notes = handed.notes
         if len(hosts) > 1:
             lenders = ",".join(f"{host.address}:{port}" for host in hosts[1:])
             script = insert_after(script, need_serve(said.words, self.title, request), ("--rpc", lenders))
-            notes = (f"Experimental: RPC has no password; who reaches port {port} of the workers owns their memory.",)
+            warning = f"Experimental: RPC has no password; who reaches port {port} of the workers owns their memory."
+            notes = (*notes, warning)
         # Set by environment, so that the author's command stays what it is: sizes and phases are printed at level 4
         # only, and without an alias the server would call the model by its path.
         engine = {"LLAMA_ARG_LOG_VERBOSITY": "4"}
@@ -120,7 +123,7 @@ class LlamaCpp(Engine):
             _stages(hosts, port),
             ReadyCheck(host=hosts[0].name, port=port_of(rendered, said, DEFAULT_PORT), served_name=name),
             notes,
-            problems,
+            (*problems, *handed.problems),
         )
 
     def _container(self, request: PlanRequest, rank: int, script: str, extra: Mapping[str, str]) -> ContainerSpec:

@@ -51,6 +51,7 @@ SGLANG = Family(
             ("max_num_seqs",),
         ),
     ),
+    # It reads its keys (`--api-key`, `--admin-api-key`) from no variable.
     image_words="sglang|sgl",
     modules=("sglang",),
     log=LOG,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sparkrun_tui.engines.command.arguments import read_arguments
 from sparkrun_tui.engines.command.built import serve_words
+from sparkrun_tui.engines.command.secret_flags import hand_over
 from sparkrun_tui.engines.command.serving import ServeCommand, locate, port_of, served_name_of
 from sparkrun_tui.engines.command.shell_edit import insert_after
 from sparkrun_tui.engines.engine import Engine
@@ -64,7 +65,8 @@ class Sglang(Engine):
         """One container a host, all started at once. Raises `LaunchError` for too few hosts."""
         rendered, hosts = request.rendered, request.hosts
         problems = (*host_rules.check_hosts(rendered, self.family, hosts), *self.check(rendered))
-        script = self.command(rendered)
+        handed = hand_over(self.command(rendered), request, self.family)
+        script, request = handed.script, handed.request
         said = locate(script, self.family.dialect.starts, request.env, strict=len(hosts) > 1)
         nodes = len(hosts)
         if nodes > 1:
@@ -89,7 +91,8 @@ class Sglang(Engine):
             ranks,
             (stage,),
             ready,
-            problems=problems,
+            handed.notes,
+            (*problems, *handed.problems),
         )
 
     def _container(self, request: PlanRequest, rank: int, script: str) -> ContainerSpec:

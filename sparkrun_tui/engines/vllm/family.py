@@ -69,4 +69,6 @@ VLLM = Family(
         generated=("vllm:generation_tokens_total",),
         prompted=("vllm:prompt_tokens_total",),
     ),
+    # build_app in entrypoints/openai/api_server.py: one key of the variable is used where no flag gives any.
+    secret_variables={"--api-key": "VLLM_API_KEY"},
 )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sparkrun_tui.base import shell
+from sparkrun_tui.engines.command.secret_flags import hand_over
 from sparkrun_tui.engines.command.serving import ServeCommand, locate, port_of, served_name_of
 from sparkrun_tui.engines.command.shell_edit import Command, insert_after
 from sparkrun_tui.engines.engine import Engine
@@ -67,7 +68,8 @@ class Vllm(Engine):
         """One container a host. Raises `LaunchError` for too few hosts or a command that cannot be extended."""
         rendered, hosts = request.rendered, request.hosts
         problems = (*host_rules.check_hosts(rendered, self.family, hosts), *self.check(rendered))
-        script = self.command(rendered)
+        handed = hand_over(self.command(rendered), request, self.family)
+        script, request = handed.script, handed.request
         said = locate(script, self.family.dialect.starts, request.env, strict=len(hosts) > 1)
         ready = ReadyCheck(
             host=hosts[0].name,
@@ -75,19 +77,20 @@ class Vllm(Engine):
             served_name=served_name_of(rendered, said, NAME_FLAGS, model_of(said)),
         )
         backend = said.value(BACKEND_FLAGS) or ""
-        notes: tuple[str, ...] = ()
+        notes = handed.notes
         if len(hosts) == 1:
             ranks, stages = self._solo(request, script)
         elif self.ray and backend not in ("mp", "external_launcher"):
             ranks, stages = self._over_ray(request, script, need_serve(said.words, self.title, request), said)
-            notes = (
-                f"Ray has no password: who reaches port {_ray_port(hosts)} of {hosts[0].name} can run code there.",
-            )
+            port = _ray_port(hosts)
+            warning = f"Ray has no password: who reaches port {port} of {hosts[0].name} can run code there."
+            notes = (*notes, warning)
         else:
             if self.ray:
-                notes = (f"The command says `{BACKEND_FLAGS[0]} {backend}`: the hosts meet without Ray.",)
+                notes = (*notes, f"The command says `{BACKEND_FLAGS[0]} {backend}`: the hosts meet without Ray.")
             ranks, stages = self._without_ray(request, script, need_serve(said.words, self.title, request), said)
         models = self.models(rendered)
+        problems = (*problems, *handed.problems)
         plan = assemble(request, self.name, self.image(rendered.recipe), models, ranks, stages, ready, notes, problems)
         return with_build(plan, request, script)
 

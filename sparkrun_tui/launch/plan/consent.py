@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sparkrun_tui.base import paths
@@ -28,7 +28,7 @@ _NAME_WIDTH = 60
 
 
 def consent_needed(
-    rendered: Rendered, environ: Mapping[str, str], brought: Brought | None = None
+    rendered: Rendered, environ: Mapping[str, str], brought: Brought | None = None, data_dirs: Sequence[str] = ()
 ) -> tuple[Demand, ...]:
     """What the user must agree to before this launch, gravest first; empty when nothing is to be asked.
 
@@ -36,13 +36,13 @@ def consent_needed(
     into its containers, has changed; there is always something to agree to then, since its command runs in the image
     it names. A file from outside of the user's folders of recipes is asked about when it does more than serve.
     `environ` only tells which variables of this machine are set; `brought` is what will be copied, as it is now when
-    None.
+    None; `data_dirs` are the folders of hosts that the user's settings agree to.
     """
     brought = brought if brought is not None else bring(rendered)
     files = brought.digests
     if not needs_consent(rendered.recipe, files):
         return ()
-    found = demands(rendered, environ, brought)
+    found = demands(rendered, environ, brought, data_dirs)
     if rendered.recipe.source.stranger and not beyond_serving(found):
         return ()
     runs = Demand(Kind.CODE, "runs its command in its image on your hosts", visible_line(rendered.recipe.container))
@@ -92,9 +92,11 @@ def about_a_copy(rendered: Rendered) -> str:
     return f"{question(rendered)}; a copy among your own recipes is launched without a question"
 
 
-def insist_on_consent(rendered: Rendered, environ: Mapping[str, str], brought: Brought) -> None:
+def insist_on_consent(
+    rendered: Rendered, environ: Mapping[str, str], brought: Brought, data_dirs: Sequence[str] = ()
+) -> None:
     """Raises `LaunchError` when this launch, with the files that it brings, still needs the user's consent."""
-    wanted = consent_needed(rendered, environ, brought)
+    wanted = consent_needed(rendered, environ, brought, data_dirs)
     if not wanted:
         return
     grave = [demand.title for demand in wanted if demand.grave]

@@ -129,7 +129,14 @@ def _lines(plan: LaunchPlan) -> Iterator[str]:
 
 def _variables(plan: LaunchPlan) -> list[str]:
     """Which variables the commands take secrets from, other than those that the recipe's own `env` names."""
-    return [f"set {name} before you paste a command: a secret value" for name in plan.env.secret if is_variable(name)]
+    names = [name for rank in plan.serve.ranks for name in rank.container.secret_env]
+    scripts = [script for stage in plan.serve.stages for script in stage.scripts]
+    names += [name for script in scripts for values in script.secret_files.values() for name in values]
+    # Commands on the head host itself get theirs from the plan's.
+    names += [name for name in plan.env.secret if is_variable(name) and plan.serve.host_after]
+    own = plan.rendered.recipe.env
+    found = [name for name in dict.fromkeys(names) if name not in own]
+    return [f"set {name} before you paste a command: a secret value" for name in found]
 
 
 def _hosts(plan: LaunchPlan) -> str:

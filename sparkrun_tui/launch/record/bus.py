@@ -8,12 +8,11 @@ from dataclasses import fields, replace
 from typing import Any
 
 from sparkrun_tui.base.secrets import Redactor
-from sparkrun_tui.base.text import log_line
 from sparkrun_tui.engines.logs.causes import Repair
 from sparkrun_tui.launch.record.events import AnyEvent, Noticed, Progressed
 from sparkrun_tui.launch.record.fold import fold
 from sparkrun_tui.launch.record.journal import Journal
-from sparkrun_tui.launch.record.logs import LogBuffer, LogLine
+from sparkrun_tui.launch.record.logs import LogBuffer, LogLine, safe_line
 from sparkrun_tui.launch.record.state import LaunchState
 from sparkrun_tui.launch.services import Clock
 
@@ -108,11 +107,7 @@ class Bus:
 
     def safe_lines(self, lines: Iterable[LogLine]) -> list[LogLine]:
         """Foreign lines made safe to show and to keep."""
-        return [self._safe_line(line) for line in lines]
-
-    def _safe_line(self, line: LogLine) -> LogLine:
-        text = self.redact(log_line(line.text))
-        return line if text == line.text else LogLine(line.time, line.stream, text)
+        return [safe_line(line, self.redact) for line in lines]
 
     def note(self, host: str, text: str) -> None:
         """A line of our own in the log of a host."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sparkrun_tui.base.files import read_bytes
 from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.base.units import MIB
 from sparkrun_tui.launch.record.log_files import is_file, open_private, write_all
@@ -53,7 +54,7 @@ class EventFile:
             self._handle = -1
 
     def _thin(self) -> None:
-        kept = thinned(self._path.read_bytes().split(b"\n"))
+        kept = thinned(read_bytes(self._path).split(b"\n"))
         beside = self._path.with_name(f"{self._path.name}.new")
         beside.unlink(missing_ok=True)
         handle = open_private(beside)

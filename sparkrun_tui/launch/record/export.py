@@ -14,10 +14,10 @@ from pathlib import Path
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.files import private_folder
-from sparkrun_tui.base.text import clean_line, log_line
+from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.launch.record.journal import launches_dir, log_lines, log_path
 from sparkrun_tui.launch.record.log_files import iso_time
-from sparkrun_tui.launch.record.logs import LogLine
+from sparkrun_tui.launch.record.logs import LogLine, safe_line
 from sparkrun_tui.launch.record.state import LaunchState
 
 ALL = "all-hosts.log"
@@ -107,7 +107,7 @@ def _merged(
     def tagged(host: str) -> Iterator[tuple[float, str]]:
         tag = clean_line(host)
         for line in complete(journal, host, memory.get(host, ())):
-            yield line.time, f"{iso_time(line.time)} {tag} {line.stream} {redact(log_line(line.text))}"
+            yield line.time, f"{iso_time(line.time)} {tag} {line.stream} {safe_line(line, redact).text}"
 
     for _, row in heapq.merge(*(tagged(host) for host in hosts), key=itemgetter(0)):
         yield row
@@ -115,7 +115,7 @@ def _merged(
 
 def _rows(lines: Iterable[LogLine], redact: Callable[[str], str]) -> Iterator[str]:
     for line in lines:
-        yield f"{iso_time(line.time)} {line.stream} {redact(log_line(line.text))}"
+        yield f"{iso_time(line.time)} {line.stream} {safe_line(line, redact).text}"
 
 
 def _heading(state: LaunchState, hosts: str) -> str:

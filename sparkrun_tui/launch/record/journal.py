@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sparkrun_tui.base import identifiers, paths
 from sparkrun_tui.base.errors import LaunchError
-from sparkrun_tui.base.files import private_folder
+from sparkrun_tui.base.files import private_folder, read_text
 from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.text import clean_line
@@ -146,7 +146,7 @@ def read_state(folder: Path) -> LaunchState:
 def read_events(folder: Path) -> Iterator[AnyEvent]:
     """The events of a journal, in order."""
     try:
-        text = (folder / "events.jsonl").read_text(encoding="utf-8", errors="replace")
+        text = read_text(folder / "events.jsonl", errors="replace")
     except OSError:
         return
     # Not splitlines(): JSON may hold other characters that end a line.

@@ -7,15 +7,18 @@ what is missing is known whoever reads, and whoever wrote.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import TextIO
 
+from sparkrun_tui.base.files import open_regular, read_text
 from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.text import log_line
 from sparkrun_tui.base.units import MIB
@@ -99,7 +102,7 @@ class HostLog:
 
     def _head_row(self, before: Path) -> None:
         """The first row of a new part, which follows the file `before`."""
-        with before.open("rb") as file:
+        with open_regular(before) as file:
             base = _lines_before(file.readline().decode(errors="replace"))
             file.seek(0)
             count = sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(MIB), b""))
@@ -124,10 +127,21 @@ def all_lines(path: Path) -> Iterator[LogLine]:
         # All at once: a part that is filled meanwhile is renamed, and still read to its end.
         for part in _parts(path):
             try:
-                opened.append(files.enter_context(part.open(encoding="utf-8", errors="replace", newline="\n")))
+                opened.append(files.enter_context(_rows_of(part)))
             except FileNotFoundError:
                 continue
-        yield from _read(row for file in opened for row in file)
+        yield from _read(row for file in opened for row in iter(partial(file.readline, _LONGEST_ROW), ""))
+
+
+_MOST_READ = 256 * MIB
+"""Bytes of one part of a log that is read: more than any that is written here."""
+
+_LONGEST_ROW = MIB
+"""Characters of a row that are read at once; no row that is written here has as many."""
+
+
+def _rows_of(part: Path) -> TextIO:
+    return io.TextIOWrapper(open_regular(part, _MOST_READ), encoding="utf-8", errors="replace", newline="\n")
 
 
 def last_lines(path: Path, newest: int) -> list[LogLine]:
@@ -135,7 +149,7 @@ def last_lines(path: Path, newest: int) -> list[LogLine]:
     rows: list[str] = []
     for part in reversed(_parts(path)):
         try:
-            text = part.read_text(encoding="utf-8", errors="replace")
+            text = read_text(part, _MOST_READ, errors="replace")
         except FileNotFoundError:
             continue
         rows = [*(f"{row}\n" for row in text.split("\n") if row), *rows]

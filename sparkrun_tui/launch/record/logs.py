@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from sparkrun_tui.base.secrets import without_named
+from sparkrun_tui.base.text import log_line
+
 DEFAULT_CAPACITY = 20_000
 MOST_CHARACTERS = 8_000_000
 """Characters of a log in memory: with long lines it holds fewer of them."""
@@ -20,6 +23,12 @@ class LogLine:
     time: float
     stream: str
     text: str
+
+
+def safe_line(line: LogLine, redact: Callable[[str], str]) -> LogLine:
+    """A foreign line made safe to show and to keep: no control characters, no secret that is known or called one."""
+    text = redact(without_named(log_line(line.text)))
+    return line if text == line.text else LogLine(line.time, line.stream, text)
 
 
 class Numbered(Generic[T]):

@@ -10,6 +10,7 @@ from typing import Protocol
 from sparkrun_tui.base import identifiers
 from sparkrun_tui.base.errors import HostError, LaunchError
 from sparkrun_tui.base.json_text import JsonError, parse_json
+from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.engines.layout.labels import hosts_of, label_of, port_of, rank_of
@@ -21,6 +22,7 @@ from sparkrun_tui.launch.record.events import LaunchBegan, LaunchStatus, StatusC
 from sparkrun_tui.launch.record.journal import read_log
 from sparkrun_tui.launch.run.context import Context
 from sparkrun_tui.launch.run.follow import Followers
+from sparkrun_tui.launch.run.given_secrets import secrets_of_container
 from sparkrun_tui.launch.run.readiness import until_ready
 from sparkrun_tui.launch.run.watch import unless_ended, watch
 from sparkrun_tui.launch.services import Services
@@ -69,6 +71,8 @@ class Found:
     began: LaunchBegan
     missing: tuple[int, ...]
     """Ranks of the launch that have no container, or one that was never started."""
+    secrets: tuple[Secret, ...] = ()
+    """What its containers were given of secrets, to be hidden in their logs."""
 
 
 async def rebuild(workload: Attachable, cluster: Cluster, services: Services) -> Found:
@@ -89,14 +93,17 @@ async def rebuild(workload: Attachable, cluster: Cluster, services: Services) ->
     inspected: dict[str, ContainerInfo] = {}
     facts: dict[str, HostFacts] = {}
     errors: list[HostError] = []
+    secrets: list[Secret] = []
 
     async def one(rank: AttachableRank) -> None:
         try:
             transport = services.connector(rank.host)
             await transport.connect()
-            info = await services.docker(transport).inspect(rank.container_id)
+            docker = services.docker(transport)
+            info = await docker.inspect(rank.container_id)
             facts[rank.host] = await services.probe(transport, probe_paths(cluster), ())
             if info is not None:
+                secrets.extend(await secrets_of_container(docker, info))
                 inspected[rank.host] = info
         except HostError as error:
             errors.append(error)
@@ -104,7 +111,8 @@ async def rebuild(workload: Attachable, cluster: Cluster, services: Services) ->
     await asyncio.gather(*(one(rank) for rank in workload.ranks))
     if not inspected:
         raise errors[0] if errors else LaunchError(f"launch {workload.launch_id} has no containers any more")
-    return _found(workload.launch_id, inspected, facts, cluster)
+    found = _found(workload.launch_id, inspected, facts, cluster)
+    return replace(found, secrets=tuple(dict.fromkeys(secrets)))
 
 
 def _found(

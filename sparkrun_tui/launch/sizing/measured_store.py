@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sparkrun_tui.base import paths
-from sparkrun_tui.base.files import write_private
+from sparkrun_tui.base.files import read_text, write_private
 from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.base.numbers import decimal_of, whole_of
 
@@ -132,7 +132,7 @@ def _read(path: Path) -> Any:
         stamp = (about.st_mtime_ns, about.st_size)
         held = _seen.get(path)
         if held is None or held[0] != stamp:
-            held = (stamp, parse_json(path.read_text(encoding="utf-8")))
+            held = (stamp, parse_json(read_text(path)))
             if len(_seen) > MAX_RECIPES:
                 _seen.clear()
             _seen[path] = held

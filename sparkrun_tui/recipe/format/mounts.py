@@ -7,6 +7,7 @@ question, the plan and the launch all take it from there. Where a link on a host
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from enum import IntEnum
 
 _VOLUME_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -119,6 +120,36 @@ def judge_source(source: str, home: str = "") -> Judgement:
 def grave_mount(volume: str) -> bool:
     """Whether a mount is none of the few that are known to be harmless."""
     return judge_source(split_volume(volume)[0]) is not Judgement.HARMLESS
+
+
+def agreed_folders(folders: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The user's `data_dirs`, each in its one spelling, and why others of them cannot be agreed to.
+
+    What is refused to strangers is refused here too: the root, homes, folders of the system, keys and sockets. What
+    gives away a host is agreed to for one launch, never for all.
+    """
+    agreed: list[str] = []
+    refused: list[str] = []
+    for folder in folders:
+        place = normal_path(folder)
+        if "$" in place or not place.startswith(("/", "~/")):
+            refused.append(f"data_dirs: `{folder}` must be a whole path, or one that begins with ~/")
+        elif judge_source(place) is Judgement.REFUSED:
+            refused.append(f"data_dirs: `{folder}` gives the hosts away or holds those of others, and is not agreed to")
+        else:
+            agreed.append(place)
+    return tuple(agreed), tuple(refused)
+
+
+def is_agreed(source: str, folders: Sequence[str]) -> bool:
+    """Whether a mount of `source` needs no question, being one of the user's `data_dirs` or below one.
+
+    A path is compared as it is written: `~/models` and `/home/ada/models` may be two places.
+    """
+    if judge_source(source) is Judgement.REFUSED:
+        return False
+    place = normal_path(source)
+    return any(place == folder or place.startswith(f"{folder}/") for folder in agreed_folders(folders)[0])
 
 
 def _below_home(place: str, home: str) -> str:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import RecipeError
+from sparkrun_tui.base.files import open_regular, read_text
 from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.text import decode
@@ -92,7 +93,7 @@ def snapshot(url: str) -> Snapshot | None:
     """What is cached of a repository, None when it was never fetched."""
     place = home(url)
     try:
-        data = parse_json((place / "state.json").read_text(encoding="utf-8"))
+        data = parse_json(read_text(place / "state.json"))
         folder = place / str(data["folder"])
         if not folder.is_dir() or folder.parent != place:
             return None
@@ -278,7 +279,7 @@ def _digests(folder: Path | None) -> dict[str, bytes]:
             path = os.path.join(root, name)
             if not name.lower().endswith(ENDINGS):
                 continue
-            with open(path, "rb") as file:
+            with open_regular(path) as file:
                 found[os.path.relpath(path, folder)] = hashlib.sha256(file.read()).digest()
     return found
 

@@ -14,7 +14,7 @@ import yaml
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import RecipeError, SettingsError, UsageError
-from sparkrun_tui.base.files import write_private
+from sparkrun_tui.base.files import read_text, write_private
 from sparkrun_tui.recipe.format.yamltree import parse_tree, plain
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -235,7 +235,7 @@ def _items(value: object) -> list[Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, encoding="utf-8-sig")
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:

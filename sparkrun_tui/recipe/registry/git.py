@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sparkrun_tui.base.errors import RecipeError
+from sparkrun_tui.base.files import read_text
 from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.text import decode, log_line
@@ -85,7 +86,7 @@ def clone(url: str, target: Path, progress: Progress | None = None) -> None:
     # Without its remote the clone cannot fetch what was left out: a missing file is then just missing.
     config = "[core]\n\trepositoryformatversion = {}\n\tbare = true\n"
     sha256 = "[extensions]\n\tobjectformat = sha256\n"
-    modern = "objectformat = sha256" in (target / "config").read_text(encoding="utf-8").lower()
+    modern = "objectformat = sha256" in read_text(target / "config").lower()
     (target / "config").write_text(config.format(1 if modern else 0) + (sha256 if modern else ""), encoding="utf-8")
 
 

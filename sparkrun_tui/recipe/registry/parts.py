@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sparkrun_tui.base.errors import RecipeError
+from sparkrun_tui.base.files import read_text
 from sparkrun_tui.recipe.format.yamltree import parse_tree, plain
 from sparkrun_tui.recipe.registry import cache as registry_cache
 from sparkrun_tui.recipe.registry.cache import MANIFEST
@@ -55,7 +56,7 @@ MAX_PARTS = 32
 def manifest_entries(manifest: Path) -> list[tuple[str, dict[str, Any]]]:
     """The registries that a repository declares, by name, at most `MAX_PARTS`; nothing where it cannot be read."""
     try:
-        data: Any = plain(parse_tree(manifest.read_text(encoding="utf-8-sig"), str(manifest)))
+        data: Any = plain(parse_tree(read_text(manifest, encoding="utf-8-sig"), str(manifest)))
         entries = data["registries"]
     except (OSError, UnicodeDecodeError, RecipeError, KeyError, TypeError):
         return []

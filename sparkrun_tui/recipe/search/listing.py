@@ -16,7 +16,7 @@ from typing import Any
 
 from sparkrun_tui import __version__
 from sparkrun_tui.base import paths
-from sparkrun_tui.base.files import write_private
+from sparkrun_tui.base.files import open_regular, read_text, write_private
 from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.recipe.format.loader import load_file
@@ -144,7 +144,7 @@ def _parse(path: str, source: Source, words: KnownWords) -> Entry | None:
 
 def _sketched(path: str, source: Source, words: KnownWords) -> Entry | None:
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             text = file.read(_SKETCH_SIZE).decode("utf-8", "replace")
     except OSError:
         return _parse(path, source, words)
@@ -157,7 +157,7 @@ def _file() -> Path:
 
 def _read_cache() -> dict[str, list[Any]]:
     try:
-        data = parse_json(_file().read_text(encoding="ascii"))
+        data = parse_json(read_text(_file(), encoding="ascii"))
         rows = data["rows"]
         return rows if data["format"] == _FORMAT and isinstance(rows, dict) else {}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

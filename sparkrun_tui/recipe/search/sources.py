@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sparkrun_tui.base.errors import RecipeError, Spot
+from sparkrun_tui.base.files import read_bytes
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.recipe.format.loader import load_file, load_recipe, stem
 from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity, Source, SourceKind
@@ -192,7 +193,7 @@ def _unique(name: str, matches: Sequence[tuple[Folder, str]], first_folder: bool
 
 def _content(path: str) -> bytes:
     try:
-        return Path(path).read_bytes()
+        return read_bytes(path)
     except OSError:
         return path.encode("utf-8", "surrogateescape")
 

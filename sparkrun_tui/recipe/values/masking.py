@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.identifiers import variable_name
-from sparkrun_tui.base.secrets import MASK, Redactor, Secret, looks_secret, secrets_of
+from sparkrun_tui.base.secrets import MASK, Redactor, Secret, looks_secret, revealed, secrets_of, secrets_of_words
 from sparkrun_tui.recipe.format.yamltree import compact_json, without_comment
 from sparkrun_tui.recipe.model import Problem, Recipe, Value
 from sparkrun_tui.recipe.values.environment import references
@@ -30,7 +30,9 @@ _REFERENCE = re.compile(rf"\$\{{{PREFIX}[A-Z0-9_]+\}}")
 _SHOWN = re.compile(r"'\"{0}\"'|\"{0}\"|{0}".replace("{0}", _REFERENCE.pattern))
 _QUOTED_HEREDOC = re.compile(r"<<-?\s*['\"\\\\]")
 _LAST_WORD = re.compile(r"(?i)(^|[_-])(secret|password|passwd|passphrase|api[_-]?key|token)$")
+_NAMES_FILE = re.compile(r"(?i)[_-](file|path|dir)$")
 _SOURCE_LINE = re.compile(r"^(\s*(?:-\s+)?[\"']?)([\w-]+)([\"']?\s*:\s+)(\S.*)$")
+_ONLY_NAME = re.compile(r"\$\w+|\$\{\w+\}", re.ASCII)
 _MOST = 256
 """References whose surroundings are looked at; a command with more of them is none that a person wrote."""
 
@@ -76,6 +78,13 @@ def private_texts(values: Mapping[str, Any]) -> list[str]:
     return [text for key, data in values.items() for text in _secret_leaves(key, data)]
 
 
+def gives_secret(name: str, text: str) -> bool:
+    """Whether a flag called `name` gives a secret, by itself or by a variable; one that names a file gives none."""
+    if not text or not looks_secret(name) or _NAMES_FILE.search(name):
+        return False
+    return _LAST_WORD.search(name) is not None
+
+
 # The filter.
 
 
@@ -90,7 +99,9 @@ def redactor(
 
     The secrets of `environ` (None: of this process) and those of `known` are taken out, too.
     """
-    found: list[Secret | str] = [*known, *secrets_of(os.environ if environ is None else environ)]
+    # A variable that is not set is passed on as it is written, and its name is no secret.
+    found: list[Secret | str] = [text for text in known if _ONLY_NAME.fullmatch(revealed(text)) is None]
+    found += secrets_of(os.environ if environ is None else environ)
     recipe = recipe or (rendered.recipe if rendered is not None else None)
     if recipe is not None:
         found += secrets_of_recipe(recipe)
@@ -98,7 +109,7 @@ def redactor(
         found += private_texts({key: link.value.data for key, link in rendered.chain.items()})
         found += [link.value.text for key, link in rendered.chain.items() if is_private(key, link.value)]
         found += private_texts(rendered.overrides)
-        found += _of_words(rendered.argv)
+        found += secrets_of_words(rendered.argv)
     return Redactor([*found, *private_texts(typed or {})])
 
 
@@ -107,21 +118,7 @@ def secrets_of_recipe(recipe: Recipe) -> list[str]:
     values = [*recipe.env.items(), *recipe.defaults.items()]
     found = [value.text for key, value in values if is_private(key, value)]
     found += private_texts({key: value.data for key, value in values})
-    return [*found, *private_texts(recipe.runtime_config), *_of_words(serve_argv(recipe.command or ""))]
-
-
-def _of_words(words: Sequence[str]) -> list[str]:
-    """The secrets that a command line gives by flags (`--api-key x`, `--api-key=x`)."""
-    found = []
-    for number, word in enumerate(words):
-        flag, equals, value = word.partition("=")
-        if not flag.startswith("-") or not looks_secret(flag.lstrip("-")):
-            continue
-        if not equals:
-            value = words[number + 1] if number + 1 < len(words) else ""
-        if value and not value.startswith("-") and "$" not in value and "{" not in value:
-            found.append(value)
-    return found
+    return [*found, *private_texts(recipe.runtime_config), *secrets_of_words(serve_argv(recipe.command or ""))]
 
 
 # What may be shown of a value, a setting, a file.
@@ -132,6 +129,13 @@ def shown(key: str, value: Value) -> str:
     if isinstance(value.data, (list, dict)):
         return compact_json(_shown_item(key, value.data))
     return MASK if is_private(key, value) else Redactor()(value.text)
+
+
+def holds_secret(key: str, value: Value | None) -> bool:
+    """Whether a value must not be shown as it is: it is a secret, or has one within it."""
+    if value is None:
+        return False
+    return is_private(key, value) or MASK in shown(key, value)
 
 
 def shown_data(key: str, value: Value) -> Any:

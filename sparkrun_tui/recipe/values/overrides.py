@@ -43,13 +43,19 @@ def parse_value(text: str, default: Value | None = None) -> Value:
     return Value(text, text) if data is None else Value(data, text)
 
 
+_LONGEST_SHOWN = 12
+"""Characters of what is no assignment that a message repeats."""
+
+
 def parse_assignment(text: str) -> tuple[str, str]:
     """`key=value` as typed after `-o`. Raises `UsageError`."""
     key, equals, value = text.partition("=")
     key = key.strip()
     if not equals or _KEY.fullmatch(key) is None:
-        # What stands behind the sign may be a secret.
-        told = f"{key[:80]}=…" if equals else text[:80]
+        # What stands behind the sign may be a secret, and so may a long word without one.
+        told = f"{key[:80]}=…" if equals else text
+        if not equals and len(text) > _LONGEST_SHOWN:
+            told = f"{text[:4]}…"
         raise UsageError(f"`{told}` is not an override", remedy="write it as key=value, such as port=9000")
     return key, value
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sparkrun_tui.base import paths
-from sparkrun_tui.base.files import write_private
+from sparkrun_tui.base.files import read_text, write_private
 from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
 
@@ -21,7 +21,7 @@ _SNAPSHOT = re.compile(r"^.*/files-[0-9a-f]+-\d+-\d+/")
 def saved_overrides(recipe: Recipe) -> dict[str, str]:
     """The overrides kept for a recipe; empty when there are none, or when the file is damaged."""
     try:
-        data = parse_json(_file(recipe.source).read_text(encoding="utf-8"))
+        data = parse_json(read_text(_file(recipe.source)))
         found = data["overrides"]
         return {str(key): str(text) for key, text in found.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -10,6 +10,7 @@ from datetime import datetime
 from sparkrun_tui.base.decoded import Decoded, ShapeError
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.numbers import decimal, whole
+from sparkrun_tui.base.secrets import Secret, secrets_given
 from sparkrun_tui.base.text import clean_line
 
 MOST_CONTAINERS = 1000
@@ -84,6 +85,8 @@ class ContainerInfo:
     error: str = ""
     tty: bool = False
     log_driver: str = ""
+    secrets: tuple[Secret, ...] = ()
+    """What Docker shows of secrets that it was given, by variables and arguments; only a whole look has them."""
 
     @property
     def running(self) -> bool:
@@ -196,6 +199,7 @@ def container_from_inspect(data: Decoded) -> ContainerInfo:
         error=_line(state.at("Error")),
         tty=config.at("Tty").is_true(),
         log_driver=_line(data.at("HostConfig", "LogConfig", "Type")),
+        secrets=secrets_given(config.at("Env").texts(), (*data.at("Args").texts(), *config.at("Cmd").texts())),
     )
 
 

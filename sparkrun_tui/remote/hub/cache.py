@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sparkrun_tui.base import identifiers
 from sparkrun_tui.base.decoded import decode_json
+from sparkrun_tui.base.files import read_text
 from sparkrun_tui.base.identifiers import Commit
 from sparkrun_tui.base.json_text import JsonError
 from sparkrun_tui.remote.transfer.ports import ModelFile, folder_name
@@ -49,7 +50,7 @@ def commit_of(hub: Path, repo: str, revision: str) -> Commit | None:
     if identifiers.relative_path(revision or "main") is None:
         return None
     try:
-        text = (hub / folder_name(repo) / "refs" / (revision or "main")).read_text(encoding="ascii")
+        text = read_text(hub / folder_name(repo) / "refs" / (revision or "main"), encoding="ascii")
     except (OSError, UnicodeDecodeError):
         return None
     return identifiers.commit(text.strip())
@@ -130,6 +131,6 @@ def _indexed(indexes: Mapping[str, str], present: set[str]) -> bool:
 def _text(path: Path) -> str:
     """The text of a file, empty when it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path)
     except (OSError, UnicodeDecodeError):
         return ""

@@ -17,6 +17,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from sparkrun_tui.base.files import open_regular
 from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.models import safetensors_header
 from sparkrun_tui.models.config.reader import facts_from_config
@@ -158,7 +159,7 @@ def _local(snapshot: Path) -> Read:
     """Reads files of a snapshot on this machine."""
 
     def read(name: str, start: int, size: int) -> bytes:
-        with open(snapshot / name, "rb") as file:
+        with open_regular(snapshot / name) as file:
             file.seek(start)
             return file.read(size)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparkrun_tui.base import shell
+from sparkrun_tui.base.files import read_text
 from sparkrun_tui.remote.ssh.resolve import Endpoint
 
 if TYPE_CHECKING:
@@ -59,8 +60,9 @@ def read_known_hosts(files: Sequence[Path]) -> KnownHosts:
     passed_over = 0
     for path in files:
         try:
-            text = path.read_text(encoding="utf-8", errors="replace")
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            text = read_text(path, errors="replace")
+        except OSError:
+            # It is not there, may not be read, or is no file (`/dev/null`): it knows no host, so the user is asked.
             continue
         for line in text.splitlines():
             try:

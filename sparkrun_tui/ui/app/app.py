@@ -12,6 +12,7 @@ from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.base.text import clean_line, clean_text, visible
+from sparkrun_tui.recipe.format.mounts import agreed_folders
 from sparkrun_tui.recipe.values.masking import redactor
 from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.ui.actions import Scope, bindings, unknown_keys
@@ -97,7 +98,8 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         self.freshness.start()
         for action_id in unknown_keys(self.session.settings.keys):
             self.say(f"keys: there is no action `{action_id}`", "warning")
-        for note in self.session.settings.notes:
+        settings = self.session.settings
+        for note in (*settings.notes, *agreed_folders(settings.data_dirs)[1]):
             self.say(note, "warning")
 
     @property

@@ -12,6 +12,7 @@ from sparkrun_tui.recipe.model import Recipe, SourceKind, Value
 from sparkrun_tui.recipe.search.entry import Entry
 from sparkrun_tui.recipe.search.index import light
 from sparkrun_tui.recipe.search.query import Query
+from sparkrun_tui.recipe.values.masking import holds_secret
 from sparkrun_tui.recipe.values.overrides import from_data, value_text
 from sparkrun_tui.recipe.values.rendered import Origin, Rendered
 from sparkrun_tui.ui.model.edits import Edits
@@ -79,6 +80,7 @@ def _row(rendered: Rendered, item: Field, override: str | None, user_defaults: d
     own_text = value_text(own) if own else ""
     link = rendered.chain.get(item.key)
     text = override if override is not None else own_text
+    values = [own, link.value if link else None]
     origin = link.origin if link else Origin.OVERRIDE
     return FieldRow(
         key=item.key,
@@ -92,7 +94,7 @@ def _row(rendered: Rendered, item: Field, override: str | None, user_defaults: d
         changed=override is not None and override != own_text,
         used=item.key in rendered.used or rendered.command is None,
         error=item.check(text) if override is not None else "",
-        secret=looks_secret(item.key),
+        secret=looks_secret(item.key) or any(holds_secret(item.key, value) for value in values),
     )
 
 

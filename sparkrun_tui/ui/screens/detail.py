@@ -161,7 +161,8 @@ class Detail(Container, Actor):
             return ()
         from sparkrun_tui.recipe.trust import demand_shown, demands  # not before the first paint
 
-        wanted = [demand_shown(demand, self._redactor()) for demand in demands(evaluation.rendered, os.environ)]
+        found = demands(evaluation.rendered, os.environ, data_dirs=self.sparkrun.state.settings.data_dirs)
+        wanted = [demand_shown(demand, self._redactor()) for demand in found]
         return paint.demand_lines(wanted, width)
 
     def _memory(self, evaluation: Evaluation, width: int) -> Sequence[Line]:

@@ -226,7 +226,8 @@ class PlanScreen(PageScreen):
     async def _agreed(self) -> bool:
         """A recipe of others says what it does beyond serving, before its first launch."""
         brought = bring(self._rendered)
-        wanted = consent_needed(self._rendered, os.environ, brought)
+        data_dirs = self.sparkrun.state.settings.data_dirs
+        wanted = consent_needed(self._rendered, os.environ, brought, data_dirs=data_dirs)
         if not wanted:
             return True
         redact = redactor(rendered=self._rendered)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import io
+import shlex
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from sparkrun_tui.base.secrets import secrets_given
+from sparkrun_tui.launch.run import given_secrets
 from sparkrun_tui.remote.docker.types import ContainerInfo, DockerError, ExecInfo, ImageInfo
 from sparkrun_tui.remote.transport import Outcome, Result
 from tests.launch.fakes.host import FakeContainer, FakeHost
@@ -41,7 +44,15 @@ class FakeDocker:
     async def _make(self, name: str, body: Mapping[str, Any], identity: str) -> str:
         host = self._host
         await asyncio.sleep(host.create_takes)
-        info = ContainerInfo(identity, name, body["Image"], "created", dict(body["Labels"]), created=host.cluster.now())
+        info = ContainerInfo(
+            identity,
+            name,
+            body["Image"],
+            "created",
+            dict(body["Labels"]),
+            created=host.cluster.now(),
+            secrets=secrets_given(body.get("Env", ()), body.get("Cmd", ())),
+        )
         host.containers[identity] = FakeContainer(info, body)
         del host.making[name]
         return identity
@@ -145,6 +156,8 @@ class FakeDocker:
             return Result(
                 Outcome.EXITED, 0, "Active:\n" + " 1 node_ab\n" * nodes + "Pending:\n (no pending nodes)\n", ""
             )
+        if argv == given_secrets.READ:
+            return Result(Outcome.EXITED, 0, f"{_variables(item)}\n\n{item.arguments}", "")
         if argv[0] == "sh":
             return Result(Outcome.EXITED, 0, self._host.cluster.processes, "")
         if argv[0] == "test":
@@ -158,3 +171,9 @@ class FakeDocker:
 
     async def _turn(self) -> None:
         await asyncio.sleep(0.001)
+
+
+def _variables(item: FakeContainer) -> str:
+    """The environment of the processes: what it was made with, and what the start script took in from the file."""
+    taken = shlex.split(item.files.get("/run/sparkrun/env", ""))
+    return "\n".join([*item.body.get("Env", ()), *taken])

@@ -32,6 +32,8 @@ class FakeContainer:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
     execs: dict[str, tuple[Sequence[str], ExecInfo]] = field(default_factory=dict)
+    arguments: str = ""
+    """The words of its processes, one a line."""
 
 
 @dataclass(slots=True)

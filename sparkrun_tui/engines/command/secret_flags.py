@@ -1,0 +1,184 @@
+"""Secrets that a serve command gives by flags, handed to the engine by its own variables instead.
+
+Arguments of a process can be read by every user of a host (`ps`), and by whoever may ask its Docker. Its environment
+can be read by its own user alone. Where an engine reads a secret from a variable as well, the flag is taken out of the
+command and the variable goes the way of all secrets, a file that is removed once it has been read. That is only done
+where the server certainly gets the variable: without its key it would answer everybody.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sparkrun_tui.base.secrets import Secret
+from sparkrun_tui.engines.command.arguments import is_flag, plain_spelling
+from sparkrun_tui.engines.command.shell_edit import (
+    Command,
+    Splice,
+    assignments,
+    is_plain,
+    outer_command,
+    serve_commands,
+    splice,
+)
+from sparkrun_tui.engines.family import Family
+from sparkrun_tui.engines.plan import PlanRequest
+from sparkrun_tui.recipe.format.hooks import hooks_of
+from sparkrun_tui.recipe.model import Problem, Severity
+from sparkrun_tui.recipe.values.masking import gives_secret, is_variable
+
+_REFERENCE = re.compile(r'"?\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})"?')
+_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
+_PASSING = re.compile(r"(?:.*/)?(?:exec|nohup|time|env|python[0-9.]*|vllm|sglang|(?:ba|da|z|k)?sh)|-m|-[a-z]*c[a-z]*")
+"""Words before a server that leave it the environment of the script: no `sudo`, no `env -i`, no `ssh`."""
+_BLANKS_BEFORE = re.compile(r"(?:[ \t]|\\\r?\n)+\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """A script and a request that go together: what the flags of the script no longer say, the request does."""
+
+    script: str
+    request: PlanRequest
+    notes: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A flag of the serve command that gives a secret: where it stands, and its value as the command has it."""
+
+    flag: str
+    start: int
+    end: int
+    value: str
+    alone: bool
+    """Whether the flag is given once, with one value."""
+
+
+def hand_over(script: str, request: PlanRequest, family: Family) -> HandedOver:
+    """`script` without the secrets that the engine reads from variables as well, and a request that has them.
+
+    A secret that must stay on the command line is a warning.
+    """
+    try:
+        serving = serve_commands(script, family.dialect.starts)
+    except ValueError:
+        # What is no valid shell is an error of the recipe, found elsewhere.
+        return HandedOver(script, request)
+    if not serving:
+        return HandedOver(script, request)
+    words = serving[0]
+    given = _secret_flags(words, family)
+    changes: list[Splice] = []
+    notes: list[str] = []
+    problems: list[Problem] = []
+    secrets = dict(request.secret_env)
+    for item in given:
+        variable = family.secret_variables.get(item.flag, "")
+        secret = _value_of(item, script, words, request)
+        reason = _reason_to_stay(item, variable, secret, script, serving, request, family)
+        if reason or secret is None:
+            problems.append(_stays(item.flag, reason, request))
+            continue
+        secrets[variable] = secret
+        changes.append(_without(script, item))
+        notes.append(f"{item.flag} is given by the variable {variable}: arguments can be seen by all users of a host")
+    changed = splice(script, changes)
+    kept = {name: secret for name, secret in secrets.items() if not _is_idle(name, changed, request)}
+    return HandedOver(changed, replace(request, secret_env=kept), tuple(notes), tuple(problems))
+
+
+def _secret_flags(words: Command, family: Family) -> list[_Given]:
+    """The flags that give a secret, in order; those that name a file of secrets give none."""
+    first = family.dialect.first_argument([word.text for word in words]) or 0
+    found = []
+    for number, word in enumerate(words[first:], first):
+        if not is_flag(word.text):
+            continue
+        name, equals, value = word.text.partition("=")
+        flag = plain_spelling(name, family.dialect)
+        end, after = word.end, number + 1
+        if not equals and after < len(words):
+            value, end, after = words[after].text, words[after].end, after + 1
+        if value and not is_flag(value) and gives_secret(flag.lstrip("-"), value):
+            alone = after >= len(words) or is_flag(words[after].text)
+            found.append(_Given(flag, word.start, end, value, alone))
+    counts = Counter(item.flag for item in found)
+    return [item if counts[item.flag] == 1 else replace(item, alone=False) for item in found]
+
+
+def _value_of(item: _Given, script: str, words: Command, request: PlanRequest) -> Secret | None:
+    """The secret itself; None where only a shell could say what it is."""
+    reference = _REFERENCE.fullmatch(item.value)
+    if reference is not None:
+        name = reference[1] or reference[2]
+        return None if name in assignments(script) else request.secret_env.get(name)
+    if any(sign in item.value for sign in "$`"):
+        return None
+    # In the quoted script of a `bash -c`, backslashes and quotes mean something else than here.
+    if outer_command(script, words) is not words and not is_plain(item.value):
+        return None
+    return Secret(item.value)
+
+
+def _reason_to_stay(
+    item: _Given,
+    variable: str,
+    secret: Secret | None,
+    script: str,
+    serving: Sequence[Command],
+    request: PlanRequest,
+    family: Family,
+) -> str:
+    """Why a secret cannot be taken off the command line; empty when it can."""
+    if not variable:
+        return "the engine reads it from there only"
+    if secret is None:
+        return "its value is made by the command's own shell"
+    if len(serving) > 1:
+        return "the command starts more than one server"
+    if not item.alone:
+        return "several values are given"
+    if variable in script or variable in request.env or variable in request.secret_env:
+        return f"the recipe sets {variable} as well"
+    if not _gets_environment(script, serving[0], family):
+        return "what starts the server may not pass its environment on"
+    return ""
+
+
+def _gets_environment(script: str, words: Command, family: Family) -> bool:
+    """Whether nothing stands before the server, in its own command and in the `bash -c` around it, but what passes."""
+    first = family.dialect.first_argument([word.text for word in words]) or 1
+    before = [word.text for word in words[: first - 1]]
+    outer = outer_command(script, words)
+    if outer is not words:
+        before += [word.text for word in outer if word.end <= words[0].start]
+    return all(_PASSING.fullmatch(text) or _ASSIGNMENT.fullmatch(text) for text in before)
+
+
+def _without(script: str, item: _Given) -> Splice:
+    """Take a flag out, with the blanks before it; one stays where the words around it would be one word."""
+    blanks = _BLANKS_BEFORE.search(script[: item.start])
+    start = blanks.start() if blanks is not None else item.start
+    follows = script[item.end : item.end + 1]
+    text = "" if not follows or follows.isspace() or follows in "'\")" else " "
+    return Splice(start, item.end, text)
+
+
+def _stays(flag: str, reason: str, request: PlanRequest) -> Problem:
+    message = f"the value of {flag} can be seen by all users of the hosts, in the list of processes: {reason}"
+    spot = request.rendered.recipe.command_spot
+    return Problem(Severity.WARNING, "secret-argument", message, spot, "use a key that only this server takes")
+
+
+def _is_idle(name: str, script: str, request: PlanRequest) -> bool:
+    """Whether a variable stood for a secret of the commands, and no command has it any more."""
+    if not is_variable(name) or name in script:
+        return False
+    hooks = hooks_of(request.rendered)
+    texts = [*(entry.command for entry in hooks.before), *hooks.after]
+    return not any(name in text for text in texts)
