@@ -9,7 +9,8 @@ import pytest
 
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.paths import bundled_recipes
-from sparkrun_tui.launch.plan.plan import WORKSTATION, Command, LaunchPlan
+from sparkrun_tui.launch.plan.plan import LaunchPlan
+from sparkrun_tui.launch.plan.shapes import WORKSTATION, Command
 from sparkrun_tui.launch.record.events import LaunchStatus
 from sparkrun_tui.recipe.format.loader import load_recipe
 from sparkrun_tui.recipe.values.overrides import render

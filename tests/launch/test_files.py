@@ -12,7 +12,7 @@ from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.launch.plan import dry_run as dryrun
 from sparkrun_tui.launch.plan.consent import consent_needed, give
-from sparkrun_tui.launch.plan.plan import WORKSTATION
+from sparkrun_tui.launch.plan.shapes import WORKSTATION
 from sparkrun_tui.launch.record.events import LaunchStatus
 from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.model import Source, SourceKind

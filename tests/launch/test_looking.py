@@ -8,7 +8,8 @@ import pytest
 
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.engines.plan import Phase
-from sparkrun_tui.launch.plan.plan import LaunchPlan, PlanStep
+from sparkrun_tui.launch.plan.plan import LaunchPlan
+from sparkrun_tui.launch.plan.shapes import PlanStep
 from tests.launch.fakes import SGLANG_TWO, SOLO, FakeCluster, rendered
 from tests.launch.virtual import virtual_time
 

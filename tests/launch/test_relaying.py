@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sparkrun_tui.engines.plan import Phase
-from sparkrun_tui.launch.plan.plan import PlanStep
+from sparkrun_tui.launch.plan.shapes import PlanStep
 from sparkrun_tui.launch.record.events import LaunchStatus
 from tests.launch.fakes import SGLANG_TWO, FakeCluster, rendered
 from tests.launch.virtual import virtual_time

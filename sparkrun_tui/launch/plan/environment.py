@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from sparkrun_tui.base.identifiers import variable_name
 from sparkrun_tui.base.secrets import LONG, Secret, holds_password
 from sparkrun_tui.engines.layout.common import split_env
-from sparkrun_tui.launch.plan.plan import PlanEnv
+from sparkrun_tui.launch.plan.shapes import PlanEnv
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.values.environment import Wanted, expand_env, wanted
 

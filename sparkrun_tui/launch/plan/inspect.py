@@ -12,8 +12,9 @@ from sparkrun_tui.base.units import format_bytes, format_gib
 from sparkrun_tui.engines.plan import HostView, ModelNeed, Phase
 from sparkrun_tui.launch.plan.host_views import probe_paths, view_of
 from sparkrun_tui.launch.plan.model_sources import as_request, as_stored, find_source, held_by
-from sparkrun_tui.launch.plan.plan import WORKSTATION, Command, LaunchPlan, PlanStep, build_plan
+from sparkrun_tui.launch.plan.plan import LaunchPlan, build_plan
 from sparkrun_tui.launch.plan.preflight import Finding, Surroundings, Verdict, judge
+from sparkrun_tui.launch.plan.shapes import WORKSTATION, Command, PlanStep
 from sparkrun_tui.launch.plan.steps import download_command, relay_command
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.launch.sizing.calibration import learn

@@ -7,7 +7,8 @@ from collections.abc import Set as AbstractSet
 
 from sparkrun_tui.base.text import clean_line, visible_line, visible_text
 from sparkrun_tui.base.units import format_bytes
-from sparkrun_tui.launch.plan.plan import LaunchPlan, PlanStep
+from sparkrun_tui.launch.plan.plan import LaunchPlan
+from sparkrun_tui.launch.plan.shapes import PlanStep
 from sparkrun_tui.memory.result import Estimate
 from sparkrun_tui.recipe.trust import Demand
 from sparkrun_tui.ui.paint.detail import problem_lines
