@@ -13,7 +13,7 @@ from sparkrun_tui.demo.docker.container import Container
 from sparkrun_tui.demo.http import Reader, Writer
 from sparkrun_tui.demo.jobs import Job, Print
 from sparkrun_tui.memory.hosts import SPARK_TOTAL
-from sparkrun_tui.remote.transfer.ports import StoredModel
+from sparkrun_tui.remote.ports.models import StoredModel
 
 HOME = "/home/spark"
 HF_CACHE = f"{HOME}/.cache/huggingface"

@@ -13,7 +13,7 @@ from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.demo.clock import Pace
 from sparkrun_tui.demo.host import Host
-from sparkrun_tui.remote.transfer.ports import CacheListing, ModelFile, ModelPlan, ModelRequest, StoredModel, Transfer
+from sparkrun_tui.remote.ports.models import CacheListing, ModelFile, ModelPlan, ModelRequest, StoredModel, Transfer
 from sparkrun_tui.remote.transport import Transport
 
 FETCH_SECONDS = 5.0

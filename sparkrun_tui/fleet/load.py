@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sparkrun_tui.fleet.metrics import Metrics, read, tokens_per_second
 from sparkrun_tui.fleet.model import FleetView, Health
-from sparkrun_tui.fleet.ports import FleetServices
+from sparkrun_tui.remote.ports.services import HostServices
 
 OLD = 60.0
 """Seconds after which an earlier reading tells nothing about now any more: nobody looked for a while."""
@@ -24,7 +24,7 @@ class Load:
     kv_usage: float | None = None
 
 
-async def readings(view: FleetView, services: FleetServices) -> dict[str, Metrics]:
+async def readings(view: FleetView, services: HostServices) -> dict[str, Metrics]:
     """Ask all our workloads that serve at once, by launch id; one that tells nothing is left out. Never raises."""
     asked = [item for item in view.workloads if item.ours and item.launch_id and item.health is Health.SERVING]
     told = await asyncio.gather(*(read(item, services) for item in asked))

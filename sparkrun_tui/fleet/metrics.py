@@ -10,8 +10,8 @@ from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.numbers import decimal
 from sparkrun_tui.base.text import decode
 from sparkrun_tui.fleet.model import Workload
-from sparkrun_tui.fleet.ports import FleetServices
 from sparkrun_tui.remote.http.client import HttpCall
+from sparkrun_tui.remote.ports.services import HostServices
 
 # Each part ends with its line, or a page of opened braces would be searched to its end for every line.
 _SAMPLE = re.compile(r"^([A-Za-z_:][A-Za-z0-9_:]*)(?:\{[^}\n]*\})?[ \t]+(\S{1,64})", re.MULTILINE)
@@ -84,7 +84,7 @@ def tokens_per_second(earlier: Metrics | None, later: Metrics) -> float | None:
     return later.throughput
 
 
-async def read(workload: Workload, services: FleetServices) -> Metrics | None:
+async def read(workload: Workload, services: HostServices) -> Metrics | None:
     """Ask the head's server for its metrics; None when it tells none."""
     if workload.port is None or not workload.ranks:
         return None

@@ -11,9 +11,9 @@ from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.fleet.grouping import Seen, group, is_foreign, is_ours
 from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload
-from sparkrun_tui.fleet.ports import FleetServices
 from sparkrun_tui.remote.docker.types import MOST_CONTAINERS, ContainerInfo
 from sparkrun_tui.remote.http.client import HttpCall
+from sparkrun_tui.remote.ports.services import HostServices
 from sparkrun_tui.remote.probe.facts import HostFacts
 from sparkrun_tui.remote.transport import LinkState, LinkStatus
 
@@ -38,7 +38,7 @@ class _Look:
     """None when they could not be learned."""
 
 
-async def survey(cluster: Cluster, services: FleetServices) -> FleetView:
+async def survey(cluster: Cluster, services: HostServices) -> FleetView:
     """Look at all hosts of `cluster` at once. Never raises for a host: its status says why it did not answer.
 
     That holds for defects of this program, too: what one host answers must not take the others from sight.
@@ -57,7 +57,7 @@ async def survey(cluster: Cluster, services: FleetServices) -> FleetView:
     )
 
 
-async def _look(name: str, cluster: Cluster, services: FleetServices) -> _Look:
+async def _look(name: str, cluster: Cluster, services: HostServices) -> _Look:
     try:
         transport = services.connector(name)
     except HostError as error:
@@ -78,7 +78,7 @@ async def _look(name: str, cluster: Cluster, services: FleetServices) -> _Look:
     return _Look(HostStatus(name, transport.link, facts, note), containers)
 
 
-def _unseen(name: str, services: FleetServices, what: str, remedy: str = "") -> _Look:
+def _unseen(name: str, services: HostServices, what: str, remedy: str = "") -> _Look:
     """A host of which nothing was learned."""
     return _Look(HostStatus(name, LinkStatus(LinkState.UNREACHABLE, services.clock(), what, remedy)), None)
 
@@ -91,7 +91,7 @@ def _failed(link: LinkStatus, error: HostError) -> LinkStatus:
 
 
 async def _containers(
-    facts: HostFacts, services: FleetServices, name: str
+    facts: HostFacts, services: HostServices, name: str
 ) -> tuple[tuple[ContainerInfo, ...] | None, str]:
     """The containers of workloads on a host (None when they cannot be learned), and what was left out, in words."""
     if facts.docker_access != "ok":
@@ -122,7 +122,7 @@ def _left_out(listed: int, wanted: int, shown: int) -> str:
 class _Judge:
     """Asks the workloads that seem to run whether they serve; `addresses` are those of the hosts themselves."""
 
-    def __init__(self, services: FleetServices, addresses: Mapping[str, str]) -> None:
+    def __init__(self, services: HostServices, addresses: Mapping[str, str]) -> None:
         self._services = services
         self._addresses = addresses
         self._turns = asyncio.Semaphore(_AT_ONCE)

@@ -13,7 +13,7 @@ from test_launch_faults import begin, desk, lab, pair, ready, remaining
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.launcher import Desk
-from sparkrun_tui.remote.transfer.ports import ModelRequest, StoredModel
+from sparkrun_tui.remote.ports.models import ModelRequest, StoredModel
 
 HUB = "/root/.cache/huggingface/hub"
 

@@ -16,8 +16,8 @@ from sparkrun_tui.remote.docker.client import DockerClient, archive
 from sparkrun_tui.remote.docker.images import DockerImages
 from sparkrun_tui.remote.docker.logs import LogRecord, follow
 from sparkrun_tui.remote.docker.types import DockerError
+from sparkrun_tui.remote.ports.models import Transfer
 from sparkrun_tui.remote.ssh.pool import SshPool
-from sparkrun_tui.remote.transfer.ports import Transfer
 from sparkrun_tui.remote.transport import Outcome
 from tests.support.site import until
 

@@ -8,7 +8,7 @@ from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.plan.model_sources import whole_in
 from sparkrun_tui.launch.record.events import LaunchStatus
 from sparkrun_tui.remote.hub.downloads import HubError
-from sparkrun_tui.remote.transfer.ports import CacheListing, ModelFile, ModelRequest
+from sparkrun_tui.remote.ports.models import CacheListing, ModelFile, ModelRequest
 from tests.launch.fakes import SGLANG_TWO, FakeCluster, rendered
 from tests.launch.virtual import virtual_time
 

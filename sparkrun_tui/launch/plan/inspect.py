@@ -19,8 +19,8 @@ from sparkrun_tui.launch.plan.steps import download_command, relay_command
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.launch.sizing.calibration import learn
 from sparkrun_tui.recipe.model import Problem, Severity
+from sparkrun_tui.remote.ports.models import ModelRequest, StoredModel
 from sparkrun_tui.remote.probe.facts import HostFacts
-from sparkrun_tui.remote.transfer.ports import ModelRequest, StoredModel
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from sparkrun_tui.launch.record.fold import fold
 from sparkrun_tui.launch.record.journal import Journal
 from sparkrun_tui.launch.record.logs import LogBuffer, LogLine
 from sparkrun_tui.launch.record.state import LaunchState
-from sparkrun_tui.launch.services import Clock
+from sparkrun_tui.remote.ports.services import Clock
 
 KEPT_EVENTS = 50_000
 """Events kept in memory for late readers; older ones are in the journal."""

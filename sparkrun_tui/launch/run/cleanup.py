@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.engines.plan import LABEL
-from sparkrun_tui.launch.ports import Docker
 from sparkrun_tui.launch.record.logs import LogLine
 from sparkrun_tui.launch.run import leases as locks
 from sparkrun_tui.launch.run.context import Context, drop, regain
@@ -17,6 +16,7 @@ from sparkrun_tui.launch.run.host_script import end_jobs
 from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.docker.types import ContainerInfo
 from sparkrun_tui.remote.failures import LinkLost
+from sparkrun_tui.remote.ports.docker import Docker
 
 WAIT_FOR_LINK = 15.0
 """Seconds that an unreachable host is waited for; its containers are then named as left behind."""

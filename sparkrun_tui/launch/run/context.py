@@ -11,13 +11,13 @@ from sparkrun_tui.base.errors import HostError, LaunchError, SparkrunError
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.engines.plan import ContainerSpec, Phase, RankPlan, Role
 from sparkrun_tui.launch.plan.plan import LaunchPlan
-from sparkrun_tui.launch.ports import Docker
 from sparkrun_tui.launch.record.bus import Bus
 from sparkrun_tui.launch.record.events import LinkChanged, Noticed, Progressed, StepChanged, StepState
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.remote.failures import LinkLost
+from sparkrun_tui.remote.ports.docker import Docker
+from sparkrun_tui.remote.ports.models import Transfer
 from sparkrun_tui.remote.probe.facts import HostFacts
-from sparkrun_tui.remote.transfer.ports import Transfer
 from sparkrun_tui.remote.transport import LinkState, Transport
 
 if TYPE_CHECKING:

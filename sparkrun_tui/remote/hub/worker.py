@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sparkrun_tui.base.json_text import parse_json
-from sparkrun_tui.remote.transfer.ports import folder_name
+from sparkrun_tui.remote.ports.models import folder_name
 
 _REPORT_EVERY = 0.25
 _STALE_AFTER = 60.0

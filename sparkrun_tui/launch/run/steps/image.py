@@ -13,7 +13,7 @@ from sparkrun_tui.launch.record.events import StepState
 from sparkrun_tui.launch.run.context import Context, insist
 from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.failures import LinkLost
-from sparkrun_tui.remote.transfer.ports import Transfer
+from sparkrun_tui.remote.ports.models import Transfer
 
 PULL_TRIES = 5
 _PASSING = re.compile(

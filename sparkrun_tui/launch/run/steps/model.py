@@ -19,7 +19,7 @@ from sparkrun_tui.launch.run.steps.check import replan
 from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.hub.downloads import HubError
-from sparkrun_tui.remote.transfer.ports import ModelRequest, StoredModel, Transfer
+from sparkrun_tui.remote.ports.models import ModelRequest, StoredModel, Transfer
 
 T = TypeVar("T")
 

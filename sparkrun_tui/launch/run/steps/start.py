@@ -13,7 +13,6 @@ from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.engines.plan import LABEL, ContainerExec, Phase, PortWait, RankPlan, RayNodesWait, Stage
 from sparkrun_tui.launch.plan.archive import container_files, exec_files, exec_paths
 from sparkrun_tui.launch.plan.containers import create_body, mount_folders
-from sparkrun_tui.launch.ports import Docker
 from sparkrun_tui.launch.record.events import StepState
 from sparkrun_tui.launch.run.context import Context, drop, insist, on_all
 from sparkrun_tui.launch.run.follow import Followers
@@ -21,6 +20,7 @@ from sparkrun_tui.launch.run.host_script import run_host_script
 from sparkrun_tui.launch.run.watch import unless_ended
 from sparkrun_tui.remote.docker.types import ContainerInfo, DockerError
 from sparkrun_tui.remote.failures import LinkLost
+from sparkrun_tui.remote.ports.docker import Docker
 
 _POLL = 0.5
 _RAY_POLL = 3.0
