@@ -20,8 +20,8 @@ from sparkrun_tui.launch.record.events import StatusChanged
 from sparkrun_tui.launch.record.journal import Journal, launch_folder, prune, read_events
 from sparkrun_tui.launch.record.redaction import redactor_for
 from sparkrun_tui.launch.run import attach, executor
-from sparkrun_tui.launch.run.context import Context
 from sparkrun_tui.launch.run.launch import Launch
+from sparkrun_tui.launch.run.parts.context import Context
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.launch.sizing.sizing import attention_heads
 from sparkrun_tui.recipe.bundled_files.attachments import bring

@@ -17,7 +17,7 @@ from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.launch.record.bus import Bus
 from sparkrun_tui.launch.run import leases as locks
 from sparkrun_tui.launch.run import owner
-from sparkrun_tui.launch.run.context import Context
+from sparkrun_tui.launch.run.parts.context import Context
 from sparkrun_tui.remote.transport import Outcome, Result
 from tests.launch.fakes import SGLANG_TWO, FakeCluster, FakeTransport, rendered
 

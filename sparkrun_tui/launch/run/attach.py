@@ -19,8 +19,8 @@ from sparkrun_tui.launch.plan.host_views import probe_paths, unprobed, view_of
 from sparkrun_tui.launch.plan.plan import LaunchPlan
 from sparkrun_tui.launch.record.events import LaunchBegan, LaunchStatus, StatusChanged, StepState
 from sparkrun_tui.launch.record.journal import read_log
-from sparkrun_tui.launch.run.context import Context
-from sparkrun_tui.launch.run.follow import Followers
+from sparkrun_tui.launch.run.parts.context import Context
+from sparkrun_tui.launch.run.parts.follow import Followers
 from sparkrun_tui.launch.run.readiness import until_ready
 from sparkrun_tui.launch.run.watch import unless_ended, watch
 from sparkrun_tui.launch.services import Services

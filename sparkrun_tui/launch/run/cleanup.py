@@ -11,8 +11,9 @@ from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.engines.plan import LABEL
 from sparkrun_tui.launch.record.logs import LogLine
 from sparkrun_tui.launch.run import leases as locks
-from sparkrun_tui.launch.run.context import Context, drop, regain
 from sparkrun_tui.launch.run.host_script import end_jobs
+from sparkrun_tui.launch.run.parts.context import Context
+from sparkrun_tui.launch.run.parts.host_work import drop, regain
 from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.docker.types import ContainerInfo
 from sparkrun_tui.remote.failures import LinkLost

@@ -7,16 +7,17 @@ import asyncio
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.record.events import LaunchBegan, LaunchStatus, StatusChanged
 from sparkrun_tui.launch.run import leases as locks
-from sparkrun_tui.launch.run.context import Context, drop, on_all
-from sparkrun_tui.launch.run.follow import Followers
+from sparkrun_tui.launch.run.parts.context import Context
+from sparkrun_tui.launch.run.parts.follow import Followers
+from sparkrun_tui.launch.run.parts.host_work import drop, on_all
 from sparkrun_tui.launch.run.post_hooks import run_after
 from sparkrun_tui.launch.run.readiness import until_ready
+from sparkrun_tui.launch.run.remembering import remember_figures
 from sparkrun_tui.launch.run.steps.check import check
 from sparkrun_tui.launch.run.steps.image import bring_image
 from sparkrun_tui.launch.run.steps.model import bring_models
 from sparkrun_tui.launch.run.steps.start import start_all, start_early
 from sparkrun_tui.launch.run.watch import MEMORY_POLL, read_memory, tell_links, unless_ended, watch
-from sparkrun_tui.launch.sizing.remembering import remember_figures
 from sparkrun_tui.recipe.values.masking import shown_settings
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import traceback
 from contextlib import suppress
 from dataclasses import replace
 
-from sparkrun_tui.base.errors import HostError, LaunchError, SparkrunError
-from sparkrun_tui.engines.logs.guard import Report, RuleDefect
+from sparkrun_tui.base.errors import HostError, SparkrunError
 from sparkrun_tui.engines.plan import Phase, RankPlan
 from sparkrun_tui.launch.diagnosis.diagnose import Diagnosis, ExitInfo
 from sparkrun_tui.launch.record.events import Diagnosed, Repair, StepState
-from sparkrun_tui.launch.run.context import Context
+from sparkrun_tui.launch.run.parts.context import Context
+from sparkrun_tui.launch.run.parts.defects import rule_defect
 from sparkrun_tui.launch.run.watch import RankEnded, look
 
 _BARE = "the container ended with exit code"
@@ -47,26 +46,6 @@ async def removed_elsewhere(context: Context, failure: SparkrunError) -> bool:
         ended = await look(context, failure.ended.rank)
         return ended is not None and ended.gone
     return False
-
-
-def defect(context: Context, error: BaseException, what: str = "ended the launch") -> LaunchError:
-    """A failure that is our own: told as such, with where it happened in the log of the head for whoever mends it."""
-    host = context.hosts[0] if context.hosts else ""
-    for line in "".join(traceback.format_exception(error)).splitlines():
-        context.bus.note(host, line)
-    text = f"a defect of sparkrun-tui {what}: {type(error).__name__}: {error}"
-    return LaunchError(text, remedy="Please report it with the end of this log.")
-
-
-def rule_defect(context: Context, host: str) -> Report:
-    """Tells a defect of a rule for lines of logs: in a notice, and with where it happened in the log of `host`."""
-
-    def tell(found: RuleDefect) -> None:
-        for line in found.trace:
-            context.bus.note(host, line)
-        context.notice("warning", found.text, host)
-
-    return tell
 
 
 def _engine_spoke(context: Context, failure: SparkrunError) -> bool:

@@ -10,7 +10,8 @@ from contextlib import aclosing
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.engines.plan import HostScript, Phase
 from sparkrun_tui.launch.record.logs import LogLine
-from sparkrun_tui.launch.run.context import Context, insist
+from sparkrun_tui.launch.run.parts.context import Context
+from sparkrun_tui.launch.run.parts.host_work import insist
 from sparkrun_tui.remote.failures import CommandFailed
 from sparkrun_tui.remote.script.jobs import Jobs
 from sparkrun_tui.remote.script.lines import LineSplitter

@@ -14,8 +14,10 @@ from sparkrun_tui.launch.record.logs import LogBuffer
 from sparkrun_tui.launch.record.state import LaunchState
 from sparkrun_tui.launch.run import cleanup
 from sparkrun_tui.launch.run import leases as locks
-from sparkrun_tui.launch.run.context import Context, drop
-from sparkrun_tui.launch.run.failure import defect, removed_elsewhere, settle, tell_failure
+from sparkrun_tui.launch.run.failure import removed_elsewhere, settle, tell_failure
+from sparkrun_tui.launch.run.parts.context import Context
+from sparkrun_tui.launch.run.parts.defects import defect
+from sparkrun_tui.launch.run.parts.host_work import drop
 from sparkrun_tui.launch.run.watch import last_memory
 from sparkrun_tui.recipe.values.rendered import Rendered
 

@@ -11,7 +11,8 @@ from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.units import format_duration
 from sparkrun_tui.engines.plan import ContainerExec, Hook, Phase
 from sparkrun_tui.launch.record.events import StepState
-from sparkrun_tui.launch.run.context import Context, insist
+from sparkrun_tui.launch.run.parts.context import Context
+from sparkrun_tui.launch.run.parts.host_work import insist
 from sparkrun_tui.launch.run.steps.start import exec_once
 from sparkrun_tui.launch.run.watch import exec_code
 from sparkrun_tui.recipe.values.masking import given_to

@@ -14,7 +14,8 @@ from sparkrun_tui.base.text import clean_line, decode, shorten
 from sparkrun_tui.base.units import format_duration
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.record.events import EndpointUp, StepState
-from sparkrun_tui.launch.run.context import Context, insist
+from sparkrun_tui.launch.run.parts.context import Context
+from sparkrun_tui.launch.run.parts.host_work import insist
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.http.client import HttpCall, HttpReply
 

@@ -14,7 +14,8 @@ from sparkrun_tui.engines.plan import RankPlan, Role
 from sparkrun_tui.launch.plan.archive import exec_paths
 from sparkrun_tui.launch.plan.host_views import probe_paths
 from sparkrun_tui.launch.record.events import LaunchStatus, MemorySeen, StatusChanged
-from sparkrun_tui.launch.run.context import Context, drop, regain
+from sparkrun_tui.launch.run.parts.context import Context
+from sparkrun_tui.launch.run.parts.host_work import drop, regain
 from sparkrun_tui.launch.run.readiness import ask
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.transport import LinkState

@@ -8,7 +8,8 @@ from sparkrun_tui.launch.plan.host_views import probe_paths, view_of
 from sparkrun_tui.launch.plan.plan import build_plan
 from sparkrun_tui.launch.plan.preflight import Finding, Surroundings, Verdict, judge
 from sparkrun_tui.launch.record.events import MemorySeen, StepState
-from sparkrun_tui.launch.run.context import Context, insist, on_all
+from sparkrun_tui.launch.run.parts.context import Context
+from sparkrun_tui.launch.run.parts.host_work import insist, on_all
 from sparkrun_tui.remote.transport import LinkState
 
 

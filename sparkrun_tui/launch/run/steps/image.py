@@ -10,7 +10,8 @@ from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError, LaunchError
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.record.events import StepState
-from sparkrun_tui.launch.run.context import Context, insist
+from sparkrun_tui.launch.run.parts.context import Context
+from sparkrun_tui.launch.run.parts.host_work import insist
 from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.ports.models import Transfer

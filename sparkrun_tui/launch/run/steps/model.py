@@ -14,7 +14,8 @@ from sparkrun_tui.engines.plan import HostView, ModelNeed, Phase
 from sparkrun_tui.launch.plan.host_views import fast_address
 from sparkrun_tui.launch.plan.model_sources import as_request, as_stored, find_source, held_by, lacking, nowhere
 from sparkrun_tui.launch.record.events import StepState
-from sparkrun_tui.launch.run.context import Context, insist, on_all, regain
+from sparkrun_tui.launch.run.parts.context import Context
+from sparkrun_tui.launch.run.parts.host_work import insist, on_all, regain
 from sparkrun_tui.launch.run.steps.check import replan
 from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.failures import LinkLost

@@ -14,9 +14,10 @@ from sparkrun_tui.engines.plan import LABEL, ContainerExec, Phase, PortWait, Ran
 from sparkrun_tui.launch.plan.archive import container_files, exec_files, exec_paths
 from sparkrun_tui.launch.plan.containers import create_body, mount_folders
 from sparkrun_tui.launch.record.events import StepState
-from sparkrun_tui.launch.run.context import Context, drop, insist, on_all
-from sparkrun_tui.launch.run.follow import Followers
 from sparkrun_tui.launch.run.host_script import run_host_script
+from sparkrun_tui.launch.run.parts.context import Context
+from sparkrun_tui.launch.run.parts.follow import Followers
+from sparkrun_tui.launch.run.parts.host_work import drop, insist, on_all
 from sparkrun_tui.launch.run.watch import unless_ended
 from sparkrun_tui.remote.docker.types import ContainerInfo, DockerError
 from sparkrun_tui.remote.failures import LinkLost

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.launch.run.context import Context
+from sparkrun_tui.launch.run.parts.context import Context
 from sparkrun_tui.launch.sizing.calibration import learn, record_of
 from sparkrun_tui.launch.sizing.measured_store import image_facts, remember
 from sparkrun_tui.launch.sizing.sizing import engine_settings, host_memory

@@ -13,8 +13,9 @@ from sparkrun_tui.engines.logs.phases import PhaseReader
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.record.events import EngineFact, Progressed, StepState
 from sparkrun_tui.launch.record.logs import LogLine
-from sparkrun_tui.launch.run.context import Context, drop
-from sparkrun_tui.launch.run.failure import defect, rule_defect
+from sparkrun_tui.launch.run.parts.context import Context
+from sparkrun_tui.launch.run.parts.defects import defect, rule_defect
+from sparkrun_tui.launch.run.parts.host_work import drop
 from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.failures import NeedsUser
 
