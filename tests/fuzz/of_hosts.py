@@ -18,7 +18,7 @@ from sparkrun_tui.fleet import metrics as fleet_metrics
 from sparkrun_tui.fleet.survey import survey
 from sparkrun_tui.launch.plan.host_views import view_of
 from sparkrun_tui.launch.prompting import Prompt
-from sparkrun_tui.launch.run import leases as locks
+from sparkrun_tui.launch.run.parts import leases as locks
 from sparkrun_tui.launch.run.readiness import model_names
 from sparkrun_tui.launch.sizing.sizing import host_memory
 from sparkrun_tui.remote.docker.client import DockerClient

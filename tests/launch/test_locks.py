@@ -15,8 +15,8 @@ import pytest
 from sparkrun_tui.base.errors import HostError, LaunchError
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.launch.record.bus import Bus
-from sparkrun_tui.launch.run import leases as locks
-from sparkrun_tui.launch.run import owner
+from sparkrun_tui.launch.run.parts import leases as locks
+from sparkrun_tui.launch.run.parts import owner
 from sparkrun_tui.launch.run.parts.context import Context
 from sparkrun_tui.remote.transport import Outcome, Result
 from tests.launch.fakes import SGLANG_TWO, FakeCluster, FakeTransport, rendered

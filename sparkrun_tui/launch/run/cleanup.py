@@ -10,8 +10,8 @@ from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.engines.plan import LABEL
 from sparkrun_tui.launch.record.logs import LogLine
-from sparkrun_tui.launch.run import leases as locks
 from sparkrun_tui.launch.run.host_script import end_jobs
+from sparkrun_tui.launch.run.parts import leases as locks
 from sparkrun_tui.launch.run.parts.context import Context
 from sparkrun_tui.launch.run.parts.host_work import drop, regain
 from sparkrun_tui.remote.aio import closing

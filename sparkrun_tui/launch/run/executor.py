@@ -6,7 +6,7 @@ import asyncio
 
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.record.events import LaunchBegan, LaunchStatus, StatusChanged
-from sparkrun_tui.launch.run import leases as locks
+from sparkrun_tui.launch.run.parts import leases as locks
 from sparkrun_tui.launch.run.parts.context import Context
 from sparkrun_tui.launch.run.parts.follow import Followers
 from sparkrun_tui.launch.run.parts.host_work import drop, on_all

@@ -13,8 +13,8 @@ from sparkrun_tui.launch.record.fold import FINAL
 from sparkrun_tui.launch.record.logs import LogBuffer
 from sparkrun_tui.launch.record.state import LaunchState
 from sparkrun_tui.launch.run import cleanup
-from sparkrun_tui.launch.run import leases as locks
 from sparkrun_tui.launch.run.failure import removed_elsewhere, settle, tell_failure
+from sparkrun_tui.launch.run.parts import leases as locks
 from sparkrun_tui.launch.run.parts.context import Context
 from sparkrun_tui.launch.run.parts.defects import defect
 from sparkrun_tui.launch.run.parts.host_work import drop

@@ -18,7 +18,7 @@ from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.base.units import format_duration
 from sparkrun_tui.engines.plan import LABEL
-from sparkrun_tui.launch.run import owner
+from sparkrun_tui.launch.run.parts import owner
 from sparkrun_tui.launch.run.parts.context import Context
 from sparkrun_tui.launch.run.parts.host_work import drop
 from sparkrun_tui.remote.transport import Outcome, Result
