@@ -56,7 +56,7 @@ async def carry_out(request: RunRequest) -> int:
             estimate = _estimate(desk, plan)
             for text in _memory_lines(estimate):
                 say(text)
-            launch = desk.launch(plan, memory_needed=needed_bytes(estimate), overridden=request.ignored)
+            launch = desk.launch(plan, memory_needed=needed_bytes(estimate), ignored=request.ignored)
             return await _watch(launch, request)
         finally:
             await desk.close()

@@ -21,7 +21,9 @@ from sparkrun_tui.launch.record.journal import Journal, launch_folder, prune, re
 from sparkrun_tui.launch.record.redaction import redactor_for
 from sparkrun_tui.launch.run import attach, executor
 from sparkrun_tui.launch.run.launch import Launch
-from sparkrun_tui.launch.run.parts.context import Context
+from sparkrun_tui.launch.run.parts.given import Given
+from sparkrun_tui.launch.run.parts.reporter import Reporter
+from sparkrun_tui.launch.run.parts.running import Running
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.launch.sizing.sizing import attention_heads
 from sparkrun_tui.recipe.bundled_files.attachments import bring
@@ -122,28 +124,28 @@ class Desk:
         return seen
 
     def launch(
-        self, plan: LaunchPlan, *, memory_needed: int | None = None, overridden: frozenset[str] = frozenset()
+        self, plan: LaunchPlan, *, memory_needed: int | None = None, ignored: frozenset[str] = frozenset()
     ) -> Launch:
-        """Begin `plan`. `memory_needed` is bytes per host by the estimate; `overridden` are checks waved through.
+        """Begin `plan`. `memory_needed` is bytes per host by the estimate; `ignored` are codes of checks to ignore.
 
         Raises `LaunchError` when the plan has errors, when a recipe from a registry was not agreed to, and when a file
         that goes into the containers is not as the plan shows it.
         """
         insist_on_consent(plan.rendered, self._environ, plan.brought)
-        stopping = [problem for problem in plan.errors if problem.code not in overridden]
+        stopping = [problem for problem in plan.errors if problem.code not in ignored]
         if stopping:
             raise stopped_by(stopping[0])
-        context = Context(
+        given = Given(
             plan=plan,
             services=self.services,
-            bus=self._bus(plan),
             memory_needed=memory_needed,
-            overridden=overridden,
+            ignored=ignored,
             token=hub_token(self._environ),
             sent=plan.brought.contents(),
         )
-        executor.announce(context)
-        return self._keep(Launch(context, executor.execute))
+        report = Reporter(self._bus(plan))
+        executor.announce(given, report)
+        return self._keep(Launch(given, Running(given, report), report, executor.execute))
 
     async def attach(self, workload: attach.Attachable, cluster: Cluster) -> Launch:
         """Watch a workload that runs already, found by its labels: its state, its logs, and the ways to stop it.
@@ -159,9 +161,10 @@ class Desk:
             # An ending that was told here does not hold for what still runs there.
             past = [event for event in read_events(bus.journal.folder) if not isinstance(event, StatusChanged)]
             bus.restore(past)
-        context = Context(plan=found.plan, services=self.services, bus=bus)
-        attach.announce(context, found)
-        return self._keep(Launch(context, attach.resume))
+        given, report = Given(plan=found.plan, services=self.services, attached=True), Reporter(bus)
+        running = Running(given, report)
+        attach.announce(given, running, report, found)
+        return self._keep(Launch(given, running, report, attach.resume))
 
     async def close(self) -> None:
         """Let all launches go; what runs on the hosts goes on. Then let the links go."""

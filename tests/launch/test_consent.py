@@ -73,7 +73,7 @@ async def test_a_mount_that_gives_the_host_away_needs_a_word_of_its_own(cluster:
     with pytest.raises(LaunchError, match="may not mount /etc") as refused:
         desk.launch(plan)
     assert "--ignore host-mount" in refused.value.remedy
-    launch = desk.launch(plan, overridden=frozenset({"host-mount"}))
+    launch = desk.launch(plan, ignored=frozenset({"host-mount"}))
     await launch.wait_ready()
     (container,) = cluster[1].containers.values()
     assert "/etc:/e" in container.body["HostConfig"]["Binds"]

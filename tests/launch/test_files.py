@@ -93,7 +93,7 @@ async def test_a_file_that_is_not_as_shown_stops_the_launch_before_it_begins(
         desk.launch(missing)
     assert refused.value.spot is not None and refused.value.spot.line == SOLO.count("\n") + 1
     assert cluster[1].actions == [] and desk.launches == {}
-    waved = desk.launch(missing, overridden=frozenset({"mod-missing"}))
+    waved = desk.launch(missing, ignored=frozenset({"mod-missing"}))
     assert (await waved.wait_ready()).status is LaunchStatus.READY
     await waved.stop()
 

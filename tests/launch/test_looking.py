@@ -106,7 +106,7 @@ async def test_what_stands_in_the_way_is_a_problem_that_can_be_waved_through(clu
     assert [problem.code for problem in plan.errors] == ["gpu-runtime"]
     with pytest.raises(LaunchError, match="spark-2"):
         desk.launch(plan)
-    launch = desk.launch(plan, overridden=frozenset({"gpu-runtime"}))
+    launch = desk.launch(plan, ignored=frozenset({"gpu-runtime"}))
     await launch.wait_ready()
     await launch.stop()
 

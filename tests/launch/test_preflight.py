@@ -116,7 +116,7 @@ async def test_a_check_can_be_waved_through(cluster: FakeCluster) -> None:
     cluster[1].facts = replace(cluster[1].facts, memory_available=10 * GIB)
     desk = cluster.desk()
     plan = desk.plan(rendered(SOLO), cluster.cluster)
-    launch = desk.launch(plan, memory_needed=90 * GIB, overridden=frozenset({"memory"}))
+    launch = desk.launch(plan, memory_needed=90 * GIB, ignored=frozenset({"memory"}))
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.READY
     assert any("not enough memory" in notice.text for notice in state.notices)

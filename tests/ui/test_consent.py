@@ -157,7 +157,7 @@ async def test_a_mount_that_recipes_of_registries_do_not_get_may_be_given_to_it(
         await come(pilot)
         assert "/etc:/host-etc" in shown(pilot)
         await press(pilot, "y")
-        assert backend.calls[-1].endswith("overridden ['host-mount']")
+        assert backend.calls[-1].endswith("ignored ['host-mount']")
 
 
 async def test_other_errors_of_a_recipe_cannot_be_waved_through(open_app: Pilots, backend: FakeBackend) -> None:

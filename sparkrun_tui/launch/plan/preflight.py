@@ -50,7 +50,7 @@ class Finding:
     measured: str
     needed: str
     remedy: str
-    overridable: bool = True
+    ignorable: bool = True
 
     def __str__(self) -> str:
         return f"{self.what}: {self.measured}, needed: {self.needed}"

@@ -147,10 +147,10 @@ class Engine:
         """The plan as lines of text."""
         return dryrun.lines(plan)
 
-    async def launch(self, plan: LaunchPlan, overridden: frozenset[str] = frozenset()) -> LaunchPort:
+    async def launch(self, plan: LaunchPlan, ignored: frozenset[str] = frozenset()) -> LaunchPort:
         """Begin it."""
         needed = self._memory_needed(plan)
-        launch = self._desk_of(plan.cluster).launch(plan, memory_needed=needed, overridden=overridden)
+        launch = self._desk_of(plan.cluster).launch(plan, memory_needed=needed, ignored=ignored)
         self._clusters[launch.launch_id] = plan.cluster
         return launch
 

@@ -136,8 +136,8 @@ class Backend(Protocol):
     async def look(self, plan: LaunchPlan) -> LaunchPlan:
         """The plan with what the hosts hold now; changes nothing there."""
 
-    async def launch(self, plan: LaunchPlan, overridden: frozenset[str] = frozenset()) -> LaunchPort:
-        """Begin it; `overridden` names problems that the user waved through."""
+    async def launch(self, plan: LaunchPlan, ignored: frozenset[str] = frozenset()) -> LaunchPort:
+        """Begin it; `ignored` are codes of checks to ignore."""
 
     async def cancel(self, launch: LaunchPort, force: bool = False) -> None:
         """Cancel a launch that has not come up; `force` kills without grace."""

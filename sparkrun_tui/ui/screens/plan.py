@@ -204,12 +204,12 @@ class PlanScreen(PageScreen):
             if await self.sparkrun.ask(Confirm("Launch anyway?", told, "Launch", "Leave it")):
                 await self._launch(self._waivable)
 
-    async def _launch(self, overridden: frozenset[str]) -> None:
+    async def _launch(self, ignored: frozenset[str]) -> None:
         if self._plan is None or self._launching or not await self._agreed():
             return
         self._launching = True
         try:
-            launch = await self.sparkrun.backend.launch(self._plan, overridden)
+            launch = await self.sparkrun.backend.launch(self._plan, ignored)
         finally:
             self._launching = False
         if self.is_current:

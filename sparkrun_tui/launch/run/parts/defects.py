@@ -6,24 +6,25 @@ import traceback
 
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.engines.logs.guard import Report, RuleDefect
-from sparkrun_tui.launch.run.parts.context import Context
+from sparkrun_tui.launch.run.parts.given import Given
+from sparkrun_tui.launch.run.parts.reporter import Reporter
 
 
-def defect(context: Context, error: BaseException, what: str = "ended the launch") -> LaunchError:
+def defect(given: Given, report: Reporter, error: BaseException, what: str = "ended the launch") -> LaunchError:
     """A failure that is our own: told as such, with where it happened in the log of the head for whoever mends it."""
-    host = context.hosts[0] if context.hosts else ""
+    host = given.hosts[0] if given.hosts else ""
     for line in "".join(traceback.format_exception(error)).splitlines():
-        context.bus.note(host, line)
+        report.bus.note(host, line)
     text = f"a defect of sparkrun-tui {what}: {type(error).__name__}: {error}"
     return LaunchError(text, remedy="Please report it with the end of this log.")
 
 
-def rule_defect(context: Context, host: str) -> Report:
+def rule_defect(report: Reporter, host: str) -> Report:
     """Tells a defect of a rule for lines of logs: in a notice, and with where it happened in the log of `host`."""
 
     def tell(found: RuleDefect) -> None:
         for line in found.trace:
-            context.bus.note(host, line)
-        context.notice("warning", found.text, host)
+            report.bus.note(host, line)
+        report.notice("warning", found.text, host)
 
     return tell

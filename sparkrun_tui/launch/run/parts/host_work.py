@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from sparkrun_tui.base.errors import HostError, LaunchError, SparkrunError
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.record.events import StepState
-from sparkrun_tui.launch.run.parts.context import Context
+from sparkrun_tui.launch.run.parts.given import Given
+from sparkrun_tui.launch.run.parts.reporter import Reporter
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.transport import LinkState
 
@@ -22,7 +23,7 @@ RETRY_PAUSE = 1.0
 _MAX_PAUSE = 8.0
 
 
-async def insist(context: Context, host: str, phase: Phase, attempt: Callable[[], Awaitable[T]]) -> T:
+async def insist(given: Given, report: Reporter, host: str, phase: Phase, attempt: Callable[[], Awaitable[T]]) -> T:
     """The result of `attempt`, made again after each lost link once the host answers again.
 
     Every attempt must begin by looking at what is already true, so that doing it twice does it once. While the link
@@ -32,40 +33,42 @@ async def insist(context: Context, host: str, phase: Phase, attempt: Callable[[]
         try:
             return await attempt()
         except LinkLost as lost:
-            context.step(host, phase, StepState.UNKNOWN, "connection lost")
-            await regain(context, host, lost)
-            context.step(host, phase, StepState.RUNNING, "asked again")
+            report.step(host, phase, StepState.UNKNOWN, "connection lost")
+            await regain(given, report, host, lost)
+            report.step(host, phase, StepState.RUNNING, "asked again")
 
 
-async def regain(context: Context, host: str, lost: HostError, give_up_after: float = GIVE_UP_AFTER) -> None:
+async def regain(
+    given: Given, report: Reporter, host: str, lost: HostError, give_up_after: float = GIVE_UP_AFTER
+) -> None:
     """Wait until the host answers again; raises `lost` when it has not for `give_up_after` seconds."""
-    context.link(host, LinkState.RECONNECTING, lost.what)
+    report.link(host, LinkState.RECONNECTING, lost.what)
     deadline = asyncio.get_running_loop().time() + give_up_after
     pause = RETRY_PAUSE
     while True:
         try:
             async with asyncio.timeout_at(deadline):
-                await context.transport(host).connect()
+                await given.transport(host).connect()
         except TimeoutError:
             raise lost from None
         except HostError as error:
             if asyncio.get_running_loop().time() + pause > deadline:
                 raise lost from error
-            context.link(host, LinkState.RECONNECTING, error.what)
+            report.link(host, LinkState.RECONNECTING, error.what)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _MAX_PAUSE)
         else:
-            context.link(host, LinkState.UP)
+            report.link(host, LinkState.UP)
             return
 
 
-async def on_all(context: Context, phase: Phase, hosts: Sequence[str], work: Callable[[str], Awaitable[None]]) -> None:
+async def on_all(report: Reporter, phase: Phase, hosts: Sequence[str], work: Callable[[str], Awaitable[None]]) -> None:
     """Do `work` on all hosts at once; those that can, finish, then the first failure is raised for all.
 
     A host that fails shows it at once, with its reason; the others are not cut short, since what they have moved
     is there for the next launch. Cancelling cancels all.
     """
-    tasks = [asyncio.create_task(_reported(context, phase, host, work)) for host in dict.fromkeys(hosts)]
+    tasks = [asyncio.create_task(_reported(report, phase, host, work)) for host in dict.fromkeys(hosts)]
     try:
         await asyncio.wait(tasks) if tasks else None
     except asyncio.CancelledError:
@@ -76,18 +79,18 @@ async def on_all(context: Context, phase: Phase, hosts: Sequence[str], work: Cal
         raise errors[0]
 
 
-async def _reported(context: Context, phase: Phase, host: str, work: Callable[[str], Awaitable[None]]) -> None:
+async def _reported(report: Reporter, phase: Phase, host: str, work: Callable[[str], Awaitable[None]]) -> None:
     try:
         await work(host)
     except asyncio.CancelledError:
-        context.step(host, phase, StepState.CANCELLED)
+        report.step(host, phase, StepState.CANCELLED)
         raise
     except LinkLost as error:
-        context.step(host, phase, StepState.UNKNOWN, error.what)
+        report.step(host, phase, StepState.UNKNOWN, error.what)
         raise _failure(error, host) from error
     except SparkrunError as error:
-        context.step(host, phase, StepState.FAILED, error.what)
-        context.notice("error", error.what, host)
+        report.step(host, phase, StepState.FAILED, error.what)
+        report.notice("error", error.what, host)
         raise _failure(error, host) from error
 
 
