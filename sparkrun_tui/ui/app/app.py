@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from textual.app import App
@@ -26,7 +27,7 @@ from sparkrun_tui.ui.app.session import Session
 from sparkrun_tui.ui.app.theme_variables import looks
 from sparkrun_tui.ui.app.title import TerminalTitle, title
 from sparkrun_tui.ui.model.catalog import Catalog
-from sparkrun_tui.ui.model.ports import Backend, HostSeen, LaunchPort
+from sparkrun_tui.ui.model.ports import Backend, Changed, HostSeen, LaunchPort
 from sparkrun_tui.ui.model.registries import RegistryDesk
 from sparkrun_tui.ui.model.state import AppState, HostMark
 from sparkrun_tui.ui.screens.base import PageScreen
@@ -68,7 +69,7 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         self.opened = asyncio.Event()
         self._listed = asyncio.Event()
         self._backend: Backend | None = session.backend
-        self.keeper = Keeper(self)
+        self.keeper = Keeper(self, session, self.state, self.say)
         self.terminal_title = TerminalTitle(self)
 
     def get_css_variables(self) -> dict[str, str]:
@@ -232,8 +233,32 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         from sparkrun_tui.ui.screens.launch import LaunchScreen
 
         if follow:
-            self.launches.follow(launch)
+            self.follow(launch)
         self.push_screen(LaunchScreen(launch))
+
+    def follow(self, launch: LaunchPort) -> None:
+        """Count this launch, and say when it is ready or has failed."""
+        self.launches.follow(launch)
+
+    def followed(self, launch_id: str) -> LaunchPort | None:
+        """A launch of this session."""
+        return self.launches.find(launch_id)
+
+    def watch_launch(self, launch: LaunchPort, changed: Changed) -> Callable[[], None]:
+        """Call `changed` when a launch has news, until the function that is returned is called."""
+        return self.bridge.watch(launch, changed)
+
+    def recipes_in_sight(self) -> set[str]:
+        """Keys of the recipes that a screen shows now."""
+        found: set[str] = set()
+        for screen in self.screen_stack:
+            if isinstance(screen, BrowseScreen):
+                found.update(screen.keys_in_sight)
+        return found
+
+    def screen_left(self) -> None:
+        """A screen was left: what it held can be freed."""
+        self.collector.screen_left()
 
     def shows(self, launch: LaunchPort) -> bool:
         """Whether this launch is what the user looks at now."""

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from sparkrun_tui.ui.app.daemon_thread import in_daemon
 from sparkrun_tui.ui.app.file_watch import Seen, compare, look
-
-if TYPE_CHECKING:
-    from sparkrun_tui.ui.app.app import SparkrunApp
+from sparkrun_tui.ui.app.shell import AppShell
 
 PERIOD = 2.0
 """Seconds between two looks at the files of recipes."""
@@ -17,7 +13,7 @@ PERIOD = 2.0
 class Freshness:
     """Works beside the screen; overrides and selection stay whatever is read again."""
 
-    def __init__(self, app: SparkrunApp) -> None:
+    def __init__(self, app: AppShell) -> None:
         self._app = app
         self._seen = Seen()
 
@@ -32,13 +28,8 @@ class Freshness:
 
     async def look(self) -> None:
         """Read again what changed since the last look, of the recipes in sight."""
-        from sparkrun_tui.ui.screens.browse import BrowseScreen
-
         app, catalog = self._app, self._app.state.catalog
-        files = {app.state.selected}
-        for screen in app.screen_stack:
-            if isinstance(screen, BrowseScreen):
-                files.update(screen.keys_in_sight)
+        files = {app.state.selected, *app.recipes_in_sight()}
         now = await in_daemon(lambda: look(files - {""}, catalog.folders))
         found = compare(self._seen, now)
         # What was in sight before is remembered: it may change while it is not.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from textual.timer import Timer
 
-from sparkrun_tui.ui.model.ports import LaunchPort
+from sparkrun_tui.ui.app.timers import Timers
+from sparkrun_tui.ui.model.ports import Changed, LaunchPort
 
 TICK = 0.1
 """Seconds between two looks while something changes."""
@@ -17,16 +17,6 @@ REST = 0.5
 """Seconds between two looks while nothing has changed for a while."""
 
 _PATIENCE = 20
-
-Changed = Callable[[bool, bool], None]
-"""Called with (the state changed, the logs changed)."""
-
-
-class Clock(Protocol):
-    """Whatever can call back at an interval: the app."""
-
-    def set_interval(self, interval: float, callback: Callable[[], None]) -> Timer:
-        """Call `callback` every `interval` seconds."""
 
 
 @dataclass(slots=True)
@@ -49,8 +39,8 @@ class _Watch:
 class Bridge:
     """Polls what is watched. No message is sent per line: readers take from the rings what is new."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, timers: Timers) -> None:
+        self._timers = timers
         self._watches: list[_Watch] = []
         self._timer: Timer | None = None
         self._interval = 0.0
@@ -95,7 +85,7 @@ class Bridge:
             return
         self._stop()
         self._interval = interval
-        self._timer = self._clock.set_interval(interval, self.tick)
+        self._timer = self._timers.set_interval(interval, self.tick)
 
     def _stop(self) -> None:
         if self._timer is not None:

@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from sparkrun_tui.ui.app.shell import AppShell
+from sparkrun_tui.ui.model.launch_status import COMING, OVER, SERVING
 from sparkrun_tui.ui.model.ports import KeyQuestion, LaunchPort, PassphraseAsked
 
 if TYPE_CHECKING:
     from sparkrun_tui.launch.record.events import LaunchStatus
     from sparkrun_tui.launch.record.state import LaunchState
-    from sparkrun_tui.ui.app.app import SparkrunApp
-
-# Statuses are compared by their words: the launch layer is imported with the first launch, not with the app.
-SERVING = frozenset({"ready", "degraded"})
-COMING = frozenset({"starting", "cancelling"})
-OVER = frozenset({"failed", "cancelled", "stopped"})
-
 
 _KEPT_OVER = 8
 """Launches that are over and still at hand with recipe and logs; the journal has all of them."""
@@ -25,7 +20,7 @@ _KEPT_OVER = 8
 class Launches:
     """Follows every launch that was begun or opened here, whatever screen is shown."""
 
-    def __init__(self, app: SparkrunApp) -> None:
+    def __init__(self, app: AppShell) -> None:
         self._app = app
         self._followed: dict[str, LaunchPort] = {}
         self._demo: set[str] = set()
@@ -40,7 +35,7 @@ class Launches:
             if cluster is not None and cluster.is_demo:
                 self._demo.add(launch.launch_id)
             self._told[launch.launch_id] = launch.state.status
-            self._ends[launch.launch_id] = self._app.bridge.watch(
+            self._ends[launch.launch_id] = self._app.watch_launch(
                 launch, lambda state_changed, _: self._changed(launch) if state_changed else None
             )
             self._let_go()

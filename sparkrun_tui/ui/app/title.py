@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from textual.app import App
 
 from sparkrun_tui.base.text import clean_line, shorten
-from sparkrun_tui.ui.app.launches import COMING, SERVING
+from sparkrun_tui.ui.model.launch_status import COMING, SERVING
 
 if TYPE_CHECKING:
     from sparkrun_tui.launch.record.state import HostRow, LaunchState
-    from sparkrun_tui.ui.app.app import SparkrunApp
 
 NAME = "sparkrun-tui"
 _LONGEST = 40
@@ -50,7 +51,7 @@ def _over(row: HostRow, phases: Iterable[str]) -> int:
 class TerminalTitle:
     """Sets the title of a real terminal, and gives it back at the end."""
 
-    def __init__(self, app: SparkrunApp) -> None:
+    def __init__(self, app: App[Any]) -> None:
         self._app = app
         self._shown = ""
 

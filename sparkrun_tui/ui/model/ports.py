@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -44,6 +44,10 @@ class LaunchPort(Protocol):
     @property
     def rendered(self) -> Rendered | None:
         """The recipe as it was launched, when that is known here."""
+
+
+Changed: TypeAlias = "Callable[[bool, bool], None]"
+"""Called with (the state of a launch changed, its logs changed)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ class PageScreen(Screen[None], Actor):
 
     def on_unmount(self) -> None:
         """Left: what it held is let go."""
-        self.sparkrun.collector.screen_left()
+        self.sparkrun.screen_left()
 
     @property
     def whole(self) -> bool:
@@ -66,4 +66,4 @@ class PageScreen(Screen[None], Actor):
 
     def do_back(self) -> None:
         """Leave this screen."""
-        self.sparkrun.pop_screen()
+        self.app.pop_screen()

@@ -284,7 +284,7 @@ class BrowseScreen(PageScreen):
 
         recipe = self.sparkrun.state.recipe
         if isinstance(recipe, Recipe):
-            self.sparkrun.push_screen(ChangesScreen(recipe))
+            self.app.push_screen(ChangesScreen(recipe))
 
     def do_zoom(self) -> None:
         """Give the detail the whole screen, or show the list again."""
@@ -341,12 +341,12 @@ class BrowseScreen(PageScreen):
         editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
         path = recipe.source.path
         try:
-            with self.sparkrun.suspend():
+            with self.app.suspend():
                 process = await asyncio.create_subprocess_exec(*shlex.split(editor), path)
                 await process.wait()
         except OSError as error:
             self.sparkrun.say(f"{editor} could not be started: {error}. Set EDITOR.", "error")
-        self.sparkrun.refresh()
+        self.app.refresh()
         self.sparkrun.state.catalog.reread(path)
         self.sparkrun.state.forget_verdict(path)
         self.state_changed()

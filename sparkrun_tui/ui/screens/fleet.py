@@ -169,8 +169,8 @@ class FleetScreen(PageScreen):
         workload, cluster = self.list.workload, self.sparkrun.state.cluster
         if workload is not None and cluster is not None:
             launch = await self.sparkrun.backend.attach(workload, cluster)
-            self.sparkrun.launches.follow(launch)
-            self.sparkrun.push_screen(PromptScreen(launch))
+            self.sparkrun.follow(launch)
+            self.app.push_screen(PromptScreen(launch))
 
     def do_copy(self) -> None:
         """Copy its URL."""

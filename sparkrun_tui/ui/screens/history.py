@@ -146,7 +146,7 @@ class HistoryScreen(PageScreen):
         past = self.list.current
         if past is None:
             return
-        known = self.sparkrun.launches.find(past.launch_id)
+        known = self.sparkrun.followed(past.launch_id)
         launch = known or await self.sparkrun.backend.reopen(past)
         self.sparkrun.open_launch(launch, follow=known is not None)
 

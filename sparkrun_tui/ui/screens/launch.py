@@ -15,7 +15,7 @@ from sparkrun_tui.launch.record.fold import FINAL
 from sparkrun_tui.launch.record.state import LaunchState
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.ui.actions import Scope, bindings
-from sparkrun_tui.ui.app.launches import COMING, SERVING
+from sparkrun_tui.ui.model.launch_status import COMING, SERVING
 from sparkrun_tui.ui.model.ports import LaunchPort
 from sparkrun_tui.ui.paint.launch_text import STATUS, curl, elapsed, endpoint_lines, report
 from sparkrun_tui.ui.paint.phases import LastTime
@@ -81,7 +81,7 @@ class LaunchScreen(PageScreen):
     def on_screen_resume(self) -> None:
         """In sight: watch."""
         self._forget()
-        self._forget = self.sparkrun.bridge.watch(self.launch, self._changed)
+        self._forget = self.sparkrun.watch_launch(self.launch, self._changed)
 
     def on_screen_suspend(self) -> None:
         """Out of sight: nothing needs painting."""
@@ -219,7 +219,7 @@ class LaunchScreen(PageScreen):
         """Ask the endpoint something."""
         from sparkrun_tui.ui.screens.dialogs.prompt import PromptScreen
 
-        self.sparkrun.push_screen(PromptScreen(self.launch))
+        self.app.push_screen(PromptScreen(self.launch))
 
     def do_copy(self) -> None:
         """Copy what matters now."""
@@ -244,7 +244,7 @@ class LaunchScreen(PageScreen):
         """Read what was noticed."""
         from sparkrun_tui.ui.screens.dialogs.notices import NoticesScreen
 
-        self.sparkrun.push_screen(NoticesScreen(self.launch.state.notices))
+        self.app.push_screen(NoticesScreen(self.launch.state.notices))
 
     async def do_stop(self) -> None:
         """Stop, after one question."""
@@ -310,7 +310,7 @@ class LaunchScreen(PageScreen):
         else:
             if self.launch.state.status in COMING | SERVING:
                 self.sparkrun.say(f"{self.launch.state.recipe} goes on; f shows it again")
-            self.sparkrun.pop_screen()
+            self.app.pop_screen()
 
     def curl_command(self) -> str:
         """A command that asks the endpoint."""

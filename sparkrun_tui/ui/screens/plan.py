@@ -213,7 +213,7 @@ class PlanScreen(PageScreen):
         finally:
             self._launching = False
         if self.is_current:
-            self.sparkrun.pop_screen()
+            self.app.pop_screen()
         self.sparkrun.open_launch(launch)
 
     async def _agreed(self) -> bool:
@@ -250,7 +250,7 @@ class PlanScreen(PageScreen):
         if self._as_text:
             self.do_dry_run()
         else:
-            self.sparkrun.pop_screen()
+            self.app.pop_screen()
 
 
 def _title(rendered: Rendered) -> str:
