@@ -12,13 +12,13 @@ from sparkrun_tui.base.identifiers import LAUNCH_ALPHABET, LAUNCH_LENGTH
 from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.launch.plan import inspect as looking
 from sparkrun_tui.launch.plan.consent import insist_on_consent
-from sparkrun_tui.launch.plan.environment import hub_token, plan_env
+from sparkrun_tui.launch.plan.environment import plan_env
 from sparkrun_tui.launch.plan.host_views import probe_paths, unprobed, view_of
 from sparkrun_tui.launch.plan.plan import LaunchPlan, build_plan, stopped_by
+from sparkrun_tui.launch.plan.redaction import redactor_for
 from sparkrun_tui.launch.record.bus import Bus
 from sparkrun_tui.launch.record.events import StatusChanged
 from sparkrun_tui.launch.record.journal import Journal, launch_folder, prune, read_events
-from sparkrun_tui.launch.record.redaction import redactor_for
 from sparkrun_tui.launch.run import attach, executor
 from sparkrun_tui.launch.run.launch import Launch
 from sparkrun_tui.launch.run.parts.given import Given
@@ -28,6 +28,7 @@ from sparkrun_tui.launch.services import Services
 from sparkrun_tui.launch.sizing.sizing import attention_heads
 from sparkrun_tui.recipe.bundled_files.attachments import bring
 from sparkrun_tui.recipe.values.rendered import Rendered
+from sparkrun_tui.remote.hub.token import hub_token
 from sparkrun_tui.remote.probe.facts import HostFacts
 
 _KEPT_OVER = 8

@@ -11,8 +11,6 @@ from sparkrun_tui.launch.plan.shapes import PlanEnv
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.values.environment import Wanted, expand_env, wanted
 
-HUB_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
-
 
 def plan_env(recipe: Recipe, environ: Mapping[str, str], consented: frozenset[str] | None = None) -> PlanEnv:
     """The environment for the containers of `recipe`.
@@ -33,14 +31,6 @@ def plan_env(recipe: Recipe, environ: Mapping[str, str], consented: frozenset[st
         secret[name] = Secret(plain.pop(name))
     problems = [problem for item in asked if (problem := _problem(recipe, item, granted)) is not None]
     return PlanEnv(plain, secret, tuple(problems))
-
-
-def hub_token(environ: Mapping[str, str]) -> Secret | None:
-    """The Hugging Face token of this machine's environment, for downloads made here."""
-    for name in HUB_TOKENS:
-        if environ.get(name):
-            return Secret(environ[name])
-    return None
 
 
 def _problem(recipe: Recipe, item: Wanted, granted: frozenset[str] | None) -> Problem | None:

@@ -13,9 +13,9 @@ from typing import Protocol
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.engines.checks.fields import valid_model
-from sparkrun_tui.launch.plan.environment import hub_token
 from sparkrun_tui.models.digest import Digest
 from sparkrun_tui.models.digest_cache import digest_path
+from sparkrun_tui.remote.hub.token import hub_token
 
 FRESH = 30 * 86400.0
 """Seconds for which a digest of a moving revision is not read anew."""

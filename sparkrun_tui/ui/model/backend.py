@@ -18,7 +18,6 @@ from sparkrun_tui.fleet.stop import stop
 from sparkrun_tui.fleet.survey import survey
 from sparkrun_tui.launch.launcher import Desk
 from sparkrun_tui.launch.plan import dry_run as dryrun
-from sparkrun_tui.launch.plan.environment import hub_token
 from sparkrun_tui.launch.plan.plan import LaunchPlan
 from sparkrun_tui.launch.prompting import ask_served
 from sparkrun_tui.launch.record import journal
@@ -32,6 +31,7 @@ from sparkrun_tui.launch.sizing.sizing import FactsStore, digest_folder, host_me
 from sparkrun_tui.recipe.trust import consented_variables
 from sparkrun_tui.recipe.values.masking import redactor
 from sparkrun_tui.recipe.values.rendered import Rendered
+from sparkrun_tui.remote.hub.token import hub_token
 from sparkrun_tui.remote.probe.facts import HostFacts
 from sparkrun_tui.remote.ssh.host_key_policy import YES, HostKeyQuestion, Question
 from sparkrun_tui.ui.model.ports import Ask, HostSeen, KeyQuestion, LaunchPort, PassphraseAsked, PastLaunch
