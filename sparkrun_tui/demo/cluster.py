@@ -22,10 +22,10 @@ from sparkrun_tui.launch.services import Services
 from sparkrun_tui.launch.sizing.sizing import FactsStore
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.remote.docker.client import DockerClient
-from sparkrun_tui.remote.docker.images import DockerImages
 from sparkrun_tui.remote.docker.logs import DockerLogs
 from sparkrun_tui.remote.probe.ask import probe
 from sparkrun_tui.remote.ssh.pool import SshPool
+from sparkrun_tui.remote.transfer.images import DockerImages
 from sparkrun_tui.remote.transport import Transport
 
 _BUSY = (int(4.6 * GIB), int(4.9 * GIB))

@@ -45,13 +45,13 @@ def real_services(ask: Ask | None = None) -> Services:
     `ask` puts questions (an unknown host key, a passphrase) to the person; without it such hosts are refused.
     """
     from sparkrun_tui.remote.docker.client import DockerClient
-    from sparkrun_tui.remote.docker.images import DockerImages
     from sparkrun_tui.remote.docker.logs import DockerLogs
     from sparkrun_tui.remote.hub.downloads import HubSource
     from sparkrun_tui.remote.probe.ask import probe
     from sparkrun_tui.remote.ssh.host_key_policy import HostKeyPolicy
     from sparkrun_tui.remote.ssh.pool import SshPool
     from sparkrun_tui.remote.ssh.resolve import SshConfigResolver
+    from sparkrun_tui.remote.transfer.images import DockerImages
     from sparkrun_tui.remote.transfer.rsync import RsyncShipper
 
     resolver, policy = SshConfigResolver(), HostKeyPolicy()

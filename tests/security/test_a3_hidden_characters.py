@@ -190,9 +190,9 @@ LOGS = frozenset({
     "launch/record/log_files.py",
     "recipe/registry/git.py",
     "remote/docker/client.py",
-    "remote/docker/images.py",
     "remote/docker/logs.py",
     "remote/script/jobs.py",
+    "remote/transfer/images.py",
     "remote/transfer/rsync.py",
 })  # fmt: skip
 """Modules that handle what programs printed, which is never executed."""
