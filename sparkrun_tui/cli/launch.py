@@ -16,7 +16,7 @@ from sparkrun_tui.cli.context import Target, engine
 from sparkrun_tui.cli.exits import Exit, report, say
 from sparkrun_tui.cli.following import LogPrinter
 from sparkrun_tui.cli.text.launch import Narrator, diagnosis_lines
-from sparkrun_tui.launch.launcher import Desk
+from sparkrun_tui.launch.launcher import Launcher
 from sparkrun_tui.launch.plan.plan import LaunchPlan
 from sparkrun_tui.launch.record.codec import to_json
 from sparkrun_tui.launch.record.events import AnyEvent, LaunchStatus, StepState
@@ -49,30 +49,30 @@ class RunRequest:
 async def carry_out(request: RunRequest) -> int:
     """Launch, tell, and give the exit code."""
     async with engine(request.settings, request.target) as (cluster, services):
-        desk = Desk(request.settings, services)
+        launcher = Launcher(request.settings, services)
         try:
-            plan = await _plan(desk, request, cluster)
+            plan = await _plan(launcher, request, cluster)
             _warn(plan)
-            estimate = _estimate(desk, plan)
+            estimate = _estimate(launcher, plan)
             for text in _memory_lines(estimate):
                 say(text)
-            launch = desk.launch(plan, memory_needed=needed_bytes(estimate), ignored=request.ignored)
+            launch = launcher.launch(plan, memory_needed=needed_bytes(estimate), ignored=request.ignored)
             return await _watch(launch, request)
         finally:
-            await desk.close()
+            await launcher.close()
 
 
-async def _plan(desk: Desk, request: RunRequest, cluster: Cluster) -> LaunchPlan:
+async def _plan(launcher: Launcher, request: RunRequest, cluster: Cluster) -> LaunchPlan:
     """The plan with real paths and addresses: hosts that it needs are asked first."""
     consented = consented_variables(request.rendered.recipe)
-    first = desk.plan(request.rendered, cluster, solo=request.solo, consented=consented)
-    found = await desk.probe(cluster, first.host_names)
+    first = launcher.plan(request.rendered, cluster, solo=request.solo, consented=consented)
+    found = await launcher.probe(cluster, first.host_names)
     silent = [error for error in found.values() if isinstance(error, HostError)]
     for error in silent[1:]:
         report(error)
     if silent:
         raise silent[0]
-    return desk.plan(request.rendered, cluster, solo=request.solo, consented=consented)
+    return launcher.plan(request.rendered, cluster, solo=request.solo, consented=consented)
 
 
 def _warn(plan: LaunchPlan) -> None:
@@ -83,8 +83,8 @@ def _warn(plan: LaunchPlan) -> None:
             say(f"{where}warning: {problem.message}")
 
 
-def _estimate(desk: Desk, plan: LaunchPlan) -> Estimate:
-    return judged_size(plan.rendered, [host_memory(desk.facts[name]) for name in plan.host_names])
+def _estimate(launcher: Launcher, plan: LaunchPlan) -> Estimate:
+    return judged_size(plan.rendered, [host_memory(launcher.facts[name]) for name in plan.host_names])
 
 
 def _memory_lines(estimate: Estimate) -> Sequence[str]:

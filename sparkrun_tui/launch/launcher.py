@@ -1,4 +1,4 @@
-"""The one place the faces go to: plan, probe, launch, attach; it keeps the launches of this run of the program."""
+"""The API that the command line and the app call: plan, probe, launch, attach; it keeps the launches of this run."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def new_launch_id() -> str:
     return "".join(secrets.choice(LAUNCH_ALPHABET) for _ in range(LAUNCH_LENGTH))
 
 
-class Desk:
+class Launcher:
     """Owns the launches. One per run of the program; used from one event loop."""
 
     def __init__(self, settings: Settings, services: Services, environ: Mapping[str, str] | None = None) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sparkrun_tui.base.settings import Cluster
     from sparkrun_tui.recipe.values.rendered import Rendered
     from sparkrun_tui.ui.model.ports import Backend, Changed, LaunchPort
-    from sparkrun_tui.ui.model.registries import RegistryDesk
+    from sparkrun_tui.ui.model.registries import Registries
     from sparkrun_tui.ui.model.state import AppState
     from sparkrun_tui.ui.widgets.top_bar import Status
 
@@ -36,7 +36,7 @@ class AppPort(Protocol):
         """What talks to hosts. Raises `SparkrunError` before it is open."""
 
     @property
-    def registries(self) -> RegistryDesk:
+    def registries(self) -> Registries:
         """The registries of recipes."""
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.demo.clock import Pace
+from sparkrun_tui.demo.clock import Clock
 from sparkrun_tui.demo.engines.figures import Figures, figures, weights_by_name
 from sparkrun_tui.demo.engines.llama_log import LlamaLog
 from sparkrun_tui.demo.engines.log_script import filled
@@ -30,7 +30,7 @@ def _read(log: Log, engine: str) -> tuple[list[Phase], PhaseReader]:
     phases: list[Phase] = []
     texts = [beat.text for beat in log.beats()] + [text for text, _ in log.up()]
     for text in texts:
-        reading = reader.feed(filled(text, engine, Pace(), 0.0))
+        reading = reader.feed(filled(text, engine, Clock(), 0.0))
         if reading is not None and reading.phase is not None and reading.phase not in phases:
             phases.append(reading.phase)
     return phases, reader

@@ -18,8 +18,8 @@ from tests.launch.virtual import virtual_time
 
 
 async def _serve(cluster: FakeCluster, text: str) -> Launch:
-    desk = cluster.desk()
-    launch = desk.launch(desk.plan(rendered(text), cluster.cluster))
+    launcher = cluster.launcher()
+    launch = launcher.launch(launcher.plan(rendered(text), cluster.cluster))
     await launch.wait_ready()
     await launch.detach()
     return launch

@@ -51,8 +51,8 @@ async def speak(host: FakeHost, container: FakeContainer) -> int:
 
 async def launched(cluster: FakeCluster, what: Rendered) -> None:
     cluster[1].program = speak
-    desk = cluster.desk()
-    launch = desk.launch(desk.plan(what, cluster.cluster))
+    launcher = cluster.launcher()
+    launch = launcher.launch(launcher.plan(what, cluster.cluster))
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.READY, state.diagnosis
     await launch.stop()
@@ -128,8 +128,8 @@ async def test_the_demo_and_a_launch_that_failed_leave_nothing(cluster: FakeClus
 
     what = rendered(RECIPE)
     cluster[1].program = crash
-    desk = cluster.desk()
-    launch = desk.launch(desk.plan(what, cluster.cluster))
+    launcher = cluster.launcher()
+    launch = launcher.launch(launcher.plan(what, cluster.cluster))
     await launch.wait_ready()
     assert records(what.recipe.digest) == ()
     cluster.cluster = replace(cluster.cluster, source="demo")
@@ -238,8 +238,8 @@ async def test_looking_at_a_plan_learns_what_the_image_says(
 
     monkeypatch.setattr(fakes.FakeDocker, "image", image)
     what = rendered(RECIPE.replace(IMAGE, "registry.test/vllm:nightly"))
-    desk = cluster.desk()
-    await desk.look(desk.plan(what, cluster.cluster))
+    launcher = cluster.launcher()
+    await launcher.look(launcher.plan(what, cluster.cluster))
     assert image_facts("registry.test/vllm:nightly").version == "0.31.0"
     assert json.loads((paths.state_dir() / "measured" / "images.json").read_text())
 

@@ -209,12 +209,12 @@ async def test_two_launches_do_not_prepare_one_host_at_once(cluster: FakeCluster
 
 @virtual_time
 async def test_a_container_of_the_same_name_that_is_not_ours_is_left_alone(cluster: FakeCluster) -> None:
-    desk = cluster.desk()
-    plan = desk.plan(rendered(SOLO), cluster.cluster)
-    docker = desk.services.docker(desk.services.connector("spark-1"))
+    launcher = cluster.launcher()
+    plan = launcher.plan(rendered(SOLO), cluster.cluster)
+    docker = launcher.services.docker(launcher.services.connector("spark-1"))
     name = f"sparkrun-tui-{plan.launch_id}-0"
     await docker.create(name, {"Image": "other", "Labels": {}})
-    state = await desk.launch(plan).wait_ended()
+    state = await launcher.launch(plan).wait_ended()
     assert state.status is LaunchStatus.FAILED
     assert cluster.remaining == [name]
 

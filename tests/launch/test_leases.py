@@ -62,9 +62,9 @@ class Holder:
 
 
 def holder(cluster: FakeCluster) -> Holder:
-    desk = cluster.desk()
-    services = replace(desk.services, connector=lambda name: _Shell(cluster.hosts[name]))
-    given, bus = Given(desk.plan(rendered(SGLANG_TWO), cluster.cluster), services), Bus(lambda: 0.0, Redactor())
+    launcher = cluster.launcher()
+    services = replace(launcher.services, connector=lambda name: _Shell(cluster.hosts[name]))
+    given, bus = Given(launcher.plan(rendered(SGLANG_TWO), cluster.cluster), services), Bus(lambda: 0.0, Redactor())
     return Holder(given, bus, Leases(given, Reporter(bus)))
 
 

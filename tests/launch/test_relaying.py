@@ -21,8 +21,8 @@ def one_has_it(cluster: FakeCluster) -> None:
 
 
 async def seen(cluster: FakeCluster) -> PlanStep:
-    desk = cluster.desk()
-    plan = await desk.look(desk.plan(rendered(SGLANG_TWO), cluster.cluster))
+    launcher = cluster.launcher()
+    plan = await launcher.look(launcher.plan(rendered(SGLANG_TWO), cluster.cluster))
     return next(step for step in plan.steps if step.phase is Phase.MODEL)
 
 

@@ -58,7 +58,7 @@ async def begin(pilot: Pilot[int], backend: FakeBackend) -> FakeLaunch:
 
 def tick(pilot: Pilot[int]) -> None:
     """Look for changes now instead of waiting for the clock."""
-    cast(SparkrunApp, pilot.app).bridge.tick()
+    cast(SparkrunApp, pilot.app).launch_poll.tick()
 
 
 async def test_the_plan_is_shown_before_anything_is_done(open_app: Pilots, backend: FakeBackend) -> None:

@@ -116,11 +116,11 @@ def check_command(name: str, hosts: str, cluster_name: str, demo: bool, as_json:
 
 
 async def _probe(target: Target) -> Mapping[str, HostFacts | HostError]:
-    from sparkrun_tui.launch.launcher import Desk
+    from sparkrun_tui.launch.launcher import Launcher
 
     settings = settings_now()
     async with engine(settings, target) as (cluster, services):
-        found = await Desk(settings, services).probe(cluster)
+        found = await Launcher(settings, services).probe(cluster)
         return {name: found[name] for name in cluster.hosts}
 
 

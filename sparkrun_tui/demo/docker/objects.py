@@ -129,7 +129,7 @@ def event(happening: Happening) -> dict[str, Any]:
 
 def stats(host: Host, container: Container) -> dict[str, Any]:
     """`/containers/{id}/stats`."""
-    system = int(host.pace.now() * 1e9) * 20
+    system = int(host.clock.now() * 1e9) * 20
     busy = system // 40
     return {
         "memory_stats": {"usage": container.memory, "limit": host.memory_total, "stats": {"inactive_file": 0}},

@@ -31,7 +31,7 @@ async def pull(host: Host, request: Request, reply: Reply) -> None:
         for identity, _ in layers:
             await _message(reply, {"status": "Pulling fs layer", "progressDetail": {}, "id": identity})
         for step in range(1, _STEPS + 1):
-            await host.pace.sleep(PULL_SECONDS / _STEPS)
+            await host.clock.sleep(PULL_SECONDS / _STEPS)
             for message in _progress(layers, (step - 1) / _STEPS, step / _STEPS):
                 await _message(reply, message)
         for identity, _ in layers:

@@ -73,7 +73,7 @@ class Engines:
         script = container.text(f"{folder}.serve.sh")
         if "/exec-after-" in folder:
             code, what = 0, "a hook that the demo does not run"
-            await host.pace.sleep(1.0)
+            await host.clock.sleep(1.0)
         else:
             code, what = await self._serve(host, container, script, ray=True, spread=True), "vllm serve"
         container.files[f"{folder}/code"] = f"{code}\n".encode()
@@ -98,9 +98,9 @@ class Engines:
         if role is not Role.WORKER and is_.port in host.open_ports():
             container.say("OSError: [Errno 98] Address already in use", "stderr")
             return 1
-        started = host.pace.now()
+        started = host.clock.now()
         for beat in log.beats():
-            await host.pace.sleep(beat.after)
+            await host.clock.sleep(beat.after)
             await self._apply(container, beat, is_.engine, started, spread)
             if "world_size=" in beat.text or "Init parallel begin" in beat.text:
                 await self._meet(container, is_.ranks)
@@ -111,7 +111,7 @@ class Engines:
             return 1
         if role is Role.WORKER:
             await container.term.wait()
-            await host.pace.sleep(1.0)
+            await host.clock.sleep(1.0)
             return 0
         return await self._answer(host, container, is_, log)
 
@@ -120,7 +120,7 @@ class Engines:
             for each in self._peers(container) if spread else [container]:
                 each.memory = beat.memory
         if beat.text:
-            container.say(filled(beat.text, engine, container.pace, started), beat.stream)
+            container.say(filled(beat.text, engine, container.clock, started), beat.stream)
 
     async def _answer(self, host: Host, container: Container, is_: Figures, log: Log) -> int:
         """Serve until the container is asked to end."""
@@ -130,7 +130,7 @@ class Engines:
 
         def say(lines: list[tuple[str, str]]) -> None:
             for text, stream in lines:
-                container.say(filled(text, is_.engine, host.pace, container.started or 0.0), stream)
+                container.say(filled(text, is_.engine, host.clock, container.started or 0.0), stream)
 
         say(log.up())
         load = asyncio.create_task(endpoint.tell_load(lambda *now: say([(log.load(*now), "stdout")])))
@@ -142,7 +142,7 @@ class Engines:
             if visits is not None:
                 visits.cancel()
         say(log.down())
-        await host.pace.sleep(0.8)
+        await host.clock.sleep(0.8)
         return 0
 
     def _figures(self, host: Host, container: Container, script: str) -> Figures:
@@ -170,7 +170,7 @@ class Engines:
     async def _meet(self, container: Container, ranks: int) -> None:
         """Wait for the other ranks, in silence, as engines do."""
         while len(self._peers(container)) < ranks:
-            await container.pace.sleep(0.2)
+            await container.clock.sleep(0.2)
 
     def _peers(self, container: Container) -> list[Container]:
         """The running containers of the same launch."""
@@ -195,7 +195,7 @@ async def _lend(host: Host, container: Container, script: str) -> int:
     """llama.cpp's rpc-server: it listens and waits."""
     found = re.search(r"--port (\d+)", script)
     port = int(found[1]) if found else 50_052
-    await host.pace.sleep(1.0)
+    await host.clock.sleep(1.0)
     container.say(f"Starting RPC server v3.0.0\n  endpoint       : {host.address}:{port}")
     host.listen(container, port, hang_up)
     await container.term.wait()

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.demo.clock import Pace
+from sparkrun_tui.demo.clock import Clock
 
 NOW = "{now}"
 """Stands for the moment at which a line is printed, in the engine's own way of writing it."""
@@ -31,9 +31,9 @@ def gib(size: float, digits: int = 2) -> str:
     return f"{size / GIB:.{digits}f}"
 
 
-def filled(text: str, engine: str, pace: Pace, started: float) -> str:
+def filled(text: str, engine: str, clock: Clock, started: float) -> str:
     """A text with the moment put in; `started` is when the engine began, Unix seconds."""
-    now = pace.now()
+    now = clock.now()
     if RAY_NOW in text:
         text = text.replace(
             RAY_NOW, time.strftime("%Y-%m-%d %H:%M:%S,", time.localtime(now)) + f"{now % 1 * 1000:03.0f}"
@@ -41,7 +41,7 @@ def filled(text: str, engine: str, pace: Pace, started: float) -> str:
     if NOW not in text:
         return text
     if engine == "llama-cpp":
-        spent = int((now - started) * pace.speed * 1e6)
+        spent = int((now - started) * clock.speed * 1e6)
         stamp = f"{spent // 60_000_000}.{spent // 1_000_000 % 60:02d}.{spent // 1000 % 1000:03d}.{spent % 1000:03d}"
     elif engine == "sglang":
         stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now))

@@ -1,4 +1,4 @@
-"""What must be agreed to before a recipe of others is launched: one question for both faces; the desk insists."""
+"""What must be agreed to before a recipe of others is launched: one question for CLI and app; the launcher insists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A launch as its faces hold it: it owns its tasks, whatever screen is shown, and ends only when it is told to."""
+"""A launch as CLI and app hold it: it owns its tasks, whatever screen is shown, and ends only when it is asked to."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ class _Wish(StrEnum):
 
 
 class Launch:
-    """One launch, from its first step to the moment it is stopped or let go.
+    """One launch, from its first step to the moment it is stopped or detached.
 
-    Made by `Desk.launch` and `Desk.attach`. `work` carries it out and watches it; it returns when what it watched
-    has ended by itself and raises `SparkrunError` when the launch has failed.
+    Made by `Launcher.launch` and `Launcher.attach`. `work` carries it out and watches it; it returns when what it
+    watched has ended by itself and raises `SparkrunError` when the launch has failed.
     """
 
     def __init__(self, given: Given, running: Running, report: Reporter, work: Work) -> None:

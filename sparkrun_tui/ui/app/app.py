@@ -20,15 +20,15 @@ from sparkrun_tui.ui.actor import Actor
 from sparkrun_tui.ui.app.clipboard import copy_natively
 from sparkrun_tui.ui.app.freshness import Freshness
 from sparkrun_tui.ui.app.gc import Collector
-from sparkrun_tui.ui.app.launch_poll import Bridge
+from sparkrun_tui.ui.app.launch_poll import LaunchPoll
 from sparkrun_tui.ui.app.launches import Launches
-from sparkrun_tui.ui.app.persistence import Keeper
+from sparkrun_tui.ui.app.persistence import Persistence
 from sparkrun_tui.ui.app.session import Session
 from sparkrun_tui.ui.app.theme_variables import looks
 from sparkrun_tui.ui.app.title import TerminalTitle, title
 from sparkrun_tui.ui.model.catalog import Catalog
 from sparkrun_tui.ui.model.ports import Backend, Changed, HostSeen, LaunchPort
-from sparkrun_tui.ui.model.registries import RegistryDesk
+from sparkrun_tui.ui.model.registries import Registries
 from sparkrun_tui.ui.model.state import AppState, HostMark
 from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.browse import BrowseScreen
@@ -60,16 +60,16 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         super().__init__()
         self.session = session
         self.state = AppState(session.settings, Catalog(session.settings), query=session.query)
-        self.bridge = Bridge(self)
+        self.launch_poll = LaunchPoll(self)
         self.launches = Launches(self)
-        self.registries = RegistryDesk(self._registries_changed)
+        self.registries = Registries(self._registries_changed)
         self.freshness = Freshness(self)
         self.collector = Collector(self)
         self.loaded = False
         self.opened = asyncio.Event()
         self._listed = asyncio.Event()
         self._backend: Backend | None = session.backend
-        self.keeper = Keeper(self, session, self.state, self.say)
+        self.persistence = Persistence(self, session, self.state, self.say)
         self.terminal_title = TerminalTitle(self)
 
     def get_css_variables(self) -> dict[str, str]:
@@ -82,12 +82,12 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
 
     def get_default_screen(self) -> BrowseScreen:
         """The recipes, from the first frame on, where the last session ended."""
-        self.keeper.restore()
+        self.persistence.restore()
         return BrowseScreen()
 
     def on_mount(self) -> None:
         """The first frame waits for nothing: recipes and connections come after it."""
-        self.keeper.watch()
+        self.persistence.watch()
         self.set_keymap(dict(self.session.settings.keys))
         self.call_after_refresh(self._begin)
 
@@ -127,7 +127,7 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
 
     async def on_unmount(self) -> None:
         """Let the hosts go; what runs there goes on."""
-        self.keeper.keep()
+        self.persistence.keep()
         self.terminal_title.restore()
         if self._backend is not None and self.opened.is_set():
             await self._backend.close()
@@ -188,7 +188,7 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
 
     def keep_soon(self) -> None:
         """Keep overrides for the next session, once the keys rest for a moment."""
-        self.keeper.soon()
+        self.persistence.soon()
 
     def state_changed(self) -> None:
         """Tell the screen in sight; others look when they come back."""
@@ -246,7 +246,7 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
 
     def watch_launch(self, launch: LaunchPort, changed: Changed) -> Callable[[], None]:
         """Call `changed` when a launch has news, until the function that is returned is called."""
-        return self.bridge.watch(launch, changed)
+        return self.launch_poll.watch(launch, changed)
 
     def recipes_in_sight(self) -> set[str]:
         """Keys of the recipes that a screen shows now."""

@@ -36,7 +36,7 @@ class _Watch:
         return state_changed or logs_changed
 
 
-class Bridge:
+class LaunchPoll:
     """Polls what is watched. No message is sent per line: readers take from the rings what is new."""
 
     def __init__(self, timers: Timers) -> None:

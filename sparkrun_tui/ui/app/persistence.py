@@ -20,7 +20,7 @@ _EVERY = 5.0
 """Seconds between two looks at the session, so that little is lost when the terminal goes away."""
 
 
-class Keeper:
+class Persistence:
     """Writes beside the keys, once they rest, and when the app ends."""
 
     def __init__(self, app: App[int], session: Session, state: AppState, say: Callable[[str, str], None]) -> None:

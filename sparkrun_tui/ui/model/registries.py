@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sparkrun_tui.recipe.registry.registries import RegistryStatus, UpdateResult
 
 
-class RegistryDesk:
+class Registries:
     """Does one thing at a time, since registries share a file; survives the screen that began it.
 
     `changed` is called after every step, on the app's loop. Everything raises `SparkrunError`.
