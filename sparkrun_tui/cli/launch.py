@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.cli import output
-from sparkrun_tui.cli.context import Target, engine
+from sparkrun_tui.cli.context import Target, open_services
 from sparkrun_tui.cli.exits import Exit, report, say
 from sparkrun_tui.cli.following import LogPrinter
 from sparkrun_tui.cli.text.launch import Narrator, diagnosis_lines
@@ -48,7 +48,7 @@ class RunRequest:
 
 async def carry_out(request: RunRequest) -> int:
     """Launch, tell, and give the exit code."""
-    async with engine(request.settings, request.target) as (cluster, services):
+    async with open_services(request.settings, request.target) as (cluster, services):
         launcher = Launcher(request.settings, services)
         try:
             plan = await _plan(launcher, request, cluster)
@@ -97,12 +97,12 @@ def _memory_lines(estimate: Estimate) -> Sequence[str]:
 
 
 async def _watch(launch: Launch, request: RunRequest) -> int:
-    teller = _Teller(request.as_json)
+    events = _EventPrinter(request.as_json)
     hearing = Signals(launch)
     printer = LogPrinter(launch, as_json=request.as_json) if request.follow else None
     try:
         async for event in launch.events():
-            teller.tell(event)
+            events.show(event)
             if not request.follow and launch.state.status in SERVING and launch.state.endpoint is not None:
                 break
         if printer is not None:
@@ -118,12 +118,12 @@ async def _watch(launch: Launch, request: RunRequest) -> int:
     return ending(launch, hearing.detached, request.as_json)
 
 
-class _Teller:
+class _EventPrinter:
     def __init__(self, as_json: bool) -> None:
         self._as_json = as_json
         self._narrator = Narrator()
 
-    def tell(self, event: AnyEvent) -> None:
+    def show(self, event: AnyEvent) -> None:
         if self._as_json:
             output.as_json_line(to_json(event))
             return
@@ -184,7 +184,7 @@ class Signals:
         self.detached = False
         self._loop = asyncio.get_running_loop()
         self._loop.add_signal_handler(signal.SIGINT, self._interrupt)
-        self._loop.add_signal_handler(signal.SIGTERM, self._let_go)
+        self._loop.add_signal_handler(signal.SIGTERM, self._detach)
         self._loop.add_signal_handler(signal.SIGHUP, self._hang_up)
 
     def close(self) -> None:
@@ -197,7 +197,7 @@ class Signals:
             say("by force: hosts that do not answer are not waited for")
             self._launch.force()
         elif self._watching or self._launch.state.endpoint is not None:
-            self._let_go()
+            self._detach()
         else:
             self._cancelled = True
             done = sum(
@@ -208,7 +208,7 @@ class Signals:
             say(f"cancelling after {done} finished steps: containers are removed, their logs kept; again to force")
             self._launch.cancel()
 
-    def _let_go(self) -> None:
+    def _detach(self) -> None:
         if self._leaving is None:
             self.detached = True
             self._leaving = self._loop.create_task(self._launch.detach())
@@ -216,4 +216,4 @@ class Signals:
     def _hang_up(self) -> None:
         # The terminal is gone: whatever is still said goes nowhere.
         sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-        self._let_go()
+        self._detach()

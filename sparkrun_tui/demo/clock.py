@@ -28,10 +28,10 @@ class News:
     def __init__(self) -> None:
         self._event = asyncio.Event()
 
-    def tell(self) -> None:
+    def changed(self) -> None:
         """Something has changed."""
-        told, self._event = self._event, asyncio.Event()
-        told.set()
+        waited, self._event = self._event, asyncio.Event()
+        waited.set()
 
     def next(self) -> asyncio.Event:
         """Set at the next change; take it before looking, so that no change is missed."""

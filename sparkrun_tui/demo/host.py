@@ -105,7 +105,7 @@ class Host:
     def happened(self, action: str, container: Container, **attributes: str) -> None:
         """Tell everybody who follows the daemon's events."""
         self.happenings.append(Happening(self.clock.now(), action, container, attributes))
-        self.news.tell()
+        self.news.changed()
 
     def listen(self, container: Container, port: int, serve: Serve) -> None:
         """Let a container answer on a port of the host, as long as it runs."""

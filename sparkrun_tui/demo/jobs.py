@@ -52,10 +52,10 @@ class Job:
     async def _run(self, work: Callable[[Print], Awaitable[int]]) -> None:
         def say(line: str) -> None:
             self.output += f"{line}\n".encode()
-            self.news.tell()
+            self.news.changed()
 
         self._end(await work(say))
 
     def _end(self, code: int) -> None:
         self.code = code
-        self.news.tell()
+        self.news.changed()

@@ -19,7 +19,7 @@ _OLD_ROLES = ("solo", "head", "worker", "node")
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class FoundContainer:
     """A container on a host."""
 
     host: str
@@ -41,10 +41,10 @@ def is_foreign(info: ContainerInfo) -> bool:
     return not is_ours(info) and info.name.startswith(FOREIGN_PREFIX)
 
 
-def group(seen: Iterable[Seen], silent: frozenset[str] = frozenset()) -> tuple[Workload, ...]:
+def group(seen: Iterable[FoundContainer], silent: frozenset[str] = frozenset()) -> tuple[Workload, ...]:
     """Workloads, newest first. Ranks on hosts in `silent` are not known, which is not the same as gone."""
-    ours: dict[str, list[Seen]] = {}
-    foreign: dict[str, list[Seen]] = {}
+    ours: dict[str, list[FoundContainer]] = {}
+    foreign: dict[str, list[FoundContainer]] = {}
     for item in seen:
         launch = launch_of(item.info)
         if launch is not None:
@@ -60,7 +60,7 @@ def _started(workload: Workload) -> float:
     return max((rank.started or 0.0 for rank in workload.ranks), default=0.0)
 
 
-def _workload(launch: str, items: Sequence[Seen], silent: frozenset[str]) -> Workload:
+def _workload(launch: str, items: Sequence[FoundContainer], silent: frozenset[str]) -> Workload:
     ranks = tuple(sorted((_rank(item) for item in items), key=lambda rank: rank.rank))
     labels = min(items, key=lambda item: rank_of(item.info.labels) or 0).info.labels
     hosts = hosts_of(labels)
@@ -80,13 +80,13 @@ def _workload(launch: str, items: Sequence[Seen], silent: frozenset[str]) -> Wor
     )
 
 
-def _rank(item: Seen) -> WorkloadRank:
+def _rank(item: FoundContainer) -> WorkloadRank:
     info = item.info
     hosts = hosts_of(info.labels)
     # Containers made by foreign scripts for one of our launches carry no rank of their own.
     fallback = hosts.index(item.host) if item.host in hosts else 0
-    told = rank_of(info.labels)
-    rank = fallback if told is None else told
+    labelled = rank_of(info.labels)
+    rank = fallback if labelled is None else labelled
     role = info.labels.get(f"{LABEL}role", "solo" if len(hosts) < 2 else ("worker" if rank else "head"))
     return WorkloadRank(
         item.host, info.id, info.name, rank, role, info.state, info.started, info.exit_code, info.oom_killed
@@ -123,7 +123,7 @@ def _ending(rank: WorkloadRank) -> str:
     return "ended" if rank.exit_code is None else f"ended with exit code {rank.exit_code}"
 
 
-def _foreign(name: str, items: Sequence[Seen]) -> Workload:
+def _foreign(name: str, items: Sequence[FoundContainer]) -> Workload:
     ordered = sorted(items, key=lambda item: _old_order(item.info.name))
     ranks = tuple(
         WorkloadRank(

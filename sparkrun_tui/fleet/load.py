@@ -27,8 +27,8 @@ class Load:
 async def readings(view: FleetView, services: HostServices) -> dict[str, Metrics]:
     """Ask all our workloads that serve at once, by launch id; one that tells nothing is left out. Never raises."""
     asked = [item for item in view.workloads if item.ours and item.launch_id and item.health is Health.SERVING]
-    told = await asyncio.gather(*(read(item, services) for item in asked))
-    return {item.launch_id: found for item, found in zip(asked, told, strict=True) if found is not None}
+    readings = await asyncio.gather(*(read(item, services) for item in asked))
+    return {item.launch_id: found for item, found in zip(asked, readings, strict=True) if found is not None}
 
 
 def loads(earlier: Mapping[str, Metrics], later: Mapping[str, Metrics]) -> dict[str, Load]:

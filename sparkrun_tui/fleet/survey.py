@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from sparkrun_tui.base.defects import LOOK, in_debug, unexpected
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.settings import Cluster
-from sparkrun_tui.fleet.grouping import Seen, group, is_foreign, is_ours
+from sparkrun_tui.fleet.grouping import FoundContainer, group, is_foreign, is_ours
 from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload
 from sparkrun_tui.remote.docker.types import MOST_CONTAINERS, ContainerInfo
 from sparkrun_tui.remote.http.client import HttpCall
@@ -32,7 +32,7 @@ _CACHE = "~/.cache/huggingface"
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _Answer:
     status: HostStatus
     containers: tuple[ContainerInfo, ...] | None
     """None when they could not be learned."""
@@ -43,21 +43,27 @@ async def survey(cluster: Cluster, services: HostServices) -> FleetView:
 
     That holds for defects of this program, too: what one host answers must not take the others from sight.
     """
-    looks = await asyncio.gather(*(_look(name, cluster, services) for name in cluster.hosts))
-    seen = [Seen(name, info) for name, look in zip(cluster.hosts, looks, strict=True) for info in look.containers or ()]
-    silent = frozenset(name for name, look in zip(cluster.hosts, looks, strict=True) if look.containers is None)
-    known = {look.status.name: look.status.facts.default_address for look in looks if look.status.facts is not None}
+    answers = await asyncio.gather(*(_ask(name, cluster, services) for name in cluster.hosts))
+    seen = [
+        FoundContainer(name, info)
+        for name, answer in zip(cluster.hosts, answers, strict=True)
+        for info in answer.containers or ()
+    ]
+    silent = frozenset(name for name, answer in zip(cluster.hosts, answers, strict=True) if answer.containers is None)
+    known = {
+        answer.status.name: answer.status.facts.default_address for answer in answers if answer.status.facts is not None
+    }
     judge = _Judge(services, known)
     workloads = await asyncio.gather(*(judge.judged(item) for item in group(seen, silent)))
     return FleetView(
         cluster=cluster.name,
         taken=services.clock(),
-        hosts=tuple(look.status for look in looks),
+        hosts=tuple(answer.status for answer in answers),
         workloads=tuple(workloads),
     )
 
 
-async def _look(name: str, cluster: Cluster, services: HostServices) -> _Look:
+async def _ask(name: str, cluster: Cluster, services: HostServices) -> _Answer:
     try:
         transport = services.connector(name)
     except HostError as error:
@@ -68,19 +74,19 @@ async def _look(name: str, cluster: Cluster, services: HostServices) -> _Look:
             facts = await services.probe(transport, (cluster.hf_cache or _CACHE,), ())
             containers, note = await _containers(facts, services, name)
     except HostError as error:
-        return _Look(HostStatus(name, _failed(transport.link, error)), None)
+        return _Answer(HostStatus(name, _failed(transport.link, error)), None)
     except TimeoutError:
         return _unseen(name, services, f"no answer within {TIMEOUT:.0f} s")
     except Exception as error:
         if in_debug():
             raise
         return _unseen(name, services, unexpected(error), LOOK)
-    return _Look(HostStatus(name, transport.link, facts, note), containers)
+    return _Answer(HostStatus(name, transport.link, facts, note), containers)
 
 
-def _unseen(name: str, services: HostServices, what: str, remedy: str = "") -> _Look:
+def _unseen(name: str, services: HostServices, what: str, remedy: str = "") -> _Answer:
     """A host of which nothing was learned."""
-    return _Look(HostStatus(name, LinkStatus(LinkState.UNREACHABLE, services.clock(), what, remedy)), None)
+    return _Answer(HostStatus(name, LinkStatus(LinkState.UNREACHABLE, services.clock(), what, remedy)), None)
 
 
 def _failed(link: LinkStatus, error: HostError) -> LinkStatus:

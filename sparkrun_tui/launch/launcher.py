@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.identifiers import LAUNCH_ALPHABET, LAUNCH_LENGTH
 from sparkrun_tui.base.settings import Cluster, Settings
-from sparkrun_tui.launch.plan import inspect as looking
 from sparkrun_tui.launch.plan.consent import insist_on_consent
 from sparkrun_tui.launch.plan.environment import plan_env
 from sparkrun_tui.launch.plan.host_views import probe_paths, unprobed, view_of
+from sparkrun_tui.launch.plan.inspect import inspect as inspect_hosts
 from sparkrun_tui.launch.plan.plan import LaunchPlan, build_plan, stopped_by
 from sparkrun_tui.launch.plan.redaction import redactor_for
 from sparkrun_tui.launch.record.bus import Bus
@@ -34,7 +34,7 @@ from sparkrun_tui.remote.probe.facts import HostFacts
 _KEPT_OVER = 8
 """Launches that are over and still in memory; the journal has all of them."""
 
-Seen = Callable[[str, HostFacts | HostError], None]
+Answered = Callable[[str, HostFacts | HostError], None]
 """Called as each host of a probe answers, or fails to."""
 
 
@@ -94,7 +94,7 @@ class Launcher:
         )
 
     async def probe(
-        self, cluster: Cluster, hosts: Sequence[str] | None = None, seen: Seen | None = None
+        self, cluster: Cluster, hosts: Sequence[str] | None = None, seen: Answered | None = None
     ) -> Mapping[str, HostFacts | HostError]:
         """Ask all hosts at once about themselves; a host that fails has its error in place of its facts."""
         found: dict[str, HostFacts | HostError] = {}
@@ -115,12 +115,12 @@ class Launcher:
         await asyncio.gather(*(one(name) for name in (hosts or cluster.hosts)))
         return found
 
-    async def look(self, plan: LaunchPlan, *, memory_needed: int | None = None) -> LaunchPlan:
+    async def inspect(self, plan: LaunchPlan, *, memory_needed: int | None = None) -> LaunchPlan:
         """The plan with what its hosts hold now: what moves where, how many bytes, and what stands in the way.
 
         Changes nothing on any host. A host that does not answer is a problem of the plan, not an error.
         """
-        seen, facts = await looking.look(plan, self.services, hub_token(self._environ), memory_needed)
+        seen, facts = await inspect_hosts(plan, self.services, hub_token(self._environ), memory_needed)
         self.facts.update(facts)
         return seen
 

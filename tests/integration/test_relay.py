@@ -41,7 +41,7 @@ async def test_a_host_sends_what_it_has_to_another_and_nothing_passes_through_he
     hosts[0].may_log_in_to_others()
     async with launcher() as at:
         await on_the_head_alone(at, hosts[0])
-        plan = await at.look(at.plan(pair(), relaying(hosts)))
+        plan = await at.inspect(at.plan(pair(), relaying(hosts)))
         step = next(step for step in plan.steps if step.phase is Phase.MODEL)
         assert f"from {hosts[0].name}" in step.detail and [one.host for one in step.commands] == [hosts[0].name]
         launch = at.launch(plan)

@@ -239,7 +239,7 @@ async def test_looking_at_a_plan_learns_what_the_image_says(
     monkeypatch.setattr(fakes.FakeDocker, "image", image)
     what = rendered(RECIPE.replace(IMAGE, "registry.test/vllm:nightly"))
     launcher = cluster.launcher()
-    await launcher.look(launcher.plan(what, cluster.cluster))
+    await launcher.inspect(launcher.plan(what, cluster.cluster))
     assert image_facts("registry.test/vllm:nightly").version == "0.31.0"
     assert json.loads((paths.state_dir() / "measured" / "images.json").read_text())
 

@@ -32,7 +32,7 @@ async def test_what_every_host_has_needs_nothing_and_is_told(cluster: FakeCluste
     for host in cluster.hosts.values():
         host.models.add("org/tiny")
     launcher = cluster.launcher()
-    seen = await launcher.look(launcher.plan(rendered(SGLANG_TWO), cluster.cluster))
+    seen = await launcher.inspect(launcher.plan(rendered(SGLANG_TWO), cluster.cluster))
     assert next(step for step in seen.steps if step.phase is Phase.MODEL).detail == "on all hosts already"
     launch = launcher.launch(seen)
     state = await launch.wait_ready()

@@ -22,7 +22,7 @@ def one_has_it(cluster: FakeCluster) -> None:
 
 async def seen(cluster: FakeCluster) -> PlanStep:
     launcher = cluster.launcher()
-    plan = await launcher.look(launcher.plan(rendered(SGLANG_TWO), cluster.cluster))
+    plan = await launcher.inspect(launcher.plan(rendered(SGLANG_TWO), cluster.cluster))
     return next(step for step in plan.steps if step.phase is Phase.MODEL)
 
 

@@ -107,7 +107,7 @@ class FakeBackend:
     def dry_run(self, plan: LaunchPlan) -> Sequence[str]:
         return [command.text for step in plan.steps for command in step.commands]
 
-    async def look(self, plan: LaunchPlan) -> LaunchPlan:
+    async def inspect(self, plan: LaunchPlan) -> LaunchPlan:
         return replace(plan, problems=(*plan.problems, *self.found))
 
     async def launch(self, plan: LaunchPlan, ignored: frozenset[str] = frozenset()) -> LaunchPort:

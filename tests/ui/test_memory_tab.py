@@ -65,7 +65,7 @@ async def test_a_number_without_a_proposal_says_so(open_app: Pilots) -> None:
         said = [notification.message for notification in pilot.app._notifications]
         assert [text for text in said if "suggest" in text]
         app = cast(SparkrunApp, pilot.app)
-        assert not app.state.overridden(app.state.selected)
+        assert not app.state.has_overrides(app.state.selected)
 
 
 @SIZES

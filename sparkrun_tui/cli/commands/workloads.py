@@ -12,7 +12,7 @@ import click
 
 from sparkrun_tui.base.errors import LaunchError, UsageError
 from sparkrun_tui.cli import output
-from sparkrun_tui.cli.context import Target, engine, settings_now, target_options
+from sparkrun_tui.cli.context import Target, open_services, settings_now, target_options
 from sparkrun_tui.cli.exits import Exit, say
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ async def surveyed(target: Target) -> AsyncIterator[tuple[Cluster, Services, Fle
     """The cluster, the services, and a look at what runs there."""
     from sparkrun_tui.fleet.survey import survey
 
-    async with engine(settings_now(), target) as (cluster, services):
+    async with open_services(settings_now(), target) as (cluster, services):
         yield cluster, services, await survey(cluster, services)
 
 
@@ -105,11 +105,11 @@ async def _stop_one(item: Workload, services: Services, view: FleetView) -> Exit
 
     found = await stop(item, services)
     unseen = unseen_ranks(view, item)
-    told = found.text
+    text = found.text
     if unseen:
         # What was not asked is not stopped, whatever became of the rest.
-        told += f" on {', '.join(rank.host for rank in item.ranks)}; not known on {', '.join(unseen)}"
-    output.line(f"{item.launch_id or item.recipe}: {told}")
+        text += f" on {', '.join(rank.host for rank in item.ranks)}; not known on {', '.join(unseen)}"
+    output.line(f"{item.launch_id or item.recipe}: {text}")
     if unseen or any(rank.outcome is Outcome.UNKNOWN for rank in found.ranks):
         say("a host could not be asked: a part of it may still run there; stop it again once the host is back")
         return Exit.HOST

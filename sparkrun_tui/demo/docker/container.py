@@ -93,12 +93,12 @@ class Container:
             stamp = self.log[-1].stamp + 1
         for number, line in enumerate(text.split("\n")):
             self.log.append(Entry(stamp + number, stream, line.encode() + b"\n"))
-        self.news.tell()
+        self.news.changed()
 
     def begin(self) -> None:
         """It runs from now on."""
         self.state, self.started = "running", self.clock.now()
-        self.news.tell()
+        self.news.changed()
 
     def end(self, code: int) -> None:
         """It has ended; its memory and ports are free again."""
@@ -112,7 +112,7 @@ class Container:
                 execution.code = 137
                 if execution.task is not None and execution.task is not _current():
                     execution.task.cancel()
-        self.news.tell()
+        self.news.changed()
 
     def kill(self) -> None:
         """End it at once, as SIGKILL does."""
@@ -126,7 +126,7 @@ class Container:
         if not self.running:
             return
         self.term.set()
-        self.news.tell()
+        self.news.changed()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + grace / self.clock.speed
         while self.running and loop.time() < deadline:

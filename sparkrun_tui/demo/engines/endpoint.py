@@ -71,7 +71,7 @@ class Endpoint:
         """Answer on one connection."""
         await http.serve(reader, writer, self._handle, {"Server": "uvicorn"})
 
-    async def tell_load(self, say: Callable[[float, float, int, float], None]) -> None:
+    async def report_load(self, say: Callable[[float, float, int, float], None]) -> None:
         """Tell the load every few seconds in which there was any: tokens per second, requests, cache in use."""
         before = (self.prompted, self.generated)
         while True:

@@ -62,7 +62,7 @@ class Engines:
         else:
             execution.output = f"the demo's containers do not know {argv[0] if argv else ''}\n".encode()
             execution.code = 127
-        container.news.tell()
+        container.news.changed()
 
     async def _execute_serve(self, host: Host, execution: Execution, folder: str) -> None:
         container = execution.container
@@ -133,7 +133,7 @@ class Engines:
                 container.say(filled(text, is_.engine, host.clock, container.started or 0.0), stream)
 
         say(log.up())
-        load = asyncio.create_task(endpoint.tell_load(lambda *now: say([(log.load(*now), "stdout")])))
+        load = asyncio.create_task(endpoint.report_load(lambda *now: say([(log.load(*now), "stdout")])))
         visits = asyncio.create_task(endpoint.visit()) if self._site.visitors else None
         try:
             await container.term.wait()

@@ -138,9 +138,9 @@ def _fault(found: Estimate, rendered: Rendered, wanted: int, free: int) -> tuple
     return None, ""
 
 
-def _length(rendered: Rendered, told: int | None) -> int:
-    if told is not None and told > 0:
-        return told
+def _length(rendered: Rendered, given: int | None) -> int:
+    if given is not None and given > 0:
+        return given
     for key in ("max_model_len", "ctx_size", "context_length"):
         link = rendered.chain.get(key)
         if link is not None and str(link.value.data).isdecimal():

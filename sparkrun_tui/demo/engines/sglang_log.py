@@ -29,8 +29,8 @@ class SglangLog:
     def beats(self) -> Iterator[Beat]:
         """From the first line to the server's start, or to the failure."""
         is_, who = self._is, self._who
-        told = f"model_path='{is_.model}', served_model_name='{is_.served}', port={is_.port}, tp_size={is_.ranks}"
-        yield Beat(1.4, f"{who} server_args=ServerArgs({told}, mem_fraction_static={is_.utilisation})")
+        arguments = f"model_path='{is_.model}', served_model_name='{is_.served}', port={is_.port}, tp_size={is_.ranks}"
+        yield Beat(1.4, f"{who} server_args=ServerArgs({arguments}, mem_fraction_static={is_.utilisation})")
         yield Beat(1.2, f"{who} Init parallel begin.")
         yield Beat(0.8, f"{who} Init parallel ends. elapsed=0.71 s, mem usage=0.42 GB", memory=is_.base)
         yield from self._load()

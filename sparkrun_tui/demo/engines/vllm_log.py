@@ -72,10 +72,10 @@ class VllmLog:
         who = "APIServer pid=1"
         yield Beat(0.9, _line(who, "api_utils.py:347", f" █▄█▀ █     █     █     █  version {VERSION}\r"))
         yield Beat(0.0, _line(who, "api_utils.py:347", f"  ▀▀  ▀▀▀▀▀ ▀▀▀▀▀ ▀     ▀  model   {is_.model}\r"))
-        told = {"model_tag": is_.model, "max_model_len": is_.length, "served_model_name": [is_.served]}
-        told |= {"gpu_memory_utilization": is_.utilisation}
-        told |= {"tensor_parallel_size": is_.ranks} if is_.ranks > 1 else {}
-        yield Beat(0.0, _line(who, "api_utils.py:286", f"non-default args: {told}"))
+        arguments = {"model_tag": is_.model, "max_model_len": is_.length, "served_model_name": [is_.served]}
+        arguments |= {"gpu_memory_utilization": is_.utilisation}
+        arguments |= {"tensor_parallel_size": is_.ranks} if is_.ranks > 1 else {}
+        yield Beat(0.0, _line(who, "api_utils.py:286", f"non-default args: {arguments}"))
         yield Beat(0.9, _line(who, "model.py:733", "Resolved architecture: DemoForCausalLM"))
         yield Beat(0.0, _line(who, "model.py:2152", f"Using max model len {is_.length}"))
         if self._is.fault is Fault.REFUSED:

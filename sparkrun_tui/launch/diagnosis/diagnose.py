@@ -220,9 +220,9 @@ def _from_exits(exits: Mapping[str, ExitInfo], context: Context) -> list[_Found]
     for host, ended in exits.items():
         if ended.stopped_by_us or (ended.code is None and not ended.restarted):
             continue
-        told = _exit_words(ended)
-        if told is not None:
-            weight, title, explanation = told
+        words = _exit_words(ended)
+        if words is not None:
+            weight, title, explanation = words
             repairs = _exit_repairs(ended, context)
             evidence = "" if ended.restarted else f"the container ended with exit code {ended.code}"
             found.append(_Found(weight, math.inf, 0, host, evidence, title, explanation, repairs))

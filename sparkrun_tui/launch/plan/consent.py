@@ -63,8 +63,8 @@ def insist_on_consent(rendered: Rendered, environ: Mapping[str, str], brought: B
     if not wanted:
         return
     grave = [demand.title for demand in wanted if demand.grave]
-    told = f"; it {'; it '.join(grave)}" if grave else ""
+    reasons = f"; it {'; it '.join(grave)}" if grave else ""
     raise LaunchError(
-        f"{question(rendered)}: it needs your consent{told}",
+        f"{question(rendered)}: it needs your consent{reasons}",
         remedy="Read what it does (sparkrun-tui run NAME --dry-run), then launch it with --yes, or agree in the app.",
     )

@@ -100,7 +100,7 @@ def build_plan(
         host_reason=reason,
         problems=_unique(
             redactor(rendered=rendered, known=env.secret.values()),
-            _told_of_recipe(rendered, cluster.gpus_per_host, attention_heads),
+            _problems_of_recipe(rendered, cluster.gpus_per_host, attention_heads),
             serve.problems,
             engine.check(hidden.rendered),
             env.problems,
@@ -127,7 +127,7 @@ def _choose(
     return tuple(hosts[:count]), reason
 
 
-def _told_of_recipe(rendered: Rendered, gpus_per_host: int, heads: int | None) -> list[Problem]:
+def _problems_of_recipe(rendered: Rendered, gpus_per_host: int, heads: int | None) -> list[Problem]:
     """What is wrong with the recipe, errors of which stop a launch, but for unset variables."""
     found = recipe_problems(rendered, heads, gpus_per_host)
     return [item for item in found if item.severity is not Severity.NOTE and item.code != "env-unset"]

@@ -40,7 +40,7 @@ class Bus:
         self._waiters: set[asyncio.Event] = set()
         self._progress: dict[tuple[str, str], float] = {}
         self._unwritable = unwritable
-        self._disk_told = False
+        self._disk_reported = False
         self.closed = False
 
     def emit(self, event: AnyEvent) -> None:
@@ -77,9 +77,9 @@ class Bus:
             self._disk_failed(error)
 
     def _disk_failed(self, error: OSError) -> None:
-        if self._disk_told:
+        if self._disk_reported:
             return
-        self._disk_told = True
+        self._disk_reported = True
         text = (
             f"what this launch does and says cannot be kept on this machine: {error.strerror or error}. The launch "
             "goes on; make room on the disk, and what comes after that is kept again"

@@ -17,7 +17,7 @@ from sparkrun_tui.launch.run.steps.check import check
 from sparkrun_tui.launch.run.steps.image import bring_image
 from sparkrun_tui.launch.run.steps.model import bring_models
 from sparkrun_tui.launch.run.steps.start import start_all, start_early
-from sparkrun_tui.launch.run.watch import MEMORY_POLL, read_memory, tell_links, unless_ended, watch
+from sparkrun_tui.launch.run.watch import MEMORY_POLL, read_memory, report_links, unless_ended, watch
 from sparkrun_tui.recipe.values.masking import shown_settings
 
 
@@ -43,7 +43,7 @@ async def execute(given: Given, running: Running, report: Reporter) -> None:
     """From the first look at the hosts to the end of what it serves. Raises `SparkrunError` when it fails."""
     await check(given, running, report)
     await running.leases.acquire()
-    readings = [asyncio.create_task(_readings(given, report)), asyncio.create_task(tell_links(given, report))]
+    readings = [asyncio.create_task(_readings(given, report)), asyncio.create_task(report_links(given, report))]
     try:
         await start_early(given, running, report)
         await _prepare(given, running, report)

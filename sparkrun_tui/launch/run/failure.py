@@ -14,7 +14,7 @@ from sparkrun_tui.launch.run.parts.defects import rule_defect
 from sparkrun_tui.launch.run.parts.given import Given
 from sparkrun_tui.launch.run.parts.reporter import Reporter
 from sparkrun_tui.launch.run.parts.running import Running
-from sparkrun_tui.launch.run.watch import RankEnded, look
+from sparkrun_tui.launch.run.watch import RankEnded, inspect
 
 _BARE = "the container ended with exit code"
 _ASK = 3.0
@@ -28,13 +28,13 @@ _LAST_LINES = 5.0
 """Seconds that the last lines of a container that has ended are waited for."""
 
 
-async def tell_failure(given: Given, running: Running, report: Reporter, failure: SparkrunError) -> None:
+async def report_failure(given: Given, running: Running, report: Reporter, failure: SparkrunError) -> None:
     """Emit the diagnosis of `failure`."""
     if isinstance(failure, RankEnded):
         await running.followers.drained_one(failure.ended.rank.rank, _LAST_LINES)
-    told = _engine_spoke(given, report, failure)
+    in_logs = _engine_spoke(given, report, failure)
     settle(report, failure)
-    found = await _from_logs(given, running, report, await _exits(given, running)) if told else None
+    found = await _from_logs(given, running, report, await _exits(given, running)) if in_logs else None
     report.bus.emit(found or _from_failure(given, failure))
 
 
@@ -45,7 +45,7 @@ async def removed_elsewhere(given: Given, running: Running, failure: SparkrunErr
     if not failure.ended.gone:
         await asyncio.sleep(_REMOVAL)
     with suppress(HostError):
-        ended = await look(given, running, failure.ended.rank)
+        ended = await inspect(given, running, failure.ended.rank)
         return ended is not None and ended.gone
     return False
 
@@ -74,7 +74,7 @@ async def _exits(given: Given, running: Running) -> dict[str, ExitInfo]:
     async def one(rank: RankPlan) -> None:
         with suppress(HostError, TimeoutError):
             async with asyncio.timeout(_ASK):
-                ended = await look(given, running, rank)
+                ended = await inspect(given, running, rank)
             if ended is not None:
                 exits[rank.host] = ExitInfo(ended.code, ended.oom_killed, restarted=ended.restarted)
 

@@ -13,7 +13,7 @@ from sparkrun_tui.launch.record.fold import FINAL
 from sparkrun_tui.launch.record.logs import LogBuffer
 from sparkrun_tui.launch.record.state import LaunchState
 from sparkrun_tui.launch.run import cleanup
-from sparkrun_tui.launch.run.failure import removed_elsewhere, settle, tell_failure
+from sparkrun_tui.launch.run.failure import removed_elsewhere, report_failure, settle
 from sparkrun_tui.launch.run.parts.defects import defect
 from sparkrun_tui.launch.run.parts.given import Given
 from sparkrun_tui.launch.run.parts.host_work import drop
@@ -191,7 +191,7 @@ class Launch:
         elif failure is not None and await removed_elsewhere(given, running, failure):
             ending, detail = LaunchStatus.STOPPED, "stopped from elsewhere"
         elif failure is not None and self._wish is _Wish.NONE:
-            await tell_failure(given, running, report, failure)
+            await report_failure(given, running, report, failure)
             grace, ending, detail = _CRASHED if running.served else 0.0, LaunchStatus.FAILED, failure.what
         left = await cleanup.clear(given, running, report, grace=grace)
         await last_memory(given, running, report, [item.host for item in left])

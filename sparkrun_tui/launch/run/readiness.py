@@ -43,7 +43,7 @@ async def until_ready(given: Given, running: Running, report: Reporter) -> None:
     report.step(host, Phase.READY, StepState.RUNNING, "answers; asking for a token")
     await _named(given, report)
     await _first_token(given, report)
-    _tell(given, running, report)
+    _report_ready(given, running, report)
 
 
 async def healthy(given: Given) -> bool:
@@ -122,7 +122,7 @@ async def _first_token(given: Given, report: Reporter) -> None:
     raise LaunchError(f"it is healthy, but gives no token ({last})", host=ready.host, remedy="Its log says why.")
 
 
-def _tell(given: Given, running: Running, report: Reporter) -> None:
+def _report_ready(given: Given, running: Running, report: Reporter) -> None:
     ready = given.plan.serve.ready
     running.served = True
     for host in given.hosts:
@@ -145,14 +145,14 @@ class _Patience:
         self._report = report
         self._since = asyncio.get_running_loop().time()
         self._lines = self._count()
-        self._told = False
+        self._warned = False
 
     def check(self) -> None:
         """Raises `LaunchError` when several ranks have been silent for too long before loading began."""
         now = asyncio.get_running_loop().time()
         lines = self._count()
         if lines != self._lines:
-            self._lines, self._since, self._told = lines, now, False
+            self._lines, self._since, self._warned = lines, now, False
             return
         quiet = now - self._since
         serve = self._given.plan.serve
@@ -162,8 +162,8 @@ class _Patience:
                 host=serve.ready.host,
                 remedy="Open the hosts' firewalls to each other, and check that their addresses reach each other.",
             )
-        if quiet > QUIET_NOTICE and not self._told:
-            self._told = True
+        if quiet > QUIET_NOTICE and not self._warned:
+            self._warned = True
             self._report.notice("warning", f"no log line from any host for {format_duration(quiet)}")
 
     def _count(self) -> int:

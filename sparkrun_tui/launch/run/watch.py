@@ -74,7 +74,7 @@ class RankEnded(LaunchError):
         self.ended = ended
 
 
-async def look(given: Given, running: Running, rank: RankPlan) -> Ended | None:
+async def inspect(given: Given, running: Running, rank: RankPlan) -> Ended | None:
     """How a rank ended; None while it runs. Raises `LinkLost` when its host cannot be asked."""
     docker = given.docker(rank.host)
     identity = running.containers[rank.rank]
@@ -85,8 +85,8 @@ async def look(given: Given, running: Running, rank: RankPlan) -> Ended | None:
             return Ended(rank, None, gone=not restarted, restarted=restarted)
         return Ended(rank, found.exit_code, found.oom_killed, restarted=restarted)
     if given.plan.serve.delegated:
-        return await _look_at_processes(given, running, rank)
-    return await _look_at_execs(given, running, rank)
+        return await _inspect_processes(given, running, rank)
+    return await _inspect_execs(given, running, rank)
 
 
 async def _restarted(given: Given, running: Running, host: str) -> bool:
@@ -100,14 +100,14 @@ async def _restarted(given: Given, running: Running, host: str) -> bool:
     return False
 
 
-async def _look_at_processes(given: Given, running: Running, rank: RankPlan) -> Ended | None:
+async def _inspect_processes(given: Given, running: Running, rank: RankPlan) -> Ended | None:
     """Whether the engine has left a container that foreign scripts made: its first process sleeps for ever."""
     if rank.rank:
         return None
-    told = await given.docker(rank.host).run_exec(running.containers[rank.rank], _PROCESSES)
-    if not told.ok:
+    result = await given.docker(rank.host).run_exec(running.containers[rank.rank], _PROCESSES)
+    if not result.ok:
         return None
-    if "vllm" in told.stdout.lower():
+    if "vllm" in result.stdout.lower():
         running.engine_missed = 0
         return None
     if running.engine_missed is None:
@@ -116,7 +116,7 @@ async def _look_at_processes(given: Given, running: Running, rank: RankPlan) -> 
     return Ended(rank, None, what="the engine") if running.engine_missed > 1 else None
 
 
-async def _look_at_execs(given: Given, running: Running, rank: RankPlan) -> Ended | None:
+async def _inspect_execs(given: Given, running: Running, rank: RankPlan) -> Ended | None:
     executions = [execution for stage in given.plan.serve.stages for execution in stage.execs]
     for number, execution in enumerate(executions):
         if execution.rank != rank.rank or number not in running.executions:
@@ -135,8 +135,8 @@ async def _look_at_execs(given: Given, running: Running, rank: RankPlan) -> Ende
 async def exec_code(given: Given, running: Running, rank: RankPlan, number: int | str) -> int | None:
     """The exit code that an exec left in its container, for where its id is not known; None while it runs."""
     path = f"{exec_paths(number)[0]}/code"
-    told = await given.docker(rank.host).run_exec(running.containers[rank.rank], ("cat", path))
-    return whole(told.stdout) if told.ok else None
+    result = await given.docker(rank.host).run_exec(running.containers[rank.rank], ("cat", path))
+    return whole(result.stdout) if result.ok else None
 
 
 async def first_end(given: Given, running: Running, report: Reporter, pause: float = START_POLL) -> Ended:
@@ -160,7 +160,7 @@ async def first_end(given: Given, running: Running, report: Reporter, pause: flo
 async def _end_of(given: Given, running: Running, report: Reporter, rank: RankPlan, pause: float) -> Ended:
     while True:
         try:
-            ended = await look(given, running, rank)
+            ended = await inspect(given, running, rank)
         except LinkLost as lost:
             await regain(given, report, rank.host, lost)
             continue
@@ -216,7 +216,7 @@ class _Watch:
     async def rank(self, rank: RankPlan) -> None:
         while rank.rank in self._running.containers:
             try:
-                ended = await look(self._given, self._running, rank)
+                ended = await inspect(self._given, self._running, rank)
                 self._heard(rank.host)
             except HostError as error:
                 self._unheard(rank.host, error)
@@ -285,7 +285,7 @@ class _Watch:
             self._report.bus.emit(StatusChanged(status=status, detail=detail))
 
 
-async def tell_links(given: Given, report: Reporter) -> None:
+async def report_links(given: Given, report: Reporter) -> None:
     """Tell every change of the hosts' links, until cancelled."""
     while True:
         await asyncio.sleep(LINK_POLL)

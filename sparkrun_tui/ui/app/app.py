@@ -40,9 +40,9 @@ _SEVERITY = {"note": ("information", ""), "warning": ("warning", "! "), "error":
 
 
 def _real_backend(settings: Settings) -> Backend:
-    from sparkrun_tui.ui.model.backend import Engine
+    from sparkrun_tui.ui.model.backend import LocalBackend
 
-    return Engine(settings)
+    return LocalBackend(settings)
 
 
 class SparkrunApp(App[int], Actor, inherit_bindings=False):

@@ -26,7 +26,7 @@ class _Watch:
     revision: int = -1
     lines: int = -1
 
-    def look(self) -> bool:
+    def poll(self) -> bool:
         revision = self.launch.revision
         lines = sum(buffer.end for buffer in self.launch.logs.values())
         state_changed, logs_changed = revision != self.revision, lines != self.lines
@@ -50,7 +50,7 @@ class LaunchPoll:
         """Call `changed` at once, and whenever something changed; the result ends it."""
         watch = _Watch(launch, changed)
         self._watches.append(watch)
-        watch.look()
+        watch.poll()
         self.wake()
 
         def end() -> None:
@@ -67,7 +67,7 @@ class LaunchPoll:
 
     def tick(self) -> None:
         """Look once at everything that is watched."""
-        changed = [watch.look() for watch in list(self._watches)]
+        changed = [watch.poll() for watch in list(self._watches)]
         if any(changed):
             self.wake()
             return

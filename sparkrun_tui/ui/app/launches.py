@@ -24,7 +24,7 @@ class Launches:
         self._app = app
         self._followed: dict[str, LaunchPort] = {}
         self._demo: set[str] = set()
-        self._told: dict[str, LaunchStatus] = {}
+        self._reported: dict[str, LaunchStatus] = {}
         self._ends: dict[str, Callable[[], None]] = {}
 
     def follow(self, launch: LaunchPort) -> None:
@@ -34,19 +34,19 @@ class Launches:
             cluster = self._app.state.cluster
             if cluster is not None and cluster.is_demo:
                 self._demo.add(launch.launch_id)
-            self._told[launch.launch_id] = launch.state.status
+            self._reported[launch.launch_id] = launch.state.status
             self._ends[launch.launch_id] = self._app.watch_launch(
                 launch, lambda state_changed, _: self._changed(launch) if state_changed else None
             )
-            self._let_go()
+            self._forget_oldest()
         self._app.update_bars()
 
-    def _let_go(self) -> None:
+    def _forget_oldest(self) -> None:
         """Drop the oldest of those that are over, with their logs."""
         over = [launch_id for launch_id, launch in self._followed.items() if launch.state.status in OVER]
         for launch_id in over[:-_KEPT_OVER]:
             self._ends.pop(launch_id)()
-            del self._followed[launch_id], self._told[launch_id]
+            del self._followed[launch_id], self._reported[launch_id]
 
     def find(self, launch_id: str) -> LaunchPort | None:
         """A launch of this session."""
@@ -64,9 +64,9 @@ class Launches:
     def _changed(self, launch: LaunchPort) -> None:
         state = launch.state
         self._app.update_title()
-        if self._told.get(launch.launch_id) is state.status:
+        if self._reported.get(launch.launch_id) is state.status:
             return
-        self._told[launch.launch_id] = state.status
+        self._reported[launch.launch_id] = state.status
         self._app.update_bars()
         if self._app.shows(launch):
             if state.status in ("ready", "failed"):

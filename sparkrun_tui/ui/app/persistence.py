@@ -33,7 +33,7 @@ class Persistence:
         self._before = recall()
         self._chosen = self._before.theme if self._before.theme_then == session.settings.theme else ""
         self._first = ""
-        self._told = False
+        self._warned = False
 
     def restore(self) -> None:
         """Bring back the query, the recipe and the cluster, where nothing else was asked for."""
@@ -82,11 +82,11 @@ class Persistence:
             if now != self._before:
                 remember(now)
                 self._before = now
-            self._told = False
+            self._warned = False
         except OSError as error:
-            if not self._told:
+            if not self._warned:
                 self._say(f"overrides and this session cannot be kept: {error}", "warning")
-            self._told = True
+            self._warned = True
 
     def _session(self) -> Remembered:
         state, cluster = self._state, self._state.cluster

@@ -24,14 +24,14 @@ def title(states: Iterable[LaunchState]) -> str:
     known = list(states)
     coming = [state for state in known if state.status in COMING]
     if coming:
-        return _told(coming, "launching") + (f" {_progress(coming[0])}" if len(coming) == 1 else "")
+        return _summary(coming, "launching") + (f" {_progress(coming[0])}" if len(coming) == 1 else "")
     if known and known[-1].status == "failed":
-        return _told(known[-1:], "failed")
+        return _summary(known[-1:], "failed")
     serving = [state for state in known if state.status in SERVING]
-    return _told(serving, "serving") if serving else NAME
+    return _summary(serving, "serving") if serving else NAME
 
 
-def _told(states: list[LaunchState], doing: str) -> str:
+def _summary(states: list[LaunchState], doing: str) -> str:
     what = shorten(clean_line(states[0].recipe), _LONGEST) if len(states) == 1 else str(len(states))
     return f"{NAME} · {what} {doing}"
 

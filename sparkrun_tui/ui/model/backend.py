@@ -55,7 +55,7 @@ class Reopened:
             self.logs = {**self.logs, host: buffer}
 
 
-class Engine:
+class LocalBackend:
     """What the app asks of hosts, launches and journals."""
 
     def __init__(self, settings: Settings) -> None:
@@ -132,10 +132,10 @@ class Engine:
         """What a launch would do, with what is known of the hosts."""
         return self._launcher_of(cluster).plan(rendered, cluster, consented=consented_variables(rendered.recipe))
 
-    async def look(self, plan: LaunchPlan) -> LaunchPlan:
+    async def inspect(self, plan: LaunchPlan) -> LaunchPlan:
         """The plan with what the hosts hold now."""
         launcher = self._launcher_of(plan.cluster)
-        return await launcher.look(plan, memory_needed=self._memory_needed(plan))
+        return await launcher.inspect(plan, memory_needed=self._memory_needed(plan))
 
     def _memory_needed(self, plan: LaunchPlan) -> int | None:
         """Bytes that the launch takes of its fullest host, by the estimate; None when that is not known."""

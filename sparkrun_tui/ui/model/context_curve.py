@@ -37,12 +37,12 @@ def context_plot(evaluation: Evaluation, store: FactsStore | None = None) -> Con
     settings = engine_settings(evaluation.rendered)
     tightest = min(found.hosts, key=lambda picture: -1 if picture.free is None else picture.free)
     curve = context_curve(facts, settings, tightest.host) or _sampled(found, facts, settings, tightest)
-    told = _length_told(settings)
-    length = told if told > 0 else facts.max_length
+    given = _length_given(settings)
+    length = given if given > 0 else facts.max_length
     return None if curve is None else ContextPlot(curve, length)
 
 
-def _length_told(settings: EngineSettings) -> int:
+def _length_given(settings: EngineSettings) -> int:
     """The context in tokens that the engine is told; 0 or less when it chooses."""
     if settings.engine == "llama-cpp":
         return (settings.llama.ctx_size or 0) // max(settings.llama.parallel or 1, 1)
@@ -68,7 +68,7 @@ def _sampled(found: Estimate, facts: ModelFacts, settings: EngineSettings, pictu
     from sparkrun_tui.memory.curve import ContextCurve
 
     family = settings.engine
-    ceiling = max(facts.max_length or 0, _length_told(settings))
+    ceiling = max(facts.max_length or 0, _length_given(settings))
     if family == "vllm" or found.kv_bytes_per_request is None or ceiling < _POINTS:
         return None
     ends = [_point(facts, settings, picture, max(ceiling * step // 2, 1)) for step in range(3)]

@@ -137,7 +137,7 @@ class Backend(Protocol):
     def dry_run(self, plan: LaunchPlan) -> Sequence[str]:
         """The plan as lines of text to read or paste."""
 
-    async def look(self, plan: LaunchPlan) -> LaunchPlan:
+    async def inspect(self, plan: LaunchPlan) -> LaunchPlan:
         """The plan with what the hosts hold now; changes nothing there."""
 
     async def launch(self, plan: LaunchPlan, ignored: frozenset[str] = frozenset()) -> LaunchPort:

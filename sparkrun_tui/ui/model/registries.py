@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sparkrun_tui.ui.app.daemon_thread import in_daemon, tell
+from sparkrun_tui.ui.app.daemon_thread import call_in_loop, in_daemon
 
 if TYPE_CHECKING:
     from sparkrun_tui.recipe.registry.registries import RegistryStatus, UpdateResult
@@ -109,4 +109,4 @@ class Registries:
                 self.busy[label or name] = (phase, share)
                 self._changed()
 
-        return lambda name, phase, share: tell(loop, partial(note, name, phase, share))
+        return lambda name, phase, share: call_in_loop(loop, partial(note, name, phase, share))

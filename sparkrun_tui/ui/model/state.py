@@ -86,7 +86,7 @@ class AppState:
                 save_overrides(recipe, edits.kept)
                 self._saved[key] = dict(edits.kept)
 
-    def overridden(self, key: str) -> bool:
+    def has_overrides(self, key: str) -> bool:
         """Whether a recipe has overrides."""
         return key in self.edits and bool(self.edits[key].kept)
 

@@ -22,7 +22,7 @@ _SIGNS: dict[StepState, tuple[str, str]] = {
     StepState.CANCELLED: ("–", "dim"),
     StepState.UNKNOWN: ("?", "tight"),
 }
-_TOLD = (StepState.RUNNING, StepState.FAILED, StepState.UNKNOWN)
+_REPORTED = (StepState.RUNNING, StepState.FAILED, StepState.UNKNOWN)
 _LINKS = {"up": ("●", "good"), "reconnecting": ("◌", "tight"), "connecting": ("◌", "dim"), "unreachable": ("✗", "bad")}
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _LEVELS = "▁▂▃▄▅▆▇█"
@@ -123,7 +123,7 @@ def _host(row: HostRow, phases: Sequence[Phase], column: int, name: int, now: fl
     for place, phase in enumerate(phases):
         cell = row.cells.get(phase, Cell())
         waiting = place == 0 and phase is not Phase.CHECK and cell.state is StepState.PENDING
-        if waiting and check is not None and check.state in _TOLD:
+        if waiting and check is not None and check.state in _REPORTED:
             sign, style = _SIGNS[check.state]
             spans.append((fit(f"{sign} check", column - 1) + " ", style))
             continue

@@ -81,8 +81,8 @@ def _rest(step: PlanStep, plan: LaunchPlan, width: int) -> list[Line]:
     """In full what the step's own line has no room for."""
     if width_of(step_line(1, step, plan, 10_000, True)) <= width:
         return []
-    told = ", ".join(visible_line(text) for text in (step.title, step.detail) if text)
-    return [[("     ", ""), (row, "")] for row in wrap(told, max(width - 5, 20))]
+    about = ", ".join(visible_line(text) for text in (step.title, step.detail) if text)
+    return [[("     ", ""), (row, "")] for row in wrap(about, max(width - 5, 20))]
 
 
 def _commands(step: PlanStep, width: int) -> list[Line]:

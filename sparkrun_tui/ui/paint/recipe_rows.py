@@ -41,7 +41,7 @@ def hosts_word(entry: Entry) -> str:
     return f"{low}-{entry.max_nodes}"
 
 
-def recipe_row(entry: Entry, title: str, query: Query, overridden: bool) -> RecipeRow:
+def recipe_row(entry: Entry, title: str, query: Query, has_overrides: bool) -> RecipeRow:
     """One entry as the list shows it, with the letters lit that the query found."""
     source = entry.source
     origin = source.registry if source.kind is SourceKind.REGISTRY else source.kind.value
@@ -54,7 +54,7 @@ def recipe_row(entry: Entry, title: str, query: Query, overridden: bool) -> Reci
         origin=origin,
         broken=bool(entry.error),
         matched=frozenset(light(title, query)) if query.words else frozenset(),
-        overridden=overridden,
+        has_overrides=has_overrides,
     )
 
 

@@ -95,7 +95,7 @@ class BrowseScreen(PageScreen):
 
     def _row(self, entry: Entry) -> RecipeRow:
         state = self.sparkrun.state
-        return recipe_row(entry, state.catalog.title(entry), self._query, state.overridden(entry.source.path))
+        return recipe_row(entry, state.catalog.title(entry), self._query, state.has_overrides(entry.source.path))
 
     def _empty_message(self, total: int) -> str:
         if not self.sparkrun.loaded:
@@ -172,8 +172,8 @@ class BrowseScreen(PageScreen):
     def _edited(self) -> None:
         row = self.list.current
         if row is not None:
-            overridden = self.sparkrun.state.overridden(row.key)
-            if row.overridden != overridden:
+            has_overrides = self.sparkrun.state.has_overrides(row.key)
+            if row.has_overrides != has_overrides:
                 self.search_again()
         self.list.refresh_rows((self.list.cursor,))
         self.sparkrun.keep_soon()

@@ -111,9 +111,9 @@ class FleetScreen(PageScreen):
         """Ask all hosts now."""
         if not self._asking and self.sparkrun.state.cluster is not None:
             self._asking = True
-            self.background(self._look(), "look")
+            self.background(self._survey(), "survey")
 
-    async def _look(self) -> None:
+    async def _survey(self) -> None:
         cluster = self.sparkrun.state.cluster
         panel = self.query_one(Panel)
         try:

@@ -139,7 +139,7 @@ class PlanScreen(PageScreen):
         try:
             self._pure = self._plan = await self.sparkrun.backend.plan(self._rendered, self._cluster)
             self._show("asking the hosts …")
-            self._plan = await self.sparkrun.backend.look(self._plan)
+            self._plan = await self.sparkrun.backend.inspect(self._plan)
             self._show("as the hosts are now")
         except SparkrunError as error:
             if self._plan is None:
@@ -157,8 +157,8 @@ class PlanScreen(PageScreen):
         self.refresh_bindings()
 
     @property
-    def _waivable(self) -> frozenset[str]:
-        """Codes of the errors that may be waved through: what looking at the hosts found, and matters of trust.
+    def _ignorable(self) -> frozenset[str]:
+        """Codes of the errors that may be ignored: what the inspection of the hosts found, and matters of trust.
 
         What is wrong with the recipe itself is not among them.
         """
@@ -183,9 +183,9 @@ class PlanScreen(PageScreen):
         if name == "commands" and self._as_text:
             return "The dry run has them all."
         if name == "launch" and self._plan.errors:
-            waivable = "  (L launches anyway)" if self._waivable else ""
-            return f"It cannot be launched: {self._plan.errors[0].message}{waivable}"
-        if name == "anyway" and not self._waivable:
+            hint = "  (L launches anyway)" if self._ignorable else ""
+            return f"It cannot be launched: {self._plan.errors[0].message}{hint}"
+        if name == "anyway" and not self._ignorable:
             return "No check failed." if not self._plan.errors else "The recipe itself has errors."
         return ""
 
@@ -200,9 +200,9 @@ class PlanScreen(PageScreen):
     async def do_anyway(self) -> None:
         """Do it although checks failed."""
         if self._plan is not None:
-            told = [f"✗ {problem.message}" for problem in self._plan.errors]
-            if await self.sparkrun.ask(Confirm("Launch anyway?", told, "Launch", "Leave it")):
-                await self._launch(self._waivable)
+            lines = [f"✗ {problem.message}" for problem in self._plan.errors]
+            if await self.sparkrun.ask(Confirm("Launch anyway?", lines, "Launch", "Leave it")):
+                await self._launch(self._ignorable)
 
     async def _launch(self, ignored: frozenset[str]) -> None:
         if self._plan is None or self._launching or not await self._agreed():

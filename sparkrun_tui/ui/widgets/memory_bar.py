@@ -101,10 +101,10 @@ def numbers(picture: HostPicture) -> list[Line]:
 
 def verdicts(estimate: Estimate, width: int) -> list[Line]:
     """The three verdicts, on one line where they fit, else each on its own."""
-    told: dict[str, Line] = {}
+    shown: dict[str, Line] = {}
     for verdict in (estimate.starts, estimate.context, estimate.headroom):
-        told.setdefault(verdict.text, [mark(verdict.level), (f" {verdict.text}", "")])
-    parts = list(told.values())
+        shown.setdefault(verdict.text, [mark(verdict.level), (f" {verdict.text}", "")])
+    parts = list(shown.values())
     joined = join(parts, "   ")
     return [joined] if width_of(joined) <= width else flow(parts, width, "   ")
 

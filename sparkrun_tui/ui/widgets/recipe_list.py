@@ -29,7 +29,7 @@ class RecipeRow:
     origin: str
     broken: bool = False
     matched: frozenset[int] = frozenset()
-    overridden: bool = False
+    has_overrides: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,7 @@ class RecipeList(ListPane):
         return self._row(self.rows[number - 1], columns, number - 1 == self.cursor)
 
     def _row(self, row: RecipeRow, columns: Columns, current: bool) -> Line:
-        spans: list[Span] = [("▌" if current else " ", "accent"), ("•" if row.overridden else " ", "changed")]
+        spans: list[Span] = [("▌" if current else " ", "accent"), ("•" if row.has_overrides else " ", "changed")]
         spans += _name(row, columns.name)
         if columns.engine:
             spans.append((" " + fit(_ENGINES.get(row.engine, row.engine), columns.engine), "dim"))

@@ -22,9 +22,9 @@ def defect(given: Given, report: Reporter, error: BaseException, what: str = "en
 def rule_defect(report: Reporter, host: str) -> Report:
     """Tells a defect of a rule for lines of logs: in a notice, and with where it happened in the log of `host`."""
 
-    def tell(found: RuleDefect) -> None:
+    def publish(found: RuleDefect) -> None:
         for line in found.trace:
             report.bus.note(host, line)
         report.notice("warning", found.text, host)
 
-    return tell
+    return publish

@@ -34,7 +34,7 @@ _READ = (Phase.LOAD, Phase.COMPILE, Phase.GRAPHS, Phase.READY)
 """The phases whose cells are filled from the log."""
 
 
-Seen = frozenset[tuple[int, str]]
+KnownLines = frozenset[tuple[int, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class _Start:
     container: str
     tail: int | None
     since: float | None
-    seen: Seen
+    seen: KnownLines
 
 
 class Followers:
@@ -66,7 +66,7 @@ class Followers:
         *,
         tail: int | None = None,
         since: float | None = None,
-        seen: Seen = frozenset(),
+        seen: KnownLines = frozenset(),
     ) -> None:
         """Begin to follow a container: from its first line, from the last `tail`, or from Unix time `since` on.
 
@@ -97,22 +97,22 @@ class Followers:
         report = rule_defect(self._report, start.host)
         reader = PhaseReader(serve.engine, serve.marks, report)
         guard = RuleGuard(report)
-        told = ""
+        reported = ""
         while True:
             try:
                 await self._follow(start, reader, guard)
                 return
             except HostError as error:
-                if error.what != told:
-                    told = error.what
+                if error.what != reported:
+                    reported = error.what
                     self._report.notice("warning", f"cannot read its log: {error.what}", start.host)
                 if isinstance(error, NeedsUser):
                     return
             except Exception as error:
                 # A defect must not end a log without a word: it is told, and the log is taken up where it was.
                 what = f"{type(error).__name__}: {error}"
-                if what != told:
-                    told = what
+                if what != reported:
+                    reported = what
                     failure = defect(self._given, self._report, error, "interrupted the reading of this log")
                     self._report.notice("warning", failure.what, start.host)
             await asyncio.sleep(_PAUSE)

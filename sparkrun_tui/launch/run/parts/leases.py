@@ -195,10 +195,10 @@ def _read(result: Result, host: str) -> _Answer:
     first, _, rest = result.stdout.partition("\n")
     verdict, _, age = first.strip().partition(" ")
     try:
-        told = parse_json(rest) if rest.strip() else {}
+        found = parse_json(rest) if rest.strip() else {}
     except JsonError:
-        told = {}
-    return _Answer(verdict, told if isinstance(told, dict) else {}, identifiers.size(age) or 0)
+        found = {}
+    return _Answer(verdict, found if isinstance(found, dict) else {}, identifiers.size(age) or 0)
 
 
 async def _alive(given: Given, host: str, whose: Mapping[str, object]) -> bool:

@@ -22,12 +22,12 @@ async def check(given: Given, running: Running, report: Reporter) -> None:
     async def one(host: str) -> None:
         report.step(host, Phase.CHECK, StepState.RUNNING)
         await insist(given, report, host, Phase.CHECK, lambda: _probe(given, running, report, host))
-        around[host] = await insist(given, report, host, Phase.CHECK, lambda: _look(given, running, host))
+        around[host] = await insist(given, report, host, Phase.CHECK, lambda: _inspect(given, running, host))
 
     await on_all(report, Phase.CHECK, given.hosts, one)
     replan(given, running)
     findings = judge(given.plan, running.facts, around, given.memory_needed)
-    _tell(given, report, findings)
+    _report_findings(given, report, findings)
 
 
 def replan(given: Given, running: Running, gguf_path: str = "") -> None:
@@ -65,7 +65,7 @@ async def _probe(given: Given, running: Running, report: Reporter, host: str) ->
     report.bus.emit(MemorySeen(host=host, available=facts.memory_available, total=facts.memory_total))
 
 
-async def _look(given: Given, running: Running, host: str) -> Surroundings:
+async def _inspect(given: Given, running: Running, host: str) -> Surroundings:
     if running.facts[host].docker_access != "ok":
         return Surroundings()
     docker = given.docker(host)
@@ -74,12 +74,12 @@ async def _look(given: Given, running: Running, host: str) -> Surroundings:
     return Surroundings.seen(containers, image)
 
 
-def _tell(given: Given, report: Reporter, findings: tuple[Finding, ...]) -> None:
+def _report_findings(given: Given, report: Reporter, findings: tuple[Finding, ...]) -> None:
     stopping: list[Finding] = []
     for finding in findings:
-        waived = finding.verdict is Verdict.WARN or (finding.ignorable and finding.code in given.ignored)
-        report.notice("warning" if waived else "error", str(finding), finding.host)
-        if not waived:
+        ignored = finding.verdict is Verdict.WARN or (finding.ignorable and finding.code in given.ignored)
+        report.notice("warning" if ignored else "error", str(finding), finding.host)
+        if not ignored:
             stopping.append(finding)
     failed = {finding.host for finding in stopping}
     for host in given.hosts:

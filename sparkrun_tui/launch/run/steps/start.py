@@ -221,8 +221,8 @@ async def _port_open(given: Given, host: str, wait: PortWait) -> bool:
 
 async def _ray_complete(given: Given, running: Running, host: str, wait: RayNodesWait) -> bool:
     argv = ("ray", "status", "--address", wait.address)
-    told = await given.docker(host).run_exec(running.containers[wait.rank], argv, timeout=_RAY_STATUS)
-    return told.ok and ray_nodes(told.stdout) >= wait.nodes
+    status = await given.docker(host).run_exec(running.containers[wait.rank], argv, timeout=_RAY_STATUS)
+    return status.ok and ray_nodes(status.stdout) >= wait.nodes
 
 
 def ray_nodes(text: str) -> int:

@@ -72,8 +72,8 @@ class ChangesScreen(ModalScreen[None], Actor):
         if not answer:
             return
         private = keeps_secrets(self._recipe, text)
-        told = await asyncio.to_thread(_write, answer[0], text, self.sparkrun.state.settings, private)
-        self.sparkrun.say(told)
+        result = await asyncio.to_thread(_write, answer[0], text, self.sparkrun.state.settings, private)
+        self.sparkrun.say(result)
         self.sparkrun.read_recipes()
         if self.is_current:
             self.dismiss(None)

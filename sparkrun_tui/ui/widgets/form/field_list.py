@@ -190,12 +190,12 @@ class FieldList(ListPane):
     def move_to(self, row: int, step: int = 1) -> None:
         """Move, and tell of the field below."""
         super().move_to(row, step)
-        told = self._told
-        if told:
-            self.refresh(Region(0, self.size.height - told, self.size.width, told))
+        below = self._lines_below
+        if below:
+            self.refresh(Region(0, self.size.height - below, self.size.width, below))
 
     @property
-    def _told(self) -> int:
+    def _lines_below(self) -> int:
         """How many lines below the fields tell of the current one."""
         height = self.size.height
         return 3 if height >= 16 else 1 if height > 6 else 0
@@ -203,12 +203,12 @@ class FieldList(ListPane):
     @property
     def page(self) -> int:
         """The rows of fields."""
-        return max(self.size.height - self._told, 1)
+        return max(self.size.height - self._lines_below, 1)
 
     def render_line(self, y: int) -> Strip:
         """A field, or the line below them."""
         width, height = self.size
-        place = y - (height - self._told)
+        place = y - (height - self._lines_below)
         if place < 0:
             return super().render_line(y)
         row = self.current
@@ -317,7 +317,7 @@ class FieldList(ListPane):
     def on_click(self, event: events.Click) -> None:
         """A click on what stands at the right of a field does it; a double click on a field edits it."""
         number = self.top + event.y
-        if number > len(self.rows) or event.y >= self.size.height - self._told:
+        if number > len(self.rows) or event.y >= self.size.height - self._lines_below:
             return
         self.move_to(number)
         if number == len(self.rows):

@@ -23,7 +23,7 @@ async def test_steps_name_the_hosts_that_still_need_something(cluster: FakeClust
     cluster[2].images.clear()
     cluster[1].models.add("org/tiny")
     launcher = cluster.launcher()
-    plan = await launcher.look(launcher.plan(rendered(SGLANG_TWO), cluster.cluster))
+    plan = await launcher.inspect(launcher.plan(rendered(SGLANG_TWO), cluster.cluster))
     image, model = step(plan, Phase.IMAGE), step(plan, Phase.MODEL)
     assert image.hosts == ("spark-2",)
     assert "spark-1 has it" in image.detail
@@ -41,7 +41,7 @@ async def test_a_host_whose_name_ends_like_anothers_keeps_its_transfer() -> None
     cluster = FakeCluster("spark", "lab-spark")
     cluster[1].models.add("org/tiny")
     launcher = cluster.launcher()
-    plan = await launcher.look(launcher.plan(rendered(SGLANG_TWO), cluster.cluster))
+    plan = await launcher.inspect(launcher.plan(rendered(SGLANG_TWO), cluster.cluster))
     model = step(plan, Phase.MODEL)
     assert model.hosts == ("lab-spark",)
     assert [command.target for command in model.commands] == ["lab-spark"]
@@ -51,7 +51,7 @@ async def test_a_host_whose_name_ends_like_anothers_keeps_its_transfer() -> None
 async def test_what_all_hosts_have_needs_nothing(cluster: FakeCluster) -> None:
     cluster[1].models.add("org/tiny")
     launcher = cluster.launcher()
-    plan = await launcher.look(launcher.plan(rendered(SOLO), cluster.cluster))
+    plan = await launcher.inspect(launcher.plan(rendered(SOLO), cluster.cluster))
     assert step(plan, Phase.IMAGE).commands == () and step(plan, Phase.MODEL).commands == ()
     assert "on all hosts already" in step(plan, Phase.MODEL).detail
 
@@ -60,7 +60,7 @@ async def test_what_all_hosts_have_needs_nothing(cluster: FakeCluster) -> None:
 async def test_a_download_is_told_with_its_size(cluster: FakeCluster) -> None:
     cluster.local_models.clear()
     launcher = cluster.launcher()
-    plan = await launcher.look(launcher.plan(rendered(SGLANG_TWO), cluster.cluster))
+    plan = await launcher.inspect(launcher.plan(rendered(SGLANG_TWO), cluster.cluster))
     assert "then send" in step(plan, Phase.MODEL).detail
     assert step(plan, Phase.MODEL).size == 400
     words = [command.text.split()[0] for command in step(plan, Phase.MODEL).commands]
@@ -84,7 +84,7 @@ async def test_the_download_of_a_quantisation_names_its_files_once_they_are_know
     before = step(plan, Phase.MODEL)
     assert before.commands[0].text == "hf download org/tiny-GGUF --include '*Q8_0*.gguf'"
     assert "takes the files of Q8_0 alone" in before.detail
-    seen = step(await launcher.look(plan), Phase.MODEL)
+    seen = step(await launcher.inspect(plan), Phase.MODEL)
     assert seen.commands[0].text == "hf download org/tiny-GGUF --include tiny-Q8_0.gguf"
     assert "pattern" not in seen.detail
 
@@ -94,7 +94,7 @@ async def test_without_the_hub_sizes_are_open(cluster: FakeCluster) -> None:
     cluster.local_models.clear()
     cluster.hub_error = "the Hub does not answer"
     launcher = cluster.launcher()
-    plan = await launcher.look(launcher.plan(rendered(SGLANG_TWO), cluster.cluster))
+    plan = await launcher.inspect(launcher.plan(rendered(SGLANG_TWO), cluster.cluster))
     assert step(plan, Phase.MODEL).size is None
 
 
@@ -102,7 +102,7 @@ async def test_without_the_hub_sizes_are_open(cluster: FakeCluster) -> None:
 async def test_what_stands_in_the_way_is_a_problem_that_can_be_waved_through(cluster: FakeCluster) -> None:
     cluster[2].facts = replace(cluster[2].facts, gpu_runtime=False)
     launcher = cluster.launcher()
-    plan = await launcher.look(launcher.plan(rendered(SGLANG_TWO), cluster.cluster))
+    plan = await launcher.inspect(launcher.plan(rendered(SGLANG_TWO), cluster.cluster))
     assert [problem.code for problem in plan.errors] == ["gpu-runtime"]
     with pytest.raises(LaunchError, match="spark-2"):
         launcher.launch(plan)
@@ -115,6 +115,6 @@ async def test_what_stands_in_the_way_is_a_problem_that_can_be_waved_through(clu
 async def test_a_silent_host_is_a_problem_and_no_exception(cluster: FakeCluster) -> None:
     cluster[2].unreachable = True
     launcher = cluster.launcher()
-    plan = await launcher.look(launcher.plan(rendered(SGLANG_TWO), cluster.cluster))
+    plan = await launcher.inspect(launcher.plan(rendered(SGLANG_TWO), cluster.cluster))
     assert [problem.code for problem in plan.errors] == ["unreachable"]
     assert plan.errors[0].remedy == "Is it switched on?"
