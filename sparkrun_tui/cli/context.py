@@ -155,7 +155,7 @@ async def open_services(settings: Settings, target: Target) -> AsyncIterator[tup
 
 
 def settings_now() -> Settings:
-    """The user's settings, with what was passed over told on stderr."""
+    """The user's settings, with what was passed over named on stderr."""
     from sparkrun_tui.cli.exits import say
 
     settings = load_settings()

@@ -8,7 +8,7 @@ from sparkrun_tui.cli.exits import say
 
 
 def look_up(model: str, revision: str = "") -> None:
-    """Learn about a model; when that cannot be, it is told, and whatever is known without the Hub is used."""
+    """Learn about a model; when that fails, the reason is printed, and what is known without the Hub is used."""
     from sparkrun_tui.launch.services import choose_gguf
     from sparkrun_tui.launch.sizing.model_lookup import Learning
     from sparkrun_tui.launch.sizing.sizing import digest_folder

@@ -1,4 +1,4 @@
-"""Carries a launch out for the command line: hosts asked, events told, signals heard, and how it ended."""
+"""Carries a launch out for the command line: hosts asked, events printed, signals handled, and how it ended."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class RunRequest:
 
 
 async def carry_out(request: RunRequest) -> int:
-    """Launch, tell, and give the exit code."""
+    """Launch, print what happens, and return the exit code."""
     async with open_services(request.settings, request.target) as (cluster, services):
         launcher = Launcher(request.settings, services)
         try:
@@ -76,7 +76,7 @@ async def _plan(launcher: Launcher, request: RunRequest, cluster: Cluster) -> La
 
 
 def _warn(plan: LaunchPlan) -> None:
-    """What is odd about the recipe is told before anything is done; errors stop the launch with their own words."""
+    """What is odd about the recipe is printed before anything is done; errors stop the launch with their own words."""
     for problem in plan.problems:
         if problem.severity is Severity.WARNING:
             where = f"{problem.spot}: " if problem.spot else ""
@@ -132,7 +132,7 @@ class _EventPrinter:
 
 
 def ending(launch: Launch, detached: bool, as_json: bool) -> Exit:
-    """How it ended, told and as an exit code."""
+    """Print how it ended; the exit code."""
     state = launch.state
     name = launch.launch_id
     if state.status in SERVING or (detached and state.endpoint is not None):
@@ -171,7 +171,7 @@ def host_is_lost(state: LaunchState) -> bool:
 
 
 class Signals:
-    """ctrl+c cancels, a second one forces; a closed terminal or SIGTERM lets the launch go.
+    """ctrl+c cancels, a second one forces; a closed terminal or SIGTERM detaches the launch.
 
     While it serves, or when it is only watched, ctrl+c lets it go, too.
     """

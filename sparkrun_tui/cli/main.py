@@ -79,7 +79,7 @@ def cli(ctx: click.Context, demo: bool, cluster_name: str, query: str) -> None:
 
 
 def run(argv: Sequence[str] | None, *, open_app: OpenApp) -> int:
-    """Run the command line and return the exit code; errors are told on stderr, never as a traceback."""
+    """Run the command line and return the exit code; errors go to stderr, never as a traceback."""
     renew()
     try:
         arguments = list(argv) if argv is not None else None

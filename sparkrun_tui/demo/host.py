@@ -26,7 +26,7 @@ Serve = Callable[[Reader, Writer], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """Something that a daemon tells in its events."""
+    """Something that a daemon reports in its events."""
 
     time: float
     action: str

@@ -32,7 +32,7 @@ class Job:
             self._end(143)
 
     def text(self) -> str:
-        """Its state as the status script tells it."""
+        """Its state as the status script prints it."""
         size = len(self.output)
         return f"running {size}\n" if self.code is None else f"ended {size} {self.code}\n"
 

@@ -96,7 +96,7 @@ def _rank(item: FoundContainer) -> WorkloadRank:
 def _health(
     ranks: Sequence[WorkloadRank], hosts: Sequence[str], expected: int, silent: frozenset[str]
 ) -> tuple[Health, str]:
-    """What the containers alone tell: a workload whose ranks all run is STARTING until its endpoint has been asked."""
+    """What the containers alone show: a workload whose ranks all run is STARTING until its endpoint has been asked."""
     present = {rank.rank for rank in ranks}
     missing = [number for number in range(expected) if number not in present]
     unknown = [number for number in missing if number < len(hosts) and hosts[number] in silent]

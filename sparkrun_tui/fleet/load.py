@@ -1,4 +1,4 @@
-"""The load of what serves on a cluster: one reading of each of our servers, and what two readings tell."""
+"""The load of what serves on a cluster: one reading of each of our servers, and the rates between two readings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sparkrun_tui.fleet.model import FleetView, Health
 from sparkrun_tui.remote.ports.services import HostServices
 
 OLD = 60.0
-"""Seconds after which an earlier reading tells nothing about now any more: nobody looked for a while."""
+"""Seconds after which an earlier reading says nothing about now: nobody asked for a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Load:
 
 
 async def readings(view: FleetView, services: HostServices) -> dict[str, Metrics]:
-    """Ask all our workloads that serve at once, by launch id; one that tells nothing is left out. Never raises."""
+    """Ask all our workloads that serve at once, by launch id; one without an answer is left out. Never raises."""
     asked = [item for item in view.workloads if item.ours and item.launch_id and item.health is Health.SERVING]
     readings = await asyncio.gather(*(read(item, services) for item in asked))
     return {item.launch_id: found for item, found in zip(asked, readings, strict=True) if found is not None}

@@ -35,7 +35,7 @@ _TIMEOUT = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """One reading. Counters count tokens since the engine began; `kv_usage` is a fraction; None where not told."""
+    """One reading. Counters count tokens since the engine began; `kv_usage` is a fraction; None where not given."""
 
     taken: float
     running: float | None = None
@@ -44,7 +44,7 @@ class Metrics:
     generated: float | None = None
     prompted: float | None = None
     throughput: float | None = None
-    """Generated tokens per second where the engine tells that itself."""
+    """Generated tokens per second where the engine gives that itself."""
 
 
 def parse(text: str, taken: float) -> Metrics:
@@ -85,7 +85,7 @@ def tokens_per_second(earlier: Metrics | None, later: Metrics) -> float | None:
 
 
 async def read(workload: Workload, services: HostServices) -> Metrics | None:
-    """Ask the head's server for its metrics; None when it tells none."""
+    """Ask the head's server for its metrics; None when it gives none."""
     if workload.port is None or not workload.ranks:
         return None
     call = HttpCall(workload.port, "/metrics", address=workload.address, timeout=_TIMEOUT)

@@ -111,7 +111,7 @@ async def _containers(
 
     async def whole(info: ContainerInfo) -> ContainerInfo:
         async with turns:
-            # A list tells neither start nor exit code of a container.
+            # A list has neither start nor exit code of a container.
             return await docker.inspect(info.id) or info
 
     return tuple(await asyncio.gather(*map(whole, shown))), _left_out(len(listed), len(wanted), len(shown))

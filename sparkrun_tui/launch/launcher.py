@@ -159,7 +159,7 @@ class Launcher:
         found = await attach.rebuild(workload, cluster, self.services)
         bus = self._bus(found.plan)
         if bus.journal is not None:
-            # An ending that was told here does not hold for what still runs there.
+            # An ending in the journal does not hold for what still runs there.
             past = [event for event in read_events(bus.journal.folder) if not isinstance(event, StatusChanged)]
             bus.restore(past)
         given, report = Given(plan=found.plan, services=self.services, attached=True), Reporter(bus)

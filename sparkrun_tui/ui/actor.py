@@ -12,7 +12,7 @@ from sparkrun_tui.ui.app_port import AppPort, port_of
 
 
 class Actor(DOMNode):
-    """A node that performs actions: `do_NAME` does it, `why_not` tells in one sentence why it cannot run now."""
+    """A node that performs actions: `do_NAME` does it, `why_not` says in one sentence why it cannot run now."""
 
     @property
     def sparkrun(self) -> AppPort:
@@ -42,6 +42,6 @@ class Actor(DOMNode):
             await work
         except SparkrunError as error:
             self.sparkrun.say_error(error)
-        except Exception as error:  # a defect of ours must not end the app while a launch runs
+        except Exception as error:  # a defect must not end the app while a launch runs
             self.app.log.error(repr(error))
             self.sparkrun.say(f"unexpected {type(error).__name__}: {error}", "error")

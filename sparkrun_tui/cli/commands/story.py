@@ -143,7 +143,7 @@ def _show_plan(plan: LaunchPlan) -> None:
 
 
 async def _launch(launcher: Launcher, plan: LaunchPlan) -> Launch:
-    """Launch and tell each event. Raises `LaunchError` when it does not come up."""
+    """Launch and print each event. Raises `LaunchError` when it does not come up."""
     from sparkrun_tui.cli.text.launch import Narrator, diagnosis_lines
     from sparkrun_tui.launch.record.events import LaunchStatus
 

@@ -1,4 +1,4 @@
-"""A simulated host's containers and images as the Docker Engine API tells them."""
+"""A simulated host's containers and images as the Docker Engine API shows them."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def _layers(reference: str) -> list[tuple[str, int]]:
 
 
 def _progress(layers: Sequence[tuple[str, int]], before: float, now: float) -> Iterator[dict[str, Any]]:
-    """What a step tells: layers come in side by side, small ones are through sooner."""
+    """What a step reports: layers come in side by side, small ones are through sooner."""
     for number, (identity, size) in enumerate(layers):
         length = 0.35 + 0.65 * min(size / (0.36 * IMAGE_SIZE), 1.0)
         begin = min(number * 0.03, 1 - length)
@@ -73,7 +73,7 @@ async def _message(reply: Reply, message: dict[str, Any]) -> None:
 
 
 def frame(stream: str, data: bytes) -> bytes:
-    """Bytes of one of the two streams with the header that tells which."""
+    """Bytes of one of the two streams with the header that says which."""
     return bytes([2 if stream == "stderr" else 1, 0, 0, 0]) + len(data).to_bytes(4, "big") + data
 
 

@@ -81,7 +81,7 @@ class Engines:
         execution.code = code
 
     async def _serve_delegated(self, host: Host, container: Container, script: str) -> int:
-        """In containers that foreign scripts made the head tells everything and the others wait."""
+        """In containers that foreign scripts made the head prints everything and the others wait."""
         names = container.labels.get(f"{LABEL}hosts", host.name).split(",")
         if host.name in names[1:]:
             await container.term.wait()

@@ -45,7 +45,7 @@ class EugrScripts:
         return _CALL.search(script) is not None or _CLONE.search(script) is not None
 
     async def run(self, host: Host, script: str, say: Print) -> int:
-        """Do what the script asks for, telling lines; its exit code."""
+        """Do what the script asks for, printing lines; its exit code."""
         call = _CALL.search(script)
         say("spark-vllm-docker at 4f1c2ab of 2026-10-30")
         if call is None:

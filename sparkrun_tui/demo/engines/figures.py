@@ -70,7 +70,7 @@ class Figures:
 
 
 def weights_of(rendered: Rendered, store: FactsStore | None = None) -> int:
-    """Bytes of a recipe's whole model: estimated, else by the number of parameters that it or its name tells."""
+    """Bytes of a recipe's whole model: estimated, else by the number of parameters that it or its name gives."""
     found = size(rendered, (), store).weights_bytes
     if found:
         return found

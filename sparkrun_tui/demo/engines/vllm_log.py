@@ -30,7 +30,7 @@ class VllmLog:
         self._color = "\x1b[36m(RayWorkerProc pid=278)\x1b[0m " if ray else ""
 
     def beats(self) -> Iterator[Beat]:
-        """From the first line to the server's start, or to the failure; the end is told by `fails`."""
+        """From the first line to the server's start, or to the failure; `fails` says which."""
         yield from self._arguments() if self._role is not Role.WORKER else self._headless()
         yield from self._engine()
         yield from self._load()

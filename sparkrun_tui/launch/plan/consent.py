@@ -26,7 +26,7 @@ def consent_needed(
     A recipe from a registry is asked about before its first launch, and again when its file, or one that it brings
     into its containers, has changed; there is always something to agree to then, since its command runs in the image
     it names. A file from outside of the user's folders of recipes is asked about when it does more than serve.
-    `environ` only tells which variables of this machine are set; `brought` is what will be copied, as it is now when
+    `environ` is only asked which variables of this machine are set; `brought` is what will be copied, as it is now when
     None.
     """
     files = (brought if brought is not None else bring(rendered)).digests

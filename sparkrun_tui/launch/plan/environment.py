@@ -1,4 +1,4 @@
-"""The recipe's environment filled in from this machine's, told apart into what may be seen and what may not."""
+"""The recipe's environment filled in from this machine's, split into what may be seen and what may not."""
 
 from __future__ import annotations
 

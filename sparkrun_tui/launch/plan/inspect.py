@@ -1,4 +1,4 @@
-"""A plan looked at on its hosts before anything is done: what is there, what must move, what stands in the way."""
+"""Inspects the hosts of a plan before anything is done: what is there, what must move, what stands in the way."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def as_stored(plan: ModelPlan, request: ModelRequest) -> StoredModel:
 
 
 def whole_in(listing: CacheListing | None, request: ModelRequest) -> StoredModel | None:
-    """The model when what a cache was seen to hold is all of it, as far as that can be told; else None."""
+    """The model when what a cache was seen to hold is all of it, as far as that can be known; else None."""
     if listing is None:
         return None
     names = [file.name for file in listing.files]

@@ -16,7 +16,7 @@ WORKSTATION = "workstation"
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command for one host (`workstation` is this machine), as text to paste; `changes` tells reads from changes.
+    """A command for one host (`workstation` is this machine), as text to paste; `changes` is False when it only reads.
 
     `target` is the host that a transfer of the workstation goes to, empty for every other command; `downloads` says
     that it fetches the model from the Hub.

@@ -28,7 +28,7 @@ class Bus:
     def __init__(
         self, clock: Clock, redact: Redactor, journal: Journal | None = None, unwritable: OSError | None = None
     ) -> None:
-        """`unwritable` is why there is no journal, where there should be one: it is told after the first event."""
+        """`unwritable` is why there is no journal, where there should be one: it is reported after the first event."""
         self._clock = clock
         self.redact = redact
         self.journal = journal
@@ -99,7 +99,7 @@ class Bus:
         self.logs.setdefault(host, LogBuffer()).extend(lines)
 
     def restore(self, events: Iterable[AnyEvent]) -> None:
-        """Events that are in the journal already: what the launch did before it was let go."""
+        """Events that are in the journal already: what the launch did before it was detached."""
         for event in map(self._safe, events):
             self.state = fold(self.state, event)
             self._events.append(event)
@@ -114,11 +114,11 @@ class Bus:
         return line if text == line.text else LogLine(line.time, line.stream, text)
 
     def note(self, host: str, text: str) -> None:
-        """A line of our own in the log of a host."""
+        """A line of this program in the log of a host."""
         self.log(host, [LogLine(self._clock(), "app", text)])
 
     async def events(self, after: int = 0) -> AsyncIterator[AnyEvent]:
-        """Every event with a number above `after` that is still in memory, then new ones until the launch is let go."""
+        """Every event with a number above `after` that is still in memory, then new ones until the end."""
         waiter = asyncio.Event()
         self._waiters.add(waiter)
         try:

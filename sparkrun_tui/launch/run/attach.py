@@ -62,7 +62,7 @@ class Attachable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A workload found again: the plan as far as labels tell it, its containers by rank, and what is missing."""
+    """A workload found again: the plan as far as labels give it, its containers by rank, and what is missing."""
 
     plan: LaunchPlan
     containers: Mapping[int, str]
@@ -75,7 +75,7 @@ class Found:
 async def rebuild(workload: Attachable, cluster: Cluster, services: Services) -> Found:
     """Ask the hosts of a workload about its containers.
 
-    Raises `HostError` when none answers, `LaunchError` when it is not one of ours or is gone.
+    Raises `HostError` when none answers, `LaunchError` when this program did not launch it or it is gone.
     """
     if identifiers.launch_id(workload.launch_id) is None:
         raise LaunchError("it was not launched from here, so it can only be looked at and stopped")
@@ -133,7 +133,7 @@ def _label(info: ContainerInfo, name: str) -> str:
 
 
 def _rendered(info: ContainerInfo) -> Rendered:
-    """The recipe as far as labels tell it: its name, model, engine and overrides; its command is in the container."""
+    """The recipe as far as labels give it: its name, model, engine and overrides; its command is in the container."""
     try:
         settings = parse_json(_label(info, "settings") or "{}")
     except JsonError:
@@ -183,7 +183,7 @@ def _serve(
 
 
 def announce(given: Given, running: Running, report: Reporter, found: Found) -> None:
-    """Say what was found; the steps that must have been done are told as done."""
+    """Say what was found; the steps that must have been done are reported as done."""
     running.touched.update(given.hosts)
     running.facts.update(found.facts)
     running.containers.update(found.containers)
@@ -242,7 +242,7 @@ async def _find_executions(given: Given, running: Running) -> None:
     except LinkLost:
         raise
     except HostError:
-        # It has ended, which the watch tells better.
+        # It has ended, which the watch reports better.
         return
     if begun:
         running.executions[0] = ""

@@ -37,7 +37,7 @@ class Leftover:
 
 
 async def clear(given: Given, running: Running, report: Reporter, *, grace: float) -> tuple[Leftover, ...]:
-    """End, save and remove every container of the launch on all its hosts; what may be left is told and returned.
+    """End, save and remove every container of the launch on all its hosts; what may be left is reported and returned.
 
     `grace` is seconds between SIGTERM and SIGKILL, 0 kills at once. Doing it twice does nothing more. Nothing is
     touched that does not carry this launch's label.

@@ -1,4 +1,4 @@
-"""Why a launch failed, told as one event: the engine's own words where its logs have them, else what step failed."""
+"""Why a launch failed, as one event: the engine's own words where its logs have them, else what step failed."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def removed_elsewhere(given: Given, running: Running, failure: SparkrunErr
 
 
 def _engine_spoke(given: Given, report: Reporter, failure: SparkrunError) -> bool:
-    """Whether the cause is to be looked for in the logs: not while a step of ours failed before the engine ran."""
+    """Whether the cause is to be looked for in the logs: not while a step of the launch failed before the engine."""
     if isinstance(failure, RankEnded) or given.plan.serve.delegated:
         return True
     rows = report.bus.state.hosts.values()

@@ -87,11 +87,11 @@ class Launch:
 
     @property
     def finished(self) -> bool:
-        """Whether its tasks have ended: failed, cancelled, stopped or let go."""
+        """Whether its tasks have ended: failed, cancelled, stopped or detached."""
         return self._task is not None and self._task.done()
 
     def events(self, after: int = 0) -> AsyncIterator[AnyEvent]:
-        """Every event with a number above `after`, then new ones until the launch is over or let go."""
+        """Every event with a number above `after`, then new ones until the launch is over or detached."""
         return self._report.bus.events(after)
 
     def begin(self) -> None:
@@ -122,7 +122,7 @@ class Launch:
         return await self.wait_ended()
 
     async def detach(self) -> None:
-        """Let it go: everything on the hosts goes on, and the journal says so far."""
+        """End its tasks here; everything on the hosts goes on, and the journal keeps what was seen so far."""
         if self._wish is _Wish.NONE:
             self._ask(_Wish.DETACH)
         await self.wait_ended()
@@ -159,7 +159,7 @@ class Launch:
             await self._conclude(failure)
             await self._running.leases.release()
         finally:
-            # Also when the event loop is going down: then nothing more is done to the hosts, as when letting go.
+            # Also when the event loop is going down: then nothing more is done to the hosts, as after a detach.
             await self._running.followers.close()
             self._report.bus.close()
 
@@ -181,7 +181,7 @@ class Launch:
         return defect(self._given, self._report, error)
 
     async def _conclude(self, failure: SparkrunError | None) -> None:
-        """Clean up as the ending asks for it, and only then tell the ending."""
+        """Clean up as the ending asks for it, and only then report the ending."""
         if self._wish is _Wish.DETACH:
             return
         given, running, report = self._given, self._running, self._report
@@ -195,7 +195,7 @@ class Launch:
             grace, ending, detail = _CRASHED if running.served else 0.0, LaunchStatus.FAILED, failure.what
         left = await cleanup.clear(given, running, report, grace=grace)
         await last_memory(given, running, report, [item.host for item in left])
-        # The last lines of an engine may still have told of a phase.
+        # The last lines of an engine may still have begun a phase.
         settle(report)
         unclear = cleanup.leftovers_text(left)
         self._status(ending, (detail or unclear) if failure is not None else (unclear or detail))

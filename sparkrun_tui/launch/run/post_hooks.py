@@ -1,4 +1,4 @@
-"""What a recipe runs once it serves: in the head's container, then on the head host; a failure is only told."""
+"""What a recipe runs once it serves: in the head's container, then on the head host; a failure is only reported."""
 
 from __future__ import annotations
 

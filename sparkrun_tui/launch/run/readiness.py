@@ -29,12 +29,12 @@ TOKEN_TIMEOUT = 900.0
 WRONG_NAME_AFTER = 30.0
 QUIET_NOTICE = 600.0
 _MOST_MODELS = 1000
-"""Models of one server that are looked at."""
+"""Models of one server that are read."""
 _LOADING = (Phase.LOAD, Phase.COMPILE, Phase.GRAPHS, Phase.READY)
 
 
 async def until_ready(given: Given, running: Running, report: Reporter) -> None:
-    """Wait until it serves, and tell where. Raises `LaunchError` when the ranks never meet, or it is another's port."""
+    """Wait until it serves, and report where. Raises `LaunchError` when ranks never meet or the port is another's."""
     host = given.plan.serve.ready.host
     patience = _Patience(given, report)
     while not await insist(given, report, host, Phase.READY, lambda: healthy(given)):
@@ -138,7 +138,7 @@ def _report_ready(given: Given, running: Running, report: Reporter) -> None:
 
 
 class _Patience:
-    """Ranks that wait for each other in silence are given up after the plan's deadline; other silence is only told."""
+    """Ranks that wait for each other in silence are given up after the plan's deadline; other stalls only warn."""
 
     def __init__(self, given: Given, report: Reporter) -> None:
         self._given = given

@@ -12,7 +12,7 @@ from sparkrun_tui.launch.sizing.sizing import engine_settings, host_memory
 
 
 async def remember_figures(given: Given, running: Running, report: Reporter) -> None:
-    """Keep the figures of every host that printed some; that it cannot be done is only told.
+    """Keep the figures of every host that printed some; failures are only reported.
 
     What the demo's hosts print is made up, and is not kept.
     """

@@ -286,7 +286,7 @@ class _Watch:
 
 
 async def report_links(given: Given, report: Reporter) -> None:
-    """Tell every change of the hosts' links, until cancelled."""
+    """Report every change of the hosts' links, until cancelled."""
     while True:
         await asyncio.sleep(LINK_POLL)
         for host in given.hosts:
@@ -296,7 +296,7 @@ async def report_links(given: Given, report: Reporter) -> None:
 
 
 async def last_memory(given: Given, running: Running, report: Reporter, silent: Collection[str]) -> None:
-    """One more reading of hosts that were cleaned (not of `silent` ones): what stays shown is how they were left."""
+    """One more reading of hosts that were cleaned (not of `silent` ones): it shows how they were left."""
     if running.force.is_set():
         return
     up = [host for host in given.hosts if host not in silent and given.transport(host).link.state not in DOWN]
@@ -306,7 +306,7 @@ async def last_memory(given: Given, running: Running, report: Reporter, silent: 
 
 
 async def read_memory(given: Given, report: Reporter, host: str) -> None:
-    """One reading of a host's memory, told as an event; a host that cannot be asked is passed over."""
+    """One reading of a host's memory, as an event; a host that cannot be asked is passed over."""
     try:
         facts = await given.services.probe(given.transport(host), probe_paths(given.plan.cluster), ())
     except HostError:

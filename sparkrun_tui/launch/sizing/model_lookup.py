@@ -56,7 +56,7 @@ class Learning:
         self._turn = asyncio.Lock()
 
     def wanted(self, model: str, revision: str = "") -> bool:
-        """Whether asking may tell something new; takes one look at the disk."""
+        """Whether asking may bring something new; takes one look at the disk."""
         if (model, revision) in self._known or not _on_the_hub(model):
             return False
         if any(self._environ.get(name, "").upper() in ("1", "TRUE", "YES", "ON") for name in _OFFLINE):
@@ -73,9 +73,9 @@ class Learning:
         return known.problem if known is not None else None
 
     async def learn(self, model: str, revision: str = "") -> Learned:
-        """Ask about a model where that may tell something new. Cancelling stops the look-up, which may be tried again.
+        """Ask about a model where that may bring something new. Cancelling stops the look-up, which may be tried again.
 
-        Never raises for what the Hub refuses: the reason is in the result, and told by `problem` from then on.
+        Never raises for what the Hub refuses: the reason is in the result, and `problem` gives it from then on.
         """
         async with self._turn:
             if not self.wanted(model, revision):

@@ -1,4 +1,4 @@
-"""The app: it only wires screens, theme, keys and the engine together."""
+"""The app: it only wires screens, theme, keys and the backend together."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _real_backend(settings: Settings) -> Backend:
 
 
 class SparkrunApp(App[int], Actor, inherit_bindings=False):
-    """Screens watch what the engine does; nothing that runs on a host belongs to one of them."""
+    """Screens watch what the backend does; nothing that runs on a host belongs to one of them."""
 
     CSS_PATH = [str(path) for path in sorted(paths.styles_dir().glob("*.tcss"))]
     """All of it from the start: a screen that brought its own would have everything parsed and styled again."""
@@ -103,13 +103,13 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
 
     @property
     def backend(self) -> Backend:
-        """The engine. Raises `SparkrunError` before it is open."""
+        """The backend. Raises `SparkrunError` before it is open."""
         if self._backend is None:
             raise SparkrunError("the engine is not ready yet", remedy="try again in a moment")
         return self._backend
 
     async def _open_backend(self) -> None:
-        await self._listed.wait()  # bringing in the engine slows the list down, which is wanted first
+        await self._listed.wait()  # importing the backend slows the list down, which is wanted first
         backend = self._backend
         if backend is None:
             backend = await asyncio.to_thread(_real_backend, self.session.settings)
@@ -212,7 +212,7 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         self.terminal_title.show(title(self.launches.states()))
 
     def bar_status(self) -> Status:
-        """What the bar tells now."""
+        """What the bar shows now."""
         cluster = self.state.cluster
         hosts = tuple((name, self.state.marks[name].state) for name in (cluster.hosts if cluster else ()))
         demo = self.session.demo or bool(cluster and cluster.is_demo)

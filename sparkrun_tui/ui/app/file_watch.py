@@ -43,6 +43,6 @@ def _stamp(path: str) -> Stamp:
     try:
         found = os.stat(path)
     except OSError:
-        # It went away, or its disk did: the next listing tells.
+        # It went away, or its disk did: the next listing shows it.
         return 0, 0
     return found.st_mtime_ns, found.st_size

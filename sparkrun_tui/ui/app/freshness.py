@@ -43,7 +43,7 @@ class Freshness:
             app.state_changed()
 
     async def _update_registries(self) -> None:
-        """Once a session; the registries' screen tells how it went."""
+        """Once a session; the registries' screen shows how it went."""
         await self._app.opened.wait()
         if await self._app.registries.update_stale():
             self._app.read_recipes()

@@ -28,7 +28,7 @@ class Launches:
         self._ends: dict[str, Callable[[], None]] = {}
 
     def follow(self, launch: LaunchPort) -> None:
-        """Count this launch, and tell when it is ready or has failed."""
+        """Count this launch, and say when it is ready or has failed."""
         if launch.launch_id not in self._followed:
             self._followed[launch.launch_id] = launch
             cluster = self._app.state.cluster
@@ -113,7 +113,7 @@ class Launches:
         self._app.exit(0)
 
     def farewell(self) -> list[str]:
-        """What is told after the screen is gone: what keeps serving, and where."""
+        """What is printed after the screen is gone: what keeps serving, and where."""
         lines = []
         for launch in self._followed.values():
             state = launch.state

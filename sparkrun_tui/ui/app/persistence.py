@@ -75,7 +75,7 @@ class Persistence:
         self._timer = self._app.set_timer(_REST, self.keep)
 
     def keep(self) -> None:
-        """Keep things now; that they cannot be kept is told once."""
+        """Keep things now; a failure is shown once."""
         try:
             self._state.save_edits()
             now = self._session()

@@ -20,7 +20,7 @@ _DONE = frozenset({"ok", "skipped"})
 
 
 def title(states: Iterable[LaunchState]) -> str:
-    """What is told of these launches: the ones on their way, else the ones that failed last, else what serves."""
+    """What is said of these launches: the ones on their way, else the ones that failed last, else what serves."""
     known = list(states)
     coming = [state for state in known if state.status in COMING]
     if coming:

@@ -155,7 +155,7 @@ class LocalBackend:
         return launch
 
     async def cancel(self, launch: LaunchPort, force: bool = False) -> None:
-        """Cancel; the launch tells by its events how it ends."""
+        """Cancel; the events of the launch say how it ends."""
         if isinstance(launch, Launch):
             if force:
                 launch.force()

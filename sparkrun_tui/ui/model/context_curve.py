@@ -43,7 +43,7 @@ def context_plot(evaluation: Evaluation, store: FactsStore | None = None) -> Con
 
 
 def _length_given(settings: EngineSettings) -> int:
-    """The context in tokens that the engine is told; 0 or less when it chooses."""
+    """The context in tokens that the engine is given; 0 or less when it chooses."""
     if settings.engine == "llama-cpp":
         return (settings.llama.ctx_size or 0) // max(settings.llama.parallel or 1, 1)
     return settings.max_model_len or 0

@@ -1,4 +1,4 @@
-"""What the app needs of the engine, as protocols, so that screens can be driven by doubles in tests."""
+"""What the app needs of its backend, as protocols, so that screens can be driven by doubles in tests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class LaunchPort(Protocol):
-    """A launch as a screen watches it; the engine owns it, whatever screen is shown."""
+    """A launch as a screen watches it; the backend owns it, whatever screen is shown."""
 
     @property
     def launch_id(self) -> str:
@@ -110,7 +110,7 @@ class Ask(Protocol):
 
 
 class Backend(Protocol):
-    """Everything the app asks of the engine. Errors are `SparkrunError`s, told in full."""
+    """Everything the app asks of what is behind it. Errors are `SparkrunError`s, shown in full."""
 
     async def open(self, ask: Ask) -> None:
         """Get ready: import what is heavy, start the demo cluster when that is wanted."""
@@ -153,7 +153,7 @@ class Backend(Protocol):
         """What runs on a cluster now."""
 
     async def readings(self, view: FleetView, cluster: Cluster) -> Mapping[str, Metrics]:
-        """What the servers of our workloads count, by launch id; one that tells nothing is left out."""
+        """What the servers of launched workloads count, by launch id; one without an answer is left out."""
 
     async def stop_workload(self, workload: Workload, cluster: Cluster) -> None:
         """Stop a workload on all its hosts."""

@@ -90,7 +90,7 @@ class Registries:
             return results
 
     async def update_stale(self) -> bool:
-        """Ask those that were fetched before and are old now; tells whether any brought something."""
+        """Ask those that were fetched before and are old now; returns whether any had something new."""
         await self.read()
         old = [row.registry.name for row in self.rows if row.stale and row.snapshot is not None]
         results = await self.update(old) if old else ()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _TALLEST = 4
-"""How many times the curve's own height the room may be and still be drawn; above that it is only told."""
+"""How many times the curve's own height the room may be and still be drawn; above that it is only stated in words."""
 _AXIS = 7
 """Cells of the axis at the left, with its line."""
 

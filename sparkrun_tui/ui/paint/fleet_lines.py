@@ -131,7 +131,7 @@ def _workload(workload: Workload, rank: WorkloadRank, now: float, load: Load | N
         if width_of([*spans, shown[0]]) > room:
             # The rate is worth more than the number of a head, which stands first anyway.
             spans = [span for span in spans if not span[0].startswith(" rank ")]
-        # The sign tells that it serves. From the right, what has no room is left out whole.
+        # The sign says that it serves. From the right, what has no room is left out whole.
         while shown and width_of([*spans, *shown]) > room:
             shown.pop()
         return [*spans, *shown]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _WIDE = 64
 """From this width on, a part, its band and its source stand on one line."""
 _TIGHT = 44
-"""Below this width the unit is only told by the host's line."""
+"""Below this width only the host's line has the unit."""
 _KINDS = {"kv": "KV cache", "others": "others", "activation": "activations"}
 
 

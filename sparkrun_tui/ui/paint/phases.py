@@ -95,7 +95,7 @@ def phases_shown(width: int) -> tuple[list[Phase], int, int]:
 
 
 def table(state: LaunchState, now: float, width: int, activity: bool, last: LastTime | None = None) -> list[Line]:
-    """The whole table; with `activity` each host has a second line that tells what it does now."""
+    """The whole table; with `activity` each host has a second line with what it does now."""
     phases, column, name = phases_shown(width)
     header = " " * name + "".join(fit(_word(phase, column - 1), column - 1) + " " for phase in phases) + "memory left"
     lines: list[Line] = [clip([(header, "dim")], width)]

@@ -41,7 +41,7 @@ class PageScreen(Screen[None], Actor):
         self.state_changed()
 
     def on_unmount(self) -> None:
-        """Left: what it held is let go."""
+        """Left: what it held can be freed."""
         self.sparkrun.screen_left()
 
     @property

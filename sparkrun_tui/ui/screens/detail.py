@@ -40,7 +40,7 @@ NARROW_TABS = ("overview", "overrides", "memory", "command", "source", "problems
 
 
 class Detail(Container, Actor):
-    """Shows one recipe; `Edited` tells that its overrides changed."""
+    """Shows one recipe; `Edited` is posted when its overrides changed."""
 
     class Edited(Message):
         """The overrides of the shown recipe changed, or one is being typed."""

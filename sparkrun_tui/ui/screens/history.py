@@ -30,7 +30,7 @@ _SIGNS = {
 
 
 _ROOMY = 90
-"""Cells from which rows tell everything."""
+"""Cells from which rows show everything."""
 
 _WIDE = ("%Y-%m-%d %H:%M", 18, 12, 14)
 _NARROW = ("%m-%d %H:%M", 13, 10, 9)
@@ -78,8 +78,8 @@ class HistoryList(ListPane):
         longest = max((cell_width(clean_line(past.recipe)) for past in self.rows), default=0) + 2
         name = max(min(width - when - cluster - 12 - took, longest), 16)
         if number == 0:
-            told = "serving after" if took > 13 else "took"
-            text = f"{'when':<{when}}{fit('recipe', name)}{fit('cluster', cluster)}{'outcome':<12}{told:<{took}}"
+            heading = "serving after" if took > 13 else "took"
+            text = f"{'when':<{when}}{fit('recipe', name)}{fit('cluster', cluster)}{'outcome':<12}{heading:<{took}}"
             return clip([(text, "dim")], width)
         if not self.rows:
             return [(self.message, "dim")]
@@ -122,12 +122,12 @@ class HistoryScreen(PageScreen):
 
     @on(ListPane.Highlighted, "#history")
     def _moved(self) -> None:
-        """Where rows have no room for it, the corner tells how the launch under the cursor ended."""
+        """Where rows have no room for it, the corner says how the launch under the cursor ended."""
         if not self.whole:
             return
         past = self.list.current
-        told = past.detail if past is not None and self.list.text_width < _ROOMY else ""
-        self.query_one(Panel).entitle("Earlier launches", told)
+        detail = past.detail if past is not None and self.list.text_width < _ROOMY else ""
+        self.query_one(Panel).entitle("Earlier launches", detail)
 
     def on_resize(self) -> None:
         """Rows may have room for it now, or not any more."""

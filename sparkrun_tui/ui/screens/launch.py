@@ -35,7 +35,7 @@ def _nothing() -> None:
 
 
 class LaunchScreen(PageScreen):
-    """Watches one launch. The engine owns it: leaving this screen changes nothing on any host."""
+    """Watches one launch. The backend owns it: leaving this screen changes nothing on any host."""
 
     BINDINGS = bindings(Scope.LAUNCH)
     AUTO_FOCUS = "LogView"
@@ -116,7 +116,7 @@ class LaunchScreen(PageScreen):
 
     @staticmethod
     def _active(state: LaunchState) -> bool:
-        """Whether a second line of a host has something to tell: what it does now, or where it failed."""
+        """Whether a second line of a host has something to say: what it does now, or where it failed."""
         if state.status not in SERVING | FINAL:
             return True
         cells = [cell for row in state.hosts.values() for cell in row.cells.values()]
@@ -211,7 +211,7 @@ class LaunchScreen(PageScreen):
         box = self.query_one("#find", SearchBox)
         view = self.deck.focused_view
         view.focus()
-        box.display = False  # the line below the log tells what is searched
+        box.display = False  # the line below the log shows what is searched
         if box.value:
             view.do_previous_match()
 

@@ -24,7 +24,7 @@ def mark(level: Level) -> Span:
 
 
 def gib(size: float) -> str:
-    """Bytes as a bare number of GiB: `38.4`; what is there but less than it can tell is `<0.1`, never `0.0`."""
+    """Bytes as a bare number of GiB: `38.4`; what is there but less than it can show is `<0.1`, never `0.0`."""
     return "<0.1" if 0 < size < GIB / 20 else f"{size / GIB:.1f}"
 
 

@@ -227,7 +227,7 @@ def _name(row: RecipeRow, width: int) -> list[Span]:
 def _elided(name: str, width: int) -> tuple[str, Sequence[int]]:
     """A name in exactly `width` cells, and the place in it of each character shown (-1: of none).
 
-    Long ones lose their middle: names of one model are told apart by how they end.
+    Long ones lose their middle: names of one model differ in how they end.
     """
     if len(name) <= width or width < 9 or cell_width(name) != len(name):
         shown = fit(name, width)

@@ -17,7 +17,7 @@ DOTS = {"up": ("●", "good"), "asking": ("◌", "dim"), "down": ("✗", "bad"),
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What the bar tells: the cluster's name, (host, state) pairs, running launches, and whether it is the demo."""
+    """What the bar shows: the cluster's name, (host, state) pairs, running launches, and whether it is the demo."""
 
     cluster: str = ""
     hosts: tuple[tuple[str, str], ...] = ()

@@ -11,7 +11,7 @@ from sparkrun_tui.launch.run.parts.reporter import Reporter
 
 
 def defect(given: Given, report: Reporter, error: BaseException, what: str = "ended the launch") -> LaunchError:
-    """A failure that is our own: told as such, with where it happened in the log of the head for whoever mends it."""
+    """An internal error: reported as a defect of this program, its traceback in the log of the head."""
     host = given.hosts[0] if given.hosts else ""
     for line in "".join(traceback.format_exception(error)).splitlines():
         report.bus.note(host, line)
@@ -20,7 +20,7 @@ def defect(given: Given, report: Reporter, error: BaseException, what: str = "en
 
 
 def rule_defect(report: Reporter, host: str) -> Report:
-    """Tells a defect of a rule for lines of logs: in a notice, and with where it happened in the log of `host`."""
+    """Reports a defect of a rule for lines of logs: in a notice, and with its traceback in the log of `host`."""
 
     def publish(found: RuleDefect) -> None:
         for line in found.trace:

@@ -109,7 +109,7 @@ class Followers:
                 if isinstance(error, NeedsUser):
                     return
             except Exception as error:
-                # A defect must not end a log without a word: it is told, and the log is taken up where it was.
+                # A defect must not end a log silently: it is reported, and the log is taken up where it was.
                 what = f"{type(error).__name__}: {error}"
                 if what != reported:
                     reported = what

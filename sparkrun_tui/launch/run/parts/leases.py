@@ -50,7 +50,7 @@ if [ {steal} = 1 ]; then
         rmdir "$base/lock.steal"
         if [ "$won" = yes ]; then echo won; exit 0; fi
     else
-        # Whoever is at it is waited for, so that the owner told below is the new one.
+        # Whoever is at it is waited for, so that the owner named below is the new one.
         tries=0
         while [ -d "$base/lock.steal" ] && [ "$tries" -lt 10 ]; do sleep 1; tries=$((tries + 1)); done
     fi
@@ -149,7 +149,7 @@ def _given_up(answer: _Answer) -> str:
 
 
 def _held(answer: _Answer, host: str) -> LaunchError:
-    # A host may write anything there; only an id of ours is put into a command to paste.
+    # A host may write anything there; only what is the id of a launch is put into a command to paste.
     launch = identifiers.launch_id(owner.field(answer.owner, "launch"))
     end = f", or end it: {shell.words(['sparkrun-tui', 'stop', launch])}" if launch else ""
     who = owner.field(answer.owner, "user") or "somebody"
@@ -175,7 +175,7 @@ async def _ask(given: Given, host: str, *, steal: Mapping[str, object] | None = 
     )
     result = await given.transport(host).run(script)
     if result.outcome is Outcome.LOST:
-        # The folder says whether it was made: asking again tells.
+        # The folder says whether it was made, so ask again.
         await given.transport(host).connect()
         result = await given.transport(host).run(script)
     return _read(result, host)

@@ -120,8 +120,8 @@ async def _without_hub(given: Given, report: Reporter, request: ModelRequest, wh
     source = await _insist(given, report, lambda: find_source(services, views, found)) if missing else None
     if missing and source is None:
         raise nowhere(request, missing, why)
-    told = f"{source.name} has {request.repo}" if source else f"every host has {request.repo}"
-    report.notice("note", f"{why.what}; {told}, so it is not needed")
+    held = f"{source.name} has {request.repo}" if source else f"every host has {request.repo}"
+    report.notice("note", f"{why.what}; {held}, so it is not needed")
     return model
 
 
@@ -141,9 +141,9 @@ async def _fetch(given: Given, report: Reporter, request: ModelRequest) -> Store
             if isinstance(item, StoredModel):
                 model = item
                 continue
-            told = Transfer(item.done, item.total, item.rate, item.detail or "downloading here")
+            moved = Transfer(item.done, item.total, item.rate, item.detail or "downloading here")
             for host in given.hosts:
-                report.progress(host, Phase.MODEL, told)
+                report.progress(host, Phase.MODEL, moved)
     if model is None:
         raise LaunchError(
             f"the download of {request.repo} ended early", remedy=shell.words(["hf", "download", request.repo])
@@ -170,7 +170,7 @@ async def _send(
 
 
 async def _relayed(given: Given, report: Reporter, view: HostView, model: StoredModel, source: HostView) -> bool:
-    """Let a host that has it send the model; False when that fails, which is told."""
+    """Let a host that has it send the model; False when that fails, which is reported."""
     moving = given.services.shipper.relay(
         model,
         given.transport(source.name),

@@ -107,7 +107,7 @@ class ChangesScreen(ModalScreen[None], Actor):
 
 
 def _write(name: str, text: str, settings: Settings, private: bool) -> str:
-    """Write the file; tells where, and whether it will be in the list."""
+    """Write the file; the text says where, and whether it will be in the list."""
     path = Path(name).expanduser()
     write_new_recipe(path, text, private=private)
     folders = (*settings.recipe_dirs, paths.user_recipes())

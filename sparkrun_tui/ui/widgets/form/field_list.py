@@ -62,7 +62,7 @@ class FieldRow:
 
 
 class FieldList(ListPane):
-    """Fields of one recipe. It shows rows and tells what was asked; whoever holds the values answers with rows."""
+    """Fields of one recipe. It shows rows and posts what was asked; whoever holds the values answers with rows."""
 
     BINDINGS = [*bindings(Scope.LIST), *bindings(Scope.FORM)]
 
@@ -188,7 +188,7 @@ class FieldList(ListPane):
     # The line below: what the current field is, or what is wrong with it.
 
     def move_to(self, row: int, step: int = 1) -> None:
-        """Move, and tell of the field below."""
+        """Move, and describe the field below."""
         super().move_to(row, step)
         below = self._lines_below
         if below:
@@ -196,7 +196,7 @@ class FieldList(ListPane):
 
     @property
     def _lines_below(self) -> int:
-        """How many lines below the fields tell of the current one."""
+        """How many lines below the fields describe the current one."""
         height = self.size.height
         return 3 if height >= 16 else 1 if height > 6 else 0
 
