@@ -10,9 +10,9 @@ import asyncssh
 from sparkrun_tui.base.settings import DEMO_CLUSTER, Cluster, Settings
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.demo import sshd
-from sparkrun_tui.demo.catalog import Catalog
 from sparkrun_tui.demo.clock import Clock
 from sparkrun_tui.demo.docker.api import DockerApi
+from sparkrun_tui.demo.engines.catalog import Catalog
 from sparkrun_tui.demo.engines.engines import Engines
 from sparkrun_tui.demo.engines.eugr import EugrScripts
 from sparkrun_tui.demo.host import Host, Site

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.demo.clock import Clock, News
-from sparkrun_tui.demo.docker.container import Container
+from sparkrun_tui.demo.container import Container
 from sparkrun_tui.demo.http import Reader, Writer
 from sparkrun_tui.demo.jobs import Job, Print
 from sparkrun_tui.memory.hosts import SPARK_TOTAL

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from sparkrun_tui.recipe.values.rendered import Rendered
     from sparkrun_tui.ui.model.ports import Backend, Changed, LaunchPort
     from sparkrun_tui.ui.model.registries import Registries
+    from sparkrun_tui.ui.model.rows import Status
     from sparkrun_tui.ui.model.state import AppState
-    from sparkrun_tui.ui.widgets.top_bar import Status
 
 Answer = TypeVar("Answer")
 

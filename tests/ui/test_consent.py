@@ -12,9 +12,9 @@ from textual.pilot import Pilot
 from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
 from sparkrun_tui.ui.app.app import SparkrunApp
+from sparkrun_tui.ui.ink import text_of
 from sparkrun_tui.ui.screens.browse import BrowseScreen
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
-from sparkrun_tui.ui.widgets.ink import text_of
 from sparkrun_tui.ui.widgets.text_pane import TextPane
 
 from .conftest import ALPHA, Pilots, lines_with, press, settle

@@ -20,14 +20,14 @@ from sparkrun_tui.memory.result import HostMemory, HostPicture, Part
 from sparkrun_tui.recipe.model import Source, SourceKind
 from sparkrun_tui.recipe.search.entry import Entry
 from sparkrun_tui.ui.app.launch_poll import LaunchPoll
+from sparkrun_tui.ui.ink import clip, fit, spread, text_of, width_of, wrap, wrap_line
 from sparkrun_tui.ui.model.edits import Edits
+from sparkrun_tui.ui.paint.command_view import shell_lines, yaml_lines
 from sparkrun_tui.ui.paint.log_text import trimmed
+from sparkrun_tui.ui.paint.memory_bar import bar, host_line, numbers
 from sparkrun_tui.ui.paint.phases import cell_text, progress_bar, spark
 from sparkrun_tui.ui.paint.recipe_rows import hosts_word, short_count, stepped
-from sparkrun_tui.ui.widgets.command_view import shell_lines, yaml_lines
-from sparkrun_tui.ui.widgets.ink import clip, fit, spread, text_of, width_of, wrap, wrap_line
 from sparkrun_tui.ui.widgets.log.source import Finder, HostLog, MergedLog
-from sparkrun_tui.ui.widgets.memory_bar import bar, host_line, numbers
 
 from .fakes import FakeLaunch
 

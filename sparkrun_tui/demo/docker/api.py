@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 from urllib.parse import unquote
 
+from sparkrun_tui.demo.container import Container, Execution
 from sparkrun_tui.demo.docker import objects as docker_json
 from sparkrun_tui.demo.docker import streams as docker_streams
-from sparkrun_tui.demo.docker.container import Container, Execution
 from sparkrun_tui.demo.host import Host
 from sparkrun_tui.demo.http import Refused, Reply, Request
 

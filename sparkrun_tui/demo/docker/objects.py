@@ -6,7 +6,7 @@ import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
-from sparkrun_tui.demo.docker.container import Container
+from sparkrun_tui.demo.container import Container
 from sparkrun_tui.demo.host import IMAGE_SIZE, Happening, Host
 from sparkrun_tui.demo.probe import DOCKER_ROOT, DOCKER_VERSION
 

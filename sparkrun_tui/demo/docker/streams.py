@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from sparkrun_tui.demo.container import Container, Entry
 from sparkrun_tui.demo.docker import objects as docker_json
-from sparkrun_tui.demo.docker.container import Container, Entry
 from sparkrun_tui.demo.host import IMAGE_SIZE, Host
 from sparkrun_tui.demo.http import Reply, Request
 from sparkrun_tui.remote.docker.logs import nanoseconds

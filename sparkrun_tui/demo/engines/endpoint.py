@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from sparkrun_tui.demo import http
-from sparkrun_tui.demo.docker.container import Container
+from sparkrun_tui.demo.container import Container
 from sparkrun_tui.demo.engines.figures import Figures
 
 TOKEN_SECONDS = 0.045

@@ -7,8 +7,8 @@ import itertools
 import re
 from dataclasses import replace
 
-from sparkrun_tui.demo.catalog import Catalog
-from sparkrun_tui.demo.docker.container import Container, Execution
+from sparkrun_tui.demo.container import Container, Execution
+from sparkrun_tui.demo.engines.catalog import Catalog
 from sparkrun_tui.demo.engines.endpoint import Endpoint
 from sparkrun_tui.demo.engines.figures import Fault, Figures, figures
 from sparkrun_tui.demo.engines.llama_log import LlamaLog

@@ -7,7 +7,7 @@ import itertools
 import re
 from collections.abc import Iterator
 
-from sparkrun_tui.demo.docker.container import Container
+from sparkrun_tui.demo.container import Container
 from sparkrun_tui.demo.engines.log_script import RAY_NOW, filled
 from sparkrun_tui.demo.host import Host, Site
 from sparkrun_tui.demo.http import Reader, Writer

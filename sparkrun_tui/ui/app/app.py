@@ -29,11 +29,11 @@ from sparkrun_tui.ui.app.title import TerminalTitle, title
 from sparkrun_tui.ui.model.catalog import Catalog
 from sparkrun_tui.ui.model.ports import Backend, Changed, HostSeen, LaunchPort
 from sparkrun_tui.ui.model.registries import Registries
+from sparkrun_tui.ui.model.rows import Status
 from sparkrun_tui.ui.model.state import AppState, HostMark
 from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.browse import BrowseScreen
 from sparkrun_tui.ui.widgets.line_pane import INKS
-from sparkrun_tui.ui.widgets.top_bar import Status
 
 Answer = TypeVar("Answer")
 _SEVERITY = {"note": ("information", ""), "warning": ("warning", "! "), "error": ("error", "✗ ")}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sparkrun_tui.ui.app.daemon_thread import in_daemon
 from sparkrun_tui.ui.app.file_watch import Scan, compare, scan
 from sparkrun_tui.ui.app.shell import AppShell
+from sparkrun_tui.ui.daemon_thread import in_daemon
 
 PERIOD = 2.0
 """Seconds between two looks at the files of recipes."""

@@ -6,7 +6,7 @@ import gc
 
 from textual.timer import Timer
 
-from sparkrun_tui.ui.app.timers import Timers
+from sparkrun_tui.ui.app.shell import Timers
 
 _REST = 1.0
 """Seconds after the last screen was left: nobody waits for an answer then."""

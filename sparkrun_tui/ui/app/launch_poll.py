@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from textual.timer import Timer
 
-from sparkrun_tui.ui.app.timers import Timers
+from sparkrun_tui.ui.app.shell import Timers
 from sparkrun_tui.ui.model.ports import Changed, LaunchPort
 
 TICK = 0.1

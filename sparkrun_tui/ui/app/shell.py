@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from sparkrun_tui.ui.app.timers import Timers
 from sparkrun_tui.ui.app_port import AppPort
 
 if TYPE_CHECKING:
+    from textual.timer import Timer
+
     from sparkrun_tui.ui.model.ports import LaunchPort
+
+
+class Timers(Protocol):
+    """Whatever can call back later: the app."""
+
+    def set_interval(self, interval: float, callback: Callable[[], None]) -> Timer:
+        """Call `callback` every `interval` seconds."""
+
+    def set_timer(self, delay: float, callback: Callable[[], object]) -> Timer:
+        """Call `callback` once, after `delay` seconds."""
 
 
 class AppShell(AppPort, Timers, Protocol):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sparkrun_tui.ui.app.daemon_thread import call_in_loop, in_daemon
+from sparkrun_tui.ui.daemon_thread import call_in_loop, in_daemon
 
 if TYPE_CHECKING:
     from sparkrun_tui.recipe.registry.registries import RegistryStatus, UpdateResult

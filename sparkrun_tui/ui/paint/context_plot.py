@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.ui.widgets.ink import Line, Span, clip
+from sparkrun_tui.ui.ink import Line, Span, clip
 
 if TYPE_CHECKING:
     from sparkrun_tui.memory.curve import ContextCurve

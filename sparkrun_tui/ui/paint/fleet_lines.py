@@ -10,7 +10,7 @@ from sparkrun_tui.base.units import GIB, format_duration
 from sparkrun_tui.fleet.load import Load
 from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload, WorkloadRank
 from sparkrun_tui.remote.probe.facts import HostFacts
-from sparkrun_tui.ui.widgets.ink import Line, Span, clip, fit, width_of
+from sparkrun_tui.ui.ink import Line, Span, clip, fit, width_of
 
 HEALTH: dict[Health, tuple[str, str]] = {
     Health.SERVING: ("✓", "good"),

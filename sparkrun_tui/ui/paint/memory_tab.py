@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.memory.result import Estimate, HostPicture, Part, Proposal
+from sparkrun_tui.ui.ink import Line, clip, wrap, wrap_line
 from sparkrun_tui.ui.paint.context_plot import plot_lines
-from sparkrun_tui.ui.widgets.ink import Line, clip, wrap, wrap_line
-from sparkrun_tui.ui.widgets.memory_bar import gib
+from sparkrun_tui.ui.paint.memory_bar import gib
 
 if TYPE_CHECKING:
     from sparkrun_tui.ui.model.context_curve import ContextPlot

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.launch.record.events import Noticed
-from sparkrun_tui.ui.widgets.ink import Line, Span, spread, wrap
+from sparkrun_tui.ui.ink import Line, Span, spread, wrap
 
 _SIGNS = {"error": ("✗", "bad"), "warning": ("!", "tight")}
 _NOTE = ("·", "dim")

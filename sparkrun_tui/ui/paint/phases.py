@@ -10,8 +10,8 @@ from sparkrun_tui.base.units import GIB, format_bytes, format_duration, format_r
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.record.events import StepState
 from sparkrun_tui.launch.record.state import Cell, HostRow, LaunchState
+from sparkrun_tui.ui.ink import Line, Span, clip, fit
 from sparkrun_tui.ui.paint.notices import newest_line
-from sparkrun_tui.ui.widgets.ink import Line, Span, clip, fit
 
 _SIGNS: dict[StepState, tuple[str, str]] = {
     StepState.PENDING: ("·", "dim"),

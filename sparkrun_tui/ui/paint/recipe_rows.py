@@ -14,8 +14,7 @@ from sparkrun_tui.recipe.search.query import Query
 from sparkrun_tui.recipe.values.overrides import from_data, value_text
 from sparkrun_tui.recipe.values.rendered import Origin, Rendered
 from sparkrun_tui.ui.model.edits import Edits
-from sparkrun_tui.ui.widgets.form.field_list import FieldRow
-from sparkrun_tui.ui.widgets.recipe_list import RecipeRow
+from sparkrun_tui.ui.model.rows import FieldRow, RecipeRow
 
 
 def short_count(count: int | None) -> str:

@@ -18,13 +18,14 @@ from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.search.entry import Entry
 from sparkrun_tui.recipe.search.query import Query, parse_query
 from sparkrun_tui.ui.actions import Scope, bindings
+from sparkrun_tui.ui.model.rows import RecipeRow
 from sparkrun_tui.ui.paint.recipe_rows import recipe_row
 from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.detail import Detail
 from sparkrun_tui.ui.widgets.form.choices import Choices
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 from sparkrun_tui.ui.widgets.panel import Panel
-from sparkrun_tui.ui.widgets.recipe_list import RecipeList, RecipeRow, Rows
+from sparkrun_tui.ui.widgets.recipe_list import RecipeList, Rows
 from sparkrun_tui.ui.widgets.search_box import SearchBox
 
 _SLICE = 0.006

@@ -14,10 +14,10 @@ from sparkrun_tui.fleet.load import Load, loads
 from sparkrun_tui.fleet.metrics import Metrics
 from sparkrun_tui.fleet.model import FleetView, Workload
 from sparkrun_tui.ui.actions import Scope, bindings
+from sparkrun_tui.ui.ink import Line
 from sparkrun_tui.ui.paint.fleet_lines import FleetRow, fleet_rows, header, ranks_of
 from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
-from sparkrun_tui.ui.widgets.ink import Line
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 from sparkrun_tui.ui.widgets.panel import Panel
 

@@ -14,9 +14,9 @@ from sparkrun_tui.base.text import cell_width, clean_line
 from sparkrun_tui.base.units import format_duration
 from sparkrun_tui.recipe.values.masking import override_words
 from sparkrun_tui.ui.actions import Scope, bindings
+from sparkrun_tui.ui.ink import Line, Span, clip, fit
 from sparkrun_tui.ui.model.ports import PastLaunch
 from sparkrun_tui.ui.screens.base import PageScreen
-from sparkrun_tui.ui.widgets.ink import Line, Span, clip, fit
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 from sparkrun_tui.ui.widgets.panel import Panel
 

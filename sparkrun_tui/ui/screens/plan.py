@@ -17,11 +17,11 @@ from sparkrun_tui.recipe.trust import demand_shown
 from sparkrun_tui.recipe.values.masking import redactor
 from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.ui.actions import Scope, bindings
+from sparkrun_tui.ui.ink import Line, wrap
+from sparkrun_tui.ui.paint.command_view import shell_lines
 from sparkrun_tui.ui.paint.plan_lines import consent_lines, plan_lines
 from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
-from sparkrun_tui.ui.widgets.command_view import shell_lines
-from sparkrun_tui.ui.widgets.ink import Line, wrap
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 from sparkrun_tui.ui.widgets.panel import Panel
 from sparkrun_tui.ui.widgets.text_pane import TextPane

@@ -11,12 +11,12 @@ from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.recipe.registry.config import NAME, check_url
 from sparkrun_tui.recipe.registry.registries import RegistryStatus
 from sparkrun_tui.ui.actions import Scope, bindings
+from sparkrun_tui.ui.ink import Line, wrap
 from sparkrun_tui.ui.model.registries import Registries
 from sparkrun_tui.ui.paint import registry_lines as paint
 from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.dialogs.ask import AskScreen, Blank
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
-from sparkrun_tui.ui.widgets.ink import Line, wrap
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 from sparkrun_tui.ui.widgets.panel import Panel
 from sparkrun_tui.ui.widgets.text_pane import TextPane

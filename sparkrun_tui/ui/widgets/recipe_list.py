@@ -10,26 +10,12 @@ from textual.message import Message
 
 from sparkrun_tui.base.text import cell_width, clean_line
 from sparkrun_tui.ui.actions import Scope, bindings
-from sparkrun_tui.ui.widgets.ink import MARKS, Line, Span, fit
+from sparkrun_tui.ui.ink import MARKS, Line, Span, fit
+from sparkrun_tui.ui.model.rows import RecipeRow
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 
 _ENGINES = {"vllm-distributed": "vllm-d", "llama-cpp": "llama", "eugr-vllm": "eugr"}
 _NOT_YET: Span = ("·", "dim")
-
-
-@dataclass(frozen=True, slots=True)
-class RecipeRow:
-    """One recipe as the list shows it. `matched` are positions in `name` that the query found."""
-
-    key: str
-    name: str
-    engine: str
-    size: str
-    hosts: str
-    origin: str
-    broken: bool = False
-    matched: frozenset[int] = frozenset()
-    has_overrides: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,10 @@ from sparkrun_tui.recipe.format.export import command_line, exported, keeps_secr
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.actor import Actor
+from sparkrun_tui.ui.ink import Line
 from sparkrun_tui.ui.paint.change_lines import change_lines
 from sparkrun_tui.ui.screens.dialogs.ask import AskScreen, Blank
 from sparkrun_tui.ui.widgets.footer_keys import FooterKeys
-from sparkrun_tui.ui.widgets.ink import Line
 from sparkrun_tui.ui.widgets.panel import Panel
 from sparkrun_tui.ui.widgets.text_pane import TextPane
 

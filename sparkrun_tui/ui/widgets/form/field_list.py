@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.segment import Segment
@@ -15,11 +14,11 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widgets import Input
 
-from sparkrun_tui.base.secrets import MASK
-from sparkrun_tui.base.text import cell_width, clean_line, visible_line
+from sparkrun_tui.base.text import cell_width, clean_line
 from sparkrun_tui.ui.actions import Scope, bindings
+from sparkrun_tui.ui.ink import Line, Span, clip, fit, text_of, width_of, wrap
+from sparkrun_tui.ui.model.rows import FieldRow
 from sparkrun_tui.ui.widgets.form.field_editor import FieldEditor
-from sparkrun_tui.ui.widgets.ink import Line, Span, clip, fit, text_of, width_of, wrap
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 
 if TYPE_CHECKING:
@@ -30,35 +29,6 @@ _NARROWEST = 4
 """Cells that a value has at least."""
 
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-
-
-@dataclass(frozen=True, slots=True)
-class FieldRow:
-    """One field as the form shows it. `own` is the value without an override, `error` what is wrong with it."""
-
-    key: str
-    title: str
-    value: str
-    own: str
-    help: str = ""
-    origin: str = ""
-    values: tuple[str, ...] = ()
-    steps: bool = False
-    changed: bool = False
-    used: bool = True
-    error: str = ""
-    secret: bool = False
-    """Whether its value is shown as dots."""
-
-    @property
-    def shown(self) -> str:
-        """The value as the form shows it."""
-        return MASK if self.secret and self.value else visible_line(self.value) or "(empty)"
-
-    @property
-    def own_shown(self) -> str:
-        """The value without an override, as the form shows it."""
-        return MASK if self.secret and self.own else visible_line(self.own) or "unset"
 
 
 class FieldList(ListPane):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.memory.result import Estimate, HostPicture, Level
-from sparkrun_tui.ui.widgets.ink import MARKS, Line, Span, fit, join, width_of
+from sparkrun_tui.ui.ink import MARKS, Line, Span, fit, join, width_of
 
 GLYPHS = {"weights": "█", "kv": "▓", "engine": "▒", "others": "▞", "free": "░"}
 """What each part of the bar is drawn with; `engine` is activations, graphs and overhead together."""
