@@ -12,7 +12,7 @@ import pytest
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.launch.record.events import LaunchStatus
-from sparkrun_tui.launch.sizing.calibration import ago, learn
+from sparkrun_tui.launch.sizing.calibration import ago, remember_image
 from sparkrun_tui.launch.sizing.image_label import version_of
 from sparkrun_tui.launch.sizing.measured_store import MAX_RECIPES, MAX_RECORDS, Record, image_facts, records, remember
 from sparkrun_tui.launch.sizing.sizing import engine_settings, size
@@ -112,9 +112,9 @@ async def test_a_tag_that_has_moved_is_another_image(cluster: FakeCluster) -> No
     await launched(cluster, rendered(RECIPE))
     recipe = rendered(RECIPE).recipe
     remember(recipe.digest, [replace(record, image_digest="sha256:aa") for record in records(recipe.digest)])
-    learn("vllm", IMAGE, image("aa"))
+    remember_image("vllm", IMAGE, image("aa"))
     assert "measured" in source(size(rendered(RECIPE), [SPARK]))
-    learn("vllm", IMAGE, image("bb"))
+    remember_image("vllm", IMAGE, image("bb"))
     assert "measured" not in source(size(rendered(RECIPE), [SPARK]))
 
 
@@ -220,10 +220,10 @@ def test_versions_that_images_state(engine: str, labels: dict[str, str], env: tu
 def test_the_tag_rules_and_the_label_fills_in() -> None:
     moving = rendered(RECIPE.replace(IMAGE, "registry.test/vllm:nightly"))
     assert engine_settings(moving).version == ""
-    learn("vllm", "registry.test/vllm:nightly", info({"vllm.version": "0.31.0"}))
+    remember_image("vllm", "registry.test/vllm:nightly", info({"vllm.version": "0.31.0"}))
     assert engine_settings(moving).version == "0.31.0"
     tagged = rendered(RECIPE.replace(IMAGE, "registry.test/vllm:v0.30.0"))
-    learn("vllm", "registry.test/vllm:v0.30.0", info({"vllm.version": "0.31.0"}))
+    remember_image("vllm", "registry.test/vllm:v0.30.0", info({"vllm.version": "0.31.0"}))
     assert engine_settings(tagged).version == "0.30.0"
 
 

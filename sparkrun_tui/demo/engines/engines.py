@@ -12,7 +12,7 @@ from sparkrun_tui.demo.engines.catalog import Catalog
 from sparkrun_tui.demo.engines.endpoint import Endpoint
 from sparkrun_tui.demo.engines.figures import Fault, Figures, figures
 from sparkrun_tui.demo.engines.llama_log import LlamaLog
-from sparkrun_tui.demo.engines.log_script import Beat, filled
+from sparkrun_tui.demo.engines.log_script import LogStep, filled
 from sparkrun_tui.demo.engines.ray import Ray, hang_up
 from sparkrun_tui.demo.engines.sglang_log import SglangLog
 from sparkrun_tui.demo.engines.vllm_log import VllmLog
@@ -99,10 +99,10 @@ class Engines:
             container.say("OSError: [Errno 98] Address already in use", "stderr")
             return 1
         started = host.clock.now()
-        for beat in log.beats():
-            await host.clock.sleep(beat.after)
-            await self._apply(container, beat, is_.engine, started, spread)
-            if "world_size=" in beat.text or "Init parallel begin" in beat.text:
+        for step in log.steps():
+            await host.clock.sleep(step.after)
+            await self._apply(container, step, is_.engine, started, spread)
+            if "world_size=" in step.text or "Init parallel begin" in step.text:
                 await self._meet(container, is_.ranks)
         if is_.fault is Fault.HOST:
             container.oom_killed = True
@@ -115,12 +115,12 @@ class Engines:
             return 0
         return await self._answer(host, container, is_, log)
 
-    async def _apply(self, container: Container, beat: Beat, engine: str, started: float, spread: bool) -> None:
-        if beat.memory is not None:
+    async def _apply(self, container: Container, step: LogStep, engine: str, started: float, spread: bool) -> None:
+        if step.memory is not None:
             for each in self._peers(container) if spread else [container]:
-                each.memory = beat.memory
-        if beat.text:
-            container.say(filled(beat.text, engine, container.clock, started), beat.stream)
+                each.memory = step.memory
+        if step.text:
+            container.say(filled(step.text, engine, container.clock, started), step.stream)
 
     async def _answer(self, host: Host, container: Container, is_: Figures, log: Log) -> int:
         """Serve until the container is asked to end."""

@@ -17,7 +17,7 @@ RAY_NOW = "{ray now}"
 
 
 @dataclass(frozen=True, slots=True)
-class Beat:
+class LogStep:
     """After `after` seconds a text is printed, if there is one; then `memory` is in use on each host (if given)."""
 
     after: float

@@ -17,7 +17,7 @@ from sparkrun_tui.launch.plan.preflight import Finding, Surroundings, Verdict, j
 from sparkrun_tui.launch.plan.shapes import WORKSTATION, Command, PlanStep
 from sparkrun_tui.launch.plan.steps import download_command, relay_command
 from sparkrun_tui.launch.services import Services
-from sparkrun_tui.launch.sizing.calibration import learn
+from sparkrun_tui.launch.sizing.calibration import remember_image
 from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.remote.ports.models import ModelRequest, StoredModel
 from sparkrun_tui.remote.probe.facts import HostFacts
@@ -66,7 +66,7 @@ async def _ask(plan: LaunchPlan, services: Services, host: str, seen: _Inspected
             docker = services.docker(transport)
             image = await docker.image(plan.serve.image)
             if not plan.cluster.is_demo:
-                learn(plan.serve.engine, plan.serve.image, image)
+                remember_image(plan.serve.engine, plan.serve.image, image)
             around = Surroundings.seen(await docker.containers(), image)
     except HostError as error:
         seen.errors[host] = error

@@ -6,7 +6,7 @@ from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.launch.run.parts.given import Given
 from sparkrun_tui.launch.run.parts.reporter import Reporter
 from sparkrun_tui.launch.run.parts.running import Running
-from sparkrun_tui.launch.sizing.calibration import learn, record_of
+from sparkrun_tui.launch.sizing.calibration import record_of, remember_image
 from sparkrun_tui.launch.sizing.measured_store import image_facts, remember
 from sparkrun_tui.launch.sizing.sizing import engine_settings, host_memory
 
@@ -21,7 +21,7 @@ async def remember_figures(given: Given, running: Running, report: Reporter) -> 
         return
     head, image = plan.serve.ready.host, plan.serve.image
     try:
-        learn(plan.serve.engine, image, await given.docker(head).image(image))
+        remember_image(plan.serve.engine, image, await given.docker(head).image(image))
         settings, now = engine_settings(plan.rendered, image), given.services.clock()
         hosts = [host_memory(running.facts[host]) for host in running.followers.figures if host in running.facts]
         digest = image_facts(image).digest

@@ -31,14 +31,14 @@ class FactsReader(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class LookedUp:
     """What came of it: whether the store now knows more than before, else why not (None: nothing was to do)."""
 
     new: bool
     problem: SparkrunError | None = None
 
 
-class Learning:
+class ModelLookup:
     """Asks about models one after the other; used from one event loop."""
 
     def __init__(
@@ -52,7 +52,7 @@ class Learning:
         self._digests = digests
         self._environ = dict(os.environ if environ is None else environ)
         self._clock = clock
-        self._known: dict[tuple[str, str], Learned] = {}
+        self._known: dict[tuple[str, str], LookedUp] = {}
         self._turn = asyncio.Lock()
 
     def wanted(self, model: str, revision: str = "") -> bool:
@@ -72,21 +72,21 @@ class Learning:
         known = self._known.get((model, revision))
         return known.problem if known is not None else None
 
-    async def learn(self, model: str, revision: str = "") -> Learned:
+    async def look_up(self, model: str, revision: str = "") -> LookedUp:
         """Ask about a model where that may bring something new. Cancelling stops the look-up, which may be tried again.
 
         Never raises for what the Hub refuses: the reason is in the result, and `problem` gives it from then on.
         """
         async with self._turn:
             if not self.wanted(model, revision):
-                return Learned(new=False, problem=self.problem(model, revision))
+                return LookedUp(new=False, problem=self.problem(model, revision))
             try:
                 await self._reader.read(model, revision, hub_token(self._environ))
-                learned = Learned(new=True)
+                found = LookedUp(new=True)
             except SparkrunError as error:
-                learned = Learned(new=False, problem=error)
-            self._known[(model, revision)] = learned
-            return learned
+                found = LookedUp(new=False, problem=error)
+            self._known[(model, revision)] = found
+            return found
 
 
 def _on_the_hub(model: str) -> bool:
