@@ -26,7 +26,7 @@ from sparkrun_tui.recipe.format.loader import load_recipe
 from sparkrun_tui.recipe.values.overrides import render
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.app.session import Session
-from sparkrun_tui.ui.model.backend import Engine
+from sparkrun_tui.ui.model.backend import LocalBackend
 from sparkrun_tui.ui.screens.launch import LaunchScreen
 from sparkrun_tui.ui.screens.plan import PlanScreen
 from sparkrun_tui.ui.widgets.panel import Panel
@@ -36,7 +36,7 @@ _PHASES = (Phase.IMAGE, Phase.MODEL, Phase.LOAD)
 _POLL = 0.005
 
 
-class _Engine(Engine):
+class _Backend(LocalBackend):
     """The real engine, whose demo cluster can be looked at."""
 
     demo: DemoCluster
@@ -109,7 +109,7 @@ async def _cancelled_in(phase: Phase, demo: DemoCluster, app: SparkrunApp, pilot
 
 async def _measure(rounds: int) -> dict[Phase, list[tuple[float, ...]]]:
     figures: dict[Phase, list[tuple[float, ...]]] = {phase: [] for phase in _PHASES}
-    backend = _Engine(Settings())
+    backend = _Backend(Settings())
     session: Any = Session(Settings(), demo=True, backend=backend)
     app = SparkrunApp(session)
     async with app.run_test(size=(120, 40)) as pilot:

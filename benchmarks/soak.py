@@ -17,7 +17,7 @@ from benchmarks.table import Row
 from sparkrun_tui.base.paths import bundled_recipes
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.demo.cluster import DemoCluster
-from sparkrun_tui.launch.launcher import Desk
+from sparkrun_tui.launch.launcher import Launcher
 from sparkrun_tui.launch.record.events import LaunchStatus
 from sparkrun_tui.launch.run.launch import Launch
 from sparkrun_tui.recipe.format.loader import load_recipe
@@ -75,8 +75,8 @@ def _knows(launch: Launch) -> bool:
 async def _measure(drops: int) -> tuple[_Reading, _Reading, list[float], Launch]:
     recipe = next(path for path in sorted(bundled_recipes().glob("*-2x-vllm.yaml")))
     async with DemoCluster(speed=20.0) as demo:
-        desk = Desk(Settings(), demo.services, {})
-        launch = desk.launch(desk.plan(render(load_recipe(recipe), {}), demo.cluster))
+        launcher = Launcher(Settings(), demo.services, {})
+        launch = launcher.launch(launcher.plan(render(load_recipe(recipe), {}), demo.cluster))
         await launch.wait_ready()
         times = []
         before = await _read()
@@ -86,7 +86,7 @@ async def _measure(drops: int) -> tuple[_Reading, _Reading, list[float], Launch]
             times.append(await _break_links(demo, launch))
         after = await _read()
         await launch.stop()
-        await desk.close()
+        await launcher.close()
     return before, after, times[_WARM_UP:], launch
 
 

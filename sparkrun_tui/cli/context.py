@@ -12,7 +12,7 @@ import click
 from sparkrun_tui.base.errors import UsageError
 from sparkrun_tui.base.settings import Cluster, Settings, load_settings
 from sparkrun_tui.cli.completions import cluster_names, overrides
-from sparkrun_tui.cli.gate import hide_recipe, hide_typed
+from sparkrun_tui.cli.gate import hide_overrides, hide_recipe
 
 if TYPE_CHECKING:
     from sparkrun_tui.launch.services import Services
@@ -96,10 +96,10 @@ def overrides_from(options: Sequence[str], port: str | None, tp: str | None, gpu
     short = (("port", port), ("tensor_parallel", tp), ("gpu_memory_utilization", gpu_mem))
     pairs += [(key, value) for key, value in short if value is not None]
     for key, value in pairs:
-        hide_typed({key: value})
+        hide_overrides({key: value})
         if found.get(key, value) != value:
-            told = shown_settings({key: found[key]}), shown_settings({key: value})
-            raise UsageError(f"`{key}` is given twice: {told[0][key]} and {told[1][key]}")
+            shown = shown_settings({key: found[key]}), shown_settings({key: value})
+            raise UsageError(f"`{key}` is given twice: {shown[0][key]} and {shown[1][key]}")
         found[key] = value
     return found
 
@@ -157,7 +157,7 @@ def needed_cluster(settings: Settings, target: Target) -> Cluster:
 
 
 @asynccontextmanager
-async def engine(settings: Settings, target: Target) -> AsyncIterator[tuple[Cluster, Services]]:
+async def open_services(settings: Settings, target: Target) -> AsyncIterator[tuple[Cluster, Services]]:
     """The cluster and the services to work on it; the demo cluster lives as long as the context."""
     if target.demo:
         from sparkrun_tui.cli.exits import say
@@ -179,12 +179,12 @@ async def engine(settings: Settings, target: Target) -> AsyncIterator[tuple[Clus
 
 
 def settings_now() -> Settings:
-    """The user's settings, with what was passed over told on stderr."""
+    """The user's settings, with what was passed over named on stderr."""
     from sparkrun_tui.cli.exits import say
     from sparkrun_tui.recipe.format.mounts import agreed_folders
 
     settings = load_settings()
-    hide_typed(settings.defaults)
+    hide_overrides(settings.defaults)
     for note in (*settings.notes, *agreed_folders(settings.data_dirs)[1]):
         say(note)
     return settings

@@ -12,7 +12,7 @@ _PAUSE = 0.1
 
 
 class LogPrinter:
-    """Reads the buffers of a launch ten times a second; a flood is told in batches, so nothing is held up by it."""
+    """Reads the buffers of a launch ten times a second; a flood is printed in batches, so nothing is held up by it."""
 
     def __init__(self, launch: Launch, *, as_json: bool = False, only: str = "", tail: int | None = None) -> None:
         self._launch = launch

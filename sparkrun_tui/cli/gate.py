@@ -54,7 +54,7 @@ def renew() -> Gate:
     return _gate
 
 
-def hide_typed(overrides: Mapping[str, object]) -> None:
+def hide_overrides(overrides: Mapping[str, object]) -> None:
     """Hide the secrets among overrides or the user's defaults."""
     from sparkrun_tui.recipe.values.masking import private_texts
 

@@ -8,15 +8,15 @@ from sparkrun_tui.cli.exits import say, say_error
 
 
 def look_up(model: str, revision: str = "") -> None:
-    """Learn about a model; when that cannot be, it is told, and whatever is known without the Hub is used."""
+    """Learn about a model; when that fails, the reason is printed, and what is known without the Hub is used."""
     from sparkrun_tui.launch.services import choose_gguf
-    from sparkrun_tui.launch.sizing.model_lookup import Learning
+    from sparkrun_tui.launch.sizing.model_lookup import ModelLookup
     from sparkrun_tui.launch.sizing.sizing import digest_folder
     from sparkrun_tui.remote.hub.model_facts import HubFacts
 
-    learning = Learning(HubFacts(digest_folder(), choose_gguf), digest_folder())
-    if learning.wanted(model, revision):
+    lookup = ModelLookup(HubFacts(digest_folder(), choose_gguf), digest_folder())
+    if lookup.wanted(model, revision):
         say(f"asking the Hugging Face Hub about {model}")
-    learned = asyncio.run(learning.learn(model, revision))
-    if learned.problem is not None:
-        say_error(learned.problem, f"{model} was not looked up")
+    found = asyncio.run(lookup.look_up(model, revision))
+    if found.problem is not None:
+        say_error(found.problem, f"{model} was not looked up")

@@ -1,4 +1,4 @@
-"""Carries a launch out for the command line: hosts asked, events told, signals heard, and how it ended."""
+"""Carries a launch out for the command line: hosts asked, events printed, signals handled, and how it ended."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.cli import output
-from sparkrun_tui.cli.context import Target, engine
+from sparkrun_tui.cli.context import Target, open_services
 from sparkrun_tui.cli.exits import Exit, report, say
 from sparkrun_tui.cli.following import LogPrinter
 from sparkrun_tui.cli.text.launch import Narrator, diagnosis_lines
-from sparkrun_tui.launch.launcher import Desk
+from sparkrun_tui.launch.launcher import Launcher
 from sparkrun_tui.launch.plan.plan import LaunchPlan
 from sparkrun_tui.launch.record.codec import to_json
 from sparkrun_tui.launch.record.events import AnyEvent, LaunchStatus, StepState
@@ -47,44 +47,44 @@ class RunRequest:
 
 
 async def carry_out(request: RunRequest) -> int:
-    """Launch, tell, and give the exit code."""
-    async with engine(request.settings, request.target) as (cluster, services):
-        desk = Desk(request.settings, services)
+    """Launch, print what happens, and return the exit code."""
+    async with open_services(request.settings, request.target) as (cluster, services):
+        launcher = Launcher(request.settings, services)
         try:
-            plan = await _plan(desk, request, cluster)
+            plan = await _plan(launcher, request, cluster)
             _warn(plan)
-            estimate = _estimate(desk, plan)
+            estimate = _estimate(launcher, plan)
             for text in _memory_lines(estimate):
                 say(text)
-            launch = desk.launch(plan, memory_needed=needed_bytes(estimate), overridden=request.ignored)
+            launch = launcher.launch(plan, memory_needed=needed_bytes(estimate), ignored=request.ignored)
             return await _watch(launch, request)
         finally:
-            await desk.close()
+            await launcher.close()
 
 
-async def _plan(desk: Desk, request: RunRequest, cluster: Cluster) -> LaunchPlan:
+async def _plan(launcher: Launcher, request: RunRequest, cluster: Cluster) -> LaunchPlan:
     """The plan with real paths and addresses: hosts that it needs are asked first."""
     consented = consented_variables(request.rendered.recipe)
-    first = desk.plan(request.rendered, cluster, solo=request.solo, consented=consented)
-    found = await desk.probe(cluster, first.host_names)
+    first = launcher.plan(request.rendered, cluster, solo=request.solo, consented=consented)
+    found = await launcher.probe(cluster, first.host_names)
     silent = [error for error in found.values() if isinstance(error, HostError)]
     for error in silent[1:]:
         report(error)
     if silent:
         raise silent[0]
-    return desk.plan(request.rendered, cluster, solo=request.solo, consented=consented)
+    return launcher.plan(request.rendered, cluster, solo=request.solo, consented=consented)
 
 
 def _warn(plan: LaunchPlan) -> None:
-    """What is odd about the recipe is told before anything is done; errors stop the launch with their own words."""
+    """What is odd about the recipe is printed before anything is done; errors stop the launch with their own words."""
     for problem in plan.problems:
         if problem.severity is Severity.WARNING:
             where = f"{problem.spot}: " if problem.spot else ""
             say(f"{where}warning: {problem.message}")
 
 
-def _estimate(desk: Desk, plan: LaunchPlan) -> Estimate:
-    return judged_size(plan.rendered, [host_memory(desk.facts[name]) for name in plan.host_names])
+def _estimate(launcher: Launcher, plan: LaunchPlan) -> Estimate:
+    return judged_size(plan.rendered, [host_memory(launcher.facts[name]) for name in plan.host_names])
 
 
 def _memory_lines(estimate: Estimate) -> Sequence[str]:
@@ -97,12 +97,12 @@ def _memory_lines(estimate: Estimate) -> Sequence[str]:
 
 
 async def _watch(launch: Launch, request: RunRequest) -> int:
-    teller = _Teller(request.as_json)
+    events = _EventPrinter(request.as_json)
     hearing = Signals(launch)
     printer = LogPrinter(launch, as_json=request.as_json) if request.follow else None
     try:
         async for event in launch.events():
-            teller.tell(event)
+            events.show(event)
             if not request.follow and launch.state.status in SERVING and launch.state.endpoint is not None:
                 break
         if printer is not None:
@@ -118,12 +118,12 @@ async def _watch(launch: Launch, request: RunRequest) -> int:
     return ending(launch, hearing.detached, request.as_json)
 
 
-class _Teller:
+class _EventPrinter:
     def __init__(self, as_json: bool) -> None:
         self._as_json = as_json
         self._narrator = Narrator()
 
-    def tell(self, event: AnyEvent) -> None:
+    def show(self, event: AnyEvent) -> None:
         if self._as_json:
             output.as_json_line(to_json(event))
             return
@@ -132,7 +132,7 @@ class _Teller:
 
 
 def ending(launch: Launch, detached: bool, as_json: bool) -> Exit:
-    """How it ended, told and as an exit code."""
+    """Print how it ended; the exit code."""
     state = launch.state
     name = launch.launch_id
     if state.status in SERVING or (detached and state.endpoint is not None):
@@ -171,7 +171,7 @@ def host_is_lost(state: LaunchState) -> bool:
 
 
 class Signals:
-    """ctrl+c cancels, a second one forces; a closed terminal or SIGTERM lets the launch go.
+    """ctrl+c cancels, a second one forces; a closed terminal or SIGTERM detaches the launch.
 
     While it serves, or when it is only watched, ctrl+c lets it go, too.
     """
@@ -184,7 +184,7 @@ class Signals:
         self.detached = False
         self._loop = asyncio.get_running_loop()
         self._loop.add_signal_handler(signal.SIGINT, self._interrupt)
-        self._loop.add_signal_handler(signal.SIGTERM, self._let_go)
+        self._loop.add_signal_handler(signal.SIGTERM, self._detach)
         self._loop.add_signal_handler(signal.SIGHUP, self._hang_up)
 
     def close(self) -> None:
@@ -197,7 +197,7 @@ class Signals:
             say("by force: hosts that do not answer are not waited for")
             self._launch.force()
         elif self._watching or self._launch.state.endpoint is not None:
-            self._let_go()
+            self._detach()
         else:
             self._cancelled = True
             done = sum(
@@ -208,7 +208,7 @@ class Signals:
             say(f"cancelling after {done} finished steps: containers are removed, their logs kept; again to force")
             self._launch.cancel()
 
-    def _let_go(self) -> None:
+    def _detach(self) -> None:
         if self._leaving is None:
             self.detached = True
             self._leaving = self._loop.create_task(self._launch.detach())
@@ -216,4 +216,4 @@ class Signals:
     def _hang_up(self) -> None:
         # The terminal is gone: whatever is still said goes nowhere.
         sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-        self._let_go()
+        self._detach()

@@ -95,7 +95,7 @@ def _insist_on_a_use(ctx: click.Context, name: str) -> None:
 
 
 def run(argv: Sequence[str] | None, *, open_app: OpenApp) -> int:
-    """Run the command line and return the exit code; errors are told on stderr, never as a traceback."""
+    """Run the command line and return the exit code; errors go to stderr, never as a traceback."""
     renew()
     try:
         arguments = list(argv) if argv is not None else None

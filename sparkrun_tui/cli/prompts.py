@@ -53,13 +53,13 @@ async def _aside(question: Callable[[], str | None]) -> str | None:
     answer: asyncio.Future[str | None] = loop.create_future()
     atexit.register(termios.tcsetattr, sys.stdin.fileno(), termios.TCSADRAIN, termios.tcgetattr(sys.stdin.fileno()))
 
-    def tell(text: str | None) -> None:
+    def answered(text: str | None) -> None:
         if not answer.done():
             answer.set_result(text)
 
     def work() -> None:
         text = question()
-        loop.call_soon_threadsafe(tell, text)
+        loop.call_soon_threadsafe(answered, text)
 
     threading.Thread(target=work, name="question", daemon=True).start()
     return await answer

@@ -1,4 +1,4 @@
-"""The demo's time: waits that can run faster than life, and a wake-up for everybody who waits for news."""
+"""The demo's time: a scaled clock, and a wake-up for everybody who waits for news."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """How fast the demo lives: at `speed` 2 what takes a second takes half of one."""
+class Clock:
+    """The clock of the demo: at `speed` 2 what takes a second takes half of one."""
 
     speed: float = 1.0
 
@@ -28,10 +28,10 @@ class News:
     def __init__(self) -> None:
         self._event = asyncio.Event()
 
-    def tell(self) -> None:
+    def changed(self) -> None:
         """Something has changed."""
-        told, self._event = self._event, asyncio.Event()
-        told.set()
+        waited, self._event = self._event, asyncio.Event()
+        waited.set()
 
     def next(self) -> asyncio.Event:
         """Set at the next change; take it before looking, so that no change is missed."""

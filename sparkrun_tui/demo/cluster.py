@@ -10,11 +10,11 @@ import asyncssh
 from sparkrun_tui.base.settings import DEMO_CLUSTER, Cluster, Settings
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.demo import sshd
-from sparkrun_tui.demo.catalog import Catalog
-from sparkrun_tui.demo.clock import Pace
+from sparkrun_tui.demo.clock import Clock
 from sparkrun_tui.demo.docker.api import DockerApi
+from sparkrun_tui.demo.engines.catalog import Catalog
 from sparkrun_tui.demo.engines.engines import Engines
-from sparkrun_tui.demo.engines.eugr import ForeignScripts
+from sparkrun_tui.demo.engines.eugr import EugrScripts
 from sparkrun_tui.demo.host import Host, Site
 from sparkrun_tui.demo.models import DemoModels, DemoShipper
 from sparkrun_tui.demo.ssh_keys import DemoPolicy, DemoResolver, DemoRing, Door, new_key
@@ -22,10 +22,10 @@ from sparkrun_tui.launch.services import Services
 from sparkrun_tui.launch.sizing.sizing import FactsStore
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.remote.docker.client import DockerClient
-from sparkrun_tui.remote.docker.images import DockerImages
 from sparkrun_tui.remote.docker.logs import DockerLogs
 from sparkrun_tui.remote.probe.ask import probe
 from sparkrun_tui.remote.ssh.pool import SshPool
+from sparkrun_tui.remote.transfer.images import DockerImages
 from sparkrun_tui.remote.transport import Transport
 
 _BUSY = (int(4.6 * GIB), int(4.9 * GIB))
@@ -54,13 +54,13 @@ class DemoCluster:
         store: FactsStore | None = None,
         visitors: bool = True,
     ) -> None:
-        pace = Pace(speed)
+        clock = Clock(speed)
         self.site = Site(
-            tuple(Host(f"spark-{number + 1}", number + 1, pace, busy) for number, busy in enumerate(_BUSY)),
+            tuple(Host(f"spark-{number + 1}", number + 1, clock, busy) for number, busy in enumerate(_BUSY)),
             visitors,
         )
         self.cluster = demo_cluster()
-        self._pace = pace
+        self._clock = clock
         self._catalog = Catalog(settings, recipes, store)
         self._services: Services | None = None
         self._acceptors: list[asyncssh.SSHAcceptor] = []
@@ -79,10 +79,10 @@ class DemoCluster:
         client = new_key()
         engines = Engines(self.site, self._catalog)
         apis = {host.name: DockerApi(host, engines.run, engines.execute) for host in self.site.hosts}
-        foreign = ForeignScripts(self.site, apis)
+        acted = EugrScripts(self.site, apis)
         doors: dict[str, Door] = {}
         for host in self.site.hosts:
-            key, host.foreign = new_key(), foreign
+            key, host.acted = new_key(), acted
             acceptor = await sshd.listen(host, self.site, apis[host.name], (key, client))
             self._acceptors.append(acceptor)
             doors[host.name] = Door(acceptor.get_port(), key)
@@ -117,8 +117,8 @@ class DemoCluster:
             docker=docker,
             logs=DockerLogs(docker),
             images=DockerImages(docker, resolver, policy),
-            models=DemoModels(self._pace, self._catalog.weigh),
-            shipper=DemoShipper(self._pace, {host.name: host for host in self.site.hosts}),
+            models=DemoModels(self._clock, self._catalog.weigh),
+            shipper=DemoShipper(self._clock, {host.name: host for host in self.site.hosts}),
             probe=probe,
             close=self._hang_up,
         )

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.demo.clock import News, Pace
-from sparkrun_tui.demo.docker.container import Container
+from sparkrun_tui.demo.clock import Clock, News
+from sparkrun_tui.demo.container import Container
 from sparkrun_tui.demo.http import Reader, Writer
 from sparkrun_tui.demo.jobs import Job, Print
 from sparkrun_tui.memory.hosts import SPARK_TOTAL
-from sparkrun_tui.remote.transfer.ports import StoredModel
+from sparkrun_tui.remote.ports.models import StoredModel
 
 HOME = "/home/spark"
 HF_CACHE = f"{HOME}/.cache/huggingface"
@@ -26,7 +26,7 @@ Serve = Callable[[Reader, Writer], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """Something that a daemon tells in its events."""
+    """Something that a daemon reports in its events."""
 
     time: float
     action: str
@@ -34,14 +34,14 @@ class Happening:
     attributes: dict[str, str] = field(default_factory=dict)
 
 
-class Foreign(Protocol):
-    """Scripts of others, acted instead of run."""
+class ActedScripts(Protocol):
+    """Scripts of others that a simulated host acts out instead of running them."""
 
     def knows(self, script: str) -> bool:
         """Whether a script is one of them."""
 
     async def run(self, host: Host, script: str, say: Print) -> int:
-        """Do what the script asks for, telling lines; its exit code."""
+        """Do what the script asks for, printing lines; its exit code."""
 
 
 @dataclass(slots=True, eq=False)
@@ -50,7 +50,7 @@ class Host:
 
     name: str
     number: int
-    pace: Pace
+    clock: Clock
     busy: int
     """Memory that the system itself holds."""
     containers: dict[str, Container] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class Host:
     lease: bytes = b""
     happenings: list[Happening] = field(default_factory=list)
     news: News = field(default_factory=News)
-    foreign: Foreign | None = None
+    acted: ActedScripts | None = None
     """The scripts of others that this host knows how to act."""
     boot_id: str = field(default_factory=lambda: secrets.token_hex(16))
 
@@ -104,8 +104,8 @@ class Host:
 
     def happened(self, action: str, container: Container, **attributes: str) -> None:
         """Tell everybody who follows the daemon's events."""
-        self.happenings.append(Happening(self.pace.now(), action, container, attributes))
-        self.news.tell()
+        self.happenings.append(Happening(self.clock.now(), action, container, attributes))
+        self.news.changed()
 
     def listen(self, container: Container, port: int, serve: Serve) -> None:
         """Let a container answer on a port of the host, as long as it runs."""

@@ -122,7 +122,7 @@ class _Line:
         self._pieces: asyncio.Queue[bytes] = asyncio.Queue()
         self.gone = asyncio.Event()
         self.task = asyncio.create_task(self._pump(reader))
-        # However a stream breaks, its other side has gone: there is nobody to tell.
+        # However a stream breaks, its other side has gone: nobody would read an error.
         self.task.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     async def next(self) -> bytes:

@@ -32,7 +32,7 @@ class Job:
             self._end(143)
 
     def text(self) -> str:
-        """Its state as the status script tells it."""
+        """Its state as the status script prints it."""
         size = len(self.output)
         return f"running {size}\n" if self.code is None else f"ended {size} {self.code}\n"
 
@@ -52,10 +52,10 @@ class Job:
     async def _run(self, work: Callable[[Print], Awaitable[int]]) -> None:
         def say(line: str) -> None:
             self.output += f"{line}\n".encode()
-            self.news.tell()
+            self.news.changed()
 
         self._end(await work(say))
 
     def _end(self, code: int) -> None:
         self.code = code
-        self.news.tell()
+        self.news.changed()

@@ -11,9 +11,9 @@ from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.identifiers import Commit
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.demo.clock import Pace
+from sparkrun_tui.demo.clock import Clock
 from sparkrun_tui.demo.host import Host
-from sparkrun_tui.remote.transfer.ports import CacheListing, ModelFile, ModelPlan, ModelRequest, StoredModel, Transfer
+from sparkrun_tui.remote.ports.models import CacheListing, ModelFile, ModelPlan, ModelRequest, StoredModel, Transfer
 from sparkrun_tui.remote.transport import Transport
 
 FETCH_SECONDS = 5.0
@@ -28,8 +28,8 @@ Weigh = Callable[[str], int]
 class DemoModels:
     """The workstation's cache and the Hub behind it, both simulated."""
 
-    def __init__(self, pace: Pace, weigh: Weigh) -> None:
-        self._pace = pace
+    def __init__(self, clock: Clock, weigh: Weigh) -> None:
+        self._clock = clock
         self._weigh = weigh
         self._cache: set[tuple[str, str, str]] = set()
 
@@ -48,7 +48,7 @@ class DemoModels:
         """Let the bytes come, then the model."""
         model = await self._model(request)
         if _key(request) not in self._cache:
-            async for transfer in _moving(self._pace, model, FETCH_SECONDS):
+            async for transfer in _moving(self._clock, model, FETCH_SECONDS):
                 yield transfer
             self._cache.add(_key(request))
         yield model
@@ -73,8 +73,8 @@ class DemoModels:
 class DemoShipper:
     """Sends models to simulated hosts."""
 
-    def __init__(self, pace: Pace, hosts: Mapping[str, Host]) -> None:
-        self._pace = pace
+    def __init__(self, clock: Clock, hosts: Mapping[str, Host]) -> None:
+        self._clock = clock
         self._hosts = hosts
 
     async def present(self, model: StoredModel, transport: Transport, hf_cache: str) -> bool:
@@ -90,7 +90,7 @@ class DemoShipper:
         """Let it arrive on the host."""
         await transport.connect()
         host = self._host(transport)
-        async for transfer in _moving(self._pace, model, SHIP_SECONDS):
+        async for transfer in _moving(self._clock, model, SHIP_SECONDS):
             yield transfer
         host.models[model.snapshot] = model
         yield Transfer(model.size, model.size)
@@ -119,15 +119,15 @@ class DemoShipper:
         return host
 
 
-async def _moving(pace: Pace, model: StoredModel, seconds: float) -> AsyncIterator[Transfer]:
+async def _moving(clock: Clock, model: StoredModel, seconds: float) -> AsyncIterator[Transfer]:
     ends: list[tuple[int, str]] = []
     for file in model.files:
         ends.append(((ends[-1][0] if ends else 0) + file.size, file.name))
     for step in range(_STEPS):
         done = model.size * step // _STEPS
         name = next((name for end, name in ends if done < end), "")
-        yield Transfer(done, model.size, model.size / seconds * pace.speed, name)
-        await pace.sleep(seconds / _STEPS)
+        yield Transfer(done, model.size, model.size / seconds * clock.speed, name)
+        await clock.sleep(seconds / _STEPS)
 
 
 def _key(request: ModelRequest) -> tuple[str, str, str]:

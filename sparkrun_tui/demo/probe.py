@@ -19,7 +19,7 @@ def answer(host: Host, paths: Sequence[str]) -> str:
 
 
 def _lines(host: Host, paths: Sequence[str]) -> Iterator[str]:
-    yield f"epoch={host.pace.now():.6f}"
+    yield f"epoch={host.clock.now():.6f}"
     yield f"hostname={host.name}"
     yield "arch=aarch64"
     yield "kernel=6.14.0-1015-nvidia"

@@ -131,9 +131,9 @@ def _job_start(host: Host, sent: Sent) -> Said:
     job = host.jobs[key] = Job()
     if name and "docker" in text:
         job.begin(lambda _say: _pulled(host, name))
-    elif host.foreign is not None and host.foreign.knows(text):
-        foreign = host.foreign
-        job.begin(lambda say: foreign.run(host, text, say))
+    elif host.acted is not None and host.acted.knows(text):
+        acted = host.acted
+        job.begin(lambda say: acted.run(host, text, say))
     else:
         job.begin(lambda say: _unknown(text, say))
     return Said("STARTED\n")
@@ -142,7 +142,7 @@ def _job_start(host: Host, sent: Sent) -> Said:
 async def _pulled(host: Host, image: str) -> int:
     """`docker pull` beside the one that the API was asked for: there is one transfer, with one end."""
     while image not in host.images:
-        await host.pace.sleep(0.5)
+        await host.clock.sleep(0.5)
     return 0
 
 

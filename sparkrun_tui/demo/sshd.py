@@ -64,7 +64,7 @@ async def _quietly(work: Awaitable[None]) -> None:
     try:
         await work
     except (asyncssh.Error, OSError):
-        return  # the other side has gone; a server has nobody to tell
+        return  # the other side has gone; nobody would read an error
 
 
 async def _sent(process: asyncssh.SSHServerProcess[bytes]) -> Sent | None:

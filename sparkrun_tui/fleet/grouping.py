@@ -19,7 +19,7 @@ _OLD_ROLES = ("solo", "head", "worker", "node")
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class FoundContainer:
     """A container on a host."""
 
     host: str
@@ -41,10 +41,10 @@ def is_foreign(info: ContainerInfo) -> bool:
     return not is_ours(info) and info.name.startswith(FOREIGN_PREFIX)
 
 
-def group(seen: Iterable[Seen], silent: frozenset[str] = frozenset()) -> tuple[Workload, ...]:
+def group(seen: Iterable[FoundContainer], silent: frozenset[str] = frozenset()) -> tuple[Workload, ...]:
     """Workloads, newest first. Ranks on hosts in `silent` are not known, which is not the same as gone."""
-    ours: dict[str, list[Seen]] = {}
-    foreign: dict[str, list[Seen]] = {}
+    ours: dict[str, list[FoundContainer]] = {}
+    foreign: dict[str, list[FoundContainer]] = {}
     for item in seen:
         launch = launch_of(item.info)
         if launch is not None:
@@ -60,7 +60,7 @@ def _started(workload: Workload) -> float:
     return max((rank.started or 0.0 for rank in workload.ranks), default=0.0)
 
 
-def _workload(launch: str, items: Sequence[Seen], silent: frozenset[str]) -> Workload:
+def _workload(launch: str, items: Sequence[FoundContainer], silent: frozenset[str]) -> Workload:
     ranks = tuple(sorted((_rank(item) for item in items), key=lambda rank: rank.rank))
     labels = min(items, key=lambda item: rank_of(item.info.labels) or 0).info.labels
     hosts = hosts_of(labels)
@@ -85,12 +85,12 @@ def _workload(launch: str, items: Sequence[Seen], silent: frozenset[str]) -> Wor
     )
 
 
-def _conflict(items: Sequence[Seen]) -> str:
+def _conflict(items: Sequence[FoundContainer]) -> str:
     """Why the containers cannot all be of one launch, in words; empty when they agree.
 
     Whoever may make containers on a host can give one the labels of a launch that is another's.
     """
-    claimed: dict[int, Seen] = {}
+    claimed: dict[int, FoundContainer] = {}
     for item in items:
         told = rank_of(item.info.labels)
         if told is None:
@@ -104,17 +104,17 @@ def _conflict(items: Sequence[Seen]) -> str:
     return ""
 
 
-def _place(item: Seen) -> str:
+def _place(item: FoundContainer) -> str:
     return f"{item.info.name or item.info.id[:12]} on {item.host}"
 
 
-def _rank(item: Seen) -> WorkloadRank:
+def _rank(item: FoundContainer) -> WorkloadRank:
     info = item.info
     hosts = hosts_of(info.labels)
     # Containers made by foreign scripts for one of our launches carry no rank of their own.
     fallback = hosts.index(item.host) if item.host in hosts else 0
-    told = rank_of(info.labels)
-    rank = fallback if told is None else told
+    labelled = rank_of(info.labels)
+    rank = fallback if labelled is None else labelled
     role = info.labels.get(f"{LABEL}role", "solo" if len(hosts) < 2 else ("worker" if rank else "head"))
     return WorkloadRank(
         item.host, info.id, info.name, rank, role, info.state, info.started, info.exit_code, info.oom_killed
@@ -124,7 +124,7 @@ def _rank(item: Seen) -> WorkloadRank:
 def _health(
     ranks: Sequence[WorkloadRank], hosts: Sequence[str], expected: int, silent: frozenset[str]
 ) -> tuple[Health, str]:
-    """What the containers alone tell: a workload whose ranks all run is STARTING until its endpoint has been asked."""
+    """What the containers alone show: a workload whose ranks all run is STARTING until its endpoint has been asked."""
     present = {rank.rank for rank in ranks}
     missing = [number for number in range(expected) if number not in present]
     unknown = [number for number in missing if number < len(hosts) and hosts[number] in silent]
@@ -151,7 +151,7 @@ def _ending(rank: WorkloadRank) -> str:
     return "ended" if rank.exit_code is None else f"ended with exit code {rank.exit_code}"
 
 
-def _foreign(name: str, items: Sequence[Seen]) -> Workload:
+def _foreign(name: str, items: Sequence[FoundContainer]) -> Workload:
     ordered = sorted(items, key=lambda item: _old_order(item.info.name))
     ranks = tuple(
         WorkloadRank(

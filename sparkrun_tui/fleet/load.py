@@ -1,4 +1,4 @@
-"""The load of what serves on a cluster: one reading of each of our servers, and what two readings tell."""
+"""The load of what serves on a cluster: one reading of each of our servers, and the rates between two readings."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from sparkrun_tui.fleet.metrics import Metrics, read, tokens_per_second
 from sparkrun_tui.fleet.model import FleetView, Health, Workload
-from sparkrun_tui.fleet.ports import FleetServices
+from sparkrun_tui.remote.ports.services import HostServices
 
 OLD = 60.0
-"""Seconds after which an earlier reading tells nothing about now any more: nobody looked for a while."""
+"""Seconds after which an earlier reading says nothing about now: nobody asked for a while."""
 
 MOST_OF_A_HOST = 16
 """Servers of one host that are asked."""
@@ -32,7 +32,7 @@ class Load:
     kv_usage: float | None = None
 
 
-async def readings(view: FleetView, services: FleetServices) -> dict[str, Metrics]:
+async def readings(view: FleetView, services: HostServices) -> dict[str, Metrics]:
     """Ask our workloads that serve, by launch id; one that tells nothing, or not in time, is left out. Never raises.
 
     A host may pretend to run hundreds of them: of those of one head `MOST_OF_A_HOST` are asked.
@@ -55,7 +55,7 @@ def _asked(view: FleetView) -> Iterator[Workload]:
 class _Reader:
     """Asks servers, some of them at once, until a deadline."""
 
-    def __init__(self, services: FleetServices) -> None:
+    def __init__(self, services: HostServices) -> None:
         self.found: dict[str, Metrics] = {}
         self._services = services
         self._turns = asyncio.Semaphore(_AT_ONCE)

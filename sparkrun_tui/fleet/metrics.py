@@ -12,8 +12,8 @@ from sparkrun_tui.base.numbers import decimal
 from sparkrun_tui.base.text import decode
 from sparkrun_tui.engines.registry import FAMILIES
 from sparkrun_tui.fleet.model import Workload
-from sparkrun_tui.fleet.ports import FleetServices
 from sparkrun_tui.remote.http.client import HttpCall
+from sparkrun_tui.remote.ports.services import HostServices
 
 # Each part ends with its line, or a page of opened braces would be searched to its end for every line.
 _SAMPLE = re.compile(r"^([A-Za-z_:][A-Za-z0-9_:]*)(?:\{[^}\n]*\})?[ \t]+(\S{1,64})", re.MULTILINE)
@@ -38,7 +38,7 @@ _FULL = 1.01
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """One reading. Counters count tokens since the engine began; `kv_usage` is a fraction; None where not told."""
+    """One reading. Counters count tokens since the engine began; `kv_usage` is a fraction; None where not given."""
 
     taken: float
     running: float | None = None
@@ -47,7 +47,7 @@ class Metrics:
     generated: float | None = None
     prompted: float | None = None
     throughput: float | None = None
-    """Generated tokens per second where the engine tells that itself."""
+    """Generated tokens per second where the engine gives that itself."""
 
 
 def parse(text: str, taken: float) -> Metrics:
@@ -103,8 +103,8 @@ def tokens_per_second(earlier: Metrics | None, later: Metrics) -> float | None:
     return later.throughput
 
 
-async def read(workload: Workload, services: FleetServices) -> Metrics | None:
-    """Ask the head's server for its metrics; None when it tells none."""
+async def read(workload: Workload, services: HostServices) -> Metrics | None:
+    """Ask the head's server for its metrics; None when it gives none."""
     if workload.port is None or not workload.ranks:
         return None
     call = HttpCall(workload.port, "/metrics", address=workload.address, timeout=_TIMEOUT, most=_MOST_BYTES)

@@ -9,7 +9,8 @@ from enum import StrEnum
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.fleet.choose import unseen_ranks
 from sparkrun_tui.fleet.model import FleetView, Health, Workload, WorkloadRank
-from sparkrun_tui.fleet.ports import FleetDocker, FleetServices
+from sparkrun_tui.remote.ports.docker import Docker
+from sparkrun_tui.remote.ports.services import HostServices
 
 GRACE = 20.0
 """Seconds between SIGTERM and SIGKILL for an engine that serves: vLLM's workers need 12."""
@@ -71,7 +72,7 @@ class StopReport:
 
 async def stop(
     workload: Workload,
-    services: FleetServices,
+    services: HostServices,
     view: FleetView,
     *,
     grace: float | None = None,
@@ -90,7 +91,7 @@ async def stop(
     return StopReport(tuple(ranks), unseen_ranks(view, workload))
 
 
-async def _stop(rank: WorkloadRank, services: FleetServices, grace: float, remove: bool) -> RankStopped:
+async def _stop(rank: WorkloadRank, services: HostServices, grace: float, remove: bool) -> RankStopped:
     try:
         async with asyncio.timeout(grace + _SLACK):
             transport = services.connector(rank.host)
@@ -103,7 +104,7 @@ async def _stop(rank: WorkloadRank, services: FleetServices, grace: float, remov
     return RankStopped(rank.host, rank.rank, Outcome.FAILED if detail else Outcome.STOPPED, detail)
 
 
-async def _end(docker: FleetDocker, container: str, grace: float, remove: bool) -> str:
+async def _end(docker: Docker, container: str, grace: float, remove: bool) -> str:
     """End a container; why it still runs, empty when it does not."""
     if grace > 0:
         await docker.stop(container, grace)

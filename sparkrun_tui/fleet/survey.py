@@ -10,11 +10,11 @@ from sparkrun_tui.base.defects import LOOK, in_debug, unexpected
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.engines.registry import family_of
-from sparkrun_tui.fleet.grouping import Seen, group, is_foreign, is_ours
+from sparkrun_tui.fleet.grouping import FoundContainer, group, is_foreign, is_ours
 from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload
-from sparkrun_tui.fleet.ports import FleetServices
 from sparkrun_tui.remote.docker.types import MOST_CONTAINERS, ContainerInfo
 from sparkrun_tui.remote.http.client import HttpCall
+from sparkrun_tui.remote.ports.services import HostServices
 from sparkrun_tui.remote.probe.facts import HostFacts
 from sparkrun_tui.remote.transport import LinkState, LinkStatus
 
@@ -33,32 +33,38 @@ _CACHE = "~/.cache/huggingface"
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _Answer:
     status: HostStatus
     containers: tuple[ContainerInfo, ...] | None
     """None when they could not be learned."""
 
 
-async def survey(cluster: Cluster, services: FleetServices) -> FleetView:
+async def survey(cluster: Cluster, services: HostServices) -> FleetView:
     """Look at all hosts of `cluster` at once. Never raises for a host: its status says why it did not answer.
 
     That holds for defects of this program, too: what one host answers must not take the others from sight.
     """
-    looks = await asyncio.gather(*(_look(name, cluster, services) for name in cluster.hosts))
-    seen = [Seen(name, info) for name, look in zip(cluster.hosts, looks, strict=True) for info in look.containers or ()]
-    silent = frozenset(name for name, look in zip(cluster.hosts, looks, strict=True) if look.containers is None)
-    known = {look.status.name: look.status.facts.default_address for look in looks if look.status.facts is not None}
+    answers = await asyncio.gather(*(_ask(name, cluster, services) for name in cluster.hosts))
+    seen = [
+        FoundContainer(name, info)
+        for name, answer in zip(cluster.hosts, answers, strict=True)
+        for info in answer.containers or ()
+    ]
+    silent = frozenset(name for name, answer in zip(cluster.hosts, answers, strict=True) if answer.containers is None)
+    known = {
+        answer.status.name: answer.status.facts.default_address for answer in answers if answer.status.facts is not None
+    }
     judge = _Judge(services, known)
     workloads = await asyncio.gather(*(judge.judged(item) for item in group(seen, silent)))
     return FleetView(
         cluster=cluster.name,
         taken=services.clock(),
-        hosts=tuple(look.status for look in looks),
+        hosts=tuple(answer.status for answer in answers),
         workloads=tuple(workloads),
     )
 
 
-async def _look(name: str, cluster: Cluster, services: FleetServices) -> _Look:
+async def _ask(name: str, cluster: Cluster, services: HostServices) -> _Answer:
     try:
         transport = services.connector(name)
     except HostError as error:
@@ -69,19 +75,19 @@ async def _look(name: str, cluster: Cluster, services: FleetServices) -> _Look:
             facts = await services.probe(transport, (cluster.hf_cache or _CACHE,), ())
             containers, note = await _containers(facts, services, name)
     except HostError as error:
-        return _Look(HostStatus(name, _failed(transport.link, error)), None)
+        return _Answer(HostStatus(name, _failed(transport.link, error)), None)
     except TimeoutError:
         return _unseen(name, services, f"no answer within {TIMEOUT:.0f} s")
     except Exception as error:
         if in_debug():
             raise
         return _unseen(name, services, unexpected(error), LOOK)
-    return _Look(HostStatus(name, transport.link, facts, note), containers)
+    return _Answer(HostStatus(name, transport.link, facts, note), containers)
 
 
-def _unseen(name: str, services: FleetServices, what: str, remedy: str = "") -> _Look:
+def _unseen(name: str, services: HostServices, what: str, remedy: str = "") -> _Answer:
     """A host of which nothing was learned."""
-    return _Look(HostStatus(name, LinkStatus(LinkState.UNREACHABLE, services.clock(), what, remedy)), None)
+    return _Answer(HostStatus(name, LinkStatus(LinkState.UNREACHABLE, services.clock(), what, remedy)), None)
 
 
 def _failed(link: LinkStatus, error: HostError) -> LinkStatus:
@@ -92,7 +98,7 @@ def _failed(link: LinkStatus, error: HostError) -> LinkStatus:
 
 
 async def _containers(
-    facts: HostFacts, services: FleetServices, name: str
+    facts: HostFacts, services: HostServices, name: str
 ) -> tuple[tuple[ContainerInfo, ...] | None, str]:
     """The containers of workloads on a host (None when they cannot be learned), and what was left out, in words."""
     if facts.docker_access != "ok":
@@ -106,7 +112,7 @@ async def _containers(
 
     async def whole(info: ContainerInfo) -> ContainerInfo:
         async with turns:
-            # A list tells neither start nor exit code of a container.
+            # A list has neither start nor exit code of a container.
             return await docker.inspect(info.id) or info
 
     return tuple(await asyncio.gather(*map(whole, shown))), _left_out(len(listed), len(wanted), len(shown))
@@ -123,7 +129,7 @@ def _left_out(listed: int, wanted: int, shown: int) -> str:
 class _Judge:
     """Asks the workloads that seem to run whether they serve; `addresses` are those of the hosts themselves."""
 
-    def __init__(self, services: FleetServices, addresses: Mapping[str, str]) -> None:
+    def __init__(self, services: HostServices, addresses: Mapping[str, str]) -> None:
         self._services = services
         self._addresses = addresses
         self._turns = asyncio.Semaphore(_AT_ONCE)

@@ -1,4 +1,4 @@
-"""The one place the faces go to: plan, probe, launch, attach; it keeps the launches of this run of the program."""
+"""The API that the command line and the app call: plan, probe, launch, attach; it keeps the launches of this run."""
 
 from __future__ import annotations
 
@@ -11,29 +11,32 @@ from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.identifiers import LAUNCH_ALPHABET, LAUNCH_LENGTH
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.settings import Cluster, Settings
-from sparkrun_tui.launch.plan import inspect as looking
 from sparkrun_tui.launch.plan.consent import insist_on_consent
-from sparkrun_tui.launch.plan.environment import hub_token, plan_env
+from sparkrun_tui.launch.plan.environment import plan_env
 from sparkrun_tui.launch.plan.host_views import probe_paths, unprobed, view_of
+from sparkrun_tui.launch.plan.inspect import inspect as inspect_hosts
 from sparkrun_tui.launch.plan.plan import LaunchPlan, build_plan, planning, stopped_by
+from sparkrun_tui.launch.plan.redaction import redactor_for
 from sparkrun_tui.launch.record.bus import Bus
 from sparkrun_tui.launch.record.events import StatusChanged
 from sparkrun_tui.launch.record.journal import Journal, launch_folder, prune, read_events
-from sparkrun_tui.launch.record.redaction import redactor_for
 from sparkrun_tui.launch.run import attach, executor
-from sparkrun_tui.launch.run.context import Context
 from sparkrun_tui.launch.run.given_secrets import secrets_of_recipe_called
 from sparkrun_tui.launch.run.launch import Launch
+from sparkrun_tui.launch.run.parts.given import Given
+from sparkrun_tui.launch.run.parts.reporter import Reporter
+from sparkrun_tui.launch.run.parts.running import Running
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.launch.sizing.sizing import attention_heads
 from sparkrun_tui.recipe.bundled_files.attachments import bring
 from sparkrun_tui.recipe.values.rendered import Rendered
+from sparkrun_tui.remote.hub.token import hub_token
 from sparkrun_tui.remote.probe.facts import HostFacts
 
 _KEPT_OVER = 8
 """Launches that are over and still in memory; the journal has all of them."""
 
-Seen = Callable[[str, HostFacts | HostError], None]
+Answered = Callable[[str, HostFacts | HostError], None]
 """Called as each host of a probe answers, or fails to."""
 
 
@@ -42,7 +45,7 @@ def new_launch_id() -> str:
     return "".join(secrets.choice(LAUNCH_ALPHABET) for _ in range(LAUNCH_LENGTH))
 
 
-class Desk:
+class Launcher:
     """Owns the launches. One per run of the program; used from one event loop."""
 
     def __init__(self, settings: Settings, services: Services, environ: Mapping[str, str] | None = None) -> None:
@@ -94,7 +97,7 @@ class Desk:
             )
 
     async def probe(
-        self, cluster: Cluster, hosts: Sequence[str] | None = None, seen: Seen | None = None
+        self, cluster: Cluster, hosts: Sequence[str] | None = None, seen: Answered | None = None
     ) -> Mapping[str, HostFacts | HostError]:
         """Ask all hosts at once about themselves; a host that fails has its error in place of its facts."""
         found: dict[str, HostFacts | HostError] = {}
@@ -115,39 +118,39 @@ class Desk:
         await asyncio.gather(*(one(name) for name in (hosts or cluster.hosts)))
         return found
 
-    async def look(self, plan: LaunchPlan, *, memory_needed: int | None = None) -> LaunchPlan:
+    async def inspect(self, plan: LaunchPlan, *, memory_needed: int | None = None) -> LaunchPlan:
         """The plan with what its hosts hold now: what moves where, how many bytes, and what stands in the way.
 
         Changes nothing on any host. A host that does not answer is a problem of the plan, not an error.
         """
         with planning(plan.rendered):
-            seen, facts = await looking.look(plan, self.services, hub_token(self._environ), memory_needed)
+            seen, facts = await inspect_hosts(plan, self.services, hub_token(self._environ), memory_needed)
         self.facts.update(facts)
         return seen
 
     def launch(
-        self, plan: LaunchPlan, *, memory_needed: int | None = None, overridden: frozenset[str] = frozenset()
+        self, plan: LaunchPlan, *, memory_needed: int | None = None, ignored: frozenset[str] = frozenset()
     ) -> Launch:
-        """Begin `plan`. `memory_needed` is bytes per host by the estimate; `overridden` are checks waved through.
+        """Begin `plan`. `memory_needed` is bytes per host by the estimate; `ignored` are codes of checks to ignore.
 
         Raises `LaunchError` when the plan has errors, when a recipe from a registry was not agreed to, and when a file
         that goes into the containers is not as the plan shows it.
         """
         insist_on_consent(plan.rendered, self._environ, plan.brought, self.settings.data_dirs)
-        stopping = [problem for problem in plan.errors if problem.code not in overridden]
+        stopping = [problem for problem in plan.errors if problem.code not in ignored]
         if stopping:
             raise stopped_by(stopping[0])
-        context = Context(
+        given = Given(
             plan=plan,
             services=self.services,
-            bus=self._bus(plan),
             memory_needed=memory_needed,
-            overridden=overridden,
+            ignored=ignored,
             token=hub_token(self._environ),
             sent=plan.brought.contents(),
         )
-        executor.announce(context)
-        return self._keep(Launch(context, executor.execute))
+        report = Reporter(self._bus(plan))
+        executor.announce(given, report)
+        return self._keep(Launch(given, Running(given, report), report, executor.execute))
 
     async def attach(self, workload: attach.Attachable, cluster: Cluster) -> Launch:
         """Watch a workload that runs already, found by its labels: its state, its logs, and the ways to stop it.
@@ -162,12 +165,13 @@ class Desk:
         of_recipe = await asyncio.to_thread(secrets_of_recipe_called, name, self.settings)
         bus = self._bus(found.plan, [*found.secrets, *of_recipe])
         if bus.journal is not None:
-            # An ending that was told here does not hold for what still runs there.
+            # An ending in the journal does not hold for what still runs there.
             past = [event for event in read_events(bus.journal.folder) if not isinstance(event, StatusChanged)]
             bus.restore(past)
-        context = Context(plan=found.plan, services=self.services, bus=bus)
-        attach.announce(context, found)
-        return self._keep(Launch(context, attach.resume))
+        given, report = Given(plan=found.plan, services=self.services, attached=True), Reporter(bus)
+        running = Running(given, report)
+        attach.announce(given, running, report, found)
+        return self._keep(Launch(given, running, report, attach.resume))
 
     async def close(self) -> None:
         """Let all launches go; what runs on the hosts goes on. Then let the links go."""

@@ -30,7 +30,7 @@ _ERROR = 500
 """Characters that are shown of a server's error."""
 
 _ONE_BY_ONE = 0.2
-"""Seconds: pieces that came closer together than this came in one go, and tell no rate among themselves."""
+"""Seconds: pieces that came closer together than this came in one go, and give no rate."""
 
 
 class Prompt:
@@ -49,7 +49,7 @@ class Prompt:
         self._most_characters = max_tokens * _TOKEN_CHARACTERS
         self._characters = 0
         self.tokens = 0
-        """Tokens so far: pieces that came, until the server tells the exact number at its end."""
+        """Tokens so far: pieces that came, until the server gives the exact number at its end."""
         self.first_after: float | None = None
         """Seconds until the first piece."""
         self.seconds = 0.0
@@ -95,7 +95,7 @@ class Prompt:
             raise HostError("the answer is far longer than was asked for", host=self._host)
 
     async def _next(self, events: AsyncIterator[_Event]) -> _Event | None:
-        """The next event that tells something; None at the end. Raises `HostError` when none comes in time."""
+        """The next event that says something; None at the end. Raises `HostError` when none comes in time."""
         try:
             async with asyncio.timeout(FIRST_TOKEN):
                 async for event in events:
@@ -107,7 +107,7 @@ class Prompt:
 
 
 async def ask_served(services: Services, host: str, endpoint: EndpointUp, text: str) -> AsyncIterator[str]:
-    """The answer of what `endpoint` tells of, asked from its head host: on loopback first, then on its own address.
+    """The answer of the server at `endpoint`, asked from its head host: on loopback first, then on its own address.
 
     Most servers listen everywhere, some only on the address they were given. Raises `HostError` as a `Prompt` does.
     """
@@ -139,7 +139,7 @@ def _body(model: str, text: str, max_tokens: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Event:
-    """What one event of the stream tells: a piece of the answer, the number of tokens, or an error."""
+    """What one event of the stream says: a piece of the answer, the number of tokens, or an error."""
 
     piece: str = ""
     tokens: int | None = None
@@ -147,7 +147,7 @@ class _Event:
 
 
 async def _events(chunks: AsyncIterator[bytes]) -> AsyncGenerator[_Event, None]:
-    """The events of a stream of server-sent events, up to `[DONE]`; what is none of ours is passed over."""
+    """The events of a stream of server-sent events, up to `[DONE]`; other lines are passed over."""
     lines = ByteLines(_MAX_LINE)
     async for chunk in chunks:
         for line in lines.feed(chunk):

@@ -5,28 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from sparkrun_tui.engines.llama_cpp.gguf_files import choose
-from sparkrun_tui.launch.ports import Docker, Http, Images, Logs
 from sparkrun_tui.remote.http.client import TransportHttp
-from sparkrun_tui.remote.probe.facts import HostFacts
-from sparkrun_tui.remote.transfer.ports import ModelRequest, ModelSource, Shipper
+from sparkrun_tui.remote.ports.docker import Docker, Images, Logs
+from sparkrun_tui.remote.ports.models import ModelRequest, ModelSource, Shipper
+from sparkrun_tui.remote.ports.services import Clock, Http, Probe
 from sparkrun_tui.remote.transport import Connector, Transport
 
 if TYPE_CHECKING:
     from sparkrun_tui.remote.hub.downloads import Choice
     from sparkrun_tui.remote.ssh.host_key_policy import Ask
-
-Clock = Callable[[], float]
-"""Unix time, seconds."""
-
-
-class Probe(Protocol):
-    """Asks a host about itself in one round trip."""
-
-    async def __call__(self, transport: Transport, paths: Sequence[str], ports: Sequence[int]) -> HostFacts:
-        """The facts; `paths` are those whose disks matter, `ports` those that should be free."""
 
 
 async def _nothing() -> None:
@@ -55,13 +45,13 @@ def real_services(ask: Ask | None = None) -> Services:
     `ask` puts questions (an unknown host key, a passphrase) to the person; without it such hosts are refused.
     """
     from sparkrun_tui.remote.docker.client import DockerClient
-    from sparkrun_tui.remote.docker.images import DockerImages
     from sparkrun_tui.remote.docker.logs import DockerLogs
     from sparkrun_tui.remote.hub.downloads import HubSource
     from sparkrun_tui.remote.probe.ask import probe
     from sparkrun_tui.remote.ssh.host_key_policy import HostKeyPolicy
     from sparkrun_tui.remote.ssh.pool import SshPool
     from sparkrun_tui.remote.ssh.resolve import SshConfigResolver
+    from sparkrun_tui.remote.transfer.images import DockerImages
     from sparkrun_tui.remote.transfer.rsync import RsyncShipper
 
     resolver, policy = SshConfigResolver(), HostKeyPolicy()

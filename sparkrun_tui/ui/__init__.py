@@ -1,1 +1,1 @@
-"""The full-screen face: screens, widgets and keys over the engine."""
+"""The full-screen app: screens, widgets and keys over the backend."""

@@ -46,7 +46,7 @@ class Action:
     footer: int = 0
     palette: bool = True
     with_key: bool = False
-    """Whether the action is told which of its keys was pressed."""
+    """Whether the action gets the key that was pressed."""
 
     @property
     def id(self) -> str:

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from textual.dom import DOMNode
 
 from sparkrun_tui.base.errors import SparkrunError
-
-if TYPE_CHECKING:
-    from sparkrun_tui.ui.app.app import SparkrunApp
+from sparkrun_tui.ui.app_port import AppPort, port_of
 
 
 class Actor(DOMNode):
-    """A node that performs actions: `do_NAME` does it, `why_not` tells in one sentence why it cannot run now."""
+    """A node that performs actions: `do_NAME` does it, `why_not` says in one sentence why it cannot run now."""
 
     @property
-    def sparkrun(self) -> SparkrunApp:
-        """The app, typed."""
-        from sparkrun_tui.ui.app.app import SparkrunApp
-
-        app = self.app
-        assert isinstance(app, SparkrunApp)
-        return app
+    def sparkrun(self) -> AppPort:
+        """What it may ask of the app."""
+        return port_of(self.app)
 
     def why_not(self, name: str) -> str:
         """Why the action `name` cannot run now; empty when it can."""
@@ -41,13 +35,13 @@ class Actor(DOMNode):
 
     def background(self, work: Coroutine[Any, Any, object], group: str) -> None:
         """Run `work` beside the screen; what goes wrong is shown, never raised."""
-        self.sparkrun.run_worker(self._guarded(work), group=f"{type(self).__name__}-{group}", exit_on_error=False)
+        self.app.run_worker(self._guarded(work), group=f"{type(self).__name__}-{group}", exit_on_error=False)
 
     async def _guarded(self, work: Coroutine[Any, Any, object]) -> None:
         try:
             await work
         except SparkrunError as error:
             self.sparkrun.say_error(error)
-        except Exception as error:  # a defect of ours must not end the app while a launch runs
-            self.sparkrun.log.error(repr(error))
+        except Exception as error:  # a defect must not end the app while a launch runs
+            self.app.log.error(repr(error))
             self.sparkrun.say(f"unexpected {type(error).__name__}: {error}", "error")

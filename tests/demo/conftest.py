@@ -8,7 +8,7 @@ import pytest
 
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.demo.cluster import DemoCluster
-from sparkrun_tui.launch.launcher import Desk
+from sparkrun_tui.launch.launcher import Launcher
 from tests.demo import samples
 
 SPEED = 50.0
@@ -23,8 +23,8 @@ async def demo() -> AsyncIterator[DemoCluster]:
 
 
 @pytest.fixture
-async def desk(demo: DemoCluster) -> AsyncIterator[Desk]:
-    """A desk at it."""
-    desk = Desk(Settings(), demo.services, {})
-    yield desk
-    await desk.close()
+async def launcher(demo: DemoCluster) -> AsyncIterator[Launcher]:
+    """A launcher for it."""
+    launcher = Launcher(Settings(), demo.services, {})
+    yield launcher
+    await launcher.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.demo.clock import Pace
+from sparkrun_tui.demo.clock import Clock
 from sparkrun_tui.demo.engines.figures import Figures, figures, weights_by_name
 from sparkrun_tui.demo.engines.llama_log import LlamaLog
 from sparkrun_tui.demo.engines.log_script import filled
@@ -30,9 +30,9 @@ def _figures(text: str, hosts: int = 1) -> Figures:
 def _read(log: Log, engine: str) -> tuple[list[Phase], PhaseReader]:
     reader = PhaseReader(log_of(engine))
     phases: list[Phase] = []
-    texts = [beat.text for beat in log.beats()] + [text for text, _ in log.up()]
+    texts = [step.text for step in log.steps()] + [text for text, _ in log.up()]
     for text in texts:
-        reading = reader.feed(filled(text, simulated(engine).stamp, Pace(), 0.0))
+        reading = reader.feed(filled(text, simulated(engine).stamp, Clock(), 0.0))
         if reading is not None and reading.phase is not None and reading.phase not in phases:
             phases.append(reading.phase)
     return phases, reader
@@ -69,16 +69,16 @@ def test_the_engine_prints_what_was_estimated() -> None:
 
 def test_a_worker_ends_with_its_cache_and_never_says_ready() -> None:
     log = VllmLog(_figures(samples.VLLM_RANKS, 2), Role.WORKER, 1, False, "10.0.0.1")
-    texts = [beat.text for beat in log.beats() if beat.text]
+    texts = [step.text for step in log.steps() if step.text]
     assert "headless" in texts[0] and "KV cache size" in texts[-1]
     assert not any("shards" in text for text in texts)
 
 
 def test_memory_only_grows_until_it_serves() -> None:
     for log in (VllmLog(_figures(samples.VLLM), Role.SOLO, 0, False, ""), LlamaLog(_figures(samples.LLAMA))):
-        readings = [beat.memory for beat in log.beats() if beat.memory is not None]
+        readings = [step.memory for step in log.steps() if step.memory is not None]
         assert readings == sorted(readings) and readings[-1] > 4 * GIB
-        assert 8 < sum(beat.after for beat in log.beats()) < 20
+        assert 8 < sum(step.after for step in log.steps()) < 20
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.fleet import load, metrics
 from sparkrun_tui.fleet.model import Health
 from sparkrun_tui.fleet.survey import survey
-from sparkrun_tui.launch.launcher import Desk
+from sparkrun_tui.launch.launcher import Launcher
 from sparkrun_tui.launch.prompting import Prompt
 from sparkrun_tui.launch.record.events import LaunchStatus, Progressed, StepState
 from sparkrun_tui.remote.http.client import HttpCall
@@ -24,9 +24,9 @@ from tests.demo.conftest import SPEED
 DONE = (StepState.OK, StepState.SKIPPED)
 
 
-async def test_a_model_is_launched_asked_found_again_and_stopped(demo: DemoCluster, desk: Desk) -> None:
+async def test_a_model_is_launched_asked_found_again_and_stopped(demo: DemoCluster, launcher: Launcher) -> None:
     free = demo.site.hosts[0].memory_available
-    launch = desk.launch(desk.plan(samples.rendered(samples.LLAMA), demo.cluster))
+    launch = launcher.launch(launcher.plan(samples.rendered(samples.LLAMA), demo.cluster))
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.READY, state.diagnosis or state.detail
     assert list(state.hosts) == ["spark-1"]
@@ -38,9 +38,9 @@ async def test_a_model_is_launched_asked_found_again_and_stopped(demo: DemoClust
     answer = "".join([piece async for piece in prompt])
     assert "demo" in answer and '"How are you?"' in answer and prompt.tokens > 30
     first = [line.text for line in launch.logs["spark-1"].since(0)]
-    await desk.close()
+    await launcher.close()
 
-    again = Desk(Settings(), demo.services, {})
+    again = Launcher(Settings(), demo.services, {})
     view = await survey(demo.cluster, demo.services)
     assert [(item.launch_id, item.health) for item in view.workloads] == [(launch.launch_id, Health.SERVING)]
     attached = await again.attach(view.workloads[0], demo.cluster)
@@ -53,8 +53,8 @@ async def test_a_model_is_launched_asked_found_again_and_stopped(demo: DemoClust
     await again.close()
 
 
-async def test_over_ray_both_hosts_carry_the_model(demo: DemoCluster, desk: Desk) -> None:
-    launch = desk.launch(desk.plan(samples.rendered(samples.VLLM_RAY), demo.cluster))
+async def test_over_ray_both_hosts_carry_the_model(demo: DemoCluster, launcher: Launcher) -> None:
+    launch = launcher.launch(launcher.plan(samples.rendered(samples.VLLM_RAY), demo.cluster))
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.READY, state.diagnosis or state.detail
     assert all(host.memory_available < 60 * GIB for host in demo.site.hosts)
@@ -70,8 +70,8 @@ async def test_over_ray_both_hosts_carry_the_model(demo: DemoCluster, desk: Desk
 @pytest.mark.parametrize(
     "text", [samples.VLLM_RANKS, samples.SGLANG, samples.EUGR], ids=["vllm without ray", "sglang", "eugr"]
 )
-async def test_every_other_way_to_start_comes_up_too(demo: DemoCluster, desk: Desk, text: str) -> None:
-    launch = desk.launch(desk.plan(samples.rendered(text), demo.cluster))
+async def test_every_other_way_to_start_comes_up_too(demo: DemoCluster, launcher: Launcher, text: str) -> None:
+    launch = launcher.launch(launcher.plan(samples.rendered(text), demo.cluster))
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.READY, state.diagnosis or state.detail
     assert state.hosts["spark-1"].cells[Phase.LOAD].state is StepState.OK
@@ -80,8 +80,10 @@ async def test_every_other_way_to_start_comes_up_too(demo: DemoCluster, desk: De
     assert [host.containers for host in demo.site.hosts] == [{}, {}]
 
 
-async def test_what_does_not_fit_fails_as_the_engine_would_and_the_repair_helps(demo: DemoCluster, desk: Desk) -> None:
-    launch = desk.launch(desk.plan(samples.rendered(samples.VLLM, max_model_len="900000"), demo.cluster))
+async def test_what_does_not_fit_fails_as_the_engine_would_and_the_repair_helps(
+    demo: DemoCluster, launcher: Launcher
+) -> None:
+    launch = launcher.launch(launcher.plan(samples.rendered(samples.VLLM, max_model_len="900000"), demo.cluster))
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.FAILED and state.diagnosis is not None
     assert state.diagnosis.title == "KV cache too small for the context"
@@ -90,7 +92,7 @@ async def test_what_does_not_fit_fails_as_the_engine_would_and_the_repair_helps(
     await launch.wait_ended()
     assert demo.site.hosts[0].containers == {}
 
-    mended = desk.launch(desk.plan(samples.rendered(samples.VLLM, max_model_len=repair.value), demo.cluster))
+    mended = launcher.launch(launcher.plan(samples.rendered(samples.VLLM, max_model_len=repair.value), demo.cluster))
     assert (await mended.wait_ready()).status is LaunchStatus.READY
     await mended.stop()
 
@@ -105,17 +107,17 @@ async def test_what_does_not_fit_fails_as_the_engine_would_and_the_repair_helps(
     ],
 )
 async def test_each_way_not_to_fit_has_its_own_words(
-    demo: DemoCluster, desk: Desk, text: str, overrides: dict[str, str], title: str
+    demo: DemoCluster, launcher: Launcher, text: str, overrides: dict[str, str], title: str
 ) -> None:
-    launch = desk.launch(desk.plan(samples.rendered(text, **overrides), demo.cluster))
+    launch = launcher.launch(launcher.plan(samples.rendered(text, **overrides), demo.cluster))
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.FAILED
     assert state.diagnosis is not None and state.diagnosis.title == title
     await launch.wait_ended()
 
 
-async def test_cancelled_in_the_middle_of_a_pull_nothing_stays(desk: Desk, demo: DemoCluster) -> None:
-    launch = desk.launch(desk.plan(samples.rendered(samples.LLAMA), demo.cluster))
+async def test_cancelled_in_the_middle_of_a_pull_nothing_stays(launcher: Launcher, demo: DemoCluster) -> None:
+    launch = launcher.launch(launcher.plan(samples.rendered(samples.LLAMA), demo.cluster))
     async for event in launch.events():
         if isinstance(event, Progressed) and event.phase is Phase.IMAGE:
             launch.cancel()
@@ -126,10 +128,12 @@ async def test_cancelled_in_the_middle_of_a_pull_nothing_stays(desk: Desk, demo:
     assert (host.containers, host.images, host.jobs, host.lease) == ({}, set(), {}, b"")
 
 
-async def test_cancelled_while_the_engine_starts_its_memory_is_free_again(demo: DemoCluster, desk: Desk) -> None:
+async def test_cancelled_while_the_engine_starts_its_memory_is_free_again(
+    demo: DemoCluster, launcher: Launcher
+) -> None:
     host = demo.site.hosts[0]
     free = host.memory_available
-    launch = desk.launch(desk.plan(samples.rendered(samples.VLLM), demo.cluster))
+    launch = launcher.launch(launcher.plan(samples.rendered(samples.VLLM), demo.cluster))
     async for _ in launch.events():
         cell = launch.state.hosts["spark-1"].cells.get(Phase.LOAD) if launch.state.hosts else None
         if cell is not None:
@@ -139,14 +143,16 @@ async def test_cancelled_while_the_engine_starts_its_memory_is_free_again(demo: 
     assert host.containers == {} and host.memory_available == free
 
 
-async def test_the_second_launch_moves_nothing_and_the_same_port_is_refused(demo: DemoCluster, desk: Desk) -> None:
-    plan = desk.plan(samples.rendered(samples.LLAMA), demo.cluster)
-    launch = desk.launch(plan)
+async def test_the_second_launch_moves_nothing_and_the_same_port_is_refused(
+    demo: DemoCluster, launcher: Launcher
+) -> None:
+    plan = launcher.plan(samples.rendered(samples.LLAMA), demo.cluster)
+    launch = launcher.launch(plan)
     await launch.wait_ready()
-    twin = desk.launch(desk.plan(samples.rendered(samples.LLAMA), demo.cluster))
+    twin = launcher.launch(launcher.plan(samples.rendered(samples.LLAMA), demo.cluster))
     assert (await twin.wait_ready()).status is LaunchStatus.FAILED
     await launch.stop()
-    second = desk.launch(desk.plan(samples.rendered(samples.LLAMA), demo.cluster))
+    second = launcher.launch(launcher.plan(samples.rendered(samples.LLAMA), demo.cluster))
     state = await second.wait_ready()
     cells = state.hosts["spark-1"].cells
     assert (cells[Phase.IMAGE].state, cells[Phase.MODEL].state) == (StepState.SKIPPED, StepState.SKIPPED)
@@ -155,8 +161,8 @@ async def test_the_second_launch_moves_nothing_and_the_same_port_is_refused(demo
 
 async def test_visitors_make_the_counters_of_an_endpoint_move() -> None:
     async with DemoCluster(SPEED, Settings(), [samples.recipe(samples.VLLM)]) as demo:
-        desk = Desk(Settings(), demo.services, {})
-        launch = desk.launch(desk.plan(samples.rendered(samples.VLLM), demo.cluster))
+        launcher = Launcher(Settings(), demo.services, {})
+        launch = launcher.launch(launcher.plan(samples.rendered(samples.VLLM), demo.cluster))
         await launch.wait_ready()
         view = await survey(demo.cluster, demo.services)
         first = await load.readings(view, demo.services)
@@ -168,11 +174,11 @@ async def test_visitors_make_the_counters_of_an_endpoint_move() -> None:
         assert (found.tokens_per_second or 0) > 0 and (found.running or 0) >= 1
         assert found.waiting == 0 and 0 < (found.kv_usage or 0) < 1
         await launch.stop()
-        await desk.close()
+        await launcher.close()
 
 
-async def test_the_endpoint_counts_what_it_answers(demo: DemoCluster, desk: Desk) -> None:
-    launch = desk.launch(desk.plan(samples.rendered(samples.VLLM), demo.cluster))
+async def test_the_endpoint_counts_what_it_answers(demo: DemoCluster, launcher: Launcher) -> None:
+    launch = launcher.launch(launcher.plan(samples.rendered(samples.VLLM), demo.cluster))
     await launch.wait_ready()
     (workload,) = (await survey(demo.cluster, demo.services)).workloads
     before = await metrics.read(workload, demo.services)

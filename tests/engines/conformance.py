@@ -10,7 +10,7 @@ from typing import Any
 
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.demo.clock import Pace
+from sparkrun_tui.demo.clock import Clock
 from sparkrun_tui.demo.engines.figures import Figures
 from sparkrun_tui.demo.engines.log_script import filled
 from sparkrun_tui.demo.engines.registry import SIMULATED
@@ -212,8 +212,8 @@ def demo(engine: Engine) -> Missing:
         return
     log = simulated.log(Start(_figures(family.name), Role.SOLO, 0, False, "10.0.0.1"))
     reader = PhaseReader(family.log)
-    for text in [beat.text for beat in log.beats()] + [text for text, _ in log.up()]:
-        reader.feed(filled(text, simulated.stamp, Pace(), 0.0))
+    for text in [step.text for step in log.steps()] + [text for text, _ in log.up()]:
+        reader.feed(filled(text, simulated.stamp, Clock(), 0.0))
     if reader.phase is not Phase.READY or not reader.done:
         yield f"the demo's log is read up to {reader.phase} only"
     if "weights_bytes" not in reader.facts:

@@ -26,7 +26,8 @@ from sparkrun_tui.engines.plan import (
 )
 from sparkrun_tui.engines.registry import ENGINES, engine_for
 from sparkrun_tui.launch.plan import dry_run as dryrun
-from sparkrun_tui.launch.plan.plan import PlanEnv, build_plan
+from sparkrun_tui.launch.plan.plan import build_plan
+from sparkrun_tui.launch.plan.shapes import PlanEnv
 
 from .samples import VLLM, host, hosts, plan, rendered, scripts, with_command
 

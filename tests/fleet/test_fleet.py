@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 
 from sparkrun_tui.engines.plan import LABEL
-from sparkrun_tui.fleet.grouping import Seen, group
+from sparkrun_tui.fleet.grouping import FoundContainer, group
 from sparkrun_tui.fleet.model import Health
 from sparkrun_tui.fleet.stop import Outcome, stop
 from sparkrun_tui.fleet.survey import survey
@@ -18,8 +18,8 @@ from tests.launch.virtual import virtual_time
 
 
 async def _serve(cluster: FakeCluster, text: str) -> Launch:
-    desk = cluster.desk()
-    launch = desk.launch(desk.plan(rendered(text), cluster.cluster))
+    launcher = cluster.launcher()
+    launch = launcher.launch(launcher.plan(rendered(text), cluster.cluster))
     await launch.wait_ready()
     await launch.detach()
     return launch
@@ -145,9 +145,9 @@ async def test_containers_of_the_other_tool_are_shown_and_only_stopped_never_rem
 
 
 def test_workloads_come_newest_first_and_the_head_leads() -> None:
-    def seen(launch: str, rank: int, started: float) -> Seen:
+    def seen(launch: str, rank: int, started: float) -> FoundContainer:
         labels = {f"{LABEL}launch": launch, f"{LABEL}rank": str(rank), f"{LABEL}nodes": "2", f"{LABEL}hosts": "a,b"}
-        return Seen(
+        return FoundContainer(
             "ab"[rank], ContainerInfo(f"{launch}{rank}", f"{launch}-{rank}", "i", "running", labels, started=started)
         )
 
@@ -160,7 +160,7 @@ def test_workloads_come_newest_first_and_the_head_leads() -> None:
 
 def test_a_rank_that_is_missing_on_a_host_that_answers_is_told() -> None:
     labels = {f"{LABEL}launch": "xxxxxxxx", f"{LABEL}rank": "0", f"{LABEL}nodes": "2", f"{LABEL}hosts": "a,b"}
-    item = Seen("a", ContainerInfo("1", "x-0", "i", "running", labels))
+    item = FoundContainer("a", ContainerInfo("1", "x-0", "i", "running", labels))
     (workload,) = group([item])
     assert (workload.health, workload.detail) == (Health.DEGRADED, "rank 1 has no container")
     (unsure,) = group([item], silent=frozenset({"b"}))

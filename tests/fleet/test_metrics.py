@@ -13,8 +13,8 @@ from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.fleet.load import OLD, Load, loads, readings
 from sparkrun_tui.fleet.metrics import Metrics, parse, tokens_per_second
 from sparkrun_tui.fleet.model import FleetView, Health, Workload, WorkloadRank
-from sparkrun_tui.fleet.ports import FleetServices
 from sparkrun_tui.remote.http.client import HttpCall, HttpReply
+from sparkrun_tui.remote.ports.services import HostServices
 
 VLLM = """\
 # HELP vllm:num_requests_running Number of requests in model execution batches.
@@ -104,7 +104,7 @@ async def test_only_our_workloads_that_serve_are_asked_and_failures_are_left_out
     servers = _Servers({8000: HttpReply(200, VLLM.encode()), 8002: HttpReply(404, b"no page")})
     services = SimpleNamespace(http=servers, connector=lambda name: name, clock=lambda: 20.0)
     view = FleetView("lab", 1.0, (), (fine, gone, bare, foreign, slow))
-    assert await readings(view, cast(FleetServices, services)) == {"fine": parse(VLLM, 20.0)}
+    assert await readings(view, cast(HostServices, services)) == {"fine": parse(VLLM, 20.0)}
     assert sorted((call.port, call.address, call.path) for call in servers.calls) == [
         (port, "10.0.0.7", "/metrics") for port in (8000, 8001, 8002)
     ]

@@ -18,7 +18,7 @@ from sparkrun_tui.fleet import metrics as fleet_metrics
 from sparkrun_tui.fleet.survey import survey
 from sparkrun_tui.launch.plan.host_views import view_of
 from sparkrun_tui.launch.prompting import Prompt
-from sparkrun_tui.launch.run import leases as locks
+from sparkrun_tui.launch.run.parts.leases import Leases
 from sparkrun_tui.launch.run.readiness import model_names
 from sparkrun_tui.launch.sizing.sizing import host_memory
 from sparkrun_tui.remote.docker.client import DockerClient
@@ -390,14 +390,16 @@ _OWNERS = [json.loads(text.partition("\n")[2]) for text in _LEASE[:2]]
 def _read_lease(data: bytes) -> None:
     async def work() -> None:
         docker = DockerClient(Wire(socket=lambda _path: whole(b"[]")))
-        context: Any = SimpleNamespace(
-            hosts=("spark-01",), leased=[], renewing=None, plan=SimpleNamespace(launch_id="abcdefgh"),
-            transport=lambda _host: Wire(data), docker=lambda _host: docker, notice=lambda *_words: None,
+        given: Any = SimpleNamespace(
+            hosts=("spark-01",), plan=SimpleNamespace(launch_id="abcdefgh"),
+            transport=lambda _host: Wire(data), docker=lambda _host: docker,
         )  # fmt: skip
+        report: Any = SimpleNamespace(notice=lambda *_words: None)
+        leases = Leases(given, report)
         try:
             with handled():
-                await locks.acquire(context)
-            await locks.release(context)
+                await leases.acquire()
+            await leases.release()
         finally:
             await docker.close()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from cluster import Host
-from test_launch_faults import begin, desk, ready, recipe, remaining, until
+from test_launch_faults import begin, launcher, ready, recipe, remaining, until
 
 from sparkrun_tui.launch.record.events import LaunchStatus
 from sparkrun_tui.launch.run.launch import Launch
@@ -47,7 +47,7 @@ async def broken_during_the_script(launch: Launch, head: Host) -> None:
 
 @pytest.mark.usefixtures("scripts")
 async def test_two_hosts_served_by_the_scripts_though_the_link_broke(hosts: list[Host]) -> None:
-    async with desk() as at:
+    async with launcher() as at:
         launch = begin(at, hosts, recipe("tiny-eugr", tensor_parallel="2"))
         await broken_during_the_script(launch, hosts[0])
         await ready(launch)
@@ -63,7 +63,7 @@ async def test_two_hosts_served_by_the_scripts_though_the_link_broke(hosts: list
 
 @pytest.mark.usefixtures("scripts")
 async def test_giving_up_during_the_script_ends_it_on_the_host(hosts: list[Host]) -> None:
-    async with desk() as at:
+    async with launcher() as at:
         launch = begin(at, hosts[:1], recipe("tiny-eugr"))
         await broken_during_the_script(launch, hosts[0])
         launch.cancel()
@@ -76,7 +76,7 @@ async def test_giving_up_during_the_script_ends_it_on_the_host(hosts: list[Host]
 
 @pytest.mark.usefixtures("scripts")
 async def test_an_engine_that_dies_in_its_sleeping_container_is_noticed(hosts: list[Host]) -> None:
-    async with desk() as at:
+    async with launcher() as at:
         launch = begin(at, hosts[:1], recipe("tiny-eugr"))
         await ready(launch)
         hosts[0].run("pkill -9 -f '[v]llm serve'", check=False)

@@ -19,7 +19,7 @@ from sparkrun_tui.base.text import log_line
 from sparkrun_tui.fleet.model import Workload
 from sparkrun_tui.fleet.stop import Outcome, stop
 from sparkrun_tui.fleet.survey import survey
-from sparkrun_tui.launch.launcher import Desk
+from sparkrun_tui.launch.launcher import Launcher
 from sparkrun_tui.launch.record.events import LaunchStatus
 from sparkrun_tui.launch.run.launch import Launch
 from sparkrun_tui.launch.services import real_services
@@ -48,15 +48,15 @@ def lab(hosts: Sequence[Host]) -> Cluster:
 
 
 @asynccontextmanager
-async def desk() -> AsyncIterator[Desk]:
-    opened = Desk(Settings(), real_services())
+async def launcher() -> AsyncIterator[Launcher]:
+    opened = Launcher(Settings(), real_services())
     try:
         yield opened
     finally:
         await opened.close()
 
 
-def begin(at: Desk, hosts: Sequence[Host], what: Rendered) -> Launch:
+def begin(at: Launcher, hosts: Sequence[Host], what: Rendered) -> Launch:
     return at.launch(at.plan(what, lab(hosts)))
 
 
@@ -97,7 +97,7 @@ def remaining(hosts: Sequence[Host]) -> list[str]:
 
 
 async def test_no_line_is_lost_or_doubled_while_every_session_dies_again_and_again(hosts: list[Host]) -> None:
-    async with desk() as at:
+    async with launcher() as at:
         launch = begin(at, hosts, recipe("tiny-vllm", tensor_parallel="2"))
 
         async def kill_all() -> None:
@@ -120,7 +120,7 @@ async def test_no_line_is_lost_or_doubled_while_every_session_dies_again_and_aga
 
 
 async def test_cancelling_leaves_no_container_and_no_lease(hosts: list[Host]) -> None:
-    async with desk() as at:
+    async with launcher() as at:
         for moment in (0.3, 1.5, 2.5, 4.0):
             launch = begin(at, hosts, pair("hang"))
             await asyncio.sleep(moment)
@@ -134,7 +134,7 @@ async def test_cancelling_leaves_no_container_and_no_lease(hosts: list[Host]) ->
 
 
 async def test_cancelling_without_one_host_cleans_the_others_and_says_what_may_be_left(hosts: list[Host]) -> None:
-    async with desk() as at:
+    async with launcher() as at:
         launch = begin(at, hosts, pair("hang"))
         await until(lambda: len(remaining(hosts)) == 2)
         hosts[1].faults.link_down()
@@ -153,7 +153,7 @@ async def test_cancelling_without_one_host_cleans_the_others_and_says_what_may_b
 
 
 async def test_a_rank_that_is_killed_in_service_ends_the_launch_with_its_cause(hosts: list[Host]) -> None:
-    async with desk() as at:
+    async with launcher() as at:
         launch = begin(at, hosts, pair())
         await ready(launch)
         hosts[1].docker("kill", hosts[1].containers()[0])
@@ -164,7 +164,7 @@ async def test_a_rank_that_is_killed_in_service_ends_the_launch_with_its_cause(h
 
 
 async def test_a_power_cut_in_service_is_told_as_that_and_nothing_starts_by_itself(hosts: list[Host]) -> None:
-    async with desk() as at:
+    async with launcher() as at:
         launch = begin(at, hosts, pair())
         await ready(launch)
         await asyncio.to_thread(hosts[0].power_cut)
@@ -182,7 +182,7 @@ async def test_a_power_cut_in_service_is_told_as_that_and_nothing_starts_by_itse
 async def test_a_host_that_cannot_be_asked_is_unknown_until_it_says_how_it_is(hosts: list[Host]) -> None:
     unplugged, hanging = hosts
 
-    async def without_link(at: Desk) -> None:
+    async def without_link(at: Launcher) -> None:
         launch = begin(at, [unplugged], recipe("tiny-llama"))
         await ready(launch)
         unplugged.faults.link_down()
@@ -191,7 +191,7 @@ async def test_a_host_that_cannot_be_asked_is_unknown_until_it_says_how_it_is(ho
         assert await status_becomes(launch, LaunchStatus.READY, 40) < 25
         await launch.stop()
 
-    async def without_daemon(at: Desk) -> None:
+    async def without_daemon(at: Launcher) -> None:
         launch = begin(at, [hanging], recipe("tiny-llama"))
         await ready(launch)
         hanging.faults.dockerd_stop()
@@ -200,7 +200,7 @@ async def test_a_host_that_cannot_be_asked_is_unknown_until_it_says_how_it_is(ho
         await status_becomes(launch, LaunchStatus.READY, 30)
         await launch.stop()
 
-    async with desk() as at, asyncio.TaskGroup() as both:
+    async with launcher() as at, asyncio.TaskGroup() as both:
         both.create_task(without_link(at))
         both.create_task(without_daemon(at))
     assert remaining(hosts) == []
@@ -212,7 +212,7 @@ sys.path.insert(0, sys.argv[1])
 import test_launch_faults as story
 from sparkrun_tui.base.settings import Cluster, Settings
 async def main():
-    at = story.Desk(Settings(), story.real_services())
+    at = story.Launcher(Settings(), story.real_services())
     launch = at.launch(at.plan(story.pair(), Cluster("lab", tuple(sys.argv[2].split(",")))))
     print(launch.launch_id, flush=True)
     await asyncio.sleep(600)
@@ -234,7 +234,7 @@ async def test_killing_the_program_loses_nothing(hosts: list[Host], moment: str)
         await until(lambda: all(host.containers(all=False) for host in hosts))
     killed.kill()
     await killed.wait()
-    async with desk() as at:
+    async with launcher() as at:
         workload = await found(at, hosts)
         assert workload.launch_id == launch_id
         launch = await at.attach(workload, lab(hosts))
@@ -252,7 +252,7 @@ async def test_killing_the_program_loses_nothing(hosts: list[Host], moment: str)
     assert remaining(hosts) == []
 
 
-async def found(at: Desk, hosts: Sequence[Host]) -> Workload:
+async def found(at: Launcher, hosts: Sequence[Host]) -> Workload:
     """The one workload there is, once all hosts can be asked again."""
     async with asyncio.timeout(60):
         while True:
@@ -268,7 +268,7 @@ async def test_secrets_are_in_no_argument_no_inspection_and_no_file(hosts: list[
     text = (RECIPES / "tiny-llama.yaml").read_text() + '\nenv:\n  HF_TOKEN: "${HF_TOKEN}"\n'
     path = Path.home() / "secret.yaml"
     path.write_text(text)
-    at = Desk(Settings(), real_services(), {"HF_TOKEN": canary})
+    at = Launcher(Settings(), real_services(), {"HF_TOKEN": canary})
     launch = begin(at, hosts[:1], render(load_recipe(path), {}))
     seen = ""
     while launch.state.status is LaunchStatus.STARTING:

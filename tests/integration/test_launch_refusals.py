@@ -13,7 +13,7 @@ from cluster import Host, HostSpec
 from cluster.hub_client import Hub
 from cluster.spec import REGISTRY
 from cluster.workstation import Workstation
-from test_launch_faults import begin, desk, pair, ready, recipe, remaining
+from test_launch_faults import begin, launcher, pair, ready, recipe, remaining
 
 from sparkrun_tui.launch.record.events import LaunchStatus
 from sparkrun_tui.recipe.format.loader import load_recipe
@@ -36,7 +36,7 @@ def untouched(host: Host) -> bool:
 async def test_a_port_that_is_taken_is_said_before_anything_is_changed(hosts: list[Host]) -> None:
     hosts[0].run("setsid python3 -m http.server 8000 </dev/null >/dev/null 2>&1 & echo $! >/tmp/server.pid; sleep 0.7")
     try:
-        async with desk() as at:
+        async with launcher() as at:
             launch = begin(at, hosts[:1], recipe("tiny-llama"))
             state = await launch.wait_ended()
     finally:
@@ -52,7 +52,7 @@ async def test_a_disk_that_is_too_small_is_said_before_anything_is_changed(
     small = cluster.add_host(HostSpec(disk="40m"))
     workstation.know_hosts()
     try:
-        async with desk() as at:
+        async with launcher() as at:
             launch = begin(at, [small], recipe("tiny-llama"))
             state = await launch.wait_ended()
         assert state.status is LaunchStatus.FAILED
@@ -64,7 +64,7 @@ async def test_a_disk_that_is_too_small_is_said_before_anything_is_changed(
 
 
 async def test_the_same_launch_again_is_told_that_it_runs(hosts: list[Host]) -> None:
-    async with desk() as at:
+    async with launcher() as at:
         first = begin(at, hosts[:1], recipe("tiny-llama"))
         await ready(first)
         listing = ("ps", "--all", "--no-trunc", "--format", "{{.ID}} {{.Names}} {{.State}} {{.CreatedAt}}")
@@ -80,7 +80,7 @@ async def test_the_same_launch_again_is_told_that_it_runs(hosts: list[Host]) -> 
 
 
 async def test_of_two_launchers_one_wins_and_the_other_is_told_whose_turn_it_is(hosts: list[Host]) -> None:
-    async with desk() as here, desk() as there:
+    async with launcher() as here, launcher() as there:
         launches = [begin(here, hosts, pair("hang")), begin(there, list(reversed(hosts)), pair("hang"))]
         done, waiting = await asyncio.wait(
             [asyncio.create_task(launch.wait_ended()) for launch in launches],
@@ -127,7 +127,7 @@ async def test_a_registry_that_refuses_is_not_asked_again(
     hosts: list[Host], failing: Callable[[int, int], None], status: int, cause: str
 ) -> None:
     failing(status, 1000)
-    async with desk() as at:
+    async with launcher() as at:
         state = await begin(at, hosts[:1], from_failing_registry()).wait_ended()
     assert state.status is LaunchStatus.FAILED
     assert any(word in state.detail for word in cause.split("|")), state.detail
@@ -138,7 +138,7 @@ async def test_a_registry_that_refuses_is_not_asked_again(
 async def test_a_registry_that_stumbles_is_asked_again(hosts: list[Host], failing: Callable[[int, int], None]) -> None:
     # Docker asks twice (HEAD, then GET) before it gives up, and the pull that tells the progress joins the other.
     failing(500, 4)
-    async with desk() as at:
+    async with launcher() as at:
         launch = begin(at, hosts[:1], from_failing_registry())
         await ready(launch)
         assert any("again in 5" in notice.text for notice in launch.state.notices), hosts[0].run("cat /tmp/asked")
@@ -152,7 +152,7 @@ async def test_a_registry_that_stumbles_is_asked_again(hosts: list[Host], failin
 async def test_without_the_hub_what_lies_somewhere_is_enough(
     hosts: list[Host], hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with desk() as at:
+    async with launcher() as at:
         first = begin(at, hosts[:1], recipe("tiny-llama"))
         await ready(first)
         await first.stop()

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from cluster import Host
 from cluster.models import CHECKPOINT
-from test_launch_faults import begin, desk, lab, pair, ready, remaining
+from test_launch_faults import begin, lab, launcher, pair, ready, remaining
 
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.engines.plan import Phase
-from sparkrun_tui.launch.launcher import Desk
-from sparkrun_tui.remote.transfer.ports import ModelRequest, StoredModel
+from sparkrun_tui.launch.launcher import Launcher
+from sparkrun_tui.remote.ports.models import ModelRequest, StoredModel
 
 HUB = "/root/.cache/huggingface/hub"
 
@@ -23,7 +23,7 @@ def relaying(hosts: list[Host]) -> Cluster:
     return replace(lab(hosts), host_to_host=True)
 
 
-async def on_the_head_alone(at: Desk, head: Host) -> None:
+async def on_the_head_alone(at: Launcher, head: Host) -> None:
     """Bring the model to the head, and forget it here."""
     async for item in at.services.models.fetch(ModelRequest(CHECKPOINT)):
         if isinstance(item, StoredModel):
@@ -39,9 +39,9 @@ def files(host: Host) -> str:
 
 async def test_a_host_sends_what_it_has_to_another_and_nothing_passes_through_here(hosts: list[Host]) -> None:
     hosts[0].may_log_in_to_others()
-    async with desk() as at:
+    async with launcher() as at:
         await on_the_head_alone(at, hosts[0])
-        plan = await at.look(at.plan(pair(), relaying(hosts)))
+        plan = await at.inspect(at.plan(pair(), relaying(hosts)))
         step = next(step for step in plan.steps if step.phase is Phase.MODEL)
         assert f"from {hosts[0].name}" in step.detail and [one.host for one in step.commands] == [hosts[0].name]
         launch = at.launch(plan)
@@ -55,7 +55,7 @@ async def test_a_host_sends_what_it_has_to_another_and_nothing_passes_through_he
 
 
 async def test_a_host_that_is_let_in_nowhere_leaves_it_to_this_machine(hosts: list[Host]) -> None:
-    async with desk() as at:
+    async with launcher() as at:
         await on_the_head_alone(at, hosts[0])
         launch = begin(at, hosts, pair())
         await ready(launch)

@@ -13,11 +13,11 @@ from cluster.workstation import Workstation
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.remote.docker.client import DockerClient, archive
-from sparkrun_tui.remote.docker.images import DockerImages
 from sparkrun_tui.remote.docker.logs import LogRecord, follow
 from sparkrun_tui.remote.docker.types import DockerError
+from sparkrun_tui.remote.ports.models import Transfer
 from sparkrun_tui.remote.ssh.pool import SshPool
-from sparkrun_tui.remote.transfer.ports import Transfer
+from sparkrun_tui.remote.transfer.images import DockerImages
 from sparkrun_tui.remote.transport import Outcome
 from tests.support.site import until
 

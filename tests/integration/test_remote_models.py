@@ -16,9 +16,9 @@ from cluster.workstation import Workstation
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.remote.hub.downloads import Choice, HubSource
+from sparkrun_tui.remote.ports.models import ModelFile, ModelRequest, StoredModel, Transfer
 from sparkrun_tui.remote.ssh.host_key_policy import Question
 from sparkrun_tui.remote.ssh.pool import SshPool
-from sparkrun_tui.remote.transfer.ports import ModelFile, ModelRequest, StoredModel, Transfer
 from sparkrun_tui.remote.transfer.rsync import RsyncShipper
 
 CACHE = "~/.cache/huggingface"

@@ -40,13 +40,13 @@ def found(cluster: FakeCluster, launch_id: str) -> Found:
 
 
 async def _let_go(cluster: FakeCluster, text: str, after: float | None = None) -> Launch:
-    desk = cluster.desk()
-    launch = desk.launch(desk.plan(rendered(text), cluster.cluster))
+    launcher = cluster.launcher()
+    launch = launcher.launch(launcher.plan(rendered(text), cluster.cluster))
     if after is None:
         await launch.wait_ready()
     else:
         await asyncio.sleep(after)
-    await desk.close()
+    await launcher.close()
     return launch
 
 
@@ -58,8 +58,8 @@ async def _idle(host: FakeHost, container: FakeContainer) -> int:
 @virtual_time
 async def test_a_pair_is_taken_up_with_its_hosts_in_rank_order(cluster: FakeCluster) -> None:
     launch = await _let_go(cluster, SGLANG_TWO)
-    desk = cluster.desk()
-    again = await desk.attach(found(cluster, launch.launch_id), cluster.cluster)
+    launcher = cluster.launcher()
+    again = await launcher.attach(found(cluster, launch.launch_id), cluster.cluster)
     state = await again.wait_ready()
     assert [(row.name, row.rank) for row in state.hosts.values()] == [("spark-1", 0), ("spark-2", 1)]
     assert state.hosts["spark-2"].cells[Phase.START].state is StepState.OK
@@ -74,7 +74,7 @@ async def test_one_that_was_let_go_while_it_started_goes_on_to_ready(cluster: Fa
     launch = await _let_go(cluster, SGLANG_TWO, after=6.0)
     assert launch.state.status is LaunchStatus.STARTING
     assert len(cluster.running) == 2
-    again = await cluster.desk().attach(found(cluster, launch.launch_id), cluster.cluster)
+    again = await cluster.launcher().attach(found(cluster, launch.launch_id), cluster.cluster)
     assert (await again.wait_ready()).status is LaunchStatus.READY
     await again.stop()
 
@@ -84,7 +84,7 @@ async def test_a_launch_that_never_made_all_its_ranks_is_degraded_and_can_be_sto
     launch = await _let_go(cluster, SGLANG_TWO)
     worker = next(iter(cluster[2].containers))
     await cluster.services.docker(cluster.services.connector("spark-2")).remove(worker, force=True)
-    again = await cluster.desk().attach(found(cluster, launch.launch_id), cluster.cluster)
+    again = await cluster.launcher().attach(found(cluster, launch.launch_id), cluster.cluster)
     state = await again.wait_ready()
     assert state.status is LaunchStatus.DEGRADED
     assert "rank 1 on spark-2 was never started" in state.detail
@@ -98,7 +98,7 @@ async def test_a_container_that_was_made_and_never_started_counts_as_missing(clu
     item = next(iter(cluster[1].containers.values()))
     cluster[1].end(item, 0)
     item.info = replace(item.info, state="created", exit_code=None)
-    again = await cluster.desk().attach(found(cluster, launch.launch_id), cluster.cluster)
+    again = await cluster.launcher().attach(found(cluster, launch.launch_id), cluster.cluster)
     state = await again.wait_ready()
     assert state.status is LaunchStatus.DEGRADED and "was never started" in state.detail
     await again.stop()
@@ -111,7 +111,7 @@ async def test_one_that_ended_meanwhile_is_told_with_its_last_words(cluster: Fak
     container = next(iter(cluster[1].containers.values()))
     cluster[1].say(container, "EngineDeadError: EngineCore encountered an issue.", "stderr")
     cluster[1].end(container, 0)
-    again = await cluster.desk().attach(found(cluster, launch.launch_id), cluster.cluster)
+    again = await cluster.launcher().attach(found(cluster, launch.launch_id), cluster.cluster)
     state = await again.wait_ended()
     assert state.status is LaunchStatus.FAILED
     assert state.diagnosis is not None
@@ -124,7 +124,7 @@ async def test_an_engine_that_runs_as_an_exec_is_watched_again(cluster: FakeClus
     for host in cluster.hosts.values():
         host.program = _idle
     launch = await _let_go(cluster, RAY_TWO)
-    again = await cluster.desk().attach(found(cluster, launch.launch_id), cluster.cluster)
+    again = await cluster.launcher().attach(found(cluster, launch.launch_id), cluster.cluster)
     await again.wait_ready()
     head = next(iter(cluster[1].containers.values()))
     head.files["/run/sparkrun/exec-0/code"] = "1"
@@ -136,10 +136,10 @@ async def test_an_engine_that_runs_as_an_exec_is_watched_again(cluster: FakeClus
 
 @virtual_time
 async def test_the_same_launch_of_this_run_is_not_watched_twice(cluster: FakeCluster) -> None:
-    desk = cluster.desk()
-    launch = desk.launch(desk.plan(rendered(SOLO), cluster.cluster))
+    launcher = cluster.launcher()
+    launch = launcher.launch(launcher.plan(rendered(SOLO), cluster.cluster))
     await launch.wait_ready()
-    assert await desk.attach(found(cluster, launch.launch_id), cluster.cluster) is launch
+    assert await launcher.attach(found(cluster, launch.launch_id), cluster.cluster) is launch
     await launch.stop()
 
 
@@ -152,7 +152,7 @@ async def test_without_a_journal_the_last_lines_are_read(cluster: FakeCluster) -
     for number in range(5000):
         cluster[1].say(container, f"line {number}")
     shutil.rmtree(launches_dir())
-    again = await cluster.desk().attach(found(cluster, launch.launch_id), cluster.cluster)
+    again = await cluster.launcher().attach(found(cluster, launch.launch_id), cluster.cluster)
     await again.wait_ready()
     texts = [line.text for line in again.logs["spark-1"].since(0)]
     assert texts == [f"line {number}" for number in range(3000, 5000)]
@@ -163,11 +163,11 @@ async def test_without_a_journal_the_last_lines_are_read(cluster: FakeCluster) -
 
 @virtual_time
 async def test_what_is_not_ours_or_gone_cannot_be_taken_up(cluster: FakeCluster) -> None:
-    desk = cluster.desk()
+    launcher = cluster.launcher()
     with pytest.raises(LaunchError, match="not launched from here"):
-        await desk.attach(Found("", (Rank("spark-1", "x"),)), cluster.cluster)
+        await launcher.attach(Found("", (Rank("spark-1", "x"),)), cluster.cluster)
     with pytest.raises(LaunchError, match="no containers any more"):
-        await desk.attach(Found("gone2345", (Rank("spark-1", "x"),)), cluster.cluster)
+        await launcher.attach(Found("gone2345", (Rank("spark-1", "x"),)), cluster.cluster)
     cluster[1].unreachable = True
     with pytest.raises(HostError):
-        await desk.attach(Found("gone2345", (Rank("spark-1", "x"),)), cluster.cluster)
+        await launcher.attach(Found("gone2345", (Rank("spark-1", "x"),)), cluster.cluster)

@@ -12,7 +12,7 @@ import pytest
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.launch.record.events import LaunchStatus
-from sparkrun_tui.launch.sizing.calibration import ago, learn
+from sparkrun_tui.launch.sizing.calibration import ago, remember_image
 from sparkrun_tui.launch.sizing.image_label import version_of
 from sparkrun_tui.launch.sizing.measured_store import MAX_RECIPES, MAX_RECORDS, Record, image_facts, records, remember
 from sparkrun_tui.launch.sizing.sizing import engine_settings, size
@@ -51,8 +51,8 @@ async def speak(host: FakeHost, container: FakeContainer) -> int:
 
 async def launched(cluster: FakeCluster, what: Rendered) -> None:
     cluster[1].program = speak
-    desk = cluster.desk()
-    launch = desk.launch(desk.plan(what, cluster.cluster))
+    launcher = cluster.launcher()
+    launch = launcher.launch(launcher.plan(what, cluster.cluster))
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.READY, state.diagnosis
     await launch.stop()
@@ -112,9 +112,9 @@ async def test_a_tag_that_has_moved_is_another_image(cluster: FakeCluster) -> No
     await launched(cluster, rendered(RECIPE))
     recipe = rendered(RECIPE).recipe
     remember(recipe.digest, [replace(record, image_digest="sha256:aa") for record in records(recipe.digest)])
-    learn("vllm", IMAGE, image("aa"))
+    remember_image("vllm", IMAGE, image("aa"))
     assert "measured" in source(size(rendered(RECIPE), [SPARK]))
-    learn("vllm", IMAGE, image("bb"))
+    remember_image("vllm", IMAGE, image("bb"))
     assert "measured" not in source(size(rendered(RECIPE), [SPARK]))
 
 
@@ -128,8 +128,8 @@ async def test_the_demo_and_a_launch_that_failed_leave_nothing(cluster: FakeClus
 
     what = rendered(RECIPE)
     cluster[1].program = crash
-    desk = cluster.desk()
-    launch = desk.launch(desk.plan(what, cluster.cluster))
+    launcher = cluster.launcher()
+    launch = launcher.launch(launcher.plan(what, cluster.cluster))
     await launch.wait_ready()
     assert records(what.recipe.digest) == ()
     cluster.cluster = replace(cluster.cluster, source="demo")
@@ -220,10 +220,10 @@ def test_versions_that_images_state(engine: str, labels: dict[str, str], env: tu
 def test_the_tag_rules_and_the_label_fills_in() -> None:
     moving = rendered(RECIPE.replace(IMAGE, "registry.test/vllm:nightly"))
     assert engine_settings(moving).version == ""
-    learn("vllm", "registry.test/vllm:nightly", info({"vllm.version": "0.31.0"}))
+    remember_image("vllm", "registry.test/vllm:nightly", info({"vllm.version": "0.31.0"}))
     assert engine_settings(moving).version == "0.31.0"
     tagged = rendered(RECIPE.replace(IMAGE, "registry.test/vllm:v0.30.0"))
-    learn("vllm", "registry.test/vllm:v0.30.0", info({"vllm.version": "0.31.0"}))
+    remember_image("vllm", "registry.test/vllm:v0.30.0", info({"vllm.version": "0.31.0"}))
     assert engine_settings(tagged).version == "0.30.0"
 
 
@@ -238,8 +238,8 @@ async def test_looking_at_a_plan_learns_what_the_image_says(
 
     monkeypatch.setattr(fakes.FakeDocker, "image", image)
     what = rendered(RECIPE.replace(IMAGE, "registry.test/vllm:nightly"))
-    desk = cluster.desk()
-    await desk.look(desk.plan(what, cluster.cluster))
+    launcher = cluster.launcher()
+    await launcher.inspect(launcher.plan(what, cluster.cluster))
     assert image_facts("registry.test/vllm:nightly").version == "0.31.0"
     assert json.loads((paths.state_dir() / "measured" / "images.json").read_text())
 

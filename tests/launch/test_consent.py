@@ -24,16 +24,16 @@ def foreign(text: str) -> Rendered:
 
 @virtual_time
 async def test_a_registrys_recipe_is_launched_once_agreed_to_and_not_before(cluster: FakeCluster) -> None:
-    desk = cluster.desk(ENVIRON)
+    launcher = cluster.launcher(ENVIRON)
     what = foreign(SOLO)
     assert consent_needed(what, ENVIRON), "even a plain one runs its command on the hosts"
     with pytest.raises(LaunchError, match="comes from the registry arena") as refused:
-        desk.launch(desk.plan(what, cluster.cluster))
+        launcher.launch(launcher.plan(what, cluster.cluster))
     assert "--yes" in refused.value.remedy
-    assert desk.launches == {} and cluster[1].actions == []
+    assert launcher.launches == {} and cluster[1].actions == []
     give(what)
     assert consent_needed(what, ENVIRON) == ()
-    launch = desk.launch(desk.plan(what, cluster.cluster))
+    launch = launcher.launch(launcher.plan(what, cluster.cluster))
     await launch.wait_ready()
     await launch.stop()
 
@@ -50,9 +50,9 @@ def test_the_gravest_comes_first_and_no_value_is_told(cluster: FakeCluster) -> N
     wanted = consent_needed(foreign(HOSTILE), ENVIRON)
     assert [demand.grave for demand in wanted] == sorted((demand.grave for demand in wanted), reverse=True)
     assert "canary" not in repr(wanted)
-    desk = cluster.desk(ENVIRON)
+    launcher = cluster.launcher(ENVIRON)
     with pytest.raises(LaunchError, match="AWS_SECRET_ACCESS_KEY") as refused:
-        desk.launch(desk.plan(foreign(HOSTILE), cluster.cluster))
+        launcher.launch(launcher.plan(foreign(HOSTILE), cluster.cluster))
     assert "runs on the head host itself" in refused.value.what and "canary" not in str(refused.value)
 
 
@@ -66,14 +66,14 @@ def test_agreeing_to_some_variables_gives_those() -> None:
 
 @virtual_time
 async def test_a_mount_that_gives_the_host_away_needs_a_word_of_its_own(cluster: FakeCluster) -> None:
-    desk = cluster.desk(ENVIRON)
+    launcher = cluster.launcher(ENVIRON)
     what = foreign(SOLO + "executor_config: {volumes: ['/etc:/e']}\n")
     give(what)
-    plan = desk.plan(what, cluster.cluster)
+    plan = launcher.plan(what, cluster.cluster)
     with pytest.raises(LaunchError, match="may not mount /etc") as refused:
-        desk.launch(plan)
+        launcher.launch(plan)
     assert "--ignore host-mount" in refused.value.remedy
-    launch = desk.launch(plan, overridden=frozenset({"host-mount"}))
+    launch = launcher.launch(plan, ignored=frozenset({"host-mount"}))
     await launch.wait_ready()
     (container,) = cluster[1].containers.values()
     assert "/etc:/e" in container.body["HostConfig"]["Binds"]

@@ -24,8 +24,8 @@ command: vllm serve {model} --port {port} -tp {tensor_parallel} --served-model-n
 
 def begin(cluster: FakeCluster) -> Launch:
     """Launch it; the script takes ten seconds, then makes a container on every host."""
-    desk = cluster.desk()
-    plan = desk.plan(rendered(EUGR), cluster.cluster)
+    launcher = cluster.launcher()
+    plan = launcher.plan(rendered(EUGR), cluster.cluster)
 
     async def containers() -> None:
         for rank, host in enumerate(cluster.hosts.values()):
@@ -36,7 +36,7 @@ def begin(cluster: FakeCluster) -> Launch:
 
     cluster.script_lines = [f"line {number}" for number in range(10)]
     cluster.on_script = containers
-    return desk.launch(plan)
+    return launcher.launch(plan)
 
 
 def _labels(rank: int) -> dict[str, str]:

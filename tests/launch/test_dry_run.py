@@ -9,7 +9,8 @@ import pytest
 
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.paths import bundled_recipes
-from sparkrun_tui.launch.plan.plan import WORKSTATION, Command, LaunchPlan
+from sparkrun_tui.launch.plan.plan import LaunchPlan
+from sparkrun_tui.launch.plan.shapes import WORKSTATION, Command
 from sparkrun_tui.launch.record.events import LaunchStatus
 from sparkrun_tui.recipe.format.loader import load_recipe
 from sparkrun_tui.recipe.values.overrides import render
@@ -28,15 +29,15 @@ async def _idle(host: object, container: object) -> int:
 async def changes_what_it_says(cluster: FakeCluster, what: Rendered) -> None:
     """Launch on hosts that hold nothing, and compare what each daemon was asked for with the plan."""
     cluster.local_models.clear()
-    desk = cluster.desk()
-    await desk.probe(cluster.cluster)
-    plan = desk.plan(what, cluster.cluster)
+    launcher = cluster.launcher()
+    await launcher.probe(cluster.cluster)
+    plan = launcher.plan(what, cluster.cluster)
     for host in cluster.hosts.values():
         host.images.clear()
         if any(stage.execs for stage in plan.serve.stages):
             host.program = _idle
     cluster.rendezvous |= set(range(20_000, 60_000))
-    launch = desk.launch(plan)
+    launch = launcher.launch(plan)
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.READY, state.detail
     for name, host in cluster.hosts.items():
@@ -62,7 +63,7 @@ async def test_so_does_every_bundled_recipe(hosts: int) -> None:
         recipe = load_recipe(path)
         cluster = FakeCluster(*(f"spark-{number}" for number in range(1, hosts + 1)))
         try:
-            plan = cluster.desk().plan(render(recipe, {}), cluster.cluster)
+            plan = cluster.launcher().plan(render(recipe, {}), cluster.cluster)
         except LaunchError:
             continue  # it wants more hosts
         if not plan.serve.delegated:  # by eugr's scripts: what they do is not in our plan

@@ -134,7 +134,7 @@ async def test_lines_that_no_rule_can_read_do_not_end_the_log(
         raise KeyError("a defect")
 
     rules = (FactRule(LinePattern("Model loading took"), stumbles), *LOG.facts)  # type: ignore[arg-type]
-    for module in ("launch.run.follow", "launch.diagnosis.diagnose"):
+    for module in ("launch.run.parts.follow", "launch.diagnosis.diagnose"):
         monkeypatch.setattr(f"sparkrun_tui.{module}.log_of", lambda _: replace(LOG, facts=rules))
     cluster[1].program = dies
     launch = cluster.begin(SOLO)
@@ -211,12 +211,12 @@ async def test_two_launches_do_not_prepare_one_host_at_once(cluster: FakeCluster
 
 @virtual_time
 async def test_a_container_of_the_same_name_that_is_not_ours_is_left_alone(cluster: FakeCluster) -> None:
-    desk = cluster.desk()
-    plan = desk.plan(rendered(SOLO), cluster.cluster)
-    docker = desk.services.docker(desk.services.connector("spark-1"))
+    launcher = cluster.launcher()
+    plan = launcher.plan(rendered(SOLO), cluster.cluster)
+    docker = launcher.services.docker(launcher.services.connector("spark-1"))
     name = f"sparkrun-tui-{plan.launch_id}-0"
     await docker.create(name, {"Image": "other", "Labels": {}})
-    state = await desk.launch(plan).wait_ended()
+    state = await launcher.launch(plan).wait_ended()
     assert state.status is LaunchStatus.FAILED
     assert cluster.remaining == [name]
 

@@ -12,7 +12,7 @@ from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.launch.plan import dry_run as dryrun
 from sparkrun_tui.launch.plan.consent import consent_needed, give
-from sparkrun_tui.launch.plan.plan import WORKSTATION
+from sparkrun_tui.launch.plan.shapes import WORKSTATION
 from sparkrun_tui.launch.record.events import LaunchStatus
 from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.model import Source, SourceKind
@@ -43,9 +43,9 @@ def of(folder: Path, text: str) -> Rendered:
 
 @virtual_time
 async def test_every_container_gets_the_files_before_it_is_started(cluster: FakeCluster, folder: Path) -> None:
-    desk = cluster.desk()
-    plan = desk.plan(of(folder, SGLANG_TWO + FIELDS), cluster.cluster)
-    launch = desk.launch(plan)
+    launcher = cluster.launcher()
+    plan = launcher.plan(of(folder, SGLANG_TWO + FIELDS), cluster.cluster)
+    launch = launcher.launch(plan)
     shutil.rmtree(folder)  # What was shown is what is sent, whatever becomes of the files meanwhile.
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.READY, state.diagnosis or state.detail
@@ -65,7 +65,7 @@ async def test_every_container_gets_the_files_before_it_is_started(cluster: Fake
 
 @virtual_time
 async def test_the_dry_run_shows_files_and_scripts_in_full(cluster: FakeCluster, folder: Path) -> None:
-    plan = cluster.desk().plan(of(folder, SOLO + FIELDS), cluster.cluster)
+    plan = cluster.launcher().plan(of(folder, SOLO + FIELDS), cluster.cluster)
     shown = "\n".join(dryrun.lines(plan))
     name = plan.serve.ranks[0].container.name
     assert "sub/a (8 B)" in shown and "# run.sh: echo fixed" in shown and "mods first" in shown
@@ -83,17 +83,17 @@ async def test_the_dry_run_shows_files_and_scripts_in_full(cluster: FakeCluster,
 async def test_a_file_that_is_not_as_shown_stops_the_launch_before_it_begins(
     cluster: FakeCluster, folder: Path
 ) -> None:
-    desk = cluster.desk()
-    plan = desk.plan(of(folder, SOLO + FIELDS), cluster.cluster)
+    launcher = cluster.launcher()
+    plan = launcher.plan(of(folder, SOLO + FIELDS), cluster.cluster)
     (folder / "mods" / "fix" / "run.sh").write_text("echo other\n")
     with pytest.raises(LaunchError, match=r"run\.sh has changed since it was shown"):
-        desk.launch(plan)
-    missing = desk.plan(of(folder, SOLO + "mods: ['@none/x']\n"), cluster.cluster)
+        launcher.launch(plan)
+    missing = launcher.plan(of(folder, SOLO + "mods: ['@none/x']\n"), cluster.cluster)
     with pytest.raises(LaunchError, match="the mod `@none/x`") as refused:
-        desk.launch(missing)
+        launcher.launch(missing)
     assert refused.value.spot is not None and refused.value.spot.line == SOLO.count("\n") + 1
-    assert cluster[1].actions == [] and desk.launches == {}
-    waved = desk.launch(missing, overridden=frozenset({"mod-missing"}))
+    assert cluster[1].actions == [] and launcher.launches == {}
+    waved = launcher.launch(missing, ignored=frozenset({"mod-missing"}))
     assert (await waved.wait_ready()).status is LaunchStatus.READY
     await waved.stop()
 
@@ -102,7 +102,7 @@ async def test_a_file_that_is_not_as_shown_stops_the_launch_before_it_begins(
 async def test_other_files_than_those_agreed_to_are_asked_about(cluster: FakeCluster, tmp_path: Path) -> None:
     upstream = Upstream(tmp_path / "arena").write("recipes/r.yaml", SOLO + "mods: [fix]\n")
     add_registry(str(upstream.write("mods/fix/run.sh", "echo one").commit().folder), "arena")
-    desk = cluster.desk()
+    launcher = cluster.launcher()
     what = render(find_recipe("@arena/r", Settings()), {})
     assert any("echo one" in demand.detail for demand in consent_needed(what, {}))
     give(what)
@@ -111,9 +111,9 @@ async def test_other_files_than_those_agreed_to_are_asked_about(cluster: FakeClu
     update_registries(["arena"])
     again = render(find_recipe("@arena/r", Settings()), {})
     with pytest.raises(LaunchError, match="has changed since you agreed"):
-        desk.launch(desk.plan(again, cluster.cluster))
+        launcher.launch(launcher.plan(again, cluster.cluster))
     give(again)
-    launch = desk.launch(desk.plan(again, cluster.cluster))
+    launch = launcher.launch(launcher.plan(again, cluster.cluster))
     await launch.wait_ready()
     (container,) = cluster[1].containers.values()
     assert container.files["/run/sparkrun/before-1/run.sh"] == "echo two"
@@ -130,14 +130,14 @@ async def test_a_server_started_for_some_work_is_stopped_after_it(cluster: FakeC
         return 0
 
     cluster.after_program = long
-    desk = cluster.desk()
-    plan = desk.plan(rendered(WORK), cluster.cluster)
+    launcher = cluster.launcher()
+    plan = launcher.plan(rendered(WORK), cluster.cluster)
     last = plan.steps[-1]
     assert (last.title, last.hosts) == ("stop_after_post", ("spark-1",))
     assert last.commands[0].text.startswith("docker stop") and any(
         "stop_after_post" in note for note in plan.serve.notes
     )
-    launch = desk.launch(plan)
+    launch = launcher.launch(plan)
     state = await launch.wait_ready()
     state = await launch.wait_ended()
     assert (state.status, state.detail) == (
@@ -155,8 +155,8 @@ async def test_a_server_whose_work_failed_goes_on_to_be_looked_at(cluster: FakeC
         return 3
 
     cluster.after_program = fail
-    desk = cluster.desk()
-    launch = desk.launch(desk.plan(rendered(WORK), cluster.cluster))
+    launcher = cluster.launcher()
+    launch = launcher.launch(launcher.plan(rendered(WORK), cluster.cluster))
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.READY
     assert any("it is not stopped" in notice.text for notice in state.notices if notice.level == "warning")
@@ -173,10 +173,10 @@ async def test_an_image_is_built_on_the_head_before_any_container_is_made(cluste
         built.append(list(cluster[1].actions))
 
     cluster.on_script = scripts
-    desk = cluster.desk()
-    plan = desk.plan(rendered(text), cluster.cluster)
+    launcher = cluster.launcher()
+    plan = launcher.plan(rendered(text), cluster.cluster)
     assert "image" not in [step.title for step in plan.steps]
-    launch = desk.launch(plan)
+    launch = launcher.launch(plan)
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.READY, state.diagnosis or state.detail
     (before,) = built

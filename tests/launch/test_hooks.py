@@ -34,8 +34,8 @@ async def test_all_hooks_run_in_order_before_it_is_ready(cluster: FakeCluster) -
         return 0
 
     cluster.after_program = warm
-    desk = cluster.desk()
-    launch = desk.launch(desk.plan(rendered(SGLANG_TWO + BEFORE + AFTER), cluster.cluster))
+    launcher = cluster.launcher()
+    launch = launcher.launch(launcher.plan(rendered(SGLANG_TWO + BEFORE + AFTER), cluster.cluster))
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.READY
     assert [name for name, _ in seen] == ["spark-1", "spark-1"] and all(calls >= 3 for _, calls in seen)
@@ -56,8 +56,8 @@ async def test_all_hooks_run_in_order_before_it_is_ready(cluster: FakeCluster) -
 
 @virtual_time
 async def test_what_is_done_is_what_the_dry_run_shows(cluster: FakeCluster) -> None:
-    desk = cluster.desk()
-    plan = desk.plan(rendered(SOLO + BEFORE + AFTER), cluster.cluster)
+    launcher = cluster.launcher()
+    plan = launcher.plan(rendered(SOLO + BEFORE + AFTER), cluster.cluster)
     shown = "\n".join(dryrun.lines(plan))
     assert "# step 6 post_exec: warm org/tiny; warm again (spark-1)" in shown
     assert "# step 7 post_commands: notify http://spark-1:8000/v1 (spark-1)" in shown
@@ -67,7 +67,7 @@ async def test_what_is_done_is_what_the_dry_run_shows(cluster: FakeCluster) -> N
     assert re.search(r"bash -c .*pip install x.* \|\| exit\nbash -c .*test -e /ready.* \|\| exit\nvllm serve", run)
     execs = [command.text for command in commands if command.text.startswith("docker exec")]
     local = [command.text for step in plan.steps[-1:] for command in step.commands if command.host == "spark-1"]
-    launch = desk.launch(plan)
+    launch = launcher.launch(plan)
     await launch.wait_ready()
     done = [action for action in cluster[1].actions if action.startswith("exec")]
     assert done == [f"exec bash /run/sparkrun/exec-after-{number}.sh" for number in (1, 2)]
@@ -88,8 +88,8 @@ async def test_a_failing_first_command_fails_the_launch_with_its_line(cluster: F
         return 3
 
     cluster[2].program = fail
-    desk = cluster.desk()
-    launch = desk.launch(desk.plan(rendered(SGLANG_TWO + BEFORE), cluster.cluster))
+    launcher = cluster.launcher()
+    launch = launcher.launch(launcher.plan(rendered(SGLANG_TWO + BEFORE), cluster.cluster))
     state = await launch.wait_ready()
     await launch.wait_ended()
     assert launch.state.status is LaunchStatus.FAILED
@@ -107,8 +107,8 @@ async def test_a_failing_last_command_is_a_warning_and_those_after_it_are_left_o
         return 5
 
     cluster.after_program = fail
-    desk = cluster.desk()
-    launch = desk.launch(desk.plan(rendered(SOLO + AFTER), cluster.cluster))
+    launcher = cluster.launcher()
+    launch = launcher.launch(launcher.plan(rendered(SOLO + AFTER), cluster.cluster))
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.READY
     assert state.hosts["spark-1"].cells[Phase.READY].state is StepState.OK
@@ -123,8 +123,8 @@ async def test_a_failing_last_command_is_a_warning_and_those_after_it_are_left_o
 async def test_a_command_of_the_head_host_that_fails_is_a_warning(cluster: FakeCluster) -> None:
     command = "notify http://10.0.0.1:8000/v1"
     cluster.results[command] = Result(Outcome.EXITED, 127, "", "notify: not found\n")
-    desk = cluster.desk()
-    launch = desk.launch(desk.plan(rendered(SOLO + AFTER), cluster.cluster))
+    launcher = cluster.launcher()
+    launch = launcher.launch(launcher.plan(rendered(SOLO + AFTER), cluster.cluster))
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.READY
     (text,) = notices(state.notices, "warning")
@@ -140,8 +140,8 @@ async def test_a_command_that_does_not_end_does_not_hold_the_launch_up_for_ever(
         return 0
 
     cluster.after_program = hang
-    desk = cluster.desk()
-    launch = desk.launch(desk.plan(rendered(SOLO + AFTER), cluster.cluster))
+    launcher = cluster.launcher()
+    launch = launcher.launch(launcher.plan(rendered(SOLO + AFTER), cluster.cluster))
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.READY
     assert any("is not done after 15:00" in text for text in notices(state.notices, "warning"))
@@ -151,8 +151,8 @@ async def test_a_command_that_does_not_end_does_not_hold_the_launch_up_for_ever(
 @virtual_time
 async def test_a_lost_link_asks_again_and_runs_nothing_twice(cluster: FakeCluster) -> None:
     cluster[1].lose_during["exec"] = 1
-    desk = cluster.desk()
-    launch = desk.launch(desk.plan(rendered(SOLO + "post_exec: [warm]\n"), cluster.cluster))
+    launcher = cluster.launcher()
+    launch = launcher.launch(launcher.plan(rendered(SOLO + "post_exec: [warm]\n"), cluster.cluster))
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.READY
     assert [action for action in cluster[1].actions if action.startswith("exec")] == [
@@ -170,8 +170,8 @@ async def test_an_engine_that_ends_meanwhile_is_a_failure(cluster: FakeCluster) 
         return 0
 
     cluster.after_program = crash
-    desk = cluster.desk()
-    launch = desk.launch(desk.plan(rendered(SOLO + "post_exec: [crash it]\n"), cluster.cluster))
+    launcher = cluster.launcher()
+    launch = launcher.launch(launcher.plan(rendered(SOLO + "post_exec: [crash it]\n"), cluster.cluster))
     await launch.wait_ready()
     await launch.wait_ended()
     assert launch.state.status is LaunchStatus.FAILED
@@ -180,8 +180,8 @@ async def test_an_engine_that_ends_meanwhile_is_a_failure(cluster: FakeCluster) 
 
 @virtual_time
 async def test_the_head_of_a_delegated_launch_runs_them_too(cluster: FakeCluster) -> None:
-    desk = cluster.desk()
-    plan = desk.plan(rendered(EUGR + BEFORE + "post_exec: ['warm {container_name}']\n"), cluster.cluster)
+    launcher = cluster.launcher()
+    plan = launcher.plan(rendered(EUGR + BEFORE + "post_exec: ['warm {container_name}']\n"), cluster.cluster)
 
     async def scripts() -> None:
         docker = cluster.services.docker(cluster.services.connector("spark-1"))
@@ -190,7 +190,7 @@ async def test_the_head_of_a_delegated_launch_runs_them_too(cluster: FakeCluster
         cluster.processes = "sleep infinity python3 /usr/bin/vllm serve org/tiny "
 
     cluster.on_script = scripts
-    launch = desk.launch(plan)
+    launch = launcher.launch(plan)
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.READY, state.diagnosis or state.detail
     assert any(action.endswith("-before/run.sh") for action in cluster[1].actions if action.startswith("write"))

@@ -82,7 +82,7 @@ async def test_over_ray_workers_join_after_the_head_and_the_engine_starts_once_a
 
 @virtual_time
 async def test_letting_go_leaves_the_workload_and_attaching_finds_it_with_no_line_twice(cluster: FakeCluster) -> None:
-    first = cluster.desk()
+    first = cluster.launcher()
     launch = first.launch(first.plan(rendered(SOLO, port="8123"), cluster.cluster))
     await launch.wait_ready()
     container = next(iter(cluster[1].containers.values()))
@@ -92,7 +92,7 @@ async def test_letting_go_leaves_the_workload_and_attaching_finds_it_with_no_lin
     assert cluster.running == [container.info.name]
     cluster[1].say(container, "meanwhile")
 
-    second = cluster.desk()
+    second = cluster.launcher()
     again = await second.attach(_Workload(launch.launch_id, (_Rank("spark-1", container.info.id),)), cluster.cluster)
     state = await again.wait_ready()
     await asyncio.sleep(2)
@@ -131,8 +131,8 @@ command: vllm serve {model} --port {port} -tp {tensor_parallel} --served-model-n
 
 @virtual_time
 async def test_a_delegated_launch_finds_follows_and_removes_the_scripts_containers(cluster: FakeCluster) -> None:
-    desk = cluster.desk()
-    plan = desk.plan(rendered(EUGR), cluster.cluster)
+    launcher = cluster.launcher()
+    plan = launcher.plan(rendered(EUGR), cluster.cluster)
     name = plan.serve.delegated
 
     async def scripts() -> None:
@@ -146,7 +146,7 @@ async def test_a_delegated_launch_finds_follows_and_removes_the_scripts_containe
             await docker.start(await docker.create(name, {"Image": "i", "Labels": labels}))
 
     cluster.on_script = scripts
-    launch = desk.launch(plan)
+    launch = launcher.launch(plan)
     await asyncio.sleep(8)
     cluster[1].open(8000, "tiny")
     state = await launch.wait_ready()

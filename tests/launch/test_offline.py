@@ -8,7 +8,7 @@ from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.plan.model_sources import whole_in
 from sparkrun_tui.launch.record.events import LaunchStatus
 from sparkrun_tui.remote.hub.downloads import HubError
-from sparkrun_tui.remote.transfer.ports import CacheListing, ModelFile, ModelRequest
+from sparkrun_tui.remote.ports.models import CacheListing, ModelFile, ModelRequest
 from tests.launch.fakes import SGLANG_TWO, FakeCluster, rendered
 from tests.launch.virtual import virtual_time
 
@@ -31,10 +31,10 @@ async def test_what_every_host_has_needs_nothing_and_is_told(cluster: FakeCluste
     cluster.local_models.clear()
     for host in cluster.hosts.values():
         host.models.add("org/tiny")
-    desk = cluster.desk()
-    seen = await desk.look(desk.plan(rendered(SGLANG_TWO), cluster.cluster))
+    launcher = cluster.launcher()
+    seen = await launcher.inspect(launcher.plan(rendered(SGLANG_TWO), cluster.cluster))
     assert next(step for step in seen.steps if step.phase is Phase.MODEL).detail == "on all hosts already"
-    launch = desk.launch(seen)
+    launch = launcher.launch(seen)
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.READY
     assert any("cannot be reached; every host has org/tiny" in notice.text for notice in state.notices)

@@ -59,9 +59,9 @@ async def _story(
         hosts[number % count].lose_during[verb] = 1
     background = [asyncio.create_task(_cut(hosts[n % count], at, length)) for n, at, length in cuts]
     background += [asyncio.create_task(_kill(hosts[n % count], at)) for n, at in deaths]
-    desk = cluster.desk()
+    launcher = cluster.launcher()
     recipe = rendered(text.replace("min_nodes: 2", f"min_nodes: {count}"), tensor_parallel=str(count))
-    launch = desk.launch(desk.plan(recipe, cluster.cluster))
+    launch = launcher.launch(launcher.plan(recipe, cluster.cluster))
     if cancel is not None:
         await asyncio.sleep(cancel)
         launch.cancel()

@@ -23,7 +23,7 @@ from tests.launch.virtual import virtual_time
 
 
 def test_the_steps_of_a_plan_come_in_the_order_of_a_launch(cluster: FakeCluster) -> None:
-    plan = cluster.desk().plan(rendered(RAY_TWO), cluster.cluster)
+    plan = cluster.launcher().plan(rendered(RAY_TWO), cluster.cluster)
     phases = [step.phase for step in plan.steps]
     assert phases[:3] == [Phase.CHECK, Phase.IMAGE, Phase.MODEL]
     assert phases[3:-1] == [Phase.START] * 3
@@ -34,22 +34,22 @@ def test_the_steps_of_a_plan_come_in_the_order_of_a_launch(cluster: FakeCluster)
 
 
 def test_solo_takes_the_first_host_alone(cluster: FakeCluster) -> None:
-    plan = cluster.desk().plan(rendered(SOLO), cluster.cluster, hosts=("spark-2", "spark-1"), solo=True)
+    plan = cluster.launcher().plan(rendered(SOLO), cluster.cluster, hosts=("spark-2", "spark-1"), solo=True)
     assert plan.host_names == ("spark-2",)
 
 
 def test_no_hosts_is_an_error_that_says_what_to_do(cluster: FakeCluster) -> None:
     with pytest.raises(LaunchError, match="no host") as error:
-        cluster.desk().plan(rendered(SOLO), Cluster("empty", ()))
+        cluster.launcher().plan(rendered(SOLO), Cluster("empty", ()))
     assert "-H" in error.value.remedy
 
 
 def test_a_plan_with_errors_is_not_launched(cluster: FakeCluster) -> None:
-    desk = cluster.desk()
-    plan = desk.plan(rendered(SOLO + "  --max-model-len {lenght}\n"), cluster.cluster)
+    launcher = cluster.launcher()
+    plan = launcher.plan(rendered(SOLO + "  --max-model-len {lenght}\n"), cluster.cluster)
     assert plan.errors
     with pytest.raises(LaunchError, match="lenght"):
-        desk.launch(plan)
+        launcher.launch(plan)
 
 
 @pytest.mark.parametrize(
@@ -64,21 +64,21 @@ def test_a_plan_with_errors_is_not_launched(cluster: FakeCluster) -> None:
     ],
 )
 def test_errors_of_the_recipe_stop_a_launch(cluster: FakeCluster, more: str, code: str) -> None:
-    desk = cluster.desk()
-    plan = desk.plan(rendered(SOLO + more), cluster.cluster)
+    launcher = cluster.launcher()
+    plan = launcher.plan(rendered(SOLO + more), cluster.cluster)
     assert code in [problem.code for problem in plan.errors]
     with pytest.raises(LaunchError) as stopped:
-        desk.launch(plan)
+        launcher.launch(plan)
     assert stopped.value.spot is not None
     assert cluster.running == []
 
 
 def test_ranks_that_do_not_share_out_the_heads_stop_a_launch(cluster: FakeCluster) -> None:
     text = RAY_TWO.replace("org/tiny", "Qwen/Qwen3-1.7B")
-    assert not cluster.desk().plan(rendered(text), cluster.cluster).errors
+    assert not cluster.launcher().plan(rendered(text), cluster.cluster).errors
     three = text.replace("tensor_parallel: 2", "tensor_parallel: 3").replace("-tp 2", "-tp 3")
     assert "parallel-heads" in [
-        problem.code for problem in cluster.desk().plan(rendered(three), cluster.cluster).errors
+        problem.code for problem in cluster.launcher().plan(rendered(three), cluster.cluster).errors
     ]
     heads = attention_heads(rendered(text))
     assert heads == 16
@@ -89,7 +89,7 @@ def test_ranks_that_do_not_share_out_the_heads_stop_a_launch(cluster: FakeCluste
 
 
 def test_warnings_about_the_recipe_are_in_the_plan_and_stop_nothing(cluster: FakeCluster) -> None:
-    plan = cluster.desk().plan(rendered(SOLO + "executor: podman\nenv: {A: '${NOT_SET_HERE}'}\n"), cluster.cluster)
+    plan = cluster.launcher().plan(rendered(SOLO + "executor: podman\nenv: {A: '${NOT_SET_HERE}'}\n"), cluster.cluster)
     assert not plan.errors
     codes = [problem.code for problem in plan.problems]
     assert "later-field" in codes and codes.count("env-unset") == 1
@@ -98,14 +98,14 @@ def test_warnings_about_the_recipe_are_in_the_plan_and_stop_nothing(cluster: Fak
 
 def test_a_placeholder_without_a_value_is_told_as_what_it_is(cluster: FakeCluster) -> None:
     with pytest.raises(LaunchError, match=r"`\{prot\}` has no value") as error:
-        cluster.desk().plan(rendered(SOLO.replace("{port}", "{prot}")), cluster.cluster)
+        cluster.launcher().plan(rendered(SOLO.replace("{port}", "{prot}")), cluster.cluster)
     assert error.value.spot is not None and error.value.spot.line == 7
 
 
 def test_the_dry_run_groups_commands_by_host_and_shows_no_secret(cluster: FakeCluster) -> None:
     text = SOLO + "env: {HF_TOKEN: '${HF_TOKEN}', MODE: fast}\n"
     token = "hf_canary_0123456789abcdef"
-    plan = cluster.desk({"HF_TOKEN": token}).plan(rendered(text), cluster.cluster)
+    plan = cluster.launcher({"HF_TOKEN": token}).plan(rendered(text), cluster.cluster)
     lines = dryrun.lines(plan)
     joined = "\n".join(lines)
     assert token not in joined
@@ -119,7 +119,7 @@ def test_the_dry_run_groups_commands_by_host_and_shows_no_secret(cluster: FakeCl
 
 
 def test_everything_in_a_dry_run_but_the_commands_is_a_comment(cluster: FakeCluster) -> None:
-    plan = cluster.desk().plan(rendered(RAY_TWO), cluster.cluster)
+    plan = cluster.launcher().plan(rendered(RAY_TWO), cluster.cluster)
     script = "\n".join(dryrun.lines(plan)) + "\n"
     checked = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True, check=False)
     assert checked.returncode == 0, checked.stderr
@@ -184,9 +184,9 @@ def test_the_script_reaches_the_container_byte_for_byte() -> None:
 @virtual_time
 async def test_once_probed_the_plan_knows_the_hosts_own_paths(cluster: FakeCluster) -> None:
     cluster[1].facts = replace(cluster[1].facts, home="/home/other", hf_cache="/data/hf")
-    desk = cluster.desk()
-    await desk.probe(cluster.cluster)
-    plan = desk.plan(rendered(SOLO), cluster.cluster)
+    launcher = cluster.launcher()
+    await launcher.probe(cluster.cluster)
+    plan = launcher.plan(rendered(SOLO), cluster.cluster)
     mounts = plan.serve.ranks[0].container.mounts
     assert mounts[0].source == "/data/hf"
     assert all(mount.source.startswith("/home/other/") for mount in mounts[1:])
@@ -194,8 +194,8 @@ async def test_once_probed_the_plan_knows_the_hosts_own_paths(cluster: FakeClust
 
 @virtual_time
 async def test_a_gguf_is_opened_where_the_transfer_put_it(cluster: FakeCluster) -> None:
-    desk = cluster.desk()
-    launch = desk.launch(desk.plan(rendered(LLAMA), cluster.cluster))
+    launcher = cluster.launcher()
+    launch = launcher.launch(launcher.plan(rendered(LLAMA), cluster.cluster))
     await launch.wait_ready()
     script = next(iter(cluster[1].containers.values())).files["/run/sparkrun/serve.sh"]
     path = "/root/.cache/huggingface/hub/models--org--tiny/snapshots/c0ffee/tiny-Q8_0.gguf"
@@ -206,8 +206,8 @@ async def test_a_gguf_is_opened_where_the_transfer_put_it(cluster: FakeCluster) 
 @virtual_time
 async def test_secrets_reach_the_container_by_file_and_nothing_else(cluster: FakeCluster) -> None:
     token = "hf_canary_0123456789abcdef"
-    desk = cluster.desk({"HF_TOKEN": token})
-    launch = desk.launch(desk.plan(rendered(SOLO + "env: {HF_TOKEN: '${HF_TOKEN}'}\n"), cluster.cluster))
+    launcher = cluster.launcher({"HF_TOKEN": token})
+    launch = launcher.launch(launcher.plan(rendered(SOLO + "env: {HF_TOKEN: '${HF_TOKEN}'}\n"), cluster.cluster))
     await launch.wait_ready()
     container = next(iter(cluster[1].containers.values()))
     assert token in container.files["/run/sparkrun/env"]

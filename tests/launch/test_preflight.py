@@ -25,7 +25,7 @@ HAS_IMAGE = Surroundings(has_image=True)
 def findings(text: str, *changes: dict[str, Any], around: Surroundings = HAS_IMAGE, **options: Any) -> list[Finding]:
     """The findings for hosts whose facts have `changes`."""
     cluster = FakeCluster("spark-1", "spark-2")
-    plan = cluster.desk().plan(rendered(text), cluster.cluster)
+    plan = cluster.launcher().plan(rendered(text), cluster.cluster)
     known: dict[str, HostFacts] = {}
     for number, name in enumerate(plan.host_names):
         known[name] = facts(name, **(changes[number] if number < len(changes) else {}))
@@ -118,9 +118,9 @@ async def test_a_failed_check_changes_nothing_on_any_host(cluster: FakeCluster) 
 @virtual_time
 async def test_a_check_can_be_waved_through(cluster: FakeCluster) -> None:
     cluster[1].facts = replace(cluster[1].facts, memory_available=10 * GIB)
-    desk = cluster.desk()
-    plan = desk.plan(rendered(SOLO), cluster.cluster)
-    launch = desk.launch(plan, memory_needed=90 * GIB, overridden=frozenset({"memory"}))
+    launcher = cluster.launcher()
+    plan = launcher.plan(rendered(SOLO), cluster.cluster)
+    launch = launcher.launch(plan, memory_needed=90 * GIB, ignored=frozenset({"memory"}))
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.READY
     assert any("not enough memory" in notice.text for notice in state.notices)
@@ -138,12 +138,12 @@ async def test_a_host_that_does_not_answer_fails_the_check_with_a_remedy(cluster
 
 @virtual_time
 async def test_launching_what_runs_already_says_so_and_changes_nothing(cluster: FakeCluster) -> None:
-    desk = cluster.desk()
-    first = desk.launch(desk.plan(rendered(SOLO), cluster.cluster))
+    launcher = cluster.launcher()
+    first = launcher.launch(launcher.plan(rendered(SOLO), cluster.cluster))
     await first.wait_ready()
     cluster[1].facts = replace(cluster[1].facts, used_ports=frozenset({8000}))
     before = list(cluster[1].actions)
-    state = await desk.launch(desk.plan(rendered(SOLO), cluster.cluster)).wait_ended()
+    state = await launcher.launch(launcher.plan(rendered(SOLO), cluster.cluster)).wait_ended()
     assert state.status is LaunchStatus.FAILED
     assert "runs already" in state.detail and first.launch_id in state.detail
     assert cluster[1].actions == before

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sparkrun_tui.engines.plan import Phase
-from sparkrun_tui.launch.plan.plan import PlanStep
+from sparkrun_tui.launch.plan.shapes import PlanStep
 from sparkrun_tui.launch.record.events import LaunchStatus
 from tests.launch.fakes import SGLANG_TWO, FakeCluster, rendered
 from tests.launch.virtual import virtual_time
@@ -21,8 +21,8 @@ def one_has_it(cluster: FakeCluster) -> None:
 
 
 async def seen(cluster: FakeCluster) -> PlanStep:
-    desk = cluster.desk()
-    plan = await desk.look(desk.plan(rendered(SGLANG_TWO), cluster.cluster))
+    launcher = cluster.launcher()
+    plan = await launcher.inspect(launcher.plan(rendered(SGLANG_TWO), cluster.cluster))
     return next(step for step in plan.steps if step.phase is Phase.MODEL)
 
 

@@ -38,10 +38,10 @@ async def test_the_canary_is_nowhere(cluster: FakeCluster, text: str, program: o
     for host in cluster.hosts.values():
         host.program = program  # type: ignore[assignment]
         host.refuse = {} if text != RAY_TWO else {"exec": f"exec failed: {CANARY}"}
-    desk = cluster.desk({"HF_TOKEN": CANARY})
-    plan = desk.plan(rendered(text + ENV), cluster.cluster)
+    launcher = cluster.launcher({"HF_TOKEN": CANARY})
+    plan = launcher.plan(rendered(text + ENV), cluster.cluster)
     assert plan.env.secret and CANARY not in "\n".join(dryrun.lines(plan)) and CANARY not in repr(plan)
-    launch = desk.launch(plan)
+    launch = launcher.launch(plan)
     await asyncio.sleep(20)
     launch.cancel()
     await launch.wait_ended()

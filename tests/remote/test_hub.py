@@ -15,7 +15,7 @@ from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.remote.hub import cache as hub_cache
 from sparkrun_tui.remote.hub.downloads import Choice, HubError, HubSource, explain
 from sparkrun_tui.remote.hub.worker import describe, disk_bytes
-from sparkrun_tui.remote.transfer.ports import ModelRequest, StoredModel, Transfer
+from sparkrun_tui.remote.ports.models import ModelRequest, StoredModel, Transfer
 from tests.support.hub_process import HubProcess
 from tests.support.site import until
 

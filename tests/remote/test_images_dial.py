@@ -12,10 +12,10 @@ import pytest
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.remote.docker.client import DockerClient
 from sparkrun_tui.remote.docker.dial import Dialer, Look, cause, parse_look
-from sparkrun_tui.remote.docker.images import DockerImages
 from sparkrun_tui.remote.docker.types import DockerError
 from sparkrun_tui.remote.local_transport import LocalTransport
-from sparkrun_tui.remote.transfer.ports import Transfer
+from sparkrun_tui.remote.ports.models import Transfer
+from sparkrun_tui.remote.transfer.images import DockerImages
 from sparkrun_tui.remote.transport import Transport
 from tests.support.docker_things import image_json
 from tests.support.fake_docker import FakeDocker

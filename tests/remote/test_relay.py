@@ -13,9 +13,9 @@ import pytest
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.remote.local_transport import LocalTransport
+from sparkrun_tui.remote.ports.models import ModelFile, StoredModel, Transfer
 from sparkrun_tui.remote.ssh.host_key_policy import HostKeyPolicy
 from sparkrun_tui.remote.ssh.resolve import SshConfigResolver
-from sparkrun_tui.remote.transfer.ports import ModelFile, StoredModel, Transfer
 from sparkrun_tui.remote.transfer.relay import reach_script, send_script
 from sparkrun_tui.remote.transfer.rsync import RsyncShipper
 

@@ -12,8 +12,8 @@ import pytest
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.local_transport import LocalTransport
+from sparkrun_tui.remote.ports.models import ModelFile, StoredModel, Transfer
 from sparkrun_tui.remote.ssh.host_key_policy import HostKeyPolicy
-from sparkrun_tui.remote.transfer.ports import ModelFile, StoredModel, Transfer
 from sparkrun_tui.remote.transfer.rsync import RsyncShipper, explain, parts_of, progress, version
 from tests.support.site import FixedResolver, Site
 

@@ -25,9 +25,9 @@ READERS = (
     "sparkrun_tui.engines.logs.",
     *(f"sparkrun_tui.engines.{folder}.{part}" for folder in FOLDERS for part in ("causes", "log")),
     "sparkrun_tui.ui.paint.log_text",
-    "sparkrun_tui.ui.widgets.log_",
+    "sparkrun_tui.ui.widgets.log.",
 )
-"""Modules (or, with a point or `_` at the end, families of them) whose patterns meet lines of logs."""
+"""Modules (or, with a point at the end, all in a folder) whose patterns meet lines of logs."""
 
 
 def modules() -> Iterator[str]:

@@ -31,6 +31,7 @@ from sparkrun_tui.launch.diagnosis import diagnose as diagnosis
 from sparkrun_tui.launch.diagnosis import host as causes_host
 from sparkrun_tui.launch.diagnosis.diagnose import diagnose
 from sparkrun_tui.launch.record.logs import LogLine
+from tests.security import log_patterns
 from tests.security.log_patterns import all_patterns, modules
 from tests.security.worst_letters import matching_texts, worst_texts
 
@@ -203,6 +204,12 @@ def _grows(pattern: re.Pattern[str], small: str, large: str) -> bool:
     """Whether a text of four times the length takes over eight times as long."""
     least = seconds(lambda: pattern.search(small))
     return seconds(lambda: pattern.search(large)) > 8 * least
+
+
+@pytest.mark.parametrize("reader", log_patterns.READERS)
+def test_every_reader_of_logs_is_still_where_it_was(reader: str) -> None:
+    """A module that moves must not leave the search for patterns."""
+    assert [name for name in modules() if name.startswith(reader)]
 
 
 def test_every_pattern_takes_time_in_proportion_to_the_line() -> None:

@@ -20,12 +20,12 @@ from sparkrun_tui.launch.plan.steps import plan_steps
 from sparkrun_tui.recipe.bundled_files.attachments import Bundle
 from sparkrun_tui.recipe.bundled_files.sent_files import SentFile
 from sparkrun_tui.remote.hub import host_cache
+from sparkrun_tui.remote.ports.models import ModelFile, StoredModel
 from sparkrun_tui.remote.probe.script import script as probe_script
 from sparkrun_tui.remote.script.files import write_script
 from sparkrun_tui.remote.script.jobs import Jobs
 from sparkrun_tui.remote.ssh.host_key_policy import HostKeyPolicy
 from sparkrun_tui.remote.transfer import relay
-from sparkrun_tui.remote.transfer.ports import ModelFile, StoredModel
 from sparkrun_tui.remote.transfer.rsync import RsyncShipper
 from sparkrun_tui.remote.transport import Outcome, Result
 from tests.engines.samples import host, plan, with_command

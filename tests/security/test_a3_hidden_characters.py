@@ -20,10 +20,10 @@ from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.model import Recipe, Severity, Source, SourceKind
 from sparkrun_tui.recipe.values.overrides import render
 from sparkrun_tui.recipe.values.rendered import Rendered
+from sparkrun_tui.ui.ink import text_of
+from sparkrun_tui.ui.paint.command_view import argv_lines, shell_lines
 from sparkrun_tui.ui.paint.detail import demand_lines
 from sparkrun_tui.ui.paint.plan_lines import consent_lines, plan_lines
-from sparkrun_tui.ui.widgets.command_view import argv_lines, shell_lines
-from sparkrun_tui.ui.widgets.ink import text_of
 
 HIDING = r"""
 model: org/m
@@ -190,9 +190,9 @@ LOGS = frozenset({
     "launch/record/log_files.py",
     "recipe/registry/git.py",
     "remote/docker/client.py",
-    "remote/docker/images.py",
     "remote/docker/logs.py",
     "remote/script/jobs.py",
+    "remote/transfer/images.py",
     "remote/transfer/rsync.py",
 })  # fmt: skip
 """Modules that handle what programs printed, which is never executed."""

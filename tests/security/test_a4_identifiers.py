@@ -14,7 +14,7 @@ import pytest
 from sparkrun_tui.base import identifiers
 from sparkrun_tui.base.errors import LaunchError, RecipeError
 from sparkrun_tui.engines.plan import LABEL
-from sparkrun_tui.fleet.grouping import Seen, group
+from sparkrun_tui.fleet.grouping import FoundContainer, group
 from sparkrun_tui.launch.record.journal import launch_folder, launches_dir
 from sparkrun_tui.recipe.format.export import write_new_recipe
 from sparkrun_tui.remote.docker.types import ContainerInfo
@@ -62,7 +62,7 @@ def test_a_label_of_another_form_is_no_launch_and_makes_no_folder(text: str) -> 
     with pytest.raises(LaunchError, match="no launch of sparkrun-tui"):
         launch_folder(text)
     info = ContainerInfo("1", "x", "i", "running", {f"{LABEL}launch": text})
-    assert group([Seen("a", info)]) == ()
+    assert group([FoundContainer("a", info)]) == ()
 
 
 async def test_attaching_to_a_hostile_label_touches_nothing(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ async def test_attaching_to_a_hostile_label_touches_nothing(tmp_path: Path) -> N
 
     cluster = FakeCluster("spark-1")
     with pytest.raises(LaunchError, match="not launched from here"):
-        await cluster.desk().attach(Found(), cluster.cluster)
+        await cluster.launcher().attach(Found(), cluster.cluster)
     assert stat.S_IMODE(outside.stat().st_mode) == 0o755 and not list(outside.iterdir())
 
 
@@ -92,7 +92,7 @@ def test_a_launch_of_ours_lies_below_the_folder_of_launches() -> None:
 )
 def test_numbers_of_labels_are_bounded(label: str, value: str) -> None:
     labels = {f"{LABEL}launch": "abcd2345", f"{LABEL}{label}": value}
-    (workload,) = group([Seen("a", ContainerInfo("1", "x", "i", "running", labels))])
+    (workload,) = group([FoundContainer("a", ContainerInfo("1", "x", "i", "running", labels))])
     assert workload.expected_ranks <= identifiers.MAX_NODES and workload.ranks[0].rank == 0
     assert workload.port is None
 

@@ -18,7 +18,7 @@ from sparkrun_tui.base import paths
 from sparkrun_tui.base.decoded import Decoded
 from sparkrun_tui.base.secrets import Redactor, Secret, without_named
 from sparkrun_tui.base.settings import Settings
-from sparkrun_tui.launch.launcher import Desk
+from sparkrun_tui.launch.launcher import Launcher
 from sparkrun_tui.launch.record.events import LaunchStatus
 from sparkrun_tui.launch.record.logs import LogLine, safe_line
 from sparkrun_tui.launch.run import given_secrets
@@ -69,7 +69,7 @@ async def test_what_an_engine_prints_of_its_secrets_is_hidden_from_whoever_attac
     cluster = FakeCluster("spark-1", "spark-2")
     for host in cluster.hosts.values():
         host.program = _tells_all
-    first = cluster.desk({"SERVICE_TOKEN": SETTING})
+    first = cluster.launcher({"SERVICE_TOKEN": SETTING})
     plan = first.plan(rendered(KEYED, api_key=TYPED), cluster.cluster)
     launch = first.launch(plan)
     await launch.wait_ready()
@@ -82,7 +82,7 @@ async def test_what_an_engine_prints_of_its_secrets_is_hidden_from_whoever_attac
     written = KEYED.replace("defaults: {port: 8000", f"defaults: {{port: 8000, api_key: {WRITTEN}")
     (folder / f"{name}.yaml").write_text(written)
     settings = Settings(clusters=(cluster.cluster,), recipe_dirs=(folder,))
-    second = Desk(settings, cluster.services, {})
+    second = Launcher(settings, cluster.services, {})
     (item,) = cluster[1].containers.values()
     again = await second.attach(_Workload(launch.launch_id, (_Rank("spark-1", item.info.id),)), cluster.cluster)
     assert (await again.wait_ready()).status is LaunchStatus.READY

@@ -20,7 +20,7 @@ from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.cli.gate import Gate
 from sparkrun_tui.cli.main import run
 from sparkrun_tui.demo.cluster import DemoCluster
-from sparkrun_tui.launch.launcher import Desk
+from sparkrun_tui.launch.launcher import Launcher
 from sparkrun_tui.launch.record.events import LaunchStatus
 from sparkrun_tui.launch.record.journal import read_state
 from sparkrun_tui.recipe.format.loader import load_text
@@ -110,8 +110,8 @@ async def test_a_launch_leaves_no_canary_anywhere(keyed: str) -> None:
     recipe = load_text(KEYED, samples.recipe(samples.VLLM).source)
     rendered = render(recipe, {"api_key": CANARIES["typed"]}, {"extra_token": CANARIES["settings"]})
     async with DemoCluster(50.0, Settings(), [recipe], visitors=False) as demo:
-        desk = Desk(Settings(), demo.services, dict(os.environ))
-        launch = desk.launch(desk.plan(rendered, demo.cluster))
+        launcher = Launcher(Settings(), demo.services, dict(os.environ))
+        launch = launcher.launch(launcher.plan(rendered, demo.cluster))
         state = await launch.wait_ready()
         assert state.status is LaunchStatus.READY, state.diagnosis or state.detail
         bodies = [repr(item.body) for host in demo.site.hosts for item in host.containers.values()]
@@ -120,7 +120,7 @@ async def test_a_launch_leaves_no_canary_anywhere(keyed: str) -> None:
         assert leaked(repr(launch.state)) == []
         assert leaked("\n".join(line.text for log in launch.logs.values() for line in log.since(0))) == []
         await launch.stop()
-        await desk.close()
+        await launcher.close()
     kept = list(_files(paths.state_dir()))
     assert any(path.name == "events.jsonl" for path in kept)
     for path in kept:

@@ -168,7 +168,7 @@ def test_many_secrets_are_hidden_as_few_are(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("letter", ["a", "界", "a\u0301"])
 def test_a_word_of_a_million_characters_is_wrapped_in_time(letter: str) -> None:
-    from sparkrun_tui.ui.widgets.ink import wrap, wrap_line
+    from sparkrun_tui.ui.ink import wrap, wrap_line
 
     word = letter * 300_000
     assert seconds(lambda: wrap_line([(f"# {word}", "comment")], 70, 4)) < 3

@@ -23,10 +23,10 @@ from sparkrun_tui.remote.http.client import HttpCall, HttpReply
 from sparkrun_tui.remote.probe import parse as probe
 from sparkrun_tui.remote.probe.facts import Gpu, HostFacts
 from sparkrun_tui.remote.transport import LinkState, LinkStatus, Transport
+from sparkrun_tui.ui.ink import cells_of, level_of, text_of
 from sparkrun_tui.ui.paint import phases
 from sparkrun_tui.ui.paint.fleet_lines import fleet_rows
-from sparkrun_tui.ui.widgets.ink import cells_of, level_of, text_of
-from sparkrun_tui.ui.widgets.memory_bar import bar
+from sparkrun_tui.ui.paint.memory_bar import bar
 from tests.launch.fakes import FakeCluster
 
 ABSURD = (

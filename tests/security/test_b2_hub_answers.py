@@ -17,7 +17,7 @@ import pytest
 
 from sparkrun_tui.remote.hub import downloads, facts_worker
 from sparkrun_tui.remote.hub.downloads import Choice, HubError, HubSource
-from sparkrun_tui.remote.transfer.ports import ModelFile, ModelPlan, ModelRequest
+from sparkrun_tui.remote.ports.models import ModelFile, ModelPlan, ModelRequest
 
 COMMIT = "0123456789abcdef" * 2 + "01234567"
 

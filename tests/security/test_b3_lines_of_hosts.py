@@ -23,13 +23,13 @@ from sparkrun_tui.remote.docker.logs import Unrepeated, nanoseconds
 from sparkrun_tui.remote.docker.types import DockerError, Frame, event_from, unix_time
 from sparkrun_tui.remote.hub.cache import whole
 from sparkrun_tui.remote.hub.host_cache import read
+from sparkrun_tui.remote.ports.models import ModelRequest
 from sparkrun_tui.remote.script.jobs import Jobs
 from sparkrun_tui.remote.script.pieces import Pieces
 from sparkrun_tui.remote.ssh.link import HostLink
-from sparkrun_tui.remote.transfer.ports import ModelRequest
 from sparkrun_tui.remote.transfer.rsync import ProgressReader
 from sparkrun_tui.remote.transport import LinkState, LinkStatus
-from sparkrun_tui.ui.widgets.ink import cell_width, text_of, wrap, wrap_line
+from sparkrun_tui.ui.ink import cell_width, text_of, wrap, wrap_line
 from tests.support.scripted import ScriptedTransport
 
 SOURCES = sorted(Path(sparkrun_tui.__file__).parent.rglob("*.py"))

@@ -9,7 +9,7 @@ import pytest
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.engines.plan import LABEL
 from sparkrun_tui.fleet.choose import choose
-from sparkrun_tui.fleet.grouping import Seen, group
+from sparkrun_tui.fleet.grouping import FoundContainer, group
 from sparkrun_tui.fleet.load import readings
 from sparkrun_tui.fleet.model import FleetView, Health
 from sparkrun_tui.fleet.survey import survey
@@ -26,19 +26,19 @@ def container(name: str, **labels: str) -> ContainerInfo:
     return ContainerInfo(f"id-{name}", name, "image", "running", given, started=1.0)
 
 
-OURS = Seen("spark-1", container("ours-0")), Seen("spark-2", container("ours-1", rank="1"))
+OURS = FoundContainer("spark-1", container("ours-0")), FoundContainer("spark-2", container("ours-1", rank="1"))
 IMPOSTORS = {
-    "same rank on the same host": Seen("spark-1", container("evil", port="6666")),
-    "same rank on another host": Seen("spark-3", container("evil", port="6666")),
-    "alone, it says": Seen("spark-3", container("evil", port="6666", hosts="spark-3", nodes="1")),
-    "a rank that was free": Seen("spark-3", container("evil", rank="2", hosts="spark-3", port="6666")),
-    "other hosts": Seen("spark-3", container("evil", rank="5", hosts="spark-1,spark-2,spark-3")),
+    "same rank on the same host": FoundContainer("spark-1", container("evil", port="6666")),
+    "same rank on another host": FoundContainer("spark-3", container("evil", port="6666")),
+    "alone, it says": FoundContainer("spark-3", container("evil", port="6666", hosts="spark-3", nodes="1")),
+    "a rank that was free": FoundContainer("spark-3", container("evil", rank="2", hosts="spark-3", port="6666")),
+    "other hosts": FoundContainer("spark-3", container("evil", rank="5", hosts="spark-1,spark-2,spark-3")),
 }
 
 
 @pytest.mark.parametrize("first", [True, False])
 @pytest.mark.parametrize("evil", IMPOSTORS.values(), ids=IMPOSTORS.keys())
-def test_containers_that_contradict_each_other_serve_nothing(evil: Seen, first: bool) -> None:
+def test_containers_that_contradict_each_other_serve_nothing(evil: FoundContainer, first: bool) -> None:
     (workload,) = group([evil, *OURS] if first else [*OURS, evil])
     assert workload.health is Health.UNKNOWN and workload.port is None
     assert (
@@ -53,7 +53,7 @@ def test_those_that_agree_are_one_launch() -> None:
 
 async def _beside(cluster: FakeCluster, host: int, **labels: str) -> str:
     """Serve a pair, let it go, and put an impostor beside it."""
-    desk = cluster.desk()
+    desk = cluster.launcher()
     launch = desk.launch(desk.plan(rendered(SGLANG_TWO), cluster.cluster))
     await launch.wait_ready()
     await launch.detach()
@@ -73,7 +73,7 @@ async def test_an_impostor_is_neither_asked_nor_taken_up(cluster: FakeCluster) -
         assert (workload.health, workload.port) == (Health.UNKNOWN, None)
         assert await readings(view, cluster.services) == {}
         with pytest.raises(LaunchError, match="claim"):
-            await cluster.desk().attach(workload, cluster.cluster)
+            await cluster.launcher().attach(workload, cluster.cluster)
         for each in cluster.hosts.values():
             each.containers.clear()
 
@@ -101,7 +101,7 @@ async def test_labels_lead_to_no_host_that_the_cluster_does_not_have(cluster: Fa
         return connector(name)
 
     services = replace(cluster.services, connector=watched)
-    desk = cluster.desk()
+    desk = cluster.launcher()
     desk.services = services
     with pytest.raises(LaunchError, match=r"root@elsewhere\.example, which is not among the hosts"):
         await desk.attach(Found(LAUNCH, (Rank("spark-1", "evil"),)), cluster.cluster)
@@ -114,7 +114,7 @@ async def test_a_host_that_is_called_otherwise_than_at_the_launch_is_the_one_it_
     cluster: FakeCluster,
 ) -> None:
     await _beside(cluster, 1, launch=LAUNCH, rank="0", hosts="me@spark-1", nodes="1")
-    desk = cluster.desk()
+    desk = cluster.launcher()
     launch = await desk.attach(Found(LAUNCH, (Rank("spark-1", "evil"),)), cluster.cluster)
     assert launch.plan.host_names == ("spark-1",)
     await desk.close()

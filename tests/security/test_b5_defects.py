@@ -12,7 +12,7 @@ from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.cli.main import run
 from sparkrun_tui.engines.checks.validation import validate
-from sparkrun_tui.launch.launcher import Desk
+from sparkrun_tui.launch.launcher import Launcher
 from sparkrun_tui.launch.plan import dry_run
 from sparkrun_tui.launch.plan import plan as planning
 from sparkrun_tui.recipe import trust
@@ -80,7 +80,7 @@ def test_the_place_of_a_defect_is_told_to_whoever_asks(file: Path, call: Call, m
 
 
 async def test_looking_at_hosts_is_guarded_too(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk = Desk(Settings(), cluster.services, {})
+    desk = Launcher(Settings(), cluster.services, {})
     plan = desk.plan(render(load_text(PLAIN), {}), Cluster("c", ("spark-1",)))
     monkeypatch.setattr("sparkrun_tui.launch.plan.inspect.build_plan", broken)
     with pytest.raises(LaunchError, match="internal error: planning the launch of mine"):

@@ -109,12 +109,12 @@ class FakeBackend:
     def dry_run(self, plan: LaunchPlan) -> Sequence[str]:
         return [command.text for step in plan.steps for command in step.commands]
 
-    async def look(self, plan: LaunchPlan) -> LaunchPlan:
+    async def inspect(self, plan: LaunchPlan) -> LaunchPlan:
         return replace(plan, problems=(*plan.problems, *self.found))
 
-    async def launch(self, plan: LaunchPlan, overridden: frozenset[str] = frozenset()) -> LaunchPort:
-        waved = f" overridden {sorted(overridden)}" if overridden else ""
-        self.calls.append(f"launch {plan.rendered.recipe.name} {dict(plan.rendered.overrides)}{waved}")
+    async def launch(self, plan: LaunchPlan, ignored: frozenset[str] = frozenset()) -> LaunchPort:
+        extra = f" ignored {sorted(ignored)}" if ignored else ""
+        self.calls.append(f"launch {plan.rendered.recipe.name} {dict(plan.rendered.overrides)}{extra}")
         launch = FakeLaunch(f"launch-{len(self.launches)}", plan.host_names, plan.rendered)
         self.launches.append(launch)
         return launch

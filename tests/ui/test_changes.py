@@ -11,11 +11,11 @@ from sparkrun_tui.base import paths
 from sparkrun_tui.recipe.format.loader import load_file
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
 from sparkrun_tui.ui.app.app import SparkrunApp
+from sparkrun_tui.ui.ink import text_of
 from sparkrun_tui.ui.paint.change_lines import change_lines
 from sparkrun_tui.ui.screens.browse import BrowseScreen
 from sparkrun_tui.ui.screens.dialogs.ask import AnswerLine, AskScreen
 from sparkrun_tui.ui.screens.dialogs.changes import ChangesScreen
-from sparkrun_tui.ui.widgets.ink import text_of
 
 from .conftest import Pilots, lines_with, press, screen_text, settle
 

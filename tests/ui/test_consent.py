@@ -12,10 +12,10 @@ from textual.pilot import Pilot
 from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
 from sparkrun_tui.ui.app.app import SparkrunApp
+from sparkrun_tui.ui.ink import text_of
 from sparkrun_tui.ui.screens.browse import BrowseScreen
 from sparkrun_tui.ui.screens.dialogs.changes import ChangesScreen
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
-from sparkrun_tui.ui.widgets.ink import text_of
 from sparkrun_tui.ui.widgets.text_pane import TextPane
 
 from .conftest import ALPHA, Pilots, lines_with, press, settle
@@ -158,7 +158,7 @@ async def test_a_mount_that_recipes_of_registries_do_not_get_may_be_given_to_it(
         await come(pilot)
         assert "/etc:/host-etc" in shown(pilot)
         await press(pilot, "y")
-        assert backend.calls[-1].endswith("overridden ['host-mount']")
+        assert backend.calls[-1].endswith("ignored ['host-mount']")
 
 
 async def test_other_errors_of_a_recipe_cannot_be_waved_through(open_app: Pilots, backend: FakeBackend) -> None:

@@ -11,7 +11,7 @@ import pytest
 from sparkrun_tui.recipe.model import Source, SourceKind
 from sparkrun_tui.recipe.values.saved_overrides import lasting_place
 from sparkrun_tui.ui.app.app import SparkrunApp
-from sparkrun_tui.ui.app.file_watch import Seen, compare, look
+from sparkrun_tui.ui.app.file_watch import Scan, compare, scan
 
 from .conftest import ALPHA, Pilots, lines_with, press, screen_text, settle
 
@@ -31,9 +31,9 @@ async def test_an_edited_file_is_shown_anew_with_its_overrides(
     async with open_app(size) as pilot:
         app = cast(SparkrunApp, pilot.app)
         app.state.edits_of(app.state.selected).set("port", "9999")
-        await app.freshness.look()
+        await app.freshness.scan()
         rewrite(recipe_dir / "alpha.yaml", ALPHA.replace("acme/alpha-8b", "acme/alpha-next"))
-        await app.freshness.look()
+        await app.freshness.scan()
         await settle(pilot)
         assert lines_with(pilot, "acme/alpha-next · vLLM")
         assert app.state.edits_of(app.state.selected).overrides == {"port": "9999"}
@@ -44,16 +44,16 @@ async def test_files_that_come_and_go_change_the_list(open_app: Pilots, recipe_d
         app = cast(SparkrunApp, pilot.app)
         await press(pilot, "down")
         selected = app.state.selected
-        await app.freshness.look()
+        await app.freshness.scan()
         (recipe_dir / "aaa.yaml").write_text(ALPHA.replace("alpha-8b", "aaa-1b"))
         os.utime(recipe_dir, ns=(10**18, 10**18))
-        await app.freshness.look()
+        await app.freshness.scan()
         await settle(pilot)
         assert "Recipes 5 of 5" in screen_text(pilot)
         assert app.state.selected == selected
         (recipe_dir / "aaa.yaml").unlink()
         os.utime(recipe_dir, ns=(10**18, 10**18 + 1))
-        await app.freshness.look()
+        await app.freshness.scan()
         await settle(pilot)
         assert "Recipes 4 of 4" in screen_text(pilot)
 
@@ -62,13 +62,13 @@ async def test_a_file_that_breaks_says_so_and_heals(open_app: Pilots, recipe_dir
     async with open_app() as pilot:
         app = cast(SparkrunApp, pilot.app)
         app.state.edits_of(app.state.selected).set("port", "9999")
-        await app.freshness.look()
+        await app.freshness.scan()
         rewrite(recipe_dir / "alpha.yaml", "name: [")
-        await app.freshness.look()
+        await app.freshness.scan()
         await settle(pilot)
         assert lines_with(pilot, "this recipe cannot be read")
         rewrite(recipe_dir / "alpha.yaml", ALPHA)
-        await app.freshness.look()
+        await app.freshness.scan()
         await settle(pilot)
         assert lines_with(pilot, "acme/alpha-8b · vLLM")
         assert app.state.edits_of(app.state.selected).overrides == {"port": "9999"}
@@ -97,12 +97,12 @@ def test_looks_are_compared(tmp_path: Path) -> None:
     kept.write_text("a")
     other.write_text("b")
     files, folders = [str(kept), str(other)], [str(tmp_path)]
-    before = look(files, folders)
-    assert compare(Seen(), before) == compare(before, before)
+    before = scan(files, folders)
+    assert compare(Scan(), before) == compare(before, before)
     rewrite(other, "longer")
-    assert compare(before, look(files, folders)).changed == (str(other),)
+    assert compare(before, scan(files, folders)).changed == (str(other),)
     other.unlink()
-    gone = compare(before, look(files, folders))
+    gone = compare(before, scan(files, folders))
     assert gone.changed == () and gone.listing
 
 

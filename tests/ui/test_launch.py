@@ -58,7 +58,7 @@ async def begin(pilot: Pilot[int], backend: FakeBackend) -> FakeLaunch:
 
 def tick(pilot: Pilot[int]) -> None:
     """Look for changes now instead of waiting for the clock."""
-    cast(SparkrunApp, pilot.app).bridge.tick()
+    cast(SparkrunApp, pilot.app).launch_poll.tick()
 
 
 async def test_the_plan_is_shown_before_anything_is_done(open_app: Pilots, backend: FakeBackend) -> None:
@@ -92,7 +92,7 @@ async def test_checks_of_hosts_can_be_waved_through_after_a_question(open_app: P
         assert isinstance(pilot.app.screen, Confirm)
         await press(pilot, "y")
         await settle(pilot)
-        assert backend.calls[-1] == "launch alpha-8b {} overridden ['memory']"
+        assert backend.calls[-1] == "launch alpha-8b {} ignored ['memory']"
 
 
 async def test_overrides_travel_into_the_launch(open_app: Pilots, backend: FakeBackend) -> None:

@@ -9,12 +9,12 @@ import pytest
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.memory.result import ContextCurve, HostMemory, HostPicture, Part
 from sparkrun_tui.ui.app.app import SparkrunApp
+from sparkrun_tui.ui.ink import Line, text_of, width_of
+from sparkrun_tui.ui.paint.command_view import argv_lines
 from sparkrun_tui.ui.paint.context_plot import plot_lines, tokens_word
+from sparkrun_tui.ui.paint.memory_bar import gib
 from sparkrun_tui.ui.paint.memory_tab import table
 from sparkrun_tui.ui.screens.browse import BrowseScreen
-from sparkrun_tui.ui.widgets.command_view import argv_lines
-from sparkrun_tui.ui.widgets.ink import Line, text_of, width_of
-from sparkrun_tui.ui.widgets.memory_bar import gib
 
 from .conftest import Pilots, lines_with, press, screen_text
 
@@ -64,7 +64,7 @@ async def test_a_number_without_a_proposal_says_so(open_app: Pilots) -> None:
         said = [notification.message for notification in pilot.app._notifications]
         assert [text for text in said if "suggest" in text]
         app = cast(SparkrunApp, pilot.app)
-        assert not app.state.overridden(app.state.selected)
+        assert not app.state.has_overrides(app.state.selected)
 
 
 @SIZES

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from sparkrun_tui.launch.record.events import LaunchStatus, Noticed, StatusChanged
 from sparkrun_tui.ui.app.app import SparkrunApp
+from sparkrun_tui.ui.ink import text_of, width_of
 from sparkrun_tui.ui.paint.launch_text import report
 from sparkrun_tui.ui.paint.notices import newest_line, notice_lines
 from sparkrun_tui.ui.screens.dialogs.notices import NoticesScreen
 from sparkrun_tui.ui.screens.launch import LaunchScreen
-from sparkrun_tui.ui.widgets.ink import text_of, width_of
 
 from .conftest import Pilots, lines_with, press, settle
 from .fakes import FakeLaunch

@@ -19,15 +19,15 @@ from sparkrun_tui.launch.record.state import Cell
 from sparkrun_tui.memory.result import HostMemory, HostPicture, Part
 from sparkrun_tui.recipe.model import Source, SourceKind
 from sparkrun_tui.recipe.search.entry import Entry
-from sparkrun_tui.ui.app.launch_poll import Bridge
+from sparkrun_tui.ui.app.launch_poll import LaunchPoll
+from sparkrun_tui.ui.ink import clip, fit, spread, text_of, width_of, wrap, wrap_line
 from sparkrun_tui.ui.model.edits import Edits
+from sparkrun_tui.ui.paint.command_view import shell_lines, yaml_lines
 from sparkrun_tui.ui.paint.log_text import trimmed
+from sparkrun_tui.ui.paint.memory_bar import bar, host_line, numbers
 from sparkrun_tui.ui.paint.phases import cell_text, progress_bar, spark
 from sparkrun_tui.ui.paint.recipe_rows import hosts_word, short_count, stepped
-from sparkrun_tui.ui.widgets.command_view import shell_lines, yaml_lines
-from sparkrun_tui.ui.widgets.ink import clip, fit, spread, text_of, width_of, wrap, wrap_line
 from sparkrun_tui.ui.widgets.log.source import Finder, HostLog, MergedLog
-from sparkrun_tui.ui.widgets.memory_bar import bar, host_line, numbers
 
 from .fakes import FakeLaunch
 
@@ -209,22 +209,22 @@ class Clock:
 
 def test_the_tick_tells_changes_once_and_stops_when_all_is_over() -> None:
     clock = Clock()
-    bridge = Bridge(clock)
+    launch_poll = LaunchPoll(clock)
     assert clock.running == 0, "nothing is watched, nothing ticks"
     launch = FakeLaunch("x", ["a"])
     told: list[tuple[bool, bool]] = []
-    bridge.watch(launch, lambda state, logs: told.append((state, logs)))
+    launch_poll.watch(launch, lambda state, logs: told.append((state, logs)))
     assert told == [(True, True)] and clock.running == 1
-    bridge.tick()
+    launch_poll.tick()
     assert len(told) == 1
     launch.print("a", "line")
-    bridge.tick()
+    launch_poll.tick()
     assert told[-1] == (False, True)
     launch.send(StatusChanged(status=LaunchStatus.STOPPED))
-    bridge.tick()
+    launch_poll.tick()
     assert told[-1] == (True, False)
     for _ in range(30):
-        bridge.tick()
+        launch_poll.tick()
     assert clock.running == 0
 
 

@@ -16,6 +16,7 @@ from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload, Wo
 from sparkrun_tui.fleet.stop import Outcome, RankStopped, StopReport
 from sparkrun_tui.remote.transport import LinkState, LinkStatus
 from sparkrun_tui.ui.app.app import SparkrunApp
+from sparkrun_tui.ui.ink import text_of
 from sparkrun_tui.ui.model.ports import KeyQuestion, PassphraseAsked, PastLaunch
 from sparkrun_tui.ui.paint.fleet_lines import fleet_rows
 from sparkrun_tui.ui.screens.browse import BrowseScreen
@@ -24,7 +25,6 @@ from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
 from sparkrun_tui.ui.screens.dialogs.prompt import PromptScreen
 from sparkrun_tui.ui.screens.help import HelpScreen
 from sparkrun_tui.ui.screens.launch import LaunchScreen
-from sparkrun_tui.ui.widgets.ink import text_of
 
 from .conftest import BETA, Pilots, lines_with, press, screen_text, settle
 from .fakes import FakeBackend

@@ -5,12 +5,12 @@ from __future__ import annotations
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.record.events import LaunchStatus, StatusChanged, StepChanged, StepState
 from sparkrun_tui.ui.app.app import SparkrunApp
+from sparkrun_tui.ui.ink import text_of
 from sparkrun_tui.ui.model.ports import PassphraseAsked, PastLaunch
 from sparkrun_tui.ui.paint.fleet_lines import name_width
 from sparkrun_tui.ui.paint.phases import table
 from sparkrun_tui.ui.screens.help import help_lines, keys_in_force
 from sparkrun_tui.ui.screens.launch import LaunchScreen
-from sparkrun_tui.ui.widgets.ink import text_of
 from sparkrun_tui.ui.widgets.log.view import LogView
 
 from .conftest import Pilots, lines_with, press, screen_text, settle

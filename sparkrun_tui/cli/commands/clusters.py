@@ -12,7 +12,7 @@ from sparkrun_tui.base.errors import HostError, UsageError
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.base.units import format_gib
 from sparkrun_tui.cli import output
-from sparkrun_tui.cli.context import Target, engine, settings_now, target_options
+from sparkrun_tui.cli.context import Target, open_services, settings_now, target_options
 from sparkrun_tui.cli.exits import Exit, say
 
 if TYPE_CHECKING:
@@ -116,11 +116,11 @@ def check_command(name: str, hosts: str, cluster_name: str, demo: bool, as_json:
 
 
 async def _probe(target: Target) -> Mapping[str, HostFacts | HostError]:
-    from sparkrun_tui.launch.launcher import Desk
+    from sparkrun_tui.launch.launcher import Launcher
 
     settings = settings_now()
-    async with engine(settings, target) as (cluster, services):
-        found = await Desk(settings, services).probe(cluster)
+    async with open_services(settings, target) as (cluster, services):
+        found = await Launcher(settings, services).probe(cluster)
         return {name: found[name] for name in cluster.hosts}
 
 

@@ -139,11 +139,11 @@ async def _follow(
 ) -> Exit:
     from sparkrun_tui.cli.following import LogPrinter
     from sparkrun_tui.cli.launch import Signals, ending
-    from sparkrun_tui.launch.launcher import Desk
+    from sparkrun_tui.launch.launcher import Launcher
     from sparkrun_tui.launch.record.events import LaunchStatus, StatusChanged
 
-    desk = Desk(settings_now(), services)
-    launch = await desk.attach(item, cluster)
+    launcher = Launcher(settings_now(), services)
+    launch = await launcher.attach(item, cluster)
     hearing = Signals(launch, watching=True)
     printer = LogPrinter(launch, as_json=as_json, only=only, tail=tail)
     try:

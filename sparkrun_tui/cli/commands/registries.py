@@ -145,11 +145,11 @@ class _Progress:
     """Tells a phase once on a pipe, and its share in place on a terminal."""
 
     def __init__(self) -> None:
-        self._told = ""
+        self._shown = ""
 
     def __call__(self, name: str, phase: str, share: float | None) -> None:
         if sys.stderr.isatty() and share is not None:
             print(f"\r{name}: {phase} {share:4.0%}\x1b[K", end="\n" if share >= 1 else "", file=sys.stderr, flush=True)
-        elif phase != self._told:
+        elif phase != self._shown:
             say(f"{name}: {phase}")
-        self._told = phase
+        self._shown = phase

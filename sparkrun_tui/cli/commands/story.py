@@ -17,7 +17,7 @@ from sparkrun_tui.cli.exits import Exit
 
 if TYPE_CHECKING:
     from sparkrun_tui.demo.cluster import DemoCluster
-    from sparkrun_tui.launch.launcher import Desk
+    from sparkrun_tui.launch.launcher import Launcher
     from sparkrun_tui.launch.plan.plan import LaunchPlan
     from sparkrun_tui.launch.run.launch import Launch
     from sparkrun_tui.memory.result import Estimate
@@ -40,23 +40,23 @@ def story_command(name: str, speed: float) -> int:
 
 async def _story(name: str, speed: float) -> Exit:
     from sparkrun_tui.demo.cluster import DemoCluster
-    from sparkrun_tui.launch.launcher import Desk
+    from sparkrun_tui.launch.launcher import Launcher
 
     settings = Settings()
     output.line("DEMO: two simulated DGX Sparks inside this process; nothing is downloaded and no host is touched.")
     rendered = _find(name, settings)
     async with DemoCluster(speed, settings, [rendered.recipe], visitors=False) as demo:
-        desk = Desk(settings, demo.services)
+        launcher = Launcher(settings, demo.services)
         try:
-            await desk.probe(demo.cluster)
-            rendered = _weigh(desk, demo, rendered)
-            plan = desk.plan(rendered, demo.cluster)
+            await launcher.probe(demo.cluster)
+            rendered = _weigh(launcher, demo, rendered)
+            plan = launcher.plan(rendered, demo.cluster)
             _show_plan(plan)
-            launch = await _launch(desk, plan)
+            launch = await _launch(launcher, plan)
             await _ask(demo, launch)
         finally:
             # This is quitting: whatever was launched goes on.
-            await desk.close()
+            await launcher.close()
         await _come_back(demo, settings)
     _heading("The end. On real Sparks: sparkrun-tui cluster add mine HOST1,HOST2, then sparkrun-tui")
     return Exit.OK
@@ -93,20 +93,20 @@ def _find(name: str, settings: Settings) -> Rendered:
     return render(found_recipe(chosen, settings), {}, settings.defaults)
 
 
-def _weigh(desk: Desk, demo: DemoCluster, rendered: Rendered) -> Rendered:
+def _weigh(launcher: Launcher, demo: DemoCluster, rendered: Rendered) -> Rendered:
     """The verdict, and what changing one value does to it."""
     from sparkrun_tui.cli.text.recipes import estimate_lines
     from sparkrun_tui.recipe.values.overrides import render
 
     _heading(f"Does it fit? {rendered.recipe.name} on {', '.join(demo.cluster.hosts)}")
-    before = _estimate(desk, demo, rendered)
+    before = _estimate(launcher, demo, rendered)
     _indented(estimate_lines(before))
     change = _change(rendered)
     if change is None:
         return rendered
     key, value = change
     changed = render(rendered.recipe, {key: value})
-    after = _estimate(desk, demo, changed)
+    after = _estimate(launcher, demo, changed)
     _heading(f"Change something: -o {key}={value}")
     for title, old, new in (
         ("starts", before.starts, after.starts),
@@ -126,12 +126,12 @@ def _change(rendered: Rendered) -> tuple[str, str] | None:
     return None
 
 
-def _estimate(desk: Desk, demo: DemoCluster, rendered: Rendered) -> Estimate:
+def _estimate(launcher: Launcher, demo: DemoCluster, rendered: Rendered) -> Estimate:
     from sparkrun_tui.launch.sizing.evaluation import judged_size
     from sparkrun_tui.launch.sizing.sizing import host_memory
 
-    names = desk.plan(rendered, demo.cluster).host_names
-    return judged_size(rendered, [host_memory(desk.facts[name]) for name in names])
+    names = launcher.plan(rendered, demo.cluster).host_names
+    return judged_size(rendered, [host_memory(launcher.facts[name]) for name in names])
 
 
 def _show_plan(plan: LaunchPlan) -> None:
@@ -143,13 +143,13 @@ def _show_plan(plan: LaunchPlan) -> None:
         raise LaunchError(plan.errors[0].message, remedy=plan.errors[0].remedy)
 
 
-async def _launch(desk: Desk, plan: LaunchPlan) -> Launch:
-    """Launch and tell each event. Raises `LaunchError` when it does not come up."""
+async def _launch(launcher: Launcher, plan: LaunchPlan) -> Launch:
+    """Launch and print each event. Raises `LaunchError` when it does not come up."""
     from sparkrun_tui.cli.text.launch import Narrator, diagnosis_lines
     from sparkrun_tui.launch.record.events import LaunchStatus
 
     _heading(f"Launch: {shell.words(['sparkrun-tui', 'run', plan.rendered.recipe.name])}")
-    launch = desk.launch(plan)
+    launch = launcher.launch(plan)
     narrator = Narrator()
     async with asyncio.timeout(_READY_WITHIN):
         async for event in launch.events():
@@ -180,11 +180,11 @@ async def _ask(demo: DemoCluster, launch: Launch) -> None:
 async def _come_back(demo: DemoCluster, settings: Settings) -> None:
     """Tomorrow: see what runs, take its logs up again, stop it. Raises `LaunchError` when something is not so."""
     from sparkrun_tui.fleet.survey import survey
-    from sparkrun_tui.launch.launcher import Desk
+    from sparkrun_tui.launch.launcher import Launcher
     from sparkrun_tui.launch.record.events import LaunchStatus
 
     _heading("Come back later: sparkrun-tui status")
-    desk = Desk(settings, demo.services)
+    launcher = Launcher(settings, demo.services)
     try:
         view = await survey(demo.cluster, demo.services)
         for item in view.workloads:
@@ -192,7 +192,7 @@ async def _come_back(demo: DemoCluster, settings: Settings) -> None:
             _indented([f"{item.launch_id}  {item.recipe}  {item.health}  on {ranks}, port {item.port}"])
         if not view.workloads:
             raise LaunchError("what was launched is not found again")
-        launch = await desk.attach(view.workloads[0], demo.cluster)
+        launch = await launcher.attach(view.workloads[0], demo.cluster)
         state = await launch.wait_ready()
         if state.status is not LaunchStatus.READY:
             raise LaunchError(f"attached again, it is {state.status}: {state.detail}")
@@ -207,4 +207,4 @@ async def _come_back(demo: DemoCluster, settings: Settings) -> None:
         free = ", ".join(f"{each.name} {format_gib(each.memory_available)}" for each in facts)
         _indented([f"stopped; nothing is left on the hosts; free again: {free}"])
     finally:
-        await desk.close()
+        await launcher.close()

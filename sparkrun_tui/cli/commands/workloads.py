@@ -12,7 +12,7 @@ import click
 
 from sparkrun_tui.base.errors import LaunchError, UsageError
 from sparkrun_tui.cli import output
-from sparkrun_tui.cli.context import Target, engine, settings_now, target_options
+from sparkrun_tui.cli.context import Target, open_services, settings_now, target_options
 from sparkrun_tui.cli.exits import Exit, say
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ async def surveyed(target: Target) -> AsyncIterator[tuple[Cluster, Services, Fle
     """The cluster, the services, and a look at what runs there."""
     from sparkrun_tui.fleet.survey import survey
 
-    async with engine(settings_now(), target) as (cluster, services):
+    async with open_services(settings_now(), target) as (cluster, services):
         yield cluster, services, await survey(cluster, services)
 
 

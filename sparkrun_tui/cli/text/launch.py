@@ -1,4 +1,4 @@
-"""A launch told as plain lines: one for each event that is worth one, with the time since it began."""
+"""A launch as plain lines: one for each event that is worth one, with the time since it began."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SHORT = frozenset({Phase.CHECK, Phase.START})
 
 
 class Narrator:
-    """Turns events into lines. It remembers what it has told, so that nothing is told twice."""
+    """Turns events into lines. It remembers what it has printed, so that nothing is printed twice."""
 
     def __init__(self) -> None:
         self._began: float | None = None

@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 from urllib.parse import unquote
 
+from sparkrun_tui.demo.container import Container, Execution
 from sparkrun_tui.demo.docker import objects as docker_json
 from sparkrun_tui.demo.docker import streams as docker_streams
-from sparkrun_tui.demo.docker.container import Container, Execution
 from sparkrun_tui.demo.host import Host
 from sparkrun_tui.demo.http import Refused, Reply, Request
 
@@ -52,7 +52,7 @@ class DockerApi:
             raise Refused(409, f'Conflict. The container name "/{name}" is already in use.')
         if body.get("Image") not in self._host.images:
             raise Refused(404, f"No such image: {body.get('Image')}")
-        container = Container(name, body, self._host.pace, created=self._host.pace.now())
+        container = Container(name, body, self._host.clock, created=self._host.clock.now())
         self._host.containers[container.id] = container
         self._host.happened("create", container)
         return container
@@ -114,7 +114,7 @@ class DockerApi:
         wanted = _labels(request)
         every = request.flag("all")
         found = [
-            docker_json.listed(container, self._host.pace.now())
+            docker_json.listed(container, self._host.clock.now())
             for container in self._host.containers.values()
             if container.matches(wanted) and (every or container.running)
         ]

@@ -1,4 +1,4 @@
-"""A simulated host's containers and images as the Docker Engine API tells them."""
+"""A simulated host's containers and images as the Docker Engine API shows them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
-from sparkrun_tui.demo.docker.container import Container
+from sparkrun_tui.demo.container import Container
 from sparkrun_tui.demo.host import IMAGE_SIZE, Happening, Host
 from sparkrun_tui.demo.probe import DOCKER_ROOT, DOCKER_VERSION
 
@@ -129,7 +129,7 @@ def event(happening: Happening) -> dict[str, Any]:
 
 def stats(host: Host, container: Container) -> dict[str, Any]:
     """`/containers/{id}/stats`."""
-    system = int(host.pace.now() * 1e9) * 20
+    system = int(host.clock.now() * 1e9) * 20
     busy = system // 40
     return {
         "memory_stats": {"usage": container.memory, "limit": host.memory_total, "stats": {"inactive_file": 0}},

@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from sparkrun_tui.demo.container import Container, Entry
 from sparkrun_tui.demo.docker import objects as docker_json
-from sparkrun_tui.demo.docker.container import Container, Entry
 from sparkrun_tui.demo.host import IMAGE_SIZE, Host
 from sparkrun_tui.demo.http import Reply, Request
 from sparkrun_tui.remote.docker.logs import nanoseconds
@@ -31,7 +31,7 @@ async def pull(host: Host, request: Request, reply: Reply) -> None:
         for identity, _ in layers:
             await _message(reply, {"status": "Pulling fs layer", "progressDetail": {}, "id": identity})
         for step in range(1, _STEPS + 1):
-            await host.pace.sleep(PULL_SECONDS / _STEPS)
+            await host.clock.sleep(PULL_SECONDS / _STEPS)
             for message in _progress(layers, (step - 1) / _STEPS, step / _STEPS):
                 await _message(reply, message)
         for identity, _ in layers:
@@ -54,7 +54,7 @@ def _layers(reference: str) -> list[tuple[str, int]]:
 
 
 def _progress(layers: Sequence[tuple[str, int]], before: float, now: float) -> Iterator[dict[str, Any]]:
-    """What a step tells: layers come in side by side, small ones are through sooner."""
+    """What a step reports: layers come in side by side, small ones are through sooner."""
     for number, (identity, size) in enumerate(layers):
         length = 0.35 + 0.65 * min(size / (0.36 * IMAGE_SIZE), 1.0)
         begin = min(number * 0.03, 1 - length)
@@ -73,7 +73,7 @@ async def _message(reply: Reply, message: dict[str, Any]) -> None:
 
 
 def frame(stream: str, data: bytes) -> bytes:
-    """Bytes of one of the two streams with the header that tells which."""
+    """Bytes of one of the two streams with the header that says which."""
     return bytes([2 if stream == "stderr" else 1, 0, 0, 0]) + len(data).to_bytes(4, "big") + data
 
 

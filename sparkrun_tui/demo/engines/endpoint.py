@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from sparkrun_tui.demo import http
-from sparkrun_tui.demo.docker.container import Container
+from sparkrun_tui.demo.container import Container
 from sparkrun_tui.demo.engines.figures import Figures
 from sparkrun_tui.demo.engines.registry import simulated
 from sparkrun_tui.engines.family import MetricNames
@@ -37,7 +37,7 @@ class Endpoint:
         self._is = figures
         self._engine = simulated(figures.engine)
         self._container = container
-        self._pace = container.pace
+        self._clock = container.clock
         self.prompted = 0
         self.generated = 0
         self.running = 0
@@ -46,11 +46,11 @@ class Endpoint:
         """Answer on one connection."""
         await http.serve(reader, writer, self._handle, {"Server": "uvicorn"})
 
-    async def tell_load(self, say: Callable[[float, float, int, float], None]) -> None:
+    async def report_load(self, say: Callable[[float, float, int, float], None]) -> None:
         """Tell the load every few seconds in which there was any: tokens per second, requests, cache in use."""
         before = (self.prompted, self.generated)
         while True:
-            await self._pace.sleep(_LOAD_EVERY)
+            await self._clock.sleep(_LOAD_EVERY)
             prompted, generated = self.prompted - before[0], self.generated - before[1]
             before = (self.prompted, self.generated)
             if prompted or generated:
@@ -63,7 +63,7 @@ class Endpoint:
             self.running += wanted - here
             self.prompted += max(wanted - here, 0) * 40
             here = wanted
-            await self._pace.sleep(1.0)
+            await self._clock.sleep(1.0)
             self.generated += round(here / TOKEN_SECONDS)
 
     @property
@@ -99,7 +99,7 @@ class Endpoint:
             if asked.get("stream"):
                 await self._stream(asked, chat, words, reply)
             else:
-                await self._pace.sleep(TOKEN_SECONDS * len(words))
+                await self._clock.sleep(TOKEN_SECONDS * len(words))
                 self.generated += len(words)
                 await reply.json(200, self._answer(chat, words))
         finally:
@@ -118,7 +118,7 @@ class Endpoint:
         head = self._head("chat.completion.chunk" if chat else "text_completion")
         await reply.begin("text/event-stream")
         for number, word in enumerate(words):
-            await self._pace.sleep(TOKEN_SECONDS)
+            await self._clock.sleep(TOKEN_SECONDS)
             self.generated += 1
             end = "stop" if number == len(words) - 1 else None
             body = {"delta": {"content": word}} if chat else {"text": word}
@@ -130,7 +130,7 @@ class Endpoint:
         await reply.end()
 
     def _head(self, kind: str) -> dict[str, Any]:
-        made = int(self._pace.now())
+        made = int(self._clock.now())
         return {"id": f"demo-{secrets.token_hex(8)}", "object": kind, "created": made, "model": self._is.served}
 
     def _tokens(self, count: int) -> dict[str, int]:

@@ -7,11 +7,11 @@ import itertools
 import re
 from dataclasses import replace
 
-from sparkrun_tui.demo.catalog import Catalog
-from sparkrun_tui.demo.docker.container import Container, Execution
+from sparkrun_tui.demo.container import Container, Execution
+from sparkrun_tui.demo.engines.catalog import Catalog
 from sparkrun_tui.demo.engines.endpoint import Endpoint
 from sparkrun_tui.demo.engines.figures import Fault, Figures, figures
-from sparkrun_tui.demo.engines.log_script import Beat, filled
+from sparkrun_tui.demo.engines.log_script import LogStep, filled
 from sparkrun_tui.demo.engines.ray import Ray, hang_up
 from sparkrun_tui.demo.engines.registry import simulated
 from sparkrun_tui.demo.engines.simulated import Start, StartLog
@@ -58,7 +58,7 @@ class Engines:
         else:
             execution.output = f"the demo's containers do not know {argv[0] if argv else ''}\n".encode()
             execution.code = 127
-        container.news.tell()
+        container.news.changed()
 
     async def _execute_serve(self, host: Host, execution: Execution, folder: str) -> None:
         container = execution.container
@@ -69,7 +69,7 @@ class Engines:
         script = container.text(f"{folder}.serve.sh")
         if "/exec-after-" in folder:
             code, what = 0, "a hook that the demo does not run"
-            await host.pace.sleep(1.0)
+            await host.clock.sleep(1.0)
         else:
             code, what = await self._serve(host, container, script, ray=True, spread=True), "vllm serve"
         container.files[f"{folder}/code"] = f"{code}\n".encode()
@@ -77,7 +77,7 @@ class Engines:
         execution.code = code
 
     async def _serve_delegated(self, host: Host, container: Container, script: str) -> int:
-        """In containers that foreign scripts made the head tells everything and the others wait."""
+        """In containers that foreign scripts made the head prints everything and the others wait."""
         names = container.labels.get(f"{LABEL}hosts", host.name).split(",")
         if host.name in names[1:]:
             await container.term.wait()
@@ -94,11 +94,11 @@ class Engines:
         if role is not Role.WORKER and is_.port in host.open_ports():
             container.say("OSError: [Errno 98] Address already in use", "stderr")
             return 1
-        started = host.pace.now()
-        for beat in log.beats():
-            await host.pace.sleep(beat.after)
-            await self._apply(container, beat, is_.engine, started, spread)
-            if "world_size=" in beat.text or "Init parallel begin" in beat.text:
+        started = host.clock.now()
+        for step in log.steps():
+            await host.clock.sleep(step.after)
+            await self._apply(container, step, is_.engine, started, spread)
+            if "world_size=" in step.text or "Init parallel begin" in step.text:
                 await self._meet(container, is_.ranks)
         if is_.fault is Fault.HOST:
             container.oom_killed = True
@@ -107,16 +107,16 @@ class Engines:
             return 1
         if role is Role.WORKER:
             await container.term.wait()
-            await host.pace.sleep(1.0)
+            await host.clock.sleep(1.0)
             return 0
         return await self._answer(host, container, is_, log)
 
-    async def _apply(self, container: Container, beat: Beat, engine: str, started: float, spread: bool) -> None:
-        if beat.memory is not None:
+    async def _apply(self, container: Container, step: LogStep, engine: str, started: float, spread: bool) -> None:
+        if step.memory is not None:
             for each in self._peers(container) if spread else [container]:
-                each.memory = beat.memory
-        if beat.text:
-            container.say(filled(beat.text, simulated(engine).stamp, container.pace, started), beat.stream)
+                each.memory = step.memory
+        if step.text:
+            container.say(filled(step.text, simulated(engine).stamp, container.clock, started), step.stream)
 
     async def _answer(self, host: Host, container: Container, is_: Figures, log: StartLog) -> int:
         """Serve until the container is asked to end."""
@@ -126,10 +126,10 @@ class Engines:
 
         def say(lines: list[tuple[str, str]]) -> None:
             for text, stream in lines:
-                container.say(filled(text, simulated(is_.engine).stamp, host.pace, container.started or 0.0), stream)
+                container.say(filled(text, simulated(is_.engine).stamp, host.clock, container.started or 0.0), stream)
 
         say(log.up())
-        load = asyncio.create_task(endpoint.tell_load(lambda *now: say([(log.load(*now), "stdout")])))
+        load = asyncio.create_task(endpoint.report_load(lambda *now: say([(log.load(*now), "stdout")])))
         visits = asyncio.create_task(endpoint.visit()) if self._site.visitors else None
         try:
             await container.term.wait()
@@ -138,7 +138,7 @@ class Engines:
             if visits is not None:
                 visits.cancel()
         say(log.down())
-        await host.pace.sleep(0.8)
+        await host.clock.sleep(0.8)
         return 0
 
     def _figures(self, host: Host, container: Container, script: str) -> Figures:
@@ -161,7 +161,7 @@ class Engines:
     async def _meet(self, container: Container, ranks: int) -> None:
         """Wait for the other ranks, in silence, as engines do."""
         while len(self._peers(container)) < ranks:
-            await container.pace.sleep(0.2)
+            await container.clock.sleep(0.2)
 
     def _peers(self, container: Container) -> list[Container]:
         """The running containers of the same launch."""
@@ -186,7 +186,7 @@ async def _lend(host: Host, container: Container, script: str) -> int:
     """llama.cpp's rpc-server: it listens and waits."""
     found = re.search(r"--port (\d+)", script)
     port = int(found[1]) if found else 50_052
-    await host.pace.sleep(1.0)
+    await host.clock.sleep(1.0)
     container.say(f"Starting RPC server v3.0.0\n  endpoint       : {host.address}:{port}")
     host.listen(container, port, hang_up)
     await container.term.wait()

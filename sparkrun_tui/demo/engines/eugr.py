@@ -1,4 +1,4 @@
-"""The scripts of spark-vllm-docker on simulated hosts: cloned, they build an image and start containers, it seems."""
+"""Simulated scripts of spark-vllm-docker: they seem to build an image and to start containers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _BUILD = (
 )
 
 
-class ForeignScripts:
+class EugrScripts:
     """Runs them for all hosts of a site; `apis` are the hosts' Docker daemons by host name."""
 
     def __init__(self, site: Site, apis: Mapping[str, DockerApi]) -> None:
@@ -45,7 +45,7 @@ class ForeignScripts:
         return _CALL.search(script) is not None or _CLONE.search(script) is not None
 
     async def run(self, host: Host, script: str, say: Print) -> int:
-        """Do what the script asks for, telling lines; its exit code."""
+        """Do what the script asks for, printing lines; its exit code."""
         call = _CALL.search(script)
         say("spark-vllm-docker at 4f1c2ab of 2026-10-30")
         if call is None:
@@ -80,7 +80,7 @@ class ForeignScripts:
             return
         for number, step in enumerate(_BUILD, 1):
             say(f"#{number} [{number}/{len(_BUILD)}] {step}")
-            await host.pace.sleep(BUILD_SECONDS / len(_BUILD))
+            await host.clock.sleep(BUILD_SECONDS / len(_BUILD))
         for each in targets:
             say(f"copying {image} to {each.address}" if each is not host else f"naming to {image} done")
             each.images.add(image)

@@ -71,7 +71,7 @@ class Figures:
 
 
 def weights_of(rendered: Rendered, store: FactsStore | None = None) -> int:
-    """Bytes of a recipe's whole model: estimated, else by the number of parameters that it or its name tells."""
+    """Bytes of a recipe's whole model: estimated, else by the number of parameters that it or its name gives."""
     found = size(rendered, (), store).weights_bytes
     if found:
         return found
@@ -139,9 +139,9 @@ def _fault(found: Estimate, model: EngineModel, wanted: int, free: int) -> tuple
     return None, ""
 
 
-def _length(rendered: Rendered, told: int | None) -> int:
-    if told is not None and told > 0:
-        return told
+def _length(rendered: Rendered, given: int | None) -> int:
+    if given is not None and given > 0:
+        return given
     for key in ("max_model_len", "ctx_size", "context_length"):
         link = rendered.chain.get(key)
         if link is not None and str(link.value.data).isdecimal():

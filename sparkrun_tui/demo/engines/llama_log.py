@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sparkrun_tui.base.units import MIB
 from sparkrun_tui.demo.engines.figures import Fault, Figures
-from sparkrun_tui.demo.engines.log_script import NOW, Beat
+from sparkrun_tui.demo.engines.log_script import NOW, LogStep
 from sparkrun_tui.demo.engines.simulated import Simulated, Start
 
 _STEPS = 10
@@ -24,58 +24,58 @@ class LlamaLog:
         """Whether it does not come up."""
         return self._is.fault is not None
 
-    def beats(self) -> Iterator[Beat]:
+    def steps(self) -> Iterator[LogStep]:
         """From the first line to the server's start, or to the failure."""
         is_ = self._is
-        yield Beat(0.5, _info("srv  llama_server: initializing ..."), "stderr")
-        yield _beat(
+        yield LogStep(0.5, _info("srv  llama_server: initializing ..."), "stderr")
+        yield _step(
             0.3, "cmn  common_param: system_info: n_threads = 20 | CUDA : ARCHS = 1210 | CPU : NEON = 1 | SVE = 1 |"
         )
-        yield _beat(0.2, "srv  init: using 19 threads for HTTP server", memory=is_.base)
-        yield _beat(0.4, f"srv  load_model: loading model '{is_.model}'")
-        yield _beat(
+        yield _step(0.2, "srv  init: using 19 threads for HTTP server", memory=is_.base)
+        yield _step(0.4, f"srv  load_model: loading model '{is_.model}'")
+        yield _step(
             0.3, "llama_model_loader: loaded meta data with 30 key-value pairs from the file (version GGUF V3 (latest))"
         )
-        yield _beat(0.1, "print_info: no_alloc              = 0")
-        yield _beat(0.1, "load_tensors: loading model tensors, this can take a while... (load_mode = mmap)")
+        yield _step(0.1, "print_info: no_alloc              = 0")
+        yield _step(0.1, "load_tensors: loading model tensors, this can take a while... (load_mode = mmap)")
         if is_.fault is Fault.START and is_.weights > is_.free:
             yield from self._failure(is_.weights, "load_tensors", "unable to allocate CUDA0 buffer")
             return
         for step in range(1, _STEPS + 1):
-            yield Beat(0.6, "", memory=is_.base + is_.weights * step // _STEPS)
-        yield _beat(0.1, f"load_tensors:        CUDA0 model buffer size = {is_.weights / MIB:8.2f} MiB")
+            yield LogStep(0.6, "", memory=is_.base + is_.weights * step // _STEPS)
+        yield _step(0.1, f"load_tensors:        CUDA0 model buffer size = {is_.weights / MIB:8.2f} MiB")
         yield from self._context()
         if self.fails:
             return
-        yield _beat(
+        yield _step(
             0.8, "cmn  common_init_: warming up the model with an empty run - please wait ... (--no-warmup to disable)"
         )
-        yield _beat(0.9, f"srv  load_model: initializing, n_slots = 1, n_ctx_slot = {is_.length}, kv_unified = 'true'")
-        yield Beat(0.4, "")
+        yield _step(0.9, f"srv  load_model: initializing, n_slots = 1, n_ctx_slot = {is_.length}, kv_unified = 'true'")
+        yield LogStep(0.4, "")
 
-    def _context(self) -> Iterator[Beat]:
+    def _context(self) -> Iterator[LogStep]:
         is_ = self._is
-        yield _beat(0.4, f"llama_context: n_ctx                 = {is_.length}")
+        yield _step(0.4, f"llama_context: n_ctx                 = {is_.length}")
         if self.fails:
             if is_.fault is Fault.HOST:
-                yield Beat(0.8, "", memory=is_.whole)
+                yield LogStep(0.8, "", memory=is_.whole)
             else:
                 yield from self._failure(is_.kv, "llama_init_from_model", "failed to initialize the context")
             return
         size = f"{is_.kv / MIB:8.2f}"
-        yield _beat(
+        yield _step(
             0.5, f"llama_kv_cache:      CUDA0 KV buffer size = {size} MiB", memory=is_.base + is_.weights + is_.kv
         )
-        yield _beat(0.0, f"llama_kv_cache: size = {size} MiB ({is_.length:6d} cells, {is_.layers} layers, 1/1 seqs)")
+        yield _step(0.0, f"llama_kv_cache: size = {size} MiB ({is_.length:6d} cells, {is_.layers} layers, 1/1 seqs)")
         compute = f"{is_.activation / MIB:8.2f}"
-        yield _beat(0.4, f"sched_reserve:      CUDA0 compute buffer size = {compute} MiB", memory=is_.whole)
+        yield _step(0.4, f"sched_reserve:      CUDA0 compute buffer size = {compute} MiB", memory=is_.whole)
 
-    def _failure(self, size: int, where: str, what: str) -> Iterator[Beat]:
+    def _failure(self, size: int, where: str, what: str) -> Iterator[LogStep]:
         text = f"ggml_backend_cuda_buffer_type_alloc_buffer: allocating {size / MIB:.2f} MiB on device 0: out of memory"
-        yield _beat(0.6, text, "E")
-        yield _beat(0.0, f"alloc_tensor_range: failed to allocate CUDA0 buffer of size {size}", "E")
-        yield _beat(0.1, f"{where}: {what}", "E")
-        yield _beat(0.2, "srv  llama_server: exiting due to model loading error", "E", memory=0)
+        yield _step(0.6, text, "E")
+        yield _step(0.0, f"alloc_tensor_range: failed to allocate CUDA0 buffer of size {size}", "E")
+        yield _step(0.1, f"{where}: {what}", "E")
+        yield _step(0.2, "srv  llama_server: exiting due to model loading error", "E", memory=0)
 
     def up(self) -> list[tuple[str, str]]:
         """The lines with which the server is there."""
@@ -98,8 +98,8 @@ def _info(text: str) -> str:
     return f"{NOW} I {text}"
 
 
-def _beat(after: float, text: str, level: str = "I", *, memory: int | None = None) -> Beat:
-    return Beat(after, f"{NOW} {level} {text}", "stderr", memory)
+def _step(after: float, text: str, level: str = "I", *, memory: int | None = None) -> LogStep:
+    return LogStep(after, f"{NOW} {level} {text}", "stderr", memory)
 
 
 def start_log(start: Start) -> LlamaLog:

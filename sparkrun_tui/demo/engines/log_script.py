@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.demo.clock import Pace
+from sparkrun_tui.demo.clock import Clock
 
 NOW = "{now}"
 """Stands for the moment at which a line is printed, in the engine's own way of writing it."""
@@ -18,8 +18,8 @@ RAY_NOW = "{ray now}"
 
 
 @dataclass(frozen=True, slots=True)
-class Beat:
-    """After `after` seconds a text is printed, if there is one; then `memory` is in use on each host (if told)."""
+class LogStep:
+    """After `after` seconds a text is printed, if there is one; then `memory` is in use on each host (if given)."""
 
     after: float
     text: str
@@ -36,13 +36,13 @@ Stamp = Callable[[float, float], str]
 """Writes a moment in an engine's own way, from Unix seconds and the seconds since the engine began."""
 
 
-def filled(text: str, stamp: Stamp, pace: Pace, started: float) -> str:
+def filled(text: str, stamp: Stamp, clock: Clock, started: float) -> str:
     """A text with the moment put in; `started` is when the engine began, Unix seconds."""
-    now = pace.now()
+    now = clock.now()
     if RAY_NOW in text:
         text = text.replace(
             RAY_NOW, time.strftime("%Y-%m-%d %H:%M:%S,", time.localtime(now)) + f"{now % 1 * 1000:03.0f}"
         )
     if NOW not in text:
         return text
-    return text.replace(NOW, stamp(now, (now - started) * pace.speed))
+    return text.replace(NOW, stamp(now, (now - started) * clock.speed))

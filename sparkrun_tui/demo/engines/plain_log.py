@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sparkrun_tui.demo.engines.log_script import NOW, Beat
+from sparkrun_tui.demo.engines.log_script import NOW, LogStep
 from sparkrun_tui.demo.engines.simulated import Simulated, Start
 
 _STEPS = 8
@@ -21,17 +21,17 @@ class PlainLog:
         """Whether it does not come up."""
         return self._is.fault is not None
 
-    def beats(self) -> Iterator[Beat]:
+    def steps(self) -> Iterator[LogStep]:
         """From the first line to the server's start, or to the failure."""
         is_ = self._is
-        yield Beat(1.0, f"{NOW} the demo does not know what {is_.engine} prints: these lines are its own", "stderr")
-        yield Beat(0.5, f"{NOW} loading {is_.model}", "stderr", is_.base)
+        yield LogStep(1.0, f"{NOW} the demo does not know what {is_.engine} prints: these lines are its own", "stderr")
+        yield LogStep(0.5, f"{NOW} loading {is_.model}", "stderr", is_.base)
         for step in range(1, _STEPS + 1):
-            yield Beat(0.6, "", memory=is_.base + is_.weights * step // _STEPS)
+            yield LogStep(0.6, "", memory=is_.base + is_.weights * step // _STEPS)
         if self.fails:
-            yield Beat(0.5, f"{NOW} error: {is_.why or is_.fault}", "stderr", 0)
+            yield LogStep(0.5, f"{NOW} error: {is_.why or is_.fault}", "stderr", 0)
             return
-        yield Beat(0.5, "", memory=is_.whole)
+        yield LogStep(0.5, "", memory=is_.whole)
 
     def up(self) -> list[tuple[str, str]]:
         """The lines with which the server is there."""

@@ -7,7 +7,7 @@ import itertools
 import re
 from collections.abc import Iterator
 
-from sparkrun_tui.demo.docker.container import Container
+from sparkrun_tui.demo.container import Container
 from sparkrun_tui.demo.engines.log_script import RAY_NOW, filled
 from sparkrun_tui.demo.engines.simulated import plain_stamp
 from sparkrun_tui.demo.host import Host, Site
@@ -28,17 +28,17 @@ class Ray:
         head = "--head" in script
         port = re.search(r"--port (\d+)", script)
         container.say(_said(host, f"INFO usage_lib.py:448 -- Local node IP: {host.address}"), "stderr")
-        await host.pace.sleep(1.6)
+        await host.clock.sleep(1.6)
         if head:
             host.listen(container, int(port[1]) if port else 6379, hang_up)
-        await host.pace.sleep(0.6)
+        await host.clock.sleep(0.6)
         container.folders.add(_JOINED)
         container.say(_said(host, "SUCC scripts.py:1085 -- Ray runtime started."), "stderr")
         if not head:
             container.say(_said(host, "INFO scripts.py:1262 -- Joined the cluster of the head node."), "stderr")
         container.say(_said(host, "INFO scripts.py:1266 -- This command will now block forever."), "stderr")
         await container.term.wait()
-        await host.pace.sleep(0.5)
+        await host.clock.sleep(0.5)
         return 0
 
     def status(self, container: Container) -> str:
@@ -66,7 +66,7 @@ class Ray:
 
 
 def _said(host: Host, text: str) -> str:
-    return filled(f"{RAY_NOW}\t{text}", plain_stamp, host.pace, 0.0)
+    return filled(f"{RAY_NOW}\t{text}", plain_stamp, host.clock, 0.0)
 
 
 async def hang_up(reader: Reader, writer: Writer) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.demo.engines.figures import Fault, Figures
-from sparkrun_tui.demo.engines.log_script import NOW, Beat, gib
+from sparkrun_tui.demo.engines.log_script import NOW, LogStep, gib
 from sparkrun_tui.demo.engines.simulated import Simulated, Start
 from sparkrun_tui.engines.plan import Role
 
@@ -27,13 +27,13 @@ class SglangLog:
         """Whether it does not come up."""
         return self._is.fault is not None
 
-    def beats(self) -> Iterator[Beat]:
+    def steps(self) -> Iterator[LogStep]:
         """From the first line to the server's start, or to the failure."""
         is_, who = self._is, self._who
-        told = f"model_path='{is_.model}', served_model_name='{is_.served}', port={is_.port}, tp_size={is_.ranks}"
-        yield Beat(1.4, f"{who} server_args=ServerArgs({told}, mem_fraction_static={is_.utilisation})")
-        yield Beat(1.2, f"{who} Init parallel begin.")
-        yield Beat(0.8, f"{who} Init parallel ends. elapsed=0.71 s, mem usage=0.42 GB", memory=is_.base)
+        arguments = f"model_path='{is_.model}', served_model_name='{is_.served}', port={is_.port}, tp_size={is_.ranks}"
+        yield LogStep(1.4, f"{who} server_args=ServerArgs({arguments}, mem_fraction_static={is_.utilisation})")
+        yield LogStep(1.2, f"{who} Init parallel begin.")
+        yield LogStep(0.8, f"{who} Init parallel ends. elapsed=0.71 s, mem usage=0.42 GB", memory=is_.base)
         yield from self._load()
         if self.fails and is_.fault is not Fault.HOST:
             yield from self._failure()
@@ -43,45 +43,45 @@ class SglangLog:
             return
         text = f"max_total_num_tokens={is_.kv_tokens}, chunked_prefill_size=8192, max_prefill_tokens=16384, "
         text += f"max_running_requests=32, context_len={is_.length}, available_gpu_mem={self._left(is_.whole)} GB"
-        yield Beat(0.2, f"{who} {text}")
-        yield Beat(0.3, f"[{NOW}] INFO:     Started server process [1]", "stderr")
-        yield Beat(
+        yield LogStep(0.2, f"{who} {text}")
+        yield LogStep(0.3, f"[{NOW}] INFO:     Started server process [1]", "stderr")
+        yield LogStep(
             0.2, f"[{NOW}] INFO:     Uvicorn running on http://0.0.0.0:{is_.port} (Press CTRL+C to quit)", "stderr"
         )
-        yield Beat(0.9, "")
+        yield LogStep(0.9, "")
 
-    def _load(self) -> Iterator[Beat]:
+    def _load(self) -> Iterator[LogStep]:
         is_, who = self._is, self._who
-        yield Beat(0.3, f"{who} Load weight begin. avail mem={gib(is_.free)} GB")
+        yield LogStep(0.3, f"{who} Load weight begin. avail mem={gib(is_.free)} GB")
         for step in range(_STEPS + 1):
             percent = step * 100 // _STEPS
             bar = f"Loading safetensors checkpoint shards: {percent:3d}% Completed | {step}/{_STEPS} [00:00<?, ?it/s]"
-            yield Beat(0.45, bar, "stderr", is_.base + is_.weights * step // _STEPS)
+            yield LogStep(0.45, bar, "stderr", is_.base + is_.weights * step // _STEPS)
         used = f"mem usage={gib(is_.weights)} GB."
         left = self._left(is_.base + is_.weights)
         text = f"Load weight end. elapsed=3.84 s, type=DemoForCausalLM, avail mem={left} GB, "
-        yield Beat(0.1, f"{who} {text}{used}")
+        yield LogStep(0.1, f"{who} {text}{used}")
 
-    def _pools(self) -> Iterator[Beat]:
+    def _pools(self) -> Iterator[LogStep]:
         is_, who = self._is, self._who
         half = gib(is_.kv / 2)
         text = f"KV Cache is allocated. dtype: torch.bfloat16, #tokens: {is_.kv_tokens}, "
         text += f"K size: {half} GB, V size: {half} GB"
         taken = is_.base + is_.weights + is_.kv
-        yield Beat(0.9, f"{who} {text}", memory=taken)
-        yield Beat(0.1, f"{who} Memory pool end. avail mem={self._left(taken)} GB")
+        yield LogStep(0.9, f"{who} {text}", memory=taken)
+        yield LogStep(0.1, f"{who} Memory pool end. avail mem={self._left(taken)} GB")
         text = f"Capture target decode CUDA graph begin. backend=full, avail mem={self._left(taken)} GB"
-        yield Beat(0.3, f"{who} {text}")
+        yield LogStep(0.3, f"{who} {text}")
         for step in range(4):
             bar = f"Capturing batches (bs={8 - 2 * step} avail_mem={self._left(taken)} GB): {(step + 1) * 25:3d}%|##|"
-            yield Beat(0.35, bar, "stderr")
+            yield LogStep(0.35, bar, "stderr")
         text = f"Capture target decode CUDA graph end. elapsed=1.41 s, mem usage={gib(is_.graphs)} GB, "
-        yield Beat(0.1, f"{who} {text}avail mem={self._left(taken + is_.graphs)} GB.", memory=is_.whole)
+        yield LogStep(0.1, f"{who} {text}avail mem={self._left(taken + is_.graphs)} GB.", memory=is_.whole)
 
-    def _failure(self) -> Iterator[Beat]:
-        yield Beat(0.3, f"{self._who} Scheduler hit an exception: Traceback (most recent call last):", "stderr")
-        yield Beat(0.0, self._error(), "stderr")
-        yield Beat(
+    def _failure(self) -> Iterator[LogStep]:
+        yield LogStep(0.3, f"{self._who} Scheduler hit an exception: Traceback (most recent call last):", "stderr")
+        yield LogStep(0.0, self._error(), "stderr")
+        yield LogStep(
             0.3, f"[{NOW}] Received sigquit from a child process. It usually means the child failed.", "stderr", 0
         )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sparkrun_tui.demo.engines.figures import Figures
-from sparkrun_tui.demo.engines.log_script import Beat, Stamp
+from sparkrun_tui.demo.engines.log_script import LogStep, Stamp
 from sparkrun_tui.engines.plan import Role
 
 
@@ -19,7 +19,7 @@ class StartLog(Protocol):
     def fails(self) -> bool:
         """Whether it does not come up."""
 
-    def beats(self) -> Iterator[Beat]:
+    def steps(self) -> Iterator[LogStep]:
         """From the first line to the server's start, or to the failure."""
 
     def up(self) -> list[tuple[str, str]]:

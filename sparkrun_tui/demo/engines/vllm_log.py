@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 from sparkrun_tui.demo.engines.figures import Fault, Figures
-from sparkrun_tui.demo.engines.log_script import NOW, RAY_NOW, Beat, gib
+from sparkrun_tui.demo.engines.log_script import NOW, RAY_NOW, LogStep, gib
 from sparkrun_tui.demo.engines.simulated import Simulated, Start
 from sparkrun_tui.engines.plan import Role
 
@@ -31,8 +31,8 @@ class VllmLog:
         self._worker = f"Worker{tp} pid=278"
         self._color = "\x1b[36m(RayWorkerProc pid=278)\x1b[0m " if ray else ""
 
-    def beats(self) -> Iterator[Beat]:
-        """From the first line to the server's start, or to the failure; the end is told by `fails`."""
+    def steps(self) -> Iterator[LogStep]:
+        """From the first line to the server's start, or to the failure; `fails` says which."""
         yield from self._arguments() if self._role is not Role.WORKER else self._headless()
         yield from self._engine()
         yield from self._load()
@@ -69,115 +69,119 @@ class VllmLog:
         )
         return _line("APIServer pid=1", "loggers.py:271", text)
 
-    def _arguments(self) -> Iterator[Beat]:
+    def _arguments(self) -> Iterator[LogStep]:
         is_ = self._is
         who = "APIServer pid=1"
-        yield Beat(0.9, _line(who, "api_utils.py:347", f" █▄█▀ █     █     █     █  version {VERSION}\r"))
-        yield Beat(0.0, _line(who, "api_utils.py:347", f"  ▀▀  ▀▀▀▀▀ ▀▀▀▀▀ ▀     ▀  model   {is_.model}\r"))
-        told = {"model_tag": is_.model, "max_model_len": is_.length, "served_model_name": [is_.served]}
-        told |= {"gpu_memory_utilization": is_.utilisation}
-        told |= {"tensor_parallel_size": is_.ranks} if is_.ranks > 1 else {}
-        yield Beat(0.0, _line(who, "api_utils.py:286", f"non-default args: {told}"))
-        yield Beat(0.9, _line(who, "model.py:733", "Resolved architecture: DemoForCausalLM"))
-        yield Beat(0.0, _line(who, "model.py:2152", f"Using max model len {is_.length}"))
+        yield LogStep(0.9, _line(who, "api_utils.py:347", f" █▄█▀ █     █     █     █  version {VERSION}\r"))
+        yield LogStep(0.0, _line(who, "api_utils.py:347", f"  ▀▀  ▀▀▀▀▀ ▀▀▀▀▀ ▀     ▀  model   {is_.model}\r"))
+        arguments = {"model_tag": is_.model, "max_model_len": is_.length, "served_model_name": [is_.served]}
+        arguments |= {"gpu_memory_utilization": is_.utilisation}
+        arguments |= {"tensor_parallel_size": is_.ranks} if is_.ranks > 1 else {}
+        yield LogStep(0.0, _line(who, "api_utils.py:286", f"non-default args: {arguments}"))
+        yield LogStep(0.9, _line(who, "model.py:733", "Resolved architecture: DemoForCausalLM"))
+        yield LogStep(0.0, _line(who, "model.py:2152", f"Using max model len {is_.length}"))
         if self._is.fault is Fault.REFUSED:
             return
         text = "Chunked prefill is enabled with max_num_batched_tokens=8192."
-        yield Beat(0.0, _line(who, "scheduler.py:307", text))
+        yield LogStep(0.0, _line(who, "scheduler.py:307", text))
 
-    def _headless(self) -> Iterator[Beat]:
-        yield Beat(
+    def _headless(self) -> Iterator[LogStep]:
+        yield LogStep(
             0.9, _line("MainProcess pid=1", "serve.py:142", f"Launching vLLM (v{VERSION}) headless multiproc executor")
         )
 
-    def _engine(self) -> Iterator[Beat]:
+    def _engine(self) -> Iterator[LogStep]:
         is_ = self._is
         if self._role is not Role.WORKER:
             text = f"Initializing a V1 LLM engine (v{VERSION}) with config: model='{is_.model}', dtype=torch.bfloat16"
-            yield Beat(1.1, _line("EngineCore pid=248", "core.py:133", text))
+            yield LogStep(1.1, _line("EngineCore pid=248", "core.py:133", text))
         if self._ray:
             text = f"Connecting to existing Ray cluster at address: {self._head_ip}:46379..."
-            yield Beat(0.2, f"{RAY_NOW}\tINFO worker.py:1841 -- {text}")
-            yield Beat(0.1, f"{RAY_NOW}\tINFO worker.py:2038 -- Connected to Ray cluster.")
+            yield LogStep(0.2, f"{RAY_NOW}\tINFO worker.py:1841 -- {text}")
+            yield LogStep(0.1, f"{RAY_NOW}\tINFO worker.py:2038 -- Connected to Ray cluster.")
             text = "No current placement group found. Creating a new placement group."
-            yield Beat(0.5, _line("EngineCore pid=248", "ray_utils.py:607", text))
+            yield LogStep(0.5, _line("EngineCore pid=248", "ray_utils.py:607", text))
         who = "Worker pid=278"
         where = f"tcp://{self._head_ip}:25000" if is_.ranks > 1 else "tcp://127.0.0.1:38189"
         text = f"world_size={is_.ranks} rank={self._rank} local_rank=0 distributed_init_method={where} backend=nccl"
-        yield Beat(0.8, self._color + _line(who, "parallel_state.py:1906", text))
+        yield LogStep(0.8, self._color + _line(who, "parallel_state.py:1906", text))
         text = f"rank {self._rank} in world size {is_.ranks} is assigned as DP rank 0, PP rank 0, TP rank {self._rank}"
-        yield Beat(0.4, self._color + _line(who, "parallel_state.py:2350", text), memory=is_.base)
+        yield LogStep(0.4, self._color + _line(who, "parallel_state.py:2350", text), memory=is_.base)
 
-    def _load(self) -> Iterator[Beat]:
+    def _load(self) -> Iterator[LogStep]:
         is_ = self._is
         if is_.fault in (Fault.START, Fault.REFUSED):
             return
         text = f"Starting to load model {is_.model}..."
-        yield Beat(0.2, self._color + _line(self._worker, "gpu_model_runner.py:3610", text))
+        yield LogStep(0.2, self._color + _line(self._worker, "gpu_model_runner.py:3610", text))
         text = f"Filesystem type for checkpoints: EXT4. Checkpoint size: {gib(is_.weights * is_.ranks)} GiB."
-        yield Beat(0.1, self._color + _line(self._worker, "weight_utils.py:1108", text))
+        yield LogStep(0.1, self._color + _line(self._worker, "weight_utils.py:1108", text))
         for step in range(_STEPS + 1):
             percent = step * 100 // _STEPS
             if self._rank == 0:
                 bar = (
                     f"Loading safetensors checkpoint shards: {percent:3d}% Completed | {step}/{_STEPS} [00:00<?, ?it/s]"
                 )
-                yield Beat(0.42, self._color + bar, "stderr", is_.base + is_.weights * step // _STEPS)
+                yield LogStep(0.42, self._color + bar, "stderr", is_.base + is_.weights * step // _STEPS)
             else:
-                yield Beat(0.42, "", memory=is_.base + is_.weights * step // _STEPS)
-        yield Beat(0.1, self._color + _line(self._worker, "default_loader.py:501", "Loading weights took 3.52 seconds"))
+                yield LogStep(0.42, "", memory=is_.base + is_.weights * step // _STEPS)
+        yield LogStep(
+            0.1, self._color + _line(self._worker, "default_loader.py:501", "Loading weights took 3.52 seconds")
+        )
         text = f"Model loading took {gib(is_.weights)} GiB memory and 4.118230 seconds"
-        yield Beat(0.1, self._color + _line(self._worker, "gpu_model_runner.py:3664", text))
+        yield LogStep(0.1, self._color + _line(self._worker, "gpu_model_runner.py:3664", text))
 
-    def _cache(self) -> Iterator[Beat]:
+    def _cache(self) -> Iterator[LogStep]:
         is_ = self._is
         taken = is_.base + is_.weights
         if not is_.eager:
             text = "[backbone] Using cache directory: /root/.cache/vllm/torch_compile_cache for vLLM's torch.compile"
-            yield Beat(0.4, self._color + _line(self._worker, "backends.py:1120", text))
+            yield LogStep(0.4, self._color + _line(self._worker, "backends.py:1120", text))
             text = "[backbone] Dynamo bytecode transform time: 1.04 s"
-            yield Beat(0.4, self._color + _line(self._worker, "backends.py:1180", text))
+            yield LogStep(0.4, self._color + _line(self._worker, "backends.py:1180", text))
             text = "[backbone] Compiling a graph for compile range (1, 8192) takes 1.21 s"
-            yield Beat(0.8, self._color + _line(self._worker, "backends.py:394", text), memory=taken + is_.activation)
+            yield LogStep(
+                0.8, self._color + _line(self._worker, "backends.py:394", text), memory=taken + is_.activation
+            )
             text = "[backbone] torch.compile took 2.25 s in total"
-            yield Beat(0.2, self._color + _line(self._worker, "monitor.py:48", text))
+            yield LogStep(0.2, self._color + _line(self._worker, "monitor.py:48", text))
         text = f"Available KV cache memory: {gib(is_.kv)} GiB"
-        yield Beat(0.4, self._color + _line(self._worker, "gpu_worker.py:352", text), memory=is_.whole - is_.graphs)
+        yield LogStep(0.4, self._color + _line(self._worker, "gpu_worker.py:352", text), memory=is_.whole - is_.graphs)
         who = "EngineCore pid=248" if self._role is not Role.WORKER else self._worker
         text = (
             f"GPU KV cache size: {is_.kv_tokens:,} tokens, Maximum concurrency for {is_.length:,} tokens per request: "
         )
-        yield Beat(0.1, _line(who, "kv_cache_utils.py:2327", f"{text}{is_.concurrency:.2f}x"))
+        yield LogStep(0.1, _line(who, "kv_cache_utils.py:2327", f"{text}{is_.concurrency:.2f}x"))
 
-    def _graphs(self) -> Iterator[Beat]:
+    def _graphs(self) -> Iterator[LogStep]:
         is_ = self._is
         if not is_.eager:
             for step in range(4):
                 bar = (
                     f"Capturing CUDA graphs (mixed prefill-decode, PIECEWISE): {(step + 1) * 25:3d}%|####| {step + 1}/4"
                 )
-                yield Beat(0.3, self._color + bar, "stderr", is_.whole - is_.graphs * (3 - step) // 4)
+                yield LogStep(0.3, self._color + bar, "stderr", is_.whole - is_.graphs * (3 - step) // 4)
             text = f"Graph capturing finished in 1 secs, took {gib(is_.graphs)} GiB"
-            yield Beat(0.1, self._color + _line(self._worker, "gpu_model_runner.py:4721", text))
+            yield LogStep(0.1, self._color + _line(self._worker, "gpu_model_runner.py:4721", text))
         text = "init engine (profile, create kv cache, warmup model) took 4.02 s"
-        yield Beat(0.2, _line("EngineCore pid=248", "core.py:402", text))
+        yield LogStep(0.2, _line("EngineCore pid=248", "core.py:402", text))
 
-    def _server(self) -> Iterator[Beat]:
+    def _server(self) -> Iterator[LogStep]:
         who = "APIServer pid=1"
-        yield Beat(0.3, _line(who, "entry.py:136", "Supported tasks: ['generate']"))
-        yield Beat(0.1, _line(who, "entry.py:140", f"Starting vLLM server on http://0.0.0.0:{self._is.port}"))
-        yield Beat(0.0, "INFO:     Started server process [1]", "stderr")
-        yield Beat(0.4, "INFO:     Waiting for application startup.", "stderr")
+        yield LogStep(0.3, _line(who, "entry.py:136", "Supported tasks: ['generate']"))
+        yield LogStep(0.1, _line(who, "entry.py:140", f"Starting vLLM server on http://0.0.0.0:{self._is.port}"))
+        yield LogStep(0.0, "INFO:     Started server process [1]", "stderr")
+        yield LogStep(0.4, "INFO:     Waiting for application startup.", "stderr")
 
-    def _failure(self) -> Iterator[Beat]:
+    def _failure(self) -> Iterator[LogStep]:
         error = self._error()
         who = self._worker if self._is.fault is Fault.START else "EngineCore pid=248"
-        yield Beat(0.3, _line(who, "core.py:1180", "EngineCore failed to start.", "ERROR"))
-        yield Beat(0.0, _line(who, "core.py:1180", "Traceback (most recent call last):", "ERROR"))
-        yield Beat(0.0, _line(who, "core.py:1180", error, "ERROR"))
+        yield LogStep(0.3, _line(who, "core.py:1180", "EngineCore failed to start.", "ERROR"))
+        yield LogStep(0.0, _line(who, "core.py:1180", "Traceback (most recent call last):", "ERROR"))
+        yield LogStep(0.0, _line(who, "core.py:1180", error, "ERROR"))
         final = "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}"
-        yield Beat(0.4, "Traceback (most recent call last):", "stderr")
-        yield Beat(0.0, final, "stderr", 0)
+        yield LogStep(0.4, "Traceback (most recent call last):", "stderr")
+        yield LogStep(0.0, final, "stderr", 0)
 
     def _error(self) -> str:
         is_ = self._is

@@ -87,7 +87,7 @@ def diagnose(
     memory_total: int | None = None,
     report: Report | None = None,
 ) -> Diagnosed | None:
-    """The deepest first cause in the logs of a launch, hosts in rank order; None when nothing tells one.
+    """The deepest first cause in the logs of a launch, hosts in rank order; None when none is found.
 
     `values` are the recipe's values in force, which repairs start from; `memory_total` is bytes of a host. Echoes of
     a failure elsewhere are passed over; a known cause beats an unknown exception, which beats a consequence. See
@@ -121,7 +121,7 @@ def explain_refusal(text: str, host: str, values: Mapping[str, str]) -> Diagnose
 class Diagnosis:
     """A diagnosis made in parts, so that whoever makes it can do other things between them.
 
-    A rule with a defect finds nothing, and is told to `report`, once; without `report` it is raised.
+    A rule with a defect finds nothing, and is passed to `report`, once; without `report` it is raised.
     """
 
     def __init__(
@@ -159,7 +159,7 @@ class Diagnosis:
             before.append(line.text)
 
     def result(self, exits: Mapping[str, ExitInfo] | None = None) -> Diagnosed | None:
-        """The first cause in what was read, and in how the containers ended; None when nothing tells one."""
+        """The first cause in what was read, and in how the containers ended; None when none is found."""
         found = [*self._found, *_from_exits(exits or {}, self._context)]
         if not found:
             return None
@@ -263,9 +263,9 @@ def _from_exits(exits: Mapping[str, ExitInfo], context: Context) -> list[_Found]
     for host, ended in exits.items():
         if ended.stopped_by_us or (ended.code is None and not ended.restarted):
             continue
-        told = _exit_words(ended)
-        if told is not None:
-            weight, title, explanation = told
+        words = _exit_words(ended)
+        if words is not None:
+            weight, title, explanation = words
             repairs = _exit_repairs(ended, context)
             evidence = "" if ended.restarted else f"the container ended with exit code {ended.code}"
             found.append(_Found(weight, math.inf, 0, host, evidence, title, explanation, repairs))

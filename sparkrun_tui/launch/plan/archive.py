@@ -53,7 +53,7 @@ def container_files(spec: ContainerSpec, sent: Mapping[str, bytes]) -> bytes:
 
 
 def exec_files(number: int | str, execution: ContainerExec, spec: ContainerSpec) -> bytes:
-    """What an exec in the container of `spec` runs; `number` tells the execs of one launch apart."""
+    """What an exec in the container of `spec` runs; `number` is that of the exec within its launch."""
     folder, start, serve, secrets = exec_paths(number)
     redirect = shell.script("exec >/proc/1/fd/1 2>/proc/1/fd/2\n" if execution.to_log else "")
     ended = hook_failed(execution.title)

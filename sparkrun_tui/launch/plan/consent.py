@@ -1,4 +1,4 @@
-"""What must be agreed to before a recipe of others is launched: one question for both faces; the desk insists."""
+"""What must be agreed to before a recipe of others is launched: one question for CLI and app; the launcher insists."""
 
 from __future__ import annotations
 
@@ -100,8 +100,8 @@ def insist_on_consent(
     if not wanted:
         return
     grave = [demand.title for demand in wanted if demand.grave]
-    told = f"; it {'; it '.join(grave)}" if grave else ""
+    reasons = f"; it {'; it '.join(grave)}" if grave else ""
     raise LaunchError(
-        f"{question(rendered, brought)}: it needs your consent{told}",
+        f"{question(rendered, brought)}: it needs your consent{reasons}",
         remedy="Read what it does (sparkrun-tui run NAME --dry-run), then launch it with --yes, or agree in the app.",
     )

@@ -9,8 +9,9 @@ from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.base.text import first_hidden, visible
 from sparkrun_tui.launch.plan.environment import plan_env
 from sparkrun_tui.launch.plan.host_views import unprobed
-from sparkrun_tui.launch.plan.plan import WORKSTATION, Command, LaunchPlan, build_plan, planning
-from sparkrun_tui.launch.record.redaction import redactor_for
+from sparkrun_tui.launch.plan.plan import LaunchPlan, build_plan, planning
+from sparkrun_tui.launch.plan.redaction import redactor_for
+from sparkrun_tui.launch.plan.shapes import WORKSTATION, Command
 from sparkrun_tui.launch.sizing.sizing import attention_heads
 from sparkrun_tui.recipe.bundled_files.attachments import bring
 from sparkrun_tui.recipe.trust import consented_variables

@@ -1,4 +1,4 @@
-"""The recipe's environment filled in from this machine's, told apart into what may be seen and what may not."""
+"""The recipe's environment filled in from this machine's, split into what may be seen and what may not."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from sparkrun_tui.base.identifiers import variable_name
 from sparkrun_tui.base.secrets import LONG, Secret, holds_password
 from sparkrun_tui.engines.layout.common import split_env
-from sparkrun_tui.launch.plan.plan import PlanEnv
+from sparkrun_tui.launch.plan.shapes import PlanEnv
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.values.environment import Wanted, expand_env, wanted
-
-HUB_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 
 
 def plan_env(recipe: Recipe, environ: Mapping[str, str], consented: frozenset[str] | None = None) -> PlanEnv:
@@ -33,14 +31,6 @@ def plan_env(recipe: Recipe, environ: Mapping[str, str], consented: frozenset[st
         secret[name] = Secret(plain.pop(name))
     problems = [problem for item in asked if (problem := _problem(recipe, item, granted)) is not None]
     return PlanEnv(plain, secret, tuple(problems))
-
-
-def hub_token(environ: Mapping[str, str]) -> Secret | None:
-    """The Hugging Face token of this machine's environment, for downloads made here."""
-    for name in HUB_TOKENS:
-        if environ.get(name):
-            return Secret(environ[name])
-    return None
 
 
 def _problem(recipe: Recipe, item: Wanted, granted: frozenset[str] | None) -> Problem | None:

@@ -21,7 +21,7 @@ def unprobed(name: str, cluster: Cluster) -> HostView:
 
 
 def view_of(facts: HostFacts, cluster: Cluster, name: str) -> HostView:
-    """A host as its probe tells it; paths are the host's own."""
+    """A host as its probe reports it; paths are the host's own."""
     return HostView(
         name=name,
         address=facts.default_address or _address(name),

@@ -1,4 +1,4 @@
-"""A plan looked at on its hosts before anything is done: what is there, what must move, what stands in the way."""
+"""Inspects the hosts of a plan before anything is done: what is there, what must move, what stands in the way."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from sparkrun_tui.base.units import format_bytes, format_gib
 from sparkrun_tui.engines.plan import HostView, ModelNeed, Phase
 from sparkrun_tui.launch.plan.host_views import probe_paths, view_of
 from sparkrun_tui.launch.plan.model_sources import as_request, as_stored, find_source, held_by
-from sparkrun_tui.launch.plan.plan import WORKSTATION, Command, LaunchPlan, PlanStep, build_plan
+from sparkrun_tui.launch.plan.plan import LaunchPlan, build_plan
 from sparkrun_tui.launch.plan.preflight import Finding, Surroundings, Verdict, judge
+from sparkrun_tui.launch.plan.shapes import WORKSTATION, Command, PlanStep
 from sparkrun_tui.launch.plan.steps import download_command, relay_command
 from sparkrun_tui.launch.services import Services
-from sparkrun_tui.launch.sizing.calibration import learn
+from sparkrun_tui.launch.sizing.calibration import remember_image
 from sparkrun_tui.recipe.model import Problem, Severity
+from sparkrun_tui.remote.ports.models import ModelRequest, StoredModel
 from sparkrun_tui.remote.probe.facts import HostFacts
-from sparkrun_tui.remote.transfer.ports import ModelRequest, StoredModel
 
 
 @dataclass(slots=True)
-class _Seen:
+class _Inspected:
     """What the hosts said. Hosts that did not answer are in `errors` alone."""
 
     facts: dict[str, HostFacts] = field(default_factory=dict)
@@ -31,7 +32,7 @@ class _Seen:
     errors: dict[str, HostError] = field(default_factory=dict)
 
 
-async def look(
+async def inspect(
     plan: LaunchPlan, services: Services, token: Secret | None = None, memory_needed: int | None = None
 ) -> tuple[LaunchPlan, dict[str, HostFacts]]:
     """The plan with what its hosts hold now, and their facts; nothing is changed on them.
@@ -39,7 +40,7 @@ async def look(
     Steps name the hosts that still need something and how many bytes move; what stands in the way is among the
     problems. Sizes are left open where the Hub cannot be asked.
     """
-    seen = _Seen()
+    seen = _Inspected()
     await asyncio.gather(*(_ask(plan, services, host, seen) for host in plan.host_names))
     views = [view_of(seen.facts[v.name], plan.cluster, v.name) if v.name in seen.facts else v for v in plan.hosts]
     plan = build_plan(
@@ -55,7 +56,7 @@ async def look(
     ), seen.facts
 
 
-async def _ask(plan: LaunchPlan, services: Services, host: str, seen: _Seen) -> None:
+async def _ask(plan: LaunchPlan, services: Services, host: str, seen: _Inspected) -> None:
     try:
         transport = services.connector(host)
         await transport.connect()
@@ -65,7 +66,7 @@ async def _ask(plan: LaunchPlan, services: Services, host: str, seen: _Seen) -> 
             docker = services.docker(transport)
             image = await docker.image(plan.serve.image)
             if not plan.cluster.is_demo:
-                learn(plan.serve.engine, plan.serve.image, image)
+                remember_image(plan.serve.engine, plan.serve.image, image)
             around = Surroundings.seen(await docker.containers(), image)
     except HostError as error:
         seen.errors[host] = error
@@ -86,7 +87,9 @@ class _Model:
     """The host that has it and sends it to the others."""
 
 
-async def _model(plan: LaunchPlan, need: ModelNeed, services: Services, token: Secret | None, seen: _Seen) -> _Model:
+async def _model(
+    plan: LaunchPlan, need: ModelNeed, services: Services, token: Secret | None, seen: _Inspected
+) -> _Model:
     request = as_request(need)
     download = 0
     try:
@@ -126,7 +129,9 @@ async def _source(services: Services, views: Sequence[HostView], model: StoredMo
     return source.name if source is not None else ""
 
 
-async def _without_hub(plan: LaunchPlan, request: ModelRequest, services: Services, seen: _Seen) -> StoredModel | None:
+async def _without_hub(
+    plan: LaunchPlan, request: ModelRequest, services: Services, seen: _Inspected
+) -> StoredModel | None:
     """The model as a host that answers holds it whole."""
     try:
         return await held_by(services, [view for view in plan.hosts if view.name in seen.facts], request)
@@ -134,7 +139,7 @@ async def _without_hub(plan: LaunchPlan, request: ModelRequest, services: Servic
         return None
 
 
-def _steps(plan: LaunchPlan, seen: _Seen, models: Iterable[tuple[ModelNeed, _Model]]) -> tuple[PlanStep, ...]:
+def _steps(plan: LaunchPlan, seen: _Inspected, models: Iterable[tuple[ModelNeed, _Model]]) -> tuple[PlanStep, ...]:
     remaining = iter(models)
     steps = []
     for step in plan.steps:
@@ -184,12 +189,12 @@ def _only(step: PlanStep, missing: Sequence[str], detail: str, size: int | None)
         for command in step.commands
         if command.host in missing or (command.host == WORKSTATION and command.target not in have)
     )
-    told = f"{detail}; {', '.join(have)} {'has' if len(have) == 1 else 'have'} it" if have else detail
+    shown = f"{detail}; {', '.join(have)} {'has' if len(have) == 1 else 'have'} it" if have else detail
     total = None if size is None else size * len(missing)
-    return replace(step, hosts=tuple(missing), detail=told, commands=commands, size=total)
+    return replace(step, hosts=tuple(missing), detail=shown, commands=commands, size=total)
 
 
-def _check_detail(plan: LaunchPlan, seen: _Seen) -> str:
+def _check_detail(plan: LaunchPlan, seen: _Inspected) -> str:
     """What the hosts have in common, and their free room."""
     known = [seen.facts[name] for name in plan.host_names if name in seen.facts]
     if not known:

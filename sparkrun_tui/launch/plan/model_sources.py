@@ -10,7 +10,7 @@ from sparkrun_tui.engines.plan import HostView, ModelNeed
 from sparkrun_tui.launch.plan.host_views import fast_address
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.remote.hub import cache as hub_cache
-from sparkrun_tui.remote.transfer.ports import CacheListing, ModelFile, ModelPlan, ModelRequest, StoredModel
+from sparkrun_tui.remote.ports.models import CacheListing, ModelFile, ModelPlan, ModelRequest, StoredModel
 
 
 def as_request(need: ModelNeed) -> ModelRequest:
@@ -30,7 +30,7 @@ def as_stored(plan: ModelPlan, request: ModelRequest) -> StoredModel:
 
 
 def whole_in(listing: CacheListing | None, request: ModelRequest) -> StoredModel | None:
-    """The model when what a cache was seen to hold is all of it, as far as that can be told; else None."""
+    """The model when what a cache was seen to hold is all of it, as far as that can be known; else None."""
     if listing is None:
         return None
     names = [file.name for file in listing.files]

@@ -3,64 +3,25 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 
 from sparkrun_tui.base.defects import explained
 from sparkrun_tui.base.errors import LaunchError
-from sparkrun_tui.base.secrets import Redactor, Secret
+from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.settings import Cluster
-from sparkrun_tui.base.shell import Text
 from sparkrun_tui.engines.engine import Engine
-from sparkrun_tui.engines.plan import HostView, Phase, PlanRequest, ServePlan
+from sparkrun_tui.engines.plan import HostView, PlanRequest, ServePlan
 from sparkrun_tui.engines.registry import engine_for
+from sparkrun_tui.launch.plan.shapes import PlanEnv, PlanStep
+from sparkrun_tui.launch.plan.steps import plan_steps
 from sparkrun_tui.launch.sizing.evaluation import recipe_problems
 from sparkrun_tui.recipe.bundled_files.attachments import Brought
 from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.values.environment import reads_text
 from sparkrun_tui.recipe.values.masking import concealed, problem_shown, redactor
 from sparkrun_tui.recipe.values.rendered import Rendered
-
-WORKSTATION = "workstation"
-"""The `host` of commands that run on this machine."""
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A command for one host (`workstation` is this machine), as text to paste; `changes` tells reads from changes.
-
-    `target` is the host that a transfer of the workstation goes to, empty for every other command; `downloads` says
-    that it fetches the model from the Hub.
-    """
-
-    host: str
-    text: Text
-    changes: bool = True
-    target: str = ""
-    downloads: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PlanStep:
-    """One line of the plan. `size` is the bytes to move, None when not known."""
-
-    phase: Phase
-    title: str
-    hosts: tuple[str, ...]
-    detail: str
-    commands: tuple[Command, ...]
-    size: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PlanEnv:
-    """The recipe's environment, expanded: what `docker inspect` may show, and what it may not."""
-
-    plain: Mapping[str, str] = field(default_factory=dict)
-    secret: Mapping[str, Secret] = field(default_factory=dict)
-    problems: tuple[Problem, ...] = ()
-
 
 OF_TRUST = frozenset({"host-mount"})
 """Codes of errors that say what a recipe is not trusted with: its user may be of another mind."""
@@ -79,7 +40,7 @@ class LaunchPlan:
     host_reason: str
     """Why this many hosts."""
     problems: tuple[Problem, ...] = ()
-    env: PlanEnv = PlanEnv()
+    env: PlanEnv = field(default_factory=PlanEnv)
     brought: Brought = field(default_factory=Brought)
     """The files of this machine that go into the containers."""
     attention_heads: int | None = None
@@ -122,8 +83,6 @@ def build_plan(
     plan are made of the recipe without its secrets; what those are is in the secret part of `env`.
     Raises `LaunchError` when the recipe cannot run on these hosts.
     """
-    from sparkrun_tui.launch.plan.steps import plan_steps
-
     engine = engine_for(rendered.recipe.runtime)
     env, brought = env or PlanEnv(), brought or Brought()
     hidden = concealed(rendered)
@@ -143,7 +102,7 @@ def build_plan(
     serve = _serve(engine, request)
     problems = _unique(
         redactor(rendered=rendered, known=env.secret.values()),
-        _told_of_recipe(rendered, cluster, attention_heads),
+        _problems_of_recipe(rendered, cluster, attention_heads),
         serve.problems,
         engine.check(hidden.rendered),
         env.problems,
@@ -182,7 +141,7 @@ def _choose(
     return tuple(hosts[:count]), reason
 
 
-def _told_of_recipe(rendered: Rendered, cluster: Cluster, heads: int | None) -> list[Problem]:
+def _problems_of_recipe(rendered: Rendered, cluster: Cluster, heads: int | None) -> list[Problem]:
     """What is wrong with the recipe, errors of which stop a launch, but for unset variables."""
     found = recipe_problems(rendered, heads, cluster.gpus_per_host, cluster.privileged)
     return [item for item in found if item.severity is not Severity.NOTE and item.code != "env-unset"]

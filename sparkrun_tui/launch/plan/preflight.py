@@ -50,7 +50,7 @@ class Finding:
     measured: str
     needed: str
     remedy: str
-    overridable: bool = True
+    ignorable: bool = True
 
     def __str__(self) -> str:
         return f"{self.what}: {self.measured}, needed: {self.needed}"
@@ -67,7 +67,7 @@ class Surroundings:
 
     @staticmethod
     def seen(containers: Sequence[ContainerInfo], image: ImageInfo | None) -> Surroundings:
-        """What the daemon told."""
+        """What the daemon reported."""
         if image is None:
             return Surroundings(containers)
         env = dict(entry.partition("=")[::2] for entry in image.env)

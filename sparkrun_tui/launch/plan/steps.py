@@ -29,8 +29,8 @@ from sparkrun_tui.launch.plan.containers import (
     send_command,
 )
 from sparkrun_tui.launch.plan.host_views import fast_address
-from sparkrun_tui.launch.plan.plan import WORKSTATION, Command, PlanStep
-from sparkrun_tui.remote.transfer.ports import folder_name
+from sparkrun_tui.launch.plan.shapes import WORKSTATION, Command, PlanStep
+from sparkrun_tui.remote.ports.models import folder_name
 
 _RSYNC = "rsync -rlt --partial-dir=.partial --exclude='*.incomplete' --exclude=.locks --info=progress2 -- {source} {to}"
 _LOOK = "docker info --format '{{{{.ServerVersion}}}} {{{{json .Runtimes}}}}' && df -h ~ && free -g && ss -Hltn"

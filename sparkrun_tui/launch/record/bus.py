@@ -14,7 +14,7 @@ from sparkrun_tui.launch.record.fold import fold
 from sparkrun_tui.launch.record.journal import Journal
 from sparkrun_tui.launch.record.logs import LogBuffer, LogLine, safe_line
 from sparkrun_tui.launch.record.state import LaunchState
-from sparkrun_tui.launch.services import Clock
+from sparkrun_tui.remote.ports.services import Clock
 
 KEPT_EVENTS = 50_000
 """Events kept in memory for late readers; older ones are in the journal."""
@@ -28,7 +28,7 @@ class Bus:
     def __init__(
         self, clock: Clock, redact: Redactor, journal: Journal | None = None, unwritable: OSError | None = None
     ) -> None:
-        """`unwritable` is why there is no journal, where there should be one: it is told after the first event."""
+        """`unwritable` is why there is no journal, where there should be one: it is reported after the first event."""
         self._clock = clock
         self.redact = redact
         self.journal = journal
@@ -40,7 +40,7 @@ class Bus:
         self._waiters: set[asyncio.Event] = set()
         self._progress: dict[tuple[str, str], float] = {}
         self._unwritable = unwritable
-        self._disk_told = False
+        self._disk_reported = False
         self.closed = False
 
     def emit(self, event: AnyEvent) -> None:
@@ -77,9 +77,9 @@ class Bus:
             self._disk_failed(error)
 
     def _disk_failed(self, error: OSError) -> None:
-        if self._disk_told:
+        if self._disk_reported:
             return
-        self._disk_told = True
+        self._disk_reported = True
         text = (
             f"what this launch does and says cannot be kept on this machine: {error.strerror or error}. The launch "
             "goes on; make room on the disk, and what comes after that is kept again"
@@ -99,7 +99,7 @@ class Bus:
         self.logs.setdefault(host, LogBuffer()).extend(lines)
 
     def restore(self, events: Iterable[AnyEvent]) -> None:
-        """Events that are in the journal already: what the launch did before it was let go."""
+        """Events that are in the journal already: what the launch did before it was detached."""
         for event in map(self._safe, events):
             self.state = fold(self.state, event)
             self._events.append(event)
@@ -110,11 +110,11 @@ class Bus:
         return [safe_line(line, self.redact) for line in lines]
 
     def note(self, host: str, text: str) -> None:
-        """A line of our own in the log of a host."""
+        """A line of this program in the log of a host."""
         self.log(host, [LogLine(self._clock(), "app", text)])
 
     async def events(self, after: int = 0) -> AsyncIterator[AnyEvent]:
-        """Every event with a number above `after` that is still in memory, then new ones until the launch is let go."""
+        """Every event with a number above `after` that is still in memory, then new ones until the end."""
         waiter = asyncio.Event()
         self._waiters.add(waiter)
         try:

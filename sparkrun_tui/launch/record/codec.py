@@ -39,7 +39,7 @@ def to_json(event: AnyEvent) -> dict[str, Any]:
 
 
 def from_json(body: Mapping[str, Any]) -> AnyEvent | None:
-    """The event that `body` holds; None when it is none of ours (a newer kind, a damaged line, another shape)."""
+    """The event that `body` holds; None when it is not known here (a newer kind, a damaged line, another shape)."""
     name = str(body.get("kind"))
     kind = _KINDS.get(name)
     if kind is None:

@@ -118,7 +118,7 @@ class EngineFact(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noticed(Event):
-    """Something worth telling: `level` is note, warning or error."""
+    """Something that the user should know: `level` is note, warning or error."""
 
     level: str
     text: str

@@ -120,8 +120,8 @@ def _rows(lines: Iterable[LogLine], redact: Callable[[str], str]) -> Iterator[st
 
 def _heading(state: LaunchState, hosts: str) -> str:
     began = f", started {iso_time(state.started)}" if state.started is not None else ""
-    told = f"{state.recipe} ({state.engine}, {state.model}), launch {state.launch_id} on {state.cluster}{began}"
-    return f"# {clean_line(told)}: {clean_line(hosts)}, {state.status.value}"
+    title = f"{state.recipe} ({state.engine}, {state.model}), launch {state.launch_id} on {state.cluster}{began}"
+    return f"# {clean_line(title)}: {clean_line(hosts)}, {state.status.value}"
 
 
 def _write(path: Path, heading: str, rows: Iterable[str]) -> int:

@@ -38,7 +38,7 @@ def launches_dir() -> Path:
 
 
 def launch_folder(launch_id: str) -> Path:
-    """The folder of a launch. Raises `LaunchError` for what is no id of ours: a label may say anything, paths too."""
+    """The folder of a launch. Raises `LaunchError` for what is no id of one: a label may hold anything, even a path."""
     known = identifiers.launch_id(launch_id)
     if known is None:
         raise LaunchError(f"`{clean_line(launch_id)[:60]}` is no launch of sparkrun-tui", remedy="sparkrun-tui status")
@@ -130,7 +130,7 @@ class Journal:
 
 @dataclass(frozen=True, slots=True)
 class PastLaunch:
-    """A launch as its journal tells it."""
+    """A launch as its journal has it."""
 
     folder: Path
     state: LaunchState

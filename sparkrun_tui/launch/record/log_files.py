@@ -157,7 +157,7 @@ def last_lines(path: Path, newest: int) -> list[LogLine]:
             break
     if newest <= 0 or not rows:
         return []
-    # Of a part that is read from its middle nothing tells how many lines came before.
+    # Of a part that is read from its middle it is not known how many lines came before.
     whole_part = len(rows) <= newest
     found = list(_read(iter(rows if whole_part else rows[-newest:]), from_middle=not _at_the_start(path, rows)))
     return found[-newest:]

@@ -20,9 +20,10 @@ from sparkrun_tui.launch.plan.host_views import probe_paths, unprobed, view_of
 from sparkrun_tui.launch.plan.plan import LaunchPlan
 from sparkrun_tui.launch.record.events import LaunchBegan, LaunchStatus, StatusChanged, StepState
 from sparkrun_tui.launch.record.journal import read_log
-from sparkrun_tui.launch.run.context import Context
-from sparkrun_tui.launch.run.follow import Followers
 from sparkrun_tui.launch.run.given_secrets import secrets_of_container
+from sparkrun_tui.launch.run.parts.given import Given
+from sparkrun_tui.launch.run.parts.reporter import Reporter
+from sparkrun_tui.launch.run.parts.running import Running
 from sparkrun_tui.launch.run.readiness import until_ready
 from sparkrun_tui.launch.run.watch import unless_ended, watch
 from sparkrun_tui.launch.services import Services
@@ -63,7 +64,7 @@ class Attachable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A workload found again: the plan as far as labels tell it, its containers by rank, and what is missing."""
+    """A workload found again: the plan as far as labels give it, its containers by rank, and what is missing."""
 
     plan: LaunchPlan
     containers: Mapping[int, str]
@@ -78,7 +79,7 @@ class Found:
 async def rebuild(workload: Attachable, cluster: Cluster, services: Services) -> Found:
     """Ask the hosts of a workload about its containers.
 
-    Raises `HostError` when none answers, `LaunchError` when it is not one of ours or is gone.
+    Raises `HostError` when none answers, `LaunchError` when this program did not launch it or it is gone.
     """
     if identifiers.launch_id(workload.launch_id) is None:
         raise LaunchError("it was not launched from here, so it can only be looked at and stopped")
@@ -183,7 +184,7 @@ def _label(info: ContainerInfo, name: str) -> str:
 
 
 def _rendered(info: ContainerInfo) -> Rendered:
-    """The recipe as far as labels tell it: its name, model, engine and overrides; its command is in the container."""
+    """The recipe as far as labels give it: its name, model, engine and overrides; its command is in the container."""
     try:
         settings = parse_json(_label(info, "settings") or "{}")
     except JsonError:
@@ -231,72 +232,69 @@ def _serve(
     )
 
 
-def announce(context: Context, found: Found) -> None:
-    """Say what was found; the steps that must have been done are told as done."""
-    context.attached = True
-    context.touched.update(context.hosts)
-    context.facts.update(found.facts)
-    context.containers.update(found.containers)
-    context.bus.emit(found.began)
-    for rank in context.ranks:
+def announce(given: Given, running: Running, report: Reporter, found: Found) -> None:
+    """Say what was found; the steps that must have been done are reported as done."""
+    running.touched.update(given.hosts)
+    running.facts.update(found.facts)
+    running.containers.update(found.containers)
+    report.bus.emit(found.began)
+    for rank in given.ranks:
         if rank.rank in found.containers:
-            cells = context.bus.state.hosts[rank.host].cells
+            cells = report.bus.state.hosts[rank.host].cells
             for phase in (Phase.CHECK, Phase.IMAGE, Phase.MODEL, Phase.START):
                 if phase not in cells or cells[phase].state not in (StepState.OK, StepState.SKIPPED):
-                    context.step(rank.host, phase, StepState.OK)
+                    report.step(rank.host, phase, StepState.OK)
 
 
-async def resume(context: Context) -> None:
+async def resume(given: Given, running: Running, report: Reporter) -> None:
     """Follow the logs on, find out whether it serves, and watch over it. Raises `SparkrunError` when it has ended."""
-    followers = Followers(context)
-    context.followers = followers
-    for rank in context.ranks:
-        if rank.rank in context.containers:
-            _follow(context, followers, rank)
-    missing = [rank for rank in context.ranks if rank.rank not in context.containers]
+    for rank in given.ranks:
+        if rank.rank in running.containers:
+            _follow(running, report, rank)
+    missing = [rank for rank in given.ranks if rank.rank not in running.containers]
     if missing:
         names = ", ".join(f"{rank.rank} on {rank.host}" for rank in missing)
         detail = f"the launch was never finished: rank {names} was never started; stop it and launch again"
-        context.bus.emit(StatusChanged(status=LaunchStatus.DEGRADED, detail=detail))
-        context.served = True
+        report.bus.emit(StatusChanged(status=LaunchStatus.DEGRADED, detail=detail))
+        running.served = True
     else:
-        await _find_executions(context)
-        await unless_ended(context, until_ready(context))
-        context.bus.emit(StatusChanged(status=LaunchStatus.READY))
-    await watch(context)
+        await _find_executions(given, running)
+        await unless_ended(given, running, report, until_ready(given, running, report))
+        report.bus.emit(StatusChanged(status=LaunchStatus.READY))
+    await watch(given, running, report)
 
 
-def _follow(context: Context, followers: Followers, rank: RankPlan) -> None:
+def _follow(running: Running, report: Reporter, rank: RankPlan) -> None:
     """From where the log file here ends, else from the last lines."""
-    journal = context.bus.journal
+    journal = report.bus.journal
     known = read_log(journal.folder, rank.host) if journal is not None else []
     printed = [line for line in known if line.stream != "app"]
-    context.bus.preload(rank.host, known)
+    report.bus.preload(rank.host, known)
     last = printed[-1].time if printed else None
-    followers.follow(
+    running.followers.follow(
         rank.rank,
         rank.host,
-        context.containers[rank.rank],
+        running.containers[rank.rank],
         tail=None if printed else TAIL,
         since=last,
         seen=frozenset((round(line.time * 1_000_000), line.text) for line in printed[-4000:]),
     )
 
 
-async def _find_executions(context: Context) -> None:
+async def _find_executions(given: Given, running: Running) -> None:
     """Where the engine runs as an exec (several hosts over Ray), its folder in the head's container says so."""
-    head = context.ranks[0]
-    if len(context.ranks) < 2 or head.rank not in context.containers or context.plan.serve.delegated:
+    head = given.ranks[0]
+    if len(given.ranks) < 2 or head.rank not in running.containers or given.plan.serve.delegated:
         return
     folder = exec_paths(0)[0]
     try:
-        begun = (await context.docker(head.host).run_exec(context.containers[head.rank], ("test", "-d", folder))).ok
+        begun = (await given.docker(head.host).run_exec(running.containers[head.rank], ("test", "-d", folder))).ok
     except LinkLost:
         raise
     except HostError:
-        # It has ended, which the watch tells better.
+        # It has ended, which the watch reports better.
         return
     if begun:
-        context.executions[0] = ""
+        running.executions[0] = ""
         stage = Stage("Serve on the head", execs=(ContainerExec(head.rank, "the engine", ""),))
-        context.plan = replace(context.plan, serve=replace(context.plan.serve, stages=(stage,)))
+        given.plan = replace(given.plan, serve=replace(given.plan.serve, stages=(stage,)))

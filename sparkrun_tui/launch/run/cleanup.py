@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.engines.plan import LABEL
-from sparkrun_tui.launch.ports import Docker
 from sparkrun_tui.launch.record.logs import LogLine
-from sparkrun_tui.launch.run import leases as locks
-from sparkrun_tui.launch.run.context import Context, drop, regain
 from sparkrun_tui.launch.run.host_script import end_jobs
+from sparkrun_tui.launch.run.parts.given import Given
+from sparkrun_tui.launch.run.parts.host_work import drop, regain
+from sparkrun_tui.launch.run.parts.reporter import Reporter
+from sparkrun_tui.launch.run.parts.running import Running
 from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.docker.types import ContainerInfo
 from sparkrun_tui.remote.failures import LinkLost
+from sparkrun_tui.remote.ports.docker import Docker
 
 WAIT_FOR_LINK = 15.0
 """Seconds that an unreachable host is waited for; its containers are then named as left behind."""
@@ -34,30 +36,29 @@ class Leftover:
     why: str
 
 
-async def clear(context: Context, *, grace: float) -> tuple[Leftover, ...]:
-    """End, save and remove every container of the launch on all its hosts; what may be left is told and returned.
+async def clear(given: Given, running: Running, report: Reporter, *, grace: float) -> tuple[Leftover, ...]:
+    """End, save and remove every container of the launch on all its hosts; what may be left is reported and returned.
 
     `grace` is seconds between SIGTERM and SIGKILL, 0 kills at once. Doing it twice does nothing more. Nothing is
     touched that does not carry this launch's label.
     """
     left: list[Leftover] = []
-    if context.plan.serve.delegated:
+    if given.plan.serve.delegated:
         # The first process of the scripts' containers sleeps and does not heed a signal: no grace reaches the engine.
         grace = 0.0
 
     async def one(host: str) -> None:
         try:
-            await _clear_host(context, host, grace)
+            await _clear_host(given, running, report, host, grace)
         except HostError as error:
             left.append(Leftover(host, error.what))
 
-    await asyncio.gather(*(one(host) for host in context.hosts if host in context.touched))
-    await locks.release(context)
-    if context.followers is not None:
-        await context.followers.close()
+    await asyncio.gather(*(one(host) for host in given.hosts if host in running.touched))
+    await running.leases.release()
+    await running.followers.close()
     for item in left:
-        remedy = f"once it is back: {shell.words(['sparkrun-tui', 'stop', context.plan.launch_id])}"
-        context.notice("warning", f"containers may be left on {item.host} ({item.why}); {remedy}", item.host)
+        remedy = f"once it is back: {shell.words(['sparkrun-tui', 'stop', given.plan.launch_id])}"
+        report.notice("warning", f"containers may be left on {item.host} ({item.why}); {remedy}", item.host)
     return tuple(left)
 
 
@@ -66,20 +67,20 @@ def leftovers_text(left: Sequence[Leftover]) -> str:
     return f"not confirmed on {', '.join(item.host for item in left)}" if left else ""
 
 
-async def _clear_host(context: Context, host: str, grace: float) -> None:
-    docker = context.docker(host)
-    found = await _reach(context, host)
-    if any(job[0] == host for job in context.jobs):
-        await end_jobs(context, host)
-        found = await _reach(context, host)
-    await asyncio.gather(*(_end(context, docker, item.id, grace) for item in found))
+async def _clear_host(given: Given, running: Running, report: Reporter, host: str, grace: float) -> None:
+    docker = given.docker(host)
+    found = await _reach(given, running, report, host)
+    if any(job[0] == host for job in running.jobs):
+        await end_jobs(given, running, host)
+        found = await _reach(given, running, report, host)
+    await asyncio.gather(*(_end(running, docker, item.id, grace) for item in found))
     for item in found:
-        if await _save_log(context, host, item):
+        if await _save_log(given, running, report, host, item):
             await docker.remove(item.id, force=True)
         else:
-            context.notice("warning", f"{item.name} is kept, stopped, since its log could not be saved", host)
+            report.notice("warning", f"{item.name} is kept, stopped, since its log could not be saved", host)
     known = {item.id for item in found}
-    there = await _ours(context, docker)
+    there = await _ours(given, docker)
     for item in there:
         if not item.running and item.id not in known:
             await docker.remove(item.id, force=True)  # made late: the daemon had been asked before the link was lost
@@ -88,18 +89,18 @@ async def _clear_host(context: Context, host: str, grace: float) -> None:
         raise HostError(f"still running: {', '.join(sorted(kept))}", host=host)
 
 
-async def _reach(context: Context, host: str) -> Sequence[ContainerInfo]:
+async def _reach(given: Given, running: Running, report: Reporter, host: str) -> Sequence[ContainerInfo]:
     """The launch's containers on a host, waiting a little for a host that cannot be asked."""
-    patience = _FORCED_WAIT if context.force.is_set() else WAIT_FOR_LINK
+    patience = _FORCED_WAIT if running.force.is_set() else WAIT_FOR_LINK
     while True:
         try:
             async with asyncio.timeout(_CALL):
-                return await _ours(context, context.docker(host))
+                return await _ours(given, given.docker(host))
         except TimeoutError as error:
             raise HostError("its Docker does not answer", host=host) from error
         except LinkLost as lost:
-            regaining = asyncio.create_task(regain(context, host, lost, patience))
-            forced = asyncio.create_task(context.force.wait())
+            regaining = asyncio.create_task(regain(given, report, host, lost, patience))
+            forced = asyncio.create_task(running.force.wait())
             await asyncio.wait({regaining, forced}, return_when=asyncio.FIRST_COMPLETED)
             if not regaining.done():
                 await asyncio.wait({regaining}, timeout=_FORCED_WAIT)
@@ -110,22 +111,22 @@ async def _reach(context: Context, host: str) -> Sequence[ContainerInfo]:
             regaining.result()
 
 
-async def _ours(context: Context, docker: Docker) -> Sequence[ContainerInfo]:
-    labelled = await docker.containers(labels=(f"{LABEL}launch={context.plan.launch_id}",))
-    if not context.plan.serve.delegated:
+async def _ours(given: Given, docker: Docker) -> Sequence[ContainerInfo]:
+    labelled = await docker.containers(labels=(f"{LABEL}launch={given.plan.launch_id}",))
+    if not given.plan.serve.delegated:
         return labelled
     known = {item.id for item in labelled}
-    name = context.plan.serve.delegated
+    name = given.plan.serve.delegated
     return [*labelled, *(item for item in await docker.containers() if item.name == name and item.id not in known)]
 
 
-async def _end(context: Context, docker: Docker, identity: str, grace: float) -> None:
+async def _end(running: Running, docker: Docker, identity: str, grace: float) -> None:
     """Stop a container; a force that comes while its grace runs kills it at once."""
-    if grace <= 0 or context.force.is_set():
+    if grace <= 0 or running.force.is_set():
         await docker.kill(identity)
         return
     stopping = asyncio.create_task(docker.stop(identity, grace))
-    forced = asyncio.create_task(context.force.wait())
+    forced = asyncio.create_task(running.force.wait())
     try:
         await asyncio.wait({stopping, forced}, return_when=asyncio.FIRST_COMPLETED)
         if not stopping.done():
@@ -135,31 +136,31 @@ async def _end(context: Context, docker: Docker, identity: str, grace: float) ->
         await drop([stopping, forced])
 
 
-async def _save_log(context: Context, host: str, item: ContainerInfo) -> bool:
+async def _save_log(given: Given, running: Running, report: Reporter, host: str, item: ContainerInfo) -> bool:
     """Make sure the log of an ended container is whole on disk; whether it is."""
-    followers = context.followers
-    rank = next((rank for rank, known in context.containers.items() if known == item.id), None)
+    followers = running.followers
+    rank = next((rank for rank, known in running.containers.items() if known == item.id), None)
     if item.state == "created":
         return True
-    if followers is not None and rank is not None and not context.attached:
-        await followers.drained_one(rank, _FORCED_WAIT if context.force.is_set() else DRAIN)
+    if rank is not None and not given.attached:
+        await followers.drained_one(rank, _FORCED_WAIT if running.force.is_set() else DRAIN)
         if followers.complete(rank):
             return True
-    return await _fetch_log(context, host, item.id)
+    return await _fetch_log(given, report, host, item.id)
 
 
-async def _fetch_log(context: Context, host: str, identity: str) -> bool:
+async def _fetch_log(given: Given, report: Reporter, host: str, identity: str) -> bool:
     """Read the whole log of a container anew, into its file alone: what was followed of it may have gaps."""
-    journal = context.bus.journal
+    journal = report.bus.journal
     if journal is None:
         return True
-    source = context.services.logs.follow(context.transport(host), identity, keep=False)
+    source = given.services.logs.follow(given.transport(host), identity, keep=False)
     try:
         journal.restart_log(host)
         async with asyncio.timeout(60.0), closing(source) as batches:
             async for batch in batches:
                 lines = [LogLine(record.time, record.stream, record.text) for record in batch]
-                journal.log(host, context.bus.safe_lines(lines))
+                journal.log(host, report.bus.safe_lines(lines))
                 await asyncio.sleep(0)
         journal.flush()
     except (HostError, OSError):

@@ -6,25 +6,26 @@ import asyncio
 
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.record.events import LaunchBegan, LaunchStatus, StatusChanged
-from sparkrun_tui.launch.run import leases as locks
-from sparkrun_tui.launch.run.context import Context, drop, on_all
-from sparkrun_tui.launch.run.follow import Followers
+from sparkrun_tui.launch.run.parts.given import Given
+from sparkrun_tui.launch.run.parts.host_work import drop, on_all
+from sparkrun_tui.launch.run.parts.reporter import Reporter
+from sparkrun_tui.launch.run.parts.running import Running
 from sparkrun_tui.launch.run.post_hooks import run_after
 from sparkrun_tui.launch.run.readiness import until_ready
+from sparkrun_tui.launch.run.remembering import remember_figures
 from sparkrun_tui.launch.run.steps.check import check
 from sparkrun_tui.launch.run.steps.image import bring_image
 from sparkrun_tui.launch.run.steps.model import bring_models
 from sparkrun_tui.launch.run.steps.start import start_all, start_early
-from sparkrun_tui.launch.run.watch import MEMORY_POLL, read_memory, tell_links, unless_ended, watch
-from sparkrun_tui.launch.sizing.remembering import remember_figures
+from sparkrun_tui.launch.run.watch import MEMORY_POLL, read_memory, report_links, unless_ended, watch
 from sparkrun_tui.recipe.values.masking import shown_settings
 
 
-def announce(context: Context) -> None:
+def announce(given: Given, report: Reporter) -> None:
     """The first event of a launch."""
-    plan = context.plan
+    plan = given.plan
     recipe = plan.rendered.recipe
-    context.bus.emit(
+    report.bus.emit(
         LaunchBegan(
             launch_id=plan.launch_id,
             recipe=recipe.name,
@@ -38,40 +39,38 @@ def announce(context: Context) -> None:
     )
 
 
-async def execute(context: Context) -> None:
+async def execute(given: Given, running: Running, report: Reporter) -> None:
     """From the first look at the hosts to the end of what it serves. Raises `SparkrunError` when it fails."""
-    followers = Followers(context)
-    context.followers = followers
-    await check(context)
-    await locks.acquire(context)
-    readings = [asyncio.create_task(_readings(context)), asyncio.create_task(tell_links(context))]
+    await check(given, running, report)
+    await running.leases.acquire()
+    readings = [asyncio.create_task(_readings(given, report)), asyncio.create_task(report_links(given, report))]
     try:
-        await start_early(context)
-        await _prepare(context)
-        await start_all(context, followers)
-        context.sent = {}
-        await unless_ended(context, until_ready(context))
-        await remember_figures(context)
-        well = await unless_ended(context, run_after(context))
+        await start_early(given, running, report)
+        await _prepare(given, running, report)
+        await start_all(given, running, report)
+        given.sent = {}
+        await unless_ended(given, running, report, until_ready(given, running, report))
+        await remember_figures(given, running, report)
+        well = await unless_ended(given, running, report, run_after(given, running, report))
     finally:
         await drop(readings)
-    await locks.release(context)
-    if well and context.plan.serve.stop_after:
-        context.done = "all that was to be done has ended well (stop_after_post)"
-        context.bus.emit(StatusChanged(status=LaunchStatus.STOPPING, detail=context.done))
+    await running.leases.release()
+    if well and given.plan.serve.stop_after:
+        running.done = "all that was to be done has ended well (stop_after_post)"
+        report.bus.emit(StatusChanged(status=LaunchStatus.STOPPING, detail=running.done))
         return
-    context.bus.emit(StatusChanged(status=LaunchStatus.READY))
-    await watch(context)
+    report.bus.emit(StatusChanged(status=LaunchStatus.READY))
+    await watch(given, running, report)
 
 
-async def _prepare(context: Context) -> None:
+async def _prepare(given: Given, running: Running, report: Reporter) -> None:
     """Images and models side by side; when one fails, what the other moves is finished first."""
 
     async def image(host: str) -> None:
-        await bring_image(context, host)
+        await bring_image(given, running, report, host)
 
-    images = asyncio.create_task(on_all(context, Phase.IMAGE, context.hosts, image))
-    models = asyncio.create_task(bring_models(context))
+    images = asyncio.create_task(on_all(report, Phase.IMAGE, given.hosts, image))
+    models = asyncio.create_task(bring_models(given, running, report))
     try:
         await asyncio.wait({images, models})
     except asyncio.CancelledError:
@@ -81,7 +80,7 @@ async def _prepare(context: Context) -> None:
         task.result()
 
 
-async def _readings(context: Context) -> None:
+async def _readings(given: Given, report: Reporter) -> None:
     while True:
         await asyncio.sleep(MEMORY_POLL)
-        await asyncio.gather(*(read_memory(context, host) for host in context.hosts))
+        await asyncio.gather(*(read_memory(given, report, host) for host in given.hosts))

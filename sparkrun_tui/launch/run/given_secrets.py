@@ -12,12 +12,12 @@ import re
 from sparkrun_tui.base.errors import HostError, SparkrunError
 from sparkrun_tui.base.secrets import Secret, secrets_given
 from sparkrun_tui.base.settings import Settings
-from sparkrun_tui.launch.ports import Docker
 from sparkrun_tui.recipe.search.sources import find_recipe
 from sparkrun_tui.recipe.values.masking import private_texts, secrets_of_recipe
 from sparkrun_tui.recipe.values.saved_overrides import saved_overrides
 from sparkrun_tui.remote.docker.types import ContainerInfo
 from sparkrun_tui.remote.failures import LinkLost
+from sparkrun_tui.remote.ports.docker import Docker
 
 READ = (
     "sh",

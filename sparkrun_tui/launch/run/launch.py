@@ -1,4 +1,4 @@
-"""A launch as its faces hold it: it owns its tasks, whatever screen is shown, and ends only when it is told to."""
+"""A launch as CLI and app hold it: it owns its tasks, whatever screen is shown, and ends only when it is asked to."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from sparkrun_tui.launch.record.fold import FINAL
 from sparkrun_tui.launch.record.logs import LogBuffer
 from sparkrun_tui.launch.record.state import LaunchState
 from sparkrun_tui.launch.run import cleanup
-from sparkrun_tui.launch.run import leases as locks
-from sparkrun_tui.launch.run.context import Context, drop
-from sparkrun_tui.launch.run.failure import defect, removed_elsewhere, settle, tell_failure
+from sparkrun_tui.launch.run.failure import removed_elsewhere, report_failure, settle
+from sparkrun_tui.launch.run.parts.defects import defect
+from sparkrun_tui.launch.run.parts.given import Given
+from sparkrun_tui.launch.run.parts.host_work import drop
+from sparkrun_tui.launch.run.parts.reporter import Reporter
+from sparkrun_tui.launch.run.parts.running import Running
 from sparkrun_tui.launch.run.watch import last_memory
 from sparkrun_tui.recipe.values.rendered import Rendered
 
@@ -23,6 +26,10 @@ _CRASHED = 5.0
 """Seconds of grace for the other ranks of an engine that has crashed in service."""
 
 _SERVING = frozenset({LaunchStatus.READY, LaunchStatus.DEGRADED})
+
+
+Work = Callable[[Given, Running, Reporter], Awaitable[None]]
+"""Carries a launch out and watches it."""
 
 
 class _Wish(StrEnum):
@@ -33,14 +40,16 @@ class _Wish(StrEnum):
 
 
 class Launch:
-    """One launch, from its first step to the moment it is stopped or let go.
+    """One launch, from its first step to the moment it is stopped or detached.
 
-    Made by `Desk.launch` and `Desk.attach`. `work` carries it out and watches it; it returns when what it watched
-    has ended by itself and raises `SparkrunError` when the launch has failed.
+    Made by `Launcher.launch` and `Launcher.attach`. `work` carries it out and watches it; it returns when what it
+    watched has ended by itself and raises `SparkrunError` when the launch has failed.
     """
 
-    def __init__(self, context: Context, work: Callable[[Context], Awaitable[None]]) -> None:
-        self._context = context
+    def __init__(self, given: Given, running: Running, report: Reporter, work: Work) -> None:
+        self._given = given
+        self._running = running
+        self._report = report
         self._work = work
         self._wish = _Wish.NONE
         self._task: asyncio.Task[None] | None = None
@@ -49,41 +58,41 @@ class Launch:
     @property
     def launch_id(self) -> str:
         """Its id, as in the labels of its containers."""
-        return self._context.plan.launch_id
+        return self._given.plan.launch_id
 
     @property
     def plan(self) -> LaunchPlan:
         """What it does; made anew with what the hosts said once they have been asked."""
-        return self._context.plan
+        return self._given.plan
 
     @property
     def rendered(self) -> Rendered | None:
         """The recipe with its overrides as it was launched; None for one found on the hosts, which keep no recipe."""
-        return None if self._context.attached else self._context.plan.rendered
+        return None if self._given.attached else self._given.plan.rendered
 
     @property
     def state(self) -> LaunchState:
         """The state now."""
-        return self._context.bus.state
+        return self._report.bus.state
 
     @property
     def revision(self) -> int:
         """Grows with each event."""
-        return self._context.bus.revision
+        return self._report.bus.revision
 
     @property
     def logs(self) -> Mapping[str, LogBuffer]:
         """The log of each host that has one."""
-        return self._context.bus.logs
+        return self._report.bus.logs
 
     @property
     def finished(self) -> bool:
-        """Whether its tasks have ended: failed, cancelled, stopped or let go."""
+        """Whether its tasks have ended: failed, cancelled, stopped or detached."""
         return self._task is not None and self._task.done()
 
     def events(self, after: int = 0) -> AsyncIterator[AnyEvent]:
-        """Every event with a number above `after`, then new ones until the launch is over or let go."""
-        return self._context.bus.events(after)
+        """Every event with a number above `after`, then new ones until the launch is over or detached."""
+        return self._report.bus.events(after)
 
     def begin(self) -> None:
         """Start its tasks on the running event loop."""
@@ -102,18 +111,18 @@ class Launch:
 
     def force(self) -> None:
         """Kill at once, and do not wait for hosts that do not answer; what may be left is named in a notice."""
-        self._context.force.set()
+        self._running.force.set()
         if self._wish in (_Wish.NONE, _Wish.DETACH):
-            self._ask(_Wish.STOP if self._context.served else _Wish.CANCEL)
+            self._ask(_Wish.STOP if self._running.served else _Wish.CANCEL)
 
     async def stop(self) -> LaunchState:
         """Stop what it runs, on all hosts at once, and wait until it is gone; one that is starting is cancelled."""
         if self._wish is _Wish.NONE:
-            self._ask(_Wish.STOP if self._context.served else _Wish.CANCEL)
+            self._ask(_Wish.STOP if self._running.served else _Wish.CANCEL)
         return await self.wait_ended()
 
     async def detach(self) -> None:
-        """Let it go: everything on the hosts goes on, and the journal says so far."""
+        """End its tasks here; everything on the hosts goes on, and the journal keeps what was seen so far."""
         if self._wish is _Wish.NONE:
             self._ask(_Wish.DETACH)
         await self.wait_ended()
@@ -142,23 +151,21 @@ class Launch:
 
     def _status(self, status: LaunchStatus, detail: str = "") -> None:
         if self.state.status is not status or self.state.detail != detail:
-            self._context.bus.emit(StatusChanged(status=status, detail=detail))
+            self._report.bus.emit(StatusChanged(status=status, detail=detail))
 
     async def _run(self) -> None:
-        context = self._context
         try:
             failure = await self._carry_out() if self._wish is _Wish.NONE else None
             await self._conclude(failure)
-            await locks.release(context)
+            await self._running.leases.release()
         finally:
-            # Also when the event loop is going down: then nothing more is done to the hosts, as when letting go.
-            if context.followers is not None:
-                await context.followers.close()
-            context.bus.close()
+            # Also when the event loop is going down: then nothing more is done to the hosts, as after a detach.
+            await self._running.followers.close()
+            self._report.bus.close()
 
     async def _carry_out(self) -> SparkrunError | None:
         async def body() -> None:
-            await self._work(self._context)
+            await self._work(self._given, self._running, self._report)
 
         self._body = asyncio.create_task(body())
         try:
@@ -171,24 +178,24 @@ class Launch:
         error = self._body.exception()
         if error is None or isinstance(error, SparkrunError):
             return error
-        return defect(self._context, error)
+        return defect(self._given, self._report, error)
 
     async def _conclude(self, failure: SparkrunError | None) -> None:
-        """Clean up as the ending asks for it, and only then tell the ending."""
-        context = self._context
+        """Clean up as the ending asks for it, and only then report the ending."""
         if self._wish is _Wish.DETACH:
             return
+        given, running, report = self._given, self._running, self._report
         grace, ending, detail = 0.0, LaunchStatus.CANCELLED, ""
-        if self._wish is _Wish.STOP or (self._wish is _Wish.NONE and context.done):
-            grace, ending, detail = context.plan.serve.stop_grace, LaunchStatus.STOPPED, context.done
-        elif failure is not None and await removed_elsewhere(context, failure):
+        if self._wish is _Wish.STOP or (self._wish is _Wish.NONE and running.done):
+            grace, ending, detail = given.plan.serve.stop_grace, LaunchStatus.STOPPED, running.done
+        elif failure is not None and await removed_elsewhere(given, running, failure):
             ending, detail = LaunchStatus.STOPPED, "stopped from elsewhere"
         elif failure is not None and self._wish is _Wish.NONE:
-            await tell_failure(context, failure)
-            grace, ending, detail = _CRASHED if context.served else 0.0, LaunchStatus.FAILED, failure.what
-        left = await cleanup.clear(context, grace=grace)
-        await last_memory(context, [item.host for item in left])
-        # The last lines of an engine may still have told of a phase.
-        settle(context)
+            await report_failure(given, running, report, failure)
+            grace, ending, detail = _CRASHED if running.served else 0.0, LaunchStatus.FAILED, failure.what
+        left = await cleanup.clear(given, running, report, grace=grace)
+        await last_memory(given, running, report, [item.host for item in left])
+        # The last lines of an engine may still have begun a phase.
+        settle(report)
         unclear = cleanup.leftovers_text(left)
         self._status(ending, (detail or unclear) if failure is not None else (unclear or detail))

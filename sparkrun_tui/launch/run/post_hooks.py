@@ -1,4 +1,4 @@
-"""What a recipe runs once it serves: in the head's container, then on the head host; a failure is only told."""
+"""What a recipe runs once it serves: in the head's container, then on the head host; a failure is only reported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.units import format_duration
 from sparkrun_tui.engines.plan import ContainerExec, Hook, Phase
 from sparkrun_tui.launch.record.events import StepState
-from sparkrun_tui.launch.run.context import Context, insist
+from sparkrun_tui.launch.run.parts.given import Given
+from sparkrun_tui.launch.run.parts.host_work import insist
+from sparkrun_tui.launch.run.parts.reporter import Reporter
+from sparkrun_tui.launch.run.parts.running import Running
 from sparkrun_tui.launch.run.steps.start import exec_once
 from sparkrun_tui.launch.run.watch import exec_code
 from sparkrun_tui.recipe.values.masking import given_to
@@ -29,72 +32,72 @@ HOOK_MARK = shell.comment("sparkrun-tui: hook")
 _POLL = 1.0
 
 
-async def run_after(context: Context) -> bool:
+async def run_after(given: Given, running: Running, report: Reporter) -> bool:
     """Run the hooks in order, up to the first that fails; whether all went well. The server goes on in any case."""
-    serve = context.plan.serve
+    serve = given.plan.serve
     hooks = [(hook, True) for hook in serve.after] + [(hook, False) for hook in serve.host_after]
     for number, (hook, inside) in enumerate(hooks, 1):
-        running = _in_container(context, number, hook) if inside else _on_head(context, hook)
-        if not await _told(context, hook, running):
+        work = _in_container(given, running, report, number, hook) if inside else _on_head(given, report, hook)
+        if not await _reported(given, report, hook, work):
             left = len(hooks) - number
             if left:
-                context.notice("warning", f"not run after that: {', '.join(hook.title for hook, _ in hooks[number:])}")
+                report.notice("warning", f"not run after that: {', '.join(hook.title for hook, _ in hooks[number:])}")
             if serve.stop_after:
-                context.notice("warning", "stop_after_post: it is not stopped, so that what failed can be looked at")
+                report.notice("warning", "stop_after_post: it is not stopped, so that what failed can be looked at")
             return False
     return True
 
 
-async def _told(context: Context, hook: Hook, running: Coroutine[Any, Any, str]) -> bool:
-    """Await a hook and tell how it went; whether it went well."""
-    host, limit = context.plan.serve.ready.host, _limit(context)
-    context.notice("note", f"{hook.title}: {hook.command}", host)
+async def _reported(given: Given, report: Reporter, hook: Hook, work: Coroutine[Any, Any, str]) -> bool:
+    """Await the work of a hook and report how it went; whether it went well."""
+    host, limit = given.plan.serve.ready.host, _limit(given)
+    report.notice("note", f"{hook.title}: {hook.command}", host)
     try:
         async with asyncio.timeout(limit):
-            wrong = await running
+            wrong = await work
     except TimeoutError:
         wrong = f"is not done after {format_duration(limit)}"
     except HostError as error:
         wrong = f"could not be run: {error.what}"
-    row = context.bus.state.hosts.get(host)
+    row = report.bus.state.hosts.get(host)
     if row is not None and row.cells[Phase.READY].state is not StepState.OK:
         # A link that was lost meanwhile left it open whether the hook has ended; that it serves was known before.
-        context.step(host, Phase.READY, StepState.OK)
+        report.step(host, Phase.READY, StepState.OK)
     if wrong:
-        context.notice("warning", f"{hook.title} {wrong}; the server goes on", host)
+        report.notice("warning", f"{hook.title} {wrong}; the server goes on", host)
     return not wrong
 
 
-def _limit(context: Context) -> float:
-    return WORK_LIMIT if context.plan.serve.stop_after else TIME_LIMIT
+def _limit(given: Given) -> float:
+    return WORK_LIMIT if given.plan.serve.stop_after else TIME_LIMIT
 
 
-async def _in_container(context: Context, number: int, hook: Hook) -> str:
+async def _in_container(given: Given, running: Running, report: Reporter, number: int, hook: Hook) -> str:
     """Run a hook in the head's container, its output in that log; what went wrong, empty when nothing did."""
-    rank = context.ranks[0]
+    rank = given.ranks[0]
     key = f"after-{number}"
     execution = ContainerExec(rank.rank, hook.title, hook.command)
-    context.executions[key] = await insist(
-        context, rank.host, Phase.READY, lambda: exec_once(context, key, execution, rank)
+    running.executions[key] = await insist(
+        given, report, rank.host, Phase.READY, lambda: exec_once(given, running, key, execution, rank)
     )
     while True:
-        code = await insist(context, rank.host, Phase.READY, lambda: exec_code(context, rank, key))
+        code = await insist(given, report, rank.host, Phase.READY, lambda: exec_code(given, running, rank, key))
         if code is not None:
             return f"ended with exit code {code}" if code else ""
         await asyncio.sleep(_POLL)
 
 
-async def _on_head(context: Context, hook: Hook) -> str:
+async def _on_head(given: Given, report: Reporter, hook: Hook) -> str:
     """Run a hook on the head host, its output in that log; what went wrong, empty when nothing did.
 
     It is run once: a link that is lost meanwhile leaves open how it ended.
     """
-    host = context.plan.serve.ready.host
-    command = given_to(hook.command, context.plan.env.secret)
+    host = given.plan.serve.ready.host
+    command = given_to(hook.command, given.plan.env.secret)
     script = shell.script("{mark}{command}\n", mark=HOOK_MARK, command=command)
-    result = await context.services.connector(host).run(script, timeout=_limit(context))
+    result = await given.services.connector(host).run(script, timeout=_limit(given))
     for line in (*result.stdout.splitlines(), *result.stderr.splitlines()):
-        context.bus.note(host, line)
+        report.bus.note(host, line)
     if result.outcome is Outcome.EXITED:
         return f"ended with exit code {result.code}" if result.code else ""
     if result.outcome is Outcome.LOST:

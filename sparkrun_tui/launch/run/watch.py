@@ -14,7 +14,10 @@ from sparkrun_tui.engines.plan import RankPlan, Role
 from sparkrun_tui.launch.plan.archive import exec_paths
 from sparkrun_tui.launch.plan.host_views import probe_paths
 from sparkrun_tui.launch.record.events import LaunchStatus, MemorySeen, StatusChanged
-from sparkrun_tui.launch.run.context import Context, drop, regain
+from sparkrun_tui.launch.run.parts.given import Given
+from sparkrun_tui.launch.run.parts.host_work import drop, regain
+from sparkrun_tui.launch.run.parts.reporter import Reporter
+from sparkrun_tui.launch.run.parts.running import Running
 from sparkrun_tui.launch.run.readiness import ask
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.transport import LinkState
@@ -71,55 +74,57 @@ class RankEnded(LaunchError):
         self.ended = ended
 
 
-async def look(context: Context, rank: RankPlan) -> Ended | None:
+async def inspect(given: Given, running: Running, rank: RankPlan) -> Ended | None:
     """How a rank ended; None while it runs. Raises `LinkLost` when its host cannot be asked."""
-    docker = context.docker(rank.host)
-    identity = context.containers[rank.rank]
+    docker = given.docker(rank.host)
+    identity = running.containers[rank.rank]
     found = await docker.inspect(identity)
     if found is None or found.state not in _ALIVE:
-        restarted = await _restarted(context, rank.host)
+        restarted = await _restarted(given, running, rank.host)
         if found is None:
             return Ended(rank, None, gone=not restarted, restarted=restarted)
         return Ended(rank, found.exit_code, found.oom_killed, restarted=restarted)
-    if context.plan.serve.delegated:
-        return await _look_at_processes(context, rank)
-    return await _look_at_execs(context, rank)
+    if given.plan.serve.delegated:
+        return await _inspect_processes(given, running, rank)
+    return await _inspect_execs(given, running, rank)
 
 
-async def _restarted(context: Context, host: str) -> bool:
+async def _restarted(given: Given, running: Running, host: str) -> bool:
     """Whether a host runs another boot than when it was probed for this launch; False where that is not known."""
-    before = context.facts.get(host)
+    before = running.facts.get(host)
     if before is None or not before.boot_id:
         return False
     with suppress(HostError):
-        now = await context.services.probe(context.transport(host), probe_paths(context.plan.cluster), ())
+        now = await given.services.probe(given.transport(host), probe_paths(given.plan.cluster), ())
         return bool(now.boot_id) and now.boot_id != before.boot_id
     return False
 
 
-async def _look_at_processes(context: Context, rank: RankPlan) -> Ended | None:
+async def _inspect_processes(given: Given, running: Running, rank: RankPlan) -> Ended | None:
     """Whether the engine has left a container that foreign scripts made: its first process sleeps for ever."""
     if rank.rank:
         return None
-    told = await context.docker(rank.host).run_exec(context.containers[rank.rank], _PROCESSES)
-    if not told.ok:
+    result = await given.docker(rank.host).run_exec(running.containers[rank.rank], _PROCESSES)
+    if not result.ok:
         return None
-    if "vllm" in told.stdout.lower():
-        context.engine_seen, context.engine_missed = True, 0
-    elif context.engine_seen:
-        context.engine_missed += 1
-    return Ended(rank, None, what="the engine") if context.engine_missed > 1 else None
+    if "vllm" in result.stdout.lower():
+        running.engine_missed = 0
+        return None
+    if running.engine_missed is None:
+        return None
+    running.engine_missed += 1
+    return Ended(rank, None, what="the engine") if running.engine_missed > 1 else None
 
 
-async def _look_at_execs(context: Context, rank: RankPlan) -> Ended | None:
-    executions = [execution for stage in context.plan.serve.stages for execution in stage.execs]
+async def _inspect_execs(given: Given, running: Running, rank: RankPlan) -> Ended | None:
+    executions = [execution for stage in given.plan.serve.stages for execution in stage.execs]
     for number, execution in enumerate(executions):
-        if execution.rank != rank.rank or number not in context.executions:
+        if execution.rank != rank.rank or number not in running.executions:
             continue
-        identity = context.executions[number]
-        about = await context.docker(rank.host).exec_inspect(identity) if identity else None
+        identity = running.executions[number]
+        about = await given.docker(rank.host).exec_inspect(identity) if identity else None
         if about is None:
-            code = await exec_code(context, rank, number)
+            code = await exec_code(given, running, rank, number)
         else:
             code = None if about.running else about.exit_code
         if code is not None:
@@ -127,21 +132,21 @@ async def _look_at_execs(context: Context, rank: RankPlan) -> Ended | None:
     return None
 
 
-async def exec_code(context: Context, rank: RankPlan, number: int | str) -> int | None:
+async def exec_code(given: Given, running: Running, rank: RankPlan, number: int | str) -> int | None:
     """The exit code that an exec left in its container, for where its id is not known; None while it runs."""
     path = f"{exec_paths(number)[0]}/code"
-    told = await context.docker(rank.host).run_exec(context.containers[rank.rank], ("cat", path))
-    return whole(told.stdout) if told.ok else None
+    result = await given.docker(rank.host).run_exec(running.containers[rank.rank], ("cat", path))
+    return whole(result.stdout) if result.ok else None
 
 
-async def first_end(context: Context, pause: float = START_POLL) -> Ended:
+async def first_end(given: Given, running: Running, report: Reporter, pause: float = START_POLL) -> Ended:
     """The first rank that ends; hosts that cannot be asked are asked again when they answer."""
     tasks: dict[int, asyncio.Task[Ended]] = {}
     try:
         while True:
-            for rank in context.ranks:
-                if rank.rank in context.containers and rank.rank not in tasks:
-                    tasks[rank.rank] = asyncio.create_task(_end_of(context, rank, pause))
+            for rank in given.ranks:
+                if rank.rank in running.containers and rank.rank not in tasks:
+                    tasks[rank.rank] = asyncio.create_task(_end_of(given, running, report, rank, pause))
             if not tasks:
                 await asyncio.sleep(pause)
                 continue
@@ -152,26 +157,26 @@ async def first_end(context: Context, pause: float = START_POLL) -> Ended:
         await drop(tasks.values())
 
 
-async def _end_of(context: Context, rank: RankPlan, pause: float) -> Ended:
+async def _end_of(given: Given, running: Running, report: Reporter, rank: RankPlan, pause: float) -> Ended:
     while True:
         try:
-            ended = await look(context, rank)
+            ended = await inspect(given, running, rank)
         except LinkLost as lost:
-            await regain(context, rank.host, lost)
+            await regain(given, report, rank.host, lost)
             continue
         except HostError as error:
             # The daemon answers with an error (it is restarting, say): the rank's state is not known from that.
-            context.link(rank.host, context.transport(rank.host).link.state, error.what)
+            report.link(rank.host, given.transport(rank.host).link.state, error.what)
             ended = None
         if ended is not None:
             return ended
         await asyncio.sleep(pause)
 
 
-async def unless_ended(context: Context, work: Coroutine[Any, Any, T]) -> T:
+async def unless_ended(given: Given, running: Running, report: Reporter, work: Coroutine[Any, Any, T]) -> T:
     """The result of `work`, unless a rank ends before it: then `RankEnded` is raised and the work is dropped."""
     doing = asyncio.create_task(work)
-    watching = asyncio.create_task(first_end(context))
+    watching = asyncio.create_task(first_end(given, running, report))
     try:
         await asyncio.wait({doing, watching}, return_when=asyncio.FIRST_COMPLETED)
         if doing.done():
@@ -181,13 +186,13 @@ async def unless_ended(context: Context, work: Coroutine[Any, Any, T]) -> T:
         await drop([doing, watching])
 
 
-async def watch(context: Context) -> None:
+async def watch(given: Given, running: Running, report: Reporter) -> None:
     """Watch a launch that serves, until its head ends: then `RankEnded` is raised.
 
     A lost worker or an unhealthy engine makes it degraded, a head that cannot be asked makes it unknown.
     """
-    watcher = _Watch(context)
-    tasks = [asyncio.create_task(watcher.rank(rank)) for rank in context.ranks]
+    watcher = _Watch(given, running, report)
+    tasks = [asyncio.create_task(watcher.rank(rank)) for rank in given.ranks]
     tasks.append(asyncio.create_task(watcher.health()))
     tasks.append(asyncio.create_task(watcher.memory()))
     tasks.append(asyncio.create_task(watcher.links()))
@@ -200,17 +205,18 @@ async def watch(context: Context) -> None:
 
 
 class _Watch:
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, given: Given, running: Running, report: Reporter) -> None:
+        self._given = given
+        self._running = running
+        self._report = report
         self._lost_ranks: dict[int, str] = {}
         self._silent: dict[str, str] = {}
         self._unhealthy = ""
 
     async def rank(self, rank: RankPlan) -> None:
-        context = self._context
-        while rank.rank in context.containers:
+        while rank.rank in self._running.containers:
             try:
-                ended = await look(context, rank)
+                ended = await inspect(self._given, self._running, rank)
                 self._heard(rank.host)
             except HostError as error:
                 self._unheard(rank.host, error)
@@ -225,50 +231,47 @@ class _Watch:
 
     async def health(self) -> None:
         """What the endpoint says of itself; only asked while its host can be asked."""
-        context = self._context
-        ready = context.plan.serve.ready
+        ready = self._given.plan.serve.ready
         while True:
             await asyncio.sleep(HEALTH_POLL)
             try:
-                reply = await ask(context, ready.health_path)
+                reply = await ask(self._given, ready.health_path)
             except LinkLost:
                 continue
             if reply is not None:
                 self._unhealthy = "" if reply.ok else f"{ready.health_path} answers {reply.status}"
-            elif context.transport(ready.host).link.state in DOWN:
+            elif self._given.transport(ready.host).link.state in DOWN:
                 continue
             else:
                 self._unhealthy = f"it does not answer on port {ready.port}"
             self._judge()
 
     async def links(self) -> None:
-        context = self._context
         while True:
             await asyncio.sleep(LINK_POLL)
-            for host in context.hosts:
-                status = context.transport(host).link
+            for host in self._given.hosts:
+                status = self._given.transport(host).link
                 if status.state in DOWN:
                     self._unheard(host, HostError(status.detail or str(status.state), host=host))
 
     async def memory(self) -> None:
-        context = self._context
         while True:
-            await asyncio.gather(*(read_memory(context, host) for host in context.hosts))
+            await asyncio.gather(*(read_memory(self._given, self._report, host) for host in self._given.hosts))
             await asyncio.sleep(MEMORY_POLL)
 
     def _heard(self, host: str) -> None:
-        self._context.link(host, LinkState.UP)
+        self._report.link(host, LinkState.UP)
         if self._silent.pop(host, None) is not None:
             self._judge()
 
     def _unheard(self, host: str, error: HostError) -> None:
-        self._context.link(host, self._context.transport(host).link.state, error.what)
+        self._report.link(host, self._given.transport(host).link.state, error.what)
         if host not in self._silent:
             self._silent[host] = error.what
             self._judge()
 
     def _judge(self) -> None:
-        head = self._context.plan.serve.ready.host
+        head = self._given.plan.serve.ready.host
         if head in self._silent:
             status, detail = LaunchStatus.UNKNOWN, f"{head} cannot be asked: {self._silent[head]}"
         elif self._unhealthy or self._lost_ranks or self._silent:
@@ -277,35 +280,35 @@ class _Watch:
             status, detail = LaunchStatus.DEGRADED, "; ".join(reason for reason in reasons if reason)
         else:
             status, detail = LaunchStatus.READY, ""
-        state = self._context.bus.state
+        state = self._report.bus.state
         if state.status is not status or state.detail != detail:
-            self._context.bus.emit(StatusChanged(status=status, detail=detail))
+            self._report.bus.emit(StatusChanged(status=status, detail=detail))
 
 
-async def tell_links(context: Context) -> None:
-    """Tell every change of the hosts' links, until cancelled."""
+async def report_links(given: Given, report: Reporter) -> None:
+    """Report every change of the hosts' links, until cancelled."""
     while True:
         await asyncio.sleep(LINK_POLL)
-        for host in context.hosts:
-            status = context.transport(host).link
+        for host in given.hosts:
+            status = given.transport(host).link
             if status.state is not LinkState.IDLE:
-                context.link(host, status.state, status.detail)
+                report.link(host, status.state, status.detail)
 
 
-async def last_memory(context: Context, silent: Collection[str]) -> None:
-    """One more reading of hosts that were cleaned (not of `silent` ones): what stays shown is how they were left."""
-    if context.force.is_set():
+async def last_memory(given: Given, running: Running, report: Reporter, silent: Collection[str]) -> None:
+    """One more reading of hosts that were cleaned (not of `silent` ones): it shows how they were left."""
+    if running.force.is_set():
         return
-    up = [host for host in context.hosts if host not in silent and context.transport(host).link.state not in DOWN]
+    up = [host for host in given.hosts if host not in silent and given.transport(host).link.state not in DOWN]
     with suppress(TimeoutError):
         async with asyncio.timeout(_LAST_READING):
-            await asyncio.gather(*(read_memory(context, host) for host in up if host in context.touched))
+            await asyncio.gather(*(read_memory(given, report, host) for host in up if host in running.touched))
 
 
-async def read_memory(context: Context, host: str) -> None:
-    """One reading of a host's memory, told as an event; a host that cannot be asked is passed over."""
+async def read_memory(given: Given, report: Reporter, host: str) -> None:
+    """One reading of a host's memory, as an event; a host that cannot be asked is passed over."""
     try:
-        facts = await context.services.probe(context.transport(host), probe_paths(context.plan.cluster), ())
+        facts = await given.services.probe(given.transport(host), probe_paths(given.plan.cluster), ())
     except HostError:
         return
-    context.bus.emit(MemorySeen(host=host, available=facts.memory_available, total=facts.memory_total))
+    report.bus.emit(MemorySeen(host=host, available=facts.memory_available, total=facts.memory_total))

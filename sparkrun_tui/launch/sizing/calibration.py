@@ -93,7 +93,7 @@ def measured_on(
     return found, tuple(notes)
 
 
-def learn(engine: str, image: str, info: ImageInfo | None) -> None:
+def remember_image(engine: str, image: str, info: ImageInfo | None) -> None:
     """Keep what a host says of an image it holds; that it cannot be kept changes nothing."""
     if info is not None:
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""A recipe judged as it would run: values and command in force, problems, hosts and memory. Every face asks here."""
+"""A recipe judged as it would run: values and command in force, problems, hosts and memory. CLI and app ask here."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def version_of(engine: str, image: ImageInfo) -> str:
 
 
 def digest_of(image: ImageInfo) -> str:
-    """What tells one content of an image's name from another; empty for one that was only built on its host."""
+    """What distinguishes one content of an image's name from another; empty for one that was only built on its host."""
     return min((digest.rpartition("@")[2] for digest in image.digests), default="")
 
 

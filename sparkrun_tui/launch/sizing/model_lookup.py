@@ -13,9 +13,9 @@ from typing import Protocol
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.engines.checks.fields import valid_model
-from sparkrun_tui.launch.plan.environment import hub_token
 from sparkrun_tui.models.digest import Digest
 from sparkrun_tui.models.digest_cache import digest_path
+from sparkrun_tui.remote.hub.token import hub_token
 
 FRESH = 30 * 86400.0
 """Seconds for which a digest of a moving revision is not read anew."""
@@ -31,14 +31,14 @@ class FactsReader(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class LookedUp:
     """What came of it: whether the store now knows more than before, else why not (None: nothing was to do)."""
 
     new: bool
     problem: SparkrunError | None = None
 
 
-class Learning:
+class ModelLookup:
     """Asks about models one after the other; used from one event loop."""
 
     def __init__(
@@ -52,11 +52,11 @@ class Learning:
         self._digests = digests
         self._environ = dict(os.environ if environ is None else environ)
         self._clock = clock
-        self._known: dict[tuple[str, str], Learned] = {}
+        self._known: dict[tuple[str, str], LookedUp] = {}
         self._turn = asyncio.Lock()
 
     def wanted(self, model: str, revision: str = "") -> bool:
-        """Whether asking may tell something new; takes one look at the disk."""
+        """Whether asking may bring something new; takes one look at the disk."""
         if (model, revision) in self._known or not _on_the_hub(model):
             return False
         if any(self._environ.get(name, "").upper() in ("1", "TRUE", "YES", "ON") for name in _OFFLINE):
@@ -72,21 +72,21 @@ class Learning:
         known = self._known.get((model, revision))
         return known.problem if known is not None else None
 
-    async def learn(self, model: str, revision: str = "") -> Learned:
-        """Ask about a model where that may tell something new. Cancelling stops the look-up, which may be tried again.
+    async def look_up(self, model: str, revision: str = "") -> LookedUp:
+        """Ask about a model where that may bring something new. Cancelling stops the look-up, which may be tried again.
 
-        Never raises for what the Hub refuses: the reason is in the result, and told by `problem` from then on.
+        Never raises for what the Hub refuses: the reason is in the result, and `problem` gives it from then on.
         """
         async with self._turn:
             if not self.wanted(model, revision):
-                return Learned(new=False, problem=self.problem(model, revision))
+                return LookedUp(new=False, problem=self.problem(model, revision))
             try:
                 await self._reader.read(model, revision, hub_token(self._environ))
-                learned = Learned(new=True)
+                found = LookedUp(new=True)
             except SparkrunError as error:
-                learned = Learned(new=False, problem=error)
-            self._known[(model, revision)] = learned
-            return learned
+                found = LookedUp(new=False, problem=error)
+            self._known[(model, revision)] = found
+            return found
 
 
 def _on_the_hub(model: str) -> bool:

@@ -30,7 +30,7 @@ from sparkrun_tui.remote.probe.facts import HostFacts
 
 ASSUMED_HOST = "spark"
 MAX_ASSUMED = 64
-"""Hosts that are assumed at most: more is a slip of the hand, which must not be worked out host by host."""
+"""Hosts that are assumed at most: more is a typo, which must not be worked out host by host."""
 
 
 class FactsStore(Protocol):

@@ -1,1 +1,1 @@
-"""The Docker Engine API of a host, and images on their way to it."""
+"""The Docker Engine API of a host."""

@@ -13,7 +13,7 @@ from sparkrun_tui.base.decoded import decode_json
 from sparkrun_tui.base.files import read_text
 from sparkrun_tui.base.identifiers import Commit
 from sparkrun_tui.base.json_text import JsonError
-from sparkrun_tui.remote.transfer.ports import ModelFile, folder_name
+from sparkrun_tui.remote.ports.models import ModelFile, folder_name
 
 _PART = re.compile(r"(.*)-([0-9]{5})-of-([0-9]{5})(\.[a-z]+)")
 INDEX = ".safetensors.index.json"

@@ -22,8 +22,8 @@ from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.remote import children
 from sparkrun_tui.remote.hub import cache as hub_cache
-from sparkrun_tui.remote.transfer.meter import Meter
-from sparkrun_tui.remote.transfer.ports import ModelFile, ModelPlan, ModelRequest, StoredModel, Transfer
+from sparkrun_tui.remote.meter import Meter
+from sparkrun_tui.remote.ports.models import ModelFile, ModelPlan, ModelRequest, StoredModel, Transfer
 
 MOST_FILES = 100_000
 """Files that a repository may have: the Hub itself recommends no more."""

@@ -10,7 +10,7 @@ from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.text import clean_line, decode
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.hub.cache import INDEX
-from sparkrun_tui.remote.transfer.ports import CacheListing, ModelFile, folder_name
+from sparkrun_tui.remote.ports.models import CacheListing, ModelFile, folder_name
 from sparkrun_tui.remote.transport import Outcome, Transport
 
 # Files are listed through the links: a link without its blob is none. Indexes of weights are small and come along.

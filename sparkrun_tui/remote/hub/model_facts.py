@@ -18,7 +18,7 @@ from sparkrun_tui.models.digest import Digest, from_data
 from sparkrun_tui.models.digest_cache import digest_path, write_digest
 from sparkrun_tui.remote import children
 from sparkrun_tui.remote.hub.downloads import Choice, Chooser, HubError, HubSource, explain, worker_message
-from sparkrun_tui.remote.transfer.ports import ModelRequest
+from sparkrun_tui.remote.ports.models import ModelRequest
 
 TIMEOUT = 180.0
 """Seconds for the headers of one model: hundreds of files on a slow line."""

@@ -19,7 +19,7 @@ from typing import Any
 
 from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.remote.hub.memory_limit import limit_memory
-from sparkrun_tui.remote.transfer.ports import folder_name
+from sparkrun_tui.remote.ports.models import folder_name
 
 _REPORT_EVERY = 0.25
 _STALE_AFTER = 60.0

@@ -1,1 +1,1 @@
-"""Models on their way to hosts: rsync from here, or from host to host."""
+"""Models and images on their way to hosts: rsync from here, from host to host, or through the daemon."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from sparkrun_tui.base import shell
-from sparkrun_tui.remote.transfer.ports import StoredModel
+from sparkrun_tui.remote.ports.models import StoredModel
 
 _ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*|[0-9a-fA-F:]+")
 _SSH = shell.script("ssh -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=5 -o ServerAliveCountMax=3")

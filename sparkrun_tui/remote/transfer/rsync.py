@@ -20,6 +20,8 @@ from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.hub import host_cache
 from sparkrun_tui.remote.local_transport import LocalTransport
+from sparkrun_tui.remote.meter import Meter
+from sparkrun_tui.remote.ports.models import CacheListing, ModelRequest, StoredModel, Transfer
 from sparkrun_tui.remote.script.jobs import Jobs
 from sparkrun_tui.remote.script.lines import ByteLines
 from sparkrun_tui.remote.ssh.arguments import SshAccess, destination, rsync_shell
@@ -27,8 +29,6 @@ from sparkrun_tui.remote.ssh.host_key_policy import HostKeyPolicy
 from sparkrun_tui.remote.ssh.resolve import Resolver
 from sparkrun_tui.remote.ssh.unlocked_keys import KeyRing
 from sparkrun_tui.remote.transfer import relay
-from sparkrun_tui.remote.transfer.meter import Meter
-from sparkrun_tui.remote.transfer.ports import CacheListing, ModelRequest, StoredModel, Transfer
 from sparkrun_tui.remote.transport import Outcome, Transport
 
 # Whole files appear under their final names only; what was sent of a file that broke off is used again.

@@ -1,8 +1,9 @@
-"""The app: it only wires screens, theme, keys and the engine together."""
+"""The app: it only wires screens, theme, keys and the backend together."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from textual.app import App
@@ -20,33 +21,33 @@ from sparkrun_tui.ui.actor import Actor
 from sparkrun_tui.ui.app.clipboard import copy_natively
 from sparkrun_tui.ui.app.freshness import Freshness
 from sparkrun_tui.ui.app.gc import Collector
-from sparkrun_tui.ui.app.launch_poll import Bridge
+from sparkrun_tui.ui.app.launch_poll import LaunchPoll
 from sparkrun_tui.ui.app.launches import Launches
-from sparkrun_tui.ui.app.persistence import Keeper
+from sparkrun_tui.ui.app.persistence import Persistence
 from sparkrun_tui.ui.app.session import Session
 from sparkrun_tui.ui.app.theme_variables import looks
 from sparkrun_tui.ui.app.title import TerminalTitle, title
 from sparkrun_tui.ui.model.catalog import Catalog
-from sparkrun_tui.ui.model.ports import Backend, HostSeen, LaunchPort
-from sparkrun_tui.ui.model.registries import RegistryDesk
+from sparkrun_tui.ui.model.ports import Backend, Changed, HostSeen, LaunchPort
+from sparkrun_tui.ui.model.registries import Registries
+from sparkrun_tui.ui.model.rows import Status
 from sparkrun_tui.ui.model.state import AppState, HostMark
 from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.browse import BrowseScreen
 from sparkrun_tui.ui.widgets.line_pane import INKS
-from sparkrun_tui.ui.widgets.top_bar import Status
 
 Answer = TypeVar("Answer")
 _SEVERITY = {"note": ("information", ""), "warning": ("warning", "! "), "error": ("error", "✗ ")}
 
 
 def _real_backend(settings: Settings) -> Backend:
-    from sparkrun_tui.ui.model.backend import Engine
+    from sparkrun_tui.ui.model.backend import LocalBackend
 
-    return Engine(settings)
+    return LocalBackend(settings)
 
 
 class SparkrunApp(App[int], Actor, inherit_bindings=False):
-    """Screens watch what the engine does; nothing that runs on a host belongs to one of them."""
+    """Screens watch what the backend does; nothing that runs on a host belongs to one of them."""
 
     CSS_PATH = [str(path) for path in sorted(paths.styles_dir().glob("*.tcss"))]
     """All of it from the start: a screen that brought its own would have everything parsed and styled again."""
@@ -60,16 +61,16 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         super().__init__()
         self.session = session
         self.state = AppState(session.settings, Catalog(session.settings), query=session.query)
-        self.bridge = Bridge(self)
+        self.launch_poll = LaunchPoll(self)
         self.launches = Launches(self)
-        self.registries = RegistryDesk(self._registries_changed)
+        self.registries = Registries(self._registries_changed)
         self.freshness = Freshness(self)
         self.collector = Collector(self)
         self.loaded = False
         self.opened = asyncio.Event()
         self._listed = asyncio.Event()
         self._backend: Backend | None = session.backend
-        self.keeper = Keeper(self)
+        self.persistence = Persistence(self, session, self.state, self.say)
         self.terminal_title = TerminalTitle(self)
 
     def get_css_variables(self) -> dict[str, str]:
@@ -82,12 +83,12 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
 
     def get_default_screen(self) -> BrowseScreen:
         """The recipes, from the first frame on, where the last session ended."""
-        self.keeper.restore()
+        self.persistence.restore()
         return BrowseScreen()
 
     def on_mount(self) -> None:
         """The first frame waits for nothing: recipes and connections come after it."""
-        self.keeper.watch()
+        self.persistence.watch()
         self.set_keymap(dict(self.session.settings.keys))
         self.call_after_refresh(self._begin)
 
@@ -104,13 +105,13 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
 
     @property
     def backend(self) -> Backend:
-        """The engine. Raises `SparkrunError` before it is open."""
+        """The backend. Raises `SparkrunError` before it is open."""
         if self._backend is None:
             raise SparkrunError("the engine is not ready yet", remedy="try again in a moment")
         return self._backend
 
     async def _open_backend(self) -> None:
-        await self._listed.wait()  # bringing in the engine slows the list down, which is wanted first
+        await self._listed.wait()  # importing the backend slows the list down, which is wanted first
         backend = self._backend
         if backend is None:
             backend = await asyncio.to_thread(_real_backend, self.session.settings)
@@ -128,7 +129,7 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
 
     async def on_unmount(self) -> None:
         """Let the hosts go; what runs there goes on."""
-        self.keeper.keep()
+        self.persistence.keep()
         self.terminal_title.restore()
         if self._backend is not None and self.opened.is_set():
             await self._backend.close()
@@ -189,7 +190,7 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
 
     def keep_soon(self) -> None:
         """Keep overrides for the next session, once the keys rest for a moment."""
-        self.keeper.soon()
+        self.persistence.soon()
 
     def state_changed(self) -> None:
         """Tell the screen in sight; others look when they come back."""
@@ -213,7 +214,7 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         self.terminal_title.show(title(self.launches.states()))
 
     def bar_status(self) -> Status:
-        """What the bar tells now."""
+        """What the bar shows now."""
         cluster = self.state.cluster
         hosts = tuple((name, self.state.marks[name].state) for name in (cluster.hosts if cluster else ()))
         demo = self.session.demo or bool(cluster and cluster.is_demo)
@@ -234,8 +235,32 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         from sparkrun_tui.ui.screens.launch import LaunchScreen
 
         if follow:
-            self.launches.follow(launch)
+            self.follow(launch)
         self.push_screen(LaunchScreen(launch))
+
+    def follow(self, launch: LaunchPort) -> None:
+        """Count this launch, and say when it is ready or has failed."""
+        self.launches.follow(launch)
+
+    def followed(self, launch_id: str) -> LaunchPort | None:
+        """A launch of this session."""
+        return self.launches.find(launch_id)
+
+    def watch_launch(self, launch: LaunchPort, changed: Changed) -> Callable[[], None]:
+        """Call `changed` when a launch has news, until the function that is returned is called."""
+        return self.launch_poll.watch(launch, changed)
+
+    def recipes_in_sight(self) -> set[str]:
+        """Keys of the recipes that a screen shows now."""
+        found: set[str] = set()
+        for screen in self.screen_stack:
+            if isinstance(screen, BrowseScreen):
+                found.update(screen.keys_in_sight)
+        return found
+
+    def screen_left(self) -> None:
+        """A screen was left: what it held can be freed."""
+        self.collector.screen_left()
 
     def shows(self, launch: LaunchPort) -> bool:
         """Whether this launch is what the user looks at now."""

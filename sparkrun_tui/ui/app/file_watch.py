@@ -11,7 +11,7 @@ Stamp = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Scan:
     """How files and folders stood at one look."""
 
     files: Mapping[str, Stamp] = field(default_factory=dict)
@@ -26,12 +26,12 @@ class Difference:
     listing: bool = False
 
 
-def look(files: Iterable[str], folders: Iterable[str]) -> Seen:
+def scan(files: Iterable[str], folders: Iterable[str]) -> Scan:
     """Look at files and folders now; call it in a thread, folders may be remote."""
-    return Seen({path: _stamp(path) for path in files}, {path: _stamp(path) for path in folders})
+    return Scan({path: _stamp(path) for path in files}, {path: _stamp(path) for path in folders})
 
 
-def compare(before: Seen, now: Seen) -> Difference:
+def compare(before: Scan, now: Scan) -> Difference:
     """What changed among what both looked at."""
     changed = tuple(path for path, stamp in now.files.items() if before.files.get(path, stamp) != stamp)
     came = any(before.folders.get(path, stamp) != stamp for path, stamp in now.folders.items())
@@ -43,6 +43,6 @@ def _stamp(path: str) -> Stamp:
     try:
         found = os.stat(path)
     except OSError:
-        # It went away, or its disk did: the next listing tells.
+        # It went away, or its disk did: the next listing shows it.
         return 0, 0
     return found.st_mtime_ns, found.st_size

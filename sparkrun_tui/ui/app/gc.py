@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
-from typing import Protocol
 
 from textual.timer import Timer
+
+from sparkrun_tui.ui.app.shell import Timers
 
 _REST = 1.0
 """Seconds after the last screen was left: nobody waits for an answer then."""
 
 
-class Clock(Protocol):
-    """Whatever can call back later: the app."""
-
-    def set_timer(self, delay: float, callback: Callable[[], object]) -> Timer:
-        """Call `callback` once, after `delay` seconds."""
-
-
 class Collector:
     """A screen that was left is a ring of references, megabytes of it, which only a full collection finds."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, timers: Timers) -> None:
+        self._timers = timers
         self._timer: Timer | None = None
 
     def calm(self) -> None:
@@ -35,4 +28,4 @@ class Collector:
         """Collect once no screen has been left for a moment."""
         if self._timer is not None:
             self._timer.stop()
-        self._timer = self._clock.set_timer(_REST, gc.collect)
+        self._timer = self._timers.set_timer(_REST, gc.collect)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from textual.timer import Timer
 
-from sparkrun_tui.ui.model.ports import LaunchPort
+from sparkrun_tui.ui.app.shell import Timers
+from sparkrun_tui.ui.model.ports import Changed, LaunchPort
 
 TICK = 0.1
 """Seconds between two looks while something changes."""
@@ -18,16 +18,6 @@ REST = 0.5
 
 _PATIENCE = 20
 
-Changed = Callable[[bool, bool], None]
-"""Called with (the state changed, the logs changed)."""
-
-
-class Clock(Protocol):
-    """Whatever can call back at an interval: the app."""
-
-    def set_interval(self, interval: float, callback: Callable[[], None]) -> Timer:
-        """Call `callback` every `interval` seconds."""
-
 
 @dataclass(slots=True)
 class _Watch:
@@ -36,7 +26,7 @@ class _Watch:
     revision: int = -1
     lines: int = -1
 
-    def look(self) -> bool:
+    def poll(self) -> bool:
         revision = self.launch.revision
         lines = sum(buffer.end for buffer in self.launch.logs.values())
         state_changed, logs_changed = revision != self.revision, lines != self.lines
@@ -46,11 +36,11 @@ class _Watch:
         return state_changed or logs_changed
 
 
-class Bridge:
+class LaunchPoll:
     """Polls what is watched. No message is sent per line: readers take from the rings what is new."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, timers: Timers) -> None:
+        self._timers = timers
         self._watches: list[_Watch] = []
         self._timer: Timer | None = None
         self._interval = 0.0
@@ -60,7 +50,7 @@ class Bridge:
         """Call `changed` at once, and whenever something changed; the result ends it."""
         watch = _Watch(launch, changed)
         self._watches.append(watch)
-        watch.look()
+        watch.poll()
         self.wake()
 
         def end() -> None:
@@ -77,7 +67,7 @@ class Bridge:
 
     def tick(self) -> None:
         """Look once at everything that is watched."""
-        changed = [watch.look() for watch in list(self._watches)]
+        changed = [watch.poll() for watch in list(self._watches)]
         if any(changed):
             self.wake()
             return
@@ -95,7 +85,7 @@ class Bridge:
             return
         self._stop()
         self._interval = interval
-        self._timer = self._clock.set_interval(interval, self.tick)
+        self._timer = self._timers.set_interval(interval, self.tick)
 
     def _stop(self) -> None:
         if self._timer is not None:

@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from sparkrun_tui.ui.app.shell import AppShell
+from sparkrun_tui.ui.model.launch_status import COMING, OVER, SERVING
 from sparkrun_tui.ui.model.ports import KeyQuestion, LaunchPort, PassphraseAsked
 
 if TYPE_CHECKING:
     from sparkrun_tui.launch.record.events import LaunchStatus
     from sparkrun_tui.launch.record.state import LaunchState
-    from sparkrun_tui.ui.app.app import SparkrunApp
-
-# Statuses are compared by their words: the launch layer is imported with the first launch, not with the app.
-SERVING = frozenset({"ready", "degraded"})
-COMING = frozenset({"starting", "cancelling"})
-OVER = frozenset({"failed", "cancelled", "stopped"})
-
 
 _KEPT_OVER = 8
 """Launches that are over and still at hand with recipe and logs; the journal has all of them."""
@@ -25,33 +20,33 @@ _KEPT_OVER = 8
 class Launches:
     """Follows every launch that was begun or opened here, whatever screen is shown."""
 
-    def __init__(self, app: SparkrunApp) -> None:
+    def __init__(self, app: AppShell) -> None:
         self._app = app
         self._followed: dict[str, LaunchPort] = {}
         self._demo: set[str] = set()
-        self._told: dict[str, LaunchStatus] = {}
+        self._reported: dict[str, LaunchStatus] = {}
         self._ends: dict[str, Callable[[], None]] = {}
 
     def follow(self, launch: LaunchPort) -> None:
-        """Count this launch, and tell when it is ready or has failed."""
+        """Count this launch, and say when it is ready or has failed."""
         if launch.launch_id not in self._followed:
             self._followed[launch.launch_id] = launch
             cluster = self._app.state.cluster
             if cluster is not None and cluster.is_demo:
                 self._demo.add(launch.launch_id)
-            self._told[launch.launch_id] = launch.state.status
-            self._ends[launch.launch_id] = self._app.bridge.watch(
+            self._reported[launch.launch_id] = launch.state.status
+            self._ends[launch.launch_id] = self._app.watch_launch(
                 launch, lambda state_changed, _: self._changed(launch) if state_changed else None
             )
-            self._let_go()
+            self._forget_oldest()
         self._app.update_bars()
 
-    def _let_go(self) -> None:
+    def _forget_oldest(self) -> None:
         """Drop the oldest of those that are over, with their logs."""
         over = [launch_id for launch_id, launch in self._followed.items() if launch.state.status in OVER]
         for launch_id in over[:-_KEPT_OVER]:
             self._ends.pop(launch_id)()
-            del self._followed[launch_id], self._told[launch_id]
+            del self._followed[launch_id], self._reported[launch_id]
 
     def find(self, launch_id: str) -> LaunchPort | None:
         """A launch of this session."""
@@ -69,9 +64,9 @@ class Launches:
     def _changed(self, launch: LaunchPort) -> None:
         state = launch.state
         self._app.update_title()
-        if self._told.get(launch.launch_id) is state.status:
+        if self._reported.get(launch.launch_id) is state.status:
             return
-        self._told[launch.launch_id] = state.status
+        self._reported[launch.launch_id] = state.status
         self._app.update_bars()
         if self._app.shows(launch):
             if state.status in ("ready", "failed"):
@@ -118,7 +113,7 @@ class Launches:
         self._app.exit(0)
 
     def farewell(self) -> list[str]:
-        """What is told after the screen is gone: what keeps serving, and where."""
+        """What is printed after the screen is gone: what keeps serving, and where."""
         lines = []
         for launch in self._followed.values():
             state = launch.state

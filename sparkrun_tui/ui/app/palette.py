@@ -10,7 +10,7 @@ from textual.content import Content
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.ui.actions import find, key_name
 from sparkrun_tui.ui.actor import Actor
-from sparkrun_tui.ui.app.app import SparkrunApp
+from sparkrun_tui.ui.app_port import port_of
 
 _MOST = 20
 """Recipes shown at once: the palette is for going somewhere, the list for looking around."""
@@ -54,8 +54,7 @@ class RecipeProvider(Provider):
 
     async def search(self, query: str) -> Hits:
         """The best few; the list itself is for more."""
-        app = self.app
-        assert isinstance(app, SparkrunApp)
+        app = port_of(self.app)
         found = app.state.catalog.search(query, lambda entry: "unknown")[:_MOST]
         for place, entry in enumerate(found):
             go = partial(app.edit_recipe, entry.source.path, {})

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
+from textual.app import App
 from textual.theme import Theme
 from textual.timer import Timer
 
 from sparkrun_tui.base.remembered import Remembered, recall, remember
 from sparkrun_tui.recipe.values.saved_overrides import lasting_place
-
-if TYPE_CHECKING:
-    from sparkrun_tui.ui.app.app import SparkrunApp
+from sparkrun_tui.ui.app.session import Session
+from sparkrun_tui.ui.model.state import AppState
 
 _REST = 1.0
 """Seconds without a change before overrides are kept."""
@@ -20,28 +20,31 @@ _EVERY = 5.0
 """Seconds between two looks at the session, so that little is lost when the terminal goes away."""
 
 
-class Keeper:
+class Persistence:
     """Writes beside the keys, once they rest, and when the app ends."""
 
-    def __init__(self, app: SparkrunApp) -> None:
+    def __init__(self, app: App[int], session: Session, state: AppState, say: Callable[[str, str], None]) -> None:
+        """`app` is asked for its themes and timers."""
         self._app = app
+        self._opened_with = session
+        self._state = state
+        self._say = say
         self._timer: Timer | None = None
         self._before = recall()
-        self._chosen = self._before.theme if self._before.theme_then == app.session.settings.theme else ""
+        self._chosen = self._before.theme if self._before.theme_then == session.settings.theme else ""
         self._first = ""
-        self._told = False
+        self._warned = False
 
     def restore(self) -> None:
         """Bring back the query, the recipe and the cluster, where nothing else was asked for."""
-        app, before = self._app, self._before
-        session = app.session
+        state, session, before = self._state, self._opened_with, self._before
         if not session.query:
-            app.state.query = before.query
-            app.state.wanted = before.recipe
+            state.query = before.query
+            state.wanted = before.recipe
         fresh = bool(session.cluster) or session.demo or not before.cluster
         last = None if fresh else session.settings.cluster(before.cluster)
-        app.state.choose(last or session.settings.cluster(session.cluster))
-        app.theme = self._first = self._first_theme()
+        state.choose(last or session.settings.cluster(session.cluster))
+        self._app.theme = self._first = self._first_theme()
 
     def watch(self) -> None:
         """Follow what changes from now on."""
@@ -51,7 +54,7 @@ class Keeper:
 
     def _first_theme(self) -> str:
         """The theme last chosen, else that of the settings; a terminal of 16 colours is used with its own colours."""
-        app, wanted = self._app, self._app.session.settings.theme
+        app, wanted = self._app, self._opened_with.settings.theme
         few = not app.is_headless and app.console.color_system in ("standard", "windows")
         chosen = app.get_theme(self._chosen) if self._chosen else None
         if chosen is not None and (chosen.ansi or not few):
@@ -72,26 +75,26 @@ class Keeper:
         self._timer = self._app.set_timer(_REST, self.keep)
 
     def keep(self) -> None:
-        """Keep things now; that they cannot be kept is told once."""
+        """Keep things now; a failure is shown once."""
         try:
-            self._app.state.save_edits()
+            self._state.save_edits()
             now = self._session()
             if now != self._before:
                 remember(now)
                 self._before = now
-            self._told = False
+            self._warned = False
         except OSError as error:
-            if not self._told:
-                self._app.say(f"overrides and this session cannot be kept: {error}", "warning")
-            self._told = True
+            if not self._warned:
+                self._say(f"overrides and this session cannot be kept: {error}", "warning")
+            self._warned = True
 
     def _session(self) -> Remembered:
-        state, cluster = self._app.state, self._app.state.cluster
+        state, cluster = self._state, self._state.cluster
         entry = state.catalog.entry(state.selected) if state.selected else None
         return Remembered(
             query=state.query,
             recipe=lasting_place(entry.source) if entry is not None else state.wanted,
             cluster=cluster.name if cluster is not None and not cluster.is_demo else self._before.cluster,
             theme=self._chosen,
-            theme_then=self._app.session.settings.theme if self._chosen else "",
+            theme_then=self._opened_with.settings.theme if self._chosen else "",
         )

@@ -12,7 +12,7 @@ from sparkrun_tui.ui.model.ports import Backend
 class Session:
     """The user's settings, the cluster to open with, the first query, and whether the demo cluster is wanted.
 
-    `backend` is the engine; None means the real one.
+    `backend` talks to hosts; None means the real one.
     """
 
     settings: Settings = field(default_factory=Settings)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from textual.app import App
 
 from sparkrun_tui.base.text import clean_line, shorten
-from sparkrun_tui.ui.app.launches import COMING, SERVING
+from sparkrun_tui.ui.model.launch_status import COMING, SERVING
 
 if TYPE_CHECKING:
     from sparkrun_tui.launch.record.state import HostRow, LaunchState
-    from sparkrun_tui.ui.app.app import SparkrunApp
 
 NAME = "sparkrun-tui"
 _LONGEST = 40
@@ -19,18 +20,18 @@ _DONE = frozenset({"ok", "skipped"})
 
 
 def title(states: Iterable[LaunchState]) -> str:
-    """What is told of these launches: the ones on their way, else the ones that failed last, else what serves."""
+    """What is said of these launches: the ones on their way, else the ones that failed last, else what serves."""
     known = list(states)
     coming = [state for state in known if state.status in COMING]
     if coming:
-        return _told(coming, "launching") + (f" {_progress(coming[0])}" if len(coming) == 1 else "")
+        return _summary(coming, "launching") + (f" {_progress(coming[0])}" if len(coming) == 1 else "")
     if known and known[-1].status == "failed":
-        return _told(known[-1:], "failed")
+        return _summary(known[-1:], "failed")
     serving = [state for state in known if state.status in SERVING]
-    return _told(serving, "serving") if serving else NAME
+    return _summary(serving, "serving") if serving else NAME
 
 
-def _told(states: list[LaunchState], doing: str) -> str:
+def _summary(states: list[LaunchState], doing: str) -> str:
     what = shorten(clean_line(states[0].recipe), _LONGEST) if len(states) == 1 else str(len(states))
     return f"{NAME} · {what} {doing}"
 
@@ -50,7 +51,7 @@ def _over(row: HostRow, phases: Iterable[str]) -> int:
 class TerminalTitle:
     """Sets the title of a real terminal, and gives it back at the end."""
 
-    def __init__(self, app: SparkrunApp) -> None:
+    def __init__(self, app: App[Any]) -> None:
         self._app = app
         self._shown = ""
 

@@ -1,4 +1,4 @@
-"""The real engine behind the screens: a desk for the user's clusters, one for the demo; imported after first paint."""
+"""The real backend: a launcher for the user's clusters, one for the demo; imported after the first paint."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from sparkrun_tui.fleet.metrics import Metrics
 from sparkrun_tui.fleet.model import FleetView, Workload
 from sparkrun_tui.fleet.stop import StopReport, stop
 from sparkrun_tui.fleet.survey import survey
-from sparkrun_tui.launch.launcher import Desk
+from sparkrun_tui.launch.launcher import Launcher
 from sparkrun_tui.launch.plan import dry_run as dryrun
-from sparkrun_tui.launch.plan.environment import hub_token
 from sparkrun_tui.launch.plan.plan import LaunchPlan
 from sparkrun_tui.launch.prompting import ask_served
 from sparkrun_tui.launch.record import journal
@@ -32,6 +31,7 @@ from sparkrun_tui.launch.sizing.sizing import FactsStore, digest_folder, host_me
 from sparkrun_tui.recipe.trust import consented_variables
 from sparkrun_tui.recipe.values.masking import redactor
 from sparkrun_tui.recipe.values.rendered import Rendered
+from sparkrun_tui.remote.hub.token import hub_token
 from sparkrun_tui.remote.probe.facts import HostFacts
 from sparkrun_tui.remote.ssh.host_key_policy import YES, HostKeyQuestion, Question
 from sparkrun_tui.ui.model.ports import Ask, HostSeen, KeyQuestion, LaunchPort, PassphraseAsked, PastLaunch
@@ -55,14 +55,14 @@ class Reopened:
             self.logs = {**self.logs, host: buffer}
 
 
-class Engine:
+class LocalBackend:
     """What the app asks of hosts, launches and journals."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._desk: Desk | None = None
+        self._launcher: Launcher | None = None
         self._demo: DemoCluster | None = None
-        self._demo_desk: Desk | None = None
+        self._demo_launcher: Launcher | None = None
         self._clusters: dict[str, Cluster] = {}
 
     async def open(self, ask: Ask) -> None:
@@ -74,14 +74,14 @@ class Engine:
                 return YES if await ask.host_key(shown) else None
             return await ask.passphrase(PassphraseAsked(question.host, question.path, question.again))
 
-        self._desk = Desk(self._settings, real_services(answer))
+        self._launcher = Launcher(self._settings, real_services(answer))
 
     async def close(self) -> None:
         """Let launches and links go; what runs on the hosts goes on. The demo ends with the app."""
-        if self._desk is not None:
-            await self._desk.close()
-        if self._demo_desk is not None:
-            await self._demo_desk.close()
+        if self._launcher is not None:
+            await self._launcher.close()
+        if self._demo_launcher is not None:
+            await self._demo_launcher.close()
         if self._demo is not None:
             await self._demo.__aexit__(None, None, None)
 
@@ -93,17 +93,17 @@ class Engine:
             demo = DemoCluster(settings=self._settings)
             await demo.__aenter__()
             self._demo = demo
-            self._demo_desk = Desk(self._settings, demo.services)
+            self._demo_launcher = Launcher(self._settings, demo.services)
         return self._demo.cluster
 
-    def _desk_of(self, cluster: Cluster) -> Desk:
-        desk = self._demo_desk if cluster.is_demo else self._desk
-        if desk is None:
+    def _launcher_of(self, cluster: Cluster) -> Launcher:
+        launcher = self._demo_launcher if cluster.is_demo else self._launcher
+        if launcher is None:
             raise SparkrunError("the engine is not ready yet", remedy="try again in a moment")
-        return desk
+        return launcher
 
     def _services(self, cluster: Cluster) -> Services:
-        return self._desk_of(cluster).services
+        return self._launcher_of(cluster).services
 
     @property
     def facts(self) -> FactsStore | None:
@@ -119,7 +119,7 @@ class Engine:
             else:
                 seen(HostSeen(name, None, found.what, found.remedy))
 
-        await self._desk_of(cluster).probe(cluster, seen=answered)
+        await self._launcher_of(cluster).probe(cluster, seen=answered)
 
     async def look_up(self, model: str, revision: str) -> None:
         """Read the headers of a model; the weights stay where they are."""
@@ -130,16 +130,16 @@ class Engine:
 
     async def plan(self, rendered: Rendered, cluster: Cluster) -> LaunchPlan:
         """What a launch would do, with what is known of the hosts."""
-        return self._desk_of(cluster).plan(rendered, cluster, consented=consented_variables(rendered.recipe))
+        return self._launcher_of(cluster).plan(rendered, cluster, consented=consented_variables(rendered.recipe))
 
-    async def look(self, plan: LaunchPlan) -> LaunchPlan:
+    async def inspect(self, plan: LaunchPlan) -> LaunchPlan:
         """The plan with what the hosts hold now."""
-        desk = self._desk_of(plan.cluster)
-        return await desk.look(plan, memory_needed=self._memory_needed(plan))
+        launcher = self._launcher_of(plan.cluster)
+        return await launcher.inspect(plan, memory_needed=self._memory_needed(plan))
 
     def _memory_needed(self, plan: LaunchPlan) -> int | None:
         """Bytes that the launch takes of its fullest host, by the estimate; None when that is not known."""
-        known = self._desk_of(plan.cluster).facts
+        known = self._launcher_of(plan.cluster).facts
         hosts = [host_memory(known[name]) for name in plan.host_names if name in known]
         return memory_needed(plan.rendered, hosts, self.facts)
 
@@ -147,15 +147,15 @@ class Engine:
         """The plan as lines of text."""
         return dryrun.lines(plan)
 
-    async def launch(self, plan: LaunchPlan, overridden: frozenset[str] = frozenset()) -> LaunchPort:
+    async def launch(self, plan: LaunchPlan, ignored: frozenset[str] = frozenset()) -> LaunchPort:
         """Begin it."""
         needed = self._memory_needed(plan)
-        launch = self._desk_of(plan.cluster).launch(plan, memory_needed=needed, overridden=overridden)
+        launch = self._launcher_of(plan.cluster).launch(plan, memory_needed=needed, ignored=ignored)
         self._clusters[launch.launch_id] = plan.cluster
         return launch
 
     async def cancel(self, launch: LaunchPort, force: bool = False) -> None:
-        """Cancel; the launch tells by its events how it ends."""
+        """Cancel; the events of the launch say how it ends."""
         if isinstance(launch, Launch):
             if force:
                 launch.force()
@@ -181,7 +181,7 @@ class Engine:
 
     async def attach(self, workload: Workload, cluster: Cluster) -> LaunchPort:
         """Watch it."""
-        launch = await self._desk_of(cluster).attach(workload, cluster)
+        launch = await self._launcher_of(cluster).attach(workload, cluster)
         self._clusters[launch.launch_id] = cluster
         return launch
 

@@ -122,5 +122,5 @@ class Catalog:
 
 
 def _stem_in(entry: Entry) -> tuple[str, str]:
-    """What tells the file of a recipe from others at a glance: where it comes from, and its name."""
+    """What distinguishes the file of a recipe at a glance: where it comes from, and its name."""
     return f"{entry.source.kind}/{entry.source.registry}", Path(entry.source.path).stem

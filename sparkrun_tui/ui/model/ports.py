@@ -1,10 +1,10 @@
-"""What the app needs of the engine, as protocols, so that screens can be driven by doubles in tests."""
+"""What the app needs of its backend, as protocols, so that screens can be driven by doubles in tests."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class LaunchPort(Protocol):
-    """A launch as a screen watches it; the engine owns it, whatever screen is shown."""
+    """A launch as a screen watches it; the backend owns it, whatever screen is shown."""
 
     @property
     def launch_id(self) -> str:
@@ -45,6 +45,10 @@ class LaunchPort(Protocol):
     @property
     def rendered(self) -> Rendered | None:
         """The recipe as it was launched, when that is known here."""
+
+
+Changed: TypeAlias = "Callable[[bool, bool], None]"
+"""Called with (the state of a launch changed, its logs changed)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,7 @@ class Ask(Protocol):
 
 
 class Backend(Protocol):
-    """Everything the app asks of the engine. Errors are `SparkrunError`s, told in full."""
+    """Everything the app asks of what is behind it. Errors are `SparkrunError`s, shown in full."""
 
     async def open(self, ask: Ask) -> None:
         """Get ready: import what is heavy, start the demo cluster when that is wanted."""
@@ -134,11 +138,11 @@ class Backend(Protocol):
     def dry_run(self, plan: LaunchPlan) -> Sequence[str]:
         """The plan as lines of text to read or paste."""
 
-    async def look(self, plan: LaunchPlan) -> LaunchPlan:
+    async def inspect(self, plan: LaunchPlan) -> LaunchPlan:
         """The plan with what the hosts hold now; changes nothing there."""
 
-    async def launch(self, plan: LaunchPlan, overridden: frozenset[str] = frozenset()) -> LaunchPort:
-        """Begin it; `overridden` names problems that the user waved through."""
+    async def launch(self, plan: LaunchPlan, ignored: frozenset[str] = frozenset()) -> LaunchPort:
+        """Begin it; `ignored` are codes of checks to ignore."""
 
     async def cancel(self, launch: LaunchPort, force: bool = False) -> None:
         """Cancel a launch that has not come up; `force` kills without grace."""
@@ -150,7 +154,7 @@ class Backend(Protocol):
         """What runs on a cluster now."""
 
     async def readings(self, view: FleetView, cluster: Cluster) -> Mapping[str, Metrics]:
-        """What the servers of our workloads count, by launch id; one that tells nothing is left out."""
+        """What the servers of launched workloads count, by launch id; one without an answer is left out."""
 
     async def stop_workload(self, workload: Workload, view: FleetView, cluster: Cluster) -> StopReport:
         """Stop a workload, as `view` shows it, on all its hosts; only what was seen to stop is told as stopped."""

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sparkrun_tui.ui.app.daemon_thread import in_daemon, tell
+from sparkrun_tui.ui.daemon_thread import call_in_loop, in_daemon
 
 if TYPE_CHECKING:
     from sparkrun_tui.recipe.registry.registries import RegistryStatus, UpdateResult
 
 
-class RegistryDesk:
+class Registries:
     """Does one thing at a time, since registries share a file; survives the screen that began it.
 
     `changed` is called after every step, on the app's loop. Everything raises `SparkrunError`.
@@ -90,7 +90,7 @@ class RegistryDesk:
             return results
 
     async def update_stale(self) -> bool:
-        """Ask those that were fetched before and are old now; tells whether any brought something."""
+        """Ask those that were fetched before and are old now; returns whether any had something new."""
         await self.read()
         old = [row.registry.name for row in self.rows if row.stale and row.snapshot is not None]
         results = await self.update(old) if old else ()
@@ -109,4 +109,4 @@ class RegistryDesk:
                 self.busy[label or name] = (phase, share)
                 self._changed()
 
-        return lambda name, phase, share: tell(loop, partial(note, name, phase, share))
+        return lambda name, phase, share: call_in_loop(loop, partial(note, name, phase, share))

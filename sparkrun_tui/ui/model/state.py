@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class HostMark:
-    """What the top bar and the cluster picker tell of a host: its dot's state, and why it is down."""
+    """What the top bar and the cluster picker show of a host: its dot's state, and why it is down."""
 
     state: str = "unknown"
     problem: str = ""
@@ -31,7 +31,7 @@ class HostMark:
 
 @dataclass(slots=True)
 class AppState:
-    """The one mutable thing behind the screens; they read it and are told when it changed."""
+    """The one mutable thing behind the screens; they read it and are called when it changed."""
 
     settings: Settings
     catalog: Catalog
@@ -86,7 +86,7 @@ class AppState:
                 save_overrides(recipe, edits.kept)
                 self._saved[key] = dict(edits.kept)
 
-    def overridden(self, key: str) -> bool:
+    def has_overrides(self, key: str) -> bool:
         """Whether a recipe has overrides."""
         return key in self.edits and bool(self.edits[key].kept)
 

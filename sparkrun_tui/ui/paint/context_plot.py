@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.ui.widgets.ink import Line, Span, clip
+from sparkrun_tui.ui.ink import Line, Span, clip
 
 if TYPE_CHECKING:
     from sparkrun_tui.memory.result import ContextCurve
 
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _TALLEST = 4
-"""How many times the curve's own height the room may be and still be drawn; above that it is only told."""
+"""How many times the curve's own height the room may be and still be drawn; above that it is only stated in words."""
 _AXIS = 7
 """Cells of the axis at the left, with its line."""
 

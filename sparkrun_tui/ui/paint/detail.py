@@ -9,10 +9,10 @@ from sparkrun_tui.base.text import clean_line, clean_text, visible_text
 from sparkrun_tui.memory.result import Estimate
 from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity, SourceKind
 from sparkrun_tui.recipe.values.environment import reads_text
+from sparkrun_tui.ui.ink import Line, Span, clip, wrap
+from sparkrun_tui.ui.paint.memory_bar import picture_lines
 from sparkrun_tui.ui.paint.memory_tab import proposal_line, proposal_lines
 from sparkrun_tui.ui.paint.recipe_rows import short_count
-from sparkrun_tui.ui.widgets.ink import Line, Span, clip, wrap
-from sparkrun_tui.ui.widgets.memory_bar import picture_lines
 
 if TYPE_CHECKING:
     from sparkrun_tui.launch.sizing.evaluation import Evaluation

@@ -10,7 +10,7 @@ from sparkrun_tui.base.units import GIB, format_duration
 from sparkrun_tui.fleet.load import Load
 from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload, WorkloadRank
 from sparkrun_tui.remote.probe.facts import HostFacts
-from sparkrun_tui.ui.widgets.ink import Line, Span, cells_of, clip, fit, level_of, width_of
+from sparkrun_tui.ui.ink import Line, Span, cells_of, clip, fit, level_of, width_of
 
 HEALTH: dict[Health, tuple[str, str]] = {
     Health.SERVING: ("✓", "good"),
@@ -126,15 +126,15 @@ def _workload(workload: Workload, rank: WorkloadRank, now: float, load: Load | N
         spans.append((f" rank {rank.rank}", "dim"))
     if rank.started:
         spans.append((f"  {format_duration(max(now - rank.started, 0))}", ""))
-    told = _load(load) if load is not None and workload.health is Health.SERVING else []
-    if told:
-        if width_of([*spans, told[0]]) > room:
+    shown = _load(load) if load is not None and workload.health is Health.SERVING else []
+    if shown:
+        if width_of([*spans, shown[0]]) > room:
             # The rate is worth more than the number of a head, which stands first anyway.
             spans = [span for span in spans if not span[0].startswith(" rank ")]
-        # The sign tells that it serves. From the right, what has no room is left out whole.
-        while told and width_of([*spans, *told]) > room:
-            told.pop()
-        return [*spans, *told]
+        # The sign says that it serves. From the right, what has no room is left out whole.
+        while shown and width_of([*spans, *shown]) > room:
+            shown.pop()
+        return [*spans, *shown]
     words = workload.health.value + (f": {workload.detail}" if workload.detail else "")
     spans.append((f"  {clean_line(words)}", style if workload.health is not Health.SERVING else "dim"))
     if not workload.ours:

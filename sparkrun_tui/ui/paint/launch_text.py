@@ -11,7 +11,7 @@ from sparkrun_tui.base.units import GIB, format_duration
 from sparkrun_tui.launch.record.events import LaunchStatus
 from sparkrun_tui.launch.record.logs import LogBuffer
 from sparkrun_tui.launch.record.state import LaunchState
-from sparkrun_tui.ui.widgets.ink import Line, Span, clip, width_of
+from sparkrun_tui.ui.ink import Line, Span, clip, width_of
 
 _REPORT_LINES = 60
 

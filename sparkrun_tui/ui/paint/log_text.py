@@ -1,4 +1,4 @@
-"""Log lines for the eye: without the engine's own date, process id and source place, which the pane tells already."""
+"""Log lines for the eye: without the engine's own date, process id and source place, which the pane shows already."""
 
 from __future__ import annotations
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.memory.result import Estimate, HostPicture, Part, Proposal
+from sparkrun_tui.ui.ink import Line, clip, wrap, wrap_line
 from sparkrun_tui.ui.paint.context_plot import plot_lines
-from sparkrun_tui.ui.widgets.ink import Line, clip, wrap, wrap_line
-from sparkrun_tui.ui.widgets.memory_bar import gib
+from sparkrun_tui.ui.paint.memory_bar import gib
 
 if TYPE_CHECKING:
     from sparkrun_tui.ui.model.context_curve import ContextPlot
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _WIDE = 64
 """From this width on, a part, its band and its source stand on one line."""
 _TIGHT = 44
-"""Below this width the unit is only told by the host's line."""
+"""Below this width only the host's line has the unit."""
 _KINDS = {"kv": "KV cache", "others": "others", "activation": "activations"}
 
 

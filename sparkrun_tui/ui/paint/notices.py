@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.launch.record.events import Noticed
-from sparkrun_tui.ui.widgets.ink import Line, Span, spread, wrap
+from sparkrun_tui.ui.ink import Line, Span, spread, wrap
 
 _SIGNS = {"error": ("✗", "bad"), "warning": ("!", "tight")}
 _NOTE = ("·", "dim")
@@ -25,7 +25,7 @@ def newest_line(notices: Sequence[Noticed], width: int) -> Line | None:
         return None
     sign, style = _SIGNS[notice.level]
     count = f"  all {len(notices)}: !" if len(notices) > 1 else "  more: !"
-    return spread([(f"{sign} ", style), (_told(notice), "")], [(count, "dim")], width)
+    return spread([(f"{sign} ", style), (_text_of(notice), "")], [(count, "dim")], width)
 
 
 def notice_lines(notices: Sequence[Noticed], width: int) -> list[Line]:
@@ -34,12 +34,12 @@ def notice_lines(notices: Sequence[Noticed], width: int) -> list[Line]:
     for notice in notices:
         sign, style = _SIGNS.get(notice.level, _NOTE)
         stamp: Span = (time.strftime("%H:%M:%S ", time.localtime(notice.time)), "dim")
-        rows = wrap(_told(notice), max(width - 11, 20))
+        rows = wrap(_text_of(notice), max(width - 11, 20))
         lines.append([stamp, (f"{sign} ", style), (rows[0], "")])
         lines += [[(" " * 11 + row, "")] for row in rows[1:]]
     return lines
 
 
-def _told(notice: Noticed) -> str:
+def _text_of(notice: Noticed) -> str:
     host = f"{clean_line(notice.host)}: " if notice.host else ""
     return host + clean_line(notice.text)

@@ -10,8 +10,8 @@ from sparkrun_tui.base.units import GIB, format_bytes, format_duration, format_r
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.record.events import StepState
 from sparkrun_tui.launch.record.state import Cell, HostRow, LaunchState
+from sparkrun_tui.ui.ink import Line, Span, clip, fit, level_of
 from sparkrun_tui.ui.paint.notices import newest_line
-from sparkrun_tui.ui.widgets.ink import Line, Span, clip, fit, level_of
 
 _SIGNS: dict[StepState, tuple[str, str]] = {
     StepState.PENDING: ("·", "dim"),
@@ -22,7 +22,7 @@ _SIGNS: dict[StepState, tuple[str, str]] = {
     StepState.CANCELLED: ("–", "dim"),
     StepState.UNKNOWN: ("?", "tight"),
 }
-_TOLD = (StepState.RUNNING, StepState.FAILED, StepState.UNKNOWN)
+_REPORTED = (StepState.RUNNING, StepState.FAILED, StepState.UNKNOWN)
 _LINKS = {"up": ("●", "good"), "reconnecting": ("◌", "tight"), "connecting": ("◌", "dim"), "unreachable": ("✗", "bad")}
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _LEVELS = "▁▂▃▄▅▆▇█"
@@ -95,7 +95,7 @@ def phases_shown(width: int) -> tuple[list[Phase], int, int]:
 
 
 def table(state: LaunchState, now: float, width: int, activity: bool, last: LastTime | None = None) -> list[Line]:
-    """The whole table; with `activity` each host has a second line that tells what it does now."""
+    """The whole table; with `activity` each host has a second line with what it does now."""
     phases, column, name = phases_shown(width)
     header = " " * name + "".join(fit(_word(phase, column - 1), column - 1) + " " for phase in phases) + "memory left"
     lines: list[Line] = [clip([(header, "dim")], width)]
@@ -123,7 +123,7 @@ def _host(row: HostRow, phases: Sequence[Phase], column: int, name: int, now: fl
     for place, phase in enumerate(phases):
         cell = row.cells.get(phase, Cell())
         waiting = place == 0 and phase is not Phase.CHECK and cell.state is StepState.PENDING
-        if waiting and check is not None and check.state in _TOLD:
+        if waiting and check is not None and check.state in _REPORTED:
             sign, style = _SIGNS[check.state]
             spans.append((fit(f"{sign} check", column - 1) + " ", style))
             continue

@@ -7,13 +7,14 @@ from collections.abc import Set as AbstractSet
 
 from sparkrun_tui.base.text import clean_line, visible_line, visible_text
 from sparkrun_tui.base.units import format_bytes
-from sparkrun_tui.launch.plan.plan import LaunchPlan, PlanStep
+from sparkrun_tui.launch.plan.plan import LaunchPlan
+from sparkrun_tui.launch.plan.shapes import PlanStep
 from sparkrun_tui.memory.result import Estimate
 from sparkrun_tui.recipe.trust import Demand
+from sparkrun_tui.ui.ink import Line, Span, clip, fit, width_of, wrap, wrap_line
+from sparkrun_tui.ui.paint.command_view import shell_lines
 from sparkrun_tui.ui.paint.detail import problem_lines
-from sparkrun_tui.ui.widgets.command_view import shell_lines
-from sparkrun_tui.ui.widgets.ink import Line, Span, clip, fit, width_of, wrap, wrap_line
-from sparkrun_tui.ui.widgets.memory_bar import picture_lines
+from sparkrun_tui.ui.paint.memory_bar import picture_lines
 
 
 def hosts_of(step: PlanStep, plan: LaunchPlan) -> str:
@@ -80,8 +81,8 @@ def _rest(step: PlanStep, plan: LaunchPlan, width: int) -> list[Line]:
     """In full what the step's own line has no room for."""
     if width_of(step_line(1, step, plan, 10_000, True)) <= width:
         return []
-    told = ", ".join(visible_line(text) for text in (step.title, step.detail) if text)
-    return [[("     ", ""), (row, "")] for row in wrap(told, max(width - 5, 20))]
+    about = ", ".join(visible_line(text) for text in (step.title, step.detail) if text)
+    return [[("     ", ""), (row, "")] for row in wrap(about, max(width - 5, 20))]
 
 
 def _commands(step: PlanStep, width: int) -> list[Line]:

@@ -16,8 +16,7 @@ from sparkrun_tui.recipe.values.masking import holds_secret
 from sparkrun_tui.recipe.values.overrides import from_data, value_text
 from sparkrun_tui.recipe.values.rendered import Origin, Rendered
 from sparkrun_tui.ui.model.edits import Edits
-from sparkrun_tui.ui.widgets.form.field_list import FieldRow
-from sparkrun_tui.ui.widgets.recipe_list import RecipeRow
+from sparkrun_tui.ui.model.rows import FieldRow, RecipeRow
 
 
 def short_count(count: int | None) -> str:
@@ -43,7 +42,7 @@ def hosts_word(entry: Entry) -> str:
     return f"{low}-{entry.max_nodes}"
 
 
-def recipe_row(entry: Entry, title: str, query: Query, overridden: bool) -> RecipeRow:
+def recipe_row(entry: Entry, title: str, query: Query, has_overrides: bool) -> RecipeRow:
     """One entry as the list shows it, with the letters lit that the query found."""
     source = entry.source
     origin = source.registry if source.kind is SourceKind.REGISTRY else source.kind.value
@@ -57,7 +56,7 @@ def recipe_row(entry: Entry, title: str, query: Query, overridden: bool) -> Reci
         origin=origin,
         broken=bool(entry.error),
         matched=frozenset(light(title, query)) if query.words else frozenset(),
-        overridden=overridden,
+        has_overrides=has_overrides,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.recipe.registry.registries import RegistryStatus, UpdateResult
-from sparkrun_tui.ui.widgets.ink import Line, Span, clip, fit
+from sparkrun_tui.ui.ink import Line, Span, clip, fit
 
 Busy = tuple[str, float | None]
 

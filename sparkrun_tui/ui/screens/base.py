@@ -41,8 +41,8 @@ class PageScreen(Screen[None], Actor):
         self.state_changed()
 
     def on_unmount(self) -> None:
-        """Left: what it held is let go."""
-        self.sparkrun.collector.screen_left()
+        """Left: what it held can be freed."""
+        self.sparkrun.screen_left()
 
     @property
     def whole(self) -> bool:
@@ -66,4 +66,4 @@ class PageScreen(Screen[None], Actor):
 
     def do_back(self) -> None:
         """Leave this screen."""
-        self.sparkrun.pop_screen()
+        self.app.pop_screen()

@@ -18,13 +18,14 @@ from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.search.entry import Entry
 from sparkrun_tui.recipe.search.query import Query, parse_query
 from sparkrun_tui.ui.actions import Scope, bindings
+from sparkrun_tui.ui.model.rows import RecipeRow
 from sparkrun_tui.ui.paint.recipe_rows import recipe_row
 from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.detail import Detail
 from sparkrun_tui.ui.widgets.form.choices import Choices
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 from sparkrun_tui.ui.widgets.panel import Panel
-from sparkrun_tui.ui.widgets.recipe_list import RecipeList, RecipeRow, Rows
+from sparkrun_tui.ui.widgets.recipe_list import RecipeList, Rows
 from sparkrun_tui.ui.widgets.search_box import SearchBox
 
 _SLICE = 0.006
@@ -95,7 +96,7 @@ class BrowseScreen(PageScreen):
 
     def _row(self, entry: Entry) -> RecipeRow:
         state = self.sparkrun.state
-        return recipe_row(entry, state.catalog.title(entry), self._query, state.overridden(entry.source.path))
+        return recipe_row(entry, state.catalog.title(entry), self._query, state.has_overrides(entry.source.path))
 
     def _empty_message(self, total: int) -> str:
         if not self.sparkrun.loaded:
@@ -172,8 +173,8 @@ class BrowseScreen(PageScreen):
     def _edited(self) -> None:
         row = self.list.current
         if row is not None:
-            overridden = self.sparkrun.state.overridden(row.key)
-            if row.overridden != overridden:
+            has_overrides = self.sparkrun.state.has_overrides(row.key)
+            if row.has_overrides != has_overrides:
                 self.search_again()
         self.list.refresh_rows((self.list.cursor,))
         self.sparkrun.keep_soon()
@@ -284,7 +285,7 @@ class BrowseScreen(PageScreen):
 
         recipe = self.sparkrun.state.recipe
         if isinstance(recipe, Recipe):
-            self.sparkrun.push_screen(ChangesScreen(recipe))
+            self.app.push_screen(ChangesScreen(recipe))
 
     def do_zoom(self) -> None:
         """Give the detail the whole screen, or show the list again."""
@@ -341,12 +342,12 @@ class BrowseScreen(PageScreen):
         editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
         path = recipe.source.path
         try:
-            with self.sparkrun.suspend():
+            with self.app.suspend():
                 process = await asyncio.create_subprocess_exec(*shlex.split(editor), path)
                 await process.wait()
         except OSError as error:
             self.sparkrun.say(f"{editor} could not be started: {error}. Set EDITOR.", "error")
-        self.sparkrun.refresh()
+        self.app.refresh()
         self.sparkrun.state.catalog.reread(path)
         self.sparkrun.state.forget_verdict(path)
         self.state_changed()

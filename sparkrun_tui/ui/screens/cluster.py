@@ -14,10 +14,10 @@ from sparkrun_tui.base.settings import Cluster, check_hosts, config_file, save_c
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.actor import Actor
+from sparkrun_tui.ui.ink import Line, Span, fit, wrap, wrap_line
 from sparkrun_tui.ui.model.state import AppState
 from sparkrun_tui.ui.screens.dialogs.ask import AskScreen, Blank
 from sparkrun_tui.ui.widgets.footer_keys import FooterKeys
-from sparkrun_tui.ui.widgets.ink import Line, Span, fit, wrap, wrap_line
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 from sparkrun_tui.ui.widgets.panel import Panel
 from sparkrun_tui.ui.widgets.text_pane import TextPane

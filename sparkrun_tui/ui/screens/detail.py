@@ -20,15 +20,15 @@ from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity
 from sparkrun_tui.recipe.values.masking import dotted, redactor, shown_source
 from sparkrun_tui.recipe.values.shellwords import serve_argv
 from sparkrun_tui.ui.actor import Actor
+from sparkrun_tui.ui.ink import Line
 from sparkrun_tui.ui.model.catalog import AnyRecipe
 from sparkrun_tui.ui.model.edits import Edits
 from sparkrun_tui.ui.paint import detail as paint
+from sparkrun_tui.ui.paint.command_view import argv_lines, shell_lines, yaml_lines
 from sparkrun_tui.ui.paint.memory_tab import memory_lines
 from sparkrun_tui.ui.paint.recipe_rows import field_rows, stepped
-from sparkrun_tui.ui.widgets.command_view import argv_lines, shell_lines, yaml_lines
 from sparkrun_tui.ui.widgets.form.choices import Choices
 from sparkrun_tui.ui.widgets.form.field_list import FieldList
-from sparkrun_tui.ui.widgets.ink import Line
 from sparkrun_tui.ui.widgets.panel import Panel
 from sparkrun_tui.ui.widgets.tab_line import TabLine
 from sparkrun_tui.ui.widgets.text_pane import TextPane
@@ -42,7 +42,7 @@ NARROW_TABS = ("overview", "overrides", "memory", "command", "source", "problems
 
 
 class Detail(Container, Actor):
-    """Shows one recipe; `Edited` tells that its overrides changed."""
+    """Shows one recipe; `Edited` is posted when its overrides changed."""
 
     class Edited(Message):
         """The overrides of the shown recipe changed, or one is being typed."""

@@ -14,10 +14,10 @@ from sparkrun_tui.fleet.load import Load, loads
 from sparkrun_tui.fleet.metrics import Metrics
 from sparkrun_tui.fleet.model import FleetView, Workload
 from sparkrun_tui.ui.actions import Scope, bindings
+from sparkrun_tui.ui.ink import Line
 from sparkrun_tui.ui.paint.fleet_lines import FleetRow, fleet_rows, header, ranks_of
 from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
-from sparkrun_tui.ui.widgets.ink import Line
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 from sparkrun_tui.ui.widgets.panel import Panel
 
@@ -112,9 +112,9 @@ class FleetScreen(PageScreen):
         """Ask all hosts now."""
         if not self._asking and self.sparkrun.state.cluster is not None:
             self._asking = True
-            self.background(self._look(), "look")
+            self.background(self._survey(), "survey")
 
-    async def _look(self) -> None:
+    async def _survey(self) -> None:
         cluster = self.sparkrun.state.cluster
         panel = self.query_one(Panel)
         try:
@@ -170,8 +170,8 @@ class FleetScreen(PageScreen):
         workload, cluster = self.list.workload, self.sparkrun.state.cluster
         if workload is not None and cluster is not None:
             launch = await self.sparkrun.backend.attach(workload, cluster)
-            self.sparkrun.launches.follow(launch)
-            self.sparkrun.push_screen(PromptScreen(launch))
+            self.sparkrun.follow(launch)
+            self.app.push_screen(PromptScreen(launch))
 
     def do_copy(self) -> None:
         """Copy its URL."""

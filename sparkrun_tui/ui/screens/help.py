@@ -9,7 +9,7 @@ from textual.screen import ModalScreen, Screen
 
 from sparkrun_tui.ui.actions import Action, Scope, bindings, find, key_name
 from sparkrun_tui.ui.actor import Actor
-from sparkrun_tui.ui.widgets.ink import Line, fit, wrap
+from sparkrun_tui.ui.ink import Line, fit, wrap
 from sparkrun_tui.ui.widgets.panel import Panel
 from sparkrun_tui.ui.widgets.text_pane import TextPane
 

@@ -14,9 +14,9 @@ from sparkrun_tui.base.text import cell_width, clean_line
 from sparkrun_tui.base.units import format_duration
 from sparkrun_tui.recipe.values.masking import override_words
 from sparkrun_tui.ui.actions import Scope, bindings
+from sparkrun_tui.ui.ink import Line, Span, clip, fit
 from sparkrun_tui.ui.model.ports import PastLaunch
 from sparkrun_tui.ui.screens.base import PageScreen
-from sparkrun_tui.ui.widgets.ink import Line, Span, clip, fit
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 from sparkrun_tui.ui.widgets.panel import Panel
 
@@ -30,7 +30,7 @@ _SIGNS = {
 
 
 _ROOMY = 90
-"""Cells from which rows tell everything."""
+"""Cells from which rows show everything."""
 
 _WIDE = ("%Y-%m-%d %H:%M", 18, 12, 14)
 _NARROW = ("%m-%d %H:%M", 13, 10, 9)
@@ -78,8 +78,8 @@ class HistoryList(ListPane):
         longest = max((cell_width(clean_line(past.recipe)) for past in self.rows), default=0) + 2
         name = max(min(width - when - cluster - 12 - took, longest), 16)
         if number == 0:
-            told = "serving after" if took > 13 else "took"
-            text = f"{'when':<{when}}{fit('recipe', name)}{fit('cluster', cluster)}{'outcome':<12}{told:<{took}}"
+            heading = "serving after" if took > 13 else "took"
+            text = f"{'when':<{when}}{fit('recipe', name)}{fit('cluster', cluster)}{'outcome':<12}{heading:<{took}}"
             return clip([(text, "dim")], width)
         if not self.rows:
             return [(self.message, "dim")]
@@ -122,12 +122,12 @@ class HistoryScreen(PageScreen):
 
     @on(ListPane.Highlighted, "#history")
     def _moved(self) -> None:
-        """Where rows have no room for it, the corner tells how the launch under the cursor ended."""
+        """Where rows have no room for it, the corner says how the launch under the cursor ended."""
         if not self.whole:
             return
         past = self.list.current
-        told = past.detail if past is not None and self.list.text_width < _ROOMY else ""
-        self.query_one(Panel).entitle("Earlier launches", told)
+        detail = past.detail if past is not None and self.list.text_width < _ROOMY else ""
+        self.query_one(Panel).entitle("Earlier launches", detail)
 
     def on_resize(self) -> None:
         """Rows may have room for it now, or not any more."""
@@ -146,7 +146,7 @@ class HistoryScreen(PageScreen):
         past = self.list.current
         if past is None:
             return
-        known = self.sparkrun.launches.find(past.launch_id)
+        known = self.sparkrun.followed(past.launch_id)
         launch = known or await self.sparkrun.backend.reopen(past)
         self.sparkrun.open_launch(launch, follow=known is not None)
 

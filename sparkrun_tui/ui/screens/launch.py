@@ -16,7 +16,7 @@ from sparkrun_tui.launch.record.fold import FINAL
 from sparkrun_tui.launch.record.state import LaunchState
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.ui.actions import Scope, bindings
-from sparkrun_tui.ui.app.launches import COMING, SERVING
+from sparkrun_tui.ui.model.launch_status import COMING, SERVING
 from sparkrun_tui.ui.model.ports import LaunchPort
 from sparkrun_tui.ui.paint.launch_text import STATUS, curl, elapsed, endpoint_lines, report
 from sparkrun_tui.ui.paint.phases import LastTime
@@ -36,7 +36,7 @@ def _nothing() -> None:
 
 
 class LaunchScreen(PageScreen):
-    """Watches one launch. The engine owns it: leaving this screen changes nothing on any host."""
+    """Watches one launch. The backend owns it: leaving this screen changes nothing on any host."""
 
     BINDINGS = bindings(Scope.LAUNCH)
     AUTO_FOCUS = "LogView"
@@ -82,7 +82,7 @@ class LaunchScreen(PageScreen):
     def on_screen_resume(self) -> None:
         """In sight: watch."""
         self._forget()
-        self._forget = self.sparkrun.bridge.watch(self.launch, self._changed)
+        self._forget = self.sparkrun.watch_launch(self.launch, self._changed)
 
     def on_screen_suspend(self) -> None:
         """Out of sight: nothing needs painting."""
@@ -117,7 +117,7 @@ class LaunchScreen(PageScreen):
 
     @staticmethod
     def _active(state: LaunchState) -> bool:
-        """Whether a second line of a host has something to tell: what it does now, or where it failed."""
+        """Whether a second line of a host has something to say: what it does now, or where it failed."""
         if state.status not in SERVING | FINAL:
             return True
         cells = [cell for row in state.hosts.values() for cell in row.cells.values()]
@@ -212,7 +212,7 @@ class LaunchScreen(PageScreen):
         box = self.query_one("#find", SearchBox)
         view = self.deck.focused_view
         view.focus()
-        box.display = False  # the line below the log tells what is searched
+        box.display = False  # the line below the log shows what is searched
         if box.value:
             view.do_previous_match()
 
@@ -220,7 +220,7 @@ class LaunchScreen(PageScreen):
         """Ask the endpoint something."""
         from sparkrun_tui.ui.screens.dialogs.prompt import PromptScreen
 
-        self.sparkrun.push_screen(PromptScreen(self.launch))
+        self.app.push_screen(PromptScreen(self.launch))
 
     def do_copy(self) -> None:
         """Copy what matters now."""
@@ -245,7 +245,7 @@ class LaunchScreen(PageScreen):
         """Read what was noticed."""
         from sparkrun_tui.ui.screens.dialogs.notices import NoticesScreen
 
-        self.sparkrun.push_screen(NoticesScreen(self.launch.state.notices))
+        self.app.push_screen(NoticesScreen(self.launch.state.notices))
 
     async def do_stop(self) -> None:
         """Stop, after one question."""
@@ -311,7 +311,7 @@ class LaunchScreen(PageScreen):
         else:
             if self.launch.state.status in COMING | SERVING:
                 self.sparkrun.say(f"{self.launch.state.recipe} goes on; f shows it again")
-            self.sparkrun.pop_screen()
+            self.app.pop_screen()
 
     def curl_command(self) -> str:
         """A command that asks the endpoint."""

@@ -18,11 +18,11 @@ from sparkrun_tui.recipe.trust import demand_shown
 from sparkrun_tui.recipe.values.masking import redactor
 from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.ui.actions import Scope, bindings
+from sparkrun_tui.ui.ink import Line, wrap
+from sparkrun_tui.ui.paint.command_view import shell_lines
 from sparkrun_tui.ui.paint.plan_lines import consent_lines, plan_lines
 from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
-from sparkrun_tui.ui.widgets.command_view import shell_lines
-from sparkrun_tui.ui.widgets.ink import Line, wrap
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 from sparkrun_tui.ui.widgets.panel import Panel
 from sparkrun_tui.ui.widgets.text_pane import TextPane
@@ -140,7 +140,7 @@ class PlanScreen(PageScreen):
         try:
             self._pure = self._plan = await self.sparkrun.backend.plan(self._rendered, self._cluster)
             self._show("asking the hosts …")
-            self._plan = await self.sparkrun.backend.look(self._plan)
+            self._plan = await self.sparkrun.backend.inspect(self._plan)
             self._show("as the hosts are now")
         except SparkrunError as error:
             if self._plan is None:
@@ -158,8 +158,8 @@ class PlanScreen(PageScreen):
         self.refresh_bindings()
 
     @property
-    def _waivable(self) -> frozenset[str]:
-        """Codes of the errors that may be waved through: what looking at the hosts found, and matters of trust.
+    def _ignorable(self) -> frozenset[str]:
+        """Codes of the errors that may be ignored: what the inspection of the hosts found, and matters of trust.
 
         What is wrong with the recipe itself is not among them.
         """
@@ -190,9 +190,9 @@ class PlanScreen(PageScreen):
         if name == "commands" and self._as_text:
             return "The dry run has them all."
         if name == "launch" and self._plan.errors:
-            waivable = "  (L launches anyway)" if self._waivable else ""
-            return f"It cannot be launched: {self._plan.errors[0].message}{waivable}"
-        if name == "anyway" and not self._waivable:
+            hint = "  (L launches anyway)" if self._ignorable else ""
+            return f"It cannot be launched: {self._plan.errors[0].message}{hint}"
+        if name == "anyway" and not self._ignorable:
             return "No check failed." if not self._plan.errors else "The recipe itself has errors."
         return ""
 
@@ -207,20 +207,20 @@ class PlanScreen(PageScreen):
     async def do_anyway(self) -> None:
         """Do it although checks failed."""
         if self._plan is not None:
-            told = [f"✗ {problem.message}" for problem in self._plan.errors]
-            if await self.sparkrun.ask(Confirm("Launch anyway?", told, "Launch", "Leave it")):
-                await self._launch(self._waivable)
+            lines = [f"✗ {problem.message}" for problem in self._plan.errors]
+            if await self.sparkrun.ask(Confirm("Launch anyway?", lines, "Launch", "Leave it")):
+                await self._launch(self._ignorable)
 
-    async def _launch(self, overridden: frozenset[str]) -> None:
+    async def _launch(self, ignored: frozenset[str]) -> None:
         if self._plan is None or self._launching or not await self._agreed():
             return
         self._launching = True
         try:
-            launch = await self.sparkrun.backend.launch(self._plan, overridden)
+            launch = await self.sparkrun.backend.launch(self._plan, ignored)
         finally:
             self._launching = False
         if self.is_current:
-            self.sparkrun.pop_screen()
+            self.app.pop_screen()
         self.sparkrun.open_launch(launch)
 
     async def _agreed(self) -> bool:
@@ -259,7 +259,7 @@ class PlanScreen(PageScreen):
         if self._as_text:
             self.do_dry_run()
         else:
-            self.sparkrun.pop_screen()
+            self.app.pop_screen()
 
 
 def _title(rendered: Rendered) -> str:

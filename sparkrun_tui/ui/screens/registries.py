@@ -11,12 +11,12 @@ from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.recipe.registry.config import NAME, check_url
 from sparkrun_tui.recipe.registry.registries import RegistryStatus
 from sparkrun_tui.ui.actions import Scope, bindings
-from sparkrun_tui.ui.model.registries import RegistryDesk
+from sparkrun_tui.ui.ink import Line, wrap
+from sparkrun_tui.ui.model.registries import Registries
 from sparkrun_tui.ui.paint import registry_lines as paint
 from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.dialogs.ask import AskScreen, Blank
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
-from sparkrun_tui.ui.widgets.ink import Line, wrap
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 from sparkrun_tui.ui.widgets.panel import Panel
 from sparkrun_tui.ui.widgets.text_pane import TextPane
@@ -25,9 +25,9 @@ from sparkrun_tui.ui.widgets.text_pane import TextPane
 class RegistryList(ListPane):
     """A row a registry."""
 
-    def __init__(self, desk: RegistryDesk) -> None:
+    def __init__(self, registries: Registries) -> None:
         super().__init__(id="registries")
-        self._desk = desk
+        self._registries = registries
 
     @property
     def head(self) -> int:
@@ -37,37 +37,37 @@ class RegistryList(ListPane):
     @property
     def row_count(self) -> int:
         """How many registries there are."""
-        return len(self._desk.rows)
+        return len(self._registries.rows)
 
     @property
     def line_count(self) -> int:
         """Rows, the line above, and below what is being added."""
-        return 1 + max(len(self._desk.rows), 1) + len(self._adding)
+        return 1 + max(len(self._registries.rows), 1) + len(self._adding)
 
     @property
     def _adding(self) -> list[str]:
-        names = {row.registry.name for row in self._desk.rows}
-        return [name for name in self._desk.busy if name not in names]
+        names = {row.registry.name for row in self._registries.rows}
+        return [name for name in self._registries.busy if name not in names]
 
     @property
     def current(self) -> RegistryStatus | None:
         """The registry under the cursor."""
-        rows = self._desk.rows
+        rows = self._registries.rows
         return rows[min(self.cursor, len(rows) - 1)] if rows else None
 
     def line(self, number: int) -> Line:
         """Header, a registry, or one that is being added."""
-        desk, width = self._desk, self.text_width
+        registries, width = self._registries, self.text_width
         if number == 0:
             return paint.head_line(width)
-        if number <= len(desk.rows):
-            row = desk.rows[number - 1]
+        if number <= len(registries.rows):
+            row = registries.rows[number - 1]
             name = row.registry.name
-            return paint.registry_line(row, desk.busy.get(name), desk.failed.get(name, ""), width)
-        if number - 1 < max(len(desk.rows), 1):
-            return [("no registry is configured: a adds one" if desk.known else "reading …", "dim")]
-        name = self._adding[number - 1 - max(len(desk.rows), 1)]
-        phase, share = desk.busy[name]
+            return paint.registry_line(row, registries.busy.get(name), registries.failed.get(name, ""), width)
+        if number - 1 < max(len(registries.rows), 1):
+            return [("no registry is configured: a adds one" if registries.known else "reading …", "dim")]
+        name = self._adding[number - 1 - max(len(registries.rows), 1)]
+        phase, share = registries.busy[name]
         return [("▶ ", "accent"), (name, "bold"), (f"  {phase}{f' {share:.0%}' if share is not None else ' …'}", "dim")]
 
 

@@ -8,7 +8,7 @@ from textual.widgets import Input
 
 from sparkrun_tui.ui.actions import find, key_name
 from sparkrun_tui.ui.actor import Actor
-from sparkrun_tui.ui.widgets.ink import Line, Span, fit, spread, width_of
+from sparkrun_tui.ui.ink import Line, Span, fit, spread, width_of
 from sparkrun_tui.ui.widgets.line_pane import LinePane
 
 _ALWAYS = 90

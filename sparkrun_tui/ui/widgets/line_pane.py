@@ -10,7 +10,7 @@ from textual.selection import Selection
 from textual.strip import Strip
 from textual.widget import Widget
 
-from sparkrun_tui.ui.widgets.ink import STYLES, Line, text_of
+from sparkrun_tui.ui.ink import STYLES, Line, text_of
 
 _PREFIX = "ink--"
 

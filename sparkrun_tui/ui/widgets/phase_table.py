@@ -9,9 +9,9 @@ from textual import events
 from textual.geometry import Size
 
 from sparkrun_tui.launch.record.state import LaunchState
+from sparkrun_tui.ui.ink import Line
 from sparkrun_tui.ui.paint.notices import pressing
 from sparkrun_tui.ui.paint.phases import LastTime, table
-from sparkrun_tui.ui.widgets.ink import Line
 from sparkrun_tui.ui.widgets.line_pane import LinePane
 
 

@@ -10,25 +10,11 @@ from textual.message import Message
 
 from sparkrun_tui.base.text import cell_width, clean_line
 from sparkrun_tui.ui.actions import Scope, bindings
-from sparkrun_tui.ui.widgets.ink import MARKS, Line, Span, fit
+from sparkrun_tui.ui.ink import MARKS, Line, Span, fit
+from sparkrun_tui.ui.model.rows import RecipeRow
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 
 _NOT_YET: Span = ("·", "dim")
-
-
-@dataclass(frozen=True, slots=True)
-class RecipeRow:
-    """One recipe as the list shows it. `matched` are positions in `name` that the query found."""
-
-    key: str
-    name: str
-    engine: str
-    size: str
-    hosts: str
-    origin: str
-    broken: bool = False
-    matched: frozenset[int] = frozenset()
-    overridden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +164,7 @@ class RecipeList(ListPane):
         return self._row(self.rows[number - 1], columns, number - 1 == self.cursor)
 
     def _row(self, row: RecipeRow, columns: Columns, current: bool) -> Line:
-        spans: list[Span] = [("▌" if current else " ", "accent"), ("•" if row.overridden else " ", "changed")]
+        spans: list[Span] = [("▌" if current else " ", "accent"), ("•" if row.has_overrides else " ", "changed")]
         spans += _name(row, columns.name)
         if columns.engine:
             spans.append((" " + fit(row.engine, columns.engine), "dim"))
@@ -226,7 +212,7 @@ def _name(row: RecipeRow, width: int) -> list[Span]:
 def _elided(name: str, width: int) -> tuple[str, Sequence[int]]:
     """A name in exactly `width` cells, and the place in it of each character shown (-1: of none).
 
-    Long ones lose their middle: names of one model are told apart by how they end.
+    Long ones lose their middle: names of one model differ in how they end.
     """
     if len(name) <= width or width < 9 or cell_width(name) != len(name):
         shown = fit(name, width)

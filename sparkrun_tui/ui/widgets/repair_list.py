@@ -12,7 +12,7 @@ from sparkrun_tui.base.text import clean_line, visible_line
 from sparkrun_tui.engines.logs.causes import Repair
 from sparkrun_tui.launch.record.events import Diagnosed
 from sparkrun_tui.ui.actions import Scope, bindings
-from sparkrun_tui.ui.widgets.ink import Line, Span, clip, wrap
+from sparkrun_tui.ui.ink import Line, Span, clip, wrap
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 
 

@@ -8,7 +8,7 @@ from textual import events
 from textual.message import Message
 
 from sparkrun_tui.base.text import cell_width, shorten
-from sparkrun_tui.ui.widgets.ink import Line, Span
+from sparkrun_tui.ui.ink import Line, Span
 from sparkrun_tui.ui.widgets.line_pane import LinePane
 
 

@@ -8,7 +8,7 @@ from textual.geometry import Size
 
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.actor import Actor
-from sparkrun_tui.ui.widgets.ink import Line
+from sparkrun_tui.ui.ink import Line
 from sparkrun_tui.ui.widgets.line_pane import LinePane
 
 Painter = Callable[[int], Sequence[Line]]

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from textual import events
 from textual.message import Message
 
 from sparkrun_tui.base.text import clean_line
-from sparkrun_tui.ui.widgets.ink import Line, Span, spread, width_of
+from sparkrun_tui.ui.ink import Line, Span, spread, width_of
+from sparkrun_tui.ui.model.rows import Status
 from sparkrun_tui.ui.widgets.line_pane import LinePane
 
 DOTS = {"up": ("●", "good"), "asking": ("◌", "dim"), "down": ("✗", "bad"), "unknown": ("○", "dim")}
 """How a host's dot looks by its state."""
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What the bar tells: the cluster's name, (host, state) pairs, running launches, and whether it is the demo."""
-
-    cluster: str = ""
-    hosts: tuple[tuple[str, str], ...] = ()
-    running: int = 0
-    launching: int = 0
-    demo: bool = False
 
 
 class TopBar(LinePane):

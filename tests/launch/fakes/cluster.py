@@ -9,7 +9,7 @@ from typing import Any
 
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.settings import Cluster, Settings
-from sparkrun_tui.launch.launcher import Desk
+from sparkrun_tui.launch.launcher import Launcher
 from sparkrun_tui.launch.run.launch import Launch
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.remote.probe.facts import HostFacts
@@ -78,13 +78,13 @@ class FakeCluster:
         self.hosts[transport.name].check()
         return self.hosts[transport.name].facts
 
-    def desk(self, environ: Mapping[str, str] | None = None) -> Desk:
-        return Desk(Settings(clusters=(self.cluster,)), self.services, environ or {})
+    def launcher(self, environ: Mapping[str, str] | None = None) -> Launcher:
+        return Launcher(Settings(clusters=(self.cluster,)), self.services, environ or {})
 
     def begin(self, text: str) -> Launch:
-        """Launch a recipe's text from a desk of its own."""
-        desk = self.desk()
-        return desk.launch(desk.plan(rendered(text), self.cluster))
+        """Launch a recipe's text from a launcher of its own."""
+        launcher = self.launcher()
+        return launcher.launch(launcher.plan(rendered(text), self.cluster))
 
     def __getitem__(self, number: int) -> FakeHost:
         return list(self.hosts.values())[number - 1]

@@ -11,7 +11,7 @@ from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.remote.docker.types import DockerError
 from sparkrun_tui.remote.hub.downloads import HubError
-from sparkrun_tui.remote.transfer.ports import CacheListing, ModelFile, ModelPlan, ModelRequest, StoredModel, Transfer
+from sparkrun_tui.remote.ports.models import CacheListing, ModelFile, ModelPlan, ModelRequest, StoredModel, Transfer
 
 if TYPE_CHECKING:
     from tests.launch.fakes.cluster import FakeCluster

@@ -8,33 +8,36 @@ from sparkrun_tui.launch.plan.host_views import probe_paths, view_of
 from sparkrun_tui.launch.plan.plan import build_plan
 from sparkrun_tui.launch.plan.preflight import Finding, Surroundings, Verdict, judge
 from sparkrun_tui.launch.record.events import MemorySeen, StepState
-from sparkrun_tui.launch.run.context import Context, insist, on_all
+from sparkrun_tui.launch.run.parts.given import Given
+from sparkrun_tui.launch.run.parts.host_work import insist, on_all
+from sparkrun_tui.launch.run.parts.reporter import Reporter
+from sparkrun_tui.launch.run.parts.running import Running
 from sparkrun_tui.remote.transport import LinkState
 
 
-async def check(context: Context) -> None:
+async def check(given: Given, running: Running, report: Reporter) -> None:
     """Probe and judge all hosts. Raises `LaunchError` with the first thing that stands in the way."""
     around: dict[str, Surroundings] = {}
 
     async def one(host: str) -> None:
-        context.step(host, Phase.CHECK, StepState.RUNNING)
-        await insist(context, host, Phase.CHECK, lambda: _probe(context, host))
-        around[host] = await insist(context, host, Phase.CHECK, lambda: _look(context, host))
+        report.step(host, Phase.CHECK, StepState.RUNNING)
+        await insist(given, report, host, Phase.CHECK, lambda: _probe(given, running, report, host))
+        around[host] = await insist(given, report, host, Phase.CHECK, lambda: _inspect(given, running, host))
 
-    await on_all(context, Phase.CHECK, context.hosts, one)
-    replan(context)
-    findings = judge(context.plan, context.facts, around, context.memory_needed)
-    _tell(context, findings)
+    await on_all(report, Phase.CHECK, given.hosts, one)
+    replan(given, running)
+    findings = judge(given.plan, running.facts, around, given.memory_needed)
+    _report_findings(given, report, findings)
 
 
-def replan(context: Context, gguf_path: str = "", gguf_projector: str = "") -> None:
+def replan(given: Given, running: Running, gguf_path: str = "", gguf_projector: str = "") -> None:
     """Lay the plan out again on what the probes said: real paths, addresses, free ports. The launch id stays."""
-    plan = context.plan
+    plan = given.plan
     views = [
-        view_of(context.facts[view.name], plan.cluster, view.name) if view.name in context.facts else view
+        view_of(running.facts[view.name], plan.cluster, view.name) if view.name in running.facts else view
         for view in plan.hosts
     ]
-    context.plan = build_plan(
+    given.plan = build_plan(
         plan.rendered,
         plan.cluster,
         views,
@@ -48,44 +51,44 @@ def replan(context: Context, gguf_path: str = "", gguf_projector: str = "") -> N
     )
 
 
-async def _probe(context: Context, host: str) -> None:
-    transport = context.transport(host)
+async def _probe(given: Given, running: Running, report: Reporter, host: str) -> None:
+    transport = given.transport(host)
     try:
         await transport.connect()
     except HostError:
         status = transport.link
-        context.link(host, status.state, status.detail)
+        report.link(host, status.state, status.detail)
         raise
-    context.link(host, LinkState.UP)
-    ports = (context.plan.serve.ready.port,)
-    facts = await context.services.probe(transport, probe_paths(context.plan.cluster), ports)
-    context.facts[host] = facts
-    context.bus.emit(MemorySeen(host=host, available=facts.memory_available, total=facts.memory_total))
+    report.link(host, LinkState.UP)
+    ports = (given.plan.serve.ready.port,)
+    facts = await given.services.probe(transport, probe_paths(given.plan.cluster), ports)
+    running.facts[host] = facts
+    report.bus.emit(MemorySeen(host=host, available=facts.memory_available, total=facts.memory_total))
 
 
-async def _look(context: Context, host: str) -> Surroundings:
-    if context.facts[host].docker_access != "ok":
+async def _inspect(given: Given, running: Running, host: str) -> Surroundings:
+    if running.facts[host].docker_access != "ok":
         return Surroundings()
-    docker = context.docker(host)
+    docker = given.docker(host)
     containers = await docker.containers()
-    image = await docker.image(context.plan.serve.image)
+    image = await docker.image(given.plan.serve.image)
     return Surroundings.seen(containers, image)
 
 
-def _tell(context: Context, findings: tuple[Finding, ...]) -> None:
+def _report_findings(given: Given, report: Reporter, findings: tuple[Finding, ...]) -> None:
     stopping: list[Finding] = []
     for finding in findings:
-        waived = finding.verdict is Verdict.WARN or (finding.overridable and finding.code in context.overridden)
-        context.notice("warning" if waived else "error", str(finding), finding.host)
-        if not waived:
+        ignored = finding.verdict is Verdict.WARN or (finding.ignorable and finding.code in given.ignored)
+        report.notice("warning" if ignored else "error", str(finding), finding.host)
+        if not ignored:
             stopping.append(finding)
     failed = {finding.host for finding in stopping}
-    for host in context.hosts:
+    for host in given.hosts:
         if host in failed:
             first = next(finding for finding in stopping if finding.host == host)
-            context.step(host, Phase.CHECK, StepState.FAILED, first.what)
+            report.step(host, Phase.CHECK, StepState.FAILED, first.what)
         else:
-            context.step(host, Phase.CHECK, StepState.OK)
+            report.step(host, Phase.CHECK, StepState.OK)
     if stopping:
         first = stopping[0]
         raise LaunchError(str(first), host=first.host, remedy=first.remedy)

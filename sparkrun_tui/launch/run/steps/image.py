@@ -10,10 +10,13 @@ from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError, LaunchError
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.record.events import StepState
-from sparkrun_tui.launch.run.context import Context, insist
+from sparkrun_tui.launch.run.parts.given import Given
+from sparkrun_tui.launch.run.parts.host_work import insist
+from sparkrun_tui.launch.run.parts.reporter import Reporter
+from sparkrun_tui.launch.run.parts.running import Running
 from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.failures import LinkLost
-from sparkrun_tui.remote.transfer.ports import Transfer
+from sparkrun_tui.remote.ports.models import Transfer
 
 PULL_TRIES = 5
 _PASSING = re.compile(
@@ -22,72 +25,72 @@ _PASSING = re.compile(
 _ARCHES = {"aarch64": "arm64", "arm64": "arm64", "x86_64": "amd64", "amd64": "amd64"}
 
 
-async def bring_image(context: Context, host: str) -> None:
+async def bring_image(given: Given, running: Running, report: Reporter, host: str) -> None:
     """Make sure `host` has the plan's image, of its own CPU architecture. Raises `HostError` when it cannot be."""
-    if not context.plan.serve.pull_image:
-        context.step(host, Phase.IMAGE, StepState.SKIPPED, "built at the start")
+    if not given.plan.serve.pull_image:
+        report.step(host, Phase.IMAGE, StepState.SKIPPED, "built at the start")
         return
-    context.step(host, Phase.IMAGE, StepState.RUNNING)
-    await insist(context, host, Phase.IMAGE, lambda: _bring(context, host))
+    report.step(host, Phase.IMAGE, StepState.RUNNING)
+    await insist(given, report, host, Phase.IMAGE, lambda: _bring(given, running, report, host))
 
 
-async def _bring(context: Context, host: str) -> None:
-    reference = context.plan.serve.image
-    docker = context.docker(host)
+async def _bring(given: Given, running: Running, report: Reporter, host: str) -> None:
+    reference = given.plan.serve.image
+    docker = given.docker(host)
     found = await docker.image(reference)
     if found is not None:
-        _same_arch(context, host, found.arch)
-        context.step(host, Phase.IMAGE, StepState.SKIPPED, "present")
+        _same_arch(given, running, host, found.arch)
+        report.step(host, Phase.IMAGE, StepState.SKIPPED, "present")
         return
     detail = "pulled"
     try:
-        await _pull(context, host, reference)
+        await _pull(given, report, host, reference)
     except LinkLost:
         raise
     except HostError as refused:
-        arch = context.facts[host].arch if host in context.facts else ""
-        if not await context.services.images.local(reference, arch):
+        arch = running.facts[host].arch if host in running.facts else ""
+        if not await given.services.images.local(reference, arch):
             raise
-        context.notice("warning", f"cannot pull {reference} ({refused.what}); sending this machine's copy", host)
-        await _move(context, host, context.services.images.stream(context.transport(host), reference))
+        report.notice("warning", f"cannot pull {reference} ({refused.what}); sending this machine's copy", host)
+        await _move(report, host, given.services.images.stream(given.transport(host), reference))
         detail = "sent from here"
     found = await docker.image(reference)
     if found is None:
         raise LaunchError(
             f"{reference} is not there after the transfer", host=host, remedy=shell.words(["docker", "pull", reference])
         )
-    _same_arch(context, host, found.arch)
-    context.step(host, Phase.IMAGE, StepState.OK, detail)
+    _same_arch(given, running, host, found.arch)
+    report.step(host, Phase.IMAGE, StepState.OK, detail)
 
 
-async def _pull(context: Context, host: str, reference: str) -> None:
+async def _pull(given: Given, report: Reporter, host: str, reference: str) -> None:
     pause = 5.0
     for attempt in range(1, PULL_TRIES + 1):
         try:
-            await _move(context, host, context.services.images.pull(context.transport(host), reference))
+            await _move(report, host, given.services.images.pull(given.transport(host), reference))
             return
         except LinkLost:
             raise
         except HostError as error:
             if attempt == PULL_TRIES or not _PASSING.search(error.what):
                 raise
-            context.notice("warning", f"pull failed ({error.what}), again in {pause:.0f} s", host)
+            report.notice("warning", f"pull failed ({error.what}), again in {pause:.0f} s", host)
         await asyncio.sleep(pause)
         pause = min(pause * 2, 60.0)
 
 
-async def _move(context: Context, host: str, transfers: AsyncIterator[Transfer]) -> None:
+async def _move(report: Reporter, host: str, transfers: AsyncIterator[Transfer]) -> None:
     async with closing(transfers) as moving:
         async for moved in moving:
-            context.progress(host, Phase.IMAGE, moved)
+            report.progress(host, Phase.IMAGE, moved)
 
 
-def _same_arch(context: Context, host: str, image_arch: str) -> None:
-    facts = context.facts.get(host)
+def _same_arch(given: Given, running: Running, host: str, image_arch: str) -> None:
+    facts = running.facts.get(host)
     have, want = _ARCHES.get(image_arch, image_arch), _ARCHES.get(facts.arch, facts.arch) if facts else ""
     if have and want and have != want:
         raise LaunchError(
             f"the image is for {have}, the host is {want}",
             host=host,
-            remedy=f"Choose an image for {want}: {context.plan.serve.image} does not run here.",
+            remedy=f"Choose an image for {want}: {given.plan.serve.image} does not run here.",
         )

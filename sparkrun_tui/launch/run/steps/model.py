@@ -15,71 +15,75 @@ from sparkrun_tui.engines.plan import HostView, ModelNeed, Phase
 from sparkrun_tui.launch.plan.host_views import fast_address
 from sparkrun_tui.launch.plan.model_sources import as_request, as_stored, find_source, held_by, lacking, nowhere
 from sparkrun_tui.launch.record.events import StepState
-from sparkrun_tui.launch.run.context import Context, insist, on_all, regain
+from sparkrun_tui.launch.run.parts.given import Given
+from sparkrun_tui.launch.run.parts.host_work import insist, on_all, regain
+from sparkrun_tui.launch.run.parts.reporter import Reporter
+from sparkrun_tui.launch.run.parts.running import Running
 from sparkrun_tui.launch.run.steps.check import replan
 from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.hub.downloads import HubError
-from sparkrun_tui.remote.transfer.ports import ModelRequest, StoredModel, Transfer
+from sparkrun_tui.remote.ports.models import ModelRequest, StoredModel, Transfer
 
 T = TypeVar("T")
 
 SPARE = 5 * GIB
 
 
-async def bring_models(context: Context) -> None:
+async def bring_models(given: Given, running: Running, report: Reporter) -> None:
     """Make sure every host holds every model of the plan; the plan then knows where a GGUF and its projector lie."""
-    for host in context.hosts:
-        context.step(host, Phase.MODEL, StepState.RUNNING)
+    for host in given.hosts:
+        report.step(host, Phase.MODEL, StepState.RUNNING)
     sent: set[str] = set()
     gguf_path, gguf_projector = "", ""
-    for need in context.plan.serve.models:
-        model = await _bring(context, need, sent)
+    for need in given.plan.serve.models:
+        model = await _bring(given, running, report, need, sent)
         if model.entry and not gguf_path:
             folder = f"{HF_HOME}/hub/{model.snapshot}"
             gguf_path = f"{folder}/{model.entry}"
             projector = next((file.name for file in model.files if is_projector(file.name)), "")
             gguf_projector = f"{folder}/{projector}" if projector else ""
-    for host in context.hosts:
+    for host in given.hosts:
         done = StepState.OK if host in sent else StepState.SKIPPED
-        context.step(host, Phase.MODEL, done, "sent" if host in sent else "cached")
+        report.step(host, Phase.MODEL, done, "sent" if host in sent else "cached")
     if gguf_path:
-        replan(context, gguf_path, gguf_projector)
+        replan(given, running, gguf_path, gguf_projector)
 
 
-async def _bring(context: Context, need: ModelNeed, sent: set[str]) -> StoredModel:
+async def _bring(given: Given, running: Running, report: Reporter, need: ModelNeed, sent: set[str]) -> StoredModel:
     request = as_request(need)
     try:
-        model = await context.services.models.stored(request)
+        model = await given.services.models.stored(request)
         if model is None:
-            model = await _there_already(context, request)
+            model = await _there_already(given, report, request)
         if model is None:
-            model = await _fetch(context, request)
+            model = await _fetch(given, report, request)
     except SparkrunError as error:
-        for host in context.hosts:
-            context.step(host, Phase.MODEL, StepState.FAILED, error.what)
+        for host in given.hosts:
+            report.step(host, Phase.MODEL, StepState.FAILED, error.what)
         raise
     except asyncio.CancelledError:
-        for host in context.hosts:
-            context.step(host, Phase.MODEL, StepState.CANCELLED)
+        for host in given.hosts:
+            report.step(host, Phase.MODEL, StepState.CANCELLED)
         raise
-    copy = _Copy(context, request, model)
-    source = await _insist(context, lambda: find_source(context.services, context.plan.hosts, copy.model))
+    copy = _Copy(given, report, request, model)
+    source = await _insist(given, report, lambda: find_source(given.services, given.plan.hosts, copy.model))
 
     async def bring(host: str) -> None:
-        if await insist(context, host, Phase.MODEL, lambda: _send(context, host, copy, source)):
+        if await insist(given, report, host, Phase.MODEL, lambda: _send(given, running, report, host, copy, source)):
             sent.add(host)
 
-    await on_all(context, Phase.MODEL, context.hosts, bring)
+    await on_all(report, Phase.MODEL, given.hosts, bring)
     return copy.model
 
 
 class _Copy:
     """A model on its way to the hosts: this machine's copy of it is only fetched when it comes to be needed."""
 
-    def __init__(self, context: Context, request: ModelRequest, model: StoredModel) -> None:
+    def __init__(self, given: Given, report: Reporter, request: ModelRequest, model: StoredModel) -> None:
         self.model = model
-        self._context = context
+        self._given = given
+        self._report = report
         self._request = request
         self._fetching = asyncio.Lock()
 
@@ -87,63 +91,63 @@ class _Copy:
         """The model as it lies on this machine."""
         async with self._fetching:
             if not self.model.hub:
-                self.model = await _fetch(self._context, self._request)
+                self.model = await _fetch(self._given, self._report, self._request)
         return self.model
 
 
-async def _there_already(context: Context, request: ModelRequest) -> StoredModel | None:
+async def _there_already(given: Given, report: Reporter, request: ModelRequest) -> StoredModel | None:
     """The model when the hosts hold it, or can have it from one of them, so that it need not pass through here."""
-    services, views = context.services, context.plan.hosts
+    services, views = given.services, given.plan.hosts
     try:
-        plan = await services.models.plan(request, context.token)
+        plan = await services.models.plan(request, given.token)
     except HubError as error:
         if not error.unreached:
             raise
-        return await _without_hub(context, request, error)
+        return await _without_hub(given, report, request, error)
     model = as_stored(plan, request)
-    missing = await _insist(context, lambda: lacking(services, views, model))
-    source = await _insist(context, lambda: find_source(services, views, model)) if missing else None
+    missing = await _insist(given, report, lambda: lacking(services, views, model))
+    source = await _insist(given, report, lambda: find_source(services, views, model)) if missing else None
     return None if missing and source is None else model
 
 
-async def _without_hub(context: Context, request: ModelRequest, why: HubError) -> StoredModel:
+async def _without_hub(given: Given, report: Reporter, request: ModelRequest, why: HubError) -> StoredModel:
     """The model when every host holds it whole by its own files, or can have it from one that does.
 
     Raises `LaunchError` when neither is so.
     """
-    services, views = context.services, context.plan.hosts
-    model = await _insist(context, lambda: held_by(services, views, request))
+    services, views = given.services, given.plan.hosts
+    model = await _insist(given, report, lambda: held_by(services, views, request))
     if model is None:
-        raise nowhere(request, context.hosts, why)
+        raise nowhere(request, given.hosts, why)
     found = model
-    missing = await _insist(context, lambda: lacking(services, views, found))
-    source = await _insist(context, lambda: find_source(services, views, found)) if missing else None
+    missing = await _insist(given, report, lambda: lacking(services, views, found))
+    source = await _insist(given, report, lambda: find_source(services, views, found)) if missing else None
     if missing and source is None:
         raise nowhere(request, missing, why)
-    told = f"{source.name} has {request.repo}" if source else f"every host has {request.repo}"
-    context.notice("note", f"{why.what}; {told}, so it is not needed")
+    held = f"{source.name} has {request.repo}" if source else f"every host has {request.repo}"
+    report.notice("note", f"{why.what}; {held}, so it is not needed")
     return model
 
 
-async def _insist(context: Context, ask: Callable[[], Awaitable[T]]) -> T:
+async def _insist(given: Given, report: Reporter, ask: Callable[[], Awaitable[T]]) -> T:
     """Ask all hosts, again once whichever was lost is back."""
     while True:
         try:
             return await ask()
         except LinkLost as lost:
-            await regain(context, lost.host, lost)
+            await regain(given, report, lost.host, lost)
 
 
-async def _fetch(context: Context, request: ModelRequest) -> StoredModel:
+async def _fetch(given: Given, report: Reporter, request: ModelRequest) -> StoredModel:
     model: StoredModel | None = None
-    async with closing(context.services.models.fetch(request, context.token)) as items:
+    async with closing(given.services.models.fetch(request, given.token)) as items:
         async for item in items:
             if isinstance(item, StoredModel):
                 model = item
                 continue
-            told = Transfer(item.done, item.total, item.rate, item.detail or "downloading here")
-            for host in context.hosts:
-                context.progress(host, Phase.MODEL, told)
+            moved = Transfer(item.done, item.total, item.rate, item.detail or "downloading here")
+            for host in given.hosts:
+                report.progress(host, Phase.MODEL, moved)
     if model is None:
         raise LaunchError(
             f"the download of {request.repo} ended early", remedy=shell.words(["hf", "download", request.repo])
@@ -151,52 +155,54 @@ async def _fetch(context: Context, request: ModelRequest) -> StoredModel:
     return model
 
 
-async def _send(context: Context, host: str, copy: _Copy, source: HostView | None) -> bool:
+async def _send(
+    given: Given, running: Running, report: Reporter, host: str, copy: _Copy, source: HostView | None
+) -> bool:
     """Bring the model where it is missing, from a host that has it if there is one; whether it was missing."""
-    view = next(view for view in context.plan.hosts if view.name == host)
-    transport = context.transport(host)
-    shipper = context.services.shipper
+    view = next(view for view in given.plan.hosts if view.name == host)
+    transport = given.transport(host)
+    shipper = given.services.shipper
     if await shipper.present(copy.model, transport, view.hf_cache):
         return False
-    await _room(context, view, copy.model)
-    if source is not None and source.name != host and await _relayed(context, view, copy.model, source):
+    await _room(given, running, view, copy.model)
+    if source is not None and source.name != host and await _relayed(given, report, view, copy.model, source):
         return True
     async with closing(shipper.ship(await copy.here(), transport, view.hf_cache)) as moving:
         async for moved in moving:
-            context.progress(host, Phase.MODEL, moved)
+            report.progress(host, Phase.MODEL, moved)
     return True
 
 
-async def _relayed(context: Context, view: HostView, model: StoredModel, source: HostView) -> bool:
-    """Let a host that has it send the model; False when that fails, which is told."""
-    moving = context.services.shipper.relay(
+async def _relayed(given: Given, report: Reporter, view: HostView, model: StoredModel, source: HostView) -> bool:
+    """Let a host that has it send the model; False when that fails, which is reported."""
+    moving = given.services.shipper.relay(
         model,
-        context.transport(source.name),
+        given.transport(source.name),
         source.hf_cache,
-        context.transport(view.name),
+        given.transport(view.name),
         view.hf_cache,
         fast_address(view),
     )
     try:
         async with closing(moving) as items:
             async for moved in items:
-                context.progress(view.name, Phase.MODEL, moved)
+                report.progress(view.name, Phase.MODEL, moved)
     except LinkLost:
         raise
     except HostError as error:
-        context.notice("warning", f"{source.name} could not send it ({error.what}); sending from here", view.name)
+        report.notice("warning", f"{source.name} could not send it ({error.what}); sending from here", view.name)
         return False
     return True
 
 
-async def _room(context: Context, view: HostView, model: StoredModel) -> None:
-    facts = context.facts.get(view.name)
+async def _room(given: Given, running: Running, view: HostView, model: StoredModel) -> None:
+    facts = running.facts.get(view.name)
     disk = facts.disk_for(view.hf_cache) if facts else None
-    if disk is None or "disk" in context.overridden or disk.free >= model.size + SPARE:
+    if disk is None or "disk" in given.ignored or disk.free >= model.size + SPARE:
         return
     folder = f"{view.hf_cache}/hub/{model.folder}"
     count = shell.script("du -sk -- {folder} 2>/dev/null | cut -f1", folder=shell.path_word(folder))
-    held = await context.transport(view.name).run(count)
+    held = await given.transport(view.name).run(count)
     there = (identifiers.size(held.stdout) or 0) * 1024 if held.ok else 0
     if disk.free < model.size - there + SPARE:
         needed = format_gib(model.size - there + SPARE)

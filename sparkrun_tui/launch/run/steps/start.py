@@ -13,14 +13,16 @@ from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.engines.plan import LABEL, ContainerExec, Phase, PortWait, RankPlan, RayNodesWait, Stage
 from sparkrun_tui.launch.plan.archive import container_files, exec_files, exec_paths
 from sparkrun_tui.launch.plan.containers import create_body, mount_folders
-from sparkrun_tui.launch.ports import Docker
 from sparkrun_tui.launch.record.events import StepState
-from sparkrun_tui.launch.run.context import Context, drop, insist, on_all
-from sparkrun_tui.launch.run.follow import Followers
 from sparkrun_tui.launch.run.host_script import run_host_script
+from sparkrun_tui.launch.run.parts.given import Given
+from sparkrun_tui.launch.run.parts.host_work import drop, insist, on_all
+from sparkrun_tui.launch.run.parts.reporter import Reporter
+from sparkrun_tui.launch.run.parts.running import Running
 from sparkrun_tui.launch.run.watch import unless_ended
 from sparkrun_tui.remote.docker.types import ContainerInfo, DockerError
 from sparkrun_tui.remote.failures import LinkLost
+from sparkrun_tui.remote.ports.docker import Docker
 
 _POLL = 0.5
 _RAY_POLL = 3.0
@@ -36,96 +38,96 @@ _LEFT = 5.0
 _RAY_NODE = re.compile(r"^[ \t]*([0-9]{1,6})[ \t]+\S*node\S*", re.MULTILINE)
 
 
-async def start_all(context: Context, followers: Followers) -> None:
+async def start_all(given: Given, running: Running, report: Reporter) -> None:
     """Go through the stages of the plan. Raises `LaunchError` with what failed; nothing is undone here."""
     number = 0
-    scripts = sum(len(stage.scripts) for stage in context.plan.serve.stages if stage.early)
-    for stage in (stage for stage in context.plan.serve.stages if not stage.early):
-        ranks = [rank for rank in context.plan.serve.ranks if rank.rank in stage.start]
-        await _start_ranks(context, ranks, followers)
+    scripts = sum(len(stage.scripts) for stage in given.plan.serve.stages if stage.early)
+    for stage in (stage for stage in given.plan.serve.stages if not stage.early):
+        ranks = [rank for rank in given.plan.serve.ranks if rank.rank in stage.start]
+        await _start_ranks(given, running, report, ranks)
         for script in stage.scripts:
-            context.step(script.host, Phase.START, StepState.RUNNING, stage.title)
-            context.touched.update(context.hosts)
-            await run_host_script(context, script, scripts)
+            report.step(script.host, Phase.START, StepState.RUNNING, stage.title)
+            running.touched.update(given.hosts)
+            await run_host_script(given, running, report, script, scripts)
             scripts += 1
         for execution in stage.execs:
-            await _execute(context, number, execution)
+            await _execute(given, running, report, number, execution)
             number += 1
         if stage.wait is not None:
-            await unless_ended(context, _wait(context, stage))
-    if context.plan.serve.delegated:
-        await _find_delegated(context, followers)
-    for host in context.hosts:
-        context.step(host, Phase.START, StepState.OK)
+            await unless_ended(given, running, report, _wait(given, running, report, stage))
+    if given.plan.serve.delegated:
+        await _find_delegated(given, running, report)
+    for host in given.hosts:
+        report.step(host, Phase.START, StepState.OK)
 
 
-async def start_early(context: Context) -> None:
+async def start_early(given: Given, running: Running, report: Reporter) -> None:
     """What is done before image and model. Raises `LaunchError`."""
     number = 0
-    for stage in (stage for stage in context.plan.serve.stages if stage.early):
+    for stage in (stage for stage in given.plan.serve.stages if stage.early):
         for script in stage.scripts:
-            context.step(script.host, Phase.START, StepState.RUNNING, stage.title)
-            context.touched.add(script.host)
-            await run_host_script(context, script, number)
-            context.step(script.host, Phase.START, StepState.PENDING)
+            report.step(script.host, Phase.START, StepState.RUNNING, stage.title)
+            running.touched.add(script.host)
+            await run_host_script(given, running, report, script, number)
+            report.step(script.host, Phase.START, StepState.PENDING)
             number += 1
 
 
-async def _start_ranks(context: Context, ranks: Sequence[RankPlan], followers: Followers) -> None:
+async def _start_ranks(given: Given, running: Running, report: Reporter, ranks: Sequence[RankPlan]) -> None:
     by_host = {rank.host: rank for rank in ranks}
 
     async def one(host: str) -> None:
         rank = by_host[host]
-        context.step(host, Phase.START, StepState.RUNNING)
-        context.touched.add(host)
-        identity = await insist(context, host, Phase.START, lambda: start_rank(context, rank))
-        context.containers[rank.rank] = identity
-        followers.follow(rank.rank, host, identity)
+        report.step(host, Phase.START, StepState.RUNNING)
+        running.touched.add(host)
+        identity = await insist(given, report, host, Phase.START, lambda: start_rank(given, running, rank))
+        running.containers[rank.rank] = identity
+        running.followers.follow(rank.rank, host, identity)
 
-    await on_all(context, Phase.START, tuple(by_host), one)
+    await on_all(report, Phase.START, tuple(by_host), one)
 
 
-async def _find_delegated(context: Context, followers: Followers) -> None:
+async def _find_delegated(given: Given, running: Running, report: Reporter) -> None:
     """Find the containers that foreign scripts made, on every host; they leave no log once they end."""
 
     async def one(host: str) -> None:
-        seen = await insist(context, host, Phase.START, context.docker(host).containers)
+        seen = await insist(given, report, host, Phase.START, given.docker(host).containers)
         found = [item for item in seen if item.name == name]
         if not found:
             raise LaunchError("the scripts ended well, but left no container", host=host, remedy="See its log.")
-        rank = context.rank_of(host)
-        context.containers[rank] = found[0].id
-        followers.follow(rank, host, found[0].id)
+        rank = given.rank_of(host)
+        running.containers[rank] = found[0].id
+        running.followers.follow(rank, host, found[0].id)
 
-    name = context.plan.serve.delegated
-    await on_all(context, Phase.START, context.hosts, one)
+    name = given.plan.serve.delegated
+    await on_all(report, Phase.START, given.hosts, one)
 
 
-async def start_rank(context: Context, rank: RankPlan) -> str:
+async def start_rank(given: Given, running: Running, rank: RankPlan) -> str:
     """Create and start the container of a rank, unless it is there already; its id."""
-    docker = context.docker(rank.host)
+    docker = given.docker(rank.host)
     spec = rank.container
-    found = await docker.inspect(spec.name) or await _create(context, docker, rank)
-    if isinstance(found, ContainerInfo) and found.labels.get(f"{LABEL}launch") != context.plan.launch_id:
+    found = await docker.inspect(spec.name) or await _create(given, docker, rank)
+    if isinstance(found, ContainerInfo) and found.labels.get(f"{LABEL}launch") != given.plan.launch_id:
         raise LaunchError(
             f"there is another container called {spec.name}",
             host=rank.host,
             remedy=f"On {rank.host}: {shell.words(['docker', 'rm', '-f', spec.name])}",
         )
     identity, state = (found, "created") if isinstance(found, str) else (found.id, found.state)
-    context.containers[rank.rank] = identity
+    running.containers[rank.rank] = identity
     if state == "created":
-        await docker.put_archive(identity, "/", container_files(spec, context.sent))
+        await docker.put_archive(identity, "/", container_files(spec, given.sent))
         await docker.start(identity)
     return identity
 
 
-async def _create(context: Context, docker: Docker, rank: RankPlan) -> str | ContainerInfo:
+async def _create(given: Given, docker: Docker, rank: RankPlan) -> str | ContainerInfo:
     """Create the container of a rank; its id, or what holds its name where somebody was faster."""
     spec = rank.container
     folders = mount_folders(spec)
     if folders:
-        made = await context.transport(rank.host).run(shell.script("mkdir -p -- {folders}", folders=folders))
+        made = await given.transport(rank.host).run(shell.script("mkdir -p -- {folders}", folders=folders))
         if not made.ok and made.code is not None:
             raise HostError(f"cannot make the cache folders: {clean_line(made.stderr)}", host=rank.host)
     creating = asyncio.ensure_future(docker.create(spec.name, create_body(spec)))
@@ -153,54 +155,62 @@ async def _appeared(docker: Docker, name: str) -> ContainerInfo | None:
         await asyncio.sleep(_POLL)
 
 
-async def _execute(context: Context, number: int, execution: ContainerExec) -> None:
-    rank = next(rank for rank in context.plan.serve.ranks if rank.rank == execution.rank)
-    context.executions[number] = await insist(
-        context, rank.host, Phase.START, lambda: exec_once(context, number, execution, rank)
+async def _execute(given: Given, running: Running, report: Reporter, number: int, execution: ContainerExec) -> None:
+    rank = next(rank for rank in given.plan.serve.ranks if rank.rank == execution.rank)
+    running.executions[number] = await insist(
+        given, report, rank.host, Phase.START, lambda: exec_once(given, running, number, execution, rank)
     )
 
 
-async def exec_once(context: Context, number: int | str, execution: ContainerExec, rank: RankPlan) -> str:
+async def exec_once(given: Given, running: Running, number: int | str, execution: ContainerExec, rank: RankPlan) -> str:
     """Start an exec in a container, once, however often it is asked for; its id, empty where that got lost."""
-    docker = context.docker(rank.host)
-    container = context.containers[rank.rank]
+    docker = given.docker(rank.host)
+    container = running.containers[rank.rank]
     folder = exec_paths(number)[0]
-    lost_before = context.executions.get(number) == ""
+    lost_before = running.executions.get(number) == ""
     if lost_before and (await docker.run_exec(container, ("test", "-d", folder))).ok:
         return ""
     # From here on a lost link leaves it open whether the exec has begun; its folder tells.
-    context.executions[number] = ""
+    running.executions[number] = ""
     await docker.put_archive(container, "/", exec_files(number, execution, rank.container))
     identity = await docker.exec_create(container, ("bash", f"{folder}.sh"))
     await docker.exec_detach(identity)
     return identity
 
 
-async def _wait(context: Context, stage: Stage) -> None:
+async def _wait(given: Given, running: Running, report: Reporter, stage: Stage) -> None:
     wait = stage.wait
-    head = context.plan.serve.ready.host
+    head = given.plan.serve.ready.host
     if isinstance(wait, PortWait):
         what = f"{wait.address}:{wait.port} did not open within {wait.timeout:.0f} s"
-        await _until(context, head, what, wait.timeout, _POLL, lambda: _port_open(context, head, wait))
+        await _until(given, report, head, what, wait.timeout, _POLL, lambda: _port_open(given, head, wait))
     elif isinstance(wait, RayNodesWait):
-        host = next(rank.host for rank in context.plan.serve.ranks if rank.rank == wait.rank)
+        host = next(rank.host for rank in given.plan.serve.ranks if rank.rank == wait.rank)
         what = f"the Ray cluster did not reach {wait.nodes} nodes within {wait.timeout:.0f} s"
-        await _until(context, host, what, wait.timeout, _RAY_POLL, lambda: _ray_complete(context, host, wait))
+        await _until(
+            given, report, host, what, wait.timeout, _RAY_POLL, lambda: _ray_complete(given, running, host, wait)
+        )
 
 
 async def _until(
-    context: Context, host: str, what: str, timeout: float, pause: float, met: Callable[[], Awaitable[bool]]
+    given: Given,
+    report: Reporter,
+    host: str,
+    what: str,
+    timeout: float,
+    pause: float,
+    met: Callable[[], Awaitable[bool]],
 ) -> None:
     deadline = asyncio.get_running_loop().time() + timeout
-    while not await insist(context, host, Phase.START, met):
+    while not await insist(given, report, host, Phase.START, met):
         if asyncio.get_running_loop().time() > deadline:
             raise LaunchError(what, host=host, remedy="See the log of that host; are the hosts' firewalls open?")
         await asyncio.sleep(pause)
 
 
-async def _port_open(context: Context, host: str, wait: PortWait) -> bool:
+async def _port_open(given: Given, host: str, wait: PortWait) -> bool:
     try:
-        stream = await context.transport(host).open_tcp(wait.address, wait.port)
+        stream = await given.transport(host).open_tcp(wait.address, wait.port)
     except LinkLost:
         raise
     except HostError:
@@ -209,10 +219,10 @@ async def _port_open(context: Context, host: str, wait: PortWait) -> bool:
     return True
 
 
-async def _ray_complete(context: Context, host: str, wait: RayNodesWait) -> bool:
+async def _ray_complete(given: Given, running: Running, host: str, wait: RayNodesWait) -> bool:
     argv = ("ray", "status", "--address", wait.address)
-    told = await context.docker(host).run_exec(context.containers[wait.rank], argv, timeout=_RAY_STATUS)
-    return told.ok and ray_nodes(told.stdout) >= wait.nodes
+    status = await given.docker(host).run_exec(running.containers[wait.rank], argv, timeout=_RAY_STATUS)
+    return status.ok and ray_nodes(status.stdout) >= wait.nodes
 
 
 def ray_nodes(text: str) -> int:

@@ -12,8 +12,8 @@ from textual.widgets import Input
 
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.actor import Actor
+from sparkrun_tui.ui.ink import Line, wrap
 from sparkrun_tui.ui.widgets.footer_keys import FooterKeys
-from sparkrun_tui.ui.widgets.ink import Line, wrap
 from sparkrun_tui.ui.widgets.panel import Panel
 from sparkrun_tui.ui.widgets.text_pane import TextPane
 

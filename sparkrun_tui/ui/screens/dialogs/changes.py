@@ -20,12 +20,12 @@ from sparkrun_tui.recipe.values.masking import redactor
 from sparkrun_tui.recipe.values.overrides import render
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.actor import Actor
+from sparkrun_tui.ui.ink import Line
 from sparkrun_tui.ui.paint.change_lines import change_lines
 from sparkrun_tui.ui.paint.plan_lines import consent_lines
 from sparkrun_tui.ui.screens.dialogs.ask import AskScreen, Blank
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
 from sparkrun_tui.ui.widgets.footer_keys import FooterKeys
-from sparkrun_tui.ui.widgets.ink import Line
 from sparkrun_tui.ui.widgets.panel import Panel
 from sparkrun_tui.ui.widgets.text_pane import TextPane
 
@@ -81,8 +81,8 @@ class ChangesScreen(ModalScreen[None], Actor):
         if not await self._agreed(Path(answer[0])):
             return
         private = keeps_secrets(self._recipe, text)
-        told = await asyncio.to_thread(_write, answer[0], text, self.sparkrun.state.settings, private)
-        self.sparkrun.say(told)
+        result = await asyncio.to_thread(_write, answer[0], text, self.sparkrun.state.settings, private)
+        self.sparkrun.say(result)
         self.sparkrun.read_recipes()
         if self.is_current:
             self.dismiss(None)
@@ -127,7 +127,7 @@ class ChangesScreen(ModalScreen[None], Actor):
 
 
 def _write(name: str, text: str, settings: Settings, private: bool) -> str:
-    """Write the file; tells where, and whether it will be in the list."""
+    """Write the file; the text says where, and whether it will be in the list."""
     path = Path(name).expanduser()
     write_new_recipe(path, text, private=private)
     folders = (*settings.recipe_dirs, paths.user_recipes())

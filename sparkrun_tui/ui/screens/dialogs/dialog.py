@@ -13,7 +13,7 @@ from textual.widgets import Button
 from sparkrun_tui.base.text import visible_line
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.actor import Actor
-from sparkrun_tui.ui.widgets.ink import Line, wrap_line
+from sparkrun_tui.ui.ink import Line, wrap_line
 from sparkrun_tui.ui.widgets.panel import Panel
 from sparkrun_tui.ui.widgets.text_pane import TextPane
 

@@ -10,8 +10,8 @@ from textual.widgets import Input
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.actor import Actor
+from sparkrun_tui.ui.ink import wrap
 from sparkrun_tui.ui.model.ports import PassphraseAsked
-from sparkrun_tui.ui.widgets.ink import wrap
 from sparkrun_tui.ui.widgets.panel import Panel
 from sparkrun_tui.ui.widgets.text_pane import TextPane
 

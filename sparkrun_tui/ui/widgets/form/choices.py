@@ -9,7 +9,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from sparkrun_tui.base.text import cell_width
-from sparkrun_tui.ui.widgets.ink import Line, fit
+from sparkrun_tui.ui.ink import Line, fit
 from sparkrun_tui.ui.widgets.line_pane import LinePane
 
 _MOST = 8

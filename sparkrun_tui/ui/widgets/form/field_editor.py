@@ -22,7 +22,7 @@ class FieldEditor(Input, Actor):
     BINDINGS = bindings(Scope.EDITOR)
 
     class Left(Message):
-        """Typing ended; `keep` tells whether the value counts, `step` which way to go on (0: stay)."""
+        """Typing ended; `keep` is whether the value counts, `step` which way to go on (0: stay)."""
 
         def __init__(self, keep: bool, step: int = 0) -> None:
             super().__init__()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.segment import Segment
@@ -15,11 +14,11 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widgets import Input
 
-from sparkrun_tui.base.secrets import MASK
-from sparkrun_tui.base.text import cell_width, clean_line, visible_line
+from sparkrun_tui.base.text import cell_width, clean_line
 from sparkrun_tui.ui.actions import Scope, bindings
+from sparkrun_tui.ui.ink import Line, Span, clip, fit, text_of, width_of, wrap
+from sparkrun_tui.ui.model.rows import FieldRow
 from sparkrun_tui.ui.widgets.form.field_editor import FieldEditor
-from sparkrun_tui.ui.widgets.ink import Line, Span, clip, fit, text_of, width_of, wrap
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 
 if TYPE_CHECKING:
@@ -32,37 +31,8 @@ _NARROWEST = 4
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
-@dataclass(frozen=True, slots=True)
-class FieldRow:
-    """One field as the form shows it. `own` is the value without an override, `error` what is wrong with it."""
-
-    key: str
-    title: str
-    value: str
-    own: str
-    help: str = ""
-    origin: str = ""
-    values: tuple[str, ...] = ()
-    steps: bool = False
-    changed: bool = False
-    used: bool = True
-    error: str = ""
-    secret: bool = False
-    """Whether its value is shown as dots."""
-
-    @property
-    def shown(self) -> str:
-        """The value as the form shows it."""
-        return MASK if self.secret and self.value else visible_line(self.value) or "(empty)"
-
-    @property
-    def own_shown(self) -> str:
-        """The value without an override, as the form shows it."""
-        return MASK if self.secret and self.own else visible_line(self.own) or "unset"
-
-
 class FieldList(ListPane):
-    """Fields of one recipe. It shows rows and tells what was asked; whoever holds the values answers with rows."""
+    """Fields of one recipe. It shows rows and posts what was asked; whoever holds the values answers with rows."""
 
     BINDINGS = [*bindings(Scope.LIST), *bindings(Scope.FORM)]
 
@@ -188,27 +158,27 @@ class FieldList(ListPane):
     # The line below: what the current field is, or what is wrong with it.
 
     def move_to(self, row: int, step: int = 1) -> None:
-        """Move, and tell of the field below."""
+        """Move, and describe the field below."""
         super().move_to(row, step)
-        told = self._told
-        if told:
-            self.refresh(Region(0, self.size.height - told, self.size.width, told))
+        below = self._lines_below
+        if below:
+            self.refresh(Region(0, self.size.height - below, self.size.width, below))
 
     @property
-    def _told(self) -> int:
-        """How many lines below the fields tell of the current one."""
+    def _lines_below(self) -> int:
+        """How many lines below the fields describe the current one."""
         height = self.size.height
         return 3 if height >= 16 else 1 if height > 6 else 0
 
     @property
     def page(self) -> int:
         """The rows of fields."""
-        return max(self.size.height - self._told, 1)
+        return max(self.size.height - self._lines_below, 1)
 
     def render_line(self, y: int) -> Strip:
         """A field, or the line below them."""
         width, height = self.size
-        place = y - (height - self._told)
+        place = y - (height - self._lines_below)
         if place < 0:
             return super().render_line(y)
         row = self.current
@@ -317,7 +287,7 @@ class FieldList(ListPane):
     def on_click(self, event: events.Click) -> None:
         """A click on what stands at the right of a field does it; a double click on a field edits it."""
         number = self.top + event.y
-        if number > len(self.rows) or event.y >= self.size.height - self._told:
+        if number > len(self.rows) or event.y >= self.size.height - self._lines_below:
             return
         self.move_to(number)
         if number == len(self.rows):

@@ -133,13 +133,13 @@ class Finder:
         self.scanned = max(self.scanned, source.first)
         while self.scanned < source.end:
             stop = min(self.scanned + _CHUNK, source.end)
-            self._look(self.scanned, source.texts(self.scanned, stop))
+            self._search(self.scanned, source.texts(self.scanned, stop))
             self.scanned = stop
             if time.perf_counter() >= until:
                 break
         return self.scanned < source.end
 
-    def _look(self, start: int, texts: list[str]) -> None:
+    def _search(self, start: int, texts: list[str]) -> None:
         # Asking whether a text is in another is five times as fast as the pattern, which says where.
         if self._exact:
             text = self.text

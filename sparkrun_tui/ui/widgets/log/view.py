@@ -15,8 +15,8 @@ from sparkrun_tui.base.text import cell_width, clean_line
 from sparkrun_tui.launch.record.logs import LogLine
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.actor import Actor
+from sparkrun_tui.ui.ink import Span, clip, wrap_line
 from sparkrun_tui.ui.paint.log_text import trimmed
-from sparkrun_tui.ui.widgets.ink import Span, clip, wrap_line
 from sparkrun_tui.ui.widgets.line_pane import LinePane
 from sparkrun_tui.ui.widgets.log.source import Finder, LogSource
 

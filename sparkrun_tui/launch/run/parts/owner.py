@@ -1,4 +1,4 @@
-"""Who holds a lease: a launch, a person on a machine, and the process there, so that a dead one can be told."""
+"""Who holds a lease: a launch, a person on a machine, and the process there, so that a dead one can be recognised."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _user() -> str:
 
 
 def _machine() -> str:
-    """This boot of this machine, and the process numbers that hold here; empty where the system does not tell."""
+    """This boot of this machine, and the process numbers that hold here; empty where the system does not say."""
     try:
         boot = (_PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot} {os.readlink(_PROC / 'self/ns/pid')}"

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -15,9 +15,10 @@ import pytest
 from sparkrun_tui.base.errors import HostError, LaunchError
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.launch.record.bus import Bus
-from sparkrun_tui.launch.run import leases as locks
-from sparkrun_tui.launch.run import owner
-from sparkrun_tui.launch.run.context import Context
+from sparkrun_tui.launch.run.parts import owner
+from sparkrun_tui.launch.run.parts.given import Given
+from sparkrun_tui.launch.run.parts.leases import Leases
+from sparkrun_tui.launch.run.parts.reporter import Reporter
 from sparkrun_tui.remote.transport import Outcome, Result
 from tests.launch.fakes import SGLANG_TWO, FakeCluster, FakeTransport, rendered
 
@@ -47,10 +48,24 @@ def homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(f"{__name__}.HOMES", tmp_path)
 
 
-def context(cluster: FakeCluster) -> Context:
-    desk = cluster.desk()
-    services = replace(desk.services, connector=lambda name: _Shell(cluster.hosts[name]))
-    return Context(desk.plan(rendered(SGLANG_TWO), cluster.cluster), services, Bus(lambda: 0.0, Redactor()))
+@dataclass(frozen=True)
+class Holder:
+    """One launch that wants leases."""
+
+    given: Given
+    bus: Bus
+    leases: Leases
+
+    @property
+    def launch_id(self) -> str:
+        return self.given.plan.launch_id
+
+
+def holder(cluster: FakeCluster) -> Holder:
+    launcher = cluster.launcher()
+    services = replace(launcher.services, connector=lambda name: _Shell(cluster.hosts[name]))
+    given, bus = Given(launcher.plan(rendered(SGLANG_TWO), cluster.cluster), services), Bus(lambda: 0.0, Redactor())
+    return Holder(given, bus, Leases(given, Reporter(bus)))
 
 
 def lease(host: str) -> Path:
@@ -58,29 +73,29 @@ def lease(host: str) -> Path:
 
 
 async def test_a_lease_is_taken_on_all_hosts_and_given_back(cluster: FakeCluster) -> None:
-    mine = context(cluster)
-    await locks.acquire(mine)
+    mine = holder(cluster)
+    await mine.leases.acquire()
     owner = json.loads((lease("spark-1") / "owner.json").read_text())
-    assert owner["launch"] == mine.plan.launch_id
-    await locks.release(mine)
+    assert owner["launch"] == mine.launch_id
+    await mine.leases.release()
     assert not lease("spark-1").exists() and not lease("spark-2").exists()
-    await locks.release(mine)
+    await mine.leases.release()
 
 
 async def test_asking_again_after_a_lost_reply_keeps_it(cluster: FakeCluster) -> None:
-    mine = context(cluster)
-    await locks.acquire(mine)
-    await locks.acquire(mine)
-    await locks.release(mine)
+    mine = holder(cluster)
+    await mine.leases.acquire()
+    await mine.leases.acquire()
+    await mine.leases.release()
 
 
 async def test_the_loser_is_told_whose_it_is_and_holds_nothing(cluster: FakeCluster) -> None:
-    first, second = context(cluster), context(cluster)
+    first, second = holder(cluster), holder(cluster)
     lease("spark-2").mkdir(parents=True)
-    (lease("spark-2") / "owner.json").write_text(json.dumps({"launch": first.plan.launch_id, "user": "ann@desk"}))
+    (lease("spark-2") / "owner.json").write_text(json.dumps({"launch": first.launch_id, "user": "ann@desk"}))
     (lease("spark-2") / "renewed").write_text(str(int(time.time())))
     with pytest.raises(LaunchError, match=r"by ann@desk \(it ends in (2:00|1:5\d) unless it is renewed\)") as error:
-        await locks.acquire(second)
+        await second.leases.acquire()
     assert error.value.host == "spark-2"
     assert not lease("spark-1").exists()
     assert lease("spark-2").exists()
@@ -90,10 +105,10 @@ async def test_a_lease_that_was_given_up_is_taken_over(cluster: FakeCluster) -> 
     lease("spark-1").mkdir(parents=True)
     (lease("spark-1") / "owner.json").write_text(json.dumps({"launch": "gone2345", "user": "ann@desk"}))
     (lease("spark-1") / "renewed").write_text("1000")
-    mine = context(cluster)
-    await locks.acquire(mine)
+    mine = holder(cluster)
+    await mine.leases.acquire()
     assert mine.bus.state.notices[0].text == "took over the lease of launch gone2345, which was given up"
-    await locks.release(mine)
+    await mine.leases.release()
 
 
 def killed_owner(launch: str, **changes: object) -> str:
@@ -111,12 +126,12 @@ def held(host: str, by: str) -> None:
 
 async def test_the_lease_of_a_program_killed_here_is_taken_at_once(cluster: FakeCluster) -> None:
     held("spark-1", killed_owner("dead2345"))
-    mine = context(cluster)
-    await locks.acquire(mine)
+    mine = holder(cluster)
+    await mine.leases.acquire()
     told = "took over the lease of launch dead2345, whose program was killed here"
     assert [notice.text for notice in mine.bus.state.notices] == [told]
-    assert json.loads((lease("spark-1") / "owner.json").read_text())["launch"] == mine.plan.launch_id
-    await locks.release(mine)
+    assert json.loads((lease("spark-1") / "owner.json").read_text())["launch"] == mine.launch_id
+    await mine.leases.release()
 
 
 @pytest.mark.parametrize(
@@ -125,46 +140,46 @@ async def test_the_lease_of_a_program_killed_here_is_taken_at_once(cluster: Fake
 async def test_what_may_live_elsewhere_keeps_its_lease(cluster: FakeCluster, changes: dict[str, object]) -> None:
     held("spark-1", killed_owner("dead2345", **changes))
     with pytest.raises(LaunchError, match="dead2345"):
-        await locks.acquire(context(cluster))
+        await holder(cluster).leases.acquire()
 
 
 async def test_a_launch_of_this_process_is_alive(cluster: FakeCluster) -> None:
-    first, second = context(cluster), context(cluster)
-    await locks.acquire(first)
-    with pytest.raises(LaunchError, match=first.plan.launch_id):
-        await locks.acquire(second)
-    await locks.release(first)
+    first, second = holder(cluster), holder(cluster)
+    await first.leases.acquire()
+    with pytest.raises(LaunchError, match=first.launch_id):
+        await second.leases.acquire()
+    await first.leases.release()
 
 
 async def test_a_lease_made_by_a_program_killed_before_it_wrote_its_name_runs_out(cluster: FakeCluster) -> None:
     lease("spark-1").mkdir(parents=True)
     os.utime(lease("spark-1"), (1000, 1000))
-    mine = context(cluster)
-    await locks.acquire(mine)
-    await locks.release(mine)
+    mine = holder(cluster)
+    await mine.leases.acquire()
+    await mine.leases.release()
 
 
 async def test_of_many_that_want_one_lease_one_gets_it(cluster: FakeCluster) -> None:
     held("spark-1", killed_owner("dead2345"))
-    all_of_us = [context(cluster) for _ in range(8)]
-    results = await asyncio.gather(*(locks.acquire(one) for one in all_of_us), return_exceptions=True)
+    all_of_us = [holder(cluster) for _ in range(8)]
+    results = await asyncio.gather(*(one.leases.acquire() for one in all_of_us), return_exceptions=True)
     winners = [one for one, result in zip(all_of_us, results, strict=True) if result is None]
     assert len(winners) == 1
     # On a busy machine the winner may not have written its name by then: who that is stays unknown.
     assert all(isinstance(result, LaunchError) for result in results if result is not None)
-    await locks.release(winners[0])
+    await winners[0].leases.release()
 
 
 async def test_an_old_lease_whose_launch_still_runs_is_left_to_it(cluster: FakeCluster) -> None:
     lease("spark-1").mkdir(parents=True)
     (lease("spark-1") / "owner.json").write_text(json.dumps({"launch": "alive234", "user": "ann@desk"}))
     (lease("spark-1") / "renewed").write_text("1000")
-    mine = context(cluster)
-    docker = mine.docker("spark-1")
+    mine = holder(cluster)
+    docker = mine.given.docker("spark-1")
     identity = await docker.create("x", {"Image": "i", "Labels": {"io.sparkrun-tui.launch": "alive234"}})
     await docker.start(identity)
     with pytest.raises(LaunchError, match="alive234"):
-        await locks.acquire(mine)
+        await mine.leases.acquire()
     await docker.kill(identity)
 
 
@@ -172,4 +187,4 @@ async def test_a_home_that_cannot_be_written_is_told_with_the_shells_words(clust
     (HOMES / "spark-1").mkdir()
     (HOMES / "spark-1" / ".cache").write_text("a file in the way")
     with pytest.raises(HostError, match=r"cannot write to ~/\.cache/sparkrun-tui"):
-        await locks.acquire(context(cluster))
+        await holder(cluster).leases.acquire()

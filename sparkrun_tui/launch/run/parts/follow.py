@@ -14,8 +14,10 @@ from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.engines.registry import log_of
 from sparkrun_tui.launch.record.events import EngineFact, Progressed, StepState
 from sparkrun_tui.launch.record.logs import LogLine
-from sparkrun_tui.launch.run.context import Context, drop
-from sparkrun_tui.launch.run.failure import defect, rule_defect
+from sparkrun_tui.launch.run.parts.defects import defect, rule_defect
+from sparkrun_tui.launch.run.parts.given import Given
+from sparkrun_tui.launch.run.parts.host_work import drop
+from sparkrun_tui.launch.run.parts.reporter import Reporter
 from sparkrun_tui.remote.aio import Turns, closing
 from sparkrun_tui.remote.failures import NeedsUser
 
@@ -33,7 +35,7 @@ _READ = (Phase.LOAD, Phase.COMPILE, Phase.GRAPHS, Phase.READY)
 """The phases whose cells are filled from the log."""
 
 
-Seen = frozenset[tuple[int, str]]
+KnownLines = frozenset[tuple[int, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +46,18 @@ class _Start:
     container: str
     tail: int | None
     since: float | None
-    seen: Seen
+    seen: KnownLines
 
 
 class Followers:
     """One follower a rank. They outlive the steps of the launch, so that a failed one's last lines are kept too."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, given: Given, report: Reporter) -> None:
+        self._given = given
+        self._report = report
         self._tasks: dict[int, asyncio.Task[object]] = {}
+        self.figures: dict[str, dict[str, float]] = {}
+        """Of each host, what its engine has printed so far."""
 
     def follow(
         self,
@@ -62,7 +67,7 @@ class Followers:
         *,
         tail: int | None = None,
         since: float | None = None,
-        seen: Seen = frozenset(),
+        seen: KnownLines = frozenset(),
     ) -> None:
         """Begin to follow a container: from its first line, from the last `tail`, or from Unix time `since` on.
 
@@ -89,102 +94,98 @@ class Followers:
         await drop(self._tasks.values())
 
     async def _run(self, start: _Start) -> None:
-        serve = self._context.plan.serve
-        report = rule_defect(self._context, start.host)
+        serve = self._given.plan.serve
+        report = rule_defect(self._report, start.host)
         reader = PhaseReader(log_of(serve.engine), report)
         guard = RuleGuard(report)
-        told = ""
+        reported = ""
         while True:
             try:
                 await self._follow(start, reader, guard)
                 return
             except HostError as error:
-                if error.what != told:
-                    told = error.what
-                    self._context.notice("warning", f"cannot read its log: {error.what}", start.host)
+                if error.what != reported:
+                    reported = error.what
+                    self._report.notice("warning", f"cannot read its log: {error.what}", start.host)
                 if isinstance(error, NeedsUser):
                     return
             except Exception as error:
-                # A defect must not end a log without a word: it is told, and the log is taken up where it was.
+                # A defect must not end a log silently: it is reported, and the log is taken up where it was.
                 what = f"{type(error).__name__}: {error}"
-                if what != told:
-                    told = what
-                    failure = defect(self._context, error, "interrupted the reading of this log")
-                    self._context.notice("warning", failure.what, start.host)
+                if what != reported:
+                    reported = what
+                    failure = defect(self._given, self._report, error, "interrupted the reading of this log")
+                    self._report.notice("warning", failure.what, start.host)
             await asyncio.sleep(_PAUSE)
             start = self._onwards(start)
 
     async def _follow(self, start: _Start, reader: PhaseReader, guard: RuleGuard) -> None:
-        context = self._context
-        source = context.services.logs.follow(
-            context.transport(start.host), start.container, tail=start.tail, since=start.since
+        source = self._given.services.logs.follow(
+            self._given.transport(start.host), start.container, tail=start.tail, since=start.since
         )
         async with closing(source) as batches:
             async for batch in batches:
                 new = [record for record in batch if self._key(record) not in start.seen] if start.seen else batch
-                await take_in(context, start.host, new, reader, guard)
+                await self._take_in(start.host, new, reader, guard)
 
     def _key(self, record: LogRecord) -> tuple[int, str]:
         """How a line is known once it is kept: made safe."""
-        (line,) = self._context.bus.safe_lines([LogLine(record.time, record.stream, record.text)])
+        (line,) = self._report.bus.safe_lines([LogLine(record.time, record.stream, record.text)])
         return round(line.time * 1_000_000), line.text
 
     def _onwards(self, start: _Start) -> _Start:
         """From where the buffer of the host ends."""
-        buffer = self._context.bus.logs.get(start.host)
+        buffer = self._report.bus.logs.get(start.host)
         printed = [line for line in buffer.since(buffer.end - _KNOWN) if line.stream != "app"] if buffer else []
         if not printed:
             return start
         seen = frozenset((round(line.time * 1_000_000), line.text) for line in printed)
         return _Start(start.host, start.container, None, printed[-1].time, seen)
 
+    async def _take_in(self, host: str, batch: Sequence[LogRecord], reader: PhaseReader, guard: RuleGuard) -> None:
+        """Keep a batch of lines and report what they say, giving the event loop its turn every few hundred lines.
 
-async def take_in(
-    context: Context, host: str, batch: Sequence[LogRecord], reader: PhaseReader, guard: RuleGuard
-) -> None:
-    """Keep a batch of lines and tell what they say, giving the event loop its turn meanwhile.
+        Lines are kept before they are read: whatever a rule makes of one, it is there to be seen.
+        """
+        turns = Turns()
+        for start in range(0, len(batch), _SLICE):
+            part = batch[start : start + _SLICE]
+            records = [LogLine(record.time, record.stream, record.text) for record in part]
+            for line in self._report.bus.log(host, records):
+                guard.run("reading a line", None, self._read, host, line, reader)
+                await turns.rest()
+        await asyncio.sleep(0)
 
-    Lines are kept before they are read: whatever a rule makes of one, it is there to be seen.
-    """
-    turns = Turns()
-    for start in range(0, len(batch), _SLICE):
-        part = batch[start : start + _SLICE]
-        kept = context.bus.log(host, [LogLine(record.time, record.stream, record.text) for record in part])
-        for line in kept:
-            guard.run("reading a line", None, _read, context, host, line, reader)
-            await turns.rest()
-    await asyncio.sleep(0)
-
-
-def _read(context: Context, host: str, line: LogLine, reader: PhaseReader) -> None:
-    before = reader.phase
-    reading = reader.feed(line.text)
-    if reading is None:
-        return
-    context.figures.setdefault(host, {}).update(reading.facts)
-    for name, value in reading.facts.items():
-        context.bus.emit(EngineFact(host=host, name=name, value=value))
-    phase = reading.phase
-    if phase is None or phase not in _READ:
-        return
-    if phase is not before:
-        _finish_before(context, host, phase)
-    cell = context.bus.state.hosts[host].cells.get(phase) if host in context.bus.state.hosts else None
-    # Ready is told by the endpoint alone; the log only says that it is near.
-    done = reading.done and phase is not Phase.READY
-    state = StepState.OK if done else StepState.RUNNING
-    if cell is None or cell.state is not state:
-        context.step(host, phase, state, reading.detail)
-    if reading.progress is not None and not done:
-        context.bus.emit(
-            Progressed(host=host, phase=phase, done=reading.progress, total=100.0, unit="%", detail=reading.detail)
-        )
+    def _read(self, host: str, line: LogLine, reader: PhaseReader) -> None:
+        report = self._report
+        before = reader.phase
+        reading = reader.feed(line.text)
+        if reading is None:
+            return
+        self.figures.setdefault(host, {}).update(reading.facts)
+        for name, value in reading.facts.items():
+            report.bus.emit(EngineFact(host=host, name=name, value=value))
+        phase = reading.phase
+        if phase is None or phase not in _READ:
+            return
+        if phase is not before:
+            _finish_before(report, host, phase)
+        cell = report.bus.state.hosts[host].cells.get(phase) if host in report.bus.state.hosts else None
+        # Only the endpoint says that it is ready; the log says that it is near.
+        done = reading.done and phase is not Phase.READY
+        state = StepState.OK if done else StepState.RUNNING
+        if cell is None or cell.state is not state:
+            report.step(host, phase, state, reading.detail)
+        if reading.progress is not None and not done:
+            report.bus.emit(
+                Progressed(host=host, phase=phase, done=reading.progress, total=100.0, unit="%", detail=reading.detail)
+            )
 
 
-def _finish_before(context: Context, host: str, phase: Phase) -> None:
+def _finish_before(report: Reporter, host: str, phase: Phase) -> None:
     """Whatever came before a phase that has begun is over, also where no line said so."""
-    row = context.bus.state.hosts.get(host)
+    row = report.bus.state.hosts.get(host)
     for earlier in _READ[: _READ.index(phase)]:
         cell = row.cells.get(earlier) if row else None
         if cell is not None and cell.state is StepState.RUNNING:
-            context.step(host, earlier, StepState.OK)
+            report.step(host, earlier, StepState.OK)

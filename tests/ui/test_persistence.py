@@ -113,6 +113,6 @@ async def test_what_cannot_be_kept_is_told_and_nothing_else_happens(open_app: Pi
         remembered_file().mkdir()  # a folder cannot be replaced by a file
         app.state.query = "something else"
         for _ in range(3):
-            app.keeper.keep()
+            app.persistence.keep()
         await pilot.pause()
         assert ["cannot be kept" in notification.message for notification in app._notifications] == [True]

@@ -1,4 +1,4 @@
-"""Learning about models: once each, nothing that is fresh, nothing offline, and refusals are remembered with why."""
+"""Looking up models: once each, nothing that is fresh, nothing offline, and refusals are remembered with why."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.secrets import Secret
-from sparkrun_tui.launch.sizing.model_lookup import FRESH, Learned, Learning
+from sparkrun_tui.launch.sizing.model_lookup import FRESH, LookedUp, ModelLookup
 from sparkrun_tui.launch.sizing.sizing import digest_folder, known_models, size
 from sparkrun_tui.models.digest import Digest
 from sparkrun_tui.models.digest_cache import digest_path, write_digest
@@ -70,8 +70,8 @@ def reader(private_home: Path) -> Reader:
     return Reader(digest_folder())
 
 
-def learning(reader: Reader, environ: dict[str, str] | None = None, now: float = NOW) -> Learning:
-    return Learning(reader, reader.folder, environ or {}, clock=lambda: now)
+def lookup(reader: Reader, environ: dict[str, str] | None = None, now: float = NOW) -> ModelLookup:
+    return ModelLookup(reader, reader.folder, environ or {}, clock=lambda: now)
 
 
 async def test_what_was_learned_is_in_the_next_estimate(reader: Reader) -> None:
@@ -80,7 +80,7 @@ async def test_what_was_learned_is_in_the_next_estimate(reader: Reader) -> None:
     )
     rendered = render(load_text(text, Source(SourceKind.PATH, "x.yaml")), {})
     assert size(rendered, ()).weights_bytes is None
-    assert await learning(reader).learn(MODEL) == Learned(new=True)
+    assert await lookup(reader).look_up(MODEL) == LookedUp(new=True)
     after = size(rendered, ())
     assert after.weights_bytes is not None and 123_000_000 <= after.weights_bytes < 130_000_000
     assert after.kv_bytes_per_request == 4 * 2 * 8 * 128 * 2 * 4096
@@ -88,9 +88,9 @@ async def test_what_was_learned_is_in_the_next_estimate(reader: Reader) -> None:
 
 
 async def test_each_model_is_asked_about_once_and_one_at_a_time(reader: Reader) -> None:
-    here = learning(reader)
+    here = lookup(reader)
     names = [f"acme/model-{number}" for number in range(4)]
-    results = await asyncio.gather(*(here.learn(name) for name in [*names, *names]))
+    results = await asyncio.gather(*(here.look_up(name) for name in [*names, *names]))
     assert [result.new for result in results] == [True] * 4 + [False] * 4
     assert sorted(reader.asked) == [(name, "") for name in names]
     assert reader.most == 1
@@ -98,10 +98,10 @@ async def test_each_model_is_asked_about_once_and_one_at_a_time(reader: Reader) 
 
 async def test_a_refusal_is_told_and_not_asked_for_again(reader: Reader) -> None:
     reader.error = SparkrunError("acme/tiny is gated", remedy="Accept its licence.")
-    here = learning(reader)
+    here = lookup(reader)
     assert here.wanted(MODEL) and here.problem(MODEL) is None
-    first, second = await here.learn(MODEL), await here.learn(MODEL)
-    assert first == second == Learned(new=False, problem=reader.error)
+    first, second = await here.look_up(MODEL), await here.look_up(MODEL)
+    assert first == second == LookedUp(new=False, problem=reader.error)
     assert here.problem(MODEL) is reader.error
     assert reader.asked == [(MODEL, "")]
     assert here.wanted(MODEL, "v2")
@@ -111,39 +111,39 @@ async def test_a_fresh_digest_is_enough_and_an_old_one_is_read_anew(reader: Read
     await reader.read(MODEL)
     path = digest_path(reader.folder, MODEL)
     os.utime(path, (NOW - 60, NOW - 60))
-    assert not learning(reader).wanted(MODEL)
-    assert await learning(reader).learn(MODEL) == Learned(new=False)
-    assert learning(reader, now=NOW + FRESH).wanted(MODEL)
+    assert not lookup(reader).wanted(MODEL)
+    assert await lookup(reader).look_up(MODEL) == LookedUp(new=False)
+    assert lookup(reader, now=NOW + FRESH).wanted(MODEL)
 
 
 @pytest.mark.parametrize("model", ["", "/models/tiny", "./tiny/x", "~/x", "tiny", "a/b/c", "{model}", "a b/c"])
 async def test_what_is_no_repository_is_never_asked_about(reader: Reader, model: str) -> None:
-    assert not learning(reader).wanted(model)
-    assert await learning(reader).learn(model) == Learned(new=False)
+    assert not lookup(reader).wanted(model)
+    assert await lookup(reader).look_up(model) == LookedUp(new=False)
     assert reader.asked == []
 
 
 @pytest.mark.parametrize("name", ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])
 async def test_nobody_is_asked_where_the_user_is_offline_on_purpose(reader: Reader, name: str) -> None:
-    assert not learning(reader, {name: "1"}).wanted(MODEL)
-    assert learning(reader, {name: "0"}).wanted(MODEL)
+    assert not lookup(reader, {name: "1"}).wanted(MODEL)
+    assert lookup(reader, {name: "0"}).wanted(MODEL)
 
 
 async def test_cancelling_leaves_the_model_to_be_tried_again(reader: Reader) -> None:
-    here = learning(reader)
+    here = lookup(reader)
     reader.gate.clear()
-    task = asyncio.create_task(here.learn(MODEL))
+    task = asyncio.create_task(here.look_up(MODEL))
     await reader.begun.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert here.wanted(MODEL) and reader.running == 0
     reader.gate.set()
-    assert (await here.learn(MODEL)).new
+    assert (await here.look_up(MODEL)).new
 
 
 async def test_the_token_of_this_machine_goes_along(reader: Reader) -> None:
-    await learning(reader, {"HF_TOKEN": "hf_" + "b" * 30}).learn(MODEL)
+    await lookup(reader, {"HF_TOKEN": "hf_" + "b" * 30}).look_up(MODEL)
     (token,) = reader.tokens
     assert token is not None and token.reveal() == "hf_" + "b" * 30
 

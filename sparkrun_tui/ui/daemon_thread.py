@@ -32,13 +32,13 @@ async def in_daemon(work: Callable[[], Result]) -> Result:
             result = work()
         except BaseException as caught:  # handed over as it is
             error = caught
-        tell(loop, lambda: settle(result, error))
+        call_in_loop(loop, lambda: settle(result, error))
 
     threading.Thread(target=run, daemon=True, name="sparkrun-beside").start()
     return await done
 
 
-def tell(loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> None:
+def call_in_loop(loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> None:
     """Call something on the loop from a thread; a loop that has ended hears nothing any more."""
     try:
         loop.call_soon_threadsafe(call)

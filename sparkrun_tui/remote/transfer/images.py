@@ -19,13 +19,13 @@ from sparkrun_tui.remote.docker.client import DockerClient
 from sparkrun_tui.remote.docker.types import DockerError, PullProgress
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.local_transport import LocalTransport
+from sparkrun_tui.remote.meter import Meter
+from sparkrun_tui.remote.ports.models import Transfer
 from sparkrun_tui.remote.script.jobs import Jobs, JobState
 from sparkrun_tui.remote.ssh.arguments import SshAccess, destination
 from sparkrun_tui.remote.ssh.host_key_policy import HostKeyPolicy
 from sparkrun_tui.remote.ssh.resolve import Resolver
 from sparkrun_tui.remote.ssh.unlocked_keys import KeyRing
-from sparkrun_tui.remote.transfer.meter import Meter
-from sparkrun_tui.remote.transfer.ports import Transfer
 from sparkrun_tui.remote.transport import Transport
 
 STALL = 180.0

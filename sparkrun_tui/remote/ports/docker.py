@@ -1,4 +1,4 @@
-"""What the launch asks of a host's Docker daemon, of its logs and images, and of servers on its ports, as protocols."""
+"""A host's Docker daemon, the logs of its containers, and its images, as protocols."""
 
 from __future__ import annotations
 
@@ -6,22 +6,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sparkrun_tui.remote.docker.types import ContainerInfo, ExecInfo, ImageInfo
-from sparkrun_tui.remote.http.client import HttpCall, HttpReply
-from sparkrun_tui.remote.transfer.ports import Transfer
+from sparkrun_tui.remote.ports.models import Transfer
 from sparkrun_tui.remote.transport import Result, Transport
 
 if TYPE_CHECKING:
     from sparkrun_tui.remote.docker.logs import LogRecord
-
-
-class Http(Protocol):
-    """Asks HTTP servers through a host's transport."""
-
-    async def ask(self, transport: Transport, call: HttpCall) -> HttpReply:
-        """The whole answer. Raises `HostError` when nothing answers in time, `LinkLost` when the link broke."""
-
-    def stream(self, transport: Transport, call: HttpCall) -> AsyncIterator[bytes]:
-        """The body as it comes; raises `HostError` with the server's words when the status is not one of success."""
 
 
 class Docker(Protocol):

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sparkrun_tui.demo.clock import News, Pace
+from sparkrun_tui.demo.clock import Clock, News
 
 SIGTERM, SIGKILL = 15, 9
 
@@ -45,7 +45,7 @@ class Container:
 
     name: str
     body: Mapping[str, Any]
-    pace: Pace
+    clock: Clock
     id: str = field(default_factory=lambda: secrets.token_hex(32))
     state: str = "created"
     created: float = 0.0
@@ -88,23 +88,23 @@ class Container:
 
     def say(self, text: str, stream: str = "stdout") -> None:
         """Add lines to its log, all with one stamp but for a nanosecond between them."""
-        stamp = int(self.pace.now() * 1e9)
+        stamp = int(self.clock.now() * 1e9)
         if self.log and stamp <= self.log[-1].stamp:
             stamp = self.log[-1].stamp + 1
         for number, line in enumerate(text.split("\n")):
             self.log.append(Entry(stamp + number, stream, line.encode() + b"\n"))
-        self.news.tell()
+        self.news.changed()
 
     def begin(self) -> None:
         """It runs from now on."""
-        self.state, self.started = "running", self.pace.now()
-        self.news.tell()
+        self.state, self.started = "running", self.clock.now()
+        self.news.changed()
 
     def end(self, code: int) -> None:
         """It has ended; its memory and ports are free again."""
         if not self.running:
             return
-        self.state, self.code, self.finished = "exited", code, self.pace.now()
+        self.state, self.code, self.finished = "exited", code, self.clock.now()
         self.memory, self.serving = 0, False
         self.ports.clear()
         for execution in self.executions.values():
@@ -112,7 +112,7 @@ class Container:
                 execution.code = 137
                 if execution.task is not None and execution.task is not _current():
                     execution.task.cancel()
-        self.news.tell()
+        self.news.changed()
 
     def kill(self) -> None:
         """End it at once, as SIGKILL does."""
@@ -126,9 +126,9 @@ class Container:
         if not self.running:
             return
         self.term.set()
-        self.news.tell()
+        self.news.changed()
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + grace / self.pace.speed
+        deadline = loop.time() + grace / self.clock.speed
         while self.running and loop.time() < deadline:
             change = self.news.next()
             try:

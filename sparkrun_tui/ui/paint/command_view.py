@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.text import visible_line, visible_text
-from sparkrun_tui.ui.widgets.ink import Line, Span, wrap_line
+from sparkrun_tui.ui.ink import Line, Span, wrap_line
 
 _SHELL = re.compile(
     r"(?P<comment>(?:^|(?<=\s))#[^\n]*)"

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from sparkrun_tui.remote.transfer.ports import Transfer
+from sparkrun_tui.remote.ports.models import Transfer
 
 WINDOW = 5.0
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.memory.result import Estimate, HostPicture, Level
-from sparkrun_tui.ui.widgets.ink import MARKS, Line, Span, fit, join, width_of
+from sparkrun_tui.ui.ink import MARKS, Line, Span, fit, join, width_of
 
 GLYPHS = {"weights": "█", "kv": "▓", "engine": "▒", "others": "▞", "free": "░"}
 """What each part of the bar is drawn with; `engine` is activations, graphs and overhead together."""
@@ -24,7 +24,7 @@ def mark(level: Level) -> Span:
 
 
 def gib(size: float) -> str:
-    """Bytes as a bare number of GiB: `38.4`; what is there but less than it can tell is `<0.1`, never `0.0`."""
+    """Bytes as a bare number of GiB: `38.4`; what is there but less than it can show is `<0.1`, never `0.0`."""
     return "<0.1" if 0 < size < GIB / 20 else f"{size / GIB:.1f}"
 
 
@@ -101,10 +101,10 @@ def numbers(picture: HostPicture) -> list[Line]:
 
 def verdicts(estimate: Estimate, width: int) -> list[Line]:
     """The three verdicts, on one line where they fit, else each on its own."""
-    told: dict[str, Line] = {}
+    shown: dict[str, Line] = {}
     for verdict in (estimate.starts, estimate.context, estimate.headroom):
-        told.setdefault(verdict.text, [mark(verdict.level), (f" {verdict.text}", "")])
-    parts = list(told.values())
+        shown.setdefault(verdict.text, [mark(verdict.level), (f" {verdict.text}", "")])
+    parts = list(shown.values())
     joined = join(parts, "   ")
     return [joined] if width_of(joined) <= width else flow(parts, width, "   ")
 

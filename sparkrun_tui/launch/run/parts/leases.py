@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sparkrun_tui.base import identifiers, shell
@@ -18,8 +18,10 @@ from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.base.units import format_duration
 from sparkrun_tui.engines.plan import LABEL
-from sparkrun_tui.launch.run import owner
-from sparkrun_tui.launch.run.context import Context, drop
+from sparkrun_tui.launch.run.parts import owner
+from sparkrun_tui.launch.run.parts.given import Given
+from sparkrun_tui.launch.run.parts.host_work import drop
+from sparkrun_tui.launch.run.parts.reporter import Reporter
 from sparkrun_tui.remote.transport import Outcome, Result
 
 TTL = 120
@@ -48,7 +50,7 @@ if [ {steal} = 1 ]; then
         rmdir "$base/lock.steal"
         if [ "$won" = yes ]; then echo won; exit 0; fi
     else
-        # Whoever is at it is waited for, so that the owner told below is the new one.
+        # Whoever is at it is waited for, so that the owner named below is the new one.
         tries=0
         while [ -d "$base/lock.steal" ] && [ "$tries" -lt 10 ]; do sleep 1; tries=$((tries + 1)); done
     fi
@@ -80,42 +82,61 @@ class _Answer:
     age: int = 0
 
 
-async def acquire(context: Context) -> None:
-    """Take the lease of every host, in one order for all launches, all or none; then keep renewing them.
+class Leases:
+    """The leases of one launch on its hosts."""
 
-    Raises `LaunchError` that names the owner when another launch holds one.
-    """
-    try:
-        for host in sorted(context.hosts):
-            # Noted before it is asked for: when we are cancelled on the way, it may be ours already.
-            context.leased.append(host)
-            await _acquire_one(context, host)
-    except (HostError, LaunchError):
-        await release(context)
-        raise
-    context.renewing = asyncio.create_task(_renew(context), name=f"lease {context.plan.launch_id}")
+    def __init__(self, given: Given, report: Reporter) -> None:
+        self._given = given
+        self._report = report
+        self._held: list[str] = []
+        """Hosts whose lease may be held."""
+        self._renewing: asyncio.Task[None] | None = None
+
+    async def acquire(self) -> None:
+        """Take the lease of every host, in one order for all launches, all or none; then keep renewing them.
+
+        Raises `LaunchError` that names the owner when another launch holds one.
+        """
+        try:
+            for host in sorted(self._given.hosts):
+                # Noted before it is asked for: a task that is cancelled on the way may hold it already.
+                self._held.append(host)
+                await _acquire_one(self._given, self._report, host)
+        except (HostError, LaunchError):
+            await self.release()
+            raise
+        self._renewing = asyncio.create_task(self._renew(), name=f"lease {self._given.plan.launch_id}")
+
+    async def release(self) -> None:
+        """Give back every lease that is held; a host that cannot be asked keeps it until it runs out."""
+        if self._renewing is not None:
+            await drop([self._renewing])
+            self._renewing = None
+        hosts, self._held = self._held, []
+        script = shell.script(_RELEASE, launch=_mention(self._given.plan.launch_id))
+        await self._run_on(hosts, script, timeout=_RELEASE_TIMEOUT)
+
+    async def _renew(self) -> None:
+        script = shell.script(_RENEW, launch=_mention(self._given.plan.launch_id))
+        while True:
+            await asyncio.sleep(RENEW)
+            await self._run_on(self._held, script)
+
+    async def _run_on(self, hosts: Sequence[str], script: shell.Text, timeout: float = 60.0) -> None:
+        """Run a script on all hosts at once; the lease of one that cannot be asked runs out by itself."""
+
+        async def one(host: str) -> None:
+            await self._given.transport(host).run(script, timeout=timeout)
+
+        await asyncio.gather(*(one(host) for host in hosts), return_exceptions=True)
 
 
-async def release(context: Context) -> None:
-    """Give back every lease that is held; a host that cannot be asked keeps it until it runs out."""
-    if context.renewing is not None:
-        await drop([context.renewing])
-        context.renewing = None
-    hosts, context.leased = list(context.leased), []
-    script = shell.script(_RELEASE, launch=_mention(context.plan.launch_id))
-
-    async def one(host: str) -> None:
-        await context.transport(host).run(script, timeout=_RELEASE_TIMEOUT)
-
-    await asyncio.gather(*(one(host) for host in hosts), return_exceptions=True)
-
-
-async def _acquire_one(context: Context, host: str) -> None:
-    answer = await _ask(context, host)
+async def _acquire_one(given: Given, report: Reporter, host: str) -> None:
+    answer = await _ask(given, host)
     why = _given_up(answer)
-    if why and not await _alive(context, host, answer.owner):
-        context.notice("note", f"took over the lease of launch {owner.field(answer.owner, 'launch')}, {why}", host)
-        answer = await _ask(context, host, steal=answer.owner)
+    if why and not await _alive(given, host, answer.owner):
+        report.notice("note", f"took over the lease of launch {owner.field(answer.owner, 'launch')}, {why}", host)
+        answer = await _ask(given, host, steal=answer.owner)
     if answer.verdict != "won":
         raise _held(answer, host)
 
@@ -128,7 +149,7 @@ def _given_up(answer: _Answer) -> str:
 
 
 def _held(answer: _Answer, host: str) -> LaunchError:
-    # A host may write anything there; only an id of ours is put into a command to paste.
+    # A host may write anything there; only what is the id of a launch is put into a command to paste.
     launch = identifiers.launch_id(owner.field(answer.owner, "launch"))
     end = f", or end it: {shell.words(['sparkrun-tui', 'stop', launch])}" if launch else ""
     who = owner.field(answer.owner, "user") or "somebody"
@@ -141,22 +162,22 @@ def _held(answer: _Answer, host: str) -> LaunchError:
     )
 
 
-async def _ask(context: Context, host: str, *, steal: Mapping[str, object] | None = None) -> _Answer:
+async def _ask(given: Given, host: str, *, steal: Mapping[str, object] | None = None) -> _Answer:
     """Ask for the lease; `steal` is the owner whose lease may be taken away, when it is still that one's."""
     victim = owner.field(steal, "launch") if steal is not None else ""
     script = shell.script(
         _ACQUIRE,
-        owner=json.dumps(owner.describe(context.plan.launch_id)),
-        launch=_mention(context.plan.launch_id),
+        owner=json.dumps(owner.describe(given.plan.launch_id)),
+        launch=_mention(given.plan.launch_id),
         victim=_mention(victim) if victim else "",
         ttl=TTL,
         steal=int(steal is not None),
     )
-    result = await context.transport(host).run(script)
+    result = await given.transport(host).run(script)
     if result.outcome is Outcome.LOST:
-        # The folder says whether it was made: asking again tells.
-        await context.transport(host).connect()
-        result = await context.transport(host).run(script)
+        # The folder says whether it was made, so ask again.
+        await given.transport(host).connect()
+        result = await given.transport(host).run(script)
     return _read(result, host)
 
 
@@ -174,23 +195,15 @@ def _read(result: Result, host: str) -> _Answer:
     first, _, rest = result.stdout.partition("\n")
     verdict, _, age = first.strip().partition(" ")
     try:
-        told = parse_json(rest) if rest.strip() else {}
+        found = parse_json(rest) if rest.strip() else {}
     except JsonError:
-        told = {}
-    return _Answer(verdict, told if isinstance(told, dict) else {}, identifiers.size(age) or 0)
+        found = {}
+    return _Answer(verdict, found if isinstance(found, dict) else {}, identifiers.size(age) or 0)
 
 
-async def _alive(context: Context, host: str, whose: Mapping[str, object]) -> bool:
+async def _alive(given: Given, host: str, whose: Mapping[str, object]) -> bool:
     launch = owner.field(whose, "launch")
     if not launch:
         return False
-    found = await context.docker(host).containers(labels=(f"{LABEL}launch={launch}",))
+    found = await given.docker(host).containers(labels=(f"{LABEL}launch={launch}",))
     return any(item.running for item in found)
-
-
-async def _renew(context: Context) -> None:
-    script = shell.script(_RENEW, launch=_mention(context.plan.launch_id))
-    while True:
-        await asyncio.sleep(RENEW)
-        hosts = tuple(context.leased)
-        await asyncio.gather(*(context.transport(host).run(script) for host in hosts), return_exceptions=True)

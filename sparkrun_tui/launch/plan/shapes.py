@@ -1,0 +1,50 @@
+"""What a plan is made of: its commands, its lines, and the environment of its containers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sparkrun_tui.base.secrets import Secret
+from sparkrun_tui.base.shell import Text
+from sparkrun_tui.engines.plan import Phase
+from sparkrun_tui.recipe.model import Problem
+
+WORKSTATION = "workstation"
+"""The `host` of commands that run on this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command for one host (`workstation` is this machine), as text to paste; `changes` is False when it only reads.
+
+    `target` is the host that a transfer of the workstation goes to, empty for every other command; `downloads` says
+    that it fetches the model from the Hub.
+    """
+
+    host: str
+    text: Text
+    changes: bool = True
+    target: str = ""
+    downloads: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlanStep:
+    """One line of the plan. `size` is the bytes to move, None when not known."""
+
+    phase: Phase
+    title: str
+    hosts: tuple[str, ...]
+    detail: str
+    commands: tuple[Command, ...]
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanEnv:
+    """The recipe's environment, expanded: what `docker inspect` may show, and what it may not."""
+
+    plain: Mapping[str, str] = field(default_factory=dict)
+    secret: Mapping[str, Secret] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()

@@ -1,0 +1,108 @@
+"""Work on hosts: asked again after a lost link, done on all hosts at once, and ended with whoever started it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+from sparkrun_tui.base.errors import HostError, LaunchError, SparkrunError
+from sparkrun_tui.engines.plan import Phase
+from sparkrun_tui.launch.record.events import StepState
+from sparkrun_tui.launch.run.parts.given import Given
+from sparkrun_tui.launch.run.parts.reporter import Reporter
+from sparkrun_tui.remote.failures import LinkLost
+from sparkrun_tui.remote.transport import LinkState
+
+T = TypeVar("T")
+
+GIVE_UP_AFTER = 600.0
+"""Seconds of a lost link after which a step gives up, its result still unknown."""
+
+RETRY_PAUSE = 1.0
+_MAX_PAUSE = 8.0
+
+
+async def insist(given: Given, report: Reporter, host: str, phase: Phase, attempt: Callable[[], Awaitable[T]]) -> T:
+    """The result of `attempt`, made again after each lost link once the host answers again.
+
+    Every attempt must begin by looking at what is already true, so that doing it twice does it once. While the link
+    is down the step is `unknown`. Raises `LinkLost` when it stays down for ten minutes.
+    """
+    while True:
+        try:
+            return await attempt()
+        except LinkLost as lost:
+            report.step(host, phase, StepState.UNKNOWN, "connection lost")
+            await regain(given, report, host, lost)
+            report.step(host, phase, StepState.RUNNING, "asked again")
+
+
+async def regain(
+    given: Given, report: Reporter, host: str, lost: HostError, give_up_after: float = GIVE_UP_AFTER
+) -> None:
+    """Wait until the host answers again; raises `lost` when it has not for `give_up_after` seconds."""
+    report.link(host, LinkState.RECONNECTING, lost.what)
+    deadline = asyncio.get_running_loop().time() + give_up_after
+    pause = RETRY_PAUSE
+    while True:
+        try:
+            async with asyncio.timeout_at(deadline):
+                await given.transport(host).connect()
+        except TimeoutError:
+            raise lost from None
+        except HostError as error:
+            if asyncio.get_running_loop().time() + pause > deadline:
+                raise lost from error
+            report.link(host, LinkState.RECONNECTING, error.what)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _MAX_PAUSE)
+        else:
+            report.link(host, LinkState.UP)
+            return
+
+
+async def on_all(report: Reporter, phase: Phase, hosts: Sequence[str], work: Callable[[str], Awaitable[None]]) -> None:
+    """Do `work` on all hosts at once; those that can, finish, then the first failure is raised for all.
+
+    A host that fails shows it at once, with its reason; the others are not cut short, since what they have moved
+    is there for the next launch. Cancelling cancels all.
+    """
+    tasks = [asyncio.create_task(_reported(report, phase, host, work)) for host in dict.fromkeys(hosts)]
+    try:
+        await asyncio.wait(tasks) if tasks else None
+    except asyncio.CancelledError:
+        await drop(tasks)
+        raise
+    errors = [error for task in tasks if (error := task.exception()) is not None]
+    if errors:
+        raise errors[0]
+
+
+async def _reported(report: Reporter, phase: Phase, host: str, work: Callable[[str], Awaitable[None]]) -> None:
+    try:
+        await work(host)
+    except asyncio.CancelledError:
+        report.step(host, phase, StepState.CANCELLED)
+        raise
+    except LinkLost as error:
+        report.step(host, phase, StepState.UNKNOWN, error.what)
+        raise _failure(error, host) from error
+    except SparkrunError as error:
+        report.step(host, phase, StepState.FAILED, error.what)
+        report.notice("error", error.what, host)
+        raise _failure(error, host) from error
+
+
+def _failure(error: SparkrunError, host: str) -> LaunchError:
+    if isinstance(error, LaunchError):
+        return error
+    return LaunchError(error.what, host=error.host or host, spot=error.spot, remedy=error.remedy)
+
+
+async def drop(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks and wait until they have ended, whatever they end with."""
+    pending = list(tasks)
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)

@@ -1,0 +1,38 @@
+"""How a launch is reported: steps, progress, notices and links, as events of its bus."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sparkrun_tui.engines.plan import Phase
+from sparkrun_tui.launch.record.bus import Bus
+from sparkrun_tui.launch.record.events import LinkChanged, Noticed, Progressed, StepChanged, StepState
+from sparkrun_tui.remote.ports.models import Transfer
+from sparkrun_tui.remote.transport import LinkState
+
+
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """Reports what happens in a launch to its bus, which holds its state, its logs and its journal."""
+
+    bus: Bus
+
+    def step(self, host: str, phase: Phase, state: StepState, detail: str = "") -> None:
+        """Report that a phase on a host took a state."""
+        self.bus.emit(StepChanged(host=host, phase=phase, state=state, detail=detail))
+
+    def progress(self, host: str, phase: Phase, moved: Transfer) -> None:
+        """Report how far a transfer is."""
+        self.bus.emit(
+            Progressed(host=host, phase=phase, done=moved.done, total=moved.total, rate=moved.rate, detail=moved.detail)
+        )
+
+    def notice(self, level: str, text: str, host: str = "") -> None:
+        """Report something that the user should know: `level` is `note`, `warning` or `error`."""
+        self.bus.emit(Noticed(level=level, text=text, host=host))
+
+    def link(self, host: str, state: LinkState | str, detail: str = "") -> None:
+        """Report the link of a host, when it changed."""
+        row = self.bus.state.hosts.get(host)
+        if row is None or row.link != str(state) or row.link_detail != detail:
+            self.bus.emit(LinkChanged(host=host, state=str(state), detail=detail))

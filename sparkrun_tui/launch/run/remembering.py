@@ -1,0 +1,33 @@
+"""At the end of a launch that serves, what its engine printed is kept for the next estimate of the same recipe."""
+
+from __future__ import annotations
+
+from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.launch.run.parts.given import Given
+from sparkrun_tui.launch.run.parts.reporter import Reporter
+from sparkrun_tui.launch.run.parts.running import Running
+from sparkrun_tui.launch.sizing.calibration import record_of, remember_image
+from sparkrun_tui.launch.sizing.measured_store import image_facts, remember
+from sparkrun_tui.launch.sizing.sizing import engine_settings, host_memory
+
+
+async def remember_figures(given: Given, running: Running, report: Reporter) -> None:
+    """Keep the figures of every host that printed some; failures are only reported.
+
+    What the demo's hosts print is made up, and is not kept.
+    """
+    plan = given.plan
+    if plan.cluster.is_demo or not running.followers.figures:
+        return
+    head, image = plan.serve.ready.host, plan.serve.image
+    try:
+        remember_image(plan.serve.engine, image, await given.docker(head).image(image))
+        settings, now = engine_settings(plan.rendered, image), given.services.clock()
+        hosts = [host_memory(running.facts[host]) for host in running.followers.figures if host in running.facts]
+        digest = image_facts(image).digest
+        made = [record_of(settings, host, image, digest, running.followers.figures[host.name], now) for host in hosts]
+        remember(plan.rendered.recipe.digest, [record for record in made if record is not None])
+    except HostError as error:
+        report.notice("note", f"what the engine printed is not kept for estimates: {error.what}", head)
+    except OSError as error:
+        report.notice("note", f"what the engine printed cannot be kept for estimates: {error.strerror}")

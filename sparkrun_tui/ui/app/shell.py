@@ -1,0 +1,45 @@
+"""What the app's own helpers ask of it: besides what screens may ask, timers, the title, the bell and the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from sparkrun_tui.ui.app_port import AppPort
+
+if TYPE_CHECKING:
+    from textual.timer import Timer
+
+    from sparkrun_tui.ui.model.ports import LaunchPort
+
+
+class Timers(Protocol):
+    """Whatever can call back later: the app."""
+
+    def set_interval(self, interval: float, callback: Callable[[], None]) -> Timer:
+        """Call `callback` every `interval` seconds."""
+
+    def set_timer(self, delay: float, callback: Callable[[], object]) -> Timer:
+        """Call `callback` once, after `delay` seconds."""
+
+
+class AppShell(AppPort, Timers, Protocol):
+    """The app as its helpers see it."""
+
+    def recipes_in_sight(self) -> set[str]:
+        """Keys of the recipes that a screen shows now."""
+
+    def shows(self, launch: LaunchPort) -> bool:
+        """Whether this launch is what the user looks at now."""
+
+    def update_bars(self) -> None:
+        """Show the present state in the bar of the screen in sight."""
+
+    def update_title(self) -> None:
+        """Show what is going on in the terminal's title."""
+
+    def bell(self) -> None:
+        """Ring the terminal's bell."""
+
+    def exit(self, result: int) -> None:
+        """Leave the app with an exit code."""

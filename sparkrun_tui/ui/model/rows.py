@@ -1,0 +1,63 @@
+"""What lists, the form and the top bar show, as values: one row each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sparkrun_tui.base.secrets import MASK
+from sparkrun_tui.base.text import visible_line
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeRow:
+    """One recipe as the list shows it. `matched` are positions in `name` that the query found."""
+
+    key: str
+    name: str
+    engine: str
+    size: str
+    hosts: str
+    origin: str
+    broken: bool = False
+    matched: frozenset[int] = frozenset()
+    has_overrides: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRow:
+    """One field as the form shows it. `own` is the value without an override, `error` what is wrong with it."""
+
+    key: str
+    title: str
+    value: str
+    own: str
+    help: str = ""
+    origin: str = ""
+    values: tuple[str, ...] = ()
+    steps: bool = False
+    changed: bool = False
+    used: bool = True
+    error: str = ""
+    secret: bool = False
+    """Whether its value is shown as dots."""
+
+    @property
+    def shown(self) -> str:
+        """The value as the form shows it."""
+        return MASK if self.secret and self.value else visible_line(self.value) or "(empty)"
+
+    @property
+    def own_shown(self) -> str:
+        """The value without an override, as the form shows it."""
+        return MASK if self.secret and self.own else visible_line(self.own) or "unset"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the bar shows: the cluster's name, (host, state) pairs, running launches, and whether it is the demo."""
+
+    cluster: str = ""
+    hosts: tuple[tuple[str, str], ...] = ()
+    running: int = 0
+    launching: int = 0
+    demo: bool = False
