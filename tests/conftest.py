@@ -10,6 +10,11 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A machine that does other things as well is slow now and then: how long one example takes proves nothing.
+settings.register_profile("sparkrun-tui", deadline=None)
+settings.load_profile("sparkrun-tui")
 
 _INTEGRATION = Path(__file__).parent / "integration"
 _PRIVATE = ("HF_TOKEN", "HF_TOKEN_PATH", "HUGGING_FACE_HUB_TOKEN", "SSH_AUTH_SOCK", "NO_COLOR")
