@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from types import TracebackType
 
 import asyncssh
@@ -119,7 +120,8 @@ class DemoCluster:
             images=DockerImages(docker, resolver, policy),
             models=DemoModels(self._pace, self._catalog.weigh),
             shipper=DemoShipper(self._pace, {host.name: host for host in self.site.hosts}),
-            probe=probe,
+            probe=partial(probe, clock=self._pace.now),
+            clock=self._pace.now,
             close=self._hang_up,
         )
 

@@ -10,7 +10,8 @@ import asyncio
 import selectors
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import pytest
@@ -22,6 +23,8 @@ START = 1_795_514_400.0
 
 _GRACE = 0.001
 """Seconds that a byte may take from one socket of this process to another."""
+
+_real_time, _real_monotonic, _real_cpu = time.time, time.monotonic, time.process_time
 
 
 class _StandingSelector(selectors.DefaultSelector):
@@ -74,28 +77,49 @@ class DemoLoop(asyncio.SelectorEventLoop):
         return any(not thread.name.startswith("asyncio_") for thread in new)
 
 
-def run_on_demo_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every `asyncio.run` of a test, and all that asks for the time meanwhile, live on a clock from `START`."""
-    loops: list[DemoLoop] = []
+# A module that is imported while a test runs may keep one of these functions for good: once the demo is over they tell
+# the real time again.
+_demo: DemoLoop | None = None
 
-    def new_loop() -> DemoLoop:
-        loops.append(DemoLoop())
-        return loops[-1]
 
-    def run(main: Coroutine[Any, Any, Result], **options: Any) -> Result:
-        with asyncio.Runner(loop_factory=new_loop) as runner:
+def _time() -> float:
+    return _real_time() if _demo is None else START + _demo.time()
+
+
+def _monotonic() -> float:
+    return _real_monotonic() if _demo is None else _demo.time()
+
+
+def _process_time() -> float:
+    return _real_cpu() if _demo is None else 0.0
+
+
+def _run(main: Coroutine[Any, Any, Result], **_options: Any) -> Result:
+    """What `asyncio.run` does, on a loop with its own time."""
+    global _demo
+    with asyncio.Runner(loop_factory=DemoLoop) as runner:
+        loop = runner.get_loop()
+        assert isinstance(loop, DemoLoop)
+        _demo = loop
+        try:
             return runner.run(main)
+        finally:
+            _demo = None
 
-    def passed() -> float:
-        return loops[-1].time() if loops else 0.0
 
-    monkeypatch.setenv("TZ", "UTC")
+@contextmanager
+def demo_time() -> Iterator[None]:
+    """Let every `asyncio.run`, and all that asks for the time meanwhile, live on a clock that begins at `START`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "UTC")
+        time.tzset()
+        patch.setattr(asyncio, "run", _run)
+        patch.setattr(time, "time", _time)
+        patch.setattr(time, "monotonic", _monotonic)
+        patch.setattr(time, "perf_counter", _monotonic)
+        patch.setattr("textual._time.get_time", _monotonic)
+        patch.setattr("textual._wait.monotonic", _monotonic)
+        # The pilot waits until this process rests. By the time that this clock moves on it always does.
+        patch.setattr("textual._wait.process_time", _process_time)
+        yield
     time.tzset()
-    monkeypatch.setattr(asyncio, "run", run)
-    monkeypatch.setattr(time, "time", lambda: START + passed())
-    for name in ("monotonic", "perf_counter"):
-        monkeypatch.setattr(time, name, passed)
-    for name in ("textual._time.get_time", "textual._wait.monotonic"):
-        monkeypatch.setattr(name, passed)
-    # The pilot waits until this process rests; here it always does by the time that the clock moves on.
-    monkeypatch.setattr("textual._wait.process_time", lambda: 0.0)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
@@ -27,7 +26,7 @@ from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.app.session import Session
 from sparkrun_tui.ui.screens.launch import LaunchScreen
 from sparkrun_tui.ui.widgets.form.field_list import FieldList
-from tests.support.demo_time import run_on_demo_time
+from tests.support.demo_time import demo_time
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "screenshots"
@@ -44,7 +43,7 @@ class PictureExtension(pytest_textual_snapshot.SVGImageExtension):
         return str(PICTURES)
 
     @classmethod
-    def get_snapshot_name(cls, *, test_location: PyTestLocation, index: SnapshotIndex = 0) -> str:
+    def _get_file_basename(cls, *, test_location: PyTestLocation, index: SnapshotIndex) -> str:
         found = re.fullmatch(r"\w+\[(?P<name>[\w-]+)\]", test_location.snapshot_name)
         assert found is not None, f"a test of pictures is parametrized by their names, not {test_location.nodename}"
         return found["name"]
@@ -56,10 +55,8 @@ def compare(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> 
     monkeypatch.setattr(pytest_textual_snapshot, "SVGImageExtension", PictureExtension)
     monkeypatch.setattr(secrets, "choice", Random(1).choice)
     monkeypatch.setattr(Input, "_toggle_cursor", lambda self: None)
-    run_on_demo_time(monkeypatch)
-    yield request.getfixturevalue("snap_compare")
-    monkeypatch.undo()
-    time.tzset()
+    with demo_time():
+        yield request.getfixturevalue("snap_compare")
 
 
 async def until(pilot: Pilot[int], condition: Callable[[], bool]) -> None:
@@ -113,12 +110,12 @@ async def open_plan(pilot: Pilot[int]) -> None:
 
 
 async def launch(pilot: Pilot[int]) -> None:
-    """The first weights are being read."""
+    """The weights are being read."""
     await pilot.press("enter")
     await until(pilot, lambda: isinstance(pilot.app.screen, LaunchScreen))
     watched = launch_screen(pilot).launch
     await until(pilot, lambda: any(row.cells.get(Phase.LOAD) for row in watched.state.hosts.values()))
-    await settled(pilot)
+    await pilot.pause(2.0)
 
 
 async def wait_until_it_serves(pilot: Pilot[int]) -> None:
@@ -133,8 +130,9 @@ async def ask_the_model(pilot: Pilot[int]) -> None:
 
 
 async def look_at_the_fleet(pilot: Pilot[int]) -> None:
+    """Long enough for the notice to go that the launch goes on."""
     await pilot.press("escape", "escape", "f")
-    await pilot.pause(3.0)
+    await pilot.pause(6.0)
 
 
 async def open_help(pilot: Pilot[int]) -> None:
