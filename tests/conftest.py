@@ -23,11 +23,14 @@ _INTEGRATION = Path(__file__).parent / "integration"
 _PRIVATE = ("HF_TOKEN", "HF_TOKEN_PATH", "HUGGING_FACE_HUB_TOKEN", "SSH_AUTH_SOCK", "NO_COLOR")
 
 
-_LIMIT = float(os.environ.get("SPARKRUN_TUI_TEST_LIMIT", "300"))
+_LIMIT = float(os.environ.get("SPARKRUN_TUI_TEST_LIMIT", "600"))
 """Seconds that a test may take, on a machine that does other things as well."""
 
-_INTEGRATION_LIMIT = 3 * _LIMIT
+_INTEGRATION_LIMIT = 2 * _LIMIT
 """An integration test also waits for what it is the first to need: images, daemons, hosts."""
+
+_LONG = 60
+"""Characters or bytes of a value that the name of a test may hold."""
 
 _STDERR = pytest.StashKey[int]()
 
@@ -55,6 +58,13 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         return (yield)
     finally:
         faulthandler.cancel_dump_traceback_later()
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """A short name for a long value: a report must not be megabytes of what a test was fed with."""
+    if not isinstance(val, str | bytes) or len(val) <= _LONG:
+        return None
+    return f"{val[:_LONG]!a}... of {len(val)}"
 
 
 @pytest.fixture(autouse=True)
