@@ -222,3 +222,18 @@ def test_readme_shows_pictures_that_there_are() -> None:
     shown = re.findall(r"screenshots/([\w-]+)\.svg", (ROOT / "README.md").read_text(encoding="utf-8"))
     assert shown
     assert [name for name in shown if not (PICTURES / f"{name}.svg").exists()] == []
+
+
+async def test_a_task_of_the_app_begins_after_it_is_made() -> None:
+    """Not at once, as Textual has it from Python 3.12 on: a handshake of asyncssh would never end."""
+    begun: list[str] = []
+
+    async def work() -> None:
+        begun.append("task")
+
+    app = SparkrunApp(Session(Settings(), demo=True))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        task = asyncio.get_running_loop().create_task(work())
+        assert begun == []
+        await task
