@@ -1,18 +1,70 @@
 """What holds for every test: no test sees or touches the settings, keys, caches or tokens of the person running it.
 
-And one rule for CI: an integration test that is skipped there has failed, since a skip proves nothing.
+No test runs for ever. And one rule for CI: an integration test that is skipped there has failed, since a skip proves
+nothing.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import os
+import sys
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A machine that does other things as well is slow now and then: how long one example takes proves nothing.
+settings.register_profile("sparkrun-tui", deadline=None)
+settings.load_profile("sparkrun-tui")
 
 _INTEGRATION = Path(__file__).parent / "integration"
 _PRIVATE = ("HF_TOKEN", "HF_TOKEN_PATH", "HUGGING_FACE_HUB_TOKEN", "SSH_AUTH_SOCK", "NO_COLOR")
+
+
+_LIMIT = float(os.environ.get("SPARKRUN_TUI_TEST_LIMIT", "600"))
+"""Seconds that a test may take, on a machine that does other things as well."""
+
+_INTEGRATION_LIMIT = 2 * _LIMIT
+"""An integration test also waits for what it is the first to need: images, daemons, hosts."""
+
+_LONG = 60
+"""Characters or bytes of a value that the name of a test may hold."""
+
+_STDERR = pytest.StashKey[int]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keeps the way to the terminal: while a test runs, its own stderr is captured."""
+    assert sys.__stderr__ is not None
+    config.stash[_STDERR] = os.dup(sys.__stderr__.fileno())
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Closes it."""
+    os.close(config.stash[_STDERR])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Ends the process of a test that hangs, and prints where. pytest-xdist names the test and goes on with the rest.
+
+    A hang may be deep inside of a library or hold the interpreter's lock, so nothing gentler is sure to work.
+    """
+    limit = _INTEGRATION_LIMIT if item.path.is_relative_to(_INTEGRATION) else _LIMIT
+    faulthandler.dump_traceback_later(limit, exit=True, file=item.config.stash[_STDERR])
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """A short name for a long value: a report must not be megabytes of what a test was fed with."""
+    if not isinstance(val, str | bytes) or len(val) <= _LONG:
+        return None
+    return f"{val[:_LONG]!a}... of {len(val)}"
 
 
 @pytest.fixture(autouse=True)

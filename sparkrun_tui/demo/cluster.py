@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from types import TracebackType
 
 import asyncssh
@@ -119,7 +120,8 @@ class DemoCluster:
             images=DockerImages(docker, resolver, policy),
             models=DemoModels(self._clock, self._catalog.weigh),
             shipper=DemoShipper(self._clock, {host.name: host for host in self.site.hosts}),
-            probe=probe,
+            probe=partial(probe, clock=self._clock.now),
+            clock=self._clock.now,
             close=self._hang_up,
         )
 

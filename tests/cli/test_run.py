@@ -23,6 +23,7 @@ from sparkrun_tui.launch.record.events import (
 )
 from tests.cli.conftest import Cli
 from tests.launch.fakes import SOLO, FakeCluster, FakeContainer, FakeHost
+from tests.support.programs import need
 
 
 def test_the_dry_run_needs_no_cluster_and_no_network(cli: Cli, no_hosts: None, pair: str) -> None:
@@ -248,7 +249,7 @@ def test_a_foreign_recipe_needs_consent_once_and_again_when_it_changes(
 
 def _git(folder: Path, *words: str) -> None:
     names = ("-c", "user.name=a", "-c", "user.email=a@example.org")
-    subprocess.run(["git", "-C", str(folder), *names, *words], check=True, capture_output=True)
+    subprocess.run([need("git"), "-C", str(folder), *names, *words], check=True, capture_output=True)
 
 
 def _commit(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""A skipped integration test is a failure in CI, and only there."""
+"""A skipped integration test is a failure in CI, and only there; a test that hangs fails everywhere."""
 
 from __future__ import annotations
 
@@ -18,10 +18,21 @@ SKIPS = {
 }
 
 
-def pytest_run(folder: Path, ci: str) -> subprocess.CompletedProcess[str]:
-    """Runs the tests in a folder as CI or a person would, without this project's own plugins."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", "--rootdir", folder]
-    env = {**os.environ, "CI": ci, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+HANGS = """\
+import threading
+
+def test_hangs():
+    threading.Event().wait()
+
+def test_passes():
+    assert True
+"""
+
+
+def pytest_run(folder: Path, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Runs the tests in a folder as CI or a person would, without plugins that are not named."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", folder, *words]
+    env = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **environ}
     return subprocess.run([*command, folder], cwd=folder, env=env, capture_output=True, text=True, check=False)
 
 
@@ -32,6 +43,17 @@ def test_skips(tmp_path: Path, kind: str, folder: str, ci: str, fails: bool) -> 
     (tmp_path / folder).mkdir()
     (tmp_path / folder / "test_it.py").write_text(SKIPS[kind] + "\n", encoding="utf-8")
     (tmp_path / "test_other.py").write_text(SKIPS["test"] + "\ndef test_passes():\n    assert True\n", encoding="utf-8")
-    done = pytest_run(tmp_path, ci)
+    done = pytest_run(tmp_path, "-q", CI=ci)
     assert (done.returncode != 0) == fails, done.stdout
     assert ("CI does not accept: Skipped: no dockerd" in done.stdout) == fails
+
+
+@pytest.mark.parametrize("words", [(), ("-p", "xdist.plugin", "-n", "1")], ids=["in one process", "with workers"])
+def test_a_test_that_hangs_is_ended_and_named(tmp_path: Path, words: tuple[str, ...]) -> None:
+    shutil.copy(CONFTEST, tmp_path)
+    (tmp_path / "test_it.py").write_text(HANGS, encoding="utf-8")
+    done = pytest_run(tmp_path, "-v", *words, SPARKRUN_TUI_TEST_LIMIT="3")
+    assert done.returncode != 0
+    assert "in test_hangs" in done.stderr, "where it hung"
+    assert "test_it.py::test_hangs" in done.stdout
+    assert ("1 failed, 1 passed" in done.stdout) == bool(words), "only a run with workers can go on"

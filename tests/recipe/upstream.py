@@ -9,6 +9,7 @@ from pathlib import Path
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.recipe.registry.registries import registry_list
 from sparkrun_tui.recipe.search.sources import all_recipes
+from tests.support.programs import need
 
 IDENTITY = {
     "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.org", "GIT_COMMITTER_NAME": "a",
@@ -19,7 +20,11 @@ IDENTITY = {
 def run(folder: Path, *words: str, stdin: bytes = b"") -> str:
     """What git answers in a folder, as nobody in particular."""
     done = subprocess.run(
-        ["git", "-C", str(folder), *words], env=os.environ | IDENTITY, input=stdin, capture_output=True, check=True
+        [need("git"), "-C", str(folder), *words],
+        env=os.environ | IDENTITY,
+        input=stdin,
+        capture_output=True,
+        check=True,
     )
     return done.stdout.decode().strip()
 

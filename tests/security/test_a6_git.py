@@ -13,11 +13,14 @@ from sparkrun_tui.base.errors import RecipeError
 from sparkrun_tui.recipe.registry import cache as registry_cache
 from sparkrun_tui.recipe.registry import git
 from sparkrun_tui.recipe.registry.registries import add_registry
+from tests.support.programs import need
 
 
 def _git(folder: Path, *words: str, stdin: bytes = b"") -> str:
     names = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
-    done = subprocess.run(["git", *names, "-C", str(folder), *words], input=stdin, capture_output=True, check=True)
+    done = subprocess.run(
+        [need("git"), *names, "-C", str(folder), *words], input=stdin, capture_output=True, check=True
+    )
     return done.stdout.decode().strip()
 
 

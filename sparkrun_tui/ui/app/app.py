@@ -88,6 +88,9 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
 
     def on_mount(self) -> None:
         """The first frame waits for nothing: recipes and connections come after it."""
+        # From Python 3.12 on Textual lets every task run at once when it is made. asyncssh counts on tasks that begin
+        # later: its handshake would never end.
+        asyncio.get_running_loop().set_task_factory(None)
         self.persistence.watch()
         self.set_keymap(dict(self.session.settings.keys))
         self.call_after_refresh(self._begin)
