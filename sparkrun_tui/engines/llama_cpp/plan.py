@@ -10,7 +10,7 @@ from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.engines.command.built import command_of, left_out, value_text
 from sparkrun_tui.engines.command.serving import locate, port_of, served_name_of
-from sparkrun_tui.engines.command.shell_edit import Command, Splice, Word, insert_after, is_plain, splice, word_at
+from sparkrun_tui.engines.command.shell_edit import Splice, insert_after, is_plain, splice, word_at
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.layout import hosts as host_rules
 from sparkrun_tui.engines.layout.assemble import assemble, image_of, image_problems, need_serve
@@ -33,6 +33,7 @@ from sparkrun_tui.engines.plan import (
 )
 from sparkrun_tui.recipe.model import Problem, Recipe
 from sparkrun_tui.recipe.values.rendered import Rendered
+from sparkrun_tui.recipe.values.shell_scanner import Command, Word
 
 IMAGE_PREFIX = "scitrera/dgx-spark-llama-cpp"
 DEFAULT_PORT = 8080

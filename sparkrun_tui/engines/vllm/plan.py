@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sparkrun_tui.base import shell
 from sparkrun_tui.engines.command.built import command_of, left_out
 from sparkrun_tui.engines.command.serving import ServeCommand, locate, port_of, served_name_of
-from sparkrun_tui.engines.command.shell_edit import Command, insert_after
+from sparkrun_tui.engines.command.shell_edit import insert_after
 from sparkrun_tui.engines.eugr.scripts import with_build
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.layout import hosts as host_rules
@@ -32,6 +32,7 @@ from sparkrun_tui.engines.plan import (
 from sparkrun_tui.engines.vllm.family import VLLM
 from sparkrun_tui.recipe.model import Problem, Recipe
 from sparkrun_tui.recipe.values.rendered import Rendered
+from sparkrun_tui.recipe.values.shell_scanner import Command
 
 IMAGE_PREFIX = "scitrera/dgx-spark-vllm"
 DEFAULT_PORT = 8000
