@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from sparkrun_tui.base.text import cell_width, shorten
+from rich.cells import cell_len, chop_cells
 
 Span = tuple[str, str]
 """Text, and the names of its styles separated by blanks (`"good bold"`; empty: plain)."""
@@ -62,13 +62,22 @@ def text_of(line: Line) -> str:
 
 def width_of(line: Line) -> int:
     """The cells that a line takes."""
-    return sum(cell_width(text) for text, _ in line)
+    return sum(cell_len(text) for text, _ in line)
+
+
+def shorten(text: str, width: int) -> str:
+    """`text` in at most `width` cells, with `…` where it was cut."""
+    if cell_len(text) <= width:
+        return text
+    if width <= 1:
+        return "…"[: max(width, 0)]
+    return chop_cells(text, width - 1)[0] + "…"
 
 
 def fit(text: str, width: int, align: str = "left") -> str:
     """`text` in exactly `width` cells: cut with `…`, or filled with blanks on the other side of `align`."""
     text = shorten(text, width)
-    fill = " " * (width - cell_width(text))
+    fill = " " * (width - cell_len(text))
     return fill + text if align == "right" else text + fill
 
 
@@ -79,7 +88,7 @@ def clip(line: Line, width: int) -> list[Span]:
     kept: list[Span] = []
     left = width - 1
     for text, style in line:
-        size = cell_width(text)
+        size = cell_len(text)
         if size > left:
             kept.append((shorten(text, left + 1) if left > 0 else "…"[: max(width, 0)], style))
             break
@@ -103,16 +112,13 @@ def wrap(text: str, width: int) -> list[str]:
         line = ""
         for word in paragraph.split(" "):
             candidate = f"{line} {word}" if line else word
-            if cell_width(candidate) <= width:
+            if cell_len(candidate) <= width:
                 line = candidate
                 continue
             if line:
                 lines.append(line)
-            while cell_width(word) > width:
-                head = _head(word, width)
-                lines.append(head)
-                word = word[len(head) :]
-            line = word
+            *full, line = _broken(word, width)
+            lines += full
         lines.append(line)
     return lines
 
@@ -125,19 +131,24 @@ def wrap_line(line: Line, width: int, indent: int = 0) -> list[list[Span]]:
     left = width
     for text, style in line:
         for word in _WORDS.findall(text):
-            size = cell_width(word.rstrip())
+            size = cell_len(word.rstrip())
             if size > left and left < width - indent:
                 rows.append([(" " * indent, "")] if indent else [])
                 left = width - indent
                 word = word.lstrip()
-            while cell_width(word.rstrip()) > left:
-                head = _head(word, left)
+            bare = word.rstrip()
+            if cell_len(bare) > left:
+                head = _broken(bare, left)[0]
                 _append(rows[-1], head, style)
-                rows.append([(" " * indent, "")] if indent else [])
                 left = width - indent
-                word = word[len(head) :]
+                *full, last = _broken(bare[len(head) :], left)
+                for piece in full:
+                    rows.append([(" " * indent, "")] if indent else [])
+                    _append(rows[-1], piece, style)
+                rows.append([(" " * indent, "")] if indent else [])
+                word = last + word[len(bare) :]
             _append(rows[-1], word, style)
-            left -= cell_width(word)
+            left -= cell_len(word)
     return rows
 
 
@@ -148,16 +159,10 @@ def _append(row: list[Span], text: str, style: str) -> None:
         row.append((text, style))
 
 
-def _head(text: str, width: int) -> str:
-    """The longest beginning of `text` that fits, at least one character when `width` is positive."""
-    if text.isascii():
-        return text[:width]
-    used = 0
-    for index, char in enumerate(text):
-        used += cell_width(char)
-        if used > width:
-            return text[: max(index, 1)]
-    return text
+def _broken(text: str, width: int) -> list[str]:
+    """A text in pieces of at most `width` cells, of one character at least; the last is what is left, maybe empty."""
+    pieces = [piece for piece in chop_cells(text, width) if piece]
+    return pieces or [text]
 
 
 def join(parts: Iterable[Line], gap: str = "  ") -> list[Span]:
