@@ -17,9 +17,9 @@ from pathlib import Path
 
 from sparkrun_tui.base import paths
 
-LOCK_WAIT = 5.0
+LOCK_WAIT = 10.0
 """Seconds that another program may take to write a file of ours; it takes milliseconds."""
-_LOCK_PAUSE = 0.02
+_LOCK_PAUSE = 0.005
 
 
 class Busy(OSError):
