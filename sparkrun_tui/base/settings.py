@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import yaml
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import SettingsError, Spot, UsageError
-from sparkrun_tui.base.files import read_text, write_private
+from sparkrun_tui.base.files import read_text, update_private
 
 DEMO_CLUSTER = "demo"
 
@@ -98,9 +98,7 @@ def check_hosts(names: Sequence[str]) -> None:
 
 
 def save_cluster(cluster: Cluster) -> None:
-    """Add or replace `cluster` in `config.yaml`; other keys stay as they are, comments are not kept."""
-    path = config_file()
-    data = _read_mapping(path)
+    """Add or replace `cluster` in `config.yaml`; all else stays as it is, comments too. Raises `SettingsError`."""
     body: dict[str, Any] = {"hosts": list(cluster.hosts)}
     if cluster.description:
         body["description"] = cluster.description
@@ -112,29 +110,45 @@ def save_cluster(cluster: Cluster) -> None:
         body["host_to_host"] = True
     if cluster.hf_cache:
         body["hf_cache"] = cluster.hf_cache
-    clusters = dict(_mapping(path, data, "clusters"))
-    clusters[cluster.name] = body
-    data["clusters"] = clusters
-    data.setdefault("default_cluster", cluster.name)
-    _write(path, data)
+
+    def add(path: Path, data: dict[str, Any]) -> None:
+        data["clusters"] = {**_mapping(path, data, "clusters"), cluster.name: body}
+        data.setdefault("default_cluster", cluster.name)
+
+    _update(add)
 
 
 def remove_cluster(name: str) -> None:
     """Remove a cluster from `config.yaml`. Raises `SettingsError` when it is not in there."""
+
+    def remove(path: Path, data: dict[str, Any]) -> None:
+        clusters = _mapping(path, data, "clusters")
+        if name not in clusters:
+            raise SettingsError(f"{path} has no cluster `{name}`")
+        del clusters[name]
+        data["clusters"] = clusters
+        if data.get("default_cluster") == name:
+            del data["default_cluster"]
+
+    _update(remove)
+
+
+def _update(change: Callable[[Path, dict[str, Any]], None]) -> None:
+    """Change `config.yaml`, given its path and what it says. Raises `SettingsError`, and what `change` raises."""
+    # Needed for a change only; the settings are read at every start.
+    from sparkrun_tui.base.yaml_edit import with_data
+
     path = config_file()
-    data = _read_mapping(path)
-    clusters = dict(_mapping(path, data, "clusters"))
-    if name not in clusters:
-        raise SettingsError(f"{path} has no cluster `{name}`")
-    del clusters[name]
-    data["clusters"] = clusters
-    if data.get("default_cluster") == name:
-        del data["default_cluster"]
-    _write(path, data)
 
+    def changed(text: str) -> str:
+        data = _parse(path, text)
+        change(path, data)
+        return with_data(text, data, yaml.safe_load)
 
-def _write(path: Path, data: Mapping[str, Any]) -> None:
-    write_private(path, yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
+    try:
+        update_private(path, changed)
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be changed: {error}") from error
 
 
 def _read_mapping(path: Path) -> dict[str, Any]:
@@ -144,6 +158,10 @@ def _read_mapping(path: Path) -> dict[str, Any]:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} cannot be read: {error}") from error
+    return _parse(path, text)
+
+
+def _parse(path: Path, text: str) -> dict[str, Any]:
     try:
         data = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:

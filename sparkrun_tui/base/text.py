@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
-from functools import lru_cache
 
 MAX_LINE = 8192
 """Characters kept of one foreign line; the rest is cut and marked."""
@@ -164,30 +162,11 @@ def decode(data: bytes) -> str:
     return data.decode("utf-8", errors="replace")
 
 
-def shorten(text: str, width: int) -> str:
-    """`text` in at most `width` terminal cells, with `…` where it was cut."""
-    if cell_width(text) <= width:
+def shorten(text: str, most: int) -> str:
+    """`text` in at most `most` characters, with `…` where it was cut: for messages.
+
+    What is painted is cut by the cells that it takes, in `ui.ink` and `cli.output`.
+    """
+    if len(text) <= most:
         return text
-    if width <= 1:
-        return "…"[:width]
-    kept, used = [], 0
-    for char in text:
-        used += cell_width(char)
-        if used > width - 1:
-            break
-        kept.append(char)
-    return "".join(kept) + "…"
-
-
-def cell_width(text: str) -> int:
-    """How many terminal cells `text` takes (wide East Asian characters take two, combining marks none)."""
-    if text.isascii():
-        return len(text)
-    return sum(_char_width(char) for char in text)
-
-
-@lru_cache(maxsize=4096)
-def _char_width(char: str) -> int:
-    if unicodedata.combining(char):
-        return 0
-    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+    return text[: max(most - 1, 0)] + "…"[: max(most, 0)]

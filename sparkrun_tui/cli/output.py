@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sparkrun_tui.base.text import cell_width, shorten, visible_line, visible_text
+from sparkrun_tui.base.text import visible_line, visible_text
 from sparkrun_tui.cli.gate import gate
 
 
@@ -47,8 +47,27 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, width: int | No
     A row is one line whatever stands in it: a text with a line break cannot pass for another row.
     """
     lines = [list(map(visible_line, row)) for row in rows]
-    widths = [max([cell_width(name), *(cell_width(row[at]) for row in lines)]) for at, name in enumerate(head)]
+    widths = [max([_width(name), *(_width(row[at]) for row in lines)]) for at, name in enumerate(head)]
     for row in (list(head), *lines):
-        padded = [cell + " " * (widths[at] - cell_width(cell)) for at, cell in enumerate(row)]
+        padded = [cell + " " * (widths[at] - _width(cell)) for at, cell in enumerate(row)]
         text = "  ".join(padded).rstrip()
-        line(shorten(text, width) if width else text)
+        line(_cut(text, width) if width else text)
+
+
+def _width(text: str) -> int:
+    """The cells of a terminal that a text takes."""
+    if text.isascii():
+        return len(text)
+    # Most tables need none of Rich.
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _cut(text: str, width: int) -> str:
+    """A text in at most `width` cells, with `…` where it was cut."""
+    if _width(text) <= width:
+        return text
+    from rich.cells import set_cell_size
+
+    return set_cell_size(text, width - 1).rstrip() + "…"

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 
-from sparkrun_tui.base.files import read_text
+from sparkrun_tui.base.files import read_text, write_private
 from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.models.digest import Digest, from_data, to_data
 
@@ -33,14 +30,4 @@ def read_digest(path: Path) -> Digest | None:
 
 def write_digest(path: Path, digest: Digest) -> None:
     """Write a digest so that readers see the old file or the new one, never half of one. Raises `OSError`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(to_data(digest), separators=(",", ":"), ensure_ascii=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".digest-")
-    try:
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(text)
-        os.replace(name, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(name)
-        raise
+    write_private(path, json.dumps(to_data(digest), separators=(",", ":"), ensure_ascii=True))

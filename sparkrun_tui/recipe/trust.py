@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sparkrun_tui.base import paths
-from sparkrun_tui.base.files import read_text, write_private
+from sparkrun_tui.base.files import read_text, update_private
 from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.text import visible_line
@@ -254,10 +254,10 @@ def give_consent(recipe: Recipe, variables: frozenset[str] | None = None, files:
     to the `files` that it brings.
     """
     names = variables if variables is not None else {want.name for want in wanted(recipe, {})}
-    known = _read()
-    entry = {"place": _place(recipe), "time": round(time.time()), "variables": sorted(names)}
-    known[recipe.digest] = entry | ({"files": sorted(files)} if files else {})
-    _write(known)
+    entry: dict[str, Any] = {"place": _place(recipe), "time": round(time.time()), "variables": sorted(names)}
+    if files:
+        entry["files"] = sorted(files)
+    update_private(_file(), lambda text: json.dumps(_entries(text) | {recipe.digest: entry}, indent=1))
 
 
 def _place(recipe: Recipe) -> str:
@@ -273,13 +273,17 @@ def _file() -> Path:
 
 def _read() -> dict[str, dict[str, Any]]:
     try:
-        data = parse_json(read_text(_file()))
-    except (OSError, ValueError, RecursionError):
+        return _entries(read_text(_file()))
+    except (OSError, UnicodeDecodeError):
         # What cannot be read was not agreed to.
+        return {}
+
+
+def _entries(text: str) -> dict[str, dict[str, Any]]:
+    """What a file of agreements says; a damaged one says nothing."""
+    try:
+        data = parse_json(text)
+    except (ValueError, RecursionError):
         return {}
     entries = data.items() if isinstance(data, dict) else ()
     return {str(digest): entry for digest, entry in entries if isinstance(entry, dict)}
-
-
-def _write(known: Mapping[str, Mapping[str, Any]]) -> None:
-    write_private(_file(), json.dumps(known, indent=1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from sparkrun_tui.base.text import cell_width, shorten
+from rich.cells import cell_len, chop_cells
 
 Span = tuple[str, str]
 """Text, and the names of its styles separated by blanks (`"good bold"`; empty: plain)."""
@@ -62,7 +62,16 @@ def text_of(line: Line) -> str:
 
 def width_of(line: Line) -> int:
     """The cells that a line takes."""
-    return sum(cell_width(text) for text, _ in line)
+    return sum(cell_len(text) for text, _ in line)
+
+
+def shorten(text: str, width: int) -> str:
+    """`text` in at most `width` cells, with `…` where it was cut."""
+    if cell_len(text) <= width:
+        return text
+    if width <= 1:
+        return "…"[: max(width, 0)]
+    return chop_cells(text, width - 1)[0] + "…"
 
 
 def cells_of(share: float, width: int) -> int:
@@ -82,7 +91,7 @@ def level_of(share: float, levels: str) -> str:
 def fit(text: str, width: int, align: str = "left") -> str:
     """`text` in exactly `width` cells: cut with `…`, or filled with blanks on the other side of `align`."""
     text = shorten(text, width)
-    fill = " " * (width - cell_width(text))
+    fill = " " * (width - cell_len(text))
     return fill + text if align == "right" else text + fill
 
 
@@ -93,7 +102,7 @@ def clip(line: Line, width: int) -> list[Span]:
     kept: list[Span] = []
     left = width - 1
     for text, style in line:
-        size = cell_width(text)
+        size = cell_len(text)
         if size > left:
             kept.append((shorten(text, left + 1) if left > 0 else "…"[: max(width, 0)], style))
             break
@@ -120,7 +129,7 @@ def wrap(text: str, width: int) -> list[str]:
             if not word and not words:
                 continue
             # Every word is measured once: a text may be long, and is wrapped anew with every paint.
-            size = cell_width(word)
+            size = cell_len(word)
             if words and used + 1 + size > width:
                 lines.append(" ".join(words))
                 words, used = [], 0
@@ -128,7 +137,7 @@ def wrap(text: str, width: int) -> list[str]:
             while size > width:
                 end = _reach(word, start, width)
                 lines.append(word[start:end])
-                size -= cell_width(word[start:end])
+                size -= cell_len(word[start:end])
                 start = end
             used += size + (1 if words else 0)
             words.append(word[start:])
@@ -144,22 +153,22 @@ def wrap_line(line: Line, width: int, indent: int = 0) -> list[list[Span]]:
     left = width
     for text, style in line:
         for word in _WORDS.findall(text):
-            size = cell_width(word.rstrip())
+            size = cell_len(word.rstrip())
             if size > left and left < width - indent:
                 rows.append([(" " * indent, "")] if indent else [])
                 left = width - indent
                 word = word.lstrip()
-                size = cell_width(word.rstrip())
+                size = cell_len(word.rstrip())
             start = 0
             while size > left:
                 end = _reach(word, start, left)
                 _append(rows[-1], word[start:end], style)
-                size -= cell_width(word[start:end])
+                size -= cell_len(word[start:end])
                 start = end
                 rows.append([(" " * indent, "")] if indent else [])
                 left = width - indent
             _append(rows[-1], word[start:], style)
-            left -= cell_width(word[start:])
+            left -= cell_len(word[start:])
     return rows
 
 
@@ -176,7 +185,7 @@ def _reach(text: str, start: int, width: int) -> int:
         return min(start + max(width, 1), len(text))
     used = 0
     for index in range(start, len(text)):
-        used += cell_width(text[index])
+        used += cell_len(text[index])
         if used > width:
             return max(index, start + 1)
     return len(text)

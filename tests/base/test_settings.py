@@ -8,7 +8,7 @@ import pytest
 
 from sparkrun_tui.base.errors import SettingsError
 from sparkrun_tui.base.paths import sparkrun_config_dir
-from sparkrun_tui.base.settings import Cluster, config_file, load_settings, save_cluster
+from sparkrun_tui.base.settings import Cluster, config_file, load_settings, remove_cluster, save_cluster
 
 
 def write(text: str) -> Path:
@@ -78,3 +78,17 @@ def test_a_saved_cluster_comes_back_and_keeps_the_rest() -> None:
         "lab", ("spark-1", "spark-2"), privileged=True, hf_cache="/data/hf", host_to_host=True
     )
     assert settings.recipe_dirs[0].name == "r"
+
+
+def test_comments_and_order_survive_a_cluster_that_is_added_and_removed() -> None:
+    text = "# mine\ntheme: nord  # dark\n\nclusters:\n  # work\n  old: [h]  # host\n\n# folders\nrecipe_dirs: [~/r]\n"
+    write(text)
+    save_cluster(Cluster("lab", ("spark-1", "spark-2"), description="two: of them"))
+    body = "  lab:\n    hosts:\n    - spark-1\n    - spark-2\n    description: 'two: of them'\n"
+    with_lab = text.replace("# host\n", f"# host\n{body}") + "default_cluster: lab\n"
+    assert config_file().read_text(encoding="utf-8") == with_lab
+    remove_cluster("lab")
+    assert config_file().read_text(encoding="utf-8") == text
+    remove_cluster("old")
+    emptied = text.replace("clusters:\n", "clusters: {}\n").replace("  old: [h]  # host\n", "")
+    assert config_file().read_text(encoding="utf-8") == emptied

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparkrun_tui.base.errors import LaunchError
-from sparkrun_tui.engines.command.shell_edit import find_serve, insert_after, simple_commands
+from sparkrun_tui.engines.command.shell_edit import find_serve, insert_after
 from sparkrun_tui.engines.llama_cpp.family import LLAMA_CPP
 from sparkrun_tui.engines.vllm.family import VLLM as VLLM_FAMILY
+from sparkrun_tui.recipe.values.shell_scanner import simple_commands
 
 from .samples import plan, scripts, with_command, words_of
 

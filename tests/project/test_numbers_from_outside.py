@@ -23,8 +23,11 @@ ALLOWED = frozenset({
     ("memory/llama_cpp/cache.py", "int(full)"),
     ("memory/llama_cpp/cache.py", "int(indexer)"),
     ("memory/llama_cpp/cache.py", "int(window)"),
+    ("recipe/values/shell_scanner.py", "int(short or long, 16)"),
+    ("recipe/values/shell_scanner.py", "int(byte[1], 8)"),
+    ("recipe/values/shell_scanner.py", "int(byte[2], 16)"),
 })  # fmt: skip
-"""Conversions of what is known to be a number or a truth value."""
+"""Conversions of what is known to be a number or a truth value, or a few digits of another base."""
 
 
 def found_in(text: str) -> Iterator[str]:

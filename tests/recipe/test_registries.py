@@ -327,3 +327,29 @@ def test_progress_is_told(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -
     with process:
         git._watch(process, git._Sink(), git._Words(), None, lambda phase, share: told.append((phase, share)))
     assert told == [("Receiving objects:  45% (9/20)", 0.45)]
+
+
+def test_comments_and_order_survive_changes_of_our_own_list(upstream: Upstream) -> None:
+    text = (
+        "# ours\nregistries:\n# first\n- name: zeta\n  url: acme/zeta  # short\n  note: kept\n"
+        "# second\n- {name: alpha, url: 'https://example.org/alpha'}  # in one line\n# end\n"
+    )
+    registries_file().parent.mkdir(parents=True)
+    registries_file().write_text(text, encoding="utf-8")
+
+    def now() -> str:
+        return registries_file().read_text(encoding="utf-8")
+
+    set_enabled("zeta", False)
+    assert now() == text.replace("  note: kept\n", "  note: kept\n  enabled: false\n")
+    set_enabled("zeta", True)
+    assert now() == text.replace("  note: kept\n", "  note: kept\n  enabled: true\n")
+    before = now()
+    add_registry(str(upstream.folder), "mine")
+    after = now()
+    assert [line for line in before.splitlines() if line not in after.splitlines()] == []
+    assert after.index("alpha") < after.index("name: mine") < after.index("# end")
+    remove_registry("mine")
+    assert now() == before.replace("# end\n", "removed:\n- mine\n# end\n")
+    remove_registry("zeta")
+    assert "# first\n# second\n- {name: alpha, url: 'https://example.org/alpha'}  # in one line\n" in now()

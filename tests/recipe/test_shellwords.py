@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from sparkrun_tui.recipe.values.shellwords import commands, flag_value, quotes_at, serve_argv
+from sparkrun_tui.recipe.values.shell_scanner import quotes_at
+from sparkrun_tui.recipe.values.shellwords import commands, flag_value, serve_argv
 
 SCRIPT = """\
 # it's a comment

@@ -144,8 +144,14 @@ def test_journals_of_earlier_versions_are_read_without_their_secrets(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "form", ["echo {api_key}", 'echo "{api_key}"', "echo '{api_key}'", "bash -c 'echo {api_key}'", "echo a{api_key}b"]
-)
+    "form",
+    [
+        "echo {api_key}", 'echo "{api_key}"', "echo '{api_key}'", "bash -c 'echo {api_key}'", "echo a{api_key}b",
+        "echo $'a{api_key}\\x62'", 'echo "$(echo "{api_key}")"', "echo $(echo ')' >/dev/null; echo '{api_key}')",
+        'echo "${NONE:-{api_key}}"', "cat <(echo '{api_key}')", 'echo "`echo {api_key}`"',
+        "A=(x '{api_key}'); echo ${A[1]}",
+    ],
+)  # fmt: skip
 def test_the_shell_gets_the_value_that_the_command_does_not_hold(form: str) -> None:
     recipe = load_text(f"model: a/b\nruntime: vllm\ncommand: |\n  {form}\ndefaults: {{api_key: secret-Zq8vT3}}\n")
     hidden = concealed(render(recipe, {}))
@@ -154,6 +160,7 @@ def test_the_shell_gets_the_value_that_the_command_does_not_hold(form: str) -> N
     assert "secret-Zq8vT3" not in command
     values = {name: secret.reveal() for name, secret in hidden.secrets.items()}
     done = subprocess.run(["bash", "-c", command], env={**os.environ, **values}, capture_output=True, text=True)
+    assert done.stderr == ""
     assert done.stdout.strip().strip("ab") == "secret-Zq8vT3"
     assert quote_references("echo plain") == "echo plain"
 

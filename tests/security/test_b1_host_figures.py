@@ -9,8 +9,8 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
+from rich.cells import cell_len
 
-from sparkrun_tui.base.text import cell_width
 from sparkrun_tui.cli.text.workloads import host_row, workload_row
 from sparkrun_tui.fleet.load import MOST_OF_A_HOST, Load, loads, readings
 from sparkrun_tui.fleet.metrics import Metrics, parse
@@ -69,7 +69,7 @@ def test_memory_that_cannot_be_is_painted_within_the_width(total: str, available
     bar(HostPicture(host_memory(facts), (), None, None, 0, 0), 40)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert cell_width(text_of(rows[0].line)) <= 120 and peak < 1 << 20
+    assert cell_len(text_of(rows[0].line)) <= 120 and peak < 1 << 20
 
 
 @pytest.mark.parametrize("figure", ABSURD)
@@ -78,7 +78,7 @@ def test_what_a_gpu_says_is_within_bounds_or_unknown(figure: str) -> None:
     (gpu,) = facts.gpus
     assert gpu.utilisation is None or 0 <= gpu.utilisation <= 100
     assert gpu.power_watts is None or 0 <= gpu.power_watts <= 100_000
-    assert cell_width(text_of(fleet_rows(fleet_of(facts), 0.0, 120)[0].line)) <= 120
+    assert cell_len(text_of(fleet_rows(fleet_of(facts), 0.0, 120)[0].line)) <= 120
 
 
 def test_painting_does_not_rely_on_bounds_that_others_keep() -> None:
@@ -86,7 +86,7 @@ def test_painting_does_not_rely_on_bounds_that_others_keep() -> None:
     for share in (-1e300, -1.0, 2.0, 1e300, float("nan"), float("inf"), float("-inf")):
         gpu = Gpu("g", "1", None, share, share, share)
         painted = fleet_rows(fleet_of(replace(facts, gpus=(gpu,), memory_total=1, memory_available=10**18)), 0.0, 120)
-        assert cell_width(text_of(painted[0].line)) <= 120
+        assert cell_len(text_of(painted[0].line)) <= 120
         assert 0 <= cells_of(share, 10) <= 10 and level_of(share, "abc") in "abc"
 
 
@@ -111,7 +111,7 @@ def test_readings_of_a_launch_are_painted_within_the_width() -> None:
                 ),
             ]
         )
-        assert all(cell_width(text_of(line)) <= 120 for line in phases.table(state, 2.0, 120, activity=True))
+        assert all(cell_len(text_of(line)) <= 120 for line in phases.table(state, 2.0, 120, activity=True))
 
 
 @pytest.mark.parametrize("figure", ["-1", "nan", "NaN", "+Inf", "-Inf", "1e308", "9" * 30, "0x1", "1_0", "²"])
@@ -169,4 +169,4 @@ def test_rows_of_workloads_take_any_time() -> None:
         item = serving(1)
         item = replace(item, ranks=(replace(item.ranks[0], started=started),))
         workload_row(item)
-        assert cell_width(text_of(fleet_rows(fleet_of(facts_of(""), [item]), 0.0, 100)[0].line)) <= 100
+        assert cell_len(text_of(fleet_rows(fleet_of(facts_of(""), [item]), 0.0, 100)[0].line)) <= 100

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from rich.cells import cell_len
 
 import sparkrun_tui
 from sparkrun_tui.base.decoded import decode_json
@@ -29,7 +30,7 @@ from sparkrun_tui.remote.script.pieces import Pieces
 from sparkrun_tui.remote.ssh.link import HostLink
 from sparkrun_tui.remote.transfer.rsync import ProgressReader
 from sparkrun_tui.remote.transport import LinkState, LinkStatus
-from sparkrun_tui.ui.ink import cell_width, text_of, wrap, wrap_line
+from sparkrun_tui.ui.ink import text_of, wrap, wrap_line
 from tests.support.scripted import ScriptedTransport
 
 SOURCES = sorted(Path(sparkrun_tui.__file__).parent.rglob("*.py"))
@@ -65,8 +66,8 @@ def test_a_long_text_is_wrapped_in_time(word: str) -> None:
     text = word * 130_000
     rows = quickly(lambda: wrap(text, 100))
     lines = quickly(lambda: wrap_line([(text, "")], 100))
-    assert all(cell_width(row) <= 100 for row in rows)
-    assert all(cell_width(text_of(row).rstrip()) <= 100 for row in lines)
+    assert all(cell_len(row) <= 100 for row in rows)
+    assert all(cell_len(text_of(row).rstrip()) <= 100 for row in lines)
     assert "".join(rows).replace(" ", "") == text.replace(" ", "")
 
 

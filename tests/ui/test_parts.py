@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
-from sparkrun_tui.base.text import cell_width
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.engines.fields.declared import field_for
 from sparkrun_tui.launch.record.events import LaunchStatus, StatusChanged, StepState
@@ -34,7 +34,7 @@ from .fakes import FakeLaunch
 
 @given(st.text(), st.integers(1, 60))
 def test_fit_takes_exactly_its_width(text: str, width: int) -> None:
-    assert cell_width(fit(text.replace("\n", " "), width)) <= width
+    assert cell_len(fit(text.replace("\n", " "), width)) <= width
 
 
 @given(

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from rich.cells import cell_len
 
 from sparkrun_tui.base.settings import Settings, load_settings
-from sparkrun_tui.base.text import cell_width
 from sparkrun_tui.fleet.load import Load
 from sparkrun_tui.fleet.metrics import Metrics
 from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload, WorkloadRank
@@ -86,7 +86,7 @@ def test_what_has_no_room_of_a_load_is_left_out_whole_from_the_right() -> None:
     found = {"abc": Load(41.4, 2.0, 1.0, 0.12)}
     rows = {width: text_of(fleet_rows(view, 200.0, width, found)[0].line) for width in range(40, 160)}
     assert rows[159].endswith("41 tok/s  2 running  1 waiting  KV 12 %")
-    assert all(cell_width(row) <= width for width, row in rows.items())
+    assert all(cell_len(row) <= width for width, row in rows.items())
     ends = {row.rpartition("  ")[2].strip() for width, row in rows.items() if width >= 76}
     assert ends <= {"3:19", "41 tok/s", "2 running", "1 waiting", "KV 12 %"}
     starting = replace(view, workloads=(replace(view.workloads[0], health=Health.STARTING),))

@@ -39,7 +39,7 @@ from sparkrun_tui.recipe.suggestions import did_you_mean, listed
 from sparkrun_tui.recipe.values.environment import expand_env, unfilled, wanted
 from sparkrun_tui.recipe.values.overrides import LOST_CONTINUATION, render, value_text
 from sparkrun_tui.recipe.values.rendered import ChainValue, Origin, Rendered
-from sparkrun_tui.recipe.values.shellwords import quotes_at
+from sparkrun_tui.recipe.values.shell_scanner import quotes_at
 
 _STRICT = frozenset({"port", "gpu_memory_utilization", "tensor_parallel", "pipeline_parallel"})
 """Keys whose bad value no engine can start with."""

@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.engines.command.arguments import is_flag, plain_spelling
 from sparkrun_tui.engines.command.shell_edit import (
-    Command,
     Splice,
     assignments,
     is_plain,
@@ -29,6 +28,7 @@ from sparkrun_tui.engines.plan import PlanRequest
 from sparkrun_tui.recipe.format.hooks import hooks_of
 from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.values.masking import gives_secret, is_variable
+from sparkrun_tui.recipe.values.shell_scanner import Command
 
 _REFERENCE = re.compile(r'"?\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})"?')
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)

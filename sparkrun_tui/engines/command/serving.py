@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.engines.command.built import value_text
-from sparkrun_tui.engines.command.shell_edit import Command, ServeTest, assignments, find_serve, last_value, plain_value
+from sparkrun_tui.engines.command.shell_edit import ServeTest, assignments, find_serve, last_value, plain_value
 from sparkrun_tui.recipe.values.rendered import Rendered
+from sparkrun_tui.recipe.values.shell_scanner import Command
 
 
 @dataclass(frozen=True, slots=True)

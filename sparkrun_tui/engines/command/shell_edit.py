@@ -10,33 +10,9 @@ from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.filling import TooLongError, filled_in
 from sparkrun_tui.base.text import clean_line
-from sparkrun_tui.recipe.values.shellwords import after_heredocs
+from sparkrun_tui.recipe.values.shell_scanner import Command, Word, simple_commands
 
-
-def _nested(depth: int) -> str:
-    """A pattern for what stands inside `$( ... )`: quotes, and brackets up to `depth` levels."""
-    inner = rf"|\((?:{_nested(depth - 1)})*\)" if depth else ""
-    return rf"""[^()'"\\]|\\[\s\S]|'[^']*'|"(?:[^"\\]|\\[\s\S])*"{inner}"""
-
-
-_SUBSTITUTION = rf"\$\((?:{_nested(3)})*\)"
-_PIECE = re.compile(
-    r"""(?P<space>[ \t\r]+|\\\r?\n)"""
-    r"""|(?P<newline>\n)"""
-    r"""|(?P<heredoc>\d*<<-?(?!<))"""
-    r"""|(?P<redirect>\d*(?:&>>|&>|<<<|>>|>\||>&|<&|<>|[<>](?!\()))"""
-    r"""|(?P<operator>&&|\|\||\|&|;;|[;&|()])"""
-    rf"""|(?P<substitution>{_SUBSTITUTION}|[<>]\((?:{_nested(3)})*\)|`[^`]*`)"""
-    r"""|(?P<parameter>\$\{(?:[^{}]|\{[^{}]*\})*\})"""
-    r"""|(?P<ansi>\$'(?:[^'\\]|\\[\s\S])*')"""
-    r"""|(?P<single>'[^']*')"""
-    rf"""|(?P<double>"(?:[^"\\$]|\\[\s\S]|{_SUBSTITUTION}|\$(?!\())*"|"(?:[^"\\]|\\[\s\S])*")"""
-    r"""|(?P<escape>\\[\s\S])"""
-    r"""|(?P<plain>[^\s'"\\;&|()<>$`]+|[$\\])"""
-)
 _PLAIN = re.compile(r"[A-Za-z0-9/._+@%:,=-]+", re.ASCII)
-_IN_DOUBLE = re.compile(r'\\(?:\r?\n|([$`"\\]))')
-_DIGITS = re.compile(r"\d+")
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _REFERENCE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?::?-([^{}$]*))?\})")
 MAX_VALUE = 4096
@@ -46,98 +22,8 @@ _SHELL_OPTION = re.compile(r"-[a-z]*c[a-z]*")
 _TALKS = frozenset({"echo", "printf", "which", "type", "pip", "pip3", "command"})
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
-    """One word: what the program gets (quotes taken off, nothing expanded), and where it stands in the script."""
-
-    text: str
-    start: int
-    end: int
-
-
-Command = tuple[Word, ...]
-"""One simple command of a script; operators, redirections and heredocs are left out."""
-
 ServeTest = Callable[[Sequence[str]], bool]
 """Tells from its words whether a simple command starts an engine."""
-
-
-def simple_commands(script: str, offset: int = 0) -> list[Command]:
-    """The simple commands of a script in order, `offset` added to all places. Raises `ValueError` at an open quote."""
-    return _Scanner(script, offset).run()
-
-
-class _Scanner:
-    def __init__(self, text: str, offset: int) -> None:
-        self._text = text
-        self._offset = offset
-        self._found: list[list[Word]] = [[]]
-        self._parts: list[str] = []
-        self._start = -1
-        self._next_is = "word"
-        self._delimiters: list[str] = []
-
-    def run(self) -> list[Command]:
-        text, at = self._text, 0
-        while at < len(text):
-            if self._start < 0 and text[at] == "#":
-                at = _line_end(text, at)
-                continue
-            match = _PIECE.match(text, at)
-            if match is None:
-                raise ValueError(f"unbalanced quote or bracket at offset {at}")
-            kind, piece = str(match.lastgroup), match.group()
-            if kind in ("redirect", "heredoc") and self._start >= 0 and (digits := _DIGITS.match(piece)):
-                kind, piece = "plain", digits.group()
-            at += len(piece)
-            at = self._take(kind, piece, at)
-        self._finish(len(text))
-        return [tuple(words) for words in self._found if words]
-
-    def _take(self, kind: str, piece: str, at: int) -> int:
-        begin = at - len(piece)
-        if kind in ("space", "newline", "operator", "redirect", "heredoc"):
-            self._finish(begin)
-            if kind == "redirect":
-                self._next_is = "target"
-            elif kind == "heredoc":
-                self._next_is = "delimiter"
-            elif kind != "space":
-                self._found.append([])
-            if kind == "newline" and self._delimiters:
-                at = after_heredocs(self._text, at, self._delimiters)
-                self._delimiters.clear()
-            return at
-        if self._start < 0:
-            self._start = begin
-        self._parts.append(_unquote(kind, piece))
-        return at
-
-    def _finish(self, end: int) -> None:
-        if self._start < 0:
-            return
-        word = Word("".join(self._parts), self._start + self._offset, end + self._offset)
-        if self._next_is == "delimiter":
-            self._delimiters.append(word.text)
-        elif self._next_is == "word":
-            self._found[-1].append(word)
-        self._parts.clear()
-        self._start, self._next_is = -1, "word"
-
-
-def _unquote(kind: str, piece: str) -> str:
-    if kind == "single":
-        return piece[1:-1]
-    if kind == "double":
-        return _IN_DOUBLE.sub(lambda match: match[1] or "", piece[1:-1])
-    if kind == "escape":
-        return piece[1:]
-    return piece
-
-
-def _line_end(text: str, at: int) -> int:
-    stop = text.find("\n", at)
-    return len(text) if stop < 0 else stop
 
 
 def find_serve(script: str, serves: ServeTest) -> Command | None:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.engines.command.built import serve_words
-from sparkrun_tui.engines.command.shell_edit import Command
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.layout.common import labelled
 from sparkrun_tui.engines.layout.hooks import with_hooks
@@ -17,6 +16,7 @@ from sparkrun_tui.recipe.format.detect import is_repository
 from sparkrun_tui.recipe.format.spots import beginning
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.values.rendered import Rendered
+from sparkrun_tui.recipe.values.shell_scanner import Command
 
 
 def image_of(recipe: Recipe, prefix: str) -> str:

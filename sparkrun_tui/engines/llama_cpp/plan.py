@@ -11,7 +11,7 @@ from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.engines.command.built import value_text
 from sparkrun_tui.engines.command.secret_flags import hand_over
 from sparkrun_tui.engines.command.serving import locate, port_of, served_name_of
-from sparkrun_tui.engines.command.shell_edit import Command, Splice, Word, insert_after, is_plain, splice, word_at
+from sparkrun_tui.engines.command.shell_edit import Splice, insert_after, is_plain, splice, word_at
 from sparkrun_tui.engines.engine import Engine
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.layout import hosts as host_rules
@@ -35,6 +35,7 @@ from sparkrun_tui.engines.plan import (
 from sparkrun_tui.recipe.format.detect import is_repository
 from sparkrun_tui.recipe.model import Problem
 from sparkrun_tui.recipe.values.rendered import Rendered
+from sparkrun_tui.recipe.values.shell_scanner import Command, Word
 
 IMAGE_PREFIX = "scitrera/dgx-spark-llama-cpp"
 DEFAULT_PORT = 8080

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sparkrun_tui.base import shell
 from sparkrun_tui.engines.command.secret_flags import hand_over
 from sparkrun_tui.engines.command.serving import ServeCommand, locate, port_of, served_name_of
-from sparkrun_tui.engines.command.shell_edit import Command, insert_after
+from sparkrun_tui.engines.command.shell_edit import insert_after
 from sparkrun_tui.engines.engine import Engine
 from sparkrun_tui.engines.eugr.scripts import with_build
 from sparkrun_tui.engines.family import Family
@@ -29,6 +29,7 @@ from sparkrun_tui.engines.plan import (
     Stage,
 )
 from sparkrun_tui.engines.vllm.family import VLLM
+from sparkrun_tui.recipe.values.shell_scanner import Command
 
 IMAGE_PREFIX = "scitrera/dgx-spark-vllm"
 DEFAULT_PORT = 8000

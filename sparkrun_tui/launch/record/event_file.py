@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sparkrun_tui.base.files import read_bytes
+from sparkrun_tui.base.files import overwrite, read_bytes
 from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.base.units import MIB
 from sparkrun_tui.launch.record.log_files import is_file, open_private, write_all
@@ -55,18 +55,9 @@ class EventFile:
 
     def _thin(self) -> None:
         kept = thinned(read_bytes(self._path).split(b"\n"))
-        beside = self._path.with_name(f"{self._path.name}.new")
-        beside.unlink(missing_ok=True)
-        handle = open_private(beside)
-        try:
-            write_all(handle, b"".join(row + b"\n" for row in kept))
-            os.replace(beside, self._path)
-        except OSError:
-            os.close(handle)
-            beside.unlink(missing_ok=True)
-            raise
+        overwrite(self._path, b"".join(row + b"\n" for row in kept), 0o600)
         self.close()
-        self._handle = handle
+        self._handle = open_private(self._path)
 
 
 def thinned(rows: Sequence[bytes]) -> list[bytes]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from sparkrun_tui.base import paths
-from sparkrun_tui.base.files import read_text, write_private
+from sparkrun_tui.base.files import read_text, update_private
 from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.base.numbers import decimal_of, whole_of
 
@@ -57,7 +57,10 @@ class ImageFacts:
 def records(recipe_digest: str) -> tuple[Record, ...]:
     """The records of a recipe in this state of its file, newest first; a damaged file holds none."""
     path = _recipe_file(recipe_digest)
-    data = _read(path) if path is not None else None
+    return _records(_read(path)) if path is not None else ()
+
+
+def _records(data: Any) -> tuple[Record, ...]:
     found = [_record(item) for item in data] if isinstance(data, list) else []
     return tuple(record for record in found if record is not None)
 
@@ -67,10 +70,14 @@ def remember(recipe_digest: str, new: Sequence[Record]) -> None:
     path = _recipe_file(recipe_digest)
     if path is None or not new:
         return
-    kept: dict[tuple[str, str, str], Record] = {}
-    for record in sorted((*new, *records(recipe_digest)), key=lambda record: -record.time):
-        kept.setdefault(record._case, record)
-    _write(path, [asdict(record) for record in list(kept.values())[:MAX_RECORDS]])
+
+    def add(data: Any) -> list[dict[str, Any]]:
+        kept: dict[tuple[str, str, str], Record] = {}
+        for record in sorted((*new, *_records(data)), key=lambda record: -record.time):
+            kept.setdefault(record._case, record)
+        return [asdict(record) for record in list(kept.values())[:MAX_RECORDS]]
+
+    _update(path, add)
     _prune(path.parent)
 
 
@@ -87,11 +94,14 @@ def learn_image(image: str, facts: ImageFacts) -> None:
     """Keep what a host said of an image. Raises `OSError`."""
     if not image or image_facts(image) == facts:
         return
-    data = _read(_images_file())
-    known = dict(data) if isinstance(data, dict) else {}
-    known.pop(image, None)
-    known[image] = asdict(facts)
-    _write(_images_file(), dict(list(known.items())[-MAX_IMAGES:]))
+
+    def add(data: Any) -> dict[str, Any]:
+        known = dict(data) if isinstance(data, dict) else {}
+        known.pop(image, None)
+        known[image] = asdict(facts)
+        return dict(list(known.items())[-MAX_IMAGES:])
+
+    _update(_images_file(), add)
 
 
 def _folder() -> Path:
@@ -141,8 +151,17 @@ def _read(path: Path) -> Any:
         return None
 
 
-def _write(path: Path, data: Any) -> None:
-    write_private(path, json.dumps(data, indent=1))
+def _update(path: Path, change: Callable[[Any], Any]) -> None:
+    """Change what a file holds; a damaged one holds None. Raises `OSError`."""
+
+    def changed(text: str) -> str:
+        try:
+            data = parse_json(text)
+        except ValueError:
+            data = None
+        return json.dumps(change(data), indent=1)
+
+    update_private(path, changed)
     _seen.pop(path, None)
 
 

@@ -6,6 +6,7 @@ import re
 
 from sparkrun_tui.base.errors import Spot
 from sparkrun_tui.recipe.model import Recipe
+from sparkrun_tui.recipe.values.shell_scanner import QUOTES
 
 _PROGRAM = re.compile(r"\b(?:[gm]?awk|perl|sed|jq|find|xargs|python3?\s+-c|node\s+-e)\b[^|;&\n]*$")
 
@@ -52,9 +53,9 @@ def _search(recipe: Recipe, first: Spot, command: str, offset: int) -> Spot:
 def looks_like_a_program(command: str, offset: int, around: str) -> bool:
     """Whether braces at a place belong to another language: a heredoc's text, a comment, an awk or jq program.
 
-    `around` is what surrounds the place, as `shellwords.quotes_at` says.
+    `around` is what surrounds the place, as `shell_scanner.quotes_at` says.
     """
     if around in ("<", "#"):
         return True
     start = max(command.rfind("\n", 0, offset) + 1, offset - 400)
-    return around in ("'", '"') and _PROGRAM.search(command, start, offset) is not None
+    return around in QUOTES and _PROGRAM.search(command, start, offset) is not None

@@ -6,7 +6,6 @@ fetch that fails leaves what was there before.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -15,11 +14,11 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sparkrun_tui.base import paths
+from sparkrun_tui.base import files, paths
 from sparkrun_tui.base.errors import RecipeError
 from sparkrun_tui.base.files import open_regular, read_text
 from sparkrun_tui.base.json_text import parse_json
@@ -120,11 +119,11 @@ def fetch(url: str, progress: git.Progress | None = None) -> Update:
             bare = Path(scratch) / "repository"
             git.clone(url, bare, progress)
             head = decode(git.local(bare, ["rev-parse", "HEAD"], url=url)).strip()
-            files = Path(scratch) / "files"
-            files.mkdir()
-            skipped, left_out = _extract(bare, files, url)
+            extracted = Path(scratch) / "files"
+            extracted.mkdir()
+            skipped, left_out = _extract(bare, extracted, url)
             folder = place / f"files-{head[:12]}-{os.getpid()}-{time.time_ns()}"
-            files.rename(folder)
+            extracted.rename(folder)
         current = Snapshot(folder, head, time.time(), skipped, left_out)
         changes = _changes(before.folder if before else None, folder)
         _write_state(place, current)
@@ -139,10 +138,10 @@ def discard(url: str) -> None:
 
 @contextmanager
 def _lock(place: Path, url: str) -> Iterator[None]:
-    with (place / "lock").open("w") as file:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            stack.enter_context(files.locked(place / "state.json", wait=0))
+        except files.Busy as error:
             raise RecipeError(f"{url} is being updated by another process") from error
         yield
 
@@ -150,9 +149,7 @@ def _lock(place: Path, url: str) -> Iterator[None]:
 def _write_state(place: Path, current: Snapshot) -> None:
     body = {"folder": current.folder.name, "commit": current.commit, "fetched": current.fetched}
     body |= {"skipped": current.skipped, "left_out": current.left_out, "form": current.form}
-    partial = place / f"state.{os.getpid()}.partial"
-    partial.write_text(json.dumps(body), encoding="utf-8")
-    partial.replace(place / "state.json")
+    files.write_private(place / "state.json", json.dumps(body))
 
 
 def _sweep(place: Path, keep: Path) -> None:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
-
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import RecipeError, SettingsError, UsageError
-from sparkrun_tui.base.files import read_text, write_private
+from sparkrun_tui.base.files import read_text, update_private
 from sparkrun_tui.recipe.format.yamltree import parse_tree, plain
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -108,13 +106,31 @@ def _covered(registry: Registry, kept: Iterable[Registry]) -> bool:
 
 
 def save(registry: Registry) -> None:
-    """Add a registry to our own file, or replace the one of its name."""
-    data = _read(registries_file())
-    entries = [entry for entry in _items(data.get("registries")) if _name_of(entry) != registry.name]
+    """Add a registry to our own file, or replace the one of its name. Raises `SettingsError`."""
     body = {key: value for key, value in asdict(registry).items() if key != "origin" and value != ""}
-    data["registries"] = [*entries, body]
-    data["removed"] = [name for name in _items(data.get("removed")) if name != registry.name]
-    _write(data)
+
+    def put(data: dict[str, Any]) -> None:
+        entries = list(_items(data.get("registries")))
+        places = [place for place, entry in enumerate(entries) if _name_of(entry) == registry.name]
+        if places:
+            entries[places[0]] = _updated(entries[places[0]], registry) or body
+        else:
+            entries.append(body)
+        data["registries"] = [entry for place, entry in enumerate(entries) if place not in places[1:]]
+        data["removed"] = [name for name in _items(data.get("removed")) if name != registry.name]
+
+    _update(put)
+
+
+def _updated(entry: dict[str, Any], registry: Registry) -> dict[str, Any] | None:
+    """An entry as its user wrote it, with what has changed; None for one that cannot be read."""
+    try:
+        before = _registry(entry, "config")
+    except (UsageError, KeyError, TypeError, AttributeError):
+        return None
+    changed = {key: value for key, value in asdict(registry).items() if value != getattr(before, key)}
+    changed.pop("origin", None)
+    return {**entry, **changed}
 
 
 def forget(name: str) -> None:
@@ -122,11 +138,14 @@ def forget(name: str) -> None:
     known, _ = configured()
     if name not in {registry.name for registry in known}:
         raise UsageError(f"there is no registry `{name}`", remedy="`sparkrun-tui registry list` shows them")
-    data = _read(registries_file())
-    entries = _items(data.get("registries"))
-    data["registries"] = [entry for entry in entries if _name_of(entry) != name]
-    data["removed"] = sorted({*map(str, _items(data.get("removed"))), name})
-    _write(data)
+
+    def take_out(data: dict[str, Any]) -> None:
+        entries = _items(data.get("registries"))
+        removed = list(map(str, _items(data.get("removed"))))
+        data["registries"] = [entry for entry in entries if _name_of(entry) != name]
+        data["removed"] = removed if name in removed else [*removed, name]
+
+    _update(take_out)
 
 
 def set_enabled(name: str, enabled: bool) -> None:
@@ -240,6 +259,11 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} cannot be read: {error}") from error
+    return _parse(path, text)
+
+
+def _parse(path: Path, text: str) -> dict[str, Any]:
+    text = text.removeprefix("\ufeff")
     if not text.strip():
         return {}
     try:
@@ -251,6 +275,20 @@ def _read(path: Path) -> dict[str, Any]:
     return data
 
 
-def _write(data: dict[str, Any]) -> None:
-    body = {key: value for key, value in data.items() if value not in ([], None)}
-    write_private(registries_file(), yaml.safe_dump(body, sort_keys=False, allow_unicode=True))
+def _update(change: Callable[[dict[str, Any]], None]) -> None:
+    """Change our own file, given what it says. Raises `SettingsError`."""
+    # Needed for a change only; the list is read at every start.
+    from sparkrun_tui.base.yaml_edit import with_data
+
+    path = registries_file()
+
+    def changed(text: str) -> str:
+        data = _parse(path, text)
+        change(data)
+        body = {key: value for key, value in data.items() if value not in ([], None)}
+        return with_data(text, body, lambda written: _parse(path, written))
+
+    try:
+        update_private(path, changed)
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be changed: {error}") from error

@@ -21,7 +21,8 @@ from sparkrun_tui.recipe.model import Problem, Recipe, Value
 from sparkrun_tui.recipe.values.environment import references
 from sparkrun_tui.recipe.values.overrides import render
 from sparkrun_tui.recipe.values.rendered import ChainValue, Origin, Rendered
-from sparkrun_tui.recipe.values.shellwords import quotes_at, serve_argv
+from sparkrun_tui.recipe.values.shell_scanner import quotes_at
+from sparkrun_tui.recipe.values.shellwords import serve_argv
 
 PREFIX = "SPARKRUN_SECRET_"
 """What the variables begin with that stand for secret values in commands."""
@@ -292,8 +293,9 @@ def quote_references(command: str) -> str:
     surroundings = quotes_at(command, [match.start() for match in found])
     for match in reversed(found):
         around = surroundings[match.start()]
-        if around == "'":
-            text = f"'\"{match.group()}\"'"
+        if around in ("'", "$'"):
+            # The quotes are closed before it, and opened again behind it.
+            text = f'\'"{match.group()}"{around}'
         elif around:
             text = match.group()
         else:

@@ -17,7 +17,8 @@ from sparkrun_tui.recipe.format.yamltree import compact_json, resolve, scalar_da
 from sparkrun_tui.recipe.model import Metadata, Problem, Recipe, Severity, Value
 from sparkrun_tui.recipe.suggestions import did_you_mean
 from sparkrun_tui.recipe.values.rendered import ChainValue, Origin, Rendered
-from sparkrun_tui.recipe.values.shellwords import quotes_at, serve_argv
+from sparkrun_tui.recipe.values.shell_scanner import QUOTES, quotes_at
+from sparkrun_tui.recipe.values.shellwords import serve_argv
 from sparkrun_tui.recipe.values.template import Expansion, Slot, TemplateError, expand, scan
 
 _EMPTY: Mapping[str, object] = MappingProxyType({})
@@ -117,7 +118,7 @@ def render(recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[
     around = _surroundings(command, doubled, composite)
 
     def fill(slot: Slot, text: str) -> str:
-        return shell.word(text) if slot.key in composite and around[slot.offset] not in ("'", '"') else text
+        return shell.word(text) if slot.key in composite and around[slot.offset] not in QUOTES else text
 
     try:
         expansion = expand(command, texts, doubled=doubled, fill=fill if composite else None)

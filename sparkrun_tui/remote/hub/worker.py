@@ -6,7 +6,6 @@ huggingface_hub's downloads run in threads that cannot be cancelled; a process c
 
 from __future__ import annotations
 
-import fcntl
 import glob
 import json
 import os
@@ -14,9 +13,12 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from sparkrun_tui.base.files import Busy, hold
 from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.remote.hub.memory_limit import limit_memory
 from sparkrun_tui.remote.ports.models import folder_name
@@ -78,22 +80,18 @@ def _fetch(request: dict[str, Any]) -> dict[str, Any]:
     return {"kind": "fetched", "commit": Path(path).name}
 
 
-class _lock:
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
     """Two downloads of one repository on one machine would both fetch everything: the second waits."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._file = open(folder / "sparkrun-tui.lock", "w", encoding="ascii")  # noqa: SIM115
-
-    def __enter__(self) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = folder / "sparkrun-tui.lock"
+    with ExitStack() as stack:
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            stack.enter_context(hold(lock, wait=0))
+        except Busy:
             _tell({"kind": "waiting"})
-            fcntl.flock(self._file, fcntl.LOCK_EX)
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
+            stack.enter_context(hold(lock, wait=None))
+        yield
 
 
 class _Counter(threading.Thread):

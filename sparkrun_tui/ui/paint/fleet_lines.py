@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sparkrun_tui.base.text import cell_width, clean_line
+from rich.cells import cell_len
+
+from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.base.units import GIB, format_duration
 from sparkrun_tui.fleet.load import Load
 from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload, WorkloadRank
@@ -34,7 +36,7 @@ class FleetRow:
 
 def name_width(view: FleetView | None, width: int) -> int:
     """The width of the column of host names: as wide as they are, within what the screen has room for."""
-    names = [cell_width(clean_line(host.name)) for host in view.hosts] if view is not None else []
+    names = [cell_len(clean_line(host.name)) for host in view.hosts] if view is not None else []
     return min(max([6, *names]) + 2, 14 if width < 100 else 18)
 
 
@@ -59,7 +61,7 @@ def fleet_rows(view: FleetView, now: float, width: int, loads: Mapping[str, Load
             idle: list[Span] = [("–", "dim")] if host.facts else []
             rows.append(FleetRow(clip([*first, *idle], width)))
         for place, (workload, rank) in enumerate(found):
-            start = first if place == 0 else [(" " * sum(len(text) for text, _ in first), "")]
+            start = first if place == 0 else [(" " * width_of(first), "")]
             load = (loads or {}).get(workload.launch_id) if workload.ours else None
             spans = _workload(workload, rank, now, load, width - width_of(start))
             rows.append(FleetRow(clip([*start, *spans], width), workload))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
+from rich.cells import cell_len
+
 from sparkrun_tui.base import shell
-from sparkrun_tui.base.text import cell_width, clean_line
+from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.base.units import GIB, format_duration
 from sparkrun_tui.launch.record.events import LaunchStatus
 from sparkrun_tui.launch.record.logs import LogBuffer
@@ -57,7 +59,7 @@ def endpoint_lines(state: LaunchState, width: int) -> list[Line]:
     if "concurrency" in state.facts:
         facts.append(f"{state.facts['concurrency']:.1f} full requests at once")
     room = width - width_of(spans) - 3
-    while facts and cell_width(", ".join(facts)) > room:
+    while facts and cell_len(", ".join(facts)) > room:
         facts.pop()  # what has no room is left out, the most telling stands first
     if facts:
         spans.append(("   " + ", ".join(facts), "dim"))

@@ -6,11 +6,12 @@ import asyncio
 import time
 from collections.abc import Iterable, Sequence
 
+from rich.cells import cell_len
 from textual import on
 from textual.widget import Widget
 
 from sparkrun_tui.base import shell
-from sparkrun_tui.base.text import cell_width, clean_line
+from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.base.units import format_duration
 from sparkrun_tui.recipe.values.masking import override_words
 from sparkrun_tui.ui.actions import Scope, bindings
@@ -75,7 +76,7 @@ class HistoryList(ListPane):
         """Header, a launch, or the message."""
         width = self.text_width
         stamp, when, cluster, took = _WIDE if width >= _ROOMY else _NARROW
-        longest = max((cell_width(clean_line(past.recipe)) for past in self.rows), default=0) + 2
+        longest = max((cell_len(clean_line(past.recipe)) for past in self.rows), default=0) + 2
         name = max(min(width - when - cluster - 12 - took, longest), 16)
         if number == 0:
             heading = "serving after" if took > 13 else "took"

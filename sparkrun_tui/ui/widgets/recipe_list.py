@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from typing import overload
 
+from rich.cells import cell_len
 from textual.message import Message
 
-from sparkrun_tui.base.text import cell_width, clean_line
+from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.ink import MARKS, Line, Span, fit
 from sparkrun_tui.ui.model.rows import RecipeRow
@@ -214,7 +215,7 @@ def _elided(name: str, width: int) -> tuple[str, Sequence[int]]:
 
     Long ones lose their middle: names of one model differ in how they end.
     """
-    if len(name) <= width or width < 9 or cell_width(name) != len(name):
+    if len(name) <= width or width < 9 or cell_len(name) != len(name):
         shown = fit(name, width)
         return shown, range(len(name)) if len(name) <= width else [*range(len(shown.rstrip()) - 1), -1]
     tail = (width - 1) * 2 // 5

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from textual import events
 from textual.message import Message
 
-from sparkrun_tui.base.text import cell_width, shorten
-from sparkrun_tui.ui.ink import Line, Span
+from sparkrun_tui.ui.ink import Line, Span, shorten
 from sparkrun_tui.ui.widgets.line_pane import LinePane
 
 
@@ -45,11 +45,11 @@ class TabLine(LinePane):
         """Each tab's name with what is drawn for it; where room is short, without blanks, then with shorter words."""
         padded = [(name, f"[{label}]" if name == self._active else f" {label} ") for name, label in self._tabs]
         room = self.text_width - max(len(self._tabs) - 1, 0)
-        if sum(cell_width(text) for _, text in padded) <= room:
+        if sum(cell_len(text) for _, text in padded) <= room:
             return padded
         bare = [(name, text.strip()) for name, text in padded]
-        while (over := sum(cell_width(text) for _, text in bare) - room) > 0:
-            widths = [0 if name == self._active else cell_width(text) for name, text in bare]
+        while (over := sum(cell_len(text) for _, text in bare) - room) > 0:
+            widths = [0 if name == self._active else cell_len(text) for name, text in bare]
             longest = widths.index(max(widths))
             if widths[longest] <= 4:
                 break
@@ -68,7 +68,7 @@ class TabLine(LinePane):
         """Choose the tab under the mouse."""
         start = 0
         for name, text in self._cells():
-            end = start + cell_width(text) + 1
+            end = start + cell_len(text) + 1
             if start <= event.x < end:
                 self.post_message(self.Clicked(name))
                 return

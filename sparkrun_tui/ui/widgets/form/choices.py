@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from textual import events
 from textual.message import Message
 from textual.widget import Widget
 
-from sparkrun_tui.base.text import cell_width
 from sparkrun_tui.ui.ink import Line, fit
 from sparkrun_tui.ui.widgets.line_pane import LinePane
 
@@ -52,7 +52,7 @@ class Choices(LinePane):
         below = room.height - row - 1
         upwards = below < min(len(rows), _MOST) and row > below
         height = min(len(rows), _MOST, max(row if upwards else below, 1))
-        widest = max((cell_width(text) + cell_width(about) + 4 for text, about in rows), default=0)
+        widest = max((cell_len(text) + cell_len(about) + 4 for text, about in rows), default=0)
         width = min(max(widest, 12), _WIDEST, max(room.width, 12))
         self.top = 0 if at is None else max(min(at - height // 2, len(rows) - height), 0)
         self._place(height, width, max(min(column, room.width - width), 0), row - height if upwards else row + 1)
@@ -87,7 +87,7 @@ class Choices(LinePane):
     def line(self, number: int) -> Line:
         """A choice and its meaning."""
         text, about = self._rows[number]
-        room = max(cell_width(item) for item, _ in self._rows)
+        room = max(cell_len(item) for item, _ in self._rows)
         mark = "▌" if number == self._at else " "
         return [(mark, "accent"), (fit(text, room), "bold" if number == self._at else ""), (f"  {about}", "dim")]
 

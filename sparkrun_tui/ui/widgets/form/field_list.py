@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual import events, on
 from textual.app import ComposeResult
@@ -14,7 +15,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widgets import Input
 
-from sparkrun_tui.base.text import cell_width, clean_line
+from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.ink import Line, Span, clip, fit, text_of, width_of, wrap
 from sparkrun_tui.ui.model.rows import FieldRow
@@ -150,7 +151,7 @@ class FieldList(ListPane):
     def _tail_of(self, row: FieldRow) -> list[Span]:
         """What stands at the right of a field, where there is room for it beside the value."""
         tail = _tail(row)
-        room = self.text_width - self.key_width - 3 - max(min(cell_width(_value(row)), 8), _NARROWEST)
+        room = self.text_width - self.key_width - 3 - max(min(cell_len(_value(row)), 8), _NARROWEST)
         if width_of(tail) > room:
             tail = [(text.replace("◂ ", "◂"), style) for text, style in tail]
         return tail if width_of(tail) <= room else []

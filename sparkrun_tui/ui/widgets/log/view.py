@@ -5,17 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual import events
 from textual.geometry import Region
 from textual.selection import Selection
 from textual.strip import Strip
 
-from sparkrun_tui.base.text import cell_width, clean_line
+from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.launch.record.logs import LogLine
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.actor import Actor
-from sparkrun_tui.ui.ink import Span, clip, wrap_line
+from sparkrun_tui.ui.ink import Span, clip, fit, wrap_line
 from sparkrun_tui.ui.paint.log_text import trimmed
 from sparkrun_tui.ui.widgets.line_pane import LinePane
 from sparkrun_tui.ui.widgets.log.source import Finder, LogSource
@@ -49,7 +50,7 @@ class LogView(LinePane, Actor, can_focus=True):
     def tag(self, hosts: Sequence[str]) -> None:
         """Show before each line which of `hosts` it is from."""
         self._tags = {host: f"host{number % 4 + 1}" for number, host in enumerate(hosts)}
-        self._tag_width = max((cell_width(host) for host in hosts), default=0)
+        self._tag_width = max((cell_len(clean_line(host)) for host in hosts), default=0)
         self.refresh()
 
     # What is new.
@@ -126,7 +127,7 @@ class LogView(LinePane, Actor, can_focus=True):
             style = "tight"
         spans: list[Span] = [(time.strftime("%H:%M:%S ", time.localtime(line.time)), "dim")]
         if self._tags:
-            spans.append((f"{clean_line(host):<{self._tag_width}} ", self._tags.get(host, "")))
+            spans.append((f"{fit(clean_line(host), self._tag_width)} ", self._tags.get(host, "")))
         if self.finder is None:
             return [*spans, (text, style)]
         end = 0
@@ -171,7 +172,7 @@ class LogView(LinePane, Actor, can_focus=True):
         name = f"{bar} {clean_line(self.title)} "
         count = f" {self.source.end:,} lines {bar}"
         style = "accent" if self.has_focus else "dim"
-        rule = bar * max(width - cell_width(name) - len(count), 0)
+        rule = bar * max(width - cell_len(name) - len(count), 0)
         return clip([(name, f"{style} bold" if self.has_focus else "bold"), (rule, style), (count, style)], width)
 
     def _status(self, width: int) -> list[Span]:
