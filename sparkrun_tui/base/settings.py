@@ -11,10 +11,14 @@ from typing import Any
 import yaml
 
 from sparkrun_tui.base import paths
-from sparkrun_tui.base.errors import SettingsError, Spot, UsageError
+from sparkrun_tui.base.errors import SettingsError, SparkrunError, Spot, UsageError
 from sparkrun_tui.base.files import read_text, update_private
 
 DEMO_CLUSTER = "demo"
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_MOST_DEPTH = 30
+"""Lists and mappings inside one another in a file of settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +147,13 @@ def _update(change: Callable[[Path, dict[str, Any]], None]) -> None:
     def changed(text: str) -> str:
         data = _parse(path, text)
         change(path, data)
-        return with_data(text, data, yaml.safe_load)
+        return with_data(text, data, plain_yaml)
 
     try:
         update_private(path, changed)
     except OSError as error:
-        raise SettingsError(f"{path} cannot be changed: {error}") from error
+        # The settings are right: it was tried and failed.
+        raise SparkrunError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def _read_mapping(path: Path) -> dict[str, Any]:
@@ -161,9 +166,25 @@ def _read_mapping(path: Path) -> dict[str, Any]:
     return _parse(path, text)
 
 
+def plain_yaml(text: str) -> Any:
+    """The data of a YAML text. Raises `yaml.YAMLError`, also for one that is nested deeper than any settings are.
+
+    Depth is counted on the events first: building the data of a thousand nested lists takes more than a second.
+    """
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+            depth += 1
+            if depth > _MOST_DEPTH:
+                raise yaml.YAMLError(f"lists and mappings are nested more than {_MOST_DEPTH} deep")
+        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+            depth -= 1
+    return yaml.load(text, Loader=_LOADER)
+
+
 def _parse(path: Path, text: str) -> dict[str, Any]:
     try:
-        data = yaml.safe_load(text)
+        data = plain_yaml(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         spot = Spot(str(path), mark.line + 1, mark.column + 1) if mark else None

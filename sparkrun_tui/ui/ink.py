@@ -180,15 +180,16 @@ def _append(row: list[Span], text: str, style: str) -> None:
 
 
 def _reach(text: str, start: int, width: int) -> int:
-    """Where the longest piece of `text` from `start` ends that fits; it has at least one character."""
+    """Where the longest piece of `text` from `start` ends that fits; it has at least one character.
+
+    Characters that make one sign together stay together.
+    """
+    width = max(width, 1)
     if text.isascii():
-        return min(start + max(width, 1), len(text))
-    used = 0
-    for index in range(start, len(text)):
-        used += cell_len(text[index])
-        if used > width:
-            return max(index, start + 1)
-    return len(text)
+        return min(start + width, len(text))
+    # A part is enough: a text may have a million characters, and this is asked for each of its rows.
+    piece = chop_cells(text[start : start + 4 * width + 64], width)[0]
+    return start + max(len(piece), 1)
 
 
 def join(parts: Iterable[Line], gap: str = "  ") -> list[Span]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sparkrun_tui.base import files, paths
-from sparkrun_tui.base.errors import SettingsError
+from sparkrun_tui.base.errors import SettingsError, SparkrunError
 from sparkrun_tui.base.settings import Cluster, config_file, load_settings, remove_cluster, save_cluster
 from sparkrun_tui.recipe.registry.config import Registry, configured, registries_file, save
 
@@ -155,7 +155,7 @@ def test_what_cannot_be_written_says_so(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(files, "write_private", refuse)
     for action in (lambda: save_cluster(Cluster("a", ("x",))), lambda: save(Registry("a", "https://example.org/a"))):
-        with pytest.raises(SettingsError, match=r"cannot be changed: .*Permission denied"):
+        with pytest.raises(SparkrunError, match=r"cannot be written: Permission denied"):
             action()
 
 

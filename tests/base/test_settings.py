@@ -92,3 +92,13 @@ def test_comments_and_order_survive_a_cluster_that_is_added_and_removed() -> Non
     remove_cluster("old")
     emptied = text.replace("clusters:\n", "clusters: {}\n").replace("  old: [h]  # host\n", "")
     assert config_file().read_text(encoding="utf-8") == emptied
+
+
+def test_settings_that_are_nested_without_end_are_refused() -> None:
+    config_file().parent.mkdir(parents=True, exist_ok=True)
+    for text in ("[" * 3000, "a: " + "[" * 31 + "]" * 31, "? " * 31 + "x"):
+        config_file().write_text(text)
+        with pytest.raises(SettingsError):
+            load_settings()
+    config_file().write_text("defaults: {a: " + "[" * 25 + "]" * 25 + "}")
+    assert "a" in load_settings().defaults

@@ -106,6 +106,7 @@ ALLOWED = {
     "recipe/format/extensions.py": "eugr's scripts are a part of the format",
     "recipe/bundled_files/attachments.py": "eugr's mods are a part of the format",
     "recipe/registry/config.py": "a registry of that name",
+    "recipe/trust.py": "eugr's scripts are a part of the format, and are asked about",
     "recipe/values/shellwords.py": "which command of a script is shown; engines.command.built asks the engine itself",
     "engines/checks/fields.py": "images that eugr's scripts build",
     "launch/run/watch.py": "what runs in the containers of eugr's scripts",

@@ -114,6 +114,9 @@ def _look_at(plan: LaunchPlan) -> None:
     insist(TOKEN not in everything, "the dry run prints a secret of this machine")
     insist(TOKEN not in json.dumps(timed(as_data, plan)), "the dry run prints a secret of this machine as JSON")
     insist(not any(_steers(line) for line in shown), "the dry run prints a control character")
+    if plan.broken:
+        # Its commands are comments: nobody is to paste them.
+        return
     for text in (command.text for step in plan.steps for command in step.commands):
         if _plain(text) and not _is_secret(text):
             insist(text in everything, "the dry run does not show a command as it is")

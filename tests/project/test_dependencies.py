@@ -25,7 +25,6 @@ RUN_BY_NAME = {
     "import-linter": "./dev check runs it",
     "mypy": "./dev check runs it",
     "pytest-asyncio": "a plugin of pytest",
-    "pytest-textual-snapshot": "a plugin of pytest",
     "pytest-xdist": "a plugin of pytest",
     "ruff": "./dev check runs it",
     "types-pyyaml": "types that mypy reads",

@@ -20,6 +20,9 @@ OF_OUR_OWN = {
     ("cli/text/recipes.py", "format_gib(part.bytes)"): "a number",
     ("cli/text/recipes.py", "format_gib(picture.budget)"): "a number",
     ("cli/text/recipes.py", "left"): "a number",
+    ("cli/text/recipes.py", "name"): "words of this program",
+    ("ui/paint/command_view.py", "number"): "a number",
+    ("ui/screens/history.py", "heading"): "words of this program",
     ("ui/paint/context_plot.py", "'0'.ljust(room - len(end))"): "a number",
     ("ui/paint/memory_tab.py", "name"): "the kind of a part of the memory",
     ("ui/paint/memory_tab.py", "figure"): "a number",
@@ -28,10 +31,8 @@ OF_OUR_OWN = {
     ("ui/paint/phases.py", "phase.value"): "a word of this program",
     ("ui/paint/plan_lines.py", "number"): "a number",
     ("ui/paint/registry_lines.py", "count"): "a number",
-    ("ui/screens/history.py", "told"): "words of this program",
     ("ui/screens/history.py", "began"): "a date in digits",
     ("ui/screens/registries.py", "label"): "a word of this program",
-    ("ui/widgets/command_view.py", "number"): "a number",
 }
 """What may be padded by characters, since each of them takes one cell."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import sparkrun_tui
 
 ROOT = Path(sparkrun_tui.__file__).parent
-LEFT = frozenset({"launch/run/owner.py"})
+LEFT = frozenset({"launch/run/parts/owner.py"})
 """Expects an IndexError."""
 
 

@@ -14,7 +14,8 @@ from sparkrun_tui.base.patterns import LinePattern
 from sparkrun_tui.engines.logs.rules import LogMark
 from sparkrun_tui.engines.registry import ENGINES
 
-FOLDERS = tuple(type(engine).__module__.split(".")[2] for engine in ENGINES.values())
+FOLDERS = tuple(dict.fromkeys(engine.family.folder for engine in ENGINES.values()))
+"""The folders of the engines, each with a reader of its log and its causes."""
 READERS = (
     "sparkrun_tui.base.patterns",
     "sparkrun_tui.base.secrets",

@@ -191,7 +191,7 @@ AGREED = ("/srv/models", "~/models", "//mnt//disk/.", "/data/")
 
 def agreed_demand(volume: str, data_dirs: tuple[str, ...] = AGREED) -> Demand:
     rendered = render(recipe_of({"volumes": [volume]}), {})
-    (found,) = [demand for demand in demands(rendered, {}, data_dirs) if demand.kind is Kind.MOUNT]
+    (found,) = [demand for demand in demands(rendered, {}, data_dirs=data_dirs) if demand.kind is Kind.MOUNT]
     return found
 
 
@@ -250,7 +250,9 @@ def test_an_agreed_folder_that_holds_a_home_does_not_give_the_home() -> None:
 def test_a_recipe_cannot_agree_for_its_user(more: str) -> None:
     text = BASE + ("" if "executor_config" in more else "executor_config: {volumes: ['/srv/models:/x']}\n") + more
     rendered = render(load_text(text, Source(SourceKind.REGISTRY, "/cache/arena/r.yaml", "arena")), {})
-    mounts = [demand for demand in demands(rendered, {}, load_settings().data_dirs) if demand.kind is Kind.MOUNT]
+    mounts = [
+        demand for demand in demands(rendered, {}, data_dirs=load_settings().data_dirs) if demand.kind is Kind.MOUNT
+    ]
     assert [demand.grave for demand in mounts] == [True]
 
 

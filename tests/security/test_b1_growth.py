@@ -127,7 +127,8 @@ def test_thousands_of_heredocs_are_passed_in_time() -> None:
 @pytest.mark.parametrize(
     ("command", "argv"),
     [
-        ("cat <<-A\n\tx\n\tA \nvllm serve m", ("vllm", "serve", "m")),
+        ("cat <<-A\n\tx\n\tA\nvllm serve m", ("vllm", "serve", "m")),
+        ("cat <<-A\n\tx\n\tA \nvllm serve m", ("cat",)),
         ("cat <<A <<'B C'\nx\nA\ny\nB C\nvllm serve m", ("vllm", "serve", "m")),
         ("vllm serve m <<A\nAB\nA B\nno end", ("vllm", "serve", "m")),
     ],

@@ -84,7 +84,7 @@ async def test_looking_at_hosts_is_guarded_too(cluster: FakeCluster, monkeypatch
     plan = desk.plan(render(load_text(PLAIN), {}), Cluster("c", ("spark-1",)))
     monkeypatch.setattr("sparkrun_tui.launch.plan.inspect.build_plan", broken)
     with pytest.raises(LaunchError, match="internal error: planning the launch of mine"):
-        await desk.look(plan)
+        await desk.inspect(plan)
 
 
 # What has errors is not there to be pasted.

@@ -22,6 +22,7 @@ from sparkrun_tui.base import paths
 from sparkrun_tui.base.files import open_regular, read_bytes, read_text
 from sparkrun_tui.base.remembered import recall, remembered_file
 from sparkrun_tui.base.settings import Settings, config_file, load_settings
+from sparkrun_tui.engines.search_words import search_words
 from sparkrun_tui.launch.record.journal import Journal, launch_folder, log_lines, past_launches, read_events, read_log
 from sparkrun_tui.launch.sizing.measured_store import ImageFacts, image_facts, records
 from sparkrun_tui.models.digest_cache import read_digest
@@ -44,9 +45,9 @@ OWN_WAYS = {
     "base/files.py": "the functions themselves",
     "recipe/format/loader.py": "opens in the same way, with words of its own for what is wrong",
     "recipe/bundled_files/sent_files.py": "follows no link",
-    "engines/flag_dumps/dumps.py": "files of the program",
+    "engines/dumps.py": "files of the program",
     "models/shipped_table.py": "a file of the program",
-    "launch/run/owner.py": "/proc",
+    "launch/run/parts/owner.py": "/proc",
     "cli/launch.py": "/dev/null",
     "remote/hub/worker.py": "a lock, which is not read",
 }
@@ -232,7 +233,7 @@ def test_caches_and_measurements(hostile: Hostile, tmp_path: Path) -> None:
     (tmp_path / "good.yaml").write_text(RECIPE)
     settings = Settings(recipe_dirs=(tmp_path,))
     hostile(paths.cache_dir() / "recipe-index.json")
-    listing = finish(list_recipes(settings))
+    listing = finish(list_recipes(settings, search_words))
     assert any(entry.name == "good" for entry in listing.entries)
     url = "https://example.org/a/b"
     hostile(registry_cache.home(url) / "state.json")

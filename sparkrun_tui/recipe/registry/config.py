@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sparkrun_tui.base import paths
-from sparkrun_tui.base.errors import RecipeError, SettingsError, UsageError
+from sparkrun_tui.base.errors import RecipeError, SettingsError, SparkrunError, UsageError
 from sparkrun_tui.base.files import read_text, update_private
 from sparkrun_tui.recipe.format.yamltree import parse_tree, plain
 
@@ -291,4 +291,5 @@ def _update(change: Callable[[dict[str, Any]], None]) -> None:
     try:
         update_private(path, changed)
     except OSError as error:
-        raise SettingsError(f"{path} cannot be changed: {error}") from error
+        # The settings are right: it was tried and failed.
+        raise SparkrunError(f"{path} cannot be written: {error.strerror or error}") from error
