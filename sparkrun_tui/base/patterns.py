@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -48,6 +49,22 @@ class LinePattern:
             if word in line:
                 return self.regex.search(line)
         return None
+
+
+class AnyOf:
+    """Whether a line may match one of many patterns: one search for all their words, instead of one look for each."""
+
+    def __init__(self, patterns: Iterable[LinePattern]) -> None:
+        known = tuple(patterns)
+        self._wordless = tuple(pattern for pattern in known if not pattern.words)
+        words = sorted({word for pattern in known for word in pattern.words})
+        self._words = re.compile("|".join(map(re.escape, words))) if words else None
+
+    def may_match(self, line: str) -> bool:
+        """False when no pattern matches the line; True asks for a search with each of them."""
+        if self._words is not None and self._words.search(line):
+            return True
+        return any(pattern.search(line) for pattern in self._wordless)
 
 
 def words_of(pattern: str) -> tuple[str, ...]:

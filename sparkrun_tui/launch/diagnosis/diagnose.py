@@ -7,8 +7,9 @@ import re
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
-from sparkrun_tui.base.patterns import GAP, LinePattern
+from sparkrun_tui.base.patterns import GAP, AnyOf, LinePattern
 from sparkrun_tui.base.text import log_line, shorten
 from sparkrun_tui.engines.logs.causes import Cause, Context, Repair, Weight, by_hand, cause, less_utilisation
 from sparkrun_tui.engines.logs.guard import Report, RuleGuard
@@ -78,6 +79,12 @@ def causes_of(engine: str) -> tuple[Cause, ...]:
     return _SHARED if family is None else (*family.causes, *_SHARED)
 
 
+@lru_cache(maxsize=8)
+def words_of_causes(engine: str) -> AnyOf:
+    """Whether a line of an engine's log may hold any of its causes."""
+    return AnyOf(cause.pattern for cause in causes_of(engine))
+
+
 def diagnose(
     engine: str,
     lines_by_host: Mapping[str, Sequence[LogLine | str]],
@@ -136,6 +143,7 @@ class Diagnosis:
         name = family.name if family is not None else engine
         self._log = log_of(engine)
         self._table = causes_of(engine)
+        self._known = words_of_causes(engine)
         self._context = Context(values or {}, memory_total=memory_total, engine=name)
         self._report = report
         self._guard = RuleGuard(report)
@@ -177,7 +185,8 @@ class Diagnosis:
         if not text:
             return None
         quiet = line.level in _QUIET
-        for rule in self._table:
+        rules = self._table if self._known.may_match(text) else ()
+        for rule in rules:
             if quiet and not rule.even_as_note:
                 continue
             match = rule.pattern.search(text)
