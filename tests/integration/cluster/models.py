@@ -12,7 +12,7 @@ CHECKPOINT = "tiny-lab/tiny-chat"
 """For vLLM and SGLang: a configuration and two shards."""
 
 GGUF = "tiny-lab/tiny-chat-GGUF"
-"""For llama.cpp: two quantisations, a near namesake of one, and a vision projector that nobody asked for."""
+"""For llama.cpp: two quantisations and a near namesake of one."""
 
 GATED = "tiny-lab/gated-chat"
 """As the checkpoint, but only for those with a token."""
@@ -34,7 +34,6 @@ def write_repositories(directory: Path) -> None:
     write_gguf(gguf / GGUF_CHOSEN, quantised=True)
     write_gguf(gguf / "tiny-chat-F16.gguf", quantised=False)
     write_gguf(gguf / "tiny-chat-UD-Q8_0.gguf", quantised=True)
-    (gguf / "mmproj-F16.gguf").write_bytes(random.Random(4).randbytes(200_000))
     (gguf / "README.md").write_text("# Tiny chat\n")
 
 
