@@ -118,7 +118,9 @@ def secrets_of_words(words: Sequence[str]) -> list[str]:
             continue
         values = [value]
         if not equals:
-            following = list(itertools.takewhile(lambda text: not text.startswith("-"), words[number + 1 :]))
+            # A slice would copy the rest of the words at each flag.
+            rest = (words[at] for at in range(number + 1, len(words)))
+            following = list(itertools.takewhile(lambda text: not text.startswith("-"), rest))
             # More than one key: what has a slash is rather the model.
             values = following[:1] + [text for text in following[1:] if "/" not in text]
         found += [text for text in values if text and "$" not in text and "{" not in text]

@@ -41,12 +41,16 @@ def as_json_line(value: Any) -> None:
     sys.stdout.flush()
 
 
+_WIDEST = 200
+"""Cells of the widest cell of a table: one long name would fill up every other row with blanks."""
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, width: int | None = None) -> None:
     """Rows under a head, columns as wide as needed; the last column is cut to `width` cells of the whole line.
 
     A row is one line whatever stands in it: a text with a line break cannot pass for another row.
     """
-    lines = [list(map(visible_line, row)) for row in rows]
+    lines = [[_cut(visible_line(cell), _WIDEST) for cell in row] for row in rows]
     widths = [max([_width(name), *(_width(row[at]) for row in lines)]) for at, name in enumerate(head)]
     for row in (list(head), *lines):
         padded = [cell + " " * (widths[at] - _width(cell)) for at, cell in enumerate(row)]

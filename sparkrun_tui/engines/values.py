@@ -9,7 +9,7 @@ from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.base.numbers import decimal
 
 _SUFFIX = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-_WHOLE = re.compile(r"\s*(-?[0-9][0-9_,]{0,24}(?:\.[0-9]{1,12})?)\s*([kmgtKMGT]?)\s*")
+_WHOLE = re.compile(r"\s*+(-?[0-9][0-9_,]{0,24}(?:\.[0-9]{1,12})?)\s*+([kmgtKMGT]?)\s*+")
 _MOST = 10**15
 
 

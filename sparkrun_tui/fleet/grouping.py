@@ -92,16 +92,28 @@ def _conflict(items: Sequence[FoundContainer]) -> str:
     """
     claimed: dict[int, FoundContainer] = {}
     for item in items:
-        told = rank_of(item.info.labels)
+        told = _claimed_rank(item)
         if told is None:
             continue
         first = claimed.setdefault(told, item)
         if first is not item:
             return f"rank {told} is claimed by {_place(first)} and by {_place(item)}: one of them is not of this launch"
+    strays = [item for item in items if _claimed_rank(item) is None]
+    if strays and claimed:
+        return f"{_place(strays[0])} has no rank in it, and others have: one of them is not of this launch"
     for item in items[1:]:
         if any(label_of(item.info.labels, name) != label_of(items[0].info.labels, name) for name in ("hosts", "nodes")):
             return f"{_place(items[0])} and {_place(item)} name different hosts: one of them is not of this launch"
     return ""
+
+
+def _claimed_rank(item: FoundContainer) -> int | None:
+    """The rank that a container says it has, or that its host has among those it names; None where it has neither."""
+    labelled = rank_of(item.info.labels)
+    if labelled is not None:
+        return labelled
+    hosts = hosts_of(item.info.labels)
+    return hosts.index(item.host) if item.host in hosts else None
 
 
 def _place(item: FoundContainer) -> str:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.engines.command.arguments import is_flag, plain_spelling
@@ -32,9 +33,8 @@ from sparkrun_tui.recipe.values.shell_scanner import Command
 
 _REFERENCE = re.compile(r'"?\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})"?')
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
-_PASSING = re.compile(r"(?:.*/)?(?:exec|nohup|time|env|python[0-9.]*|vllm|sglang|(?:ba|da|z|k)?sh)|-m|-[a-z]*c[a-z]*")
+_PASSING = re.compile(r"(?:.*/)?(?:exec|nohup|time|env|python[0-9.]*|vllm|sglang|(?:ba|da|z|k)?sh)|-m|-[abd-z]*c[a-z]*")
 """Words before a server that leave it the environment of the script: no `sudo`, no `env -i`, no `ssh`."""
-_BLANKS_BEFORE = re.compile(r"(?:[ \t]|\\\r?\n)+\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,20 @@ class _Given:
     """Whether the flag is given once, with one value."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What surrounds the flags of a serve command; worked out once, since a command may have thousands of flags."""
+
+    script: str
+    serving: Sequence[Command]
+    outer: Command
+    """The command of the script that the server is, or that has it in the script of its `bash -c`."""
+    assigned: Mapping[str, str]
+    """The variables that the script sets."""
+    request: PlanRequest
+    family: Family
+
+
 def hand_over(script: str, request: PlanRequest, family: Family) -> HandedOver:
     """`script` without the secrets that the engine reads from variables as well, and a request that has them.
 
@@ -73,14 +87,17 @@ def hand_over(script: str, request: PlanRequest, family: Family) -> HandedOver:
         return HandedOver(script, request)
     words = serving[0]
     given = _secret_flags(words, family)
+    if not given:
+        return HandedOver(script, request)
+    around = _Around(script, serving, outer_command(script, words), assignments(script), request, family)
     changes: list[Splice] = []
     notes: list[str] = []
     problems: list[Problem] = []
     secrets = dict(request.secret_env)
     for item in given:
         variable = family.secret_variables.get(item.flag, "")
-        secret = _value_of(item, script, words, request)
-        reason = _reason_to_stay(item, variable, secret, script, serving, request, family)
+        secret = _value_of(item, around)
+        reason = _reason_to_stay(item, variable, secret, around)
         if reason or secret is None:
             problems.append(_stays(item.flag, reason, request))
             continue
@@ -111,62 +128,71 @@ def _secret_flags(words: Command, family: Family) -> list[_Given]:
     return [item if counts[item.flag] == 1 else replace(item, alone=False) for item in found]
 
 
-def _value_of(item: _Given, script: str, words: Command, request: PlanRequest) -> Secret | None:
+def _value_of(item: _Given, around: _Around) -> Secret | None:
     """The secret itself; None where only a shell could say what it is."""
     reference = _REFERENCE.fullmatch(item.value)
     if reference is not None:
         name = reference[1] or reference[2]
-        return None if name in assignments(script) else request.secret_env.get(name)
+        return None if name in around.assigned else around.request.secret_env.get(name)
     if any(sign in item.value for sign in "$`"):
         return None
     # In the quoted script of a `bash -c`, backslashes and quotes mean something else than here.
-    if outer_command(script, words) is not words and not is_plain(item.value):
+    if around.outer is not around.serving[0] and not is_plain(item.value):
         return None
     return Secret(item.value)
 
 
-def _reason_to_stay(
-    item: _Given,
-    variable: str,
-    secret: Secret | None,
-    script: str,
-    serving: Sequence[Command],
-    request: PlanRequest,
-    family: Family,
-) -> str:
+def _reason_to_stay(item: _Given, variable: str, secret: Secret | None, around: _Around) -> str:
     """Why a secret cannot be taken off the command line; empty when it can."""
     if not variable:
         return "the engine reads it from there only"
     if secret is None:
         return "its value is made by the command's own shell"
-    if len(serving) > 1:
+    if len(around.serving) > 1:
         return "the command starts more than one server"
     if not item.alone:
         return "several values are given"
-    if variable in script or variable in request.env or variable in request.secret_env:
+    request = around.request
+    if variable in around.script or variable in request.env or variable in request.secret_env:
         return f"the recipe sets {variable} as well"
-    if not _gets_environment(script, serving[0], family):
+    if not _gets_environment(around):
         return "what starts the server may not pass its environment on"
     return ""
 
 
-def _gets_environment(script: str, words: Command, family: Family) -> bool:
+def _gets_environment(around: _Around) -> bool:
     """Whether nothing stands before the server, in its own command and in the `bash -c` around it, but what passes."""
-    first = family.dialect.first_argument([word.text for word in words]) or 1
+    words = around.serving[0]
+    first = around.family.dialect.first_argument([word.text for word in words]) or 1
     before = [word.text for word in words[: first - 1]]
-    outer = outer_command(script, words)
-    if outer is not words:
-        before += [word.text for word in outer if word.end <= words[0].start]
+    if around.outer is not words:
+        before += [word.text for word in around.outer if word.end <= words[0].start]
+    if any(text == "exec" and option.startswith("-") for text, option in pairwise(before)):
+        # `exec -c` empties the environment; after a shell, the same letter means something else.
+        return False
     return all(_PASSING.fullmatch(text) or _ASSIGNMENT.fullmatch(text) for text in before)
 
 
 def _without(script: str, item: _Given) -> Splice:
     """Take a flag out, with the blanks before it; one stays where the words around it would be one word."""
-    blanks = _BLANKS_BEFORE.search(script[: item.start])
-    start = blanks.start() if blanks is not None else item.start
+    start = _blanks_before(script, item.start)
     follows = script[item.end : item.end + 1]
     text = "" if not follows or follows.isspace() or follows in "'\")" else " "
     return Splice(start, item.end, text)
+
+
+def _blanks_before(script: str, at: int) -> int:
+    """Where the blanks and the continued lines begin that end at a place; looked for backwards, each once."""
+    while at:
+        if script[at - 1] in " \t":
+            at -= 1
+        elif script.endswith("\\\n", 0, at):
+            at -= 2
+        elif script.endswith("\\\r\n", 0, at):
+            at -= 3
+        else:
+            break
+    return at
 
 
 def _stays(flag: str, reason: str, request: PlanRequest) -> Problem:

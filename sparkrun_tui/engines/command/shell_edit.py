@@ -18,7 +18,7 @@ _REFERENCE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?::?-([^{}$]*))?\
 MAX_VALUE = 4096
 """Characters of the longest value of a variable that is made out: names, paths, numbers."""
 _SHELL = re.compile(r"(?:^|/)(?:ba|da|z|k)?sh$")
-_SHELL_OPTION = re.compile(r"-[a-z]*c[a-z]*")
+_SHELL_OPTION = re.compile(r"-[abd-z]*c[a-z]*")
 _TALKS = frozenset({"echo", "printf", "which", "type", "pip", "pip3", "command"})
 
 

@@ -16,7 +16,7 @@ _PROJECTORS = ("F16", "BF16", "F32")
 _PART = re.compile(r"-([0-9]{5})-of-([0-9]{5})$")
 _PREFERRED = ("Q4_K_M", "Q8_0")
 _QUANT = re.compile(
-    r"(?<![A-Za-z0-9])((?:UD-)?(?:I?Q\d(?:_[A-Z0-9]+)*|TQ\d_\d|MXFP4(?:_MOE)?|NVFP4|BF16|F16|F32))(?![A-Za-z0-9_])",
+    r"(?<![A-Za-z0-9])((?:UD-)?(?:I?Q\d(?:_[A-Z0-9]{1,12}){0,4}|TQ\d_\d|MXFP4(?:_MOE)?|NVFP4|BF16|F16|F32))(?![A-Za-z0-9_])",
     re.I,
 )
 _SIDE = re.compile(r"(?:^|[-_./])(?:draft|mtp)(?:[-_./]|$)", re.IGNORECASE)

@@ -7,6 +7,8 @@ import re
 from sparkrun_tui.base.numbers import decimal, whole
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "t": 10**12}
+_LONGEST = 100
+"""Characters of the longest text that is read: blanks may stand in many places, and each way to share them is tried."""
 _NUMBER = r"(?P<{0}>[0-9][0-9_,]*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{{1,3}})?|\.[0-9]+)\s*(?P<{0}_unit>[kKmMbBtT]?)"
 _FORM = re.compile(
     r"\s*(?:(?P<times>[0-9]{1,4})\s*[xX*]\s*)?"
@@ -23,6 +25,8 @@ def parse_params(text: str) -> tuple[int, int | None] | None:
 
     `35B-A3B` is (35e9, 3e9); `8x7B` counts as 56e9, the upper bound, since experts share their attention layers.
     """
+    if len(text) > _LONGEST:
+        return None
     match = _FORM.fullmatch(text)
     if match is None:
         return None

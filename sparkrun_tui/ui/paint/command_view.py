@@ -9,9 +9,10 @@ from sparkrun_tui.base import shell
 from sparkrun_tui.base.text import visible_line, visible_text
 from sparkrun_tui.ui.ink import Line, Span, wrap_line
 
+# A string is bounded: many quotes of which none is closed would each be followed to the end of the line.
 _SHELL = re.compile(
     r"(?P<comment>(?:^|(?<=\s))#[^\n]*)"
-    r"|(?P<string>'[^']*'|\"(?:\\.|[^\"\\])*\")"
+    r"|(?P<string>'[^']*'|\"(?:\\.|[^\"\\]){0,500}\")"
     r"|(?P<flag>(?:(?<=\s)|^)--?[A-Za-z][\w.-]*)"
     r"|(?P<number>(?<=[\s=])-?\d[\d.]*(?=\s|$))"
     r"|(?P<key>\$\{?\w+\}?)"
@@ -20,7 +21,7 @@ _SHELL = re.compile(
 _YAML = re.compile(
     r"(?P<comment>(?:^|(?<=\s))#[^\n]*)"
     r"|(?P<flag>^\s*(?:- )?[\w.-]+(?=:(?:\s|$)))"
-    r"|(?P<string>'[^']*'|\"(?:\\.|[^\"\\])*\")"
+    r"|(?P<string>'[^']*'|\"(?:\\.|[^\"\\]){0,500}\")"
     r"|(?P<number>(?<=[:\s])-?\d[\d._]*(?=\s|$))"
     r"|(?P<key>\{[A-Za-z_][\w-]*\})"
 )

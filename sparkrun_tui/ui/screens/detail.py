@@ -147,7 +147,8 @@ class Detail(Container, Actor):
         if tab == "memory":
             return self._memory(evaluation, width)
         if self.as_argv:
-            return argv_lines([dotted(self._redactor()(word)) for word in serve_argv(evaluation.command)], width)
+            redact = self._redactor()
+            return argv_lines([dotted(redact(word)) for word in serve_argv(evaluation.command)], width)
         return shell_lines(dotted(self._redactor()(evaluation.command)), width)
 
     def _redactor(self) -> Redactor:
@@ -162,7 +163,8 @@ class Detail(Container, Actor):
         from sparkrun_tui.recipe.trust import demand_shown, demands  # not before the first paint
 
         found = demands(evaluation.rendered, os.environ, data_dirs=self.sparkrun.state.settings.data_dirs)
-        wanted = [demand_shown(demand, self._redactor()) for demand in found]
+        redact = self._redactor()
+        wanted = [demand_shown(demand, redact) for demand in found]
         return paint.demand_lines(wanted, width)
 
     def _memory(self, evaluation: Evaluation, width: int) -> Sequence[Line]:
