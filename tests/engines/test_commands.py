@@ -52,7 +52,7 @@ def test_sglang() -> None:
 
 
 def test_sglang_refuses_words_it_does_not_know() -> None:
-    with pytest.raises(LaunchError, match="not a word for --kv-cache-dtype") as caught:
+    with pytest.raises(LaunchError, match="not a value of --kv-cache-dtype") as caught:
         command("sglang", "kv_cache_dtype: int8")
     assert caught.value.spot is not None
     assert "fp8_e4m3" in caught.value.remedy

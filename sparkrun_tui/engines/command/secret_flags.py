@@ -1,9 +1,9 @@
-"""Secrets that a serve command gives by flags, handed to the engine by its own variables instead.
+"""Secrets in the flags of a serve command, passed to the engine by its environment variables instead.
 
-Arguments of a process can be read by every user of a host (`ps`), and by whoever may ask its Docker. Its environment
-can be read by its own user alone. Where an engine reads a secret from a variable as well, the flag is taken out of the
-command and the variable goes the way of all secrets, a file that is removed once it has been read. That is only done
-where the server certainly gets the variable: without its key it would answer everybody.
+The arguments of a process can be read by every user of a host (`ps`) and by everyone with access to its Docker; its
+environment only by its own user. Where an engine also reads a secret from a variable, the flag is removed from the
+command and the variable is sent like all secrets, in a file that is removed once it has been read. This is only done
+where the server certainly gets the variable: without its key it would answer every request.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from sparkrun_tui.engines.command.shell_edit import (
     Splice,
     assignments,
     is_plain,
+    needs_gap,
     outer_command,
     serve_commands,
     splice,
@@ -33,13 +34,13 @@ from sparkrun_tui.recipe.values.shell_scanner import Command
 _REFERENCE = re.compile(r'"?\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})"?')
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
 _PASSING = re.compile(r"(?:.*/)?(?:exec|nohup|time|env|python[0-9.]*|vllm|sglang|(?:ba|da|z|k)?sh)|-m|-[a-z]*c[a-z]*")
-"""Words before a server that leave it the environment of the script: no `sudo`, no `env -i`, no `ssh`."""
+"""Words before a server that pass the script's environment on to it: no `sudo`, no `env -i`, no `ssh`."""
 _BLANKS_BEFORE = re.compile(r"(?:[ \t]|\\\r?\n)+\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class HandedOver:
-    """A script and a request that go together: what the flags of the script no longer say, the request does."""
+    """A script and its request: the request carries the secrets that were removed from the flags of the script."""
 
     script: str
     request: PlanRequest
@@ -49,7 +50,7 @@ class HandedOver:
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """A flag of the serve command that gives a secret: where it stands, and its value as the command has it."""
+    """A flag of the serve command that gives a secret: its place in the script, and its value as written there."""
 
     flag: str
     start: int
@@ -60,14 +61,14 @@ class _Given:
 
 
 def hand_over(script: str, request: PlanRequest, family: Family) -> HandedOver:
-    """`script` without the secrets that the engine reads from variables as well, and a request that has them.
+    """`script` without the secrets that the engine also reads from variables, and a request that carries them.
 
-    A secret that must stay on the command line is a warning.
+    A secret that must stay on the command line becomes a warning.
     """
     try:
         serving = serve_commands(script, family.dialect.starts)
     except ValueError:
-        # What is no valid shell is an error of the recipe, found elsewhere.
+        # Invalid shell is reported by the checks of the recipe.
         return HandedOver(script, request)
     if not serving:
         return HandedOver(script, request)
@@ -86,7 +87,7 @@ def hand_over(script: str, request: PlanRequest, family: Family) -> HandedOver:
             continue
         secrets[variable] = secret
         changes.append(_without(script, item))
-        notes.append(f"{item.flag} is given by the variable {variable}: arguments can be seen by all users of a host")
+        notes.append(f"{item.flag} is passed by the variable {variable}: arguments can be seen by all users of a host")
     changed = splice(script, changes)
     kept = {name: secret for name, secret in secrets.items() if not _is_idle(name, changed, request)}
     return HandedOver(changed, replace(request, secret_env=kept), tuple(notes), tuple(problems))
@@ -94,32 +95,42 @@ def hand_over(script: str, request: PlanRequest, family: Family) -> HandedOver:
 
 def _secret_flags(words: Command, family: Family) -> list[_Given]:
     """The flags that give a secret, in order; those that name a file of secrets give none."""
-    first = family.dialect.first_argument([word.text for word in words]) or 0
+    texts = [word.text for word in words]
+    first = family.dialect.first_argument(texts) or 0
     found = []
-    for number, word in enumerate(words[first:], first):
-        if not is_flag(word.text):
+    for number in range(first, len(words)):
+        if not is_flag(texts[number]):
             continue
-        name, equals, value = word.text.partition("=")
+        name, equals, value = texts[number].partition("=")
         flag = plain_spelling(name, family.dialect)
-        end, after = word.end, number + 1
-        if not equals and after < len(words):
-            value, end, after = words[after].text, words[after].end, after + 1
-        if value and not is_flag(value) and gives_secret(flag.lstrip("-"), value):
-            alone = after >= len(words) or is_flag(words[after].text)
-            found.append(_Given(flag, word.start, end, value, alone))
+        last = number
+        if not equals and number + 1 < len(words):
+            last = number + 1
+            value = texts[last]
+        if not value or is_flag(value):
+            continue
+        if not gives_secret(flag.lstrip("-"), value):
+            continue
+        followed_by_value = last + 1 < len(words) and not is_flag(texts[last + 1])
+        found.append(_Given(flag, words[number].start, words[last].end, value, alone=not followed_by_value))
     counts = Counter(item.flag for item in found)
-    return [item if counts[item.flag] == 1 else replace(item, alone=False) for item in found]
+    for index, item in enumerate(found):
+        if counts[item.flag] > 1:
+            found[index] = replace(item, alone=False)
+    return found
 
 
 def _value_of(item: _Given, script: str, words: Command, request: PlanRequest) -> Secret | None:
-    """The secret itself; None where only a shell could say what it is."""
+    """The secret itself; None where only a shell could work it out."""
     reference = _REFERENCE.fullmatch(item.value)
     if reference is not None:
         name = reference[1] or reference[2]
-        return None if name in assignments(script) else request.secret_env.get(name)
-    if any(sign in item.value for sign in "$`"):
+        if name in assignments(script):
+            return None
+        return request.secret_env.get(name)
+    if "$" in item.value or "`" in item.value:
         return None
-    # In the quoted script of a `bash -c`, backslashes and quotes mean something else than here.
+    # In the quoted script of a `bash -c`, backslashes and quotes have another meaning.
     if outer_command(script, words) is not words and not is_plain(item.value):
         return None
     return Secret(item.value)
@@ -134,11 +145,11 @@ def _reason_to_stay(
     request: PlanRequest,
     family: Family,
 ) -> str:
-    """Why a secret cannot be taken off the command line; empty when it can."""
+    """Why a secret cannot be removed from the command line; empty when it can."""
     if not variable:
-        return "the engine reads it from there only"
+        return "the engine reads it only from there"
     if secret is None:
-        return "its value is made by the command's own shell"
+        return "its value is worked out by the command's own shell"
     if len(serving) > 1:
         return "the command starts more than one server"
     if not item.alone:
@@ -151,34 +162,46 @@ def _reason_to_stay(
 
 
 def _gets_environment(script: str, words: Command, family: Family) -> bool:
-    """Whether nothing stands before the server, in its own command and in the `bash -c` around it, but what passes."""
-    first = family.dialect.first_argument([word.text for word in words]) or 1
-    before = [word.text for word in words[: first - 1]]
+    """Whether all words before the server, in its command and in a `bash -c` around it, pass the environment on."""
+    texts = [word.text for word in words]
+    first = family.dialect.first_argument(texts) or 1
+    before = texts[: first - 1]
     outer = outer_command(script, words)
     if outer is not words:
-        before += [word.text for word in outer if word.end <= words[0].start]
-    return all(_PASSING.fullmatch(text) or _ASSIGNMENT.fullmatch(text) for text in before)
+        for word in outer:
+            if word.end <= words[0].start:
+                before.append(word.text)
+    for text in before:
+        passes = _PASSING.fullmatch(text) or _ASSIGNMENT.fullmatch(text)
+        if not passes:
+            return False
+    return True
 
 
 def _without(script: str, item: _Given) -> Splice:
-    """Take a flag out, with the blanks before it; one stays where the words around it would be one word."""
+    """The removal of a flag with the blanks before it; one blank stays where two words would become one."""
+    start = item.start
     blanks = _BLANKS_BEFORE.search(script[: item.start])
-    start = blanks.start() if blanks is not None else item.start
-    follows = script[item.end : item.end + 1]
-    text = "" if not follows or follows.isspace() or follows in "'\")" else " "
+    if blanks is not None:
+        start = blanks.start()
+    text = ""
+    if needs_gap(script, item.end, "'\")"):
+        text = " "
     return Splice(start, item.end, text)
 
 
 def _stays(flag: str, reason: str, request: PlanRequest) -> Problem:
-    message = f"the value of {flag} can be seen by all users of the hosts, in the list of processes: {reason}"
+    message = f"the value of {flag} can be seen by all users of the hosts in the list of processes: {reason}"
     spot = request.rendered.recipe.command_spot
     return Problem(Severity.WARNING, "secret-argument", message, spot, "use a key that only this server takes")
 
 
 def _is_idle(name: str, script: str, request: PlanRequest) -> bool:
-    """Whether a variable stood for a secret of the commands, and no command has it any more."""
+    """Whether a variable was made for a secret of the commands, and no command uses it any more."""
     if not is_variable(name) or name in script:
         return False
     hooks = hooks_of(request.rendered)
-    texts = [*(entry.command for entry in hooks.before), *hooks.after]
-    return not any(name in text for text in texts)
+    for entry in hooks.before:
+        if name in entry.command:
+            return False
+    return all(name not in command for command in hooks.after)
