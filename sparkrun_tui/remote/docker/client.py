@@ -54,7 +54,7 @@ _RAW_STREAM = {"Connection": "close"}
 
 
 class DockerClient:
-    """One host's Docker daemon. Dials at the first call; safe for many tasks at once.
+    """One host's Docker daemon. Connects at the first call; safe for concurrent use by many tasks.
 
     Refusals are `DockerError` (with the HTTP status), a broken connection is `LinkLost`; both are `HostError`.
     """
@@ -95,7 +95,7 @@ class DockerClient:
         return await self._or_none("GET", f"/images/{quote(reference, safe='/:@')}/json", image_from)
 
     async def pull(self, image: str, platform: str = "") -> AsyncGenerator[PullProgress, None]:
-        """Pull an image, telling how far. Ends only when the image is there; raises `DockerError` when it cannot be."""
+        """Pull an image and yield the progress; ends when the image is there. Raises `DockerError` when it fails."""
         repository, tag = split_image(image)
         query = {"fromImage": repository, "tag": tag, "platform": platform or None}
         tally = PullTally()

@@ -20,7 +20,7 @@ STALL = 120.0
 """Seconds of silence after which the stream is opened anew; following can hang after a rotation of the log."""
 _REMEMBER = 2 * OVERLAP
 MOST_REMEMBERED = 100_000
-"""Frames that are remembered at most, whatever their stamps say."""
+"""Most frames that are remembered, independent of their stamps."""
 _MAX_LINE = 32_768
 _PAUSE = 0.3
 _MAX_PAUSE = 5.0
@@ -39,11 +39,11 @@ class LogRecord:
 
 
 class Unrepeated:
-    """Turns frames with time stamps into lines, and drops what an earlier stream has brought already.
+    """Turns frames with time stamps into lines, and drops frames that an earlier stream has delivered.
 
-    A frame is known by stream, stamp and text; identical ones are counted, so that true repetitions are kept. Of a
-    flood the oldest frames are forgotten: then less is asked for again, and of those with the first stamp that is
-    asked for, as many are passed over as were forgotten. A log gives frames in the same order each time.
+    A frame is identified by stream, stamp and text; identical ones are counted, so that true repetitions are kept. In
+    a flood the oldest frames are forgotten: then less is requested again, and of the frames with the first requested
+    stamp, as many are skipped as were forgotten. A log gives frames in the same order each time.
     """
 
     def __init__(self) -> None:
@@ -178,7 +178,7 @@ async def follow(
     """Batches of lines: the last `tail` (None: all) from Unix time `since` on, then new ones until the container ends.
 
     With `keep` false it ends when what is there has been read. Lost links and daemon restarts are waited out; an
-    empty batch tells that the stream was opened anew. Raises `HostError` only for what the person must repair.
+    empty batch means that the stream was opened again. Raises `HostError` only for what the person must repair.
     """
     wanted, lines = Wanted(tail, since, keep, stall), Unrepeated()
     pause, over = _PAUSE, False

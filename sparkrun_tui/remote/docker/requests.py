@@ -40,7 +40,7 @@ Body = bytes | AsyncIterator[bytes] | None
 
 
 class DockerHttp:
-    """The HTTP side of a Docker client. Safe for many tasks at once."""
+    """The HTTP side of a Docker client. Safe for concurrent use by many tasks."""
 
     def __init__(self, transport: Transport, socket: str = "") -> None:
         self.host = transport.name
@@ -97,7 +97,7 @@ class DockerHttp:
     async def send(
         self, method: str, path: str, *, query: Query | None = None, body: object = None, timeout: float = TIMEOUT
     ) -> None:
-        """A request whose answer tells nothing but that it worked. Raises `DockerError`."""
+        """A request whose answer has no content. Raises `DockerError` when it fails."""
         await self.ask(method, path, lambda _: None, query=query, body=body, timeout=timeout)
 
     async def put(self, path: str, query: Query, content: bytes, content_type: str) -> None:
@@ -158,7 +158,7 @@ class DockerHttp:
         """The whole body. Raises `DockerError` as soon as it is longer than `most` bytes."""
         data = await self._beginning(response, most + 1)
         if len(data) > most:
-            raise DockerError(f"its Docker answers more than {most >> 10:,} KiB at once", host=self.host)
+            raise DockerError(f"its Docker sent an answer of more than {most >> 10:,} KiB", host=self.host)
         return data
 
     async def _beginning(self, response: httpcore2.Response, most: int) -> bytes:

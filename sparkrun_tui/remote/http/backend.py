@@ -1,4 +1,4 @@
-"""HTTP over whatever a transport opens: httpcore2's connection pool on top of our byte streams."""
+"""HTTP over the byte streams of a transport, with httpcore2's connection pool."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class StreamAdapter(httpcore2.AsyncNetworkStream):
 
 
 class DialBackend(httpcore2.AsyncNetworkBackend):
-    """Opens every connection with `dial`, whatever address is asked for."""
+    """Opens every connection with `dial` and ignores the requested address."""
 
     def __init__(self, dial: Dial) -> None:
         self._dial = dial

@@ -1,4 +1,4 @@
-"""The known_hosts files: reading what parses, telling how an offered key relates to them, adding an entry of ours."""
+"""The known_hosts files: reads their entries, judges an offered key by them, and adds an entry to our own file."""
 
 from __future__ import annotations
 

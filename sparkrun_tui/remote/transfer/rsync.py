@@ -157,10 +157,10 @@ class RsyncShipper:
         rows = "".join(f"{file.size}\t{model.snapshot}/{file.name}\n" for file in model.files)
         result = await transport.run(script, stdin=rows.encode(), timeout=60.0)
         if result.outcome is Outcome.LOST:
-            raise LinkLost("the connection was lost while the model cache was looked at", host=transport.name)
+            raise LinkLost("the connection was lost while the model cache was checked", host=transport.name)
         if not result.ok:
             said = clean_line(result.stderr.strip().rpartition("\n")[2]) or result.outcome.value
-            raise HostError(f"the model cache {hub} cannot be looked at: {said}", host=transport.name)
+            raise HostError(f"the model cache {hub} cannot be checked: {said}", host=transport.name)
         return result.stdout.splitlines()
 
     async def _target(self, transport: Transport, hf_cache: str) -> list[str]:
@@ -298,14 +298,20 @@ class ProgressReader:
 def progress(line: bytes) -> int | None:
     """The bytes sent so far in a line of `--info=progress2`; None when it is another line."""
     found = _PROGRESS.match(line)
-    return whole(decode(found[1]).replace(",", "").replace(".", "")) if found else None
+    if found is None:
+        return None
+    return whole(decode(found[1]).replace(",", "").replace(".", ""))
 
 
 def version(text: str) -> tuple[int, int] | None:
     """The version of a real rsync in the output of `rsync --version`; None for others (macOS has openrsync)."""
     found = re.match(r"rsync\s+version\s+v?([0-9]+)\.([0-9]+)", text)
-    major, minor = (whole(found[1]), whole(found[2])) if found else (None, None)
-    return None if major is None or minor is None else (major, minor)
+    if found is None:
+        return None
+    major, minor = whole(found[1]), whole(found[2])
+    if major is None or minor is None:
+        return None
+    return major, minor
 
 
 def _is_final(said: str) -> bool:
@@ -314,10 +320,8 @@ def _is_final(said: str) -> bool:
 
 
 def explain(code: int, said: str, host: str) -> HostError:
-    """rsync's exit code and last words as an error with a remedy."""
-    lines = [line for line in said.strip().splitlines() if line.strip()]
-    telling = [line for line in lines if not line.startswith(("rsync error:", "rsync: connection unexpectedly"))]
-    last = log_line((telling or lines or [f"rsync ended with code {code}"])[-1])
+    """rsync's exit code and its last line as an error with a remedy."""
+    last = log_line(_last_line(said) or f"rsync ended with code {code}")
     if "command not found" in said or code == 127:
         return HostError("rsync is missing on the host", host=host, remedy="On the host: sudo apt-get install rsync")
     if "is your shell clean" in said or code == 2:
@@ -328,7 +332,7 @@ def explain(code: int, said: str, host: str) -> HostError:
         )
     if "Permission denied (" in said:
         return HostError(
-            f"ssh is not let in for the transfer: {last}",
+            f"the host refuses the ssh login of the transfer: {last}",
             host=host,
             remedy="The transfer cannot ask for a passphrase: unlock the key with ssh-add, or use one without.",
         )
@@ -339,3 +343,15 @@ def explain(code: int, said: str, host: str) -> HostError:
     if code in _PASSING:
         return LinkLost(f"the transfer broke off: {last}", host=host)
     return HostError(f"rsync failed ({code}): {last}", host=host)
+
+
+def _last_line(said: str) -> str:
+    """The last line that names a cause, else the last line; empty without one."""
+    last = ""
+    for line in reversed(said.splitlines()):
+        if not line.strip():
+            continue
+        if not line.startswith(("rsync error:", "rsync: connection unexpectedly")):
+            return line
+        last = last or line
+    return last
