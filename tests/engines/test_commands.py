@@ -113,7 +113,7 @@ def test_other_keys_follow_where_the_engine_has_their_flag() -> None:
     assert command("llama-cpp", "mlock: true\nno_warmup: true", "acme/Falcon-GGUF:Q8_0")[3:] == ["--no-warmup"]
 
 
-def test_keys_without_a_flag_are_told() -> None:
+def test_keys_without_a_flag_are_reported() -> None:
     what = rendered(
         "model: a/b\nruntime: sglang\ncontainer: x:1\ndefaults:\n  max_num_seqs: 4\n  model_path: x\n  cpuset: 0-3\n",
         bogus="1",

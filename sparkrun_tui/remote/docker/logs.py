@@ -63,7 +63,9 @@ class Unrepeated:
             return ""
         start = max(self.newest - OVERLAP, self._forgotten_stamp, 1)
         self._expected = Counter(key for stamp, key, _ in self._recent if stamp >= start)
-        self._passed_over = Counter(self._forgotten) if start == self._forgotten_stamp else Counter()
+        self._passed_over = Counter()
+        if start == self._forgotten_stamp:
+            self._passed_over.update(self._forgotten)
         return f"{start // 10**9}.{start % 10**9:09d}"
 
     def add(self, frames: Sequence[Frame]) -> list[LogRecord]:
@@ -145,7 +147,9 @@ def nanoseconds(stamp: bytes) -> int | None:
     whole, _, part = stamp[:-1].partition(b".")
     if not stamp.endswith(b"Z") or (part and not part.isdigit()):
         seconds = unix_time(stamp.decode("ascii", errors="replace"))
-        return None if seconds is None else int(seconds * 1e9)
+        if seconds is None:
+            return None
+        return int(seconds * 1e9)
     # Thousands of lines share a second: its date is worked out once.
     if whole != _day[0]:
         seconds = unix_time(whole.decode("ascii", errors="replace") + "Z")

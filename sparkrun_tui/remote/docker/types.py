@@ -185,6 +185,9 @@ def container_from_inspect(data: Decoded) -> ContainerInfo:
     state = data.at("State")
     config = data.at("Config")
     status = _line(state.at("Status").present())
+    exit_code = None
+    if status in ("exited", "dead"):
+        exit_code = _exit_code(state.at("ExitCode"))
     return ContainerInfo(
         id=identity(data.at("Id")),
         name=_line(data.at("Name")).lstrip("/"),
@@ -194,7 +197,7 @@ def container_from_inspect(data: Decoded) -> ContainerInfo:
         created=unix_time(data.at("Created").data),
         started=unix_time(state.at("StartedAt").data),
         finished=unix_time(state.at("FinishedAt").data),
-        exit_code=_exit_code(state.at("ExitCode")) if status in ("exited", "dead") else None,
+        exit_code=exit_code,
         oom_killed=state.at("OOMKilled").is_true(),
         error=_line(state.at("Error")),
         tty=config.at("Tty").is_true(),

@@ -53,7 +53,9 @@ class StreamAdapter(httpcore2.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         """Only `is_readable`: true for an idle stream that has ended, which the pool then does not use again."""
-        return getattr(self._stream, "ended", None) if info == "is_readable" else None
+        if info != "is_readable":
+            return None
+        return getattr(self._stream, "ended", None)
 
 
 class DialBackend(httpcore2.AsyncNetworkBackend):

@@ -162,7 +162,9 @@ class HubSource:
     def _model(self, request: ModelRequest, commit: Commit, files: Sequence[ModelFile], choice: Choice) -> StoredModel:
         whole = tuple(ModelFile(file.name, file.size, cached=True) for file in files)
         ref = request.revision or "main"
-        return StoredModel(request.repo, commit, str(self.hub), whole, choice.entry, "" if ref == commit else ref)
+        if ref == commit:
+            ref = ""
+        return StoredModel(request.repo, commit, str(self.hub), whole, choice.entry, ref)
 
     async def _download(
         self, plan: ModelPlan, request: ModelRequest, token: Secret | None, meter: Meter
@@ -258,7 +260,9 @@ class HubSource:
             message = worker_message(line)
             now_done = message.at("done").whole()
             if message.at("kind").text() != "progress" or (now_done is not None and now_done > done):
-                moved_at, done = loop.time(), done if now_done is None else now_done
+                moved_at = loop.time()
+                if now_done is not None:
+                    done = now_done
             yield message
 
 

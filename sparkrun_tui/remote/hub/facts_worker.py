@@ -54,7 +54,10 @@ def main() -> int:
     # Threads that wait for the network do not end by an exception in the main one: the process ends instead.
     signal.signal(signal.SIGINT, lambda _number, _frame: os._exit(130))
     try:
-        read = _local(Path(request["snapshot"])) if request.get("snapshot") else _remote(request)
+        if request.get("snapshot"):
+            read = _local(Path(request["snapshot"]))
+        else:
+            read = _remote(request)
         line: dict[str, Any] = {"kind": "digest", "digest": to_data(digest_of(request, read))}
     except (Refused, gguf_header.GgufError, safetensors_header.SafetensorsError) as error:
         line = {"kind": "error", "error": "content", "status": 0, "message": str(error)}
@@ -106,7 +109,9 @@ def _of_gguf(whole: dict[str, Any], quant: str, names: Sequence[str], read: Read
     budget = _Budget(names)
     headers = [budget.gguf(partial(read, name)) for name in names]
     keys = plain_keys(headers[0].keys)
-    tensors = [tensor for header in headers for tensor in header.tensors]
+    tensors = list(headers[0].tensors)
+    for header in headers[1:]:
+        tensors.extend(header.tensors)
     kept = {key: value for key, value in keys.items() if not key.startswith(("general.", "split.", "quantize."))}
     params = sum(tensor.elements for tensor in tensors) or None
     return Digest(gguf=kept, quant=quant, weights=gguf_weights(tensors, keys), params=params, **whole)

@@ -123,4 +123,6 @@ def _digest(message: Decoded, repo: str) -> Digest:
 def _by_name(names: Any, request: ModelRequest) -> Choice:
     """The files whose names hold the quantisation."""
     files = tuple(name for name in names if request.gguf_quant.lower() in name.lower() and name.endswith(".gguf"))
-    return Choice(files, files[0] if files else "")
+    if not files:
+        return Choice(files)
+    return Choice(files, files[0])

@@ -139,13 +139,17 @@ def _disks(rows: Sequence[str]) -> Iterator[Disk]:
             continue
         seen.add(path)
         # Some file systems (btrfs, vfat) count no inodes and say `-` or 0 of 0.
-        countable = (_column(inodes, 1) or 0) > 0
-        yield Disk(path, free * _KIB, total * _KIB, _column(inodes, 3) if countable else None)
+        inodes_free = None
+        if _column(inodes, 1):
+            inodes_free = _column(inodes, 3)
+        yield Disk(path, free * _KIB, total * _KIB, inodes_free)
 
 
 def _column(columns: Sequence[str], place: int, most: int = MOST) -> int | None:
     """The number in a column of a line of `df`, which has four at least; None when it is none."""
-    return whole(columns[place], most=most) if len(columns) >= 4 else None
+    if len(columns) < 4:
+        return None
+    return whole(columns[place], most=most)
 
 
 def _gpus(lines: Sequence[str]) -> Iterator[Gpu]:
@@ -173,7 +177,9 @@ def _gpus(lines: Sequence[str]) -> Iterator[Gpu]:
 def _number(cell: str, *, least: float = 0.0, most: float) -> float | None:
     """The number that a cell of nvidia-smi begins with; None when there is none, or an absurd one."""
     found = _NUMBER.match(cell)
-    return decimal(found.group(), least=least, most=most) if found else None
+    if found is None:
+        return None
+    return decimal(found.group(), least=least, most=most)
 
 
 def _found(pattern: str, text: str) -> str:
@@ -236,7 +242,9 @@ def _metric(line: str) -> int:
     if not text:
         return 0
     metric = whole(text)
-    return MOST if metric is None else metric
+    if metric is None:
+        return MOST
+    return metric
 
 
 def _rdma(rows: Sequence[str], addresses: dict[str, str]) -> Iterator[RdmaPort]:

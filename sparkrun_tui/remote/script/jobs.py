@@ -272,4 +272,6 @@ def _exported(env: Mapping[str, str]) -> shell.Text:
         if identifiers.variable_name(name) is None:
             raise ValueError(f"not a name for a variable: {name!r}")
     pairs = shell.words(f"{name}={value}" for name, value in env.items())
-    return shell.script("export {pairs}", pairs=pairs) if env else shell.script(":")
+    if not env:
+        return shell.script(":")
+    return shell.script("export {pairs}", pairs=pairs)

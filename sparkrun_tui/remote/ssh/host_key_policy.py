@@ -82,7 +82,9 @@ class HostKeyPolicy:
             raise self._changed(endpoint, key, expected)
         if verdict is Verdict.REVOKED:
             raise _revoked(endpoint, expected)
-        note = f"Known until now by other keys: {', '.join(expected)}" if expected else ""
+        note = ""
+        if expected:
+            note = f"Known until now by other keys: {', '.join(expected)}"
         if not await self._accepted(endpoint, address, key, note, ask):
             raise NeedsUser(
                 f"the host key {fingerprint(key)} of {endpoint.host} is not known",
@@ -99,7 +101,9 @@ class HostKeyPolicy:
             return True
         if endpoint.strict == "yes" or ask is None:
             return False
-        shown = f"{address}:{endpoint.port}" if endpoint.port != 22 else address
+        shown = address
+        if endpoint.port != 22:
+            shown = f"{address}:{endpoint.port}"
         question = HostKeyQuestion(endpoint.name, shown, key.get_algorithm(), fingerprint(key), note)
         return await ask(question) == YES
 

@@ -47,7 +47,9 @@ class KnownHosts:
 
 
 def _matches(entries: asyncssh.SSHKnownHosts, endpoint: Endpoint, address: str) -> list[asyncssh.SSHKey]:
-    port = endpoint.port if endpoint.port != 22 else None
+    port = None
+    if endpoint.port != 22:
+        port = endpoint.port
     return list(entries.match(endpoint.host_key_alias or endpoint.host, address, port)[0])
 
 

@@ -116,7 +116,9 @@ class SshPool:
             slots = self._hop_logins.setdefault(jumps[-1], asyncio.Semaphore(_MAX_LOGINS_PER_HOP))
         link = self._links[key]
         async with slots:
-            ask = self._ask_one if self.ask else None
+            ask = None
+            if self.ask is not None:
+                ask = self._ask_one
             return await Opener(endpoint, self.policy, ask, link.lost, tunnel, self.ring).open()
 
     async def _ask_one(self, question: Question) -> str | None:

@@ -99,14 +99,18 @@ class SshConfigResolver:
                 process.kill()
         if process.returncode != 0:
             lines = decode(err).strip().splitlines()
-            said = clean_line(lines[-1]) if lines else f"exit {process.returncode}"
+            said = f"exit {process.returncode}"
+            if lines:
+                said = clean_line(lines[-1])
             raise NeedsUser(f"ssh refuses its configuration: {said}", host=name, remedy="Correct ~/.ssh/config.")
         return decode(out)
 
 
 def plain_endpoint(asked: HostName, env: Mapping[str, str] | None = None) -> Endpoint:
     """The endpoint when there is no `ssh` to ask: default port, default keys, the user's known_hosts."""
-    env = os.environ if env is None else env
+    environ = env
+    if environ is None:
+        environ = os.environ
     folder = Path.home() / ".ssh"
     keys = ("id_ed25519", "id_ecdsa", "id_rsa", "id_ed25519_sk", "id_ecdsa_sk")
     return Endpoint(
@@ -115,7 +119,7 @@ def plain_endpoint(asked: HostName, env: Mapping[str, str] | None = None) -> End
         port=asked.port or 22,
         user=asked.user or getpass.getuser(),
         identity_files=tuple(path for key in keys if _usable(path := folder / key)),
-        agent=env.get("SSH_AUTH_SOCK", ""),
+        agent=environ.get("SSH_AUTH_SOCK", ""),
         known_hosts_files=(folder / "known_hosts",),
     )
 

@@ -202,7 +202,9 @@ class RsyncShipper:
                 return
             except _Passing as passing:
                 # A try that moved something starts the count anew: a slow, shaky line gets there in the end.
-                failures = 1 if sent else failures + 1
+                if sent:
+                    failures = 0
+                failures += 1
                 base += sent
                 if failures >= _TRIES:
                     raise passing.error from passing
@@ -226,7 +228,10 @@ class RsyncShipper:
             said = decode(await errors)
         if code:
             error = explain(code, said, host)
-            raise _Passing(error) if code in _PASSING and not _is_final(said) else error
+            may_pass = code in _PASSING and not _is_final(said)
+            if may_pass:
+                raise _Passing(error)
+            raise error
 
     async def _check_tools(self, transport: Transport) -> None:
         """Raises `HostError` when this machine cannot send."""
@@ -266,7 +271,9 @@ def parts_of(model: StoredModel) -> _Parts:
         blob = _blob_of(Path(model.hub), path)
         if blob:
             blobs.append(blob)
-    refs = (f"{model.folder}/refs/{model.ref}",) if model.ref else ()
+    refs: tuple[str, ...] = ()
+    if model.ref:
+        refs = (f"{model.folder}/refs/{model.ref}",)
     return _Parts(tuple(dict.fromkeys(blobs)), tuple(links), refs)
 
 
@@ -276,7 +283,10 @@ def _blob_of(hub: Path, path: str) -> str:
     if not full.is_symlink():
         return ""
     target = PurePosixPath(os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(full))))
-    return str(target) if len(target.parts) == 3 and target.parts[1] == "blobs" else ""
+    is_blob = len(target.parts) == 3 and target.parts[1] == "blobs"
+    if not is_blob:
+        return ""
+    return str(target)
 
 
 def _at_home(path: str) -> str:
