@@ -44,9 +44,9 @@ class EngineFlag:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A flag came or went: `before` is the last version that was seen from before it, `after` the first from after it.
+    """A flag was added or removed: `before` is the last version known from before it, `after` the first known with it.
 
-    Of versions between the two nothing is known.
+    Nothing is known about versions between the two.
     """
 
     before: str
@@ -75,12 +75,12 @@ class EngineFlags:
     """All flags of one version of an engine, by spelling."""
 
     title: str
-    """The program and its version as people say it: `vLLM 0.32.0`."""
+    """The program and its version, as shown to a person: `vLLM 0.32.0`."""
     by_spelling: Mapping[str, EngineFlag]
     came: Mapping[str, Change] = field(default_factory=dict)
-    """The flags, by their name, that versions which were looked at did not have yet."""
+    """Flags that were added after the oldest known version, by name."""
     gone: Mapping[str, Change] = field(default_factory=dict)
-    """The flags, by their spelling, that earlier versions had and this one has not."""
+    """Flags that earlier versions had and this one does not, by spelling."""
 
     @cached_property
     def _long(self) -> list[str]:
@@ -100,7 +100,7 @@ class EngineFlags:
 
 
 def load_flags(family: Family) -> EngineFlags:
-    """The flags of the version of an engine that is known; none where no dump of it is shipped."""
+    """The flags of the known version of an engine; empty where no dump of it is shipped."""
     return _load(family.folder, family.known_version, family.known_title)
 
 
@@ -155,12 +155,20 @@ def compact(dump: Iterable[Mapping[str, Any]], *, from_help: bool) -> str:
 
 
 def _surely_a_switch(entry: Mapping[str, Any]) -> bool:
+    """Whether a flag that the help lists without a value takes none: it has a `--no-` form or a boolean default.
+
+    Flags of one plain word are switches too; in longer names the help is not to be relied on.
+    """
     names = [str(name) for name in entry["flags"]]
-    if any(name.startswith("--no-") for name in names):
+    if str(entry.get("default", "")) in _BOOLEAN_WORDS:
         return True
-    return str(entry.get("default", "")) in _BOOLEAN_WORDS or not any(
-        "draft" in name or "-" in name[2:] for name in names
-    )
+    several_words = False
+    for name in names:
+        if name.startswith("--no-"):
+            return True
+        if "draft" in name or "-" in name[2:]:
+            several_words = True
+    return not several_words
 
 
 @lru_cache(maxsize=8)
@@ -177,14 +185,20 @@ def _folder(name: str) -> Traversable:
 
 
 def flag_help(family: Family, spelling: str) -> str:
-    """What a flag does, in a sentence; empty when nobody has written one."""
+    """What a flag does, in a sentence; empty where no help is written."""
     extra = _extra_helps(family.folder)
+    words = [spelling]
     known = load_flags(family).by_spelling.get(spelling.partition("=")[0])
-    for word in (spelling, *(known.spellings if known else ())):
+    if known is not None:
+        words.extend(known.spellings)
+    for word in words:
         if word in extra:
             return extra[word]
         row = family.flags.by_spelling.get(word)
-        if row is not None and row.key:
-            described = row.field or FIELDS.get(row.key)
-            return described.help if described is not None else ""
+        if row is None or not row.key:
+            continue
+        described = row.field or FIELDS.get(row.key)
+        if described is None:
+            return ""
+        return described.help
     return ""

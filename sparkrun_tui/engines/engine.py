@@ -1,4 +1,4 @@
-"""What every engine can do; what most of them do in the same way is done here."""
+"""The base class of all engines, with the behaviour that most of them share."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from sparkrun_tui.recipe.values.rendered import Rendered
 
 @dataclass(frozen=True, slots=True)
 class Engine(ABC):
-    """One engine behind the registry; pure functions only."""
+    """One engine of the registry. Its methods are pure functions."""
 
     name: str
     """The runtime word of recipes."""
     title: str
-    """How people call it: `vLLM`."""
+    """Its name as shown to a person: `vLLM`."""
     family: Family
     """The inference server that it starts."""
     image_prefix: str
@@ -59,11 +59,11 @@ class Engine(ABC):
         return 1, f"{self.title} serves from one host"
 
     def models(self, rendered: Rendered) -> tuple[ModelNeed, ...]:
-        """What must lie in the hosts' caches before the start: the model and draft models as repositories."""
+        """The repositories that the hosts' caches must hold before the start: the model and its draft model."""
         return repository_needs(rendered, self.family)
 
     def check(self, rendered: Rendered) -> tuple[Problem, ...]:
-        """An image left open, and defaults that a built command leaves out."""
+        """Problems with a missing image, and with defaults that a built command leaves out."""
         return (*image_problems(rendered.recipe, self.image(rendered.recipe)), *left_out(rendered, self.family))
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""What is known of an inference server whichever way it is laid out on hosts."""
+"""What is known of an inference server, independent of its layout on hosts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sparkrun_tui.engines.logs.rules import NO_LOG, LogRules
 
 
 def one_model(_: Sequence[str], __: bool) -> int:
-    """One word may stand without a flag: the model."""
+    """One positional word is allowed: the model."""
     return 1
 
 
@@ -19,10 +19,10 @@ def one_model(_: Sequence[str], __: bool) -> int:
 class Dialect:
     """How an engine's own parser reads its command line.
 
-    `first_argument` is the index behind the words that start the server, None where they do not.
-    `loose` says how many words may stand without a flag, given the words and whether the model has a flag; None where
-    nobody counts them. `switch_words` are taken by values whose known words hold `on`. `gone` maps a flag of earlier
-    versions to what to write instead.
+    `first_argument` gives the index after the words that start the server, None where the words do not start it.
+    `loose` gives the number of positional words allowed, from the words and whether the model is given by a flag; None
+    where they are not counted. `switch_words` are accepted by flags that have `on` among their choices. `gone` maps a
+    flag of earlier versions to what to write instead.
     """
 
     first_argument: Callable[[Sequence[str]], int | None]
@@ -31,7 +31,7 @@ class Dialect:
     underscores: bool = False
     """Whether `--max_model_len` is `--max-model-len`."""
     abbreviations: bool = True
-    """Whether the beginning of a long flag stands for it."""
+    """Whether a long flag may be abbreviated to its beginning."""
     nested: bool = False
     """Whether `--flag.key value` sets one key of a JSON flag, and `-O2` the level of optimisation."""
     model_flag: str = ""
@@ -42,7 +42,7 @@ class Dialect:
     """The first version without a flag of `gone`, where it is known."""
 
     def starts(self, words: Sequence[str]) -> bool:
-        """Whether these are the words of the server's start."""
+        """Whether these words start the server."""
         return self.first_argument(words) is not None
 
 
@@ -54,7 +54,7 @@ class Starter:
     lines: tuple[tuple[str, ...], ...]
     more: tuple[str, ...] = ()
     local: tuple[str, str] = ("", "")
-    """What to write instead where the model is a path: the old text and the new one."""
+    """Text of a line, and what replaces it where the model is a path."""
     defaults: tuple[str, ...] = (
         "tensor_parallel: {nodes}",
         "gpu_memory_utilization: {utilisation}",
@@ -68,7 +68,7 @@ class Starter:
 
 @dataclass(frozen=True, slots=True)
 class MetricNames:
-    """What an engine's Prometheus page calls its figures; of several names for one the first that is there counts.
+    """The names of an engine's figures on its Prometheus page; of several names, the first one on the page is used.
 
     `kv_usage` is a fraction from 0 to 1, `generated` and `prompted` are counters of tokens, `throughput` is tokens
     per second.
@@ -95,15 +95,15 @@ class Variable:
 class Family:
     """An inference server: its flags and how it reads them, its log, its causes of failure, its images.
 
-    All that the program asks of an engine by its name is asked here. What stands after `image_words` may be left out:
-    nothing is known of it then, and nothing is made up. `tests/engines/test_conformance.py` names what is left out
-    without a word in `lacks`.
+    Everything that the program needs to know about an engine is a field here. The fields after `image_words` may be
+    left out; what they describe then stays unknown. `tests/engines/test_conformance.py` names each part that is left
+    out without an entry in `lacks`.
     """
 
     name: str
     title: str
     program: str
-    """How people call the program that serves: `llama-server`."""
+    """The name of the program that serves: `llama-server`."""
     known_version: str
     """The version whose flags are shipped."""
     flags: FlagTable
@@ -112,35 +112,35 @@ class Family:
     """The words before the model in a command that is built from values."""
     starter: Starter
     image_words: str
-    """A pattern that the labels of its images hold."""
+    """A pattern that is found in the labels of its images."""
     modules: tuple[str, ...] = ()
     """Names of Python modules that its images must have."""
     secret_variables: Mapping[str, str] = field(default_factory=dict)
-    """Flags that give a secret, by their long spelling, and the variable that the engine reads in place of each."""
+    """Flags that pass a secret, by their long spelling, and the variable that the engine reads instead of each."""
     build_numbers: bool = False
-    """Whether its versions are build numbers (`b11669`) and not releases."""
+    """Whether its versions are build numbers (`b11669`) instead of releases."""
     first_version: str = ""
     """The oldest version that recipes are written for; a lower number in an image's tag is the image's own."""
     dated_tags: bool = False
-    """Whether a date in an image's tag tells the release that was current."""
+    """Whether a date in an image's tag says which release was current."""
     tag_versions: Mapping[str, str] = field(default_factory=dict)
-    """Versions of the engine by the tag of images that count otherwise."""
+    """Versions of the engine by image tag, for images with a numbering of their own."""
     variables: tuple[Variable, ...] = ()
     """Variables of the environment that change how much memory it takes."""
     log: LogRules = NO_LOG
     causes: tuple[Cause, ...] = ()
-    """Why it does not start or dies, by the lines it prints; of several for one line the first counts."""
+    """Why it does not start or dies, by the lines it prints; the first rule that matches a line is used."""
     metrics: MetricNames = MetricNames()
     loading_status: int = 0
-    """What `/health` answers while a model is loaded; 0 where it does not answer before it serves."""
+    """The HTTP status of `/health` while a model is loaded; 0 where it does not answer before it serves."""
     gguf: bool = False
-    """Whether it serves one GGUF file, which is named behind the model: `OWNER/NAME:Q4_K_M`."""
+    """Whether it serves one GGUF file, whose quantisation follows the model: `OWNER/NAME:Q4_K_M`."""
     several_hosts: str = ""
-    """A reservation about more than one host, in a few words; empty where that is usual."""
+    """What limits its use on several hosts, in a few words; empty where nothing does."""
     lacks: Mapping[str, str] = field(default_factory=dict)
-    """Parts that it does without, and why: what needs them says `not known`. The names are those of the test."""
+    """Parts that it lacks, and why: what needs them says `not known`. The names are those of the conformance test."""
     forks: tuple[str, ...] = ()
-    """Words in the names of images that hold a program grown out of this one, with flags of its own."""
+    """Words in the names of images that hold a fork of this program, with flags of its own."""
 
     @property
     def folder(self) -> str:
@@ -148,9 +148,12 @@ class Family:
         return self.name.replace("-", "_")
 
     def fork_in(self, image: str) -> str:
-        """The word of `forks` that an image's name holds, empty without one."""
+        """The word of `forks` in an image's name; empty where there is none."""
         name = image.lower().replace("_", "-")
-        return next((word for word in self.forks if word in name), "")
+        for word in self.forks:
+            if word in name:
+                return word
+        return ""
 
     @property
     def known_title(self) -> str:

@@ -1,4 +1,4 @@
-"""The flags of an engine: what one row of its table says, and how the table is looked things up in."""
+"""The table of an engine's flags: its rows, and lookups by spelling and by key."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from functools import cached_property
 from sparkrun_tui.engines.fields.types import Field
 
 NOTHING = "nothing"
-"""What a flag sets in the estimator that does not look at it."""
+"""The value of `Flag.sets` for a flag that the estimator does not use."""
 
 Read = Callable[[str], object]
-"""Turns the text of a value into what the estimator takes; raises ValueError for a text that no engine would take."""
+"""Turns the text of a value into what the estimator takes; raises `ValueError` for a text that no engine accepts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """One flag of an engine. Everything that knows about it reads this row.
+    """One flag of an engine. All code that handles the flag reads this row.
 
-    `spellings`: as the engine's parser takes them, the one to show first; abbreviations are worked out by the parser's
-    own rule. `built` is the spelling in a command that is built from values, where it is not the first.
+    `spellings`: as the engine's parser accepts them, the one to show first; abbreviations follow the parser's rule and
+    are not listed. `built` is the spelling in a command that is built from values, where it is not the first.
     `key`: the key of recipes, of the form and of overrides; `aliases` are other keys that mean the same.
-    `switch`: it takes no value, and `off` are the spellings that mean the opposite; a built command gives them for
-    false only where the engine has it on by itself (`on_by_default`).
-    `words` replaces values by the engine's own words; `only`, when given, are all values that it takes then.
-    `sets`: the field of `memory.settings.EngineSettings` that it sets, read by `read`; a switch sets `value`. For a
-    field in a record of options it is `RECORD.FIELD`, for a piece of the speculative configuration `spec.PIECE`, and
-    `NOTHING` says that the estimator does not look at it.
+    `switch`: it takes no value, and `off` are the spellings that mean the opposite; a built command uses them for
+    false only where the engine switches it on by default (`on_by_default`).
+    `words` replaces values by the engine's own words; `only`, when given, lists all values accepted after that.
+    `sets`: the field of `memory.settings.EngineSettings` that it sets, read by `read`; a switch sets `value`. A field
+    in a record of options is written `RECORD.FIELD`, a part of the speculative configuration `spec.PART`, and
+    `NOTHING` says that the estimator does not use it.
     `field` describes the key in the form where the shared declarations do not.
     """
 
@@ -57,7 +57,7 @@ class Flag:
 
 
 class FlagTable:
-    """The flags of one engine, in the order in which a built command gives them."""
+    """The flags of one engine, in the order of a built command."""
 
     def __init__(self, rows: Sequence[Flag]) -> None:
         self.rows = tuple(rows)
@@ -67,12 +67,16 @@ class FlagTable:
 
     @cached_property
     def by_spelling(self) -> Mapping[str, Flag]:
-        """Every spelling, those that switch off too, and its row."""
-        return {word: row for row in self.rows for word in (*row.spellings, *row.off)}
+        """The row of every spelling, including those that switch off."""
+        found: dict[str, Flag] = {}
+        for row in self.rows:
+            for word in (*row.spellings, *row.off):
+                found[word] = row
+        return found
 
     @cached_property
     def by_key(self) -> Mapping[str, Flag]:
-        """Every declared key and alias, and the row it stands for."""
+        """The row of every declared key and alias."""
         found: dict[str, Flag] = {}
         for row in self.rows:
             for key in (row.key, *row.aliases):
@@ -86,11 +90,15 @@ class FlagTable:
         return tuple(row for row in self.rows if row.key)
 
     def spelling_for(self, key: str) -> str:
-        """The flag that a key goes to, as a built command writes it; empty when there is none."""
+        """The flag that a key is passed by, as a built command writes it; empty when there is none."""
         row = self.by_key.get(key)
-        return row.in_command if row is not None else ""
+        if row is None:
+            return ""
+        return row.in_command
 
     def key_for(self, spelling: str) -> str:
-        """The key of a flag, however it is spelt; empty when it has none."""
+        """The key of a flag, by any of its spellings; empty when it has none."""
         row = self.by_spelling.get(spelling)
-        return row.key if row is not None else ""
+        if row is None:
+            return ""
+        return row.key

@@ -1,4 +1,4 @@
-"""What an engine's plan is made of: containers by rank, the stages they start in, and how to tell that it serves."""
+"""The parts of an engine's plan: containers by rank, the stages they start in, and the check that it serves."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sparkrun_tui.recipe.model import Problem, Recipe
 from sparkrun_tui.recipe.values.rendered import Rendered
 
 LABEL = "io.sparkrun-tui."
-"""Prefix of every container label of ours."""
+"""Prefix of every container label that this program writes."""
 
 
 class Phase(StrEnum):
@@ -31,7 +31,7 @@ class Phase(StrEnum):
 
 
 class Role(StrEnum):
-    """What a rank is to its launch."""
+    """The role of a rank in its launch."""
 
     SOLO = "solo"
     HEAD = "head"
@@ -40,9 +40,9 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rdma:
-    """The RDMA side of a host: device names, their network interfaces, and the RoCE v2 IPv4 GID index of all of them.
+    """The RDMA devices of a host, their network interfaces and addresses, and the RoCE v2 IPv4 GID index of all.
 
-    The index is None where it is not known, or the devices do not agree.
+    The index is None where it is not known or differs between the devices.
     """
 
     devices: tuple[str, ...]
@@ -53,13 +53,15 @@ class Rdma:
 
 @dataclass(frozen=True, slots=True)
 class HostView:
-    """What a plan may know of a host. Unprobed, `address` is the name's host part and paths start with `~`."""
+    """What a plan knows of a host. For an unprobed host, `address` is the host part of its name, and paths start
+    with `~`.
+    """
 
     name: str
     address: str
     home: str = "~"
     hf_cache: str = "~/.cache/huggingface"
-    """The folder that holds `hub/`, on that host."""
+    """The folder on that host that holds `hub/`."""
     app_cache: str = "~/.cache/sparkrun-tui"
     gpus: int = 1
     interface: str = ""
@@ -68,14 +70,14 @@ class HostView:
     used_ports: frozenset[int] = frozenset()
     probed: bool = False
     relays: bool = False
-    """Whether it may send what it holds to other hosts, with its own SSH keys."""
+    """Whether it may send its files to other hosts, with its own SSH keys."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A folder of the host seen inside the container, or a Docker volume by its name.
+    """A folder of the host mounted in the container, or a Docker volume by its name.
 
-    `make` says that the folder is made, as the user's own, where it is missing; `options` are Docker's (`z`).
+    With `make`, a missing folder is created with the user as its owner; `options` are Docker's (`z`).
     """
 
     source: str
@@ -87,17 +89,22 @@ class Mount:
     @property
     def suffix(self) -> str:
         """What follows the target in Docker's short form: empty, or `:ro,z`."""
-        words = ("ro" if self.read_only else "", self.options)
-        text = ",".join(word for word in words if word)
-        return f":{text}" if text else ""
+        words = []
+        if self.read_only:
+            words.append("ro")
+        if self.options:
+            words.append(self.options)
+        if not words:
+            return ""
+        return ":" + ",".join(words)
 
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A shell command of a recipe; `title` tells it apart from others: `pre_exec 1 of 2 (r.yaml:7)`.
+    """A shell command of a recipe; `title` names it and its place: `pre_exec 1 of 2 (r.yaml:7)`.
 
-    `bundle` are files of this machine that the command finds beside it in the container; `mod` is a mod of eugr's that
-    it finds there instead, from the checkout on the host.
+    `bundle` holds files of this machine that are copied beside the command into the container; `mod` names one of
+    eugr's mods, which is taken from the checkout on the host instead.
     """
 
     title: str
@@ -105,15 +112,15 @@ class Hook:
     bundle: Bundle | None = None
     mod: str = ""
     about: str = ""
-    """What it does in words, where the command does not say it."""
+    """What it does, in words, where the command itself does not show it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerSpec:
-    """A container to create. It is detached, never removed by itself and never restarted.
+    """A container to create. It runs detached, and Docker neither removes nor restarts it.
 
-    `script` is what it runs, byte for byte, by bash, once each of `before` has ended well. `env` is visible to
-    `docker inspect`; `secret_env` reaches the process through a file inside the container that only its user can read.
+    bash runs `script`, byte for byte, after each of `before` has succeeded. `env` is visible to `docker inspect`;
+    `secret_env` reaches the process through a file inside the container that only its user can read.
     """
 
     name: str
@@ -134,7 +141,7 @@ class ContainerSpec:
     privileged: bool = False
     user: str = ""
     entrypoint: tuple[str, ...] = ()
-    """A program that is given bash and the script to run; empty: bash itself."""
+    """A program that gets bash and the script as its arguments; empty where bash is started directly."""
     publish: tuple[int, ...] = ()
     """Ports to open on the host, where the network is not the host's."""
     before: tuple[Hook, ...] = ()
@@ -162,7 +169,7 @@ class ContainerExec:
 
 @dataclass(frozen=True, slots=True)
 class HostScript:
-    """A script run on a host itself, outliving the connection (used by engines that delegate)."""
+    """A script run on a host itself, which goes on when the connection ends (used by engines that delegate)."""
 
     host: str
     title: str
@@ -170,7 +177,7 @@ class HostScript:
     files: Mapping[str, str] = field(default_factory=dict)
     """Files written before it runs: path on the host to content."""
     sent: Mapping[str, Bundle] = field(default_factory=dict)
-    """Files of this machine written before it runs: a folder on the host to what goes there."""
+    """Files of this machine written before it runs: folder on the host to the files that go there."""
     secret_files: Mapping[str, Mapping[str, Secret]] = field(default_factory=dict)
     """Environment files of Docker's form (`NAME=value`, mode 0600) written before it runs; the script removes them."""
 
@@ -196,7 +203,7 @@ class RayNodesWait:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Things done at once on all their hosts; the next stage begins when `wait` is met."""
+    """Work done on all its hosts at the same time; the next stage begins when `wait` is met."""
 
     title: str
     start: tuple[int, ...] = ()
@@ -205,12 +212,12 @@ class Stage:
     scripts: tuple[HostScript, ...] = ()
     wait: PortWait | RayNodesWait | None = None
     early: bool = False
-    """Whether it comes before image and model, since there is no use for those where it fails."""
+    """Whether it comes before image and model, which are not needed where it fails."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadyCheck:
-    """How to tell that it serves: health, our model's name, and one token, asked on `host` at `port`."""
+    """The check that the engine serves: health, the model's name, and one token, asked on `host` at `port`."""
 
     host: str
     port: int
@@ -218,7 +225,7 @@ class ReadyCheck:
     health_path: str = "/health"
     models_path: str = "/v1/models"
     meet_timeout: float = 900.0
-    """Seconds that ranks may wait for each other in silence before we call it a failure."""
+    """Seconds that ranks may wait for each other without output before the launch fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +241,7 @@ class ModelNeed:
 
 @dataclass(frozen=True, slots=True)
 class ServePlan:
-    """Everything an engine wants done, as values: compared in tests, printed as the dry run, run by the launch."""
+    """All the work of a launch as values: compared in tests, printed by the dry run, carried out by the launch."""
 
     launch_id: str
     recipe: Recipe
@@ -245,24 +252,24 @@ class ServePlan:
     stages: tuple[Stage, ...]
     ready: ReadyCheck
     stop_grace: float = 20.0
-    """Seconds between asking to stop and killing, once it serves; before that it is killed at once."""
+    """Seconds between the request to stop and the kill, once it serves; before that it is killed immediately."""
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     delegated: str = ""
-    """Name of the containers that foreign scripts create on all hosts; then there are no ranks of ours."""
+    """Name of the containers that another project's scripts create on all hosts; the plan has no ranks then."""
     pull_image: bool = True
     """Whether hosts get the image by pull or stream; False when a stage builds it."""
     after: tuple[Hook, ...] = ()
-    """What runs in the head's container once it serves."""
+    """Commands that run in the head node's container once it serves."""
     host_after: tuple[Hook, ...] = ()
-    """What runs on the head host itself after that."""
+    """Commands that run on the head node itself after those."""
     stop_after: bool = False
-    """Whether it is stopped once all of that has run and ended well."""
+    """Whether the workload is stopped once all of these have succeeded."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanRequest:
-    """What an engine is given to plan with. `env` and `secret_env` are the recipe's, expanded."""
+    """The input of an engine's plan. `env` and `secret_env` are the recipe's, expanded."""
 
     rendered: Rendered
     hosts: tuple[HostView, ...]
@@ -271,8 +278,8 @@ class PlanRequest:
     secret_env: Mapping[str, Secret] = field(default_factory=dict)
     privileged: bool = False
     brought: Brought = field(default_factory=Brought)
-    """The files that go into the containers, by the entry of the recipe that asks for them."""
+    """The files to copy into the containers, by the entry of the recipe that names them."""
     gguf_path: str = ""
     """The path of the GGUF's first part inside the container, once known."""
     gguf_projector: str = ""
-    """The path of its projector there, once known; empty where there is none."""
+    """The path of its projector inside the container, once known; empty where there is none."""

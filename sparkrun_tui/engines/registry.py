@@ -23,37 +23,43 @@ _ENGINES: tuple[Engine, ...] = (
 )
 
 ENGINES: Mapping[str, Engine] = {word: engine for engine in _ENGINES for word in (engine.name, *engine.aliases)}
-"""Each engine by its runtime word, and by the other words that mean the same."""
+"""Each engine by its runtime word and its aliases."""
 FAMILIES: Mapping[str, Family] = {engine.family.name: engine.family for engine in _ENGINES}
 """Each inference server once, by its name."""
 
 
 def engine_for(runtime: str) -> Engine:
-    """The engine of a runtime word. Raises `LaunchError` that names those there are."""
+    """The engine of a runtime word. Raises `LaunchError`, which lists the known ones, for another word."""
     found = ENGINES.get(runtime)
     if found is None:
         known = ", ".join(ENGINES)
-        raise LaunchError(f"`{runtime}` is not an engine that can be launched", remedy=f"known are {known}")
+        raise LaunchError(f"`{runtime}` is not an engine that can be launched", remedy=f"use one of {known}")
     return found
 
 
 def counterpart(word: str, family: Family) -> tuple[Family, Flag] | None:
-    """The other engine whose flag `word` is, and what this one has for the same key; None where there is none."""
+    """The other engine that has the flag `word`, and this engine's flag for the same key; None where there is none."""
     for other in FAMILIES.values():
         key = other.flags.key_for(word)
-        row = family.flags.by_key.get(key) if key else None
+        if not key:
+            continue
+        row = family.flags.by_key.get(key)
         if row is not None and word not in row.spellings:
             return other, row
     return None
 
 
 def family_of(runtime: str) -> Family | None:
-    """The inference server behind a runtime word or a family's own name; None for one that is not known."""
+    """The inference server of a runtime word or a family's own name; None for a word that is not known."""
     engine = ENGINES.get(runtime)
-    return engine.family if engine is not None else FAMILIES.get(runtime)
+    if engine is None:
+        return FAMILIES.get(runtime)
+    return engine.family
 
 
 def log_of(runtime: str) -> LogRules:
-    """How the log of an engine is read, by its runtime word; nothing is read from that of one that is not known."""
+    """The rules for the log of an engine, by its runtime word; no rules for an engine that is not known."""
     family = family_of(runtime)
-    return family.log if family is not None else NO_LOG
+    if family is None:
+        return NO_LOG
+    return family.log

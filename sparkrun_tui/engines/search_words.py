@@ -1,4 +1,4 @@
-"""What the list of recipes and its search ask of the engines, from their tables of flags."""
+"""What the list of recipes and its search need from the engines' tables of flags."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from sparkrun_tui.recipe.search.entry import CONTEXT_KEYS, TOOL_KEYS, EngineWord
 
 @lru_cache(maxsize=1)
 def search_words() -> EngineWords:
-    """The runtime words that can be launched, and the flags behind the keys that a search looks at.
+    """The runtime words that can be launched, and the flags of the keys that a search uses.
 
-    Not needed where all entries come from the cache, and so the engines are imported here.
+    The engines are imported here because they are not needed where all entries come from the cache.
     """
     from sparkrun_tui.engines.registry import ENGINES
 

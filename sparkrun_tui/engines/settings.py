@@ -1,4 +1,4 @@
-"""What the engine is asked to do, as the memory estimator takes it: read from the command line that will run."""
+"""The engine's settings for the memory estimator, read from the command line that will run."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from sparkrun_tui.engines.image_version import version_in_tag
 from sparkrun_tui.memory.settings import MAX_DEGREE, EngineSettings, Speculative
 
 DEGREES = ("tensor_parallel", "pipeline_parallel", "data_parallel")
-"""The fields of the settings that say how many ranks there are along one axis."""
+"""The fields of the settings that give a number of ranks along one axis."""
 _MOST_DRAFTED = 10_000
-"""Tokens that are drafted per step at most; a larger figure is not counted."""
+"""Most tokens that are drafted per step; a larger figure is not counted."""
 _SPECULATIVE = "spec"
-"""The group of the pieces that a speculative configuration is put together from."""
+"""The group of the parts of a speculative configuration."""
 NOT_STARTED = "the command does not start {title} in a way that is known here: only the flags in it are counted"
 
 
@@ -27,8 +27,8 @@ def read_settings(
 ) -> EngineSettings:
     """The settings of a serve command for the estimator.
 
-    `argv` is the command that will run, as words. A value that the engine would not take becomes a note and the field
-    stays at the engine's default. `image` says the version, where its tag does.
+    `argv` is the command that will run, as words. A value that the engine would refuse becomes a note, and the field
+    keeps the engine's default. The version comes from the tag of `image`, where it states one.
     """
     arguments = read_arguments(argv, family)
     found, notes = _fields(arguments)
@@ -55,7 +55,7 @@ def read_settings(
         notes=tuple(notes),
         speculative=_speculative(speculative),
     )
-    # What is left are the records of options that only one engine has, by the name of their field.
+    # The remaining groups are the records of options that only one engine has, by the name of their field.
     for group, options in groups.items():
         fields[group] = replace(getattr(settings, group), **options)
     return replace(settings, **fields)  # type: ignore[arg-type]
@@ -64,8 +64,12 @@ def read_settings(
 def degrees(arguments: Arguments) -> dict[str, int]:
     """The parallel sizes that a command line gives, by the name of the setting; others are left out."""
     found, _ = _fields(arguments)
-    given = {name: found.get(name) for name in DEGREES}
-    return {name: degree for name, degree in given.items() if isinstance(degree, int) and degree <= MAX_DEGREE}
+    given: dict[str, int] = {}
+    for name in DEGREES:
+        degree = found.get(name)
+        if isinstance(degree, int) and degree <= MAX_DEGREE:
+            given[name] = degree
+    return given
 
 
 def _fields(arguments: Arguments) -> tuple[dict[str, object], list[str]]:
@@ -88,23 +92,24 @@ def _value(entry: Given) -> object:
     assert row is not None
     if row.read is None:
         return row.value is not entry.negative
-    return row.read(entry.values[0] if entry.values else "")
+    if not entry.values:
+        return row.read("")
+    return row.read(entry.values[0])
 
 
 def _speculative(found: Mapping[str, object]) -> Speculative | None:
-    """The pieces of a speculative configuration as one record; single flags win over the JSON."""
-    whole = found.get("json")
-    merged: dict[str, object] = {}
+    """The parts of a speculative configuration as one record; single flags win over the JSON."""
+    merged = dict(found)
+    whole = merged.pop("json", None)
     if isinstance(whole, Mapping):
-        merged = {
-            "method": whole.get("method"),
-            "model": whole.get("model"),
-            "tokens": whole.get("num_speculative_tokens"),
-        }
-    merged.update({name: value for name, value in found.items() if name != "json"})
+        merged.setdefault("method", whole.get("method"))
+        merged.setdefault("model", whole.get("model"))
+        merged.setdefault("tokens", whole.get("num_speculative_tokens"))
     method = str(merged.get("method") or "").lower()
     model = str(merged.get("model") or "")
     tokens = whole_of(merged.get("tokens"), most=_MOST_DRAFTED) or 0
-    if method in ("none", "(none given)") or not (method or model):
+    if method in ("none", "(none given)"):
+        return None
+    if not method and not model:
         return None
     return Speculative(method=method, tokens=tokens, model=model)

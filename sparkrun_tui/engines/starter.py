@@ -1,4 +1,4 @@
-"""The text of a new recipe for a model, from what is known of it, ready to be edited."""
+"""The text of a new recipe for a model, from what is known of it, ready for editing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sparkrun_tui.recipe.suggestions import listed
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of a model; None or empty where it is not. Parameters in units, context in tokens."""
+    """What is known of a model; None or empty where it is not known. Parameters in units, context in tokens."""
 
     params: int | None = None
     active: int | None = None
@@ -31,21 +31,23 @@ class Known:
 
 _START_CONTEXT = 32_768
 CAREFUL = "0.5"
-"""The share of a host's memory that a new recipe begins with."""
-_WHY = ("as much as its weights and this context need, by the estimate", "raise it once the model loads")
+"""The share of a host's memory in a new recipe where no estimate is known."""
+_WHY_ESTIMATED = "as much as its weights and this context need, by the estimate"
+_WHY_CAREFUL = "raise it once the model loads"
 
 
 def starter(
     model: str, runtime: str, container: str, known: Known | None = None, nodes: int = 1, utilisation: str = CAREFUL
 ) -> str:
-    """A recipe for `model` on `nodes` hosts, careful with memory, with a comment where a fact is missing.
+    """The text of a recipe for `model` on `nodes` hosts, careful with memory, with a comment where a fact is missing.
 
     `runtime` is the name of a family, `utilisation` the share of a host's memory that the engine may take. Raises
-    `UsageError` for another engine, for a text that is no model, and for several hosts with one that serves from one.
+    `UsageError` for another engine, for a text that is not a model, and for several hosts with an engine that serves
+    from one.
     """
     family = FAMILIES.get(runtime)
     if family is None:
-        raise UsageError(f"no recipe can be started for `{runtime}`", remedy=f"choose {listed(FAMILIES, 'or')}")
+        raise UsageError(f"no recipe can be written for `{runtime}`", remedy=f"choose {listed(FAMILIES, 'or')}")
     if not valid_model(model):
         raise UsageError(f"`{model[:80]}` is not a model", remedy="write it as OWNER/NAME, for GGUF OWNER/NAME:QUANT")
     if family.starter.one_host and nodes > 1:
@@ -53,6 +55,7 @@ def starter(
         raise UsageError(f"{family.title} serves from one host", remedy=f"leave out --nodes, or choose {others}")
     facts = known or Known()
     command = " \\\n      ".join(_command(family, is_local(model)))
+    defaults = _defaults(family, model, facts, nodes, utilisation)
     parts = [
         f"# {model} with {runtime}. Check it: sparkrun-tui recipe validate FILE; try it: run FILE --dry-run.",
         f"model: {_plain(model)}",
@@ -63,7 +66,7 @@ def starter(
         *_metadata(model, facts, nodes),
         "",
         "defaults:",
-        *(f"  {line}" for line in _defaults(family, model, facts, nodes, utilisation)),
+        *(f"  {line}" for line in defaults),
         "",
         "command: |",
         f"  {command}",
@@ -72,23 +75,27 @@ def starter(
 
 
 def usual_family(model: str) -> str:
-    """The engine of a new recipe where none is named: by the model, one for GGUF files or the first there is."""
+    """The engine of a new recipe where none is named: the one for GGUF files where the model is one, else the first."""
     gguf = bool(split_gguf(model)[1]) or model.lower().endswith("gguf")
     return next(name for name, family in FAMILIES.items() if family.gguf == gguf)
 
 
 def _command(family: Family, local: bool) -> Iterator[str]:
-    """The lines of the command of a new recipe, a placeholder for each key."""
+    """The lines of the command of a new recipe, with a placeholder for each key."""
     starter = family.starter
     yield starter.begin
     for keys in starter.lines:
         line = " ".join(f"{_spelling(family, key)} {{{key}}}" for key in keys)
-        yield line.replace(*starter.local) if local and starter.local[0] else line
+        if local and starter.local[0]:
+            line = line.replace(*starter.local)
+        yield line
     yield from starter.more
 
 
 def _spelling(family: Family, key: str) -> str:
-    return family.start[-1] if key == "model" else family.flags.spelling_for(key)
+    if key == "model":
+        return family.start[-1]
+    return family.flags.spelling_for(key)
 
 
 def _plain(text: str) -> str:
@@ -106,14 +113,24 @@ def _short(model: str) -> str:
 
 
 def _metadata(model: str, known: Known, nodes: int) -> Sequence[str]:
-    where = "one Spark" if nodes == 1 else f"{nodes} Sparks"
+    where = f"{nodes} Sparks"
+    if nodes == 1:
+        where = "one Spark"
     lines = ["metadata:", f"  description: {_plain(f'{_short(model)} on {where}')}"]
-    size = format_params(known.params) if known.params else ""
+    size = ""
+    if known.params:
+        size = format_params(known.params)
     if size and known.active:
         size += f"-A{format_params(known.active)}"
+    if size:
+        lines.append(f"  model_params: {size}")
+    else:
+        lines.append("  # model_params: 30B  # not known: fill it in")
     dtype = known.dtype or split_gguf(model)[1].lower()
-    lines.append(f"  model_params: {size}" if size else "  # model_params: 30B  # not known: fill it in")
-    lines.append(f"  model_dtype: {_plain(dtype)}" if dtype else "  # model_dtype: fp8  # not known: fill it in")
+    if dtype:
+        lines.append(f"  model_dtype: {_plain(dtype)}")
+    else:
+        lines.append("  # model_dtype: fp8  # not known: fill it in")
     for key in ("num_layers", "num_kv_heads", "head_dim"):
         value = getattr(known, key)
         if value:
@@ -122,9 +139,12 @@ def _metadata(model: str, known: Known, nodes: int) -> Sequence[str]:
 
 
 def _defaults(family: Family, model: str, known: Known, nodes: int, utilisation: str) -> Sequence[str]:
+    why = _WHY_ESTIMATED
+    if utilisation == CAREFUL:
+        why = _WHY_CAREFUL
     values = {
         "nodes": str(nodes),
-        "utilisation": f"{utilisation}  # {_WHY[utilisation == CAREFUL]}",
+        "utilisation": f"{utilisation}  # {why}",
         "context": str(min(known.max_context or _START_CONTEXT, _START_CONTEXT)),
     }
     common = ["port: 8000", "host: 0.0.0.0"]

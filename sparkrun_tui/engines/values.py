@@ -14,7 +14,10 @@ _MOST = 10**15
 
 
 def whole(text: str) -> int:
-    """A whole number, also with a suffix (`32k` is 32,000, `32K` 32,768) or digits grouped by `_` or `,`."""
+    """A whole number, also with a suffix (`32k` is 32,000, `32K` 32,768) or digits grouped by `_` or `,`.
+
+    Raises `ValueError` for another text, as every function here does.
+    """
     match = _WHOLE.fullmatch(text)
     if match is None:
         raise ValueError(text)
@@ -38,7 +41,9 @@ def count(text: str) -> int:
 
 def length(text: str) -> int:
     """A context length in tokens; `auto` and `-1` give -1, which lets the engine fit it."""
-    return -1 if text.strip().lower() in ("auto", "-1") else count(text)
+    if text.strip().lower() in ("auto", "-1"):
+        return -1
+    return count(text)
 
 
 def number(text: str) -> float:
@@ -63,7 +68,7 @@ def word(text: str) -> str:
 
 
 def truth(text: str) -> bool:
-    """A switch that takes a word."""
+    """The value of a switch that takes a word: on, off or one of their synonyms."""
     found = text.strip().lower()
     if found in ("true", "1", "yes", "on", "enabled", ""):
         return True

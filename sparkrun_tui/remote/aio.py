@@ -1,4 +1,4 @@
-"""Closing async iterators at once, and giving the event loop its turn while something long is worked on."""
+"""Closes nested async iterators, and gives the event loop its turn during long work."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Turns:
 
 @asynccontextmanager
 async def closing(items: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
-    """`items` for a while; afterwards it is closed, when it can be, so that what it holds is let go now.
+    """A context in which `items` is read; at its end `items` is closed where it can be, which frees its resources.
 
-    An outer generator that is closed does not close the one it reads from.
+    Closing an outer generator does not close the one that it reads from.
     """
     try:
         yield items

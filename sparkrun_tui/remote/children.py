@@ -1,4 +1,4 @@
-"""Child processes of ours: in a group of their own, so that stopping them stops what they started too."""
+"""Child processes in process groups of their own: stopping one also stops what it has started."""
 
 from __future__ import annotations
 
@@ -20,14 +20,17 @@ async def spawn(
     stderr: int = asyncio.subprocess.PIPE,
     limit: int = 1 << 20,
 ) -> asyncio.subprocess.Process:
-    """Start a child in a session of its own. `limit` is the longest line its readers take."""
+    """A new child process in a session of its own. `limit` is the longest line that its readers take, in bytes."""
     return await asyncio.create_subprocess_exec(
         *words, stdin=stdin, stdout=stdout, stderr=stderr, env=env, start_new_session=True, limit=limit
     )
 
 
 async def stop(process: asyncio.subprocess.Process, first: signal.Signals = signal.SIGTERM) -> None:
-    """End a child and its group: `first`, and after some seconds SIGKILL. Fine when it has ended."""
+    """End a child and its group by the signal `first`, and after `KILL_AFTER` seconds by SIGKILL.
+
+    Does nothing where both have ended.
+    """
     if process.returncode is None:
         _signal(process, first)
         try:
@@ -35,7 +38,7 @@ async def stop(process: asyncio.subprocess.Process, first: signal.Signals = sign
                 await process.wait()
         except TimeoutError:
             pass
-    # Its own children may outlive it; the group is there as long as one of them is.
+    # Its own children may outlive it; the group exists as long as one of them does.
     _signal(process, signal.SIGKILL)
     with suppress(TimeoutError):
         async with asyncio.timeout(KILL_AFTER):
@@ -46,7 +49,7 @@ async def stop(process: asyncio.subprocess.Process, first: signal.Signals = sign
 async def stopping(
     process: asyncio.subprocess.Process, first: signal.Signals = signal.SIGTERM
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The child for a while; afterwards, whatever happened, it is stopped (also when we are cancelled meanwhile)."""
+    """A context at whose end the child is stopped in every case, also when the stopping itself is cancelled."""
     try:
         yield process
     finally:
@@ -61,9 +64,11 @@ async def stopping(
 
 
 async def last_words(reader: asyncio.StreamReader | None, keep: int = 4096) -> bytes:
-    """Read a stream to its end and give the last `keep` bytes."""
+    """The last `keep` bytes of a stream, which is read to its end."""
     tail = b""
-    while reader is not None and (data := await reader.read(65536)):
+    if reader is None:
+        return tail
+    while data := await reader.read(65536):
         tail = (tail + data)[-keep:]
     return tail
 

@@ -1,4 +1,4 @@
-"""The ways a host fails us, as errors with a remedy, and what each low-level exception means."""
+"""Failures of hosts as errors with a remedy, and the meaning of low-level exceptions."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from sparkrun_tui.base.text import clean_line
 
 
 class LinkLost(HostError):
-    """The link broke while something was going on: what happened on the host is not known."""
+    """The link broke during an operation: its outcome on the host is not known."""
 
 
 class NeedsUser(HostError):
-    """The person must do something first (a key, a passphrase, a host key); trying again by itself is no use."""
+    """The person must do something first (a key, a passphrase, a host key); automatic retries cannot succeed."""
 
 
 class SocketRefused(HostError):
-    """The host is there, but the socket or port asked for does not open."""
+    """The host is reachable, but the requested socket or port does not open."""
 
 
 class CommandFailed(HostError):
@@ -32,12 +32,12 @@ class CommandFailed(HostError):
 
 
 class Kind(StrEnum):
-    """What to do about a failure to connect."""
+    """How a failure to connect is handled."""
 
     TRANSIENT = "transient"
     """Try again after a pause."""
     BROKEN = "broken"
-    """The other side hung up: try again, but not for ever before it has ever worked."""
+    """The other side hung up: try again, but only a few times before the first success."""
     NO_NAME = "no name"
     USER = "user"
 
@@ -46,13 +46,17 @@ _UNREACHABLE = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT, errno.EH
 
 
 def kind_of(error: BaseException) -> Kind:
-    """What `error`, raised while connecting, calls for."""
+    """How `error`, raised while connecting, is handled."""
     import asyncssh
 
+    if isinstance(error, NeedsUser):
+        return Kind.USER
     if isinstance(error, HostError):
-        return Kind.USER if isinstance(error, NeedsUser) else Kind.TRANSIENT
+        return Kind.TRANSIENT
     if isinstance(error, socket.gaierror):
-        return Kind.TRANSIENT if error.errno == socket.EAI_AGAIN else Kind.NO_NAME
+        if error.errno == socket.EAI_AGAIN:
+            return Kind.TRANSIENT
+        return Kind.NO_NAME
     if isinstance(error, asyncssh.ConnectionLost | ConnectionResetError | BrokenPipeError):
         return Kind.BROKEN
     if isinstance(error, TimeoutError | OSError):
@@ -61,13 +65,21 @@ def kind_of(error: BaseException) -> Kind:
 
 
 def explain(error: BaseException, host: str, address: str, port: int, user: str) -> HostError:
-    """`error`, raised while connecting to `user`@`address`:`port`, as what to tell the person and do about it."""
+    """`error`, raised while connecting to `user`@`address`:`port`, as an error for the person, with a remedy."""
     import asyncssh
 
     if isinstance(error, HostError):
         return error
-    place = f"{address}:{port}" if port != 22 else address
-    ssh_words = shell.words([*(["-p", str(port)] if port != 22 else []), f"{user}@{address}" if user else address])
+    place = address
+    words = []
+    if port != 22:
+        place = f"{address}:{port}"
+        words = ["-p", str(port)]
+    if user:
+        words.append(f"{user}@{address}")
+    else:
+        words.append(address)
+    ssh_words = shell.words(words)
     if isinstance(error, asyncssh.PermissionDenied) or "authentication failures" in str(error):
         return NeedsUser(
             f"{place} does not let {user or 'you'} in with any key that was tried",
@@ -81,16 +93,16 @@ def explain(error: BaseException, host: str, address: str, port: int, user: str)
             host=host,
             remedy=f"See what it offers with: {shell.script('ssh -vv {words} true', words=ssh_words)}",
         )
-    network = _network_trouble(error, host, address, port, ssh_words)
+    network = _network_trouble(error, host, address, port, place, ssh_words)
     if network is not None:
         return network
     return NeedsUser(f"cannot connect to {place}: {clean_line(str(error)) or type(error).__name__}", host=host)
 
 
 def _network_trouble(
-    error: BaseException, host: str, address: str, port: int, ssh_words: shell.Text
+    error: BaseException, host: str, address: str, port: int, place: str, ssh_words: shell.Text
 ) -> HostError | None:
-    """What the network did, in words; None when it was something else."""
+    """A failure of the network as an error for the person; None for another failure."""
     import asyncssh
 
     number = getattr(error, "errno", None)
@@ -101,7 +113,7 @@ def _network_trouble(
         what = f"nothing answers on port {port} of {address}"
         remedy = "Is the host up and sshd running? On the host: sudo systemctl start ssh"
     elif isinstance(error, TimeoutError) or number in _UNREACHABLE:
-        what = f"{address}:{port} does not answer" if port != 22 else f"{address} does not answer"
+        what = f"{place} does not answer"
         remedy = f"Is it switched on and on this network? Try: {shell.script('ssh {words} true', words=ssh_words)}"
     elif isinstance(error, asyncssh.ConnectionLost | ConnectionResetError | BrokenPipeError):
         what = f"{address} hung up before the login was done"

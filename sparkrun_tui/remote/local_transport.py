@@ -23,7 +23,7 @@ _STOP_GRACE = 5.0
 
 
 class LocalTransport:
-    """A `Transport` for the machine we run on."""
+    """A `Transport` for this machine."""
 
     def __init__(self, name: str = "localhost") -> None:
         self._name = name
@@ -61,7 +61,9 @@ class LocalTransport:
             child.end_stdin()
         code = await child.wait()
         capture.check_marked(self._name)
-        return capture.result(Outcome.EXITED if code >= 0 else Outcome.SIGNALLED, code if code >= 0 else None)
+        if code < 0:
+            return capture.result(Outcome.SIGNALLED)
+        return capture.result(Outcome.EXITED, code)
 
     async def stream(self, script: Text) -> AsyncIterator[tuple[str, bytes]]:
         """Run a script and yield its output as it comes; see `Transport.stream`."""
@@ -153,7 +155,7 @@ class SocketStream:
 
 
 class _Child(asyncio.SubprocessProtocol):
-    """A wrapped script in a child process; ended when the process is, whoever still holds its output."""
+    """A wrapped script in a child process. It has ended when the process has, even if others hold its output open."""
 
     def __init__(self) -> None:
         self.pieces = Pieces()
@@ -173,7 +175,10 @@ class _Child(asyncio.SubprocessProtocol):
         self.pieces.hold = self._hold
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
-        self.pieces.push("stdout" if fd == 1 else "stderr", data)
+        stream = "stderr"
+        if fd == 1:
+            stream = "stdout"
+        self.pieces.push(stream, data)
 
     def process_exited(self) -> None:
         self.gone.set()
@@ -183,7 +188,7 @@ class _Child(asyncio.SubprocessProtocol):
         self.pieces.close()
 
     def end_stdin(self) -> None:
-        """The end of stdin is what makes the script stop, if it has not."""
+        """Close stdin, which makes the script stop."""
         self._stdin().close()
 
     async def wait(self) -> int:
@@ -198,7 +203,9 @@ class _Child(asyncio.SubprocessProtocol):
             await self.gone.wait()
         code = self._transport.get_returncode()
         self._transport.close()
-        return -1 if code is None else code
+        if code is None:
+            return -1
+        return code
 
     def _stdin(self) -> asyncio.WriteTransport:
         assert self._transport is not None

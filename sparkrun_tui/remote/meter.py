@@ -1,4 +1,4 @@
-"""How fast something grows: the rate over the last seconds, from readings as they come."""
+"""Measures the rate of a growing total over the last seconds."""
 
 from __future__ import annotations
 
@@ -12,20 +12,22 @@ WINDOW = 5.0
 
 
 class Meter:
-    """Feed it totals; it knows the rate over the last `WINDOW` seconds."""
+    """Takes totals and works out the rate over the last `WINDOW` seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._readings: deque[tuple[float, int]] = deque()
 
     def rate(self, done: int) -> float | None:
-        """Take a reading; the rate per second, None until there is something to compare with."""
+        """The rate per second after a new reading; None until two readings can be compared."""
         now = self._clock()
         self._readings.append((now, done))
         while now - self._readings[0][0] > WINDOW and len(self._readings) > 2:
             self._readings.popleft()
         since, before = self._readings[0]
-        return (done - before) / (now - since) if now > since and done >= before else None
+        if now <= since or done < before:
+            return None
+        return (done - before) / (now - since)
 
     def transfer(self, done: int, total: int | None, detail: str = "") -> Transfer:
         """A reading as progress."""

@@ -1,4 +1,4 @@
-"""The one way to a host, whatever lies behind it (SSH, this machine, a double), and what comes of a command."""
+"""The interface to a host, independent of how it is reached (SSH, this machine, a double), and results of commands."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a command left: its outcome, the exit code when it exited, and bounded output (decoded, unsanitised)."""
+    """The result of a command: outcome, exit code when it exited, and bounded output (decoded, unsanitised)."""
 
     outcome: Outcome
     code: int | None
@@ -49,7 +49,7 @@ class LinkState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LinkStatus:
-    """State of a link, since when (Unix seconds), why, and what the user can do; its words have passed the gate."""
+    """State of a link, since when (Unix seconds), why, and what the user can do. Its texts are safe to display."""
 
     state: LinkState
     since: float
@@ -76,7 +76,7 @@ class ByteStream(Protocol):
 
 
 class Transport(Protocol):
-    """A host that can be asked to do things. Safe for use by many tasks at once."""
+    """A host that runs scripts and opens streams. Safe for concurrent use by many tasks."""
 
     @property
     def name(self) -> str:
@@ -113,7 +113,7 @@ class Transport(Protocol):
         """Write a file on the host, whole or not at all; `~` is the host's home."""
 
     async def close(self) -> None:
-        """Let the link go, to be opened again when next used; what runs detached on the host goes on."""
+        """Close the link; the next use opens it again. What runs detached on the host goes on."""
 
 
 Connector = Callable[[str], Transport]

@@ -106,7 +106,7 @@ def command(engine: Engine) -> Missing:
             if wanted not in words:
                 yield f"key `{key}`: {wanted} is not in the built command {' '.join(words)}"
     if not engine.family.dialect.starts(serve_words(recipe_with(engine, {}), engine.family)):
-        yield "the built command does not start the server: mend `first_argument` or `start` in family.py"
+        yield "the built command does not start the server: correct `first_argument` or `start` in family.py"
 
 
 def validation(engine: Engine) -> Missing:
@@ -217,7 +217,7 @@ def demo(engine: Engine) -> Missing:
     if reader.phase is not Phase.READY or not reader.done:
         yield f"the demo's log is read up to {reader.phase} only"
     if "weights_bytes" not in reader.facts:
-        yield "the demo's log does not tell how large the weights are"
+        yield "the demo's log does not show how large the weights are"
 
 
 def _figures(engine: str) -> Figures:

@@ -52,7 +52,7 @@ def test_sglang() -> None:
 
 
 def test_sglang_refuses_words_it_does_not_know() -> None:
-    with pytest.raises(LaunchError, match="not a word for --kv-cache-dtype") as caught:
+    with pytest.raises(LaunchError, match="not a value of --kv-cache-dtype") as caught:
         command("sglang", "kv_cache_dtype: int8")
     assert caught.value.spot is not None
     assert "fp8_e4m3" in caught.value.remedy
@@ -113,7 +113,7 @@ def test_other_keys_follow_where_the_engine_has_their_flag() -> None:
     assert command("llama-cpp", "mlock: true\nno_warmup: true", "acme/Falcon-GGUF:Q8_0")[3:] == ["--no-warmup"]
 
 
-def test_keys_without_a_flag_are_told() -> None:
+def test_keys_without_a_flag_are_reported() -> None:
     what = rendered(
         "model: a/b\nruntime: sglang\ncontainer: x:1\ndefaults:\n  max_num_seqs: 4\n  model_path: x\n  cpuset: 0-3\n",
         bogus="1",

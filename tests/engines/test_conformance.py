@@ -29,8 +29,8 @@ def test_an_engine_has_the_part_or_says_that_it_lacks_it(engine: Engine, part: s
     if part in engine.family.lacks:
         assert found, f"{engine.name} has the part `{part}` now: take it out of `lacks` in its family.py"
         return
-    told = "\n".join(f"  {line}" for line in found)
-    assert found == [], f"{engine.name} lacks of the part `{part}` (docs/adding-an-engine.md):\n{told}"
+    shown = "\n".join(f"  {line}" for line in found)
+    assert found == [], f"{engine.name} lacks of the part `{part}` (docs/adding-an-engine.md):\n{shown}"
 
 
 @pytest.mark.parametrize("engine", ALL, ids=lambda engine: engine.name)

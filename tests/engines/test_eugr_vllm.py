@@ -115,15 +115,15 @@ def test_the_script_run_with_stand_ins(tmp_path: Path, count: int) -> None:
     done = subprocess.run(["sh", "-c", script.script], env=env, capture_output=True, text=True, check=False, timeout=20)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "spark-vllm-docker at 1f2e of 2026-03-01\n"
-    told = calls.read_text()
+    output = calls.read_text()
     where = "-n 10.0.0.1,10.0.0.2 --master-port 29501" if count == 2 else "--solo --tensor-parallel 1"
     (file,) = script.files
-    assert f"run-recipe.sh {file} -d --name sparkrun-tui-k3v9 {where}\n" in told
-    assert f"--env-file {secret_path}" in told
-    assert "--label io.sparkrun-tui.launch=k3v9" in told
-    assert ("ssh -o BatchMode=yes -o ConnectTimeout=5 -- 10.0.0.2 true" in told) == (count == 2)
+    assert f"run-recipe.sh {file} -d --name sparkrun-tui-k3v9 {where}\n" in output
+    assert f"--env-file {secret_path}" in output
+    assert "--label io.sparkrun-tui.launch=k3v9" in output
+    assert ("ssh -o BatchMode=yes -o ConnectTimeout=5 -- 10.0.0.2 true" in output) == (count == 2)
     assert not Path(secret_path).exists()
-    assert told.count("s3cr3t-value") == 1, "only in the file, while the scripts run"
+    assert output.count("s3cr3t-value") == 1, "only in the file, while the scripts run"
 
 
 def test_a_missing_image_stops_it_with_words(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.values.overrides import render
 
-NEW = ("flag-version", "`--performance-mode` came with vLLM 0.17.0, and the image holds 0.12.0")
+NEW = ("flag-version", "`--performance-mode` was added in vLLM 0.17.0, and the image holds 0.12.0")
 
 
 def recipe(command: str, tag: str, runtime: str = "vllm") -> Recipe:

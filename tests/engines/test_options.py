@@ -174,8 +174,10 @@ def test_the_scripts_of_eugr_get_what_can_be_handed_to_them() -> None:
     ):
         assert word in line
     assert "my models" not in line
-    told = [problem.message for problem in serve.problems if problem.code == "executor-config"]
-    assert len(told) == 2 and any("my models" in text for text in told) and any("ipc" in text for text in told)
+    messages = [problem.message for problem in serve.problems if problem.code == "executor-config"]
+    assert (
+        len(messages) == 2 and any("my models" in text for text in messages) and any("ipc" in text for text in messages)
+    )
 
 
 def test_an_unprobed_host_keeps_the_tilde() -> None:

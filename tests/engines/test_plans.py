@@ -200,7 +200,7 @@ def test_an_image_left_open_is_pointed_out() -> None:
 
 def test_every_runtime_word_has_an_engine() -> None:
     assert {"vllm", "vllm-distributed", "sglang", "llama-cpp", "eugr-vllm"} <= set(ENGINES)
-    with pytest.raises(LaunchError, match="known are"):
+    with pytest.raises(LaunchError, match="is not an engine that can be launched"):
         engine_for("atlas")
 
 

@@ -95,7 +95,7 @@ def test_sglang_ranks(tmp_path: Path) -> None:
 
 
 def test_a_command_without_the_engine_cannot_be_spread() -> None:
-    with pytest.raises(LaunchError, match="no vLLM invocation"):
+    with pytest.raises(LaunchError, match="does not call vLLM"):
         plan(with_command("./my-start.sh --port 8000"), 2)
     assert plan(with_command("./my-start.sh --port 8000")).ready.port == 8000
 

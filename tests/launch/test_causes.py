@@ -74,7 +74,7 @@ _SMALLER = {"max_num_seqs": "32", "chunked_prefill_size": "4096"}
         (
             "vllm",
             "RuntimeError: CUDA out of memory occurred when warming up sampler with 1024 dummy requests.",
-            "Too many requests at once",
+            "Too many concurrent requests",
             {"max_num_seqs": "32"},
         ),
         ("vllm", "ray.exceptions.OutOfMemoryError: 1 worker(s) were killed due to the node", "Ray killed a worker", {}),
@@ -212,7 +212,7 @@ _SMALLER = {"max_num_seqs": "32", "chunked_prefill_size": "4096"}
         (
             "vllm",
             "ValueError: max_num_seqs (64) exceeds available Mamba cache blocks (51). Each request needs one",
-            "Too many requests at once",
+            "Too many concurrent requests",
             {"max_num_seqs": "51"},
         ),
         (
@@ -315,7 +315,7 @@ _SMALLER = {"max_num_seqs": "32", "chunked_prefill_size": "4096"}
             "Out of GPU memory",
             {"gpu_memory_utilization": "0.75", "max_num_seqs": "32"},
         ),
-        ("llama-cpp", "error: invalid argument: 0.0.0.0", "A flag before it has lost its value", {}),
+        ("llama-cpp", "error: invalid argument: 0.0.0.0", "The flag before it has no value", {}),
         (
             "llama-cpp",
             "0.00.500.000 E llama_model_load: error loading model vocabulary: unknown pre-tokenizer type: 'minicpm5'",
@@ -343,7 +343,7 @@ _SMALLER = {"max_num_seqs": "32", "chunked_prefill_size": "4096"}
         (
             "llama-cpp",
             "0.00.9 E common_speculative_init: draft model vocab type must match target model to use speculation",
-            "The draft model speaks another vocabulary",
+            "The draft model has another vocabulary",
             {},
         ),
         (

@@ -45,7 +45,7 @@ def test_the_start_check_from_its_four_numbers() -> None:
         "utilization (0.85, 103.38 GiB)."
     )
     assert overrides(starved) == {}
-    assert "stop what else holds memory" in starved.repairs[0].title
+    assert "stop other programs that hold memory" in starved.repairs[0].title
 
 
 def test_the_totals_line_is_not_the_error_it_begins_like() -> None:

@@ -219,6 +219,6 @@ def test_errors_are_known_by_their_class_wherever_they_are_in_the_chain() -> Non
     outer.__cause__ = GatedRepoError("403")
     assert describe(outer)["error"] == "gated"
     assert describe(OSError(28, "No space left on device"))["error"] == "disk"
-    told = explain(Decoded({"error": "disk", "message": "x"}), REPO, "")
-    assert "disk is full" in told.what
-    assert told.remedy
+    found = explain(Decoded({"error": "disk", "message": "x"}), REPO, "")
+    assert "disk is full" in found.what
+    assert found.remedy

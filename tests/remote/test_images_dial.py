@@ -104,10 +104,10 @@ async def test_another_socket_is_found_where_the_host_names_it(
     ],
 )
 def test_why_docker_cannot_be_reached(look: Look, what: str, remedy: str) -> None:
-    told = cause(look, "spark")
-    assert what in told.what
-    assert remedy in told.remedy
-    assert told.host == "spark"
+    found = cause(look, "spark")
+    assert what in found.what
+    assert remedy in found.remedy
+    assert found.host == "spark"
 
 
 def test_what_a_look_at_the_host_prints() -> None:

@@ -199,7 +199,7 @@ def test_every_failure_is_explained_with_its_host() -> None:
         LOST,
     ]
     for error in errors:
-        told = explain(error, "spark", "10.0.0.1", 2222, "me")
-        assert told.host == "spark"
-        assert told.remedy
-        assert "\x1b" not in str(told)
+        found = explain(error, "spark", "10.0.0.1", 2222, "me")
+        assert found.host == "spark"
+        assert found.remedy
+        assert "\x1b" not in str(found)

@@ -238,7 +238,7 @@ def test_versions() -> None:
 @pytest.mark.parametrize(
     ("code", "said", "match"),
     [
-        (255, "me@h: Permission denied (publickey).", "not let in"),
+        (255, "me@h: Permission denied (publickey).", "refuses the ssh login"),
         (12, "bash: line 1: rsync: command not found\nrsync error: error in rsync protocol", "missing on the host"),
         (2, "protocol version mismatch -- is your shell clean?", "prints text"),
         (11, "rsync: write failed: No space left on device (28)\nrsync error: error in file IO", "No space left"),

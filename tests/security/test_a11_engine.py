@@ -58,7 +58,7 @@ async def asked(port: int, **changes: object) -> str:
         (b"HTTP/1.1 500 X\r\n\r\n", b"x" * 65_536, "it answered 500"),
         (OK, b"x" * 65_536, "answers more than"),
         (OK, b": comment\n" * 5000, "answers more than"),
-        (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100, "goes on saying"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100, "announces an answer"),
     ],
 )
 async def test_what_never_ends_is_ended(head: bytes, endless: bytes, words: str) -> None:

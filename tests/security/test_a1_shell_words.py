@@ -39,7 +39,11 @@ PROSE = {
     "launch/plan/inspect.py": ("rsync ",),
     "recipe/registry/git.py": ("git cannot be run: ", "git ended with "),
     "remote/ssh/resolve.py": ("ssh refuses its configuration: ",),
-    "remote/transfer/rsync.py": ("rsync failed (", "ssh is not let in for the transfer: ", "rsync ended with code "),
+    "remote/transfer/rsync.py": (
+        "rsync failed (",
+        "the host refuses the ssh login of the transfer: ",
+        "rsync ended with code ",
+    ),
 }
 """Sentences that begin with a program's name."""
 

@@ -69,7 +69,7 @@ def test_vllm_gets_its_key_by_a_variable(command: str, tmp_path: Path) -> None:
     assert environment["VLLM_API_KEY"] == KEY
     told = "\n".join(lines(found))
     assert KEY not in told
-    assert "# note: --api-key is given by the variable VLLM_API_KEY" in told
+    assert "# note: --api-key is passed by the variable VLLM_API_KEY" in told
     assert "# note: set VLLM_API_KEY before you paste a command" in told
     assert "SPARKRUN_SECRET" not in told, "nothing refers to it any more"
 
@@ -125,7 +125,7 @@ def test_several_hosts_have_it_in_no_script(runtime: str) -> None:
         ("vllm serve {model} --api-key {api_key} --api-key second-Zq8vT3", "several values"),
         ("vllm serve {model} --api-key {api_key} second-Zq8vT3", "several values"),
         ("vllm serve a/b --port 1 &\nvllm serve {model} --api-key {api_key}", "more than one server"),
-        ('vllm serve {model} --api-key "$(cat /key)"', "made by the command's own shell"),
+        ('vllm serve {model} --api-key "$(cat /key)"', "worked out by the command's own shell"),
     ],
 )
 def test_the_key_stays_where_the_server_might_be_left_without_it(command: str, why: str) -> None:
@@ -146,7 +146,7 @@ def test_that_an_engine_takes_its_key_by_a_flag_only_is_a_warning() -> None:
     found = plan(command, runtime="sglang")
     warnings = [problem.message for problem in found.problems if problem.code == "secret-argument"]
     assert warnings
-    assert "the engine reads it from there only" in warnings[0]
+    assert "the engine reads it only from there" in warnings[0]
     assert KEY not in found.serve.ranks[0].container.script
 
 

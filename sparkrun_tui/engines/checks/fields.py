@@ -22,9 +22,13 @@ _HF_FLAGS = re.compile(r"(?<!\S)(-hf|-hfr|--hf-repo)\s+[\"']?\{model\}")
 
 
 def problem(recipe: Recipe, severity: Severity, code: str, message: str, *keys: str, remedy: str = "") -> Problem:
-    """A problem at the first of `keys` that the file has; where it has none, at its beginning."""
-    spot = next((recipe.spots[key] for key in keys if key in recipe.spots), None)
-    return Problem(severity, code, message, spot or beginning(recipe), remedy)
+    """A problem at the first of `keys` that the file has; where it has none of them, at the beginning of the file."""
+    spot = beginning(recipe)
+    for key in keys:
+        if key in recipe.spots:
+            spot = recipe.spots[key]
+            break
+    return Problem(severity, code, message, spot, remedy)
 
 
 def is_local(model: str) -> bool:
@@ -33,14 +37,26 @@ def is_local(model: str) -> bool:
 
 
 def valid_model(model: str) -> bool:
-    """Whether a text names a model: a Hugging Face id, with a GGUF quantisation or without, or a path."""
+    """Whether a text names a model: a Hugging Face id, with or without a GGUF quantisation, or a path."""
+    if is_local(model):
+        return True
     repo, quant = split_gguf(model)
-    return is_local(model) or (is_repository(repo) and (not quant or _QUANT.fullmatch(quant) is not None))
+    if not is_repository(repo):
+        return False
+    return not quant or _is_quant(quant)
+
+
+def _is_quant(text: str) -> bool:
+    return _QUANT.fullmatch(text) is not None
+
+
+def _is_revision(text: str) -> bool:
+    return _REVISION.fullmatch(text) is not None and ".." not in text
 
 
 def check_model(recipe: Recipe, rendered: Rendered) -> Iterator[Problem]:
-    """The model id's form, that of its revision, and the quantisation of a GGUF repository."""
-    if recipe.model_revision and (_REVISION.fullmatch(recipe.model_revision) is None or ".." in recipe.model_revision):
+    """Problems with the model id, its revision, and the quantisation of a GGUF repository."""
+    if recipe.model_revision and not _is_revision(recipe.model_revision):
         message = f"`{recipe.model_revision[:80]}` is not a revision: a branch, a tag or a commit"
         yield problem(recipe, Severity.ERROR, "model-revision", message, "model_revision")
     if not recipe.model or "{" in recipe.model:
@@ -51,46 +67,59 @@ def check_model(recipe: Recipe, rendered: Rendered) -> Iterator[Problem]:
         message = f"`{recipe.model[:80]}` is not a Hugging Face model id"
         yield problem(recipe, Severity.ERROR, "model-id", message, "model", remedy="write it as OWNER/NAME")
         return
-    if quant and _QUANT.fullmatch(quant) is None:
+    if quant and not _is_quant(quant):
         message = f"`{quant[:40]}` is not a quantisation"
         yield problem(recipe, Severity.ERROR, "gguf-quant", message, "model")
+    if local:
+        return
     family = family_of(recipe.runtime)
-    takes_gguf = family is not None and family.gguf
-    by_name = recipe.command is None or _HF_FLAGS.search(recipe.command)
-    if family is not None and takes_gguf and by_name and not quant and not local:
-        message = f"the model names no quantisation: {family.title} would choose one, and all files are downloaded"
-        remedy = f"write it behind a colon, such as {repo[:80]}:Q4_K_M"
-        yield problem(recipe, Severity.WARNING, "gguf-quant", message, "model", remedy=remedy)
-    if quant and not local and not takes_gguf:
-        whose = next((other.title for other in FAMILIES.values() if other.gguf), "")
-        message = f"`:{quant}` behind the model id is {whose}'s way to name a GGUF file, not one of `{recipe.runtime}`"
+    if family is not None and family.gguf:
+        passed_by_name = recipe.command is None or _HF_FLAGS.search(recipe.command)
+        if passed_by_name and not quant:
+            message = f"the model names no quantisation: {family.title} would choose one, and all files are downloaded"
+            remedy = f"add it after a colon, such as {repo[:80]}:Q4_K_M"
+            yield problem(recipe, Severity.WARNING, "gguf-quant", message, "model", remedy=remedy)
+    elif quant:
+        titles = " or ".join(other.title for other in FAMILIES.values() if other.gguf)
+        message = f"`:{quant}` after the model id names a GGUF file for {titles}; `{recipe.runtime}` does not read it"
         yield problem(recipe, Severity.WARNING, "gguf-quant", message, "model")
 
 
 def check_container(recipe: Recipe) -> Iterator[Problem]:
-    """The image reference: malformed, without a tag, or one that moves. Which image stands in for none, engines say."""
+    """Problems with the image reference: malformed, without a tag, or with a tag that moves.
+
+    A recipe without one is checked by its engine, which has an image of its own for it.
+    """
     if not recipe.container:
         return
     image = parse_image(recipe.container)
     if image is None:
         message = f"`{recipe.container[:80]}` is not an image reference"
-        two = recipe.container.rpartition("/")[2].partition("@")[0].count(":") > 1
-        remedy = "it has two tags: keep one" if two else ""
+        remedy = ""
+        if recipe.container.rpartition("/")[2].partition("@")[0].count(":") > 1:
+            remedy = "it has two tags: keep one"
         yield problem(recipe, Severity.ERROR, "container", message, "container", remedy=remedy)
-    elif not image.tag and not image.digest and recipe.runtime == Runtime.EUGR_VLLM and "/" not in recipe.container:
-        message = f"`{recipe.container}` has no tag: it is an image of the hosts' own, which eugr's scripts build"
-        yield problem(recipe, Severity.NOTE, "container-tag", message, "container")
-    elif not image.tag and not image.digest:
-        message = f"`{recipe.container}` has no tag: Docker takes `latest`"
-        remedy = "name a tag, so that the same image runs tomorrow"
-        yield problem(recipe, Severity.WARNING, "container-tag", message, "container", remedy=remedy)
-    elif image.tag == "latest" and not image.digest:
-        message = f"`{recipe.container}` is another image whenever its author pushes one"
+        return
+    if image.digest:
+        return
+    if image.tag == "latest":
+        message = f"`{recipe.container}` changes whenever its author pushes a new image"
         yield problem(recipe, Severity.NOTE, "container-moving", message, "container")
+        return
+    if image.tag:
+        return
+    built_on_hosts = recipe.runtime == Runtime.EUGR_VLLM and "/" not in recipe.container
+    if built_on_hosts:
+        message = f"`{recipe.container}` has no tag: it is an image that eugr's scripts build on the hosts"
+        yield problem(recipe, Severity.NOTE, "container-tag", message, "container")
+        return
+    message = f"`{recipe.container}` has no tag: Docker takes `latest`"
+    remedy = "name a tag, so that every launch runs the same image"
+    yield problem(recipe, Severity.WARNING, "container-tag", message, "container", remedy=remedy)
 
 
 def check_metadata(recipe: Recipe) -> Iterator[Problem]:
-    """Dtype words, and a cache size per token that looks like GiB."""
+    """Problems with dtype words, and with a cache size per token that looks like GiB."""
     metadata = recipe.metadata
     for key, word in (("model_dtype", metadata.model_dtype), ("kv_dtype", metadata.kv_dtype)):
         if word and not known_dtype(word):
@@ -107,7 +136,7 @@ def check_metadata(recipe: Recipe) -> Iterator[Problem]:
 
 
 def check_topology(rendered: Rendered, attention_heads: int | None, gpus_per_host: int) -> Iterator[Problem]:
-    """Degrees of parallelism against the hosts that are allowed and the model's heads."""
+    """Parallel degrees that the allowed hosts or the model's attention heads do not permit."""
     recipe = rendered.recipe
     family = family_of(recipe.runtime)
     parts = degrees(rendered, family)
@@ -118,17 +147,27 @@ def check_topology(rendered: Rendered, attention_heads: int | None, gpus_per_hos
         yield problem(recipe, Severity.ERROR, "parallel-heads", message, *place)
     if family is not None and family.several_hosts:
         if recipe.max_nodes != 1:
-            limit = "no max_nodes" if recipe.max_nodes is None else f"max_nodes {recipe.max_nodes}"
+            limit = "no max_nodes"
+            if recipe.max_nodes is not None:
+                limit = f"max_nodes {recipe.max_nodes}"
             message = f"{family.title} with {limit}: several hosts are {family.several_hosts}"
             yield problem(
                 recipe, Severity.WARNING, "llama-nodes", message, "max_nodes", "runtime", remedy="write `max_nodes: 1`"
             )
         return
+    if recipe.max_nodes is None:
+        return
+    gpus = recipe.max_nodes * gpus_per_host
     wanted = tensor * parts["pipeline_parallel"]
-    if recipe.max_nodes is not None and wanted > recipe.max_nodes * gpus_per_host:
-        gpus = recipe.max_nodes * gpus_per_host
-        named = "tensor_parallel" if parts["pipeline_parallel"] == 1 else "tensor_parallel x pipeline_parallel"
-        hosts = f"{recipe.max_nodes} host{'s' * (recipe.max_nodes != 1)} with {gpus} GPU{'s' * (gpus != 1)}"
-        message = f"{named} is {wanted}, but at most {hosts} {'are' if recipe.max_nodes > 1 else 'is'} allowed"
-        remedy = f"lower it to {gpus}, such as with -o tensor_parallel={gpus}, or let the recipe have more hosts"
-        yield problem(recipe, Severity.ERROR, "parallel-nodes", message, *place, remedy=remedy)
+    if wanted <= gpus:
+        return
+    named = "tensor_parallel"
+    if parts["pipeline_parallel"] != 1:
+        named = "tensor_parallel x pipeline_parallel"
+    hosts = f"{recipe.max_nodes} host{'s' * (recipe.max_nodes != 1)} with {gpus} GPU{'s' * (gpus != 1)}"
+    are = "is"
+    if recipe.max_nodes > 1:
+        are = "are"
+    message = f"{named} is {wanted}, but at most {hosts} {are} allowed"
+    remedy = f"lower it to {gpus}, such as with -o tensor_parallel={gpus}, or let the recipe have more hosts"
+    yield problem(recipe, Severity.ERROR, "parallel-nodes", message, *place, remedy=remedy)

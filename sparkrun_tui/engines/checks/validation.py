@@ -1,4 +1,4 @@
-"""Everything that is wrong, or likely wrong, with a recipe: findings of reading and rendering, and checks of sense."""
+"""All problems of a recipe: those of reading and rendering it, and checks of its content."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ from sparkrun_tui.recipe.values.rendered import ChainValue, Origin, Rendered
 from sparkrun_tui.recipe.values.shell_scanner import quotes_at
 
 _STRICT = frozenset({"port", "gpu_memory_utilization", "tensor_parallel", "pipeline_parallel"})
-"""Keys whose bad value no engine can start with."""
+"""Keys with which no engine starts when their value is bad."""
 _NOT_IN_COMMANDS = frozenset({"tensor_parallel", "pipeline_parallel", "data_parallel"})
 """Keys that decide about hosts even when the command does not use them."""
 _MAX_UNKNOWN = 100
-"""Unknown keys that are compared with the format's: a file with more of them is none that a person wrote."""
+"""Most unknown keys that are compared with the format's: no person writes a file with more of them."""
 _FLAG_LINE = re.compile(r"(?<=\n)[ \t]*(?=--?[A-Za-z])")
 _GOES_ON = ("\\", "|", "&&", "||", "(", "{", ";", "then", "do", "else")
-"""How a line ends that the shell does not end a command with, or behind which a new one may begin."""
+"""Line endings with which the shell continues a command, or after which a new command may begin."""
 _VARIABLE = re.compile(r"(?<![\\\w])\$(?:\{([A-Za-z_]\w{0,99})\}|([A-Za-z_]\w{0,99}))")
 _ASSIGNED = re.compile(r"(?:^|[\s;(])(?:for +|read +(?:-\w+ +)*)?([A-Za-z_]\w{0,99})(?:=| in\b|\s*$|;)", re.MULTILINE)
 _USUAL_VARIABLES = frozenset(
@@ -71,14 +71,14 @@ _OTHER_NAMES: Mapping[str, str] = {
     **dict.fromkeys(("nodes", "num_nodes"), "min_nodes"),
     **dict.fromkeys(("args", "parameters", "settings"), "defaults"),
 }
-"""Keys as other formats call what this one has a key for."""
+"""Keys of other formats, and the key of this format that means the same."""
 _CONTAINER_OPTIONS = frozenset({field.name for field in fields(ContainerOptions)} - {"problems"})
 _OTHER_FORMATS: Mapping[str, str] = {
     "services": "a file for Docker Compose",
     "apiVersion": "a file for Kubernetes",
     "models": "a configuration of llama-swap",
 }
-"""Keys that files of other programs have, which serve models too."""
+"""Keys that are typical of files for other programs that serve models, and what such a file is."""
 
 
 def validate(
@@ -91,13 +91,18 @@ def validate(
     privileged: bool = False,
     engine_version: str = "",
 ) -> tuple[Problem, ...]:
-    """All problems of a recipe, in the order of the file; the same finding at the same place is told once.
+    """All problems of a recipe, in the order of the file; the same finding at the same place is reported once.
 
-    `rendered` carries the overrides (none when left out); `env` is the workstation's environment, of which only
-    the names are looked at, and how long the values become; `attention_heads` is known when the model's facts are,
-    `engine_version` when the image has said it of itself; `privileged` says that containers run so on the hosts.
+    `rendered` carries the overrides (none when left out). Of `env`, the workstation's environment, only the names and
+    the lengths of the values are used. `attention_heads` is given where the model's facts are known, `engine_version`
+    where it was read from the image itself; `privileged` says that containers run privileged on the hosts.
     """
-    result = rendered if rendered is not None else render(recipe, {})
+    result = rendered
+    if result is None:
+        result = render(recipe, {})
+    environ = env
+    if environ is None:
+        environ = os.environ
     found = [*recipe.problems, *result.problems]
     found += check_characters(result)
     found += check_model(recipe, result)
@@ -107,14 +112,16 @@ def validate(
     found += check_topology(result, attention_heads, gpus_per_host)
     found += _check_values(result)
     found += _unused_defaults(result)
-    found += _check_env(recipe, os.environ if env is None else env)
+    found += _check_env(recipe, environ)
     found += _check_later(recipe)
     found += _strange_keys(recipe)
     found += check_flags(result, engine_version)
     found += check_revision(result)
     found += _check_words(result)
     found += _check_path(result.recipe)
-    found += [*hooks_of(result).problems, *container_options(recipe).problems, *_check_brought(result)]
+    found += hooks_of(result).problems
+    found += container_options(recipe).problems
+    found += _check_attachments(result)
     found += mount_problems(recipe, privileged=privileged)
     return ordered(found)
 
@@ -124,76 +131,89 @@ def ordered(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     unique = dict.fromkeys(problems)
 
     def place(found: Problem) -> tuple[float, int]:
-        return (found.spot.line, found.spot.column) if found.spot else (inf, 0)
+        if found.spot is None:
+            return (inf, 0)
+        return (found.spot.line, found.spot.column)
 
     return tuple(sorted(unique, key=place))
 
 
 def _check_runtime(recipe: Recipe) -> Iterator[Problem]:
-    known = ENGINES
-    if recipe.runtime not in known:
-        remedy = did_you_mean(recipe.runtime, known) or f"this program launches {listed(sorted(known), 'and')}"
-        message = f"the engine `{recipe.runtime}` is not one that this program launches"
+    if recipe.runtime not in ENGINES:
+        remedy = did_you_mean(recipe.runtime, ENGINES)
+        if not remedy:
+            remedy = f"this program launches {listed(sorted(ENGINES), 'and')}"
+        message = f"this program cannot launch the engine `{recipe.runtime}`"
         yield problem(recipe, Severity.ERROR, "unknown-runtime", message, "runtime", remedy=remedy)
     elif "runtime" not in recipe.spots and recipe.version != "1":
         message = f"`runtime` is not given; it is taken as `{recipe.runtime}`"
         yield problem(recipe, Severity.NOTE, "missing-runtime", message, "")
     if recipe.command is not None:
-        for match in islice(LOST_CONTINUATION.finditer(recipe.command), 20):
-            message = "spaces stand behind this backslash, and a shell would end the command here: they are left out"
-            remedy = "remove them, for those who run the command elsewhere"
-            yield Problem(Severity.WARNING, "continuation", message, command_spot(recipe, match.start()), remedy)
-        for offset in islice(_lines_left_alone(recipe.command), 20):
-            message = "the line before does not end in a backslash: the command ends there, and without this flag"
-            remedy = "write ` \\` at the end of the line before"
-            yield Problem(Severity.WARNING, "continuation", message, command_spot(recipe, offset), remedy)
-        for offset in islice(_comments_between(recipe.command), 20):
-            message = "a comment between the lines of a command ends it: the shell takes the next line as another one"
-            remedy = "move the comment above the command"
-            yield Problem(Severity.WARNING, "continuation", message, command_spot(recipe, offset), remedy)
-        started = _CONTAINER.search(recipe.command)
-        if started is not None:
-            message = (
-                f"the command starts a container of its own with `{started[1]}`, from within the recipe's container"
-            )
-            remedy = "write the engine's command alone: the container is made from the recipe's own fields"
-            spot = command_spot(recipe, started.start(1))
-            yield Problem(Severity.WARNING, "container-in-command", message, spot, remedy)
-        ray = _RAY.search(recipe.command)
-        if ray is not None and recipe.max_nodes != 1:
-            message = "the command starts Ray, which a launch on several hosts does by itself before it"
-            spot = command_spot(recipe, ray.start())
-            yield Problem(Severity.WARNING, "ray-in-command", message, spot, "leave it out, and serve alone")
-    elif recipe.runtime in known:
+        yield from _check_command(recipe, recipe.command)
+    elif recipe.runtime in ENGINES:
         message = "`command` is not given; the engine's command is built from `defaults`"
         yield problem(recipe, Severity.NOTE, "missing-command", message, "")
 
 
+def _check_command(recipe: Recipe, command: str) -> Iterator[Problem]:
+    """Lines of the command that end it too early, and what it starts besides the engine."""
+    for match in islice(LOST_CONTINUATION.finditer(command), 20):
+        message = "there are spaces after this backslash: a shell would end the command here, so they are removed"
+        remedy = "remove them, so that the command also works elsewhere"
+        yield Problem(Severity.WARNING, "continuation", message, command_spot(recipe, match.start()), remedy)
+    for offset in islice(_lines_left_alone(command), 20):
+        message = "the line before does not end in a backslash: the command ends there, without this flag"
+        remedy = "write ` \\` at the end of the line before"
+        yield Problem(Severity.WARNING, "continuation", message, command_spot(recipe, offset), remedy)
+    for offset in islice(_comments_between(command), 20):
+        message = "a comment between the lines of a command ends it: the shell takes the next line as a new command"
+        remedy = "move the comment above the command"
+        yield Problem(Severity.WARNING, "continuation", message, command_spot(recipe, offset), remedy)
+    started = _CONTAINER.search(command)
+    if started is not None:
+        message = f"the command starts a container of its own with `{started[1]}`, inside the recipe's container"
+        remedy = "write the engine's command alone: the container is made from the recipe's own fields"
+        spot = command_spot(recipe, started.start(1))
+        yield Problem(Severity.WARNING, "container-in-command", message, spot, remedy)
+    ray = _RAY.search(command)
+    if ray is not None and recipe.max_nodes != 1:
+        message = "the command starts Ray, but a launch on several hosts has started it already"
+        spot = command_spot(recipe, ray.start())
+        yield Problem(Severity.WARNING, "ray-in-command", message, spot, "remove `ray start`, and only serve")
+
+
 def _check_words(rendered: Rendered) -> Iterator[Problem]:
-    """A model that the command does not name, and variables of the shell that nothing here sets."""
+    """A model that the command does not name, and shell variables that neither recipe nor command sets."""
     recipe, command = rendered.recipe, rendered.recipe.command
     if command is None or not recipe.model:
         return
     repository = split_gguf(recipe.model)[0].lower()
-    if "model" not in rendered.used and repository not in (rendered.command or command).lower():
-        message = "the command does not name the model: what is fetched and sized may be another one than is served"
-        yield Problem(Severity.NOTE, "model-unused", message, recipe.command_spot, "write `{model}` where it is named")
+    final = rendered.command or command
+    if "model" not in rendered.used and repository not in final.lower():
+        message = "the command does not name the model: it may serve another model than the one fetched and sized"
+        remedy = "write `{model}` in place of the model's name"
+        yield Problem(Severity.NOTE, "model-unused", message, recipe.command_spot, remedy)
     for name, offset in islice(_unset_variables(recipe, command).items(), 20):
         key = name.lower()
-        remedy = f"write `{{{key}}}`" if key in rendered.chain else f"set `{name}` in `env`"
+        remedy = f"set `{name}` in `env`"
+        if key in rendered.chain:
+            remedy = f"write `{{{key}}}`"
         message = f"`${name}` is not set by the recipe: it is empty unless the image sets it"
         yield Problem(Severity.NOTE, "variable-unset", message, command_spot(recipe, offset), remedy)
 
 
 def _check_path(recipe: Recipe) -> Iterator[Problem]:
-    """A model that is named by a path of the hosts which nothing brings into the containers."""
+    """A model on a path of the hosts that is not mounted in the containers."""
     model = recipe.model
     if not is_local(model):
         return
-    targets = [volume.split(":")[1] for volume in container_options(recipe).volumes if ":" in volume]
-    seen = [HF_HOME, *targets]
-    if any(model == target or model.startswith(f"{target.rstrip('/')}/") for target in seen):
-        return
+    targets = [HF_HOME]
+    for volume in container_options(recipe).volumes:
+        if ":" in volume:
+            targets.append(volume.split(":")[1])
+    for target in targets:
+        if model == target or model.startswith(f"{target.rstrip('/')}/"):
+            return
     message = f"`{model[:80]}` is a path: it is not fetched, and the container sees it only if the image holds it"
     folder = model.rpartition("/")[0] or model
     remedy = f"mount it: `executor_config: {{volumes: ['{folder}:{folder}:ro']}}`"
@@ -201,31 +221,34 @@ def _check_path(recipe: Recipe) -> Iterator[Problem]:
 
 
 def _unset_variables(recipe: Recipe, command: str) -> dict[str, int]:
-    """Variables that the shell in the container fills in and that neither the recipe nor the command sets: where."""
+    """Variables that the container's shell expands and that neither the recipe nor the command sets, with offsets."""
+    assigned = set(_ASSIGNED.findall(command))
     found: dict[str, int] = {}
     for match in _VARIABLE.finditer(command):
         name = match[1] or match[2]
-        if name in recipe.env or name in _USUAL_VARIABLES:
+        if name in recipe.env or name in _USUAL_VARIABLES or name in assigned:
             continue
         found.setdefault(name, match.start())
     around = quotes_at(command, found.values())
-    assigned = set(_ASSIGNED.findall(command))
-    return {name: at for name, at in found.items() if name not in assigned and around[at] in ("", '"')}
+    return {name: offset for name, offset in found.items() if around[offset] in ("", '"')}
 
 
 def _lines_left_alone(command: str) -> Iterator[int]:
-    """Where lines begin with a flag although the command has ended with the line before."""
+    """Offsets of lines that begin with a flag although the command has ended with the line before."""
     starts = [match.end() for match in _FLAG_LINE.finditer(command)]
     around = quotes_at(command, starts)
     for start in starts:
+        if around[start] != "":
+            continue
         before = command[: command.rfind("\n", 0, start)].rpartition("\n")[2].strip()
-        comment = before.startswith("#")
-        if before and not comment and around[start] == "" and not before.endswith(_GOES_ON):
+        if not before or before.startswith("#"):
+            continue
+        if not before.endswith(_GOES_ON):
             yield start
 
 
 def _comments_between(command: str) -> Iterator[int]:
-    """Where comments stand in a continued command that would go on with a flag behind them."""
+    """Offsets of comments in a continued command whose next line is a flag."""
     lines = command.split("\n")
     start, continued = 0, False
     for line, following in pairwise(lines):
@@ -248,9 +271,14 @@ def _check_values(rendered: Rendered) -> Iterator[Problem]:
             continue
         field = field_for(key, link.value)
         text = value_text(link.value)
-        if not field.known or not text or (wrong := field.check(text)) == "":
+        if not field.known or not text:
             continue
-        severity, remedy = Severity.ERROR if key in _STRICT else Severity.WARNING, ""
+        wrong = field.check(text)
+        if not wrong:
+            continue
+        severity, remedy = Severity.WARNING, ""
+        if key in _STRICT:
+            severity = Severity.ERROR
         if key == "gpu_memory_utilization":
             severity, wrong, remedy = _utilisation(rendered, text, wrong)
             if not wrong:
@@ -260,13 +288,21 @@ def _check_values(rendered: Rendered) -> Iterator[Problem]:
 
 
 def _utilisation(rendered: Rendered, text: str, wrong: str) -> tuple[Severity, str, str]:
+    """Severity, message and remedy for a share of memory that is out of range; the message is empty where it is right.
+
+    `wrong` is the message of the general check.
+    """
     value = rendered.get("gpu_memory_utilization")
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 1:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return Severity.ERROR, wrong, ""
+    if value <= 1:
         return Severity.ERROR, wrong, ""
     if "--gpu-memory-utilization-gb" in rendered.argv:
         return Severity.NOTE, "", ""
-    remedy = f"{text} may be meant as GiB: a share of the memory is wanted, such as {min(value, 121) / 121:.2f}"
-    return Severity.ERROR, wrong, remedy if 1 < value <= 1024 else ""
+    if value > 1024:
+        return Severity.ERROR, wrong, ""
+    remedy = f"{text} may be meant as GiB: write a share of the memory, such as {min(value, 121) / 121:.2f}"
+    return Severity.ERROR, wrong, remedy
 
 
 def _unused_defaults(rendered: Rendered) -> Iterator[Problem]:
@@ -277,8 +313,9 @@ def _unused_defaults(rendered: Rendered) -> Iterator[Problem]:
         if key in rendered.used or key in rendered.overrides:
             continue
         message = f"`{key}` is not used by the command"
-        note = key in _NOT_IN_COMMANDS and recipe.min_nodes == recipe.max_nodes
-        severity = Severity.NOTE if note else Severity.WARNING
+        severity = Severity.WARNING
+        if key in _NOT_IN_COMMANDS and recipe.min_nodes == recipe.max_nodes:
+            severity = Severity.NOTE
         yield Problem(severity, "unused-default", message, recipe.spots.get(f"defaults.{key}") or value.spot)
 
 
@@ -290,7 +327,7 @@ def _check_env(recipe: Recipe, environ: Mapping[str, str]) -> Iterator[Problem]:
         if "\0" in recipe.env[name].text:
             yield problem(recipe, Severity.ERROR, "env-value", f"`env.{name}` holds a NUL character", f"env.{name}")
         for form in unfilled(recipe.env[name].text):
-            message = f"`{form}` stays as it is written: only `$NAME` and `${{NAME}}` are filled in"
+            message = f"`{form}` is left as written: only `$NAME` and `${{NAME}}` are filled in"
             yield problem(recipe, Severity.WARNING, "env-form", message, f"env.{name}")
     try:
         expand_env(recipe, environ)
@@ -298,33 +335,36 @@ def _check_env(recipe: Recipe, environ: Mapping[str, str]) -> Iterator[Problem]:
         yield Problem(Severity.ERROR, "env-long", error.what, error.spot, error.remedy)
     for want in wanted(recipe, environ):
         if not want.is_set:
-            message = f"`${{{want.name}}}` is not set on this machine: it stays as it is written"
+            message = f"`${{{want.name}}}` is not set on this machine: it is left as written"
             remedy = f"export {want.name}=... before the launch"
             yield problem(recipe, Severity.WARNING, "env-unset", message, f"env.{want.keys[0]}", remedy=remedy)
 
 
-def _check_brought(rendered: Rendered) -> Iterator[Problem]:
-    """What is copied into the containers; which registries are here says nothing against the recipe itself."""
+def _check_attachments(rendered: Rendered) -> Iterator[Problem]:
+    """Problems with what is copied into the containers, those that depend on this machine's registries softened.
+
+    Which registries are present here says nothing about the recipe itself.
+    """
     for found in bring(rendered).problems:
         if found.code == "mod-unseen":
             yield replace(found, severity=Severity.NOTE)
-            continue
-        here = found.code == "mod-missing"
-        yield (
-            replace(found, severity=Severity.WARNING, message=f"{found.message}: a launch stops at it")
-            if here
-            else found
-        )
+        elif found.code == "mod-missing":
+            message = f"{found.message}: a launch stops at it"
+            yield replace(found, severity=Severity.WARNING, message=message)
+        else:
+            yield found
 
 
 def _strange_keys(recipe: Recipe) -> Iterator[Problem]:
-    """Keys of the file and of its `metadata` that the format does not have."""
-    other = next((_OTHER_FORMATS[key] for key in unknown_keys(recipe) if key in _OTHER_FORMATS), "")
-    if other and not recipe.model:
-        message = f"this looks like {other}, not like a recipe"
-        remedy = "write its image as `container`, its arguments as `command`, and name the model"
-        yield problem(recipe, Severity.ERROR, "other-format", message, "", remedy=remedy)
-        return
+    """Problems with keys of the file and of its `metadata` that the format does not have."""
+    if not recipe.model:
+        for key in unknown_keys(recipe):
+            if key not in _OTHER_FORMATS:
+                continue
+            message = f"this looks like {_OTHER_FORMATS[key]}, not like a recipe"
+            remedy = "write its image as `container`, its arguments as `command`, and name the model"
+            yield problem(recipe, Severity.ERROR, "other-format", message, "", remedy=remedy)
+            return
     for key in islice(unknown_keys(recipe), _MAX_UNKNOWN):
         if key not in LATER_KEYS:
             yield _strange_key(recipe, key)
@@ -337,7 +377,7 @@ def _strange_keys(recipe: Recipe) -> Iterator[Problem]:
 
 
 def _strange_key(recipe: Recipe, key: str) -> Problem:
-    """What is said of a key that has no effect: a warning where something else was surely meant by it."""
+    """The problem of a key that has no effect: a warning where another key was surely meant."""
     name = key.replace("-", "_")
     if _is_setting(recipe, name):
         message = f"`{key}` is a setting of the engine: at the top of a recipe it has no effect"
@@ -357,26 +397,40 @@ def _strange_key(recipe: Recipe, key: str) -> Problem:
 
 
 def _is_setting(recipe: Recipe, name: str) -> bool:
-    """Whether a key would be read among `defaults`: by the engine, or by the command's placeholders."""
-    if field_for(name).known or f"{{{name}}}" in (recipe.command or ""):
+    """Whether a key would have an effect among `defaults`: in the engine, or in the command's placeholders."""
+    if field_for(name).known:
+        return True
+    if recipe.command is not None and f"{{{name}}}" in recipe.command:
         return True
     family = family_of(recipe.runtime)
-    return family is not None and f"--{name.replace('_', '-')}" in load_flags(family).by_spelling
+    if family is None:
+        return False
+    return f"--{name.replace('_', '-')}" in load_flags(family).by_spelling
 
 
 @lru_cache(maxsize=1024)
 def _nearly(key: str, known: frozenset[str]) -> str:
-    """The one of `known` that `key` is a slip of, kept: a form asks again with each keystroke."""
-    return next(iter(difflib.get_close_matches(key, sorted(known), n=1, cutoff=0.85)), "")
+    """The one of `known` that `key` is a typing error of; empty where there is none.
+
+    Cached: a form asks again with each keystroke.
+    """
+    close = difflib.get_close_matches(key, sorted(known), n=1, cutoff=0.85)
+    if not close:
+        return ""
+    return close[0]
 
 
 def _check_later(recipe: Recipe) -> Iterator[Problem]:
     for field in later_fields(recipe):
+        severity = Severity.NOTE
         if changes_launch(field):
-            message = f"`{field.key}` ({field.meaning}) is not carried out by this program"
             severity = Severity.WARNING
+            outcome = "is not carried out by this program"
+        elif field.idle:
+            outcome = f"has no effect: {field.idle}"
+        elif field.honoured:
+            outcome = "is carried out"
         else:
-            did = f"has no effect: {field.idle}" if field.idle else "has no effect on the launch"
-            did = "is carried out" if field.honoured and not field.idle else did
-            message, severity = f"`{field.key}` ({field.meaning}) {did}", Severity.NOTE
+            outcome = "has no effect on the launch"
+        message = f"`{field.key}` ({field.meaning}) {outcome}"
         yield problem(recipe, severity, "later-field", message, field.key, f"runtime_config.{field.key}")

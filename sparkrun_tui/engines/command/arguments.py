@@ -1,4 +1,4 @@
-"""An engine's command line read as its own parser would: which flags it gives, and with which values."""
+"""An engine's command line, read as its own parser would: its flags and their values."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _OPTIMISATION_FLAG = "--optimization-level"
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A flag as a command gives it.
+    """A flag as it appears in a command.
 
-    `word` is as written, `flag` what the engine's own parser knows of it (None when unknown), `row` what our table
-    says of it (None when it has no row).
+    `word` is as written, `flag` is the flag of the engine's own parser (None when unknown), `row` is its row in our
+    table (None when it has none).
     """
 
     word: str
@@ -30,7 +30,7 @@ class Given:
     row: Flag | None
     values: tuple[str, ...] = ()
     attached: bool = False
-    """Whether the value stands behind an equals sign."""
+    """Whether the value follows an equals sign."""
     nested: bool = False
     """Whether it sets one key of a JSON flag (`--flag.key value`)."""
     candidates: tuple[EngineFlag, ...] = ()
@@ -41,25 +41,27 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """The flags of a command line in order, and the words that belong to none of them."""
+    """The flags of a command line in order, and the positional words."""
 
     given: tuple[Given, ...]
     loose: tuple[str, ...]
 
     def last(self, key: str) -> Given | None:
-        """The last flag that a key goes to, however it is spelt or shortened; None when it is not given."""
-        found = [entry for entry in self.given if entry.row is not None and entry.row.key == key]
-        return found[-1] if found else None
+        """The last flag of a key, in any spelling or abbreviation; None when it is not given."""
+        for entry in reversed(self.given):
+            if entry.row is not None and entry.row.key == key:
+                return entry
+        return None
 
 
 def read_arguments(argv: Sequence[str], family: Family) -> Arguments:
-    """The flags of an engine's command line; without the words that start the engine, everything is read."""
+    """The arguments of an engine's command line. Where no words start the engine, all words are read."""
     return _read(tuple(argv), family)
 
 
 @lru_cache(maxsize=64)
 def _read(argv: tuple[str, ...], family: Family) -> Arguments:
-    """Kept, since judging a recipe asks several times for the same command."""
+    """The arguments of `argv`, cached: checking a recipe asks several times for the same command."""
     flags = load_flags(family)
     at = family.dialect.first_argument(argv) or 0
     given: list[Given] = []
@@ -80,7 +82,7 @@ def _read(argv: tuple[str, ...], family: Family) -> Arguments:
 
 
 def is_flag(word: str) -> bool:
-    """Whether a word of a command line is a flag and not a value: `-1` and `- text` are values."""
+    """Whether a word of a command line is a flag; `-1` and `- text` are values."""
     if len(word) < 2 or word[0] != "-":
         return False
     if NUMBER.fullmatch(word):
@@ -97,35 +99,72 @@ def plain_spelling(word: str, dialect: Dialect) -> str:
 
 
 def _lookup(word: str, family: Family, flags: EngineFlags) -> Given:
+    """The flag that `word` gives, with the value behind its equals sign; values in the next words are not read yet."""
     dialect = family.dialect
-    name, equals, value = word.partition("=") if dialect.equals else (word, "", "")
-    values = (value,) if equals else ()
-    attached = bool(equals)
     if dialect.nested and _OPTIMISATION.match(word):
-        attached = word != "-O" and ("=" in word or not word.startswith("-O."))
-        flag = flags.by_spelling.get(_OPTIMISATION_FLAG)
-        return Given(word, flag, None, attached=attached, nested=word != "-O")
+        return _optimisation_level(word, flags)
+    name = word
+    values: tuple[str, ...] = ()
+    if dialect.equals and "=" in word:
+        name, _, value = word.partition("=")
+        values = (value,)
     spelling = plain_spelling(name, dialect)
-    nested = _NESTED.match(spelling) if dialect.nested else None
-    flag = flags.by_spelling.get(nested[1] if nested else spelling)
-    near: tuple[EngineFlag, ...] = ()
     row = family.flags.by_spelling.get(spelling)
-    if flag is None and dialect.abbreviations and (row is None or not nested):
-        near = flags.starting_with(nested[1] if nested else spelling)
-        flag = near[0] if len(near) == 1 else None
+    # For `--flag.key` the engine's parser looks up `--flag`.
+    parent = spelling
+    nested = False
+    if dialect.nested:
+        match = _NESTED.match(spelling)
+        if match is not None:
+            parent = match[1]
+            nested = True
+    flag = flags.by_spelling.get(parent)
+    near: tuple[EngineFlag, ...] = ()
+    declared_nested = nested and row is not None
+    if flag is None and dialect.abbreviations and not declared_nested:
+        near = flags.starting_with(parent)
+        if len(near) == 1:
+            flag = near[0]
     if row is None and flag is not None and not nested:
         row = _row_of(flag, family)
-    negative = row is not None and (spelling in row.off or _abbreviates(spelling, row.off, near))
-    return Given(name, flag, row, values, attached, nested is not None, near, negative)
+    negative = row is not None and _switches_off(spelling, row, abbreviated=bool(near))
+    return Given(
+        word=name,
+        flag=flag,
+        row=row,
+        values=values,
+        attached=bool(values),
+        nested=nested,
+        candidates=near,
+        negative=negative,
+    )
+
+
+def _optimisation_level(word: str, flags: EngineFlags) -> Given:
+    """`-O 2`, `-O2`, `-O=2`, `-O.key 2` or `-O.key=2` of vLLM."""
+    flag = flags.by_spelling.get(_OPTIMISATION_FLAG)
+    if word == "-O":
+        return Given(word, flag, None)
+    sets_key = word.startswith("-O.")
+    attached = "=" in word or not sets_key
+    return Given(word, flag, None, attached=attached, nested=True)
 
 
 def _row_of(flag: EngineFlag, family: Family) -> Flag | None:
-    rows = (family.flags.by_spelling.get(word) for word in flag.spellings)
-    return next((row for row in rows if row is not None), None)
+    for word in flag.spellings:
+        row = family.flags.by_spelling.get(word)
+        if row is not None:
+            return row
+    return None
 
 
-def _abbreviates(spelling: str, words: Sequence[str], near: Sequence[EngineFlag]) -> bool:
-    return bool(near) and any(word.startswith(spelling) for word in words)
+def _switches_off(spelling: str, row: Flag, *, abbreviated: bool) -> bool:
+    """Whether a spelling is one that switches off, or the beginning of one."""
+    if spelling in row.off:
+        return True
+    if not abbreviated:
+        return False
+    return any(word.startswith(spelling) for word in row.off)
 
 
 def _value_count(entry: Given, argv: Sequence[str], at: int) -> int:
@@ -137,12 +176,16 @@ def _value_count(entry: Given, argv: Sequence[str], at: int) -> int:
         return min(free, 1)
     flag, row = entry.flag, entry.row
     if flag is None and row is not None:
-        return 0 if row.switch else min(free, 1)
+        if row.switch:
+            return 0
+        return min(free, 1)
     if flag is None:
-        # Nobody knows what it takes: all that follows and is no flag.
+        # It is not known what it takes: all words up to the next flag.
         return free
     if flag.kind == "open":
         return min(free, 1)
     if flag.kind != "value":
         return 0
-    return free if flag.many else min(free, 1)
+    if flag.many:
+        return free
+    return min(free, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sparkrun_tui.base import shell
@@ -23,7 +23,7 @@ from sparkrun_tui.recipe.values.template import TemplateError, expand
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A command that was built from values, as text and as words, and the keys that the engine has no flag for."""
+    """A command built from values, as text and as words, and the keys that the engine has no flag for."""
 
     command: str
     words: tuple[str, ...]
@@ -32,8 +32,10 @@ class Built:
 
 _KEPT = 8
 _built: OrderedDict[tuple[int, str], tuple[Rendered, Built]] = OrderedDict()
-"""The last built commands, since judging a recipe asks several times for the same one. Each is kept with what it was
-built from: as long as that is there, no other has its id."""
+"""The last built commands: checking a recipe asks several times for the same one.
+
+Each is kept with the `Rendered` that it was built from: while that exists, no other has its id.
+"""
 
 
 def command_of(rendered: Rendered, family: Family) -> str:
@@ -41,14 +43,16 @@ def command_of(rendered: Rendered, family: Family) -> str:
 
     Raises `LaunchError` for a value that the engine is known to refuse.
     """
-    return rendered.command if rendered.command is not None else build_command(rendered, family).command
+    if rendered.command is not None:
+        return rendered.command
+    return build_command(rendered, family).command
 
 
 def serve_words(rendered: Rendered, family: Family) -> tuple[str, ...]:
-    """The words of the command that will run, as far as it starts a server; empty where it cannot be read as shell.
+    """The words of the command that starts the server; empty where the script cannot be read as shell.
 
-    Of a script with several commands they are those of the one that starts this engine, of a script without such a
-    command the words that reading found. Raises `LaunchError` for a value that the engine is known to refuse.
+    In a script with several commands it is the one that starts this engine; in a script without such a command, the
+    words found when the recipe was rendered. Raises `LaunchError` for a value that the engine is known to refuse.
     """
     if rendered.command is None:
         return build_command(rendered, family).words
@@ -59,11 +63,13 @@ def serve_words(rendered: Rendered, family: Family) -> tuple[str, ...]:
         found = find_serve(rendered.command, starts)
     except ValueError:
         return rendered.argv
-    return tuple(word.text for word in found) if found else rendered.argv
+    if not found:
+        return rendered.argv
+    return tuple(word.text for word in found)
 
 
 def build_command(rendered: Rendered, family: Family) -> Built:
-    """The engine's start, the model, and a flag for each key of the chain that has one, one a line.
+    """The command of the engine's start, the model, and a flag for each key of the chain that has one, one per line.
 
     Raises `LaunchError` for a value that the engine is known to refuse.
     """
@@ -89,35 +95,38 @@ def left_out(rendered: Rendered, family: Family) -> tuple[Problem, ...]:
     if rendered.command is not None:
         return ()
     own = {*rendered.recipe.defaults, *rendered.overrides}
-    return tuple(
-        Problem(
-            Severity.WARNING,
-            "unused-default",
-            f"`{key}` is not used: the command that is built from the defaults has no flag for it",
-            rendered.recipe.spots.get(f"defaults.{key}"),
-            "write a `command` that uses it",
-        )
-        for key in build_command(rendered, family).left_out
-        if key in own
-    )
+    problems = []
+    for key in build_command(rendered, family).left_out:
+        if key not in own:
+            continue
+        message = f"`{key}` is not used: the command that is built from the defaults has no flag for it"
+        spot = rendered.recipe.spots.get(f"defaults.{key}")
+        remedy = "write a `command` that uses it"
+        problems.append(Problem(Severity.WARNING, "unused-default", message, spot, remedy))
+    return tuple(problems)
 
 
 def _flags(rendered: Rendered, family: Family) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
     """The words of each flag, and the keys without one.
 
-    Rows of the table first, in its order; then keys that are spelt like another flag of the engine.
+    Rows of the table come first, in its order; then keys that are spelt like another flag of the engine.
     """
     known = load_flags(family).by_spelling
     chain = rendered.chain
     words: list[tuple[str, ...]] = []
     done = {"model"}
-    used = {known[word] for word in family.start if word in known}
+    used: set[EngineFlag] = set()
+    for word in family.start:
+        if word in known:
+            used.add(known[word])
     for row in family.flags:
-        key = next((key for key in (row.key, *row.aliases) if key in chain), "")
+        key = _key_in_chain(row, chain)
         if not key:
             continue
         done.add(key)
-        used.update(known[word] for word in row.spellings if word in known)
+        for word in row.spellings:
+            if word in known:
+                used.add(known[word])
         words.append(tuple(_row_words(row, key, chain[key], rendered)))
     missing: list[str] = []
     for key, link in chain.items():
@@ -133,6 +142,14 @@ def _flags(rendered: Rendered, family: Family) -> tuple[list[tuple[str, ...]], t
     return [flag for flag in words if flag], tuple(missing)
 
 
+def _key_in_chain(row: Flag, chain: Mapping[str, ChainValue]) -> str:
+    """The key or alias of a row that has a value; empty where none has."""
+    for key in (row.key, *row.aliases):
+        if key in chain:
+            return key
+    return ""
+
+
 def _row_words(row: Flag, key: str, found: ChainValue, rendered: Rendered) -> Iterator[str]:
     data = found.value.data
     if data is None:
@@ -146,9 +163,9 @@ def _row_words(row: Flag, key: str, found: ChainValue, rendered: Rendered) -> It
     text = row.words.get(text.lower(), text)
     if row.only and text not in row.only:
         raise LaunchError(
-            f"`{key}: {text}` is not a word for {row.in_command}",
+            f"`{key}: {text}` is not a value of {row.in_command}",
             spot=found.value.spot,
-            remedy=f"one of {', '.join(row.only)}",
+            remedy=f"use one of {', '.join(row.only)}",
         )
     yield from (row.in_command, text)
 
@@ -168,11 +185,14 @@ def _switch_words(row: Flag, key: str, found: ChainValue) -> Iterator[str]:
 
 
 def _other_words(spelling: str, flag: EngineFlag, data: object, text: str) -> Iterator[str]:
-    """The words of a flag that has no row in the table, by what the engine's own parser says of it."""
-    if data is True and flag.kind != "value":
+    """The words of a flag that has no row in the table, by what the engine's own parser knows of it."""
+    takes_value = flag.kind == "value"
+    if data is True and not takes_value:
         yield spelling
-    elif data is False and flag.kind != "value":
-        yield from [word for word in flag.spellings if word == f"--no-{spelling[2:]}"]
+    elif data is False and not takes_value:
+        opposite = f"--no-{spelling[2:]}"
+        if opposite in flag.spellings:
+            yield opposite
     elif flag.many and isinstance(data, list):
         yield from (spelling, *map(str, data))
     else:
@@ -188,7 +208,7 @@ def value_text(key: str, rendered: Rendered, default: str = "") -> str:
     if isinstance(data, (dict, list, tuple)):
         return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     if isinstance(data, bool):
-        return "true" if data else "false"
+        return str(data).lower()
     text = found.value.text
     if "{" not in text or text.lstrip().startswith("{"):
         return text

@@ -1,9 +1,9 @@
-"""Secrets that a serve command gives by flags, handed to the engine by its own variables instead.
+"""Secrets in the flags of a serve command, passed to the engine by its environment variables instead.
 
-Arguments of a process can be read by every user of a host (`ps`), and by whoever may ask its Docker. Its environment
-can be read by its own user alone. Where an engine reads a secret from a variable as well, the flag is taken out of the
-command and the variable goes the way of all secrets, a file that is removed once it has been read. That is only done
-where the server certainly gets the variable: without its key it would answer everybody.
+The arguments of a process can be read by every user of a host (`ps`) and by everyone with access to its Docker; its
+environment only by its own user. Where an engine also reads a secret from a variable, the flag is removed from the
+command and the variable is sent like all secrets, in a file that is removed once it has been read. This is only done
+where the server certainly gets the variable: without its key it would answer every request.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _PASSING = re.compile(r"(?:.*/)?(?:exec|nohup|time|env|python[0-9.]*|vllm|sglang
 
 @dataclass(frozen=True, slots=True)
 class HandedOver:
-    """A script and a request that go together: what the flags of the script no longer say, the request does."""
+    """A script and its request: the request carries the secrets that were removed from the flags of the script."""
 
     script: str
     request: PlanRequest
@@ -49,7 +49,7 @@ class HandedOver:
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """A flag of the serve command that gives a secret: where it stands, and its value as the command has it."""
+    """A flag of the serve command that gives a secret: its place in the script, and its value as written there."""
 
     flag: str
     start: int
@@ -74,14 +74,14 @@ class _Around:
 
 
 def hand_over(script: str, request: PlanRequest, family: Family) -> HandedOver:
-    """`script` without the secrets that the engine reads from variables as well, and a request that has them.
+    """`script` without the secrets that the engine also reads from variables, and a request that carries them.
 
-    A secret that must stay on the command line is a warning.
+    A secret that must stay on the command line becomes a warning.
     """
     try:
         serving = serve_commands(script, family.dialect.starts)
     except ValueError:
-        # What is no valid shell is an error of the recipe, found elsewhere.
+        # Invalid shell is reported by the checks of the recipe.
         return HandedOver(script, request)
     if not serving:
         return HandedOver(script, request)
@@ -103,7 +103,7 @@ def hand_over(script: str, request: PlanRequest, family: Family) -> HandedOver:
             continue
         secrets[variable] = secret
         changes.append(_without(script, item))
-        notes.append(f"{item.flag} is given by the variable {variable}: arguments can be seen by all users of a host")
+        notes.append(f"{item.flag} is passed by the variable {variable}: arguments can be seen by all users of a host")
     changed = splice(script, changes)
     kept = {name: secret for name, secret in secrets.items() if not _is_idle(name, changed, request)}
     return HandedOver(changed, replace(request, secret_env=kept), tuple(notes), tuple(problems))
@@ -111,21 +111,29 @@ def hand_over(script: str, request: PlanRequest, family: Family) -> HandedOver:
 
 def _secret_flags(words: Command, family: Family) -> list[_Given]:
     """The flags that give a secret, in order; those that name a file of secrets give none."""
-    first = family.dialect.first_argument([word.text for word in words]) or 0
+    texts = [word.text for word in words]
+    first = family.dialect.first_argument(texts) or 0
     found = []
-    for number, word in enumerate(words[first:], first):
-        if not is_flag(word.text):
+    for number in range(first, len(words)):
+        if not is_flag(texts[number]):
             continue
-        name, equals, value = word.text.partition("=")
+        name, equals, value = texts[number].partition("=")
         flag = plain_spelling(name, family.dialect)
-        end, after = word.end, number + 1
-        if not equals and after < len(words):
-            value, end, after = words[after].text, words[after].end, after + 1
-        if value and not is_flag(value) and gives_secret(flag.lstrip("-"), value):
-            alone = after >= len(words) or is_flag(words[after].text)
-            found.append(_Given(flag, word.start, end, value, alone))
+        last = number
+        if not equals and number + 1 < len(words):
+            last = number + 1
+            value = texts[last]
+        if not value or is_flag(value):
+            continue
+        if not gives_secret(flag.lstrip("-"), value):
+            continue
+        followed_by_value = last + 1 < len(words) and not is_flag(texts[last + 1])
+        found.append(_Given(flag, words[number].start, words[last].end, value, alone=not followed_by_value))
     counts = Counter(item.flag for item in found)
-    return [item if counts[item.flag] == 1 else replace(item, alone=False) for item in found]
+    for index, item in enumerate(found):
+        if counts[item.flag] > 1:
+            found[index] = replace(item, alone=False)
+    return found
 
 
 def _value_of(item: _Given, around: _Around) -> Secret | None:
@@ -143,11 +151,11 @@ def _value_of(item: _Given, around: _Around) -> Secret | None:
 
 
 def _reason_to_stay(item: _Given, variable: str, secret: Secret | None, around: _Around) -> str:
-    """Why a secret cannot be taken off the command line; empty when it can."""
+    """Why a secret cannot be removed from the command line; empty when it can."""
     if not variable:
-        return "the engine reads it from there only"
+        return "the engine reads it only from there"
     if secret is None:
-        return "its value is made by the command's own shell"
+        return "its value is worked out by the command's own shell"
     if len(around.serving) > 1:
         return "the command starts more than one server"
     if not item.alone:
@@ -196,15 +204,17 @@ def _blanks_before(script: str, at: int) -> int:
 
 
 def _stays(flag: str, reason: str, request: PlanRequest) -> Problem:
-    message = f"the value of {flag} can be seen by all users of the hosts, in the list of processes: {reason}"
+    message = f"the value of {flag} can be seen by all users of the hosts in the list of processes: {reason}"
     spot = request.rendered.recipe.command_spot
     return Problem(Severity.WARNING, "secret-argument", message, spot, "use a key that only this server takes")
 
 
 def _is_idle(name: str, script: str, request: PlanRequest) -> bool:
-    """Whether a variable stood for a secret of the commands, and no command has it any more."""
+    """Whether a variable was made for a secret of the commands, and no command uses it any more."""
     if not is_variable(name) or name in script:
         return False
     hooks = hooks_of(request.rendered)
-    texts = [*(entry.command for entry in hooks.before), *hooks.after]
-    return not any(name in text for text in texts)
+    for entry in hooks.before:
+        if name in entry.command:
+            return False
+    return all(name not in command for command in hooks.after)

@@ -1,4 +1,4 @@
-"""Where a serve command will answer and under which name, read from its words, else from the chain of values."""
+"""The port and the model name of a serve command, read from its words, else from the chain of values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sparkrun_tui.recipe.values.shell_scanner import Command
 
 @dataclass(frozen=True, slots=True)
 class ServeCommand:
-    """The command of a script that serves: its words (empty when none is recognised), and the script's variables."""
+    """The command of a script that starts the server: its words (empty when none is found) and the variables."""
 
     words: Command
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -23,16 +23,20 @@ class ServeCommand:
     def value(self, flags: Sequence[str]) -> str | None:
         """The value of the last of `flags`, variables filled in; None when it is not given or not plain."""
         text = last_value(self.words, flags)
-        return None if text is None else plain_value(text, self.variables)
+        if text is None:
+            return None
+        return plain_value(text, self.variables)
 
     def given(self, flags: Sequence[str]) -> bool:
-        """Whether the command says any of the flags."""
+        """Whether the command has any of the flags."""
         return last_value(self.words, flags) is not None
 
     def after(self, word: str) -> str | None:
         """The argument right after `word`, None when there is none or it is not plain."""
         texts = [item.text for item in self.words]
-        at = texts.index(word) + 1 if word in texts else len(texts)
+        if word not in texts:
+            return None
+        at = texts.index(word) + 1
         if at >= len(texts) or texts[at].startswith("-"):
             return None
         return plain_value(texts[at], self.variables)
@@ -41,10 +45,10 @@ class ServeCommand:
 def locate(
     script: str, serves: ServeTest, env: Mapping[str, str] | None = None, *, strict: bool = False
 ) -> ServeCommand:
-    """The command of a script that serves, its variables from the environment and from the script itself.
+    """The command of a script that starts the server, with variables from the environment and the script itself.
 
-    A script that cannot be split has no words, which only matters where something must be added: `strict` raises
-    `LaunchError` then.
+    A script that is not valid shell has no words; with `strict`, for callers that must add words, it raises
+    `LaunchError` instead.
     """
     try:
         words = find_serve(script, serves) or ()
@@ -65,19 +69,18 @@ def port_of(rendered: Rendered, command: ServeCommand, default: int) -> int:
     text = text or str(default)
     port = whole(text, least=1, most=65_535)
     if port is None:
+        spot = None
         found = rendered.chain.get("port")
-        raise LaunchError(
-            f"`{text[:60]}` is not a port",
-            spot=found.value.spot if found else None,
-            remedy="use a whole number from 1 to 65535",
-        )
+        if found is not None:
+            spot = found.value.spot
+        raise LaunchError(f"`{text[:60]}` is not a port", spot=spot, remedy="use a whole number from 1 to 65535")
     return port
 
 
 def served_name_of(rendered: Rendered, command: ServeCommand, flags: Sequence[str], model: str | None) -> str:
     """The first name under which the model is served: the flag's, else `model` (the command's own), else the chain's.
 
-    Engines call a model that has no other name by what they were given.
+    Without a name, engines serve a model under the text that it was given by.
     """
     text = command.value(flags)
     if text is None and (command.given(flags) or not command.words):

@@ -1,4 +1,4 @@
-"""Edits in a shell script that leave every other byte alone: find the command that serves, add or replace words."""
+"""Edits of a shell script that keep every other byte: find the command that serves, add or replace words."""
 
 from __future__ import annotations
 
@@ -16,27 +16,32 @@ _PLAIN = re.compile(r"[A-Za-z0-9/._+@%:,=-]+", re.ASCII)
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _REFERENCE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?::?-([^{}$]*))?\})")
 MAX_VALUE = 4096
-"""Characters of the longest value of a variable that is made out: names, paths, numbers."""
+"""Longest value of a variable that is worked out, in characters: names, paths, numbers."""
 _SHELL = re.compile(r"(?:^|/)(?:ba|da|z|k)?sh$")
 _SHELL_OPTION = re.compile(r"-[abd-z]*c[a-z]*")
 _TALKS = frozenset({"echo", "printf", "which", "type", "pip", "pip3", "command"})
 
 
 ServeTest = Callable[[Sequence[str]], bool]
-"""Tells from its words whether a simple command starts an engine."""
+"""Whether a simple command, given as its words, starts an engine."""
 
 
 def find_serve(script: str, serves: ServeTest) -> Command | None:
     """The last simple command of `script` that starts an engine, also inside `bash -c '...'`; None if there is none.
 
-    Raises `ValueError` where the shell syntax cannot be split.
+    Raises `ValueError` where the script is not valid shell.
     """
     found = serve_commands(script, serves)
-    return found[0] if found else None
+    if not found:
+        return None
+    return found[0]
 
 
 def serve_commands(script: str, serves: ServeTest) -> list[Command]:
-    """All simple commands of `script` that start an engine, the last one first. Raises `ValueError`, see above."""
+    """All simple commands of `script` that start an engine, the last one first.
+
+    Raises `ValueError` where the script is not valid shell.
+    """
     found: list[Command] = []
     for words in reversed(simple_commands(script)):
         texts = [word.text for word in words]
@@ -44,12 +49,14 @@ def serve_commands(script: str, serves: ServeTest) -> list[Command]:
             found.append(words)
             continue
         inner = _inner_script(script, words) or []
-        found += [command for command in reversed(inner) if serves([word.text for word in command])]
+        for command in reversed(inner):
+            if serves([word.text for word in command]):
+                found.append(command)
     return found
 
 
 def outer_command(script: str, words: Command) -> Command:
-    """The simple command of `script` that `words` are, or that has them in the quoted script of its `bash -c`."""
+    """The simple command of `script` that is `words`, or whose `bash -c` script contains them."""
     for command in simple_commands(script):
         if command == words:
             return words
@@ -59,42 +66,52 @@ def outer_command(script: str, words: Command) -> Command:
 
 
 def _inner_script(script: str, words: Command) -> list[Command] | None:
-    """The commands of the quoted script of a `bash -c` call, with places in the outer script."""
+    """The commands of the quoted script of a `bash -c` call, with places in the outer script; None without one.
+
+    A quoted script that is not valid shell counts as none.
+    """
     for program, option, body in zip(words, words[1:], words[2:], strict=False):
+        if not _SHELL.search(program.text) or not _SHELL_OPTION.fullmatch(option.text):
+            continue
         raw = script[body.start : body.end]
         quoted = len(raw) > 1 and raw[0] == raw[-1] and raw[0] in "'\""
-        if _SHELL.search(program.text) and _SHELL_OPTION.fullmatch(option.text) and quoted:
-            try:
-                return simple_commands(raw[1:-1], body.start + 1)
-            except ValueError:
-                return None
+        if not quoted:
+            continue
+        try:
+            return simple_commands(raw[1:-1], body.start + 1)
+        except ValueError:
+            return None
     return None
 
 
 def is_plain(text: str) -> bool:
-    """Whether a text means only itself to a shell, inside quotes too."""
+    """Whether a shell reads a text literally, also inside quotes."""
     return _PLAIN.fullmatch(text) is not None
 
 
 def word_at(script: str, at: int, value: str) -> str:
-    """`value` as text that is one word at a place where a word of the script begins.
+    """`value` as one shell word, for a place where a word of the script begins.
 
-    Raises `LaunchError` where that is inside the quoted script of a `bash -c` and the value is not plain: quotes around
-    it would end the ones that it stands in.
+    Raises `LaunchError` where the place is inside the quoted script of a `bash -c` and the value is not plain: its
+    quotes would end those of the script.
     """
     if is_plain(value):
         return value
     if _inside_word(script, at):
         raise LaunchError(
             f"`{clean_line(value)}` holds special characters and cannot be put into the quoted script of the command",
-            remedy="Take the quotes and the `bash -c` away from the recipe's command.",
+            remedy="remove `bash -c` and the quotes from the recipe's command",
         )
     return shell.word(value)
 
 
 def _inside_word(script: str, at: int) -> bool:
     """Whether a place is inside a word of the script, not at the beginning of one."""
-    return not any(word.start == at for words in simple_commands(script) for word in words)
+    for words in simple_commands(script):
+        for word in words:
+            if word.start == at:
+                return False
+    return True
 
 
 def insert_after(script: str, words: Command, arguments: Iterable[str]) -> str:
@@ -103,10 +120,18 @@ def insert_after(script: str, words: Command, arguments: Iterable[str]) -> str:
     if not addition:
         return script
     at = words[-1].end
-    follows = script[at : at + 1]
     # Without the blank `8000>log` would become `... 2>log`, which redirects another stream.
-    gap = " " if follows and not follows.isspace() and follows not in "'\");" else ""
-    return f"{script[:at]}{addition}{gap}{script[at:]}"
+    if needs_gap(script, at, "'\");"):
+        addition += " "
+    return f"{script[:at]}{addition}{script[at:]}"
+
+
+def needs_gap(script: str, at: int, ends: str) -> bool:
+    """Whether a word that ends at a place needs a blank after it: none at the end, a blank or one of `ends`."""
+    follows = script[at : at + 1]
+    if not follows or follows.isspace():
+        return False
+    return follows not in ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,20 +151,25 @@ def splice(script: str, changes: Iterable[Splice]) -> str:
 
 
 def last_value(words: Sequence[Word], flags: Iterable[str]) -> str | None:
-    """The value the last of `flags` has among the words (`--x v`, `--x=v`), or None."""
+    """The value of the last of `flags` among the words (`--x v`, `--x=v`); None where none is given."""
     names = frozenset(flags)
     value = None
     for index, word in enumerate(words):
         head, equals, tail = word.text.partition("=")
         if word.text in names:
-            value = words[index + 1].text if index + 1 < len(words) else ""
+            value = ""
+            if index + 1 < len(words):
+                value = words[index + 1].text
         elif equals and head in names:
             value = tail
     return value
 
 
 def assignments(script: str) -> dict[str, str]:
-    """The variables that a script sets to plain values, by `NAME=value` or `export NAME=value`, the last ones."""
+    """The variables that a script sets by `NAME=value` or `export NAME=value`, with their last values.
+
+    A value that is not plain becomes empty.
+    """
     found: dict[str, str] = {}
     for words in simple_commands(script):
         for word in words:
@@ -153,17 +183,24 @@ def assignments(script: str) -> dict[str, str]:
 
 
 def plain_value(text: str, variables: Mapping[str, str]) -> str | None:
-    """`text` with `$NAME`, `${NAME}` and `${NAME:-default}` filled in; None where that does not make it plain.
+    """`text` with `$NAME`, `${NAME}` and `${NAME:-default}` filled in; None where the result is not plain.
 
-    What becomes longer than `MAX_VALUE` is no plain value: variables may be made of one another, each twice as long.
+    A result longer than `MAX_VALUE` is not plain: variables may be made of one another, each twice as long.
     """
 
     def fill(match: re.Match[str]) -> str:
         value = variables.get(match[1] or match[2], "")
-        return value or (match[3] if match[3] is not None else match[0])
+        if value:
+            return value
+        default: str | None = match[3]
+        if default is not None:
+            return default
+        return match[0]
 
     try:
         filled = filled_in(_REFERENCE, text, fill, MAX_VALUE)
     except TooLongError:
         return None
-    return None if "$" in filled or "`" in filled else filled
+    if "$" in filled or "`" in filled:
+        return None
+    return filled

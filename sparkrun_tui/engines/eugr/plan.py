@@ -1,4 +1,4 @@
-"""eugr-vllm: the launch is delegated to eugr/spark-vllm-docker, cloned on the head, which starts the containers."""
+"""The engine `eugr-vllm`: eugr/spark-vllm-docker, cloned on the head node, starts the containers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sparkrun_tui.base import shell
-from sparkrun_tui.base.secrets import Redactor
+from sparkrun_tui.base.secrets import Redactor, Secret
 from sparkrun_tui.engines.command.built import value_text
 from sparkrun_tui.engines.command.secret_flags import hand_over
 from sparkrun_tui.engines.command.serving import locate, port_of, served_name_of
@@ -68,25 +68,27 @@ class EugrVllm(Engine):
     short: str = "eugr"
 
     def image(self, recipe: Recipe) -> str:
-        """The recipe's image, else the name the scripts build under."""
+        """The recipe's image, else the name of the image that the scripts build."""
         return recipe.container or self.image_prefix
 
     def models(self, rendered: Rendered) -> tuple[ModelNeed, ...]:
-        """The model and draft models as repositories; recipes of this kind may name them in the command only."""
+        """The repositories of the model and its draft model; these recipes may name the model only in the command."""
         if rendered.recipe.model:
             return Engine.models(self, rendered)
         model = model_of(locate(self.command(rendered), self.family.dialect.starts)) or ""
-        return (ModelNeed(model),) if "/" in model and is_repository(model) else ()
+        if "/" in model and is_repository(model):
+            return (ModelNeed(model),)
+        return ()
 
     def check(self, rendered: Rendered) -> tuple[Problem, ...]:
-        """What delegation means for whoever reads the plan, and what every engine checks."""
-        message = "this recipe is launched by foreign scripts; their phases are read from their log only"
+        """A note that the launch is delegated, and what every engine checks."""
+        message = "this recipe is launched by the scripts of another project; their phases are read only from their log"
         recipe = rendered.recipe
-        told = Problem(Severity.NOTE, "delegated", message, recipe.spots.get("runtime") or beginning(recipe))
-        return (told, *Engine.check(self, rendered))
+        note = Problem(Severity.NOTE, "delegated", message, recipe.spots.get("runtime") or beginning(recipe))
+        return (note, *Engine.check(self, rendered))
 
     def plan(self, request: PlanRequest) -> ServePlan:
-        """Two scripts on the head: build the image where it is missing, then launch. Raises `LaunchError`."""
+        """Two scripts on the head node: build the image where it is missing, then launch. Raises `LaunchError`."""
         rendered, hosts = request.rendered, request.hosts
         head = hosts[0]
         problems = (
@@ -105,13 +107,17 @@ class EugrVllm(Engine):
         image = self.image(rendered.recipe)
         plain, secret = split_env(request.env, request.secret_env)
         file = f"{head.app_cache}/eugr/{request.launch_id}.yaml"
-        secrets = f"{head.app_cache}/eugr/{request.launch_id}.env" if secret else ""
+        secrets = ""
+        secret_files: dict[str, Mapping[str, Secret]] = {}
+        if secret:
+            secrets = f"{head.app_cache}/eugr/{request.launch_id}.env"
+            secret_files[secrets] = secret
         files, sent = _files(request, file, command, image, plain)
         stages = []
         if _builds(rendered.recipe, image):
             stages.append(build_stage(request, image, file, files, sent))
         script = self._launch_script(request, image, file, secrets, ready)
-        run = HostScript(head.name, "run-recipe.sh", script, files, sent, {secrets: secret} if secrets else {})
+        run = HostScript(head.name, "run-recipe.sh", script, files=files, sent=sent, secret_files=secret_files)
         stages.append(Stage("Launch through spark-vllm-docker", scripts=(run,)))
         plan = ServePlan(
             launch_id=request.launch_id,
@@ -138,13 +144,15 @@ class EugrVllm(Engine):
         if secrets:
             parts.append(_secret_script(secrets, workers))
         extra = " ".join([_label_arguments(request, self.name, ready), *docker_arguments(request)[0]])
-        file_words = shell.script('" --env-file $secrets"') if secrets else shell.script("")
+        file_words = shell.script("")
+        if secrets:
+            file_words = shell.script('" --env-file $secrets"')
         parts.append(shell.script(_EXTRA, extra=extra, secrets=file_words))
         more: list[str] = []
         if len(request.hosts) > 1:
             more = ["--master-port", str(free_port(MASTER_PORT, request.hosts))]
         elif "tensor_parallel" in request.rendered.chain:
-            # Alone, the scripts set it to 1 unless it is an argument.
+            # On one host the scripts set it to 1 unless it is an argument.
             more = ["--tensor-parallel", value_text("tensor_parallel", request.rendered)]
         arguments = shell.words(["-d", "--name", delegated_name(request.launch_id)])
         words = shell.joined([shell.path_word(file), arguments, where(request), *map(shell.word, more)], " ")
@@ -153,7 +161,7 @@ class EugrVllm(Engine):
 
 
 def _secret_script(path: str, workers: Sequence[str]) -> shell.Text:
-    """The file of secrets sent on to the workers, and removed from all hosts at the end."""
+    """A script that copies the file of secrets to the workers, and removes it from all hosts at the end."""
     word, folder = shell.path_word(path), shell.path_word(path.rpartition("/")[0])
     keep = shell.script("umask 077; mkdir -p -- {folder}; cat >{path}", folder=folder, path=word)
     remove = shell.script("rm -f -- {path}", path=word)
@@ -165,31 +173,43 @@ def _secret_script(path: str, workers: Sequence[str]) -> shell.Text:
 def _files(
     request: PlanRequest, file: str, command: str, image: str, env: Mapping[str, str]
 ) -> tuple[dict[str, str], dict[str, Bundle]]:
-    """What the scripts read on the head: the recipe and the mods that are here; texts, and files of this machine.
+    """The files that the scripts read on the head node: texts by path, and files of this machine by folder.
 
-    What runs before the engine goes as a mod, too: a folder whose `run.sh` the scripts run in every container.
+    They are the recipe, and this machine's mods. Hooks before the engine are sent as a mod too: a folder whose `run.sh`
+    the scripts run in every container.
     """
     folder = f"{request.hosts[0].app_cache}/eugr/{request.launch_id}"
-    entries = hooks_of(request.rendered).before
+    mod_entries = []
+    hook_entries = []
+    for entry in hooks_of(request.rendered).before:
+        if entry.is_mod:
+            mod_entries.append(entry)
+        else:
+            hook_entries.append(entry)
     mods: list[str] = []
     sent: dict[str, Bundle] = {}
-    for number, entry in enumerate((entry for entry in entries if entry.is_mod), 1):
+    for number, entry in enumerate(mod_entries, 1):
         bundle = request.brought.bundles.get(entry)
+        if bundle is None:
+            mods.append(entry.source)
+            continue
         place = f"{folder}-mods/{number}/{entry.target.rpartition('/')[2]}"
-        mods.append(place if bundle is not None else entry.source)
-        sent.update({place: bundle} if bundle is not None else {})
-    before = before_hooks(request, [entry for entry in entries if not entry.is_mod], _beside)
-    files = {}
+        mods.append(place)
+        sent[place] = bundle
+    files: dict[str, str] = {}
+    before = before_hooks(request, hook_entries, _beside)
     if before:
         mods.append(f"{folder}-before")
         files[f"{folder}-before/run.sh"] = f"#!/bin/bash\n{hook_script(before)}"
-        copies = ((number, hook.bundle) for number, hook in enumerate(before, 1))
-        sent |= {f"{folder}-before/before-{number}": bundle for number, bundle in copies if bundle is not None}
-    return files | {file: version_one(request.rendered, command, image, env, mods)}, sent
+        for number, hook in enumerate(before, 1):
+            if hook.bundle is not None:
+                sent[f"{folder}-before/before-{number}"] = hook.bundle
+    files[file] = version_one(request.rendered, command, image, env, mods)
+    return files, sent
 
 
 def _beside(number: int) -> shell.Text:
-    """The files of a hook, which lie beside the mod that it is part of."""
+    """The folder of a hook's files, beside the script of the mod that it is part of."""
     return shell.script('"$PWD"/before-{number}', number=number)
 
 
@@ -199,24 +219,24 @@ def _option_problems(request: PlanRequest) -> tuple[Problem, ...]:
 
 def _notes(request: PlanRequest) -> tuple[str, ...]:
     return (
-        f"The containers are made by {REPOSITORY}, cloned on {request.hosts[0].name}; they are called "
+        f"The containers are created by {REPOSITORY}, cloned on {request.hosts[0].name}; they are called "
         f"{delegated_name(request.launch_id)} on every host and leave no log once they end.",
-        "They run privileged: the scripts' own choice.",
+        "They run privileged: the scripts decide that.",
     )
 
 
 def delegated_name(launch_id: str) -> str:
-    """The name of the containers of a delegated launch: ours and new, since a running one would be reused."""
+    """The name of the containers of a delegated launch, unique to it: the scripts would reuse a running container."""
     return f"sparkrun-tui-{launch_id}"
 
 
 def _builds(recipe: Recipe, image: str) -> bool:
-    """Whether the image exists only where the scripts built it: build arguments, or a name without a registry."""
+    """Whether the scripts build the image: the recipe has build arguments, or the name has no registry."""
     return bool(recipe.runtime_config.get("build_args")) or "/" not in image
 
 
 def _label_arguments(request: PlanRequest, engine: str, ready: ReadyCheck) -> str:
-    """Labels for the scripts' containers; the scripts split the text at blanks, so only plain values can go."""
+    """Labels for the scripts' containers; the scripts split the text at blanks, so other values are left out."""
     recipe = request.rendered.recipe
     redact = Redactor(request.secret_env.values())
     labels = {
@@ -231,15 +251,19 @@ def _label_arguments(request: PlanRequest, engine: str, ready: ReadyCheck) -> st
         "model": recipe.model,
         "served": ready.served_name,
     }
-    safe = {key: redact(value) for key, value in labels.items()}
-    return " ".join(f"--label {LABEL}{key}={value}" for key, value in safe.items() if _LABEL_SAFE.fullmatch(value))
+    words = []
+    for key, value in labels.items():
+        safe = redact(value)
+        if _LABEL_SAFE.fullmatch(safe):
+            words.append(f"--label {LABEL}{key}={safe}")
+    return " ".join(words)
 
 
 def _cache_problems(request: PlanRequest) -> tuple[Problem, ...]:
-    """The scripts mount the cache of the home folder, whatever the host's settings say."""
+    """A warning for each host with its cache outside the home folder: the scripts always mount the one there."""
     found = []
     for host in request.hosts:
         if host.probed and host.hf_cache != f"{host.home}/.cache/huggingface":
-            message = f"{host.name}: the scripts mount ~/.cache/huggingface, and this host's cache is {host.hf_cache}"
+            message = f"{host.name}: the scripts mount ~/.cache/huggingface, but this host's cache is {host.hf_cache}"
             found.append(Problem(Severity.WARNING, "hf-cache", message, remedy="link one to the other on that host"))
     return tuple(found)

@@ -20,10 +20,10 @@ def version_one(
 ) -> str:
     """The YAML text of the file; `command` is the rendered serve command, `env` holds no secrets.
 
-    `mods` are applied in this order: names of the scripts' own, or folders on the head.
+    `mods` are applied in this order: names of the scripts' own mods, or folders on the head node.
 
-    Overrides go into `defaults`, since the scripts take only five of them as arguments and would hand any other to
-    vLLM as it stands.
+    Overrides are written into `defaults`: the scripts take only five of them as arguments and would pass any other to
+    vLLM unchanged.
     """
     recipe = rendered.recipe
     defaults = {key: _plain(link.value.data) for key, link in rendered.chain.items()}
@@ -33,10 +33,13 @@ def version_one(
         "model": recipe.model,
         "container": container,
     }
-    for key, items in (("mods", mods), ("build_args", _listed(recipe.runtime_config.get("build_args") or ()))):
-        if items:
-            body[key] = [str(item) for item in items]
-    body |= {"defaults": defaults, "env": {name: _in_double_quotes(value) for name, value in env.items()}}
+    if mods:
+        body["mods"] = list(mods)
+    build_arguments = _as_list(recipe.runtime_config.get("build_args") or ())
+    if build_arguments:
+        body["build_args"] = [str(argument) for argument in build_arguments]
+    body["defaults"] = defaults
+    body["env"] = {name: _in_double_quotes(value) for name, value in env.items()}
     body["command"] = _template(rendered, defaults, command)
     return yaml.safe_dump(body, sort_keys=False, allow_unicode=True, width=1_000_000)
 
@@ -44,7 +47,7 @@ def version_one(
 def _template(rendered: Rendered, defaults: Mapping[str, Any], command: str) -> str:
     """The author's template where the scripts make the same command of it, else the command itself, escaped.
 
-    Raises `LaunchError` for a default with a format, which is filled in otherwise there than here.
+    Raises `LaunchError` for a default with a format, which the scripts fill in differently.
     """
     template = rendered.recipe.command
     if template is not None:
@@ -53,7 +56,7 @@ def _template(rendered: Rendered, defaults: Mapping[str, Any], command: str) -> 
             raise LaunchError(
                 f"the command fills in a default with a format, `{form[:60]}`, which is not supported",
                 spot=rendered.recipe.command_spot,
-                remedy="Write the name alone, such as {port}, and the value as it is wanted.",
+                remedy="write only the name, such as {port}, and give the value in its final form",
             )
         if filled(template, defaults, len(command)) == command:
             return template
@@ -61,51 +64,66 @@ def _template(rendered: Rendered, defaults: Mapping[str, Any], command: str) -> 
 
 
 def filled(template: str, defaults: Mapping[str, Any], longest: int) -> str | None:
-    """The template as the scripts' `str.format` fills it in, where it has nothing but plain names.
+    """The template as the scripts' `str.format` fills it in, where its placeholders are all plain names.
 
-    None where it has something else, or would be longer than `longest` characters.
+    None where they are not, or where the result would be longer than `longest` characters.
     """
     parts: list[str] = []
     length = 0
     try:
         for literal, name, form, conversion in Formatter().parse(template):
-            if name is not None and (form or conversion or name not in defaults):
-                return None
-            value = str(defaults[name]) if name is not None else ""
+            value = ""
+            if name is not None:
+                is_plain_name = not form and not conversion and name in defaults
+                if not is_plain_name:
+                    return None
+                value = str(defaults[name])
             parts += [literal, value]
             length += len(literal) + len(value)
             if length > longest:
                 return None
     except ValueError:
-        return None  # Single braces, as a shell or JSON has them.
+        return None  # Single braces, as in a shell script or JSON.
     return "".join(parts)
 
 
 def _formatted(template: str, defaults: Mapping[str, Any]) -> str:
-    """The first slot of a default that has a format, a conversion or a part of it; empty without one."""
+    """The first placeholder of a default that has a format, a conversion or an attribute; empty without one."""
     try:
         for _, name, form, conversion in Formatter().parse(template):
             key = _KEY.match(name or "")
-            more = bool(form or conversion or (key is not None and key.group() != name))
-            if key is not None and key.group() in defaults and more:
-                return f"{{{name}{f'!{conversion}' if conversion else ''}{f':{form}' if form else ''}}}"
+            if key is None or key.group() not in defaults:
+                continue
+            if key.group() == name and not form and not conversion:
+                continue
+            placeholder = name or ""
+            if conversion:
+                placeholder += f"!{conversion}"
+            if form:
+                placeholder += f":{form}"
+            return f"{{{placeholder}}}"
     except ValueError:
-        pass  # Single braces: it is not filled in by the scripts, but goes to them as the rendered command.
+        pass  # Single braces: the scripts get the rendered command and fill in nothing.
     return ""
 
 
 def _in_double_quotes(value: str) -> str:
-    """A value for `export NAME="value"`; `$` stays, since these recipes may count on the container's shell."""
+    """A value for `export NAME="value"`; `$` is kept, since these recipes may rely on the container's shell."""
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("`", "\\`")
 
 
-def _listed(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, (list, tuple)) else [value]
+def _as_list(value: Any) -> list[Any]:
+    if isinstance(value, (list, tuple)):
+        return list(value)
+    return [value]
 
 
 def _plain(value: Any) -> Any:
+    """A value with its mappings and lists as dicts and lists, and everything YAML has no plain form for as text."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    return str(value)

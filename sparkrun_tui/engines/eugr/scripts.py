@@ -1,4 +1,4 @@
-"""The scripts of eugr/spark-vllm-docker on the head host: cloned there, and made to build an image."""
+"""The scripts of eugr/spark-vllm-docker on the head node: cloned there, and used to build an image."""
 
 from __future__ import annotations
 
@@ -40,15 +40,16 @@ _CHECK_MOD = """\
 
 
 def with_build(plan: ServePlan, request: PlanRequest, command: str) -> ServePlan:
-    """The plan with a first stage that builds its image on the head and sends it to the workers, where one is missing.
+    """The plan with a first stage that builds a missing image on the head node and sends it to the workers.
 
-    Only for a recipe that asks for eugr's builder, and an image that no registry has; `command` is what it serves with.
+    The plan is unchanged unless the recipe asks for eugr's builder and no registry has the image. `command` is the
+    serve command.
     """
     if not built_by_eugr(request.rendered.recipe):
         return plan
     file = f"{request.hosts[0].app_cache}/eugr/{request.launch_id}.yaml"
     files = {file: version_one(request.rendered, command, plan.image, {})}
-    note = f"The image is built by {REPOSITORY}, cloned on {request.hosts[0].name}, and stays there for the next time."
+    note = f"The image is built by {REPOSITORY}, cloned on {request.hosts[0].name}, and kept there for later launches."
     stage = build_stage(request, plan.image, file, files, {})
     return replace(plan, stages=(stage, *plan.stages), pull_image=False, notes=(*plan.notes, note))
 
@@ -56,7 +57,7 @@ def with_build(plan: ServePlan, request: PlanRequest, command: str) -> ServePlan
 def build_stage(
     request: PlanRequest, image: str, file: str, files: Mapping[str, str], sent: Mapping[str, Bundle]
 ) -> Stage:
-    """The scripts build `image` for the recipe that they find in `file`, where it is missing."""
+    """A stage in which the scripts build a missing `image` for the recipe in `file`."""
     title = f"Build {image} with the scripts where it is missing (this can take an hour)"
     build = shell.script(_BUILD, file=shell.path_word(file), where=where(request))
     script = clone_scripts(request) + check_workers(request) + build
@@ -64,13 +65,15 @@ def build_stage(
 
 
 def check_workers(request: PlanRequest) -> shell.Text:
-    """A script that ends with what to do when the head cannot log in to a worker; empty without workers."""
+    """A script that fails with a remedy where the head node cannot log in to a worker; empty without workers."""
     workers = [host.address for host in request.hosts[1:]]
-    return shell.script(_CHECK_WORKERS, workers=shell.words(workers)) if workers else shell.script("")
+    if not workers:
+        return shell.script("")
+    return shell.script(_CHECK_WORKERS, workers=shell.words(workers))
 
 
 def clone_scripts(request: PlanRequest) -> shell.Text:
-    """A script that clones the scripts where they are missing, and goes there."""
+    """A script that clones the scripts where they are missing, and changes to their folder."""
     return _clone(request.hosts[0])
 
 
@@ -79,7 +82,7 @@ def _clone(host: HostView) -> shell.Text:
 
 
 def scripts_folder(host: HostView) -> str:
-    """Where the scripts and their mods lie on a host."""
+    """The folder of the scripts and their mods on a host."""
     return f"{host.app_cache}/spark-vllm-docker"
 
 
@@ -89,15 +92,15 @@ def mod_path(mod: str) -> str:
 
 
 def mods_stage(request: PlanRequest, mods: Sequence[str]) -> Stage:
-    """The scripts and so their mods are on every host, and those that are wanted are among them."""
-    title = f"Have {', '.join(mods)} of spark-vllm-docker on every host"
+    """A stage that clones the scripts with their mods on every host, and checks that `mods` are among them."""
+    title = f"Fetch {', '.join(mods)} of spark-vllm-docker to every host"
     checks = shell.joined(shell.script(_CHECK_MOD, script=f"{mod_path(mod)}/{MOD_SCRIPT}", mod=mod) for mod in mods)
     scripts = tuple(HostScript(host.name, title, _clone(host) + checks) for host in request.hosts)
     return Stage(title, scripts=scripts, early=True)
 
 
 def where(request: PlanRequest) -> shell.Text:
-    """The arguments that tell the scripts on which hosts to work."""
+    """The scripts' arguments for the hosts to work on."""
     if len(request.hosts) == 1:
         return shell.words(["--solo"])
     return shell.words(["-n", ",".join(host.address for host in request.hosts)])

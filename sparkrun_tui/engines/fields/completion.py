@@ -20,8 +20,8 @@ NOT_USED = "not used by the command"
 class ValueCompleter:
     """Completes the value of one key.
 
-    A line that is empty, or as it was when typing began (`before`), or one of the choices already, is offered all
-    the others: it is not the beginning of a word but a value to be changed.
+    An empty line, the line as it was before typing (`before`) and a line that is already one of the choices get all
+    other choices: they are values to change, not the beginning of a word.
     """
 
     recipe: Recipe
@@ -29,18 +29,21 @@ class ValueCompleter:
     before: str = ""
 
     def complete(self, line: str, cursor: int) -> tuple[Completion, ...]:
-        """Known values that begin like the line, then those that have it somewhere."""
+        """Known values that begin with the line, then those that contain it."""
         choices = known_values(self.recipe, self.key)
-        whole = line in choices or line == self.before or not line
-        found = [choice for choice in choices if choice != line] if whole else _matching(choices, line)
+        is_whole_value = line in choices or line == self.before or not line
+        if is_whole_value:
+            found = [choice for choice in choices if choice != line]
+        else:
+            found = _matching(choices, line)
         return tuple(Completion(choice, 0, len(line)) for choice in found)
 
 
 @dataclass(frozen=True, slots=True)
 class KeyCompleter:
-    """Completes `key=value` of a key that is added; keys may be typed as flags, `--max-model-len`.
+    """Completes `key=value` of a key to add; keys may be typed as flags, `--max-model-len`.
 
-    First the placeholders of the command that have no value, then the recipe's own keys, then its engine's.
+    The command's placeholders without a value come first, then the recipe's own keys, then its engine's.
     """
 
     recipe: Recipe
@@ -57,33 +60,51 @@ class KeyCompleter:
         if word:
             keys = dict.fromkeys((*found, *recipe.defaults, *engine_keys(recipe)))
             found = _matching(keys, plain_key(word), itself=True)
-        used = slots if recipe.command is not None else found
-        told = ((name, field_of(recipe, name).help if name in used else NOT_USED) for name in found)
-        return tuple(Completion(f"{name}=", 0, len(line), about) for name, about in told)
+        completions = []
+        for name in found:
+            help_text = NOT_USED
+            # A command that is built from the values uses every key.
+            if recipe.command is None or name in slots:
+                help_text = field_of(recipe, name).help
+            completions.append(Completion(f"{name}=", 0, len(line), help_text))
+        return tuple(completions)
 
 
 def plain_key(word: str) -> str:
-    """A key as typed, or as the flag it stands for: `--max-model-len` is `max_model_len`."""
+    """The key of a word typed as a key or as a flag: `--max-model-len` is `max_model_len`."""
     word = word.strip()
-    return word[2:].replace("-", "_") if word.startswith("--") else word
+    if not word.startswith("--"):
+        return word
+    return word[2:].replace("-", "_")
 
 
 def known_values(recipe: Recipe, key: str) -> tuple[str, ...]:
-    """The values that are known for a key: yes and no, the engine's choices, and the recipe's own value."""
+    """The known values of a key: true and false, the engine's choices, and the recipe's own value."""
     field = field_of(recipe, key)
     if field.type is FieldType.BOOL:
         return ("true", "false")
     if looks_secret(key):
         return field.values
-    own = recipe.defaults.get(key)
     values = dict.fromkeys((*field.values, *field.words))
     if not values:
         return ()
-    return tuple(values) if own is None else tuple(dict.fromkeys((*values, value_text(own))))
+    own = recipe.defaults.get(key)
+    if own is not None:
+        values[value_text(own)] = None
+    return tuple(values)
 
 
 def _matching(choices: Iterable[str], text: str, itself: bool = False) -> list[str]:
-    """Choices that begin so, then those that have it somewhere; the text itself only when asked for."""
+    """Choices that begin with `text`, then those that contain it; the text itself only with `itself`."""
     part = text.lower()
-    found = [choice for choice in choices if part in choice.lower() and (itself or choice != text)]
-    return sorted(found, key=lambda choice: not choice.lower().startswith(part))
+    beginning: list[str] = []
+    containing: list[str] = []
+    for choice in choices:
+        lower = choice.lower()
+        if choice == text and not itself:
+            continue
+        if lower.startswith(part):
+            beginning.append(choice)
+        elif part in lower:
+            containing.append(choice)
+    return beginning + containing

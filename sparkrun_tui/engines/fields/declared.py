@@ -37,14 +37,14 @@ _DECLARED = (
     Field("data_parallel", "Data parallel", _INT, "Copies of the model that share the requests.",
           "copies", 1, 64),
     Field("gpu_memory_utilization", "GPU memory", _FLOAT,
-          "The part of a host's memory that the engine may take, from 0 to 1.", "of memory", above=0, maximum=1,
+          "The share of a host's memory that the engine may take, from 0 to 1.", "of memory", above=0, maximum=1,
           step=0.01, option="--gpu-mem"),
     Field("max_model_len", "Context", _INT, "The longest request, prompt and answer together.", "tokens", 1,
           step=4096, words=("auto", "-1")),
-    Field("ctx_size", "Context", _INT, "The context window that all slots share; 0 is what the model was made for.",
+    Field("ctx_size", "Context", _INT, "The context window that all slots share; 0 is the model's own length.",
           "tokens", 0, step=4096),
     Field("served_model_name", "Served name", _TEXT, "The model's name in the API."),
-    Field("max_num_seqs", "Requests at once", _INT, "How many requests are worked on at the same time.", "requests",
+    Field("max_num_seqs", "Requests at once", _INT, "How many requests are processed at the same time.", "requests",
           1, step=1),
     Field("max_num_batched_tokens", "Tokens per step", _INT, "The most tokens of one scheduling step.", "tokens",
           1, step=1024),
@@ -66,7 +66,7 @@ _DECLARED = (
     Field("tool_call_parser", "Tool call parser", _TEXT, "How tool calls are found in the model's text.",
           values=_TOOL_PARSERS),
     Field("enable_auto_tool_choice", "Automatic tool choice", _BOOL, "Whether the model may call tools by itself."),
-    Field("reasoning_parser", "Reasoning parser", _TEXT, "How the model's thinking is told from its answer.",
+    Field("reasoning_parser", "Reasoning parser", _TEXT, "How the model's thinking is separated from its answer.",
           values=_REASONING_PARSERS),
     Field("trust_remote_code", "Trust remote code", _BOOL,
           "Runs Python code that comes with the model: only for models you trust."),
@@ -87,11 +87,11 @@ _DECLARED = (
     Field("seed", "Seed", _INT, "Makes sampling repeatable."),
     Field("n_gpu_layers", "Layers on the GPU", _INT, "Layers kept on the GPU; 99 is all of them.", "layers", -1, 999,
           words=("auto", "all")),
-    Field("parallel", "Slots", _INT, "Requests at once, which share the context.", "slots", -1, 256),
-    Field("n_parallel", "Slots", _INT, "Requests at once, which share the context.", "slots", -1, 256),
-    Field("threads", "Threads", _INT, "CPU threads for what the GPU does not do.", "threads", -1, 1024),
-    Field("batch_size", "Batch", _INT, "The most tokens that are submitted at once.", "tokens", 1, step=256),
-    Field("ubatch_size", "Micro batch", _INT, "The most tokens that are computed at once.", "tokens", 1, step=128),
+    Field("parallel", "Slots", _INT, "Requests at the same time, which share the context.", "slots", -1, 256),
+    Field("n_parallel", "Slots", _INT, "Requests at the same time, which share the context.", "slots", -1, 256),
+    Field("threads", "Threads", _INT, "CPU threads for the work that is not on the GPU.", "threads", -1, 1024),
+    Field("batch_size", "Batch", _INT, "The most tokens that are submitted together.", "tokens", 1, step=256),
+    Field("ubatch_size", "Micro batch", _INT, "The most tokens that are computed together.", "tokens", 1, step=128),
     Field("cache_type_k", "Key cache type", _CHOICE, "The number format of keys in the KV cache.",
           values=_CACHE_TYPES),
     Field("cache_type_v", "Value cache type", _CHOICE, "The number format of values in the KV cache.",
@@ -99,7 +99,7 @@ _DECLARED = (
     Field("flash_attn", "Flash attention", _TEXT, "Needed for a quantised value cache.",
           values=("on", "off", "auto")),
     Field("chat_template", "Chat template", _TEXT, "The template that turns messages into a prompt."),
-    Field("reasoning_format", "Reasoning format", _TEXT, "How thinking is handed out in answers.",
+    Field("reasoning_format", "Reasoning format", _TEXT, "How thinking appears in answers.",
           values=("auto", "none", "deepseek", "deepseek-legacy")),
 )  # fmt: skip
 
@@ -108,10 +108,12 @@ FIELDS = {field.key: field for field in _DECLARED}
 
 
 def field_for(key: str, default: Value | None = None) -> Field:
-    """The declaration of `key`; an unknown key gets the type of its default (text without one)."""
+    """The declaration of `key`; an unknown key gets the type of its default, or text where it has none."""
     known = FIELDS.get(key)
     if known is not None:
         return known
     kind = type_of(default)
-    step = 0.01 if kind is FieldType.FLOAT else 1
+    step: float = 1
+    if kind is FieldType.FLOAT:
+        step = 0.01
     return Field(key, key.replace("_", " ").replace("-", " ").strip().capitalize(), kind, step=step, known=False)

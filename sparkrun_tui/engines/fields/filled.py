@@ -1,4 +1,4 @@
-"""The fields of a recipe, filled in from what its engine takes: help, kind and known values of keys nobody declared."""
+"""The fields of a recipe, completed from its engine's flags: help, type and known values of undeclared keys."""
 
 from __future__ import annotations
 
@@ -27,38 +27,48 @@ def fields_of(recipe: Recipe, extra: Iterable[str] = ()) -> tuple[Field, ...]:
 
 
 def field_of(recipe: Recipe, key: str) -> Field:
-    """One key of a recipe: its declaration, with the engine's own values and, where there is no help, the engine's."""
+    """The field of one key of a recipe: its declaration, with the engine's values, and its help where it has none."""
+    field = field_for(key, recipe.defaults.get(key))
     family = family_of(recipe.runtime)
     if family is None:
-        return field_for(key, recipe.defaults.get(key))
+        return field
     row = family.flags.by_key.get(key)
-    declared = row.field if row is not None and row.field is not None else None
-    field = declared or field_for(key, recipe.defaults.get(key))
+    if row is not None and row.field is not None:
+        field = row.field
     spelling = spelling_of(recipe, key)
     flag = load_flags(family).by_spelling.get(spelling)
     if flag is None:
         return field
-    about = field.help or flag_help(family, spelling) or f"Goes to {family.known_title} as {flag.name}."
-    values = flag.choices or field.values
-    if field.known or key in recipe.defaults:
-        return replace(field, help=about, values=values)
-    return replace(field, help=about, values=values, type=_type_of(flag))
+    help_text = field.help or flag_help(family, spelling)
+    if not help_text:
+        help_text = f"Passed to {family.known_title} as {flag.name}."
+    field = replace(field, help=help_text, values=flag.choices or field.values)
+    type_is_known = field.known or key in recipe.defaults
+    if type_is_known:
+        return field
+    return replace(field, type=_type_of(flag))
 
 
 def spelling_of(recipe: Recipe, key: str) -> str:
-    """The flag that a key is given to: as the command says, as declared, or spelt like the key; it may not exist."""
+    """The flag of a key: as in the command, else as declared, else spelt like the key.
+
+    The last one may not exist. Empty for a declared key that the engine has no flag for.
+    """
     written = _written(recipe.command or "").get(key)
     if written:
         return written
     family = family_of(recipe.runtime)
-    row = family.flags.by_key.get(key) if family is not None else None
-    if row is not None:
-        return row.name
-    return "" if key in FIELDS else "--" + key.replace("_", "-")
+    if family is not None:
+        row = family.flags.by_key.get(key)
+        if row is not None:
+            return row.name
+    if key in FIELDS:
+        return ""
+    return "--" + key.replace("_", "-")
 
 
 def engine_keys(recipe: Recipe) -> tuple[str, ...]:
-    """The keys an engine takes: the declared ones in the form's order, then its other flags by name."""
+    """The keys of an engine: the declared ones in the form's order, then its other flags by name."""
     family = family_of(recipe.runtime)
     if family is None:
         return tuple(FIELDS)
@@ -70,7 +80,9 @@ def engine_keys(recipe: Recipe) -> tuple[str, ...]:
 def _type_of(flag: EngineFlag) -> FieldType:
     if flag.kind in ("flag", "bool"):
         return FieldType.BOOL
-    return FieldType.TEXT if flag.choices else _KINDS.get(flag.type, FieldType.TEXT)
+    if flag.choices:
+        return FieldType.TEXT
+    return _KINDS.get(flag.type, FieldType.TEXT)
 
 
 @lru_cache(maxsize=256)
@@ -79,8 +91,19 @@ def _written(command: str) -> Mapping[str, str]:
 
 
 def _undeclared(family: Family) -> tuple[str, ...]:
-    """Keys for the flags of an engine that no declared key goes to, by name."""
+    """Keys for the flags of an engine that have no declared key, sorted."""
     flags = load_flags(family).by_spelling
-    declared = {flags.get(word) for row in family.flags.declared for word in row.spellings}
-    names = {flag.name for flag in flags.values() if flag not in declared}
-    return tuple(sorted(name[2:].replace("-", "_") for name in names if name.startswith("--")))
+    declared = set()
+    for row in family.flags.declared:
+        for word in row.spellings:
+            declared.add(flags.get(word))
+    keys = set()
+    for flag in flags.values():
+        if flag not in declared and flag.name.startswith("--"):
+            keys.add(plain_flag(flag.name))
+    return tuple(sorted(keys))
+
+
+def plain_flag(name: str) -> str:
+    """The key that is spelt like a long flag: `--max-model-len` is `max_model_len`."""
+    return name[2:].replace("-", "_")

@@ -1,7 +1,8 @@
-"""What a field of the override form is: its type, limits and checks."""
+"""A field of the override form: its type, limits and checks."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -23,11 +24,11 @@ class FieldType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One override key: what it means and how it is typed.
+    """One override key: its meaning, type and limits.
 
     `minimum` and `maximum` are inclusive; `above` is an exclusive lower limit. `values` are known values (all
-    allowed ones for a `CHOICE`). `option` is the dedicated option of our own command line, such as `--port`. `words`
-    are values that are allowed besides numbers, such as `auto`. Which flag a key goes to is said in the table of each
+    allowed ones for a `CHOICE`). `option` is the option of this program's command line for it, such as `--port`.
+    `words` are values that are allowed besides numbers, such as `auto`. The flag of a key is in the table of each
     engine (`engines.flags`).
     """
 
@@ -60,8 +61,12 @@ class Field:
 
     def _check_number(self, word: str) -> str:
         data = parse_value(word).data
-        also = f" or {' or '.join(self.words)}" if self.words else ""
-        if isinstance(data, bool) or not isinstance(data, (int, float)) or data != data:
+        also = ""
+        if self.words:
+            also = f" or {' or '.join(self.words)}"
+        if isinstance(data, bool) or not isinstance(data, (int, float)):
+            return f"must be a number{also}"
+        if math.isnan(data):
             return f"must be a number{also}"
         if self.type is FieldType.INT and not isinstance(data, int):
             return f"must be a whole number{also}"
@@ -76,9 +81,12 @@ class Field:
     def stepped(self, text: str, steps: int) -> str:
         """The value `steps` steps away, kept within the limits; the text itself when it is not a number."""
         if self.type is FieldType.BOOL:
-            return "false" if parse_value(text).data is True else "true"
+            is_on = parse_value(text).data is True
+            return str(not is_on).lower()
         if self.type is FieldType.CHOICE and self.values:
-            index = self.values.index(text) + steps if text in self.values else 0
+            if text not in self.values:
+                return self.values[0]
+            index = self.values.index(text) + steps
             return self.values[index % len(self.values)]
         data = decimal_of(parse_value(text.strip()).data)
         if data is None:
@@ -90,16 +98,22 @@ class Field:
             value = self.step
         if self.maximum is not None:
             value = min(value, self.maximum)
-        return str(round(value)) if self.type is FieldType.INT else f"{value:.4f}".rstrip("0").rstrip(".")
+        if self.type is FieldType.INT:
+            return str(round(value))
+        return f"{value:.4f}".rstrip("0").rstrip(".")
 
 
 def type_of(value: Value | None) -> FieldType:
-    """The type of a field that is only known from a default."""
-    data = value.data if value else ""
+    """The type of a field whose default is `value`; text without one."""
+    if value is None:
+        return FieldType.TEXT
+    data = value.data
     if isinstance(data, bool):
         return FieldType.BOOL
     if isinstance(data, int):
         return FieldType.INT
     if isinstance(data, float):
         return FieldType.FLOAT
-    return FieldType.JSON if isinstance(data, (list, dict)) else FieldType.TEXT
+    if isinstance(data, (list, dict)):
+        return FieldType.JSON
+    return FieldType.TEXT

@@ -1,4 +1,4 @@
-"""What the engines have in common as engines: image, models, checks, and a plan put together from its ranks."""
+"""What the plans of all engines share: image, models, checks, and the plan assembled from its ranks."""
 
 from __future__ import annotations
 
@@ -25,32 +25,34 @@ def image_of(recipe: Recipe, prefix: str) -> str:
 
 
 def image_problems(recipe: Recipe, image: str) -> tuple[Problem, ...]:
-    """A warning where the recipe names no image, with the one that stands in for it."""
+    """A warning where the recipe names no image, with the default image that is used instead."""
     if recipe.container:
         return ()
-    message = f"the recipe names no `container`; {image} is used, whatever it is today"
+    message = f"the recipe names no `container`: {image} is used, and its tag may move to another version"
     return (Problem(Severity.WARNING, "no-container", message, beginning(recipe), "name an image and a tag"),)
 
 
 def repository_needs(rendered: Rendered, family: Family) -> tuple[ModelNeed, ...]:
-    """The model's repository, and that of the draft model that speculative decoding names; paths need nothing."""
+    """The repositories of the model and of the draft model for speculative decoding; a path needs none."""
     needs = []
     model = rendered.recipe.model
     if is_repository(model):
         needs.append(ModelNeed(model, rendered.recipe.model_revision))
     speculative = read_settings(family, serve_words(rendered, family)).speculative
-    draft = speculative.model if speculative is not None else ""
+    if speculative is None:
+        return tuple(needs)
+    draft = speculative.model
     if "/" in draft and is_repository(draft) and draft != model:
         needs.append(ModelNeed(draft))
     return tuple(needs)
 
 
 def need_serve(words: Command, engine: str, request: PlanRequest) -> Command:
-    """The serve command where rank arguments must be added to it. Raises `LaunchError` when it was not recognised."""
+    """The serve command where rank arguments must be added to it. Raises `LaunchError` where none was found."""
     if words:
         return words
     raise LaunchError(
-        f"the command has no {engine} invocation that rank arguments could be added to",
+        f"the command does not call {engine}, so the arguments of its ranks cannot be added",
         spot=request.rendered.recipe.command_spot,
         remedy="run it on one host, or call the engine by its usual name in the command",
     )
@@ -67,7 +69,7 @@ def assemble(
     notes: Sequence[str] = (),
     problems: Sequence[Problem] = (),
 ) -> ServePlan:
-    """The plan of a launch with the recipe's hooks and container options, and its labels."""
+    """The plan of a launch, with the recipe's hooks and container options, and with labels."""
     plan = ServePlan(
         launch_id=request.launch_id,
         recipe=request.rendered.recipe,

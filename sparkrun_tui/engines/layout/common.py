@@ -1,4 +1,4 @@
-"""What the containers of every engine share: names, labels, mounts, environment, and how their script is started."""
+"""What the containers of all engines share: names, labels, mounts, environment, and the start of their script."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SCHEMA = "1"
 """Version of the labels' meaning."""
 
 HF_HOME = "/root/.cache/huggingface"
-"""Where the Hugging Face cache of the host is seen inside every container."""
+"""The mount point of the host's Hugging Face cache in every container."""
 
 RUN_DIR = "/run/sparkrun"
 START_FILE = f"{RUN_DIR}/start.sh"
@@ -66,9 +66,9 @@ bash {what} || {{
 
 
 def start_script(serve: str = SERVE_FILE, secrets: str = SECRET_FILE, before: Sequence[Hook] = ()) -> shell.Text:
-    """The bash script that takes in the secrets, runs the hooks, and runs the script at `serve` in the same shell.
+    """The bash script that reads the secrets, runs the hooks, and runs the script at `serve` in the same shell.
 
-    Each of `before` lies in a file of its own, see `hook_file`; the first that fails ends it with its exit code.
+    Each of `before` is in a file of its own, see `hook_file`; the first that fails ends the script with its exit code.
     """
     hooks = shell.joined(_before(hook, shell.word(hook_file(number))) for number, hook in enumerate(before, 1))
     return shell.script(_START, serve=serve, secrets=secrets, before=hooks)
@@ -85,31 +85,36 @@ def _before(hook: Hook, what: shell.Text) -> shell.Text:
 
 
 def hook_failed(title: str) -> str:
-    """What the log of a container says of a hook, before the exit code."""
+    """The beginning of the log line about a failed hook, before the exit code."""
     return f"sparkrun-tui: {title} ended with exit code "
 
 
 def hook_file(number: int) -> str:
-    """Where the hook of that number (from 1) lies in its container."""
+    """The path of a hook in its container; hooks count from 1."""
     return f"{hook_folder(number)}.sh"
 
 
 def hook_folder(number: int) -> str:
-    """Where the files lie that the hook of that number finds in its container."""
+    """The folder of a hook's files in its container; hooks count from 1."""
     return f"{RUN_DIR}/before-{number}"
 
 
 def _first_line(command: str) -> str:
     first, more, _ = command.strip().partition("\n")
-    return f"{first} …" if more else first
+    if more:
+        return f"{first} …"
+    return first
 
 
 def secret_file(values: Mapping[str, Secret]) -> str:
-    """The text of the file the start script sources. This is the one place of the plans that reveals secrets."""
+    """The text of the file that the start script sources. This is the only place in the plans that reveals secrets.
+
+    Raises `LaunchError` for a name that is not one of a variable.
+    """
     lines = []
     for name, secret in values.items():
         if identifiers.variable_name(name) is None:
-            raise LaunchError(f"`{name}` is not a name for a variable", remedy="Correct the recipe's `env`.")
+            raise LaunchError(f"`{name}` is not a name for a variable", remedy="correct the recipe's `env`")
         lines.append(f"{name}={shell.word(secret.reveal())}\n")
     return "".join(lines)
 
@@ -120,20 +125,23 @@ def container_name(launch_id: str, rank: int) -> str:
 
 
 def role_of(rank: int, nodes: int) -> Role:
-    """Rank 0 is the head; alone it is solo."""
+    """The role of a rank: rank 0 is the head, or solo where it is the only one."""
     if nodes == 1:
         return Role.SOLO
-    return Role.WORKER if rank else Role.HEAD
+    if rank == 0:
+        return Role.HEAD
+    return Role.WORKER
 
 
 def split_env(env: Mapping[str, str], secret_env: Mapping[str, Secret]) -> tuple[dict[str, str], dict[str, Secret]]:
-    """Plain and secret variables: by name, and by holding the value of a known secret."""
-    # A short value is found in any text; under the name of a secret it is one all the same.
+    """Plain and secret variables. A variable is secret by its name, or where it holds the value of a known secret."""
+    # A short value occurs in any text, so only long ones are searched for.
     known = [secret.reveal() for secret in secret_env.values() if len(secret.reveal()) >= LONG]
     plain: dict[str, str] = {}
     secret = dict(secret_env)
     for name, value in env.items():
-        if looks_secret(name) or any(token in value for token in known):
+        is_secret = looks_secret(name) or any(token in value for token in known)
+        if is_secret:
             secret.setdefault(name, Secret(value))
         elif name not in secret:
             plain[name] = value
@@ -141,14 +149,16 @@ def split_env(env: Mapping[str, str], secret_env: Mapping[str, Secret]) -> tuple
 
 
 def cache_mounts(host: HostView, engine: str, targets: Mapping[str, str]) -> tuple[Mount, ...]:
-    """The Hugging Face cache, and the engine's own caches (name to folder in the container), which save a compile."""
+    """The Hugging Face cache, and the engine's own caches (name to folder in the container), which save compiling."""
     own = (Mount(f"{host.app_cache}/engine/{engine}/{name}", target) for name, target in targets.items())
     return (Mount(host.hf_cache, HF_HOME), *own)
 
 
 def devices(host: HostView) -> tuple[str, ...]:
-    """Device nodes to pass in: the InfiniBand ones where the host has them."""
-    return ("/dev/infiniband",) if host.has_infiniband else ()
+    """Device nodes to pass to the container: InfiniBand where the host has it."""
+    if not host.has_infiniband:
+        return ()
+    return ("/dev/infiniband",)
 
 
 def container(
@@ -162,21 +172,26 @@ def container(
     caches: Mapping[str, str],
     collective: bool = True,
 ) -> ContainerSpec:
-    """The container of a rank with everything that does not depend on the engine; labels come with `labelled`.
+    """The container of a rank, with everything that does not depend on the engine; `labelled` adds the labels.
 
-    `env` are the engine's own variables: those of the recipe win over them, and secrets stay out of what Docker shows.
-    `collective` says that the ranks talk through NCCL, whose variables come between the two. `caches` are the engine's
-    caches, name to folder in the container.
+    `env` holds the engine's own variables; the recipe's variables override them, and secrets are kept out of what
+    Docker shows. With `collective` the ranks use NCCL, whose variables override the engine's. `caches` are the
+    engine's caches, name to folder in the container.
     """
     host = request.hosts[rank]
     plain, secret = split_env(request.env, request.secret_env)
-    nccl = nccl_env(host, len(request.hosts)) if collective else {}
-    merged = {**BASE_ENV, **env, **nccl, **plain}
+    merged = {**BASE_ENV, **env}
+    if collective:
+        merged.update(nccl_env(host, len(request.hosts)))
+    merged.update(plain)
+    visible = {name: value for name, value in merged.items() if name not in secret}
+    if not script.endswith("\n"):
+        script += "\n"
     return ContainerSpec(
         name=container_name(request.launch_id, rank),
         image=image,
-        script=script if script.endswith("\n") else f"{script}\n",
-        env={name: value for name, value in merged.items() if name not in secret},
+        script=script,
+        env=visible,
         secret_env=secret,
         mounts=cache_mounts(host, engine, caches),
         devices=devices(host),
@@ -186,18 +201,22 @@ def container(
 
 def plan_digest(ranks: Sequence[RankPlan]) -> str:
     """A short digest of what the ranks will run: equal plans of different launches have equal digests."""
-    parts = [
-        [rank.host, str(rank.role), spec.image, spec.script, sorted(spec.env.items()), [m.source for m in spec.mounts]]
-        + [hook.command for hook in spec.before]
-        + [hook.bundle.digest for hook in spec.before if hook.bundle is not None]
-        for rank in ranks
-        for spec in (rank.container,)
-    ]
+    parts: list[list[object]] = []
+    for rank in ranks:
+        spec = rank.container
+        sources = [mount.source for mount in spec.mounts]
+        part: list[object] = [rank.host, str(rank.role), spec.image, spec.script, sorted(spec.env.items()), sources]
+        for hook in spec.before:
+            part.append(hook.command)
+        for hook in spec.before:
+            if hook.bundle is not None:
+                part.append(hook.bundle.digest)
+        parts.append(part)
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()[:16]
 
 
 def labelled(plan: ServePlan, request: PlanRequest) -> ServePlan:
-    """The plan with labels on all its containers: they are what finds, groups and judges a workload later."""
+    """The plan with labels on all its containers, by which a workload is found and grouped later."""
     redact = Redactor([*request.secret_env.values(), *_hidden(plan)])
     recipe = plan.recipe
     common = {
@@ -220,7 +239,10 @@ def labelled(plan: ServePlan, request: PlanRequest) -> ServePlan:
 
 
 def _hidden(plan: ServePlan) -> list[Secret]:
-    return [secret for rank in plan.ranks for secret in rank.container.secret_env.values()]
+    found: list[Secret] = []
+    for rank in plan.ranks:
+        found.extend(rank.container.secret_env.values())
+    return found
 
 
 def _with_labels(rank: RankPlan, common: Mapping[str, str]) -> RankPlan:
@@ -229,7 +251,7 @@ def _with_labels(rank: RankPlan, common: Mapping[str, str]) -> RankPlan:
 
 
 def settings_label(rendered: Rendered) -> str:
-    """The overrides of a launch as compact JSON, secrets left out, and cut to whole entries within 1 KiB."""
+    """The overrides of a launch as compact JSON without secrets, cut to whole entries within 1 KiB."""
     kept: dict[str, str] = {}
     for key, value in rendered.overrides.items():
         if looks_secret(key):

@@ -1,4 +1,4 @@
-"""What a recipe runs besides its engine, mods and copies too, put into a plan, with waits that leave it time."""
+"""Adds the recipe's hooks, mods and copies to a plan, and extends the waits of its stages for them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sparkrun_tui.engines.eugr.scripts import mod_path, mods_stage, scripts_fold
 from sparkrun_tui.engines.layout.common import HF_HOME, container_name, hook_folder
 from sparkrun_tui.engines.plan import Hook, HostView, Mount, PlanRequest, RankPlan, ReadyCheck, ServePlan, Stage
 from sparkrun_tui.recipe.bundled_files.attachments import MOD_SCRIPT, Bundle
-from sparkrun_tui.recipe.format.hooks import Hooks, hooks_of
+from sparkrun_tui.recipe.format.hooks import hooks_of
 from sparkrun_tui.recipe.format.pre_exec import Before
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.registry.checkouts import EUGR
 
 TIME_FOR_HOOKS = 1800.0
-"""Seconds that a stage waits longer for containers that run hooks first: they install packages."""
+"""Seconds added to the wait of a stage whose containers run hooks first: hooks may install packages."""
 
 _COPY_FILE = "mkdir -p -- {parent} && cp -- {folder}/{name} {target}"
 _COPY_FOLDER = "mkdir -p -- {target} && cp -R -- {folder}/. {target}"
@@ -35,9 +35,9 @@ _WHERE = {
 
 
 def with_hooks(plan: ServePlan, request: PlanRequest, container: str = "") -> ServePlan:
-    """The plan with the recipe's hooks: before the script of each container, and once it serves.
+    """The plan with the recipe's hooks, which run before the script of each container and once it serves.
 
-    `container` names the head's container where it is not ours.
+    `container` names the head node's container where other scripts create it.
     """
     recipe = request.rendered.recipe
     name = container or container_name(request.launch_id, 0)
@@ -45,26 +45,29 @@ def with_hooks(plan: ServePlan, request: PlanRequest, container: str = "") -> Se
     before = before_hooks(request, found.before, _in_container)
     after = _titled("post_exec", found.after, recipe)
     host_after = _titled("post_commands", found.host_after, recipe)
+    ranks = []
+    for rank, host in zip(plan.ranks, request.hosts, strict=False):
+        ranks.append(_with_before(rank, before, host))
+    stages = plan.stages
+    if before:
+        stages = tuple(map(_patient, stages))
+    notes = [*plan.notes, *map(_note, (*before, *after, *host_after))]
+    if found.stops:
+        notes.append("stop_after_post: the workload is stopped once these have succeeded; keep this program running")
     return replace(
         plan,
-        ranks=tuple(_with_before(rank, before, host) for rank, host in zip(plan.ranks, request.hosts, strict=False)),
-        stages=(*_fetched(before, request, plan), *(map(_patient, plan.stages) if before else plan.stages)),
+        ranks=tuple(ranks),
+        stages=(*_fetched(before, request, plan), *stages),
         after=after,
         host_after=host_after,
         stop_after=found.stops,
-        notes=(*plan.notes, *map(_note, (*before, *after, *host_after)), *_stop_notes(found)),
+        notes=tuple(notes),
         problems=(*plan.problems, *found.problems),
     )
 
 
-def _stop_notes(found: Hooks) -> tuple[str, ...]:
-    if not found.stops:
-        return ()
-    return ("stop_after_post: once these have run and ended well it is stopped; this program must stay until then",)
-
-
 def launch_values(request: PlanRequest, ready: ReadyCheck, container: str) -> Mapping[str, str]:
-    """The values that only a launch has, by the names under which commands for its end ask for them."""
+    """The values that only a launch knows, by their placeholder names in `post_exec` and `post_commands`."""
     head = request.hosts[0]
     return {
         "head_host": head.name,
@@ -80,9 +83,9 @@ def launch_values(request: PlanRequest, ready: ReadyCheck, container: str) -> Ma
 def before_hooks(
     request: PlanRequest, entries: Sequence[Before], folder: Callable[[int], shell.Text]
 ) -> tuple[Hook, ...]:
-    """What runs in every container before the engine; copies that cannot be made are left out, as problems.
+    """The hooks that run in every container before the engine; copies that cannot be made are left out.
 
-    `folder` is where the files of the hook of that number (from 1) lie in the container, as text for a shell.
+    `folder` gives the folder of a hook's files in the container, from its number (from 1), as text for a shell.
     """
     hooks: list[Hook] = []
     totals = Counter(entry.key for entry in entries)
@@ -93,10 +96,15 @@ def before_hooks(
         title = _title(entry.key, seen[entry.key], totals[entry.key], entry.spot)
         if not entry.source:
             hooks.append(Hook(title, entry.command))
-        elif bundle is not None or entry in request.brought.left:
-            command = _copy_command(entry, bundle, folder(len(hooks) + 1))
-            mod = entry.source if bundle is None else ""
-            hooks.append(Hook(title, command, bundle, mod, _about(entry, bundle)))
+            continue
+        on_the_host = entry in request.brought.left
+        if bundle is None and not on_the_host:
+            continue
+        command = _copy_command(entry, bundle, folder(len(hooks) + 1))
+        mod = ""
+        if bundle is None:
+            mod = entry.source
+        hooks.append(Hook(title, command, bundle, mod, _about(entry, bundle)))
     return tuple(hooks)
 
 
@@ -105,62 +113,71 @@ def _in_container(number: int) -> shell.Text:
 
 
 def _copy_command(entry: Before, bundle: Bundle | None, folder: shell.Text) -> shell.Text:
-    """Puts the files where they are wanted, and runs a mod's script there, as eugr's scripts do with a mod."""
+    """The command that copies the files to their target, and runs a mod's script there, as eugr's scripts do."""
     target = entry.target
     if bundle is not None and bundle.alone:
         (name,) = bundle.names
-        parent = target if target.endswith("/") else target.rpartition("/")[0] or "/"
+        parent = target
+        if not target.endswith("/"):
+            parent = target.rpartition("/")[0] or "/"
         return shell.script(_COPY_FILE, parent=parent, folder=folder, name=name, target=target)
-    template = _COPY_MOD if entry.is_mod else _COPY_FOLDER
-    return shell.script(template, folder=folder, target=target)
+    if entry.is_mod:
+        return shell.script(_COPY_MOD, folder=folder, target=target)
+    return shell.script(_COPY_FOLDER, folder=folder, target=target)
 
 
 def _about(entry: Before, bundle: Bundle | None) -> str:
     if bundle is None:
         return f"the mod {entry.source} of {EUGR}, as it is on the host: copies it to {entry.target}, runs {MOD_SCRIPT}"
-    if entry.is_mod:
-        where = f" of the registry {bundle.registry}" if bundle.registry else ""
-        return f"the mod {entry.source}{where}: copies {bundle} to {entry.target} and runs {MOD_SCRIPT} there"
-    return f"copies {entry.source} to {entry.target}: {bundle}"
+    if not entry.is_mod:
+        return f"copies {entry.source} to {entry.target}: {bundle}"
+    where = ""
+    if bundle.registry:
+        where = f" of the registry {bundle.registry}"
+    return f"the mod {entry.source}{where}: copies {bundle} to {entry.target} and runs {MOD_SCRIPT} there"
 
 
 def _titled(key: str, commands: Sequence[str], recipe: Recipe) -> tuple[Hook, ...]:
-    spot = recipe.spots.get(key) or recipe.spots.get(f"runtime_config.{key}")
-    count = len(commands)
-    return tuple(
-        Hook(_title(key, number, count, recipe.spots.get(f"{key}[{number}]") or spot), command)
-        for number, command in enumerate(commands, 1)
-    )
+    of_all = recipe.spots.get(key) or recipe.spots.get(f"runtime_config.{key}")
+    hooks = []
+    for number, command in enumerate(commands, 1):
+        spot = recipe.spots.get(f"{key}[{number}]") or of_all
+        hooks.append(Hook(_title(key, number, len(commands), spot), command))
+    return tuple(hooks)
 
 
 def _title(key: str, number: int, count: int, spot: Spot | None) -> str:
-    place = f" ({spot.path.rpartition('/')[2]}:{spot.line})" if spot is not None else ""
-    return f"{key} {number} of {count}{place}" if count > 1 else f"{key}{place}"
+    title = key
+    if count > 1:
+        title += f" {number} of {count}"
+    if spot is not None:
+        title += f" ({spot.path.rpartition('/')[2]}:{spot.line})"
+    return title
 
 
 def _with_before(rank: RankPlan, before: tuple[Hook, ...], host: HostView) -> RankPlan:
-    """The rank with its hooks; mods that lie on the host are seen in its container."""
-    seen = tuple(
-        Mount(f"{scripts_folder(host)}/{mod_path(hook.mod)}", hook_folder(number), read_only=True, make=False)
-        for number, hook in enumerate(before, 1)
-        if hook.mod
-    )
-    spec = rank.container
-    return replace(rank, container=replace(spec, before=before, mounts=(*spec.mounts, *seen)))
+    """The rank with its hooks, and with the host's mods mounted in its container."""
+    mounts = list(rank.container.mounts)
+    for number, hook in enumerate(before, 1):
+        if hook.mod:
+            source = f"{scripts_folder(host)}/{mod_path(hook.mod)}"
+            mounts.append(Mount(source, hook_folder(number), read_only=True, make=False))
+    return replace(rank, container=replace(rank.container, before=before, mounts=tuple(mounts)))
 
 
 def _fetched(before: Sequence[Hook], request: PlanRequest, plan: ServePlan) -> tuple[Stage, ...]:
-    """A first stage that has eugr's mods on every host, where the containers are ours and need them."""
+    """A first stage that fetches eugr's mods to every host, where the plan has ranks and they need them."""
     mods = tuple(hook.mod for hook in before if hook.mod)
-    return (mods_stage(request, mods),) if mods and plan.ranks else ()
+    if not mods or not plan.ranks:
+        return ()
+    return (mods_stage(request, mods),)
 
 
 def _patient(stage: Stage) -> Stage:
-    return (
-        stage
-        if stage.wait is None
-        else replace(stage, wait=replace(stage.wait, timeout=stage.wait.timeout + TIME_FOR_HOOKS))
-    )
+    """The stage with a wait that leaves time for hooks."""
+    if stage.wait is None:
+        return stage
+    return replace(stage, wait=replace(stage.wait, timeout=stage.wait.timeout + TIME_FOR_HOOKS))
 
 
 def _note(hook: Hook) -> str:

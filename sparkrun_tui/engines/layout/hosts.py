@@ -1,9 +1,9 @@
-"""How many hosts a launch takes, with the reason in words, and whether the chosen hosts can hold the ranks."""
+"""The number of hosts of a launch, with the reason in words, and the check that the chosen hosts can hold the ranks."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sparkrun_tui.base.errors import LaunchError
@@ -21,7 +21,7 @@ from sparkrun_tui.recipe.values.rendered import Rendered
 
 @dataclass(frozen=True, slots=True)
 class HostCount:
-    """How many hosts a launch takes, why, and `short`: how many more the recipe would want than there are."""
+    """The number of hosts of a launch, the reason, and `short`: how many hosts the recipe lacks."""
 
     count: int
     reason: str
@@ -29,15 +29,16 @@ class HostCount:
 
 
 def degrees(rendered: Rendered, family: Family | None) -> dict[str, int]:
-    """Tensor, pipeline and data parallel degrees in force: what the command that will run says, else 1.
+    """Effective tensor, pipeline and data parallel degrees: those in the command that will run, else 1.
 
-    Where the author's command does not say one, the recipe's value holds: it decides about hosts all the same.
+    Where the author's command lacks one, the recipe's value is used, since it still decides about hosts.
     """
     found = dict.fromkeys(DEGREES, 1)
     if family is None or rendered.command is not None:
         for name in DEGREES:
             number = whole_of(rendered.get(name), least=1, most=MAX_DEGREE)
-            found[name] = number if number is not None else 1
+            if number is not None:
+                found[name] = number
     if family is not None:
         found |= given_degrees(read_arguments(serve_words(rendered, family), family))
     return found
@@ -49,13 +50,13 @@ def hosts_wanted(rendered: Rendered, family: Family | None, available: int, gpus
     if recipe.mode is Mode.SOLO:
         return HostCount(1, "the recipe is for one host")
     parts = degrees(rendered, family)
-    hosts = -(-math.prod(parts.values()) // max(1, gpus_per_host))
-    named = " x ".join(f"{key} {value}" for key, value in parts.items() if value > 1) or "tensor_parallel 1"
+    hosts = math.ceil(math.prod(parts.values()) / max(1, gpus_per_host))
+    named = _named(parts) or "tensor_parallel 1"
     reason = f"{named} on {gpus_per_host} GPU{'s' * (gpus_per_host != 1)} a host"
     if hosts < recipe.min_nodes:
         hosts, reason = recipe.min_nodes, f"the recipe needs at least {recipe.min_nodes} hosts"
     if recipe.max_nodes is not None and hosts > recipe.max_nodes:
-        hosts, reason = recipe.max_nodes, f"{reason}, clipped to the recipe's max_nodes {recipe.max_nodes}"
+        hosts, reason = recipe.max_nodes, f"{reason}, limited to the recipe's max_nodes {recipe.max_nodes}"
     if hosts > available:
         short = hosts - available
         return HostCount(max(1, available), f"{reason}, but the cluster has {available}", short)
@@ -63,7 +64,7 @@ def hosts_wanted(rendered: Rendered, family: Family | None, available: int, gpus
 
 
 def host_count(rendered: Rendered, family: Family, available: int, gpus_per_host: int) -> tuple[int, str]:
-    """How many of `available` hosts to use and why: the parallel sizes by GPUs per host, clipped to what there is.
+    """How many of `available` hosts to use, and why: the parallel degrees by GPUs per host, limited to `available`.
 
     Raises `LaunchError` when there are fewer hosts than the recipe's `min_nodes`.
     """
@@ -75,7 +76,7 @@ def host_count(rendered: Rendered, family: Family, available: int, gpus_per_host
 
 
 def check_hosts(rendered: Rendered, family: Family, hosts: Sequence[HostView]) -> tuple[Problem, ...]:
-    """What is wrong with this choice of hosts. Raises `LaunchError` when there are too few for `min_nodes`."""
+    """The problems of this choice of hosts. Raises `LaunchError` when there are too few for `min_nodes`."""
     recipe = rendered.recipe
     if len(hosts) < max(1, recipe.min_nodes):
         raise _too_few(recipe, len(hosts))
@@ -87,18 +88,17 @@ def check_hosts(rendered: Rendered, family: Family, hosts: Sequence[HostView]) -
     needed = math.prod(parts.values())
     gpus = sum(host.gpus for host in hosts)
     if needed > gpus:
-        named = " x ".join(f"{key} {value}" for key, value in parts.items() if value > 1)
         have = f"{_hosts(len(hosts))} with {gpus} GPU{'s' * (gpus != 1)} in all"
-        problems.append(
-            Problem(
-                Severity.ERROR,
-                "too-few-gpus",
-                f"{named} needs {needed} GPUs; chosen: {have}",
-                recipe.spots.get("defaults.tensor_parallel"),
-                remedy=f"choose more hosts, or lower tensor_parallel to {gpus}",
-            )
-        )
+        message = f"{_named(parts)} needs {needed} GPUs; chosen: {have}"
+        spot = recipe.spots.get("defaults.tensor_parallel")
+        remedy = f"choose more hosts, or lower tensor_parallel to {gpus}"
+        problems.append(Problem(Severity.ERROR, "too-few-gpus", message, spot, remedy))
     return tuple(problems)
+
+
+def _named(parts: Mapping[str, int]) -> str:
+    """The degrees above 1 in words, such as `tensor_parallel 2 x data_parallel 2`; empty where there is none."""
+    return " x ".join(f"{key} {value}" for key, value in parts.items() if value > 1)
 
 
 def _hosts(count: int) -> str:
@@ -106,9 +106,11 @@ def _hosts(count: int) -> str:
 
 
 def _too_few(recipe: Recipe, available: int) -> LaunchError:
+    are = "are"
+    if available == 1:
+        are = "is"
     return LaunchError(
-        f"{recipe.name} needs at least {_hosts(recipe.min_nodes)}, and there {'is' if available == 1 else 'are'} "
-        f"{available}",
+        f"{recipe.name} needs at least {_hosts(recipe.min_nodes)}, and there {are} {available}",
         spot=recipe.spots.get("min_nodes") or recipe.spots.get("mode"),
         remedy="choose a cluster with more hosts, or a recipe for fewer",
     )

@@ -1,4 +1,4 @@
-"""The labels of our containers, read back: whoever may make containers on a host may have written them."""
+"""The labels of our containers, read back with care: everyone with access to a host's Docker can write them."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from sparkrun_tui.base import identifiers
 from sparkrun_tui.engines.plan import LABEL
 
 MAX_RANKS = identifiers.MAX_NODES
-"""Containers that one workload may have; a label that names more counts as none."""
+"""Most containers of one workload; a label that names more is ignored."""
 
 
 def label_of(labels: Mapping[str, str], name: str) -> str:
-    """The value of our label `name`, empty without it."""
+    """The value of our label `name`; empty without it."""
     return labels.get(f"{LABEL}{name}", "")
 
 
 def rank_of(labels: Mapping[str, str]) -> int | None:
-    """The rank of a container, from 0; None when its labels tell none."""
+    """The rank of a container, from 0; None where its labels do not say."""
     return identifiers.rank(label_of(labels, "rank"))
 
 
 def nodes_of(labels: Mapping[str, str]) -> int | None:
-    """How many ranks its workload has; None when its labels do not tell."""
+    """The number of ranks of its workload; None where its labels do not say."""
     return identifiers.nodes(label_of(labels, "nodes"))
 
 
 def port_of(labels: Mapping[str, str]) -> int | None:
-    """The port that its workload serves on; None when its labels tell none."""
+    """The port that its workload serves on; None where its labels do not say."""
     return identifiers.port(label_of(labels, "port"))
 
 
 def hosts_of(labels: Mapping[str, str]) -> tuple[str, ...]:
-    """The hosts of its workload in rank order, at most `MAX_RANKS`; empty when its labels tell none."""
+    """The hosts of its workload in rank order, at most `MAX_RANKS`; empty where its labels do not say."""
     names = label_of(labels, "hosts").split(",", MAX_RANKS)[:MAX_RANKS]
     return tuple(name for name in names if name)

@@ -1,4 +1,4 @@
-"""Environment that ties collective communication to the right devices and interfaces, host by host."""
+"""Environment variables that bind collective communication to the right devices and interfaces of each host."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ _SOCKET_NAMES = (
 def nccl_env(host: HostView, nodes: int) -> Mapping[str, str]:
     """Variables for one host of `nodes`: RDMA where it was found, sockets on the management interface.
 
-    Empty for one host. An interface that is not known is left to the libraries' own choice.
+    Empty for one host. Where the interface is not known, the libraries choose it.
     """
     if nodes < 2:
         return {}
-    env = dict.fromkeys(_SOCKET_NAMES, host.interface) if host.interface else {}
+    env: dict[str, str] = {}
+    if host.interface:
+        env = dict.fromkeys(_SOCKET_NAMES, host.interface)
     rdma = host.rdma
     if rdma is None or not rdma.devices:
         return env
@@ -40,8 +42,11 @@ def nccl_env(host: HostView, nodes: int) -> Mapping[str, str]:
 
 
 def free_port(first: int, hosts: tuple[HostView, ...]) -> int:
-    """The first port from `first` on that none of the hosts was seen using."""
+    """The first port from `first` on that is not known to be in use on any of the hosts."""
+    used: set[int] = set()
+    for host in hosts:
+        used |= host.used_ports
     port = first
-    while any(port in host.used_ports for host in hosts):
+    while port in used:
         port += 1
     return port

@@ -14,14 +14,18 @@ _REMOVED = {"--no-mmap": "-lm none", "--mlock": "-lm mlock"}
 
 
 def _allocation_why(match: re.Match[str], _: Context) -> str:
+    what = "a buffer"
     size = whole(match[2])
-    what = "a buffer" if size is None else f"{size / GIB:.1f} GiB"
+    if size is not None:
+        what = f"{size / GIB:.1f} GiB"
     return f"llama-server could not allocate {what} on {shorten(match[1], 100)}."
 
 
 def _smaller(_: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    repairs = []
     length = context.whole("ctx_size", "max_model_len") or 0
-    repairs = [set_length(length // 2, context, "half the KV cache")] if length > 4096 else []
+    if length > 4096:
+        repairs.append(set_length(length // 2, context, "half the KV cache"))
     if context.values.get("cache_type_k", "f16") == "f16":
         repairs.append(by_hand("-ctk q8_0 -ctv q8_0 in the command", "about half the KV cache"))
     return (*repairs, by_hand("a smaller quantisation"))
@@ -29,15 +33,23 @@ def _smaller(_: re.Match[str], context: Context) -> tuple[Repair, ...]:
 
 def _unknown_flag(match: re.Match[str], _: Context) -> tuple[Repair, ...]:
     instead = _REMOVED.get(match[1])
-    return (by_hand(f"write `{instead}`" if instead else f"remove `{match[1]}` from the command"),)
+    if instead is None:
+        return (by_hand(f"remove `{match[1]}` from the command"),)
+    return (by_hand(f"write `{instead}`"),)
+
+
+def _projector_why(match: re.Match[str], _: Context) -> str:
+    if not match[1]:
+        return "The projector is of a kind that this build does not know."
+    return f"This build does not know the projector `{match[1]}`."
 
 
 CAUSES: tuple[Cause, ...] = (
     cause(
         r"^error: invalid argument: (?!-)(.+)",
-        "A flag before it has lost its value",
+        "The flag before it has no value",
         "`{0}` stands where a flag is expected: an empty value came before it, or the flag before it takes none.",
-        by_hand("look at the word before it in the command: dry run or plan", "an unset variable leaves nothing"),
+        by_hand("check the word before it in the command: dry run or plan", "an unset variable is empty"),
     ),
     cause(
         r"^error: invalid argument: (.+)",
@@ -53,14 +65,14 @@ CAUSES: tuple[Cause, ...] = (
     ),
     cause(
         r'^error while handling argument "([^"]+)": the argument has been removed\. (.*)',
-        "A flag that is no more",
-        "llama-server has dropped {0}.",
+        "A flag that was removed",
+        "llama-server no longer has {0}.",
         mend=lambda match, _: (by_hand(match[2].strip()),),
     ),
     cause(
         r'^error while handling argument "([^"]+)": (?:sto\w+$|(.*))',
         "A flag's value is refused",
-        lambda match, _: f"llama-server refuses the value of {match[1]}: {match[2] or 'a number is wanted'}",
+        lambda match, _: f"llama-server refuses the value of {match[1]}: {match[2] or 'it must be a number'}",
         by_hand("correct the value in the recipe's command or defaults"),
     ),
     cause(
@@ -98,21 +110,19 @@ CAUSES: tuple[Cause, ...] = (
     cause(
         r"unknown model architecture: '([^']+)'",
         "llama.cpp is too old for this model",
-        "This build knows no architecture `{0}`.",
+        "This build does not know the architecture `{0}`.",
         by_hand("a newer image of llama.cpp"),
     ),
     cause(
         r"unknown pre-tokenizer type: '([^']{1,100})'",
         "llama.cpp is too old for this model",
-        "This build knows no tokenizer `{0}`.",
+        "This build does not know the tokenizer `{0}`.",
         by_hand("a newer image of llama.cpp"),
     ),
     cause(
         r"[Uu]nknown projector type:? ?'?([\w-]{0,100})",
         "llama.cpp is too old for this model's images",
-        lambda match, _: (
-            f"This build knows no projector `{match[1]}`." if match[1] else "The projector is of no kind it knows."
-        ),
+        _projector_why,
         by_hand("a newer image of llama.cpp"),
         by_hand("--no-mmproj in the command", "text only"),
     ),
@@ -120,7 +130,7 @@ CAUSES: tuple[Cause, ...] = (
         r"failed to load multimodal model, '([^']{1,500})'|Failed to load CLIP model from (\S{1,500})",
         "The projector could not be loaded",
         lambda match, _: f"{match[1] or match[2]} holds no projector that this build can load.",
-        by_hand("check --mmproj: the file must be the projector of this very model"),
+        by_hand("check --mmproj: the file must be the projector of the same model"),
         by_hand("--no-mmproj in the command", "text only"),
         weight=Weight.HINT,
     ),
@@ -129,12 +139,12 @@ CAUSES: tuple[Cause, ...] = (
         "The model has no layers to draft with",
         "Drafting by MTP was asked for, and this file has no MTP layers: another model, or converted without them.",
         by_hand("a GGUF with the MTP layers, or `--spec-type` without draft-mtp"),
-        by_hand("not draft-mtp and a draft model (-md) at once", "some builds look for the layers in the draft model"),
+        by_hand("use draft-mtp without a draft model (-md)", "some builds search the layers in the draft model"),
         even_as_note=True,
     ),
     cause(
         r"draft model vocab type must match target model|draft (?:model )?vocab is not compatible",
-        "The draft model speaks another vocabulary",
+        "The draft model has another vocabulary",
         "A draft model must have the tokenizer of the model it drafts for.",
         by_hand("a draft model of the same family, or no drafting"),
         even_as_note=True,
@@ -148,7 +158,7 @@ CAUSES: tuple[Cause, ...] = (
     cause(
         r"invalid magic characters: '|failed to read magic",
         "Not a GGUF file",
-        "The file does not begin as a GGUF does: damaged, empty, or another format.",
+        "The file does not begin like a GGUF file: it is damaged, empty, or in another format.",
         _NEW_FILE,
     ),
     cause(
@@ -172,7 +182,7 @@ CAUSES: tuple[Cause, ...] = (
     cause(
         r"exactly one out metadata, path_model, and file must be defined",
         "No model file",
-        "llama-server looked for the model on the Hub and has no way there.",
+        "llama-server searched the model on the Hub and could not reach it.",
         by_hand("fetch the model to the host first"),
     ),
     cause(

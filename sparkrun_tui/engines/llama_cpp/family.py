@@ -1,4 +1,4 @@
-"""llama-server as an inference server: how it is started and how it reads its command line."""
+"""llama-server as an inference server: its start, and how it reads its command line."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ _PROGRAMS = frozenset({"llama-server", "llama-server.sh", "llama-cli"})
 
 
 def first_argument(words: Sequence[str]) -> int | None:
-    """The index behind the program; `server` was its name in earlier images."""
+    """The index after the program; `server` was its name in earlier images."""
     for at, word in enumerate(words):
         name = word.rpartition("/")[2]
-        earlier = name == "server" and (at == 0 or word.startswith(("/", "./")))
-        if name in _PROGRAMS or earlier:
+        if name in _PROGRAMS:
+            return at + 1
+        is_called = at == 0 or word.startswith(("/", "./"))
+        if name == "server" and is_called:
             return at + 1
     return None
 
@@ -34,7 +36,7 @@ LLAMA_CPP = Family(
         underscores=True,
         abbreviations=False,
         loose=None,
-        # What common/arg.cpp takes for a value that its help writes as `on|off|auto`.
+        # The words that common/arg.cpp accepts where its help says `on|off|auto`.
         switch_words=frozenset({"on", "enabled", "true", "1", "off", "disabled", "false", "0", "auto", "-1"}),
         gone={
             "--no-mmap": "write `-lm none`",

@@ -7,7 +7,7 @@ from sparkrun_tui.engines.values import truth, whole, word
 
 
 def first_of_list(text: str) -> int:
-    """The first number of a list: one for each device, of which a Spark has one."""
+    """The first number of a list with one number per device; a Spark has one device."""
     return whole(text.split(",")[0])
 
 

@@ -25,7 +25,10 @@ _MARKS: tuple[LogMark, ...] = (
 def _slots(match: re.Match[str], facts: Mapping[str, float]) -> Figures:
     length = number_in(match[2])
     cells = facts.get("kv_tokens", 0.0)
-    return {"max_model_len": length, "concurrency": cells / length if cells and length else None}
+    concurrency = None
+    if cells and length:
+        concurrency = cells / length
+    return {"max_model_len": length, "concurrency": concurrency}
 
 
 _FACTS = fact_rules(
@@ -39,6 +42,6 @@ _FACTS = fact_rules(
 
 
 _REHEARSAL = LinePattern(r"\bno_alloc += ([01])")
-"""llama-server plans the load once without allocating; what it prints meanwhile is not what it will take."""
+"""llama-server plans the load once without allocating; the figures it prints meanwhile are not the final ones."""
 
 LOG = LogRules(marks=_MARKS, facts=_FACTS, rehearsal=_REHEARSAL)

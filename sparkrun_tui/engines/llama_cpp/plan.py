@@ -1,4 +1,4 @@
-"""llama.cpp's llama-server: one container serving one GGUF; other hosts can lend their memory through RPC."""
+"""llama.cpp's llama-server: one container that serves one GGUF; other hosts can lend their memory through RPC."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ CACHES: Mapping[str, str] = {"llama.cpp": "/root/.cache/llama.cpp", "nv": "/root
 
 @dataclass(frozen=True, slots=True)
 class LlamaCpp(Engine):
-    """llama-server on the head; more hosts only where the recipe asks for them."""
+    """llama-server on the head node; more hosts only where the recipe asks for them."""
 
     name: str = "llama-cpp"
     title: str = "llama.cpp"
@@ -72,22 +72,26 @@ class LlamaCpp(Engine):
         )
 
     def models(self, rendered: Rendered) -> tuple[ModelNeed, ...]:
-        """The files of one quantisation, and its projector: the one that the command names, else the repository's."""
+        """The files of one quantisation, and its projector: the one named in the command, else the repository's."""
         recipe = rendered.recipe
         repo, quant = split_model(recipe.model)
         if repo.startswith(("/", ".", "~")):
             return ()
         said = locate(self.command(rendered), self.family.dialect.starts)
-        file = said.value(FILE_FLAGS)
-        projector = said.value(MMPROJ_FLAGS) or ""
-        patterns = (projector,) if projector and "/" not in projector else ()
-        if not projector and _takes_own_projector(said.words, recipe.model):
+        patterns: tuple[str, ...] = ()
+        projector = said.value(MMPROJ_FLAGS)
+        if projector:
+            if "/" not in projector:
+                patterns = (projector,)
+        elif _takes_own_projector(said.words, recipe.model):
             patterns = (OWN_PROJECTOR,)
-        needs = [ModelNeed(repo, recipe.model_revision, patterns, file or quant)]
+        file = said.value(FILE_FLAGS) or quant
+        needs = [ModelNeed(repo, recipe.model_revision, patterns, file)]
         draft = said.value(("-hfd", "-hfrd", "--hf-repo-draft", "--spec-draft-hf"))
-        drafted, drafted_quant = split_model(draft or "")
-        if is_repository(drafted):
-            needs.append(ModelNeed(drafted, gguf_quant=drafted_quant))
+        if draft:
+            draft_repo, draft_quant = split_model(draft)
+            if is_repository(draft_repo):
+                needs.append(ModelNeed(draft_repo, gguf_quant=draft_quant))
         return tuple(needs)
 
     def plan(self, request: PlanRequest) -> ServePlan:
@@ -103,10 +107,10 @@ class LlamaCpp(Engine):
         if len(hosts) > 1:
             lenders = ",".join(f"{host.address}:{port}" for host in hosts[1:])
             script = insert_after(script, need_serve(said.words, self.title, request), ("--rpc", lenders))
-            warning = f"Experimental: RPC has no password; who reaches port {port} of the workers owns their memory."
+            warning = f"Experimental: RPC has no password; everyone who reaches port {port} of the workers can use it."
             notes = (*notes, warning)
-        # Set by environment, so that the author's command stays what it is: sizes and phases are printed at level 4
-        # only, and without an alias the server would call the model by its path.
+        # Variables leave the author's command unchanged. Sizes and phases are printed only at level 4, and without an
+        # alias the server would call the model by its path.
         engine = {"LLAMA_ARG_LOG_VERBOSITY": "4"}
         if not said.given(NAME_FLAGS):
             engine["LLAMA_ARG_ALIAS"] = name
@@ -141,13 +145,13 @@ class LlamaCpp(Engine):
 
 
 def _check_hosts(request: PlanRequest) -> tuple[Problem, ...]:
-    """Like the other engines, but a parallel size says nothing here: layers are split, not heads."""
+    """The problems of the hosts, without the check of parallel degrees: llama.cpp splits layers, not heads."""
     found = host_rules.check_hosts(request.rendered, LLAMA_CPP, request.hosts)
     return tuple(problem for problem in found if problem.code != "too-few-gpus")
 
 
 def _stages(hosts: Sequence[HostView], port: int) -> tuple[Stage, ...]:
-    """The workers first, since the head connects to all of them when it starts."""
+    """The stages, workers first: the head node connects to all of them when it starts."""
     stages = []
     if len(hosts) > 1:
         first = PortWait(hosts[1].address, port)
@@ -157,56 +161,77 @@ def _stages(hosts: Sequence[HostView], port: int) -> tuple[Stage, ...]:
 
 
 def _takes_own_projector(words: Command, model: str) -> bool:
-    """Whether llama-server would fetch the repository's projector by itself, as it does for `-hf` and not for `-m`."""
-    texts = [word.text for word in words]
-    if any(text.partition("=")[0] in (*OTHER_PROJECTOR, *MMPROJ_FLAGS) for text in texts):
-        return False
-    for text, following in zip(texts, [*texts[1:], ""], strict=True):
-        head, equals, tail = text.partition("=")
-        if head in HF_FLAGS and _same_model(tail if equals else following, model):
-            return True
-    return False
+    """Whether llama-server itself would fetch the repository's projector: it does for `-hf`, not for `-m`."""
+    loads_model = False
+    for index in range(len(words)):
+        head, text, _ = _flag_at(words, index)
+        if head in OTHER_PROJECTOR or head in MMPROJ_FLAGS:
+            return False
+        if head in HF_FLAGS and _same_model(text, model):
+            loads_model = True
+    return loads_model
+
+
+def _flag_at(words: Command, index: int) -> tuple[str, str, int]:
+    """The word at `index` read as a flag: its name, its value (empty without one), and how many words both take.
+
+    The value follows an equals sign, or is the next word.
+    """
+    head, equals, value = words[index].text.partition("=")
+    if equals:
+        return head, value, 1
+    if index + 1 == len(words):
+        return head, "", 1
+    return head, words[index + 1].text, 2
 
 
 def with_local_model(script: str, words: Command, model: str, path: str, projector: str = "") -> str:
-    """The script with `-hf model` (however spelt, wherever it stands) turned into `-m path`.
+    """The script with `-hf model`, in any spelling and place, replaced by `-m path`.
 
-    `projector` is the path of the projector, where it is known: it takes the place of a bare name, and is added where
-    llama-server would have taken it by itself.
+    `projector` is the path of the projector, where it is known: it replaces a bare name, and is added where
+    llama-server would have fetched it itself.
 
-    Without a `path` the first part is looked up in the container when it starts. A `-hf` that names another
-    repository is left alone.
+    Without a `path` the first part is searched in the container when it starts. A `-hf` that names another
+    repository is not changed.
     """
     changes: list[Splice] = []
-    added = _takes_own_projector(words, model) and bool(projector)
-    skip = -1
-    for index, word in enumerate(words):
-        if index == skip:
-            continue
-        head, equals, tail = word.text.partition("=")
-        value = words[index + 1] if not equals and index + 1 < len(words) else None
-        text = tail if equals else (value.text if value is not None else "")
-        end = value.end if value is not None else word.end
+    add_projector = bool(projector) and _takes_own_projector(words, model)
+    index = 0
+    while index < len(words):
+        word = words[index]
+        head, text, count = _flag_at(words, index)
+        start = word.start
         if head in HF_FLAGS and _same_model(text, model):
-            beside = f" --mmproj {word_at(script, word.start, projector)}" if added else ""
-            changes.append(Splice(word.start, end, f"-m {_found(script, word, model, path)}{beside}"))
-            added = False
-        elif head in FILE_FLAGS:
-            changes.append(Splice(_before(script, word), end, ""))
+            change = f"-m {_found(script, word, model, path)}"
+            if add_projector:
+                change += f" --mmproj {word_at(script, word.start, projector)}"
+                add_projector = False
         elif head in MODEL_FLAGS and ":" in text and _same_model(text, model):
-            changes.append(Splice(word.start, end, f"-m {_found(script, word, model, path)}"))
-        elif head in MMPROJ_FLAGS and path and text and "/" not in text and "$" not in text:
+            change = f"-m {_found(script, word, model, path)}"
+        elif head in FILE_FLAGS:
+            change = ""
+            start = _before(script, word)
+        elif head in MMPROJ_FLAGS and path and _is_bare_name(text):
             beside = projector or f"{path.rpartition('/')[0]}/{text}"
-            changes.append(Splice(word.start, end, f"{head} {word_at(script, word.start, beside)}"))
+            change = f"{head} {word_at(script, word.start, beside)}"
         else:
+            index += 1
             continue
-        skip = index + 1 if value is not None else -1
+        index += count
+        changes.append(Splice(start, words[index - 1].end, change))
     return splice(script, changes)
 
 
+def _is_bare_name(text: str) -> bool:
+    """Whether a text is the name of a file without a folder or a variable."""
+    return bool(text) and "/" not in text and "$" not in text
+
+
 def _before(script: str, word: Word) -> int:
-    """The start of a word together with the one blank before it."""
-    return word.start - 1 if script[word.start - 1 : word.start] == " " else word.start
+    """The start of a word, with one blank before it if there is one."""
+    if script[word.start - 1 : word.start] == " ":
+        return word.start - 1
+    return word.start
 
 
 def _same_model(text: str, model: str) -> bool:
@@ -216,18 +241,25 @@ def _same_model(text: str, model: str) -> bool:
 
 
 def _found(script: str, word: Word, model: str, path: str) -> str:
-    """The first part of the model as text at a word of the script: its path, else a look for it in the container."""
-    return word_at(script, word.start, path) if path else _lookup(model)
+    """The first part of the model as text for a word of the script: its path, else a search in the container."""
+    if not path:
+        return _lookup(model)
+    return word_at(script, word.start, path)
 
 
 def _lookup(model: str) -> str:
-    """Text that becomes the first part's path, outside of quotes and inside the quoted script of a `bash -c`."""
+    """Shell text that expands to the first part's path, also inside the quoted script of a `bash -c`.
+
+    Raises `LaunchError` for a name with special characters.
+    """
     repo, quant = split_model(model)
     if not is_plain(repo + quant):
         raise LaunchError(
-            f"the model's name `{clean_line(model)}` cannot be looked up in a container: it holds special characters",
-            remedy="A model is written organisation/name, or organisation/name:quantisation.",
+            f"the model's name `{clean_line(model)}` cannot be searched in a container: it holds special characters",
+            remedy="write the model as organisation/name, or organisation/name:quantisation",
         )
     folder = f"{HF_HOME}/hub/models--{repo.replace('/', '--')}/snapshots"
-    pattern = f"\\*{quant}\\*.gguf" if quant else "\\*.gguf"
+    pattern = "\\*.gguf"
+    if quant:
+        pattern = f"\\*{quant}\\*.gguf"
     return f'"$(find {folder} -name {pattern} -not -name mmproj\\* | sort | head -n 1)"'

@@ -1,4 +1,4 @@
-"""What a known cause of failure is: a pattern in a log line, plain words for it, and the changes that would help."""
+"""Rules for known causes of failure: a pattern in a log line, an explanation, and changes that would help."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sparkrun_tui.base.units import GIB
 from sparkrun_tui.engines.plan import Phase
 
 _MOST_WORDS = 600
-"""Cells of a line that an explanation or a repair quotes."""
+"""Most terminal cells of a line that an explanation or a repair quotes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,39 +29,42 @@ class Repair:
 
 
 class Weight(IntEnum):
-    """How much a match says: a lower one is never shown while a higher one is there."""
+    """How much a match says: one of lower weight is never shown beside one of higher weight."""
 
     OURS = 5
-    """Our own words about a step of ours."""
+    """This program's own message about one of its steps."""
     CAUSE = 4
-    """Names what is wrong."""
+    """The line names the cause."""
     UNKNOWN = 3
-    """An exception nobody wrote a rule for."""
+    """An exception that no rule describes."""
     HINT = 2
-    """Fits the failure, but also comes in starts that go well."""
+    """Fits the failure, but also occurs in starts that succeed."""
     CONSEQUENCE = 1
-    """One process or host noticed that another one had failed."""
+    """A process or host noticed that another one had failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a rule may know besides its own line. `values` are the recipe's values in force, as text."""
+    """What a rule knows besides its own line. `values` are the recipe's effective values, as text."""
 
     values: Mapping[str, str]
     before: Sequence[str] = ()
-    """Lines of the same log above the match without prefixes, nearest last."""
+    """Lines of the same log above the match, without prefixes, nearest last."""
     phase: Phase | None = None
-    """How far the start had come on that host."""
+    """The phase of the start on that host."""
     memory_total: int | None = None
-    """Bytes of the host's memory, None where it is not known."""
+    """Bytes of the host's memory; None where it is not known."""
     engine: str = ""
 
     def key(self, *names: str) -> str:
-        """The first of several names of a setting that the recipe has, else the first."""
-        return next((name for name in names if name in self.values), names[0])
+        """The first of several names of a setting that the recipe has a value for, else the first name."""
+        for name in names:
+            if name in self.values:
+                return name
+        return names[0]
 
     def number(self, *names: str) -> float | None:
-        """The value of the first of `names` that is a number, None without one."""
+        """The value of the first of `names` that is a number; None without one."""
         for name in names:
             number = decimal(self.values.get(name, ""))
             if number is not None:
@@ -71,7 +74,9 @@ class Context:
     def whole(self, *names: str) -> int | None:
         """The value of the first of `names` that is a number, rounded down; None without one."""
         number = self.number(*names)
-        return None if number is None else math.floor(number)
+        if number is None:
+            return None
+        return math.floor(number)
 
 
 Explain = Callable[["re.Match[str]", Context], str]
@@ -80,7 +85,7 @@ Mend = Callable[["re.Match[str]", Context], tuple[Repair, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One rule. `why` may hold `{0}`, `{1}` for the groups of the pattern."""
+    """One rule. `{0}`, `{1}` in `why` are filled with the groups of the pattern."""
 
     pattern: LinePattern
     title: str
@@ -94,11 +99,13 @@ class Cause:
         """The explanation for a match."""
         if callable(self.why):
             return self.why(match, context)
-        return self.why.format(*(_said(group) for group in match.groups()))
+        return self.why.format(*map(_quoted, match.groups()))
 
     def mend(self, match: re.Match[str], context: Context) -> tuple[Repair, ...]:
         """The repairs for a match."""
-        return self.repairs(match, context) if callable(self.repairs) else self.repairs
+        if callable(self.repairs):
+            return self.repairs(match, context)
+        return self.repairs
 
 
 def cause(
@@ -110,7 +117,7 @@ def cause(
     weight: Weight = Weight.CAUSE,
     even_as_note: bool = False,
 ) -> Cause:
-    """A rule from a pattern's text; either fixed `repairs`, or `mend` that works them out."""
+    """A rule from a pattern's text, with fixed `repairs` or with `mend`, which works them out from the match."""
     return Cause(LinePattern(pattern), title, why, mend or repairs, weight, even_as_note)
 
 
@@ -119,7 +126,7 @@ def by_hand(title: str, why: str = "") -> Repair:
     return Repair(shorten(title, _MOST_WORDS), shorten(why, _MOST_WORDS))
 
 
-def _said(group: str | None) -> str:
+def _quoted(group: str | None) -> str:
     """A part of a line as an explanation quotes it."""
     return shorten((group or "").strip(), _MOST_WORDS)
 
@@ -149,18 +156,22 @@ def set_value(key: str, value: str, context: Context, why: str) -> Repair:
 
 
 def _arrow(context: Context, key: str) -> str:
-    return f"{context.values[key]} → " if key in context.values else "→ "
+    if key not in context.values:
+        return "→ "
+    return f"{context.values[key]} → "
 
 
 def smaller_half(context: Context, names: Sequence[str], why: str, default: int) -> tuple[Repair, ...]:
-    """Halve a whole-number setting; nothing when it is 1 already."""
+    """Halve a whole-number setting; empty when it is 1 already."""
     key = context.key(*names)
     now = context.whole(key) or default
-    return (set_value(key, str(max(1, now // 2)), context, why),) if now > 1 else ()
+    if now <= 1:
+        return ()
+    return (set_value(key, str(now // 2), context, why),)
 
 
 def more_utilisation(missing_gib: float, context: Context) -> tuple[Repair, ...]:
-    """Raise the fraction by what is missing, when the host keeps at least 8 GiB besides it."""
+    """Raise the memory fraction by what is missing; empty where the host would keep less than 8 GiB."""
     now = context.number(*UTILISATION)
     if now is None or context.memory_total is None:
         return ()
@@ -173,9 +184,11 @@ def more_utilisation(missing_gib: float, context: Context) -> tuple[Repair, ...]
 
 
 def less_utilisation(step: float, context: Context, why: str) -> tuple[Repair, ...]:
-    """Lower the fraction by `step`; nothing where it is not known."""
+    """Lower the memory fraction by `step`; empty where it is not known or would become 0.1 or less."""
     now = context.number(*UTILISATION)
-    return (set_utilisation(now - step, context, why),) if now is not None and now - step > 0.1 else ()
+    if now is None or now - step <= 0.1:
+        return ()
+    return (set_utilisation(now - step, context, why),)
 
 
 OUT_OF_MEMORY = (
@@ -183,24 +196,27 @@ OUT_OF_MEMORY = (
     r"(?:OutOfMemoryError|AcceleratorError): CUDA (?:error: )?out of memory|"
     r"NVML_SUCCESS == r INTERNAL ASSERT FAILED"
 )
-"""PyTorch has no memory left. The last form is what it says where the GPU shares the host's memory: it asks NVML for
-figures to put into its message, and NVML has none there (pytorch/pytorch#112377)."""
+"""PyTorch has no memory left. It prints the last form where the GPU shares the host's memory: it asks NVML for the
+figures of its message, and NVML has none there (pytorch/pytorch#112377)."""
 
 
 def ended_words(who: str, code: str) -> str:
-    """That a process ended with an exit code, and what the code means where it is a kill."""
-    killed = ": killed from outside, most often because the host ran out of memory." if code == "-9" else "."
-    return f"{who} ended with exit code {code}{killed}"
+    """The sentence that a process ended with an exit code, with the meaning of the code where it is a kill."""
+    if code == "-9":
+        return f"{who} ended with exit code {code}: killed from outside, most often because the host ran out of memory."
+    return f"{who} ended with exit code {code}."
 
 
 def after_kill(_: re.Match[str], context: Context) -> tuple[Repair, ...]:
-    """What to do after a process was killed: leave the host more room, and see who did it."""
+    """Repairs after a process was killed: leave the host more memory, and find out what killed it."""
     look = by_hand("journalctl -k -b | grep -i -e oom -e NVRM", "shows whether the kernel killed it")
     return (*less_utilisation(0.05, context, "leaves the host more room"), look)
 
 
 def next_port(context: Context) -> tuple[Repair, ...]:
-    """The next port number, and how to see who has this one."""
+    """Repairs for a port in use: the next port number, and how to see what listens on this one."""
+    look = by_hand("see what listens on it: ss -ltnp", "stop it, if it is an old server")
     port = context.whole("port") or 0
-    look = by_hand("see who listens: ss -ltnp", "stop it, if it is an old server")
-    return (set_value("port", str(port + 1), context, "the next one"), look) if 0 < port < 65_535 else (look,)
+    if not 0 < port < 65_535:
+        return (look,)
+    return (set_value("port", str(port + 1), context, "the next one"), look)

@@ -1,4 +1,4 @@
-"""Rules on foreign lines, run so that one with a defect costs nothing but itself, and is reported once."""
+"""Runs rules on log lines so that a rule with a defect is reported once and affects nothing else."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class RuleDefect:
-    """A rule that raised: its name, the error in one line, and where it happened, for whoever mends it."""
+    """A rule that raised an exception: its name, the error in one line, and the traceback for a bug report."""
 
     rule: str
     error: str
@@ -21,22 +21,22 @@ class RuleDefect:
 
     @property
     def text(self) -> str:
-        """What happened, for the person at the keyboard."""
-        return f"a defect of sparkrun-tui: the rule `{self.rule}` for lines of logs failed with {self.error}"
+        """The message for the person at the keyboard."""
+        return f"a defect of sparkrun-tui: the rule `{self.rule}` for log lines failed with {self.error}"
 
 
 Report = Callable[[RuleDefect], None]
 
 
 class RuleGuard:
-    """Runs rules. What one raises is reported, the first time only: a log may hold thousands of lines like that.
+    """Runs rules and reports the first exception of each: a log may hold thousands of lines that cause it.
 
-    Without `report` it is raised.
+    Without `report` the exception is raised.
     """
 
     def __init__(self, report: Report | None) -> None:
         self._report = report
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     def run(self, rule: str, otherwise: T, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `work` returns for these arguments, or `otherwise` when it raises."""
@@ -45,9 +45,9 @@ class RuleGuard:
         except Exception as error:
             if self._report is None:
                 raise
-            # Whatever it is: the line is kept and shown, and the rules after this one have their turn.
-            if rule not in self._told:
-                self._told.add(rule)
+            # The line is kept and shown, and the rules after this one still run.
+            if rule not in self._reported:
+                self._reported.add(rule)
                 trace = tuple("".join(traceback.format_exception(error)).splitlines())
                 self._report(RuleDefect(rule, f"{type(error).__name__}: {error}"[:300], trace))
             return otherwise

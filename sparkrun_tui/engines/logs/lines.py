@@ -1,4 +1,4 @@
-"""A line of an engine's log taken apart: the prefixes of processes, the level, and what it says."""
+"""Splits a line of an engine's log into the prefixes of processes, the level, and the text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sparkrun_tui.base.text import log_line
 
 _MOST_PREFIXES = 32
-"""Prefixes that are taken off one line; a line has one for each process that passed it on."""
+"""Most prefixes that are removed from one line; a line has one for each process that passed it on."""
 
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d) ")
 _PREFIXES = (
@@ -23,7 +23,7 @@ _PREFIXES = (
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A log line taken apart: the processes that passed it on (outermost first), its level, and what it says."""
+    """The parts of a log line: the processes that passed it on (outermost first), its level, and its text."""
 
     who: tuple[str, ...]
     level: str
@@ -31,12 +31,16 @@ class Line:
 
 
 def strip_prefixes(line: str) -> Line:
-    """Take colours, carriage returns, time stamps and the prefixes of processes off, as often as they repeat."""
+    """The line without colours, carriage returns, time stamp and prefixes, however often these repeat."""
     text = _STAMP.sub("", log_line(line), count=1)
     who: list[str] = []
     level, at = "", 0
     for _ in range(_MOST_PREFIXES):
-        match = next((found for pattern in _PREFIXES if (found := pattern.match(text, at))), None)
+        match = None
+        for pattern in _PREFIXES:
+            match = pattern.match(text, at)
+            if match is not None:
+                break
         if match is None:
             break
         groups = match.groupdict()

@@ -1,4 +1,4 @@
-"""Reads an engine's log line by line: the phase it is in, how far, and the figures it prints."""
+"""Reads an engine's log line by line: the phase, its progress, and the figures that are printed."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _ORDER = {phase: index for index, phase in enumerate(Phase)}
 _LARGEST = 1e18
 """The largest figure that is believed: a thousand times the bytes and tokens of the largest cluster."""
 _MOST_READ = 2000
-"""Characters of a line in which marks and figures are looked for: they stand at its beginning."""
+"""Characters of a line in which marks and figures are searched: they are at its beginning."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one line told: the phase in force, whether it is over, percent done, and new figures.
+    """What one line says: the current phase, whether it is over, percent done, and new figures.
 
     Figures: bytes (`weights_bytes`, `kv_bytes`, `graphs_bytes`, `activation_bytes`, `checkpoint_bytes`), tokens
     (`kv_tokens`, `max_model_len`), requests (`concurrency`), seconds (`load_seconds`, `init_seconds`).
@@ -37,14 +37,14 @@ class Reading:
 
 
 _RANK = re.compile(r"(?:[A-Z]{2,3}\d+ ?)+")
-"""The ranks of a process as they stand in a prefix: `TP0`, `DP1 TP0`."""
+"""The ranks of a process in a prefix: `TP0`, `DP1 TP0`."""
 
 
 class PhaseReader:
     """Follows the log of one container; a phase only moves forward.
 
-    No line can end the reading: a rule with a defect finds nothing in it, and is told to `report`, once. Without
-    `report` such a defect is raised.
+    No line can stop the reading: a rule with a defect finds nothing, and the defect is passed to `report` once.
+    Without `report` it is raised.
     """
 
     def __init__(self, log: LogRules, report: Report | None = None) -> None:
@@ -56,44 +56,55 @@ class PhaseReader:
         self._rehearsal = False
         self._rank = ""
         self.phase: Phase | None = None
-        """The phase in force, None before the first mark."""
+        """The current phase; None before the first mark."""
         self.done = False
-        """Whether the phase in force is over and the next has not begun."""
+        """Whether the current phase is over and the next has not begun."""
         self.facts: dict[str, float] = {}
         """All figures so far, see `Reading`."""
 
     def feed(self, line: str) -> Reading | None:
-        """Take in one line, with whatever prefixes it came; None when it tells nothing new."""
+        """What a line says, which may have prefixes of processes; None when it says nothing new."""
         if self.phase is Phase.READY and self.done:
             return None
         line = line[:_MOST_READ]
         if not any(needle in line for needle in self._needles):
             return None
         parts = self._guard.run("prefixes", None, strip_prefixes, line)
-        return None if parts is None else self._take(parts)
+        if parts is None:
+            return None
+        return self._take(parts)
 
     def _take(self, line: Line) -> Reading | None:
         text = line.text
-        rehearsal = self._trial.search(text) if self._trial is not None else None
-        if rehearsal is not None:
-            self._rehearsal = rehearsal[1] == "1"
-        facts = {} if self._rehearsal or self._other_rank(line) else self._figures(text)
-        moved = self._move(text)
-        if moved is None and not facts:
-            return None
-        progress, detail = moved if moved is not None else (None, "")
-        return Reading(self.phase, self.done, progress, detail, facts)
+        if self._trial is not None:
+            rehearsal = self._trial.search(text)
+            if rehearsal is not None:
+                self._rehearsal = rehearsal[1] == "1"
+        facts: dict[str, float] = {}
+        if not self._rehearsal and not self._other_rank(line):
+            facts = self._figures(text)
+        hit = self._move(text)
+        if hit is None:
+            if not facts:
+                return None
+            return Reading(self.phase, self.done, facts=facts)
+        progress = None
+        if hit.progress is not None:
+            percent = hit.progress.search(text)
+            if percent is not None:
+                progress = decimal(percent[1], least=0.0, most=100.0)
+        return Reading(self.phase, self.done, progress, hit.detail, facts)
 
     def _other_rank(self, line: Line) -> bool:
-        """Whether a rank says this whose figures are not the ones that are read.
+        """Whether the line is from another rank than the one whose figures are read.
 
         Several ranks of SGLang share a log, each with the figures of its own GPU; those of the first are read.
         """
-        rank = next((who for who in line.who if _RANK.fullmatch(who)), "")
-        if not rank:
-            return False
-        self._rank = self._rank or rank
-        return rank != self._rank
+        for who in line.who:
+            if _RANK.fullmatch(who):
+                self._rank = self._rank or who
+                return who != self._rank
+        return False
 
     def _figures(self, text: str) -> dict[str, float]:
         found: dict[str, float] = {}
@@ -105,22 +116,29 @@ class PhaseReader:
         self.facts.update(found)
         return found
 
-    def _move(self, text: str) -> tuple[float | None, str] | None:
-        """Move to the phase a line marks; its percentage and detail, None when the line marks nothing new."""
-        hit = next((mark for mark in self._marks if mark.pattern.search(text)), None)
-        if hit is None or (hit.done and self._rehearsal):
+    def _move(self, text: str) -> _Mark | None:
+        """Move to the phase that a line marks; its mark, None when the line marks nothing new."""
+        hit = None
+        for mark in self._marks:
+            if mark.pattern.search(text):
+                hit = mark
+                break
+        if hit is None:
             return None
-        behind = self.phase is not None and _ORDER[hit.phase] < _ORDER[self.phase]
-        if behind or (self.phase is hit.phase and self.done):
+        if hit.done and self._rehearsal:
             return None
+        if self.phase is not None:
+            if _ORDER[hit.phase] < _ORDER[self.phase]:
+                return None
+            if self.phase is hit.phase and self.done:
+                return None
         self.phase, self.done = hit.phase, hit.done
-        percent = hit.progress.search(text) if hit.progress is not None else None
-        return (decimal(percent[1], least=0.0, most=100.0) if percent else None), hit.detail
+        return hit
 
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """A mark with its patterns made."""
+    """A mark with its patterns compiled."""
 
     phase: Phase
     pattern: LinePattern
@@ -131,10 +149,12 @@ class _Mark:
 
 @lru_cache(maxsize=512)
 def _compiled(mark: LogMark) -> _Mark:
-    progress = re.compile(mark.progress) if mark.progress else None
+    progress = None
+    if mark.progress:
+        progress = re.compile(mark.progress)
     return _Mark(mark.phase, LinePattern(mark.pattern), mark.done, progress, mark.detail)
 
 
 def _believed(figures: Figures) -> dict[str, float]:
-    """The figures that are numbers, and not out of all bounds."""
+    """The figures that are numbers within `_LARGEST`."""
     return {name: value for name, value in figures.items() if value is not None and abs(value) <= _LARGEST}

@@ -1,4 +1,4 @@
-"""What the log reader of an engine is made of: lines that mark a phase, and lines with figures."""
+"""The rules that read an engine's log: lines that mark a phase, and lines with figures."""
 
 from __future__ import annotations
 
@@ -14,40 +14,44 @@ from sparkrun_tui.engines.plan import Phase
 
 @dataclass(frozen=True, slots=True)
 class LogMark:
-    """A log line that tells the phase has begun or (`done`) is over; `pattern` is searched in the line."""
+    """A log line that marks the beginning of a phase or (`done`) its end; `pattern` is searched in the line."""
 
     phase: Phase
     pattern: str
     done: bool = False
     progress: str = ""
-    """A pattern whose group 1 is a percentage, where such lines show how far the phase is."""
+    """A pattern whose group 1 is a percentage, where such lines show the progress of the phase."""
     detail: str = ""
-    """What is going on, in a few words, where the phase alone does not say it."""
+    """What the engine is doing, in a few words, where the phase alone does not say it."""
 
 
 Figures = Mapping[str, float | None]
-"""Figures by name; None for one that is not a number, or out of all bounds."""
+"""Figures by name; None for a text that is not a number."""
 
 Take = Callable[["re.Match[str]", Mapping[str, float]], Figures]
 
 
 @dataclass(frozen=True, slots=True)
 class FactRule:
-    """A line with figures: `take` makes facts of the match, knowing the facts so far."""
+    """A line with figures: `take` gives the facts of a match, from the match and the facts so far."""
 
     pattern: LinePattern
     take: Take
 
 
 def number_in(text: str | None) -> float | None:
-    """A figure of a line, None where it is none."""
-    return None if text is None else decimal(text.replace(",", ""))
+    """A figure of a line; None where the text is not a number."""
+    if text is None:
+        return None
+    return decimal(text.replace(",", ""))
 
 
 def times(text: str | None, factor: float) -> float | None:
-    """A figure of a line in another unit."""
+    """A figure of a line in another unit; None where the text is not a number."""
     number = number_in(text)
-    return None if number is None else number * factor
+    if number is None:
+        return None
+    return number * factor
 
 
 def one(name: str, factor: float = 1.0) -> Take:
@@ -60,14 +64,22 @@ def total(name: str, factor: float) -> Take:
 
     def take(match: re.Match[str], facts: Mapping[str, float]) -> Figures:
         more = times(match[1], factor)
-        return {} if more is None else {name: facts.get(name, 0.0) + more}
+        if more is None:
+            return {}
+        return {name: facts.get(name, 0.0) + more}
 
     return take
 
 
 def first(name: str) -> Take:
-    """Group 1 is the figure `name`, unless an earlier line has told it."""
-    return lambda match, facts: {} if name in facts else {name: number_in(match[1])}
+    """Group 1 is the figure `name`, unless an earlier line has given it."""
+
+    def take(match: re.Match[str], facts: Mapping[str, float]) -> Figures:
+        if name in facts:
+            return {}
+        return {name: number_in(match[1])}
+
+    return take
 
 
 def fact_rules(*rows: tuple[str, Take]) -> tuple[FactRule, ...]:
@@ -77,9 +89,9 @@ def fact_rules(*rows: tuple[str, Take]) -> tuple[FactRule, ...]:
 
 @dataclass(frozen=True)
 class LogRules:
-    """How the log of an engine is read; without rules nothing is read from it.
+    """The rules for the log of an engine; without rules nothing is read from it.
 
-    While a line that `rehearsal` finds says `1`, figures and ends of phases are of a trial run.
+    After a line in which group 1 of `rehearsal` is `1`, figures and ends of phases belong to a trial run.
     """
 
     marks: tuple[LogMark, ...] = ()
@@ -96,15 +108,20 @@ class LogRules:
 
     @cached_property
     def needles(self) -> tuple[str, ...]:
-        """Words of which every line that a rule finds holds one: looking for them first is many times faster.
+        """Words of which every line that matches a rule has at least one: searching them first is many times faster.
 
-        A rule without such a word has every line searched.
+        One rule without such a word makes every line searched.
         """
         words: set[str] = set()
         for pattern in self.patterns:
             words.update(pattern.words or ("",))
-        return tuple(sorted(word for word in words if not any(part != word and part in word for part in words)))
+        needed: list[str] = []
+        # A word that contains another one is found with it.
+        for word in sorted(words, key=len):
+            if not any(part in word for part in needed):
+                needed.append(word)
+        return tuple(sorted(needed))
 
 
 NO_LOG = LogRules()
-"""For an engine whose log nobody has described."""
+"""The rules of an engine whose log is not described."""

@@ -37,7 +37,7 @@ def _needed_fraction(match: re.Match[str], context: Context) -> tuple[Repair, ..
         return (by_hand("a smaller quantisation, or more hosts", f"{needed:.2f} would leave the host too little"),)
     return (
         set_utilisation(needed, context, f"the weights need {weights:.3f}, the KV cache comes on top"),
-        by_hand("stop what else holds memory on that host"),
+        by_hand("stop other programs that hold memory on that host"),
     )
 
 
@@ -59,12 +59,12 @@ def _shorter(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
 
 def _out_of_memory_why(_: re.Match[str], context: Context) -> str:
     if context.phase is Phase.GRAPHS:
-        return "The GPU had no memory left while it captured CUDA graphs, which live beside the pools."
-    return "The GPU had no memory left for what lives beside the pools: activations, graphs, the request table."
+        return "The GPU had no memory left while it captured CUDA graphs, which are outside the pools."
+    return "The GPU had no memory left for what is outside the pools: activations, graphs, the request table."
 
 
 def _out_of_memory(_: re.Match[str], context: Context) -> tuple[Repair, ...]:
-    less = less_utilisation(0.05, context, "leaves room beside the pools")
+    less = less_utilisation(0.05, context, "leaves room outside the pools")
     if context.phase is Phase.GRAPHS:
         graphs = smaller_half(context, ("max_cudagraph_capture_size", "cuda_graph_max_bs"), "smaller graphs", 64)
         return (*less, *graphs)
@@ -102,7 +102,7 @@ CAUSES: tuple[Cause, ...] = (
         r"The memory capacity is unbalanced\. Some GPUs may be occupied",
         "One host has less memory free",
         "One of the hosts has much less free memory than the others.",
-        by_hand("compare the hosts' available memory, stop what runs on the low one, or restart it"),
+        by_hand("compare the hosts' available memory, and stop other programs on the low one or restart it"),
     ),
     cause(
         OUT_OF_MEMORY,
@@ -143,7 +143,7 @@ CAUSES: tuple[Cause, ...] = (
     cause(
         r"argument --kv-cache-dtype: invalid choice: 'fp8'",
         "vLLM's word for an fp8 KV cache",
-        "SGLang has two fp8 formats and wants to know which.",
+        "SGLang has two fp8 formats, and the command must name one.",
         mend=lambda _, context: (set_value("kv_cache_dtype", "fp8_e4m3", context, "what vLLM means by fp8"),),
     ),
     cause(
@@ -171,14 +171,14 @@ CAUSES: tuple[Cause, ...] = (
         r"Timed out waiting (\d+)ms for (?:recv|send) operation to complete",
         "A host fell silent",
         "Another rank did not answer for {0} ms: power, cable or a frozen host.",
-        by_hand("look at the hosts and the link, then start all ranks together"),
+        by_hand("check the hosts and the link, then start all ranks together"),
         weight=Weight.CONSEQUENCE,
     ),
     cause(
         r"Scheduler watchdog timeout \(self\.watchdog_timeout=(\d+)",
         "The engine hung",
         "A batch made no progress for {0} seconds.",
-        by_hand("look at the hosts' memory and the link between them"),
+        by_hand("check the hosts' memory and the link between them"),
     ),
     cause(
         r"Initialization failed\. warmup error: (.*)",

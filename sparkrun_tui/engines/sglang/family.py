@@ -1,4 +1,4 @@
-"""SGLang as an inference server: how it is started and how it reads its command line."""
+"""SGLang as an inference server: its start, and how it reads its command line."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _MODULES = frozenset({"sglang.launch_server", "sglang.launch_server_deterministi
 
 
 def first_argument(words: Sequence[str]) -> int | None:
-    """The index behind `sglang serve` or the module of the server."""
+    """The index after `sglang serve` or the module of the server."""
     for at, word in enumerate(words):
-        following = words[at + 1] if at + 1 < len(words) else ""
-        if word.rpartition("/")[2] == "sglang" and following == "serve":
+        is_program = word.rpartition("/")[2] == "sglang"
+        if is_program and at + 1 < len(words) and words[at + 1] == "serve":
             return at + 2
         if word in _MODULES or word.endswith("sglang/launch_server.py"):
             return at + 1
@@ -24,10 +24,13 @@ def first_argument(words: Sequence[str]) -> int | None:
 
 
 def loose(words: Sequence[str], has_model_flag: bool) -> int:
-    """Only `sglang serve` takes the model as a word, and only where no flag names it."""
+    """The positional words allowed: one for `sglang serve` without a flag for the model, else none."""
+    if has_model_flag:
+        return 0
     start = first_argument(words)
-    short = start is not None and words[start - 1] == "serve"
-    return 1 if short and not has_model_flag else 0
+    if start is not None and words[start - 1] == "serve":
+        return 1
+    return 0
 
 
 SGLANG = Family(
@@ -51,7 +54,7 @@ SGLANG = Family(
             ("max_num_seqs",),
         ),
     ),
-    # It reads its keys (`--api-key`, `--admin-api-key`) from no variable.
+    # It reads its keys (`--api-key`, `--admin-api-key`) only from flags.
     image_words="sglang|sgl",
     modules=("sglang",),
     log=LOG,

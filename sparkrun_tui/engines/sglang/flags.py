@@ -12,7 +12,7 @@ from sparkrun_tui.engines.values import count, fraction, length, number, whole, 
 KV_WORDS = ("auto", "fp8_e5m2", "fp8_e4m3", "mxfp8", "bf16", "bfloat16", "nvfp4", "fp4_mx_block16")
 
 _CPU_OFFLOAD = replace(FIELDS["cpu_offload_gb"], type=FieldType.INT)
-"""SGLang takes whole numbers only."""
+"""SGLang accepts only whole numbers."""
 
 FLAGS = FlagTable(
     (

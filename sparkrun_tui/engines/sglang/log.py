@@ -34,12 +34,18 @@ _MARKS: tuple[LogMark, ...] = (
 
 def _totals(match: re.Match[str], _: Mapping[str, float]) -> Figures:
     tokens, length = number_in(match[1]), number_in(match[2])
-    concurrency = tokens / length if tokens is not None and length else None
+    concurrency = None
+    if tokens is not None and length:
+        concurrency = tokens / length
     return {"kv_tokens": tokens, "max_model_len": length, "concurrency": concurrency}
 
 
 def _pool(match: re.Match[str], facts: Mapping[str, float]) -> Figures:
-    sizes = [size for size in (times(match[group], GIB) for group in (2, 3, 4)) if size is not None]
+    sizes = []
+    for group in (2, 3, 4):
+        size = times(match[group], GIB)
+        if size is not None:
+            sizes.append(size)
     found: dict[str, float | None] = {}
     if sizes:
         found["kv_bytes"] = facts.get("kv_bytes", 0.0) + sum(sizes)

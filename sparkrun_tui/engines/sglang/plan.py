@@ -1,4 +1,4 @@
-"""SGLang: one container alone, or one a host that meet through its own distribution."""
+"""SGLang: one container, or one per host connected by its own distribution."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ENV: Mapping[str, str] = {"NCCL_CUMEM_ENABLE": "0", "SGLANG_ENABLE_TP_MEMORY_INB
 
 @dataclass(frozen=True, slots=True)
 class Sglang(Engine):
-    """SGLang, alone or over several hosts."""
+    """SGLang on one or several hosts."""
 
     name: str = "sglang"
     title: str = "SGLang"
@@ -45,7 +45,7 @@ class Sglang(Engine):
     image_prefix: str = IMAGE_PREFIX
 
     def check(self, rendered: Rendered) -> tuple[Problem, ...]:
-        """An image left open, vLLM's word for an fp8 cache, and a request table that nobody bounded."""
+        """Problems with a missing image, vLLM's word for an fp8 cache, and a request table without a limit."""
         recipe, words = rendered.recipe, serve_words(rendered, self.family)
         arguments = read_arguments(words, self.family)
         problems = list(Engine.check(self, rendered))
@@ -62,7 +62,7 @@ class Sglang(Engine):
         return tuple(problems)
 
     def plan(self, request: PlanRequest) -> ServePlan:
-        """One container a host, all started at once. Raises `LaunchError` for too few hosts."""
+        """One container per host, all started at the same time. Raises `LaunchError` for too few hosts."""
         rendered, hosts = request.rendered, request.hosts
         problems = (*host_rules.check_hosts(rendered, self.family, hosts), *self.check(rendered))
         handed = hand_over(self.command(rendered), request, self.family)
@@ -74,7 +74,9 @@ class Sglang(Engine):
         port = free_port(DIST_PORT, hosts)
         ranks = []
         for rank, host in enumerate(hosts):
-            text = insert_after(script, said.words, _rank_arguments(request, said, rank, port)) if nodes > 1 else script
+            text = script
+            if nodes > 1:
+                text = insert_after(script, said.words, _rank_arguments(request, said, rank, port))
             ranks.append(RankPlan(rank, host.name, role_of(rank, nodes), self._container(request, rank, text)))
         model = said.value(("--model-path", "--model", "--model_path")) or said.after("serve")
         ready = ReadyCheck(
@@ -82,7 +84,10 @@ class Sglang(Engine):
             port=port_of(rendered, said, DEFAULT_PORT),
             served_name=served_name_of(rendered, said, NAME_FLAGS, model),
         )
-        stage = Stage("Start SGLang on all hosts" if nodes > 1 else "Start SGLang", start=tuple(range(nodes)))
+        title = "Start SGLang"
+        if nodes > 1:
+            title = "Start SGLang on all hosts"
+        stage = Stage(title, start=tuple(range(nodes)))
         return assemble(
             request,
             self.name,

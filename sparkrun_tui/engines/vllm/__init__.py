@@ -1,1 +1,1 @@
-"""vLLM: solo, through Ray, and on several hosts without Ray."""
+"""vLLM: on one host, on several through Ray, and on several without Ray."""

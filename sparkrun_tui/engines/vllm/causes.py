@@ -1,4 +1,4 @@
-"""Why vLLM does not start or dies, by the lines it prints; of several rules for one line the first counts."""
+"""Why vLLM does not start or dies, by the lines it prints; the first rule that matches a line is used."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ from sparkrun_tui.engines.plan import Phase
 _MOST_HEADS = 1_000_000
 _MOST_RANKS = 4096
 _HALF_KV = "half the KV cache for the same context"
+_FEWER_REQUESTS = "fewer concurrent requests"
 
 
 def _fp8(context: Context) -> tuple[Repair, ...]:
@@ -55,8 +56,9 @@ def _kv_too_small(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
 
 def _kv_tokens(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     holds = whole(match[2], least=1)
-    shorter = () if holds is None else (set_length(holds, context),)
-    return (*shorter, *_fp8(context))
+    if holds is None:
+        return _fp8(context)
+    return (set_length(holds, context), *_fp8(context))
 
 
 def _start_check(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
@@ -64,14 +66,18 @@ def _start_check(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     caches = by_hand(
         "sync; echo 3 | sudo tee /proc/sys/vm/drop_caches", "when it is the page cache that holds the memory"
     )
-    value = math.floor((free - 0.5) / total * 100) / 100 if free is not None and total else 0.0
+    value = 0.0
+    if free is not None and total:
+        value = math.floor((free - 0.5) / total * 100) / 100
     if value < 0.1:
-        return (by_hand("stop what else holds memory on that host: nvidia-smi, docker ps"), caches)
+        return (by_hand("stop other programs that hold memory on that host: nvidia-smi, docker ps"), caches)
     return (set_utilisation(value, context, f"what {match[1]} GiB of free memory allow"), caches)
 
 
 def _start_check_why(match: re.Match[str], _: Context) -> str:
-    wanted = f" ({match[3]} of the memory, {match[4]} GiB)" if match[3] else ""
+    wanted = ""
+    if match[3]:
+        wanted = f" ({match[3]} of the memory, {match[4]} GiB)"
     return (
         f"vLLM wants more memory{wanted} than was free when it started: {match[1]} of {match[2]} GiB. "
         "Something else holds memory on that host, the page cache does, or the fraction is too high."
@@ -85,9 +91,12 @@ def _out_of_memory_why(match: re.Match[str], context: Context) -> str:
         Phase.GRAPHS: "while it captured CUDA graphs",
         Phase.READY: "while it served",
     }
-    when = where.get(context.phase, "") if context.phase else ""
-    size = f" (it asked for {match[1]})" if match[1] else ""
-    return f"The GPU had no memory left{size} {when}".rstrip() + "."
+    sentence = "The GPU had no memory left"
+    if match[1]:
+        sentence += f" (it asked for {match[1]})"
+    if context.phase in where:
+        sentence += f" {where[context.phase]}"
+    return f"{sentence}."
 
 
 def _out_of_memory(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
@@ -100,7 +109,7 @@ def _out_of_memory(match: re.Match[str], context: Context) -> tuple[Repair, ...]
     if context.phase is Phase.READY:
         return (*less_utilisation(0.05, context, "leaves room outside the KV cache"), expandable)
     batch = smaller_half(context, BATCHED[:1], "smaller activations", 8192)
-    seqs = smaller_half(context, SEQS[:1], "fewer requests at once", 256)
+    seqs = smaller_half(context, SEQS[:1], _FEWER_REQUESTS, 256)
     return (*batch, *seqs, expandable)
 
 
@@ -109,7 +118,9 @@ def _divisor(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     degree = whole(match[2], least=1, most=_MOST_RANKS)
     if heads is None or degree is None:
         return (by_hand("choose a tensor_parallel that divides the number of heads"),)
-    best = max(size for size in range(1, degree + 1) if heads % size == 0)
+    best = degree
+    while heads % best != 0:
+        best -= 1
     return (set_value("tensor_parallel", str(best), context, f"divides the {heads} heads"),)
 
 
@@ -129,23 +140,27 @@ def _model_length(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
 
 
 def _model_length_why(match: re.Match[str], _: Context) -> str:
+    made_for = "shorter contexts"
     length = decimal(match[2])
-    made_for = "shorter contexts" if length is None else f"{math.floor(length)} tokens"
+    if length is not None:
+        made_for = f"{math.floor(length)} tokens"
     return f"The model is made for {made_for}; {shorten(match[1], 40)} were asked for."
 
 
 def _state_blocks(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     fit = whole(match[2], least=1)
     if fit is None:
-        return smaller_half(context, SEQS[:1], "fewer requests at once", 256)
+        return smaller_half(context, SEQS[:1], _FEWER_REQUESTS, 256)
     return (set_value("max_num_seqs", str(fit), context, "as many as fit"),)
 
 
 def _attention_why(match: re.Match[str], context: Context) -> str:
     cache = _cache_type(match, context)
+    sentence = f"No attention kernel of this image runs this model with a KV cache of type {cache} on this GPU."
     reasons = match.string[match.end() :].partition("Reasons: ")[2]
-    told = f" Its reasons: {shorten(reasons, 300)}" if reasons else ""
-    return f"No attention kernel of this image runs this model with a KV cache of type {cache} on this GPU.{told}"
+    if not reasons:
+        return sentence
+    return f"{sentence} Its reasons: {shorten(reasons, 300)}"
 
 
 def _cache_type(match: re.Match[str], context: Context) -> str:
@@ -160,7 +175,7 @@ def _attention(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
 
 
 _RANK_COUNT = (
-    by_hand("look whether the worker's container runs and has joined", "Ray counts only nodes that joined it"),
+    by_hand("check that the worker's container runs and has joined", "Ray counts only nodes that joined it"),
     by_hand("lower tensor_parallel to the number of GPUs"),
 )
 _LOST_RANK = (by_hand("read the other host's log", "the first failure is there"),)
@@ -209,19 +224,19 @@ CAUSES: tuple[Cause, ...] = (
         r"^Available KV cache memory: (-[\d.]+) GiB",
         "No room for the KV cache",
         "The memory budget is {0} GiB short before any KV cache. After a large copy the page cache may be to blame.",
-        by_hand("sync; echo 3 | sudo tee /proc/sys/vm/drop_caches, then once more"),
+        by_hand("sync; echo 3 | sudo tee /proc/sys/vm/drop_caches, then launch again"),
         weight=Weight.HINT,
         even_as_note=True,
     ),
     cause(
         r"CUDA out of memory occurred when warming up sampler with (\d+) dummy requests",
-        "Too many requests at once",
+        "Too many concurrent requests",
         "The sampler's warm-up with {0} requests did not fit in memory.",
-        mend=lambda _, context: smaller_half(context, SEQS[:1], "fewer requests at once", 256),
+        mend=lambda _, context: smaller_half(context, SEQS[:1], _FEWER_REQUESTS, 256),
     ),
     cause(
         r"max_num_seqs \((\d+)\) exceeds available Mamba cache blocks \((\d+)\)",
-        "Too many requests at once",
+        "Too many concurrent requests",
         "Each request of this model needs a block for its state: {1} blocks fit, and {0} requests were allowed.",
         mend=_state_blocks,
     ),
@@ -369,7 +384,7 @@ CAUSES: tuple[Cause, ...] = (
     cause(
         r"engine core exited unexpectedly",
         "The engine process is gone",
-        "The process that holds the model ended without a word: killed from outside, most often for memory.",
+        "The process that holds the model ended without a message: killed from outside, most often for memory.",
         by_hand("journalctl -k -b | grep -i -e oom -e NVRM", "shows whether the kernel killed it"),
         weight=Weight.CONSEQUENCE,
         even_as_note=True,
@@ -378,14 +393,14 @@ CAUSES: tuple[Cause, ...] = (
         r"TimeoutError: RPC call to (\w+) timed out|RPC call to (\w+) timed out",
         "Ranks lost each other",
         "A rank did not answer in time: the link between the hosts, or a host out of memory.",
-        by_hand("look at the hosts' memory and link, then start all ranks together"),
+        by_hand("check the hosts' memory and link, then start all ranks together"),
         weight=Weight.CONSEQUENCE,
     ),
     cause(
         r"^TimeoutError$",
         "Ranks lost each other",
         "The engine waited for a rank until its own limit (five minutes in service): a dead link or a frozen host.",
-        by_hand("look at the hosts and the link, then start all ranks together"),
+        by_hand("check the hosts and the link, then start all ranks together"),
         weight=Weight.CONSEQUENCE,
     ),
     cause(

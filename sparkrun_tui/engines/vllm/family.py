@@ -1,4 +1,4 @@
-"""vLLM as an inference server: how it is started and how it reads its command line."""
+"""vLLM as an inference server: its start, and how it reads its command line."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from sparkrun_tui.engines.vllm.log import LOG
 
 
 def first_argument(words: Sequence[str]) -> int | None:
-    """The index behind `vllm serve` or the module of the API server."""
+    """The index after `vllm serve` or the module of the API server."""
     for at, word in enumerate(words):
-        following = words[at + 1] if at + 1 < len(words) else ""
-        if word.rpartition("/")[2] == "vllm" and following == "serve":
-            return at + 2
-        if word == "vllm.entrypoints.cli.main" and following == "serve":
+        is_program = word.rpartition("/")[2] == "vllm" or word == "vllm.entrypoints.cli.main"
+        if is_program and at + 1 < len(words) and words[at + 1] == "serve":
             return at + 2
         if word == "vllm.entrypoints.openai.api_server":
             return at + 1

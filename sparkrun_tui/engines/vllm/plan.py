@@ -1,4 +1,4 @@
-"""vLLM: one container alone, several through Ray, or several without it (`vllm-distributed`)."""
+"""vLLM: one container, several through Ray, or several without Ray (`vllm-distributed`)."""
 
 from __future__ import annotations
 
@@ -43,20 +43,20 @@ CACHES: Mapping[str, str] = {
     "triton": "/root/.triton",
 }
 RAY_ENV: Mapping[str, str] = {
-    # Ray counts the page cache as used and kills workers at 95 %: on unified memory that is every large model.
+    # Ray counts the page cache as used and kills workers at 95 %; on unified memory every large model reaches that.
     "RAY_memory_monitor_refresh_ms": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 
 
 def model_of(said: ServeCommand) -> str | None:
-    """The model that the command names, which is what vLLM serves it as unless told otherwise."""
+    """The model in the command; vLLM serves it under this name unless the command gives another."""
     return said.after("serve") or said.value(("--model",))
 
 
 @dataclass(frozen=True, slots=True)
 class Vllm(Engine):
-    """vLLM under one of its runtime words; `ray` says how several hosts meet."""
+    """vLLM under one of its runtime words; `ray` says whether several hosts are connected by Ray."""
 
     name: str = "vllm"
     title: str = "vLLM"
@@ -66,7 +66,7 @@ class Vllm(Engine):
     ray: bool = True
 
     def plan(self, request: PlanRequest) -> ServePlan:
-        """One container a host. Raises `LaunchError` for too few hosts or a command that cannot be extended."""
+        """One container per host. Raises `LaunchError` for too few hosts or a command that cannot be extended."""
         rendered, hosts = request.rendered, request.hosts
         problems = (*host_rules.check_hosts(rendered, self.family, hosts), *self.check(rendered))
         handed = hand_over(self.command(rendered), request, self.family)
@@ -84,11 +84,11 @@ class Vllm(Engine):
         elif self.ray and backend not in ("mp", "external_launcher"):
             ranks, stages = self._over_ray(request, script, need_serve(said.words, self.title, request), said)
             port = _ray_port(hosts)
-            warning = f"Ray has no password: who reaches port {port} of {hosts[0].name} can run code there."
+            warning = f"Ray has no password: everyone who reaches port {port} of {hosts[0].name} can run code there."
             notes = (*notes, warning)
         else:
             if self.ray:
-                notes = (*notes, f"The command says `{BACKEND_FLAGS[0]} {backend}`: the hosts meet without Ray.")
+                notes = (*notes, f"The command has `{BACKEND_FLAGS[0]} {backend}`: the hosts connect without Ray.")
             ranks, stages = self._without_ray(request, script, need_serve(said.words, self.title, request), said)
         models = self.models(rendered)
         problems = (*problems, *handed.problems)
@@ -106,15 +106,15 @@ class Vllm(Engine):
         head, nodes = hosts[0], len(hosts)
         port = _ray_port(hosts)
         address = f"{head.address}:{port}"
-        ranks = tuple(
-            RankPlan(
-                rank,
-                host.name,
-                role_of(rank, nodes),
-                self._container(request, rank, _ray_start(host, port, "" if rank == 0 else address), RAY_ENV),
+        ranks = []
+        for rank, host in enumerate(hosts):
+            if rank == 0:
+                start = _start_ray(host, port)
+            else:
+                start = _join_ray(host, address)
+            ranks.append(
+                RankPlan(rank, host.name, role_of(rank, nodes), self._container(request, rank, start, RAY_ENV))
             )
-            for rank, host in enumerate(hosts)
-        )
         if not said.given(BACKEND_FLAGS):
             script = insert_after(script, words, (BACKEND_FLAGS[0], "ray"))
         stages = (
@@ -122,7 +122,7 @@ class Vllm(Engine):
             Stage("Join the Ray workers", start=tuple(range(1, nodes)), wait=RayNodesWait(0, nodes, address)),
             Stage("Serve on the head", execs=(ContainerExec(0, "vllm serve", script),)),
         )
-        return ranks, stages
+        return tuple(ranks), stages
 
     def _without_ray(
         self, request: PlanRequest, script: str, words: Command, said: ServeCommand
@@ -138,24 +138,26 @@ class Vllm(Engine):
                 added.append("--headless")
             spec = self._container(request, rank, insert_after(script, words, added), {})
             ranks.append(RankPlan(rank, host.name, role_of(rank, nodes), spec))
-        # All at once: rank 0 opens its port only after its own imports, and every rank waits for the others.
+        # All start at the same time: rank 0 opens its port only after its imports, and all ranks wait for each other.
         return tuple(ranks), (Stage("Start vLLM on all hosts", start=tuple(range(nodes))),)
 
     def _container(self, request: PlanRequest, rank: int, script: str, extra: Mapping[str, str]) -> ContainerSpec:
-        address = {"VLLM_HOST_IP": request.hosts[rank].address} if len(request.hosts) > 1 else {}
+        env = dict(extra)
+        if len(request.hosts) > 1:
+            env["VLLM_HOST_IP"] = request.hosts[rank].address
         return container(
             request,
             rank,
             engine="vllm",
             image=self.image(request.rendered.recipe),
             script=script,
-            env={**extra, **address},
+            env=env,
             caches=CACHES,
         )
 
 
 def without_ray() -> Vllm:
-    """vLLM whose ranks on several hosts meet by its own distribution."""
+    """vLLM whose ranks on several hosts are connected by its own distribution."""
     return Vllm(name="vllm-distributed", title="vLLM without Ray", aliases=(), short="vllm-d", ray=False)
 
 
@@ -163,8 +165,14 @@ def _ray_port(hosts: Sequence[HostView]) -> int:
     return free_port(RAY_PORT, (hosts[0],))
 
 
-def _ray_start(host: HostView, port: int, head: str) -> shell.Text:
-    where = [f"--address={head}"] if head else ["--head", "--port", str(port)]
-    usage = [] if head else ["--disable-usage-stats"]
-    words = shell.words(["ray", "start", "--block", *where, "--node-ip-address", host.address, *usage])
-    return shell.script("{words}\n", words=words)
+def _start_ray(host: HostView, port: int) -> shell.Text:
+    """A script that starts Ray on the head node."""
+    where = ["--head", "--port", str(port)]
+    words = ["ray", "start", "--block", *where, "--node-ip-address", host.address, "--disable-usage-stats"]
+    return shell.script("{words}\n", words=shell.words(words))
+
+
+def _join_ray(host: HostView, head: str) -> shell.Text:
+    """A script that joins a worker to the Ray at `head`, written ADDRESS:PORT."""
+    words = ["ray", "start", "--block", f"--address={head}", "--node-ip-address", host.address]
+    return shell.script("{words}\n", words=shell.words(words))

@@ -54,7 +54,7 @@ _RAW_STREAM = {"Connection": "close"}
 
 
 class DockerClient:
-    """One host's Docker daemon. Dials at the first call; safe for many tasks at once.
+    """One host's Docker daemon. Connects at the first call; safe for concurrent use by many tasks.
 
     Refusals are `DockerError` (with the HTTP status), a broken connection is `LinkLost`; both are `HostError`.
     """
@@ -95,7 +95,7 @@ class DockerClient:
         return await self._or_none("GET", f"/images/{quote(reference, safe='/:@')}/json", image_from)
 
     async def pull(self, image: str, platform: str = "") -> AsyncGenerator[PullProgress, None]:
-        """Pull an image, telling how far. Ends only when the image is there; raises `DockerError` when it cannot be."""
+        """Pull an image and yield the progress; ends when the image is there. Raises `DockerError` when it fails."""
         repository, tag = split_image(image)
         query = {"fromImage": repository, "tag": tag, "platform": platform or None}
         tally = PullTally()
@@ -211,18 +211,30 @@ class DockerClient:
 
         `since` is Unix seconds (as text for exact nanoseconds), `tail` the number of last lines.
         """
+        start = None
+        if isinstance(since, str):
+            start = since or None
+        elif since:
+            start = f"{since:.9f}"
         query = {
             "stdout": True,
             "stderr": True,
             "follow": follow,
             "timestamps": timestamps,
-            "since": (since if isinstance(since, str) else f"{since:.9f}") if since else None,
+            "since": start,
             "tail": tail,
         }
         path = f"/containers/{quote(container, safe='')}/logs"
-        async with self._http.open("GET", path, query, timeout=None if follow else 120.0) as response:
+        timeout: float | None = 120.0
+        if follow:
+            timeout = None
+        async with self._http.open("GET", path, query, timeout=timeout) as response:
             chunks = self._http.chunks(response)
-            async with aclosing(plain_batches(chunks) if tty else frame_batches(chunks, self.host)) as batches:
+            if tty:
+                frames = plain_batches(chunks)
+            else:
+                frames = frame_batches(chunks, self.host)
+            async with aclosing(frames) as batches:
                 async for batch in batches:
                     yield batch
 
@@ -280,7 +292,9 @@ class DockerClient:
         except TimeoutError:
             return Result(Outcome.TIMED_OUT, None, kept["stdout"].text(), kept["stderr"].text())
         code = (await self.exec_inspect(exec_id)).exit_code
-        outcome = Outcome.LOST if code is None else Outcome.EXITED
+        outcome = Outcome.EXITED
+        if code is None:
+            outcome = Outcome.LOST
         return Result(outcome, code, kept["stdout"].text(), kept["stderr"].text())
 
     async def events(self, labels: Sequence[str] = (), *, since: float = 0.0) -> AsyncIterator[DockerEvent]:

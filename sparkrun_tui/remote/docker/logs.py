@@ -20,7 +20,7 @@ STALL = 120.0
 """Seconds of silence after which the stream is opened anew; following can hang after a rotation of the log."""
 _REMEMBER = 2 * OVERLAP
 MOST_REMEMBERED = 100_000
-"""Frames that are remembered at most, whatever their stamps say."""
+"""Most frames that are remembered, independent of their stamps."""
 _MAX_LINE = 32_768
 _PAUSE = 0.3
 _MAX_PAUSE = 5.0
@@ -39,11 +39,11 @@ class LogRecord:
 
 
 class Unrepeated:
-    """Turns frames with time stamps into lines, and drops what an earlier stream has brought already.
+    """Turns frames with time stamps into lines, and drops frames that an earlier stream has delivered.
 
-    A frame is known by stream, stamp and text; identical ones are counted, so that true repetitions are kept. Of a
-    flood the oldest frames are forgotten: then less is asked for again, and of those with the first stamp that is
-    asked for, as many are passed over as were forgotten. A log gives frames in the same order each time.
+    A frame is identified by stream, stamp and text; identical ones are counted, so that true repetitions are kept. In
+    a flood the oldest frames are forgotten: then less is requested again, and of the frames with the first requested
+    stamp, as many are skipped as were forgotten. A log gives frames in the same order each time.
     """
 
     def __init__(self) -> None:
@@ -63,7 +63,9 @@ class Unrepeated:
             return ""
         start = max(self.newest - OVERLAP, self._forgotten_stamp, 1)
         self._expected = Counter(key for stamp, key, _ in self._recent if stamp >= start)
-        self._passed_over = Counter(self._forgotten) if start == self._forgotten_stamp else Counter()
+        self._passed_over = Counter()
+        if start == self._forgotten_stamp:
+            self._passed_over.update(self._forgotten)
         return f"{start // 10**9}.{start % 10**9:09d}"
 
     def add(self, frames: Sequence[Frame]) -> list[LogRecord]:
@@ -145,7 +147,9 @@ def nanoseconds(stamp: bytes) -> int | None:
     whole, _, part = stamp[:-1].partition(b".")
     if not stamp.endswith(b"Z") or (part and not part.isdigit()):
         seconds = unix_time(stamp.decode("ascii", errors="replace"))
-        return None if seconds is None else int(seconds * 1e9)
+        if seconds is None:
+            return None
+        return int(seconds * 1e9)
     # Thousands of lines share a second: its date is worked out once.
     if whole != _day[0]:
         seconds = unix_time(whole.decode("ascii", errors="replace") + "Z")
@@ -178,7 +182,7 @@ async def follow(
     """Batches of lines: the last `tail` (None: all) from Unix time `since` on, then new ones until the container ends.
 
     With `keep` false it ends when what is there has been read. Lost links and daemon restarts are waited out; an
-    empty batch tells that the stream was opened anew. Raises `HostError` only for what the person must repair.
+    empty batch means that the stream was opened again. Raises `HostError` only for what the person must repair.
     """
     wanted, lines = Wanted(tail, since, keep, stall), Unrepeated()
     pause, over = _PAUSE, False

@@ -1,4 +1,4 @@
-"""A child process that passes stdin on to stdout and tells on stderr how many bytes went by, one number a line.
+"""A child process that passes stdin on to stdout and reports the bytes so far on stderr, one number per line.
 
 Run as `python -m sparkrun_tui.remote.docker.pump`, between `docker save` and `ssh`: bulk data stays out of the app.
 """
@@ -15,15 +15,15 @@ _REPORT_EVERY = 0.25
 
 def main() -> int:
     """Pump until the end of stdin; exit code 1 when the other side has gone."""
-    done, told = 0, time.monotonic()
+    done, reported = 0, time.monotonic()
     try:
         while data := os.read(0, _CHUNK):
             view = memoryview(data)
             while view:
                 view = view[os.write(1, view) :]
             done += len(data)
-            if time.monotonic() - told >= _REPORT_EVERY:
-                told = time.monotonic()
+            if time.monotonic() - reported >= _REPORT_EVERY:
+                reported = time.monotonic()
                 os.write(2, b"%d\n" % done)
         os.write(2, b"%d\n" % done)
     except BrokenPipeError:

@@ -40,7 +40,7 @@ Body = bytes | AsyncIterator[bytes] | None
 
 
 class DockerHttp:
-    """The HTTP side of a Docker client. Safe for many tasks at once."""
+    """The HTTP side of a Docker client. Safe for concurrent use by many tasks."""
 
     def __init__(self, transport: Transport, socket: str = "") -> None:
         self.host = transport.name
@@ -77,19 +77,25 @@ class DockerHttp:
         timeout: float = TIMEOUT,
         most: int = MOST,
     ) -> T:
-        """What `read` makes of the JSON answer (of null when it is empty).
+        """The JSON answer as `read` decodes it (from null when the answer is empty).
 
-        This is where every answer is understood or not: one that is no JSON, longer than `most` bytes or of another
-        shape than `read` takes is a `DockerError`, as is a refusal, which has its HTTP status.
+        Every answer is checked here. Raises `DockerError` for one that is not JSON, is longer than `most` bytes or has
+        another shape than `read` expects, and for a refusal, with its HTTP status.
         """
-        content = None if body is None else json.dumps(body).encode()
-        headers = {} if body is None else {"Content-Type": "application/json"}
+        content = None
+        headers: dict[str, str] = {}
+        if body is not None:
+            content = json.dumps(body).encode()
+            headers = {"Content-Type": "application/json"}
         data = await self._in_time(self._whole(method, path, query, content, headers, timeout, most), timeout)
         try:
-            return read(decode_json(data) if data.strip() else Decoded(None))
+            answer = Decoded(None)
+            if data.strip():
+                answer = decode_json(data)
+            return read(answer)
         except JsonError as error:
             raise DockerError(
-                f"its Docker answers what cannot be understood: {shorten(clean_line(str(error)), 200)}",
+                f"its Docker sent an answer that cannot be understood: {shorten(clean_line(str(error)), 200)}",
                 host=self.host,
                 remedy=f"Is it Docker that listens on {self.dialer.way}? On the host: docker version",
             ) from error
@@ -97,7 +103,7 @@ class DockerHttp:
     async def send(
         self, method: str, path: str, *, query: Query | None = None, body: object = None, timeout: float = TIMEOUT
     ) -> None:
-        """A request whose answer tells nothing but that it worked. Raises `DockerError`."""
+        """A request whose answer has no content. Raises `DockerError` when it fails."""
         await self.ask(method, path, lambda _: None, query=query, body=body, timeout=timeout)
 
     async def put(self, path: str, query: Query, content: bytes, content_type: str) -> None:
@@ -158,7 +164,7 @@ class DockerHttp:
         """The whole body. Raises `DockerError` as soon as it is longer than `most` bytes."""
         data = await self._beginning(response, most + 1)
         if len(data) > most:
-            raise DockerError(f"its Docker answers more than {most >> 10:,} KiB at once", host=self.host)
+            raise DockerError(f"its Docker sent an answer of more than {most >> 10:,} KiB", host=self.host)
         return data
 
     async def _beginning(self, response: httpcore2.Response, most: int) -> bytes:
@@ -216,7 +222,9 @@ class DockerHttp:
         timeout: float | None,
         retry: bool,
     ) -> httpcore2.Response:
-        target = path + (f"?{urlencode(_plain(query))}" if query else "")
+        target = path
+        if query:
+            target += f"?{urlencode(_plain(query))}"
         url = httpcore2.URL(scheme=b"http", host=b"docker", port=80, target=target.encode("ascii"))
         limits = {"connect": TIMEOUT, "read": timeout, "write": TIMEOUT, "pool": TIMEOUT}
         sent = [("Host", "docker"), *_lengths(method, content), *headers.items()]
@@ -245,10 +253,13 @@ class DockerHttp:
 
 def negotiate(server: str, host: str) -> str:
     """The newest API version that both sides speak. Raises `DockerError` when the daemon is too old."""
-    numbers = [whole(part, most=9999) for part in server.split(".", 2)[:2]]
-    major, minor = numbers if len(numbers) == 2 else (None, None)
-    # A daemon that does not say is taken for one that speaks the oldest version we do.
-    spoken = OLDEST_API if major is None or minor is None else (major, minor)
+    # A daemon that states no version is taken for one that speaks our oldest version.
+    spoken = OLDEST_API
+    parts = server.split(".", 2)
+    if len(parts) >= 2:
+        major, minor = whole(parts[0], most=9999), whole(parts[1], most=9999)
+        if major is not None and minor is not None:
+            spoken = (major, minor)
     if spoken < OLDEST_API:
         raise DockerError(
             f"its Docker is too old (API {spoken[0]}.{spoken[1]}, needed is {'.'.join(map(str, OLDEST_API))})",
@@ -260,11 +271,14 @@ def negotiate(server: str, host: str) -> str:
 
 
 def _plain(query: Query) -> dict[str, str]:
-    return {
-        key: ("1" if value else "0") if isinstance(value, bool) else str(value)
-        for key, value in query.items()
-        if value is not None
-    }
+    """The query as text; values of None are left out, and switches are 1 or 0."""
+    found: dict[str, str] = {}
+    for key, value in query.items():
+        if isinstance(value, bool):
+            found[key] = str(int(value))
+        elif value is not None:
+            found[key] = str(value)
+    return found
 
 
 def _lengths(method: str, content: Body) -> list[tuple[str, str]]:
@@ -272,4 +286,6 @@ def _lengths(method: str, content: Body) -> list[tuple[str, str]]:
         return [("Content-Length", str(len(content)))]
     if content is not None:
         return [("Transfer-Encoding", "chunked")]
-    return [("Content-Length", "0")] if method in ("POST", "PUT") else []
+    if method in ("POST", "PUT"):
+        return [("Content-Length", "0")]
+    return []

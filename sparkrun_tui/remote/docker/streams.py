@@ -24,7 +24,7 @@ T = TypeVar("T")
 async def json_lines(chunks: AsyncIterator[bytes], read: Callable[[Decoded], T]) -> AsyncGenerator[T, None]:
     """What `read` makes of each JSON value of a stream, one a line.
 
-    A line that is damaged, too long or of another shape is passed over: these streams tell of progress and of events,
+    A line that is damaged, too long or of another shape is passed over: these streams carry progress and events,
     and what came of it all is asked for at the end. Raises what `read` raises beyond `JsonError`.
     """
     lines = ByteLines(_MAX_LINE)
@@ -75,7 +75,7 @@ async def plain_batches(chunks: AsyncIterator[bytes]) -> AsyncGenerator[list[Fra
 
 
 class PullTally:
-    """Adds up what a pull tells about its layers."""
+    """Adds up what a pull reports about its layers."""
 
     def __init__(self) -> None:
         self._layers: dict[str, tuple[int, int]] = {}
@@ -96,7 +96,7 @@ class PullTally:
         )
 
     def _note(self, layer: str, status: str, message: Decoded) -> None:
-        """Keep what a message tells of a layer."""
+        """Keep what a message reports about a layer."""
         done, total = self._layers.get(layer, (0, 0))
         if status in ("Pull complete", "Already exists"):
             self._done.add(layer)

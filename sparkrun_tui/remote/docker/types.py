@@ -61,7 +61,7 @@ class ImageInfo:
     labels: Mapping[str, str] = field(default_factory=dict)
 
     def same_content(self, other: ImageInfo) -> bool:
-        """Whether both are the same image, whatever store holds them."""
+        """Whether both are the same image, also when different stores hold them."""
         mine = {digest.rpartition("@")[2] for digest in self.digests}
         if mine & {digest.rpartition("@")[2] for digest in other.digests}:
             return True
@@ -185,6 +185,9 @@ def container_from_inspect(data: Decoded) -> ContainerInfo:
     state = data.at("State")
     config = data.at("Config")
     status = _line(state.at("Status").present())
+    exit_code = None
+    if status in ("exited", "dead"):
+        exit_code = _exit_code(state.at("ExitCode"))
     return ContainerInfo(
         id=identity(data.at("Id")),
         name=_line(data.at("Name")).lstrip("/"),
@@ -194,7 +197,7 @@ def container_from_inspect(data: Decoded) -> ContainerInfo:
         created=unix_time(data.at("Created").data),
         started=unix_time(state.at("StartedAt").data),
         finished=unix_time(state.at("FinishedAt").data),
-        exit_code=_exit_code(state.at("ExitCode")) if status in ("exited", "dead") else None,
+        exit_code=exit_code,
         oom_killed=state.at("OOMKilled").is_true(),
         error=_line(state.at("Error")),
         tty=config.at("Tty").is_true(),
@@ -209,18 +212,24 @@ def containers_from_list(data: Decoded) -> list[ContainerInfo]:
 
 
 def container_from_list(data: Decoded) -> ContainerInfo:
-    """From one entry of `/containers/json`, which tells neither exit code (but in words) nor start."""
+    """From one entry of `/containers/json`, which has no start time, and the exit code only in its status text."""
     data = data.present()
+    name = ""
     names = data.at("Names").texts()
+    if names:
+        name = clean_line(names[0]).lstrip("/")
+    exit_code = None
     found = _EXITED.match(data.at("Status").text())
+    if found is not None:
+        exit_code = whole(found[1], least=-_MOST_CODE, most=_MOST_CODE)
     return ContainerInfo(
         id=identity(data.at("Id")),
-        name=clean_line(names[0]).lstrip("/") if names else "",
+        name=name,
         image=_line(data.at("Image")),
         state=_line(data.at("State").present()),
         labels=_labels(data.at("Labels")),
         created=data.at("Created").decimal(least=1, most=_LAST_MOMENT),
-        exit_code=whole(found[1], least=-_MOST_CODE, most=_MOST_CODE) if found else None,
+        exit_code=exit_code,
     )
 
 
@@ -239,7 +248,7 @@ def exec_from(data: Decoded) -> ExecInfo:
 
 
 def wait_from(data: Decoded) -> int | None:
-    """The exit code in the answer of `/containers/{id}/wait`; None when it tells none."""
+    """The exit code in the answer of `/containers/{id}/wait`; None when it has none."""
     return _exit_code(data.present().at("StatusCode"))
 
 
@@ -272,32 +281,41 @@ def stats_from(data: Decoded) -> ContainerStats:
     busy = _count(now.at("cpu_usage", "total_usage")) - _count(before.at("cpu_usage", "total_usage"))
     system = _count(now.at("system_cpu_usage")) - _count(before.at("system_cpu_usage"))
     cores = now.at("online_cpus").whole(least=1, most=65_536) or 1
+    cpu = 0.0
+    if system > 0 and busy > 0:
+        cpu = busy / system * cores
     return ContainerStats(
         memory=max(_count(memory.at("usage")) - _count(cache), 0),
         memory_limit=_count(memory.at("limit")),
-        cpu=busy / system * cores if system > 0 and busy > 0 else 0.0,
+        cpu=cpu,
     )
 
 
 def unix_time(text: object) -> float | None:
     """Docker's time stamps (RFC 3339, nanoseconds; year 1 means never) as Unix seconds.
 
-    None for what is none, and for moments outside of the years 1970 to 2999.
+    None for another text, and for moments outside of the years 1970 to 2999.
     """
-    if not isinstance(text, str) or not text or len(text) > 64 or text.startswith("0001-"):
+    if not isinstance(text, str) or not text:
+        return None
+    if len(text) > 64 or text.startswith("0001-"):
         return None
     head, dot, tail = text.partition(".")
     digits = tail.rstrip("Z")
     for sign in "+-":
         digits = digits.partition(sign)[0]
-    zone = tail[len(digits) :] if dot else ""
+    zone = ""
+    if dot:
+        zone = tail[len(digits) :]
     try:
         base = datetime.fromisoformat((head + zone).replace("Z", "+00:00")).timestamp()
     except (ValueError, OverflowError, OSError):
         # The last two are for years that the system's calendar does not hold.
         return None
     moment = base + (decimal(f"0.{digits}") or 0.0)
-    return moment if 0 <= moment < _LAST_MOMENT else None
+    if not 0 <= moment < _LAST_MOMENT:
+        return None
+    return moment
 
 
 def _exit_code(data: Decoded) -> int | None:

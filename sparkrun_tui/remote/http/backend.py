@@ -1,4 +1,4 @@
-"""HTTP over whatever a transport opens: httpcore2's connection pool on top of our byte streams."""
+"""HTTP over the byte streams of a transport, with httpcore2's connection pool."""
 
 from __future__ import annotations
 
@@ -53,11 +53,13 @@ class StreamAdapter(httpcore2.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         """Only `is_readable`: true for an idle stream that has ended, which the pool then does not use again."""
-        return getattr(self._stream, "ended", None) if info == "is_readable" else None
+        if info != "is_readable":
+            return None
+        return getattr(self._stream, "ended", None)
 
 
 class DialBackend(httpcore2.AsyncNetworkBackend):
-    """Opens every connection with `dial`, whatever address is asked for."""
+    """Opens every connection with `dial` and ignores the requested address."""
 
     def __init__(self, dial: Dial) -> None:
         self._dial = dial

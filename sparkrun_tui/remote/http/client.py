@@ -122,16 +122,21 @@ class _Exchange:
         if call.body:
             headers |= {"Content-Length": str(len(call.body)), "Content-Type": "application/json"}
         headers |= dict(call.headers)
-        request = h11.Request(method=call.method, target=call.path, headers=list(headers.items()))
-        data = (self._connection.send(request) or b"") + (
-            self._connection.send(h11.Data(data=call.body)) or b"" if call.body else b""
-        )
-        await self._stream.write(data + (self._connection.send(h11.EndOfMessage()) or b""))
+        events: list[h11.Event] = [
+            h11.Request(method=call.method, target=call.path, headers=list(headers.items())),
+        ]
+        if call.body:
+            events.append(h11.Data(data=call.body))
+        events.append(h11.EndOfMessage())
+        data = b""
+        for sent in events:
+            data += self._connection.send(sent) or b""
+        await self._stream.write(data)
         for _ in range(_MOST_INTERIM + 1):
             event = await self._next()
             if isinstance(event, h11.Response):
                 return event.status_code
-        raise HostError(f"port {call.port} goes on saying that an answer will come", host=self._host)
+        raise HostError(f"port {call.port} announces an answer again and again, and sends none", host=self._host)
 
     async def words(self) -> bytes:
         """The beginning of the body of a refusal, as far as it comes soon."""

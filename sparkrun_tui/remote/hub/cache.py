@@ -33,13 +33,21 @@ def hub_folder() -> Path:
 
 
 def by_patterns(names: Sequence[str], patterns: Sequence[str]) -> tuple[str, ...]:
-    """The names that match, as huggingface_hub matches them; without patterns all that an engine reads."""
+    """The names that match, as huggingface_hub matches them; without patterns all files that an engine reads."""
     if patterns:
-        wide = [f"{pattern}*" if pattern.endswith("/") else pattern for pattern in patterns]
-        return tuple(name for name in names if any(fnmatch.fnmatch(name, pattern) for pattern in wide))
+        wide = []
+        for pattern in patterns:
+            if pattern.endswith("/"):
+                pattern += "*"
+            wide.append(pattern)
+        return tuple(name for name in names if _matches(name, wide))
     if not any(name.endswith(".safetensors") for name in names):
         return tuple(names)
-    return tuple(name for name in names if not any(fnmatch.fnmatch(name, pattern) for pattern in _OTHER_FORMS))
+    return tuple(name for name in names if not _matches(name, _OTHER_FORMS))
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
 
 
 def commit_of(hub: Path, repo: str, revision: str) -> Commit | None:
@@ -79,9 +87,9 @@ def cached_size(hub: Path, repo: str, commit: str, name: str) -> int | None:
 
 
 def looks_whole(hub: Path, repo: str, commit: str, names: Iterable[str]) -> bool:
-    """Whether these files are a whole model as far as they themselves tell: all parts, the index, a tokenizer.
+    """Whether these files look like a whole model: all parts, the files of the index, a tokenizer.
 
-    A download that was broken off may leave any files missing, hence the doubt: with parts of blobs about, it is not.
+    A download that broke off may lack any files, so a cache with incomplete blobs counts as not whole.
     """
     snapshot = hub / folder_name(repo) / "snapshots" / commit
     present = tuple(names)
@@ -90,7 +98,7 @@ def looks_whole(hub: Path, repo: str, commit: str, names: Iterable[str]) -> bool
 
 
 def whole(names: Iterable[str], indexes: Mapping[str, str], partial: bool) -> bool:
-    """The same by what a cache was seen to hold: names, texts of weight indexes, and whether parts lie about."""
+    """The same for a listed cache: names, texts of weight indexes by name, and whether it has incomplete blobs."""
     present = set(names)
     if partial:
         return False
@@ -101,17 +109,28 @@ def whole(names: Iterable[str], indexes: Mapping[str, str], partial: bool) -> bo
         return True
     if not _indexed(indexes, present):
         return False
-    bases = {name.rpartition("/")[2].lower() for name in present}
-    has_config = bool(bases & {"config.json", "params.json"})
-    return has_config and any(base.startswith(_TOKENIZERS) for base in bases)
+    has_config = False
+    has_tokenizer = False
+    for name in present:
+        base = name.rpartition("/")[2].lower()
+        if base in ("config.json", "params.json"):
+            has_config = True
+        if base.startswith(_TOKENIZERS):
+            has_tokenizer = True
+    return has_config and has_tokenizer
 
 
 def _all_parts(weights: Iterable[str], present: set[str]) -> bool:
-    """Whether every set of parts is complete. Each set is looked through once: a host may list 100,000 parts."""
-    sets = {(found[1], found[3], found[4]) for name in weights if (found := _PART.fullmatch(name))}
+    """Whether every set of parts is complete. Each set is checked once: a host may list 100,000 parts."""
+    sets = set()
+    for name in weights:
+        found = _PART.fullmatch(name)
+        if found is not None:
+            sets.add((found[1], found[3], found[4]))
     for stem, count, ending in sets:
-        if any(f"{stem}-{part:05d}-of-{count}{ending}" not in present for part in range(1, int(count) + 1)):
-            return False
+        for part in range(1, int(count) + 1):
+            if f"{stem}-{part:05d}-of-{count}{ending}" not in present:
+                return False
     return True
 
 

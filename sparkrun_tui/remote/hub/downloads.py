@@ -59,7 +59,7 @@ class HubError(SparkrunError):
 
     @property
     def unreached(self) -> bool:
-        """Whether the Hub gave no answer about the model, so that what lies in caches is all there is to go by."""
+        """Whether the Hub gave no answer about the model, so that only the caches can be used."""
         return self.kind == "offline" or self.kind in _PASSING
 
 
@@ -122,7 +122,7 @@ class HubSource:
         for attempt in range(1, _TRIES + 1):
             try:
                 async with aclosing(self._messages(order, token, {})) as messages:
-                    # The worker either lists or tells of an error, which is raised.
+                    # The worker sends either a list or an error, which is raised.
                     listing = [message async for message in messages][-1]
                 break
             except HubError as error:
@@ -146,8 +146,10 @@ class HubSource:
 
     def _stored(self, request: ModelRequest) -> StoredModel | None:
         commit = hub_cache.commit_of(self.hub, request.repo, request.revision)
-        files = {file.name: file for file in hub_cache.files_in(self.hub, request.repo, commit)} if commit else {}
-        if commit is None or not files:
+        if commit is None:
+            return None
+        files = {file.name: file for file in hub_cache.files_in(self.hub, request.repo, commit)}
+        if not files:
             return None
         try:
             choice = self._chosen(tuple(files), request)
@@ -160,7 +162,9 @@ class HubSource:
     def _model(self, request: ModelRequest, commit: Commit, files: Sequence[ModelFile], choice: Choice) -> StoredModel:
         whole = tuple(ModelFile(file.name, file.size, cached=True) for file in files)
         ref = request.revision or "main"
-        return StoredModel(request.repo, commit, str(self.hub), whole, choice.entry, "" if ref == commit else ref)
+        if ref == commit:
+            ref = ""
+        return StoredModel(request.repo, commit, str(self.hub), whole, choice.entry, ref)
 
     async def _download(
         self, plan: ModelPlan, request: ModelRequest, token: Secret | None, meter: Meter
@@ -176,8 +180,10 @@ class HubSource:
         have = plan.size - plan.missing
         stalls = failures = 0
         while True:
-            # A second stall is laid at the door of the chunk store's client, which is then left out.
-            extra = {"HF_HUB_DISABLE_XET": "1"} if stalls > 1 else {}
+            # A second stall may come from the client of the chunk store, which is then left out.
+            extra = {}
+            if stalls > 1:
+                extra = {"HF_HUB_DISABLE_XET": "1"}
             base = self._arrived(plan)
             moved = 0
             try:
@@ -194,9 +200,12 @@ class HubSource:
                             yield Transfer(have, plan.size, None, "another download of this model is going on")
                 return
             except HubError as error:
-                stalls += error.kind == "stalled"
-                failures = 1 if moved else failures + 1
-                # The list of files has just been had, so a Hub that cannot be reached now is expected back.
+                if error.kind == "stalled":
+                    stalls += 1
+                if moved:
+                    failures = 0
+                failures += 1
+                # The Hub has just sent the list of files, so one that cannot be reached now is expected back.
                 if error.kind not in (*_PASSING, "offline") or failures >= _TRIES:
                     raise
                 yield Transfer(min(base + moved, plan.size), plan.size, None, f"trying again: {error.what}")
@@ -212,7 +221,7 @@ class HubSource:
     async def _messages(
         self, order: Mapping[str, Any], token: Secret | None, extra: Mapping[str, str]
     ) -> AsyncGenerator[Decoded, None]:
-        """Run the worker; what it tells. Raises `HubError` when it tells of an error, stalls or dies."""
+        """Run the worker and yield its messages. Raises `HubError` when it reports an error, stalls or dies."""
         env = {**os.environ, "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1", **extra}
         if token is not None:
             env["HF_TOKEN"] = token.reveal()
@@ -232,7 +241,7 @@ class HubSource:
                 yield message
             if not ended:
                 said = clean_line((await errors).decode(errors="replace").strip().rpartition("\n")[2])
-                raise HubError(f"the download process died: {said or 'without a word'}", kind="other")
+                raise HubError(f"the download process died: {said or 'it printed no message'}", kind="other")
 
     async def _watched(self, stdout: asyncio.StreamReader) -> AsyncIterator[Decoded]:
         """The worker's lines, as long as something moves."""
@@ -245,13 +254,15 @@ class HubSource:
             except TimeoutError as error:
                 raise HubError(f"nothing came for {self._stall:.0f} s", kind="stalled") from error
             except ValueError as error:
-                raise HubError("the Hub tells more of this model than can be taken", kind="large") from error
+                raise HubError("the Hub's answer about this model is too large", kind="large") from error
             if not line:
                 return
             message = worker_message(line)
             now_done = message.at("done").whole()
             if message.at("kind").text() != "progress" or (now_done is not None and now_done > done):
-                moved_at, done = loop.time(), done if now_done is None else now_done
+                moved_at = loop.time()
+                if now_done is not None:
+                    done = now_done
             yield message
 
 
@@ -273,7 +284,7 @@ def _listed(message: Decoded, repo: str) -> tuple[Commit, dict[str, int]]:
 
 
 def worker_message(line: bytes) -> Decoded:
-    """A line that a child process of ours wrote. Raises `HubError` when something else wrote into it."""
+    """A line that our worker wrote. Raises `HubError` when it is not a message of the worker."""
     try:
         message = decode_json(line)
         message.at("kind").present().text()
@@ -286,7 +297,7 @@ def explain(message: Decoded, repo: str, revision: str) -> HubError:
     """The worker's error as one for the person, with what to do."""
     kind, said = message.at("error").text(), clean_line(message.at("message").text())
     token = "Set HF_TOKEN to a token that may read it (huggingface.co/settings/tokens)."
-    told = {
+    known = {
         "gated": (f"{repo} is gated: its licence must be accepted first", f"Accept it at {_SITE}/{repo}; {token}"),
         "missing": (f"there is no model {repo} on the Hub, or it is private", f"Check the name. If private: {token}"),
         "unauthorized": (f"the Hub does not let us read {repo}", token),
@@ -296,11 +307,11 @@ def explain(message: Decoded, repo: str, revision: str) -> HubError:
             "the Hugging Face Hub cannot be reached",
             "Check the network, a proxy (HTTPS_PROXY) or a mirror (HF_ENDPOINT).",
         ),
-        "large": (f"the Hub answers more about {repo} than can be taken", "Is HF_ENDPOINT a mirror of the Hub?"),
+        "large": (f"the Hub's answer about {repo} is too large", "Is HF_ENDPOINT a mirror of the Hub?"),
         "disk": ("the disk is full", "Make room in the model cache: hf cache ls, hf cache prune"),
         "limited": (f"the Hub limits how often we may ask: {said}", f"Wait a little. {token}"),
     }
     if kind == "offline" and os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
         return HubError("HF_HUB_OFFLINE is set, so the Hub is not asked", kind=kind, remedy="unset HF_HUB_OFFLINE")
-    what, remedy = told.get(kind, (f"the Hub says: {said}", ""))
+    what, remedy = known.get(kind, (f"the Hub says: {said}", ""))
     return HubError(what, kind=kind, remedy=remedy)

@@ -30,13 +30,13 @@ from sparkrun_tui.remote.hub.memory_limit import limit_memory
 from sparkrun_tui.remote.hub.worker import describe
 
 Read = Callable[[str, int, int], bytes]
-"""Returns up to so many bytes of a named file from a position on."""
+"""Up to that many bytes of a named file, from a position on."""
 
 _SMALL_FILE = 16 << 20
 _TIMEOUT = 60.0
 _AT_ONCE = 8
 _MOST_FILES = 2000
-"""Files of weights that are looked at; the largest models have some hundred."""
+"""Most files of weights that are read; the largest models have some hundred."""
 _MOST_TENSORS = 1_000_000
 """Tensors of all files together; the largest models have 300,000."""
 _MOST_MEMORY = 2 << 30
@@ -44,7 +44,7 @@ _PLAIN = frozenset({"BF16", "F16", "F32", "F64"})
 
 
 class Refused(Exception):
-    """The repository holds nothing that tells of a model; the words are for the person."""
+    """The repository's files do not describe a model; the message is for the person."""
 
 
 def main() -> int:
@@ -54,7 +54,10 @@ def main() -> int:
     # Threads that wait for the network do not end by an exception in the main one: the process ends instead.
     signal.signal(signal.SIGINT, lambda _number, _frame: os._exit(130))
     try:
-        read = _local(Path(request["snapshot"])) if request.get("snapshot") else _remote(request)
+        if request.get("snapshot"):
+            read = _local(Path(request["snapshot"]))
+        else:
+            read = _remote(request)
         line: dict[str, Any] = {"kind": "digest", "digest": to_data(digest_of(request, read))}
     except (Refused, gguf_header.GgufError, safetensors_header.SafetensorsError) as error:
         line = {"kind": "error", "error": "content", "status": 0, "message": str(error)}
@@ -72,22 +75,33 @@ def digest_of(request: dict[str, Any], read: Read) -> Digest:
     if ggufs and request.get("quant"):
         return _of_gguf(whole, request["quant"], ggufs, read)
     if "config.json" not in names:
-        raise Refused("it has no config.json" + (": name a quantisation (OWNER/NAME:Q4_K_M)" if ggufs else ""))
+        if ggufs:
+            raise Refused("it has no config.json: name a quantisation (OWNER/NAME:Q4_K_M)")
+        raise Refused("it has no config.json")
     config = _json(read, "config.json")
-    companion = _json(read, "hf_quant_config.json") if "hf_quant_config.json" in names else None
+    companion = None
+    if "hf_quant_config.json" in names:
+        companion = _json(read, "hf_quant_config.json")
     small = digest_config(config, companion)
     tensors = _tensors(weight_files(names), read)
     facts = facts_from_config(small)
+    if not tensors:
+        return Digest(config=small, weights=None, params=None, **whole)
+    layers = None
+    if facts.layers is not None:
+        layers = len(facts.layers)
     tied = bool(facts.config.get("tie_word_embeddings"))
-    count = len(facts.layers) if facts.layers is not None else None
-    sizes = ((tensor.name, tensor.size) for tensor in tensors)
-    plain = facts.quant is None and all(tensor.dtype in _PLAIN for tensor in tensors)
-    return Digest(
-        config=small,
-        weights=weight_facts(sizes, layers=count, tied=tied) if tensors else None,
-        params=sum(tensor.elements for tensor in tensors) or None if plain else None,
-        **whole,
-    )
+    sizes = [(tensor.name, tensor.size) for tensor in tensors]
+    weights = weight_facts(sizes, layers=layers, tied=tied)
+    params = None
+    if facts.quant is None and _unquantised(tensors):
+        params = sum(tensor.elements for tensor in tensors) or None
+    return Digest(config=small, weights=weights, params=params, **whole)
+
+
+def _unquantised(tensors: Sequence[safetensors_header.Tensor]) -> bool:
+    """Whether the elements of all tensors are parameters, one each."""
+    return all(tensor.dtype in _PLAIN for tensor in tensors)
 
 
 def _of_gguf(whole: dict[str, Any], quant: str, names: Sequence[str], read: Read) -> Digest:
@@ -95,7 +109,9 @@ def _of_gguf(whole: dict[str, Any], quant: str, names: Sequence[str], read: Read
     budget = _Budget(names)
     headers = [budget.gguf(partial(read, name)) for name in names]
     keys = plain_keys(headers[0].keys)
-    tensors = [tensor for header in headers for tensor in header.tensors]
+    tensors = list(headers[0].tensors)
+    for header in headers[1:]:
+        tensors.extend(header.tensors)
     kept = {key: value for key, value in keys.items() if not key.startswith(("general.", "split.", "quantize."))}
     params = sum(tensor.elements for tensor in tensors) or None
     return Digest(gguf=kept, quant=quant, weights=gguf_weights(tensors, keys), params=params, **whole)
@@ -134,11 +150,11 @@ class _Budget:
         with self._counting:
             self._left -= count
             if self._left < 0:
-                raise Refused(f"its files tell of more than {_MOST_TENSORS:,} tensors")
+                raise Refused(f"its files list more than {_MOST_TENSORS:,} tensors")
 
 
 def _tensors(names: Sequence[str], read: Read) -> list[safetensors_header.Tensor]:
-    """The tensors of all files, their headers read several at once. Raises `Refused` when they are too many."""
+    """The tensors of all files, whose headers are read concurrently. Raises `Refused` when they are too many."""
     budget = _Budget(names)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         headers = pool.map(lambda name: budget.safetensors(partial(read, name)), names)

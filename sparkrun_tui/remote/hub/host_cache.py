@@ -41,10 +41,10 @@ async def listing(transport: Transport, hf_cache: str, repo: str, revision: str)
     )
     result = await transport.run(script, timeout=60.0)
     if result.outcome is Outcome.LOST:
-        raise LinkLost("the connection was lost while the model cache was looked at", host=transport.name)
+        raise LinkLost("the connection was lost while the model cache was listed", host=transport.name)
     if not result.ok:
         said = clean_line(result.stderr.strip().rpartition("\n")[2]) or result.outcome.value
-        raise HostError(f"the model cache cannot be looked at: {said}", host=transport.name)
+        raise HostError(f"the model cache cannot be listed: {said}", host=transport.name)
     return read(result.stdout)
 
 

@@ -100,10 +100,10 @@ class HubFacts:
                 raise HubError(message, kind="stalled", remedy="Check the network, or try again later.") from error
             except ValueError as error:
                 errors.cancel()
-                raise HubError(f"the files of {repo} tell more than can be taken", kind="entry") from error
+                raise HubError(f"the headers of the files of {repo} are too large", kind="entry") from error
             if not line:
                 said = clean_line((await errors).decode(errors="replace").strip().rpartition("\n")[2])
-                raise HubError(f"the process that reads {repo} died: {said or 'without a word'}", kind="other")
+                raise HubError(f"the process that reads {repo} died: {said or 'it printed no message'}", kind="other")
             errors.cancel()
         return _digest(worker_message(line), repo)
 
@@ -114,7 +114,7 @@ def _digest(message: Decoded, repo: str) -> Digest:
         digest = from_data(message.at("digest").data)
         if digest is not None:
             return digest
-        raise HubError(f"nothing in {repo} tells of a model", kind="entry")
+        raise HubError(f"{repo} holds no model", kind="entry")
     if message.at("error").text() == "content":
         raise HubError(f"{repo} cannot be sized: {clean_line(message.at('message').text())}", kind="entry")
     raise explain(message, repo, "")
@@ -123,4 +123,6 @@ def _digest(message: Decoded, repo: str) -> Digest:
 def _by_name(names: Any, request: ModelRequest) -> Choice:
     """The files whose names hold the quantisation."""
     files = tuple(name for name in names if request.gguf_quant.lower() in name.lower() and name.endswith(".gguf"))
-    return Choice(files, files[0] if files else "")
+    if not files:
+        return Choice(files)
+    return Choice(files, files[0])

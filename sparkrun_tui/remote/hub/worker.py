@@ -6,6 +6,7 @@ huggingface_hub's downloads run in threads that cannot be cancelled; a process c
 
 from __future__ import annotations
 
+import errno
 import glob
 import json
 import os
@@ -117,7 +118,7 @@ class _Counter(threading.Thread):
 
 
 def disk_bytes(folder: Path) -> int:
-    """Bytes that really lie in a folder's files (a file may be longer than what has been written into it)."""
+    """The bytes written to a folder's files (a file may be longer than what has been written into it)."""
     total = 0
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -158,33 +159,52 @@ _CLASSES = (
 
 
 def describe(error: BaseException) -> dict[str, Any]:
-    """What an exception of huggingface_hub means: a kind, an HTTP status when there was one, and its words."""
+    """An exception of huggingface_hub as a message: its kind, the HTTP status (0 without one), and its first line."""
+    status = 0
+    kind = "other"
+    for item in _chain(error):
+        if not status:
+            status = _status(item)
+        if kind == "other":
+            kind = _kind(item)
+    if kind == "other" and status in (401, 403):
+        kind = "unauthorized"
+    if status == 429:
+        kind = "limited"
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    message = type(error).__name__
+    if lines:
+        message = lines[0]
+    return {"error": kind, "status": status, "message": message}
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """The exception, its cause, the cause of that, and so on."""
     chain: list[BaseException] = []
     current: BaseException | None = error
     while current is not None and current not in chain:
         chain.append(current)
         current = current.__cause__ or current.__context__
-    status = next((code for item in chain if (code := _status(item))), 0)
-    kind = "other"
-    for item in chain:
-        names = {base.__name__ for base in type(item).__mro__}
-        kind = next((kind for name, kind in _CLASSES if name in names), kind)
-        if kind == "other" and isinstance(item, OSError) and item.errno == 28:
-            kind = "disk"
-        if kind != "other":
-            break
-    if kind == "other" and status in (401, 403):
-        kind = "unauthorized"
-    if status == 429:
-        kind = "limited"
-    words = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return {"error": kind, "status": status, "message": words}
+    return chain
+
+
+def _kind(error: BaseException) -> str:
+    """The kind of one exception by its classes; `other` for one that is not known."""
+    names = {base.__name__ for base in type(error).__mro__}
+    for name, kind in _CLASSES:
+        if name in names:
+            return kind
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "disk"
+    return "other"
 
 
 def _status(error: BaseException) -> int:
     response = getattr(error, "response", None)
     code = getattr(response, "status_code", 0)
-    return code if isinstance(code, int) else 0
+    if not isinstance(code, int):
+        return 0
+    return code
 
 
 def _tell(message: dict[str, Any]) -> None:

@@ -1,1 +1,1 @@
-"""What hosts, daemons, logs, images and models are asked for, as protocols that doubles can stand in for."""
+"""Protocols for hosts, daemons, logs, images and models, which doubles can implement."""

@@ -1,1 +1,1 @@
-"""What a host says of itself in one round trip."""
+"""Reads the facts of a host in one round trip."""

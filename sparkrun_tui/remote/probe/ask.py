@@ -1,4 +1,4 @@
-"""Asks a host about itself in one round trip."""
+"""Reads the facts of a host in one round trip."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def probe(
     *,
     clock: Callable[[], float] = time.time,
 ) -> HostFacts:
-    """The facts of a host. `paths` are folders whose disks matter; of `ports` in use it is told by whom.
+    """The facts of a host, with the disks of the folders `paths`, and the owner of each of `ports` that is in use.
 
     Raises `HostError` when the host cannot be asked.
     """
@@ -35,13 +35,13 @@ async def probe(
         raise LinkLost("the connection was lost while the host was asked about itself", host=transport.name)
     if result.outcome is Outcome.TIMED_OUT:
         raise HostError(
-            f"the host did not tell about itself within {TIMEOUT:.0f} s",
+            f"the host did not report its facts within {TIMEOUT:.0f} s",
             host=transport.name,
-            remedy="It may be short of memory, or a file system of it hangs.",
+            remedy="It may be short of memory, or one of its file systems hangs.",
         )
     if not complete(result.stdout):
         said = clean_line(result.stderr.strip().rpartition("\n")[2])
         raise HostError(
-            f"the host could not tell about itself: {said or 'its answer is cut short'}", host=transport.name
+            f"the host could not report its facts: {said or 'its answer is cut short'}", host=transport.name
         )
     return parse(result.stdout, name=transport.name, taken=taken, round_trip=round_trip, ports=ports)

@@ -74,10 +74,13 @@ class HostFacts:
     tools: frozenset[str] = field(default_factory=frozenset)
     """Which of rsync, setsid, tail, sha256sum, systemd-run, git, nvidia-smi are there."""
     port_owners: Mapping[int, str] = field(default_factory=dict)
-    """Who holds a port that was asked for, where the host tells: `python3 (pid 42)`."""
+    """The owner of each requested port in use, where the host shows it: `python3 (pid 42)`."""
     driver_stale: bool = False
     """Whether the driver's libraries were updated and the kernel still runs the old driver."""
 
     def disk_for(self, path: str) -> Disk | None:
-        """The probed disk that `path` (one of those asked for) lies on."""
-        return next((disk for disk in self.disks if disk.path == path), None)
+        """The disk of `path`, which must be one of the requested paths; None where it is not known."""
+        for disk in self.disks:
+            if disk.path == path:
+                return disk
+        return None

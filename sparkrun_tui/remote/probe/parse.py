@@ -1,4 +1,4 @@
-"""What the probe's script printed, as facts; whatever is missing or says `[N/A]` stays unknown."""
+"""Reads facts from the output of the probe's script; what is missing or says `[N/A]` stays unknown."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MOST_WATTS = 100_000.0
 _MOST_DEGREES = 1000.0
 _MOST_DRIVER = 1e6
 _MOST_PARTS = 64
-"""GPUs, RDMA ports and disks of one host that are looked at."""
+"""Most GPUs, RDMA ports and disks of one host that are read."""
 
 
 @dataclass(slots=True)
@@ -113,15 +113,19 @@ def _read(text: str) -> _Answer:
 def _meminfo(lines: Sequence[str]) -> Iterator[tuple[str, int]]:
     for line in lines:
         found = _MEMINFO.match(line)
-        size = whole(found[2], most=_MOST_KIB) if found else None
-        if found and size is not None:
+        if found is None:
+            continue
+        size = whole(found[2], most=_MOST_KIB)
+        if size is not None:
             yield found[1], size * _KIB
 
 
 def _skew(epoch: str, taken: float, round_trip: float) -> float | None:
-    """How far the host's clock is ahead of ours, seconds, judged at the middle of the round trip."""
-    told = decimal(epoch.rstrip("N").rstrip("."), least=0.0, most=_LATEST)
-    return None if told is None else told - (taken + round_trip / 2)
+    """How far the host's clock is ahead of ours in seconds, taken at the middle of the round trip; None if unknown."""
+    clock = decimal(epoch.rstrip("N").rstrip("."), least=0.0, most=_LATEST)
+    if clock is None:
+        return None
+    return clock - (taken + round_trip / 2)
 
 
 def _disks(rows: Sequence[str]) -> Iterator[Disk]:
@@ -135,13 +139,17 @@ def _disks(rows: Sequence[str]) -> Iterator[Disk]:
             continue
         seen.add(path)
         # Some file systems (btrfs, vfat) count no inodes and say `-` or 0 of 0.
-        countable = (_column(inodes, 1) or 0) > 0
-        yield Disk(path, free * _KIB, total * _KIB, _column(inodes, 3) if countable else None)
+        inodes_free = None
+        if _column(inodes, 1):
+            inodes_free = _column(inodes, 3)
+        yield Disk(path, free * _KIB, total * _KIB, inodes_free)
 
 
 def _column(columns: Sequence[str], place: int, most: int = MOST) -> int | None:
     """The number in a column of a line of `df`, which has four at least; None when it is none."""
-    return whole(columns[place], most=most) if len(columns) >= 4 else None
+    if len(columns) < 4:
+        return None
+    return whole(columns[place], most=most)
 
 
 def _gpus(lines: Sequence[str]) -> Iterator[Gpu]:
@@ -149,11 +157,17 @@ def _gpus(lines: Sequence[str]) -> Iterator[Gpu]:
         cells = [cell.strip() for cell in line.split(",")]
         if len(cells) < 6:
             continue
+        driver = ""
+        if _number(cells[1].partition(".")[0], most=_MOST_DRIVER) is not None:
+            driver = clean_line(cells[1])
+        memory_total = None
         memory = _number(cells[2], most=_MOST_MIB)
+        if memory is not None:
+            memory_total = int(memory * _MIB)
         yield Gpu(
             name=clean_line(cells[0]),
-            driver=clean_line(cells[1]) if _number(cells[1].partition(".")[0], most=_MOST_DRIVER) is not None else "",
-            memory_total=int(memory * _MIB) if memory is not None else None,
+            driver=driver,
+            memory_total=memory_total,
             utilisation=_number(cells[3], most=100),
             power_watts=_number(cells[4], most=_MOST_WATTS),
             temperature=_number(cells[5], least=-_MOST_DEGREES, most=_MOST_DEGREES),
@@ -163,12 +177,16 @@ def _gpus(lines: Sequence[str]) -> Iterator[Gpu]:
 def _number(cell: str, *, least: float = 0.0, most: float) -> float | None:
     """The number that a cell of nvidia-smi begins with; None when there is none, or an absurd one."""
     found = _NUMBER.match(cell)
-    return decimal(found.group(), least=least, most=most) if found else None
+    if found is None:
+        return None
+    return decimal(found.group(), least=least, most=most)
 
 
 def _found(pattern: str, text: str) -> str:
     match = re.search(pattern, text)
-    return match[1] if match else ""
+    if match is None:
+        return ""
+    return match[1]
 
 
 def _docker_access(answer: _Answer, docker: dict[str, str]) -> str:
@@ -212,8 +230,10 @@ def _default_route(lines: Sequence[str], addresses: dict[str, str]) -> tuple[str
     if routes:
         _, device, source = min(routes)
         return device, source or addresses.get(device, "")
-    others = [(name, address) for name, address in addresses.items() if not name.startswith(_INSIDE)]
-    return others[0] if others else ("", "")
+    for name, address in addresses.items():
+        if not name.startswith(_INSIDE):
+            return name, address
+    return "", ""
 
 
 def _metric(line: str) -> int:
@@ -222,7 +242,9 @@ def _metric(line: str) -> int:
     if not text:
         return 0
     metric = whole(text)
-    return MOST if metric is None else metric
+    if metric is None:
+        return MOST
+    return metric
 
 
 def _rdma(rows: Sequence[str], addresses: dict[str, str]) -> Iterator[RdmaPort]:
@@ -240,13 +262,19 @@ def _owners(answer: _Answer) -> dict[int, str]:
 
 
 def _listening(answer: _Answer) -> Iterator[tuple[int, str]]:
-    """Ports that something listens on, with who it is where the host tells."""
+    """Ports that something listens on, each with its owner; the owner is empty where the host does not show it."""
     for line in answer.block("listen"):
         columns = line.split()
-        port = whole(columns[3].rpartition(":")[2], most=_LAST_PORT) if len(columns) >= 4 else None
-        if port is not None:
-            name, pid = _found(r'\(\("([^"]+)"', line), _found(r"pid=([0-9]{1,10})", line)
-            yield port, f"{clean_line(name)} (pid {pid})" if name else ""
+        if len(columns) < 4:
+            continue
+        port = whole(columns[3].rpartition(":")[2], most=_LAST_PORT)
+        if port is None:
+            continue
+        owner = ""
+        name, pid = _found(r'\(\("([^"]+)"', line), _found(r"pid=([0-9]{1,10})", line)
+        if name:
+            owner = f"{clean_line(name)} (pid {pid})"
+        yield port, owner
     for line in answer.block("tcp"):
         columns = line.split()
         if len(columns) >= 4 and columns[3] == _LISTEN_STATE and ":" in columns[1]:

@@ -1,4 +1,4 @@
-"""The one script that asks a host everything at once; its answer is `key=value` lines and marked blocks."""
+"""The script that reads all facts of a host in one run; its output is `key=value` lines and marked blocks."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _MAX_PAUSE = 5.0
 _LAST = 4096
 """Bytes at the end of a job's output in which its last words are looked for."""
 _TELLING = 30.0
-"""Seconds that a host may take to tell them."""
+"""Seconds that a host may take to report them."""
 
 
 class JobState(StrEnum):
@@ -136,7 +136,7 @@ class Jobs:
         result = await self._run(shell.script(_STATUS, job=self._folder(key)))
         words = result.stdout.split()
         if len(words) < 2 or words[0] not in tuple(JobState):
-            raise HostError(f"the state of {key} is not told", host=self._transport.name)
+            raise HostError(f"the host does not report the state of {key}", host=self._transport.name)
         code = whole(words[2]) if len(words) > 2 else None
         return JobStatus(JobState(words[0]), code, whole(words[1]) or 0)
 
@@ -165,12 +165,12 @@ class Jobs:
                     return
             except LinkLost:
                 pass
-            # The link is down, or a host says that it runs and has nothing more to tell.
+            # The link is down, or a host says that the job runs and sends nothing more.
             await self._sleep(pause)
             pause = min(pause * 2, _MAX_PAUSE)
 
     async def last_words(self, key: str) -> str:
-        """The last line that an ended job printed; empty when it printed none, or the host does not tell in time."""
+        """The last line that an ended job printed; empty when it printed none, or the host does not answer in time."""
         tail = b""
         start = max((await self.status(key)).size - _LAST, 0)
         with suppress(TimeoutError):
@@ -210,7 +210,7 @@ class Jobs:
             raise CommandFailed(said or f"a job ended with exit code {code}", host=self._transport.name, code=code)
 
     async def _start_surely(self, key: str, script: shell.Text, env: Mapping[str, str] | None) -> None:
-        """Start it, whatever becomes of the answers: a second start does nothing."""
+        """Start it, and again where the answer is lost: a second start does nothing."""
         pause = _PAUSE
         while True:
             try:
@@ -272,4 +272,6 @@ def _exported(env: Mapping[str, str]) -> shell.Text:
         if identifiers.variable_name(name) is None:
             raise ValueError(f"not a name for a variable: {name!r}")
     pairs = shell.words(f"{name}={value}" for name, value in env.items())
-    return shell.script("export {pairs}", pairs=pairs) if env else shell.script(":")
+    if not env:
+        return shell.script(":")
+    return shell.script("export {pairs}", pairs=pairs)

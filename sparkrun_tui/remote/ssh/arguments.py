@@ -15,7 +15,7 @@ _CIPHERS = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@open
 
 @dataclass(frozen=True, slots=True)
 class SshAccess:
-    """What our own connections go by, for the `ssh` of bulk transfers to go by too."""
+    """The settings of our own connections, which the `ssh` of bulk transfers uses too."""
 
     resolver: Resolver
     policy: HostKeyPolicy
@@ -34,9 +34,12 @@ class SshAccess:
         return words
 
     async def _words(self, endpoint: Endpoint) -> list[str]:
-        agent = await self.ring.agent_for(endpoint) if self.ring is not None else ""
-        lent = _option("IdentityAgent", agent) if agent else []
-        return ["ssh", "-T", "-x", *lent, *_options(endpoint, self.policy)]
+        words = ["ssh", "-T", "-x"]
+        if self.ring is not None:
+            agent = await self.ring.agent_for(endpoint)
+            if agent:
+                words += _option("IdentityAgent", agent)
+        return words + _options(endpoint, self.policy)
 
     async def _proxy(self, hop: str, before: tuple[str, ...]) -> str:
         """A ProxyCommand through `hop`, itself reached through those `before` it."""
@@ -49,8 +52,10 @@ class SshAccess:
 
 
 def destination(endpoint: Endpoint) -> str:
-    """What to call the host on an `ssh` command line: its name in ssh_config, or its address."""
-    return parse_host(endpoint.name).host if endpoint.from_config else endpoint.host
+    """The host on an `ssh` command line: its name in ssh_config, or its address."""
+    if endpoint.from_config:
+        return parse_host(endpoint.name).host
+    return endpoint.host
 
 
 def _options(endpoint: Endpoint, policy: HostKeyPolicy) -> list[str]:

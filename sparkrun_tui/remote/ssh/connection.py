@@ -39,7 +39,7 @@ logging.getLogger("asyncssh").setLevel(logging.CRITICAL)
 
 
 class _Client(asyncssh.SSHClient):
-    """Remembers the key that was offered and not trusted, and tells when the connection ends."""
+    """Remembers a key that was offered and not trusted, and reports the end of the connection."""
 
     def __init__(self, on_lost: OnLost) -> None:
         self._on_lost = on_lost
@@ -109,7 +109,7 @@ class Opener:
     def _locked(self, keys: login.LoginKeys) -> NeedsUser:
         names = ", ".join(str(path) for path in keys.encrypted)
         return NeedsUser(
-            f"{self._endpoint.host} takes no key that is open; locked by a passphrase: {names}",
+            f"{self._endpoint.host} accepts no unlocked key; locked by a passphrase: {names}",
             host=self._endpoint.name,
             remedy=f"Unlock it once with: ssh-add {keys.encrypted[0]}",
         )
@@ -130,8 +130,8 @@ class Opener:
                     raise
                 await self._policy.settle(self._endpoint, client.address, client.offered, self._ask)
             except (asyncssh.KeyExchangeFailed, asyncssh.ConnectionLost) as error:
-                # Known only by key types that the host no longer has: let it show what it has. A link that broke just
-                # now looks the same, and must not end in a question about another key.
+                # The host is known only by key types that it no longer has, so it may show another type. A link that
+                # broke at this moment looks the same, and must not lead to a question about another key.
                 if self._any_key_type or not known.trusted_keys(self._endpoint):
                     raise
                 self._any_key_type = attempt > 0 or isinstance(error, asyncssh.KeyExchangeFailed)
@@ -141,17 +141,23 @@ class Opener:
         self, pairs: list[asyncssh.SSHKeyPair], known: KnownHosts, client: _Client
     ) -> asyncssh.SSHClientConnection:
         endpoint = self._endpoint
+        proxy: tuple[str, ...] = ()
+        if self._tunnel is None:
+            proxy = _proxy_command(endpoint)
+        algorithms: str | tuple[str, ...] = ()
+        if self._any_key_type:
+            algorithms = "default"
         async with asyncio.timeout(LOGIN_TIMEOUT + 5):
             return await asyncssh.connect(
                 endpoint.host,
                 endpoint.port,
                 config=None,
                 tunnel=self._tunnel or (),
-                proxy_command=_proxy_command(endpoint) if self._tunnel is None else (),
+                proxy_command=proxy,
                 client_factory=lambda: client,
                 known_hosts=known.entries,
                 host_key_alias=endpoint.host_key_alias or None,
-                server_host_key_algs="default" if self._any_key_type else (),
+                server_host_key_algs=algorithms,
                 username=endpoint.user or (),
                 client_keys=pairs or None,
                 agent_path=None,

@@ -1,4 +1,4 @@
-"""What happens when a host shows its key: a new one is asked about, a changed or revoked one is refused."""
+"""The policy for host keys: the person is asked about a new one, a changed or revoked one is refused."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class HostKeyPolicy:
 
     @property
     def file(self) -> Path:
-        """The known_hosts file of ours."""
+        """This program's own known_hosts file."""
         return self.own_file or paths.config_dir() / "known_hosts"
 
     def files(self, endpoint: Endpoint) -> tuple[Path, ...]:
@@ -74,7 +74,7 @@ class HostKeyPolicy:
         return read_known_hosts(self.files(endpoint))
 
     async def settle(self, endpoint: Endpoint, address: str, key: asyncssh.SSHKey, ask: Ask | None) -> None:
-        """Return when `key`, which was not trusted, is now known; raise `NeedsUser` when it must not be trusted."""
+        """Make `key`, which was not trusted, a known one. Raises `NeedsUser` when it must not be trusted."""
         verdict, expected = judge(self.read(endpoint), endpoint, address, key)
         if verdict is Verdict.KNOWN:
             return
@@ -82,7 +82,9 @@ class HostKeyPolicy:
             raise self._changed(endpoint, key, expected)
         if verdict is Verdict.REVOKED:
             raise _revoked(endpoint, expected)
-        note = f"Known until now by other keys: {', '.join(expected)}" if expected else ""
+        note = ""
+        if expected:
+            note = f"Known until now by other keys: {', '.join(expected)}"
         if not await self._accepted(endpoint, address, key, note, ask):
             raise NeedsUser(
                 f"the host key {fingerprint(key)} of {endpoint.host} is not known",
@@ -99,7 +101,9 @@ class HostKeyPolicy:
             return True
         if endpoint.strict == "yes" or ask is None:
             return False
-        shown = f"{address}:{endpoint.port}" if endpoint.port != 22 else address
+        shown = address
+        if endpoint.port != 22:
+            shown = f"{address}:{endpoint.port}"
         question = HostKeyQuestion(endpoint.name, shown, key.get_algorithm(), fingerprint(key), note)
         return await ask(question) == YES
 
@@ -107,7 +111,7 @@ class HostKeyPolicy:
         path = file_with_entry(endpoint, self.files(endpoint))
         return NeedsUser(
             f"THE HOST KEY HAS CHANGED: {endpoint.host} shows {fingerprint(key)}, "
-            f"known is {', '.join(expected)}. Somebody may be listening in, or the host was installed anew",
+            f"known is {', '.join(expected)}. Somebody may be listening in, or the host was reinstalled",
             host=endpoint.name,
             remedy=f"Only if you know why it changed: {removal_command(endpoint, path)}",
         )
@@ -118,7 +122,7 @@ def _revoked(endpoint: Endpoint, expected: Sequence[str]) -> NeedsUser:
     return NeedsUser(
         f"the host key of {endpoint.host} is marked as revoked in known_hosts ({shown})",
         host=endpoint.name,
-        remedy="Ask whoever runs the host for its new key; a revoked key is never accepted.",
+        remedy="Ask the host's administrator for its new key; a revoked key is never accepted.",
     )
 
 

@@ -1,4 +1,4 @@
-"""The known_hosts files: reading what parses, telling how an offered key relates to them, adding an entry of ours."""
+"""The known_hosts files: reads their entries, judges an offered key by them, and adds an entry to our own file."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ class KnownHosts:
 
 
 def _matches(entries: asyncssh.SSHKnownHosts, endpoint: Endpoint, address: str) -> list[asyncssh.SSHKey]:
-    port = endpoint.port if endpoint.port != 22 else None
+    port = None
+    if endpoint.port != 22:
+        port = endpoint.port
     return list(entries.match(endpoint.host_key_alias or endpoint.host, address, port)[0])
 
 

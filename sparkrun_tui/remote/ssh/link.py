@@ -1,4 +1,4 @@
-"""The one supervisor of a host's connection: brings it up, notices its end, brings it back, tells its state."""
+"""The supervisor of a host's connection: opens it, notices its end, opens it again, and reports its state."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class HostLink(Generic[C]):
         """Grows each time a connection has been lost."""
         self.status = LinkStatus(LinkState.IDLE, time.time())
         self.sessions = asyncio.Semaphore(sessions)
-        """Commands at once: sshd refuses more than MaxSessions (10), and frees a slot late."""
+        """Concurrent commands: sshd refuses more than MaxSessions (10), and frees a slot late."""
         self._open = open_
         self._explain = explain
         self._backoff = backoff or Backoff()
@@ -58,7 +58,7 @@ class HostLink(Generic[C]):
         self._roll = roll
         self._connection: C | None = None
         self._ended_early: C | None = None
-        """The newest connection that ended without being the one in use: perhaps before it could become that."""
+        """The newest connection that ended without being the one in use, perhaps before it could become that."""
         self._task: asyncio.Task[C] | None = None
         self._failures = 0
         self._up_at = 0.0
@@ -86,7 +86,7 @@ class HostLink(Generic[C]):
             raise
 
     def lost(self, connection: C, error: BaseException | None) -> None:
-        """Told by the connection itself that it has ended."""
+        """Called by a connection that has ended."""
         if connection is not self._connection:
             self._ended_early = connection
             return
@@ -98,7 +98,7 @@ class HostLink(Generic[C]):
         self._ensure_task()
 
     async def close(self, close_connection: Callable[[C], object]) -> None:
-        """Let the connection go; asked for again, it comes up again."""
+        """Close the connection; the next use opens it again."""
         task, self._task = self._task, None
         if task is not None and not task.done():
             task.cancel()
@@ -112,7 +112,7 @@ class HostLink(Generic[C]):
     def _ensure_task(self) -> asyncio.Task[C]:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._bring_up(), name=f"link {self.name}")
-            # Its error is in `status`; whoever waits for it gets it too.
+            # Its error is in `status`, and every caller that waits for it gets it too.
             self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
         return self._task
 
@@ -138,17 +138,22 @@ class HostLink(Generic[C]):
         """Pause before the next try, or raise when there is to be none."""
         self._failures += 1
         kind = kind_of(error)
-        told = self._explain(error)
+        explained = self._explain(error)
         if kind is Kind.USER:
-            self._set(LinkState.NEEDS_USER, told.what, told.remedy)
-            raise told from error
-        if not self._was_up and (kind is not Kind.BROKEN or self._failures >= self._backoff.first_tries):
-            self._set(LinkState.UNREACHABLE, told.what, told.remedy)
-            raise told from error
-        state = LinkState.RECONNECTING if self._was_up else LinkState.CONNECTING
-        self._set(state, told.what, told.remedy)
+            self._set(LinkState.NEEDS_USER, explained.what, explained.remedy)
+            raise explained from error
+        state = LinkState.RECONNECTING
+        if not self._was_up:
+            may_try_again = kind is Kind.BROKEN and self._failures < self._backoff.first_tries
+            if not may_try_again:
+                self._set(LinkState.UNREACHABLE, explained.what, explained.remedy)
+                raise explained from error
+            state = LinkState.CONNECTING
+        self._set(state, explained.what, explained.remedy)
         await self._sleep(self._backoff.pause(self._failures, self._roll()))
 
     def _set(self, state: LinkState, detail: str = "", remedy: str = "") -> None:
-        since = self.status.since if state is self.status.state else time.time()
+        since = self.status.since
+        if state is not self.status.state:
+            since = time.time()
         self.status = LinkStatus(state, since, detail, remedy)

@@ -31,7 +31,7 @@ class LoginKeys:
     agent: SSHAgentClient | None = None
 
     def close(self) -> None:
-        """Let the agent go."""
+        """Close the connection to the agent."""
         if self.agent is not None:
             self.agent.close()
 

@@ -1,4 +1,4 @@
-"""Names of hosts as people write them: what is accepted, and which of them mean this machine."""
+"""Names of hosts as people write them: which are accepted, and which mean this machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @dataclass(frozen=True, slots=True)
 class HostName:
-    """A host as named by the person: `host` is what `ssh` is asked for; user and port are empty or None if not said."""
+    """A host as named by the person: `host` is the operand of `ssh`; user is empty and port None where not given."""
 
     text: str
     host: str
@@ -27,28 +27,42 @@ class HostName:
 
 
 def parse_host(text: str) -> HostName:
-    """Take `host`, `user@host`, `host:port`, an IPv6 address or `[IPv6]:port`. Raises `HostError` for anything else.
+    """The host named as `host`, `user@host`, `host:port`, an IPv6 address or `[IPv6]:port`.
 
-    What is accepted can be handed to `ssh` as an operand: no options, no spaces, no shell characters.
+    Raises `HostError` for anything else. An accepted host can be passed to `ssh` as an operand: it has no options,
+    spaces or shell characters.
     """
     match = _HOST.fullmatch(text)
     if not match:
-        shown = shorten(clean_line(text), 60)
-        raise HostError(f"`{shown}` is not a host name", remedy="Write a name or address, or user@host.")
+        raise _no_host(text)
     user, rest = match["user"] or "", match["rest"]
     found = _BRACKETED.fullmatch(rest) or _WITH_PORT.fullmatch(rest)
-    host, port = (found["host"], found["port"]) if found else (rest, None)
-    if host.startswith("-") or (not found and re.search(r"[\[\]]", rest)):
-        raise HostError(f"`{text}` is not a host name", remedy="Write a name or address, or user@host.")
-    if port is not None and not 1 <= int(port) <= 65535:
+    if found is None:
+        if "[" in rest or "]" in rest:
+            raise _no_host(text)
+        return HostName(text, rest, user)
+    host = found["host"]
+    if host.startswith("-"):
+        raise _no_host(text)
+    if found["port"] is None:
+        return HostName(text, host, user)
+    port = int(found["port"])
+    if not 1 <= port <= 65535:
         raise HostError(f"`{text}`: port {port} is not between 1 and 65535")
-    return HostName(text, host, user, int(port) if port is not None else None)
+    return HostName(text, host, user, port)
+
+
+def _no_host(text: str) -> HostError:
+    shown = shorten(clean_line(text), 60)
+    return HostError(f"`{shown}` is not a host name", remedy="Write a name or address, or user@host.")
 
 
 def is_this_machine(text: str) -> bool:
-    """Whether `text` names the machine and user we run as, so that no SSH is needed."""
+    """Whether `text` names this machine and the current user, so that no SSH is needed."""
     name = parse_host(text)
-    if name.port is not None or (name.user and name.user != _me()):
+    if name.port is not None:
+        return False
+    if name.user and name.user != _me():
         return False
     return name.host.lower() in _LOOPBACK | {socket.gethostname().lower()}
 
@@ -56,5 +70,5 @@ def is_this_machine(text: str) -> bool:
 def _me() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # no passwd entry: nobody can have meant it by name
+    except (KeyError, OSError):  # no passwd entry, so no user name can mean the current user
         return ""

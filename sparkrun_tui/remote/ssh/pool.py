@@ -47,7 +47,7 @@ class SshPool:
         self._backoff = backoff
         self._transports: dict[str, Transport] = {}
         self._links: dict[tuple[str, tuple[str, ...] | None], Link] = {}
-        # Sixteen logins at once at one sshd lose some of them (MaxStartups 10:30:100).
+        # Of sixteen concurrent logins, one sshd drops some (MaxStartups 10:30:100).
         self._logins = asyncio.Semaphore(_MAX_LOGINS)
         self._hop_logins: dict[str, asyncio.Semaphore] = {}
         self._questions = asyncio.Lock()
@@ -88,13 +88,18 @@ class SshPool:
             async def open_() -> asyncssh.SSHClientConnection:
                 endpoint = await self.resolver.resolve(host)
                 seen[:] = [endpoint]
-                return await self._open(endpoint, endpoint.jumps if via is None else via, key)
+                jumps = via
+                if jumps is None:
+                    jumps = endpoint.jumps
+                return await self._open(endpoint, jumps, key)
 
-            def told(error: BaseException) -> HostError:
-                endpoint = seen[0] if seen else Endpoint(host, host)
+            def explained(error: BaseException) -> HostError:
+                endpoint = Endpoint(host, host)
+                if seen:
+                    endpoint = seen[0]
                 return explain(error, host, endpoint.host, endpoint.port, endpoint.user)
 
-            self._links[key] = HostLink(host, open_, told, backoff=self._backoff)
+            self._links[key] = HostLink(host, open_, explained, backoff=self._backoff)
         return self._links[key]
 
     async def _open(
@@ -111,11 +116,13 @@ class SshPool:
             slots = self._hop_logins.setdefault(jumps[-1], asyncio.Semaphore(_MAX_LOGINS_PER_HOP))
         link = self._links[key]
         async with slots:
-            ask = self._ask_one if self.ask else None
+            ask = None
+            if self.ask is not None:
+                ask = self._ask_one
             return await Opener(endpoint, self.policy, ask, link.lost, tunnel, self.ring).open()
 
     async def _ask_one(self, question: Question) -> str | None:
-        """Questions come one at a time, however many hosts have one."""
+        """The person's answer; questions of several hosts are asked one at a time."""
         assert self.ask is not None
         async with self._questions:
             return await self.ask(question)

@@ -45,10 +45,12 @@ class Endpoint:
 
     @property
     def key_name(self) -> str:
-        """How the host is called in known_hosts files."""
+        """The host's name in known_hosts files."""
         if self.host_key_alias:
             return self.host_key_alias
-        return f"[{self.host}]:{self.port}" if self.port != 22 else self.host
+        if self.port == 22:
+            return self.host
+        return f"[{self.host}]:{self.port}"
 
 
 class Resolver(Protocol):
@@ -97,14 +99,18 @@ class SshConfigResolver:
                 process.kill()
         if process.returncode != 0:
             lines = decode(err).strip().splitlines()
-            said = clean_line(lines[-1]) if lines else f"exit {process.returncode}"
+            said = f"exit {process.returncode}"
+            if lines:
+                said = clean_line(lines[-1])
             raise NeedsUser(f"ssh refuses its configuration: {said}", host=name, remedy="Correct ~/.ssh/config.")
         return decode(out)
 
 
 def plain_endpoint(asked: HostName, env: Mapping[str, str] | None = None) -> Endpoint:
     """The endpoint when there is no `ssh` to ask: default port, default keys, the user's known_hosts."""
-    env = os.environ if env is None else env
+    environ = env
+    if environ is None:
+        environ = os.environ
     folder = Path.home() / ".ssh"
     keys = ("id_ed25519", "id_ecdsa", "id_rsa", "id_ed25519_sk", "id_ecdsa_sk")
     return Endpoint(
@@ -113,14 +119,16 @@ def plain_endpoint(asked: HostName, env: Mapping[str, str] | None = None) -> End
         port=asked.port or 22,
         user=asked.user or getpass.getuser(),
         identity_files=tuple(path for key in keys if _usable(path := folder / key)),
-        agent=env.get("SSH_AUTH_SOCK", ""),
+        agent=environ.get("SSH_AUTH_SOCK", ""),
         known_hosts_files=(folder / "known_hosts",),
     )
 
 
 def endpoint_from_ssh(asked: HostName, text: str, env: Mapping[str, str] | None = None) -> Endpoint:
-    """The endpoint that the output of `ssh -G` describes. Pure but for looking which key files exist."""
-    env = os.environ if env is None else env
+    """The endpoint in the output of `ssh -G`. Its only side effect is to check which key files exist."""
+    environ = env
+    if environ is None:
+        environ = os.environ
     options: dict[str, list[str]] = {}
     for line in text.splitlines():
         key, _, value = line.strip().partition(" ")
@@ -128,22 +136,33 @@ def endpoint_from_ssh(asked: HostName, text: str, env: Mapping[str, str] | None 
 
     def one(key: str, default: str = "") -> str:
         value = options.get(key, [default])[0]
-        return "" if value.lower() == "none" else value
+        if value.lower() == "none":
+            return ""
+        return value
 
-    expand = _expander(asked, one, env)
-    files = [expand(value) for value in options.get("identityfile", []) if value.lower() != "none"]
+    expand = _expander(asked, one, environ)
+    identities = []
+    for value in options.get("identityfile", []):
+        if value.lower() == "none":
+            continue
+        path = expand(value)
+        if _usable(path):
+            identities.append(path)
+    certificates = []
+    for value in options.get("certificatefile", []):
+        path = expand(value)
+        if path.is_file():
+            certificates.append(path)
     known = [*_paths(one("userknownhostsfile"), expand), *_paths(one("globalknownhostsfile"), expand)]
     return Endpoint(
         name=asked.text,
         host=one("hostname") or asked.host,
         port=_port(asked, one("port")),
         user=one("user") or asked.user,
-        identity_files=tuple(path for path in files if _usable(path)),
-        certificate_files=tuple(
-            path for value in options.get("certificatefile", []) if (path := expand(value)).is_file()
-        ),
+        identity_files=tuple(identities),
+        certificate_files=tuple(certificates),
         identities_only=one("identitiesonly") == "yes",
-        agent=_agent(options.get("identityagent", ["SSH_AUTH_SOCK"])[0], env),
+        agent=_agent(options.get("identityagent", ["SSH_AUTH_SOCK"])[0], environ),
         jumps=tuple(hop for hop in one("proxyjump").split(",") if hop),
         proxy_command=one("proxycommand"),
         known_hosts_files=tuple(known),

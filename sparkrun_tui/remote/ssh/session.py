@@ -22,7 +22,7 @@ class Session(asyncssh.SSHClientSession[bytes]):
 
     @property
     def on_end(self) -> Callable[[], object] | None:
-        """Called once when the channel is gone; at once when it is gone already."""
+        """Called once when the channel is gone; immediately when it is gone already."""
         return self._on_end
 
     @on_end.setter
@@ -40,7 +40,7 @@ class Session(asyncssh.SSHClientSession[bytes]):
         self.pieces.push("stdout" if datatype is None else "stderr", data)
 
     def eof_received(self) -> bool:
-        """Output is over; our side stays open, since its end would tell the watcher to stop the script."""
+        """Output is over; our side stays open, since its end would make the watcher stop the script."""
         return True
 
     def exit_status_received(self, status: int) -> None:

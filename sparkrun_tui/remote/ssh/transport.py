@@ -74,7 +74,7 @@ class SshTransport:
         return capture.result(session.outcome, session.code)
 
     async def _finish(self, channel: Channel, session: Session, capture: Capture, deadline: float | None) -> bool:
-        """Read to the end; False when the time was up first and the script was told to stop."""
+        """Read to the end; False when the time was up first and the script had to be stopped."""
         try:
             async with asyncio.timeout_at(deadline):
                 await capture.all_of(session.pieces.read)
@@ -123,7 +123,7 @@ class SshTransport:
         return ChannelStream(self._name, reader, writer)
 
     async def open_command(self, words: Sequence[str]) -> ByteStream:
-        """Open a two-way stream to a command; its words must be constants of ours, never foreign text."""
+        """Open a two-way stream to a command; its words must be constants of this program, never foreign text."""
         connection = await self._link.connection(OPEN_TIMEOUT)
         try:
             # A stream of this kind is a session like a command's, and holds its place until it is closed.
@@ -150,7 +150,7 @@ class SshTransport:
             raise HostError(f"{path} cannot be written: {said}", host=self._name)
 
     async def close(self) -> None:
-        """Let the link go; what runs detached on the host goes on."""
+        """Close the link; what runs detached on the host goes on."""
         await self._link.close(lambda connection: connection.abort())
 
     async def _start(self, wrapped: Envelope, timeout: float) -> tuple[Channel, Session]:
@@ -179,7 +179,7 @@ class SshTransport:
                 continue
             self._open_sessions += 1
             session.on_end = self._session_ended
-            with suppress(OSError):  # closed already: how it ended tells why
+            with suppress(OSError):  # closed already: its outcome shows why
                 channel.write(wrapped.text)
             return channel, session
         raise SocketRefused(
@@ -193,7 +193,7 @@ class SshTransport:
 
     @contextmanager
     def _opening(self, what: str) -> Iterator[None]:
-        """Turns what asyncssh raises while a channel is opened into errors of ours."""
+        """Turns what asyncssh raises while a channel is opened into `LinkLost` and `SocketRefused`."""
         try:
             yield
         except asyncssh.ChannelOpenError as error:

@@ -29,7 +29,7 @@ from sparkrun_tui.remote.ssh.unlocked_keys import KeyRing
 from sparkrun_tui.remote.transport import Transport
 
 STALL = 180.0
-"""Seconds without a word after which a pull's progress is asked for anew."""
+"""Seconds of silence after which a pull's progress is requested again."""
 _PAUSE = 0.5
 _ARCHES = {"aarch64": "arm64", "x86_64": "amd64"}
 _NEEDS_LOGIN = re.compile(r"pull access denied|unauthorized|authentication required|denied:|no basic auth", re.I)
@@ -48,7 +48,7 @@ class DockerImages:
         self._access = SshAccess(resolver, policy, ring)
 
     async def pull(self, transport: Transport, reference: str) -> AsyncGenerator[Transfer, None]:
-        """Pull on the host, telling bytes; the last item has done == total. Raises `HostError`.
+        """Pull on the host and yield the bytes so far; the last item has done == total. Raises `HostError`.
 
         A pull asked for through the API ends with its connection, and what it had of each layer is lost. So the host
         runs `docker pull` itself as well, detached; both share one transfer, and a lost link costs nothing.

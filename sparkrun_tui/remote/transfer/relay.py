@@ -44,7 +44,7 @@ send blobs && send names && {{ [ -z {ref} ] || send refs; }}
 
 
 def reach_script(address: str) -> shell.Text:
-    """Whether a host can log in to `address` without a question and both have rsync: its exit code tells."""
+    """A script whose exit code is 0 where a host can log in to `address` without a question and both have rsync."""
     return shell.script(_REACH, ssh=_SSH, address=_checked(address))
 
 

@@ -157,10 +157,10 @@ class RsyncShipper:
         rows = "".join(f"{file.size}\t{model.snapshot}/{file.name}\n" for file in model.files)
         result = await transport.run(script, stdin=rows.encode(), timeout=60.0)
         if result.outcome is Outcome.LOST:
-            raise LinkLost("the connection was lost while the model cache was looked at", host=transport.name)
+            raise LinkLost("the connection was lost while the model cache was checked", host=transport.name)
         if not result.ok:
             said = clean_line(result.stderr.strip().rpartition("\n")[2]) or result.outcome.value
-            raise HostError(f"the model cache {hub} cannot be looked at: {said}", host=transport.name)
+            raise HostError(f"the model cache {hub} cannot be checked: {said}", host=transport.name)
         return result.stdout.splitlines()
 
     async def _target(self, transport: Transport, hf_cache: str) -> list[str]:
@@ -202,7 +202,9 @@ class RsyncShipper:
                 return
             except _Passing as passing:
                 # A try that moved something starts the count anew: a slow, shaky line gets there in the end.
-                failures = 1 if sent else failures + 1
+                if sent:
+                    failures = 0
+                failures += 1
                 base += sent
                 if failures >= _TRIES:
                     raise passing.error from passing
@@ -226,7 +228,10 @@ class RsyncShipper:
             said = decode(await errors)
         if code:
             error = explain(code, said, host)
-            raise _Passing(error) if code in _PASSING and not _is_final(said) else error
+            may_pass = code in _PASSING and not _is_final(said)
+            if may_pass:
+                raise _Passing(error)
+            raise error
 
     async def _check_tools(self, transport: Transport) -> None:
         """Raises `HostError` when this machine cannot send."""
@@ -266,7 +271,9 @@ def parts_of(model: StoredModel) -> _Parts:
         blob = _blob_of(Path(model.hub), path)
         if blob:
             blobs.append(blob)
-    refs = (f"{model.folder}/refs/{model.ref}",) if model.ref else ()
+    refs: tuple[str, ...] = ()
+    if model.ref:
+        refs = (f"{model.folder}/refs/{model.ref}",)
     return _Parts(tuple(dict.fromkeys(blobs)), tuple(links), refs)
 
 
@@ -276,7 +283,10 @@ def _blob_of(hub: Path, path: str) -> str:
     if not full.is_symlink():
         return ""
     target = PurePosixPath(os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(full))))
-    return str(target) if len(target.parts) == 3 and target.parts[1] == "blobs" else ""
+    is_blob = len(target.parts) == 3 and target.parts[1] == "blobs"
+    if not is_blob:
+        return ""
+    return str(target)
 
 
 def _at_home(path: str) -> str:
@@ -298,14 +308,20 @@ class ProgressReader:
 def progress(line: bytes) -> int | None:
     """The bytes sent so far in a line of `--info=progress2`; None when it is another line."""
     found = _PROGRESS.match(line)
-    return whole(decode(found[1]).replace(",", "").replace(".", "")) if found else None
+    if found is None:
+        return None
+    return whole(decode(found[1]).replace(",", "").replace(".", ""))
 
 
 def version(text: str) -> tuple[int, int] | None:
     """The version of a real rsync in the output of `rsync --version`; None for others (macOS has openrsync)."""
     found = re.match(r"rsync\s+version\s+v?([0-9]+)\.([0-9]+)", text)
-    major, minor = (whole(found[1]), whole(found[2])) if found else (None, None)
-    return None if major is None or minor is None else (major, minor)
+    if found is None:
+        return None
+    major, minor = whole(found[1]), whole(found[2])
+    if major is None or minor is None:
+        return None
+    return major, minor
 
 
 def _is_final(said: str) -> bool:
@@ -314,10 +330,8 @@ def _is_final(said: str) -> bool:
 
 
 def explain(code: int, said: str, host: str) -> HostError:
-    """rsync's exit code and last words as an error with a remedy."""
-    lines = [line for line in said.strip().splitlines() if line.strip()]
-    telling = [line for line in lines if not line.startswith(("rsync error:", "rsync: connection unexpectedly"))]
-    last = log_line((telling or lines or [f"rsync ended with code {code}"])[-1])
+    """rsync's exit code and its last line as an error with a remedy."""
+    last = log_line(_last_line(said) or f"rsync ended with code {code}")
     if "command not found" in said or code == 127:
         return HostError("rsync is missing on the host", host=host, remedy="On the host: sudo apt-get install rsync")
     if "is your shell clean" in said or code == 2:
@@ -328,7 +342,7 @@ def explain(code: int, said: str, host: str) -> HostError:
         )
     if "Permission denied (" in said:
         return HostError(
-            f"ssh is not let in for the transfer: {last}",
+            f"the host refuses the ssh login of the transfer: {last}",
             host=host,
             remedy="The transfer cannot ask for a passphrase: unlock the key with ssh-add, or use one without.",
         )
@@ -339,3 +353,15 @@ def explain(code: int, said: str, host: str) -> HostError:
     if code in _PASSING:
         return LinkLost(f"the transfer broke off: {last}", host=host)
     return HostError(f"rsync failed ({code}): {last}", host=host)
+
+
+def _last_line(said: str) -> str:
+    """The last line that names a cause, else the last line; empty without one."""
+    last = ""
+    for line in reversed(said.splitlines()):
+        if not line.strip():
+            continue
+        if not line.startswith(("rsync error:", "rsync: connection unexpectedly")):
+            return line
+        last = last or line
+    return last
