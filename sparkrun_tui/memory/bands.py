@@ -13,24 +13,24 @@ NOTHING = Band(0, 0, 0, "none")
 
 
 def worst_verdict(found: Iterable[Verdict]) -> Verdict:
-    """Return the worst of some verdicts, the first of equals; raises ValueError when there is none."""
+    """The worst of some verdicts, the first of equals; raises ValueError when there is none."""
     return max(found, key=lambda verdict: badness(verdict.level))
 
 
 def worst_headroom(pictures: Iterable[HostPicture]) -> Verdict:
-    """Return the verdict on what stays for the host, of the host that keeps least; ValueError when there is none."""
+    """The verdict on what stays for the host, of the host that keeps least; ValueError when there is none."""
     fullest_first = sorted(pictures, key=lambda picture: inf if picture.free is None else picture.free)
     return worst_verdict(headroom(picture) for picture in fullest_first)
 
 
 def part(kind: str, *bands: Band) -> Part:
-    """Return bands added up as one part of a host's picture, in bytes."""
+    """Bands added up as one part of a host's picture, in bytes."""
     whole = add(*bands)
     return Part(kind, whole.likely, whole.low, whole.high, whole.source)
 
 
 def add(*bands: Band) -> Band:
-    """Return the sum of bands, with the sources of those that are not empty."""
+    """The sum of bands, with the sources of those that are not empty."""
     sources = dict.fromkeys(band.source for band in bands if band.high)
     return Band(
         sum(band.likely for band in bands),
@@ -41,5 +41,5 @@ def add(*bands: Band) -> Band:
 
 
 def exact(size: int, source: str) -> Band:
-    """Return a figure that is known exactly, in bytes."""
+    """A figure that is known exactly, in bytes."""
     return Band(size, size, size, source)

@@ -15,9 +15,9 @@ _POINTS = 9
 def context_curve(
     facts: ModelFacts, settings: EngineSettings, host: HostMemory, found: Estimate | None = None
 ) -> ContextCurve | None:
-    """Return the curve up to the longer of the model's and the recipe's length, None when the cache is not known.
+    """The curve up to the longer of the model's and the recipe's length, None when the cache is not known.
 
-    ``found`` is the estimate of the whole launch, where there is one: the pool and the longest context are its own.
+    `found` is the estimate of the whole launch, where there is one: the pool and the longest context are its own.
     """
     own = model_of(settings.engine).curve
     if own is not None:
@@ -28,7 +28,7 @@ def context_curve(
 
 
 def _sampled(found: Estimate, facts: ModelFacts, settings: EngineSettings, picture: HostPicture) -> ContextCurve | None:
-    """Return the curve of an engine that sizes its cache once: estimated at a few lengths."""
+    """The curve of an engine that sizes its cache once: estimated at a few lengths."""
     model = model_of(settings.engine)
     ceiling = max(facts.max_length or 0, model.length(settings))
     if found.kv_bytes_per_request is None or ceiling < _POINTS:

@@ -40,9 +40,9 @@ class MetadataBlock:
 
 
 def metadata_block(facts: ModelFacts, max_model_len: object, tensor_parallel: int = 1) -> MetadataBlock | None:
-    """Return the block for a recipe's declared facts, None when they do not even tell the weights.
+    """The block for a recipe's declared facts, None when they do not even tell the weights.
 
-    ``max_model_len`` is the chain's value in tokens (anything but a positive whole number is unknown). The
+    `max_model_len` is the chain's value in tokens (anything but a positive whole number is unknown). The
     cache counts every layer as full attention; the fit is unknown without it, unless the weights alone are
     too much.
     """
@@ -65,7 +65,7 @@ def metadata_block(facts: ModelFacts, max_model_len: object, tensor_parallel: in
 
 
 def declared_weights(declared: DeclaredFacts) -> int | None:
-    """Return the declared weight bytes: ``model_vram``, else parameters x bytes of their dtype."""
+    """The declared weight bytes: `model_vram`, else parameters x bytes of their dtype."""
     if declared.model_vram is not None:
         return declared.model_vram
     if declared.params is None or not declared.model_dtype:
@@ -75,7 +75,7 @@ def declared_weights(declared: DeclaredFacts) -> int | None:
 
 
 def declared_token_bytes(declared: DeclaredFacts) -> float | None:
-    """Return the declared cache bytes per token: the recipe's own figure, else layers x heads x width x 2."""
+    """The declared cache bytes per token: the recipe's own figure, else layers x heads x width x 2."""
     if declared.kv_per_token is not None:
         return declared.kv_per_token
     if not (declared.num_layers and declared.num_kv_heads and declared.head_dim):

@@ -8,17 +8,17 @@ from sparkrun_tui.memory.result import HostMemory, HostPicture, Level, Verdict
 
 
 def unknown(text: str, detail: str) -> Verdict:
-    """Return a verdict that cannot be given, with what is missing."""
+    """A verdict that cannot be given, with what is missing."""
     return Verdict(Level.UNKNOWN, text, detail)
 
 
 def refused(why: str) -> Verdict:
-    """Return the verdict on settings that the engine refuses."""
+    """The verdict on settings that the engine refuses."""
     return Verdict(Level.BAD, "refused by the engine", why)
 
 
 def too_few_hosts(needed: int, chosen: int) -> Verdict:
-    """Return the verdict on parallel sizes that need more hosts than were chosen."""
+    """The verdict on parallel sizes that need more hosts than were chosen."""
     return Verdict(
         Level.BAD,
         f"needs {needed} hosts",

@@ -15,7 +15,7 @@ from sparkrun_tui.models.parameters import Parameters, count_parameters, without
 from sparkrun_tui.models.weight_formats import WeightFormat, weight_format, whole_bytes
 
 _ON_LOAD = frozenset({"fp8", "bitsandbytes", "int8", "mxfp8", "nvfp4_online", "fp8_per_tensor", "fp8_per_block"})
-"""Values of ``--quantization`` that convert a plain checkpoint while it is loaded."""
+"""Values of `--quantization` that convert a plain checkpoint while it is loaded."""
 
 _REPLICATED = 0.001
 """Share of a checkpoint that every tensor-parallel rank keeps (norms, routers) when headers do not tell."""
@@ -25,7 +25,7 @@ _REPLICATED = 0.001
 class Weights:
     """Weight bytes: the whole model as loaded, one rank's share, its band, and where the figure comes from.
 
-    ``checkpoint`` is the part that was read or declared, without what the engine adds on loading.
+    `checkpoint` is the part that was read or declared, without what the engine adds on loading.
     """
 
     whole: int
@@ -42,9 +42,9 @@ class Weights:
 
 
 def weights_of(facts: ModelFacts, settings: EngineSettings) -> Weights | None:
-    """Return the weights on the rank that holds most, None when nothing tells their size.
+    """The weights on the rank that holds most, None when nothing tells their size.
 
-    Order: the recipe's ``model_vram``, headers, declared or known parameters, the architecture's own
+    Order: the recipe's `model_vram`, headers, declared or known parameters, the architecture's own
     count. The engine adds rope tables and the padding of some kernels. Sources:
     vllm/model_executor/layers/rotary_embedding, fused_moe/oracle/mxfp4.py.
     """
@@ -61,7 +61,7 @@ def weights_of(facts: ModelFacts, settings: EngineSettings) -> Weights | None:
 
 
 def _quantised_on_load(facts: ModelFacts, settings: EngineSettings) -> ModelFacts:
-    """Return the facts of a plain checkpoint that the engine quantises while it loads it."""
+    """The facts of a plain checkpoint that the engine quantises while it loads it."""
     if facts.quant is not None or settings.quantization not in _ON_LOAD:
         return facts
     if facts.declared is not None and facts.declared.model_dtype not in ("", "auto", "bfloat16", "bf16"):
@@ -91,7 +91,7 @@ def _without_headers(facts: ModelFacts, settings: EngineSettings, extra: int) ->
 def _bytes_by_class(
     facts: ModelFacts, counted: Parameters | None, stated: int | None, form: WeightFormat
 ) -> WeightFacts:
-    """Return weight bytes by class: what the format quantises at its bits, the rest in the model's dtype."""
+    """Weight bytes by class: what the format quantises at its bits, the rest in the model's dtype."""
     plain = element_bytes(facts.dtype) or 2
     if counted is None:
         total = stated or 0
@@ -137,7 +137,7 @@ def _spread(
     """Take away what is not loaded, split the rest over the ranks and put a band around it.
 
     Rank = sharded/tp/stages + replicated/stages + rope; the first and last stage also hold embedding and
-    head whole, and expert parallelism spreads experts over the replicas too. ``low`` and ``high`` are
+    head whole, and expert parallelism spreads experts over the replicas too. `low` and `high` are
     shares of the result.
     """
     loaded = weights.total
@@ -162,7 +162,7 @@ def _spread(
 
 
 def uses_own_drafter(settings: EngineSettings) -> bool:
-    """Tell whether speculation loads the drafter that the checkpoint itself carries."""
+    """Whether speculation loads the drafter that the checkpoint itself carries."""
     speculative = settings.speculative
     return (
         speculative is not None
@@ -172,7 +172,7 @@ def uses_own_drafter(settings: EngineSettings) -> bool:
 
 
 def _draft_model_bytes(facts: ModelFacts, settings: EngineSettings) -> int:
-    """Return the bytes of a separate draft model on one rank, 0 when there is none or nothing is known."""
+    """The bytes of a separate draft model on one rank, 0 when there is none or nothing is known."""
     if settings.speculative is None or facts.drafter is None:
         return 0
     drafter = facts.drafter
@@ -184,7 +184,7 @@ def _draft_model_bytes(facts: ModelFacts, settings: EngineSettings) -> int:
 
 
 def rope_bytes(facts: ModelFacts) -> int:
-    """Return the rope table: positions x rotary width x dtype (cosines and sines), once per model.
+    """The rope table: positions x rotary width x dtype (cosines and sines), once per model.
 
     DeepSeek's YaRN keeps it in fp32. Source: vllm/model_executor/layers/rotary_embedding/base.py,
     deepseek_scaling_rope.py.
@@ -201,7 +201,7 @@ def rope_bytes(facts: ModelFacts) -> int:
 
 
 def _rotary_width(facts: ModelFacts) -> int:
-    """Return how many elements of a head are rotated."""
+    """How many elements of a head are rotated."""
     config = facts.config
     direct = positive(config, "rotary_dim", "qk_rope_head_dim")
     if direct is not None:
@@ -215,7 +215,7 @@ def _rotary_width(facts: ModelFacts) -> int:
 
 
 def _padding(facts: ModelFacts, expert_bytes: int | None) -> int:
-    """Return what the mxfp4 expert kernels add: widths padded to 128 and 256, biases in fp32.
+    """What the mxfp4 expert kernels add: widths padded to 128 and 256, biases in fp32.
 
     Source: vllm/model_executor/layers/fused_moe/oracle/mxfp4.py (Marlin and Triton layouts).
     """

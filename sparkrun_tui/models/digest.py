@@ -32,10 +32,10 @@ _PERIOD, _LENGTH = "*period", "*length"
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """What is kept of one model: a trimmed ``config.json`` or a GGUF header's keys, weights, parameters.
+    """What is kept of one model: a trimmed `config.json` or a GGUF header's keys, weights, parameters.
 
-    ``commit`` is the revision it was read from (empty when not known), ``quant`` the GGUF quantisation,
-    ``params`` a count, and ``source`` says in words where it comes from.
+    `commit` is the revision it was read from (empty when not known), `quant` the GGUF quantisation,
+    `params` a count, and `source` says in words where it comes from.
     """
 
     model: str
@@ -49,9 +49,9 @@ class Digest:
 
 
 def digest_config(config: Mapping[str, object], companion: Mapping[str, object] | None = None) -> dict[str, object]:
-    """Return a ``config.json`` without what has no bearing on memory.
+    """A `config.json` without what has no bearing on memory.
 
-    ``companion`` is an ``hf_quant_config.json``; it stands in where the configuration has no quantisation
+    `companion` is an `hf_quant_config.json`; it stands in where the configuration has no quantisation
     block of its own. Facts read from the result are those read from the whole file.
     """
     kept = {key: value for key, value in _trimmed(config, 0).items() if key != "quantization_config"}
@@ -66,7 +66,7 @@ def digest_config(config: Mapping[str, object], companion: Mapping[str, object] 
 
 
 def facts_of(digest: Digest) -> ModelFacts:
-    """Return the facts of a digest, read by the same functions that read a whole file."""
+    """The facts of a digest, read by the same functions that read a whole file."""
     if digest.gguf:
         from sparkrun_tui.models.gguf.reader import facts_from_gguf
 
@@ -77,7 +77,7 @@ def facts_of(digest: Digest) -> ModelFacts:
 
 
 def to_data(digest: Digest) -> dict[str, object]:
-    """Return the digest as plain values for JSON; empty fields are left out."""
+    """The digest as plain values for JSON; empty fields are left out."""
     data: dict[str, object] = {"format": FORMAT, "model": digest.model, "source": digest.source}
     for key in ("commit", "quant", "params"):
         if value := getattr(digest, key):
@@ -91,7 +91,7 @@ def to_data(digest: Digest) -> dict[str, object]:
 
 
 def from_data(data: object) -> Digest | None:
-    """Return the digest that plain values describe, None when they are damaged or of another format."""
+    """The digest that plain values describe, None when they are damaged or of another format."""
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         return None
     config, gguf, weights = data.get("config", {}), data.get("gguf", {}), data.get("weights")
@@ -114,7 +114,7 @@ def from_data(data: object) -> Digest | None:
 
 
 def packed(value: Mapping[str, object]) -> dict[str, object]:
-    """Return a mapping in which lists that repeat themselves (one entry per layer) stand as one period."""
+    """A mapping in which lists that repeat themselves (one entry per layer) stand as one period."""
     found: dict[str, object] = {}
     for key, item in value.items():
         if isinstance(item, Mapping):
@@ -128,7 +128,7 @@ def packed(value: Mapping[str, object]) -> dict[str, object]:
 
 
 def _period(items: Sequence[object]) -> int:
-    """Return after how many entries a list repeats itself; its whole length when it does not."""
+    """After how many entries a list repeats itself; its whole length when it does not."""
     # The length of the longest part that the list begins and ends with, for each of its beginnings.
     common = [0]
     for place in range(1, len(items)):
@@ -155,7 +155,7 @@ def unpacked(value: Mapping[str, object]) -> dict[str, object]:
 
 
 def _weights(data: Mapping[str, object]) -> WeightFacts | None:
-    """Return weight facts of plain values, None when any of them is not a size."""
+    """Weight facts of plain values, None when any of them is not a size."""
     sizes = {key: value for key, value in data.items() if key in WeightFacts.__slots__ and key != "source"}
     if any(whole_of(value) is None for value in sizes.values()) or not sizes.get("total"):
         return None
@@ -163,12 +163,12 @@ def _weights(data: Mapping[str, object]) -> WeightFacts | None:
 
 
 def _only(block: Mapping[str, object], *keys: str) -> dict[str, object]:
-    """Return the entries of a block under some keys."""
+    """The entries of a block under some keys."""
     return {key: block[key] for key in keys if key in block}
 
 
 def _trimmed(value: Mapping[str, object], depth: int) -> dict[str, object]:
-    """Return a mapping without noise, as deep as configurations go."""
+    """A mapping without noise, as deep as configurations go."""
     kept: dict[str, object] = {}
     for key, item in value.items():
         if not isinstance(key, str) or _NOISE.search(key):
@@ -184,14 +184,14 @@ def _trimmed(value: Mapping[str, object], depth: int) -> dict[str, object]:
 
 
 def _item(entry: object, depth: int) -> object:
-    """Return an entry of a list; of mappings (one per layer) what is empty is left out."""
+    """An entry of a list; of mappings (one per layer) what is empty is left out."""
     if isinstance(entry, Mapping):
         return {key: value for key, value in _trimmed(entry, depth + 1).items() if value not in (None, False, {})}
     return entry
 
 
 def _quantisation(block: Mapping[str, object]) -> dict[str, object]:
-    """Return a quantisation block with its lists of modules as patterns, ``*`` for every number."""
+    """A quantisation block with its lists of modules as patterns, `*` for every number."""
     kept = _trimmed(block, 1)
     for key in _LISTS:
         names = kept.get(key)
@@ -209,13 +209,13 @@ def _quantisation(block: Mapping[str, object]) -> dict[str, object]:
 
 
 def _patterns(names: Sequence[object]) -> list[str]:
-    """Return names with their numbers replaced, each once, in their order."""
+    """Names with their numbers replaced, each once, in their order."""
     found = dict.fromkeys(re.sub(r"\d+", "*", name) for name in names if isinstance(name, str))
     return list(found)[:_MOST_PATTERNS]
 
 
 def _layer_formats(layers: Mapping[str, object]) -> dict[str, list[str]]:
-    """Return which module patterns have which format, of a checkpoint that mixes several."""
+    """Which module patterns have which format, of a checkpoint that mixes several."""
     names: dict[str, list[object]] = {}
     for name, entry in layers.items():
         algorithm = mapping({"": entry}, "").get("quant_algo")

@@ -12,11 +12,11 @@ from sparkrun_tui.models.layers import MOST_LAYERS, Attention, AttentionKind, La
 class WeightFacts:
     """The bytes of a checkpoint by tensor class, read from its headers (or only their total).
 
-    ``sharded`` is split over tensor-parallel ranks, ``replicated`` kept by each. ``experts`` (part of
-    ``sharded``), ``embedding`` and ``head`` are told apart because expert and pipeline parallelism treat
-    them differently; ``vision`` is what ``--language-model-only`` leaves out, ``drafter`` (MTP) what is
-    loaded only when speculation uses it. ``loaded_as`` is set when the engine is known to unpack them.
-    All figures are bytes; ``total`` covers every tensor of the index once.
+    `sharded` is split over tensor-parallel ranks, `replicated` kept by each. `experts` (part of
+    `sharded`), `embedding` and `head` are told apart because expert and pipeline parallelism treat
+    them differently; `vision` is what `--language-model-only` leaves out, `drafter` (MTP) what is
+    loaded only when speculation uses it. `loaded_as` is set when the engine is known to unpack them.
+    All figures are bytes; `total` covers every tensor of the index once.
     """
 
     total: int
@@ -44,7 +44,7 @@ class QuantFacts:
 class DeclaredFacts:
     """What a recipe's metadata says of its model; None where it says nothing.
 
-    ``params`` is a count, ``model_vram`` and ``kv_per_token`` are bytes.
+    `params` is a count, `model_vram` and `kv_per_token` are bytes.
     """
 
     params: int | None = None
@@ -61,10 +61,10 @@ class DeclaredFacts:
 class ModelFacts:
     """Everything the estimator knows of one model; what is not known is None or empty, never a guess.
 
-    ``layers`` is None when the architecture is unknown. ``mtp`` are the layers that a speculative
-    configuration with the checkpoint's own drafter adds, ``drafter`` the facts of a separate draft model.
-    ``config`` is the merged text configuration it was read from and ``gguf`` the header's keys without the
-    architecture's prefix, for rules that one engine alone has. ``source`` says where the facts came from.
+    `layers` is None when the architecture is unknown. `mtp` are the layers that a speculative
+    configuration with the checkpoint's own drafter adds, `drafter` the facts of a separate draft model.
+    `config` is the merged text configuration it was read from and `gguf` the header's keys without the
+    architecture's prefix, for rules that one engine alone has. `source` says where the facts came from.
     """
 
     source: str
@@ -117,9 +117,9 @@ def facts_from_metadata(
     model_vram_bytes: int | None = None,
     kv_vram_per_token_bytes: float | None = None,
 ) -> ModelFacts:
-    """Return what a recipe's metadata says of its model: every layer taken as full attention.
+    """What a recipe's metadata says of its model: every layer taken as full attention.
 
-    ``model_params`` is a count; sizes are in bytes. Values of None or the empty string are unknown.
+    `model_params` is a count; sizes are in bytes. Values of None or the empty string are unknown.
     """
     declared = DeclaredFacts(
         params=model_params,

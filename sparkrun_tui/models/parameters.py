@@ -19,8 +19,8 @@ _GATED_ATTENTION = ("qwen3_next", "qwen3_5", "qwen3next", "qwen35")
 class Parameters:
     """Parameters by class (counts): embeddings and head, attention and states, dense and expert feed-forward.
 
-    ``drafter`` is one multi-token-prediction layer of this model (whether or not the checkpoint has one),
-    not part of ``total``.
+    `drafter` is one multi-token-prediction layer of this model (whether or not the checkpoint has one),
+    not part of `total`.
     """
 
     embedding: int
@@ -76,7 +76,7 @@ def count_parameters(facts: ModelFacts) -> Parameters | None:
 
 
 def without_drafter(stated: int, counted: Parameters) -> int:
-    """Return a stated number of parameters less the drafter, when it plainly counts one.
+    """A stated number of parameters less the drafter, when it plainly counts one.
 
     It does when the architecture's own count falls short of it by just one drafter layer.
     """
@@ -87,14 +87,14 @@ def without_drafter(stated: int, counted: Parameters) -> int:
 
 
 def _per_layer_embedding(facts: ModelFacts, count: int) -> int:
-    """Return the embeddings that each layer has of its own (Gemma 3n and small Gemma 4), 0 without any."""
+    """The embeddings that each layer has of its own (Gemma 3n and small Gemma 4), 0 without any."""
     config = facts.config
     width = positive(config, "hidden_size_per_layer_input") or 0
     return width * count * (positive(config, "vocab_size_per_layer_input") or 0)
 
 
 def _blocks(config: Config) -> str:
-    """Return Nemotron-H's layers as letters (``E`` experts, ``-`` dense feed-forward), empty for other models."""
+    """Nemotron-H's layers as letters (`E` experts, `-` dense feed-forward), empty for other models."""
     pattern = word(config, "hybrid_override_pattern")
     if pattern or not word(config, "model_type").startswith("nemotron_h"):
         return pattern
@@ -103,13 +103,13 @@ def _blocks(config: Config) -> str:
 
 
 def _listed_layers(facts: ModelFacts, key: str) -> int | None:
-    """Return for how many layers a GGUF header's list is not zero, None when it has one number for all."""
+    """For how many layers a GGUF header's list is not zero, None when it has one number for all."""
     listed = sequence(facts.gguf, key)
     return None if listed is None else sum(bool(item) for item in listed)
 
 
 def _feed_forward_layers(facts: ModelFacts, count: int) -> int:
-    """Return how many of the layers have a feed-forward; in Nemotron-H they are layers of their own."""
+    """How many of the layers have a feed-forward; in Nemotron-H they are layers of their own."""
     pattern = _blocks(facts.config)
     if pattern:
         return sum(letter in "-E" for letter in pattern)
@@ -118,7 +118,7 @@ def _feed_forward_layers(facts: ModelFacts, count: int) -> int:
 
 
 def _expert_layers(facts: ModelFacts) -> int:
-    """Return how many layers have routed experts."""
+    """How many layers have routed experts."""
     if not facts.experts or facts.layers is None:
         return 0
     config, count = facts.config, len(facts.layers)
@@ -139,7 +139,7 @@ def _expert_layers(facts: ModelFacts) -> int:
 
 
 def _shared_width(facts: ModelFacts) -> int:
-    """Return the width of the shared expert, 0 without one."""
+    """The width of the shared expert, 0 without one."""
     config = facts.config
     width = positive(
         config,
@@ -161,7 +161,7 @@ def _shared_width(facts: ModelFacts) -> int:
 
 
 def _mixing(facts: ModelFacts, layer: Layer, hidden: int) -> int:
-    """Return the parameters of a layer's attention and recurrence."""
+    """The parameters of a layer's attention and recurrence."""
     total = 0
     if layer.attention is not None:
         total += _attention(facts, layer.attention, hidden)
@@ -171,7 +171,7 @@ def _mixing(facts: ModelFacts, layer: Layer, hidden: int) -> int:
 
 
 def _attention(facts: ModelFacts, attention: Attention, hidden: int) -> int:
-    """Return the parameters of one attention block."""
+    """The parameters of one attention block."""
     heads, config = facts.heads or 0, facts.config
     if attention.kind is AttentionKind.MLA:
         nope = positive(config, "qk_nope_head_dim") or 0
@@ -189,7 +189,7 @@ def _attention(facts: ModelFacts, attention: Attention, hidden: int) -> int:
 
 
 def _recurrence(state: State, hidden: int) -> int:
-    """Return the parameters of one recurrent block: input and output projections."""
+    """The parameters of one recurrent block: input and output projections."""
     width = state.heads * state.rows
     if state.kind is StateKind.SHORT_CONV:
         return 4 * hidden * state.inner

@@ -62,7 +62,7 @@ def read_header(fetch: Fetch) -> tuple[Tensor, ...]:
 
 
 def _tensor(name: str, entry: dict[str, object]) -> Tensor:
-    """Return what the header says of one tensor. Raises `ValueError` and the like when it is damaged."""
+    """What the header says of one tensor. Raises `ValueError` and the like when it is damaged."""
     start, end = _numbers(entry["data_offsets"])
     elements = whole_of(prod(_numbers(entry["shape"])))
     if end < start or elements is None:

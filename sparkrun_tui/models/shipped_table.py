@@ -13,7 +13,7 @@ PATH = Path(__file__).with_name("shipped_table.json")
 
 
 def find_digest(model: str) -> Digest | None:
-    """Return what the table holds of a model (``OWNER/NAME``, or ``OWNER/NAME:QUANT`` for a GGUF), else None.
+    """What the table holds of a model (`OWNER/NAME`, or `OWNER/NAME:QUANT` for a GGUF), else None.
 
     Names are compared without regard to case, as the Hub does.
     """
@@ -39,7 +39,7 @@ def find_digest(model: str) -> Digest | None:
 
 
 def known_models() -> tuple[str, ...]:
-    """Return the names of all models of the table, in lower case."""
+    """The names of all models of the table, in lower case."""
     return tuple(_table().models)
 
 

@@ -28,7 +28,7 @@ class Snapshot:
 
 
 def find_snapshot(hub: Path, repo: str, revision: str = "") -> Snapshot | None:
-    """Return the cached snapshot of a repository's revision (empty: ``main``), None when there is none."""
+    """The cached snapshot of a repository's revision (empty: `main`), None when there is none."""
     folder = hub / ("models--" + repo.replace("/", "--"))
     commit = revision
     if not _COMMIT.fullmatch(revision):
@@ -41,7 +41,7 @@ def find_snapshot(hub: Path, repo: str, revision: str = "") -> Snapshot | None:
 
 
 def snapshot_digest(model: str, snapshot: Snapshot) -> Digest | None:
-    """Return the digest of a snapshot that has a ``config.json``; weights by their total when all files are there."""
+    """The digest of a snapshot that has a `config.json`; weights by their total when all files are there."""
     config = read_json(snapshot.path / "config.json")
     if config is None:
         return None
@@ -57,7 +57,7 @@ def snapshot_digest(model: str, snapshot: Snapshot) -> Digest | None:
 
 
 def read_json(path: Path) -> Mapping[str, object] | None:
-    """Return a JSON object of a file, None when there is none or it is damaged."""
+    """A JSON object of a file, None when there is none or it is damaged."""
     try:
         data = parse_json(read_text(path, _MOST_BYTES))
     except (OSError, ValueError):
@@ -66,7 +66,7 @@ def read_json(path: Path) -> Mapping[str, object] | None:
 
 
 def weight_bytes(folder: Path) -> int | None:
-    """Return the bytes of a snapshot's safetensors files, None when there are none or a part is missing.
+    """The bytes of a snapshot's safetensors files, None when there are none or a part is missing.
 
     Headers are counted too (well below a thousandth).
     """

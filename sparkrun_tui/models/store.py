@@ -15,7 +15,7 @@ _MODEL = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?", re.ASCII)
 
 
 class LocalFacts:
-    """Looks a model up in ``hub`` (the folder with ``models--org--name``), then in ``digests``, then in the table.
+    """Looks a model up in `hub` (the folder with `models--org--name`), then in `digests`, then in the table.
 
     Either folder may be None. A found model is remembered until one of its files changes: asking again costs
     two looks at the disk.
@@ -27,7 +27,7 @@ class LocalFacts:
         self._known: dict[tuple[str, str], tuple[tuple[int, int], ModelFacts | None]] = {}
 
     def find(self, model: str, revision: str = "") -> ModelFacts | None:
-        """Return the facts of a model (``OWNER/NAME``, a GGUF with ``:QUANT``), None when nothing is known here."""
+        """The facts of a model (`OWNER/NAME`, a GGUF with `:QUANT`), None when nothing is known here."""
         if not _MODEL.fullmatch(model) or ".." in model or ".." in revision:
             return None
         key = (model, revision)
@@ -40,7 +40,7 @@ class LocalFacts:
         return known[1]
 
     def _look(self, model: str, revision: str) -> Digest | None:
-        """Return the best digest: of the snapshot here, with its headers where they were read, else any."""
+        """The best digest: of the snapshot here, with its headers where they were read, else any."""
         repo, _, quant = model.partition(":")
         digest = read_digest(digest_path(self._digests, model, revision)) if self._digests else None
         snapshot = find_snapshot(self._hub, repo, revision) if self._hub and not quant else None
@@ -49,7 +49,7 @@ class LocalFacts:
         return digest or find_digest(model)
 
     def _stamp(self, model: str, revision: str) -> tuple[int, int]:
-        """Return what changes when the cache's reference or the digest does."""
+        """What changes when the cache's reference or the digest does."""
         repo = model.partition(":")[0]
         folder = "models--" + repo.replace("/", "--")
         reference = self._hub / folder / "refs" / (revision or "main") if self._hub else None
@@ -57,7 +57,7 @@ class LocalFacts:
 
 
 def _changed(path: Path | None) -> int:
-    """Return when a file last changed, in nanoseconds; 0 when there is none."""
+    """When a file last changed, in nanoseconds; 0 when there is none."""
     try:
         return path.stat().st_mtime_ns if path is not None else 0
     except (OSError, ValueError):

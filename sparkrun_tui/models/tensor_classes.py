@@ -26,9 +26,9 @@ _REPLICATED = re.compile(
 def weight_facts(
     tensors: Iterable[tuple[str, int]], *, layers: int | None = None, tied: bool = False, source: str = "headers"
 ) -> WeightFacts:
-    """Return a checkpoint's bytes by class from its tensors' names and sizes in bytes.
+    """A checkpoint's bytes by class from its tensors' names and sizes in bytes.
 
-    ``layers`` is the number of decoder layers (tensors of later ones belong to a drafter); ``tied`` leaves
+    `layers` is the number of decoder layers (tensors of later ones belong to a drafter); `tied` leaves
     out a head that repeats the embedding. Split over tensor-parallel ranks: projections, experts,
     embedding and head; kept by each: norms, routers, low-rank latent projections, indexers. Source:
     vllm/model_executor/layers/linear.py, vllm/model_executor/models/.
@@ -54,7 +54,7 @@ def weight_facts(
 
 
 def tensor_class(name: str, layers: int | None = None) -> str:
-    """Return a tensor's class by its name: vision, drafter, embedding, head, experts, replicated or sharded."""
+    """A tensor's class by its name: vision, drafter, embedding, head, experts, replicated or sharded."""
     if _VISION.search(name):
         return "vision"
     layer = _LAYER.search(name)

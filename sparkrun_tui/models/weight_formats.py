@@ -14,11 +14,11 @@ from sparkrun_tui.models.gguf.types import file_bits
 
 @dataclass(frozen=True, slots=True)
 class WeightFormat:
-    """One weight format: ``bits`` per quantised weight with scales.
+    """One weight format: `bits` per quantised weight with scales.
 
-    ``mixing_bits`` is what attention and recurrences keep in dense models, ``mixing_bits_of_experts`` in
-    models with experts (None: the model's own dtype); ``whole_bits`` is the average over a model of which
-    no class is known; ``quantises_ends`` tells whether embedding and head are quantised too.
+    `mixing_bits` is what attention and recurrences keep in dense models, `mixing_bits_of_experts` in
+    models with experts (None: the model's own dtype); `whole_bits` is the average over a model of which
+    no class is known; `quantises_ends` tells whether embedding and head are quantised too.
     """
 
     name: str
@@ -57,7 +57,7 @@ _FIXED = (
     ("fp4", "nvfp4"),
     ("nf4", "nf4"),
 )
-"""Words whose bits are part of the format, longer ones first. ``fp4`` alone is taken for the larger of the two."""
+"""Words whose bits are part of the format, longer ones first. `fp4` alone is taken for the larger of the two."""
 
 _FAMILIES = (
     ("awq", "awq"),
@@ -74,7 +74,7 @@ _GENERATIONS = re.compile(r"exl[23]")
 """ExLlama's formats: the digit is the generation, not the bits."""
 
 _NOT_WEIGHTS = re.compile(r"(?<=\d)a(?:fp|int|bf)?\d{1,2}(?!\d)|fp8[ _-]?kv|kv[ _-]?fp8")
-"""What a word says of activations (``w4afp8``) and of the cache."""
+"""What a word says of activations (`w4afp8`) and of the cache."""
 
 _STATED = (
     re.compile(r"(?<![\d.])(\d{1,2}(?:\.\d{1,3})?)[ _-]?bpw"),
@@ -94,11 +94,11 @@ _ENDS = 0.008
 
 
 def format_named(name: str) -> WeightFormat | None:
-    """Return the format that a free word such as ``awq-int4``, ``NVFP4`` or ``q4_k_m`` means, None for an unknown one.
+    """The format that a free word such as `awq-int4`, `NVFP4` or `q4_k_m` means, None for an unknown one.
 
-    This is the one reading of such words. Plain dtypes (``bf16``) are formats of their own. Bits that the word states
-    (``awq8``, ``int8_awq``, ``w4a16``, ``exl3-4.0``) count before the usual bits of its method; a method that comes in
-    any width (``exl3``) is unknown without them.
+    This is the one reading of such words. Plain dtypes (`bf16`) are formats of their own. Bits that the word states
+    (`awq8`, `int8_awq`, `w4a16`, `exl3-4.0`) count before the usual bits of its method; a method that comes in
+    any width (`exl3`) is unknown without them.
     """
     text = name.strip().lower()[:_LONGEST]
     size = element_bytes(text)
@@ -127,7 +127,7 @@ def format_named(name: str) -> WeightFormat | None:
 
 
 def _stated_bits(text: str) -> set[float]:
-    """Return the widths in bits that a word states; several for a mixture (``int4_int8mix``)."""
+    """The widths in bits that a word states; several for a mixture (`int4_int8mix`)."""
     for pattern in _STATED:
         numbers = (decimal(found, most=_MOST_BITS) for found in pattern.findall(text))
         widths = {number for number in numbers if number is not None and number >= 1}
@@ -137,7 +137,7 @@ def _stated_bits(text: str) -> set[float]:
 
 
 def _of_bits(family: str, bits: float) -> WeightFormat:
-    """Return the format of weights with ``bits`` each: integers with a scale and a zero per 128 of them.
+    """The format of weights with `bits` each: integers with a scale and a zero per 128 of them.
 
     ExLlama's bits are an average with scales. Eight bits without a method have one scale per row.
     """
@@ -158,18 +158,18 @@ _BYTES_PER_PARAMETER = {"nvfp4": 0.7, "mxfp4": 0.7}
 
 
 def bytes_per_parameter(dtype: str) -> float | None:
-    """Return bytes per parameter of a whole checkpoint of ``dtype``, None for an unknown one."""
+    """Bytes per parameter of a whole checkpoint of `dtype`, None for an unknown one."""
     form = format_named(dtype)
     return None if form is None else whole_bytes(form)
 
 
 def whole_bytes(form: WeightFormat) -> float:
-    """Return bytes per parameter of a whole checkpoint in a format."""
+    """Bytes per parameter of a whole checkpoint in a format."""
     return _BYTES_PER_PARAMETER.get(form.name, form.whole_bits / 8)
 
 
 def weight_format(facts: ModelFacts) -> WeightFormat | None:
-    """Return the format of a model's weights: the recipe's word, the checkpoint's, else its plain dtype.
+    """The format of a model's weights: the recipe's word, the checkpoint's, else its plain dtype.
 
     None when the recipe's word is unknown, or when nothing at all was read of the model itself.
     """
@@ -186,7 +186,7 @@ def weight_format(facts: ModelFacts) -> WeightFormat | None:
 
 
 def _of_checkpoint(quant: QuantFacts) -> WeightFormat | None:
-    """Return the format that a checkpoint's quantisation block describes, with its own bits where stated."""
+    """The format that a checkpoint's quantisation block describes, with its own bits where stated."""
     found = format_named(quant.method)
     if quant.bits is None:
         return found

@@ -26,7 +26,7 @@ class LlamaRefusal(Exception):
 class Shape:
     """How the context is laid out, in tokens (cells): the whole context, one stream's cells, and batches.
 
-    ``streams`` share nothing; a unified cache is one stream for all slots. ``outputs`` is how many rows of
+    `streams` share nothing; a unified cache is one stream for all slots. `outputs` is how many rows of
     logits one batch may ask for.
     """
 
@@ -45,7 +45,7 @@ class Shape:
         return self.sequence * self.streams
 
     def window_cells(self, window: int, swa_full: bool) -> int:
-        """Return the cells of one stream of a window cache (llama_kv_cache_iswa, constructor)."""
+        """The cells of one stream of a window cache (llama_kv_cache_iswa, constructor)."""
         if swa_full:
             return self.sequence
         reach = window * (self.slots if self.unified else 1) + self.ubatch
@@ -79,7 +79,7 @@ def pad(tokens: int) -> int:
 
 
 def drafts_per_step(settings: EngineSettings) -> int:
-    """Return how many tokens one step drafts: the flag, else 3 (64 for n-gram methods), 0 without drafting."""
+    """How many tokens one step drafts: the flag, else 3 (64 for n-gram methods), 0 without drafting."""
     speculative = settings.speculative
     if speculative is None or not speculative.method:
         return 0
@@ -89,7 +89,7 @@ def drafts_per_step(settings: EngineSettings) -> int:
 
 
 def shape_of(want: int, settings: EngineSettings) -> Shape:
-    """Return the layout for a wanted context of ``want`` tokens.
+    """The layout for a wanted context of `want` tokens.
 
     n_ctx = pad256(want); slots 4 and unified unless -np is given; each slot's share is padded again. Source:
     src/llama-context.cpp (llama_context::llama_context), tools/server/server-context.cpp.
@@ -110,7 +110,7 @@ def shape_of(want: int, settings: EngineSettings) -> Shape:
 
 
 def flash_attention(options: LlamaOptions) -> bool:
-    """Tell whether flash attention is on: ``auto`` turns it on wherever the model's heads allow."""
+    """Whether flash attention is on: `auto` turns it on wherever the model's heads allow."""
     return options.flash_attn not in ("off", "0", "false", "disabled")
 
 
@@ -149,7 +149,7 @@ def cache_bytes(
     types: tuple[str, str],
     drafts: int,
 ) -> CacheBytes:
-    """Return the bytes of one context over some layers with K and V of ``types``.
+    """The bytes of one context over some layers with K and V of `types`.
 
     Full layers keep all cells, window layers their own, latent ones keys only, states are fp32 and there is
     one per slot and drafted token more. Sources: src/llama-kv-cache.cpp, llama-kv-cache-iswa.cpp,
@@ -180,24 +180,24 @@ def cache_bytes(
 
 
 def _key_width(attention: Attention) -> int:
-    """Return the elements of one token's keys."""
+    """The elements of one token's keys."""
     return attention.kv_heads * attention.head_k
 
 
 def _value_width(attention: Attention, widest: int) -> int:
-    """Return the elements of one token's values; without flash attention every layer has the widest."""
+    """The elements of one token's values; without flash attention every layer has the widest."""
     if attention.kind is AttentionKind.MLA:
         return 0
     return widest or attention.kv_heads * attention.head_v
 
 
 def _padded_width(groups: Groups) -> int:
-    """Return the widest layer's values: a transposed V cache is padded to it (is_n_embd_v_gqa_variable)."""
+    """The widest layer's values: a transposed V cache is padded to it (is_n_embd_v_gqa_variable)."""
     return max((a.kv_heads * a.head_v for layer, _ in groups if (a := layer.attention) is not None), default=0)
 
 
 def state_bytes(state: State) -> int:
-    """Return one layer's recurrent state in bytes: convolution and recurrence in fp32 (llama-hparams.cpp)."""
+    """One layer's recurrent state in bytes: convolution and recurrence in fp32 (llama-hparams.cpp)."""
     columns = (state.kernel - 1) * (state.inner + 2 * state.groups * state.group_width)
     return (columns + state.heads * state.rows * state.columns) * 4
 
@@ -205,7 +205,7 @@ def state_bytes(state: State) -> int:
 def compressed_bytes(
     attention: Attention, shape: Shape, swa_full: bool, key_size: float
 ) -> tuple[float, float, float, int]:
-    """Return one DeepSeek V4 layer's window rows, compressed rows, index keys and compressor state in bytes.
+    """One DeepSeek V4 layer's window rows, compressed rows, index keys and compressor state in bytes.
 
     Rows are keys only. Each slot has streams of its own, also in a unified cache. A ratio of 4 keeps index
     keys and overlapping states of 8 rows, 128 keeps states of 128. Source: src/llama-kv-cache-dsv4.cpp.

@@ -51,7 +51,7 @@ def estimate_llama(
 
 
 def _request_bytes(case: LlamaCase) -> int | None:
-    """Return the cache and the state of one request of full length, in bytes."""
+    """The cache and the state of one request of full length, in bytes."""
     if case.plan is None:
         return None
     shape, cache = case.plan.shape, case.plan.cache
@@ -120,7 +120,7 @@ def _context(case: LlamaCase) -> Verdict:
 
 
 def _min_hosts(facts: ModelFacts, settings: EngineSettings, case: LlamaCase) -> int | None:
-    """Return the fewest hosts like this one that the recipe fits on, None when none does or it is unknown."""
+    """The fewest hosts like this one that the recipe fits on, None when none does or it is unknown."""
     if case.taken is None:
         return None
     for count in (1, 2, 3, 4, 8):
@@ -131,7 +131,7 @@ def _min_hosts(facts: ModelFacts, settings: EngineSettings, case: LlamaCase) -> 
 
 
 def _notes(case: LlamaCase) -> tuple[str, ...]:
-    """Return what a person should know of the estimate's inputs and of what grows after the start."""
+    """What a person should know of the estimate's inputs and of what grows after the start."""
     facts, settings, plan = case.facts, case.settings, case.plan
     notes = [*settings.notes, *facts.notes]
     if facts.layers is not None and facts.declared is not None and not facts.config and not facts.gguf:

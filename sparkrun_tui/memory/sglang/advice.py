@@ -22,12 +22,12 @@ _TABLE = 256 << 20
 
 
 def short_of_slack(case: SglangCase) -> bool:
-    """Tell whether what lies outside the pools does not fit into the memory that they leave."""
+    """Whether what lies outside the pools does not fit into the memory that they leave."""
     return case.beside is not None and case.beside.likely > case.slack
 
 
 def too_short(case: SglangCase) -> bool:
-    """Tell whether the pool may not hold one request of full length."""
+    """Whether the pool may not hold one request of full length."""
     if case.refused:
         return True
     fewest = case.fewest.tokens if case.fewest is not None else 0
@@ -35,7 +35,7 @@ def too_short(case: SglangCase) -> bool:
 
 
 def min_fraction(case: SglangCase) -> float | None:
-    """Return the smallest fraction whose pool holds one request of full length, to two digits; None if none does.
+    """The smallest fraction whose pool holds one request of full length, to two digits; None if none does.
 
     Pools grow with the fraction, so it is found by halving.
     """
@@ -49,7 +49,7 @@ def min_fraction(case: SglangCase) -> float | None:
 
 
 def _holds(case: SglangCase, fraction: float) -> bool:
-    """Tell whether a fraction's pool holds one request of full length."""
+    """Whether a fraction's pool holds one request of full length."""
     if fraction <= 0:
         return False
     settings = replace(case.settings, utilisation=fraction)
@@ -61,7 +61,7 @@ def _holds(case: SglangCase, fraction: float) -> bool:
 
 
 def min_hosts(facts: ModelFacts, settings: EngineSettings, host: HostMemory) -> int | None:
-    """Return the fewest hosts like ``host`` whose pool holds a request of full length, None when none does."""
+    """The fewest hosts like `host` whose pool holds a request of full length, None when none does."""
     whole = weights_of(facts, settings)
     if whole is None or facts.layers is None:
         return None
@@ -73,7 +73,7 @@ def min_hosts(facts: ModelFacts, settings: EngineSettings, host: HostMemory) -> 
 
 
 def proposals_for(case: SglangCase) -> tuple[Proposal, ...]:
-    """Return what would help, best first: nothing when all is well or a needed input is unknown."""
+    """What would help, best first: nothing when all is well or a needed input is unknown."""
     if case.weights is None or case.facts.layers is None:
         return ()
     found: list[Proposal] = []
@@ -122,7 +122,7 @@ def _for_pool(case: SglangCase) -> Iterator[Proposal]:
 
 
 def _most(case: SglangCase) -> float:
-    """Return the largest fraction that may be proposed: what the slack allows, else 0.9."""
+    """The largest fraction that may be proposed: what the slack allows, else 0.9."""
     return max_fraction(case) or 0.9
 
 

@@ -30,7 +30,7 @@ def estimate_sglang(
     hosts: Sequence[HostMemory],
     measured: Mapping[str, Measured],
 ) -> Estimate:
-    """Estimate what SGLang allocates on ``hosts``; ``measured`` holds earlier starts by host name."""
+    """Estimate what SGLang allocates on `hosts`; `measured` holds earlier starts by host name."""
     used, needed = hosts_used(hosts, settings.ranks)
     cases = [work_out(facts, settings, host, measured.get(host.name)) for host in used]
     weakest = min(cases, key=lambda case: (case.plan.tokens if case.plan else 0, case.host.total))
@@ -57,7 +57,7 @@ def estimate_sglang(
 
 
 def request_bytes(case: SglangCase) -> int | None:
-    """Return the bytes of one request of full length: its tokens, its windows (a chunk more), its recurrent slots."""
+    """The bytes of one request of full length: its tokens, its windows (a chunk more), its recurrent slots."""
     plan, length = case.plan, case.length
     if plan is None or not length:
         return None
@@ -87,7 +87,7 @@ def _picture(case: SglangCase) -> HostPicture:
 
 
 def _pools(case: SglangCase) -> Band:
-    """Return the pools of the target, the drafter and the recurrent states, with what a heavier load leaves."""
+    """The pools of the target, the drafter and the recurrent states, with what a heavier load leaves."""
     plan = case.plan
     if plan is None:
         return Band(0, 0, 0, "none")
@@ -98,7 +98,7 @@ def _pools(case: SglangCase) -> Band:
 
 
 def _pool_bytes(case: SglangCase) -> int:
-    """Return the bytes of all pools inside the budget."""
+    """The bytes of all pools inside the budget."""
     plan = case.plan
     if plan is None:
         return 0
@@ -146,7 +146,7 @@ def _context(case: SglangCase) -> Verdict:
 
 
 def _notes(case: SglangCase) -> tuple[str, ...]:
-    """Return what a person should know of the estimate's inputs and of what the server does by itself."""
+    """What a person should know of the estimate's inputs and of what the server does by itself."""
     facts, settings, plan = case.facts, case.settings, case.plan
     notes = [*settings.notes, *facts.notes]
     if facts.layers is not None and facts.declared is not None and not facts.config:

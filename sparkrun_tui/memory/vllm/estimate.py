@@ -23,7 +23,7 @@ def estimate_vllm(
     hosts: Sequence[HostMemory],
     measured: Mapping[str, Measured],
 ) -> Estimate:
-    """Estimate what vLLM allocates on ``hosts``; ``measured`` holds earlier starts by host name."""
+    """Estimate what vLLM allocates on `hosts`; `measured` holds earlier starts by host name."""
     used, needed = hosts_used(hosts, settings.ranks * settings.data_parallel)
     cases = [work_out(facts, settings, host, measured.get(host.name)) for host in used]
     weakest = min(cases, key=_rank)
@@ -95,7 +95,7 @@ def _starts(cases: Sequence[VllmCase], needed: int) -> Verdict:
 
 
 def _beyond(case: VllmCase) -> bool:
-    """Tell whether the recipe asks for more context than the model was made for."""
+    """Whether the recipe asks for more context than the model was made for."""
     asked, own = case.settings.max_model_len, case.facts.max_length
     return asked is not None and own is not None and asked != AUTO_LENGTH and asked > own
 
@@ -122,7 +122,7 @@ def _context(case: VllmCase) -> Verdict:
 
 
 def _notes(case: VllmCase) -> tuple[str, ...]:
-    """Return what a person should know of the estimate's inputs."""
+    """What a person should know of the estimate's inputs."""
     facts, settings = case.facts, case.settings
     notes = [*settings.notes, *facts.notes]
     if case.plan is not None:

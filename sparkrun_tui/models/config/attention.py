@@ -27,7 +27,7 @@ _MOST_MODULES = 16
 
 
 def layers_of(config: Config, count: int) -> tuple[Layer, ...] | None:
-    """Return what each of ``count`` decoder layers caches, None when sizes are missing.
+    """What each of `count` decoder layers caches, None when sizes are missing.
 
     Equal layers are one object, so that what is worked out for one holds for all.
     """
@@ -53,7 +53,7 @@ def layers_of(config: Config, count: int) -> tuple[Layer, ...] | None:
 
 
 def attention_of(config: Config, mix: Mix, index: int) -> Attention | None:
-    """Return the attention cache of layer ``index``, None when a size is missing."""
+    """The attention cache of layer `index`, None when a size is missing."""
     config = layer_config(config, index)
     if is_latent(config):
         return latent_of(config, owns_indexer(config, index))
@@ -70,7 +70,7 @@ def attention_of(config: Config, mix: Mix, index: int) -> Attention | None:
 
 
 def _window(config: Config) -> int | None:
-    """Return the window as the engine counts it; Cohere's own code counts one token more."""
+    """The window as the engine counts it; Cohere's own code counts one token more."""
     window = window_of(config)
     if window is not None and word(config, "model_type") == "cohere2":
         return window + 1
@@ -78,12 +78,12 @@ def _window(config: Config) -> int | None:
 
 
 def is_latent(config: Config) -> bool:
-    """Tell whether the model caches a latent (MLA) instead of keys and values."""
+    """Whether the model caches a latent (MLA) instead of keys and values."""
     return bool(positive(config, "kv_lora_rank")) and word(config, "model_type") not in _LATENT_ONLY_BY_NAME
 
 
 def latent_of(config: Config, indexed: bool) -> Attention:
-    """Return a latent layer: the rank and the rope part, one head, with or without an index key."""
+    """A latent layer: the rank and the rope part, one head, with or without an index key."""
     rank = positive(config, "kv_lora_rank") or 0
     rope = whole(config, "qk_rope_head_dim") or 0
     return Attention(
@@ -98,10 +98,10 @@ def latent_of(config: Config, indexed: bool) -> Attention:
 
 
 def owns_indexer(config: Config, index: int) -> bool:
-    """Tell whether layer ``index`` owns a sparse-attention indexer.
+    """Whether layer `index` owns a sparse-attention indexer.
 
-    A pattern string or list says it (``S`` or ``shared`` does not), else every ``index_topk_freq``-th
-    layer after ``index_skip_topk_offset`` does. Source: vllm/model_executor/models/deepseek_v2.py.
+    A pattern string or list says it (`S` or `shared` does not), else every `index_topk_freq`-th
+    layer after `index_skip_topk_offset` does. Source: vllm/model_executor/models/deepseek_v2.py.
     """
     if not positive(config, "index_head_dim") or not positive(config, "index_topk"):
         return False
@@ -116,7 +116,7 @@ def owns_indexer(config: Config, index: int) -> bool:
 
 
 def kv_heads(config: Config, mix: Mix, index: int) -> int | None:
-    """Return the number of KV heads of layer ``index`` before any tensor parallelism.
+    """The number of KV heads of layer `index` before any tensor parallelism.
 
     Source: vllm/transformers_utils/model_arch_config_convertor.py (get_total_num_kv_heads).
     """
@@ -153,7 +153,7 @@ def kv_heads(config: Config, mix: Mix, index: int) -> int | None:
 
 
 def _block_heads(config: Config, index: int) -> int | None:
-    """Return the KV heads of one block configuration (query heads per group), None without any."""
+    """The KV heads of one block configuration (query heads per group), None without any."""
     blocks = sequence(config, "block_configs")
     heads = attention_heads(config)
     if blocks is None or index >= len(blocks) or heads is None:
@@ -164,12 +164,12 @@ def _block_heads(config: Config, index: int) -> int | None:
 
 
 def attention_heads(config: Config) -> int | None:
-    """Return the number of query heads."""
+    """The number of query heads."""
     return positive(config, "num_attention_heads", "n_head", "n_heads", "num_heads")
 
 
 def head_sizes(config: Config, mix: Mix) -> tuple[int | None, int | None]:
-    """Return the widths of one head's key and value.
+    """The widths of one head's key and value.
 
     Source: vllm/transformers_utils/model_arch_config_convertor.py (get_head_size).
     """
@@ -192,7 +192,7 @@ def head_sizes(config: Config, mix: Mix) -> tuple[int | None, int | None]:
 
 
 def _compressed(config: Config, count: int) -> tuple[Layer, ...]:
-    """Return DeepSeek-V4's layers: a window cache each, and a compressed cache of ratio 4 or 128.
+    """DeepSeek-V4's layers: a window cache each, and a compressed cache of ratio 4 or 128.
 
     Source: vllm/model_executor/models/deepseek_v4.py.
     """
@@ -212,7 +212,7 @@ def _compressed(config: Config, count: int) -> tuple[Layer, ...]:
 
 
 def draft_layers_of(config: Config, count: int) -> tuple[Layer, ...]:
-    """Return the layers that the checkpoint's own drafter (multi-token prediction) adds.
+    """The layers that the checkpoint's own drafter (multi-token prediction) adds.
 
     Each module is one layer like the target's attention: a latent one with its index key, a window layer
     where the layer list or the family (MiMo, Step) says so, else a full one; empty when the checkpoint has
@@ -236,7 +236,7 @@ def draft_layers_of(config: Config, count: int) -> tuple[Layer, ...]:
 
 
 def _draft_mix(config: Config, index: int) -> Mix:
-    """Return the kind of a drafter's layer: as the layer list says, else as the family's code has it."""
+    """The kind of a drafter's layer: as the layer list says, else as the family's code has it."""
     listed = sequence(config, "layer_types") or []
     if index < len(listed):
         in_window = str(listed[index]).startswith("sliding")

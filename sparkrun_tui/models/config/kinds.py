@@ -63,13 +63,13 @@ _EVERY_NTH_FULL = {
 }
 """Window models whose file may leave the pattern to the code: every n-th layer is full.
 
-Source: transformers, configuration_<family>.py (``sliding_window_pattern``, ``layer_types`` defaults).
+Source: transformers, configuration_<family>.py (`sliding_window_pattern`, `layer_types` defaults).
 """
 _PURE_STATE = frozenset({"mamba", "falcon_mamba", "mamba2", "codestral_mamba"})
 
 
 def layer_count(config: Config) -> int | None:
-    """Return the number of decoder layers, None when the file does not tell.
+    """The number of decoder layers, None when the file does not tell.
 
     A layer of LongCat-Flash holds two attention blocks (vllm/model_executor/models/longcat_flash.py).
     """
@@ -84,7 +84,7 @@ def layer_count(config: Config) -> int | None:
 
 
 def layer_mix(config: Config, layers: int) -> tuple[Mix, ...]:
-    """Return the kind of each of ``layers`` decoder layers.
+    """The kind of each of `layers` decoder layers.
 
     Explicit lists win, then patterns, then the defaults of the family, then a window for all layers when
     the file has one that is in use. Source: vllm/config/model.py (get_layers_start_end_indices,
@@ -102,7 +102,7 @@ def layer_mix(config: Config, layers: int) -> tuple[Mix, ...]:
 
 
 def window_of(config: Config) -> int | None:
-    """Return the sliding window in tokens when the model uses one, else None."""
+    """The sliding window in tokens when the model uses one, else None."""
     window = positive(config, "sliding_window", "sliding_window_size")
     if window is None or config.get("use_sliding_window") is False:
         return None

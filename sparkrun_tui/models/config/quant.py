@@ -23,10 +23,10 @@ _METHOD_BITS = {
 
 
 def quant_of(config: Config, companion: Config | None = None) -> QuantFacts | None:
-    """Return how the weights are stored, None for a plain checkpoint.
+    """How the weights are stored, None for a plain checkpoint.
 
-    ``config`` is the text configuration, ``companion`` an ``hf_quant_config.json`` beside it. A KV cache
-    scheme in either makes the engine's ``auto`` cache dtype fp8 (vllm/config/cache.py,
+    `config` is the text configuration, `companion` an `hf_quant_config.json` beside it. A KV cache
+    scheme in either makes the engine's `auto` cache dtype fp8 (vllm/config/cache.py,
     vllm/utils/torch_utils.py resolve_kv_cache_dtype_string).
     """
     block = dict(mapping(config, "quantization_config", "compression_config"))
@@ -41,12 +41,12 @@ def quant_of(config: Config, companion: Config | None = None) -> QuantFacts | No
 
 
 def _names(block: Config, *keys: str) -> tuple[str, ...]:
-    """Return the module names of the first list among ``keys``."""
+    """The module names of the first list among `keys`."""
     return tuple(str(item) for item in sequence(block, *keys) or ())
 
 
 def _kv_dtype(block: Config, beside: Config) -> str:
-    """Return the KV cache dtype that the checkpoint asks for, empty when it does not."""
+    """The KV cache dtype that the checkpoint asks for, empty when it does not."""
     named = word(block, "kv_cache_quant_algo") or word(beside, "kv_cache_quant_algo")
     if named:
         return "fp8" if named.lower() == "fp8" else named.lower()
@@ -57,7 +57,7 @@ def _kv_dtype(block: Config, beside: Config) -> str:
 
 
 def _bits(block: Config, beside: Config, method: str, algorithm: str) -> float | None:
-    """Return bits per quantised weight, scales included, None when the block does not tell."""
+    """Bits per quantised weight, scales included, None when the block does not tell."""
     for name in (algorithm, method):
         if name in _METHOD_BITS and not (name == "modelopt" and algorithm):
             return _METHOD_BITS[name]
@@ -97,7 +97,7 @@ def _grouped(bits: float, group: int | None, method: str) -> float:
 
 
 def _compressed(bits: int, kind: str, group: int | None) -> float:
-    """Return the bits of a compressed-tensors group: fp4 keeps one fp8 scale per group, integers one bf16."""
+    """The bits of a compressed-tensors group: fp4 keeps one fp8 scale per group, integers one bf16."""
     if bits == 4 and kind == "float":
         return 4 + 8 / (group or 16)
     return 1.0 * bits if group is None else bits + 16 / group

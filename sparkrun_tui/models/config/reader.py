@@ -21,10 +21,10 @@ _NO_LENGTH_FACTOR = frozenset({"llama3", "longrope", "mrope", "default", "propor
 
 
 def facts_from_config(config: Config, weights: WeightFacts | None = None, source: str = "config") -> ModelFacts:
-    """Read a model's architecture from its ``config.json`` (nested text configurations included).
+    """Read a model's architecture from its `config.json` (nested text configurations included).
 
-    ``weights`` are what its tensor headers say, None when they were not read. What the file does not tell
-    stays None; a family that cannot be modelled has ``layers`` None and a note.
+    `weights` are what its tensor headers say, None when they were not read. What the file does not tell
+    stays None; a family that cannot be modelled has `layers` None and a note.
     """
     text = text_config(config)
     names = sequence(text, "architectures") or []
@@ -77,14 +77,14 @@ def _has_unknown_index(config: Config) -> bool:
 
 
 def _head_width(config: Config) -> int | None:
-    """Return the width of a head's key: of a latent model what it is unfolded to, else what is cached."""
+    """The width of a head's key: of a latent model what it is unfolded to, else what is cached."""
     if is_latent(config):
         return (positive(config, "qk_nope_head_dim") or 0) + (positive(config, "qk_rope_head_dim") or 0) or None
     return head_sizes(config, Mix.FULL)[0]
 
 
 def max_length(config: Config) -> int | None:
-    """Return the context length a model was made for, scaled rope included, in tokens.
+    """The context length a model was made for, scaled rope included, in tokens.
 
     Source: vllm/config/model.py (_get_and_verify_max_len).
     """

@@ -7,7 +7,7 @@ from sparkrun_tui.models.layers import State, StateKind
 
 
 def state_of(config: Config) -> State | None:
-    """Return the state of the model's recurrent layers, None when the file does not describe one.
+    """The state of the model's recurrent layers, None when the file does not describe one.
 
     Sizes follow vllm/model_executor/layers/mamba/mamba_utils.py (MambaStateShapeCalculator).
     """

@@ -23,7 +23,7 @@ _TOP_WINS = ("quantization_config", "compression_config")
 
 
 def text_config(config: Config) -> dict[str, object]:
-    """Return the text model's configuration: the nested one over the top level.
+    """The text model's configuration: the nested one over the top level.
 
     The quantisation of the top level wins, because converters write it there.
     """
@@ -58,7 +58,7 @@ _DEFAULTS: Mapping[str, Config] = {
 """Sizes that files of these families leave to the code (transformers, configuration_<family>.py)."""
 
 _MISTRAL_NAMES = {"dim": "hidden_size", "hidden_dim": "intermediate_size", "n_layers": "num_hidden_layers"}
-"""Names of Mistral's own ``params.json``."""
+"""Names of Mistral's own `params.json`."""
 
 
 def _completed(config: dict[str, object]) -> dict[str, object]:
@@ -73,7 +73,7 @@ def _completed(config: dict[str, object]) -> dict[str, object]:
 
 
 def _nested(config: Config) -> Config | None:
-    """Return the first nested text configuration, None when the file has none."""
+    """The first nested text configuration, None when the file has none."""
     for key in _TEXT_KEYS:
         inner = config.get(key)
         if isinstance(inner, Mapping):
@@ -85,7 +85,7 @@ def _nested(config: Config) -> Config | None:
 
 
 def layer_config(config: Config, index: int) -> Config:
-    """Return the configuration of layer ``index``: the model's, with what ``per_layer_config`` says of this layer.
+    """The configuration of layer `index`: the model's, with what `per_layer_config` says of this layer.
 
     transformers 5.24 writes sizes that differ between layers so, the numbers of the layers as keys, padded with zeros
     to one width (integrations/heterogeneity/configuration_utils.py). Earlier files have keys of their family's own.
@@ -101,7 +101,7 @@ def layer_config(config: Config, index: int) -> Config:
 
 
 def whole(config: Config, *keys: str) -> int | None:
-    """Return the first of ``keys`` that holds a whole number (not a boolean), None when none does.
+    """The first of `keys` that holds a whole number (not a boolean), None when none does.
 
     What is larger than any size or count of a model is damaged, and counts as none.
     """
@@ -116,7 +116,7 @@ def whole(config: Config, *keys: str) -> int | None:
 
 
 def positive(config: Config, *keys: str) -> int | None:
-    """Return the first of ``keys`` that holds a whole number above zero."""
+    """The first of `keys` that holds a whole number above zero."""
     for key in keys:
         value = whole(config, key)
         if value is not None and value > 0:
@@ -125,7 +125,7 @@ def positive(config: Config, *keys: str) -> int | None:
 
 
 def word(config: Config, *keys: str) -> str:
-    """Return the first of ``keys`` that holds a non-empty string, else an empty one."""
+    """The first of `keys` that holds a non-empty string, else an empty one."""
     for key in keys:
         value = config.get(key)
         if isinstance(value, str) and value:
@@ -134,13 +134,13 @@ def word(config: Config, *keys: str) -> str:
 
 
 def flag(config: Config, key: str, default: bool = False) -> bool:
-    """Return a boolean; anything that is not one is the default."""
+    """A boolean; anything that is not one is the default."""
     value = config.get(key)
     return value if isinstance(value, bool) else default
 
 
 def sequence(config: Config, *keys: str) -> list[object] | None:
-    """Return the first of ``keys`` that holds a list, also one written as a string."""
+    """The first of `keys` that holds a list, also one written as a string."""
     for key in keys:
         value = config.get(key)
         if isinstance(value, str) and value.lstrip().startswith("["):
@@ -151,7 +151,7 @@ def sequence(config: Config, *keys: str) -> list[object] | None:
 
 
 def _written_list(text: str) -> list[object] | None:
-    """Return the entries of a flat list of words and numbers that is written as Python would, else None."""
+    """The entries of a flat list of words and numbers that is written as Python would, else None."""
     if len(text) > _MOST_ITEMS or not _FLAT_LIST.fullmatch(text.strip()):
         return None
     items = [item.strip() for item in text.strip()[1:-1].split(",")]
@@ -159,14 +159,14 @@ def _written_list(text: str) -> list[object] | None:
 
 
 def numbers(config: Config, key: str) -> list[int] | None:
-    """Return a list of whole numbers; None when the key holds none, or anything else among them."""
+    """A list of whole numbers; None when the key holds none, or anything else among them."""
     items = sequence(config, key)
     found = [whole_of(item, most=_MOST) for item in items or ()]
     return None if items is None or None in found else [item for item in found if item is not None]
 
 
 def mapping(config: Config, *keys: str) -> Config:
-    """Return the first of ``keys`` that holds a mapping, else an empty one."""
+    """The first of `keys` that holds a mapping, else an empty one."""
     for key in keys:
         value = config.get(key)
         if isinstance(value, Mapping):
@@ -175,7 +175,7 @@ def mapping(config: Config, *keys: str) -> Config:
 
 
 def largest(config: Config, key: str) -> int | None:
-    """Return a whole number, or the largest entry of a list of them (per-layer sizes)."""
+    """A whole number, or the largest entry of a list of them (per-layer sizes)."""
     items = sequence(config, key)
     if items is None:
         return whole(config, key)
@@ -184,5 +184,5 @@ def largest(config: Config, key: str) -> int | None:
 
 
 def fraction(config: Config, key: str, most: float = 1e6) -> float | None:
-    """Return a finite number from 0 to ``most``, None when the key holds none."""
+    """A finite number from 0 to `most`, None when the key holds none."""
     return decimal_of(config.get(key), least=0, most=most)

@@ -17,7 +17,7 @@ _NAMES = """
 """
 
 ARCHITECTURES = frozenset(_NAMES.split())
-"""Values of ``general.architecture``: llama.cpp keeps caches for them that follow the keys of the header.
+"""Values of `general.architecture`: llama.cpp keeps caches for them that follow the keys of the header.
 
 Source: gguf-py/gguf/constants.py (MODEL_ARCH_NAMES), and the files of src/models/ that are younger.
 """

@@ -15,7 +15,7 @@ Keys = Mapping[str, object]
 
 
 def plain_keys(header: Keys) -> dict[str, object]:
-    """Return the header's keys without the architecture's prefix, with ``arch`` and ``vocab`` (a count).
+    """The header's keys without the architecture's prefix, with `arch` and `vocab` (a count).
 
     A header that was already stripped is returned as it is. Source: gguf-py/gguf/constants.py.
     """
@@ -32,7 +32,7 @@ def plain_keys(header: Keys) -> dict[str, object]:
 
 
 def vocabulary(header: Keys, keys: Keys) -> int | None:
-    """Return the number of tokens: the length of the tokenizer's list, else what the header states."""
+    """The number of tokens: the length of the tokenizer's list, else what the header states."""
     tokens = header.get("tokenizer.ggml.tokens")
     if isinstance(tokens, Sequence) and not isinstance(tokens, str):
         return len(tokens) or None
@@ -42,20 +42,20 @@ def vocabulary(header: Keys, keys: Keys) -> int | None:
 
 
 def block_count(keys: Keys) -> int | None:
-    """Return the number of blocks, drafting ones included; None when absent or absurd."""
+    """The number of blocks, drafting ones included; None when absent or absurd."""
     count = positive(keys, "block_count")
     return count if count is not None and count <= MOST_LAYERS else None
 
 
 def draft_blocks(keys: Keys) -> int:
-    """Return how many of the last blocks draft tokens (multi-token prediction)."""
+    """How many of the last blocks draft tokens (multi-token prediction)."""
     return max(0, whole(keys, "nextn_predict_layers") or 0)
 
 
 def per_layer(keys: Keys, name: str, count: int) -> list[int] | None:
-    """Return a value for each of ``count`` layers: the header has one number or a list; None when absent.
+    """A value for each of `count` layers: the header has one number or a list; None when absent.
 
-    A list shorter than ``count`` is continued with its last entry.
+    A list shorter than `count` is continued with its last entry.
     """
     value = keys.get(name)
     if isinstance(value, Sequence) and not isinstance(value, str):
@@ -69,7 +69,7 @@ def per_layer(keys: Keys, name: str, count: int) -> list[int] | None:
 
 
 def widest(keys: Keys, name: str) -> int:
-    """Return a number, or the largest entry of a list of them; 0 when absent."""
+    """A number, or the largest entry of a list of them; 0 when absent."""
     value = keys.get(name)
     if isinstance(value, Sequence) and not isinstance(value, str):
         found = [_entry(item) for item in value]
@@ -78,5 +78,5 @@ def widest(keys: Keys, name: str) -> int:
 
 
 def _entry(item: object) -> int | None:
-    """Return an entry of a list as a number; true counts as 1."""
+    """An entry of a list as a number; true counts as 1."""
     return (1 if item else 0) if isinstance(item, bool) else whole_of(item, least=-_MOST, most=_MOST)

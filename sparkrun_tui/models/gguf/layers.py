@@ -15,7 +15,7 @@ from sparkrun_tui.models.layers import Attention, AttentionKind, Layer, State, S
 class WindowRule:
     """How an architecture spreads its window: the default period (0: all), and whether full layers come first.
 
-    ``default`` is the window in tokens when the header has none (None: no window then), ``fixed`` one that
+    `default` is the window in tokens when the header has none (None: no window then), `fixed` one that
     the header cannot change.
     """
 
@@ -57,7 +57,7 @@ _FULL_INDEXER_CONTEXT = 1048576
 
 
 def gguf_layers(keys: Keys) -> tuple[tuple[Layer, ...], tuple[Layer, ...]] | None:
-    """Return the decoder layers and the drafting layers of a model.
+    """The decoder layers and the drafting layers of a model.
 
     None when the header lacks a size, and for an architecture that is not known here.
 
@@ -93,17 +93,17 @@ def gguf_layers(keys: Keys) -> tuple[tuple[Layer, ...], tuple[Layer, ...]] | Non
 
 
 def _attends(keys: Keys, index: int, states: Sequence[bool]) -> bool:
-    """Tell whether a block has attention: those with a state only do in models that run both in each block."""
+    """Whether a block has attention: those with a state only do in models that run both in each block."""
     return not states[index] or _runs_both(keys, states)
 
 
 def _runs_both(keys: Keys, states: Sequence[bool]) -> bool:
-    """Tell whether every block has both attention and a state (Falcon-H1)."""
+    """Whether every block has both attention and a state (Falcon-H1)."""
     return all(states) and widest(keys, "attention.head_count") > 0 and not widest(keys, "wkv.head_size")
 
 
 def _own_caches(keys: Keys, count: int) -> int:
-    """Return how many of the first layers keep a cache of their own; later ones read those."""
+    """How many of the first layers keep a cache of their own; later ones read those."""
     shared = positive(keys, "attention.shared_kv_layers")
     if shared is None:
         shared = count - 20 if word(keys, "arch") == "gemma3n" else 0
@@ -111,7 +111,7 @@ def _own_caches(keys: Keys, count: int) -> int:
 
 
 def _windows(keys: Keys, count: int) -> list[int | None]:
-    """Return each layer's window in tokens, None for full attention.
+    """Each layer's window in tokens, None for full attention.
 
     Source: src/llama-hparams.cpp (set_swa_pattern): layer i has a window unless i % period is the last (or
     first) of its period; a list in the header names the layers themselves.
@@ -163,7 +163,7 @@ def _recurrent(keys: Keys, count: int) -> list[bool]:
 
 
 def _state(keys: Keys) -> State | None:
-    """Return the state that recurrent layers keep, None when the model has none or a size is missing.
+    """The state that recurrent layers keep, None when the model has none or a size is missing.
 
     Source: src/llama-hparams.cpp (n_embd_r, n_embd_s).
     """
@@ -195,7 +195,7 @@ def _state(keys: Keys) -> State | None:
 
 
 def _attention(keys: Keys, index: int, total: int, window: int | None) -> Attention | None:
-    """Return one layer's cache, None when it has no KV heads or a size is missing.
+    """One layer's cache, None when it has no KV heads or a size is missing.
 
     Latent models (those with decompressed head sizes in the header) keep keys only. Sources:
     src/llama-hparams.cpp (n_embd_k_gqa, n_embd_v_gqa, is_mla), src/llama-kv-cache-dsa.cpp.
@@ -227,7 +227,7 @@ def _attention(keys: Keys, index: int, total: int, window: int | None) -> Attent
 
 
 def _compressed(keys: Keys, index: int, total: int, heads: int, width: int) -> Attention | None:
-    """Return a DeepSeek V4 layer: rows of keys in a window, and compressed ones by the layer's ratio."""
+    """A DeepSeek V4 layer: rows of keys in a window, and compressed ones by the layer's ratio."""
     ratios = per_layer(keys, "attention.compress_ratios", total)
     if ratios is None:
         return None
@@ -244,7 +244,7 @@ def _compressed(keys: Keys, index: int, total: int, heads: int, width: int) -> A
 
 
 def _owns_indexer(keys: Keys, index: int) -> bool:
-    """Tell whether a latent layer keeps index keys of its own (src/models/glm-dsa.cpp)."""
+    """Whether a latent layer keeps index keys of its own (src/models/glm-dsa.cpp)."""
     listed = keys.get("attention.indexer.types")
     if isinstance(listed, Sequence) and not isinstance(listed, str) and index < len(listed):
         return bool(listed[index])

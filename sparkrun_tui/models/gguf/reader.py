@@ -31,8 +31,8 @@ def facts_from_gguf(
 ) -> ModelFacts:
     """Read a model's architecture from the keys of its GGUF header, prefixed or not.
 
-    ``tensors`` are those of all shards; without them ``total_bytes`` (files) or ``quant`` (``Q4_K_M``) tell
-    the weights. An architecture that cannot be modelled has ``layers`` None and a note.
+    `tensors` are those of all shards; without them `total_bytes` (files) or `quant` (`Q4_K_M`) tell
+    the weights. An architecture that cannot be modelled has `layers` None and a note.
     """
     keys = plain_keys(header)
     found = gguf_layers(keys)
@@ -58,7 +58,7 @@ def facts_from_gguf(
 
 
 def _sizes(keys: Keys) -> ModelFacts:
-    """Return what the header states as single figures."""
+    """What the header states as single figures."""
     arch = word(keys, "arch")
     return ModelFacts(
         source="GGUF header",
@@ -78,14 +78,14 @@ def _sizes(keys: Keys) -> ModelFacts:
 
 
 def _parameters(tensors: Sequence[GgufTensor], keys: Keys) -> int | None:
-    """Return the number of parameters: the tensors' elements, else what the header states."""
+    """The number of parameters: the tensors' elements, else what the header states."""
     return sum(tensor.elements for tensor in tensors) or positive(keys, "general.parameter_count")
 
 
 def gguf_weights(tensors: Sequence[GgufTensor], keys: Keys) -> WeightFacts | None:
-    """Return the bytes of a file by class from its tensors; None when a type is unknown.
+    """The bytes of a file by class from its tensors; None when a type is unknown.
 
-    ``embedding`` and ``head`` are the token embedding and the output matrix, ``drafter`` the blocks that
+    `embedding` and `head` are the token embedding and the output matrix, `drafter` the blocks that
     only draft. Source: ggml/src/ggml.c (ggml_nbytes).
     """
     count = (block_count(keys) or 0) - draft_blocks(keys)
@@ -108,7 +108,7 @@ def gguf_weights(tensors: Sequence[GgufTensor], keys: Keys) -> WeightFacts | Non
 
 
 def _class_of(name: str, blocks: int) -> str:
-    """Return a tensor's class by its name (gguf-py/gguf/constants.py, TENSOR_NAMES)."""
+    """A tensor's class by its name (gguf-py/gguf/constants.py, TENSOR_NAMES)."""
     if name.startswith("token_embd."):
         return "embedding"
     if name.startswith("output."):
