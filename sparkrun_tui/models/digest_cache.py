@@ -15,8 +15,10 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._@+-]")
 
 
 def digest_path(folder: Path, model: str, revision: str = "") -> Path:
-    """Where the digest of a model (with its GGUF quantisation, if any) and revision lies."""
-    name = model.replace("/", "--").replace(":", "+") + (f"@{revision.replace('/', '--')}" if revision else "")
+    """The file of the digest of a model (with its GGUF quantisation, if any) and revision."""
+    name = model.replace("/", "--").replace(":", "+")
+    if revision:
+        name += f"@{revision.replace('/', '--')}"
     return folder / (_UNSAFE.sub("_", name).lstrip(".")[:200] + ".json")
 
 

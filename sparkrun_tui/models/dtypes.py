@@ -85,7 +85,9 @@ def head_bytes(cache_dtype: str, head_k: int, head_v: int, model_bytes: int) -> 
 
 def _turboquant_bytes(key_bits: int, value_bits: int, head_k: int, head_v: int) -> int:
     """One TurboQuant slot in bytes, rounded up to an even number."""
-    key = head_k if key_bits == 8 else ceil(_power_of_two(head_k) * key_bits / 8) + 2
+    key = head_k
+    if key_bits != 8:
+        key = ceil(_power_of_two(head_k) * key_bits / 8) + 2
     slot = key + ceil(head_v * value_bits / 8) + 4
     return slot + slot % 2
 
@@ -98,7 +100,7 @@ def _power_of_two(number: int) -> int:
 def latent_bytes(cache_dtype: str, width: int, model_bytes: int) -> int | None:
     """The bytes of one latent (MLA) entry of `width` elements, None for an unknown format.
 
-    `fp8_ds_mla` stores 512 fp8 values, 4 fp32 scales and the rope part in bf16: 656 bytes whatever the
+    `fp8_ds_mla` stores 512 fp8 values, 4 fp32 scales and the rope part in bf16: 656 bytes for any
     width; `nvfp4_ds_mla` 352. Source: vllm/v1/attention/backends/mla/flashmla_sparse.py.
     """
     if cache_dtype == "fp8_ds_mla":

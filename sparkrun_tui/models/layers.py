@@ -86,11 +86,11 @@ class Layer:
 
 
 Groups = Sequence[tuple[Layer, int]]
-"""Layers that are the same object, each with how many there are."""
+"""Different layers, each with its number of occurrences."""
 
 
 def grouped(layers: Sequence[Layer]) -> Groups:
-    """Equal layers once, with their number; layers of one model share objects where they are equal."""
+    """Each different layer once, with its number; equal layers of one model are the same object."""
     first = {id(layer): layer for layer in layers}
     counts = dict.fromkeys(first, 0)
     for layer in layers:

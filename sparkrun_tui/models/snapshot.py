@@ -1,4 +1,4 @@
-"""What a model's files in the local Hugging Face cache tell at once: configuration and bytes of weights."""
+"""What is quickly read from a model's files in the local Hugging Face cache: configuration and bytes of weights."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST_BYTES = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A snapshot's folder and the commit it is of."""
+    """A snapshot's folder and its commit."""
 
     path: Path
     commit: str
@@ -37,7 +37,9 @@ def find_snapshot(hub: Path, repo: str, revision: str = "") -> Snapshot | None:
         except (OSError, ValueError):
             return None
     path = folder / "snapshots" / commit
-    return Snapshot(path, commit) if _COMMIT.fullmatch(commit) and path.is_dir() else None
+    if not _COMMIT.fullmatch(commit) or not path.is_dir():
+        return None
+    return Snapshot(path, commit)
 
 
 def snapshot_digest(model: str, snapshot: Snapshot) -> Digest | None:
@@ -80,7 +82,10 @@ def weight_bytes(folder: Path) -> int | None:
         return None
     for name in sizes:
         part = _SHARD.fullmatch(name)
-        count = (whole(part[3]) or 0) if part else 0
-        if part and any(f"{part[1]}-{i:05d}-of-{part[3]}.safetensors" not in sizes for i in range(1, count + 1)):
-            return None
+        if part is None:
+            continue
+        count = whole(part[3]) or 0
+        for i in range(1, count + 1):
+            if f"{part[1]}-{i:05d}-of-{part[3]}.safetensors" not in sizes:
+                return None
     return sum(sizes.values()) or None

@@ -1,4 +1,4 @@
-"""Reads the attention cache of each decoder layer from a ``config.json``."""
+"""Reads the attention cache of each decoder layer from a `config.json`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MOST_MODULES = 16
 def layers_of(config: Config, count: int) -> tuple[Layer, ...] | None:
     """What each of `count` decoder layers caches, None when sizes are missing.
 
-    Equal layers are one object, so that what is worked out for one holds for all.
+    Equal layers are one object, so that results for one can be reused for all.
     """
     if numbers(config, "compress_ratios") is not None and positive(config, "head_dim"):
         return _compressed(config, count)
@@ -43,11 +43,13 @@ def layers_of(config: Config, count: int) -> tuple[Layer, ...] | None:
             attention = attention_of(config, mix, index)
             if attention is None:
                 return None
-        needs_state = mix in (Mix.STATE, Mix.FULL_AND_STATE)
-        if needs_state and state is None:
-            return None
+        own_state = None
+        if mix in (Mix.STATE, Mix.FULL_AND_STATE):
+            if state is None:
+                return None
+            own_state = state
         shares = attention is not None and index >= count - shared
-        layer = Layer(attention, state if needs_state else None, shares)
+        layer = Layer(attention, own_state, shares)
         layers.append(same.setdefault(layer, layer))
     return tuple(layers)
 
@@ -79,20 +81,25 @@ def _window(config: Config) -> int | None:
 
 def is_latent(config: Config) -> bool:
     """Whether the model caches a latent (MLA) instead of keys and values."""
-    return bool(positive(config, "kv_lora_rank")) and word(config, "model_type") not in _LATENT_ONLY_BY_NAME
+    if not positive(config, "kv_lora_rank"):
+        return False
+    return word(config, "model_type") not in _LATENT_ONLY_BY_NAME
 
 
 def latent_of(config: Config, indexed: bool) -> Attention:
     """A latent layer: the rank and the rope part, one head, with or without an index key."""
     rank = positive(config, "kv_lora_rank") or 0
     rope = whole(config, "qk_rope_head_dim") or 0
+    indexer = 0
+    if indexed:
+        indexer = positive(config, "index_head_dim") or 0
     return Attention(
         AttentionKind.MLA,
         kv_heads=1,
         head_k=rank + rope,
         head_v=0,
         rope=rope,
-        indexer=(positive(config, "index_head_dim") or 0) if indexed else 0,
+        indexer=indexer,
         index_pool=positive(config, "index_kpool") or 1,
     )
 
@@ -100,18 +107,22 @@ def latent_of(config: Config, indexed: bool) -> Attention:
 def owns_indexer(config: Config, index: int) -> bool:
     """Whether layer `index` owns a sparse-attention indexer.
 
-    A pattern string or list says it (`S` or `shared` does not), else every `index_topk_freq`-th
-    layer after `index_skip_topk_offset` does. Source: vllm/model_executor/models/deepseek_v2.py.
+    A pattern string or list decides (`S` or `shared`: it does not), else every `index_topk_freq`-th
+    layer after `index_skip_topk_offset` owns one. Source: vllm/model_executor/models/deepseek_v2.py.
     """
     if not positive(config, "index_head_dim") or not positive(config, "index_topk"):
         return False
     pattern = config.get("index_topk_pattern")
-    listed = list(pattern) if isinstance(pattern, str) else sequence(config, "indexer_types")
+    if isinstance(pattern, str):
+        listed: list[object] | None = list(pattern)
+    else:
+        listed = sequence(config, "indexer_types")
     if listed is not None and index < len(listed):
         return str(listed[index]).lower() not in ("s", "shared", "skip", "none", "0", "false")
     every = positive(config, "index_topk_freq") or 1
     offset = whole(config, "index_skip_topk_offset")
-    offset = 2 if offset is None else offset
+    if offset is None:
+        offset = 2
     return max(index - offset + 1, 0) % every == 0
 
 
@@ -159,8 +170,12 @@ def _block_heads(config: Config, index: int) -> int | None:
     if blocks is None or index >= len(blocks) or heads is None:
         return None
     block = blocks[index]
-    group = positive(mapping(block, "attention"), "n_heads_in_group") if isinstance(block, dict) else None
-    return heads // group if group else None
+    if not isinstance(block, dict):
+        return None
+    group = positive(mapping(block, "attention"), "n_heads_in_group")
+    if group is None:
+        return None
+    return heads // group
 
 
 def attention_heads(config: Config) -> int | None:
@@ -175,20 +190,31 @@ def head_sizes(config: Config, mix: Mix) -> tuple[int | None, int | None]:
     """
     family = word(config, "model_type")
     if family in _LATENT_ONLY_BY_NAME:
-        width = (positive(config, "qk_nope_head_dim") or 0) + (positive(config, "qk_rope_head_dim") or 0)
-        return width or None, width or None
+        width = unfolded_width(config)
+        return width, width
     if mix is Mix.WINDOW:
         other = mapping(config, "attention_other_setting")
         own = positive(config, "swa_head_dim") or positive(other, "head_dim")
         if own is not None:
             return own, positive(config, "swa_v_head_dim") or own
-    elif family.startswith("gemma4") and positive(config, "global_head_dim"):
-        return positive(config, "global_head_dim"), positive(config, "global_head_dim")
+    elif family.startswith("gemma4"):
+        own = positive(config, "global_head_dim")
+        if own is not None:
+            return own, own
     key = positive(config, "head_dim", "attention_head_dim", "kv_channels", "head_size")
     if key is None:
-        hidden, heads = positive(config, "hidden_size", "n_embd", "d_model"), attention_heads(config)
-        key = hidden // heads if hidden and heads else None
+        hidden = positive(config, "hidden_size", "n_embd", "d_model")
+        heads = attention_heads(config)
+        if hidden is not None and heads is not None:
+            key = hidden // heads
     return key, positive(config, "v_head_dim") or key
+
+
+def unfolded_width(config: Config) -> int | None:
+    """The width of one head's key that a latent is unfolded to, None when the file has none."""
+    plain = positive(config, "qk_nope_head_dim") or 0
+    rope = positive(config, "qk_rope_head_dim") or 0
+    return plain + rope or None
 
 
 def _compressed(config: Config, count: int) -> tuple[Layer, ...]:
@@ -220,8 +246,11 @@ def draft_layers_of(config: Config, count: int) -> tuple[Layer, ...]:
     """
     modules = positive(config, "num_nextn_predict_layers", "mtp_num_hidden_layers")
     if modules is None:
-        modules = 1 if positive(config, "num_mtp_modules", "mtp_num_layers", "n_predict") else 0
-    modules = modules if modules <= _MOST_MODULES else 1
+        modules = 0
+        if positive(config, "num_mtp_modules", "mtp_num_layers", "n_predict"):
+            modules = 1
+    if modules > _MOST_MODULES:
+        modules = 1
     if numbers(config, "compress_ratios") is not None:
         return _compressed({**config, "compress_ratios": [0] * modules}, modules)
     if is_latent(config):

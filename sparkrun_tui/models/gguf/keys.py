@@ -1,4 +1,4 @@
-"""Reads single values out of a GGUF header, with or without the architecture's prefix."""
+"""Reads single values from a GGUF header, with or without the architecture's prefix."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sparkrun_tui.models.config.values import positive, whole, word
 from sparkrun_tui.models.layers import MOST_LAYERS
 
 _MOST = 10**12
-"""The largest figure that is taken from a header."""
+"""The largest number that is accepted from a header."""
 
 Keys = Mapping[str, object]
 
@@ -22,8 +22,11 @@ def plain_keys(header: Keys) -> dict[str, object]:
     arch = word(header, "general.architecture") or word(header, "arch")
     keys: dict[str, object] = {}
     for key, value in header.items():
-        if not key.startswith("tokenizer."):
-            keys[key.removeprefix(f"{arch}.") if arch else key] = value
+        if key.startswith("tokenizer."):
+            continue
+        if arch:
+            key = key.removeprefix(f"{arch}.")
+        keys[key] = value
     keys["arch"] = arch
     vocab = vocabulary(header, keys)
     if vocab is not None:
@@ -36,9 +39,7 @@ def vocabulary(header: Keys, keys: Keys) -> int | None:
     tokens = header.get("tokenizer.ggml.tokens")
     if isinstance(tokens, Sequence) and not isinstance(tokens, str):
         return len(tokens) or None
-    if isinstance(tokens, int) and not isinstance(tokens, bool) and tokens > 0:
-        return tokens
-    return positive(keys, "vocab", "vocab_size")
+    return positive(header, "tokenizer.ggml.tokens") or positive(keys, "vocab", "vocab_size")
 
 
 def block_count(keys: Keys) -> int | None:
@@ -59,13 +60,19 @@ def per_layer(keys: Keys, name: str, count: int) -> list[int] | None:
     """
     value = keys.get(name)
     if isinstance(value, Sequence) and not isinstance(value, str):
-        found = [_entry(item) for item in value[:count]]
-        items = [item for item in found if item is not None]
-        if len(items) != len(found) or not items:
+        items = []
+        for item in value[:count]:
+            number = _entry(item)
+            if number is None:
+                return None
+            items.append(number)
+        if not items:
             return None
         return (items + [items[-1]] * count)[:count]
     single = whole(keys, name)
-    return None if single is None else [single] * count
+    if single is None:
+        return None
+    return [single] * count
 
 
 def widest(keys: Keys, name: str) -> int:
@@ -73,10 +80,12 @@ def widest(keys: Keys, name: str) -> int:
     value = keys.get(name)
     if isinstance(value, Sequence) and not isinstance(value, str):
         found = [_entry(item) for item in value]
-        return max((item for item in found if item is not None), default=0)
+        return max([item for item in found if item is not None], default=0)
     return max(0, whole(keys, name) or 0)
 
 
 def _entry(item: object) -> int | None:
     """An entry of a list as a number; true counts as 1."""
-    return (1 if item else 0) if isinstance(item, bool) else whole_of(item, least=-_MOST, most=_MOST)
+    if isinstance(item, bool):
+        return int(item)
+    return whole_of(item, least=-_MOST, most=_MOST)
