@@ -36,10 +36,10 @@ def facts_from_config(config: Config, weights: WeightFacts | None = None, source
     layers = None
     drafts: tuple[Layer, ...] = ()
     notes: tuple[str, ...] = ()
-    if not is_modelled(family, architecture):
-        notes = (not_modelled(family, architecture),)
-    elif _has_unknown_index(text):
+    if _has_unknown_index(text):
         notes = ("how the model caches an index beside its tokens (indexer_head_dim) is not known here",)
+    elif not is_modelled(family, architecture):
+        notes = (not_modelled(family, architecture),)
     else:
         if count is not None:
             layers = layers_of(text, count)
