@@ -113,10 +113,10 @@ def test_docker_is_given_what_was_judged(source: str) -> None:
         ("/data", "/data/people/ada", Judgement.REFUSED),
         ("/data/people/ada/.ssh", "/data/people/ada", Judgement.REFUSED),
         ("/data/people/ada/.cache/huggingface", "/data/people/ada", Judgement.HARMLESS),
-        ("/data/people/ada/x", "/data/people/ada", Judgement.GRAVE),
+        ("/data/people/ada/x", "/data/people/ada", Judgement.SERIOUS),
         ("~/..", "/data/people/ada", Judgement.REFUSED),
         ("~/../bob/.ssh", "/data/people/ada", Judgement.REFUSED),
-        ("/data/other", "/data/people/ada", Judgement.GRAVE),
+        ("/data/other", "/data/people/ada", Judgement.SERIOUS),
     ],
 )
 def test_a_home_is_one_wherever_it_lies(source: str, home: str, judged: Judgement) -> None:
