@@ -191,7 +191,7 @@ AGREED = ("/srv/models", "~/models", "//mnt//disk/.", "/data/")
 
 def agreed_demand(volume: str, data_dirs: tuple[str, ...] = AGREED) -> Demand:
     rendered = render(recipe_of({"volumes": [volume]}), {})
-    (found,) = [demand for demand in demands(rendered, {}, data_dirs) if demand.kind is Kind.MOUNT]
+    (found,) = [demand for demand in demands(rendered, {}, data_dirs=data_dirs) if demand.kind is Kind.MOUNT]
     return found
 
 
