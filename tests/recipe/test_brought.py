@@ -165,8 +165,8 @@ def test_mods_that_nobody_here_knows_are_left_to_the_hosts(folder: Path) -> None
     [unseen] = got.problems
     assert (unseen.code, unseen.severity) == ("mod-unseen", Severity.WARNING) and unseen.spot is not None
     assert [item.severity for item in validate(recipe, None, {}) if item.code == "mod-unseen"] == [Severity.NOTE]
-    told = [demand.detail for demand in demands(render(recipe, {}), {}) if demand.kind is Kind.MODS]
-    assert "on the hosts: not on this machine" in told[0] and told[1] == "pip install x\n"
+    details = [demand.detail for demand in demands(render(recipe, {}), {}) if demand.kind is Kind.MODS]
+    assert "on the hosts: it is not on this machine" in details[0] and details[1] == "pip install x\n"
 
 
 def _registry(upstream: Upstream, fields: str, name: str = "arena") -> Recipe:

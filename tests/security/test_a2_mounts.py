@@ -179,8 +179,8 @@ def test_capabilities_that_are_not_known_to_be_harmless_are_marked(name: str, gr
 def test_sharing_another_container_is_marked() -> None:
     found = asked({"network": "container:other", "ipc": "container:db"}, Kind.PRIVILEGE)
     assert [(demand.title, demand.grave) for demand in found] == [
-        ("shares the network of another container, other", True),
-        ("shares the ipc of another container, db", True),
+        ("shares the network of another container: other", True),
+        ("shares the ipc of another container: db", True),
     ]
 
 
@@ -202,7 +202,7 @@ def agreed_demand(volume: str, data_dirs: tuple[str, ...] = AGREED) -> Demand:
 def test_a_folder_that_the_user_agreed_to_is_not_grave(source: str) -> None:
     demand = agreed_demand(f"{source}:/x")
     assert not demand.grave
-    assert "your data_dirs agree to" in demand.title
+    assert "your data_dirs allow" in demand.title
     assert agreed_demand(f"{source}:/x", ()).grave
 
 
@@ -250,7 +250,9 @@ def test_an_agreed_folder_that_holds_a_home_does_not_give_the_home() -> None:
 def test_a_recipe_cannot_agree_for_its_user(more: str) -> None:
     text = BASE + ("" if "executor_config" in more else "executor_config: {volumes: ['/srv/models:/x']}\n") + more
     rendered = render(load_text(text, Source(SourceKind.REGISTRY, "/cache/arena/r.yaml", "arena")), {})
-    mounts = [demand for demand in demands(rendered, {}, load_settings().data_dirs) if demand.kind is Kind.MOUNT]
+    mounts = [
+        demand for demand in demands(rendered, {}, data_dirs=load_settings().data_dirs) if demand.kind is Kind.MOUNT
+    ]
     assert [demand.grave for demand in mounts] == [True]
 
 

@@ -180,7 +180,7 @@ class _Blob:
 
 
 def _extract(bare: Path, target: Path, url: str) -> tuple[int, tuple[str, ...]]:
-    """Write the files of a clone below `target`, recipes first. The recipes left out (a count), and other such paths."""
+    """Write the files of a clone, recipes first. The number of recipes left out, and the other paths left out."""
     wanted: list[_Blob] = []
     left: list[_Blob] = []
     listing = ["ls-tree", "-r", "-z", "--full-tree", "HEAD"]
