@@ -31,13 +31,21 @@ def part(kind: str, *bands: Band) -> Part:
 
 def add(*bands: Band) -> Band:
     """The sum of bands, with the sources of those that are not empty."""
-    sources = dict.fromkeys(band.source for band in bands if band.high)
-    return Band(
-        sum(band.likely for band in bands),
-        sum(band.low for band in bands),
-        sum(band.high for band in bands),
-        "; ".join(sources) or (bands[0].source if bands else "none"),
-    )
+    likely = low = high = 0
+    sources: dict[str, None] = {}
+    for band in bands:
+        likely += band.likely
+        low += band.low
+        high += band.high
+        if band.high:
+            sources[band.source] = None
+    if sources:
+        source = "; ".join(sources)
+    elif bands:
+        source = bands[0].source
+    else:
+        source = "none"
+    return Band(likely, low, high, source)
 
 
 def exact(size: int, source: str) -> Band:

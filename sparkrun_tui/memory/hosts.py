@@ -16,17 +16,17 @@ _CONTAINER = int(2.7 * GIB)
 
 
 def assumed_spark(name: str) -> HostMemory:
-    """A DGX Spark of which nothing is known yet: 121.7 GiB, said to be assumed."""
+    """A DGX Spark that was not probed: 121.7 GiB, marked as assumed."""
     return HostMemory(name, SPARK_TOTAL, None, True, "assumed DGX Spark", gpu_name="NVIDIA GB10")
 
 
 def is_blackwell_spark(host: HostMemory) -> bool:
-    """Whether a host's GPU is a GB10, which unified memory without another name is taken for."""
+    """Whether a host's GPU is a GB10; unified memory without a GPU name counts as one."""
     return host.unified and (not host.gpu_name or "GB10" in host.gpu_name.upper())
 
 
 def others(host: HostMemory) -> Part:
-    """What other processes hold of a host: as probed, else what an idle Spark or card holds."""
+    """The memory that other processes use on a host: as probed, else that of an idle Spark or card."""
     if host.available is not None:
         held = max(0, host.total - host.available)
         return Part("others", held, held, held, host.source)

@@ -1,4 +1,4 @@
-"""What vLLM takes beside weights and cache: context and libraries, activations, CUDA graphs, as bands."""
+"""What vLLM uses besides weights and cache: context and libraries, activations, CUDA graphs, as bands."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.models.facts import ModelFacts
-from sparkrun_tui.models.layers import AttentionKind
+from sparkrun_tui.models.layers import AttentionKind, kinds
 
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """A figure in bytes that nobody can derive exactly: the likely value and the range seen."""
+    """A number of bytes that cannot be derived exactly: the likely value and the observed range."""
 
     likely: int
     low: int
@@ -71,14 +71,18 @@ def _active_width(facts: ModelFacts) -> int | None:
 
 def _activation_factor(facts: ModelFacts) -> tuple[float, float]:
     """The factor and the relative margin of the activation formula for the model's kind."""
-    layers = facts.layers or ()
-    if any(layer.attention and layer.attention.compress is not None for layer in layers):
-        return 6.0, 0.4
-    if any(layer.attention and layer.attention.kind is AttentionKind.MLA for layer in layers):
-        return 6.0, 0.4
-    if any(layer.state for layer in layers):
-        return 2.0, 0.4
-    return 1.1, 0.2
+    factor, margin = 1.1, 0.2
+    for layer in kinds(facts.layers):
+        attention = layer.attention
+        if attention is None:
+            is_latent = False
+        else:
+            is_latent = attention.compress is not None or attention.kind is AttentionKind.MLA
+        if is_latent:
+            return 6.0, 0.4
+        if layer.state is not None:
+            factor, margin = 2.0, 0.4
+    return factor, margin
 
 
 def graph_memory(settings: EngineSettings, sequences: int) -> Band:

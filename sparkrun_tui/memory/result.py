@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How a verdict stands, from best to worst; `UNKNOWN` is never better than a known level."""
+    """The level of a verdict, from best to worst; `UNKNOWN` is never better than a known level."""
 
     GOOD = "good"
     TIGHT = "tight"
@@ -87,7 +87,7 @@ class Proposal:
 class Estimate:
     """What an engine will allocate for a recipe on some hosts, and what follows from it.
 
-    Every optional figure is None when it cannot be told; none of them is ever a made-up zero.
+    Every optional figure is None when it is unknown, never zero instead.
     `kv_bytes_per_request` is the cache of one request of full length on the rank that needs most,
     `pool_tokens` what the whole pool holds, `weights_bytes` the whole model, `concurrency` how
     many requests of full length run at once.

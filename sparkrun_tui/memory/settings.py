@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 AUTO_LENGTH = -1
-"""`max_model_len` when the engine is told to fit the length itself (`--max-model-len auto`)."""
+"""`max_model_len` when the engine is to fit the length itself (`--max-model-len auto`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class LlamaOptions:
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """Everything an engine is told that moves memory; a field left alone is the engine's own default.
+    """All settings of an engine that affect memory; an unset field means the engine's own default.
 
     `engine` is `vllm`, `sglang`, `llama-cpp`, or the word of one that is not modelled; `version`
     what the image says (empty: the newest known is assumed). `utilisation` is vLLM's
@@ -127,4 +127,4 @@ class EngineSettings:
 
 
 MAX_DEGREE = 1024
-"""Ranks along one axis that are worked out; a larger number is taken for a mistake in typing."""
+"""The most ranks along one axis; a larger number counts as a typing mistake."""

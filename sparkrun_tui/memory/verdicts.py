@@ -1,4 +1,4 @@
-"""The words of verdicts: short ones for a narrow pane, a sentence with the numbers beside each."""
+"""The texts of verdicts: a short one for a narrow pane, and a sentence with the numbers."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def no_room(host: HostMemory, budget: int, fixed: int) -> Verdict:
 
 
 def too_long(asked: int, own: int) -> Verdict:
-    """Say that the engine refuses a length beyond the model's unless told otherwise (lengths in tokens)."""
+    """Say that the engine refuses a length beyond the model's unless overridden (lengths in tokens)."""
     detail = (
         f"{asked:,} tokens are more than the model was made for ({own:,}); the engine refuses that unless the "
         "rope is scaled or VLLM_ALLOW_LONG_MAX_MODEL_LEN is set"

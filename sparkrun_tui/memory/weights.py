@@ -10,7 +10,7 @@ from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.models.config.values import fraction, mapping, positive, word
 from sparkrun_tui.models.dtypes import element_bytes
 from sparkrun_tui.models.facts import ModelFacts, QuantFacts, WeightFacts
-from sparkrun_tui.models.layers import AttentionKind
+from sparkrun_tui.models.layers import AttentionKind, kinds
 from sparkrun_tui.models.parameters import Parameters, count_parameters, without_drafter
 from sparkrun_tui.models.weight_formats import WeightFormat, weight_format, whole_bytes
 
@@ -18,7 +18,7 @@ _ON_LOAD = frozenset({"fp8", "bitsandbytes", "int8", "mxfp8", "nvfp4_online", "f
 """Values of `--quantization` that convert a plain checkpoint while it is loaded."""
 
 _REPLICATED = 0.001
-"""Share of a checkpoint that every tensor-parallel rank keeps (norms, routers) when headers do not tell."""
+"""Share of a checkpoint that every tensor-parallel rank keeps (norms, routers) when there are no headers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Weights:
 
 
 def weights_of(facts: ModelFacts, settings: EngineSettings) -> Weights | None:
-    """The weights on the rank that holds most, None when nothing tells their size.
+    """The weights on the rank that holds most, None when their size is unknown.
 
     Order: the recipe's `model_vram`, headers, declared or known parameters, the architecture's own
     count. The engine adds rope tables and the padding of some kernels. Sources:
@@ -83,7 +83,11 @@ def _without_headers(facts: ModelFacts, settings: EngineSettings, extra: int) ->
         return None
     parts = _bytes_by_class(facts, counted, stated, form)
     padding = _padding(facts, parts.experts)
-    source = "recipe" if declared else "config" if stated is None else "parameters"
+    source = "parameters"
+    if declared:
+        source = "recipe"
+    elif stated is None:
+        source = "config"
     spread = 0.02 if form.plain else 0.08
     return _spread(facts, settings, parts, spread / 2, spread, source, extra + padding)
 
@@ -107,14 +111,15 @@ def _bytes_by_class(
     feed = body - mixing
     experts = min(counted.experts, feed)
     mixing_bits = form.mixing_bits_of_experts if counted.experts else form.mixing_bits
-    expert_bytes = int(experts * (4.25 if word(facts.config, "expert_dtype") == "fp4" else form.bits) / 8)
+    if not mixing_bits:
+        mixing_bits = 8 * plain
+    end_bits = form.bits if form.quantises_ends else 8 * plain
+    expert_bits = form.bits
+    if word(facts.config, "expert_dtype") == "fp4":
+        expert_bits = 4.25
+    expert_bytes = int(experts * expert_bits / 8)
     drafter = counted.drafter * plain if facts.mtp else 0
-    total_bytes = int(
-        ends * (plain if not form.quantises_ends else form.bits / 8)
-        + mixing * (mixing_bits or 8 * plain) / 8
-        + (feed - experts) * form.bits / 8
-        + expert_bytes
-    )
+    total_bytes = int(ends * end_bits / 8 + mixing * mixing_bits / 8 + (feed - experts) * form.bits / 8 + expert_bytes)
     return WeightFacts(
         total=total_bytes + drafter,
         source="parameters",
@@ -193,10 +198,10 @@ def rope_bytes(facts: ModelFacts) -> int:
     width = _rotary_width(facts)
     if not positions or not width:
         return 0
-    latent = any(
-        layer.attention is not None and layer.attention.kind is AttentionKind.MLA for layer in facts.layers or ()
-    )
-    size = 4 if latent else element_bytes(facts.dtype) or 2
+    size = element_bytes(facts.dtype) or 2
+    for layer in kinds(facts.layers):
+        if layer.attention is not None and layer.attention.kind is AttentionKind.MLA:
+            size = 4
     return positions * width * size
 
 

@@ -85,7 +85,7 @@ def _saved(before: LlamaCase, after: LlamaCase) -> int:
 
 
 def _better(after: LlamaCase, before: LlamaCase) -> bool:
-    """Whether a change saves anything worth a word at the context that is allocated now."""
+    """Whether a change saves a noticeable amount at the context that is allocated now."""
     return _saved(before, after) >= _WORTH
 
 

@@ -95,17 +95,18 @@ def shape_of(want: int, settings: EngineSettings) -> Shape:
     src/llama-context.cpp (llama_context::llama_context), tools/server/server-context.cpp.
     """
     options = settings.llama
-    given = options.parallel is not None and options.parallel > 0
-    slots = options.parallel if given and options.parallel is not None else DEFAULT_SLOTS
-    unified = not given or bool(options.kv_unified)
+    slots, unified = DEFAULT_SLOTS, True
+    if options.parallel is not None and options.parallel > 0:
+        slots, unified = options.parallel, bool(options.kv_unified)
     n_ctx = pad(max(1, want))
-    sequence = n_ctx if unified else pad(max(1, n_ctx // slots))
+    streams, sequence = 1, n_ctx
+    if not unified:
+        streams, sequence = slots, pad(max(1, n_ctx // slots))
     batch = min(max(1, want), options.batch or 2048)
     ubatch = min(batch, options.ubatch or 512)
-    outputs = ubatch if options.embeddings else slots * (1 + drafts_per_step(settings))
+    outputs = slots * (1 + drafts_per_step(settings))
     if options.embeddings:
-        batch = ubatch
-    streams = 1 if unified else slots
+        batch = outputs = ubatch
     return Shape(n_ctx, sequence, streams, slots, unified, batch, ubatch, outputs)
 
 
@@ -115,7 +116,7 @@ def flash_attention(options: LlamaOptions) -> bool:
 
 
 def check(facts: ModelFacts, settings: EngineSettings, shape: Shape) -> None:
-    """Raise LlamaRefusal for cache types that the server refuses or dies of.
+    """Raises `LlamaRefusal` for cache types that the server refuses or that make it abort.
 
     Source: src/llama-context.cpp (llama_init_from_model), common/arg.cpp (kv_cache_type_from_str).
     """
@@ -128,7 +129,7 @@ def check(facts: ModelFacts, settings: EngineSettings, shape: Shape) -> None:
     if block_length(value) > 1 and not flash_attention(options):
         raise LlamaRefusal(f"a quantised V cache ({value}) needs flash attention, which -fa off turns off")
     if key != value and any(layer.kind is AttentionKind.MLA for layer in layers):
-        raise LlamaRefusal(f"this model does not take different K ({key}) and V ({value}) cache types: set both")
+        raise LlamaRefusal(f"this model needs equal K ({key}) and V ({value}) cache types: set both")
     for layer in layers:
         for name, kind, width in (("K", key, layer.head_k), ("V", value, layer.head_v)):
             if width % block_length(kind):
@@ -136,8 +137,8 @@ def check(facts: ModelFacts, settings: EngineSettings, shape: Shape) -> None:
                     f"{name} cache type {kind} has blocks of {block_length(kind)}, "
                     f"which do not divide the head size {width}"
                 )
-    both = block_length(key) > 1 and block_length(value) > 1
-    if both and shape.streams > 1 and facts.gguf.get("arch") == "phi3":
+    both_quantised = block_length(key) > 1 and block_length(value) > 1
+    if both_quantised and shape.streams > 1 and facts.gguf.get("arch") == "phi3":
         raise LlamaRefusal("with both caches quantised and more than one stream this architecture aborts at start")
 
 
@@ -155,16 +156,21 @@ def cache_bytes(
     one per slot and drafted token more. Sources: src/llama-kv-cache.cpp, llama-kv-cache-iswa.cpp,
     llama-memory-recurrent.cpp, llama-context.cpp (output_reserve).
     """
-    own = [(layer.attention, count) for layer, count in groups if layer.attention is not None and not layer.shares]
+    own = []
+    for layer, count in groups:
+        if layer.attention is not None and not layer.shares:
+            own.append((layer.attention, count))
     widest = 0 if flash_attention(settings.llama) else _padded_width(groups)
     full = window = indexer = 0.0
     compressors = 0
     key_size, value_size = element_size(types[0]) or 2.0, element_size(types[1]) or 2.0
     for attention, count in own:
         if attention.compress is not None:
-            parts = compressed_bytes(attention, shape, settings.llama.swa_full, key_size)
-            window, full, indexer = window + count * parts[0], full + count * parts[1], indexer + count * parts[2]
-            compressors += count * parts[3]
+            in_window, rows, keys, compressor = compressed_bytes(attention, shape, settings.llama.swa_full, key_size)
+            window += count * in_window
+            full += count * rows
+            indexer += count * keys
+            compressors += count * compressor
             continue
         token = _key_width(attention) * key_size + _value_width(attention, widest) * value_size
         if attention.window is not None:
@@ -210,13 +216,18 @@ def compressed_bytes(
     Rows are keys only. Each slot has streams of its own, also in a unified cache. A ratio of 4 keeps index
     keys and overlapping states of 8 rows, 128 keeps states of 128. Source: src/llama-kv-cache-dsv4.cpp.
     """
-    ratio, width = attention.compress or 0, attention.kv_heads * attention.head_k
-    cells = shape.sequence if swa_full else pad(min(shape.sequence, (attention.window or 0) + shape.ubatch))
+    ratio = attention.compress or 0
+    width = attention.kv_heads * attention.head_k
+    cells = shape.sequence
+    if not swa_full:
+        cells = pad(min(shape.sequence, (attention.window or 0) + shape.ubatch))
     raw = shape.slots * cells * width * key_size
     if not ratio:
         return raw, 0.0, 0.0, 0
     rows = shape.slots * ceil(shape.sequence / ratio)
-    overlapping = ratio == _OVERLAPPING
-    index = rows * attention.indexer * key_size if overlapping else 0.0
-    state = 2 * (2 * ratio) * 2 * (width + attention.indexer) if overlapping else 2 * ratio * width
+    index = 0.0
+    state = 2 * ratio * width
+    if ratio == _OVERLAPPING:
+        index = rows * attention.indexer * key_size
+        state = 2 * (2 * ratio) * 2 * (width + attention.indexer)
     return raw, rows * width * key_size, index, shape.slots * state * 4

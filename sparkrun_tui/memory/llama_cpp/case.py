@@ -65,7 +65,7 @@ class LlamaCase:
 
     @property
     def level(self) -> Level:
-        """How the whole stands against the host's memory."""
+        """The level of the total against the host's memory."""
         if self.refused:
             return Level.BAD
         taken = self.taken
@@ -105,7 +105,9 @@ class LlamaCase:
 
     def longest_leaving(self, reserve: int) -> int | None:
         """The largest context in tokens that leaves `reserve` bytes to the host; 0 for none."""
-        if self.refused or self.weights is None or llama_layers(self.facts) is None or self.wanted is None:
+        if self.refused or self.weights is None or self.wanted is None:
+            return None
+        if llama_layers(self.facts) is None:
             return None
         if self.plan is None or self.plan.compute is None:
             return None
@@ -147,22 +149,22 @@ def uses_device(settings: EngineSettings) -> bool:
 def work_out(
     facts: ModelFacts, settings: EngineSettings, host: HostMemory, hosts: int = 1, measured: Measured | None = None
 ) -> LlamaCase:
-    """Work settings out on one of `hosts` that share the model: what is allocated there, or why it is refused."""
+    """The case of some settings on one of `hosts` that share the model: what is allocated there, or the refusal."""
     device = uses_device(settings)
     weights = model_buffers(facts, settings, device)
     if measured is not None and measured.weights is not None:
         weights = exact(measured.weights, measured.source)
     elif weights is not None and hosts > 1:
-        weights = Band(
-            ceil(weights.likely / hosts), ceil(weights.low / hosts), ceil(weights.high / hosts), weights.source
-        )
+        likely, low, high = ceil(weights.likely / hosts), ceil(weights.low / hosts), ceil(weights.high / hosts)
+        weights = Band(likely, low, high, weights.source)
     overhead = add(_CONTEXT if device else NOTHING, _PROCESS, projector(facts, settings))
     wanted, context, plan, refused = wanted_context(facts, settings), None, None, ""
     try:
         if wanted is not None and llama_layers(facts) is not None:
-            free = free_at_start(host) if host.unified else host.total
-            taken = (weights.likely if weights is not None else 0) + overhead.likely
-            context = fitted_context(facts, settings, taken, free, device) if weights is not None else wanted
+            context = wanted
+            if weights is not None:
+                free = free_at_start(host) if host.unified else host.total
+                context = fitted_context(facts, settings, weights.likely + overhead.likely, free, device)
             plan = plan_llama(facts, settings, context or wanted, device)
     except LlamaRefusal as error:
         refused = str(error)

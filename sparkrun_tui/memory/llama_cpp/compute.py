@@ -21,7 +21,7 @@ _MISS = 150 * MIB
 
 
 def limits_outputs(version: str) -> bool:
-    """Whether a build (`b11669`) limits the reserved logits; an unknown build is taken for a new one."""
+    """Whether a build (`b11669`) limits the reserved logits; an unknown build counts as a new one."""
     build = whole(version.removeprefix("b"))
     return build is None or build >= _LIMITED_OUTPUTS
 
@@ -42,15 +42,21 @@ def compute_buffer(
         return None
     vocab = facts.vocab or 0
     options = settings.llama
-    windows = [layer.attention.window for layer, _ in groups if layer.attention and layer.attention.window]
-    cells = shape.sequence + (shape.window_cells(max(windows), options.swa_full) if windows else 0)
-    flash = flash_attention(options)
+    largest = 0
+    for layer, _ in groups:
+        if layer.attention is not None and layer.attention.window:
+            largest = max(largest, layer.attention.window)
+    cells = shape.sequence
+    if largest:
+        cells += shape.window_cells(largest, options.swa_full)
     ends = 4 if device else 5
-    if not flash:
+    if not flash_attention(options):
         width = 5 * hidden + _projections(facts, groups)
         likely = (facts.heads or 0) * shape.sequence * ub * 4 + ub * 4 * width + 4 * ub * cells
     else:
-        logits = 0 if options.embeddings else -(-vocab * shape.outputs // ub)
+        logits = 0
+        if not options.embeddings:
+            logits = -(-vocab * shape.outputs // ub)
         likely = ub * 4 * (ends * hidden + max(_feed_forward(facts), logits)) + 2 * ub * cells
     if options.embeddings or not limits_outputs(settings.version):
         likely = max(likely, ub * (vocab + hidden) * 4)
@@ -64,11 +70,15 @@ def _feed_forward(facts: ModelFacts) -> int:
     """The elements per token that the feed-forward holds at its peak."""
     if not facts.experts:
         return 3 * (facts.intermediate or 0)
-    dense = (facts.intermediate or 0) if _has_dense_layers(facts) else 0
+    dense = 0
+    if _has_dense_layers(facts):
+        dense = facts.intermediate or 0
     used, width = facts.experts_per_token, facts.expert_width or 0
     hidden = facts.hidden or 0
-    beside = used * hidden if used * hidden > 2 * used * width else 0
-    return max(3 * dense, 3 * used * width + beside)
+    experts = 3 * used * width
+    if used * hidden > 2 * used * width:
+        experts += used * hidden
+    return max(3 * dense, experts)
 
 
 def _has_dense_layers(facts: ModelFacts) -> bool:

@@ -117,7 +117,7 @@ def wanted_context(facts: ModelFacts, settings: EngineSettings) -> int | None:
 def plan_llama(facts: ModelFacts, settings: EngineSettings, want: int, device: bool = True) -> LlamaPlan:
     """Plan a server with a context of `want` tokens; raises LlamaRefusal, also when layers are unknown.
 
-    `device` tells whether layers run on a GPU (its buffers differ a little from the CPU's).
+    `device` says whether layers run on a GPU (its buffers differ a little from the CPU's).
     """
     layers = llama_layers(facts)
     if layers is None:
@@ -141,7 +141,7 @@ def _uses_mtp(settings: EngineSettings) -> bool:
 def _drafting(
     facts: ModelFacts, settings: EngineSettings, shape: Shape, device: bool
 ) -> tuple[CacheBytes | None, Band]:
-    """The drafting context and its compute buffer: the target's cells, f16 unless told otherwise.
+    """The drafting context and its compute buffer: the target's cells, f16 unless set otherwise.
 
     Source: common/speculative.cpp, tools/server/server-context.cpp.
     """

@@ -17,7 +17,7 @@ _PROJECTOR = Band(900 * MIB, 400 * MIB, 2000 * MIB, "assumed image projector")
 
 
 def model_buffers(facts: ModelFacts, settings: EngineSettings, device: bool) -> Band | None:
-    """The bytes of weights that stay in memory, None when nothing tells their size.
+    """The bytes of weights that stay in memory, None when their size is unknown.
 
     Order: the recipe's `model_vram`, the tensors of the header, parameters times the file's bits. Blocks
     that only draft are left out unless they are used; a tied token embedding exists twice with a device.
@@ -37,18 +37,22 @@ def model_buffers(facts: ModelFacts, settings: EngineSettings, device: bool) -> 
         own = Band(size, int(size * (1 - spread)), int(size * (1 + spread)), weights.source)
         return add(own, _draft_model(facts))
     own_guess = _by_parameters(facts)
-    return None if own_guess is None else add(own_guess, _draft_model(facts))
+    if own_guess is None:
+        return None
+    return add(own_guess, _draft_model(facts))
 
 
 def _by_parameters(facts: ModelFacts) -> Band | None:
     """Parameters times bits per weight of the file, with the spread that mixes of types show."""
     counted = count_parameters(facts)
-    declared = facts.declared
-    stated = (declared.params if declared else None) or facts.params or (counted.total if counted else None)
+    total = counted.total if counted is not None else None
+    stated = facts.params or total
+    if facts.declared is not None and facts.declared.params:
+        stated = facts.declared.params
     bits = bits_per_weight(facts)
     if not stated or bits is None:
         return None
-    if stated == (counted.total if counted else None):
+    if stated == total:
         stated += _per_layer_embeddings(facts)
     size = int(stated * bits / 8)
     if counted is not None and counted.experts and _keeps_the_rest(facts):

@@ -18,7 +18,7 @@ from sparkrun_tui.models.facts import ModelFacts
 _FEW_REQUESTS = 16
 _STEP = 1024
 _TABLE = 256 << 20
-"""A request table below this size is not worth a word (bytes)."""
+"""A request table below this size, in bytes, is not mentioned."""
 
 
 def short_of_slack(case: SglangCase) -> bool:
@@ -44,8 +44,13 @@ def min_fraction(case: SglangCase) -> float | None:
     low, high = 0, 100
     while low < high:
         middle = (low + high) // 2
-        low, high = (low, middle) if _holds(case, middle / 100) else (middle + 1, high)
-    return low / 100 if low < 100 and _holds(case, low / 100) else None
+        if _holds(case, middle / 100):
+            high = middle
+        else:
+            low = middle + 1
+    if low < 100 and _holds(case, low / 100):
+        return low / 100
+    return None
 
 
 def _holds(case: SglangCase, fraction: float) -> bool:
@@ -112,7 +117,8 @@ def _for_pool(case: SglangCase) -> Iterator[Proposal]:
         yield Proposal("gpu_memory_utilization", f"{case.fraction:.3g}", f"{least:.2f}", what)
     if case.settings.kv_cache_dtype in ("auto", "bf16", "bfloat16"):
         after = changed(case, kv_cache_dtype="fp8_e4m3")
-        if after.plan is not None and after.plan.tokens > (case.plan.tokens if case.plan else 0):
+        before = case.plan.tokens if case.plan is not None else 0
+        if after.plan is not None and after.plan.tokens > before:
             what = f"{after.plan.tokens:,} tokens of cache"
             yield Proposal("kv_cache_dtype", case.settings.kv_cache_dtype, "fp8_e4m3", what)
     if case.plan is not None and case.length is not None and case.plan.tokens < case.length:

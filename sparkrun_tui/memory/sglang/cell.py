@@ -83,8 +83,10 @@ def cell_of(facts: ModelFacts, layers: Sequence[Layer], settings: EngineSettings
     ranks = attention_ranks(settings)
     pooled = has_window_pool(facts, settings)
     full = window = 0.0
+    rounding = 0
     own = [(layer.attention, count) for layer, count in grouped(layers) if layer.attention is not None]
     for attention, count in own:
+        rounding += count * (index_row(attention) - _stored_index(attention))
         size = count * layer_bytes(facts, settings, attention, dtype, ranks)
         if pooled and attention.window is not None:
             window += size
@@ -93,8 +95,9 @@ def cell_of(facts: ModelFacts, layers: Sequence[Layer], settings: EngineSettings
     if dtype == "nvfp4" and own:
         full += _workspace(own[0][0], ranks)
     ratio = window_ratio(facts, settings) if pooled else 0.0
-    draft, draft_window, beside = _drafter(facts, settings, dtype, ranks, pooled) if own else (0.0, 0.0, 0.0)
-    rounding = sum(count * (index_row(attention) - _stored_index(attention)) for attention, count in own)
+    draft = draft_window = beside = 0.0
+    if own:
+        draft, draft_window, beside = _drafter(facts, settings, dtype, ranks, pooled)
     return Cell(full, window, draft, draft_window, beside, ratio, rounding)
 
 
@@ -153,18 +156,25 @@ def _drafter(
         return 0.0, 0.0, 0.0
     reference = _target_layer(facts, settings, dtype, ranks, window=False)
     if _drafts_itself(facts, speculative):
-        modules = positive(facts.config, "num_nextn_predict_layers") or 0
-        if not modules:
-            return (reference, 0.0, 0.0) if speculative.model else (0.0, 0.0, reference)
+        modules = positive(facts.config, "num_nextn_predict_layers")
+        if modules is None and speculative.model:
+            return reference, 0.0, 0.0
+        if modules is None:
+            return 0.0, 0.0, reference
         if pooled:
             return 0.0, modules * _target_layer(facts, settings, dtype, ranks, window=True), 0.0
         return modules * _module_bytes(facts, settings, dtype, ranks, reference), 0.0, 0.0
-    drafter = facts.drafter.layers if facts.drafter is not None else None
+    drafter = None
+    if facts.drafter is not None:
+        drafter = facts.drafter.layers
     if speculative.method == "standalone":
         return reference * len(drafter or ()), 0.0, 0.0
     if speculative.method == "dflash" and drafter is not None:
-        own = (layer.attention for layer in drafter if layer.attention is not None)
-        return sum(layer_bytes(facts, settings, attention, dtype, ranks) for attention in own), 0.0, 0.0
+        total = 0.0
+        for layer in drafter:
+            if layer.attention is not None:
+                total += layer_bytes(facts, settings, layer.attention, dtype, ranks)
+        return total, 0.0, 0.0
     return reference, 0.0, 0.0
 
 

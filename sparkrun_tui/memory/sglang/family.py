@@ -61,7 +61,7 @@ def window_ratio(facts: ModelFacts, settings: EngineSettings) -> float:
 
 
 def takes_images(facts: ModelFacts, settings: EngineSettings) -> bool:
-    """Whether the server takes images or sound: a few families only when told to.
+    """Whether the server takes images or sound: a few families only with a flag.
 
     Source: sglang/srt/configs/model_config.py (is_multimodal).
     """
@@ -111,11 +111,12 @@ def has_prefill_graphs(facts: ModelFacts, settings: EngineSettings) -> bool:
         return False
     if settings.pipeline_parallel > 1 or settings.context_parallel > 1 or is_deepseek_v4(facts):
         return False
-    listed = facts.architecture.startswith(_GRAPHS_THOUGH_MULTIMODAL)
-    delta = any(layer.state is not None and layer.state.kind is StateKind.KDA for layer in kinds(facts.layers))
-    if delta and not listed:
-        return False
-    return listed or not takes_images(facts, settings)
+    if facts.architecture.startswith(_GRAPHS_THOUGH_MULTIMODAL):
+        return True
+    for layer in kinds(facts.layers):
+        if layer.state is not None and layer.state.kind is StateKind.KDA:
+            return False
+    return not takes_images(facts, settings)
 
 
 def page_size(facts: ModelFacts, settings: EngineSettings) -> int:

@@ -82,7 +82,7 @@ def _vision_size(facts: ModelFacts) -> float:
 
 
 def running_requests(facts: ModelFacts, settings: EngineSettings) -> int | None:
-    """How many requests the server is told to run on one attention replica, None when it decides.
+    """The stated number of requests on one attention replica, None when the server decides.
 
     Speculation lowers the default to 48, DeepSeek V4 sets 256. Source: sglang/srt/arg_groups/.
     """

@@ -116,15 +116,18 @@ def slots_for(facts: ModelFacts, settings: EngineSettings, stages: Sequence[Sequ
         count = requests
     else:
         ratio = options.mamba_full_memory_ratio
-        ratio = _FULL_MEMORY_RATIO if ratio is None else ratio
+        if ratio is None:
+            ratio = _FULL_MEMORY_RATIO
         budget = rest * ratio / (1 + ratio)
         count = int((budget - per * (1 + drafts)) // (per * (1 + drafts / share)))
     if count <= 0:
         raise SglangRefusal("not enough memory for the recurrent states of even one request")
     if count // share == 0:
         raise SglangRefusal(f"{count} recurrent slots are too few: one running request holds {share}")
-    at_once = min(requests, count // share) if requests is not None else count // share
-    drafting = per * (at_once + 1) * drafts
+    running = count // share
+    if requests is not None:
+        running = min(requests, running)
+    drafting = per * (running + 1) * drafts
     whole = sum(bytes_per_slot(facts, stage, settings) for stage in stages)
     return Slots(count, share, whole, (count + 1) * per + drafting, drafting)
 

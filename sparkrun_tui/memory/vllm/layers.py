@@ -88,19 +88,23 @@ class Builder:
             return 1
         return max(1, attention.kv_heads // self.settings.tensor_parallel)
 
-    def cache_dtype(self) -> str:
-        """Resolve the cache dtype: the flag, else the checkpoint's scheme, else the model's own.
+    def _own_dtype(self) -> str:
+        """The dtype of the checkpoint's scheme; the recipe's metadata counts when nothing else is known."""
+        if self.facts.kv_scheme:
+            return self.facts.kv_scheme
+        if self.facts.declared is not None and not self.facts.config:
+            return self.facts.declared.kv_dtype or "auto"
+        return "auto"
 
-        What the recipe's metadata says counts only where nothing else is known of the model.
+    def cache_dtype(self) -> str:
+        """The cache dtype: the flag, else the checkpoint's scheme, else the model's own.
 
         On a GB10 sparse latent models have one backend, which stores fp8_ds_mla
         (vllm/platforms/cuda.py, vllm/v1/attention/backends/mla/). Raises Unsupported.
         """
         asked = self.settings.kv_cache_dtype or "auto"
-        if asked == "auto" and self.facts.kv_scheme:
-            asked = self.facts.kv_scheme
-        elif asked == "auto" and not self.facts.config and self.facts.declared is not None:
-            asked = self.facts.declared.kv_dtype or "auto"
+        if asked == "auto":
+            asked = self._own_dtype()
         if self.compressed:
             return "fp8_ds_mla"
         if not self.sparse:
@@ -112,7 +116,7 @@ class Builder:
         return asked
 
     def plan(self) -> CachePlan:
-        """Settle dtype, block length and paddings for the whole model (_align_hybrid_block_size)."""
+        """The dtype, block length and paddings for the whole model (_align_hybrid_block_size)."""
         dtype = self.cache_dtype()
         packed = self.compressed or self.pooled > 1 or self.settings.kv_cache_layout.startswith("BL")
         block = self._base_block(dtype)
@@ -246,7 +250,7 @@ def _aligned(size: int) -> int:
 
 
 def _compressed_specs(attention: Attention) -> Iterator[Spec]:
-    """Yield DeepSeek-V4's caches of one layer: a window, a compressed latent, an index, compressor states.
+    """DeepSeek-V4's caches of one layer: a window, a compressed latent, an index, compressor states.
 
     A latent state takes 584 bytes (448 fp8, 64 bf16 rope, scales); states are kept in fp32 with score and
     value, twice over for ratio 4, whose chunks overlap. Source: vllm/model_executor/models/deepseek_v4.py,
@@ -258,8 +262,9 @@ def _compressed_specs(attention: Attention) -> Iterator[Spec]:
     if not ratio:
         return
     yield Spec(SpecKind.MLA, 256, _aligned(256 // ratio * entry), ("latent", ratio))
-    overlap = 2 if ratio == 4 else 1
-    length = 4 if ratio == 4 else 8
+    overlap, length = 1, 8
+    if ratio == 4:
+        overlap, length = 2, 4
     states = Spec(
         SpecKind.WINDOW_MLA,
         length,

@@ -26,7 +26,7 @@ def curve(facts: ModelFacts, settings: EngineSettings, host: HostMemory) -> Cont
 
 
 def share(settings: EngineSettings) -> float:
-    """The share of memory in force: the flag's, else the default of the version."""
+    """The effective share of memory: the flag's, else the default of the version."""
     return utilisation_of(settings, rules_for(settings.version))
 
 

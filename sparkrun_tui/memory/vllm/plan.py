@@ -11,7 +11,7 @@ from sparkrun_tui.memory.vllm.layers import Builder, CachePlan, Unsupported
 from sparkrun_tui.memory.vllm.spec import Spec, SpecKind
 from sparkrun_tui.memory.vllm.versions import VllmRules, rules_for
 from sparkrun_tui.models.facts import ModelFacts
-from sparkrun_tui.models.layers import Layer
+from sparkrun_tui.models.layers import AttentionKind, Layer, kinds
 
 _NO_LAYERS = ("ngram", "suffix", "medusa", "custom_class", "mlp_speculator", "extract_hidden_states")
 """Speculative methods that draft without attention layers of their own."""
@@ -65,7 +65,7 @@ class VllmPlan:
         return spec.blocks(length, self.in_flight)
 
     def request_bytes(self, length: int) -> int:
-        """The bytes that one request of `length` tokens takes on the neediest stage."""
+        """The bytes that one request of `length` tokens takes on the stage that needs most."""
         return self.blocks_per_request(length) * self.bytes_per_block
 
     def usable(self, available: int, stage_bytes: int) -> int:
@@ -126,23 +126,37 @@ class VllmPlan:
 
 
 def refusal(facts: ModelFacts, settings: EngineSettings) -> str:
-    """Why the engine cannot split the model over the ranks asked for, empty when it can.
+    """Why the engine cannot split the model over the given ranks, empty when it can.
 
     Source: vllm/config/model.py (verify_with_parallel_config), mamba_mixer2.py.
     """
     ranks = settings.tensor_parallel
-    for name, model in (("", facts), ("the draft model's ", facts.drafter)):
-        if model is None or ranks == 1:
-            continue
-        if model.heads and model.heads % ranks:
-            return f"{name}{model.heads} attention heads cannot be split over {ranks} tensor-parallel ranks"
-        for layer in model.layers or ():
-            attention, state = layer.attention, layer.state
-            heads = attention.kv_heads if attention and attention.kind.value != "mla" else 0
+    if ranks == 1:
+        return ""
+    found = _indivisible(facts, ranks)
+    if found:
+        return found
+    if facts.drafter is not None:
+        found = _indivisible(facts.drafter, ranks)
+        if found:
+            return f"the draft model's {found}"
+    return ""
+
+
+def _indivisible(model: ModelFacts, ranks: int) -> str:
+    """The heads of a model that cannot be split over tensor-parallel ranks, empty when all can."""
+    if model.heads and model.heads % ranks:
+        return f"{model.heads} attention heads cannot be split over {ranks} tensor-parallel ranks"
+    for layer in kinds(model.layers):
+        attention, state = layer.attention, layer.state
+        if attention is not None and attention.kind is not AttentionKind.MLA:
+            heads = attention.kv_heads
             if heads > 1 and heads % ranks and ranks % heads:
-                return f"{name}{heads} KV heads cannot be split over {ranks} tensor-parallel ranks"
-            if state and state.groups and (state.heads % ranks or (state.groups % ranks and state.groups > 1)):
-                return f"{name}{state.heads} state heads in {state.groups} groups cannot be split over {ranks} ranks"
+                return f"{heads} KV heads cannot be split over {ranks} tensor-parallel ranks"
+        if state is not None and state.groups:
+            splits_groups = state.groups == 1 or state.groups % ranks == 0
+            if state.heads % ranks or not splits_groups:
+                return f"{state.heads} state heads in {state.groups} groups cannot be split over {ranks} ranks"
     return ""
 
 
