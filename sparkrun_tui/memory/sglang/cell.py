@@ -82,8 +82,7 @@ def cell_of(facts: ModelFacts, layers: Sequence[Layer], settings: EngineSettings
     dtype = cache_dtype(facts, settings)
     ranks = attention_ranks(settings)
     pooled = has_window_pool(facts, settings)
-    full = window = 0.0
-    rounding = 0
+    full = window = rounding = 0.0
     own = [(layer.attention, count) for layer, count in grouped(layers) if layer.attention is not None]
     for attention, count in own:
         rounding += count * (index_row(attention) - _stored_index(attention))
