@@ -27,7 +27,7 @@ class MetadataBlock:
     fits: bool | None
 
     def lines(self) -> Iterator[str]:
-        """Yield the block as the recipe format prints it; its GB are GiB by that format's own convention."""
+        """The lines of the block as the recipe format prints it; its GB are GiB by that format's own convention."""
         yield "VRAM Estimation:"
         yield f"  Model weights:    {self.weights / GIB:.2f} GB"
         if self.kv is not None and self.max_model_len is not None:

@@ -19,7 +19,7 @@ _SAFE_SIZES = (1, 2, 4, 8, 16)
 def sizes_to_try(
     facts: ModelFacts, settings: EngineSettings, host: HostMemory, weights: Weights | None, *, above: int = 0
 ) -> Iterator[int]:
-    """Yield tensor-parallel sizes `above` one, fewest first, that divide the heads and whose hosts hold the weights.
+    """Tensor-parallel sizes `above` one, fewest first, that divide the heads and whose hosts hold the weights.
 
     Every rank has a host like `host`; pipeline stages stay as they are.
     """

@@ -90,7 +90,7 @@ def _better(after: LlamaCase, before: LlamaCase) -> bool:
 
 
 def _reach(case: LlamaCase) -> str:
-    """Say what fits after a change."""
+    """What fits after a change, in words."""
     if case.level in _ENOUGH and case.context:
         return f"{case.context:,} tokens fit"
     return f"{case.longest or 0:,} tokens fit"

@@ -22,7 +22,7 @@ _TABLE = 256 << 20
 
 
 def short_of_slack(case: SglangCase) -> bool:
-    """Whether what lies outside the pools does not fit into the memory that they leave."""
+    """Whether the memory needed outside the pools exceeds what they leave."""
     return case.beside is not None and case.beside.likely > case.slack
 
 
@@ -105,7 +105,7 @@ def _for_slack(case: SglangCase) -> Iterator[Proposal]:
         return
     after = changed(case, utilisation=most)
     if after.plan is not None:
-        effect = f"what lies outside the pools fits; {after.plan.tokens:,} tokens of cache then"
+        effect = f"the memory outside the pools fits; {after.plan.tokens:,} tokens of cache then"
         yield Proposal("gpu_memory_utilization", f"{case.fraction:.3g}", f"{most:.2f}", effect)
 
 

@@ -158,7 +158,7 @@ def activation_band(facts: ModelFacts, settings: EngineSettings) -> Band:
 
 
 def max_fraction(case: SglangCase) -> float | None:
-    """The largest fraction whose slack holds what lies outside the pools, to two digits."""
+    """The largest fraction whose slack holds the memory outside the pools, to two digits."""
     if case.beside is None or case.before <= 0:
         return None
     return max(0.0, floor((1 - case.beside.likely / case.before) * 100) / 100)

@@ -1,4 +1,4 @@
-"""One SGLang server worked out: fraction, budget, tokens, windows, recurrent slots, requests and what lies outside."""
+"""One SGLang server worked out: fraction, budget, tokens, windows, recurrent slots, requests and memory outside the pools."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class SglangPlan:
 
     `budget` is what is left for pools after the load. `kv` is the target's cache, `draft` the
     drafter's inside the budget, `outside` the drafter's beside it and `table` the request table, which
-    also lies outside. `window_tokens` is None without a window pool, `slots` without recurrent layers.
+    is also outside. `window_tokens` is None without a window pool, `slots` without recurrent layers.
     """
 
     fraction: float
@@ -194,7 +194,7 @@ def reach(facts: ModelFacts) -> int:
 
 
 def _check_window(facts: ModelFacts, windows: int | None, page: int) -> None:
-    """Raise SglangRefusal when the window pool cannot hold one request."""
+    """Raises `SglangRefusal` when the window pool cannot hold one request."""
     floor = reach(facts) + page
     if windows is not None and windows <= floor:
         raise SglangRefusal(f"the window pool of {windows} tokens cannot hold one request, which needs {floor + 1}")

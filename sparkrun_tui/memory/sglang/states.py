@@ -85,7 +85,7 @@ def strategy_of(facts: ModelFacts, settings: EngineSettings) -> str:
 
 
 def check_tracking(facts: ModelFacts, settings: EngineSettings) -> None:
-    """Raise SglangRefusal when states cannot be tracked on page borders (a bare AssertionError at start)."""
+    """Raises `SglangRefusal` when states cannot be tracked on page borders (a bare AssertionError at start)."""
     page = page_size(facts, settings)
     interval = settings.sglang.mamba_track_interval or _TRACK_INTERVAL
     if settings.prefix_caching is False or strategy_of(facts, settings) == "no_buffer":

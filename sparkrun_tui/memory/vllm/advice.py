@@ -132,7 +132,7 @@ def _longer(after: VllmCase, before: VllmCase) -> bool:
 
 
 def _reach(case: VllmCase) -> str:
-    """Say what fits after a change."""
+    """What fits after a change, in words."""
     if case.context_level in _ENOUGH and case.length:
         return f"{case.length:,} tokens fit"
     return f"{case.longest or 0:,} tokens fit"

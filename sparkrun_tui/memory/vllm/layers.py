@@ -209,7 +209,7 @@ class Builder:
         return plan
 
     def specs(self, layer: Layer, plan: CachePlan) -> Iterator[Spec]:
-        """Yield the specs that one layer registers, none for a layer that shares another's cache."""
+        """The specs that one layer registers, none for a layer that shares another's cache."""
         attention = layer.attention
         if attention is not None and not layer.shares:
             if attention.compress is not None:
@@ -231,7 +231,7 @@ class Builder:
         return Spec(kind, plan.block, page, identity, window=attention.window or 0)
 
     def _index_specs(self, attention: Attention, plan: CachePlan) -> Iterator[Spec]:
-        """Yield the spec of a sparse-attention index cache, and the ring of raw keys of a pooled one.
+        """The spec of a sparse-attention index cache, and the ring of raw keys of a pooled one.
 
         Source: vllm/v1/attention/backends/mla/indexer.py, vllm/models/glm5_next.
         """

@@ -180,7 +180,7 @@ class _Search:
             )
         place = os.path.join(self.folder, os.path.expanduser(source))
         if not os.path.lexists(place):
-            raise RecipeError("there is no such file", remedy=f"put it into {self.folder}, or mend the path")
+            raise RecipeError("there is no such file", remedy=f"put it into {self.folder}, or correct the path")
         return self._bundle(place, self.root, self.own)
 
     def mod(self, name: str) -> Bundle | None:
