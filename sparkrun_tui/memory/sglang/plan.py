@@ -1,4 +1,4 @@
-"""One SGLang server worked out: fraction, budget, tokens, windows, recurrent slots, requests and memory outside the pools."""
+"""One SGLang server worked out: fraction, budget, tokens, windows, recurrent slots, requests, and the rest."""
 
 from __future__ import annotations
 

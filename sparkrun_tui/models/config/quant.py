@@ -106,5 +106,5 @@ def _compressed(bits: int, kind: str, group: int | None) -> float:
     if bits == 4 and kind == "float":
         return 4 + 8 / (group or 16)
     if group is None:
-        return float(bits)
+        return 1.0 * bits
     return bits + 16 / group

@@ -87,5 +87,5 @@ def widest(keys: Keys, name: str) -> int:
 def _entry(item: object) -> int | None:
     """An entry of a list as a number; true counts as 1."""
     if isinstance(item, bool):
-        return int(item)
+        return 1 if item else 0
     return whole_of(item, least=-_MOST, most=_MOST)

@@ -132,7 +132,7 @@ def parse_count(text: str) -> float | None:
     parsed = parse_params(text)
     if parsed is None:
         return None
-    return float(parsed[0])
+    return 1.0 * parsed[0]
 
 
 def _bounds(value: str) -> tuple[float, float, bool, bool] | None:
