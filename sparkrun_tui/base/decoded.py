@@ -1,4 +1,4 @@
-"""Decoded JSON read by the shape it should have, so that another shape is one kind of error and nothing else."""
+"""Decoded JSON read by the shape it should have: any other shape raises one kind of error."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class ShapeError(JsonError):
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A piece of decoded JSON, and where it lies in the whole (`State.ExitCode`).
+    """A piece of decoded JSON, and its path in the document (`State.ExitCode`).
 
     A value that is missing or null reads as an empty one. Texts, lists and objects of another shape raise
-    `ShapeError`. Numbers and flags never raise: what is no number is unknown.
+    `ShapeError`. Numbers and flags never raise: anything that is not a number is unknown.
     """
 
     data: object
@@ -30,11 +30,14 @@ class Decoded:
         return self.data is None
 
     def at(self, *keys: str) -> Decoded:
-        """The value below `keys`, one level each. Raises `ShapeError` when a level is no object."""
+        """The value below `keys`, one level each. Raises `ShapeError` when a level is not an object."""
         found = self
         for key in keys:
             fields = found._object()
-            found = Decoded(fields.get(key), f"{found.where}.{key}" if found.where else key)
+            where = key
+            if found.where:
+                where = f"{found.where}.{key}"
+            found = Decoded(fields.get(key), where)
         return found
 
     def present(self) -> Decoded:
@@ -44,7 +47,7 @@ class Decoded:
         return self
 
     def items(self) -> list[Decoded]:
-        """The items of a list. Raises `ShapeError` when it is no list."""
+        """The items of a list. Raises `ShapeError` when it is not a list."""
         if self.data is None:
             return []
         if not isinstance(self.data, list):
@@ -52,11 +55,11 @@ class Decoded:
         return [Decoded(item, f"{self.where}[{number}]") for number, item in enumerate(self.data)]
 
     def fields(self) -> dict[str, Decoded]:
-        """The fields of an object. Raises `ShapeError` when it is no object."""
+        """The fields of an object. Raises `ShapeError` when it is not an object."""
         return {key: self.at(key) for key in self._object()}
 
     def text(self) -> str:
-        """A text. Raises `ShapeError` when it is none."""
+        """A text, empty when missing. Raises `ShapeError` when it is not a text."""
         if self.data is None:
             return ""
         if not isinstance(self.data, str):
@@ -64,24 +67,24 @@ class Decoded:
         return self.data
 
     def texts(self) -> tuple[str, ...]:
-        """A list of texts. Raises `ShapeError` when it is none."""
+        """A list of texts. Raises `ShapeError` when it is anything else."""
         return tuple(item.text() for item in self.items())
 
     def whole(self, *, least: int = 0, most: int = MOST) -> int | None:
-        """A whole number within bounds; None when it is none."""
+        """A whole number within bounds, None for anything else."""
         return whole_of(self.data, least=least, most=most)
 
     def decimal(self, *, least: float = -1e18, most: float = 1e18) -> float | None:
-        """A finite number within bounds; None when it is none."""
+        """A finite number within bounds, None for anything else."""
         return decimal_of(self.data, least=least, most=most)
 
     def is_true(self) -> bool:
-        """Whether it is `true`; everything else is not."""
+        """Whether it is the JSON value `true`."""
         return self.data is True
 
     @property
     def _name(self) -> str:
-        return self.where or "the whole"
+        return self.where or "the document"
 
     def _object(self) -> Mapping[str, object]:
         if self.data is None:

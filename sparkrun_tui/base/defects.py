@@ -1,4 +1,4 @@
-"""The words for an error that nobody expected: named as a defect of this program, with its place."""
+"""Texts for unexpected errors: a defect of this program, with the line where it happened."""
 
 from __future__ import annotations
 
@@ -12,25 +12,28 @@ from sparkrun_tui.base.errors import LaunchError, SparkrunError
 from sparkrun_tui.base.text import clean_line, shorten
 
 REPORT = "this is a defect of sparkrun-tui: please report it with this recipe"
-"""What to do about a defect that one recipe brings out."""
+"""The remedy for a defect that one recipe triggers."""
 LOOK = "This is a defect of sparkrun-tui. Set SPARKRUN_TUI_DEBUG=1 to see where it happened."
-"""What to do about any other."""
+"""The remedy for any other defect."""
 
 
 def defect(doing: str, error: Exception) -> str:
-    """What to say when `doing` something failed in a way that is a mistake of this program."""
+    """The message for an unexpected `error` while `doing` something."""
     at = error.__traceback__
     while at is not None and at.tb_next is not None:
         at = at.tb_next
-    place = f" at {Path(at.tb_frame.f_code.co_filename).name}:{at.tb_lineno}" if at is not None else ""
+    message = f"internal error: {doing} failed with {type(error).__name__}"
+    if at is not None:
+        message += f" at {Path(at.tb_frame.f_code.co_filename).name}:{at.tb_lineno}"
     words = clean_line(str(error)[:120])
-    said = f": {words}" if words else ""
-    return f"internal error: {doing} failed with {type(error).__name__}{place}{said}"
+    if words:
+        message += f": {words}"
+    return message
 
 
 @contextmanager
 def explained(doing: str) -> Iterator[None]:
-    """What goes wrong in here in a way that nobody expected is one plain error. Raises `LaunchError`."""
+    """Turns unexpected errors of the block into one plain error. Raises `LaunchError`."""
     try:
         yield
     except SparkrunError:
@@ -42,21 +45,23 @@ def explained(doing: str) -> Iterator[None]:
 _OF_THE_MACHINE = frozenset(
     {errno.ENOENT, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG, errno.EMFILE, errno.ENFILE}
 )
-"""Errors of files that are the machine's state, also where the system does not say of which file."""
+"""Errors that the state of the machine causes, even when the system does not name the file."""
 
 
 def of_the_machine(error: BaseException) -> str:
-    """What is wrong with files of this machine: a full disk, rights, a folder in the place of a file; else empty."""
+    """The cause when this machine's files are at fault (disk full, rights, a folder instead of a file), or empty."""
     if not isinstance(error, OSError) or error.strerror is None:
         return ""
     if error.filename is None and error.errno not in _OF_THE_MACHINE:
         return ""
-    place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
-    return shorten(clean_line(f"{place}{error.strerror}"), 300)
+    message = error.strerror
+    if isinstance(error.filename, (str, bytes)):
+        message = f"{os.fsdecode(error.filename)}: {message}"
+    return shorten(clean_line(message), 300)
 
 
 def unexpected(error: Exception) -> str:
-    """The same in a few words, where what was being done is plain."""
+    """A short message for an unexpected error, for places that already name the action."""
     known = of_the_machine(error)
     if known:
         return known
@@ -64,5 +69,5 @@ def unexpected(error: Exception) -> str:
 
 
 def in_debug() -> bool:
-    """Whether unforeseen errors are to end the program with a traceback, for whoever looks for a defect."""
+    """Whether unexpected errors end the program with a traceback, which helps to find a defect."""
     return bool(os.environ.get("SPARKRUN_TUI_DEBUG"))

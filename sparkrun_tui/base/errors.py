@@ -1,4 +1,4 @@
-"""The one family of errors that a person at the keyboard is shown: what failed, where, and what to do next."""
+"""The one family of errors that are shown to the user: what failed, where, and what to do next."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Spot:
 
 
 class SparkrunError(Exception):
-    """A failure told in full: `what` failed, on which `host`, at which `spot` of a file, and the `remedy`."""
+    """A failure with all that the user needs: `what` failed, the `host`, the `spot` in a file, the `remedy`."""
 
     def __init__(self, what: str, *, host: str = "", spot: Spot | None = None, remedy: str = "") -> None:
         super().__init__(what)
@@ -32,9 +32,12 @@ class SparkrunError(Exception):
     @property
     def first(self) -> str:
         """Where and what, without the remedy."""
-        where = f"{self.spot}: " if self.spot else ""
-        host = f"{self.host}: " if self.host else ""
-        return f"{where}{host}{self.what}"
+        text = self.what
+        if self.host:
+            text = f"{self.host}: {text}"
+        if self.spot:
+            text = f"{self.spot}: {text}"
+        return text
 
     def __str__(self) -> str:
         return f"{self.first}\n  {self.remedy}" if self.remedy else self.first
@@ -49,11 +52,11 @@ class SettingsError(SparkrunError):
 
 
 class UsageError(SparkrunError):
-    """The command line or a form was given something it cannot take."""
+    """The command line or a form was given a value that it cannot accept."""
 
 
 class HostError(SparkrunError):
-    """A host refused, failed or could not be reached. What failed is one line, since the host may have worded it."""
+    """A host refused, failed or could not be reached. `what` becomes one line, since the host may have worded it."""
 
     def __init__(self, what: str, *, host: str = "", spot: Spot | None = None, remedy: str = "") -> None:
         super().__init__(clean_line(what), host=host, spot=spot, remedy=clean_text(remedy))

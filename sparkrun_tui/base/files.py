@@ -1,10 +1,10 @@
-"""Files of this machine: read within bounds, written whole, and never by way of somebody else's pipe or link.
+"""Files of this machine: read within bounds, written whole, never through another user's pipe or link.
 
-Every file is read by these functions: who may write to a folder may put a pipe there, or a link to a device, and a
-plain read of it never ends.
+Every file is read by these functions: anyone who can write to a folder can put a pipe there, or a link to a device,
+and a plain read of it never ends.
 
-Two programs may write at the same time. What is made from the file's own content goes through `update_private`, so
-that neither loses what the other wrote; `locked` is the one lock between programs.
+Two programs may write at the same time. A change that depends on the file's content goes through `update_private`,
+so that neither program loses what the other wrote. `locked` is the one lock between programs.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from typing import BinaryIO
 from sparkrun_tui.base import paths
 
 LOCK_WAIT = 10.0
-"""Seconds that another program may take to write a file of ours; it takes milliseconds."""
+"""Seconds to wait for another program that writes one of this program's files; a write takes milliseconds."""
 _LOCK_PAUSE = 0.005
 MOST_BYTES = 64 << 20
-"""Bytes of a file that is read whole, where nobody says how many."""
+"""The default limit, in bytes, of a file that is read whole."""
 
 
 class Busy(OSError):
@@ -35,10 +35,10 @@ class Busy(OSError):
 
 
 def open_regular(path: Path | str, most: int | None = None) -> BinaryIO:
-    """A file to be read, never waiting for a pipe or a device that lies there in its place.
+    """A regular file opened for reading; a pipe or a device in its place never blocks.
 
-    A link is followed, since caches are made of them. Raises `OSError`, also for what is no regular file, and for one
-    of more than `most` bytes.
+    Links are followed, since caches consist of them. Raises `OSError`, also when it is not a regular file or has more
+    than `most` bytes.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
@@ -54,11 +54,11 @@ def open_regular(path: Path | str, most: int | None = None) -> BinaryIO:
 
 
 def read_bytes(path: Path | str, most: int = MOST_BYTES) -> bytes:
-    """The whole of a regular file. Raises `OSError`, also when it has more than `most` bytes."""
+    """The content of a regular file. Raises `OSError`, also when it has more than `most` bytes."""
     with open_regular(path, most) as file:
         data = file.read(most + 1)
     if len(data) > most:
-        # It has grown since.
+        # The file has grown since it was opened.
         raise OSError(errno.EFBIG, f"it is larger than {most >> 20} MiB", str(path))
     return data
 
@@ -69,23 +69,27 @@ def read_text(path: Path | str, most: int = MOST_BYTES, *, encoding: str = "utf-
 
 
 def private_folder(path: Path) -> None:
-    """Make a folder of ours that only its owner may enter, and the folders above it that are missing.
+    """Make a folder that only its owner may enter, and the missing folders above it.
 
-    The folder of what we keep (`paths.state_dir()`) is closed to others where it was open. Raises `OSError`.
+    The state folder (`paths.state_dir()`) is closed to other users if it was open. Raises `OSError`.
     """
-    for folder in reversed([each for each in (path, *path.parents) if not each.exists()]):
-        # `mkdir(parents=True)` would leave those above to the umask.
-        folder.mkdir(mode=0o700, exist_ok=True)
-    kept = paths.state_dir()
-    if path.is_relative_to(kept) and kept.stat().st_mode & 0o077 and kept.stat().st_uid == os.getuid():
-        kept.chmod(0o700)
+    for folder in reversed((path, *path.parents)):
+        if not folder.exists():
+            # `mkdir(parents=True)` would leave the rights of the folders above to the umask.
+            folder.mkdir(mode=0o700, exist_ok=True)
+    state = paths.state_dir()
+    if path.is_relative_to(state):
+        found = state.stat()
+        is_open_to_others = found.st_mode & 0o077
+        if is_open_to_others and found.st_uid == os.getuid():
+            state.chmod(0o700)
 
 
 def update_private(path: Path, change: Callable[[str], str]) -> None:
-    """Write what `change` makes of the file's text, empty where there is no file, while no other program does so.
+    """Write what `change` makes of the file's text, while holding the file's lock. A missing file has empty text.
 
-    Bytes that are not UTF-8 are lone surrogates in the text, which no format takes. Raises `Busy` when another program
-    does so for `LOCK_WAIT` seconds, `OSError`, and what `change` raises; the file is as it was then.
+    Bytes that are not UTF-8 become lone surrogates in the text, which no format accepts. Raises `Busy` when another
+    program holds the lock for `LOCK_WAIT` seconds, `OSError`, and what `change` raises; the file is unchanged then.
     """
     with locked(path):
         try:
@@ -99,10 +103,10 @@ def update_private(path: Path, change: Callable[[str], str]) -> None:
 
 @contextmanager
 def locked(path: Path, wait: float | None = LOCK_WAIT) -> Iterator[None]:
-    """Hold the lock of a file, which keeps other programs and threads out that ask for it.
+    """Hold the lock of a file: other programs and threads that ask for it wait.
 
-    It lies among what we keep, so that no second file appears beside the user's. `wait` is how many seconds another
-    holder is waited for, None for as long as it takes. The lock ends with the program that holds it. Raises `Busy`,
+    The lock is a file in the state folder, so that no second file appears beside the user's. `wait` is how many seconds
+    to wait for another holder, None for no limit. The lock ends with the program that holds it. Raises `Busy`,
     `OSError`.
     """
     folder = paths.state_dir() / "locks"
@@ -114,7 +118,7 @@ def locked(path: Path, wait: float | None = LOCK_WAIT) -> Iterator[None]:
 
 @contextmanager
 def hold(lock: Path, wait: float | None) -> Iterator[None]:
-    """Hold a lock by its own file, which is made and stays. Raises `Busy`, `OSError`."""
+    """Hold a lock file, which is created if needed and never removed. Raises `Busy`, `OSError`."""
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         _take(descriptor, lock, wait)
@@ -141,7 +145,7 @@ def _take(descriptor: int, lock: Path, wait: float | None) -> None:
 def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner may read, making its folder; readers see the old text or the new one.
 
-    For text that was not made from the file's: see `update_private`.
+    Only for text that does not depend on the file's content; else see `update_private`.
     Raises `OSError`, and leaves nothing behind then.
     """
     private_folder(path.parent)
@@ -149,7 +153,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def write_new(path: Path, data: bytes, mode: int = 0o666) -> None:
-    """Write a file that is not there yet, with rights of `mode`; a link of that name counts as there.
+    """Write a file that does not exist yet, with rights of `mode`; a link of that name counts as existing.
 
     Raises `FileExistsError`, `OSError`, and leaves nothing behind then.
     """
@@ -163,7 +167,7 @@ def write_new(path: Path, data: bytes, mode: int = 0o666) -> None:
 
 
 def overwrite(path: Path, data: bytes, mode: int = 0o666) -> None:
-    """Write a file with rights of `mode`, whole or not at all; a link of that name is replaced, and not followed.
+    """Write a file with rights of `mode`, whole or not at all; a link of that name is replaced, not followed.
 
     Raises `OSError`, and leaves nothing behind then.
     """
@@ -171,7 +175,7 @@ def overwrite(path: Path, data: bytes, mode: int = 0o666) -> None:
 
 
 def _replace(path: Path, data: bytes, mode: int) -> None:
-    """Write beside `path`, under a name at which nobody can have laid a link, then put it there."""
+    """Write beside `path` under a random name, where no link can have been prepared, then rename it to `path`."""
     partial = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.partial")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     try:

@@ -1,4 +1,4 @@
-"""References in a text filled in, such as the variables of a shell; what comes out of it is bounded."""
+"""Fills in the references of a text, such as shell variables; the result is bounded."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 
 class TooLongError(ValueError):
-    """What a text becomes is longer than it may be."""
+    """The filled-in text is longer than allowed."""
 
 
 def filled_in(pattern: re.Pattern[str], text: str, value: Callable[[re.Match[str]], str], most: int) -> str:
-    """`text` with each match of `pattern` replaced by what `value` says of it; at most `most` characters.
+    """`text` with each match of `pattern` replaced by what `value` returns for it; at most `most` characters.
 
-    A short text may name a long value any number of times, so that the length is looked at while it grows.
+    A short text may refer to a long value any number of times, so the length is checked while the text grows.
     Raises `TooLongError`.
     """
     parts: list[str] = []

@@ -1,6 +1,6 @@
-"""Names that come from outside, each read in one place: what has the wrong form does not become one.
+"""Names that come from outside, each checked in one place: text of the wrong form is refused.
 
-A host, a label, the Hub or a recipe says them. Later code may put them into paths and scripts without another look.
+They come from a host, a label, the Hub or a recipe. Later code may put them into paths and scripts unchecked.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LaunchId = NewType("LaunchId", str)
 """Eight letters or digits, in lower case."""
 
 LAUNCH_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
-"""What new ids are made of: letters and digits that are not mistaken for others."""
+"""What new ids are made of: letters and digits that are not easily confused."""
 
 LAUNCH_LENGTH = 8
 MAX_NODES = 64
@@ -27,18 +27,22 @@ _COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
 _LAUNCH = re.compile(rf"[a-z0-9]{{{LAUNCH_LENGTH}}}", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-"""Controls, ends of lines, and what is not text in UTF-8."""
+"""Control characters, line ends, and what UTF-8 cannot encode."""
 _MAX_PATH = 4096
 
 
 def commit(text: object) -> Commit | None:
     """A full commit; None for anything else."""
-    return Commit(text) if isinstance(text, str) and _COMMIT.fullmatch(text) else None
+    if isinstance(text, str) and _COMMIT.fullmatch(text):
+        return Commit(text)
+    return None
 
 
 def launch_id(text: object) -> LaunchId | None:
     """The id of a launch; None for anything else."""
-    return LaunchId(text) if isinstance(text, str) and _LAUNCH.fullmatch(text) else None
+    if isinstance(text, str) and _LAUNCH.fullmatch(text):
+        return LaunchId(text)
+    return None
 
 
 def variable_name(text: str) -> str | None:
@@ -47,10 +51,10 @@ def variable_name(text: str) -> str | None:
 
 
 def relative_path(text: str) -> str | None:
-    """A path of `/`-separated names below some root; None for one that could lead out of it, or is not printable.
+    """A path of `/`-separated names below some root; None when it could lead out of the root or is not printable.
 
-    Refused are an empty or absolute path, `.`, `..` and empty names, backslashes, control characters, and what is not
-    text in UTF-8.
+    Empty and absolute paths, `.`, `..` and empty names, backslashes, control characters, and what UTF-8 cannot encode
+    are refused.
     """
     if not text or len(text) > _MAX_PATH or "\\" in text:
         return None

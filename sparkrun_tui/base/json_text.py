@@ -1,4 +1,4 @@
-"""The one reader of JSON from outside: every way in which a text can be bad raises the same error."""
+"""The one reader of JSON from outside: every kind of bad text raises the same error."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MOST_DIGITS = 40
 
 
 _MOST_DEPTH = 100
-"""Lists and mappings inside one another: what reads the data calls itself for each, and published files have ten."""
+"""Levels of nested lists and mappings: readers of the data recurse once per level. Published files have ten."""
 
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 
@@ -23,12 +23,14 @@ class JsonError(ValueError):
 def parse_json(text: str | bytes) -> Any:
     """What a JSON text holds.
 
-    Raises JsonError for whatever is wrong with it: syntax, encoding, nesting, numbers of absurd length. `NaN` and
-    `Infinity` are read, since published model configurations hold them; `base.numbers` refuses them where a number is
-    wanted.
+    Raises `JsonError` for bad syntax, encoding or nesting and for numbers of absurd length. `NaN` and `Infinity` are
+    read, since published model configurations contain them; `base.numbers` refuses them where a number is wanted.
     """
     try:
-        if _depth(text if isinstance(text, str) else text.decode("utf-8", "replace")) > _MOST_DEPTH:
+        readable = text
+        if isinstance(readable, bytes):
+            readable = readable.decode("utf-8", "replace")
+        if _depth(readable) > _MOST_DEPTH:
             raise JsonError("nested too deeply")
         return json.loads(text, parse_int=_whole)
     except RecursionError:
@@ -38,7 +40,7 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def _depth(text: str) -> int:
-    """How deeply lists and mappings are nested, at least; exact where it is more than allowed."""
+    """How deeply lists and mappings are nested: 0 when the limit cannot be reached, else the exact depth."""
     if text.count("[") + text.count("{") <= _MOST_DEPTH:
         return 0
     deepest = depth = 0

@@ -31,19 +31,21 @@ def decimal(text: str, *, least: float = -1e18, most: float = 1e18) -> float | N
     if not _DECIMAL.fullmatch(text):
         return None
     number = float(text)
-    return number if math.isfinite(number) and least <= number <= most else None
+    if not math.isfinite(number):
+        return None
+    return number if least <= number <= most else None
 
 
 def whole_of(data: object, *, least: int = 0, most: int = MOST) -> int | None:
-    """Decoded data (JSON, YAML) as a whole number within bounds, or None: true and false are no numbers."""
+    """Decoded data (JSON, YAML) as a whole number within bounds, or None; true and false are not numbers."""
     if isinstance(data, bool) or not isinstance(data, int):
         return None
     return data if least <= data <= most else None
 
 
 def decimal_of(data: object, *, least: float = -1e18, most: float = 1e18) -> float | None:
-    """Decoded data as a finite number within bounds, or None: true, false, infinity and NaN are none."""
+    """Decoded data as a finite number within bounds, or None; true, false, infinity and NaN are refused."""
     if isinstance(data, bool) or not isinstance(data, int | float):
         return None
-    # Compared before it is converted: an int may be beyond every float.
+    # Compared before it is converted: an int may be too large for a float.
     return float(data) if least <= data <= most else None

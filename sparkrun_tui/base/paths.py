@@ -1,4 +1,4 @@
-"""Where things lie: the user's XDG directories, and the data that ships with the program."""
+"""Paths: the user's XDG directories, and the data that ships with the program."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def config_dir() -> Path:
-    """The user's settings (`$XDG_CONFIG_HOME/sparkrun-tui`)."""
+    """The folder of the user's settings (`$XDG_CONFIG_HOME/sparkrun-tui`)."""
     return platformdirs.user_config_path(_APP)
 
 
 def cache_dir() -> Path:
-    """What can be made again: indexes, registry clones, model facts."""
+    """The folder of what can be recreated: indexes, registry clones, model facts."""
     return platformdirs.user_cache_path(_APP)
 
 
 def user_recipes() -> Path:
-    """Where the user's own recipes are written; listed when it is there."""
+    """Where the user's own recipes are written; listed when it exists."""
     return config_dir() / "recipes"
 
 
 def state_dir() -> Path:
-    """What should survive: journals and logs of launches, history, saved overrides."""
+    """The folder of what must be kept: journals and logs of launches, history, saved overrides."""
     return platformdirs.user_state_path(_APP)
 
 
 def sparkrun_config_dir() -> Path:
-    """The sparkrun CLI's settings, which are read and never written (`~/.config/sparkrun` on every system)."""
+    """The sparkrun CLI's settings folder, which is read and never written (`~/.config/sparkrun` on every system)."""
     base = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
     return Path(base).expanduser() / "sparkrun"
 

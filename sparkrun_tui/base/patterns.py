@@ -1,4 +1,4 @@
-"""Patterns for the lines of foreign logs: a line is searched only when it holds a word that every match holds."""
+"""Patterns for lines of foreign logs: a line is searched only when it has a word that every match contains."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 GAP = r".{0,300}"
-"""Anything between two words of a line, as a part of a pattern: bounded, so that repeated words cost no more."""
+"""A pattern for anything between two words of a line; bounded, so that repeated words stay cheap."""
 
 SHORT_GAP = r".{0,120}"
-"""The same where a pattern has two gaps: what they cost is multiplied."""
+"""A gap for patterns that have two of them: their costs multiply."""
 
 _SHORTEST = 4
 """Letters of the shortest word that is worth looking for."""
@@ -22,10 +22,10 @@ _LETTER_ESCAPES = frozenset("dDwWsSbBAZ0123456789")
 
 @dataclass(frozen=True)
 class LinePattern:
-    """A pattern, made when a line is first searched for it: engines have hundreds, and most starts need none of them.
+    """A pattern that is compiled when it is first needed: engines have hundreds, and most starts need none of them.
 
-    Asking whether a word is in a line is many times faster than a search. The patterns themselves take time that
-    grows in proportion to the line: gaps are bounded (`GAP`), and no two repeats can share letters.
+    A test for a word is many times faster than a search. The time of a search grows in proportion to the line: gaps
+    are bounded (`GAP`), and no two repeats can match the same letters.
     """
 
     text: str
@@ -37,7 +37,7 @@ class LinePattern:
 
     @cached_property
     def words(self) -> tuple[str, ...]:
-        """Words of which each match holds at least one; none: every line is searched."""
+        """Words of which each match contains at least one; without any, every line is searched."""
         return words_of(self.text)
 
     def search(self, line: str) -> re.Match[str] | None:
@@ -68,11 +68,13 @@ class AnyOf:
 
 
 def words_of(pattern: str) -> tuple[str, ...]:
-    """For each alternative of `pattern` its longest plain word; empty when one has none, or where flags are set."""
+    """The longest plain word of each alternative of `pattern`; empty when one has none, or when flags are set."""
     if "(?i" in pattern or "(?x" in pattern:
         return ()
     words = [_longest(alternative) for alternative in _alternatives(pattern)]
-    return tuple(words) if all(len(word) >= _SHORTEST for word in words) else ()
+    if any(len(word) < _SHORTEST for word in words):
+        return ()
+    return tuple(words)
 
 
 def _tokens(pattern: str) -> list[str]:
@@ -130,16 +132,20 @@ def _longest(tokens: list[str]) -> str:
     """The longest run of letters that stand for themselves, outside of groups and classes, and not optional."""
     best, run = "", ""
     for number, token in enumerate(tokens):
-        after = tokens[number + 1] if number + 1 < len(tokens) else ""
+        after = ""
+        if number + 1 < len(tokens):
+            after = tokens[number + 1]
         letter = _plain(token)
-        repeated = after[:1] in ("?", "*", "+", "{")
-        if letter and not repeated:
+        is_repeated = after[:1] in ("?", "*", "+", "{")
+        if letter and not is_repeated:
             run += letter
             continue
         best = max(best, run, key=len)
-        # Of a letter that comes once or more often, the last one stands before what follows.
-        run = letter if letter and after == "+" else ""
-        if token == "+" and number and _plain(tokens[number - 1]):
+        # A letter that comes once or more often begins a new run: its last copy stands before what follows.
+        run = ""
+        if after == "+":
+            run = letter
+        if token == "+" and number > 0:
             run = _plain(tokens[number - 1])
     return max(best, run, key=len)
 
@@ -147,5 +153,9 @@ def _longest(tokens: list[str]) -> str:
 def _plain(token: str) -> str:
     """The letter a token stands for, empty when it stands for anything else."""
     if len(token) == 2 and token[0] == "\\":
-        return "" if token[1] in _LETTER_ESCAPES else token[1]
-    return token if len(token) == 1 and token not in "^$.|?*+" else ""
+        if token[1] in _LETTER_ESCAPES:
+            return ""
+        return token[1]
+    if len(token) == 1 and token not in "^$.|?*+":
+        return token
+    return ""

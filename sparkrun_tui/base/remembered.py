@@ -20,37 +20,40 @@ class Remembered:
 
     query: str = ""
     recipe: str = ""
-    """What lasts of where the selected recipe lies."""
+    """The stable part of the selected recipe's place."""
     cluster: str = ""
     theme: str = ""
     """The theme chosen in the app."""
     theme_then: str = ""
-    """The theme of the settings when it was chosen: once those say another, they are newer."""
+    """The theme of the settings at that time: when the settings name another one, they are newer and win."""
 
 
 def remembered_file() -> Path:
-    """Where it is kept."""
+    """The file of the last session."""
     return paths.state_dir() / "session.json"
 
 
 def recall() -> Remembered:
-    """The last session; a file that is missing or damaged is no worse than a first run."""
+    """The last session; a missing or damaged file counts as a first run."""
     try:
         data = json.loads(read_text(remembered_file()))
     except (OSError, ValueError, RecursionError):
         return Remembered()
     if not isinstance(data, dict):
         return Remembered()
-    return Remembered(**{field.name: _text(data.get(field.name)) for field in fields(Remembered)})
+    values = {}
+    for field in fields(Remembered):
+        values[field.name] = _text(data.get(field.name))
+    return Remembered(**values)
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str) or len(value) > _LONGEST:
         return ""
-    # The place of a recipe has zero bytes between its parts; nothing else is needed of what no terminal shows.
+    # The place of a recipe has zero bytes between its parts; all other unprintable characters are dropped.
     return "\0".join(log_line(part) for part in value.split("\0"))
 
 
 def remember(session: Remembered) -> None:
-    """Keep it for the next run; the file is whole at any moment. Raises `OSError`."""
+    """Save a session for the next run; the file is never half written. Raises `OSError`."""
     write_private(remembered_file(), json.dumps(asdict(session), indent=1))

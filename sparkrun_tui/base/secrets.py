@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import itertools
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,10 +17,10 @@ LONG = 8
 """A secret of this many characters is hidden wherever it stands, in the middle of a word too."""
 
 _FEW = 100
-"""Words that are looked for one by one; a recipe has a handful of secrets, in several encodings each."""
+"""The most words that are searched one by one; a recipe has a handful of secrets, in several encodings each."""
 
 _SHORT = 4
-"""A shorter one is left alone in running text: it would be found in half of all words."""
+"""A shorter secret is left alone in running text: it would be found in half of all words."""
 
 _PATTERNS = re.compile(
     r"hf_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}"
@@ -29,7 +28,7 @@ _PATTERNS = re.compile(
     r"|(?<=://)[^/\s:@\"'<>]*:[^/\s\"'<>]+(?=@)"
 )
 _HINTS = ("hf_", "sk-", "://", "AKIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "nvapi-")
-"""What a text must hold for `_PATTERNS` to find anything in it."""
+"""A text without any of these has no match of `_PATTERNS`."""
 
 _SECRET_NAME = re.compile(
     r"(?i)(^|[_-])(token|secrets?|passwords?|passwd|passphrase|key|api[_-]?keys?|credentials?)($|[_-])"
@@ -38,7 +37,7 @@ _URL_PASSWORD = re.compile(r"://[^/\s:@]*:[^/\s]+@")
 
 
 MOST_GIVEN = 64
-"""Secrets of one process that are looked for."""
+"""The most secrets of one process that are hidden."""
 
 MOST_LETTERS = 4096
 
@@ -54,13 +53,13 @@ _NAMED = re.compile(
 _NAMED_HINTS = (
     "api", "Api", "API", "ecret", "ECRET", "assw", "ASSW", "assphrase", "_token", "_TOKEN", "-token", "Bearer ",
 )  # fmt: skip
-"""One of these is in every text in which `_NAMED` finds anything, but for odd mixtures of small and capital letters."""
+"""Every text with a match of `_NAMED` contains one of these, except for odd mixtures of small and capital letters."""
 
 _NO_SECRETS = frozenset({"None", "none", "null", "True", "true", "False", "false", "EMPTY", MASK})
 
 
 class Secret:
-    """A value that shows as dots everywhere; `reveal` is the only way to it."""
+    """A value that prints as dots; `reveal` is the only access to it."""
 
     __slots__ = ("_value",)
 
@@ -106,7 +105,11 @@ def holds_password(text: str) -> bool:
 
 def secrets_of(environ: Mapping[str, str]) -> list[Secret]:
     """The secrets among the variables of an environment, by their names."""
-    return [Secret(value) for name, value in environ.items() if value and looks_secret(name)]
+    found = []
+    for name, value in environ.items():
+        if value and looks_secret(name):
+            found.append(Secret(value))
+    return found
 
 
 def secrets_of_words(words: Sequence[str]) -> list[str]:
@@ -116,21 +119,34 @@ def secrets_of_words(words: Sequence[str]) -> list[str]:
         flag, equals, value = word.partition("=")
         if not flag.startswith("-") or not looks_secret(flag.lstrip("-")):
             continue
-        values = [value]
-        if not equals:
-            # A slice would copy the rest of the words at each flag.
-            rest = (words[at] for at in range(number + 1, len(words)))
-            following = list(itertools.takewhile(lambda text: not text.startswith("-"), rest))
-            # More than one key: what has a slash is rather the model.
-            values = following[:1] + [text for text in following[1:] if "/" not in text]
-        found += [text for text in values if text and "$" not in text and "{" not in text]
+        values = [value] if equals else _values_after(words, number)
+        for text in values:
+            is_reference = "$" in text or "{" in text
+            if text and not is_reference:
+                found.append(text)
     return found
+
+
+def _values_after(words: Sequence[str], flag: int) -> list[str]:
+    """The values of the flag at an index: the words up to the next flag.
+
+    More than one may be keys; after the first, a word with a slash is rather the model.
+    """
+    values: list[str] = []
+    # A slice would copy the rest of the words at each flag.
+    for at in range(flag + 1, len(words)):
+        word = words[at]
+        if word.startswith("-"):
+            break
+        if not values or "/" not in word:
+            values.append(word)
+    return values
 
 
 def secrets_given(variables: Iterable[str], words: Sequence[str]) -> tuple[Secret, ...]:
     """The secrets that a process was given by its variables (`NAME=value`) and by its arguments.
 
-    At most `MOST_GIVEN`, none longer than `MOST_LETTERS`: who runs the process may have made them up.
+    At most `MOST_GIVEN`, none longer than `MOST_LETTERS`: the owner of the process may have made them up.
     """
     found: list[str] = []
     for entry in variables:
@@ -143,10 +159,10 @@ def secrets_given(variables: Iterable[str], words: Sequence[str]) -> tuple[Secre
 
 
 def without_named(line: str) -> str:
-    """A line of a log without the values that it calls secrets itself: `api_key='x'`, `"password": "x"`, `Bearer x`.
+    """A log line without the values that it calls secrets itself: `api_key='x'`, `"password": "x"`, `Bearer x`.
 
-    For logs alone, where an engine may print a key that nobody here knows. `token` by itself is left alone: engines
-    print the tokens of their models.
+    Only for logs, where an engine may print a key that this program does not know. `token` alone is not a secret name:
+    engines print the tokens of their models.
     """
     for hint in _NAMED_HINTS:
         if hint in line:
@@ -166,8 +182,8 @@ def _masked(match: re.Match[str]) -> str:
 class Redactor:
     """Replaces secrets by dots in any text: literal values in their usual encodings, and well-known token forms.
 
-    Values of 8 characters and more go wherever they stand. Shorter ones go where they are a word of their own, and
-    only when they look like no ordinary word or number; places that know the key hide those by the key.
+    Values of 8 characters and more are hidden everywhere. Shorter ones are hidden where they are a whole word, and
+    only when they do not look like an ordinary word or number; code that knows the key hides those by the key.
     """
 
     def __init__(self, secrets: Iterable[Secret | str] = ()) -> None:
@@ -182,14 +198,17 @@ class Redactor:
         self._words = tuple(sorted(literals | short, key=len, reverse=True))
         self._many = ManyWords(literals, short) if len(self._words) > _FEW else None
         if self._many is None:
-            known = [
-                re.escape(word) if word in literals else rf"(?<!\w){re.escape(word)}(?!\w)" for word in self._words
-            ]
-            self._literals = re.compile("|".join(known))
+            patterns = []
+            for word in self._words:
+                pattern = re.escape(word)
+                if word not in literals:
+                    pattern = rf"(?<!\w){pattern}(?!\w)"
+                patterns.append(pattern)
+            self._literals = re.compile("|".join(patterns))
 
     def __call__(self, text: str) -> str:
         """`text` without secrets."""
-        # Every line of every log comes through here: plain searches rule nearly all of them out.
+        # Every line of every log passes here: plain searches rule nearly all of them out.
         if self._many is not None:
             text = self._many.masked(text)
         else:
@@ -203,11 +222,11 @@ class Redactor:
         return text
 
     def plus(self, secrets: Iterable[Secret | str]) -> Redactor:
-        """One that hides these secrets, too."""
+        """A redactor that hides these secrets, too."""
         return Redactor([*self._values, *secrets])
 
     def data(self, value: Any) -> Any:
-        """Plain data (as JSON has it) without secrets in any of its texts; other objects are given back as they are."""
+        """Plain data (as JSON has it) without secrets in any of its texts; other objects are returned unchanged."""
         if type(value) is str:
             return self(value)
         if isinstance(value, Mapping):
@@ -218,10 +237,10 @@ class Redactor:
 
 
 class ManyWords:
-    """Takes any of thousands of secrets out of a text in one pass.
+    """Hides any of thousands of secrets in a text in one pass.
 
-    A pattern would try each of them at each place: a recipe that gives ten thousand would take minutes to be shown.
-    `long` words have `LONG` characters or more and go wherever they stand, `short` ones where they are a word.
+    A pattern would try each of them at each place: a recipe with ten thousand secrets would take minutes to show.
+    `long` words have `LONG` characters or more and are hidden everywhere, `short` ones where they are a whole word.
     """
 
     def __init__(self, long: Iterable[str], short: Iterable[str]) -> None:
@@ -233,7 +252,7 @@ class ManyWords:
         self._short = frozenset(short)
 
     def masked(self, text: str) -> str:
-        """`text` with `MASK` in place of each."""
+        """`text` with `MASK` in place of each secret."""
         parts: list[str] = []
         kept = at = 0
         while at < len(text):
@@ -247,15 +266,20 @@ class ManyWords:
         return "".join([*parts, text[kept:]])
 
     def _long_at(self, text: str, at: int) -> int:
-        """The length of the longest one that begins at a place; 0 when none does."""
+        """The length of the longest long secret that begins at a place; 0 when none does."""
         begin = text[at : at + LONG]
         words = self._long.get(begin)
         if words is None:
             return 0
-        return next((size for size in self._lengths[begin] if text[at : at + size] in words[size]), 0)
+        for size in self._lengths[begin]:
+            if text[at : at + size] in words[size]:
+                return size
+        return 0
 
     def _short_at(self, text: str, at: int) -> int:
-        if not self._short or (at and _is_word(text[at - 1])):
+        if not self._short:
+            return 0
+        if at > 0 and _is_word(text[at - 1]):
             return 0
         for size in range(LONG - 1, _SHORT - 1, -1):
             if text[at : at + size] in self._short and not _is_word(text[at + size : at + size + 1]):
@@ -268,7 +292,7 @@ def _is_word(letter: str) -> bool:
 
 
 def _forms(value: str) -> set[str]:
-    """A value as it stands in addresses, in JSON, in Python, in a shell and in base64."""
+    """A value as it is written in addresses, in JSON, in Python, in a shell and in base64."""
     return {
         value,
         quote(value, safe=""),
@@ -281,5 +305,5 @@ def _forms(value: str) -> set[str]:
 
 
 def _stands_out(value: str) -> bool:
-    """Whether a short value can be told from the words and numbers that a text is made of."""
+    """Whether a short value differs from ordinary words and numbers."""
     return len(value) >= _SHORT and not value.isdecimal() and not value.isalpha()

@@ -13,6 +13,8 @@ import yaml
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import SettingsError, SparkrunError, Spot, UsageError
 from sparkrun_tui.base.files import read_text, update_private
+from sparkrun_tui.base.numbers import whole_of
+from sparkrun_tui.base.text import clean_line
 
 DEMO_CLUSTER = "demo"
 
@@ -31,10 +33,10 @@ class Cluster:
     gpus_per_host: int = 1
     privileged: bool = False
     hf_cache: str = ""
-    """The Hugging Face cache on the hosts; empty means ask each host."""
+    """The Hugging Face cache on the hosts; empty: each host is asked."""
     source: str = "config"
     host_to_host: bool = False
-    """Whether a host may send models to others with its own SSH keys; else all come from the workstation."""
+    """Whether a host may send models to others with its own SSH keys; else all models come from the workstation."""
 
     @property
     def is_demo(self) -> bool:
@@ -44,24 +46,27 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that `config.yaml` says, with defaults for the rest."""
+    """The content of `config.yaml`, with defaults for the rest."""
 
     clusters: tuple[Cluster, ...] = ()
     default_cluster: str = ""
     recipe_dirs: tuple[Path, ...] = ()
     data_dirs: tuple[str, ...] = ()
-    """Folders of the hosts that recipes of others may mount without a question, as written; judged where used."""
+    """Folders of the hosts that recipes of others may mount without a question, as written; checked where used."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     theme: str = ""
     keys: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    """What was passed over while reading, for the user to see."""
+    """What was skipped while reading, to be shown to the user."""
 
     def cluster(self, name: str = "") -> Cluster | None:
         """The cluster called `name`, or the default one, or the only one; None when there is no such cluster."""
         wanted = name or self.default_cluster
         if wanted:
-            return next((cluster for cluster in self.clusters if cluster.name == wanted), None)
+            for cluster in self.clusters:
+                if cluster.name == wanted:
+                    return cluster
+            return None
         return self.clusters[0] if self.clusters else None
 
 
@@ -78,9 +83,17 @@ def load_settings() -> Settings:
     path = config_file()
     data = _read_mapping(path)
     known = {"clusters", "default_cluster", "recipe_dirs", "data_dirs", "defaults", "theme", "keys"}
-    notes = [f"{path}: unknown key `{key}`" for key in data if key not in known]
-    clusters = [_cluster(path, name, body) for name, body in _mapping(path, data, "clusters").items()]
+    notes = []
+    for key in data:
+        if key not in known:
+            notes.append(f"{path}: unknown key `{key}` is ignored")
+    clusters = []
+    for name, body in _mapping(path, data, "clusters").items():
+        clusters.append(_cluster(path, name, body))
     foreign, foreign_notes = _sparkrun_clusters({cluster.name for cluster in clusters})
+    keys = {}
+    for key, value in _mapping(path, data, "keys").items():
+        keys[key] = _word(path, f"keys.{key}", value)
     return Settings(
         clusters=(*clusters, *foreign),
         default_cluster=_word(path, "default_cluster", data.get("default_cluster") or ""),
@@ -88,21 +101,27 @@ def load_settings() -> Settings:
         data_dirs=tuple(_strings(path, data, "data_dirs")),
         defaults=_mapping(path, data, "defaults"),
         theme=_word(path, "theme", data.get("theme") or ""),
-        keys={key: _word(path, f"keys.{key}", value) for key, value in _mapping(path, data, "keys").items()},
+        keys=keys,
         notes=(*notes, *foreign_notes),
     )
 
 
 def check_hosts(names: Sequence[str]) -> None:
-    """Raise `UsageError` unless these can be the hosts of a cluster, each a name as ssh takes it."""
-    if not names or len(set(names)) != len(names):
-        raise UsageError("a cluster needs hosts, each named once")
-    if any(name.startswith("-") or any(letter.isspace() for letter in name) for name in names):
-        raise UsageError("that is not the name of a host")
+    """Raises `UsageError` unless these can be the hosts of a cluster, each a name that `ssh` accepts."""
+    if not names:
+        raise UsageError("a cluster needs hosts", remedy="name at least one host")
+    if len(set(names)) != len(names):
+        raise UsageError("a host is named twice", remedy="name each host of the cluster once")
+    for name in names:
+        has_blank = any(letter.isspace() for letter in name)
+        if has_blank or name.startswith("-"):
+            raise UsageError(
+                f"`{clean_line(name)}` is not the name of a host", remedy="name hosts as you would for `ssh`"
+            )
 
 
 def save_cluster(cluster: Cluster) -> None:
-    """Add or replace `cluster` in `config.yaml`; all else stays as it is, comments too. Raises `SettingsError`."""
+    """Add or replace `cluster` in `config.yaml`; all other lines stay as they are. Raises `SettingsError`."""
     body: dict[str, Any] = {"hosts": list(cluster.hosts)}
     if cluster.description:
         body["description"] = cluster.description
@@ -123,7 +142,7 @@ def save_cluster(cluster: Cluster) -> None:
 
 
 def remove_cluster(name: str) -> None:
-    """Remove a cluster from `config.yaml`. Raises `SettingsError` when it is not in there."""
+    """Remove a cluster from `config.yaml`. Raises `SettingsError` when there is none of that name."""
 
     def remove(path: Path, data: dict[str, Any]) -> None:
         clusters = _mapping(path, data, "clusters")
@@ -138,7 +157,7 @@ def remove_cluster(name: str) -> None:
 
 
 def _update(change: Callable[[Path, dict[str, Any]], None]) -> None:
-    """Change `config.yaml`, given its path and what it says. Raises `SettingsError`, and what `change` raises."""
+    """Change `config.yaml`: `change` gets its path and its data. Raises `SettingsError`, and what `change` raises."""
     # Needed for a change only; the settings are read at every start.
     from sparkrun_tui.base.yaml_edit import with_data
 
@@ -190,7 +209,7 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
         spot = Spot(str(path), mark.line + 1, mark.column + 1) if mark else None
         raise SettingsError(f"not valid YAML: {error.problem}", spot=spot) from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        # ValueError: a tag or a number that YAML allows and Python cannot make a value of.
+        # ValueError: a tag or a number that YAML allows and Python cannot represent.
         raise SettingsError(f"{path} is not valid YAML: {error}") from error
     if data is None:
         return {}
@@ -207,9 +226,9 @@ def _mapping(path: Path, data: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def _folder(path: Path, text: str) -> Path:
-    """A folder that the settings name; one that is no whole path lies beside them.
+    """A folder that the settings name; a relative path starts at the folder of the settings.
 
-    Seen from the current folder it would be another one in each, and what lies there be taken for the user's own.
+    Relative to the current folder it would mean another folder each time, whose recipes would count as the user's own.
     """
     return path.parent / os.path.expanduser(text)
 
@@ -224,9 +243,11 @@ def _strings(path: Path, data: Mapping[str, Any], key: str) -> list[str]:
 
 
 def _word(path: Path, key: str, value: object) -> str:
-    """A text of the settings; numbers and words that YAML gives another type are taken as written."""
-    if isinstance(value, dict | list | set | tuple):
-        raise SettingsError(f"{path}: `{key}` must be text, not a {'mapping' if isinstance(value, dict) else 'list'}")
+    """A text of the settings; numbers and words to which YAML gives another type are taken as text."""
+    if isinstance(value, dict):
+        raise SettingsError(f"{path}: `{key}` must be text, not a mapping")
+    if isinstance(value, list | set | tuple):
+        raise SettingsError(f"{path}: `{key}` must be text, not a list")
     return str(value)
 
 
@@ -237,23 +258,29 @@ def _cluster(path: Path, name: str, body: object, source: str = "config") -> Clu
         raise SettingsError(f"{path}: cluster `{name}` must be a list of hosts, or a mapping with `hosts`")
     hosts = body.get("hosts")
     if isinstance(hosts, str):
-        hosts = [part.strip() for part in hosts.split(",") if part.strip()]
+        parts = [part.strip() for part in hosts.split(",")]
+        hosts = [part for part in parts if part]
     if not isinstance(hosts, list) or not hosts:
         raise SettingsError(f"{path}: cluster `{name}` has no `hosts`")
     user = _word(path, f"clusters.{name}.user", body.get("user") or "")
-    words = [_word(path, f"clusters.{name}.hosts", host) for host in hosts]
-    named = tuple(f"{user}@{host}" if user and "@" not in host else host for host in words)
-    gpus = body.get("gpus_per_host", 1)
-    if not isinstance(gpus, int) or isinstance(gpus, bool) or gpus < 1:
-        raise SettingsError(f"{path}: cluster `{name}`: gpus_per_host must be a whole number from 1")
+    names = []
+    for host in hosts:
+        word = _word(path, f"clusters.{name}.hosts", host)
+        if user and "@" not in word:
+            word = f"{user}@{word}"
+        names.append(word)
+    gpus = whole_of(body.get("gpus_per_host", 1), least=1)
+    if gpus is None:
+        raise SettingsError(f"{path}: cluster `{name}`: `gpus_per_host` must be a whole number of at least 1")
+    cache = body.get("hf_cache") or body.get("cache_dir") or ""
     return Cluster(
         name=name,
-        hosts=named,
+        hosts=tuple(names),
         description=_word(path, f"clusters.{name}.description", body.get("description") or ""),
         gpus_per_host=gpus,
         privileged=body.get("privileged") is True,
         host_to_host=body.get("host_to_host") is True,
-        hf_cache=_word(path, f"clusters.{name}.hf_cache", body.get("hf_cache") or body.get("cache_dir") or ""),
+        hf_cache=_word(path, f"clusters.{name}.hf_cache", cache),
         source=source,
     )
 
@@ -262,7 +289,9 @@ def _sparkrun_clusters(taken: set[str]) -> tuple[list[Cluster], list[str]]:
     folder = paths.sparkrun_config_dir() / "clusters"
     clusters: list[Cluster] = []
     notes: list[str] = []
-    for path in sorted(folder.glob("*.y*ml")) if folder.is_dir() else []:
+    if not folder.is_dir():
+        return clusters, notes
+    for path in sorted(folder.glob("*.y*ml")):
         try:
             body = _read_mapping(path)
             name = str(body.get("name") or path.stem)
@@ -270,5 +299,5 @@ def _sparkrun_clusters(taken: set[str]) -> tuple[list[Cluster], list[str]]:
                 clusters.append(_cluster(path, name, body, source="sparkrun"))
                 taken.add(name)
         except SettingsError as error:
-            notes.append(f"passed over: {error}")
+            notes.append(f"skipped: {error}")
     return clusters, notes

@@ -19,7 +19,7 @@ from sparkrun_tui.base.identifiers import variable_name
 
 
 class Text(str):
-    """Shell text that may be run as it stands. Only this module makes it."""
+    """Shell text that may be run as it is. Only this module creates it."""
 
     __slots__ = ()
 
@@ -43,26 +43,28 @@ def words(values: Iterable[str]) -> Text:
 
 
 def variable(name: str) -> Text:
-    """What a shell fills in from an environment variable, as one word. Raises `ValueError` for what is no name."""
+    """A reference to an environment variable, as one word. Raises `ValueError` for what is not a variable name."""
     if variable_name(name) is None:
         raise ValueError(f"not the name of a variable: {name!r}")
     return Text(f'"${{{name}}}"')
 
 
 def assignment(name: str, value: str) -> Text:
-    """A line that sets a variable. Raises `ValueError` for what is no name."""
+    """A line that sets a variable. Raises `ValueError` for what is not a variable name."""
     if variable_name(name) is None:
         raise ValueError(f"not the name of a variable: {name!r}")
     return Text(f"{name}={word(value)}\n")
 
 
 def path_word(path: str) -> Text:
-    """A path as one word; a leading `~` alone or before `/` becomes the home of whoever runs it."""
+    """A path as one word; a leading `~` alone or before `/` becomes the home folder of the user who runs it."""
     if path == "~":
         return Text('"$HOME"')
     if path.startswith("~/"):
         rest = path[1:].lstrip("/")
-        return Text('"$HOME"/' + (word(rest) if rest else ""))
+        if not rest:
+            return Text('"$HOME"/')
+        return Text('"$HOME"/' + word(rest))
     return word(path)
 
 
@@ -74,8 +76,8 @@ def path_words(paths: Iterable[str]) -> Text:
 def script(template: str, /, **values: str | int) -> Text:
     """A constant `template` with its `{slots}` filled: text is quoted as one word, `Text` goes in as it is.
 
-    Braces of the shell are written twice. Raises `ValueError` for a template that is wrong: a slot without its value,
-    a format in a slot, or a slot where no word may stand.
+    Braces of the shell are doubled. Raises `ValueError` for a wrong template: a slot without a value, a format in a
+    slot, or a slot where a word is not allowed.
     """
     parts = []
     for literal, slot in _pieces(template):
@@ -91,13 +93,13 @@ def joined(parts: Iterable[Text], between: str = "") -> Text:
 
 
 def authored(text: str) -> Text:
-    """Commands that a recipe's author wrote to be run as they stand; never for anything that a host or a name gave."""
+    """Commands that a recipe's author wrote, to be run unchanged; never for text from a host or for a name."""
     return Text(text)
 
 
 def comment(text: str) -> Text:
-    """`text` as comments, each of its lines a line with an end."""
-    # splitlines() breaks at every character that a shell or a terminal might take for the end of a line.
+    """`text` as comment lines, each with a line end."""
+    # splitlines() breaks at every character that a shell or a terminal might treat as a line end.
     return Text("".join(f"# {line}\n" for line in text.splitlines()))
 
 
@@ -109,18 +111,20 @@ def _filled(value: str | int) -> str:
 
 @lru_cache(maxsize=256)
 def _pieces(template: str) -> tuple[tuple[str, str], ...]:
-    """The template as pairs of literal text and the slot behind it, empty at the end."""
+    """The template as pairs of literal text and the slot that follows it, empty at the end."""
     found = []
     places = _Places()
     for literal, slot, form, conversion in Formatter().parse(template):
         places.read(literal)
-        if slot is not None:
-            if form or conversion or not slot.isidentifier():
-                raise ValueError(f"a slot is a plain name: {{{slot}}} in {template!r}")
-            if not places.word_may_stand():
-                raise ValueError(f"no word may stand at {{{slot}}} in {template!r}")
-            places.pass_word()
-        found.append((literal, slot or ""))
+        if slot is None:
+            found.append((literal, ""))
+            continue
+        if form or conversion or not slot.isidentifier():
+            raise ValueError(f"a slot must be a plain name: {{{slot}}} in {template!r}")
+        if not places.word_is_allowed():
+            raise ValueError(f"a word is not allowed at {{{slot}}} in {template!r}")
+        places.pass_word()
+        found.append((literal, slot))
     return tuple(found)
 
 
@@ -129,7 +133,7 @@ _FREE = ("script", "round")
 
 
 class _Places:
-    """Reads shell text piece by piece, and knows what surrounds the place that it has come to."""
+    """Reads shell text piece by piece, and keeps track of what surrounds the current place."""
 
     def __init__(self) -> None:
         self._around = ["script"]
@@ -140,23 +144,23 @@ class _Places:
         self._line = ""
         """The part of the line that has been read, inside a heredoc."""
 
-    def word_may_stand(self) -> bool:
-        """Whether a quoted word is one word here."""
-        # Behind a backslash its first quote would count for nothing, behind a dollar sign it would be another one.
+    def word_is_allowed(self) -> bool:
+        """Whether a quoted word stays one word here."""
+        # A backslash before it would escape its first quote, a dollar sign would make it another kind of quote.
         return self._around[-1] in _FREE and self._before not in ("\\", "$")
 
     def pass_word(self) -> None:
-        """A word stands here."""
+        """Continue behind a word."""
         self._before = "x"
 
     def read(self, text: str) -> None:
-        """Read on."""
+        """Continue with more of the template's text."""
         at = 0
         while at < len(text):
             at += self._step(text, at)
 
     def _step(self, text: str, at: int) -> int:
-        """Read what stands at a place; how many characters it has."""
+        """How many characters were read at a place."""
         around, char = self._around[-1], text[at]
         if around == "heredoc":
             self._in_heredoc(char)
@@ -180,8 +184,10 @@ class _Places:
             length = self._end_at(text, at, "`")
         else:
             length = self._in_script(text, at)
-        self._before = text[at + length - 1] if length else self._before
-        if char == "\\" and length == 2 and around != "single":
+        if length:
+            self._before = text[at + length - 1]
+        is_escape = char == "\\" and length == 2
+        if is_escape and around != "single":
             self._before = "x"
         return length
 
@@ -192,9 +198,11 @@ class _Places:
         return len(end)
 
     def _opened(self, text: str, at: int, quotes: str = "") -> int:
-        """The length of what opens another surrounding here; 0 when nothing does."""
+        """The length of what opens a nested part here (quotes, brackets); 0 when nothing does."""
         openings = {"$((": "arithmetic", "$(": "round", "${": "braces", "`": "backquotes"}
-        openings |= {quote: {"'": "single", '"': "double"}[quote] for quote in quotes}
+        kinds = {"'": "single", '"': "double"}
+        for quote in quotes:
+            openings[quote] = kinds[quote]
         for opening, around in openings.items():
             if text.startswith(opening, at):
                 self._around.append(around)

@@ -1,7 +1,7 @@
-"""The one gate for foreign text: nothing that passes it can steer a terminal or hide what it says.
+"""The one gate for foreign text: nothing that passes it can control a terminal or hide characters.
 
-`visible` is for what will be executed, `clean_line` for all other foreign text; both show every character. `log_line`
-alone drops characters, and is for what programs printed.
+`visible` is for what will be executed, `clean_line` for all other foreign text; both show every character. Only
+`log_line`, which is for the output of programs, drops characters.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ MAX_LINE = 8192
 """Characters kept of one foreign line; the rest is cut and marked."""
 
 _MOST_RAW = 4 * MAX_LINE
-"""Characters of a line of a log that are looked at: colours and the like take a part of them."""
+"""Characters of a log line that are read: escapes, such as colours, are a part of them."""
 
 _MAX_COMBINING = 4
 
@@ -37,7 +37,7 @@ _HIDDEN = re.compile(
     r"|(?<![^\x00-\x7f])[\u200d\ufe0e\ufe0f]"
 )
 _CONTROL_PICTURES = 0x2400
-"""The first of the signs for control characters, which are in the same order."""
+"""The first of the symbols for control characters, which have the same order."""
 
 
 def _strip(text: str) -> str:
@@ -50,9 +50,9 @@ def _strip(text: str) -> str:
 
 
 def visible(text: str) -> str:
-    """`text` with a sign for every character that cannot be seen: `␛`, `␍`, `\\x9d`, `\\u202e`; nothing is dropped.
+    """`text` with a symbol for every invisible character: `␛`, `␍`, `\\x9d`, `\\u202e`; nothing is dropped.
 
-    What a program will run is shown by this rule. Line breaks and tabs stay, and no line is cut.
+    Commands are shown by this rule. Line breaks and tabs stay, and no line is cut.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -77,7 +77,9 @@ def _sign(found: re.Match[str]) -> str:
         return "␡"
     if code <= 0xFF:
         return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+    if code <= 0xFFFF:
+        return f"\\u{code:04x}"
+    return f"\\U{code:08x}"
 
 
 def _visible_marks(run: re.Match[str]) -> str:
@@ -86,11 +88,11 @@ def _visible_marks(run: re.Match[str]) -> str:
 
 
 def clean_line(text: str) -> str:
-    """One foreign line made safe to draw, nothing hidden: signs as in `visible`, at most `MAX_LINE` characters.
+    """One foreign line made safe to draw, nothing hidden: symbols as in `visible`, at most `MAX_LINE` characters.
 
-    Line breaks and tabs become spaces; what is cut is counted.
+    Line breaks and tabs become spaces; the number of cut characters is stated.
     """
-    # Signs take more room than what they stand for, so that what is beyond the limit now stays beyond it.
+    # A symbol is never shorter than its character, so what is beyond the limit now stays beyond it.
     return _cut(visible_text(text[:MAX_LINE].replace("\n", " ")), len(text) - MAX_LINE)
 
 
@@ -102,8 +104,8 @@ def clean_text(text: str) -> str:
 def log_line(text: str) -> str:
     """One line that a program printed, as a terminal would show it: escapes and controls are dropped without a trace.
 
-    A carriage return inside the line overwrites what stood before it. For logs and the output of programs alone: what
-    will be executed must pass `visible`, everything else `clean_line`.
+    A carriage return inside the line overwrites the text before it. Only for logs and the output of programs: text
+    that will be executed must pass `visible`, everything else `clean_line`.
     """
     if text.isprintable() and len(text) <= MAX_LINE:
         return text if text.isascii() else _strip(text)
@@ -113,7 +115,7 @@ def log_line(text: str) -> str:
 
 
 def _last_written(text: str) -> str:
-    """The last piece between carriage returns that is not blank: what a terminal shows in the end; empty for none."""
+    """The last piece between carriage returns that is not blank: what a terminal finally shows; empty without one."""
     text = text.rstrip("\r\n")
     end = len(text.rstrip())
     if not end:
@@ -131,17 +133,19 @@ def log_text(text: str) -> str:
 def _cut(line: str, left_out: int) -> str:
     """At most `MAX_LINE` characters of a line; those cut here, and `left_out` before if positive, are counted."""
     more = max(len(line) - MAX_LINE, 0) + max(left_out, 0)
-    return f"{line[:MAX_LINE]} … ({more:,} more characters)" if more else line
+    if not more:
+        return line
+    return f"{line[:MAX_LINE]} … ({more:,} more characters)"
 
 
 def first_control(text: str) -> int | None:
-    """Where the first control character (C0, DEL, C1) other than a line break or tab stands; None without one."""
+    """The index of the first control character (C0, DEL, C1) other than a line break or tab; None without one."""
     found = _C0_C1.search(text)
     return found.start() if found is not None else None
 
 
 def first_hidden(text: str) -> int | None:
-    """Where the first character that `visible` shows by a sign stands; None without one."""
+    """The index of the first character that `visible` replaces by a symbol; None without one."""
     if text.isascii() and text.isprintable():
         return None
     found = _HIDDEN.search(text)
@@ -149,7 +153,7 @@ def first_hidden(text: str) -> int | None:
 
 
 def escape_hidden(json_text: str) -> str:
-    """A JSON document with every character that cannot be seen written as JSON's own escape."""
+    """A JSON document with every invisible character written as JSON's own escape."""
     return json_text if first_hidden(json_text) is None else _HIDDEN.sub(_json_escape, json_text)
 
 
@@ -158,14 +162,14 @@ def _json_escape(found: re.Match[str]) -> str:
 
 
 def decode(data: bytes) -> str:
-    """Foreign bytes as text, never failing: what is not UTF-8 becomes U+FFFD."""
+    """Foreign bytes as text; never fails: bytes that are not UTF-8 become U+FFFD."""
     return data.decode("utf-8", errors="replace")
 
 
 def shorten(text: str, most: int) -> str:
     """`text` in at most `most` characters, with `…` where it was cut: for messages.
 
-    What is painted is cut by the cells that it takes, in `ui.ink` and `cli.output`.
+    Text that is drawn is cut by terminal cells, in `ui.ink` and `cli.output`.
     """
     if len(text) <= most:
         return text

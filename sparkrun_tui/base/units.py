@@ -36,4 +36,6 @@ def format_duration(seconds: float) -> str:
     if whole >= 86_400:
         return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
     hours, minutes = whole // 3600, whole % 3600 // 60
-    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+    if hours:
+        return f"{hours}:{minutes:02}:{whole % 60:02}"
+    return f"{minutes}:{whole % 60:02}"

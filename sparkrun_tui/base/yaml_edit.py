@@ -1,7 +1,7 @@
-"""Changes to a YAML file of the user's that leave every other line as it is, comments and order included.
+"""Changes to a YAML file of the user that leave every other line as it is, comments and order included.
 
-The lines of what changes are replaced, by the places that PyYAML gives; `docs/decisions/009-own-files.md` says why no
-library does this.
+The changed lines are replaced, located by the positions that PyYAML reports. `docs/decisions/009-own-files.md` says
+why no library does this.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _COMMENT_LINE = re.compile(r"([ ]*)#[^\n]*(?:\n|\Z)")
 
 
 def with_data(text: str, data: Mapping[str, Any], read: Callable[[str], Any]) -> str:
-    """`text` changed so that it means `data`, in as few lines as that takes.
+    """`text` changed so that it means `data`, with as few changed lines as possible.
 
-    `read` is how the file is read, and raises nothing for `text`. A text that cannot be changed in place (one flow
-    mapping, or one that repeats what is taken out by an alias) is written anew, without its comments.
+    `read` is how the file is read, and does not raise for `text`. A text that cannot be changed in place (a flow
+    mapping, or one that repeats a removed part by an alias) is written anew, without its comments.
     """
     text = text.removeprefix("\ufeff")
     if text and not text.endswith("\n"):
@@ -36,7 +36,7 @@ def _read_back(text: str, read: Callable[[str], Any]) -> Any:
     try:
         return read(text) or {}
     except Exception:
-        # Whatever the reader says of it: this text is not the one to write.
+        # The reader refuses the changed text, for any reason: it must not be written.
         return None
 
 
@@ -55,7 +55,7 @@ def _edited(text: str, old: Any, new: Mapping[str, Any]) -> str | None:
 
 
 class _Loader(yaml.SafeLoader):
-    """Gives an alias a node of its own, which stands where the alias does."""
+    """Gives an alias a node of its own, at the place of the alias."""
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -65,7 +65,7 @@ class _Loader(yaml.SafeLoader):
 
 
 class _CannotBeEdited(Exception):
-    """Raised where a part cannot be changed in place, to have a larger part written anew."""
+    """Raised when a part cannot be changed in place: a larger part is written anew then."""
 
 
 class _Edit(NamedTuple):
@@ -76,16 +76,16 @@ class _Edit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A pair of a mapping or an item of a list: where it stands, and how it is written with another value."""
+    """A pair of a mapping or an item of a list: its position, and how it is written with another value."""
 
     start: int
-    """The place of its key, or of the dash before an item."""
+    """The index of its key, or of the dash before an item."""
     end: int
     """The end of its last line."""
     value: yaml.Node
     write: Callable[[Any], str]
     colon: int = -1
-    """The place behind the colon of a pair."""
+    """The index behind the colon of a pair, -1 for an item."""
 
 
 class _Editor:
@@ -109,7 +109,7 @@ class _Editor:
         before = {str(key): value for key, value in old.items()}
         entries = {str(key.value): self._pair(key, value) for key, value in node.value}
         if before.keys() != entries.keys():
-            # Keys that are merged in, or that the reader gives other names.
+            # Some keys are merged in, or the reader gives them other names.
             raise _CannotBeEdited
         for key, entry in entries.items():
             if key not in new:
@@ -142,31 +142,46 @@ class _Editor:
                 self._insert(after, column, _dumped(added))
 
     def _change(self, entry: _Entry, old: Any, new: Any) -> None:
-        """Give an entry another value, as far inside of it as can be."""
+        """Give an entry another value, with the change as deep inside it as possible."""
         value = entry.value
         undo = len(self._edits)
         try:
-            if self._is_block(value) and isinstance(value, yaml.MappingNode) and isinstance(new, Mapping) and new:
-                self.mapping(value, old, new)
-                return
-            if self._is_block(value) and isinstance(value, yaml.SequenceNode) and isinstance(new, list) and new:
-                self._sequence(value, old, new)
-                return
-            if self._is_block(value) and not new and isinstance(new, Mapping | list) and entry.colon >= 0:
-                self._empty(entry, new)
+            if self._is_block(value) and self._changed_inside(entry, old, new):
                 return
         except _CannotBeEdited:
             del self._edits[undo:]
-        start, end = value.start_mark.index, value.end_mark.index
-        if self._in_one_line(value) and (isinstance(value, yaml.CollectionNode) or not isinstance(new, Mapping | list)):
-            # What stands behind it in the line stays, such as a comment.
-            space = "" if start < end or self._text[start - 1] == " " else " "
-            self._edits.append(_Edit(start, end, space + _in_line(new)))
+        was_collection = isinstance(value, yaml.CollectionNode)
+        becomes_collection = isinstance(new, Mapping | list)
+        if self._in_one_line(value) and (was_collection or not becomes_collection):
+            # The rest of the line stays, such as a comment.
+            start, end = value.start_mark.index, value.end_mark.index
+            text = _in_line(new)
+            if start == end and self._text[start - 1] != " ":
+                text = f" {text}"
+            self._edits.append(_Edit(start, end, text))
         else:
             self._edits.append(_Edit(entry.start, entry.end, entry.write(new)))
 
+    def _changed_inside(self, entry: _Entry, old: Any, new: Any) -> bool:
+        """Change the pairs or items of a block collection; False when its kind does not fit the new value."""
+        value = entry.value
+        if not isinstance(new, Mapping | list):
+            return False
+        if not new:
+            if entry.colon < 0:
+                return False
+            self._empty(entry, new)
+            return True
+        if isinstance(value, yaml.MappingNode) and isinstance(new, Mapping):
+            self.mapping(value, old, new)
+            return True
+        if isinstance(value, yaml.SequenceNode) and isinstance(new, list):
+            self._sequence(value, old, new)
+            return True
+        return False
+
     def _empty(self, entry: _Entry, new: Any) -> None:
-        """Take all that a collection holds out of it, but for the comments between."""
+        """Remove all that a collection holds, except for the comments in between."""
         value = entry.value
         if isinstance(value, yaml.MappingNode):
             inner = [self._pair(key, each) for key, each in value.value]
@@ -202,7 +217,7 @@ class _Editor:
         self._edits.append(_Edit(line, entry.end, ""))
 
     def _insert(self, after: int, column: int, text: str) -> None:
-        """Add lines behind an entry, and behind comments below it that are indented further: those belong to it."""
+        """Add lines behind an entry and the comments below it that are indented further, since those belong to it."""
         comment = _COMMENT_LINE.match(self._text, after)
         while comment and len(comment[1]) > column:
             after = comment.end()
@@ -210,7 +225,7 @@ class _Editor:
         self._edits.append(_Edit(after, after, _indented(text, column)))
 
     def _end(self, node: yaml.Node) -> int:
-        """The end of the last line that a node is written in; blank lines and comments behind it are not its own."""
+        """The end of the last line of a node; blank lines and comments behind it do not belong to it."""
         last = node
         while self._is_block(last):
             child = last.value[-1]
@@ -238,21 +253,32 @@ class _Editor:
 def _same(one: Any, other: Any, seen: set[tuple[int, int]] | None = None) -> bool:
     """Whether two values mean the same, where keys are texts: `1:` is the key `1`.
 
-    `seen` holds the pairs of collections that are being compared: aliases may name one in many places.
+    `seen` holds the pairs of collections that are being compared: aliases may name the same one in many places.
     """
-    seen = set() if seen is None else seen
+    if seen is None:
+        seen = set()
     pair = id(one), id(other)
     if one is other or pair in seen:
         return True
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         seen.add(pair)
-        one = {str(key): value for key, value in one.items()}
-        other = {str(key): value for key, value in other.items()}
-        return one.keys() == other.keys() and all(_same(one[key], other[key], seen) for key in other)
+        return _same_mappings(one, other, seen)
     if isinstance(one, list) and isinstance(other, list):
         seen.add(pair)
-        return len(one) == len(other) and all(_same(a, b, seen) for a, b in zip(one, other, strict=True))
-    return type(one) is type(other) and bool(one == other)
+        if len(one) != len(other):
+            return False
+        return all(_same(item, other_item, seen) for item, other_item in zip(one, other, strict=True))
+    if type(one) is not type(other):
+        return False
+    return bool(one == other)
+
+
+def _same_mappings(one: Mapping[Any, Any], other: Mapping[Any, Any], seen: set[tuple[int, int]]) -> bool:
+    values = {str(key): value for key, value in one.items()}
+    other_values = {str(key): value for key, value in other.items()}
+    if values.keys() != other_values.keys():
+        return False
+    return all(_same(value, other_values[key], seen) for key, value in values.items())
 
 
 def _dumped(data: Any) -> str:
@@ -261,7 +287,7 @@ def _dumped(data: Any) -> str:
 
 def _in_line(data: Any) -> str:
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=1_000_000, default_flow_style=True)
-    # A scalar alone is written with the sign of the document's end.
+    # A scalar alone is followed by the marker of the document's end.
     return text.removesuffix("\n").removesuffix("\n...")
 
 

@@ -15,9 +15,9 @@ _POINTS = 9
 def context_curve(
     facts: ModelFacts, settings: EngineSettings, host: HostMemory, found: Estimate | None = None
 ) -> ContextCurve | None:
-    """Return the curve up to the longer of the model's and the recipe's length, None when the cache is not known.
+    """The curve up to the longer of the model's and the recipe's length, None when the cache is not known.
 
-    ``found`` is the estimate of the whole launch, where there is one: the pool and the longest context are its own.
+    `found` is the estimate of the whole launch, where there is one: the pool and the longest context are its own.
     """
     own = model_of(settings.engine).curve
     if own is not None:
@@ -28,22 +28,28 @@ def context_curve(
 
 
 def _sampled(found: Estimate, facts: ModelFacts, settings: EngineSettings, picture: HostPicture) -> ContextCurve | None:
-    """Return the curve of an engine that sizes its cache once: estimated at a few lengths."""
+    """The curve of an engine that sizes its cache once: estimated at a few lengths."""
     model = model_of(settings.engine)
     ceiling = max(facts.max_length or 0, model.length(settings))
     if found.kv_bytes_per_request is None or ceiling < _POINTS:
         return None
-    ends = [_point(facts, settings, picture, max(ceiling * step // 2, 1)) for step in range(3)]
-    if None in ends:
-        return None
-    points = [point for point in ends if point is not None]
+    points = []
+    for step in range(3):
+        point = _point(facts, settings, picture, max(ceiling * step // 2, 1))
+        if point is None:
+            return None
+        points.append(point)
     (low, first), (middle, size), (high, last) = points
     straight = first + (last - first) * (middle - low) / max(high - low, 1)
     if abs(size - straight) > max(last, 1) / 200:
-        between = [ceiling * step // (_POINTS - 1) for step in range(1, _POINTS - 1)]
-        found_there = [_point(facts, settings, picture, length) for length in between]
-        points = sorted({*points, *(point for point in found_there if point is not None)})
-    pool = sum(part.bytes for part in picture.parts if part.kind == "kv") if model.kv_is_pool else None
+        for step in range(1, _POINTS - 1):
+            point = _point(facts, settings, picture, ceiling * step // (_POINTS - 1))
+            if point is not None:
+                points.append(point)
+        points = sorted(set(points))
+    pool = 0
+    if model.kv_is_pool:
+        pool = sum(part.bytes for part in picture.parts if part.kind == "kv")
     return ContextCurve(tuple(points), pool or None, found.max_context)
 
 

@@ -19,7 +19,7 @@ MODELS: Mapping[str, EngineModel] = {"vllm": vllm.MODEL, "llama-cpp": llama_cpp.
 
 
 def model_of(engine: str) -> EngineModel:
-    """Return what is known of an engine; of one that is not modelled, everything is unknown."""
+    """What is known of an engine; of one that is not modelled, everything is unknown."""
     return MODELS.get(engine, _UNMODELLED)
 
 
@@ -29,12 +29,12 @@ def estimate_unknown(
     hosts: Sequence[HostMemory],
     measured: Mapping[str, Measured],
 ) -> Estimate:
-    """Return an estimate in which everything is unknown, for an engine that is not in the table."""
+    """An estimate in which everything is unknown, for an engine that is not in the table."""
     return unknown(facts, settings, hosts, f"memory use of {settings.engine} is not modelled")
 
 
 def unknown(facts: ModelFacts, settings: EngineSettings, hosts: Sequence[HostMemory], reason: str) -> Estimate:
-    """Return an estimate in which everything is unknown, with the reason in words."""
+    """An estimate in which everything is unknown, with the reason in words."""
     verdict = Verdict(Level.UNKNOWN, "not known", reason)
     pictures = tuple(HostPicture(host, (others(host),), None, None, *floors(host)) for host in hosts)
     return Estimate(

@@ -25,8 +25,8 @@ def estimate(
 ) -> Estimate:
     """Estimate what an engine will allocate on each host, and judge it.
 
-    ``hosts`` are taken in order, as many as the parallel sizes need; with none, a DGX Spark is assumed.
-    ``measured`` holds what earlier starts of the same recipe and image printed, by host name. Pure: the
+    `hosts` are taken in order, as many as the parallel sizes need; with none, a DGX Spark is assumed.
+    `measured` holds what earlier starts of the same recipe and image printed, by host name. Pure: the
     same input gives the same estimate, and any part of the facts may be missing.
     """
     try:

@@ -16,17 +16,17 @@ _CONTAINER = int(2.7 * GIB)
 
 
 def assumed_spark(name: str) -> HostMemory:
-    """Return a DGX Spark of which nothing is known yet: 121.7 GiB, said to be assumed."""
+    """A DGX Spark that was not probed: 121.7 GiB, marked as assumed."""
     return HostMemory(name, SPARK_TOTAL, None, True, "assumed DGX Spark", gpu_name="NVIDIA GB10")
 
 
 def is_blackwell_spark(host: HostMemory) -> bool:
-    """Tell whether a host's GPU is a GB10, which unified memory without another name is taken for."""
+    """Whether a host's GPU is a GB10; unified memory without a GPU name counts as one."""
     return host.unified and (not host.gpu_name or "GB10" in host.gpu_name.upper())
 
 
 def others(host: HostMemory) -> Part:
-    """Return what other processes hold of a host: as probed, else what an idle Spark or card holds."""
+    """The memory that other processes use on a host: as probed, else that of an idle Spark or card."""
     if host.available is not None:
         held = max(0, host.total - host.available)
         return Part("others", held, held, held, host.source)
@@ -36,11 +36,11 @@ def others(host: HostMemory) -> Part:
 
 
 def free_at_start(host: HostMemory) -> int:
-    """Return the bytes that an engine will see as free when it starts (MemAvailable on unified memory)."""
+    """The bytes that an engine will see as free when it starts (MemAvailable on unified memory)."""
     free = host.total - others(host).bytes
     return max(0, free - _CONTAINER) if host.unified else free
 
 
 def floors(host: HostMemory) -> tuple[int, int]:
-    """Return the red and the green floor of free memory in bytes; a discrete card has none."""
+    """The red and the green floor of free memory in bytes; a discrete card has none."""
     return (FLOOR_RED, FLOOR_GREEN) if host.unified else (0, 0)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Figures of one earlier start on one rank, in bytes; ``source`` says where and when.
+    """Figures of one earlier start on one rank, in bytes; `source` says where and when.
 
-    ``utilisation`` and ``total`` are those of that start, so that the remainder (budget minus weights
-    minus cache) carries over to another utilisation. ``batched_tokens`` likewise.
+    `utilisation` and `total` are those of that start, so that the remainder (budget minus weights
+    minus cache) carries over to another utilisation. `batched_tokens` likewise.
     """
 
     source: str

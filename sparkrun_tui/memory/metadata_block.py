@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from sparkrun_tui.base.numbers import whole_of
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.models.dtypes import head_bytes
 from sparkrun_tui.models.facts import DeclaredFacts, ModelFacts
@@ -26,7 +27,7 @@ class MetadataBlock:
     fits: bool | None
 
     def lines(self) -> Iterator[str]:
-        """Yield the block as the recipe format prints it; its GB are GiB by that format's own convention."""
+        """The lines of the block as the recipe format prints it; its GB are GiB by that format's own convention."""
         yield "VRAM Estimation:"
         yield f"  Model weights:    {self.weights / GIB:.2f} GB"
         if self.kv is not None and self.max_model_len is not None:
@@ -40,11 +41,11 @@ class MetadataBlock:
 
 
 def metadata_block(facts: ModelFacts, max_model_len: object, tensor_parallel: int = 1) -> MetadataBlock | None:
-    """Return the block for a recipe's declared facts, None when they do not even tell the weights.
+    """The block for a recipe's declared facts, None when they do not state the weights.
 
-    ``max_model_len`` is the chain's value in tokens (anything but a positive whole number is unknown). The
-    cache counts every layer as full attention; the fit is unknown without it, unless the weights alone are
-    too much.
+    `max_model_len` is the chain's value in tokens (anything but a positive whole number is unknown). The
+    cache counts every layer as full attention; the fit is unknown without it, unless the weights alone do
+    not fit.
     """
     declared = facts.declared
     if declared is None:
@@ -52,20 +53,21 @@ def metadata_block(facts: ModelFacts, max_model_len: object, tensor_parallel: in
     weights = declared_weights(declared)
     if weights is None:
         return None
-    length = max_model_len if isinstance(max_model_len, int) and not isinstance(max_model_len, bool) else None
-    if length is not None and length <= 0:
-        length = None
+    length = whole_of(max_model_len, least=1)
     per_token = declared_token_bytes(declared)
-    kv = int(per_token * length) if per_token is not None and length is not None else None
+    kv = None
+    if per_token is not None and length is not None:
+        kv = int(per_token * length)
     ranks = max(1, tensor_parallel)
     per_gpu = (weights + (kv or 0)) // ranks
-    within = per_gpu <= USABLE_GIB * GIB
-    fits = within if kv is not None or not within else None
+    fits: bool | None = per_gpu <= USABLE_GIB * GIB
+    if fits and kv is None:
+        fits = None
     return MetadataBlock(weights, kv, length, ranks, per_gpu, fits)
 
 
 def declared_weights(declared: DeclaredFacts) -> int | None:
-    """Return the declared weight bytes: ``model_vram``, else parameters x bytes of their dtype."""
+    """The declared weight bytes: `model_vram`, else parameters x bytes of their dtype."""
     if declared.model_vram is not None:
         return declared.model_vram
     if declared.params is None or not declared.model_dtype:
@@ -75,7 +77,7 @@ def declared_weights(declared: DeclaredFacts) -> int | None:
 
 
 def declared_token_bytes(declared: DeclaredFacts) -> float | None:
-    """Return the declared cache bytes per token: the recipe's own figure, else layers x heads x width x 2."""
+    """The declared cache bytes per token: the recipe's own figure, else layers x heads x width x 2."""
     if declared.kv_per_token is not None:
         return declared.kv_per_token
     if not (declared.num_layers and declared.num_kv_heads and declared.head_dim):

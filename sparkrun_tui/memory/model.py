@@ -15,17 +15,17 @@ Curve = Callable[[ModelFacts, EngineSettings, HostMemory], ContextCurve | None]
 
 
 def asked_length(settings: EngineSettings) -> int:
-    """Return the context of one request in tokens that the settings ask for; 0 or less when the engine chooses."""
+    """The context of one request in tokens that the settings ask for; 0 or less when the engine chooses."""
     return settings.max_model_len or 0
 
 
 def with_length(settings: EngineSettings, length: int) -> EngineSettings:
-    """Return the settings with another context of one request, in tokens."""
+    """The settings with another context of one request, in tokens."""
     return replace(settings, max_model_len=length)
 
 
 def asked_share(settings: EngineSettings) -> float | None:
-    """Return the share of a host's memory that the engine takes, from 0 to 1; None when it is not known."""
+    """The share of a host's memory that the engine takes, from 0 to 1; None when it is not known."""
     return settings.utilisation
 
 
@@ -33,9 +33,9 @@ def asked_share(settings: EngineSettings) -> float | None:
 class EngineModel:
     """One engine as the estimator models it; its line in `memory.engines` says for which engine.
 
-    ``options`` names the field of ``EngineSettings`` with options that only this engine has: they decide, all but
-    those in ``idle_options``, whether what one launch measured holds for another. ``cache_by_length`` says that the
-    cache is as large as the context asks for, where others fill their share of memory with it; ``kv_is_pool`` that
+    `options` names the field of `EngineSettings` with options that only this engine has: they decide, all but
+    those in `idle_options`, whether what one launch measured holds for another. `cache_by_length` says that the
+    cache is as large as the context asks for, where others fill their share of memory with it; `kv_is_pool` that
     the cache in a host's picture is the pool which one request may fill.
     """
 

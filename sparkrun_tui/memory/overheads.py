@@ -1,4 +1,4 @@
-"""What vLLM takes beside weights and cache: context and libraries, activations, CUDA graphs, as bands."""
+"""What vLLM uses besides weights and cache: context and libraries, activations, CUDA graphs, as bands."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.models.facts import ModelFacts
-from sparkrun_tui.models.layers import AttentionKind
+from sparkrun_tui.models.layers import AttentionKind, kinds
 
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """A figure in bytes that nobody can derive exactly: the likely value and the range seen."""
+    """A number of bytes that cannot be derived exactly: the likely value and the observed range."""
 
     likely: int
     low: int
@@ -21,7 +21,7 @@ class Band:
 
 
 def context_memory(unified: bool, ranks: int, load_format: str = "") -> Band:
-    """Return non-torch memory of one rank in bytes: CUDA context, libraries, NCCL, buffers of the loader.
+    """Non-torch memory of one rank in bytes: CUDA context, libraries, NCCL, buffers of the loader.
 
     Published start-up logs: 2.2 GiB on one GB10, 5.7 to 7.3 over RDMA between several (the torch side of
     it included), 0.06 to 0.6 on discrete cards; the InstantTensor loader keeps 4.4 GiB more.
@@ -35,7 +35,7 @@ def context_memory(unified: bool, ranks: int, load_format: str = "") -> Band:
 
 
 def _context(unified: bool, ranks: int) -> Band:
-    """Return the band of the context alone, by host and number of ranks."""
+    """The band of the context alone, by host and number of ranks."""
     if not unified:
         return Band(int(0.4 * GIB), int(0.06 * GIB), int(0.8 * GIB), "published logs, discrete cards")
     if ranks > 1:
@@ -44,7 +44,7 @@ def _context(unified: bool, ranks: int) -> Band:
 
 
 def activation_memory(facts: ModelFacts, settings: EngineSettings, tokens: int, sequences: int) -> Band | None:
-    """Return the peak activation reservation of one rank in bytes, None without the model's widths.
+    """The peak activation reservation of one rank in bytes, None without the model's widths.
 
     tokens x 2 bytes x f x (3 x feed-forward width + 2 x hidden size), f 1.1 for dense models, 2 for
     gated-delta and Mamba hybrids, 6 for latent ones; or the logits of all sequences where those are more.
@@ -63,26 +63,30 @@ def activation_memory(facts: ModelFacts, settings: EngineSettings, tokens: int, 
 
 
 def _active_width(facts: ModelFacts) -> int | None:
-    """Return the feed-forward width that one token passes: dense, or its experts and the shared one."""
+    """The feed-forward width that one token passes: dense, or its experts and the shared one."""
     if facts.experts and facts.experts_per_token and facts.expert_width:
         return (facts.experts_per_token + 1) * facts.expert_width
     return facts.intermediate
 
 
 def _activation_factor(facts: ModelFacts) -> tuple[float, float]:
-    """Return the factor and the relative margin of the activation formula for the model's kind."""
-    layers = facts.layers or ()
-    if any(layer.attention and layer.attention.compress is not None for layer in layers):
-        return 6.0, 0.4
-    if any(layer.attention and layer.attention.kind is AttentionKind.MLA for layer in layers):
-        return 6.0, 0.4
-    if any(layer.state for layer in layers):
-        return 2.0, 0.4
-    return 1.1, 0.2
+    """The factor and the relative margin of the activation formula for the model's kind."""
+    factor, margin = 1.1, 0.2
+    for layer in kinds(facts.layers):
+        attention = layer.attention
+        if attention is None:
+            is_latent = False
+        else:
+            is_latent = attention.compress is not None or attention.kind is AttentionKind.MLA
+        if is_latent:
+            return 6.0, 0.4
+        if layer.state is not None:
+            factor, margin = 2.0, 0.4
+    return factor, margin
 
 
 def graph_memory(settings: EngineSettings, sequences: int) -> Band:
-    """Return the CUDA graphs' memory of one rank in bytes: none when eager, more with many sequences.
+    """The CUDA graphs' memory of one rank in bytes: none when eager, more with many sequences.
 
     Published logs: 0.02 to 0.7 GiB for up to 8 sequences, up to 1.7 for the default ladder.
     """

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How a verdict stands, from best to worst; ``UNKNOWN`` is never better than a known level."""
+    """The level of a verdict, from best to worst; `UNKNOWN` is never better than a known level."""
 
     GOOD = "good"
     TIGHT = "tight"
@@ -19,8 +19,8 @@ class Level(StrEnum):
 class HostMemory:
     """What is known of one host's memory, in bytes.
 
-    ``total`` is the device total that the engine multiplies its fraction with; on unified memory it is
-    ``MemTotal``. ``available`` is what was free for a new process when the host was last asked.
+    `total` is the device total that the engine multiplies its fraction with; on unified memory it is
+    `MemTotal`. `available` is what was free for a new process when the host was last asked.
     """
 
     name: str
@@ -37,7 +37,7 @@ class HostMemory:
 class Part:
     """One term of a host's breakdown, in bytes, with its band and where the figure comes from.
 
-    ``kind`` is one of ``others``, ``weights``, ``kv``, ``activation``, ``graphs``, ``overhead``.
+    `kind` is one of `others`, `weights`, `kv`, `activation`, `graphs`, `overhead`.
     """
 
     kind: str
@@ -51,9 +51,9 @@ class Part:
 class HostPicture:
     """One host's stacked bar, in bytes.
 
-    ``budget`` is what the engine may take of this host (the utilisation line); ``free`` what stays for
-    the host, None when a part is unknown. Below ``floor_red`` the host is in danger, from
-    ``floor_green`` on it is comfortable.
+    `budget` is what the engine may take of this host (the utilisation line); `free` what stays for
+    the host, None when a part is unknown. Below `floor_red` the host is in danger, from
+    `floor_green` on it is comfortable.
     """
 
     host: HostMemory
@@ -87,9 +87,9 @@ class Proposal:
 class Estimate:
     """What an engine will allocate for a recipe on some hosts, and what follows from it.
 
-    Every optional figure is None when it cannot be told; none of them is ever a made-up zero.
-    ``kv_bytes_per_request`` is the cache of one request of full length on the rank that needs most,
-    ``pool_tokens`` what the whole pool holds, ``weights_bytes`` the whole model, ``concurrency`` how
+    Every optional figure is None when it is unknown, never zero instead.
+    `kv_bytes_per_request` is the cache of one request of full length on the rank that needs most,
+    `pool_tokens` what the whole pool holds, `weights_bytes` the whole model, `concurrency` how
     many requests of full length run at once.
     """
 
@@ -122,7 +122,7 @@ def badness(level: Level) -> int:
 
 
 def worst(*levels: Level) -> Level:
-    """Return the worst of some levels; a known BAD outranks UNKNOWN, which outranks the rest.
+    """The worst of some levels; a known BAD outranks UNKNOWN, which outranks the rest.
 
     A refusal that is certain stays certain even when another input is missing. Of none it is UNKNOWN.
     """
@@ -133,7 +133,7 @@ def worst(*levels: Level) -> Level:
 class ContextCurve:
     """Lengths in tokens, the cache of one request at each in bytes, and the pool it must fit in.
 
-    ``longest`` is the longest length that fits; ``pool`` and ``longest`` are None when unknown.
+    `longest` is the longest length that fits; `pool` and `longest` are None when unknown.
     """
 
     points: tuple[tuple[int, int], ...]

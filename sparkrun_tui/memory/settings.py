@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 AUTO_LENGTH = -1
-"""``max_model_len`` when the engine is told to fit the length itself (``--max-model-len auto``)."""
+"""`max_model_len` when the engine is to fit the length itself (`--max-model-len auto`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Speculative:
     """Speculative decoding: the method, tokens drafted per step, and the draft model's name if it has one.
 
-    ``method`` is the engine's own word in lower case (``mtp``, ``eagle3``, ``dflash``, ``draft_model``,
-    ``ngram`` ...), empty when it follows from the draft model.
+    `method` is the engine's own word in lower case (`mtp`, `eagle3`, `dflash`, `draft_model`,
+    `ngram` ...), empty when it follows from the draft model.
     """
 
     method: str = ""
@@ -52,7 +52,7 @@ class SglangOptions:
 
 @dataclass(frozen=True, slots=True)
 class LlamaOptions:
-    """Options that only llama-server knows; None is its own default (``ctx_size`` None: not given)."""
+    """Options that only llama-server knows; None is its own default (`ctx_size` None: not given)."""
 
     ctx_size: int | None = None
     parallel: int | None = None
@@ -77,13 +77,13 @@ class LlamaOptions:
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """Everything an engine is told that moves memory; a field left alone is the engine's own default.
+    """All settings of an engine that affect memory; an unset field means the engine's own default.
 
-    ``engine`` is ``vllm``, ``sglang``, ``llama-cpp``, or the word of one that is not modelled; ``version``
-    what the image says (empty: the newest known is assumed). ``utilisation`` is vLLM's
-    ``--gpu-memory-utilization`` or SGLang's ``--mem-fraction-static``; ``max_num_seqs`` also SGLang's
-    ``--max-running-requests``; ``block_size`` also its page size; ``prefix_caching`` False also its
-    ``--disable-radix-cache``. ``hosts`` is None when the number of hosts follows from the parallel sizes.
+    `engine` is `vllm`, `sglang`, `llama-cpp`, or the word of one that is not modelled; `version`
+    what the image says (empty: the newest known is assumed). `utilisation` is vLLM's
+    `--gpu-memory-utilization` or SGLang's `--mem-fraction-static`; `max_num_seqs` also SGLang's
+    `--max-running-requests`; `block_size` also its page size; `prefix_caching` False also its
+    `--disable-radix-cache`. `hosts` is None when the number of hosts follows from the parallel sizes.
     Lengths and batches are in tokens.
     """
 
@@ -127,4 +127,4 @@ class EngineSettings:
 
 
 MAX_DEGREE = 1024
-"""Ranks along one axis that are worked out; a larger number is taken for a mistake in typing."""
+"""The most ranks along one axis; a larger number counts as a typing mistake."""

@@ -19,9 +19,9 @@ _SAFE_SIZES = (1, 2, 4, 8, 16)
 def sizes_to_try(
     facts: ModelFacts, settings: EngineSettings, host: HostMemory, weights: Weights | None, *, above: int = 0
 ) -> Iterator[int]:
-    """Yield tensor-parallel sizes ``above`` one, fewest first, that divide the heads and whose hosts hold the weights.
+    """Tensor-parallel sizes `above` one, fewest first, that divide the heads and whose hosts hold the weights.
 
-    Every rank has a host like ``host``; pipeline stages stay as they are.
+    Every rank has a host like `host`; pipeline stages stay as they are.
     """
     for ranks in _SIZES if facts.heads else _SAFE_SIZES:
         if ranks <= above or (facts.heads and facts.heads % ranks):
@@ -31,12 +31,12 @@ def sizes_to_try(
 
 
 def hosts_for(ranks: int, host: HostMemory) -> int:
-    """Return how many hosts like ``host`` hold so many ranks."""
+    """How many hosts like `host` hold so many ranks."""
     return ceil(ranks / max(1, host.gpus))
 
 
 def hosts_used(hosts: Sequence[HostMemory], ranks: int) -> tuple[Sequence[HostMemory], int]:
-    """Return the hosts that are used, in order, and how many are needed; with none, one DGX Spark is assumed."""
+    """The hosts that are used, in order, and how many are needed; with none, one DGX Spark is assumed."""
     chosen = list(hosts) or [assumed_spark("spark-1")]
     needed = hosts_for(ranks, chosen[0])
     return chosen[:needed], needed

@@ -1,4 +1,4 @@
-"""The words of verdicts: short ones for a narrow pane, a sentence with the numbers beside each."""
+"""The texts of verdicts: a short one for a narrow pane, and a sentence with the numbers."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from sparkrun_tui.memory.result import HostMemory, HostPicture, Level, Verdict
 
 
 def unknown(text: str, detail: str) -> Verdict:
-    """Return a verdict that cannot be given, with what is missing."""
+    """A verdict that cannot be given, with what is missing."""
     return Verdict(Level.UNKNOWN, text, detail)
 
 
 def refused(why: str) -> Verdict:
-    """Return the verdict on settings that the engine refuses."""
+    """The verdict on settings that the engine refuses."""
     return Verdict(Level.BAD, "refused by the engine", why)
 
 
 def too_few_hosts(needed: int, chosen: int) -> Verdict:
-    """Return the verdict on parallel sizes that need more hosts than were chosen."""
+    """The verdict on parallel sizes that need more hosts than were chosen."""
     return Verdict(
         Level.BAD,
         f"needs {needed} hosts",
@@ -44,13 +44,13 @@ def start_gate(host: HostMemory, wanted: int, share: float) -> Verdict:
 
 
 def no_room(host: HostMemory, budget: int, fixed: int) -> Verdict:
-    """Say that weights and overheads alone take the whole budget; sizes in bytes."""
+    """The verdict that weights and overheads alone take the whole budget; sizes in bytes."""
     detail = f"{host.name}: weights and overheads take about {format_gib(fixed)} of the {format_gib(budget)} allowed"
     return Verdict(Level.BAD, "no room for a KV cache", detail)
 
 
 def too_long(asked: int, own: int) -> Verdict:
-    """Say that the engine refuses a length beyond the model's unless told otherwise (lengths in tokens)."""
+    """The verdict that the engine refuses a length beyond the model's unless overridden (lengths in tokens)."""
     detail = (
         f"{asked:,} tokens are more than the model was made for ({own:,}); the engine refuses that unless the "
         "rope is scaled or VLLM_ALLOW_LONG_MAX_MODEL_LEN is set"
@@ -79,7 +79,7 @@ def headroom(picture: HostPicture) -> Verdict:
 
 
 def context_fits(level: Level, length: int, concurrency: float, needed: int, pool: int) -> Verdict:
-    """Say that a request of full length fits, and how many at once; sizes in bytes."""
+    """The verdict that a request of full length fits, and how many at once; sizes in bytes."""
     text = f"{length:,} tokens fit, {concurrency:.1f} at once"
     detail = f"one request of {length:,} tokens takes {format_gib(needed, 2)}, the cache has about {format_gib(pool)}"
     if level is Level.TIGHT:
@@ -89,7 +89,7 @@ def context_fits(level: Level, length: int, concurrency: float, needed: int, poo
 
 
 def context_too_long(length: int, longest: int, needed: int, pool: int) -> Verdict:
-    """Say that a request of full length does not fit, and what would; sizes in bytes."""
+    """The verdict that a request of full length does not fit, with the length that does; sizes in bytes."""
     detail = (
         f"one request of {length:,} tokens takes {format_gib(needed, 2)}, "
         f"the cache has about {format_gib(max(pool, 0), 2)}"

@@ -10,22 +10,22 @@ from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.models.config.values import fraction, mapping, positive, word
 from sparkrun_tui.models.dtypes import element_bytes
 from sparkrun_tui.models.facts import ModelFacts, QuantFacts, WeightFacts
-from sparkrun_tui.models.layers import AttentionKind
+from sparkrun_tui.models.layers import AttentionKind, kinds
 from sparkrun_tui.models.parameters import Parameters, count_parameters, without_drafter
 from sparkrun_tui.models.weight_formats import WeightFormat, weight_format, whole_bytes
 
 _ON_LOAD = frozenset({"fp8", "bitsandbytes", "int8", "mxfp8", "nvfp4_online", "fp8_per_tensor", "fp8_per_block"})
-"""Values of ``--quantization`` that convert a plain checkpoint while it is loaded."""
+"""Values of `--quantization` that convert a plain checkpoint while it is loaded."""
 
 _REPLICATED = 0.001
-"""Share of a checkpoint that every tensor-parallel rank keeps (norms, routers) when headers do not tell."""
+"""Share of a checkpoint that every tensor-parallel rank keeps (norms, routers) when there are no headers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
     """Weight bytes: the whole model as loaded, one rank's share, its band, and where the figure comes from.
 
-    ``checkpoint`` is the part that was read or declared, without what the engine adds on loading.
+    `checkpoint` is the part that was read or declared, without what the engine adds on loading.
     """
 
     whole: int
@@ -42,9 +42,9 @@ class Weights:
 
 
 def weights_of(facts: ModelFacts, settings: EngineSettings) -> Weights | None:
-    """Return the weights on the rank that holds most, None when nothing tells their size.
+    """The weights on the rank that holds most, None when their size is unknown.
 
-    Order: the recipe's ``model_vram``, headers, declared or known parameters, the architecture's own
+    Order: the recipe's `model_vram`, headers, declared or known parameters, the architecture's own
     count. The engine adds rope tables and the padding of some kernels. Sources:
     vllm/model_executor/layers/rotary_embedding, fused_moe/oracle/mxfp4.py.
     """
@@ -61,7 +61,7 @@ def weights_of(facts: ModelFacts, settings: EngineSettings) -> Weights | None:
 
 
 def _quantised_on_load(facts: ModelFacts, settings: EngineSettings) -> ModelFacts:
-    """Return the facts of a plain checkpoint that the engine quantises while it loads it."""
+    """The facts of a plain checkpoint that the engine quantises while it loads it."""
     if facts.quant is not None or settings.quantization not in _ON_LOAD:
         return facts
     if facts.declared is not None and facts.declared.model_dtype not in ("", "auto", "bfloat16", "bf16"):
@@ -83,7 +83,11 @@ def _without_headers(facts: ModelFacts, settings: EngineSettings, extra: int) ->
         return None
     parts = _bytes_by_class(facts, counted, stated, form)
     padding = _padding(facts, parts.experts)
-    source = "recipe" if declared else "config" if stated is None else "parameters"
+    source = "parameters"
+    if declared:
+        source = "recipe"
+    elif stated is None:
+        source = "config"
     spread = 0.02 if form.plain else 0.08
     return _spread(facts, settings, parts, spread / 2, spread, source, extra + padding)
 
@@ -91,7 +95,7 @@ def _without_headers(facts: ModelFacts, settings: EngineSettings, extra: int) ->
 def _bytes_by_class(
     facts: ModelFacts, counted: Parameters | None, stated: int | None, form: WeightFormat
 ) -> WeightFacts:
-    """Return weight bytes by class: what the format quantises at its bits, the rest in the model's dtype."""
+    """Weight bytes by class: what the format quantises at its bits, the rest in the model's dtype."""
     plain = element_bytes(facts.dtype) or 2
     if counted is None:
         total = stated or 0
@@ -107,14 +111,15 @@ def _bytes_by_class(
     feed = body - mixing
     experts = min(counted.experts, feed)
     mixing_bits = form.mixing_bits_of_experts if counted.experts else form.mixing_bits
-    expert_bytes = int(experts * (4.25 if word(facts.config, "expert_dtype") == "fp4" else form.bits) / 8)
+    if not mixing_bits:
+        mixing_bits = 8 * plain
+    end_bits = form.bits if form.quantises_ends else 8 * plain
+    expert_bits = form.bits
+    if word(facts.config, "expert_dtype") == "fp4":
+        expert_bits = 4.25
+    expert_bytes = int(experts * expert_bits / 8)
     drafter = counted.drafter * plain if facts.mtp else 0
-    total_bytes = int(
-        ends * (plain if not form.quantises_ends else form.bits / 8)
-        + mixing * (mixing_bits or 8 * plain) / 8
-        + (feed - experts) * form.bits / 8
-        + expert_bytes
-    )
+    total_bytes = int(ends * end_bits / 8 + mixing * mixing_bits / 8 + (feed - experts) * form.bits / 8 + expert_bytes)
     return WeightFacts(
         total=total_bytes + drafter,
         source="parameters",
@@ -137,7 +142,7 @@ def _spread(
     """Take away what is not loaded, split the rest over the ranks and put a band around it.
 
     Rank = sharded/tp/stages + replicated/stages + rope; the first and last stage also hold embedding and
-    head whole, and expert parallelism spreads experts over the replicas too. ``low`` and ``high`` are
+    head whole, and expert parallelism spreads experts over the replicas too. `low` and `high` are
     shares of the result.
     """
     loaded = weights.total
@@ -162,7 +167,7 @@ def _spread(
 
 
 def uses_own_drafter(settings: EngineSettings) -> bool:
-    """Tell whether speculation loads the drafter that the checkpoint itself carries."""
+    """Whether speculation loads the drafter that the checkpoint itself carries."""
     speculative = settings.speculative
     return (
         speculative is not None
@@ -172,7 +177,7 @@ def uses_own_drafter(settings: EngineSettings) -> bool:
 
 
 def _draft_model_bytes(facts: ModelFacts, settings: EngineSettings) -> int:
-    """Return the bytes of a separate draft model on one rank, 0 when there is none or nothing is known."""
+    """The bytes of a separate draft model on one rank, 0 when there is none or nothing is known."""
     if settings.speculative is None or facts.drafter is None:
         return 0
     drafter = facts.drafter
@@ -184,7 +189,7 @@ def _draft_model_bytes(facts: ModelFacts, settings: EngineSettings) -> int:
 
 
 def rope_bytes(facts: ModelFacts) -> int:
-    """Return the rope table: positions x rotary width x dtype (cosines and sines), once per model.
+    """The rope table: positions x rotary width x dtype (cosines and sines), once per model.
 
     DeepSeek's YaRN keeps it in fp32. Source: vllm/model_executor/layers/rotary_embedding/base.py,
     deepseek_scaling_rope.py.
@@ -193,15 +198,15 @@ def rope_bytes(facts: ModelFacts) -> int:
     width = _rotary_width(facts)
     if not positions or not width:
         return 0
-    latent = any(
-        layer.attention is not None and layer.attention.kind is AttentionKind.MLA for layer in facts.layers or ()
-    )
-    size = 4 if latent else element_bytes(facts.dtype) or 2
+    size = element_bytes(facts.dtype) or 2
+    for layer in kinds(facts.layers):
+        if layer.attention is not None and layer.attention.kind is AttentionKind.MLA:
+            size = 4
     return positions * width * size
 
 
 def _rotary_width(facts: ModelFacts) -> int:
-    """Return how many elements of a head are rotated."""
+    """How many elements of a head are rotated."""
     config = facts.config
     direct = positive(config, "rotary_dim", "qk_rope_head_dim")
     if direct is not None:
@@ -215,7 +220,7 @@ def _rotary_width(facts: ModelFacts) -> int:
 
 
 def _padding(facts: ModelFacts, expert_bytes: int | None) -> int:
-    """Return what the mxfp4 expert kernels add: widths padded to 128 and 256, biases in fp32.
+    """What the mxfp4 expert kernels add: widths padded to 128 and 256, biases in fp32.
 
     Source: vllm/model_executor/layers/fused_moe/oracle/mxfp4.py (Marlin and Triton layouts).
     """

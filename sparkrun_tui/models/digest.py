@@ -1,4 +1,4 @@
-"""A model's facts in about two kilobytes: what of its configuration matters for memory, and its weights by class."""
+"""A model's facts in about two kilobytes: the part of its configuration that matters for memory, weights by class."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sparkrun_tui.models.config.values import mapping
 from sparkrun_tui.models.facts import ModelFacts, WeightFacts
 
 FORMAT = 1
-"""Goes up when older digests must not be read any more."""
+"""Raised when older digests must no longer be read."""
 
 _NOISE = re.compile(
     r"^_|_token_(id|ids|index)$|_placeholder$|dropout|_eps(ilon)?$|(^|_)act(ivation)?(_fn|_func)?$|initializer|^init_"
@@ -32,10 +32,10 @@ _PERIOD, _LENGTH = "*period", "*length"
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """What is kept of one model: a trimmed ``config.json`` or a GGUF header's keys, weights, parameters.
+    """What is kept of one model: a trimmed `config.json` or a GGUF header's keys, weights, parameters.
 
-    ``commit`` is the revision it was read from (empty when not known), ``quant`` the GGUF quantisation,
-    ``params`` a count, and ``source`` says in words where it comes from.
+    `commit` is the revision it was read from (empty when not known), `quant` the GGUF quantisation,
+    `params` a count, and `source` says in words where they come from.
     """
 
     model: str
@@ -49,12 +49,13 @@ class Digest:
 
 
 def digest_config(config: Mapping[str, object], companion: Mapping[str, object] | None = None) -> dict[str, object]:
-    """Return a ``config.json`` without what has no bearing on memory.
+    """A `config.json` without the keys that do not matter for memory.
 
-    ``companion`` is an ``hf_quant_config.json``; it stands in where the configuration has no quantisation
-    block of its own. Facts read from the result are those read from the whole file.
+    `companion` is an `hf_quant_config.json`, used when the configuration has no quantisation block of its
+    own. The result gives the same facts as the whole file.
     """
-    kept = {key: value for key, value in _trimmed(config, 0).items() if key != "quantization_config"}
+    kept = _trimmed(config, 0)
+    kept.pop("quantization_config", None)
     block = mapping(config, "quantization_config", "compression_config")
     beside = mapping(companion or {}, "quantization")
     if block:
@@ -66,7 +67,7 @@ def digest_config(config: Mapping[str, object], companion: Mapping[str, object] 
 
 
 def facts_of(digest: Digest) -> ModelFacts:
-    """Return the facts of a digest, read by the same functions that read a whole file."""
+    """The facts of a digest, read by the same functions that read a whole file."""
     if digest.gguf:
         from sparkrun_tui.models.gguf.reader import facts_from_gguf
 
@@ -77,7 +78,7 @@ def facts_of(digest: Digest) -> ModelFacts:
 
 
 def to_data(digest: Digest) -> dict[str, object]:
-    """Return the digest as plain values for JSON; empty fields are left out."""
+    """The digest as plain values for JSON; empty fields are left out."""
     data: dict[str, object] = {"format": FORMAT, "model": digest.model, "source": digest.source}
     for key in ("commit", "quant", "params"):
         if value := getattr(digest, key):
@@ -86,49 +87,60 @@ def to_data(digest: Digest) -> dict[str, object]:
         if value := getattr(digest, key):
             data[key] = packed(value)
     if digest.weights is not None:
-        data["weights"] = {key: value for key, value in asdict(digest.weights).items() if value not in (None, 0)}
+        sizes = {}
+        for key, value in asdict(digest.weights).items():
+            if value not in (None, 0):
+                sizes[key] = value
+        data["weights"] = sizes
     return data
 
 
 def from_data(data: object) -> Digest | None:
-    """Return the digest that plain values describe, None when they are damaged or of another format."""
+    """The digest that plain values describe, None when they are damaged or of another format."""
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         return None
-    config, gguf, weights = data.get("config", {}), data.get("gguf", {}), data.get("weights")
-    texts = [data.get(key, "") for key in ("model", "source", "commit", "quant")]
-    if not isinstance(config, dict) or not isinstance(gguf, dict) or not all(isinstance(text, str) for text in texts):
+    config = data.get("config", {})
+    gguf = data.get("gguf", {})
+    if not isinstance(config, dict) or not isinstance(gguf, dict):
         return None
-    if not texts[0] or not (config or gguf):
+    if not config and not gguf:
         return None
-    params = data.get("params")
+    texts = {}
+    for key in ("model", "source", "commit", "quant"):
+        text = data.get(key, "")
+        if not isinstance(text, str):
+            return None
+        texts[key] = text
+    if not texts["model"]:
+        return None
+    weights = data.get("weights")
     return Digest(
-        model=texts[0],
-        source=texts[1],
-        commit=texts[2],
         config=unpacked(config),
         gguf=unpacked(gguf),
-        quant=texts[3],
         weights=_weights(weights) if isinstance(weights, dict) else None,
-        params=whole_of(params, least=1),
+        params=whole_of(data.get("params"), least=1),
+        **texts,
     )
 
 
 def packed(value: Mapping[str, object]) -> dict[str, object]:
-    """Return a mapping in which lists that repeat themselves (one entry per layer) stand as one period."""
+    """A mapping in which lists that repeat themselves (one entry per layer) are replaced by one period."""
     found: dict[str, object] = {}
     for key, item in value.items():
         if isinstance(item, Mapping):
             found[key] = packed(item)
         elif isinstance(item, list) and len(item) >= _LONG:
             period = _period(item)
-            found[key] = {_PERIOD: item[:period], _LENGTH: len(item)} if period * 2 <= len(item) else item
+            found[key] = item
+            if period * 2 <= len(item):
+                found[key] = {_PERIOD: item[:period], _LENGTH: len(item)}
         else:
             found[key] = item
     return found
 
 
 def _period(items: Sequence[object]) -> int:
-    """Return after how many entries a list repeats itself; its whole length when it does not."""
+    """After how many entries a list repeats itself; its whole length when it does not."""
     # The length of the longest part that the list begins and ends with, for each of its beginnings.
     common = [0]
     for place in range(1, len(items)):
@@ -140,14 +152,15 @@ def _period(items: Sequence[object]) -> int:
 
 
 def unpacked(value: Mapping[str, object]) -> dict[str, object]:
-    """Undo `packed`; a period that makes no sense is left as it is."""
+    """The mapping that `packed` was given; an invalid period is left as it is."""
     found: dict[str, object] = {}
     for key, item in value.items():
         if not isinstance(item, Mapping):
             found[key] = item
             continue
-        period, length = item.get(_PERIOD), item.get(_LENGTH)
-        if isinstance(period, list) and period and isinstance(length, int) and 0 < length <= _MOST_ITEMS:
+        period = item.get(_PERIOD)
+        length = whole_of(item.get(_LENGTH), least=1, most=_MOST_ITEMS)
+        if length is not None and isinstance(period, list) and period:
             found[key] = (period * length)[:length]
         else:
             found[key] = unpacked(item)
@@ -155,20 +168,27 @@ def unpacked(value: Mapping[str, object]) -> dict[str, object]:
 
 
 def _weights(data: Mapping[str, object]) -> WeightFacts | None:
-    """Return weight facts of plain values, None when any of them is not a size."""
-    sizes = {key: value for key, value in data.items() if key in WeightFacts.__slots__ and key != "source"}
-    if any(whole_of(value) is None for value in sizes.values()) or not sizes.get("total"):
+    """Weight facts of plain values, None when any of them is not a size."""
+    sizes = {}
+    for key, value in data.items():
+        if key == "source" or key not in WeightFacts.__slots__:
+            continue
+        size = whole_of(value)
+        if size is None:
+            return None
+        sizes[key] = size
+    if not sizes.get("total"):
         return None
-    return WeightFacts(source=str(data.get("source", "")), **sizes)  # type: ignore[arg-type]
+    return WeightFacts(source=str(data.get("source", "")), **sizes)
 
 
 def _only(block: Mapping[str, object], *keys: str) -> dict[str, object]:
-    """Return the entries of a block under some keys."""
+    """The entries of a block under some keys."""
     return {key: block[key] for key in keys if key in block}
 
 
 def _trimmed(value: Mapping[str, object], depth: int) -> dict[str, object]:
-    """Return a mapping without noise, as deep as configurations go."""
+    """A mapping without noise, down to the depth that configurations have."""
     kept: dict[str, object] = {}
     for key, item in value.items():
         if not isinstance(key, str) or _NOISE.search(key):
@@ -184,14 +204,18 @@ def _trimmed(value: Mapping[str, object], depth: int) -> dict[str, object]:
 
 
 def _item(entry: object, depth: int) -> object:
-    """Return an entry of a list; of mappings (one per layer) what is empty is left out."""
+    """An entry of a list; mappings (one per layer) lose their empty values."""
     if isinstance(entry, Mapping):
-        return {key: value for key, value in _trimmed(entry, depth + 1).items() if value not in (None, False, {})}
+        kept = {}
+        for key, value in _trimmed(entry, depth + 1).items():
+            if value not in (None, False, {}):
+                kept[key] = value
+        return kept
     return entry
 
 
 def _quantisation(block: Mapping[str, object]) -> dict[str, object]:
-    """Return a quantisation block with its lists of modules as patterns, ``*`` for every number."""
+    """A quantisation block with its lists of modules as patterns, `*` for every number."""
     kept = _trimmed(block, 1)
     for key in _LISTS:
         names = kept.get(key)
@@ -209,13 +233,16 @@ def _quantisation(block: Mapping[str, object]) -> dict[str, object]:
 
 
 def _patterns(names: Sequence[object]) -> list[str]:
-    """Return names with their numbers replaced, each once, in their order."""
-    found = dict.fromkeys(re.sub(r"\d+", "*", name) for name in names if isinstance(name, str))
+    """Names with their numbers replaced by `*`, each once, in their order."""
+    found: dict[str, None] = {}
+    for name in names:
+        if isinstance(name, str):
+            found[re.sub(r"\d+", "*", name)] = None
     return list(found)[:_MOST_PATTERNS]
 
 
 def _layer_formats(layers: Mapping[str, object]) -> dict[str, list[str]]:
-    """Return which module patterns have which format, of a checkpoint that mixes several."""
+    """Which module patterns have which format, of a checkpoint that mixes several."""
     names: dict[str, list[object]] = {}
     for name, entry in layers.items():
         algorithm = mapping({"": entry}, "").get("quant_algo")

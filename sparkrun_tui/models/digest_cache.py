@@ -15,13 +15,15 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._@+-]")
 
 
 def digest_path(folder: Path, model: str, revision: str = "") -> Path:
-    """Return where the digest of a model (with its GGUF quantisation, if any) and revision lies."""
-    name = model.replace("/", "--").replace(":", "+") + (f"@{revision.replace('/', '--')}" if revision else "")
+    """The file of the digest of a model (with its GGUF quantisation, if any) and revision."""
+    name = model.replace("/", "--").replace(":", "+")
+    if revision:
+        name += f"@{revision.replace('/', '--')}"
     return folder / (_UNSAFE.sub("_", name).lstrip(".")[:200] + ".json")
 
 
 def read_digest(path: Path) -> Digest | None:
-    """Return the digest of a file, None when there is none or it is damaged or of another format."""
+    """The digest of a file, None when there is none or it is damaged or of another format."""
     try:
         return from_data(parse_json(read_text(path, _MOST_BYTES)))
     except (OSError, ValueError):

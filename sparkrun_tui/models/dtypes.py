@@ -39,26 +39,26 @@ _TURBOQUANT = {
 
 
 def element_bytes(dtype: str) -> int | None:
-    """Return the bytes of one element of ``dtype`` (any common spelling), None for an unknown one."""
+    """The bytes of one element of `dtype` (any common spelling), None for an unknown one."""
     name = dtype.strip().lower()
     return ELEMENT_BYTES.get(_ALIASES.get(name, name).removeprefix("torch."))
 
 
 def plain_name(dtype: str) -> str:
-    """Return the canonical name of an unquantised dtype (``bf16`` is ``bfloat16``), others unchanged."""
+    """The canonical name of an unquantised dtype (`bf16` is `bfloat16`), others unchanged."""
     name = dtype.strip().lower()
     return _ALIASES.get(name, name)
 
 
 def is_turboquant(cache_dtype: str) -> bool:
-    """Tell whether a KV cache dtype is one of the TurboQuant layouts."""
+    """Whether a KV cache dtype is one of the TurboQuant layouts."""
     return cache_dtype in _TURBOQUANT
 
 
 def head_bytes(cache_dtype: str, head_k: int, head_v: int, model_bytes: int) -> int | None:
-    """Return the bytes that one KV head's key and value take per token, None for an unknown format.
+    """The bytes that one KV head's key and value take per token, None for an unknown format.
 
-    ``auto`` is the model's own element size. nvfp4 packs two values per byte and one fp8 scale per 16;
+    `auto` is the model's own element size. nvfp4 packs two values per byte and one fp8 scale per 16;
     the per-token-head formats add one fp32 scale per head and side; int4 packs two values per byte;
     TurboQuant keeps fp8 keys plain, else packed indices plus an fp16 norm, and values packed with an fp16
     scale and zero. Source: vllm/v1/kv_cache_interface.py, vllm/utils/torch_utils.py
@@ -84,22 +84,24 @@ def head_bytes(cache_dtype: str, head_k: int, head_v: int, model_bytes: int) -> 
 
 
 def _turboquant_bytes(key_bits: int, value_bits: int, head_k: int, head_v: int) -> int:
-    """Return one TurboQuant slot in bytes, rounded up to an even number."""
-    key = head_k if key_bits == 8 else ceil(_power_of_two(head_k) * key_bits / 8) + 2
+    """One TurboQuant slot in bytes, rounded up to an even number."""
+    key = head_k
+    if key_bits != 8:
+        key = ceil(_power_of_two(head_k) * key_bits / 8) + 2
     slot = key + ceil(head_v * value_bits / 8) + 4
     return slot + slot % 2
 
 
 def _power_of_two(number: int) -> int:
-    """Return the next power of two, the width that the rotation of the keys needs."""
+    """The next power of two, the width that the rotation of the keys needs."""
     return 1 << max(0, number - 1).bit_length()
 
 
 def latent_bytes(cache_dtype: str, width: int, model_bytes: int) -> int | None:
-    """Return the bytes of one latent (MLA) entry of ``width`` elements, None for an unknown format.
+    """The bytes of one latent (MLA) entry of `width` elements, None for an unknown format.
 
-    ``fp8_ds_mla`` stores 512 fp8 values, 4 fp32 scales and the rope part in bf16: 656 bytes whatever the
-    width; ``nvfp4_ds_mla`` 352. Source: vllm/v1/attention/backends/mla/flashmla_sparse.py.
+    `fp8_ds_mla` stores 512 fp8 values, 4 fp32 scales and the rope part in bf16: 656 bytes for any
+    width; `nvfp4_ds_mla` 352. Source: vllm/v1/attention/backends/mla/flashmla_sparse.py.
     """
     if cache_dtype == "fp8_ds_mla":
         return 656
@@ -109,7 +111,7 @@ def latent_bytes(cache_dtype: str, width: int, model_bytes: int) -> int | None:
 
 
 def index_bytes(width: int) -> int:
-    """Return the bytes of one sparse-attention index key: fp8 values and one fp32 scale per 128.
+    """The bytes of one sparse-attention index key: fp8 values and one fp32 scale per 128.
 
     Source: vllm/v1/attention/backends/mla/indexer.py.
     """

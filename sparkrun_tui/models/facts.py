@@ -1,4 +1,4 @@
-"""What is known of a model: its layers, sizes, quantisation and weights, each with where it came from."""
+"""What is known of a model: its layers, sizes, quantisation and weights, each with its source."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sparkrun_tui.models.layers import MOST_LAYERS, Attention, AttentionKind, La
 class WeightFacts:
     """The bytes of a checkpoint by tensor class, read from its headers (or only their total).
 
-    ``sharded`` is split over tensor-parallel ranks, ``replicated`` kept by each. ``experts`` (part of
-    ``sharded``), ``embedding`` and ``head`` are told apart because expert and pipeline parallelism treat
-    them differently; ``vision`` is what ``--language-model-only`` leaves out, ``drafter`` (MTP) what is
-    loaded only when speculation uses it. ``loaded_as`` is set when the engine is known to unpack them.
-    All figures are bytes; ``total`` covers every tensor of the index once.
+    `sharded` is split over tensor-parallel ranks, `replicated` kept by each. `experts` (part of
+    `sharded`), `embedding` and `head` are listed separately because expert and pipeline parallelism
+    treat them differently; `vision` is what `--language-model-only` leaves out, `drafter` (MTP) what is
+    loaded only when speculation uses it. `loaded_as` is set when the engine is known to unpack them.
+    All figures are bytes; `total` covers every tensor of the index once.
     """
 
     total: int
@@ -44,7 +44,7 @@ class QuantFacts:
 class DeclaredFacts:
     """What a recipe's metadata says of its model; None where it says nothing.
 
-    ``params`` is a count, ``model_vram`` and ``kv_per_token`` are bytes.
+    `params` is a count, `model_vram` and `kv_per_token` are bytes.
     """
 
     params: int | None = None
@@ -61,10 +61,10 @@ class DeclaredFacts:
 class ModelFacts:
     """Everything the estimator knows of one model; what is not known is None or empty, never a guess.
 
-    ``layers`` is None when the architecture is unknown. ``mtp`` are the layers that a speculative
-    configuration with the checkpoint's own drafter adds, ``drafter`` the facts of a separate draft model.
-    ``config`` is the merged text configuration it was read from and ``gguf`` the header's keys without the
-    architecture's prefix, for rules that one engine alone has. ``source`` says where the facts came from.
+    `layers` is None when the architecture is unknown. `mtp` are the layers that a speculative
+    configuration with the checkpoint's own drafter adds, `drafter` the facts of a separate draft model.
+    `config` is the merged text configuration it was read from and `gguf` the header's keys without the
+    architecture's prefix, for rules that only one engine has. `source` says where the facts come from.
     """
 
     source: str
@@ -95,7 +95,7 @@ class ModelFacts:
 
     @property
     def expert_width(self) -> int | None:
-        """Width of one routed expert's feed-forward, None when the model has none or does not tell."""
+        """Width of one routed expert's feed-forward, None when the model has none or it is not known."""
         if not self.experts:
             return None
         return self.expert_intermediate or self.intermediate
@@ -117,9 +117,9 @@ def facts_from_metadata(
     model_vram_bytes: int | None = None,
     kv_vram_per_token_bytes: float | None = None,
 ) -> ModelFacts:
-    """Return what a recipe's metadata says of its model: every layer taken as full attention.
+    """What a recipe's metadata says of its model: every layer counts as full attention.
 
-    ``model_params`` is a count; sizes are in bytes. Values of None or the empty string are unknown.
+    `model_params` is a count; sizes are in bytes. Values of None or the empty string are unknown.
     """
     declared = DeclaredFacts(
         params=model_params,
@@ -132,9 +132,10 @@ def facts_from_metadata(
         kv_per_token=kv_vram_per_token_bytes,
     )
     layers = None
-    if num_layers and num_kv_heads and head_dim and num_layers <= MOST_LAYERS:
+    if num_layers and num_kv_heads and head_dim:
         layer = Layer(Attention(AttentionKind.FULL, num_kv_heads, head_dim, head_dim))
-        layers = (layer,) * num_layers
+        if num_layers <= MOST_LAYERS:
+            layers = (layer,) * num_layers
     return ModelFacts(
         source="recipe metadata",
         layers=layers,
@@ -146,39 +147,48 @@ def facts_from_metadata(
 
 
 def merge(declared: ModelFacts, known: ModelFacts) -> ModelFacts:
-    """Join a recipe's metadata with the model's own facts: what the metadata states as a total wins.
+    """A recipe's metadata joined with the model's own facts: totals that the metadata states win.
 
     Parameters, weight bytes and cache bytes per token come from the metadata where it states them. Layer
-    counts and head sizes cannot replace a known architecture (they do not tell windows or states from full
-    attention): where they contradict it, the architecture stands and a note says so.
+    counts and head sizes cannot replace a known architecture (they do not distinguish windows or states
+    from full attention): where they contradict it, the architecture wins and a note says so.
     """
     said = declared.declared
     if said is None:
         return known
-    notes = list(known.notes)
+    params = said.params or known.params
     if known.layers is None:
         return replace(
             known,
             layers=declared.layers,
             kv_heads=known.kv_heads or declared.kv_heads,
             head_dim=known.head_dim or declared.head_dim,
-            params=said.params or known.params,
+            params=params,
             declared=said,
             source=f"recipe metadata, {known.source}",
         )
+    notes = (*known.notes, *_contradictions(said, known, len(known.layers)))
+    return replace(known, params=params, declared=said, notes=notes)
+
+
+def _contradictions(said: DeclaredFacts, known: ModelFacts, layers: int) -> list[str]:
+    """Notes about where a recipe's metadata contradicts the model's own files."""
+    notes = []
     pairs = (
-        ("num_layers", said.num_layers, len(known.layers)),
+        ("num_layers", said.num_layers, layers),
         ("num_kv_heads", said.num_kv_heads, known.kv_heads),
         ("head_dim", said.head_dim, known.head_dim),
     )
-    notes += [
-        f"the recipe says {name} {stated}, the model's own files say {own}"
-        for name, stated, own in pairs
-        if stated is not None and own is not None and stated != own
-    ]
-    weights = known.weights
-    if said.model_vram and weights and abs(said.model_vram - weights.total) > weights.total // 20:
-        notes.append("the recipe's model_vram differs from the model's own files by more than 5 %")
-    if said.params and known.params and abs(said.params - known.params) > known.params // 10:
-        notes.append(f"the recipe says {said.params:,} parameters, the model's own files say {known.params:,}")
-    return replace(known, params=said.params or known.params, declared=said, notes=tuple(notes))
+    for name, stated, own in pairs:
+        both_known = stated is not None and own is not None
+        if both_known and stated != own:
+            notes.append(f"the recipe says {name} {stated}, the model's own files say {own}")
+    if said.model_vram and known.weights:
+        total = known.weights.total
+        if abs(said.model_vram - total) > total // 20:
+            notes.append("the recipe's model_vram differs from the model's own files by more than 5 %")
+    if said.params and known.params:
+        difference = abs(said.params - known.params)
+        if difference > known.params // 10:
+            notes.append(f"the recipe says {said.params:,} parameters, the model's own files say {known.params:,}")
+    return notes

@@ -34,10 +34,10 @@ class StateKind(StrEnum):
 class Attention:
     """One layer's attention cache, sizes in elements per token before any tensor parallelism.
 
-    ``head_k``/``head_v`` are the widths of one KV head's key and value. For ``MLA`` there is one head, its
-    key is latent plus rope and its value 0; ``rope`` is the rope part of it. ``window`` is the window or
-    chunk in tokens. ``indexer`` is the width of the sparse-attention index key of a layer that owns an
-    indexer (0: none) and ``index_pool`` how many tokens share one index entry. ``compress`` is
+    `head_k`/`head_v` are the widths of one KV head's key and value. For `MLA` there is one head, its
+    key is latent plus rope and its value 0; `rope` is the rope part of it. `window` is the window or
+    chunk in tokens. `indexer` is the width of the sparse-attention index key of a layer that owns an
+    indexer (0: none) and `index_pool` how many tokens share one index entry. `compress` is
     DeepSeek-V4's compression ratio (0: an uncompressed window layer, None: not such a model).
     """
 
@@ -56,8 +56,8 @@ class Attention:
 class State:
     """One layer's recurrent state, sizes in elements before any tensor parallelism.
 
-    The convolution keeps ``kernel - 1`` columns of ``inner + 2 * groups * group_width`` channels, the
-    recurrence ``heads * rows * columns`` elements (0 heads: none). ``dtype`` is the recurrence's own data
+    The convolution keeps `kernel - 1` columns of `inner + 2 * groups * group_width` channels, the
+    recurrence `heads * rows * columns` elements (0 heads: none). `dtype` is the recurrence's own data
     type from the checkpoint, empty for the model's.
     """
 
@@ -76,7 +76,7 @@ class State:
 class Layer:
     """One decoder layer: its attention cache, its recurrent state, both, or neither.
 
-    ``shares`` marks a layer that reads the cache of an earlier one and allocates none of its own in
+    `shares` marks a layer that reads the cache of an earlier one and allocates none of its own in
     engines that know about it.
     """
 
@@ -86,11 +86,11 @@ class Layer:
 
 
 Groups = Sequence[tuple[Layer, int]]
-"""Layers that are the same object, each with how many there are."""
+"""Different layers, each with its number of occurrences."""
 
 
 def grouped(layers: Sequence[Layer]) -> Groups:
-    """Return equal layers once, with their number; layers of one model share objects where they are equal."""
+    """Each different layer once, with its number; equal layers of one model are the same object."""
     first = {id(layer): layer for layer in layers}
     counts = dict.fromkeys(first, 0)
     for layer in layers:
@@ -99,5 +99,5 @@ def grouped(layers: Sequence[Layer]) -> Groups:
 
 
 def kinds(layers: Sequence[Layer] | None) -> Sequence[Layer]:
-    """Return each different layer once."""
+    """Each different layer once."""
     return list({id(layer): layer for layer in layers or ()}.values())

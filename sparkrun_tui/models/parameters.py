@@ -19,8 +19,8 @@ _GATED_ATTENTION = ("qwen3_next", "qwen3_5", "qwen3next", "qwen35")
 class Parameters:
     """Parameters by class (counts): embeddings and head, attention and states, dense and expert feed-forward.
 
-    ``drafter`` is one multi-token-prediction layer of this model (whether or not the checkpoint has one),
-    not part of ``total``.
+    `drafter` is one multi-token-prediction layer of this model (whether or not the checkpoint has one),
+    not part of `total`.
     """
 
     embedding: int
@@ -45,40 +45,66 @@ def count_parameters(facts: ModelFacts) -> Parameters | None:
         return None
     hidden = facts.hidden
     config = facts.config
-    tied = flag(config, "tie_word_embeddings", bool(facts.gguf) and facts.model_type.startswith("gemma"))
-    mixing = sum(_mixing(facts, layer, hidden) for layer in facts.layers)
-    expert_layers = _expert_layers(facts)
     count = len(facts.layers)
+    expert_layers = _expert_layers(facts)
+    dense_layers = _feed_forward_layers(facts, count) - expert_layers
     if facts.experts and facts.expert_width is None:
         return None
-    dense_layers = _feed_forward_layers(facts, count) - expert_layers
     if dense_layers and not facts.intermediate:
         return None
+
+    embedding = hidden * facts.vocab
+    head = embedding
+    gemma_file = bool(facts.gguf) and facts.model_type.startswith("gemma")
+    if flag(config, "tie_word_embeddings", default=gemma_file):
+        head = 0
+
     matrices = 2 if facts.model_type in _NON_GATED else 3
-    per_dense = matrices * hidden * (positive(config, "intermediate_size_mlp") or facts.intermediate or 0)
-    latent = positive(config, "moe_latent_size")
-    per_expert = matrices * (latent or hidden) * (facts.expert_width or 0)
-    shared = (matrices * hidden * _shared_width(facts) + 2 * hidden * (latent or 0)) if expert_layers else 0
-    experts = expert_layers * facts.experts * per_expert
-    wide = whole(config, "num_kv_shared_layers") or 0 if flag(config, "use_double_wide_mlp") else 0
-    per_layer = facts.experts * per_expert + shared if expert_layers else per_dense
-    last = next((layer for layer in reversed(facts.layers) if layer.attention is not None), None)
-    drafts = facts.mtp or ((replace(last, state=None),) if last else ())
-    draft_mixing = sum(_mixing(facts, layer, hidden) for layer in drafts)
+    dense_width = positive(config, "intermediate_size_mlp") or facts.intermediate or 0
+    per_dense = matrices * hidden * dense_width
+    double_layers = 0
+    if flag(config, "use_double_wide_mlp"):
+        double_layers = whole(config, "num_kv_shared_layers") or 0
+    dense = (dense_layers + double_layers) * per_dense
+
+    experts = 0
+    per_layer = per_dense
+    if expert_layers:
+        latent = positive(config, "moe_latent_size")
+        expert_input = latent or hidden
+        per_expert = matrices * expert_input * (facts.expert_width or 0)
+        shared = matrices * hidden * _shared_width(facts)
+        if latent is not None:
+            shared += 2 * hidden * latent
+        experts = expert_layers * facts.experts * per_expert
+        dense += expert_layers * shared
+        per_layer = facts.experts * per_expert + shared
+
+    draft_mixing = sum(_mixing(facts, layer, hidden) for layer in _draft_layers(facts))
     return Parameters(
-        embedding=hidden * facts.vocab + _per_layer_embedding(facts, count),
-        head=0 if tied else hidden * facts.vocab,
-        mixing=mixing,
-        dense=(dense_layers + wide) * per_dense + expert_layers * shared,
+        embedding=embedding + _per_layer_embedding(facts, count),
+        head=head,
+        mixing=sum(_mixing(facts, layer, hidden) for layer in facts.layers),
+        dense=dense,
         experts=experts,
         drafter=draft_mixing + per_layer + 2 * hidden * hidden,
     )
 
 
-def without_drafter(stated: int, counted: Parameters) -> int:
-    """Return a stated number of parameters less the drafter, when it plainly counts one.
+def _draft_layers(facts: ModelFacts) -> tuple[Layer, ...]:
+    """The checkpoint's drafting layers, else one like the last layer with attention; empty without any."""
+    if facts.mtp:
+        return facts.mtp
+    for layer in reversed(facts.layers or ()):
+        if layer.attention is not None:
+            return (replace(layer, state=None),)
+    return ()
 
-    It does when the architecture's own count falls short of it by just one drafter layer.
+
+def without_drafter(stated: int, counted: Parameters) -> int:
+    """A stated number of parameters, without the drafter when it clearly includes one.
+
+    It does when it exceeds the architecture's own count by just one drafter layer.
     """
     short = abs(stated - counted.total)
     if short > 0.005 * stated and abs(stated - counted.total - counted.drafter) < 0.003 * stated:
@@ -87,29 +113,32 @@ def without_drafter(stated: int, counted: Parameters) -> int:
 
 
 def _per_layer_embedding(facts: ModelFacts, count: int) -> int:
-    """Return the embeddings that each layer has of its own (Gemma 3n and small Gemma 4), 0 without any."""
+    """The embeddings that each layer has of its own (Gemma 3n and small Gemma 4), 0 without any."""
     config = facts.config
     width = positive(config, "hidden_size_per_layer_input") or 0
     return width * count * (positive(config, "vocab_size_per_layer_input") or 0)
 
 
 def _blocks(config: Config) -> str:
-    """Return Nemotron-H's layers as letters (``E`` experts, ``-`` dense feed-forward), empty for other models."""
+    """Nemotron-H's layers as letters (`E` experts, `-` dense feed-forward), empty for other models."""
     pattern = word(config, "hybrid_override_pattern")
     if pattern or not word(config, "model_type").startswith("nemotron_h"):
         return pattern
     letters = {"moe": "E", "mlp": "-", "attention": "*"}
-    return "".join(letters.get(str(kind), "M") for kind in sequence(config, "layers_block_type") or ())
+    kinds = sequence(config, "layers_block_type") or []
+    return "".join(letters.get(str(kind), "M") for kind in kinds)
 
 
 def _listed_layers(facts: ModelFacts, key: str) -> int | None:
-    """Return for how many layers a GGUF header's list is not zero, None when it has one number for all."""
+    """The number of layers for which a GGUF header's list is not zero, None when it has one number for all."""
     listed = sequence(facts.gguf, key)
-    return None if listed is None else sum(bool(item) for item in listed)
+    if listed is None:
+        return None
+    return sum(bool(item) for item in listed)
 
 
 def _feed_forward_layers(facts: ModelFacts, count: int) -> int:
-    """Return how many of the layers have a feed-forward; in Nemotron-H they are layers of their own."""
+    """How many of the layers have a feed-forward; in Nemotron-H they are layers of their own."""
     pattern = _blocks(facts.config)
     if pattern:
         return sum(letter in "-E" for letter in pattern)
@@ -118,7 +147,7 @@ def _feed_forward_layers(facts: ModelFacts, count: int) -> int:
 
 
 def _expert_layers(facts: ModelFacts) -> int:
-    """Return how many layers have routed experts."""
+    """How many layers have routed experts."""
     if not facts.experts or facts.layers is None:
         return 0
     config, count = facts.config, len(facts.layers)
@@ -130,7 +159,8 @@ def _expert_layers(facts: ModelFacts) -> int:
         return listed
     period = positive(config, "expert_layer_period")
     if period:
-        return sum(i % period == (whole(config, "expert_layer_offset") or 0) for i in range(count))
+        offset = whole(config, "expert_layer_offset") or 0
+        return sum(i % period == offset for i in range(count))
     step = positive(config, "decoder_sparse_step", "interleave_moe_layer_step", "moe_layer_interval") or 1
     dense_first = whole(config, "first_k_dense_replace", "num_dense_layers", "moe_layer_start_index")
     dense_first = dense_first or whole(facts.gguf, "leading_dense_block_count") or 0
@@ -139,7 +169,7 @@ def _expert_layers(facts: ModelFacts) -> int:
 
 
 def _shared_width(facts: ModelFacts) -> int:
-    """Return the width of the shared expert, 0 without one."""
+    """The width of the shared expert, 0 without one."""
     config = facts.config
     width = positive(
         config,
@@ -161,7 +191,7 @@ def _shared_width(facts: ModelFacts) -> int:
 
 
 def _mixing(facts: ModelFacts, layer: Layer, hidden: int) -> int:
-    """Return the parameters of a layer's attention and recurrence."""
+    """The parameters of a layer's attention and recurrence."""
     total = 0
     if layer.attention is not None:
         total += _attention(facts, layer.attention, hidden)
@@ -171,7 +201,7 @@ def _mixing(facts: ModelFacts, layer: Layer, hidden: int) -> int:
 
 
 def _attention(facts: ModelFacts, attention: Attention, hidden: int) -> int:
-    """Return the parameters of one attention block."""
+    """The parameters of one attention block."""
     heads, config = facts.heads or 0, facts.config
     if attention.kind is AttentionKind.MLA:
         nope = positive(config, "qk_nope_head_dim") or 0
@@ -179,7 +209,9 @@ def _attention(facts: ModelFacts, attention: Attention, hidden: int) -> int:
         rank = attention.head_k - attention.rope
         query = heads * (nope + attention.rope)
         q_rank = positive(config, "q_lora_rank")
-        queries = q_rank * (hidden + query) if q_rank else hidden * query
+        queries = hidden * query
+        if q_rank is not None:
+            queries = q_rank * (hidden + query)
         return queries + hidden * attention.head_k + rank * heads * (nope + value) + heads * value * hidden
     gated = facts.model_type.startswith(_GATED_ATTENTION)
     gate = 2 if flag(config, "attn_output_gate", gated) else 1
@@ -189,7 +221,7 @@ def _attention(facts: ModelFacts, attention: Attention, hidden: int) -> int:
 
 
 def _recurrence(state: State, hidden: int) -> int:
-    """Return the parameters of one recurrent block: input and output projections."""
+    """The parameters of one recurrent block: input and output projections."""
     width = state.heads * state.rows
     if state.kind is StateKind.SHORT_CONV:
         return 4 * hidden * state.inner

@@ -12,22 +12,22 @@ from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.base.numbers import whole_of
 
 FIRST = 100_000
-"""Bytes asked for at once: most headers are shorter."""
+"""Bytes of the first request: most headers are shorter."""
 
 MAX_HEADER = 16 << 20
-"""Bytes; a file of 100,000 tensors has about half of it. The format itself allows 100 million
-(safetensors/src/tensor.rs, MAX_HEADER_SIZE), which take a gigabyte of memory to be parsed."""
+"""The most bytes of a header; a file of 100,000 tensors has about half of it. The format itself allows 100 million
+(safetensors/src/tensor.rs, MAX_HEADER_SIZE), and a parser needs a gigabyte of memory for them."""
 
 _MOST_DIMENSIONS = 16
 _PARSING = Lock()
-"""Headers are fetched several at once and parsed one by one: parsing takes many times their size in memory."""
+"""Several headers are fetched at the same time but parsed one by one: parsing takes many times their size in memory."""
 
 Fetch = Callable[[int, int], bytes]
-"""Returns up to so many bytes of a file from a position on; fewer only at its end."""
+"""Takes a position and a number of bytes, and returns that part of a file; fewer bytes only at its end."""
 
 
 class SafetensorsError(ValueError):
-    """The file is no safetensors file, or a damaged one."""
+    """The file is not a safetensors file, or is damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def read_header(fetch: Fetch) -> tuple[Tensor, ...]:
         raise SafetensorsError("the file is shorter than a header")
     (size,) = struct.unpack_from("<Q", head)
     if not 0 < size <= MAX_HEADER:
-        raise SafetensorsError(f"the header would have {size:,} bytes")
+        raise SafetensorsError(f"the header states a length of {size:,} bytes")
     text = head[8 : 8 + size]
     if len(text) < size:
         text += fetch(8 + len(text), size - len(text))
@@ -56,13 +56,14 @@ def read_header(fetch: Fetch) -> tuple[Tensor, ...]:
     try:
         with _PARSING:
             data = parse_json(text)
-            return tuple(_tensor(name, entry) for name, entry in data.items() if name != "__metadata__")
+            data.pop("__metadata__", None)
+            return tuple(_tensor(name, entry) for name, entry in data.items())
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise SafetensorsError(f"the header cannot be read: {type(error).__name__}") from error
 
 
 def _tensor(name: str, entry: dict[str, object]) -> Tensor:
-    """Return what the header says of one tensor. Raises `ValueError` and the like when it is damaged."""
+    """One tensor's entry of the header. Raises `ValueError`, `TypeError` or `KeyError` when it is damaged."""
     start, end = _numbers(entry["data_offsets"])
     elements = whole_of(prod(_numbers(entry["shape"])))
     if end < start or elements is None:
@@ -73,7 +74,10 @@ def _tensor(name: str, entry: dict[str, object]) -> Tensor:
 def _numbers(value: object) -> list[int]:
     if not isinstance(value, list) or len(value) > _MOST_DIMENSIONS:
         raise TypeError("not a short list")
-    found = [number for item in value if (number := whole_of(item)) is not None]
-    if len(found) != len(value):
-        raise TypeError("not a list of sizes")
+    found = []
+    for item in value:
+        number = whole_of(item)
+        if number is None:
+            raise TypeError("not a list of sizes")
+        found.append(number)
     return found

@@ -1,4 +1,4 @@
-"""The shipped table of facts of models that people serve on Sparks: there offline and at once."""
+"""The shipped table of facts of models that are served on Sparks: available offline, without a look-up."""
 
 from __future__ import annotations
 
@@ -7,39 +7,41 @@ from functools import cache
 from pathlib import Path
 
 from sparkrun_tui.base.json_text import parse_json
+from sparkrun_tui.base.numbers import whole_of
 from sparkrun_tui.models.digest import Digest, unpacked
 
 PATH = Path(__file__).with_name("shipped_table.json")
 
 
 def find_digest(model: str) -> Digest | None:
-    """Return what the table holds of a model (``OWNER/NAME``, or ``OWNER/NAME:QUANT`` for a GGUF), else None.
+    """The table's digest of a model (`OWNER/NAME`, or `OWNER/NAME:QUANT` for a GGUF), else None.
 
     Names are compared without regard to case, as the Hub does.
     """
     repo, _, quant = model.partition(":")
     table = _table()
     row = table.models.get(repo.lower())
-    if row is None or (quant and "gguf" not in row):
+    if row is None:
         return None
-    name = str(row.get("gguf") or row.get("config") or "")
-    keys = table.gguf.get(name) if "gguf" in row else table.configs.get(name)
-    if not isinstance(keys, Mapping):
-        return None
-    params = row.get("params")
-    count = params if isinstance(params, int) else None
+    params = whole_of(row.get("params"), least=1)
     source = f"shipped table ({row.get('source', 'config.json')})"
     if "gguf" in row:
-        return Digest(repo, source, gguf=unpacked(keys), quant=quant, params=count)
+        keys = table.gguf.get(str(row["gguf"]))
+        if not isinstance(keys, Mapping):
+            return None
+        return Digest(repo, source, gguf=unpacked(keys), quant=quant, params=params)
+    keys = table.configs.get(str(row.get("config")))
+    if quant or not isinstance(keys, Mapping):
+        return None
     config = unpacked(keys)
     quantised = row.get("quantization_config")
     if isinstance(quantised, Mapping):
         config["quantization_config"] = dict(quantised)
-    return Digest(repo, source, config=config, params=count)
+    return Digest(repo, source, config=config, params=params)
 
 
 def known_models() -> tuple[str, ...]:
-    """Return the names of all models of the table, in lower case."""
+    """The names of all models of the table, in lower case."""
     return tuple(_table().models)
 
 
@@ -54,5 +56,5 @@ class _Table:
 
 @cache
 def _table() -> _Table:
-    """Read the file, once and when first asked."""
+    """The table, read on first use."""
     return _Table(parse_json(PATH.read_text(encoding="utf-8")))

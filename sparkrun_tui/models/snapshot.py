@@ -1,4 +1,4 @@
-"""What a model's files in the local Hugging Face cache tell at once: configuration and bytes of weights."""
+"""What is quickly read from a model's files in the local Hugging Face cache: configuration and bytes of weights."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _MOST_BYTES = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A snapshot's folder and the commit it is of."""
+    """A snapshot's folder and its commit."""
 
     path: Path
     commit: str
 
 
 def find_snapshot(hub: Path, repo: str, revision: str = "") -> Snapshot | None:
-    """Return the cached snapshot of a repository's revision (empty: ``main``), None when there is none."""
+    """The cached snapshot of a repository's revision (empty: `main`), None when there is none."""
     folder = hub / ("models--" + repo.replace("/", "--"))
     commit = revision
     if not _COMMIT.fullmatch(revision):
@@ -37,11 +37,13 @@ def find_snapshot(hub: Path, repo: str, revision: str = "") -> Snapshot | None:
         except (OSError, ValueError):
             return None
     path = folder / "snapshots" / commit
-    return Snapshot(path, commit) if _COMMIT.fullmatch(commit) and path.is_dir() else None
+    if not _COMMIT.fullmatch(commit) or not path.is_dir():
+        return None
+    return Snapshot(path, commit)
 
 
 def snapshot_digest(model: str, snapshot: Snapshot) -> Digest | None:
-    """Return the digest of a snapshot that has a ``config.json``; weights by their total when all files are there."""
+    """The digest of a snapshot that has a `config.json`; weights by their total when all files are there."""
     config = read_json(snapshot.path / "config.json")
     if config is None:
         return None
@@ -57,7 +59,7 @@ def snapshot_digest(model: str, snapshot: Snapshot) -> Digest | None:
 
 
 def read_json(path: Path) -> Mapping[str, object] | None:
-    """Return a JSON object of a file, None when there is none or it is damaged."""
+    """A JSON object of a file, None when there is none or it is damaged."""
     try:
         data = parse_json(read_text(path, _MOST_BYTES))
     except (OSError, ValueError):
@@ -66,7 +68,7 @@ def read_json(path: Path) -> Mapping[str, object] | None:
 
 
 def weight_bytes(folder: Path) -> int | None:
-    """Return the bytes of a snapshot's safetensors files, None when there are none or a part is missing.
+    """The bytes of a snapshot's safetensors files, None when there are none or a part is missing.
 
     Headers are counted too (well below a thousandth).
     """
@@ -80,7 +82,10 @@ def weight_bytes(folder: Path) -> int | None:
         return None
     for name in sizes:
         part = _SHARD.fullmatch(name)
-        count = (whole(part[3]) or 0) if part else 0
-        if part and any(f"{part[1]}-{i:05d}-of-{part[3]}.safetensors" not in sizes for i in range(1, count + 1)):
-            return None
+        if part is None:
+            continue
+        count = whole(part[3]) or 0
+        for i in range(1, count + 1):
+            if f"{part[1]}-{i:05d}-of-{part[3]}.safetensors" not in sizes:
+                return None
     return sum(sizes.values()) or None

@@ -15,10 +15,10 @@ _MODEL = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?", re.ASCII)
 
 
 class LocalFacts:
-    """Looks a model up in ``hub`` (the folder with ``models--org--name``), then in ``digests``, then in the table.
+    """Looks a model up in `hub` (the folder with `models--org--name`), then in `digests`, then in the table.
 
-    Either folder may be None. A found model is remembered until one of its files changes: asking again costs
-    two looks at the disk.
+    Either folder may be None. A found model is remembered until one of its files changes: another look-up
+    only reads the times of two files.
     """
 
     def __init__(self, hub: Path | None = None, digests: Path | None = None) -> None:
@@ -27,7 +27,7 @@ class LocalFacts:
         self._known: dict[tuple[str, str], tuple[tuple[int, int], ModelFacts | None]] = {}
 
     def find(self, model: str, revision: str = "") -> ModelFacts | None:
-        """Return the facts of a model (``OWNER/NAME``, a GGUF with ``:QUANT``), None when nothing is known here."""
+        """The facts of a model (`OWNER/NAME`, a GGUF with `:QUANT`), None when nothing is known here."""
         if not _MODEL.fullmatch(model) or ".." in model or ".." in revision:
             return None
         key = (model, revision)
@@ -35,30 +35,43 @@ class LocalFacts:
         known = self._known.get(key)
         if known is None or known[0] != stamp:
             found = self._look(model, revision)
-            known = (stamp, None if found is None else facts_of(found))
+            facts = None
+            if found is not None:
+                facts = facts_of(found)
+            known = (stamp, facts)
             self._known[key] = known
         return known[1]
 
     def _look(self, model: str, revision: str) -> Digest | None:
-        """Return the best digest: of the snapshot here, with its headers where they were read, else any."""
+        """The best digest: of the local snapshot, with its headers where they were read, else any."""
         repo, _, quant = model.partition(":")
-        digest = read_digest(digest_path(self._digests, model, revision)) if self._digests else None
-        snapshot = find_snapshot(self._hub, repo, revision) if self._hub and not quant else None
-        if snapshot is not None and (digest is None or digest.commit != snapshot.commit):
-            return snapshot_digest(model, snapshot) or digest or find_digest(model)
+        digest = None
+        if self._digests is not None:
+            digest = read_digest(digest_path(self._digests, model, revision))
+        snapshot = None
+        if self._hub is not None and not quant:
+            snapshot = find_snapshot(self._hub, repo, revision)
+        if snapshot is not None:
+            digest_is_current = digest is not None and digest.commit == snapshot.commit
+            if not digest_is_current:
+                digest = snapshot_digest(model, snapshot) or digest
         return digest or find_digest(model)
 
     def _stamp(self, model: str, revision: str) -> tuple[int, int]:
-        """Return what changes when the cache's reference or the digest does."""
-        repo = model.partition(":")[0]
-        folder = "models--" + repo.replace("/", "--")
-        reference = self._hub / folder / "refs" / (revision or "main") if self._hub else None
-        return _changed(reference), _changed(digest_path(self._digests, model, revision) if self._digests else None)
+        """When the cache's reference and the digest last changed, in nanoseconds."""
+        reference = digest = 0
+        if self._hub is not None:
+            repo = model.partition(":")[0]
+            folder = "models--" + repo.replace("/", "--")
+            reference = _changed(self._hub / folder / "refs" / (revision or "main"))
+        if self._digests is not None:
+            digest = _changed(digest_path(self._digests, model, revision))
+        return reference, digest
 
 
-def _changed(path: Path | None) -> int:
-    """Return when a file last changed, in nanoseconds; 0 when there is none."""
+def _changed(path: Path) -> int:
+    """When a file last changed, in nanoseconds; 0 when there is none."""
     try:
-        return path.stat().st_mtime_ns if path is not None else 0
+        return path.stat().st_mtime_ns
     except (OSError, ValueError):
         return 0

@@ -26,11 +26,11 @@ _REPLICATED = re.compile(
 def weight_facts(
     tensors: Iterable[tuple[str, int]], *, layers: int | None = None, tied: bool = False, source: str = "headers"
 ) -> WeightFacts:
-    """Return a checkpoint's bytes by class from its tensors' names and sizes in bytes.
+    """A checkpoint's bytes by class from its tensors' names and sizes in bytes.
 
-    ``layers`` is the number of decoder layers (tensors of later ones belong to a drafter); ``tied`` leaves
-    out a head that repeats the embedding. Split over tensor-parallel ranks: projections, experts,
-    embedding and head; kept by each: norms, routers, low-rank latent projections, indexers. Source:
+    `layers` is the number of decoder layers (tensors of later ones belong to a drafter); `tied` leaves
+    out a head that repeats the embedding. Projections, experts, embedding and head are split over
+    tensor-parallel ranks; each rank keeps norms, routers, low-rank latent projections and indexers. Source:
     vllm/model_executor/layers/linear.py, vllm/model_executor/models/.
     """
     sums = dict.fromkeys(("vision", "drafter", "embedding", "head", "experts", "replicated", "sharded"), 0)
@@ -54,13 +54,15 @@ def weight_facts(
 
 
 def tensor_class(name: str, layers: int | None = None) -> str:
-    """Return a tensor's class by its name: vision, drafter, embedding, head, experts, replicated or sharded."""
+    """A tensor's class by its name: vision, drafter, embedding, head, experts, replicated or sharded."""
     if _VISION.search(name):
         return "vision"
     layer = _LAYER.search(name)
-    number = whole(layer.group(2)) if layer is not None else None
-    later = number is not None and layers is not None and number >= layers
-    if later or _DRAFTER.search(name):
+    if layer is not None and layers is not None:
+        number = whole(layer.group(2))
+        if number is not None and number >= layers:
+            return "drafter"
+    if _DRAFTER.search(name):
         return "drafter"
     if _EMBEDDING.search(name):
         return "embedding"

@@ -1,4 +1,4 @@
-"""Bits per weight of the formats that checkpoints come in, and which parts each format leaves alone."""
+"""Bits per weight of the formats of checkpoints, and which parts of a model each format leaves alone."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from sparkrun_tui.models.gguf.types import file_bits
 
 @dataclass(frozen=True, slots=True)
 class WeightFormat:
-    """One weight format: ``bits`` per quantised weight with scales.
+    """One weight format: `bits` per quantised weight with scales.
 
-    ``mixing_bits`` is what attention and recurrences keep in dense models, ``mixing_bits_of_experts`` in
-    models with experts (None: the model's own dtype); ``whole_bits`` is the average over a model of which
-    no class is known; ``quantises_ends`` tells whether embedding and head are quantised too.
+    `mixing_bits` is what attention and recurrences keep in dense models, `mixing_bits_of_experts` in
+    models with experts (None: the model's own dtype); `whole_bits` is the average over a model of which
+    no class is known; `quantises_ends` says whether embedding and head are quantised too.
     """
 
     name: str
@@ -57,7 +57,7 @@ _FIXED = (
     ("fp4", "nvfp4"),
     ("nf4", "nf4"),
 )
-"""Words whose bits are part of the format, longer ones first. ``fp4`` alone is taken for the larger of the two."""
+"""Words whose bits are part of the format, longer ones first. `fp4` alone counts as the larger of the two."""
 
 _FAMILIES = (
     ("awq", "awq"),
@@ -68,13 +68,13 @@ _FAMILIES = (
     ("exl", "exl"),
     ("bpw", "exl"),
 )
-"""Words of methods that come in several widths, with the format each has where no width is stated."""
+"""Words of methods with several widths, and the format of each when no width is stated."""
 
 _GENERATIONS = re.compile(r"exl[23]")
 """ExLlama's formats: the digit is the generation, not the bits."""
 
 _NOT_WEIGHTS = re.compile(r"(?<=\d)a(?:fp|int|bf)?\d{1,2}(?!\d)|fp8[ _-]?kv|kv[ _-]?fp8")
-"""What a word says of activations (``w4afp8``) and of the cache."""
+"""The parts of a word about activations (`w4afp8`) and the cache."""
 
 _STATED = (
     re.compile(r"(?<![\d.])(\d{1,2}(?:\.\d{1,3})?)[ _-]?bpw"),
@@ -94,11 +94,11 @@ _ENDS = 0.008
 
 
 def format_named(name: str) -> WeightFormat | None:
-    """Return the format that a free word such as ``awq-int4``, ``NVFP4`` or ``q4_k_m`` means, None for an unknown one.
+    """The format that a free word such as `awq-int4`, `NVFP4` or `q4_k_m` means, None for an unknown one.
 
-    This is the one reading of such words. Plain dtypes (``bf16``) are formats of their own. Bits that the word states
-    (``awq8``, ``int8_awq``, ``w4a16``, ``exl3-4.0``) count before the usual bits of its method; a method that comes in
-    any width (``exl3``) is unknown without them.
+    Such words are read only here. Plain dtypes (`bf16`) are formats of their own. Bits that the word states
+    (`awq8`, `int8_awq`, `w4a16`, `exl3-4.0`) win over the usual bits of its method; a method with any width
+    (`exl3`) is unknown without them.
     """
     text = name.strip().lower()[:_LONGEST]
     size = element_bytes(text)
@@ -112,7 +112,11 @@ def format_named(name: str) -> WeightFormat | None:
     of_file = file_bits(text)
     if of_file is not None and size is None:
         return WeightFormat(text, of_file, of_file, of_file, of_file, quantises_ends=True)
-    family = next((key for word, key in _FAMILIES if word in of_weights), "")
+    family = ""
+    for word, key in _FAMILIES:
+        if word in of_weights:
+            family = key
+            break
     usual = _FORMATS.get(family)
     widths = _stated_bits(_GENERATIONS.sub("exl", of_weights))
     if not widths:
@@ -127,17 +131,20 @@ def format_named(name: str) -> WeightFormat | None:
 
 
 def _stated_bits(text: str) -> set[float]:
-    """Return the widths in bits that a word states; several for a mixture (``int4_int8mix``)."""
+    """The widths in bits that a word states; several for a mixture (`int4_int8mix`)."""
     for pattern in _STATED:
-        numbers = (decimal(found, most=_MOST_BITS) for found in pattern.findall(text))
-        widths = {number for number in numbers if number is not None and number >= 1}
+        widths = set()
+        for found in pattern.findall(text):
+            number = decimal(found, least=1, most=_MOST_BITS)
+            if number is not None:
+                widths.add(number)
         if widths:
             return widths
     return set()
 
 
 def _of_bits(family: str, bits: float) -> WeightFormat:
-    """Return the format of weights with ``bits`` each: integers with a scale and a zero per 128 of them.
+    """The format of weights with `bits` each: integers with a scale and a zero per 128 of them.
 
     ExLlama's bits are an average with scales. Eight bits without a method have one scale per row.
     """
@@ -158,39 +165,51 @@ _BYTES_PER_PARAMETER = {"nvfp4": 0.7, "mxfp4": 0.7}
 
 
 def bytes_per_parameter(dtype: str) -> float | None:
-    """Return bytes per parameter of a whole checkpoint of ``dtype``, None for an unknown one."""
+    """Bytes per parameter of a whole checkpoint of `dtype`, None for an unknown one."""
     form = format_named(dtype)
-    return None if form is None else whole_bytes(form)
+    if form is None:
+        return None
+    return whole_bytes(form)
 
 
 def whole_bytes(form: WeightFormat) -> float:
-    """Return bytes per parameter of a whole checkpoint in a format."""
+    """Bytes per parameter of a whole checkpoint in a format."""
     return _BYTES_PER_PARAMETER.get(form.name, form.whole_bits / 8)
 
 
 def weight_format(facts: ModelFacts) -> WeightFormat | None:
-    """Return the format of a model's weights: the recipe's word, the checkpoint's, else its plain dtype.
+    """The format of a model's weights: what the recipe says, else the checkpoint's, else its plain dtype.
 
-    None when the recipe's word is unknown, or when nothing at all was read of the model itself.
+    None when the recipe's word is unknown, or when nothing was read of the model itself.
     """
     declared = facts.declared.model_dtype if facts.declared else ""
-    if declared and declared not in ("auto",) and not declared.startswith("{"):
+    if declared == "auto":
+        declared = ""
+    if declared and not declared.startswith("{"):
         found = format_named(declared)
         if found is not None:
             return found
     if facts.quant is not None:
         return _of_checkpoint(facts.quant)
-    if (declared and declared != "auto") or not facts.config:
+    if declared or not facts.config:
         return None
     return format_named(facts.dtype)
 
 
 def _of_checkpoint(quant: QuantFacts) -> WeightFormat | None:
-    """Return the format that a checkpoint's quantisation block describes, with its own bits where stated."""
+    """The format that a checkpoint's quantisation block describes, with its own bits where stated."""
     found = format_named(quant.method)
     if quant.bits is None:
         return found
-    if found is None or (found.name == "fp8" and quant.bits < 6):
-        found = _FORMATS["int8"] if quant.bits > 6 else _FORMATS["nvfp4" if quant.bits == 4.5 else "awq"]
-    mixing = quant.bits if found.mixing_bits is not None and found.name != "nvfp4" else found.mixing_bits
-    return replace(found, bits=quant.bits, mixing_bits=mixing)
+    contradicts = found is not None and found.name == "fp8" and quant.bits < 6
+    if found is None or contradicts:
+        if quant.bits > 6:
+            found = _FORMATS["int8"]
+        elif quant.bits == 4.5:
+            found = _FORMATS["nvfp4"]
+        else:
+            found = _FORMATS["awq"]
+    found = replace(found, bits=quant.bits)
+    if found.mixing_bits is None or found.name == "nvfp4":
+        return found
+    return replace(found, mixing_bits=quant.bits)

@@ -1,1 +1,1 @@
-"""The recipe format: read, validate, override, render, find and search; pure but for reading files and calling git."""
+"""The recipe format: read, validate, override, render, find and search; the only effects are reading files and git."""

@@ -1,4 +1,4 @@
-"""What a recipe is once it is read: frozen values, each with the place in the file where it stands."""
+"""A recipe once it is read: frozen values, each with its place in the file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Problem:
 
 
 class Runtime(StrEnum):
-    """Runtime words that the format itself gives a meaning; `engines.registry` says which can be launched."""
+    """Runtime words with a meaning in the format; `engines.registry` says which can be launched."""
 
     VLLM = "vllm"
     VLLM_DISTRIBUTED = "vllm-distributed"
@@ -64,17 +64,17 @@ class Source:
     path: str
     registry: str = ""
     root: str = ""
-    """The folder of recipes that it was found in, empty where it was named by its path."""
+    """The folder of recipes in which it was found, empty when it was named by its path."""
     repository: str = ""
-    """The configured registry that brought it, by name: its repository may hold several, of which `registry` is one."""
+    """The name of the configured registry, whose repository may contain several; `registry` is one of those."""
     address: str = ""
     """The address of that registry's repository."""
     stranger: bool = False
-    """Whether it was named by a path outside of the user's own folders of recipes."""
+    """Whether it was named by a path outside the user's own recipe folders."""
 
     @property
     def foreign(self) -> bool:
-        """Whether it may be somebody else's: from a registry, or a file from outside of the user's folders."""
+        """Whether it may be another person's: from a registry, or from outside the user's folders."""
         return self.kind is SourceKind.REGISTRY or self.stranger
 
     @property
@@ -84,12 +84,18 @@ class Source:
             return ""
         name = self.repository or self.registry
         part = self.registry.removeprefix(f"{name}/")
-        words = [word for word in (self.address, f"its part {part}" if part != name else "") if word]
-        return f"{name} ({', '.join(words)})" if words else name
+        words = []
+        if self.address:
+            words.append(self.address)
+        if part != name:
+            words.append(f"its part {part}")
+        if not words:
+            return name
+        return f"{name} ({', '.join(words)})"
 
     @property
     def below(self) -> str:
-        """Its path below `root`, without `.yaml`: what names it within its registry."""
+        """Its path below `root`, without `.yaml`: its name within its registry."""
         return self.path[len(self.root) + 1 :].removesuffix(".yaml") if self.root else ""
 
 
@@ -116,7 +122,7 @@ class Metadata:
     num_kv_heads: int | None = None
     head_dim: int | None = None
     model_vram: int | None = None
-    """Bytes (the file's figure is read as GiB)."""
+    """Bytes (the number in the file is in GiB)."""
     kv_vram_per_token: float | None = None
     """Bytes per token."""
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -124,17 +130,17 @@ class Metadata:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A recipe as its file says it, with `problems` found while reading."""
+    """A recipe as written in its file, with the `problems` found while reading."""
 
     name: str
     source: Source
     model: str
     runtime: str
-    """The engine's word, which may be one that cannot be launched here."""
+    """The engine's word; it may be an engine that this program cannot launch."""
     container: str = ""
     command: str | None = None
     command_spot: Spot | None = None
-    """Where the first line of the command's text stands."""
+    """The place of the first line of the command's text."""
     version: str = "2"
     """The format: `1` (eugr) or `2`."""
     mode: Mode = Mode.AUTO
@@ -147,18 +153,18 @@ class Recipe:
     metadata: Metadata = Metadata()
     runtime_config: Mapping[str, Any] = field(default_factory=dict)
     spots: Mapping[str, Spot] = field(default_factory=dict)
-    """Where each top-level key and each `defaults.KEY`, `env.KEY`, `metadata.KEY` stands, and each entry of a list of
+    """The place of each top-level key, each `defaults.KEY`, `env.KEY` and `metadata.KEY`, and each entry of a list of
     commands or mods (`pre_exec[1]`)."""
     problems: tuple[Problem, ...] = ()
     digest: str = ""
     """SHA-256 of the file's bytes, in hex."""
     text: str = ""
-    """The file as it stands."""
+    """The text of the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class BrokenRecipe:
-    """A recipe file that could not be loaded: it stays visible with its error."""
+    """A recipe file that could not be loaded; it stays visible with its error."""
 
     name: str
     source: Source

@@ -1,4 +1,4 @@
-"""Small helps for messages: nearest names, lists of words, places inside a text."""
+"""Helpers for messages: nearest names, and lists of words."""
 
 from __future__ import annotations
 
@@ -18,44 +18,56 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """
     if len(word) > _MAX_WORD:
         return ""
-    words = sorted(name for name in set(known) - {word} if len(name) <= _MAX_WORD)[:_MAX_WORDS]
-    folded = {_folded(name): name for name in reversed(words)}
+    others = set(known) - {word}
+    words = sorted(name for name in others if len(name) <= _MAX_WORD)
+    folded = {_folded(name): name for name in reversed(words[:_MAX_WORDS])}
     target = _folded(word)
     if target in folded:
         return folded[target]
-    longer = [name for name in folded if "_" in target and name.endswith(f"_{target}")]
-    if longer:
-        return folded[min(longer, key=len)]
+    if "_" in target:
+        longer = [name for name in folded if name.endswith(f"_{target}")]
+        if longer:
+            return folded[min(longer, key=len)]
     alike = [name for name in folded if _may_be_close(name, target)][:_MAX_COMPARED]
     close = difflib.get_close_matches(target, alike, n=1, cutoff=0.72)
     if close:
         return folded[close[0]]
     parts = target.split("_")
-    best = ("", 0)
+    best, most = "", max(2, len(parts) - 1) - 1
     for name in folded:
-        shared = 0
-        for ours, theirs in zip(parts, name.split("_"), strict=False):
-            if ours != theirs:
-                break
-            shared += 1
-        if shared >= 2 and shared >= len(parts) - 1 and shared > best[1]:
-            best = (folded[name], shared)
-    return best[0]
+        shared = _shared_parts(parts, name.split("_"))
+        if shared > most:
+            best, most = folded[name], shared
+    return best
+
+
+def _shared_parts(one: list[str], other: list[str]) -> int:
+    """How many parts two names have in common at their beginnings."""
+    shared = 0
+    for part, other_part in zip(one, other, strict=False):
+        if part != other_part:
+            break
+        shared += 1
+    return shared
 
 
 def _folded(name: str) -> str:
-    """A name without what spellings differ in: case, hyphens, and the hyphens that lead a flag."""
+    """A name without the differences between spellings: case, hyphens, and the hyphens of a flag."""
     return name.lower().replace("-", "_").lstrip("_")
 
 
 def _may_be_close(name: str, target: str) -> bool:
-    return abs(len(name) - len(target)) <= 5 and (name[:1] == target[:1] or len(set(name) & set(target)) > 2)
+    if abs(len(name) - len(target)) > 5:
+        return False
+    return name[:1] == target[:1] or len(set(name) & set(target)) > 2
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A sentence that names the nearest known word, or an empty string."""
     near = nearest(word, known)
-    return f"did you mean `{near}`?" if near else ""
+    if not near:
+        return ""
+    return f"did you mean `{near}`?"
 
 
 def listed(words: Iterable[str], last: str = "or") -> str:

@@ -1,4 +1,4 @@
-"""What a recipe would do beyond serving, and which recipes of others the user has agreed to."""
+"""What a recipe would do beyond serving, and the user's consent to recipes of others."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _AWAY = re.compile(r"https?://(?!127\.0\.0\.1|localhost)")
 
 
 class Kind(StrEnum):
-    """What a demand is about."""
+    """The subject of a demand."""
 
     VARIABLE = "variable"
     MOUNT = "mount"
@@ -61,9 +61,9 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """One thing a recipe asks for beyond serving; `detail` is shown in full, it never holds a variable's value.
+    """One thing a recipe asks for beyond serving; `detail` is shown in full and never contains a variable's value.
 
-    `grave` marks what gives away secrets or the host itself.
+    `grave` marks serious demands, which expose secrets or the host itself.
     """
 
     kind: Kind
@@ -75,13 +75,15 @@ class Demand:
 def demands(
     rendered: Rendered, environ: Mapping[str, str], brought: Brought | None = None, data_dirs: Sequence[str] = ()
 ) -> tuple[Demand, ...]:
-    """What a recipe would do beyond serving, gravest first; `environ` only tells which variables are set.
+    """What a recipe would do beyond serving, serious demands first; `environ` only shows which variables are set.
 
-    `brought` are the files that it brings, as they are now when None; `data_dirs` are the folders of hosts that the
-    user's settings let every recipe mount.
+    `brought` are the files that it copies, None for their current state; `data_dirs` are the folders of hosts that the
+    user's settings allow every recipe to mount.
     """
     recipe = rendered.recipe
-    hooks, bundles = hooks_of(rendered), (brought if brought is not None else bring(rendered)).bundles
+    if brought is None:
+        brought = bring(rendered)
+    hooks, bundles = hooks_of(rendered), brought.bundles
     found = [*_variables(recipe, environ), *_privileges(recipe, data_dirs), *_hooks(hooks, bundles), *_image(recipe)]
     text = "\n".join([rendered.command or "", *_hook_texts(hooks, bundles)])
     found += [Demand(Kind.CODE, meaning) for meaning in code_fetched(text)]
@@ -89,7 +91,7 @@ def demands(
 
 
 def code_fetched(text: str) -> list[str]:
-    """What shell text does about code from elsewhere, in words; it takes time in proportion to the text."""
+    """What shell text does with code from elsewhere, in words; the time grows in proportion to the text."""
     found = [meaning for pattern, meaning in _DETECTORS if pattern.search(text)]
     piped, downloads = _fetched(text)
     if piped:
@@ -100,17 +102,19 @@ def code_fetched(text: str) -> list[str]:
 
 
 def _fetched(text: str) -> tuple[bool, bool]:
-    """Whether something is fetched into a shell, and whether something is fetched from another machine at all."""
+    """Whether something is fetched into a shell, and whether anything is fetched from another machine."""
     piped = downloads = False
-    # What stands behind a pipe may be on the next line.
+    # The text behind a pipe may be on the next line.
     for line in _AFTER_PIPE.sub("|", text).split("\n"):
         fetches = False
-        # A pattern over the whole line would look through the rest of it for each `curl` that it holds.
+        # A pattern over the whole line would search the rest of it for each `curl`.
         for part in line.split("|"):
-            piped = piped or (fetches and _SHELL.match(part) is not None)
+            if fetches and _SHELL.match(part):
+                piped = True
             fetch = _FETCHES.search(part)
             fetches = fetch is not None
-            downloads = downloads or (fetch is not None and _AWAY.search(part, fetch.end()) is not None)
+            if fetch is not None and _AWAY.search(part, fetch.end()):
+                downloads = True
     return piped, downloads
 
 
@@ -137,7 +141,7 @@ def _privileges(recipe: Recipe, data_dirs: Sequence[str]) -> list[Demand]:
         found.append(Demand(Kind.PRIVILEGE, f"asks for the device {device}", "", grave))
     for key, value in (("network", options.network), ("ipc", options.ipc)):
         if value.startswith("container:"):
-            title = f"shares the {key} of another container, {value.removeprefix('container:')}"
+            title = f"shares the {key} of another container: {value.removeprefix('container:')}"
             found.append(Demand(Kind.PRIVILEGE, title, "", True))
     return found
 
@@ -145,7 +149,7 @@ def _privileges(recipe: Recipe, data_dirs: Sequence[str]) -> list[Demand]:
 def _mount(volume: str, data_dirs: Sequence[str]) -> Demand:
     source = split_volume(volume)[0]
     if is_agreed(source, data_dirs):
-        return Demand(Kind.MOUNT, f"mounts {source} of each host, which your data_dirs agree to", volume)
+        return Demand(Kind.MOUNT, f"mounts {source} of each host, which your data_dirs allow", volume)
     if not source.startswith(("/", "~")):
         return Demand(Kind.MOUNT, f"mounts the volume {source} of each host", volume, grave_mount(volume))
     detail = f"{volume} (where links on the hosts lead cannot be seen from here)"
@@ -160,11 +164,10 @@ def _hook_texts(hooks: Hooks, bundles: Mapping[Before, Bundle]) -> tuple[str, ..
 
 def _hooks(hooks: Hooks, bundles: Mapping[Before, Bundle]) -> list[Demand]:
     found = [_before(entry, bundles.get(entry)) for entry in hooks.before]
-    rows = (
-        (hooks.after, "runs in the head's container when the server answers", False),
-        (hooks.host_after, "runs on the head host itself when the server answers", True),
-    )
-    found += [Demand(Kind.HOOK, title, command, grave) for commands, title, grave in rows for command in commands]
+    for command in hooks.after:
+        found.append(Demand(Kind.HOOK, "runs in the head's container when the server answers", command))
+    for command in hooks.host_after:
+        found.append(Demand(Kind.HOOK, "runs on the head node itself when the server answers", command, True))
     return found
 
 
@@ -172,11 +175,11 @@ def _before(entry: Before, bundle: Bundle | None) -> Demand:
     if entry.command:
         return Demand(Kind.HOOK, "runs in every container before the engine", entry.command)
     if not entry.is_mod:
-        files = str(bundle) if bundle is not None else "not here"
+        files = str(bundle) if bundle is not None else "not on this machine"
         return Demand(Kind.FILES, f"copies {entry.source} into every container, to {entry.target}", files)
     if bundle is None:
         title = f"changes the software in the container by the mod {entry.source}"
-        return Demand(Kind.MODS, title, f"from {EUGR} on the hosts: not on this machine to be read")
+        return Demand(Kind.MODS, title, f"from {EUGR} on the hosts: it is not on this machine and cannot be shown")
     where = f" of the registry {bundle.registry}" if bundle.registry else ""
     title = f"changes the software in the container by the mod {entry.source}{where}: {bundle}"
     return Demand(Kind.MODS, title, bundle.script)
@@ -193,7 +196,7 @@ def _image(recipe: Recipe) -> list[Demand]:
 
 
 def _by_eugr(recipe: Recipe) -> list[Demand]:
-    """What it means that the scripts of eugr/spark-vllm-docker build the image, or launch the recipe."""
+    """The demands when the scripts of eugr/spark-vllm-docker build the image, or launch the recipe."""
     found = []
     if recipe.runtime == Runtime.EUGR_VLLM:
         title = "runs privileged, as eugr's scripts start every container: it may do anything on the hosts"
@@ -201,10 +204,10 @@ def _by_eugr(recipe: Recipe) -> list[Demand]:
     given = recipe.runtime_config.get("build_args") or []
     listed = given if isinstance(given, list) else [given]
     arguments = [visible_line(str(item)) for item in listed]
-    title = "runs the scripts of eugr/spark-vllm-docker on the head host"
+    title = "runs the scripts of eugr/spark-vllm-docker on the head node"
     if not arguments:
         return [*found, Demand(Kind.CODE, title, "", True)]
-    # They choose what is built, from which repository, and the hosts that the image is sent to.
+    # The arguments choose what is built, from which repository, and the hosts that get the image.
     return [*found, Demand(Kind.CODE, f"{title}, with arguments of its own", "\n".join(arguments), True)]
 
 
@@ -212,14 +215,14 @@ _ALWAYS_ASKED = frozenset({Kind.HOOK, Kind.MODS, Kind.FILES})
 
 
 def beyond_serving(found: Iterable[Demand]) -> bool:
-    """Whether any of the demands is more than its image and its command: what is grave, hooks, mods, copied files."""
+    """Whether any demand goes beyond image and command: serious ones, hooks, mods, copied files."""
     return any(demand.grave or demand.kind in _ALWAYS_ASKED for demand in found)
 
 
 def needs_consent(recipe: Recipe, files: frozenset[str] = frozenset()) -> bool:
-    """Whether the first launch of this recipe, as its file now is, may have to ask: it may be somebody else's.
+    """Whether this state of the recipe may be another person's and has no consent yet.
 
-    `files` are the digests of what it brings into its containers (`Brought.digests`): they are agreed to as well.
+    `files` are the digests of what it copies into its containers (`Brought.digests`): they need consent as well.
     """
     if not recipe.source.foreign:
         return False
@@ -228,13 +231,15 @@ def needs_consent(recipe: Recipe, files: frozenset[str] = frozenset()) -> bool:
 
 
 def changed_since_consent(recipe: Recipe, files: frozenset[str] = frozenset()) -> bool:
-    """Whether an earlier state of this recipe was agreed to, so that the question can say that it has changed."""
+    """Whether an earlier state of this recipe has consent, so that the question can say that it has changed."""
+    if not needs_consent(recipe, files):
+        return False
     place = _place(recipe)
-    return needs_consent(recipe, files) and any(entry.get("place") == place for entry in _read().values())
+    return any(entry.get("place") == place for entry in _read().values())
 
 
 def demand_shown(demand: Demand, redact: Redactor) -> Demand:
-    """A demand whose words hold no secret."""
+    """A demand without secrets in its texts."""
     return replace(demand, title=redact(demand.title), detail=redact(demand.detail))
 
 
@@ -250,10 +255,13 @@ def _texts(data: object) -> frozenset[str]:
 
 
 def give_consent(recipe: Recipe, variables: frozenset[str] | None = None, files: frozenset[str] = frozenset()) -> None:
-    """Remember that the user agreed to this state of the recipe, to the `variables` (all it wants when None) and
-    to the `files` that it brings.
+    """Remember that the user agreed to this state of the recipe.
+
+    `variables` are the ones it may read (None: all it wants), `files` the digests of what it copies.
     """
-    names = variables if variables is not None else {want.name for want in wanted(recipe, {})}
+    names = variables
+    if names is None:
+        names = frozenset(want.name for want in wanted(recipe, {}))
     entry: dict[str, Any] = {"place": _place(recipe), "time": round(time.time()), "variables": sorted(names)}
     if files:
         entry["files"] = sorted(files)
@@ -263,7 +271,7 @@ def give_consent(recipe: Recipe, variables: frozenset[str] | None = None, files:
 def _place(recipe: Recipe) -> str:
     if recipe.source.stranger:
         return f"file:{os.path.abspath(recipe.source.path)}"
-    # The cache folder changes with each update; registry and path in it stay.
+    # The cache folder changes with each update; the registry and the path below it stay.
     return f"{recipe.source.registry}/{recipe.source.below or os.path.basename(recipe.source.path)}"
 
 
@@ -275,15 +283,20 @@ def _read() -> dict[str, dict[str, Any]]:
     try:
         return _entries(read_text(_file()))
     except (OSError, UnicodeDecodeError):
-        # What cannot be read was not agreed to.
+        # Without a readable file there is no consent.
         return {}
 
 
 def _entries(text: str) -> dict[str, dict[str, Any]]:
-    """What a file of agreements says; a damaged one says nothing."""
+    """The entries of a file of consents; a damaged one has none."""
     try:
         data = parse_json(text)
     except (ValueError, RecursionError):
         return {}
-    entries = data.items() if isinstance(data, dict) else ()
-    return {str(digest): entry for digest, entry in entries if isinstance(entry, dict)}
+    found: dict[str, dict[str, Any]] = {}
+    if not isinstance(data, dict):
+        return found
+    for digest, entry in data.items():
+        if isinstance(entry, dict):
+            found[str(digest)] = entry
+    return found

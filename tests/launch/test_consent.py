@@ -53,7 +53,7 @@ def test_the_gravest_comes_first_and_no_value_is_told(cluster: FakeCluster) -> N
     launcher = cluster.launcher(ENVIRON)
     with pytest.raises(LaunchError, match="AWS_SECRET_ACCESS_KEY") as refused:
         launcher.launch(launcher.plan(foreign(HOSTILE), cluster.cluster))
-    assert "runs on the head host itself" in refused.value.what and "canary" not in str(refused.value)
+    assert "runs on the head node itself" in refused.value.what and "canary" not in str(refused.value)
 
 
 def test_agreeing_to_some_variables_gives_those() -> None:

@@ -260,7 +260,7 @@ UNKNOWN_FAMILY = {**models.DENSE, "model_type": "foo_bar", "architectures": ["Fo
 def test_a_family_that_is_not_modelled_is_not_taken_for_plain_attention() -> None:
     facts = facts_from_config(UNKNOWN_FAMILY)
     assert facts.layers is None
-    assert facts.notes == ("the architecture foo_bar is not known here: how it caches tokens is not known",)
+    assert facts.notes == ("how models of the architecture foo_bar cache tokens is not known here",)
     assert facts.hidden == 4096
 
 

@@ -185,7 +185,7 @@ def test_an_image_projector_is_counted() -> None:
     assert plain is not None and seeing is not None and plain - seeing > GIB
 
 
-@pytest.mark.parametrize(("build", "note"), [("b10107", "by the rules of b11669"), ("", "does not tell its build")])
+@pytest.mark.parametrize(("build", "note"), [("b10107", "by the rules of b11669"), ("", "does not state its build")])
 def test_another_build_is_sized_by_known_rules(build: str, note: str) -> None:
     found = estimate(facts(ggufs.DENSE, 16), told("-c 8192", build), (SPARK,))
     assert any(note in said for said in found.notes)

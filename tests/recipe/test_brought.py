@@ -113,11 +113,11 @@ def test_links_that_stay_inside_are_followed_and_circles_end(folder: Path) -> No
 
 def test_pipes_strange_names_and_masses_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     os.mkfifo(folder / "patches" / "pipe")
-    assert "no regular file" in problem(folder, "pre_exec:\n  - {copy: patches}\n")
+    assert "not a regular file" in problem(folder, "pre_exec:\n  - {copy: patches}\n")
     os.rename(folder / "patches" / "pipe", folder / "mods" / "fix" / "\x1b]0;x\x07")
     assert "name that cannot be shown" in problem(folder, "mods:\n  - fix\n")
     monkeypatch.setattr(sent_files, "MAX_TOTAL", 6)
-    assert "more than" in problem(folder, "pre_exec:\n  - {copy: patches}\n")
+    assert "larger than 6 B" in problem(folder, "pre_exec:\n  - {copy: patches}\n")
     monkeypatch.setattr(sent_files, "MAX_FILES", 1)
     assert "more than 1 files" in problem(folder, "pre_exec:\n  - {copy: patches}\n")
 
@@ -126,9 +126,9 @@ def test_pipes_strange_names_and_masses_are_refused(folder: Path, monkeypatch: p
     ("fields", "said"),
     [
         ("pre_exec: [{copy: x, source_host: 10.0.0.1}]", "another host"),
-        ("pre_exec: [{copy: x, dest: relative}]", "whole path"),
+        ("pre_exec: [{copy: x, dest: relative}]", "absolute path"),
         ("pre_exec: [{copy: [x]}]", "must be paths"),
-        ("pre_exec: [{copy: x, owner: me}]", "knows no `owner`"),
+        ("pre_exec: [{copy: x, owner: me}]", "has no key `owner`"),
         ("mods: [../x]", "not the name of a mod"),
         ("mods: [/x]", "not the name of a mod"),
         ("mods: [{a: b}]", "not the name of a mod"),
@@ -165,8 +165,8 @@ def test_mods_that_nobody_here_knows_are_left_to_the_hosts(folder: Path) -> None
     [unseen] = got.problems
     assert (unseen.code, unseen.severity) == ("mod-unseen", Severity.WARNING) and unseen.spot is not None
     assert [item.severity for item in validate(recipe, None, {}) if item.code == "mod-unseen"] == [Severity.NOTE]
-    told = [demand.detail for demand in demands(render(recipe, {}), {}) if demand.kind is Kind.MODS]
-    assert "on the hosts: not on this machine" in told[0] and told[1] == "pip install x\n"
+    details = [demand.detail for demand in demands(render(recipe, {}), {}) if demand.kind is Kind.MODS]
+    assert "on the hosts: it is not on this machine" in details[0] and details[1] == "pip install x\n"
 
 
 def _registry(upstream: Upstream, fields: str, name: str = "arena") -> Recipe:
@@ -246,7 +246,7 @@ def test_a_copy_of_a_registrys_recipe_names_its_mods_with_the_registry(upstream:
 def test_a_recipe_in_the_home_folder_copies_nothing_of_it(private_home: Path) -> None:
     (private_home / ".ssh").mkdir()
     (private_home / ".ssh" / "id_ed25519").write_text("key")
-    assert "keys too" in problem(private_home, "pre_exec:\n  - {copy: .ssh, dest: /x}\n")
+    assert "your home folder, with its keys" in problem(private_home, "pre_exec:\n  - {copy: .ssh, dest: /x}\n")
 
 
 def test_a_folder_called_recipes_without_any_is_not_taken_for_theirs(upstream: Upstream) -> None:

@@ -173,13 +173,13 @@ def test_a_file_that_hides_a_bundled_recipe_is_told(spelling: str, call: Call, t
     stem = Path(bundled.source.path).stem
     name = spelling.format(stem)
     path = written(tmp_path, PLAIN, f"{stem}.yaml")
-    told_of = f"this file of the current folder is taken for `{name}`, not the bundled one"
+    told_of = f"this file of the current folder is used for `{name}`, not the bundled one"
     for words in (("show", name), ("recipe", "validate", name), ("run", name, "--dry-run")):
         _, told = call(*words)
         assert told_of in told, words
     assert told_of not in call("show", str(path))[1], "a path means that file"
     path.write_bytes(Path(bundled.source.path).read_bytes())
-    assert "is taken for" not in call("show", name)[1], "the same recipe hides nothing"
+    assert "is used for" not in call("show", name)[1], "the same recipe hides nothing"
 
 
 def test_a_file_that_hides_one_of_the_users_is_told(call: Call, tmp_path: Path) -> None:

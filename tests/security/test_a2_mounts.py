@@ -113,10 +113,10 @@ def test_docker_is_given_what_was_judged(source: str) -> None:
         ("/data", "/data/people/ada", Judgement.REFUSED),
         ("/data/people/ada/.ssh", "/data/people/ada", Judgement.REFUSED),
         ("/data/people/ada/.cache/huggingface", "/data/people/ada", Judgement.HARMLESS),
-        ("/data/people/ada/x", "/data/people/ada", Judgement.GRAVE),
+        ("/data/people/ada/x", "/data/people/ada", Judgement.SERIOUS),
         ("~/..", "/data/people/ada", Judgement.REFUSED),
         ("~/../bob/.ssh", "/data/people/ada", Judgement.REFUSED),
-        ("/data/other", "/data/people/ada", Judgement.GRAVE),
+        ("/data/other", "/data/people/ada", Judgement.SERIOUS),
     ],
 )
 def test_a_home_is_one_wherever_it_lies(source: str, home: str, judged: Judgement) -> None:
@@ -179,8 +179,8 @@ def test_capabilities_that_are_not_known_to_be_harmless_are_marked(name: str, gr
 def test_sharing_another_container_is_marked() -> None:
     found = asked({"network": "container:other", "ipc": "container:db"}, Kind.PRIVILEGE)
     assert [(demand.title, demand.grave) for demand in found] == [
-        ("shares the network of another container, other", True),
-        ("shares the ipc of another container, db", True),
+        ("shares the network of another container: other", True),
+        ("shares the ipc of another container: db", True),
     ]
 
 
@@ -202,7 +202,7 @@ def agreed_demand(volume: str, data_dirs: tuple[str, ...] = AGREED) -> Demand:
 def test_a_folder_that_the_user_agreed_to_is_not_grave(source: str) -> None:
     demand = agreed_demand(f"{source}:/x")
     assert not demand.grave
-    assert "your data_dirs agree to" in demand.title
+    assert "your data_dirs allow" in demand.title
     assert agreed_demand(f"{source}:/x", ()).grave
 
 

@@ -39,7 +39,7 @@ def graves(what: Rendered) -> list[Demand]:
 def test_a_delegated_launch_is_asked_about_as_privileged(kind: SourceKind) -> None:
     found = graves(foreign(DELEGATED, kind))
     assert [demand.kind for demand in found] == [Kind.PRIVILEGE, Kind.CODE]
-    assert "privileged" in found[0].title and "head host" in found[1].title
+    assert "privileged" in found[0].title and "head node" in found[1].title
 
 
 @pytest.mark.parametrize("kind", [SourceKind.REGISTRY, SourceKind.PATH])

@@ -168,7 +168,7 @@ async def test_a_cluster_can_be_added(open_app: Pilots) -> None:
         await press(pilot, "c", "a")
         await pilot.pause()
         await press(pilot, *"den", "enter", *"one", "comma", "space", *"one", "enter")
-        assert lines_with(pilot, "each named once") and load_settings().cluster("den") is None
+        assert lines_with(pilot, "host is named twice") and load_settings().cluster("den") is None
         await press(pilot, "enter", *"one", "comma", *"two", "enter")
         await settle(pilot)
         assert "den: one ● two ●" in screen_text(pilot).splitlines()[0]

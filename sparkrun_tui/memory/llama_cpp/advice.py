@@ -19,7 +19,7 @@ _ENOUGH = (Level.GOOD, Level.TIGHT)
 
 
 def proposals_for(case: LlamaCase) -> tuple[Proposal, ...]:
-    """Return what would help, best first: nothing when all is well or a needed input is unknown."""
+    """What would help, best first: nothing when all is well or a needed input is unknown."""
     if case.refused:
         return tuple(_for_refusal(case))
     left = case.left
@@ -77,7 +77,7 @@ def _fewer_slots(case: LlamaCase) -> Iterator[Proposal]:
 
 
 def _saved(before: LlamaCase, after: LlamaCase) -> int:
-    """Return the bytes that a change saves at the context that is allocated now."""
+    """The bytes that a change saves at the context that is allocated now."""
     if before.plan is None:
         return 0
     now = plan_llama(after.facts, after.settings, before.plan.shape.n_ctx, after.device)
@@ -85,12 +85,12 @@ def _saved(before: LlamaCase, after: LlamaCase) -> int:
 
 
 def _better(after: LlamaCase, before: LlamaCase) -> bool:
-    """Tell whether a change saves anything worth a word at the context that is allocated now."""
+    """Whether a change saves a noticeable amount at the context that is allocated now."""
     return _saved(before, after) >= _WORTH
 
 
 def _reach(case: LlamaCase) -> str:
-    """Say what fits after a change."""
+    """What fits after a change, in words."""
     if case.level in _ENOUGH and case.context:
         return f"{case.context:,} tokens fit"
     return f"{case.longest or 0:,} tokens fit"

@@ -26,7 +26,7 @@ class LlamaRefusal(Exception):
 class Shape:
     """How the context is laid out, in tokens (cells): the whole context, one stream's cells, and batches.
 
-    ``streams`` share nothing; a unified cache is one stream for all slots. ``outputs`` is how many rows of
+    `streams` share nothing; a unified cache is one stream for all slots. `outputs` is how many rows of
     logits one batch may ask for.
     """
 
@@ -45,7 +45,7 @@ class Shape:
         return self.sequence * self.streams
 
     def window_cells(self, window: int, swa_full: bool) -> int:
-        """Return the cells of one stream of a window cache (llama_kv_cache_iswa, constructor)."""
+        """The cells of one stream of a window cache (llama_kv_cache_iswa, constructor)."""
         if swa_full:
             return self.sequence
         reach = window * (self.slots if self.unified else 1) + self.ubatch
@@ -79,7 +79,7 @@ def pad(tokens: int) -> int:
 
 
 def drafts_per_step(settings: EngineSettings) -> int:
-    """Return how many tokens one step drafts: the flag, else 3 (64 for n-gram methods), 0 without drafting."""
+    """How many tokens one step drafts: the flag, else 3 (64 for n-gram methods), 0 without drafting."""
     speculative = settings.speculative
     if speculative is None or not speculative.method:
         return 0
@@ -89,33 +89,34 @@ def drafts_per_step(settings: EngineSettings) -> int:
 
 
 def shape_of(want: int, settings: EngineSettings) -> Shape:
-    """Return the layout for a wanted context of ``want`` tokens.
+    """The layout for a wanted context of `want` tokens.
 
     n_ctx = pad256(want); slots 4 and unified unless -np is given; each slot's share is padded again. Source:
     src/llama-context.cpp (llama_context::llama_context), tools/server/server-context.cpp.
     """
     options = settings.llama
-    given = options.parallel is not None and options.parallel > 0
-    slots = options.parallel if given and options.parallel is not None else DEFAULT_SLOTS
-    unified = not given or bool(options.kv_unified)
+    slots, unified = DEFAULT_SLOTS, True
+    if options.parallel is not None and options.parallel > 0:
+        slots, unified = options.parallel, bool(options.kv_unified)
     n_ctx = pad(max(1, want))
-    sequence = n_ctx if unified else pad(max(1, n_ctx // slots))
+    streams, sequence = 1, n_ctx
+    if not unified:
+        streams, sequence = slots, pad(max(1, n_ctx // slots))
     batch = min(max(1, want), options.batch or 2048)
     ubatch = min(batch, options.ubatch or 512)
-    outputs = ubatch if options.embeddings else slots * (1 + drafts_per_step(settings))
+    outputs = slots * (1 + drafts_per_step(settings))
     if options.embeddings:
-        batch = ubatch
-    streams = 1 if unified else slots
+        batch = outputs = ubatch
     return Shape(n_ctx, sequence, streams, slots, unified, batch, ubatch, outputs)
 
 
 def flash_attention(options: LlamaOptions) -> bool:
-    """Tell whether flash attention is on: ``auto`` turns it on wherever the model's heads allow."""
+    """Whether flash attention is on: `auto` turns it on wherever the model's heads allow."""
     return options.flash_attn not in ("off", "0", "false", "disabled")
 
 
 def check(facts: ModelFacts, settings: EngineSettings, shape: Shape) -> None:
-    """Raise LlamaRefusal for cache types that the server refuses or dies of.
+    """Raises `LlamaRefusal` for cache types that the server refuses or that make it abort.
 
     Source: src/llama-context.cpp (llama_init_from_model), common/arg.cpp (kv_cache_type_from_str).
     """
@@ -128,7 +129,7 @@ def check(facts: ModelFacts, settings: EngineSettings, shape: Shape) -> None:
     if block_length(value) > 1 and not flash_attention(options):
         raise LlamaRefusal(f"a quantised V cache ({value}) needs flash attention, which -fa off turns off")
     if key != value and any(layer.kind is AttentionKind.MLA for layer in layers):
-        raise LlamaRefusal(f"this model does not take different K ({key}) and V ({value}) cache types: set both")
+        raise LlamaRefusal(f"this model needs equal K ({key}) and V ({value}) cache types: set both")
     for layer in layers:
         for name, kind, width in (("K", key, layer.head_k), ("V", value, layer.head_v)):
             if width % block_length(kind):
@@ -136,8 +137,8 @@ def check(facts: ModelFacts, settings: EngineSettings, shape: Shape) -> None:
                     f"{name} cache type {kind} has blocks of {block_length(kind)}, "
                     f"which do not divide the head size {width}"
                 )
-    both = block_length(key) > 1 and block_length(value) > 1
-    if both and shape.streams > 1 and facts.gguf.get("arch") == "phi3":
+    both_quantised = block_length(key) > 1 and block_length(value) > 1
+    if both_quantised and shape.streams > 1 and facts.gguf.get("arch") == "phi3":
         raise LlamaRefusal("with both caches quantised and more than one stream this architecture aborts at start")
 
 
@@ -149,22 +150,27 @@ def cache_bytes(
     types: tuple[str, str],
     drafts: int,
 ) -> CacheBytes:
-    """Return the bytes of one context over some layers with K and V of ``types``.
+    """The bytes of one context over some layers with K and V of `types`.
 
     Full layers keep all cells, window layers their own, latent ones keys only, states are fp32 and there is
     one per slot and drafted token more. Sources: src/llama-kv-cache.cpp, llama-kv-cache-iswa.cpp,
     llama-memory-recurrent.cpp, llama-context.cpp (output_reserve).
     """
-    own = [(layer.attention, count) for layer, count in groups if layer.attention is not None and not layer.shares]
+    own = []
+    for layer, count in groups:
+        if layer.attention is not None and not layer.shares:
+            own.append((layer.attention, count))
     widest = 0 if flash_attention(settings.llama) else _padded_width(groups)
     full = window = indexer = 0.0
     compressors = 0
     key_size, value_size = element_size(types[0]) or 2.0, element_size(types[1]) or 2.0
     for attention, count in own:
         if attention.compress is not None:
-            parts = compressed_bytes(attention, shape, settings.llama.swa_full, key_size)
-            window, full, indexer = window + count * parts[0], full + count * parts[1], indexer + count * parts[2]
-            compressors += count * parts[3]
+            in_window, rows, keys, compressor = compressed_bytes(attention, shape, settings.llama.swa_full, key_size)
+            window += count * in_window
+            full += count * rows
+            indexer += count * keys
+            compressors += count * compressor
             continue
         token = _key_width(attention) * key_size + _value_width(attention, widest) * value_size
         if attention.window is not None:
@@ -180,24 +186,24 @@ def cache_bytes(
 
 
 def _key_width(attention: Attention) -> int:
-    """Return the elements of one token's keys."""
+    """The elements of one token's keys."""
     return attention.kv_heads * attention.head_k
 
 
 def _value_width(attention: Attention, widest: int) -> int:
-    """Return the elements of one token's values; without flash attention every layer has the widest."""
+    """The elements of one token's values; without flash attention every layer has the widest."""
     if attention.kind is AttentionKind.MLA:
         return 0
     return widest or attention.kv_heads * attention.head_v
 
 
 def _padded_width(groups: Groups) -> int:
-    """Return the widest layer's values: a transposed V cache is padded to it (is_n_embd_v_gqa_variable)."""
+    """The widest layer's values: a transposed V cache is padded to it (is_n_embd_v_gqa_variable)."""
     return max((a.kv_heads * a.head_v for layer, _ in groups if (a := layer.attention) is not None), default=0)
 
 
 def state_bytes(state: State) -> int:
-    """Return one layer's recurrent state in bytes: convolution and recurrence in fp32 (llama-hparams.cpp)."""
+    """One layer's recurrent state in bytes: convolution and recurrence in fp32 (llama-hparams.cpp)."""
     columns = (state.kernel - 1) * (state.inner + 2 * state.groups * state.group_width)
     return (columns + state.heads * state.rows * state.columns) * 4
 
@@ -205,18 +211,23 @@ def state_bytes(state: State) -> int:
 def compressed_bytes(
     attention: Attention, shape: Shape, swa_full: bool, key_size: float
 ) -> tuple[float, float, float, int]:
-    """Return one DeepSeek V4 layer's window rows, compressed rows, index keys and compressor state in bytes.
+    """One DeepSeek V4 layer's window rows, compressed rows, index keys and compressor state in bytes.
 
     Rows are keys only. Each slot has streams of its own, also in a unified cache. A ratio of 4 keeps index
     keys and overlapping states of 8 rows, 128 keeps states of 128. Source: src/llama-kv-cache-dsv4.cpp.
     """
-    ratio, width = attention.compress or 0, attention.kv_heads * attention.head_k
-    cells = shape.sequence if swa_full else pad(min(shape.sequence, (attention.window or 0) + shape.ubatch))
+    ratio = attention.compress or 0
+    width = attention.kv_heads * attention.head_k
+    cells = shape.sequence
+    if not swa_full:
+        cells = pad(min(shape.sequence, (attention.window or 0) + shape.ubatch))
     raw = shape.slots * cells * width * key_size
     if not ratio:
         return raw, 0.0, 0.0, 0
     rows = shape.slots * ceil(shape.sequence / ratio)
-    overlapping = ratio == _OVERLAPPING
-    index = rows * attention.indexer * key_size if overlapping else 0.0
-    state = 2 * (2 * ratio) * 2 * (width + attention.indexer) if overlapping else 2 * ratio * width
+    index = 0.0
+    state = 2 * ratio * width
+    if ratio == _OVERLAPPING:
+        index = rows * attention.indexer * key_size
+        state = 2 * (2 * ratio) * 2 * (width + attention.indexer)
     return raw, rows * width * key_size, index, shape.slots * state * 4

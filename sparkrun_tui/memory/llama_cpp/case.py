@@ -25,8 +25,8 @@ _PROCESS = Band(900 * MIB, 300 * MIB, 2000 * MIB, "server process, assumed")
 class LlamaCase:
     """Settings on a host: the plan (None: unknown or refused), the context that is allocated, weights and overhead.
 
-    ``wanted`` is the context that was asked for and ``context`` what --fit leaves of it, in tokens; sizes
-    are bytes of one host. ``hosts`` share weights and caches (RPC) evenly.
+    `wanted` is the context that was asked for and `context` what --fit leaves of it, in tokens; sizes
+    are bytes of one host. `hosts` share weights and caches (RPC) evenly.
     """
 
     facts: ModelFacts
@@ -52,7 +52,7 @@ class LlamaCase:
         return self.host.total - others(self.host).bytes
 
     def needed(self, plan: LlamaPlan) -> Band | None:
-        """Return what a plan takes of one host, None when weights or compute buffers are unknown."""
+        """What a plan takes of one host, None when weights or compute buffers are unknown."""
         if self.weights is None or plan.compute is None:
             return None
         context = exact(ceil(plan.context / self.hosts), "context")
@@ -65,7 +65,7 @@ class LlamaCase:
 
     @property
     def level(self) -> Level:
-        """How the whole stands against the host's memory."""
+        """The level of the total against the host's memory."""
         if self.refused:
             return Level.BAD
         taken = self.taken
@@ -104,8 +104,10 @@ class LlamaCase:
         return None if taken is None else self.free - taken.likely
 
     def longest_leaving(self, reserve: int) -> int | None:
-        """Return the largest context in tokens that leaves ``reserve`` bytes to the host; 0 for none."""
-        if self.refused or self.weights is None or llama_layers(self.facts) is None or self.wanted is None:
+        """The largest context in tokens that leaves `reserve` bytes to the host; 0 for none."""
+        if self.refused or self.weights is None or self.wanted is None:
+            return None
+        if llama_layers(self.facts) is None:
             return None
         if self.plan is None or self.plan.compute is None:
             return None
@@ -113,7 +115,7 @@ class LlamaCase:
         return min(ceiling, PAD * self._largest(pad(ceiling) // PAD, self.free - reserve))
 
     def _largest(self, most: int, room: int) -> int:
-        """Return the most steps of 256 tokens, up to ``most``, that take at most ``room`` bytes.
+        """The most steps of 256 tokens, up to `most`, that take at most `room` bytes.
 
         Sizes grow almost linearly with the context, so each guess interpolates between the bounds.
         """
@@ -134,35 +136,35 @@ class LlamaCase:
         return low
 
     def _size(self, steps: int) -> int:
-        """Return the bytes taken with a context of ``steps`` times 256 tokens."""
+        """The bytes taken with a context of `steps` times 256 tokens."""
         needed = self.needed(plan_llama(self.facts, self.settings, max(1, steps * PAD), self.device))
         return needed.likely if needed is not None else 0
 
 
 def uses_device(settings: EngineSettings) -> bool:
-    """Tell whether any layer runs on a GPU: all do unless ``-ngl 0``."""
+    """Whether any layer runs on a GPU: all do unless `-ngl 0`."""
     return settings.llama.n_gpu_layers.strip() != "0"
 
 
 def work_out(
     facts: ModelFacts, settings: EngineSettings, host: HostMemory, hosts: int = 1, measured: Measured | None = None
 ) -> LlamaCase:
-    """Work settings out on one of ``hosts`` that share the model: what is allocated there, or why it is refused."""
+    """The case of some settings on one of `hosts` that share the model: what is allocated there, or the refusal."""
     device = uses_device(settings)
     weights = model_buffers(facts, settings, device)
     if measured is not None and measured.weights is not None:
         weights = exact(measured.weights, measured.source)
     elif weights is not None and hosts > 1:
-        weights = Band(
-            ceil(weights.likely / hosts), ceil(weights.low / hosts), ceil(weights.high / hosts), weights.source
-        )
+        likely, low, high = ceil(weights.likely / hosts), ceil(weights.low / hosts), ceil(weights.high / hosts)
+        weights = Band(likely, low, high, weights.source)
     overhead = add(_CONTEXT if device else NOTHING, _PROCESS, projector(facts, settings))
     wanted, context, plan, refused = wanted_context(facts, settings), None, None, ""
     try:
         if wanted is not None and llama_layers(facts) is not None:
-            free = free_at_start(host) if host.unified else host.total
-            taken = (weights.likely if weights is not None else 0) + overhead.likely
-            context = fitted_context(facts, settings, taken, free, device) if weights is not None else wanted
+            context = wanted
+            if weights is not None:
+                free = free_at_start(host) if host.unified else host.total
+                context = fitted_context(facts, settings, weights.likely + overhead.likely, free, device)
             plan = plan_llama(facts, settings, context or wanted, device)
     except LlamaRefusal as error:
         refused = str(error)

@@ -21,7 +21,7 @@ _MISS = 150 * MIB
 
 
 def limits_outputs(version: str) -> bool:
-    """Tell whether a build (``b11669``) limits the reserved logits; an unknown build is taken for a new one."""
+    """Whether a build (`b11669`) limits the reserved logits; an unknown build counts as a new one."""
     build = whole(version.removeprefix("b"))
     return build is None or build >= _LIMITED_OUTPUTS
 
@@ -29,11 +29,11 @@ def limits_outputs(version: str) -> bool:
 def compute_buffer(
     facts: ModelFacts, groups: Groups, settings: EngineSettings, shape: Shape, device: bool
 ) -> Band | None:
-    """Return the compute buffer of one context in bytes, None when the model's widths are not known.
+    """The compute buffer of one context in bytes, None when the model's widths are not known.
 
     With flash attention ub x 4 x (5E + the largest of three times the feed-forward, the experts' term and
     the logits) plus masks of two bytes per cell and token; a device needs 4E and a host buffer beside it.
-    Without, heads x cells x ub x 4 come on top. Older builds and ``--embeddings`` hold logits of the whole
+    Without, heads x cells x ub x 4 come on top. Older builds and `--embeddings` hold logits of the whole
     micro-batch. Measured on 407 loads: exact for most architectures, up to 30 % more for the others.
     Sources: src/llama-graph.cpp, ggml/src/ggml-alloc.c.
     """
@@ -42,15 +42,21 @@ def compute_buffer(
         return None
     vocab = facts.vocab or 0
     options = settings.llama
-    windows = [layer.attention.window for layer, _ in groups if layer.attention and layer.attention.window]
-    cells = shape.sequence + (shape.window_cells(max(windows), options.swa_full) if windows else 0)
-    flash = flash_attention(options)
+    largest = 0
+    for layer, _ in groups:
+        if layer.attention is not None and layer.attention.window:
+            largest = max(largest, layer.attention.window)
+    cells = shape.sequence
+    if largest:
+        cells += shape.window_cells(largest, options.swa_full)
     ends = 4 if device else 5
-    if not flash:
+    if not flash_attention(options):
         width = 5 * hidden + _projections(facts, groups)
         likely = (facts.heads or 0) * shape.sequence * ub * 4 + ub * 4 * width + 4 * ub * cells
     else:
-        logits = 0 if options.embeddings else -(-vocab * shape.outputs // ub)
+        logits = 0
+        if not options.embeddings:
+            logits = -(-vocab * shape.outputs // ub)
         likely = ub * 4 * (ends * hidden + max(_feed_forward(facts), logits)) + 2 * ub * cells
     if options.embeddings or not limits_outputs(settings.version):
         likely = max(likely, ub * (vocab + hidden) * 4)
@@ -61,24 +67,28 @@ def compute_buffer(
 
 
 def _feed_forward(facts: ModelFacts) -> int:
-    """Return the elements per token that the feed-forward holds at its peak."""
+    """The elements per token that the feed-forward holds at its peak."""
     if not facts.experts:
         return 3 * (facts.intermediate or 0)
-    dense = (facts.intermediate or 0) if _has_dense_layers(facts) else 0
+    dense = 0
+    if _has_dense_layers(facts):
+        dense = facts.intermediate or 0
     used, width = facts.experts_per_token, facts.expert_width or 0
     hidden = facts.hidden or 0
-    beside = used * hidden if used * hidden > 2 * used * width else 0
-    return max(3 * dense, 3 * used * width + beside)
+    experts = 3 * used * width
+    if used * hidden > 2 * used * width:
+        experts += used * hidden
+    return max(3 * dense, experts)
 
 
 def _has_dense_layers(facts: ModelFacts) -> bool:
-    """Tell whether a model with experts also has layers without (leading ones, or every other one)."""
+    """Whether a model with experts also has layers without (leading ones, or every other one)."""
     step = max(widest(facts.gguf, "interleave_moe_layer_step"), widest(facts.gguf, "moe_every_n_layers"))
     return widest(facts.gguf, "leading_dense_block_count") > 0 or step > 1 or not facts.expert_intermediate
 
 
 def _projections(facts: ModelFacts, groups: Groups) -> int:
-    """Return the elements per token of queries, keys and values of the widest layer."""
+    """The elements per token of queries, keys and values of the widest layer."""
     width = 0
     for layer, _ in groups:
         attention = layer.attention

@@ -32,13 +32,14 @@ def estimate_llama(
     cases = [work_out(facts, settings, host, len(used), measured.get(host.name)) for host in used]
     weakest = max(cases, key=lambda case: (badness(case.level), -case.free))
     pictures = tuple(_picture(case) for case in cases)
+    version = settings.version or f"{NEWEST} (assumed)"
     return Estimate(
         hosts=pictures,
         starts=worst_verdict(_starts(case) for case in cases),
         context=_context(weakest),
         headroom=worst_headroom(pictures),
         notes=_notes(weakest),
-        engine_version=f"llama.cpp {settings.version or f'{NEWEST} (assumed)'}",
+        engine_version=f"llama.cpp {version}",
         facts_source=facts.source,
         max_context=weakest.longest,
         concurrency=weakest.at_once,
@@ -51,7 +52,7 @@ def estimate_llama(
 
 
 def _request_bytes(case: LlamaCase) -> int | None:
-    """Return the cache and the state of one request of full length, in bytes."""
+    """The cache and the state of one request of full length, in bytes."""
     if case.plan is None:
         return None
     shape, cache = case.plan.shape, case.plan.cache
@@ -120,7 +121,7 @@ def _context(case: LlamaCase) -> Verdict:
 
 
 def _min_hosts(facts: ModelFacts, settings: EngineSettings, case: LlamaCase) -> int | None:
-    """Return the fewest hosts like this one that the recipe fits on, None when none does or it is unknown."""
+    """The fewest hosts like this one that the recipe fits on, None when none does or it is unknown."""
     if case.taken is None:
         return None
     for count in (1, 2, 3, 4, 8):
@@ -131,13 +132,14 @@ def _min_hosts(facts: ModelFacts, settings: EngineSettings, case: LlamaCase) -> 
 
 
 def _notes(case: LlamaCase) -> tuple[str, ...]:
-    """Return what a person should know of the estimate's inputs and of what grows after the start."""
+    """Notes about the estimate's inputs and about memory that grows after the start."""
     facts, settings, plan = case.facts, case.settings, case.plan
     notes = [*settings.notes, *facts.notes]
-    if facts.layers is not None and facts.declared is not None and not facts.config and not facts.gguf:
-        notes.append("only the recipe's metadata is known: every layer is counted as full attention")
+    own_files = facts.config or facts.gguf
+    if facts.layers is not None and facts.declared is not None and not own_files:
+        notes.append("only the recipe's metadata is known: every layer counts as full attention")
     if not settings.version:
-        notes.append(f"the image does not tell its build; {NEWEST} is assumed")
+        notes.append(f"the image does not state its build; {NEWEST} is assumed")
     elif settings.version != NEWEST:
         notes.append(f"build {settings.version} is sized by the rules of {NEWEST}")
     if plan is not None and settings.llama.parallel is None and plan.cache.state:
@@ -145,13 +147,14 @@ def _notes(case: LlamaCase) -> tuple[str, ...]:
     asked, trained = settings.llama.ctx_size, facts.max_length
     if asked and trained and asked > trained:
         notes.append(
-            f"slots get at most {trained:,} tokens, what the model was trained on; the memory is taken all the same"
+            f"slots get at most {trained:,} tokens, the model's trained length; the memory is allocated anyway"
         )
-    if case.context == FIT_FLOOR and case.wanted is not None and case.wanted > FIT_FLOOR:
+    was_cut = case.wanted is not None and case.wanted > FIT_FLOOR
+    if was_cut and case.context == FIT_FLOOR:
         notes.append("--fit went down to its floor of 4,096 tokens: the model is too large for this host")
     if settings.llama.no_mmap:
-        notes.append("recent builds refuse --no-mmap: -lm none is its new name")
+        notes.append("recent builds refuse --no-mmap; use -lm none instead")
     elif case.host.unified and case.device:
-        notes.append("while it loads, the file's pages are in memory beside the copy on the device")
+        notes.append("while it loads, the pages of the file use memory in addition to the copy on the device")
     notes.append("while it serves, the prompt cache may take up to 8 GiB more (--cache-ram)")
     return tuple(dict.fromkeys(notes))

@@ -14,12 +14,12 @@ def _slots(settings: EngineSettings) -> int:
 
 
 def length(settings: EngineSettings) -> int:
-    """Return the context of one request: all slots share the one that is asked for."""
+    """The context of one request: all slots share the one that is asked for."""
     return (settings.llama.ctx_size or 0) // _slots(settings)
 
 
 def with_length(settings: EngineSettings, tokens: int) -> EngineSettings:
-    """Return the settings with another context of one request, in tokens."""
+    """The settings with another context of one request, in tokens."""
     return replace(settings, llama=replace(settings.llama, ctx_size=tokens * _slots(settings)))
 
 

@@ -51,7 +51,7 @@ _WINDOW_FAMILIES = (
 class LlamaPlan:
     """What one server allocates, in bytes: the target's context, a drafter's, and both compute buffers.
 
-    ``compute`` is None when the model's widths are unknown. ``draft`` is None without a drafting context.
+    `compute` is None when the model's widths are unknown. `draft` is None without a drafting context.
     """
 
     shape: Shape
@@ -80,9 +80,9 @@ class LlamaPlan:
 
 
 def llama_layers(facts: ModelFacts) -> tuple[Layer, ...] | None:
-    """Return the layers as llama.cpp caches them, None when that is not known.
+    """The layers as llama.cpp caches them, None when that is not known.
 
-    Facts of a GGUF header are that already. Those of a ``config.json`` may have windows that llama.cpp does
+    Facts of a GGUF header are that already. Those of a `config.json` may have windows that llama.cpp does
     not use.
     """
     if facts.layers is None:
@@ -100,14 +100,14 @@ def llama_layers(facts: ModelFacts) -> tuple[Layer, ...] | None:
 
 
 def _in_full(attention: Attention | None) -> Attention | None:
-    """Return a layer's attention without the window that llama.cpp does not use."""
+    """A layer's attention without the window that llama.cpp does not use."""
     if attention is None or attention.window is None:
         return attention
     return replace(attention, kind=AttentionKind.FULL, window=None)
 
 
 def wanted_context(facts: ModelFacts, settings: EngineSettings) -> int | None:
-    """Return the context that is asked for in tokens: -c, else (0 or absent) what the model was trained on."""
+    """The context that is asked for in tokens: -c, else (0 or absent) what the model was trained on."""
     asked = settings.llama.ctx_size
     if asked is not None and asked > 0:
         return asked
@@ -115,9 +115,9 @@ def wanted_context(facts: ModelFacts, settings: EngineSettings) -> int | None:
 
 
 def plan_llama(facts: ModelFacts, settings: EngineSettings, want: int, device: bool = True) -> LlamaPlan:
-    """Plan a server with a context of ``want`` tokens; raises LlamaRefusal, also when layers are unknown.
+    """Plan a server with a context of `want` tokens; raises LlamaRefusal, also when layers are unknown.
 
-    ``device`` tells whether layers run on a GPU (its buffers differ a little from the CPU's).
+    `device` says whether layers run on a GPU (its buffers differ a little from the CPU's).
     """
     layers = llama_layers(facts)
     if layers is None:
@@ -134,14 +134,14 @@ def plan_llama(facts: ModelFacts, settings: EngineSettings, want: int, device: b
 
 
 def _uses_mtp(settings: EngineSettings) -> bool:
-    """Tell whether the checkpoint's own drafting layers are used."""
+    """Whether the checkpoint's own drafting layers are used."""
     return settings.speculative is not None and "mtp" in settings.speculative.method
 
 
 def _drafting(
     facts: ModelFacts, settings: EngineSettings, shape: Shape, device: bool
 ) -> tuple[CacheBytes | None, Band]:
-    """Return the drafting context and its compute buffer: the target's cells, f16 unless told otherwise.
+    """The drafting context and its compute buffer: the target's cells, f16 unless set otherwise.
 
     Source: common/speculative.cpp, tools/server/server-context.cpp.
     """
@@ -168,7 +168,7 @@ def _drafting(
 def fitted_context(
     facts: ModelFacts, settings: EngineSettings, weights: int, free: int, device: bool = True
 ) -> int | None:
-    """Return the context in tokens that ``--fit`` leaves when -c is absent, None when it is not known.
+    """The context in tokens that `--fit` leaves when -c is absent, None when it is not known.
 
     Linear between the floor (4096) and the trained length so that the margin (1 GiB) stays free, rounded
     down to 256 per stream; the floor even when that does not fit. Source: common/fit.cpp.

@@ -17,9 +17,9 @@ _PROJECTOR = Band(900 * MIB, 400 * MIB, 2000 * MIB, "assumed image projector")
 
 
 def model_buffers(facts: ModelFacts, settings: EngineSettings, device: bool) -> Band | None:
-    """Return the bytes of weights that stay in memory, None when nothing tells their size.
+    """The bytes of weights that stay in memory, None when their size is unknown.
 
-    Order: the recipe's ``model_vram``, the tensors of the header, parameters times the file's bits. Blocks
+    Order: the recipe's `model_vram`, the tensors of the header, parameters times the file's bits. Blocks
     that only draft are left out unless they are used; a tied token embedding exists twice with a device.
     Source: src/llama-model.cpp (load_tensors).
     """
@@ -37,18 +37,22 @@ def model_buffers(facts: ModelFacts, settings: EngineSettings, device: bool) -> 
         own = Band(size, int(size * (1 - spread)), int(size * (1 + spread)), weights.source)
         return add(own, _draft_model(facts))
     own_guess = _by_parameters(facts)
-    return None if own_guess is None else add(own_guess, _draft_model(facts))
+    if own_guess is None:
+        return None
+    return add(own_guess, _draft_model(facts))
 
 
 def _by_parameters(facts: ModelFacts) -> Band | None:
-    """Return parameters times bits per weight of the file, with the spread that mixes of types show."""
+    """Parameters times bits per weight of the file, with the spread that mixes of types show."""
     counted = count_parameters(facts)
-    declared = facts.declared
-    stated = (declared.params if declared else None) or facts.params or (counted.total if counted else None)
+    total = counted.total if counted is not None else None
+    stated = facts.params or total
+    if facts.declared is not None and facts.declared.params:
+        stated = facts.declared.params
     bits = bits_per_weight(facts)
     if not stated or bits is None:
         return None
-    if stated == (counted.total if counted else None):
+    if stated == total:
         stated += _per_layer_embeddings(facts)
     size = int(stated * bits / 8)
     if counted is not None and counted.experts and _keeps_the_rest(facts):
@@ -59,20 +63,20 @@ def _by_parameters(facts: ModelFacts) -> Band | None:
 
 
 def _keeps_the_rest(facts: ModelFacts) -> bool:
-    """Tell whether only a file's experts have the format that names it: mxfp4 files keep the rest at q8_0."""
+    """Whether only a file's experts have the format that names it: mxfp4 files keep the rest at q8_0."""
     named = facts.quant.method if facts.quant is not None else ""
     named += facts.declared.model_dtype if facts.declared is not None else ""
     return "mxfp4" in named.lower()
 
 
 def _per_layer_embeddings(facts: ModelFacts) -> int:
-    """Return the parameters of embeddings that each layer has of its own (Gemma 3n and Gemma 4 E)."""
+    """The parameters of embeddings that each layer has of its own (Gemma 3n and Gemma 4 E)."""
     width = positive(facts.gguf, "embedding_length_per_layer_input") or 0
     return width * (facts.vocab or 0) * len(facts.layers or ())
 
 
 def bits_per_weight(facts: ModelFacts) -> float | None:
-    """Return bits per weight of the file: its own quantisation's, else what the recipe calls it."""
+    """Bits per weight of the file: its own quantisation's, else what the recipe calls it."""
     if facts.quant is not None and facts.quant.bits is not None:
         return facts.quant.bits
     declared = facts.declared.model_dtype if facts.declared else ""
@@ -80,7 +84,7 @@ def bits_per_weight(facts: ModelFacts) -> float | None:
 
 
 def _draft_model(facts: ModelFacts) -> Band:
-    """Return the bytes of a separate draft model, as far as they are known."""
+    """The bytes of a separate draft model, as far as they are known."""
     drafter = facts.drafter
     if drafter is None:
         return NOTHING
@@ -91,7 +95,7 @@ def _draft_model(facts: ModelFacts) -> Band:
 
 
 def projector(facts: ModelFacts, settings: EngineSettings) -> Band:
-    """Return what ``--mmproj`` takes in bytes: its file and about 250 MiB for images (tools/mtmd/clip.cpp)."""
+    """What `--mmproj` takes in bytes: its file and about 250 MiB for images (tools/mtmd/clip.cpp)."""
     if not settings.llama.mmproj:
         return NOTHING
     own = facts.weights.vision if facts.weights is not None else 0

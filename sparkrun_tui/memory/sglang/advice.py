@@ -18,16 +18,16 @@ from sparkrun_tui.models.facts import ModelFacts
 _FEW_REQUESTS = 16
 _STEP = 1024
 _TABLE = 256 << 20
-"""A request table below this size is not worth a word (bytes)."""
+"""A request table below this size, in bytes, is not mentioned."""
 
 
 def short_of_slack(case: SglangCase) -> bool:
-    """Tell whether what lies outside the pools does not fit into the memory that they leave."""
+    """Whether the memory needed outside the pools exceeds what they leave."""
     return case.beside is not None and case.beside.likely > case.slack
 
 
 def too_short(case: SglangCase) -> bool:
-    """Tell whether the pool may not hold one request of full length."""
+    """Whether the pool may not hold one request of full length."""
     if case.refused:
         return True
     fewest = case.fewest.tokens if case.fewest is not None else 0
@@ -35,7 +35,7 @@ def too_short(case: SglangCase) -> bool:
 
 
 def min_fraction(case: SglangCase) -> float | None:
-    """Return the smallest fraction whose pool holds one request of full length, to two digits; None if none does.
+    """The smallest fraction whose pool holds one request of full length, to two digits; None if none does.
 
     Pools grow with the fraction, so it is found by halving.
     """
@@ -44,12 +44,17 @@ def min_fraction(case: SglangCase) -> float | None:
     low, high = 0, 100
     while low < high:
         middle = (low + high) // 2
-        low, high = (low, middle) if _holds(case, middle / 100) else (middle + 1, high)
-    return low / 100 if low < 100 and _holds(case, low / 100) else None
+        if _holds(case, middle / 100):
+            high = middle
+        else:
+            low = middle + 1
+    if low < 100 and _holds(case, low / 100):
+        return low / 100
+    return None
 
 
 def _holds(case: SglangCase, fraction: float) -> bool:
-    """Tell whether a fraction's pool holds one request of full length."""
+    """Whether a fraction's pool holds one request of full length."""
     if fraction <= 0:
         return False
     settings = replace(case.settings, utilisation=fraction)
@@ -61,7 +66,7 @@ def _holds(case: SglangCase, fraction: float) -> bool:
 
 
 def min_hosts(facts: ModelFacts, settings: EngineSettings, host: HostMemory) -> int | None:
-    """Return the fewest hosts like ``host`` whose pool holds a request of full length, None when none does."""
+    """The fewest hosts like `host` whose pool holds a request of full length, None when none does."""
     whole = weights_of(facts, settings)
     if whole is None or facts.layers is None:
         return None
@@ -73,7 +78,7 @@ def min_hosts(facts: ModelFacts, settings: EngineSettings, host: HostMemory) -> 
 
 
 def proposals_for(case: SglangCase) -> tuple[Proposal, ...]:
-    """Return what would help, best first: nothing when all is well or a needed input is unknown."""
+    """What would help, best first: nothing when all is well or a needed input is unknown."""
     if case.weights is None or case.facts.layers is None:
         return ()
     found: list[Proposal] = []
@@ -100,7 +105,7 @@ def _for_slack(case: SglangCase) -> Iterator[Proposal]:
         return
     after = changed(case, utilisation=most)
     if after.plan is not None:
-        effect = f"what lies outside the pools fits; {after.plan.tokens:,} tokens of cache then"
+        effect = f"the memory outside the pools fits; {after.plan.tokens:,} tokens of cache then"
         yield Proposal("gpu_memory_utilization", f"{case.fraction:.3g}", f"{most:.2f}", effect)
 
 
@@ -112,7 +117,8 @@ def _for_pool(case: SglangCase) -> Iterator[Proposal]:
         yield Proposal("gpu_memory_utilization", f"{case.fraction:.3g}", f"{least:.2f}", what)
     if case.settings.kv_cache_dtype in ("auto", "bf16", "bfloat16"):
         after = changed(case, kv_cache_dtype="fp8_e4m3")
-        if after.plan is not None and after.plan.tokens > (case.plan.tokens if case.plan else 0):
+        before = case.plan.tokens if case.plan is not None else 0
+        if after.plan is not None and after.plan.tokens > before:
             what = f"{after.plan.tokens:,} tokens of cache"
             yield Proposal("kv_cache_dtype", case.settings.kv_cache_dtype, "fp8_e4m3", what)
     if case.plan is not None and case.length is not None and case.plan.tokens < case.length:
@@ -122,7 +128,7 @@ def _for_pool(case: SglangCase) -> Iterator[Proposal]:
 
 
 def _most(case: SglangCase) -> float:
-    """Return the largest fraction that may be proposed: what the slack allows, else 0.9."""
+    """The largest fraction that may be proposed: what the slack allows, else 0.9."""
     return max_fraction(case) or 0.9
 
 

@@ -27,11 +27,11 @@ _UNKNOWN_ACTIVATION = Band(GIB, GIB // 4, 4 * GIB, "assumed")
 
 @dataclass(frozen=True, slots=True)
 class SglangCase:
-    """Settings on a host, sizes in bytes of one rank: ``plan`` is None when refused or unknown.
+    """Settings on a host, sizes in bytes of one rank: `plan` is None when refused or unknown.
 
-    ``before`` is what the server sees as available at its start; ``fewest`` is the plan when the load takes
-    more than likely (None: it would not start then). ``slack`` is what stays outside the pools for graphs,
-    activations and tables; ``loading`` what the load takes beside the weights.
+    `before` is what the server sees as available at its start; `fewest` is the plan when the load takes
+    more than likely (None: it would not start then). `slack` is what stays outside the pools for graphs,
+    activations and tables; `loading` what the load takes beside the weights.
     """
 
     facts: ModelFacts
@@ -134,7 +134,7 @@ def changed(case: SglangCase, **fields: object) -> SglangCase:
 def _or_none(
     facts: ModelFacts, settings: EngineSettings, host: HostMemory, before: int, after: int
 ) -> SglangPlan | None:
-    """Return a plan, None when the server would not start."""
+    """A plan, None when the server would not start."""
     try:
         return plan_sglang(facts, settings, before, after, host.total)
     except SglangRefusal:
@@ -142,7 +142,7 @@ def _or_none(
 
 
 def graph_band(settings: EngineSettings) -> Band:
-    """Return what CUDA graphs take in bytes, by what the server's own default leaves for them.
+    """What CUDA graphs take in bytes, by what the server's own default leaves for them.
 
     2 MiB a captured sequence and 8 MiB a captured prefill size. Source: sglang/srt/arg_groups/memory_hook.py.
     """
@@ -153,12 +153,12 @@ def graph_band(settings: EngineSettings) -> Band:
 
 
 def activation_band(facts: ModelFacts, settings: EngineSettings) -> Band:
-    """Return the activations of one prefill chunk in bytes; assumed when the model's widths are unknown."""
+    """The activations of one prefill chunk in bytes; assumed when the model's widths are unknown."""
     return activation_memory(facts, settings, chunk_of(settings), 0) or _UNKNOWN_ACTIVATION
 
 
 def max_fraction(case: SglangCase) -> float | None:
-    """Return the largest fraction whose slack holds what lies outside the pools, to two digits."""
+    """The largest fraction whose slack holds the memory outside the pools, to two digits."""
     if case.beside is None or case.before <= 0:
         return None
     return max(0.0, floor((1 - case.beside.likely / case.before) * 100) / 100)

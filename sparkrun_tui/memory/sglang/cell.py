@@ -32,8 +32,8 @@ _ACCEPTED = _FP8 | {"fp8", "auto", "bf16", "bfloat16", "mxfp8", "nvfp4", "fp4_mx
 class Cell:
     """Bytes per token on one rank: of full layers, of window layers (0 without a window pool), and drafters'.
 
-    ``draft`` counts per full token, ``draft_window`` per window token; ``unbudgeted`` is what a drafter takes
-    per token beside the budget. ``rounding`` is what the budget counts per full token above what is stored
+    `draft` counts per full token, `draft_window` per window token; `unbudgeted` is what a drafter takes
+    per token beside the budget. `rounding` is what the budget counts per full token above what is stored
     (index keys that several tokens share are counted in whole bytes).
     """
 
@@ -52,9 +52,9 @@ class Cell:
 
 
 def cache_dtype(facts: ModelFacts, settings: EngineSettings) -> str:
-    """Return the cache's data type: the flag, else the checkpoint's scheme, else the model's own.
+    """The cache's data type: the flag, else the checkpoint's scheme, else the model's own.
 
-    Sparse latent models take fp8 on a GB10 by themselves; a recipe's ``fp8`` is written fp8_e4m3 for it.
+    Sparse latent models take fp8 on a GB10 by themselves; a recipe's `fp8` is written fp8_e4m3 for it.
     Source: sglang/srt/model_executor/model_runner.py
     (configure_kv_cache_dtype), arg_groups/ (DSA defaults by capability).
     """
@@ -69,12 +69,12 @@ def cache_dtype(facts: ModelFacts, settings: EngineSettings) -> str:
 
 
 def attention_ranks(settings: EngineSettings) -> int:
-    """Return over how many ranks one attention replica is split."""
+    """Over how many ranks one attention replica is split."""
     return max(1, settings.tensor_parallel // attention_replicas(settings))
 
 
 def cell_of(facts: ModelFacts, layers: Sequence[Layer], settings: EngineSettings) -> Cell:
-    """Return the bytes per token of some layers (a stage's) and of the drafter, which every stage reserves.
+    """The bytes per token of some layers (a stage's) and of the drafter, which every stage reserves.
 
     Every layer counts, also those that share another's cache and, without a window pool, window layers.
     Source: sglang/srt/model_executor/pool_configurator.py (DefaultPoolConfigurator, HybridSWAPoolConfigurator).
@@ -82,9 +82,10 @@ def cell_of(facts: ModelFacts, layers: Sequence[Layer], settings: EngineSettings
     dtype = cache_dtype(facts, settings)
     ranks = attention_ranks(settings)
     pooled = has_window_pool(facts, settings)
-    full = window = 0.0
+    full = window = rounding = 0.0
     own = [(layer.attention, count) for layer, count in grouped(layers) if layer.attention is not None]
     for attention, count in own:
+        rounding += count * (index_row(attention) - _stored_index(attention))
         size = count * layer_bytes(facts, settings, attention, dtype, ranks)
         if pooled and attention.window is not None:
             window += size
@@ -93,18 +94,19 @@ def cell_of(facts: ModelFacts, layers: Sequence[Layer], settings: EngineSettings
     if dtype == "nvfp4" and own:
         full += _workspace(own[0][0], ranks)
     ratio = window_ratio(facts, settings) if pooled else 0.0
-    draft, draft_window, beside = _drafter(facts, settings, dtype, ranks, pooled) if own else (0.0, 0.0, 0.0)
-    rounding = sum(count * (index_row(attention) - _stored_index(attention)) for attention, count in own)
+    draft = draft_window = beside = 0.0
+    if own:
+        draft, draft_window, beside = _drafter(facts, settings, dtype, ranks, pooled)
     return Cell(full, window, draft, draft_window, beside, ratio, rounding)
 
 
 def _workspace(attention: Attention, ranks: int) -> float:
-    """Return the workspace per token that nvfp4 caches unpack one layer into."""
+    """The workspace per token that nvfp4 caches unpack one layer into."""
     return max(1, attention.kv_heads // ranks) * (attention.head_k + attention.head_v)
 
 
 def layer_bytes(facts: ModelFacts, settings: EngineSettings, attention: Attention, dtype: str, ranks: int) -> float:
-    """Return one layer's bytes per token on one rank: heads are split (at least one stays), latents are not."""
+    """One layer's bytes per token on one rank: heads are split (at least one stays), latents are not."""
     if attention.kind is AttentionKind.MLA:
         return _latent(facts, settings, attention, dtype) + index_row(attention)
     heads = max(1, attention.kv_heads // ranks)
@@ -112,7 +114,7 @@ def layer_bytes(facts: ModelFacts, settings: EngineSettings, attention: Attentio
 
 
 def _element(facts: ModelFacts, dtype: str) -> float:
-    """Return bytes per cached element, with the block scales of the packed formats."""
+    """Bytes per cached element, with the block scales of the packed formats."""
     if dtype in _FP8:
         return 1.0
     if dtype == "mxfp8":
@@ -123,29 +125,29 @@ def _element(facts: ModelFacts, dtype: str) -> float:
 
 
 def _latent(facts: ModelFacts, settings: EngineSettings, attention: Attention, dtype: str) -> float:
-    """Return one latent row in bytes; sparse models have packed layouts for fp8."""
+    """One latent row in bytes; sparse models have packed layouts for fp8."""
     if dtype in _FP8 and is_sparse(facts):
         return sparse_row_bytes(facts, settings, attention.head_k)
     return attention.head_k * _element(facts, dtype)
 
 
 def index_row(attention: Attention) -> int:
-    """Return the bytes of a layer's index key per token, shared among the tokens of a pool."""
+    """The bytes of a layer's index key per token, shared among the tokens of a pool."""
     return ceil(index_bytes(attention.indexer) / attention.index_pool) if attention.indexer else 0
 
 
 def _stored_index(attention: Attention) -> float:
-    """Return the bytes of a layer's index key per token as they are stored."""
+    """The bytes of a layer's index key per token as they are stored."""
     return index_bytes(attention.indexer) / attention.index_pool if attention.indexer else 0.0
 
 
 def _drafter(
     facts: ModelFacts, settings: EngineSettings, dtype: str, ranks: int, pooled: bool
 ) -> tuple[float, float, float]:
-    """Return what the drafter takes per full token, per window token, and beside the budget.
+    """What the drafter takes per full token, per window token, and beside the budget.
 
     EAGLE counts one layer of the target's, a standalone model its number of layers in the target's size,
-    DFlash its own; the checkpoint's own modules as many as ``num_nextn_predict_layers`` says, on the window
+    DFlash its own; the checkpoint's own modules as many as `num_nextn_predict_layers` says, on the window
     side in window models. Without that key nothing is reserved and one full layer comes on top.
     """
     speculative = settings.speculative
@@ -153,30 +155,37 @@ def _drafter(
         return 0.0, 0.0, 0.0
     reference = _target_layer(facts, settings, dtype, ranks, window=False)
     if _drafts_itself(facts, speculative):
-        modules = positive(facts.config, "num_nextn_predict_layers") or 0
-        if not modules:
-            return (reference, 0.0, 0.0) if speculative.model else (0.0, 0.0, reference)
+        modules = positive(facts.config, "num_nextn_predict_layers")
+        if modules is None and speculative.model:
+            return reference, 0.0, 0.0
+        if modules is None:
+            return 0.0, 0.0, reference
         if pooled:
             return 0.0, modules * _target_layer(facts, settings, dtype, ranks, window=True), 0.0
         return modules * _module_bytes(facts, settings, dtype, ranks, reference), 0.0, 0.0
-    drafter = facts.drafter.layers if facts.drafter is not None else None
+    drafter = None
+    if facts.drafter is not None:
+        drafter = facts.drafter.layers
     if speculative.method == "standalone":
         return reference * len(drafter or ()), 0.0, 0.0
     if speculative.method == "dflash" and drafter is not None:
-        own = (layer.attention for layer in drafter if layer.attention is not None)
-        return sum(layer_bytes(facts, settings, attention, dtype, ranks) for attention in own), 0.0, 0.0
+        total = 0.0
+        for layer in drafter:
+            if layer.attention is not None:
+                total += layer_bytes(facts, settings, layer.attention, dtype, ranks)
+        return total, 0.0, 0.0
     return reference, 0.0, 0.0
 
 
 def _drafts_itself(facts: ModelFacts, speculative: Speculative) -> bool:
-    """Tell whether the checkpoint's own modules draft (NEXTN, or EAGLE without a draft model)."""
+    """Whether the checkpoint's own modules draft (NEXTN, or EAGLE without a draft model)."""
     if speculative.method in ("nextn", "mtp"):
         return True
     return speculative.method == "eagle" and not speculative.model and facts.drafter is None
 
 
 def _module_bytes(facts: ModelFacts, settings: EngineSettings, dtype: str, ranks: int, reference: float) -> float:
-    """Return one drafting module's bytes per token: its own layer's where the facts have it."""
+    """One drafting module's bytes per token: its own layer's where the facts have it."""
     own = next((layer.attention for layer in facts.mtp if layer.attention is not None), None)
     if own is None or own.kind is not AttentionKind.MLA:
         return reference
@@ -184,7 +193,7 @@ def _module_bytes(facts: ModelFacts, settings: EngineSettings, dtype: str, ranks
 
 
 def _target_layer(facts: ModelFacts, settings: EngineSettings, dtype: str, ranks: int, window: bool) -> float:
-    """Return the bytes per token of one of the target's layers, a window layer if asked for and there is one."""
+    """The bytes per token of one of the target's layers, a window layer if asked for and there is one."""
     own = [layer.attention for layer in kinds(facts.layers) if layer.attention is not None]
     chosen = next((a for a in own if (a.window is not None) is window), own[0] if own else None)
     return layer_bytes(facts, settings, chosen, dtype, ranks) if chosen is not None else 0.0

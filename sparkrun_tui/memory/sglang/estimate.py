@@ -30,19 +30,22 @@ def estimate_sglang(
     hosts: Sequence[HostMemory],
     measured: Mapping[str, Measured],
 ) -> Estimate:
-    """Estimate what SGLang allocates on ``hosts``; ``measured`` holds earlier starts by host name."""
+    """Estimate what SGLang allocates on `hosts`; `measured` holds earlier starts by host name."""
     used, needed = hosts_used(hosts, settings.ranks)
     cases = [work_out(facts, settings, host, measured.get(host.name)) for host in used]
     weakest = min(cases, key=lambda case: (case.plan.tokens if case.plan else 0, case.host.total))
     pictures = tuple(_picture(case) for case in cases)
-    too_few = verdicts.too_few_hosts(needed, len(used)) if len(used) < needed else None
+    starts = worst_verdict(_starts(case) for case in cases)
+    if len(used) < needed:
+        starts = verdicts.too_few_hosts(needed, len(used))
+    version = settings.version or f"{NEWEST} (assumed)"
     return Estimate(
         hosts=pictures,
-        starts=too_few or worst_verdict(_starts(case) for case in cases),
+        starts=starts,
         context=_context(weakest),
         headroom=worst_headroom(pictures),
         notes=_notes(weakest),
-        engine_version=f"SGLang {settings.version or f'{NEWEST} (assumed)'}",
+        engine_version=f"SGLang {version}",
         facts_source=facts.source,
         max_context=weakest.longest,
         concurrency=weakest.concurrency,
@@ -57,7 +60,7 @@ def estimate_sglang(
 
 
 def request_bytes(case: SglangCase) -> int | None:
-    """Return the bytes of one request of full length: its tokens, its windows (a chunk more), its recurrent slots."""
+    """The bytes of one request of full length: its tokens, its windows (a chunk more), its recurrent slots."""
     plan, length = case.plan, case.length
     if plan is None or not length:
         return None
@@ -87,7 +90,7 @@ def _picture(case: SglangCase) -> HostPicture:
 
 
 def _pools(case: SglangCase) -> Band:
-    """Return the pools of the target, the drafter and the recurrent states, with what a heavier load leaves."""
+    """The pools of the target, the drafter and the recurrent states, with what a heavier load leaves."""
     plan = case.plan
     if plan is None:
         return Band(0, 0, 0, "none")
@@ -98,7 +101,7 @@ def _pools(case: SglangCase) -> Band:
 
 
 def _pool_bytes(case: SglangCase) -> int:
-    """Return the bytes of all pools inside the budget."""
+    """The bytes of all pools inside the budget."""
     plan = case.plan
     if plan is None:
         return 0
@@ -133,7 +136,7 @@ def _context(case: SglangCase) -> Verdict:
     if plan is None:
         return verdicts.unknown("context unknown", "the weights or how the model caches tokens are not known")
     if not length:
-        return verdicts.unknown("context unknown", "neither the recipe nor the model tells a context length")
+        return verdicts.unknown("context unknown", "neither the recipe nor the model states a context length")
     detail = f"the pool holds {plan.tokens:,} tokens, {plan.requests:,} requests at once at most"
     if plan.slots is not None:
         detail += f"; {plan.slots.count:,} recurrent slots, {plan.slots.per_request} for each request"
@@ -146,13 +149,13 @@ def _context(case: SglangCase) -> Verdict:
 
 
 def _notes(case: SglangCase) -> tuple[str, ...]:
-    """Return what a person should know of the estimate's inputs and of what the server does by itself."""
+    """Notes about the estimate's inputs and about what the server chooses by itself."""
     facts, settings, plan = case.facts, case.settings, case.plan
     notes = [*settings.notes, *facts.notes]
     if facts.layers is not None and facts.declared is not None and not facts.config:
-        notes.append("only the recipe's metadata is known: every layer is counted as full attention")
+        notes.append("only the recipe's metadata is known: every layer counts as full attention")
     if not settings.version:
-        notes.append(f"the image does not tell its version; SGLang {NEWEST} is assumed")
+        notes.append(f"the image does not state its version; SGLang {NEWEST} is assumed")
     elif not settings.version.startswith(NEWEST):
         notes.append(f"SGLang {settings.version} is sized by the rules of {NEWEST}")
     if settings.utilisation is None:

@@ -28,7 +28,7 @@ _GRAPHS_THOUGH_MULTIMODAL = ("Qwen3_5", "Glm5Next", "KimiK25", "MiniMaxM3", "Coh
 
 
 def attention_replicas(settings: EngineSettings) -> int:
-    """Return into how many replicas attention is split among the tensor-parallel ranks."""
+    """Into how many replicas attention is split among the tensor-parallel ranks."""
     options = settings.sglang
     if options.attn_dp_size > 1:
         return options.attn_dp_size
@@ -36,12 +36,12 @@ def attention_replicas(settings: EngineSettings) -> int:
 
 
 def is_deepseek_v4(facts: ModelFacts) -> bool:
-    """Tell whether a model has DeepSeek V4's compressed caches."""
+    """Whether a model has DeepSeek V4's compressed caches."""
     return any(layer.attention is not None and layer.attention.compress is not None for layer in kinds(facts.layers))
 
 
 def has_window_pool(facts: ModelFacts, settings: EngineSettings) -> bool:
-    """Tell whether window layers get a pool of their own; all others are cached in full.
+    """Whether window layers get a pool of their own; all others are cached in full.
 
     Source: sglang/srt/configs/model_config.py (is_hybrid_swa_model).
     """
@@ -53,7 +53,7 @@ def has_window_pool(facts: ModelFacts, settings: EngineSettings) -> bool:
 
 
 def window_ratio(facts: ModelFacts, settings: EngineSettings) -> float:
-    """Return window tokens per full token: the flag, else 0.8 (0.1 where windows are narrow)."""
+    """Window tokens per full token: the flag, else 0.8 (0.1 where windows are narrow)."""
     stated = settings.sglang.swa_full_tokens_ratio
     if stated is not None:
         return stated
@@ -61,7 +61,7 @@ def window_ratio(facts: ModelFacts, settings: EngineSettings) -> float:
 
 
 def takes_images(facts: ModelFacts, settings: EngineSettings) -> bool:
-    """Tell whether the server takes images or sound: a few families only when told to.
+    """Whether the server takes images or sound: a few families only with a flag.
 
     Source: sglang/srt/configs/model_config.py (is_multimodal).
     """
@@ -71,24 +71,24 @@ def takes_images(facts: ModelFacts, settings: EngineSettings) -> bool:
 
 
 def is_latent(facts: ModelFacts) -> bool:
-    """Tell whether the attention layers cache a latent (MLA)."""
+    """Whether the attention layers cache a latent (MLA)."""
     return any(
         layer.attention is not None and layer.attention.kind is AttentionKind.MLA for layer in kinds(facts.layers)
     )
 
 
 def is_sparse(facts: ModelFacts) -> bool:
-    """Tell whether a latent model selects its tokens with index keys (DeepSeek sparse attention)."""
+    """Whether a latent model selects its tokens with index keys (DeepSeek sparse attention)."""
     return is_latent(facts) and bool(positive(facts.config, "index_topk") and positive(facts.config, "index_head_dim"))
 
 
 def index_pool(facts: ModelFacts) -> int:
-    """Return how many tokens share one index key."""
+    """How many tokens share one index key."""
     return max((layer.attention.index_pool for layer in kinds(facts.layers) if layer.attention), default=1)
 
 
 def sparse_row_bytes(facts: ModelFacts, settings: EngineSettings, width: int) -> int:
-    """Return the fp8 bytes of one latent row of ``width`` elements on a GB10: packed with scales, or plain.
+    """The fp8 bytes of one latent row of `width` elements on a GB10: packed with scales, or plain.
 
     GLM's backend and FlashMLA take 656 bytes, TRT-LLM's one per element. Source:
     sglang/srt/mem_cache/kv_cache_configurator.py, arg_groups/ (DSA backends by capability).
@@ -102,7 +102,7 @@ def sparse_row_bytes(facts: ModelFacts, settings: EngineSettings, width: int) ->
 
 
 def has_prefill_graphs(facts: ModelFacts, settings: EngineSettings) -> bool:
-    """Tell whether prefill runs in CUDA graphs, for which the default fraction leaves room.
+    """Whether prefill runs in CUDA graphs, for which the default fraction leaves room.
 
     Source: sglang/srt/arg_groups/ (prefill graph resolution).
     """
@@ -111,15 +111,16 @@ def has_prefill_graphs(facts: ModelFacts, settings: EngineSettings) -> bool:
         return False
     if settings.pipeline_parallel > 1 or settings.context_parallel > 1 or is_deepseek_v4(facts):
         return False
-    listed = facts.architecture.startswith(_GRAPHS_THOUGH_MULTIMODAL)
-    delta = any(layer.state is not None and layer.state.kind is StateKind.KDA for layer in kinds(facts.layers))
-    if delta and not listed:
-        return False
-    return listed or not takes_images(facts, settings)
+    if facts.architecture.startswith(_GRAPHS_THOUGH_MULTIMODAL):
+        return True
+    for layer in kinds(facts.layers):
+        if layer.state is not None and layer.state.kind is StateKind.KDA:
+            return False
+    return not takes_images(facts, settings)
 
 
 def page_size(facts: ModelFacts, settings: EngineSettings) -> int:
-    """Return the page in tokens, to which pools are rounded down.
+    """The page in tokens, to which pools are rounded down.
 
     Source: sglang/srt/arg_groups/ (page size by backend and dtype).
     """

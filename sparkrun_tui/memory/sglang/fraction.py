@@ -19,18 +19,18 @@ _GRAPH_STEPS = ((32, 4), (256, 16), (512, 32), (1024, 64), (4096, 256))
 
 
 def chunk_of(settings: EngineSettings) -> int:
-    """Return the chunk of a prefill in tokens: the flag, else 8192, divided among attention replicas."""
+    """The chunk of a prefill in tokens: the flag, else 8192, divided among attention replicas."""
     return max(1, _given_chunk(settings) // attention_replicas(settings))
 
 
 def _given_chunk(settings: EngineSettings) -> int:
-    """Return the chunk before it is divided; -1 (no chunks) counts as the default."""
+    """The chunk before it is divided; -1 (no chunks) counts as the default."""
     stated = settings.sglang.chunked_prefill_size
     return stated if stated is not None and stated > 0 else DEFAULT_CHUNK
 
 
 def graph_sizes(chunk: int) -> int:
-    """Return how many token counts prefill graphs are captured for, up to ``chunk``.
+    """How many token counts prefill graphs are captured for, up to `chunk`.
 
     Steps of 4 up to 32, 16 up to 256, 32 up to 512, 64 up to 1024, 256 up to 4096, then 512. Source:
     sglang/srt/server_args.py (prefill graph token list).
@@ -43,7 +43,7 @@ def graph_sizes(chunk: int) -> int:
 
 
 def default_fraction(facts: ModelFacts, settings: EngineSettings, total_mib: int) -> float:
-    """Return the share of the memory available at start that weights and pools may take.
+    """The share of the memory available at start that weights and pools may take.
 
     Reserved MiB: 512 + 1.5 chunk + 128 per rank + 2 per captured sequence + prefill graphs (1536 for latent
     models), at least 10240; multimodal models take a share less by the size of their vision tower. Source:
@@ -67,14 +67,14 @@ def default_fraction(facts: ModelFacts, settings: EngineSettings, total_mib: int
 
 
 def largest_batch(settings: EngineSettings) -> int:
-    """Return the largest decode batch that graphs are captured for."""
+    """The largest decode batch that graphs are captured for."""
     stated = settings.sglang.cuda_graph_max_bs
     largest = stated if stated is not None else 256 if settings.tensor_parallel < 4 else 512
     return min(largest, settings.max_num_seqs) if settings.max_num_seqs is not None else largest
 
 
 def _vision_size(facts: ModelFacts) -> float:
-    """Return the size of the vision tower against a common one of 24 layers and width 1024."""
+    """The size of the vision tower against a common one of 24 layers and width 1024."""
     vision = mapping(facts.config, "vision_config")
     layers = positive(vision, "num_hidden_layers") or 24
     width = positive(vision, "hidden_size") or 1024
@@ -82,7 +82,7 @@ def _vision_size(facts: ModelFacts) -> float:
 
 
 def running_requests(facts: ModelFacts, settings: EngineSettings) -> int | None:
-    """Return how many requests the server is told to run on one attention replica, None when it decides.
+    """The stated number of requests on one attention replica, None when the server decides.
 
     Speculation lowers the default to 48, DeepSeek V4 sets 256. Source: sglang/srt/arg_groups/.
     """

@@ -1,4 +1,4 @@
-"""One SGLang server worked out: fraction, budget, tokens, windows, recurrent slots, requests and what lies outside."""
+"""One SGLang server worked out: fraction, budget, tokens, windows, recurrent slots, requests, and the rest."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _LEAST_REQUESTS, _MOST_REQUESTS = 2048, 4096
 class SglangPlan:
     """What one rank allocates: tokens of the pools, slots and requests, and sizes in bytes.
 
-    ``budget`` is what is left for pools after the load. ``kv`` is the target's cache, ``draft`` the
-    drafter's inside the budget, ``outside`` the drafter's beside it and ``table`` the request table, which
-    also lies outside. ``window_tokens`` is None without a window pool, ``slots`` without recurrent layers.
+    `budget` is what is left for pools after the load. `kv` is the target's cache, `draft` the
+    drafter's inside the budget, `outside` the drafter's beside it and `table` the request table, which
+    is also outside. `window_tokens` is None without a window pool, `slots` without recurrent layers.
     """
 
     fraction: float
@@ -46,14 +46,14 @@ class SglangPlan:
 
 
 def sglang_fraction(facts: ModelFacts, settings: EngineSettings, total: int) -> float:
-    """Return the share of the memory available at start: the flag, else the default for ``total`` bytes."""
+    """The share of the memory available at start: the flag, else the default for `total` bytes."""
     if settings.utilisation is not None:
         return settings.utilisation
     return default_fraction(facts, settings, total // MIB)
 
 
 def budget_of(facts: ModelFacts, settings: EngineSettings, fraction: float, before: int, after: int) -> int:
-    """Return the bytes for pools: available after the load less the share of the start that stays free.
+    """The bytes for pools: available after the load less the share of the start that stays free.
 
     Multimodal servers hold 100 MiB back, 1 GiB more with CUDA transports. Source:
     sglang/srt/mem_cache/kv_cache_configurator.py (_profile_available_bytes).
@@ -79,9 +79,9 @@ def stages_of(layers: Sequence[Layer], stages: int) -> list[Sequence[Layer]]:
 
 
 def plan_sglang(facts: ModelFacts, settings: EngineSettings, before: int, after: int, total: int) -> SglangPlan:
-    """Plan a rank that sees ``before`` bytes available at its start and ``after`` when weights are loaded.
+    """Plan a rank that sees `before` bytes available at its start and `after` when weights are loaded.
 
-    ``total`` is the device's memory in bytes. Raises SglangRefusal where the server would not start.
+    `total` is the device's memory in bytes. Raises SglangRefusal where the server would not start.
     Source: sglang/srt/mem_cache/kv_cache_configurator.py, model_executor/pool_configurator.py.
     """
     if facts.layers is None:
@@ -147,7 +147,7 @@ def _plan(
 
 
 def _tokens(facts: ModelFacts, settings: EngineSettings, cell: Cell, rest: int, page: int) -> tuple[int, int | None]:
-    """Return the tokens of the full and of the window pool (None without one) that ``rest`` bytes hold.
+    """The tokens of the full and of the window pool (None without one) that `rest` bytes hold.
 
     Without the radix cache and with a limit of requests the window pool is sized by those. Source:
     sglang/srt/model_executor/pool_configurator.py (HybridSWAPoolConfigurator).
@@ -166,7 +166,7 @@ def _tokens(facts: ModelFacts, settings: EngineSettings, cell: Cell, rest: int, 
 
 
 def _window_cap(facts: ModelFacts, settings: EngineSettings, page: int) -> int:
-    """Return the tokens of a window pool that is sized for the running requests (compute_swa_request_cap).
+    """The tokens of a window pool that is sized for the running requests (compute_swa_request_cap).
 
     Each holds its window, what is drafted or decoded between two evictions, and the pages ahead; chunks in
     flight come on top, two of them with overlapped scheduling.
@@ -181,12 +181,12 @@ def _window_cap(facts: ModelFacts, settings: EngineSettings, page: int) -> int:
 
 
 def widest_window(facts: ModelFacts) -> int:
-    """Return the largest window in tokens."""
+    """The largest window in tokens."""
     return max((layer.attention.window or 0 for layer in kinds(facts.layers) if layer.attention), default=0)
 
 
 def reach(facts: ModelFacts) -> int:
-    """Return how far back a window layer looks, in tokens: one less than the window, or a whole chunk."""
+    """How far back a window layer looks, in tokens: one less than the window, or a whole chunk."""
     chunked = any(
         layer.attention is not None and layer.attention.kind is AttentionKind.CHUNKED for layer in kinds(facts.layers)
     )
@@ -194,14 +194,14 @@ def reach(facts: ModelFacts) -> int:
 
 
 def _check_window(facts: ModelFacts, windows: int | None, page: int) -> None:
-    """Raise SglangRefusal when the window pool cannot hold one request."""
+    """Raises `SglangRefusal` when the window pool cannot hold one request."""
     floor = reach(facts) + page
     if windows is not None and windows <= floor:
         raise SglangRefusal(f"the window pool of {windows} tokens cannot hold one request, which needs {floor + 1}")
 
 
 def requests_of(facts: ModelFacts, settings: EngineSettings, tokens: int, length: int, slots: Slots | None) -> int:
-    """Return how many requests run at once at most (resolve_max_num_reqs)."""
+    """How many requests run at once at most (resolve_max_num_reqs)."""
     requests = running_requests(facts, settings)
     if requests is None:
         guess = int(tokens / length * 512) if length else _MOST_REQUESTS
@@ -211,7 +211,7 @@ def requests_of(facts: ModelFacts, settings: EngineSettings, tokens: int, length
 
 
 def table_bytes(requests: int, length: int, drafts: int) -> int:
-    """Return the request table in bytes: one 4-byte index per position of each request, outside the budget.
+    """The request table in bytes: one 4-byte index per position of each request, outside the budget.
 
     Source: sglang/srt/mem_cache/memory_pool.py (ReqToTokenPool).
     """
@@ -221,7 +221,7 @@ def table_bytes(requests: int, length: int, drafts: int) -> int:
 def _v4_plan(
     facts: ModelFacts, settings: EngineSettings, pools: V4Pools, fraction: float, budget: int, length: int
 ) -> SglangPlan:
-    """Return the plan of a DeepSeek V4 server from its own pools."""
+    """The plan of a DeepSeek V4 server from its own pools."""
     requests = requests_of(facts, settings, pools.tokens, length, None)
     return SglangPlan(
         fraction,

@@ -27,7 +27,7 @@ class V4Pools:
 
 
 def v4_pools(facts: ModelFacts, settings: EngineSettings, layers: Sequence[Layer], budget: int) -> V4Pools:
-    """Return the pools of a stage's layers that ``budget`` bytes hold; raises SglangRefusal when not one page fits.
+    """The pools of a stage's layers that `budget` bytes hold; raises SglangRefusal when not one page fits.
 
     Per full token: the window share, a quarter row and an index key for ratio-4 layers, a 128th row for
     ratio-128 layers; fixed: the rings of the ratio-128 compressors, by requests. Drafting adds one layer's

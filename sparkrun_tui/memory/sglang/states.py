@@ -22,7 +22,7 @@ _TRACK_INTERVAL = 256
 class Slots:
     """Recurrent slots of one rank: their number, how many one request holds, and the bytes they take in all.
 
-    ``per_slot`` is the whole model's state on one rank in bytes, ``drafting`` the bytes of intermediate
+    `per_slot` is the whole model's state on one rank in bytes, `drafting` the bytes of intermediate
     states of speculation.
     """
 
@@ -34,14 +34,14 @@ class Slots:
 
 
 def recurrence_bytes(facts: ModelFacts, settings: EngineSettings) -> int:
-    """Return the bytes of one element of the recurrence: the flag, the model's ``mamba_ssm_dtype``, else fp32."""
+    """The bytes of one element of the recurrence: the flag, the model's `mamba_ssm_dtype`, else fp32."""
     chosen = settings.mamba_ssm_cache_dtype
     dtype = chosen if chosen not in ("auto", "") else word(facts.config, "mamba_ssm_dtype")
     return element_bytes(dtype) or 4
 
 
 def state_bytes(state: State, ranks: int, element: int) -> int:
-    """Return one layer's state on one of ``ranks`` in bytes: the convolution in bf16, then ``element`` bytes each.
+    """One layer's state on one of `ranks` in bytes: the convolution in bf16, then `element` bytes each.
 
     Speculation does not widen the convolution. Groups that the ranks cannot share are repeated. Source:
     sglang/srt/configs/mamba_utils.py.
@@ -53,13 +53,13 @@ def state_bytes(state: State, ranks: int, element: int) -> int:
 
 
 def bytes_per_slot(facts: ModelFacts, layers: Sequence[Layer], settings: EngineSettings) -> int:
-    """Return the bytes of one slot over some layers."""
+    """The bytes of one slot over some layers."""
     ranks, element = attention_ranks(settings), recurrence_bytes(facts, settings)
     return sum(count * state_bytes(layer.state, ranks, element) for layer, count in grouped(layers) if layer.state)
 
 
 def slots_per_request(facts: ModelFacts, settings: EngineSettings) -> int:
-    """Return how many slots one running request holds.
+    """How many slots one running request holds.
 
     1 without the radix cache; 3 with no buffer; 2 more for the buffers of overlapped scheduling, 1 without
     overlap or when they are made lazily. Short-convolution models have no buffers. Source:
@@ -76,7 +76,7 @@ def slots_per_request(facts: ModelFacts, settings: EngineSettings) -> int:
 
 
 def strategy_of(facts: ModelFacts, settings: EngineSettings) -> str:
-    """Return the radix cache strategy for states: the flag, else extra_buffer where the model allows it."""
+    """The radix cache strategy for states: the flag, else extra_buffer where the model allows it."""
     chosen = settings.sglang.mamba_radix_cache_strategy
     if chosen not in ("auto", ""):
         return chosen
@@ -85,7 +85,7 @@ def strategy_of(facts: ModelFacts, settings: EngineSettings) -> str:
 
 
 def check_tracking(facts: ModelFacts, settings: EngineSettings) -> None:
-    """Raise SglangRefusal when states cannot be tracked on page borders (a bare AssertionError at start)."""
+    """Raises `SglangRefusal` when states cannot be tracked on page borders (a bare AssertionError at start)."""
     page = page_size(facts, settings)
     interval = settings.sglang.mamba_track_interval or _TRACK_INTERVAL
     if settings.prefix_caching is False or strategy_of(facts, settings) == "no_buffer":
@@ -98,10 +98,10 @@ def check_tracking(facts: ModelFacts, settings: EngineSettings) -> None:
 
 
 def slots_for(facts: ModelFacts, settings: EngineSettings, stages: Sequence[Sequence[Layer]], rest: int) -> Slots:
-    """Return the slots that ``rest`` bytes are split into before any token is cached.
+    """The slots that `rest` bytes are split into before any token is cached.
 
     Given a size it holds; without the radix cache one per request; else 0.9/1.9 of the rest (the ratio
-    flag), with room for the intermediate states of ``draft_tokens``. Pipeline stages count by the largest
+    flag), with room for the intermediate states of `draft_tokens`. Pipeline stages count by the largest
     one's layers. Source: sglang/srt/mem_cache/kv_cache_configurator.py (_handle_max_mamba_cache).
     """
     check_tracking(facts, settings)
@@ -116,15 +116,18 @@ def slots_for(facts: ModelFacts, settings: EngineSettings, stages: Sequence[Sequ
         count = requests
     else:
         ratio = options.mamba_full_memory_ratio
-        ratio = _FULL_MEMORY_RATIO if ratio is None else ratio
+        if ratio is None:
+            ratio = _FULL_MEMORY_RATIO
         budget = rest * ratio / (1 + ratio)
         count = int((budget - per * (1 + drafts)) // (per * (1 + drafts / share)))
     if count <= 0:
         raise SglangRefusal("not enough memory for the recurrent states of even one request")
     if count // share == 0:
         raise SglangRefusal(f"{count} recurrent slots are too few: one running request holds {share}")
-    at_once = min(requests, count // share) if requests is not None else count // share
-    drafting = per * (at_once + 1) * drafts
+    running = count // share
+    if requests is not None:
+        running = min(requests, running)
+    drafting = per * (running + 1) * drafts
     whole = sum(bytes_per_slot(facts, stage, settings) for stage in stages)
     return Slots(count, share, whole, (count + 1) * per + drafting, drafting)
 
@@ -133,7 +136,7 @@ _WIDE_TREES = ("LlamaForCausalLM", "Grok")
 
 
 def draft_tokens(facts: ModelFacts, settings: EngineSettings) -> int:
-    """Return how many tokens one step drafts: the flags, else the algorithm's default; 0 without speculation.
+    """How many tokens one step drafts: the flags, else the algorithm's default; 0 without speculation.
 
     Source: sglang/srt/server_args.py (auto_choose_speculative_params).
     """

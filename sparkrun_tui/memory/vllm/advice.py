@@ -22,12 +22,12 @@ _STEP = 1024
 
 
 def max_utilisation(host: HostMemory) -> float:
-    """Return the largest share of the device that passes the engine's check at start, to two digits."""
+    """The largest share of the device that passes the engine's check at start, to two digits."""
     return max(0.0, floor(free_at_start(host) / host.total * 100) / 100)
 
 
 def min_utilisation(case: VllmCase) -> float | None:
-    """Return the smallest share that takes one request of full length, rounded up; None when unknown."""
+    """The smallest share that takes one request of full length, rounded up; None when unknown."""
     if case.needed is None or case.pool.fixed is None or case.settings.kv_cache_memory_bytes is not None:
         return None
     share = ceil((case.pool.fixed + case.needed) / case.host.total * 100) / 100
@@ -35,7 +35,7 @@ def min_utilisation(case: VllmCase) -> float | None:
 
 
 def min_hosts(facts: ModelFacts, settings: EngineSettings, host: HostMemory) -> int | None:
-    """Return the fewest hosts like ``host`` on which a request of full length fits, None when none does.
+    """The fewest hosts like `host` on which a request of full length fits, None when none does.
 
     Tried as tensor-parallel sizes; pipeline stages stay as they are.
     """
@@ -49,7 +49,7 @@ def min_hosts(facts: ModelFacts, settings: EngineSettings, host: HostMemory) -> 
 
 
 def proposals_for(case: VllmCase, hosts: Sequence[HostMemory]) -> tuple[Proposal, ...]:
-    """Return what would help, best first: nothing when all is well or a needed input is unknown."""
+    """What would help, best first: nothing when all is well or a needed input is unknown."""
     found = list(_for_start(case))
     if case.context_level in (Level.BAD, Level.TIGHT) and not case.refused:
         found += _for_context(case, len(hosts))
@@ -82,7 +82,7 @@ def _for_context(case: VllmCase, hosts: int) -> Iterator[Proposal]:
 
 
 def _safe_length(case: VllmCase) -> int:
-    """Return the longest context that the likely pool takes, in whole steps; 0 when none does."""
+    """The longest context that the likely pool takes, in whole steps; 0 when none does."""
     longest = case.longest or 0
     return longest // _STEP * _STEP if longest >= _STEP else longest
 
@@ -127,12 +127,12 @@ def _more_hosts(case: VllmCase, hosts: int) -> Iterator[Proposal]:
 
 
 def _longer(after: VllmCase, before: VllmCase) -> bool:
-    """Tell whether a change lets a longer context fit."""
+    """Whether a change lets a longer context fit."""
     return (after.longest or 0) > (before.longest or 0)
 
 
 def _reach(case: VllmCase) -> str:
-    """Say what fits after a change."""
+    """What fits after a change, in words."""
     if case.context_level in _ENOUGH and case.length:
         return f"{case.length:,} tokens fit"
     return f"{case.longest or 0:,} tokens fit"

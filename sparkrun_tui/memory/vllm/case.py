@@ -74,12 +74,14 @@ class VllmCase:
 def work_out(
     facts: ModelFacts, settings: EngineSettings, host: HostMemory, measured: Measured | None = None
 ) -> VllmCase:
-    """Work settings out on one host: what the engine will plan there, or why it will not."""
+    """The case of some settings on one host: what the engine plans there, or why it refuses."""
     rules = rules_for(settings.version)
     weights = weights_of(facts, settings)
     pool = pool_on(host, facts, settings, rules, weights, measured)
-    automatic = settings.max_model_len == AUTO_LENGTH
-    length = facts.max_length if automatic or settings.max_model_len is None else settings.max_model_len
+    length = settings.max_model_len
+    automatic = length == AUTO_LENGTH
+    if automatic or length is None:
+        length = facts.max_length
     plan, refused = None, ""
     try:
         plan = plan_cache(facts, settings, length or 1, blackwell=is_blackwell_spark(host))

@@ -23,13 +23,17 @@ def estimate_vllm(
     hosts: Sequence[HostMemory],
     measured: Mapping[str, Measured],
 ) -> Estimate:
-    """Estimate what vLLM allocates on ``hosts``; ``measured`` holds earlier starts by host name."""
+    """Estimate what vLLM allocates on `hosts`; `measured` holds earlier starts by host name."""
     used, needed = hosts_used(hosts, settings.ranks * settings.data_parallel)
     cases = [work_out(facts, settings, host, measured.get(host.name)) for host in used]
     weakest = min(cases, key=_rank)
     pictures = tuple(_picture(case) for case in cases)
     plan, length, pool = weakest.plan, weakest.length, weakest.room
-    tokens = plan.pool_tokens(pool, length) if plan and length and pool and pool > 0 else None
+    tokens = request_bytes = None
+    if plan is not None and length:
+        request_bytes = plan.request_bytes(length)
+        if pool is not None and pool > 0:
+            tokens = plan.pool_tokens(pool, length)
     return Estimate(
         hosts=pictures,
         starts=_starts(cases, needed),
@@ -44,7 +48,7 @@ def estimate_vllm(
         max_utilisation=min(max_utilisation(case.host) for case in cases),
         min_utilisation=min_utilisation(weakest),
         proposals=proposals_for(weakest, used),
-        kv_bytes_per_request=plan.request_bytes(length) if plan and length else None,
+        kv_bytes_per_request=request_bytes,
         pool_tokens=tokens,
         weights_bytes=weakest.weights.whole if weakest.weights else None,
     )
@@ -84,9 +88,12 @@ def _starts(cases: Sequence[VllmCase], needed: int) -> Verdict:
             return verdicts.refused(case.refused)
         share = utilisation_of(case.settings, case.rules)
         gate = verdicts.start_gate(case.host, case.pool.budget, share)
-        if gate.level is not Level.BAD and case.room is not None and case.room <= 0:
+        if gate.level is Level.BAD:
+            found.append(gate)
+            continue
+        if case.room is not None and case.room <= 0:
             gate = verdicts.no_room(case.host, case.pool.budget, case.pool.fixed or 0)
-        elif gate.level is not Level.BAD and case.weights is None:
+        elif case.weights is None:
             gate = verdicts.unknown("start unknown", f"{case.host.name}: the size of the weights is not known")
         elif gate.level is Level.GOOD and _beyond(case):
             gate = verdicts.too_long(case.settings.max_model_len or 0, case.facts.max_length or 0)
@@ -95,7 +102,7 @@ def _starts(cases: Sequence[VllmCase], needed: int) -> Verdict:
 
 
 def _beyond(case: VllmCase) -> bool:
-    """Tell whether the recipe asks for more context than the model was made for."""
+    """Whether the recipe asks for more context than the model was made for."""
     asked, own = case.settings.max_model_len, case.facts.max_length
     return asked is not None and own is not None and asked != AUTO_LENGTH and asked > own
 
@@ -108,7 +115,7 @@ def _context(case: VllmCase) -> Verdict:
     if plan is None:
         return verdicts.unknown("context unknown", "how the model caches tokens is not known")
     if length is None:
-        return verdicts.unknown("context unknown", "neither the recipe nor the model tells a context length")
+        return verdicts.unknown("context unknown", "neither the recipe nor the model states a context length")
     if room is None:
         return verdicts.unknown("context unknown", "the size of the weights is not known")
     level = case.context_level
@@ -122,7 +129,7 @@ def _context(case: VllmCase) -> Verdict:
 
 
 def _notes(case: VllmCase) -> tuple[str, ...]:
-    """Return what a person should know of the estimate's inputs."""
+    """What a person should know of the estimate's inputs."""
     facts, settings = case.facts, case.settings
     notes = [*settings.notes, *facts.notes]
     if case.plan is not None:
@@ -131,7 +138,7 @@ def _notes(case: VllmCase) -> tuple[str, ...]:
     if facts.layers is not None and counted and not facts.config:
         notes.append("only the recipe's metadata is known: every layer is counted as full attention")
     if not case.rules.known:
-        notes.append(f"the image does not tell its version; {case.rules.name}")
+        notes.append(f"the image does not state its version; {case.rules.name}")
     if settings.cpu_offload_gib:
         notes.append("weights offloaded to the CPU stay in the same memory on a unified host")
     return tuple(dict.fromkeys(notes))

@@ -25,7 +25,7 @@ class Group:
     spec: Spec
 
     def bytes_on(self, stage: int) -> int:
-        """Return the bytes of one block of this group's layers on one pipeline stage."""
+        """The bytes of one block of this group's layers on one pipeline stage."""
         return sum(placed.spec.page for placed in self.layers if placed.stage == stage)
 
 
@@ -38,7 +38,7 @@ class Grouping:
     pattern: int = 0
 
     def bytes_per_block(self, stage: int = 0) -> int:
-        """Return the bytes of one block of the shared pool on one stage: the widest group's pages.
+        """The bytes of one block of the shared pool on one stage: the widest group's pages.
 
         Source: vllm/v1/core/kv_cache_planning.py (_get_kv_cache_bytes_per_block).
         """
@@ -61,7 +61,7 @@ def group_layers(
 ) -> Grouping:
     """Group layers as vLLM does: one spec, one type, packed for block-outermost layouts, or equal pages.
 
-    ``hybrid`` False is ``--disable-hybrid-kv-cache-manager``; ``packed`` a block-outermost layout. Raises
+    `hybrid` False is `--disable-hybrid-kv-cache-manager`; `packed` a block-outermost layout. Raises
     CannotGroup. Source: vllm/v1/core/kv_cache_planning.py (get_kv_cache_groups).
     """
     if not hybrid:
@@ -168,17 +168,17 @@ def _by_page(bucket: Sequence[Placed]) -> dict[int, list[Placed]]:
 
 
 def _balanced(bucket: Sequence[Placed]) -> bool:
-    """Tell whether every page size of a bucket occurs equally often (a repeating pattern)."""
+    """Whether every page size of a bucket occurs equally often (a repeating pattern)."""
     return len({len(members) for members in _by_page(bucket).values()}) == 1
 
 
 def _most_per_page(bucket: Sequence[Placed]) -> int:
-    """Return how many layers share the most common page size of a bucket."""
+    """How many layers share the most common page size of a bucket."""
     return max(len(members) for members in _by_page(bucket).values())
 
 
 def _repeats(buckets: Sequence[Sequence[Placed]]) -> int | None:
-    """Return how often the layer pattern repeats in one group, None when nothing needs packing.
+    """How often the layer pattern repeats in one group, None when nothing needs packing.
 
     The number with the least padding over all balanced buckets, ties to the larger (_approximate_gcd).
     """
@@ -193,19 +193,19 @@ def _repeats(buckets: Sequence[Sequence[Placed]]) -> int | None:
 
 
 def _group_count(bucket: Sequence[Placed], repeats: int | None) -> int:
-    """Return how many groups a bucket splits into before states are fitted."""
+    """How many groups a bucket splits into before states are fitted."""
     if repeats is None or not _balanced(bucket):
         return 1
     return ceil(_most_per_page(bucket) / repeats)
 
 
 def _widest(bucket: Sequence[Placed], count: int) -> int:
-    """Return the page bytes of the largest of ``count`` groups of a bucket."""
+    """The page bytes of the largest of `count` groups of a bucket."""
     return sum(ceil(len(members) / count) * page for page, members in _by_page(bucket).items())
 
 
 def _split(bucket: Sequence[Placed], count: int) -> list[tuple[Placed, ...]]:
-    """Deal a bucket's pattern repeats round over ``count`` groups."""
+    """Deal a bucket's pattern repeats round over `count` groups."""
     if count == 1:
         return [tuple(bucket)]
     rows = list(zip(*_by_page(bucket).values(), strict=True))
@@ -213,14 +213,14 @@ def _split(bucket: Sequence[Placed], count: int) -> list[tuple[Placed, ...]]:
 
 
 def _pattern_bytes(buckets: Sequence[Sequence[Placed]], repeats: int | None) -> int:
-    """Return a block in which every page size of the widest bucket occurs ``repeats`` times (before 0.30)."""
+    """A block in which every page size of the widest bucket occurs `repeats` times (before 0.30)."""
     if repeats is None:
         return 0
     return max(repeats * sum(_by_page(bucket)) for bucket in buckets)
 
 
 def common_multiple(*numbers: int) -> int:
-    """Return the least common multiple of positive numbers."""
+    """The least common multiple of positive numbers."""
     result = 1
     for number in numbers:
         result = result * number // gcd(result, number)

@@ -26,8 +26,8 @@ class Unsupported(Exception):
 class CachePlan:
     """How one rank stores a model's caches: resolved dtype, base block in tokens, and page paddings.
 
-    ``state_page`` is what a recurrent state is padded to in bytes (None: its own size). ``packed`` layouts
-    put pages of different size side by side, with blocks aligned to ``alignment`` bytes.
+    `state_page` is what a recurrent state is padded to in bytes (None: its own size). `packed` layouts
+    put pages of different size side by side, with blocks aligned to `alignment` bytes.
     """
 
     cache_dtype: str
@@ -39,7 +39,7 @@ class CachePlan:
 
 @dataclass(frozen=True, slots=True)
 class Builder:
-    """Builds the specs of a model's layers for one rank of ``tensor_parallel`` ranks."""
+    """Builds the specs of a model's layers for one rank of `tensor_parallel` ranks."""
 
     facts: ModelFacts
     settings: EngineSettings
@@ -88,19 +88,23 @@ class Builder:
             return 1
         return max(1, attention.kv_heads // self.settings.tensor_parallel)
 
-    def cache_dtype(self) -> str:
-        """Resolve the cache dtype: the flag, else the checkpoint's scheme, else the model's own.
+    def _own_dtype(self) -> str:
+        """The dtype of the checkpoint's scheme; the recipe's metadata counts when nothing else is known."""
+        if self.facts.kv_scheme:
+            return self.facts.kv_scheme
+        if self.facts.declared is not None and not self.facts.config:
+            return self.facts.declared.kv_dtype or "auto"
+        return "auto"
 
-        What the recipe's metadata says counts only where nothing else is known of the model.
+    def cache_dtype(self) -> str:
+        """The cache dtype: the flag, else the checkpoint's scheme, else the model's own.
 
         On a GB10 sparse latent models have one backend, which stores fp8_ds_mla
         (vllm/platforms/cuda.py, vllm/v1/attention/backends/mla/). Raises Unsupported.
         """
         asked = self.settings.kv_cache_dtype or "auto"
-        if asked == "auto" and self.facts.kv_scheme:
-            asked = self.facts.kv_scheme
-        elif asked == "auto" and not self.facts.config and self.facts.declared is not None:
-            asked = self.facts.declared.kv_dtype or "auto"
+        if asked == "auto":
+            asked = self._own_dtype()
         if self.compressed:
             return "fp8_ds_mla"
         if not self.sparse:
@@ -112,7 +116,7 @@ class Builder:
         return asked
 
     def plan(self) -> CachePlan:
-        """Settle dtype, block length and paddings for the whole model (_align_hybrid_block_size)."""
+        """The dtype, block length and paddings for the whole model (_align_hybrid_block_size)."""
         dtype = self.cache_dtype()
         packed = self.compressed or self.pooled > 1 or self.settings.kv_cache_layout.startswith("BL")
         block = self._base_block(dtype)
@@ -130,7 +134,7 @@ class Builder:
         return CachePlan(dtype, max(length, block), max(length, block) * token, packed, alignment)
 
     def _base_block(self, dtype: str) -> int:
-        """Return the block before any alignment: the flag, or what the attention backend works with."""
+        """The block before any alignment: the flag, or what the attention backend works with."""
         if self.compressed:
             return 256
         if self.settings.block_size:
@@ -140,14 +144,14 @@ class Builder:
         return 32 if is_turboquant(dtype) else 16
 
     def _aligned_token(self, attention: Attention, dtype: str) -> int:
-        """Return the bytes of a token that the block is aligned with, before special layouts are known."""
+        """The bytes of a token that the block is aligned with, before special layouts are known."""
         if dtype == "fp8_ds_mla":
             plain = "auto" if self.settings.kv_cache_dtype in ("", "auto") else "fp8"
             return attention.head_k * (self.model_bytes if plain == "auto" else 1)
         return self.token_bytes(attention, dtype)
 
     def token_bytes(self, attention: Attention, dtype: str) -> int:
-        """Return the bytes of one token in one layer on one rank; raises Unsupported."""
+        """The bytes of one token in one layer on one rank; raises Unsupported."""
         if attention.kind is AttentionKind.MLA:
             found = latent_bytes(dtype, attention.head_k, self.model_bytes)
         else:
@@ -157,7 +161,7 @@ class Builder:
         return found * self.heads(attention)
 
     def state_bytes(self, state: State) -> int:
-        """Return the bytes of one recurrent state of one layer on one rank.
+        """The bytes of one recurrent state of one layer on one rank.
 
         (kernel - 1 + drafted) columns of the convolution in the model's dtype, plus heads x rows x columns
         of the recurrence in its own. Groups that tensor parallelism does not divide are repeated on each
@@ -171,11 +175,11 @@ class Builder:
         return channels * columns * self._conv_bytes() + recurrence * self._state_element(state)
 
     def _conv_bytes(self) -> int:
-        """Return the element size of a convolution state: ``--mamba-cache-dtype``, else the model's."""
+        """The element size of a convolution state: `--mamba-cache-dtype`, else the model's."""
         return element_bytes(self.settings.mamba_cache_dtype) or self.model_bytes
 
     def _state_element(self, state: State) -> int:
-        """Return the element size of a recurrence: the flag, else the checkpoint's, else the model's.
+        """The element size of a recurrence: the flag, else the checkpoint's, else the model's.
 
         Source: vllm/model_executor/models/config.py (mamba_ssm_cache_dtype of NemotronH and Qwen3.5).
         """
@@ -183,7 +187,7 @@ class Builder:
         return flag or element_bytes(state.dtype) or self._conv_bytes()
 
     def state_blocks(self, state: State) -> int:
-        """Return the state blocks of one request: 1, or 2 (3 with a checkpoint) with prefix caching, plus drafts.
+        """The state blocks of one request: 1, or 2 (3 with a checkpoint) with prefix caching, plus drafts.
 
         Source: vllm/v1/kv_cache_interface.py (MambaSpec.max_memory_usage_bytes).
         """
@@ -194,7 +198,7 @@ class Builder:
         return 2 + self.drafted + saved
 
     def cache_of(self, index: int, plan: CachePlan) -> CachePlan:
-        """Return the plan for layer ``index``: TurboQuant keeps the first and last two of dense models plain.
+        """The plan for layer `index`: TurboQuant keeps the first and last two of dense models plain.
 
         Source: vllm/model_executor/layers/quantization/turboquant/config.py (get_boundary_skip_layers).
         """
@@ -205,7 +209,7 @@ class Builder:
         return plan
 
     def specs(self, layer: Layer, plan: CachePlan) -> Iterator[Spec]:
-        """Yield the specs that one layer registers, none for a layer that shares another's cache."""
+        """The specs that one layer registers, none for a layer that shares another's cache."""
         attention = layer.attention
         if attention is not None and not layer.shares:
             if attention.compress is not None:
@@ -220,14 +224,14 @@ class Builder:
             yield Spec(SpecKind.STATE, plan.block, page, (layer.state.kind,), states=self.state_blocks(layer.state))
 
     def _attention_spec(self, attention: Attention, plan: CachePlan) -> Spec:
-        """Return the spec of a full, window, chunked or latent attention cache."""
+        """The spec of a full, window, chunked or latent attention cache."""
         kind = SpecKind(attention.kind.value)
         page = plan.block * self.token_bytes(attention, plan.cache_dtype)
         identity = (self.heads(attention), attention.head_k, attention.head_v, plan.cache_dtype)
         return Spec(kind, plan.block, page, identity, window=attention.window or 0)
 
     def _index_specs(self, attention: Attention, plan: CachePlan) -> Iterator[Spec]:
-        """Yield the spec of a sparse-attention index cache, and the ring of raw keys of a pooled one.
+        """The spec of a sparse-attention index cache, and the ring of raw keys of a pooled one.
 
         Source: vllm/v1/attention/backends/mla/indexer.py, vllm/models/glm5_next.
         """
@@ -246,7 +250,7 @@ def _aligned(size: int) -> int:
 
 
 def _compressed_specs(attention: Attention) -> Iterator[Spec]:
-    """Yield DeepSeek-V4's caches of one layer: a window, a compressed latent, an index, compressor states.
+    """DeepSeek-V4's caches of one layer: a window, a compressed latent, an index, compressor states.
 
     A latent state takes 584 bytes (448 fp8, 64 bf16 rope, scales); states are kept in fp32 with score and
     value, twice over for ratio 4, whose chunks overlap. Source: vllm/model_executor/models/deepseek_v4.py,
@@ -258,8 +262,9 @@ def _compressed_specs(attention: Attention) -> Iterator[Spec]:
     if not ratio:
         return
     yield Spec(SpecKind.MLA, 256, _aligned(256 // ratio * entry), ("latent", ratio))
-    overlap = 2 if ratio == 4 else 1
-    length = 4 if ratio == 4 else 8
+    overlap, length = 1, 8
+    if ratio == 4:
+        overlap, length = 2, 4
     states = Spec(
         SpecKind.WINDOW_MLA,
         length,

@@ -15,7 +15,7 @@ _POINTS = 40
 
 
 def curve(facts: ModelFacts, settings: EngineSettings, host: HostMemory) -> ContextCurve | None:
-    """Return the curve up to the longer of the model's and the recipe's length, None when the cache is not known."""
+    """The curve up to the longer of the model's and the recipe's length, None when the cache is not known."""
     case = work_out(facts, settings, host)
     ceiling = max(facts.max_length or 0, case.length or 0)
     if case.plan is None or ceiling < 1:
@@ -26,7 +26,7 @@ def curve(facts: ModelFacts, settings: EngineSettings, host: HostMemory) -> Cont
 
 
 def share(settings: EngineSettings) -> float:
-    """Return the share of memory in force: the flag's, else the default of the version."""
+    """The effective share of memory: the flag's, else the default of the version."""
     return utilisation_of(settings, rules_for(settings.version))
 
 

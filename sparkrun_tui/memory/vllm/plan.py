@@ -11,7 +11,7 @@ from sparkrun_tui.memory.vllm.layers import Builder, CachePlan, Unsupported
 from sparkrun_tui.memory.vllm.spec import Spec, SpecKind
 from sparkrun_tui.memory.vllm.versions import VllmRules, rules_for
 from sparkrun_tui.models.facts import ModelFacts
-from sparkrun_tui.models.layers import Layer
+from sparkrun_tui.models.layers import AttentionKind, Layer, kinds
 
 _NO_LAYERS = ("ngram", "suffix", "medusa", "custom_class", "mlp_speculator", "extract_hidden_states")
 """Speculative methods that draft without attention layers of their own."""
@@ -29,8 +29,8 @@ _NO_DRAFTER = "nothing is known of the draft model; its cache is counted like fi
 class VllmPlan:
     """What vLLM plans for one replica: groups, bytes per block of each pipeline stage, in-flight tokens.
 
-    ``block`` is the attention block in tokens, ``state_bytes`` one recurrent state of one layer before
-    padding, ``states_per_request`` all of a request's states (bytes of real state on the first rank).
+    `block` is the attention block in tokens, `state_bytes` one recurrent state of one layer before
+    padding, `states_per_request` all of a request's states (bytes of real state on the first rank).
     """
 
     grouping: Grouping
@@ -55,25 +55,25 @@ class VllmPlan:
         return max(self.stage_bytes, default=0)
 
     def blocks_per_request(self, length: int) -> int:
-        """Return the blocks that one request of ``length`` tokens takes, over all groups."""
+        """The blocks that one request of `length` tokens takes, over all groups."""
         return sum(self._group_blocks(group.spec, length) for group in self.grouping.groups)
 
     def _group_blocks(self, spec: Spec, length: int) -> int:
-        """Return one group's blocks; context parallelism divides the tokens of full attention."""
+        """One group's blocks; context parallelism divides the tokens of full attention."""
         if self.context_parallel > 1 and spec.kind in (SpecKind.FULL, SpecKind.MLA):
             length = -(-length // self.context_parallel)
         return spec.blocks(length, self.in_flight)
 
     def request_bytes(self, length: int) -> int:
-        """Return the bytes that one request of ``length`` tokens takes on the neediest stage."""
+        """The bytes that one request of `length` tokens takes on the stage that needs most."""
         return self.blocks_per_request(length) * self.bytes_per_block
 
     def usable(self, available: int, stage_bytes: int) -> int:
-        """Return what the check may use of ``available`` bytes: all but one block that is held back."""
+        """What the check may use of `available` bytes: all but one block that is held back."""
         return available - stage_bytes if self.rules.null_block else available
 
     def fits(self, available: int, length: int) -> bool:
-        """Tell whether one request of ``length`` tokens passes vLLM's own check on every stage."""
+        """Whether one request of `length` tokens passes vLLM's own check on every stage."""
         blocks = self.blocks_per_request(length)
         return all(
             blocks * size <= self.usable(available, size) and self.usable(available, size) > 0
@@ -82,12 +82,12 @@ class VllmPlan:
         )
 
     def needed(self, length: int) -> int:
-        """Return the smallest pool in bytes on which a request of ``length`` passes the check."""
+        """The smallest pool in bytes on which a request of `length` passes the check."""
         blocks = self.blocks_per_request(length) + int(self.rules.null_block)
         return max(blocks * self.bytes_per_block, 1)
 
     def longest(self, available: int, ceiling: int) -> int:
-        """Return the longest request up to ``ceiling`` tokens that fits, 0 when not even one token does.
+        """The longest request up to `ceiling` tokens that fits, 0 when not even one token does.
 
         A binary search over whole blocks, as the engine's own
         (vllm/v1/core/kv_cache_planning.py _estimate_max_model_len_from_groups).
@@ -104,16 +104,16 @@ class VllmPlan:
         return low
 
     def num_blocks(self, available: int) -> int:
-        """Return the blocks of the shared pool: the smallest number over all stages."""
+        """The blocks of the shared pool: the smallest number over all stages."""
         return min((max(available, 0) // size for size in self.stage_bytes if size), default=0)
 
     def concurrency(self, available: int, length: int) -> float:
-        """Return how many requests of ``length`` tokens the pool holds at once."""
+        """How many requests of `length` tokens the pool holds at once."""
         blocks = self.blocks_per_request(length)
         return self.num_blocks(available) / blocks if blocks else 0.0
 
     def pool_tokens(self, available: int, length: int) -> int:
-        """Return the cache size in tokens as the engine prints it for requests of ``length`` tokens.
+        """The cache size in tokens as the engine prints it for requests of `length` tokens.
 
         Concurrency times length; older versions print the slots of one group. Source:
         vllm/v1/core/kv_cache_utils.py (_report_kv_cache_config).
@@ -126,23 +126,37 @@ class VllmPlan:
 
 
 def refusal(facts: ModelFacts, settings: EngineSettings) -> str:
-    """Return why the engine cannot split the model over the ranks asked for, empty when it can.
+    """Why the engine cannot split the model over the given ranks, empty when it can.
 
     Source: vllm/config/model.py (verify_with_parallel_config), mamba_mixer2.py.
     """
     ranks = settings.tensor_parallel
-    for name, model in (("", facts), ("the draft model's ", facts.drafter)):
-        if model is None or ranks == 1:
-            continue
-        if model.heads and model.heads % ranks:
-            return f"{name}{model.heads} attention heads cannot be split over {ranks} tensor-parallel ranks"
-        for layer in model.layers or ():
-            attention, state = layer.attention, layer.state
-            heads = attention.kv_heads if attention and attention.kind.value != "mla" else 0
+    if ranks == 1:
+        return ""
+    found = _indivisible(facts, ranks)
+    if found:
+        return found
+    if facts.drafter is not None:
+        found = _indivisible(facts.drafter, ranks)
+        if found:
+            return f"the draft model's {found}"
+    return ""
+
+
+def _indivisible(model: ModelFacts, ranks: int) -> str:
+    """The heads of a model that cannot be split over tensor-parallel ranks, empty when all can."""
+    if model.heads and model.heads % ranks:
+        return f"{model.heads} attention heads cannot be split over {ranks} tensor-parallel ranks"
+    for layer in kinds(model.layers):
+        attention, state = layer.attention, layer.state
+        if attention is not None and attention.kind is not AttentionKind.MLA:
+            heads = attention.kv_heads
             if heads > 1 and heads % ranks and ranks % heads:
-                return f"{name}{heads} KV heads cannot be split over {ranks} tensor-parallel ranks"
-            if state and state.groups and (state.heads % ranks or (state.groups % ranks and state.groups > 1)):
-                return f"{name}{state.heads} state heads in {state.groups} groups cannot be split over {ranks} ranks"
+                return f"{heads} KV heads cannot be split over {ranks} tensor-parallel ranks"
+        if state is not None and state.groups:
+            splits_groups = state.groups == 1 or state.groups % ranks == 0
+            if state.heads % ranks or not splits_groups:
+                return f"{state.heads} state heads in {state.groups} groups cannot be split over {ranks} ranks"
     return ""
 
 
@@ -158,7 +172,7 @@ def stage_sizes(layers: int, stages: int) -> list[int]:
 
 
 def drafter_layers(facts: ModelFacts, settings: EngineSettings) -> tuple[tuple[Layer, ...], str]:
-    """Return the layers that speculation adds, and a note when they had to be assumed."""
+    """The layers that speculation adds, and a note when they had to be assumed."""
     speculative = settings.speculative
     if speculative is None or speculative.method.startswith(_NO_LAYERS):
         return (), ""
@@ -176,15 +190,15 @@ def drafter_layers(facts: ModelFacts, settings: EngineSettings) -> tuple[tuple[L
 
 
 def _assumed(facts: ModelFacts, count: int) -> tuple[Layer, ...]:
-    """Return ``count`` full attention layers like the target's."""
+    """`count` full attention layers like the target's."""
     like = next((layer for layer in facts.layers or () if layer.attention and not layer.shares), None)
     return (replace(like, state=None),) * count if like else ()
 
 
 def batch_limits(settings: EngineSettings, rules: VllmRules, max_length: int) -> tuple[int, int]:
-    """Return batched tokens and sequences of one step: the flags, else the defaults of the version.
+    """Batched tokens and sequences of one step: the flags, else the defaults of the version.
 
-    Capped at sequences x length; ``--performance-mode throughput`` doubles the defaults. Source:
+    Capped at sequences x length; `--performance-mode throughput` doubles the defaults. Source:
     vllm/engine/arg_utils.py (get_batch_defaults, _set_default_max_num_seqs_and_batched_tokens_args).
     """
     factor = 2 if settings.performance_mode == "throughput" else 1
@@ -196,7 +210,7 @@ def batch_limits(settings: EngineSettings, rules: VllmRules, max_length: int) ->
 
 
 def batches_in_flight(settings: EngineSettings, rules: VllmRules) -> int:
-    """Return how many batches are scheduled at once (vllm/config/vllm.py max_concurrent_batches)."""
+    """How many batches are scheduled at once (vllm/config/vllm.py max_concurrent_batches)."""
     if not rules.in_flight_batches:
         return 1
     method = settings.speculative.method if settings.speculative else ""
@@ -209,7 +223,7 @@ def plan_cache(
 ) -> VllmPlan | None:
     """Plan the KV cache of one replica; None when neither the architecture nor bytes per token are known.
 
-    ``max_length`` is the length the engine is started with, in tokens. Raises Unsupported when the engine
+    `max_length` is the length the engine is started with, in tokens. Raises Unsupported when the engine
     refuses the combination.
     """
     if facts.layers is None and not (facts.declared and facts.declared.kv_per_token):
@@ -265,14 +279,14 @@ def _grouping(builder: Builder, cache: CachePlan) -> tuple[Grouping, str]:
 
 
 def _declared(per_token: float, settings: EngineSettings) -> list[Placed]:
-    """Return one full attention layer per stage that takes what the recipe states for the whole model."""
+    """One full attention layer per stage that takes what the recipe states for the whole model."""
     stages = settings.pipeline_parallel
     page = max(1, ceil(16 * per_token / settings.tensor_parallel / stages))
     return [Placed(Spec(SpecKind.FULL, 16, page), stage) for stage in range(stages)]
 
 
 def _hybrid(facts: ModelFacts, settings: EngineSettings) -> bool:
-    """Tell whether windows keep their own groups: the flag, and Llama 4 with EAGLE has it off by itself."""
+    """Whether windows keep their own groups: the flag, and Llama 4 with EAGLE has it off by itself."""
     if settings.hybrid_kv_cache is False:
         return False
     method = settings.speculative.method if settings.speculative else ""
@@ -300,7 +314,7 @@ def _place(builder: Builder, cache: CachePlan, layers: tuple[Layer, ...], drafts
 
 
 def _retained(builder: Builder) -> int:
-    """Return the tokens that windows keep longer when several drafting modules run at once.
+    """The tokens that windows keep longer when several drafting modules run at once.
 
     Source: vllm/config/speculative.py (use_multi_module_mtp).
     """

@@ -23,7 +23,7 @@ _OUTSIDE = Band(6 * GIB, 3 * GIB, 9 * GIB, "host side of the engine, published f
 class VllmPool:
     """One rank's memory in bytes: the budget, its parts, and the cache pool with its pessimistic and best value.
 
-    ``pool`` is None when the weights are unknown. ``outside`` is what the process takes of the host beside
+    `pool` is None when the weights are unknown. `outside` is what the process takes of the host beside
     its budget.
     """
 
@@ -46,7 +46,7 @@ class VllmPool:
 
 
 def utilisation_of(settings: EngineSettings, rules: VllmRules) -> float:
-    """Return the share of the device that the engine takes: the flag, else the version's default."""
+    """The share of the device that the engine takes: the flag, else the version's default."""
     return settings.utilisation if settings.utilisation is not None else rules.utilisation
 
 
@@ -58,10 +58,10 @@ def pool_on(
     weights: Weights | None,
     measured: Measured | None = None,
 ) -> VllmPool:
-    """Return what one rank has for its cache on ``host``.
+    """What one rank has for its cache on `host`.
 
     budget = ceil(total x utilisation); pool = budget - weights - context - activations - graphs, or the
-    bytes of ``--kv-cache-memory-bytes``. An earlier start's remainder replaces the three bands. Source:
+    bytes of `--kv-cache-memory-bytes`. An earlier start's remainder replaces the three bands. Source:
     vllm/v1/worker/gpu_worker.py (determine_available_memory), vllm/v1/worker/utils.py (request_memory).
     """
     length = max(1, settings.max_model_len or facts.max_length or 1)
@@ -83,7 +83,7 @@ def pool_on(
 def _pools(
     budget: int, weights: Weights | None, bands: tuple[Band, ...], stated: int | None
 ) -> tuple[int | None, int | None, int | None]:
-    """Return likely, low and high pool bytes; all None when the weights are unknown and none is stated."""
+    """Likely, low and high pool bytes; all None when the weights are unknown and none is stated."""
     if stated is not None:
         return stated, stated, stated
     if weights is None:

@@ -23,10 +23,10 @@ _FULL_LIKE = frozenset({SpecKind.FULL, SpecKind.MLA})
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """One layer's cache on one rank: ``block`` in tokens, ``page`` in bytes of one block of it.
+    """One layer's cache on one rank: `block` in tokens, `page` in bytes of one block of it.
 
-    ``identity`` holds heads, widths and format: layers whose specs are equal are of one kind. ``window``
-    is the window or chunk in tokens; ``states`` the blocks of a recurrent state; ``extra`` tokens that a
+    `identity` holds heads, widths and format: layers whose specs are equal are of one kind. `window`
+    is the window or chunk in tokens; `states` the blocks of a recurrent state; `extra` tokens that a
     window keeps longer for drafters.
     """
 
@@ -39,7 +39,7 @@ class Spec:
     extra: int = 0
 
     def blocks(self, length: int, in_flight: int) -> int:
-        """Return the blocks that one request of ``length`` tokens takes, with ``in_flight`` tokens scheduled.
+        """The blocks that one request of `length` tokens takes, with `in_flight` tokens scheduled.
 
         Source: vllm/v1/kv_cache_interface.py (max_admission_blocks_per_request, max_memory_usage_bytes).
         """
@@ -55,11 +55,11 @@ class Spec:
         return -(-held // self.block) + 1
 
     def with_block(self, block: int) -> Spec:
-        """Return this spec with a block of another length, its page scaled with it."""
+        """This spec with a block of another length, its page scaled with it."""
         return replace(self, block=block, page=self.page * block // self.block)
 
     def same_type(self, other: Spec) -> bool:
-        """Tell whether both always need the same number of slots (UniformTypeKVCacheSpecs.is_uniform_type)."""
+        """Whether both always need the same number of slots (UniformTypeKVCacheSpecs.is_uniform_type)."""
         if self.block != other.block:
             return False
         if self.kind in _FULL_LIKE:

@@ -15,13 +15,13 @@ NEWEST = (0, 33)
 class VllmRules:
     """The rules of one version that differ from others.
 
-    ``in_flight_batches``: windows are sized for every batch scheduled at once, not for one.
-    ``batched_tokens``/``sequences``: defaults of ``vllm serve`` on a GB10. ``utilisation``: default share.
-    ``graphs_charged``: CUDA graphs come out of the budget. ``null_block``: the check holds one block back.
-    ``checkpoint_block``: Mamba 2 keeps one more state block per request with prefix caching.
-    ``padded_pattern``: packed groups are padded to the longest kind. ``prints_slots``: the log's size is
-    slots of one group rather than concurrency times length. ``known``: the version was stated, or follows
-    from a date (``dated``).
+    `in_flight_batches`: windows are sized for every batch scheduled at once, not for one.
+    `batched_tokens`/`sequences`: defaults of `vllm serve` on a GB10. `utilisation`: default share.
+    `graphs_charged`: CUDA graphs come out of the budget. `null_block`: the check holds one block back.
+    `checkpoint_block`: Mamba 2 keeps one more state block per request with prefix caching.
+    `padded_pattern`: packed groups are padded to the longest kind. `prints_slots`: the log's size is
+    slots of one group rather than concurrency times length. `known`: the version was stated, or follows
+    from a date (`dated`).
     """
 
     version: tuple[int, int]
@@ -70,13 +70,13 @@ _RELEASES = (
 
 
 def _release(text: str) -> tuple[int, int] | None:
-    """Read a release number such as ``v0.32.0`` out of free text."""
+    """Read a release number such as `v0.32.0` out of free text."""
     found = re.search(r"(?<![\d.])v?0\.([0-9]{1,3})(?=[.\s\-+_a-z]|$)", text)
     return (0, whole(found.group(1)) or 0) if found else None
 
 
 def parse_version(text: str) -> tuple[int, int] | None:
-    """Read a version out of free text: ``0.23.1rc1.dev531``, or a year and month; None when neither is there."""
+    """Read a version out of free text: `0.23.1rc1.dev531`, or a year and month; None when neither is there."""
     release = _release(text)
     if release is not None:
         return release
@@ -89,7 +89,7 @@ def parse_version(text: str) -> tuple[int, int] | None:
 
 
 def rules_for(version: str) -> VllmRules:
-    """Return the rules of a version as an image or a log states it, of the newest when it states none.
+    """The rules of a version as an image or a log states it, of the newest when it states none.
 
     Sources: vllm/config/vllm.py (max_in_flight_tokens, since 0.26), vllm/engine/arg_utils.py
     (get_batch_defaults; GB10 counts as a small card since 0.33), vllm/config/cache.py,

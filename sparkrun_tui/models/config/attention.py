@@ -1,4 +1,4 @@
-"""Reads the attention cache of each decoder layer from a ``config.json``."""
+"""Reads the attention cache of each decoder layer from a `config.json`."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _MOST_MODULES = 16
 
 
 def layers_of(config: Config, count: int) -> tuple[Layer, ...] | None:
-    """Return what each of ``count`` decoder layers caches, None when sizes are missing.
+    """What each of `count` decoder layers caches, None when sizes are missing.
 
-    Equal layers are one object, so that what is worked out for one holds for all.
+    Equal layers are one object, so that results for one can be reused for all.
     """
     if numbers(config, "compress_ratios") is not None and positive(config, "head_dim"):
         return _compressed(config, count)
@@ -43,17 +43,19 @@ def layers_of(config: Config, count: int) -> tuple[Layer, ...] | None:
             attention = attention_of(config, mix, index)
             if attention is None:
                 return None
-        needs_state = mix in (Mix.STATE, Mix.FULL_AND_STATE)
-        if needs_state and state is None:
-            return None
+        own_state = None
+        if mix in (Mix.STATE, Mix.FULL_AND_STATE):
+            if state is None:
+                return None
+            own_state = state
         shares = attention is not None and index >= count - shared
-        layer = Layer(attention, state if needs_state else None, shares)
+        layer = Layer(attention, own_state, shares)
         layers.append(same.setdefault(layer, layer))
     return tuple(layers)
 
 
 def attention_of(config: Config, mix: Mix, index: int) -> Attention | None:
-    """Return the attention cache of layer ``index``, None when a size is missing."""
+    """The attention cache of layer `index`, None when a size is missing."""
     config = layer_config(config, index)
     if is_latent(config):
         return latent_of(config, owns_indexer(config, index))
@@ -70,7 +72,7 @@ def attention_of(config: Config, mix: Mix, index: int) -> Attention | None:
 
 
 def _window(config: Config) -> int | None:
-    """Return the window as the engine counts it; Cohere's own code counts one token more."""
+    """The window as the engine counts it; Cohere's own code counts one token more."""
     window = window_of(config)
     if window is not None and word(config, "model_type") == "cohere2":
         return window + 1
@@ -78,45 +80,54 @@ def _window(config: Config) -> int | None:
 
 
 def is_latent(config: Config) -> bool:
-    """Tell whether the model caches a latent (MLA) instead of keys and values."""
-    return bool(positive(config, "kv_lora_rank")) and word(config, "model_type") not in _LATENT_ONLY_BY_NAME
+    """Whether the model caches a latent (MLA) instead of keys and values."""
+    if not positive(config, "kv_lora_rank"):
+        return False
+    return word(config, "model_type") not in _LATENT_ONLY_BY_NAME
 
 
 def latent_of(config: Config, indexed: bool) -> Attention:
-    """Return a latent layer: the rank and the rope part, one head, with or without an index key."""
+    """A latent layer: the rank and the rope part, one head, with or without an index key."""
     rank = positive(config, "kv_lora_rank") or 0
     rope = whole(config, "qk_rope_head_dim") or 0
+    indexer = 0
+    if indexed:
+        indexer = positive(config, "index_head_dim") or 0
     return Attention(
         AttentionKind.MLA,
         kv_heads=1,
         head_k=rank + rope,
         head_v=0,
         rope=rope,
-        indexer=(positive(config, "index_head_dim") or 0) if indexed else 0,
+        indexer=indexer,
         index_pool=positive(config, "index_kpool") or 1,
     )
 
 
 def owns_indexer(config: Config, index: int) -> bool:
-    """Tell whether layer ``index`` owns a sparse-attention indexer.
+    """Whether layer `index` owns a sparse-attention indexer.
 
-    A pattern string or list says it (``S`` or ``shared`` does not), else every ``index_topk_freq``-th
-    layer after ``index_skip_topk_offset`` does. Source: vllm/model_executor/models/deepseek_v2.py.
+    A pattern string or list decides (`S` or `shared`: it does not), else every `index_topk_freq`-th
+    layer after `index_skip_topk_offset` owns one. Source: vllm/model_executor/models/deepseek_v2.py.
     """
     if not positive(config, "index_head_dim") or not positive(config, "index_topk"):
         return False
     pattern = config.get("index_topk_pattern")
-    listed = list(pattern) if isinstance(pattern, str) else sequence(config, "indexer_types")
+    if isinstance(pattern, str):
+        listed: list[object] | None = list(pattern)
+    else:
+        listed = sequence(config, "indexer_types")
     if listed is not None and index < len(listed):
         return str(listed[index]).lower() not in ("s", "shared", "skip", "none", "0", "false")
     every = positive(config, "index_topk_freq") or 1
     offset = whole(config, "index_skip_topk_offset")
-    offset = 2 if offset is None else offset
+    if offset is None:
+        offset = 2
     return max(index - offset + 1, 0) % every == 0
 
 
 def kv_heads(config: Config, mix: Mix, index: int) -> int | None:
-    """Return the number of KV heads of layer ``index`` before any tensor parallelism.
+    """The number of KV heads of layer `index` before any tensor parallelism.
 
     Source: vllm/transformers_utils/model_arch_config_convertor.py (get_total_num_kv_heads).
     """
@@ -153,46 +164,61 @@ def kv_heads(config: Config, mix: Mix, index: int) -> int | None:
 
 
 def _block_heads(config: Config, index: int) -> int | None:
-    """Return the KV heads of one block configuration (query heads per group), None without any."""
+    """The KV heads of one block configuration (query heads per group), None without any."""
     blocks = sequence(config, "block_configs")
     heads = attention_heads(config)
     if blocks is None or index >= len(blocks) or heads is None:
         return None
     block = blocks[index]
-    group = positive(mapping(block, "attention"), "n_heads_in_group") if isinstance(block, dict) else None
-    return heads // group if group else None
+    if not isinstance(block, dict):
+        return None
+    group = positive(mapping(block, "attention"), "n_heads_in_group")
+    if group is None:
+        return None
+    return heads // group
 
 
 def attention_heads(config: Config) -> int | None:
-    """Return the number of query heads."""
+    """The number of query heads."""
     return positive(config, "num_attention_heads", "n_head", "n_heads", "num_heads")
 
 
 def head_sizes(config: Config, mix: Mix) -> tuple[int | None, int | None]:
-    """Return the widths of one head's key and value.
+    """The widths of one head's key and value.
 
     Source: vllm/transformers_utils/model_arch_config_convertor.py (get_head_size).
     """
     family = word(config, "model_type")
     if family in _LATENT_ONLY_BY_NAME:
-        width = (positive(config, "qk_nope_head_dim") or 0) + (positive(config, "qk_rope_head_dim") or 0)
-        return width or None, width or None
+        width = unfolded_width(config)
+        return width, width
     if mix is Mix.WINDOW:
         other = mapping(config, "attention_other_setting")
         own = positive(config, "swa_head_dim") or positive(other, "head_dim")
         if own is not None:
             return own, positive(config, "swa_v_head_dim") or own
-    elif family.startswith("gemma4") and positive(config, "global_head_dim"):
-        return positive(config, "global_head_dim"), positive(config, "global_head_dim")
+    elif family.startswith("gemma4"):
+        own = positive(config, "global_head_dim")
+        if own is not None:
+            return own, own
     key = positive(config, "head_dim", "attention_head_dim", "kv_channels", "head_size")
     if key is None:
-        hidden, heads = positive(config, "hidden_size", "n_embd", "d_model"), attention_heads(config)
-        key = hidden // heads if hidden and heads else None
+        hidden = positive(config, "hidden_size", "n_embd", "d_model")
+        heads = attention_heads(config)
+        if hidden is not None and heads is not None:
+            key = hidden // heads
     return key, positive(config, "v_head_dim") or key
 
 
+def unfolded_width(config: Config) -> int | None:
+    """The width of one head's key that a latent is unfolded to, None when the file has none."""
+    plain = positive(config, "qk_nope_head_dim") or 0
+    rope = positive(config, "qk_rope_head_dim") or 0
+    return plain + rope or None
+
+
 def _compressed(config: Config, count: int) -> tuple[Layer, ...]:
-    """Return DeepSeek-V4's layers: a window cache each, and a compressed cache of ratio 4 or 128.
+    """DeepSeek-V4's layers: a window cache each, and a compressed cache of ratio 4 or 128.
 
     Source: vllm/model_executor/models/deepseek_v4.py.
     """
@@ -212,7 +238,7 @@ def _compressed(config: Config, count: int) -> tuple[Layer, ...]:
 
 
 def draft_layers_of(config: Config, count: int) -> tuple[Layer, ...]:
-    """Return the layers that the checkpoint's own drafter (multi-token prediction) adds.
+    """The layers that the checkpoint's own drafter (multi-token prediction) adds.
 
     Each module is one layer like the target's attention: a latent one with its index key, a window layer
     where the layer list or the family (MiMo, Step) says so, else a full one; empty when the checkpoint has
@@ -220,8 +246,11 @@ def draft_layers_of(config: Config, count: int) -> tuple[Layer, ...]:
     """
     modules = positive(config, "num_nextn_predict_layers", "mtp_num_hidden_layers")
     if modules is None:
-        modules = 1 if positive(config, "num_mtp_modules", "mtp_num_layers", "n_predict") else 0
-    modules = modules if modules <= _MOST_MODULES else 1
+        modules = 0
+        if positive(config, "num_mtp_modules", "mtp_num_layers", "n_predict"):
+            modules = 1
+    if modules > _MOST_MODULES:
+        modules = 1
     if numbers(config, "compress_ratios") is not None:
         return _compressed({**config, "compress_ratios": [0] * modules}, modules)
     if is_latent(config):
@@ -236,7 +265,7 @@ def draft_layers_of(config: Config, count: int) -> tuple[Layer, ...]:
 
 
 def _draft_mix(config: Config, index: int) -> Mix:
-    """Return the kind of a drafter's layer: as the layer list says, else as the family's code has it."""
+    """The kind of a drafter's layer: as the layer list says, else as the family's code has it."""
     listed = sequence(config, "layer_types") or []
     if index < len(listed):
         in_window = str(listed[index]).startswith("sliding")

@@ -1,4 +1,4 @@
-"""The families of models whose attention caches are modelled here; of any other one nothing is assumed."""
+"""The families of models whose attention caches are modelled here; nothing is assumed of other families."""
 
 from __future__ import annotations
 
@@ -33,24 +33,27 @@ _STATES = """
 """Recurrent states, alone or beside attention."""
 
 _MODELLED = frozenset(f"{_ATTENTION} {_LATENT} {_STATES}".split())
-"""Values of ``model_type``, of the text model where a file has several.
+"""Values of `model_type`, of the text model where a file has several.
 
 The families with observations and default configurations give the figures of vLLM's own planning code (0.32 and
 0.33). The others are older families that vLLM runs with its common attention layer
-(vllm/model_executor/models/registry.py); no observation of them is at hand.
+(vllm/model_executor/models/registry.py); there is no observation of them.
 """
 
 _MODELLED_ARCHITECTURES = ("Llama", "Mistral", "Mixtral", "Qwen2", "Qwen3For", "DeepseekV2", "DeepseekV3")
-"""First letters of architectures that say the same where a file has no ``model_type``."""
+"""Beginnings of modelled architectures, for files without a `model_type`."""
 
 
 def is_modelled(model_type: str, architecture: str) -> bool:
-    """Tell whether a family's cache is modelled here; a file that names neither is read by its keys alone."""
+    """Whether a family's cache is modelled here; a file that names neither is read by its keys alone."""
     if model_type:
         return model_type.lower() in _MODELLED
-    return not architecture or architecture.startswith(_MODELLED_ARCHITECTURES)
+    if not architecture:
+        return True
+    return architecture.startswith(_MODELLED_ARCHITECTURES)
 
 
 def not_modelled(model_type: str, architecture: str) -> str:
-    """Return the reason to show for a family that is not modelled."""
-    return f"the architecture {(model_type or architecture)[:60]} is not known here: how it caches tokens is not known"
+    """The note for a family that is not modelled."""
+    name = (model_type or architecture)[:60]
+    return f"how models of the architecture {name} cache tokens is not known here"

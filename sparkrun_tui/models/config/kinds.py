@@ -1,7 +1,8 @@
-"""Tells from a ``config.json`` which kind of cache each decoder layer keeps."""
+"""Reads from a `config.json` which kind of cache each decoder layer keeps."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 from sparkrun_tui.models.config.values import Config, flag, mapping, positive, sequence, whole, word
@@ -63,31 +64,31 @@ _EVERY_NTH_FULL = {
 }
 """Window models whose file may leave the pattern to the code: every n-th layer is full.
 
-Source: transformers, configuration_<family>.py (``sliding_window_pattern``, ``layer_types`` defaults).
+Source: transformers, configuration_<family>.py (`sliding_window_pattern`, `layer_types` defaults).
 """
 _PURE_STATE = frozenset({"mamba", "falcon_mamba", "mamba2", "codestral_mamba"})
 
 
 def layer_count(config: Config) -> int | None:
-    """Return the number of decoder layers, None when the file does not tell.
+    """The number of decoder layers, None when the file does not say.
 
     A layer of LongCat-Flash holds two attention blocks (vllm/model_executor/models/longcat_flash.py).
     """
-    direct = positive(config, "num_hidden_layers", "n_layer", "num_layers", "n_layers")
-    if direct is not None:
+    count = positive(config, "num_hidden_layers", "n_layer", "num_layers", "n_layers")
+    if count is not None:
         if word(config, "model_type").startswith("longcat_flash") and "num_hidden_layers" not in config:
-            direct *= 2
-        return direct if direct <= MOST_LAYERS else None
-    listed = sequence(config, "layers_block_type", "layer_types", "block_configs")
-    count = len(listed) if listed else len(word(config, "hybrid_override_pattern"))
+            count *= 2
+    else:
+        listed = sequence(config, "layers_block_type", "layer_types", "block_configs")
+        count = len(listed or word(config, "hybrid_override_pattern"))
     return count if 0 < count <= MOST_LAYERS else None
 
 
 def layer_mix(config: Config, layers: int) -> tuple[Mix, ...]:
-    """Return the kind of each of ``layers`` decoder layers.
+    """The kind of each of `layers` decoder layers.
 
     Explicit lists win, then patterns, then the defaults of the family, then a window for all layers when
-    the file has one that is in use. Source: vllm/config/model.py (get_layers_start_end_indices,
+    the file has one that is used. Source: vllm/config/model.py (get_layers_start_end_indices,
     get_num_layers_by_block_type), vllm/model_executor/models/<family>.py.
     """
     for reader in (_listed, _patterned, _spaced):
@@ -102,7 +103,7 @@ def layer_mix(config: Config, layers: int) -> tuple[Mix, ...]:
 
 
 def window_of(config: Config) -> int | None:
-    """Return the sliding window in tokens when the model uses one, else None."""
+    """The sliding window in tokens when the model uses one, else None."""
     window = positive(config, "sliding_window", "sliding_window_size")
     if window is None or config.get("use_sliding_window") is False:
         return None
@@ -122,7 +123,9 @@ def _listed(config: Config, layers: int) -> tuple[Mix, ...] | None:
     mix = []
     for block in blocks[:layers]:
         kind = _WORDS.get(str(block).lower(), Mix.FULL)
-        mix.append(Mix.FULL if kind is Mix.WINDOW and window is None else kind)
+        if kind is Mix.WINDOW and window is None:
+            kind = Mix.FULL
+        mix.append(kind)
     return tuple(mix)
 
 
@@ -131,23 +134,41 @@ def _patterned(config: Config, layers: int) -> tuple[Mix, ...] | None:
     linear = mapping(config, "linear_attn_config")
     full = sequence(linear, "full_attn_layers")
     if full is not None:
-        return tuple(Mix.FULL if i + 1 in full else Mix.STATE for i in range(layers))
+        return _chosen([i + 1 in full for i in range(layers)], Mix.FULL, Mix.STATE)
     codes = sequence(config, "attn_type_list")
     if codes is not None and len(codes) >= layers:
-        return tuple(Mix.FULL if code == 1 else Mix.STATE for code in codes[:layers])
+        return _chosen([code == 1 for code in codes[:layers]], Mix.FULL, Mix.STATE)
     codes = sequence(config, "hybrid_layer_pattern")
     if codes is not None and len(codes) >= layers:
-        return tuple(Mix.WINDOW if code == 1 else Mix.FULL for code in codes[:layers])
+        return _chosen([code == 1 for code in codes[:layers]], Mix.WINDOW, Mix.FULL)
     indices = sequence(config, "attn_layer_indices")
     if indices is not None and positive(config, "mamba_n_heads", "mamba_num_heads"):
-        return tuple(Mix.FULL if i in indices else Mix.STATE for i in range(layers))
+        return _indexed(layers, indices, Mix.FULL, Mix.STATE)
     indices = sequence(config, "full_attn_idxs")
     if indices is not None and positive(config, "conv_L_cache"):
-        return tuple(Mix.FULL if i in indices else Mix.STATE for i in range(layers))
+        return _indexed(layers, indices, Mix.FULL, Mix.STATE)
     indices = sequence(config, "hybrid_layer_ids")
     if indices is not None:
-        return tuple(Mix.FULL_AND_STATE if i in indices else Mix.STATE for i in range(layers))
+        return _indexed(layers, indices, Mix.FULL_AND_STATE, Mix.STATE)
     return _blocks(config, layers)
+
+
+def _chosen(marks: Iterable[object], one: Mix, other: Mix) -> tuple[Mix, ...]:
+    """`one` for each true mark, `other` for the rest."""
+    mix = []
+    for mark in marks:
+        mix.append(one if mark else other)
+    return tuple(mix)
+
+
+def _indexed(layers: int, indices: list[object], one: Mix, other: Mix) -> tuple[Mix, ...]:
+    """`one` for the layers with these indices, `other` for the rest."""
+    return _chosen([i in indices for i in range(layers)], one, other)
+
+
+def _every_last(layers: int, period: int, one: Mix, other: Mix) -> tuple[Mix, ...]:
+    """`one` for the last layer of each period, `other` for the rest."""
+    return _chosen([(i + 1) % period == 0 for i in range(layers)], one, other)
 
 
 def _blocks(config: Config, layers: int) -> tuple[Mix, ...] | None:
@@ -157,9 +178,12 @@ def _blocks(config: Config, layers: int) -> tuple[Mix, ...] | None:
         return None
     mix = []
     for block in blocks[:layers]:
-        attention = mapping(block, "attention") if isinstance(block, dict) else {}
-        absent = flag(attention, "no_op") or flag(attention, "replace_with_linear")
-        mix.append(Mix.NOTHING if absent else Mix.FULL)
+        kind = Mix.FULL
+        if isinstance(block, dict):
+            attention = mapping(block, "attention")
+            if flag(attention, "no_op") or flag(attention, "replace_with_linear"):
+                kind = Mix.NOTHING
+        mix.append(kind)
     return tuple(mix)
 
 
@@ -171,18 +195,18 @@ def _spaced(config: Config, layers: int) -> tuple[Mix, ...] | None:
     period = positive(config, "attn_layer_period")
     if period is not None:
         offset = whole(config, "attn_layer_offset") or 0
-        return tuple(Mix.FULL if i % period == offset else Mix.STATE for i in range(layers))
-    interval = positive(config, "full_attention_interval")
-    if interval is None and positive(config, "linear_num_value_heads", "linear_num_heads"):
-        interval = 4
-    if interval is not None and positive(config, "linear_num_value_heads", "linear_num_heads"):
-        return tuple(Mix.FULL if (i + 1) % interval == 0 else Mix.STATE for i in range(layers))
+        return _chosen([i % period == offset for i in range(layers)], Mix.FULL, Mix.STATE)
+    if positive(config, "linear_num_value_heads", "linear_num_heads"):
+        interval = positive(config, "full_attention_interval") or 4
+        return _every_last(layers, interval, Mix.FULL, Mix.STATE)
     grouped = positive(config, "layer_group_size")
     if grouped is not None and "linear" in family:
-        return tuple(Mix.FULL if (i + 1) % grouped == 0 else Mix.STATE for i in range(layers))
+        return _every_last(layers, grouped, Mix.FULL, Mix.STATE)
     if positive(config, "attention_chunk_size") and "llama4" in family:
-        ropes = sequence(config, "no_rope_layers") or [int((i + 1) % 4 != 0) for i in range(layers)]
-        return tuple(Mix.CHUNKED if rope else Mix.FULL for rope in ropes[:layers])
+        ropes = sequence(config, "no_rope_layers")
+        if not ropes:
+            return _every_last(layers, 4, Mix.FULL, Mix.CHUNKED)
+        return _chosen(ropes[:layers], Mix.CHUNKED, Mix.FULL)
     return None
 
 
@@ -192,11 +216,11 @@ def _windowed(config: Config, layers: int) -> tuple[Mix, ...]:
     every = positive(config, "sliding_window_pattern", "global_attn_every_n_layers")
     every = every or _EVERY_NTH_FULL.get(family)
     if every is not None:
-        mix = [Mix.FULL if (i + 1) % every == 0 else Mix.WINDOW for i in range(layers)]
+        mix = _every_last(layers, every, Mix.FULL, Mix.WINDOW)
         if family in ("exaone4", "gemma4", "gemma4_text"):
-            mix[-1] = Mix.FULL
-        return tuple(mix)
+            return (*mix[:-1], Mix.FULL)
+        return mix
     if family.startswith(("qwen2", "qwen3")):
         first = whole(config, "max_window_layers") or 0
-        return tuple(Mix.WINDOW if i >= first else Mix.FULL for i in range(layers))
+        return _chosen([i >= first for i in range(layers)], Mix.WINDOW, Mix.FULL)
     return (Mix.WINDOW,) * layers

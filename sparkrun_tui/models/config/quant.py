@@ -19,14 +19,14 @@ _METHOD_BITS = {
     "w4a8_awq": 4.156,
     "bitsandbytes": 4.127,
 }
-"""Bits per quantised weight with its scales, where the method alone settles it."""
+"""Bits per quantised weight with its scales, where the method alone determines it."""
 
 
 def quant_of(config: Config, companion: Config | None = None) -> QuantFacts | None:
-    """Return how the weights are stored, None for a plain checkpoint.
+    """How the weights are stored, None for a plain checkpoint.
 
-    ``config`` is the text configuration, ``companion`` an ``hf_quant_config.json`` beside it. A KV cache
-    scheme in either makes the engine's ``auto`` cache dtype fp8 (vllm/config/cache.py,
+    `config` is the text configuration, `companion` an `hf_quant_config.json` beside it. A KV cache
+    scheme in either makes the engine's `auto` cache dtype fp8 (vllm/config/cache.py,
     vllm/utils/torch_utils.py resolve_kv_cache_dtype_string).
     """
     block = dict(mapping(config, "quantization_config", "compression_config"))
@@ -41,25 +41,28 @@ def quant_of(config: Config, companion: Config | None = None) -> QuantFacts | No
 
 
 def _names(block: Config, *keys: str) -> tuple[str, ...]:
-    """Return the module names of the first list among ``keys``."""
+    """The module names of the first list among `keys`."""
     return tuple(str(item) for item in sequence(block, *keys) or ())
 
 
 def _kv_dtype(block: Config, beside: Config) -> str:
-    """Return the KV cache dtype that the checkpoint asks for, empty when it does not."""
+    """The KV cache dtype that the checkpoint asks for, empty when it does not."""
     named = word(block, "kv_cache_quant_algo") or word(beside, "kv_cache_quant_algo")
     if named:
-        return "fp8" if named.lower() == "fp8" else named.lower()
+        return named.lower()
     scheme = mapping(block, "kv_cache_scheme")
-    if not scheme:
-        return ""
-    return "fp8" if word(scheme, "type") == "float" and positive(scheme, "num_bits") == 8 else ""
+    if word(scheme, "type") == "float" and positive(scheme, "num_bits") == 8:
+        return "fp8"
+    return ""
 
 
 def _bits(block: Config, beside: Config, method: str, algorithm: str) -> float | None:
-    """Return bits per quantised weight, scales included, None when the block does not tell."""
+    """Bits per quantised weight, scales included, None when the block does not say."""
     for name in (algorithm, method):
-        if name in _METHOD_BITS and not (name == "modelopt" and algorithm):
+        if name == "modelopt" and algorithm:
+            # ModelOpt's algorithm decides, also one that is not in the table.
+            continue
+        if name in _METHOD_BITS:
             return _METHOD_BITS[name]
     if method in ("awq", "gptq", "auto-round", "auto_round", "exl3"):
         bits = fraction(block, "bits", most=64)
@@ -70,23 +73,25 @@ def _bits(block: Config, beside: Config, method: str, algorithm: str) -> float |
 
 
 def _group_bits(block: Config) -> Iterator[float]:
-    """Yield the bits of each group of layers: where there are several, the smallest holds the most weights."""
+    """The bits of each group of layers: where there are several, the smallest holds the most weights."""
     for group in mapping(block, "config_groups").values():
-        weights = mapping(group, "weights") if isinstance(group, dict) else {}
+        if not isinstance(group, dict):
+            continue
+        weights = mapping(group, "weights")
         number = positive(weights, "num_bits")
         if number is not None:
             yield _compressed(number, word(weights, "type"), positive(weights, "group_size"))
 
 
 def _mixed_bits(block: Config) -> Iterator[float]:
-    """Yield the bits of the formats that single layers have (ModelOpt's mixed precision, or a digest of it)."""
+    """The bits of the formats that single layers have (ModelOpt's mixed precision, or a digest of it)."""
     names = {str(name).lower() for name in mapping(block, "layer_formats")}
-    names |= {
-        word(layer, "quant_algo").lower()
-        for layer in mapping(block, "quantized_layers").values()
-        if isinstance(layer, dict)
-    }
-    yield from (_METHOD_BITS[name] for name in sorted(names) if name in _METHOD_BITS)
+    for layer in mapping(block, "quantized_layers").values():
+        if isinstance(layer, dict):
+            names.add(word(layer, "quant_algo").lower())
+    for name in sorted(names):
+        if name in _METHOD_BITS:
+            yield _METHOD_BITS[name]
 
 
 def _grouped(bits: float, group: int | None, method: str) -> float:
@@ -97,7 +102,9 @@ def _grouped(bits: float, group: int | None, method: str) -> float:
 
 
 def _compressed(bits: int, kind: str, group: int | None) -> float:
-    """Return the bits of a compressed-tensors group: fp4 keeps one fp8 scale per group, integers one bf16."""
+    """The bits of a compressed-tensors group: fp4 keeps one fp8 scale per group, integers one bf16."""
     if bits == 4 and kind == "float":
         return 4 + 8 / (group or 16)
-    return 1.0 * bits if group is None else bits + 16 / group
+    if group is None:
+        return 1.0 * bits
+    return bits + 16 / group

@@ -1,4 +1,4 @@
-"""Turns a model's ``config.json`` into facts: one function for every family."""
+"""Turns a model's `config.json` into facts: one function for every family."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from sparkrun_tui.models.config.attention import (
     is_latent,
     kv_heads,
     layers_of,
+    unfolded_width,
 )
 from sparkrun_tui.models.config.families import is_modelled, not_modelled
 from sparkrun_tui.models.config.kinds import Mix, layer_count
@@ -16,47 +17,51 @@ from sparkrun_tui.models.config.quant import quant_of
 from sparkrun_tui.models.config.values import Config, fraction, largest, mapping, positive, sequence, text_config, word
 from sparkrun_tui.models.dtypes import plain_name
 from sparkrun_tui.models.facts import ModelFacts, WeightFacts
+from sparkrun_tui.models.layers import Layer
 
 _NO_LENGTH_FACTOR = frozenset({"llama3", "longrope", "mrope", "default", "proportional", "su"})
 
 
 def facts_from_config(config: Config, weights: WeightFacts | None = None, source: str = "config") -> ModelFacts:
-    """Read a model's architecture from its ``config.json`` (nested text configurations included).
+    """Read a model's architecture from its `config.json` (nested text configurations included).
 
-    ``weights`` are what its tensor headers say, None when they were not read. What the file does not tell
-    stays None; a family that cannot be modelled has ``layers`` None and a note.
+    `weights` are what its tensor headers say, None when they were not read. What the file does not say
+    stays None; a family that cannot be modelled has `layers` None and a note.
     """
     text = text_config(config)
     names = sequence(text, "architectures") or []
-    family, architecture = word(text, "model_type"), str(names[0]) if names else ""
+    family = word(text, "model_type")
+    architecture = str(names[0]) if names else ""
     count = layer_count(text)
     layers = None
+    drafts: tuple[Layer, ...] = ()
     notes: tuple[str, ...] = ()
-    if not is_modelled(family, architecture):
+    if _has_unknown_index(text):
+        notes = ("how the model caches an index beside its tokens (indexer_head_dim) is not known here",)
+    elif not is_modelled(family, architecture):
         notes = (not_modelled(family, architecture),)
-    elif _has_unknown_index(text):
-        notes = ("the model caches an index beside its tokens (indexer_head_dim) in a way not known here",)
     else:
-        layers = layers_of(text, count) if count else None
-        if layers is None:
-            notes = ("the configuration does not tell how the model caches tokens",)
+        if count is not None:
+            layers = layers_of(text, count)
+        if count is not None and layers is not None:
+            drafts = draft_layers_of(text, count)
+        else:
+            notes = ("the configuration does not say how the model caches tokens",)
+    active = positive(text, "num_experts_per_tok", "num_experts_per_token", "top_k_experts", "moe_k", "moe_top_k")
     return ModelFacts(
         source=source,
         model_type=family,
         architecture=architecture,
         dtype=plain_name(word(text, "torch_dtype", "dtype") or "bfloat16"),
         layers=layers,
-        mtp=draft_layers_of(text, count) if count and layers is not None else (),
+        mtp=drafts,
         hidden=positive(text, "hidden_size", "n_embd", "d_model"),
         heads=attention_heads(text),
         kv_heads=kv_heads(text, Mix.FULL, 0),
         head_dim=_head_width(text),
         intermediate=largest(text, "intermediate_size") or positive(text, "ffn_hidden_size", "n_inner"),
         experts=positive(text, "num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts") or 0,
-        experts_per_token=positive(
-            text, "num_experts_per_tok", "num_experts_per_token", "top_k_experts", "moe_k", "moe_top_k"
-        )
-        or 0,
+        experts_per_token=active or 0,
         expert_intermediate=positive(text, "moe_intermediate_size", "expert_ffn_hidden_size") or 0,
         vocab=positive(text, "vocab_size"),
         max_length=max_length(text),
@@ -69,22 +74,22 @@ def facts_from_config(config: Config, weights: WeightFacts | None = None, source
 
 
 def _has_unknown_index(config: Config) -> bool:
-    """Whether layers that are no latent ones cache keys of an index, as those of qwen4_exp do.
+    """Whether layers other than latent ones cache keys of an index, as those of qwen4_exp do.
 
-    Taken as plain attention they hold a third more tokens, or more, than the engines were seen to hold.
+    As plain attention they would seem to hold a third more tokens, or more, than engines were observed to hold.
     """
     return positive(config, "indexer_head_dim") is not None and not is_latent(config)
 
 
 def _head_width(config: Config) -> int | None:
-    """Return the width of a head's key: of a latent model what it is unfolded to, else what is cached."""
+    """The width of a head's key: of a latent model what it is unfolded to, else what is cached."""
     if is_latent(config):
-        return (positive(config, "qk_nope_head_dim") or 0) + (positive(config, "qk_rope_head_dim") or 0) or None
+        return unfolded_width(config)
     return head_sizes(config, Mix.FULL)[0]
 
 
 def max_length(config: Config) -> int | None:
-    """Return the context length a model was made for, scaled rope included, in tokens.
+    """The context length a model was made for, scaled rope included, in tokens.
 
     Source: vllm/config/model.py (_get_and_verify_max_len).
     """
@@ -100,5 +105,7 @@ def max_length(config: Config) -> int | None:
         return base
     if kind in ("yarn", "deepseek_yarn"):
         original = positive(scaling, "original_max_position_embeddings")
-        return max(base, int(original * factor)) if original else base
+        if original is None:
+            return base
+        return max(base, int(original * factor))
     return int(base * factor)

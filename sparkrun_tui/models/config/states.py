@@ -7,7 +7,7 @@ from sparkrun_tui.models.layers import State, StateKind
 
 
 def state_of(config: Config) -> State | None:
-    """Return the state of the model's recurrent layers, None when the file does not describe one.
+    """The state of the model's recurrent layers, None when the file does not describe one.
 
     Sizes follow vllm/model_executor/layers/mamba/mamba_utils.py (MambaStateShapeCalculator).
     """
@@ -83,13 +83,16 @@ def _mamba2(config: Config) -> State | None:
     dim = positive(config, "mamba_head_dim", "mamba_d_head", "mamba_headdim", "head_dim")
     state = positive(config, "ssm_state_size", "mamba_d_state", "state_size")
     kernel = positive(config, "conv_kernel", "mamba_d_conv", "conv_kernel_size")
-    if heads is None or state is None or kernel is None:
+    if None in (heads, state, kernel):
         return None
+    assert heads and state and kernel
     if dim is None:
         hidden = positive(config, "hidden_size") or 0
-        dim = (whole(config, "mamba_expand", "expand") or 2) * hidden // heads
-    hybrid_dtype = word(config, "mamba_ssm_cache_dtype")
-    nemotron = word(config, "model_type").startswith("nemotron_h")
+        expand = whole(config, "mamba_expand", "expand") or 2
+        dim = expand * hidden // heads
+    dtype = word(config, "mamba_ssm_cache_dtype")
+    if not dtype and word(config, "model_type").startswith("nemotron_h"):
+        dtype = "float32"
     return State(
         StateKind.MAMBA2,
         inner=heads * dim,
@@ -99,7 +102,7 @@ def _mamba2(config: Config) -> State | None:
         columns=state,
         groups=positive(config, "n_groups", "mamba_n_groups", "mamba_ngroups") or 1,
         group_width=state,
-        dtype=hybrid_dtype or ("float32" if nemotron else ""),
+        dtype=dtype,
     )
 
 
@@ -110,8 +113,12 @@ def _mamba1(config: Config) -> State | None:
     kernel = positive(config, "mamba_d_conv", "conv_kernel")
     if hidden is None or state is None or kernel is None:
         return None
-    inner = positive(config, "intermediate_size") if word(config, "model_type") == "mamba" else None
-    inner = inner or (positive(config, "mamba_expand", "expand") or 2) * hidden
+    inner = None
+    if word(config, "model_type") == "mamba":
+        inner = positive(config, "intermediate_size")
+    if inner is None:
+        expand = positive(config, "mamba_expand", "expand") or 2
+        inner = expand * hidden
     return State(StateKind.MAMBA1, inner=inner, kernel=kernel, heads=inner, rows=1, columns=state)
 
 

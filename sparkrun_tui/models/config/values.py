@@ -1,4 +1,4 @@
-"""Reads single values out of a model's ``config.json``, whatever its family calls them."""
+"""Reads single values from a model's `config.json`, under any of the names that families give them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from sparkrun_tui.base.numbers import whole as whole_number
 Config = Mapping[str, object]
 
 _MOST = 10**12
-"""The largest count or size in elements that is taken from a file."""
+"""The largest count or size in elements that is accepted from a file."""
 _MOST_ITEMS = 100_000
-"""Entries of a list; names of modules that are not quantised are the longest that are published."""
+"""The most entries of a list; the longest published lists name modules that are not quantised."""
 _MOST_DIGITS = 6
-"""Digits of a layer's number, and one more."""
+"""One more than the digits of a layer's number."""
 _FLAT_LIST = re.compile(r"""\[\s*(?:(?:'[^',\\]*'|"[^",\\]*"|-?[0-9]{1,18})\s*(?:,\s*|(?=\])))*\]""", re.ASCII)
 
 _TEXT_KEYS = ("text_config", "llm_config", "language_config")
@@ -23,7 +23,7 @@ _TOP_WINS = ("quantization_config", "compression_config")
 
 
 def text_config(config: Config) -> dict[str, object]:
-    """Return the text model's configuration: the nested one over the top level.
+    """The text model's configuration: the nested one over the top level.
 
     The quantisation of the top level wins, because converters write it there.
     """
@@ -58,7 +58,7 @@ _DEFAULTS: Mapping[str, Config] = {
 """Sizes that files of these families leave to the code (transformers, configuration_<family>.py)."""
 
 _MISTRAL_NAMES = {"dim": "hidden_size", "hidden_dim": "intermediate_size", "n_layers": "num_hidden_layers"}
-"""Names of Mistral's own ``params.json``."""
+"""Names of Mistral's own `params.json`."""
 
 
 def _completed(config: dict[str, object]) -> dict[str, object]:
@@ -73,7 +73,7 @@ def _completed(config: dict[str, object]) -> dict[str, object]:
 
 
 def _nested(config: Config) -> Config | None:
-    """Return the first nested text configuration, None when the file has none."""
+    """The first nested text configuration, None when the file has none."""
     for key in _TEXT_KEYS:
         inner = config.get(key)
         if isinstance(inner, Mapping):
@@ -85,10 +85,10 @@ def _nested(config: Config) -> Config | None:
 
 
 def layer_config(config: Config, index: int) -> Config:
-    """Return the configuration of layer ``index``: the model's, with what ``per_layer_config`` says of this layer.
+    """The configuration of layer `index`: the model's, with the entries of `per_layer_config` for this layer.
 
-    transformers 5.24 writes sizes that differ between layers so, the numbers of the layers as keys, padded with zeros
-    to one width (integrations/heterogeneity/configuration_utils.py). Earlier files have keys of their family's own.
+    transformers 5.24 writes sizes that differ between layers there, with the numbers of the layers as keys, padded
+    with zeros to one width (integrations/heterogeneity/configuration_utils.py). Earlier files use keys of their family.
     """
     layers = mapping(config, "per_layer_config")
     if not layers:
@@ -101,9 +101,9 @@ def layer_config(config: Config, index: int) -> Config:
 
 
 def whole(config: Config, *keys: str) -> int | None:
-    """Return the first of ``keys`` that holds a whole number (not a boolean), None when none does.
+    """The first of `keys` that holds a whole number (not a boolean), None when none does.
 
-    What is larger than any size or count of a model is damaged, and counts as none.
+    A value larger than any size or count of a model means damage and is ignored.
     """
     for key in keys:
         value = config.get(key)
@@ -116,7 +116,7 @@ def whole(config: Config, *keys: str) -> int | None:
 
 
 def positive(config: Config, *keys: str) -> int | None:
-    """Return the first of ``keys`` that holds a whole number above zero."""
+    """The first of `keys` that holds a whole number above zero."""
     for key in keys:
         value = whole(config, key)
         if value is not None and value > 0:
@@ -125,7 +125,7 @@ def positive(config: Config, *keys: str) -> int | None:
 
 
 def word(config: Config, *keys: str) -> str:
-    """Return the first of ``keys`` that holds a non-empty string, else an empty one."""
+    """The first of `keys` that holds a non-empty string, else an empty one."""
     for key in keys:
         value = config.get(key)
         if isinstance(value, str) and value:
@@ -134,13 +134,13 @@ def word(config: Config, *keys: str) -> str:
 
 
 def flag(config: Config, key: str, default: bool = False) -> bool:
-    """Return a boolean; anything that is not one is the default."""
+    """A boolean; anything that is not one is the default."""
     value = config.get(key)
     return value if isinstance(value, bool) else default
 
 
 def sequence(config: Config, *keys: str) -> list[object] | None:
-    """Return the first of ``keys`` that holds a list, also one written as a string."""
+    """The first of `keys` that holds a list, also one written as a string."""
     for key in keys:
         value = config.get(key)
         if isinstance(value, str) and value.lstrip().startswith("["):
@@ -151,22 +151,37 @@ def sequence(config: Config, *keys: str) -> list[object] | None:
 
 
 def _written_list(text: str) -> list[object] | None:
-    """Return the entries of a flat list of words and numbers that is written as Python would, else None."""
+    """The entries of a flat list of words and numbers that is written as Python would, else None."""
     if len(text) > _MOST_ITEMS or not _FLAT_LIST.fullmatch(text.strip()):
         return None
-    items = [item.strip() for item in text.strip()[1:-1].split(",")]
-    return [item[1:-1] if item[0] in "'\"" else whole_number(item, least=-_MOST) for item in items if item]
+    items: list[object] = []
+    for part in text.strip()[1:-1].split(","):
+        item = part.strip()
+        if not item:
+            continue
+        if item[0] in "'\"":
+            items.append(item[1:-1])
+        else:
+            items.append(whole_number(item, least=-_MOST))
+    return items
 
 
 def numbers(config: Config, key: str) -> list[int] | None:
-    """Return a list of whole numbers; None when the key holds none, or anything else among them."""
+    """A list of whole numbers; None when the key holds none, or anything else among them."""
     items = sequence(config, key)
-    found = [whole_of(item, most=_MOST) for item in items or ()]
-    return None if items is None or None in found else [item for item in found if item is not None]
+    if items is None:
+        return None
+    found = []
+    for item in items:
+        number = whole_of(item, most=_MOST)
+        if number is None:
+            return None
+        found.append(number)
+    return found
 
 
 def mapping(config: Config, *keys: str) -> Config:
-    """Return the first of ``keys`` that holds a mapping, else an empty one."""
+    """The first of `keys` that holds a mapping, else an empty one."""
     for key in keys:
         value = config.get(key)
         if isinstance(value, Mapping):
@@ -175,14 +190,18 @@ def mapping(config: Config, *keys: str) -> Config:
 
 
 def largest(config: Config, key: str) -> int | None:
-    """Return a whole number, or the largest entry of a list of them (per-layer sizes)."""
+    """A whole number, or the largest entry of a list of them (per-layer sizes)."""
     items = sequence(config, key)
     if items is None:
         return whole(config, key)
-    found = [whole_of(item, most=_MOST) for item in items]
-    return max((item for item in found if item is not None), default=None)
+    most = None
+    for item in items:
+        number = whole_of(item, most=_MOST)
+        if number is not None and (most is None or number > most):
+            most = number
+    return most
 
 
 def fraction(config: Config, key: str, most: float = 1e6) -> float | None:
-    """Return a finite number from 0 to ``most``, None when the key holds none."""
+    """A finite number from 0 to `most`, None when the key holds none."""
     return decimal_of(config.get(key), least=0, most=most)

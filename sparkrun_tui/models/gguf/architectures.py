@@ -1,4 +1,4 @@
-"""The architectures of GGUF files whose caches are modelled here; of any other one nothing is assumed."""
+"""The architectures of GGUF files whose caches are modelled here; nothing is assumed of others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NAMES = """
 """
 
 ARCHITECTURES = frozenset(_NAMES.split())
-"""Values of ``general.architecture``: llama.cpp keeps caches for them that follow the keys of the header.
+"""Values of `general.architecture`: the header's keys describe the caches that llama.cpp keeps for them.
 
-Source: gguf-py/gguf/constants.py (MODEL_ARCH_NAMES), and the files of src/models/ that are younger.
+Source: gguf-py/gguf/constants.py (MODEL_ARCH_NAMES), and the newer files of src/models/.
 """

@@ -11,27 +11,27 @@ from sparkrun_tui.base.numbers import whole_of
 from sparkrun_tui.models.gguf.reader import GgufTensor
 
 MAX_HEADER = 64 << 20
-"""Bytes; the largest headers (tokenizers of 260,000 words) are a sixth of it."""
+"""The most bytes of a header; the largest ones (tokenizers of 260,000 words) have a sixth of it."""
 
 _FIRST_PIECE = 1 << 20
 _LARGEST_PIECE = 8 << 20
 _MOST_KEYS = 10_000
 _MOST_TENSORS = 100_000
 _MOST_ITEMS = 4096
-"""Longer lists (a tokenizer's words) are kept as their length alone."""
+"""Only the length is kept of longer lists (a tokenizer's words)."""
 _MOST_VALUES = 2_000_000
-"""Entries of all lists that are read or passed over one by one: tokenizers have less than a million."""
+"""The most entries of all lists that are read or skipped one by one; tokenizers have less than a million."""
 
 _SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
 _STRING, _ARRAY = 8, 9
 """Types of values (gguf-py/gguf/constants.py, GGUFValueType)."""
 
 Fetch = Callable[[int, int], bytes]
-"""Returns up to so many bytes of a file from a position on; fewer only at its end."""
+"""Takes a position and a number of bytes, and returns that part of a file; fewer bytes only at its end."""
 
 
 class GgufError(ValueError):
-    """The file is no GGUF, or a damaged one."""
+    """The file is not a GGUF file, or is damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +43,19 @@ class GgufHeader:
 
 
 def read_header(fetch: Fetch) -> GgufHeader:
-    """Read a header, asking for no more of the file than needed. Raises `GgufError`, and what `fetch` raises.
+    """Read a header, fetching only the needed part of the file. Raises `GgufError`, and what `fetch` raises.
 
     Source: the GGUF specification (ggml/docs/gguf.md), versions 2 and 3, little-endian.
     """
     pieces = _Pieces(fetch)
     if pieces.take(4) != b"GGUF":
-        raise GgufError("the file does not begin as a GGUF")
+        raise GgufError("the file does not begin like a GGUF file")
     version = pieces.number("<I")
     if version not in (2, 3):
         raise GgufError(f"GGUF version {version} is not known (or the file is big-endian)")
     tensors, count = pieces.number("<Q"), pieces.number("<Q")
     if tensors > _MOST_TENSORS or count > _MOST_KEYS:
-        raise GgufError(f"the header says {tensors:,} tensors and {count:,} keys")
+        raise GgufError(f"the header states {tensors:,} tensors and {count:,} keys, more than any model has")
     keys = {}
     for _ in range(count):
         name = pieces.text()
@@ -64,7 +64,7 @@ def read_header(fetch: Fetch) -> GgufHeader:
 
 
 def _value(pieces: _Pieces, kind: int, depth: int) -> object:
-    """Read one value of a type; of a long list only how long it is."""
+    """Read one value of a type; the value of a long list is its length."""
     if kind == _STRING:
         return pieces.text()
     if kind in _SCALARS:
@@ -82,12 +82,12 @@ def _value(pieces: _Pieces, kind: int, depth: int) -> object:
         for _ in range(length):
             pieces.skip(pieces.number("<Q"))
     else:
-        raise GgufError(f"a long list holds values of the type {inner}")
+        raise GgufError(f"a long list has values of the type {inner}")
     return length
 
 
 def _tensor(pieces: _Pieces) -> GgufTensor:
-    """Read what the header says of one tensor."""
+    """Read one tensor's entry of the header."""
     name = pieces.text()
     count = pieces.number("<I")
     if count > 8:
@@ -113,10 +113,10 @@ class _Pieces:
         self._values = 0
 
     def count(self, values: int) -> None:
-        """Take note of so many entries of a list that will be read one by one."""
+        """Count the entries of a list that will be read one by one."""
         self._values += values
         if self._values > _MOST_VALUES:
-            raise GgufError(f"its lists have more than {_MOST_VALUES:,} entries")
+            raise GgufError(f"the header's lists have more than {_MOST_VALUES:,} entries")
 
     def take(self, size: int) -> bytes:
         """The next bytes."""
@@ -127,7 +127,7 @@ class _Pieces:
         return found
 
     def skip(self, size: int) -> None:
-        """Pass over bytes."""
+        """Skip bytes."""
         if self._at + size > len(self._data):
             self._more(size)
         self._at += size
@@ -152,11 +152,11 @@ class _Pieces:
         """The next string."""
         size = self.number("<Q")
         if size > MAX_HEADER:
-            raise GgufError(f"a string of {size:,} bytes")
+            raise GgufError(f"a string has {size:,} bytes")
         return self.take(size).decode("utf-8", errors="replace")
 
     def _more(self, size: int) -> None:
-        """Fetch until `size` bytes lie ahead; what was read already is let go."""
+        """Fetch until `size` bytes are ahead; bytes that were read already are dropped."""
         self._start += self._at
         self._data, self._at = self._data[self._at :], 0
         if self._start + size > MAX_HEADER:

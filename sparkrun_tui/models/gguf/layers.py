@@ -1,9 +1,9 @@
-"""Tells from a GGUF header which caches and states llama.cpp keeps for each block."""
+"""Reads from a GGUF header which caches and states llama.cpp keeps for each block."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sparkrun_tui.models.config.values import positive, word
 from sparkrun_tui.models.gguf.architectures import ARCHITECTURES
@@ -15,7 +15,7 @@ from sparkrun_tui.models.layers import Attention, AttentionKind, Layer, State, S
 class WindowRule:
     """How an architecture spreads its window: the default period (0: all), and whether full layers come first.
 
-    ``default`` is the window in tokens when the header has none (None: no window then), ``fixed`` one that
+    `default` is the window in tokens when the header has none (None: no window then), `fixed` one that
     the header cannot change.
     """
 
@@ -53,11 +53,12 @@ _EVERY_FOURTH_FULL = frozenset({"qwen3next", "qwen35", "qwen35moe"})
 
 _COMPRESSED = "deepseek4"
 _FULL_INDEXER_CONTEXT = 1048576
-"""From this trained length on, GLM's sparse attention shares indexers: the first two and then every fourth."""
+"""From this trained length on, GLM's sparse attention shares indexers: the first two layers and then every fourth
+own one."""
 
 
 def gguf_layers(keys: Keys) -> tuple[tuple[Layer, ...], tuple[Layer, ...]] | None:
-    """Return the decoder layers and the drafting layers of a model.
+    """The decoder layers and the drafting layers of a model.
 
     None when the header lacks a size, and for an architecture that is not known here.
 
@@ -65,7 +66,9 @@ def gguf_layers(keys: Keys) -> tuple[tuple[Layer, ...], tuple[Layer, ...]] | Non
     """
     total = block_count(keys)
     arch = word(keys, "arch")
-    if total is None or (arch and arch not in ARCHITECTURES):
+    if total is None:
+        return None
+    if arch and arch not in ARCHITECTURES:
         return None
     drafts = draft_blocks(keys)
     count = max(1, total - drafts)
@@ -77,41 +80,46 @@ def gguf_layers(keys: Keys) -> tuple[tuple[Layer, ...], tuple[Layer, ...]] | Non
     own = _own_caches(keys, count)
     layers: list[Layer] = []
     same: dict[Layer, Layer] = {}
-    for i in range(total):
-        drafting = i >= count
-        attention = _attention(keys, i, total, windows[i] if not drafting else None)
-        keep = attention is not None and (drafting or _attends(keys, i, states))
-        layer = Layer(
-            attention if keep else None,
-            state if not drafting and states[i] else None,
-            shares=not drafting and i >= own,
-        )
+    for i in range(count):
+        layer = Layer(shares=i >= own)
+        if _attends(keys, i, states):
+            layer = replace(layer, attention=_attention(keys, i, total, windows[i]))
+        if states[i]:
+            layer = replace(layer, state=state)
         layers.append(same.setdefault(layer, layer))
-    if not any(layer.attention or layer.state for layer in layers):
-        return None
-    return tuple(layers[:count]), tuple(layers[count:])
+    for i in range(count, total):
+        layer = Layer(_attention(keys, i, total, None))
+        layers.append(same.setdefault(layer, layer))
+    for layer in layers:
+        if layer.attention or layer.state:
+            return tuple(layers[:count]), tuple(layers[count:])
+    return None
 
 
 def _attends(keys: Keys, index: int, states: Sequence[bool]) -> bool:
-    """Tell whether a block has attention: those with a state only do in models that run both in each block."""
+    """Whether a block has attention: those with a state only do in models that run both in each block."""
     return not states[index] or _runs_both(keys, states)
 
 
 def _runs_both(keys: Keys, states: Sequence[bool]) -> bool:
-    """Tell whether every block has both attention and a state (Falcon-H1)."""
-    return all(states) and widest(keys, "attention.head_count") > 0 and not widest(keys, "wkv.head_size")
+    """Whether every block has both attention and a state (Falcon-H1)."""
+    if not all(states):
+        return False
+    return widest(keys, "attention.head_count") > 0 and not widest(keys, "wkv.head_size")
 
 
 def _own_caches(keys: Keys, count: int) -> int:
-    """Return how many of the first layers keep a cache of their own; later ones read those."""
+    """How many of the first layers keep a cache of their own; later ones read those."""
     shared = positive(keys, "attention.shared_kv_layers")
     if shared is None:
-        shared = count - 20 if word(keys, "arch") == "gemma3n" else 0
+        shared = 0
+        if word(keys, "arch") == "gemma3n":
+            shared = count - 20
     return max(1, count - shared)
 
 
 def _windows(keys: Keys, count: int) -> list[int | None]:
-    """Return each layer's window in tokens, None for full attention.
+    """Each layer's window in tokens, None for full attention.
 
     Source: src/llama-hparams.cpp (set_swa_pattern): layer i has a window unless i % period is the last (or
     first) of its period; a list in the header names the layers themselves.
@@ -120,50 +128,66 @@ def _windows(keys: Keys, count: int) -> list[int | None]:
     rule = _WINDOWS.get(arch)
     pattern = keys.get("attention.sliding_window_pattern")
     window = positive(keys, "attention.sliding_window")
+    none: list[int | None] = [None] * count
     if rule is None:
         if arch in _NO_WINDOWS or window is None or not pattern:
-            return [None] * count
+            return none
         rule = WindowRule(0)
     window = rule.fixed or window or rule.default
-    if window is None or (arch == "exaone4" and count != 64):
-        return [None] * count
+    if window is None:
+        return none
+    if arch == "exaone4" and count != 64:
+        return none
+    windows: list[int | None] = [window] * count
     if isinstance(pattern, Sequence) and not isinstance(pattern, str):
-        marks = [bool(mark) for mark in pattern] or [True]
-        return [window if marks[i % len(marks)] else None for i in range(count)]
-    period = pattern if isinstance(pattern, int) and not isinstance(pattern, bool) else rule.period
+        for i in range(count):
+            if pattern and not pattern[i % len(pattern)]:
+                windows[i] = None
+        return windows
+    period = rule.period
+    if isinstance(pattern, int) and not isinstance(pattern, bool):
+        period = pattern
     if period <= 0:
-        return [window] * count
+        return windows
     full = 0 if rule.full_first else period - 1
-    return [None if i % period == full else window for i in range(count)]
+    for i in range(full, count, period):
+        windows[i] = None
+    return windows
 
 
 def _recurrent(keys: Keys, count: int) -> list[bool]:
-    """Tell of each layer whether it keeps a recurrent state.
+    """For each layer, whether it keeps a recurrent state.
 
-    A list in the header says it, else every layer but the interval's last (Qwen3-Next and later), those
-    without KV heads and (where the header lists it) without feed-forward, all in models without attention
-    heads, and all in models whose blocks run both.
+    A list in the header decides. Without one these layers do: every layer but the interval's last
+    (Qwen3-Next and later), those without KV heads and (where the header lists it) without feed-forward, all
+    layers of models without attention heads, and all layers of models whose blocks run both.
     """
     listed = keys.get("attention.recurrent_layers")
     if isinstance(listed, Sequence) and not isinstance(listed, str) and len(listed) >= count:
         return [bool(mark) for mark in listed[:count]]
-    arch = word(keys, "arch")
-    has_state = any(positive(keys, key) for key in ("ssm.inner_size", "shortconv.l_cache", "wkv.head_size"))
-    if not has_state and not positive(keys, "kda.head_dim"):
+    if not positive(keys, "ssm.inner_size", "shortconv.l_cache", "wkv.head_size", "kda.head_dim"):
         return [False] * count
-    interval = positive(keys, "full_attention_interval") or (4 if arch in _EVERY_FOURTH_FULL else None)
+    interval = positive(keys, "full_attention_interval")
+    if interval is None and word(keys, "arch") in _EVERY_FOURTH_FULL:
+        interval = 4
     if interval is not None:
         return [(i + 1) % interval != 0 for i in range(count)]
     heads = per_layer(keys, "attention.head_count_kv", count) or [0] * count
     if all(heads):
         return [True] * count
-    feed = keys.get("feed_forward_length")
-    widths = per_layer(keys, "feed_forward_length", count) if isinstance(feed, Sequence) else None
-    return [heads[i] == 0 and (widths is None or widths[i] == 0) for i in range(count)]
+    widths = None
+    if isinstance(keys.get("feed_forward_length"), Sequence):
+        widths = per_layer(keys, "feed_forward_length", count)
+    if widths is None:
+        widths = [0] * count
+    recurrent = []
+    for head, width in zip(heads, widths, strict=True):
+        recurrent.append(head == 0 and width == 0)
+    return recurrent
 
 
 def _state(keys: Keys) -> State | None:
-    """Return the state that recurrent layers keep, None when the model has none or a size is missing.
+    """The state that recurrent layers keep, None when the model has none or a size is missing.
 
     Source: src/llama-hparams.cpp (n_embd_r, n_embd_s).
     """
@@ -186,16 +210,22 @@ def _state(keys: Keys) -> State | None:
     if inner is None or size is None:
         return None
     groups = positive(keys, "ssm.group_count") or 0
-    ranks = positive(keys, "ssm.time_step_rank") if groups else None
-    heads = ranks if ranks and inner % ranks == 0 else inner
-    if positive(keys, "full_attention_interval") or word(keys, "arch") in _EVERY_FOURTH_FULL:
-        return State(StateKind.GDN, inner + 2 * groups * size, kernel, heads, inner // heads, size)
-    kind = StateKind.MAMBA2 if groups else StateKind.MAMBA1
-    return State(kind, inner, kernel, heads, inner // heads, size, groups, size if groups else 0)
+    heads = inner
+    if groups:
+        ranks = positive(keys, "ssm.time_step_rank")
+        if ranks is not None and inner % ranks == 0:
+            heads = ranks
+    rows = inner // heads
+    is_delta_net = positive(keys, "full_attention_interval") or word(keys, "arch") in _EVERY_FOURTH_FULL
+    if is_delta_net:
+        return State(StateKind.GDN, inner + 2 * groups * size, kernel, heads, rows, columns=size)
+    if groups:
+        return State(StateKind.MAMBA2, inner, kernel, heads, rows, columns=size, groups=groups, group_width=size)
+    return State(StateKind.MAMBA1, inner, kernel, heads, rows, columns=size)
 
 
 def _attention(keys: Keys, index: int, total: int, window: int | None) -> Attention | None:
-    """Return one layer's cache, None when it has no KV heads or a size is missing.
+    """One layer's cache, None when it has no KV heads or a size is missing.
 
     Latent models (those with decompressed head sizes in the header) keep keys only. Sources:
     src/llama-hparams.cpp (n_embd_k_gqa, n_embd_v_gqa, is_mla), src/llama-kv-cache-dsa.cpp.
@@ -205,7 +235,9 @@ def _attention(keys: Keys, index: int, total: int, window: int | None) -> Attent
     hidden = positive(keys, "embedding_length")
     if shared is None or shared[index] <= 0:
         return None
-    plain = hidden // heads[0] if hidden and heads and heads[0] > 0 else None
+    plain = None
+    if hidden is not None and heads is not None and heads[0] > 0:
+        plain = hidden // heads[0]
     key = positive(keys, "attention.key_length") or plain
     value = positive(keys, "attention.value_length") or plain
     if window is not None:
@@ -213,21 +245,26 @@ def _attention(keys: Keys, index: int, total: int, window: int | None) -> Attent
         value = positive(keys, "attention.value_length_swa") or value
     if key is None or value is None:
         return None
-    if positive(keys, "attention.key_length_mla") and positive(keys, "attention.value_length_mla"):
-        indexer = (positive(keys, "attention.indexer.key_length") or 0) if _owns_indexer(keys, index) else 0
+    is_latent = positive(keys, "attention.key_length_mla") and positive(keys, "attention.value_length_mla")
+    if is_latent:
+        indexer = 0
+        if _owns_indexer(keys, index):
+            indexer = positive(keys, "attention.indexer.key_length") or 0
         rope = positive(keys, "rope.dimension_count") or 0
         return Attention(AttentionKind.MLA, shared[index], key, 0, rope=rope, indexer=indexer)
     if word(keys, "arch") == _COMPRESSED:
         return _compressed(keys, index, total, shared[index], key)
-    kind = AttentionKind.FULL
-    if window is not None:
-        rule = _WINDOWS.get(word(keys, "arch"))
-        kind = AttentionKind.CHUNKED if rule is not None and rule.chunked else AttentionKind.WINDOW
+    if window is None:
+        return Attention(AttentionKind.FULL, shared[index], key, value)
+    kind = AttentionKind.WINDOW
+    rule = _WINDOWS.get(word(keys, "arch"))
+    if rule is not None and rule.chunked:
+        kind = AttentionKind.CHUNKED
     return Attention(kind, shared[index], key, value, window=window)
 
 
 def _compressed(keys: Keys, index: int, total: int, heads: int, width: int) -> Attention | None:
-    """Return a DeepSeek V4 layer: rows of keys in a window, and compressed ones by the layer's ratio."""
+    """A DeepSeek V4 layer: rows of keys in a window, and compressed ones by the layer's ratio."""
     ratios = per_layer(keys, "attention.compress_ratios", total)
     if ratios is None:
         return None
@@ -244,10 +281,11 @@ def _compressed(keys: Keys, index: int, total: int, heads: int, width: int) -> A
 
 
 def _owns_indexer(keys: Keys, index: int) -> bool:
-    """Tell whether a latent layer keeps index keys of its own (src/models/glm-dsa.cpp)."""
+    """Whether a latent layer keeps index keys of its own (src/models/glm-dsa.cpp)."""
     listed = keys.get("attention.indexer.types")
     if isinstance(listed, Sequence) and not isinstance(listed, str) and index < len(listed):
         return bool(listed[index])
-    if word(keys, "arch") == "glm-dsa" and (positive(keys, "context_length") or 0) >= _FULL_INDEXER_CONTEXT:
+    length = positive(keys, "context_length") or 0
+    if word(keys, "arch") == "glm-dsa" and length >= _FULL_INDEXER_CONTEXT:
         return index < 2 or (index - 2) % 4 == 0
     return True

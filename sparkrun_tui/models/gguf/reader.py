@@ -31,34 +31,33 @@ def facts_from_gguf(
 ) -> ModelFacts:
     """Read a model's architecture from the keys of its GGUF header, prefixed or not.
 
-    ``tensors`` are those of all shards; without them ``total_bytes`` (files) or ``quant`` (``Q4_K_M``) tell
-    the weights. An architecture that cannot be modelled has ``layers`` None and a note.
+    `tensors` are those of all shards; without them `total_bytes` (of the files) or `quant` (`Q4_K_M`)
+    give the weights. An architecture that cannot be modelled has `layers` None and a note.
     """
     keys = plain_keys(header)
-    found = gguf_layers(keys)
-    layers, drafts = found if found is not None else (None, ())
     items = tuple(tensors)
-    weights = gguf_weights(items, keys) if items else None
+    weights = None
+    if items:
+        weights = gguf_weights(items, keys)
     if weights is None and total_bytes is not None:
         weights = WeightFacts(total_bytes, "file size")
-    attention = next((layer.attention for layer in layers or () if layer.attention is not None), None)
-    arch = word(keys, "arch")
-    return replace(
-        _sizes(keys),
-        source=source,
-        layers=layers,
-        mtp=drafts,
-        kv_heads=attention.kv_heads if attention else None,
-        head_dim=attention.head_k if attention else None,
-        params=_parameters(items, keys),
-        quant=QuantFacts(f"gguf {quant}", file_bits(quant)) if quant else None,
-        weights=weights,
-        notes=() if layers is not None else (f"how llama.cpp caches a model of architecture {arch} is not known",),
-    )
+    facts = replace(_sizes(keys), source=source, params=_parameters(items, keys), weights=weights)
+    if quant:
+        facts = replace(facts, quant=QuantFacts(f"gguf {quant}", file_bits(quant)))
+    found = gguf_layers(keys)
+    if found is None:
+        note = f"how llama.cpp caches a model of architecture {word(keys, 'arch')} is not known"
+        return replace(facts, notes=(note,))
+    layers, drafts = found
+    facts = replace(facts, layers=layers, mtp=drafts)
+    for layer in layers:
+        if layer.attention is not None:
+            return replace(facts, kv_heads=layer.attention.kv_heads, head_dim=layer.attention.head_k)
+    return facts
 
 
 def _sizes(keys: Keys) -> ModelFacts:
-    """Return what the header states as single figures."""
+    """What the header states as single figures."""
     arch = word(keys, "arch")
     return ModelFacts(
         source="GGUF header",
@@ -78,14 +77,14 @@ def _sizes(keys: Keys) -> ModelFacts:
 
 
 def _parameters(tensors: Sequence[GgufTensor], keys: Keys) -> int | None:
-    """Return the number of parameters: the tensors' elements, else what the header states."""
+    """The number of parameters: the tensors' elements, else what the header states."""
     return sum(tensor.elements for tensor in tensors) or positive(keys, "general.parameter_count")
 
 
 def gguf_weights(tensors: Sequence[GgufTensor], keys: Keys) -> WeightFacts | None:
-    """Return the bytes of a file by class from its tensors; None when a type is unknown.
+    """The bytes of a file by class from its tensors; None when a type is unknown.
 
-    ``embedding`` and ``head`` are the token embedding and the output matrix, ``drafter`` the blocks that
+    `embedding` and `head` are the token embedding and the output matrix, `drafter` the blocks that
     only draft. Source: ggml/src/ggml.c (ggml_nbytes).
     """
     count = (block_count(keys) or 0) - draft_blocks(keys)
@@ -108,15 +107,19 @@ def gguf_weights(tensors: Sequence[GgufTensor], keys: Keys) -> WeightFacts | Non
 
 
 def _class_of(name: str, blocks: int) -> str:
-    """Return a tensor's class by its name (gguf-py/gguf/constants.py, TENSOR_NAMES)."""
+    """A tensor's class by its name (gguf-py/gguf/constants.py, TENSOR_NAMES)."""
     if name.startswith("token_embd."):
         return "embedding"
     if name.startswith("output."):
         return "head"
     parts = name.split(".")
-    block = whole(parts[1]) if parts[0] == "blk" and len(parts) > 2 else None
-    if block is not None:
-        if block >= blocks:
-            return "drafter"
-        return "experts" if parts[2].endswith("_exps") else "rest"
+    if parts[0] != "blk" or len(parts) < 3:
+        return "rest"
+    block = whole(parts[1])
+    if block is None:
+        return "rest"
+    if block >= blocks:
+        return "drafter"
+    if parts[2].endswith("_exps"):
+        return "experts"
     return "rest"

@@ -44,7 +44,7 @@ _BLOCKS: Mapping[str, tuple[int, int, int]] = {
 _NUMBERS = {number: name for name, (number, _, _) in _BLOCKS.items()}
 
 CACHE_TYPES = frozenset({"f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1"})
-"""What ``--cache-type-k`` and ``--cache-type-v`` take (common/arg.cpp, kv_cache_types)."""
+"""The values of `--cache-type-k` and `--cache-type-v` (common/arg.cpp, kv_cache_types)."""
 
 _MIXES: Mapping[str, float] = {
     "q2_k": 3.0,
@@ -82,11 +82,11 @@ _MIXES: Mapping[str, float] = {
     "q3_k_xl": 4.3,
     "q2_k_xl": 3.3,
 }
-"""Bits per weight of whole files: mixes of types, from the sizes that tools/quantize/README.md and files show."""
+"""Bits per weight of whole files, which mix types; from tools/quantize/README.md and the sizes of published files."""
 
 
 def type_name(kind: int | str) -> str | None:
-    """Return the name of a tensor type given by its number or any spelling of its name; None when unknown."""
+    """The name of a tensor type given by its number or any spelling of its name; None when unknown."""
     if isinstance(kind, int):
         return _NUMBERS.get(kind)
     name = kind.strip().lower()
@@ -94,31 +94,31 @@ def type_name(kind: int | str) -> str | None:
 
 
 def tensor_bytes(kind: int | str, elements: int) -> int | None:
-    """Return the bytes of a tensor of ``elements`` elements, None for an unknown type."""
+    """The bytes of a tensor of `elements` elements, None for an unknown type."""
     name = type_name(kind)
     if name is None:
         return None
     _, block, size = _BLOCKS[name]
-    return elements // block * size if block > 1 else elements * size
+    return elements // block * size
 
 
 def element_size(name: str) -> float | None:
-    """Return bytes per element of a type (q8_0: 34/32), None when unknown."""
+    """Bytes per element of a type (q8_0: 34/32), None when unknown."""
     found = _BLOCKS.get(name)
     return found[2] / found[1] if found else None
 
 
 def block_length(name: str) -> int:
-    """Return how many elements share one block of a type (1 for plain ones and unknown names)."""
+    """How many elements share one block of a type (1 for plain ones and unknown names)."""
     found = _BLOCKS.get(name)
     return found[1] if found else 1
 
 
 def file_bits(name: str) -> float | None:
-    """Return bits per weight of a file by its quantisation's name, None for an unknown one.
+    """Bits per weight of a file by its quantisation's name, None for an unknown one.
 
-    ``Q4_K_M``, ``UD-Q4_K_XL`` and ``gguf-q8_0`` are read; file mixes keep some tensors wider than their
-    name says, so they are not the base type's bits.
+    `Q4_K_M`, `UD-Q4_K_XL` and `gguf-q8_0` are read. Files that mix types keep some tensors wider than their
+    name says, so their bits are not those of the base type.
     """
     text = name.strip().lower().removesuffix(".gguf").replace("-", "_")
     for prefix in ("gguf_", "ud_", "i1_"):

@@ -1,1 +1,1 @@
-"""Files that a recipe sends along: found below one folder, bounded, read once."""
+"""Files that are copied with a recipe: found below one folder, bounded, read once."""

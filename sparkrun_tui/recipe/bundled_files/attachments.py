@@ -1,4 +1,4 @@
-"""What a recipe brings into its containers from this machine: the files of its copies and of its mods."""
+"""The files of this machine that a recipe copies into its containers: those of its copies and of its mods."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from sparkrun_tui.recipe.search.folders import is_inside
 from sparkrun_tui.recipe.values.rendered import Rendered
 
 MOD_SCRIPT = "run.sh"
-"""What makes a folder a mod, and is run in the container."""
+"""The script that makes a folder a mod; it is run in the container."""
 
 
 SHOWN = 16 << 10
-"""Bytes of a mod's script that are shown."""
-_TOLD = 40
-"""Files that are told by name in one line."""
+"""The most bytes of a mod's script that are shown."""
+_MOST_LISTED = 40
+"""The most files that one line lists by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """The files of one copy or mod: where they lie here, and the registry they come from (empty: the recipe's own)."""
+    """The files of one copy or mod: their place here, and the registry they come from (empty: the recipe's own)."""
 
     place: str
     files: tuple[SentFile, ...]
     registry: str = ""
     script: str = ""
-    """What a mod runs, as text to be read; cut where it is very long."""
+    """The script of a mod, as text to be read; cut when it is very long."""
 
     @property
     def alone(self) -> bool:
@@ -51,7 +51,7 @@ class Bundle:
 
     @property
     def digest(self) -> str:
-        """What tells these files from any others, whatever folder they lie in."""
+        """A hash of these files, independent of their folder."""
         parts = [[file.name, file.program, file.digest] for file in self.files]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
@@ -61,16 +61,20 @@ class Bundle:
         return {file.name or os.path.basename(self.place): file for file in self.files}
 
     def __str__(self) -> str:
-        told = [f"{name} ({format_bytes(file.size)})" for name, file in self.names.items()]
-        more = f" and {len(told) - _TOLD} more" if len(told) > _TOLD else ""
-        return ", ".join(told[:_TOLD]) + more or "no files"
+        listed = [f"{name} ({format_bytes(file.size)})" for name, file in self.names.items()]
+        if not listed:
+            return "no files"
+        text = ", ".join(listed[:_MOST_LISTED])
+        if len(listed) > _MOST_LISTED:
+            text += f" and {len(listed) - _MOST_LISTED} more"
+        return text
 
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """What was found of a recipe's copies and mods; what was not is a problem, or left to the hosts.
+    """What was found of a recipe's copies and mods; anything else is a problem, or left to the hosts.
 
-    `left` are mods that nobody here knows: they are taken from the checkout of eugr's scripts on the hosts.
+    `left` are mods that are unknown on this machine: they are taken from the checkout of eugr's scripts on the hosts.
     """
 
     bundles: Mapping[Before, Bundle] = field(default_factory=dict)
@@ -83,15 +87,15 @@ class Brought:
         return frozenset(bundle.digest for bundle in self.bundles.values())
 
     def contents(self) -> Mapping[str, bytes]:
-        """What all files hold, by digest. Raises `LaunchError` when one is not as it was found."""
+        """The content of all files, by digest. Raises `LaunchError` when one has changed since it was found."""
         return contents(file for bundle in self.bundles.values() for file in bundle.files)
 
 
 def bring(rendered: Rendered) -> Brought:
-    """Look on this machine for what the recipe copies into its containers.
+    """The files on this machine that the recipe copies into its containers.
 
-    Files come from the recipe's own folder or its registry's repository alone, mods also from other registries. Mods
-    of eugr's own that are not here are left to the hosts, all of them where the launch is delegated to the scripts.
+    Files come only from the recipe's own folder or its registry's repository, mods also from other registries. Mods of
+    eugr that are not here are left to the hosts; with a launch delegated to eugr's scripts, all of eugr's mods are.
     """
     wanted = [entry for entry in hooks_of(rendered).before if entry.source]
     if not wanted:
@@ -106,32 +110,35 @@ def bring(rendered: Rendered) -> Brought:
     problems: list[Problem] = []
     for entry in wanted:
         try:
-            found = search.mod(entry.source) if entry.is_mod else search.copy(entry.source)
+            found = search.find(entry)
         except RecipeError as error:
             problems.append(_refused(entry, error))
             continue
         if found is not None:
             bundles[entry] = found
-        elif entry.source.startswith("@") or (search.knows_eugr and recipe.runtime != Runtime.EUGR_VLLM):
+        elif search.is_missing(entry):
             problems.append(_missing_mod(entry))
         else:
             left.append(entry)
-            problems += [_unseen_mod(entry)] if recipe.runtime != Runtime.EUGR_VLLM else []
+            if not search.is_delegated:
+                problems.append(_unseen_mod(entry))
     return Brought(bundles, tuple(left), (*problems, *_too_much(bundles)))
 
 
 def scoped_mods(rendered: Rendered) -> Mapping[str, str]:
-    """The mods that a registry's recipe has from its own registry, by name, as they are named from anywhere else."""
+    """The mods that a registry's recipe has from its own registry: their names, and how other recipes name them."""
     recipe = rendered.recipe
     if recipe.source.kind is not SourceKind.REGISTRY:
         return {}
     found: dict[str, str] = {}
     for entry, bundle in bring(rendered).bundles.items():
+        is_scoped = entry.source.startswith("@")
+        if bundle.registry or is_scoped or not entry.is_mod:
+            continue
         scoped = f"@{recipe.source.registry}/{entry.source.removeprefix('mods/')}"
-        if entry.is_mod and not bundle.registry and not entry.source.startswith("@"):
-            there = _Search(recipe).mod(scoped)
-            if there is not None and there.digest == bundle.digest:
-                found[entry.source] = scoped
+        there = _Search(recipe).mod(scoped)
+        if there is not None and there.digest == bundle.digest:
+            found[entry.source] = scoped
     return found
 
 
@@ -147,42 +154,67 @@ class _Search:
         """Whether eugr's own mods are here."""
         return any(checkout.is_eugr and checkout.snapshot.whole for checkout in self.known)
 
+    @property
+    def is_delegated(self) -> bool:
+        """Whether eugr's scripts launch the recipe."""
+        return self.recipe.runtime == Runtime.EUGR_VLLM
+
+    def is_missing(self, entry: Before) -> bool:
+        """Whether a mod that was not found here cannot be on the hosts either."""
+        if entry.source.startswith("@"):
+            return True
+        return self.knows_eugr and not self.is_delegated
+
+    def find(self, entry: Before) -> Bundle | None:
+        """The files of a copy or a mod, None for a mod that is not here. Raises `RecipeError`."""
+        if entry.is_mod:
+            return self.mod(entry.source)
+        return self.copy(entry.source)
+
     def copy(self, source: str) -> Bundle:
-        """The files of a path as the recipe writes it, seen from its folder."""
+        """The files of a path as the recipe writes it, relative to its folder."""
         if self.own is None and is_inside(os.path.expanduser("~"), self.root):
             remedy = "put the recipe and what it copies into a folder of their own"
-            raise RecipeError(f"the recipe's folder {self.root} holds all that is yours, keys too", remedy=remedy)
+            raise RecipeError(
+                f"the recipe's folder {self.root} contains your home folder, with its keys", remedy=remedy
+            )
         place = os.path.join(self.folder, os.path.expanduser(source))
         if not os.path.lexists(place):
-            raise RecipeError("there is no such file", remedy=f"it is looked for in {self.folder}")
+            raise RecipeError("there is no such file", remedy=f"put it into {self.folder}, or correct the path")
         return self._bundle(place, self.root, self.own)
 
     def mod(self, name: str) -> Bundle | None:
-        """The folder of a mod; None when it is nowhere here."""
+        """The folder of a mod, None when it is not on this machine."""
         for place, root, checkout in self._places(name):
-            if os.path.isfile(os.path.join(place, MOD_SCRIPT)) and os.path.isdir(place):
-                if self.recipe.runtime == Runtime.EUGR_VLLM and checkout is not None and checkout.is_eugr:
-                    return None  # The scripts have it themselves, as it belongs to them.
-                found = self._bundle(place, root, checkout)
-                return replace(found, script=_script(found))
+            if not os.path.isfile(os.path.join(place, MOD_SCRIPT)):
+                continue
+            if self.is_delegated and checkout is not None and checkout.is_eugr:
+                # It comes with the scripts that launch the recipe.
+                return None
+            found = self._bundle(place, root, checkout)
+            return replace(found, script=_script(found))
         return None
 
     def _places(self, name: str) -> Iterator[tuple[str, str, Checkout | None]]:
+        """The folders in which a mod may be, in their order: each with the root of its files and its checkout."""
         scope, rest = self._scope(name)
         plain = rest.removeprefix("mods/")
         if not scope:
             for below in (plain, f"mods/{plain}"):
                 yield os.path.join(self.folder, below), self.root, self.own
-        near = [self.own] if self.own is not None else []
-        chosen = (
-            [c for c in self.known if c.is_called(scope)] if scope else [*near, *(c for c in self.known if c.is_eugr)]
-        )
+        chosen = []
+        if self.own is not None and not scope:
+            chosen.append(self.own)
+        for checkout in self.known:
+            is_meant = checkout.is_called(scope) if scope else checkout.is_eugr
+            if is_meant:
+                chosen.append(checkout)
         for checkout in chosen:
             for mods in checkout.mods(scope or self.recipe.source.registry):
                 yield os.path.join(checkout.root, mods, plain), checkout.root, checkout
 
     def _scope(self, name: str) -> tuple[str, str]:
-        """The registry that a mod's name begins with, `@REGISTRY/` or `@REGISTRY/PART/`, and what follows."""
+        """The registry at the beginning of a mod's name (`@REGISTRY/` or `@REGISTRY/PART/`), and the rest."""
         if not name.startswith("@"):
             return "", name
         first, _, rest = name[1:].partition("/")
@@ -195,17 +227,23 @@ class _Search:
         files = find_files(Path(place), root)
         if checkout is not None:
             inside = os.path.relpath(os.path.realpath(place), root)
-            lacking = checkout.snapshot.lacks("" if inside == "." else inside)
+            if inside == ".":
+                inside = ""
+            lacking = checkout.snapshot.lacks(inside)
             if lacking:
-                raise RecipeError(f"its registry's copy here lacks `{lacking}`: a link, or too large to be kept")
-        foreign = checkout is not None and checkout is not self.own
-        return Bundle(os.path.realpath(place), files, checkout.registry.name if foreign and checkout else "")
+                raise RecipeError(f"the local copy of its registry lacks `{lacking}`: it is a link, or too large")
+        registry = ""
+        if checkout is not None and checkout is not self.own:
+            registry = checkout.registry.name
+        return Bundle(os.path.realpath(place), files, registry)
 
 
 def _script(bundle: Bundle) -> str:
     file = bundle.names[MOD_SCRIPT]
     text = read_text(file, SHOWN)
-    return text if file.size <= SHOWN else f"{text}\n(cut: the whole is {file.path})"
+    if file.size > SHOWN:
+        text += f"\n(cut: the whole script is {file.path})"
+    return text
 
 
 def _refused(entry: Before, error: RecipeError) -> Problem:
@@ -215,14 +253,16 @@ def _refused(entry: Before, error: RecipeError) -> Problem:
 
 
 def _missing_mod(entry: Before) -> Problem:
-    message = f"the mod `{entry.source}` is neither beside the recipe nor in a registry that is here"
+    message = f"the mod `{entry.source}` is neither beside the recipe nor in a registry that was fetched"
     remedy = "put its folder beside the recipe, or name a registry that has it: @REGISTRY/NAME"
     return Problem(Severity.ERROR, "mod-missing", message, entry.spot, remedy)
 
 
 def _unseen_mod(entry: Before) -> Problem:
-    message = f"the mod `{entry.source}` is not on this machine: it is taken from {EUGR} on the hosts, unread"
-    remedy = "sparkrun-tui registry update brings it here, so that the plan shows what it does"
+    message = (
+        f"the mod `{entry.source}` is not on this machine: the hosts take it from {EUGR}, and it is not shown here"
+    )
+    remedy = "`sparkrun-tui registry update` fetches it, so that the plan shows what it does"
     return Problem(Severity.WARNING, "mod-unseen", message, entry.spot, remedy)
 
 
@@ -231,6 +271,6 @@ def _too_much(bundles: Mapping[Before, Bundle]) -> Iterable[Problem]:
     size = sum(bundle.size for bundle in bundles.values())
     if files > MAX_FILES or size > MAX_TOTAL:
         last = list(bundles)[-1]
-        most = f"at most {MAX_FILES} files of {format_bytes(MAX_TOTAL)} go"
-        message = f"the recipe copies {files} files of {format_bytes(size)} into its containers: {most}"
+        most = f"at most {MAX_FILES} files and {format_bytes(MAX_TOTAL)} are allowed"
+        message = f"the recipe copies {files} files, {format_bytes(size)}, into its containers: {most}"
         yield Problem(Severity.ERROR, "files", message, last.spot, "mount a folder of the hosts instead (`volumes`)")

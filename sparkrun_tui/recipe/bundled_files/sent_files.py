@@ -1,4 +1,4 @@
-"""Files of this machine that go into containers: found below one folder, weighed, and read once they are wanted."""
+"""Files of this machine that are copied into containers: found below one folder, within limits, read when needed."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from sparkrun_tui.base.units import format_bytes
 from sparkrun_tui.recipe.search.folders import is_inside
 
 MAX_FILES = 1000
-"""Files that one recipe may bring."""
+"""The most files that one recipe may copy."""
 MAX_TOTAL = 32 << 20
-"""Bytes of all files that one recipe brings."""
+"""The most bytes of all files that one recipe may copy."""
 _MAX_DEPTH = 20
 _MAX_STEPS = 20 * MAX_FILES
-"""Files and folders looked at: links that lead in circles make many of few."""
+"""The most files and folders that are visited: links in a circle make few of them seem many."""
 _BAD_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\\\udc80-\udcff\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True, slots=True)
 class SentFile:
-    """A file that goes into containers: `path` here with its links followed, `name` below the place it is put at.
+    """A file that is copied into containers: `path` here with its links followed, `name` below the target folder.
 
     `name` is empty for a file that is copied alone. Size in bytes; `digest` is SHA-256 of the content, in hex.
     """
@@ -40,10 +40,10 @@ class SentFile:
 
 
 def find_files(place: Path, root: str) -> tuple[SentFile, ...]:
-    """Every file at or below `place`, links followed, by name; `root` (resolved) is what nothing may lead out of.
+    """Every file at or below `place`, links followed, by name; all of them must be inside `root` (resolved).
 
-    Raises `RecipeError` for what does not exist, leads out, is no regular file, has a name that cannot be shown, or is
-    too much.
+    Raises `RecipeError` for what does not exist, leads out of `root`, is not a regular file, has a name that cannot be
+    shown, or exceeds the limits.
     """
     real = os.path.realpath(place)
     if not is_inside(real, root):
@@ -54,9 +54,9 @@ def find_files(place: Path, root: str) -> tuple[SentFile, ...]:
         found.append(_file(path, name))
         total += found[-1].size
         if len(found) > MAX_FILES:
-            raise RecipeError(f"it is more than {MAX_FILES} files")
+            raise RecipeError(f"it has more than {MAX_FILES} files")
         if total > MAX_TOTAL:
-            raise RecipeError(f"it is more than {format_bytes(MAX_TOTAL)}")
+            raise RecipeError(f"it is larger than {format_bytes(MAX_TOTAL)}")
     return tuple(sorted(found, key=lambda file: file.name))
 
 
@@ -71,7 +71,7 @@ def _walk(real: str, root: str) -> Iterator[tuple[str, str]]:
             yield path, name
             continue
         if depth > _MAX_DEPTH or steps > _MAX_STEPS:
-            raise RecipeError(f"`{name[:60]}` lies too deep, or links lead in a circle")
+            raise RecipeError(f"`{name[:60]}` is nested too deep, or its links lead in a circle")
         for entry in sorted(_entries(path)):
             below = f"{name}/{entry}" if name else entry
             if _BAD_NAME.search(entry):
@@ -95,7 +95,7 @@ def _file(path: str, name: str) -> SentFile:
     except OSError as error:
         raise RecipeError(f"{path} cannot be read: {error.strerror or error}") from error
     if not stat.S_ISREG(found.st_mode):
-        raise RecipeError(f"`{name or path}` is no regular file")
+        raise RecipeError(f"`{name or path}` is not a regular file")
     if found.st_size > MAX_TOTAL:
         raise RecipeError(f"`{name or path}` is larger than {format_bytes(MAX_TOTAL)}")
     digest = _digest(path, found.st_size, found.st_mtime_ns, found.st_ino)
@@ -104,17 +104,17 @@ def _file(path: str, name: str) -> SentFile:
 
 @functools.lru_cache(maxsize=4 * MAX_FILES)
 def _digest(path: str, _size: int, _mtime: int, _inode: int) -> str:
-    """The digest of a file that has not changed since it was last asked for."""
+    """The digest of a file; the arguments change with the file, so that an unchanged one is read once."""
     return hashlib.sha256(_read(path)).hexdigest()
 
 
 def _read(path: str) -> bytes:
     try:
-        # Neither a link nor a pipe that has taken the file's place is followed or waited for.
+        # A link that replaced the file is not followed, and a pipe is not waited for.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb", buffering=0) as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise RecipeError(f"{path} is no regular file")
+                raise RecipeError(f"{path} is not a regular file")
             data = b""
             while chunk := file.read(1 << 20):
                 data += chunk
@@ -126,7 +126,7 @@ def _read(path: str) -> bytes:
 
 
 def read_text(file: SentFile, limit: int) -> str:
-    """The beginning of a file as text, at most `limit` bytes; empty when it cannot be read any more."""
+    """The beginning of a file as text, at most `limit` bytes; empty when it can no longer be read."""
     try:
         return _read(file.path)[:limit].decode("utf-8", "replace")
     except RecipeError:
@@ -134,9 +134,9 @@ def read_text(file: SentFile, limit: int) -> str:
 
 
 def contents(files: Iterable[SentFile]) -> Mapping[str, bytes]:
-    """What the files hold, by digest. Raises `LaunchError` when one is not as it was when it was shown."""
+    """The content of the files, by digest. Raises `LaunchError` when one has changed since it was shown."""
     found: dict[str, bytes] = {}
-    remedy = "Open the recipe again: registries are updated, and files change."
+    remedy = "open the recipe again to see its current files"
     for file in files:
         if file.digest in found:
             continue

@@ -1,4 +1,4 @@
-"""Characters that cannot be seen in what a recipe will run: controls stop a launch, other hidden ones are warned of."""
+"""Invisible characters in what a recipe will run: control characters stop a launch, other hidden ones are warnings."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from sparkrun_tui.recipe.values.overrides import value_text
 from sparkrun_tui.recipe.values.rendered import Rendered
 
 _AROUND = 20
-"""Characters shown before and behind the one that cannot be seen."""
+"""Characters that are shown before and behind the invisible one."""
 
 
 def check_characters(rendered: Rendered) -> Iterator[Problem]:
-    """One problem for each text that will be executed, or goes into what is, and holds a character that is not seen.
+    """One problem for each text with an invisible character that will be executed, or becomes part of a command.
 
-    Control characters but line breaks and tabs are errors: a terminal, or a paste, would take them as something else
+    Control characters other than line breaks and tabs are errors: a terminal, or a paste, would act on something else
     than what is read. Characters that only hide or reorder text (zero width, bidirectional) are warnings.
     """
     for key, text, spot in _texts(rendered):
         at = first_control(text)
         if at is not None:
-            message = f"`{key}` holds a control character: {_around(text, at)}"
-            yield Problem(Severity.ERROR, "control-character", message, spot, "take it out, or write it as an escape")
+            message = f"`{key}` contains a control character: {_around(text, at)}"
+            yield Problem(Severity.ERROR, "control-character", message, spot, "remove it, or write it as an escape")
             continue
         at = first_hidden(text)
         if at is not None:
-            message = f"`{key}` holds a character that cannot be seen: {_around(text, at)}"
-            yield Problem(Severity.WARNING, "hidden-character", message, spot)
+            message = f"`{key}` contains an invisible character: {_around(text, at)}"
+            yield Problem(Severity.WARNING, "hidden-character", message, spot, "remove it unless it is meant")
 
 
 def _around(text: str, at: int) -> str:
@@ -43,7 +43,10 @@ def _texts(rendered: Rendered) -> Iterator[tuple[str, str, Spot | None]]:
     recipe = rendered.recipe
     if recipe.command is not None:
         at = first_control(recipe.command)
-        yield "command", recipe.command, recipe.command_spot if at is None else command_spot(recipe, at)
+        spot = recipe.command_spot
+        if at is not None:
+            spot = command_spot(recipe, at)
+        yield "command", recipe.command, spot
     for key, text in (
         ("model", recipe.model),
         ("model_revision", recipe.model_revision),
@@ -56,7 +59,8 @@ def _texts(rendered: Rendered) -> Iterator[tuple[str, str, Spot | None]]:
     for key, link in rendered.chain.items():
         yield key, f"{key}={value_text(link.value)}", link.value.spot
     for key, data in recipe.runtime_config.items():
-        yield from ((key, text, _place(recipe, key)) for text in _strings(data))
+        for text in _strings(data):
+            yield key, text, _place(recipe, key)
 
 
 def _place(recipe: Recipe, key: str) -> Spot | None:
@@ -64,7 +68,7 @@ def _place(recipe: Recipe, key: str) -> Spot | None:
 
 
 def _strings(data: Any) -> Iterator[str]:
-    """Every text in a value, keys of mappings too. The reader has bounded how deep it is."""
+    """Every text in a value, keys of mappings too. The reader has bounded its depth."""
     if isinstance(data, str):
         yield data
     elif isinstance(data, Mapping):

@@ -1,4 +1,4 @@
-"""Which engine a recipe is for, when it does not say or says it in another tool's words."""
+"""Finds the engine of a recipe that does not name it, or names it in another tool's words."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HINTS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?<![\w.-])ollama\s+serve\b"), "ollama"),
     (re.compile(r"\bmlx_lm\.server\b"), "mlx"),
 )
-"""What a command starts, by the engine's word; some are engines that this program does not launch."""
+"""How commands start engines, with the word of each engine; this program cannot launch all of them."""
 _VLLM = re.compile(r"(?<![\w.-])vllm\s+serve\b|\bvllm\.entrypoints\.")
 _OF_EUGR = ("build_args", "mods")
 _REPOSITORY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9_][A-Za-z0-9._-]{0,95})?")
@@ -27,13 +27,14 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9_][A-Za-z
 def detect_runtime(declared: str, version: str, config: Mapping[str, Any], command: str | None) -> str:
     """The engine's word.
 
-    As declared, but for version 1, whose recipes for vLLM are eugr's. Otherwise another engine that the command
-    starts, then eugr's own fields unless they are empty, then vLLM.
+    The declared word counts, except that recipes of version 1 for vLLM are eugr's. Without one, another engine that the
+    command starts counts, then eugr's own fields unless they are empty, then vLLM.
     """
     word = declared.strip()
     if word:
-        migrated = version == "1" and word == Runtime.VLLM.value
-        return Runtime.EUGR_VLLM.value if migrated else _ALIASES.get(word, word)
+        if version == "1" and word == Runtime.VLLM.value:
+            return Runtime.EUGR_VLLM.value
+        return _ALIASES.get(word, word)
     if version == "1":
         return Runtime.EUGR_VLLM.value
     started = _started_by(command or "")
@@ -45,21 +46,29 @@ def detect_runtime(declared: str, version: str, config: Mapping[str, Any], comma
 
 
 def _started_by(command: str) -> str:
-    """The engine that a command starts first, empty when it cannot be seen; comments are left out."""
-    text = "\n".join(line for line in command.splitlines() if not line.lstrip().startswith("#"))
-    found = [(match.start(), word) for pattern, word in _HINTS if (match := pattern.search(text))]
-    vllm = _VLLM.search(text)
-    if vllm:
-        found.append((vllm.start(), Runtime.VLLM.value))
-    return min(found)[1] if found else ""
+    """The engine that a command starts first, empty when none is recognised; comments are left out."""
+    lines = [line for line in command.splitlines() if not line.lstrip().startswith("#")]
+    text = "\n".join(lines)
+    found = []
+    for pattern, word in (*_HINTS, (_VLLM, Runtime.VLLM.value)):
+        match = pattern.search(text)
+        if match is not None:
+            found.append((match.start(), word))
+    if not found:
+        return ""
+    return min(found)[1]
 
 
 def is_repository(model: str) -> bool:
     """Whether a text is the name of a repository on the Hugging Face Hub, and not a path, an option or a variable."""
-    return _REPOSITORY.fullmatch(model) is not None and ".." not in model and "--" not in model
+    if ".." in model or "--" in model:
+        return False
+    return _REPOSITORY.fullmatch(model) is not None
 
 
 def split_gguf(model: str) -> tuple[str, str]:
     """A model id and its GGUF quantisation: `repo:quant` is split at the last colon, else the second is empty."""
     repo, colon, quant = model.rpartition(":")
-    return (repo, quant) if colon and "/" not in quant else (model, "")
+    if not colon or "/" in quant:
+        return model, ""
+    return repo, quant

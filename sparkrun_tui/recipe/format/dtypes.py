@@ -30,7 +30,7 @@ def normal_dtype(text: str) -> str:
 
 
 def known_dtype(text: str) -> bool:
-    """Whether a word names a number format; `{key}` and `auto` count, they mean to look elsewhere."""
+    """Whether a word names a number format; `{key}` and `auto` count, since they refer to another place."""
     word = normal_dtype(text)
     if word.startswith("{") and word.endswith("}"):
         return True
@@ -44,11 +44,10 @@ def _is_format(word: str) -> bool:
 def _is_compound(word: str) -> bool:
     """Whether a word names several formats, as mixed checkpoints are called: `nvfp4_w4a16`, `int4_int8mix`."""
     first, *rest = word.split("_")
-    return (
-        bool(rest)
-        and _is_format(first)
-        and all(_is_format(part.removesuffix("mix")) or part in _OF_MIXES for part in rest)
-    )
+    if not rest or not _is_format(first):
+        return False
+    others = [part for part in rest if part not in _OF_MIXES]
+    return all(_is_format(part.removesuffix("mix")) for part in others)
 
 
 def dtype_words() -> tuple[str, ...]:

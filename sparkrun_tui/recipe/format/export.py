@@ -1,7 +1,7 @@
-"""Overrides given away: as a new recipe file that keeps the author's comments and order, or as a command line.
+"""Exports overrides: as a new recipe file that keeps the author's comments and order, or as a command line.
 
-The file is edited where its values stand rather than parsed and written again: what is not changed stays byte for
-byte. The result is read back and compared before it is handed out.
+The file is edited at its values rather than parsed and written again: what is not changed stays byte for byte. The
+result is read back and compared before it is returned.
 """
 
 from __future__ import annotations
@@ -30,28 +30,30 @@ _PROPERTIES = re.compile(r"(?:[&!]\S+[ \t]+)*")
 def command_line(recipe: Recipe, overrides: Mapping[str, str], program: str = "sparkrun-tui") -> str:
     """The command that launches the recipe with these overrides, ready to paste into a shell.
 
-    A secret is not in it: its value is taken from a variable (`-o api_key="$API_KEY"`).
+    It contains no secret: the value is taken from a variable (`-o api_key="$API_KEY"`).
     """
     words = [shell.words([program, "run", reference(recipe)]), override_words(changed(recipe, overrides))]
     return shell.joined([part for part in words if part], " ")
 
 
 def exported(recipe: Recipe, overrides: Mapping[str, str]) -> str:
-    """The text of a recipe file whose defaults are the recipe's with `overrides` in force.
+    """The text of a recipe file whose defaults are the recipe's with `overrides` applied.
 
     Overrides that are secrets are not written: they become variables, see `left_as_variables`.
-    Raises `RecipeError` when the file's own form stands in the way (anchors that other values hang on).
+    Raises `RecipeError` when the form of the file does not allow the change (anchors that other values refer to).
     """
     env = {}
     for key, (name, variable) in _variables(recipe, overrides).items():
         overrides = {**overrides, key: f"${{{name}}}"}
         env[name] = Value(f"${{{variable}}}", f"${{{variable}}}")
     changes = {key: _typed(recipe, key, text) for key, text in changed(recipe, overrides).items()}
-    mark = "\ufeff" if recipe.text.startswith("\ufeff") else ""
     text = recipe.text.removeprefix("\ufeff")
+    mark = recipe.text.removesuffix(text)
     newline = "\r\n" if "\r\n" in text else "\n"
     text = _with_scopes(recipe, text)
-    model = changes.pop("model", None) if "model" not in recipe.defaults else None
+    model = None
+    if "model" not in recipe.defaults:
+        model = changes.pop("model", None)
     if changes:
         text = _edit(text, recipe.source.path, "defaults", changes, newline)
     if model is not None:
@@ -63,9 +65,12 @@ def exported(recipe: Recipe, overrides: Mapping[str, str]) -> str:
 
 
 def _variables(recipe: Recipe, overrides: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """Of each override that is a secret: the variable of the container, and that of the machine it is filled from."""
-    changes = {key: _typed(recipe, key, text) for key, text in changed(recipe, overrides).items()}
-    return {key: (reference_to(key)[0], variable_of(key)) for key, value in changes.items() if is_private(key, value)}
+    """For each override that is a secret: the container's variable, and the workstation's variable that fills it."""
+    found = {}
+    for key, text in changed(recipe, overrides).items():
+        if is_private(key, _typed(recipe, key, text)):
+            found[key] = (reference_to(key)[0], variable_of(key))
+    return found
 
 
 def left_as_variables(recipe: Recipe, overrides: Mapping[str, str]) -> dict[str, str]:
@@ -74,21 +79,25 @@ def left_as_variables(recipe: Recipe, overrides: Mapping[str, str]) -> dict[str,
 
 
 def keeps_secrets(recipe: Recipe, text: str) -> bool:
-    """Whether the text of a recipe made from this one still holds a secret, such as one that its author wrote there."""
+    """Whether the text of a recipe made from this one still contains a secret, such as one that its author wrote."""
     try:
         again = load_text(text, recipe.source)
     except RecipeError:
-        # What cannot be looked into is kept to its owner.
+        # A text that cannot be read may contain one.
         return True
     return bool(secrets_of_recipe(again)) or Redactor()(text) != text
 
 
 def _with_scopes(recipe: Recipe, text: str) -> str:
-    """`text` with mods of the recipe's own registry named so that a file elsewhere finds them, too."""
+    """`text` with the mods of the recipe's own registry named so that a file in another place finds them."""
     scoped = scoped_mods(render(recipe, {}))
-    root = parse_tree(text, recipe.source.path) if scoped else None
+    if not scoped:
+        return text
+    root = parse_tree(text, recipe.source.path)
     holder = _child(root, "mods") or _child(_child(root, "runtime_config"), "mods")
-    for item in reversed(holder.items if holder is not None else []):
+    if holder is None:
+        return text
+    for item in reversed(holder.items):
         name = scoped.get(item.text.strip().rstrip("/").removeprefix("./"))
         if name is not None and item.kind == "scalar":
             text = text[: item.start] + json.dumps(name) + text[_real_end(item, text) :]
@@ -96,7 +105,7 @@ def _with_scopes(recipe: Recipe, text: str) -> str:
 
 
 def write_new_recipe(path: Path, text: str, *, overwrite: bool = False, private: bool = False) -> None:
-    """Write a recipe file, `private` for its owner alone. Raises `RecipeError` when it exists, or cannot be written."""
+    """Write a recipe file, `private` only for its owner. Raises `RecipeError` when it exists, or cannot be written."""
     mode = 0o600 if private else 0o666
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -114,20 +123,24 @@ def write_new_recipe(path: Path, text: str, *, overwrite: bool = False, private:
 
 
 def _typed(recipe: Recipe, key: str, text: str) -> Value:
-    chain = build_chain(recipe, {})
-    return parse_value(text, chain[key].value if key in chain else None)
+    link = build_chain(recipe, {}).get(key)
+    if link is None:
+        return parse_value(text)
+    return parse_value(text, link.value)
 
 
 def yaml_scalar(value: Value) -> str:
-    """A value as YAML that reads back as the same: plain where that is safe, else in double quotes, or as JSON."""
+    """A value as YAML that reads back the same: plain where that is safe, else in double quotes, or as JSON."""
     data = value.data
     if isinstance(data, (list, dict)):
         return compact_json(data)
     if not isinstance(data, str):
-        return value.text if value.text and resolve(value.text) != "str" else json.dumps(data)
+        if value.text and resolve(value.text) != "str":
+            return value.text
+        return json.dumps(data)
     if _PLAIN.fullmatch(data) and resolve(data) == "str" and not data.startswith(("-", "~")):
         return data
-    return json.dumps(data, ensure_ascii=data.isprintable() is False)
+    return json.dumps(data, ensure_ascii=not data.isprintable())
 
 
 def _edit(text: str, path: str, section: str, changes: Mapping[str, Value], newline: str) -> str:
@@ -137,13 +150,15 @@ def _edit(text: str, path: str, section: str, changes: Mapping[str, Value], newl
     edits: list[tuple[int, int, str]] = []
     new: dict[str, Value] = {}
     for key, value in changes.items():
-        node = _child(holder, key) if holder is not None and holder.kind == "map" else None
+        node = _child(holder, key)
         if node is None:
             new[key] = value
-        else:
-            start = node.start + len(_PROPERTIES.match(text, node.start)[0])  # type: ignore[index]
-            space = "" if text[start - 1 : start] in (" ", "\t", "") else " "
-            edits.append((start, _real_end(node, text), space + yaml_scalar(value)))
+            continue
+        start = node.start + len(_PROPERTIES.match(text, node.start)[0])  # type: ignore[index]
+        piece = yaml_scalar(value)
+        if text[start - 1 : start] not in (" ", "\t", ""):
+            piece = f" {piece}"
+        edits.append((start, _real_end(node, text), piece))
     if new:
         edits.append(_addition(text, root, holder, section, new, newline))
     for start, end, piece in sorted(edits, reverse=True):
@@ -154,34 +169,36 @@ def _edit(text: str, path: str, section: str, changes: Mapping[str, Value], newl
 def _child(node: Node | None, key: str) -> Node | None:
     if node is None or node.kind != "map":
         return None
-    found = [value for name, value in node.pairs if key_text(name) == key and name.tag != "merge"]
-    return found[-1] if found else None
+    for name, value in reversed(node.pairs):
+        if name.tag != "merge" and key_text(name) == key:
+            return value
+    return None
 
 
 def _real_end(node: Node, text: str) -> int:
-    """Where a node's own text ends: block nodes end before the comments and blank lines that follow them."""
+    """The end of a node's own text: block nodes end before the comments and blank lines that follow them."""
     if node.kind == "scalar" and node.style not in ("|", ">"):
         return node.end
     if node.style == "flow" or text[node.start : node.start + 1] == "*":
         return node.end
     if node.kind == "scalar":
         return node.start + len(text[node.start : node.end].rstrip())
-    last = node.pairs[-1][1] if node.pairs else node.items[-1] if node.items else None
-    return _real_end(last, text) if last is not None else node.end
+    if node.pairs:
+        return _real_end(node.pairs[-1][1], text)
+    if node.items:
+        return _real_end(node.items[-1], text)
+    return node.end
 
 
 def _addition(
     text: str, root: Node, holder: Node | None, section: str, new: Mapping[str, Value], newline: str
 ) -> tuple[int, int, str]:
-    pairs = [f"{yaml_scalar(Value(key, key))}: {yaml_scalar(value)}" for key, value in new.items()]
-    if holder is None and root.style == "flow":
-        return _into_flow(text, root, [f"{json.dumps(section)}: {{{', '.join(pairs)}}}"])
+    """The edit that adds new keys to a section: start, end and text. `holder` is the section's node, if it exists."""
+    pairs = []
+    for key, value in new.items():
+        pairs.append(f"{yaml_scalar(Value(key, key))}: {yaml_scalar(value)}")
     if holder is None:
-        # Before the command, if it can be: what follows the last line of a text may change the text.
-        command = next((key for key, _ in root.pairs if key_text(key) == "command"), None)
-        at = len(text) if command is None else _before(text, command)
-        lead = newline if at and text[at - 1] != "\n" else ""
-        return at, at, lead + newline.join([f"{section}:", *(f"  {pair}" for pair in pairs), ""])
+        return _new_section(text, root, section, pairs, newline)
     if holder.kind == "map" and holder.style == "flow":
         return _into_flow(text, holder, pairs)
     if holder is root:
@@ -191,24 +208,55 @@ def _addition(
         indent = " " * (holder.pairs[0][0].column - 1)
         at = _real_end(holder.pairs[-1][1], text)
         # A comment behind the last value stays behind it.
-        stop = text.find("\n", at)
-        at = len(text) if stop < 0 else stop - (text[stop - 1 : stop] == "\r")
+        at = _line_end(text, at)
         return at, at, "".join(f"{newline}{indent}{pair}" for pair in pairs)
-    key = next(name for name, value in root.pairs if value is holder)
-    at = text.index(":", key.end) + 1
+    name = next(name for name, value in root.pairs if value is holder)
+    at = text.index(":", name.end) + 1
     stop = holder.end if holder.text else at
     return at, stop, "".join(f"{newline}  {pair}" for pair in pairs)
 
 
+def _new_section(text: str, root: Node, section: str, pairs: Sequence[str], newline: str) -> tuple[int, int, str]:
+    """The edit that adds a section, before the command if there is one."""
+    if root.style == "flow":
+        return _into_flow(text, root, [f"{json.dumps(section)}: {{{', '.join(pairs)}}}"])
+    # Lines that follow the last line of a block text may become part of it.
+    at = len(text)
+    for key, _ in root.pairs:
+        if key_text(key) == "command":
+            at = _before(text, key)
+            break
+    lines = [f"{section}:{newline}"]
+    if at > 0 and text[at - 1] != "\n":
+        lines.insert(0, newline)
+    for pair in pairs:
+        lines.append(f"  {pair}{newline}")
+    return at, at, "".join(lines)
+
+
+def _line_end(text: str, at: int) -> int:
+    """The end of the line at a place, before its line break."""
+    stop = text.find("\n", at)
+    if stop < 0:
+        return len(text)
+    if text[stop - 1] == "\r":
+        return stop - 1
+    return stop
+
+
 def _into_flow(text: str, holder: Node, pairs: Sequence[str]) -> tuple[int, int, str]:
-    """The addition of pairs to a mapping in braces, whose last pair may have a comma already."""
+    """The edit that adds pairs to a mapping in braces, whose last pair may already have a comma."""
     at = holder.end - 1
-    behind = text[holder.pairs[-1][1].end : at].lstrip() if holder.pairs else ","
-    return at, at, ("" if behind.startswith(",") else ", ") + ", ".join(pairs)
+    added = ", ".join(pairs)
+    if holder.pairs:
+        behind = text[holder.pairs[-1][1].end : at].lstrip()
+        if not behind.startswith(","):
+            added = f", {added}"
+    return at, at, added
 
 
 def _before(text: str, key: Node) -> int:
-    """The beginning of a key's line, or of the comments that stand directly above it."""
+    """The beginning of a key's line, or of the comments directly above it."""
     at = text.rfind("\n", 0, key.start) + 1
     while at > 0:
         above = text.rfind("\n", 0, at - 1) + 1
@@ -222,26 +270,26 @@ def _compare(recipe: Recipe, overrides: Mapping[str, str], text: str, env: froze
     try:
         again = load_text(text, recipe.source)
     except RecipeError:
-        # The edit has broken what it could not know.
+        # The edit has broken a form that it does not know.
         raise _refused(recipe) from None
     wanted = build_chain(recipe, overrides)
     got = build_chain(again, {})
-    same = wanted.keys() == got.keys() and all(
-        value_text(link.value) == value_text(got[key].value) and link.value.data == got[key].value.data
-        for key, link in wanted.items()
-    )
-    if not same or (again.command, set(again.env), again.container) != (
-        recipe.command,
-        {*recipe.env, *env},
-        recipe.container,
-    ):
+    if wanted.keys() != got.keys():
+        raise _refused(recipe)
+    for key, link in wanted.items():
+        value = got[key].value
+        if link.value.data != value.data or value_text(link.value) != value_text(value):
+            raise _refused(recipe)
+    if again.command != recipe.command or again.container != recipe.container:
+        raise _refused(recipe)
+    if set(again.env) != {*recipe.env, *env}:
         raise _refused(recipe)
 
 
 def _refused(recipe: Recipe) -> RecipeError:
     return RecipeError(
-        "the overrides cannot be written into a copy of this file: its values hang on each other by anchors, or are"
-        " written in a form that is not edited here",
+        "the overrides cannot be written into a copy of this file: its values refer to each other by anchors, or have"
+        " a form that this program does not edit",
         spot=recipe.spots.get("defaults") or beginning(recipe),
         remedy="copy the command line instead, or edit the file",
     )

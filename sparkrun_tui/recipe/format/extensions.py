@@ -1,4 +1,4 @@
-"""Fields that later versions of the format gave a meaning: what they would do, and whether this program does it."""
+"""Fields that later versions of the format have added: their effect, and whether this program supports them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from sparkrun_tui.recipe.model import Recipe, Runtime
 
 @dataclass(frozen=True, slots=True)
 class LaterField:
-    """One such field of a recipe: its value, what it would do, and whether this program does that."""
+    """One such field of a recipe: its value, its effect, and whether this program supports it."""
 
     key: str
     data: Any
     meaning: str
     honoured: bool
     idle: str = ""
-    """Why it has no effect here, where it has none."""
+    """The reason why it has no effect in this recipe, empty when it has one."""
 
 
 _MEANINGS: Mapping[str, str] = {
@@ -44,32 +44,41 @@ _MEANINGS: Mapping[str, str] = {
     "volumes": "folders of the host to mount; `executor_config.volumes` is what mounts them",
 }
 LATER_KEYS = frozenset(_MEANINGS)
-"""Keys that are read, whether or not this program does what they say."""
+"""Keys that are read, whether or not this program supports them."""
 _HARMLESS = frozenset({"benchmark", "distribution_config", "ssh"})
-"""Fields that change nothing of what runs on the hosts."""
+"""Fields that do not change what runs on the hosts."""
 _HONOURED = frozenset({"pre_exec", "post_exec", "post_commands", "stop_after_post", "executor_config", "mods"})
 
 
 _BUILDING = frozenset({"builder", "build_args"})
 _NO_BUILDERS = ("none", "docker-pull")
 _VLLM = frozenset({Runtime.VLLM, Runtime.VLLM_DISTRIBUTED, "vllm-ray", Runtime.EUGR_VLLM})
-_PULLED = "the image is pulled as it is, and so there is nothing to build"
+_PULLED = "the image is pulled unchanged, so there is nothing to build"
 
 
 def later_fields(recipe: Recipe) -> tuple[LaterField, ...]:
-    """The later fields that the recipe gives, in the order of the file; empty ones are left out."""
+    """The later fields of the recipe, in the order of the file; empty ones are left out."""
     found = []
     for key, data in recipe.runtime_config.items():
         meaning = _MEANINGS.get(key)
         if meaning is None or data in (None, [], {}, ""):
             continue
-        idle = _PULLED if key in _BUILDING and _asks_eugr(recipe) and not built_by_eugr(recipe) else ""
-        idle = idle or ("it is its default" if key == "stop_after_post" and data is False else "")
-        found.append(LaterField(key, data, meaning, key in _HONOURED or _done(recipe, key, str(data)), idle))
+        honoured = key in _HONOURED or _done(recipe, key, str(data))
+        found.append(LaterField(key, data, meaning, honoured, _why_idle(recipe, key, data)))
     return tuple(found)
 
 
+def _why_idle(recipe: Recipe, key: str, data: Any) -> str:
+    """The reason why a field has no effect, empty when it has one."""
+    if key == "stop_after_post" and data is False:
+        return "it has its default value"
+    if key in _BUILDING and _asks_eugr(recipe) and not built_by_eugr(recipe):
+        return _PULLED
+    return ""
+
+
 def _done(recipe: Recipe, key: str, value: str) -> bool:
+    """Whether this program supports a field with this value."""
     if key == "executor":
         return value == "docker"
     if key == "builder" and value in _NO_BUILDERS:
@@ -78,9 +87,9 @@ def _done(recipe: Recipe, key: str, value: str) -> bool:
 
 
 def built_by_eugr(recipe: Recipe) -> bool:
-    """Whether the image is built on the head by the scripts of eugr/spark-vllm-docker, where it is missing.
+    """Whether the scripts of eugr/spark-vllm-docker build the image on the head when it is missing.
 
-    They build images for vLLM. One whose name has a registry is pulled, as it is for everybody.
+    They build images for vLLM. An image whose name has a registry is pulled.
     """
     if recipe.runtime == Runtime.EUGR_VLLM:
         return True
@@ -89,12 +98,15 @@ def built_by_eugr(recipe: Recipe) -> bool:
 
 def _asks_eugr(recipe: Recipe) -> bool:
     """Whether a recipe for vLLM names eugr's builder, or arguments for it and no other."""
+    if recipe.runtime not in _VLLM or not recipe.container:
+        return False
     config = recipe.runtime_config
     builder = str(config.get("builder") or "")
-    wants = builder == "eugr" or (builder == "" and bool(config.get("build_args")))
-    return wants and recipe.runtime in _VLLM and bool(recipe.container)
+    if builder:
+        return builder == "eugr"
+    return bool(config.get("build_args"))
 
 
 def changes_launch(field: LaterField) -> bool:
-    """Whether a field that is not honoured makes the launch another one than its author meant."""
+    """Whether a field that is not supported makes the launch differ from what its author meant."""
     return not field.honoured and not field.idle and field.key not in _HARMLESS

@@ -1,4 +1,4 @@
-"""What a recipe runs besides its engine, and the container options it asks for: read from its later fields."""
+"""The commands that a recipe runs besides its engine, and its container options, read from its later fields."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ _USER = re.compile(r"[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?")
 
 
 MAX_HOOKS = 1 << 20
-"""Characters of all commands of one list, with the values filled in."""
+"""The most characters of all commands of one list, with the values filled in."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """What a recipe runs besides its engine, with its values filled in.
+    """The commands that a recipe runs besides its engine, with its values filled in.
 
-    `before` is done in every container before the engine starts; the commands `after` run in the head's container once
-    the server answers, and `host_after` on the head host itself. Nothing of a recipe runs on the workstation.
+    `before` runs in every container before the engine starts; the commands `after` run in the head's container once
+    the server answers, and `host_after` on the head node itself. Nothing of a recipe runs on the workstation.
     """
 
     before: tuple[Before, ...] = ()
     after: tuple[str, ...] = ()
     host_after: tuple[str, ...] = ()
     stops: bool = False
-    """Whether the server is to be stopped once `after` and `host_after` have run."""
+    """Whether the server is stopped once `after` and `host_after` have run."""
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -51,9 +51,9 @@ class Hooks:
 
 @dataclass(frozen=True, slots=True)
 class ContainerOptions:
-    """Options of the container from `executor_config`, checked; empty where the recipe says nothing.
+    """Options of the container from `executor_config`, checked; empty where the recipe has none.
 
-    Volumes and devices are in the one spelling of `recipe.mounts`, in which they are judged and given to Docker.
+    Volumes and devices have the normal form of `recipe.format.mounts`, in which they are judged and passed to Docker.
     `entrypoint` is None when not given; an empty tuple clears the image's own.
     """
 
@@ -71,10 +71,10 @@ class ContainerOptions:
 
 
 def hooks_of(rendered: Rendered, known: Mapping[str, str] | None = None) -> Hooks:
-    """The hooks of a recipe; what cannot be read or filled in is a problem.
+    """The hooks of a recipe; what cannot be read or filled in becomes a problem.
 
-    `known` are values that only a launch has (`head_ip`, `base_url`); they are for what runs once the server answers,
-    and win over the recipe's.
+    `known` are values that only a launch has (`head_ip`, `base_url`). The commands that run once the server answers
+    may use them; they win over the recipe's values.
     """
     problems: list[Problem] = []
     recipe = rendered.recipe
@@ -104,7 +104,7 @@ def _commands(rendered: Rendered, key: str, problems: list[Problem], known: Mapp
     found = []
     for spot, entry in listed(rendered.recipe, key, problems):
         if not isinstance(entry, str):
-            message = f"`{key}` holds something that is no shell command, which is not carried out"
+            message = f"an entry of `{key}` is not a shell command and is not carried out"
             problems.append(Problem(Severity.WARNING, "hook", message, spot))
             continue
         try:
@@ -122,10 +122,12 @@ def _stops(recipe: Recipe, anything: bool, problems: list[Problem]) -> bool:
         return False
     if data is not True:
         problems.append(Problem(Severity.ERROR, "hook", f"`{key}` must be true or false", spot))
-    elif not anything:
-        message = f"`{key}` has no effect: there are no `post_exec` and no `post_commands` after which to stop"
+        return False
+    if not anything:
+        message = f"`{key}` has no effect: the recipe has no `post_exec` and no `post_commands`"
         problems.append(Problem(Severity.WARNING, "hook", message, spot))
-    return data is True and anything
+        return False
+    return True
 
 
 def container_options(recipe: Recipe) -> ContainerOptions:
@@ -168,27 +170,36 @@ class _Options:
         if value in (None, ""):
             return ""
         if isinstance(value, (list, dict, bool)) or form.fullmatch(str(value)) is None:
-            self._wrong(f"`executor_config.{key}` is not one: `{str(value)[:60]}`")
+            self._wrong(f"`{str(value)[:60]}` is not a valid value of `executor_config.{key}`")
             return ""
         return str(value)
 
     def many(self, key: str, form: re.Pattern[str]) -> tuple[str, ...]:
         self.read.add(key)
         value = self.data.get(key)
-        entries = value if isinstance(value, list) else [] if value in (None, "") else [value]
+        if value in (None, ""):
+            return ()
         if isinstance(value, Mapping):
             joiner = "=" if key.startswith("ulimit") else ":"
-            entries = [f"{name}{joiner}{part}" for name, part in value.items()]
-        good = [str(entry) for entry in entries if isinstance(entry, (str, int)) and form.fullmatch(str(entry))]
+            entries: list[Any] = [f"{name}{joiner}{part}" for name, part in value.items()]
+        elif isinstance(value, list):
+            entries = value
+        else:
+            entries = [value]
+        good = []
+        for entry in entries:
+            if isinstance(entry, (str, int)) and form.fullmatch(str(entry)):
+                good.append(str(entry))
         if len(good) != len(entries):
-            self._wrong(f"`executor_config.{key}` holds a value of the wrong form")
+            self._wrong(f"a value of `executor_config.{key}` has the wrong form")
         return tuple(good)
 
     def devices(self) -> tuple[str, ...]:
         found = tuple(map(normal_device, self.many("devices", _DEVICE)))
-        if not all(map(_DEVICE.fullmatch, found)):
-            self._wrong("`executor_config.devices` holds a path that leads out of /dev")
-        return tuple(device for device in found if _DEVICE.fullmatch(device))
+        good = tuple(device for device in found if _DEVICE.fullmatch(device))
+        if good != found:
+            self._wrong("a path of `executor_config.devices` leads out of /dev")
+        return good
 
     def flag(self, key: str) -> bool:
         self.read.add(key)
@@ -207,11 +218,11 @@ class _Options:
         try:
             return tuple(shlex.split(str(value or "")))
         except ValueError:
-            self._wrong("`executor_config.entrypoint` has an open quote")
+            self._wrong("`executor_config.entrypoint` has a quote that is not closed")
             return None
 
     def finish(self) -> tuple[Problem, ...]:
         for key in self.data:
             if key not in self.read:
-                self._wrong(f"`executor_config.{key}` is not known here and has no effect", Severity.WARNING)
+                self._wrong(f"`executor_config.{key}` is unknown and has no effect", Severity.WARNING)
         return tuple(self.problems)

@@ -1,4 +1,4 @@
-"""References to container images: taken apart, and told valid, pinned or moving."""
+"""References to container images: their parts, and whether they are valid, pinned or moving."""
 
 from __future__ import annotations
 
@@ -30,12 +30,18 @@ class Image:
     @property
     def moving(self) -> bool:
         """Whether the reference is known to mean another image tomorrow: `latest`, a nightly, or no tag."""
-        return not self.digest and (not self.tag or re.search(r"latest|nightly|main|dev", self.tag) is not None)
+        if self.digest:
+            return False
+        if not self.tag:
+            return True
+        return re.search(r"latest|nightly|main|dev", self.tag) is not None
 
 
 def parse_image(text: str) -> Image | None:
     """The parts of an image reference, or None when Docker would refuse it."""
-    match = _REFERENCE.fullmatch(text) if len(text) <= 512 else None
+    if len(text) > 512:
+        return None
+    match = _REFERENCE.fullmatch(text)
     if match is None or len(match["repository"]) > 255:
         return None
     return Image(match["repository"], match["tag"] or "", match["digest"] or "")

@@ -1,4 +1,4 @@
-"""Reading a recipe file into a `Recipe`: all fields of the format, each problem with its line and column."""
+"""Reads a recipe file into a `Recipe`: all fields of the format, each problem with its line and column."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _TOP_WORDS = (
     "cluster_only defaults env metadata runtime_config recipe_version sparkrun_version"
 )
 KNOWN_KEYS = frozenset(_TOP_WORDS.split())
-"""Top-level keys with a meaning of their own; every other key is swept into `runtime_config`."""
+"""Top-level keys with a meaning of their own; every other key is moved to `runtime_config`."""
 
 _LISTS = frozenset({"pre_exec", "post_exec", "post_commands", "mods"})
-"""Lists whose entries are told by their own line."""
+"""Lists whose entries have positions of their own."""
 
 _METADATA_WORDS = (
     "description maintainer name model_params model_dtype kv_dtype num_layers num_kv_heads head_dim model_vram "
@@ -47,13 +47,13 @@ METADATA_KEYS = frozenset(_METADATA_WORDS.split())
 """Keys of `metadata` with a meaning of their own."""
 
 MAX_NAME = 200
-"""Characters of a recipe's name."""
+"""The most characters of a recipe's name."""
 MAX_HOSTS = 10_000
-"""Hosts that a recipe may ask for."""
+"""The most hosts that a recipe may ask for."""
 MAX_LAYERS = 1024
-"""Layers of a model: the deepest has a few hundred."""
+"""The most layers of a model; the deepest has a few hundred."""
 MAX_WIDTH = 1_000_000
-"""Heads of a layer, and the width of a head."""
+"""The most heads of a layer, and the largest width of a head."""
 
 
 def load_recipe(path: str | Path, source: Source | None = None) -> Recipe:
@@ -63,7 +63,7 @@ def load_recipe(path: str | Path, source: Source | None = None) -> Recipe:
 
 
 def load_file(path: str | Path, source: Source | None = None) -> Recipe | BrokenRecipe:
-    """The recipe at `path`, or what is wrong with the file; never raises."""
+    """The recipe at `path`, or a `BrokenRecipe` with the problem; never raises."""
     origin = source or Source(SourceKind.PATH, str(path))
     data = b""
     try:
@@ -100,7 +100,7 @@ def _guarded(text: str, data: bytes, source: Source) -> Recipe:
     except RecipeError:
         raise
     except Exception as error:
-        # One file must not stand in the way of all others.
+        # One file must not make all others unusable.
         raise RecipeError(defect("reading the recipe", error), spot=Spot(source.path, 1, 1), remedy=REPORT) from error
 
 
@@ -119,14 +119,17 @@ def _read(path: Path) -> bytes:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise RecipeError(f"{path} is not a regular file")
             data = b""
-            while len(data) <= MAX_BYTES and (chunk := file.read(MAX_BYTES + 1 - len(data))):
+            while len(data) <= MAX_BYTES:
+                chunk = file.read(MAX_BYTES + 1 - len(data))
+                if not chunk:
+                    break
                 data += chunk
             return data
     except OSError as error:
         reason = error.strerror or str(error)
         raise RecipeError(f"{path} cannot be read: {reason}") from error
     except ValueError as error:
-        raise RecipeError(f"{str(path)!r} is not a path") from error
+        raise RecipeError(f"{str(path)!r} is not the path of a file") from error
 
 
 def _open_plainly(path: str, flags: int) -> int:
@@ -140,7 +143,7 @@ def _build(text: str, data: bytes, source: Source) -> Recipe:
     if root.kind != "map":
         what = "a list" if root.kind == "list" else "plain text"
         raise RecipeError(
-            f"a recipe is a mapping of keys, but this file holds {what}",
+            f"a recipe is a mapping of keys, but this file contains {what}",
             spot=Spot(source.path, root.line, root.column),
         )
     problems = repeated_keys(root, source.path)
@@ -174,8 +177,10 @@ def _build(text: str, data: bytes, source: Source) -> Recipe:
 
 
 def _name(top: Reader, meta: Reader | None) -> str:
-    """What the recipe calls itself, on one line: it stands in questions and lists, whose lines are ours."""
-    reader = top if top.text("name").strip() or meta is None else meta
+    """The recipe's name, on one line: questions and lists show it within lines of this program."""
+    reader = top
+    if meta is not None and not top.text("name").strip():
+        reader = meta
     name = " ".join(reader.text("name").split())
     if len(name) <= MAX_NAME:
         return name
@@ -199,7 +204,9 @@ def _topology(top: Reader) -> Topology:
 
 def _model(top: Reader) -> str:
     model = top.text("model").strip()
-    if not model and not ("model" in top.nodes and top.nodes["model"].kind != "scalar"):
+    node = top.nodes.get("model")
+    has_wrong_type = node is not None and node.kind != "scalar"
+    if not model and not has_wrong_type:
         spot = top.spots.get("model") or Spot(top.path, 1, 1)
         top.problems.append(Problem(Severity.ERROR, "missing-model", "`model` is missing", spot))
     return model
@@ -212,7 +219,7 @@ def _version(top: Reader) -> str:
         return version or "2"
     top.report(
         "version",
-        f"`{key}: {version[:40]}` is taken as the author's own numbering; the file is read as format 2",
+        f"`{key}: {version[:40]}` counts as the author's own numbering; the file is read as format 2",
         top.nodes[key],
         Severity.NOTE,
     )
@@ -232,20 +239,26 @@ def _mode(top: Reader) -> Mode:
 
 def _runtime_config(top: Reader) -> dict[str, Any]:
     """The keys of `runtime_config`, and those at the top that the format does not know; the explicit ones win."""
+    config: dict[str, Any] = {}
+    nodes = list(top.nodes.items())
     below = top.below("runtime_config")
-    config = {key: below.data(key) for key in below.nodes} if below else {}
+    if below is not None:
+        nodes += below.nodes.items()
+        for key in below.nodes:
+            config[key] = below.data(key)
     for key in top.nodes:
         if key not in KNOWN_KEYS and key not in config:
             config[key] = top.data(key)
-    for key, node in [*top.nodes.items(), *(below.nodes.items() if below else ())]:
+    for key, node in nodes:
         if key in _LISTS and node.kind == "list":
-            top.spots.update({f"{key}[{number}]": top.spot(item) for number, item in enumerate(node.items, 1)})
+            for number, item in enumerate(node.items, 1):
+                top.spots[f"{key}[{number}]"] = top.spot(item)
     return config
 
 
 def _command(top: Reader) -> str | None:
     node = top.nodes.get("command")
-    if node is None or (node.kind == "scalar" and node.tag == "null"):
+    if node is None or node.is_null:
         return None
     return top.text("command") or None
 
@@ -254,10 +267,16 @@ def _command_spot(top: Reader, text: str) -> Spot | None:
     node = top.nodes.get("command")
     if node is None or node.kind != "scalar":
         return None
+    if not node.style:
+        return Spot(top.path, node.line, node.column)
     if node.style not in ("|", ">"):
-        return Spot(top.path, node.line, node.column + (1 if node.style else 0))
-    lines = text.split("\n")[node.line :]
-    indent = next((len(line) - len(line.lstrip(" ")) for line in lines if line.strip()), 0)
+        # Behind the opening quote.
+        return Spot(top.path, node.line, node.column + 1)
+    indent = 0
+    for line in text.split("\n")[node.line :]:
+        if line.strip():
+            indent = len(line) - len(line.lstrip(" "))
+            break
     return Spot(top.path, node.line + 1, indent + 1)
 
 
@@ -269,12 +288,12 @@ def _env(env: Reader) -> dict[str, Value]:
             _report_env(env, key, node)
             continue
         if value.data is None:
-            env.report("env-empty", f"`env.{key}` has no value and is taken as empty text", node, Severity.WARNING)
+            env.report("env-empty", f"`env.{key}` has no value and becomes an empty text", node, Severity.WARNING)
             value = Value("", "", value.spot)
         elif isinstance(value.data, bool):
             env.report(
                 "env-boolean",
-                f"`env.{key}` is a YAML boolean and is taken as the text `{value.text}`",
+                f"`env.{key}` is a YAML boolean and becomes the text `{value.text}`",
                 node,
                 Severity.WARNING,
                 f'write it in quotes: {key}: "{value.text}"',
@@ -332,4 +351,8 @@ def _params(meta: Reader) -> tuple[int | None, int | None]:
 
 def unknown_keys(recipe: Recipe) -> Mapping[str, Any]:
     """Top-level keys of the file that the format does not know, with their data."""
-    return {key: value for key, value in recipe.runtime_config.items() if key in recipe.spots and key not in KNOWN_KEYS}
+    found = {}
+    for key, value in recipe.runtime_config.items():
+        if key in recipe.spots and key not in KNOWN_KEYS:
+            found[key] = value
+    return found

@@ -35,15 +35,23 @@ def parse_params(text: str) -> tuple[int, int | None] | None:
         return None
     if match["times"]:
         total *= whole(match["times"]) or 0
-    active = _number(match["active"], match["active_unit"]) if match["active"] else None
-    if not 0 < total <= _MAX or (active is not None and not 0 < active <= total):
+    if not 0 < total <= _MAX:
+        return None
+    if not match["active"]:
+        return total, None
+    active = _number(match["active"], match["active_unit"])
+    if active is None:
+        return total, None
+    if not 0 < active <= total:
         return None
     return total, active
 
 
 def _number(text: str, unit: str) -> int | None:
     value = decimal(text.replace("_", "").replace(",", ""))
-    return None if value is None else round(value * _UNITS[unit.lower()])
+    if value is None:
+        return None
+    return round(value * _UNITS[unit.lower()])
 
 
 def format_params(count: int) -> str:

@@ -1,4 +1,4 @@
-"""What a recipe has done in every container before its engine: shell commands, files copied in, and mods."""
+"""What a recipe runs in every container before its engine: shell commands, copies of files, and mods."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.values.template import TemplateError
 
 MODS_FOLDER = "/workspace/mods"
-"""Where mods, and copies that name no place, go in a container; mods count on it."""
+"""The folder of a container for mods, and for copies without a `dest`; mods rely on it."""
 
 _MOD = re.compile(r"(@[A-Za-z0-9][\w.-]{0,63}/)?[\w][\w.+-]*(/[\w][\w.+-]*)*")
+_SOURCE = re.compile(r"[^\0\n]+")
 _TARGET = re.compile(r"/[^\0\n]*")
 _COPY_KEYS = frozenset({"copy", "dest", "source_host"})
 
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """One entry of `pre_exec`, or one of `mods`: a shell `command`, or files of this machine that are copied in.
+    """One entry of `pre_exec` or of `mods`: a shell `command`, or files of this machine to copy.
 
     `source` is the path of the files as the recipe writes it, or the mod's name; `target` is their place in the
     container. A mod is a folder: its `run.sh` is run there once it is copied.
@@ -41,9 +42,9 @@ class Before:
 
 
 def before_entries(recipe: Recipe, fill: Callable[[str], str], problems: list[Problem]) -> tuple[Before, ...]:
-    """Everything in the order in which it runs: `pre_exec`, then `mods`.
+    """All entries in the order in which they run: `pre_exec`, then `mods`.
 
-    `fill` puts the recipe's values into a text and raises `TemplateError`. What cannot be read goes to `problems`.
+    `fill` puts the recipe's values into a text and raises `TemplateError`. The rest becomes `problems`.
     """
     found: list[Before] = []
     for spot, entry in listed(recipe, "pre_exec", problems):
@@ -66,7 +67,7 @@ def before_entries(recipe: Recipe, fill: Callable[[str], str], problems: list[Pr
 
 
 def listed(recipe: Recipe, key: str, problems: list[Problem]) -> Iterator[tuple[Spot | None, Any]]:
-    """The entries of a list of the recipe, each with its place; one entry alone counts as a list of one."""
+    """The entries of a list of the recipe, each with its place; a single text counts as a list of one."""
     data = recipe.runtime_config.get(key)
     spot = recipe.spots.get(key) or recipe.spots.get(f"runtime_config.{key}")
     if data in (None, "", []):
@@ -75,7 +76,9 @@ def listed(recipe: Recipe, key: str, problems: list[Problem]) -> Iterator[tuple[
         what = "names" if key == "mods" else "commands"
         problems.append(Problem(Severity.ERROR, "hook", f"`{key}` must be a list of {what}", spot))
         return
-    for number, entry in enumerate([data] if isinstance(data, str) else data, 1):
+    if isinstance(data, str):
+        data = [data]
+    for number, entry in enumerate(data, 1):
         yield recipe.spots.get(f"{key}[{number}]") or spot, entry
 
 
@@ -84,30 +87,36 @@ def _pre_exec(entry: Any, spot: Spot | None, fill: Callable[[str], str]) -> Befo
         return Before("pre_exec", fill(entry).strip(), spot=spot)
     if isinstance(entry, Mapping) and "copy" in entry:
         return _copy(entry, spot, fill)
-    message = "`pre_exec` holds something that is neither a command nor a copy, which is not carried out"
+    message = "an entry of `pre_exec` is neither a command nor a copy and is not carried out"
     return Problem(Severity.WARNING, "hook", message, spot)
 
 
 def _copy(entry: Mapping[str, Any], spot: Spot | None, fill: Callable[[str], str]) -> Before | Problem:
     unknown = sorted(map(str, entry.keys() - _COPY_KEYS))
     if unknown:
-        return _wrong(f"a copy of `pre_exec` knows no `{unknown[0][:40]}`", spot, "it has `copy` and `dest`")
+        return _wrong(f"a copy of `pre_exec` has no key `{unknown[0][:40]}`", spot, "its keys are `copy` and `dest`")
     if entry.get("source_host"):
         remedy = "put the files beside the recipe and leave `source_host` out"
         return _wrong("files are not copied from another host (`source_host`)", spot, remedy)
-    if not isinstance(entry["copy"], str) or not isinstance(entry.get("dest") or "", str):
+    copied = entry["copy"]
+    wanted = entry.get("dest") or ""
+    if not isinstance(copied, str) or not isinstance(wanted, str):
         return _wrong("`copy` and `dest` must be paths", spot)
-    source = fill(entry["copy"]).strip()
-    target = fill(entry.get("dest") or "").strip() or f"{MODS_FOLDER}/{source.rstrip('/').rpartition('/')[2]}"
-    if not source or "\0" in source or "\n" in source:
+    source = fill(copied).strip()
+    target = fill(wanted).strip()
+    if not target:
+        target = f"{MODS_FOLDER}/{source.rstrip('/').rpartition('/')[2]}"
+    if _SOURCE.fullmatch(source) is None:
         return _wrong("`copy` must name a file or a folder", spot)
     if _TARGET.fullmatch(target) is None:
-        return _wrong(f"`dest` must be a whole path in the container, not `{target[:60]}`", spot)
+        return _wrong(f"`dest` must be an absolute path in the container, not `{target[:60]}`", spot)
     return Before("pre_exec", source=source, target=target, spot=spot)
 
 
 def _mod(entry: Any, spot: Spot | None) -> Before | Problem:
-    name = entry.strip().rstrip("/").removeprefix("./") if isinstance(entry, str) else ""
+    name = ""
+    if isinstance(entry, str):
+        name = entry.strip().rstrip("/").removeprefix("./")
     if _MOD.fullmatch(name) is None:
         shown = str(entry)[:60]
         return _wrong(f"`{shown}` is not the name of a mod", spot, "write it as NAME, mods/NAME or @REGISTRY/NAME")

@@ -1,8 +1,9 @@
-"""A quick look at a recipe file without parsing it: enough for a list while thousands of files are being read."""
+"""Reads a recipe file quickly, without parsing it: enough for a list while thousands of files are being read."""
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 
 from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.recipe.format.detect import detect_runtime
@@ -23,61 +24,81 @@ _WANTED = frozenset(
     ["name", "model", "runtime", "container", "description", "maintainer", "recipe_version", "sparkrun_version",
      "min_nodes", "max_nodes", "mode", "solo_only", "cluster_only"]
 )  # fmt: skip
+_MOST_NODES = 99_999
 _EMPTY = frozenset({"[]", "{}", "null", "~"})
 _BLOCK = re.compile(r"[|>][-+0-9]*")
 
 
 def sketch(text: str, source: Source) -> Entry | None:
-    """What the lines of a file say at first sight; None when it is no recipe. Corrected once the file is parsed."""
-    lines = _TOP.findall(text)
-    top = {key: _value(value) if key in _WANTED else "" for key, value in lines}
+    """The entry that the lines of a file suggest, None when it is not a recipe; replaced once the file is parsed."""
+    top: defaultdict[str, str] = defaultdict(str)
+    filled = {}
+    for key, value in _TOP.findall(text):
+        top[key] = _value(value) if key in _WANTED else ""
+        # A value may also be on the lines below its key.
+        filled[key] = without_comment(value).strip() not in _EMPTY
     if not top.keys() & {"model", "command", "container", "runtime", "recipe_version", "sparkrun_version"}:
         return None
-    # A value may also stand on the lines below its key.
-    filled = {key: without_comment(value).strip() not in _EMPTY for key, value in lines}
-    nested = {key: _value(value) for key, value in _NESTED.findall(text)}
-    params = parse_params(nested.get("model_params", ""))
-    low, high = _whole(top.get("min_nodes")) or 1, _whole(top.get("max_nodes"))
-    if top.get("cluster_only", "").lower() == "true" or top.get("mode") == "cluster":
+    has = tuple(top)
+    nested: defaultdict[str, str] = defaultdict(str)
+    for key, value in _NESTED.findall(text):
+        nested[key] = _value(value)
+    params, active = _counts(nested["model_params"])
+    context, _ = _counts(nested["max_model_len"] or nested["ctx_size"])
+    tensor = whole(nested["tensor_parallel"], least=1, most=_MOST_NODES) or 1
+    tool = nested["tool_call_parser"].lower()
+    low = whole(top["min_nodes"], least=1, most=_MOST_NODES) or 1
+    high = whole(top["max_nodes"], most=_MOST_NODES)
+    if top["cluster_only"].lower() == "true" or top["mode"] == "cluster":
         low = max(low, 2)
-    if top.get("solo_only", "").lower() == "true" or top.get("mode") == "solo":
+    if top["solo_only"].lower() == "true" or top["mode"] == "solo":
         high = 1
-    tensor = _whole(nested.get("tensor_parallel")) or 1
-    tool = nested.get("tool_call_parser", "").lower()
-    context = parse_params(nested.get("max_model_len") or nested.get("ctx_size") or "")
+    nodes = max(low, tensor)
+    kind = "auto"
+    if high == 1:
+        nodes = 1
+        kind = "solo"
+    elif low > 1:
+        kind = "cluster"
     return Entry(
-        name=top.get("name") or nested.get("name") or stem(source.path),
+        name=top["name"] or nested["name"] or stem(source.path),
         source=source,
-        model=top.get("model", ""),
-        runtime=detect_runtime(top.get("runtime", ""), top.get("recipe_version", ""), filled, text),
-        description=top.get("description") or nested.get("description", ""),
-        maintainer=top.get("maintainer") or nested.get("maintainer", ""),
-        container=top.get("container", ""),
-        dtype=normal_dtype(nested.get("model_dtype", "")),
-        params=params[0] if params else None,
-        active=params[1] if params else None,
-        context=context[0] if context else None,
+        model=top["model"],
+        runtime=detect_runtime(top["runtime"], top["recipe_version"], filled, text),
+        description=top["description"] or nested["description"],
+        maintainer=top["maintainer"] or nested["maintainer"],
+        container=top["container"],
+        dtype=normal_dtype(nested["model_dtype"]),
+        params=params,
+        active=active,
+        context=context,
         tp=tensor,
-        nodes=1 if high == 1 else max(low, tensor),
+        nodes=nodes,
         min_nodes=low,
         max_nodes=high,
         tools=(tool,) if tool else (),
-        has=tuple(top),
-        kinds=("solo" if high == 1 else "cluster" if low > 1 else "auto",),
+        has=has,
+        kinds=(kind,),
     )
 
 
+def _counts(text: str) -> tuple[int | None, int | None]:
+    """Total and active counts of a text; None where it has none."""
+    if not text:
+        return None, None
+    return parse_params(text) or (None, None)
+
+
 def _value(text: str) -> str:
+    """A value without quotes and comment; empty for a block that begins on the next line."""
     text = text.strip()
     if not text:
         return ""
-    if text[:1] in ("'", '"'):
+    if text[0] in ("'", '"'):
         end = text.find(text[0], 1)
         return text[1:end] if end > 0 else text[1:]
     if "#" in text:
         text = without_comment(text)
-    return "" if text[0] in "|>" and _BLOCK.fullmatch(text) else text
-
-
-def _whole(text: str | None) -> int | None:
-    return whole(text or "", most=99_999)
+    if text[0] in "|>" and _BLOCK.fullmatch(text):
+        return ""
+    return text

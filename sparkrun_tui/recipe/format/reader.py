@@ -1,4 +1,4 @@
-"""Typed reading of a mapping node: each wrong type becomes a problem with its place, and the reading goes on."""
+"""Typed reading of a mapping node: each wrong type becomes a problem with its place, and reading continues."""
 
 from __future__ import annotations
 
@@ -47,9 +47,12 @@ class Reader:
         remedy = ""
         if is_accidental_mapping(node):
             remedy = f'write it in quotes: {key}: "{as_braces(node)}"'
-        elif node.kind != "scalar" and not (node.pairs or node.items):
+        elif node.kind != "scalar" and not node.pairs and not node.items:
             remedy = f"leave `{key}` out, it is empty"
-        what = _KINDS.get(node.kind) or f"{_TYPES.get(node.tag, 'text')} (`{node.text[:60]}`)"
+        if node.kind == "scalar":
+            what = f"{_TYPES.get(node.tag, 'text')} (`{node.text[:60]}`)"
+        else:
+            what = _KINDS[node.kind]
         self.report("type", f"`{self.at}{key}` must be {wanted}, not {what}", node, remedy=remedy)
 
     def text(self, key: str) -> str:
@@ -60,49 +63,52 @@ class Reader:
         if node.kind != "scalar":
             self._wrong(key, node, "text")
             return ""
-        return "" if node.tag == "null" else node.text
+        return "" if node.is_null else node.text
 
     def whole(self, key: str, minimum: int = 1, maximum: int = 1 << 60) -> int | None:
         """The whole number of `key`, within both limits; None when missing or wrong."""
         node = self.nodes.get(key)
-        if node is None or (node.kind == "scalar" and node.tag == "null"):
+        if node is None or node.is_null:
             return None
-        data = scalar_data(node.text, node.tag) if node.kind == "scalar" else None
-        if isinstance(data, str):
-            data = whole(data)
-        if isinstance(data, float) and data.is_integer():
-            data = round(data)
-        if not isinstance(data, int) or isinstance(data, bool):
+        number = _whole(node)
+        if number is None:
             self._wrong(key, node, "a whole number")
-            return None
-        if not minimum <= data <= maximum:
-            limit = f"at least {minimum}" if data < minimum else f"at most {maximum:,}"
-            self.report("range", f"`{self.at}{key}` must be {limit}, not {node.text[:40]}", node)
-            return None
-        return data
+        elif number < minimum:
+            self._out_of_range(key, node, f"at least {minimum}")
+        elif number > maximum:
+            self._out_of_range(key, node, f"at most {maximum:,}")
+        else:
+            return number
+        return None
+
+    def _out_of_range(self, key: str, node: Node, limit: str) -> None:
+        self.report("range", f"`{self.at}{key}` must be {limit}, not {node.text[:40]}", node)
 
     def number(self, key: str, maximum: float = 1e18) -> float | None:
         """The number of `key`, from 0 to `maximum`; None when missing or wrong."""
         node = self.nodes.get(key)
-        if node is None or (node.kind == "scalar" and node.tag == "null"):
+        if node is None or node.is_null:
             return None
-        value = decimal(node.text.replace("_", "")) if node.kind == "scalar" else None
+        value = None
+        if node.kind == "scalar":
+            value = decimal(node.text.replace("_", ""))
         if value is None:
             self._wrong(key, node, "a number")
-            return None
-        if not 0 <= value <= maximum:
-            limit = "at least 0" if value < 0 else f"at most {maximum:,.0f}"
-            self.report("range", f"`{self.at}{key}` must be {limit}, not {node.text[:40]}", node)
-            return None
-        return value
+        elif value < 0:
+            self._out_of_range(key, node, "at least 0")
+        elif value > maximum:
+            self._out_of_range(key, node, f"at most {maximum:,.0f}")
+        else:
+            return value
+        return None
 
     def flag(self, key: str) -> bool:
         """The boolean of `key`; False when missing or wrong."""
         node = self.nodes.get(key)
-        if node is None or (node.kind == "scalar" and node.tag == "null"):
+        if node is None or node.is_null:
             return False
-        word = node.text.lower() if node.kind == "scalar" else ""
-        if word not in _BOOLEANS:
+        word = node.text.lower()
+        if node.kind != "scalar" or word not in _BOOLEANS:
             self._wrong(key, node, "`true` or `false`")
             return False
         return _BOOLEANS[word]
@@ -110,7 +116,7 @@ class Reader:
     def below(self, key: str) -> Reader | None:
         """A reader of the mapping under `key`; None when missing, empty or of a wrong type."""
         node = self.nodes.get(key)
-        if node is None or (node.kind == "scalar" and node.tag == "null"):
+        if node is None or node.is_null:
             return None
         if node.kind != "map":
             self._wrong(key, node, "a mapping of keys")
@@ -120,7 +126,9 @@ class Reader:
     def data(self, key: str) -> Any:
         """The plain data of `key`, None when missing."""
         node = self.nodes.get(key)
-        return None if node is None else plain(node)
+        if node is None:
+            return None
+        return plain(node)
 
     def values(self) -> dict[str, Value]:
         """Every key as a `Value`; lists and mappings have compact JSON as their text."""
@@ -134,29 +142,43 @@ class Reader:
         return found
 
 
+def _whole(node: Node) -> int | None:
+    """A scalar as a whole number, None for anything else."""
+    if node.kind != "scalar":
+        return None
+    data = scalar_data(node.text, node.tag)
+    if isinstance(data, str):
+        return whole(data)
+    if isinstance(data, float) and data.is_integer():
+        return round(data)
+    if isinstance(data, int) and not isinstance(data, bool):
+        return data
+    return None
+
+
 def is_accidental_mapping(node: Node) -> bool:
     """Whether a node is what YAML makes of an unquoted `{key}`: a mapping of keys without values."""
-    return (
-        node.kind == "map"
-        and bool(node.pairs)
-        and all(value.kind == "scalar" and value.tag == "null" and not value.text for _, value in node.pairs)
-    )
+    if node.kind != "map" or not node.pairs:
+        return False
+    return all(value.is_null and not value.text for _, value in node.pairs)
 
 
 def as_braces(node: Node) -> str:
     """An accidental mapping as its author wrote it, on one line: `{key}`, `{{key}}`."""
-    inner = (as_braces(key) if is_accidental_mapping(key) else key_text(key) for key, _ in node.pairs)
+    inner = []
+    for key, _ in node.pairs:
+        inner.append(as_braces(key) if is_accidental_mapping(key) else key_text(key))
     return "{" + ", ".join(inner) + "}"
 
 
 def repeated_keys(root: Node, path: str) -> list[Problem]:
-    """A warning for each key that a mapping of the file gives twice, with both lines; as in PyYAML the last wins."""
+    """A warning for each key that a mapping of the file has twice, with both lines; as in PyYAML the last one wins."""
     found: list[Problem] = []
     seen: set[int] = set()
     waiting = [(root, "")]
     while waiting:
         node, at = waiting.pop()
-        # An alias shares the pairs of its anchor: what stands in the file once is told once.
+        # An alias shares the pairs of its anchor: they are reported once.
         if node.kind == "list":
             waiting.extend((item, at) for item in reversed(node.items))
         if node.kind != "map" or id(node.pairs) in seen:

@@ -1,4 +1,4 @@
-"""Where something of the command stands: its line and column in the file, and what quotes surround it."""
+"""Places in a recipe's command: their line and column in the file, and whether they are part of a program."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PROGRAM = re.compile(r"\b(?:[gm]?awk|perl|sed|jq|find|xargs|python3?\s+-c|node\
 
 
 def beginning(recipe: Recipe) -> Spot | None:
-    """Where a recipe's file begins: the place of what the file lacks. None for a recipe without a file."""
+    """The beginning of a recipe's file, the place for what is missing; None for a recipe without a file."""
     return Spot(recipe.source.path, 1, 1) if recipe.source.path else None
 
 
@@ -24,9 +24,10 @@ def command_spot(recipe: Recipe, offset: int) -> Spot | None:
     row = command.count("\n", 0, offset)
     start = command.rfind("\n", 0, offset) + 1
     end = command.find("\n", start)
-    line = command[start : len(command) if end < 0 else end]
+    line = command[start:] if end < 0 else command[start:end]
     lines = recipe.text.removeprefix("\ufeff").split("\n")
-    column = first.column if row == 0 or lines[first.line - 1][: first.column - 1].isspace() else 1
+    is_indented = lines[first.line - 1][: first.column - 1].isspace()
+    column = first.column if row == 0 or is_indented else 1
     index = first.line - 1 + row
     if index < len(lines) and lines[index][column - 1 :].startswith(line):
         return Spot(first.path, index + 1, column + offset - start)
@@ -34,14 +35,17 @@ def command_spot(recipe: Recipe, offset: int) -> Spot | None:
 
 
 def _search(recipe: Recipe, first: Spot, command: str, offset: int) -> Spot:
-    # Folded and quoted scalars have other line breaks than their value: look for the same words instead.
+    # Folded and quoted scalars have other line breaks than their value: the same words are searched instead.
     word = re.compile(r"\{[\w-]+\}|\S+").match(command, offset)
-    needle = word.group() if word else ""
-    nth = command.count(needle, 0, offset) if needle else 0
+    if word is None:
+        return first
+    needle = word.group()
+    nth = command.count(needle, 0, offset)
     lines = recipe.text.removeprefix("\ufeff").split("\n")
+    start = first.column - 1
     for number in range(first.line - 1, len(lines)):
-        start = first.column - 1 if number == first.line - 1 else 0
-        at = lines[number].find(needle, start) if needle else -1
+        at = lines[number].find(needle, start)
+        start = 0
         while at >= 0:
             if nth == 0:
                 return Spot(first.path, number + 1, at + 1)
@@ -53,7 +57,7 @@ def _search(recipe: Recipe, first: Spot, command: str, offset: int) -> Spot:
 def looks_like_a_program(command: str, offset: int, around: str) -> bool:
     """Whether braces at a place belong to another language: a heredoc's text, a comment, an awk or jq program.
 
-    `around` is what surrounds the place, as `shell_scanner.quotes_at` says.
+    `around` is what surrounds the place, from `shell_scanner.quotes_at`.
     """
     if around in ("<", "#"):
         return True

@@ -14,17 +14,17 @@ import yaml
 from sparkrun_tui.base.errors import RecipeError, Spot
 
 MAX_BYTES = 1 << 20
-"""Size of a recipe file, in bytes."""
+"""The most bytes of a recipe file."""
 MAX_DEPTH = 50
-"""Nesting of mappings and lists, through aliases too."""
+"""The most levels of nested mappings and lists, through aliases too."""
 MAX_NODES = 10_000
-"""Nodes of a file after its aliases are expanded."""
+"""The most nodes of a file after its aliases are expanded."""
 MAX_TEXT = 1 << 17
-"""Size of one text, in bytes of UTF-8: Linux hands a program no longer argument (128 KiB, MAX_ARG_STRLEN)."""
+"""The most bytes of one text in UTF-8: Linux does not pass a longer argument to a program (MAX_ARG_STRLEN)."""
 MAX_NUMBER = 100
-"""Characters of a number; longer ones stay text, since converting them can take minutes."""
+"""The most characters of a number; longer ones stay text, since converting them can take minutes."""
 _MOST = 10**20
-"""Whole numbers stay below it (a seed may have 64 bits); what is larger stays text."""
+"""Whole numbers are below it (a seed may have 64 bits); larger ones stay text."""
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _RESOLVERS: dict[str | None, list[tuple[str, re.Pattern[str]]]] = yaml.SafeLoader.yaml_implicit_resolvers
@@ -52,9 +52,14 @@ class Node:
     size: int = 1
     height: int = 1
     start: int = 0
-    """Where the node begins in the text, in characters."""
+    """The index of its first character in the text."""
     end: int = 0
-    """Where it ends; for a block mapping or list, where the next thing begins."""
+    """The index of its end; for a block mapping or list, that of the next node."""
+
+    @property
+    def is_null(self) -> bool:
+        """Whether it is a scalar without a value."""
+        return self.kind == "scalar" and self.tag == "null"
 
 
 def parse_tree(text: str, path: str) -> Node:
@@ -101,7 +106,7 @@ class _Composer:
             elif isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    raise self._error("the file holds several YAML documents; a recipe is one", event)
+                    raise self._error("the file has several YAML documents; a recipe is one document", event)
         return self.root
 
     def _error(self, what: str, event: Any, remedy: str = "") -> RecipeError:
@@ -119,12 +124,14 @@ class _Composer:
         if is_too_long(event.value):
             size = len(event.value.encode("utf-8", "surrogatepass"))
             remedy = "put it into a file beside the recipe"
-            raise self._error(f"a text of {size:,} bytes: at most {MAX_TEXT:,} can be handed on", event, remedy)
+            raise self._error(
+                f"a text has {size:,} bytes: at most {MAX_TEXT:,} can be passed to a program", event, remedy
+            )
         if event.tag is not None and event.tag != "!":
             tag = self._tag(event, _SCALAR_TAGS)
-            if tag != "str" and resolve(event.value) != tag and not (tag == "float" and resolve(event.value) == "int"):
-                shown = event.value[:40]
-                raise self._error(f"`{shown}` is not what its tag `!!{tag}` says", event)
+            fitting = {tag, "int"} if tag == "float" else {tag}
+            if tag != "str" and resolve(event.value) not in fitting:
+                raise self._error(f"`{event.value[:40]}` is not what its tag `!!{tag}` says", event)
         elif event.implicit[0] and event.tag is None:
             tag = resolve(event.value)
         else:
@@ -136,12 +143,15 @@ class _Composer:
 
     def _start(self, event: Any) -> None:
         if len(self.open) >= MAX_DEPTH:
-            raise self._error(f"nested more than {MAX_DEPTH} levels deep", event)
-        kind = "map" if isinstance(event, yaml.MappingStartEvent) else "list"
+            raise self._error(f"the file is nested more than {MAX_DEPTH} levels deep", event)
+        kind, tag = "list", "seq"
+        if isinstance(event, yaml.MappingStartEvent):
+            kind, tag = "map", "map"
         if event.tag is not None and event.tag != "!":
-            self._tag(event, frozenset({"map"} if kind == "map" else {"seq"}))
+            self._tag(event, frozenset({tag}))
+        style = "flow" if event.flow_style else ""
         mark = event.start_mark
-        node = Node(kind, mark.line + 1, mark.column + 1, style="flow" if event.flow_style else "", start=mark.index)
+        node = Node(kind, mark.line + 1, mark.column + 1, style=style, start=mark.index)
         self.open.append((node, event.anchor, []))
 
     def _end(self, event: Any) -> None:
@@ -162,7 +172,7 @@ class _Composer:
             why = "refers to itself" if inside else "has no anchor before it"
             raise self._error(f"the alias `*{event.anchor}` {why}", event)
         if len(self.open) + target.height > MAX_DEPTH:
-            raise self._error(f"nested more than {MAX_DEPTH} levels deep through `*{event.anchor}`", event)
+            raise self._error(f"the file is nested more than {MAX_DEPTH} levels deep through `*{event.anchor}`", event)
         self.total += target.size
         self._check(event.start_mark.line + 1, event.start_mark.column + 1)
         mark = event.start_mark
@@ -182,14 +192,14 @@ class _Composer:
     def _check(self, line: int, column: int) -> None:
         if self.total > MAX_NODES:
             raise RecipeError(
-                f"more than {MAX_NODES:,} values after aliases are expanded",
+                f"the file has more than {MAX_NODES:,} values after aliases are expanded",
                 spot=Spot(self.path, line, column),
             )
 
 
 def is_too_long(text: str) -> bool:
     """Whether a text is longer than `MAX_TEXT`."""
-    # Characters are counted first: most texts are far too short to be encoded for this.
+    # Characters are counted first: most texts are too short to need encoding.
     if len(text) * 4 <= MAX_TEXT:
         return False
     return len(text) > MAX_TEXT or len(text.encode("utf-8", "surrogatepass")) > MAX_TEXT
@@ -197,9 +207,11 @@ def is_too_long(text: str) -> bool:
 
 def without_comment(text: str) -> str:
     """The rest of a line without a comment at its end."""
-    # One blank is looked for, not all of them: a line may hold a hundred thousand, and none is looked at twice.
+    # The pattern has one blank, not several: a line may have a hundred thousand, and each is searched only once.
     found = _COMMENT.search(text)
-    return text if found is None else text[: found.start()].rstrip()
+    if found is None:
+        return text
+    return text[: found.start()].rstrip()
 
 
 def resolve(text: str) -> str:
@@ -211,7 +223,7 @@ def resolve(text: str) -> str:
 
 
 def scalar_data(text: str, tag: str) -> Any:
-    """The value of a scalar of type `tag`; dates, and numbers that are not finite or beyond any use, stay strings."""
+    """The value of a scalar of type `tag`; dates, and numbers that are infinite or too large, stay strings."""
     if tag in ("int", "float"):
         number = _number(text, tag)
         return text if number is None else number
@@ -221,7 +233,7 @@ def scalar_data(text: str, tag: str) -> Any:
 
 
 def _number(text: str, tag: str) -> int | float | None:
-    """A scalar as a number, None when it is none that can be worked with."""
+    """A scalar as a number, None when it is not a usable one."""
     if len(text) > MAX_NUMBER:
         return None
     try:
@@ -236,13 +248,17 @@ def _number(text: str, tag: str) -> int | float | None:
 
 def entries(node: Node) -> Iterator[tuple[Node, Node]]:
     """The pairs of a mapping with merge keys (`<<`) resolved: merged pairs first, so that the node's own win."""
+    own = []
     for key, value in node.pairs:
-        if key.kind == "scalar" and key.tag == "merge":
-            for part in reversed(value.items) if value.kind == "list" else [value]:
+        is_merge = key.kind == "scalar" and key.tag == "merge"
+        if not is_merge:
+            own.append((key, value))
+        elif value.kind == "list":
+            for part in reversed(value.items):
                 yield from entries(part)
-    for key, value in node.pairs:
-        if not (key.kind == "scalar" and key.tag == "merge"):
-            yield key, value
+        else:
+            yield from entries(value)
+    yield from own
 
 
 def plain(node: Node) -> Any:
@@ -255,8 +271,10 @@ def plain(node: Node) -> Any:
 
 
 def key_text(node: Node) -> str:
-    """The text of a mapping's key; a key that is itself a list or mapping is shown as JSON."""
-    return node.text if node.kind == "scalar" else compact_json(plain(node))
+    """The text of a mapping's key; a key that is itself a list or mapping becomes JSON."""
+    if node.kind == "scalar":
+        return node.text
+    return compact_json(plain(node))
 
 
 def compact_json(data: Any) -> str:
@@ -273,15 +291,15 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str, path: str) -> RecipeEr
     for number in (line, line - 1):
         if 0 <= number < len(lines) and re.match(r" *\t", lines[number]):
             where = Spot(path, number + 1, lines[number].index("\t") + 1)
-            return RecipeError("a tab is used as indentation", spot=where, remedy="YAML is indented with spaces only")
+            return RecipeError("a tab is used as indentation", spot=where, remedy="indent with spaces only")
     if re.search(r":\s+[^\s'\"|>#][^'\"#]*:\s", shown):
         return RecipeError(
             f"not valid YAML: {error.problem}",
             spot=spot,
-            remedy="a value that holds `: ` must stand in quotes",
+            remedy="put a value that contains `: ` in quotes",
         )
     if error.problem == "exceeded maximum nesting depth":
-        return RecipeError(f"nested more than {MAX_DEPTH} levels deep", spot=spot)
+        return RecipeError(f"the file is nested more than {MAX_DEPTH} levels deep", spot=spot)
     context = f" ({error.context})" if error.context else ""
     return RecipeError(f"not valid YAML: {error.problem}{context}", spot=spot)
 

@@ -1,7 +1,7 @@
-"""The cached state of a repository: its files as last fetched, recipes and what they may bring, with commit and time.
+"""The cached state of a repository: its recipes and the files they may copy, with commit and time of the last fetch.
 
-Files are written from the object store, not checked out: links, submodules, filters and hooks have no chance, and a
-fetch that fails leaves what was there before.
+Files are written from the object store, not checked out: links, submodules, filters and hooks have no effect. A fetch
+that fails leaves the earlier state in place.
 """
 
 from __future__ import annotations
@@ -29,16 +29,17 @@ from sparkrun_tui.recipe.registry.config import url_key
 from sparkrun_tui.recipe.search.folders import ENDINGS
 
 MANIFEST = ".sparkrun/registry.yaml"
-"""Where a repository says which registries it holds."""
+"""The file in which a repository declares its registries."""
 MAX_FILES = 20_000
 MAX_FOLDERS = 10_000
-"""Folders that the kept files may lie in. A small repository may name any number: its trees may repeat one another."""
+"""The most folders of the kept files. A small repository may list any number, since its trees may repeat each other."""
 MAX_KEPT = 64 << 20
-"""Bytes of a repository's files that are kept, recipes first."""
+"""The most bytes of a repository's files that are kept, recipes first."""
 
 _FORM = 2
-"""What a cache keeps: 1 was recipes alone."""
+"""The format of a cache: 1 had only recipes."""
 _MAX_PATH = 400
+_MAX_PART = 200
 _MAX_DEPTH = 32
 _BAD = re.compile(r"[\x00-\x1f\x7f-\x9f\\]")
 _REGULAR = (b"100644", b"100755")
@@ -46,31 +47,34 @@ _REGULAR = (b"100644", b"100755")
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What is cached of a repository: the folder of its files, the commit, and when it was last asked (epoch, s)."""
+    """The cached state of a repository: the folder of its files, the commit, and the last fetch (seconds, epoch)."""
 
     folder: Path
     commit: str
     fetched: float
     skipped: int = 0
-    """Recipe files left out: links, submodules, files that are too large or badly named."""
+    """The number of recipe files left out: links, submodules, files that are too large or badly named."""
     left_out: tuple[str, ...] = ()
-    """The other entries that were left out, as paths in the repository."""
+    """Other entries that were left out, as paths in the repository."""
     form: int = _FORM
 
     @property
     def whole(self) -> bool:
-        """Whether it was made to keep more than recipes."""
+        """Whether it also keeps files other than recipes."""
         return self.form == _FORM
 
     def lacks(self, path: str) -> str:
-        """The first entry at or below `path` of the repository that was left out, empty when it is here whole."""
+        """The first entry at or below `path` of the repository that was left out, empty when none was."""
         below = f"{path}/" if path else ""
-        return next((name for name in self.left_out if name == path or name.startswith(below)), "")
+        for name in self.left_out:
+            if name == path or name.startswith(below):
+                return name
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What a fetch changed of the recipe files, as paths in the repository."""
+    """The recipe files that a fetch changed, as paths in the repository."""
 
     snapshot: Snapshot
     added: tuple[str, ...] = ()
@@ -79,7 +83,7 @@ class Update:
 
     @property
     def anything(self) -> bool:
-        """Whether any recipe file is new, other or gone."""
+        """Whether any recipe file was added, changed or removed."""
         return bool(self.added or self.changed or self.removed)
 
 
@@ -89,7 +93,7 @@ def home(url: str) -> Path:
 
 
 def snapshot(url: str) -> Snapshot | None:
-    """What is cached of a repository, None when it was never fetched."""
+    """The cached state of a repository, None when it was never fetched."""
     place = home(url)
     try:
         data = parse_json(read_text(place / "state.json"))
@@ -100,18 +104,19 @@ def snapshot(url: str) -> Snapshot | None:
         skipped, form = int(data.get("skipped", 0)), int(data.get("form", 1))
         return Snapshot(folder, str(data["commit"]), float(data["fetched"]), skipped, left_out, form)
     except (OSError, ValueError, KeyError, TypeError):
-        # A cache that cannot be read counts as none: the next update makes it anew.
+        # An unreadable cache counts as none: the next update creates it again.
         return None
 
 
 def fetch(url: str, progress: git.Progress | None = None) -> Update:
-    """Bring the cache up to date. Raises `RecipeError`; what was cached before then stays as it was."""
+    """Update the cache. Raises `RecipeError`; the earlier state stays then."""
     place = home(url)
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _lock(place, url):
         before = snapshot(url)
         commit = git.remote_commit(url)
-        if before is not None and before.commit == commit and before.whole:
+        is_current = before is not None and before.commit == commit and before.whole
+        if before is not None and is_current:
             current = replace(before, fetched=time.time())
             _write_state(place, current)
             return Update(current)
@@ -132,7 +137,7 @@ def fetch(url: str, progress: git.Progress | None = None) -> Update:
 
 
 def discard(url: str) -> None:
-    """Remove what is cached of a repository."""
+    """Remove the cache of a repository."""
     shutil.rmtree(home(url), ignore_errors=True)
 
 
@@ -142,7 +147,9 @@ def _lock(place: Path, url: str) -> Iterator[None]:
         try:
             stack.enter_context(files.locked(place / "state.json", wait=0))
         except files.Busy as error:
-            raise RecipeError(f"{url} is being updated by another process") from error
+            raise RecipeError(
+                f"{url} is being updated by another process", remedy="try again when it is done"
+            ) from error
         yield
 
 
@@ -160,7 +167,7 @@ def _sweep(place: Path, keep: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Blob:
-    """A file of a repository: its path, the object that holds it, and whether it is a program."""
+    """A file of a repository: its path, the name of its object, and whether it is a program."""
 
     path: str
     name: str
@@ -168,12 +175,12 @@ class _Blob:
 
     @property
     def is_recipe(self) -> bool:
-        """Whether it is a recipe file, or says where such files are."""
+        """Whether it is a recipe file, or the file that declares registries."""
         return self.path == MANIFEST or self.path.lower().endswith(ENDINGS)
 
 
 def _extract(bare: Path, target: Path, url: str) -> tuple[int, tuple[str, ...]]:
-    """Write the files of a clone below `target`, recipes first; how many recipes, and what else, was left out."""
+    """Write the files of a clone, recipes first. The number of recipes left out, and the other paths left out."""
     wanted: list[_Blob] = []
     left: list[_Blob] = []
     listing = ["ls-tree", "-r", "-z", "--full-tree", "HEAD"]
@@ -183,7 +190,10 @@ def _extract(bare: Path, target: Path, url: str) -> tuple[int, tuple[str, ...]]:
         if not tab or len(words) != 3:
             continue
         blob = _Blob(decode(name), decode(words[2]), words[0] == b"100755")
-        (wanted if words[0] in _REGULAR and safe_path(blob.path) else left).append(blob)
+        if words[0] in _REGULAR and safe_path(blob.path):
+            wanted.append(blob)
+        else:
+            left.append(blob)
     wanted.sort(key=lambda blob: not blob.is_recipe)
     wanted, beyond = _within_bounds(wanted)
     left += beyond + _write_blobs(bare, target, wanted, url)
@@ -192,7 +202,7 @@ def _extract(bare: Path, target: Path, url: str) -> tuple[int, tuple[str, ...]]:
 
 
 def _within_bounds(wanted: list[_Blob]) -> tuple[list[_Blob], list[_Blob]]:
-    """The first of the files, within `MAX_FILES` and `MAX_FOLDERS`, and those that are beyond."""
+    """The files within `MAX_FILES` and `MAX_FOLDERS`, and those beyond."""
     kept: list[_Blob] = []
     beyond: list[_Blob] = []
     folders: set[str] = set()
@@ -213,29 +223,33 @@ def _folders_of(path: str) -> set[str]:
 
 
 def safe_path(path: str) -> bool:
-    """Whether a path from a repository stays inside the folder it is written to, and is fit to be shown."""
+    """Whether a path from a repository stays inside the folder it is written to, and can be shown."""
     parts = path.split("/")
-    return (
-        len(path) <= _MAX_PATH
-        and len(parts) <= _MAX_DEPTH
-        and _BAD.search(path) is None
-        and "\ufffd" not in path
-        and all(part not in ("", ".", "..") and part.lower() != ".git" and len(part) < 200 for part in parts)
-    )
+    if len(path) > _MAX_PATH or len(parts) > _MAX_DEPTH:
+        return False
+    if _BAD.search(path) or "\ufffd" in path:
+        return False
+    return all(_is_safe_name(part) for part in parts)
+
+
+def _is_safe_name(name: str) -> bool:
+    return name.lower() not in ("", ".", "..", ".git") and len(name) < _MAX_PART
 
 
 def _write_blobs(bare: Path, target: Path, wanted: list[_Blob], url: str) -> list[_Blob]:
-    """Write files below `target`; returns those that were left out."""
+    """Write files below `target`. The files that were left out."""
     small, left = _small_ones(bare, wanted, url)
     asked = "".join(f"{blob.name}\n" for blob in small).encode()
     output = git.local(bare, ["cat-file", "--batch"], asked, url=url, most=MAX_KEPT + git.MAX_OUTPUT)
     at = 0
     for blob in small:
         stop = output.find(b"\n", at)
-        words = decode(output[at:stop]).split() if stop >= 0 else []
-        size = whole(words[2]) if len(words) == 3 else None
+        words = decode(output[at:stop]).split()
+        size = None
+        if stop >= 0 and len(words) == 3:
+            size = whole(words[2])
         if size is None:
-            raise RecipeError(f"{url}: git does not give out {blob.path}, which it has listed")
+            raise RecipeError(f"{url}: git lists {blob.path} but does not return it")
         data = output[stop + 1 : stop + 1 + size]
         at = stop + size + 2
         file = target / blob.path
@@ -246,24 +260,27 @@ def _write_blobs(bare: Path, target: Path, wanted: list[_Blob], url: str) -> lis
             if blob.program:
                 file.chmod(0o755)
         except (FileExistsError, NotADirectoryError):
-            # Two names that this file system takes for one: the first stays.
+            # This file system does not distinguish two names: the first file stays.
             left.append(blob)
     return left
 
 
 def _small_ones(bare: Path, wanted: list[_Blob], url: str) -> tuple[list[_Blob], list[_Blob]]:
-    """The files that are fit to be kept, and those that are not: too large, not fetched, or past all room."""
+    """The files that can be kept, and those that cannot: too large, not fetched, or beyond `MAX_KEPT`."""
     asked = "".join(f"{blob.name}\n" for blob in wanted).encode()
     answers = git.local(bare, ["cat-file", "--batch-check=%(objecttype) %(objectsize)"], asked, url=url).splitlines()
     small: list[_Blob] = []
     left: list[_Blob] = []
     room = MAX_KEPT
     for blob, answer in zip(wanted, answers, strict=True):
-        told = whole(decode(answer.removeprefix(b"blob "))) if answer.startswith(b"blob ") else None
-        size = git.MAX_BLOB + 1 if told is None else told
-        fits = size <= min(git.MAX_BLOB, room)
-        room -= size if fits else 0
-        (small if fits else left).append(blob)
+        size = None
+        if answer.startswith(b"blob "):
+            size = whole(decode(answer.removeprefix(b"blob ")))
+        if size is None or size > min(git.MAX_BLOB, room):
+            left.append(blob)
+        else:
+            room -= size
+            small.append(blob)
     return small, left
 
 
@@ -282,9 +299,9 @@ def _digests(folder: Path | None) -> dict[str, bytes]:
 
 
 def _changes(before: Path | None, after: Path) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """The recipe files that were added, changed and removed."""
     old, new = _digests(before), _digests(after)
-    return (
-        tuple(sorted(new.keys() - old.keys())),
-        tuple(sorted(path for path in new.keys() & old.keys() if new[path] != old[path])),
-        tuple(sorted(old.keys() - new.keys())),
-    )
+    changed = [path for path in new.keys() & old.keys() if new[path] != old[path]]
+    added = new.keys() - old.keys()
+    removed = old.keys() - new.keys()
+    return tuple(sorted(added)), tuple(sorted(changed)), tuple(sorted(removed))

@@ -1,4 +1,4 @@
-"""Which git repositories of recipes are configured: our own file, the sparkrun CLI's, and the two public ones."""
+"""The configured git repositories of recipes: this program's file, the sparkrun CLI's, and the two public ones."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SCP = re.compile(r"(?:[A-Za-z0-9._-]+@)?[A-Za-z0-9][A-Za-z0-9.-]*:(?![-/])[A-Za-z0-9._~/-]+")
 _SHORT = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")
 _CONTROL = re.compile(r"[\x00-\x20\x7f-\x9f\\]")
+_GENERIC = ("recipes", "recipe-registry", "registry", "sparkrun-recipes")
+"""Names of repositories that do not say whose recipes they contain."""
 
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """A configured repository. `subpath` is the folder of its recipes; empty means: as its own manifest says.
+    """A configured repository. `subpath` is the folder of its recipes; empty: the folders of its own manifest.
 
     `origin` is `public` (the two that come with the program), `sparkrun` (read from that tool) or `config`.
     """
@@ -38,7 +40,7 @@ class Registry:
 
     @property
     def identity(self) -> tuple[str, str]:
-        """What two registries must not share: the repository, in one spelling, and the folder."""
+        """The repository, in one spelling, and the folder: two registries must not share both."""
         return url_key(self.url), self.subpath.strip("/")
 
 
@@ -57,24 +59,24 @@ PUBLIC = (
         origin="public",
     ),
 )
-"""Known without any configuration; fetched when the user updates."""
+"""Registries without any configuration; they are fetched when the user updates."""
 
 
 def is_public(name: str, url: str) -> bool:
-    """Whether a registry is one of those that come with the program, by its own name and address."""
+    """Whether a registry is one that comes with the program, by its name and address."""
     return any(entry.name == name and url_key(entry.url) == url_key(url) for entry in PUBLIC)
 
 
 def registries_file() -> Path:
-    """Our own list of registries."""
+    """The file of the user's registries."""
     return paths.config_dir() / "registries.yaml"
 
 
 def configured() -> tuple[list[Registry], list[str]]:
-    """All registries, our own first, and notes about what was passed over.
+    """All registries, the user's first, and notes about entries that were skipped.
 
-    Raises `SettingsError` when our own file cannot be used; the sparkrun CLI's is only read, and passed over with a
-    note when it cannot be.
+    Raises `SettingsError` when the user's file cannot be used. The sparkrun CLI's file is only read; when that fails,
+    it is skipped with a note.
     """
     data = _read(registries_file())
     removed = {str(name) for name in _items(data.get("removed"))}
@@ -84,57 +86,67 @@ def configured() -> tuple[list[Registry], list[str]]:
         foreign = _read(paths.sparkrun_config_dir() / "registries.yaml")
         found += _registries(_items(foreign.get("registries")), "sparkrun", notes)
     except SettingsError as error:
-        notes.append(f"passed over: {error}")
+        notes.append(f"skipped: {error}")
     found += PUBLIC
-    taken: dict[tuple[str, str], None] = {}
+    identities: set[tuple[str, str]] = set()
     names: set[str] = set()
+    repositories: set[str] = set()
     kept: list[Registry] = []
     for registry in found:
-        if registry.name in names or registry.identity in taken or _covered(registry, kept):
+        repository = url_key(registry.url)
+        if registry.name in names or registry.identity in identities:
+            continue
+        if registry.origin == "public" and repository in repositories:
+            # The public entry means a whole repository: configured parts of it replace it.
             continue
         if registry.origin != "config" and registry.name in removed:
             continue
         names.add(registry.name)
-        taken[registry.identity] = None
+        identities.add(registry.identity)
+        repositories.add(repository)
         kept.append(registry)
     return kept, notes
 
 
-def _covered(registry: Registry, kept: Iterable[Registry]) -> bool:
-    # The public entry stands for a whole repository: parts of it that are configured already replace it.
-    return registry.origin == "public" and any(url_key(other.url) == url_key(registry.url) for other in kept)
-
-
 def save(registry: Registry) -> None:
-    """Add a registry to our own file, or replace the one of its name. Raises `SettingsError`."""
-    body = {key: value for key, value in asdict(registry).items() if key != "origin" and value != ""}
+    """Add a registry to the user's file, or replace the one of its name. Raises `SettingsError`."""
+    body = {}
+    for key, value in asdict(registry).items():
+        if key != "origin" and value != "":
+            body[key] = value
 
     def put(data: dict[str, Any]) -> None:
-        entries = list(_items(data.get("registries")))
-        places = [place for place, entry in enumerate(entries) if _name_of(entry) == registry.name]
-        if places:
-            entries[places[0]] = _updated(entries[places[0]], registry) or body
-        else:
+        entries = []
+        is_there = False
+        for entry in _items(data.get("registries")):
+            if _name_of(entry) != registry.name:
+                entries.append(entry)
+            elif not is_there:
+                entries.append(_updated(entry, registry) or body)
+                is_there = True
+        if not is_there:
             entries.append(body)
-        data["registries"] = [entry for place, entry in enumerate(entries) if place not in places[1:]]
+        data["registries"] = entries
         data["removed"] = [name for name in _items(data.get("removed")) if name != registry.name]
 
     _update(put)
 
 
 def _updated(entry: dict[str, Any], registry: Registry) -> dict[str, Any] | None:
-    """An entry as its user wrote it, with what has changed; None for one that cannot be read."""
+    """An entry as the user wrote it, with the changed values; None for one that cannot be read."""
     try:
         before = _registry(entry, "config")
     except (UsageError, KeyError, TypeError, AttributeError):
         return None
-    changed = {key: value for key, value in asdict(registry).items() if value != getattr(before, key)}
-    changed.pop("origin", None)
-    return {**entry, **changed}
+    updated = dict(entry)
+    for key, value in asdict(registry).items():
+        if key != "origin" and value != getattr(before, key):
+            updated[key] = value
+    return updated
 
 
 def forget(name: str) -> None:
-    """Remove a registry; one that is not ours is remembered as removed, since the other file is never written."""
+    """Remove a registry; one of another file is remembered as removed, since that file is never written."""
     known, _ = configured()
     if name not in {registry.name for registry in known}:
         raise UsageError(f"there is no registry `{name}`", remedy="`sparkrun-tui registry list` shows them")
@@ -149,12 +161,13 @@ def forget(name: str) -> None:
 
 
 def set_enabled(name: str, enabled: bool) -> None:
-    """Switch a registry on or off, whichever file it comes from."""
+    """Switch a registry on or off, from any file."""
     known, _ = configured()
-    chosen = next((registry for registry in known if registry.name == name), None)
-    if chosen is None:
-        raise UsageError(f"there is no registry `{name}`", remedy="`sparkrun-tui registry list` shows them")
-    save(replace(chosen, enabled=enabled))
+    for registry in known:
+        if registry.name == name:
+            save(replace(registry, enabled=enabled))
+            return
+    raise UsageError(f"there is no registry `{name}`", remedy="`sparkrun-tui registry list` shows them")
 
 
 def check_url(text: str) -> str:
@@ -162,9 +175,11 @@ def check_url(text: str) -> str:
 
     `OWNER/NAME` means GitHub. Raises `UsageError` for everything else, above all for what git would run as a program.
     """
+    refused = f"`{text[:80]}` is not the address of a repository"
+    forms = "write https://HOST/PATH, git@HOST:PATH, OWNER/NAME, or a local folder"
     url = text.strip()
     if not url or url.startswith("-") or _CONTROL.search(url):
-        raise UsageError(f"`{text[:80]}` is not the address of a repository")
+        raise UsageError(refused, remedy=forms)
     local = Path(os.path.expanduser(url))
     if url.startswith(("/", "./", "../", "~")) and os.path.isdir(local):
         return local.resolve().as_uri()
@@ -174,19 +189,21 @@ def check_url(text: str) -> str:
         parts = urlsplit(url)
         host = parts.hostname or ""
     except ValueError as error:
-        # An address in brackets that is none, for example.
-        raise UsageError(f"`{text[:80]}` is not the address of a repository: {error}") from None
+        # For example an invalid address in brackets.
+        raise UsageError(f"{refused}: {error}", remedy=forms) from None
     if parts.scheme in ("https", "ssh") and host and not host.startswith("-"):
-        if parts.password or (parts.scheme == "https" and parts.username):
-            remedy = "leave it out of the address; git's credential helper is asked"
-            raise UsageError("the address holds a password or token", remedy=remedy)
+        # SSH addresses have a user's name; over https it may be a token.
+        has_token = parts.scheme == "https" and parts.username
+        if parts.password or has_token:
+            remedy = "leave it out of the address: git asks its credential helper"
+            raise UsageError("the address contains a password or token", remedy=remedy)
         return url
-    if parts.scheme == "file" and parts.path.startswith("/") and not parts.netloc:
+    is_local = parts.scheme == "file" and not parts.netloc
+    if is_local and parts.path.startswith("/"):
         return url
     if _SCP.fullmatch(url) and not url.startswith("ext:"):
         return url
-    remedy = "write https://HOST/PATH, git@HOST:PATH, OWNER/NAME, or a local folder"
-    raise UsageError(f"`{text[:80]}` is not the address of a repository", remedy=remedy)
+    raise UsageError(refused, remedy=forms)
 
 
 def url_key(url: str) -> str:
@@ -194,19 +211,31 @@ def url_key(url: str) -> str:
     plain_url = re.sub(r"^(?:https|ssh)://(?:[^/@]+@)?", "", url)
     plain_url = re.sub(r"^[^/@:]+@([^/:]+):", r"\1/", plain_url)
     host, slash, path = plain_url.rstrip("/").removesuffix(".git").partition("/")
-    return f"{host.lower()}{slash}{path.lower() if host.lower() == 'github.com' else path}"
+    host = host.lower()
+    if host == "github.com":
+        path = path.lower()
+    return f"{host}{slash}{path}"
 
 
 def default_name(url: str, taken: Sequence[str]) -> str:
     """A name for the registry at `url`: the repository's, or with its owner before it when that is taken."""
-    words = [re.sub(r"[^A-Za-z0-9._-]+", "-", word).strip("-.") for word in url_key(url).split("/")]
-    words = [word for word in words if word] or ["registry"]
-    generic = words[-1].lower() in ("recipes", "recipe-registry", "registry", "sparkrun-recipes") and len(words) > 2
-    for name in ((words[-2] if generic else words[-1]), "-".join(words[-2:])):
+    words = []
+    for part in url_key(url).split("/"):
+        word = re.sub(r"[^A-Za-z0-9._-]+", "-", part).strip("-.")
+        if word:
+            words.append(word)
+    if not words:
+        words = ["registry"]
+    first = words[-1]
+    if first.lower() in _GENERIC and len(words) > 2:
+        first = words[-2]
+    for name in (first, "-".join(words[-2:])):
         if name not in taken and NAME.fullmatch(name):
             return name
-    base = words[-1][:50]
-    return next(f"{base}-{number}" for number in range(2, 10_000) if f"{base}-{number}" not in taken)
+    number = 2
+    while f"{words[-1][:50]}-{number}" in taken:
+        number += 1
+    return f"{words[-1][:50]}-{number}"
 
 
 def safe_subpath(text: str) -> str:
@@ -225,22 +254,24 @@ def _registries(entries: Iterable[Any], origin: str, notes: list[str]) -> list[R
         except (UsageError, KeyError, TypeError, AttributeError) as error:
             shown = str(_name_of(entry) or entry)[:60]
             reason = error.what if isinstance(error, UsageError) else "name and url are needed"
-            notes.append(f"registry `{shown}` is passed over: {reason}")
+            notes.append(f"registry `{shown}` is skipped: {reason}")
     return found
 
 
 def _registry(entry: Any, origin: str) -> Registry:
     name = str(entry["name"])
     if NAME.fullmatch(name) is None:
-        raise UsageError(f"`{name[:40]}` is not a name")
+        raise UsageError(f"`{name[:40]}` is not a valid name")
+    subpath = entry.get("subpath") or ""
+    description = entry.get("description") or ""
     return Registry(
-        name,
-        check_url(str(entry["url"])),
-        safe_subpath(str(entry.get("subpath") or "")),
-        str(entry.get("description") or "")[:500],
-        entry.get("enabled") is not False,
-        entry.get("visible") is not False,
-        origin,
+        name=name,
+        url=check_url(str(entry["url"])),
+        subpath=safe_subpath(str(subpath)),
+        description=str(description)[:500],
+        enabled=entry.get("enabled") is not False,
+        visible=entry.get("visible") is not False,
+        origin=origin,
     )
 
 
@@ -276,7 +307,7 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
 
 
 def _update(change: Callable[[dict[str, Any]], None]) -> None:
-    """Change our own file, given what it says. Raises `SettingsError`."""
+    """Change the user's file: `change` gets its data. Raises `SettingsError`."""
     # Needed for a change only; the list is read at every start.
     from sparkrun_tui.base.yaml_edit import with_data
 

@@ -1,4 +1,4 @@
-"""The git binary, called so that a hostile repository can run nothing, ask nothing and fill no disk."""
+"""Calls git so that a hostile repository cannot run programs, ask questions or fill the disk."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.text import decode, log_line
 
 MAX_CLONE = 300 << 20
-"""Bytes that a clone may take on disk."""
+"""The most bytes of a clone on disk."""
 TIMEOUT = 180.0
 """Seconds for one call of git."""
 MAX_BLOB = 1 << 20
 """Larger files are not fetched where the server can leave them out."""
 MAX_OUTPUT = 32 << 20
-"""Bytes that a call of git may print, unless it is asked for more."""
+"""The most bytes that a call of git may print by default."""
 MAX_ENTRIES = 100_000
-"""Files that a repository may list. A small one may list any number: its folders may repeat one another."""
+"""The most files that a repository may list. A small one may list any number: its folders may repeat each other."""
 
 _MAX_WORDS = 4 << 20
-"""Bytes that git, and the server through it, may say on stderr; the first and the last are kept."""
+"""The most bytes that git, and the server through it, may print to stderr; the first and last are kept."""
 _KEPT_WORDS = 32 << 10
 
 _TICK = 0.1
@@ -56,11 +56,11 @@ _SAFE = (
 _PROGRESS = re.compile(r"(Receiving|Resolving|Counting|Compressing) \w+:\s+(\d+)%[^\r\n]*")
 
 Progress = Callable[[str, float | None], None]
-"""Called with a phase in words and its share from 0 to 1, None when it has none."""
+"""Called with a phase in words and its progress from 0 to 1, None when it is unknown."""
 
 
 def environment() -> dict[str, str]:
-    """The environment for git: nobody is asked anything, and no configuration of a repository is taken from outside."""
+    """The environment for git: it asks no questions, and reads no configuration from outside."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     return kept | {
         "GIT_TERMINAL_PROMPT": "0",
@@ -83,29 +83,29 @@ def clone(url: str, target: Path, progress: Progress | None = None) -> None:
         f"--filter=blob:limit={MAX_BLOB + 1}", "--progress", "--", url, str(target),
     ]  # fmt: skip
     _run(arguments, url=url, watched=target, progress=progress)
-    # Without its remote the clone cannot fetch what was left out: a missing file is then just missing.
-    config = "[core]\n\trepositoryformatversion = {}\n\tbare = true\n"
-    sha256 = "[extensions]\n\tobjectformat = sha256\n"
-    modern = "objectformat = sha256" in read_text(target / "config").lower()
-    (target / "config").write_text(config.format(1 if modern else 0) + (sha256 if modern else ""), encoding="utf-8")
+    # Without its remote the clone cannot fetch what was left out: a missing file stays missing.
+    config = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n"
+    if "objectformat = sha256" in read_text(target / "config").lower():
+        config = "[core]\n\trepositoryformatversion = 1\n\tbare = true\n[extensions]\n\tobjectformat = sha256\n"
+    (target / "config").write_text(config, encoding="utf-8")
 
 
 def remote_commit(url: str) -> str:
-    """The commit that the repository's default branch is at. Raises `RecipeError`."""
+    """The commit of the repository's default branch. Raises `RecipeError`."""
     output = _run(["ls-remote", "--", url, "HEAD"], url=url)
     commit = decode(output).partition("\t")[0].strip()
     if re.fullmatch(r"[0-9a-f]{40,64}", commit) is None:
-        raise RecipeError(f"{url} has no default branch: the repository is empty")
+        raise RecipeError(f"{url} has no default branch: the repository may be empty")
     return commit
 
 
 def local(
     folder: Path, arguments: Sequence[str], stdin: bytes = b"", *, url: str = "", most: int = MAX_OUTPUT, rows: int = 0
 ) -> bytes:
-    """The output of a git command on a clone of `url`, with every way to the network shut.
+    """The output of a git command on a clone of `url`, without access to the network.
 
-    Raises `RecipeError`, also when it prints more than `most` bytes, or more than `rows` rows that end in NUL (0: any
-    number); git is stopped as soon as it does.
+    Raises `RecipeError`, also when it prints more than `most` bytes, or more than `rows` rows that end in NUL (0: no
+    limit); git is stopped then.
     """
     sink = _Sink(most, rows)
     return _run([f"--git-dir={folder}", *arguments], url=url, stdin=stdin, offline=True, sink=sink)
@@ -121,22 +121,25 @@ def _options(url: str, offline: bool) -> list[str]:
 
 
 def _protocols(url: str, offline: bool) -> str:
-    """The only ways to a repository, for git and whatever it starts: that of a local one is not given our options."""
+    """The allowed protocols, also for programs that git starts: those for a local repository do not get `_options`."""
     if offline:
         return "none"
     return "file" if url.startswith("file:") else "https:ssh"
 
 
 def _as_environment(settings: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Settings for git as variables: its arguments can be read by everybody on this machine."""
+    """Settings for git as variables: all users of this machine can read its arguments."""
+    if not settings:
+        return {}
     variables = {"GIT_CONFIG_COUNT": str(len(settings))}
     for number, (key, value) in enumerate(settings):
-        variables |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-    return variables if settings else {}
+        variables[f"GIT_CONFIG_KEY_{number}"] = key
+        variables[f"GIT_CONFIG_VALUE_{number}"] = value
+    return variables
 
 
 def _credentials() -> list[tuple[str, str]]:
-    """The user's own credential helpers and proxy, the only settings that are taken over from their git."""
+    """The user's credential helpers, proxy and certificates: the only settings of their git that are used."""
     found_here: list[tuple[str, str]] = []
     for key in ("credential.helper", "http.proxy", "http.sslCAInfo"):
         try:
@@ -151,7 +154,7 @@ def _credentials() -> list[tuple[str, str]]:
 
 
 class _Sink:
-    """Git's output, as far as it is not too much."""
+    """Git's output, within limits."""
 
     def __init__(self, most: int = MAX_OUTPUT, rows: int = 0) -> None:
         self.data = bytearray()
@@ -160,7 +163,7 @@ class _Sink:
         self._seen = 0
 
     def take(self, chunk: bytes) -> str:
-        """Take more of it; why git is to be stopped, empty while it is not."""
+        """Add output. The reason to stop git, empty while there is none."""
         self.data += chunk
         self._seen += chunk.count(b"\0")
         if self._rows and self._seen > self._rows:
@@ -171,7 +174,7 @@ class _Sink:
 
 
 class _Words:
-    """What git says on stderr: the beginning and the end of it."""
+    """The beginning and the end of what git prints to stderr."""
 
     def __init__(self) -> None:
         self._head = bytearray()
@@ -179,20 +182,22 @@ class _Words:
         self._seen = 0
 
     def take(self, chunk: bytes) -> str:
-        """Take more of it; why git is to be stopped, empty while it is not."""
+        """Add output. The reason to stop git, empty while there is none."""
         self._seen += len(chunk)
         room = _KEPT_WORDS - len(self._head)
         self._head += chunk[:room]
         self._tail += chunk[room:]
         del self._tail[:-_KEPT_WORDS]
-        return f"the server says more than {_MAX_WORDS >> 20} MiB" if self._seen > _MAX_WORDS else ""
+        if self._seen > _MAX_WORDS:
+            return f"the server says more than {_MAX_WORDS >> 20} MiB"
+        return ""
 
     def text(self) -> str:
-        """What was kept."""
+        """The kept text."""
         return decode(bytes(self._head + self._tail))
 
     def end(self) -> str:
-        """The last of it, where progress is told."""
+        """The last part, which shows the progress."""
         return decode(bytes((self._tail or self._head)[-4096:]))
 
 
@@ -206,12 +211,14 @@ def _run(
     progress: Progress | None = None,
     sink: _Sink | None = None,
 ) -> bytes:
+    """What git prints. Raises `RecipeError` when it fails or is stopped, see `_watch`."""
     command = ["git", *_options(url, offline), *arguments]
-    remote = not offline and not url.startswith("file:")
     variables = environment() | {"GIT_ALLOW_PROTOCOL": _protocols(url, offline)}
-    if remote:
+    is_local = offline or url.startswith("file:")
+    if not is_local:
         variables |= _as_environment(_credentials())
-    out, words = sink or _Sink(), _Words()
+    out = sink or _Sink()
+    words = _Words()
     with tempfile.TemporaryFile() as source:
         source.write(stdin)
         source.seek(0)
@@ -221,7 +228,7 @@ def _run(
                 start_new_session=True, cwd="/",
             )  # fmt: skip
         except OSError as error:
-            remedy = "install git: registries are fetched with it"
+            remedy = "install git, which fetches registries"
             raise RecipeError(f"git cannot be run: {error.strerror or error}", remedy=remedy) from error
         with process:
             try:
@@ -229,17 +236,18 @@ def _run(
             finally:
                 _kill(process)
     if reason or process.returncode != 0:
-        name = f"{url}: " if url else ""
-        message = reason or _reason(words.text()) or f"git ended with {process.returncode}"
-        # An address, or a proxy's that git names, may hold a password.
-        raise RecipeError(Redactor()(f"{name}{message}"))
+        message = reason or _reason(words.text()) or f"git ended with exit status {process.returncode}"
+        if url:
+            message = f"{url}: {message}"
+        # An address, or that of a proxy in git's message, may contain a password.
+        raise RecipeError(Redactor()(message))
     return bytes(out.data)
 
 
 def _watch(
     process: subprocess.Popen[bytes], out: _Sink, words: _Words, watched: Path | None, progress: Progress | None
 ) -> str:
-    """Takes what git prints until it ends; returns why it is to be stopped, empty when it ended by itself."""
+    """Read git's output until it ends. The reason to stop it, empty when it ended by itself."""
     deadline = time.monotonic() + TIMEOUT
     shown = ""
     checked = 0.0
@@ -248,15 +256,15 @@ def _watch(
             if stream is not None:
                 selector.register(stream, selectors.EVENT_READ, taker.take)
         while True:
-            # Asked before reading: what an ended git has printed is all there then. A helper that it started may hold
-            # the pipes open for longer, so their end is not waited for.
+            # Checked before reading: when git has ended, all of its output is in the pipes. A helper that it started
+            # may keep the pipes open, so their end is not waited for.
             ended = process.poll() is not None
             reason, quiet = _take(selector, 0.0 if ended else _TICK)
             if reason or (ended and quiet):
                 return reason
             now = time.monotonic()
             if now > deadline:
-                return f"no answer within {TIMEOUT:.0f} s"
+                return f"git did not finish within {TIMEOUT:.0f} s"
             if watched is not None and now - checked > 0.5:
                 checked = now
                 if folder_size(watched) > MAX_CLONE:
@@ -269,9 +277,9 @@ def _watch(
 
 
 def _take(selector: selectors.BaseSelector, wait: float) -> tuple[str, bool]:
-    """Read once what is there; why git is to be stopped (empty: it is not), and whether nothing was there."""
+    """Read the available output once. The reason to stop git, if any, and whether there was no output."""
     if not selector.get_map():
-        # Both streams are closed, and git has yet to end.
+        # Both streams are closed, but git has not ended yet.
         time.sleep(min(wait, _TICK))
         return "", True
     ready = selector.select(wait)
@@ -286,25 +294,37 @@ def _take(selector: selectors.BaseSelector, wait: float) -> tuple[str, bool]:
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
-        # It may end between the question and the signal.
+        # It may end between the check and the signal.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
 _PROGRESS_LINE = re.compile(r"(remote: )?([A-Z][a-z]+( [a-z]+)*: +\d+|Total \d+ |Cloning into |From )")
-"""Lines about how far git has come."""
+"""Lines about git's progress."""
 
 
 def _reason(text: str) -> str:
-    """Why git ended, in its own words or the server's; how far it had come is no reason."""
-    found = [log_line(line).strip() for line in text.replace("\r", "\n").split("\n")]
-    lines = [line for line in found if line and not _PROGRESS_LINE.match(line)]
-    own = [line for line in lines if line.startswith(("fatal:", "error:", "ERROR:"))]
-    told = [*(line for line in lines if line.startswith("remote: ")), *own]
-    # The first words and the last: in between is what follows from them.
-    chosen = told if len(told) <= 3 else [*told[:2], told[-1]]
-    return "; ".join(dict.fromkeys(line.removeprefix("fatal: ") for line in chosen)) or (lines[-1] if lines else "")
+    """Why git ended, in its own words or the server's; lines about its progress are left out."""
+    last = ""
+    of_server = []
+    of_git = []
+    for row in text.replace("\r", "\n").split("\n"):
+        line = log_line(row).strip()
+        if not line or _PROGRESS_LINE.match(line):
+            continue
+        last = line
+        if line.startswith("remote: "):
+            of_server.append(line)
+        elif line.startswith(("fatal:", "error:", "ERROR:")):
+            of_git.append(line.removeprefix("fatal: "))
+    reasons = of_server + of_git
+    if not reasons:
+        return last
+    if len(reasons) > 3:
+        # The lines in between follow from the first ones.
+        reasons = [*reasons[:2], reasons[-1]]
+    return "; ".join(dict.fromkeys(reasons))
 
 
 def folder_size(folder: Path) -> int:
@@ -315,6 +335,6 @@ def folder_size(folder: Path) -> int:
             try:
                 total += os.lstat(os.path.join(root, name)).st_size
             except FileNotFoundError:
-                # git moves its temporary files while we look.
+                # git moves its temporary files at the same time.
                 continue
     return total

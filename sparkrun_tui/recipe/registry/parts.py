@@ -1,4 +1,4 @@
-"""What the parts of a repository are called: never by a name that is another registry's."""
+"""Names for the parts of a repository: never a name of another registry."""
 
 from __future__ import annotations
 
@@ -17,23 +17,24 @@ from sparkrun_tui.recipe.registry.config import NAME, PUBLIC, Registry, url_key
 
 @dataclass(frozen=True, slots=True)
 class PartNames:
-    """Who a name belongs to: `owners` has the repository (by `url_key`) of each name, in lower case."""
+    """The owners of names: `owners` has the repository (by `url_key`) of each name, in lower case."""
 
     owners: Mapping[str, str]
 
     def shown(self, registry: Registry, part: str) -> str:
-        """What the part of a registry is called: `PART` where that name is its own, else `REGISTRY/PART`.
+        """The name of a registry's part: `PART` where it owns that name, else `REGISTRY/PART`.
 
-        The slash is in no name of a registry, so that the second form cannot be mistaken for another one.
+        No registry's name contains a slash, so the second form is unique.
         """
-        own = self.owners.get(part.casefold()) == url_key(registry.url)
-        return part if own else f"{registry.name}/{part}"
+        if self.owners.get(part.casefold()) == url_key(registry.url):
+            return part
+        return f"{registry.name}/{part}"
 
 
 def part_names(known: Iterable[Registry]) -> PartNames:
     """The owners of all names: configured registries first, then the public ones, then the parts of repositories.
 
-    Parts of the public repositories go before those of others, whatever the order they are configured in.
+    Parts of the public repositories come before those of others, in any order of the configuration.
     """
     registries = list(known)
     owners: dict[str, str] = {}
@@ -43,23 +44,29 @@ def part_names(known: Iterable[Registry]) -> PartNames:
     fetched = [registry for registry in registries if registry.enabled and not registry.subpath]
     for registry in sorted(fetched, key=lambda one: url_key(one.url) not in public):
         current = registry_cache.snapshot(registry.url)
-        for name, _ in manifest_entries(current.folder / MANIFEST) if current is not None else ():
+        if current is None:
+            continue
+        for name, _ in manifest_entries(current.folder / MANIFEST):
             if NAME.fullmatch(name):
                 owners.setdefault(name.casefold(), url_key(registry.url))
     return PartNames(owners)
 
 
 MAX_PARTS = 32
-"""Registries of one repository. The folders of each are gone through whenever recipes are listed."""
+"""The most registries of one repository: the folders of each are searched whenever recipes are listed."""
 
 
 def manifest_entries(manifest: Path) -> list[tuple[str, dict[str, Any]]]:
-    """The registries that a repository declares, by name, at most `MAX_PARTS`; nothing where it cannot be read."""
+    """The registries that a repository declares, by name, at most `MAX_PARTS`; none when the file cannot be read."""
     try:
         data: Any = plain(parse_tree(read_text(manifest, encoding="utf-8-sig"), str(manifest)))
         entries = data["registries"]
     except (OSError, UnicodeDecodeError, RecipeError, KeyError, TypeError):
         return []
-    listed = entries if isinstance(entries, list) else []
-    named = [(str(entry["name"]), entry) for entry in listed if isinstance(entry, dict) and entry.get("name")]
+    if not isinstance(entries, list):
+        return []
+    named = []
+    for entry in entries:
+        if isinstance(entry, dict) and entry.get("name"):
+            named.append((str(entry["name"]), entry))
     return named[:MAX_PARTS]

@@ -1,4 +1,4 @@
-"""Git repositories of recipes: add, remove, update, and the folders of recipes that they bring."""
+"""Git repositories of recipes: add, remove and update them, and list their folders of recipes."""
 
 from __future__ import annotations
 
@@ -29,38 +29,42 @@ from sparkrun_tui.recipe.registry.parts import PartNames, manifest_entries, part
 from sparkrun_tui.recipe.search.folders import Folder, is_inside, recipe_files
 
 STALE = 24 * 3600.0
-"""Seconds after which a registry is worth asking again in the background."""
+"""Seconds after which a registry is updated again in the background."""
 
 Progress = Callable[[str, str, float | None], None]
-"""Called with a registry's name, a phase in words and its share from 0 to 1 (None when it has none)."""
+"""Called with a registry's name, a phase in words and its progress from 0 to 1 (None when unknown)."""
 
 
 @dataclass(frozen=True, slots=True)
 class RegistryStatus:
-    """A configured registry, what is cached of it, and the folders that it brings."""
+    """A configured registry, its cached state, and its folders of recipes."""
 
     registry: Registry
     snapshot: Snapshot | None
     folders: tuple[Folder, ...]
     recipes: int
-    """Recipe files in its visible folders."""
+    """The number of recipe files in its visible folders."""
     hidden: int = 0
-    """Recipe files in folders that no list shows; they can be run by their names."""
+    """The number of recipe files in folders that are not listed; they can be run by name."""
 
     @property
     def age(self) -> float | None:
-        """Seconds since its repository was last asked, None when it never was."""
-        return None if self.snapshot is None else max(0.0, time.time() - self.snapshot.fetched)
+        """Seconds since its last fetch, None when it was never fetched."""
+        if self.snapshot is None:
+            return None
+        return max(0.0, time.time() - self.snapshot.fetched)
 
     @property
     def stale(self) -> bool:
-        """Whether an update in the background is worth it."""
-        return self.registry.enabled and (self.age is None or self.age > STALE)
+        """Whether it is due for an update in the background."""
+        if not self.registry.enabled:
+            return False
+        return self.age is None or self.age > STALE
 
 
 @dataclass(frozen=True, slots=True)
 class UpdateResult:
-    """How the update of one registry went: what changed, or why it failed (what was cached is still there)."""
+    """The result of updating one registry: what changed, or why it failed (the earlier cache is kept then)."""
 
     registry: Registry
     update: Update | None
@@ -68,11 +72,11 @@ class UpdateResult:
 
 
 def registry_folders(settings: Settings) -> list[Folder]:
-    """The recipe folders of every enabled registry that has been fetched; a broken configuration brings none."""
+    """The recipe folders of every enabled registry that has been fetched; none when the configuration is broken."""
     try:
         known, _ = configured()
     except SparkrunError:
-        # Recipes of other sources must stay usable; `registry list` shows this error.
+        # Recipes from elsewhere must stay usable; `registry list` shows this error.
         return []
     return [folder for _, folders in _named_apart(known) for folder in folders]
 
@@ -94,19 +98,24 @@ def _named(folder: Folder, registry: Registry, names: PartNames) -> Folder:
 
 
 def registry_list() -> list[RegistryStatus]:
-    """All configured registries. Raises `SettingsError` when our own list cannot be read."""
+    """All configured registries. Raises `SettingsError` when the user's file cannot be read."""
     known, _ = configured()
     return [_status(registry, folders or folders_of(registry)) for registry, folders in _named_apart(known)]
 
 
 def _status(registry: Registry, folders: Sequence[Folder]) -> RegistryStatus:
-    counts = [(folder.visible, sum(1 for _ in recipe_files(folder))) for folder in folders]
-    shown, hidden = (sum(number for visible, number in counts if visible is wanted) for wanted in (True, False))
+    shown = hidden = 0
+    for folder in folders:
+        count = sum(1 for _ in recipe_files(folder))
+        if folder.visible:
+            shown += count
+        else:
+            hidden += count
     return RegistryStatus(registry, registry_cache.snapshot(registry.url), tuple(folders), shown, hidden)
 
 
 def folders_of(registry: Registry) -> list[Folder]:
-    """The recipe folders of one registry: its subpath, else those its manifest names, else `recipes` or all."""
+    """The recipe folders of one registry: its subpath, else those of its manifest, else `recipes` or the whole."""
     current = registry_cache.snapshot(registry.url)
     if current is None:
         return []
@@ -116,15 +125,14 @@ def folders_of(registry: Registry) -> list[Folder]:
     if declared:
         found = []
         for name, subpath, visible in declared:
-            full = name if name != registry.name and NAME.fullmatch(name) else registry.name
-            found += _folder(current, registry, full, subpath, registry.visible and visible)
+            if NAME.fullmatch(name) is None:
+                name = registry.name
+            found += _folder(current, registry, name, subpath, registry.visible and visible)
         return found
     usual = _folder(current, registry, registry.name, "recipes", registry.visible)
-    return (
-        usual
-        if any(_has_recipes(folder) for folder in usual)
-        else _folder(current, registry, registry.name, "", registry.visible)
-    )
+    if any(_has_recipes(folder) for folder in usual):
+        return usual
+    return _folder(current, registry, registry.name, "", registry.visible)
 
 
 def _has_recipes(folder: Folder) -> bool:
@@ -134,14 +142,14 @@ def _has_recipes(folder: Folder) -> bool:
 def _folder(current: Snapshot, registry: Registry, name: str, subpath: str, visible: bool) -> list[Folder]:
     path = current.folder / subpath
     root = os.path.realpath(current.folder)
-    # Unlike `Path.is_dir`, which raises for a name that is too long, this says no to whatever cannot be a folder.
+    # Unlike `Path.is_dir`, this does not raise for a name that is too long.
     if not os.path.isdir(path) or not is_inside(path, root):
         return []
     return [Folder(SourceKind.REGISTRY, path, name, visible, registry.name, registry.url)]
 
 
 def _manifest(path: Path) -> list[tuple[str, str, bool]]:
-    """Name, folder and visibility of each registry that a repository declares; what is malformed is left out."""
+    """Name, folder and visibility of each registry that a repository declares; malformed entries are left out."""
     found: dict[str, tuple[str, str, bool]] = {}
     for name, entry in manifest_entries(path):
         if isinstance(entry.get("recipes"), str):
@@ -149,7 +157,7 @@ def _manifest(path: Path) -> list[tuple[str, str, bool]]:
                 subpath = safe_subpath(entry["recipes"])
             except UsageError:
                 continue
-            # A folder that is declared twice would only be gone through twice: its files are listed once.
+            # A folder that is declared twice is searched once.
             found.setdefault(subpath, (name, subpath, entry.get("visible") is not False))
     return list(found.values())
 
@@ -157,35 +165,42 @@ def _manifest(path: Path) -> list[tuple[str, str, bool]]:
 def add_registry(url: str, name: str = "", subpath: str = "", progress: Progress | None = None) -> RegistryStatus:
     """Fetch a repository and add it to the user's registries.
 
-    Raises `UsageError` for an address or name that cannot be, `RecipeError` when it cannot be fetched or has no
-    recipes; nothing is then added.
+    Raises `UsageError` for an invalid address or name, `RecipeError` when it cannot be fetched or has no recipes;
+    nothing is added then.
     """
     full = check_url(url)
     known, _ = configured()
     folder = safe_subpath(subpath)
+    taken = []
     for other in known:
-        if other.identity == (url_key(full), folder) and other.origin == "config":
-            raise UsageError(f"this repository is registry `{other.name}` already")
-    taken = [other.name for other in known if other.identity != (url_key(full), folder)]
-    # The names of the public registries stay theirs, also while they are removed.
-    taken += [other.name for other in PUBLIC if url_key(other.url) != url_key(full)]
-    public = next((entry for entry in PUBLIC if url_key(entry.url) == url_key(full) and not folder), None)
+        if other.identity != (url_key(full), folder):
+            taken.append(other.name)
+        elif other.origin == "config":
+            raise UsageError(f"this repository is already configured as registry `{other.name}`")
+    public = None
+    for entry in PUBLIC:
+        if url_key(entry.url) != url_key(full):
+            # The names of the public registries stay reserved while they are removed.
+            taken.append(entry.name)
+        elif not folder:
+            public = entry
     if public is not None and not name and public.name not in taken:
         name, folder = public.name, public.subpath
     chosen = name or default_name(full, taken)
     if NAME.fullmatch(chosen) is None:
-        raise UsageError(f"`{chosen[:60]}` is not a name", remedy="use letters, digits, dots, hyphens")
+        raise UsageError(f"`{chosen[:60]}` is not a valid name", remedy="use letters, digits, dots and hyphens")
     if chosen.casefold() in map(str.casefold, taken):
-        raise UsageError(f"there is a registry `{chosen}` already", remedy="choose another name")
-    registry = Registry(chosen, full, folder, public.description if public is not None else "")
-    fetch_before = registry_cache.snapshot(full)
+        raise UsageError(f"there is already a registry `{chosen}`", remedy="choose another name")
+    description = public.description if public is not None else ""
+    registry = Registry(chosen, full, folder, description)
+    was_cached = registry_cache.snapshot(full) is not None
     registry_cache.fetch(full, _progress_of(progress, chosen))
     status = _status(registry, folders_of(registry))
-    if not any(True for part in status.folders for _ in recipe_files(part)):
-        if fetch_before is None:
+    if not status.recipes and not status.hidden:
+        if not was_cached:
             registry_cache.discard(full)
-        where = f"in its folder `{folder}`" if folder else "in it"
-        raise RecipeError(f"{full} has no recipe files {where}", remedy="name the folder with --subpath")
+        where = f" in its folder `{folder}`" if folder else ""
+        raise RecipeError(f"{full} has no recipe files{where}", remedy="name the folder with --subpath")
     save(registry)
     return status
 
@@ -193,15 +208,16 @@ def add_registry(url: str, name: str = "", subpath: str = "", progress: Progress
 def remove_registry(name: str) -> None:
     """Remove a registry and its cache. Raises `UsageError` when there is none of that name."""
     known, _ = configured()
-    chosen = next((registry for registry in known if registry.name == name), None)
     forget(name)
     rest, _ = configured()
-    if chosen is not None and all(url_key(other.url) != url_key(chosen.url) for other in rest):
-        registry_cache.discard(chosen.url)
+    used = {url_key(other.url) for other in rest}
+    for registry in known:
+        if registry.name == name and url_key(registry.url) not in used:
+            registry_cache.discard(registry.url)
 
 
 def update_registries(names: Iterable[str] = (), progress: Progress | None = None) -> list[UpdateResult]:
-    """Ask the repositories of all enabled registries, or of those named, for what is new; each succeeds or fails alone.
+    """Fetch the repositories of all enabled registries, or of those named; each succeeds or fails on its own.
 
     Raises `UsageError` when a name is unknown.
     """
@@ -213,7 +229,8 @@ def update_registries(names: Iterable[str] = (), progress: Progress | None = Non
     results: list[UpdateResult] = []
     done: dict[str, UpdateResult] = {}
     for registry in known:
-        if registry.name not in wanted if wanted else not registry.enabled:
+        is_wanted = registry.name in wanted if wanted else registry.enabled
+        if not is_wanted:
             continue
         key = url_key(registry.url)
         if key not in done:
@@ -223,20 +240,20 @@ def update_registries(names: Iterable[str] = (), progress: Progress | None = Non
 
 
 def _of_its_own(result: UpdateResult) -> UpdateResult:
-    """The result with the changes of this registry's recipes alone: repositories hold other YAML files, too."""
+    """The result with only the changes of this registry's recipes: repositories contain other YAML files, too."""
     update = result.update
     if update is None:
         return result
     root = str(update.snapshot.folder)
     places = [os.path.relpath(folder.path, root) for folder in folders_of(result.registry)]
 
-    def own(paths: Iterable[str]) -> tuple[str, ...]:
-        return tuple(path for path in paths if any(place == "." or path.startswith(f"{place}/") for place in places))
+    def is_own(path: str) -> bool:
+        return any(place == "." or path.startswith(f"{place}/") for place in places)
 
-    return replace(
-        result,
-        update=replace(update, added=own(update.added), changed=own(update.changed), removed=own(update.removed)),
-    )
+    added = tuple(filter(is_own, update.added))
+    changed = tuple(filter(is_own, update.changed))
+    removed = tuple(filter(is_own, update.removed))
+    return replace(result, update=replace(update, added=added, changed=changed, removed=removed))
 
 
 def _update(registry: Registry, progress: Progress | None) -> UpdateResult:

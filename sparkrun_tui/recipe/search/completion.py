@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,9 +12,9 @@ from sparkrun_tui.recipe.search.query import FITS_VALUES, KEYS
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A text to put in place of the characters from `start` to `end` of a line, and what it means.
+    """A text that replaces the characters from `start` to `end` of a line, and its meaning.
 
-    `after` follows the text when nothing else can stand there: a value of a query ends its word.
+    `after` follows the text when nothing else can: a value of a query ends its word.
     """
 
     text: str
@@ -25,10 +25,10 @@ class Completion:
 
 
 class Completer(Protocol):
-    """Whatever can complete a line."""
+    """Completes a line."""
 
     def complete(self, line: str, cursor: int) -> tuple[Completion, ...]:
-        """What may stand at the cursor."""
+        """The possible texts at the cursor."""
         ...
 
 
@@ -43,7 +43,7 @@ _FIXED = {
 
 
 class QueryCompleter:
-    """Completes query lines from the values that entries have; made once per list of entries."""
+    """Completes query lines from the values of entries; created once per list of entries."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         values: dict[str, dict[str, int]] = {}
@@ -61,28 +61,28 @@ class QueryCompleter:
             count("tp", str(entry.tp))
             for tool in entry.tools:
                 count("tool", tool)
-        self.values: Mapping[str, tuple[str, ...]] = {
-            key: tuple(sorted(found, key=lambda value, found=found: (-found[value], value)))  # type: ignore[misc]
-            for key, found in values.items()
-        }
+        self.values: dict[str, tuple[str, ...]] = {}
+        for key, counts in values.items():
+            ranked = sorted((-number, value) for value, number in counts.items())
+            self.values[key] = tuple(value for _, value in ranked)
 
     def complete(self, line: str, cursor: int) -> tuple[Completion, ...]:
-        """What may stand at the cursor: keys, or the values of the key before it."""
+        """The possible texts at the cursor: keys, or the values of the key before it."""
         start = line.rfind(" ", 0, cursor) + 1
         word = line[start:cursor]
         sign = "-" if word.startswith("-") else ""
         key, colon, part = word[len(sign) :].partition(":")
+        found = []
         if not colon:
-            return tuple(
-                Completion(f"{sign}{name}:", start, cursor, text)
-                for name, text in KEYS.items()
-                if name.startswith(key.lower()) and (key or sign)
-            )
+            for name, text in KEYS.items():
+                if word and name.startswith(key.lower()):
+                    found.append(Completion(f"{sign}{name}:", start, cursor, text))
+            return tuple(found)
         choices = _FIXED.get(key.lower()) or self.values.get(key.lower(), ())
-        head, _, last = part.rpartition(",")
-        before = f"{sign}{key}:{head + ',' if head else ''}"
-        return tuple(
-            Completion(f"{before}{choice}", start, cursor, KEYS.get(key.lower(), ""), " ")
-            for choice in choices
-            if choice.startswith(last.lower()) and choice != last
-        )
+        meaning = KEYS.get(key.lower(), "")
+        head, comma, last = part.rpartition(",")
+        before = f"{sign}{key}:{head}{comma}"
+        for choice in choices:
+            if choice.startswith(last.lower()) and choice != last:
+                found.append(Completion(f"{before}{choice}", start, cursor, meaning, " "))
+        return tuple(found)

@@ -1,4 +1,4 @@
-"""What a list and a search know of a recipe: small, comparable, and kept in the index cache."""
+"""The part of a recipe that lists and searches use: small, comparable, and kept in the index cache."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sparkrun_tui.base.defects import defect
+from sparkrun_tui.base.numbers import whole_of
 from sparkrun_tui.recipe.format.dtypes import normal_dtype
 from sparkrun_tui.recipe.format.loader import stem
 from sparkrun_tui.recipe.format.params import format_params, parse_params
-from sparkrun_tui.recipe.model import BrokenRecipe, Mode, Recipe, Source, Value
+from sparkrun_tui.recipe.model import BrokenRecipe, Mode, Recipe, Source
 from sparkrun_tui.recipe.values.shellwords import flag_value, serve_argv
 
 CONTEXT_KEYS = ("max_model_len", "ctx_size", "context_length")
-"""The keys of recipes that say how long a context is."""
+"""The recipe keys for the length of a context."""
 TOOL_KEYS = ("tool_call_parser",)
-"""The keys of recipes that say how tool calls are read."""
+"""The recipe keys for the parser of tool calls."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineWords:
-    """What an entry must know of engines: the runtime words that can be launched, and flags by what they say.
+    """What entries need from engines: the runtime words that can be launched, and the flags for context and tool calls.
 
-    They come from the engines' own tables (`engines.search_words`), which recipes do not know.
+    They come from the engines' own tables (`engines.search_words`), which this package does not know.
     """
 
     launchable: frozenset[str]
@@ -31,14 +32,14 @@ class EngineWords:
 
 
 KnownWords = Callable[[], EngineWords]
-"""Gives them where a file is read; a list that comes whole from the cache does without."""
+"""Returns them when a file is read; a list that comes entirely from the cache does not need them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row of the recipe list. `error` is what a broken file says; its other fields are empty then.
+    """One row of the recipe list. `error` is the error of a broken file, whose other fields are empty.
 
-    `nodes` is the number of hosts it takes as written; `has` names its top-level fields, defaults and `env` keys
+    `nodes` is the number of hosts it needs as written; `has` names its top-level fields, defaults and `env` keys
     in lower case; `kinds` are words such as `solo`, `cluster`, `moe`, `broken`.
     """
 
@@ -64,7 +65,7 @@ class Entry:
     digest: str = ""
 
     def number(self, key: str) -> float | None:
-        """The number that a numeric query key (`nodes`, `params`, `ctx`, `tp`) looks at."""
+        """The number for a numeric query key (`nodes`, `params`, `ctx`, `tp`)."""
         if key == "nodes":
             return None if self.error else self.nodes
         if key == "tp":
@@ -73,18 +74,18 @@ class Entry:
 
     @property
     def file_name(self) -> str:
-        """What its file is called: the path below its folder, without ending."""
+        """The path of its file below its folder, without ending."""
         return self.source.below or stem(self.source.path)
 
     def text_of(self, key: str) -> str:
-        """The text in lower case that a textual query key (`name`, `model`, `image`, `maintainer`) looks at."""
+        """The text, in lower case, for a textual query key (`name`, `model`, `image`, `maintainer`)."""
         if key == "name":
             return f"{self.name}\n{self.file_name}".lower()
         return str(getattr(self, "container" if key == "image" else key)).lower()
 
 
 def entry_of(recipe: Recipe | BrokenRecipe, words: EngineWords) -> Entry:
-    """The entry of a loaded or broken recipe; one that cannot be made out counts as broken, with the reason."""
+    """The entry of a loaded or broken recipe; a recipe that cannot be summarised counts as broken, with the reason."""
     if isinstance(recipe, BrokenRecipe):
         return Entry(recipe.name, recipe.source, error=recipe.error.message, kinds=("broken",))
     try:
@@ -127,8 +128,11 @@ def _entry(recipe: Recipe, words: EngineWords) -> Entry:
 
 
 def _degree(recipe: Recipe, key: str) -> int:
-    data = recipe.defaults[key].data if key in recipe.defaults else 1
-    return data if isinstance(data, int) and not isinstance(data, bool) and 0 < data < 10_000 else 1
+    """A parallel degree of the defaults; 1 when absent or invalid."""
+    value = recipe.defaults.get(key)
+    if value is None:
+        return 1
+    return whole_of(value.data, least=1, most=9_999) or 1
 
 
 def _dtype(recipe: Recipe) -> str:
@@ -143,8 +147,11 @@ def _count(text: str) -> int | None:
 
 def _context(recipe: Recipe, argv: tuple[str, ...], words: EngineWords) -> int | None:
     for key in CONTEXT_KEYS:
-        value: Value | None = recipe.defaults.get(key)
-        if value is not None and (number := _count(value.text)) is not None:
+        value = recipe.defaults.get(key)
+        if value is None:
+            continue
+        number = _count(value.text)
+        if number is not None:
             return number
     literal = flag_value(argv, words.context)
     return _count(literal) if literal else None
@@ -179,7 +186,9 @@ def hosts_text(recipe: Recipe | Entry) -> str:
     low, high = recipe.min_nodes, recipe.max_nodes
     if high is None:
         return f"{low}+"
-    return str(low) if low == high else f"{low}-{high}"
+    if low == high:
+        return str(low)
+    return f"{low}-{high}"
 
 
 def params_text(recipe: Recipe | Entry) -> str:
@@ -190,4 +199,6 @@ def params_text(recipe: Recipe | Entry) -> str:
         total, active = recipe.metadata.model_params, recipe.metadata.active_params
     if total is None:
         return ""
-    return format_params(total) + (f"-A{format_params(active)}" if active else "")
+    if not active:
+        return format_params(total)
+    return f"{format_params(total)}-A{format_params(active)}"

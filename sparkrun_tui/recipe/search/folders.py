@@ -1,4 +1,4 @@
-"""Folders that hold recipes: which there are, and the recipe files in them."""
+"""The folders of recipes, and the recipe files in them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from sparkrun_tui.recipe.model import Source, SourceKind
 
 ENDINGS = (".yaml", ".yml")
 MAX_FILES = 50_000
-"""Recipe files looked at in one folder."""
+"""The most recipe files of one folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
     """A folder of recipes: its kind, the registry's name (else empty), and whether a list shows it.
 
-    `repository` is the configured registry that brought it, whose repository may hold several by names of their own.
+    `repository` is the name of the configured registry, whose repository may contain several with names of their own.
     """
 
     kind: SourceKind
@@ -36,12 +36,12 @@ class Folder:
         return Source(self.kind, path, self.registry, str(self.path), self.repository, self.address)
 
     def answers(self, name: str) -> bool:
-        """Whether `name` means it: the registry's own name, or that of the configured one."""
+        """Whether `name` means this folder: the registry's own name, or that of the configured one."""
         return bool(name) and name in (self.registry, self.repository)
 
 
 def own_folders(settings: Settings) -> list[Folder]:
-    """The bundled recipes, then the user's directories in their order, at last the one beside the settings."""
+    """The bundled recipes, then the user's directories in their order, then the one beside the settings."""
     found = [Folder(SourceKind.BUNDLED, paths.bundled_recipes())]
     found += [Folder(SourceKind.USER, path) for path in settings.recipe_dirs]
     if paths.user_recipes().is_dir():
@@ -52,8 +52,8 @@ def own_folders(settings: Settings) -> list[Folder]:
 def recipe_files(folder: Folder) -> Iterator[os.DirEntry[str]]:
     """The recipe files below a folder, in the order of their names.
 
-    Hidden folders are passed over, and so are links that lead out of the folder: a registry must not show files
-    of the workstation.
+    Hidden folders are skipped, and so are links that lead out of the folder: a registry must not show files of the
+    workstation.
     """
     root = os.path.realpath(folder.path)
     budget = MAX_FILES
@@ -63,11 +63,13 @@ def recipe_files(folder: Folder) -> Iterator[os.DirEntry[str]]:
             with os.scandir(stack.pop()) as listing:
                 entries = sorted(listing, key=lambda entry: entry.name)
         except OSError:
-            # A folder that does not exist, or that we may not read, has no recipes; `source_notes` names it.
+            # A folder that does not exist or cannot be read has no recipes; `source_notes` names it.
             continue
         below = []
         for entry in entries:
-            if entry.name.startswith(".") or (entry.is_symlink() and not is_inside(entry.path, root)):
+            if entry.name.startswith("."):
+                continue
+            if entry.is_symlink() and not is_inside(entry.path, root):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 below.append(entry.path)
@@ -90,5 +92,5 @@ def source_notes(settings: Settings) -> list[str]:
         if not path.is_dir():
             notes.append(f"recipe_dirs: {path} is not a directory")
         elif not os.access(path, os.R_OK | os.X_OK):
-            notes.append(f"recipe_dirs: {path} may not be read")
+            notes.append(f"recipe_dirs: {path} cannot be read: its rights do not allow it")
     return notes

@@ -15,7 +15,7 @@ _KEPT_WORDS = 64
 
 
 class Index:
-    """A searchable list of entries. Results keep the order of the entries where they rank alike."""
+    """A searchable list of entries. Results with equal rank keep the order of the entries."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         self.entries: Sequence[Entry] = tuple(entries)
@@ -24,7 +24,9 @@ class Index:
         self._masks: list[int] = []
         for entry in self.entries:
             file = entry.file_name
-            short = f"{entry.name}\n{'' if file == entry.name else file}\n{entry.model}"
+            if file == entry.name:
+                file = ""
+            short = f"{entry.name}\n{file}\n{entry.model}"
             text = f"{short}\n{entry.description}\n{entry.maintainer}".lower()
             short = text[: len(short)]
             self._texts.append(text)
@@ -37,11 +39,13 @@ class Index:
         asked = parse_query(query) if isinstance(query, str) else query
         if asked.empty:
             return list(self.entries)
+        numbers = list(range(len(self.entries)))
         words = [word.text for word in asked.words if not word.negated]
-        numbers = self._ranked(words) if words else list(range(len(self.entries)))
+        if words:
+            numbers = self._ranked(words)
+        texts = self._texts
         for word in asked.words:
             if word.negated:
-                texts = self._texts
                 numbers = [number for number in numbers if word.text not in texts[number]]
         entries = [self.entries[number] for number in numbers]
         for condition in sorted(asked.filters, key=lambda condition: condition.key == "fits"):
@@ -50,31 +54,37 @@ class Index:
         return entries
 
     def _ranked(self, words: Sequence[str]) -> list[int]:
-        exact: set[int] | None = None
-        for word in words:
-            found = self._substring(word)
-            exact = set(found) if exact is None else exact.intersection(found)
-        chosen = sorted(exact or ())
+        exact = set(self._substring(words[0]))
+        for word in words[1:]:
+            exact.intersection_update(self._substring(word))
+        chosen = sorted(exact)
         scored = sorted(zip(self._scores(words, chosen), chosen, strict=True))
         result = [number for _, number in scored]
-        return result + self._fuzzy(words, exact or set())
+        return result + self._fuzzy(words, exact)
 
     def _substring(self, word: str) -> list[int]:
-        """The numbers of the entries that hold `word`, narrowed from an earlier, shorter word where there is one."""
+        """The numbers of the entries that contain `word`, narrowed from an earlier, shorter word where there is one."""
         found = self._found.get(word)
-        if found is None:
-            base = next(
-                (self._found[word[:end]] for end in range(len(word) - 1, 0, -1) if word[:end] in self._found), None
-            )
-            texts = self._texts
-            if base is None:
-                found = [number for number, text in enumerate(texts) if word in text]
-            else:
-                found = [number for number in base if word in texts[number]]
-            self._found[word] = found
-            if len(self._found) > _KEPT_WORDS:
-                self._found.popitem(last=False)
+        if found is not None:
+            return found
+        texts = self._texts
+        base = self._shorter(word)
+        if base is None:
+            found = [number for number, text in enumerate(texts) if word in text]
+        else:
+            found = [number for number in base if word in texts[number]]
+        self._found[word] = found
+        if len(self._found) > _KEPT_WORDS:
+            self._found.popitem(last=False)
         return found
+
+    def _shorter(self, word: str) -> list[int] | None:
+        """The result of the longest earlier word that `word` begins with, None without one."""
+        for end in range(len(word) - 1, 0, -1):
+            found = self._found.get(word[:end])
+            if found is not None:
+                return found
+        return None
 
     def _scores(self, words: Sequence[str], numbers: Sequence[int]) -> list[int]:
         """Lower is better: the name itself, its start, a word of it, inside it, then the file's name, then the rest."""
@@ -98,9 +108,11 @@ class Index:
         for word in words:
             needs |= _mask(word)
         names, texts = self._names, self._texts
-        tests = [
-            (word, _subsequence(word).search if len(word) >= _MIN_FUZZY else None, _widest(word)) for word in words
-        ]
+        tests = []
+        for word in words:
+            # Shorter words must be found as they are.
+            test = _subsequence(word).search if len(word) >= _MIN_FUZZY else None
+            tests.append((word, test, _widest(word)))
         scored: list[tuple[int, int]] = []
         for number, mask in enumerate(self._masks):
             if mask & needs != needs or number in taken:
@@ -109,10 +121,15 @@ class Index:
             for word, test, widest in tests:
                 if word in texts[number]:
                     continue
-                match = test(names[number]) if test else None
-                if match is None or match.end() - match.start() > widest:
+                if test is None:
                     break
-                score += match.end() - match.start() - len(word)
+                match = test(names[number])
+                if match is None:
+                    break
+                width = match.end() - match.start()
+                if width > widest:
+                    break
+                score += width - len(word)
             else:
                 scored.append((score, number))
         scored.sort()
@@ -120,7 +137,7 @@ class Index:
 
 
 def light(text: str, query: Query | str) -> tuple[int, ...]:
-    """The positions of the letters of `text` to light for the words of a query, in rising order."""
+    """The positions of the letters of `text` to highlight for the words of a query, in rising order."""
     asked = parse_query(query) if isinstance(query, str) else query
     lowered = text.lower()
     if len(lowered) != len(text):
@@ -130,10 +147,13 @@ def light(text: str, query: Query | str) -> tuple[int, ...]:
         if word.negated:
             continue
         at = lowered.find(word.text)
-        match = _subsequence(word.text).search(lowered) if at < 0 and len(word.text) >= _MIN_FUZZY else None
         if at >= 0:
             lit.update(range(at, at + len(word.text)))
-        elif match is not None and match.end() - match.start() <= _widest(word.text):
+            continue
+        if len(word.text) < _MIN_FUZZY:
+            continue
+        match = _subsequence(word.text).search(lowered)
+        if match is not None and match.end() - match.start() <= _widest(word.text):
             lit.update(match.start(group + 1) for group in range(len(word.text)))
     return tuple(sorted(lit))
 
@@ -141,7 +161,7 @@ def light(text: str, query: Query | str) -> tuple[int, ...]:
 @lru_cache(maxsize=256)
 def _subsequence(word: str) -> re.Pattern[str]:
     # Each gap excludes the next letter and line ends, so that matching is linear and stays in one field.
-    # A fuzzy match begins where a word begins, else every short word matches nearly everything.
+    # A fuzzy match begins at the beginning of a word, else every short word matches nearly everything.
     parts = [f"(?<![a-z0-9])({re.escape(word[0])})"]
     parts += [rf"[^\n{re.escape(letter)}]*({re.escape(letter)})" for letter in word[1:]]
     return re.compile("".join(parts))

@@ -1,4 +1,4 @@
-"""The list of all recipes, quickly: from the index cache where files are unchanged, sketched where time runs out."""
+"""The list of all recipes, quickly: unchanged files from the index cache, others sketched when time runs out."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from sparkrun_tui.recipe.search.sources import all_files, looks_like_recipe
 _FIELDS = tuple(field.name for field in fields(Entry) if field.name != "source")
 _TUPLES = tuple(_FIELDS.index(name) for name in ("tools", "has", "kinds"))
 _FORMAT = hashlib.sha256(" ".join(("5", __version__, *_FIELDS)).encode()).hexdigest()[:16]
-"""Changes with the fields of an entry and with the version, since that may know other engines and flags."""
+"""Changes with the fields of an entry and with the version, which may know other engines and flags."""
 _SKETCH_SIZE = 64 << 10
 
 Stamp = tuple[int, int]
@@ -37,9 +37,9 @@ Stamp = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Entries for a list. `pending` holds the files that were only sketched; `stamps` the state each was read in.
+    """Entries for a list. `pending` holds the files that were only sketched; `stamps` the state of each file when read.
 
-    A file that is no recipe has a stamp and no entry.
+    A file that is not a recipe has a stamp and no entry.
     """
 
     by_path: Mapping[str, Entry]
@@ -56,8 +56,8 @@ class Listing:
 def list_recipes(settings: Settings, words: KnownWords, budget: float = 0.15) -> Listing:
     """The entries of all recipes. New and changed files are parsed for `budget` seconds, the rest is sketched.
 
-    `words` are what entries must know of engines (`engines.search_words`). Call `finish` on the result, in a thread,
-    to have the rest parsed and the cache written.
+    `words` are what entries need from engines (`engines.search_words`). Call `finish` on the result, in a thread, to
+    parse the rest and write the cache.
     """
     with _collector_paused():
         return _list(settings, words, budget)
@@ -65,7 +65,7 @@ def list_recipes(settings: Settings, words: KnownWords, budget: float = 0.15) ->
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    # Ten thousand long-lived entries make the cyclic collector run over and over: a third of the time.
+    # Ten thousand long-lived entries make the cyclic collector run again and again: a third of the time.
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -98,15 +98,21 @@ def _list(settings: Settings, words: KnownWords, budget: float) -> Listing:
             pending.append(path)
         if entry is not None:
             by_path[path] = entry
-    changed = cached.keys() != stamps.keys() or any(cached[path][0] != stamps[path][0] for path in stamps)
     listing = Listing(by_path, stamps, words, tuple(pending))
-    if changed and not pending:
+    if not pending and _has_changed(cached, stamps):
         _write_cache(listing)
     return listing
 
 
+def _has_changed(cached: Mapping[str, list[Any]], stamps: Mapping[str, Stamp]) -> bool:
+    """Whether files were added, removed or written since the cache was."""
+    if cached.keys() != stamps.keys():
+        return True
+    return any(cached[path][0] != stamp[0] for path, stamp in stamps.items())
+
+
 def finish(listing: Listing, budget: float = 3600.0) -> Listing:
-    """Parse pending files for `budget` seconds; when none is left, the cache is written."""
+    """The listing with pending files parsed for `budget` seconds; when none is left, the cache is written."""
     if not listing.pending:
         return listing
     deadline = time.monotonic() + budget
@@ -132,7 +138,7 @@ def _stamp(path: str) -> Stamp | None:
     try:
         status = os.stat(path)
     except OSError:
-        # It went away between the listing and now.
+        # It was removed since the folder was listed.
         return None
     return status.st_mtime_ns, status.st_size
 
@@ -159,9 +165,11 @@ def _read_cache() -> dict[str, list[Any]]:
     try:
         data = parse_json(read_text(_file(), encoding="ascii"))
         rows = data["rows"]
-        return rows if data["format"] == _FORMAT and isinstance(rows, dict) else {}
+        if data["format"] != _FORMAT or not isinstance(rows, dict):
+            return {}
+        return rows
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        # A cache that cannot be read is made anew.
+        # An unreadable cache is written again.
         return {}
 
 
@@ -177,7 +185,7 @@ def _from_row(row: list[Any] | None, source: Source) -> Entry | None:
 def _to_row(entry: Entry) -> list[Any]:
     values = [getattr(entry, name) for name in _FIELDS]
     for place in _TUPLES:
-        # One text per list: many short texts would be most of the time that reading takes.
+        # One text per list: many short texts would take most of the time of reading.
         values[place] = "\n".join(values[place])
     return values
 
@@ -187,6 +195,6 @@ def _write_cache(listing: Listing) -> None:
     for path, stamp in listing.stamps.items():
         entry = listing.by_path.get(path)
         rows[path] = [*stamp, None if entry is None else _to_row(entry)]
-    # Without a cache the next start is slower, that is all.
+    # Without a cache only the next start is slower.
     with suppress(OSError):
         write_private(_file(), json.dumps({"format": _FORMAT, "rows": rows}, separators=(",", ":")))

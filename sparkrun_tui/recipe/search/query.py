@@ -13,7 +13,7 @@ from sparkrun_tui.recipe.search.entry import Entry
 
 KEYS = {
     "runtime": "the engine: vllm, sglang, llama-cpp, eugr-vllm",
-    "nodes": "hosts that it takes as written: 2, >1",
+    "nodes": "hosts that it needs as written: 2, >1",
     "dtype": "number format of the weights: fp8, nvfp4",
     "params": "parameters: >30b, <=8b",
     "ctx": "context in tokens: >=128k",
@@ -29,7 +29,7 @@ KEYS = {
     "tp": "tensor parallel degree",
     "is": "broken, solo, cluster, moe",
 }
-"""Keys of the query line, each with a help for completion."""
+"""Keys of the query line, each with its help text for completion."""
 
 _ALIASES = {
     "context": "ctx",
@@ -52,7 +52,7 @@ _FITS = {
     "unknown": ("unknown",),
 }
 FITS_VALUES = ("yes", "good", "tight", "no", "unknown")
-"""What may follow `fits:`."""
+"""The values of `fits:`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A parsed query line; `notes` tell what was not understood, for the line below the search box."""
+    """A parsed query line; `notes` say what was not understood, for the line below the search box."""
 
     words: tuple[Word, ...] = ()
     filters: tuple[Filter, ...] = ()
@@ -82,12 +82,12 @@ class Query:
 
     @property
     def empty(self) -> bool:
-        """Whether it asks for nothing, so that everything matches."""
+        """Whether it has no conditions, so that everything matches."""
         return not self.words and not self.filters
 
 
 def parse_query(text: str) -> Query:
-    """The query of one line; never fails: what is half typed is left out or taken as a word."""
+    """The query of one line; never fails: half-typed conditions are left out or become words."""
     words: list[Word] = []
     filters: list[Filter] = []
     notes: list[str] = []
@@ -102,10 +102,11 @@ def parse_query(text: str) -> Query:
             kept = tuple(part for part in value.split(",") if part and _usable(key, part, notes))
             if kept:
                 filters.append(Filter(key, kept, negated))
-        else:
-            word = f"{match['key'].lower()}:{value}" if match["key"] else value
-            if word:
-                words.append(Word(word, negated))
+            continue
+        if match["key"]:
+            value = f"{match['key'].lower()}:{value}"
+        if value:
+            words.append(Word(value, negated))
     return Query(tuple(words), tuple(filters), tuple(notes))
 
 
@@ -115,31 +116,38 @@ def _usable(key: str, value: str, notes: list[str]) -> bool:
             notes.append(f"{key}:{value} is not a number")
         return False
     if key == "fits" and not any(word.startswith(value) for word in _FITS):
-        notes.append(f"fits: takes {', '.join(FITS_VALUES)}")
+        notes.append(f"fits:{value} is unknown; use {', '.join(FITS_VALUES)}")
         return False
     return True
 
 
 def parse_count(text: str) -> float | None:
-    """A number with a unit as in queries: `30b`, `128k` (1,024 each for `ki`), `1.5m`; None when it is none."""
+    """A number with a unit as in queries: `30b`, `128k` (1,024 each for `ki`), `1.5m`; None for anything else."""
     binary = re.fullmatch(r"(\d+(?:\.\d+)?)(k|m)i", text)
     if binary:
-        return (decimal(binary[1]) or 0.0) * (1024 if binary[2] == "k" else 1024**2)
+        unit = 1024 if binary[2] == "k" else 1024**2
+        return (decimal(binary[1]) or 0.0) * unit
     if text == "0":
         return 0
     parsed = parse_params(text)
-    return None if parsed is None else 1.0 * parsed[0]
+    if parsed is None:
+        return None
+    return 1.0 * parsed[0]
 
 
 def _bounds(value: str) -> tuple[float, float, bool, bool] | None:
-    """Lowest and highest, and whether each is included."""
+    """The lowest and the highest number, and whether each is included; None when it is not a condition on numbers."""
     ranged = _RANGE.fullmatch(value)
     if ranged:
         low, high = parse_count(ranged["low"]), parse_count(ranged["high"])
-        return None if low is None or high is None else (low, high, True, True)
+        if low is None or high is None:
+            return None
+        return low, high, True, True
     match = _NUMBER.fullmatch(value)
-    number = parse_count(match["number"]) if match else None
-    if match is None or number is None:
+    if match is None:
+        return None
+    number = parse_count(match["number"])
+    if number is None:
         return None
     infinite = math.inf
     return {
@@ -166,7 +174,10 @@ def _test(key: str, value: str, fits: Callable[[Entry], str] | None) -> Predicat
     if key in _NUMERIC:
         return _numeric(key, value)
     if key == "fits":
-        levels = {level for word, found in _FITS.items() if word.startswith(value) for level in found}
+        levels: set[str] = set()
+        for word, found in _FITS.items():
+            if word.startswith(value):
+                levels.update(found)
         return lambda entry: (fits(entry) if fits else "unknown") in levels
     if key == "has":
         wanted = value.replace("-", "_")
@@ -186,16 +197,18 @@ def _numeric(key: str, value: str) -> Predicate:
     if bounds is None:
         return lambda entry: False
     low, high, with_low, with_high = bounds
-    # Context lengths are said in thousands and written in powers of two: 128k means 131,072, too.
-    slack = 1.049 if key == "ctx" and value.endswith("k") and low == high else 1.0
+    is_exact = low == high
+    if key == "ctx" and is_exact and value.endswith("k"):
+        # Context lengths are named in thousands and written in powers of two: 128k also means 131,072.
+        high *= 1.049
 
     def test(entry: Entry) -> bool:
         number = entry.number(key)
-        if number is None:
+        if number is None or not low <= number <= high:
             return False
-        above = number >= low if with_low else number > low
-        below = number <= high * slack if with_high else number < high
-        return above and below
+        if number == low and not with_low:
+            return False
+        return with_high or number != high
 
     return test
 
@@ -204,9 +217,12 @@ def _textual(key: str, value: str) -> Predicate:
     if key == "runtime":
         return lambda entry: entry.runtime.startswith(value)
     if key == "registry":
-        return lambda entry: any(
-            name.lower().startswith(value) for name in (entry.source.registry, entry.source.repository) if name
-        )
+        return lambda entry: _is_of_registry(entry, value)
     if key == "source":
         return lambda entry: entry.source.kind.value.startswith(value)
     return lambda entry: value in entry.text_of(key)
+
+
+def _is_of_registry(entry: Entry, value: str) -> bool:
+    names = (entry.source.registry, entry.source.repository)
+    return any(name.lower().startswith(value) for name in names if name)

@@ -1,4 +1,4 @@
-"""Finding recipes: by path, among the bundled ones, in the user's directories, and in registries."""
+"""Finds recipes: by path, among the bundled ones, in the user's directories, and in registries."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def find_recipe(name: str, settings: Settings) -> Recipe:
     """The recipe that `name` means, in the format's order of discovery.
 
     `name` is a path, a bundled recipe, one of the user's, `REGISTRY/NAME` or `@REGISTRY/NAME`, a name in any
-    registry, or the display name of a recipe. Raises `RecipeError` when nothing, or more than one thing, matches.
+    registry, or the display name of a recipe. Raises `RecipeError` when nothing matches, or several recipes do.
     """
     path = _existing_file(name)
     if path is not None:
@@ -40,16 +40,16 @@ def find_recipe(name: str, settings: Settings) -> Recipe:
 def _among(name: str, folders: Sequence[Folder]) -> tuple[Folder, str] | None:
     """The file that a name or a path in a folder means: the user's own and the bundled ones first."""
     own = [folder for folder in folders if folder.kind is not SourceKind.REGISTRY]
-    registries = [folder for folder in folders if folder.kind is SourceKind.REGISTRY]
-    return (
-        _first_by_path(name, own)
-        or _unique(name, [match for folder in own for match in _by_stem(name, folder)], first_folder=True)
-        or _in_registries(name, registries)
-    )
+    found = _first_by_path(name, own)
+    if found is None:
+        found = _unique(name, _first_with_stem(name, own))
+    if found is None:
+        found = _in_registries(name, [folder for folder in folders if folder.kind is SourceKind.REGISTRY])
+    return found
 
 
 def _by_path(name: str, path: Path, settings: Settings) -> Recipe:
-    """The recipe in a file that was named; a stranger's, when it lies in none of the user's folders of recipes."""
+    """The recipe in a file named by its path; another person's when outside the user's recipe folders."""
     own = any(is_inside(path, os.path.realpath(folder.path)) for folder in own_folders(settings))
     recipe = load_recipe(path, Source(SourceKind.PATH, str(path), stranger=not own))
     if os.sep in name:
@@ -59,26 +59,29 @@ def _by_path(name: str, path: Path, settings: Settings) -> Recipe:
 
 
 def _hidden_by(name: str, path: Path, folders: Sequence[Folder]) -> Iterator[Problem]:
-    """A warning when a file of the current folder is taken instead of a known recipe of its name."""
+    """A warning when a file of the current folder is used instead of a known recipe of its name."""
     spot = Spot(str(path), 1, 1)
     try:
         found = _among(name, folders)
     except RecipeError:
-        message = f"this file of the current folder is taken, and no other recipe called `{name}`"
+        message = f"this file of the current folder is used, not another recipe called `{name}`"
         yield Problem(Severity.WARNING, "hides-recipe", message, spot)
         return
     if found is None or _content(found[1]) == _content(str(path)):
         return
     folder, file = found
     source = folder.source(file)
-    kind = f"that of the registry {source.registry_text}" if source.registry_text else f"the {folder.kind} one"
-    message = f"this file of the current folder is taken for `{name}`, not {kind}"
-    other = f"@{source.registry}/{source.below}" if source.registry else file
-    yield Problem(Severity.WARNING, "hides-recipe", message, spot, f"the other one is {other}")
+    kind, other = f"the {folder.kind} one", file
+    if source.registry_text:
+        kind = f"that of the registry {source.registry_text}"
+    if source.registry:
+        other = f"@{source.registry}/{source.below}"
+    message = f"this file of the current folder is used for `{name}`, not {kind}"
+    yield Problem(Severity.WARNING, "hides-recipe", message, spot, f"use {other} to mean the other one")
 
 
 def all_recipes(settings: Settings) -> list[Recipe | BrokenRecipe]:
-    """Every recipe a browser shows: bundled, the user's, then those of visible registries."""
+    """Every recipe that lists show: bundled, the user's, then those of visible registries."""
     found: list[Recipe | BrokenRecipe] = []
     for folder, entry in all_files(settings):
         recipe = load_file(entry.path, folder.source(entry.path))
@@ -88,7 +91,7 @@ def all_recipes(settings: Settings) -> list[Recipe | BrokenRecipe]:
 
 
 def all_files(settings: Settings) -> Iterator[tuple[Folder, os.DirEntry[str]]]:
-    """Every recipe file a browser shows, each once, with its folder."""
+    """Every recipe file that lists show, each once, with its folder."""
     seen: set[str] = set()
     for folder in [*own_folders(settings), *registry_folders(settings)]:
         if not folder.visible:
@@ -102,17 +105,21 @@ def all_files(settings: Settings) -> Iterator[tuple[Folder, os.DirEntry[str]]]:
 
 
 def looks_like_recipe(recipe: Recipe | BrokenRecipe) -> bool:
-    """Whether a file is meant as a recipe; broken files count, other YAML files in the same folder do not."""
-    return isinstance(recipe, BrokenRecipe) or any(word in recipe.spots for word in _RECIPE_WORDS)
+    """Whether a file is meant to be a recipe; broken files count, other YAML files in the same folder do not."""
+    if isinstance(recipe, BrokenRecipe):
+        return True
+    return any(word in recipe.spots for word in _RECIPE_WORDS)
 
 
 def reference(recipe: Recipe | BrokenRecipe | Entry) -> str:
-    """What to type on the command line to mean this recipe."""
+    """The text that means this recipe on the command line."""
     source = recipe.source
     name = source.below or stem(source.path)
     if source.kind is SourceKind.REGISTRY:
         return f"@{source.registry}/{name}"
-    return name if source.kind is SourceKind.BUNDLED else source.path
+    if source.kind is SourceKind.BUNDLED:
+        return name
+    return source.path
 
 
 def _existing_file(name: str) -> Path | None:
@@ -127,8 +134,10 @@ def _existing_file(name: str) -> Path | None:
 
 
 def _below(folder: Folder, name: str) -> str | None:
-    """The file that `name` is as a path below a folder; never one outside of it."""
-    if not name or "\0" in name or name.startswith(("/", "~")) or ".." in Path(name).parts:
+    """The file that `name` means as a path below a folder; never one outside of it."""
+    if not name or "\0" in name:
+        return None
+    if name.startswith(("/", "~")) or ".." in Path(name).parts:
         return None
     root = os.path.realpath(folder.path)
     for ending in ("", *ENDINGS):
@@ -146,49 +155,85 @@ def _first_by_path(name: str, folders: Sequence[Folder]) -> tuple[Folder, str] |
     return None
 
 
-def _by_stem(name: str, folder: Folder) -> list[tuple[Folder, str]]:
+def _with_stem(name: str, folders: Sequence[Folder]) -> list[tuple[Folder, str]]:
+    """All files whose names without ending are `name`."""
     wanted = stem(name)
+    found: list[tuple[Folder, str]] = []
     if not wanted or "/" in name:
-        return []
-    return [(folder, entry.path) for entry in recipe_files(folder) if stem(entry.name) == wanted]
+        return found
+    for folder in folders:
+        for entry in recipe_files(folder):
+            if stem(entry.name) == wanted:
+                found.append((folder, entry.path))
+    return found
+
+
+def _first_with_stem(name: str, folders: Sequence[Folder]) -> list[tuple[Folder, str]]:
+    """The files of that name in the first folder that has any."""
+    for folder in folders:
+        found = _with_stem(name, [folder])
+        if found:
+            return found
+    return []
 
 
 def _in_registries(name: str, registries: Sequence[Folder]) -> tuple[Folder, str] | None:
     registry, _, rest = name.removeprefix("@").partition("/")
-    chosen = [folder for folder in registries if rest and folder.answers(registry)]
-    found = _first_by_path(rest, chosen) or _in_part(rest, chosen)
-    found = found or _unique(name, [match for folder in chosen for match in _by_stem(rest, folder)])
-    if found is None and name.startswith("@") and not chosen:
-        names = dict.fromkeys(name for folder in registries for name in (folder.repository, folder.registry) if name)
-        known = listed(names) or "none"
-        raise RecipeError(f"there is no registry `{registry}`", remedy=f"registries here: {known}")
-    if found is not None or name.startswith("@"):
+    chosen = []
+    if rest:
+        chosen = [folder for folder in registries if folder.answers(registry)]
+    found = _first_by_path(rest, chosen)
+    if found is None:
+        found = _in_part(rest, chosen)
+    if found is None:
+        found = _unique(name, _with_stem(rest, chosen))
+    if found is not None:
         return found
-    by_path = [(folder, path) for folder in registries if (path := _below(folder, name)) is not None]
+    if name.startswith("@"):
+        if not chosen:
+            raise _no_registry(registry, registries)
+        return None
+    by_path = []
+    for folder in registries:
+        path = _below(folder, name)
+        if path is not None:
+            by_path.append((folder, path))
     if "/" in name or len(by_path) == 1:
         return _unique(name, by_path)
-    return _unique(name, [match for folder in registries for match in _by_stem(name, folder)])
+    return _unique(name, _with_stem(name, registries))
+
+
+def _no_registry(name: str, registries: Sequence[Folder]) -> RecipeError:
+    names: dict[str, None] = {}
+    for folder in registries:
+        names[folder.repository] = None
+        names[folder.registry] = None
+    names.pop("", None)
+    remedy = "no registry has been fetched: `sparkrun-tui registry update` does it"
+    if names:
+        remedy = f"registries here: {listed(names)}"
+    return RecipeError(f"there is no registry `{name}`", remedy=remedy)
 
 
 def _in_part(name: str, folders: Sequence[Folder]) -> tuple[Folder, str] | None:
-    """A recipe named by the part of the repository that it is in: `PART/NAME`."""
+    """A recipe named by its part of the repository: `PART/NAME`."""
     part, _, rest = name.partition("/")
-    chosen = [folder for folder in folders if rest and folder.registry in (part, f"{folder.repository}/{part}")]
-    return _first_by_path(rest, chosen) or _unique(
-        rest, [found for folder in chosen for found in _by_stem(rest, folder)]
-    )
+    if not rest:
+        return None
+    chosen = [folder for folder in folders if folder.registry in (part, f"{folder.repository}/{part}")]
+    return _first_by_path(rest, chosen) or _unique(rest, _with_stem(rest, chosen))
 
 
-def _unique(name: str, matches: Sequence[tuple[Folder, str]], first_folder: bool = False) -> tuple[Folder, str] | None:
-    """The one match; equal files count as one, and with `first_folder` earlier folders hide later ones."""
-    if first_folder and matches:
-        matches = [match for match in matches if match[0] is matches[0][0]]
+def _unique(name: str, matches: Sequence[tuple[Folder, str]]) -> tuple[Folder, str] | None:
+    """The one match, None without any; equal files count as one."""
+    if not matches:
+        return None
     if len({_content(path) for _, path in matches}) > 1:
-        places = [
-            f"@{folder.registry}/{folder.source(path).below}" if folder.registry else path for folder, path in matches
-        ]
+        places = []
+        for folder, path in matches:
+            places.append(f"@{folder.registry}/{folder.source(path).below}" if folder.registry else path)
         raise RecipeError(f"`{name}` is ambiguous: it is {listed(places)}", remedy="name one of them in full")
-    return matches[0] if matches else None
+    return matches[0]
 
 
 def _content(path: str) -> bytes:
@@ -199,8 +244,10 @@ def _content(path: str) -> bytes:
 
 
 def _by_display_name(name: str, folders: Sequence[Folder]) -> Recipe:
-    """The recipe that calls itself so; earlier folders hide later ones, registries not each other."""
-    asked, _, wanted = name.removeprefix("@").partition("/") if name.startswith("@") else ("", "", name)
+    """The recipe with that display name; earlier folders hide later ones, but registries do not hide each other."""
+    asked, wanted = "", name
+    if name.startswith("@"):
+        asked, _, wanted = name[1:].partition("/")
     near: dict[str, str] = {}
     matches: list[Recipe] = []
     for folder in folders:
@@ -222,6 +269,8 @@ def _by_display_name(name: str, folders: Sequence[Folder]) -> Recipe:
         raise RecipeError(f"`{name}` is ambiguous: it is {places}", remedy="name one of them in full")
     if matches:
         return matches[0]
+    hint = "`sparkrun-tui list` shows all recipes"
     found = nearest(wanted, near)
-    hint = f"did you mean `{near[found]}`?" if found else "`sparkrun-tui list` shows what there is"
+    if found:
+        hint = f"did you mean `{near[found]}`?"
     raise RecipeError(f"there is no recipe `{name}`", remedy=hint)

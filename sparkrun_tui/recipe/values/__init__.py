@@ -1,1 +1,1 @@
-"""Values in force: overrides, defaults, the environment, and the command they render."""
+"""Effective values: overrides, defaults, the environment, and the command they render."""

@@ -1,4 +1,4 @@
-"""Variables of the workstation that a recipe's `env` asks for: which they are, which it may have, and filling in."""
+"""Variables of the workstation that a recipe's `env` asks for: their names, which are allowed, and their values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ALLOWED = frozenset({
 })  # fmt: skip
 _ALLOWED_PREFIXES = ("NCCL_", "VLLM_", "SGLANG_", "CUDA_")
 MAX_ENV = 1 << 20
-"""Characters of all of a recipe's variables together, once they are filled in."""
+"""The most characters of all of a recipe's variables together, once they are filled in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,11 @@ class Wanted:
 def allowed(name: str) -> bool:
     """Whether a variable may be read without asking: tokens of the Hub, engine settings, proxies.
 
-    Of the settings of engines those that are secrets are not, such as `VLLM_API_KEY`.
+    Secrets among the settings of engines, such as `VLLM_API_KEY`, are not.
     """
-    return name in _ALLOWED or (name.startswith(_ALLOWED_PREFIXES) and not looks_secret(name))
+    if name in _ALLOWED:
+        return True
+    return name.startswith(_ALLOWED_PREFIXES) and not looks_secret(name)
 
 
 def references(text: str) -> tuple[str, ...]:
@@ -50,24 +52,24 @@ def references(text: str) -> tuple[str, ...]:
 
 
 def unfilled(text: str) -> tuple[str, ...]:
-    """What looks like a reference of a shell and is none here, such as `${NAME:-word}`."""
+    """The shell references that are not supported here, such as `${NAME:-word}`."""
     return tuple(match.group()[:60] for match in _OTHER_FORM.finditer(text))
 
 
 def wanted(recipe: Recipe, environ: Mapping[str, str]) -> tuple[Wanted, ...]:
-    """The variables of the workstation that the recipe wants; `environ` only tells which of them are set."""
+    """The variables of the workstation that the recipe wants; `environ` only shows which of them are set."""
     found: dict[str, list[str]] = {}
     for key, value in recipe.env.items():
         for name in references(value.text):
             found.setdefault(name, []).append(key)
-    return tuple(
-        Wanted(name, tuple(keys), name in environ, allowed(name), looks_secret(name))
-        for name, keys in sorted(found.items())
-    )
+    variables = []
+    for name, keys in sorted(found.items()):
+        variables.append(Wanted(name, tuple(keys), name in environ, allowed(name), looks_secret(name)))
+    return tuple(variables)
 
 
 def reads_text(recipe: Recipe) -> str:
-    """The variables of the workstation that a recipe wants, by name; empty where it wants none."""
+    """The names of the workstation's variables that a recipe wants; empty when it wants none."""
     return ", ".join(want.name for want in wanted(recipe, {}))
 
 
@@ -76,14 +78,15 @@ def expand_env(recipe: Recipe, environ: Mapping[str, str], consented: Collection
 
     A variable that is not set stays as it is written. With `consented`, only allowed variables and those named
     there are filled in; None means that the recipe is the user's own and may read any.
-    Raises `RecipeError` where one value, or all of them together, become too long.
+    Raises `RecipeError` when one value, or all of them together, become too long.
     """
 
     def value(match: re.Match[str]) -> str:
         name = match[1] or match[2]
-        if name not in environ or not (consented is None or allowed(name) or name in consented):
-            return match.group()
-        return environ[name]
+        may_read = consented is None or allowed(name) or name in consented
+        if may_read and name in environ:
+            return environ[name]
+        return match.group()
 
     found: dict[str, str] = {}
     room = MAX_ENV
@@ -103,5 +106,5 @@ def _too_long(recipe: Recipe, key: str) -> RecipeError:
         f"`env.{key[:60]}` is too long{filled}: a variable may have {MAX_TEXT:,} characters, and all of a recipe"
         f" {MAX_ENV:,}",
         spot=recipe.spots.get(f"env.{key}"),
-        remedy="take the variable out of `env`, or name it fewer times",
+        remedy="remove the variable from `env`, or refer to it less often",
     )

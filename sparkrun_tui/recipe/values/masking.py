@@ -1,8 +1,8 @@
-"""What of a recipe must not be shown: values that stand in it, or were typed for it, under the name of a secret.
+"""Hides the secrets of a recipe: its values, and those typed for it, under the name of a secret.
 
-There are two ways to keep them out of sight. `redactor` makes the one filter for text that already holds them, such
-as the log of an engine that prints its arguments. `concealed` makes a recipe whose commands never hold them: each
-secret is a variable there, which the containers get by a file. What is planned, shown and copied is made of the latter.
+There are two ways. `redactor` is the one filter for text that already contains secrets, such as the log of an engine
+that prints its arguments. `concealed` is a recipe whose commands never contain them: each secret is a variable there,
+which the containers get in a file. All that is planned, shown and copied is made from the latter.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sparkrun_tui.recipe.values.shell_scanner import quotes_at
 from sparkrun_tui.recipe.values.shellwords import serve_argv
 
 PREFIX = "SPARKRUN_SECRET_"
-"""What the variables begin with that stand for secret values in commands."""
+"""The beginning of variables that replace secret values in commands."""
 
 _REFERENCE = re.compile(rf"\$\{{{PREFIX}[A-Z0-9_]+\}}")
 _SHOWN = re.compile(r"'\"{0}\"'|\"{0}\"|{0}".replace("{0}", _REFERENCE.pattern))
@@ -35,10 +35,10 @@ _NAMES_FILE = re.compile(r"(?i)[_-](file|path|dir)$")
 _SOURCE_LINE = re.compile(r"^(\s*(?:-\s+)?[\"']?)([\w-]+)([\"']?\s*:\s+)(\S.*)$")
 _ONLY_NAME = re.compile(r"\$\w+|\$\{\w+\}", re.ASCII)
 _MOST = 256
-"""References whose surroundings are looked at; a command with more of them is none that a person wrote."""
+"""The most references whose surroundings are examined; no person writes a command with more of them."""
 
 
-# What is private.
+# Which values are secrets.
 
 
 def is_private(key: str, value: Value) -> bool:
@@ -52,7 +52,7 @@ _DIGITS = re.compile(r"[0-9]+")
 def _is_secret(key: str, data: Any) -> bool:
     if not looks_secret(key) or data is None or isinstance(data, bool):
         return False
-    # Lists and mappings are looked into.
+    # The items of lists and mappings are examined separately.
     if isinstance(data, (list, tuple, Mapping)):
         return False
     text = str(data)
@@ -96,26 +96,29 @@ def redactor(
     environ: Mapping[str, str] | None = None,
     known: Iterable[Secret | str] = (),
 ) -> Redactor:
-    """The one filter: it takes the secrets of a recipe, of its values in force and of what was typed out of any text.
+    """The one filter: it hides the secrets of a recipe, of its effective values and of typed values in any text.
 
-    The secrets of `environ` (None: of this process) and those of `known` are taken out, too.
+    The secrets of `environ` (None: of this process) and those of `known` are hidden, too.
     """
     # A variable that is not set is passed on as it is written, and its name is no secret.
     found: list[Secret | str] = [text for text in known if _ONLY_NAME.fullmatch(revealed(text)) is None]
     found += secrets_of(os.environ if environ is None else environ)
-    recipe = recipe or (rendered.recipe if rendered is not None else None)
+    if recipe is None and rendered is not None:
+        recipe = rendered.recipe
     if recipe is not None:
         found += secrets_of_recipe(recipe)
     if rendered is not None:
-        found += private_texts({key: link.value.data for key, link in rendered.chain.items()})
-        found += [link.value.text for key, link in rendered.chain.items() if is_private(key, link.value)]
+        for key, link in rendered.chain.items():
+            found += _secret_leaves(key, link.value.data)
+            if is_private(key, link.value):
+                found.append(link.value.text)
         found += private_texts(rendered.overrides)
         found += secrets_of_words(rendered.argv)
     return Redactor([*found, *private_texts(typed or {})])
 
 
 def secrets_of_recipe(recipe: Recipe) -> list[str]:
-    """The secrets that stand in a recipe's file: in its values, its environment and its command's flags."""
+    """The secrets in a recipe's file: in its values, its environment and its command's flags."""
     values = [*recipe.env.items(), *recipe.defaults.items()]
     found = [value.text for key, value in values if is_private(key, value)]
     found += private_texts({key: value.data for key, value in values})
@@ -175,7 +178,7 @@ def shown_source(text: str, redact: Redactor) -> str:
 
 
 def problem_shown(problem: Problem, redact: Redactor) -> Problem:
-    """A problem whose words hold no secret."""
+    """A problem without secrets in its texts."""
     message, remedy = dotted(redact(problem.message)), dotted(redact(problem.remedy))
     if message == problem.message and remedy == problem.remedy:
         return problem
@@ -187,7 +190,7 @@ def dotted(text: str) -> str:
     return _SHOWN.sub(MASK, text)
 
 
-# Commands that hold no secrets.
+# Commands without secrets.
 
 
 class Concealed(NamedTuple):
@@ -200,7 +203,7 @@ class Concealed(NamedTuple):
 def concealed(rendered: Rendered) -> Concealed:
     """The recipe with every secret value as a variable (`"${SPARKRUN_SECRET_API_KEY}"`), command and hooks included.
 
-    A value that a command puts where a shell fills in no variable (a quoted heredoc) stays what it is.
+    A value at a place where the shell fills in no variable (a quoted heredoc) stays unchanged.
     """
     names = _Names()
     chain = {key: _conceal(key, link.value, names) for key, link in rendered.chain.items()}
@@ -208,19 +211,25 @@ def concealed(rendered: Rendered) -> Concealed:
         return Concealed(rendered, {})
     defaults = {key: _conceal(key, value, names) for key, value in rendered.recipe.defaults.items()}
     recipe = replace(rendered.recipe, defaults=defaults)
-    overrides = {
-        key: chain[key].text if chain[key] is not rendered.chain[key].value else text
-        for key, text in rendered.overrides.items()
-    }
-    users = {key: chain[key].data for key, link in rendered.chain.items() if link.origin is Origin.USER}
+    overrides = dict(rendered.overrides)
+    for key in overrides:
+        if chain[key] is not rendered.chain[key].value:
+            overrides[key] = chain[key].text
+    users = {}
+    used = {}
+    for key, link in rendered.chain.items():
+        used[key] = ChainValue(chain[key], link.origin)
+        if link.origin is Origin.USER:
+            users[key] = chain[key].data
     again = render(recipe, overrides, users)
-    used = {key: ChainValue(value, rendered.chain[key].origin) for key, value in chain.items()}
     command = again.command
+    argv = rendered.argv
     if command is not None:
         if _in_vain(command):
             return Concealed(rendered, {})
         command = quote_references(command)
-    argv = serve_argv(command) if command is not None and rendered.argv else rendered.argv
+        if argv:
+            argv = serve_argv(command)
     hidden = replace(again, chain=used, command=command, argv=argv, problems=rendered.problems)
     return Concealed(hidden, names.secrets)
 
@@ -275,7 +284,7 @@ def _conceal_item(path: str, key: str, data: Any, names: _Names) -> Any:
 
 
 def _in_vain(command: str) -> bool:
-    """Whether a reference stands in a heredoc whose text the shell takes as it is."""
+    """Whether a reference is in a heredoc whose text the shell leaves unchanged."""
     if _QUOTED_HEREDOC.search(command) is None:
         return False
     places = [match.start() for match in _REFERENCE.finditer(command)]

@@ -1,4 +1,4 @@
-"""What a recipe becomes with overrides: typed values, the chain in its order of precedence, the rendered command."""
+"""Applies overrides to a recipe: typed values, the chain in its order of precedence, the rendered command."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _EMPTY: Mapping[str, object] = MappingProxyType({})
 _META = re.compile(r"[\n;&|<>`$(){}*?\[\]!#'\"\\]")
 LOST_CONTINUATION = re.compile(r"\\([ \t]+)(?=\n[ \t]*[-{])")
 """A backslash with blanks behind it, at the end of a line that a flag or a placeholder follows."""
-_MAX_TOLD = 20
-"""Placeholders without a value that are told one by one."""
+_MOST_REPORTED = 20
+"""The most placeholders without a value that are reported one by one."""
 _KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -45,7 +45,7 @@ def parse_value(text: str, default: Value | None = None) -> Value:
 
 
 _LONGEST_SHOWN = 12
-"""Characters of what is no assignment that a message repeats."""
+"""A longer text that is not an assignment is shortened in the message."""
 
 
 def parse_assignment(text: str) -> tuple[str, str]:
@@ -53,11 +53,13 @@ def parse_assignment(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     key = key.strip()
     if not equals or _KEY.fullmatch(key) is None:
-        # What stands behind the sign may be a secret, and so may a long word without one.
-        told = f"{key[:80]}=…" if equals else text
-        if not equals and len(text) > _LONGEST_SHOWN:
-            told = f"{text[:4]}…"
-        raise UsageError(f"`{told}` is not an override", remedy="write it as key=value, such as port=9000")
+        # The text behind the sign may be a secret, and so may a long word without one.
+        shown = text
+        if equals:
+            shown = f"{key[:80]}=…"
+        elif len(text) > _LONGEST_SHOWN:
+            shown = f"{text[:4]}…"
+        raise UsageError(f"`{shown}` is not an override", remedy="write it as key=value, such as port=9000")
     return key, value
 
 
@@ -82,9 +84,9 @@ def from_data(data: object, default: Value | None = None) -> Value:
 def build_chain(
     recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[str, object] = _EMPTY
 ) -> dict[str, ChainValue]:
-    """The values in force: overrides win over per-user defaults, those over the recipe's, `model` is lowest.
+    """The effective values: overrides win over per-user defaults, those over the recipe's, `model` is lowest.
 
-    `model_revision` is there where the recipe pins one; of a model that the user names instead, it is `main`.
+    `model_revision` is present when the recipe pins one; for another model that the user names, it is `main`.
     """
     chain = {"model": ChainValue(Value(recipe.model, recipe.model, recipe.spots.get("model")), Origin.MODEL)}
     if recipe.model_revision:
@@ -104,13 +106,13 @@ def build_chain(
 
 
 def render(recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[str, object] = _EMPTY) -> Rendered:
-    """The recipe with `overrides` (texts as typed) and per-user defaults; never raises, `problems` tells all."""
+    """The recipe with `overrides` (texts as typed) and per-user defaults; never raises: errors are in `problems`."""
     chain = build_chain(recipe, overrides, user_defaults)
     problems = _override_problems(recipe, overrides, chain)
     recipe = _of_model(recipe, chain)
-    command = rejoined(recipe.command) if recipe.command is not None else None
-    if command is None:
+    if recipe.command is None:
         return Rendered(recipe, chain, dict(overrides), None, (), frozenset(chain), tuple(problems))
+    command = rejoined(recipe.command)
     texts = {key: value_text(link.value) for key, link in chain.items()}
     composite = {key for key, link in chain.items() if isinstance(link.value.data, (list, dict))}
 
@@ -118,7 +120,9 @@ def render(recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[
     around = _surroundings(command, doubled, composite)
 
     def fill(slot: Slot, text: str) -> str:
-        return shell.word(text) if slot.key in composite and around[slot.offset] not in QUOTES else text
+        if slot.key in composite and around[slot.offset] not in QUOTES:
+            return shell.word(text)
+        return text
 
     try:
         expansion = expand(command, texts, doubled=doubled, fill=fill if composite else None)
@@ -133,7 +137,7 @@ def render(recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[
 
 
 def rejoined(command: str) -> str:
-    """A command whose lines go on where blanks stand behind the backslash: nobody can see them, and nobody means them.
+    """A command whose lines also continue where blanks follow the backslash: they are invisible, and never meant.
 
     The backslash moves behind the blanks, so that every character keeps its place.
     """
@@ -159,7 +163,7 @@ def _reached(command: str, texts: Mapping[str, str], doubled: bool) -> frozenset
 
 
 def _of_model(recipe: Recipe, chain: Mapping[str, ChainValue]) -> Recipe:
-    """The recipe with the model in force, which is the one to download and to size.
+    """The recipe with the effective model, which is the one to download and to size.
 
     Placeholders in `model` are filled. Where the user names another model, the revision and the facts that the recipe
     gives of its own are left out: they are not this one's. A `model` among the defaults is only a word for the command.
@@ -171,7 +175,7 @@ def _of_model(recipe: Recipe, chain: Mapping[str, ChainValue]) -> Recipe:
         try:
             text = expand(text, {key: value_text(part.value) for key, part in chain.items()}, doubled=False).text
         except TemplateError:
-            # A circle, which rendering the command tells.
+            # A circle, which rendering the command reports.
             return recipe
     text = text.strip()
     if text == recipe.model:
@@ -194,17 +198,18 @@ def _circle(recipe: Recipe, chain: Mapping[str, ChainValue], error: TemplateErro
 
 def _expansion_problems(recipe: Recipe, chain: Mapping[str, ChainValue], expansion: Expansion) -> list[Problem]:
     first = {slot.key: slot for slot in reversed(expansion.unknown)}
-    told = list(islice(reversed(first.values()), _MAX_TOLD))
-    around = quotes_at(recipe.command or "", (slot.offset for slot in told))
-    problems = [_unknown(recipe, slot, chain, around[slot.offset]) for slot in told]
-    for key, holders in islice(expansion.unknown_in.items(), _MAX_TOLD):
+    slots = list(islice(reversed(first.values()), _MOST_REPORTED))
+    around = quotes_at(recipe.command or "", (slot.offset for slot in slots))
+    problems = [_unknown(recipe, slot, chain, around[slot.offset]) for slot in slots]
+    for key, holders in islice(expansion.unknown_in.items(), _MOST_REPORTED):
         message = f"`{{{key}}}` in the value of `{holders[0]}` has no value"
         spot = _place(recipe, chain[holders[0]])
         problems.append(Problem(Severity.ERROR, "unknown-placeholder", message, spot, did_you_mean(key, chain)))
     for key in sorted(expansion.used):
         link = chain[key]
-        if link.value.data is None or (link.origin is not Origin.RECIPE and link.value.data == ""):
-            message = f"`{key}` has no value: nothing is put in its place"
+        was_emptied = link.origin is not Origin.RECIPE and link.value.data == ""
+        if was_emptied or link.value.data is None:
+            message = f"`{key}` has no value: its place in the command stays empty"
             problems.append(Problem(Severity.WARNING, "empty-value", message, _place(recipe, link)))
     if recipe.version != "1" and recipe.command is not None:
         template = scan(recipe.command, False)
@@ -241,7 +246,7 @@ def _override_problems(recipe: Recipe, overrides: Mapping[str, str], chain: Mapp
             problems.append(Problem(Severity.WARNING, "line-break", message))
         elif isinstance(value, str) and (found := set(_META.findall(text)) - set(_META.findall(before))):
             marks = " ".join(sorted(found))
-            message = f"the value of `{key}` holds characters that a shell acts on: {marks}"
+            message = f"the value of `{key}` contains characters with a meaning in a shell: {marks}"
             problems.append(Problem(Severity.WARNING, "shell-characters", message))
     return problems
 

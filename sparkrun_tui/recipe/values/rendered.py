@@ -1,4 +1,4 @@
-"""What a recipe becomes with overrides: the chain of values and the rendered command."""
+"""A recipe with overrides applied: the chain of values and the rendered command."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ChainValue:
-    """A value in force, and where it comes from."""
+    """An effective value, and where it comes from."""
 
     value: Value
     origin: Origin
@@ -28,7 +28,7 @@ class ChainValue:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A recipe with its overrides: what the engine will be given.
+    """A recipe with its overrides: what the engine will get.
 
     `command` keeps the author's line breaks and is None when the recipe has none (the engine then builds one);
     `argv` is the same as one list of arguments, empty when the shell syntax cannot be split.
@@ -44,7 +44,7 @@ class Rendered:
     problems: tuple[Problem, ...]
 
     def get(self, key: str, default: object = None) -> object:
-        """The typed value of `key` in force, or `default`."""
+        """The effective typed value of `key`, or `default`."""
         found = self.chain.get(key)
         return default if found is None else found.value.data
 

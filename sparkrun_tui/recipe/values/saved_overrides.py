@@ -25,7 +25,7 @@ def saved_overrides(recipe: Recipe) -> dict[str, str]:
         found = data["overrides"]
         return {str(key): str(text) for key, text in found.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        # A damaged file is no worse than none: the recipe opens with its own defaults.
+        # A damaged file counts as none: the recipe opens with its own defaults.
         return {}
 
 
@@ -40,7 +40,7 @@ def save_overrides(recipe: Recipe, overrides: Mapping[str, str]) -> None:
 
 
 def lasting_place(source: Source) -> str:
-    """What lasts of where a recipe lies, as text that no other recipe shares.
+    """The stable part of a recipe's place, as a text that is unique for the recipe.
 
     Bundled recipes move with the installation, those of a registry with each of its updates.
     """

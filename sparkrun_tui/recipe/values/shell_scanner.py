@@ -1,4 +1,4 @@
-"""What bash makes of a script without running it: its simple commands, their words, and what quotes each place.
+"""Reads a bash script without running it: its simple commands, their words, and the quotes around each place.
 
 Nothing is expanded: `$NAME`, `$(...)`, `${...}`, `<(...)` and globs stay in a word as they are written. One pass,
 linear in the length of the script. `docs/decisions/008-own-shell-scanner.md` says why this is not a library.
@@ -54,7 +54,7 @@ _NO_COMMAND = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word: what the program gets (quotes taken off, nothing expanded), and where it stands in the script."""
+    """One word: what the program gets (quotes removed, nothing expanded), and its place in the script."""
 
     text: str
     start: int
@@ -68,7 +68,7 @@ Command = tuple[Word, ...]
 def simple_commands(script: str, offset: int = 0) -> list[Command]:
     """The simple commands of a script in order, `offset` added to all places.
 
-    Commands inside substitutions are part of the word they stand in. Raises `ValueError` at a quote or bracket that is
+    Commands inside substitutions are part of their word. Raises `ValueError` at a quote or bracket that is
     never closed, and where more than `MAX_DEPTH` are inside each other.
     """
     scanner = _Scanner(script, offset)
@@ -531,7 +531,10 @@ def _ansi(text: str) -> str:
         if encoded:
             # Several bytes may make one character.
             found = _BYTE.finditer(encoded)
-            return decode(bytes(int(byte[1], 8) & 0xFF if byte[1] else int(byte[2], 16) for byte in found))
+            data = bytearray()
+            for byte in found:
+                data.append(int(byte[1], 8) & 0xFF if byte[1] else int(byte[2], 16))
+            return decode(bytes(data))
         if short or long:
             number = int(short or long, 16)
             is_character = number < 0xD800 or 0xDFFF < number <= 0x10FFFF

@@ -10,11 +10,11 @@ from functools import lru_cache
 from sparkrun_tui.recipe.format.yamltree import MAX_TEXT, is_too_long
 
 MAX_ROUNDS = 32
-"""How deep values may refer to other values."""
+"""The most levels of values that refer to other values."""
 MAX_LENGTH = MAX_TEXT
-"""Bytes of a rendered command, in UTF-8."""
+"""The most bytes of a rendered command, in UTF-8."""
 _CACHED = 1 << 13
-"""Characters of a template that is kept once it is cut: long ones would fill the memory."""
+"""The most characters of a template that is cached: long ones would fill the memory."""
 
 _BRACE = re.compile(r"[{}]")
 _SLOT = re.compile(r"\{([A-Za-z0-9_-]+)\}")
@@ -24,7 +24,7 @@ _ESCAPE_V2 = re.compile(r"\{\{\\?[\"']")
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A place where `{key}` stands, at `offset` of the template's text."""
+    """The place of a `{key}`, at `offset` of the template's text."""
 
     key: str
     offset: int
