@@ -83,7 +83,7 @@ async def test_the_download_of_a_quantisation_names_its_files_once_they_are_know
     plan = launcher.plan(rendered(GGUF), cluster.cluster)
     before = step(plan, Phase.MODEL)
     assert before.commands[0].text == "hf download org/tiny-GGUF --include '*Q8_0*.gguf' --include '*mmproj*.gguf'"
-    assert "takes the files of Q8_0 alone" in before.detail
+    assert "takes only the files of Q8_0" in before.detail
     seen = step(await launcher.inspect(plan), Phase.MODEL)
     assert seen.commands[0].text == "hf download org/tiny-GGUF --include tiny-Q8_0.gguf"
     assert "pattern" not in seen.detail

@@ -145,7 +145,7 @@ async def test_launching_what_runs_already_says_so_and_changes_nothing(cluster: 
     before = list(cluster[1].actions)
     state = await launcher.launch(launcher.plan(rendered(SOLO), cluster.cluster)).wait_ended()
     assert state.status is LaunchStatus.FAILED
-    assert "runs already" in state.detail and first.launch_id in state.detail
+    assert "already runs" in state.detail and first.launch_id in state.detail
     assert cluster[1].actions == before
     await first.stop()
 
