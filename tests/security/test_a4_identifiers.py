@@ -59,7 +59,7 @@ def test_a_files_name_cannot_lead_out_of_the_snapshot(name: str) -> None:
 
 @pytest.mark.parametrize("text", LAUNCH_IDS)
 def test_a_label_of_another_form_is_no_launch_and_makes_no_folder(text: str) -> None:
-    with pytest.raises(LaunchError, match="no launch of sparkrun-tui"):
+    with pytest.raises(LaunchError, match="is not a launch id"):
         launch_folder(text)
     info = ContainerInfo("1", "x", "i", "running", {f"{LABEL}launch": text})
     assert group([FoundContainer("a", info)]) == ()
