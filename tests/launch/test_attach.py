@@ -164,7 +164,7 @@ async def test_without_a_journal_the_last_lines_are_read(cluster: FakeCluster) -
 @virtual_time
 async def test_what_is_not_ours_or_gone_cannot_be_taken_up(cluster: FakeCluster) -> None:
     launcher = cluster.launcher()
-    with pytest.raises(LaunchError, match="not launched from here"):
+    with pytest.raises(LaunchError, match="not launched by sparkrun-tui"):
         await launcher.attach(Found("", (Rank("spark-1", "x"),)), cluster.cluster)
     with pytest.raises(LaunchError, match="no containers any more"):
         await launcher.attach(Found("gone2345", (Rank("spark-1", "x"),)), cluster.cluster)

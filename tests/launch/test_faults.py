@@ -346,7 +346,7 @@ async def test_what_somebody_else_stops_and_removes_is_stopped_and_not_failed(cl
     await docker.remove(identity, force=True)
     state = await launch.wait_ended()
     assert state.status is LaunchStatus.STOPPED
-    assert state.detail == "stopped from elsewhere"
+    assert state.detail == "stopped by another program"
     assert state.diagnosis is None
 
 

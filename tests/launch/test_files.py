@@ -142,7 +142,7 @@ async def test_a_server_started_for_some_work_is_stopped_after_it(cluster: FakeC
     state = await launch.wait_ended()
     assert (state.status, state.detail) == (
         LaunchStatus.STOPPED,
-        "all that was to be done has ended well (stop_after_post)",
+        "all commands have succeeded (stop_after_post)",
     )
     assert cluster.ran == ["spark-1: collect"] and cluster.remaining == []
     assert any(action.startswith(f"stop({plan.serve.stop_grace:.0f})") for action in cluster[1].actions)

@@ -77,7 +77,7 @@ async def test_attaching_to_a_hostile_label_touches_nothing(tmp_path: Path) -> N
         launch_id, ranks = str(outside / "evil"), (Rank(),)
 
     cluster = FakeCluster("spark-1")
-    with pytest.raises(LaunchError, match="not launched from here"):
+    with pytest.raises(LaunchError, match="not launched by sparkrun-tui"):
         await cluster.launcher().attach(Found(), cluster.cluster)
     assert stat.S_IMODE(outside.stat().st_mode) == 0o755 and not list(outside.iterdir())
 
