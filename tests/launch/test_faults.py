@@ -253,7 +253,7 @@ async def test_ranks_that_never_meet_are_given_up_after_a_deadline_of_our_own(cl
         host.program = silent
     state = await cluster.begin(SGLANG_TWO).wait_ended()
     assert state.status is LaunchStatus.FAILED
-    assert "have not met" in state.detail
+    assert "did not find each other" in state.detail
     assert cluster.remaining == []
 
 

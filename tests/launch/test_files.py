@@ -159,7 +159,7 @@ async def test_a_server_whose_work_failed_goes_on_to_be_looked_at(cluster: FakeC
     launch = launcher.launch(launcher.plan(rendered(WORK), cluster.cluster))
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.READY
-    assert any("it is not stopped" in notice.text for notice in state.notices if notice.level == "warning")
+    assert any("the server is not stopped" in notice.text for notice in state.notices if notice.level == "warning")
     await launch.stop()
 
 

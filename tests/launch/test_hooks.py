@@ -144,7 +144,7 @@ async def test_a_command_that_does_not_end_does_not_hold_the_launch_up_for_ever(
     launch = launcher.launch(launcher.plan(rendered(SOLO + AFTER), cluster.cluster))
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.READY
-    assert any("is not done after 15:00" in text for text in notices(state.notices, "warning"))
+    assert any("did not end within 15:00" in text for text in notices(state.notices, "warning"))
     await launch.stop()
 
 
