@@ -358,17 +358,27 @@ _SMALLER = {"max_num_seqs": "32", "chunked_prefill_size": "4096"}
             "The driver was updated",
             {},
         ),
-        ("vllm", "failed to discover GPU vendor from CDI: no known GPU vendor found", "Docker has no GPU there", {}),
-        ("vllm", "error setting rlimit type 8: operation not permitted", "Docker may not lift limits there", {}),
+        (
+            "vllm",
+            "failed to discover GPU vendor from CDI: no known GPU vendor found",
+            "Docker has no GPU on this host",
+            {},
+        ),
+        (
+            "vllm",
+            "error setting rlimit type 8: operation not permitted",
+            "Docker may not raise limits on this host",
+            {},
+        ),
         ("vllm", 'exec: "bash": executable file not found in $PATH: unknown', "The image lacks a program", {}),
         ("vllm", "Error response from daemon: manifest unknown: manifest unknown", "The image's tag does not", {}),
         ("vllm", "no matching manifest for linux/arm64/v8 in the manifest list", "The image is for another", {}),
         ("vllm", "exec /usr/bin/bash: exec format error", "The image is for another processor", {}),
         ("vllm", "pull access denied for vllm-node, repository does not exist", "The image cannot be pulled", {}),
-        ("vllm", 'could not select device driver "" with capabilities: [[gpu]]', "Docker has no GPU there", {}),
+        ("vllm", 'could not select device driver "" with capabilities: [[gpu]]', "Docker has no GPU on this host", {}),
         ("vllm", "permission denied while trying to connect to the Docker daemon socket", "No access to Docker", {}),
         ("vllm", 'Conflict. The container name "/x" is already in use by container', "A container has this name", {}),
-        ("vllm", 'rsync: [Receiver] mkdir "/x/hub" failed: Permission denied (13)', "The copy has no place", {}),
+        ("vllm", 'rsync: [Receiver] mkdir "/x/hub" failed: Permission denied (13)', "The copy cannot be written", {}),
         ("vllm", "Connection timed out during banner exchange", "The host hardly answers", {}),
         ("vllm", "Bind for 0.0.0.0:8000 failed: port is already allocated", "The port is taken", {"port": "8001"}),
     ],
@@ -439,4 +449,4 @@ def test_an_exception_without_words_is_told_by_its_code() -> None:
 
 def test_a_parser_that_is_nearly_one_of_the_known_ones() -> None:
     found = told("KeyError: 'invalid tool call parser: qwen3_code (chose from { hermes, qwen3_coder, xlam })'")
-    assert any("`qwen3_coder` looks like it" in repair.why for repair in found.repairs)
+    assert any("`qwen3_coder` is similar" in repair.why for repair in found.repairs)

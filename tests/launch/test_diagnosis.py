@@ -191,15 +191,15 @@ def test_evidence_is_safe_to_draw() -> None:
 @pytest.mark.parametrize(
     ("words", "title"),
     [
-        ('could not select device driver "" with capabilities: [[gpu]]', "Docker has no GPU there"),
-        ("failed to discover GPU vendor from CDI: no known GPU vendor found", "Docker has no GPU there"),
+        ('could not select device driver "" with capabilities: [[gpu]]', "Docker has no GPU on this host"),
+        ("failed to discover GPU vendor from CDI: no known GPU vendor found", "Docker has no GPU on this host"),
         (
             "failed to create task for container: OCI runtime create failed\n"
             "nvidia-container-cli: requirement error: unsatisfied condition: cuda>=13.0, please update your driver",
             "The driver is too old for the image",
         ),
         ("nvidia-container-cli: initialization error: driver/library version mismatch", "The driver was updated"),
-        ("error setting rlimit type 8: operation not permitted", "Docker may not lift limits there"),
+        ("error setting rlimit type 8: operation not permitted", "Docker may not raise limits on this host"),
         ("no matching manifest for linux/arm64/v8 in the manifest list entries", "The image is for another processor"),
         ("manifest for registry.test/engine:1 not found: manifest unknown", "The image's tag does not exist"),
         ("pull access denied for vllm-node, repository does not exist", "The image cannot be pulled"),

@@ -198,5 +198,5 @@ async def test_a_refusal_of_docker_is_told_with_its_repair(cluster: FakeCluster)
     state = await cluster.begin(SOLO).wait_ready()
     assert state.status is LaunchStatus.FAILED
     assert state.diagnosis is not None
-    assert state.diagnosis.title == "Docker has no GPU there"
+    assert state.diagnosis.title == "Docker has no GPU on this host"
     assert "nvidia-ctk" in state.diagnosis.repairs[0].title
