@@ -37,15 +37,27 @@ class Prompt:
     """One prompt to an endpoint. Iterate over it for pieces of the answer; its figures are updated on the way."""
 
     def __init__(
-        self, services: Services, host: str, port: int, model: str, text: str, *, max_tokens: int = 512,
+        self,
+        services: Services,
+        host: str,
+        port: int,
+        model: str,
+        text: str,
+        *,
+        max_tokens: int = 512,
         address: str = "127.0.0.1",
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._services = services
         self._host = host
         self._call = HttpCall(
-            port, "/v1/chat/completions", "POST", _body(model, text, max_tokens), address=address, timeout=FIRST_TOKEN,
+            port,
+            "/v1/chat/completions",
+            "POST",
+            _body(model, text, max_tokens),
+            address=address,
+            timeout=FIRST_TOKEN,
             most=MOST + max_tokens * _TOKEN_BYTES,
-        )  # fmt: skip
+        )
         self._most_characters = max_tokens * _TOKEN_CHARACTERS
         self._characters = 0
         self.tokens = 0
@@ -176,15 +188,24 @@ def _event(data: Decoded) -> _Event:
 
 
 def _piece(data: Decoded) -> str:
+    """The first text in the choices of an event, safe to show; empty without one."""
     for choice in data.at("choices").items():
         delta = choice.at("delta")
         for key in ("content", "reasoning_content", "reasoning"):
-            if isinstance(delta.at(key).data, str) and (text := log_text(delta.at(key).text())):
-                return text
+            text = delta.at(key)
+            if not isinstance(text.data, str):
+                continue
+            shown = log_text(text.text())
+            if shown:
+                return shown
     return ""
 
 
 def _error_text(error: Decoded) -> str:
-    message = error.at("message") if isinstance(error.data, dict) else error
-    words = message.data if isinstance(message.data, str) else ""
-    return log_text(words[:_ERROR]) or "it gives no reason"
+    message = error
+    if isinstance(error.data, dict):
+        message = error.at("message")
+    shown = ""
+    if isinstance(message.data, str):
+        shown = log_text(message.data[:_ERROR])
+    return shown or "it gives no reason"

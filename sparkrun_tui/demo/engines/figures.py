@@ -167,12 +167,14 @@ def _length(rendered: Rendered, given: int | None) -> int:
 
 
 def _per_token(rendered: Rendered) -> int:
-    """Bytes of KV cache per token over all layers, from the recipe's own metadata."""
+    """Bytes of KV cache per token over all layers, from the recipe's own metadata, else a usual figure."""
     meta = rendered.recipe.metadata
-    if meta.num_layers and meta.num_kv_heads and meta.head_dim:
-        width = 1 if "8" in str(meta.kv_dtype or "") else 2
-        return int(2 * meta.num_layers * meta.num_kv_heads * meta.head_dim * width)
-    return 98_304
+    if not meta.num_layers or not meta.num_kv_heads or not meta.head_dim:
+        return 98_304
+    width = 2
+    if "8" in str(meta.kv_dtype or ""):
+        width = 1
+    return int(2 * meta.num_layers * meta.num_kv_heads * meta.head_dim * width)
 
 
 def _bits(text: str) -> float:

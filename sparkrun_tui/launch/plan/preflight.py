@@ -111,10 +111,27 @@ def _docker(facts: HostFacts, host: str) -> Iterator[Finding]:
             "no socket": f"On {host}: install Docker, or set DOCKER_HOST for {facts.user}",
         }
         remedy = remedies.get(access, f"On {host}: docker version")
-        yield Finding(host, "docker", Verdict.FAIL, "Docker cannot be used", access, "access", remedy, False)
+        yield Finding(
+            host=host,
+            code="docker",
+            verdict=Verdict.FAIL,
+            what="Docker cannot be used",
+            measured=access,
+            needed="access",
+            remedy=remedy,
+            ignorable=False,
+        )
     elif not facts.gpu_runtime:
         remedy = f"On {host}: sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"
-        yield Finding(host, "gpu-runtime", Verdict.FAIL, "Docker has no GPU runtime", "none", "nvidia or CDI", remedy)
+        yield Finding(
+            host=host,
+            code="gpu-runtime",
+            verdict=Verdict.FAIL,
+            what="Docker has no GPU runtime",
+            measured="none",
+            needed="nvidia or CDI",
+            remedy=remedy,
+        )
 
 
 def _gpu(facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding]:
@@ -122,17 +139,37 @@ def _gpu(facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding]
     if facts.driver_stale:
         remedy = f"Restart {host}."
         what = "the driver was updated, but the host was not restarted"
-        yield Finding(host, "driver", Verdict.FAIL, what, "libraries newer than the driver", "one version", remedy)
+        yield Finding(
+            host=host,
+            code="driver",
+            verdict=Verdict.FAIL,
+            what=what,
+            measured="libraries newer than the driver",
+            needed="one version",
+            remedy=remedy,
+        )
     elif not facts.gpus:
         remedy = f"On {host}: nvidia-smi"
-        yield Finding(host, "gpu", Verdict.WARN, "no GPU was found", "none", "a GPU with its driver", remedy)
+        yield Finding(
+            host=host,
+            code="gpu",
+            verdict=Verdict.WARN,
+            what="no GPU was found",
+            measured="none",
+            needed="a GPU with its driver",
+            remedy=remedy,
+        )
     has, wants = _version(facts.cuda), _version(around.image_cuda)
     if has and wants and wants > has:
         yield Finding(
-            host, "driver", Verdict.WARN, "the image is built for a newer CUDA than the driver's",
-            f"driver {facts.driver} with CUDA {facts.cuda}", f"CUDA {around.image_cuda}",
-            f"Update the driver of {host}, or use an older image.",
-        )  # fmt: skip
+            host=host,
+            code="driver",
+            verdict=Verdict.WARN,
+            what="the image is built for a newer CUDA than the driver's",
+            measured=f"driver {facts.driver} with CUDA {facts.cuda}",
+            needed=f"CUDA {around.image_cuda}",
+            remedy=f"Update the driver of {host}, or use an older image.",
+        )
 
 
 def _version(text: str) -> tuple[int, ...]:
@@ -153,16 +190,26 @@ def _disk(facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding
             continue
         if disk.inodes_free is not None and disk.inodes_free < LEAST_FILES:
             yield Finding(
-                host, "disk", Verdict.FAIL, f"no room for more files in {what} ({path})",
-                f"{disk.inodes_free:,} inodes free", f"{LEAST_FILES:,}", f"On {host}: df -i {path}",
-            )  # fmt: skip
+                host=host,
+                code="disk",
+                verdict=Verdict.FAIL,
+                what=f"no room for more files in {what} ({path})",
+                measured=f"{disk.inodes_free:,} inodes free",
+                needed=f"{LEAST_FILES:,}",
+                remedy=f"On {host}: df -i {path}",
+            )
         if disk.free >= room:
             continue
         verdict = Verdict.FAIL if disk.free < LEAST_ROOM else Verdict.WARN
         yield Finding(
-            host, "disk", verdict, f"little room for {what} ({path})", f"{format_gib(disk.free)} free",
-            format_gib(room), remedy,
-        )  # fmt: skip
+            host=host,
+            code="disk",
+            verdict=verdict,
+            what=f"little room for {what} ({path})",
+            measured=f"{format_gib(disk.free)} free",
+            needed=format_gib(room),
+            remedy=remedy,
+        )
 
 
 def _memory(facts: HostFacts, host: str, needed: int) -> Iterator[Finding]:
@@ -171,10 +218,26 @@ def _memory(facts: HostFacts, host: str, needed: int) -> Iterator[Finding]:
     measured = f"{format_gib(facts.memory_available)} available"
     remedy = "Stop other programs there, lower gpu_memory_utilization, or use more hosts."
     if needed > facts.memory_available:
-        yield Finding(host, "memory", Verdict.FAIL, "not enough memory", measured, format_gib(needed), remedy)
+        yield Finding(
+            host=host,
+            code="memory",
+            verdict=Verdict.FAIL,
+            what="not enough memory",
+            measured=measured,
+            needed=format_gib(needed),
+            remedy=remedy,
+        )
     elif needed > facts.memory_available - HOST_FLOOR:
         wanted = f"{format_gib(needed)} and {format_gib(HOST_FLOOR)} for the host"
-        yield Finding(host, "memory", Verdict.WARN, "memory will be tight", measured, wanted, remedy)
+        yield Finding(
+            host=host,
+            code="memory",
+            verdict=Verdict.WARN,
+            what="memory will be tight",
+            measured=measured,
+            needed=wanted,
+            remedy=remedy,
+        )
 
 
 def _port(plan: LaunchPlan, facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding]:
@@ -241,14 +304,24 @@ def _together(plan: LaunchPlan, facts: Mapping[str, HostFacts]) -> Iterator[Find
     for other in others:
         if other.arch != head.arch:
             yield Finding(
-                other.name, "arch", Verdict.FAIL, "hosts have different CPU architectures",
-                f"{other.arch} beside {head.arch}", "one architecture", "Choose hosts of one kind.",
-            )  # fmt: skip
+                host=other.name,
+                code="arch",
+                verdict=Verdict.FAIL,
+                what="hosts have different CPU architectures",
+                measured=f"{other.arch} beside {head.arch}",
+                needed="one architecture",
+                remedy="Choose hosts of one kind.",
+            )
         if other.driver and head.driver and other.driver != head.driver:
             yield Finding(
-                other.name, "hosts-differ", Verdict.WARN, "GPU drivers differ",
-                f"{other.driver} beside {head.driver} on {head.name}", "the same", "Update the older one.",
-            )  # fmt: skip
+                host=other.name,
+                code="hosts-differ",
+                verdict=Verdict.WARN,
+                what="GPU drivers differ",
+                measured=f"{other.driver} beside {head.driver} on {head.name}",
+                needed="the same",
+                remedy="Update the older one.",
+            )
     yield from _skew(known)
 
 
@@ -261,6 +334,11 @@ def _skew(known: Sequence[HostFacts]) -> Iterator[Finding]:
         late = max(clocks, key=lambda name: abs(clocks[name]))
         verdict = Verdict.FAIL if spread > SKEW_FAIL else Verdict.WARN
         yield Finding(
-            late, "skew", verdict, "clocks of the hosts differ", f"{spread:.0f} s apart", f"under {SKEW_WARN:.0f} s",
-            f"On {late}: sudo timedatectl set-ntp true",
-        )  # fmt: skip
+            host=late,
+            code="skew",
+            verdict=verdict,
+            what="clocks of the hosts differ",
+            measured=f"{spread:.0f} s apart",
+            needed=f"under {SKEW_WARN:.0f} s",
+            remedy=f"On {late}: sudo timedatectl set-ntp true",
+        )

@@ -231,12 +231,15 @@ def _stop(serve: ServePlan, hosts: Sequence[HostView]) -> list[PlanStep]:
     """The step that stops a server which was only started for the commands above."""
     if not serve.stop_after:
         return []
-    names = {rank.host: rank.container.name for rank in serve.ranks} or {h.name: serve.delegated for h in hosts}
-    commands = tuple(
-        Command(host, shell.script(_END, grace=round(serve.stop_grace), name=name)) for host, name in names.items()
-    )
+    # A delegated server has one container of the same name on every host.
+    names = {rank.host: rank.container.name for rank in serve.ranks}
+    if not names:
+        names = dict.fromkeys(_names(hosts), serve.delegated)
+    commands = []
+    for host, name in names.items():
+        commands.append(Command(host, shell.script(_END, grace=round(serve.stop_grace), name=name)))
     detail = "stopped once the commands above have succeeded"
-    return [PlanStep(Phase.READY, "stop_after_post", tuple(names), detail, commands)]
+    return [PlanStep(Phase.READY, "stop_after_post", tuple(names), detail, tuple(commands))]
 
 
 def _each(hooks: Sequence[Hook]) -> str:

@@ -22,11 +22,17 @@ async def remember_figures(given: Given, running: Running, report: Reporter) -> 
     head, image = plan.serve.ready.host, plan.serve.image
     try:
         remember_image(plan.serve.engine, image, await given.docker(head).image(image))
-        settings, now = engine_settings(plan.rendered, image), given.services.clock()
-        hosts = [host_memory(running.facts[host]) for host in running.followers.figures if host in running.facts]
+        settings = engine_settings(plan.rendered, image)
+        now = given.services.clock()
         digest = image_facts(image).digest
-        made = [record_of(settings, host, image, digest, running.followers.figures[host.name], now) for host in hosts]
-        remember(plan.rendered.recipe.digest, [record for record in made if record is not None])
+        made = []
+        for host, printed in running.followers.figures.items():
+            if host not in running.facts:
+                continue
+            record = record_of(settings, host_memory(running.facts[host]), image, digest, printed, now)
+            if record is not None:
+                made.append(record)
+        remember(plan.rendered.recipe.digest, made)
     except HostError as error:
         report.notice("note", f"the engine's figures were not kept for later estimates: {error.what}", head)
     except OSError as error:

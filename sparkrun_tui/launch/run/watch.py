@@ -283,13 +283,16 @@ class _Watch:
     def _judge(self) -> None:
         head = self._given.plan.serve.ready.host
         if head in self._silent:
-            status, detail = LaunchStatus.UNKNOWN, f"{head} cannot be asked: {self._silent[head]}"
-        elif self._unhealthy or self._lost_ranks or self._silent:
-            reasons = [self._unhealthy, *self._lost_ranks.values()]
-            reasons += [f"{host} cannot be asked" for host in self._silent]
-            status, detail = LaunchStatus.DEGRADED, "; ".join(reason for reason in reasons if reason)
+            status = LaunchStatus.UNKNOWN
+            detail = f"{head} cannot be asked: {self._silent[head]}"
         else:
-            status, detail = LaunchStatus.READY, ""
+            reasons = list(self._lost_ranks.values())
+            if self._unhealthy:
+                reasons.insert(0, self._unhealthy)
+            for host in self._silent:
+                reasons.append(f"{host} cannot be asked")
+            status = LaunchStatus.DEGRADED if reasons else LaunchStatus.READY
+            detail = "; ".join(reasons)
         state = self._report.bus.state
         if state.status is not status or state.detail != detail:
             self._report.bus.emit(StatusChanged(status=status, detail=detail))
