@@ -1,4 +1,4 @@
-"""A plan looked at on its hosts: what is there, what moves, what stands in the way; and nothing is changed by it."""
+"""A plan inspected on its hosts: what is there, what moves, what prevents a launch; nothing is changed by it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def test_what_all_hosts_have_needs_nothing(cluster: FakeCluster) -> None:
 
 
 @virtual_time
-async def test_a_download_is_told_with_its_size(cluster: FakeCluster) -> None:
+async def test_a_download_is_reported_with_its_size(cluster: FakeCluster) -> None:
     cluster.local_models.clear()
     launcher = cluster.launcher()
     plan = await launcher.inspect(launcher.plan(rendered(SGLANG_TWO), cluster.cluster))

@@ -89,7 +89,7 @@ async def test_asking_again_after_a_lost_reply_keeps_it(cluster: FakeCluster) ->
     await mine.leases.release()
 
 
-async def test_the_loser_is_told_whose_it_is_and_holds_nothing(cluster: FakeCluster) -> None:
+async def test_the_loser_learns_the_owner_and_holds_nothing(cluster: FakeCluster) -> None:
     first, second = holder(cluster), holder(cluster)
     lease("spark-2").mkdir(parents=True)
     (lease("spark-2") / "owner.json").write_text(json.dumps({"launch": first.launch_id, "user": "ann@desk"}))
@@ -113,7 +113,7 @@ async def test_a_lease_that_was_given_up_is_taken_over(cluster: FakeCluster) -> 
 
 
 def killed_owner(launch: str, **changes: object) -> str:
-    """The owner of a lease of a process of ours that has ended."""
+    """The owner of a lease whose process on this machine has ended."""
     ended = subprocess.Popen(["true"])
     ended.wait()
     return json.dumps({**owner.describe(launch), "pid": ended.pid, "began": "1", **changes})
@@ -184,7 +184,7 @@ async def test_an_old_lease_whose_launch_still_runs_is_left_to_it(cluster: FakeC
     await docker.kill(identity)
 
 
-async def test_a_home_that_cannot_be_written_is_told_with_the_shells_words(cluster: FakeCluster) -> None:
+async def test_a_home_that_cannot_be_written_is_reported_with_the_shells_words(cluster: FakeCluster) -> None:
     (HOMES / "spark-1").mkdir()
     (HOMES / "spark-1" / ".cache").write_text("a file in the way")
     with pytest.raises(HostError, match=r"cannot write to ~/\.cache/sparkrun-tui"):

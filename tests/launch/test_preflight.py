@@ -51,7 +51,7 @@ def test_hosts_as_they_should_be_have_no_findings() -> None:
         ({"memory_available": 95 * GIB}, "memory", Verdict.WARN, "gpu_memory_utilization"),
     ],
 )
-def test_each_fault_of_a_host_is_told_with_what_to_do(
+def test_each_fault_of_a_host_is_reported_with_what_to_do(
     changes: dict[str, Any], code: str, verdict: Verdict, words: str
 ) -> None:
     found = findings(SOLO, changes, memory_needed=90 * GIB)
