@@ -1,4 +1,4 @@
-"""More of the command line on real hosts: SGLang stopped by another program, a killed program, and models on the Hub."""
+"""More of the command line on real hosts: SGLang stopped from elsewhere, a killed program, and models on the Hub."""
 
 from __future__ import annotations
 

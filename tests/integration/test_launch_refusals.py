@@ -161,7 +161,8 @@ async def test_without_the_hub_what_lies_somewhere_is_enough(
         shutil.rmtree(Path.home() / ".cache/huggingface")
         held = begin(at, hosts[:1], recipe("tiny-llama"))
         await ready(held)
-        assert any("cannot be reached; the Hub is not needed, since every host has" in notice.text for notice in held.state.notices)
+        text = "cannot be reached; the Hub is not needed, since every host has"
+        assert any(text in notice.text for notice in held.state.notices)
         await held.stop()
         # Nowhere at all.
         hosts[0].run("rm -rf ~/.cache/huggingface/hub")

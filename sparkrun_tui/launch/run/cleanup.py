@@ -72,7 +72,8 @@ def leftovers_text(left: Sequence[Leftover]) -> str:
 async def _clear_host(given: Given, running: Running, report: Reporter, host: str, grace: float) -> None:
     docker = given.docker(host)
     found = await _reach(given, running, report, host)
-    if any(job[0] == host for job in running.jobs):
+    hosts_with_jobs = {job_host for job_host, _ in running.jobs}
+    if host in hosts_with_jobs:
         await end_jobs(given, running, host)
         found = await _reach(given, running, report, host)
     await asyncio.gather(*(_end(running, docker, item.id, grace) for item in found))
@@ -82,14 +83,15 @@ async def _clear_host(given: Given, running: Running, report: Reporter, host: st
         else:
             report.notice("warning", f"{item.name} was stopped but not removed: its log could not be saved", host)
     known = {item.id for item in found}
-    there = await _ours(given, docker)
-    for item in there:
-        if not item.running and item.id not in known:
+    still_running = []
+    for item in await _ours(given, docker):
+        if item.running:
+            still_running.append(item.name)
+        elif item.id not in known:
             # The daemon created it late: it was asked to before the link was lost.
             await docker.remove(item.id, force=True)
-    kept = [item.name for item in there if item.running]
-    if kept:
-        raise HostError(f"still running: {', '.join(sorted(kept))}", host=host)
+    if still_running:
+        raise HostError(f"still running: {', '.join(sorted(still_running))}", host=host)
 
 
 async def _reach(given: Given, running: Running, report: Reporter, host: str) -> Sequence[ContainerInfo]:
