@@ -1,4 +1,4 @@
-"""The demo's time: a scaled clock, and a wake-up for everybody who waits for news."""
+"""The demo's time: a scaled clock, and a wake-up for tasks that wait for a change."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The clock of the demo: at `speed` 2 what takes a second takes half of one."""
+    """The clock of the demo: at `speed` 2, one second of the demo takes half a second."""
 
     speed: float = 1.0
 
     async def sleep(self, seconds: float) -> None:
-        """Wait that many seconds of the demo."""
+        """Wait for `seconds` of the demo's time."""
         await asyncio.sleep(seconds / self.speed)
 
     def now(self) -> float:
-        """Unix time, which is not sped up: stamps must agree with the clocks of everybody else."""
+        """Unix time, which is not scaled: time stamps must agree with other clocks."""
         return time.time()
 
 
 class News:
-    """Wakes all who wait whenever something has changed."""
+    """Wakes all waiting tasks when something has changed."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
 
     def changed(self) -> None:
-        """Something has changed."""
+        """Wake all waiting tasks."""
         waited, self._event = self._event, asyncio.Event()
         waited.set()
 
     def next(self) -> asyncio.Event:
-        """Set at the next change; take it before looking, so that no change is missed."""
+        """The event of the next change; get it before reading the state, so that no change is missed."""
         return self._event

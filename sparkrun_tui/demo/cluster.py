@@ -1,4 +1,4 @@
-"""The demo cluster: two simulated Sparks behind real SSH servers inside this process, for all who have none."""
+"""The demo cluster: two simulated Sparks behind real SSH servers inside this process."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ from sparkrun_tui.remote.transfer.images import DockerImages
 from sparkrun_tui.remote.transport import Transport
 
 _BUSY = (int(4.6 * GIB), int(4.9 * GIB))
-"""What an idle Spark's own system holds."""
+"""Bytes of memory that the system of each idle Spark uses."""
 
 
 def demo_cluster() -> Cluster:
-    """The demo cluster by its names: nothing of it runs yet."""
+    """The names of the demo cluster's hosts, without starting it."""
     names = tuple(f"spark-{number + 1}" for number in range(len(_BUSY)))
     return Cluster(name=DEMO_CLUSTER, hosts=names, description="two simulated DGX Sparks", source="demo")
 
 
 class DemoCluster:
-    """Two simulated Sparks; what runs on them lives as long as the context does.
+    """Two simulated Sparks, an async context manager; what runs on them ends with the context.
 
-    `speed` makes everything that takes time faster. `settings` says where recipes are looked for, whose figures the
-    simulated engines print; `recipes` are known besides. Give it the `store` of facts that estimates are made with, so
-    that engines print what was estimated. Without `visitors` nobody but the caller uses what serves.
+    `speed` scales the clock. `settings` says where recipes are searched, whose figures the simulated engines print;
+    `recipes` are known in addition. `store` must be the store of facts that estimates use, so that engines print what
+    was estimated. Without `visitors`, no simulated users send requests to the engines.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class DemoCluster:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End everything."""
+        """End all containers, jobs and servers."""
         for host in self.site.hosts:
             for container in list(host.containers.values()):
                 container.kill()
@@ -126,7 +126,7 @@ class DemoCluster:
         )
 
     async def _hang_up(self) -> None:
-        """Let the links go; the hosts live on, and the next call makes new links."""
+        """Close the links. The hosts go on, and the next call makes new links."""
         clients = list(self._clients.values())
         self._clients.clear()
         for client in clients:

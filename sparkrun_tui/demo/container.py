@@ -1,4 +1,4 @@
-"""A simulated container: what it was made of, its files, its log and how it ended."""
+"""A simulated container: its configuration, its files, its log and its end."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class Execution:
 
     @property
     def running(self) -> bool:
-        """Whether it has begun and not ended."""
+        """Whether it has begun and has not ended."""
         return self.task is not None and self.code is None
 
 
 @dataclass(slots=True, eq=False)
 class Container:
-    """One container of a simulated host. Times are Unix seconds, `memory` bytes."""
+    """One container of a simulated host. Times are Unix seconds, `memory` is bytes."""
 
     name: str
     body: Mapping[str, Any]
@@ -55,9 +55,9 @@ class Container:
     oom_killed: bool = False
     memory: int = 0
     serving: bool = False
-    """Whether its engine has come up, so that it takes SIGTERM well."""
+    """Whether its engine serves, so that it handles SIGTERM."""
     term: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when it has been asked to end."""
+    """Set by SIGTERM."""
     files: dict[str, bytes] = field(default_factory=dict)
     folders: set[str] = field(default_factory=set)
     log: list[Entry] = field(default_factory=list)
@@ -68,13 +68,13 @@ class Container:
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """Its labels."""
+        """The labels it was created with."""
         found = self.body.get("Labels") or {}
         return found if isinstance(found, Mapping) else {}
 
     @property
     def image(self) -> str:
-        """The image it was made of."""
+        """The name of its image."""
         return str(self.body.get("Image") or "")
 
     @property
@@ -87,7 +87,7 @@ class Container:
         return self.files.get(path, b"").decode("utf-8", "replace")
 
     def say(self, text: str, stream: str = "stdout") -> None:
-        """Add lines to its log, all with one stamp but for a nanosecond between them."""
+        """Add lines to its log, one nanosecond apart."""
         stamp = int(self.clock.now() * 1e9)
         if self.log and stamp <= self.log[-1].stamp:
             stamp = self.log[-1].stamp + 1
@@ -96,12 +96,12 @@ class Container:
         self.news.changed()
 
     def begin(self) -> None:
-        """It runs from now on."""
+        """Set it to running."""
         self.state, self.started = "running", self.clock.now()
         self.news.changed()
 
     def end(self, code: int) -> None:
-        """It has ended; its memory and ports are free again."""
+        """Set it to ended and free its memory and ports; its execs end, too."""
         if not self.running:
             return
         self.state, self.code, self.finished = "exited", code, self.clock.now()
@@ -115,14 +115,14 @@ class Container:
         self.news.changed()
 
     def kill(self) -> None:
-        """End it at once, as SIGKILL does."""
+        """End it immediately, as SIGKILL does."""
         if self.running:
             if self.task is not None and self.task is not _current():
                 self.task.cancel()
             self.end(128 + SIGKILL)
 
     async def stop(self, grace: float) -> None:
-        """Ask it to end, and kill it when `grace` seconds were not enough."""
+        """Ask it to end, and kill it when it has not ended within `grace` seconds."""
         if not self.running:
             return
         self.term.set()

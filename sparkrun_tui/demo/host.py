@@ -1,4 +1,4 @@
-"""A simulated Spark: its memory, disk, network, containers, images and models. Nothing of it is real."""
+"""A simulated Spark: its memory, disk, network, containers, images and models."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ DISK_TOTAL = 3 * 1_000 * GIB
 IMAGE_SIZE = int(11.2 * GIB)
 
 Serve = Callable[[Reader, Writer], Awaitable[None]]
-"""What answers on a port."""
+"""Serves one connection to a port."""
 
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """Something that a daemon reports in its events."""
+    """An event that the Docker daemon reports."""
 
     time: float
     action: str
@@ -35,28 +35,28 @@ class Happening:
 
 
 class ActedScripts(Protocol):
-    """Scripts of others that a simulated host acts out instead of running them."""
+    """Foreign scripts that a simulated host simulates instead of running them."""
 
     def knows(self, script: str) -> bool:
         """Whether a script is one of them."""
 
     async def run(self, host: Host, script: str, say: Print) -> int:
-        """Do what the script asks for, printing lines; its exit code."""
+        """Simulate the script and print its lines with `say`; its exit code."""
 
 
 @dataclass(slots=True, eq=False)
 class Host:
-    """One simulated Spark. Bytes."""
+    """One simulated Spark. Sizes are bytes."""
 
     name: str
     number: int
     clock: Clock
     busy: int
-    """Memory that the system itself holds."""
+    """Memory that the system itself uses."""
     containers: dict[str, Container] = field(default_factory=dict)
     images: set[str] = field(default_factory=set)
     models: dict[str, StoredModel] = field(default_factory=dict)
-    """By snapshot, relative to the cache's `hub`."""
+    """By snapshot folder, relative to the cache's folder `hub`."""
     ports: dict[int, Serve] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
     """Detached jobs by key."""
@@ -65,12 +65,12 @@ class Host:
     happenings: list[Happening] = field(default_factory=list)
     news: News = field(default_factory=News)
     acted: ActedScripts | None = None
-    """The scripts of others that this host knows how to act."""
+    """Simulates the foreign scripts that are sent to this host."""
     boot_id: str = field(default_factory=lambda: secrets.token_hex(16))
 
     @property
     def address(self) -> str:
-        """Its address in its own network."""
+        """Its address in the management network."""
         return f"10.77.0.{10 + self.number}"
 
     @property
@@ -80,55 +80,58 @@ class Host:
 
     @property
     def memory_total(self) -> int:
-        """MemTotal."""
+        """All memory (MemTotal)."""
         return SPARK_TOTAL
 
     @property
     def memory_available(self) -> int:
-        """MemAvailable now."""
+        """Memory that is available now (MemAvailable)."""
         used = self.busy + sum(container.memory for container in self.containers.values())
         return max(self.memory_total - used, int(0.5 * GIB))
 
     @property
     def disk_free(self) -> int:
-        """Room for images and models."""
+        """Free bytes for images and models."""
         used = len(self.images) * int(2.3 * IMAGE_SIZE) + sum(model.size for model in self.models.values())
         return max(DISK_TOTAL - 412 * GIB - used, 0)
 
     def find(self, name: str) -> Container | None:
-        """The container of this name, id or beginning of an id."""
+        """The container with this name, id or beginning of an id of 12 characters or more."""
         for container in self.containers.values():
             if name in (container.name, container.id) or (len(name) >= 12 and container.id.startswith(name)):
                 return container
         return None
 
     def happened(self, action: str, container: Container, **attributes: str) -> None:
-        """Tell everybody who follows the daemon's events."""
+        """Publish an event of the daemon."""
         self.happenings.append(Happening(self.clock.now(), action, container, attributes))
         self.news.changed()
 
     def listen(self, container: Container, port: int, serve: Serve) -> None:
-        """Let a container answer on a port of the host, as long as it runs."""
+        """Let a container serve a port of the host while it runs."""
         container.ports.add(port)
         self.ports[port] = serve
 
     def open_ports(self) -> dict[int, Serve]:
-        """What answers now: the ports of running containers."""
-        held = {port for container in self.containers.values() if container.running for port in container.ports}
+        """The ports of running containers, with what serves them."""
+        held: set[int] = set()
+        for container in self.containers.values():
+            if container.running:
+                held |= container.ports
         self.ports = {port: serve for port, serve in self.ports.items() if port in held}
         return self.ports
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """All hosts of the demo, which know each other by address."""
+    """All hosts of the demo, which find each other by address."""
 
     hosts: tuple[Host, ...]
     visitors: bool = True
-    """Whether somebody uses what serves."""
+    """Whether simulated users send requests to the engines."""
 
     def by_address(self, address: str, near: Host) -> Host | None:
-        """Who answers at an address, seen from the host `near`."""
+        """The host at an address, as seen from the host `near`."""
         if address in ("127.0.0.1", "localhost", "::1"):
             return near
         for host in self.hosts:

@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 server on any stream, for the demo's Docker daemons and engines."""
+"""A small HTTP/1.1 server on a stream, for the demo's Docker daemons and engines."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Writer(Protocol):
     """The sending half of a stream."""
 
     def write(self, data: bytes) -> None:
-        """Send."""
+        """Send data; it is buffered."""
 
     async def drain(self) -> None:
-        """Wait until there is room."""
+        """Wait until the buffer has room."""
 
     def close(self) -> None:
         """End the stream."""
@@ -55,7 +55,7 @@ class Request:
     body: bytes = b""
 
     def json(self) -> Any:
-        """The body as JSON, an empty mapping where there is none. Raises `Refused` when it is not JSON."""
+        """The body as JSON, an empty object for an empty body. Raises `Refused` when it is not JSON."""
         if not self.body.strip():
             return {}
         try:
@@ -64,12 +64,12 @@ class Request:
             raise Refused(400, f"the body is not JSON: {error}") from error
 
     def flag(self, name: str) -> bool:
-        """Whether a query value says yes."""
+        """Whether a query parameter is true."""
         return self.query.get(name, "") in ("1", "true", "True")
 
 
 class Reply:
-    """The way an answer goes out: whole, or begun and sent piece by piece."""
+    """Sends an answer, either whole or piece by piece."""
 
     def __init__(self, connection: h11.Connection, writer: Writer, always: Mapping[str, str]) -> None:
         self._connection = connection
@@ -99,12 +99,12 @@ class Reply:
         self.begun = True
 
     async def piece(self, data: bytes) -> None:
-        """Send a piece of it."""
+        """Send a piece of the answer."""
         if data:
             await self._send(h11.Data(data=data))
 
     async def end(self) -> None:
-        """End it."""
+        """End the answer."""
         await self._send(h11.EndOfMessage())
 
     async def _send(self, event: h11.Event) -> None:
@@ -116,13 +116,13 @@ Handler = Callable[[Request, Reply], Awaitable[None]]
 
 
 class _Line:
-    """Reads ahead, so that an answer that goes on for ever ends when the other side has gone."""
+    """Reads ahead, so that an endless answer ends when the client has disconnected."""
 
     def __init__(self, reader: Reader) -> None:
         self._pieces: asyncio.Queue[bytes] = asyncio.Queue()
         self.gone = asyncio.Event()
         self.task = asyncio.create_task(self._pump(reader))
-        # However a stream breaks, its other side has gone: nobody would read an error.
+        # Any error of the stream means that the client has disconnected, so it cannot be reported to it.
         self.task.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     async def next(self) -> bytes:
@@ -139,7 +139,7 @@ class _Line:
 
 
 async def serve(reader: Reader, writer: Writer, handler: Handler, always: Mapping[str, str] | None = None) -> None:
-    """Answer requests on a stream until it ends; `always` are headers of every answer."""
+    """Answer requests on a stream until it ends; `always` are the headers of every answer."""
     line = _Line(reader)
     connection = h11.Connection(our_role=h11.SERVER, max_incomplete_event_size=1 << 20)
     try:
@@ -159,7 +159,8 @@ async def serve(reader: Reader, writer: Writer, handler: Handler, always: Mappin
                 break
             connection.start_next_cycle()
     except (h11.ProtocolError, OSError):
-        pass  # the other side broke off or does not speak HTTP; the stream is closed either way
+        # The client broke off or does not speak HTTP; the stream is closed in any case.
+        pass
     finally:
         line.task.cancel()
         with suppress(OSError):

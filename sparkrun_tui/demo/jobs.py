@@ -1,4 +1,4 @@
-"""Detached jobs of a simulated host: pulls that ride along, and foreign scripts that print as they go."""
+"""Detached jobs of a simulated host: image pulls, and foreign scripts that print lines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Print = Callable[[str], None]
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """One job: what it has printed, and its exit code once it has ended."""
+    """One job: its output so far, and its exit code once it has ended."""
 
     output: bytearray = field(default_factory=bytearray)
     code: int | None = None
@@ -21,11 +21,11 @@ class Job:
     task: asyncio.Task[None] | None = None
 
     def begin(self, work: Callable[[Print], Awaitable[int]]) -> None:
-        """Let it run: `work` gets a way to print a line and gives the exit code."""
+        """Start it: `work` gets a function that prints a line, and returns the exit code."""
         self.task = asyncio.create_task(self._run(work))
 
     def cancel(self) -> None:
-        """End it now."""
+        """End it immediately."""
         if self.code is None:
             if self.task is not None:
                 self.task.cancel()
@@ -34,10 +34,12 @@ class Job:
     def text(self) -> str:
         """Its state as the status script prints it."""
         size = len(self.output)
-        return f"running {size}\n" if self.code is None else f"ended {size} {self.code}\n"
+        if self.code is None:
+            return f"running {size}\n"
+        return f"ended {size} {self.code}\n"
 
     async def follow(self, start: int) -> AsyncIterator[bytes]:
-        """What it prints from byte `start` on, until it ends."""
+        """Its output from byte `start` on, until it ends."""
         while True:
             change = self.news.next()
             if start < len(self.output):

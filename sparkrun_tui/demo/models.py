@@ -1,4 +1,4 @@
-"""Models in the demo: a Hub that has every model, downloads that cost no bytes, and transfers to simulated hosts."""
+"""Models in the demo: a Hub that has every model, downloads without bytes, and transfers to simulated hosts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Weigh = Callable[[str], int]
 
 
 class DemoModels:
-    """The workstation's cache and the Hub behind it, both simulated."""
+    """The simulated cache of the workstation and the simulated Hub."""
 
     def __init__(self, clock: Clock, weigh: Weigh) -> None:
         self._clock = clock
@@ -34,18 +34,18 @@ class DemoModels:
         self._cache: set[tuple[str, str, str]] = set()
 
     async def plan(self, request: ModelRequest, token: Secret | None = None) -> ModelPlan:
-        """What would be downloaded."""
+        """The files that would be downloaded."""
         cached = _key(request) in self._cache
         sizes = await asyncio.to_thread(self._files, request)
         files = tuple(ModelFile(name, size, cached) for name, size in sizes.items())
         return ModelPlan(request.repo, _commit(request), files)
 
     async def stored(self, request: ModelRequest) -> StoredModel | None:
-        """The model when it was downloaded in this demo already."""
+        """The model if it was downloaded in this demo; else None."""
         return await self._model(request) if _key(request) in self._cache else None
 
     async def fetch(self, request: ModelRequest, token: Secret | None = None) -> AsyncIterator[Transfer | StoredModel]:
-        """Let the bytes come, then the model."""
+        """The progress of a simulated download, then the model."""
         model = await self._model(request)
         if _key(request) not in self._cache:
             async for transfer in _moving(self._clock, model, FETCH_SECONDS):
@@ -60,14 +60,18 @@ class DemoModels:
         return StoredModel(request.repo, _commit(request), "", files, entry, request.revision or "main")
 
     def _files(self, request: ModelRequest) -> Mapping[str, int]:
+        """Bytes of each file of a model, by file name."""
         name = request.repo.rpartition("/")[2]
-        size = self._weigh(f"{request.repo}:{request.gguf_quant}" if request.gguf_quant else request.repo)
-        if request.gguf_quant or "gguf" in name.lower():
+        quant = request.gguf_quant
+        size = self._weigh(f"{request.repo}:{quant}" if quant else request.repo)
+        if quant or "gguf" in name.lower():
             stem = re.sub(r"(?i)[-_]?gguf$", "", name)
-            return {f"{stem}-{request.gguf_quant or 'Q4_K_M'}.gguf": size}
+            return {f"{stem}-{quant or 'Q4_K_M'}.gguf": size}
+        files = {"config.json": 1_843, "tokenizer.json": 11_422_654, "model.safetensors.index.json": 91_244}
         shards = max(1, -(-size // _SHARD))
-        files = {f"model-{number + 1:05d}-of-{shards:05d}.safetensors": size // shards for number in range(shards)}
-        return {"config.json": 1_843, "tokenizer.json": 11_422_654, "model.safetensors.index.json": 91_244, **files}
+        for number in range(1, shards + 1):
+            files[f"model-{number:05d}-of-{shards:05d}.safetensors"] = size // shards
+        return files
 
 
 class DemoShipper:
@@ -78,16 +82,16 @@ class DemoShipper:
         self._hosts = hosts
 
     async def present(self, model: StoredModel, transport: Transport, hf_cache: str) -> bool:
-        """Whether the host got the model in this demo already."""
+        """Whether the host has received the model in this demo."""
         return model.snapshot in self._host(transport).models
 
     async def listing(self, request: ModelRequest, transport: Transport, hf_cache: str) -> CacheListing | None:
-        """What the host got of the model in this demo already."""
+        """The files of the model that the host has received in this demo."""
         got = [model for model in self._host(transport).models.values() if model.repo == request.repo]
         return CacheListing(got[0].commit, got[0].files) if got else None
 
     async def ship(self, model: StoredModel, transport: Transport, hf_cache: str) -> AsyncIterator[Transfer]:
-        """Let it arrive on the host."""
+        """Simulate the transfer of a model to a host; its progress."""
         await transport.connect()
         host = self._host(transport)
         async for transfer in _moving(self._clock, model, SHIP_SECONDS):
@@ -96,7 +100,7 @@ class DemoShipper:
         yield Transfer(model.size, model.size)
 
     async def reaches(self, source: Transport, address: str) -> bool:
-        """Simulated hosts have no keys for each other."""
+        """False: simulated hosts have no keys for each other."""
         return False
 
     async def relay(
@@ -108,7 +112,7 @@ class DemoShipper:
         target_cache: str,
         address: str,
     ) -> AsyncIterator[Transfer]:
-        """Never asked for, since no simulated host reaches another: then it is sent from here."""
+        """Send the model from here. It is not called, since no simulated host reaches another."""
         async for transfer in self.ship(model, target, target_cache):
             yield transfer
 
@@ -121,8 +125,10 @@ class DemoShipper:
 
 async def _moving(clock: Clock, model: StoredModel, seconds: float) -> AsyncIterator[Transfer]:
     ends: list[tuple[int, str]] = []
+    total = 0
     for file in model.files:
-        ends.append(((ends[-1][0] if ends else 0) + file.size, file.name))
+        total += file.size
+        ends.append((total, file.name))
     for step in range(_STEPS):
         done = model.size * step // _STEPS
         name = next((name for end, name in ends if done < end), "")

@@ -1,4 +1,4 @@
-"""A simulated Spark's answer to the probe: the lines that its shell, /proc, docker and nvidia-smi would print."""
+"""A simulated Spark's answer to the probe: the lines that its shell, /proc, Docker and nvidia-smi would print."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TOOLS = ("rsync", "setsid", "tail", "sha256sum", "systemd-run", "git", "nvidia-
 
 
 def answer(host: Host, paths: Sequence[str]) -> str:
-    """All that the probe's script would print on this host; `paths` are the folders whose disks it asks about."""
+    """The output of the probe's script on this host; `paths` are the folders whose disks it measures."""
     return "\n".join(_lines(host, paths)) + "\n"
 
 
@@ -75,8 +75,14 @@ def _disk(host: Host, path: str) -> str:
 
 
 def _load(host: Host) -> int:
+    """The utilisation of the GPU in percent: none when idle, little when all engines serve, much while one loads."""
     busy = [container for container in host.containers.values() if container.running and container.memory]
-    return 0 if not busy else (12 if all(container.serving for container in busy) else 83)
+    if not busy:
+        return 0
+    for container in busy:
+        if not container.serving:
+            return 83
+    return 12
 
 
 def _power(host: Host) -> str:

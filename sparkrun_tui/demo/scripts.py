@@ -1,4 +1,4 @@
-"""What a simulated host answers to the scripts that are sent to it; none of them is ever executed."""
+"""The answers of a simulated host to the scripts that are sent to it. No script is ever executed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CANNOT = "the demo's hosts cannot run this script: "
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A script as it came: its text, its stdin, and the mark that both streams must begin with."""
+    """A received script: its text, its stdin, and the mark that both output streams must begin with."""
 
     script: str
     stdin: bytes
@@ -32,7 +32,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a script printed and how it ended."""
+    """The output and the exit code of a script."""
 
     stdout: str = ""
     stderr: str = ""
@@ -40,12 +40,12 @@ class Said:
 
 
 def whole(text: bytes | bytearray) -> bool:
-    """Whether all of an envelope has come."""
+    """Whether an envelope is complete."""
     return text.endswith(b"\nsparkrun_main\n")
 
 
 def unwrap(text: str) -> Sent | None:
-    """Take a script out of its envelope (`remote.envelope`); None when it is in none."""
+    """The script in an envelope (`remote.envelope`); None when the text is not an envelope."""
     outer = _OUTER.search(text)
     if outer is None:
         return None
@@ -57,7 +57,7 @@ def unwrap(text: str) -> Sent | None:
 
 
 def reply(host: Host, sent: Sent) -> Said:
-    """What the host says to a script; one that it does not know ends with 127."""
+    """The answer of the host to a script; an unknown script ends with code 127."""
     kind = _KIND.search(sent.script)
     if kind is not None and kind[1] in _ANSWERS:
         return _ANSWERS[kind[1]](host, sent)
@@ -93,7 +93,7 @@ def path_of(word: str) -> str:
 
 def _probe(host: Host, sent: Sent) -> Said:
     lines = (_words(line) for line in sent.script.splitlines() if line.startswith("disk "))
-    # The probe itself asks for what it has found, by variables.
+    # Words with `$` are folders that the probe itself finds.
     disks = [words[1] for words in lines if len(words) == 3 and not words[1].startswith("$")]
     return Said(probe_answer(host, disks))
 
@@ -105,16 +105,18 @@ def _write_file(host: Host, sent: Sent) -> Said:
 
 
 def job_key(sent: Sent) -> str:
-    """The key of the job that a script is about."""
+    """The key of the job in a script; empty without one."""
     found = re.search(r"^job=(.*)$", sent.script, re.MULTILINE)
     return _key("".join(_words(found[1]))) if found else ""
 
 
 def follows(sent: Sent) -> int | None:
-    """From which byte on a script follows a job's output; None when it does not."""
+    """The byte from which a script follows a job's output; None when it does not follow one."""
     kind = _KIND.search(sent.script)
+    if kind is None or kind[1] != "job-follow":
+        return None
     found = re.search(r"^tail -c \+(\d+) -f", sent.script, re.MULTILINE)
-    return int(found[1]) - 1 if kind is not None and kind[1] == "job-follow" and found is not None else None
+    return None if found is None else int(found[1]) - 1
 
 
 def _key(path: str) -> str:
@@ -140,7 +142,7 @@ def _job_start(host: Host, sent: Sent) -> Said:
 
 
 async def _pulled(host: Host, image: str) -> int:
-    """`docker pull` beside the one that the API was asked for: there is one transfer, with one end."""
+    """Act as a `docker pull` next to the pull through the API: it ends when that one has finished."""
     while image not in host.images:
         await host.clock.sleep(0.5)
     return 0
@@ -182,7 +184,7 @@ def _lease_release(host: Host, sent: Sent) -> Said:
 
 
 def _quoted_after(before: str, script: str) -> str:
-    """The shell word that follows some text."""
+    """The shell word after the text `before`."""
     lexer = shlex.shlex(script.partition(before)[2], posix=True, punctuation_chars=True)
     lexer.whitespace_split = True
     return next(iter(lexer), "")

@@ -1,4 +1,4 @@
-"""Keys of the demo's hosts and of the way to them: made in memory for one run, trusted exactly, written nowhere."""
+"""SSH keys of the demo's hosts and its client: made in memory for one run, and never written to disk."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from sparkrun_tui.remote.ssh.unlocked_keys import KeyRing
 
 USER = "spark"
 KEY_PATH = Path("/nonexistent/sparkrun-tui-demo-key")
-"""How the client's key is called; there is no such file."""
+"""The name of the client's key; the file does not exist."""
 
 
 def new_key() -> asyncssh.SSHKey:
-    """A fresh key pair."""
+    """A new key pair."""
     return asyncssh.generate_private_key("ssh-ed25519")
 
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Where a simulated host listens on this machine, and the key it shows."""
+    """The port on which a simulated host listens on this machine, and its host key."""
 
     port: int
     key: asyncssh.SSHKey
 
 
 class DemoResolver:
-    """Knows the simulated hosts and nothing else."""
+    """Resolves the names of the simulated hosts only."""
 
     def __init__(self, doors: Mapping[str, Door]) -> None:
         self._doors = doors
@@ -59,7 +59,7 @@ class DemoResolver:
 
 @dataclass(frozen=True, slots=True)
 class DemoPolicy(HostKeyPolicy):
-    """Trusts the keys of the simulated hosts, each at its own port, and asks about none."""
+    """Trusts the keys of the simulated hosts, each at its port, and never asks the user."""
 
     doors: tuple[Door, ...] = ()
 
@@ -69,19 +69,19 @@ class DemoPolicy(HostKeyPolicy):
         return KnownHosts(asyncssh.import_known_hosts("\n".join(lines)), asyncssh.import_known_hosts(""))
 
     async def settle(self, endpoint: Endpoint, address: str, key: Any, ask: Ask | None) -> None:
-        """Never: a host of the demo with another key is none of it. Raises `NeedsUser`."""
-        raise NeedsUser("the demo's host shows a key that is not its own", host=endpoint.name, remedy="Start it anew.")
+        """Refuse the key: a host with another key is not one of the demo. Raises `NeedsUser`."""
+        raise NeedsUser("the demo's host has an unexpected key", host=endpoint.name, remedy="Start the demo again.")
 
 
 class DemoRing(KeyRing):
-    """Holds the one key that opens the demo's hosts."""
+    """Holds the one key that the demo's hosts accept."""
 
     def __init__(self, key: asyncssh.SSHKey) -> None:
         super().__init__()
         self._demo = list(asyncssh.load_keypairs([key]))
 
     def get(self, path: Path) -> list[asyncssh.SSHKeyPair]:
-        """The demo's key under the demo's name."""
+        """The key pairs at a path: the demo's key at `KEY_PATH`, else those of the file."""
         return self._demo if path == KEY_PATH else super().get(path)
 
 

@@ -1,4 +1,4 @@
-"""The simulated hosts' SSH servers: real ones, on loopback, that answer scripts and forward to what is simulated."""
+"""The SSH servers of the simulated hosts: real servers on loopback that answer scripts and forward simulated ports."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Stream = Callable[["asyncssh.SSHReader[bytes]", "asyncssh.SSHWriter[bytes]"], Aw
 
 
 class _Door(asyncssh.SSHServer):
-    """One login: only the demo's own key opens, and only what is simulated is reached."""
+    """One connection: it accepts only the demo's key, and only reaches what is simulated."""
 
     def __init__(self, host: Host, site: Site, api: DockerApi, client: asyncssh.SSHKey) -> None:
         self._host = host
@@ -64,11 +64,12 @@ async def _quietly(work: Awaitable[None]) -> None:
     try:
         await work
     except (asyncssh.Error, OSError):
-        return  # the other side has gone; nobody would read an error
+        # The client has disconnected, so the error cannot be reported to it.
+        return
 
 
 async def _sent(process: asyncssh.SSHServerProcess[bytes]) -> Sent | None:
-    """The script that comes on stdin; None when it is none of ours."""
+    """The script on stdin; None when it is not in this program's envelope."""
     text = bytearray()
     while not scripts.whole(text) and len(text) < _MAX_SCRIPT:
         piece = await process.stdin.read(65_536)
@@ -79,10 +80,10 @@ async def _sent(process: asyncssh.SSHServerProcess[bytes]) -> Sent | None:
 
 
 async def _session(process: asyncssh.SSHServerProcess[bytes], host: Host) -> None:
-    """Answer one command; only our own envelope is known."""
+    """Answer one command; only scripts in this program's envelope are accepted."""
     sent = await _sent(process) if process.command == COMMAND else None
     if sent is None:
-        process.stderr.write(b"the demo's hosts know only scripts of sparkrun-tui\n")
+        process.stderr.write(b"the demo's hosts only accept scripts of sparkrun-tui\n")
         process.exit(127)
         return
     process.stdout.write(f"{sent.mark}\n".encode())
@@ -98,7 +99,7 @@ async def _session(process: asyncssh.SSHServerProcess[bytes], host: Host) -> Non
 
 
 async def _follow(process: asyncssh.SSHServerProcess[bytes], job: Job, start: int) -> None:
-    """Print what a job prints until it ends, or until the other side has gone."""
+    """Copy the output of a job until it ends, or until the client disconnects."""
 
     async def copy() -> None:
         async for data in job.follow(start):
@@ -118,7 +119,7 @@ async def _follow(process: asyncssh.SSHServerProcess[bytes], job: Job, start: in
 async def listen(
     host: Host, site: Site, api: DockerApi, keys: tuple[asyncssh.SSHKey, asyncssh.SSHKey]
 ) -> asyncssh.SSHAcceptor:
-    """Start the SSH server of a host on a free loopback port; `keys` are its own and the client's."""
+    """Start the SSH server of a host on a free loopback port; `keys` are the host's and the client's."""
     key, client = keys
 
     async def session(process: asyncssh.SSHServerProcess[bytes]) -> None:

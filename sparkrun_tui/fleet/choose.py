@@ -1,4 +1,4 @@
-"""Which workload a person means: by the beginning of its launch id, or by the name of its recipe."""
+"""Which workload the user means: by the beginning of its launch id, or by the name of its recipe."""
 
 from __future__ import annotations
 
@@ -14,38 +14,43 @@ def silent_hosts(view: FleetView) -> tuple[str, ...]:
 
 
 def matching(view: FleetView, text: str) -> tuple[Workload, ...]:
-    """The workloads that `text` may mean: an id in full alone, else ids that begin so and recipes of that name."""
-    exact = [item for item in view.workloads if item.launch_id and item.launch_id == text]
+    """The workloads that `text` may mean: an exact launch id, else ids that begin with it and recipes of that name."""
+    if not text:
+        return ()
+    exact = tuple(item for item in view.workloads if item.launch_id == text)
     if exact:
-        return tuple(exact)
-    names = {text, PurePath(text).stem if text.endswith((".yaml", ".yml")) else text, text.rpartition("/")[2]}
-    return tuple(
-        item
-        for item in view.workloads
-        if item.recipe in names or (text and item.launch_id.startswith(text)) or item.ranks[0].container_name == text
-    )
+        return exact
+    names = {text, text.rpartition("/")[2]}
+    if text.endswith((".yaml", ".yml")):
+        names.add(PurePath(text).stem)
+    found = []
+    for item in view.workloads:
+        named = item.recipe in names or item.ranks[0].container_name == text
+        if named or item.launch_id.startswith(text):
+            found.append(item)
+    return tuple(found)
 
 
 def choose(view: FleetView, text: str) -> Workload:
     """The one workload that `text` means.
 
-    Raises `UsageError` that lists them when it may be several, `HostError` when it is none but a host was silent,
-    `LaunchError` when it is none.
+    Raises `UsageError`, which lists them, when several match; `HostError` when none matches but a host could not
+    be asked; `LaunchError` when none matches and all hosts were asked.
     """
     found = matching(view, text)
     if len(found) == 1:
         return found[0]
     if found:
         listed = "; ".join(f"{item.launch_id or item.recipe} ({item.recipe}, {item.health})" for item in found)
-        raise UsageError(f"`{text}` may be any of {len(found)} workloads: {listed}", remedy="Name one by its id.")
+        raise UsageError(f"`{text}` matches {len(found)} workloads: {listed}", remedy="Give the id of one of them.")
     silent = silent_hosts(view)
     if silent:
-        what = f"nothing called `{text}` is known, and {', '.join(silent)} cannot be asked"
-        raise HostError(what, remedy="`sparkrun-tui status` says why.")
-    running = ", ".join(f"{item.launch_id or '-'} {item.recipe}" for item in view.workloads) or "nothing"
-    raise LaunchError(f"there is no workload `{text}` on these hosts", remedy=f"There is: {running}")
+        what = f"no workload `{text}` was found, and {', '.join(silent)} cannot be asked"
+        raise HostError(what, remedy="Run `sparkrun-tui status` to see why.")
+    running = ", ".join(f"{item.launch_id or '-'} {item.recipe}" for item in view.workloads)
+    raise LaunchError(f"there is no workload `{text}` on these hosts", remedy=f"Running now: {running or 'nothing'}")
 
 
 def unseen_ranks(view: FleetView, workload: Workload) -> tuple[str, ...]:
-    """Silent hosts that may hold ranks of a workload of which some were not seen."""
+    """Silent hosts that may hold the ranks of a workload that were not seen; empty when all its ranks were."""
     return silent_hosts(view) if len(workload.ranks) < workload.expected_ranks else ()

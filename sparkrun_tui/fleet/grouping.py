@@ -1,4 +1,4 @@
-"""Containers grouped to workloads by their labels, and what their states say of the whole; pure."""
+"""Groups containers into workloads by their labels and judges each workload's health. Pure."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from sparkrun_tui.fleet.model import Health, Workload, WorkloadRank
 from sparkrun_tui.remote.docker.types import ContainerInfo
 
 FOREIGN_PREFIX = "sparkrun_"
-"""How the sparkrun CLI names its containers: `sparkrun_<hash>_<role>`; they are shown, and never changed unasked."""
+"""The sparkrun CLI names its containers `sparkrun_<hash>_<role>`. They are shown, and never changed unasked."""
 
 _OLD_ROLES = ("solo", "head", "worker", "node")
+_NOT_ENDED = frozenset({"running", "created", "restarting", "paused"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,22 +28,22 @@ class FoundContainer:
 
 
 def launch_of(info: ContainerInfo) -> LaunchId | None:
-    """The launch that a container carries the label of; a label of another form makes none of ours."""
+    """The launch id in a container's label; None without one, or when it does not have the form of a launch id."""
     return identifiers.launch_id(info.labels.get(f"{LABEL}launch"))
 
 
 def is_ours(info: ContainerInfo) -> bool:
-    """Whether a container carries our labels."""
+    """Whether this program launched a container, by its labels."""
     return launch_of(info) is not None
 
 
 def is_foreign(info: ContainerInfo) -> bool:
-    """Whether a container is one of the sparkrun CLI's."""
+    """Whether the sparkrun CLI launched a container, by its name."""
     return not is_ours(info) and info.name.startswith(FOREIGN_PREFIX)
 
 
 def group(seen: Iterable[FoundContainer], silent: frozenset[str] = frozenset()) -> tuple[Workload, ...]:
-    """Workloads, newest first. Ranks on hosts in `silent` are not known, which is not the same as gone."""
+    """Workloads, newest first. Ranks on hosts in `silent` are unknown, which is not the same as gone."""
     ours: dict[str, list[FoundContainer]] = {}
     foreign: dict[str, list[FoundContainer]] = {}
     for item in seen:
@@ -69,7 +70,7 @@ def _workload(launch: str, items: Sequence[FoundContainer], silent: frozenset[st
     port = port_of(labels)
     conflict = _conflict(items)
     if conflict:
-        # One of them is not what it says, and which one cannot be told: its server is neither believed nor asked.
+        # One of them carries false labels, and it is not known which: its server is not asked.
         health, detail, port = Health.UNKNOWN, conflict, None
     return Workload(
         launch_id=launch,
@@ -86,23 +87,23 @@ def _workload(launch: str, items: Sequence[FoundContainer], silent: frozenset[st
 
 
 def _conflict(items: Sequence[FoundContainer]) -> str:
-    """Why the containers cannot all be of one launch, in words; empty when they agree.
+    """Why the containers cannot all belong to one launch, in words; empty when they agree.
 
-    Whoever may make containers on a host can give one the labels of a launch that is another's.
+    Anyone who may create containers on a host can give one the labels of another launch.
     """
     claimed: dict[int, FoundContainer] = {}
     for item in items:
-        told = _claimed_rank(item)
-        if told is None:
+        rank = _claimed_rank(item)
+        if rank is None:
             continue
-        first = claimed.setdefault(told, item)
+        first = claimed.setdefault(rank, item)
         if first is not item:
-            return f"rank {told} is claimed by {_place(first)} and by {_place(item)}: one of them is not of this launch"
+            return f"rank {rank} is claimed by {_place(first)} and by {_place(item)}: one of them is not of this launch"
     strays = [item for item in items if _claimed_rank(item) is None]
     if strays and claimed:
         return f"{_place(strays[0])} has no rank in it, and others have: one of them is not of this launch"
     for item in items[1:]:
-        if any(label_of(item.info.labels, name) != label_of(items[0].info.labels, name) for name in ("hosts", "nodes")):
+        if _claimed_hosts(item) != _claimed_hosts(items[0]):
             return f"{_place(items[0])} and {_place(item)} name different hosts: one of them is not of this launch"
     return ""
 
@@ -116,20 +117,43 @@ def _claimed_rank(item: FoundContainer) -> int | None:
     return hosts.index(item.host) if item.host in hosts else None
 
 
+def _claimed_hosts(item: FoundContainer) -> tuple[str, str]:
+    """The labels that name a launch's hosts and count them, which all its containers share."""
+    return label_of(item.info.labels, "hosts"), label_of(item.info.labels, "nodes")
+
+
 def _place(item: FoundContainer) -> str:
     return f"{item.info.name or item.info.id[:12]} on {item.host}"
 
 
 def _rank(item: FoundContainer) -> WorkloadRank:
+    labels = item.info.labels
+    hosts = hosts_of(labels)
+    rank = rank_of(labels)
+    if rank is None:
+        # Containers that foreign scripts made for a launch of this program carry no rank.
+        rank = hosts.index(item.host) if item.host in hosts else 0
+    if len(hosts) < 2:
+        usual_role = "solo"
+    elif rank == 0:
+        usual_role = "head"
+    else:
+        usual_role = "worker"
+    return _workload_rank(item, rank, labels.get(f"{LABEL}role", usual_role))
+
+
+def _workload_rank(item: FoundContainer, rank: int, role: str) -> WorkloadRank:
     info = item.info
-    hosts = hosts_of(info.labels)
-    # Containers made by foreign scripts for one of our launches carry no rank of their own.
-    fallback = hosts.index(item.host) if item.host in hosts else 0
-    labelled = rank_of(info.labels)
-    rank = fallback if labelled is None else labelled
-    role = info.labels.get(f"{LABEL}role", "solo" if len(hosts) < 2 else ("worker" if rank else "head"))
     return WorkloadRank(
-        item.host, info.id, info.name, rank, role, info.state, info.started, info.exit_code, info.oom_killed
+        host=item.host,
+        container_id=info.id,
+        container_name=info.name,
+        rank=rank,
+        role=role,
+        state=info.state,
+        started=info.started,
+        exit_code=info.exit_code,
+        oom_killed=info.oom_killed,
     )
 
 
@@ -137,23 +161,26 @@ def _health(
     ranks: Sequence[WorkloadRank], hosts: Sequence[str], expected: int, silent: frozenset[str]
 ) -> tuple[Health, str]:
     """What the containers alone show: a workload whose ranks all run is STARTING until its endpoint has been asked."""
-    present = {rank.rank for rank in ranks}
-    missing = [number for number in range(expected) if number not in present]
-    unknown = [number for number in missing if number < len(hosts) and hosts[number] in silent]
-    gone = [number for number in missing if number not in unknown]
-    ended = [rank for rank in ranks if rank.state not in ("running", "created", "restarting", "paused")]
-    head = next((rank for rank in ranks if rank.rank == 0), None)
-    if head is not None and head in ended:
+    ended = [rank for rank in ranks if rank.state not in _NOT_ENDED]
+    head = ranks[0]
+    if head.rank == 0 and head in ended:
         return Health.EXITED, _ending(head)
     if len(ended) == len(ranks):
         return Health.EXITED, _ending(ended[0])
     if ended:
         return Health.DEGRADED, f"rank {ended[0].rank} on {ended[0].host} {_ending(ended[0])}"
-    if gone:
-        return Health.DEGRADED, f"rank {gone[0]} has no container"
-    if unknown:
-        where = ", ".join(hosts[number] for number in unknown)
-        return Health.UNKNOWN, f"{where} cannot be asked"
+
+    present = {rank.rank for rank in ranks}
+    unanswered = []
+    for number in range(expected):
+        if number in present:
+            continue
+        on_silent_host = number < len(hosts) and hosts[number] in silent
+        if not on_silent_host:
+            return Health.DEGRADED, f"rank {number} has no container"
+        unanswered.append(hosts[number])
+    if unanswered:
+        return Health.UNKNOWN, f"{', '.join(unanswered)} cannot be asked"
     return Health.STARTING, ""
 
 
@@ -165,20 +192,17 @@ def _ending(rank: WorkloadRank) -> str:
 
 def _foreign(name: str, items: Sequence[FoundContainer]) -> Workload:
     ordered = sorted(items, key=lambda item: _old_order(item.info.name))
-    ranks = tuple(
-        WorkloadRank(
-            item.host, item.info.id, item.info.name, number, item.info.name.rpartition("_")[2], item.info.state,
-            item.info.started, item.info.exit_code, item.info.oom_killed,
-        )
-        for number, item in enumerate(ordered)
-    )  # fmt: skip
+    ranks = []
+    for number, item in enumerate(ordered):
+        role = item.info.name.rpartition("_")[2]
+        ranks.append(_workload_rank(item, number, role))
     running = [rank for rank in ranks if rank.state == "running"]
     if not running:
         health, detail = Health.EXITED, _ending(ranks[0])
     elif len(running) < len(ranks):
         health, detail = Health.DEGRADED, f"{len(running)} of {len(ranks)} containers run"
     else:
-        health, detail = Health.UNKNOWN, "launched by another tool, which does not say where it answers"
+        health, detail = Health.UNKNOWN, "launched by another tool, which does not record where it serves"
     return Workload(
         launch_id="",
         recipe=name,
@@ -186,7 +210,7 @@ def _foreign(name: str, items: Sequence[FoundContainer]) -> Workload:
         model="",
         served_name="",
         port=None,
-        ranks=ranks,
+        ranks=tuple(ranks),
         expected_ranks=len(ranks),
         health=health,
         detail=detail,
@@ -195,6 +219,8 @@ def _foreign(name: str, items: Sequence[FoundContainer]) -> Workload:
 
 
 def _old_order(name: str) -> tuple[int, str]:
-    role = name.rpartition("_")[2]
-    stem = role.rstrip("0123456789")
-    return (_OLD_ROLES.index(stem) if stem in _OLD_ROLES else len(_OLD_ROLES), name)
+    """The sort key of a container of the sparkrun CLI: its role, unknown roles last, then its name."""
+    role = name.rpartition("_")[2].rstrip("0123456789")
+    if role in _OLD_ROLES:
+        return _OLD_ROLES.index(role), name
+    return len(_OLD_ROLES), name

@@ -1,4 +1,4 @@
-"""The load of what serves on a cluster: one reading of each of our servers, and the rates between two readings."""
+"""The load on a cluster: one reading of each server that this program launched, and the rates between two readings."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from sparkrun_tui.fleet.model import FleetView, Health, Workload
 from sparkrun_tui.remote.ports.services import HostServices
 
 OLD = 60.0
-"""Seconds after which an earlier reading says nothing about now: nobody asked for a while."""
+"""Seconds after which an earlier reading is too old to compute a rate from."""
 
 MOST_OF_A_HOST = 16
-"""Servers of one host that are asked."""
+"""The most servers of one host that are asked."""
 
-_AT_ONCE = 8
+_CONCURRENT = 8
 _READING = 10.0
 """Seconds for asking all of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a server does now; `kv_usage` is a fraction of its KV cache. None where that is not known."""
+    """The load of a server now; `kv_usage` is a fraction of its KV cache. None where unknown."""
 
     tokens_per_second: float | None = None
     running: float | None = None
@@ -33,9 +33,9 @@ class Load:
 
 
 async def readings(view: FleetView, services: HostServices) -> dict[str, Metrics]:
-    """Ask our workloads that serve, by launch id; one that tells nothing, or not in time, is left out. Never raises.
+    """The metrics of this program's serving workloads by launch id; those that give none in time are left out.
 
-    A host may pretend to run hundreds of them: of those of one head `MOST_OF_A_HOST` are asked.
+    Never raises. A host may pretend to run hundreds of workloads, so at most `MOST_OF_A_HOST` of one head are asked.
     """
     reader = _Reader(services)
     await asyncio.gather(*(reader.read(item) for item in _asked(view)))
@@ -43,7 +43,7 @@ async def readings(view: FleetView, services: HostServices) -> dict[str, Metrics
 
 
 def _asked(view: FleetView) -> Iterator[Workload]:
-    """The workloads that can tell something; of one head not too many."""
+    """The workloads that have metrics to give, at most `MOST_OF_A_HOST` of one head host."""
     of_host: Counter[str] = Counter()
     for item in view.workloads:
         if item.ours and item.launch_id and item.health is Health.SERVING:
@@ -53,28 +53,28 @@ def _asked(view: FleetView) -> Iterator[Workload]:
 
 
 class _Reader:
-    """Asks servers, some of them at once, until a deadline."""
+    """Asks servers, several at a time, until a deadline."""
 
     def __init__(self, services: HostServices) -> None:
         self.found: dict[str, Metrics] = {}
         self._services = services
-        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._turns = asyncio.Semaphore(_CONCURRENT)
         self._deadline = asyncio.get_running_loop().time() + _READING
 
     async def read(self, workload: Workload) -> None:
-        """Ask one. Never raises."""
+        """Ask one server. Never raises."""
         try:
             async with asyncio.timeout_at(self._deadline), self._turns:
                 metrics = await read(workload, self._services)
         except TimeoutError:
-            # Its figures stay unknown until the next look.
+            # Its figures stay unknown until the next reading.
             return
         if metrics is not None:
             self.found[workload.launch_id] = metrics
 
 
 def loads(earlier: Mapping[str, Metrics], later: Mapping[str, Metrics]) -> dict[str, Load]:
-    """The load by launch id, its rate between the earlier reading and the later one."""
+    """The load by launch id; rates are between the earlier reading and the later one."""
     return {name: _load(earlier.get(name), now) for name, now in later.items()}
 
 

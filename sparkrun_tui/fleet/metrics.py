@@ -15,7 +15,7 @@ from sparkrun_tui.fleet.model import Workload
 from sparkrun_tui.remote.http.client import HttpCall
 from sparkrun_tui.remote.ports.services import HostServices
 
-# Each part ends with its line, or a page of opened braces would be searched to its end for every line.
+# No part matches past the end of its line: otherwise a page of open braces would take quadratic time.
 _SAMPLE = re.compile(r"^([A-Za-z_:][A-Za-z0-9_:]*)(?:\{[^}\n]*\})?[ \t]+(\S{1,64})", re.MULTILINE)
 
 _NAMES = tuple(family.metrics for family in FAMILIES.values())
@@ -29,16 +29,16 @@ _WANTED = frozenset((*_RUNNING, *_WAITING, *_KV_USAGE, *_GENERATED, *_PROMPT, *_
 
 _TIMEOUT = 5.0
 _MOST_BYTES = 1 << 20
-"""Bytes of a page; vLLM's has some hundred thousand."""
+"""The most bytes of a page; vLLM's has a few hundred thousand."""
 _MOST_COUNTED = 1e15
-"""The largest figure that is believed: what counts tokens reaches it after years."""
+"""The largest plausible figure: a token counter takes years to reach it."""
 _FULL = 1.01
-"""The largest share of a KV cache that is believed: engines round."""
+"""The largest plausible share of a KV cache in use: engines round, so a little above 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """One reading. Counters count tokens since the engine began; `kv_usage` is a fraction; None where not given."""
+    """One reading. Counters are tokens since the engine started; `kv_usage` is a fraction; None where unknown."""
 
     taken: float
     running: float | None = None
@@ -47,13 +47,13 @@ class Metrics:
     generated: float | None = None
     prompted: float | None = None
     throughput: float | None = None
-    """Generated tokens per second where the engine gives that itself."""
+    """Generated tokens per second, where the engine reports a rate itself."""
 
 
 def parse(text: str, taken: float) -> Metrics:
     """A Prometheus page as a reading at Unix time `taken`; samples of one name are added up (data parallel ranks).
 
-    A figure below zero, beyond all bounds or no number at all is not known, nor is what it would be added to.
+    A sum is unknown when one of its samples is negative, implausibly large or not a number.
     """
     totals: dict[str, float] = {}
     counts: dict[str, int] = {}
@@ -81,7 +81,7 @@ def parse(text: str, taken: float) -> Metrics:
 
 
 def _mean_usage(totals: Mapping[str, float], counts: Mapping[str, int]) -> float | None:
-    """The share of the KV cache in use, over all ranks; None when it is not told, or is no share."""
+    """The share of the KV cache in use, averaged over all ranks; None when not reported, or not a plausible share."""
     name = next((name for name in _KV_USAGE if name in totals), None)
     if name is None:
         return None
@@ -94,17 +94,17 @@ def _first(names: tuple[str, ...], totals: Mapping[str, float]) -> float | None:
 
 
 def tokens_per_second(earlier: Metrics | None, later: Metrics) -> float | None:
-    """Tokens generated per second between two readings; the engine's own figure without an earlier one."""
+    """Tokens generated per second between two readings; without an earlier one, the rate that the engine reports."""
     if earlier is not None and earlier.generated is not None and later.generated is not None:
         seconds = later.taken - earlier.taken
-        # A counter that went back belongs to an engine that was started anew.
+        # A counter that went down belongs to an engine that was restarted.
         if seconds > 0 and later.generated >= earlier.generated:
             return (later.generated - earlier.generated) / seconds
     return later.throughput
 
 
 async def read(workload: Workload, services: HostServices) -> Metrics | None:
-    """Ask the head's server for its metrics; None when it gives none."""
+    """The metrics of the head's server; None when it gives none."""
     if workload.port is None or not workload.ranks:
         return None
     call = HttpCall(workload.port, "/metrics", address=workload.address, timeout=_TIMEOUT, most=_MOST_BYTES)
@@ -113,6 +113,6 @@ async def read(workload: Workload, services: HostServices) -> Metrics | None:
     except HostError:
         return None
     if not reply.ok or len(reply.body) >= _MOST_BYTES:
-        # Of a page that was cut off some samples are missing, and sums would be too small.
+        # The page was cut off: samples are missing, and sums would be too small.
         return None
     return parse(decode(reply.body), services.clock())

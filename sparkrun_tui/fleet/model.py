@@ -1,4 +1,4 @@
-"""What a look at the hosts finds: their load and the workloads on them, ours and foreign."""
+"""What a survey finds: the hosts, and the workloads on them, launched by this program or by others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sparkrun_tui.remote.transport import LinkStatus
 
 
 class Health(StrEnum):
-    """How a workload is, judged over all its ranks."""
+    """The health of a workload, judged over all its ranks."""
 
     SERVING = "serving"
     STARTING = "starting"
@@ -36,7 +36,7 @@ class WorkloadRank:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Something that serves or did: grouped by the launch id in the containers' labels; foreign ones have none."""
+    """Containers that serve or served one model, grouped by the launch id in their labels; foreign ones have no id."""
 
     launch_id: str
     recipe: str
@@ -60,18 +60,18 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class HostStatus:
-    """One host of a survey: its facts when it answered, else why not (`link`)."""
+    """One host of a survey: its facts when it answered, else the reason why not (`link`)."""
 
     name: str
     link: LinkStatus
     facts: HostFacts | None = None
     note: str = ""
-    """What is not shown of it, in words; empty when all is."""
+    """What the view leaves out of this host, in words; empty when nothing is left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class FleetView:
-    """One look at a cluster, taken at Unix time `taken`."""
+    """One survey of a cluster, taken at Unix time `taken`."""
 
     cluster: str
     taken: float

@@ -1,4 +1,4 @@
-"""Stopping a workload on all its hosts at once, and saying only what was seen: a lost link is never "stopped"."""
+"""Stops a workload on all its hosts, and reports only what was confirmed: a lost link never counts as "stopped"."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ GRACE = 20.0
 
 _SLACK = 30.0
 
-STOP_AGAIN = "a host could not be asked: a part of it may still run there; stop it again once the host is back"
-"""What to say of a stop that is unclear."""
+STOP_AGAIN = "a host could not be asked: part of the workload may still run there; stop it again once the host is back"
+"""The message for a stop whose outcome is unclear."""
 
 
 class Outcome(StrEnum):
@@ -33,7 +33,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RankStopped:
-    """One rank after a stop; `detail` says why not, where it did not stop."""
+    """One rank after a stop; `detail` says why it did not stop."""
 
     host: str
     rank: int
@@ -43,11 +43,11 @@ class RankStopped:
 
 @dataclass(frozen=True, slots=True)
 class StopReport:
-    """What a stop came to, rank by rank."""
+    """The outcome of a stop, rank by rank."""
 
     ranks: tuple[RankStopped, ...]
     unseen: tuple[str, ...] = ()
-    """Hosts that could not be asked before, and may hold ranks that are not among these."""
+    """Hosts that did not answer the survey and may hold further ranks of the workload."""
 
     @property
     def complete(self) -> bool:
@@ -56,18 +56,18 @@ class StopReport:
 
     @property
     def unclear(self) -> bool:
-        """Whether a part of it may run where nobody could be asked."""
+        """Whether part of the workload may still run on a host that did not answer."""
         return bool(self.unseen) or any(rank.outcome is Outcome.UNKNOWN for rank in self.ranks)
 
     @property
     def text(self) -> str:
-        """One line for the person."""
+        """One line for the user."""
         open_ = [rank for rank in self.ranks if rank.outcome is not Outcome.STOPPED]
-        told = "; ".join(f"{rank.host}: {rank.outcome}, {rank.detail}" for rank in open_) or "stopped"
+        summary = "; ".join(f"{rank.host}: {rank.outcome}, {rank.detail}" for rank in open_) or "stopped"
         if not self.unseen:
-            return told
-        # What was not asked is not stopped, whatever became of the rest.
-        return f"{told} on {', '.join(rank.host for rank in self.ranks)}; not known on {', '.join(self.unseen)}"
+            return summary
+        # A rank on a host that did not answer is not reported as stopped.
+        return f"{summary} on {', '.join(rank.host for rank in self.ranks)}; not known on {', '.join(self.unseen)}"
 
 
 async def stop(
@@ -78,11 +78,12 @@ async def stop(
     grace: float | None = None,
     remove: bool | None = None,
 ) -> StopReport:
-    """Stop all ranks at once, look whether they are gone, and remove the containers (by default only ours).
+    """Stop all ranks at the same time, check that they are gone, and remove the containers.
 
-    `view` is the look that the workload was found by: hosts that were silent in it may hold more of its ranks.
-    `grace` None grants 20 seconds to one that serves and kills one that does not yet: an engine that is starting
-    ignores SIGTERM, and nothing can be lost. Doing it twice does nothing more.
+    `remove` None removes only containers that this program launched. `view` is the survey in which the workload was
+    found: hosts that were silent in it may hold more of its ranks. `grace` is seconds between SIGTERM and SIGKILL;
+    None means 20 for a workload that serves and 0 for one that is starting, which ignores SIGTERM and has nothing to
+    lose. Stopping a stopped workload does nothing.
     """
     if grace is None:
         grace = 0.0 if workload.health is Health.STARTING else GRACE
@@ -105,7 +106,7 @@ async def _stop(rank: WorkloadRank, services: HostServices, grace: float, remove
 
 
 async def _end(docker: Docker, container: str, grace: float, remove: bool) -> str:
-    """End a container; why it still runs, empty when it does not."""
+    """End a container; the reason why it still runs, empty when it does not."""
     if grace > 0:
         await docker.stop(container, grace)
     else:
@@ -115,7 +116,7 @@ async def _end(docker: Docker, container: str, grace: float, remove: bool) -> st
         await docker.kill(container)
         found = await docker.inspect(container)
     if found is not None and found.running:
-        return "it goes on running after SIGKILL"
+        return "it still runs after SIGKILL"
     if remove:
         await docker.remove(container, force=True)
     return ""

@@ -1,4 +1,4 @@
-"""One look at a cluster: every host's load and containers, grouped to workloads; a silent host is unknown."""
+"""Surveys a cluster: every host's facts and containers, grouped into workloads; a silent host is unknown."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from sparkrun_tui.remote.probe.facts import HostFacts
 from sparkrun_tui.remote.transport import LinkState, LinkStatus
 
 TIMEOUT = 20.0
-"""Seconds a host may take before it is shown as one that does not answer."""
+"""Seconds that a host may take before it counts as not answering."""
 
 HEALTH_TIMEOUT = 5.0
 MOST_SHOWN = 256
-"""Containers of workloads that are looked at on one host: running ones first, then the newest."""
+"""The most containers of workloads that are inspected on one host: running ones first, then the newest."""
 
 _JUDGING = 30.0
-"""Seconds for asking all servers whether they serve."""
-_AT_ONCE = 16
-"""Requests to one host, or to servers, that are under way at once."""
+"""Seconds for asking all servers for their health."""
+_CONCURRENT = 16
+"""The most requests to one host, or to all servers, at the same time."""
 _CACHE = "~/.cache/huggingface"
 
 
@@ -36,26 +36,28 @@ _CACHE = "~/.cache/huggingface"
 class _Answer:
     status: HostStatus
     containers: tuple[ContainerInfo, ...] | None
-    """None when they could not be learned."""
+    """None when they could not be listed."""
 
 
 async def survey(cluster: Cluster, services: HostServices) -> FleetView:
-    """Look at all hosts of `cluster` at once. Never raises for a host: its status says why it did not answer.
+    """The state of all hosts of `cluster`, asked at the same time.
 
-    That holds for defects of this program, too: what one host answers must not take the others from sight.
+    Never raises for a host: its status says why it did not answer. That holds for defects of this program, too: the
+    answer of one host must not hide the others.
     """
     answers = await asyncio.gather(*(_ask(name, cluster, services) for name in cluster.hosts))
-    seen = [
-        FoundContainer(name, info)
-        for name, answer in zip(cluster.hosts, answers, strict=True)
-        for info in answer.containers or ()
-    ]
-    silent = frozenset(name for name, answer in zip(cluster.hosts, answers, strict=True) if answer.containers is None)
-    known = {
-        answer.status.name: answer.status.facts.default_address for answer in answers if answer.status.facts is not None
-    }
-    judge = _Judge(services, known)
-    workloads = await asyncio.gather(*(judge.judged(item) for item in group(seen, silent)))
+    seen: list[FoundContainer] = []
+    silent: set[str] = set()
+    addresses: dict[str, str] = {}
+    for name, answer in zip(cluster.hosts, answers, strict=True):
+        if answer.status.facts is not None:
+            addresses[name] = answer.status.facts.default_address
+        if answer.containers is None:
+            silent.add(name)
+        else:
+            seen += [FoundContainer(name, info) for info in answer.containers]
+    judge = _Judge(services, addresses)
+    workloads = await asyncio.gather(*(judge.judged(item) for item in group(seen, frozenset(silent))))
     return FleetView(
         cluster=cluster.name,
         taken=services.clock(),
@@ -86,12 +88,12 @@ async def _ask(name: str, cluster: Cluster, services: HostServices) -> _Answer:
 
 
 def _unseen(name: str, services: HostServices, what: str, remedy: str = "") -> _Answer:
-    """A host of which nothing was learned."""
+    """The answer of a host that could not be asked."""
     return _Answer(HostStatus(name, LinkStatus(LinkState.UNREACHABLE, services.clock(), what, remedy)), None)
 
 
 def _failed(link: LinkStatus, error: HostError) -> LinkStatus:
-    """The link's own story where it is not up; else it is up, but the host could not answer."""
+    """The link's state and reason; a link that is up counts as unreachable, with the reason of `error`."""
     if link.state in (LinkState.UP, LinkState.IDLE):
         return LinkStatus(LinkState.UNREACHABLE, link.since, error.what, error.remedy)
     return LinkStatus(link.state, link.since, link.detail or error.what, link.remedy or error.remedy)
@@ -100,19 +102,19 @@ def _failed(link: LinkStatus, error: HostError) -> LinkStatus:
 async def _containers(
     facts: HostFacts, services: HostServices, name: str
 ) -> tuple[tuple[ContainerInfo, ...] | None, str]:
-    """The containers of workloads on a host (None when they cannot be learned), and what was left out, in words."""
+    """The containers of workloads on a host (None when they cannot be listed), and what was left out, in words."""
     if facts.docker_access != "ok":
         return None, ""
     docker = services.docker(services.connector(name))
     listed = await docker.containers()
     wanted = [info for info in listed if is_ours(info) or is_foreign(info)]
-    # Sorting is stable: among those that run, and among the others, the daemon's order stays, newest first.
+    # Sorting is stable: among running containers, and among the others, the daemon's order (newest first) stays.
     shown = sorted(wanted, key=lambda info: not info.running)[:MOST_SHOWN]
-    turns = asyncio.Semaphore(_AT_ONCE)
+    turns = asyncio.Semaphore(_CONCURRENT)
 
     async def whole(info: ContainerInfo) -> ContainerInfo:
         async with turns:
-            # A list has neither start nor exit code of a container.
+            # Docker's list has neither the start time nor the exit code of a container.
             return await docker.inspect(info.id) or info
 
     return tuple(await asyncio.gather(*map(whole, shown))), _left_out(len(listed), len(wanted), len(shown))
@@ -120,19 +122,19 @@ async def _containers(
 
 def _left_out(listed: int, wanted: int, shown: int) -> str:
     if shown < wanted:
-        return f"it has {wanted:,} containers of workloads or more; {shown:,} are shown, those that run first"
+        return f"it has {wanted:,} containers of workloads or more; {shown:,} are shown, running ones first"
     if listed >= MOST_CONTAINERS:
-        return f"it has {listed:,} containers or more; older ones were not looked at"
+        return f"it has {listed:,} containers or more; older ones are not shown"
     return ""
 
 
 class _Judge:
-    """Asks the workloads that seem to run whether they serve; `addresses` are those of the hosts themselves."""
+    """Asks the workloads that seem to run whether they serve; `addresses` has each host's own address by name."""
 
     def __init__(self, services: HostServices, addresses: Mapping[str, str]) -> None:
         self._services = services
         self._addresses = addresses
-        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._turns = asyncio.Semaphore(_CONCURRENT)
         self._deadline = asyncio.get_running_loop().time() + _JUDGING
 
     async def judged(self, workload: Workload) -> Workload:
@@ -143,7 +145,7 @@ class _Judge:
             async with asyncio.timeout_at(self._deadline), self._turns:
                 return await self._asked(workload, workload.port)
         except TimeoutError:
-            return replace(workload, health=Health.UNKNOWN, detail="it was not asked: too many do not answer")
+            return replace(workload, health=Health.UNKNOWN, detail="not asked in time: too many servers do not answer")
         except Exception as error:
             if in_debug():
                 raise
@@ -151,7 +153,7 @@ class _Judge:
 
     async def _asked(self, workload: Workload, port: int) -> Workload:
         head = workload.head_host
-        # Most servers listen everywhere, some only on the address they were given.
+        # Most servers listen on all addresses, some only on the one that their command names.
         for address in dict.fromkeys(("127.0.0.1", self._addresses.get(head) or "127.0.0.1")):
             call = HttpCall(port, "/health", address=address, timeout=HEALTH_TIMEOUT)
             try:

@@ -1,4 +1,4 @@
-"""The API that the command line and the app call: plan, probe, launch, attach; it keeps the launches of this run."""
+"""The API that CLI and app call: plan, probe, launch and attach. It keeps the launches of this process."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.remote.hub.token import hub_token
 from sparkrun_tui.remote.probe.facts import HostFacts
 
-_KEPT_OVER = 8
-"""Launches that are over and still in memory; the journal has all of them."""
+_KEPT_ENDED = 8
+"""How many ended launches stay in memory; the journal has more."""
 
 Answered = Callable[[str, HostFacts | HostError], None]
-"""Called as each host of a probe answers, or fails to."""
+"""Called with the result of each host as a probe gets it."""
 
 
 def new_launch_id() -> str:
-    """A fresh id: eight characters that read well aloud."""
+    """A new random id: eight characters that are easy to read aloud."""
     return "".join(secrets.choice(LAUNCH_ALPHABET) for _ in range(LAUNCH_LENGTH))
 
 
 class Launcher:
-    """Owns the launches. One per run of the program; used from one event loop."""
+    """Owns the launches. One per process; used from one event loop."""
 
     def __init__(self, settings: Settings, services: Services, environ: Mapping[str, str] | None = None) -> None:
         self.settings = settings
@@ -58,7 +58,7 @@ class Launcher:
 
     @property
     def launches(self) -> Mapping[str, Launch]:
-        """The launches of this run by id, oldest first; of those that are over only the newest few."""
+        """The launches of this process by id, oldest first; of the ended ones only the newest few."""
         return self._launches
 
     def plan(
@@ -70,20 +70,19 @@ class Launcher:
         *,
         consented: frozenset[str] | None = None,
     ) -> LaunchPlan:
-        """What a launch would do, with what is known of the hosts so far; asks no host and needs no network.
+        """The plan of a launch, from what is known of the hosts so far. Asks no host and needs no network.
 
-        What the recipe copies into its containers is looked for on this machine.
-
-        `hosts` chooses and orders hosts other than the cluster's own order; `solo` takes the first alone.
-        `consented` names variables of this machine that a recipe from elsewhere may read (None: its own rules).
+        `hosts` chooses and orders the hosts, in place of the cluster's order; `solo` uses only the first one.
+        `consented` names variables of this machine that a recipe from elsewhere may read (None: only those that every
+        recipe may read). Reads the files that the recipe copies into its containers.
         Raises `LaunchError` when the recipe cannot run on these hosts.
         """
         names = tuple(hosts) if hosts else cluster.hosts
         with planning(rendered):
-            views = [
-                view_of(self.facts[name], cluster, name) if name in self.facts else unprobed(name, cluster)
-                for name in names
-            ]
+            views = []
+            for name in names:
+                facts = self.facts.get(name)
+                views.append(unprobed(name, cluster) if facts is None else view_of(facts, cluster, name))
             env = plan_env(rendered.recipe, self._environ, consented)
             return build_plan(
                 rendered,
@@ -99,7 +98,7 @@ class Launcher:
     async def probe(
         self, cluster: Cluster, hosts: Sequence[str] | None = None, seen: Answered | None = None
     ) -> Mapping[str, HostFacts | HostError]:
-        """Ask all hosts at once about themselves; a host that fails has its error in place of its facts."""
+        """The facts of all hosts, asked at the same time; a host that fails has its error in place of its facts."""
         found: dict[str, HostFacts | HostError] = {}
 
         async def one(name: str) -> None:
@@ -119,9 +118,9 @@ class Launcher:
         return found
 
     async def inspect(self, plan: LaunchPlan, *, memory_needed: int | None = None) -> LaunchPlan:
-        """The plan with what its hosts hold now: what moves where, how many bytes, and what stands in the way.
+        """The plan with what its hosts hold now: what moves where, how many bytes, and what prevents the launch.
 
-        Changes nothing on any host. A host that does not answer is a problem of the plan, not an error.
+        Changes nothing on any host. A host that does not answer is a problem of the plan and raises nothing.
         """
         with planning(plan.rendered):
             seen, facts = await inspect_hosts(plan, self.services, hub_token(self._environ), memory_needed)
@@ -131,10 +130,10 @@ class Launcher:
     def launch(
         self, plan: LaunchPlan, *, memory_needed: int | None = None, ignored: frozenset[str] = frozenset()
     ) -> Launch:
-        """Begin `plan`. `memory_needed` is bytes per host by the estimate; `ignored` are codes of checks to ignore.
+        """Start `plan`. `memory_needed` is the estimate in bytes per host; `ignored` are the codes of ignored checks.
 
-        Raises `LaunchError` when the plan has errors, when a recipe from a registry was not agreed to, and when a file
-        that goes into the containers is not as the plan shows it.
+        Raises `LaunchError` when the plan has errors, when the recipe still needs the user's consent, and when a file
+        to be copied into the containers has changed since the plan was made.
         """
         insist_on_consent(plan.rendered, self._environ, plan.brought, self.settings.data_dirs)
         stopping = [problem for problem in plan.errors if problem.code not in ignored]
@@ -153,9 +152,10 @@ class Launcher:
         return self._keep(Launch(given, Running(given, report), report, executor.execute))
 
     async def attach(self, workload: attach.Attachable, cluster: Cluster) -> Launch:
-        """Watch a workload that runs already, found by its labels: its state, its logs, and the ways to stop it.
+        """Watch a running workload, found by its labels: its state, its logs, and the ways to stop it.
 
-        A launch of this run is returned as it is. Raises `HostError` when no host of it can be asked.
+        A launch of this process that has not ended is returned as it is. Raises `HostError` when none of its hosts
+        can be asked.
         """
         known = self._launches.get(workload.launch_id)
         if known is not None and not known.finished:
@@ -165,7 +165,7 @@ class Launcher:
         of_recipe = await asyncio.to_thread(secrets_of_recipe_called, name, self.settings)
         bus = self._bus(found.plan, [*found.secrets, *of_recipe])
         if bus.journal is not None:
-            # An ending in the journal does not hold for what still runs there.
+            # The journal may say that the launch has ended, but it still runs.
             past = [event for event in read_events(bus.journal.folder) if not isinstance(event, StatusChanged)]
             bus.restore(past)
         given, report = Given(plan=found.plan, services=self.services, attached=True), Reporter(bus)
@@ -174,12 +174,12 @@ class Launcher:
         return self._keep(Launch(given, running, report, attach.resume))
 
     async def close(self) -> None:
-        """Let all launches go; what runs on the hosts goes on. Then let the links go."""
+        """Detach all launches, which go on running on their hosts, and close the links."""
         await asyncio.gather(*(launch.detach() for launch in self._launches.values() if not launch.finished))
         await self.services.close()
 
     def _bus(self, plan: LaunchPlan, known: Iterable[Secret | str] = ()) -> Bus:
-        """The stream of a launch; `known` are secrets that its plan does not hold."""
+        """The event bus of a launch; `known` are secrets that its plan does not contain."""
         redact = redactor_for(plan, self._environ).plus(known)
         journal, unwritable = None, None
         try:
@@ -191,7 +191,7 @@ class Launcher:
 
     def _keep(self, launch: Launch) -> Launch:
         over = [launch_id for launch_id, known in self._launches.items() if known.finished]
-        for launch_id in over[:-_KEPT_OVER]:
+        for launch_id in over[:-_KEPT_ENDED]:
             del self._launches[launch_id]
         self._launches[launch.launch_id] = launch
         launch.begin()

@@ -1,4 +1,4 @@
-"""A test prompt to a served model, its answer as it comes, and how fast it came."""
+"""A test prompt to a served model: the answer as it arrives, and its speed."""
 
 from __future__ import annotations
 
@@ -19,37 +19,49 @@ from sparkrun_tui.remote.http.client import MOST, HttpCall
 from sparkrun_tui.remote.script.lines import ByteLines
 
 FIRST_TOKEN = 600.0
-"""Seconds that the first token, and each further one, may take, whatever else comes meanwhile."""
+"""Seconds that each token may take; bytes that carry no token do not extend it."""
 
 _TOKEN_BYTES = 8192
-"""Bytes that the event of one token may have; servers send some three hundred."""
+"""The most bytes of one token's event; servers send about three hundred."""
 _TOKEN_CHARACTERS = 256
-"""Characters that a token may have on the average; the longest of any vocabulary are half as long."""
+"""The most characters of a token on average; the longest tokens of any vocabulary are half as long."""
 _MAX_LINE = 1 << 20
 _ERROR = 500
-"""Characters that are shown of a server's error."""
+"""The most characters that are shown of a server's error."""
 
 _ONE_BY_ONE = 0.2
-"""Seconds: pieces that came closer together than this came in one go, and give no rate."""
+"""Seconds: when all pieces arrive within this time, they arrived together and give no rate."""
 
 
 class Prompt:
-    """One question to an endpoint. Iterate it for pieces of the answer; the figures count up meanwhile."""
+    """One prompt to an endpoint. Iterate over it for pieces of the answer; its figures are updated on the way."""
 
     def __init__(
-        self, services: Services, host: str, port: int, model: str, text: str, *, max_tokens: int = 512,
+        self,
+        services: Services,
+        host: str,
+        port: int,
+        model: str,
+        text: str,
+        *,
+        max_tokens: int = 512,
         address: str = "127.0.0.1",
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._services = services
         self._host = host
         self._call = HttpCall(
-            port, "/v1/chat/completions", "POST", _body(model, text, max_tokens), address=address, timeout=FIRST_TOKEN,
+            port,
+            "/v1/chat/completions",
+            "POST",
+            _body(model, text, max_tokens),
+            address=address,
+            timeout=FIRST_TOKEN,
             most=MOST + max_tokens * _TOKEN_BYTES,
-        )  # fmt: skip
+        )
         self._most_characters = max_tokens * _TOKEN_CHARACTERS
         self._characters = 0
         self.tokens = 0
-        """Tokens so far: pieces that came, until the server gives the exact number at its end."""
+        """Tokens so far: the number of pieces, until the server reports the exact number at the end."""
         self.first_after: float | None = None
         """Seconds until the first piece."""
         self.seconds = 0.0
@@ -57,7 +69,10 @@ class Prompt:
 
     @property
     def rate(self) -> float | None:
-        """Tokens per second: after the first where they came one by one, else over the whole time; None before two."""
+        """Tokens per second, None before the second token.
+
+        Where tokens arrive one by one, the time to the first one does not count; else the whole time counts.
+        """
         if self.tokens < 2 or self.first_after is None:
             return None
         if self.seconds >= _ONE_BY_ONE:
@@ -66,10 +81,10 @@ class Prompt:
         return self.tokens / whole if whole > 0 else None
 
     async def __aiter__(self) -> AsyncIterator[str]:
-        """Pieces of the answer, safe to show; what a model thinks before it answers comes as it is.
+        """Pieces of the answer, safe to show, including what a model prints as its reasoning.
 
-        Raises `HostError` with the server's words when it refuses or breaks off, and when the answer is far longer than
-        was asked for.
+        Raises `HostError` with the server's message when it refuses or breaks off, and when the answer is far longer
+        than was asked for.
         """
         clock = asyncio.get_running_loop().time
         began, first = clock(), 0.0
@@ -77,7 +92,7 @@ class Prompt:
         async with closing(chunks), closing(_events(chunks)) as events:
             while (event := await self._next(events)) is not None:
                 if event.error:
-                    raise HostError(f"the server broke off: {event.error}", host=self._host)
+                    raise HostError(f"the server broke off the answer: {event.error}", host=self._host)
                 if event.piece:
                     self._count(event.piece)
                     now = clock()
@@ -95,21 +110,22 @@ class Prompt:
             raise HostError("the answer is far longer than was asked for", host=self._host)
 
     async def _next(self, events: AsyncIterator[_Event]) -> _Event | None:
-        """The next event that says something; None at the end. Raises `HostError` when none comes in time."""
+        """The next event with content; None at the end. Raises `HostError` when none comes in time."""
         try:
             async with asyncio.timeout(FIRST_TOKEN):
                 async for event in events:
                     if event.error or event.piece or event.tokens is not None:
                         return event
         except TimeoutError as error:
-            raise HostError(f"no token came for {FIRST_TOKEN:.0f} s", host=self._host) from error
+            raise HostError(f"no token arrived for {FIRST_TOKEN:.0f} s", host=self._host) from error
         return None
 
 
 async def ask_served(services: Services, host: str, endpoint: EndpointUp, text: str) -> AsyncIterator[str]:
     """The answer of the server at `endpoint`, asked from its head host: on loopback first, then on its own address.
 
-    Most servers listen everywhere, some only on the address they were given. Raises `HostError` as a `Prompt` does.
+    Most servers listen on all addresses, some only on the one that their command names. Raises `HostError` as a
+    `Prompt` does.
     """
     where = urlsplit(endpoint.url)
     addresses = list(dict.fromkeys(("127.0.0.1", where.hostname or "127.0.0.1")))
@@ -139,7 +155,7 @@ def _body(model: str, text: str, max_tokens: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Event:
-    """What one event of the stream says: a piece of the answer, the number of tokens, or an error."""
+    """One event of the stream: a piece of the answer, the number of tokens, or an error."""
 
     piece: str = ""
     tokens: int | None = None
@@ -147,7 +163,7 @@ class _Event:
 
 
 async def _events(chunks: AsyncIterator[bytes]) -> AsyncGenerator[_Event, None]:
-    """The events of a stream of server-sent events, up to `[DONE]`; other lines are passed over."""
+    """The events of a stream of server-sent events, up to `[DONE]`; other lines are skipped."""
     lines = ByteLines(_MAX_LINE)
     async for chunk in chunks:
         for line in lines.feed(chunk):
@@ -164,7 +180,7 @@ async def _events(chunks: AsyncIterator[bytes]) -> AsyncGenerator[_Event, None]:
 
 
 def _event(data: Decoded) -> _Event:
-    """One event as `/v1/chat/completions` sends it. Raises `ShapeError` for one of another shape."""
+    """The event in a message of `/v1/chat/completions`. Raises `ShapeError` for a message of another shape."""
     error = data.at("error")
     if not error.missing:
         return _Event(error=_error_text(error))
@@ -172,15 +188,24 @@ def _event(data: Decoded) -> _Event:
 
 
 def _piece(data: Decoded) -> str:
+    """The first text in the choices of an event, safe to show; empty without one."""
     for choice in data.at("choices").items():
         delta = choice.at("delta")
         for key in ("content", "reasoning_content", "reasoning"):
-            if isinstance(delta.at(key).data, str) and (text := log_text(delta.at(key).text())):
-                return text
+            text = delta.at(key)
+            if not isinstance(text.data, str):
+                continue
+            shown = log_text(text.text())
+            if shown:
+                return shown
     return ""
 
 
 def _error_text(error: Decoded) -> str:
-    message = error.at("message") if isinstance(error.data, dict) else error
-    words = message.data if isinstance(message.data, str) else ""
-    return log_text(words[:_ERROR]) or "it does not say why"
+    message = error
+    if isinstance(error.data, dict):
+        message = error.at("message")
+    shown = ""
+    if isinstance(message.data, str):
+        shown = log_text(message.data[:_ERROR])
+    return shown or "it gives no reason"

@@ -1,4 +1,4 @@
-"""Everything effectful that launches and surveys stand on, in one frozen bundle that a demo or a test can replace."""
+"""The services with side effects that launches and surveys use, in one object that the demo and tests replace."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def _nothing() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The ways to hosts, daemons, logs, images and models. `close` lets all links go."""
+    """Access to hosts, Docker daemons, logs, images and models. `close` closes all links."""
 
     connector: Connector
     docker: Callable[[Transport], Docker]
@@ -40,9 +40,9 @@ class Services:
 
 
 def real_services(ask: Ask | None = None) -> Services:
-    """Services for real hosts. Imports the connection layer, so call it after the first paint; asks no host yet.
+    """Services for real hosts. Asks no host yet. It imports the connection layer, so call it after the first paint.
 
-    `ask` puts questions (an unknown host key, a passphrase) to the person; without it such hosts are refused.
+    `ask` asks the user about an unknown host key or for a passphrase; without it, such hosts are refused.
     """
     from sparkrun_tui.remote.docker.client import DockerClient
     from sparkrun_tui.remote.docker.logs import DockerLogs
@@ -79,8 +79,9 @@ def real_services(ask: Ask | None = None) -> Services:
 
 
 def choose_gguf(names: Sequence[str], request: ModelRequest) -> Choice:
-    """Which files of a GGUF repository a request wants. Raises `LaunchError` that lists what there is."""
+    """The files of a GGUF repository that match a request. Raises `LaunchError`, which lists all files, if none do."""
     from sparkrun_tui.remote.hub.downloads import Choice
 
-    found = choose(names, request.gguf_quant, request.patterns[0] if request.patterns else "")
+    projector = request.patterns[0] if request.patterns else ""
+    found = choose(names, request.gguf_quant, projector)
     return Choice(found.files, found.first)

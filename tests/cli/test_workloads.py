@@ -62,7 +62,7 @@ def test_an_ambiguous_name_lists_what_it_may_be(cli: Cli, lab: FakeCluster, solo
         assert cli("run", solo, "-H", host, "--port", port).code == 0
     done = cli("stop", "solo", *BOTH)
     assert done.code == 2
-    assert "may be any of 2 workloads" in done.err
+    assert "matches 2 workloads" in done.err
     assert len(lab.running) == 2
     assert cli("stop", "nope", *BOTH).code == 1
 

@@ -14,7 +14,7 @@ def _no_app(demo: bool, cluster: str, query: str) -> int:
     raise AssertionError("the story opens no app")
 
 
-def test_the_story_is_told_in_order_and_ends_well(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_story_comes_in_order_and_ends_well(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["demo-story", "--speed", "100"], open_app=_no_app) == 0
     out = capsys.readouterr().out
     marks = (
@@ -46,6 +46,6 @@ def test_a_recipe_that_does_not_fit_ends_the_story_with_its_cause(
     path = tmp_path / "big.yaml"
     path.write_text(samples.VLLM.replace("max_model_len: 32768", "max_model_len: 1800000"))
     assert run(["demo-story", "--speed", "100", "--recipe", str(path)], open_app=_no_app) == 1
-    told = capsys.readouterr()
-    assert "KV cache too small for the context" in told.out
-    assert "the demo launch ended as failed" in told.err
+    printed = capsys.readouterr()
+    assert "KV cache too small for the context" in printed.out
+    assert "the demo launch ended as failed" in printed.err

@@ -26,7 +26,7 @@ async def test_hooks_are_shown_and_not_run(demo: DemoCluster, launcher: Launcher
     assert not touched.exists()
 
 
-async def test_mods_copies_and_a_build_are_told_and_nothing_is_done(
+async def test_mods_copies_and_a_build_are_reported_and_nothing_is_done(
     demo: DemoCluster, launcher: Launcher, tmp_path: Path
 ) -> None:
     (tmp_path / "patches").mkdir()

@@ -129,11 +129,11 @@ async def test_a_container_lives_logs_and_ends(docker: DockerClient) -> None:
         await docker.create("one", body)
     assert taken.value.status == 409
     await docker.put_archive(identity, "/", archive({SERVE_FILE: (b"llama-server -m x\n", 0o755)}))
-    told: list[str] = []
+    actions: list[str] = []
 
     async def hear() -> None:
         async for event in docker.events(["a=1"]):
-            told.append(event.action)
+            actions.append(event.action)
 
     hearing = asyncio.create_task(hear())
     await asyncio.sleep(0.1)
@@ -158,7 +158,7 @@ async def test_a_container_lives_logs_and_ends(docker: DockerClient) -> None:
     await docker.remove(identity)
     assert await docker.inspect(identity) is None
     hearing.cancel()
-    assert told == ["start", "die", "destroy"]
+    assert actions == ["start", "die", "destroy"]
 
 
 async def test_an_engine_that_starts_does_not_hear_sigterm_and_is_killed(docker: DockerClient) -> None:
@@ -190,10 +190,10 @@ async def test_a_stream_that_breaks_ends_its_server() -> None:
             raise asyncssh.ConnectionLost("the other side has gone")
 
         def write(self, data: bytes) -> None:
-            raise AssertionError("there is nobody to answer")
+            raise AssertionError("no question may be asked")
 
         async def drain(self) -> None:
-            raise AssertionError("there is nobody to answer")
+            raise AssertionError("no question may be asked")
 
         def close(self) -> None:
             self.closed = True

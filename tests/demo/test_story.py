@@ -92,9 +92,9 @@ async def test_what_does_not_fit_fails_as_the_engine_would_and_the_repair_helps(
     await launch.wait_ended()
     assert demo.site.hosts[0].containers == {}
 
-    mended = launcher.launch(launcher.plan(samples.rendered(samples.VLLM, max_model_len=repair.value), demo.cluster))
-    assert (await mended.wait_ready()).status is LaunchStatus.READY
-    await mended.stop()
+    repaired = launcher.launch(launcher.plan(samples.rendered(samples.VLLM, max_model_len=repair.value), demo.cluster))
+    assert (await repaired.wait_ready()).status is LaunchStatus.READY
+    await repaired.stop()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What runs on a cluster, as its hosts tell it, and stopping it."""
+"""Surveying what runs on a cluster, and stopping it."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ async def test_stopping_ends_all_ranks_at_once_with_grace_and_removes_them(clust
     began = asyncio.get_running_loop().time()
     report = await stop(view.workloads[0], cluster.services, view)
     assert report.complete and report.text == "stopped"
-    assert asyncio.get_running_loop().time() - began < 2, "both at once"
+    assert asyncio.get_running_loop().time() - began < 2, "both in parallel"
     assert cluster.remaining == []
     assert [action.split()[0] for action in cluster[2].actions[-2:]] == ["stop(20)", "remove"]
     again = await stop(view.workloads[0], cluster.services, view)
@@ -158,7 +158,7 @@ def test_workloads_come_newest_first_and_the_head_leads() -> None:
     assert [rank.host for rank in workloads[1].ranks] == ["a", "b"]
 
 
-def test_a_rank_that_is_missing_on_a_host_that_answers_is_told() -> None:
+def test_a_rank_that_is_missing_on_a_host_that_answers_is_reported() -> None:
     labels = {f"{LABEL}launch": "xxxxxxxx", f"{LABEL}rank": "0", f"{LABEL}nodes": "2", f"{LABEL}hosts": "a,b"}
     item = FoundContainer("a", ContainerInfo("1", "x-0", "i", "running", labels))
     (workload,) = group([item])

@@ -48,7 +48,7 @@ def test_vllm_adds_up_its_data_parallel_engines() -> None:
     assert read.kv_usage == pytest.approx(0.3)
 
 
-def test_sglang_tells_its_own_throughput() -> None:
+def test_sglang_reports_its_own_throughput() -> None:
     read = parse(SGLANG, 10.0)
     assert (read.running, read.waiting, read.kv_usage, read.throughput) == (1.0, 0.0, 0.25, 33.5)
     assert tokens_per_second(None, read) == 33.5
@@ -75,7 +75,7 @@ def test_garbage_is_no_reading() -> None:
     assert parse("<html>\n{}\nvllm:num_requests_running NaNsense\n", 1.0) == Metrics(1.0)
 
 
-def test_the_load_is_told_from_two_readings_that_are_not_too_far_apart() -> None:
+def test_the_load_is_computed_from_two_readings_that_are_not_too_far_apart() -> None:
     first = {"a": Metrics(10.0, generated=100.0), "b": Metrics(10.0, generated=5.0)}
     second = {"a": Metrics(15.0, 2.0, 1.0, 0.25, 305.0), "c": Metrics(15.0, generated=7.0)}
     assert loads(first, second) == {"a": Load(41.0, 2.0, 1.0, 0.25), "c": Load()}

@@ -57,7 +57,7 @@ def test_a_second_launch_finds_everything_there(hosts: list[Host], sparkrun: Run
     assert sparkrun("run", recipe, "-H", head.name).returncode == 0
     again = sparkrun("run", recipe, "-H", head.name)
     assert again.returncode == 1
-    assert "runs already with these settings" in again.stderr
+    assert "already runs with these settings" in again.stderr
     assert sparkrun("stop", "tiny-llama", "-H", head.name).returncode == 0
     third = sparkrun("run", recipe, "-H", head.name, "-o", "port=8123", "--json")
     assert third.returncode == 0, third.stderr

@@ -100,6 +100,6 @@ def test_a_failing_last_command_is_a_warning(hosts: list[Host], sparkrun: Run, r
     done = sparkrun("run", path, "-H", hosts[0].name, "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "post_exec 2 of 2" in done.stdout and "exit code 4" in done.stdout
-    assert "not run after that: post_commands" in done.stdout
+    assert "not run because of that: post_commands" in done.stdout
     assert ask(hosts[0], "/health")[0] == 200
     assert sparkrun("stop", "later", "-H", hosts[0].name).returncode == 0

@@ -72,7 +72,7 @@ async def test_the_same_launch_again_is_told_that_it_runs(hosts: list[Host]) -> 
         again = begin(at, hosts[:1], recipe("tiny-llama"))
         state = await again.wait_ended()
         assert state.status is LaunchStatus.FAILED
-        assert "runs already with these settings" in state.detail and first.launch_id in state.detail
+        assert "already runs with these settings" in state.detail and first.launch_id in state.detail
         assert (hosts[0].docker(*listing), hosts[0].run(TRACES)) == before
         assert first.state.status is LaunchStatus.READY
         await first.stop()
@@ -161,7 +161,8 @@ async def test_without_the_hub_what_lies_somewhere_is_enough(
         shutil.rmtree(Path.home() / ".cache/huggingface")
         held = begin(at, hosts[:1], recipe("tiny-llama"))
         await ready(held)
-        assert any("cannot be reached; every host has" in notice.text for notice in held.state.notices)
+        text = "cannot be reached; the Hub is not needed, since every host has"
+        assert any(text in notice.text for notice in held.state.notices)
         await held.stop()
         # Nowhere at all.
         hosts[0].run("rm -rf ~/.cache/huggingface/hub")

@@ -56,7 +56,7 @@ async def _idle(host: FakeHost, container: FakeContainer) -> int:
 
 
 @virtual_time
-async def test_a_pair_is_taken_up_with_its_hosts_in_rank_order(cluster: FakeCluster) -> None:
+async def test_a_pair_is_attached_with_its_hosts_in_rank_order(cluster: FakeCluster) -> None:
     launch = await _let_go(cluster, SGLANG_TWO)
     launcher = cluster.launcher()
     again = await launcher.attach(found(cluster, launch.launch_id), cluster.cluster)
@@ -106,7 +106,7 @@ async def test_a_container_that_was_made_and_never_started_counts_as_missing(clu
 
 
 @virtual_time
-async def test_one_that_ended_meanwhile_is_told_with_its_last_words(cluster: FakeCluster) -> None:
+async def test_one_that_ended_meanwhile_is_reported_with_its_last_words(cluster: FakeCluster) -> None:
     launch = await _let_go(cluster, SOLO)
     container = next(iter(cluster[1].containers.values()))
     cluster[1].say(container, "EngineDeadError: EngineCore encountered an issue.", "stderr")
@@ -162,9 +162,9 @@ async def test_without_a_journal_the_last_lines_are_read(cluster: FakeCluster) -
 
 
 @virtual_time
-async def test_what_is_not_ours_or_gone_cannot_be_taken_up(cluster: FakeCluster) -> None:
+async def test_what_is_not_ours_or_gone_cannot_be_attached(cluster: FakeCluster) -> None:
     launcher = cluster.launcher()
-    with pytest.raises(LaunchError, match="not launched from here"):
+    with pytest.raises(LaunchError, match="not launched by sparkrun-tui"):
         await launcher.attach(Found("", (Rank("spark-1", "x"),)), cluster.cluster)
     with pytest.raises(LaunchError, match="no containers any more"):
         await launcher.attach(Found("gone2345", (Rank("spark-1", "x"),)), cluster.cluster)

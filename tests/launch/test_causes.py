@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sparkrun_tui.launch.diagnosis.diagnose import diagnose
-from tests.launch.told import overrides, told
+from tests.launch.diagnosed import diagnosed, overrides
 
 _SMALLER = {"max_num_seqs": "32", "chunked_prefill_size": "4096"}
 
@@ -358,23 +358,33 @@ _SMALLER = {"max_num_seqs": "32", "chunked_prefill_size": "4096"}
             "The driver was updated",
             {},
         ),
-        ("vllm", "failed to discover GPU vendor from CDI: no known GPU vendor found", "Docker has no GPU there", {}),
-        ("vllm", "error setting rlimit type 8: operation not permitted", "Docker may not lift limits there", {}),
+        (
+            "vllm",
+            "failed to discover GPU vendor from CDI: no known GPU vendor found",
+            "Docker has no GPU on this host",
+            {},
+        ),
+        (
+            "vllm",
+            "error setting rlimit type 8: operation not permitted",
+            "Docker may not raise limits on this host",
+            {},
+        ),
         ("vllm", 'exec: "bash": executable file not found in $PATH: unknown', "The image lacks a program", {}),
         ("vllm", "Error response from daemon: manifest unknown: manifest unknown", "The image's tag does not", {}),
         ("vllm", "no matching manifest for linux/arm64/v8 in the manifest list", "The image is for another", {}),
         ("vllm", "exec /usr/bin/bash: exec format error", "The image is for another processor", {}),
         ("vllm", "pull access denied for vllm-node, repository does not exist", "The image cannot be pulled", {}),
-        ("vllm", 'could not select device driver "" with capabilities: [[gpu]]', "Docker has no GPU there", {}),
+        ("vllm", 'could not select device driver "" with capabilities: [[gpu]]', "Docker has no GPU on this host", {}),
         ("vllm", "permission denied while trying to connect to the Docker daemon socket", "No access to Docker", {}),
         ("vllm", 'Conflict. The container name "/x" is already in use by container', "A container has this name", {}),
-        ("vllm", 'rsync: [Receiver] mkdir "/x/hub" failed: Permission denied (13)', "The copy has no place", {}),
+        ("vllm", 'rsync: [Receiver] mkdir "/x/hub" failed: Permission denied (13)', "The copy cannot be written", {}),
         ("vllm", "Connection timed out during banner exchange", "The host hardly answers", {}),
         ("vllm", "Bind for 0.0.0.0:8000 failed: port is already allocated", "The port is taken", {"port": "8001"}),
     ],
 )
 def test_a_line_its_meaning_and_its_repair(engine: str, line: str, title: str, repair: dict[str, str]) -> None:
-    found = told(line, engine=engine)
+    found = diagnosed(line, engine=engine)
     assert found.title.startswith(title)
     assert found.explanation
     assert line.strip() == found.evidence
@@ -386,12 +396,12 @@ def test_a_line_its_meaning_and_its_repair(engine: str, line: str, title: str, r
 def test_a_cause_whose_words_are_cut_off_is_still_named(engine: str) -> None:
     for line in ("error: unrecognized arguments:\t", "error: unrecognized arguments: ", "error: invalid argument: "):
         diagnose(engine, {"spark-1": (line,)}, values={}, memory_total=None)
-    found = told("vllm: error: unrecognized arguments: \t", engine="vllm")
+    found = diagnosed("vllm: error: unrecognized arguments: \t", engine="vllm")
     assert found.repairs
 
 
 def test_memory_after_the_weights_were_loaded_is_not_short_for_the_weights() -> None:
-    found = told(
+    found = diagnosed(
         "Model loading took 18.1450 GiB memory and 40.7 seconds",
         "RuntimeError: NVML_SUCCESS == r INTERNAL ASSERT FAILED at CUDACachingAllocator.cpp:1016",
     )
@@ -400,7 +410,7 @@ def test_memory_after_the_weights_were_loaded_is_not_short_for_the_weights() -> 
 
 
 def test_memory_that_ends_between_two_captures_of_graphs() -> None:
-    found = told(
+    found = diagnosed(
         "[2026-09-08 01:33:10 TP0] Memory pool end. avail mem=1.27 GB",
         "[2026-09-08 01:33:12 TP0] Capture draft decode CUDA graph end. elapsed=0.78 s, mem usage=0.12 GB",
         "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 148.00 MiB.",
@@ -411,7 +421,7 @@ def test_memory_that_ends_between_two_captures_of_graphs() -> None:
 
 
 def test_what_nccl_says_of_a_device_counts_more_than_that_it_failed() -> None:
-    found = told(
+    found = diagnosed(
         "RuntimeError: NCCL error: unhandled system error (run with NCCL_DEBUG=INFO for details)",
         "spark-2:220:301 [0] NCCL WARN Failed to initialize any NET plugin",
     )
@@ -419,14 +429,14 @@ def test_what_nccl_says_of_a_device_counts_more_than_that_it_failed() -> None:
 
 
 def test_what_the_compiler_says_counts_more_than_that_the_build_failed() -> None:
-    found = told(
+    found = diagnosed(
         "RuntimeError: Ninja build failed. Ninja output:", "nvcc fatal   : Unknown option '--compress-mode=size'"
     )
     assert "--compress-mode=size" in found.explanation
 
 
-def test_an_exception_without_words_is_told_by_its_code() -> None:
-    found = told(
+def test_an_exception_without_words_is_described_by_its_code() -> None:
+    found = diagnosed(
         "Traceback (most recent call last):",
         '  File "/opt/vllm/kv_cache_interface.py", line 725, in page_size_bytes',
         "    assert self.page_size_padded >= page_size",
@@ -438,5 +448,5 @@ def test_an_exception_without_words_is_told_by_its_code() -> None:
 
 
 def test_a_parser_that_is_nearly_one_of_the_known_ones() -> None:
-    found = told("KeyError: 'invalid tool call parser: qwen3_code (chose from { hermes, qwen3_coder, xlam })'")
-    assert any("`qwen3_coder` looks like it" in repair.why for repair in found.repairs)
+    found = diagnosed("KeyError: 'invalid tool call parser: qwen3_code (chose from { hermes, qwen3_coder, xlam })'")
+    assert any("`qwen3_coder` is similar" in repair.why for repair in found.repairs)

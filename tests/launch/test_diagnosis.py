@@ -6,12 +6,12 @@ import pytest
 
 from sparkrun_tui.launch.diagnosis.diagnose import ExitInfo, diagnose, explain_refusal
 from sparkrun_tui.launch.record.logs import LogLine
-from tests.launch.told import ECHOES, KV_TOO_SMALL, OOM, VALUES, overrides, told
+from tests.launch.diagnosed import ECHOES, KV_TOO_SMALL, OOM, VALUES, diagnosed, overrides
 
 
 def test_kv_cache_too_small_with_its_three_repairs() -> None:
     line = f"(EngineCore pid=31) ERROR 03-01 10:42:55 [core.py:1510] {KV_TOO_SMALL}"
-    found = told("(EngineCore pid=31) INFO 03-01 10:42:50 [a.py:1] fine", line, *ECHOES)
+    found = diagnosed("(EngineCore pid=31) INFO 03-01 10:42:50 [a.py:1] fine", line, *ECHOES)
     assert found.host == "spark-1"
     assert found.title == "KV cache too small for the context"
     assert "262144 tokens needs 9.1 GiB" in found.explanation
@@ -27,20 +27,20 @@ def test_kv_cache_too_small_with_its_three_repairs() -> None:
 
 
 def test_a_fraction_that_would_starve_the_host_is_not_offered() -> None:
-    found = told(KV_TOO_SMALL, values={**VALUES, "gpu_memory_utilization": "0.92"})
+    found = diagnosed(KV_TOO_SMALL, values={**VALUES, "gpu_memory_utilization": "0.92"})
     assert "gpu_memory_utilization" not in overrides(found)
-    assert "gpu_memory_utilization" not in overrides(told(KV_TOO_SMALL, memory_total=None))
+    assert "gpu_memory_utilization" not in overrides(diagnosed(KV_TOO_SMALL, memory_total=None))
 
 
 def test_the_start_check_from_its_four_numbers() -> None:
-    found = told(
+    found = diagnosed(
         "(EngineCore pid=31) ERROR 03-01 10:00:00 [core.py:9] ValueError: Free memory on device cuda:0 "
         "(98.75/121.63 GiB) on startup is less than desired GPU memory utilization (0.85, 103.38 GiB). Decrease it."
     )
     assert "98.75 of 121.63 GiB" in found.explanation
     assert "103.38 GiB" in found.explanation
     assert overrides(found) == {"gpu_memory_utilization": "0.80"}
-    starved = told(
+    starved = diagnosed(
         "ValueError: Free memory on device cuda:0 (2.8/121.63 GiB) on startup is less than desired GPU memory "
         "utilization (0.85, 103.38 GiB)."
     )
@@ -70,14 +70,16 @@ def test_the_totals_line_is_not_the_error_it_begins_like() -> None:
     ],
 )
 def test_out_of_memory_is_mended_by_the_phase_it_came_in(before: str, said: str, keys: set[str]) -> None:
-    found = told(before, OOM)
+    found = diagnosed(before, OOM)
     assert said in found.explanation
     assert "20.00 GiB" in found.explanation
     assert set(overrides(found)) == keys
 
 
 def test_a_starved_driver_is_not_a_matter_of_the_fraction() -> None:
-    found = told("    free, total = torch.cuda.mem_get_info()", "torch.AcceleratorError: CUDA error: out of memory")
+    found = diagnosed(
+        "    free, total = torch.cuda.mem_get_info()", "torch.AcceleratorError: CUDA error: out of memory"
+    )
     assert found.title == "The driver has no memory to give"
     assert overrides(found) == {}
 
@@ -89,7 +91,7 @@ def test_echoes_are_never_the_cause() -> None:
 
 
 def test_an_unknown_exception_of_the_deepest_process() -> None:
-    found = told(
+    found = diagnosed(
         "(APIServer pid=1) ERROR 03-01 10:00:04 [a.py:1] LookupError: shallow",
         "(EngineCore pid=2) ERROR 03-01 10:00:04 [a.py:1] KeyError: 'middle'",
         "(EngineCore pid=2) (Worker_TP0 pid=9) ERROR 03-01 10:00:05 [b.py:2] mylib.KernelError: wrong shape",
@@ -123,7 +125,7 @@ def test_the_cause_on_another_host_beats_the_head_that_waited() -> None:
 
 
 def test_alone_the_wait_is_the_cause() -> None:
-    found = told("DistStoreError: Timed out after 41 seconds waiting for clients. 1/2 clients joined.")
+    found = diagnosed("DistStoreError: Timed out after 41 seconds waiting for clients. 1/2 clients joined.")
     assert found.explanation == "The head waited 41 seconds; 1 of 2 ranks joined."
 
 
@@ -136,7 +138,7 @@ def test_with_times_the_earliest_of_equals_wins() -> None:
 
 
 def test_a_killed_worker_after_readiness() -> None:
-    found = told(
+    found = diagnosed(
         "INFO:     Application startup complete.",
         "(EngineCore pid=31) ERROR 03-01 10:00:21 [m.py:1] Worker proc VllmWorker-0 died unexpectedly (exit code: -9),",
         "(EngineCore pid=31) ERROR 03-01 10:00:21 [core.py:1] EngineCore encountered a fatal error.",
@@ -158,7 +160,7 @@ def test_a_killed_worker_after_readiness() -> None:
         (ExitInfo(1), "Ended with an error"),
     ],
 )
-def test_without_a_word_the_exit_tells(ended: ExitInfo, title: str) -> None:
+def test_without_a_word_the_exit_is_the_cause(ended: ExitInfo, title: str) -> None:
     found = diagnose("vllm", {"spark-1": ["nothing"]}, {"spark-1": ended}, values=VALUES)
     assert found is not None
     assert (found.host, found.title) == ("spark-1", title)
@@ -178,28 +180,28 @@ def test_a_word_beats_the_exit() -> None:
 
 def test_repairs_speak_of_the_recipes_own_keys() -> None:
     values = {"context_length": "8192", "mem_fraction_static": "0.8"}
-    found = told(KV_TOO_SMALL, values=values)
+    found = diagnosed(KV_TOO_SMALL, values=values)
     assert overrides(found)["context_length"] == "190272"
     assert overrides(found)["mem_fraction_static"] == "0.83"
 
 
 def test_evidence_is_safe_to_draw() -> None:
-    found = told("\x1b[31mOSError: [Errno 98] Address already in use\x1b]0;title\x07\x1b[0m")
+    found = diagnosed("\x1b[31mOSError: [Errno 98] Address already in use\x1b]0;title\x07\x1b[0m")
     assert found.evidence == "OSError: [Errno 98] Address already in use"
 
 
 @pytest.mark.parametrize(
     ("words", "title"),
     [
-        ('could not select device driver "" with capabilities: [[gpu]]', "Docker has no GPU there"),
-        ("failed to discover GPU vendor from CDI: no known GPU vendor found", "Docker has no GPU there"),
+        ('could not select device driver "" with capabilities: [[gpu]]', "Docker has no GPU on this host"),
+        ("failed to discover GPU vendor from CDI: no known GPU vendor found", "Docker has no GPU on this host"),
         (
             "failed to create task for container: OCI runtime create failed\n"
             "nvidia-container-cli: requirement error: unsatisfied condition: cuda>=13.0, please update your driver",
             "The driver is too old for the image",
         ),
         ("nvidia-container-cli: initialization error: driver/library version mismatch", "The driver was updated"),
-        ("error setting rlimit type 8: operation not permitted", "Docker may not lift limits there"),
+        ("error setting rlimit type 8: operation not permitted", "Docker may not raise limits on this host"),
         ("no matching manifest for linux/arm64/v8 in the manifest list entries", "The image is for another processor"),
         ("manifest for registry.test/engine:1 not found: manifest unknown", "The image's tag does not exist"),
         ("pull access denied for vllm-node, repository does not exist", "The image cannot be pulled"),

@@ -141,10 +141,10 @@ async def test_lines_that_no_rule_can_read_do_not_end_the_log(
     state = await launch.wait_ended()
     texts = [line.text for line in launch.logs["spark-1"].since(0) if line.stream != "app"]
     assert texts.count("Checkpoint size: 1.2.3 GiB") == 3 and texts[-1] == "last words"
-    told = [notice.text for notice in state.notices if "a defect of sparkrun-tui" in notice.text]
+    notices = [notice.text for notice in state.notices if "a defect of sparkrun-tui" in notice.text]
     assert state.facts["weights_bytes"] == 5 * GIB, "the rules after it had their turn"
     # Once while the log was followed, once when the cause was looked for.
-    assert len(told) == 2 and all("KeyError" in text for text in told)
+    assert len(notices) == 2 and all("KeyError" in text for text in notices)
 
 
 @virtual_time
@@ -253,7 +253,7 @@ async def test_ranks_that_never_meet_are_given_up_after_a_deadline_of_our_own(cl
         host.program = silent
     state = await cluster.begin(SGLANG_TWO).wait_ended()
     assert state.status is LaunchStatus.FAILED
-    assert "have not met" in state.detail
+    assert "did not find each other" in state.detail
     assert cluster.remaining == []
 
 
@@ -307,7 +307,7 @@ async def test_a_model_that_every_host_holds_is_not_downloaded_here(cluster: Fak
 
 @pytest.mark.parametrize("removed", [False, True])
 @virtual_time
-async def test_a_host_that_was_restarted_is_told_as_that(cluster: FakeCluster, removed: bool) -> None:
+async def test_a_host_that_was_restarted_is_reported_as_that(cluster: FakeCluster, removed: bool) -> None:
     launch = cluster.begin(SOLO)
     await launch.wait_ready()
     host = cluster[1]
@@ -346,12 +346,12 @@ async def test_what_somebody_else_stops_and_removes_is_stopped_and_not_failed(cl
     await docker.remove(identity, force=True)
     state = await launch.wait_ended()
     assert state.status is LaunchStatus.STOPPED
-    assert state.detail == "stopped from elsewhere"
+    assert state.detail == "stopped by another program"
     assert state.diagnosis is None
 
 
 @virtual_time
-async def test_a_defect_of_our_own_is_told_as_one_and_still_leaves_nothing(
+async def test_a_defect_of_our_own_is_reported_as_one_and_still_leaves_nothing(
     cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> bool:

@@ -46,7 +46,7 @@ async def test_every_container_gets_the_files_before_it_is_started(cluster: Fake
     launcher = cluster.launcher()
     plan = launcher.plan(of(folder, SGLANG_TWO + FIELDS), cluster.cluster)
     launch = launcher.launch(plan)
-    shutil.rmtree(folder)  # What was shown is what is sent, whatever becomes of the files meanwhile.
+    shutil.rmtree(folder)  # what was shown is what is sent
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.READY, state.diagnosis or state.detail
     for host in cluster.hosts.values():
@@ -93,9 +93,9 @@ async def test_a_file_that_is_not_as_shown_stops_the_launch_before_it_begins(
         launcher.launch(missing)
     assert refused.value.spot is not None and refused.value.spot.line == SOLO.count("\n") + 1
     assert cluster[1].actions == [] and launcher.launches == {}
-    waved = launcher.launch(missing, ignored=frozenset({"mod-missing"}))
-    assert (await waved.wait_ready()).status is LaunchStatus.READY
-    await waved.stop()
+    started = launcher.launch(missing, ignored=frozenset({"mod-missing"}))
+    assert (await started.wait_ready()).status is LaunchStatus.READY
+    await started.stop()
 
 
 @virtual_time
@@ -142,7 +142,7 @@ async def test_a_server_started_for_some_work_is_stopped_after_it(cluster: FakeC
     state = await launch.wait_ended()
     assert (state.status, state.detail) == (
         LaunchStatus.STOPPED,
-        "all that was to be done has ended well (stop_after_post)",
+        "all commands have succeeded (stop_after_post)",
     )
     assert cluster.ran == ["spark-1: collect"] and cluster.remaining == []
     assert any(action.startswith(f"stop({plan.serve.stop_grace:.0f})") for action in cluster[1].actions)
@@ -150,7 +150,7 @@ async def test_a_server_started_for_some_work_is_stopped_after_it(cluster: FakeC
 
 
 @virtual_time
-async def test_a_server_whose_work_failed_goes_on_to_be_looked_at(cluster: FakeCluster) -> None:
+async def test_a_server_whose_work_failed_is_not_stopped(cluster: FakeCluster) -> None:
     async def fail(host: FakeHost, container: FakeContainer) -> int:
         return 3
 
@@ -159,7 +159,7 @@ async def test_a_server_whose_work_failed_goes_on_to_be_looked_at(cluster: FakeC
     launch = launcher.launch(launcher.plan(rendered(WORK), cluster.cluster))
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.READY
-    assert any("it is not stopped" in notice.text for notice in state.notices if notice.level == "warning")
+    assert any("the server is not stopped" in notice.text for notice in state.notices if notice.level == "warning")
     await launch.stop()
 
 

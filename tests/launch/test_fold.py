@@ -144,7 +144,7 @@ def test_unknown_kinds_and_damaged_lines_are_passed_over(tmp_path: Path) -> None
 def test_lines_are_on_disk_while_the_program_runs(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "launches" / "x", Redactor())
     journal.log("a", [LogLine(1.0, "stdout", "first")])
-    assert [line.text for line in read_log(journal.folder, "a")] == ["first"], "a program that is killed has told it"
+    assert [line.text for line in read_log(journal.folder, "a")] == ["first"], "a killed program has written it"
     journal.log("a", [LogLine(2.0, "stdout", "second")])
     journal.event(StatusChanged(time=3.0, status=LaunchStatus.FAILED))
     assert [line.text for line in read_log(journal.folder, "a")] == ["first", "second"]
@@ -152,7 +152,7 @@ def test_lines_are_on_disk_while_the_program_runs(tmp_path: Path) -> None:
 
 
 @given(streams)
-def test_the_journal_tells_the_state_again(events: list[AnyEvent]) -> None:
+def test_the_journal_gives_the_state_again(events: list[AnyEvent]) -> None:
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:

@@ -41,8 +41,8 @@ async def test_all_hooks_run_in_order_before_it_is_ready(cluster: FakeCluster) -
     assert [name for name, _ in seen] == ["spark-1", "spark-1"] and all(calls >= 3 for _, calls in seen)
     assert cluster.ran == ["spark-1: notify http://10.0.0.1:30000/v1"]
     assert notices(state.notices, "warning") == []
-    told = notices(state.notices, "note")
-    assert any("warm org/tiny" in text for text in told) and any("notify http" in text for text in told)
+    notes = notices(state.notices, "note")
+    assert any("warm org/tiny" in text for text in notes) and any("notify http" in text for text in notes)
     texts = [line.text for line in launch.logs["spark-1"].since(0)]
     assert texts.count("warmed") == 2 and "done here" in texts
     for host in cluster.hosts.values():
@@ -93,11 +93,11 @@ async def test_a_failing_first_command_fails_the_launch_with_its_line(cluster: F
     state = await launch.wait_ready()
     await launch.wait_ended()
     assert launch.state.status is LaunchStatus.FAILED
-    told = launch.state.diagnosis or state.diagnosis
-    assert told is not None and told.host == "spark-2"
-    assert "pre_exec 1 of 2 (test.yaml:8)" in told.explanation and "exit code 3" in told.explanation
-    assert "Could not find a version of x" in told.explanation
-    assert told.evidence.endswith("ended with exit code 3")
+    found = launch.state.diagnosis or state.diagnosis
+    assert found is not None and found.host == "spark-2"
+    assert "pre_exec 1 of 2 (test.yaml:8)" in found.explanation and "exit code 3" in found.explanation
+    assert "Could not find a version of x" in found.explanation
+    assert found.evidence.endswith("ended with exit code 3")
     assert cluster.remaining == []
 
 
@@ -144,7 +144,7 @@ async def test_a_command_that_does_not_end_does_not_hold_the_launch_up_for_ever(
     launch = launcher.launch(launcher.plan(rendered(SOLO + AFTER), cluster.cluster))
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.READY
-    assert any("is not done after 15:00" in text for text in notices(state.notices, "warning"))
+    assert any("did not end within 15:00" in text for text in notices(state.notices, "warning"))
     await launch.stop()
 
 

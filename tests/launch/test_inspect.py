@@ -1,4 +1,4 @@
-"""A plan looked at on its hosts: what is there, what moves, what stands in the way; and nothing is changed by it."""
+"""A plan inspected on its hosts: what is there, what moves, what prevents a launch; nothing is changed by it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def test_what_all_hosts_have_needs_nothing(cluster: FakeCluster) -> None:
 
 
 @virtual_time
-async def test_a_download_is_told_with_its_size(cluster: FakeCluster) -> None:
+async def test_a_download_is_reported_with_its_size(cluster: FakeCluster) -> None:
     cluster.local_models.clear()
     launcher = cluster.launcher()
     plan = await launcher.inspect(launcher.plan(rendered(SGLANG_TWO), cluster.cluster))
@@ -83,7 +83,7 @@ async def test_the_download_of_a_quantisation_names_its_files_once_they_are_know
     plan = launcher.plan(rendered(GGUF), cluster.cluster)
     before = step(plan, Phase.MODEL)
     assert before.commands[0].text == "hf download org/tiny-GGUF --include '*Q8_0*.gguf' --include '*mmproj*.gguf'"
-    assert "takes the files of Q8_0 alone" in before.detail
+    assert "takes only the files of Q8_0" in before.detail
     seen = step(await launcher.inspect(plan), Phase.MODEL)
     assert seen.commands[0].text == "hf download org/tiny-GGUF --include tiny-Q8_0.gguf"
     assert "pattern" not in seen.detail

@@ -1,4 +1,4 @@
-"""The story of a launch on hosts that are not there: it serves, it is stopped, it is let go and found again."""
+"""A whole launch on simulated hosts: it serves, is stopped, is detached and found again."""
 
 from __future__ import annotations
 
@@ -193,10 +193,10 @@ async def test_a_server_that_answers_nothing_is_not_ready(cluster: FakeCluster) 
 
 
 @virtual_time
-async def test_a_refusal_of_docker_is_told_with_its_repair(cluster: FakeCluster) -> None:
+async def test_a_refusal_of_docker_is_reported_with_its_repair(cluster: FakeCluster) -> None:
     cluster[1].refuse["start"] = 'could not select device driver "" with capabilities: [[gpu]]'
     state = await cluster.begin(SOLO).wait_ready()
     assert state.status is LaunchStatus.FAILED
     assert state.diagnosis is not None
-    assert state.diagnosis.title == "Docker has no GPU there"
+    assert state.diagnosis.title == "Docker has no GPU on this host"
     assert "nvidia-ctk" in state.diagnosis.repairs[0].title

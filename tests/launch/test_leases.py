@@ -89,12 +89,13 @@ async def test_asking_again_after_a_lost_reply_keeps_it(cluster: FakeCluster) ->
     await mine.leases.release()
 
 
-async def test_the_loser_is_told_whose_it_is_and_holds_nothing(cluster: FakeCluster) -> None:
+async def test_the_loser_learns_the_owner_and_holds_nothing(cluster: FakeCluster) -> None:
     first, second = holder(cluster), holder(cluster)
     lease("spark-2").mkdir(parents=True)
     (lease("spark-2") / "owner.json").write_text(json.dumps({"launch": first.launch_id, "user": "ann@desk"}))
     (lease("spark-2") / "renewed").write_text(str(int(time.time())))
-    with pytest.raises(LaunchError, match=r"by ann@desk \(it ends in (2:00|1:5\d) unless it is renewed\)") as error:
+    held_by = r"by ann@desk \(its lease ends in (2:00|1:5\d) unless it is renewed\)"
+    with pytest.raises(LaunchError, match=held_by) as error:
         await second.leases.acquire()
     assert error.value.host == "spark-2"
     assert not lease("spark-1").exists()
@@ -107,12 +108,12 @@ async def test_a_lease_that_was_given_up_is_taken_over(cluster: FakeCluster) -> 
     (lease("spark-1") / "renewed").write_text("1000")
     mine = holder(cluster)
     await mine.leases.acquire()
-    assert mine.bus.state.notices[0].text == "took over the lease of launch gone2345, which was given up"
+    assert mine.bus.state.notices[0].text == "took over the lease of launch gone2345, which has expired"
     await mine.leases.release()
 
 
 def killed_owner(launch: str, **changes: object) -> str:
-    """The owner of a lease of a process of ours that has ended."""
+    """The owner of a lease whose process on this machine has ended."""
     ended = subprocess.Popen(["true"])
     ended.wait()
     return json.dumps({**owner.describe(launch), "pid": ended.pid, "began": "1", **changes})
@@ -128,8 +129,8 @@ async def test_the_lease_of_a_program_killed_here_is_taken_at_once(cluster: Fake
     held("spark-1", killed_owner("dead2345"))
     mine = holder(cluster)
     await mine.leases.acquire()
-    told = "took over the lease of launch dead2345, whose program was killed here"
-    assert [notice.text for notice in mine.bus.state.notices] == [told]
+    notice = "took over the lease of launch dead2345, whose program was killed on this machine"
+    assert [item.text for item in mine.bus.state.notices] == [notice]
     assert json.loads((lease("spark-1") / "owner.json").read_text())["launch"] == mine.launch_id
     await mine.leases.release()
 
@@ -183,7 +184,7 @@ async def test_an_old_lease_whose_launch_still_runs_is_left_to_it(cluster: FakeC
     await docker.kill(identity)
 
 
-async def test_a_home_that_cannot_be_written_is_told_with_the_shells_words(cluster: FakeCluster) -> None:
+async def test_a_home_that_cannot_be_written_is_reported_with_the_shells_words(cluster: FakeCluster) -> None:
     (HOMES / "spark-1").mkdir()
     (HOMES / "spark-1" / ".cache").write_text("a file in the way")
     with pytest.raises(HostError, match=r"cannot write to ~/\.cache/sparkrun-tui"):

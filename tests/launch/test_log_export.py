@@ -1,4 +1,4 @@
-"""Logs saved as files: complete, in order, without secrets and escape sequences, for nobody else to read."""
+"""Logs saved as files: complete, in order, without secrets and escape sequences, readable only by their owner."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def lines(*texts: str, start: float = 100.0, stream: str = "stdout") -> list[Log
 
 
 def rows(path: Path) -> list[str]:
-    """What stands in a file below its heading, without stamps."""
+    """The lines of a file below its heading, without stamps."""
     text = path.read_text().splitlines()
     assert text[0].startswith("# a/recipe (vllm, some/model), launch abc on lab")
     return [row.partition(" ")[2] for row in text[1:]]
@@ -72,7 +72,7 @@ def test_all_hosts_stand_in_one_file_in_order_of_time(journal: Journal) -> None:
     assert [path.name for path in done.files] == ["spark-1.log", "spark-2.log", ALL]
 
 
-def test_secrets_are_masked_and_escapes_are_gone_whatever_the_file_says(journal: Journal) -> None:
+def test_secrets_are_masked_and_escapes_are_removed_from_any_file(journal: Journal) -> None:
     journal.close()
     (journal.folder / "hosts" / "spark-1.log").write_text(
         "1970-01-01T00:01:40.000000Z stdout token sesame-open-up \x1b]0;owned\x07\x1b[31mred\n"
@@ -94,7 +94,7 @@ def test_files_are_the_users_own_and_a_name_cannot_leave_the_folder() -> None:
     assert all(path.parent == done.folder for path in done.files)
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(SparkrunError, match="cannot be saved"):
         export_logs(STATE, {}, Redactor(), folder=tmp_path / "file" / "logs")

@@ -35,7 +35,7 @@ NOW = 1_800_000_000.0
 
 
 class Reader:
-    """Keeps a digest, or refuses; remembers what it was asked, and how many look-ups ran at once."""
+    """Keeps a digest, or refuses; remembers what it was asked, and how many look-ups ran at the same time."""
 
     def __init__(self, folder: Path, error: SparkrunError | None = None) -> None:
         self.folder = folder
@@ -96,7 +96,7 @@ async def test_each_model_is_asked_about_once_and_one_at_a_time(reader: Reader) 
     assert reader.most == 1
 
 
-async def test_a_refusal_is_told_and_not_asked_for_again(reader: Reader) -> None:
+async def test_a_refusal_is_reported_and_not_asked_for_again(reader: Reader) -> None:
     reader.error = SparkrunError("acme/tiny is gated", remedy="Accept its licence.")
     here = lookup(reader)
     assert here.wanted(MODEL) and here.problem(MODEL) is None
@@ -124,7 +124,7 @@ async def test_what_is_no_repository_is_never_asked_about(reader: Reader, model:
 
 
 @pytest.mark.parametrize("name", ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])
-async def test_nobody_is_asked_where_the_user_is_offline_on_purpose(reader: Reader, name: str) -> None:
+async def test_no_look_up_where_the_user_is_offline_on_purpose(reader: Reader, name: str) -> None:
     assert not lookup(reader, {name: "1"}).wanted(MODEL)
     assert lookup(reader, {name: "0"}).wanted(MODEL)
 

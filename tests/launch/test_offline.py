@@ -27,7 +27,7 @@ async def test_what_this_machine_has_is_sent(cluster: FakeCluster) -> None:
 
 
 @virtual_time
-async def test_what_every_host_has_needs_nothing_and_is_told(cluster: FakeCluster) -> None:
+async def test_what_every_host_has_needs_nothing_and_is_reported(cluster: FakeCluster) -> None:
     cluster.local_models.clear()
     for host in cluster.hosts.values():
         host.models.add("org/tiny")
@@ -37,7 +37,8 @@ async def test_what_every_host_has_needs_nothing_and_is_told(cluster: FakeCluste
     launch = launcher.launch(seen)
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.READY
-    assert any("cannot be reached; every host has org/tiny" in notice.text for notice in state.notices)
+    text = "cannot be reached; the Hub is not needed, since every host has org/tiny"
+    assert any(text in notice.text for notice in state.notices)
     await launch.stop()
 
 
@@ -47,8 +48,8 @@ async def test_what_is_not_everywhere_stops_the_launch_before_anything_is_starte
     launch = cluster.begin(SGLANG_TWO)
     state = await launch.wait_ended()
     assert state.status is LaunchStatus.FAILED
-    told = "the Hugging Face Hub cannot be reached, and org/tiny is whole neither on this machine nor on "
-    assert state.detail == f"{told}spark-1 and spark-2"
+    refusal = "the Hugging Face Hub cannot be reached, and org/tiny is whole neither on this machine nor on "
+    assert state.detail == f"{refusal}spark-1 and spark-2"
     assert state.diagnosis is not None and state.diagnosis.repairs[0].title == "Check the network."
     assert [host.actions for host in cluster.hosts.values()] == [[], []]
 

@@ -1,4 +1,4 @@
-"""Whatever fails, whenever: nothing runs before what it needs, every step that began ends, and nothing is left."""
+"""Faults at every point of a launch: no step runs before its needs, every begun step ends, and nothing is left."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def _story(
 
 
 async def _check_end(cluster: FakeCluster, launch: Launch) -> None:
-    """Every step has ended, nothing is left on hosts that could be asked, and no task of ours runs on."""
+    """Every step has ended, nothing is left on hosts that could be asked, and no task of the launch still runs."""
     state = launch.state
     assert state.status in FINAL
     running = [cell for row in state.hosts.values() for cell in row.cells.values() if cell.state is StepState.RUNNING]

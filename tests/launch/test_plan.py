@@ -96,7 +96,7 @@ def test_warnings_about_the_recipe_are_in_the_plan_and_stop_nothing(cluster: Fak
     assert any(line.startswith("# warning: `executor`") for line in dryrun.lines(plan))
 
 
-def test_a_placeholder_without_a_value_is_told_as_what_it_is(cluster: FakeCluster) -> None:
+def test_a_placeholder_without_a_value_is_reported_as_that(cluster: FakeCluster) -> None:
     with pytest.raises(LaunchError, match=r"`\{prot\}` has no value") as error:
         cluster.launcher().plan(rendered(SOLO.replace("{port}", "{prot}")), cluster.cluster)
     assert error.value.spot is not None and error.value.spot.line == 7

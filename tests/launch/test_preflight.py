@@ -51,7 +51,7 @@ def test_hosts_as_they_should_be_have_no_findings() -> None:
         ({"memory_available": 95 * GIB}, "memory", Verdict.WARN, "gpu_memory_utilization"),
     ],
 )
-def test_each_fault_of_a_host_is_told_with_what_to_do(
+def test_each_fault_of_a_host_is_reported_with_what_to_do(
     changes: dict[str, Any], code: str, verdict: Verdict, words: str
 ) -> None:
     found = findings(SOLO, changes, memory_needed=90 * GIB)
@@ -145,7 +145,7 @@ async def test_launching_what_runs_already_says_so_and_changes_nothing(cluster: 
     before = list(cluster[1].actions)
     state = await launcher.launch(launcher.plan(rendered(SOLO), cluster.cluster)).wait_ended()
     assert state.status is LaunchStatus.FAILED
-    assert "runs already" in state.detail and first.launch_id in state.detail
+    assert "already runs" in state.detail and first.launch_id in state.detail
     assert cluster[1].actions == before
     await first.stop()
 

@@ -30,7 +30,7 @@ def _prompt(cluster: FakeCluster) -> Prompt:
 
 
 @virtual_time
-async def test_the_answer_comes_in_pieces_whatever_the_borders_of_chunks(cluster: FakeCluster) -> None:
+async def test_the_answer_comes_in_pieces_at_any_border_of_chunks(cluster: FakeCluster) -> None:
     data = _sse(
         {"choices": [{"delta": {"role": "assistant", "content": ""}}]}, _delta("Gr"), _delta("üß"), _delta(" dich")
     )

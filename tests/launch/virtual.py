@@ -1,4 +1,4 @@
-"""Virtual time for tests: a sleep ends at once when nothing else is to be done, whatever its length."""
+"""Virtual time for tests: a sleep of any length ends immediately when there is nothing else to do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ P = ParamSpec("P")
 
 
 class _JumpingSelector(selectors.DefaultSelector):
-    """Where an event loop would wait for time to pass, time passes at once."""
+    """Where an event loop would wait, its time advances immediately."""
 
     now = 1_000.0
     threads = 0

@@ -236,7 +236,7 @@ async def test_a_launch_goes_on_without_a_disk(cluster: FakeCluster, monkeypatch
     launch = cluster.begin(SOLO)
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.READY
-    assert any("cannot be kept on this machine" in notice.text for notice in state.notices)
+    assert any("cannot be saved on this machine" in notice.text for notice in state.notices)
     await launch.stop()
     assert launch.state.status is LaunchStatus.STOPPED and cluster.remaining == []
 
@@ -250,7 +250,7 @@ async def test_a_launch_goes_on_where_no_journal_can_be_made(
     launch = cluster.begin(SOLO)
     state = await launch.wait_ready()
     assert state.status is LaunchStatus.READY
-    assert any("cannot be kept on this machine" in notice.text for notice in state.notices)
+    assert any("cannot be saved on this machine" in notice.text for notice in state.notices)
     await launch.stop()
 
 

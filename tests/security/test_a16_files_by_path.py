@@ -88,7 +88,7 @@ def found(path: Path | str, settings: Settings | None = None) -> Rendered:
 def test_a_file_from_elsewhere_that_does_more_is_asked_about(what: str, tmp_path: Path) -> None:
     rendered = found(written(tmp_path / "downloads", BEYOND[what]))
     assert consent_needed(rendered, ENVIRON)
-    assert "in none of your folders of recipes" in question(rendered)
+    assert "in none of your recipe folders" in question(rendered)
     with pytest.raises(LaunchError, match="needs your consent"):
         insist_on_consent(rendered, ENVIRON, bring(rendered))
     give(rendered)
@@ -157,14 +157,14 @@ def test_show_and_the_dry_run_name_the_variables_and_no_value(call: Call, tmp_pa
 def test_the_command_line_asks_and_yes_answers(call: Call, tmp_path: Path) -> None:
     path = written(tmp_path, BEYOND["post_commands"], "hooks.yaml")
     code, told = call("run", str(path), "--demo")
-    assert code != 0 and "in none of your folders of recipes" in told and "--yes" in told
+    assert code != 0 and "in none of your recipe folders" in told and "--yes" in told
     assert "touch CANARY" in told and not (tmp_path / "CANARY").exists()
     code, told = call("run", str(path), "--dry-run")
     assert code == 0, told
     code, told = call("run", str(path), "--yes")
     assert "no cluster is configured" in told, "it was agreed to, and went on"
     assert consent_needed(found(path), ENVIRON) == ()
-    assert "in none of your folders" not in call("run", str(path))[1]
+    assert "in none of your recipe folders" not in call("run", str(path))[1]
 
 
 @pytest.mark.parametrize("spelling", ["{}", "{}.yaml"])

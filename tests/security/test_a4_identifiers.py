@@ -59,7 +59,7 @@ def test_a_files_name_cannot_lead_out_of_the_snapshot(name: str) -> None:
 
 @pytest.mark.parametrize("text", LAUNCH_IDS)
 def test_a_label_of_another_form_is_no_launch_and_makes_no_folder(text: str) -> None:
-    with pytest.raises(LaunchError, match="no launch of sparkrun-tui"):
+    with pytest.raises(LaunchError, match="is not a launch id"):
         launch_folder(text)
     info = ContainerInfo("1", "x", "i", "running", {f"{LABEL}launch": text})
     assert group([FoundContainer("a", info)]) == ()
@@ -77,7 +77,7 @@ async def test_attaching_to_a_hostile_label_touches_nothing(tmp_path: Path) -> N
         launch_id, ranks = str(outside / "evil"), (Rank(),)
 
     cluster = FakeCluster("spark-1")
-    with pytest.raises(LaunchError, match="not launched from here"):
+    with pytest.raises(LaunchError, match="not launched by sparkrun-tui"):
         await cluster.launcher().attach(Found(), cluster.cluster)
     assert stat.S_IMODE(outside.stat().st_mode) == 0o755 and not list(outside.iterdir())
 

@@ -1,4 +1,4 @@
-"""The Docker Engine API of a simulated host: which request asks for what."""
+"""The Docker Engine API of a simulated host: its routes and their answers."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from sparkrun_tui.demo.http import Refused, Reply, Request
 _VERSION = re.compile(r"^/v\d+\.\d+(?=/)")
 
 Run = Callable[[Host, Container], Awaitable[None]]
-"""What a container does once it is started; ends with the container."""
+"""The work of a started container; the container ends with it."""
 Execute = Callable[[Host, Execution], Coroutine[Any, Any, None]]
-"""What a command in a container does; sets its code."""
+"""The work of a command in a container; sets its exit code."""
 
 
 class DockerApi:
-    """Answers for one host; `run` is what containers do, `execute` what commands in them do."""
+    """The API of one host; `run` is the work of containers, `execute` that of commands in them."""
 
     def __init__(self, host: Host, run: Run, execute: Execute) -> None:
         self._host = host
@@ -47,7 +47,7 @@ class DockerApi:
         raise Refused(404, f"the demo's Docker does not know {request.method} {path}")
 
     def create(self, name: str, body: Mapping[str, Any]) -> Container:
-        """Make a container. Raises `Refused` when the name is taken or the image is missing."""
+        """Create a container. Raises `Refused` when the name is taken or the image is missing."""
         if self._host.find(name) is not None:
             raise Refused(409, f'Conflict. The container name "/{name}" is already in use.')
         if body.get("Image") not in self._host.images:
@@ -58,7 +58,7 @@ class DockerApi:
         return container
 
     def start(self, container: Container) -> None:
-        """Let a container live."""
+        """Start a container."""
         container.begin()
         container.task = asyncio.create_task(self._live(container), name=f"demo {container.name}")
         self._host.happened("start", container)
@@ -113,11 +113,11 @@ class DockerApi:
     async def _list(self, request: Request, reply: Reply) -> None:
         wanted = _labels(request)
         every = request.flag("all")
-        found = [
-            docker_json.listed(container, self._host.clock.now())
-            for container in self._host.containers.values()
-            if container.matches(wanted) and (every or container.running)
-        ]
+        found = []
+        for container in self._host.containers.values():
+            listed = every or container.running
+            if listed and container.matches(wanted):
+                found.append(docker_json.listed(container, self._host.clock.now()))
         await reply.json(200, found)
 
     async def _create(self, request: Request, reply: Reply) -> None:
@@ -237,4 +237,5 @@ def _labels(request: Request) -> list[str]:
     except ValueError as error:
         raise Refused(400, f"invalid filter: {error}") from error
     wanted = filters.get("label") or []
-    return list(wanted) if isinstance(wanted, dict) else [str(item) for item in wanted]
+    # Docker takes a list, and an object with the labels as keys.
+    return [str(label) for label in wanted]

@@ -1,4 +1,4 @@
-"""A simulated host's containers and images as the Docker Engine API shows them."""
+"""A simulated host's containers and images as JSON objects of the Docker Engine API."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NEVER = "0001-01-01T00:00:00Z"
 
 
 def stamp(seconds: float | None) -> str:
-    """Unix seconds as RFC 3339 with nanoseconds; Docker's word for never when None."""
+    """Unix seconds as RFC 3339 with nanoseconds; None is Docker's time for "never"."""
     return _NEVER if seconds is None else stamp_ns(int(seconds * 1e9))
 
 

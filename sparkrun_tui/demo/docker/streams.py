@@ -1,4 +1,4 @@
-"""The answers of a simulated Docker that go on for a while: pulls, logs and events."""
+"""The streamed answers of a simulated Docker: pulls, logs and events."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from sparkrun_tui.remote.docker.logs import nanoseconds
 PULL_SECONDS = 7.0
 _STEPS = 56
 _SHARES = (0.002, 0.31, 0.005, 0.36, 0.08, 0.001, 0.21, 0.032)
-"""How a pull's bytes are spread over the layers."""
+"""The shares of the layers in the bytes of a pull."""
 
 
 async def pull(host: Host, request: Request, reply: Reply) -> None:
-    """Bring an image, layer by layer, at the demo's pace."""
+    """Pull an image, layer by layer, by the demo's clock."""
     reference = image_name(request.query.get("fromImage", ""), request.query.get("tag", ""))
     await reply.begin("application/json")
     await _message(
@@ -54,7 +54,7 @@ def _layers(reference: str) -> list[tuple[str, int]]:
 
 
 def _progress(layers: Sequence[tuple[str, int]], before: float, now: float) -> Iterator[dict[str, Any]]:
-    """What a step reports: layers come in side by side, small ones are through sooner."""
+    """The messages of one step: layers arrive in parallel, small ones are complete sooner."""
     for number, (identity, size) in enumerate(layers):
         length = 0.35 + 0.65 * min(size / (0.36 * IMAGE_SIZE), 1.0)
         begin = min(number * 0.03, 1 - length)
@@ -73,18 +73,18 @@ async def _message(reply: Reply, message: dict[str, Any]) -> None:
 
 
 def frame(stream: str, data: bytes) -> bytes:
-    """Bytes of one of the two streams with the header that says which."""
+    """Bytes of `stdout` or `stderr` with Docker's header, which names the stream."""
     return bytes([2 if stream == "stderr" else 1, 0, 0, 0]) + len(data).to_bytes(4, "big") + data
 
 
 async def logs(container: Container, request: Request, reply: Reply) -> None:
-    """A container's log, and what comes while it runs where that is asked for."""
+    """Send a container's log; with `follow` also new lines while it runs."""
     stamps, follow = request.flag("timestamps"), request.flag("follow")
     since = _since(request.query.get("since", ""))
     entries = [entry for entry in container.log if entry.stamp >= since]
     tail = request.query.get("tail", "")
-    if tail.isdecimal():
-        entries = entries[len(entries) - int(tail) :] if int(tail) < len(entries) else entries
+    if tail.isdecimal() and int(tail) < len(entries):
+        entries = entries[len(entries) - int(tail) :]
     at = len(container.log)
     await reply.begin("application/vnd.docker.multiplexed-stream")
     await reply.piece(b"".join(_framed(entry, stamps) for entry in entries))
@@ -101,7 +101,9 @@ async def logs(container: Container, request: Request, reply: Reply) -> None:
 
 
 def _framed(entry: Entry, stamps: bool) -> bytes:
-    data = f"{docker_json.stamp_ns(entry.stamp)} ".encode() + entry.data if stamps else entry.data
+    data = entry.data
+    if stamps:
+        data = f"{docker_json.stamp_ns(entry.stamp)} ".encode() + data
     return frame(entry.stream, data)
 
 
@@ -113,7 +115,7 @@ def _since(text: str) -> int:
 
 
 async def events(host: Host, labels: Sequence[str], request: Request, reply: Reply) -> None:
-    """What happens to containers with these labels, without end."""
+    """Send the events of containers with these labels, without end."""
     since = _since(request.query.get("since", ""))
     at = 0 if since else len(host.happenings)
     await reply.begin("application/json")

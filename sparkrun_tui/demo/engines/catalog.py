@@ -1,4 +1,4 @@
-"""Finds the recipe that a simulated container was launched from, by its labels; makes one up where there is none."""
+"""Finds the recipe of a simulated container by its labels; without one, invents a recipe that fits."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sparkrun_tui.recipe.values.rendered import Rendered
 
 
 class Catalog:
-    """The recipes that can be found, read when they are first asked for. Safe for use by many threads."""
+    """The recipes that can be found, read at the first use. Safe for use by several threads."""
 
     def __init__(
         self, settings: Settings | None = None, recipes: Iterable[Recipe] = (), store: FactsStore | None = None
@@ -29,12 +29,12 @@ class Catalog:
         self._settings = settings or Settings()
         self._known = list(recipes)
         self.store = store
-        """What is known of models besides what recipes say."""
+        """Facts of models, in addition to those in recipes."""
         self._read = False
         self._lock = threading.Lock()
 
     def rendered(self, labels: Mapping[str, str], script: str) -> Rendered:
-        """The recipe of a container's labels with its overrides; `script` is what the container serves with."""
+        """The recipe of a container's labels with its overrides; `script` is the container's serve script."""
 
         def label(name: str) -> str:
             return labels.get(f"{LABEL}{name}", "")
@@ -43,22 +43,31 @@ class Catalog:
             settings = json.loads(label("settings") or "{}")
         except ValueError:
             settings = {}
-        overrides = {str(key): str(value) for key, value in settings.items()} if isinstance(settings, dict) else {}
-        recipe = self._by_digest(label("recipe-digest")) or _made_up(
-            label("model"), label("engine"), label("image"), script
-        )
+        overrides: dict[str, str] = {}
+        if isinstance(settings, dict):
+            overrides = {str(key): str(value) for key, value in settings.items()}
+        recipe = self._by_digest(label("recipe-digest"))
+        if recipe is None:
+            recipe = _made_up(label("model"), label("engine"), label("image"), script)
         return render(recipe, overrides, self._settings.defaults)
 
     def weigh(self, model: str) -> int:
-        """Bytes of a model's weights, by its name in recipes."""
+        """Bytes of the weights of a model, by its name in recipes."""
         for recipe in (*self._known, *self._recipes()):
             if recipe.model == model or recipe.model.partition(":")[0] == model:
                 return weights_of(render(recipe, {}, self._settings.defaults), self.store)
         return weights_by_name(model)
 
     def _by_digest(self, digest: str) -> Recipe | None:
-        known = next((recipe for recipe in self._known if digest and recipe.digest == digest), None)
-        return known or next((recipe for recipe in self._recipes() if digest and recipe.digest == digest), None)
+        if not digest:
+            return None
+        for recipe in self._known:
+            if recipe.digest == digest:
+                return recipe
+        for recipe in self._recipes():
+            if recipe.digest == digest:
+                return recipe
+        return None
 
     def _recipes(self) -> list[Recipe]:
         with self._lock:
@@ -67,13 +76,14 @@ class Catalog:
                 try:
                     found = [recipe for recipe in all_recipes(self._settings) if isinstance(recipe, Recipe)]
                 except (SparkrunError, OSError):
-                    found = []  # what is there will do: a model that no recipe names goes by its name
+                    # Models that no known recipe names are sized by their names.
+                    found = []
                 self._known = [*self._known, *found]
             return self._known
 
 
 def _made_up(model: str, engine: str, image: str, script: str) -> Recipe:
-    """A recipe that would have led to this container."""
+    """A recipe that fits a container's labels and serve script."""
     billions = weights_by_name(model) / 2e9
     text = yaml.safe_dump(
         {

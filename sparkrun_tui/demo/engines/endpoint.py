@@ -1,4 +1,4 @@
-"""The HTTP server of a simulated engine: health, models, completions that say they are a demo, and metrics."""
+"""The HTTP server of a simulated engine: health, models, completions that say that this is a demo, and metrics."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LOAD_EVERY = 10.0
 _DEFAULT_TOKENS = 256
 
 _VISITORS = (2, 2, 3, 3, 3, 2, 1, 1, 2, 4, 4, 3, 2)
-"""Requests of simulated visitors that run in each second, over and over; never none, so that a load can be seen."""
+"""How many requests of simulated visitors run in each second, repeated; never 0, so that a load is visible."""
 
 _TEXT = (
     "This is the demo of sparkrun-tui, so no model is thinking here: {name} was never loaded, and the Spark it runs on "
@@ -31,7 +31,7 @@ _TEXT = (
 
 
 class Endpoint:
-    """One engine's server; counts what it does."""
+    """The server of one engine; counts its requests and tokens."""
 
     def __init__(self, figures: Figures, container: Container) -> None:
         self._is = figures
@@ -47,7 +47,7 @@ class Endpoint:
         await http.serve(reader, writer, self._handle, {"Server": "uvicorn"})
 
     async def report_load(self, say: Callable[[float, float, int, float], None]) -> None:
-        """Tell the load every few seconds in which there was any: tokens per second, requests, cache in use."""
+        """Report any load every few seconds: tokens per second, requests, and the used fraction of the KV cache."""
         before = (self.prompted, self.generated)
         while True:
             await self._clock.sleep(_LOAD_EVERY)
@@ -57,7 +57,7 @@ class Endpoint:
                 say(prompted / _LOAD_EVERY, generated / _LOAD_EVERY, self.running, self._usage)
 
     async def visit(self) -> None:
-        """Let visitors come: their requests run and their tokens are counted, for ever."""
+        """Simulate visitors without end: their requests run and their tokens are counted."""
         here = 0
         for wanted in itertools.cycle(_VISITORS):
             self.running += wanted - here
@@ -109,20 +109,29 @@ class Endpoint:
 
     def _answer(self, chat: bool, words: list[str]) -> dict[str, Any]:
         text = "".join(words)
-        body = {"message": {"role": "assistant", "content": text}} if chat else {"text": text}
-        choice = {"index": 0, **body, "finish_reason": "stop"}
-        kind = "chat.completion" if chat else "text_completion"
+        choice: dict[str, Any] = {"index": 0, "finish_reason": "stop"}
+        if chat:
+            kind = "chat.completion"
+            choice["message"] = {"role": "assistant", "content": text}
+        else:
+            kind = "text_completion"
+            choice["text"] = text
         return {**self._head(kind), "choices": [choice], "usage": self._tokens(len(words))}
 
     async def _stream(self, asked: dict[str, Any], chat: bool, words: list[str], reply: http.Reply) -> None:
         head = self._head("chat.completion.chunk" if chat else "text_completion")
         await reply.begin("text/event-stream")
-        for number, word in enumerate(words):
+        for number, word in enumerate(words, 1):
             await self._clock.sleep(TOKEN_SECONDS)
             self.generated += 1
-            end = "stop" if number == len(words) - 1 else None
-            body = {"delta": {"content": word}} if chat else {"text": word}
-            await _event(reply, {**head, "choices": [{"index": 0, **body, "finish_reason": end}]})
+            choice: dict[str, Any] = {"index": 0, "finish_reason": None}
+            if chat:
+                choice["delta"] = {"content": word}
+            else:
+                choice["text"] = word
+            if number == len(words):
+                choice["finish_reason"] = "stop"
+            await _event(reply, {**head, "choices": [choice]})
         options = asked.get("stream_options")
         if isinstance(options, dict) and options.get("include_usage"):
             await _event(reply, {**head, "choices": [], "usage": self._tokens(len(words))})
@@ -158,12 +167,16 @@ def _question(asked: dict[str, Any], chat: bool) -> str:
     if not chat:
         return str(asked.get("prompt") or "")
     messages = asked.get("messages")
-    last = messages[-1] if isinstance(messages, list) and messages else {}
-    return str(last.get("content") or "") if isinstance(last, dict) else ""
+    if not isinstance(messages, list) or not messages:
+        return ""
+    last = messages[-1]
+    if not isinstance(last, dict):
+        return ""
+    return str(last.get("content") or "")
 
 
 def _words(name: str, question: str) -> Iterator[str]:
-    """The answer, word by word with the blank before each."""
+    """The words of the answer, each with the blank before it."""
     asked = " ".join(question.split())[:200] or "nothing"
     for number, word in enumerate(_TEXT.replace("{name}", name).replace("{question}", f'"{asked}".').split()):
         yield word if number == 0 else f" {word}"

@@ -1,9 +1,8 @@
-"""What the simulated containers do: they start an engine, print what it would print, and serve until they are ended."""
+"""The work of simulated containers: they start an engine, print what it would print, and serve until they are ended."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import re
 from dataclasses import replace
 
@@ -30,7 +29,7 @@ class Engines:
         self._ray = Ray(site)
 
     async def run(self, host: Host, container: Container) -> None:
-        """What a container does from its start to its end; leaves its exit code in it."""
+        """The work of a container from its start to its end; sets its exit code."""
         script = container.text(SERVE_FILE)
         if "ray start" in script:
             code = await self._ray.node(host, container, script)
@@ -43,20 +42,23 @@ class Engines:
         container.end(code)
 
     async def execute(self, host: Host, execution: Execution) -> None:
-        """What a command in a container does; leaves its exit code in the execution."""
+        """The work of a command in a container; sets the exit code of the execution."""
         container, argv = execution.container, execution.argv
         if argv[:2] == ("ray", "status"):
             execution.output = self._ray.status(container).encode()
             execution.code = 0
         elif argv[:2] == ("test", "-d"):
-            execution.code = 0 if argv[2] in container.folders else 1
+            found = argv[2] in container.folders
+            execution.code = 0 if found else 1
         elif argv[:1] == ("cat",):
+            found = argv[1] in container.files
             execution.output = container.files.get(argv[1], b"")
-            execution.code = 0 if argv[1] in container.files else 1
+            execution.code = 0 if found else 1
         elif argv[:1] == ("bash",) and argv[1].endswith(".sh"):
             await self._execute_serve(host, execution, argv[1].removesuffix(".sh"))
         else:
-            execution.output = f"the demo's containers do not know {argv[0] if argv else ''}\n".encode()
+            program = "".join(argv[:1])
+            execution.output = f"the demo's containers cannot run {program}\n".encode()
             execution.code = 127
         container.news.changed()
 
@@ -77,7 +79,7 @@ class Engines:
         execution.code = code
 
     async def _serve_delegated(self, host: Host, container: Container, script: str) -> int:
-        """In containers that foreign scripts made the head prints everything and the others wait."""
+        """Serve in containers that foreign scripts made: the head prints everything and the others wait."""
         names = container.labels.get(f"{LABEL}hosts", host.name).split(",")
         if host.name in names[1:]:
             await container.term.wait()
@@ -87,7 +89,7 @@ class Engines:
     async def _serve(
         self, host: Host, container: Container, script: str, *, ray: bool = False, spread: bool = False
     ) -> int:
-        """Start and serve; the exit code. `spread`: this one process speaks for all ranks."""
+        """Start and serve; the exit code. With `spread`, this process acts for all ranks."""
         role, rank = _role(container)
         is_ = await asyncio.to_thread(self._figures, host, container, script)
         log = self._log(is_, role, rank, container, ray)
@@ -144,30 +146,44 @@ class Engines:
     def _figures(self, host: Host, container: Container, script: str) -> Figures:
         labels = container.labels
         rendered = self._catalog.rendered(labels, script)
-        names = [name for name in labels.get(f"{LABEL}hosts", host.name).split(",") if name]
-        order = [item for name in names for item in self._site.hosts if item.name == name] or [host]
+        by_name = {item.name: item for item in self._site.hosts}
         own = {peer.id for peer in self._peers(container)}
-        memories = [_memory(item, own) for item in order]
+        memories = []
+        for name in labels.get(f"{LABEL}hosts", host.name).split(","):
+            if name in by_name:
+                memories.append(_memory(by_name[name], own))
+        if not memories:
+            memories.append(_memory(host, own))
         is_ = figures(rendered, memories, self._catalog.store)
-        port = labels.get(f"{LABEL}port", "")
         served = labels.get(f"{LABEL}served", "") or rendered.recipe.model
-        return replace(is_, served=served, port=int(port) if port.isdecimal() else is_.port)
+        port = labels.get(f"{LABEL}port", "")
+        if port.isdecimal():
+            is_ = replace(is_, port=int(port))
+        return replace(is_, served=served)
 
     def _log(self, is_: Figures, role: Role, rank: int, container: Container, ray: bool) -> StartLog:
-        hosts = container.labels.get(f"{LABEL}hosts", "").split(",")
-        head = next((host.address for host in self._site.hosts if host.name == hosts[0]), "127.0.0.1")
-        return simulated(is_.engine).log(Start(is_, role, rank, ray, head))
+        head = container.labels.get(f"{LABEL}hosts", "").split(",")[0]
+        head_ip = "127.0.0.1"
+        for host in self._site.hosts:
+            if host.name == head:
+                head_ip = host.address
+        return simulated(is_.engine).log(Start(is_, role, rank, ray, head_ip))
 
     async def _meet(self, container: Container, ranks: int) -> None:
-        """Wait for the other ranks, in silence, as engines do."""
+        """Wait for the other ranks without printing, as engines do."""
         while len(self._peers(container)) < ranks:
             await container.clock.sleep(0.2)
 
     def _peers(self, container: Container) -> list[Container]:
         """The running containers of the same launch."""
-        launch = container.labels.get(f"{LABEL}launch", container.id)
-        every = itertools.chain.from_iterable(host.containers.values() for host in self._site.hosts)
-        return [each for each in every if each.running and each.labels.get(f"{LABEL}launch", each.id) == launch]
+        key = f"{LABEL}launch"
+        launch = container.labels.get(key, container.id)
+        found = []
+        for host in self._site.hosts:
+            for each in host.containers.values():
+                if each.running and each.labels.get(key, each.id) == launch:
+                    found.append(each)
+        return found
 
 
 def _role(container: Container) -> tuple[Role, int]:
@@ -183,7 +199,7 @@ def _memory(host: Host, own: set[str]) -> HostMemory:
 
 
 async def _lend(host: Host, container: Container, script: str) -> int:
-    """llama.cpp's rpc-server: it listens and waits."""
+    """Act as llama.cpp's rpc-server, which listens and waits; the exit code."""
     found = re.search(r"--port (\d+)", script)
     port = int(found[1]) if found else 50_052
     await host.clock.sleep(1.0)

@@ -1,4 +1,4 @@
-"""Simulated scripts of spark-vllm-docker: they seem to build an image and to start containers."""
+"""Simulates the scripts of spark-vllm-docker, which build an image and start containers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sparkrun_tui.engines.layout.common import SERVE_FILE
 
 BUILD_SECONDS = 8.0
 _LONGEST = 1_000_000
-"""Characters of a command."""
+"""The most characters of a command."""
 _CALL = re.compile(r"^\./run-recipe\.sh (?P<rest>.+?) </dev/null$", re.MULTILINE)
 _CLONE = re.compile(r"git clone --depth 1 -- \S*/spark-vllm-docker ")
 _BUILD = (
@@ -34,18 +34,18 @@ _BUILD = (
 
 
 class EugrScripts:
-    """Runs them for all hosts of a site; `apis` are the hosts' Docker daemons by host name."""
+    """Simulates the scripts for all hosts of a site; `apis` are the hosts' Docker daemons by host name."""
 
     def __init__(self, site: Site, apis: Mapping[str, DockerApi]) -> None:
         self._site = site
         self._apis = apis
 
     def knows(self, script: str) -> bool:
-        """Whether a script is one that calls them."""
+        """Whether a script calls or clones them."""
         return _CALL.search(script) is not None or _CLONE.search(script) is not None
 
     async def run(self, host: Host, script: str, say: Print) -> int:
-        """Do what the script asks for, printing lines; its exit code."""
+        """Simulate a script and print its lines with `say`; its exit code."""
         call = _CALL.search(script)
         say("spark-vllm-docker at 4f1c2ab of 2026-10-30")
         if call is None:
@@ -76,13 +76,16 @@ class EugrScripts:
 
     async def _build(self, host: Host, targets: list[Host], image: str, say: Print) -> None:
         if all(image in each.images for each in targets):
-            say(f"{image} is there already")
+            say(f"{image} exists already")
             return
         for number, step in enumerate(_BUILD, 1):
             say(f"#{number} [{number}/{len(_BUILD)}] {step}")
             await host.clock.sleep(BUILD_SECONDS / len(_BUILD))
         for each in targets:
-            say(f"copying {image} to {each.address}" if each is not host else f"naming to {image} done")
+            if each is host:
+                say(f"naming to {image} done")
+            else:
+                say(f"copying {image} to {each.address}")
             each.images.add(image)
 
     def _start(
@@ -108,6 +111,10 @@ def _labels(script: str) -> dict[str, str]:
 
 
 def _command(recipe: Mapping[str, Any]) -> str:
-    template, defaults = str(recipe.get("command") or ""), recipe.get("defaults")
-    text = filled(template, defaults, _LONGEST) if isinstance(defaults, dict) else None
-    return template if text is None else text  # only its look suffers: what is served is read from the labels
+    template = str(recipe.get("command") or "")
+    defaults = recipe.get("defaults")
+    if not isinstance(defaults, dict):
+        return template
+    text = filled(template, defaults, _LONGEST)
+    # The text is only shown: the engine's settings are read from the labels.
+    return template if text is None else text

@@ -1,4 +1,4 @@
-"""What a simulated engine would print of its memory: the estimate of the recipe it was started from, made exact."""
+"""The memory figures that a simulated engine prints: those of its recipe's estimate."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from sparkrun_tui.recipe.values.rendered import Rendered
 
 _LENGTH = 32_768
 _CONTAINER = int(2.7 * GIB)
-"""What the container and its CUDA context take before any weight is loaded."""
+"""Bytes that the container and its CUDA context use before weights are loaded."""
 
 _BITS = ((r"fp4|int4|awq|gptq|w4|q4|iq4|mxfp4|4bit", 4.5), (r"q5", 5.7), (r"q6", 6.6), (r"fp8|int8|w8|q8|8bit", 8.5))
 
 
 class Fault(StrEnum):
-    """Why an engine would not come up."""
+    """Why an engine does not start."""
 
     START = "less memory is free than it wants"
     ROOM = "weights and activations leave no room for a KV cache"
@@ -33,10 +33,10 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One start of an engine in numbers. Bytes are per host; `fault` is why it fails, None when it comes up."""
+    """The figures of one start of an engine. Bytes are per host; `fault` is why it fails, None when it starts."""
 
     engine: str
-    """The name of its family, or the runtime word of one that is not known."""
+    """The name of the engine's family, or the recipe's runtime when it is unknown."""
     model: str
     ranks: int
     length: int
@@ -50,7 +50,7 @@ class Figures:
     graphs: int
     activation: int
     request: int
-    """KV cache of one request of full length."""
+    """Bytes of KV cache of one request of full length."""
     longest: int
     served: str = ""
     port: int = 8000
@@ -61,43 +61,51 @@ class Figures:
 
     @property
     def concurrency(self) -> float:
-        """How many requests of full length run at once."""
+        """How many requests of full length run at the same time."""
         return self.kv_tokens / self.length if self.length else 0.0
 
     @property
     def whole(self) -> int:
-        """All it takes of a host once it serves."""
+        """All bytes that it uses of a host once it serves."""
         return self.base + self.weights + self.kv + self.graphs + self.activation
 
 
 def weights_of(rendered: Rendered, store: FactsStore | None = None) -> int:
-    """Bytes of a recipe's whole model: estimated, else by the number of parameters that it or its name gives."""
+    """Bytes of a recipe's whole model: estimated, else by the declared number of parameters, else by its name."""
     found = size(rendered, (), store).weights_bytes
     if found:
         return found
+    model = rendered.recipe.model
     declared = declared_facts(rendered).declared
-    bits = _bits((declared.model_dtype if declared else "") or rendered.recipe.model)
-    params = declared.params if declared and declared.params else None
-    return int(params * bits / 8) if params else weights_by_name(rendered.recipe.model)
+    if declared is None or not declared.params:
+        return weights_by_name(model)
+    return int(declared.params * _bits(declared.model_dtype or model) / 8)
 
 
 def weights_by_name(model: str) -> int:
-    """Bytes of a model of which only the name is known: the billions of parameters in it, at the width it names."""
+    """Bytes of a model by its name: the billions of parameters in it, at the width of the data type in it."""
     billions = [float(text) for text in re.findall(r"(?<![A-Za-z0-9.])(\d+(?:\.\d+)?)[bB](?![a-z])", model)]
     return int(max(billions, default=8.0) * 1e9 * _bits(model) / 8)
 
 
 def figures(rendered: Rendered, hosts: Sequence[HostMemory], store: FactsStore | None = None) -> Figures:
-    """The numbers of a start on these hosts, the first being the head."""
+    """The figures of a start on these hosts, the first being the head."""
     settings = engine_settings(rendered)
     found = size(rendered, hosts, store)
     model = model_of(settings.engine)
-    parts = {part.kind: part.bytes for part in found.hosts[0].parts} if found.hosts else {}
-    ranks, head = max(len(hosts), 1), hosts[0]
+    parts: dict[str, int] = {}
+    if found.hosts:
+        parts = {part.kind: part.bytes for part in found.hosts[0].parts}
+    ranks = max(len(hosts), 1)
+    head = hosts[0]
     weights = parts.get("weights") or weights_of(rendered, store) // ranks
-    length, per_token = _length(rendered, settings.max_model_len), _per_token(rendered) // ranks
+    length = _length(rendered, settings.max_model_len)
+    per_token = _per_token(rendered) // ranks
     share = settings.utilisation or 0.9
-    pool = length * per_token if model.cache_by_length else int(share * head.total) - weights - 6 * GIB
+    if model.cache_by_length:
+        pool = length * per_token
+    else:
+        pool = int(share * head.total) - weights - 6 * GIB
     kv = max(parts.get("kv", pool), 0)
     free = max((head.available or head.total) - _CONTAINER, 0)
     fault, why = _fault(found, model, weights + kv, free)
@@ -125,17 +133,26 @@ def figures(rendered: Rendered, hosts: Sequence[HostMemory], store: FactsStore |
 
 
 def _fault(found: Estimate, model: EngineModel, wanted: int, free: int) -> tuple[Fault | None, str]:
+    """Why the engine fails by its estimate, and the estimate's words; None when it starts."""
     if found.starts.level is Level.BAD:
+        fault = Fault.REFUSED
         if found.starts.text == "will not start":
-            return Fault.START, found.starts.detail
-        return (Fault.ROOM if "room" in found.starts.text else Fault.REFUSED), found.starts.detail
+            fault = Fault.START
+        elif "room" in found.starts.text:
+            fault = Fault.ROOM
+        return fault, found.starts.detail
     if found.context.level is Level.BAD:
-        fault = Fault.ROOM if "no room" in found.context.text else Fault.CONTEXT
-        return (Fault.REFUSED if "refused" in found.context.text else fault), found.context.detail
+        fault = Fault.CONTEXT
+        if "refused" in found.context.text:
+            fault = Fault.REFUSED
+        elif "no room" in found.context.text:
+            fault = Fault.ROOM
+        return fault, found.context.detail
     if found.headroom.level is Level.BAD:
         return Fault.HOST, found.headroom.detail
     if found.level is Level.UNKNOWN and wanted > free:
-        return (Fault.START if model.cache_by_length else Fault.ROOM), ""
+        fault = Fault.START if model.cache_by_length else Fault.ROOM
+        return fault, ""
     return None, ""
 
 
@@ -150,12 +167,14 @@ def _length(rendered: Rendered, given: int | None) -> int:
 
 
 def _per_token(rendered: Rendered) -> int:
-    """Bytes of KV cache per token over all layers, from the recipe's own metadata."""
+    """Bytes of KV cache per token over all layers, from the recipe's own metadata, else a usual figure."""
     meta = rendered.recipe.metadata
-    if meta.num_layers and meta.num_kv_heads and meta.head_dim:
-        width = 1 if "8" in str(meta.kv_dtype or "") else 2
-        return int(2 * meta.num_layers * meta.num_kv_heads * meta.head_dim * width)
-    return 98_304
+    if not meta.num_layers or not meta.num_kv_heads or not meta.head_dim:
+        return 98_304
+    width = 2
+    if "8" in str(meta.kv_dtype or ""):
+        width = 1
+    return int(2 * meta.num_layers * meta.num_kv_heads * meta.head_dim * width)
 
 
 def _bits(text: str) -> float:

@@ -1,4 +1,4 @@
-"""How llama-server starts, as a log at verbosity 4."""
+"""The simulated start-up log of llama-server at verbosity 4."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class LlamaLog:
 
     @property
     def fails(self) -> bool:
-        """Whether it does not come up."""
+        """Whether the start fails."""
         return self._is.fault is not None
 
     def steps(self) -> Iterator[LogStep]:
-        """From the first line to the server's start, or to the failure."""
+        """The steps from the first line to the start of the server, or to the failure."""
         is_ = self._is
         yield LogStep(0.5, _info("srv  llama_server: initializing ..."), "stderr")
         yield _step(
@@ -78,16 +78,16 @@ class LlamaLog:
         yield _step(0.2, "srv  llama_server: exiting due to model loading error", "E", memory=0)
 
     def up(self) -> list[tuple[str, str]]:
-        """The lines with which the server is there."""
+        """The lines that it prints when it is ready."""
         where = f"http://0.0.0.0:{self._is.port}"
         return [(_info(f"{_DONE}model loaded"), "stderr"), (_info(f"{_DONE}server is listening on {where}"), "stderr")]
 
     def down(self) -> list[tuple[str, str]]:
-        """The lines with which it goes."""
+        """The lines that it prints when it ends."""
         return [(_info("srv  operator(): cleaning up before exit..."), "stderr")]
 
     def load(self, prompted: float, generated: float, running: int, usage: float) -> str:
-        """The line about the last seconds: tokens per second, requests, and the cache in use (a fraction)."""
+        """The line about the last seconds: tokens per second, requests, and the fraction of the KV cache in use."""
         text = (
             f"slot print_timing: prompt eval {prompted:.2f} tokens per second, eval {generated:.2f} tokens per second, "
         )
@@ -103,12 +103,12 @@ def _step(after: float, text: str, level: str = "I", *, memory: int | None = Non
 
 
 def start_log(start: Start) -> LlamaLog:
-    """The log of a start."""
+    """The simulated log of a start."""
     return LlamaLog(start.figures)
 
 
 def stamp(_: float, spent: float) -> str:
-    """The time since the start as llama-server writes it: minutes, seconds, milliseconds, microseconds."""
+    """The time since the start in llama-server's format: minutes, seconds, milliseconds, microseconds."""
     micros = int(spent * 1e6)
     seconds = micros // 1_000_000
     return f"{seconds // 60}.{seconds % 60:02d}.{micros // 1000 % 1000:03d}.{micros % 1000:03d}"

@@ -1,4 +1,4 @@
-"""The pieces that a simulated start-up log is made of: a wait, lines, and what memory is in use from then on."""
+"""The steps of a simulated start-up log: a wait, lines, and the memory in use from then on."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from sparkrun_tui.base.units import GIB
 from sparkrun_tui.demo.clock import Clock
 
 NOW = "{now}"
-"""Stands for the moment at which a line is printed, in the engine's own way of writing it."""
+"""The placeholder for the time at which a line is printed, in the engine's format."""
 
 
 RAY_NOW = "{ray now}"
-"""The same, as Ray writes it."""
+"""The same in Ray's format."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogStep:
-    """After `after` seconds a text is printed, if there is one; then `memory` is in use on each host (if given)."""
+    """After `after` seconds `text` is printed, if not empty; then `memory` bytes are in use on each host, if given."""
 
     after: float
     text: str
@@ -28,16 +28,16 @@ class LogStep:
 
 
 def gib(size: float, digits: int = 2) -> str:
-    """Bytes as a bare number of GiB, the way engines print them."""
+    """Bytes as a number of GiB without a unit, the way engines print them."""
     return f"{size / GIB:.{digits}f}"
 
 
 Stamp = Callable[[float, float], str]
-"""Writes a moment in an engine's own way, from Unix seconds and the seconds since the engine began."""
+"""Formats a time for an engine, from Unix seconds and the seconds since the engine began."""
 
 
 def filled(text: str, stamp: Stamp, clock: Clock, started: float) -> str:
-    """A text with the moment put in; `started` is when the engine began, Unix seconds."""
+    """A text with the time in place of its placeholders; `started` is the Unix time at which the engine began."""
     now = clock.now()
     if RAY_NOW in text:
         text = text.replace(

@@ -1,4 +1,4 @@
-"""Ray in the demo: nodes that start and join, and what `ray status` says of them."""
+"""Ray in the demo: nodes that start and join, and the output of `ray status`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Ray:
         self._site = site
 
     async def node(self, host: Host, container: Container, script: str) -> int:
-        """Be a node until the container is asked to end; its exit code."""
+        """Act as a node until the container is asked to end; the exit code."""
         head = "--head" in script
         port = re.search(r"--port (\d+)", script)
         container.say(_said(host, f"INFO usage_lib.py:448 -- Local node IP: {host.address}"), "stderr")
@@ -42,7 +42,7 @@ class Ray:
         return 0
 
     def status(self, container: Container) -> str:
-        """What `ray status` prints in a container of a launch."""
+        """The output of `ray status` in a container of a launch."""
         nodes = [hashlib.sha256(each.id.encode()).hexdigest()[:56] for each in self._nodes(container)]
         active = "\n".join(f" 1 node_{node}" for node in nodes)
         rule = "-" * 63
@@ -70,5 +70,5 @@ def _said(host: Host, text: str) -> str:
 
 
 async def hang_up(reader: Reader, writer: Writer) -> None:
-    """A port that is open and says nothing."""
+    """Close a connection without an answer: the port is open, but simulates no protocol."""
     writer.close()

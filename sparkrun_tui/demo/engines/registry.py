@@ -1,4 +1,4 @@
-"""The engines that the demo simulates, by the name of their family; a new one is one line here."""
+"""The engines that the demo simulates, by the name of their family. A new engine needs one line here."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ SIMULATED: Mapping[str, Simulated] = {
 
 
 def simulated(engine: str) -> Simulated:
-    """What the demo has of an engine; for one that it does not know, a start without figures."""
+    """The simulation of an engine; for an unknown one, a start without figures."""
     return SIMULATED.get(engine, plain_log.SIMULATED)

@@ -1,4 +1,4 @@
-"""How SGLang starts, as a log: alone or as one of several ranks."""
+"""The simulated start-up log of SGLang, on one host or as one of several ranks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _STEPS = 8
 
 
 class SglangLog:
-    """One start of SGLang on one rank; `head_ip` is where the ranks meet."""
+    """One start of SGLang on one rank; the ranks connect to `head_ip`."""
 
     def __init__(self, figures: Figures, role: Role, rank: int, head_ip: str) -> None:
         self._is = figures
@@ -24,11 +24,11 @@ class SglangLog:
 
     @property
     def fails(self) -> bool:
-        """Whether it does not come up."""
+        """Whether the start fails."""
         return self._is.fault is not None
 
     def steps(self) -> Iterator[LogStep]:
-        """From the first line to the server's start, or to the failure."""
+        """The steps from the first line to the start of the server, or to the failure."""
         is_, who = self._is, self._who
         arguments = f"model_path='{is_.model}', served_model_name='{is_.served}', port={is_.port}, tp_size={is_.ranks}"
         yield LogStep(1.4, f"{who} server_args=ServerArgs({arguments}, mem_fraction_static={is_.utilisation})")
@@ -104,21 +104,21 @@ class SglangLog:
         return gib(max(self._is.free + self._is.base - taken, 0))
 
     def up(self) -> list[tuple[str, str]]:
-        """The lines with which the server is there."""
+        """The lines that it prints when it is ready."""
         return [(f"[{NOW}] The server is fired up and ready to roll!", "stdout")]
 
     def down(self) -> list[tuple[str, str]]:
-        """The lines with which it goes."""
+        """The lines that it prints when it ends."""
         return [(f"[{NOW}] INFO:     Shutting down", "stderr")]
 
     def load(self, prompted: float, generated: float, running: int, usage: float) -> str:
-        """The line about the last seconds: tokens per second, requests, and the cache in use (a fraction)."""
+        """The line about the last seconds: tokens per second, requests, and the fraction of the KV cache in use."""
         text = f"Decode batch, #running-req: {running}, #token: {int(usage * self._is.kv_tokens)}, "
         return f"{self._who} {text}token usage: {usage:.2f}, gen throughput (token/s): {generated:.2f}, #queue-req: 0"
 
 
 def start_log(start: Start) -> SglangLog:
-    """The log of a start."""
+    """The simulated log of a start."""
     return SglangLog(start.figures, start.role, start.rank, start.head_ip)
 
 

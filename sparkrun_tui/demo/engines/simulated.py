@@ -1,4 +1,4 @@
-"""What the demo has of one engine: its log, and what its server says otherwise than others."""
+"""The simulation of one engine: its log, and what its server answers differently from others."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ class StartLog(Protocol):
 
     @property
     def fails(self) -> bool:
-        """Whether it does not come up."""
+        """Whether the start fails."""
 
     def steps(self) -> Iterator[LogStep]:
-        """From the first line to the server's start, or to the failure."""
+        """The steps from the first line to the start of the server, or to the failure."""
 
     def up(self) -> list[tuple[str, str]]:
-        """The lines with which the server is there, each with its stream."""
+        """The lines that it prints when it is ready, each with its stream."""
 
     def down(self) -> list[tuple[str, str]]:
-        """The lines with which it goes, each with its stream."""
+        """The lines that it prints when it ends, each with its stream."""
 
     def load(self, prompted: float, generated: float, running: int, usage: float) -> str:
-        """The line about the last seconds: tokens per second, requests, and the cache in use (a fraction)."""
+        """The line about the last seconds: tokens per second, requests, and the fraction of the KV cache in use."""
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """One start on one rank; `ray` when the ranks are Ray's, `head_ip` where they meet."""
+    """One start on one rank; `ray` when Ray runs the ranks, which connect to `head_ip`."""
 
     figures: Figures
     role: Role
@@ -44,16 +44,16 @@ class Start:
 
 
 def plain_stamp(now: float, _: float) -> str:
-    """A date and a time."""
+    """The date and time."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now))
 
 
 @dataclass(frozen=True, slots=True)
 class Simulated:
-    """An engine in the demo; its line in `demo.engines.registry` says which one.
+    """The simulation of an engine, which `demo.engines.registry` lists by name.
 
-    `stamp` writes the moment of a line, `health` is the body that `/health` answers, `model_label` says whether the
-    samples of its metrics name the model, and `answered` is the line about a request, with its path filled in.
+    `stamp` formats the time of a line, `health` is the body of the answer to `/health`, `model_label` says whether
+    the samples of its metrics name the model, and `answered` is the line about a request, with `{path}` and stream.
     """
 
     log: Callable[[Start], StartLog]

@@ -1,4 +1,4 @@
-"""How vLLM starts, as a log: alone, as the head or a worker of several hosts, with Ray or without."""
+"""The simulated start-up log of vLLM: on one host, or as head or worker of several, with Ray or without."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _line(who: str, where: str, text: str, level: str = "INFO") -> str:
 
 
 class VllmLog:
-    """One start of vLLM on one rank; `ray` when the ranks are Ray's, `head_ip` where they meet."""
+    """One start of vLLM on one rank; `ray` when Ray runs the ranks, which connect to `head_ip`."""
 
     def __init__(self, figures: Figures, role: Role, rank: int, ray: bool, head_ip: str) -> None:
         self._is = figures
@@ -32,8 +32,11 @@ class VllmLog:
         self._color = "\x1b[36m(RayWorkerProc pid=278)\x1b[0m " if ray else ""
 
     def steps(self) -> Iterator[LogStep]:
-        """From the first line to the server's start, or to the failure; `fails` says which."""
-        yield from self._arguments() if self._role is not Role.WORKER else self._headless()
+        """The steps from the first line to the start of the server, or to the failure."""
+        if self._role is Role.WORKER:
+            yield from self._headless()
+        else:
+            yield from self._arguments()
         yield from self._engine()
         yield from self._load()
         if self.fails and self._is.fault is not Fault.HOST:
@@ -49,20 +52,20 @@ class VllmLog:
 
     @property
     def fails(self) -> bool:
-        """Whether it does not come up."""
+        """Whether the start fails."""
         return self._is.fault is not None
 
     def up(self) -> list[tuple[str, str]]:
-        """The lines with which the server is there."""
+        """The lines that it prints when it is ready."""
         return [("INFO:     Application startup complete.", "stderr")]
 
     def down(self) -> list[tuple[str, str]]:
-        """The lines with which it goes."""
+        """The lines that it prints when it ends."""
         text = "[shutdown] API server: shutdown triggered"
         return [(_line("APIServer pid=1", "launcher.py:254", text), "stdout"), ("INFO:     Shutting down", "stderr")]
 
     def load(self, prompted: float, generated: float, running: int, usage: float) -> str:
-        """The line about the last seconds: tokens per second, requests, and the cache in use (a fraction)."""
+        """The line about the last seconds: tokens per second, requests, and the fraction of the KV cache in use."""
         text = (
             f"Engine 000: Avg prompt throughput: {prompted:.1f} tokens/s, Avg generation throughput: {generated:.1f} "
             f"tokens/s, Running: {running} reqs, Waiting: 0 reqs, GPU KV cache usage: {usage * 100:.1f}%"
@@ -74,9 +77,14 @@ class VllmLog:
         who = "APIServer pid=1"
         yield LogStep(0.9, _line(who, "api_utils.py:347", f" █▄█▀ █     █     █     █  version {VERSION}\r"))
         yield LogStep(0.0, _line(who, "api_utils.py:347", f"  ▀▀  ▀▀▀▀▀ ▀▀▀▀▀ ▀     ▀  model   {is_.model}\r"))
-        arguments = {"model_tag": is_.model, "max_model_len": is_.length, "served_model_name": [is_.served]}
-        arguments |= {"gpu_memory_utilization": is_.utilisation}
-        arguments |= {"tensor_parallel_size": is_.ranks} if is_.ranks > 1 else {}
+        arguments: dict[str, object] = {
+            "model_tag": is_.model,
+            "max_model_len": is_.length,
+            "served_model_name": [is_.served],
+        }
+        arguments["gpu_memory_utilization"] = is_.utilisation
+        if is_.ranks > 1:
+            arguments["tensor_parallel_size"] = is_.ranks
         yield LogStep(0.0, _line(who, "api_utils.py:286", f"non-default args: {arguments}"))
         yield LogStep(0.9, _line(who, "model.py:733", "Resolved architecture: DemoForCausalLM"))
         yield LogStep(0.0, _line(who, "model.py:2152", f"Using max model len {is_.length}"))
@@ -208,12 +216,12 @@ class VllmLog:
 
 
 def start_log(start: Start) -> VllmLog:
-    """The log of a start."""
+    """The simulated log of a start."""
     return VllmLog(start.figures, start.role, start.rank, start.ray, start.head_ip)
 
 
 def stamp(now: float, _: float) -> str:
-    """The moment as vLLM writes it, without the year."""
+    """The time in vLLM's format, without the year."""
     return time.strftime("%m-%d %H:%M:%S", time.localtime(now))
 
 

@@ -12,7 +12,10 @@ from sparkrun_tui.recipe.suggestions import nearest
 
 _TOKEN = (
     by_hand("set HF_TOKEN in your environment", "huggingface.co/settings/tokens"),
-    by_hand("open the model's page and accept its licence", "403 means the token is good and the licence is not"),
+    by_hand(
+        "open the model's page and accept its licence",
+        "403 means that the token is valid, but the licence was not accepted",
+    ),
 )
 _QUOTED = re.compile(r"'([^']+)'")
 _FETCH_AGAIN = by_hand("fetch the model again", "remove the damaged file from the cache first")
@@ -38,15 +41,20 @@ def _choices(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     words = _QUOTED.findall(match[3] or "")
     if key and "auto" in words:
         return (set_value(key, "auto", context, "the engine's own choice"),)
-    return (by_hand(f"correct {key or match[1]}", f"one of {', '.join(words[:8])}" if words else ""),)
+    reason = ""
+    if words:
+        reason = f"one of {', '.join(words[:8])}"
+    return (by_hand(f"correct {key or match[1]}", reason),)
 
 
 def _parsers(match: re.Match[str], _: Context) -> tuple[Repair, ...]:
     names = [name.strip(" }'\")") for name in match[3].split(",")]
+    reason = f"one of {', '.join(names[:30])}"
     close = nearest(match[2], names)
+    if close:
+        reason = f"`{close}` is similar; {reason}"
     key = f"{match[1].replace(' ', '_')}_parser"
-    known = f"`{close}` looks like it; one of {', '.join(names[:30])}" if close else f"one of {', '.join(names[:30])}"
-    return (by_hand("a newer image", "parsers come with new models"), by_hand(f"correct {key}", known))
+    return (by_hand("use a newer image", "parsers come with new models"), by_hand(f"correct {key}", reason))
 
 
 def _correct(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
@@ -55,7 +63,7 @@ def _correct(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
 
 
 def _key_of(flags: str, context: Context) -> str:
-    """The key of a flag that an engine names with its spellings joined by slashes; empty where it has none."""
+    """The recipe key of a flag, whose spellings an engine joins with slashes; empty when it has none."""
     family = family_of(context.engine)
     return family.flags.key_for(flags.split("/")[0]) if family is not None else ""
 
@@ -64,7 +72,7 @@ def _usual_port(_: re.Match[str], context: Context) -> tuple[Repair, ...]:
     port = context.number("port") or 0
     if 0 < port < 65_536:
         return (by_hand("correct the port in the recipe's command"),)
-    return (set_value("port", "8000", context, "the usual one"),)
+    return (set_value("port", "8000", context, "the usual port"),)
 
 
 def _value_error(match: re.Match[str], _: Context) -> str:
@@ -118,7 +126,7 @@ FLAG_CAUSES: tuple[Cause, ...] = (
     cause(
         rf"No module named '?({_MODULES}|ray)\b|No package metadata was found for ({_MODULES})",
         "The image lacks the engine",
-        "The engine is not in this image, or not installed whole.",
+        "The engine is not in this image, or its installation is incomplete.",
         by_hand("check `container`: it must be an image of this engine"),
     ),
 )
@@ -128,7 +136,7 @@ PORT_CAUSES: tuple[Cause, ...] = (
         rf"\[Errno 98\]{GAP}[Aa]ddress already in use|couldn't bind HTTP server socket|port is already allocated|"
         r"bind: address already in use",
         "The port is taken",
-        lambda _, context: f"Something else listens on port {context.values.get('port', 'it wants')} of this host.",
+        lambda _, context: f"Another program listens on port {context.values.get('port', 'it wants')} of this host.",
         mend=lambda _, context: next_port(context),
     ),
     cause(
@@ -162,13 +170,13 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         r"The checkpoint you are trying to load has model type `([^`]{1,200})` but Transformers does not recognize",
         "The image is too old for this model",
         "The transformers library in this image does not know the model type `{0}`.",
-        by_hand("a newer image"),
+        by_hand("use a newer image"),
     ),
     cause(
         rf"Model architectures \[({GAP}?)\] are not supported",
         "The engine does not know this model",
         "{0} is not among the architectures of this version.",
-        by_hand("a newer image, or another engine"),
+        by_hand("use a newer image, or another engine"),
     ),
     cause(
         r"LocalEntryNotFoundError: Cannot find an appropriate cached snapshot|"
@@ -189,40 +197,40 @@ MODEL_CAUSES: tuple[Cause, ...] = (
     ),
     cause(
         rf"HFValidationError: Repo id must be in the form {GAP}: '([^']+)'",
-        "The model's path is not there",
+        "The model's path does not exist",
         "{0} is not a folder in the container, nor the name of a repository.",
         by_hand("correct `model`: a Hub name, or a path that the container sees"),
     ),
     cause(
         r"RepositoryNotFoundError|RevisionNotFoundError|404 Client Error",
         "The Hub does not know this model",
-        "There is no such repository or revision, or it is private and the token does not open it.",
+        "There is no such repository or revision, or it is private and the token gives no access to it.",
         by_hand("check `model` and `model_revision`"),
         *_TOKEN[:1],
     ),
     cause(
         r"KeyError: '((?:\w{1,40}\.){0,4}layers\.\d+\.[\w.]{1,200})'",
         "The weights do not fit the engine's model",
-        "This version has no place for the weight {0}: it does not load this model in this quantisation.",
-        by_hand("a newer image"),
-        by_hand("another quantisation of the model"),
+        "This version does not know the weight {0}: it cannot load this model in this quantisation.",
+        by_hand("use a newer image"),
+        by_hand("use another quantisation of the model"),
     ),
     cause(
         r"SafetensorError: (.*)",
         "A file of the model is damaged",
-        "A weights file cannot be read: {0}. It was not downloaded or copied whole.",
+        "A weights file cannot be read: {0}. Its download or copy is incomplete.",
         _FETCH_AGAIN,
     ),
     cause(
         r"Weight files referenced in index but missing: (.*)",
         "Files of the model are missing",
-        "The index names weights that are not there: {0}",
+        "The index names weights files that do not exist: {0}",
         by_hand("fetch the model again"),
     ),
     cause(
         r"^MemoryError$",
         "A file of the model is damaged",
-        "Reading the model's files asked for an absurd amount of memory: the head of a weights file is damaged.",
+        "Reading the model's files needed an impossible amount of memory: the header of a weights file is damaged.",
         _FETCH_AGAIN,
     ),
 )
@@ -234,7 +242,7 @@ STACK_CAUSES: tuple[Cause, ...] = (
         lambda match, _: (
             f"The network card has no usable address at index {match[1]}."
             if match[1]
-            else "The network card refuses it."
+            else "The network card refuses the address index."
         ),
         by_hand("remove NCCL_IB_GID_INDEX from env", "NCCL 2.21 and later finds the index of each device"),
         by_hand(
@@ -245,10 +253,10 @@ STACK_CAUSES: tuple[Cause, ...] = (
     cause(
         r"Failed to initialize any NET plugin",
         "NCCL finds no network device",
-        "NCCL_NET or NCCL_IB_HCA names a network that this container has not: /dev/infiniband is missing in it, or the "
-        "device has another name on this host.",
+        "NCCL_NET or NCCL_IB_HCA names a network that this container does not have: /dev/infiniband is missing in it, "
+        "or the device has another name on this host.",
         by_hand("check NCCL_NET and NCCL_IB_HCA in env against `ibdev2netdev` on each host"),
-        by_hand("let the container have /dev/infiniband", "a privileged cluster has it"),
+        by_hand("give the container /dev/infiniband", "a cluster with `privileged` has it"),
         even_as_note=True,
     ),
     cause(
@@ -265,10 +273,10 @@ STACK_CAUSES: tuple[Cause, ...] = (
         r"[Nn]o space left on device: '/(?:dev/shm|psm_|mp-)|"
         r"insufficient shared memory \(shm\)",
         "Shared memory is full",
-        "/dev/shm is full: its limit is too low, or segments of engines that were killed still lie in it.",
+        "/dev/shm is full: its limit is too low, or it still contains segments of engines that were killed.",
         by_hand(
             "ls -la /dev/shm on that host",
-            "with the host's IPC, what a killed engine left stays: remove nccl-* and psm_*",
+            "with the host's IPC, segments of a killed engine remain: remove nccl-* and psm_*",
         ),
         even_as_note=True,
     ),
@@ -280,46 +288,48 @@ STACK_CAUSES: tuple[Cause, ...] = (
             f"The ranks could not set up or keep their connection: {(match[1] or match[2] or match[3]).strip()}."
         ),
         by_hand("NCCL_DEBUG: INFO in env, and launch again", "its lines then name the interface or device that failed"),
-        by_hand("look at the logs of all hosts", "a rank that died elsewhere is seen like this too"),
+        by_hand("read the logs of all hosts", "a rank that died on another host looks like this, too"),
         weight=Weight.HINT,
     ),
     cause(
         r"Value '(sm_\w{2,6})' is not defined for option 'gpu-name'",
         "The compiler in the image does not know this GPU",
-        "The ptxas that Triton brings is older than {0}.",
+        "The ptxas that comes with Triton is too old for {0}.",
         by_hand(
             "TRITON_PTXAS_PATH: /usr/local/cuda/bin/ptxas in env",
             "the image's own CUDA toolkit, where it is 13 or newer",
         ),
-        by_hand("a newer image"),
+        by_hand("use a newer image"),
     ),
     cause(
         r"nvcc fatal +: (?:Unsupported gpu architecture '([\w.]{1,20})'|Unknown option '([^']{1,100})')",
         "The compiler in the image is too old",
         lambda match, _: f"Kernels are compiled at the start, and nvcc does not know {match[1] or match[2]}.",
-        by_hand("an image with a CUDA toolkit for the Spark (13 or newer)"),
+        by_hand("use an image with a CUDA toolkit for the Spark (13 or newer)"),
         by_hand("check that nvcc on the container's PATH is the newest one in it: ls -d /usr/local/cuda*"),
     ),
     cause(
         r"Ninja build failed|CalledProcessError: Command '?\[?'ninja'",
         "Kernels could not be compiled",
-        "The engine compiles kernels at its start, and that failed: the lines below it in the log say where.",
+        "The engine compiles kernels at its start, and that failed. The lines below this one in the log say where.",
         by_hand("use the image that the recipe was made with"),
-        by_hand('fewer compilers at once: MAX_JOBS: "4" in env', "when one of them was killed for memory"),
+        by_hand(
+            'run fewer compilers in parallel: MAX_JOBS: "4" in env', "if one of them was killed for lack of memory"
+        ),
         weight=Weight.UNKNOWN,
     ),
     cause(
         r"Call to ibv_reg_mr\w* failed with error Cannot allocate memory",
         "RDMA memory cannot be registered",
-        "The kernel gives the network card no memory: a memlock limit, or a kernel that reserves memory for KHO.",
-        by_hand("kho=off on the kernel command line, or an older kernel"),
+        "The kernel gives the network card no memory, because of a memlock limit or memory that it reserves for KHO.",
+        by_hand("set kho=off on the kernel command line, or use an older kernel"),
         by_hand("check that the container has memlock unlimited"),
         even_as_note=True,
     ),
     cause(
         r"Socket operation on non-socket",
         "NCCL has the wrong interface",
-        "The interface that NCCL was told to use is not the one the hosts meet on.",
+        "The interface that NCCL is configured to use does not connect the hosts.",
         by_hand("compare NCCL_SOCKET_IFNAME with `ibdev2netdev` on each host"),
     ),
     cause(
@@ -333,13 +343,13 @@ STACK_CAUSES: tuple[Cause, ...] = (
     cause(
         r"Watchdog caught collective operation timeout",
         "Ranks lost each other",
-        "A collective operation did not finish in time: a host, or the link, stood still.",
-        by_hand("look at the hosts' memory and the link, then start all ranks together"),
+        "A collective operation did not finish in time: a host or the link has stalled.",
+        by_hand("check the hosts' memory and the link, then start all ranks together"),
         weight=Weight.CONSEQUENCE,
     ),
     cause(
         r"DistStoreError: Timed out after (\d+) seconds waiting for clients\. (\d+)/(\d+) clients joined",
-        "Not all ranks came",
+        "Not all ranks connected",
         "The head waited {0} seconds; {1} of {2} ranks joined.",
         by_hand("read the other host's log", "a rank that failed there cannot join"),
         by_hand("check that nothing between the hosts blocks ports"),
@@ -349,7 +359,7 @@ STACK_CAUSES: tuple[Cause, ...] = (
         rf"(?:client socket has timed out|DistNetworkError){GAP}?(?<!\d)(\d{{1,12}})ms "
         r"while trying to connect to \(([^,]{1,200}), (\d{1,6})\)",
         "The head did not answer",
-        "This rank found nobody at {1} port {2}.",
+        "Nothing answered this rank at {1} port {2}.",
         by_hand("read the head's log"),
         by_hand("check that nothing between the hosts blocks ports"),
         weight=Weight.CONSEQUENCE,
@@ -366,7 +376,7 @@ STACK_CAUSES: tuple[Cause, ...] = (
         r"no kernel image is available for execution",
         "The image is not built for this GPU",
         "The kernels of this image are for other GPUs than the Spark's (sm_121).",
-        by_hand("an image built for the Spark"),
+        by_hand("use an image that is built for the Spark"),
     ),
     cause(
         r"Failed to infer device type|No CUDA GPUs are available|CUDA_ERROR_NO_DEVICE",
@@ -377,7 +387,7 @@ STACK_CAUSES: tuple[Cause, ...] = (
     cause(
         r"Failed to find C compiler|Python\.h: No such file|Could not find nvcc|ninja: (?:not found|error)",
         "The image lacks a compiler",
-        "Kernels are compiled at the start, and this image has not what that needs.",
+        "Kernels are compiled at the start, and this image lacks the programs for that.",
         by_hand("use the image that the recipe was made with"),
     ),
     cause(

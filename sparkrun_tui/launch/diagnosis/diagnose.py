@@ -1,4 +1,4 @@
-"""The first cause of a failure: out of all hosts' logs and exits, the one line that matters, in plain words."""
+"""The first cause of a failure: the decisive line in the logs and exits of all hosts, with an explanation."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ _NEAR = 30
 _STARVED = cause(
     r"out of memory",
     "The driver has no memory to give",
-    "The GPU driver could not even tell how much memory is free: the host is starved, whatever the fraction says.",
-    by_hand("stop what else runs there, drop the page cache, and wait until memory is back"),
+    "The GPU driver could not even report the free memory: the host is out of memory, independent of the fraction.",
+    by_hand("stop other programs there, drop the page cache, and wait until memory is free"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ExitInfo:
-    """How the container (or the exec in it) of a host ended; `code` is None while it runs or is not known."""
+    """How the container of a host, or the exec in it, ended; `code` is None while it runs or when it is unknown."""
 
     code: int | None = None
     oom_killed: bool = False
     stopped_by_us: bool = False
     restarted: bool = False
-    """Whether the host has been started anew since."""
+    """Whether the host was restarted since the launch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +70,11 @@ class _Found:
 
 
 _Hit = tuple[Weight, str, str, tuple[Repair, ...]]
-"""The weight, title, explanation and repairs of a line."""
+"""The weight, title, explanation and repairs for a line."""
 
 
 def causes_of(engine: str) -> tuple[Cause, ...]:
-    """The causes that are looked for in the log of an engine: its own, then those that all engines share."""
+    """The causes that are searched in the log of an engine: its own, then those that all engines share."""
     family = family_of(engine)
     return _SHARED if family is None else (*family.causes, *_SHARED)
 
@@ -94,11 +94,11 @@ def diagnose(
     memory_total: int | None = None,
     report: Report | None = None,
 ) -> Diagnosed | None:
-    """The deepest first cause in the logs of a launch, hosts in rank order; None when none is found.
+    """The first cause in the logs of a launch, hosts in rank order; None when none is found.
 
-    `values` are the recipe's values in force, which repairs start from; `memory_total` is bytes of a host. Echoes of
-    a failure elsewhere are passed over; a known cause beats an unknown exception, which beats a consequence. See
-    `Diagnosis` for `report`.
+    `values` are the recipe's effective values, which repairs start from; `memory_total` is bytes of a host. Echoes of
+    failures of other processes are skipped. A known cause takes precedence over an unknown exception, and that over a
+    consequence. See `Diagnosis` for `report`.
     """
     diagnosis = Diagnosis(engine, values=values, memory_total=memory_total, report=report)
     for host, lines in lines_by_host.items():
@@ -107,28 +107,27 @@ def diagnose(
 
 
 def explain_refusal(text: str, host: str, values: Mapping[str, str]) -> Diagnosed | None:
-    """What Docker's words mean when it refuses to pull, create or start; None when no rule knows them."""
+    """The explanation of Docker's refusal to pull, create or start; None when no rule matches it."""
     context = Context(values)
+    rules = [rule for rule in (*HOST_CAUSES, *PORT_CAUSES, *STACK_CAUSES) if rule.weight is Weight.CAUSE]
     for line in filter(None, map(str.strip, text.splitlines())):
-        for rule in (*HOST_CAUSES, *PORT_CAUSES, *STACK_CAUSES):
-            match = rule.pattern.search(line) if rule.weight is Weight.CAUSE else None
+        for rule in rules:
+            match = rule.pattern.search(line)
             if match is not None:
-                said = shorten(rule.explain(match, context), _MAX_EVIDENCE)
-                evidence = shorten(line, _MAX_EVIDENCE)
                 return Diagnosed(
                     host=host,
                     title=rule.title,
-                    explanation=said,
-                    evidence=evidence,
+                    explanation=shorten(rule.explain(match, context), _MAX_EVIDENCE),
+                    evidence=shorten(line, _MAX_EVIDENCE),
                     repairs=rule.mend(match, context),
                 )
     return None
 
 
 class Diagnosis:
-    """A diagnosis made in parts, so that whoever makes it can do other things between them.
+    """A diagnosis made in parts, so that the caller can pause between lines.
 
-    A rule with a defect finds nothing, and is passed to `report`, once; without `report` it is raised.
+    A rule with a defect finds nothing, and its defect is passed to `report` once; without `report` it is raised.
     """
 
     def __init__(
@@ -152,7 +151,7 @@ class Diagnosis:
         self._found: list[_Found] = []
 
     def read(self, host: str, lines: Iterable[LogLine | str]) -> None:
-        """Take in the next lines of a host. Hosts are read in rank order."""
+        """Read the next lines of a host. Hosts are read in rank order."""
         reader = self._readers.setdefault(host, PhaseReader(self._log, self._report))
         before = self._before.setdefault(host, deque(maxlen=_NEAR))
         for entry in lines:
@@ -167,7 +166,7 @@ class Diagnosis:
             before.append(line.text)
 
     def result(self, exits: Mapping[str, ExitInfo] | None = None) -> Diagnosed | None:
-        """The first cause in what was read, and in how the containers ended; None when none is found."""
+        """The first cause in the lines and in the ends of the containers; None when none is found."""
         found = [*self._found, *_from_exits(exits or {}, self._context)]
         if not found:
             return None
@@ -201,7 +200,7 @@ class Diagnosis:
         return None if quiet or _ECHO.search(text) else _exception(text, before)
 
     def _apply(self, rule: Cause, match: re.Match[str], context: Context) -> _Hit | None:
-        """What a rule says of its match; None when it has a defect. A defect of its repairs costs only these."""
+        """The finding of a rule for its match; None when it has a defect. After a defect of its repairs it has none."""
         text = match.string
         if "out of memory" in text and context.phase in (None, Phase.START) and _asked_driver(context):
             rule, match = _STARVED, _STARVED.pattern.search(text) or match
@@ -224,16 +223,16 @@ def _best(found: Sequence[_Found]) -> _Found:
 
 
 def _running(reader: PhaseReader) -> Phase | None:
-    """The phase whose work is going on: once the weights are loaded it is the one after loading."""
+    """The phase that is running: once the weights are loaded, the one after loading."""
     if reader.phase is Phase.LOAD and reader.done:
         return Phase.COMPILE
     return reader.phase
 
 
 def _exception(text: str, before: Iterable[str]) -> _Hit | None:
-    """What is said of a line that is the last one of a traceback: `package.SomeError: words`.
+    """The finding for the last line of a traceback: `package.SomeError: words`.
 
-    An exception without words, such as a failed `assert`, is told by the line of code that raised it.
+    An exception without words, such as a failed `assert`, is described by the line of code that raised it.
     """
     match = _EXCEPTION.match(text)
     if match is None:
@@ -246,7 +245,7 @@ def _exception(text: str, before: Iterable[str]) -> _Hit | None:
 
 
 def _failed_at(before: Iterable[str]) -> str:
-    """The last line of code in a traceback, and where it stands."""
+    """The last line of code in a traceback, with its file and line number."""
     code, place = "", ""
     for line in before:
         where = _FRAME.match(line)
@@ -264,13 +263,17 @@ def _asked_driver(context: Context) -> bool:
 def _depth(line: Line) -> int:
     """How deep in the tree of processes a line was written: workers, engine, server, none."""
     innermost = line.who[-1] if line.who else ""
-    return next((depth for start, depth in _DEPTHS if start in innermost), 0)
+    for start, depth in _DEPTHS:
+        if start in innermost:
+            return depth
+    return 0
 
 
 def _from_exits(exits: Mapping[str, ExitInfo], context: Context) -> list[_Found]:
     found = []
     for host, ended in exits.items():
-        if ended.stopped_by_us or (ended.code is None and not ended.restarted):
+        known = ended.restarted or ended.code is not None
+        if ended.stopped_by_us or not known:
             continue
         words = _exit_words(ended)
         if words is not None:
@@ -283,15 +286,15 @@ def _from_exits(exits: Mapping[str, ExitInfo], context: Context) -> list[_Found]
 
 def _exit_words(ended: ExitInfo) -> tuple[Weight, str, str] | None:
     if ended.restarted:
-        words = "What ran there ended with it. Containers of ours do not start again by themselves."
+        words = "The restart ended its containers. Containers of sparkrun-tui do not start again by themselves."
         return Weight.CAUSE, "The host was restarted", words
     if ended.oom_killed:
         return Weight.HINT, "Killed: the container's memory limit", "The kernel killed it at its memory limit."
     if ended.code == 137:
-        words = "It was killed from outside: the kernel or a guard for lack of memory, or somebody by hand."
+        words = "It was killed from outside: by the kernel or a guard for lack of memory, or by a user."
         return Weight.CONSEQUENCE, "Killed", words
     if ended.code == 139:
-        return Weight.CONSEQUENCE, "Crashed", "The engine crashed (segmentation fault) without a word of its own."
+        return Weight.CONSEQUENCE, "Crashed", "The engine crashed (segmentation fault) without a message."
     if ended.code == 127:
         return Weight.CONSEQUENCE, "The image lacks the program", "The shell did not find the command."
     if ended.code == 0:
@@ -302,10 +305,10 @@ def _exit_words(ended: ExitInfo) -> tuple[Weight, str, str] | None:
 
 def _exit_repairs(ended: ExitInfo, context: Context) -> tuple[Repair, ...]:
     if ended.restarted:
-        return (by_hand("launch it again"), by_hand("journalctl -b -1 -e", "the host's last words before that"))
+        return (by_hand("launch it again"), by_hand("journalctl -b -1 -e", "the last log lines before the restart"))
     if ended.oom_killed:
         return (by_hand("start Docker containers without a memory limit on that host"),)
     if ended.code == 137:
         look = by_hand("journalctl -k -b | grep -i -e oom -e NVRM", "shows whether the kernel killed it")
-        return (*less_utilisation(0.05, context, "leaves the host more room"), look)
+        return (*less_utilisation(0.05, context, "leaves more memory to the host"), look)
     return (by_hand("read the end of the log"),)

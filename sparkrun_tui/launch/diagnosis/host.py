@@ -9,13 +9,17 @@ from sparkrun_tui.base.text import shorten
 from sparkrun_tui.engines.logs.causes import Cause, Context, Weight, by_hand, cause
 
 _TOOLKIT = by_hand("sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker")
-_ARM_IMAGE = by_hand("an image for arm64", "a Spark cannot run x86 images at any useful speed")
+_ARM_IMAGE = by_hand("use an image for arm64", "a Spark cannot run x86 images at a useful speed")
 
 
 def _hook_failed(match: re.Match[str], context: Context) -> str:
-    said = next((line for line in reversed(context.before) if line.strip()), "")
-    last = "" if said.startswith("sparkrun-tui: ") or not said else f"; its last words: {shorten(said, 300)}"
-    return f"{match[1]} ended with exit code {match[2]}, and so the engine was not started{last}"
+    text = f"{match[1]} ended with exit code {match[2]}, so the engine was not started"
+    for line in reversed(context.before):
+        if line.strip():
+            if not line.startswith("sparkrun-tui: "):
+                text += f"; its last line: {shorten(line, 300)}"
+            break
+    return text
 
 
 HOST_CAUSES: tuple[Cause, ...] = (
@@ -43,27 +47,27 @@ HOST_CAUSES: tuple[Cause, ...] = (
         r"unauthorized: |denied: requested access",
         "The image cannot be pulled",
         lambda match, _: (
-            f"The registry does not give out {match[1] or 'the image'}: private, or only where it was built."
+            f"The registry does not provide {match[1] or 'the image'}: it is private, or only on its build host."
         ),
-        by_hand("`docker login` on the host, when it is private"),
-        by_hand("build it on the host, or send it from the workstation", "names without a registry are local ones"),
+        by_hand("`docker login` on the host, if the image is private"),
+        by_hand("build it on the host, or send it from the workstation", "names without a registry are local images"),
     ),
     cause(
         r"requirement error: unsatisfied condition: (cuda\S{1,40})",
         "The driver is too old for the image",
         "The image asks for {0} and the host's driver offers less.",
         by_hand("update the host's driver, then restart the host"),
-        by_hand("an older image of the engine"),
+        by_hand("use an older image of the engine"),
     ),
     cause(
         r"[Dd]river/library version mismatch",
-        "The driver was updated and the host not restarted",
-        "The kernel still runs the old driver, and its libraries are new.",
+        "The driver was updated, but the host was not restarted",
+        "The kernel still runs the old driver, but its libraries are new.",
         by_hand("restart the host"),
     ),
     cause(
         r"error setting rlimit type \d+: operation not permitted",
-        "Docker may not lift limits there",
+        "Docker may not raise limits on this host",
         "This Docker runs without root rights (rootless, or in an unprivileged container): memory cannot be locked.",
         by_hand("use the host's system-wide Docker", "docker context ls shows which one answers"),
     ),
@@ -77,7 +81,7 @@ HOST_CAUSES: tuple[Cause, ...] = (
         r'could not select device driver "" with capabilities: \[\[gpu\]\]|nvidia-container-cli: |'
         r"unknown (?:or invalid )?runtime(?: name)?: nvidia|failed to discover GPU vendor from CDI|"
         r"unresolvable CDI devices? nvidia",
-        "Docker has no GPU there",
+        "Docker has no GPU on this host",
         "Docker on this host is not set up for the GPU.",
         _TOOLKIT,
     ),
@@ -102,26 +106,26 @@ HOST_CAUSES: tuple[Cause, ...] = (
     ),
     cause(
         r"docker-import-\S{1,200}: no such file",
-        "The image did not arrive whole",
-        "The stream of the image broke off.",
+        "The image is incomplete",
+        "The transfer of the image broke off.",
         by_hand("launch again, and check the disk"),
     ),
     cause(
         rf"REMOTE HOST IDENTIFICATION HAS CHANGED|host key {GAP}changed",
         "The host's key has changed",
-        "This host is not the one it was, or somebody stands in between. It is never accepted by itself.",
-        by_hand("ssh-keygen -R HOST", "only when you know why the key is new"),
+        "The host was reinstalled, or another machine intercepts the connection. A changed key is not accepted.",
+        by_hand("ssh-keygen -R HOST", "only if you know why the key is new"),
     ),
     cause(
         r"Host key verification failed",
         "The host's key is not known",
-        "Nobody has said yet that this host is the right one.",
+        "The host's key was not confirmed yet.",
         by_hand("connect once and compare the fingerprint"),
     ),
     cause(
         rf"time(?:d )?-?out{GAP}banner exchange|banner exchange{GAP}time(?:d )?-?out",
         "The host hardly answers",
-        "The host takes connections and answers nothing: most often it has run out of memory.",
+        "The host accepts connections, but answers nothing: most often it has run out of memory.",
         by_hand("wait, or restart it; do not launch there meanwhile"),
     ),
     cause(
@@ -132,14 +136,14 @@ HOST_CAUSES: tuple[Cause, ...] = (
     ),
     cause(
         rf'rsync: {SHORT_GAP}mkdir (?:"([^"]{{1,200}})"|([^" ]{{1,200}})) failed: (.+)|rsync: {GAP}(Permission denied)',
-        "The copy has no place to go",
-        "The cache folder on the host is missing or belongs to somebody else.",
+        "The copy cannot be written",
+        "The cache folder on the host is missing or belongs to another user.",
         by_hand("sudo chown -R $USER ~/.cache/huggingface on that host"),
     ),
     cause(
         r"Unknown runtime: '?([\w-]+)",
         "The recipe wants another launcher",
-        "{0} is not an engine that is launched here.",
+        "{0} is not an engine that this program launches.",
         by_hand("choose a recipe for vLLM, SGLang or llama.cpp"),
     ),
 )

@@ -1,4 +1,4 @@
-"""The files that a container gets before it starts, as the tar that the Engine API unpacks."""
+"""The files that a container gets before it starts, as a tar archive for the Engine API."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from sparkrun_tui.engines.layout.common import (
 from sparkrun_tui.engines.plan import ContainerExec, ContainerSpec
 
 Files = dict[str, tuple[str | bytes, int]]
-"""Path in the container to content and mode."""
+"""Content and mode by path in the container; a path that ends in `/` is a folder."""
 
 _EXEC = """\
-# Once only, whoever asks again after a lost reply.
+# Runs once, also when it is asked for again after a lost reply.
 mkdir {folder} 2>/dev/null || exit 0
 {redirect}bash {start}
 code=$?
@@ -36,9 +36,9 @@ exit "$code"
 
 
 def container_files(spec: ContainerSpec, sent: Mapping[str, bytes]) -> bytes:
-    """What the container of `spec` runs: start script, hooks, its own script byte for byte, and its secrets.
+    """The archive for the container of `spec`: start script, hooks, its own script byte for byte, and its secrets.
 
-    `sent` holds the content of files that go along, by digest.
+    `sent` holds the content of the hooks' files, by digest.
     """
     files: Files = {START_FILE: (start_script(before=spec.before), 0o755), SERVE_FILE: (spec.script, 0o755)}
     for number, hook in enumerate(spec.before, 1):
@@ -53,7 +53,7 @@ def container_files(spec: ContainerSpec, sent: Mapping[str, bytes]) -> bytes:
 
 
 def exec_files(number: int | str, execution: ContainerExec, spec: ContainerSpec) -> bytes:
-    """What an exec in the container of `spec` runs; `number` is that of the exec within its launch."""
+    """The archive for an exec in the container of `spec`; `number` is that of the exec within its launch."""
     folder, start, serve, secrets = exec_paths(number)
     redirect = shell.script("exec >/proc/1/fd/1 2>/proc/1/fd/2\n" if execution.to_log else "")
     ended = hook_failed(execution.title)
@@ -70,40 +70,52 @@ def exec_files(number: int | str, execution: ContainerExec, spec: ContainerSpec)
 
 
 def exec_paths(number: int | str) -> tuple[str, str, str, str]:
-    """Of an exec: the folder that marks it as begun, its start script, its own script, and its secrets."""
+    """The paths of an exec: the folder that marks it as begun, its start script, its own script, and its secrets."""
     base = f"{RUN_DIR}/exec-{number}"
     return base, f"{base}.start.sh", f"{base}.serve.sh", f"{base}.env"
 
 
 def _tar(files: Files, user: str) -> bytes:
-    """The files, the container's user's where that is a number, else root's; a path that ends in `/` is a folder.
+    """A tar archive of the files, owned by the container's user where that is a number, else by root.
 
-    Which number a name stands for only the image knows: then everybody in the container may read them, and remove
-    what is to be removed.
+    Only the image knows which number a user name stands for. Files are then readable by everybody in the container,
+    and `RUN_DIR` is writable, so that the user can remove its secrets.
     """
     name = user.partition(":")[0]
     number = whole(name, most=(1 << 32) - 1)
-    uid = number or 0
+    owner = number or 0
     named = name not in ("", "root") and number is None
-    folders = {parent for path in files for parent in _parents(path)}
+    folders: set[str] = set()
+    for path in files:
+        folders.update(_parents(path))
+
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for path in sorted(folders):
             info = tarfile.TarInfo(path.lstrip("/"))
-            open_to_all = named and path == RUN_DIR
-            info.type, info.mode, info.uid, info.gid = tarfile.DIRTYPE, 0o777 if open_to_all else 0o755, uid, uid
+            info.type = tarfile.DIRTYPE
+            info.mode = 0o755
+            if named and path == RUN_DIR:
+                info.mode = 0o777
+            info.uid = info.gid = owner
             tar.addfile(info)
         for path, (content, mode) in files.items():
             if path.endswith("/"):
                 continue
-            data = content if isinstance(content, bytes) else content.encode("utf-8", errors="surrogateescape")
+            data = content
+            if isinstance(data, str):
+                data = data.encode("utf-8", errors="surrogateescape")
             info = tarfile.TarInfo(path.lstrip("/"))
-            info.size, info.mode, info.uid, info.gid = len(data), mode | 0o044 if named else mode, uid, uid
+            info.size = len(data)
+            info.mode = mode
+            if named:
+                info.mode |= 0o044
+            info.uid = info.gid = owner
             tar.addfile(info, io.BytesIO(data))
     return buffer.getvalue()
 
 
 def _parents(path: str) -> list[str]:
-    """The folders above a path from `RUN_DIR` on, which docker would make closed to others."""
+    """The folders above a path from `RUN_DIR` on, which Docker would create without access for other users."""
     parts = path[len(RUN_DIR) + 1 :].split("/")[:-1]
     return ["/".join([RUN_DIR, *parts[:depth]]) for depth in range(len(parts) + 1)]

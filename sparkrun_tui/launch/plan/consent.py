@@ -1,4 +1,4 @@
-"""What must be agreed to before a recipe of others is launched: one question for CLI and app; the launcher insists."""
+"""What the user must agree to before a recipe from elsewhere is launched; CLI and app ask, the launcher enforces it."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from sparkrun_tui.recipe.trust import (
 from sparkrun_tui.recipe.values.rendered import Rendered
 
 _NAME_WIDTH = 60
-"""Cells of a recipe's name in a question."""
+"""The most cells of a recipe's name in a question."""
 
 
 def consent_needed(
     rendered: Rendered, environ: Mapping[str, str], brought: Brought | None = None, data_dirs: Sequence[str] = ()
 ) -> tuple[Demand, ...]:
-    """What the user must agree to before this launch, gravest first; empty when nothing is to be asked.
+    """What the user must agree to before this launch, most serious first; empty when there is nothing to ask.
 
-    A recipe from a registry is asked about before its first launch, and again when its file, or one that it brings
-    into its containers, has changed; there is always something to agree to then, since its command runs in the image
-    it names. A file from outside of the user's folders of recipes is asked about when it does more than serve.
-    `environ` only tells which variables of this machine are set; `brought` is what will be copied, as it is now when
-    None; `data_dirs` are the folders of hosts that the user's settings agree to.
+    A recipe from a registry needs consent before its first launch, and again when its file or one of the files that
+    it copies into containers has changed. There is always something to agree to then, since its command runs in the
+    image that it names. A file outside the user's recipe folders needs consent when it does more than serve.
+    `environ` shows which variables of this machine are set; `brought` are the files that will be copied, None means
+    as they are now; `data_dirs` are the folders of hosts that the user's settings allow.
     """
     brought = brought if brought is not None else bring(rendered)
     files = brought.digests
@@ -52,34 +52,34 @@ def consent_needed(
 def give(rendered: Rendered, variables: frozenset[str] | None = None, brought: Brought | None = None) -> None:
     """Remember that the user has agreed to this state of the recipe, and to the `variables` (None: all it wants).
 
-    `brought` are the files that the question has shown: registries are updated while a question stands, and what came
-    meanwhile was not agreed to. None means the files as they are now.
+    `brought` are the files that the question has shown: a registry may be updated while the question is open, and
+    the user has not agreed to what came later. None means the files as they are now.
     """
     brought = brought if brought is not None else bring(rendered)
     give_consent(rendered.recipe, variables, brought.digests)
 
 
 def question(rendered: Rendered, brought: Brought | None = None) -> str:
-    """What the question is about, in one sentence."""
+    """The reason for the question, in one sentence."""
     recipe = rendered.recipe
     brought = brought if brought is not None else bring(rendered)
     state = "is launched for the first time"
     if changed_since_consent(recipe, brought.digests):
         state = "has changed since you agreed to it"
-    # The author chose the name: quoted and short, it cannot pass for words of this question.
+    # The author chose the name: quoted and shortened, it cannot be mistaken for words of this question.
     name = "`" + shorten(visible_line(recipe.name).replace("`", "'"), _NAME_WIDTH) + "`"
     if recipe.source.stranger:
-        return f"{name} is {recipe.source.path}, which is in none of your folders of recipes, and {state}"
+        return f"{name} is {recipe.source.path}, which is in none of your recipe folders, and {state}"
     return f"{name} comes from the registry {recipe.source.registry_text}, not from you, and {state}"
 
 
 def unasked_as_a_copy(
     rendered: Rendered, environ: Mapping[str, str], path: Path, settings: Settings
 ) -> tuple[Demand, ...]:
-    """What a recipe of others would do without a question once a copy of it lies at `path`; empty for most places.
+    """What a recipe from elsewhere would be allowed to do once a copy of it is at `path`; empty for most places.
 
-    Recipes in the user's own folders are the user's own: whoever has not agreed to a recipe of others yet is asked
-    before a copy of it goes there.
+    Recipes in the user's own folders are launched without a question. A user who has not agreed to the recipe yet is
+    therefore asked before a copy of it is written there.
     """
     own = any(is_inside(path.expanduser(), os.path.realpath(folder.path)) for folder in own_folders(settings))
     if not own:
@@ -88,19 +88,19 @@ def unasked_as_a_copy(
 
 
 def about_a_copy(rendered: Rendered) -> str:
-    """What the question before such a copy is about, in one sentence."""
+    """The reason for the question before such a copy, in one sentence."""
     return f"{question(rendered)}; a copy among your own recipes is launched without a question"
 
 
 def insist_on_consent(
     rendered: Rendered, environ: Mapping[str, str], brought: Brought, data_dirs: Sequence[str] = ()
 ) -> None:
-    """Raises `LaunchError` when this launch, with the files that it brings, still needs the user's consent."""
+    """Check that the user has agreed to this launch and the files that it copies. Raises `LaunchError` otherwise."""
     wanted = consent_needed(rendered, environ, brought, data_dirs)
     if not wanted:
         return
-    grave = [demand.title for demand in wanted if demand.grave]
-    reasons = f"; it {'; it '.join(grave)}" if grave else ""
+    serious = [demand.title for demand in wanted if demand.grave]
+    reasons = f"; it {'; it '.join(serious)}" if serious else ""
     raise LaunchError(
         f"{question(rendered, brought)}: it needs your consent{reasons}",
         remedy="Read what it does (sparkrun-tui run NAME --dry-run), then launch it with --yes, or agree in the app.",

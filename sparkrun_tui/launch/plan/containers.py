@@ -1,4 +1,4 @@
-"""A container as the Engine API is asked to create it, and as the `docker` command a person would paste."""
+"""A container as a request of the Engine API, and as a `docker` command to paste."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sparkrun_tui.engines.plan import ContainerExec, ContainerSpec
 from sparkrun_tui.recipe.bundled_files.attachments import MOD_SCRIPT, Bundle
 
 LOG_OPTIONS = {"max-size": "50m", "max-file": "5"}
-"""A chatty engine must not fill the host's disk; five files of 50 MB keep the last hours."""
+"""Limits on a container's log, so that an engine cannot fill the host's disk: five files of 50 MB, some hours."""
 
 
 def create_body(spec: ContainerSpec) -> dict[str, Any]:
@@ -27,19 +27,28 @@ def create_body(spec: ContainerSpec) -> dict[str, Any]:
         "CapAdd": list(spec.cap_add),
         "Ulimits": [_limit(name, value) for name, value in spec.ulimits.items()],
         "Devices": [_device(words) for words in spec.devices],
-        # Mounts in Binds, not in Mounts: the daemon makes missing folders of Binds, as `docker run -v` does.
+        # Binds rather than Mounts: the daemon creates missing folders of Binds, as `docker run -v` does.
         "Binds": [f"{m.source}:{m.target}{m.suffix}" for m in spec.mounts],
         "LogConfig": {"Type": "json-file", "Config": dict(LOG_OPTIONS)},
     }
-    if spec.publish:
-        host["PortBindings"] = {f"{port}/tcp": [{"HostPort": str(port)}] for port in spec.publish}
     if spec.gpus:
         host["DeviceRequests"] = [{"Driver": "", "Count": -1, "Capabilities": [["gpu"]]}]
+    exposed: dict[str, Any] = {}
+    bindings: dict[str, Any] = {}
+    for port in spec.publish:
+        exposed[f"{port}/tcp"] = {}
+        bindings[f"{port}/tcp"] = [{"HostPort": str(port)}]
+    if bindings:
+        host["PortBindings"] = bindings
+    entrypoint: list[str] = ["bash", START_FILE]
+    command: list[str] = []
+    if spec.entrypoint:
+        entrypoint, command = list(spec.entrypoint), ["bash", START_FILE]
     return {
         "Image": spec.image,
-        "Entrypoint": list(spec.entrypoint) or ["bash", START_FILE],
-        "Cmd": ["bash", START_FILE] if spec.entrypoint else [],
-        "ExposedPorts": {f"{port}/tcp": {} for port in spec.publish},
+        "Entrypoint": entrypoint,
+        "Cmd": command,
+        "ExposedPorts": exposed,
         "User": spec.user,
         "Env": [f"{name}={value}" for name, value in spec.env.items()],
         "Labels": dict(spec.labels),
@@ -50,7 +59,7 @@ def create_body(spec: ContainerSpec) -> dict[str, Any]:
 
 
 def run_command(spec: ContainerSpec) -> shell.Text:
-    """`docker run` with every flag of `spec`, one a line; secrets are passed on by name from the shell's own."""
+    """`docker run` with every flag of `spec`, one a line; secrets are passed by name from the shell's variables."""
     return _command(shell.script("docker run -d"), spec)
 
 
@@ -60,7 +69,7 @@ def create_command(spec: ContainerSpec) -> shell.Text:
 
 
 def brings_files(spec: ContainerSpec) -> bool:
-    """Whether files of the workstation go into the container."""
+    """Whether files of the workstation are copied into the container."""
     return any(hook.bundle is not None for hook in spec.before)
 
 
@@ -68,12 +77,12 @@ def copy_commands(host: str, spec: ContainerSpec) -> list[shell.Text]:
     """Commands of the workstation that put the files of the hooks into a created container, on `host`."""
     copy = shell.script("docker cp - {target}", target=f"{spec.name}:/")
     into = shell.script("ssh {host} {copy}", host=host, copy=shell.word(copy))
-    bundles = ((number, hook.bundle) for number, hook in enumerate(spec.before, 1))
-    return [
-        _shown(bundle) + shell.script("{pack} | {into}", pack=_packed(bundle, hook_folder(number)), into=into)
-        for number, bundle in bundles
-        if bundle is not None
-    ]
+    commands = []
+    for number, hook in enumerate(spec.before, 1):
+        if hook.bundle is not None:
+            pack = _packed(hook.bundle, hook_folder(number))
+            commands.append(_shown(hook.bundle) + shell.script("{pack} | {into}", pack=pack, into=into))
+    return commands
 
 
 def send_command(host: str, folder: str, bundle: Bundle) -> shell.Text:
@@ -84,53 +93,66 @@ def send_command(host: str, folder: str, bundle: Bundle) -> shell.Text:
 
 
 def _shown(bundle: Bundle) -> shell.Text:
-    """The script of a mod as comments, so that a plan shows what it will run."""
+    """The script of a mod as shell comments, so that a plan shows what will run."""
     return shell.comment("".join(f"{MOD_SCRIPT}: {line}\n" for line in bundle.script.splitlines()))
 
 
 def _packed(bundle: Bundle, folder: str = "") -> shell.Text:
-    """`tar` of the files as they are here, links followed, put below a folder."""
+    """`tar` of the files on this machine, links followed, with `folder` put before their names."""
     place, what = bundle.place, "."
     if bundle.alone:
         (name,) = bundle.names
-        # Behind `./` no name is read as an option.
+        # With `./` before it, no name is read as an option.
         place, what = os.path.dirname(bundle.place), f"./{name}"
     moved = ["--transform", f"s,^[.],{folder[1:]},"] if folder else []
     return shell.words(["tar", "-C", place, *moved, "-chf", "-", what])
 
 
 def _command(begin: shell.Text, spec: ContainerSpec) -> shell.Text:
-    first, *rest = spec.entrypoint or ("bash",)
-    program = [*rest, "bash", "-c"] if spec.entrypoint else ["-c"]
-    lines: list[list[str]] = [["--name", spec.name]]
-    if spec.gpus:
-        lines.append(["--gpus", "all"])
-    lines.append(["--network", spec.network, "--ipc", spec.ipc, "--shm-size", str(spec.shm_size)])
-    lines += [["-p", f"{port}:{port}"] for port in spec.publish]
-    lines += [["--ulimit", f"{name}={_limit_text(value)}"] for name, value in spec.ulimits.items()]
-    lines += [["--device", path] for path in spec.devices]
-    lines += [["--cap-add", name] for name in spec.cap_add]
-    if spec.privileged:
-        lines.append(["--privileged"])
-    if spec.user:
-        lines.append(["--user", spec.user])
-    logging = [["--log-opt", f"{name}={value}"] for name, value in LOG_OPTIONS.items()]
-    lines.append(["--log-driver", "json-file", *(word for pair in logging for word in pair)])
-    lines += [["-e", f"{name}={value}"] for name, value in spec.env.items()]
-    lines += [["-e", name] for name in spec.secret_env]
-    labels = [["--label", f"{name}={value}"] for name, value in spec.labels.items()]
-    mounts = [
-        shell.script("-v {source}:{target}", source=shell.path_word(m.source), target=f"{m.target}{m.suffix}")
-        for m in spec.mounts
-    ]
-    last = ["--entrypoint", first, spec.image, *program, whole(spec)]
     parts = [shell.script("{begin} --init", begin=begin)]
-    parts += [*map(shell.words, lines), *mounts, *map(shell.words, labels), shell.words(last)]
+
+    def add(*words: str) -> None:
+        parts.append(shell.words(words))
+
+    add("--name", spec.name)
+    if spec.gpus:
+        add("--gpus", "all")
+    add("--network", spec.network, "--ipc", spec.ipc, "--shm-size", str(spec.shm_size))
+    for port in spec.publish:
+        add("-p", f"{port}:{port}")
+    for name, limit in spec.ulimits.items():
+        add("--ulimit", f"{name}={_limit_text(limit)}")
+    for path in spec.devices:
+        add("--device", path)
+    for name in spec.cap_add:
+        add("--cap-add", name)
+    if spec.privileged:
+        add("--privileged")
+    if spec.user:
+        add("--user", spec.user)
+    logging = ["--log-driver", "json-file"]
+    for name, value in LOG_OPTIONS.items():
+        logging += ["--log-opt", f"{name}={value}"]
+    add(*logging)
+    for name, value in spec.env.items():
+        add("-e", f"{name}={value}")
+    for name in spec.secret_env:
+        add("-e", name)
+    for mount in spec.mounts:
+        source = shell.path_word(mount.source)
+        parts.append(shell.script("-v {source}:{target}", source=source, target=f"{mount.target}{mount.suffix}"))
+    for name, value in spec.labels.items():
+        add("--label", f"{name}={value}")
+    if spec.entrypoint:
+        first, *rest = spec.entrypoint
+        add("--entrypoint", first, spec.image, *rest, "bash", "-c", whole(spec))
+    else:
+        add("--entrypoint", "bash", spec.image, "-c", whole(spec))
     return shell.joined(parts, " \\\n  ")
 
 
 def exec_command(container: str, execution: ContainerExec) -> shell.Text:
-    """`docker exec` for a script inside a container, its output in the container's own log where it belongs there."""
+    """`docker exec` for a script inside a container; with `to_log`, its output goes to the container's log."""
     inside = shell.authored(execution.script)
     if execution.to_log:
         inside = shell.script(
@@ -140,7 +162,7 @@ def exec_command(container: str, execution: ContainerExec) -> shell.Text:
 
 
 def mount_folders(spec: ContainerSpec) -> shell.Text:
-    """The folders of the host that are mounted to be written to, as words; Docker would make them root's."""
+    """The folders of the host that are mounted writable, as words; Docker would create them owned by root."""
     return shell.path_words(mount.source for mount in spec.mounts if mount.make and not mount.read_only)
 
 
@@ -160,7 +182,7 @@ def _limit_text(value: int | tuple[int, int]) -> str:
 
 
 def _device(words: str) -> dict[str, str]:
-    """A device as `--device` takes it: the path, the path inside, what may be done with it."""
+    """A device as `--device` takes it: the path, the path inside, and the permissions."""
     path, _, rest = words.partition(":")
     inside, _, may = rest.partition(":")
     if inside and not inside.startswith("/"):

@@ -1,4 +1,4 @@
-"""A plan as plain lines: per host, in order, the commands that a person could paste; nothing is asked of any host."""
+"""A plan as plain lines: for each host, in order, the commands to paste. No host is asked."""
 
 from __future__ import annotations
 
@@ -19,12 +19,9 @@ from sparkrun_tui.recipe.values.masking import is_variable
 from sparkrun_tui.recipe.values.rendered import Rendered
 
 PLACEHOLDERS = Cluster("placeholders", tuple(f"spark-{number}" for number in range(1, 65)), source="placeholder")
-"""Hosts to lay a plan out on where none is known."""
+"""Hosts for a plan without a cluster."""
 
-_SIGNS = (
-    "# characters that cannot be seen are shown by signs (␛, ␍, \\x9d, \\u202e); commands that hold any"
-    " are comments here"
-)
+_SIGNS = "# invisible characters are shown as signs (␛, ␍, \\x9d, \\u202e); commands that contain any are comments here"
 
 
 def offline_plan(
@@ -51,10 +48,10 @@ def offline_plan(
 
 
 def lines(plan: LaunchPlan) -> list[str]:
-    """The dry run of `plan`; everything but the commands is a shell comment, and secrets are not in it.
+    """The dry run of `plan` as lines of shell: commands, and comments for everything else. Secrets are not in it.
 
-    Where a command needs the value of a secret key, it has a variable, which a comment names. Of a recipe with errors
-    of its own the commands are comments, too. Raises `LaunchError` for a defect of this program.
+    Where a command needs a secret value, it has a variable, which a comment names. The commands of a recipe with
+    errors are comments, too. Raises `LaunchError` for a defect of this program.
     """
     with planning(plan.rendered):
         redact = redactor_for(plan)
@@ -68,7 +65,7 @@ def lines(plan: LaunchPlan) -> list[str]:
 def as_data(plan: LaunchPlan) -> dict[str, Any]:
     """The dry run of `plan` as plain data for scripts, in the order of the steps; secrets are not in it.
 
-    `runnable` is false where the recipe has errors of its own. Raises `LaunchError` for a defect of this program.
+    `runnable` is false when the recipe itself has errors. Raises `LaunchError` for a defect of this program.
     """
     with planning(plan.rendered):
         return _as_data(plan)
@@ -76,17 +73,20 @@ def as_data(plan: LaunchPlan) -> dict[str, Any]:
 
 def _as_data(plan: LaunchPlan) -> dict[str, Any]:
     redact = redactor_for(plan)
-    commands = [
-        {
-            "step": number,
-            "phase": step.phase.value,
-            "title": step.title,
-            "host": command.host,
-            "text": redact(command.text),
-            "changes": command.changes,
-        }
-        for number, step in enumerate(plan.steps, 1)
-        for command in step.commands
+    commands: list[dict[str, Any]] = []
+    for number, step in enumerate(plan.steps, 1):
+        for command in step.commands:
+            entry = {
+                "step": number,
+                "phase": step.phase.value,
+                "title": step.title,
+                "host": command.host,
+                "text": redact(command.text),
+                "changes": command.changes,
+            }
+            commands.append(entry)
+    problems = [
+        {"severity": item.severity.value, "code": item.code, "message": redact(item.message)} for item in plan.problems
     ]
     return {
         "launch_id": plan.launch_id,
@@ -95,17 +95,14 @@ def _as_data(plan: LaunchPlan) -> dict[str, Any]:
         "image": plan.serve.image,
         "hosts": list(plan.host_names),
         "notes": redact.data([*plan.serve.notes, *_variables(plan)]),
-        "problems": [
-            {"severity": item.severity.value, "code": item.code, "message": redact(item.message)}
-            for item in plan.problems
-        ],
+        "problems": problems,
         "runnable": not plan.broken,
         "commands": commands,
     }
 
 
 def _safe(line: str) -> str:
-    """One line that shows every character; what cannot be shown is a sign, which no shell acts on."""
+    """One line that shows every character; an invisible one is shown as a sign, which no shell acts on."""
     return visible(line).replace("\n", "⏎")
 
 
@@ -123,21 +120,33 @@ def _lines(plan: LaunchPlan) -> Iterator[str]:
         yield f"# note: {text}"
     for number, step in enumerate(plan.steps, 1):
         yield f"# step {number} {step.title}: {step.detail} ({', '.join(step.hosts)})"
-    names = [WORKSTATION, *dict.fromkeys(c.host for s in plan.steps for c in s.commands if c.host != WORKSTATION)]
-    for host in names:
+    # The workstation comes first, then the hosts in the order of the steps.
+    hosts = {WORKSTATION: None}
+    for step in plan.steps:
+        for command in step.commands:
+            hosts[command.host] = None
+    for host in hosts:
         yield from _host_lines(plan, host)
 
 
 def _variables(plan: LaunchPlan) -> list[str]:
-    """Which variables the commands take secrets from, other than those that the recipe's own `env` names."""
-    names = [name for rank in plan.serve.ranks for name in rank.container.secret_env]
-    scripts = [script for stage in plan.serve.stages for script in stage.scripts]
-    names += [name for script in scripts for values in script.secret_files.values() for name in values]
-    # Commands on the head host itself get theirs from the plan's.
-    names += [name for name in plan.env.secret if is_variable(name) and plan.serve.host_after]
-    own = plan.rendered.recipe.env
-    found = [name for name in dict.fromkeys(names) if name not in own]
-    return [f"set {name} before you paste a command: a secret value" for name in found]
+    """One note for each variable that the commands take a secret from and that the recipe's own `env` does not name."""
+    serve = plan.serve
+    names: list[str] = []
+    for rank in serve.ranks:
+        names += rank.container.secret_env
+    for stage in serve.stages:
+        for script in stage.scripts:
+            for values in script.secret_files.values():
+                names += values
+    if serve.host_after:
+        # Commands on the head host get their secrets from the plan's environment.
+        names += filter(is_variable, plan.env.secret)
+    notes = []
+    for name in dict.fromkeys(names):
+        if name not in plan.rendered.recipe.env:
+            notes.append(f"set {name} before you paste a command: it holds a secret value")
+    return notes
 
 
 def _hosts(plan: LaunchPlan) -> str:
@@ -146,26 +155,26 @@ def _hosts(plan: LaunchPlan) -> str:
 
 
 def _host_lines(plan: LaunchPlan, host: str) -> Iterator[str]:
-    numbered = [
-        (number, step, [command for command in step.commands if command.host == host])
-        for number, step in enumerate(plan.steps, 1)
-    ]
-    if not any(commands for _, _, commands in numbered):
-        return
-    yield ""
-    yield f"# ---- on this machine ({WORKSTATION})" if host == WORKSTATION else f"# ---- on {host}"
-    for number, step, commands in numbered:
-        if commands:
-            yield f"# step {number} {step.title}"
+    headed = False
+    for number, step in enumerate(plan.steps, 1):
+        commands = [command for command in step.commands if command.host == host]
+        if not commands:
+            continue
+        if not headed:
+            headed = True
+            yield ""
+            place = f"this machine ({WORKSTATION})" if host == WORKSTATION else host
+            yield f"# ---- on {place}"
+        yield f"# step {number} {step.title}"
         for command in commands:
             yield from _command_lines(command, plan.broken)
 
 
 def _command_lines(command: Command, broken: bool) -> Iterator[str]:
-    """The command to be pasted; as comments where it is none.
+    """The lines of a command to paste; comments when it must not be pasted.
 
-    Signs that stand for characters would make another command of it, and so may what is an error of the recipe: an
-    image's name that Docker takes for an option, for example.
+    A sign in place of an invisible character would make it another command. So may an error of the recipe, such as an
+    image's name that Docker reads as an option.
     """
     comment = "# " if broken or first_hidden(command.text) is not None else ""
     yield from (f"{comment}{line}" for line in command.text.split("\n"))

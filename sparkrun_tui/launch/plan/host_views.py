@@ -1,4 +1,4 @@
-"""Hosts as a plan sees them: guessed from the cluster alone, or known from a probe."""
+"""Hosts as a plan needs them: guessed from the cluster alone, or known from a probe."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ DEFAULT_HF_CACHE = "~/.cache/huggingface"
 
 
 def unprobed(name: str, cluster: Cluster) -> HostView:
-    """A host that has not been asked yet: its address is its name's, and paths start with `~`."""
+    """A host that has not been probed: its address is taken from its name, and paths start with `~`."""
     return HostView(
         name=name,
         address=_address(name),
@@ -21,7 +21,7 @@ def unprobed(name: str, cluster: Cluster) -> HostView:
 
 
 def view_of(facts: HostFacts, cluster: Cluster, name: str) -> HostView:
-    """A host as its probe reports it; paths are the host's own."""
+    """A host as its probe reports it, with absolute paths."""
     return HostView(
         name=name,
         address=facts.default_address or _address(name),
@@ -40,12 +40,15 @@ def view_of(facts: HostFacts, cluster: Cluster, name: str) -> HostView:
 
 def fast_address(view: HostView) -> str:
     """The address at which other hosts reach it fastest: that of its RDMA network, where it has one."""
-    fast = [address for address in view.rdma.addresses if address] if view.rdma is not None else []
-    return fast[0] if fast else view.address
+    if view.rdma is not None:
+        for address in view.rdma.addresses:
+            if address:
+                return address
+    return view.address
 
 
 def probe_paths(cluster: Cluster) -> tuple[str, ...]:
-    """The folders whose disks a probe is asked about."""
+    """The folders whose disks a probe measures."""
     return (cluster.hf_cache or DEFAULT_HF_CACHE,)
 
 
@@ -58,13 +61,15 @@ def _at_home(path: str, home: str) -> str:
 
 
 def _rdma(facts: HostFacts) -> Rdma | None:
-    if not facts.rdma:
+    ports = facts.rdma
+    if not ports:
         return None
-    indices = {port.gid_index for port in facts.rdma}
+    indices = {port.gid_index for port in ports}
+    # NCCL takes one index for all devices, and finds the index of each by itself when it is given none (2.21).
+    gid_index = indices.pop() if len(indices) == 1 else None
     return Rdma(
-        devices=tuple(port.device for port in facts.rdma),
-        interfaces=tuple(port.interface for port in facts.rdma),
-        addresses=tuple(port.address for port in facts.rdma),
-        # NCCL takes one index for all devices, and finds the index of each by itself where it is given none (2.21).
-        gid_index=indices.pop() if len(indices) == 1 else None,
+        devices=tuple(port.device for port in ports),
+        interfaces=tuple(port.interface for port in ports),
+        addresses=tuple(port.address for port in ports),
+        gid_index=gid_index,
     )

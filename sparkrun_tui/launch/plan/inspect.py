@@ -1,4 +1,4 @@
-"""Inspects the hosts of a plan before anything is done: what is there, what must move, what stands in the way."""
+"""Inspects the hosts of a plan before anything changes: what they hold, what must be moved, what prevents a launch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from sparkrun_tui.remote.probe.facts import HostFacts
 
 @dataclass(slots=True)
 class _Inspected:
-    """What the hosts said. Hosts that did not answer are in `errors` alone."""
+    """The answers of the hosts. A host that did not answer is only in `errors`."""
 
     facts: dict[str, HostFacts] = field(default_factory=dict)
     around: dict[str, Surroundings] = field(default_factory=dict)
@@ -35,25 +35,33 @@ class _Inspected:
 async def inspect(
     plan: LaunchPlan, services: Services, token: Secret | None = None, memory_needed: int | None = None
 ) -> tuple[LaunchPlan, dict[str, HostFacts]]:
-    """The plan with what its hosts hold now, and their facts; nothing is changed on them.
+    """The plan with what its hosts hold now, and the facts of each host that answered; changes nothing on them.
 
-    Steps name the hosts that still need something and how many bytes move; what stands in the way is among the
-    problems. Sizes are left open where the Hub cannot be asked.
+    Steps name only the hosts that still need something, and how many bytes move. What prevents the launch is among the
+    problems. `memory_needed` is bytes per host. Sizes are unknown where the Hub cannot be asked.
     """
     seen = _Inspected()
     await asyncio.gather(*(_ask(plan, services, host, seen) for host in plan.host_names))
-    views = [view_of(seen.facts[v.name], plan.cluster, v.name) if v.name in seen.facts else v for v in plan.hosts]
+    views = []
+    for view in plan.hosts:
+        facts = seen.facts.get(view.name)
+        views.append(view if facts is None else view_of(facts, plan.cluster, view.name))
     plan = build_plan(
-        plan.rendered, plan.cluster, views, launch_id=plan.launch_id, solo=len(views) == 1, env=plan.env,
+        plan.rendered,
+        plan.cluster,
+        views,
+        launch_id=plan.launch_id,
+        solo=len(views) == 1,
+        env=plan.env,
         brought=plan.brought,
         attention_heads=plan.attention_heads,
-    )  # fmt: skip
-    models = [await _model(plan, need, services, token, seen) for need in plan.serve.models]
-    findings = judge(plan, seen.facts, seen.around, memory_needed)
-    problems = (*plan.problems, *map(_problem, findings), *(_silent(error) for error in seen.errors.values()))
-    return replace(
-        plan, steps=_steps(plan, seen, zip(plan.serve.models, models, strict=True)), problems=problems
-    ), seen.facts
+    )
+    models = [(need, await _model(plan, need, services, token, seen)) for need in plan.serve.models]
+    problems = list(plan.problems)
+    problems += map(_problem, judge(plan, seen.facts, seen.around, memory_needed))
+    problems += map(_unreachable, seen.errors.values())
+    steps = _steps(plan, seen, models)
+    return replace(plan, steps=steps, problems=tuple(problems)), seen.facts
 
 
 async def _ask(plan: LaunchPlan, services: Services, host: str, seen: _Inspected) -> None:
@@ -76,15 +84,15 @@ async def _ask(plan: LaunchPlan, services: Services, host: str, seen: _Inspected
 
 @dataclass(frozen=True, slots=True)
 class _Model:
-    """A model need: its size where it is known, how much of it the workstation lacks, and the hosts without it."""
+    """A needed model: its size in bytes, the bytes to download to the workstation, and the hosts that lack it."""
 
     size: int | None
     download: int
     missing: tuple[str, ...]
     files: tuple[str, ...] = ()
-    """The files of a GGUF quantisation, once they are known."""
+    """The files of a GGUF quantisation; empty while they are unknown."""
     source: str = ""
-    """The host that has it and sends it to the others."""
+    """The host that sends it to the others; empty when the workstation does."""
 
 
 async def _model(
@@ -101,23 +109,28 @@ async def _model(
         stored = await _without_hub(plan, request, services, seen)
     if stored is None:
         return _Model(None, 0, plan.host_names)
-    model = stored
+
     asked = [view for view in plan.hosts if view.name in seen.facts]
-
-    async def present(name: str, cache: str) -> bool:
-        try:
-            return await services.shipper.present(model, services.connector(name), cache)
-        except HostError:
-            return False
-
-    found = await asyncio.gather(*(present(view.name, view.hf_cache) for view in asked))
-    have = {view.name for view, there in zip(asked, found, strict=True) if there}
+    present = await asyncio.gather(*(_present(services, stored, view) for view in asked))
+    have = {view.name for view, there in zip(asked, present, strict=True) if there}
     missing = tuple(name for name in plan.host_names if name not in have)
-    source = await _source(services, asked, model) if have and missing else ""
-    if source:
+    source = ""
+    if have and missing:
+        source = await _source(services, asked, stored)
+    if source or not missing:
         download = 0
-    files = tuple(file.name for file in stored.files) if need.gguf_quant else ()
-    return _Model(stored.size, download if missing else 0, missing, files, source)
+    files: tuple[str, ...] = ()
+    if need.gguf_quant:
+        files = tuple(file.name for file in stored.files)
+    return _Model(stored.size, download, missing, files, source)
+
+
+async def _present(services: Services, model: StoredModel, view: HostView) -> bool:
+    """Whether a host holds all of a model; False when it cannot be asked."""
+    try:
+        return await services.shipper.present(model, services.connector(view.name), view.hf_cache)
+    except HostError:
+        return False
 
 
 async def _source(services: Services, views: Sequence[HostView], model: StoredModel) -> str:
@@ -132,7 +145,7 @@ async def _source(services: Services, views: Sequence[HostView], model: StoredMo
 async def _without_hub(
     plan: LaunchPlan, request: ModelRequest, services: Services, seen: _Inspected
 ) -> StoredModel | None:
-    """The model as a host that answers holds it whole."""
+    """The model as one of the hosts that answer holds it completely; None when none does."""
     try:
         return await held_by(services, [view for view in plan.hosts if view.name in seen.facts], request)
     except HostError:
@@ -157,7 +170,7 @@ def _steps(plan: LaunchPlan, seen: _Inspected, models: Iterable[tuple[ModelNeed,
 
 
 def _transfers(plan: LaunchPlan, step: PlanStep, need: ModelNeed, model: _Model) -> Iterable[Command]:
-    """What moves the model: from a host that has it, else from here, after a download where there is one to be had."""
+    """The commands that move the model: from a host that has it, else from this machine, after a download if needed."""
     views = {view.name: view for view in plan.hosts}
     if model.source:
         for name in model.missing:
@@ -171,39 +184,58 @@ def _transfers(plan: LaunchPlan, step: PlanStep, need: ModelNeed, model: _Model)
 
 
 def _move(step: PlanStep, model: _Model) -> str:
-    size = f" {format_bytes(model.size)}" if model.size is not None else ""
     what = step.detail.partition(",")[0]
+    if model.size is not None:
+        what += f" {format_bytes(model.size)}"
     if model.source:
-        return f"rsync {what}{size} from {model.source}"
-    first = f"download {format_bytes(model.download)} here, then send" if model.download else "send"
-    return f"{first} {what}{size}" + (" to each" if len(model.missing) > 1 else "")
+        return f"rsync {what} from {model.source}"
+    if len(model.missing) > 1:
+        what += " to each"
+    if model.download:
+        return f"download {format_bytes(model.download)} here, then send {what}"
+    return f"send {what}"
 
 
 def _only(step: PlanStep, missing: Sequence[str], detail: str, size: int | None) -> PlanStep:
-    """The step for the hosts that need it; with none left it has nothing to do."""
-    have = [host for host in step.hosts if host not in missing]
+    """The step for the hosts that need it; without any, a step that has nothing to do. `size` is bytes per host."""
     if not missing:
         return replace(step, detail="on all hosts already", commands=(), size=0)
-    commands = tuple(
-        command
-        for command in step.commands
-        if command.host in missing or (command.host == WORKSTATION and command.target not in have)
-    )
-    shown = f"{detail}; {', '.join(have)} {'has' if len(have) == 1 else 'have'} it" if have else detail
+    have = [host for host in step.hosts if host not in missing]
+    commands = []
+    for command in step.commands:
+        from_here = command.host == WORKSTATION and command.target not in have
+        if from_here or command.host in missing:
+            commands.append(command)
+    if have:
+        verb = "has" if len(have) == 1 else "have"
+        detail = f"{detail}; {', '.join(have)} {verb} it"
     total = None if size is None else size * len(missing)
-    return replace(step, hosts=tuple(missing), detail=shown, commands=commands, size=total)
+    return replace(step, hosts=tuple(missing), detail=detail, commands=tuple(commands), size=total)
 
 
 def _check_detail(plan: LaunchPlan, seen: _Inspected) -> str:
-    """What the hosts have in common, and their free room."""
+    """One line about the hosts that answered: their Docker versions, free disk and available memory."""
     known = [seen.facts[name] for name in plan.host_names if name in seen.facts]
     if not known:
         return "no host answers"
-    versions = "/".join(dict.fromkeys(f"Docker {facts.docker_version}" for facts in known if facts.docker_version))
-    free = "/".join(format_gib(disk.free, 0) for facts in known if (disk := facts.disk_for(facts.hf_cache)) is not None)
-    memory = "/".join(format_gib(facts.memory_available, 0) for facts in known)
-    parts = ["reachable", versions, f"disk {free} free" if free else "", f"memory {memory} available"]
-    return ", ".join(part for part in parts if part)
+    versions: list[str] = []
+    free: list[str] = []
+    memory: list[str] = []
+    for facts in known:
+        version = f"Docker {facts.docker_version}"
+        if facts.docker_version and version not in versions:
+            versions.append(version)
+        disk = facts.disk_for(facts.hf_cache)
+        if disk is not None:
+            free.append(format_gib(disk.free, 0))
+        memory.append(format_gib(facts.memory_available, 0))
+    parts = ["reachable"]
+    if versions:
+        parts.append("/".join(versions))
+    if free:
+        parts.append(f"disk {'/'.join(free)} free")
+    parts.append(f"memory {'/'.join(memory)} available")
+    return ", ".join(parts)
 
 
 def _problem(finding: Finding) -> Problem:
@@ -211,5 +243,5 @@ def _problem(finding: Finding) -> Problem:
     return Problem(severity, finding.code, f"{finding.host}: {finding}", remedy=finding.remedy)
 
 
-def _silent(error: HostError) -> Problem:
+def _unreachable(error: HostError) -> Problem:
     return Problem(Severity.ERROR, "unreachable", f"{error.host}: {error.what}", remedy=error.remedy)

@@ -1,4 +1,4 @@
-"""Where a model lies besides this machine: whole in the caches of hosts, which may send it to each other."""
+"""Finds models in the caches of hosts, which may send them to each other."""
 
 from __future__ import annotations
 
@@ -14,30 +14,38 @@ from sparkrun_tui.remote.ports.models import CacheListing, ModelFile, ModelPlan,
 
 
 def as_request(need: ModelNeed) -> ModelRequest:
-    """What a plan needs of a model, as the source of models is asked for it."""
+    """The request to the source of models for what a plan needs of a model."""
     return ModelRequest(need.repo, need.revision, need.patterns, need.gguf_quant)
 
 
 def as_stored(plan: ModelPlan, request: ModelRequest) -> StoredModel:
-    """What a planned download will be once it is there; its files are those of the plan."""
+    """The model that a planned download will produce; its files are those of the plan."""
     files = tuple(ModelFile(file.name, file.size, True) for file in plan.files)
     entry = ""
     if request.gguf_quant:
-        projector = request.patterns[0] if request.patterns else ""
-        entry = choose((file.name for file in files), request.gguf_quant, projector).first
+        names = [file.name for file in files]
+        entry = choose(names, request.gguf_quant, _projector(request)).first
     ref = request.revision or "main"
-    return StoredModel(plan.repo, plan.commit, "", files, entry, "" if ref == plan.commit else ref)
+    if ref == plan.commit:
+        ref = ""
+    return StoredModel(plan.repo, plan.commit, "", files, entry, ref)
+
+
+def _projector(request: ModelRequest) -> str:
+    """The name of the projector that is asked for beside a GGUF quantisation; empty without one."""
+    return request.patterns[0] if request.patterns else ""
 
 
 def whole_in(listing: CacheListing | None, request: ModelRequest) -> StoredModel | None:
-    """The model when what a cache was seen to hold is all of it, as far as that can be known; else None."""
+    """The model when the listed cache holds all of it, as far as its own files show; else None."""
     if listing is None:
         return None
     names = [file.name for file in listing.files]
-    projector = request.patterns[0] if request.patterns else ""
     try:
-        quant = request.gguf_quant
-        chosen = choose(names, quant, projector).files if quant else hub_cache.by_patterns(names, request.patterns)
+        if request.gguf_quant:
+            chosen = choose(names, request.gguf_quant, _projector(request)).files
+        else:
+            chosen = hub_cache.by_patterns(names, request.patterns)
     except LaunchError:
         return None
     wanted = frozenset(chosen)
@@ -49,7 +57,7 @@ def whole_in(listing: CacheListing | None, request: ModelRequest) -> StoredModel
 
 
 async def held_by(services: Services, views: Sequence[HostView], request: ModelRequest) -> StoredModel | None:
-    """The model as the first of these hosts holds it whole; None when none does. Raises `LinkLost`."""
+    """The model as the first of these hosts that has all of it holds it; None when none does. Raises `LinkLost`."""
     for view in views:
         seen = await services.shipper.listing(request, services.connector(view.name), view.hf_cache)
         model = whole_in(seen, request)
@@ -59,7 +67,7 @@ async def held_by(services: Services, views: Sequence[HostView], request: ModelR
 
 
 async def lacking(services: Services, views: Sequence[HostView], model: StoredModel) -> tuple[str, ...]:
-    """The hosts that do not hold all of a model. Raises `LinkLost`."""
+    """The names of the hosts that do not hold all of a model. Raises `LinkLost`."""
     missing = []
     for view in views:
         if not await services.shipper.present(model, services.connector(view.name), view.hf_cache):
@@ -68,21 +76,25 @@ async def lacking(services: Services, views: Sequence[HostView], model: StoredMo
 
 
 async def find_source(services: Services, views: Sequence[HostView], model: StoredModel) -> HostView | None:
-    """A host that has the model, may send it, and reaches every host that lacks it; None when no one does, or need.
+    """A host that has the model, may send it, and reaches every host that lacks it.
 
-    Raises `LinkLost`.
+    None when there is no such host, or when no host lacks the model. Raises `LinkLost`.
     """
     missing = set(await lacking(services, views, model))
-    for source in (view for view in views if missing and view.relays and view.name not in missing):
+    if not missing:
+        return None
+    targets = [fast_address(view) for view in views if view.name in missing]
+    for source in views:
+        if source.name in missing or not source.relays:
+            continue
         transport = services.connector(source.name)
-        targets = [fast_address(view) for view in views if view.name in missing]
         if all([await services.shipper.reaches(transport, address) for address in targets]):
             return source
     return None
 
 
 def nowhere(request: ModelRequest, hosts: Sequence[str], why: SparkrunError) -> LaunchError:
-    """That a model is missing on `hosts` and can be had neither from this machine nor from the Hub."""
+    """The error for a model that `hosts` lack and that neither this machine nor the Hub can provide."""
     where = " and ".join(hosts) if len(hosts) < 3 else f"{len(hosts)} hosts"
     host = why.host if isinstance(why, HostError) else ""
     what = f"{why.what}, and {request.repo} is whole neither on this machine nor on {where}"

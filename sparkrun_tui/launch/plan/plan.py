@@ -1,4 +1,4 @@
-"""The plan of a launch: every step, on which hosts, with the commands a person could paste to do the same."""
+"""The plan of a launch: every step, its hosts, and the commands that do the same by hand."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from sparkrun_tui.recipe.values.masking import concealed, problem_shown, redacto
 from sparkrun_tui.recipe.values.rendered import Rendered
 
 OF_TRUST = frozenset({"host-mount"})
-"""Codes of errors that say what a recipe is not trusted with: its user may be of another mind."""
+"""Codes of errors about trust in the recipe, which the user may override."""
 
 
 @dataclass(frozen=True, slots=True)
 class LaunchPlan:
-    """What a launch will do. Problems of severity error stop it."""
+    """What a launch will do. Problems with severity error stop it."""
 
     launch_id: str
     rendered: Rendered
@@ -38,15 +38,15 @@ class LaunchPlan:
     serve: ServePlan
     steps: tuple[PlanStep, ...]
     host_reason: str
-    """Why this many hosts."""
+    """Why it uses this many hosts."""
     problems: tuple[Problem, ...] = ()
     env: PlanEnv = field(default_factory=PlanEnv)
     brought: Brought = field(default_factory=Brought)
-    """The files of this machine that go into the containers."""
+    """The files of this machine that are copied into the containers."""
     attention_heads: int | None = None
-    """How many the model has, where that is known: its ranks share them out."""
+    """The model's attention heads, which its ranks divide among them; None when unknown."""
     broken: bool = False
-    """Whether the recipe itself has errors that nobody may override: its commands are there to be read alone."""
+    """Whether the recipe has errors that cannot be overridden: its commands may be read, but not run."""
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -60,7 +60,7 @@ class LaunchPlan:
 
 
 def planning(rendered: Rendered) -> AbstractContextManager[None]:
-    """What goes wrong in here in a way that nobody expected is a `LaunchError` that names the recipe."""
+    """A context in which an unexpected exception becomes a `LaunchError` that names the recipe."""
     return explained(f"planning the launch of {rendered.recipe.name}")
 
 
@@ -77,10 +77,10 @@ def build_plan(
     gguf_projector: str = "",
     attention_heads: int | None = None,
 ) -> LaunchPlan:
-    """Lay out a launch of `rendered` on as many of `hosts` as its engine wants (the first is the head).
+    """The plan of a launch of `rendered` on as many of `hosts` as its engine wants; the first is the head node.
 
-    Pure: the same arguments give the same plan, and nothing is asked of any host. Commands, labels and files of the
-    plan are made of the recipe without its secrets; what those are is in the secret part of `env`.
+    Pure: the same arguments give the same plan, and no host is asked. Commands, labels and files of the plan contain
+    none of the recipe's secrets; those are in the secret part of the plan's `env`.
     Raises `LaunchError` when the recipe cannot run on these hosts.
     """
     engine = engine_for(rendered.recipe.runtime)
@@ -108,6 +108,7 @@ def build_plan(
         env.problems,
         brought.problems,
     )
+    errors = [problem for problem in problems if problem.severity is Severity.ERROR]
     if names := reads_text(rendered.recipe):
         serve = replace(serve, notes=(*serve.notes, f"reads variables of this machine: {names}"))
     return LaunchPlan(
@@ -122,16 +123,16 @@ def build_plan(
         env=env,
         brought=brought,
         attention_heads=attention_heads,
-        broken=any(item.severity is Severity.ERROR and item.code not in OF_TRUST for item in problems),
+        broken=any(problem.code not in OF_TRUST for problem in errors),
     )
 
 
 def _choose(
     engine: Engine, rendered: Rendered, hosts: Sequence[HostView], gpus_per_host: int
 ) -> tuple[tuple[HostView, ...], str]:
-    """The hosts that the engine wants, from the first on, and why so many."""
+    """The first hosts, as many as the engine wants, and why it wants that many."""
     if not hosts:
-        raise LaunchError("no host to launch on", remedy="Name hosts with -H, or set up a cluster.")
+        raise LaunchError("there is no host to launch on", remedy="Name hosts with -H, or set up a cluster.")
     count, reason = engine.host_count(rendered, len(hosts), gpus_per_host)
     if count > len(hosts):
         raise LaunchError(
@@ -142,7 +143,7 @@ def _choose(
 
 
 def _problems_of_recipe(rendered: Rendered, cluster: Cluster, heads: int | None) -> list[Problem]:
-    """What is wrong with the recipe, errors of which stop a launch, but for unset variables."""
+    """The errors and warnings of the recipe, except those about unset variables, which `plan_env` reports."""
     found = recipe_problems(rendered, heads, cluster.gpus_per_host, cluster.privileged)
     return [item for item in found if item.severity is not Severity.NOTE and item.code != "env-unset"]
 
@@ -151,7 +152,7 @@ def _serve(engine: Engine, request: PlanRequest) -> ServePlan:
     try:
         return engine.plan(request)
     except LaunchError:
-        # What went wrong in rendering is the cause, and the engine's stumbling over it the consequence.
+        # An error of the rendering is the cause, the engine's error its consequence.
         if request.rendered.errors:
             raise stopped_by(request.rendered.errors[0]) from None
         raise

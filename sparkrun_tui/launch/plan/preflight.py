@@ -1,4 +1,4 @@
-"""Whether the hosts can carry a launch, judged from their probes before anything is changed on them; pure."""
+"""Whether the hosts can run a launch, judged from their probes before anything is changed on them. Pure."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from sparkrun_tui.remote.docker.types import ContainerInfo, ImageInfo
 from sparkrun_tui.remote.probe.facts import HostFacts
 
 HOST_FLOOR = 8 * GIB
-"""Memory that must stay with the host: below it a Spark with unified memory stops answering."""
+"""Bytes of memory that must stay free for the host: with less, a Spark with unified memory stops answering."""
 
 IMAGE_ROOM = 30 * GIB
-"""Room that pulling and unpacking an engine's image takes, roughly."""
+"""Bytes that pulling and unpacking an engine's image takes, roughly."""
 
 LEAST_ROOM = 5 * GIB
 LEAST_FILES = 50_000
-"""Files that a disk must still be able to take: an engine's image is tens of thousands."""
+"""Inodes that a disk must have free: an engine's image has tens of thousands of files."""
 
 _SAME = ("recipe-digest", "recipe", "settings", "hosts", "port")
-"""Labels in which a launch must agree with another to be the same again; ports of Ray may differ."""
+"""Labels that are equal when two launches are the same; ports of Ray may differ."""
 
 SKEW_WARN = 2.0
 SKEW_FAIL = 30.0
 
 
 class Verdict(StrEnum):
-    """How bad a finding is."""
+    """Whether a finding stops the launch or only warns."""
 
     FAIL = "fail"
     WARN = "warn"
@@ -40,7 +40,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is not as a launch needs it: what, how it is, how it should be, and how to get there."""
+    """A host that is not as the launch needs it: what is wrong, the measured and the needed state, and the remedy."""
 
     host: str
     code: str
@@ -58,16 +58,16 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a host was seen to hold besides its facts: its containers, whether it has the image, and its CUDA."""
+    """What Docker on a host reports: its containers, whether it has the image, and the image's CUDA version."""
 
     containers: Sequence[ContainerInfo] = ()
     has_image: bool = False
     image_cuda: str = ""
-    """The CUDA version that the image says it is built for, where it does."""
+    """The CUDA version that the image is built for by its own statement; empty when it has none."""
 
     @staticmethod
     def seen(containers: Sequence[ContainerInfo], image: ImageInfo | None) -> Surroundings:
-        """What the daemon reported."""
+        """The surroundings by what the daemon reported."""
         if image is None:
             return Surroundings(containers)
         env = dict(entry.partition("=")[::2] for entry in image.env)
@@ -80,7 +80,7 @@ def judge(
     around: Mapping[str, Surroundings],
     memory_needed: int | None = None,
 ) -> tuple[Finding, ...]:
-    """Everything that stands in the way of `plan`, failures first. `memory_needed` is bytes per host."""
+    """Everything that stops `plan` or is worth a warning, failures first. `memory_needed` is bytes per host."""
     found: list[Finding] = []
     for host in plan.host_names:
         if host in facts:
@@ -111,32 +111,69 @@ def _docker(facts: HostFacts, host: str) -> Iterator[Finding]:
             "no socket": f"On {host}: install Docker, or set DOCKER_HOST for {facts.user}",
         }
         remedy = remedies.get(access, f"On {host}: docker version")
-        yield Finding(host, "docker", Verdict.FAIL, "Docker cannot be used", access, "access", remedy, False)
+        yield Finding(
+            host=host,
+            code="docker",
+            verdict=Verdict.FAIL,
+            what="Docker cannot be used",
+            measured=access,
+            needed="access",
+            remedy=remedy,
+            ignorable=False,
+        )
     elif not facts.gpu_runtime:
         remedy = f"On {host}: sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"
-        yield Finding(host, "gpu-runtime", Verdict.FAIL, "Docker has no GPU runtime", "none", "nvidia or CDI", remedy)
+        yield Finding(
+            host=host,
+            code="gpu-runtime",
+            verdict=Verdict.FAIL,
+            what="Docker has no GPU runtime",
+            measured="none",
+            needed="nvidia or CDI",
+            remedy=remedy,
+        )
 
 
 def _gpu(facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding]:
-    """Warnings only, but for a stale driver: what images bring along for their containers cannot be seen from here."""
+    """Warnings, except for a stale driver: it is not visible from here which GPU libraries an image contains."""
     if facts.driver_stale:
         remedy = f"Restart {host}."
-        what = "the driver was updated and the host not restarted"
-        yield Finding(host, "driver", Verdict.FAIL, what, "libraries newer than the driver", "one version", remedy)
+        what = "the driver was updated, but the host was not restarted"
+        yield Finding(
+            host=host,
+            code="driver",
+            verdict=Verdict.FAIL,
+            what=what,
+            measured="libraries newer than the driver",
+            needed="one version",
+            remedy=remedy,
+        )
     elif not facts.gpus:
         remedy = f"On {host}: nvidia-smi"
-        yield Finding(host, "gpu", Verdict.WARN, "no GPU was seen", "none", "a GPU with its driver", remedy)
+        yield Finding(
+            host=host,
+            code="gpu",
+            verdict=Verdict.WARN,
+            what="no GPU was found",
+            measured="none",
+            needed="a GPU with its driver",
+            remedy=remedy,
+        )
     has, wants = _version(facts.cuda), _version(around.image_cuda)
     if has and wants and wants > has:
         yield Finding(
-            host, "driver", Verdict.WARN, "the image is built for a newer CUDA than the driver's",
-            f"driver {facts.driver} with CUDA {facts.cuda}", f"CUDA {around.image_cuda}",
-            f"Update the driver of {host}, or use an older image.",
-        )  # fmt: skip
+            host=host,
+            code="driver",
+            verdict=Verdict.WARN,
+            what="the image is built for a newer CUDA than the driver's",
+            measured=f"driver {facts.driver} with CUDA {facts.cuda}",
+            needed=f"CUDA {around.image_cuda}",
+            remedy=f"Update the driver of {host}, or use an older image.",
+        )
 
 
 def _version(text: str) -> tuple[int, ...]:
-    """Major and minor; empty when it is none."""
+    """Major and minor version; empty when the text is not a version."""
     parts = [whole(part) for part in text.split(".", 2)[:2]]
     numbers = tuple(part for part in parts if part is not None)
     return numbers if len(numbers) == 2 else ()
@@ -153,28 +190,54 @@ def _disk(facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding
             continue
         if disk.inodes_free is not None and disk.inodes_free < LEAST_FILES:
             yield Finding(
-                host, "disk", Verdict.FAIL, f"no room for more files in {what} ({path})",
-                f"{disk.inodes_free:,} can be made", f"{LEAST_FILES:,}", f"On {host}: df -i {path}",
-            )  # fmt: skip
+                host=host,
+                code="disk",
+                verdict=Verdict.FAIL,
+                what=f"no room for more files in {what} ({path})",
+                measured=f"{disk.inodes_free:,} inodes free",
+                needed=f"{LEAST_FILES:,}",
+                remedy=f"On {host}: df -i {path}",
+            )
         if disk.free >= room:
             continue
         verdict = Verdict.FAIL if disk.free < LEAST_ROOM else Verdict.WARN
         yield Finding(
-            host, "disk", verdict, f"little room for {what} ({path})", f"{format_gib(disk.free)} free",
-            format_gib(room), remedy,
-        )  # fmt: skip
+            host=host,
+            code="disk",
+            verdict=verdict,
+            what=f"little room for {what} ({path})",
+            measured=f"{format_gib(disk.free)} free",
+            needed=format_gib(room),
+            remedy=remedy,
+        )
 
 
 def _memory(facts: HostFacts, host: str, needed: int) -> Iterator[Finding]:
     if any(gpu.memory_total for gpu in facts.gpus):
         return
     measured = f"{format_gib(facts.memory_available)} available"
-    remedy = "Stop what else runs there, lower gpu_memory_utilization, or use more hosts."
+    remedy = "Stop other programs there, lower gpu_memory_utilization, or use more hosts."
     if needed > facts.memory_available:
-        yield Finding(host, "memory", Verdict.FAIL, "not enough memory", measured, format_gib(needed), remedy)
+        yield Finding(
+            host=host,
+            code="memory",
+            verdict=Verdict.FAIL,
+            what="not enough memory",
+            measured=measured,
+            needed=format_gib(needed),
+            remedy=remedy,
+        )
     elif needed > facts.memory_available - HOST_FLOOR:
         wanted = f"{format_gib(needed)} and {format_gib(HOST_FLOOR)} for the host"
-        yield Finding(host, "memory", Verdict.WARN, "memory will be tight", measured, wanted, remedy)
+        yield Finding(
+            host=host,
+            code="memory",
+            verdict=Verdict.WARN,
+            what="memory will be tight",
+            measured=measured,
+            needed=wanted,
+            remedy=remedy,
+        )
 
 
 def _port(plan: LaunchPlan, facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding]:
@@ -182,18 +245,41 @@ def _port(plan: LaunchPlan, facts: HostFacts, around: Surroundings, host: str) -
     if port not in facts.used_ports:
         return
     owner = _owner(around.containers, port)
-    labels = owner.labels if owner else {}
-    ours = identifiers.launch_id(labels.get(f"{LABEL}launch"))
-    if ours and all(labels.get(f"{LABEL}{key}", "") == _label(plan, key) for key in _SAME):
-        yield Finding(
-            host, "running", Verdict.FAIL, f"{plan.rendered.recipe.name} runs already with these settings",
-            f"launch {ours} on port {port}", "nothing to do", f"Attach, or stop it: {_stop(ours)}", False,
-        )  # fmt: skip
-        return
-    name = owner.name if owner else ""
-    measured = f"taken by container {name}" if name else "taken by another process"
-    remedy = f"Stop it ({_stop(ours)}), or launch with -o port=…" if ours else "Launch with -o port=…"
-    yield Finding(host, "port", Verdict.FAIL, f"port {port} is in use", measured, "a free port", remedy, False)
+    measured = "taken by another process"
+    remedy = "Launch with -o port=…"
+    if owner is not None:
+        launch = identifiers.launch_id(owner.labels.get(f"{LABEL}launch"))
+        if launch is not None and _same_launch(plan, owner):
+            yield Finding(
+                host=host,
+                code="running",
+                verdict=Verdict.FAIL,
+                what=f"{plan.rendered.recipe.name} already runs with these settings",
+                measured=f"launch {launch} on port {port}",
+                needed="nothing to do",
+                remedy=f"Attach, or stop it: {_stop(launch)}",
+                ignorable=False,
+            )
+            return
+        if owner.name:
+            measured = f"taken by container {owner.name}"
+        if launch is not None:
+            remedy = f"Stop it ({_stop(launch)}), or launch with -o port=…"
+    yield Finding(
+        host=host,
+        code="port",
+        verdict=Verdict.FAIL,
+        what=f"port {port} is in use",
+        measured=measured,
+        needed="a free port",
+        remedy=remedy,
+        ignorable=False,
+    )
+
+
+def _same_launch(plan: LaunchPlan, owner: ContainerInfo) -> bool:
+    """Whether a container belongs to a launch of the same recipe with the same settings on the same hosts."""
+    return all(owner.labels.get(f"{LABEL}{key}", "") == _label(plan, key) for key in _SAME)
 
 
 def _stop(launch: str) -> shell.Text:
@@ -201,7 +287,7 @@ def _stop(launch: str) -> shell.Text:
 
 
 def _owner(containers: Sequence[ContainerInfo], port: int) -> ContainerInfo | None:
-    """The container that is labelled as serving there; on the host's network Docker itself knows no ports."""
+    """The running container whose label has this port: Docker lists no ports of containers on the host network."""
     return next((item for item in containers if item.running and item.labels.get(f"{LABEL}port") == str(port)), None)
 
 
@@ -214,18 +300,28 @@ def _together(plan: LaunchPlan, facts: Mapping[str, HostFacts]) -> Iterator[Find
     known = [facts[host] for host in plan.host_names if host in facts]
     if len(known) < 2:
         return
-    head = known[0]
-    for other in known[1:]:
+    head, *others = known
+    for other in others:
         if other.arch != head.arch:
             yield Finding(
-                other.name, "arch", Verdict.FAIL, "hosts have different CPU architectures",
-                f"{other.arch} beside {head.arch}", "one architecture", "Choose hosts of one kind.",
-            )  # fmt: skip
+                host=other.name,
+                code="arch",
+                verdict=Verdict.FAIL,
+                what="hosts have different CPU architectures",
+                measured=f"{other.arch} beside {head.arch}",
+                needed="one architecture",
+                remedy="Choose hosts of one kind.",
+            )
         if other.driver and head.driver and other.driver != head.driver:
             yield Finding(
-                other.name, "hosts-differ", Verdict.WARN, "GPU drivers differ",
-                f"{other.driver} beside {head.driver} on {head.name}", "the same", "Update the older one.",
-            )  # fmt: skip
+                host=other.name,
+                code="hosts-differ",
+                verdict=Verdict.WARN,
+                what="GPU drivers differ",
+                measured=f"{other.driver} beside {head.driver} on {head.name}",
+                needed="the same",
+                remedy="Update the older one.",
+            )
     yield from _skew(known)
 
 
@@ -235,9 +331,14 @@ def _skew(known: Sequence[HostFacts]) -> Iterator[Finding]:
         return
     spread = max(clocks.values()) - min(clocks.values())
     if spread > SKEW_WARN:
-        late = max(clocks, key=lambda name: abs(clocks[name] or 0.0))
+        late = max(clocks, key=lambda name: abs(clocks[name]))
         verdict = Verdict.FAIL if spread > SKEW_FAIL else Verdict.WARN
         yield Finding(
-            late, "skew", verdict, "clocks of the hosts differ", f"{spread:.0f} s apart", f"under {SKEW_WARN:.0f} s",
-            f"On {late}: sudo timedatectl set-ntp true",
-        )  # fmt: skip
+            host=late,
+            code="skew",
+            verdict=verdict,
+            what="clocks of the hosts differ",
+            measured=f"{spread:.0f} s apart",
+            needed=f"under {SKEW_WARN:.0f} s",
+            remedy=f"On {late}: sudo timedatectl set-ntp true",
+        )

@@ -1,4 +1,4 @@
-"""Which values must never be seen in what a launch writes, shows or keeps."""
+"""The filter for values that a launch must never write, show or keep."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sparkrun_tui.recipe.values.masking import redactor
 
 
 def redactor_for(plan: LaunchPlan, environ: Mapping[str, str] | None = None) -> Redactor:
-    """The filter for one launch: the secrets of the recipe and of its values in force, of the containers, of `environ`.
+    """The filter for one launch: secrets of the recipe and its effective values, of the containers, and of `environ`.
 
     `environ` is the environment of this process when it is None.
     """

@@ -1,4 +1,4 @@
-"""What a plan is made of: its commands, its lines, and the environment of its containers."""
+"""The parts of a plan: its commands, its steps, and the environment of its containers."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ WORKSTATION = "workstation"
 class Command:
     """A command for one host (`workstation` is this machine), as text to paste; `changes` is False when it only reads.
 
-    `target` is the host that a transfer of the workstation goes to, empty for every other command; `downloads` says
-    that it fetches the model from the Hub.
+    `target` is the host that a transfer from the workstation goes to, empty for every other command; `downloads`
+    marks the command that fetches the model from the Hub.
     """
 
     host: str
@@ -31,7 +31,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class PlanStep:
-    """One line of the plan. `size` is the bytes to move, None when not known."""
+    """One step of the plan. `size` is the bytes to move, None when unknown."""
 
     phase: Phase
     title: str
@@ -43,7 +43,7 @@ class PlanStep:
 
 @dataclass(frozen=True, slots=True)
 class PlanEnv:
-    """The recipe's environment, expanded: what `docker inspect` may show, and what it may not."""
+    """The recipe's environment, expanded: `plain` values, which `docker inspect` may show, and `secret` ones."""
 
     plain: Mapping[str, str] = field(default_factory=dict)
     secret: Mapping[str, Secret] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The lines of a plan: check, image, model, start and wait, each with the commands that do the same by hand."""
+"""The steps of a plan: check, image, model, start and wait, each with the commands that do the same by hand."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from sparkrun_tui.launch.plan.containers import (
 )
 from sparkrun_tui.launch.plan.host_views import fast_address
 from sparkrun_tui.launch.plan.shapes import WORKSTATION, Command, PlanStep
+from sparkrun_tui.recipe.bundled_files.attachments import Bundle
 from sparkrun_tui.remote.ports.models import folder_name
 
 _RSYNC = "rsync -rlt --partial-dir=.partial --exclude='*.incomplete' --exclude=.locks --info=progress2 -- {source} {to}"
@@ -39,7 +40,7 @@ _LOCAL_HUB = "~/.cache/huggingface/hub"
 
 
 def plan_steps(serve: ServePlan, hosts: Sequence[HostView]) -> tuple[PlanStep, ...]:
-    """Every step of `serve` on `hosts`, in the order in which a launch goes through them."""
+    """Every step of `serve` on `hosts`, in the order in which a launch does them."""
     steps = [_check(serve, hosts)]
     steps += [_stage(serve, stage) for stage in serve.stages if stage.early]
     if serve.pull_image:
@@ -74,12 +75,12 @@ def _model(need: ModelNeed, hosts: Sequence[HostView]) -> PlanStep:
     what = f"{need.repo}:{need.gguf_quant}" if need.gguf_quant else need.repo
     detail = f"{what}, downloaded here and sent to each host where it is missing"
     if need.gguf_quant and "*" in "".join(_patterns(need)):
-        detail += f"; the launch takes the files of {need.gguf_quant} alone, the pattern here may take others too"
+        detail += f"; the launch takes only the files of {need.gguf_quant}, this pattern may match others too"
     return PlanStep(Phase.MODEL, "model", _names(hosts), detail, tuple(commands))
 
 
 def download_command(need: ModelNeed, files: Sequence[str] = ()) -> shell.Text:
-    """`hf download` for what is needed of a model; `files` are those of the quantisation, where they are known."""
+    """`hf download` for the needed part of a model; `files` are those of the GGUF quantisation, if known."""
     words = ["hf", "download", need.repo]
     if need.revision:
         words += ["--revision", need.revision]
@@ -89,11 +90,15 @@ def download_command(need: ModelNeed, files: Sequence[str] = ()) -> shell.Text:
 
 
 def _patterns(need: ModelNeed) -> tuple[str, ...]:
-    if not need.gguf_quant:
+    quant = need.gguf_quant
+    if not quant:
         return need.patterns
-    if need.gguf_quant.lower().endswith(".gguf"):
-        return (need.gguf_quant, *need.patterns)
-    return (f"*{need.gguf_quant}*.gguf", *(pattern if "*" in pattern else f"*{pattern}" for pattern in need.patterns))
+    if quant.lower().endswith(".gguf"):
+        return (quant, *need.patterns)
+    found = [f"*{quant}*.gguf"]
+    for pattern in need.patterns:
+        found.append(pattern if "*" in pattern else f"*{pattern}")
+    return tuple(found)
 
 
 def ship_command(need: ModelNeed, host: HostView) -> shell.Text:
@@ -112,12 +117,15 @@ def relay_command(need: ModelNeed, source: HostView, target: HostView) -> Comman
 def _stage(serve: ServePlan, stage: Stage) -> PlanStep:
     by_rank = {rank.rank: rank for rank in serve.ranks}
     commands: list[Command] = []
+    hook_keys: dict[str, None] = {}
     for number in stage.start:
         rank = by_rank[number]
         if brings_files(rank.container):
             commands.append(Command(rank.host, shell.words(["docker", "start", rank.container.name])))
         else:
             commands += _made(rank, run_command(rank.container))
+        for hook in rank.container.before:
+            hook_keys[hook.title.partition(" ")[0]] = None
     for execution in stage.execs:
         rank = by_rank[execution.rank]
         commands.append(Command(rank.host, exec_command(rank.container.name, execution)))
@@ -132,36 +140,47 @@ def _stage(serve: ServePlan, stage: Stage) -> PlanStep:
         name = by_rank[stage.wait.rank].container.name
         commands.append(Command(head, shell.words(["docker", "exec", name, "ray", "status"]), changes=False))
     hosts = tuple(dict.fromkeys(command.host for command in commands))
-    keys = (hook.title.partition(" ")[0] for number in stage.start for hook in by_rank[number].container.before)
-    first = " and ".join(dict.fromkeys(keys))
-    detail = stage.title + (f", {first} first" if first else "") + _wait_detail(stage)
+    detail = stage.title
+    if hook_keys:
+        detail += f", {' and '.join(hook_keys)} first"
+    detail += _wait_detail(stage)
     return PlanStep(Phase.START, "start", hosts, detail, tuple(commands))
 
 
 def _made(rank: RankPlan, text: shell.Text) -> list[Command]:
     folders = mount_folders(rank.container)
-    first = [Command(rank.host, shell.script("mkdir -p -- {folders}", folders=folders))] if folders else []
-    return [*first, Command(rank.host, text)]
+    commands = []
+    if folders:
+        commands.append(Command(rank.host, shell.script("mkdir -p -- {folders}", folders=folders)))
+    commands.append(Command(rank.host, text))
+    return commands
 
 
 def _files(serve: ServePlan, stage: Stage) -> list[PlanStep]:
-    """What of this machine goes along with a stage: into its containers, which are made for it, or to a host."""
+    """The steps that copy files of this machine for a stage: into its containers, created for that, or to a host."""
     ranks = [rank for rank in serve.ranks if rank.rank in stage.start and brings_files(rank.container)]
-    made = [command for rank in ranks for command in _made(rank, create_command(rank.container))]
-    sent = [Command(WORKSTATION, text, True) for rank in ranks for text in copy_commands(rank.host, rank.container)]
-    sent += [
-        Command(WORKSTATION, send_command(script.host, folder, bundle))
-        for script in stage.scripts
-        for folder, bundle in script.sent.items()
-    ]
+    created: list[Command] = []
+    sent: list[Command] = []
+    bundles: list[Bundle] = []
+    for rank in ranks:
+        created += _made(rank, create_command(rank.container))
+        sent += [Command(WORKSTATION, text) for text in copy_commands(rank.host, rank.container)]
+    if ranks:
+        # Every rank gets the same files.
+        bundles += [hook.bundle for hook in ranks[0].container.before if hook.bundle is not None]
+    for script in stage.scripts:
+        for folder, bundle in script.sent.items():
+            sent.append(Command(WORKSTATION, send_command(script.host, folder, bundle)))
+            bundles.append(bundle)
+
     steps = []
     hosts = tuple(rank.host for rank in ranks)
-    if made:
-        steps.append(PlanStep(Phase.START, "create", hosts, "containers that files are copied into", tuple(made)))
+    if created:
+        detail = "containers that files are copied into"
+        steps.append(PlanStep(Phase.START, "create", hosts, detail, tuple(created)))
     if sent:
-        bundles = [hook.bundle for rank in ranks[:1] for hook in rank.container.before if hook.bundle is not None]
-        bundles += [bundle for script in stage.scripts for bundle in script.sent.values()]
-        hosts = hosts or tuple(dict.fromkeys(script.host for script in stage.scripts))
+        if not hosts:
+            hosts = tuple(dict.fromkeys(script.host for script in stage.scripts))
         detail = "; ".join(dict.fromkeys(f"{bundle} from {bundle.place}" for bundle in bundles))
         size = sum(bundle.size for bundle in bundles) * len(hosts)
         steps.append(PlanStep(Phase.START, "files", hosts, detail, tuple(sent), size))
@@ -193,7 +212,7 @@ def _host_script(script: HostScript) -> list[Command]:
 
 
 def _after(serve: ServePlan) -> list[PlanStep]:
-    """What the recipe runs once it serves, in the head's container and on the head host."""
+    """The steps for what the recipe runs once it serves, in the head's container and on the head host."""
     steps = []
     if serve.after:
         name = serve.delegated or serve.ranks[0].container.name
@@ -209,15 +228,18 @@ def _after(serve: ServePlan) -> list[PlanStep]:
 
 
 def _stop(serve: ServePlan, hosts: Sequence[HostView]) -> list[PlanStep]:
-    """The end of a server that was only started for what ran above."""
+    """The step that stops a server which was only started for the commands above."""
     if not serve.stop_after:
         return []
-    names = {rank.host: rank.container.name for rank in serve.ranks} or {h.name: serve.delegated for h in hosts}
-    commands = tuple(
-        Command(host, shell.script(_END, grace=round(serve.stop_grace), name=name)) for host, name in names.items()
-    )
-    detail = "stopped once the commands above have ended well"
-    return [PlanStep(Phase.READY, "stop_after_post", tuple(names), detail, commands)]
+    # A delegated server has one container of the same name on every host.
+    names = {rank.host: rank.container.name for rank in serve.ranks}
+    if not names:
+        names = dict.fromkeys(_names(hosts), serve.delegated)
+    commands = []
+    for host, name in names.items():
+        commands.append(Command(host, shell.script(_END, grace=round(serve.stop_grace), name=name)))
+    detail = "stopped once the commands above have succeeded"
+    return [PlanStep(Phase.READY, "stop_after_post", tuple(names), detail, tuple(commands))]
 
 
 def _each(hooks: Sequence[Hook]) -> str:

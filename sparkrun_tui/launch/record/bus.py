@@ -1,4 +1,4 @@
-"""The one stream of a launch: numbers, stamps, redacts, folds, keeps and hands out every event."""
+"""The event stream of a launch: numbers, stamps, redacts, folds, keeps and publishes every event."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from sparkrun_tui.launch.record.state import LaunchState
 from sparkrun_tui.remote.ports.services import Clock
 
 KEPT_EVENTS = 50_000
-"""Events kept in memory for late readers; older ones are in the journal."""
+"""How many events stay in memory for late readers; older ones are in the journal."""
 
 _PROGRESS_EVERY = 0.25
+"""Seconds between two progress events of one host and phase."""
 
 
 class Bus:
-    """Owns the state of a launch and its logs. Used from one event loop only."""
+    """Owns the state and the logs of a launch. Used from one event loop only."""
 
     def __init__(
         self, clock: Clock, redact: Redactor, journal: Journal | None = None, unwritable: OSError | None = None
     ) -> None:
-        """`unwritable` is why there is no journal, where there should be one: it is reported after the first event."""
+        """`unwritable` is the reason why no journal could be opened; it is reported after the first event."""
         self._clock = clock
         self.redact = redact
         self.journal = journal
@@ -44,9 +45,9 @@ class Bus:
         self.closed = False
 
     def emit(self, event: AnyEvent) -> None:
-        """Publish `event`: its `seq` and, where it has none, its `time` are set here, and its text is made safe.
+        """Publish `event`: sets its `seq` and, if it has none, its `time`, and makes its text safe to show.
 
-        Progress comes at most four times a second per host and phase, but for the last of a phase.
+        Progress is published at most four times a second per host and phase, except for the last of a phase.
         """
         if self.closed:
             return
@@ -68,7 +69,7 @@ class Bus:
         self._wake()
 
     def _record(self, write: Callable[[Journal], object]) -> None:
-        """Write to the journal; a full disk costs what is written, never the launch."""
+        """Write to the journal. A write that fails is reported once and does not end the launch."""
         if self.journal is None:
             return
         try:
@@ -81,13 +82,13 @@ class Bus:
             return
         self._disk_reported = True
         text = (
-            f"what this launch does and says cannot be kept on this machine: {error.strerror or error}. The launch "
-            "goes on; make room on the disk, and what comes after that is kept again"
+            f"events and logs of this launch cannot be saved on this machine: {error.strerror or error}. The launch "
+            "goes on. Make room on the disk: what follows is then saved again"
         )
         self.emit(Noticed(level="warning", text=text))
 
     def log(self, host: str, lines: Iterable[LogLine]) -> list[LogLine]:
-        """Keep lines of a host, in memory and on disk, made safe; they are returned as they were kept."""
+        """Keep lines of a host in memory and on disk. Returns them as they are kept: safe to show, without secrets."""
         safe = self.safe_lines(lines)
         if safe:
             self.logs.setdefault(host, LogBuffer()).extend(safe)
@@ -95,26 +96,26 @@ class Bus:
         return safe
 
     def preload(self, host: str, lines: Iterable[LogLine]) -> None:
-        """Lines of a host that are on disk already."""
+        """Take lines of a host into memory that are already on disk."""
         self.logs.setdefault(host, LogBuffer()).extend(lines)
 
     def restore(self, events: Iterable[AnyEvent]) -> None:
-        """Events that are in the journal already: what the launch did before it was detached."""
+        """Take events into the state that are already in the journal: what the launch did before it was attached."""
         for event in map(self._safe, events):
             self.state = fold(self.state, event)
             self._events.append(event)
             self.revision += 1
 
     def safe_lines(self, lines: Iterable[LogLine]) -> list[LogLine]:
-        """Foreign lines made safe to show and to keep."""
+        """Lines of hosts made safe to show and to keep."""
         return [safe_line(line, self.redact) for line in lines]
 
     def note(self, host: str, text: str) -> None:
-        """A line of this program in the log of a host."""
+        """Add a line of this program to the log of a host."""
         self.log(host, [LogLine(self._clock(), "app", text)])
 
     async def events(self, after: int = 0) -> AsyncIterator[AnyEvent]:
-        """Every event with a number above `after` that is still in memory, then new ones until the end."""
+        """Every event with a number above `after` that is still in memory, then new ones until the bus is closed."""
         waiter = asyncio.Event()
         self._waiters.add(waiter)
         try:
@@ -133,7 +134,7 @@ class Bus:
             self._waiters.discard(waiter)
 
     def close(self) -> None:
-        """No more events; readers end once they have read what there is."""
+        """End the stream; readers end once they have read the remaining events."""
         if self.closed:
             return
         self._record(lambda journal: journal.flush())
@@ -146,10 +147,9 @@ class Bus:
             waiter.set()
 
     def _too_soon(self, event: Progressed, now: float) -> bool:
-        row = self.state.hosts.get(event.host)
-        cell = row.cells.get(event.phase) if row is not None else None
-        full = event.total is not None and event.done >= event.total
-        if full and (cell is None or (cell.done, cell.total) != (event.done, event.total)):
+        """Whether progress comes too soon after the last of its host and phase. The first complete one never does."""
+        complete = event.total is not None and event.done >= event.total
+        if complete and not self._shows(event):
             return False
         key = (event.host, event.phase)
         if now - self._progress.get(key, 0.0) < _PROGRESS_EVERY:
@@ -157,12 +157,20 @@ class Bus:
         self._progress[key] = now
         return False
 
+    def _shows(self, event: Progressed) -> bool:
+        """Whether the state already has the figures of a progress event."""
+        row = self.state.hosts.get(event.host)
+        if row is None:
+            return False
+        cell = row.cells.get(event.phase)
+        return cell is not None and (cell.done, cell.total) == (event.done, event.total)
+
     def _safe(self, event: AnyEvent) -> AnyEvent:
         changed: dict[str, Any] = {field.name: self._shown(getattr(event, field.name)) for field in fields(event)}
         return replace(event, **changed)
 
     def _shown(self, value: Any) -> Any:
-        """A field of an event without secrets, whatever it is made of."""
+        """The value of an event's field without secrets; repairs and tuples are searched, too."""
         if isinstance(value, Repair):
             return replace(value, **{field.name: self.redact(getattr(value, field.name)) for field in fields(value)})
         if isinstance(value, tuple):

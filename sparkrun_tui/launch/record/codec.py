@@ -1,4 +1,4 @@
-"""Events as JSON objects and back, for the journal on disk and for scripts that read the stream."""
+"""Events as JSON objects and back, for the journal on disk and for scripts that read the event stream."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
 def to_json(event: AnyEvent) -> dict[str, Any]:
-    """`event` as a JSON object: `kind`, and its fields under their own names."""
+    """`event` as a JSON object: `kind` and the event's fields under their names."""
     body: dict[str, Any] = {"kind": _NAMES[type(event)]}
     for field in fields(event):
         body[field.name] = _plain(getattr(event, field.name))
@@ -39,13 +39,13 @@ def to_json(event: AnyEvent) -> dict[str, Any]:
 
 
 def from_json(body: Mapping[str, Any]) -> AnyEvent | None:
-    """The event that `body` holds; None when it is not known here (a newer kind, a damaged line, another shape)."""
+    """The event in `body`; None when it cannot be read (a newer kind, a damaged line, another shape)."""
     name = str(body.get("kind"))
     kind = _KINDS.get(name)
     if kind is None:
         return None
     if kind is ev.LaunchBegan and isinstance(body.get("settings"), dict):
-        # Journals of earlier versions may hold secrets.
+        # Journals of earlier versions may contain secrets.
         body = {**body, "settings": shown_settings(body["settings"])}
     try:
         return cast("AnyEvent", _made(kind, body))
@@ -60,11 +60,14 @@ def _made(kind: type[Any], body: Mapping[str, Any]) -> Any:
 
 
 def _read(value: Any, hint: Any) -> Any:
-    """`value` as what a field's type says. Raises `ValueError` when it is nothing of the kind."""
+    """`value` as the type `hint` of a field. Raises `ValueError` when it does not have that type."""
     origin, inner = get_origin(hint), get_args(hint)
     if origin is UnionType:
+        if value is None:
+            return None
         # The only unions here are those with None.
-        return None if value is None else _read(value, next(item for item in inner if item is not NoneType))
+        (other,) = [item for item in inner if item is not NoneType]
+        return _read(value, other)
     if origin is tuple:
         if not isinstance(value, list):
             raise ValueError("not a list")
@@ -77,7 +80,7 @@ def _read(value: Any, hint: Any) -> Any:
 
 
 def _single(value: Any, hint: type[Any]) -> Any:
-    """A value that is no collection. Raises `ValueError` when it is not of the type `hint`."""
+    """A value that is not a collection. Raises `ValueError` when it does not have the type `hint`."""
     if issubclass(hint, Enum):
         return hint(value)
     if hint is Repair:

@@ -1,4 +1,4 @@
-"""The events of a launch on disk, within bounds: when there are too many, those go that later ones have replaced."""
+"""The events of a launch on disk, bounded: when there are too many, those that later ones replace are removed."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from sparkrun_tui.base.units import MIB
 from sparkrun_tui.launch.record.log_files import is_file, open_private, write_all
 
 MOST_BYTES = 8 * MIB
-"""Bytes of the file at which it is thinned."""
+"""The size in bytes at which the file is thinned."""
 
 _FIRST, _LAST, _REPLACED = MIB, 2 * MIB, MIB
-"""Bytes that are kept of the first and the newest lasting events, and of those that are replaced by later ones."""
+"""Bytes that are kept of the oldest and of the newest lasting events, and of events that later ones replace."""
 
 _KEPT = {"progress": 1, "link": 1, "fact": 1, "memory": 60, "notice": 200}
-"""Kinds of events that later ones replace, and how many of one kind, host, phase and name count."""
+"""Kinds of events that later ones replace, and how many are kept of each kind, host, phase and name."""
 
 
 class EventFile:
@@ -33,7 +33,7 @@ class EventFile:
         self._torn = False
 
     def add(self, body: dict[str, Any], *, safely: bool) -> None:
-        """Append an event; `safely` waits until the disk has it. Raises `OSError`."""
+        """Append an event; `safely` waits until it is on the disk. Raises `OSError`."""
         row = (json.dumps(body, ensure_ascii=False) + "\n").encode(errors="replace")
         if not is_file(self._handle, self._path):
             self.close()
@@ -48,7 +48,7 @@ class EventFile:
             os.fsync(self._handle)
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
@@ -61,21 +61,25 @@ class EventFile:
 
 
 def thinned(rows: Sequence[bytes]) -> list[bytes]:
-    """The rows that are worth keeping, in their order: what the state of the launch is made from, and its beginning."""
-    lasting, kept = [], set()
-    room, counts = _REPLACED, Counter[tuple[str, ...]]()
-    for number in range(len(rows) - 1, -1, -1):
-        body = _body(rows[number])
+    """The rows to keep, in their order: those that determine the state of the launch, and its beginning."""
+    lasting: list[int] = []
+    kept: set[int] = set()
+    room = _REPLACED
+    counts = Counter[tuple[str, ...]]()
+    for number in reversed(range(len(rows))):
+        row = rows[number]
+        body = _body(row)
         if body is None:
             continue
         kind = str(body.get("kind"))
         if kind not in _KEPT:
             lasting.append(number)
             continue
-        key = (kind, *(str(body.get(name, "")) for name in ("host", "phase", "name")))
+        host, phase, name = (str(body.get(field, "")) for field in ("host", "phase", "name"))
+        key = (kind, host, phase, name)
         counts[key] += 1
-        if counts[key] <= _KEPT[kind] and len(rows[number]) <= room:
-            room -= len(rows[number])
+        if counts[key] <= _KEPT[kind] and len(row) <= room:
+            room -= len(row)
             kept.add(number)
     kept |= _within(lasting, rows, _LAST)
     kept |= _within(lasting[::-1], rows, _FIRST)
@@ -83,7 +87,7 @@ def thinned(rows: Sequence[bytes]) -> list[bytes]:
 
 
 def _within(numbers: Sequence[int], rows: Sequence[bytes], room: int) -> set[int]:
-    """The first of `numbers` whose rows have room together."""
+    """The first of `numbers` whose rows together have at most `room` bytes."""
     kept = set()
     for number in numbers:
         room -= len(rows[number])

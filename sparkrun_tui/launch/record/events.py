@@ -1,4 +1,4 @@
-"""Everything a launch does, as one stream of events that the screen, the journal and the headless run all read."""
+"""The events of a launch: one stream that the screen, the journal and the CLI read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sparkrun_tui.engines.plan import Phase
 
 
 class StepState(StrEnum):
-    """The life of a step. `unknown` means the host was lost before the result was learned; it is asked again."""
+    """The state of a step. `unknown`: the link was lost before the result was known; the host is asked again."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -23,7 +23,7 @@ class StepState(StrEnum):
 
 
 class LaunchStatus(StrEnum):
-    """The life of a launch."""
+    """The status of a launch."""
 
     STARTING = "starting"
     READY = "ready"
@@ -38,7 +38,7 @@ class LaunchStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """The common part: a running number within the launch, and Unix time."""
+    """The common fields: a running number within the launch, and Unix time."""
 
     seq: int = 0
     time: float = 0.0
@@ -46,7 +46,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchBegan(Event):
-    """The first event: what is launched where. `hosts` in rank order."""
+    """The first event: what is launched where. `hosts` are in rank order."""
 
     launch_id: str
     recipe: str
@@ -60,7 +60,7 @@ class LaunchBegan(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusChanged(Event):
-    """The launch as a whole took a new status."""
+    """The launch as a whole has a new status."""
 
     status: LaunchStatus
     detail: str = ""
@@ -68,7 +68,7 @@ class StatusChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepChanged(Event):
-    """A step of a phase on a host took a new state; `detail` is what the cell says (`same digest`, `cached`)."""
+    """A phase on a host has a new state; `detail` is the text of the cell (`same digest`, `cached`)."""
 
     host: str
     phase: Phase
@@ -78,7 +78,7 @@ class StepChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progressed(Event):
-    """How far a phase is on a host. Bytes when `unit` is `B`, else counts or percent; `rate` per second."""
+    """The progress of a phase on a host: bytes when `unit` is `B`, else counts or percent; `rate` is per second."""
 
     host: str
     phase: Phase
@@ -100,7 +100,7 @@ class LinkChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemorySeen(Event):
-    """A reading of a host's memory, bytes."""
+    """A reading of a host's memory in bytes."""
 
     host: str
     available: int
@@ -118,7 +118,7 @@ class EngineFact(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noticed(Event):
-    """Something that the user should know: `level` is note, warning or error."""
+    """A message for the user; `level` is `note`, `warning` or `error`."""
 
     level: str
     text: str
@@ -127,7 +127,7 @@ class Noticed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointUp(Event):
-    """It serves: the base URL, and the model name to ask for."""
+    """The model is served: the base URL, and the model name for requests."""
 
     url: str
     model: str
@@ -135,7 +135,7 @@ class EndpointUp(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosed(Event):
-    """The first cause of a failure: on which host, in plain words, with the line that proves it."""
+    """The first cause of a failure: the host, an explanation, and the log line that shows it."""
 
     host: str
     title: str

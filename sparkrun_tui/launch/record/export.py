@@ -1,4 +1,4 @@
-"""The logs of a launch as files to keep or send: one a host, and all in one; complete, without secrets or escapes."""
+"""Exports the logs of a launch: a file per host and one of all hosts, complete, without secrets or escapes."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from sparkrun_tui.launch.record.logs import LogLine, safe_line
 from sparkrun_tui.launch.record.state import LaunchState
 
 ALL = "all-hosts.log"
-"""The file that holds every host's lines, in order of time."""
+"""The file with the lines of all hosts, in order of time."""
 
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """Where logs went: the folder, its files, and how many lines of logs there are."""
+    """The result of an export: the folder, its files, and the number of log lines."""
 
     folder: Path
     files: tuple[Path, ...]
@@ -47,9 +47,9 @@ def export_logs(
     folder: Path | None = None,
     now: float | None = None,
 ) -> Exported:
-    """Write the logs of a launch into a new folder, from its journal and from what only `memory` has yet.
+    """Write the logs of a launch into a new folder, from its journal and from lines that are only in `memory`.
 
-    `memory` holds each host's newest lines; `redact` masks secrets. Folders are 0700, files 0600.
+    `memory` has the newest lines by host; `redact` masks secrets. Folders have mode 0700, files 0600.
     Raises `SparkrunError` when a file cannot be written.
     """
     stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
@@ -69,13 +69,13 @@ def export_logs(
     except OSError as error:
         raise SparkrunError(
             f"the logs cannot be saved in {target}: {error.strerror or error}",
-            remedy="Is there room on the disk? `sparkrun-tui logs` prints them.",
+            remedy="Check the room on the disk. `sparkrun-tui logs` prints them, too.",
         ) from error
     return Exported(target, tuple(files), count)
 
 
 def complete(journal: Path, host: str, memory: Sequence[LogLine]) -> Iterator[LogLine]:
-    """The lines of a host: those of its log file, then those that have not reached the disk."""
+    """The lines of a host: those of its log file, then those that are not on the disk yet."""
     last: tuple[LogLine, ...] = ()
     for line in log_lines(journal, host):
         last = (*last[-1:], line)
@@ -93,8 +93,10 @@ def _known(memory: Sequence[LogLine], last: Sequence[LogLine]) -> int:
             before = [_key(line) for line in memory[max(end - len(keys), 0) : end]]
             if before == keys[-len(before) :]:
                 return end
-    newer = [number for number, line in enumerate(memory) if line.time > last[-1].time]
-    return newer[0] if newer else len(memory)
+    for number, line in enumerate(memory):
+        if line.time > last[-1].time:
+            return number
+    return len(memory)
 
 
 def _key(line: LogLine) -> tuple[int, str, str]:

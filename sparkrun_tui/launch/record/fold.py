@@ -1,4 +1,4 @@
-"""The fold that turns a launch's events into its state; pure, so replay, re-attaching and tests are one thing."""
+"""Folds the events of a launch into its state. Pure: a replay of the events gives the same state."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ from sparkrun_tui.launch.record.events import (
 from sparkrun_tui.launch.record.state import Cell, HostRow, LaunchState
 
 MEMORY_READINGS = 60
-"""How many readings of a host's memory a row keeps."""
+"""How many memory readings are kept per host."""
 
 MAX_NOTICES = 200
-"""How many notices a state keeps; the oldest go first, and the journal holds all of them."""
+"""How many notices are kept in the state; the oldest are dropped first, the journal keeps more."""
 
 FINAL = frozenset({LaunchStatus.FAILED, LaunchStatus.CANCELLED, LaunchStatus.STOPPED})
-"""Statuses that nothing follows."""
+"""Statuses that no other status follows."""
 
 _ENDED = frozenset({StepState.SKIPPED, StepState.OK, StepState.FAILED, StepState.CANCELLED})
 
 
 def fold(state: LaunchState, event: AnyEvent) -> LaunchState:
-    """The state after `event`. Total: an event about a host that was never named adds a row for it."""
+    """The state after `event`. Never fails: an event about an unknown host adds a row for it."""
     return _HANDLERS[type(event)](state, event)
 
 
 def fold_all(events: Iterable[AnyEvent], state: LaunchState | None = None) -> LaunchState:
-    """The state after all `events`, from an empty one unless `state` is given."""
+    """The state after all `events`, starting from `state` or from an empty one."""
     current = state or LaunchState()
     for event in events:
         current = fold(current, event)
@@ -79,14 +79,19 @@ def _status(state: LaunchState, event: StatusChanged) -> LaunchState:
 def _step(state: LaunchState, event: StepChanged) -> LaunchState:
     row = _row(state, event.host)
     cell = row.cells.get(event.phase, Cell())
+    ends = event.state in _ENDED
+    begins_again = event.state is StepState.RUNNING and cell.state in _ENDED
     started = cell.started
-    if event.state is StepState.RUNNING and (started is None or cell.state in _ENDED):
+    if begins_again or (event.state is StepState.RUNNING and started is None):
         started = event.time
-    ended = event.time if event.state in _ENDED else None
-    detail = event.detail or ("" if event.state in _ENDED and event.state is not cell.state else cell.detail)
-    return _with_cell(
-        state, row, event.phase, replace(cell, state=event.state, detail=detail, started=started, ended=ended)
-    )
+    detail = event.detail
+    if not detail:
+        # The detail of a running step does not describe its result.
+        just_ended = ends and event.state is not cell.state
+        detail = "" if just_ended else cell.detail
+    ended = event.time if ends else None
+    cell = replace(cell, state=event.state, detail=detail, started=started, ended=ended)
+    return _with_cell(state, row, event.phase, cell)
 
 
 def _progress(state: LaunchState, event: Progressed) -> LaunchState:

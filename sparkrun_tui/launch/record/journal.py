@@ -1,4 +1,4 @@
-"""The journal of a launch on disk: its events as JSON lines and a log file per host, kept within bounds."""
+"""The journal of a launch on disk: its events as JSON lines and a log file per host, bounded in size."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ KEEP_LAUNCHES = 20
 KEEP_BYTES = 500 * MIB
 _PROGRESS_EVERY = 1.0
 _FLUSH_EVERY = 1.0
-"""Seconds of log lines that may be lost when this program is killed; the hosts have them still."""
+"""Seconds of log lines that may be lost when this program is killed; the hosts still have them."""
 
 
 def launches_dir() -> Path:
@@ -38,23 +38,26 @@ def launches_dir() -> Path:
 
 
 def launch_folder(launch_id: str) -> Path:
-    """The folder of a launch. Raises `LaunchError` for what is no id of one: a label may hold anything, even a path."""
+    """The folder of a launch. Raises `LaunchError` for an invalid id: a label may hold any text, even a path."""
     known = identifiers.launch_id(launch_id)
     if known is None:
-        raise LaunchError(f"`{clean_line(launch_id)[:60]}` is no launch of sparkrun-tui", remedy="sparkrun-tui status")
+        raise LaunchError(
+            f"`{clean_line(launch_id)[:60]}` is not a launch id",
+            remedy="Run `sparkrun-tui status` to see the ids of launches.",
+        )
     return launches_dir() / known
 
 
 _open: set[Path] = set()
-"""Folders of the launches of this program that are being written."""
+"""Folders of the launches that this process writes."""
 
 
 class Journal:
-    """Writes what a launch does as it happens; folders are 0700, files 0600, and `redact` takes out secrets.
+    """Writes the events and logs of a launch as they come; folders have mode 0700, files 0600.
 
-    `folder` is what `launch_folder` gives for the launch, so that none is made elsewhere. `hosts` is how many share
-    the room there is for logs. Everything here raises `OSError` when the disk is full, or cannot be written; what could
-    not be written is lost, the rest goes on.
+    `folder` is the result of `launch_folder`, which only gives folders inside that of all launches. `redact` removes
+    secrets. `hosts` is the number of hosts, which share the bytes for logs. Every method raises `OSError` when the
+    disk is full or cannot be written; what could not be written is lost, and later calls write again.
     """
 
     def __init__(self, folder: Path, redact: Redactor, hosts: int = 1) -> None:
@@ -82,7 +85,7 @@ class Journal:
         self.flush()
 
     def log(self, host: str, lines: Iterable[LogLine]) -> None:
-        """Append lines to the log of a host; of one that outgrows its share the middle is left out."""
+        """Append lines to the log of a host; when a log exceeds its share, its middle is dropped."""
         file = self._logs.get(host)
         if file is None:
             self._hosts = max(self._hosts, len(self._logs) + 1)
@@ -96,14 +99,14 @@ class Journal:
             self.flush()
 
     def restart_log(self, host: str) -> None:
-        """Empty the log of a host, which is about to be written anew from its first line."""
+        """Empty the log of a host, which will be written again from its first line."""
         file = self._logs.pop(host, None)
         if file is not None:
             file.close()
         log_files.remove(log_path(self.folder, host))
 
     def flush(self) -> None:
-        """Hand what is collected to the system, so that the files can be read now."""
+        """Write the collected lines, so that the files are complete."""
         failed: OSError | None = None
         for file in self._logs.values():
             try:
@@ -124,13 +127,13 @@ class Journal:
                 file.close()
 
     def _make_room(self) -> None:
-        """Keep all journals together within bounds while this one grows."""
+        """Remove old journals when all together are too large because this one grows."""
         prune(keep=[folder.name for folder in _open], folder=self.folder.parent)
 
 
 @dataclass(frozen=True, slots=True)
 class PastLaunch:
-    """A launch as its journal has it."""
+    """A launch as its journal records it."""
 
     folder: Path
     state: LaunchState
@@ -139,7 +142,7 @@ class PastLaunch:
 
 
 def read_state(folder: Path) -> LaunchState:
-    """The state that the journal in `folder` ends with; damaged lines are passed over."""
+    """The state at the end of the journal in `folder`; damaged lines are skipped."""
     return fold_all(read_events(folder))
 
 
@@ -149,7 +152,7 @@ def read_events(folder: Path) -> Iterator[AnyEvent]:
         text = read_text(folder / "events.jsonl", errors="replace")
     except OSError:
         return
-    # Not splitlines(): JSON may hold other characters that end a line.
+    # Not splitlines(): JSON strings may contain other line separators.
     for line in text.split("\n"):
         try:
             body = parse_json(line)
@@ -161,7 +164,7 @@ def read_events(folder: Path) -> Iterator[AnyEvent]:
 
 
 def read_log(folder: Path, host: str, newest: int = 20_000) -> list[LogLine]:
-    """The last `newest` lines of a host's log; empty when there is none. Where lines were left out, one says so."""
+    """The last `newest` lines of a host's log; empty when there is none. A line marks where lines were dropped."""
     try:
         return log_files.last_lines(log_path(folder, host), newest)
     except OSError:
@@ -169,7 +172,7 @@ def read_log(folder: Path, host: str, newest: int = 20_000) -> list[LogLine]:
 
 
 def log_lines(folder: Path, host: str) -> Iterator[LogLine]:
-    """Every line that is kept of a host's log, see `log_files.all_lines`."""
+    """Every kept line of a host's log, see `log_files.all_lines`."""
     return log_files.all_lines(log_path(folder, host))
 
 
@@ -181,7 +184,7 @@ def past_launches(folder: Path | None = None) -> list[PastLaunch]:
 
 
 def prune(keep: Iterable[str] = (), folder: Path | None = None) -> list[str]:
-    """Remove the oldest journals beyond 20 launches or 500 MB, never those in `keep`; the ids removed."""
+    """Remove the oldest journals beyond 20 launches or 500 MiB, never those in `keep`; the removed ids."""
     kept = set(keep)
     removed: list[str] = []
     total = 0
@@ -194,12 +197,14 @@ def prune(keep: Iterable[str] = (), folder: Path | None = None) -> list[str]:
 
 
 def log_path(folder: Path, host: str) -> Path:
-    """The log file of a host; characters that a file name cannot hold become `_`."""
+    """The log file of a host; characters that a file name may not contain become `_`."""
     return folder / "hosts" / (re.sub(r"[^A-Za-z0-9._@-]", "_", host).lstrip(".") + ".log")
 
 
 def _folders(root: Path) -> list[Path]:
-    return [path for path in root.iterdir() if (path / "events.jsonl").is_file()] if root.is_dir() else []
+    if not root.is_dir():
+        return []
+    return [path for path in root.iterdir() if (path / "events.jsonl").is_file()]
 
 
 def _newest_first(root: Path) -> list[Path]:
@@ -207,7 +212,7 @@ def _newest_first(root: Path) -> list[Path]:
 
 
 def _written(path: Path) -> float:
-    """When a launch was last written; 0 for one that was removed meanwhile."""
+    """The Unix time at which a journal was last written; 0 for one that was removed meanwhile."""
     try:
         return (path / "events.jsonl").stat().st_mtime
     except FileNotFoundError:
@@ -218,9 +223,10 @@ def _size(path: Path) -> int:
     total = 0
     for file in path.rglob("*"):
         try:
-            total += file.stat().st_size if file.is_file() else 0
+            if file.is_file():
+                total += file.stat().st_size
         except FileNotFoundError:
-            # Removed, or put aside, by whoever writes it.
+            # The program that writes it has removed or renamed it.
             continue
     return total
 

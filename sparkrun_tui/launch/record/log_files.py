@@ -1,8 +1,8 @@
-"""The log of one host on disk: its first and its newest part, within bounds, and how many lines lay between them.
+"""The log of one host on disk, bounded: its first and its newest part, and how many lines were dropped between them.
 
-A log begins in `HOST.log`. Once that has its share, lines go into `HOST.log.new`; when this is full it becomes
+A log begins in `HOST.log`. Once that is full, lines go into `HOST.log.new`; when this is full it becomes
 `HOST.log.old`, in place of the one before. The first row of these two says how many lines came before it, so that
-what is missing is known whoever reads, and whoever wrote.
+every reader knows how many lines are missing, whichever program wrote them.
 """
 
 from __future__ import annotations
@@ -25,19 +25,20 @@ from sparkrun_tui.base.units import MIB
 from sparkrun_tui.launch.record.logs import LogLine
 
 LAUNCH_BYTES = 64 * MIB
-"""Bytes on disk of all logs of one launch."""
+"""The most bytes on disk of all logs of one launch."""
 
 _CHUNK = 256 * 1024
-"""Bytes of lines that are collected at most before they are written."""
+"""The most bytes of lines that are collected before they are written."""
 
 _STAMP = re.compile(r"^(\S+) (stdout|stderr|app) (.*)$")
 _BEFORE = re.compile(r"# ([0-9]{1,18}) lines come before this part")
 
 
 class HostLog:
-    """Writes the log of one host, with at most `most` bytes: a quarter for its beginning, the rest for its end.
+    """Writes the log of one host, at most `most` bytes: a quarter for its beginning, the rest for its end.
 
-    `rotated` is called when a part was filled. Several programs may write at once; each looks at the files themselves.
+    `rotated` is called when a part is full. Several programs may write at the same time; each checks the files on
+    disk before it writes.
     """
 
     def __init__(self, path: Path, most: int, rotated: Callable[[], None]) -> None:
@@ -51,7 +52,7 @@ class HostLog:
         self._torn = False
 
     def add(self, lines: Iterable[LogLine]) -> None:
-        """Append lines; they reach the file with `flush`, or when they are many. Raises `OSError` as `flush` does."""
+        """Append lines; they are written by `flush`, or when there are many. Raises `OSError` as `flush` does."""
         for line in lines:
             row = f"{iso_time(line.time)} {line.stream} {line.text}\n".encode(errors="replace")
             self._pending.append(row)
@@ -60,7 +61,7 @@ class HostLog:
                 self.flush()
 
     def flush(self) -> None:
-        """Write what is collected. Raises `OSError` when it cannot be: then it is lost, and the file will say so."""
+        """Write the collected lines. Raises `OSError` when that fails: they are lost, and the next write says so."""
         if not self._pending:
             return
         rows, self._pending, self._size = self._pending, [], 0
@@ -77,31 +78,32 @@ class HostLog:
         self._torn, self._lost = False, 0
 
     def close(self) -> None:
-        """Let the file go; what is collected is not written."""
+        """Close the file; collected lines are not written."""
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
 
     def _part(self) -> int:
-        """The file that has room now."""
-        head, segment = self.most // 4, self.most * 3 // 8
-        old, new = _parts(self._path)[1:]
-        begun = new.exists()
-        path = new if begun else self._path
-        if _bytes(path) >= (segment if begun else head):
-            if begun:
-                os.replace(new, old)
+        """The handle of the file that has room now."""
+        _, old, new = _parts(self._path)
+        path = self._path
+        if new.exists():
             path = new
-        if self._handle < 0 or not is_file(self._handle, path):
-            self.close()
-            self._handle = open_private(path)
-            if path is new and os.fstat(self._handle).st_size == 0:
-                self._head_row(old if old.exists() else self._path)
-                self._rotated()
+            if _bytes(new) >= self.most * 3 // 8:
+                os.replace(new, old)
+        elif _bytes(path) >= self.most // 4:
+            path = new
+        if self._handle >= 0 and is_file(self._handle, path):
+            return self._handle
+        self.close()
+        self._handle = open_private(path)
+        if path is new and os.fstat(self._handle).st_size == 0:
+            self._head_row(old if old.exists() else self._path)
+            self._rotated()
         return self._handle
 
     def _head_row(self, before: Path) -> None:
-        """The first row of a new part, which follows the file `before`."""
+        """Write the first row of a new part, which follows the file `before`."""
         with open_regular(before) as file:
             base = _lines_before(file.readline().decode(errors="replace"))
             file.seek(0)
@@ -111,20 +113,20 @@ class HostLog:
 
 
 def remove(path: Path) -> None:
-    """Remove all parts of a log."""
+    """Remove all files of a log."""
     for part in _parts(path):
         part.unlink(missing_ok=True)
 
 
 def all_lines(path: Path) -> Iterator[LogLine]:
-    """Every line that is kept, without holding them all; where some were left out, a line says so.
+    """Every kept line, read one by one; a line marks where lines were dropped.
 
-    A last line that is still being written is left out. What cannot be read as a line is given as text, with the time
-    of the line before it. Raises `OSError`, but for files that are not there.
+    A last line that is still being written is left out. A row without a time has the time of the row before it.
+    Raises `OSError`, except for files that do not exist.
     """
     with ExitStack() as files:
         opened = []
-        # All at once: a part that is filled meanwhile is renamed, and still read to its end.
+        # All are opened first: a part that is renamed meanwhile is still read to its end.
         for part in _parts(path):
             try:
                 opened.append(files.enter_context(_rows_of(part)))
@@ -134,10 +136,10 @@ def all_lines(path: Path) -> Iterator[LogLine]:
 
 
 _MOST_READ = 256 * MIB
-"""Bytes of one part of a log that is read: more than any that is written here."""
+"""The most bytes that are read of one file of a log, more than this program writes."""
 
 _LONGEST_ROW = MIB
-"""Characters of a row that are read at once; no row that is written here has as many."""
+"""The most characters that are read as one row, more than this program writes."""
 
 
 def _rows_of(part: Path) -> TextIO:
@@ -145,7 +147,7 @@ def _rows_of(part: Path) -> TextIO:
 
 
 def last_lines(path: Path, newest: int) -> list[LogLine]:
-    """The last `newest` lines; a line says where some were left out. Raises `OSError`, but for files not there."""
+    """The last `newest` lines; a line marks where lines were dropped. Raises `OSError`, except for missing files."""
     rows: list[str] = []
     for part in reversed(_parts(path)):
         try:
@@ -157,19 +159,21 @@ def last_lines(path: Path, newest: int) -> list[LogLine]:
             break
     if newest <= 0 or not rows:
         return []
-    # Of a part that is read from its middle it is not known how many lines came before.
+    # When the rows begin in the middle of a part, it is unknown how many lines came before them.
     whole_part = len(rows) <= newest
     found = list(_read(iter(rows if whole_part else rows[-newest:]), from_middle=not _at_the_start(path, rows)))
     return found[-newest:]
 
 
 def _at_the_start(path: Path, rows: list[str]) -> bool:
-    """Whether rows begin where the log does, so that the first part's lines are among them."""
+    """Whether the rows begin with the first row of the log."""
     return path.exists() and not _BEFORE.match(rows[0])
 
 
 def _read(rows: Iterator[str], from_middle: bool = False) -> Iterator[LogLine]:
-    before, seen = 0.0, None if from_middle else 0
+    before = 0.0
+    # How many lines came before the current row; None when that is unknown.
+    seen: int | None = None if from_middle else 0
     for row in rows:
         if not row.endswith("\n"):
             continue
@@ -180,7 +184,8 @@ def _read(rows: Iterator[str], from_middle: bool = False) -> Iterator[LogLine]:
                 yield LogLine(before, "app", f"… {base - seen:,} lines are left out here: the log grew too large …")
             seen = base
             continue
-        seen = None if seen is None else seen + 1
+        if seen is not None:
+            seen += 1
         if not text:
             continue
         line = parse(text) or LogLine(before, "app", log_line(text))
@@ -194,7 +199,7 @@ def _lines_before(row: str) -> int | None:
 
 
 def _parts(path: Path) -> tuple[Path, Path, Path]:
-    """The files of a log in order: its beginning, and the two newest parts."""
+    """The files of a log in order: its beginning, and its two newest parts."""
     return path, path.with_name(f"{path.name}.old"), path.with_name(f"{path.name}.new")
 
 
@@ -210,7 +215,7 @@ def _bytes(path: Path) -> int:
 
 
 def is_file(handle: int, path: Path) -> bool:
-    """Whether an open file is still the one at `path`, which another program may have put aside."""
+    """Whether an open file is still the one at `path`, which another program may have renamed."""
     try:
         return os.path.samestat(os.fstat(handle), path.stat())
     except FileNotFoundError:
@@ -218,7 +223,7 @@ def is_file(handle: int, path: Path) -> bool:
 
 
 def open_private(path: Path) -> int:
-    """Open a file to append to, mode 0600."""
+    """Open a file for appending, with mode 0600 when it is new; its handle."""
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
 
@@ -231,7 +236,7 @@ def write_all(handle: int, data: bytes) -> None:
 
 @lru_cache(maxsize=64)
 def _second(seconds: int) -> str:
-    """Thousands of lines share a second: its date is worked out once."""
+    """The date and time of a Unix second. Cached, since thousands of lines share a second."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
@@ -242,7 +247,7 @@ def iso_time(time: float) -> str:
 
 
 def parse(row: str) -> LogLine | None:
-    """A row of a log file as a line; None when it is none."""
+    """A row of a log file as a line; None when it does not have the form of one."""
     match = _STAMP.match(row)
     if match is None:
         return None

@@ -1,4 +1,4 @@
-"""A bounded log of one source: the newest lines in memory; whoever writes it keeps every line on disk."""
+"""A bounded log of one source in memory: its newest lines. The journal keeps lines on disk."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from sparkrun_tui.base.text import log_line
 
 DEFAULT_CAPACITY = 20_000
 MOST_CHARACTERS = 8_000_000
-"""Characters of a log in memory: with long lines it holds fewer of them."""
+"""The most characters of a log in memory; with long lines it has fewer of them."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One sanitised line: Unix time, stream (`stdout`, `stderr`, `app`) and text."""
+    """One sanitised line: Unix time, stream (`stdout`, `stderr` or `app`) and text."""
 
     time: float
     stream: str
@@ -26,15 +26,15 @@ class LogLine:
 
 
 def safe_line(line: LogLine, redact: Callable[[str], str]) -> LogLine:
-    """A foreign line made safe to show and to keep: no control characters, no secret that is known or called one."""
+    """A line of a host made safe to show and to keep: without control characters, known secrets and named secrets."""
     text = redact(without_named(log_line(line.text)))
     return line if text == line.text else LogLine(line.time, line.stream, text)
 
 
 class Numbered(Generic[T]):
-    """Items numbered from 0 in order of arrival; those below `first` have left memory.
+    """Items numbered from 0 in order of arrival; those below `first` were dropped.
 
-    At most `capacity` items are kept, and of them as many as weigh `heaviest` together, with a quarter on top.
+    At most `capacity` items with a total weight of at most `heaviest` are kept, each plus a quarter.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Numbered(Generic[T]):
         return self._end
 
     def extend(self, items: Iterable[T]) -> None:
-        """Append items; the oldest leave memory, in batches, beyond the capacity."""
+        """Append items; beyond the capacity the oldest are dropped, in batches."""
         before = len(self._items)
         self._items.extend(items)
         self._end += len(self._items) - before
@@ -102,14 +102,14 @@ class Numbered(Generic[T]):
 
 
 def line_weight(line: LogLine) -> int:
-    """What a line takes of the characters a log may have."""
+    """The weight of a line: its number of characters."""
     return len(line.text)
 
 
 class LogBuffer(Numbered[LogLine]):
     """The lines of one source.
 
-    Readers keep the number they have read up to and ask for what is newer; nobody is notified per line.
+    Readers keep the number of the last line they have read and ask for newer ones; they are not notified per line.
     """
 
     def __init__(self, capacity: int = DEFAULT_CAPACITY) -> None:

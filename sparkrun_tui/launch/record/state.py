@@ -1,4 +1,4 @@
-"""The state of a launch as a screen shows it: a pure fold over the launch's events."""
+"""The state of a launch, which is computed from its events by `fold`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class HostRow:
 
 @dataclass(frozen=True, slots=True)
 class LaunchState:
-    """Everything a screen, a journal reader or a script wants to know of a launch at one moment."""
+    """A launch at one moment, for screens, readers of the journal, and scripts."""
 
     launch_id: str = ""
     recipe: str = ""

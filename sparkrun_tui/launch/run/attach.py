@@ -1,4 +1,4 @@
-"""Watching what was launched before: a launch made again from its containers' labels, its logs, and its journal."""
+"""Watching a launch of another process: it is rebuilt from its containers' labels, its logs, and its journal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from sparkrun_tui.launch.plan.host_views import probe_paths, unprobed, view_of
 from sparkrun_tui.launch.plan.plan import LaunchPlan
 from sparkrun_tui.launch.record.events import LaunchBegan, LaunchStatus, StatusChanged, StepState
 from sparkrun_tui.launch.record.journal import read_log
+from sparkrun_tui.launch.record.logs import LogLine
 from sparkrun_tui.launch.run.given_secrets import secrets_of_container
+from sparkrun_tui.launch.run.parts.follow import MOST_COMPARED, known_lines
 from sparkrun_tui.launch.run.parts.given import Given
 from sparkrun_tui.launch.run.parts.reporter import Reporter
 from sparkrun_tui.launch.run.parts.running import Running
@@ -35,7 +37,7 @@ from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.probe.facts import HostFacts
 
 TAIL = 2000
-"""Lines of a log read at once when it was never read here before."""
+"""How many lines of a log are read when it was never read on this machine."""
 
 
 class AttachableRank(Protocol):
@@ -64,32 +66,35 @@ class Attachable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A workload found again: the plan as far as labels give it, its containers by rank, and what is missing."""
+    """A workload found on the hosts: the plan as far as labels describe it, and its containers by rank."""
 
     plan: LaunchPlan
     containers: Mapping[int, str]
     facts: Mapping[str, HostFacts]
     began: LaunchBegan
     missing: tuple[int, ...]
-    """Ranks of the launch that have no container, or one that was never started."""
+    """Ranks of the launch without a container, or with one that was never started."""
     secrets: tuple[Secret, ...] = ()
-    """What its containers were given of secrets, to be hidden in their logs."""
+    """The secrets that its containers were given, to be hidden in their logs."""
 
 
 async def rebuild(workload: Attachable, cluster: Cluster, services: Services) -> Found:
-    """Ask the hosts of a workload about its containers.
+    """The containers of a workload, by asking its hosts.
 
-    Raises `HostError` when none answers, `LaunchError` when this program did not launch it or it is gone.
+    Raises `HostError` when no host answers, `LaunchError` when this program did not launch the workload, when its
+    containers are gone, and when they contradict each other.
     """
     if identifiers.launch_id(workload.launch_id) is None:
-        raise LaunchError("it was not launched from here, so it can only be looked at and stopped")
+        raise LaunchError(
+            "this workload was not launched by sparkrun-tui: you can see its state and stop it, nothing else"
+        )
     hosts_asked = [rank.host for rank in workload.ranks]
     twice = next((host for host in hosts_asked if hosts_asked.count(host) > 1), "")
     if twice:
         raise LaunchError(
-            f"{twice} has several containers that claim to be of launch {workload.launch_id}",
+            f"{twice} has several containers that claim to belong to launch {workload.launch_id}",
             host=twice,
-            remedy="Look which one is yours: docker ps -a",
+            remedy="See which one is yours: docker ps -a",
         )
     inspected: dict[str, ContainerInfo] = {}
     facts: dict[str, HostFacts] = {}
@@ -111,7 +116,9 @@ async def rebuild(workload: Attachable, cluster: Cluster, services: Services) ->
 
     await asyncio.gather(*(one(rank) for rank in workload.ranks))
     if not inspected:
-        raise errors[0] if errors else LaunchError(f"launch {workload.launch_id} has no containers any more")
+        if errors:
+            raise errors[0]
+        raise LaunchError(f"launch {workload.launch_id} has no containers any more")
     found = _found(workload.launch_id, inspected, facts, cluster)
     return replace(found, secrets=tuple(dict.fromkeys(secrets)))
 
@@ -120,17 +127,28 @@ def _found(
     launch_id: str, inspected: Mapping[str, ContainerInfo], facts: Mapping[str, HostFacts], cluster: Cluster
 ) -> Found:
     by_rank = _by_rank(launch_id, inspected)
-    info = by_rank[min(by_rank)][1]
-    hosts = hosts_of(info.labels) or tuple(inspected)
-    if not _label(info, "rank"):
+    _, first = by_rank[min(by_rank)]
+    hosts = hosts_of(first.labels) or tuple(inspected)
+    if not _label(first, "rank"):
         by_rank = {hosts.index(host): (host, info) for host, info in inspected.items() if host in hosts}
     hosts = _hosts(hosts, by_rank, cluster)
-    rendered = _rendered(info)
-    views = tuple(view_of(facts[name], cluster, name) if name in facts else unprobed(name, cluster) for name in hosts)
-    serve = _serve(launch_id, rendered, hosts, by_rank, info)
-    plan = LaunchPlan(launch_id, rendered, cluster, views, serve, (), "found on the hosts")
+    views = []
+    for name in hosts:
+        known = facts.get(name)
+        views.append(unprobed(name, cluster) if known is None else view_of(known, cluster, name))
+    rendered = _rendered(first)
+    serve = _serve(launch_id, rendered, hosts, by_rank, first)
+    plan = LaunchPlan(
+        launch_id=launch_id,
+        rendered=rendered,
+        cluster=cluster,
+        hosts=tuple(views),
+        serve=serve,
+        steps=(),
+        host_reason="found on the hosts",
+    )
     began = LaunchBegan(
-        time=info.started or info.created or 0.0,
+        time=first.started or first.created or 0.0,
         launch_id=launch_id,
         recipe=rendered.recipe.name,
         engine=serve.engine,
@@ -140,33 +158,39 @@ def _found(
         port=serve.ready.port,
         settings=shown_settings(rendered.overrides),
     )
-    # Killed between making and starting it, the program left a container that will never do anything.
-    containers = {rank: info.id for rank, (_, info) in by_rank.items() if info.state != "created"}
-    return Found(plan, containers, facts, began, tuple(rank for rank in range(len(hosts)) if rank not in containers))
+    containers: dict[int, str] = {}
+    for rank, (_, info) in by_rank.items():
+        # A program that was killed between creating and starting a container leaves one that never does anything.
+        if info.state != "created":
+            containers[rank] = info.id
+    missing = tuple(rank for rank in range(len(hosts)) if rank not in containers)
+    return Found(plan, containers, facts, began, missing)
 
 
 def _by_rank(launch_id: str, inspected: Mapping[str, ContainerInfo]) -> dict[int, tuple[str, ContainerInfo]]:
-    """The containers by the rank that they claim. Raises `LaunchError` when two claim the same."""
+    """The containers by the rank in their labels. Raises `LaunchError` when two claim the same rank."""
     found: dict[int, tuple[str, ContainerInfo]] = {}
     for host, info in inspected.items():
-        told = rank_of(info.labels)
-        rank = told or 0
-        if told is not None and rank in found:
+        labelled = rank_of(info.labels)
+        rank = labelled or 0
+        if labelled is not None and rank in found:
             raise LaunchError(
                 f"{found[rank][0]} and {host} both claim to hold rank {rank} of launch {launch_id}",
-                remedy="One of these containers is not of that launch: look at both with docker ps -a",
+                remedy="One of these containers does not belong to the launch: compare them with docker ps -a",
             )
         found[rank] = (host, info)
     return found
 
 
-def _hosts(told: Sequence[str], by_rank: Mapping[int, tuple[str, ContainerInfo]], cluster: Cluster) -> tuple[str, ...]:
-    """The hosts by rank: where a container was found, that host, else the one that the labels name.
+def _hosts(
+    labelled: Sequence[str], by_rank: Mapping[int, tuple[str, ContainerInfo]], cluster: Cluster
+) -> tuple[str, ...]:
+    """The hosts by rank: the host on which a rank's container was found, else the one that the labels name.
 
-    A label may name any host there is, so none is gone to that the cluster does not have. Raises `LaunchError`.
+    A label may name any host, so only hosts of the cluster are accepted. Raises `LaunchError` for another.
     """
     hosts = []
-    for rank, name in enumerate(told):
+    for rank, name in enumerate(labelled):
         if rank in by_rank:
             hosts.append(by_rank[rank][0])
         elif name in cluster.hosts:
@@ -184,12 +208,14 @@ def _label(info: ContainerInfo, name: str) -> str:
 
 
 def _rendered(info: ContainerInfo) -> Rendered:
-    """The recipe as far as labels give it: its name, model, engine and overrides; its command is in the container."""
+    """The recipe as far as labels describe it: name, model, engine and overrides. Its command is in the container."""
     try:
         settings = parse_json(_label(info, "settings") or "{}")
     except JsonError:
         settings = {}
-    overrides = {str(key): str(value) for key, value in settings.items()} if isinstance(settings, dict) else {}
+    overrides: dict[str, str] = {}
+    if isinstance(settings, dict):
+        overrides = {str(key): str(value) for key, value in settings.items()}
     recipe = Recipe(
         name=_label(info, "recipe") or info.name,
         source=Source(SourceKind.PATH, ""),
@@ -209,52 +235,76 @@ def _serve(
     by_rank: Mapping[int, tuple[str, ContainerInfo]],
     head: ContainerInfo,
 ) -> ServePlan:
-    engine = rendered.recipe.runtime
-    delegated = head.name if not _label(head, "rank") else ""
-    ranks = []
-    for number, host in enumerate(hosts):
-        known = by_rank.get(number)
-        role = Role.SOLO if len(hosts) == 1 else (Role.WORKER if number else Role.HEAD)
-        name = known[1].name if known else f"sparkrun-tui-{launch_id}-{number}"
-        labels = known[1].labels if known else {}
-        ranks.append(RankPlan(number, host, role, ContainerSpec(name, head.image, "", labels=labels)))
+    ranks: list[RankPlan] = []
+    delegated = ""
+    if _label(head, "rank"):
+        for number, host in enumerate(hosts):
+            ranks.append(_rank(launch_id, number, host, len(hosts), by_rank, head.image))
+    else:
+        # Foreign scripts made the containers, which carry no rank.
+        delegated = head.name
     ready = ReadyCheck(hosts[0], port_of(head.labels) or 0, _label(head, "served") or rendered.recipe.model)
     return ServePlan(
         launch_id=launch_id,
         recipe=rendered.recipe,
-        engine=engine,
+        engine=rendered.recipe.runtime,
         image=head.image,
         models=(),
-        ranks=() if delegated else tuple(ranks),
+        ranks=tuple(ranks),
         stages=(),
         ready=ready,
         delegated=delegated,
     )
 
 
+def _rank(
+    launch_id: str,
+    number: int,
+    host: str,
+    count: int,
+    by_rank: Mapping[int, tuple[str, ContainerInfo]],
+    image: str,
+) -> RankPlan:
+    """Rank `number` of `count`, with the name and labels of its container when that was found."""
+    if count == 1:
+        role = Role.SOLO
+    elif number == 0:
+        role = Role.HEAD
+    else:
+        role = Role.WORKER
+    name = f"sparkrun-tui-{launch_id}-{number}"
+    labels: Mapping[str, str] = {}
+    if number in by_rank:
+        _, info = by_rank[number]
+        name, labels = info.name, info.labels
+    return RankPlan(number, host, role, ContainerSpec(name, image, "", labels=labels))
+
+
 def announce(given: Given, running: Running, report: Reporter, found: Found) -> None:
-    """Say what was found; the steps that must have been done are reported as done."""
+    """Report what was found; earlier steps of ranks that have a container are reported as done."""
     running.touched.update(given.hosts)
     running.facts.update(found.facts)
     running.containers.update(found.containers)
     report.bus.emit(found.began)
     for rank in given.ranks:
-        if rank.rank in found.containers:
-            cells = report.bus.state.hosts[rank.host].cells
-            for phase in (Phase.CHECK, Phase.IMAGE, Phase.MODEL, Phase.START):
-                if phase not in cells or cells[phase].state not in (StepState.OK, StepState.SKIPPED):
-                    report.step(rank.host, phase, StepState.OK)
+        if rank.rank not in found.containers:
+            continue
+        cells = report.bus.state.hosts[rank.host].cells
+        for phase in (Phase.CHECK, Phase.IMAGE, Phase.MODEL, Phase.START):
+            cell = cells.get(phase)
+            if cell is None or cell.state not in (StepState.OK, StepState.SKIPPED):
+                report.step(rank.host, phase, StepState.OK)
 
 
 async def resume(given: Given, running: Running, report: Reporter) -> None:
-    """Follow the logs on, find out whether it serves, and watch over it. Raises `SparkrunError` when it has ended."""
+    """Follow the logs, wait until the launch serves, and watch it. Raises `SparkrunError` when it has ended."""
     for rank in given.ranks:
         if rank.rank in running.containers:
             _follow(running, report, rank)
     missing = [rank for rank in given.ranks if rank.rank not in running.containers]
     if missing:
         names = ", ".join(f"{rank.rank} on {rank.host}" for rank in missing)
-        detail = f"the launch was never finished: rank {names} was never started; stop it and launch again"
+        detail = f"the launch is incomplete: rank {names} was never started; stop it and launch again"
         report.bus.emit(StatusChanged(status=LaunchStatus.DEGRADED, detail=detail))
         running.served = True
     else:
@@ -265,36 +315,37 @@ async def resume(given: Given, running: Running, report: Reporter) -> None:
 
 
 def _follow(running: Running, report: Reporter, rank: RankPlan) -> None:
-    """From where the log file here ends, else from the last lines."""
+    """Follow the log of a rank from where the log file on this machine ends, else from its last lines."""
     journal = report.bus.journal
-    known = read_log(journal.folder, rank.host) if journal is not None else []
-    printed = [line for line in known if line.stream != "app"]
+    known: list[LogLine] = []
+    if journal is not None:
+        known = read_log(journal.folder, rank.host)
     report.bus.preload(rank.host, known)
-    last = printed[-1].time if printed else None
-    running.followers.follow(
-        rank.rank,
-        rank.host,
-        running.containers[rank.rank],
-        tail=None if printed else TAIL,
-        since=last,
-        seen=frozenset((round(line.time * 1_000_000), line.text) for line in printed[-4000:]),
-    )
+    printed = [line for line in known if line.stream != "app"]
+    container = running.containers[rank.rank]
+    if not printed:
+        running.followers.follow(rank.rank, rank.host, container, tail=TAIL)
+        return
+    newest = printed[-MOST_COMPARED:]
+    running.followers.follow(rank.rank, rank.host, container, since=printed[-1].time, seen=known_lines(newest))
 
 
 async def _find_executions(given: Given, running: Running) -> None:
-    """Where the engine runs as an exec (several hosts over Ray), its folder in the head's container says so."""
+    """Note the exec of an engine that runs as one (several hosts over Ray), by its folder in the head's container."""
     head = given.ranks[0]
-    if len(given.ranks) < 2 or head.rank not in running.containers or given.plan.serve.delegated:
+    if len(given.ranks) < 2 or given.plan.serve.delegated:
+        return
+    if head.rank not in running.containers:
         return
     folder = exec_paths(0)[0]
     try:
-        begun = (await given.docker(head.host).run_exec(running.containers[head.rank], ("test", "-d", folder))).ok
+        begun = await given.docker(head.host).run_exec(running.containers[head.rank], ("test", "-d", folder))
     except LinkLost:
         raise
     except HostError:
-        # It has ended, which the watch reports better.
+        # The container has ended; the watch reports that with its reason.
         return
-    if begun:
+    if begun.ok:
         running.executions[0] = ""
         stage = Stage("Serve on the head", execs=(ContainerExec(head.rank, "the engine", ""),))
         given.plan = replace(given.plan, serve=replace(given.plan.serve, stages=(stage,)))

@@ -1,4 +1,4 @@
-"""The end of a launch on its hosts: all containers ended at once, their logs saved, then removed, and looked for."""
+"""Cleans up a launch on its hosts: ends containers, saves their logs, removes them, and checks that none is left."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.ports.docker import Docker
 
 WAIT_FOR_LINK = 15.0
-"""Seconds that an unreachable host is waited for; its containers are then named as left behind."""
+"""Seconds to wait for an unreachable host; after that, its containers are reported as left behind."""
 
 DRAIN = 10.0
 _FORCED_WAIT = 2.0
@@ -30,21 +30,21 @@ _CALL = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """Something of a launch that may still be on a host, and why it could not be ended."""
+    """A host on which containers of a launch may be left, and the reason."""
 
     host: str
     why: str
 
 
 async def clear(given: Given, running: Running, report: Reporter, *, grace: float) -> tuple[Leftover, ...]:
-    """End, save and remove every container of the launch on all its hosts; what may be left is reported and returned.
+    """End every container of the launch, save its log, and remove it; hosts where some may be left are returned.
 
-    `grace` is seconds between SIGTERM and SIGKILL, 0 kills at once. Doing it twice does nothing more. Nothing is
-    touched that does not carry this launch's label.
+    `grace` is seconds between SIGTERM and SIGKILL; 0 kills immediately. A second call has nothing left to do.
+    Containers without this launch's label are not touched, except those that its delegated scripts made.
     """
     left: list[Leftover] = []
     if given.plan.serve.delegated:
-        # The first process of the scripts' containers sleeps and does not heed a signal: no grace reaches the engine.
+        # The first process of the scripts' containers sleeps and ignores signals: SIGTERM does not reach the engine.
         grace = 0.0
 
     async def one(host: str) -> None:
@@ -63,14 +63,17 @@ async def clear(given: Given, running: Running, report: Reporter, *, grace: floa
 
 
 def leftovers_text(left: Sequence[Leftover]) -> str:
-    """One line about what may be left, empty when nothing is."""
-    return f"not confirmed on {', '.join(item.host for item in left)}" if left else ""
+    """One line about hosts where containers may be left; empty when there are none."""
+    if not left:
+        return ""
+    return f"not confirmed on {', '.join(item.host for item in left)}"
 
 
 async def _clear_host(given: Given, running: Running, report: Reporter, host: str, grace: float) -> None:
     docker = given.docker(host)
     found = await _reach(given, running, report, host)
-    if any(job[0] == host for job in running.jobs):
+    hosts_with_jobs = {job_host for job_host, _ in running.jobs}
+    if host in hosts_with_jobs:
         await end_jobs(given, running, host)
         found = await _reach(given, running, report, host)
     await asyncio.gather(*(_end(running, docker, item.id, grace) for item in found))
@@ -78,19 +81,21 @@ async def _clear_host(given: Given, running: Running, report: Reporter, host: st
         if await _save_log(given, running, report, host, item):
             await docker.remove(item.id, force=True)
         else:
-            report.notice("warning", f"{item.name} is kept, stopped, since its log could not be saved", host)
+            report.notice("warning", f"{item.name} was stopped but not removed: its log could not be saved", host)
     known = {item.id for item in found}
-    there = await _ours(given, docker)
-    for item in there:
-        if not item.running and item.id not in known:
-            await docker.remove(item.id, force=True)  # made late: the daemon had been asked before the link was lost
-    kept = [item.name for item in there if item.running]
-    if kept:
-        raise HostError(f"still running: {', '.join(sorted(kept))}", host=host)
+    still_running = []
+    for item in await _ours(given, docker):
+        if item.running:
+            still_running.append(item.name)
+        elif item.id not in known:
+            # The daemon created it late: it was asked to before the link was lost.
+            await docker.remove(item.id, force=True)
+    if still_running:
+        raise HostError(f"still running: {', '.join(sorted(still_running))}", host=host)
 
 
 async def _reach(given: Given, running: Running, report: Reporter, host: str) -> Sequence[ContainerInfo]:
-    """The launch's containers on a host, waiting a little for a host that cannot be asked."""
+    """The launch's containers on a host; waits for a while when the host cannot be asked. Raises `HostError`."""
     patience = _FORCED_WAIT if running.force.is_set() else WAIT_FOR_LINK
     while True:
         try:
@@ -115,13 +120,16 @@ async def _ours(given: Given, docker: Docker) -> Sequence[ContainerInfo]:
     labelled = await docker.containers(labels=(f"{LABEL}launch={given.plan.launch_id}",))
     if not given.plan.serve.delegated:
         return labelled
+    found = list(labelled)
     known = {item.id for item in labelled}
-    name = given.plan.serve.delegated
-    return [*labelled, *(item for item in await docker.containers() if item.name == name and item.id not in known)]
+    for item in await docker.containers():
+        if item.name == given.plan.serve.delegated and item.id not in known:
+            found.append(item)
+    return found
 
 
 async def _end(running: Running, docker: Docker, identity: str, grace: float) -> None:
-    """Stop a container; a force that comes while its grace runs kills it at once."""
+    """Stop a container; it is killed immediately when the user forces the end during its grace."""
     if grace <= 0 or running.force.is_set():
         await docker.kill(identity)
         return
@@ -137,7 +145,7 @@ async def _end(running: Running, docker: Docker, identity: str, grace: float) ->
 
 
 async def _save_log(given: Given, running: Running, report: Reporter, host: str, item: ContainerInfo) -> bool:
-    """Make sure the log of an ended container is whole on disk; whether it is."""
+    """Save the log of an ended container; whether it is complete on disk."""
     followers = running.followers
     rank = next((rank for rank, known in running.containers.items() if known == item.id), None)
     if item.state == "created":
@@ -150,7 +158,7 @@ async def _save_log(given: Given, running: Running, report: Reporter, host: str,
 
 
 async def _fetch_log(given: Given, report: Reporter, host: str, identity: str) -> bool:
-    """Read the whole log of a container anew, into its file alone: what was followed of it may have gaps."""
+    """Read the whole log of a container again, into its file only, since the followed log may have gaps."""
     journal = report.bus.journal
     if journal is None:
         return True
@@ -164,6 +172,6 @@ async def _fetch_log(given: Given, report: Reporter, host: str, identity: str) -
                 await asyncio.sleep(0)
         journal.flush()
     except (HostError, OSError):
-        # No answer in time, or no room on this disk: the container keeps its log, and what is left is named.
+        # No answer in time, or no room on this disk: the container is kept with its log, and is reported.
         return False
     return True

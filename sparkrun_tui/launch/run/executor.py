@@ -1,4 +1,4 @@
-"""Carries a launch out: check, image and model side by side, start, wait until it serves, then watch over it."""
+"""Carries out a launch: check, image and model in parallel, start, wait until it serves, then watch it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sparkrun_tui.recipe.values.masking import shown_settings
 
 
 def announce(given: Given, report: Reporter) -> None:
-    """The first event of a launch."""
+    """Emit the first event of a launch."""
     plan = given.plan
     recipe = plan.rendered.recipe
     report.bus.emit(
@@ -40,7 +40,7 @@ def announce(given: Given, report: Reporter) -> None:
 
 
 async def execute(given: Given, running: Running, report: Reporter) -> None:
-    """From the first look at the hosts to the end of what it serves. Raises `SparkrunError` when it fails."""
+    """Carry out a launch from its checks to the end of its service. Raises `SparkrunError` when it fails."""
     await check(given, running, report)
     await running.leases.acquire()
     readings = [asyncio.create_task(_readings(given, report)), asyncio.create_task(report_links(given, report))]
@@ -51,12 +51,12 @@ async def execute(given: Given, running: Running, report: Reporter) -> None:
         given.sent = {}
         await unless_ended(given, running, report, until_ready(given, running, report))
         await remember_figures(given, running, report)
-        well = await unless_ended(given, running, report, run_after(given, running, report))
+        succeeded = await unless_ended(given, running, report, run_after(given, running, report))
     finally:
         await drop(readings)
     await running.leases.release()
-    if well and given.plan.serve.stop_after:
-        running.done = "all that was to be done has ended well (stop_after_post)"
+    if succeeded and given.plan.serve.stop_after:
+        running.done = "all commands have succeeded (stop_after_post)"
         report.bus.emit(StatusChanged(status=LaunchStatus.STOPPING, detail=running.done))
         return
     report.bus.emit(StatusChanged(status=LaunchStatus.READY))
@@ -64,7 +64,7 @@ async def execute(given: Given, running: Running, report: Reporter) -> None:
 
 
 async def _prepare(given: Given, running: Running, report: Reporter) -> None:
-    """Images and models side by side; when one fails, what the other moves is finished first."""
+    """Provide images and models in parallel; when one fails, the transfers of the other are finished first."""
 
     async def image(host: str) -> None:
         await bring_image(given, running, report, host)

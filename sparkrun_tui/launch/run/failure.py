@@ -1,4 +1,4 @@
-"""Why a launch failed, as one event: the engine's own words where its logs have them, else what step failed."""
+"""The diagnosis of a failed launch as one event: the cause in the engine's logs, else the step that failed."""
 
 from __future__ import annotations
 
@@ -22,24 +22,27 @@ from sparkrun_tui.remote.docker.types import DockerError
 _BARE = "the container ended with exit code"
 _ASK = 3.0
 _REMOVAL = 1.5
-"""Seconds between the end of a container and its removal, when somebody stops it."""
+"""Seconds between the end of a container and its removal when another program stops it."""
 
 _LAST_LINES = 5.0
-"""Seconds that the last lines of a container that has ended are waited for."""
+"""Seconds to wait for the last log lines of a container that has ended."""
 
 
 async def report_failure(given: Given, running: Running, report: Reporter, failure: SparkrunError) -> None:
     """Emit the diagnosis of `failure`."""
     if isinstance(failure, RankEnded):
         await running.followers.drained_one(failure.ended.rank.rank, _LAST_LINES)
-    in_logs = _engine_spoke(given, report, failure)
+    in_logs = _cause_in_logs(given, report, failure)
     settle(report, failure)
-    found = await _from_logs(given, running, report, await _exits(given, running)) if in_logs else None
+    found: Diagnosed | None = None
+    if in_logs:
+        exits = await _exits(given, running)
+        found = await _from_logs(given, running, report, exits)
     report.bus.emit(found or _from_failure(given, failure))
 
 
 async def removed_elsewhere(given: Given, running: Running, failure: SparkrunError) -> bool:
-    """Whether what served has ended because somebody else has stopped and removed it, from another terminal say."""
+    """Whether a launch that served was stopped and removed by another program, for example from another terminal."""
     if not isinstance(failure, RankEnded) or not running.served:
         return False
     if not failure.ended.gone:
@@ -50,16 +53,19 @@ async def removed_elsewhere(given: Given, running: Running, failure: SparkrunErr
     return False
 
 
-def _engine_spoke(given: Given, report: Reporter, failure: SparkrunError) -> bool:
-    """Whether the cause is to be looked for in the logs: not while a step of the launch failed before the engine."""
+def _cause_in_logs(given: Given, report: Reporter, failure: SparkrunError) -> bool:
+    """Whether the logs may hold the cause: not when a step failed before the engines of all hosts were started."""
     if isinstance(failure, RankEnded) or given.plan.serve.delegated:
         return True
-    rows = report.bus.state.hosts.values()
-    return all((cell := row.cells.get(Phase.START)) is not None and cell.state is StepState.OK for row in rows)
+    for row in report.bus.state.hosts.values():
+        cell = row.cells.get(Phase.START)
+        if cell is None or cell.state is not StepState.OK:
+            return False
+    return True
 
 
 def settle(report: Reporter, failure: SparkrunError | None = None) -> None:
-    """Nothing runs any more: what was under way has failed where the failure was, and was cancelled elsewhere."""
+    """Report phases that are still running as ended: failed on the host of `failure`, cancelled on the others."""
     for host, row in report.bus.state.hosts.items():
         for phase, cell in row.cells.items():
             if cell.state is StepState.RUNNING:
@@ -68,7 +74,7 @@ def settle(report: Reporter, failure: SparkrunError | None = None) -> None:
 
 
 async def _exits(given: Given, running: Running) -> dict[str, ExitInfo]:
-    """How the ranks are that have ended by now; hosts that cannot be asked at once are left out."""
+    """How the ranks on each host have ended; hosts that do not answer in time are left out."""
     exits: dict[str, ExitInfo] = {}
 
     async def one(rank: RankPlan) -> None:
@@ -83,36 +89,45 @@ async def _exits(given: Given, running: Running) -> dict[str, ExitInfo]:
 
 
 async def _from_logs(given: Given, running: Running, report: Reporter, exits: dict[str, ExitInfo]) -> Diagnosed | None:
-    lines = {host: buffer.since(0) for host, buffer in report.bus.logs.items()}
-    ordered = {host: lines[host] for host in given.hosts if host in lines}
-    chain = given.plan.rendered.chain
     head = running.facts.get(given.plan.serve.ready.host)
     diagnosis = Diagnosis(
         given.plan.serve.engine,
-        values={key: item.value.text for key, item in chain.items()},
-        memory_total=head.memory_total if head else None,
+        values=_effective_values(given),
+        memory_total=None if head is None else head.memory_total,
         report=rule_defect(report, given.hosts[0] if given.hosts else ""),
     )
+    lines = {host: buffer.since(0) for host, buffer in report.bus.logs.items()}
     turns = Turns()
-    for host, rows in ordered.items():
-        for row in rows:
-            diagnosis.read(host, (row,))
+    for host in given.hosts:
+        for line in lines.get(host, ()):
+            diagnosis.read(host, (line,))
             await turns.rest()
     found = diagnosis.result(exits)
-    if found is not None and found.evidence.startswith(_BARE):
-        # Nothing in the log is known to be a cause: the last that was said is the best there is.
-        last = next((line.text for line in reversed(lines.get(found.host, [])) if line.text.strip()), "")
-        return replace(found, evidence=last.strip() or found.evidence)
+    if found is None or not found.evidence.startswith(_BARE):
+        return found
+    # No line is a known cause: the last one of the host is the best evidence.
+    for line in reversed(lines.get(found.host, [])):
+        if line.text.strip():
+            return replace(found, evidence=line.text.strip())
     return found
 
 
+def _effective_values(given: Given) -> dict[str, str]:
+    """The recipe's effective values by key, as text."""
+    return {key: link.value.text for key, link in given.plan.rendered.chain.items()}
+
+
 def _from_failure(given: Given, failure: SparkrunError) -> Diagnosed:
-    host = failure.host or (given.hosts[0] if given.hosts else "")
-    repairs = (Repair(failure.remedy, ""),) if failure.remedy else ()
-    # A step on several hosts raises its own error from the first one.
-    if isinstance(failure, DockerError) or isinstance(failure.__cause__, DockerError):
-        values = {key: link.value.text for key, link in given.plan.rendered.chain.items()}
-        known = explain_refusal(failure.what, host, values)
+    host = failure.host
+    if not host and given.hosts:
+        host = given.hosts[0]
+    repairs: tuple[Repair, ...] = ()
+    if failure.remedy:
+        repairs = (Repair(failure.remedy, ""),)
+    # A step on several hosts raises its own error from the first host's.
+    from_docker = isinstance(failure, DockerError) or isinstance(failure.__cause__, DockerError)
+    if from_docker:
+        known = explain_refusal(failure.what, host, _effective_values(given))
         if known is not None:
             return replace(known, repairs=(*repairs, *known.repairs))
     return Diagnosed(host=host, title=failure.what, explanation="", evidence="", repairs=repairs)

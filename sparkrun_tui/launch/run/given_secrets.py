@@ -1,8 +1,8 @@
-"""The secrets of a container that was launched by another run of the program, or by another program.
+"""The secrets of a container that another process or another program launched.
 
-What was typed for a launch is kept nowhere. So whoever reads the log of a container later asks the container itself:
-Docker tells the variables and arguments that it was made with, and its processes those that they have now. What is
-found is only ever used to hide it.
+Secrets that a user types for a launch are not stored. To hide them in a log that is read later, the container is
+asked: Docker reports the variables and arguments that it was created with, and its processes those that they have
+now. What is found is only used to hide it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ READ = (
 )
 """Prints the variables of all processes in a container, each once, an empty line, and the words of their arguments.
 
-Line breaks within them are bytes of value 1, since each stands on a line of its own.
+Each is on a line of its own, so line breaks within them are printed as bytes of value 1.
 """
 
 _TIME = 10.0
@@ -38,21 +38,21 @@ _NAME = re.compile(r"[\w.+-]+")
 
 
 async def secrets_of_container(docker: Docker, info: ContainerInfo) -> tuple[Secret, ...]:
-    """What a container was given of secrets. Raises `LinkLost` when its host cannot be asked."""
+    """The secrets that a container was given. Raises `LinkLost` when its host cannot be asked."""
     if not info.running:
         return info.secrets
     try:
-        told = await docker.run_exec(info.id, READ, timeout=_TIME)
+        printed = await docker.run_exec(info.id, READ, timeout=_TIME)
     except LinkLost:
         raise
     except HostError:
-        # It has ended meanwhile, or has no shell: what Docker knows of it is all there is.
+        # It has ended meanwhile, or has no shell: only what Docker reports is known.
         return info.secrets
-    return (*info.secrets, *read(told.stdout))
+    return (*info.secrets, *read(printed.stdout))
 
 
 def read(text: str) -> tuple[Secret, ...]:
-    """The secrets in what `READ` prints."""
+    """The secrets in the output of `READ`."""
     variables, _, words = text.partition("\n\n")
     return secrets_given(map(_whole, variables.split("\n")), [_whole(word) for word in words.split("\n")])
 
@@ -64,7 +64,7 @@ def _whole(line: str) -> str:
 def secrets_of_recipe_called(name: str, settings: Settings) -> list[str]:
     """The secrets in the file of a recipe of that name, in the overrides saved for it, and in the user's defaults.
 
-    A host says the name: only what can be the name of a recipe is looked for, and no path.
+    The name comes from a host, so it is only looked up when it is a plain name, never when it is a path.
     """
     found = private_texts(settings.defaults)
     if not _NAME.fullmatch(name) or name.startswith("."):

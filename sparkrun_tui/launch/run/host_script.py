@@ -1,6 +1,6 @@
-"""A script that an engine wants run on a host itself; its output is part of that host's log.
+"""Runs a script of an engine on a host itself; its output is part of that host's log.
 
-It runs detached on the host, so a link that breaks costs neither the script nor a line of what it prints.
+It runs detached on the host, so a broken link neither ends the script nor loses a line of its output.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from sparkrun_tui.remote.script.lines import LineSplitter
 
 
 async def run_host_script(given: Given, running: Running, report: Reporter, script: HostScript, number: int) -> None:
-    """Write the script's files, run it, and follow what it prints. Raises `LaunchError` when it fails.
+    """Write the script's files, run it, and log its output. Raises `LaunchError` when it fails.
 
-    Being cancelled leaves it running: whether it goes on is for the launch's ending to decide (`end_jobs`).
+    Cancelling leaves the script running; `end_jobs` ends it when the launch is given up.
     """
     host = script.host
     await insist(given, report, host, Phase.START, lambda: _write_files(given, script))
@@ -36,14 +36,14 @@ async def run_host_script(given: Given, running: Running, report: Reporter, scri
                 _log(given, report, host, stream, splitter.feed(data))
     except CommandFailed as error:
         what = f"{script.title} ended with exit code {error.code}: {error.what}"
-        raise LaunchError(what, host=host, remedy="Its log has the whole story.") from error
+        raise LaunchError(what, host=host, remedy="See the log of that host for the reason.") from error
     finally:
         _log(given, report, host, "stdout", splitter.flush())
     running.jobs.remove(job)
 
 
 async def end_jobs(given: Given, running: Running, host: str) -> None:
-    """End what a given-up launch still has running detached on a host. Raises `LinkLost`, `HostError`."""
+    """End the detached scripts of a launch on a host. Raises `LinkLost`, `HostError`."""
     for job in [job for job in running.jobs if job[0] == host]:
         await Jobs(given.transport(host)).end(job[1])
         running.jobs.remove(job)

@@ -1,4 +1,4 @@
-"""A launch as CLI and app hold it: it owns its tasks, whatever screen is shown, and ends only when it is asked to."""
+"""A launch, as CLI and app use it: it owns its tasks, independent of any screen, and is ended or detached by calls."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from sparkrun_tui.launch.run.watch import last_memory
 from sparkrun_tui.recipe.values.rendered import Rendered
 
 _CRASHED = 5.0
-"""Seconds of grace for the other ranks of an engine that has crashed in service."""
+"""Seconds of grace for the other ranks when one has crashed after it served."""
 
 _SERVING = frozenset({LaunchStatus.READY, LaunchStatus.DEGRADED})
 
 
 Work = Callable[[Given, Running, Reporter], Awaitable[None]]
-"""Carries a launch out and watches it."""
+"""Carries out a launch and watches it."""
 
 
 class _Wish(StrEnum):
@@ -40,10 +40,10 @@ class _Wish(StrEnum):
 
 
 class Launch:
-    """One launch, from its first step to the moment it is stopped or detached.
+    """One launch, from its first step until it is stopped or detached.
 
-    Made by `Launcher.launch` and `Launcher.attach`. `work` carries it out and watches it; it returns when what it
-    watched has ended by itself and raises `SparkrunError` when the launch has failed.
+    Made by `Launcher.launch` and `Launcher.attach`. `work` carries it out and watches it; it returns when the launch
+    has ended by itself, and raises `SparkrunError` when it has failed.
     """
 
     def __init__(self, given: Given, running: Running, report: Reporter, work: Work) -> None:
@@ -57,17 +57,17 @@ class Launch:
 
     @property
     def launch_id(self) -> str:
-        """Its id, as in the labels of its containers."""
+        """The launch id, as in the labels of its containers."""
         return self._given.plan.launch_id
 
     @property
     def plan(self) -> LaunchPlan:
-        """What it does; made anew with what the hosts said once they have been asked."""
+        """The plan; it is made again with the hosts' answers once they have been asked."""
         return self._given.plan
 
     @property
     def rendered(self) -> Rendered | None:
-        """The recipe with its overrides as it was launched; None for one found on the hosts, which keep no recipe."""
+        """The recipe with its overrides; None for a launch found on the hosts, which store no recipe."""
         return None if self._given.attached else self._given.plan.rendered
 
     @property
@@ -87,22 +87,22 @@ class Launch:
 
     @property
     def finished(self) -> bool:
-        """Whether its tasks have ended: failed, cancelled, stopped or detached."""
+        """Whether the tasks have ended: the launch has failed, was cancelled, stopped or detached."""
         return self._task is not None and self._task.done()
 
     def events(self, after: int = 0) -> AsyncIterator[AnyEvent]:
-        """Every event with a number above `after`, then new ones until the launch is over or detached."""
+        """Every event with a number above `after`, then new ones until the launch has ended or is detached."""
         return self._report.bus.events(after)
 
     def begin(self) -> None:
-        """Start its tasks on the running event loop."""
+        """Start the tasks on the running event loop."""
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=f"launch {self.launch_id}")
 
     def cancel(self) -> None:
-        """Ask it to give up: no new steps, running ones are ended, its containers are removed once logs are saved.
+        """Give up the launch: running steps are ended, and containers are removed once their logs are saved.
 
-        A second call is `force`. A launch that serves is stopped instead.
+        A second call acts as `force`. A launch that serves is stopped instead.
         """
         if self._wish in (_Wish.CANCEL, _Wish.STOP):
             self.force()
@@ -110,32 +110,32 @@ class Launch:
         self._ask(_Wish.STOP if self.state.status in _SERVING else _Wish.CANCEL)
 
     def force(self) -> None:
-        """Kill at once, and do not wait for hosts that do not answer; what may be left is named in a notice."""
+        """Kill immediately, and do not wait for hosts that do not answer; a notice names what may be left."""
         self._running.force.set()
         if self._wish in (_Wish.NONE, _Wish.DETACH):
             self._ask(_Wish.STOP if self._running.served else _Wish.CANCEL)
 
     async def stop(self) -> LaunchState:
-        """Stop what it runs, on all hosts at once, and wait until it is gone; one that is starting is cancelled."""
+        """Stop the launch on all its hosts and wait until it is gone; a launch that is starting is cancelled."""
         if self._wish is _Wish.NONE:
             self._ask(_Wish.STOP if self._running.served else _Wish.CANCEL)
         return await self.wait_ended()
 
     async def detach(self) -> None:
-        """End its tasks here; everything on the hosts goes on, and the journal keeps what was seen so far."""
+        """End the tasks of this process; everything on the hosts goes on, and the journal is kept."""
         if self._wish is _Wish.NONE:
             self._ask(_Wish.DETACH)
         await self.wait_ended()
 
     async def wait_ready(self) -> LaunchState:
-        """The state once it serves, or once it is over without ever having served."""
+        """The state once the launch serves, or has ended without having served."""
         async for _ in self.events():
             if self.state.status in _SERVING or self.state.status in FINAL:
                 break
         return self.state
 
     async def wait_ended(self) -> LaunchState:
-        """The state once its tasks have ended."""
+        """The state once the tasks have ended."""
         if self._task is not None:
             await asyncio.wait([self._task])
         return self.state
@@ -159,7 +159,7 @@ class Launch:
             await self._conclude(failure)
             await self._running.leases.release()
         finally:
-            # Also when the event loop is going down: then nothing more is done to the hosts, as after a detach.
+            # Also when the event loop is shut down; the hosts are then left as they are, as after a detach.
             await self._running.followers.close()
             self._report.bus.close()
 
@@ -181,21 +181,35 @@ class Launch:
         return defect(self._given, self._report, error)
 
     async def _conclude(self, failure: SparkrunError | None) -> None:
-        """Clean up as the ending asks for it, and only then report the ending."""
+        """Clean up as the kind of ending requires, and only then report the ending."""
         if self._wish is _Wish.DETACH:
             return
         given, running, report = self._given, self._running, self._report
-        grace, ending, detail = 0.0, LaunchStatus.CANCELLED, ""
-        if self._wish is _Wish.STOP or (self._wish is _Wish.NONE and running.done):
-            grace, ending, detail = given.plan.serve.stop_grace, LaunchStatus.STOPPED, running.done
+        ended_by_itself = self._wish is _Wish.NONE
+        grace = 0.0
+        ending = LaunchStatus.CANCELLED
+        detail = ""
+        if self._wish is _Wish.STOP or (ended_by_itself and running.done):
+            grace = given.plan.serve.stop_grace
+            ending = LaunchStatus.STOPPED
+            detail = running.done
         elif failure is not None and await removed_elsewhere(given, running, failure):
-            ending, detail = LaunchStatus.STOPPED, "stopped from elsewhere"
-        elif failure is not None and self._wish is _Wish.NONE:
+            ending = LaunchStatus.STOPPED
+            detail = "stopped by another program"
+        elif failure is not None and ended_by_itself:
             await report_failure(given, running, report, failure)
-            grace, ending, detail = _CRASHED if running.served else 0.0, LaunchStatus.FAILED, failure.what
+            if running.served:
+                grace = _CRASHED
+            ending = LaunchStatus.FAILED
+            detail = failure.what
+
         left = await cleanup.clear(given, running, report, grace=grace)
         await last_memory(given, running, report, [item.host for item in left])
-        # The last lines of an engine may still have begun a phase.
+        # The last lines of an engine may have begun another phase.
         settle(report)
         unclear = cleanup.leftovers_text(left)
-        self._status(ending, (detail or unclear) if failure is not None else (unclear or detail))
+        if failure is None:
+            detail = unclear or detail
+        else:
+            detail = detail or unclear
+        self._status(ending, detail)

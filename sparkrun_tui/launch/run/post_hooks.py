@@ -1,4 +1,4 @@
-"""What a recipe runs once it serves: in the head's container, then on the head host; a failure is only reported."""
+"""Runs a recipe's hooks once it serves, in the head's container, then on the head host. Failures are only reported."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from sparkrun_tui.recipe.values.masking import given_to
 from sparkrun_tui.remote.transport import Outcome
 
 TIME_LIMIT = 900.0
-"""Seconds that one hook may take; the launch is not held up longer."""
+"""Seconds that one hook may take."""
 
 WORK_LIMIT = 24 * 3600.0
-"""Seconds that one hook may take where the server is only started for them."""
+"""Seconds that one hook may take when the server is only started for the hooks."""
 
 HOOK_MARK = shell.comment("sparkrun-tui: hook")
 """The first line of a recipe's own script on a host."""
@@ -33,35 +33,39 @@ _POLL = 1.0
 
 
 async def run_after(given: Given, running: Running, report: Reporter) -> bool:
-    """Run the hooks in order, up to the first that fails; whether all went well. The server goes on in any case."""
+    """Run the hooks in order up to the first that fails; whether all succeeded. The server goes on in any case."""
     serve = given.plan.serve
-    hooks = [(hook, True) for hook in serve.after] + [(hook, False) for hook in serve.host_after]
-    for number, (hook, inside) in enumerate(hooks, 1):
-        work = _in_container(given, running, report, number, hook) if inside else _on_head(given, report, hook)
-        if not await _reported(given, report, hook, work):
-            left = len(hooks) - number
-            if left:
-                report.notice("warning", f"not run after that: {', '.join(hook.title for hook, _ in hooks[number:])}")
-            if serve.stop_after:
-                report.notice("warning", "stop_after_post: it is not stopped, so that what failed can be looked at")
-            return False
+    hooks = [*serve.after, *serve.host_after]
+    for number, hook in enumerate(hooks, 1):
+        if number <= len(serve.after):
+            work = _in_container(given, running, report, number, hook)
+        else:
+            work = _on_head(given, report, hook)
+        if await _reported(given, report, hook, work):
+            continue
+        skipped = ", ".join(hook.title for hook in hooks[number:])
+        if skipped:
+            report.notice("warning", f"not run because of that: {skipped}")
+        if serve.stop_after:
+            report.notice("warning", "stop_after_post: the server is not stopped, so that you can find the cause")
+        return False
     return True
 
 
 async def _reported(given: Given, report: Reporter, hook: Hook, work: Coroutine[Any, Any, str]) -> bool:
-    """Await the work of a hook and report how it went; whether it went well."""
+    """Wait for the work of a hook and report its result; whether it succeeded."""
     host, limit = given.plan.serve.ready.host, _limit(given)
     report.notice("note", f"{hook.title}: {hook.command}", host)
     try:
         async with asyncio.timeout(limit):
             wrong = await work
     except TimeoutError:
-        wrong = f"is not done after {format_duration(limit)}"
+        wrong = f"did not end within {format_duration(limit)}"
     except HostError as error:
         wrong = f"could not be run: {error.what}"
     row = report.bus.state.hosts.get(host)
     if row is not None and row.cells[Phase.READY].state is not StepState.OK:
-        # A link that was lost meanwhile left it open whether the hook has ended; that it serves was known before.
+        # A link that was lost meanwhile has set the phase to unknown, but it is known that the launch serves.
         report.step(host, Phase.READY, StepState.OK)
     if wrong:
         report.notice("warning", f"{hook.title} {wrong}; the server goes on", host)
@@ -73,7 +77,7 @@ def _limit(given: Given) -> float:
 
 
 async def _in_container(given: Given, running: Running, report: Reporter, number: int, hook: Hook) -> str:
-    """Run a hook in the head's container, its output in that log; what went wrong, empty when nothing did."""
+    """Run a hook in the head's container, its output in that log; the failure in words, empty when it succeeded."""
     rank = given.ranks[0]
     key = f"after-{number}"
     execution = ContainerExec(rank.rank, hook.title, hook.command)
@@ -88,9 +92,9 @@ async def _in_container(given: Given, running: Running, report: Reporter, number
 
 
 async def _on_head(given: Given, report: Reporter, hook: Hook) -> str:
-    """Run a hook on the head host, its output in that log; what went wrong, empty when nothing did.
+    """Run a hook on the head host, its output in that log; the failure in words, empty when it succeeded.
 
-    It is run once: a link that is lost meanwhile leaves open how it ended.
+    It is run only once: when the link is lost meanwhile, its result is unknown.
     """
     host = given.plan.serve.ready.host
     command = given_to(hook.command, given.plan.env.secret)
@@ -101,5 +105,7 @@ async def _on_head(given: Given, report: Reporter, hook: Hook) -> str:
     if result.outcome is Outcome.EXITED:
         return f"ended with exit code {result.code}" if result.code else ""
     if result.outcome is Outcome.LOST:
-        return "lost its link: how it ended is not known"
-    return "is not done in time" if result.outcome is Outcome.TIMED_OUT else "was ended"
+        return "lost its link, so its result is unknown"
+    if result.outcome is Outcome.TIMED_OUT:
+        return "did not end in time"
+    return "was ended"

@@ -1,4 +1,4 @@
-"""Whether it serves: health answers, the models name ours, and one token of a completion comes back."""
+"""Waits until a launch serves: its health path answers, its model is listed, and one token is generated."""
 
 from __future__ import annotations
 
@@ -24,17 +24,21 @@ from sparkrun_tui.remote.http.client import HttpCall, HttpReply
 
 POLL = 1.0
 TOKEN_TIMEOUT = 900.0
-"""Seconds that the first token may take: over several hosts it compiles first, and slow is not failed."""
+"""Seconds that the first token may take: with several hosts the engine compiles first."""
 
 WRONG_NAME_AFTER = 30.0
 QUIET_NOTICE = 600.0
 _MOST_MODELS = 1000
-"""Models of one server that are read."""
+"""The most models of one server that are read."""
 _LOADING = (Phase.LOAD, Phase.COMPILE, Phase.GRAPHS, Phase.READY)
 
 
 async def until_ready(given: Given, running: Running, report: Reporter) -> None:
-    """Wait until it serves, and report where. Raises `LaunchError` when ranks never meet or the port is another's."""
+    """Wait until the launch serves, and report where.
+
+    Raises `LaunchError` when the ranks do not find each other, when another server holds the port, and when the server
+    generates no token.
+    """
     host = given.plan.serve.ready.host
     patience = _Patience(given, report)
     while not await insist(given, report, host, Phase.READY, lambda: healthy(given)):
@@ -47,7 +51,7 @@ async def until_ready(given: Given, running: Running, report: Reporter) -> None:
 
 
 async def healthy(given: Given) -> bool:
-    """Whether the health path answers with success now. Raises `LinkLost` when the host cannot be asked."""
+    """Whether the health path answers with success. Raises `LinkLost` when the host cannot be asked."""
     reply = await ask(given, given.plan.serve.ready.health_path)
     return reply is not None and reply.ok
 
@@ -55,7 +59,7 @@ async def healthy(given: Given) -> bool:
 async def ask(
     given: Given, path: str, body: Mapping[str, Any] | None = None, timeout: float = 10.0
 ) -> HttpReply | None:
-    """The answer of our server on its host; None when nothing answers there."""
+    """The answer of the launch's server, asked from its host; None when nothing answers. Raises `LinkLost`."""
     ready = given.plan.serve.ready
     data = json.dumps(body).encode() if body is not None else b""
     for address in _addresses(given):
@@ -70,14 +74,17 @@ async def ask(
 
 
 def _addresses(given: Given) -> tuple[str, ...]:
-    """Where the server may listen: most listen everywhere, some only on the address they were given."""
+    """Where the server may listen: most listen on all addresses, some only on the one that their command names."""
     return tuple(dict.fromkeys(("127.0.0.1", serving_address(given))))
 
 
 def serving_address(given: Given) -> str:
-    """The address of the serving host, for people and programs elsewhere."""
+    """The address of the serving host, for users and programs on other machines."""
     host = given.plan.serve.ready.host
-    return next((view.address for view in given.plan.hosts if view.name == host), host)
+    for view in given.plan.hosts:
+        if view.name == host:
+            return view.address
+    return host
 
 
 async def _named(given: Given, report: Reporter) -> None:
@@ -93,13 +100,13 @@ async def _named(given: Given, report: Reporter) -> None:
             raise LaunchError(
                 f"the server on port {ready.port} serves {shorten(', '.join(names), 200)}, not {ready.served_name}",
                 host=ready.host,
-                remedy="Another server may hold that port, or the command names the model otherwise.",
+                remedy="Another server may hold that port, or the command sets another model name.",
             )
         await asyncio.sleep(POLL)
 
 
 def model_names(body: bytes) -> tuple[str, ...]:
-    """The ids in an answer of `/v1/models`; empty when it is not one."""
+    """The model ids in an answer of `/v1/models`; empty when it has another form."""
     try:
         models = decode_json(body).at("data").items()
         return tuple(clean_line(item.at("id").text()) for item in models[:_MOST_MODELS])
@@ -113,7 +120,7 @@ async def _first_token(given: Given, report: Reporter) -> None:
     chat = {"model": ready.served_name, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1}
     vector = {"model": ready.served_name, "input": "Hi"}
     score = {"model": ready.served_name, "text_1": "Hi", "text_2": "Hello"}
-    # A server for embeddings or scores has no path for tokens.
+    # A server for embeddings or scores generates no tokens.
     ways: tuple[tuple[str, Mapping[str, Any]], ...] = (
         ("/v1/completions", text),
         ("/v1/chat/completions", chat),
@@ -127,9 +134,15 @@ async def _first_token(given: Given, report: Reporter) -> None:
         reply = await insist(given, report, ready.host, Phase.READY, completion)
         if reply is not None and reply.ok:
             return
-        last = f"{reply.status}: {clean_line(decode(reply.body[:500]))}" if reply is not None else "no answer"
+        last = "no answer"
+        if reply is not None:
+            last = f"{reply.status}: {clean_line(decode(reply.body[:500]))}"
         await asyncio.sleep(POLL)
-    raise LaunchError(f"it is healthy, but gives no token ({last})", host=ready.host, remedy="Its log says why.")
+    raise LaunchError(
+        f"the server is healthy, but generates no token ({last})",
+        host=ready.host,
+        remedy="See its log for the reason.",
+    )
 
 
 def _report_ready(given: Given, running: Running, report: Reporter) -> None:
@@ -137,9 +150,10 @@ def _report_ready(given: Given, running: Running, report: Reporter) -> None:
     running.served = True
     for host in given.hosts:
         row = report.bus.state.hosts.get(host)
-        for phase in _LOADING:
-            cell = row.cells.get(phase) if row is not None else None
-            if cell is not None and cell.state is StepState.RUNNING and phase is not Phase.READY:
+        cells = {} if row is None else row.cells
+        for phase in (Phase.LOAD, Phase.COMPILE, Phase.GRAPHS):
+            cell = cells.get(phase)
+            if cell is not None and cell.state is StepState.RUNNING:
                 report.step(host, phase, StepState.OK)
     for host in given.hosts:
         report.step(host, Phase.READY, StepState.OK)
@@ -148,7 +162,7 @@ def _report_ready(given: Given, running: Running, report: Reporter) -> None:
 
 
 class _Patience:
-    """Ranks that wait for each other in silence are given up after the plan's deadline; other stalls only warn."""
+    """Gives up when ranks wait for each other without log lines beyond the plan's deadline; other stalls only warn."""
 
     def __init__(self, given: Given, report: Reporter) -> None:
         self._given = given
@@ -158,7 +172,7 @@ class _Patience:
         self._warned = False
 
     def check(self) -> None:
-        """Raises `LaunchError` when several ranks have been silent for too long before loading began."""
+        """Raises `LaunchError` when several ranks have printed nothing for too long before loading began."""
         now = asyncio.get_running_loop().time()
         lines = self._count()
         if lines != self._lines:
@@ -166,11 +180,12 @@ class _Patience:
             return
         quiet = now - self._since
         serve = self._given.plan.serve
-        if len(serve.ranks) > 1 and not self._loading() and quiet > serve.ready.meet_timeout:
+        waiting_for_ranks = len(serve.ranks) > 1 and not self._loading()
+        if waiting_for_ranks and quiet > serve.ready.meet_timeout:
             raise LaunchError(
-                f"the ranks have not met: no line from any host for {format_duration(quiet)}",
+                f"the ranks did not find each other: no log line from any host for {format_duration(quiet)}",
                 host=serve.ready.host,
-                remedy="Open the hosts' firewalls to each other, and check that their addresses reach each other.",
+                remedy="Check that the hosts reach each other's addresses and that no firewall blocks them.",
             )
         if quiet > QUIET_NOTICE and not self._warned:
             self._warned = True

@@ -1,4 +1,4 @@
-"""At the end of a launch that serves, what its engine printed is kept for the next estimate of the same recipe."""
+"""Keeps what the engine of a launch printed, once it serves, for later estimates of the same recipe."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from sparkrun_tui.launch.sizing.sizing import engine_settings, host_memory
 
 
 async def remember_figures(given: Given, running: Running, report: Reporter) -> None:
-    """Keep the figures of every host that printed some; failures are only reported.
+    """Keep the figures of every host that printed some. Failures are only reported as notices.
 
-    What the demo's hosts print is made up, and is not kept.
+    Figures of the demo's hosts are invented, and are not kept.
     """
     plan = given.plan
     if plan.cluster.is_demo or not running.followers.figures:
@@ -22,12 +22,18 @@ async def remember_figures(given: Given, running: Running, report: Reporter) -> 
     head, image = plan.serve.ready.host, plan.serve.image
     try:
         remember_image(plan.serve.engine, image, await given.docker(head).image(image))
-        settings, now = engine_settings(plan.rendered, image), given.services.clock()
-        hosts = [host_memory(running.facts[host]) for host in running.followers.figures if host in running.facts]
+        settings = engine_settings(plan.rendered, image)
+        now = given.services.clock()
         digest = image_facts(image).digest
-        made = [record_of(settings, host, image, digest, running.followers.figures[host.name], now) for host in hosts]
-        remember(plan.rendered.recipe.digest, [record for record in made if record is not None])
+        made = []
+        for host, printed in running.followers.figures.items():
+            if host not in running.facts:
+                continue
+            record = record_of(settings, host_memory(running.facts[host]), image, digest, printed, now)
+            if record is not None:
+                made.append(record)
+        remember(plan.rendered.recipe.digest, made)
     except HostError as error:
-        report.notice("note", f"what the engine printed is not kept for estimates: {error.what}", head)
+        report.notice("note", f"the engine's figures were not kept for later estimates: {error.what}", head)
     except OSError as error:
-        report.notice("note", f"what the engine printed cannot be kept for estimates: {error.strerror}")
+        report.notice("note", f"the engine's figures were not kept for later estimates: {error.strerror}")

@@ -1,4 +1,4 @@
-"""The watch over a launch: every rank's container, its execs, the engine's health, and links that were lost."""
+"""Watches a launch: every rank's container and execs, the engine's health, and lost links."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from sparkrun_tui.base.errors import HostError, LaunchError
 from sparkrun_tui.base.numbers import whole
-from sparkrun_tui.engines.plan import RankPlan, Role
+from sparkrun_tui.engines.plan import ContainerExec, RankPlan, Role
 from sparkrun_tui.launch.plan.archive import exec_paths
 from sparkrun_tui.launch.plan.host_views import probe_paths
 from sparkrun_tui.launch.record.events import LaunchStatus, MemorySeen, StatusChanged
@@ -30,7 +30,7 @@ HEALTH_POLL = 10.0
 MEMORY_POLL = 10.0
 LINK_POLL = 1.0
 _LAST_READING = 3.0
-"""Seconds that the reading after the end may take."""
+"""Seconds that the memory reading after the end may take."""
 
 DOWN = frozenset({LinkState.RECONNECTING, LinkState.UNREACHABLE, LinkState.NEEDS_USER})
 _PROCESSES = ("sh", "-c", "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '")
@@ -41,9 +41,10 @@ _ALIVE = frozenset({"created", "running", "restarting", "paused"})
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A rank that no longer runs: exit code where it is known; `gone` when its container has been removed.
+    """A rank that no longer runs: its exit code, None when unknown; `gone` when its container was removed.
 
-    `restarted` when its host has been started anew since the launch began, which ends whatever ran there.
+    `restarted` when its host was restarted since the launch began, which ended the rank. `what` names the process in
+    words when it is not the container itself.
     """
 
     rank: RankPlan
@@ -63,14 +64,16 @@ class Ended:
         if self.oom_killed:
             return f"its container was killed at its memory limit (exit code {self.code})"
         subject = self.what or "its container"
-        return f"{subject} ended with exit code {self.code}" if self.code is not None else f"{subject} has ended"
+        if self.code is None:
+            return f"{subject} has ended"
+        return f"{subject} ended with exit code {self.code}"
 
 
 class RankEnded(LaunchError):
-    """A rank ended that should have gone on."""
+    """A rank has ended unexpectedly."""
 
     def __init__(self, ended: Ended) -> None:
-        super().__init__(ended.text, host=ended.rank.host, remedy="Its log says why.")
+        super().__init__(ended.text, host=ended.rank.host, remedy="See its log for the reason.")
         self.ended = ended
 
 
@@ -90,7 +93,7 @@ async def inspect(given: Given, running: Running, rank: RankPlan) -> Ended | Non
 
 
 async def _restarted(given: Given, running: Running, host: str) -> bool:
-    """Whether a host runs another boot than when it was probed for this launch; False where that is not known."""
+    """Whether a host was restarted since it was probed for this launch; False when unknown."""
     before = running.facts.get(host)
     if before is None or not before.boot_id:
         return False
@@ -101,7 +104,7 @@ async def _restarted(given: Given, running: Running, host: str) -> bool:
 
 
 async def _inspect_processes(given: Given, running: Running, rank: RankPlan) -> Ended | None:
-    """Whether the engine has left a container that foreign scripts made: its first process sleeps for ever."""
+    """How the engine ended in a container of foreign scripts, whose first process only sleeps; None while it runs."""
     if rank.rank:
         return None
     result = await given.docker(rank.host).run_exec(running.containers[rank.rank], _PROCESSES)
@@ -117,30 +120,37 @@ async def _inspect_processes(given: Given, running: Running, rank: RankPlan) -> 
 
 
 async def _inspect_execs(given: Given, running: Running, rank: RankPlan) -> Ended | None:
-    executions = [execution for stage in given.plan.serve.stages for execution in stage.execs]
+    executions: list[ContainerExec] = []
+    for stage in given.plan.serve.stages:
+        executions += stage.execs
     for number, execution in enumerate(executions):
         if execution.rank != rank.rank or number not in running.executions:
             continue
-        identity = running.executions[number]
-        about = await given.docker(rank.host).exec_inspect(identity) if identity else None
-        if about is None:
-            code = await exec_code(given, running, rank, number)
-        else:
-            code = None if about.running else about.exit_code
+        code = await _exit_code(given, running, rank, number)
         if code is not None:
             return Ended(rank, code, what=execution.title)
     return None
 
 
+async def _exit_code(given: Given, running: Running, rank: RankPlan, number: int) -> int | None:
+    """The exit code of an exec, by its id where that is known; None while it runs."""
+    identity = running.executions[number]
+    if identity:
+        about = await given.docker(rank.host).exec_inspect(identity)
+        if about is not None:
+            return None if about.running else about.exit_code
+    return await exec_code(given, running, rank, number)
+
+
 async def exec_code(given: Given, running: Running, rank: RankPlan, number: int | str) -> int | None:
-    """The exit code that an exec left in its container, for where its id is not known; None while it runs."""
+    """The exit code that an exec has written in its container, for an exec without a known id; None while it runs."""
     path = f"{exec_paths(number)[0]}/code"
     result = await given.docker(rank.host).run_exec(running.containers[rank.rank], ("cat", path))
     return whole(result.stdout) if result.ok else None
 
 
 async def first_end(given: Given, running: Running, report: Reporter, pause: float = START_POLL) -> Ended:
-    """The first rank that ends; hosts that cannot be asked are asked again when they answer."""
+    """The first rank that ends; waits for hosts that cannot be asked."""
     tasks: dict[int, asyncio.Task[Ended]] = {}
     try:
         while True:
@@ -165,7 +175,7 @@ async def _end_of(given: Given, running: Running, report: Reporter, rank: RankPl
             await regain(given, report, rank.host, lost)
             continue
         except HostError as error:
-            # The daemon answers with an error (it is restarting, say): the rank's state is not known from that.
+            # The daemon answers with an error, for example while it restarts: the state of the rank is unknown.
             report.link(rank.host, given.transport(rank.host).link.state, error.what)
             ended = None
         if ended is not None:
@@ -174,7 +184,7 @@ async def _end_of(given: Given, running: Running, report: Reporter, rank: RankPl
 
 
 async def unless_ended(given: Given, running: Running, report: Reporter, work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`, unless a rank ends before it: then `RankEnded` is raised and the work is dropped."""
+    """The result of `work`. Raises `RankEnded` when a rank ends first; the work is then cancelled."""
     doing = asyncio.create_task(work)
     watching = asyncio.create_task(first_end(given, running, report))
     try:
@@ -187,9 +197,9 @@ async def unless_ended(given: Given, running: Running, report: Reporter, work: C
 
 
 async def watch(given: Given, running: Running, report: Reporter) -> None:
-    """Watch a launch that serves, until its head ends: then `RankEnded` is raised.
+    """Watch a launch that serves. Raises `RankEnded` when its head ends.
 
-    A lost worker or an unhealthy engine makes it degraded, a head that cannot be asked makes it unknown.
+    A lost worker or an unhealthy engine makes the launch degraded, a head that cannot be asked makes it unknown.
     """
     watcher = _Watch(given, running, report)
     tasks = [asyncio.create_task(watcher.rank(rank)) for rank in given.ranks]
@@ -230,7 +240,7 @@ class _Watch:
             await asyncio.sleep(SERVING_POLL)
 
     async def health(self) -> None:
-        """What the endpoint says of itself; only asked while its host can be asked."""
+        """Watch the health of the endpoint while its host can be asked."""
         ready = self._given.plan.serve.ready
         while True:
             await asyncio.sleep(HEALTH_POLL)
@@ -273,13 +283,16 @@ class _Watch:
     def _judge(self) -> None:
         head = self._given.plan.serve.ready.host
         if head in self._silent:
-            status, detail = LaunchStatus.UNKNOWN, f"{head} cannot be asked: {self._silent[head]}"
-        elif self._unhealthy or self._lost_ranks or self._silent:
-            reasons = [self._unhealthy, *self._lost_ranks.values()]
-            reasons += [f"{host} cannot be asked" for host in self._silent]
-            status, detail = LaunchStatus.DEGRADED, "; ".join(reason for reason in reasons if reason)
+            status = LaunchStatus.UNKNOWN
+            detail = f"{head} cannot be asked: {self._silent[head]}"
         else:
-            status, detail = LaunchStatus.READY, ""
+            reasons = list(self._lost_ranks.values())
+            if self._unhealthy:
+                reasons.insert(0, self._unhealthy)
+            for host in self._silent:
+                reasons.append(f"{host} cannot be asked")
+            status = LaunchStatus.DEGRADED if reasons else LaunchStatus.READY
+            detail = "; ".join(reasons)
         state = self._report.bus.state
         if state.status is not status or state.detail != detail:
             self._report.bus.emit(StatusChanged(status=status, detail=detail))
@@ -296,7 +309,7 @@ async def report_links(given: Given, report: Reporter) -> None:
 
 
 async def last_memory(given: Given, running: Running, report: Reporter, silent: Collection[str]) -> None:
-    """One more reading of hosts that were cleaned (not of `silent` ones): it shows how they were left."""
+    """Read the memory of hosts that were cleaned up once more, except of `silent` ones, to show what is free again."""
     if running.force.is_set():
         return
     up = [host for host in given.hosts if host not in silent and given.transport(host).link.state not in DOWN]
@@ -306,7 +319,7 @@ async def last_memory(given: Given, running: Running, report: Reporter, silent: 
 
 
 async def read_memory(given: Given, report: Reporter, host: str) -> None:
-    """One reading of a host's memory, as an event; a host that cannot be asked is passed over."""
+    """Emit a reading of a host's memory; a host that cannot be asked is skipped."""
     try:
         facts = await given.services.probe(given.transport(host), probe_paths(given.plan.cluster), ())
     except HostError:

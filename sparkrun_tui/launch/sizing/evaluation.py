@@ -1,4 +1,4 @@
-"""A recipe judged as it would run: values and command in force, problems, hosts and memory. CLI and app ask here."""
+"""A recipe as it would run: its effective values and command, problems, hosts and memory, for CLI and app."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from sparkrun_tui.recipe.values.rendered import Rendered
 
 T = TypeVar("T")
 CANNOT_RUN = "cannot-run-here"
-"""The code of the problem that the hosts at hand cannot run a recipe at all."""
+"""The code of the problem that these hosts cannot run a recipe at all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The hosts that a recipe is judged for; without a cluster, as many DGX Sparks as it needs.
+    """The hosts that a recipe is evaluated for; without a cluster, as many DGX Sparks as it needs.
 
-    `memory` is what is known of hosts by name; those that were not asked are taken for DGX Sparks.
+    `memory` has the known hosts by name; hosts that were not probed count as DGX Sparks.
     """
 
     cluster: Cluster | None = None
@@ -53,17 +53,17 @@ class Target:
 
     @property
     def available(self) -> int:
-        """How many hosts there are; as many as are assumed at most while no cluster is chosen."""
+        """How many hosts there are; `MAX_ASSUMED` without a cluster."""
         return len(self.hosts) if self.cluster else MAX_ASSUMED
 
     @property
     def gpus(self) -> int:
-        """GPUs of a host."""
+        """GPUs of each host."""
         return max(self.cluster.gpus_per_host, 1) if self.cluster else 1
 
     @property
     def privileged(self) -> bool:
-        """Whether containers run privileged there."""
+        """Whether containers run privileged on these hosts."""
         return self.cluster is not None and self.cluster.privileged
 
     def chosen(self, count: int) -> list[HostMemory]:
@@ -78,7 +78,7 @@ class Target:
 class Evaluation:
     """A recipe with its overrides on the hosts of a target.
 
-    `problems` stand in the order of the file; `host_reason` says why so many hosts are used.
+    `problems` are in the order of the file; `host_reason` says why it uses this many hosts.
     """
 
     rendered: Rendered
@@ -107,7 +107,7 @@ class Evaluation:
 
     @property
     def level(self) -> Level:
-        """The verdict of a list: bad where the hosts cannot run it at all, else the estimate's."""
+        """The verdict for lists: bad when the hosts cannot run the recipe at all, else that of the estimate."""
         if any(problem.code == CANNOT_RUN for problem in self.problems):
             return Level.BAD
         return self.estimate.level
@@ -122,10 +122,10 @@ def evaluate(
     store: FactsStore | None = None,
     checks: bool = True,
 ) -> Evaluation:
-    """What a recipe becomes with overrides on a target.
+    """The evaluation of a recipe with overrides on a target.
 
-    Never raises: what fails is a problem of the recipe. Without `checks` the problems are only those that a verdict
-    needs, for the rows of a list. `store` knows facts of models; without one, what is known on this machine is asked.
+    Never raises: a failure becomes a problem of the recipe. Without `checks` it has only the problems that the
+    verdict in a list needs. `store` has facts of models; None means the stores of this machine.
     """
     rendered = guarded("rendering the command", recipe, lambda: render(recipe, overrides, user_defaults or {}))
     if isinstance(rendered, Problem):
@@ -137,7 +137,7 @@ def evaluate(
 def evaluate_rendered(
     rendered: Rendered, target: Target, *, store: FactsStore | None = None, checks: bool = True
 ) -> Evaluation:
-    """The same for a recipe whose values are filled in already."""
+    """The evaluation of a recipe whose values are already filled in."""
     found = guarded("judging the recipe", rendered.recipe, lambda: _evaluate(rendered, target, store, checks))
     return _unjudged(rendered, target, found) if isinstance(found, Problem) else found
 
@@ -148,13 +148,13 @@ def _evaluate(rendered: Rendered, target: Target, store: FactsStore | None, chec
     problems = [*recipe.problems, *rendered.problems]
     if checks:
         problems += recipe_problems(rendered, attention_heads(rendered, store), target.gpus, target.privileged)
-    # Secrets are variables in the command: it is shown and copied.
+    # The command is shown and copied: secrets in it are variables.
     hidden = concealed(rendered).rendered
-    command, hosts, reason = hidden.command or "", recipe.min_nodes, ""
-    if engine is None and not checks:
-        message = f"`{recipe.runtime}` is not an engine that this program launches"
-        problems.append(Problem(Severity.ERROR, "unknown-runtime", message, beginning(recipe)))
+    command = hidden.command or ""
+    hosts, reason = recipe.min_nodes, ""
+    title = recipe.runtime
     if engine is not None:
+        title = engine.title
         try:
             command = engine.command(hidden)
             problems += engine.check(rendered)
@@ -162,20 +162,30 @@ def _evaluate(rendered: Rendered, target: Target, store: FactsStore | None, chec
         except SparkrunError as error:
             problems.append(Problem(Severity.ERROR, CANNOT_RUN, error.what, error.spot, error.remedy))
             reason = error.what
+    elif not checks:
+        message = f"`{recipe.runtime}` is not an engine that this program launches"
+        problems.append(Problem(Severity.ERROR, "unknown-runtime", message, beginning(recipe)))
     estimate = judged_size(rendered, target.chosen(hosts), store)
-    title = engine.title if engine is not None else recipe.runtime
     if checks:
         redact = redactor(rendered=rendered)
         problems = [problem_shown(problem, redact) for problem in problems]
-    return Evaluation(rendered, command, title, estimate, hosts, reason, ordered(problems))
+    return Evaluation(
+        rendered=rendered,
+        command=command,
+        engine=title,
+        estimate=estimate,
+        hosts=hosts,
+        host_reason=reason,
+        problems=ordered(problems),
+    )
 
 
 def recipe_problems(
     rendered: Rendered, heads: int | None, gpus_per_host: int, privileged: bool = False
 ) -> tuple[Problem, ...]:
-    """What is wrong with a recipe and its overrides, whichever hosts it runs on.
+    """What is wrong with a recipe and its overrides, independent of the state of its hosts.
 
-    `privileged` says that containers run so there, which is more than any mount.
+    `privileged` means that containers run privileged, which permits more than any mount does.
     """
     recipe = rendered.recipe
 
@@ -194,7 +204,7 @@ def recipe_problems(
 
 
 def judged_size(rendered: Rendered, hosts: Sequence[HostMemory], store: FactsStore | None = None) -> Estimate:
-    """The memory estimate; where it fails, one in which everything is unknown, with the reason."""
+    """The memory estimate; when it fails, one in which everything is unknown, with the reason."""
     try:
         return size(rendered, hosts, store)
     except SparkrunError as error:
@@ -204,12 +214,12 @@ def judged_size(rendered: Rendered, hosts: Sequence[HostMemory], store: FactsSto
 
 
 def memory_needed(rendered: Rendered, hosts: Sequence[HostMemory], store: FactsStore | None = None) -> int | None:
-    """Bytes that a launch takes of its fullest host; None when that is not known. Never stops a launch by a defect."""
+    """Bytes that a launch uses on its fullest host; None when unknown. Never raises, so a defect stops no launch."""
     return needed_bytes(judged_size(rendered, hosts, store))
 
 
 def guarded(doing: str, recipe: Recipe, work: Callable[[], T]) -> T | Problem:
-    """What `work` gives, or the problem to show where it failed."""
+    """The result of `work`, or the problem to show when it fails."""
     try:
         return work()
     except SparkrunError as error:
@@ -226,7 +236,7 @@ def _unjudged(rendered: Rendered, target: Target, problem: Problem) -> Evaluatio
 
 
 def fits(target: Target, user_defaults: Mapping[str, object]) -> Callable[[Entry], str]:
-    """What `fits:` asks: `good`, `tight`, `bad` or `unknown` for a recipe on a target."""
+    """The function behind the filter `fits:`: `good`, `tight`, `bad` or `unknown` for a recipe on a target."""
     known: dict[str, str] = {}
 
     def judge(entry: Entry) -> str:

@@ -1,4 +1,4 @@
-"""Which engine version an image holds by what it says of itself: its labels and its environment."""
+"""The engine version in an image, read from the image's labels and environment."""
 
 from __future__ import annotations
 
@@ -16,26 +16,30 @@ _BUILD = re.compile(r"(?:^|[^0-9a-z])(b\d{3,6})\b")
 
 
 def version_of(engine: str, image: ImageInfo) -> str:
-    """The version of the engine (`0.32.0`, `b11669`) in an image, empty when it does not say.
+    """The version of the engine (`0.32.0`, `b11669`) in an image; empty when the image does not say.
 
-    A label or variable that names both the engine and a version counts (`ai.example.vllm.version`, `VLLM_VERSION`).
-    The general `org.opencontainers.image.version` only where the image's other general labels are about the engine:
-    images inherit it from the system they were built on, whose version it then is.
+    A label or variable counts when its name contains both the engine's name and `version` (`ai.example.vllm.version`,
+    `VLLM_VERSION`). The general `org.opencontainers.image.version` only counts when the image's other general labels
+    mention the engine: images inherit it from their base image, whose version it then is.
     """
     family = family_of(engine)
     if family is None:
         return ""
     word = re.compile(family.image_words, re.IGNORECASE)
-    pairs = [*image.labels.items(), *(item.partition("=")[::2] for item in image.env)]
-    own = [value for name, value in pairs if word.search(name) and "version" in name.lower()]
-    about = [image.labels.get(f"{_OCI}{key}", "") for key in _ABOUT]
-    if any(word.search(text) for text in about):
-        own.append(image.labels.get(f"{_OCI}version", ""))
-    return _first(family, own)
+    pairs = list(image.labels.items())
+    for item in image.env:
+        name, _, value = item.partition("=")
+        pairs.append((name, value))
+    versions = [value for name, value in pairs if word.search(name) and "version" in name.lower()]
+    for key in _ABOUT:
+        if word.search(image.labels.get(f"{_OCI}{key}", "")):
+            versions.append(image.labels.get(f"{_OCI}version", ""))
+            break
+    return _first(family, versions)
 
 
 def digest_of(image: ImageInfo) -> str:
-    """What distinguishes one content of an image's name from another; empty for one that was only built on its host."""
+    """The digest of an image's content, without its repository; empty for an image that was built on its host."""
     return min((digest.rpartition("@")[2] for digest in image.digests), default="")
 
 

@@ -1,4 +1,4 @@
-"""What engines printed in earlier launches, and what is known of images, kept in small files of the state directory."""
+"""Figures that engines printed in earlier launches, and facts of images, in small files of the state directory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.base.numbers import decimal_of, whole_of
 
 MAX_RECORDS = 16
-"""Records kept of one recipe, newest first."""
+"""How many records are kept of one recipe, newest first."""
 
 MAX_RECIPES = 300
 MAX_IMAGES = 200
@@ -25,11 +25,10 @@ _seen: dict[Path, tuple[tuple[int, int], Any]] = {}
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What one engine printed on one host: `figures` by name (bytes, tokens, requests), at Unix time `time`.
+    """The figures that one engine printed on one host, by name (bytes, tokens, requests), at Unix time `time`.
 
-    `total` is the device's memory in bytes that the engine multiplies its fraction with, `utilisation` that fraction
-    (None where the engine has none); `settings` are those that move these figures. `image_digest` is empty where the
-    image has none.
+    `total` is the device memory in bytes that the engine multiplies with its fraction `utilisation` (None when the
+    engine has none); `settings` are those that change these figures. `image_digest` is empty when the image has none.
     """
 
     host: str
@@ -48,25 +47,31 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """What a host said of an image: its digest, and the version of the engine in it; empty where it does not say."""
+    """What a host reported about an image: its digest and the engine's version in it; empty when unknown."""
 
     digest: str = ""
     version: str = ""
 
 
 def records(recipe_digest: str) -> tuple[Record, ...]:
-    """The records of a recipe in this state of its file, newest first; a damaged file holds none."""
+    """The records of a recipe with this digest of its file, newest first; none when the store's file is damaged."""
     path = _recipe_file(recipe_digest)
     return _records(_read(path)) if path is not None else ()
 
 
 def _records(data: Any) -> tuple[Record, ...]:
-    found = [_record(item) for item in data] if isinstance(data, list) else []
-    return tuple(record for record in found if record is not None)
+    if not isinstance(data, list):
+        return ()
+    found = []
+    for item in data:
+        record = _record(item)
+        if record is not None:
+            found.append(record)
+    return tuple(found)
 
 
 def remember(recipe_digest: str, new: Sequence[Record]) -> None:
-    """Keep new records; of one host with the same image and settings only the newest. Raises `OSError`."""
+    """Keep new records, of each host with the same image and settings only the newest. Raises `OSError`."""
     path = _recipe_file(recipe_digest)
     if path is None or not new:
         return
@@ -82,16 +87,16 @@ def remember(recipe_digest: str, new: Sequence[Record]) -> None:
 
 
 def image_facts(image: str) -> ImageFacts:
-    """What is known of an image by its name; empty facts when no host has been seen to hold it."""
+    """The known facts of an image by its name; empty when no host has reported it."""
     data = _read(_images_file())
-    entry = data.get(image) if isinstance(data, dict) else None
-    if not isinstance(entry, dict):
+    if not isinstance(data, dict) or not isinstance(data.get(image), dict):
         return ImageFacts()
+    entry = data[image]
     return ImageFacts(str(entry.get("digest") or ""), str(entry.get("version") or ""))
 
 
 def learn_image(image: str, facts: ImageFacts) -> None:
-    """Keep what a host said of an image. Raises `OSError`."""
+    """Keep what a host reported about an image. Raises `OSError`."""
     if not image or image_facts(image) == facts:
         return
 
@@ -117,26 +122,36 @@ def _recipe_file(digest: str) -> Path | None:
 
 
 def _record(item: Any) -> Record | None:
-    """A record as it was written; None for anything else."""
+    """The record in `item`, as `remember` writes it; None for anything else."""
+    if not isinstance(item, dict):
+        return None
     names = {entry.name for entry in fields(Record)}
     try:
         record = Record(**{key: value for key, value in item.items() if key in names})
-    except (AttributeError, TypeError):
+    except TypeError:
         return None
-    texts = (record.host, record.image, record.image_digest)
-    if not all(isinstance(text, str) for text in texts):
+    texts: tuple[object, ...] = (record.host, record.image, record.image_digest)
+    for text in texts:
+        if not isinstance(text, str):
+            return None
+    mappings: tuple[object, ...] = (record.settings, record.figures)
+    for mapping in mappings:
+        if not isinstance(mapping, dict):
+            return None
+    if decimal_of(record.time, least=0.0) is None:
         return None
-    if not isinstance(record.settings, dict) or not isinstance(record.figures, dict):
-        return None
-    if decimal_of(record.time, least=0.0) is None or whole_of(record.total) is None:
+    if whole_of(record.total) is None:
         return None
     if record.utilisation is not None and decimal_of(record.utilisation, least=0.0) is None:
         return None
-    return record if all(decimal_of(value) is not None for value in record.figures.values()) else None
+    for value in record.figures.values():
+        if decimal_of(value) is None:
+            return None
+    return record
 
 
 def _read(path: Path) -> Any:
-    """The content of a file, read again only when it has changed: estimates ask at every keystroke."""
+    """The content of a file, None if unreadable. Cached until the file changes: estimates read at every keystroke."""
     try:
         about = path.stat()
         stamp = (about.st_mtime_ns, about.st_size)
@@ -152,7 +167,7 @@ def _read(path: Path) -> Any:
 
 
 def _update(path: Path, change: Callable[[Any], Any]) -> None:
-    """Change what a file holds; a damaged one holds None. Raises `OSError`."""
+    """Replace the content of a file with `change` of it (of None when it is damaged). Raises `OSError`."""
 
     def changed(text: str) -> str:
         try:
@@ -166,7 +181,7 @@ def _update(path: Path, change: Callable[[Any], Any]) -> None:
 
 
 def _prune(folder: Path) -> None:
-    """Let the files go that were not written for longest."""
+    """Remove the files that were written longest ago."""
     files = [path for path in folder.glob("*.json") if path != _images_file()]
     for path in sorted(files, key=lambda path: path.stat().st_mtime)[:-MAX_RECIPES]:
         path.unlink(missing_ok=True)

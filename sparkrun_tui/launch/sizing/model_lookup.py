@@ -1,4 +1,4 @@
-"""Learns in the background what the Hub says of models: each once a run, what is fresh or refused not again."""
+"""Reads facts of models from the Hub in the background, each model at most once per process."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from sparkrun_tui.models.digest_cache import digest_path
 from sparkrun_tui.remote.hub.token import hub_token
 
 FRESH = 30 * 86400.0
-"""Seconds for which a digest of a moving revision is not read anew."""
+"""Seconds for which a stored digest is not read again; a branch may have moved after that."""
 
 _OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 
 
 class FactsReader(Protocol):
-    """Reads what a model's files say of it, and keeps it where the store finds it."""
+    """Reads the facts in a model's files, and stores them where the facts store finds them."""
 
     async def read(self, model: str, revision: str = "", token: Secret | None = None) -> Digest:
-        """The digest. Cancellable; raises `SparkrunError` with the remedy (gated, missing, offline, and so on)."""
+        """The digest of a model. Cancellable; raises `SparkrunError` with a remedy (gated, missing, offline, ...)."""
 
 
 @dataclass(frozen=True, slots=True)
 class LookedUp:
-    """What came of it: whether the store now knows more than before, else why not (None: nothing was to do)."""
+    """The result of a look-up: whether there are new facts, and the reason why not (None: no look-up was needed)."""
 
     new: bool
     problem: SparkrunError | None = None
 
 
 class ModelLookup:
-    """Asks about models one after the other; used from one event loop."""
+    """Looks up models one after the other; used from one event loop."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class ModelLookup:
         self._turn = asyncio.Lock()
 
     def wanted(self, model: str, revision: str = "") -> bool:
-        """Whether asking may bring something new; takes one look at the disk."""
+        """Whether a look-up may give new facts; reads the time of one file."""
         if (model, revision) in self._known or not _on_the_hub(model):
             return False
         if any(self._environ.get(name, "").upper() in ("1", "TRUE", "YES", "ON") for name in _OFFLINE):
@@ -68,14 +68,14 @@ class ModelLookup:
         return age > FRESH
 
     def problem(self, model: str, revision: str = "") -> SparkrunError | None:
-        """Why the model could not be asked about in this run; None when it could, or was not asked about."""
+        """Why the look-up of a model failed in this process; None when it succeeded or was not tried."""
         known = self._known.get((model, revision))
         return known.problem if known is not None else None
 
     async def look_up(self, model: str, revision: str = "") -> LookedUp:
-        """Ask about a model where that may bring something new. Cancelling stops the look-up, which may be tried again.
+        """Look up a model when that may give new facts. A cancelled look-up may be tried again.
 
-        Never raises for what the Hub refuses: the reason is in the result, and `problem` gives it from then on.
+        Never raises for a refusal of the Hub: the reason is in the result, and `problem` returns it from then on.
         """
         async with self._turn:
             if not self.wanted(model, revision):
@@ -90,5 +90,5 @@ class ModelLookup:
 
 
 def _on_the_hub(model: str) -> bool:
-    """Whether a model's name is one of a repository on the Hub."""
+    """Whether a model's name is that of a repository on the Hub."""
     return model.count("/") == 1 and not model.startswith(("/", ".", "~")) and valid_model(model)

@@ -1,4 +1,4 @@
-"""Whether a rendered recipe fits on some hosts: the one place where recipe and memory estimate meet."""
+"""The memory estimate of a rendered recipe on some hosts."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ from sparkrun_tui.remote.probe.facts import HostFacts
 
 ASSUMED_HOST = "spark"
 MAX_ASSUMED = 64
-"""Hosts that are assumed at most: more is a typo, which must not be worked out host by host."""
+"""The most hosts that are assumed. A larger number is a typo, and must not be computed host by host."""
 
 
 class FactsStore(Protocol):
-    """Whatever knows facts of models at once, without a network: the shipped table, the cache, the local files."""
+    """A source of facts of models that needs no network: the shipped table, the cache, local files."""
 
     def find(self, model: str, revision: str = "") -> ModelFacts | None:
-        """Facts of a model repository, or None when nothing is known here and now."""
+        """Facts of a model repository; None when the store has none."""
 
 
 def digest_folder() -> Path:
-    """Where digests of models read from the Hub are kept."""
+    """The folder of the digests of models that were read from the Hub."""
     return paths.cache_dir() / "models"
 
 
 def known_models() -> FactsStore:
-    """What is known of models here and now: this machine's Hugging Face cache, digests, and the shipped table."""
+    """The facts on this machine: its Hugging Face cache, digests, and the shipped table."""
     return _known_models(hub_folder(), digest_folder())
 
 
@@ -56,7 +56,7 @@ def _known_models(hub: Path, digests: Path) -> FactsStore:
 
 
 def declared_facts(rendered: Rendered) -> ModelFacts:
-    """What the recipe's own metadata says of its model, with dtypes that hang on overrides as they are in force."""
+    """The facts of the model in the recipe's own metadata, with the dtypes that the overrides select."""
     meta = metadata_in_force(rendered)
     return facts_from_metadata(
         model_params=meta.model_params,
@@ -71,25 +71,29 @@ def declared_facts(rendered: Rendered) -> ModelFacts:
 
 
 def model_facts(rendered: Rendered, store: FactsStore | None = None) -> ModelFacts:
-    """All that is known of a recipe's model; the recipe's metadata takes precedence and says where it contradicts.
+    """All known facts of a recipe's model; the recipe's metadata takes precedence, and contradictions are noted.
 
-    Without a `store`, what is known on this machine is asked.
+    `store` None means the stores of this machine.
     """
     recipe = rendered.recipe
     declared = declared_facts(rendered)
-    known = (store or known_models()).find(recipe.model, recipe.model_revision) if recipe.model else None
-    return declared if known is None else merge(declared, known)
+    if not recipe.model:
+        return declared
+    known = (store or known_models()).find(recipe.model, recipe.model_revision)
+    if known is None:
+        return declared
+    return merge(declared, known)
 
 
 def attention_heads(rendered: Rendered, store: FactsStore | None = None) -> int | None:
-    """The attention heads of a recipe's model, which its ranks share out; None when they are not known."""
+    """The attention heads of a recipe's model, which its ranks divide among them; None when unknown."""
     return model_facts(rendered, store).heads
 
 
 def engine_settings(rendered: Rendered, image: str = "") -> EngineSettings:
-    """What the engine is asked to do by the command that will run.
+    """The settings of the engine in the command that will run.
 
-    Its version is what the image's tag says, else what the image said of itself on a host that was seen to hold it.
+    The engine's version is that in the image's tag, else the one that the image reported on a host that has it.
     """
     family = family_of(rendered.recipe.runtime)
     if family is None:
@@ -97,72 +101,82 @@ def engine_settings(rendered: Rendered, image: str = "") -> EngineSettings:
     env = {name: value.text for name, value in rendered.recipe.env.items()}
     name = image or image_of(rendered)
     settings = read_settings(family, serve_words(rendered, family), name, env)
-    return settings if settings.version else replace(settings, version=_told_version(name))
+    if not settings.version:
+        settings = replace(settings, version=_reported_version(name))
+    return settings
 
 
 def engine_version(rendered: Rendered) -> str:
-    """The version of the engine in the image that a launch would run; empty where nothing has told it."""
+    """The version of the engine in the image that a launch would run; empty when unknown."""
     family = family_of(rendered.recipe.runtime)
     if family is None:
         return ""
     name = image_of(rendered)
-    return version_in_tag(family, name) or _told_version(name)
+    return version_in_tag(family, name) or _reported_version(name)
 
 
-def _told_version(image: str) -> str:
-    """What an image said of itself on a host that was seen to hold it."""
+def _reported_version(image: str) -> str:
+    """The version that an image reported on a host that has it; empty when unknown."""
     return image_facts(image).version
 
 
 def image_of(rendered: Rendered) -> str:
-    """The image that a launch would run: the recipe's, else its engine's usual one."""
+    """The image that a launch would run: the recipe's, else the default of its engine."""
     engine = ENGINES.get(rendered.recipe.runtime)
     return engine.image(rendered.recipe) if engine is not None else rendered.recipe.container
 
 
 def host_memory(facts: HostFacts) -> HostMemory:
-    """A probed host as the estimate takes it; it says when the host was asked, so that an old figure is seen."""
-    gpu = facts.gpus[0] if facts.gpus else None
-    discrete = gpu is not None and gpu.memory_total is not None
-    total = (gpu.memory_total or 0) if gpu is not None and discrete else facts.memory_total
+    """A probed host for the estimate; `source` has the time of the probe, so that users see how old it is."""
+    total = facts.memory_total
+    available: int | None = facts.memory_available
+    unified = True
+    gpu_name = ""
+    if facts.gpus:
+        gpu = facts.gpus[0]
+        gpu_name = gpu.name
+        if gpu.memory_total is not None:
+            # A discrete GPU: how much of its memory is free is not probed.
+            total, available, unified = gpu.memory_total, None, False
     return HostMemory(
         name=facts.name,
         total=total,
-        available=None if discrete else facts.memory_available,
+        available=available,
         assumed=False,
         source=time.strftime("probed at %H:%M:%S", time.localtime(facts.taken)),
         gpus=max(len(facts.gpus), 1),
-        unified=not discrete,
-        gpu_name=gpu.name if gpu is not None else "",
+        unified=unified,
+        gpu_name=gpu_name,
     )
 
 
 def assumed_hosts(count: int) -> list[HostMemory]:
-    """As many DGX Sparks as a recipe needs, where no hosts are named."""
+    """`count` DGX Sparks, for a recipe without hosts."""
     return [assumed_spark(f"{ASSUMED_HOST}-{number + 1}") for number in range(count)]
 
 
 def size(
     rendered: Rendered, hosts: Sequence[HostMemory], store: FactsStore | None = None, now: float | None = None
 ) -> Estimate:
-    """The memory estimate of a rendered recipe; with no hosts given, a DGX Spark is assumed for each one needed.
+    """The memory estimate of a rendered recipe; without hosts, for as many DGX Sparks as it needs.
 
-    What earlier launches of it have measured takes the place of what is estimated, and is named in the notes; `now`
-    is Unix time, for how long ago that was.
+    Measurements of its earlier launches replace estimated figures, and the notes name them; `now` is Unix time, to say
+    how old they are.
     """
     settings = engine_settings(rendered)
     family = family_of(rendered.recipe.runtime)
     chosen = list(hosts) or assumed_hosts(hosts_wanted(rendered, family, MAX_ASSUMED).count)
     known = store or known_models()
     facts = model_facts(rendered, known)
-    drafter = settings.speculative.model if settings.speculative is not None else ""
-    if drafter:
-        facts = replace(facts, drafter=known.find(drafter))
+    if settings.speculative is not None and settings.speculative.model:
+        facts = replace(facts, drafter=known.find(settings.speculative.model))
     if family is not None and not serve_words(rendered, family):
-        return unknown(facts, settings, chosen, "the command cannot be read as shell: it is not known what it asks for")
+        return unknown(facts, settings, chosen, "the command cannot be read as shell, so its settings are unknown")
     measured, notes = measured_on(rendered, settings, image_of(rendered), chosen, now)
     found = estimate(facts, settings, chosen, measured)
-    return replace(found, notes=(*notes, *found.notes)) if notes else found
+    if notes:
+        found = replace(found, notes=(*notes, *found.notes))
+    return found
 
 
 def unknown_size(rendered: Rendered, hosts: Sequence[HostMemory], reason: str) -> Estimate:
@@ -172,8 +186,11 @@ def unknown_size(rendered: Rendered, hosts: Sequence[HostMemory], reason: str) -
 
 
 def needed_bytes(found: Estimate) -> int | None:
-    """What the engine itself will take of the host that gives most, in bytes; None when a part of it is unknown."""
+    """Bytes that the engine will use on its fullest host; None when a part of it is unknown."""
     if found.weights_bytes is None:
         return None
-    sums = [sum(part.bytes for part in picture.parts if part.kind != "others") for picture in found.hosts]
-    return max(sums, default=0) or None
+    most = 0
+    for picture in found.hosts:
+        own = [part.bytes for part in picture.parts if part.kind != "others"]
+        most = max(most, sum(own))
+    return most or None

@@ -1,4 +1,4 @@
-"""What is known of a model here and now, for a recipe that is started from nothing but its name."""
+"""The known facts of a model, for a new recipe that starts with only its name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SHORT = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
 
 
 def known_of(model: str, store: FactsStore | None = None) -> Known:
-    """The figures of `model` from the local caches and the shipped table; empty where nothing is known."""
+    """The figures of `model` from the local caches and the shipped table; empty when unknown."""
     facts = (store or known_models()).find(model)
     if facts is None:
         return Known()
@@ -29,7 +29,7 @@ def known_of(model: str, store: FactsStore | None = None) -> Known:
 
 
 def _params(facts: ModelFacts) -> int | None:
-    """Parameters in three significant digits, as people say them."""
+    """The number of parameters, rounded to three significant digits; None when unknown."""
     counted = count_parameters(facts)
     total = facts.params or (counted.total if counted else None)
     if not total:
@@ -46,11 +46,10 @@ def _dtype(facts: ModelFacts) -> str:
 
 
 def _layers(facts: ModelFacts) -> int | None:
-    """The number of layers where each is full attention: for others the format's three figures would mislead."""
-    if not facts.layers:
-        return None
-    full = all(
-        layer.attention is not None and layer.attention.kind is AttentionKind.FULL and layer.state is None
-        for layer in facts.layers
-    )
-    return len(facts.layers) if full else None
+    """The number of layers when all have full attention; else None: the recipe's three figures describe no other."""
+    layers = facts.layers or ()
+    for layer in layers:
+        attention = layer.attention
+        if attention is None or attention.kind is not AttentionKind.FULL or layer.state is not None:
+            return None
+    return len(layers) or None

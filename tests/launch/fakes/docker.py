@@ -35,7 +35,7 @@ class FakeDocker:
         if name in host.making or any(item.info.name == name for item in host.containers.values()):
             raise DockerError(f'Conflict. The container name "/{name}" is already in use', host=host.name, status=409)
         host.act("create", name)
-        # The daemon makes it, whether or not somebody still waits for its reply.
+        # The daemon creates it, also when its client no longer waits for the reply.
         host.making[name] = making = asyncio.create_task(self._make(name, body, f"{host.name}-{len(host.actions)}"))
         host.on_create()
         host.replied("create")

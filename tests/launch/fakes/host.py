@@ -63,13 +63,13 @@ async def serve_well(host: FakeHost, container: FakeContainer) -> int:
 
 
 async def end_well(host: FakeHost, container: FakeContainer) -> int:
-    """A command that is done at once."""
+    """A command that ends immediately."""
     await asyncio.sleep(3)
     return 0
 
 
 class FakeHost:
-    """One host. `actions` holds every change in order; `lose`/`heal` cut and mend its link."""
+    """One host. `actions` holds every change in order; `lose`/`heal` cut and restore its link."""
 
     def __init__(self, name: str, cluster: FakeCluster) -> None:
         self.name = name
@@ -126,7 +126,7 @@ class FakeHost:
     def running(self) -> list[str]:
         return [item.info.name for item in self.containers.values() if item.info.state == "running"]
 
-    # -- what the engine is told
+    # -- what the engine answers
 
     def act(self, verb: str, detail: str = "") -> None:
         """A change that the daemon is asked for."""
@@ -147,7 +147,7 @@ class FakeHost:
 
 
 def facts(name: str, **changes: Any) -> HostFacts:
-    """A Spark as a probe tells it."""
+    """A Spark as a probe reports it."""
     values: dict[str, Any] = {
         "name": name, "taken": EPOCH, "round_trip": 0.001, "hostname": name, "arch": "aarch64", "kernel": "6.11",
         "user": "me", "home": "/home/me", "hf_cache": "/home/me/.cache/huggingface", "boot_id": "b",

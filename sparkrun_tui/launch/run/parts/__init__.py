@@ -1,1 +1,1 @@
-"""What the steps of a launch work with: what is given, what is running, how it is reported, and work on hosts."""
+"""What the steps of a launch share: its input, its running state, its reporter, and work on hosts."""

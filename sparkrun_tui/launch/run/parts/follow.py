@@ -1,9 +1,9 @@
-"""Followers of the containers' logs: every line to its host's buffer and file, and to the reader of phases."""
+"""Followers of the containers' logs: every line goes to its host's buffer and file, and to the reader of phases."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.engines.registry import log_of
 from sparkrun_tui.launch.record.events import EngineFact, Progressed, StepState
 from sparkrun_tui.launch.record.logs import LogLine
+from sparkrun_tui.launch.record.state import Cell
 from sparkrun_tui.launch.run.parts.defects import defect, rule_defect
 from sparkrun_tui.launch.run.parts.given import Given
 from sparkrun_tui.launch.run.parts.host_work import drop
@@ -25,22 +26,23 @@ if TYPE_CHECKING:
     from sparkrun_tui.remote.docker.logs import LogRecord
 
 _SLICE = 50
-"""Lines that are kept at once, before they are read: a few milliseconds of work, however long they are."""
+"""How many lines are kept before they are read: a few milliseconds of work, even for long lines."""
 
 _PAUSE = 2.0
-_KNOWN = 4000
-"""Newest lines that are compared when a log is taken up again."""
+MOST_COMPARED = 4000
+"""How many of the newest lines are compared when a log is resumed."""
 
 _READ = (Phase.LOAD, Phase.COMPILE, Phase.GRAPHS, Phase.READY)
 """The phases whose cells are filled from the log."""
 
 
 KnownLines = frozenset[tuple[int, str]]
+"""Lines by their time in microseconds, as log files keep it, and their text."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """Where to begin to follow."""
+    """Where following begins; `tail`, `since` and `seen` as in `Followers.follow`."""
 
     host: str
     container: str
@@ -50,14 +52,14 @@ class _Start:
 
 
 class Followers:
-    """One follower a rank. They outlive the steps of the launch, so that a failed one's last lines are kept too."""
+    """One follower per rank. They outlive the steps of the launch, so that the last lines of a failed one are kept."""
 
     def __init__(self, given: Given, report: Reporter) -> None:
         self._given = given
         self._report = report
         self._tasks: dict[int, asyncio.Task[object]] = {}
         self.figures: dict[str, dict[str, float]] = {}
-        """Of each host, what its engine has printed so far."""
+        """The figures that each host's engine has printed so far."""
 
     def follow(
         self,
@@ -69,16 +71,16 @@ class Followers:
         since: float | None = None,
         seen: KnownLines = frozenset(),
     ) -> None:
-        """Begin to follow a container: from its first line, from the last `tail`, or from Unix time `since` on.
+        """Follow a container from its first line, from the last `tail` lines, or from Unix time `since`.
 
-        Lines in `seen` (time in microseconds, as the files keep it, and text) are known already and passed over.
+        Lines in `seen` are skipped.
         """
         if rank not in self._tasks:
             start = _Start(host, container, tail, since, seen)
             self._tasks[rank] = asyncio.create_task(self._run(start), name=f"log {host}")
 
     async def drained_one(self, rank: int, timeout: float) -> bool:
-        """Wait until a rank's last line was read; whether it was, within `timeout` seconds."""
+        """Wait for up to `timeout` seconds until a rank's last line was read; whether it was."""
         task = self._tasks.get(rank)
         if task is not None and not task.done():
             await asyncio.wait([task], timeout=timeout)
@@ -106,11 +108,11 @@ class Followers:
             except HostError as error:
                 if error.what != reported:
                     reported = error.what
-                    self._report.notice("warning", f"cannot read its log: {error.what}", start.host)
+                    self._report.notice("warning", f"cannot read the container's log: {error.what}", start.host)
                 if isinstance(error, NeedsUser):
                     return
             except Exception as error:
-                # A defect must not end a log silently: it is reported, and the log is taken up where it was.
+                # A defect must not end a log silently: it is reported, and the log is resumed where it was.
                 what = f"{type(error).__name__}: {error}"
                 if what != reported:
                     reported = what
@@ -125,27 +127,30 @@ class Followers:
         )
         async with closing(source) as batches:
             async for batch in batches:
-                new = [record for record in batch if self._key(record) not in start.seen] if start.seen else batch
+                new = batch
+                if start.seen:
+                    new = [record for record in batch if self._key(record) not in start.seen]
                 await self._take_in(start.host, new, reader, guard)
 
     def _key(self, record: LogRecord) -> tuple[int, str]:
-        """How a line is known once it is kept: made safe."""
+        """The key of a line in `KnownLines`: those hold lines as they are kept, made safe."""
         (line,) = self._report.bus.safe_lines([LogLine(record.time, record.stream, record.text)])
-        return round(line.time * 1_000_000), line.text
+        return _line_key(line)
 
     def _onwards(self, start: _Start) -> _Start:
-        """From where the buffer of the host ends."""
+        """Where to resume: after the last line in the host's buffer."""
         buffer = self._report.bus.logs.get(start.host)
-        printed = [line for line in buffer.since(buffer.end - _KNOWN) if line.stream != "app"] if buffer else []
+        if buffer is None:
+            return start
+        printed = [line for line in buffer.since(buffer.end - MOST_COMPARED) if line.stream != "app"]
         if not printed:
             return start
-        seen = frozenset((round(line.time * 1_000_000), line.text) for line in printed)
-        return _Start(start.host, start.container, None, printed[-1].time, seen)
+        return _Start(start.host, start.container, None, printed[-1].time, known_lines(printed))
 
     async def _take_in(self, host: str, batch: Sequence[LogRecord], reader: PhaseReader, guard: RuleGuard) -> None:
-        """Keep a batch of lines and report what they say, giving the event loop its turn every few hundred lines.
+        """Keep a batch of lines and report what they show, with a pause for the event loop every few hundred lines.
 
-        Lines are kept before they are read: whatever a rule makes of one, it is there to be seen.
+        Lines are kept before they are read, so that a defect of a rule does not hide a line.
         """
         turns = Turns()
         for start in range(0, len(batch), _SLICE):
@@ -170,10 +175,10 @@ class Followers:
             return
         if phase is not before:
             _finish_before(report, host, phase)
-        cell = report.bus.state.hosts[host].cells.get(phase) if host in report.bus.state.hosts else None
-        # Only the endpoint says that it is ready; the log says that it is near.
+        # The log may say that the engine is nearly ready; that it is ready, only its endpoint shows.
         done = reading.done and phase is not Phase.READY
         state = StepState.OK if done else StepState.RUNNING
+        cell = _cell(report, host, phase)
         if cell is None or cell.state is not state:
             report.step(host, phase, state, reading.detail)
         if reading.progress is not None and not done:
@@ -182,10 +187,23 @@ class Followers:
             )
 
 
-def _finish_before(report: Reporter, host: str, phase: Phase) -> None:
-    """Whatever came before a phase that has begun is over, also where no line said so."""
+def known_lines(lines: Iterable[LogLine]) -> KnownLines:
+    """The lines in the form of `KnownLines`."""
+    return frozenset(map(_line_key, lines))
+
+
+def _line_key(line: LogLine) -> tuple[int, str]:
+    return round(line.time * 1_000_000), line.text
+
+
+def _cell(report: Reporter, host: str, phase: Phase) -> Cell | None:
     row = report.bus.state.hosts.get(host)
+    return None if row is None else row.cells.get(phase)
+
+
+def _finish_before(report: Reporter, host: str, phase: Phase) -> None:
+    """Report the phases before one that has begun as done, also when no line said so."""
     for earlier in _READ[: _READ.index(phase)]:
-        cell = row.cells.get(earlier) if row else None
+        cell = _cell(report, host, earlier)
         if cell is not None and cell.state is StepState.RUNNING:
             report.step(host, earlier, StepState.OK)

@@ -1,4 +1,4 @@
-"""What a launch is given when it begins: its plan, the ways to its hosts, and what the user has decided."""
+"""The input of a launch: its plan, the services for its hosts, and the decisions of the user."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from sparkrun_tui.remote.transport import Transport
 
 @dataclass(slots=True)
 class Given:
-    """What a launch is given. `plan` is laid out again once the hosts have answered; the rest stays as it is."""
+    """The input of a launch. `plan` is made again once the hosts have answered; the rest does not change."""
 
     plan: LaunchPlan
     services: Services
     memory_needed: int | None = None
-    """Bytes that the estimate wants on each host."""
+    """The memory estimate in bytes per host; None when unknown."""
     ignored: frozenset[str] = frozenset()
-    """Codes of failed checks that the user ignores."""
+    """The codes of ignored checks: failed checks that the user has decided to ignore."""
     sent: Mapping[str, bytes] = field(default_factory=dict)
-    """What the files hold that go into the containers, by digest: as they were when the launch began.
+    """The content of the files to copy into the containers, by digest, as it was when the launch began.
 
-    Emptied once they are there.
+    Emptied once they are copied.
     """
     token: Secret | None = None
     """The Hugging Face token for downloads made on this machine."""
     attached: bool = False
-    """Whether the launch was found on the hosts rather than begun here."""
+    """Whether the launch was found on the hosts rather than started by this process."""
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -40,13 +40,17 @@ class Given:
 
     @property
     def ranks(self) -> tuple[RankPlan, ...]:
-        """The ranks; for a delegated launch those that the foreign scripts make, one a host."""
+        """The ranks; for a delegated launch those that the foreign scripts make, one per host."""
         serve = self.plan.serve
         if serve.ranks or not serve.delegated:
             return serve.ranks
         spec = ContainerSpec(serve.delegated, serve.image, "")
-        roles = [Role.SOLO] if len(self.hosts) == 1 else [Role.HEAD, *[Role.WORKER] * (len(self.hosts) - 1)]
-        return tuple(RankPlan(rank, host, roles[rank], spec) for rank, host in enumerate(self.hosts))
+        first = Role.SOLO if len(self.hosts) == 1 else Role.HEAD
+        ranks = []
+        for rank, host in enumerate(self.hosts):
+            role = first if rank == 0 else Role.WORKER
+            ranks.append(RankPlan(rank, host, role, spec))
+        return tuple(ranks)
 
     def rank_of(self, host: str) -> int:
         """The rank that runs on a host."""
@@ -57,5 +61,5 @@ class Given:
         return self.services.connector(host)
 
     def docker(self, host: str) -> Docker:
-        """The daemon of a host."""
+        """The Docker daemon of a host."""
         return self.services.docker(self.transport(host))

@@ -1,4 +1,4 @@
-"""Work on hosts: asked again after a lost link, done on all hosts at once, and ended with whoever started it."""
+"""Work on hosts: repeated after a lost link, done on all hosts in parallel, and cancelled with its caller."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from sparkrun_tui.remote.transport import LinkState
 T = TypeVar("T")
 
 GIVE_UP_AFTER = 600.0
-"""Seconds of a lost link after which a step gives up, its result still unknown."""
+"""Seconds of a lost link after which a step gives up; its result is then unknown."""
 
 RETRY_PAUSE = 1.0
 _MAX_PAUSE = 8.0
 
 
 async def insist(given: Given, report: Reporter, host: str, phase: Phase, attempt: Callable[[], Awaitable[T]]) -> T:
-    """The result of `attempt`, made again after each lost link once the host answers again.
+    """The result of `attempt`, which is repeated after a lost link once the host answers again.
 
-    Every attempt must begin by looking at what is already true, so that doing it twice does it once. While the link
-    is down the step is `unknown`. Raises `LinkLost` when it stays down for ten minutes.
+    Every attempt must first check what is already done, so that repeating it has no further effect. While the link
+    is down, the step is `unknown`. Raises `LinkLost` when the link stays down for ten minutes.
     """
     while True:
         try:
@@ -41,7 +41,7 @@ async def insist(given: Given, report: Reporter, host: str, phase: Phase, attemp
 async def regain(
     given: Given, report: Reporter, host: str, lost: HostError, give_up_after: float = GIVE_UP_AFTER
 ) -> None:
-    """Wait until the host answers again; raises `lost` when it has not for `give_up_after` seconds."""
+    """Wait until the host answers again. Raises `lost` when it does not within `give_up_after` seconds."""
     report.link(host, LinkState.RECONNECTING, lost.what)
     deadline = asyncio.get_running_loop().time() + give_up_after
     pause = RETRY_PAUSE
@@ -63,20 +63,22 @@ async def regain(
 
 
 async def on_all(report: Reporter, phase: Phase, hosts: Sequence[str], work: Callable[[str], Awaitable[None]]) -> None:
-    """Do `work` on all hosts at once; those that can, finish, then the first failure is raised for all.
+    """Do `work` on all hosts in parallel. Raises the error of the first host that failed, once all have ended.
 
-    A host that fails shows it at once, with its reason; the others are not cut short, since what they have moved
-    is there for the next launch. Cancelling cancels all.
+    A failure is reported immediately, with its reason. The other hosts go on, since the next launch can use what was
+    transferred to them. Cancelling cancels all.
     """
     tasks = [asyncio.create_task(_reported(report, phase, host, work)) for host in dict.fromkeys(hosts)]
     try:
-        await asyncio.wait(tasks) if tasks else None
+        if tasks:
+            await asyncio.wait(tasks)
     except asyncio.CancelledError:
         await drop(tasks)
         raise
-    errors = [error for task in tasks if (error := task.exception()) is not None]
-    if errors:
-        raise errors[0]
+    errors = [task.exception() for task in tasks]
+    for error in errors:
+        if error is not None:
+            raise error
 
 
 async def _reported(report: Reporter, phase: Phase, host: str, work: Callable[[str], Awaitable[None]]) -> None:
@@ -101,7 +103,7 @@ def _failure(error: SparkrunError, host: str) -> LaunchError:
 
 
 async def drop(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel tasks and wait until they have ended, whatever they end with."""
+    """Cancel tasks and wait until they have ended; their results and errors are discarded."""
     pending = list(tasks)
     for task in pending:
         task.cancel()

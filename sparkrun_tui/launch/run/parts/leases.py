@@ -1,8 +1,8 @@
-"""Leases on hosts, so that two launches do not prepare the same host at once; kept by renewing, given back at the end.
+"""Leases on hosts, so that two launches do not prepare the same host at the same time.
 
-A lease is a folder that only one can make, with its owner inside. It counts by the host's own clock. One that was not
-renewed for two minutes, or whose program was killed on this machine, is taken over, unless a container of its
-owner's launch is running.
+A lease is a folder on the host that only one launch can create, with a file that names its owner. Its owner renews it
+and removes it at the end. Times are those of the host's clock. A lease that was not renewed for two minutes, or whose
+program was killed on this machine, is taken over, unless a container of its owner's launch is running.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from sparkrun_tui.base import identifiers, shell
 from sparkrun_tui.base.errors import HostError, LaunchError
@@ -42,7 +44,7 @@ victim() {{
     if [ -n {victim} ]; then grep -qF -e {victim} "$1/owner.json" 2>/dev/null; else [ ! -s "$1/owner.json" ]; fi
 }}
 if [ {steal} = 1 ]; then
-    # Taking it away is for one at a time; a folder left by one that was killed at it is a minute old.
+    # One at a time may take the lease away; a folder that is a minute old was left by a program that was killed.
     find "$base/lock.steal" -maxdepth 0 -mmin +1 -exec rmdir {{}} + 2>/dev/null
     if mkdir "$base/lock.steal" 2>/dev/null; then
         victim "$lock" && rm -rf "$lock"
@@ -50,12 +52,12 @@ if [ {steal} = 1 ]; then
         rmdir "$base/lock.steal"
         if [ "$won" = yes ]; then echo won; exit 0; fi
     else
-        # Whoever is at it is waited for, so that the owner named below is the new one.
+        # Wait for the one that takes it away, so that the owner named below is the new one.
         tries=0
         while [ -d "$base/lock.steal" ] && [ "$tries" -lt 10 ]; do sleep 1; tries=$((tries + 1)); done
     fi
 fi
-# Whoever has just taken it may not have written its name yet.
+# The one that has just taken it may not have written its name yet.
 tries=0
 while [ ! -s "$lock/owner.json" ] && [ "$tries" -lt 5 ]; do sleep 1; tries=$((tries + 1)); done
 if [ "$age" -gt {ttl} ]; then echo "expired $age"; else echo "held $age"; fi
@@ -75,7 +77,7 @@ true
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What a host says of its lease: won, held or expired; whose it is, and seconds since it was renewed."""
+    """The state of a host's lease: `won`, `held` or `expired`, its owner, and the seconds since it was renewed."""
 
     verdict: str
     owner: Mapping[str, object]
@@ -89,17 +91,17 @@ class Leases:
         self._given = given
         self._report = report
         self._held: list[str] = []
-        """Hosts whose lease may be held."""
+        """Hosts whose lease this launch may hold."""
         self._renewing: asyncio.Task[None] | None = None
 
     async def acquire(self) -> None:
-        """Take the lease of every host, in one order for all launches, all or none; then keep renewing them.
+        """Take the leases of all hosts or none, in an order that is the same for all launches, and keep renewing them.
 
-        Raises `LaunchError` that names the owner when another launch holds one.
+        Raises `LaunchError`, which names the owner, when another launch holds one.
         """
         try:
             for host in sorted(self._given.hosts):
-                # Noted before it is asked for: a task that is cancelled on the way may hold it already.
+                # Noted before the request: a task that is cancelled during it may already hold the lease.
                 self._held.append(host)
                 await _acquire_one(self._given, self._report, host)
         except (HostError, LaunchError):
@@ -108,7 +110,7 @@ class Leases:
         self._renewing = asyncio.create_task(self._renew(), name=f"lease {self._given.plan.launch_id}")
 
     async def release(self) -> None:
-        """Give back every lease that is held; a host that cannot be asked keeps it until it runs out."""
+        """Give back every lease; on a host that cannot be asked it expires by itself."""
         if self._renewing is not None:
             await drop([self._renewing])
             self._renewing = None
@@ -123,7 +125,7 @@ class Leases:
             await self._run_on(self._held, script)
 
     async def _run_on(self, hosts: Sequence[str], script: shell.Text, timeout: float = 60.0) -> None:
-        """Run a script on all hosts at once; the lease of one that cannot be asked runs out by itself."""
+        """Run a script on all hosts in parallel. Failures are ignored: a lease without renewal expires by itself."""
 
         async def one(host: str) -> None:
             await self._given.transport(host).run(script, timeout=timeout)
@@ -142,28 +144,32 @@ async def _acquire_one(given: Given, report: Reporter, host: str) -> None:
 
 
 def _given_up(answer: _Answer) -> str:
-    """Why a lease may be taken over; empty when it may not."""
+    """The reason why a lease may be taken over, in words; empty when it may not."""
     if answer.verdict == "held" and owner.is_gone(answer.owner):
-        return "whose program was killed here"
-    return "which was given up" if answer.verdict == "expired" else ""
+        return "whose program was killed on this machine"
+    if answer.verdict == "expired":
+        return "which has expired"
+    return ""
 
 
 def _held(answer: _Answer, host: str) -> LaunchError:
-    # A host may write anything there; only what is the id of a launch is put into a command to paste.
+    # The file on the host may hold anything; a command to paste only gets a valid launch id.
     launch = identifiers.launch_id(owner.field(answer.owner, "launch"))
-    end = f", or end it: {shell.words(['sparkrun-tui', 'stop', launch])}" if launch else ""
-    who = owner.field(answer.owner, "user") or "somebody"
+    remedy = "Wait for it"
+    if launch is not None:
+        remedy += f", or end it: {shell.words(['sparkrun-tui', 'stop', launch])}"
+    remedy += "   (or remove ~/.cache/sparkrun-tui/lock on that host)"
+    until = "its containers still run"
     left = max(TTL - answer.age, 0)
-    until = f"it ends in {format_duration(left)} unless it is renewed" if left else "its containers still run"
-    return LaunchError(
-        f"another launch is preparing this host: {launch or 'unknown'} by {who} ({until})",
-        host=host,
-        remedy=f"Wait for it{end}   (or remove ~/.cache/sparkrun-tui/lock there)",
-    )
+    if left:
+        until = f"its lease ends in {format_duration(left)} unless it is renewed"
+    who = owner.field(answer.owner, "user") or "somebody"
+    what = f"another launch is preparing this host: {launch or 'unknown'} by {who} ({until})"
+    return LaunchError(what, host=host, remedy=remedy)
 
 
 async def _ask(given: Given, host: str, *, steal: Mapping[str, object] | None = None) -> _Answer:
-    """Ask for the lease; `steal` is the owner whose lease may be taken away, when it is still that one's."""
+    """Ask for the lease. `steal` is the owner whose lease is taken away, if that owner still holds it."""
     victim = owner.field(steal, "launch") if steal is not None else ""
     script = shell.script(
         _ACQUIRE,
@@ -175,14 +181,14 @@ async def _ask(given: Given, host: str, *, steal: Mapping[str, object] | None = 
     )
     result = await given.transport(host).run(script)
     if result.outcome is Outcome.LOST:
-        # The folder says whether it was made, so ask again.
+        # It is unknown whether the folder was created: a second request finds out.
         await given.transport(host).connect()
         result = await given.transport(host).run(script)
     return _read(result, host)
 
 
 def _mention(launch: str) -> str:
-    """What the owner's file says of a launch, and of no other whose id begins so."""
+    """The launch id as it is quoted in the owner's file, so that it matches no longer id."""
     return f'"{launch}"'
 
 
@@ -190,15 +196,21 @@ def _read(result: Result, host: str) -> _Answer:
     if not result.ok:
         why = clean_line(result.stderr) or str(result.outcome)
         raise HostError(
-            f"cannot write to ~/.cache/sparkrun-tui: {why}", host=host, remedy="Check disk and rights there."
+            f"cannot write to ~/.cache/sparkrun-tui: {why}",
+            host=host,
+            remedy="Check the free disk space and the permissions of that folder.",
         )
     first, _, rest = result.stdout.partition("\n")
     verdict, _, age = first.strip().partition(" ")
-    try:
-        found = parse_json(rest) if rest.strip() else {}
-    except JsonError:
-        found = {}
-    return _Answer(verdict, found if isinstance(found, dict) else {}, identifiers.size(age) or 0)
+    found: Any = None
+    if rest.strip():
+        # An unreadable file of the owner is the same as none.
+        with suppress(JsonError):
+            found = parse_json(rest)
+    whose: dict[str, object] = {}
+    if isinstance(found, dict):
+        whose = found
+    return _Answer(verdict, whose, identifiers.size(age) or 0)
 
 
 async def _alive(given: Given, host: str, whose: Mapping[str, object]) -> bool:

@@ -1,4 +1,4 @@
-"""Who holds a lease: a launch, a person on a machine, and the process there, so that a dead one can be recognised."""
+"""The owner of a lease: launch, user, machine and process, so that the lease of a dead process is recognised."""
 
 from __future__ import annotations
 
@@ -15,26 +15,29 @@ _PROC = Path("/proc")
 
 
 def describe(launch_id: str) -> dict[str, object]:
-    """This process as the owner of a lease for a launch; the launch comes first."""
+    """This process as the owner of a launch's lease, as a JSON object."""
     pid = os.getpid()
     where = {"user": f"{_user()}@{socket.gethostname()}", "machine": _machine()}
     return {"launch": launch_id, **where, "pid": pid, "began": _began(pid)}
 
 
 def is_gone(owner: Mapping[str, object]) -> bool:
-    """Whether the owner was a process of this person on this machine that lives no more; False when in doubt."""
+    """Whether the owner was a process of this user on this machine that has ended; False when in doubt."""
     mine = describe("")
-    # Process numbers end far below this on every system.
-    pid, began = whole_of(owner.get("pid"), least=1, most=1 << 31), owner.get("began")
-    if not mine["machine"] or owner.get("machine") != mine["machine"] or owner.get("user") != mine["user"]:
+    if not mine["machine"]:
         return False
+    if owner.get("machine") != mine["machine"] or owner.get("user") != mine["user"]:
+        return False
+    # Process ids are far below this limit on every system.
+    pid = whole_of(owner.get("pid"), least=1, most=1 << 31)
+    began = owner.get("began")
     if pid is None or not began:
         return False
     return _began(pid) != began
 
 
 def field(owner: Mapping[str, object], key: str) -> str:
-    """One of the owner's words, fit to be shown; empty when it is not there."""
+    """A text of the owner, safe to show; empty when it is missing."""
     value = owner.get(key, "")
     return clean_line(value) if isinstance(value, str) else ""
 
@@ -47,7 +50,7 @@ def _user() -> str:
 
 
 def _machine() -> str:
-    """This boot of this machine, and the process numbers that hold here; empty where the system does not say."""
+    """This boot of this machine and its namespace of process ids; empty when the system does not report them."""
     try:
         boot = (_PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot} {os.readlink(_PROC / 'self/ns/pid')}"
@@ -56,7 +59,7 @@ def _machine() -> str:
 
 
 def _began(pid: int) -> str:
-    """When a process began, in the kernel's ticks (field 22 of proc(5)'s stat), since its number is given again."""
+    """When a process began, in clock ticks (field 22 of `stat` in proc(5)); empty when it has ended."""
     try:
         return (_PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()[19]
     except (OSError, IndexError):

@@ -1,4 +1,4 @@
-"""How a launch is reported: steps, progress, notices and links, as events of its bus."""
+"""Reports steps, progress, notices and links of a launch as events on its bus."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from sparkrun_tui.remote.transport import LinkState
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
-    """Reports what happens in a launch to its bus, which holds its state, its logs and its journal."""
+    """Emits the events of a launch on its bus, which has its state, its logs and its journal."""
 
     bus: Bus
 
     def step(self, host: str, phase: Phase, state: StepState, detail: str = "") -> None:
-        """Report that a phase on a host took a state."""
+        """Report the new state of a phase on a host."""
         self.bus.emit(StepChanged(host=host, phase=phase, state=state, detail=detail))
 
     def progress(self, host: str, phase: Phase, moved: Transfer) -> None:
-        """Report how far a transfer is."""
+        """Report the progress of a transfer."""
         self.bus.emit(
             Progressed(host=host, phase=phase, done=moved.done, total=moved.total, rate=moved.rate, detail=moved.detail)
         )
 
     def notice(self, level: str, text: str, host: str = "") -> None:
-        """Report something that the user should know: `level` is `note`, `warning` or `error`."""
+        """Report a message for the user; `level` is `note`, `warning` or `error`."""
         self.bus.emit(Noticed(level=level, text=text, host=host))
 
     def link(self, host: str, state: LinkState | str, detail: str = "") -> None:
-        """Report the link of a host, when it changed."""
+        """Report the link of a host if it has changed."""
         row = self.bus.state.hosts.get(host)
         if row is None or row.link != str(state) or row.link_detail != detail:
             self.bus.emit(LinkChanged(host=host, state=str(state), detail=detail))

@@ -1,4 +1,4 @@
-"""What is happening in a launch: what was learned of its hosts, and what runs there because of it."""
+"""The running state of a launch: the facts of its hosts, and what it has started there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sparkrun_tui.remote.probe.facts import HostFacts
 
 
 class Running:
-    """What is happening in one launch. Its steps fill it, and its end cleans up by it."""
+    """The running state of one launch. Its steps fill it, and the cleanup uses it."""
 
     __slots__ = (
         "containers",
@@ -34,18 +34,18 @@ class Running:
         self.containers: dict[int, str] = {}
         """Ids of containers by rank, once they exist."""
         self.executions: dict[int | str, str] = {}
-        """Ids of execs: numbered those that are the engine, by name those that are not."""
+        """Ids of execs: by number those of the engine, by name those of hooks."""
         self.jobs: list[tuple[str, str]] = []
-        """Detached jobs under way, as (host, key): they survive a detach, and end when the launch is given up."""
+        """Running detached jobs as (host, key). They survive a detach and are ended when the launch is given up."""
         self.touched: set[str] = set()
-        """Hosts on which a container of the launch may exist: only those are cleaned."""
+        """Hosts on which a container of the launch may exist: only these are cleaned up."""
         self.followers = Followers(given, report)
         self.leases = Leases(given, report)
         self.engine_missed: int | None = None
-        """How often in a row the engine was missing in a delegated container; None until it was seen there."""
+        """How often in a row the engine was missing in a delegated container; None before it was first seen there."""
         self.served = False
-        """Whether the endpoint has answered; from then on stopping grants grace."""
+        """Whether the endpoint has answered; from then on, a stop has a grace period."""
         self.done = ""
-        """Why it is over though nothing failed and nobody asked for it."""
+        """Why the launch has ended without a failure or a request of the user; empty otherwise."""
         self.force = asyncio.Event()
-        """Set when the user wants the end at any price: nothing is waited for any more."""
+        """Set when the user forces the end: nothing is waited for any more."""

@@ -1,4 +1,4 @@
-"""The check step: reach every host, probe it, plan again with what it said, and judge before anything is changed."""
+"""The check step: probes every host, makes the plan again with the answers, and judges before anything is changed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sparkrun_tui.remote.transport import LinkState
 
 
 async def check(given: Given, running: Running, report: Reporter) -> None:
-    """Probe and judge all hosts. Raises `LaunchError` with the first thing that stands in the way."""
+    """Probe and judge all hosts. Raises `LaunchError` with the first finding that stops the launch."""
     around: dict[str, Surroundings] = {}
 
     async def one(host: str) -> None:
@@ -31,12 +31,12 @@ async def check(given: Given, running: Running, report: Reporter) -> None:
 
 
 def replan(given: Given, running: Running, gguf_path: str = "", gguf_projector: str = "") -> None:
-    """Lay the plan out again on what the probes said: real paths, addresses, free ports. The launch id stays."""
+    """Make the plan again with the probes' answers: real paths, addresses, free ports. The launch id stays the same."""
     plan = given.plan
-    views = [
-        view_of(running.facts[view.name], plan.cluster, view.name) if view.name in running.facts else view
-        for view in plan.hosts
-    ]
+    views = []
+    for view in plan.hosts:
+        facts = running.facts.get(view.name)
+        views.append(view if facts is None else view_of(facts, plan.cluster, view.name))
     given.plan = build_plan(
         plan.rendered,
         plan.cluster,
@@ -77,18 +77,21 @@ async def _inspect(given: Given, running: Running, host: str) -> Surroundings:
 
 def _report_findings(given: Given, report: Reporter, findings: tuple[Finding, ...]) -> None:
     stopping: list[Finding] = []
+    first_of_host: dict[str, Finding] = {}
     for finding in findings:
-        ignored = finding.verdict is Verdict.WARN or (finding.ignorable and finding.code in given.ignored)
-        report.notice("warning" if ignored else "error", str(finding), finding.host)
-        if not ignored:
-            stopping.append(finding)
-    failed = {finding.host for finding in stopping}
+        ignored = finding.ignorable and finding.code in given.ignored
+        if ignored or finding.verdict is Verdict.WARN:
+            report.notice("warning", str(finding), finding.host)
+            continue
+        report.notice("error", str(finding), finding.host)
+        stopping.append(finding)
+        first_of_host.setdefault(finding.host, finding)
     for host in given.hosts:
-        if host in failed:
-            first = next(finding for finding in stopping if finding.host == host)
-            report.step(host, Phase.CHECK, StepState.FAILED, first.what)
-        else:
+        stopped_by = first_of_host.get(host)
+        if stopped_by is None:
             report.step(host, Phase.CHECK, StepState.OK)
+        else:
+            report.step(host, Phase.CHECK, StepState.FAILED, stopped_by.what)
     if stopping:
         first = stopping[0]
         raise LaunchError(str(first), host=first.host, remedy=first.remedy)

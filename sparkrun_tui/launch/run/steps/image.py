@@ -1,4 +1,4 @@
-"""The image step on one host: skipped where it is present, else pulled there, else sent from the workstation."""
+"""The image step on one host: skipped when the image is present, else pulled there, else sent from the workstation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ARCHES = {"aarch64": "arm64", "arm64": "arm64", "x86_64": "amd64", "amd64": "am
 
 
 async def bring_image(given: Given, running: Running, report: Reporter, host: str) -> None:
-    """Make sure `host` has the plan's image, of its own CPU architecture. Raises `HostError` when it cannot be."""
+    """Make sure that `host` has the plan's image for its CPU architecture. Raises `HostError` when that fails."""
     if not given.plan.serve.pull_image:
         report.step(host, Phase.IMAGE, StepState.SKIPPED, "built at the start")
         return
@@ -57,7 +57,7 @@ async def _bring(given: Given, running: Running, report: Reporter, host: str) ->
     found = await docker.image(reference)
     if found is None:
         raise LaunchError(
-            f"{reference} is not there after the transfer", host=host, remedy=shell.words(["docker", "pull", reference])
+            f"{reference} is missing after the transfer", host=host, remedy=shell.words(["docker", "pull", reference])
         )
     _same_arch(given, running, host, found.arch)
     report.step(host, Phase.IMAGE, StepState.OK, detail)
@@ -74,7 +74,7 @@ async def _pull(given: Given, report: Reporter, host: str, reference: str) -> No
         except HostError as error:
             if attempt == PULL_TRIES or not _PASSING.search(error.what):
                 raise
-            report.notice("warning", f"pull failed ({error.what}), again in {pause:.0f} s", host)
+            report.notice("warning", f"pull failed ({error.what}), next try in {pause:.0f} s", host)
         await asyncio.sleep(pause)
         pause = min(pause * 2, 60.0)
 
@@ -86,11 +86,15 @@ async def _move(report: Reporter, host: str, transfers: AsyncIterator[Transfer])
 
 
 def _same_arch(given: Given, running: Running, host: str, image_arch: str) -> None:
+    """Check that an image is for the host's CPU architecture, as far as both are known. Raises `LaunchError`."""
     facts = running.facts.get(host)
-    have, want = _ARCHES.get(image_arch, image_arch), _ARCHES.get(facts.arch, facts.arch) if facts else ""
-    if have and want and have != want:
+    if facts is None or not facts.arch or not image_arch:
+        return
+    have = _ARCHES.get(image_arch, image_arch)
+    want = _ARCHES.get(facts.arch, facts.arch)
+    if have != want:
         raise LaunchError(
             f"the image is for {have}, the host is {want}",
             host=host,
-            remedy=f"Choose an image for {want}: {given.plan.serve.image} does not run here.",
+            remedy=f"Choose an image for {want}: {given.plan.serve.image} does not run on this host.",
         )

@@ -1,4 +1,4 @@
-"""The model step: sent to every host at once where it is missing, from a host that has it, else from this machine."""
+"""The model step: sends the model to every host that lacks it, from a host that has it, else from this machine."""
 
 from __future__ import annotations
 
@@ -28,24 +28,30 @@ from sparkrun_tui.remote.ports.models import ModelRequest, StoredModel, Transfer
 T = TypeVar("T")
 
 SPARE = 5 * GIB
+"""Bytes that must stay free on a host's disk after the transfer."""
 
 
 async def bring_models(given: Given, running: Running, report: Reporter) -> None:
-    """Make sure every host holds every model of the plan; the plan then knows where a GGUF and its projector lie."""
+    """Make sure that every host has every model of the plan, and set the paths of a GGUF and its projector in it."""
     for host in given.hosts:
         report.step(host, Phase.MODEL, StepState.RUNNING)
     sent: set[str] = set()
     gguf_path, gguf_projector = "", ""
     for need in given.plan.serve.models:
         model = await _bring(given, running, report, need, sent)
-        if model.entry and not gguf_path:
-            folder = f"{HF_HOME}/hub/{model.snapshot}"
-            gguf_path = f"{folder}/{model.entry}"
-            projector = next((file.name for file in model.files if is_projector(file.name)), "")
-            gguf_projector = f"{folder}/{projector}" if projector else ""
+        if not model.entry or gguf_path:
+            continue
+        folder = f"{HF_HOME}/hub/{model.snapshot}"
+        gguf_path = f"{folder}/{model.entry}"
+        for file in model.files:
+            if is_projector(file.name):
+                gguf_projector = f"{folder}/{file.name}"
+                break
     for host in given.hosts:
-        done = StepState.OK if host in sent else StepState.SKIPPED
-        report.step(host, Phase.MODEL, done, "sent" if host in sent else "cached")
+        if host in sent:
+            report.step(host, Phase.MODEL, StepState.OK, "sent")
+        else:
+            report.step(host, Phase.MODEL, StepState.SKIPPED, "cached")
     if gguf_path:
         replan(given, running, gguf_path, gguf_projector)
 
@@ -78,7 +84,7 @@ async def _bring(given: Given, running: Running, report: Reporter, need: ModelNe
 
 
 class _Copy:
-    """A model on its way to the hosts: this machine's copy of it is only fetched when it comes to be needed."""
+    """A model to be sent to hosts. It is only downloaded to this machine when a host needs it from here."""
 
     def __init__(self, given: Given, report: Reporter, request: ModelRequest, model: StoredModel) -> None:
         self.model = model
@@ -88,7 +94,7 @@ class _Copy:
         self._fetching = asyncio.Lock()
 
     async def here(self) -> StoredModel:
-        """The model as it lies on this machine."""
+        """The model on this machine, downloaded if it is missing."""
         async with self._fetching:
             if not self.model.hub:
                 self.model = await _fetch(self._given, self._report, self._request)
@@ -96,7 +102,7 @@ class _Copy:
 
 
 async def _there_already(given: Given, report: Reporter, request: ModelRequest) -> StoredModel | None:
-    """The model when the hosts hold it, or can have it from one of them, so that it need not pass through here."""
+    """The model when all hosts have it or can get it from one of them, so that it need not be downloaded here."""
     services, views = given.services, given.plan.hosts
     try:
         plan = await services.models.plan(request, given.token)
@@ -106,31 +112,35 @@ async def _there_already(given: Given, report: Reporter, request: ModelRequest) 
         return await _without_hub(given, report, request, error)
     model = as_stored(plan, request)
     missing = await _insist(given, report, lambda: lacking(services, views, model))
-    source = await _insist(given, report, lambda: find_source(services, views, model)) if missing else None
-    return None if missing and source is None else model
+    if not missing:
+        return model
+    source = await _insist(given, report, lambda: find_source(services, views, model))
+    return None if source is None else model
 
 
 async def _without_hub(given: Given, report: Reporter, request: ModelRequest, why: HubError) -> StoredModel:
-    """The model when every host holds it whole by its own files, or can have it from one that does.
+    """The model when every host has all of it, judged by its files there, or can get it from one that does.
 
-    Raises `LaunchError` when neither is so.
+    Raises `LaunchError` otherwise.
     """
     services, views = given.services, given.plan.hosts
     model = await _insist(given, report, lambda: held_by(services, views, request))
     if model is None:
         raise nowhere(request, given.hosts, why)
     found = model
+    holder = "every host"
     missing = await _insist(given, report, lambda: lacking(services, views, found))
-    source = await _insist(given, report, lambda: find_source(services, views, found)) if missing else None
-    if missing and source is None:
-        raise nowhere(request, missing, why)
-    held = f"{source.name} has {request.repo}" if source else f"every host has {request.repo}"
-    report.notice("note", f"{why.what}; {held}, so it is not needed")
+    if missing:
+        source = await _insist(given, report, lambda: find_source(services, views, found))
+        if source is None:
+            raise nowhere(request, missing, why)
+        holder = source.name
+    report.notice("note", f"{why.what}; the Hub is not needed, since {holder} has {request.repo}")
     return model
 
 
 async def _insist(given: Given, report: Reporter, ask: Callable[[], Awaitable[T]]) -> T:
-    """Ask all hosts, again once whichever was lost is back."""
+    """The result of `ask`, which asks several hosts and is repeated once a lost host is back."""
     while True:
         try:
             return await ask()
@@ -158,8 +168,8 @@ async def _fetch(given: Given, report: Reporter, request: ModelRequest) -> Store
 async def _send(
     given: Given, running: Running, report: Reporter, host: str, copy: _Copy, source: HostView | None
 ) -> bool:
-    """Bring the model where it is missing, from a host that has it if there is one; whether it was missing."""
-    view = next(view for view in given.plan.hosts if view.name == host)
+    """Send the model to a host that lacks it, from `source` if there is one; whether the host lacked it."""
+    view = given.plan.hosts[given.rank_of(host)]
     transport = given.transport(host)
     shipper = given.services.shipper
     if await shipper.present(copy.model, transport, view.hf_cache):
@@ -174,7 +184,7 @@ async def _send(
 
 
 async def _relayed(given: Given, report: Reporter, view: HostView, model: StoredModel, source: HostView) -> bool:
-    """Let a host that has it send the model; False when that fails, which is reported."""
+    """Let a host that has the model send it; False when that fails, which is reported."""
     moving = given.services.shipper.relay(
         model,
         given.transport(source.name),
@@ -190,25 +200,33 @@ async def _relayed(given: Given, report: Reporter, view: HostView, model: Stored
     except LinkLost:
         raise
     except HostError as error:
-        report.notice("warning", f"{source.name} could not send it ({error.what}); sending from here", view.name)
+        report.notice(
+            "warning", f"{source.name} could not send the model ({error.what}); sending it from here", view.name
+        )
         return False
     return True
 
 
 async def _room(given: Given, running: Running, view: HostView, model: StoredModel) -> None:
+    """Check that a host's disk has room for the model; files that it has already count. Raises `LaunchError`."""
     facts = running.facts.get(view.name)
-    disk = facts.disk_for(view.hf_cache) if facts else None
-    if disk is None or "disk" in given.ignored or disk.free >= model.size + SPARE:
+    if facts is None or "disk" in given.ignored:
+        return
+    disk = facts.disk_for(view.hf_cache)
+    if disk is None or disk.free >= model.size + SPARE:
         return
     folder = f"{view.hf_cache}/hub/{model.folder}"
     count = shell.script("du -sk -- {folder} 2>/dev/null | cut -f1", folder=shell.path_word(folder))
-    held = await given.transport(view.name).run(count)
-    there = (identifiers.size(held.stdout) or 0) * 1024 if held.ok else 0
-    if disk.free < model.size - there + SPARE:
-        needed = format_gib(model.size - there + SPARE)
+    counted = await given.transport(view.name).run(count)
+    there = 0
+    if counted.ok:
+        there = (identifiers.size(counted.stdout) or 0) * 1024
+    needed = model.size - there + SPARE
+    if disk.free < needed:
         hub = f"{view.hf_cache}/hub"
+        free = format_gib(disk.free)
         raise LaunchError(
-            f"not enough disk for {model.repo}: {format_gib(disk.free)} free in {view.hf_cache}, {needed} needed",
+            f"not enough disk for {model.repo}: {free} free in {view.hf_cache}, {format_gib(needed)} needed",
             host=view.name,
             remedy=f"Make room on {view.name}: {shell.script('du -sh -- {hub}/*', hub=shell.path_word(hub))}",
         )

@@ -1,4 +1,4 @@
-"""The start step: stage by stage, containers on all their hosts at once, then execs, with waits asked and not slept."""
+"""The start step: for each stage, starts containers on all hosts in parallel, then execs, then waits for a state."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ _RAY_STATUS = 60.0
 """Seconds that `ray status` may take: it imports Ray first."""
 
 _MADE = 20.0
-"""Seconds that a daemon may take to make a container: on a slow disk it unpacks first."""
+"""Seconds that a daemon may take to create a container: on a slow disk it unpacks first."""
 
 _LEFT = 5.0
-"""Seconds that a cancelled launch waits for a container that is being made."""
+"""Seconds that a cancelled launch waits for a container that is being created."""
 
 _RAY_NODE = re.compile(r"^[ \t]*([0-9]{1,6})[ \t]+\S*node\S*", re.MULTILINE)
 
 
 async def start_all(given: Given, running: Running, report: Reporter) -> None:
-    """Go through the stages of the plan. Raises `LaunchError` with what failed; nothing is undone here."""
+    """Start the stages of the plan. Raises `LaunchError` for what failed; nothing is undone here."""
     number = 0
     scripts = sum(len(stage.scripts) for stage in given.plan.serve.stages if stage.early)
     for stage in (stage for stage in given.plan.serve.stages if not stage.early):
@@ -62,7 +62,7 @@ async def start_all(given: Given, running: Running, report: Reporter) -> None:
 
 
 async def start_early(given: Given, running: Running, report: Reporter) -> None:
-    """What is done before image and model. Raises `LaunchError`."""
+    """Run the scripts of stages that come before image and model. Raises `LaunchError`."""
     number = 0
     for stage in (stage for stage in given.plan.serve.stages if stage.early):
         for script in stage.scripts:
@@ -88,13 +88,15 @@ async def _start_ranks(given: Given, running: Running, report: Reporter, ranks: 
 
 
 async def _find_delegated(given: Given, running: Running, report: Reporter) -> None:
-    """Find the containers that foreign scripts made, on every host; they leave no log once they end."""
+    """Find the container that foreign scripts made on every host, and follow its log, which is gone once it ends."""
 
     async def one(host: str) -> None:
         seen = await insist(given, report, host, Phase.START, given.docker(host).containers)
         found = [item for item in seen if item.name == name]
         if not found:
-            raise LaunchError("the scripts ended well, but left no container", host=host, remedy="See its log.")
+            raise LaunchError(
+                "the scripts succeeded, but started no container", host=host, remedy="See the log of that host."
+            )
         rank = given.rank_of(host)
         running.containers[rank] = found[0].id
         running.followers.follow(rank, host, found[0].id)
@@ -104,26 +106,32 @@ async def _find_delegated(given: Given, running: Running, report: Reporter) -> N
 
 
 async def start_rank(given: Given, running: Running, rank: RankPlan) -> str:
-    """Create and start the container of a rank, unless it is there already; its id."""
+    """Create and start the container of a rank unless it exists; its id.
+
+    Raises `LaunchError` when another container has its name.
+    """
     docker = given.docker(rank.host)
     spec = rank.container
     found = await docker.inspect(spec.name) or await _create(given, docker, rank)
-    if isinstance(found, ContainerInfo) and found.labels.get(f"{LABEL}launch") != given.plan.launch_id:
-        raise LaunchError(
-            f"there is another container called {spec.name}",
-            host=rank.host,
-            remedy=f"On {rank.host}: {shell.words(['docker', 'rm', '-f', spec.name])}",
-        )
-    identity, state = (found, "created") if isinstance(found, str) else (found.id, found.state)
+    if isinstance(found, str):
+        identity, created = found, True
+    else:
+        identity, created = found.id, found.state == "created"
+        if found.labels.get(f"{LABEL}launch") != given.plan.launch_id:
+            raise LaunchError(
+                f"there is another container called {spec.name}",
+                host=rank.host,
+                remedy=f"On {rank.host}: {shell.words(['docker', 'rm', '-f', spec.name])}",
+            )
     running.containers[rank.rank] = identity
-    if state == "created":
+    if created:
         await docker.put_archive(identity, "/", container_files(spec, given.sent))
         await docker.start(identity)
     return identity
 
 
 async def _create(given: Given, docker: Docker, rank: RankPlan) -> str | ContainerInfo:
-    """Create the container of a rank; its id, or what holds its name where somebody was faster."""
+    """Create the container of a rank; its id, or the container that took its name in the meantime."""
     spec = rank.container
     folders = mount_folders(spec)
     if folders:
@@ -134,19 +142,22 @@ async def _create(given: Given, docker: Docker, rank: RankPlan) -> str | Contain
     try:
         return await asyncio.shield(creating)
     except asyncio.CancelledError:
-        # The daemon makes it all the same: only what is there already is found, and removed, when things are cleaned.
+        # The daemon creates it nevertheless: the cleanup only finds and removes it once it exists.
         await asyncio.wait({creating}, timeout=_LEFT)
         await drop([creating])
         raise
     except DockerError as error:
-        # An earlier request, whose reply was lost, may still be at it: then the name is taken and nothing listed yet.
-        if error.status != 409 or (found := await _appeared(docker, spec.name)) is None:
+        if error.status != 409:
+            raise
+        # An earlier request, whose reply was lost, may still be in progress: the name is taken, but not listed yet.
+        found = await _appeared(docker, spec.name)
+        if found is None:
             raise
         return found
 
 
 async def _appeared(docker: Docker, name: str) -> ContainerInfo | None:
-    """The container of a name that is taken, as soon as the daemon lists it; None when it does not."""
+    """The container with a name that is taken, as soon as the daemon lists it; None when it does not in time."""
     deadline = asyncio.get_running_loop().time() + _MADE
     while True:
         found = await docker.inspect(name)
@@ -163,14 +174,14 @@ async def _execute(given: Given, running: Running, report: Reporter, number: int
 
 
 async def exec_once(given: Given, running: Running, number: int | str, execution: ContainerExec, rank: RankPlan) -> str:
-    """Start an exec in a container, once, however often it is asked for; its id, empty where that got lost."""
+    """Start an exec in a container unless it has begun already; its id, empty when the id was lost with the link."""
     docker = given.docker(rank.host)
     container = running.containers[rank.rank]
     folder = exec_paths(number)[0]
     lost_before = running.executions.get(number) == ""
     if lost_before and (await docker.run_exec(container, ("test", "-d", folder))).ok:
         return ""
-    # From here on a lost link leaves it open whether the exec has begun; its folder tells.
+    # If the link is lost from here on, the folder shows whether the exec has begun.
     running.executions[number] = ""
     await docker.put_archive(container, "/", exec_files(number, execution, rank.container))
     identity = await docker.exec_create(container, ("bash", f"{folder}.sh"))
@@ -204,7 +215,9 @@ async def _until(
     deadline = asyncio.get_running_loop().time() + timeout
     while not await insist(given, report, host, Phase.START, met):
         if asyncio.get_running_loop().time() > deadline:
-            raise LaunchError(what, host=host, remedy="See the log of that host; are the hosts' firewalls open?")
+            raise LaunchError(
+                what, host=host, remedy="See the log of that host, and check that no firewall blocks the hosts."
+            )
         await asyncio.sleep(pause)
 
 
@@ -226,7 +239,7 @@ async def _ray_complete(given: Given, running: Running, host: str, wait: RayNode
 
 
 def ray_nodes(text: str) -> int:
-    """How many nodes have joined by `ray status`: its second autoscaler calls one idle while nothing runs on it."""
+    """How many nodes have joined by `ray status`, including those that Ray's newer autoscaler lists as idle."""
     _, _, active = text.partition("Active:")
     active = re.split(r"^(?:Pending|Recent)\b.*$", active, maxsplit=1, flags=re.MULTILINE)[0]
     return sum(whole(match[1]) or 0 for match in _RAY_NODE.finditer(active))

@@ -1,4 +1,4 @@
-"""Logs that are told to the diagnosis, and what it says of them."""
+"""Sample log lines, and the diagnosis of a log."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ ECHOES = [
 ]
 
 
-def told(
+def diagnosed(
     *lines: str, engine: str = "vllm", values: Mapping[str, str] = VALUES, memory_total: int | None = SPARK
 ) -> Diagnosed:
-    """What is found in a log of one host."""
+    """The diagnosis of the log of one host."""
     found = diagnose(engine, {"spark-1": lines}, values=values, memory_total=memory_total)
     assert found is not None
     return found
