@@ -156,6 +156,9 @@ class Diagnosis:
         before = self._before.setdefault(host, deque(maxlen=_NEAR))
         for entry in lines:
             raw, time = (entry, 0.0) if isinstance(entry, str) else (entry.text, entry.time)
+            if not raw or raw.isspace():
+                before.append("")
+                continue
             line = self._guard.run("prefixes", Line((), "", log_line(raw)), strip_prefixes, raw)
             self._guard.run("phases", None, reader.feed, raw)
             hit = self._judge(line, before, _running(reader))
