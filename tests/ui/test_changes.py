@@ -82,7 +82,7 @@ async def test_a_file_is_never_overwritten(open_app: Pilots, recipe_dir: Path) -
         assert lines_with(pilot, "exists already")
         app.screen.query_one(AnswerLine).value = "relative.yaml"
         await press(pilot, "enter")
-        assert lines_with(pilot, "Write the whole path")
+        assert lines_with(pilot, "Write the full path")
         await press(pilot, "escape")
         await settle(pilot)
         assert isinstance(app.screen, ChangesScreen)
