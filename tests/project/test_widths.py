@@ -17,6 +17,7 @@ OF_OUR_OWN = {
     ("cli/commands/story.py", "title + ':'"): "words of this program",
     ("cli/text/launch.py", "whole // 60"): "a number",
     ("cli/text/recipes.py", "name + ':'"): "the kind of a part of the memory",
+    ("cli/text/recipes.py", "name"): "the name of a field",
     ("cli/text/recipes.py", "format_gib(part.bytes)"): "a number",
     ("cli/text/recipes.py", "format_gib(picture.budget)"): "a number",
     ("cli/text/recipes.py", "left"): "a number",
@@ -28,10 +29,10 @@ OF_OUR_OWN = {
     ("ui/paint/phases.py", "phase.value"): "a word of this program",
     ("ui/paint/plan_lines.py", "number"): "a number",
     ("ui/paint/registry_lines.py", "count"): "a number",
-    ("ui/screens/history.py", "told"): "words of this program",
+    ("ui/screens/history.py", "heading"): "words of this program",
     ("ui/screens/history.py", "began"): "a date in digits",
     ("ui/screens/registries.py", "label"): "a word of this program",
-    ("ui/widgets/command_view.py", "number"): "a number",
+    ("ui/paint/command_view.py", "number"): "a number",
 }
 """What may be padded by characters, since each of them takes one cell."""
 
