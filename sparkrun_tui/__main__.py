@@ -1,4 +1,4 @@
-"""Lets `python -m sparkrun_tui` do what the `sparkrun-tui` command does."""
+"""Makes `python -m sparkrun_tui` the same as the `sparkrun-tui` command."""
 
 from __future__ import annotations
 

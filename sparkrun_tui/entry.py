@@ -1,4 +1,4 @@
-"""Where the two faces meet: the command line, and the app that it opens when no command is given."""
+"""The entry point: the command line, and the app that opens when no command is given."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program and return its exit code."""
+    """Run the program with `argv` (None: the process arguments); returns the exit code."""
     from sparkrun_tui.cli.main import run
 
     return run(argv, open_app=_open_app)

@@ -1,4 +1,4 @@
-"""Completion in the shell: names of recipes and clusters, and overrides. It says nothing when something is wrong."""
+"""Shell completion of recipe names, cluster names and overrides. An error gives no completions and no message."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ _SPECIAL_IN_QUOTES = re.compile(r"[\"'\\$`!]")
 class Bash(BashComplete):
     """Completion for bash that quotes what it inserts, and keeps words with `@`, `=` and `:` whole.
 
-    bash ends a word at those characters unless it is set up otherwise, and replaces only what follows the last one.
+    bash ends a word at those characters by default, and replaces only the part after the last one.
     """
 
     source_template = _BASH
 
     def get_completion_args(self) -> tuple[list[str], str]:
-        """The words before the one that is being typed, and that one, quotes taken off."""
+        """The words before the one being typed, and that word without its quotes."""
         line = os.environ["COMP_LINE"]
         word, _, _ = _last_word(line, "")
         before = split_arg_string(line[: len(line) - len(word)])[1:]
         return before, "".join(split_arg_string(word))
 
     def format_completion(self, item: CompletionItem) -> str:
-        """The kind of the item, and the text that bash puts in place of what it takes for the word."""
+        """The kind of the item, and the text that replaces what bash considers the current word."""
         if item.type != "plain":
             return f"{item.type},"
         word, kept, quote = _last_word(os.environ["COMP_LINE"], os.environ.get("COMP_WORDBREAKS", ""))
@@ -64,7 +64,7 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def _last_word(line: str, breaks: str) -> tuple[str, int, str]:
-    """The word that a command line ends in, as typed; how much of it bash leaves alone; the quote that is open."""
+    """The last word of a command line as typed, how many of its characters bash keeps, and the open quote."""
     start = kept = 0
     quote = ""
     escaped = False
@@ -91,10 +91,10 @@ add_completion_class(Bash)
 
 
 def _item(text: str, about: str = "") -> CompletionItem | None:
-    """A word to be completed to, and what it is; None for a word that no shell shows as it is.
+    """A completion `text` with its description; None for a text that a shell cannot show as it is.
 
-    Shells take their items line by line and print them as they come: what is foreign in them has one line, and every
-    character of it is seen.
+    Shells read items line by line and print them unchanged, so a description is reduced to one line of visible
+    characters.
     """
     if not text.isprintable():
         return None
@@ -102,13 +102,13 @@ def _item(text: str, about: str = "") -> CompletionItem | None:
 
 
 def _items(found: Iterable[tuple[str, str]]) -> list[CompletionItem]:
-    """The items of words and what they are."""
+    """Completion items for pairs of a text and its description."""
     made = (_item(text, about) for text, about in found)
     return [item for item in made if item is not None]
 
 
 def recipe_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The recipes that begin so, else files."""
+    """The recipes whose names begin with `incomplete`; without one, file names."""
     from sparkrun_tui.base.settings import load_settings
     from sparkrun_tui.engines.search_words import search_words
     from sparkrun_tui.recipe.search.listing import list_recipes
@@ -124,7 +124,7 @@ def recipe_names(ctx: click.Context, param: click.Parameter, incomplete: str) ->
 
 
 def cluster_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The saved clusters that begin so."""
+    """The saved clusters whose names begin with `incomplete`."""
     from sparkrun_tui.base.settings import load_settings
 
     try:
@@ -137,12 +137,12 @@ def cluster_names(ctx: click.Context, param: click.Parameter, incomplete: str) -
 
 
 def overrides(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The keys that the named recipe takes, then the values of the key."""
+    """The override keys of the named recipe; after `=`, the values of the key."""
     from sparkrun_tui.base.settings import load_settings
     from sparkrun_tui.engines.fields.completion import KeyCompleter
     from sparkrun_tui.recipe.search.sources import find_recipe
 
-    # Behind an option that waits for its value the arguments are not parsed yet.
+    # While an option is being completed, click has not parsed the arguments after it.
     name = ctx.params.get("name") or next(iter(ctx.args), None)
     if not isinstance(name, str):
         return []

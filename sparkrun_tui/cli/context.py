@@ -1,4 +1,4 @@
-"""What every command needs first: settings, the chosen cluster, overrides, and the engine's services."""
+"""What most commands start with: settings, the chosen cluster, overrides, and the services that reach hosts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Which hosts a command is for, as the command line says it."""
+    """The hosts that a command is for, as given on the command line."""
 
     hosts: str = ""
     cluster: str = ""
@@ -37,7 +37,7 @@ def target_options(function: F) -> F:
         "--demo",
         is_flag=True,
         callback=_or_before_the_command,
-        help="The built-in demo cluster, which needs no hardware.",
+        help="Use the built-in demo cluster, which needs no hardware.",
     )(function)
     function = click.option(
         "--cluster",
@@ -46,7 +46,7 @@ def target_options(function: F) -> F:
         callback=_or_before_the_command,
         shell_complete=cluster_names,
         metavar="NAME",
-        help="A saved cluster.",
+        help="Use this saved cluster.",
     )(function)
     return click.option(
         "-H",
@@ -54,17 +54,17 @@ def target_options(function: F) -> F:
         multiple=True,
         callback=_joined,
         metavar="H1,H2",
-        help="Hosts as ssh takes them; the first is the head node.",
+        help="Hosts as you name them to ssh; the first is the head node.",
     )(function)
 
 
 def _or_before_the_command(ctx: click.Context, parameter: click.Parameter, value: object) -> object:
-    """The value of an option that may also stand before the command, which is said by its own one first."""
+    """The value of an option that may also be given before the command; the one after the command wins."""
     return value or ctx.find_root().params.get(parameter.name or "") or value
 
 
 def _joined(_: click.Context, __: click.Parameter, values: Sequence[str]) -> str:
-    """Hosts given at once or one by one, as one list."""
+    """Hosts given in one option or in several, as one list separated by commas."""
     return ",".join(values)
 
 
@@ -105,7 +105,7 @@ def overrides_from(options: Sequence[str], port: str | None, tp: str | None, gpu
 
 
 def found_recipe(name: str, settings: Settings) -> Recipe:
-    """The recipe of that name or path; its secrets are printed by nothing from now on. Raises `RecipeError`."""
+    """The recipe with this name or path; its secrets are masked from now on. Raises `RecipeError`."""
     from sparkrun_tui.recipe.search.sources import find_recipe
 
     recipe = find_recipe(name, settings)
@@ -114,7 +114,10 @@ def found_recipe(name: str, settings: Settings) -> Recipe:
 
 
 def saved_cluster(settings: Settings, target: Target) -> Cluster | None:
-    """The cluster that a command is for, or None when none is named and none is saved."""
+    """The cluster that a command is for; None when none is named and none is saved.
+
+    Raises `UsageError` for an unknown cluster or a wrong list of hosts.
+    """
     if target.demo:
         return None
     found = settings.cluster(target.cluster)
@@ -128,14 +131,14 @@ def saved_cluster(settings: Settings, target: Target) -> Cluster | None:
         raise UsageError("-H names no host")
     if len(set(names)) != len(names):
         raise UsageError("-H names a host twice")
-    # Hosts of a named cluster keep what is set for it; without --cluster they stand for themselves.
+    # With --cluster the hosts keep the settings of that cluster; without it they are a cluster of their own.
     if target.cluster and found is not None:
         return replace(found, hosts=names)
     return Cluster(name=",".join(names), hosts=names, source="command line")
 
 
 def judged_for(settings: Settings, target: Target) -> judging.Target:
-    """The hosts that a recipe is judged for without asking them: the cluster's, else as many Sparks as it needs."""
+    """The hosts to estimate a recipe for, without contacting them: the cluster's, else as many Sparks as it needs."""
     from sparkrun_tui.launch.sizing.evaluation import Target as JudgedFor
 
     if target.demo:
@@ -158,12 +161,12 @@ def needed_cluster(settings: Settings, target: Target) -> Cluster:
 
 @asynccontextmanager
 async def open_services(settings: Settings, target: Target) -> AsyncIterator[tuple[Cluster, Services]]:
-    """The cluster and the services to work on it; the demo cluster lives as long as the context."""
+    """The cluster and the services to reach it; the demo cluster ends with the context."""
     if target.demo:
         from sparkrun_tui.cli.exits import say
         from sparkrun_tui.demo.cluster import DemoCluster
 
-        say("DEMO: two simulated DGX Sparks inside this process; no real host is asked")
+        say("DEMO: two simulated DGX Sparks inside this process; no real host is contacted")
         async with DemoCluster() as demo:
             yield demo.cluster, demo.services
         return
@@ -179,7 +182,7 @@ async def open_services(settings: Settings, target: Target) -> AsyncIterator[tup
 
 
 def settings_now() -> Settings:
-    """The user's settings, with what was passed over named on stderr."""
+    """The user's settings; entries that were ignored are named on stderr."""
     from sparkrun_tui.cli.exits import say
     from sparkrun_tui.recipe.format.mounts import agreed_folders
 

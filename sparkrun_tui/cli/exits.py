@@ -13,47 +13,47 @@ from sparkrun_tui.cli.gate import gate
 
 
 class Exit(IntEnum):
-    """What the exit code of every command means."""
+    """The exit codes of all commands."""
 
     OK = 0
     FAILED = 1
-    """It was tried and failed: a recipe with errors, a launch that did not come up, nothing found."""
+    """The command ran and failed: a recipe with errors, a launch that did not come up, nothing found."""
     USAGE = 2
-    """The command line or the settings are wrong; nothing was tried."""
+    """The command line or the settings are wrong; nothing was done."""
     HOST = 3
-    """A host could not be reached or asked, so the result is not known."""
+    """A host could not be reached or queried, so the result is unknown."""
     INTERRUPTED = 130
 
 
 def say(text: str) -> None:
-    """One line for the person, on stderr; secrets are taken out of it.
+    """Print one line for the user on stderr, with secrets masked.
 
-    A line break in it is a sign: foreign words in a message cannot make lines of their own.
+    Line breaks are shown as signs: text from elsewhere in a message cannot add lines.
     """
     piece(f"{visible_line(text)}\n")
 
 
 def say_lines(text: str) -> None:
-    """Several lines for the person, whose line breaks are this program's own."""
+    """Print several lines on stderr; the line breaks in `text` are this program's own."""
     for line in text.split("\n"):
         say(line)
 
 
 def say_error(error: SparkrunError, about: str) -> None:
-    """An error after what it is about: one line, and the remedy below it."""
+    """Print an error after `about` on one line, with the remedy below it."""
     say(f"{about}: {error.first}")
     if error.remedy:
         say_lines("\n".join(f"  {line}" for line in error.remedy.split("\n")))
 
 
 def piece(text: str) -> None:
-    """A part of a message, such as a question that waits for its answer on the same line."""
+    """Print a part of a line on stderr, such as a question whose answer is typed after it."""
     sys.stderr.write(gate().redact(visible_text(text)))
     sys.stderr.flush()
 
 
 def report(error: BaseException) -> Exit:
-    """Tell an error on stderr as the person needs it and give the exit code for it."""
+    """Print an error on stderr for the user; returns its exit code."""
     if isinstance(error, KeyboardInterrupt):
         say("interrupted")
         return Exit.INTERRUPTED
@@ -65,18 +65,18 @@ def report(error: BaseException) -> Exit:
     known = of_the_machine(error)
     if known:
         say(f"sparkrun-tui: {known}")
-        say("  Make room on the disk, or put right what lies there, and try again.")
+        say("  Free disk space, or correct the path or its permissions, then try again.")
     else:
         say(f"sparkrun-tui: unexpected {type(error).__name__}: {error}")
         say(f"  {LOOK}")
     if in_debug():
-        # Not raised again: a traceback that Python prints goes past the filter.
+        # Not raised again: a traceback printed by Python would bypass the filter.
         say_lines("".join(traceback.format_exception(error)))
     return Exit.FAILED
 
 
 def code_of(error: SparkrunError) -> Exit:
-    """The exit code that an error stands for."""
+    """The exit code for an error."""
     if isinstance(error, (UsageError, SettingsError)):
         return Exit.USAGE
     if isinstance(error, HostError):

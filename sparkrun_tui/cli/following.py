@@ -1,4 +1,4 @@
-"""Prints the logs of a launch as they come, each line once, with its host before it where there are several."""
+"""Prints the logs of a launch as they arrive, each line once, with the host in front when there are several."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PAUSE = 0.1
 
 
 class LogPrinter:
-    """Reads the buffers of a launch ten times a second; a flood is printed in batches, so nothing is held up by it."""
+    """Reads the log buffers of a launch ten times a second and prints what is new in batches."""
 
     def __init__(self, launch: Launch, *, as_json: bool = False, only: str = "", tail: int | None = None) -> None:
         self._launch = launch
@@ -23,7 +23,7 @@ class LogPrinter:
         self._task = asyncio.create_task(self._run())
 
     async def finish(self) -> None:
-        """Print what is left. Raises what printing raised."""
+        """Print the remaining lines. An exception of the printing task is raised here."""
         self._task.cancel()
         await asyncio.wait([self._task])
         if not self._task.cancelled():
@@ -31,7 +31,7 @@ class LogPrinter:
         self._print()
 
     def close(self) -> None:
-        """Print no more."""
+        """Stop printing."""
         self._task.cancel()
 
     async def _run(self) -> None:
@@ -40,24 +40,30 @@ class LogPrinter:
             await asyncio.sleep(_PAUSE)
 
     def _print(self) -> None:
-        names = list(self._launch.logs)
-        wide = len(self._launch.plan.host_names) > 1 and not self._only
-        for host in names:
-            if self._only and host != self._only:
-                continue
-            buffer = self._launch.logs[host]
-            start = self._read.get(host)
-            if start is None:
-                start = buffer.first if self._tail is None else max(buffer.end - self._tail, buffer.first)
-            elif start < buffer.first:
-                output.line(f"... {buffer.first - start} lines of {host} were too fast to print; they are in its log")
-            for line in buffer.since(start):
-                print_line(host, line, prefixed=wide, as_json=self._as_json)
-            self._read[host] = buffer.end
+        if self._only:
+            if self._only in self._launch.logs:
+                self._print_host(self._only, prefixed=False)
+            return
+        prefixed = len(self._launch.plan.host_names) > 1
+        for host in list(self._launch.logs):
+            self._print_host(host, prefixed)
+
+    def _print_host(self, host: str, prefixed: bool) -> None:
+        buffer = self._launch.logs[host]
+        start = self._read.get(host)
+        if start is None:
+            start = buffer.first
+            if self._tail is not None:
+                start = max(buffer.end - self._tail, buffer.first)
+        elif start < buffer.first:
+            output.line(f"... {buffer.first - start} lines of {host} came too fast to print; its log has them")
+        for line in buffer.since(start):
+            print_line(host, line, prefixed=prefixed, as_json=self._as_json)
+        self._read[host] = buffer.end
 
 
 def print_line(host: str, line: LogLine, *, prefixed: bool, as_json: bool = False) -> None:
-    """One line of a log on stdout."""
+    """Print one line of a log on stdout."""
     if as_json:
         body = {"kind": "log", "host": host, "time": line.time, "stream": line.stream, "text": line.text}
         output.as_json_line(body)

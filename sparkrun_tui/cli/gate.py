@@ -1,7 +1,7 @@
-"""The one filter that everything the command line prints goes through, on stdout and on stderr.
+"""The filter that masks secrets in everything the command line prints, on stdout and on stderr.
 
-It knows the secrets of this machine's environment from the start. Whatever learns of more (the user's settings, what
-was typed, a recipe that was found) adds them before anything is printed of it.
+It starts with the secrets in this machine's environment. Code that reads more of them (the user's settings, overrides,
+a recipe) adds them before it prints anything.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 
 class Gate:
-    """Hides what it was given. One per run of a command."""
+    """Masks the secrets it knows. There is one for each run of a command."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._redact = Redactor(secrets_of(environ))
 
     def hide(self, secrets: Iterable[Secret | str]) -> None:
-        """Hide these, too, from now on."""
+        """Mask these as well from now on."""
         self._redact = self._redact.plus(secrets)
 
     @property
     def redact(self) -> Redactor:
-        """The filter as it is now."""
+        """The current filter."""
         return self._redact
 
     def json(self, value: Any, indent: int | None = None) -> str:
@@ -43,26 +43,26 @@ _gate = Gate(os.environ)
 
 
 def gate() -> Gate:
-    """The filter of this run."""
+    """The filter of this run of the program."""
     return _gate
 
 
 def renew() -> Gate:
-    """A new filter, for a new run."""
+    """Start a new run with a new filter, and return that."""
     global _gate
     _gate = Gate(os.environ)
     return _gate
 
 
 def hide_overrides(overrides: Mapping[str, object]) -> None:
-    """Hide the secrets among overrides or the user's defaults."""
+    """Mask the secrets among overrides or the user's defaults."""
     from sparkrun_tui.recipe.values.masking import private_texts
 
     _gate.hide(private_texts(overrides))
 
 
 def hide_recipe(recipe: Recipe) -> None:
-    """Hide the secrets that stand in a recipe."""
+    """Mask the secrets written in a recipe."""
     from sparkrun_tui.recipe.values.masking import secrets_of_recipe
 
     _gate.hide(secrets_of_recipe(recipe))

@@ -1,4 +1,4 @@
-"""Carries a launch out for the command line: hosts asked, events printed, signals handled, and how it ended."""
+"""Runs a launch for the command line: probes hosts, prints events, handles signals, reports the outcome."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _DOWN = frozenset({"reconnecting", "unreachable", "needs user"})
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What `run` was asked for."""
+    """The arguments of `run`, resolved."""
 
     settings: Settings
     rendered: Rendered
@@ -47,7 +47,7 @@ class RunRequest:
 
 
 async def carry_out(request: RunRequest) -> int:
-    """Launch, print what happens, and return the exit code."""
+    """Launch and print what happens; returns the exit code."""
     async with open_services(request.settings, request.target) as (cluster, services):
         launcher = Launcher(request.settings, services)
         try:
@@ -63,7 +63,10 @@ async def carry_out(request: RunRequest) -> int:
 
 
 async def _plan(launcher: Launcher, request: RunRequest, cluster: Cluster) -> LaunchPlan:
-    """The plan with real paths and addresses: hosts that it needs are asked first."""
+    """The plan with real paths and addresses, for which the hosts that it needs are probed first.
+
+    Raises the first `HostError` when hosts do not answer; the others are printed.
+    """
     consented = consented_variables(request.rendered.recipe)
     first = launcher.plan(request.rendered, cluster, solo=request.solo, consented=consented)
     found = await launcher.probe(cluster, first.host_names)
@@ -76,11 +79,14 @@ async def _plan(launcher: Launcher, request: RunRequest, cluster: Cluster) -> La
 
 
 def _warn(plan: LaunchPlan) -> None:
-    """What is odd about the recipe is printed before anything is done; errors stop the launch with their own words."""
+    """Print the warnings about the recipe before anything is done. Errors are raised later, by the launch itself."""
     for problem in plan.problems:
-        if problem.severity is Severity.WARNING:
-            where = f"{problem.spot}: " if problem.spot else ""
-            say(f"{where}warning: {problem.message}")
+        if problem.severity is not Severity.WARNING:
+            continue
+        if problem.spot:
+            say(f"{problem.spot}: warning: {problem.message}")
+        else:
+            say(f"warning: {problem.message}")
 
 
 def _estimate(launcher: Launcher, plan: LaunchPlan) -> Estimate:
@@ -92,13 +98,13 @@ def _memory_lines(estimate: Estimate) -> Sequence[str]:
 
     verdicts = (estimate.starts, estimate.context, estimate.headroom)
     if all(verdict.level is Level.UNKNOWN for verdict in verdicts):
-        return [f"memory: ? the need of this recipe is not known: {estimate.starts.detail}"]
+        return [f"memory: ? the memory use of this recipe is unknown: {estimate.starts.detail}"]
     return ["memory: " + "; ".join(f"{MARKS[verdict.level]} {verdict.text}" for verdict in verdicts)]
 
 
 async def _watch(launch: Launch, request: RunRequest) -> int:
     events = _EventPrinter(request.as_json)
-    hearing = Signals(launch)
+    signals = Signals(launch)
     printer = LogPrinter(launch, as_json=request.as_json) if request.follow else None
     try:
         async for event in launch.events():
@@ -108,14 +114,14 @@ async def _watch(launch: Launch, request: RunRequest) -> int:
         if printer is not None:
             await printer.finish()
     finally:
-        hearing.close()
+        signals.close()
         if printer is not None:
             printer.close()
-    if launch.state.status in SERVING or hearing.detached:
+    if launch.state.status in SERVING or signals.detached:
         await launch.detach()
     else:
         await launch.wait_ended()
-    return ending(launch, hearing.detached, request.as_json)
+    return ending(launch, signals.detached, request.as_json)
 
 
 class _EventPrinter:
@@ -132,48 +138,74 @@ class _EventPrinter:
 
 
 def ending(launch: Launch, detached: bool, as_json: bool) -> Exit:
-    """Print how it ended; the exit code."""
+    """Print the outcome of a launch; returns the exit code."""
     state = launch.state
     name = launch.launch_id
-    if state.status in SERVING or (detached and state.endpoint is not None):
-        if not as_json and state.endpoint is not None:
-            output.line(f"ready: {state.endpoint.url} (model {state.endpoint.model})")
-            if launch.plan.cluster.is_demo:
-                say("the demo cluster ends with this command; on real hosts it would go on by itself")
-            else:
-                say(f"it goes on by itself: sparkrun-tui logs {name} -f, sparkrun-tui stop {name}")
-        if launch.plan.serve.stop_after and state.status in SERVING:
-            say("its work has failed (stop_after_post), and so it was not stopped")
+    serving = state.status in SERVING
+    if serving or (detached and state.endpoint is not None):
+        if not as_json:
+            _say_endpoint(launch)
+        if serving and launch.plan.serve.stop_after:
+            say("not stopped, because its post commands failed (stop_after_post)")
             return Exit.FAILED
         return Exit.OK
     if state.status is LaunchStatus.FAILED:
-        for text in diagnosis_lines(state.diagnosis) if state.diagnosis else (state.detail,):
-            say(text)
-        say(f"its logs: sparkrun-tui logs {name}")
+        _say_failure(state)
+        say(f"to see its logs: sparkrun-tui logs {name}")
         return Exit.HOST if host_is_lost(state) else Exit.FAILED
     if state.status is LaunchStatus.CANCELLED:
-        say("cancelled; what was moved to the hosts stays there")
+        say("cancelled; images and models that were sent to the hosts stay there")
         return Exit.INTERRUPTED
     if state.status is LaunchStatus.STOPPED:
         return Exit.HOST if state.detail.startswith("not confirmed") else Exit.OK
     if detached:
-        say(f"let go before it was ready; `sparkrun-tui status` shows what runs, `stop {name}` ends it")
+        say(f"detached before it was ready; to see it: sparkrun-tui status, to stop it: sparkrun-tui stop {name}")
         return Exit.INTERRUPTED
-    say(f"what became of it is not known: {state.detail}")
+    say(f"the outcome is unknown: {state.detail}")
     return Exit.HOST
 
 
+def _say_endpoint(launch: Launch) -> None:
+    """Print where the launch serves, and that it keeps running."""
+    endpoint = launch.state.endpoint
+    if endpoint is None:
+        return
+    name = launch.launch_id
+    output.line(f"ready: {endpoint.url} (model {endpoint.model})")
+    if launch.plan.cluster.is_demo:
+        say("the demo cluster ends with this command; on real hosts it would keep running")
+    else:
+        say(f"it keeps running; to see its logs: sparkrun-tui logs {name} -f, to stop it: sparkrun-tui stop {name}")
+
+
+def _say_failure(state: LaunchState) -> None:
+    if state.diagnosis is None:
+        say(state.detail)
+        return
+    for text in diagnosis_lines(state.diagnosis):
+        say(text)
+
+
 def host_is_lost(state: LaunchState) -> bool:
-    """Whether a host could not be asked at the end, so that its part of the result is not known."""
+    """Whether a host could not be reached at the end, so that its part of the result is unknown."""
     rows = state.hosts.values()
     unknown = any(cell.state is StepState.UNKNOWN for row in rows for cell in row.cells.values())
     return unknown or any(row.link in _DOWN for row in rows)
 
 
-class Signals:
-    """ctrl+c cancels, a second one forces; a closed terminal or SIGTERM detaches the launch.
+def _finished_steps(state: LaunchState) -> int:
+    done = 0
+    for row in state.hosts.values():
+        for cell in row.cells.values():
+            if cell.state in (StepState.OK, StepState.SKIPPED):
+                done += 1
+    return done
 
-    While it serves, or when it is only watched, ctrl+c lets it go, too.
+
+class Signals:
+    """ctrl+c cancels the launch, a second one forces it; a closed terminal or SIGTERM detaches from it.
+
+    While the launch serves, or is only watched, ctrl+c detaches as well.
     """
 
     def __init__(self, launch: Launch, *, watching: bool = False) -> None:
@@ -188,24 +220,21 @@ class Signals:
         self._loop.add_signal_handler(signal.SIGHUP, self._hang_up)
 
     def close(self) -> None:
-        """Hear no more."""
+        """Remove the signal handlers."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             self._loop.remove_signal_handler(number)
 
     def _interrupt(self) -> None:
         if self._cancelled:
-            say("by force: hosts that do not answer are not waited for")
+            say("forcing: not waiting for hosts that do not answer")
             self._launch.force()
         elif self._watching or self._launch.state.endpoint is not None:
             self._detach()
         else:
             self._cancelled = True
-            done = sum(
-                cell.state in (StepState.OK, StepState.SKIPPED)
-                for row in self._launch.state.hosts.values()
-                for cell in row.cells.values()
-            )
-            say(f"cancelling after {done} finished steps: containers are removed, their logs kept; again to force")
+            done = _finished_steps(self._launch.state)
+            say(f"cancelling after {done} finished steps: containers are removed, their logs are kept")
+            say("press ctrl+c again to force it")
             self._launch.cancel()
 
     def _detach(self) -> None:
@@ -214,6 +243,6 @@ class Signals:
             self._leaving = self._loop.create_task(self._launch.detach())
 
     def _hang_up(self) -> None:
-        # The terminal is gone: whatever is still said goes nowhere.
+        # The terminal is gone: discard any further output.
         sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
         self._detach()

@@ -1,4 +1,4 @@
-"""The command line's entry: one group whose commands are imported only when they are used."""
+"""The entry of the command line: one group whose commands are imported only when they are used."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.cli.exits import Exit, report, say_lines
 from sparkrun_tui.cli.gate import renew
 
-# name: (module, attribute, one line of help). The help stands here so that `--help` imports nothing.
+# name: (module, attribute, one line of help). The help is kept here so that `--help` imports no command.
 COMMANDS: dict[str, tuple[str, str, str]] = {
-    "list": ("browse", "list_command", "List the recipes that can be found."),
+    "list": ("browse", "list_command", "List the available recipes."),
     "search": ("browse", "search_command", "Search recipes by any of their metadata."),
-    "show": ("browse", "show_command", "Show a recipe: what it is, its command, its memory."),
-    "recipe": ("recipe_author", "recipe_group", "Validate, size, start and export recipes."),
+    "show": ("browse", "show_command", "Show a recipe, its command and its memory estimate."),
+    "recipe": ("recipe_author", "recipe_group", "Validate, size, create and export recipes."),
     "run": ("run", "run_command", "Launch a recipe on hosts and wait until it serves."),
-    "status": ("workloads", "status_command", "Show what runs on the hosts."),
+    "status": ("workloads", "status_command", "Show what is running on the hosts."),
     "logs": ("logs", "logs_command", "Print or follow the logs of a workload."),
     "stop": ("workloads", "stop_command", "Stop a workload on all its hosts."),
-    "ask": ("workloads", "ask_command", "Send a test prompt to a workload's endpoint."),
-    "cluster": ("clusters", "cluster_group", "List, add and check clusters."),
+    "ask": ("workloads", "ask_command", "Send a prompt to a running workload."),
+    "cluster": ("clusters", "cluster_group", "List, add, remove and check clusters."),
     "registry": ("registries", "registry_group", "Add, remove, list and update recipe registries."),
-    "demo-story": ("story", "story_command", "Live the whole story on the demo cluster, as plain lines."),
+    "demo-story": ("story", "story_command", "Play a whole session on the demo cluster, as plain text."),
 }
 
 
 OpenApp = Callable[[bool, str, str], int]
-"""Opens the full-screen app: whether on the demo cluster, the cluster's name, the first query; gives the exit code."""
+"""Opens the full-screen app and returns the exit code. Takes: use the demo cluster, cluster name, first query."""
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command's module when the command is asked for."""
+    """A group that imports the module of a command when the command is looked up."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in the order of the table."""
+        """The command names, in the order of the table."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command called `cmd_name`."""
+        """The command `cmd_name`, imported now; None when there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
         module, attribute, _ = COMMANDS[cmd_name]
@@ -52,37 +52,37 @@ class LazyGroup(click.Group):
         return command if isinstance(command, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the table of commands without importing any."""
+        """Write the table of commands without importing any of them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
 
 
 EPILOG = """\b
-Exit codes: 0 done, 1 it failed, 2 wrong usage or settings, 3 a host could
-not be reached so the result is unknown, 130 interrupted."""
+Exit codes: 0 success, 1 failure, 2 wrong usage or settings, 3 result
+unknown because a host could not be reached, 130 interrupted."""
 
 
 @click.group(cls=LazyGroup, invoke_without_command=True, epilog=EPILOG)
 @click.version_option(__version__, prog_name="sparkrun-tui")
 @click.option("--demo", is_flag=True, help="Use the built-in demo cluster, which needs no hardware.")
 @click.option("--cluster", "cluster_name", default="", metavar="NAME", help="The cluster to open the app with.")
-@click.option("--query", default="", metavar="TEXT", help="What to search for when the app opens.")
+@click.option("--query", default="", metavar="TEXT", help="The search to open the app with.")
 @click.pass_context
 def cli(ctx: click.Context, demo: bool, cluster_name: str, query: str) -> None:
     """Find, size, launch and watch LLM serving recipes on DGX Sparks.
 
-    Without a command the full-screen app opens.
+    Without a command, the full-screen app opens.
     """
     open_app: OpenApp = ctx.obj
     if ctx.invoked_subcommand is None:
         ctx.exit(open_app(demo, cluster_name, query))
-    _insist_on_a_use(ctx, ctx.invoked_subcommand)
+    _refuse_unused_options(ctx, ctx.invoked_subcommand)
 
 
-def _insist_on_a_use(ctx: click.Context, name: str) -> None:
-    """Refuse an option before a command that does not take it.
+def _refuse_unused_options(ctx: click.Context, name: str) -> None:
+    """Refuse a program option given before a command that does not use it.
 
-    Commands for hosts take `--cluster` and `--demo` over. Groups are left to their commands.
+    Commands that work on hosts inherit `--cluster` and `--demo`. Command groups are not checked.
     """
     command = cli.get_command(ctx, name)
     if command is None or isinstance(command, click.Group):
@@ -91,11 +91,11 @@ def _insist_on_a_use(ctx: click.Context, name: str) -> None:
     spellings = {"demo": "--demo", "cluster_name": "--cluster", "query": "--query"}
     for parameter, spelling in spellings.items():
         if ctx.params[parameter] and parameter not in taken:
-            raise click.UsageError(f"`{spelling}` has no meaning for `{name}`", ctx)
+            raise click.UsageError(f"`{name}` does not take `{spelling}`", ctx)
 
 
 def run(argv: Sequence[str] | None, *, open_app: OpenApp) -> int:
-    """Run the command line and return the exit code; errors go to stderr, never as a traceback."""
+    """Run the command line; returns the exit code. Errors go to stderr, never as a traceback."""
     renew()
     try:
         arguments = list(argv) if argv is not None else None

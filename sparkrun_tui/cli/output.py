@@ -1,4 +1,4 @@
-"""The only place that writes to stdout: plain lines, aligned tables and JSON. Secrets are taken out of all of it."""
+"""The only place that writes to stdout: plain lines, aligned tables and JSON, all with secrets masked."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from sparkrun_tui.cli.gate import gate
 
 
 def line(text: str = "") -> None:
-    """One line of output; foreign text is made safe here once more, and makes no lines of its own."""
+    """Print one line. Control characters and line breaks in `text` are shown as signs."""
     sys.stdout.write(gate().redact(visible_line(text)) + "\n")
     sys.stdout.flush()
 
 
 def piece(text: str) -> None:
-    """A part of a line, such as a few words of an answer that is still coming."""
+    """Print a part of a line, such as a few words of an answer that is still arriving."""
     sys.stdout.write(gate().redact(visible_text(text)))
     sys.stdout.flush()
 
 
 def raw(text: str) -> None:
-    """Text that must come out as it is, such as a recipe file; a final newline is added when missing."""
+    """Print text unchanged except for secrets, such as a recipe file; a missing final newline is added."""
     text = gate().redact(text)
     sys.stdout.write(text if text.endswith("\n") else text + "\n")
     sys.stdout.flush()
 
 
 def as_json(value: Any) -> None:
-    """One JSON document."""
+    """Print one JSON document."""
     sys.stdout.write(gate().json(value, indent=2) + "\n")
     sys.stdout.flush()
 
 
 def as_json_line(value: Any) -> None:
-    """One JSON object on one line, for streams of events."""
+    """Print one JSON object on one line, for streams of events."""
     sys.stdout.write(gate().json(value) + "\n")
     sys.stdout.flush()
 
@@ -46,23 +46,32 @@ _WIDEST = 200
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, width: int | None = None) -> None:
-    """Rows under a head, columns as wide as needed; the last column is cut to `width` cells of the whole line.
+    """Print rows below a header, each column as wide as its longest cell; lines are cut at `width` cells when given.
 
-    A row is one line whatever stands in it: a text with a line break cannot pass for another row.
+    A row is always one line: a line break in a cell cannot look like another row.
     """
-    lines = [[_cut(visible_line(cell), _WIDEST) for cell in row] for row in rows]
-    widths = [max([_width(name), *(_width(row[at]) for row in lines)]) for at, name in enumerate(head)]
-    for row in (list(head), *lines):
-        padded = [cell + " " * (widths[at] - _width(cell)) for at, cell in enumerate(row)]
-        text = "  ".join(padded).rstrip()
-        line(_cut(text, width) if width else text)
+    lines = [list(head)]
+    for row in rows:
+        lines.append([_cut(visible_line(cell), _WIDEST) for cell in row])
+    widths = [0] * len(head)
+    for cells in lines:
+        for at, cell in enumerate(cells):
+            widths[at] = max(widths[at], _width(cell))
+    for cells in lines:
+        text = ""
+        for at, cell in enumerate(cells):
+            text += cell + " " * (widths[at] - _width(cell) + 2)
+        text = text.rstrip()
+        if width:
+            text = _cut(text, width)
+        line(text)
 
 
 def _width(text: str) -> int:
-    """The cells of a terminal that a text takes."""
+    """The width of a text in terminal cells."""
     if text.isascii():
         return len(text)
-    # Most tables need none of Rich.
+    # Most tables are ASCII: do not import Rich for them.
     from rich.cells import cell_len
 
     return cell_len(text)

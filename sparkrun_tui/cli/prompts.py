@@ -1,4 +1,4 @@
-"""Questions to the person on the terminal: host keys, passphrases and consent; refused where there is no terminal."""
+"""Questions at the terminal: host keys, passphrases and consent. Without a terminal every answer is no."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from sparkrun_tui.remote.ssh.host_key_policy import YES, HostKeyQuestion, Questi
 if TYPE_CHECKING:
     from sparkrun_tui.recipe.trust import Demand
 
-_GRAVE = "!"
+_SERIOUS = "!"
 
 
 def on_terminal() -> bool:
-    """Whether somebody can answer."""
+    """Whether a question can be shown and answered."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def asker() -> Asker | None:
-    """What puts questions of connections to the person; None where nobody can answer, and such hosts are refused."""
+    """What answers the questions of SSH connections; None without a terminal, and then such hosts are refused."""
     return Asker() if on_terminal() else None
 
 
 class Asker:
-    """Asks one question at a time, whatever hosts connect meanwhile, without holding up the event loop."""
+    """Asks one question at a time, also when several hosts connect in parallel, without blocking the event loop."""
 
     def __init__(self) -> None:
         self._turn = asyncio.Lock()
@@ -42,13 +42,14 @@ class Asker:
         async with self._turn:
             if isinstance(question, HostKeyQuestion):
                 return await _aside(lambda: _host_key(question))
-            again = "That was not it. " if question.again else ""
-            text = f"{again}Passphrase of {question.path} (for {question.host}): "
+            text = f"Passphrase of {question.path} (for {question.host}): "
+            if question.again:
+                text = f"That passphrase was wrong. {text}"
             return await _aside(lambda: _hidden(clean_line(text)))
 
 
 async def _aside(question: Callable[[], str | None]) -> str | None:
-    """Ask in a thread that dies with the program, so that ctrl+c need not wait for a line; echo is then put back."""
+    """Ask in a daemon thread, so that ctrl+c does not wait for a line. Terminal echo is restored at exit."""
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[str | None] = loop.create_future()
     atexit.register(termios.tcsetattr, sys.stdin.fileno(), termios.TCSADRAIN, termios.tcgetattr(sys.stdin.fileno()))
@@ -80,22 +81,25 @@ def _hidden(text: str) -> str | None:
 
 
 def agreed(about: str, wanted: Sequence[Demand], doing: str, yes: bool) -> bool:
-    """Tell what a recipe of others wants, and whether the person agrees; `yes` says that they have."""
-    say(f"{about}. It")
+    """Print what a third-party recipe does; whether the user agrees. `yes` means that they already have."""
+    say(f"{about}. What it does:")
     for demand in wanted:
-        say(f"  {_GRAVE if demand.grave else '-'} {demand.title}")
-        for text in demand.detail.split("\n") if demand.detail else ():
+        sign = _SERIOUS if demand.grave else "-"
+        say(f"  {sign} {demand.title}")
+        if not demand.detail:
+            continue
+        for text in demand.detail.split("\n"):
             say(f"      {text}")
     return yes or confirm(doing)
 
 
 def how_to_agree() -> str:
-    """What to do where nobody could be asked; empty where somebody was."""
-    return "" if on_terminal() else "Read the above, then call it again with --yes."
+    """What to do when the question could not be asked; empty when it was."""
+    return "" if on_terminal() else "Read the above, then run the command again with --yes."
 
 
 def confirm(text: str) -> bool:
-    """Whether the person says yes; anything else, and no terminal, is a no."""
+    """Whether the user answers yes; any other answer, and no terminal, counts as no."""
     if not on_terminal():
         return False
     piece(f"{clean_line(text)} [yes/no] ")

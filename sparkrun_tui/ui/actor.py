@@ -1,4 +1,4 @@
-"""What screens and focused panes share: they perform actions of the table, or say why one cannot run now."""
+"""The base of screens and panes: they perform actions of the table, or say why one cannot run now."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Actor(DOMNode):
 
     @property
     def sparkrun(self) -> AppPort:
-        """What it may ask of the app."""
+        """The app, as screens and widgets may use it."""
         return port_of(self.app)
 
     def why_not(self, name: str) -> str:
@@ -24,7 +24,7 @@ class Actor(DOMNode):
         return ""
 
     def action_do(self, name: str, *arguments: str) -> None:
-        """Run the action `name`, or say why not; `arguments` is the key where the action wants to know it."""
+        """Run the action `name`, or say why not. `arguments` holds the pressed key for actions that need it."""
         reason = self.why_not(name)
         if reason:
             self.sparkrun.say(reason, "warning")
@@ -34,7 +34,7 @@ class Actor(DOMNode):
             self.background(result, name)
 
     def background(self, work: Coroutine[Any, Any, object], group: str) -> None:
-        """Run `work` beside the screen; what goes wrong is shown, never raised."""
+        """Run `work` in the background; errors are shown, never raised."""
         self.app.run_worker(self._guarded(work), group=f"{type(self).__name__}-{group}", exit_on_error=False)
 
     async def _guarded(self, work: Coroutine[Any, Any, object]) -> None:

@@ -1,4 +1,4 @@
-"""What screens and widgets may ask of the app, as a protocol, so that they import this and not the app."""
+"""What screens and widgets may use of the app, as a protocol, so that they import this and not the app."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ Answer = TypeVar("Answer")
 
 
 class AppPort(Protocol):
-    """The app as its screens and widgets see it. What Textual offers on every app is asked of `self.app` instead."""
+    """The app as its screens and widgets see it. What Textual offers on every app is taken from `self.app` instead."""
 
-    # What it holds.
+    # State.
 
     @property
     def state(self) -> AppState:
@@ -33,7 +33,7 @@ class AppPort(Protocol):
 
     @property
     def backend(self) -> Backend:
-        """What talks to hosts. Raises `SparkrunError` before it is open."""
+        """The backend, which talks to hosts. Raises `SparkrunError` before it is open."""
 
     @property
     def registries(self) -> Registries:
@@ -50,16 +50,16 @@ class AppPort(Protocol):
     # Recipes, cluster and bars.
 
     def read_recipes(self) -> None:
-        """Read all recipes beside the screen."""
+        """Read all recipes in the background."""
 
     def keep_soon(self) -> None:
-        """Keep overrides for the next session, once the keys rest for a moment."""
+        """Save overrides for the next session, once typing has stopped for a moment."""
 
     def choose_cluster(self, cluster: Cluster | None) -> None:
         """Use another cluster from now on."""
 
     def state_changed(self) -> None:
-        """Refresh the screen in sight; others look when they come back."""
+        """Refresh the visible page; the others refresh when they are shown again."""
 
     def bar_status(self) -> Status:
         """What the bar shows now."""
@@ -73,15 +73,15 @@ class AppPort(Protocol):
         """A launch of this session."""
 
     def watch_launch(self, launch: LaunchPort, changed: Changed) -> Callable[[], None]:
-        """Call `changed` when a launch has news, until the function that is returned is called."""
+        """Call `changed` when a launch changes; the returned function ends that."""
 
-    # Going somewhere.
+    # Opening screens.
 
     def open_plan(self, rendered: Rendered) -> None:
         """Show what a launch would do."""
 
     def open_launch(self, launch: LaunchPort, follow: bool = True) -> None:
-        """Show a launch; one from the journal is not followed."""
+        """Show a launch. `follow` is false for one read from the journal, which does not change."""
 
     def edit_recipe(self, key: str, changes: dict[str, str]) -> None:
         """Go to the overrides of the recipe whose file is `key`, with some changed."""
@@ -90,15 +90,15 @@ class AppPort(Protocol):
         """Show what a query finds, in the list of recipes."""
 
     def screen_left(self) -> None:
-        """A screen was left: what it held can be freed."""
+        """Called when a screen was left, so that its memory is freed soon."""
 
     def action_do(self, name: str, *arguments: str) -> None:
         """Run an action that applies everywhere, or say why not."""
 
     def background(self, work: Coroutine[Any, Any, object], group: str) -> None:
-        """Run `work` beside every screen; what goes wrong is shown, never raised."""
+        """Run `work` in the background, also when screens change; errors are shown, never raised."""
 
-    # Talking to the person.
+    # Messages and questions.
 
     def say(self, text: str, level: str = "note") -> None:
         """Show a message that needs no answer; `level` is `note`, `warning` or `error`."""
@@ -110,10 +110,10 @@ class AppPort(Protocol):
         """Copy a text, and say that `what` was copied; secrets are left out."""
 
     async def ask(self, question: Screen[bool]) -> bool:
-        """Put a question over the screen and wait for its answer."""
+        """Show a question over the current screen; the answer."""
 
     async def answer(self, question: Screen[Answer]) -> Answer | None:
-        """Show a screen and wait for its result."""
+        """Show a screen over the current one; its result, None when it was dismissed without one."""
 
 
 def port_of(app: App[Any]) -> AppPort:

@@ -1,4 +1,4 @@
-"""Blocking work in a thread that the end of the app does not wait for."""
+"""Runs blocking work in a thread that the app does not wait for when it ends."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ Result = TypeVar("Result")
 
 
 async def in_daemon(work: Callable[[], Result]) -> Result:
-    """Run `work` in a daemon thread and wait for its result, or raise what it raised.
+    """Run `work` in a daemon thread; its result. Raises what `work` raises.
 
-    The loop's own threads are joined when it closes: a slow network would hold the app open.
+    The event loop joins its own threads when it closes, so a slow network would keep the app open.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Result] = loop.create_future()
@@ -30,7 +30,7 @@ async def in_daemon(work: Callable[[], Result]) -> Result:
         result, error = None, None
         try:
             result = work()
-        except BaseException as caught:  # handed over as it is
+        except BaseException as caught:  # raised again in the loop
             error = caught
         call_in_loop(loop, lambda: settle(result, error))
 
@@ -39,7 +39,7 @@ async def in_daemon(work: Callable[[], Result]) -> Result:
 
 
 def call_in_loop(loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> None:
-    """Call something on the loop from a thread; a loop that has ended hears nothing any more."""
+    """Schedule `call` on the loop from a thread; nothing happens when the loop has ended."""
     try:
         loop.call_soon_threadsafe(call)
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""Lines as values: text with names of styles, so that what is painted can be computed and tested without a terminal."""
+"""Styled lines as values: text with style names, computed and tested without a terminal."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ STYLES = (
     "host3",
     "host4",
 )
-"""Every style name that a line may use; the style sheet gives each its look (`.ink--NAME`)."""
+"""Every style name that a line may use; the style sheet defines each as `.ink--NAME`."""
 
 _WORDS = re.compile(r"\s*\S+(?:[ ]\\(?=\s*$))?\s?|\s+")
 
 MARKS = {"good": "✓", "tight": "!", "bad": "✗", "unknown": "?"}
-"""A glyph beside each verdict's colour, so that it reads without one."""
+"""The glyph of each verdict level, so that it can be read without colour."""
 
 
 def text_of(line: Line) -> str:
@@ -75,14 +75,14 @@ def shorten(text: str, width: int) -> str:
 
 
 def cells_of(share: float, width: int) -> int:
-    """How many of `width` cells a share of them fills: none below 0, all above 1, whatever a host says it is."""
+    """How many of `width` cells a share of them fills: none below 0 or for NaN, all above 1."""
     if not share > 0:
         return 0
     return round(min(share, 1.0) * width)
 
 
 def level_of(share: float, levels: str) -> str:
-    """The one of `levels`, lowest first, that stands for a share: the first below 0, the last above 1."""
+    """The character of `levels`, lowest first, for a share: the first below 0 or for NaN, the last above 1."""
     if not share > 0:
         return levels[0]
     return levels[min(int(min(share, 1.0) * len(levels)), len(levels) - 1)]
@@ -112,7 +112,7 @@ def clip(line: Line, width: int) -> list[Span]:
 
 
 def spread(left: Line, right: Line, width: int) -> list[Span]:
-    """Two lines on one: `left` is cut so that `right` keeps its place at the right edge."""
+    """Two lines on one row of `width` cells: `right` at the right edge, `left` cut to make room for it."""
     room = max(width - width_of(right), 0)
     kept = clip(left, room)
     return [*kept, (" " * (room - width_of(kept)), ""), *right]
@@ -128,7 +128,7 @@ def wrap(text: str, width: int) -> list[str]:
         for word in paragraph.split(" "):
             if not word and not words:
                 continue
-            # Every word is measured once: a text may be long, and is wrapped anew with every paint.
+            # Each word is measured once: texts may be long and are wrapped again on every paint.
             size = cell_len(word)
             if words and used + 1 + size > width:
                 lines.append(" ".join(words))
@@ -180,7 +180,7 @@ def _append(row: list[Span], text: str, style: str) -> None:
 
 
 def _reach(text: str, start: int, width: int) -> int:
-    """Where the longest piece of `text` from `start` ends that fits; it has at least one character.
+    """The end of the longest piece of `text` from `start` that fits in `width` cells; at least one character.
 
     Characters that make one sign together stay together.
     """

@@ -166,7 +166,7 @@ def test_a_launch_that_fails_names_cause_and_repairs(cli: Cli, lab: FakeCluster,
     kept = cli("logs", identity, "-H", "spark-1")
     assert kept.code == 0
     assert "To serve at least one request" in kept.out
-    assert "is over (failed)" in kept.err
+    assert "last known state: failed" in kept.err
 
 
 def test_a_host_that_does_not_answer_is_exit_code_3_and_nothing_begins(cli: Cli, lab: FakeCluster, pair: str) -> None:

@@ -105,7 +105,7 @@ def test_logs_of_what_is_gone_come_from_here(cli: Cli, lab: FakeCluster, served:
     done = cli("logs", served, *BOTH)
     assert done.code == 0
     assert "Loading weights took" in done.out
-    assert "is over" in done.err
+    assert "last known state" in done.err
 
 
 def test_asking_prints_the_answer_as_it_comes(cli: Cli, lab: FakeCluster, served: str) -> None:

@@ -168,7 +168,7 @@ def test_a_passphrase_is_asked_for_without_showing_it(
     asked.wait_for("Passphrase of")
     assert not asked.echoes
     asked.type("wrong\n")
-    asked.wait_for("That was not it")
+    asked.wait_for("That passphrase was wrong")
     asked.type(f"{locked_key}\n")
     assert asked.end() == 0
     assert locked_key not in asked.text

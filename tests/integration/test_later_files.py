@@ -182,6 +182,6 @@ def test_a_server_for_one_piece_of_work_is_gone_after_it(
     path.write_text((recipes / "tiny-vllm.yaml").read_text() + "post_exec: [exit 3]\nstop_after_post: true\n")
     failed = sparkrun("run", str(path), "-H", hosts[0].name, "--yes")
     assert failed.returncode == 1 and "the server is not stopped" in failed.stdout, failed.stdout + failed.stderr
-    assert "its work has failed" in failed.stderr
+    assert "its post commands failed" in failed.stderr
     assert len(hosts[0].containers()) == 1
     assert sparkrun("stop", "work", "-H", hosts[0].name).returncode == 0

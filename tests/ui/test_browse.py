@@ -232,7 +232,7 @@ async def test_a_model_can_be_looked_up(open_app: Pilots, backend: FakeBackend) 
         await settle(pilot)
         assert backend.calls[-1] == "look_up acme/alpha-8b"
         said = [notification.message for notification in pilot.app._notifications]
-        assert "acme/alpha-8b: its estimate rests on the headers now" in said
+        assert "acme/alpha-8b: estimate updated from the model's headers" in said
 
 
 async def test_long_names_lose_their_middle_and_keep_their_lit_letters(open_app: Pilots, recipe_dir: Path) -> None:

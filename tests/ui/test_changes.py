@@ -82,7 +82,7 @@ async def test_a_file_is_never_overwritten(open_app: Pilots, recipe_dir: Path) -
         assert lines_with(pilot, "exists already")
         app.screen.query_one(AnswerLine).value = "relative.yaml"
         await press(pilot, "enter")
-        assert lines_with(pilot, "Write the whole path")
+        assert lines_with(pilot, "Write the full path")
         await press(pilot, "escape")
         await settle(pilot)
         assert isinstance(app.screen, ChangesScreen)
@@ -104,7 +104,7 @@ def test_the_user_s_own_defaults_are_told(recipe_dir: Path) -> None:
     recipe = load_file(recipe_dir / "alpha.yaml", Source(SourceKind.USER, str(recipe_dir / "alpha.yaml"), ""))
     assert isinstance(recipe, Recipe)
     shown = [text_of(line) for line in change_lines(recipe, {}, {"port": 9000, "unrelated": 1}, 60)]
-    assert "port is 9000 by your settings" in shown
+    assert "port is 9000 from your settings" in shown
     assert not [line for line in shown if "unrelated" in line]
 
 

@@ -88,7 +88,7 @@ async def test_everything_it_wants_is_listed_and_can_be_read_with_the_answers_in
         ):
             assert part in text, part
         assert "hunter2" not in text
-        assert lines_with(pilot, "Trust it (y)") and lines_with(pilot, "Leave it (n)")
+        assert lines_with(pilot, "Trust it (y)") and lines_with(pilot, "Cancel (n)")
         await press(pilot, "G")
         assert lines_with(pilot, "runs its command in its image")
         assert lines_with(pilot, "Trust it (y)")

@@ -36,7 +36,7 @@ async def test_the_plan_screen_says_it_and_the_app_goes_on(
         await press(pilot, "p")
         await settle(pilot)
         text = screen_text(pilot)
-        assert "internal error: planning the launch of alpha-8b" in text and "looking at the hosts" not in text
+        assert "internal error: planning the launch of alpha-8b" in text and "checking the hosts" not in text
         await press(pilot, "escape")
         assert "Recipes" in screen_text(pilot)
 

@@ -110,10 +110,10 @@ async def test_a_flag_may_be_typed_for_a_key(open_app: Pilots) -> None:
 async def test_what_is_no_key_is_told_and_stays_to_be_mended(open_app: Pilots) -> None:
     async with open_app() as pilot:
         await press(pilot, "o", "a", *"two words=1", "enter")
-        assert lines_with(pilot, "two words is no key")
+        assert lines_with(pilot, "two words is not a valid key")
         assert pilot.app.screen.query_one(FieldEditor).has_focus and kept(pilot) == {}
         await press(pilot, "escape")
-        assert not lines_with(pilot, "is no key") and kept(pilot) == {}
+        assert not lines_with(pilot, "is not a valid key") and kept(pilot) == {}
 
 
 async def test_choices_of_the_search_can_be_clicked(open_app: Pilots) -> None:

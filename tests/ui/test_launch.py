@@ -130,7 +130,7 @@ async def test_the_last_time_stands_below(open_app: Pilots, backend: FakeBackend
     ]
     async with open_app() as pilot:
         await begin(pilot, backend)
-        assert lines_with(pilot, "last time")[0].split() == ["│", "last", "time", "1:15", "11:26", "in", "all", "│"]
+        assert lines_with(pilot, "last time")[0].split() == ["│", "last", "time", "1:15", "11:26", "in", "total", "│"]
 
 
 async def test_logs_follow_pause_and_count_what_is_pending(open_app: Pilots, backend: FakeBackend) -> None:

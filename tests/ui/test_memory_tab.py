@@ -76,7 +76,7 @@ async def test_the_memory_tab_tells_every_part_with_its_source(open_app: Pilots,
         screen = cast(BrowseScreen, pilot.app.screen)
         part = screen.detail.query_one("#part")
         shown = texts(list(part.lines))  # type: ignore[attr-defined]
-        for word in ("weights", "KV cache", "budget", "left", "context against memory", "▲ now: 32,768 tokens"):
+        for word in ("weights", "KV cache", "budget", "left", "memory by context", "▲ now: 32,768 tokens"):
             assert [text for text in shown if word in text], word
         part.focus()
         await press(pilot, "G")
@@ -104,7 +104,7 @@ def test_the_plot_draws_the_curve_the_room_and_the_present_context() -> None:
     assert all(width_of([(row, "")]) <= 60 for row in drawn)
     assert [row for row in drawn if "5.0 │" in row and "─" in row]
     assert [row for row in drawn if "▲ 3k" in row]
-    assert "room within the budget: 5.0 GiB" in "\n".join(drawn)
+    assert "room for the cache: 5.0 GiB" in "\n".join(drawn)
     assert "▲ now: 3,000 tokens, 3.00 GiB" in drawn
     assert drawn[-1] == "  longest that fits: 5,000 tokens"
 

@@ -115,4 +115,4 @@ async def test_what_cannot_be_kept_is_told_and_nothing_else_happens(open_app: Pi
         for _ in range(3):
             app.persistence.keep()
         await pilot.pause()
-        assert ["cannot be kept" in notification.message for notification in app._notifications] == [True]
+        assert ["cannot be saved" in notification.message for notification in app._notifications] == [True]

@@ -134,7 +134,7 @@ async def test_a_registry_that_cannot_be_asked_keeps_its_recipes(open_app: Pilot
         git(upstream, "update-ref", "-d", "HEAD")
         await press(pilot, "U")
         await settle(pilot)
-        assert lines_with(pilot, "✗ house") and lines_with(pilot, "could not be asked")
+        assert lines_with(pilot, "✗ house") and lines_with(pilot, "update failed")
         assert lines_with(pilot, "failed")
         await press(pilot, "escape")
         assert "Recipes 5 of 5" in screen_text(pilot)

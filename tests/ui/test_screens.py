@@ -124,7 +124,7 @@ async def test_foreign_containers_are_only_shown(open_app: Pilots, backend: Fake
         await press(pilot, "down", "x")
         await settle(pilot)
         assert not isinstance(pilot.app.screen, Confirm)
-        assert lines_with(pilot, "not ours")
+        assert lines_with(pilot, "another tool's")
 
 
 async def test_history_opens_an_earlier_launch_and_copies_its_command(open_app: Pilots, backend: FakeBackend) -> None:
@@ -180,7 +180,7 @@ async def test_help_lists_the_keys_of_the_screen_below(open_app: Pilots, size: t
     async with open_app(size) as pilot:
         await press(pilot, "question_mark")
         assert isinstance(pilot.app.screen, HelpScreen)
-        assert lines_with(pilot, "Look at the plan, then launch this recipe.")
+        assert lines_with(pilot, "Review the plan, then launch this recipe.")
         await press(pilot, "G")
         assert lines_with(pilot, "✓ good")
         await press(pilot, "escape")
@@ -264,7 +264,7 @@ async def test_ctrl_c_tells_how_to_leave_and_ends_nothing(open_app: Pilots) -> N
     async with open_app() as pilot:
         await press(pilot, "ctrl+c")
         said = [notification.message for notification in pilot.app._notifications]
-        assert any("ctrl+q leaves" in text for text in said) and pilot.app.is_running
+        assert any("ctrl+q quits" in text for text in said) and pilot.app.is_running
 
 
 async def test_a_stop_that_is_not_certain_is_not_told_as_one(open_app: Pilots, backend: FakeBackend) -> None:

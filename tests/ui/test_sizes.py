@@ -9,7 +9,7 @@ from sparkrun_tui.ui.ink import text_of
 from sparkrun_tui.ui.model.ports import PassphraseAsked, PastLaunch
 from sparkrun_tui.ui.paint.fleet_lines import name_width
 from sparkrun_tui.ui.paint.phases import table
-from sparkrun_tui.ui.screens.help import help_lines, keys_in_force
+from sparkrun_tui.ui.screens.help import help_lines, keys_now
 from sparkrun_tui.ui.screens.launch import LaunchScreen
 from sparkrun_tui.ui.widgets.log.view import LogView
 
@@ -87,7 +87,7 @@ async def test_history_tells_whole_names_in_80_columns(open_app: Pilots, backend
 
 async def test_help_names_all_keys_of_an_action(open_app: Pilots) -> None:
     async with open_app() as pilot:
-        rows = [text_of(row) for row in help_lines(keys_in_force(pilot.app.screen), 90)]
+        rows = [text_of(row) for row in help_lines(keys_now(pilot.app.screen), 90)]
         assert any(row.startswith("  s 1…9 ") for row in rows)
 
 
@@ -125,7 +125,7 @@ async def test_a_long_path_of_a_key_is_told_in_full(open_app: Pilots) -> None:
         assert isinstance(app, SparkrunApp)
         asked = PassphraseAsked("spark-1", "/home/somebody/" + "deep/" * 20 + "id_ed25519")
         app.background(app.launches.passphrase(asked), "ask")
-        while not lines_with(pilot, "Passphrase of a key"):
+        while not lines_with(pilot, "Key passphrase"):
             await pilot.pause(0.05)
         assert lines_with(pilot, "id_ed25519") and lines_with(pilot, "in to spark-1")
         await press(pilot, "escape")

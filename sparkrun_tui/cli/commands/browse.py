@@ -1,4 +1,4 @@
-"""`list`, `search` and `show`: what recipes there are, and what one of them is."""
+"""`list`, `search` and `show`: which recipes there are, and what one of them is."""
 
 from __future__ import annotations
 
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from sparkrun_tui.launch.sizing.evaluation import Evaluation
 
 HEAD = ("NAME", "ENGINE", "SIZE", "DTYPE", "HOSTS", "MODEL", "DESCRIPTION")
-
-
 LONG_HEAD = (*HEAD[:-1], "FROM", HEAD[-1])
 
 
@@ -58,7 +56,7 @@ def _find(words: Sequence[str], target: Target) -> list[Entry]:
         return list(listing.entries)
     query = parse_query(" ".join(words))
     for note in query.notes:
-        say(f"passed over: {note}")
+        say(f"ignored: {note}")
     judge = None
     if any(condition.key == "fits" for condition in query.filters):
         from sparkrun_tui.launch.sizing.evaluation import fits
@@ -68,34 +66,34 @@ def _find(words: Sequence[str], target: Target) -> list[Entry]:
 
 
 _LONG = click.option(
-    "--long", is_flag=True, help="Say where each recipe comes from: its file, or its registry with the address."
+    "--long", is_flag=True, help="Also show where each recipe comes from: its file, or its registry with the address."
 )
 
 
 @click.command("list")
-@click.option("--json", "as_json", is_flag=True, help="A JSON array of objects.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of objects.")
 @_LONG
 @target_options
 @click.argument("words", nargs=-1)
 def list_command(as_json: bool, long: bool, hosts: str, cluster_name: str, demo: bool, words: tuple[str, ...]) -> int:
-    """List the recipes that can be found; WORDS narrow the list as in the app's search box.
+    """List the available recipes; WORDS narrow the list as in the app's search box.
 
-    Hosts only matter for the word fits:yes.
+    The options that choose hosts only matter for the filter fits:yes.
     """
     _print(_find(words, Target(hosts, cluster_name, demo)), as_json, long)
     return Exit.OK
 
 
 @click.command("search")
-@click.option("--json", "as_json", is_flag=True, help="A JSON array of objects, best first.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of objects, best match first.")
 @_LONG
 @target_options
 @click.argument("words", nargs=-1, required=True)
 def search_command(as_json: bool, long: bool, hosts: str, cluster_name: str, demo: bool, words: tuple[str, ...]) -> int:
     """Search recipes by any of their metadata; exit code 1 when nothing is found.
 
-    Words, and runtime:vllm, nodes:2, dtype:fp8, params:>30b, ctx:128k, fits:yes, has:pre_exec; a leading - negates:
-    write `--` before such words.
+    WORDS may include filters: runtime:vllm, nodes:2, dtype:fp8, params:>30b, ctx:128k, fits:yes, has:pre_exec. A
+    leading - excludes what matches; put `--` before the first such word.
     """
     found = _find(words, Target(hosts, cluster_name, demo))
     _print(found, as_json, long)
@@ -106,7 +104,7 @@ def search_command(as_json: bool, long: bool, hosts: str, cluster_name: str, dem
 @click.argument("name", shell_complete=recipe_names)
 @override_options
 @target_options
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show_command(
     name: str,
     options: tuple[str, ...],
@@ -118,7 +116,7 @@ def show_command(
     demo: bool,
     as_json: bool,
 ) -> int:
-    """Show what a recipe is, its command as rendered, and what it needs of memory on the chosen hosts."""
+    """Show a recipe, its command with overrides applied, and the memory it needs on the chosen hosts."""
     from sparkrun_tui.cli.text.recipes import describe
     from sparkrun_tui.launch.sizing.evaluation import evaluate
 

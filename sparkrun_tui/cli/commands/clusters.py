@@ -1,4 +1,4 @@
-"""`cluster`: saved clusters, and what their hosts say of themselves."""
+"""`cluster`: saved clusters, and the facts of their hosts."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def cluster_group() -> None:
 
 
 @cluster_group.command("list")
-@click.option("--json", "as_json", is_flag=True, help="A JSON array of objects.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of objects.")
 def list_command(as_json: bool) -> int:
-    """List the saved clusters, and those of the sparkrun CLI; the default one has a star."""
+    """List the saved clusters and those of the sparkrun CLI; a star marks the default."""
     settings = settings_now()
     default = settings.cluster()
     if as_json:
         output.as_json([_cluster_json(cluster, cluster is default) for cluster in settings.clusters])
         return Exit.OK
-    rows = [
-        (f"{cluster.name}{' *' * (cluster is default)}", ", ".join(cluster.hosts), cluster.source, cluster.description)
-        for cluster in settings.clusters
-    ]
+    rows = []
+    for cluster in settings.clusters:
+        name = f"{cluster.name} *" if cluster is default else cluster.name
+        rows.append((name, ", ".join(cluster.hosts), cluster.source, cluster.description))
     output.table(("NAME", "HOSTS", "FROM", "DESCRIPTION"), rows)
     return Exit.OK
 
@@ -58,11 +58,13 @@ def _cluster_json(cluster: Cluster, default: bool) -> dict[str, Any]:
 @cluster_group.command("add")
 @click.argument("name")
 @click.argument("hosts", nargs=-1, required=True)
-@click.option("--description", default="", help="A line about it.")
-@click.option("--gpus", default=1, show_default=True, type=click.IntRange(1, 16), help="GPUs of each host.")
-@click.option("--hf-cache", default="", metavar="DIR", help="The Hugging Face cache on the hosts; asked when left out.")
-@click.option("--privileged", is_flag=True, help="Run containers privileged, for RDMA set-ups that need it.")
-@click.option("--host-to-host", is_flag=True, help="Hosts may send models to each other with their own SSH keys.")
+@click.option("--description", default="", help="A short description.")
+@click.option("--gpus", default=1, show_default=True, type=click.IntRange(1, 16), help="GPUs per host.")
+@click.option(
+    "--hf-cache", default="", metavar="DIR", help="The Hugging Face cache on the hosts; by default each host is asked."
+)
+@click.option("--privileged", is_flag=True, help="Run containers privileged, for RDMA setups that need it.")
+@click.option("--host-to-host", is_flag=True, help="Let hosts send models to each other with their own SSH keys.")
 def add_command(
     name: str,
     hosts: tuple[str, ...],
@@ -72,7 +74,7 @@ def add_command(
     privileged: bool,
     host_to_host: bool,
 ) -> int:
-    """Save HOSTS, as ssh takes them, as the cluster NAME; the first is the head node."""
+    """Save HOSTS, as you name them to ssh, as the cluster NAME; the first is the head node."""
     from sparkrun_tui.base.settings import check_hosts, save_cluster
 
     names = tuple(part.strip() for text in hosts for part in text.split(",") if part.strip())
@@ -85,12 +87,15 @@ def add_command(
 @cluster_group.command("remove")
 @click.argument("name")
 def remove_command(name: str) -> int:
-    """Forget a saved cluster; what runs on its hosts goes on."""
+    """Forget a saved cluster; what runs on its hosts keeps running."""
     from sparkrun_tui.base.settings import remove_cluster
 
     known = settings_now().cluster(name)
     if known is not None and known.source != "config":
-        raise UsageError(f"`{name}` is the sparkrun CLI's: its file is only read here")
+        raise UsageError(
+            f"`{name}` is a cluster of the sparkrun CLI, whose file is only read here",
+            remedy="Remove it with the sparkrun CLI.",
+        )
     remove_cluster(name)
     output.line(f"removed {name}")
     return Exit.OK
@@ -99,20 +104,22 @@ def remove_command(name: str) -> int:
 @cluster_group.command("check")
 @click.argument("name", default="")
 @target_options
-@click.option("--json", "as_json", is_flag=True, help="A JSON array with one object a host; sizes in bytes.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array with one object per host; sizes in bytes.")
 def check_command(name: str, hosts: str, cluster_name: str, demo: bool, as_json: bool) -> int:
-    """Ask every host of a cluster about itself; exit code 3 when one does not answer."""
+    """Check every host of a cluster: memory, disk, GPU, Docker, network. Exit code 3 when one does not answer."""
     if name and cluster_name and name != cluster_name:
-        raise UsageError(f"two clusters are named: {name} and {cluster_name}")
+        raise UsageError(f"two clusters are given, {name} and {cluster_name}", remedy="Give one of them.")
     found = asyncio.run(_probe(Target(hosts, cluster_name or name, demo)))
     if as_json:
-        output.as_json([host_json(name, facts) for name, facts in found.items()])
+        output.as_json([host_json(host, facts) for host, facts in found.items()])
     else:
-        output.table(_HEAD, (_row(name, facts) for name, facts in found.items()))
+        output.table(_HEAD, [_row(host, facts) for host, facts in found.items()])
+    code = Exit.OK
     for facts in found.values():
         if isinstance(facts, HostError):
             say(f"sparkrun-tui: {facts}")
-    return Exit.HOST if any(isinstance(facts, HostError) for facts in found.values()) else Exit.OK
+            code = Exit.HOST
+    return code
 
 
 async def _probe(target: Target) -> Mapping[str, HostFacts | HostError]:
@@ -130,25 +137,33 @@ _HEAD = ("HOST", "MEMORY", "DISK FREE", "GPU", "DRIVER", "DOCKER", "GPU RUNTIME"
 def _row(name: str, facts: HostFacts | HostError) -> tuple[str, ...]:
     if isinstance(facts, HostError):
         return (name, "no answer", *[""] * (len(_HEAD) - 2))
+    disk_free, clock = "?", "?"
     disk = facts.disk_for(facts.hf_cache)
-    docker = facts.docker_version if facts.docker_access == "ok" else facts.docker_access
-    skew = facts.clock_skew
+    if disk is not None:
+        disk_free = format_gib(disk.free, 0)
+    if facts.clock_skew is not None:
+        clock = f"{facts.clock_skew:+.1f} s"
+    docker = facts.docker_access
+    if docker == "ok":
+        docker = facts.docker_version
+    gpus = ", ".join(gpu.name for gpu in facts.gpus)
+    rdma = ", ".join(port.device for port in facts.rdma)
     return (
         name,
         f"{format_gib(facts.memory_available)} of {format_gib(facts.memory_total)} free",
-        format_gib(disk.free, 0) if disk else "?",
-        ", ".join(gpu.name for gpu in facts.gpus) or "none",
+        disk_free,
+        gpus or "none",
         facts.driver or "?",
         docker,
         "yes" if facts.gpu_runtime else "no",
-        ", ".join(port.device for port in facts.rdma) or "none",
+        rdma or "none",
         f"{facts.round_trip * 1000:.0f} ms",
-        "?" if skew is None else f"{skew:+.1f} s",
+        clock,
     )
 
 
 def host_json(name: str, facts: HostFacts | HostError) -> dict[str, Any]:
-    """What a host said of itself as one JSON object; `error` is null unless it did not answer."""
+    """The facts of a host as one JSON object; `error` is null unless the host did not answer."""
     if isinstance(facts, HostError):
         return {"host": name, "error": facts.what, "remedy": facts.remedy or None}
     return {

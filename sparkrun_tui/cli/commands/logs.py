@@ -1,4 +1,4 @@
-"""`logs`: the logs of a workload from its hosts, or from the journal when its containers are gone."""
+"""`logs`: the logs of a workload, from its hosts or, once its containers are gone, from the journal."""
 
 from __future__ import annotations
 
@@ -22,22 +22,25 @@ if TYPE_CHECKING:
 @click.command("logs")
 @click.argument("name")
 @target_options
-@click.option("-f", "--follow", is_flag=True, help="Go on printing until it ends; ctrl+c leaves it running.")
-@click.option("--host", "only", default="", metavar="HOST", help="Only the log of this host.")
-@click.option("--tail", default=None, metavar="N", type=click.IntRange(0), help="Only the last N lines of each host.")
-@click.option("--json", "as_json", is_flag=True, help="Lines as JSON objects.")
+@click.option("-f", "--follow", is_flag=True, help="Keep printing until it ends; ctrl+c leaves it running.")
+@click.option("--host", "only", default="", metavar="HOST", help="Print the log of this host only.")
+@click.option(
+    "--tail", default=None, metavar="N", type=click.IntRange(0), help="Print only the last N lines of each host."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print each line as a JSON object.")
 def logs_command(
     name: str, hosts: str, cluster_name: str, demo: bool, follow: bool, only: str, tail: int | None, as_json: bool
 ) -> int:
-    """Print the logs of a workload, by launch id or recipe NAME.
+    """Print the logs of the workload NAME (a launch id or a recipe).
 
-    When its containers are gone, what was kept of them here is printed.
+    Once its containers are gone, the logs kept on this machine are printed.
     """
     from sparkrun_tui.cli.commands.workloads import surveyed
 
     past = None if follow else _past(name)
     target = Target(hosts, cluster_name, demo)
-    if past is not None and not (hosts or cluster_name or demo) and settings_now().cluster() is None:
+    names_hosts = bool(hosts or cluster_name or demo)
+    if past is not None and not names_hosts and settings_now().cluster() is None:
         return _print_past(past, only, tail, as_json)
 
     async def work() -> Exit:
@@ -52,11 +55,13 @@ def logs_command(
 
 
 def _past(name: str) -> PastLaunch | None:
-    """The newest launch of that id or recipe that was kept here."""
+    """The newest launch with that id or recipe whose journal is on this machine."""
     from sparkrun_tui.launch.record.journal import past_launches
 
-    found = [past for past in past_launches() if past.state.launch_id.startswith(name) or past.state.recipe == name]
-    return found[0] if found else None
+    for past in past_launches():
+        if past.state.launch_id.startswith(name) or past.state.recipe == name:
+            return past
+    return None
 
 
 def _print_past(past: PastLaunch, only: str, tail: int | None, as_json: bool) -> Exit:
@@ -66,10 +71,11 @@ def _print_past(past: PastLaunch, only: str, tail: int | None, as_json: bool) ->
 
     state = past.state
     _check_host(only, tuple(state.hosts))
-    say(f"launch {state.launch_id} of {state.recipe} is over ({state.status}); this is what was kept of it here")
+    say(f"logs of launch {state.launch_id} of {state.recipe} kept on this machine (last known state: {state.status})")
     chosen = [only] if only else list(state.hosts)
     for host in chosen:
-        for line in log_lines(past.folder, host) if tail is None else read_log(past.folder, host, tail):
+        kept = log_lines(past.folder, host) if tail is None else read_log(past.folder, host, tail)
+        for line in kept:
             print_line(host, line, prefixed=len(chosen) > 1, as_json=as_json)
     if state.diagnosis is not None:
         for text in diagnosis_lines(state.diagnosis):
@@ -79,7 +85,7 @@ def _print_past(past: PastLaunch, only: str, tail: int | None, as_json: bool) ->
 
 def _check_host(only: str, hosts: tuple[str, ...]) -> None:
     if only and only not in hosts:
-        raise UsageError(f"it does not run on `{only}`", remedy=f"Its hosts: {', '.join(hosts)}")
+        raise UsageError(f"the workload has no rank on `{only}`", remedy=f"Its hosts: {', '.join(hosts)}")
 
 
 async def _live(
@@ -102,12 +108,15 @@ async def _live(
         return await _follow(cluster, services, item, only, tail, as_json)
     gate().hide(await asyncio.to_thread(secrets_of_recipe_called, item.recipe, settings_now()))
     ranks = [rank for rank in item.ranks if only in ("", rank.host)]
-    codes = [await _print_rank(services, rank, tail, len(ranks) > 1, as_json) for rank in ranks]
+    worst = Exit.OK
+    for rank in ranks:
+        code = await _print_rank(services, rank, tail, len(ranks) > 1, as_json)
+        worst = max(worst, code)
     unseen = unseen_ranks(view, item)
     if unseen and not only:
-        say(f"{', '.join(unseen)} cannot be asked for its log")
-        codes.append(Exit.HOST)
-    return max(codes, default=Exit.OK)
+        say(f"the log of {', '.join(unseen)} could not be read")
+        worst = max(worst, Exit.HOST)
+    return worst
 
 
 async def _print_rank(services: Services, rank: WorkloadRank, tail: int | None, prefixed: bool, as_json: bool) -> Exit:
@@ -144,17 +153,18 @@ async def _follow(
 
     launcher = Launcher(settings_now(), services)
     launch = await launcher.attach(item, cluster)
-    hearing = Signals(launch, watching=True)
+    signals = Signals(launch, watching=True)
     printer = LogPrinter(launch, as_json=as_json, only=only, tail=tail)
     try:
         async for event in launch.events(after=launch.revision):
             if isinstance(event, StatusChanged):
-                say(f"{launch.launch_id}: {event.status}{f': {event.detail}' if event.detail else ''}")
+                detail = f": {event.detail}" if event.detail else ""
+                say(f"{launch.launch_id}: {event.status}{detail}")
         await printer.finish()
     finally:
-        hearing.close()
+        signals.close()
         printer.close()
         await launch.detach()
-    if hearing.detached:
+    if signals.detached:
         return Exit.HOST if launch.state.status is LaunchStatus.UNKNOWN else Exit.OK
-    return ending(launch, hearing.detached, as_json=True)
+    return ending(launch, signals.detached, as_json=True)

@@ -1,4 +1,4 @@
-"""`recipe validate`, `vram`, `new` and `export`: what authors of recipes need."""
+"""`recipe validate`, `vram`, `new` and `export`: the commands for authors of recipes."""
 
 from __future__ import annotations
 
@@ -31,43 +31,44 @@ if TYPE_CHECKING:
 
 @click.group("recipe")
 def recipe_group() -> None:
-    """Validate, size, start and export recipes."""
+    """Validate, size, create and export recipes."""
 
 
 @recipe_group.command("validate")
 @click.argument("names", nargs=-1, required=True, shell_complete=recipe_names)
 @target_options
-@click.option("--json", "as_json", is_flag=True, help="A JSON array of findings.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of findings.")
 def validate_command(names: tuple[str, ...], hosts: str, cluster_name: str, demo: bool, as_json: bool) -> int:
-    """Check recipes by name or path (a folder means every recipe in it); errors give exit code 1.
+    """Check recipes by name or path (a folder means every recipe in it); exit code 1 when there are errors.
 
-    With hosts, whether they can run it is checked, too.
+    With hosts given, also check whether they can run the recipes.
     """
     from sparkrun_tui.cli.text.entries import problem_json, problem_lines
 
     target = judged_for(settings_now(), Target(hosts, cluster_name, demo))
-    findings = [(path, problem) for name in names for path, problem in _findings(name, target)]
+    findings: list[tuple[str, Problem]] = []
+    for name in names:
+        findings += _findings(name, target)
+    errors = sum(problem.severity is Severity.ERROR for _, problem in findings)
+    warnings = sum(problem.severity is Severity.WARNING for _, problem in findings)
     if as_json:
         output.as_json([{**problem_json(problem), "file": path} for path, problem in findings])
     else:
         for path, problem in findings:
             for line in problem_lines(problem, path):
                 output.line(line)
-    errors = sum(problem.severity is Severity.ERROR for _, problem in findings)
-    warnings = sum(problem.severity is Severity.WARNING for _, problem in findings)
-    if not as_json:
-        say(f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}")
+        say(f"{_count(errors, 'error')}, {_count(warnings, 'warning')}")
     return Exit.FAILED if errors else Exit.OK
 
 
-def _findings(name: str, target: judging.Target) -> list[tuple[str, Problem]]:
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
+
+def _findings(name: str, target: judging.Target) -> list[tuple[str, Problem]]:
     folder = Path(name)
     if folder.is_dir():
-        files = sorted(file for ending in ("*.yaml", "*.yml") for file in folder.rglob(ending) if file.is_file())
-        if not files:
-            raise UsageError(f"there are no recipe files in {name}")
-        return [(str(file), problem) for file in files for problem in _file_findings(file, target)]
+        return _folder_findings(folder, target)
     try:
         recipe = found_recipe(name, settings_now())
     except RecipeError as error:
@@ -76,13 +77,24 @@ def _findings(name: str, target: judging.Target) -> list[tuple[str, Problem]]:
     return [(recipe.source.path, problem) for problem in _problems(recipe, target)]
 
 
+def _folder_findings(folder: Path, target: judging.Target) -> list[tuple[str, Problem]]:
+    files = [file for pattern in ("*.yaml", "*.yml") for file in folder.rglob(pattern) if file.is_file()]
+    if not files:
+        raise UsageError(f"there are no recipe files (.yaml) in {folder}")
+    findings: list[tuple[str, Problem]] = []
+    for file in sorted(files):
+        for problem in _file_findings(file, target):
+            findings.append((str(file), problem))
+    return findings
+
+
 def _file_findings(file: Path, target: judging.Target) -> Sequence[Problem]:
     from sparkrun_tui.recipe.format.loader import load_file
     from sparkrun_tui.recipe.search.sources import looks_like_recipe
 
     recipe = load_file(file, Source(SourceKind.PATH, str(file)))
     if not looks_like_recipe(recipe):
-        message = "this file has none of a recipe's keys; it is passed over"
+        message = "this file has none of a recipe's keys and is skipped"
         return (Problem(Severity.NOTE, "no-recipe", message, Spot(str(file), 1, 1)),)
     return (recipe.error,) if isinstance(recipe, BrokenRecipe) else _problems(recipe, target)
 
@@ -97,8 +109,8 @@ def _problems(recipe: Recipe, target: judging.Target) -> Sequence[Problem]:
 @click.argument("name", shell_complete=recipe_names)
 @override_options
 @target_options
-@click.option("--hub", is_flag=True, help="Ask the Hugging Face Hub about the model first.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object; sizes in bytes.")
+@click.option("--hub", is_flag=True, help="Look up the model on the Hugging Face Hub first.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; sizes in bytes.")
 def vram_command(
     name: str,
     options: tuple[str, ...],
@@ -113,7 +125,7 @@ def vram_command(
 ) -> int:
     """Estimate a recipe's memory, as its metadata declares it and as the engine will allocate it.
 
-    The hosts are not asked: each is taken for a DGX Spark.
+    The hosts are not contacted: each is assumed to be a DGX Spark.
     """
     from sparkrun_tui.cli.hub import look_up
     from sparkrun_tui.cli.text.recipes import estimate_json, memory_lines
@@ -136,13 +148,22 @@ def vram_command(
 
 @recipe_group.command("new")
 @click.argument("model")
-@click.option("--runtime", default="", metavar="ENGINE", help="vllm, sglang or llama-cpp; by the model when left out.")
-@click.option("--container", default="", metavar="IMAGE", help="The image; by the engine when left out.")
-@click.option("--nodes", default=1, show_default=True, type=click.IntRange(1, 64), help="Hosts that it takes.")
-@click.option("--offline", is_flag=True, help="Do not ask the Hugging Face Hub about the model.")
-@click.option("--output", "target", type=click.Path(dir_okay=False, path_type=Path), help="A new file; else stdout.")
+@click.option(
+    "--runtime", default="", metavar="ENGINE", help="vllm, sglang or llama-cpp; by default chosen by the model."
+)
+@click.option(
+    "--container", default="", metavar="IMAGE", help="The container image; by default the engine's usual one."
+)
+@click.option("--nodes", default=1, show_default=True, type=click.IntRange(1, 64), help="How many hosts it uses.")
+@click.option("--offline", is_flag=True, help="Do not look up the model on the Hugging Face Hub.")
+@click.option(
+    "--output",
+    "target",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write to this new file instead of stdout.",
+)
 def new_command(model: str, runtime: str, container: str, nodes: int, offline: bool, target: Path | None) -> int:
-    """Start a recipe for MODEL (OWNER/NAME, for GGUF OWNER/NAME:QUANT) from what is known of it."""
+    """Write a first recipe for MODEL (OWNER/NAME, or OWNER/NAME:QUANT for GGUF) from what is known about it."""
     from sparkrun_tui.cli.hub import look_up
     from sparkrun_tui.engines.checks.fields import valid_model
     from sparkrun_tui.engines.starter import starter, usual_family
@@ -152,20 +173,24 @@ def new_command(model: str, runtime: str, container: str, nodes: int, offline: b
     engine = runtime or usual_family(model)
     image = container or _usual_image(engine)
     known = _known(model)
-    text = next((text for share in _SHARES if _starts(text := starter(model, engine, image, known, nodes, share))), "")
-    if not text:
+    for share in _SHARES:
+        text = starter(model, engine, image, known, nodes, share)
+        if _starts(text):
+            break
+    else:
+        text = starter(model, engine, image, known, nodes)
         hosts = "one host" if nodes == 1 else f"{nodes} hosts"
-        say(f"by the estimate {model} does not fit on {hosts}: see `recipe vram`, or give --nodes")
-    _write(text or starter(model, engine, image, known, nodes), target)
+        say(f"{model} is not estimated to fit on {hosts}: see `sparkrun-tui recipe vram`, or give --nodes")
+    _write(text, target)
     return Exit.OK
 
 
 _SHARES = ("0.5", "0.6", "0.7", "0.8", "0.85", "0.9")
-"""Shares of a host's memory that a new recipe may begin with, the careful one first."""
+"""Shares of a host's memory that a new recipe may use, smallest first."""
 
 
 def _starts(text: str) -> bool:
-    """Whether a recipe is not known to fail for want of memory."""
+    """Whether the estimate does not rule out that this recipe starts and holds its context."""
     from sparkrun_tui.launch.sizing.evaluation import Target, evaluate
     from sparkrun_tui.memory.result import Level
     from sparkrun_tui.recipe.format.loader import load_text
@@ -175,7 +200,7 @@ def _starts(text: str) -> bool:
 
 
 def _known(model: str) -> Known:
-    """What is known of the model, and what the recipes that are here say of it."""
+    """What is known about the model, from its facts and from the recipes that serve it."""
     from dataclasses import replace
 
     from sparkrun_tui.engines.search_words import search_words
@@ -186,19 +211,22 @@ def _known(model: str) -> Known:
     known = known_of(model)
     wanted = split_gguf(model)[0].lower()
     for entry in finish(list_recipes(settings_now(), search_words)).entries:
-        if split_gguf(entry.model)[0].lower() == wanted and not entry.error:
-            dtype = entry.dtype if entry.model == model else ""
-            return replace(
-                known,
-                params=entry.params or known.params,
-                active=entry.active or known.active,
-                dtype=known.dtype or dtype,
-            )
+        if entry.error or split_gguf(entry.model)[0].lower() != wanted:
+            continue
+        dtype = known.dtype
+        if not dtype and entry.model == model:
+            dtype = entry.dtype
+        return replace(
+            known,
+            params=entry.params or known.params,
+            active=entry.active or known.active,
+            dtype=dtype,
+        )
     return known
 
 
 def _usual_image(engine: str) -> str:
-    """The image that most of the bundled recipes of this engine run, else the engine's own choice."""
+    """The image that most bundled recipes of this engine use, else the engine's default image."""
     from collections import Counter
 
     from sparkrun_tui.base.settings import Settings
@@ -207,20 +235,29 @@ def _usual_image(engine: str) -> str:
     from sparkrun_tui.recipe.model import Recipe, Source
     from sparkrun_tui.recipe.search.listing import finish, list_recipes
 
-    entries = finish(list_recipes(Settings(), search_words)).entries
-    bundled = (entry for entry in entries if entry.source.kind is SourceKind.BUNDLED and entry.runtime == engine)
-    counts = Counter(entry.container for entry in bundled if entry.container)
+    counts: Counter[str] = Counter()
+    for entry in finish(list_recipes(Settings(), search_words)).entries:
+        bundled = entry.source.kind is SourceKind.BUNDLED
+        if bundled and entry.runtime == engine and entry.container:
+            counts[entry.container] += 1
     if counts:
         return counts.most_common(1)[0][0]
     known = ENGINES.get(engine)
-    return known.image(Recipe("", Source(SourceKind.PATH, ""), "", engine)) if known is not None else ""
+    if known is None:
+        return ""
+    return known.image(Recipe("", Source(SourceKind.PATH, ""), "", engine))
 
 
 @recipe_group.command("export")
 @click.argument("name", shell_complete=recipe_names)
 @override_options
-@click.option("--output", "target", type=click.Path(dir_okay=False, path_type=Path), help="A new file; else stdout.")
-@click.option("--yes", is_flag=True, help="Agree to what a recipe of others does, where its copy becomes one of yours.")
+@click.option(
+    "--output",
+    "target",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write to this new file instead of stdout.",
+)
+@click.option("--yes", is_flag=True, help="Agree to what a third-party recipe does; the copy becomes one of yours.")
 def export_command(
     name: str,
     options: tuple[str, ...],
@@ -230,7 +267,7 @@ def export_command(
     target: Path | None,
     yes: bool,
 ) -> int:
-    """Write a recipe with overrides as its new defaults; comments and order of the original stay."""
+    """Write a recipe with overrides as its new defaults, keeping the comments and order of the original."""
     from sparkrun_tui.recipe.format.export import exported, keeps_secrets, left_as_variables
 
     settings = settings_now()
@@ -239,19 +276,22 @@ def export_command(
     if target is not None:
         _agree_to_copy(recipe, overrides, target, settings, yes)
     for key, variable in left_as_variables(recipe, overrides).items():
-        say(
-            f"`{key}` is a secret and was not written: the recipe takes it from ${variable}; set that before you run it"
-        )
+        say(f"`{key}` is a secret and was not written: set ${variable}, which the new recipe reads, before you run it")
     private = keeps_secrets(recipe, text)
     if private:
-        where = "is readable by you alone" if target is not None else "has dots in their place; --output FILE has them"
-        say(f"the recipe holds secrets that its author wrote there: what is written {where}")
+        if target is None:
+            say("the recipe contains secrets, shown as dots here; --output FILE writes them")
+        else:
+            say("the recipe contains secrets: only you can read the new file")
     _write(text, target, private=private)
     return Exit.OK
 
 
 def _agree_to_copy(recipe: Recipe, overrides: Mapping[str, str], target: Path, settings: Settings, yes: bool) -> None:
-    """The consent before a recipe of others becomes one of the user's own, which is launched without a question."""
+    """Ask for consent before a third-party recipe becomes one of the user's own, which is launched without a question.
+
+    Raises `UsageError` when the user does not agree.
+    """
     import os
 
     from sparkrun_tui.cli.prompts import agreed, how_to_agree

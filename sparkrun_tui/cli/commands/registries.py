@@ -21,9 +21,9 @@ def registry_group() -> None:
 
 
 @registry_group.command("list")
-@click.option("--json", "as_json", is_flag=True, help="A JSON array of objects.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of objects.")
 def list_command(as_json: bool) -> int:
-    """List the registries, how many recipes each has here, and when it was last asked."""
+    """List the registries, how many recipes of each are here, and when each was last checked."""
     from sparkrun_tui.recipe.registry.config import configured
     from sparkrun_tui.recipe.registry.registries import registry_list
 
@@ -33,21 +33,19 @@ def list_command(as_json: bool) -> int:
     if as_json:
         output.as_json([_status_json(status) for status in found])
     else:
-        output.table(("NAME", "RECIPES", "ASKED", "ADDRESS", "DESCRIPTION"), map(_row, found))
+        output.table(("NAME", "RECIPES", "CHECKED", "ADDRESS", "DESCRIPTION"), map(_row, found))
     return Exit.OK
 
 
 def _row(status: RegistryStatus) -> tuple[str, ...]:
     registry = status.registry
-    age = "never: run `registry update`" if status.age is None else f"{format_duration(status.age)} ago"
+    checked = "never: run `registry update`"
+    if not registry.enabled:
+        checked = "switched off"
+    elif status.age is not None:
+        checked = f"{format_duration(status.age)} ago"
     address = f"{registry.url} ({registry.subpath})" if registry.subpath else registry.url
-    return (
-        registry.name,
-        _recipes(status),
-        age if registry.enabled else "switched off",
-        address,
-        registry.description,
-    )
+    return (registry.name, _recipes(status), checked, address, registry.description)
 
 
 def _recipes(status: RegistryStatus) -> str:
@@ -58,7 +56,7 @@ def _recipes(status: RegistryStatus) -> str:
 
 def _status_json(status: RegistryStatus) -> dict[str, Any]:
     registry, snapshot = status.registry, status.snapshot
-    return {
+    shown: dict[str, Any] = {
         "name": registry.name,
         "url": registry.url,
         "subpath": registry.subpath or None,
@@ -69,16 +67,19 @@ def _status_json(status: RegistryStatus) -> dict[str, Any]:
         "recipes": status.recipes,
         "hidden": status.hidden,
         "parts": sorted({folder.registry for folder in status.folders}),
-        "commit": snapshot.commit if snapshot else None,
-        "fetched": snapshot.fetched if snapshot else None,
-        "skipped": snapshot.skipped if snapshot else None,
+        "commit": None,
+        "fetched": None,
+        "skipped": None,
     }
+    if snapshot is not None:
+        shown |= {"commit": snapshot.commit, "fetched": snapshot.fetched, "skipped": snapshot.skipped}
+    return shown
 
 
 @registry_group.command("add")
 @click.argument("url")
-@click.option("--name", default="", help="How to call it; by its address when left out.")
-@click.option("--subpath", default="", help="The folder of its recipes; by its own manifest when left out.")
+@click.option("--name", default="", help="Its name; by default made from the address.")
+@click.option("--subpath", default="", help="The folder of its recipes; by default as its manifest says.")
 def add_command(url: str, name: str, subpath: str) -> int:
     """Fetch the repository at URL (https, ssh, git@host:path, OWNER/NAME on GitHub, a local folder) and add it."""
     from sparkrun_tui.recipe.registry.registries import add_registry
@@ -91,7 +92,7 @@ def add_command(url: str, name: str, subpath: str) -> int:
 @registry_group.command("remove")
 @click.argument("name")
 def remove_command(name: str) -> int:
-    """Remove a registry and what is cached of it."""
+    """Remove a registry and its cached recipes."""
     from sparkrun_tui.recipe.registry.registries import remove_registry
 
     remove_registry(name)
@@ -101,9 +102,9 @@ def remove_command(name: str) -> int:
 
 @registry_group.command("update")
 @click.argument("names", nargs=-1)
-@click.option("--json", "as_json", is_flag=True, help="A JSON array of objects.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of objects.")
 def update_command(names: tuple[str, ...], as_json: bool) -> int:
-    """Ask all enabled registries, or those named, for what is new; exit code 1 when one cannot be asked."""
+    """Fetch what is new in all enabled registries, or in those named; exit code 1 when one fails."""
     from sparkrun_tui.recipe.registry.registries import update_registries
 
     results = update_registries(names, None if as_json else _Progress())
@@ -127,22 +128,28 @@ def _changes(result: UpdateResult) -> str:
 
 def _result_json(result: UpdateResult) -> dict[str, Any]:
     update = result.update
-    return {
+    shown: dict[str, Any] = {
         "name": result.registry.name,
         "error": result.error.what if result.error else None,
-        "commit": update.snapshot.commit if update else None,
-        "added": list(update.added) if update else [],
-        "changed": list(update.changed) if update else [],
-        "removed": list(update.removed) if update else [],
+        "commit": None,
+        "added": [],
+        "changed": [],
+        "removed": [],
     }
+    if update is not None:
+        shown["commit"] = update.snapshot.commit
+        shown["added"] = list(update.added)
+        shown["changed"] = list(update.changed)
+        shown["removed"] = list(update.removed)
+    return shown
 
 
 def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 class _Progress:
-    """Tells a phase once on a pipe, and its share in place on a terminal."""
+    """Prints a phase once on a pipe, and its share in place on a terminal."""
 
     def __init__(self) -> None:
         self._shown = ""

@@ -1,4 +1,4 @@
-"""`run`: launch a recipe and wait until it serves, or print what that would do."""
+"""`run`: launch a recipe and wait until it serves, or print what a launch would do."""
 
 from __future__ import annotations
 
@@ -30,13 +30,15 @@ if TYPE_CHECKING:
 @click.command("run")
 @click.argument("name", shell_complete=recipe_names)
 @target_options
-@click.option("--solo", is_flag=True, help="Use one host, the first.")
+@click.option("--solo", is_flag=True, help="Use one host only, the first.")
 @override_options
-@click.option("--dry-run", is_flag=True, help="Print the commands, host by host; no host is asked.")
-@click.option("--follow", is_flag=True, help="Print the logs, and stay when it serves; ctrl+c then leaves it running.")
-@click.option("--json", "as_json", is_flag=True, help="Events as JSON lines; of a dry run, one JSON object.")
-@click.option("--yes", is_flag=True, help="Agree to what a recipe of others does beyond serving.")
-@click.option("--ignore", multiple=True, metavar="CHECK", help="Go on although a check fails: disk, memory, arch, ...")
+@click.option("--dry-run", is_flag=True, help="Print the commands, host by host; no host is contacted.")
+@click.option("--follow", is_flag=True, help="Print the logs, also once it serves; ctrl+c then leaves it running.")
+@click.option("--json", "as_json", is_flag=True, help="Print events as JSON lines; with --dry-run, one JSON object.")
+@click.option("--yes", is_flag=True, help="Agree to what a third-party recipe does beyond serving.")
+@click.option(
+    "--ignore", multiple=True, metavar="CHECK", help="Continue although this check fails: disk, memory, arch, ..."
+)
 def run_command(
     name: str,
     hosts: str,
@@ -55,7 +57,8 @@ def run_command(
 ) -> int:
     """Launch the recipe NAME on hosts and wait until it serves.
 
-    ctrl+c cancels the launch and cleans up, twice does so by force. Once it serves, it goes on without this program.
+    ctrl+c cancels the launch and cleans up; a second ctrl+c forces it. Once it serves, it keeps running without this
+    program.
     """
     from sparkrun_tui.recipe.values.overrides import render
 
@@ -79,7 +82,7 @@ def _dry_run(rendered: Rendered, settings: Settings, target: Target, solo: bool,
     if as_json:
         output.as_json(as_data(plan))
     elif plan.cluster is PLACEHOLDERS:
-        output.line("# no cluster is chosen: the names of the hosts are placeholders (name yours with -H host1,host2)")
+        output.line("# no cluster is chosen: the host names are placeholders (give yours with -H host1,host2)")
     if not as_json:
         output.raw("\n".join(lines(plan)))
     if plan.errors:
@@ -89,15 +92,18 @@ def _dry_run(rendered: Rendered, settings: Settings, target: Target, solo: bool,
 
 
 def _agree(rendered: Rendered, settings: Settings, yes: bool) -> None:
-    """The consent that recipes of others need before their first launch, and again when they have changed."""
+    """Ask for the consent that third-party recipes need before their first launch, and again after a change.
+
+    Raises `UsageError` when the user does not agree.
+    """
     from sparkrun_tui.cli.prompts import agreed, how_to_agree
     from sparkrun_tui.launch.plan.consent import consent_needed, give, question
     from sparkrun_tui.recipe.bundled_files.attachments import bring
 
-    brought = bring(rendered)
-    wanted = consent_needed(rendered, os.environ, brought, data_dirs=settings.data_dirs)
+    attached = bring(rendered)
+    wanted = consent_needed(rendered, os.environ, attached, data_dirs=settings.data_dirs)
     if not wanted:
         return
-    if not agreed(question(rendered, brought), wanted, "Launch it?", yes):
+    if not agreed(question(rendered, attached), wanted, "Launch it?", yes):
         raise UsageError("not launched: this recipe needs your consent", remedy=how_to_agree())
-    give(rendered, brought=brought)
+    give(rendered, brought=attached)

@@ -1,4 +1,4 @@
-"""`demo-story`: the whole story on the demo cluster as plain lines, for where there is no terminal to live it in."""
+"""`demo-story`: a whole session on the demo cluster as plain text, for use without a terminal."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _READY_WITHIN = 120.0
 
 
 @click.command("demo-story")
-@click.option("--recipe", "name", default="", metavar="NAME", help="Tell it with this recipe.")
-@click.option("--speed", type=click.FloatRange(0.1, 1000.0), default=1.0, help="How many times faster than life.")
+@click.option("--recipe", "name", default="", metavar="NAME", help="Use this recipe.")
+@click.option("--speed", type=click.FloatRange(0.1, 1000.0), default=1.0, help="How many times faster than real time.")
 def story_command(name: str, speed: float) -> int:
-    """Find a recipe, size it, launch it on two simulated Sparks, ask it something, come back to it, stop it."""
+    """Find a recipe, size it, launch it on two simulated Sparks, send it a prompt, come back to it, stop it."""
     return asyncio.run(_story(name, speed))
 
 
@@ -55,7 +55,7 @@ async def _story(name: str, speed: float) -> Exit:
             launch = await _launch(launcher, plan)
             await _ask(demo, launch)
         finally:
-            # This is quitting: whatever was launched goes on.
+            # As when the app quits: the launch keeps running.
             await launcher.close()
         await _come_back(demo, settings)
     _heading("The end. On real Sparks: sparkrun-tui cluster add mine HOST1,HOST2, then sparkrun-tui")
@@ -73,7 +73,7 @@ def _indented(lines: Iterable[str]) -> None:
 
 
 def _find(name: str, settings: Settings) -> Rendered:
-    """Search as one types, and take one of what is found. Raises `RecipeError` when nothing is."""
+    """Search as in the search box, and choose one of the recipes found. Raises `RecipeError` when there is none."""
     from sparkrun_tui.cli.context import found_recipe
     from sparkrun_tui.cli.text.entries import entry_row
     from sparkrun_tui.engines.search_words import search_words
@@ -87,14 +87,22 @@ def _find(name: str, settings: Settings) -> Rendered:
     found = Index(listing.entries).search(query)
     _indented("  ".join(entry_row(entry)) for entry in found[:6])
     names = [entry.name for entry in found]
-    chosen = name or next((favourite for favourite in _FAVOURITES if favourite in names), names[0] if names else "")
-    if not chosen:
-        raise RecipeError(f"nothing matches `{query}`", remedy="Is the recipes/ folder there?")
+    if not name and not names:
+        raise RecipeError(f"no recipe matches `{query}`", remedy="Check that the recipes/ folder is there.")
+    chosen = name or _favourite(names)
     return render(found_recipe(chosen, settings), {}, settings.defaults)
 
 
+def _favourite(names: list[str]) -> str:
+    """The first favourite among these names, else the first name."""
+    for favourite in _FAVOURITES:
+        if favourite in names:
+            return favourite
+    return names[0]
+
+
 def _weigh(launcher: Launcher, demo: DemoCluster, rendered: Rendered) -> Rendered:
-    """The verdict, and what changing one value does to it."""
+    """Print the verdicts, and what changing one value does to them; returns the recipe with that change."""
     from sparkrun_tui.cli.text.recipes import estimate_lines
     from sparkrun_tui.recipe.values.overrides import render
 
@@ -118,7 +126,7 @@ def _weigh(launcher: Launcher, demo: DemoCluster, rendered: Rendered) -> Rendere
 
 
 def _change(rendered: Rendered) -> tuple[str, str] | None:
-    """Half the context of the recipe, under whatever name it goes."""
+    """The key of the recipe's context length and half its value; None when it has none."""
     for key in ("max_model_len", "ctx_size"):
         link = rendered.chain.get(key)
         if link is not None and str(link.value.data).isdecimal():
@@ -144,7 +152,7 @@ def _show_plan(plan: LaunchPlan) -> None:
 
 
 async def _launch(launcher: Launcher, plan: LaunchPlan) -> Launch:
-    """Launch and print each event. Raises `LaunchError` when it does not come up."""
+    """Launch and print each event. Raises `LaunchError` when the launch does not come up."""
     from sparkrun_tui.cli.text.launch import Narrator, diagnosis_lines
     from sparkrun_tui.launch.record.events import LaunchStatus
 
@@ -164,7 +172,7 @@ async def _launch(launcher: Launcher, plan: LaunchPlan) -> Launch:
 
 
 async def _ask(demo: DemoCluster, launch: Launch) -> None:
-    """One question to the endpoint."""
+    """Send one prompt to the endpoint and print the answer. Raises `LaunchError` when it is empty."""
     from sparkrun_tui.launch.prompting import Prompt
 
     state = launch.state
@@ -178,7 +186,7 @@ async def _ask(demo: DemoCluster, launch: Launch) -> None:
 
 
 async def _come_back(demo: DemoCluster, settings: Settings) -> None:
-    """Tomorrow: see what runs, take its logs up again, stop it. Raises `LaunchError` when something is not so."""
+    """Find the workload again, attach to its logs and stop it. Raises `LaunchError` when one of these fails."""
     from sparkrun_tui.fleet.survey import survey
     from sparkrun_tui.launch.launcher import Launcher
     from sparkrun_tui.launch.record.events import LaunchStatus
@@ -191,13 +199,13 @@ async def _come_back(demo: DemoCluster, settings: Settings) -> None:
             ranks = ", ".join(rank.host for rank in item.ranks)
             _indented([f"{item.launch_id}  {item.recipe}  {item.health}  on {ranks}, port {item.port}"])
         if not view.workloads:
-            raise LaunchError("what was launched is not found again")
+            raise LaunchError("the workload was not found again")
         launch = await launcher.attach(view.workloads[0], demo.cluster)
         state = await launch.wait_ready()
         if state.status is not LaunchStatus.READY:
-            raise LaunchError(f"attached again, it is {state.status}: {state.detail}")
+            raise LaunchError(f"after attaching again it is {state.status}: {state.detail}")
         kept = sum(buffer.end for buffer in launch.logs.values())
-        _indented([f"attached: {state.status}, {kept} lines of its log are here"])
+        _indented([f"attached: {state.status}, {kept} lines of its log read"])
         _heading(f"Stop: sparkrun-tui stop {launch.launch_id}")
         stopped = await launch.stop()
         after = await survey(demo.cluster, demo.services)
@@ -205,6 +213,6 @@ async def _come_back(demo: DemoCluster, settings: Settings) -> None:
             raise LaunchError(f"it was not stopped: {stopped.status} {stopped.detail}")
         facts = [host.facts for host in after.hosts if host.facts is not None]
         free = ", ".join(f"{each.name} {format_gib(each.memory_available)}" for each in facts)
-        _indented([f"stopped; nothing is left on the hosts; free again: {free}"])
+        _indented([f"stopped; nothing is left on the hosts; free memory: {free}"])
     finally:
         await launcher.close()

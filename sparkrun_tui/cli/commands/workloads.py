@@ -1,4 +1,4 @@
-"""`status`, `stop` and `ask`: what runs on the hosts, found on the hosts themselves."""
+"""`status`, `stop` and `ask`: the workloads on the hosts, found by asking the hosts themselves."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def surveyed(target: Target) -> AsyncIterator[tuple[Cluster, Services, FleetView]]:
-    """The cluster, the services, and a look at what runs there."""
+    """The cluster, the services, and what is running there now."""
     from sparkrun_tui.fleet.survey import survey
 
     async with open_services(settings_now(), target) as (cluster, services):
@@ -32,9 +32,9 @@ async def surveyed(target: Target) -> AsyncIterator[tuple[Cluster, Services, Fle
 
 @click.command("status")
 @target_options
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status_command(hosts: str, cluster_name: str, demo: bool, as_json: bool) -> int:
-    """Show the hosts and what runs on them; exit code 3 when a host cannot be asked."""
+    """Show the hosts and what is running on them; exit code 3 when a host cannot be reached."""
     return asyncio.run(_status(Target(hosts, cluster_name, demo), as_json))
 
 
@@ -51,7 +51,8 @@ async def _status(target: Target, as_json: bool) -> Exit:
             if view.workloads:
                 output.table(text.WORKLOAD_HEAD, map(text.workload_row, view.workloads))
             else:
-                output.line("no workload runs on the hosts that answer" if silent_hosts(view) else "no workload runs")
+                where = " on the hosts that answered" if silent_hosts(view) else ""
+                output.line(f"no workload is running{where}")
             for line in text.details(view):
                 output.line(line)
         return Exit.HOST if silent_hosts(view) else Exit.OK
@@ -60,12 +61,12 @@ async def _status(target: Target, as_json: bool) -> Exit:
 @click.command("stop")
 @click.argument("name", default="")
 @target_options
-@click.option("--all", "everything", is_flag=True, help="Stop every workload that was launched with sparkrun-tui.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--all", "everything", is_flag=True, help="Stop every workload launched with sparkrun-tui.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def stop_command(name: str, hosts: str, cluster_name: str, demo: bool, everything: bool, yes: bool) -> int:
-    """Stop a workload, by launch id or recipe NAME, on all its hosts; its containers are removed.
+    """Stop the workload NAME (a launch id or a recipe) on all its hosts and remove its containers.
 
-    Exit code 3 when a host could not be asked: what ran there may still run.
+    Exit code 3 when a host could not be reached: its part may still be running.
     """
     if bool(name) == everything:
         raise UsageError("name a workload, or give --all", remedy="`sparkrun-tui status` lists them.")
@@ -76,27 +77,35 @@ async def _stop(target: Target, name: str, yes: bool) -> Exit:
     from sparkrun_tui.fleet.choose import choose, silent_hosts
 
     async with surveyed(target) as (_, services, view):
-        chosen = (choose(view, name),) if name else tuple(item for item in view.workloads if item.ours)
-        for host in silent_hosts(view) if not name else ():
-            say(f"{host} cannot be asked: what runs there may go on running")
-        _confirm(chosen, asked=not yes and (not name or not chosen[0].ours))
-        if not chosen:
+        if name:
+            item = choose(view, name)
+            if not item.ours and not yes:
+                _confirm([item])
+            return await _stop_one(item, services, view)
+        silent = silent_hosts(view)
+        for host in silent:
+            say(f"{host} cannot be reached: what runs there may keep running")
+        ours = [item for item in view.workloads if item.ours]
+        if not ours:
             output.line("nothing to stop")
-        codes = [Exit.HOST if not name and silent_hosts(view) else Exit.OK]
-        codes += await asyncio.gather(*(_stop_one(item, services, view) for item in chosen))
+        elif not yes:
+            _confirm(ours)
+        codes = [Exit.HOST if silent else Exit.OK]
+        codes += await asyncio.gather(*(_stop_one(item, services, view) for item in ours))
         return max(codes)
 
 
-def _confirm(chosen: Sequence[Workload], *, asked: bool) -> None:
+def _confirm(chosen: Sequence[Workload]) -> None:
+    """Ask whether to stop these workloads. Raises `UsageError` when the answer is no."""
     from sparkrun_tui.cli.prompts import confirm, on_terminal
 
-    if not asked or not chosen:
-        return
     for item in chosen:
-        whose = "" if item.ours else ", launched by another tool"
-        say(f"{item.launch_id or item.recipe}  {item.recipe} on {', '.join(rank.host for rank in item.ranks)}{whose}")
-    if not confirm("Stop it?" if len(chosen) == 1 else f"Stop these {len(chosen)}?"):
-        raise UsageError("not stopped", remedy="" if on_terminal() else "Call it again with --yes.")
+        hosts = ", ".join(rank.host for rank in item.ranks)
+        other = "" if item.ours else ", launched by another tool"
+        say(f"{item.launch_id or item.recipe}  {item.recipe} on {hosts}{other}")
+    question = "Stop it?" if len(chosen) == 1 else f"Stop these {len(chosen)} workloads?"
+    if not confirm(question):
+        raise UsageError("not stopped", remedy="" if on_terminal() else "Run the command again with --yes.")
 
 
 async def _stop_one(item: Workload, services: Services, view: FleetView) -> Exit:
@@ -114,9 +123,11 @@ async def _stop_one(item: Workload, services: Services, view: FleetView) -> Exit
 @click.argument("name")
 @click.argument("prompt", nargs=-1)
 @target_options
-@click.option("--max-tokens", default=512, show_default=True, type=click.IntRange(1), help="Tokens of the answer.")
+@click.option(
+    "--max-tokens", default=512, show_default=True, type=click.IntRange(1), help="The most tokens in the answer."
+)
 def ask_command(name: str, prompt: tuple[str, ...], hosts: str, cluster_name: str, demo: bool, max_tokens: int) -> int:
-    """Send PROMPT to the workload NAME (launch id or recipe) and print its answer as it comes."""
+    """Send PROMPT to the workload NAME (a launch id or a recipe) and print the answer as it arrives."""
     text = " ".join(prompt) or "Say hello in one sentence."
     return asyncio.run(_ask(Target(hosts, cluster_name, demo), name, text, max_tokens))
 
@@ -127,8 +138,8 @@ async def _ask(target: Target, name: str, text: str, max_tokens: int) -> Exit:
 
     async with surveyed(target) as (_, services, view):
         item = choose(view, name)
-        if item.port is None or not any(rank.rank == 0 and rank.state == "running" for rank in item.ranks):
-            raise LaunchError(f"{item.recipe} does not serve: {item.detail or item.health}")
+        if item.port is None or not _head_runs(item):
+            raise LaunchError(f"{item.recipe} is not serving: {item.detail or item.health}")
         model = item.served_name or item.model
         prompt = Prompt(services, item.head_host, item.port, model, text, max_tokens=max_tokens, address=item.address)
         async for piece in prompt:
@@ -138,3 +149,7 @@ async def _ask(target: Target, name: str, text: str, max_tokens: int) -> Exit:
             rate = f", {prompt.rate:.1f} tokens/s" if prompt.rate else ""
             say(f"{prompt.tokens} tokens, first after {prompt.first_after:.2f} s{rate}")
         return Exit.OK if prompt.tokens else Exit.FAILED
+
+
+def _head_runs(item: Workload) -> bool:
+    return any(rank.rank == 0 and rank.state == "running" for rank in item.ranks)

@@ -25,16 +25,18 @@ def entry_row(entry: Entry) -> tuple[str, ...]:
 
 
 def long_row(entry: Entry) -> tuple[str, ...]:
-    """The cells of one row of `list --long`: where it comes from stands before its description."""
+    """The cells of one row of `list --long`, with the origin of the recipe before its description."""
     *first, description = entry_row(entry)
     source = entry.source
-    # The path of a registry's recipe is one of the cache, which tells nobody anything.
-    origin = f"registry {source.registry_text}" if source.registry_text else f"{source.kind} {source.path}"
+    origin = f"{source.kind} {source.path}"
+    if source.registry_text:
+        # Its path is a folder in the cache, which does not help the user.
+        origin = f"registry {source.registry_text}"
     return (*first, origin, description)
 
 
 def addresses(entries: Iterable[Entry]) -> list[str]:
-    """A line for each registry among the entries that did not come with the program, with its address."""
+    """One line with the address of each registry of these entries, except those shipped with the program."""
     found: dict[str, str] = {}
     for entry in entries:
         source = entry.source
@@ -44,7 +46,7 @@ def addresses(entries: Iterable[Entry]) -> list[str]:
 
 
 def entry_json(entry: Entry) -> dict[str, Any]:
-    """A row of the list as one JSON object; of a file that could not be loaded, only what is known."""
+    """A row of the list as one JSON object; unknown values are null, as for a file that could not be loaded."""
     return {
         "name": entry.name,
         "reference": reference(entry),

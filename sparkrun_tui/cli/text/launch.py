@@ -1,4 +1,4 @@
-"""A launch as plain lines: one for each event that is worth one, with the time since it began."""
+"""A launch as plain lines: one for each event worth printing, with the time since the launch began."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _PROGRESS_EVERY = 10.0
 """Seconds between two lines about the same transfer."""
 
 _SHORT = frozenset({Phase.CHECK, Phase.START})
-"""Phases whose beginning is not worth a line."""
+"""Phases that are too short to print a line when they begin."""
 
 
 class Narrator:
-    """Turns events into lines. It remembers what it has printed, so that nothing is printed twice."""
+    """Turns events into lines. It remembers what was printed, so that nothing is printed twice."""
 
     def __init__(self) -> None:
         self._began: float | None = None
@@ -38,7 +38,7 @@ class Narrator:
         self._facts: dict[tuple[str, str], str] = {}
 
     def lines(self, event: AnyEvent) -> Iterator[str]:
-        """The lines for `event`; most events have one, many have none."""
+        """The line for `event`, or none."""
         if self._began is None:
             self._began = event.time
         text = self._text(event)
@@ -60,7 +60,7 @@ class Narrator:
             where = f"{event.host}: " if event.host else ""
             return f"{event.level}: {where}{event.text}"
         if isinstance(event, StatusChanged):
-            return f"{event.status}{f': {event.detail}' if event.detail else ''}"
+            return f"{event.status}: {event.detail}" if event.detail else str(event.status)
         if isinstance(event, EndpointUp):
             return f"serves {event.model} at {event.url}"
         return ""
@@ -76,31 +76,45 @@ class Narrator:
     def _step(self, event: StepChanged) -> str:
         key = (event.host, event.phase)
         now = (event.state, event.detail)
-        if event.state is StepState.PENDING or self._steps.get(key) == now:
-            return ""
         before = self._steps.get(key)
-        self._steps[key] = now
-        running = event.state is StepState.RUNNING
-        if running and (event.phase in _SHORT or (before is not None and before[0] is StepState.RUNNING)):
+        if event.state is StepState.PENDING or before == now:
             return ""
-        word = "..." if running else str(event.state)
-        return f"{event.host}: {event.phase} {word}{f' ({event.detail})' if event.detail else ''}"
+        self._steps[key] = now
+        word = str(event.state)
+        if event.state is StepState.RUNNING:
+            was_running = before is not None and before[0] is StepState.RUNNING
+            if was_running or event.phase in _SHORT:
+                return ""
+            word = "..."
+        return f"{event.host}: {event.phase} {word}{_in_brackets(event.detail)}"
 
     def _moved(self, event: Progressed) -> str:
+        if event.unit != "B":
+            return ""
         key = (event.host, event.phase)
-        if event.unit != "B" or event.time - self._progress.setdefault(key, event.time) < _PROGRESS_EVERY:
+        last = self._progress.setdefault(key, event.time)
+        if event.time - last < _PROGRESS_EVERY:
             return ""
         self._progress[key] = event.time
-        share = f" of {format_bytes(event.total)} ({event.done / event.total:.0%})" if event.total else ""
-        rate = f", {format_rate(event.rate)}" if event.rate else ""
-        return f"{event.host}: {event.phase} {format_bytes(event.done)}{share}{rate}"
+        text = f"{event.host}: {event.phase} {format_bytes(event.done)}"
+        if event.total:
+            text += f" of {format_bytes(event.total)} ({event.done / event.total:.0%})"
+        if event.rate:
+            text += f", {format_rate(event.rate)}"
+        return text
 
     def _link(self, event: LinkChanged) -> str:
         before = self._links.get(event.host)
         self._links[event.host] = event.state
-        if event.state == before or (before is None and event.state in ("up", "connecting", "idle")):
+        if event.state == before:
             return ""
-        return f"{event.host}: link {event.state}{f' ({event.detail})' if event.detail else ''}"
+        if before is None and event.state in ("up", "connecting", "idle"):
+            return ""
+        return f"{event.host}: link {event.state}{_in_brackets(event.detail)}"
+
+
+def _in_brackets(detail: str) -> str:
+    return f" ({detail})" if detail else ""
 
 
 def _clock(seconds: float) -> str:
@@ -110,20 +124,20 @@ def _clock(seconds: float) -> str:
 
 _FACTS = {
     "kv_tokens": "KV cache for {:,.0f} tokens",
-    "concurrency": "{:,.1f} requests of full length at once",
+    "concurrency": "{:,.1f} full-length requests at a time",
 }
 _SIZES = {"kv_bytes": "KV cache", "weights_bytes": "weights", "graphs_bytes": "CUDA graphs"}
 
 
 def fact_text(name: str, value: float) -> str:
-    """A figure that the engine printed, in words; empty for those that only matter to other parts of the program."""
+    """A figure printed by the engine, in words; empty for figures that are not shown."""
     if name in _SIZES:
         return f"{_SIZES[name]} {format_bytes(value)}"
     return _FACTS[name].format(value) if name in _FACTS else ""
 
 
 def diagnosis_lines(found: Diagnosed) -> Iterator[str]:
-    """Why it failed: the cause, the line that proves it, and what would help."""
+    """Why a launch failed: the cause, the log line that shows it, and what to try."""
     where = f"{found.host}: " if found.host else ""
     yield f"{where}{found.title}"
     if found.explanation:
@@ -131,6 +145,6 @@ def diagnosis_lines(found: Diagnosed) -> Iterator[str]:
     if found.evidence:
         yield f"  > {found.evidence}"
     for repair in found.repairs:
-        change = f"-o {repair.key}={repair.value}" if repair.key else ""
-        words = [part for part in (change or repair.title, repair.why) if part]
-        yield f"  try: {'  '.join(words)}"
+        change = f"-o {repair.key}={repair.value}" if repair.key else repair.title
+        text = f"{change}  {repair.why}".strip()
+        yield f"  try: {text}"

@@ -51,12 +51,12 @@ def recipe_json(recipe: Recipe) -> dict[str, Any]:
 
 
 def shown_env(recipe: Recipe) -> dict[str, str]:
-    """The recipe's `env` as it may be shown: a secret that stands in the file is masked, a reference to one is not."""
+    """The recipe's `env` as it may be shown: a secret written in the file is masked, a reference to one is not."""
     return {key: shown(key, value) for key, value in recipe.env.items()}
 
 
 def shown_values(rendered: Rendered) -> dict[str, Any]:
-    """The values in force as they may be shown."""
+    """The effective values as they may be shown."""
     return {key: shown_data(key, link.value) for key, link in rendered.chain.items()}
 
 
@@ -66,53 +66,64 @@ def shown_command(evaluation: Evaluation) -> str:
 
 
 def _field(name: str, text: str) -> Iterator[str]:
-    """A field of several lines, all of them set in."""
+    """A field of several lines, all indented."""
     first, *rest = text.split("\n")
     yield f"{name:<13} {first}"
     yield from (f"{'':<13} {line}" for line in rest)
 
 
 def describe(evaluation: Evaluation) -> Iterator[str]:
-    """The lines of `show`: what it is, values in force, the command, problems, memory."""
-    rendered, recipe, meta = evaluation.rendered, evaluation.recipe, evaluation.recipe.metadata
+    """The lines of `show`: what the recipe is, its values, its command, problems, memory."""
+    recipe = evaluation.recipe
+    yield from _identity_lines(recipe)
+    yield ""
+    yield "Values:"
+    for key, item in evaluation.rendered.chain.items():
+        note = "" if item.origin == "recipe" else f"   ({item.origin})"
+        yield f"  {key}: {shown(key, item.value)}{note}"
+    if recipe.env:
+        yield ""
+        yield "Environment:"
+        for key, text in shown_env(recipe).items():
+            yield f"  {key}: {text}"
+        names = reads_text(recipe)
+        if names:
+            yield f"  (reads variables of this machine: {names})"
+    yield ""
+    yield "Command:"
+    command = shown_command(evaluation) or "(none)"
+    for text in command.rstrip("\n").split("\n"):
+        yield f"  {text}"
+    if evaluation.problems:
+        yield ""
+        yield "Problems:"
+    for problem in evaluation.problems:
+        for line in problem_lines(problem, recipe.source.path):
+            yield f"  {line}"
+    yield ""
+    yield from memory_lines(evaluation)
+
+
+def _identity_lines(recipe: Recipe) -> Iterator[str]:
+    meta = recipe.metadata
     yield f"Name:         {recipe.name}"
     if meta.description:
-        # Its lines are set in: none of them can be mistaken for another field.
+        # Its lines are indented, so that none of them looks like another field.
         yield from _field("Description:", meta.description)
     if meta.maintainer:
         yield f"Maintainer:   {meta.maintainer}"
-    yield f"Model:        {recipe.model}{f' @ {recipe.model_revision}' if recipe.model_revision else ''}"
+    revision = f" @ {recipe.model_revision}" if recipe.model_revision else ""
+    yield f"Model:        {recipe.model}{revision}"
     yield f"Engine:       {recipe.runtime}"
     yield f"Container:    {recipe.container or '(the engine default)'}"
     yield f"Hosts:        {hosts_text(recipe)} ({recipe.mode})"
     if recipe.source.registry_text:
         yield f"Registry:     {recipe.source.registry_text}"
     yield f"File:         {recipe.source.path}"
-    yield ""
-    yield "Values:"
-    for key, item in rendered.chain.items():
-        note = "" if item.origin == "recipe" else f"   ({item.origin})"
-        yield f"  {key}: {shown(key, item.value)}{note}"
-    if recipe.env:
-        yield ""
-        yield "Environment:"
-        yield from (f"  {key}: {text}" for key, text in shown_env(recipe).items())
-        if names := reads_text(recipe):
-            yield f"  (reads variables of this machine: {names})"
-    yield ""
-    yield "Command:"
-    yield from (f"  {text}" for text in (shown_command(evaluation) or "(none)").rstrip("\n").split("\n"))
-    if evaluation.problems:
-        yield ""
-        yield "Problems:"
-        for problem in evaluation.problems:
-            yield from (f"  {line}" for line in problem_lines(problem, recipe.source.path))
-    yield ""
-    yield from memory_lines(evaluation)
 
 
 def memory_lines(evaluation: Evaluation) -> Iterator[str]:
-    """The block of the declared figures, then what the engine will allocate on each host, in GiB."""
+    """The figures that the recipe declares, then what the engine will allocate on each host, in GiB."""
     rendered = evaluation.rendered
     declared = metadata_block(declared_facts(rendered), _context(rendered), _tp(rendered))
     if declared is not None:
@@ -122,7 +133,8 @@ def memory_lines(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _context(rendered: Rendered) -> object:
-    return next((rendered.get(key) for key in ("max_model_len", "ctx_size") if rendered.get(key) is not None), None)
+    context = rendered.get("max_model_len")
+    return context if context is not None else rendered.get("ctx_size")
 
 
 def _tp(rendered: Rendered) -> int:
@@ -135,7 +147,7 @@ def estimate_lines(estimate: Estimate) -> Iterator[str]:
     yield f"As the engine will allocate (facts: {estimate.facts_source}; engine: {estimate.engine_version}):"
     for picture in estimate.hosts:
         source = picture.host.source
-        yield f"  {picture.host.name}: {format_gib(picture.host.total)} in all ({source})"
+        yield f"  {picture.host.name}: {format_gib(picture.host.total)} in total ({source})"
         for part in picture.parts:
             name = _PARTS.get(part.kind, part.kind)
             band = "" if part.low == part.high else f"  ({part.low / GIB:.1f} to {part.high / GIB:.1f})"
@@ -154,7 +166,7 @@ def estimate_lines(estimate: Estimate) -> Iterator[str]:
 
 
 def estimate_json(estimate: Estimate) -> dict[str, Any]:
-    """The estimate as one JSON object; sizes in bytes, the facts of a host beside its parts."""
+    """The estimate as one JSON object: sizes in bytes, each host's facts and parts in one object."""
     whole = asdict(estimate)
     verdicts = {name: whole.pop(name) for name in ("starts", "context", "headroom")}
     hosts = [{**picture.pop("host"), **picture} for picture in whole.pop("hosts")]

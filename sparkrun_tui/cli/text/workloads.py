@@ -19,18 +19,20 @@ def host_row(status: HostStatus) -> tuple[str, ...]:
     facts = status.facts
     if facts is None:
         return (status.name, str(status.link.state), "", "", status.link.detail)
-    gpu = facts.gpus[0] if facts.gpus else None
-    load = "" if gpu is None or gpu.utilisation is None else f"{gpu.utilisation:.0f} %"
+    name, load = "none", ""
+    if facts.gpus:
+        gpu = facts.gpus[0]
+        name = gpu.name
+        if gpu.utilisation is not None:
+            load = f"{gpu.utilisation:.0f} %"
     if facts.docker_access != "ok":
         load = f"Docker: {facts.docker_access}"
     free = f"{format_gib(facts.memory_available)} of {format_gib(facts.memory_total)}"
-    return (status.name, str(status.link.state), free, gpu.name if gpu else "none", load)
+    return (status.name, str(status.link.state), free, name, load)
 
 
 def workload_row(item: Workload) -> tuple[str, ...]:
     """The cells of one workload."""
-    started = [rank.started for rank in item.ranks if rank.started and rank.state == "running"]
-    up = format_duration(time.time() - min(started)) if started else ""
     hosts = ", ".join(rank.host for rank in item.ranks)
     return (
         item.launch_id or "-",
@@ -39,13 +41,24 @@ def workload_row(item: Workload) -> tuple[str, ...]:
         str(item.health),
         hosts,
         str(item.port or ""),
-        up,
+        _up(item),
         item.served_name or item.model,
     )
 
 
+def _up(item: Workload) -> str:
+    """How long the oldest running rank has been up; empty when none is running."""
+    started: list[float] = []
+    for rank in item.ranks:
+        if rank.started and rank.state == "running":
+            started.append(rank.started)
+    if not started:
+        return ""
+    return format_duration(time.time() - min(started))
+
+
 def details(view: FleetView) -> Iterator[str]:
-    """Why something is not as it should be, a line each."""
+    """What is wrong with workloads and hosts, one line each."""
     for item in view.workloads:
         if item.detail:
             yield f"{item.launch_id or item.recipe}: {item.detail}"
@@ -58,7 +71,7 @@ def details(view: FleetView) -> Iterator[str]:
 
 
 def fleet_json(view: FleetView) -> dict[str, Any]:
-    """A look at a cluster as one JSON object; sizes in bytes, times as Unix seconds."""
+    """The state of a cluster as one JSON object; sizes in bytes, times as Unix seconds."""
     return {
         "cluster": view.cluster,
         "taken": view.taken,
@@ -69,20 +82,26 @@ def fleet_json(view: FleetView) -> dict[str, Any]:
 
 def _host_json(status: HostStatus) -> dict[str, Any]:
     facts = status.facts
-    return {
+    shown: dict[str, Any] = {
         "name": status.name,
         "link": status.link.state.value,
         "detail": status.link.detail or None,
         "note": status.note or None,
-        "docker": facts.docker_access if facts else None,
-        "memory_total": facts.memory_total if facts else None,
-        "memory_available": facts.memory_available if facts else None,
-        "gpus": [gpu.name for gpu in facts.gpus] if facts else None,
+        "docker": None,
+        "memory_total": None,
+        "memory_available": None,
+        "gpus": None,
     }
+    if facts is not None:
+        shown["docker"] = facts.docker_access
+        shown["memory_total"] = facts.memory_total
+        shown["memory_available"] = facts.memory_available
+        shown["gpus"] = [gpu.name for gpu in facts.gpus]
+    return shown
 
 
 def workload_json(item: Workload) -> dict[str, Any]:
-    """One workload; `id` is null for those of other tools."""
+    """One workload as a JSON object; `id` is null for workloads of other tools."""
     return {
         "id": item.launch_id or None,
         "recipe": item.recipe,

@@ -47,15 +47,15 @@ def _real_backend(settings: Settings) -> Backend:
 
 
 class SparkrunApp(App[int], Actor, inherit_bindings=False):
-    """Screens watch what the backend does; nothing that runs on a host belongs to one of them."""
+    """The app. The backend owns what runs on hosts; screens only show it."""
 
     CSS_PATH = [str(path) for path in sorted(paths.styles_dir().glob("*.tcss"))]
-    """All of it from the start: a screen that brought its own would have everything parsed and styled again."""
+    """All style sheets from the start: one loaded by a screen would make Textual parse and apply all of them again."""
     COMPONENT_CLASSES = INKS
     BINDINGS = bindings(Scope.APP)
     TITLE = "sparkrun-tui"
     ENABLE_COMMAND_PALETTE = False
-    """Textual's own binding would hide ours; `do_palette` opens it."""
+    """Textual's own binding would hide the one in the table of actions; `do_palette` opens the palette."""
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -74,22 +74,22 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         self.terminal_title = TerminalTitle(self)
 
     def get_css_variables(self) -> dict[str, str]:
-        """The theme's variables, and those of ours that are worked out from them."""
+        """The theme's variables, and those that the style sheets derive from them."""
         variables = super().get_css_variables()
         self.theme_variables = variables | looks(variables, self.current_theme.ansi)
         return self.theme_variables
 
-    # Beginning and end.
+    # Start and end.
 
     def get_default_screen(self) -> BrowseScreen:
-        """The recipes, from the first frame on, where the last session ended."""
+        """The list of recipes, restored to where the last session ended."""
         self.persistence.restore()
         return BrowseScreen()
 
     def on_mount(self) -> None:
-        """The first frame waits for nothing: recipes and connections come after it."""
-        # From Python 3.12 on Textual lets every task run at once when it is made. asyncssh counts on tasks that begin
-        # later: its handshake would never end.
+        """Start reading recipes and connecting after the first frame, which waits for neither."""
+        # From Python 3.12 on Textual uses eager tasks, which start running when they are created. asyncssh relies on
+        # tasks that start later: its handshake would never end.
         asyncio.get_running_loop().set_task_factory(None)
         self.persistence.watch()
         self.set_keymap(dict(self.session.settings.keys))
@@ -101,7 +101,7 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         self.background(self._open_backend(), "open")
         self.freshness.start()
         for action_id in unknown_keys(self.session.settings.keys):
-            self.say(f"keys: there is no action `{action_id}`", "warning")
+            self.say(f"`keys` in config.yaml: there is no action `{action_id}`", "warning")
         settings = self.session.settings
         for note in (*settings.notes, *agreed_folders(settings.data_dirs)[1]):
             self.say(note, "warning")
@@ -110,11 +110,11 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
     def backend(self) -> Backend:
         """The backend. Raises `SparkrunError` before it is open."""
         if self._backend is None:
-            raise SparkrunError("the engine is not ready yet", remedy="try again in a moment")
+            raise SparkrunError("the app is still starting", remedy="Try again in a moment.")
         return self._backend
 
     async def _open_backend(self) -> None:
-        await self._listed.wait()  # importing the backend slows the list down, which is wanted first
+        await self._listed.wait()  # the list comes first: importing the backend slows it down
         backend = self._backend
         if backend is None:
             backend = await asyncio.to_thread(_real_backend, self.session.settings)
@@ -131,7 +131,7 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         self.state_changed()
 
     async def on_unmount(self) -> None:
-        """Let the hosts go; what runs there goes on."""
+        """Save the session and disconnect from the hosts; what runs there keeps running."""
         self.persistence.keep()
         self.terminal_title.restore()
         if self._backend is not None and self.opened.is_set():
@@ -140,7 +140,7 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
     # Recipes and cluster.
 
     def read_recipes(self) -> None:
-        """Read all recipes beside the screen."""
+        """Read all recipes in the background."""
         self.background(self._read_recipes(), "read")
 
     async def _read_recipes(self) -> None:
@@ -157,7 +157,7 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
             self.state_changed()
             if not listing.pending:
                 return
-            # Many new files: they were only sketched, so that they are seen at once.
+            # Many files are new: their entries are incomplete, so that the list shows early. Complete them now.
             listing = await asyncio.to_thread(finish, listing)
 
     def _registries_changed(self) -> None:
@@ -172,7 +172,7 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         self.probe()
 
     def probe(self) -> None:
-        """Look at the hosts of the cluster beside the screen."""
+        """Probe the hosts of the cluster in the background."""
         cluster = self.state.cluster
         if cluster is not None and self.opened.is_set():
             for mark in self.state.marks.values():
@@ -192,11 +192,11 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         self.state_changed()
 
     def keep_soon(self) -> None:
-        """Keep overrides for the next session, once the keys rest for a moment."""
+        """Save overrides for the next session, once typing has stopped for a moment."""
         self.persistence.soon()
 
     def state_changed(self) -> None:
-        """Tell the screen in sight; others look when they come back."""
+        """Refresh the visible page; the others refresh when they are shown again."""
         self.update_bars()
         screen = self._page()
         if screen is not None and screen.whole:
@@ -206,23 +206,25 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, PageScreen)), None)
 
     def update_bars(self) -> None:
-        """Show the present state in the bar of the screen in sight."""
+        """Refresh the title and the bar of the visible page."""
         self.update_title()
         screen = self._page()
         if screen is not None:
             screen.update_bar()
 
     def update_title(self) -> None:
-        """Show what is going on in the terminal's title."""
+        """Show the state of the launches in the terminal's title."""
         self.terminal_title.show(title(self.launches.states()))
 
     def bar_status(self) -> Status:
         """What the bar shows now."""
-        cluster = self.state.cluster
-        hosts = tuple((name, self.state.marks[name].state) for name in (cluster.hosts if cluster else ()))
-        demo = self.session.demo or bool(cluster and cluster.is_demo)
         starting, serving = self.launches.counts()
-        return Status(cluster.name if cluster else "", hosts, serving, starting, demo)
+        cluster = self.state.cluster
+        if cluster is None:
+            return Status(running=serving, launching=starting, demo=self.session.demo)
+        hosts = tuple((name, self.state.marks[name].state) for name in cluster.hosts)
+        demo = self.session.demo or cluster.is_demo
+        return Status(cluster.name, hosts, running=serving, launching=starting, demo=demo)
 
     # Screens.
 
@@ -234,7 +236,7 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
             self.push_screen(PlanScreen(rendered, self.state.cluster))
 
     def open_launch(self, launch: LaunchPort, follow: bool = True) -> None:
-        """Show a launch; it goes on when the screen is left. One from the journal is not followed."""
+        """Show a launch. `follow` is false for one read from the journal, which does not change."""
         from sparkrun_tui.ui.screens.launch import LaunchScreen
 
         if follow:
@@ -250,7 +252,7 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         return self.launches.find(launch_id)
 
     def watch_launch(self, launch: LaunchPort, changed: Changed) -> Callable[[], None]:
-        """Call `changed` when a launch has news, until the function that is returned is called."""
+        """Call `changed` when a launch changes; the returned function ends that."""
         return self.launch_poll.watch(launch, changed)
 
     def recipes_in_sight(self) -> set[str]:
@@ -262,18 +264,18 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         return found
 
     def screen_left(self) -> None:
-        """A screen was left: what it held can be freed."""
+        """Called when a screen was left, so that its memory is freed soon."""
         self.collector.screen_left()
 
     def shows(self, launch: LaunchPort) -> bool:
-        """Whether this launch is what the user looks at now."""
+        """Whether the current screen shows this launch."""
         return getattr(self.screen, "launch", None) is launch
 
     def edit_recipe(self, key: str, changes: dict[str, str]) -> None:
         """Go to the overrides of the recipe whose file is `key`, with some changed."""
         recipe = self.state.catalog.recipe(key)
         if recipe is None:
-            self.say(f"the recipe of {key} is not in the list any more", "warning")
+            self.say(f"the recipe {key} is no longer in the list", "warning")
             return
         self.state.edits_of(recipe.source.path).update(changes)
         self.state.selected, self.state.query = recipe.source.path, ""
@@ -291,12 +293,12 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
             self.screen.search_for(query)
 
     async def ask(self, question: Screen[bool]) -> bool:
-        """Put a question over the screen and wait for its answer."""
-        said = await self.answer(question)
-        return said is True
+        """Show a question over the current screen; the answer."""
+        reply = await self.answer(question)
+        return reply is True
 
     async def answer(self, question: Screen[Answer]) -> Answer | None:
-        """Show a screen and wait for its result; works from any task."""
+        """Show a screen over the current one; its result. Works from any task."""
         result: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
 
         def answered(value: Answer | None) -> None:
@@ -306,34 +308,34 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         self.push_screen(question, answered)
         return await result
 
-    # Saying, copying and crashing.
+    # Messages, clipboard and crashes.
 
     def hide(self, text: str) -> str:
-        """`text` without the secrets that the app knows of."""
+        """`text` with the secrets that the app knows masked."""
         return redactor(typed=self.session.settings.defaults, known=self.state.secrets())(text)
 
     def _fatal_error(self) -> None:
-        """Leave after a defect, as Textual does, with a report that anybody may see: no locals, no secrets."""
+        """End the app after a defect, as Textual does, but with a report without local variables and secrets."""
         from sparkrun_tui.ui.app.crash import crash_report  # only ever needed here
 
         self.panic(crash_report(self.hide))
 
     def say(self, text: str, level: str = "note") -> None:
-        """Tell something that needs no answer."""
+        """Show a message that needs no answer; `level` is `note`, `warning` or `error`."""
         severity: Any
         severity, sign = _SEVERITY[level]
         text = sign + self.hide(clean_text(text))
         self.notify(text, severity=severity, markup=False, timeout=10 if level == "error" else 5)
 
     def say_error(self, error: SparkrunError) -> None:
-        """Tell an error in full."""
+        """Show an error with its remedy."""
         self.say(str(error), "error")
 
     def copy(self, text: str, what: str) -> None:
-        """Copy by the terminal (OSC 52), and by a program of this machine where there is one; secrets are left out.
+        """Copy through the terminal (OSC 52), and through a clipboard program of this machine if there is one.
 
-        What is copied is what was shown: characters that cannot be seen are signs, which no shell acts on when it is
-        pasted.
+        Secrets are masked, and invisible characters are replaced by signs as on screen, so that a shell does not act on
+        them when the text is pasted.
         """
         text = visible(self.hide(text))
         self.copy_to_clipboard(text)
@@ -343,18 +345,17 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
     # Actions that apply everywhere.
 
     def why_not(self, name: str) -> str:
-        """Where we are already we need not go."""
-        where = name if name in ("fleet", "history", "registries") else None
+        """The screen that is shown cannot be opened again."""
         page = self._page()
-        if where is not None and page is not None and where == page.WHERE:
-            return "You are there."
+        if name in ("fleet", "history", "registries") and page is not None and name == page.WHERE:
+            return "You are already there."
         return ""
 
     def do_help(self) -> None:
         """Show the keys that work here."""
-        from sparkrun_tui.ui.screens.help import HelpScreen, keys_in_force
+        from sparkrun_tui.ui.screens.help import HelpScreen, keys_now
 
-        self.push_screen(HelpScreen(keys_in_force(self.screen)))
+        self.push_screen(HelpScreen(keys_now(self.screen)))
 
     def do_palette(self) -> None:
         """Find any action by name."""
@@ -381,41 +382,44 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
             self.push_screen(ClusterPicker())
 
     def do_fleet(self) -> None:
-        """See what runs."""
+        """Show what is running."""
         from sparkrun_tui.ui.screens.fleet import FleetScreen
 
         self.push_screen(FleetScreen())
 
     def do_registries(self) -> None:
-        """See the registries."""
+        """Show the registries."""
         from sparkrun_tui.ui.screens.registries import RegistriesScreen
 
         self.push_screen(RegistriesScreen())
 
     def do_history(self) -> None:
-        """See earlier launches."""
+        """Show earlier launches."""
         from sparkrun_tui.ui.screens.history import HistoryScreen
 
         self.push_screen(HistoryScreen())
 
     def do_quit(self) -> None:
-        """Back, and out at the top."""
+        """Go back; on the first screen, quit."""
         if isinstance(self.screen, BrowseScreen):
             self.do_quit_now()
         else:
             self.pop_screen()
 
     def do_how_to_leave(self) -> None:
-        """A key that ends other programs ends nothing here."""
-        self.say("q goes back and leaves at the top, ctrl+q leaves from anywhere. What serves keeps serving.")
+        """Show how to quit: ctrl+c, which ends other programs, ends nothing here."""
+        self.say("q goes back and quits from the first screen; ctrl+q quits from anywhere. Models keep serving.")
 
     def do_quit_now(self) -> None:
-        """Leave, after a question when a launch is still on its way."""
+        """Quit, after a confirmation when a launch is still starting."""
         self.background(self.launches.leave(), "leave")
 
 
 def open_app(*, demo: bool = False, cluster: str = "", query: str = "") -> int:
-    """Open the app with the user's settings; what the command line calls."""
+    """Open the app with the user's settings, for the command line; returns the exit code.
+
+    Raises `UsageError` for an unknown cluster.
+    """
     from sparkrun_tui.base.errors import UsageError
     from sparkrun_tui.base.settings import load_settings
 
@@ -427,7 +431,7 @@ def open_app(*, demo: bool = False, cluster: str = "", query: str = "") -> int:
 
 
 def run(session: Session) -> int:
-    """Open the app and return its exit code."""
+    """Open the app; returns its exit code."""
     app = SparkrunApp(session)
     code = app.run()
     for line in app.launches.farewell():

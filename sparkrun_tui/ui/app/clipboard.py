@@ -1,4 +1,4 @@
-"""Copying by a program of this machine, for terminals that do not take OSC 52."""
+"""Copies through a clipboard program of this machine, for terminals that do not support OSC 52."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LIMIT = 5.0
 
 def _command() -> list[str] | None:
     if os.environ.get("SSH_CONNECTION"):
-        return None  # the clipboard wanted is the one at the other end, which only the terminal reaches
+        return None  # the user's clipboard is on the other machine, which only the terminal reaches
     if sys.platform == "darwin":
         return ["pbcopy"]
     if os.environ.get("WAYLAND_DISPLAY") and shutil.which("wl-copy"):
@@ -26,7 +26,7 @@ def _command() -> list[str] | None:
 
 
 async def copy_natively(text: str) -> bool:
-    """Copy `text` by the desktop's own program; False when there is none or it failed."""
+    """Copy `text` with the desktop's clipboard program; False when there is none or it failed."""
     command = _command()
     if command is None:
         return False
@@ -38,7 +38,7 @@ async def copy_natively(text: str) -> bool:
             stderr=asyncio.subprocess.DEVNULL,
         )
     except OSError:
-        return False  # the terminal's own way has been used already
+        return False  # the text was already copied through the terminal
     try:
         await asyncio.wait_for(process.communicate(text.encode()), _LIMIT)
     except TimeoutError:

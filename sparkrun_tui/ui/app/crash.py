@@ -1,4 +1,4 @@
-"""The report of a defect that ends the app: where it happened, without locals and without secrets."""
+"""The report of a defect that ends the app: where it happened, without local variables and secrets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.traceback import Traceback
 
 
 def crash_report(hide: Callable[[str], str]) -> Traceback:
-    """The exception that is being handled, as anybody may see it; `hide` takes secrets out of its words."""
+    """The exception being handled, safe to show to others; `hide` masks the secrets in its text."""
     report = Traceback(show_locals=False, suppress=[rich])
     for stack in report.trace.stacks:
         stack.exc_value = _surely(hide, stack.exc_value)
@@ -18,8 +18,8 @@ def crash_report(hide: Callable[[str], str]) -> Traceback:
 
 
 def _surely(hide: Callable[[str], str], text: str) -> str:
-    """`text` without secrets, also where the defect is in what knows of them: then nothing of it is shown."""
+    """`text` with secrets masked; when masking itself fails, none of `text` is shown."""
     try:
         return hide(text)
     except Exception as error:
-        return f"(not shown, since its secrets cannot be told: {type(error).__name__})"
+        return f"(not shown, since its secrets could not be masked: {type(error).__name__})"

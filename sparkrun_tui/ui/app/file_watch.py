@@ -1,4 +1,4 @@
-"""Which files of recipes changed on disk: cheap looks at those in sight and at their folders, from a thread."""
+"""Which recipe files changed on disk: cheap checks of the visible ones and of their folders, from a thread."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Stamp = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """How files and folders stood at one look."""
+    """The state of files and folders at one check."""
 
     files: Mapping[str, Stamp] = field(default_factory=dict)
     folders: Mapping[str, Stamp] = field(default_factory=dict)
@@ -20,19 +20,19 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What changed between two looks: files with other content, and whether files came or went."""
+    """What changed between two checks: files with new content, and whether files were added or removed."""
 
     changed: tuple[str, ...] = ()
     listing: bool = False
 
 
 def scan(files: Iterable[str], folders: Iterable[str]) -> Scan:
-    """Look at files and folders now; call it in a thread, folders may be remote."""
+    """The state of files and folders now. Call it in a thread: folders may be on a network."""
     return Scan({path: _stamp(path) for path in files}, {path: _stamp(path) for path in folders})
 
 
 def compare(before: Scan, now: Scan) -> Difference:
-    """What changed among what both looked at."""
+    """What changed among the files and folders in both scans."""
     changed = tuple(path for path, stamp in now.files.items() if before.files.get(path, stamp) != stamp)
     came = any(before.folders.get(path, stamp) != stamp for path, stamp in now.folders.items())
     gone = any(now.files[path] == (0, 0) for path in changed)
@@ -43,6 +43,6 @@ def _stamp(path: str) -> Stamp:
     try:
         found = os.stat(path)
     except OSError:
-        # It went away, or its disk did: the next listing shows it.
+        # The file or its disk is gone: the next listing shows that.
         return 0, 0
     return found.st_mtime_ns, found.st_size

@@ -1,4 +1,4 @@
-"""Keeps what is shown fresh: files that change on disk are read again, registries fetched long ago are asked again."""
+"""Keeps what is shown up to date: reads files again that change on disk, and updates old registries."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from sparkrun_tui.ui.app.shell import AppShell
 from sparkrun_tui.ui.daemon_thread import in_daemon
 
 PERIOD = 2.0
-"""Seconds between two looks at the files of recipes."""
+"""Seconds between two checks of the recipe files."""
 
 
 class Freshness:
-    """Works beside the screen; overrides and selection stay whatever is read again."""
+    """Works in the background; overrides and selection are kept when something is read again."""
 
     def __init__(self, app: AppShell) -> None:
         self._app = app
         self._seen = Scan()
 
     def start(self) -> None:
-        """Begin, after the first paint."""
+        """Start, after the first paint."""
         self._app.background(self._update_registries(), "registries")
         self._app.set_interval(PERIOD, self._scan_soon)
 
@@ -27,12 +27,12 @@ class Freshness:
             self._app.background(self.scan(), "files")
 
     async def scan(self) -> None:
-        """Read again what changed since the last look, of the recipes in sight."""
+        """Read again the visible recipes that changed since the last check."""
         app, catalog = self._app, self._app.state.catalog
         files = {app.state.selected, *app.recipes_in_sight()}
         now = await in_daemon(lambda: scan(files - {""}, catalog.folders))
         found = compare(self._seen, now)
-        # What was in sight before is remembered: it may change while it is not.
+        # Recipes that were visible before are remembered: they may change while they are not.
         self._seen = Scan({**self._seen.files, **now.files}, now.folders)
         for key in found.changed:
             catalog.reread(key)
@@ -43,7 +43,7 @@ class Freshness:
             app.state_changed()
 
     async def _update_registries(self) -> None:
-        """Once a session; the registries' screen shows how it went."""
+        """Update old registries, once a session; the registries' screen shows the result."""
         await self._app.opened.wait()
         if await self._app.registries.update_stale():
             self._app.read_recipes()

@@ -1,4 +1,4 @@
-"""When garbage is collected: rarely while logs stream, and once the screen rests after one was left."""
+"""When garbage is collected: rarely while logs stream, and soon after a screen was left."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from textual.timer import Timer
 from sparkrun_tui.ui.app.shell import Timers
 
 _REST = 1.0
-"""Seconds after the last screen was left: nobody waits for an answer then."""
+"""Seconds after the last screen was left, when the user is not likely to press a key."""
 
 
 class Collector:
-    """A screen that was left is a ring of references, megabytes of it, which only a full collection finds."""
+    """A screen that was left is a cycle of references that holds megabytes, which only a full collection frees."""
 
     def __init__(self, timers: Timers) -> None:
         self._timers = timers
         self._timer: Timer | None = None
 
     def calm(self) -> None:
-        """Keep full collections rare: with hundreds of thousands of log lines held, one stops the screen."""
+        """Make full collections rare: with hundreds of thousands of log lines in memory, one makes the screen stall."""
         gc.freeze()
         gc.set_threshold(4_000, 5, 2_000)
 
     def screen_left(self) -> None:
-        """Collect once no screen has been left for a moment."""
+        """Collect a moment after the last screen was left."""
         if self._timer is not None:
             self._timer.stop()
         self._timer = self._timers.set_timer(_REST, gc.collect)

@@ -1,4 +1,4 @@
-"""Hands screens what changed in launches and logs, on one tick for the whole app; stopped when nothing is watched."""
+"""Polls launches and logs for changes with one timer for the whole app, which stops when nothing is watched."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from sparkrun_tui.ui.app.shell import Timers
 from sparkrun_tui.ui.model.ports import Changed, LaunchPort
 
 TICK = 0.1
-"""Seconds between two looks while something changes."""
+"""Seconds between two polls while something changes."""
 
 REST = 0.5
-"""Seconds between two looks while nothing has changed for a while."""
+"""Seconds between two polls when nothing has changed for a while."""
 
 _PATIENCE = 20
 
@@ -37,7 +37,7 @@ class _Watch:
 
 
 class LaunchPoll:
-    """Polls what is watched. No message is sent per line: readers take from the rings what is new."""
+    """Polls the watched launches. No message is sent per log line: readers take what is new from the buffers."""
 
     def __init__(self, timers: Timers) -> None:
         self._timers = timers
@@ -47,7 +47,7 @@ class LaunchPoll:
         self._quiet = 0
 
     def watch(self, launch: LaunchPort, changed: Changed) -> Callable[[], None]:
-        """Call `changed` at once, and whenever something changed; the result ends it."""
+        """Call `changed` now and after every change; the returned function ends that."""
         watch = _Watch(launch, changed)
         self._watches.append(watch)
         watch.poll()
@@ -60,13 +60,13 @@ class LaunchPoll:
         return end
 
     def wake(self) -> None:
-        """Look often again: something is about to change."""
+        """Poll often again: something is about to change."""
         self._quiet = 0
         if self._watches:
             self._tick_every(TICK)
 
     def tick(self) -> None:
-        """Look once at everything that is watched."""
+        """Poll every watched launch once."""
         changed = [watch.poll() for watch in list(self._watches)]
         if any(changed):
             self.wake()

@@ -1,4 +1,4 @@
-"""The launches of this session as the app follows them: counts, news, questions, and what is said when leaving."""
+"""The launches of this session as the app follows them: counts, messages, questions, and the lines at exit."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from sparkrun_tui.launch.record.state import LaunchState
 
 _KEPT_OVER = 8
-"""Launches that are over and still at hand with recipe and logs; the journal has all of them."""
+"""How many launches that ended are kept in memory with recipe and logs; the journal has all of them."""
 
 
 class Launches:
-    """Follows every launch that was begun or opened here, whatever screen is shown."""
+    """Follows every launch that was started or opened in this session, on any screen."""
 
     def __init__(self, app: AppShell) -> None:
         self._app = app
@@ -42,7 +42,7 @@ class Launches:
         self._app.update_bars()
 
     def _forget_oldest(self) -> None:
-        """Drop the oldest of those that are over, with their logs."""
+        """Drop the oldest launches that ended, with their logs."""
         over = [launch_id for launch_id, launch in self._followed.items() if launch.state.status in OVER]
         for launch_id in over[:-_KEPT_OVER]:
             self._ends.pop(launch_id)()
@@ -53,7 +53,7 @@ class Launches:
         return self._followed.get(launch_id)
 
     def counts(self) -> tuple[int, int]:
-        """How many are on their way, and how many serve."""
+        """How many launches are starting, and how many are serving."""
         states = [launch.state.status for launch in self._followed.values()]
         return sum(state in COMING for state in states), sum(state in SERVING for state in states)
 
@@ -73,7 +73,7 @@ class Launches:
                 self._app.bell()
             return
         if state.status == "ready" and state.endpoint:
-            self._app.say(f"{state.recipe} serves at {state.endpoint.url}")
+            self._app.say(f"{state.recipe} is serving at {state.endpoint.url}")
             self._app.bell()
         elif state.status == "failed":
             cause = state.diagnosis.title if state.diagnosis else state.detail
@@ -81,7 +81,7 @@ class Launches:
             self._app.bell()
 
     async def host_key(self, question: KeyQuestion) -> bool:
-        """Ask whether an unknown host key is right."""
+        """Ask whether to trust an unknown host key."""
         from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
 
         lines = [
@@ -89,7 +89,7 @@ class Launches:
             "",
             f"  {question.fingerprint}",
             "",
-            question.detail or "Is that the key of your host? A yes is kept in known_hosts.",
+            question.detail or "Is this the key of your host? If you trust it, it is saved in known_hosts.",
         ]
         return await self._app.ask(Confirm("Unknown host key", lines, "Trust it", "Refuse"))
 
@@ -100,27 +100,29 @@ class Launches:
         return await self._app.answer(PassphraseScreen(question))
 
     async def leave(self) -> None:
-        """Leave the app; ask first when a launch is on its way, since its preparation ends with the app."""
+        """Quit the app. Asks first when a launch is still starting, since its preparation ends with the app."""
         from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
 
-        real = [launch for launch in self._followed.values() if launch.launch_id not in self._demo]
-        coming = [launch for launch in real if launch.state.status in COMING]
-        if coming:
-            lines = [f"{launch.state.recipe} is still starting." for launch in coming]
-            lines += ["", "What is being pulled, downloaded or copied ends with the app.", "Containers keep running."]
-            if not await self._app.ask(Confirm("Leave now?", lines, "Leave", "Stay")):
+        lines: list[str] = []
+        for launch in self._followed.values():
+            if launch.launch_id not in self._demo and launch.state.status in COMING:
+                lines.append(f"{launch.state.recipe} is still starting.")
+        if lines:
+            lines += ["", "Pulls, downloads and copies stop when the app quits.", "Containers keep running."]
+            if not await self._app.ask(Confirm("Quit now?", lines, "Quit", "Stay")):
                 return
         self._app.exit(0)
 
     def farewell(self) -> list[str]:
-        """What is printed after the screen is gone: what keeps serving, and where."""
+        """The lines printed after the app has closed: what keeps running, and where."""
         lines = []
         for launch in self._followed.values():
             state = launch.state
             if state.status in OVER or launch.launch_id in self._demo:
                 continue  # the demo cluster ends with the app
             if state.endpoint and state.status in SERVING:
-                lines.append(f"{state.recipe} keeps serving at {state.endpoint.url} (stop it: sparkrun-tui stop)")
+                stop = f"sparkrun-tui stop {launch.launch_id}"
+                lines.append(f"{state.recipe} keeps serving at {state.endpoint.url} (to stop it: {stop})")
             else:
                 lines.append(f"{state.recipe} was still starting on {', '.join(state.hosts)}")
         return lines

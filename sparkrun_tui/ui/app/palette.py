@@ -13,7 +13,7 @@ from sparkrun_tui.ui.actor import Actor
 from sparkrun_tui.ui.app_port import port_of
 
 _MOST = 20
-"""Recipes shown at once: the palette is for going somewhere, the list for looking around."""
+"""How many recipes are shown: the palette is for opening one, the list is for browsing."""
 
 
 def _plain(text: str) -> Content:
@@ -21,7 +21,7 @@ def _plain(text: str) -> Content:
 
 
 class ActionProvider(Provider):
-    """Every action with a key on the screen below, and whether it can run now."""
+    """Every action with a key on the screen below, with why it cannot run now."""
 
     def _actions(self) -> list[tuple[str, str, Actor, str]]:
         found: dict[str, tuple[str, str, Actor, str]] = {}
@@ -53,7 +53,7 @@ class RecipeProvider(Provider):
     """Recipes by name."""
 
     async def search(self, query: str) -> Hits:
-        """The best few; the list itself is for more."""
+        """The best few matches."""
         app = port_of(self.app)
         found = app.state.catalog.search(query, lambda entry: "unknown")[:_MOST]
         for place, entry in enumerate(found):
@@ -65,7 +65,7 @@ class ThemeProvider(Provider):
     """Themes, by name."""
 
     async def search(self, query: str) -> Hits:
-        """Themes whose name fits."""
+        """Themes whose name matches."""
         matcher = self.matcher(query)
         for name in sorted(self.app.available_themes):
             label = f"theme {name}"

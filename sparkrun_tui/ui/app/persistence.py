@@ -1,4 +1,4 @@
-"""Keeps overrides and the session for the next run, and brings the session back."""
+"""Saves overrides and the session for the next run, and restores the session."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from sparkrun_tui.ui.app.session import Session
 from sparkrun_tui.ui.model.state import AppState
 
 _REST = 1.0
-"""Seconds without a change before overrides are kept."""
+"""Seconds without a change before overrides are saved."""
 
 _EVERY = 5.0
-"""Seconds between two looks at the session, so that little is lost when the terminal goes away."""
+"""Seconds between two saves of the session, so that little is lost when the terminal is closed."""
 
 
 class Persistence:
-    """Writes beside the keys, once they rest, and when the app ends."""
+    """Writes once typing has stopped, from time to time, and when the app ends."""
 
     def __init__(self, app: App[int], session: Session, state: AppState, say: Callable[[str, str], None]) -> None:
-        """`app` is asked for its themes and timers."""
+        """`app` gives the themes and timers; `say` shows a message with its level."""
         self._app = app
         self._opened_with = session
         self._state = state
@@ -36,24 +36,25 @@ class Persistence:
         self._warned = False
 
     def restore(self) -> None:
-        """Bring back the query, the recipe and the cluster, where nothing else was asked for."""
+        """Restore the query, the recipe, the cluster and the theme, except what the command line gives."""
         state, session, before = self._state, self._opened_with, self._before
         if not session.query:
             state.query = before.query
             state.wanted = before.recipe
-        fresh = bool(session.cluster) or session.demo or not before.cluster
-        last = None if fresh else session.settings.cluster(before.cluster)
+        last = None
+        if before.cluster and not session.cluster and not session.demo:
+            last = session.settings.cluster(before.cluster)
         state.choose(last or session.settings.cluster(session.cluster))
         self._app.theme = self._first = self._first_theme()
 
     def watch(self) -> None:
-        """Follow what changes from now on."""
+        """Start saving what changes."""
         app = self._app
         app.theme_changed_signal.subscribe(app, self._theme_changed)
         app.set_interval(_EVERY, self.keep)
 
     def _first_theme(self) -> str:
-        """The theme last chosen, else that of the settings; a terminal of 16 colours is used with its own colours."""
+        """The theme last chosen, else that of the settings; with 16 colours, one that uses the terminal's own."""
         app, wanted = self._app, self._opened_with.settings.theme
         few = not app.is_headless and app.console.color_system in ("standard", "windows")
         chosen = app.get_theme(self._chosen) if self._chosen else None
@@ -69,13 +70,13 @@ class Persistence:
             self.soon()
 
     def soon(self) -> None:
-        """Keep things once the keys rest."""
+        """Save once typing has stopped."""
         if self._timer is not None:
             self._timer.stop()
         self._timer = self._app.set_timer(_REST, self.keep)
 
     def keep(self) -> None:
-        """Keep things now; a failure is shown once."""
+        """Save now; a failure is shown once."""
         try:
             self._state.save_edits()
             now = self._session()
@@ -85,16 +86,17 @@ class Persistence:
             self._warned = False
         except OSError as error:
             if not self._warned:
-                self._say(f"overrides and this session cannot be kept: {error}", "warning")
+                self._say(f"overrides and this session cannot be saved: {error}", "warning")
             self._warned = True
 
     def _session(self) -> Remembered:
         state, cluster = self._state, self._state.cluster
+        recipe = state.wanted
         entry = state.catalog.entry(state.selected) if state.selected else None
-        return Remembered(
-            query=state.query,
-            recipe=lasting_place(entry.source) if entry is not None else state.wanted,
-            cluster=cluster.name if cluster is not None and not cluster.is_demo else self._before.cluster,
-            theme=self._chosen,
-            theme_then=self._opened_with.settings.theme if self._chosen else "",
-        )
+        if entry is not None:
+            recipe = lasting_place(entry.source)
+        name = self._before.cluster
+        if cluster is not None and not cluster.is_demo:
+            name = cluster.name
+        theme_then = self._opened_with.settings.theme if self._chosen else ""
+        return Remembered(query=state.query, recipe=recipe, cluster=name, theme=self._chosen, theme_then=theme_then)

@@ -10,7 +10,7 @@ from sparkrun_tui.ui.model.ports import Backend
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """The user's settings, the cluster to open with, the first query, and whether the demo cluster is wanted.
+    """The user's settings, the cluster to open with, the first query, and whether to use the demo cluster.
 
     `backend` talks to hosts; None means the real one.
     """

@@ -1,4 +1,4 @@
-"""What the app's own helpers ask of it: besides what screens may ask, timers, the title, the bell and the end."""
+"""What the app's own helpers use of it: besides what screens use, timers, the title, the bell and the exit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Timers(Protocol):
-    """Whatever can call back later: the app."""
+    """What can call a function later: the app."""
 
     def set_interval(self, interval: float, callback: Callable[[], None]) -> Timer:
         """Call `callback` every `interval` seconds."""
@@ -30,16 +30,16 @@ class AppShell(AppPort, Timers, Protocol):
         """Keys of the recipes that a screen shows now."""
 
     def shows(self, launch: LaunchPort) -> bool:
-        """Whether this launch is what the user looks at now."""
+        """Whether the current screen shows this launch."""
 
     def update_bars(self) -> None:
-        """Show the present state in the bar of the screen in sight."""
+        """Refresh the bar of the visible page."""
 
     def update_title(self) -> None:
-        """Show what is going on in the terminal's title."""
+        """Show the state of the launches in the terminal's title."""
 
     def bell(self) -> None:
         """Ring the terminal's bell."""
 
     def exit(self, result: int) -> None:
-        """Leave the app with an exit code."""
+        """Quit the app with an exit code."""

@@ -1,4 +1,4 @@
-"""Colours that every theme is asked for, worked out so that text, lines and fills stand out from what is below them."""
+"""Colours derived from any theme, so that text, lines and fills have enough contrast with their background."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ def _first(start: Color, end: Color, grounds: Sequence[Color], wanted: float, sh
 
 
 def looks(variables: Mapping[str, str], ansi: bool) -> dict[str, str]:
-    """The variables that the style sheets use beside the theme's own.
+    """The variables that the style sheets use in addition to the theme's own.
 
-    Where the terminal's own colours are used, which nobody can know here, they are the theme's, and style sheets use
-    the terminal's ways to make text quiet.
+    With `ansi` the terminal's own colours are used. They are not known here, so the theme's are taken unchanged and the
+    style sheets dim text by terminal attributes.
     """
     if ansi:
         return _terminals_own(variables)
@@ -97,7 +97,7 @@ def _terminals_own(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def _parse(text: str, instead: Color, ground: Color | None = None) -> Color:
-    """A colour of the theme as it looks on `ground`; `instead` where it depends on what it is painted on."""
+    """A colour of the theme as it looks on `ground`; `instead` when it is no fixed colour (such as `auto`)."""
     try:
         color = Color.parse(text)
     except ColorParseError:

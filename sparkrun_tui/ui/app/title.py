@@ -1,4 +1,4 @@
-"""The terminal's title: what is going on, in a word, while another window is in front."""
+"""The terminal's title: the state of the launches, readable while another window is in front."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ _DONE = frozenset({"ok", "skipped"})
 
 
 def title(states: Iterable[LaunchState]) -> str:
-    """What is said of these launches: the ones on their way, else the ones that failed last, else what serves."""
+    """The title for these launches: those starting, else the last one if it failed, else those serving."""
     known = list(states)
     coming = [state for state in known if state.status in COMING]
+    if len(coming) == 1:
+        return f"{_summary(coming, 'launching')} {_progress(coming[0])}"
     if coming:
-        return _summary(coming, "launching") + (f" {_progress(coming[0])}" if len(coming) == 1 else "")
+        return _summary(coming, "launching")
     if known and known[-1].status == "failed":
         return _summary(known[-1:], "failed")
     serving = [state for state in known if state.status in SERVING]
@@ -32,37 +34,39 @@ def title(states: Iterable[LaunchState]) -> str:
 
 
 def _summary(states: list[LaunchState], doing: str) -> str:
-    what = shorten(clean_line(states[0].recipe), _LONGEST) if len(states) == 1 else str(len(states))
-    return f"{NAME} · {what} {doing}"
+    if len(states) == 1:
+        return f"{NAME} · {shorten(clean_line(states[0].recipe), _LONGEST)} {doing}"
+    return f"{NAME} · {len(states)} {doing}"
 
 
 def _progress(state: LaunchState) -> str:
-    """How many phases are over, on the host that has most of them to do: `3/8`."""
+    """How many phases are done, on the host that is furthest: `3/8`."""
     from sparkrun_tui.engines.plan import Phase
 
     phases = list(Phase)
-    return f"{max((_over(row, phases) for row in state.hosts.values()), default=0)}/{len(phases)}"
+    furthest = max((_done(row, phases) for row in state.hosts.values()), default=0)
+    return f"{furthest}/{len(phases)}"
 
 
-def _over(row: HostRow, phases: Iterable[str]) -> int:
+def _done(row: HostRow, phases: Iterable[str]) -> int:
     return sum(cell.state in _DONE for phase, cell in row.cells.items() if phase in phases)
 
 
 class TerminalTitle:
-    """Sets the title of a real terminal, and gives it back at the end."""
+    """Sets the title of a real terminal, and restores it at the end."""
 
     def __init__(self, app: App[Any]) -> None:
         self._app = app
         self._shown = ""
 
     def show(self, text: str) -> None:
-        """Show another title; the one that was there is kept by the terminal."""
+        """Set the title. The first time, the terminal is asked to save its own."""
         if text != self._shown and self._write(f"{'' if self._shown else _SAVE}\x1b]2;{text}\x07"):
             self._shown = text
 
     def restore(self) -> None:
-        """Give the terminal its own title back."""
-        # Terminals that cannot keep a title are left with none rather than with ours.
+        """Restore the terminal's own title."""
+        # A terminal that cannot save its title is left with an empty one.
         if self._shown and self._write(f"\x1b]2;\x07{_RESTORE}"):
             self._shown = ""
 

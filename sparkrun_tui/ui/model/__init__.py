@@ -1,1 +1,1 @@
-"""What the screens show, without Textual widgets: recipes, edits, the state of a session, the way to the engine."""
+"""What the screens show, without Textual widgets: recipes, edits, the state of a session, the backend."""

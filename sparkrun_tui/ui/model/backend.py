@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 class Reopened:
-    """An earlier launch, read from its journal: it does not change any more."""
+    """An earlier launch, read from its journal. It does not change."""
 
     def __init__(self, folder: Path) -> None:
         self.state: LaunchState = journal.read_state(folder)
@@ -56,7 +56,7 @@ class Reopened:
 
 
 class LocalBackend:
-    """What the app asks of hosts, launches and journals."""
+    """The backend on the real hosts, launches and journals, and on the demo cluster."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -66,7 +66,7 @@ class LocalBackend:
         self._clusters: dict[str, Cluster] = {}
 
     async def open(self, ask: Ask) -> None:
-        """Get the services ready; no host is asked yet."""
+        """Get the services ready; no host is contacted yet."""
 
         async def answer(question: Question) -> str | None:
             if isinstance(question, HostKeyQuestion):
@@ -77,7 +77,7 @@ class LocalBackend:
         self._launcher = Launcher(self._settings, real_services(answer))
 
     async def close(self) -> None:
-        """Let launches and links go; what runs on the hosts goes on. The demo ends with the app."""
+        """Detach from launches and close links; what runs on the hosts keeps running. The demo cluster ends."""
         if self._launcher is not None:
             await self._launcher.close()
         if self._demo_launcher is not None:
@@ -99,7 +99,7 @@ class LocalBackend:
     def _launcher_of(self, cluster: Cluster) -> Launcher:
         launcher = self._demo_launcher if cluster.is_demo else self._launcher
         if launcher is None:
-            raise SparkrunError("the engine is not ready yet", remedy="try again in a moment")
+            raise SparkrunError("the app is still starting", remedy="Try again in a moment.")
         return launcher
 
     def _services(self, cluster: Cluster) -> Services:
@@ -111,7 +111,7 @@ class LocalBackend:
         return None
 
     async def probe(self, cluster: Cluster, seen: Callable[[HostSeen], None]) -> None:
-        """Look at all hosts at once."""
+        """Probe all hosts in parallel."""
 
         def answered(name: str, found: HostFacts | HostError) -> None:
             if isinstance(found, HostFacts):
@@ -122,7 +122,7 @@ class LocalBackend:
         await self._launcher_of(cluster).probe(cluster, seen=answered)
 
     async def look_up(self, model: str, revision: str) -> None:
-        """Read the headers of a model; the weights stay where they are."""
+        """Read the headers of a model; no weights are downloaded."""
         from sparkrun_tui.remote.hub.model_facts import HubFacts
 
         token = hub_token(os.environ)
@@ -138,7 +138,7 @@ class LocalBackend:
         return await launcher.inspect(plan, memory_needed=self._memory_needed(plan))
 
     def _memory_needed(self, plan: LaunchPlan) -> int | None:
-        """Bytes that the launch takes of its fullest host, by the estimate; None when that is not known."""
+        """The bytes that the launch takes on its fullest host, by the estimate; None when unknown."""
         known = self._launcher_of(plan.cluster).facts
         hosts = [host_memory(known[name]) for name in plan.host_names if name in known]
         return memory_needed(plan.rendered, hosts, self.facts)
@@ -148,7 +148,7 @@ class LocalBackend:
         return dryrun.lines(plan)
 
     async def launch(self, plan: LaunchPlan, ignored: frozenset[str] = frozenset()) -> LaunchPort:
-        """Begin it."""
+        """Start a launch."""
         needed = self._memory_needed(plan)
         launch = self._launcher_of(plan.cluster).launch(plan, memory_needed=needed, ignored=ignored)
         self._clusters[launch.launch_id] = plan.cluster
@@ -163,24 +163,24 @@ class LocalBackend:
                 launch.cancel()
 
     async def stop(self, launch: LaunchPort) -> None:
-        """Stop it and wait until it is gone."""
+        """Stop a launch and wait until it has stopped."""
         if isinstance(launch, Launch):
             await launch.stop()
 
     async def survey(self, cluster: Cluster) -> FleetView:
-        """What runs now."""
+        """What is running now."""
         return await survey(cluster, self._services(cluster))
 
     async def readings(self, view: FleetView, cluster: Cluster) -> Mapping[str, Metrics]:
-        """What the servers count."""
+        """The metrics of the servers."""
         return await readings(view, self._services(cluster))
 
     async def stop_workload(self, workload: Workload, view: FleetView, cluster: Cluster) -> StopReport:
-        """Stop it on all its hosts."""
+        """Stop a workload on all its hosts."""
         return await stop(workload, self._services(cluster), view)
 
     async def attach(self, workload: Workload, cluster: Cluster) -> LaunchPort:
-        """Watch it."""
+        """Attach to a workload."""
         launch = await self._launcher_of(cluster).attach(workload, cluster)
         self._clusters[launch.launch_id] = cluster
         return launch
@@ -190,9 +190,9 @@ class LocalBackend:
         return [_past(past) for past in journal.past_launches()]
 
     async def export_logs(self, launch: LaunchPort) -> Exported:
-        """The whole logs as files, from the journal and from memory."""
+        """Write the complete logs into files, from the journal and from memory."""
         lines = {host: buffer.since(0) for host, buffer in launch.logs.items()}
-        # What is in the journal and in memory has passed the filter of the launch; this one knows its recipe, too.
+        # Journal and memory were already masked by the launch; this filter also knows the secrets of the recipe.
         redact = redactor(rendered=launch.rendered)
         return await asyncio.to_thread(export_logs, launch.state, lines, redact)
 
@@ -201,11 +201,11 @@ class LocalBackend:
         return Reopened(Path(past.folder))
 
     async def ask_endpoint(self, launch: LaunchPort, prompt: str) -> AsyncIterator[str]:
-        """The answer of a served model, piece by piece."""
+        """The answer of a served model, piece by piece. Raises `SparkrunError` without an endpoint."""
         state = launch.state
         cluster = self._clusters.get(launch.launch_id)
         if state.endpoint is None or cluster is None:
-            raise SparkrunError("there is no endpoint to ask")
+            raise SparkrunError("there is no endpoint to send a prompt to")
         head = min(state.hosts.values(), key=lambda row: row.rank)
         async for piece in ask_served(self._services(cluster), head.name, state.endpoint, prompt):
             yield piece

@@ -1,4 +1,4 @@
-"""Recipes as the screens need them: all of them, those a query finds, and what one becomes with overrides."""
+"""Recipes as the screens need them: all, those that match a query, and one with overrides applied."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ AnyRecipe = Recipe | BrokenRecipe
 
 
 class Catalog:
-    """All recipes of a session, as entries; the recipe itself is loaded when it is looked at."""
+    """All recipes of a session, as entries; a recipe itself is loaded when it is first used."""
 
     def __init__(self, settings: Settings, store: FactsStore | None = None) -> None:
         self.settings = settings
@@ -39,20 +39,20 @@ class Catalog:
         self._alike: frozenset[tuple[str, str]] = frozenset()
 
     def listing(self) -> Listing:
-        """The entries of all recipes, from the index cache where it holds (files: for a thread)."""
+        """The entries of all recipes, from the index cache where it is valid. Reads files: call it in a thread."""
         from sparkrun_tui.recipe.search.listing import list_recipes
 
         return list_recipes(self.settings, search_words)
 
     def take(self, listing: Listing) -> None:
-        """Show these entries from now on; recipes are loaded anew when they are looked at."""
+        """Use these entries from now on; recipes are loaded again when they are used."""
         self._entries = {entry.source.path: entry for entry in listing.entries}
         self._loaded = {}
         self._index()
 
     @property
     def completer(self) -> QueryCompleter:
-        """What completes a query line, by the values that these entries have."""
+        """What completes a query line, from the values in these entries."""
         if self._completer is None:
             from sparkrun_tui.recipe.search.completion import QueryCompleter
 
@@ -61,7 +61,7 @@ class Catalog:
 
     @property
     def folders(self) -> frozenset[str]:
-        """The folders that hold recipes, with the user's own even when they are empty."""
+        """The folders of recipes, including the user's own when they are empty."""
         return self._folders
 
     def _index(self) -> None:
@@ -75,11 +75,11 @@ class Catalog:
         self._alike = frozenset(stem for stem, count in stems.items() if count > 1)
 
     def entry(self, key: str) -> Entry | None:
-        """The entry whose file is `key`."""
+        """The entry whose file is `key`; None when there is none."""
         return self._entries.get(key)
 
     def recipe(self, key: str) -> AnyRecipe | None:
-        """The recipe whose file is `key`; the first time it is read."""
+        """The recipe whose file is `key`, read the first time; None when there is none."""
         found = self._loaded.get(key)
         entry = self._entries.get(key)
         if found is None and entry is not None:
@@ -108,7 +108,7 @@ class Catalog:
         return entry.file_name if stem in self._alike else stem[1]
 
     def search(self, query: str, fits: Callable[[Entry], str]) -> list[Entry]:
-        """The entries that a query line finds, best first."""
+        """The entries that match a query line, best first."""
         return self.index.search(query, fits)
 
     def evaluate(
@@ -122,5 +122,5 @@ class Catalog:
 
 
 def _stem_in(entry: Entry) -> tuple[str, str]:
-    """What distinguishes the file of a recipe at a glance: where it comes from, and its name."""
+    """The origin of a recipe and the name of its file without ending."""
     return f"{entry.source.kind}/{entry.source.registry}", Path(entry.source.path).stem

@@ -1,4 +1,4 @@
-"""Completing a line word by word: what all choices share first, then one choice after the other."""
+"""Completes a line word by word: first what all choices have in common, then one choice after the other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Completing:
-    """A line, its cursor, and the choices for the word there; `at` is the one in place, None before one is taken."""
+    """A line, its cursor, and the choices for the word there; `at` is the choice inserted, None before the first."""
 
     line: str
     cursor: int
@@ -26,12 +26,12 @@ class Completing:
 
     @property
     def shown(self) -> Sequence[tuple[str, str]]:
-        """The choices with what they mean; values of one key mean the same and say nothing."""
+        """The choices with their help; values have none, since it would be that of their key."""
         return [(choice.text, choice.help if choice.text.endswith((":", "=")) else "") for choice in self.choices]
 
 
 def offer(completer: Completer, line: str, cursor: int) -> Completing:
-    """The choices for a line that is being typed; the line stays as it is."""
+    """The choices for a line that is being typed; the line is not changed."""
     return Completing(line, cursor, completer.complete(line, cursor))
 
 
@@ -53,7 +53,12 @@ def begin(completer: Completer, line: str, cursor: int) -> Completing | None:
 
 def turn(now: Completing, steps: int) -> Completing:
     """The next choice in place of the one before."""
-    at = (0 if steps > 0 else -1) if now.at is None else now.at + steps
+    if now.at is not None:
+        at = now.at + steps
+    elif steps > 0:
+        at = 0
+    else:
+        at = -1
     at %= len(now.choices)
     return replace(_put(now.line, now.start, now.cursor, now.choices[at].text), choices=now.choices, at=at)
 
@@ -64,10 +69,13 @@ def take(now: Completing, number: int) -> Completing:
 
 
 def _shared(texts: Sequence[str]) -> str:
-    """What all texts begin with."""
+    """The longest common beginning of all texts."""
+    # In sorted order, all texts between the first and the last begin with what these two share.
     first, last = min(texts), max(texts)
-    same = next((place for place, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), None)
-    return first[: min(len(first), len(last)) if same is None else same]
+    for place, (one, other) in enumerate(zip(first, last, strict=False)):
+        if one != other:
+            return first[:place]
+    return first[: len(last)]
 
 
 def _put(line: str, start: int, end: int, text: str) -> Completing:

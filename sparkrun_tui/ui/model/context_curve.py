@@ -13,14 +13,14 @@ if TYPE_CHECKING:  # the estimator is imported with the first estimate, not befo
 
 @dataclass(frozen=True, slots=True)
 class ContextPlot:
-    """A curve and the present context in tokens (None when it is not known)."""
+    """A curve and the current context in tokens (None when unknown)."""
 
     curve: ContextCurve
     context: int | None
 
 
 def context_plot(evaluation: Evaluation, store: FactsStore | None = None) -> ContextPlot | None:
-    """The curve on the host with least left; None when the cache of a request is not known."""
+    """The curve on the host with the least memory left; None when the cache size of a request is unknown."""
     from sparkrun_tui.launch.sizing.sizing import engine_settings, model_facts
     from sparkrun_tui.memory.curve import context_curve
     from sparkrun_tui.memory.engines import model_of

@@ -8,7 +8,7 @@ Overrides = Mapping[str, str]
 
 
 class Edits:
-    """A history of overrides; every change is one step back and forth. Values are the text as typed."""
+    """The overrides with their history; every change is one step of undo. Values are the text as typed."""
 
     def __init__(self, overrides: Overrides | None = None) -> None:
         self._past: list[dict[str, str]] = []
@@ -23,7 +23,7 @@ class Edits:
 
     @property
     def overrides(self) -> Overrides:
-        """The overrides in force, with the value that is being typed."""
+        """The current overrides, with the value that is being typed."""
         if self._draft is None:
             return self._now
         key, text = self._draft
@@ -31,12 +31,12 @@ class Edits:
 
     @property
     def can_undo(self) -> bool:
-        """Whether there is a step to take back."""
+        """Whether there is a step to undo."""
         return bool(self._past)
 
     @property
     def can_redo(self) -> bool:
-        """Whether there is a step to do again."""
+        """Whether there is a step to redo."""
         return bool(self._future)
 
     def draft(self, key: str, text: str) -> None:
@@ -60,26 +60,26 @@ class Edits:
             self._change({**self._now, **changes})
 
     def reset(self, key: str) -> None:
-        """Give a field its own value back."""
+        """Remove the override of a field."""
         self._draft = None
         if key in self._now:
             self._change({name: text for name, text in self._now.items() if name != key})
 
     def reset_all(self) -> None:
-        """Drop every override."""
+        """Remove every override."""
         self._draft = None
         if self._now:
             self._change({})
 
     def undo(self) -> None:
-        """Take back the last step."""
+        """Undo the last step."""
         self._draft = None
         if self._past:
             self._future.append(self._now)
             self._now = self._past.pop()
 
     def redo(self) -> None:
-        """Do the step again that was taken back."""
+        """Redo the step that was undone last."""
         self._draft = None
         if self._future:
             self._past.append(self._now)

@@ -1,4 +1,4 @@
-"""What the app needs of its backend, as protocols, so that screens can be driven by doubles in tests."""
+"""What the app needs of its backend, as protocols, so that tests can use doubles."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class LaunchPort(Protocol):
-    """A launch as a screen watches it; the backend owns it, whatever screen is shown."""
+    """A launch as screens see it; the backend owns it."""
 
     @property
     def launch_id(self) -> str:
@@ -32,11 +32,11 @@ class LaunchPort(Protocol):
 
     @property
     def state(self) -> LaunchState:
-        """The state now."""
+        """The current state."""
 
     @property
     def revision(self) -> int:
-        """Grows with every event."""
+        """A number that grows with every event."""
 
     @property
     def logs(self) -> Mapping[str, LogBuffer]:
@@ -44,7 +44,7 @@ class LaunchPort(Protocol):
 
     @property
     def rendered(self) -> Rendered | None:
-        """The recipe as it was launched, when that is known here."""
+        """The recipe as it was launched; None when it was launched from elsewhere."""
 
 
 Changed: TypeAlias = "Callable[[bool, bool], None]"
@@ -53,7 +53,7 @@ Changed: TypeAlias = "Callable[[bool, bool], None]"
 
 @dataclass(frozen=True, slots=True)
 class HostSeen:
-    """What one look at a host found: its memory when it answered, else `problem` and `remedy` say why not."""
+    """The result of probing a host: its memory, or None with `problem` and `remedy`."""
 
     name: str
     memory: HostMemory | None
@@ -78,12 +78,12 @@ class PastLaunch:
     phases: Mapping[Phase, float] = field(default_factory=dict)
     """Seconds that each phase took on the slowest host."""
     folder: str = ""
-    """Where its journal lies."""
+    """The folder of its journal."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyQuestion:
-    """An unknown host key: which host, the key's type and fingerprint, and what the user should know."""
+    """An unknown host key: the host, the key's type and fingerprint, and what else the user should know."""
 
     host: str
     key_type: str
@@ -101,23 +101,23 @@ class PassphraseAsked:
 
 
 class Ask(Protocol):
-    """The person at the keyboard."""
+    """Questions that the backend puts to the user."""
 
     async def host_key(self, question: KeyQuestion) -> bool:
-        """Whether a host key is right."""
+        """Whether the user trusts a host key."""
 
     async def passphrase(self, question: PassphraseAsked) -> str | None:
-        """A passphrase; None when there is none."""
+        """The passphrase; None when the user declines."""
 
 
 class Backend(Protocol):
-    """Everything the app asks of what is behind it. Errors are `SparkrunError`s, shown in full."""
+    """Everything that the app asks of hosts, launches and journals. Errors are `SparkrunError`s, shown in full."""
 
     async def open(self, ask: Ask) -> None:
-        """Get ready: import what is heavy, start the demo cluster when that is wanted."""
+        """Get ready; `ask` is used for host keys and passphrases."""
 
     async def close(self) -> None:
-        """Let the hosts go; what runs on them goes on."""
+        """Disconnect from the hosts; what runs on them keeps running."""
 
     @property
     def facts(self) -> FactsStore | None:
@@ -127,7 +127,7 @@ class Backend(Protocol):
         """Start the demo cluster inside this process."""
 
     async def probe(self, cluster: Cluster, seen: Callable[[HostSeen], None]) -> None:
-        """Look at every host of a cluster at once; `seen` is called as each answers."""
+        """Probe every host of a cluster in parallel; `seen` is called as each answers or fails."""
 
     async def look_up(self, model: str, revision: str) -> None:
         """Read the headers of a model from the Hub, so that estimates are exact from now on."""
@@ -142,7 +142,7 @@ class Backend(Protocol):
         """The plan with what the hosts hold now; changes nothing there."""
 
     async def launch(self, plan: LaunchPlan, ignored: frozenset[str] = frozenset()) -> LaunchPort:
-        """Begin it; `ignored` are codes of checks to ignore."""
+        """Start a launch; `ignored` are the codes of checks to ignore."""
 
     async def cancel(self, launch: LaunchPort, force: bool = False) -> None:
         """Cancel a launch that has not come up; `force` kills without grace."""
@@ -151,25 +151,25 @@ class Backend(Protocol):
         """Stop what a launch started, on all its hosts."""
 
     async def survey(self, cluster: Cluster) -> FleetView:
-        """What runs on a cluster now."""
+        """What is running on a cluster now."""
 
     async def readings(self, view: FleetView, cluster: Cluster) -> Mapping[str, Metrics]:
-        """What the servers of launched workloads count, by launch id; one without an answer is left out."""
+        """The metrics of the servers of launched workloads, by launch id, without those that do not answer."""
 
     async def stop_workload(self, workload: Workload, view: FleetView, cluster: Cluster) -> StopReport:
-        """Stop a workload, as `view` shows it, on all its hosts; only what was seen to stop is told as stopped."""
+        """Stop a workload, as `view` shows it, on all its hosts. Only what was seen to stop is reported as stopped."""
 
     async def attach(self, workload: Workload, cluster: Cluster) -> LaunchPort:
-        """Watch a workload that was launched before."""
+        """Attach to a workload that was launched before."""
 
     def history(self) -> Sequence[PastLaunch]:
-        """Earlier launches, newest first (reads files: call it in a thread)."""
+        """Earlier launches, newest first. Reads files: call it in a thread."""
 
     async def export_logs(self, launch: LaunchPort) -> Exported:
-        """Write the whole logs of a launch into files."""
+        """Write the complete logs of a launch into files."""
 
     async def reopen(self, past: PastLaunch) -> LaunchPort:
-        """An earlier launch with its phases and kept logs, to look at."""
+        """An earlier launch with its phases and logs, from the journal."""
 
     def ask_endpoint(self, launch: LaunchPort, prompt: str) -> AsyncIterator[str]:
-        """Send a prompt to the endpoint of a launch and yield the answer as it comes."""
+        """Send a prompt to the endpoint of a launch; yields the answer as it arrives."""

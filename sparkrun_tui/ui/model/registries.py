@@ -1,4 +1,4 @@
-"""Registries as the app sees them: listed, added, removed and updated beside the screen, with what is under way."""
+"""Registries as the app sees them: listed, added, removed and updated in the background, with their progress."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 class Registries:
-    """Does one thing at a time, since registries share a file; survives the screen that began it.
+    """Does one thing at a time, since registries share a file, and continues when the screen is left.
 
-    `changed` is called after every step, on the app's loop. Everything raises `SparkrunError`.
+    `changed` is called after every step, on the app's loop. All methods raise `SparkrunError`.
     """
 
     def __init__(self, changed: Callable[[], None]) -> None:
@@ -26,7 +26,7 @@ class Registries:
         self.notes: Sequence[str] = ()
         self.known = False
         self.busy: dict[str, tuple[str, float | None]] = {}
-        """By registry: what is being done, in words, and its share from 0 to 1 (None when it has none)."""
+        """By registry: what is being done, in words, and its progress from 0 to 1 (None when unknown)."""
         self.failed: dict[str, str] = {}
         """By registry: why its last update failed."""
 
@@ -45,7 +45,7 @@ class Registries:
 
         label = name or url
         async with self._turn:
-            self._begin([label], "asking")
+            self._begin([label], "connecting")
             try:
                 progress = self._progress(label)
                 return await in_daemon(partial(add_registry, url, name, subpath, progress))
@@ -71,7 +71,7 @@ class Registries:
             await self.read()
 
     async def update(self, names: Sequence[str]) -> Sequence[UpdateResult]:
-        """Ask these registries for what is new; each succeeds or fails alone."""
+        """Fetch what is new in these registries; each succeeds or fails on its own."""
         from sparkrun_tui.recipe.registry.registries import update_registries
 
         async with self._turn:
@@ -90,7 +90,7 @@ class Registries:
             return results
 
     async def update_stale(self) -> bool:
-        """Ask those that were fetched before and are old now; returns whether any had something new."""
+        """Update the old ones that were fetched before; whether any had something new."""
         await self.read()
         old = [row.registry.name for row in self.rows if row.stale and row.snapshot is not None]
         results = await self.update(old) if old else ()
@@ -101,7 +101,7 @@ class Registries:
         self._changed()
 
     def _progress(self, label: str = "") -> Callable[[str, str, float | None], None]:
-        """What the thread calls; `label` stands for the name when that is not known yet."""
+        """The callback for the thread; `label` is used in place of the name when that is not known yet."""
         loop = asyncio.get_running_loop()
 
         def note(name: str, phase: str, share: float | None) -> None:

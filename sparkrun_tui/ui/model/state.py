@@ -1,4 +1,4 @@
-"""What the app holds while it is open: the cluster in force, overrides by recipe, and verdicts by recipe."""
+"""What the app holds while it is open: the current cluster, and overrides and verdicts by recipe."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class HostMark:
 
 @dataclass(slots=True)
 class AppState:
-    """The one mutable thing behind the screens; they read it and are called when it changed."""
+    """The mutable state behind the screens, which read it and are called when it changes."""
 
     settings: Settings
     catalog: Catalog
@@ -91,9 +91,9 @@ class AppState:
         return key in self.edits and bool(self.edits[key].kept)
 
     def take(self, listing: Listing) -> None:
-        """Show these recipes from now on; selection and overrides stay with recipes whose file has moved.
+        """Use these recipes from now on; selection and overrides follow recipes whose file has moved.
 
-        A registry's files lie in another folder after each update.
+        The files of a registry are in another folder after each update.
         """
         watched = [self.catalog.entry(key) for key in {*self.edits, self.selected}]
         before = {entry.source.path: lasting_place(entry.source) for entry in watched if entry is not None}
@@ -133,11 +133,11 @@ class AppState:
         return evaluation
 
     def verdict(self, key: str) -> str:
-        """The level of a recipe that was judged already, else empty."""
+        """The level of a recipe if it has been estimated, else empty."""
         return self._verdicts.get(key, "")
 
     def judge(self, key: str) -> str:
-        """The level of a recipe on the cluster with its overrides, judged now when it was not yet."""
+        """The level of a recipe on the cluster with its overrides, estimated now if it has not been."""
         known = self._verdicts.get(key)
         if known is None:
             recipe = self.catalog.recipe(key)
@@ -149,7 +149,7 @@ class AppState:
         return known
 
     def secrets(self) -> list[str]:
-        """The secrets that were typed or kept for any recipe, and those of the recipe that is looked at."""
+        """The secrets in the overrides of any recipe, and those of the selected recipe."""
         found = [text for edits in self.edits.values() for text in private_texts(edits.overrides)]
         recipe = self.catalog.loaded(self.selected)
         return found + (secrets_of_recipe(recipe) if isinstance(recipe, Recipe) else [])
@@ -159,18 +159,18 @@ class AppState:
         return [key for key in keys if key not in self._verdicts]
 
     def choose(self, cluster: Cluster | None) -> None:
-        """Use another cluster: every verdict is for it from now on."""
+        """Use another cluster; all verdicts are forgotten."""
         self.cluster = cluster
         self.memory = {}
         self.marks = {name: HostMark() for name in (cluster.hosts if cluster else ())}
         self.forget_verdicts()
 
     def forget_verdicts(self) -> None:
-        """Something that every verdict rests on has changed."""
+        """Forget all verdicts, since something that they depend on has changed."""
         self._verdicts.clear()
         self._evaluated = None
 
     def forget_verdict(self, key: str) -> None:
-        """A recipe has changed."""
+        """Forget the verdict of a recipe that has changed."""
         self._verdicts.pop(key, None)
         self._evaluated = None

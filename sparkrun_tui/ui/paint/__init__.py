@@ -1,1 +1,1 @@
-"""Engine values turned into lines; pure functions, so that what screens say is tested without a terminal."""
+"""Values turned into lines by pure functions, so that what screens show is tested without a terminal."""

@@ -1,4 +1,4 @@
-"""What overrides change, key by key: the recipe's own value, the new one, and the command line that says the same."""
+"""What overrides change, key by key: the recipe's own value, the new one, and the equivalent command line."""
 
 from __future__ import annotations
 
@@ -16,23 +16,27 @@ from sparkrun_tui.ui.paint.command_view import shell_lines
 def change_lines(
     recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[str, object], width: int
 ) -> list[Line]:
-    """The differences to the recipe's defaults, as removed and added lines."""
+    """The differences from the recipe's defaults, as removed and added lines."""
     kept = changed(recipe, overrides)
     hide = redactor(recipe, typed={**user_defaults, **overrides})
     safe, own_safe, users = shown_settings(kept), recipe.defaults, shown_settings(dict(user_defaults))
     lines: list[Line] = []
     for key in kept:
         own = own_safe.get(key)
-        lines.append([(key, "bold"), *(() if own else ((" (not in the recipe)", "dim"),))])
+        if own:
+            lines.append([(key, "bold")])
+        else:
+            lines.append([(key, "bold"), (" (not in the recipe)", "dim")])
         if own is not None:
             lines += wrap_line([("  - ", "bad"), (visible_line(hide(shown(key, own))), "")], width, 4)
         lines += wrap_line([("  + ", "good"), (visible_line(hide(safe[key])), "")], width, 4)
     if not kept:
-        lines.append([("nothing is overridden: the recipe runs as it is written", "dim")])
+        lines.append([("nothing is overridden: the recipe runs as written", "dim")])
     for key, data in users.items():
-        if key not in kept and (key in recipe.defaults or "{" + key + "}" in (recipe.command or "")):
+        used = key in recipe.defaults or "{" + key + "}" in (recipe.command or "")
+        if used and key not in kept:
             value = visible_line(hide(value_text(from_data(data, recipe.defaults.get(key)))))
-            lines += wrap_line([(f"{key} is {value}", ""), (" by your settings", "dim")], width, 2)
+            lines += wrap_line([(f"{key} is {value}", ""), (" from your settings", "dim")], width, 2)
     lines += [
         [],
         [("the same on the command line", "title")],

@@ -1,4 +1,4 @@
-"""The command as the author broke it into lines, coloured by a small highlighter of our own."""
+"""The command as the author broke it into lines, with simple syntax colours."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _spans(pattern: re.Pattern[str], line: str) -> list[Span]:
 
 
 def shell_lines(command: str, width: int) -> Sequence[Line]:
-    """A shell command as coloured lines; longer lines go on with an indent."""
+    """A shell command as coloured lines; longer lines continue with an indent."""
     lines: list[Line] = []
     for text in visible_text(command.rstrip("\n")).split("\n"):
         lines += wrap_line(_spans(_SHELL, text), width, len(text) - len(text.lstrip()) + 4)

@@ -1,4 +1,4 @@
-"""The plot of context against memory: how the cache of one request grows, and where it leaves what there is for it."""
+"""The plot of memory by context: how the cache of one request grows, and where it exceeds the room for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _TALLEST = 4
-"""How many times the curve's own height the room may be and still be drawn; above that it is only stated in words."""
+"""The most times higher than the curve that the line of the room is drawn; above that it is only given in words."""
 _AXIS = 7
 """Cells of the axis at the left, with its line."""
 
@@ -26,7 +26,7 @@ def tokens_word(count: int) -> str:
 
 
 def plot_lines(curve: ContextCurve, context: int | None, width: int, height: int = 8) -> list[Line]:
-    """The curve as columns of blocks, the room for the cache as a line across, the present context below the axis.
+    """The curve as columns of blocks, the room for the cache as a line across, the current context below the axis.
 
     Columns over the room are drawn in another shade and colour; `context` is in tokens.
     """
@@ -36,13 +36,14 @@ def plot_lines(curve: ContextCurve, context: int | None, width: int, height: int
     if curve.pool is not None and curve.pool <= most * _TALLEST:
         top = max(top, round(curve.pool * 1.1))
     sizes = [_at(curve.points, longest * (column + 1) / room) for column in range(room)]
-    cut = (
-        None if curve.pool is None or curve.pool > top else height - 1 - min(int(curve.pool / top * height), height - 1)
-    )
+    cut = _cut(curve.pool, top, height)
     lines: list[Line] = []
     for row in range(height):
-        label = _label(row, height, top, curve.pool if row == cut else None)
-        lines.append([(label, "budget" if row == cut else "dim"), *_row(sizes, row, height, top, row == cut, curve)])
+        if row == cut:
+            label = (_label(curve.pool), "budget")
+        else:
+            label = (_label(top if row == 0 else None), "dim")
+        lines.append([label, *_row(sizes, row, height, top, row == cut, curve)])
     lines.append([(" " * (_AXIS - 1) + "└", "dim"), ("─" * room, "dim")])
     lines.append(_marks(context, longest, room))
     return [clip(line, width) for line in [*lines, *_legend(curve, context, width)]]
@@ -60,8 +61,16 @@ def _at(points: Sequence[tuple[int, int]], length: float) -> float:
     return points[-1][1]
 
 
-def _label(row: int, height: int, top: int, pool: int | None) -> str:
-    value = pool if pool is not None else top if row == 0 else None
+def _cut(pool: int | None, top: int, height: int) -> int | None:
+    """The row of the line that marks the room of `pool` bytes; None when it is unknown or above the plot."""
+    if pool is None or pool > top:
+        return None
+    above = min(int(pool / top * height), height - 1)
+    return height - 1 - above
+
+
+def _label(value: int | None) -> str:
+    """The cells left of a row: a figure in GiB for `value` bytes, or only the axis."""
     if value is None:
         return " " * (_AXIS - 1) + "│"
     figure = value / GIB
@@ -88,7 +97,7 @@ def _row(sizes: Sequence[float], row: int, height: int, top: int, cut: bool, cur
 
 
 def _marks(context: int | None, longest: int, room: int) -> Line:
-    """The axis of tokens: its ends, and the present context where it stands."""
+    """The labels below the axis of tokens: its ends, and the current context at its place."""
     end = tokens_word(longest)
     cells = list("0".ljust(room - len(end)) + end)
     if context is not None:
@@ -97,7 +106,7 @@ def _marks(context: int | None, longest: int, room: int) -> Line:
         start = column if column + len(word) <= room else max(column - len(word) + 1, 0)
         text = word if start == column else word[2:] + " ▲"
         cells[start : start + len(text)] = list(text)
-        # What the mark would touch of the axis' ends is left out.
+        # The ends of the axis are left out where the mark would touch them.
         if start == 1:
             cells[0] = " "
         if start + len(text) > room - len(end) - 1:
@@ -106,12 +115,12 @@ def _marks(context: int | None, longest: int, room: int) -> Line:
 
 
 def _legend(curve: ContextCurve, context: int | None, width: int) -> list[Line]:
-    lines: list[Line] = [[("cache of one request in GiB by its tokens", "dim")]]
+    lines: list[Line] = [[("cache of one request in GiB, by its tokens", "dim")]]
     if context is not None:
         size = _at(curve.points, min(context, curve.points[-1][0]))
         lines.append([("▲ ", "accent"), (f"now: {context:,} tokens, {size / GIB:.2f} GiB", "")])
     if curve.pool is not None:
-        lines.append([("─ ", "budget"), (f"room within the budget: {curve.pool / GIB:.1f} GiB", "")])
+        lines.append([("─ ", "budget"), (f"room for the cache: {curve.pool / GIB:.1f} GiB", "")])
     if curve.longest is not None:
         lines.append([("  ", ""), (f"longest that fits: {curve.longest:,} tokens", "")])
     return lines

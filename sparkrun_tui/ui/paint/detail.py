@@ -27,19 +27,23 @@ def identity(evaluation: Evaluation) -> Line:
     estimate = evaluation.estimate
     version = estimate.engine_version
     named = evaluation.engine.split(" ")[0] in version
-    words = [recipe.model or "no model", version if named else f"{evaluation.engine} {version}".strip()]
+    words = [version if named else f"{evaluation.engine} {version}".strip()]
     meta = recipe.metadata
     if meta.model_dtype and "{" not in meta.model_dtype:
         words.append(meta.model_dtype)
     if meta.model_params:
         active = f"-A{short_count(meta.active_params)}" if meta.active_params else ""
         words.append(short_count(meta.model_params) + active)
-    words.append(f"{evaluation.hosts} host{'s' if evaluation.hosts != 1 else ''}")
-    return [(clean_line(words[0]), "bold"), (" · " + clean_line(" · ".join(words[1:])), "")]
+    words.append(_count(evaluation.hosts, "host"))
+    return [(clean_line(recipe.model or "no model"), "bold"), (" · " + clean_line(" · ".join(words)), "")]
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def headline(evaluation: Evaluation, width: int, compact: bool) -> list[Line]:
-    """What is always in sight of a recipe: what it is, its memory, the verdicts."""
+    """What is always visible of a recipe: what it is, its memory, the verdicts."""
     lines: list[Line] = [clip(identity(evaluation), width)]
     estimate = evaluation.estimate
     if not compact:
@@ -52,7 +56,7 @@ def headline(evaluation: Evaluation, width: int, compact: bool) -> list[Line]:
 
 
 def description(recipe: Recipe, width: int) -> list[Line]:
-    """The recipe's own words and where it comes from."""
+    """The recipe's description and where it comes from."""
     source = recipe.source
     origin = source.registry if source.kind is SourceKind.REGISTRY else source.kind.value
     words = clean_text(recipe.metadata.description).replace("\n", " ").strip()
@@ -68,7 +72,28 @@ def description(recipe: Recipe, width: int) -> list[Line]:
 
 
 def extras(evaluation: Evaluation, estimate: Estimate, width: int, proposals: bool = True) -> list[Line]:
-    """The limits that follow, the first proposal (unless all are shown elsewhere), and where facts come from."""
+    """The limits of the recipe, the first proposal (with `proposals`), and where the facts come from."""
+    lines: list[Line] = []
+    limits = _limits(estimate)
+    if limits:
+        lines.append([(limits, "dim")])
+    if proposals and estimate.proposals:
+        line = list(proposal_line(1, estimate.proposals[0]))
+        more = len(estimate.proposals) - 1
+        if more:
+            line.append((f"  ({more} more in Memory)", "dim"))
+        lines.append(line)
+    facts = f"facts: {estimate.facts_source}"
+    if any(picture.host.assumed for picture in estimate.hosts):
+        facts += " · ~ host memory assumed, not probed yet"
+    lines.append([(facts, "dim")])
+    problems = _problem_counts(evaluation)
+    if problems:
+        lines.append(problems)
+    return lines
+
+
+def _limits(estimate: Estimate) -> str:
     parts: list[str] = []
     if estimate.max_context is not None:
         parts.append(f"longest context {estimate.max_context:,}")
@@ -76,33 +101,31 @@ def extras(evaluation: Evaluation, estimate: Estimate, width: int, proposals: bo
         parts.append(f"fewest hosts {estimate.min_hosts}")
     if estimate.max_utilisation is not None:
         parts.append(f"utilisation up to {estimate.max_utilisation:.2f}")
-    lines: list[Line] = [[("  ".join(parts), "dim")]] if parts else []
-    if estimate.proposals and proposals:
-        more = len(estimate.proposals) - 1
-        first = proposal_line(1, estimate.proposals[0])
-        lines.append([*first, (f"  ({more} more in Memory)", "dim")] if more else first)
-    facts = f"facts: {estimate.facts_source}"
-    if any(picture.host.assumed for picture in estimate.hosts):
-        facts += " · ~ host memory assumed, not asked yet"
-    lines.append([(facts, "dim")])
-    errors = len(evaluation.errors)
-    warnings = sum(problem.severity is Severity.WARNING for problem in evaluation.problems)
+    return "  ".join(parts)
+
+
+def _problem_counts(evaluation: Evaluation) -> list[Span]:
+    """How many errors and warnings there are; empty without any."""
     spans: list[Span] = []
+    errors = len(evaluation.errors)
     if errors:
-        spans.append((f"✗ {errors} error{'s' if errors != 1 else ''}  ", "bad"))
+        spans.append((f"✗ {_count(errors, 'error')}  ", "bad"))
+    warnings = sum(problem.severity is Severity.WARNING for problem in evaluation.problems)
     if warnings:
-        spans.append((f"! {warnings} warning{'s' if warnings != 1 else ''}", "tight"))
-    return [*lines, spans] if spans else lines
+        spans.append((f"! {_count(warnings, 'warning')}", "tight"))
+    return spans
 
 
 def about(evaluation: Evaluation, width: int) -> list[Line]:
-    """The overview part: everything about the recipe and its estimate, with the origin of each figure."""
+    """The overview tab: everything about the recipe and its estimate, with the origin of each figure."""
     recipe, estimate = evaluation.recipe, evaluation.estimate
     lines = description(recipe, width)
     if evaluation.host_reason:
         lines.append([("hosts  ", "dim"), (clean_line(evaluation.host_reason), "")])
-    details = dict.fromkeys(verdict.detail for verdict in (estimate.starts, estimate.context, estimate.headroom))
-    lines += [[(row, "")] for detail in details if detail for row in wrap(clean_line(detail), width)]
+    details = dict.fromkeys([estimate.starts.detail, estimate.context.detail, estimate.headroom.detail])
+    for detail in details:
+        if detail:
+            lines += [[(row, "")] for row in wrap(clean_line(detail), width)]
     lines += extras(evaluation, estimate, width, proposals=False)
     lines += proposal_lines(estimate, width)
     return [clip(line, width) for line in [*lines, *origins(recipe, width)]]
@@ -147,14 +170,19 @@ def problem_lines(problems: Sequence[Problem], width: int) -> list[Line]:
 
 
 def demand_lines(demands: Sequence[Demand], width: int) -> list[Line]:
-    """What a recipe would do beyond serving, each in full, gravest first."""
-    lines: list[Line] = [[], [("beyond serving, once you agree to it at its launch", "title")]]
+    """What a recipe would do beyond serving, each in full, most serious first."""
+    lines: list[Line] = [[], [("beyond serving, once you agree when it is launched", "title")]]
     for demand in demands:
         sign, style = ("!", "tight") if demand.grave else ("·", "dim")
         whole = f"{demand.title}: {demand.detail}" if demand.detail else demand.title
-        rows = [row for line in visible_text(whole).split("\n") for row in wrap(line, width - 2)]
-        lines += [[(f"{sign} ", style), (rows[0], "")], *([("  " + row, "")] for row in rows[1:])]
-    return lines if demands else [*lines, [("✓ ", "good"), ("nothing but its image and its command", "")]]
+        rows: list[str] = []
+        for text in visible_text(whole).split("\n"):
+            rows += wrap(text, width - 2)
+        lines.append([(f"{sign} ", style), (rows[0], "")])
+        lines += [[("  " + row, "")] for row in rows[1:]]
+    if not demands:
+        lines.append([("✓ ", "good"), ("nothing but its image and its command", "")])
+    return lines
 
 
 def broken_lines(recipe: BrokenRecipe, width: int) -> list[Line]:

@@ -1,4 +1,4 @@
-"""What runs on a cluster as lines: a row a host with its load, and the workloads on it."""
+"""What is running on a cluster, as lines: one row per host with its load, and the workloads on it."""
 
 from __future__ import annotations
 
@@ -21,23 +21,27 @@ HEALTH: dict[Health, tuple[str, str]] = {
     Health.EXITED: ("✗", "bad"),
     Health.UNKNOWN: ("?", "tight"),
 }
-"""The sign of a workload's health."""
+"""The sign and style of each health of a workload."""
 
 _EIGHTHS = "▁▂▃▄▅▆▇█"
 
 
 @dataclass(frozen=True, slots=True)
 class FleetRow:
-    """One line of the fleet; `workload` is what actions on it act on."""
+    """One line of the fleet; `workload` is what actions on this line work on."""
 
     line: Line
     workload: Workload | None = None
 
 
 def name_width(view: FleetView | None, width: int) -> int:
-    """The width of the column of host names: as wide as they are, within what the screen has room for."""
-    names = [cell_len(clean_line(host.name)) for host in view.hosts] if view is not None else []
-    return min(max([6, *names]) + 2, 14 if width < 100 else 18)
+    """The width of the column of host names: as wide as the longest, up to what the screen has room for."""
+    longest = 6
+    if view is not None:
+        for host in view.hosts:
+            longest = max(longest, cell_len(clean_line(host.name)))
+    most = 14 if width < 100 else 18
+    return min(longest + 2, most)
 
 
 def header(view: FleetView | None, width: int) -> Line:
@@ -52,24 +56,38 @@ def header(view: FleetView | None, width: int) -> Line:
 
 
 def fleet_rows(view: FleetView, now: float, width: int, loads: Mapping[str, Load] | None = None) -> list[FleetRow]:
-    """A row for each rank on each host; hosts that run nothing have one row, too. `loads` are by launch id."""
+    """One row for each rank on each host, and one for a host without any. `loads` are by launch id."""
     rows: list[FleetRow] = []
     for host in view.hosts:
-        found = [(workload, rank) for workload in view.workloads for rank in workload.ranks if rank.host == host.name]
-        first: list[Span] = _host(host, now, width, name_width(view, width))
+        start: list[Span] = _host(host, now, width, name_width(view, width))
+        found = _on_host(view, host.name)
         if not found:
-            idle: list[Span] = [("–", "dim")] if host.facts else []
-            rows.append(FleetRow(clip([*first, *idle], width)))
-        for place, (workload, rank) in enumerate(found):
-            start = first if place == 0 else [(" " * width_of(first), "")]
-            load = (loads or {}).get(workload.launch_id) if workload.ours else None
+            if host.facts:
+                start.append(("–", "dim"))
+            rows.append(FleetRow(clip(start, width)))
+        for workload, rank in found:
+            load = None
+            if workload.ours and loads is not None:
+                load = loads.get(workload.launch_id)
             spans = _workload(workload, rank, now, load, width - width_of(start))
             rows.append(FleetRow(clip([*start, *spans], width), workload))
+            # The host is named on its first row only.
+            start = [(" " * width_of(start), "")]
     listed = {host.name for host in view.hosts}
     for workload in view.workloads:
         if not any(rank.host in listed for rank in workload.ranks):
             rows.append(FleetRow(clip([("? ", "tight"), (clean_line(workload.recipe), "")], width), workload))
     return rows
+
+
+def _on_host(view: FleetView, host: str) -> list[tuple[Workload, WorkloadRank]]:
+    """The ranks on a host, each with its workload."""
+    found: list[tuple[Workload, WorkloadRank]] = []
+    for workload in view.workloads:
+        for rank in workload.ranks:
+            if rank.host == host:
+                found.append((workload, rank))
+    return found
 
 
 def _host(host: HostStatus, now: float, width: int, room: int) -> list[Span]:
@@ -81,7 +99,11 @@ def _host(host: HostStatus, now: float, width: int, room: int) -> list[Span]:
     facts = host.facts
     share = facts.memory_available / facts.memory_total if facts.memory_total else 0.0
     used = cells_of(1 - share, 10)
-    style = "bad" if facts.memory_available < 4 * GIB else "tight" if facts.memory_available < 8 * GIB else "kv"
+    style = "kv"
+    if facts.memory_available < 4 * GIB:
+        style = "bad"
+    elif facts.memory_available < 8 * GIB:
+        style = "tight"
     spans: list[Span] = [name, ("▇" * used, style), ("▁" * (10 - used), "dim")]
     spans.append((f"{facts.memory_available / GIB:5.0f} GiB ", ""))
     if host.note:
@@ -94,15 +116,17 @@ def _host(host: HostStatus, now: float, width: int, room: int) -> list[Span]:
 
 
 def _gpu(facts: HostFacts) -> list[Span]:
-    gpu = facts.gpus[0] if facts.gpus else None
-    if gpu is None:
+    if not facts.gpus:
         return [(fit("no GPU", 22), "dim")]
-    load = gpu.utilisation
-    sign = level_of(load / 100, _EIGHTHS) if load is not None else "?"
-    text = fit(f"{sign} {load:3.0f} %" if load is not None else "?", 8)
-    power = fit(f"{gpu.power_watts:3.0f} W" if gpu.power_watts is not None else "", 7)
-    temp = fit(f"{gpu.temperature:.0f} °C" if gpu.temperature is not None else "", 7)
-    return [(text, "accent"), (power, ""), (temp, "")]
+    gpu = facts.gpus[0]
+    load, power, temperature = "?", "", ""
+    if gpu.utilisation is not None:
+        load = f"{level_of(gpu.utilisation / 100, _EIGHTHS)} {gpu.utilisation:3.0f} %"
+    if gpu.power_watts is not None:
+        power = f"{gpu.power_watts:3.0f} W"
+    if gpu.temperature is not None:
+        temperature = f"{gpu.temperature:.0f} °C"
+    return [(fit(load, 8), "accent"), (fit(power, 7), ""), (fit(temperature, 7), "")]
 
 
 def _disk(facts: HostFacts) -> str:
@@ -113,14 +137,11 @@ def _disk(facts: HostFacts) -> str:
 
 
 def _workload(workload: Workload, rank: WorkloadRank, now: float, load: Load | None, room: int) -> list[Span]:
+    if rank != workload.ranks[0]:
+        state_style = "dim" if rank.state == "running" else "bad"
+        return [("└ ", "dim"), (f"rank {rank.rank}", ""), (f" {rank.state}", state_style)]
     sign, style = HEALTH[workload.health]
-    head = workload.ranks and rank == workload.ranks[0]
-    if not head:
-        return [
-            ("└ ", "dim"),
-            (f"rank {rank.rank}", ""),
-            (f" {rank.state}", "dim" if rank.state == "running" else "bad"),
-        ]
+    serving = workload.health is Health.SERVING
     spans: list[Span] = [(f"{sign} ", style), (clean_line(workload.recipe or workload.model or "?"), "bold")]
     if workload.port:
         spans.append((f" :{workload.port}", "accent"))
@@ -128,24 +149,32 @@ def _workload(workload: Workload, rank: WorkloadRank, now: float, load: Load | N
         spans.append((f" rank {rank.rank}", "dim"))
     if rank.started:
         spans.append((f"  {format_duration(max(now - rank.started, 0))}", ""))
-    shown = _load(load) if load is not None and workload.health is Health.SERVING else []
-    if shown:
-        if width_of([*spans, shown[0]]) > room:
-            # The rate is worth more than the number of a head, which stands first anyway.
-            spans = [span for span in spans if not span[0].startswith(" rank ")]
-        # The sign says that it serves. From the right, what has no room is left out whole.
-        while shown and width_of([*spans, *shown]) > room:
-            shown.pop()
-        return [*spans, *shown]
-    words = workload.health.value + (f": {workload.detail}" if workload.detail else "")
-    spans.append((f"  {clean_line(words)}", style if workload.health is not Health.SERVING else "dim"))
+    if serving and load is not None:
+        figures = _load(load)
+        if figures:
+            return _with_load(spans, figures, room)
+    words = workload.health.value
+    if workload.detail:
+        words += f": {workload.detail}"
+    spans.append((f"  {clean_line(words)}", "dim" if serving else style))
     if not workload.ours:
-        spans.append(("  not ours", "dim"))
+        spans.append(("  another tool's", "dim"))
     return spans
 
 
+def _with_load(spans: list[Span], figures: list[Span], room: int) -> list[Span]:
+    """A serving workload with as many figures of its load as fit into `room` cells."""
+    if width_of([*spans, figures[0]]) > room:
+        # The rate matters more than the rank of the head, which is the first row anyway.
+        spans = [span for span in spans if not span[0].startswith(" rank ")]
+    # Figures that do not fit are left out whole, from the right.
+    while figures and width_of([*spans, *figures]) > room:
+        figures.pop()
+    return [*spans, *figures]
+
+
 def _load(load: Load) -> list[Span]:
-    """The load in pieces, what matters most first."""
+    """The figures of the load, the most important first."""
     pieces: list[Span] = []
     if load.tokens_per_second is not None:
         pieces.append((f"  {load.tokens_per_second:.0f} tok/s", "accent"))

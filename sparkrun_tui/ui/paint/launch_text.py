@@ -1,4 +1,4 @@
-"""What is said of a launch in words: its endpoint, its facts, and the report of a failure."""
+"""A launch in words: its endpoint, its facts, and the report of a failure."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def elapsed(state: LaunchState, now: float) -> str:
 
 
 def endpoint_lines(state: LaunchState, width: int) -> list[Line]:
-    """Where it serves, and what the engine said of its cache."""
+    """Where the launch serves, and what the engine printed about its cache."""
     endpoint = state.endpoint
     if endpoint is None:
         return []
@@ -57,17 +57,17 @@ def endpoint_lines(state: LaunchState, width: int) -> list[Line]:
     if "kv_bytes" in state.facts:
         facts.append(f"{state.facts['kv_bytes'] / GIB:.1f} GiB")
     if "concurrency" in state.facts:
-        facts.append(f"{state.facts['concurrency']:.1f} full requests at once")
+        facts.append(f"{state.facts['concurrency']:.1f} full-length requests at a time")
     room = width - width_of(spans) - 3
     while facts and cell_len(", ".join(facts)) > room:
-        facts.pop()  # what has no room is left out, the most telling stands first
+        facts.pop()  # the most important comes first
     if facts:
         spans.append(("   " + ", ".join(facts), "dim"))
     return [clip(spans, width)]
 
 
 def curl(state: LaunchState) -> str:
-    """A command that asks the endpoint something."""
+    """A `curl` command that sends a prompt to the endpoint; empty without an endpoint."""
     if state.endpoint is None:
         return ""
     question = {"model": state.endpoint.model, "messages": [{"role": "user", "content": "Hello"}]}

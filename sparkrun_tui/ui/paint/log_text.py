@@ -1,4 +1,4 @@
-"""Log lines for the eye: without the engine's own date, process id and source place, which the pane shows already."""
+"""Log lines without the engine's own date, process id and source location, for easier reading."""
 
 from __future__ import annotations
 
@@ -26,7 +26,14 @@ def trimmed(text: str) -> str:
 
 
 def _prefix(found: dict[str, str | None]) -> str:
-    who = found.get("inner") or found.get("outer") or found.get("who") or ""
-    level = found.get("level") or ""
-    shown = f"({who.strip()}) " if who else ""
-    return shown if not level or level in _QUIET else f"{shown}{_WORDS.get(level, level)} "
+    """What is kept of a prefix: who printed the line, and its level when it is not the usual one."""
+    kept = ""
+    for group in ("inner", "outer", "who"):
+        who = found.get(group)
+        if who:
+            kept = f"({who.strip()}) "
+            break
+    level = found.get("level")
+    if level and level not in _QUIET:
+        kept += f"{_WORDS.get(level, level)} "
+    return kept

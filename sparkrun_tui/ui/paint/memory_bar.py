@@ -1,4 +1,4 @@
-"""The one picture of memory, the same on every screen: what a host's memory is used for, as lines."""
+"""The picture of a host's memory, the same on every screen: what it is used for, as lines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GLYPHS = {"weights": "█", "kv": "▓", "engine": "▒", "others": "▞", "free
 
 _GROUP = {"others": "others", "weights": "weights", "kv": "kv"}
 _BARS = 2
-"""Bars that are drawn; of more hosts the fullest stands for all."""
+"""How many hosts get a bar; with more hosts, only the fullest is drawn."""
 
 LEVEL_STYLE = {Level.GOOD: "good", Level.TIGHT: "tight", Level.BAD: "bad", Level.UNKNOWN: "unknown"}
 
@@ -24,7 +24,7 @@ def mark(level: Level) -> Span:
 
 
 def gib(size: float) -> str:
-    """Bytes as a bare number of GiB: `38.4`; what is there but less than it can show is `<0.1`, never `0.0`."""
+    """Bytes as a number of GiB without unit: `38.4`; a size too small to show is `<0.1`, never `0.0`."""
     return "<0.1" if 0 < size < GIB / 20 else f"{size / GIB:.1f}"
 
 
@@ -68,7 +68,7 @@ def _merged(cells: Sequence[Span]) -> list[Span]:
 
 
 def host_line(picture: HostPicture, name_width: int, width: int, short: bool = False) -> list[Span]:
-    """One host's name, bar and total; `short` says what is left instead of the bare total."""
+    """One host's name, bar and total; with `short` also how much is left."""
     total = gib(picture.host.total)
     about = "~" if picture.host.assumed else " "
     if short:
@@ -123,7 +123,7 @@ def flow(parts: Sequence[Line], width: int, gap: str) -> list[Line]:
 def picture_lines(estimate: Estimate, width: int, compact: bool = False) -> list[Line]:
     """The whole picture: a bar a host, the figures, the verdicts. `compact` keeps to the fullest host."""
     if not estimate.hosts:
-        return [[("? ", "unknown"), ("no host to look at", "dim")]]
+        return [[("? ", "unknown"), ("no host to estimate for", "dim")]]
     name_width = min(max(len(picture.host.name) for picture in estimate.hosts), 20)
     fullest = min(estimate.hosts, key=lambda picture: -1 if picture.free is None else picture.free)
     if compact:

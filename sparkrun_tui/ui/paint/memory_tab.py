@@ -31,16 +31,16 @@ def proposal_line(number: int, proposal: Proposal) -> Line:
 
 
 def proposal_lines(estimate: Estimate, width: int) -> list[Line]:
-    """All changes that the estimate proposes, in full; nine at most have a key."""
+    """All changes that the estimate proposes, in full; up to nine, which have a key."""
     numbered = enumerate(estimate.proposals[:9], 1)
     return [row for number, proposal in numbered for row in wrap_line(proposal_line(number, proposal), width, 2)]
 
 
 def memory_lines(estimate: Estimate, plot: ContextPlot | None, width: int) -> list[Line]:
-    """Proposals, the tightest host's table, the plot of context against memory, the other hosts, and notes."""
+    """Proposals, the tightest host's table, the plot of memory by context, the other hosts, and notes."""
     lines: list[Line] = []
     if estimate.proposals:
-        lines += [[("a number applies it", "title")], *proposal_lines(estimate, width), []]
+        lines += [[("press a number to apply one", "title")], *proposal_lines(estimate, width), []]
     tightest = min(estimate.hosts, key=lambda picture: -1 if picture.free is None else picture.free, default=None)
     if tightest is not None:
         lines += [*table(tightest, width), []]
@@ -49,16 +49,16 @@ def memory_lines(estimate: Estimate, plot: ContextPlot | None, width: int) -> li
         if picture is not tightest:
             lines += [*table(picture, width), []]
     if estimate.weights_bytes is not None:
-        lines.append([("whole model's weights ", "dim"), (f"{gib(estimate.weights_bytes)} GiB", "")])
+        lines.append([("weights of the whole model ", "dim"), (f"{gib(estimate.weights_bytes)} GiB", "")])
     lines += [[(row, "dim")] for row in wrap(f"facts: {clean_line(estimate.facts_source)}", width)]
     notes = [[(row, "dim")] for note in estimate.notes for row in wrap(f"· {clean_line(note)}", width)]
     return [clip(line, width) for line in [*lines, *([[]] if notes else []), *notes]]
 
 
 def _plot(plot: ContextPlot | None, width: int) -> list[Line]:
-    head: Line = [("context against memory", "title")]
+    head: Line = [("memory by context", "title")]
     if plot is None:
-        return [head, [("? ", "unknown"), ("the cache of a request is not known", "dim")]]
+        return [head, [("? ", "unknown"), ("the cache size of a request is not known", "dim")]]
     return [head, *plot_lines(plot.curve, plot.context, width)]
 
 
@@ -70,7 +70,7 @@ def table(picture: HostPicture, width: int) -> list[Line]:
     for part in picture.parts:
         lines += _part(part, width)
     if picture.budget is not None:
-        lines += _row("budget", gib(picture.budget), "", "the engine may use this much", width)
+        lines += _row("budget", gib(picture.budget), "", "the most that the engine may use", width)
     left = "?" if picture.free is None else gib(picture.free)
     floor = f"in danger below {gib(picture.floor_red)}, comfortable from {gib(picture.floor_green)}"
     return [*lines, *_row("left", left, "", floor, width, "bold")]

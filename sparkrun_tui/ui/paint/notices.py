@@ -1,4 +1,4 @@
-"""What a launch noticed on its way, in words: the newest warning on one line, and all of it as a page."""
+"""The notices of a launch: the newest warning on one line, and all of them as a page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A launch's state as lines: a row a host, a column a phase, and below each host what it is doing now."""
+"""A launch's state as lines: one row per host, one column per phase, and below each host what it is doing now."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MIN_CELL = 7
 
 @dataclass(frozen=True, slots=True)
 class LastTime:
-    """How long the same recipe took the last time it came up; seconds."""
+    """How long the same recipe took the last time it became ready, in seconds."""
 
     phases: Mapping[Phase, float]
     total: float
@@ -63,27 +63,39 @@ def share_of(cell: Cell) -> float | None:
 
 
 def cell_text(cell: Cell, now: float, width: int) -> str:
-    """What a cell says beside its sign: how far, what, or how long."""
-    took = ""
-    if cell.started is not None:
-        seconds = max((cell.ended or now) - cell.started, 0)
-        took = format_duration(seconds)
-        took = took if len(took) <= width else f"{seconds:.0f} s"
-    if cell.state is StepState.RUNNING:
-        share = share_of(cell)
-        if share is None:
-            return took
-        text = f"{share * 100:.0f} %"
-        if cell.rate and cell.unit == "B":
-            rate = f" {cell.rate / (1 << 20):.0f}M/s"
-            text += rate if len(text + rate) <= width else ""
-        return text
-    if cell.state in (StepState.OK, StepState.SKIPPED):
-        detail = clean_line(cell.detail)
-        return detail if detail and len(detail) <= width else took or detail
+    """The text of a cell beside its sign: the progress, the detail or the time taken."""
     if cell.state is StepState.PENDING:
         return ""
-    return clean_line(cell.detail) or cell.state.value
+    if cell.state is StepState.RUNNING:
+        return _progress_text(cell, width) or _took(cell, now, width)
+    detail = clean_line(cell.detail)
+    if cell.state not in (StepState.OK, StepState.SKIPPED):
+        return detail or cell.state.value
+    if detail and len(detail) <= width:
+        return detail
+    return _took(cell, now, width) or detail
+
+
+def _took(cell: Cell, now: float, width: int) -> str:
+    """How long a cell took, or takes so far; empty when it has not started."""
+    if cell.started is None:
+        return ""
+    seconds = max((cell.ended or now) - cell.started, 0)
+    text = format_duration(seconds)
+    return text if len(text) <= width else f"{seconds:.0f} s"
+
+
+def _progress_text(cell: Cell, width: int) -> str:
+    """The progress in percent, with the rate where there is room; empty when the progress is unknown."""
+    share = share_of(cell)
+    if share is None:
+        return ""
+    text = f"{share * 100:.0f} %"
+    if cell.rate and cell.unit == "B":
+        rate = f" {cell.rate / (1 << 20):.0f}M/s"
+        if len(text + rate) <= width:
+            text += rate
+    return text
 
 
 def phases_shown(width: int) -> tuple[list[Phase], int, int]:
@@ -106,7 +118,7 @@ def table(state: LaunchState, now: float, width: int, activity: bool, last: Last
     if last is not None:
         times = [format_duration(last.phases[phase]) if phase in last.phases else "" for phase in phases]
         text = fit("last time", name) + "".join(fit("  " + took, column - 1) + " " for took in times)
-        lines.append(clip([(f"{text}{format_duration(last.total)} in all", "dim")], width))
+        lines.append(clip([(f"{text}{format_duration(last.total)} in total", "dim")], width))
     noticed = newest_line(state.notices, width)
     return [*lines, noticed] if noticed is not None else lines
 

@@ -45,7 +45,7 @@ def step_line(number: int, step: PlanStep, plan: LaunchPlan, width: int, open_: 
 def plan_lines(
     plan: LaunchPlan, opened: AbstractSet[int], width: int, estimate: Estimate | None = None
 ) -> tuple[list[Line], dict[int, int]]:
-    """All lines, and which of them (by number) are steps; the memory picture and problems stand below."""
+    """All lines, and which of them (by number) are steps; the memory picture and problems follow."""
     lines: list[Line] = []
     steps: dict[int, int] = {}
     for index, step in enumerate(plan.steps):
@@ -67,18 +67,21 @@ def plan_lines(
 
 
 def consent_lines(question: str, wanted: Sequence[Demand]) -> list[str]:
-    """What a recipe from a registry would do beyond serving, gravest first."""
-    lines = [f"{question}.", "", "It"]
+    """The text of the question for consent: what a recipe would do beyond serving, most serious first."""
+    lines = [f"{question}.", "", "What it does:"]
     for demand in wanted:
         texts = visible_text(demand.detail).split("\n") if demand.detail else []
-        beside = f": {texts[0]}" if len(texts) == 1 else ""
-        lines.append(f"{'!' if demand.grave else '·'} {demand.title}{beside}")
-        lines += [f"    {text}" for text in texts if len(texts) > 1]
+        sign = "!" if demand.grave else "·"
+        if len(texts) == 1:
+            lines.append(f"{sign} {demand.title}: {texts[0]}")
+            continue
+        lines.append(f"{sign} {demand.title}")
+        lines += [f"    {text}" for text in texts]
     return lines
 
 
 def _rest(step: PlanStep, plan: LaunchPlan, width: int) -> list[Line]:
-    """In full what the step's own line has no room for."""
+    """The title and detail of a step in full, when its own line has no room for them."""
     if width_of(step_line(1, step, plan, 10_000, True)) <= width:
         return []
     about = ", ".join(visible_line(text) for text in (step.title, step.detail) if text)

@@ -43,7 +43,7 @@ def hosts_word(entry: Entry) -> str:
 
 
 def recipe_row(entry: Entry, title: str, query: Query, has_overrides: bool) -> RecipeRow:
-    """One entry as the list shows it, with the letters lit that the query found."""
+    """One entry as the list shows it, with the letters marked that the query matched."""
     source = entry.source
     origin = source.registry if source.kind is SourceKind.REGISTRY else source.kind.value
     engine = ENGINES.get(entry.runtime)
@@ -77,10 +77,14 @@ def field_rows(rendered: Rendered, edits: Edits, user_defaults: dict[str, object
 def _row(rendered: Rendered, item: Field, override: str | None, user_defaults: dict[str, object]) -> FieldRow:
     own = own_value(rendered.recipe, item.key, user_defaults)
     own_text = value_text(own) if own else ""
+    text, error = own_text, ""
+    if override is not None:
+        text, error = override, item.check(override)
+    origin, effective = Origin.OVERRIDE, None
     link = rendered.chain.get(item.key)
-    text = override if override is not None else own_text
-    values = [own, link.value if link else None]
-    origin = link.origin if link else Origin.OVERRIDE
+    if link is not None:
+        origin, effective = link.origin, link.value
+    secret = looks_secret(item.key) or holds_secret(item.key, own) or holds_secret(item.key, effective)
     return FieldRow(
         key=item.key,
         title=item.title,
@@ -90,10 +94,10 @@ def _row(rendered: Rendered, item: Field, override: str | None, user_defaults: d
         origin=origin.value,
         values=_choices(item, text),
         steps=item.type in (FieldType.INT, FieldType.FLOAT),
-        changed=override is not None and override != own_text,
+        changed=text != own_text,
         used=item.key in rendered.used or rendered.command is None,
-        error=item.check(text) if override is not None else "",
-        secret=looks_secret(item.key) or any(holds_secret(item.key, value) for value in values),
+        error=error,
+        secret=secret,
     )
 
 
@@ -104,7 +108,7 @@ def _choices(item: Field, text: str) -> tuple[str, ...]:
 
 
 def stepped(item: Field, text: str, steps: int) -> str:
-    """The value `steps` away: the next number, or the next of the known values, round and round."""
+    """The value `steps` away: the next number, or the next of the known values, which wrap around."""
     values: Sequence[str] = item.values
     if item.type is FieldType.TEXT and values:
         index = values.index(text) + steps if text in values else (0 if steps > 0 else -1)

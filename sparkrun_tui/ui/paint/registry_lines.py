@@ -1,4 +1,4 @@
-"""Registries as rows: how many recipes, how old, what is being done, what went wrong."""
+"""Registries as rows: number of recipes, age, what is being done, errors."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ def registry_line(row: RegistryStatus, busy: Busy | None, failed: str, width: in
     name = clean_line(row.registry.name)
     count = str(row.recipes) if row.snapshot is not None else "–"
     about = clean_line(row.registry.description) or clean_line(row.registry.url)
-    shown = "" if row.registry.enabled else "dim"
+    name_style, style = "bold", ""
+    if not row.registry.enabled:
+        name_style = style = "dim"
+    state_style = "bad" if failed and busy is None else style
     spans: list[Span] = [
         sign(row, busy, failed),
-        (f" {fit(name, 17)} ", shown or "bold"),
-        (f"{count:>8}  ", shown),
-        (fit(state(row, busy, failed), 25) + " ", "bad" if failed and busy is None else shown),
+        (f" {fit(name, 17)} ", name_style),
+        (f"{count:>8}  ", style),
+        (fit(state(row, busy, failed), 25) + " ", state_style),
         (about, "dim"),
     ]
     return clip(spans, width)
@@ -47,12 +50,13 @@ def state(row: RegistryStatus, busy: Busy | None, failed: str) -> str:
         phase, share = busy
         return f"{phase} {share:.0%}" if share is not None else f"{phase} …"
     if failed:
-        return "could not be asked"
+        return "update failed"
     if not row.registry.enabled:
         return "switched off"
     if row.age is None:
         return "never fetched"
-    return f"asked {ago(row.age)}{', stale' if row.stale else ''}"
+    stale = ", stale" if row.stale else ""
+    return f"checked {ago(row.age)}{stale}"
 
 
 def ago(seconds: float) -> str:
@@ -71,9 +75,9 @@ def about_lines(row: RegistryStatus, failed: str) -> list[tuple[str, str]]:
         ("address", registry.url),
         ("folder", registry.subpath),
         ("about", registry.description),
-        ("listed", origin.get(registry.origin, registry.origin)),
+        ("source", origin.get(registry.origin, registry.origin)),
         ("commit", snapshot.commit[:12] if snapshot else ""),
-        ("brings", ", ".join(dict.fromkeys(folder.registry for folder in row.folders if folder.visible))),
+        ("lists", ", ".join(dict.fromkeys(folder.registry for folder in row.folders if folder.visible))),
         ("hidden", _hidden(row)),
         ("failed", failed),
     ]
@@ -81,7 +85,7 @@ def about_lines(row: RegistryStatus, failed: str) -> list[tuple[str, str]]:
 
 
 def _hidden(row: RegistryStatus) -> str:
-    """What the repository holds besides, and how to name it."""
+    """The recipes of the repository that are not listed, and how to run them."""
     names = dict.fromkeys(folder.registry for folder in row.folders if not folder.visible)
     if not row.hidden:
         return ""
@@ -89,7 +93,7 @@ def _hidden(row: RegistryStatus) -> str:
 
 
 def changes(result: UpdateResult) -> str:
-    """What an update brought, in words."""
+    """What an update changed, in words."""
     update = result.update
     if result.error is not None:
         return f"{result.registry.name}: {result.error.what}"

@@ -1,4 +1,4 @@
-"""What every full screen of the app has: the bar above, the keys below, and where it stands in the app."""
+"""The base of every full screen of the app: the bar above, the keys below, and the screen's name."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class PageScreen(Screen[None], Actor):
         yield FooterKeys()
 
     def body(self) -> Iterable[Widget]:
-        """What stands between the bar and the keys."""
+        """The widgets between the bar and the keys."""
         return ()
 
     def on_mount(self) -> None:
@@ -36,17 +36,17 @@ class PageScreen(Screen[None], Actor):
         self.update_bar()
 
     def on_screen_resume(self) -> None:
-        """Back in sight: things may have changed meanwhile."""
+        """Refresh when the screen is shown again: the state may have changed."""
         self.update_bar()
         self.state_changed()
 
     def on_unmount(self) -> None:
-        """Left: what it held can be freed."""
+        """Report that the screen was left, so that its memory is freed."""
         self.sparkrun.screen_left()
 
     @property
     def whole(self) -> bool:
-        """Whether its parts are there; they go one by one while the app ends, and events still come then."""
+        """Whether all its widgets exist: while the app ends they are removed one by one, and events still arrive."""
         return self.is_mounted and len(self.query(TopBar)) == 1
 
     def update_bar(self) -> None:
@@ -58,7 +58,7 @@ class PageScreen(Screen[None], Actor):
         """The cluster, its hosts or recipes changed; for subclasses."""
 
     def registries_changed(self) -> None:
-        """A registry was read, or something is being done with one; for subclasses."""
+        """A registry was read, or work on one has progressed; for subclasses."""
 
     @on(TopBar.ClusterClicked)
     def _cluster_clicked(self) -> None:

@@ -29,7 +29,7 @@ from sparkrun_tui.ui.widgets.recipe_list import RecipeList, Rows
 from sparkrun_tui.ui.widgets.search_box import SearchBox
 
 _SLICE = 0.006
-"""Seconds of judging recipes between two looks at the keyboard."""
+"""Seconds of estimating recipes at a time, so that keys are handled in between."""
 _REST = 0.02
 
 
@@ -60,36 +60,44 @@ class BrowseScreen(PageScreen):
         yield Container(self.list_panel, self.detail, id="browse")
 
     def on_resize(self, event: events.Resize) -> None:
-        """The detail changes its shape with the width."""
+        """Lay the detail out for the width."""
         self.detail.set_wide(event.size.width >= 100)
 
     # The list.
 
     def state_changed(self) -> None:
-        """Recipes, cluster or hosts changed: search and judge again."""
+        """Recipes, cluster or hosts changed: search and estimate again."""
         self.search_again()
         row = self.list.current
         if row is not None and row.key == self.sparkrun.state.selected:
-            self.show_selected(keep_place=True)  # else the list is painted first, the detail follows
+            self.show_selected(keep_place=True)  # otherwise the list is painted first and the detail later
 
     def search_again(self, keep: bool = True) -> None:
-        """Run the query over all recipes and show what it finds."""
+        """Run the query over all recipes and show the matches."""
         state = self.sparkrun.state
         self._searched = time.monotonic()
         found = state.catalog.search(state.query, lambda entry: state.verdict(entry.source.path) or "unknown")
         rows = Rows([entry.source.path for entry in found], lambda place: self._row(found[place]))
         total = len(state.catalog.index.entries)
+        title = "Recipes"
+        if self.sparkrun.loaded:
+            title = f"Recipes {len(rows)} of {total}"
         note = self._query.notes[0] if self._query.notes else ""
-        self.list_panel.entitle(f"Recipes {len(rows)} of {total}" if self.sparkrun.loaded else "Recipes", note)
+        self.list_panel.entitle(title, note)
         self.list.show(rows, self._empty_message(total), keep)
-        if state.selected and self.list.current and self.list.current.key != state.selected:
+        if state.selected and not self._selected_is_current():
             self.list.select(state.selected)
-        if self.list.current is None or self.list.current.key != state.selected:
+        if not self._selected_is_current():
             self._show_soon()
         self._judge_later()
 
+    def _selected_is_current(self) -> bool:
+        """Whether the cursor of the list is on the selected recipe."""
+        row = self.list.current
+        return row is not None and row.key == self.sparkrun.state.selected
+
     def _show_soon(self) -> None:
-        """The detail follows when the keys rest for a moment: each keystroke paints the list alone."""
+        """Show the detail once typing has stopped for a moment: each keystroke paints only the list."""
         if self._showing is not None:
             self._showing.stop()
         self._showing = self.set_timer(_REST * 2, self.show_selected)
@@ -107,7 +115,7 @@ class BrowseScreen(PageScreen):
     def _search_typed(self, event: Input.Changed) -> None:
         state = self.sparkrun.state
         if event.value and event.value == state.query:
-            return  # what the box was opened with: the recipe of the last session is still to be selected
+            return  # the initial text: the recipe of the last session is still to be selected
         state.query = event.value
         self._query = parse_query(event.value)
         if event.value:
@@ -144,7 +152,7 @@ class BrowseScreen(PageScreen):
 
     @property
     def keys_in_sight(self) -> list[str]:
-        """The recipes in sight, by their files."""
+        """The files of the visible recipes."""
         return [row.key for row in self.list.visible_rows] if self.whole else []
 
     def show_selected(self, keep_place: bool = False) -> None:
@@ -189,49 +197,60 @@ class BrowseScreen(PageScreen):
     def _judge_some(self) -> None:
         state = self.sparkrun.state
         self._judging = False
-        visible = [row.key for row in self.list.visible_rows]
-        wanted = state.unjudged(visible)
-        everything = any(condition.key == "fits" for condition in self._query.filters)
-        if not wanted and everything:
-            wanted = state.unjudged(entry.source.path for entry in state.catalog.index.entries)
+        wanted = state.unjudged([row.key for row in self.list.visible_rows])
+        needs_all = any(condition.key == "fits" for condition in self._query.filters)
+        if not wanted and needs_all:
+            wanted = state.unjudged([entry.source.path for entry in state.catalog.index.entries])
+        if not wanted:
+            return
         end = time.perf_counter() + _SLICE
-        judged = 0
+        judged: set[str] = set()
         for key in wanted:
             state.judge(key)
-            judged += 1
+            judged.add(key)
             if time.perf_counter() > end:
                 break
-        if judged and everything and (judged == len(wanted) or time.monotonic() - self._searched > 0.3):
-            self.search_again()
-        if judged:
-            done = set(wanted[:judged])
-            self.list.refresh_keys(done)
-            self._judge_later()
+        if needs_all:
+            # The filter depends on verdicts: search again when all are there, and now and then before.
+            complete = len(judged) == len(wanted)
+            if complete or time.monotonic() - self._searched > 0.3:
+                self.search_again()
+        self.list.refresh_keys(judged)
+        self._judge_later()
 
     # Actions.
 
     def why_not(self, name: str) -> str:
         """Most actions need a recipe that can be read."""
         recipe = self.sparkrun.state.recipe
+        if name in ("launch", "plan", "overrides", "open", "copy", "changes", "edit_file") and recipe is None:
+            return "No recipe is selected."
         if name in ("launch", "plan", "overrides", "open", "copy", "changes") and not isinstance(recipe, Recipe):
-            return "This recipe cannot be read: see its problems." if recipe else "There is no recipe here."
+            return "This recipe cannot be read: see its problems."
         if name in ("overrides", "open") and self.detail.form.has_focus:
-            return "You are there."
+            return "You are already there."
         if name in ("launch", "plan"):
-            if self.sparkrun.state.cluster is None:
-                return "No cluster is chosen: press c."
-            evaluation = self.detail.evaluation
-            if evaluation and evaluation.errors:
-                return f"It cannot be launched: {evaluation.errors[0].message}"
+            return self._why_no_launch()
         if name == "look_up":
-            if not isinstance(recipe, Recipe) or not recipe.model:
-                return "There is no model here."
-            if recipe.model in self._looking_up:
-                return "It is being looked up."
+            return self._why_no_look_up()
         if name == "suggest" and not self.detail.proposals:
-            return "The memory estimate suggests nothing."
-        if name == "edit_file" and recipe is None:
-            return "There is no recipe here."
+            return "The memory estimate has no suggestions."
+        return ""
+
+    def _why_no_launch(self) -> str:
+        if self.sparkrun.state.cluster is None:
+            return "No cluster is chosen: press c."
+        evaluation = self.detail.evaluation
+        if evaluation is not None and evaluation.errors:
+            return f"It cannot be launched: {evaluation.errors[0].message}"
+        return ""
+
+    def _why_no_look_up(self) -> str:
+        recipe = self.sparkrun.state.recipe
+        if not isinstance(recipe, Recipe) or not recipe.model:
+            return "No model is named here."
+        if recipe.model in self._looking_up:
+            return "The model is already being looked up."
         return ""
 
     def do_launch(self) -> None:
@@ -253,7 +272,7 @@ class BrowseScreen(PageScreen):
         self.detail.focus_form()
 
     async def do_look_up(self) -> None:
-        """Read the headers of the model, then judge again."""
+        """Read the headers of the model, then estimate again."""
         recipe = self.sparkrun.state.recipe
         if not isinstance(recipe, Recipe):
             return
@@ -265,10 +284,10 @@ class BrowseScreen(PageScreen):
             self._looking_up.discard(recipe.model)
         self.sparkrun.state.forget_verdicts()
         self.sparkrun.state_changed()
-        self.sparkrun.say(f"{recipe.model}: its estimate rests on the headers now")
+        self.sparkrun.say(f"{recipe.model}: estimate updated from the model's headers")
 
     def do_suggest(self, key: str = "s") -> None:
-        """Apply a proposal of the estimate; undo takes it back."""
+        """Apply a proposal of the estimate; undo reverts it."""
         number = int(key) if key.isdigit() else 1
         if number > len(self.detail.proposals):
             self.sparkrun.say(f"There is no suggestion {number}.", "warning")
@@ -288,7 +307,7 @@ class BrowseScreen(PageScreen):
             self.app.push_screen(ChangesScreen(recipe))
 
     def do_zoom(self) -> None:
-        """Give the detail the whole screen, or show the list again."""
+        """Show the detail on the full screen, or the list again."""
         self.list_panel.display = not self.list_panel.display
         if self.list_panel.display:
             self.list.focus()
@@ -296,20 +315,20 @@ class BrowseScreen(PageScreen):
             self.detail.focus_part()
 
     def do_argv(self) -> None:
-        """Show the command in the other way."""
+        """Switch between the command as written and one argument per line."""
         self.detail.toggle_argv()
 
     def do_search(self) -> None:
         """Go to the search box."""
         self.list_panel.display = True
-        self.set_focus(self.query_one(SearchBox))  # at once: what is typed next is text
+        self.set_focus(self.query_one(SearchBox))  # immediately: the next key is text
 
     def do_next_tab(self) -> None:
-        """Show the next part of the detail."""
+        """Show the next tab of the detail."""
         self.detail.turn(1)
 
     def do_previous_tab(self) -> None:
-        """Show the part before."""
+        """Show the previous tab of the detail."""
         self.detail.turn(-1)
 
     def do_copy(self) -> None:
@@ -335,7 +354,7 @@ class BrowseScreen(PageScreen):
             self.query_one(SearchBox).value = ""
 
     async def do_edit_file(self) -> None:
-        """Open the recipe's file in the editor; the loop goes on meanwhile, so that connections stay up."""
+        """Open the recipe's file in the editor. The event loop keeps running, so that connections stay up."""
         recipe = self.sparkrun.state.recipe
         if recipe is None:
             return
@@ -346,7 +365,9 @@ class BrowseScreen(PageScreen):
                 process = await asyncio.create_subprocess_exec(*shlex.split(editor), path)
                 await process.wait()
         except OSError as error:
-            self.sparkrun.say(f"{editor} could not be started: {error}. Set EDITOR.", "error")
+            self.sparkrun.say(
+                f"the editor `{editor}` could not be started: {error}. Set $EDITOR to another one.", "error"
+            )
         self.app.refresh()
         self.sparkrun.state.catalog.reread(path)
         self.sparkrun.state.forget_verdict(path)

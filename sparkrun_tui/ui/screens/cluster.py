@@ -28,7 +28,7 @@ _ADD = "add"
 
 
 class ClusterList(ListPane):
-    """The clusters there are, then the demo, then adding one."""
+    """The known clusters, then the demo, then the row that adds one."""
 
     def __init__(self, state: AppState) -> None:
         super().__init__(id="clusters")
@@ -37,7 +37,7 @@ class ClusterList(ListPane):
 
     @property
     def line_count(self) -> int:
-        """A line a row."""
+        """One line per row."""
         return len(self.rows)
 
     @property
@@ -48,32 +48,36 @@ class ClusterList(ListPane):
     def line(self, number: int) -> Line:
         """One cluster with its hosts."""
         row = self.rows[number]
+        current = self._state.cluster
         if row == _DEMO:
-            used = self._state.cluster is not None and self._state.cluster.is_demo
-            sign: Span = ("▌ " if used else "  ", "accent")
-            return [sign, (" demo ", "demo"), (" " * 10, ""), ("two simulated Sparks, no hardware needed", "dim")]
+            sign = "▌ " if current is not None and current.is_demo else "  "
+            about = "two simulated Sparks, no hardware needed"
+            return [(sign, "accent"), (" demo ", "demo"), (" " * 10, ""), (about, "dim")]
         if not isinstance(row, Cluster):
             return [("  + add a cluster", "accent")]
-        active = self._state.cluster is not None and self._state.cluster.name == row.name
+        active = current is not None and current.name == row.name
         spans: list[Span] = [("▌ " if active else "  ", "accent"), (fit(clean_line(row.name), 14), "bold"), ("  ", "")]
         for host in row.hosts:
-            mark = self._state.marks.get(host) if active else None
-            spans += [(clean_line(host), ""), (" ", ""), DOTS[mark.state] if mark else ("", ""), (" ", "")]
+            spans += [(clean_line(host), ""), (" ", "")]
+            mark = self._state.marks.get(host)
+            if active and mark is not None:
+                spans.append(DOTS[mark.state])
+            spans.append((" ", ""))
         if row.source == "sparkrun":
             spans.append((" (from sparkrun)", "dim"))
         return spans
 
 
 def _answers(lines: Sequence[str]) -> tuple[str, tuple[str, ...]]:
-    """The name, and the hosts, which stand between commas or blanks."""
+    """The name, and the hosts, which are separated by commas or blanks."""
     return lines[0], tuple(host for host in re.split(r"[,\s]+", lines[1]) if host)
 
 
 def _wrong(lines: Sequence[str]) -> str:
-    """What is wrong with a cluster as typed."""
+    """What is wrong with a cluster as typed; empty when nothing is."""
     name, hosts = _answers(lines)
     if not name:
-        return "It needs a name."
+        return "The cluster needs a name."
     try:
         check_hosts(hosts)
     except UsageError as error:
@@ -81,8 +85,19 @@ def _wrong(lines: Sequence[str]) -> str:
     return ""
 
 
+def _place(rows: Sequence[Cluster | str], current: Cluster | None) -> int:
+    """The row of the current cluster; the first row when there is none."""
+    if current is None:
+        return 0
+    for number, row in enumerate(rows):
+        name = row.name if isinstance(row, Cluster) else row
+        if name == (_DEMO if current.is_demo else current.name):
+            return number
+    return 0
+
+
 class ClusterPicker(ModalScreen[None], Actor):
-    """Every verdict follows the choice."""
+    """The list of clusters to choose from; all verdicts are for the chosen one."""
 
     BINDINGS = [*bindings(Scope.PICKER)]
     AUTO_FOCUS = "ClusterList"
@@ -95,19 +110,17 @@ class ClusterPicker(ModalScreen[None], Actor):
         yield FooterKeys()
 
     def on_mount(self) -> None:
-        """Start on the cluster in force, or on the demo when nothing is configured."""
+        """Put the cursor on the current cluster, or on the demo when nothing is configured."""
+        state = self.sparkrun.state
         rows = self.query_one(ClusterList)
         rows.styles.height = min(len(rows.rows), 14)
-        current = self.sparkrun.state.cluster
-        names = [row.name if isinstance(row, Cluster) else row for row in rows.rows]
-        wanted = _DEMO if current and current.is_demo else current.name if current else ""
-        rows.move_to(names.index(wanted) if wanted in names else 0)
-        self.query_one("#problems").display = any(mark.problem for mark in self.sparkrun.state.marks.values())
-        if not self.sparkrun.state.clusters and current is None:
+        rows.move_to(_place(rows.rows, state.cluster))
+        self.query_one("#problems").display = any(mark.problem for mark in state.marks.values())
+        if state.cluster is None and not state.clusters:
             self.query_one(Panel).entitle("No cluster yet: try the demo, or add yours", "")
 
     def _problems(self, width: int) -> Sequence[Line]:
-        """Why hosts of the cluster in force are down, and what to do."""
+        """Why hosts of the current cluster are down, and what to do."""
         lines: list[Line] = []
         for host, mark in self.sparkrun.state.marks.items():
             if mark.problem:
@@ -144,7 +157,7 @@ class ClusterPicker(ModalScreen[None], Actor):
         """Ask for a new cluster, save it and use it."""
         blanks = (
             Blank("Name", example="lab"),
-            Blank("Hosts, as ssh takes them; the first is the head node", example="spark-1, spark-2"),
+            Blank("Hosts, as you name them to ssh; the first is the head node", example="spark-1, spark-2"),
         )
         lines = await self.sparkrun.answer(
             AskScreen("Add a cluster", blanks, f"It is saved in {config_file()}.", _wrong)
@@ -157,5 +170,5 @@ class ClusterPicker(ModalScreen[None], Actor):
             self.dismiss(None)
 
     def do_back(self) -> None:
-        """Keep the cluster as it is."""
+        """Keep the current cluster."""
         self.dismiss(None)

@@ -1,4 +1,4 @@
-"""The detail of the selected recipe: headline, override form and the parts beside it (tabs when it is narrow)."""
+"""The detail of the selected recipe: headline, override form, and tabs beside it (or around it, when narrow)."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Detail(Container, Actor):
         self._evaluation: Evaluation | None = None
 
     def compose(self) -> ComposeResult:
-        """Everything is there from the start; narrow screens show one part at a time."""
+        """All widgets exist from the start; narrow screens show one tab at a time."""
         with Panel(id="headline-panel"):
             yield TextPane(id="headline")
         yield TabLine(id="narrow-tabs")
@@ -73,7 +73,7 @@ class Detail(Container, Actor):
         yield Choices(id="form-choices")
 
     def on_mount(self) -> None:
-        """The headline is only looked at."""
+        """The headline takes no focus."""
         self.query_one("#headline", TextPane).can_focus = False
         self._arrange()
 
@@ -90,7 +90,7 @@ class Detail(Container, Actor):
         return self._evaluation
 
     def show(self, recipe: AnyRecipe | None, keep_place: bool = False) -> None:
-        """Show a recipe with its overrides on the cluster in force."""
+        """Show a recipe with its overrides on the current cluster."""
         other = recipe is None or self._recipe is None or recipe.source.path != self._recipe.source.path
         self._recipe = recipe
         self._evaluation = self.sparkrun.state.evaluation(recipe) if isinstance(recipe, Recipe) else None
@@ -128,16 +128,18 @@ class Detail(Container, Actor):
             with explained(f"showing {recipe.name}"):
                 return self._part_of(recipe, width)
         except SparkrunError as error:
-            # What is raised while painting would end the app.
+            # An exception raised while painting would end the app.
             problem = Problem(Severity.ERROR, "internal-error", error.what, error.spot, error.remedy)
             return paint.problem_lines([problem], width)
 
     def _part_of(self, recipe: Recipe | BrokenRecipe, width: int) -> Sequence[Line]:
         evaluation = self._evaluation
         tab = self._part_tab()
-        problems = (
-            evaluation.gravest_first if evaluation else (recipe.error,) if isinstance(recipe, BrokenRecipe) else ()
-        )
+        problems: Sequence[Problem] = ()
+        if evaluation is not None:
+            problems = evaluation.gravest_first
+        elif isinstance(recipe, BrokenRecipe):
+            problems = (recipe.error,)
         if tab == "source" or evaluation is None:
             return yaml_lines(shown_source(recipe.text, self._redactor()), width, paint.problem_marks(problems))
         if tab == "problems":
@@ -152,12 +154,12 @@ class Detail(Container, Actor):
         return shell_lines(dotted(self._redactor()(evaluation.command)), width)
 
     def _redactor(self) -> Redactor:
-        """Takes the secrets of the shown recipe out of any text."""
+        """The filter that masks the secrets of the shown recipe."""
         evaluation = self._evaluation
         return redactor(rendered=evaluation.rendered if evaluation else None)
 
     def _demands(self, evaluation: Evaluation, width: int) -> Sequence[Line]:
-        """What a recipe that may be somebody else's would do beyond serving."""
+        """What a third-party recipe would do beyond serving; nothing for one of the user's own."""
         if not evaluation.recipe.source.foreign:
             return ()
         from sparkrun_tui.recipe.trust import demand_shown, demands  # not before the first paint
@@ -187,7 +189,7 @@ class Detail(Container, Actor):
         return [(name, labels[name]) for name in names]
 
     def _arrange(self) -> None:
-        """Show the parts that belong to the width and the chosen tab."""
+        """Show the widgets for the width and the chosen tab."""
         self.query_one("#narrow-tabs", TabLine).show(self._labels(NARROW_TABS), self.tab)
         self.query_one("#wide-tabs", TabLine).show(self._labels(WIDE_TABS), self._part_tab())
         on_form = self.tab == "overrides"
@@ -209,13 +211,13 @@ class Detail(Container, Actor):
             self._paint(True)
 
     def choose_tab(self, name: str) -> None:
-        """Show the part `name`."""
+        """Show the tab `name`."""
         self.tab = name
         self.query_one("#part", TextPane).show(self._part)
         self._arrange()
 
     def turn(self, steps: int) -> None:
-        """Show the next part, or the one before; the focus follows."""
+        """Show the next tab (1) or the previous one (-1); the focus follows."""
         names = WIDE_TABS if self.wide else NARROW_TABS
         now = self._part_tab() if self.wide else self.tab
         self.choose_tab(names[(names.index(now) + steps) % len(names)])
@@ -227,11 +229,14 @@ class Detail(Container, Actor):
         self.choose_tab(event.name)
 
     def focus_part(self) -> None:
-        """Go to the part that is shown."""
-        (self.form if self.tab == "overrides" and not self.wide else self.query_one("#part")).focus()
+        """Focus what the current tab shows."""
+        if self.tab == "overrides" and not self.wide:
+            self.form.focus()
+        else:
+            self.query_one("#part").focus()
 
     def focus_form(self, key: str = "") -> None:
-        """Go to the form, to the field `key` when it is named."""
+        """Focus the form, on the field `key` if given."""
         if not self.wide:
             self.choose_tab("overrides")
         if key:
@@ -267,19 +272,19 @@ class Detail(Container, Actor):
 
     @property
     def proposals(self) -> Sequence[Proposal]:
-        """The changes that the estimate proposes, first the one that helps most."""
+        """The changes that the estimate proposes, the most helpful first."""
         estimate = self._evaluation.estimate if self._evaluation else None
         return estimate.proposals if estimate else ()
 
     def apply_proposal(self, number: int) -> None:
-        """Take a proposed value (from 1) as an override; the form's undo takes it back."""
+        """Set proposal `number`, from 1, as an override; undo in the form reverts it."""
         proposal = self.proposals[number - 1]
         self._edits().set(proposal.key, proposal.new)
         self._edited()
         self.form.select(proposal.key)
 
     def toggle_argv(self) -> None:
-        """Show the command as the author broke it into lines, or one argument a line."""
+        """Switch between the command as the author wrote it and one argument per line."""
         self.as_argv = not self.as_argv
         self.choose_tab("command")
 

@@ -1,4 +1,4 @@
-"""What runs on the cluster now: attach to it, try it, stop it."""
+"""What is running on the cluster now: attach to it, try it, stop it."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from sparkrun_tui.ui.widgets.list_pane import ListPane
 from sparkrun_tui.ui.widgets.panel import Panel
 
 _EVERY = 5.0
-"""Seconds between two looks at the hosts while the screen is in sight."""
+"""Seconds between two queries of the hosts while the screen is visible."""
 
 
 class FleetList(ListPane):
-    """A row a rank, hosts in the order of the cluster."""
+    """One row per rank, hosts in the order of the cluster."""
 
     def __init__(self) -> None:
         super().__init__(id="fleet")
-        self.message = "asking the hosts …"
+        self.message = "querying the hosts …"
         self.view: FleetView | None = None
-        """The look that is shown."""
+        """The survey that is shown; None before the first."""
         self._loads: Mapping[str, Load] = {}
         self._rows: Sequence[FleetRow] = ()
         self._width = 0
 
     def show(self, view: FleetView) -> None:
-        """Show another look; the cursor keeps its row."""
+        """Show a new survey; the cursor keeps its row."""
         self.view = view
         self._width = 0
         self._lay_out()
@@ -46,7 +46,7 @@ class FleetList(ListPane):
         self.refresh()
 
     def show_loads(self, found: Mapping[str, Load]) -> None:
-        """Show what the servers do, by launch id, in the rows of the last look."""
+        """Show the load of the servers, by launch id, in the rows of the last survey."""
         self._loads = found
         self._width = 0
         self.refresh()
@@ -63,7 +63,7 @@ class FleetList(ListPane):
 
     @property
     def line_count(self) -> int:
-        """Rows and the line above."""
+        """The rows and the header."""
         self._lay_out()
         return 1 + max(len(self._rows), 1)
 
@@ -80,7 +80,7 @@ class FleetList(ListPane):
 
 
 class FleetScreen(PageScreen):
-    """Found through the labels of containers on the hosts, not through anything kept here."""
+    """Workloads are found by the labels of containers on the hosts, not by data on this machine."""
 
     BINDINGS = bindings(Scope.FLEET)
     AUTO_FOCUS = "FleetList"
@@ -93,7 +93,7 @@ class FleetScreen(PageScreen):
         yield Panel(self.list, title=cluster.name if cluster else "no cluster", id="fleet-panel")
 
     def on_mount(self) -> None:
-        """Ask at once, and again while it is in sight."""
+        """Query the hosts now, and regularly while the screen is visible."""
         self._asking = False
         self._readings: Mapping[str, Metrics] = {}
         self.set_interval(_EVERY, self._again)
@@ -104,12 +104,12 @@ class FleetScreen(PageScreen):
             self.do_refresh()
 
     def state_changed(self) -> None:
-        """Another cluster."""
+        """The cluster may have changed."""
         cluster = self.sparkrun.state.cluster
         self.query_one(Panel).entitle(cluster.name if cluster else "no cluster: press c")
 
     def do_refresh(self) -> None:
-        """Ask all hosts now."""
+        """Query all hosts now."""
         if not self._asking and self.sparkrun.state.cluster is not None:
             self._asking = True
             self.background(self._survey(), "survey")
@@ -120,10 +120,10 @@ class FleetScreen(PageScreen):
         try:
             await self.sparkrun.opened.wait()
             if cluster is not None:
-                panel.entitle(cluster.name, "asking …")
+                panel.entitle(cluster.name, "querying …")
                 view = await self.sparkrun.backend.survey(cluster)
                 self.list.show(view)
-                panel.entitle(cluster.name, time.strftime("seen %H:%M:%S", time.localtime(view.taken)))
+                panel.entitle(cluster.name, time.strftime("as of %H:%M:%S", time.localtime(view.taken)))
                 await self._measure(view, cluster)
         except SparkrunError as error:
             panel.entitle(panel.title_text, f"✗ {error.what}")
@@ -132,7 +132,7 @@ class FleetScreen(PageScreen):
         self.refresh_bindings()
 
     async def _measure(self, view: FleetView, cluster: Cluster) -> None:
-        """Ask the servers after the rows are shown, so that a slow one delays none of them."""
+        """Query the servers after the rows are shown, so that a slow server does not delay them."""
         earlier, self._readings = self._readings, await self.sparkrun.backend.readings(view, cluster)
         self.list.show_loads(loads(earlier, self._readings))
 
@@ -145,26 +145,26 @@ class FleetScreen(PageScreen):
         self.action_do("open")
 
     def why_not(self, name: str) -> str:
-        """Most actions need a workload of ours under the cursor."""
+        """Most actions need a workload launched by this program under the cursor."""
         if name in ("back", "refresh"):
             return ""
         workload = self.list.workload
         if workload is None:
-            return "Nothing runs in this row."
+            return "Nothing is running in this row."
         if not workload.ours and name in ("open", "stop", "test"):
-            return "This was not started by sparkrun-tui: it is only shown."
+            return "This was not started by sparkrun-tui and can only be shown."
         if name in ("copy", "test") and workload.port is None:
-            return "It has no port that is known."
+            return "Its port is not known."
         return ""
 
     async def do_open(self) -> None:
-        """Attach to it."""
+        """Attach to the workload."""
         workload, cluster = self.list.workload, self.sparkrun.state.cluster
         if workload is not None and cluster is not None:
             self.sparkrun.open_launch(await self.sparkrun.backend.attach(workload, cluster))
 
     async def do_test(self) -> None:
-        """Ask it something."""
+        """Send it a prompt."""
         from sparkrun_tui.ui.screens.dialogs.prompt import PromptScreen
 
         workload, cluster = self.list.workload, self.sparkrun.state.cluster
@@ -181,7 +181,7 @@ class FleetScreen(PageScreen):
             self.sparkrun.copy(f"http://{host}:{workload.port}/v1", "URL")
 
     async def do_stop(self) -> None:
-        """Stop it, after one question that names every container."""
+        """Stop it, after a confirmation that names every container."""
         workload, view, cluster = self.list.workload, self.list.view, self.sparkrun.state.cluster
         if workload is None or view is None or cluster is None:
             return

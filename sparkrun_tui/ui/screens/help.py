@@ -1,4 +1,4 @@
-"""Help made from the bindings in force: what each key does here, and everywhere."""
+"""Help made from the active bindings: what each key does here, and everywhere."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from sparkrun_tui.ui.widgets.panel import Panel
 from sparkrun_tui.ui.widgets.text_pane import TextPane
 
 _LEGEND = (
-    "✓ good   ! tight or warning   ✗ does not fit, or failed   ? unknown   ▶ working   · not yet",
-    "Memory: █ weights  ▓ KV cache  ▒ engine's own  ▞ other processes  ░ free  │ budget  ┊ floor",
-    "Search: words, and runtime: nodes: dtype: params: ctx: fits: has: is: tp: registry: source: (-word excludes)",
+    "✓ good   ! tight or warning   ✗ does not fit, or failed   ? unknown   ▶ in progress   · pending",
+    "Memory: █ weights  ▓ KV cache  ▒ engine overhead  ▞ other processes  ░ free  │ budget  ┊ floor",
+    "Search: words, and filters runtime: nodes: dtype: params: ctx: fits: has: is: tp: registry: source: (- excludes)",
 )
 
 
-def keys_in_force(screen: Screen[object]) -> list[tuple[Action, list[str], str]]:
+def keys_now(screen: Screen[object]) -> list[tuple[Action, list[str], str]]:
     """Every action that has a key now, with its keys, and why it cannot run now (empty when it can)."""
     found: dict[str, tuple[Action, list[str], str]] = {}
     for active in screen.active_bindings.values():
@@ -35,7 +35,7 @@ def keys_in_force(screen: Screen[object]) -> list[tuple[Action, list[str], str]]
 
 
 def help_lines(entries: Sequence[tuple[Action, list[str], str]], width: int) -> list[Line]:
-    """The help page for a width."""
+    """The lines of the help page for a width in cells."""
     lines: list[Line] = []
     for scope in sorted({action.scope for action, _, _ in entries}, key=_nearest_first):
         lines += [[(scope.value.capitalize(), "title")]]
@@ -65,7 +65,7 @@ def _nearest_first(scope: Scope) -> int:
 
 
 class HelpScreen(ModalScreen[None], Actor):
-    """The keys of the screen below."""
+    """The keys of the screen below the dialog."""
 
     BINDINGS = bindings(Scope.DIALOG, ("close",))
     AUTO_FOCUS = "TextPane"
@@ -80,7 +80,7 @@ class HelpScreen(ModalScreen[None], Actor):
             yield TextPane(lambda width: help_lines(self._entries, width))
 
     def on_mount(self) -> None:
-        """The box says how to leave it."""
+        """The border says how to close the dialog."""
         self.query_one(Panel).entitle("Help", "esc closes")
 
     def do_close(self) -> None:
@@ -88,5 +88,5 @@ class HelpScreen(ModalScreen[None], Actor):
         self.dismiss(None)
 
     def do_help(self) -> None:
-        """The help key closes it, too."""
+        """The help key closes the dialog, too."""
         self.dismiss(None)

@@ -1,4 +1,4 @@
-"""Earlier launches: when, where, how they ended, how long they took to serve."""
+"""Earlier launches: when and where they ran, how they ended, and how long they took to become ready."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ _SIGNS = {
 
 
 _ROOMY = 90
-"""Cells from which rows show everything."""
+"""From this width in cells on, rows show everything."""
 
 _WIDE = ("%Y-%m-%d %H:%M", 18, 12, 14)
 _NARROW = ("%m-%d %H:%M", 13, 10, 9)
-"""How the start is written, and the widths of the columns `when`, `cluster` and `serving after`."""
+"""The format of the start, and the widths of the columns `when`, `cluster` and `ready after`."""
 
 
 class HistoryList(ListPane):
-    """A row a launch, newest first."""
+    """One row per launch, newest first."""
 
     def __init__(self) -> None:
         super().__init__(id="history")
@@ -49,7 +49,7 @@ class HistoryList(ListPane):
     def show(self, rows: Sequence[PastLaunch]) -> None:
         """Show these launches."""
         self.rows = rows
-        self.message = "nothing was launched yet"
+        self.message = "nothing has been launched yet"
         self.refresh()
 
     @property
@@ -64,7 +64,7 @@ class HistoryList(ListPane):
 
     @property
     def line_count(self) -> int:
-        """Rows and the line above."""
+        """The rows and the header."""
         return 1 + max(len(self.rows), 1)
 
     @property
@@ -79,7 +79,7 @@ class HistoryList(ListPane):
         longest = max((cell_len(clean_line(past.recipe)) for past in self.rows), default=0) + 2
         name = max(min(width - when - cluster - 12 - took, longest), 16)
         if number == 0:
-            heading = "serving after" if took > 13 else "took"
+            heading = "ready after" if took > 13 else "took"
             text = f"{'when':<{when}}{fit('recipe', name)}{fit('cluster', cluster)}{'outcome':<12}{heading:<{took}}"
             return clip([(text, "dim")], width)
         if not self.rows:
@@ -100,7 +100,7 @@ class HistoryList(ListPane):
 
 
 class HistoryScreen(PageScreen):
-    """Read from the journals of this machine."""
+    """Launches are read from the journals on this machine."""
 
     BINDINGS = bindings(Scope.HISTORY)
     AUTO_FOCUS = "HistoryList"
@@ -112,7 +112,7 @@ class HistoryScreen(PageScreen):
         yield Panel(self.list, title="Earlier launches", id="history-panel")
 
     def on_mount(self) -> None:
-        """Read beside the screen."""
+        """Read the journals in the background."""
         self.background(self._read(), "read")
 
     async def _read(self) -> None:
@@ -123,7 +123,7 @@ class HistoryScreen(PageScreen):
 
     @on(ListPane.Highlighted, "#history")
     def _moved(self) -> None:
-        """Where rows have no room for it, the corner says how the launch under the cursor ended."""
+        """When rows have no room for it, the corner shows how the launch under the cursor ended."""
         if not self.whole:
             return
         past = self.list.current
@@ -131,7 +131,7 @@ class HistoryScreen(PageScreen):
         self.query_one(Panel).entitle("Earlier launches", detail)
 
     def on_resize(self) -> None:
-        """Rows may have room for it now, or not any more."""
+        """Rows may have more or less room now."""
         self._moved()
 
     @on(ListPane.Chosen, "#history")
@@ -140,7 +140,7 @@ class HistoryScreen(PageScreen):
 
     def why_not(self, name: str) -> str:
         """There must be a launch under the cursor."""
-        return "" if name == "back" or self.list.current else "Nothing was launched yet."
+        return "" if name == "back" or self.list.current else "Nothing has been launched yet."
 
     async def do_open(self) -> None:
         """Show its phases and logs; one of this session is still watched."""

@@ -1,4 +1,4 @@
-"""A launch as it happens: hosts by phases, logs below, why it failed or where it serves."""
+"""A launch in progress: hosts by phases, logs below, why it failed or where it serves."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from sparkrun_tui.ui.widgets.text_pane import TextPane
 
 
 def _nothing() -> None:
-    """Nothing is watched."""
+    """Does nothing: no launch is watched yet."""
 
 
 class LaunchScreen(PageScreen):
@@ -62,7 +62,7 @@ class LaunchScreen(PageScreen):
         yield SearchBox("find in the logs", id="find")
 
     def on_mount(self) -> None:
-        """Nothing to repair and no endpoint at first."""
+        """Hide endpoint, repairs and search until they are needed."""
         for name in ("#endpoint-panel", "#repairs-panel", "#find"):
             self.query_one(name).display = False
         self.query_one("#endpoint").can_focus = False
@@ -80,16 +80,16 @@ class LaunchScreen(PageScreen):
                 return
 
     def on_screen_resume(self) -> None:
-        """In sight: watch."""
+        """Watch the launch while the screen is visible."""
         self._forget()
         self._forget = self.sparkrun.watch_launch(self.launch, self._changed)
 
     def on_screen_suspend(self) -> None:
-        """Out of sight: nothing needs painting."""
+        """Stop watching while another screen covers this one."""
         self._forget()
 
     def on_unmount(self) -> None:
-        """Gone: the launch goes on."""
+        """Stop watching; the launch keeps running."""
         self._forget()
 
     # What is shown.
@@ -107,17 +107,20 @@ class LaunchScreen(PageScreen):
     def _show_phases(self) -> None:
         state = self.launch.state
         sign, _ = STATUS[state.status]
-        activity = self._active(state) and len(state.hosts) * 2 + 1 <= self.size.height // 3
-        self.phases.show(state, activity, self._last)
-        name = f"{state.recipe} on {state.cluster}" if state.cluster else state.recipe
-        why = f": {state.detail}" if state.detail and state.diagnosis is None else ""
-        status = "" if state.status is LaunchStatus.STARTING else f"  {sign} {state.status.value}{why}"
-        took = elapsed(state, time.time())
-        self.query_one("#phases-panel", Panel).entitle(name + status, took)
+        has_room = len(state.hosts) * 2 + 1 <= self.size.height // 3
+        self.phases.show(state, has_room and self._active(state), self._last)
+        title = state.recipe
+        if state.cluster:
+            title += f" on {state.cluster}"
+        if state.status is not LaunchStatus.STARTING:
+            title += f"  {sign} {state.status.value}"
+            if state.detail and state.diagnosis is None:
+                title += f": {state.detail}"
+        self.query_one("#phases-panel", Panel).entitle(title, elapsed(state, time.time()))
 
     @staticmethod
     def _active(state: LaunchState) -> bool:
-        """Whether a second line of a host has something to say: what it does now, or where it failed."""
+        """Whether a host's second line has something to show: what it does now, or where it failed."""
         if state.status not in SERVING | FINAL:
             return True
         cells = [cell for row in state.hosts.values() for cell in row.cells.values()]
@@ -160,45 +163,50 @@ class LaunchScreen(PageScreen):
     # Actions.
 
     def why_not(self, name: str) -> str:
-        """What can be done depends on how far the launch is."""
+        """What can be done depends on the state of the launch."""
         state = self.launch.state
-        if name == "test" and (state.endpoint is None or state.status not in SERVING):
+        match name:
+            case "test":
+                return self._why_no_test()
+            case "stop" | "cancel" if state.status in FINAL:
+                return f"The launch has already ended ({state.status.value})."
+            case "cancel" if state.status in SERVING:
+                return "It is serving: press x to stop it."
+            case "notices" if not state.notices:
+                return "There are no notices."
+            case "save_logs" if not any(self.launch.logs.values()):
+                return "There are no log lines yet."
+            case "zoom" | "layout" if len(self.deck.hosts) < 2:
+                return "There is only one host."
+            case "layout" if self.deck.cramped:
+                return "There is no room for one pane per host: press a number to show one host."
+            case "overrides" if self.launch.rendered is None:
+                return "It was launched from elsewhere: its recipe is not available here."
+        return ""
+
+    def _why_no_test(self) -> str:
+        state = self.launch.state
+        if state.endpoint is None or state.status not in SERVING:
             return "There is no endpoint yet."
-        if name in ("stop", "cancel") and state.status in FINAL:
-            return f"It is {state.status.value} already."
-        if name == "cancel" and state.status in SERVING:
-            return "It serves: x stops it."
-        if name == "notices" and not state.notices:
-            return "Nothing was noticed."
-        if name == "save_logs" and not any(self.launch.logs.values()):
-            return "There are no log lines yet."
-        if name == "zoom" and len(self.deck.hosts) < 2:
-            return "There is one host only."
-        if name == "layout" and len(self.deck.hosts) < 2:
-            return "There is one host only."
-        if name == "layout" and self.deck.cramped:
-            return "There is no room for a pane a host: a number shows one host alone."
-        if name == "overrides" and self.launch.rendered is None:
-            return "It was launched from elsewhere: its recipe is not at hand."
         return ""
 
     def do_layout(self) -> None:
-        """Merged or tiled."""
+        """Switch between merged and tiled logs."""
         self.deck.toggle_merged()
 
     def do_zoom(self) -> None:
-        """One host, or all."""
+        """Show the focused host only, or all again."""
         self.deck.zoom()
 
     def do_host(self, key: str) -> None:
-        """One host by its number."""
+        """Show the host with this number only; press again for all."""
         hosts = self.deck.hosts
         if int(key) <= len(hosts):
             host = hosts[int(key) - 1]
             self.deck.show_alone("" if self.deck.alone == host else host)
 
     def do_find(self) -> None:
-        """Type what to find."""
+        """Open the search box of the logs."""
         box = self.query_one("#find", SearchBox)
         box.display = True
         box.focus()
@@ -212,18 +220,18 @@ class LaunchScreen(PageScreen):
         box = self.query_one("#find", SearchBox)
         view = self.deck.focused_view
         view.focus()
-        box.display = False  # the line below the log shows what is searched
+        box.display = False  # the line below the log shows the search
         if box.value:
             view.do_previous_match()
 
     def do_test(self) -> None:
-        """Ask the endpoint something."""
+        """Send a prompt to the endpoint."""
         from sparkrun_tui.ui.screens.dialogs.prompt import PromptScreen
 
         self.app.push_screen(PromptScreen(self.launch))
 
     def do_copy(self) -> None:
-        """Copy what matters now."""
+        """Copy the selection, the URL or the report, whichever there is."""
         selected = self.get_selected_text()
         state = self.launch.state
         if selected:
@@ -236,19 +244,19 @@ class LaunchScreen(PageScreen):
             self.sparkrun.copy(report(state, self.launch.logs), "report so far")
 
     async def do_save_logs(self) -> None:
-        """Save the whole logs, and say where they went."""
+        """Save the complete logs, and show where."""
         saved = await self.sparkrun.backend.export_logs(self.launch)
         files = "one file" if len(saved.files) == 1 else f"{len(saved.files)} files"
         self.sparkrun.say(f"saved {saved.lines:,} lines in {files}:\n{saved.folder}")
 
     def do_notices(self) -> None:
-        """Read what was noticed."""
+        """Show the notices."""
         from sparkrun_tui.ui.screens.dialogs.notices import NoticesScreen
 
         self.app.push_screen(NoticesScreen(self.launch.state.notices))
 
     async def do_stop(self) -> None:
-        """Stop, after one question."""
+        """Stop, after a confirmation."""
         state = self.launch.state
         if state.status in COMING:
             await self.do_cancel()
@@ -259,14 +267,14 @@ class LaunchScreen(PageScreen):
             await self.sparkrun.backend.stop(self.launch)
 
     async def do_cancel(self) -> None:
-        """Cancel, after one question; while it is cancelling, force it."""
+        """Cancel, after a confirmation; while it is cancelling, force it."""
         state = self.launch.state
         if state.status is LaunchStatus.CANCELLING:
             await self.sparkrun.backend.cancel(self.launch, force=True)
-            self.sparkrun.say("forcing: containers are killed without grace", "warning")
+            self.sparkrun.say("forcing: containers are killed immediately", "warning")
             return
         lines = [f"Cancel the launch of {state.recipe}?", "What it started on the hosts is stopped and removed."]
-        if await self.sparkrun.ask(Confirm("Cancel", lines, "Cancel it", "Go on")):
+        if await self.sparkrun.ask(Confirm("Cancel", lines, "Cancel it", "Keep going")):
             await self.sparkrun.backend.cancel(self.launch)
 
     def do_overrides(self) -> None:
@@ -302,7 +310,7 @@ class LaunchScreen(PageScreen):
         self.deck.focused_view.focus()
 
     def do_back(self) -> None:
-        """Leave the screen; a search or a single host is left first."""
+        """Leave the search box, then the single host, then the screen."""
         box = self.query_one("#find", SearchBox)
         if box.display and box.has_focus:
             self._find_left()
@@ -310,9 +318,9 @@ class LaunchScreen(PageScreen):
             self.deck.show_alone("")
         else:
             if self.launch.state.status in COMING | SERVING:
-                self.sparkrun.say(f"{self.launch.state.recipe} goes on; f shows it again")
+                self.sparkrun.say(f"{self.launch.state.recipe} keeps running; press f to see it again")
             self.app.pop_screen()
 
     def curl_command(self) -> str:
-        """A command that asks the endpoint."""
+        """A `curl` command that sends a prompt to the endpoint."""
         return curl(self.launch.state)

@@ -38,14 +38,14 @@ class PlanList(ListPane):
         super().__init__(id="steps")
         self.plan: LaunchPlan | None = None
         self.opened: set[int] = set()
-        self.message = "looking at the hosts …"
+        self.message = "checking the hosts …"
         self.estimate: Estimate | None = None
         self._lines: list[Line] = []
         self._steps: dict[int, int] = {}
         self._width = 0
 
     def show(self, plan: LaunchPlan | None, message: str = "", estimate: Estimate | None = None) -> None:
-        """Show a plan with its memory picture, or say why there is none."""
+        """Show a plan with its memory picture, or a message when there is none."""
         self.plan, self.message, self.estimate = plan, message, estimate
         self._width = 0
         self.refresh()
@@ -66,22 +66,25 @@ class PlanList(ListPane):
         return len(self._lines)
 
     def selectable(self, row: int) -> bool:
-        """The cursor may stand everywhere, so that long commands can be read."""
+        """The cursor may be on every line, so that long commands can be read."""
         return True
 
     @property
     def step(self) -> int | None:
         """The step that the cursor is on or below."""
         self._lay_out()
-        above = [index for line, index in self._steps.items() if line <= self.cursor]
-        return above[-1] if above and self.cursor <= max(self._lines_of(above[-1])) else None
-
-    def _lines_of(self, index: int) -> range:
-        starts = sorted(self._steps)
-        start = next(line for line in starts if self._steps[line] == index)
-        later = [line for line in starts if line > start]
-        end = later[0] if later else start + 1 + (len(self._lines) - start if index in self.opened else 0)
-        return range(start, max(end, start + 1))
+        found = None
+        for line, index in self._steps.items():
+            if line > self.cursor:
+                break
+            found = line, index
+        if found is None:
+            return None
+        line, index = found
+        is_last = line == max(self._steps)
+        if is_last and line < self.cursor and index not in self.opened:
+            return None  # the notes below the steps
+        return index
 
     def line(self, number: int) -> Line:
         """One line."""
@@ -108,7 +111,7 @@ class PlanList(ListPane):
 
 
 class PlanScreen(PageScreen):
-    """Shows the plan; nothing is done before enter."""
+    """Shows the plan; nothing is done until the user launches it."""
 
     BINDINGS = bindings(Scope.PLAN)
     AUTO_FOCUS = "PlanList"
@@ -130,18 +133,18 @@ class PlanScreen(PageScreen):
         yield Panel(self.list, self.text, title=f"Plan: {self._rendered.recipe.name} on {self._cluster.name}")
 
     def on_mount(self) -> None:
-        """Make the plan beside the screen."""
+        """Make the plan in the background."""
         self.text.display = False
         self.background(self._make(), "plan")
 
     async def _make(self) -> None:
-        """The plan at once, then what the hosts hold now."""
+        """Show the plan first, then what the hosts already have."""
         await self.sparkrun.opened.wait()
         try:
             self._pure = self._plan = await self.sparkrun.backend.plan(self._rendered, self._cluster)
-            self._show("asking the hosts …")
+            self._show("checking the hosts …")
             self._plan = await self.sparkrun.backend.inspect(self._plan)
-            self._show("as the hosts are now")
+            self._show("checked on the hosts")
         except SparkrunError as error:
             if self._plan is None:
                 self.list.show(None, f"✗ {error}")
@@ -159,11 +162,13 @@ class PlanScreen(PageScreen):
 
     @property
     def _ignorable(self) -> frozenset[str]:
-        """Codes of the errors that may be ignored: what the inspection of the hosts found, and matters of trust.
+        """The codes of errors that the user may ignore: failed checks of the hosts, and matters of trust.
 
-        What is wrong with the recipe itself is not among them.
+        It is empty when something is wrong with the recipe itself.
         """
-        if self._plan is None or self._pure is None or any(found.code not in OF_TRUST for found in self._pure.errors):
+        if self._plan is None or self._pure is None:
+            return frozenset()
+        if any(found.code not in OF_TRUST for found in self._pure.errors):
             return frozenset()
         return frozenset(problem.code for problem in self._plan.errors)
 
@@ -173,7 +178,7 @@ class PlanScreen(PageScreen):
         try:
             return self.sparkrun.backend.dry_run(self._plan)
         except SparkrunError as error:
-            # It is painted: what is raised there would end the app.
+            # This is called while painting, where an exception would end the app.
             return [f"# {line}" for line in str(error).split("\n")]
 
     def _dry_run(self, width: int) -> Sequence[Line]:
@@ -185,30 +190,35 @@ class PlanScreen(PageScreen):
             return ""
         if self._plan is None:
             return "There is no plan yet."
-        if name in ("launch", "anyway") and self._launching:
-            return "It is being launched."
         if name == "commands" and self._as_text:
-            return "The dry run has them all."
-        if name == "launch" and self._plan.errors:
-            hint = "  (L launches anyway)" if self._ignorable else ""
-            return f"It cannot be launched: {self._plan.errors[0].message}{hint}"
-        if name == "anyway" and not self._ignorable:
-            return "No check failed." if not self._plan.errors else "The recipe itself has errors."
+            return "The dry run shows all commands."
+        if name in ("launch", "anyway"):
+            return self._why_no_launch(self._plan, anyway=name == "anyway")
         return ""
+
+    def _why_no_launch(self, plan: LaunchPlan, anyway: bool) -> str:
+        if self._launching:
+            return "The launch is already starting."
+        if not plan.errors:
+            return "No check failed." if anyway else ""
+        if anyway:
+            return "" if self._ignorable else "The recipe itself has errors."
+        hint = "  (press L to launch anyway)" if self._ignorable else ""
+        return f"It cannot be launched: {plan.errors[0].message}{hint}"
 
     @on(ListPane.Chosen, "#steps")
     def _step_chosen(self) -> None:
         self.action_do("commands")
 
     async def do_launch(self) -> None:
-        """Do it."""
+        """Start the launch."""
         await self._launch(frozenset())
 
     async def do_anyway(self) -> None:
-        """Do it although checks failed."""
+        """Start the launch although checks failed, after a confirmation."""
         if self._plan is not None:
             lines = [f"✗ {problem.message}" for problem in self._plan.errors]
-            if await self.sparkrun.ask(Confirm("Launch anyway?", lines, "Launch", "Leave it")):
+            if await self.sparkrun.ask(Confirm("Launch anyway?", lines, "Launch", "Cancel")):
                 await self._launch(self._ignorable)
 
     async def _launch(self, ignored: frozenset[str]) -> None:
@@ -224,17 +234,17 @@ class PlanScreen(PageScreen):
         self.sparkrun.open_launch(launch)
 
     async def _agreed(self) -> bool:
-        """A recipe of others says what it does beyond serving, before its first launch."""
-        brought = bring(self._rendered)
+        """Whether the user agrees to what a third-party recipe does beyond serving, before its first launch."""
+        attached = bring(self._rendered)
         data_dirs = self.sparkrun.state.settings.data_dirs
-        wanted = consent_needed(self._rendered, os.environ, brought, data_dirs=data_dirs)
+        wanted = consent_needed(self._rendered, os.environ, attached, data_dirs=data_dirs)
         if not wanted:
             return True
         redact = redactor(rendered=self._rendered)
-        lines = consent_lines(question(self._rendered, brought), [demand_shown(demand, redact) for demand in wanted])
-        if not await self.sparkrun.ask(Confirm(_title(self._rendered), lines, "Trust it", "Leave it")):
+        lines = consent_lines(question(self._rendered, attached), [demand_shown(demand, redact) for demand in wanted])
+        if not await self.sparkrun.ask(Confirm(_title(self._rendered), lines, "Trust it", "Cancel")):
             return False
-        give(self._rendered, brought=brought)
+        give(self._rendered, brought=attached)
         self._plan = await self.sparkrun.backend.plan(self._rendered, self._cluster)
         return True
 
@@ -255,7 +265,7 @@ class PlanScreen(PageScreen):
         self.sparkrun.copy(selected or "\n".join(self._lines()), "selection" if selected else "commands")
 
     def do_back(self) -> None:
-        """Back to the steps, then to where we came from."""
+        """Go back to the steps, then to the previous screen."""
         if self._as_text:
             self.do_dry_run()
         else:

@@ -1,4 +1,4 @@
-"""Registries: git repositories of recipes, how old each is here, and asking them for what is new."""
+"""Registries: git repositories of recipes, how old the copy of each is, and updating them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sparkrun_tui.ui.widgets.text_pane import TextPane
 
 
 class RegistryList(ListPane):
-    """A row a registry."""
+    """One row per registry."""
 
     def __init__(self, registries: Registries) -> None:
         super().__init__(id="registries")
@@ -41,7 +41,7 @@ class RegistryList(ListPane):
 
     @property
     def line_count(self) -> int:
-        """Rows, the line above, and below what is being added."""
+        """The header, the registries, and the ones being added."""
         return 1 + max(len(self._registries.rows), 1) + len(self._adding)
 
     @property
@@ -64,22 +64,25 @@ class RegistryList(ListPane):
             row = registries.rows[number - 1]
             name = row.registry.name
             return paint.registry_line(row, registries.busy.get(name), registries.failed.get(name, ""), width)
-        if number - 1 < max(len(registries.rows), 1):
-            return [("no registry is configured: a adds one" if registries.known else "reading …", "dim")]
-        name = self._adding[number - 1 - max(len(registries.rows), 1)]
+        before = 1 + max(len(registries.rows), 1)
+        if number < before:
+            message = "no registry is configured: press a to add one" if registries.known else "reading …"
+            return [(message, "dim")]
+        name = self._adding[number - before]
         phase, share = registries.busy[name]
-        return [("▶ ", "accent"), (name, "bold"), (f"  {phase}{f' {share:.0%}' if share is not None else ' …'}", "dim")]
+        progress = "…" if share is None else f"{share:.0%}"
+        return [("▶ ", "accent"), (name, "bold"), (f"  {phase} {progress}", "dim")]
 
 
 class RegistriesScreen(PageScreen):
-    """Everything is done beside the screen; the recipes are read again after."""
+    """Everything is done in the background; the recipes are read again afterwards."""
 
     BINDINGS = bindings(Scope.REGISTRIES)
     AUTO_FOCUS = "RegistryList"
     WHERE = "registries"
 
     def body(self) -> Iterable[Widget]:
-        """The list, and what is known of the one under the cursor."""
+        """The list, and what is known about the registry under the cursor."""
         self.list = RegistryList(self.sparkrun.registries)
         self.about = TextPane(self._about, id="registry-about")
         self.about.can_focus = False
@@ -87,11 +90,11 @@ class RegistriesScreen(PageScreen):
         yield Panel(self.about, id="registry-panel")
 
     def on_mount(self) -> None:
-        """Read beside the screen."""
+        """Read the registries in the background."""
         self.background(self.sparkrun.registries.read(), "read")
 
     def registries_changed(self) -> None:
-        """Something was read, begun or done."""
+        """Show the registries and their progress again."""
         if not self.whole:
             return
         self.list.cursor = min(self.list.cursor, max(self.list.row_count - 1, 0))
@@ -121,16 +124,16 @@ class RegistriesScreen(PageScreen):
     # Actions.
 
     def why_not(self, name: str) -> str:
-        """Most need a registry under the cursor that nothing is being done with."""
+        """Most actions need a registry under the cursor that is not busy."""
         if name in ("add", "back"):
             return ""
         current = self.list.current
         if current is None:
             return "There is no registry."
         if name != "update_all" and current.registry.name in self.sparkrun.registries.busy:
-            return "It is being asked right now."
+            return "It is being updated right now."
         if name == "recipes" and current.snapshot is None:
-            return "It was never fetched: u asks it for its recipes."
+            return "It has not been fetched yet: press u to update it."
         if name == "update_all" and not any(row.registry.enabled for row in self.sparkrun.registries.rows):
             return "All registries are switched off."
         return ""
@@ -139,20 +142,21 @@ class RegistriesScreen(PageScreen):
         """Ask for an address, fetch it, add it."""
         blanks = (
             Blank("Address of the git repository", "", "https://host/path, git@host:path, OWNER/NAME, or a folder"),
-            Blank("Name (empty: by its address)", "", "my-recipes"),
+            Blank("Name (leave empty to use its address)", "", "my-recipes"),
         )
-        about = "Its recipes are fetched and listed; nothing of it runs before you launch one and agree to it."
+        about = "Its recipes are fetched and listed; nothing in them runs until you launch one and agree to it."
         answer = await self.sparkrun.answer(AskScreen("Add a registry", blanks, about, _wrong))
         if answer:
             self.sparkrun.background(self._add(answer[0], answer[1]), "add")
 
     async def _add(self, url: str, name: str) -> None:
         added = await self.sparkrun.registries.add(url, name)
-        self.sparkrun.say(f"added {added.registry.name}: {added.recipes} recipe{'s' if added.recipes != 1 else ''}")
+        recipes = "1 recipe" if added.recipes == 1 else f"{added.recipes} recipes"
+        self.sparkrun.say(f"added {added.registry.name}: {recipes}")
         self.sparkrun.read_recipes()
 
     async def do_remove(self) -> None:
-        """Remove it, after one question."""
+        """Remove it, after a confirmation."""
         current = self.list.current
         if current is None:
             return
@@ -160,7 +164,7 @@ class RegistriesScreen(PageScreen):
         lines = [
             f"{name}: {current.recipes} recipes from {current.registry.url}",
             "",
-            "Its recipes leave the list, and what was fetched of it is deleted. What runs goes on.",
+            "Its recipes are removed from the list and its local copy is deleted. Workloads keep running.",
         ]
         if await self.sparkrun.ask(Confirm("Remove this registry?", lines, "Remove", "Keep")):
             await self.sparkrun.registries.remove(name)
@@ -175,13 +179,13 @@ class RegistriesScreen(PageScreen):
             self.sparkrun.read_recipes()
 
     def do_update(self) -> None:
-        """Ask this one."""
+        """Update this registry."""
         current = self.list.current
         if current is not None:
             self.sparkrun.background(self._update([current.registry.name]), "update")
 
     def do_update_all(self) -> None:
-        """Ask all that are switched on."""
+        """Update all enabled registries."""
         names = [row.registry.name for row in self.sparkrun.registries.rows if row.registry.enabled]
         self.sparkrun.background(self._update(names), "update")
 
@@ -205,10 +209,12 @@ class RegistriesScreen(PageScreen):
 
 def _wrong(answers: Sequence[str]) -> str:
     url, name = answers
+    if not url:
+        return "Enter the address of a git repository."
     try:
         check_url(url)
     except SparkrunError as error:
         return f"{error.what}: {error.remedy}" if error.remedy else error.what
     if name and NAME.fullmatch(name) is None:
-        return f"`{name[:40]}` is not a name: use letters, digits, dots, hyphens."
+        return f"`{name[:40]}` is not a valid name: use letters, digits, dots and hyphens."
     return ""

@@ -1,4 +1,4 @@
-"""The line at the bottom: only what can be done now, from the bindings in force."""
+"""The line at the bottom: only what can be done now, from the active bindings."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sparkrun_tui.ui.ink import Line, Span, fit, spread, width_of
 from sparkrun_tui.ui.widgets.line_pane import LinePane
 
 _ALWAYS = 90
-"""Actions from this footer number on stand at the right and are kept longest."""
+"""Actions from this footer number on are shown at the right and are dropped last."""
 
 
 class FooterKeys(LinePane, Actor):
-    """The keys of the moment, most important first; what does not fit is one `?` away."""
+    """The keys that work now, most important first; `?` shows those that do not fit."""
 
     ALLOW_SELECT = False
     SCROLLS = False
@@ -28,11 +28,11 @@ class FooterKeys(LinePane, Actor):
 
     @property
     def line_count(self) -> int:
-        """Always one."""
+        """One line."""
         return 1
 
     def on_mount(self) -> None:
-        """Follow the bindings in force."""
+        """Follow the active bindings."""
         self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
         self.call_after_refresh(self.update)
 
@@ -41,25 +41,28 @@ class FooterKeys(LinePane, Actor):
             self.call_after_refresh(self.update)
 
     def update(self) -> None:
-        """Read the bindings in force again."""
+        """Read the active bindings again."""
         if not self.is_attached or not self.screen.is_current:
             return
         entries: dict[str, tuple[int, str, str, str, Actor]] = {}
         typing = isinstance(self.screen.focused, Input)
         for key, active in self.screen.active_bindings.items():
+            node = active.node
             action = find(active.binding.id or "")
-            if action is None or not action.footer or action.id in entries or not isinstance(active.node, Actor):
+            if action is None or not action.footer or not isinstance(node, Actor):
                 continue
             shown = key_name(key)
-            if not active.node.why_not(action.name) and not (typing and len(shown) == 1):
-                entries[action.id] = (action.footer, shown, action.label, action.name, active.node)
+            types_a_letter = typing and len(shown) == 1
+            if action.id in entries or types_a_letter or node.why_not(action.name):
+                continue
+            entries[action.id] = (action.footer, shown, action.label, action.name, node)
         found = sorted(entries.values(), key=lambda entry: entry[0])
         if found != self._entries:
             self._entries = found
             self.refresh()
 
     def line(self, number: int) -> Line:
-        """As many keys as fit, those at the right kept longest."""
+        """As many keys as fit; those at the right are dropped last."""
         width = self.text_width
         kept = [entry for entry in self._entries if entry[0] >= _ALWAYS]
         while kept and width_of(self._spans(kept)) > width // 3:
@@ -89,7 +92,7 @@ class FooterKeys(LinePane, Actor):
         return spans
 
     def on_click(self, event: events.Click) -> None:
-        """A click on a key does what the key does."""
+        """A click on a key runs its action."""
         for start, end, name, node in self._spots:
             if start <= event.x < end:
                 node.action_do(name)

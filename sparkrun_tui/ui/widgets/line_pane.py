@@ -1,4 +1,4 @@
-"""The base of every pane that paints lines: only visible lines are rendered, with a thumb of its own."""
+"""The base of every pane that paints lines: it renders only visible lines, and draws its own scroll thumb."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from sparkrun_tui.ui.ink import STYLES, Line, text_of
 _PREFIX = "ink--"
 
 INKS = {f"{_PREFIX}{name}" for name in STYLES}
-"""The component classes that the app must have. They are the app's, not the panes': each pane with its own would style
-hundreds of parts again with every class that changes."""
+"""The component classes of the app. The app has them, not each pane: then Textual would style hundreds of parts again
+whenever a class of a pane changes."""
 
 
 class LinePane(Widget):
-    """A scrolled list of lines. Subclasses give `line_count` and `line`; the cursor is theirs to keep.
+    """A scrolled list of lines. Subclasses give `line_count` and `line`, and keep the cursor if they have one.
 
-    There are no native scrollbars: they would cost a second repaint and a layout for every change of length.
+    There are no native scrollbars: they cost a second repaint and a layout for every change of length.
     """
 
     ALLOW_SELECT = True
@@ -37,7 +37,7 @@ class LinePane(Widget):
         self._text_width = 0
         self._count = 0
 
-    # What subclasses give.
+    # For subclasses to override.
 
     @property
     def line_count(self) -> int:
@@ -49,7 +49,7 @@ class LinePane(Widget):
         raise IndexError(number)
 
     def line_style(self, number: int) -> str:
-        """The name of a style that lies over the whole line, or empty."""
+        """The name of a style for the whole line, or empty."""
         return ""
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
@@ -65,11 +65,11 @@ class LinePane(Widget):
 
     @property
     def text_width(self) -> int:
-        """The cells for a line's text: where a pane scrolls, the last column is kept for the thumb."""
+        """The cells for a line's text; a pane that scrolls keeps the last column for the thumb."""
         return self._text_width or max(self.size.width - self.SCROLLS, 1)
 
     def ink(self, names: str) -> Style:
-        """The style with these names, over the pane's own."""
+        """The style with these names, on top of the pane's own."""
         found = self._inks.get(names)
         if found is None:
             found = self._base

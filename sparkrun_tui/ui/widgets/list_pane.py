@@ -14,7 +14,7 @@ from sparkrun_tui.ui.widgets.line_pane import LinePane
 
 
 class ListPane(LinePane, Actor, can_focus=True):
-    """Lines of which one is current. The header lines (`head`) are shown first and cannot be chosen."""
+    """Lines with one current row. The header lines (`head`) come first and cannot be chosen."""
 
     ALLOW_SELECT = False
     BINDINGS = bindings(Scope.LIST)
@@ -33,7 +33,7 @@ class ListPane(LinePane, Actor, can_focus=True):
             return self.pane
 
         def can_replace(self, message: Message) -> bool:
-            """Only where the cursor is now counts."""
+            """Only the newest position counts."""
             return isinstance(message, ListPane.Highlighted) and message.pane is self.pane
 
     class Chosen(Message):
@@ -55,50 +55,54 @@ class ListPane(LinePane, Actor, can_focus=True):
 
     @property
     def head(self) -> int:
-        """How many lines stand before the first row."""
+        """How many lines come before the first row."""
         return 0
 
     @property
     def row_count(self) -> int:
-        """How many rows the cursor can stand on."""
+        """How many rows the cursor can move over."""
         return max(self.line_count - self.head, 0)
 
     def selectable(self, row: int) -> bool:
-        """Whether the cursor may stand on `row`."""
+        """Whether the cursor may be on `row`."""
         return True
 
     def line_style(self, number: int) -> str:
-        """The cursor lies over the whole line."""
+        """The cursor covers the whole line."""
         if number - self.head != self.cursor or not self.row_count:
             return ""
         return "cursor" if self.has_focus else "cursor-blur"
 
     def move_to(self, row: int, step: int = 1) -> None:
-        """Put the cursor on `row`, or on the nearest one from there that it may stand on."""
-        last = self.row_count - 1
-        row = max(min(row, last), 0)
-        tried = row
-        while 0 <= tried <= last and not self.selectable(tried):
-            tried += step
-        if not 0 <= tried <= last:
-            tried = row
-            while 0 <= tried <= last and not self.selectable(tried):
-                tried -= step
-        if not 0 <= tried <= last:
+        """Put the cursor on `row`, or on the nearest one that it may be on, first in the direction of `step`."""
+        row = max(min(row, self.row_count - 1), 0)
+        found = self._selectable_from(row, step)
+        if found is None:
+            found = self._selectable_from(row, -step)
+        if found is None:
             return
         before, top = self.cursor, self.top
-        changed = tried != before
-        self.cursor = tried
-        self.reveal(tried + self.head if tried else 0)
+        changed = found != before
+        self.cursor = found
+        # With the first row, the header lines are shown, too.
+        self.reveal(found + self.head if found else 0)
         if self.top != top:
             self.refresh()
         elif changed:
-            self.refresh_rows((before, tried))
+            self.refresh_rows((before, found))
         if changed:
-            self.post_message(self.Highlighted(self, tried))
+            self.post_message(self.Highlighted(self, found))
+
+    def _selectable_from(self, row: int, step: int) -> int | None:
+        """The first row from `row` on, in steps of `step`, that the cursor may be on; None when there is none."""
+        while 0 <= row < self.row_count:
+            if self.selectable(row):
+                return row
+            row += step
+        return None
 
     def refresh_rows(self, rows: Iterable[int]) -> None:
-        """Paint only these rows again, as far as they are in sight; and the thumb with them."""
+        """Repaint only those of these rows that are visible."""
         places = (row + self.head - self.top for row in rows)
         width, height = self.size
         regions = [Region(0, place, width, 1) for place in places if 0 <= place < height]
@@ -106,11 +110,11 @@ class ListPane(LinePane, Actor, can_focus=True):
             self.refresh(*regions)
 
     def on_focus(self) -> None:
-        """The cursor shows who has the focus."""
+        """The cursor looks different with the focus."""
         self.refresh()
 
     def on_blur(self) -> None:
-        """The cursor shows who has the focus."""
+        """The cursor looks different with the focus."""
         self.refresh()
 
     def on_click(self, event: events.Click) -> None:

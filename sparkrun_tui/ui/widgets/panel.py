@@ -1,4 +1,4 @@
-"""A bordered box with a title, whose title is plain text whatever it says."""
+"""A bordered box whose title is always plain text, never markup."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Panel(Vertical):
         self._apply()
 
     def entitle(self, title: str, corner: str = "") -> None:
-        """Set the title, and what stands at the lower right."""
+        """Set the title, and the text at the lower right."""
         if (title, corner) != (self.title_text, self.corner_text):
             self.title_text, self.corner_text = title, corner
             self._apply()
 
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Panel:
-        """Repaint; for another title only the border's rows, not what is inside."""
+        """Repaint; for a new title only the rows of the border, not the content."""
         width, height = self.outer_size
         if self._titling and not regions and width and height:
             left, top = self.content_offset  # regions count from where the content begins

@@ -16,7 +16,7 @@ from sparkrun_tui.ui.widgets.line_pane import LinePane
 
 
 class PhaseTable(LinePane):
-    """Shows a launch's state; its height changes when there is something to warn of."""
+    """Shows a launch's state; it is one line higher when there is a warning."""
 
     SCROLLS = False
 
@@ -40,7 +40,7 @@ class PhaseTable(LinePane):
         self._lines = None
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """A line of names, one or two lines a host, and one each for the last time and for the newest warning."""
+        """A header, one or two lines per host, and one line each for the last time and for the newest warning."""
         more = (self._last is not None) + (pressing(self._state.notices) is not None)
         return 1 + len(self._state.hosts) * (2 if self.activity else 1) + more
 

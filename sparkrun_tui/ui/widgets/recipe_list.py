@@ -30,13 +30,21 @@ class Columns:
 
     @classmethod
     def for_width(cls, width: int) -> Columns:
-        """The columns that fit: they go from the right, the verdict and the name stay."""
-        left = width - 4
-        origin = 14 if width >= 78 else 0
-        size = 6 if width >= 34 else 0
-        engine = 8 if width >= 40 else 0
-        hosts = 5 if width >= 28 else 0
-        name = left - sum(column + 1 for column in (origin, size, engine, hosts) if column)
+        """The columns that fit into `width` cells; the name and the verdict are always shown."""
+        name = width - 4
+        engine = size = hosts = origin = 0
+        if width >= 28:
+            hosts = 5
+            name -= hosts + 1
+        if width >= 34:
+            size = 6
+            name -= size + 1
+        if width >= 40:
+            engine = 8
+            name -= engine + 1
+        if width >= 78:
+            origin = 14
+            name -= origin + 1
         return cls(max(name, 4), engine, size, hosts, origin)
 
 
@@ -45,7 +53,7 @@ Verdict = Callable[[str], str]
 
 
 class Rows(Sequence[RecipeRow]):
-    """Rows of which only those that are looked at are made: a keystroke finds thousands and shows thirty.
+    """Rows that are made when they are first used: a keystroke finds thousands of recipes and shows thirty.
 
     `keys` names all of them in order; `make` gives the row of a place.
     """
@@ -71,7 +79,7 @@ class Rows(Sequence[RecipeRow]):
         return row
 
     def place(self, key: str) -> int | None:
-        """Where the recipe with this key stands, from 0; None where it is not."""
+        """The place of the recipe with this key, from 0; None when it is not among the rows."""
         try:
             return self.keys.index(key)
         except ValueError:
@@ -82,12 +90,12 @@ NO_ROWS = Rows((), lambda place: RecipeRow("", "", "", "", "", ""))
 
 
 class RecipeList(ListPane):
-    """Rows of recipes with their verdict for the cluster in force."""
+    """Rows of recipes with their verdict for the current cluster."""
 
     BINDINGS = bindings(Scope.LIST)
 
     class Scrolled(Message):
-        """Other rows are in sight."""
+        """Other rows are visible."""
 
         def can_replace(self, message: Message) -> bool:
             """One is enough."""
@@ -122,13 +130,13 @@ class RecipeList(ListPane):
 
     @property
     def visible_rows(self) -> Sequence[RecipeRow]:
-        """The recipes in sight."""
+        """The visible recipes."""
         return self.rows[max(self.top - 1, 0) : self.top + self.page]
 
     def show(self, rows: Rows, message: str = "", keep: bool = True) -> None:
-        """Show other rows; the cursor stays with its recipe where that is still there and `keep` is set.
+        """Show other rows; with `keep` the cursor stays on its recipe if that is still there.
 
-        `Highlighted` is not posted: whoever shows rows knows.
+        `Highlighted` is not posted: the caller knows that the row may have changed.
         """
         current = self.current
         self.rows = rows
@@ -151,7 +159,7 @@ class RecipeList(ListPane):
             self.move_to(place)
 
     def refresh_keys(self, keys: Set[str]) -> None:
-        """Paint again what is in sight of these recipes."""
+        """Repaint those of these recipes that are visible."""
         first = max(self.top - self.head, 0)
         self.refresh_rows(n for n, row in enumerate(self.visible_rows, first) if row.key in keys)
 
@@ -211,9 +219,9 @@ def _name(row: RecipeRow, width: int) -> list[Span]:
 
 
 def _elided(name: str, width: int) -> tuple[str, Sequence[int]]:
-    """A name in exactly `width` cells, and the place in it of each character shown (-1: of none).
+    """A name in exactly `width` cells, and for each character shown its place in the name (-1: none).
 
-    Long ones lose their middle: names of one model differ in how they end.
+    Long names lose their middle, because the names of one model differ at the end.
     """
     if len(name) <= width or width < 9 or cell_len(name) != len(name):
         shown = fit(name, width)

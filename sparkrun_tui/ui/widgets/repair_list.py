@@ -1,4 +1,4 @@
-"""Why a launch failed: the first cause, the line that proves it, and repairs to choose from."""
+"""Why a launch failed: the first cause, the log line that shows it, and repairs to choose from."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sparkrun_tui.ui.widgets.list_pane import ListPane
 
 
 class RepairList(ListPane):
-    """The cause as head lines, the repairs as rows; `enter` applies the current one."""
+    """The cause as header lines, the repairs as rows; `enter` applies the current one."""
 
     BINDINGS = [*bindings(Scope.LIST), *bindings(Scope.REPAIR)]
 
@@ -38,7 +38,7 @@ class RepairList(ListPane):
         self._head_lines: Sequence[Line] | None = None
 
     def show(self, diagnosis: Diagnosed, values: dict[str, str]) -> None:
-        """Show a diagnosis; `values` are the present values of the keys that repairs change."""
+        """Show a diagnosis; `values` are the current values of the keys that repairs change."""
         self.diagnosis, self.values = diagnosis, values
         self._head_lines = None
         self.cursor = 0
@@ -90,7 +90,7 @@ class RepairList(ListPane):
             assert self._head_lines is not None
             return self._head_lines[number]
         if not self.repairs:
-            return [("no repair is known for this: the logs below tell more", "dim")]
+            return [("no repair is known for this: see the logs below", "dim")]
         index = number - self.head
         repair = self.repairs[index]
         spans: list[Span] = [(f"{index + 1}  ", "key")]
@@ -103,12 +103,12 @@ class RepairList(ListPane):
         return clip(spans, self.text_width)
 
     def why_not(self, name: str) -> str:
-        """Only repairs that set a value can be applied by us."""
+        """Only repairs that set a value can be applied by the app."""
         if name == "apply":
             if self.current is None:
                 return "No repair is known for this."
             if not self.current.key:
-                return f"This one is for your hands: {self.current.title}"
+                return f"This repair has to be done by hand: {self.current.title}"
         return ""
 
     def do_apply(self) -> None:

@@ -1,4 +1,4 @@
-"""The box one types a search into; letters are always text here."""
+"""The box for typing a search; letters are always text here, never keys."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class SearchBox(Input, Actor):
             return self.box
 
     class Offered(Message):
-        """There are choices for the word being typed; None: not any more."""
+        """The choices for the word being typed; None when there are none any more."""
 
         def __init__(self, box: SearchBox, completing: Completing | None) -> None:
             super().__init__()
@@ -60,11 +60,11 @@ class SearchBox(Input, Actor):
         self._completing: Completing | None = None
 
     def do_complete(self) -> None:
-        """Complete the word, then take the next choice; where nothing completes it, go to the next pane."""
+        """Complete the word, then take the next choice; without any choice, go to the next pane."""
         self._complete(1)
 
     def do_complete_back(self) -> None:
-        """Take the choice before."""
+        """Take the previous choice."""
         self._complete(-1)
 
     def _complete(self, steps: int) -> None:
@@ -72,9 +72,14 @@ class SearchBox(Input, Actor):
         if now is not None and now.choices and (now.line, now.cursor) == (self.value, self.cursor_position):
             self._put(turn(now, steps))
             return
-        found = begin(self._completer(), self.value, self.cursor_position) if steps > 0 and self._completer else None
+        if steps < 0:
+            self.screen.focus_previous()
+            return
+        found = None
+        if self._completer is not None:
+            found = begin(self._completer(), self.value, self.cursor_position)
         if found is None:
-            self.post_message(self.Left(self)) if steps > 0 else self.screen.focus_previous()
+            self.post_message(self.Left(self))
         else:
             self._put(found)
 
@@ -95,7 +100,7 @@ class SearchBox(Input, Actor):
             self._withdraw()
 
     def on_blur(self) -> None:
-        """Choices are only for who types."""
+        """Choices are shown only while typing."""
         self._withdraw()
 
     def _withdraw(self) -> None:

@@ -1,4 +1,4 @@
-"""One line of tabs: names of parts, of which one is shown."""
+"""One line of tabs, of which one is active."""
 
 from __future__ import annotations
 
@@ -32,33 +32,44 @@ class TabLine(LinePane):
 
     @property
     def line_count(self) -> int:
-        """Always one."""
+        """One line."""
         return 1
 
     def show(self, tabs: Sequence[tuple[str, str]], active: str) -> None:
-        """Show these tabs, with `active` marked."""
+        """Show these tabs, with the one named `active` marked."""
         if (tuple(tabs), active) != (tuple(self._tabs), self._active):
             self._tabs, self._active = tuple(tabs), active
             self.refresh()
 
     def _cells(self) -> list[tuple[str, str]]:
-        """Each tab's name with what is drawn for it; where room is short, without blanks, then with shorter words."""
-        padded = [(name, f"[{label}]" if name == self._active else f" {label} ") for name, label in self._tabs]
+        """Each tab's name and text. Where room is short, the blanks go first, then the longest words are shortened."""
+        padded: list[tuple[str, str]] = []
+        bare: list[tuple[str, str]] = []
+        for name, label in self._tabs:
+            marked = f"[{label}]" if name == self._active else f" {label} "
+            padded.append((name, marked))
+            bare.append((name, marked.strip()))
         room = self.text_width - max(len(self._tabs) - 1, 0)
-        if sum(cell_len(text) for _, text in padded) <= room:
+        if _width(padded) <= room:
             return padded
-        bare = [(name, text.strip()) for name, text in padded]
-        while (over := sum(cell_len(text) for _, text in bare) - room) > 0:
-            widths = [0 if name == self._active else cell_len(text) for name, text in bare]
-            longest = widths.index(max(widths))
-            if widths[longest] <= 4:
+        while _width(bare) > room:
+            longest = self._longest_inactive(bare)
+            if longest is None:
                 break
             name, text = bare[longest]
-            bare[longest] = (name, shorten(text, max(widths[longest] - over, widths[longest] - 1, 4)))
+            bare[longest] = (name, shorten(text, cell_len(text) - 1))
         return bare
 
+    def _longest_inactive(self, cells: Sequence[tuple[str, str]]) -> int | None:
+        """The place of the longest inactive tab that can still be shortened; None when there is none."""
+        longest, place = 4, None
+        for number, (name, text) in enumerate(cells):
+            if name != self._active and cell_len(text) > longest:
+                longest, place = cell_len(text), number
+        return place
+
     def line(self, number: int) -> Line:
-        """The tabs; the active one stands in brackets, so that it shows without colour."""
+        """The tabs; the active one is in brackets, so that it can be seen without colour."""
         spans: list[Span] = []
         for name, text in self._cells():
             spans += [(text, "bold accent" if name == self._active else "dim"), (" ", "")]
@@ -73,3 +84,7 @@ class TabLine(LinePane):
                 self.post_message(self.Clicked(name))
                 return
             start = end
+
+
+def _width(cells: Sequence[tuple[str, str]]) -> int:
+    return sum(cell_len(text) for _, text in cells)

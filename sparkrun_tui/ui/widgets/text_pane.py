@@ -1,4 +1,4 @@
-"""A scrolled pane of ready-made lines: text that is looked at, not edited."""
+"""A scrolled pane of lines to read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Painter = Callable[[int], Sequence[Line]]
 
 
 class TextPane(LinePane, Actor, can_focus=True):
-    """Shows what its painter makes for the present width."""
+    """Shows the lines that its painter makes for the current width."""
 
     BINDINGS = bindings(Scope.LIST)
 
@@ -31,7 +31,7 @@ class TextPane(LinePane, Actor, can_focus=True):
         return len(self._lines_for(max(width - 1, 1)))
 
     def show(self, painter: Painter, keep_place: bool = False) -> None:
-        """Show other content; from its beginning unless `keep_place`."""
+        """Show other content, from its beginning unless `keep_place` is set."""
         self._painter = painter
         self._lines = None
         if not keep_place:
@@ -40,13 +40,13 @@ class TextPane(LinePane, Actor, can_focus=True):
         self.refresh(layout=grows)
 
     def repaint(self) -> None:
-        """The painter would give other lines now."""
+        """Ask the painter for its lines again."""
         self._lines = None
         self.refresh()
 
     @property
     def lines(self) -> Sequence[Line]:
-        """The lines for the present width."""
+        """The lines for the current width."""
         return self._lines_for(self.text_width)
 
     def _lines_for(self, width: int) -> Sequence[Line]:

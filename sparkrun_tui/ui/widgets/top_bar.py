@@ -1,4 +1,4 @@
-"""The line at the top: where we are, the cluster with a dot a host, what runs, and DEMO."""
+"""The line at the top: the current screen, the cluster with one dot per host, how many launches run, and DEMO."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sparkrun_tui.ui.model.rows import Status
 from sparkrun_tui.ui.widgets.line_pane import LinePane
 
 DOTS = {"up": ("●", "good"), "asking": ("◌", "dim"), "down": ("✗", "bad"), "unknown": ("○", "dim")}
-"""How a host's dot looks by its state."""
+"""The dot of a host by its state."""
 
 
 class TopBar(LinePane):
@@ -30,7 +30,7 @@ class TopBar(LinePane):
 
     @property
     def line_count(self) -> int:
-        """Always one."""
+        """One line."""
         return 1
 
     def show(self, status: Status) -> None:
@@ -40,7 +40,7 @@ class TopBar(LinePane):
             self.refresh()
 
     def line(self, number: int) -> Line:
-        """The bar for the present width."""
+        """The bar for the current width."""
         left: list[Span] = [(" sparkrun-tui", "title")]
         if self.where:
             left += [(" › ", "dim"), (self.where, "bold")]

@@ -1,1 +1,1 @@
-"""Small screens over another one: questions, answers, lists of notices and changes."""
+"""Dialogs over another screen: questions, text input, notices and the summary of overrides."""

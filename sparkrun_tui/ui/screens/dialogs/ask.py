@@ -1,4 +1,4 @@
-"""A question whose answer is typed: one line or a few, each with its own meaning."""
+"""A dialog whose answer is typed: one or more labelled lines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sparkrun_tui.ui.widgets.text_pane import TextPane
 
 @dataclass(frozen=True, slots=True)
 class Blank:
-    """One line to fill in: what is wanted, what stands there at first, and an example."""
+    """One line to fill in: its label, its initial value, and an example."""
 
     label: str
     value: str = ""
@@ -28,31 +28,31 @@ class Blank:
 
 
 Check = Callable[[Sequence[str]], str]
-"""Why the answers cannot be taken, in one sentence; empty when they can."""
+"""Why the answers cannot be accepted, in one sentence; empty when they can."""
 
 
 class AnswerLine(Input, Actor):
-    """One line of an answer; enter goes to the next, or gives the answer."""
+    """One line of the answer; enter goes to the next line, or submits."""
 
     BINDINGS = bindings(Scope.ANSWER)
 
     def do_accept(self) -> None:
-        """The answer is complete, or the next line is due."""
+        """Go to the next line; on the last one, submit."""
         screen = self.screen
         assert isinstance(screen, AskScreen)
         screen.accept(self)
 
     async def action_submit(self) -> None:
-        """Enter means the same."""
+        """Enter does the same."""
         self.do_accept()
 
     def do_cancel(self) -> None:
-        """No answer."""
+        """Close without an answer."""
         self.screen.dismiss(None)
 
 
 class AskScreen(ModalScreen[Sequence[str]], Actor):
-    """Gives the lines as typed (without blanks around them), or None when nothing is wanted."""
+    """The result is the lines as typed, without surrounding blanks, or None when the dialog was cancelled."""
 
     AUTO_FOCUS = "AnswerLine"
 
@@ -62,7 +62,7 @@ class AskScreen(ModalScreen[Sequence[str]], Actor):
         self._wrong = ""
 
     def compose(self) -> ComposeResult:
-        """A label and a line for each blank, and what is wrong below."""
+        """A label and a line for each blank; below, a note or what is wrong."""
         with Panel(title=self._title, classes="dialog wide"):
             for number, blank in enumerate(self._blanks):
                 label = TextPane(lambda width, text=blank.label: [[(text, "dim")]])  # type: ignore[misc]
@@ -89,7 +89,7 @@ class AskScreen(ModalScreen[Sequence[str]], Actor):
             self.query_one("#notes", TextPane).repaint()
 
     def accept(self, line: AnswerLine) -> None:
-        """Take the answer when the last line is done and nothing is wrong with it."""
+        """Go to the next line; after the last one, submit the answer if it is valid."""
         lines = list(self.query(AnswerLine))
         place = lines.index(line)
         if place + 1 < len(lines):

@@ -1,4 +1,4 @@
-"""The overrides of a recipe in sum: what differs from its defaults, to keep as a file or to copy as a command."""
+"""The summary of a recipe's overrides: what differs from its defaults, to save as a file or copy as a command."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class ChangesScreen(ModalScreen[None], Actor):
         return change_lines(self._recipe, self._overrides, self.sparkrun.state.settings.defaults, width)
 
     def why_not(self, name: str) -> str:
-        """Where nothing is overridden there is nothing to reset."""
+        """Resetting needs an override."""
         return "Nothing is overridden." if name == "reset_all" and not self._overrides else ""
 
     def do_copy(self) -> None:
@@ -66,15 +66,14 @@ class ChangesScreen(ModalScreen[None], Actor):
         self.sparkrun.copy(selected or line, "selection" if selected else "command line")
 
     async def do_export(self) -> None:
-        """Ask where to, and write the file; it is in the list at once."""
+        """Ask for a file name and write the new recipe there; then read the list again."""
         text = exported(self._recipe, self._overrides)
         variables = left_as_variables(self._recipe, self._overrides)
         blanks = (Blank("File of the new recipe", str(self._proposed()), "~/recipes/name.yaml"),)
-        about = "The recipe with these values as its defaults; comments and order stay as they are."
+        about = "The recipe with these values as its defaults; comments and order are kept."
         if variables:
-            about += (
-                f" Secrets are not written: it takes them from {', '.join(f'${name}' for name in variables.values())}."
-            )
+            names = ", ".join(f"${name}" for name in variables.values())
+            about += f" Secrets are not written: the recipe reads them from {names}."
         answer = await self.sparkrun.answer(AskScreen("Write a recipe file", blanks, about, self._wrong))
         if not answer:
             return
@@ -88,7 +87,7 @@ class ChangesScreen(ModalScreen[None], Actor):
             self.dismiss(None)
 
     async def _agreed(self, path: Path) -> bool:
-        """A recipe of others says what it does before a copy of it becomes one of the user's own."""
+        """Whether the user agrees to what a third-party recipe does, before its copy becomes one of the user's own."""
         settings = self.sparkrun.state.settings
         rendered = render(self._recipe, self._overrides, settings.defaults)
         wanted = unasked_as_a_copy(rendered, os.environ, path, settings)
@@ -96,25 +95,29 @@ class ChangesScreen(ModalScreen[None], Actor):
             return True
         redact = redactor(rendered=rendered)
         lines = consent_lines(about_a_copy(rendered), [demand_shown(demand, redact) for demand in wanted])
-        return await self.sparkrun.ask(Confirm("A copy of your own", lines, "Trust it", "Leave it"))
+        return await self.sparkrun.ask(Confirm("Your own copy", lines, "Trust it", "Cancel"))
 
     def _proposed(self) -> Path:
         """A free file name in the user's first recipe folder."""
         stem = Path(self._recipe.source.path).stem
         folder = next(iter(self.sparkrun.state.settings.recipe_dirs), paths.user_recipes())
-        names = (f"{stem}-mine", *(f"{stem}-mine-{number}" for number in range(2, 1000)))
-        return next(path for path in (folder / f"{name}.yaml" for name in names) if not path.exists())
+        path = folder / f"{stem}-mine.yaml"
+        number = 2
+        while path.exists():
+            path = folder / f"{stem}-mine-{number}.yaml"
+            number += 1
+        return path
 
     def _wrong(self, answers: Sequence[str]) -> str:
         path = Path(answers[0]).expanduser()
         if not answers[0] or path.suffix not in _ENDINGS:
-            return "A recipe file ends in .yaml."
+            return "The file name must end in .yaml."
         if not path.is_absolute():
-            return "Write the whole path, from / or ~."
+            return "Write the full path, starting with / or ~."
         return f"{path} exists already: choose another name." if path.exists() else ""
 
     def do_reset_all(self) -> None:
-        """Drop every override; undo in the form takes it back."""
+        """Remove every override; undo in the form restores them."""
         self.sparkrun.state.edits_of(self._recipe.source.path).reset_all()
         self.query_one("#changes", TextPane).show(self._paint)
         self.sparkrun.keep_soon()
@@ -127,10 +130,14 @@ class ChangesScreen(ModalScreen[None], Actor):
 
 
 def _write(name: str, text: str, settings: Settings, private: bool) -> str:
-    """Write the file; the text says where, and whether it will be in the list."""
+    """Write the file; a message that says where, and whether it will be in the list."""
     path = Path(name).expanduser()
     write_new_recipe(path, text, private=private)
     folders = (*settings.recipe_dirs, paths.user_recipes())
     listed = any(path.resolve().is_relative_to(folder.resolve()) for folder in folders)
-    kept = ", readable by you alone since it holds secrets" if private else ""
-    return f"wrote {path}{kept}{'' if listed else '; add its folder to `recipe_dirs` to have it in the list'}"
+    message = f"wrote {path}"
+    if private:
+        message += ", which only you can read because it contains secrets"
+    if not listed:
+        message += "; add its folder to `recipe_dirs` in config.yaml to see it in the list"
+    return message

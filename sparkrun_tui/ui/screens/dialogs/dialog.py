@@ -1,4 +1,4 @@
-"""Questions over a screen: what is asked, what will happen, and a key for each answer."""
+"""Yes-or-no questions over a screen, with a key for each answer."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from sparkrun_tui.ui.widgets.panel import Panel
 from sparkrun_tui.ui.widgets.text_pane import TextPane
 
 _FRAME = 4
-"""Lines that the box, its buttons and the line above them take."""
+"""The lines taken by the border, the buttons and the line above them."""
 
 
 class Confirm(ModalScreen[bool], Actor):
-    """Asks once. `y` does it; `n` and `esc` do nothing; enter presses the focused button, first `no`."""
+    """Asks for confirmation. `y` means yes; `n` and `esc` mean no; enter presses the focused button, at first `no`."""
 
     BINDINGS = bindings(Scope.DIALOG, ("yes", "no"))
     AUTO_FOCUS = "#no"
@@ -44,13 +44,13 @@ class Confirm(ModalScreen[bool], Actor):
                 yield Button(f"{self._no} (n)", id="no", compact=True)
 
     def on_mount(self) -> None:
-        """As high as its text; what is longer than the screen is read by moving, with the answers still in sight."""
+        """Make the dialog as high as its text; a text longer than the screen scrolls, with the buttons visible."""
         pane = self.query_one("#question", TextPane)
         needed = sum(len(self._paint_line(line, 66)) for line in self._lines)
         room = max(self.size.height * 9 // 10 - _FRAME, 3)
         pane.styles.height = min(needed, room)
         if needed > room:
-            self.query_one(Panel).entitle(self._title, "j k to read on")
+            self.query_one(Panel).entitle(self._title, "j k scroll")
             pane.can_focus = True
             self.set_focus(pane)
 

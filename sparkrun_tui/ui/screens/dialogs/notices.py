@@ -1,4 +1,4 @@
-"""Everything that a launch noticed on its way: warnings with what to do, and notes."""
+"""The notices of a launch: warnings with what to do, and notes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sparkrun_tui.ui.widgets.text_pane import TextPane
 
 
 class NoticesScreen(ModalScreen[None], Actor):
-    """The notices of a launch as they were when it was opened."""
+    """The notices of a launch at the time the dialog was opened."""
 
     BINDINGS = bindings(Scope.DIALOG, ("close",))
     AUTO_FOCUS = "TextPane"
@@ -31,7 +31,7 @@ class NoticesScreen(ModalScreen[None], Actor):
             yield TextPane(lambda width: notice_lines(self._notices, width), id="notices")
 
     def on_mount(self) -> None:
-        """The newest are in sight; the box says how to leave it."""
+        """Show the newest notices; the border says how to close the dialog."""
         self.query_one(Panel).entitle("Notices", "esc closes")
         self.call_after_refresh(self.query_one(TextPane).do_last)
 

@@ -17,7 +17,7 @@ from sparkrun_tui.ui.widgets.text_pane import TextPane
 
 
 class PassphraseScreen(ModalScreen[str], Actor):
-    """`enter` gives it, `esc` declines: then the key is not used."""
+    """`enter` submits the passphrase, `esc` declines: then the key is not used."""
 
     BINDINGS = bindings(Scope.DIALOG, ("close",))
     AUTO_FOCUS = "Input"
@@ -28,17 +28,17 @@ class PassphraseScreen(ModalScreen[str], Actor):
 
     def compose(self) -> ComposeResult:
         """What it is for, and a masked line."""
-        again = "That was not it. " if self._question.again else ""
+        again = "That passphrase was wrong. " if self._question.again else ""
         text = clean_line(f"{again}{self._question.path}, to log in to {self._question.host}")
         pane = TextPane(lambda width: [[(row, "")] for row in wrap(text, width)], id="question")
         pane.can_focus = False
-        with Panel(title="Passphrase of a key", classes="dialog"):
+        with Panel(title="Key passphrase", classes="dialog"):
             yield pane
             yield Input(password=True, compact=True, placeholder="passphrase")
 
     def on_mount(self) -> None:
-        """The box says what the keys do."""
-        self.query_one(Panel).entitle("Passphrase of a key", "enter uses it  esc declines")
+        """The border says what the keys do."""
+        self.query_one(Panel).entitle("Key passphrase", "enter submits  esc declines")
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:

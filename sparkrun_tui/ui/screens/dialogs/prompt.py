@@ -1,4 +1,4 @@
-"""A test prompt to an endpoint: one question, the answer as it comes."""
+"""A test prompt to an endpoint, with the answer as it arrives."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from sparkrun_tui.ui.model.ports import LaunchPort
 from sparkrun_tui.ui.widgets.panel import Panel
 from sparkrun_tui.ui.widgets.text_pane import TextPane
 
-_FIRST = "Say hello and tell in one sentence what you are."
+_FIRST = "Say hello and describe yourself in one sentence."
 _PAINT = 0.08
-"""Seconds between two paints of an answer that comes; more where a paint takes longer, since all of it is laid out."""
+"""The least seconds between two paints of an arriving answer."""
 _SHARE = 4
-"""Times that the last paint took which must lie between it and the next."""
+"""The pause after a paint, as a multiple of the time it took: a long answer is laid out again each time."""
 
 
 class PromptScreen(ModalScreen[None], Actor):
@@ -44,10 +44,10 @@ class PromptScreen(ModalScreen[None], Actor):
             yield TextPane(self._paint, id="answer")
 
     def on_mount(self) -> None:
-        """The title says whom we ask."""
+        """The title shows the endpoint."""
         endpoint = self._launch.state.endpoint
         url = endpoint.url if endpoint else ""
-        self.query_one(Panel).entitle(f"Test prompt to {url}", "enter asks  esc closes")
+        self.query_one(Panel).entitle(f"Test prompt to {url}", "enter sends  esc closes")
 
     def _paint(self, width: int) -> Sequence[Line]:
         return [[(row, "")] for row in wrap(self._answer, width)]
@@ -84,7 +84,7 @@ class PromptScreen(ModalScreen[None], Actor):
                 pane.do_last()
         if first:
             total = time.monotonic() - began
-            panel.entitle(title, f"first word {first - began:.1f} s, all {total:.1f} s   esc closes")
+            panel.entitle(title, f"first word after {first - began:.1f} s, {total:.1f} s in total   esc closes")
 
     def do_close(self) -> None:
         """Close."""

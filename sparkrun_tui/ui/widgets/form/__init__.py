@@ -1,1 +1,1 @@
-"""The form of overrides: its list, the editor of one value, and what it offers."""
+"""The override form: its list, the editor of one value, and the choices it offers."""

@@ -1,4 +1,4 @@
-"""What a word being typed can become: a list that lies over what is below, with one choice marked."""
+"""The completions of a word being typed: a list drawn over other widgets, with one choice marked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sparkrun_tui.ui.ink import Line, fit
 from sparkrun_tui.ui.widgets.line_pane import LinePane
 
 _MOST = 8
-"""Choices in sight at once."""
+"""The most choices shown."""
 _WIDEST = 78
 
 
@@ -44,18 +44,29 @@ class Choices(LinePane):
         self.display = False
 
     def offer(self, rows: Sequence[tuple[str, str]], at: int | None, column: int, row: int = 0) -> None:
-        """Show these, with the one at `at` marked, from `column` on below the parent's row `row`; above it when there
-        is more room."""
+        """Show these choices with the one at `at` marked.
+
+        The list begins at `column` and below the parent's row `row`, or ends above that row when there is more room.
+        """
         self._rows, self._at = rows, at
         assert isinstance(self.parent, Widget)
         room = self.parent.size
+        wanted = min(len(rows), _MOST)
         below = room.height - row - 1
-        upwards = below < min(len(rows), _MOST) and row > below
-        height = min(len(rows), _MOST, max(row if upwards else below, 1))
-        widest = max((cell_len(text) + cell_len(about) + 4 for text, about in rows), default=0)
-        width = min(max(widest, 12), _WIDEST, max(room.width, 12))
-        self.top = 0 if at is None else max(min(at - height // 2, len(rows) - height), 0)
-        self._place(height, width, max(min(column, room.width - width), 0), row - height if upwards else row + 1)
+        if below < wanted and row > below:
+            height = min(wanted, row)
+            first = row - height
+        else:
+            height = min(wanted, max(below, 1))
+            first = row + 1
+        widest = 12
+        for text, about in rows:
+            widest = max(widest, cell_len(text) + cell_len(about) + 4)
+        width = min(widest, _WIDEST, max(room.width, 12))
+        self.top = 0
+        if at is not None:
+            self.top = max(min(at - height // 2, len(rows) - height), 0)
+        self._place(height, width, max(min(column, room.width - width), 0), first)
         self.refresh()
 
     def _place(self, height: int, width: int, column: int, row: int) -> None:
@@ -67,13 +78,13 @@ class Choices(LinePane):
         self.display = True
 
     def withdraw(self) -> None:
-        """Offer nothing."""
+        """Hide the list."""
         if self.display:
             self._rows, self._at = (), None
             self.display = False
 
     def on_click(self, event: events.Click) -> None:
-        """Take what was clicked; typing goes on."""
+        """Take the clicked choice; typing continues."""
         event.stop()
         number = self.top + event.y
         if number < len(self._rows):
@@ -81,7 +92,7 @@ class Choices(LinePane):
 
     @property
     def line_count(self) -> int:
-        """One a choice."""
+        """One line per choice."""
         return len(self._rows)
 
     def line(self, number: int) -> Line:
@@ -92,5 +103,5 @@ class Choices(LinePane):
         return [(mark, "accent"), (fit(text, room), "bold" if number == self._at else ""), (f"  {about}", "dim")]
 
     def line_style(self, number: int) -> str:
-        """The marked one lies under the cursor."""
+        """The marked choice looks like a cursor."""
         return "cursor-blur" if number == self._at else ""

@@ -1,4 +1,4 @@
-"""The one editor of the override form: a line of text that offers what it can become while it is typed."""
+"""The editor of the override form: a line of text with completions while typing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class FieldEditor(Input, Actor):
     BINDINGS = bindings(Scope.EDITOR)
 
     class Left(Message):
-        """Typing ended; `keep` is whether the value counts, `step` which way to go on (0: stay)."""
+        """Typing ended; `keep` is whether to keep the value, `step` where to move next (0: stay)."""
 
         def __init__(self, keep: bool, step: int = 0) -> None:
             super().__init__()
@@ -30,7 +30,7 @@ class FieldEditor(Input, Actor):
             self.step = step
 
     class Offered(Message):
-        """There are choices for what is being typed; None: not any more."""
+        """The choices for what is being typed; None when there are none any more."""
 
         def __init__(self, completing: Completing | None) -> None:
             super().__init__()
@@ -47,7 +47,7 @@ class FieldEditor(Input, Actor):
         self._now: Completing | None = None
 
     def open(self, text: str, completer: Completer | None, *, adding: bool, secret: bool) -> None:
-        """Begin with this text; a secret one is typed as dots."""
+        """Start editing this text; a secret is shown as dots."""
         self.adding, self._completer = adding, completer
         self.password = secret
         with self.prevent(Input.Changed):
@@ -60,14 +60,14 @@ class FieldEditor(Input, Actor):
     # Choices.
 
     def _offer(self) -> None:
-        """Show what the line can become, or nothing when there is nothing."""
+        """Show the completions of the line, or hide the list when there are none."""
         now = offer(self._completer, self.value, len(self.value)) if self._completer else None
         before, self._now = self._now, now if now is not None and now.choices else None
         if before is not None or self._now is not None:
             self.post_message(self.Offered(self._now))
 
     def on_input_changed(self) -> None:
-        """Other text, other choices; a choice that was put in place keeps them."""
+        """New text has new choices; inserting a choice keeps the list."""
         if self._now is None or self.value != self._now.line:
             self._offer()
 
@@ -78,10 +78,10 @@ class FieldEditor(Input, Actor):
         if len(now.choices) > 1:
             self.post_message(self.Offered(now))
         else:
-            self._offer()  # it is decided: what comes next may have choices of its own
+            self._offer()  # the word is complete: what follows may have choices of its own
 
     def take(self, number: int) -> None:
-        """Put the choice `number` in place: it was clicked."""
+        """Insert the choice `number`, which was clicked."""
         if self._now is not None and number < len(self._now.choices):
             self._put(take(self._now, number))
             self._offer()
@@ -101,34 +101,39 @@ class FieldEditor(Input, Actor):
     # Keys.
 
     def do_complete(self) -> None:
-        """Complete, then take the next choice; where nothing completes it, keep the value and go on."""
+        """Complete, then take the next choice; without any choice, keep the value and go to the next field."""
         self._turn(1, 1)
 
     def do_complete_back(self) -> None:
-        """Take the choice before; where there is none, keep the value and go back."""
+        """Take the previous choice; without any choice, keep the value and go to the previous field."""
         self._turn(-1, -1)
 
     def do_accept(self) -> None:
-        """Keep the value; a key that was only just named asks for its value first."""
+        """Keep the value; a new key without a value is completed with `=`, and its value is typed next."""
         word = self.value.strip()
-        taken = self._now is not None and self._now.at is not None
-        if self.adding and word and ("=" not in word or (taken and word.endswith("="))):
-            self.value = word if word.endswith("=") else f"{word}="
-            self.cursor_position = len(self.value)
-            self._offer()
-        else:
+        if not self.adding or not word:
             self.post_message(self.Left(True))
+            return
+        choice_taken = self._now is not None and self._now.at is not None
+        if "=" not in word:
+            word += "="
+        elif not (choice_taken and word.endswith("=")):
+            self.post_message(self.Left(True))
+            return
+        self.value = word
+        self.cursor_position = len(word)
+        self._offer()
 
     def do_cancel(self) -> None:
-        """Leave the value as it was."""
+        """Discard what was typed."""
         self.post_message(self.Left(False))
 
     def on_blur(self) -> None:
-        """Going elsewhere keeps the value."""
+        """Moving the focus away keeps the value."""
         self.post_message(self.Left(True))
 
     def close(self) -> None:
-        """Be gone, and the choices with it."""
+        """Hide the editor and its choices."""
         self.display = False
         self._completer = None
         self._offer()

@@ -1,4 +1,4 @@
-"""The override form: a virtual list of fields, with one editor that floats over the field being typed."""
+"""The override form: a virtual list of fields, with one editor drawn over the field being edited."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from sparkrun_tui.ui.model.completing import Completing
 
 _NARROWEST = 4
-"""Cells that a value has at least."""
+"""The least cells for a value."""
 
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
 class FieldList(ListPane):
-    """Fields of one recipe. It shows rows and posts what was asked; whoever holds the values answers with rows."""
+    """The fields of one recipe. It posts the user's changes; the owner of the values answers with `show`."""
 
     BINDINGS = [*bindings(Scope.LIST), *bindings(Scope.FORM)]
 
@@ -50,7 +50,7 @@ class FieldList(ListPane):
             return isinstance(message, FieldList.Drafted)
 
     class Typed(Message):
-        """A value was typed (`keep`), or typing was given up."""
+        """A value was typed (`keep`), or typing was cancelled."""
 
         def __init__(self, key: str, text: str, keep: bool) -> None:
             super().__init__()
@@ -67,7 +67,7 @@ class FieldList(ListPane):
             self.steps = steps
 
     class Asked(Message):
-        """Something else was asked: `undo`, `redo`, `reset`, `reset_all`."""
+        """Another change was requested: `undo`, `redo`, `reset`, `reset_all`."""
 
         def __init__(self, what: str, key: str) -> None:
             super().__init__()
@@ -75,7 +75,7 @@ class FieldList(ListPane):
             self.key = key
 
     class Offered(Message):
-        """What is being typed can become one of these, to be shown from `column` of the row `row` on; None: nothing."""
+        """The choices for what is being typed, to be shown at `column` of the row `row`; None when there are none."""
 
         def __init__(self, completing: Completing | None, column: int, row: int) -> None:
             super().__init__()
@@ -92,11 +92,11 @@ class FieldList(ListPane):
         self.editing = ""
         self.adding = False
         self.error = ""
-        """What is wrong with the key being added."""
+        """What is wrong with the key being added; empty when nothing is."""
         self._editor = FieldEditor(id="field-editor")
 
     def compose(self) -> ComposeResult:
-        """The editor is there from the start and only moved."""
+        """The editor exists from the start and is only moved."""
         self._editor.display = False
         yield self._editor
 
@@ -138,25 +138,30 @@ class FieldList(ListPane):
             return [("  + add a key", "accent" if number == self.cursor else "dim")]
         row = self.rows[number]
         width = self.key_width
-        spans: list[Span] = [
-            ("• " if row.changed else "  ", "changed"),
+        tail = self._tail_of(row)
+        room = max(self.text_width - width - 3 - width_of(tail), _NARROWEST)
+        mark, style = "  ", ""
+        if row.changed:
+            mark, style = "• ", "changed"
+        if row.error:
+            style = "invalid"
+        return [
+            (mark, "changed"),
             (fit(row.key, width), "" if row.used else "dim"),
             (" ", ""),
+            (fit(row.shown, room), style),
+            *tail,
         ]
-        room = self.text_width - width - 3
-        tail = self._tail_of(row)
-        style = "invalid" if row.error else "changed" if row.changed else ""
-        return [*spans, (fit(_value(row), max(room - width_of(tail), _NARROWEST)), style), *tail]
 
     def _tail_of(self, row: FieldRow) -> list[Span]:
-        """What stands at the right of a field, where there is room for it beside the value."""
+        """What is shown at the right of a field, if there is room for it beside the value."""
         tail = _tail(row)
-        room = self.text_width - self.key_width - 3 - max(min(cell_len(_value(row)), 8), _NARROWEST)
+        room = self.text_width - self.key_width - 3 - max(min(cell_len(row.shown), 8), _NARROWEST)
         if width_of(tail) > room:
             tail = [(text.replace("◂ ", "◂"), style) for text, style in tail]
         return tail if width_of(tail) <= room else []
 
-    # The line below: what the current field is, or what is wrong with it.
+    # The lines below: the help of the current field, or what is wrong with it.
 
     def move_to(self, row: int, step: int = 1) -> None:
         """Move, and describe the field below."""
@@ -168,8 +173,9 @@ class FieldList(ListPane):
     @property
     def _lines_below(self) -> int:
         """How many lines below the fields describe the current one."""
-        height = self.size.height
-        return 3 if height >= 16 else 1 if height > 6 else 0
+        if self.size.height >= 16:
+            return 3
+        return 1 if self.size.height > 6 else 0
 
     @property
     def page(self) -> int:
@@ -177,7 +183,7 @@ class FieldList(ListPane):
         return max(self.size.height - self._lines_below, 1)
 
     def render_line(self, y: int) -> Strip:
-        """A field, or the line below them."""
+        """A field, or one of the lines below the fields."""
         width, height = self.size
         place = y - (height - self._lines_below)
         if place < 0:
@@ -198,19 +204,23 @@ class FieldList(ListPane):
     # The editor.
 
     def why_not(self, name: str) -> str:
-        """Undo and redo need something to take back; the other keys need a field."""
+        """Undo and redo need a change; the other keys need a field that they work on."""
         row = self.current
-        if name == "undo" and not self.can_undo:
-            return "There is nothing to take back."
-        if name == "redo" and not self.can_redo:
-            return "There is nothing to do again."
-        if name in ("more", "less") and (row is None or not (row.steps or row.values)):
-            return "This field has no steps: enter types a value."
-        if name == "reset" and (row is None or not row.changed):
-            return "This field has its own value."
-        if name == "reset_all" and not any(row.changed for row in self.rows):
-            return "Nothing is changed."
-        return ""
+        reasons = {
+            "undo": (self.can_undo, "There is nothing to undo."),
+            "redo": (self.can_redo, "There is nothing to redo."),
+            "reset": (row is not None and row.changed, "This field is not overridden."),
+            "reset_all": (self._any_changed, "Nothing is overridden."),
+        }
+        if name in ("more", "less"):
+            has_steps = row is not None and (row.steps or bool(row.values))
+            return "" if has_steps else "This field has no steps: press enter to type a value."
+        possible, reason = reasons.get(name, (True, ""))
+        return "" if possible else reason
+
+    @property
+    def _any_changed(self) -> bool:
+        return any(row.changed for row in self.rows)
 
     def do_edit(self) -> None:
         """Type a value for the current field."""
@@ -269,7 +279,7 @@ class FieldList(ListPane):
             keep = keep and bool(key)
             if keep and not _KEY.fullmatch(key) and editor.has_focus:
                 self.app.bell()
-                self.error = f"{key} is no key: letters, digits, _ and - only"
+                self.error = f"{key} is not a valid key: use letters, digits, _ and - only"
                 self.refresh()
                 return
         had_focus = editor.has_focus
@@ -286,7 +296,7 @@ class FieldList(ListPane):
     # Keys.
 
     def on_click(self, event: events.Click) -> None:
-        """A click on what stands at the right of a field does it; a double click on a field edits it."""
+        """A click on the signs at the right of a field uses them; a double click on a field edits it."""
         number = self.top + event.y
         if number > len(self.rows) or event.y >= self.size.height - self._lines_below:
             return
@@ -294,15 +304,24 @@ class FieldList(ListPane):
         if number == len(self.rows):
             self.do_add()
             return
-        tail = self._tail_of(self.rows[number])
-        place = event.x - self.text_width + width_of(tail)
-        sign = text_of(tail)[place : place + 1] if place >= 0 else ""
-        if sign and self.rows[number].changed and not self.rows[number].error:
+        row = self.rows[number]
+        sign = self._sign_at(row, event.x)
+        if sign and row.changed and not row.error:
             self.do_reset()
-        elif sign in ("◂", "▸"):
-            self._step(1 if sign == "▸" else -1)
+        elif sign == "▸":
+            self._step(1)
+        elif sign == "◂":
+            self._step(-1)
         elif sign == "▾" or event.chain == 2:
             self.do_edit()
+
+    def _sign_at(self, row: FieldRow, column: int) -> str:
+        """The character at a column within what is shown at the right of a field; empty outside of it."""
+        tail = self._tail_of(row)
+        place = column - self.text_width + width_of(tail)
+        if place < 0:
+            return ""
+        return text_of(tail)[place : place + 1]
 
     def do_more(self) -> None:
         """Step up."""
@@ -318,35 +337,33 @@ class FieldList(ListPane):
             self.post_message(self.Stepped(row.key, steps))
 
     def do_undo(self) -> None:
-        """Take back."""
+        """Undo the last change."""
         self.post_message(self.Asked("undo", ""))
 
     def do_redo(self) -> None:
-        """Do again."""
+        """Redo the last change that was undone."""
         self.post_message(self.Asked("redo", ""))
 
     def do_reset(self) -> None:
-        """Give the current field its own value back."""
+        """Remove the override of the current field."""
         row = self.current
         if row is not None:
             self.post_message(self.Asked("reset", row.key))
 
     def do_reset_all(self) -> None:
-        """Drop every override."""
+        """Remove every override."""
         self.post_message(self.Asked("reset_all", ""))
 
 
-def _value(row: FieldRow) -> str:
-    return row.shown
-
-
 def _tail(row: FieldRow) -> list[Span]:
-    """What stands at the right of a field: what is wrong, the value before, or how it is stepped."""
+    """What is shown at the right of a field: its error, its own value, or signs for steps and choices."""
     if row.error:
         return [(f" ✗ {clean_line(row.error)}", "bad")]
     if row.changed:
         own = row.own_shown
-        return [(f" ◂ {own if len(own) <= 14 else own[:13] + '…'}", "dim")]
+        if len(own) > 14:
+            own = own[:13] + "…"
+        return [(f" ◂ {own}", "dim")]
     if not row.used:
         return [(" not used", "dim")]
     if row.values:

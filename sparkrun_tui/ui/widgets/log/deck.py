@@ -12,14 +12,14 @@ from sparkrun_tui.ui.widgets.log.source import HostLog, MergedLog
 from sparkrun_tui.ui.widgets.log.view import LogView
 
 _NARROWEST = 60
-"""Cells below which two panes do not stand side by side."""
+"""The least cells of a pane beside another."""
 
 _LOWEST = 5
-"""Rows of a pane: its title, three lines of log, and its status."""
+"""The least rows of a pane: its title, three lines of log, and its status."""
 
 
 class LogDeck(Container):
-    """Holds one view a host and one for all; only what is displayed is read and painted."""
+    """Holds one view per host and one for all; only visible views are read and painted."""
 
     def __init__(self, logs: Mapping[str, LogBuffer], hosts: Sequence[str]) -> None:
         super().__init__(id="logs")
@@ -30,21 +30,21 @@ class LogDeck(Container):
         self._merged = LogView(self._merged_source, "all hosts")
         self.is_merged = False
         self.cramped = False
-        """Whether a pane a host would leave each too few lines: then all are merged."""
+        """Whether one pane per host would leave each too few lines; then all are merged."""
         self.alone = ""
         self._text = ""
 
     def compose(self) -> ComposeResult:
-        """A view for all; those of single hosts come with their logs."""
+        """The view for all hosts; those of single hosts are added as they become known."""
         yield self._merged
 
     def on_mount(self) -> None:
-        """Tiled at first."""
+        """Start tiled."""
         self._add_new()
         self.tile()
 
     def _add_new(self) -> None:
-        """Give each host its view: all that are known from the start, and those that turn up later."""
+        """Give each host its view: those known from the start, and those that appear later."""
         new = [host for host in dict.fromkeys((*self._known, *self._logs)) if host not in self._views]
         for host in new:
             self._views[host] = LogView(HostLog(self._logs, host), host)
@@ -60,7 +60,7 @@ class LogDeck(Container):
 
     @property
     def shown(self) -> list[LogView]:
-        """The views in sight."""
+        """The visible views."""
         if self.alone in self._views:
             return [self._views[self.alone]]
         if self.is_merged or self.cramped:
@@ -69,26 +69,29 @@ class LogDeck(Container):
 
     @property
     def focused_view(self) -> LogView:
-        """The view with the focus, else the first in sight."""
+        """The view with the focus, else the first visible one."""
         return next((view for view in self.shown if view.has_focus), self.shown[0])
 
     def tile(self) -> None:
-        """Show what is chosen, in as many columns as there is room for."""
+        """Show the chosen views, in as many columns as there is room for."""
         width = self.size.width or self.app.size.width
         across = max(min(len(self._views), width // _NARROWEST), 1)
         rows = -(-len(self._views) // across)
         self.cramped = len(self._views) > 1 and 0 < self.size.height < rows * _LOWEST
         shown = self.shown
-        had_focus = any(view.has_focus for view in (*self._views.values(), self._merged))
+        hides_focus = False
         for view in (*self._views.values(), self._merged):
+            if view.has_focus and view not in shown:
+                hides_focus = True
             view.display = view in shown
-        if had_focus and not any(view.has_focus for view in shown):
+        if hides_focus:
             shown[0].focus()
         self.styles.grid_size_columns = min(len(shown), across)
         if self._merged in shown:
             self._merged_source.pull()
         for view in shown:
-            if (view.finder.text if view.finder else "") != self._text:
+            searched = view.finder.text if view.finder else ""
+            if searched != self._text:
                 view.find(self._text)
 
     def on_resize(self) -> None:
@@ -106,7 +109,7 @@ class LogDeck(Container):
             view.pull()
 
     def toggle_merged(self) -> None:
-        """Merged, or tiled."""
+        """Switch between merged and tiled."""
         self.is_merged = not self.is_merged
         self.alone = ""
         self.tile()
@@ -130,7 +133,7 @@ class LogDeck(Container):
         self.show_alone("" if self.alone or self.is_merged else host)
 
     def find(self, text: str) -> None:
-        """Search in what is shown now and later."""
+        """Search for `text` in the visible views, and in others when they are shown."""
         self._text = text
         for view in self.shown:
             view.find(text)

@@ -13,7 +13,7 @@ from typing import Protocol
 from sparkrun_tui.launch.record.logs import LogBuffer, LogLine, Numbered, line_weight
 
 _SLICE = 0.004
-"""Seconds that a search takes at a time, so that keys come between."""
+"""Seconds that a search takes at a time, so that the app stays responsive."""
 
 _CHUNK = 1000
 
@@ -40,7 +40,7 @@ _EMPTY = LogBuffer()
 
 
 class HostLog:
-    """The log of one host; empty until the host has said something."""
+    """The log of one host; empty until its first line."""
 
     def __init__(self, buffers: Mapping[str, LogBuffer], host: str) -> None:
         self._buffers = buffers
@@ -101,7 +101,7 @@ class MergedLog:
         return [line.text for _, line in self._lines.between(start, stop)]
 
     def pull(self) -> None:
-        """Take what is new in the hosts' logs."""
+        """Take the new lines of the hosts' logs."""
         fresh: list[tuple[float, str, LogLine]] = []
         for host, buffer in self._buffers.items():
             start = max(self._taken.get(host, 0), buffer.end - self._capacity)
@@ -113,7 +113,7 @@ class MergedLog:
 
 @dataclass(slots=True)
 class Finder:
-    """Numbers of the lines that hold a text, found a slice at a time. Capital letters make case count."""
+    """Numbers of the lines that contain a text, found a slice at a time. Case matters if it has a capital letter."""
 
     text: str
     matches: list[int] = field(default_factory=list)
@@ -126,7 +126,7 @@ class Finder:
         self._pattern = re.compile(re.escape(self.text), re.NOFLAG if self._exact else re.IGNORECASE)
 
     def advance(self, source: LogSource, seconds: float = _SLICE) -> bool:
-        """Look at more lines for so long; whether some are left."""
+        """Search more lines for `seconds`; whether some are left."""
         if self.matches and self.matches[0] < source.first:
             del self.matches[: bisect_left(self.matches, source.first)]
         until = time.perf_counter() + seconds
@@ -140,7 +140,7 @@ class Finder:
         return self.scanned < source.end
 
     def _search(self, start: int, texts: list[str]) -> None:
-        # Asking whether a text is in another is five times as fast as the pattern, which says where.
+        # `in` is five times as fast as the pattern, which is only needed for the places within a line.
         if self._exact:
             text = self.text
             self.matches += [number for number, line in enumerate(texts, start) if text in line]
@@ -149,7 +149,7 @@ class Finder:
             self.matches += [number for number, line in enumerate(texts, start) if text in line.lower()]
 
     def spans(self, text: str) -> list[tuple[int, int]]:
-        """Where the text stands in a line."""
+        """The places of the text in a line, as pairs of start and end."""
         return [match.span() for match in self._pattern.finditer(text)]
 
     def after(self, number: int) -> int | None:

@@ -48,15 +48,15 @@ class LogView(LinePane, Actor, can_focus=True):
         self._rows: list[tuple[int, int, list[Span]]] = []
 
     def tag(self, hosts: Sequence[str]) -> None:
-        """Show before each line which of `hosts` it is from."""
+        """Show in front of each line which of `hosts` it is from."""
         self._tags = {host: f"host{number % 4 + 1}" for number, host in enumerate(hosts)}
         self._tag_width = max((cell_len(clean_line(host)) for host in hosts), default=0)
         self.refresh()
 
-    # What is new.
+    # New lines.
 
     def pull(self) -> None:
-        """Lines may have come: paint only what that changes."""
+        """New lines may have arrived: repaint only what changes."""
         if self.finder is not None:
             self.finder.advance(self.source)
         if self.following:
@@ -70,12 +70,12 @@ class LogView(LinePane, Actor, can_focus=True):
 
     @property
     def page(self) -> int:
-        """Rows of log: without title and status."""
+        """Rows of the log, without title and status."""
         return max(self.size.height - 2, 1)
 
     @property
     def pending(self) -> int:
-        """Lines that came since following stopped."""
+        """Lines that arrived since following stopped."""
         return 0 if self.following else max(self.source.end - self._seen, 0)
 
     # Painting.
@@ -142,11 +142,10 @@ class LogView(LinePane, Actor, can_focus=True):
     def render_line(self, y: int) -> Strip:
         """The title, a row of the log, or the status."""
         width, height = self.size
-        if y == 0 or (y == height - 1 and height > 2):
-            spans = self._title(width) if y == 0 else self._status(width)
-            return Strip([Segment(text, self.ink(names)) for text, names in spans]).adjust_cell_length(
-                width, self._base
-            )
+        if y == 0:
+            return self._whole_width(self._title(width))
+        if y == height - 1 and height > 2:
+            return self._whole_width(self._status(width))
         if y - 1 >= len(self._rows):
             return Strip([Segment(" " * width, self._base)], width)
         number, offset, spans = self._rows[y - 1]
@@ -158,6 +157,10 @@ class LogView(LinePane, Actor, can_focus=True):
         strip = strip.crop_extend(left, left + self.text_width, self._base).apply_offsets(left + offset, number)
         return Strip.join([strip, Strip([self._thumb(y - 1)], 1)])
 
+    def _whole_width(self, spans: Sequence[Span]) -> Strip:
+        strip = Strip([Segment(text, self.ink(names)) for text, names in spans])
+        return strip.adjust_cell_length(self.size.width, self._base)
+
     def _thumb(self, y: int) -> Segment:
         source, page = self.source, self.page
         count = source.end - source.first
@@ -168,7 +171,7 @@ class LogView(LinePane, Actor, can_focus=True):
         return Segment("▐" if start <= y < start + size else " ", self.ink("thumb"))
 
     def _title(self, width: int) -> list[Span]:
-        bar = "━" if self.has_focus else "─"  # the focus shows without colour, too
+        bar = "━" if self.has_focus else "─"  # the focus can be seen without colour, too
         name = f"{bar} {clean_line(self.title)} "
         count = f" {self.source.end:,} lines {bar}"
         style = "accent" if self.has_focus else "dim"
@@ -182,9 +185,11 @@ class LogView(LinePane, Actor, can_focus=True):
         elif self.pending:
             spans = [("▏paused ", "tight"), (f" {self.pending:,} new ↓ G ", "demo")]
         else:
-            spans = [("▏paused", "tight"), ("  space or G follows", "dim")]
+            spans = [("▏paused", "tight"), ("  press space or G to follow", "dim")]
         if not self.following and self.source.first and self.top == self.source.first:
-            spans.append((f"   {self.source.first:,} earlier lines are not held here: saved logs have more", "tight"))
+            spans.append(
+                (f"   {self.source.first:,} earlier lines are not in memory: save the logs to read them", "tight")
+            )
         if self.finder is not None:
             found = len(self.finder.matches)
             place = f"{self.finder.place(self.at_match)} of " if self.at_match is not None and found else ""
@@ -225,15 +230,15 @@ class LogView(LinePane, Actor, can_focus=True):
         self.refresh()
 
     def on_focus(self) -> None:
-        """The title shows who has the focus."""
+        """The title looks different with the focus."""
         self.refresh()
 
     def on_blur(self) -> None:
-        """The title shows who has the focus."""
+        """The title looks different with the focus."""
         self.refresh()
 
     def on_click(self, event: events.Click) -> None:
-        """A click on the status row follows again."""
+        """A click on the status row resumes following."""
         if event.y == self.size.height - 1:
             self.follow()
 
@@ -248,16 +253,16 @@ class LogView(LinePane, Actor, can_focus=True):
         self.refresh()
 
     def _scan(self, finder: Finder) -> None:
-        """Look through everything a slice at a time, so that keys come between."""
+        """Search all lines a slice at a time, so that the app stays responsive."""
         if finder is self.finder and self.is_attached:
             if finder.advance(self.source):
                 self.set_timer(0.001, lambda: self._scan(finder))
             self.refresh()
 
     def why_not(self, name: str) -> str:
-        """Matches need a search."""
+        """Going to a match needs a search."""
         if name in ("next_match", "previous_match") and self.finder is None:
-            return "There is no search: / begins one."
+            return "There is no search: press / to start one."
         return ""
 
     def do_next_match(self) -> None:
@@ -267,14 +272,14 @@ class LogView(LinePane, Actor, can_focus=True):
             self._go(self.finder.after(here))
 
     def do_previous_match(self) -> None:
-        """Go to the match before."""
+        """Go to the previous match."""
         if self.finder is not None:
             here = self.at_match if self.at_match is not None else self.top + self.page
             self._go(self.finder.before(here))
 
     def _go(self, number: int | None) -> None:
         if number is None:
-            self.sparkrun.say("nothing found in this log", "warning")
+            self.sparkrun.say("no match in this log", "warning")
             return
         self.at_match = number
         self.show_line(number)
@@ -325,7 +330,7 @@ class LogView(LinePane, Actor, can_focus=True):
             self.follow()
 
     def do_wrap(self) -> None:
-        """Break long lines, or cut them."""
+        """Wrap long lines, or cut them."""
         self.wrapping = not self.wrapping
         self.refresh()
 
@@ -337,7 +342,7 @@ class LogView(LinePane, Actor, can_focus=True):
     # Selecting.
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
-        """The selected lines, as they stand in the log."""
+        """The text selected in the log."""
         first = max(selection.start.y if selection.start else self.source.first, self.source.first)
         last = min(selection.end.y if selection.end else self.source.end - 1, self.source.end - 1)
         lines = []
