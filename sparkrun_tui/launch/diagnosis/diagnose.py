@@ -7,7 +7,6 @@ import re
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 from sparkrun_tui.base.patterns import GAP, AnyOf, LinePattern
 from sparkrun_tui.base.text import log_line, shorten
@@ -79,12 +78,6 @@ def causes_of(engine: str) -> tuple[Cause, ...]:
     return _SHARED if family is None else (*family.causes, *_SHARED)
 
 
-@lru_cache(maxsize=8)
-def words_of_causes(engine: str) -> AnyOf:
-    """Whether a line of an engine's log may hold any of its causes."""
-    return AnyOf(cause.pattern for cause in causes_of(engine))
-
-
 def diagnose(
     engine: str,
     lines_by_host: Mapping[str, Sequence[LogLine | str]],
@@ -142,7 +135,7 @@ class Diagnosis:
         name = family.name if family is not None else engine
         self._log = log_of(engine)
         self._table = causes_of(engine)
-        self._known = words_of_causes(engine)
+        self._known = AnyOf(cause.pattern for cause in self._table)
         self._context = Context(values or {}, memory_total=memory_total, engine=name)
         self._report = report
         self._guard = RuleGuard(report)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.ui.app.shell import AppShell
 from sparkrun_tui.ui.model.launch_status import COMING, OVER, SERVING
 from sparkrun_tui.ui.model.ports import KeyQuestion, LaunchPort, PassphraseAsked
@@ -121,7 +122,7 @@ class Launches:
             if state.status in OVER or launch.launch_id in self._demo:
                 continue  # the demo cluster ends with the app
             if state.endpoint and state.status in SERVING:
-                stop = f"sparkrun-tui stop {launch.launch_id}"
+                stop = shell.words(["sparkrun-tui", "stop", launch.launch_id])
                 lines.append(f"{state.recipe} keeps serving at {state.endpoint.url} (to stop it: {stop})")
             else:
                 lines.append(f"{state.recipe} was still starting on {', '.join(state.hosts)}")
