@@ -22,13 +22,13 @@ def seconds(text: str) -> float:
     """The best of three tries to read a script in both ways."""
     tries = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         try:
             simple_commands(text)
         except ValueError as error:
             assert "unbalanced" in str(error) or "inside each other" in str(error)
         quotes_at(text, range(0, len(text), 64))
-        tries.append(time.perf_counter() - start)
+        tries.append(time.process_time() - start)
     return min(tries)
 
 
@@ -49,6 +49,7 @@ def test_time_is_linear_in_length(piece: str) -> None:
 )
 def test_what_is_read_on_trial_is_not_read_again_at_every_level(opening: str, closing: str) -> None:
     levels = 14
-    start = time.perf_counter()
+    start = time.process_time()
     simple_commands(opening * levels + "x" + closing * levels)
-    assert time.perf_counter() - start < 0.5
+    # Read again at each level it takes 16,000 times as long as once, which is minutes.
+    assert time.process_time() - start < 10

@@ -198,9 +198,10 @@ def test_other_words_of_a_log_stay(line: str) -> None:
 def test_long_lines_of_a_log_are_searched_quickly() -> None:
     for piece in ("api_key=", "api_key='", "--api-key ", "Bearer ", "password: [", "api_key \t", "secret_key'"):
         line = piece * (65_536 // len(piece))
-        start = time.perf_counter()
+        start = time.process_time()
         without_named(line)
-        assert time.perf_counter() - start < 0.5, piece
+        # A pattern that looks at each rest of the line anew takes minutes.
+        assert time.process_time() - start < 10, piece
     assert json.loads(without_named('{"api_key": "abcdefgh"}')) == {"api_key": "•••"}
 
 
