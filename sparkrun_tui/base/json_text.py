@@ -26,12 +26,20 @@ def parse_json(text: str | bytes) -> Any:
     Raises `JsonError` for bad syntax, encoding or nesting and for numbers of absurd length. `NaN` and `Infinity` are
     read, since published model configurations contain them; `base.numbers` refuses them where a number is wanted.
     """
+    readable = text
+    if isinstance(readable, bytes):
+        readable = readable.decode("utf-8", "replace")
+    if _depth(readable) > _MOST_DEPTH:
+        raise JsonError("nested too deeply")
+    return parse_flat_json(text)
+
+
+def parse_flat_json(text: str | bytes) -> Any:
+    """The same without counting levels, for readers that do not recurse: the program's own data and large tables.
+
+    Counting takes as long as parsing, and these are read at every start. Raises `JsonError`.
+    """
     try:
-        readable = text
-        if isinstance(readable, bytes):
-            readable = readable.decode("utf-8", "replace")
-        if _depth(readable) > _MOST_DEPTH:
-            raise JsonError("nested too deeply")
         return json.loads(text, parse_int=_whole)
     except RecursionError:
         raise JsonError("nested too deeply") from None

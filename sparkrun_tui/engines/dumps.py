@@ -12,7 +12,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any
 
-from sparkrun_tui.base.json_text import parse_json
+from sparkrun_tui.base.json_text import parse_flat_json
 from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.fields.declared import FIELDS
@@ -109,7 +109,7 @@ def _load(folder: str, version: str, title: str) -> EngineFlags:
     file = _folder(folder) / f"flags-{version}.json"
     if not file.is_file():
         return EngineFlags(title, {})
-    rows = parse_json(file.read_text(encoding="utf-8"))
+    rows = parse_flat_json(file.read_text(encoding="utf-8"))
     by_spelling = {}
     for row in rows:
         flag = EngineFlag(
@@ -125,7 +125,7 @@ def _load(folder: str, version: str, title: str) -> EngineFlags:
     history = _folder(folder) / "history.json"
     if not history.is_file():
         return EngineFlags(title, by_spelling)
-    changes = parse_json(history.read_text(encoding="utf-8"))
+    changes = parse_flat_json(history.read_text(encoding="utf-8"))
     came = {name: Change(*pair) for name, pair in changes["came"].items()}
     gone = {name: Change(*pair) for name, pair in changes["gone"].items()}
     return EngineFlags(title, by_spelling, came, gone)
@@ -176,7 +176,7 @@ def _extra_helps(folder: str) -> dict[str, str]:
     file = _folder(folder) / "help.json"
     if not file.is_file():
         return {}
-    found: dict[str, str] = parse_json(file.read_text(encoding="utf-8"))
+    found: dict[str, str] = parse_flat_json(file.read_text(encoding="utf-8"))
     return found
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from sparkrun_tui.base.json_text import parse_json
+from sparkrun_tui.base.json_text import parse_flat_json
 from sparkrun_tui.base.numbers import whole_of
 from sparkrun_tui.models.digest import Digest, unpacked
 
@@ -57,4 +57,4 @@ class _Table:
 @cache
 def _table() -> _Table:
     """The table, read on first use."""
-    return _Table(parse_json(PATH.read_text(encoding="utf-8")))
+    return _Table(parse_flat_json(PATH.read_text(encoding="utf-8")))

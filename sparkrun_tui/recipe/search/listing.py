@@ -17,7 +17,7 @@ from typing import Any
 from sparkrun_tui import __version__
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.files import open_regular, read_text, write_private
-from sparkrun_tui.base.json_text import parse_json
+from sparkrun_tui.base.json_text import parse_flat_json
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.recipe.format.loader import load_file
 from sparkrun_tui.recipe.format.quick_read import sketch
@@ -163,7 +163,7 @@ def _file() -> Path:
 
 def _read_cache() -> dict[str, list[Any]]:
     try:
-        data = parse_json(read_text(_file(), encoding="ascii"))
+        data = parse_flat_json(read_text(_file(), encoding="ascii"))
         rows = data["rows"]
         if data["format"] != _FORMAT or not isinstance(rows, dict):
             return {}

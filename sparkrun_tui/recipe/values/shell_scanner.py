@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from sparkrun_tui.base.text import decode
 
@@ -71,9 +72,10 @@ def simple_commands(script: str, offset: int = 0) -> list[Command]:
     Commands inside substitutions are part of their word. Raises `ValueError` at a quote or bracket that is
     never closed, and where more than `MAX_DEPTH` are inside each other.
     """
-    scanner = _Scanner(script, offset)
-    scanner.run()
-    return scanner.commands
+    reading = _read(script, offset)
+    if reading.error:
+        raise ValueError(reading.error)
+    return list(reading.commands)
 
 
 def quotes_at(text: str, offsets: Iterable[int]) -> dict[int, str]:
@@ -82,12 +84,31 @@ def quotes_at(text: str, offsets: Iterable[int]) -> dict[int, str]:
     `'`, `"` or `$'` inside such quotes, `<` inside a heredoc, `#` inside a comment, else empty. The innermost counts:
     a place in `"$(here)"` is not quoted. In a script that cannot be read to its end, the rest is all alike.
     """
-    scanner = _Scanner(text, 0)
     # What was read up to an error stands: a quote that is never closed surrounds the rest of the script.
-    with suppress(ValueError):
+    marks = _read(text, 0).marks
+    starts = [start for start, _ in marks]
+    return {offset: marks[bisect_right(starts, offset) - 1][1] for offset in offsets}
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What one pass over a script found, up to its first error."""
+
+    commands: tuple[Command, ...]
+    marks: tuple[tuple[int, str], ...]
+    error: str
+
+
+@lru_cache(maxsize=8)
+def _read(script: str, offset: int) -> _Reading:
+    """One pass over a script, kept for the next question: a form asks several about the same command at each key."""
+    scanner = _Scanner(script, offset)
+    error = ""
+    try:
         scanner.run()
-    starts = [start for start, _ in scanner.marks]
-    return {offset: scanner.marks[bisect_right(starts, offset) - 1][1] for offset in offsets}
+    except ValueError as problem:
+        error = str(problem) or "the script cannot be read"
+    return _Reading(tuple(scanner.commands), tuple(scanner.marks), error)
 
 
 @dataclass(slots=True)
