@@ -87,7 +87,8 @@ def is_flag(word: str) -> bool:
         return False
     if NUMBER.fullmatch(word):
         return False
-    return not any(char.isspace() for char in word.partition("=")[0])
+    name = word.partition("=")[0]
+    return name.split() == [name]
 
 
 def plain_spelling(word: str, dialect: Dialect) -> str:
