@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from sparkrun_tui.base import paths
+from sparkrun_tui.engines.registry import ENGINES
 from tests.cli.conftest import Cli
 
 LIST_KEYS = {
@@ -255,3 +257,14 @@ def test_another_model_is_shown_sized_and_downloaded(cli: Cli, tmp_path: Path) -
     assert (body["model"], body["command"]) == ("Qwen/Qwen3-8B", "vllm serve Qwen/Qwen3-8B")
     plan = cli("run", str(path), "-o", "model=Qwen/Qwen3-8B", "--dry-run").out
     assert "hf download Qwen/Qwen3-8B" in plan and "1.7B" not in plan
+
+
+def test_validate_and_run_name_the_same_engines(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "other.yaml"
+    path.write_text("model: a/b\nruntime: tgi\ncontainer: a/b:1\ncommand: text-generation-launcher --model-id a/b\n")
+    validated = cli("recipe", "validate", str(path))
+    launched = cli("run", str(path), "-H", "spark-1", "--dry-run", "--yes")
+    assert validated.code == 1 and launched.code == 1
+    for said in (validated.out + validated.err, launched.out + launched.err):
+        words = set(re.findall(r"[a-z][a-z-]+", said))
+        assert words >= set(ENGINES)
