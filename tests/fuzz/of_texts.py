@@ -23,7 +23,7 @@ from sparkrun_tui.launch.diagnosis.diagnose import ExitInfo, diagnose
 from sparkrun_tui.launch.run.steps.start import ray_nodes
 from sparkrun_tui.remote.script.lines import LineSplitter
 from tests.fuzz import mutate
-from tests.fuzz.target import Target, insist
+from tests.fuzz.target import Target, insist, timed
 
 _ENGINES = ("vllm", "sglang", "llama-cpp")
 _LINES = (
@@ -87,19 +87,25 @@ def _read_lines(path: Path) -> list[str]:
 
 
 def _read_log(data: bytes) -> None:
+    """Read lines as a launch of each engine would; a launch reads its log once, so each reading is a step."""
     splitter = LineSplitter()
-    lines = [*splitter.feed(data), *splitter.flush()]
+    lines = timed(lambda: [*splitter.feed(data), *splitter.flush()])
     redact = Redactor(["canary-of-the-key-1"])
-    shown = [redact(clean_line(line)) for line in lines]
-    ray_nodes("\n".join(lines))
+    shown = timed(lambda: [redact(clean_line(line)) for line in lines])
+    timed(ray_nodes, "\n".join(lines))
     values = {"max_model_len": "32768", "gpu_memory_utilization": "0.8", "port": "8000"}
     for engine in _ENGINES:
-        reader = PhaseReader(log_of(engine))
-        for line in shown:
-            reader.feed(line)
-        for figure in reader.facts.values():
-            f"{figure:.1f}"
-        diagnose(engine, {"spark-01": shown}, {"spark-01": ExitInfo(1)}, values=values, memory_total=128 << 30)
+        timed(_follow, engine, shown)
+        ended = {"spark-01": ExitInfo(1)}
+        timed(diagnose, engine, {"spark-01": shown}, ended, values=values, memory_total=128 << 30)
+
+
+def _follow(engine: str, lines: list[str]) -> None:
+    reader = PhaseReader(log_of(engine))
+    for line in lines:
+        reader.feed(line)
+    for figure in reader.facts.values():
+        f"{figure:.1f}"
 
 
 def _patterns() -> Iterable[re.Pattern[str]]:
