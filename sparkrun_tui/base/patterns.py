@@ -56,15 +56,17 @@ class AnyOf:
 
     def __init__(self, patterns: Iterable[LinePattern]) -> None:
         known = tuple(patterns)
-        self._wordless = tuple(pattern for pattern in known if not pattern.words)
+        self.wordless = tuple(pattern for pattern in known if not pattern.words)
         words = sorted({word for pattern in known for word in pattern.words})
         self._words = re.compile("|".join(map(re.escape, words))) if words else None
 
+    def has_word(self, line: str) -> bool:
+        """Whether the line holds a word of a pattern; it says nothing about `wordless` patterns."""
+        return self._words is not None and self._words.search(line) is not None
+
     def may_match(self, line: str) -> bool:
         """False when no pattern matches the line; True asks for a search with each of them."""
-        if self._words is not None and self._words.search(line):
-            return True
-        return any(pattern.search(line) for pattern in self._wordless)
+        return self.has_word(line) or any(pattern.search(line) for pattern in self.wordless)
 
 
 def words_of(pattern: str) -> tuple[str, ...]:

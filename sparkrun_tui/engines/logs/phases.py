@@ -50,7 +50,7 @@ class PhaseReader:
     def __init__(self, log: LogRules, report: Report | None = None) -> None:
         self._marks = [_compiled(mark) for mark in log.marks]
         self._rules = log.facts
-        self._needles = log.needles
+        self._known = log.known
         self._trial = log.rehearsal
         self._guard = RuleGuard(report)
         self._rehearsal = False
@@ -67,7 +67,8 @@ class PhaseReader:
         if self.phase is Phase.READY and self.done:
             return None
         line = line[:_MOST_READ]
-        if not any(needle in line for needle in self._needles):
+        # A pattern without words is for the text without prefixes: every line has to be taken apart for it.
+        if not self._known.wordless and not self._known.has_word(line):
             return None
         parts = self._guard.run("prefixes", None, strip_prefixes, line)
         if parts is None:

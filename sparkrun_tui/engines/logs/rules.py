@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from sparkrun_tui.base.numbers import decimal
-from sparkrun_tui.base.patterns import LinePattern
+from sparkrun_tui.base.patterns import AnyOf, LinePattern
 from sparkrun_tui.engines.plan import Phase
 
 
@@ -107,20 +107,9 @@ class LogRules:
         return tuple(found)
 
     @cached_property
-    def needles(self) -> tuple[str, ...]:
-        """Words of which every line that matches a rule has at least one: searching them first is many times faster.
-
-        One rule without such a word makes every line searched.
-        """
-        words: set[str] = set()
-        for pattern in self.patterns:
-            words.update(pattern.words or ("",))
-        needed: list[str] = []
-        # A word that contains another one is found with it.
-        for word in sorted(words, key=len):
-            if not any(part in word for part in needed):
-                needed.append(word)
-        return tuple(sorted(needed))
+    def known(self) -> AnyOf:
+        """Whether a line may match a rule: asking this first is many times faster than searching for each."""
+        return AnyOf(self.patterns)
 
 
 NO_LOG = LogRules()
