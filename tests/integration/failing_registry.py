@@ -1,7 +1,8 @@
-"""A registry that fails: failing_registry.py PORT UPSTREAM STATUS TIMES.
+"""A registry that fails: failing_registry.py PORT UPSTREAM STATUS MENDED.
 
-It answers the first TIMES requests for a manifest with STATUS, and passes all others on to the registry UPSTREAM. Each
-request for a manifest is a line on its output. Run on a host, at 127.0.0.1, where Docker asks for no certificate.
+It answers requests for a manifest with STATUS until the file MENDED exists, and passes all others on to the registry
+UPSTREAM. Each request for a manifest is a line on its output. Run on a host, at 127.0.0.1, where Docker asks for no
+certificate.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ import http.client
 import json
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
-PORT, UPSTREAM, STATUS, TIMES = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+PORT, UPSTREAM, STATUS, MENDED = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), Path(sys.argv[4])
 _CODES = {401: "UNAUTHORIZED", 404: "MANIFEST_UNKNOWN", 429: "TOOMANYREQUESTS"}
-asked = 0
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -23,11 +24,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Manifests and blobs."""
-        global asked
         if "/manifests/" in self.path:
-            asked += 1
             print(self.command, self.path, flush=True)
-            if asked <= TIMES:
+            if not MENDED.exists():
                 error = {"code": _CODES.get(STATUS, "UNKNOWN"), "message": "as the test wants it"}
                 self._answer(STATUS, {"Content-Type": "application/json"}, json.dumps({"errors": [error]}).encode())
                 return

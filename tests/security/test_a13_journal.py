@@ -269,7 +269,7 @@ async def test_a_flood_during_a_launch_is_bounded(cluster: FakeCluster, monkeypa
     state = await launch.wait_ended()
     assert state.status is LaunchStatus.FAILED and state.diagnosis is not None
     folder = launches_dir() / launch.launch_id
-    assert size_of(folder) < SMALL * 2.2
+    assert size_of(folder) < SMALL * 1.6
     assert read_log(folder, "spark-1")[-1].text == "RuntimeError: last words"
 
 

@@ -28,7 +28,7 @@ LAUNCH_BYTES = 64 * MIB
 """The most bytes on disk of all logs of one launch."""
 
 _CHUNK = 256 * 1024
-"""The most bytes of lines that are collected before they are written."""
+"""The most bytes of lines that are collected before they are written; a small log collects an eighth of its bytes."""
 
 _STAMP = re.compile(r"^(\S+) (stdout|stderr|app) (.*)$")
 _BEFORE = re.compile(r"# ([0-9]{1,18}) lines come before this part")
@@ -57,7 +57,7 @@ class HostLog:
             row = f"{iso_time(line.time)} {line.stream} {line.text}\n".encode(errors="replace")
             self._pending.append(row)
             self._size += len(row)
-            if self._size >= _CHUNK:
+            if self._size >= min(_CHUNK, self.most // 8):
                 self.flush()
 
     def flush(self) -> None:
