@@ -13,7 +13,7 @@ from cluster import Host, HostSpec
 from cluster.hub_client import Hub
 from cluster.spec import REGISTRY
 from cluster.workstation import Workstation
-from test_launch_faults import begin, launcher, pair, ready, recipe, remaining
+from test_launch_faults import begin, launcher, pair, ready, recipe, remaining, until
 
 from sparkrun_tui.launch.record.events import LaunchStatus
 from sparkrun_tui.recipe.format.loader import load_recipe
@@ -139,9 +139,7 @@ async def test_a_registry_that_stumbles_is_asked_again(hosts: list[Host], failin
     failing(500)
     async with launcher() as at:
         launch = begin(at, hosts[:1], from_failing_registry())
-        async with asyncio.timeout(60):
-            while not any("again in 5" in notice.text for notice in launch.state.notices):
-                await asyncio.sleep(0.2)
+        await until(lambda: any("again in 5" in notice.text for notice in launch.state.notices), 60)
         hosts[0].run("touch /tmp/mended")
         await ready(launch)
         await launch.stop()
