@@ -14,7 +14,7 @@ import yaml
 from benchmarks.memory_llama import score_llama
 from benchmarks.memory_rows import ABSOLUTE, METRICS, UNCOMPUTED, Row, RowScore
 from benchmarks.memory_sglang import score_sglang
-from benchmarks.memory_vllm import score_vllm
+from benchmarks.memory_vllm import default_configs, score_vllm
 
 Scorer = Callable[[Row, Mapping[str, Any]], RowScore]
 
@@ -25,7 +25,12 @@ SCORERS: Mapping[str, Scorer] = {"vllm": score_vllm, "llama": score_llama, "sgla
 def main(arguments: Sequence[str] | None = None) -> int:
     """Score the file named on the command line; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--observations", required=True, type=Path, help="file of observations or plans (YAML)")
+    parser.add_argument(
+        "--observations",
+        required=True,
+        type=Path,
+        help="file of observations, plans or default configurations (YAML or JSON)",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
     options = parser.parse_args(arguments)
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -43,7 +48,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def score_file(data: Mapping[str, Any]) -> list[RowScore]:
-    """Score every row of a loaded file; ``configs``, ``draft_configs`` and ``models`` hold the models' facts."""
+    """Score every row of a loaded file; ``configs``, ``draft_configs`` and ``models`` hold the models' facts.
+
+    A file with ``rows`` holds what vLLM needs for one request of each default configuration.
+    """
+    if "rows" in data:
+        data = default_configs(data)
     configs: dict[str, Any] = {}
     for key in ("configs", "draft_configs", "models"):
         configs.update(data.get(key) or {})

@@ -9,9 +9,10 @@ from typing import Any
 from benchmarks.memory_form import facts_of
 from benchmarks.memory_rows import Pair, Row, RowScore
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.memory.hosts import SPARK_TOTAL, is_blackwell_spark
+from sparkrun_tui.memory.hosts import SPARK_TOTAL
 from sparkrun_tui.memory.result import HostMemory
 from sparkrun_tui.memory.settings import EngineSettings, Speculative
+from sparkrun_tui.memory.vllm.devices import device_of
 from sparkrun_tui.memory.vllm.layers import Unsupported
 from sparkrun_tui.memory.vllm.plan import VllmPlan, plan_cache
 from sparkrun_tui.memory.vllm.pool import pool_on
@@ -30,7 +31,7 @@ def score_vllm(row: Row, configs: Mapping[str, Any]) -> RowScore:
     pairs: dict[str, Pair] = {}
     plan, refused = None, ""
     try:
-        plan = plan_cache(facts, settings, length or 1, blackwell=is_blackwell_spark(host_of(row)))
+        plan = plan_cache(facts, settings, length or 1, device=device_of(host_of(row)))
     except Unsupported as error:
         refused = str(error)
     available = available_bytes(observed)
@@ -44,6 +45,24 @@ def score_vllm(row: Row, configs: Mapping[str, Any]) -> RowScore:
         predicted = plan is not None and available is not None and plan.fits(available, length)
         right = predicted == served
     return RowScore(row["id"], pairs, right, refused)
+
+
+def default_configs(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a file of default configurations in the form of observations.
+
+    Each row holds a ``config``, ``max_model_len`` in tokens and ``need_bytes``, the cache of one request; ``about``
+    names the release and that it ran with the defaults of a GB10.
+    """
+    release = re.search(r"vLLM ([0-9.]*[0-9])", str(data.get("about", "")))
+    observations = []
+    for row in data["rows"]:
+        inputs = {"hf_config": row["name"], "max_model_len": row["max_model_len"]}
+        observed = {"needed_gib_at_max_len": row["need_bytes"] / GIB}
+        runtime = f"vllm {release.group(1)}" if release else "vllm"
+        observations.append(
+            {"id": row["name"], "runtime": runtime, "hardware": "GB10", "inputs": inputs, "observed": observed}
+        )
+    return {"configs": {row["name"]: row["config"] for row in data["rows"]}, "observations": observations}
 
 
 def host_of(row: Row) -> HostMemory:

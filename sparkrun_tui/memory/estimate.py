@@ -12,6 +12,7 @@ from sparkrun_tui.memory.result import Estimate, HostMemory
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.models.facts import ModelFacts
 
+_CONVOLVED = "how this engine keeps the convolutions of the model is not known here"
 _ABSURD = "the model's files or the settings state sizes that cannot be true together"
 
 __all__ = ["assumed_spark", "estimate"]
@@ -29,8 +30,11 @@ def estimate(
     `measured` holds what earlier starts of the same recipe and image printed, by host name. Pure: the
     same input gives the same estimate, and any part of the facts may be missing.
     """
+    model = model_of(settings.engine)
+    if not model.convolved and any(layer.inputs is not None for layer in facts.layers or ()):
+        facts = replace(facts, layers=None, mtp=(), notes=(*facts.notes, _CONVOLVED))
     try:
-        return model_of(settings.engine).estimate(facts, settings, hosts, measured or {})
+        return model.estimate(facts, settings, hosts, measured or {})
     except ArithmeticError as error:
         # Sizes that contradict one another: more heads than the hidden size, a page of nothing, and so on.
         unknown = estimate_unknown(facts, settings, hosts, measured or {})

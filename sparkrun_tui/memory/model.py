@@ -36,7 +36,8 @@ class EngineModel:
     `options` names the field of `EngineSettings` with options that only this engine has: they decide, all but
     those in `idle_options`, whether what one launch measured holds for another. `cache_by_length` says that the
     cache is as large as the context asks for, where others fill their share of memory with it; `kv_is_pool` that
-    the cache in a host's picture is the pool which one request may fill.
+    the cache in a host's picture is the pool which one request may fill. `convolved` says that it is known
+    how the engine keeps the inputs of convolutions inside attention layers (Inkling).
     """
 
     estimate: Estimator
@@ -48,3 +49,4 @@ class EngineModel:
     curve: Curve | None = None
     cache_by_length: bool = False
     kv_is_pool: bool = False
+    convolved: bool = False

@@ -113,6 +113,7 @@ class EngineSettings:
     attention_backend: str = ""
     mamba_ssm_cache_dtype: str = "auto"
     mamba_cache_dtype: str = "auto"
+    gdn_prefill_backend: str = "auto"
     text_only: bool = False
     cpu_offload_gib: float = 0.0
     speculative: Speculative | None = None

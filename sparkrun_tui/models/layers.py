@@ -77,12 +77,14 @@ class Layer:
     """One decoder layer: its attention cache, its recurrent state, both, or neither.
 
     `shares` marks a layer that reads the cache of an earlier one and allocates none of its own in
-    engines that know about it.
+    engines that know about it. `inputs` is the short window in which a layer keeps the inputs of its
+    convolutions (Inkling): its heads, their width as `head_k`, and the kernel as `window`.
     """
 
     attention: Attention | None = None
     state: State | None = None
     shares: bool = False
+    inputs: Attention | None = None
 
 
 Groups = Sequence[tuple[Layer, int]]

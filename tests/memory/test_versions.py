@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from sparkrun_tui.base.units import GIB
 from sparkrun_tui.engines.image_version import version_in_tag
 from sparkrun_tui.engines.registry import FAMILIES
+from sparkrun_tui.memory.hosts import assumed_spark
+from sparkrun_tui.memory.result import HostMemory
+from sparkrun_tui.memory.vllm.devices import SPARK, Device, device_of
 from sparkrun_tui.memory.vllm.plan import batch_limits
 from sparkrun_tui.memory.vllm.versions import parse_version, rules_for
 from tests.memory.models import settings
@@ -34,16 +38,42 @@ def test_the_newest_is_assumed_and_said_to_be() -> None:
     assert rules_for("20260927").name == "vLLM 0.29 (by the image's date)"
 
 
-def test_a_gb10_counts_as_a_small_card_since_0_33() -> None:
-    old, new = rules_for("0.32"), rules_for("0.33")
+def card(name: str, gib: int) -> Device:
+    """The GPU of a host with a discrete card."""
+    return device_of(HostMemory("host", gib * GIB, None, False, "probe", unified=False, gpu_name=name))
+
+
+@pytest.mark.parametrize("version", ["0.11", "0.22", "0.27", "0.32", "0.33"])
+def test_a_gb10_counts_as_a_small_card_in_every_version(version: str) -> None:
     plain = settings(max_num_batched_tokens=None)
-    assert batch_limits(plain, old, 131072) == (8192, 1024)
-    assert batch_limits(plain, new, 131072) == (2048, 256)
-    assert batch_limits(settings(max_num_batched_tokens=None, performance_mode="throughput"), new, 131072) == (
-        4096,
-        512,
-    )
-    assert batch_limits(settings(max_num_batched_tokens=None, max_num_seqs=2), old, 1024) == (2048, 2)
+    assert batch_limits(plain, rules_for(version), 131072) == (2048, 256)
+    fast = settings(max_num_batched_tokens=None, performance_mode="throughput")
+    assert batch_limits(fast, rules_for(version), 131072) == (4096, 512)
+    short = settings(max_num_batched_tokens=None, max_num_seqs=2)
+    assert batch_limits(short, rules_for(version), 512) == (1024, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "gib", "version", "expected"),
+    [
+        ("NVIDIA H100 80GB HBM3", 79, "0.32", (8192, 1024)),
+        ("NVIDIA H200", 140, "0.33", (8192, 1024)),
+        ("NVIDIA RTX PRO 6000 Blackwell Server Edition", 95, "0.33", (8192, 1024)),
+        ("NVIDIA B200", 179, "0.33", (16384, 1024)),
+        ("NVIDIA B200", 179, "0.31", (8192, 1024)),
+        ("NVIDIA A100-SXM4-80GB", 79, "0.33", (2048, 256)),
+        ("NVIDIA L40S", 45, "0.33", (2048, 256)),
+        ("NVIDIA GeForce RTX 5090", 32, "0.33", (2048, 256)),
+    ],
+)
+def test_the_default_batch_follows_the_card(name: str, gib: int, version: str, expected: tuple[int, int]) -> None:
+    plain = settings(max_num_batched_tokens=None)
+    assert batch_limits(plain, rules_for(version), 131072, card(name, gib)) == expected
+
+
+def test_without_a_probe_a_spark_is_assumed() -> None:
+    assert device_of(assumed_spark("spark-1")) == SPARK
+    assert SPARK.capability == (12, 1) and SPARK.memory is None
 
 
 def test_graphs_are_charged_since_0_21_and_the_share_grew() -> None:

@@ -96,6 +96,7 @@ FLAGS = FlagTable(
         Flag(("--performance-mode",), sets="performance_mode", read=word),
         Flag(("--mamba-ssm-cache-dtype",), sets="mamba_ssm_cache_dtype", read=word),
         Flag(("--mamba-cache-dtype",), sets="mamba_cache_dtype", read=word),
+        Flag(("--gdn-prefill-backend",), sets="gdn_prefill_backend", read=word),
         Flag(("--limit-mm-per-prompt",), sets="text_only", read=no_items),
         Flag(("--language-model-only",), switch=True, off=("--no-language-model-only",), sets="text_only"),
         Flag(("--spec-method", "--speculative-config.method", "-sc.method"), sets="spec.method", read=word),

@@ -4,16 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sparkrun_tui.memory.hosts import is_blackwell_spark
 from sparkrun_tui.memory.measured import Measured
 from sparkrun_tui.memory.result import HostMemory, Level
 from sparkrun_tui.memory.settings import AUTO_LENGTH, EngineSettings
+from sparkrun_tui.memory.vllm.devices import device_of
 from sparkrun_tui.memory.vllm.layers import Unsupported
 from sparkrun_tui.memory.vllm.plan import VllmPlan, plan_cache
 from sparkrun_tui.memory.vllm.pool import VllmPool, pool_on
 from sparkrun_tui.memory.vllm.versions import VllmRules, rules_for
 from sparkrun_tui.memory.weights import Weights, weights_of
+from sparkrun_tui.models.config.values import mapping, word
 from sparkrun_tui.models.facts import ModelFacts
+
+_KEEPS_LENGTH = frozenset({"", "default", "linear", "llama3", "ntk", "proportional"})
+"""Kinds of rope with which a drafter may run beyond the context that it was made for."""
+
+
+def drafter_length(facts: ModelFacts, settings: EngineSettings, rules: VllmRules) -> int | None:
+    """The context in tokens to which a draft model shortens the target's, None when it does not.
+
+    Source: vllm/config/speculative.py, vllm/config/vllm.py (0.33).
+    """
+    drafter, speculative = facts.drafter, settings.speculative
+    if drafter is None or speculative is None or not rules.drafter_caps_length:
+        return None
+    rope = mapping(drafter.config, "rope_parameters", "rope_scaling")
+    kind = word(rope, "rope_type", "type")
+    if speculative.method in ("", "draft_model") or kind not in _KEEPS_LENGTH:
+        return drafter.max_length
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +101,12 @@ def work_out(
     automatic = length == AUTO_LENGTH
     if automatic or length is None:
         length = facts.max_length
+    capped = drafter_length(facts, settings, rules)
+    if capped is not None and length is not None:
+        length = min(length, capped)
     plan, refused = None, ""
     try:
-        plan = plan_cache(facts, settings, length or 1, blackwell=is_blackwell_spark(host))
+        plan = plan_cache(facts, settings, length or 1, device=device_of(host))
     except Unsupported as error:
         refused = str(error)
     if automatic and plan is not None and pool.pool is not None and length:

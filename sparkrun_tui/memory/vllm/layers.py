@@ -7,12 +7,17 @@ from dataclasses import dataclass, replace
 from math import ceil
 
 from sparkrun_tui.memory.settings import EngineSettings
+from sparkrun_tui.memory.vllm.devices import Device, has_flashinfer_gdn
 from sparkrun_tui.memory.vllm.groups import common_multiple
 from sparkrun_tui.memory.vllm.spec import Spec, SpecKind
 from sparkrun_tui.memory.vllm.versions import VllmRules
+from sparkrun_tui.models.config.families import WITHOUT_ATTENTION
 from sparkrun_tui.models.dtypes import element_bytes, head_bytes, index_bytes, is_turboquant, latent_bytes
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.layers import Attention, AttentionKind, Layer, State, StateKind
+
+_GDN_CHUNK = 64
+"""Tokens of one chunk of the Gated DeltaNet kernels."""
 
 _WIDENED = frozenset({StateKind.GDN, StateKind.MAMBA2, StateKind.KDA})
 """States whose convolution keeps one column more per drafted token."""
@@ -44,7 +49,7 @@ class Builder:
     facts: ModelFacts
     settings: EngineSettings
     rules: VllmRules
-    blackwell: bool = True
+    device: Device
 
     @property
     def model_bytes(self) -> int:
@@ -82,6 +87,32 @@ class Builder:
         """The recurrent state of the model's layers, None for a model without any."""
         return next((layer.state for layer in self.facts.layers or () if layer.state), None)
 
+    @property
+    def caches_prefixes(self) -> bool:
+        """Whether prefix caching is on: the flag, else on but for families without attention.
+
+        Source: vllm/config/model.py (is_prefix_caching_supported).
+        """
+        if self.settings.prefix_caching is not None:
+            return self.settings.prefix_caching
+        return not (self.rules.uncached_states and self.facts.model_type in WITHOUT_ATTENTION)
+
+    @property
+    def saves_gdn_states(self) -> bool:
+        """Whether Gated DeltaNet saves a state within a prefill, for which each request has one more block.
+
+        With prefix caching, where FlashInfer's kernel does the prefill. The block is then a multiple of that kernel's
+        chunk. Source: vllm/model_executor/layers/mamba/gdn/qwen_gdn_linear_attn.py.
+        """
+        state = self.state
+        if state is None or state.kind is not StateKind.GDN or self.facts.model_type.startswith("olmo"):
+            return False
+        if not self.rules.gdn_checkpoint or not self.caches_prefixes:
+            return False
+        if self.settings.gdn_prefill_backend not in ("", "auto", "flashinfer"):
+            return False
+        return has_flashinfer_gdn(self.device, state.columns)
+
     def heads(self, attention: Attention) -> int:
         """KV heads on one rank; latent ones are never split (vllm/config/model.py get_num_kv_heads)."""
         if attention.kind is AttentionKind.MLA:
@@ -109,9 +140,9 @@ class Builder:
             return "fp8_ds_mla"
         if not self.sparse:
             return asked
-        if asked in ("fp8", "fp8_e4m3") or (asked == "auto" and self.blackwell):
+        if asked in ("fp8", "fp8_e4m3") or (asked == "auto" and self.device.spark):
             return "fp8_ds_mla"
-        if asked in ("bfloat16", "bf16") and self.blackwell:
+        if asked in ("bfloat16", "bf16") and self.device.spark:
             raise Unsupported("no attention backend for a bfloat16 cache of this sparse model on a GB10")
         return asked
 
@@ -128,6 +159,8 @@ class Builder:
             return CachePlan(dtype, block, None, packed, alignment)
         token = self._aligned_token(full, dtype)
         step = max(16, block, 128 if full.kind is AttentionKind.MLA else 0)
+        if self.saves_gdn_states:
+            step = common_multiple(step, _GDN_CHUNK)
         length = step * ceil(size / (step * token))
         kernel = 64 * self.pooled if self.pooled > 1 else 16
         length = ceil(length / kernel) * kernel
@@ -191,11 +224,11 @@ class Builder:
 
         Source: vllm/v1/kv_cache_interface.py (MambaSpec.max_memory_usage_bytes).
         """
-        if self.settings.prefix_caching is False:
+        if not self.caches_prefixes:
             return 1 + self.drafted
         flash = state.kind is StateKind.KDA and self.facts.model_type.startswith(("glm5_next", "kimi_k3"))
-        saved = int(self.rules.checkpoint_block and (state.kind is StateKind.MAMBA2 or flash))
-        return 2 + self.drafted + saved
+        saved = self.rules.checkpoint_block and (state.kind is StateKind.MAMBA2 or flash)
+        return 2 + self.drafted + int(saved or self.saves_gdn_states)
 
     def cache_of(self, index: int, plan: CachePlan) -> CachePlan:
         """The plan for layer `index`: TurboQuant keeps the first and last two of dense models plain.
@@ -218,6 +251,8 @@ class Builder:
                 yield self._attention_spec(attention, plan)
                 if attention.indexer:
                     yield from self._index_specs(attention, plan)
+        if layer.inputs is not None:
+            yield self._inputs_spec(layer.inputs)
         if layer.state is not None:
             size = self.state_bytes(layer.state)
             page = max(size, plan.state_page or size)
@@ -229,6 +264,13 @@ class Builder:
         page = plan.block * self.token_bytes(attention, plan.cache_dtype)
         identity = (self.heads(attention), attention.head_k, attention.head_v, plan.cache_dtype)
         return Spec(kind, plan.block, page, identity, window=attention.window or 0)
+
+    def _inputs_spec(self, inputs: Attention) -> Spec:
+        """The spec of the inputs of a layer's convolutions: blocks as long as the kernel, always in bfloat16."""
+        kernel = inputs.window or 1
+        heads = self.heads(inputs)
+        page = kernel * heads * inputs.head_k * 2
+        return Spec(SpecKind.WINDOW, kernel, page, ("inputs", heads, inputs.head_k), window=kernel)
 
     def _index_specs(self, attention: Attention, plan: CachePlan) -> Iterator[Spec]:
         """The spec of a sparse-attention index cache, and the ring of raw keys of a pooled one.

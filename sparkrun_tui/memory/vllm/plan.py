@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 
 from sparkrun_tui.memory.settings import EngineSettings
+from sparkrun_tui.memory.vllm.devices import SPARK, Device, batch_defaults
 from sparkrun_tui.memory.vllm.groups import CannotGroup, Grouping, Placed, group_layers
 from sparkrun_tui.memory.vllm.layers import Builder, CachePlan, Unsupported
 from sparkrun_tui.memory.vllm.spec import Spec, SpecKind
@@ -16,8 +17,8 @@ from sparkrun_tui.models.layers import AttentionKind, Layer, kinds
 _NO_LAYERS = ("ngram", "suffix", "medusa", "custom_class", "mlp_speculator", "extract_hidden_states")
 """Speculative methods that draft without attention layers of their own."""
 
-_SYNCHRONOUS = ("ngram", "suffix", "medusa")
-"""Speculative methods that switch asynchronous scheduling off (vllm/config/vllm.py)."""
+_SYNCHRONOUS = ("suffix", "medusa")
+"""Speculative methods that switch asynchronous scheduling off in every version (vllm/config/vllm.py)."""
 
 _WINDOWS = frozenset({SpecKind.WINDOW, SpecKind.WINDOW_MLA})
 
@@ -153,6 +154,8 @@ def _indivisible(model: ModelFacts, ranks: int) -> str:
             heads = attention.kv_heads
             if heads > 1 and heads % ranks and ranks % heads:
                 return f"{heads} KV heads cannot be split over {ranks} tensor-parallel ranks"
+        if layer.inputs is not None and ranks > layer.inputs.kv_heads:
+            return f"{layer.inputs.kv_heads} KV heads cannot be split over {ranks} tensor-parallel ranks"
         if state is not None and state.groups:
             splits_groups = state.groups == 1 or state.groups % ranks == 0
             if state.heads % ranks or not splits_groups:
@@ -179,6 +182,9 @@ def drafter_layers(facts: ModelFacts, settings: EngineSettings) -> tuple[tuple[L
     if facts.drafter is not None and facts.drafter.layers is not None:
         return facts.drafter.layers, ""
     if "mtp" in speculative.method or speculative.method in ("nextn", "deepseek_mtp"):
+        if any(layer.inputs is not None for layer in facts.mtp):
+            # Only as many of Inkling's modules are made as tokens are drafted.
+            return facts.mtp[: speculative.tokens or None], ""
         if facts.mtp:
             return facts.mtp, ""
         return _assumed(facts, 1), "the drafter's layer is assumed to be like the model's"
@@ -195,17 +201,20 @@ def _assumed(facts: ModelFacts, count: int) -> tuple[Layer, ...]:
     return (replace(like, state=None),) * count if like else ()
 
 
-def batch_limits(settings: EngineSettings, rules: VllmRules, max_length: int) -> tuple[int, int]:
-    """Batched tokens and sequences of one step: the flags, else the defaults of the version.
+def batch_limits(
+    settings: EngineSettings, rules: VllmRules, max_length: int, device: Device = SPARK
+) -> tuple[int, int]:
+    """Batched tokens and sequences of one step: the flags, else the defaults of the version on the device.
 
     Capped at sequences x length; `--performance-mode throughput` doubles the defaults. Source:
     vllm/engine/arg_utils.py (get_batch_defaults, _set_default_max_num_seqs_and_batched_tokens_args).
     """
     factor = 2 if settings.performance_mode == "throughput" else 1
-    sequences = settings.max_num_seqs or rules.sequences * factor
+    usual_tokens, usual_sequences = batch_defaults(device, rules.version)
+    sequences = settings.max_num_seqs or usual_sequences * factor
     tokens = settings.max_num_batched_tokens
     if tokens is None:
-        tokens = min(rules.batched_tokens * factor, sequences * max_length)
+        tokens = min(usual_tokens * factor, sequences * max_length)
     return max(1, tokens), sequences
 
 
@@ -215,16 +224,18 @@ def batches_in_flight(settings: EngineSettings, rules: VllmRules) -> int:
         return 1
     method = settings.speculative.method if settings.speculative else ""
     synchronous = settings.async_scheduling is False or method.startswith(_SYNCHRONOUS)
+    if rules.ngram_is_synchronous and method.startswith("ngram"):
+        synchronous = True
     return settings.pipeline_parallel + (0 if synchronous else 1)
 
 
 def plan_cache(
-    facts: ModelFacts, settings: EngineSettings, max_length: int, *, blackwell: bool = True
+    facts: ModelFacts, settings: EngineSettings, max_length: int, *, device: Device = SPARK
 ) -> VllmPlan | None:
     """Plan the KV cache of one replica; None when neither the architecture nor bytes per token are known.
 
-    `max_length` is the length the engine is started with, in tokens. Raises Unsupported when the engine
-    refuses the combination.
+    `max_length` is the length the engine is started with, in tokens; `device` its GPU. Raises Unsupported when
+    the engine refuses the combination.
     """
     if facts.layers is None and not (facts.declared and facts.declared.kv_per_token):
         return None
@@ -232,10 +243,10 @@ def plan_cache(
     if refused:
         raise Unsupported(refused)
     rules = rules_for(settings.version)
-    builder = Builder(facts, settings, rules, blackwell)
+    builder = Builder(facts, settings, rules, device)
     cache = builder.plan()
     grouping, note = _grouping(builder, cache)
-    tokens, sequences = batch_limits(settings, rules, max_length)
+    tokens, sequences = batch_limits(settings, rules, max_length, device)
     state = builder.state
     stages = range(settings.pipeline_parallel)
     return VllmPlan(

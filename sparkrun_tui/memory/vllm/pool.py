@@ -10,6 +10,7 @@ from sparkrun_tui.memory.measured import Measured
 from sparkrun_tui.memory.overheads import Band, activation_memory, context_memory, graph_memory
 from sparkrun_tui.memory.result import HostMemory
 from sparkrun_tui.memory.settings import EngineSettings
+from sparkrun_tui.memory.vllm.devices import device_of
 from sparkrun_tui.memory.vllm.plan import batch_limits
 from sparkrun_tui.memory.vllm.versions import VllmRules
 from sparkrun_tui.memory.weights import Weights
@@ -65,7 +66,7 @@ def pool_on(
     vllm/v1/worker/gpu_worker.py (determine_available_memory), vllm/v1/worker/utils.py (request_memory).
     """
     length = max(1, settings.max_model_len or facts.max_length or 1)
-    tokens, sequences = batch_limits(settings, rules, length)
+    tokens, sequences = batch_limits(settings, rules, length, device_of(host))
     budget = ceil(host.total * utilisation_of(settings, rules))
     context = context_memory(host.unified, settings.ranks, settings.load_format)
     activation = activation_memory(facts, settings, tokens, sequences) or _UNKNOWN_ACTIVATION

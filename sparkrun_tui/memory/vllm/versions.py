@@ -15,8 +15,11 @@ NEWEST = (0, 33)
 class VllmRules:
     """The rules of one version that differ from others.
 
-    `in_flight_batches`: windows are sized for every batch scheduled at once, not for one.
-    `batched_tokens`/`sequences`: defaults of `vllm serve` on a GB10. `utilisation`: default share.
+    `in_flight_batches`: windows are sized for every batch scheduled at once, not for one. `utilisation`: default
+    share. `ngram_is_synchronous`: drafting by n-grams switches asynchronous scheduling off. `gdn_checkpoint`:
+    Gated DeltaNet keeps one more state block where FlashInfer's kernel is used, and its block is a multiple of 64.
+    `drafter_caps_length`: a draft model with a shorter context shortens the target's. `uncached_states`: families
+    without attention have no prefix caching by default.
     `graphs_charged`: CUDA graphs come out of the budget. `null_block`: the check holds one block back.
     `checkpoint_block`: Mamba 2 keeps one more state block per request with prefix caching.
     `padded_pattern`: packed groups are padded to the longest kind. `prints_slots`: the log's size is
@@ -27,8 +30,10 @@ class VllmRules:
     version: tuple[int, int]
     known: bool
     in_flight_batches: bool
-    batched_tokens: int
-    sequences: int
+    ngram_is_synchronous: bool
+    gdn_checkpoint: bool
+    drafter_caps_length: bool
+    uncached_states: bool
     utilisation: float
     graphs_charged: bool
     null_block: bool
@@ -91,19 +96,20 @@ def parse_version(text: str) -> tuple[int, int] | None:
 def rules_for(version: str) -> VllmRules:
     """The rules of a version as an image or a log states it, of the newest when it states none.
 
-    Sources: vllm/config/vllm.py (max_in_flight_tokens, since 0.26), vllm/engine/arg_utils.py
-    (get_batch_defaults; GB10 counts as a small card since 0.33), vllm/config/cache.py,
-    vllm/v1/worker/gpu_worker.py (graphs, since 0.21), vllm/v1/core/kv_cache_planning.py.
+    Sources: vllm/config/vllm.py (max_in_flight_tokens, since 0.26; n-grams and the drafter's length, 0.33),
+    vllm/config/cache.py, vllm/v1/worker/gpu_worker.py (graphs, since 0.21), vllm/v1/core/kv_cache_planning.py,
+    vllm/model_executor/layers/mamba/gdn/qwen_gdn_linear_attn.py (0.33).
     """
     stated = parse_version(version)
     number = stated or NEWEST
-    small_card = number >= (0, 33)
     return VllmRules(
         version=number,
         known=stated is not None,
         in_flight_batches=number >= (0, 26),
-        batched_tokens=2048 if small_card else 8192,
-        sequences=256 if small_card or number < (0, 10) else 1024,
+        ngram_is_synchronous=number < (0, 33),
+        gdn_checkpoint=number >= (0, 33),
+        drafter_caps_length=number >= (0, 33),
+        uncached_states=number >= (0, 33),
         utilisation=0.92 if number >= (0, 20) else 0.90,
         graphs_charged=number >= (0, 21),
         null_block=number >= (0, 30),

@@ -49,7 +49,7 @@ def layers_of(config: Config, count: int) -> tuple[Layer, ...] | None:
                 return None
             own_state = state
         shares = attention is not None and index >= count - shared
-        layer = Layer(attention, own_state, shares)
+        layer = Layer(attention, own_state, shares, convolved_inputs(config, attention))
         layers.append(same.setdefault(layer, layer))
     return tuple(layers)
 
@@ -69,6 +69,21 @@ def attention_of(config: Config, mix: Mix, index: int) -> Attention | None:
         chunk = positive(config, "attention_chunk_size")
         return Attention(AttentionKind.CHUNKED, heads, key, value, window=chunk)
     return Attention(AttentionKind.FULL, heads, key, value)
+
+
+def convolved_inputs(config: Config, attention: Attention | None) -> Attention | None:
+    """The window of Inkling's convolutions, None for other families.
+
+    Keys, values, and the outputs of attention and MLP, packed by KV head into a width that is a power of two.
+    Source: vllm/models/inkling/nvidia/sconv_swa_attn.py.
+    """
+    hidden = positive(config, "hidden_size")
+    if attention is None or hidden is None or not word(config, "model_type").startswith("inkling"):
+        return None
+    kernel = positive(config, "sconv_kernel_size", "conv_kernel_size") or 4
+    width = 2 * attention.head_k + 2 * (hidden // attention.kv_heads)
+    packed = 1 << (width - 1).bit_length()
+    return Attention(AttentionKind.WINDOW, attention.kv_heads, packed, 0, window=kernel)
 
 
 def _window(config: Config) -> int | None:
@@ -253,6 +268,8 @@ def draft_layers_of(config: Config, count: int) -> tuple[Layer, ...]:
         modules = 1
     if numbers(config, "compress_ratios") is not None:
         return _compressed({**config, "compress_ratios": [0] * modules}, modules)
+    if word(config, "model_type").startswith("inkling"):
+        return _inkling_drafts(config)
     if is_latent(config):
         indexed = bool(positive(config, "index_head_dim") and positive(config, "index_topk"))
         return (Layer(latent_of(config, indexed)),) * modules
@@ -261,6 +278,19 @@ def draft_layers_of(config: Config, count: int) -> tuple[Layer, ...]:
         attention = attention_of(config, _draft_mix(config, index), index)
         if attention is not None:
             layers.append(Layer(attention))
+    return tuple(layers)
+
+
+def _inkling_drafts(config: Config) -> tuple[Layer, ...]:
+    """Inkling's drafting layers, full or windowed by a list of their own (vllm/models/inkling/nvidia/mtp.py)."""
+    own = mapping(config, "mtp_config")
+    modules = positive(own, "num_nextn_predict_layers") or positive(config, "num_mtp_layers") or 0
+    listed = sequence(own, "local_layer_ids") or sequence(config, "mtp_local_layer_ids") or []
+    layers = []
+    for index in range(min(modules, _MOST_MODULES)):
+        attention = attention_of(config, Mix.WINDOW if index in listed else Mix.FULL, index)
+        if attention is not None:
+            layers.append(Layer(attention, inputs=convolved_inputs(config, attention)))
     return tuple(layers)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 
+from sparkrun_tui.models.config.families import WITHOUT_ATTENTION
 from sparkrun_tui.models.config.values import Config, flag, mapping, positive, sequence, whole, word
 from sparkrun_tui.models.layers import MOST_LAYERS
 
@@ -66,7 +67,6 @@ _EVERY_NTH_FULL = {
 
 Source: transformers, configuration_<family>.py (`sliding_window_pattern`, `layer_types` defaults).
 """
-_PURE_STATE = frozenset({"mamba", "falcon_mamba", "mamba2", "codestral_mamba"})
 
 
 def layer_count(config: Config) -> int | None:
@@ -91,11 +91,11 @@ def layer_mix(config: Config, layers: int) -> tuple[Mix, ...]:
     the file has one that is used. Source: vllm/config/model.py (get_layers_start_end_indices,
     get_num_layers_by_block_type), vllm/model_executor/models/<family>.py.
     """
-    for reader in (_listed, _patterned, _spaced):
+    for reader in (_local, _listed, _patterned, _spaced):
         mix = reader(config, layers)
         if mix is not None:
             return mix
-    if word(config, "model_type") in _PURE_STATE:
+    if word(config, "model_type") in WITHOUT_ATTENTION:
         return (Mix.STATE,) * layers
     if window_of(config):
         return _windowed(config, layers)
@@ -108,6 +108,16 @@ def window_of(config: Config) -> int | None:
     if window is None or config.get("use_sliding_window") is False:
         return None
     return window
+
+
+def _local(config: Config, layers: int) -> tuple[Mix, ...] | None:
+    """Read Inkling's list of window layers; vLLM ignores the kinds that transformers writes beside it.
+
+    Source: vllm/models/inkling/configs.py (local_layer_ids).
+    """
+    if not word(config, "model_type").startswith("inkling"):
+        return None
+    return _indexed(layers, sequence(config, "local_layer_ids") or [], Mix.WINDOW, Mix.FULL)
 
 
 def _listed(config: Config, layers: int) -> tuple[Mix, ...] | None:

@@ -97,6 +97,8 @@ def max_length(config: Config) -> int | None:
         config, "max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "max_sequence_length"
     )
     if base is None:
+        base = positive(config, "model_max_length")
+    if base is None:
         return None
     scaling = mapping(config, "rope_scaling", "rope_parameters")
     kind = word(scaling, "rope_type", "type")

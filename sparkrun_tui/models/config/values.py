@@ -14,6 +14,8 @@ _MOST = 10**12
 """The largest count or size in elements that is accepted from a file."""
 _MOST_ITEMS = 100_000
 """The most entries of a list; the longest published lists name modules that are not quantised."""
+_MOST_MODULES = 16
+"""More drafting modules than any model has."""
 _MOST_DIGITS = 6
 """One more than the digits of a layer's number."""
 _FLAT_LIST = re.compile(r"""\[\s*(?:(?:'[^',\\]*'|"[^",\\]*"|-?[0-9]{1,18})\s*(?:,\s*|(?=\])))*\]""", re.ASCII)
@@ -69,7 +71,26 @@ def _completed(config: dict[str, object]) -> dict[str, object]:
     for key, value in _DEFAULTS.get(word(config, "model_type"), {}).items():
         if config.get(key) is None and key not in config:
             config[key] = value
+    if config.get("compress_ratios") is None:
+        ratios = _compress_ratios(config)
+        if ratios:
+            config["compress_ratios"] = ratios
     return config
+
+
+def _compress_ratios(config: Config) -> list[int]:
+    """DeepSeek-V4's ratio of each layer, from the kinds of layers and the rate of each kind.
+
+    transformers 5.15 and later write the kinds in place of the ratios; a kind without a rate is not compressed, nor are
+    the layers of the drafter (models/deepseek_v4/configuration_deepseek_v4.py).
+    """
+    rates = mapping(config, "compress_rates")
+    kinds = sequence(config, "layer_types")
+    if not rates or kinds is None:
+        return []
+    ratios = [whole(rates, str(kind)) or 0 for kind in kinds]
+    modules = whole(config, "num_nextn_predict_layers") or 0
+    return ratios + [0] * min(max(modules, 0), _MOST_MODULES)
 
 
 def _nested(config: Config) -> Config | None:
