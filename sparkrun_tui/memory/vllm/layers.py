@@ -228,7 +228,9 @@ class Builder:
             return 1 + self.drafted
         flash = state.kind is StateKind.KDA and self.facts.model_type.startswith(("glm5_next", "kimi_k3"))
         saved = self.rules.checkpoint_block and (state.kind is StateKind.MAMBA2 or flash)
-        return 2 + self.drafted + int(saved or self.saves_gdn_states)
+        if saved or self.saves_gdn_states:
+            return 3 + self.drafted
+        return 2 + self.drafted
 
     def cache_of(self, index: int, plan: CachePlan) -> CachePlan:
         """The plan for layer `index`: TurboQuant keeps the first and last two of dense models plain.
