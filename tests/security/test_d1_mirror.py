@@ -78,12 +78,19 @@ async def no_wait(_: float) -> None:
 
 async def fetched(hub: Path, address: str) -> StoredModel:
     source = HubSource(everything, hub=hub, endpoint=address, sleep=no_wait)
-    last: object = None
     async with asyncio.timeout(120):
-        async for last in source.fetch(ModelRequest("org/m")):
-            pass
-    assert isinstance(last, StoredModel)
-    return last
+        steps = [step async for step in source.fetch(ModelRequest("org/m"))]
+    model = steps[-1]
+    assert isinstance(model, StoredModel)
+    return model
+
+
+def linked_to(folder: Path) -> set[Path]:
+    return {path.resolve() for path in folder.rglob("*") if path.is_symlink()}
+
+
+def canaries(folder: Path) -> list[Path]:
+    return list(folder.rglob("CANARY*"))
 
 
 async def test_a_plain_mirror_fills_the_cache(tmp_path: Path) -> None:
@@ -112,7 +119,7 @@ async def test_no_header_leads_out_of_the_models_folder(header: str, name: str, 
     async with mirror({header: f'"{name.format(base=tmp_path)}"'}) as address:
         with pytest.raises(HubError, match="outside the model's folder"):
             await fetched(hub, address)
-    assert not list(tmp_path.rglob("CANARY*"))
+    assert not canaries(tmp_path)
 
 
 async def test_a_file_of_the_user_does_not_become_part_of_a_model(tmp_path: Path) -> None:
@@ -122,8 +129,7 @@ async def test_a_file_of_the_user_does_not_become_part_of_a_model(tmp_path: Path
     async with mirror({"ETag": f'"{key}"'}) as address:
         with pytest.raises(HubError, match="outside the model's folder"):
             await fetched(tmp_path / "hub", address)
-    links = [path for path in (tmp_path / "hub").rglob("*") if path.is_symlink()]
-    assert not any(path.resolve() == key for path in links)
+    assert key not in linked_to(tmp_path / "hub")
 
 
 @pytest.mark.parametrize("commit", ["../../../../CANARY", OTHER, "refs/../../CANARY"])
@@ -131,7 +137,7 @@ async def test_the_commit_of_a_file_cannot_be_chosen(commit: str, tmp_path: Path
     async with mirror({"X-Repo-Commit": commit}) as address:
         with pytest.raises(HubError):
             await fetched(tmp_path / "hub", address)
-    assert not list(tmp_path.rglob("CANARY*"))
+    assert not canaries(tmp_path)
 
 
 async def test_a_list_without_end_while_downloading_fills_no_memory(tmp_path: Path) -> None:
