@@ -225,7 +225,7 @@ class _Counts:
             anchor, before = self._open.pop()
             self._sizes[anchor] = self._count - before
         elif isinstance(event, yaml.AliasEvent):
-            self._alias(event.anchor)
+            self._alias(event.anchor or "")
         elif isinstance(event, yaml.ScalarEvent):
             self._scalar(event)
 

@@ -60,11 +60,11 @@ def _written(event: str, values: tuple[Any, ...]) -> list[tuple[Any, bool]]:
     return []
 
 
-def _real(path: object, follows: bool) -> str:
+def _real(path: Any, follows: bool) -> str:
     """The place of a path with its links followed; empty for a file that is open already."""
     if isinstance(path, int):
         return ""
-    text = os.fsdecode(os.fspath(path))  # type: ignore[arg-type]  # audit events have text, bytes or a path here
+    text = os.fsdecode(path)
     if follows:
         return os.path.realpath(text)
     return os.path.join(os.path.realpath(os.path.dirname(text)), os.path.basename(text))
