@@ -98,6 +98,21 @@ def looks_secret(name: str) -> bool:
     return bool(_SECRET_NAME.search(name))
 
 
+_SECRET_FLAGS = (
+    ("ap", "api-key"), ("ad", "admin-api-key"), ("hf-t", "hf-token"), ("hft", "hft"),
+    ("ssl-keyfile-", "ssl-keyfile-password"),
+)  # fmt: skip
+"""Flags of engines that give a secret: the shortest abbreviation that an engine takes for it, and the whole name."""
+
+
+def flag_gives_secret(flag: str) -> bool:
+    """Whether a flag as written on a command line gives a secret, also when it is abbreviated (`--api-k`, `-hft`)."""
+    name = flag.lstrip("-").replace("_", "-")
+    if looks_secret(name):
+        return True
+    return any(whole.startswith(name) and name.startswith(least) for least, whole in _SECRET_FLAGS)
+
+
 def holds_password(text: str) -> bool:
     """Whether a text has an address with a password in it (`https://user:password@host`)."""
     return "://" in text and _URL_PASSWORD.search(text) is not None
@@ -117,7 +132,7 @@ def secrets_of_words(words: Sequence[str]) -> list[str]:
     found: list[str] = []
     for number, word in enumerate(words):
         flag, equals, value = word.partition("=")
-        if not flag.startswith("-") or not looks_secret(flag.lstrip("-")):
+        if not flag.startswith("-") or not flag_gives_secret(flag):
             continue
         values = [value] if equals else _values_after(words, number)
         for text in values:

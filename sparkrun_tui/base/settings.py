@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -186,19 +187,64 @@ def _read_mapping(path: Path) -> dict[str, Any]:
 
 
 def plain_yaml(text: str) -> Any:
-    """The data of a YAML text. Raises `yaml.YAMLError`, also for one that is nested deeper than any settings are.
+    """The data of a YAML text. Raises `yaml.YAMLError`, also for what no settings are: too deep, too long, endless.
 
-    Depth is counted on the events first: building the data of a thousand nested lists takes more than a second.
+    This is judged on the events first: building the data may take minutes, and using it for ever.
     """
-    depth = 0
+    counts = _Counts()
     for event in yaml.parse(text, Loader=_LOADER):
-        if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
-            depth += 1
-            if depth > _MOST_DEPTH:
-                raise yaml.YAMLError(f"lists and mappings are nested more than {_MOST_DEPTH} deep")
-        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
-            depth -= 1
+        counts.take(event)
     return yaml.load(text, Loader=_LOADER)
+
+
+_MOST_VALUES = 100_000
+"""Values in a file of settings, each counted as often as an alias repeats it."""
+_MOST_DIGITS = 40
+_NUMBER = re.compile(r"[-+]?[0-9][0-9A-Fa-fxob_:.]*")
+"""What YAML may read as a whole number, to any base: one of many thousand digits takes minutes, and no text."""
+
+
+class _Counts:
+    """Counts the values of a YAML text by its events, what aliases repeat included."""
+
+    def __init__(self) -> None:
+        self._open: list[tuple[str, int]] = []
+        """The lists and mappings around: the anchor of each, and the count at its beginning."""
+        self._sizes: dict[str, int] = {}
+        """The values below each anchor."""
+        self._count = 0
+
+    def take(self, event: Any) -> None:
+        """Count one event. Raises `yaml.YAMLError` when a limit is exceeded."""
+        if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+            self._open.append((event.anchor or "", self._count))
+            if len(self._open) > _MOST_DEPTH:
+                raise yaml.YAMLError(f"lists and mappings are nested more than {_MOST_DEPTH} deep")
+            self._add(1)
+        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+            anchor, before = self._open.pop()
+            self._sizes[anchor] = self._count - before
+        elif isinstance(event, yaml.AliasEvent):
+            self._alias(event.anchor or "")
+        elif isinstance(event, yaml.ScalarEvent):
+            self._scalar(event)
+
+    def _alias(self, anchor: str) -> None:
+        if any(anchor == around for around, _ in self._open):
+            raise yaml.YAMLError(f"`*{anchor[:60]}` is inside of what it repeats")
+        self._add(self._sizes.get(anchor, 1))
+
+    def _scalar(self, event: Any) -> None:
+        self._add(1)
+        self._sizes[event.anchor or ""] = 1
+        is_text = bool(event.style) and event.tag is None
+        if not is_text and len(event.value) > _MOST_DIGITS and _NUMBER.fullmatch(event.value):
+            raise yaml.YAMLError(f"`{event.value[:20]}...` is a number of {len(event.value)} digits")
+
+    def _add(self, more: int) -> None:
+        self._count += more
+        if self._count > _MOST_VALUES:
+            raise yaml.YAMLError(f"it has more than {_MOST_VALUES:,} values")
 
 
 def _parse(path: Path, text: str) -> dict[str, Any]:
@@ -230,6 +276,8 @@ def _folder(path: Path, text: str) -> Path:
 
     Relative to the current folder it would mean another folder each time, whose recipes would count as the user's own.
     """
+    if "\0" in text:
+        raise SettingsError(f"{path}: `{clean_line(text)[:60]}` is not the path of a folder")
     return path.parent / os.path.expanduser(text)
 
 

@@ -29,7 +29,7 @@ from sparkrun_tui.recipe.format.mounts import (
     split_volume,
 )
 from sparkrun_tui.recipe.format.pre_exec import Before
-from sparkrun_tui.recipe.model import Recipe, Runtime
+from sparkrun_tui.recipe.model import Recipe, Runtime, SourceKind
 from sparkrun_tui.recipe.registry.checkouts import EUGR
 from sparkrun_tui.recipe.values.environment import wanted
 from sparkrun_tui.recipe.values.rendered import Rendered
@@ -88,6 +88,13 @@ def demands(
     text = "\n".join([rendered.command or "", *_hook_texts(hooks, bundles)])
     found += [Demand(Kind.CODE, meaning) for meaning in code_fetched(text)]
     return tuple(sorted(found, key=lambda demand: not demand.grave))
+
+
+def demands_of_files(brought: Brought) -> tuple[Demand, ...]:
+    """What some copied files and mods do in the containers, with the texts of their scripts."""
+    found = [_before(entry, bundle) for entry, bundle in brought.bundles.items()]
+    text = "\n".join(bundle.script for bundle in brought.bundles.values())
+    return (*found, *(Demand(Kind.CODE, meaning) for meaning in code_fetched(text)))
 
 
 def code_fetched(text: str) -> list[str]:
@@ -230,12 +237,25 @@ def needs_consent(recipe: Recipe, files: frozenset[str] = frozenset()) -> bool:
     return entry is None or not files <= _texts(entry.get("files"))
 
 
+def unseen_files(files: frozenset[str]) -> frozenset[str]:
+    """The digests of files that no recipe has had consent for."""
+    seen: set[str] = set()
+    for entry in _read().values():
+        seen |= _texts(entry.get("files"))
+    return files - seen
+
+
+def had_consent(recipe: Recipe) -> bool:
+    """Whether any state of this recipe has consent."""
+    place = _place(recipe)
+    return any(entry.get("place") == place for entry in _read().values())
+
+
 def changed_since_consent(recipe: Recipe, files: frozenset[str] = frozenset()) -> bool:
     """Whether an earlier state of this recipe has consent, so that the question can say that it has changed."""
     if not needs_consent(recipe, files):
         return False
-    place = _place(recipe)
-    return any(entry.get("place") == place for entry in _read().values())
+    return had_consent(recipe)
 
 
 def demand_shown(demand: Demand, redact: Redactor) -> Demand:
@@ -269,7 +289,7 @@ def give_consent(recipe: Recipe, variables: frozenset[str] | None = None, files:
 
 
 def _place(recipe: Recipe) -> str:
-    if recipe.source.stranger:
+    if recipe.source.kind is not SourceKind.REGISTRY:
         return f"file:{os.path.abspath(recipe.source.path)}"
     # The cache folder changes with each update; the registry and the path below it stay.
     return f"{recipe.source.registry}/{recipe.source.below or os.path.basename(recipe.source.path)}"

@@ -162,7 +162,7 @@ def test_a_part_that_two_repositories_call_alike(upstream: Upstream, tmp_path: P
     add_registry(str(upstream.folder), "one")
     add_registry(str(fork.folder), "two")
     found = {reference(recipe): recipe for recipe in all_recipes(Settings())}
-    assert list(found) == ["@official/x", "@two/official/x"]
+    assert list(found) == ["@one/official/x", "@two/official/x"], "the name that both claim is neither's"
     for name, recipe in found.items():
         assert isinstance(recipe, Recipe) and find_recipe(name, Settings()).model == recipe.model
     assert find_recipe("@two/x", Settings()).model == find_recipe("@two/official/x", Settings()).model == "second/x"

@@ -67,7 +67,7 @@ def test_nor_a_name_put_together_from_a_registry_and_a_part(made: Make) -> None:
     """`spark` with a part `arena` is not `spark-arena`."""
     add_registry(str(made("one", "arena").folder), "first")
     add_registry(str(made("two", "arena").folder), "spark")
-    assert sorted(listed()) == ["@arena/x", "@spark/arena/x"]
+    assert sorted(listed()) == ["@first/arena/x", "@spark/arena/x"]
     for name in listed():
         assert reference(find_recipe(name, Settings())) == name
 

@@ -99,6 +99,18 @@ def plain_spelling(word: str, dialect: Dialect) -> str:
     return "--" + head[2:].replace("_", "-") + dot + tail
 
 
+def meant_spellings(name: str, family: Family) -> tuple[str, ...]:
+    """All spellings of the flag that an engine takes `name` for, abbreviations included; only itself where unknown."""
+    spelling = plain_spelling(name, family.dialect)
+    flags = load_flags(family)
+    flag = flags.by_spelling.get(spelling)
+    if flag is None and family.dialect.abbreviations:
+        near = flags.starting_with(spelling)
+        if len(near) == 1:
+            flag = near[0]
+    return flag.spellings if flag is not None else (spelling,)
+
+
 def _lookup(word: str, family: Family, flags: EngineFlags) -> Given:
     """The flag that `word` gives, with the value behind its equals sign; values in the next words are not read yet."""
     dialect = family.dialect

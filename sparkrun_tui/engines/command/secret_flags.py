@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from sparkrun_tui.base.secrets import Secret
-from sparkrun_tui.engines.command.arguments import is_flag, plain_spelling
+from sparkrun_tui.engines.command.arguments import is_flag, meant_spellings
 from sparkrun_tui.engines.command.shell_edit import (
     Splice,
+    all_commands,
     assignments,
     is_plain,
     outer_command,
@@ -35,6 +36,11 @@ _REFERENCE = re.compile(r'"?\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
 _PASSING = re.compile(r"(?:.*/)?(?:exec|nohup|time|env|python[0-9.]*|vllm|sglang|(?:ba|da|z|k)?sh)|-m|-[abd-z]*c[a-z]*")
 """Words before a server that leave it the environment of the script: no `sudo`, no `env -i`, no `ssh`."""
+
+_CHANGING = frozenset({"alias", "builtin", "command", "coproc", "enable", "eval", "hash", "trap", "unset"})
+_DECLARING = frozenset({"declare", "export", "local", "readonly", "typeset"})
+"""They take a variable out of the environment by an option: `export -n`, `declare +x`."""
+_FUNCTION = re.compile(r"\(\s?\)|\bfunction\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +124,14 @@ def _secret_flags(words: Command, family: Family) -> list[_Given]:
         if not is_flag(texts[number]):
             continue
         name, equals, value = texts[number].partition("=")
-        flag = plain_spelling(name, family.dialect)
         last = number
         if not equals and number + 1 < len(words):
             last = number + 1
             value = texts[last]
         if not value or is_flag(value):
             continue
-        if not gives_secret(flag.lstrip("-"), value):
+        flag = _secret_flag(name, value, family)
+        if not flag:
             continue
         followed_by_value = last + 1 < len(words) and not is_flag(texts[last + 1])
         found.append(_Given(flag, words[number].start, words[last].end, value, alone=not followed_by_value))
@@ -134,6 +140,14 @@ def _secret_flags(words: Command, family: Family) -> list[_Given]:
         if counts[item.flag] > 1:
             found[index] = replace(item, alone=False)
     return found
+
+
+def _secret_flag(name: str, value: str, family: Family) -> str:
+    """The flag that a word means, in the spelling that says that it gives a secret; empty when it gives none."""
+    for spelling in meant_spellings(name, family):
+        if gives_secret(spelling.lstrip("-"), value):
+            return spelling
+    return ""
 
 
 def _value_of(item: _Given, around: _Around) -> Secret | None:
@@ -163,7 +177,7 @@ def _reason_to_stay(item: _Given, variable: str, secret: Secret | None, around: 
     request = around.request
     if variable in around.script or variable in request.env or variable in request.secret_env:
         return f"the recipe sets {variable} as well"
-    if not _gets_environment(around):
+    if not _gets_environment(around) or _changes_environment(around.script):
         return "what starts the server may not pass its environment on"
     return ""
 
@@ -179,6 +193,24 @@ def _gets_environment(around: _Around) -> bool:
         # `exec -c` empties the environment; after a shell, the same letter means something else.
         return False
     return all(_PASSING.fullmatch(text) or _ASSIGNMENT.fullmatch(text) for text in before)
+
+
+def _changes_environment(script: str) -> bool:
+    """Whether a command of the script may take a variable away from the server, or stand in the server's place.
+
+    Which one it takes is not judged: a shell has too many ways to write a name.
+    """
+    if _FUNCTION.search(script) is not None:
+        return True
+    for words in all_commands(script):
+        texts = [word.text for word in words if _ASSIGNMENT.fullmatch(word.text) is None]
+        if not texts:
+            continue
+        if texts[0] in _CHANGING or "$" in texts[0] or "`" in texts[0]:
+            return True
+        if texts[0] in _DECLARING and len(texts) > 1 and texts[1].startswith(("-", "+")):
+            return True
+    return False
 
 
 def _without(script: str, item: _Given) -> Splice:

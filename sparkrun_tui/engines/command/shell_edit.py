@@ -55,6 +55,15 @@ def serve_commands(script: str, serves: ServeTest) -> list[Command]:
     return found
 
 
+def all_commands(script: str) -> list[Command]:
+    """All simple commands of `script` and of the quoted scripts of its `bash -c` calls. Raises `ValueError`."""
+    found: list[Command] = []
+    for words in simple_commands(script):
+        found.append(words)
+        found += _inner_script(script, words) or []
+    return found
+
+
 def outer_command(script: str, words: Command) -> Command:
     """The simple command of `script` that is `words`, or whose `bash -c` script contains them."""
     for command in simple_commands(script):

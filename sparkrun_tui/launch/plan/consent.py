@@ -11,6 +11,7 @@ from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.base.text import shorten, visible_line
 from sparkrun_tui.recipe.bundled_files.attachments import Brought, bring
+from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.search.folders import is_inside, own_folders
 from sparkrun_tui.recipe.trust import (
     Demand,
@@ -18,8 +19,11 @@ from sparkrun_tui.recipe.trust import (
     beyond_serving,
     changed_since_consent,
     demands,
+    demands_of_files,
     give_consent,
+    had_consent,
     needs_consent,
+    unseen_files,
 )
 from sparkrun_tui.recipe.values.rendered import Rendered
 
@@ -34,11 +38,15 @@ def consent_needed(
 
     A recipe from a registry needs consent before its first launch, and again when its file or one of the files that
     it copies into containers has changed. There is always something to agree to then, since its command runs in the
-    image that it names. A file outside the user's recipe folders needs consent when it does more than serve.
+    image that it names. A file outside the user's recipe folders needs consent when it does more than serve. A recipe
+    of the user's own needs consent to files of registries that it names, such as mods: their author may change them.
     `environ` shows which variables of this machine are set; `brought` are the files that will be copied, None means
     as they are now; `data_dirs` are the folders of hosts that the user's settings allow.
     """
     brought = brought if brought is not None else bring(rendered)
+    if not rendered.recipe.source.foreign:
+        theirs = brought.of_registries
+        return demands_of_files(theirs) if unseen_files(theirs.digests) else ()
     files = brought.digests
     if not needs_consent(rendered.recipe, files):
         return ()
@@ -63,14 +71,33 @@ def question(rendered: Rendered, brought: Brought | None = None) -> str:
     """The reason for the question, in one sentence."""
     recipe = rendered.recipe
     brought = brought if brought is not None else bring(rendered)
+    if not recipe.source.foreign:
+        return _about_files(recipe, brought)
     state = "is launched for the first time"
     if changed_since_consent(recipe, brought.digests):
         state = "has changed since you agreed to it"
-    # The author chose the name: quoted and shortened, it cannot be mistaken for words of this question.
-    name = "`" + shorten(visible_line(recipe.name).replace("`", "'"), _NAME_WIDTH) + "`"
+    name = _quoted(recipe)
     if recipe.source.stranger:
         return f"{name} is {recipe.source.path}, which is in none of your recipe folders, and {state}"
     return f"{name} comes from the registry {recipe.source.registry_text}, not from you, and {state}"
+
+
+def _quoted(recipe: Recipe) -> str:
+    """The name of a recipe for a question.
+
+    The author chose it: quoted and shortened, it cannot be mistaken for words of the question.
+    """
+    return "`" + shorten(visible_line(recipe.name).replace("`", "'"), _NAME_WIDTH) + "`"
+
+
+def _about_files(recipe: Recipe, brought: Brought) -> str:
+    """The reason for the question about files of registries in the user's own recipe."""
+    names = sorted({bundle.registry for bundle in brought.of_registries.bundles.values()})
+    state = "you have not agreed to yet"
+    if had_consent(recipe):
+        state = "have changed since you agreed to them"
+    whose = ", ".join(names)
+    return f"{_quoted(recipe)} is yours, but runs files of the registry {whose} in its containers, which {state}"
 
 
 def unasked_as_a_copy(
@@ -79,8 +106,10 @@ def unasked_as_a_copy(
     """What a recipe from elsewhere would be allowed to do once a copy of it is at `path`; empty for most places.
 
     Recipes in the user's own folders are launched without a question. A user who has not agreed to the recipe yet is
-    therefore asked before a copy of it is written there.
+    therefore asked before a copy of it is written there. Files of registries are asked about at the launch.
     """
+    if not rendered.recipe.source.foreign:
+        return ()
     own = any(is_inside(path.expanduser(), os.path.realpath(folder.path)) for folder in own_folders(settings))
     if not own:
         own = is_inside(path.expanduser(), os.path.realpath(paths.user_recipes()))

@@ -83,8 +83,19 @@ class Brought:
 
     @property
     def digests(self) -> frozenset[str]:
-        """The digests of all bundles."""
-        return frozenset(bundle.digest for bundle in self.bundles.values())
+        """What an agreement to these files is remembered by: a hash of each bundle and the place it is copied to.
+
+        Two files that change places would otherwise be the same to it.
+        """
+        found = set()
+        for entry, bundle in self.bundles.items():
+            found.add(hashlib.sha256(json.dumps([entry.target, bundle.digest]).encode()).hexdigest())
+        return frozenset(found)
+
+    @property
+    def of_registries(self) -> Brought:
+        """Only what comes from a registry that is not the recipe's own."""
+        return Brought({entry: bundle for entry, bundle in self.bundles.items() if bundle.registry})
 
     def contents(self) -> Mapping[str, bytes]:
         """The content of all files, by digest. Raises `LaunchError` when one has changed since it was found."""

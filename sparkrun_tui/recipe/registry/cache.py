@@ -38,8 +38,9 @@ MAX_KEPT = 64 << 20
 
 _FORM = 2
 """The format of a cache: 1 had only recipes."""
-_MAX_PATH = 400
-_MAX_PART = 200
+_MAX_PATH = 1200
+_MAX_PART = 240
+"""Bytes of a path and of each of its names; no file system here takes names of more than 255."""
 _MAX_DEPTH = 32
 _BAD = re.compile(r"[\x00-\x1f\x7f-\x9f\\]")
 _REGULAR = (b"100644", b"100755")
@@ -225,7 +226,8 @@ def _folders_of(path: str) -> set[str]:
 def safe_path(path: str) -> bool:
     """Whether a path from a repository stays inside the folder it is written to, and can be shown."""
     parts = path.split("/")
-    if len(path) > _MAX_PATH or len(parts) > _MAX_DEPTH:
+    size = len(path.encode("utf-8", "surrogatepass"))
+    if size > _MAX_PATH or len(parts) > _MAX_DEPTH:
         return False
     if _BAD.search(path) or "\ufffd" in path:
         return False
@@ -233,7 +235,9 @@ def safe_path(path: str) -> bool:
 
 
 def _is_safe_name(name: str) -> bool:
-    return name.lower() not in ("", ".", "..", ".git") and len(name) < _MAX_PART
+    if name.lower() in ("", ".", "..", ".git"):
+        return False
+    return len(name.encode("utf-8", "surrogatepass")) < _MAX_PART
 
 
 def _write_blobs(bare: Path, target: Path, wanted: list[_Blob], url: str) -> list[_Blob]:

@@ -34,7 +34,8 @@ class PartNames:
 def part_names(known: Iterable[Registry]) -> PartNames:
     """The owners of all names: configured registries first, then the public ones, then the parts of repositories.
 
-    Parts of the public repositories come before those of others, in any order of the configuration.
+    Parts of the public repositories come before those of others, in any order of the configuration. A name that two
+    other repositories claim for a part belongs to neither: any update could claim one that another had before.
     """
     registries = list(known)
     owners: dict[str, str] = {}
@@ -42,14 +43,24 @@ def part_names(known: Iterable[Registry]) -> PartNames:
         owners.setdefault(registry.name.casefold(), url_key(registry.url))
     public = {url_key(entry.url) for entry in PUBLIC}
     fetched = [registry for registry in registries if registry.enabled and not registry.subpath]
+    claimed: dict[str, str] = {}
     for registry in sorted(fetched, key=lambda one: url_key(one.url) not in public):
         current = registry_cache.snapshot(registry.url)
         if current is None:
             continue
         for name, _ in manifest_entries(current.folder / MANIFEST):
-            if NAME.fullmatch(name):
-                owners.setdefault(name.casefold(), url_key(registry.url))
-    return PartNames(owners)
+            key, claimant = name.casefold(), url_key(registry.url)
+            if NAME.fullmatch(name) is None or key in owners:
+                continue
+            if claimant in public:
+                owners[key] = claimant
+            elif claimed.setdefault(key, claimant) != claimant:
+                claimed[key] = _NOBODY
+    return PartNames({**claimed, **owners})
+
+
+_NOBODY = ""
+"""The owner of a name that several repositories claim."""
 
 
 MAX_PARTS = 32

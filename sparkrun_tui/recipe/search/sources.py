@@ -52,14 +52,14 @@ def _by_path(name: str, path: Path, settings: Settings) -> Recipe:
     """The recipe in a file named by its path; another person's when outside the user's recipe folders."""
     own = any(is_inside(path, os.path.realpath(folder.path)) for folder in own_folders(settings))
     recipe = load_recipe(path, Source(SourceKind.PATH, str(path), stranger=not own))
-    if os.sep in name:
+    if name.startswith(("/", "./", "../", "~")):
         return recipe
     hidden = _hidden_by(name, path, [*own_folders(settings), *registry_folders(settings)])
     return replace(recipe, problems=(*recipe.problems, *hidden))
 
 
 def _hidden_by(name: str, path: Path, folders: Sequence[Folder]) -> Iterator[Problem]:
-    """A warning when a file of the current folder is used instead of a known recipe of its name."""
+    """A warning when a file of the current folder is used instead of a known recipe of its name, or of its path."""
     spot = Spot(str(path), 1, 1)
     try:
         found = _among(name, folders)
@@ -123,6 +123,9 @@ def reference(recipe: Recipe | BrokenRecipe | Entry) -> str:
 
 
 def _existing_file(name: str) -> Path | None:
+    """The file that a name means as a path; `@REGISTRY/NAME` never does (a folder called `@…` is `./@…`)."""
+    if name.startswith("@"):
+        return None
     for ending in ("", *ENDINGS):
         try:
             path = Path(os.path.expanduser(name + ending))
@@ -193,14 +196,15 @@ def _in_registries(name: str, registries: Sequence[Folder]) -> tuple[Folder, str
         if not chosen:
             raise _no_registry(registry, registries)
         return None
-    by_path = []
+    # A file at the top of a registry comes before deeper ones of that registry, not before those of another.
+    matches = []
     for folder in registries:
         path = _below(folder, name)
         if path is not None:
-            by_path.append((folder, path))
-    if "/" in name or len(by_path) == 1:
-        return _unique(name, by_path)
-    return _unique(name, _with_stem(name, registries))
+            matches.append((folder, path))
+        else:
+            matches += _with_stem(name, [folder])
+    return _unique(name, matches)
 
 
 def _no_registry(name: str, registries: Sequence[Folder]) -> RecipeError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from sparkrun_tui.remote.ports.models import ModelFile, folder_name
 
 _PART = re.compile(r"(.*)-([0-9]{5})-of-([0-9]{5})(\.[a-z]+)")
 INDEX = ".safetensors.index.json"
+_MOST_INDEXES = 16
+"""Indexes of one model that are read: all of them may be links to one large file."""
+_MOST_INDEX = 32 << 20
 _WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth")
 _TOKENIZERS = ("tokenizer", "vocab", "merges", "tekken", "spiece", "sentencepiece")
 # Other forms of the same weights, which no engine here reads when there are safetensors.
@@ -65,25 +69,47 @@ def commit_of(hub: Path, repo: str, revision: str) -> Commit | None:
 
 
 def files_in(hub: Path, repo: str, commit: str) -> tuple[ModelFile, ...]:
-    """The files of a snapshot that are whole, with their sizes; a link without its blob is none."""
+    """The files of a snapshot that are whole, with their sizes; a link without its blob is none.
+
+    Nor is one that leads out of the cache, itself or by a folder on its way: what is found here is sent to hosts, and
+    a cache that several users share may contain links to files that only this one can read.
+    """
     root = hub / folder_name(repo) / "snapshots" / commit
+    roots = _roots(hub, repo)
     found = []
     for folder, _, names in os.walk(root):
         for name in names:
-            path = Path(folder) / name
-            inside = path.relative_to(root).as_posix()
-            if identifiers.relative_path(inside) is not None and path.is_file():
-                found.append(ModelFile(inside, path.stat().st_size, cached=True))
+            path = os.path.join(folder, name)
+            inside = os.path.relpath(path, root)
+            if identifiers.relative_path(inside) is None:
+                continue
+            size = _size_within(path, roots)
+            if size is not None:
+                found.append(ModelFile(inside, size, cached=True))
     return tuple(sorted(found, key=lambda file: file.name))
 
 
-def cached_size(hub: Path, repo: str, commit: str, name: str) -> int | None:
-    """The size of one file of a snapshot; None when it is not there."""
-    path = hub / folder_name(repo) / "snapshots" / commit / name
+def _roots(hub: Path, repo: str) -> tuple[str, str]:
+    """The folders in which the files of a model may be; that of the model may be a link to another disk."""
+    return os.path.realpath(hub), os.path.realpath(hub / folder_name(repo))
+
+
+def _size_within(path: str, roots: Sequence[str]) -> int | None:
+    """The bytes of a regular file that is inside one of some folders, its links followed; None for anything else."""
+    real = os.path.realpath(path)
+    if not any(real.startswith(f"{root}/") for root in roots):
+        return None
     try:
-        return path.stat().st_size
+        status = os.lstat(real)
     except OSError:
         return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def cached_size(hub: Path, repo: str, commit: str, name: str) -> int | None:
+    """The size of one file of a snapshot; None when it is not there, or leads out of the cache."""
+    path = hub / folder_name(repo) / "snapshots" / commit / name
+    return _size_within(str(path), _roots(hub, repo))
 
 
 def looks_whole(hub: Path, repo: str, commit: str, names: Iterable[str]) -> bool:
@@ -93,7 +119,10 @@ def looks_whole(hub: Path, repo: str, commit: str, names: Iterable[str]) -> bool
     """
     snapshot = hub / folder_name(repo) / "snapshots" / commit
     present = tuple(names)
-    indexes = {name: _text(snapshot / name) for name in present if name.endswith(INDEX)}
+    listed = [name for name in present if name.endswith(INDEX)]
+    if len(listed) > _MOST_INDEXES:
+        return False
+    indexes = {name: _text(snapshot / name) for name in listed}
     return whole(present, indexes, any((hub / folder_name(repo) / "blobs").glob("*.incomplete")))
 
 
@@ -150,6 +179,6 @@ def _indexed(indexes: Mapping[str, str], present: set[str]) -> bool:
 def _text(path: Path) -> str:
     """The text of a file, empty when it cannot be read."""
     try:
-        return read_text(path)
+        return read_text(path, _MOST_INDEX)
     except (OSError, UnicodeDecodeError):
         return ""

@@ -173,6 +173,7 @@ class HubSource:
             "op": "fetch",
             "repo": request.repo,
             "revision": request.revision,
+            "commit": plan.commit,
             "endpoint": self._endpoint,
             "hub": str(self.hub),
             "files": [file.name for file in plan.files],
@@ -308,6 +309,10 @@ def explain(message: Decoded, repo: str, revision: str) -> HubError:
             "Check the network, a proxy (HTTPS_PROXY) or a mirror (HF_ENDPOINT).",
         ),
         "large": (f"the Hub's answer about {repo} is too large", "Is HF_ENDPOINT a mirror of the Hub?"),
+        "outside": (
+            f"the Hub wants a file of {repo} to be written outside the model's folder in the cache",
+            "Is HF_ENDPOINT a mirror of the Hub? Do not use it.",
+        ),
         "disk": ("the disk is full", "Make room in the model cache: hf cache ls, hf cache prune"),
         "limited": (f"the Hub limits how often we may ask: {said}", f"Wait a little. {token}"),
     }

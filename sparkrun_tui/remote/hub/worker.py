@@ -7,7 +7,6 @@ huggingface_hub's downloads run in threads that cannot be cancelled; a process c
 from __future__ import annotations
 
 import errno
-import glob
 import json
 import os
 import signal
@@ -15,17 +14,21 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sparkrun_tui.base.files import Busy, hold
+from sparkrun_tui.base.files import Busy, hold, overwrite
 from sparkrun_tui.base.json_text import parse_json
+from sparkrun_tui.remote.hub.confinement import confine_writes
 from sparkrun_tui.remote.hub.memory_limit import limit_memory
 from sparkrun_tui.remote.ports.models import folder_name
 
 _REPORT_EVERY = 0.25
 _STALE_AFTER = 60.0
+_AT_ONCE = 8
+"""Files that are downloaded at the same time."""
 _MOST_MEMORY = 1 << 30
 """Bytes for a list of files; that of a repository with 100,000 files takes a fifth."""
 
@@ -61,24 +64,43 @@ def _list(request: dict[str, Any]) -> dict[str, Any]:
 
 def _fetch(request: dict[str, Any]) -> dict[str, Any]:
     """Download the named files, reporting what has arrived on disk."""
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import hf_hub_download
 
     hub = Path(request["hub"])
     folder = hub / folder_name(request["repo"])
     (folder / "blobs").mkdir(parents=True, exist_ok=True)
+    confine_writes(hub, folder.name)
+
+    def download(name: str) -> None:
+        hf_hub_download(
+            request["repo"],
+            name,
+            revision=request["commit"],
+            cache_dir=hub,
+            endpoint=request.get("endpoint") or None,
+        )
+
     with _lock(hub / ".locks" / folder.name):
         _remove_leftovers(folder / "blobs")
         counter = _Counter(folder / "blobs")
         counter.start()
-        path = snapshot_download(
-            request["repo"],
-            revision=request.get("revision") or None,
-            cache_dir=hub,
-            allow_patterns=[glob.escape(name) for name in request["files"]],
-            endpoint=request.get("endpoint") or None,
-        )
+        # The library's own download of a whole model would ask for the list of files again, and read it without a
+        # limit. A limit on memory is no way out here: its client of the chunk store takes gigabytes.
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for _ in pool.map(download, request["files"]):
+                pass
         counter.stop()
-    return {"kind": "fetched", "commit": Path(path).name}
+        _point_at(folder, request.get("revision") or "main", request["commit"])
+    return {"kind": "fetched", "commit": request["commit"]}
+
+
+def _point_at(folder: Path, revision: str, commit: str) -> None:
+    """Let the name of a revision mean a commit in the cache, as huggingface_hub does."""
+    if revision == commit:
+        return
+    ref = folder / "refs" / revision
+    ref.parent.mkdir(parents=True, exist_ok=True)
+    overwrite(ref, commit.encode())
 
 
 @contextmanager
@@ -155,6 +177,7 @@ _CLASSES = (
     ("ConnectError", "offline"),
     ("ConnectTimeout", "offline"),
     ("MemoryError", "large"),
+    ("OutsideCacheError", "outside"),
 )
 
 

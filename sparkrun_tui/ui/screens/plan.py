@@ -273,4 +273,7 @@ class PlanScreen(PageScreen):
 
 
 def _title(rendered: Rendered) -> str:
-    return "A file from elsewhere" if rendered.recipe.source.stranger else "A recipe from a registry"
+    source = rendered.recipe.source
+    if not source.foreign:
+        return "Files from a registry"
+    return "A file from elsewhere" if source.stranger else "A recipe from a registry"
