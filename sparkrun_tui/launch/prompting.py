@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from sparkrun_tui.base.decoded import Decoded, decode_json
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.json_text import JsonError
-from sparkrun_tui.base.text import log_text
+from sparkrun_tui.base.text import log_text, shorten
 from sparkrun_tui.launch.record.events import EndpointUp
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.remote.aio import Turns, closing
@@ -209,5 +209,5 @@ def _error_text(error: Decoded) -> str:
         message = error.at("message")
     shown = ""
     if isinstance(message.data, str):
-        shown = log_text(message.data[:_ERROR])
+        shown = shorten(log_text(message.data[: 2 * _ERROR]), _ERROR)
     return shown or "it gives no reason"

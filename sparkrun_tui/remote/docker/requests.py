@@ -250,7 +250,7 @@ class DockerHttp:
         except JsonError:
             # Proxies and other servers refuse in their own way: their words are shown as they are.
             message = decode(body)
-        message = clean_line(message.strip()[:_WORDS])
+        message = shorten(clean_line(message.strip()[: 2 * _WORDS]), _WORDS)
         return DockerError(message or f"Docker answered {status}", host=self.host, status=status)
 
 

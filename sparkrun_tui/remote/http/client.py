@@ -92,7 +92,7 @@ class TransportHttp:
             async with asyncio.timeout(call.timeout):
                 status = await exchange.begin()
             if not 200 <= status < 300:
-                words = clean_line(decode(await exchange.words()))
+                words = shorten(clean_line(decode(await exchange.words())), _WORDS - 1)
                 raise HostError(f"it answered {status}: {words}", host=transport.name)
             taken = 0
             async for chunk in exchange.chunks():
