@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 from sparkrun_tui.base import shell
+from sparkrun_tui.base.text import log_line, visible_line
 
 MASK = "•••"
 
@@ -339,6 +340,9 @@ def _forms(value: str) -> set[str]:
             repr(plain)[1:-1],
             shell.word(plain).strip("'"),
             plain.replace("'", "'\\''"),
+            # What is shown has passed the gate before it comes here.
+            visible_line(plain),
+            log_line(plain),
         }
         data = plain.encode("utf-8", "surrogateescape")
         for escaped in (quote(data, safe=""), quote(data), quote_plus(data)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -12,7 +13,7 @@ import pytest
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.secrets import MASK, Redactor
-from sparkrun_tui.base.text import log_line
+from sparkrun_tui.base.text import clean_line, log_line, visible
 from sparkrun_tui.launch.record.logs import LogLine, safe_line
 from sparkrun_tui.remote.docker.types import DockerError
 from sparkrun_tui.remote.http.client import HttpCall, TransportHttp
@@ -63,6 +64,13 @@ def test_lines_and_ends_of_a_secret_are_hidden(value: str) -> None:
     redact = Redactor([value])
     for line in value.splitlines():
         assert line.strip() not in redact(f"key is {line.strip()}")
+
+
+@pytest.mark.parametrize("value", ["key\x1b[31mwith-colour", "key\u200bwith-nothing", "two-lines\nof-a-key"])
+@pytest.mark.parametrize("gate", [clean_line, visible, log_line])
+def test_a_secret_that_the_gate_changes_is_hidden(value: str, gate: Callable[[str], str]) -> None:
+    shown = Redactor([value])(gate(f"it is {value}."))
+    assert shown.replace("\n", " ") in (f"it is {MASK}.", f"it is {MASK} {MASK}.")
 
 
 def test_bytes_that_are_no_text_can_be_a_secret() -> None:
