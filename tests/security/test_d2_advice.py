@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import pytest
 
+import sparkrun_tui
 from sparkrun_tui.launch.diagnosis.diagnose import diagnose
+
+SOURCES = Path(sparkrun_tui.__file__).parent
 
 VALUES = {
     "max_model_len": "8192",
@@ -54,3 +60,21 @@ def test_no_line_speaks_as_this_program(engine: str, line: str) -> None:
     assert found.repairs
     for repair in found.repairs:
         assert "evil" not in repair.title + repair.key + repair.value
+
+
+def test_no_repair_is_made_from_the_words_of_a_line() -> None:
+    """The title of a repair, and the key and value that it sets, take words of a line only by `flag_in`."""
+    found = []
+    for file in (*(SOURCES / "engines").rglob("causes.py"), *(SOURCES / "launch" / "diagnosis").glob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if not isinstance(node, ast.Call) or ast.unparse(node.func) not in ("by_hand", "set_value", "Repair"):
+                continue
+            for argument in node.args[: 1 if ast.unparse(node.func) == "by_hand" else 2]:
+                words = ast.unparse(argument)
+                if "match" in words and "flag_in(match" not in words and words not in ONE_LETTER:
+                    found.append(f"{file.name}:{node.lineno}: {words}")
+    assert not found
+
+
+ONE_LETTER = ("f'cache_type_{match[1].lower()}'",)
+"""Its group is `[KV]`."""
