@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.base.numbers import MOST, decimal_of, whole_of
+
+MOST_ITEMS = 200_000
+"""The most items that a list may have: the longest, those of a model's files, have some ten thousand."""
 
 
 class ShapeError(JsonError):
@@ -47,16 +51,18 @@ class Decoded:
         return self
 
     def items(self) -> list[Decoded]:
-        """The items of a list. Raises `ShapeError` when it is not a list."""
+        """The items of a list. Raises `ShapeError` when it is not a list, or longer than `MOST_ITEMS`."""
         if self.data is None:
             return []
         if not isinstance(self.data, list):
             raise ShapeError(f"{self._name} is not a list")
+        if len(self.data) > MOST_ITEMS:
+            raise ShapeError(f"{self._name} has more than {MOST_ITEMS:,} items")
         return [Decoded(item, f"{self.where}[{number}]") for number, item in enumerate(self.data)]
 
-    def fields(self) -> dict[str, Decoded]:
-        """The fields of an object. Raises `ShapeError` when it is not an object."""
-        return {key: self.at(key) for key in self._object()}
+    def fields(self, most: int | None = None) -> dict[str, Decoded]:
+        """The fields of an object, at most `most`, all when None. Raises `ShapeError` when it is not an object."""
+        return {key: self.at(key) for key in islice(self._object(), most)}
 
     def text(self) -> str:
         """A text, empty when missing. Raises `ShapeError` when it is not a text."""

@@ -7,9 +7,10 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 from sparkrun_tui.base import shell
+from sparkrun_tui.base.text import log_line, visible_line
 
 MASK = "•••"
 
@@ -54,6 +55,17 @@ _NAMED_HINTS = (
     "api", "Api", "API", "ecret", "ECRET", "assw", "ASSW", "assphrase", "_token", "_TOKEN", "-token", "Bearer ",
 )  # fmt: skip
 """Every text with a match of `_NAMED` contains one of these, except for odd mixtures of small and capital letters."""
+
+_ESCAPED_BYTE = re.compile(r"%[0-9A-F]{2}")
+
+_CUT = "…"
+"""The mark of a text that was cut: a secret may have been cut with it."""
+
+_BEGUN = 6
+"""The fewest characters of a cut secret that are hidden."""
+
+_MOST_CUTS = 8
+"""Marks of one text before which the beginning of a secret is searched."""
 
 _NO_SECRETS = frozenset({"None", "none", "null", "True", "true", "False", "false", "EMPTY", MASK})
 
@@ -211,6 +223,11 @@ class Redactor:
             elif _stands_out(value):
                 short.add(value)
         self._words = tuple(sorted(literals | short, key=len, reverse=True))
+        self._begun: dict[str, list[str]] = {}
+        """The long words by their first `_BEGUN` characters."""
+        for word in literals:
+            self._begun.setdefault(word[:_BEGUN], []).append(word)
+        self._longest = max(map(len, literals), default=0)
         self._many = ManyWords(literals, short) if len(self._words) > _FEW else None
         if self._many is None:
             patterns = []
@@ -231,10 +248,24 @@ class Redactor:
                 if word in text:
                     text = self._literals.sub(MASK, text)
                     break
+        if _CUT in text:
+            text = self._without_cut(text)
         for hint in _HINTS:
             if hint in text:
                 return _PATTERNS.sub(MASK, text)
         return text
+
+    def _without_cut(self, text: str) -> str:
+        """`text` without the beginning of a secret right before a mark that says that it was cut there."""
+        parts = text.rsplit(_CUT, _MOST_CUTS)
+        for number, part in enumerate(parts[:-1]):
+            shown = part.rstrip()
+            for at in range(max(len(shown) - self._longest, 0), len(shown) - _BEGUN + 1):
+                begun = self._begun.get(shown[at : at + _BEGUN], ())
+                if any(word.startswith(shown[at:]) for word in begun):
+                    parts[number] = shown[:at] + MASK + part[len(shown) :]
+                    break
+        return _CUT.join(parts)
 
     def plus(self, secrets: Iterable[Secret | str]) -> Redactor:
         """A redactor that hides these secrets, too."""
@@ -307,16 +338,47 @@ def _is_word(letter: str) -> bool:
 
 
 def _forms(value: str) -> set[str]:
-    """A value as it is written in addresses, in JSON, in Python, in a shell and in base64."""
-    return {
-        value,
-        quote(value, safe=""),
-        base64.b64encode(value.encode("utf-8", "surrogateescape")).decode(),
-        json.dumps(value)[1:-1],
-        repr(value)[1:-1],
-        shell.word(value).strip("'"),
-        value.replace("'", "'\\''"),
-    }
+    """A value as it is written in addresses, in JSON, in Python, in a shell and in base64, and each of its lines.
+
+    Programs remove blanks from the ends of a key, and print a key of several lines as several lines.
+    """
+    plains = {value}
+    for line in (value, *value.splitlines()):
+        if len(line.strip()) >= LONG:
+            plains.add(line.strip())
+    forms: set[str] = set()
+    for plain in plains:
+        forms |= {
+            plain,
+            json.dumps(plain)[1:-1],
+            json.dumps(plain, ensure_ascii=False)[1:-1],
+            repr(plain)[1:-1],
+            shell.word(plain).strip("'"),
+            plain.replace("'", "'\\''"),
+            # What is shown has passed the gate before it comes here.
+            visible_line(plain),
+            log_line(plain),
+        }
+        data = plain.encode("utf-8", "surrogateescape")
+        for escaped in (quote(data, safe=""), quote(data), quote_plus(data)):
+            forms |= {escaped, _ESCAPED_BYTE.sub(lambda found: found.group().lower(), escaped)}
+        forms |= _in_base64(data)
+    return forms
+
+
+def _in_base64(data: bytes) -> set[str]:
+    """Base64 of the data alone, and what it contributes to that of a longer text, such as `user:password`."""
+    whole = base64.b64encode(data).decode()
+    forms = {whole, whole.rstrip("=")}
+    for before in (0, 1, 2):
+        # Three bytes make four letters; those that a byte beside the data has a part in are left out.
+        letters = base64.b64encode(bytes(before) + data).decode()
+        first = (before * 8 + 5) // 6
+        last = (before + len(data)) * 8 // 6
+        inner = letters[first:last]
+        if len(inner) >= LONG:
+            forms.add(inner)
+    return forms | {form.replace("+", "-").replace("/", "_") for form in forms}
 
 
 def _stands_out(value: str) -> bool:

@@ -14,19 +14,22 @@ def silent_hosts(view: FleetView) -> tuple[str, ...]:
 
 
 def matching(view: FleetView, text: str) -> tuple[Workload, ...]:
-    """The workloads that `text` may mean: an exact launch id, else ids that begin with it and recipes of that name."""
+    """The workloads that `text` may mean: a launch id or its beginning, or the name of a recipe.
+
+    An exact id comes before ids that begin with it. It does not come before recipes of that name: an id is a label, and
+    whoever may create containers on a host can choose one that is the name of somebody's recipe.
+    """
     if not text:
         return ()
-    exact = tuple(item for item in view.workloads if item.launch_id == text)
-    if exact:
-        return exact
+    exact = any(item.launch_id == text for item in view.workloads)
     names = {text, text.rpartition("/")[2]}
     if text.endswith((".yaml", ".yml")):
         names.add(PurePath(text).stem)
     found = []
     for item in view.workloads:
         named = item.recipe in names or item.ranks[0].container_name == text
-        if named or item.launch_id.startswith(text):
+        called = item.launch_id == text if exact else item.launch_id.startswith(text)
+        if named or called:
             found.append(item)
     return tuple(found)
 

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 from sparkrun_tui.base.decoded import Decoded, decode_json
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.json_text import JsonError
-from sparkrun_tui.base.text import log_text
+from sparkrun_tui.base.text import log_text, shorten
 from sparkrun_tui.launch.record.events import EndpointUp
 from sparkrun_tui.launch.services import Services
-from sparkrun_tui.remote.aio import closing
+from sparkrun_tui.remote.aio import Turns, closing
 from sparkrun_tui.remote.http.client import MOST, HttpCall
 from sparkrun_tui.remote.script.lines import ByteLines
 
@@ -165,8 +165,10 @@ class _Event:
 async def _events(chunks: AsyncIterator[bytes]) -> AsyncGenerator[_Event, None]:
     """The events of a stream of server-sent events, up to `[DONE]`; other lines are skipped."""
     lines = ByteLines(_MAX_LINE)
+    turns = Turns()
     async for chunk in chunks:
         for line in lines.feed(chunk):
+            await turns.rest()
             name, _, data = line.strip().partition(b":")
             if name != b"data":
                 continue
@@ -207,5 +209,5 @@ def _error_text(error: Decoded) -> str:
         message = error.at("message")
     shown = ""
     if isinstance(message.data, str):
-        shown = log_text(message.data[:_ERROR])
+        shown = shorten(log_text(message.data[: 2 * _ERROR]), _ERROR)
     return shown or "it gives no reason"

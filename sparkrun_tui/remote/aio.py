@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -25,6 +25,19 @@ class Turns:
         if time.perf_counter() - self._since >= TURN:
             await asyncio.sleep(0)
             self._since = time.perf_counter()
+
+
+async def in_turns(items: AsyncIterator[T]) -> AsyncGenerator[T, None]:
+    """`items`, with a turn for the event loop where reading and handling them has taken long enough.
+
+    What a host has sent already is read without a pause: an SSH channel holds megabytes of it, which are hundreds of
+    thousands of items when they are small. Closing it closes `items`.
+    """
+    turns = Turns()
+    async with closing(items) as source:
+        async for item in source:
+            yield item
+            await turns.rest()
 
 
 @asynccontextmanager

@@ -179,7 +179,7 @@ def test_a_word_beats_the_exit() -> None:
 
 
 def test_repairs_speak_of_the_recipes_own_keys() -> None:
-    values = {"context_length": "8192", "mem_fraction_static": "0.8"}
+    values = {"context_length": "262144", "mem_fraction_static": "0.8"}
     found = diagnosed(KV_TOO_SMALL, values=values)
     assert overrides(found)["context_length"] == "190272"
     assert overrides(found)["mem_fraction_static"] == "0.83"

@@ -7,9 +7,20 @@ import re
 from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.engines.logs.causes import Cause, Context, Repair, Weight, by_hand, cause, set_length, set_value
+from sparkrun_tui.engines.logs.causes import (
+    Cause,
+    Context,
+    Repair,
+    Weight,
+    by_hand,
+    cause,
+    flag_in,
+    set_length,
+    set_value,
+)
 
 _NEW_FILE = by_hand("fetch the file again", "remove it from the cache first")
+_CACHE_TYPES = frozenset(("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"))
 _REMOVED = {"--no-mmap": "-lm none", "--mlock": "-lm mlock"}
 
 
@@ -34,8 +45,16 @@ def _smaller(_: re.Match[str], context: Context) -> tuple[Repair, ...]:
 def _unknown_flag(match: re.Match[str], _: Context) -> tuple[Repair, ...]:
     instead = _REMOVED.get(match[1])
     if instead is None:
-        return (by_hand(f"remove `{match[1]}` from the command"),)
+        flag = flag_in(match[1])
+        return (by_hand(f"remove `{flag}` from the command" if flag else "remove that word from the command"),)
     return (by_hand(f"write `{instead}`"),)
+
+
+def _same_cache_type(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    kind = match[1].lower()
+    if kind not in _CACHE_TYPES:
+        return (by_hand("write the same type for cache_type_k and cache_type_v"),)
+    return (set_value("cache_type_v", kind, context, "the same as K"),)
 
 
 def _projector_why(match: re.Match[str], _: Context) -> str:
@@ -66,8 +85,8 @@ CAUSES: tuple[Cause, ...] = (
     cause(
         r'^error while handling argument "([^"]+)": the argument has been removed\. (.*)',
         "A flag that was removed",
-        "llama-server no longer has {0}.",
-        mend=lambda match, _: (by_hand(match[2].strip()),),
+        "llama-server no longer has {0}. It says: {1}",
+        by_hand("remove it from the command, or write its successor"),
     ),
     cause(
         r'^error while handling argument "([^"]+)": (?:sto\w+$|(.*))',
@@ -105,7 +124,7 @@ CAUSES: tuple[Cause, ...] = (
         r"model does not support different K \((\S+)\) and V \((\S+)\) cache types",
         "K and V cache must have one type",
         "This model keeps K and V together: {0} and {1} cannot be mixed.",
-        mend=lambda match, context: (set_value("cache_type_v", match[1], context, "the same as K"),),
+        mend=_same_cache_type,
     ),
     cause(
         r"unknown model architecture: '([^']+)'",

@@ -137,6 +137,31 @@ SEQS = ("max_num_seqs", "max_running_requests", "parallel")
 BATCHED = ("max_num_batched_tokens", "chunked_prefill_size")
 
 
+LOWERED = (*LENGTH, *SEQS, *BATCHED, "tensor_parallel")
+"""Whole numbers that a repair only ever lowers."""
+
+_FLAG = re.compile(r"--?[A-Za-z][A-Za-z0-9_.-]{0,60}")
+
+
+def may_be_offered(repair: Repair, context: Context) -> bool:
+    """Whether a repair may be offered for a line of a log, which whoever wrote the container can have made up.
+
+    A figure of such a line may lower a setting, and never raise it.
+    """
+    if repair.key not in LOWERED:
+        return True
+    now, wanted = context.whole(repair.key), decimal(repair.value)
+    return now is None or (wanted is not None and wanted < now)
+
+
+def flag_in(text: str) -> str:
+    """The flag that a line of a log names, to be quoted in a repair; empty where it is anything else.
+
+    A repair is read as advice of this program, so it never repeats a sentence or a command of a log.
+    """
+    return text if _FLAG.fullmatch(text) else ""
+
+
 def set_length(tokens: int, context: Context, why: str = "the longest that fits") -> Repair:
     """Set the context length to `tokens`."""
     key = context.key(*LENGTH)

@@ -12,6 +12,7 @@ from sparkrun_tui.engines.logs.causes import (
     BATCHED,
     OUT_OF_MEMORY,
     SEQS,
+    UTILISATION,
     Cause,
     Context,
     Repair,
@@ -69,7 +70,9 @@ def _start_check(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     value = 0.0
     if free is not None and total:
         value = math.floor((free - 0.5) / total * 100) / 100
-    if value < 0.1:
+    now = context.number(*UTILISATION)
+    # vLLM says this when it wants more than is free: a higher figure is none of vLLM's.
+    if value < 0.1 or value > (0.9 if now is None else now):
         return (by_hand("stop other programs that hold memory on that host: nvidia-smi, docker ps"), caches)
     return (set_utilisation(value, context, f"what {match[1]} GiB of free memory allow"), caches)
 

@@ -6,7 +6,17 @@ import re
 
 from sparkrun_tui.base.patterns import GAP, SHORT_GAP
 from sparkrun_tui.base.text import shorten
-from sparkrun_tui.engines.logs.causes import Cause, Context, Repair, Weight, by_hand, cause, next_port, set_value
+from sparkrun_tui.engines.logs.causes import (
+    Cause,
+    Context,
+    Repair,
+    Weight,
+    by_hand,
+    cause,
+    flag_in,
+    next_port,
+    set_value,
+)
 from sparkrun_tui.engines.registry import FAMILIES, counterpart, family_of
 from sparkrun_tui.recipe.suggestions import nearest
 
@@ -22,7 +32,7 @@ _FETCH_AGAIN = by_hand("fetch the model again", "remove the damaged file from th
 
 
 def _unknown_flag(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
-    flag, _, _ = match[1].strip().partition(" ")
+    flag = flag_in(match[1].strip().partition(" ")[0].partition("=")[0])
     if not flag:
         return (by_hand("read the engine's usage message above this line", "it names the flag that it does not know"),)
     family = family_of(context.engine)
@@ -44,7 +54,7 @@ def _choices(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     reason = ""
     if words:
         reason = f"one of {', '.join(words[:8])}"
-    return (by_hand(f"correct {key or match[1]}", reason),)
+    return (by_hand(f"correct {key or flag_in(match[1]) or 'that flag'}", reason),)
 
 
 def _parsers(match: re.Match[str], _: Context) -> tuple[Repair, ...]:
@@ -59,7 +69,7 @@ def _parsers(match: re.Match[str], _: Context) -> tuple[Repair, ...]:
 
 def _correct(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     flag = match[1].split("/")[0]
-    return (by_hand(f"correct {_key_of(flag, context) or flag}"),)
+    return (by_hand(f"correct {_key_of(flag, context) or flag_in(flag) or 'that flag'}"),)
 
 
 def _key_of(flags: str, context: Context) -> str:

@@ -10,7 +10,16 @@ from dataclasses import dataclass, replace
 
 from sparkrun_tui.base.patterns import GAP, AnyOf, LinePattern
 from sparkrun_tui.base.text import log_line, shorten
-from sparkrun_tui.engines.logs.causes import Cause, Context, Repair, Weight, by_hand, cause, less_utilisation
+from sparkrun_tui.engines.logs.causes import (
+    Cause,
+    Context,
+    Repair,
+    Weight,
+    by_hand,
+    cause,
+    less_utilisation,
+    may_be_offered,
+)
 from sparkrun_tui.engines.logs.guard import Report, RuleGuard
 from sparkrun_tui.engines.logs.lines import Line, strip_prefixes
 from sparkrun_tui.engines.logs.phases import PhaseReader
@@ -205,7 +214,8 @@ class Diagnosis:
         if explanation is None:
             return None
         repairs = self._guard.run(f"repairs: {name}", (), rule.mend, match, context)
-        return rule.weight, rule.title, shorten(explanation, _MAX_EVIDENCE), repairs
+        offered = tuple(repair for repair in repairs if may_be_offered(repair, context))
+        return rule.weight, rule.title, shorten(explanation, _MAX_EVIDENCE), offered
 
 
 def _best(found: Sequence[_Found]) -> _Found:

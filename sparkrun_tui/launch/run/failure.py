@@ -89,11 +89,12 @@ async def _exits(given: Given, running: Running) -> dict[str, ExitInfo]:
 
 
 async def _from_logs(given: Given, running: Running, report: Reporter, exits: dict[str, ExitInfo]) -> Diagnosed | None:
-    head = running.facts.get(given.plan.serve.ready.host)
+    # The smallest host bounds what a repair may ask of all of them, whatever another says of its memory.
+    totals = [facts.memory_total for host in given.hosts if (facts := running.facts.get(host)) is not None]
     diagnosis = Diagnosis(
         given.plan.serve.engine,
         values=_effective_values(given),
-        memory_total=None if head is None else head.memory_total,
+        memory_total=min(totals, default=None),
         report=rule_defect(report, given.hosts[0] if given.hosts else ""),
     )
     lines = {host: buffer.since(0) for host, buffer in report.bus.logs.items()}

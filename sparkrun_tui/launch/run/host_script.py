@@ -14,9 +14,13 @@ from sparkrun_tui.launch.run.parts.given import Given
 from sparkrun_tui.launch.run.parts.host_work import insist
 from sparkrun_tui.launch.run.parts.reporter import Reporter
 from sparkrun_tui.launch.run.parts.running import Running
+from sparkrun_tui.remote.aio import Turns
 from sparkrun_tui.remote.failures import CommandFailed
 from sparkrun_tui.remote.script.jobs import Jobs
 from sparkrun_tui.remote.script.lines import LineSplitter
+
+_SLICE = 50
+"""Lines that are kept in one go."""
 
 
 async def run_host_script(given: Given, running: Running, report: Reporter, script: HostScript, number: int) -> None:
@@ -29,11 +33,16 @@ async def run_host_script(given: Given, running: Running, report: Reporter, scri
     job = (host, f"{given.plan.launch_id}/script-{number}")
     running.jobs.append(job)
     splitter = LineSplitter()
+    turns = Turns()
     output = Jobs(given.transport(host)).run(job[1], script.script, keep=True)
     try:
         async with aclosing(output):
             async for stream, data in output:
-                _log(given, report, host, stream, splitter.feed(data))
+                lines = splitter.feed(data)
+                # One piece of output may hold tens of thousands of lines.
+                for start in range(0, len(lines), _SLICE):
+                    _log(given, report, host, stream, lines[start : start + _SLICE])
+                    await turns.rest()
     except CommandFailed as error:
         what = f"{script.title} ended with exit code {error.code}: {error.what}"
         raise LaunchError(what, host=host, remedy="See the log of that host for the reason.") from error

@@ -136,7 +136,7 @@ async def _first_token(given: Given, report: Reporter) -> None:
             return
         last = "no answer"
         if reply is not None:
-            last = f"{reply.status}: {clean_line(decode(reply.body[:500]))}"
+            last = f"{reply.status}: {shorten(clean_line(decode(reply.body[:1000])), 500)}"
         await asyncio.sleep(POLL)
     raise LaunchError(
         f"the server is healthy, but generates no token ({last})",

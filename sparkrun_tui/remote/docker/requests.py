@@ -15,6 +15,7 @@ from sparkrun_tui.base.decoded import Decoded, decode_json
 from sparkrun_tui.base.json_text import JsonError
 from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.text import clean_line, decode, shorten
+from sparkrun_tui.remote.aio import closing, in_turns
 from sparkrun_tui.remote.docker.dial import Dialer
 from sparkrun_tui.remote.docker.streams import json_lines
 from sparkrun_tui.remote.docker.types import DockerError
@@ -170,10 +171,11 @@ class DockerHttp:
     async def _beginning(self, response: httpcore2.Response, most: int) -> bytes:
         """The body as far as it is not longer than `most` bytes; the rest is not read."""
         data = bytearray()
-        async for chunk in response.aiter_stream():
-            data += chunk[: most - len(data)]
-            if len(data) >= most:
-                break
+        async with closing(in_turns(response.aiter_stream())) as chunks:
+            async for chunk in chunks:
+                data += chunk[: most - len(data)]
+                if len(data) >= most:
+                    break
         return bytes(data)
 
     async def _in_time(self, work: Coroutine[object, object, T], timeout: float) -> T:
@@ -187,8 +189,9 @@ class DockerHttp:
     async def chunks(self, response: httpcore2.Response) -> AsyncIterator[bytes]:
         """The body, as it comes. Raises `LinkLost` when it breaks off."""
         try:
-            async for chunk in response.aiter_stream():
-                yield chunk
+            async with closing(in_turns(response.aiter_stream())) as chunks:
+                async for chunk in chunks:
+                    yield chunk
         except http_backend.WIRE_ERRORS as error:
             raise http_backend.as_host_error(error, self.host, "Docker") from error
 
@@ -247,7 +250,7 @@ class DockerHttp:
         except JsonError:
             # Proxies and other servers refuse in their own way: their words are shown as they are.
             message = decode(body)
-        message = clean_line(message.strip()[:_WORDS])
+        message = shorten(clean_line(message.strip()[: 2 * _WORDS]), _WORDS)
         return DockerError(message or f"Docker answered {status}", host=self.host, status=status)
 
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 from sparkrun_tui.base.decoded import Decoded, decode_json
 from sparkrun_tui.base.json_text import JsonError
 from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.remote.aio import Turns
 from sparkrun_tui.remote.docker.types import DockerError, Frame, PullProgress
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.script.lines import ByteLines
@@ -28,10 +29,12 @@ async def json_lines(chunks: AsyncIterator[bytes], read: Callable[[Decoded], T])
     and what came of it all is asked for at the end. Raises what `read` raises beyond `JsonError`.
     """
     lines = ByteLines(_MAX_LINE)
+    turns = Turns()
     async for chunk in chunks:
         for line in lines.feed(chunk):
             for value in _values(line, read):
                 yield value
+            await turns.rest()
     for value in _values(lines.rest(), read):
         yield value
 
@@ -80,6 +83,9 @@ class PullTally:
     def __init__(self) -> None:
         self._layers: dict[str, tuple[int, int]] = {}
         self._done: set[str] = set()
+        self._bytes = 0
+        self._total = 0
+        """The sums over all layers, kept up as they change: a daemon may send very many messages."""
 
     def add(self, message: Decoded) -> PullProgress:
         """Take one message of `/images/create`. Raises `ShapeError` for one of another shape."""
@@ -88,8 +94,8 @@ class PullTally:
         if layer and (layer in self._layers or len(self._layers) < _MAX_LAYERS):
             self._note(layer, status, message)
         return PullProgress(
-            done=sum(done for done, _ in self._layers.values()),
-            total=sum(total for _, total in self._layers.values()),
+            done=self._bytes,
+            total=self._total,
             layers_done=len(self._done),
             layers=len(self._layers),
             status=status,
@@ -100,11 +106,17 @@ class PullTally:
         done, total = self._layers.get(layer, (0, 0))
         if status in ("Pull complete", "Already exists"):
             self._done.add(layer)
-            self._layers[layer] = (max(total, done), total)
+            self._set(layer, max(total, done), total)
         elif status == "Downloading":
             detail = message.at("progressDetail")
-            self._layers[layer] = (detail.at("current").whole() or 0, detail.at("total").whole() or 0)
+            self._set(layer, detail.at("current").whole() or 0, detail.at("total").whole() or 0)
         elif status in ("Download complete", "Verifying Checksum", "Extracting"):
-            self._layers[layer] = (max(total, done), total)
+            self._set(layer, max(total, done), total)
         elif status in ("Pulling fs layer", "Waiting"):
-            self._layers.setdefault(layer, (0, 0))
+            self._set(layer, done, total)
+
+    def _set(self, layer: str, done: int, total: int) -> None:
+        before_done, before_total = self._layers.get(layer, (0, 0))
+        self._bytes += done - before_done
+        self._total += total - before_total
+        self._layers[layer] = (done, total)

@@ -18,6 +18,9 @@ MOST_CONTAINERS = 1000
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,254}", re.ASCII)
 _EXITED = re.compile(r"Exited \((-?[0-9]{1,10})\)", re.ASCII)
+_MOST_LABELS = 1000
+"""Labels that are read of a container or an image, whose maker may give it any number."""
+
 _MOST_CODE = 1 << 32
 """Beyond every exit code: Windows containers have codes of 32 bits."""
 _LAST_MOMENT = 32_503_680_000.0
@@ -336,4 +339,4 @@ def _lines(data: Decoded) -> tuple[str, ...]:
 
 
 def _labels(data: Decoded) -> dict[str, str]:
-    return {clean_line(key): _line(value) for key, value in data.fields().items()}
+    return {clean_line(key): _line(value) for key, value in data.fields(_MOST_LABELS).items()}

@@ -11,6 +11,7 @@ import h11
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.text import clean_line, decode, shorten
+from sparkrun_tui.remote.aio import Turns
 from sparkrun_tui.remote.transport import ByteStream, Transport
 
 MOST = 4 << 20
@@ -91,7 +92,7 @@ class TransportHttp:
             async with asyncio.timeout(call.timeout):
                 status = await exchange.begin()
             if not 200 <= status < 300:
-                words = clean_line(decode(await exchange.words()))
+                words = shorten(clean_line(decode(await exchange.words())), _WORDS - 1)
                 raise HostError(f"it answered {status}: {words}", host=transport.name)
             taken = 0
             async for chunk in exchange.chunks():
@@ -114,6 +115,7 @@ class _Exchange:
         self._host = host
         self._connection = h11.Connection(our_role=h11.CLIENT)
         self._ended = False
+        self._turns = Turns()
 
     async def begin(self) -> int:
         """Send the request; the status of the answer."""
@@ -162,6 +164,8 @@ class _Exchange:
     async def _next(self) -> h11.Event:
         """The next event, within the call's timeout however slowly its bytes come. Raises `HostError`."""
         async with asyncio.timeout(self._call.timeout):
+            # What the host has sent already comes without a pause, however many events it is.
+            await self._turns.rest()
             return await self._event()
 
     async def _event(self) -> h11.Event:

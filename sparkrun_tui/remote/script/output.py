@@ -7,6 +7,9 @@ from sparkrun_tui.base.text import decode
 HALF = 1 << 20
 """Bytes kept of the beginning, and of the end, of a stream."""
 
+_MOST_BANNER = 65_536
+"""Bytes kept of what a login shell prints before the mark; up to twice as many while it prints."""
+
 
 class Kept:
     """Collects a stream within `2 * half` bytes."""
@@ -47,19 +50,26 @@ class AfterMark:
     def __init__(self, mark: bytes) -> None:
         self._mark = mark + b"\n"
         self.found = False
-        self.banner = b""
+        self._before = bytearray()
+
+    @property
+    def banner(self) -> bytes:
+        """What came before the mark, at least its end."""
+        return bytes(self._before)
 
     def feed(self, data: bytes) -> bytes:
         """The part of `data` that belongs to the script."""
         if self.found:
             return data
-        self.banner += data
-        at = self.banner.find(self._mark)
+        # A banner may come byte by byte: only what is new is searched, with what the mark may have begun before it.
+        searched = max(len(self._before) - len(self._mark), 0)
+        self._before += data
+        at = self._before.find(self._mark, searched)
         if at < 0:
-            # Keep enough to find a mark that is split over chunks, and something to show when it never comes.
-            self.banner = self.banner[-65536:]
+            if len(self._before) > 2 * _MOST_BANNER:
+                del self._before[:-_MOST_BANNER]
             return b""
-        rest = self.banner[at + len(self._mark) :]
-        self.banner = self.banner[:at]
+        rest = bytes(self._before[at + len(self._mark) :])
+        del self._before[at:]
         self.found = True
         return rest

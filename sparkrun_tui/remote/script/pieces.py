@@ -6,6 +6,8 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
+from sparkrun_tui.remote.aio import Turns
+
 _HIGH_WATER = 4 << 20
 _LOW_WATER = 1 << 20
 _OVERHEAD = 128
@@ -25,6 +27,7 @@ class Pieces:
         self._closed = False
         self._ended_at: float | None = None
         self._wake = asyncio.Event()
+        self._turns = Turns()
 
     def push(self, stream: str, data: bytes) -> None:
         """Add a piece."""
@@ -40,13 +43,19 @@ class Pieces:
         self._ended_at = asyncio.get_running_loop().time()
         self._wake.set()
 
+    @property
+    def over(self) -> bool:
+        """Whether no more will come, and all that came has been read."""
+        return self._closed and not self._queue
+
     def close(self) -> None:
         """No more will come."""
         self._closed = True
         self._wake.set()
 
     async def read(self) -> tuple[str, bytes] | None:
-        """The next piece; None when the output is over."""
+        """The next piece; None when the output is over. The event loop has its turns also while pieces are waiting."""
+        await self._turns.rest()
         while not self._queue:
             if self._closed or not await self._more():
                 return None

@@ -18,6 +18,7 @@ from sparkrun_tui.remote.script.envelope import COMMAND, Envelope, envelope
 from sparkrun_tui.remote.script.files import write_script
 from sparkrun_tui.remote.ssh.link import HostLink
 from sparkrun_tui.remote.ssh.session import Session
+from sparkrun_tui.remote.ssh.stream import ChannelStream, CommandReceiver, TcpReceiver, UnixReceiver
 from sparkrun_tui.remote.transport import ByteStream, LinkStatus, Outcome, Result
 
 OPEN_TIMEOUT = 10.0
@@ -112,15 +113,19 @@ class SshTransport:
         """Open the Unix socket `path` of the host. Raises `SocketRefused` when sshd or the socket refuses."""
         connection = await self._link.connection(OPEN_TIMEOUT)
         with self._opening(f"the socket {path}"):
-            reader, writer = await _opened(connection.open_unix_connection(path, encoding=None), _drop_stream)
-        return ChannelStream(self._name, reader, writer)
+            receiver = UnixReceiver()
+            opening = connection.create_unix_connection(lambda: receiver, path, encoding=None)
+            channel, _ = await _opened(opening, lambda late: late[0].abort())
+        return ChannelStream(self._name, channel, receiver)
 
     async def open_tcp(self, address: str, port: int) -> ByteStream:
         """Open a TCP connection from the host. Raises `SocketRefused` when nothing answers there."""
         connection = await self._link.connection(OPEN_TIMEOUT)
         with self._opening(f"{address}:{port}"):
-            reader, writer = await _opened(connection.open_connection(address, port, encoding=None), _drop_stream)
-        return ChannelStream(self._name, reader, writer)
+            receiver = TcpReceiver()
+            opening = connection.create_connection(lambda: receiver, address, port, encoding=None)
+            channel, _ = await _opened(opening, lambda late: late[0].abort())
+        return ChannelStream(self._name, channel, receiver)
 
     async def open_command(self, words: Sequence[str]) -> ByteStream:
         """Open a two-way stream to a command; its words must be constants of this program, never foreign text."""
@@ -133,12 +138,13 @@ class SshTransport:
             raise SocketRefused("too many commands are open on this host", host=self._name) from error
         try:
             with self._opening(f"`{words[0]}`"):
-                opening = connection.create_process(shell.words(words), encoding=None, stderr=asyncssh.DEVNULL)
-                process = await _opened(opening, lambda late: late.close())
+                receiver = CommandReceiver()
+                opening = connection.create_session(lambda: receiver, shell.words(words), encoding=None)
+                channel, _ = await _opened(opening, lambda late: late[0].close())
         except BaseException:
             self._link.sessions.release()
             raise
-        return ChannelStream(self._name, process.stdout, process.stdin, self._link.sessions.release)
+        return ChannelStream(self._name, channel, receiver, self._link.sessions.release)
 
     async def write_file(self, path: str, data: bytes, mode: int = 0o600) -> None:
         """Write a file on the host, whole or not at all; `~` is the host's home. Raises `HostError`."""
@@ -222,50 +228,3 @@ async def _opened(opening: Awaitable[T], discard: Callable[[T], object]) -> T:
     except (TimeoutError, asyncio.CancelledError):
         task.add_done_callback(lambda late: late.cancelled() or late.exception() or discard(late.result()))
         raise
-
-
-def _drop_stream(pair: tuple[asyncssh.SSHReader[bytes], asyncssh.SSHWriter[bytes]]) -> None:
-    pair[1].channel.abort()
-
-
-class ChannelStream:
-    """A `ByteStream` over an SSH channel; `on_close` is called once when it is closed."""
-
-    def __init__(
-        self,
-        host: str,
-        reader: asyncssh.SSHReader[bytes],
-        writer: asyncssh.SSHWriter[bytes],
-        on_close: Callable[[], object] | None = None,
-    ) -> None:
-        self._host = host
-        self._reader = reader
-        self._writer = writer
-        self._on_close = on_close
-
-    @property
-    def ended(self) -> bool:
-        """Whether the other side has ended it and nothing is left to read."""
-        return self._reader.at_eof() or self._writer.is_closing()
-
-    async def read(self, size: int) -> bytes:
-        """Up to `size` bytes; empty at the end. Raises `LinkLost`."""
-        try:
-            return await self._reader.read(size)
-        except (asyncssh.Error, OSError) as error:
-            raise LinkLost(f"the connection was lost: {clean_line(str(error))}", host=self._host) from error
-
-    async def write(self, data: bytes) -> None:
-        """Send `data`. Raises `LinkLost`."""
-        try:
-            self._writer.write(data)
-            await self._writer.drain()
-        except (asyncssh.Error, OSError) as error:
-            raise LinkLost(f"the connection was lost: {clean_line(str(error))}", host=self._host) from error
-
-    async def close(self) -> None:
-        """Close both ways."""
-        on_close, self._on_close = self._on_close, None
-        if on_close is not None:
-            on_close()
-        self._writer.channel.abort()
