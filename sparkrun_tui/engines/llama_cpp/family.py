@@ -44,7 +44,6 @@ LLAMA_CPP = Family(
             "--draft-max": "write `--spec-draft-n-max`",
             "--draft": "write `--spec-draft-n-max`",
         },
-        gone_since={"--no-mmap": "b10875"},
     ),
     start=("llama-server", "-hf"),
     starter=Starter(
@@ -62,6 +61,7 @@ LLAMA_CPP = Family(
         one_host=True,
     ),
     image_words=r"llama[._-]?cpp|llama[._-]?server",
+    official_images=("ghcr.io/ggml-org/llama.cpp", "ghcr.io/ggerganov/llama.cpp"),
     # common/arg.cpp reads the variable by the same code as the flag.
     secret_variables={"--api-key": "LLAMA_API_KEY"},
     build_numbers=True,

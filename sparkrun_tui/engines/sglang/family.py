@@ -56,6 +56,7 @@ SGLANG = Family(
     ),
     # It reads its keys (`--api-key`, `--admin-api-key`) only from flags.
     image_words="sglang|sgl",
+    official_images=("lmsysorg/sglang", "nvcr.io/nvidia/sglang"),
     modules=("sglang",),
     log=LOG,
     causes=CAUSES,
