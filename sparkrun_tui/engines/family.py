@@ -142,9 +142,11 @@ class Family:
     lacks: Mapping[str, str] = field(default_factory=dict)
     """Parts that it lacks, and why: what needs them says `not known`. The names are those of the conformance test."""
     official_images: tuple[str, ...] = ()
-    """How the names of the images begin that its makers publish, and that hold the program as it is."""
+    """The images that its makers publish, without a tag, and that hold the program as it is."""
     forks: tuple[str, ...] = ()
     """Words in the names of images that hold a fork of this program, with flags of its own."""
+    fork_flags: frozenset[str] = frozenset()
+    """Flags that only a fork or a plugin has, and that hand the command over to it."""
 
     @property
     def folder(self) -> str:

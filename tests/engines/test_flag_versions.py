@@ -187,3 +187,40 @@ def test_versions_are_compared_by_their_numbers() -> None:
     assert change.done("0.10.0") and change.done("0.33") and not change.done("0.9.2")
     for unknown in ("", "20260301", "b11669", "0.x"):
         assert not change.not_yet(unknown) and not change.done(unknown)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "image", "command"),
+    [
+        ("vllm", "vllm/vllm-openai:v0.22.0", "vllm serve {model} --omni --stage-configs-path x"),
+        ("vllm", "vllm/vllm-omni:v0.22.0", "vllm serve {model} --stage-configs-path x"),
+        ("sglang", "lmsysorg/sglang:v0.5.8", "sglang serve --model-path {model} --ulysses-degree=1 --zzz"),
+    ],
+)
+def test_a_command_for_another_program_is_not_judged(runtime: str, image: str, command: str) -> None:
+    given = load_text(f"model: a/b\nruntime: {runtime}\ncontainer: {image}\ncommand: {command}\n")
+    assert [problem.code for problem in check_flags(render(given, {}))] == ["fork"]
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        # Builds of a day, whatever release they are called after (the names of the images of lmsysorg).
+        "lmsysorg/sglang-rocm:v0.5.17-rocm720-mi35x-20260821",
+        "lmsysorg/sglang:nightly-dev-20260821",
+        "acme/sglang:v0.5.17rc1",
+        "acme/sglang:v0.5.17-patched",
+    ],
+)
+def test_a_build_that_is_no_release_is_not_judged(image: str) -> None:
+    given = load_text(f"model: a/b\nruntime: sglang\ncontainer: {image}\ncommand: sglang serve {{model}} --zzz 1\n")
+    assert check_flags(render(given, {})) == ()
+
+
+def test_what_a_shell_fills_in_is_not_read_as_json() -> None:
+    command = """'{"a": ${BYTES}}'"""
+    given = load_text(
+        "model: a/b\nruntime: vllm\ncontainer: vllm/vllm-openai:v0.25.0\nenv: {BYTES: '1'}\ncommand: |\n"
+        f"  vllm serve {{model}} --kv-transfer-config {command.replace('{', '{{').replace('}', '}}')}\n"
+    )
+    assert check_flags(render(given, {})) == ()

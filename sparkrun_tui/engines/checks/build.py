@@ -9,8 +9,10 @@ from sparkrun_tui.engines.dumps import EngineFlag, History, load_flags, release_
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.image_version import version_in_tag
 
-_NOT_RELEASED = re.compile(r"(?<![a-z])(rc[0-9]*|dev[0-9]*|alpha|beta|nightly|preview|exp|custom|patch(ed)?|main|git)")
-"""Words in a tag that say that its number is not that of a release as it was published."""
+_NOT_RELEASED = re.compile(
+    r"20[0-9]{6}|(?<![a-z])(rc[0-9]*|dev[0-9]*|alpha|beta|nightly|preview|exp|custom|patch(ed)?|main|git)"
+)
+"""Words in a tag, and dates, that say that its number is not that of a release as it was published."""
 _AFTER_NUMBER = re.compile(r"[0-9](rc|a|b|\.?dev|alpha|beta)[0-9]*")
 
 
@@ -55,7 +57,7 @@ def build_in(family: Family, image: str, reported: str = "") -> Build | None:
         version = _released(family, image)
     if version:
         return Build(version, load_flags(family).history.holds(version))
-    if _repository(image).startswith(family.official_images) and family.official_images:
+    if _repository(image) in family.official_images:
         return Build("", exact=False)
     return None
 

@@ -54,9 +54,12 @@ def check_flags(rendered: Rendered, version: str = "") -> tuple[Problem, ...]:
     if not load_flags(family).by_spelling:
         return ()
     image = ENGINES[rendered.recipe.runtime].image(rendered.recipe)
+    other = _fork_flag(words, family)
     fork = family.fork_in(image)
-    if fork:
+    if other or fork:
         message = f"the flags of `{fork}` are not known here, so they are not checked"
+        if other:
+            message = f"`{other}` starts another program, whose flags are not known here and not checked"
         spot = rendered.recipe.spots.get("container") or rendered.recipe.command_spot
         return (Problem(Severity.NOTE, "fork", message, spot),)
     build = build_in(family, image, version)
@@ -64,6 +67,15 @@ def check_flags(rendered: Rendered, version: str = "") -> tuple[Problem, ...]:
         return ()
     # Findings are produced one by one: in a command of tens of thousands of wrong flags only the first are searched.
     return tuple(islice(_findings(words, rendered, family, build), _MOST_SHOWN))
+
+
+def _fork_flag(words: Sequence[str], family: Family) -> str:
+    """The flag that hands the command over to another program; empty where there is none."""
+    for word in words:
+        flag = word.partition("=")[0]
+        if flag in family.fork_flags:
+            return flag
+    return ""
 
 
 def check_revision(rendered: Rendered) -> tuple[Problem, ...]:
@@ -256,7 +268,8 @@ def _wrong_choice(flag: EngineFlag, value: str, family: Family, build: Build) ->
 def _wrong_value(flag: EngineFlag, value: str) -> str:
     """Why a value has not the type of a flag, in words; empty when it has, or cannot be judged."""
     if _is_json(flag) or flag.type == "object":
-        if value[:1] not in ("{", "["):
+        # What a shell fills in is not known yet.
+        if value[:1] not in ("{", "[") or "$" in value:
             return ""
         try:
             data = parse_json(value)

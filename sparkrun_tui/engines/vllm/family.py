@@ -77,6 +77,7 @@ VLLM = Family(
     log=LOG,
     causes=CAUSES,
     # Builds for other devices and for other models than language models, and a build with its own kernels.
+    fork_flags=frozenset({"--omni"}),
     forks=("omni", "ascend", "gaudi", "neuron", "-tpu", "-xpu", "aphrodite", "b12x", "gfx906"),
     # vllm/v1/metrics/loggers.py
     metrics=MetricNames(
