@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from importlib import import_module
 from typing import Any
 
 JSON = ("loads", "parse_dataclass")
@@ -20,10 +21,10 @@ NUMBERS = {"int": "int", "human_readable_int": "int", "human_readable_int_or_aut
 
 def main() -> int:
     """Print the flags."""
-    from vllm.entrypoints.common.cli_args import make_arg_parser
-    from vllm.utils.argparse_utils import FlexibleArgumentParser
-
-    parser = make_arg_parser(FlexibleArgumentParser())
+    # It is there only where this is run: the project itself does without it.
+    arguments = import_module("vllm.entrypoints.common.cli_args")
+    parsing = import_module("vllm.utils.argparse_utils")
+    parser = arguments.make_arg_parser(parsing.FlexibleArgumentParser())
     spellings: dict[argparse.Action, list[str]] = {}
     for word, action in parser._option_string_actions.items():
         spellings.setdefault(action, []).append(word)

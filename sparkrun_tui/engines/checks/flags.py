@@ -15,6 +15,7 @@ from functools import lru_cache
 from itertools import islice
 
 from sparkrun_tui.base.json_text import JsonError, parse_json
+from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.engines.checks.build import Build, build_in
 from sparkrun_tui.engines.command.arguments import NUMBER, Arguments, Given, plain_spelling, read_arguments
 from sparkrun_tui.engines.command.built import serve_words
@@ -305,10 +306,14 @@ def _not_json(value: str) -> bool:
 
 def _as_json(value: str) -> str:
     """How to write a list of `key=number` as JSON; empty for any other text."""
-    pairs = [item.partition("=") for item in value.split(",")]
-    if not all(name and mark and NUMBER.fullmatch(number) for name, mark, number in pairs):
-        return ""
-    return "write `'" + json.dumps({name: int(float(number)) for name, _, number in pairs}) + "'`"
+    data: dict[str, int] = {}
+    for item in value.split(","):
+        name, _, text = item.partition("=")
+        number = whole(text)
+        if not name or number is None:
+            return ""
+        data[name] = number
+    return f"write `'{json.dumps(data)}'`"
 
 
 def _is_whole_number(value: str) -> bool:
