@@ -52,11 +52,15 @@ def build_in(family: Family, image: str, reported: str = "") -> Build | None:
     """
     if family.fork_in(image):
         return None
-    version = reported
-    if not version or version == version_in_tag(family, image):
-        version = _released(family, image)
+    if reported == version_in_tag(family, image):
+        reported = ""
+    version = reported or _released(family, image)
+    history = load_flags(family).history
+    if version and version == reported and version not in history.releases:
+        # Labels give a build between releases the number of the next one.
+        return Build(version, exact=False)
     if version:
-        return Build(version, load_flags(family).history.holds(version))
+        return Build(version, history.holds(version))
     if _repository(image) in family.official_images:
         return Build("", exact=False)
     return None

@@ -11,12 +11,12 @@ from sparkrun_tui.remote.docker.types import ImageInfo
 
 _OCI = "org.opencontainers.image."
 _ABOUT = ("title", "source", "url", "ref.name", "description")
-_RELEASE = re.compile(r"v?(\d{1,9}\.\d{1,9}(?:\.\d{1,9})?(?:\.?(?:rc|dev|a|b)\d{1,9}){0,2})(?![\d])")
+_RELEASE = re.compile(r"v?(\d{1,9}\.\d{1,9}(?:\.\d{1,9})?)(?![\d])")
 _BUILD = re.compile(r"(?:^|[^0-9a-z])(b\d{3,6})\b")
 
 
 def version_of(engine: str, image: ImageInfo) -> str:
-    """The version of the engine (`0.32.0`, `0.32.1rc1.dev12`, `b11669`) in an image; empty when it does not say.
+    """The version of the engine (`0.32.0`, `b11669`) in an image; empty when the image does not say.
 
     A label or variable counts when its name contains both the engine's name and `version` (`ai.example.vllm.version`,
     `VLLM_VERSION`). The general `org.opencontainers.image.version` only counts when the image's other general labels
