@@ -17,7 +17,8 @@ from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.fields.declared import FIELDS
 
-_RELEASE = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6}){1,3}")
+_RELEASE = re.compile(r"v?([0-9]{1,6}(?:\.[0-9]{1,6}){1,3})(?:\.?post[0-9]{1,3})?(?:\+cu[0-9]{2,4})?")
+_BUILD = re.compile(r"b([0-9]{3,6})")
 _BOOLEAN_WORDS = frozenset({"true", "false", "enabled", "disabled"})
 
 
@@ -25,8 +26,9 @@ _BOOLEAN_WORDS = frozenset({"true", "false", "enabled", "disabled"})
 class EngineFlag:
     """One flag: its spellings, and what it takes.
 
-    `kind` is `flag` (no value), `bool` (no value, with a `--no-` form), `value`, or `open` (not known which). `type`
-    is `int`, `float`, `json`, `str` or empty; `many` says that several values may follow.
+    `kind` is `flag` (no value), `bool` (no value, with a `--no-` form), `value`, or `open` (a value may follow). `type`
+    is `int`, `float`, `json`, `object` (JSON where it stands in braces), `str` or empty; `many` says that several
+    values may follow.
     """
 
     spellings: tuple[str, ...]
@@ -44,7 +46,7 @@ class EngineFlag:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A flag was added or removed: `before` is the last version known from before it, `after` the first known with it.
+    """Something was added or removed: `before` is the last version known from before it, `after` the first one after.
 
     Nothing is known about versions between the two.
     """
@@ -54,33 +56,88 @@ class Change:
 
     def not_yet(self, version: str) -> bool:
         """Whether a version is from before it; False where that is not known."""
-        release = _release(version)
-        return bool(release) and release <= _release(self.before)
+        release = release_numbers(version)
+        return _alike(version, self.before) and release <= release_numbers(self.before)
 
     def done(self, version: str) -> bool:
         """Whether a version is from after it; False where that is not known."""
-        release = _release(version)
-        return bool(release) and release >= _release(self.after)
+        release = release_numbers(version)
+        return _alike(version, self.after) and release >= release_numbers(self.after)
 
 
-def _release(version: str) -> tuple[int, ...]:
-    """The numbers of a release such as `0.32.0`; empty for a build, a date, or no version."""
-    if not _RELEASE.fullmatch(version):
+def release_numbers(version: str) -> tuple[int, ...]:
+    """The numbers of a release such as `0.32.0` or of a build such as `b11669`, with which versions are compared.
+
+    Empty for a version between releases, a date, or no version.
+    """
+    build = _BUILD.fullmatch(version)
+    if build is not None:
+        return (whole(build[1]) or 0,)
+    release = _RELEASE.fullmatch(version)
+    if release is None:
         return ()
-    return tuple(whole(part) or 0 for part in version.split("."))
+    return tuple(whole(part) or 0 for part in release[1].split("."))
+
+
+def _alike(version: str, known: str) -> bool:
+    """Whether a version can be compared with a known one: releases with releases, and builds with builds."""
+    if not release_numbers(version):
+        return False
+    return version.startswith("b") == known.startswith("b")
+
+
+class History:
+    """What came and went with the releases of an engine, as a table of changes by flag, or by flag and value.
+
+    A value stands behind an equals sign: `--kv-cache-dtype=nvfp4`. The table is kept as it is in the file, since of
+    its thousand rows a check reads a few.
+    """
+
+    def __init__(self, table: Mapping[str, Any]) -> None:
+        self.releases: tuple[str, ...] = tuple(table.get("releases", ()))
+        """The releases whose flags are known, oldest first."""
+        self._came: Mapping[str, list[str]] = table.get("came", {})
+        self._gone: Mapping[str, list[str]] = table.get("gone", {})
+        self._as_now: Mapping[str, list[str]] = table.get("as_now", {})
+
+    def came(self, word: str) -> Change | None:
+        """When a spelling or a value was added; None where the oldest known release has it."""
+        return _change(self._came.get(word))
+
+    def gone(self, word: str) -> Change | None:
+        """When a spelling or a value was removed; None where no known release had it, or all have it."""
+        return _change(self._gone.get(word))
+
+    def as_now(self, name: str) -> Change | None:
+        """Since when a flag's values are read as in the newest release; None where they always were."""
+        return _change(self._as_now.get(name))
+
+    def holds(self, version: str) -> bool:
+        """Whether a version is one of those between the oldest and the newest known release."""
+        if not self.releases or not _alike(version, self.releases[0]):
+            return False
+        numbers = release_numbers(version)
+        return release_numbers(self.releases[0]) <= numbers <= release_numbers(self.releases[-1])
+
+    def words(self) -> tuple[set[str], set[str]]:
+        """Everything that came, and everything that went."""
+        return set(self._came), set(self._gone)
+
+
+def _change(pair: list[str] | None) -> Change | None:
+    if pair is None:
+        return None
+    return Change(*pair)
 
 
 @dataclass(frozen=True)
 class EngineFlags:
-    """All flags of one version of an engine, by spelling."""
+    """All flags of one version of an engine, by spelling, and what earlier versions had."""
 
     title: str
     """The program and its version, as shown to a person: `vLLM 0.32.0`."""
     by_spelling: Mapping[str, EngineFlag]
-    came: Mapping[str, Change] = field(default_factory=dict)
-    """Flags that were added after the oldest known version, by name."""
-    gone: Mapping[str, Change] = field(default_factory=dict)
-    """Flags that earlier versions had and this one does not, by spelling."""
+    history: History = field(default_factory=lambda: History({}))
 
     @cached_property
     def _long(self) -> list[str]:
@@ -125,10 +182,7 @@ def _load(folder: str, version: str, title: str) -> EngineFlags:
     history = _folder(folder) / "history.json"
     if not history.is_file():
         return EngineFlags(title, by_spelling)
-    changes = parse_flat_json(history.read_text(encoding="utf-8"))
-    came = {name: Change(*pair) for name, pair in changes["came"].items()}
-    gone = {name: Change(*pair) for name, pair in changes["gone"].items()}
-    return EngineFlags(title, by_spelling, came, gone)
+    return EngineFlags(title, by_spelling, History(parse_flat_json(history.read_text(encoding="utf-8"))))
 
 
 def compact(dump: Iterable[Mapping[str, Any]], *, from_help: bool) -> str:

@@ -32,14 +32,16 @@ class Dialect:
     """Whether `--max_model_len` is `--max-model-len`."""
     abbreviations: bool = True
     """Whether a long flag may be abbreviated to its beginning."""
+    model_once: bool = False
+    """Whether a model as a word is refused beside `model_flag`."""
+    model_flag_since: str = ""
+    """The first version that takes `model_flag`, where earlier ones refused it; empty where all do."""
     nested: bool = False
     """Whether `--flag.key value` sets one key of a JSON flag, and `-O2` the level of optimisation."""
     model_flag: str = ""
     loose: Callable[[Sequence[str], bool], int] | None = one_model
     switch_words: frozenset[str] = frozenset()
     gone: Mapping[str, str] = field(default_factory=dict)
-    gone_since: Mapping[str, str] = field(default_factory=dict)
-    """The first version without a flag of `gone`, where it is known."""
 
     def starts(self, words: Sequence[str]) -> bool:
         """Whether these words start the server."""
@@ -139,8 +141,12 @@ class Family:
     """What limits its use on several hosts, in a few words; empty where nothing does."""
     lacks: Mapping[str, str] = field(default_factory=dict)
     """Parts that it lacks, and why: what needs them says `not known`. The names are those of the conformance test."""
+    official_images: tuple[str, ...] = ()
+    """The images that its makers publish, without a tag, and that hold the program as it is."""
     forks: tuple[str, ...] = ()
     """Words in the names of images that hold a fork of this program, with flags of its own."""
+    fork_flags: frozenset[str] = frozenset()
+    """Flags that only a fork or a plugin has, and that hand the command over to it."""
 
     @property
     def folder(self) -> str:

@@ -14,8 +14,8 @@ from tests.cli.conftest import Cli
 
 LIST_KEYS = {
     "name", "reference", "model", "runtime", "container", "description", "maintainer", "model_params",
-    "active_params", "model_dtype", "context", "tensor_parallel", "min_nodes", "max_nodes", "source", "registry",
-    "repository", "repository_url", "path", "error",
+    "model_params_from", "active_params", "model_dtype", "model_dtype_from", "context", "tensor_parallel",
+    "min_nodes", "max_nodes", "source", "registry", "repository", "repository_url", "path", "error",
 }  # fmt: skip
 
 NEMOTRON = """\

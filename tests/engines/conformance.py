@@ -118,13 +118,15 @@ def validation(engine: Engine) -> Missing:
         yield f"no dump of its flags: write {dump} (engines.dumps.compact makes it)"
         return
     for row in family.flags:
-        gone = {*known.gone, *family.dialect.gone}
+        gone = {*known.history.words()[1], *family.dialect.gone}
         if not any(word in known.by_spelling or word in gone or "." in word for word in row.spellings):
             yield f"{row.name} is in the table and not in {dump}"
     for row in family.flags.declared:
         value = sample(row, field_of(recipe_with(engine, {}).recipe, row.key))
         text = engine.command(recipe_with(engine, {row.key: value}))
-        for problem in check_flags(recipe_with(engine, {}, text.replace("{", "{{").replace("}", "}}"))):
+        for problem in check_flags(
+            recipe_with(engine, {}, text.replace("{", "{{").replace("}", "}}")), family.known_version
+        ):
             yield f"key `{row.key}`: the built command is found fault with: {problem.message}"
 
 

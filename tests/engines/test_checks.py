@@ -35,7 +35,7 @@ def test_the_command_of_a_script_is_the_one_that_starts_the_engine() -> None:
     script = "python3 /opt/prepare.py --max-model-len 1\nbash -c 'vllm serve {model} --max-model-len 4096 --nonsense 1'"
     recipe = with_command(script)
     assert engine_settings(recipe).max_model_len == 4096
-    assert [problem.code for problem in check_flags(recipe)] == ["unknown-flag"]
+    assert [problem.code for problem in check_flags(recipe, "0.33.0")] == ["unknown-flag"]
 
 
 def test_a_command_is_built_once_for_an_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:

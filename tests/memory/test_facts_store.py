@@ -207,11 +207,15 @@ def test_the_tables_architectures_add_up_to_the_published_sizes(model: str) -> N
     assert counted.total == pytest.approx(PUBLISHED[model], rel=0.01)
 
 
-def test_every_row_of_the_table_has_layers_and_says_where_it_is_from() -> None:
+def test_every_row_of_the_table_has_layers_or_says_that_they_are_not_known() -> None:
     store = LocalFacts()
     assert len(known_models()) >= 120
     for name in known_models():
         facts = store.find(name)
-        assert facts is not None and facts.layers, name
+        assert facts is not None
         assert facts.source.startswith("shipped table ("), name
-        assert facts.max_length and facts.vocab and facts.hidden and facts.heads, name
+        if facts.layers:
+            assert facts.max_length and facts.vocab and facts.hidden and facts.heads, name
+        else:
+            # Of a family that is not modelled the size may be known; the row says what is not.
+            assert facts.params and "is not known" in facts.notes[0], name

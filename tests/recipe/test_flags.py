@@ -16,10 +16,20 @@ from sparkrun_tui.recipe.values.overrides import render
 
 from .samples import codes, recipe
 
+KNOWN = {
+    "vllm": "vllm/vllm-openai:v0.33.0",
+    "sglang": "lmsysorg/sglang:v0.5.23",
+    "llama-cpp": "ghcr.io/ggml-org/llama.cpp:server-cuda-b11669",
+    "atlas": "acme/atlas:1",
+}
+"""Images that are known to hold the version whose flags are shipped."""
+
 
 def check(command: str, runtime: str = "vllm") -> list[tuple[str, str]]:
     base = recipe(
-        f"model: a/b\nruntime: {runtime}\ncontainer: x/y:1\ncommand: |\n  " + command.replace("\n", "\n  ") + "\n"
+        f"model: a/b\nruntime: {runtime}\ncontainer: {KNOWN[runtime]}\ncommand: |\n  "
+        + command.replace("\n", "\n  ")
+        + "\n"
     )
     return [(problem.code, problem.message) for problem in check_flags(render(base, {}))]
 
@@ -35,7 +45,7 @@ def test_data_files_are_whole(engine: str) -> None:
     assert flags.title == FAMILIES[engine].known_title
     for word, flag in flags.by_spelling.items():
         assert word in flag.spellings and flag.kind in ("flag", "bool", "value", "open")
-        assert flag.type in ("", "int", "float", "str", "json")
+        assert flag.type in ("", "int", "float", "str", "json", "object")
         assert word.startswith("-") and flag.name.startswith("-")
 
 
@@ -61,8 +71,8 @@ def test_a_good_command_has_no_findings() -> None:
 @pytest.mark.parametrize(
     ("command", "runtime", "code", "words"),
     [
-        ("vllm serve m --mxfp4-backend x", "vllm", "unknown-flag", "vLLM 0.32.0 does not know `--mxfp4-backend`"),
-        ("llama-server -m x --no-mmap", "llama-cpp", "unknown-flag", "llama-server b11669 does not know `--no-mmap`"),
+        ("vllm serve m --mxfp4-backend x", "vllm", "unknown-flag", "vLLM 0.33.0 does not know `--mxfp4-backend`"),
+        ("llama-server -m x --no-mmap", "llama-cpp", "unknown-flag", "llama-server has no `--no-mmap` since b10875"),
         ("llama-server -m x --port=1", "llama-cpp", "unknown-flag", "`--port=1`"),
         ("sglang serve --model-path m --zzz", "sglang", "unknown-flag", "SGLang 0.5.23"),
         ("sglang serve --model-path m --pp 2", "sglang", "flag-ambiguous", "--pp"),
@@ -92,14 +102,16 @@ def test_what_the_engine_would_refuse(command: str, runtime: str, code: str, wor
 
 def test_findings_are_warnings_at_the_flags_place() -> None:
     command = "  llama-server -m x \\\n    --no-mmap --port {port}\n"
-    base = recipe(f"model: m\nruntime: llama-cpp\ncommand: |\n{command}defaults: {{port: 1}}\n")
+    base = recipe(
+        f"model: m\nruntime: llama-cpp\ncontainer: {KNOWN['llama-cpp']}\ncommand: |\n{command}defaults: {{port: 1}}\n"
+    )
     problem = next(problem for problem in validate(base, None, {}) if problem.code == "unknown-flag")
     assert problem.severity is Severity.WARNING and "-lm none" in problem.remedy
-    assert problem.spot is not None and (problem.spot.line, problem.spot.column) == (5, 5)
+    assert problem.spot is not None and (problem.spot.line, problem.spot.column) == (6, 5)
 
 
 def test_a_misspelt_flag_gets_a_suggestion() -> None:
-    base = recipe("model: m\nruntime: vllm\ncommand: vllm serve m --max-modal-len 5\n")
+    base = recipe(f"model: m\nruntime: vllm\ncontainer: {KNOWN['vllm']}\ncommand: vllm serve m --max-modal-len 5\n")
     assert check_flags(render(base, {}))[0].remedy == "did you mean `--max-model-len`?"
 
 
@@ -142,7 +154,10 @@ def test_a_data_file_is_made_from_a_dump() -> None:
 
 
 def test_validate_reports_flags_of_overrides_too() -> None:
-    base = recipe("model: m\nruntime: vllm\ncontainer: a:1\ndefaults: {port: 1}\ncommand: vllm serve m --port {port}\n")
+    base = recipe(
+        "model: m\nruntime: vllm\ncontainer: vllm/vllm-openai:v0.33.0\ndefaults: {port: 1}\n"
+        "command: vllm serve m --port {port}\n"
+    )
     assert "flag-type" in codes(validate(base, render(base, {"port": "abc"}), {}))
 
 
@@ -169,23 +184,28 @@ def test_the_optimisation_level_in_every_form() -> None:
 
 
 def test_hints_are_about_the_flag() -> None:
-    def hint(flag: str) -> str:
+    def hint(flag: str, image: str = KNOWN["vllm"]) -> str:
         rendered = render(
-            recipe(f"model: a/b\nruntime: vllm\ncontainer: x:1\ncommand: vllm serve {{model}} {flag} x\n"), {}
+            recipe(f"model: a/b\nruntime: vllm\ncontainer: {image}\ncommand: vllm serve {{model}} {flag} x\n"), {}
         )
         return next(problem.remedy for problem in check_flags(rendered) if problem.code == "unknown-flag")
 
     assert hint("--bogus") == ""
     assert "`--served-model-name`" in hint("--model-name")
     assert "`--max-model-len`" in hint("--max-model-length")
-    assert "leave it out" in hint("--disable-log-requests")
-    assert "`--enable-lora`" not in hint("--disable-lora")
+    assert "leave it out" in hint("--disable-log-requests", "vllm/vllm-openai:v0.32.0")
     assert "share of the memory" in hint("--gpu-memory-utilization-gb")
+
+
+def test_the_opposite_of_a_flag_is_not_suggested() -> None:
+    base = recipe(f"model: m\nruntime: sglang\ncontainer: {KNOWN['sglang']}\ncommand: sglang serve m --disable-lora\n")
+    [found] = check_flags(render(base, {}))
+    assert found.code == "unknown-flag" and "--enable-lora" not in found.remedy
 
 
 def test_a_word_out_of_a_value_is_told_where_its_placeholder_stands() -> None:
     text = (
-        "model: a/b\nruntime: sglang\ncontainer: x:1\ndefaults:\n  name: one two\ncommand: |\n"
+        "model: a/b\nruntime: sglang\ncontainer: lmsysorg/sglang:v0.5.23\ndefaults:\n  name: one two\ncommand: |\n"
         "  sglang serve \\\n    --served-model-name {name}\n"
     )
     for own in (
@@ -198,7 +218,7 @@ def test_a_word_out_of_a_value_is_told_where_its_placeholder_stands() -> None:
 
 def test_the_flag_of_another_engine_is_known_for_what_it_means() -> None:
     def hint(runtime: str, command: str) -> str:
-        text = f"model: a/b\nruntime: {runtime}\ncontainer: x:1\nmax_nodes: 1\ncommand: {command}\n"
+        text = f"model: a/b\nruntime: {runtime}\ncontainer: {KNOWN[runtime]}\nmax_nodes: 1\ncommand: {command}\n"
         return next(found.remedy for found in check_flags(render(recipe(text), {})) if found.code == "unknown-flag")
 
     assert "`--context-length`" in hint("sglang", "sglang serve {model} --max-model-len 4096")
@@ -214,27 +234,46 @@ def in_image(command: str, image: str, runtime: str) -> list[tuple[str, Severity
 @pytest.mark.parametrize(
     ("flag", "image", "runtime", "severity"),
     [
-        # llama.cpp took --no-mmap until b10875 (its changes of 2026).
-        ("--no-mmap", "ghcr.io/ggml-org/llama.cpp:server-cuda-b8076", "llama-cpp", Severity.NOTE),
-        ("--no-mmap", "ghcr.io/ggml-org/llama.cpp:server-cuda-b10900", "llama-cpp", Severity.WARNING),
-        ("--no-mmap", "ghcr.io/ggml-org/llama.cpp:server-cuda", "llama-cpp", Severity.WARNING),
-        # vLLM had --guided-decoding-backend until 0.11 (its engine arguments of 0.8.5).
-        ("--guided-decoding-backend xgrammar", "vllm/vllm-openai:v0.8.5", "vllm", Severity.NOTE),
+        # llama.cpp took --no-mmap until b10874.
+        ("--no-mmap", "ghcr.io/ggml-org/llama.cpp:server-cuda-b8076", "llama-cpp", None),
+        ("--no-mmap", "ghcr.io/ggml-org/llama.cpp:server-cuda-b10874", "llama-cpp", None),
+        ("--no-mmap", "ghcr.io/ggml-org/llama.cpp:server-cuda-b10875", "llama-cpp", Severity.WARNING),
+        ("--no-mmap", "ghcr.io/ggml-org/llama.cpp:server-cuda", "llama-cpp", Severity.NOTE),
+        ("--no-mmap", "acme/llama.cpp:latest", "llama-cpp", None),
+        # Its engine arguments had --guided-decoding-backend until vLLM 0.11.2.
+        ("--guided-decoding-backend xgrammar", "vllm/vllm-openai:v0.8.5", "vllm", None),
         ("--guided-decoding-backend xgrammar", "vllm/vllm-openai:v0.32.0", "vllm", Severity.WARNING),
-        ("--guided-decoding-backend xgrammar", "x/vllm:nightly-20260927", "vllm", Severity.WARNING),
+        ("--guided-decoding-backend xgrammar", "x/vllm:nightly-20260927", "vllm", None),
+        # No version had it; of an image of unknown make, nothing is said.
         ("--max-model-lem 4096", "vllm/vllm-openai:v0.8.5", "vllm", Severity.WARNING),
+        ("--max-model-lem 4096", "vllm/vllm-openai:latest", "vllm", Severity.WARNING),
+        ("--max-model-lem 4096", "vllm/vllm-openai@sha256:0123", "vllm", Severity.WARNING),
+        ("--max-model-lem 4096", "vllm/vllm-openai:v0.99.0", "vllm", Severity.WARNING),
+        ("--max-model-lem 4096", "acme/vllm", "vllm", None),
+        ("--max-model-lem 4096", "acme/vllm:0.33.0rc1", "vllm", None),
+        ("--max-model-lem 4096", "acme/box:0.33.0", "vllm", None),
+        # A published image of unknown version may be newer than all that is known.
+        ("--brand-new-thing 1", "vllm/vllm-openai:latest", "vllm", None),
+        ("--brand-new-thing 1", "vllm/vllm-openai:v0.99.0", "vllm", None),
+        ("--brand-new-thing 1", "vllm/vllm-openai:v0.33.0-cu130", "vllm", Severity.WARNING),
     ],
 )
-def test_flags_of_an_image_that_is_older(flag: str, image: str, runtime: str, severity: Severity) -> None:
+def test_flags_are_judged_for_what_the_image_holds(
+    flag: str, image: str, runtime: str, severity: Severity | None
+) -> None:
     start = "llama-server" if runtime == "llama-cpp" else "vllm serve {model}"
-    assert in_image(f"{start} {flag}", image, runtime) == [("unknown-flag", severity)]
+    found = in_image(f"{start} {flag}", image, runtime)
+    if severity is None:
+        assert found == []
+    else:
+        assert found == [("unknown-flag", severity)]
 
 
 def test_flags_of_a_fork_are_not_judged() -> None:
     command = "llama-server -m /m.gguf -fmoe -khad --merge-qkv --fit"
     image = "ghcr.io/ikawrakow/ik-llama-cpp:cu13-server-5012"
     assert in_image(command, image, "llama-cpp") == [("fork", Severity.NOTE)]
-    assert len(in_image(command, "ghcr.io/ggml-org/llama.cpp:server-cuda", "llama-cpp")) == 4
+    assert len(in_image(command, KNOWN["llama-cpp"], "llama-cpp")) == 4
 
 
 def test_keys_of_a_configuration_that_are_written_like_flags() -> None:

@@ -215,11 +215,11 @@ def _known(model: str) -> Known:
             continue
         dtype = known.dtype
         if not dtype and entry.model == model:
-            dtype = entry.dtype
+            dtype = entry.stated_dtype
         return replace(
             known,
-            params=entry.params or known.params,
-            active=entry.active or known.active,
+            params=entry.stated_params or known.params,
+            active=(entry.active if entry.stated_params else None) or known.active,
             dtype=dtype,
         )
     return known

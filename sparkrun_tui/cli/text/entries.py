@@ -7,7 +7,7 @@ from typing import Any
 
 from sparkrun_tui.recipe.model import Problem
 from sparkrun_tui.recipe.registry.config import is_public
-from sparkrun_tui.recipe.search.entry import Entry, hosts_text, params_text
+from sparkrun_tui.recipe.search.entry import Entry, dtype_text, hosts_text, params_text
 from sparkrun_tui.recipe.search.sources import reference
 
 
@@ -17,7 +17,7 @@ def entry_row(entry: Entry) -> tuple[str, ...]:
         reference(entry),
         entry.runtime or "(broken)",
         params_text(entry),
-        entry.dtype,
+        dtype_text(entry),
         hosts_text(entry) if entry.runtime else "",
         entry.model,
         " ".join((entry.description or entry.error).split()),
@@ -56,8 +56,10 @@ def entry_json(entry: Entry) -> dict[str, Any]:
         "description": entry.description,
         "maintainer": entry.maintainer,
         "model_params": entry.params,
+        "model_params_from": entry.params_from or None,
         "active_params": entry.active,
         "model_dtype": entry.dtype or None,
+        "model_dtype_from": entry.dtype_from or None,
         "context": entry.context,
         "tensor_parallel": entry.tp,
         "min_nodes": entry.min_nodes,

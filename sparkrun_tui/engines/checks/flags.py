@@ -1,10 +1,13 @@
 """Checks of the rendered command's flags, read as the engine's parser would read them: names, values, types, repeats.
 
-Everything here is a warning, since the image may hold another version than the one whose flags are known.
+A command is judged for the version that the image is known to hold, and for the engine itself: of a fork, of a build
+between releases and of an image that says nothing of its version, nothing is said. What is wrong is a warning, since
+an image may be patched; an error is what the engine's parser refuses whatever is built upon it.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
@@ -12,12 +15,14 @@ from functools import lru_cache
 from itertools import islice
 
 from sparkrun_tui.base.json_text import JsonError, parse_json
+from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.engines.checks.build import Build, build_in
 from sparkrun_tui.engines.command.arguments import NUMBER, Arguments, Given, plain_spelling, read_arguments
 from sparkrun_tui.engines.command.built import serve_words
 from sparkrun_tui.engines.dumps import EngineFlag, load_flags
 from sparkrun_tui.engines.family import Family
-from sparkrun_tui.engines.image_version import is_older, version_in_tag
-from sparkrun_tui.engines.registry import FAMILIES, counterpart, family_of
+from sparkrun_tui.engines.image_version import is_older
+from sparkrun_tui.engines.registry import ENGINES, FAMILIES, counterpart, family_of
 from sparkrun_tui.recipe.format.spots import command_spot
 from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.suggestions import did_you_mean, listed, nearest
@@ -39,8 +44,7 @@ _TYPO = 0.9
 def check_flags(rendered: Rendered, version: str = "") -> tuple[Problem, ...]:
     """What the engine would refuse or misread in the rendered command; empty without a command of a known engine.
 
-    `version` is the engine's in the image, where it is known from another source than the image's tag: flags that this
-    version does not have yet, or no longer has, are reported as such. Versions are not judged where none is known.
+    `version` is the engine's in the image, where it is known from another source than the image's tag.
     """
     family = family_of(rendered.recipe.runtime)
     if family is None or rendered.command is None:
@@ -50,14 +54,29 @@ def check_flags(rendered: Rendered, version: str = "") -> tuple[Problem, ...]:
         return ()
     if not load_flags(family).by_spelling:
         return ()
-    fork = family.fork_in(rendered.recipe.container)
-    if fork:
+    image = ENGINES[rendered.recipe.runtime].image(rendered.recipe)
+    other = _fork_flag(words, family)
+    fork = family.fork_in(image)
+    if other or fork:
         message = f"the flags of `{fork}` are not known here, so they are not checked"
+        if other:
+            message = f"`{other}` starts another program, whose flags are not known here and not checked"
         spot = rendered.recipe.spots.get("container") or rendered.recipe.command_spot
         return (Problem(Severity.NOTE, "fork", message, spot),)
+    build = build_in(family, image, version)
+    if build is None:
+        return ()
     # Findings are produced one by one: in a command of tens of thousands of wrong flags only the first are searched.
-    known = version or version_in_tag(family, rendered.recipe.container)
-    return tuple(islice(_findings(words, rendered, family, known), _MOST_SHOWN))
+    return tuple(islice(_findings(words, rendered, family, build), _MOST_SHOWN))
+
+
+def _fork_flag(words: Sequence[str], family: Family) -> str:
+    """The flag that hands the command over to another program; empty where there is none."""
+    for word in words:
+        flag = word.partition("=")[0]
+        if flag in family.fork_flags:
+            return flag
+    return ""
 
 
 def check_revision(rendered: Rendered) -> tuple[Problem, ...]:
@@ -84,31 +103,50 @@ def check_revision(rendered: Rendered) -> tuple[Problem, ...]:
     return (Problem(Severity.WARNING, "revision-unused", message, spot, remedy),)
 
 
-def _findings(words: Sequence[str], rendered: Rendered, family: Family, version: str) -> Iterator[Problem]:
+def _findings(words: Sequence[str], rendered: Rendered, family: Family, build: Build) -> Iterator[Problem]:
     arguments = read_arguments(words, family)
     for entry in arguments.given:
-        yield from _check(entry, family, rendered, version)
+        yield from _check(entry, family, rendered, build)
     yield from _repeated(arguments.given, rendered)
-    yield from _loose_words(words, arguments, family, rendered)
+    yield from _model_flag(words, arguments, family, rendered, build)
+    yield from _loose_words(words, arguments, family, rendered, build)
 
 
-def _check(entry: Given, family: Family, rendered: Rendered, version: str) -> Iterator[Problem]:
-    flag, title, flags = entry.flag, family.known_title, load_flags(family)
-    gone = flags.gone.get(plain_spelling(entry.word, family.dialect))
-    if gone is not None and gone.not_yet(version):
+def _check(entry: Given, family: Family, rendered: Rendered, build: Build) -> Iterator[Problem]:
+    """What is wrong with one flag."""
+    history = load_flags(family).history
+    spelling = plain_spelling(entry.word, family.dialect)
+    gone = history.gone(spelling)
+    if gone is not None and gone.not_yet(build.version):
         return
+    if gone is not None and gone.done(build.version) and build.lacks(history, spelling):
+        # It came again with a later version.
+        yield _went(entry, gone.after, family, rendered, build)
+        return
+    flag = entry.flag
     if flag is None:
-        yield _unknown(entry, family, rendered, version)
+        yield from _unknown(entry, family, rendered, build)
         return
-    came = flags.came.get(flag.name)
-    if came is not None and came.not_yet(version):
-        message = f"`{entry.word}` was added in {family.program} {came.after}, and the image holds {version}"
+    # An older spelling may be there where the name that the flag has now is not.
+    written = flag.name if entry.candidates else spelling
+    if build.lacks(history, written):
+        change = history.came(written)
+        after = change.after if change is not None else family.known_version
+        message = f"`{entry.word}` was added in {family.program} {after}, and the image holds {build.version}"
         yield _problem(rendered, entry.word, "flag-version", message, "leave it out, or use a newer image")
-    if entry.candidates:
+        return
+    if not build.reads_as_now(history, flag):
+        return
+    if entry.candidates and build.exact:
         message = f"`{entry.word}` is short for `{flag.name}`; short forms break when a longer flag appears"
         yield _problem(rendered, entry.word, "flag-abbreviation", message, f"write `{flag.name}`", Severity.NOTE)
-    if entry.nested:
-        return
+    if not entry.nested:
+        yield from _check_value(entry, flag, family, rendered, build)
+
+
+def _check_value(entry: Given, flag: EngineFlag, family: Family, rendered: Rendered, build: Build) -> Iterator[Problem]:
+    """What is wrong with the values of a flag that the image's version reads as the newest one does."""
+    title = _title(family, build)
     if flag.kind in ("flag", "bool"):
         if entry.attached:
             yield _problem(rendered, entry.word, "flag-value", f"`{entry.word}` takes no value in {title}")
@@ -124,42 +162,63 @@ def _check(entry: Given, family: Family, rendered: Rendered, version: str) -> It
     for value in entry.values:
         if "on" in flag.choices and value in family.dialect.switch_words:
             continue
+        if _is_json(flag) and _not_json(value):
+            message = f"`{entry.word}` of {title} takes JSON, not `{value[:40]}`: the engine ends at once"
+            yield _problem(rendered, entry.word, "flag-type", message, _as_json(value), Severity.ERROR)
+            continue
         wrong = _wrong_value(flag, value)
+        if not wrong and build.exact:
+            wrong = _wrong_choice(flag, value, family, build)
         if wrong:
-            message = f"`{entry.word}` of {title} {wrong}"
-            yield _problem(rendered, entry.word, "flag-type", message)
+            yield _problem(rendered, entry.word, "flag-type", f"`{entry.word}` of {title} {wrong}")
 
 
-def _unknown(entry: Given, family: Family, rendered: Rendered, version: str) -> Problem:
-    title = family.known_title
-    if len(entry.candidates) > 1:
-        names = listed(flag.name for flag in entry.candidates[:4])
-        message = f"`{entry.word}` may mean {names} in {title}: it is refused as ambiguous"
-        return _problem(rendered, entry.word, "flag-ambiguous", message, "write the flag in full")
+def _title(family: Family, build: Build) -> str:
+    """The program and the version in the image, as shown to a person."""
+    if not build.exact:
+        return family.program
+    return f"{family.program} {build.version}"
+
+
+def _went(entry: Given, after: str, family: Family, rendered: Rendered, build: Build) -> Problem:
+    """The problem of a flag that the image's version no longer has."""
+    message = f"{family.program} has no `{entry.word}` since {after}, and the image holds {build.version}"
     spelling = plain_spelling(entry.word, family.dialect)
-    gone = load_flags(family).gone.get(spelling)
-    if gone is not None and gone.done(version):
-        message = f"{family.program} has no `{entry.word}` since {gone.after}, and the image holds {version}"
-    else:
-        first_without = family.dialect.gone_since.get(spelling, family.known_version)
-        if is_older(version, first_without):
-            return _unknown_to_later(entry, family, rendered, version)
-        message = f"{title} does not know `{entry.word}`"
     remedy = family.dialect.gone.get(spelling) or _nearest_flag(family.name, entry.word)
     return _problem(rendered, entry.word, "unknown-flag", message, remedy)
 
 
-def _unknown_to_later(entry: Given, family: Family, rendered: Rendered, older: str) -> Problem:
-    """The problem of a flag that a later version does not know: the image's version may have it."""
-    message = f"{family.known_title} does not know `{entry.word}`; {older}, which the image holds, may"
-    instead = family.dialect.gone.get(entry.word, "")
-    if instead:
-        message = f"`{entry.word}` is gone in later versions ({family.known_title})"
-        return _problem(rendered, entry.word, "unknown-flag", message, f"with these, {instead}", Severity.NOTE)
-    near = nearest(entry.word, load_flags(family).by_spelling)
-    if near and SequenceMatcher(None, entry.word, near).ratio() >= _TYPO:
-        return _problem(rendered, entry.word, "unknown-flag", message, f"did you mean `{near}`?")
-    return _problem(rendered, entry.word, "unknown-flag", message, severity=Severity.NOTE)
+def _unknown(entry: Given, family: Family, rendered: Rendered, build: Build) -> Iterator[Problem]:
+    """The problem of a flag that the newest version does not know, if the image's version does not know it either."""
+    flags = load_flags(family)
+    title = _title(family, build)
+    there = [flag for flag in entry.candidates if not build.lacks(flags.history, flag.name)]
+    if len(there) > 1 and build.exact:
+        names = listed(flag.name for flag in there[:4])
+        message = f"`{entry.word}` may mean {names} in {title}: it is refused as ambiguous"
+        yield _problem(rendered, entry.word, "flag-ambiguous", message, "write the flag in full")
+        return
+    spelling = plain_spelling(entry.word, family.dialect)
+    gone = flags.history.gone(spelling)
+    if gone is not None:
+        instead = family.dialect.gone.get(spelling, "")
+        if gone.done(build.version):
+            yield _went(entry, gone.after, family, rendered, build)
+        elif not build.version and instead:
+            message = f"`{entry.word}` is gone from {family.program} since {gone.after}"
+            yield _problem(rendered, entry.word, "unknown-flag", message, f"with these, {instead}", Severity.NOTE)
+        return
+    if not build.exact:
+        near = nearest(spelling, flags.by_spelling)
+        if near and SequenceMatcher(None, spelling, near).ratio() >= _TYPO:
+            oldest, newest = flags.history.releases[0], flags.history.releases[-1]
+            message = f"no {family.program} from {oldest} to {newest} knows `{entry.word}`"
+            yield _problem(rendered, entry.word, "unknown-flag", message, f"did you mean `{near}`?")
+        return
+    if not there:
+        message = f"{title} does not know `{entry.word}`"
+        remedy = family.dialect.gone.get(spelling) or _nearest_flag(family.name, entry.word)
+        yield _problem(rendered, entry.word, "unknown-flag", message, remedy)
 
 
 @lru_cache(maxsize=1024)
@@ -180,29 +239,81 @@ def _nearest_flag(name: str, word: str) -> str:
     return did_you_mean(word, [known for known in load_flags(family).by_spelling if known != opposite])
 
 
-def _wrong_value(flag: EngineFlag, value: str) -> str:
-    """Why a value does not fit, in words; empty when it fits or cannot be judged."""
-    is_json = flag.type == "json" or flag.name in _FIELDS_IN_JSON
-    if _UNREAD.search(value) and not is_json:
+def _wrong_choice(flag: EngineFlag, value: str, family: Family, build: Build) -> str:
+    """Why a value is none of those that the image's version knows, in words; empty when it is one."""
+    if not flag.choices or _UNREAD.search(value):
         return ""
-    # Some flags of llama-server take several of their words, joined by commas (ggml-org/llama.cpp#27839).
-    if flag.choices and not set(value.split(",")).issubset(flag.choices):
-        shown = listed(flag.choices[:8])
-        if len(flag.choices) > 8:
+    history = load_flags(family).history
+    # Some flags of llama-server take several of their words, joined by commas (ggml-org/llama.cpp#27839), and some of
+    # vLLM take them with hyphens and capitals.
+    for word in value.split(","):
+        plain = word
+        if plain not in flag.choices:
+            plain = word.lower().replace("-", "_")
+        change = history.came(f"{flag.name}={plain}")
+        if plain in flag.choices:
+            if change is not None and change.not_yet(build.version):
+                return f"does not take `{word[:40]}`, which came with {change.after}"
+            continue
+        gone = history.gone(f"{flag.name}={plain}")
+        if gone is not None and not gone.done(build.version):
+            continue
+        known = [choice for choice in flag.choices if not build.lacks(history, f"{flag.name}={choice}")]
+        shown = listed(known[:8])
+        if len(known) > 8:
             shown += " ..."
         return f"does not take `{value[:40]}`; known values are {shown}"
-    if flag.type == "int" and not _is_whole_number(value):
-        return f"takes a whole number, not `{value[:40]}`"
-    if flag.type == "float" and NUMBER.fullmatch(value) is None:
-        return f"takes a number, not `{value[:40]}`"
-    if is_json and value[:1] in ("{", "["):
+    return ""
+
+
+def _wrong_value(flag: EngineFlag, value: str) -> str:
+    """Why a value has not the type of a flag, in words; empty when it has, or cannot be judged."""
+    if _is_json(flag) or flag.type == "object":
+        # What a shell fills in is not known yet.
+        if value[:1] not in ("{", "[") or "$" in value:
+            return ""
         try:
             data = parse_json(value)
         except JsonError as error:
             return f"has a value that is not valid JSON: {error}"
         if flag.name in _FIELDS_IN_JSON and isinstance(data, dict):
             return _hyphens_in(data)
+        return ""
+    if _UNREAD.search(value):
+        return ""
+    if flag.type == "int" and not _is_whole_number(value):
+        return f"takes a whole number, not `{value[:40]}`"
+    if flag.type == "float" and NUMBER.fullmatch(value) is None:
+        return f"takes a number, not `{value[:40]}`"
     return ""
+
+
+def _is_json(flag: EngineFlag) -> bool:
+    """Whether a flag reads nothing but JSON."""
+    return flag.type == "json"
+
+
+def _not_json(value: str) -> bool:
+    """Whether a value is surely no JSON; what stands in braces is judged by its own message."""
+    if value in ("", "None") or value[:1] in ("{", "[") or "$" in value or "`" in value:
+        return False
+    try:
+        parse_json(value)
+    except JsonError:
+        return True
+    return False
+
+
+def _as_json(value: str) -> str:
+    """How to write a list of `key=number` as JSON; empty for any other text."""
+    data: dict[str, int] = {}
+    for item in value.split(","):
+        name, _, text = item.partition("=")
+        number = whole(text)
+        if not name or number is None:
+            return ""
+        data[name] = number
+    return f"write `'{json.dumps(data)}'`"
 
 
 def _is_whole_number(value: str) -> bool:
@@ -237,20 +348,54 @@ def _repeated(given: Sequence[Given], rendered: Rendered) -> Iterator[Problem]:
         seen[entry.flag] = entry
 
 
-def _loose_words(argv: Sequence[str], arguments: Arguments, family: Family, rendered: Rendered) -> Iterator[Problem]:
+def _model_flag(
+    argv: Sequence[str], arguments: Arguments, family: Family, rendered: Rendered, build: Build
+) -> Iterator[Problem]:
+    """The problem of a flag for the model where the image's version takes the model only as a word, or once."""
+    dialect = family.dialect
+    flagged = _given_model(arguments, family)
+    if flagged is None or dialect.loose is None or not build.exact or not dialect.model_once:
+        return
+    if dialect.loose(argv, True) > 0:
+        return
+    model = listed(flagged.values[:1]) or "the model"
+    if dialect.model_flag_since and is_older(build.version, dialect.model_flag_since):
+        message = f"{_title(family, build)} takes the model as the first word, not by `{flagged.word}`: it ends at once"
+        remedy = f"write it without `{flagged.word}`, right after the words that start the server"
+        yield _problem(rendered, flagged.word, "model-twice", message, remedy, Severity.ERROR)
+    elif arguments.loose:
+        word = arguments.loose[0][:60]
+        message = (
+            f"the model is given twice, as `{word}` and by `{flagged.word}`: {_title(family, build)} takes {model}"
+        )
+        message += ", and refuses the other word"
+        yield _problem(rendered, flagged.word, "model-twice", message, "name the model once", Severity.ERROR)
+
+
+def _given_model(arguments: Arguments, family: Family) -> Given | None:
+    """The flag that names the model, if it is given."""
+    for entry in arguments.given:
+        if entry.flag is not None and family.dialect.model_flag in entry.flag.spellings:
+            return entry
+    return None
+
+
+def _loose_words(
+    argv: Sequence[str], arguments: Arguments, family: Family, rendered: Rendered, build: Build
+) -> Iterator[Problem]:
     """A problem for each positional word beyond those that the engine takes, at most five."""
     count = family.dialect.loose
     if count is None:
         return
-    model_by_flag = False
-    for entry in arguments.given:
-        if entry.flag is not None and family.dialect.model_flag in entry.flag.spellings:
-            model_by_flag = True
+    model_by_flag = _given_model(arguments, family) is not None
     allowed = count(argv, model_by_flag)
     # A blank comes from a broken line continuation, which has a finding of its own.
     words = [word for word in arguments.loose if word.strip()]
+    if model_by_flag and family.dialect.model_once:
+        # The first of them is the model, which has a finding of its own.
+        allowed = max(allowed, 1)
     for word in words[allowed:][:5]:
-        message = f"`{word[:60]}` stands where {family.known_title} expects a flag"
+        message = f"`{word[:60]}` stands where {_title(family, build)} expects a flag"
         yield _problem(rendered, word, "loose-word", message)
 
 

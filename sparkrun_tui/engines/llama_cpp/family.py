@@ -40,11 +40,16 @@ LLAMA_CPP = Family(
         switch_words=frozenset({"on", "enabled", "true", "1", "off", "disabled", "false", "0", "auto", "-1"}),
         gone={
             "--no-mmap": "write `-lm none`",
+            "--mmap": "write `-lm mmap`",
             "--mlock": "write `-lm mlock`",
+            "--direct-io": "write `-lm dio`",
+            "-dio": "write `-lm dio`",
             "--draft-max": "write `--spec-draft-n-max`",
+            "--draft-n": "write `--spec-draft-n-max`",
             "--draft": "write `--spec-draft-n-max`",
+            "--draft-min": "write `--spec-draft-n-min`",
+            "--draft-n-min": "write `--spec-draft-n-min`",
         },
-        gone_since={"--no-mmap": "b10875"},
     ),
     start=("llama-server", "-hf"),
     starter=Starter(
@@ -62,6 +67,7 @@ LLAMA_CPP = Family(
         one_host=True,
     ),
     image_words=r"llama[._-]?cpp|llama[._-]?server",
+    official_images=("ghcr.io/ggml-org/llama.cpp", "ghcr.io/ggerganov/llama.cpp"),
     # common/arg.cpp reads the variable by the same code as the flag.
     secret_variables={"--api-key": "LLAMA_API_KEY"},
     build_numbers=True,

@@ -56,6 +56,25 @@ SGLANG = Family(
     ),
     # It reads its keys (`--api-key`, `--admin-api-key`) only from flags.
     image_words="sglang|sgl",
+    official_images=("lmsysorg/sglang", "nvcr.io/nvidia/sglang"),
+    # `sglang serve` starts another server for diffusion models, with a parser of its own (sglang/multimodal_gen).
+    fork_flags=frozenset(
+        {
+            "--cfg-parallel-size",
+            "--dit-cpu-offload",
+            "--dit-layerwise-offload",
+            "--enable-cfg-parallel",
+            "--image-encoder-cpu-offload",
+            "--num-gpus",
+            "--pin-cpu-memory",
+            "--ring-degree",
+            "--sp-degree",
+            "--text-encoder-cpu-offload",
+            "--ulysses-degree",
+            "--use-fsdp-inference",
+            "--vae-cpu-offload",
+        }
+    ),
     modules=("sglang",),
     log=LOG,
     causes=CAUSES,

@@ -21,11 +21,23 @@ def first_argument(words: Sequence[str]) -> int | None:
     return None
 
 
+def loose(words: Sequence[str], has_model_flag: bool) -> int:
+    """The positional words allowed: the model, and after `vllm serve` only where no flag gives it.
+
+    `vllm serve A --model B` is read as `vllm serve B A`, and `A` is refused (FlexibleArgumentParser.parse_args in
+    vllm/utils/argparse_utils.py, 0.11.1 to 0.33.0).
+    """
+    start = first_argument(words)
+    if has_model_flag and start is not None and words[start - 1] == "serve":
+        return 0
+    return 1
+
+
 VLLM = Family(
     name="vllm",
     title="vLLM",
     program="vLLM",
-    known_version="0.32.0",
+    known_version="0.33.0",
     first_version="0.6",
     flags=FLAGS,
     dialect=Dialect(
@@ -33,6 +45,10 @@ VLLM = Family(
         underscores=True,
         nested=True,
         model_flag="--model",
+        loose=loose,
+        model_once=True,
+        # Until 0.11.0 parse_args in vllm/utils raised a ValueError for it.
+        model_flag_since="0.11.1",
         gone={
             "--disable-log-requests": "leave it out: requests are logged only with `--enable-log-requests`",
             "--gpu-memory-utilization-gb": "only an image with a patch for it does; else give "
@@ -52,6 +68,7 @@ VLLM = Family(
         ),
     ),
     image_words="vllm",
+    official_images=("vllm/vllm-openai", "nvcr.io/nvidia/vllm"),
     modules=("vllm",),
     dated_tags=True,
     # Versions inside NVIDIA's monthly images, where a public start-up log states both.
@@ -59,6 +76,9 @@ VLLM = Family(
     variables=(Variable("VLLM_KV_CACHE_LAYOUT", "kv_cache_layout", str.upper),),
     log=LOG,
     causes=CAUSES,
+    # Builds for other devices and for other models than language models, and a build with its own kernels.
+    fork_flags=frozenset({"--omni"}),
+    forks=("omni", "ascend", "gaudi", "neuron", "-tpu", "-xpu", "aphrodite", "b12x", "gfx906"),
     # vllm/v1/metrics/loggers.py
     metrics=MetricNames(
         running=("vllm:num_requests_running",),

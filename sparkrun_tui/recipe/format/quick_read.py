@@ -12,7 +12,7 @@ from sparkrun_tui.recipe.format.loader import stem
 from sparkrun_tui.recipe.format.params import parse_params
 from sparkrun_tui.recipe.format.yamltree import without_comment
 from sparkrun_tui.recipe.model import Source
-from sparkrun_tui.recipe.search.entry import Entry
+from sparkrun_tui.recipe.search.entry import Entry, figures_of
 
 _TOP = re.compile(r"^([A-Za-z_][\w-]*):[ \t]*([^\r\n]*)", re.MULTILINE)
 _NESTED = re.compile(
@@ -44,6 +44,7 @@ def sketch(text: str, source: Source) -> Entry | None:
     for key, value in _NESTED.findall(text):
         nested[key] = _value(value)
     params, active = _counts(nested["model_params"])
+    figures = figures_of(top["model"], params, active, normal_dtype(nested["model_dtype"]))
     context, _ = _counts(nested["max_model_len"] or nested["ctx_size"])
     tensor = whole(nested["tensor_parallel"], least=1, most=_MOST_NODES) or 1
     tool = nested["tool_call_parser"].lower()
@@ -68,9 +69,11 @@ def sketch(text: str, source: Source) -> Entry | None:
         description=top["description"] or nested["description"],
         maintainer=top["maintainer"] or nested["maintainer"],
         container=top["container"],
-        dtype=normal_dtype(nested["model_dtype"]),
-        params=params,
-        active=active,
+        dtype=figures.dtype,
+        params=figures.params,
+        active=figures.active,
+        params_from=figures.params_from,
+        dtype_from=figures.dtype_from,
         context=context,
         tp=tensor,
         nodes=nodes,

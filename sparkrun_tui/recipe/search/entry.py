@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sparkrun_tui.base.defects import defect
 from sparkrun_tui.base.numbers import whole_of
+from sparkrun_tui.models.known_sizes import KnownSize, known_size
 from sparkrun_tui.recipe.format.dtypes import normal_dtype
 from sparkrun_tui.recipe.format.loader import stem
 from sparkrun_tui.recipe.format.params import format_params, parse_params
@@ -17,6 +18,10 @@ CONTEXT_KEYS = ("max_model_len", "ctx_size", "context_length")
 """The recipe keys for the length of a context."""
 TOOL_KEYS = ("tool_call_parser",)
 """The recipe keys for the parser of tool calls."""
+
+
+RECIPE = "recipe"
+"""The origin of what a recipe states itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,8 @@ KnownWords = Callable[[], EngineWords]
 class Entry:
     """One row of the recipe list. `error` is the error of a broken file, whose other fields are empty.
 
+    `params_from` and `dtype_from` say where these figures come from: `recipe`, or where it states none, `table` (the
+    shipped sizes of known models) or `name` (the model's name); empty where they are not known.
     `nodes` is the number of hosts it needs as written; `has` names its top-level fields, defaults and `env` keys
     in lower case; `kinds` are words such as `solo`, `cluster`, `moe`, `broken`.
     """
@@ -63,6 +70,18 @@ class Entry:
     kinds: tuple[str, ...] = ()
     error: str = ""
     digest: str = ""
+    params_from: str = ""
+    dtype_from: str = ""
+
+    @property
+    def stated_params(self) -> int | None:
+        """The parameters that the recipe itself states."""
+        return self.params if self.params_from == RECIPE else None
+
+    @property
+    def stated_dtype(self) -> str:
+        """The format of the weights that the recipe itself states."""
+        return self.dtype if self.dtype_from == RECIPE else ""
 
     def number(self, key: str) -> float | None:
         """The number for a numeric query key (`nodes`, `params`, `ctx`, `tp`)."""
@@ -97,7 +116,7 @@ def entry_of(recipe: Recipe | BrokenRecipe, words: EngineWords) -> Entry:
 def _entry(recipe: Recipe, words: EngineWords) -> Entry:
     metadata = recipe.metadata
     argv = serve_argv(recipe.command) if recipe.command else ()
-    params, active = metadata.model_params, metadata.active_params
+    figures = figures_of(recipe.model, metadata.model_params, metadata.active_params, _dtype(recipe))
     tp = _degree(recipe, "tensor_parallel")
     nodes = max(recipe.min_nodes, tp * _degree(recipe, "pipeline_parallel"))
     if recipe.mode is Mode.SOLO:
@@ -112,9 +131,9 @@ def _entry(recipe: Recipe, words: EngineWords) -> Entry:
         description=metadata.description,
         maintainer=metadata.maintainer,
         container=recipe.container,
-        dtype=_dtype(recipe),
-        params=params,
-        active=active,
+        dtype=figures.dtype,
+        params=figures.params,
+        active=figures.active,
         context=_context(recipe, argv, words),
         tp=tp,
         nodes=nodes,
@@ -122,9 +141,23 @@ def _entry(recipe: Recipe, words: EngineWords) -> Entry:
         max_nodes=recipe.max_nodes,
         tools=_tools(recipe, argv, words),
         has=_has(recipe),
-        kinds=_kinds(recipe, words),
+        kinds=_kinds(recipe, words, figures.active),
         digest=recipe.digest,
+        params_from=figures.params_from,
+        dtype_from=figures.dtype_from,
     )
+
+
+def figures_of(model: str, params: int | None, active: int | None, dtype: str) -> KnownSize:
+    """What is known of a recipe's model: what the recipe states, and for the rest what is known by the model's name."""
+    if params and dtype:
+        return KnownSize(params, active, dtype, RECIPE, RECIPE)
+    known = known_size(model)
+    if params:
+        known = replace(known, params=params, active=active, params_from=RECIPE)
+    if dtype:
+        known = replace(known, dtype=dtype, dtype_from=RECIPE)
+    return known
 
 
 def _degree(recipe: Recipe, key: str) -> int:
@@ -172,9 +205,9 @@ def _has(recipe: Recipe) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.lower() for name in names))
 
 
-def _kinds(recipe: Recipe, words: EngineWords) -> tuple[str, ...]:
+def _kinds(recipe: Recipe, words: EngineWords, active: int | None) -> tuple[str, ...]:
     kinds = [recipe.mode.value]
-    if recipe.metadata.active_params:
+    if active:
         kinds.append("moe")
     if recipe.runtime not in words.launchable:
         kinds.append("unlaunchable")
@@ -192,13 +225,23 @@ def hosts_text(recipe: Recipe | Entry) -> str:
 
 
 def params_text(recipe: Recipe | Entry) -> str:
-    """The parameters in words: `30B`, `35B-A3B`, empty when they are not known."""
+    """The parameters in words: `30B`, `35B-A3B`, `~35B` where the recipe does not state them, empty when unknown."""
+    mark = ""
     if isinstance(recipe, Entry):
         total, active = recipe.params, recipe.active
+        if recipe.params_from != RECIPE:
+            mark = "~"
     else:
         total, active = recipe.metadata.model_params, recipe.metadata.active_params
     if total is None:
         return ""
     if not active:
-        return format_params(total)
-    return f"{format_params(total)}-A{format_params(active)}"
+        return mark + format_params(total)
+    return f"{mark}{format_params(total)}-A{format_params(active)}"
+
+
+def dtype_text(entry: Entry) -> str:
+    """The format of the weights: `fp8`, `~fp8` where the recipe does not state it, empty when unknown."""
+    if entry.dtype and entry.dtype_from != RECIPE:
+        return f"~{entry.dtype}"
+    return entry.dtype

@@ -14,8 +14,8 @@ from sparkrun_tui.recipe.search.entry import Entry
 KEYS = {
     "runtime": "the engine: vllm, sglang, llama-cpp, eugr-vllm",
     "nodes": "hosts that it needs as written: 2, >1",
-    "dtype": "number format of the weights: fp8, nvfp4",
-    "params": "parameters: >30b, <=8b",
+    "dtype": "number format of the weights, by the recipe or its model: fp8, nvfp4",
+    "params": "parameters, by the recipe or its model: >30b, <=8b",
     "ctx": "context in tokens: >=128k",
     "tool": "tool call parser",
     "fits": "on the chosen cluster: yes, tight, no, unknown",

@@ -42,6 +42,14 @@ def hosts_word(entry: Entry) -> str:
     return f"{low}-{entry.max_nodes}"
 
 
+def size_word(entry: Entry) -> str:
+    """How many parameters a recipe's model has, with `~` where the recipe does not state it; empty when unknown."""
+    count = short_count(entry.params)
+    if count and not entry.stated_params:
+        return f"~{count}"
+    return count
+
+
 def recipe_row(entry: Entry, title: str, query: Query, has_overrides: bool) -> RecipeRow:
     """One entry as the list shows it, with the letters marked that the query matched."""
     source = entry.source
@@ -51,7 +59,7 @@ def recipe_row(entry: Entry, title: str, query: Query, has_overrides: bool) -> R
         key=source.path,
         name=title,
         engine=(engine.short if engine is not None else "") or entry.runtime,
-        size=short_count(entry.params),
+        size=size_word(entry),
         hosts=hosts_word(entry),
         origin=origin,
         broken=bool(entry.error),
