@@ -24,7 +24,7 @@ from sparkrun_tui.engines.checks.fields import (
 from sparkrun_tui.engines.checks.flags import check_flags, check_revision
 from sparkrun_tui.engines.dumps import load_flags
 from sparkrun_tui.engines.fields.declared import field_for
-from sparkrun_tui.engines.layout.common import HF_HOME
+from sparkrun_tui.engines.layout.caches import HF_HOME
 from sparkrun_tui.engines.layout.options import mount_problems
 from sparkrun_tui.engines.registry import ENGINES, family_of
 from sparkrun_tui.recipe.bundled_files.attachments import bring
@@ -36,9 +36,10 @@ from sparkrun_tui.recipe.format.loader import KNOWN_KEYS, METADATA_KEYS, unknown
 from sparkrun_tui.recipe.format.spots import command_spot
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.suggestions import did_you_mean, listed
+from sparkrun_tui.recipe.values.env_fields import field_problems
 from sparkrun_tui.recipe.values.environment import expand_env, unfilled, wanted
-from sparkrun_tui.recipe.values.overrides import LOST_CONTINUATION, render, value_text
-from sparkrun_tui.recipe.values.rendered import ChainValue, Origin, Rendered
+from sparkrun_tui.recipe.values.overrides import LOST_CONTINUATION, render
+from sparkrun_tui.recipe.values.rendered import ChainValue, Origin, Rendered, value_text
 from sparkrun_tui.recipe.values.shell_scanner import quotes_at
 
 _STRICT = frozenset({"port", "gpu_memory_utilization", "tensor_parallel", "pipeline_parallel"})
@@ -112,7 +113,8 @@ def validate(
     found += check_topology(result, attention_heads, gpus_per_host)
     found += _check_values(result)
     found += _unused_defaults(result)
-    found += _check_env(recipe, environ)
+    found += _check_env(recipe, environ, result.chain)
+    found += field_problems(recipe, result.chain)
     found += _check_later(recipe)
     found += _strange_keys(recipe)
     found += check_flags(result, engine_version)
@@ -309,8 +311,11 @@ def _unused_defaults(rendered: Rendered) -> Iterator[Problem]:
     recipe = rendered.recipe
     if recipe.command is None:
         return
+    conditions: set[str] = set()
+    for layer in recipe.original.layers:
+        conditions.update(layer.when.get("config", {}))
     for key, value in recipe.defaults.items():
-        if key in rendered.used or key in rendered.overrides:
+        if key in rendered.used or key in conditions or key in rendered.overrides:
             continue
         message = f"`{key}` is not used by the command"
         severity = Severity.WARNING
@@ -319,7 +324,7 @@ def _unused_defaults(rendered: Rendered) -> Iterator[Problem]:
         yield Problem(severity, "unused-default", message, recipe.spots.get(f"defaults.{key}") or value.spot)
 
 
-def _check_env(recipe: Recipe, environ: Mapping[str, str]) -> Iterator[Problem]:
+def _check_env(recipe: Recipe, environ: Mapping[str, str], chain: Mapping[str, ChainValue]) -> Iterator[Problem]:
     for name in recipe.env:
         if variable_name(name) is None:
             message = f"`{name[:60]}` is not a name for a variable"
@@ -330,7 +335,7 @@ def _check_env(recipe: Recipe, environ: Mapping[str, str]) -> Iterator[Problem]:
             message = f"`{form}` is left as written: only `$NAME` and `${{NAME}}` are filled in"
             yield problem(recipe, Severity.WARNING, "env-form", message, f"env.{name}")
     try:
-        expand_env(recipe, environ)
+        expand_env(recipe, environ, chain=chain)
     except RecipeError as error:
         yield Problem(Severity.ERROR, "env-long", error.what, error.spot, error.remedy)
     for want in wanted(recipe, environ):

@@ -15,13 +15,15 @@ from sparkrun_tui.base import files, shell
 from sparkrun_tui.base.errors import RecipeError
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.recipe.bundled_files.attachments import scoped_mods
+from sparkrun_tui.recipe.format.include import flattened
 from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.format.spots import beginning
 from sparkrun_tui.recipe.format.yamltree import Node, compact_json, key_text, parse_tree, resolve
 from sparkrun_tui.recipe.model import Recipe, Value
 from sparkrun_tui.recipe.search.sources import reference
 from sparkrun_tui.recipe.values.masking import is_private, override_words, reference_to, secrets_of_recipe, variable_of
-from sparkrun_tui.recipe.values.overrides import build_chain, changed, parse_value, render, value_text
+from sparkrun_tui.recipe.values.overrides import build_chain, changed, parse_value, render
+from sparkrun_tui.recipe.values.rendered import value_text
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./~+-]([A-Za-z0-9_./+@:=-]*[A-Za-z0-9_./+@=-])?")
 _PROPERTIES = re.compile(r"(?:[&!]\S+[ \t]+)*")
@@ -47,8 +49,12 @@ def exported(recipe: Recipe, overrides: Mapping[str, str]) -> str:
         overrides = {**overrides, key: f"${{{name}}}"}
         env[name] = Value(f"${{{variable}}}", f"${{{variable}}}")
     changes = {key: _typed(recipe, key, text) for key, text in changed(recipe, overrides).items()}
-    text = recipe.text.removeprefix("\ufeff")
-    mark = recipe.text.removesuffix(text)
+    whole = recipe.text
+    if recipe.included:
+        # The new file may be in another folder.
+        whole = flattened(recipe)
+    text = whole.removeprefix("\ufeff")
+    mark = whole.removesuffix(text)
     newline = "\r\n" if "\r\n" in text else "\n"
     text = _with_scopes(recipe, text)
     model = None

@@ -35,12 +35,7 @@ _MEANINGS: Mapping[str, str] = {
     "distribution_config": "how image and model are sent to the hosts",
     "ssh": "how to reach the hosts",
     "benchmark": "settings of a benchmark",
-    "include": "another recipe that this one builds on",
-    "overrides": "values for some hosts or conditions",
     "mmproj": "the vision projector of a GGUF model",
-    "containers": "another image for some of the hosts",
-    "readiness": "how long to wait for the server",
-    "runtime_cache": "whether the engine's caches are kept on the hosts",
     "volumes": "folders of the host to mount; `executor_config.volumes` is what mounts them",
 }
 LATER_KEYS = frozenset(_MEANINGS)

@@ -16,7 +16,8 @@ from sparkrun_tui.recipe.format.spots import command_spot, looks_like_a_program
 from sparkrun_tui.recipe.format.yamltree import compact_json, resolve, scalar_data
 from sparkrun_tui.recipe.model import Metadata, Problem, Recipe, Severity, Value
 from sparkrun_tui.recipe.suggestions import did_you_mean
-from sparkrun_tui.recipe.values.rendered import ChainValue, Origin, Rendered
+from sparkrun_tui.recipe.values.env_fields import config_keys
+from sparkrun_tui.recipe.values.rendered import ChainValue, Origin, Rendered, value_text
 from sparkrun_tui.recipe.values.shell_scanner import QUOTES, quotes_at
 from sparkrun_tui.recipe.values.shellwords import serve_argv
 from sparkrun_tui.recipe.values.template import Expansion, Slot, TemplateError, expand, scan
@@ -63,16 +64,6 @@ def parse_assignment(text: str) -> tuple[str, str]:
     return key, value
 
 
-def value_text(value: Value) -> str:
-    """A value as it goes into a command: numbers as written, booleans in lower case, lists and mappings as JSON."""
-    data = value.data
-    if isinstance(data, str):
-        return data
-    if isinstance(data, bool):
-        return "true" if data else "false"
-    return "" if data is None else value.text
-
-
 def from_data(data: object, default: Value | None = None) -> Value:
     """Plain data, such as a per-user default, as a `Value`; it stays a string where the default is one."""
     if isinstance(data, (list, dict)):
@@ -117,6 +108,7 @@ def render(recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[
     composite = {key for key, link in chain.items() if isinstance(link.value.data, (list, dict))}
 
     doubled = recipe.version == "1"
+    by_env = config_keys(recipe) & chain.keys()
     around = _surroundings(command, doubled, composite)
 
     def fill(slot: Slot, text: str) -> str:
@@ -128,12 +120,13 @@ def render(recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[
         expansion = expand(command, texts, doubled=doubled, fill=fill if composite else None)
     except TemplateError as error:
         problems.append(_circle(recipe, chain, error))
-        used = _reached(command, texts, doubled)
+        used = _reached(command, texts, doubled) | by_env
         return Rendered(recipe, chain, dict(overrides), command, (), used, tuple(problems))
     problems += _expansion_problems(recipe, chain, expansion)
-    problems += _unused_overrides(recipe, overrides, expansion.used)
+    used = expansion.used | by_env
+    problems += _unused_overrides(recipe, overrides, used)
     argv = serve_argv(expansion.text)
-    return Rendered(recipe, chain, dict(overrides), expansion.text, argv, expansion.used, tuple(problems))
+    return Rendered(recipe, chain, dict(overrides), expansion.text, argv, used, tuple(problems))
 
 
 def rejoined(command: str) -> str:
