@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import lru_cache
 from itertools import islice, pairwise
 from math import inf
@@ -31,8 +31,9 @@ from sparkrun_tui.recipe.bundled_files.attachments import bring
 from sparkrun_tui.recipe.format.characters import check_characters
 from sparkrun_tui.recipe.format.detect import split_gguf
 from sparkrun_tui.recipe.format.extensions import LATER_KEYS, changes_launch, later_fields
-from sparkrun_tui.recipe.format.hooks import ContainerOptions, container_options, hooks_of
-from sparkrun_tui.recipe.format.loader import KNOWN_KEYS, METADATA_KEYS, unknown_keys
+from sparkrun_tui.recipe.format.hooks import container_options, hooks_of
+from sparkrun_tui.recipe.format.keys import KNOWN_KEYS, METADATA_KEYS, below
+from sparkrun_tui.recipe.format.loader import unknown_keys
 from sparkrun_tui.recipe.format.spots import command_spot
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.suggestions import did_you_mean, listed
@@ -73,7 +74,7 @@ _OTHER_NAMES: Mapping[str, str] = {
     **dict.fromkeys(("args", "parameters", "settings"), "defaults"),
 }
 """Keys of other formats, and the key of this format that means the same."""
-_CONTAINER_OPTIONS = frozenset({field.name for field in fields(ContainerOptions)} - {"problems"})
+_CONTAINER_OPTIONS = below("executor_config")
 _OTHER_FORMATS: Mapping[str, str] = {
     "services": "a file for Docker Compose",
     "apiVersion": "a file for Kubernetes",

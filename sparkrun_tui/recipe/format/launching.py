@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from sparkrun_tui.base.numbers import decimal
+from sparkrun_tui.recipe.format.keys import below
 from sparkrun_tui.recipe.format.reader import Reader
 from sparkrun_tui.recipe.format.yamltree import Node
 from sparkrun_tui.recipe.model import HostImage, Readiness, RuntimeCache, Severity
@@ -21,9 +22,9 @@ STYLES = {
     "anthropic-messages-stream-v1": "/v1/messages",
 }
 """The words for `readiness.inference_style`, and the path that each asks; `auto` tries what the server offers."""
-LIMITS = ("port_timeout_s", "health_timeout_s", "inference_timeout_s", "timeout")
-READINESS_KEYS = frozenset({*LIMITS, "inference", "inference_style", "inference_prompt", "path"})
-CACHE_KEYS = frozenset({"enabled", "key_by_image", "key_by_model", "dir", "prune"})
+READINESS_KEYS = below("readiness")
+CACHE_KEYS = below("runtime_cache")
+_IMAGE_KEYS = below("containers[]")
 _PATH = re.compile(r"/[A-Za-z0-9._~/%?&=+-]{0,200}")
 _MAX_PROMPT = 4000
 
@@ -62,9 +63,9 @@ def _image(top: Reader, name: str, item: Node) -> HostImage | None:
     entry = Reader(top.path, item, top.problems, top.spots, f"{name}.")
     host, image = entry.text("host").strip(), entry.text("image").strip()
     for key, node in entry.nodes.items():
-        if key not in ("host", "image"):
+        if key not in _IMAGE_KEYS:
             message = f"`{name}` has a key `{key[:40]}`, which has no effect"
-            remedy = did_you_mean(key, ("host", "image"))
+            remedy = did_you_mean(key, _IMAGE_KEYS)
             entry.report("containers", message, node, Severity.WARNING, remedy)
     if not host or not image:
         lacking = "image" if host else "host"

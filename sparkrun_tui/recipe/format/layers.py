@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sparkrun_tui.recipe.format.keys import below
 from sparkrun_tui.recipe.format.reader import Reader, is_accidental_mapping
 from sparkrun_tui.recipe.format.yamltree import Node, key_text
 from sparkrun_tui.recipe.model import Layer, Severity, Value
@@ -13,7 +14,7 @@ FIXED = frozenset(
      "context_parallel", "model", "model_revision"]
 )  # fmt: skip
 """Keys that no condition may set: they identify the workload, or conditions read them."""
-ENTRY_KEYS = ("when", "defaults", "env", "container")
+ENTRY_KEYS = below("overrides[]")
 _LATER = frozenset({"mods", "builder_config", "executor_config", "command"})
 _CODE = "overrides"
 
@@ -81,7 +82,7 @@ def _check_keys(entry: Reader, name: str) -> None:
     for key, node in entry.nodes.items():
         if key in ENTRY_KEYS:
             continue
-        remedy = f"its keys are {', '.join(f'`{known}`' for known in ENTRY_KEYS)}"
+        remedy = f"its keys are {', '.join(f'`{known}`' for known in sorted(ENTRY_KEYS))}"
         message = f"`{name}` has a key `{key[:40]}`, which conditions cannot set"
         if key in _LATER:
             message = f"`{name}`: `{key}` cannot depend on a condition"

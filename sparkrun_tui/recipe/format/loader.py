@@ -13,6 +13,7 @@ from sparkrun_tui.base.errors import RecipeError, Spot
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.recipe.format.detect import detect_runtime
 from sparkrun_tui.recipe.format.include import with_included
+from sparkrun_tui.recipe.format.keys import KNOWN_KEYS, METADATA_KEYS
 from sparkrun_tui.recipe.format.launching import read_images, read_readiness, read_runtime_cache
 from sparkrun_tui.recipe.format.layers import read_layers
 from sparkrun_tui.recipe.format.params import parse_params
@@ -33,23 +34,8 @@ from sparkrun_tui.recipe.model import (
     Value,
 )
 
-_TOP_WORDS = (
-    "name description maintainer model model_revision runtime container command mode min_nodes max_nodes solo_only "
-    "cluster_only defaults env metadata runtime_config recipe_version sparkrun_version include overrides containers "
-    "readiness runtime_cache"
-)
-KNOWN_KEYS = frozenset(_TOP_WORDS.split())
-"""Top-level keys with a meaning of their own; every other key is moved to `runtime_config`."""
-
 _LISTS = frozenset({"pre_exec", "post_exec", "post_commands", "mods"})
 """Lists whose entries have positions of their own."""
-
-_METADATA_WORDS = (
-    "description maintainer name model_params model_dtype kv_dtype num_layers num_kv_heads head_dim model_vram "
-    "kv_vram_per_token"
-)
-METADATA_KEYS = frozenset(_METADATA_WORDS.split())
-"""Keys of `metadata` with a meaning of their own."""
 
 MAX_NAME = 200
 """The most characters of a recipe's name."""

@@ -257,9 +257,11 @@ def _unused_overrides(recipe: Recipe, overrides: Mapping[str, str], used: frozen
 def changed(recipe: Recipe, overrides: Mapping[str, str]) -> dict[str, str]:
     """The overrides that differ from the recipe's defaults; one equal to its default is dropped."""
     kept = {}
+    original = recipe.original
+    conditional = {key for layer in original.layers for key in layer.defaults}
     for key, text in overrides.items():
-        default = recipe.defaults.get(key)
-        if default is None or value_text(parse_value(text, default)) != value_text(default):
+        default = original.defaults.get(key)
+        if default is None or key in conditional or value_text(parse_value(text, default)) != value_text(default):
             kept[key] = text
     return kept
 
