@@ -10,9 +10,10 @@ from sparkrun_tui.engines.layout.hosts import degrees
 from sparkrun_tui.engines.registry import FAMILIES, family_of
 from sparkrun_tui.recipe.format.detect import is_repository, split_gguf
 from sparkrun_tui.recipe.format.dtypes import dtype_words, known_dtype, normal_dtype
+from sparkrun_tui.recipe.format.extensions import built_by_eugr
 from sparkrun_tui.recipe.format.images import parse_image
 from sparkrun_tui.recipe.format.spots import beginning
-from sparkrun_tui.recipe.model import Problem, Recipe, Runtime, Severity
+from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.suggestions import did_you_mean
 from sparkrun_tui.recipe.values.rendered import Rendered
 
@@ -118,8 +119,7 @@ def _check_image(recipe: Recipe, name: str, spot: Spot | None) -> Iterator[Probl
         return
     if image.tag:
         return
-    built_on_hosts = recipe.runtime == Runtime.EUGR_VLLM and "/" not in name
-    if built_on_hosts:
+    if built_by_eugr(recipe) and "/" not in name:
         message = f"`{name}` has no tag: it is an image that eugr's scripts build on the hosts"
         yield Problem(Severity.NOTE, "container-tag", message, spot)
         return
