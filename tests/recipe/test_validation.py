@@ -59,7 +59,14 @@ def test_a_good_recipe_has_nothing_but_its_unset_variable() -> None:
         ("model_url: x", "unknown-key", Severity.NOTE),
         ("privileged: true", "unknown-key", Severity.WARNING),
         ("volumes: ['/srv:/srv']", "later-field", Severity.WARNING),
-        ("containers: [{image: x/y:2, host: b}]", "later-field", Severity.WARNING),
+        ("layout: {placements: []}", "later-field", Severity.WARNING),
+        ("capabilities: [tools]", "later-field", Severity.NOTE),
+        ("containers: [{image: x/y:2}]", "containers", Severity.ERROR),
+        ("containers: [{image: x/y, host: b}]", "container-tag", Severity.WARNING),
+        ("readiness: {port_timeout: 5}", "readiness", Severity.ERROR),
+        ("runtime_cache: {dir: /x}", "runtime-cache", Severity.WARNING),
+        ("overrides: [{defaults: {a: 1}}]", "overrides", Severity.ERROR),
+        ("env: {A: '{config.nope}'}", "env-field", Severity.ERROR),
         ("model_revision: abc", "revision-unused", Severity.WARNING),
     ],
 )
@@ -200,9 +207,8 @@ def test_no_key_at_the_top_is_dropped_without_a_word() -> None:
     assert "`env`" in found[8].remedy
     assert found[9].code == found[14].code == "unknown-key"
     assert "`defaults`, which the file has too" in found[9].remedy
-    for line in (10, 11, 12, 13):
-        assert found[line].code == "later-field"
-        assert "not carried out" in found[line].message
+    assert found[10].code == "later-field" and "not carried out" in found[10].message
+    assert found[11].code == "containers" and "`host`" in found[11].message
 
 
 def test_a_comment_between_the_lines_of_a_command_is_told() -> None:
