@@ -8,11 +8,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
-from itertools import islice, pairwise
+from itertools import islice
 from math import inf
 
 from sparkrun_tui.base.errors import RecipeError, Spot
 from sparkrun_tui.base.identifiers import variable_name
+from sparkrun_tui.engines.checks.command_lines import check_command
 from sparkrun_tui.engines.checks.fields import (
     check_container,
     check_metadata,
@@ -39,7 +40,7 @@ from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.suggestions import did_you_mean, listed
 from sparkrun_tui.recipe.values.env_fields import field_problems
 from sparkrun_tui.recipe.values.environment import expand_env, unfilled, wanted
-from sparkrun_tui.recipe.values.overrides import LOST_CONTINUATION, render
+from sparkrun_tui.recipe.values.overrides import render
 from sparkrun_tui.recipe.values.rendered import ChainValue, Origin, Rendered, value_text
 from sparkrun_tui.recipe.values.shell_scanner import quotes_at
 
@@ -49,21 +50,12 @@ _NOT_IN_COMMANDS = frozenset({"tensor_parallel", "pipeline_parallel", "data_para
 """Keys that decide about hosts even when the command does not use them."""
 _MAX_UNKNOWN = 100
 """Most unknown keys that are compared with the format's: no person writes a file with more of them."""
-_FLAG_LINE = re.compile(r"(?<=\n)[ \t]*(?=--?[A-Za-z])")
-_GOES_ON = ("\\", "|", "&&", "||", "(", "{", ";", "then", "do", "else")
-"""Line endings with which the shell continues a command, or after which a new command may begin."""
 _VARIABLE = re.compile(r"(?<![\\\w])\$(?:\{([A-Za-z_]\w{0,99})\}|([A-Za-z_]\w{0,99}))")
 _ASSIGNED = re.compile(r"(?:^|[\s;(])(?:for +|read +(?:-\w+ +)*)?([A-Za-z_]\w{0,99})(?:=| in\b|\s*$|;)", re.MULTILINE)
 _USUAL_VARIABLES = frozenset(
     ["PATH", "HOME", "PWD", "HOSTNAME", "USER", "SHELL", "TMPDIR", "RANDOM", "LD_LIBRARY_PATH", "PYTHONPATH", "HF_HOME"]
 )
 """Variables that a shell or the images of the engines have."""
-_RAY = re.compile(r"(?<![\w-])ray start(?![\w-])")
-_CONTAINER = re.compile(
-    r"^[ \t]*(?:sudo +)?((?:docker|podman|nerdctl) (?:container +)?(?:run|compose))\b", re.MULTILINE
-)
-
-
 _OTHER_NAMES: Mapping[str, str] = {
     **dict.fromkeys(("environment", "enviroment", "env_vars", "envs"), "env"),
     **dict.fromkeys(("image", "docker_image", "container_image"), "container"),
@@ -152,37 +144,10 @@ def _check_runtime(recipe: Recipe) -> Iterator[Problem]:
         message = f"`runtime` is not given; it is taken as `{recipe.runtime}`"
         yield problem(recipe, Severity.NOTE, "missing-runtime", message, "")
     if recipe.command is not None:
-        yield from _check_command(recipe, recipe.command)
+        yield from check_command(recipe, recipe.command)
     elif recipe.runtime in ENGINES:
         message = "`command` is not given; the engine's command is built from `defaults`"
         yield problem(recipe, Severity.NOTE, "missing-command", message, "")
-
-
-def _check_command(recipe: Recipe, command: str) -> Iterator[Problem]:
-    """Lines of the command that end it too early, and what it starts besides the engine."""
-    for match in islice(LOST_CONTINUATION.finditer(command), 20):
-        message = "there are spaces after this backslash: a shell would end the command here, so they are removed"
-        remedy = "remove them, so that the command also works elsewhere"
-        yield Problem(Severity.WARNING, "continuation", message, command_spot(recipe, match.start()), remedy)
-    for offset in islice(_lines_left_alone(command), 20):
-        message = "the line before does not end in a backslash: the command ends there, without this flag"
-        remedy = "write ` \\` at the end of the line before"
-        yield Problem(Severity.WARNING, "continuation", message, command_spot(recipe, offset), remedy)
-    for offset in islice(_comments_between(command), 20):
-        message = "a comment between the lines of a command ends it: the shell takes the next line as a new command"
-        remedy = "move the comment above the command"
-        yield Problem(Severity.WARNING, "continuation", message, command_spot(recipe, offset), remedy)
-    started = _CONTAINER.search(command)
-    if started is not None:
-        message = f"the command starts a container of its own with `{started[1]}`, inside the recipe's container"
-        remedy = "write the engine's command alone: the container is made from the recipe's own fields"
-        spot = command_spot(recipe, started.start(1))
-        yield Problem(Severity.WARNING, "container-in-command", message, spot, remedy)
-    ray = _RAY.search(command)
-    if ray is not None and recipe.max_nodes != 1:
-        message = "the command starts Ray, but a launch on several hosts has started it already"
-        spot = command_spot(recipe, ray.start())
-        yield Problem(Severity.WARNING, "ray-in-command", message, spot, "remove `ray start`, and only serve")
 
 
 def _check_words(rendered: Rendered) -> Iterator[Problem]:
@@ -234,34 +199,6 @@ def _unset_variables(recipe: Recipe, command: str) -> dict[str, int]:
         found.setdefault(name, match.start())
     around = quotes_at(command, found.values())
     return {name: offset for name, offset in found.items() if around[offset] in ("", '"')}
-
-
-def _lines_left_alone(command: str) -> Iterator[int]:
-    """Offsets of lines that begin with a flag although the command has ended with the line before."""
-    starts = [match.end() for match in _FLAG_LINE.finditer(command)]
-    around = quotes_at(command, starts)
-    for start in starts:
-        if around[start] != "":
-            continue
-        before = command[: command.rfind("\n", 0, start)].rpartition("\n")[2].strip()
-        if not before or before.startswith("#"):
-            continue
-        if not before.endswith(_GOES_ON):
-            yield start
-
-
-def _comments_between(command: str) -> Iterator[int]:
-    """Offsets of comments in a continued command whose next line is a flag."""
-    lines = command.split("\n")
-    start, continued = 0, False
-    for line, following in pairwise(lines):
-        text = line.lstrip(" \t")
-        comment = text.startswith("#")
-        if continued and comment and following.lstrip(" \t").startswith("-"):
-            yield start + len(line) - len(text)
-            continued = False
-        continued = line.endswith("\\") or (continued and comment)
-        start += len(line) + 1
 
 
 def _chain_spot(link: ChainValue) -> Spot | None:

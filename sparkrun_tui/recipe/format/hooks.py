@@ -13,6 +13,7 @@ from sparkrun_tui.recipe.format.mounts import normal_device, normal_volume
 from sparkrun_tui.recipe.format.pre_exec import Before, before_entries, listed, timed_command
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.values.masking import quote_references
+from sparkrun_tui.recipe.values.overrides import rejoined
 from sparkrun_tui.recipe.values.rendered import Rendered, value_text
 from sparkrun_tui.recipe.values.template import TemplateError, expand
 
@@ -127,7 +128,7 @@ def _filler(rendered: Rendered, known: Mapping[str, str]) -> Callable[[str], str
         room -= len(filled)
         if room < 0:
             raise TemplateError(f"all its commands together are longer than {MAX_HOOKS:,} characters", ())
-        return quote_references(filled)
+        return quote_references(rejoined(filled))
 
     return fill
 

@@ -64,6 +64,8 @@ def before_entries(recipe: Recipe, fill: Callable[[str], str], problems: list[Pr
         elif made.command or made.source:
             found.append(made)
     for spot, entry in listed(recipe, "mods", problems):
+        if entry is None or entry == "":
+            continue
         mod = _mod(entry, spot)
         if isinstance(mod, Problem):
             problems.append(mod)

@@ -24,8 +24,8 @@ from sparkrun_tui.recipe.values.template import Expansion, Slot, TemplateError, 
 
 _EMPTY: Mapping[str, object] = MappingProxyType({})
 _META = re.compile(r"[\n;&|<>`$(){}*?\[\]!#'\"\\]")
-LOST_CONTINUATION = re.compile(r"\\([ \t]+)(?=\n[ \t]*[-{])")
-"""A backslash with blanks behind it, at the end of a line that a flag or a placeholder follows."""
+LOST_CONTINUATION = re.compile(r"(?<!\\)((?:\\\\)*)\\([ \t]+)(?=\n)")
+"""A backslash with blanks behind it at the end of a line. Of two backslashes the first takes the second as a letter."""
 _MOST_REPORTED = 20
 """The most placeholders without a value that are reported one by one."""
 _KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -134,7 +134,7 @@ def rejoined(command: str) -> str:
 
     The backslash moves behind the blanks, so that every character keeps its place.
     """
-    return LOST_CONTINUATION.sub(lambda match: f"{match[1]}\\", command)
+    return LOST_CONTINUATION.sub(lambda match: f"{match[1]}{match[2]}\\", command)
 
 
 def _surroundings(command: str, doubled: bool, keys: Collection[str]) -> dict[int, str]:
@@ -210,6 +210,15 @@ def _expansion_problems(recipe: Recipe, chain: Mapping[str, ChainValue], expansi
             spot = command_spot(recipe, template.escapes[0])
             message = "doubled braces are read as escapes, as in version-1 recipes"
             problems.append(Problem(Severity.WARNING, "doubled-braces", message, spot, "write single braces"))
+    for key in sorted(expansion.used):
+        link = chain[key]
+        if recipe.version == "1" or not isinstance(link.value.data, str) or "{{" not in link.value.text:
+            continue
+        if scan(link.value.text, False).escapes:
+            message = f"doubled braces in the value of `{key}` are read as escapes, as in version-1 recipes"
+            problems.append(
+                Problem(Severity.WARNING, "doubled-braces", message, _place(recipe, link), "write single braces")
+            )
     return problems
 
 
