@@ -58,6 +58,7 @@ class Kind(StrEnum):
     CODE = "code"
     MODS = "mods"
     FILES = "files"
+    CONDITION = "condition"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,9 @@ def demands(
         brought = bring(rendered)
     hooks, bundles = hooks_of(rendered), brought.bundles
     found = [*_variables(recipe, environ), *_privileges(recipe, data_dirs), *_hooks(hooks, bundles), *_image(recipe)]
-    text = "\n".join([rendered.command or "", *_hook_texts(hooks, bundles)])
+    found += _layers(recipe.original)
+    values = [demand.detail for demand in found if demand.kind is Kind.CONDITION]
+    text = "\n".join([rendered.command or "", *_hook_texts(hooks, bundles), *values])
     found += [Demand(Kind.CODE, meaning) for meaning in code_fetched(text)]
     return tuple(sorted(found, key=lambda demand: not demand.grave))
 
@@ -185,6 +188,19 @@ def _hooks(hooks: Hooks, bundles: Mapping[Before, Bundle]) -> list[Demand]:
     for timed in hooks.host_after:
         title = f"runs on the head node itself when the server answers{time_text(timed.timeout)}"
         found.append(Demand(Kind.HOOK, title, timed.command, True))
+    return found
+
+
+def _layers(recipe: Recipe) -> list[Demand]:
+    """What each entry of `overrides` would set: consent counts for all launches, also those where it holds."""
+    found = []
+    for layer in recipe.layers:
+        lines = [f"{key}: {value.text}" for key, value in layer.defaults.items()]
+        lines += [f"env {key}: {value.text}" for key, value in layer.env.items()]
+        if layer.container:
+            lines.append(f"container: {layer.container}")
+        title = f"uses other values where a condition holds: {visible_line(layer.when_text)}"
+        found.append(Demand(Kind.CONDITION, title, "\n".join(visible_line(line) for line in lines)))
     return found
 
 

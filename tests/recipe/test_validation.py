@@ -65,6 +65,7 @@ def test_a_good_recipe_has_nothing_but_its_unset_variable() -> None:
         ("containers: [{image: x/y, host: b}]", "container-tag", Severity.WARNING),
         ("readiness: {port_timeout: 5}", "readiness", Severity.ERROR),
         ("runtime_cache: {dir: /x}", "runtime-cache", Severity.WARNING),
+        ("runtime_config: {readiness: {inference: false}}", "misplaced-key", Severity.WARNING),
         ("overrides: [{defaults: {a: 1}}]", "overrides", Severity.ERROR),
         ("env: {A: '{config.nope}'}", "env-field", Severity.ERROR),
         ("model_revision: abc", "revision-unused", Severity.WARNING),

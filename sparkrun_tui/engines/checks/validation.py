@@ -311,6 +311,11 @@ def _strange_keys(recipe: Recipe) -> Iterator[Problem]:
     for key in islice(unknown_keys(recipe), _MAX_UNKNOWN):
         if key not in LATER_KEYS:
             yield _strange_key(recipe, key)
+    for key in islice(recipe.runtime_config, _MAX_UNKNOWN):
+        if key in KNOWN_KEYS:
+            message = f"`runtime_config.{key}` has no effect: it is a key of the recipe itself"
+            remedy = f"move `{key}` to the top of the file"
+            yield problem(recipe, Severity.WARNING, "misplaced-key", message, f"runtime_config.{key}", remedy=remedy)
     for key in islice(recipe.metadata.extra, _MAX_UNKNOWN):
         near = _nearly(key.lower(), METADATA_KEYS)
         if near and f"metadata.{near}" not in recipe.spots:
