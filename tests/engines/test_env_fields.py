@@ -96,6 +96,11 @@ def test_wrong_fields_are_errors(value: str, words: str) -> None:
     assert found[0].severity is Severity.ERROR and found[0].spot is not None and found[0].spot.line == 7
 
 
+def test_there_is_no_folder_where_nothing_is_kept() -> None:
+    what = load_text(f"{HEAD}env: {{A: '{{launch.runtime_cache_dir}}'}}\nruntime_cache: false\n")
+    assert any(problem.code == "env-field" for problem in validate(what, None, {}))
+
+
 def test_a_key_that_only_a_variable_reads_is_used() -> None:
     text = HEAD.replace("share: 0.80", "share: 0.80, other: 1")
     used = validate(load_text(text + "env: {A: '{config.other}'}\n"), None, {})

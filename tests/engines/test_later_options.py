@@ -144,6 +144,13 @@ def test_scripts_that_run_one_image_refuse_several() -> None:
     assert any(problem.code == "containers" for problem in plan(rendered(text), 2).problems)
 
 
+def test_ray_needs_one_image() -> None:
+    text = IMAGES.replace("vllm-distributed", "vllm")
+    assert any(problem.code == "containers" for problem in plan(rendered(text), 2).problems)
+    same = text.replace("a/b:second", "a/b:1")
+    assert not any(problem.code == "containers" for problem in plan(rendered(same), 2).problems)
+
+
 @pytest.mark.parametrize(
     "given",
     [

@@ -17,7 +17,7 @@ from sparkrun_tui.engines.eugr.recipe import version_one
 from sparkrun_tui.engines.eugr.scripts import REPOSITORY, build_stage, check_workers, clone_scripts, where
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.layout import hosts as host_rules
-from sparkrun_tui.engines.layout.assemble import as_asked
+from sparkrun_tui.engines.layout.assemble import as_asked, several_images
 from sparkrun_tui.engines.layout.common import SCHEMA, hook_script, launch_fields_on, split_env
 from sparkrun_tui.engines.layout.hook_env import hook_env
 from sparkrun_tui.engines.layout.hooks import before_hooks, with_hooks
@@ -111,7 +111,7 @@ class EugrVllm(Engine):
         )
         ready = as_asked(ready, rendered)
         image = image_on(rendered.recipe, head.name) or self.image(rendered.recipe)
-        problems = (*problems, *_image_problems(request, image))
+        problems = (*problems, *several_images(request, image, "the scripts run one image on all hosts"))
         plain, secret = _filled_env(request)
         file = f"{head.app_cache}/eugr/{request.launch_id}.yaml"
         secrets = ""
@@ -223,16 +223,6 @@ def _files(
 def _beside(number: int) -> shell.Text:
     """The folder of a hook's files, beside the script of the mod that it is part of."""
     return shell.script('"$PWD"/before-{number}', number=number)
-
-
-def _image_problems(request: PlanRequest, image: str) -> tuple[Problem, ...]:
-    """An error where `containers` names other images for other hosts: the scripts run one on all."""
-    recipe = request.rendered.recipe
-    others = {image_on(recipe, host.name) or image for host in request.hosts} - {image}
-    if not others:
-        return ()
-    message = "the scripts that launch this recipe run one image on all hosts, and `containers` names several"
-    return (Problem(Severity.ERROR, "containers", message, recipe.spots.get("containers"), "name one image"),)
 
 
 def _filled_env(request: PlanRequest) -> tuple[dict[str, str], dict[str, Secret]]:

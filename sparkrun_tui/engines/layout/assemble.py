@@ -14,6 +14,7 @@ from sparkrun_tui.engines.layout.options import with_options
 from sparkrun_tui.engines.plan import ModelNeed, PlanRequest, RankPlan, ReadyCheck, ServePlan, Stage
 from sparkrun_tui.engines.settings import read_settings
 from sparkrun_tui.recipe.format.detect import is_repository
+from sparkrun_tui.recipe.format.images import image_on
 from sparkrun_tui.recipe.format.launching import STYLES
 from sparkrun_tui.recipe.format.spots import beginning
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
@@ -32,6 +33,17 @@ def image_problems(recipe: Recipe, image: str) -> tuple[Problem, ...]:
         return ()
     message = f"the recipe names no `container`: {image} is used, and its tag may move to another version"
     return (Problem(Severity.WARNING, "no-container", message, beginning(recipe), "name an image and a tag"),)
+
+
+def several_images(request: PlanRequest, image: str, why: str) -> tuple[Problem, ...]:
+    """An error where `containers` gives the hosts different images, which this way of starting does not allow."""
+    recipe = request.rendered.recipe
+    found = {image_on(recipe, host.name) or image for host in request.hosts}
+    if len(found) < 2:
+        return ()
+    message = f"the hosts have different images by `containers`: {why}"
+    remedy = "name one image for all, or use `runtime: vllm-distributed`"
+    return (Problem(Severity.ERROR, "containers", message, recipe.spots.get("containers"), remedy),)
 
 
 def repository_needs(rendered: Rendered, family: Family) -> tuple[ModelNeed, ...]:

@@ -95,6 +95,8 @@ def field_problems(recipe: Recipe, chain: Mapping[str, ChainValue]) -> Iterator[
             yield Problem(Severity.ERROR, "env-field", message, spot)
         for field in fields_in(value.text):
             wrong, remedy = _wrong(field, chain)
+            if field.name == "runtime_cache_dir" and field.space == "launch" and not recipe.runtime_cache.enabled:
+                wrong = "`{launch.runtime_cache_dir}` has no value, since `runtime_cache` is off"
             if wrong:
                 yield Problem(Severity.ERROR, "env-field", f"`env.{key}`: {wrong}", spot, remedy)
 
