@@ -131,9 +131,17 @@ def about(evaluation: Evaluation, width: int) -> list[Line]:
             lines += [[(row, "")] for row in wrap(clean_line(detail), width)]
     lines += extras(evaluation, estimate, width, proposals=False)
     lines += proposal_lines(estimate, width)
-    for label, text in launching_lines(evaluation.rendered):
-        lines += _wrapped_pair(label, dotted(redactor(rendered=evaluation.rendered)(text)), width)
+    lines += launching(evaluation, width)
     return [clip(line, width) for line in [*lines, *origins(recipe, width)]]
+
+
+def launching(evaluation: Evaluation, width: int) -> list[Line]:
+    """What the recipe says of its launch beside values and command: conditions, images of hosts, readiness."""
+    lines: list[Line] = []
+    redact = redactor(rendered=evaluation.rendered)
+    for label, text in launching_lines(evaluation.rendered):
+        lines += _wrapped_pair(label, clean_line(dotted(redact(text))), width)
+    return lines
 
 
 def origins(recipe: Recipe, width: int) -> list[Line]:

@@ -149,10 +149,13 @@ class Detail(Container, Actor):
             return paint.about(evaluation, width)
         if tab == "memory":
             return self._memory(evaluation, width)
+        redact = self._redactor()
         if self.as_argv:
-            redact = self._redactor()
-            return argv_lines([dotted(redact(word)) for word in serve_argv(evaluation.command)], width)
-        return shell_lines(dotted(self._redactor()(evaluation.command)), width)
+            lines = argv_lines([dotted(redact(word)) for word in serve_argv(evaluation.command)], width)
+        else:
+            lines = shell_lines(dotted(redact(evaluation.command)), width)
+        more = paint.launching(evaluation, width)
+        return [*lines, [], *more] if more else lines
 
     def _source(self, recipe: Recipe | BrokenRecipe, problems: Sequence[Problem], width: int) -> Sequence[Line]:
         """The text of the recipe's file, and of the files that it includes, each below its path."""
