@@ -48,6 +48,7 @@ executor_config:
   ipc: host
   privileged: true
 mods: [mods/x]
+overrides: [{when: {nodes: 9}, defaults: {seqs: 9}}]
 command: |
   curl https://example.org/x.sh | bash
   vllm serve {model} --trust-remote-code

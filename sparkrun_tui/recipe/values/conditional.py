@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sparkrun_tui.base.numbers import decimal, whole_of
+from sparkrun_tui.base.numbers import decimal, decimal_of, whole_of
 from sparkrun_tui.recipe.model import Layer, Problem, Recipe, Severity
 from sparkrun_tui.recipe.suggestions import did_you_mean
 from sparkrun_tui.recipe.values.overrides import render
@@ -329,7 +329,7 @@ def _normal(selector: str, value: object) -> object:
             return f"sm_{found[1]}"
         capability = _CAPABILITY.fullmatch(text)
         return f"sm_{capability[1]}{capability[2]}" if capability is not None else text
-    if isinstance(value, (int, float)):
-        return float(value)
-    number = decimal(text)
+    number = decimal_of(value)
+    if number is None:
+        number = decimal(text)
     return text if number is None else number
