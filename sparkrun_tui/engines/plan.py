@@ -68,6 +68,10 @@ class HostView:
     rdma: Rdma | None = None
     has_infiniband: bool = False
     used_ports: frozenset[int] = frozenset()
+    gpu_name: str = ""
+    """The name of its first GPU; empty without one, and where it was not asked."""
+    memory: int | None = None
+    """Bytes of a GPU's memory, or of the host's where they are the same."""
     probed: bool = False
     relays: bool = False
     """Whether it may send its files to other hosts, with its own SSH keys."""
@@ -113,11 +117,15 @@ class Hook:
     mod: str = ""
     about: str = ""
     """What it does, in words, where the command itself does not show it."""
+    timeout: float | None = None
+    """Seconds that it may take; None where the recipe does not say, 0 for any time."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Variables that only this command gets, about the launch and its host."""
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerSpec:
-    """A container to create. It runs detached, and Docker neither removes nor restarts it.
+    """A container to create. It runs detached, and Docker does not remove it.
 
     bash runs `script`, byte for byte, after each of `before` has succeeded. `env` is visible to `docker inspect`;
     `secret_env` reaches the process through a file inside the container that only its user can read.
@@ -145,6 +153,11 @@ class ContainerSpec:
     publish: tuple[int, ...] = ()
     """Ports to open on the host, where the network is not the host's."""
     before: tuple[Hook, ...] = ()
+    memory: int = 0
+    """The most bytes of memory; 0 where there is no limit."""
+    restart: str = ""
+    """When Docker restarts it (`on-failure:3`); empty for never."""
+    security_opt: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +239,19 @@ class ReadyCheck:
     models_path: str = "/v1/models"
     meet_timeout: float = 900.0
     """Seconds that ranks may wait for each other without output before the launch fails."""
+    port_timeout: float = 0.0
+    """Seconds until something answers at the port; 0 where there is no limit."""
+    health_timeout: float = 0.0
+    """Seconds from the first answer until the health path answers with success; 0 where there is no limit."""
+    timeout: float = 0.0
+    """Seconds until the health path answers with success, from the start; 0 where there is no limit."""
+    token: bool = True
+    """Whether one token is asked for."""
+    token_path: str = ""
+    """The path that is asked for it; empty to try those that servers have."""
+    token_timeout: float = 900.0
+    """Seconds that the first token may take: with several hosts the engine compiles first."""
+    prompt: str = "Hi"
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +292,20 @@ class ServePlan:
     stop_after: bool = False
     """Whether the workload is stopped once all of these have succeeded."""
 
+    def image_on(self, host: str) -> str:
+        """The image that a host runs: that of its container, else the plan's."""
+        for rank in self.ranks:
+            if rank.host == host:
+                return rank.container.image
+        return self.image
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """All images of the plan, each once, that of the head first."""
+        if not self.ranks:
+            return (self.image,)
+        return tuple(dict.fromkeys(rank.container.image for rank in self.ranks))
+
 
 @dataclass(frozen=True, slots=True)
 class PlanRequest:
@@ -279,6 +319,10 @@ class PlanRequest:
     privileged: bool = False
     brought: Brought = field(default_factory=Brought)
     """The files to copy into the containers, by the entry of the recipe that names them."""
+    model_path: str = ""
+    """The path of the model's folder or GGUF file inside the container, once known."""
+    model_commit: str = ""
+    """The commit of the model, once known."""
     gguf_path: str = ""
     """The path of the GGUF's first part inside the container, once known."""
     gguf_projector: str = ""

@@ -15,7 +15,7 @@ from sparkrun_tui.launch.plan.consent import insist_on_consent
 from sparkrun_tui.launch.plan.environment import plan_env
 from sparkrun_tui.launch.plan.host_views import probe_paths, unprobed, view_of
 from sparkrun_tui.launch.plan.inspect import inspect as inspect_hosts
-from sparkrun_tui.launch.plan.plan import LaunchPlan, build_plan, planning, stopped_by
+from sparkrun_tui.launch.plan.plan import CONDITIONS, LaunchPlan, build_plan, in_force, planning, stopped_by
 from sparkrun_tui.launch.plan.redaction import redactor_for
 from sparkrun_tui.launch.record.bus import Bus
 from sparkrun_tui.launch.record.events import StatusChanged
@@ -69,6 +69,7 @@ class Launcher:
         solo: bool = False,
         *,
         consented: frozenset[str] | None = None,
+        launch_id: str = "",
     ) -> LaunchPlan:
         """The plan of a launch, from what is known of the hosts so far. Asks no host and needs no network.
 
@@ -83,12 +84,13 @@ class Launcher:
             for name in names:
                 facts = self.facts.get(name)
                 views.append(unprobed(name, cluster) if facts is None else view_of(facts, cluster, name))
-            env = plan_env(rendered.recipe, self._environ, consented)
+            rendered = in_force(rendered, cluster, views, solo=solo)
+            env = plan_env(rendered, self._environ, consented)
             return build_plan(
                 rendered,
                 cluster,
                 views,
-                launch_id=new_launch_id(),
+                launch_id=launch_id or new_launch_id(),
                 solo=solo,
                 env=env,
                 brought=bring(rendered),
@@ -124,7 +126,20 @@ class Launcher:
         """
         with planning(plan.rendered):
             seen, facts = await inspect_hosts(plan, self.services, hub_token(self._environ), memory_needed)
-        self.facts.update(facts)
+            self.facts.update(facts)
+            if any(problem.code == CONDITIONS for problem in seen.errors):
+                # Now the hosts are known, and with them which of the recipe's values hold.
+                names = plan.host_names
+                plan = self.plan(
+                    plan.rendered,
+                    plan.cluster,
+                    names,
+                    solo=len(names) == 1,
+                    consented=plan.env.consented,
+                    launch_id=plan.launch_id,
+                )
+                seen, facts = await inspect_hosts(plan, self.services, hub_token(self._environ), memory_needed)
+                self.facts.update(facts)
         return seen
 
     def launch(

@@ -129,6 +129,92 @@ class Metadata:
 
 
 @dataclass(frozen=True, slots=True)
+class Layer:
+    """One entry of `overrides`: values that hold where `when` is met. `number` counts from 1."""
+
+    number: int
+    when: Mapping[str, Any]
+    defaults: Mapping[str, Value] = field(default_factory=dict)
+    env: Mapping[str, Value] = field(default_factory=dict)
+    container: str = ""
+    spot: Spot | None = None
+
+    @property
+    def when_text(self) -> str:
+        """The conditions on one line: `nodes 2, arch sm_120`."""
+        return ", ".join(f"{name} {_condition(test)}" for name, test in self.when.items())
+
+    @property
+    def sets_text(self) -> str:
+        """The names of what it sets: `max_num_seqs, env HF_HOME, container`."""
+        names = [*self.defaults, *(f"env {name}" for name in self.env)]
+        if self.container:
+            names.append("container")
+        return ", ".join(names)
+
+
+def _condition(test: object) -> str:
+    """A condition in words, as short as it can be."""
+    if isinstance(test, dict):
+        return "{" + ", ".join(f"{name}: {_condition(value)}" for name, value in test.items()) + "}"
+    if isinstance(test, list):
+        return " or ".join(str(item) for item in test)
+    if isinstance(test, bool):
+        return "true" if test else "false"
+    return str(test)
+
+
+@dataclass(frozen=True, slots=True)
+class HostImage:
+    """One entry of `containers`: the image for one host."""
+
+    host: str
+    image: str
+    spot: Spot | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """How a launch decides that its server serves (`readiness`); seconds. None where the recipe says nothing.
+
+    A limit of 0 means that there is none.
+    """
+
+    port_timeout: float | None = None
+    """From the start until something answers at the port."""
+    health_timeout: float | None = None
+    """From the first answer until the health path answers with success."""
+    timeout: float | None = None
+    """Both together."""
+    inference: bool = True
+    """Whether one answer of the model is asked for."""
+    style: str = "auto"
+    """The API that is asked for it."""
+    inference_timeout: float | None = None
+    prompt: str = ""
+    path: str = ""
+    """The health path, empty for the engine's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeCache:
+    """What is kept of an engine's compiled code on the hosts (`runtime_cache`)."""
+
+    enabled: bool = True
+    key_by_image: bool = False
+    key_by_model: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Included:
+    """A file that a recipe builds on (`include`): its path, its text, and the SHA-256 of its bytes in hex."""
+
+    path: str
+    text: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """A recipe as written in its file, with the `problems` found while reading."""
 
@@ -157,9 +243,31 @@ class Recipe:
     commands or mods (`pre_exec[1]`)."""
     problems: tuple[Problem, ...] = ()
     digest: str = ""
-    """SHA-256 of the file's bytes, in hex."""
+    """SHA-256 of the file's bytes, in hex; with `include`, of the digests of all its files."""
     text: str = ""
     """The text of the file."""
+    included: tuple[Included, ...] = ()
+    """The files that it builds on, the one that it names first."""
+    layers: tuple[Layer, ...] = ()
+    """The entries of `overrides`."""
+    images: tuple[HostImage, ...] = ()
+    """The images of single hosts (`containers`)."""
+    readiness: Readiness = Readiness()
+    runtime_cache: RuntimeCache = RuntimeCache()
+    declared: Recipe | None = None
+    """The recipe without the layers that are in force here; None where there are none."""
+
+    @property
+    def original(self) -> Recipe:
+        """The recipe as its file declares it."""
+        return self.declared or self
+
+    def text_of(self, path: str) -> str:
+        """The text of one of its files, without a byte order mark; that of the recipe itself for another path."""
+        for file in self.included:
+            if file.path == path:
+                return file.text.removeprefix("\ufeff")
+        return self.text.removeprefix("\ufeff")
 
 
 @dataclass(frozen=True, slots=True)

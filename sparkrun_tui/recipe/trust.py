@@ -19,12 +19,13 @@ from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.text import visible_line
 from sparkrun_tui.recipe.bundled_files.attachments import Brought, Bundle, bring
 from sparkrun_tui.recipe.format.extensions import built_by_eugr
-from sparkrun_tui.recipe.format.hooks import Hooks, container_options, hooks_of
-from sparkrun_tui.recipe.format.images import parse_image
+from sparkrun_tui.recipe.format.hooks import PEER_LABELS, Hooks, container_options, hooks_of, time_text
+from sparkrun_tui.recipe.format.images import images_of, parse_image
 from sparkrun_tui.recipe.format.mounts import (
     grave_mount,
     harmless_capability,
     harmless_device,
+    harmless_security,
     is_agreed,
     split_volume,
 )
@@ -57,6 +58,7 @@ class Kind(StrEnum):
     CODE = "code"
     MODS = "mods"
     FILES = "files"
+    CONDITION = "condition"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,9 @@ def demands(
         brought = bring(rendered)
     hooks, bundles = hooks_of(rendered), brought.bundles
     found = [*_variables(recipe, environ), *_privileges(recipe, data_dirs), *_hooks(hooks, bundles), *_image(recipe)]
-    text = "\n".join([rendered.command or "", *_hook_texts(hooks, bundles)])
+    found += _layers(recipe.original)
+    values = [demand.detail for demand in found if demand.kind is Kind.CONDITION]
+    text = "\n".join([rendered.command or "", *_hook_texts(hooks, bundles), *values])
     found += [Demand(Kind.CODE, meaning) for meaning in code_fetched(text)]
     return tuple(sorted(found, key=lambda demand: not demand.grave))
 
@@ -146,6 +150,19 @@ def _privileges(recipe: Recipe, data_dirs: Sequence[str]) -> list[Demand]:
     for device in options.devices:
         grave = not harmless_device(device)
         found.append(Demand(Kind.PRIVILEGE, f"asks for the device {device}", "", grave))
+    for option in options.security_opt:
+        grave = not harmless_security(option)
+        found.append(Demand(Kind.PRIVILEGE, f"changes how Docker protects the host: {option}", "", grave))
+    for label in options.labels:
+        name = label.partition("=")[0]
+        grave = PEER_LABELS.match(name) is not None
+        title = f"labels its container {name}"
+        if grave:
+            title += ", by which another program would take it for its own"
+        found.append(Demand(Kind.PRIVILEGE, title, label, grave))
+    if options.restart_policy:
+        title = f"lets Docker restart its container ({options.restart_policy}), also after a restart of the host"
+        found.append(Demand(Kind.PRIVILEGE, title))
     for key, value in (("network", options.network), ("ipc", options.ipc)):
         if value.startswith("container:"):
             title = f"shares the {key} of another container: {value.removeprefix('container:')}"
@@ -165,22 +182,39 @@ def _mount(volume: str, data_dirs: Sequence[str]) -> Demand:
 
 def _hook_texts(hooks: Hooks, bundles: Mapping[Before, Bundle]) -> tuple[str, ...]:
     before = (entry.command for entry in hooks.before)
+    after = (timed.command for timed in (*hooks.after, *hooks.host_after))
     scripts = (bundle.script for bundle in bundles.values())
-    return (*before, *hooks.after, *hooks.host_after, *scripts)
+    return (*before, *after, *scripts)
 
 
 def _hooks(hooks: Hooks, bundles: Mapping[Before, Bundle]) -> list[Demand]:
     found = [_before(entry, bundles.get(entry)) for entry in hooks.before]
-    for command in hooks.after:
-        found.append(Demand(Kind.HOOK, "runs in the head's container when the server answers", command))
-    for command in hooks.host_after:
-        found.append(Demand(Kind.HOOK, "runs on the head node itself when the server answers", command, True))
+    for timed in hooks.after:
+        title = f"runs in the head's container when the server answers{time_text(timed.timeout)}"
+        found.append(Demand(Kind.HOOK, title, timed.command))
+    for timed in hooks.host_after:
+        title = f"runs on the head node itself when the server answers{time_text(timed.timeout)}"
+        found.append(Demand(Kind.HOOK, title, timed.command, True))
+    return found
+
+
+def _layers(recipe: Recipe) -> list[Demand]:
+    """What each entry of `overrides` would set: consent counts for all launches, also those where it holds."""
+    found = []
+    for layer in recipe.layers:
+        lines = [f"{key}: {value.text}" for key, value in layer.defaults.items()]
+        lines += [f"env {key}: {value.text}" for key, value in layer.env.items()]
+        if layer.container:
+            lines.append(f"container: {layer.container}")
+        title = f"uses other values where a condition holds: {visible_line(layer.when_text)}"
+        found.append(Demand(Kind.CONDITION, title, "\n".join(visible_line(line) for line in lines)))
     return found
 
 
 def _before(entry: Before, bundle: Bundle | None) -> Demand:
     if entry.command:
-        return Demand(Kind.HOOK, "runs in every container before the engine", entry.command)
+        title = f"runs in every container before the engine{time_text(entry.timeout)}"
+        return Demand(Kind.HOOK, title, entry.command)
     if not entry.is_mod:
         files = str(bundle) if bundle is not None else "not on this machine"
         return Demand(Kind.FILES, f"copies {entry.source} into every container, to {entry.target}", files)
@@ -193,13 +227,16 @@ def _before(entry: Before, bundle: Bundle | None) -> Demand:
 
 
 def _image(recipe: Recipe) -> list[Demand]:
-    image = parse_image(recipe.container)
     if built_by_eugr(recipe):
         return _by_eugr(recipe)
-    if image is None or image.pinned:
-        return []
-    how = "names no fixed version" if image.moving else "is named by a tag, which its author can move"
-    return [Demand(Kind.IMAGE, f"the image {how}", visible_line(recipe.container))]
+    found = []
+    for name in images_of(recipe):
+        image = parse_image(name)
+        if image is None or image.pinned:
+            continue
+        how = "names no fixed version" if image.moving else "is named by a tag, which its author can move"
+        found.append(Demand(Kind.IMAGE, f"the image {how}", visible_line(name)))
+    return found
 
 
 def _by_eugr(recipe: Recipe) -> list[Demand]:

@@ -108,7 +108,6 @@ ALLOWED = {
     "recipe/registry/config.py": "a registry of that name",
     "recipe/trust.py": "eugr's scripts are a part of the format, and are asked about",
     "recipe/values/shellwords.py": "which command of a script is shown; engines.command.built asks the engine itself",
-    "engines/checks/fields.py": "images that eugr's scripts build",
     "launch/run/watch.py": "what runs in the containers of eugr's scripts",
     "models/gguf/layers.py": "an architecture of models",
 }

@@ -40,7 +40,7 @@ def test_every_container_runs_them_first(runtime: str) -> None:
     titles = [hook.title for hook in serve.ranks[0].container.before]
     assert titles == ["pre_exec 1 of 2 (sample.yaml:14)", "pre_exec 2 of 2 (sample.yaml:15)"]
     (after,) = serve.after
-    assert after == Hook("post_exec (sample.yaml:19)", "curl -s http://10.0.0.1:8001/v1/models")
+    assert (after.title, after.command) == ("post_exec (sample.yaml:19)", "curl -s http://10.0.0.1:8001/v1/models")
     (local,) = serve.host_after
     assert local.command == "notify spark-1 10.0.0.1 8001 k3v9 sparkrun-tui-k3v9-0"
     assert any("pip install fastokens==1.2" in note and "in every container" in note for note in serve.notes)
@@ -71,7 +71,7 @@ def test_another_hook_is_another_plan() -> None:
 def test_what_cannot_be_run_is_told_in_the_plan() -> None:
     serve = plan(rendered(VLLM + "pre_exec: [{run: /x}, echo a]\npost_exec: {a: b}\n"))
     severities = [problem.severity for problem in serve.problems if problem.code == "hook"]
-    assert severities == [Severity.WARNING, Severity.ERROR]
+    assert severities == [Severity.ERROR, Severity.ERROR]
     assert [hook.command for hook in serve.ranks[0].container.before] == ["echo a"]
 
 

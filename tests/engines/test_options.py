@@ -119,7 +119,7 @@ def test_a_recipe_that_names_the_other_place_finds_the_cache_there() -> None:
 def test_a_cache_that_a_hook_sees_to_is_not_mounted_over_it() -> None:
     hooks = "pre_exec: ['rm -rf /root/.cache/vllm && ln -s /x /root/.cache/vllm', 'ls /root/.cache/huggingface']\n"
     targets = [mount.target for mount in plan(rendered(SOLO + hooks)).ranks[0].container.mounts]
-    assert targets == ["/root/.cache/huggingface", "/root/.cache/flashinfer", "/root/.triton"]
+    assert targets == ["/root/.cache/huggingface", "/root/.cache/flashinfer", "/root/.triton", "/cache/runtime"]
 
 
 def foreign(volume: str, *, privileged: bool = False, kind: SourceKind = SourceKind.REGISTRY) -> ServePlan:

@@ -18,7 +18,8 @@ from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
 from sparkrun_tui.recipe.search.entry import entry_of
 from sparkrun_tui.recipe.search.index import Index, light
 from sparkrun_tui.recipe.search.query import parse_query
-from sparkrun_tui.recipe.values.overrides import parse_value, render, value_text
+from sparkrun_tui.recipe.values.overrides import parse_value, render
+from sparkrun_tui.recipe.values.rendered import value_text
 from sparkrun_tui.recipe.values.shellwords import commands
 from sparkrun_tui.recipe.values.template import expand
 

@@ -64,8 +64,16 @@ def test_escaped_text_is_not_filled_in_a_later_round() -> None:
     assert expand("{{n}} {v}", {"n": "1", "v": "{n}"}, doubled=True).text == "{n} 1"
 
 
-def test_a_value_is_never_taken_for_an_escape() -> None:
-    assert expand("{v}", {"v": '{{"x":1}}'}, doubled=True).text == '{{"x":1}}'
+@pytest.mark.parametrize("doubled", [True, False])
+def test_doubled_braces_mean_in_a_value_what_they_mean_in_a_command(doubled: bool) -> None:
+    assert expand("{v}", {"v": '{{"x":1}}'}, doubled=doubled).text == '{"x":1}'
+    assert expand("{v}", {"v": '{"x":{"y":1}}'}, doubled=doubled).text == '{"x":{"y":1}}'
+    assert expand("{v}", {"v": '{{"x":{"y":"{n}"}}}', "n": "1"}, doubled=False).text == '{"x":{"y":"1"}}'
+
+
+def test_braces_of_a_value_are_left_alone_otherwise() -> None:
+    for text in ("{{ messages }}", "${X:-{{}}", "a }} b", "{{}}"):
+        assert expand("{v}", {"v": text}, doubled=False).text == text
 
 
 def test_keys_used_through_others_count_as_used() -> None:

@@ -48,6 +48,7 @@ executor_config:
   ipc: host
   privileged: true
 mods: [mods/x]
+overrides: [{when: {nodes: 9}, defaults: {seqs: 9}}]
 command: |
   curl https://example.org/x.sh | bash
   vllm serve {model} --trust-remote-code
@@ -162,7 +163,7 @@ def test_hooks_are_filled_in() -> None:
     got = hooks_of(render(base, {"port": "2"}))
     assert [(entry.command, entry.source) for entry in got.before] == [("echo 2", ""), ("awk {print}", ""), ("", "x")]
     assert got.any and got.after == () and not got.stops
-    assert [problem.severity for problem in got.problems] == [Severity.WARNING, Severity.ERROR]
+    assert [problem.severity for problem in got.problems] == [Severity.ERROR, Severity.ERROR]
     assert not hooks_of(render(minimal(), {})).any
     wrong = hooks_of(render(minimal("x", "{}", "pre_exec: {a: b}"), {}))
     assert codes(wrong.problems) == ["hook"]

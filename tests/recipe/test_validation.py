@@ -59,7 +59,15 @@ def test_a_good_recipe_has_nothing_but_its_unset_variable() -> None:
         ("model_url: x", "unknown-key", Severity.NOTE),
         ("privileged: true", "unknown-key", Severity.WARNING),
         ("volumes: ['/srv:/srv']", "later-field", Severity.WARNING),
-        ("containers: [{image: x/y:2, host: b}]", "later-field", Severity.WARNING),
+        ("layout: {placements: []}", "later-field", Severity.WARNING),
+        ("capabilities: [tools]", "later-field", Severity.NOTE),
+        ("containers: [{image: x/y:2}]", "containers", Severity.ERROR),
+        ("containers: [{image: x/y, host: b}]", "container-tag", Severity.WARNING),
+        ("readiness: {port_timeout: 5}", "readiness", Severity.ERROR),
+        ("runtime_cache: {dir: /x}", "runtime-cache", Severity.WARNING),
+        ("runtime_config: {readiness: {inference: false}}", "misplaced-key", Severity.WARNING),
+        ("overrides: [{defaults: {a: 1}}]", "overrides", Severity.ERROR),
+        ("env: {A: '{config.nope}'}", "env-field", Severity.ERROR),
         ("model_revision: abc", "revision-unused", Severity.WARNING),
     ],
 )
@@ -200,15 +208,14 @@ def test_no_key_at_the_top_is_dropped_without_a_word() -> None:
     assert "`env`" in found[8].remedy
     assert found[9].code == found[14].code == "unknown-key"
     assert "`defaults`, which the file has too" in found[9].remedy
-    for line in (10, 11, 12, 13):
-        assert found[line].code == "later-field"
-        assert "not carried out" in found[line].message
+    assert found[10].code == "later-field" and "not carried out" in found[10].message
+    assert found[11].code == "containers" and "`host`" in found[11].message
 
 
 def test_a_comment_between_the_lines_of_a_command_is_told() -> None:
     command = "vllm serve \\\n    {model} \\\n    # about the port\n    # and more \\\n    --port 1"
     got = [found for found in validate(minimal(command)) if found.code == "continuation"]
-    assert [(found.spot.line, found.spot.column) for found in got if found.spot] == [(11, 7)]
+    assert [(found.spot.line, found.spot.column) for found in got if found.spot] == [(12, 7)]
     for fine in ("vllm serve {model} \\\n  --port 1 \\\n  # the end", "# first \\\nvllm serve {model}", "a # b\n- c"):
         assert "continuation" not in codes(validate(minimal(fine)))
 
@@ -223,6 +230,25 @@ def command_findings(command: str) -> list[tuple[str, int]]:
 
 def test_a_flag_on_a_line_that_the_command_does_not_reach() -> None:
     assert command_findings("vllm serve {model} \\\n  --port 1\n  --max-num-seqs 4") == [("continuation", 3)]
+    text = "model: a/b\nruntime: vllm\ncontainer: x/y:1\ncommand: |\n  vllm serve {model}\n    --max-num-seqs 4\n"
+    [problem] = [found for found in validate(recipe(text), None, {}) if found.code == "continuation"]
+    assert problem.severity is Severity.ERROR and "`--max-num-seqs 4`" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        ("vllm serve {model} \\\n\n  --port 1", 3),
+        ("vllm serve {model}\n\n\n  --port 1", 4),
+        ("vllm serve {model} # words \\\n  --port 1", 2),
+        ("vllm serve {model} \\\\\n  --port 1", 2),
+        ("vllm serve {model} \\\n  # words\n  --port 1", 3),
+        ("vllm serve {model} &\n  -tp 1", 2),
+        ("args=(--a 1)\nvllm serve {model}\n  --port 1", 3),
+    ],
+)
+def test_other_ways_to_lose_a_flag(command: str, line: int) -> None:
+    assert ("continuation", line) in command_findings(command)
 
 
 @pytest.mark.parametrize(
@@ -233,6 +259,9 @@ def test_a_flag_on_a_line_that_the_command_does_not_reach() -> None:
         "cat > /tmp/a <<EOF\nx\n- a\n--b\nEOF\nvllm serve {model}",
         "vllm serve {model} \\\n  # a word\n",
         "args=(\n  --port 1\n)\nvllm serve {model}",
+        'args=(\n  --port 1\n  --a 2\n  --b\n)\nvllm serve {model} "${args[@]}"',
+        "args+=(--x\n  --port 1)\nvllm serve {model}",
+        "vllm serve {model} |\n  -x",
         "",
     ],
 )
@@ -247,6 +276,40 @@ def test_blanks_behind_a_backslash_are_left_out() -> None:
     rendered = render(base, {})
     assert rendered.argv[-5:] == ("a/b", "--port", "1", "--max-num-seqs", "4")
     assert codes(validate(base, rendered, {})).count("continuation") == 2
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "echo a && docker run x",
+        "set -e; exec docker run x",
+        "X=1 docker run x",
+        "bash -c 'docker run x'",
+        "if true; then docker run x; fi",
+        "sudo podman container run x",
+        "docker-compose up",
+        "(nerdctl compose up)",
+    ],
+)
+def test_a_container_that_is_started_anywhere_in_the_command(command: str) -> None:
+    text = f"model: a/b\nruntime: vllm\ncontainer: x/y:1\ncommand: |\n  {command}\n"
+    [problem] = [found for found in validate(recipe(text), None, {}) if found.code == "container-in-command"]
+    assert problem.severity is Severity.ERROR and "there is no Docker" in problem.message
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "echo 'docker run x'",
+        "# docker run x",
+        "cat <<E\n  docker run x\n  E",
+        "vllm serve {model} --name docker-run",
+        "docker ps",
+    ],
+)
+def test_words_about_containers_that_start_none(command: str) -> None:
+    text = f"model: a/b\nruntime: vllm\ncontainer: x/y:1\ncommand: |\n  {command}\n"
+    assert "container-in-command" not in codes(validate(recipe(text), None, {}))
 
 
 @pytest.mark.parametrize("program", ["docker run", "sudo docker compose", "podman run"])

@@ -133,12 +133,12 @@ def test_bundled_recipes_ask_nothing_by_name_or_by_path() -> None:
 
 def test_a_variable_is_withheld_until_agreed_to(tmp_path: Path) -> None:
     rendered = found(written(tmp_path / "downloads", READS))
-    before = plan_env(rendered.recipe, ENVIRON, consented_variables(rendered.recipe))
+    before = plan_env(rendered, ENVIRON, consented_variables(rendered.recipe))
     texts = [*before.plain.values(), *(value.reveal() for value in before.secret.values())]
     assert ENVIRON["AWS_SECRET_ACCESS_KEY"] not in texts and ENVIRON["HF_TOKEN"] in texts
     assert "env-consent" in {problem.code for problem in before.problems}
     give(rendered)
-    after = plan_env(rendered.recipe, ENVIRON, consented_variables(rendered.recipe))
+    after = plan_env(rendered, ENVIRON, consented_variables(rendered.recipe))
     assert ENVIRON["AWS_SECRET_ACCESS_KEY"] in [value.reveal() for value in after.secret.values()]
 
 

@@ -19,7 +19,7 @@ QUOTERS = PACKAGE / "base" / "shell.py"
 LONG = bool(os.environ.get("SPARKRUN_TUI_LONG"))
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != QUOTERS)
 
-AUTHORED = {"launch/plan/containers.py", "launch/plan/steps.py", "recipe/values/masking.py"}
+AUTHORED = {"engines/layout/common.py", "launch/plan/containers.py", "recipe/values/masking.py"}
 """Where a recipe's own commands are put into what runs them."""
 
 # The names of programs at the start of a command. What stands in front of it may be prose.

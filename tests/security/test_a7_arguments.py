@@ -31,7 +31,7 @@ def plan(command: str, *, runtime: str = "vllm", hosts: int = 1, more: str = "",
     rendered = render(load_text(text, Source(SourceKind.PATH, "r.yaml")), overrides)
     views = [HostView(f"spark-{number}", f"10.0.0.{number}") for number in range(1, hosts + 1)]
     cluster = Cluster("lab", tuple(view.name for view in views))
-    return build_plan(rendered, cluster, views, launch_id="abcd2345", env=plan_env(rendered.recipe, {}))
+    return build_plan(rendered, cluster, views, launch_id="abcd2345", env=plan_env(rendered, {}))
 
 
 def served(found: LaunchPlan, folder: Path) -> tuple[list[str], dict[str, str]]:

@@ -43,7 +43,7 @@ RECIPE = "model: a/b\nruntime: vllm\ncontainer: a/b:1\ncommand: vllm serve a/b\n
 
 OWN_WAYS = {
     "base/files.py": "the functions themselves",
-    "recipe/format/loader.py": "opens in the same way, with words of its own for what is wrong",
+    "recipe/format/recipe_file.py": "opens in the same way, with words of its own for what is wrong",
     "recipe/bundled_files/sent_files.py": "follows no link",
     "engines/dumps.py": "files of the program",
     "models/shipped_table.py": "a file of the program",

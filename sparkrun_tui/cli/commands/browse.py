@@ -134,7 +134,14 @@ def show_command(
 
 
 def _full_json(evaluation: Evaluation) -> dict[str, Any]:
-    from sparkrun_tui.cli.text.recipes import estimate_json, recipe_json, shown_command, shown_env, shown_values
+    from sparkrun_tui.cli.text.recipes import (
+        decisions_json,
+        estimate_json,
+        recipe_json,
+        shown_command,
+        shown_env,
+        shown_values,
+    )
 
     recipe = evaluation.recipe
     return {
@@ -142,6 +149,7 @@ def _full_json(evaluation: Evaluation) -> dict[str, Any]:
         "command": shown_command(evaluation) or None,
         "values": shown_values(evaluation.rendered),
         "env": shown_env(recipe),
+        "overrides": decisions_json(evaluation.rendered),
         "problems": [problem_json(problem) for problem in evaluation.problems],
         "memory": estimate_json(evaluation.estimate),
     }

@@ -17,6 +17,7 @@ from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.search.entry import hosts_text
 from sparkrun_tui.recipe.search.sources import reference
 from sparkrun_tui.recipe.values.environment import reads_text
+from sparkrun_tui.recipe.values.launching import launching_lines
 from sparkrun_tui.recipe.values.masking import dotted, redactor, shown, shown_data
 from sparkrun_tui.recipe.values.rendered import Rendered
 
@@ -46,6 +47,8 @@ def recipe_json(recipe: Recipe) -> dict[str, Any]:
         "min_nodes": recipe.min_nodes,
         "max_nodes": recipe.max_nodes,
         "launchable": recipe.runtime in ENGINES,
+        "included": [file.path for file in recipe.included],
+        "containers": {entry.host: entry.image for entry in recipe.images},
         "defaults": {key: shown_data(key, value) for key, value in recipe.defaults.items()},
     }
 
@@ -58,6 +61,19 @@ def shown_env(recipe: Recipe) -> dict[str, str]:
 def shown_values(rendered: Rendered) -> dict[str, Any]:
     """The effective values as they may be shown."""
     return {key: shown_data(key, link.value) for key, link in rendered.chain.items()}
+
+
+def decisions_json(rendered: Rendered) -> list[dict[str, Any]]:
+    """Which of the recipe's `overrides` hold, and why, in their order."""
+    redact = redactor(rendered=rendered)
+    found = []
+    for decision in rendered.decisions:
+        layer = decision.layer
+        entry = {"number": layer.number, "when": layer.when, "holds": decision.holds, "reason": decision.reason}
+        found.append(
+            {**redact.data(entry), "sets": [*layer.defaults, *layer.env, *(["container"] * bool(layer.container))]}
+        )
+    return found
 
 
 def shown_command(evaluation: Evaluation) -> str:
@@ -81,6 +97,12 @@ def describe(evaluation: Evaluation) -> Iterator[str]:
     for key, item in evaluation.rendered.chain.items():
         note = "" if item.origin == "recipe" else f"   ({item.origin})"
         yield f"  {key}: {shown(key, item.value)}{note}"
+    more = launching_lines(evaluation.rendered)
+    if more:
+        yield ""
+        yield "Launch:"
+        redact = redactor(rendered=evaluation.rendered)
+        yield from (f"  {label}: {dotted(redact(text))}" for label, text in more)
     if recipe.env:
         yield ""
         yield "Environment:"

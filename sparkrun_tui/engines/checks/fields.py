@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from sparkrun_tui.base.errors import Spot
 from sparkrun_tui.engines.layout.hosts import degrees
 from sparkrun_tui.engines.registry import FAMILIES, family_of
 from sparkrun_tui.recipe.format.detect import is_repository, split_gguf
 from sparkrun_tui.recipe.format.dtypes import dtype_words, known_dtype, normal_dtype
+from sparkrun_tui.recipe.format.extensions import built_by_eugr
 from sparkrun_tui.recipe.format.images import parse_image
 from sparkrun_tui.recipe.format.spots import beginning
-from sparkrun_tui.recipe.model import Problem, Recipe, Runtime, Severity
+from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.suggestions import did_you_mean
 from sparkrun_tui.recipe.values.rendered import Rendered
 
@@ -90,32 +92,40 @@ def check_container(recipe: Recipe) -> Iterator[Problem]:
 
     A recipe without one is checked by its engine, which has an image of its own for it.
     """
-    if not recipe.container:
-        return
-    image = parse_image(recipe.container)
+    found = [(recipe.container, recipe.spots.get("container"))]
+    found += [(entry.image, entry.spot) for entry in recipe.images]
+    found += [(layer.container, layer.spot) for layer in recipe.original.layers]
+    seen: set[str] = set()
+    for name, spot in found:
+        if name and name not in seen:
+            seen.add(name)
+            yield from _check_image(recipe, name, spot or beginning(recipe))
+
+
+def _check_image(recipe: Recipe, name: str, spot: Spot | None) -> Iterator[Problem]:
+    image = parse_image(name)
     if image is None:
-        message = f"`{recipe.container[:80]}` is not an image reference"
+        message = f"`{name[:80]}` is not an image reference"
         remedy = ""
-        if recipe.container.rpartition("/")[2].partition("@")[0].count(":") > 1:
+        if name.rpartition("/")[2].partition("@")[0].count(":") > 1:
             remedy = "it has two tags: keep one"
-        yield problem(recipe, Severity.ERROR, "container", message, "container", remedy=remedy)
+        yield Problem(Severity.ERROR, "container", message, spot, remedy)
         return
     if image.digest:
         return
     if image.tag == "latest":
-        message = f"`{recipe.container}` changes whenever its author pushes a new image"
-        yield problem(recipe, Severity.NOTE, "container-moving", message, "container")
+        message = f"`{name}` changes whenever its author pushes a new image"
+        yield Problem(Severity.NOTE, "container-moving", message, spot)
         return
     if image.tag:
         return
-    built_on_hosts = recipe.runtime == Runtime.EUGR_VLLM and "/" not in recipe.container
-    if built_on_hosts:
-        message = f"`{recipe.container}` has no tag: it is an image that eugr's scripts build on the hosts"
-        yield problem(recipe, Severity.NOTE, "container-tag", message, "container")
+    if built_by_eugr(recipe) and "/" not in name:
+        message = f"`{name}` has no tag: it is an image that eugr's scripts build on the hosts"
+        yield Problem(Severity.NOTE, "container-tag", message, spot)
         return
-    message = f"`{recipe.container}` has no tag: Docker takes `latest`"
+    message = f"`{name}` has no tag: Docker takes `latest`"
     remedy = "name a tag, so that every launch runs the same image"
-    yield problem(recipe, Severity.WARNING, "container-tag", message, "container", remedy=remedy)
+    yield Problem(Severity.WARNING, "container-tag", message, spot, remedy)
 
 
 def check_metadata(recipe: Recipe) -> Iterator[Problem]:

@@ -26,8 +26,7 @@ from sparkrun_tui.engines.registry import ENGINES, FAMILIES, counterpart, family
 from sparkrun_tui.recipe.format.spots import command_spot
 from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.suggestions import did_you_mean, listed, nearest
-from sparkrun_tui.recipe.values.overrides import value_text
-from sparkrun_tui.recipe.values.rendered import Rendered
+from sparkrun_tui.recipe.values.rendered import Rendered, value_text
 from sparkrun_tui.recipe.values.template import scan
 
 _HUMAN = re.compile(r"[0-9]+(\.[0-9]+)?[kKmMgGtT]i?")

@@ -6,13 +6,14 @@ import difflib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import lru_cache
-from itertools import islice, pairwise
+from itertools import islice
 from math import inf
 
 from sparkrun_tui.base.errors import RecipeError, Spot
 from sparkrun_tui.base.identifiers import variable_name
+from sparkrun_tui.engines.checks.command_lines import check_command
 from sparkrun_tui.engines.checks.fields import (
     check_container,
     check_metadata,
@@ -24,21 +25,23 @@ from sparkrun_tui.engines.checks.fields import (
 from sparkrun_tui.engines.checks.flags import check_flags, check_revision
 from sparkrun_tui.engines.dumps import load_flags
 from sparkrun_tui.engines.fields.declared import field_for
-from sparkrun_tui.engines.layout.common import HF_HOME
+from sparkrun_tui.engines.layout.caches import HF_HOME
 from sparkrun_tui.engines.layout.options import mount_problems
 from sparkrun_tui.engines.registry import ENGINES, family_of
 from sparkrun_tui.recipe.bundled_files.attachments import bring
 from sparkrun_tui.recipe.format.characters import check_characters
 from sparkrun_tui.recipe.format.detect import split_gguf
 from sparkrun_tui.recipe.format.extensions import LATER_KEYS, changes_launch, later_fields
-from sparkrun_tui.recipe.format.hooks import ContainerOptions, container_options, hooks_of
-from sparkrun_tui.recipe.format.loader import KNOWN_KEYS, METADATA_KEYS, unknown_keys
+from sparkrun_tui.recipe.format.hooks import container_options, hooks_of
+from sparkrun_tui.recipe.format.keys import KNOWN_KEYS, METADATA_KEYS, below
+from sparkrun_tui.recipe.format.loader import unknown_keys
 from sparkrun_tui.recipe.format.spots import command_spot
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.suggestions import did_you_mean, listed
+from sparkrun_tui.recipe.values.env_fields import field_problems
 from sparkrun_tui.recipe.values.environment import expand_env, unfilled, wanted
-from sparkrun_tui.recipe.values.overrides import LOST_CONTINUATION, render, value_text
-from sparkrun_tui.recipe.values.rendered import ChainValue, Origin, Rendered
+from sparkrun_tui.recipe.values.overrides import render
+from sparkrun_tui.recipe.values.rendered import ChainValue, Origin, Rendered, value_text
 from sparkrun_tui.recipe.values.shell_scanner import quotes_at
 
 _STRICT = frozenset({"port", "gpu_memory_utilization", "tensor_parallel", "pipeline_parallel"})
@@ -47,21 +50,12 @@ _NOT_IN_COMMANDS = frozenset({"tensor_parallel", "pipeline_parallel", "data_para
 """Keys that decide about hosts even when the command does not use them."""
 _MAX_UNKNOWN = 100
 """Most unknown keys that are compared with the format's: no person writes a file with more of them."""
-_FLAG_LINE = re.compile(r"(?<=\n)[ \t]*(?=--?[A-Za-z])")
-_GOES_ON = ("\\", "|", "&&", "||", "(", "{", ";", "then", "do", "else")
-"""Line endings with which the shell continues a command, or after which a new command may begin."""
 _VARIABLE = re.compile(r"(?<![\\\w])\$(?:\{([A-Za-z_]\w{0,99})\}|([A-Za-z_]\w{0,99}))")
 _ASSIGNED = re.compile(r"(?:^|[\s;(])(?:for +|read +(?:-\w+ +)*)?([A-Za-z_]\w{0,99})(?:=| in\b|\s*$|;)", re.MULTILINE)
 _USUAL_VARIABLES = frozenset(
     ["PATH", "HOME", "PWD", "HOSTNAME", "USER", "SHELL", "TMPDIR", "RANDOM", "LD_LIBRARY_PATH", "PYTHONPATH", "HF_HOME"]
 )
 """Variables that a shell or the images of the engines have."""
-_RAY = re.compile(r"(?<![\w-])ray start(?![\w-])")
-_CONTAINER = re.compile(
-    r"^[ \t]*(?:sudo +)?((?:docker|podman|nerdctl) (?:container +)?(?:run|compose))\b", re.MULTILINE
-)
-
-
 _OTHER_NAMES: Mapping[str, str] = {
     **dict.fromkeys(("environment", "enviroment", "env_vars", "envs"), "env"),
     **dict.fromkeys(("image", "docker_image", "container_image"), "container"),
@@ -72,7 +66,7 @@ _OTHER_NAMES: Mapping[str, str] = {
     **dict.fromkeys(("args", "parameters", "settings"), "defaults"),
 }
 """Keys of other formats, and the key of this format that means the same."""
-_CONTAINER_OPTIONS = frozenset({field.name for field in fields(ContainerOptions)} - {"problems"})
+_CONTAINER_OPTIONS = below("executor_config")
 _OTHER_FORMATS: Mapping[str, str] = {
     "services": "a file for Docker Compose",
     "apiVersion": "a file for Kubernetes",
@@ -112,7 +106,8 @@ def validate(
     found += check_topology(result, attention_heads, gpus_per_host)
     found += _check_values(result)
     found += _unused_defaults(result)
-    found += _check_env(recipe, environ)
+    found += _check_env(recipe, environ, result.chain)
+    found += field_problems(recipe, result.chain)
     found += _check_later(recipe)
     found += _strange_keys(recipe)
     found += check_flags(result, engine_version)
@@ -149,37 +144,10 @@ def _check_runtime(recipe: Recipe) -> Iterator[Problem]:
         message = f"`runtime` is not given; it is taken as `{recipe.runtime}`"
         yield problem(recipe, Severity.NOTE, "missing-runtime", message, "")
     if recipe.command is not None:
-        yield from _check_command(recipe, recipe.command)
+        yield from check_command(recipe, recipe.command)
     elif recipe.runtime in ENGINES:
         message = "`command` is not given; the engine's command is built from `defaults`"
         yield problem(recipe, Severity.NOTE, "missing-command", message, "")
-
-
-def _check_command(recipe: Recipe, command: str) -> Iterator[Problem]:
-    """Lines of the command that end it too early, and what it starts besides the engine."""
-    for match in islice(LOST_CONTINUATION.finditer(command), 20):
-        message = "there are spaces after this backslash: a shell would end the command here, so they are removed"
-        remedy = "remove them, so that the command also works elsewhere"
-        yield Problem(Severity.WARNING, "continuation", message, command_spot(recipe, match.start()), remedy)
-    for offset in islice(_lines_left_alone(command), 20):
-        message = "the line before does not end in a backslash: the command ends there, without this flag"
-        remedy = "write ` \\` at the end of the line before"
-        yield Problem(Severity.WARNING, "continuation", message, command_spot(recipe, offset), remedy)
-    for offset in islice(_comments_between(command), 20):
-        message = "a comment between the lines of a command ends it: the shell takes the next line as a new command"
-        remedy = "move the comment above the command"
-        yield Problem(Severity.WARNING, "continuation", message, command_spot(recipe, offset), remedy)
-    started = _CONTAINER.search(command)
-    if started is not None:
-        message = f"the command starts a container of its own with `{started[1]}`, inside the recipe's container"
-        remedy = "write the engine's command alone: the container is made from the recipe's own fields"
-        spot = command_spot(recipe, started.start(1))
-        yield Problem(Severity.WARNING, "container-in-command", message, spot, remedy)
-    ray = _RAY.search(command)
-    if ray is not None and recipe.max_nodes != 1:
-        message = "the command starts Ray, but a launch on several hosts has started it already"
-        spot = command_spot(recipe, ray.start())
-        yield Problem(Severity.WARNING, "ray-in-command", message, spot, "remove `ray start`, and only serve")
 
 
 def _check_words(rendered: Rendered) -> Iterator[Problem]:
@@ -233,34 +201,6 @@ def _unset_variables(recipe: Recipe, command: str) -> dict[str, int]:
     return {name: offset for name, offset in found.items() if around[offset] in ("", '"')}
 
 
-def _lines_left_alone(command: str) -> Iterator[int]:
-    """Offsets of lines that begin with a flag although the command has ended with the line before."""
-    starts = [match.end() for match in _FLAG_LINE.finditer(command)]
-    around = quotes_at(command, starts)
-    for start in starts:
-        if around[start] != "":
-            continue
-        before = command[: command.rfind("\n", 0, start)].rpartition("\n")[2].strip()
-        if not before or before.startswith("#"):
-            continue
-        if not before.endswith(_GOES_ON):
-            yield start
-
-
-def _comments_between(command: str) -> Iterator[int]:
-    """Offsets of comments in a continued command whose next line is a flag."""
-    lines = command.split("\n")
-    start, continued = 0, False
-    for line, following in pairwise(lines):
-        text = line.lstrip(" \t")
-        comment = text.startswith("#")
-        if continued and comment and following.lstrip(" \t").startswith("-"):
-            yield start + len(line) - len(text)
-            continued = False
-        continued = line.endswith("\\") or (continued and comment)
-        start += len(line) + 1
-
-
 def _chain_spot(link: ChainValue) -> Spot | None:
     return link.value.spot
 
@@ -309,8 +249,11 @@ def _unused_defaults(rendered: Rendered) -> Iterator[Problem]:
     recipe = rendered.recipe
     if recipe.command is None:
         return
+    conditions: set[str] = set()
+    for layer in recipe.original.layers:
+        conditions.update(layer.when.get("config", {}))
     for key, value in recipe.defaults.items():
-        if key in rendered.used or key in rendered.overrides:
+        if key in rendered.used or key in conditions or key in rendered.overrides:
             continue
         message = f"`{key}` is not used by the command"
         severity = Severity.WARNING
@@ -319,7 +262,7 @@ def _unused_defaults(rendered: Rendered) -> Iterator[Problem]:
         yield Problem(severity, "unused-default", message, recipe.spots.get(f"defaults.{key}") or value.spot)
 
 
-def _check_env(recipe: Recipe, environ: Mapping[str, str]) -> Iterator[Problem]:
+def _check_env(recipe: Recipe, environ: Mapping[str, str], chain: Mapping[str, ChainValue]) -> Iterator[Problem]:
     for name in recipe.env:
         if variable_name(name) is None:
             message = f"`{name[:60]}` is not a name for a variable"
@@ -330,7 +273,7 @@ def _check_env(recipe: Recipe, environ: Mapping[str, str]) -> Iterator[Problem]:
             message = f"`{form}` is left as written: only `$NAME` and `${{NAME}}` are filled in"
             yield problem(recipe, Severity.WARNING, "env-form", message, f"env.{name}")
     try:
-        expand_env(recipe, environ)
+        expand_env(recipe, environ, chain=chain)
     except RecipeError as error:
         yield Problem(Severity.ERROR, "env-long", error.what, error.spot, error.remedy)
     for want in wanted(recipe, environ):
@@ -368,6 +311,11 @@ def _strange_keys(recipe: Recipe) -> Iterator[Problem]:
     for key in islice(unknown_keys(recipe), _MAX_UNKNOWN):
         if key not in LATER_KEYS:
             yield _strange_key(recipe, key)
+    for key in islice(recipe.runtime_config, _MAX_UNKNOWN):
+        if key in KNOWN_KEYS:
+            message = f"`runtime_config.{key}` has no effect: it is a key of the recipe itself"
+            remedy = f"move `{key}` to the top of the file"
+            yield problem(recipe, Severity.WARNING, "misplaced-key", message, f"runtime_config.{key}", remedy=remedy)
     for key in islice(recipe.metadata.extra, _MAX_UNKNOWN):
         near = _nearly(key.lower(), METADATA_KEYS)
         if near and f"metadata.{near}" not in recipe.spots:

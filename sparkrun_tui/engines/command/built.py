@@ -210,7 +210,8 @@ def value_text(key: str, rendered: Rendered, default: str = "") -> str:
     if isinstance(data, bool):
         return str(data).lower()
     text = found.value.text
-    if "{" not in text or text.lstrip().startswith("{"):
+    is_json = text.lstrip().startswith("{") and not text.lstrip().startswith("{{")
+    if "{" not in text or is_json:
         return text
     values = {name: link.value.text for name, link in rendered.chain.items()}
     try:

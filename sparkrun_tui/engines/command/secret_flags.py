@@ -249,4 +249,4 @@ def _is_idle(name: str, script: str, request: PlanRequest) -> bool:
     for entry in hooks.before:
         if name in entry.command:
             return False
-    return all(name not in command for command in hooks.after)
+    return all(name not in timed.command for timed in hooks.after)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sparkrun_tui.base import shell
+from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.secrets import Redactor, Secret
 from sparkrun_tui.engines.command.built import value_text
 from sparkrun_tui.engines.command.secret_flags import hand_over
@@ -16,7 +17,9 @@ from sparkrun_tui.engines.eugr.recipe import version_one
 from sparkrun_tui.engines.eugr.scripts import REPOSITORY, build_stage, check_workers, clone_scripts, where
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.layout import hosts as host_rules
-from sparkrun_tui.engines.layout.common import SCHEMA, hook_script, split_env
+from sparkrun_tui.engines.layout.assemble import as_asked, several_images
+from sparkrun_tui.engines.layout.common import SCHEMA, hook_script, launch_fields_on, split_env
+from sparkrun_tui.engines.layout.hook_env import hook_env
 from sparkrun_tui.engines.layout.hooks import before_hooks, with_hooks
 from sparkrun_tui.engines.layout.nccl import free_port
 from sparkrun_tui.engines.layout.options import docker_arguments, refusals
@@ -26,8 +29,10 @@ from sparkrun_tui.engines.vllm.plan import DEFAULT_PORT, NAME_FLAGS, model_of
 from sparkrun_tui.recipe.bundled_files.attachments import Bundle
 from sparkrun_tui.recipe.format.detect import is_repository
 from sparkrun_tui.recipe.format.hooks import hooks_of
+from sparkrun_tui.recipe.format.images import image_on
 from sparkrun_tui.recipe.format.spots import beginning
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
+from sparkrun_tui.recipe.values.env_fields import launch_fields, with_launch
 from sparkrun_tui.recipe.values.rendered import Rendered
 
 DEFAULT_IMAGE = "vllm-node"
@@ -104,15 +109,17 @@ class EugrVllm(Engine):
             port=port_of(rendered, said, DEFAULT_PORT),
             served_name=served_name_of(rendered, said, NAME_FLAGS, model_of(said)),
         )
-        image = self.image(rendered.recipe)
-        plain, secret = split_env(request.env, request.secret_env)
+        ready = as_asked(ready, rendered)
+        image = image_on(rendered.recipe, head.name) or self.image(rendered.recipe)
+        problems = (*problems, *several_images(request, image, "the scripts run one image on all hosts"))
+        plain, secret = _filled_env(request)
         file = f"{head.app_cache}/eugr/{request.launch_id}.yaml"
         secrets = ""
         secret_files: dict[str, Mapping[str, Secret]] = {}
         if secret:
             secrets = f"{head.app_cache}/eugr/{request.launch_id}.env"
             secret_files[secrets] = secret
-        files, sent = _files(request, file, command, image, plain)
+        files, sent = _files(request, file, command, image, plain, ready)
         stages = []
         if _builds(rendered.recipe, image):
             stages.append(build_stage(request, image, file, files, sent))
@@ -171,7 +178,7 @@ def _secret_script(path: str, workers: Sequence[str]) -> shell.Text:
 
 
 def _files(
-    request: PlanRequest, file: str, command: str, image: str, env: Mapping[str, str]
+    request: PlanRequest, file: str, command: str, image: str, env: Mapping[str, str], ready: ReadyCheck
 ) -> tuple[dict[str, str], dict[str, Bundle]]:
     """The files that the scripts read on the head node: texts by path, and files of this machine by folder.
 
@@ -197,7 +204,12 @@ def _files(
         mods.append(place)
         sent[place] = bundle
     files: dict[str, str] = {}
-    before = before_hooks(request, hook_entries, _beside)
+    before = []
+    rank = 0 if len(request.hosts) == 1 else None
+    for hook in before_hooks(request, hook_entries, _beside):
+        place = delegated_name(request.launch_id)
+        env = hook_env(request, "pre_exec", ready, rank=rank, container=place, cache="")
+        before.append(replace(hook, env=env))
     if before:
         mods.append(f"{folder}-before")
         files[f"{folder}-before/run.sh"] = f"#!/bin/bash\n{hook_script(before)}"
@@ -211,6 +223,27 @@ def _files(
 def _beside(number: int) -> shell.Text:
     """The folder of a hook's files, beside the script of the mod that it is part of."""
     return shell.script('"$PWD"/before-{number}', number=number)
+
+
+def _filled_env(request: PlanRequest) -> tuple[dict[str, str], dict[str, Secret]]:
+    """Plain and secret variables with the fields of the launch, which the scripts give to all hosts alike.
+
+    Raises `LaunchError` for a field that differs between hosts.
+    """
+    recipe = request.rendered.recipe
+    fields = launch_fields(recipe)
+    differing = fields & {"node_rank", "node_host"} if len(request.hosts) > 1 else frozenset()
+    lacking = sorted(differing | (fields & {"runtime_cache_dir"}))
+    if lacking:
+        raise LaunchError(
+            f"`env` asks for {{launch.{lacking[0]}}}, and the scripts that launch this recipe cannot set it",
+            spot=recipe.spots.get("env"),
+            remedy="use it in recipes of another engine only",
+        )
+    values = launch_fields_on(request, 0)
+    plain, secret = split_env(request.env, request.secret_env)
+    plain = {name: with_launch(value, values) for name, value in plain.items()}
+    return plain, {name: Secret(with_launch(value.reveal(), values)) for name, value in secret.items()}
 
 
 def _option_problems(request: PlanRequest) -> tuple[Problem, ...]:

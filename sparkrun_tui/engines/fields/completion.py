@@ -10,7 +10,7 @@ from sparkrun_tui.engines.fields.filled import engine_keys, field_of
 from sparkrun_tui.engines.fields.types import FieldType
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.search.completion import Completion
-from sparkrun_tui.recipe.values.overrides import value_text
+from sparkrun_tui.recipe.values.rendered import value_text
 from sparkrun_tui.recipe.values.template import scan
 
 NOT_USED = "not used by the command"

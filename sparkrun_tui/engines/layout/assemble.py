@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.engines.command.built import serve_words
@@ -13,6 +14,8 @@ from sparkrun_tui.engines.layout.options import with_options
 from sparkrun_tui.engines.plan import ModelNeed, PlanRequest, RankPlan, ReadyCheck, ServePlan, Stage
 from sparkrun_tui.engines.settings import read_settings
 from sparkrun_tui.recipe.format.detect import is_repository
+from sparkrun_tui.recipe.format.images import image_on
+from sparkrun_tui.recipe.format.launching import STYLES
 from sparkrun_tui.recipe.format.spots import beginning
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.values.rendered import Rendered
@@ -26,10 +29,21 @@ def image_of(recipe: Recipe, prefix: str) -> str:
 
 def image_problems(recipe: Recipe, image: str) -> tuple[Problem, ...]:
     """A warning where the recipe names no image, with the default image that is used instead."""
-    if recipe.container:
+    if recipe.container or recipe.images:
         return ()
     message = f"the recipe names no `container`: {image} is used, and its tag may move to another version"
     return (Problem(Severity.WARNING, "no-container", message, beginning(recipe), "name an image and a tag"),)
+
+
+def several_images(request: PlanRequest, image: str, why: str) -> tuple[Problem, ...]:
+    """An error where `containers` gives the hosts different images, which this way of starting does not allow."""
+    recipe = request.rendered.recipe
+    found = {image_on(recipe, host.name) or image for host in request.hosts}
+    if len(found) < 2:
+        return ()
+    message = f"the hosts have different images by `containers`: {why}"
+    remedy = "name one image for all, or use `runtime: vllm-distributed`"
+    return (Problem(Severity.ERROR, "containers", message, recipe.spots.get("containers"), remedy),)
 
 
 def repository_needs(rendered: Rendered, family: Family) -> tuple[ModelNeed, ...]:
@@ -58,6 +72,22 @@ def need_serve(words: Command, engine: str, request: PlanRequest) -> Command:
     )
 
 
+def as_asked(ready: ReadyCheck, rendered: Rendered) -> ReadyCheck:
+    """The check with what the recipe asks of it (`readiness`)."""
+    asked = rendered.recipe.readiness
+    return replace(
+        ready,
+        health_path=asked.path or ready.health_path,
+        port_timeout=asked.port_timeout or 0.0,
+        health_timeout=asked.health_timeout or 0.0,
+        timeout=asked.timeout or 0.0,
+        token=asked.inference,
+        token_path=STYLES[asked.style],
+        token_timeout=asked.inference_timeout or ready.token_timeout,
+        prompt=asked.prompt or ready.prompt,
+    )
+
+
 def assemble(
     request: PlanRequest,
     engine: str,
@@ -70,6 +100,11 @@ def assemble(
     problems: Sequence[Problem] = (),
 ) -> ServePlan:
     """The plan of a launch, with the recipe's hooks and container options, and with labels."""
+    if ranks:
+        image = ranks[0].container.image
+    if request.rendered.recipe.images and ranks:
+        listed = ", ".join(f"{rank.host} {rank.container.image}" for rank in ranks)
+        notes = (*notes, f"images of the hosts (`containers`): {listed}")
     plan = ServePlan(
         launch_id=request.launch_id,
         recipe=request.rendered.recipe,
@@ -78,7 +113,7 @@ def assemble(
         models=models,
         ranks=tuple(ranks),
         stages=tuple(stages),
-        ready=ready,
+        ready=as_asked(ready, request.rendered),
         notes=tuple(notes),
         problems=tuple(problems),
     )

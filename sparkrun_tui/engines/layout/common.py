@@ -10,6 +10,7 @@ from dataclasses import replace
 from sparkrun_tui.base import identifiers, shell
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.secrets import LONG, Redactor, Secret, looks_secret
+from sparkrun_tui.engines.layout.caches import HF_HOME, RUNTIME_CACHE, cache_mounts, runtime_cache_folder
 from sparkrun_tui.engines.layout.nccl import nccl_env
 from sparkrun_tui.engines.plan import (
     LABEL,
@@ -22,13 +23,13 @@ from sparkrun_tui.engines.plan import (
     Role,
     ServePlan,
 )
+from sparkrun_tui.recipe.format.hooks import hooks_of
+from sparkrun_tui.recipe.format.images import same_host
+from sparkrun_tui.recipe.values.env_fields import launch_fields, with_launch
 from sparkrun_tui.recipe.values.rendered import Rendered
 
 SCHEMA = "1"
 """Version of the labels' meaning."""
-
-HF_HOME = "/root/.cache/huggingface"
-"""The mount point of the host's Hugging Face cache in every container."""
 
 RUN_DIR = "/run/sparkrun"
 START_FILE = f"{RUN_DIR}/start.sh"
@@ -44,6 +45,8 @@ BASE_ENV: Mapping[str, str] = {
     "TINI_KILL_PROCESS_GROUP": "1",
 }
 _MAX_SETTINGS = 1024
+KILL_AFTER = 10
+"""Seconds between the request to end and the kill of a hook that took too long."""
 _START = """\
 # The engine gets SIGTERM too and ends in its own time; this shell waits for it and keeps its exit code.
 trap : TERM
@@ -57,7 +60,7 @@ fi
 """
 _BEFORE = """\
 echo {began}
-bash {what} || {{
+{what} || {{
     code=$?
     echo {failed}"$code" >&2
     exit "$code"
@@ -76,11 +79,39 @@ def start_script(serve: str = SERVE_FILE, secrets: str = SECRET_FILE, before: Se
 
 def hook_script(hooks: Sequence[Hook]) -> shell.Text:
     """The hooks as one bash script, each in a shell of its own; the first that fails ends it with its exit code."""
-    return shell.joined(_before(hook, shell.words(["-c", hook.command])) for hook in hooks)
+    return shell.joined(_before(hook, shell.words(["-c", hook_text(hook)])) for hook in hooks)
 
 
-def _before(hook: Hook, what: shell.Text) -> shell.Text:
+def hook_text(hook: Hook) -> shell.Text:
+    """The command of a hook with the variables that only it gets."""
+    if not hook.env:
+        return shell.authored(hook.command)
+    words = []
+    for name, value in hook.env.items():
+        words.append(shell.script("{name}={value}", name=shell.word(name), value=value))
+    return shell.script(
+        "export {words}\n{command}", words=shell.joined(words, " "), command=shell.authored(hook.command)
+    )
+
+
+def timed(hook: Hook, what: shell.Text) -> shell.Text:
+    """A program started within the time that the recipe gives the hook."""
+    if not hook.timeout:
+        return what
+    return shell.script("timeout -k {kill} {limit} {what}", kill=str(KILL_AFTER), limit=f"{hook.timeout:g}", what=what)
+
+
+def limited(hook: Hook) -> shell.Text:
+    """The command of a hook that runs once the server answers, within its time where the recipe gives one."""
+    text = hook_text(hook)
+    if not hook.timeout:
+        return text
+    return timed(hook, shell.script("bash -c {text}", text=shell.word(text)))
+
+
+def _before(hook: Hook, file: shell.Text) -> shell.Text:
     began = f"sparkrun-tui: {hook.title}: {hook.about or _first_line(hook.command)}"
+    what = timed(hook, shell.script("bash {file}", file=file))
     return shell.script(_BEFORE, began=began, what=what, failed=hook_failed(hook.title))
 
 
@@ -148,12 +179,6 @@ def split_env(env: Mapping[str, str], secret_env: Mapping[str, Secret]) -> tuple
     return plain, secret
 
 
-def cache_mounts(host: HostView, engine: str, targets: Mapping[str, str]) -> tuple[Mount, ...]:
-    """The Hugging Face cache, and the engine's own caches (name to folder in the container), which save compiling."""
-    own = (Mount(f"{host.app_cache}/engine/{engine}/{name}", target) for name, target in targets.items())
-    return (Mount(host.hf_cache, HF_HOME), *own)
-
-
 def devices(host: HostView) -> tuple[str, ...]:
     """Device nodes to pass to the container: InfiniBand where the host has it."""
     if not host.has_infiniband:
@@ -179,12 +204,20 @@ def container(
     engine's caches, name to folder in the container.
     """
     host = request.hosts[rank]
+    for entry in request.rendered.recipe.images:
+        if same_host(host.name, entry.host):
+            image = entry.image
     plain, secret = split_env(request.env, request.secret_env)
     merged = {**BASE_ENV, **env}
     if collective:
         merged.update(nccl_env(host, len(request.hosts)))
     merged.update(plain)
-    visible = {name: value for name, value in merged.items() if name not in secret}
+    filled = launch_fields_on(request, rank)
+    visible = {name: with_launch(value, filled) for name, value in merged.items() if name not in secret}
+    secret = {name: Secret(with_launch(value.reveal(), filled)) for name, value in secret.items()}
+    mounts = cache_mounts(host, engine, caches, request.rendered)
+    if wants_runtime_cache(request, script):
+        mounts = (*mounts, Mount(runtime_cache_folder(host, engine, request.rendered), RUNTIME_CACHE))
     if not script.endswith("\n"):
         script += "\n"
     return ContainerSpec(
@@ -193,10 +226,36 @@ def container(
         script=script,
         env=visible,
         secret_env=secret,
-        mounts=cache_mounts(host, engine, caches),
+        mounts=mounts,
         devices=devices(host),
         privileged=request.privileged,
     )
+
+
+def launch_fields_on(request: PlanRequest, rank: int) -> Mapping[str, str]:
+    """The values of `{launch.FIELD}` for a rank; the model's are marked as missing until it is on the hosts."""
+    return {
+        "num_nodes": str(len(request.hosts)),
+        "node_rank": str(rank),
+        "node_host": request.hosts[rank].name,
+        "cluster_id": request.launch_id,
+        "model_path": request.model_path or "<launch.model_path>",
+        "model_revision": request.model_commit or "<launch.model_revision>",
+        "runtime_cache_dir": RUNTIME_CACHE,
+    }
+
+
+def wants_runtime_cache(request: PlanRequest, script: str) -> bool:
+    """Whether the recipe may use the folder that is kept on the hosts: by its path, in `env`, or in its commands."""
+    recipe = request.rendered.recipe
+    if not recipe.runtime_cache.enabled:
+        return False
+    if RUNTIME_CACHE in script or "runtime_cache_dir" in launch_fields(recipe):
+        return True
+    if any(RUNTIME_CACHE in value for value in request.env.values()):
+        return True
+    hooks = hooks_of(request.rendered)
+    return hooks.any
 
 
 def plan_digest(ranks: Sequence[RankPlan]) -> str:
@@ -208,6 +267,8 @@ def plan_digest(ranks: Sequence[RankPlan]) -> str:
         part: list[object] = [rank.host, str(rank.role), spec.image, spec.script, sorted(spec.env.items()), sources]
         for hook in spec.before:
             part.append(hook.command)
+            if hook.timeout is not None:
+                part.append(hook.timeout)
         for hook in spec.before:
             if hook.bundle is not None:
                 part.append(hook.bundle.digest)
@@ -247,7 +308,9 @@ def _hidden(plan: ServePlan) -> list[Secret]:
 
 def _with_labels(rank: RankPlan, common: Mapping[str, str]) -> RankPlan:
     own = {f"{LABEL}rank": str(rank.rank), f"{LABEL}role": str(rank.role)}
-    return replace(rank, container=replace(rank.container, labels={**common, **own}))
+    own[f"{LABEL}image"] = rank.container.image
+    labels = {**rank.container.labels, **common, **own}
+    return replace(rank, container=replace(rank.container, labels=labels))
 
 
 def settings_label(rendered: Rendered) -> str:

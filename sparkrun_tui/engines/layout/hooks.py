@@ -9,10 +9,12 @@ from dataclasses import replace
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import Spot
 from sparkrun_tui.engines.eugr.scripts import mod_path, mods_stage, scripts_folder
-from sparkrun_tui.engines.layout.common import HF_HOME, container_name, hook_folder
+from sparkrun_tui.engines.layout.caches import HF_HOME, RUNTIME_CACHE
+from sparkrun_tui.engines.layout.common import container_name, hook_folder
+from sparkrun_tui.engines.layout.hook_env import hook_env
 from sparkrun_tui.engines.plan import Hook, HostView, Mount, PlanRequest, RankPlan, ReadyCheck, ServePlan, Stage
 from sparkrun_tui.recipe.bundled_files.attachments import MOD_SCRIPT, Bundle
-from sparkrun_tui.recipe.format.hooks import hooks_of
+from sparkrun_tui.recipe.format.hooks import Timed, hooks_of, time_text
 from sparkrun_tui.recipe.format.pre_exec import Before
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.registry.checkouts import EUGR
@@ -41,13 +43,21 @@ def with_hooks(plan: ServePlan, request: PlanRequest, container: str = "") -> Se
     """
     recipe = request.rendered.recipe
     name = container or container_name(request.launch_id, 0)
+
+    def on(hook: Hook, rank: int | None, place: str) -> Hook:
+        key = hook.title.partition(" ")[0]
+        cache = _runtime_cache(plan, rank or 0)
+        env = hook_env(request, key, plan.ready, rank=rank, container=place, cache=cache)
+        return replace(hook, env=env)
+
     found = hooks_of(request.rendered, launch_values(request, plan.ready, name))
     before = before_hooks(request, found.before, _in_container)
-    after = _titled("post_exec", found.after, recipe)
-    host_after = _titled("post_commands", found.host_after, recipe)
+    after = tuple(on(hook, 0, name) for hook in _titled("post_exec", found.after, recipe))
+    host_after = tuple(on(hook, None, "") for hook in _titled("post_commands", found.host_after, recipe))
     ranks = []
     for rank, host in zip(plan.ranks, request.hosts, strict=False):
-        ranks.append(_with_before(rank, before, host))
+        own = tuple(on(hook, rank.rank, rank.container.name) for hook in before)
+        ranks.append(_with_before(rank, own, host))
     stages = plan.stages
     if before:
         stages = tuple(map(_patient, stages))
@@ -64,6 +74,17 @@ def with_hooks(plan: ServePlan, request: PlanRequest, container: str = "") -> Se
         notes=tuple(notes),
         problems=(*plan.problems, *found.problems),
     )
+
+
+def _runtime_cache(plan: ServePlan, rank: int) -> str:
+    """The folder of a rank's host that is mounted as the runtime cache; empty where none is."""
+    for found in plan.ranks:
+        if found.rank != rank:
+            continue
+        for mount in found.container.mounts:
+            if mount.target == RUNTIME_CACHE:
+                return mount.source
+    return ""
 
 
 def launch_values(request: PlanRequest, ready: ReadyCheck, container: str) -> Mapping[str, str]:
@@ -95,7 +116,7 @@ def before_hooks(
         bundle = request.brought.bundles.get(entry)
         title = _title(entry.key, seen[entry.key], totals[entry.key], entry.spot)
         if not entry.source:
-            hooks.append(Hook(title, entry.command))
+            hooks.append(Hook(title, entry.command, timeout=entry.timeout))
             continue
         on_the_host = entry in request.brought.left
         if bundle is None and not on_the_host:
@@ -137,12 +158,12 @@ def _about(entry: Before, bundle: Bundle | None) -> str:
     return f"the mod {entry.source}{where}: copies {bundle} to {entry.target} and runs {MOD_SCRIPT} there"
 
 
-def _titled(key: str, commands: Sequence[str], recipe: Recipe) -> tuple[Hook, ...]:
+def _titled(key: str, commands: Sequence[Timed], recipe: Recipe) -> tuple[Hook, ...]:
     of_all = recipe.spots.get(key) or recipe.spots.get(f"runtime_config.{key}")
     hooks = []
-    for number, command in enumerate(commands, 1):
+    for number, timed in enumerate(commands, 1):
         spot = recipe.spots.get(f"{key}[{number}]") or of_all
-        hooks.append(Hook(_title(key, number, len(commands), spot), command))
+        hooks.append(Hook(_title(key, number, len(commands), spot), timed.command, timeout=timed.timeout))
     return tuple(hooks)
 
 
@@ -183,4 +204,5 @@ def _patient(stage: Stage) -> Stage:
 def _note(hook: Hook) -> str:
     key = hook.title.partition(" ")[0]
     does = hook.about or hook.command.replace("\n", " ⏎ ")
-    return f"{hook.title}, {_WHERE[key]}: {does}"
+    limit = time_text(hook.timeout)
+    return f"{hook.title}, {_WHERE[key]}{limit}: {does}"

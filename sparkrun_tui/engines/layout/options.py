@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from sparkrun_tui.base.numbers import MOST, decimal, whole
-from sparkrun_tui.engines.layout.common import HF_HOME
+from sparkrun_tui.base.numbers import MOST, whole
+from sparkrun_tui.engines.layout.caches import HF_HOME
 from sparkrun_tui.engines.plan import ContainerSpec, HostView, Mount, PlanRequest, RankPlan, ServePlan
-from sparkrun_tui.recipe.format.hooks import ContainerOptions, container_options
+from sparkrun_tui.recipe.format.hooks import ContainerOptions, container_options, size_bytes
 from sparkrun_tui.recipe.format.mounts import (
     Judgement,
     grave_mount,
@@ -25,7 +25,6 @@ OTHER_HF_HOME = "/cache/huggingface"
 
 _SAYS_OTHER = re.compile(rf"(?<![\w.~-]){OTHER_HF_HOME}\b")
 _PLAIN = re.compile(r"--?[a-z-]+ [\w./:,=+@~-]+")
-_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _PROPAGATION = ("shared", "slave", "private", "rshared", "rslave", "rprivate")
 _MOUNT_WORDS = frozenset({"ro", "rw", "z", "Z", "nocopy", "consistent", "cached", "delegated", *_PROPAGATION})
 """The words that Docker accepts after the second colon of a volume (docs.docker.com, `docker run --volume`)."""
@@ -43,20 +42,31 @@ def with_options(plan: ServePlan, request: PlanRequest) -> ServePlan:
             spec = replace(spec, publish=(plan.ready.port,))
         ranks.append(replace(rank, container=_with_other_cache_path(spec)))
     problems = (*plan.problems, *refusals(request), *_network(options, plan.ranks, request), *_user(options, plan))
-    return replace(plan, ranks=tuple(ranks), problems=problems)
+    plan = replace(plan, ranks=tuple(ranks), problems=problems)
+    if not options.restart_policy:
+        return plan
+    return _with_restarts(plan, options.restart_policy, request)
 
 
-def size_bytes(text: str) -> int:
-    """The bytes of a size in Docker's form: `64gb`, `512m`, `10.24gb`, or a bare number of bytes.
-
-    Raises `ValueError` for another text.
-    """
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([kmg]?)i?b?", text.strip().lower())
-    if match is not None:
-        number = decimal(match[1])
-        if number is not None:
-            return int(number * _UNITS[match[2]])
-    raise ValueError(f"`{text[:60]}` is not a size")
+def _with_restarts(plan: ServePlan, policy: str, request: PlanRequest) -> ServePlan:
+    """The plan with Docker restarting its container, where that gives the same server again."""
+    recipe = request.rendered.recipe
+    reason = ""
+    if len(plan.ranks) != 1:
+        reason = "a container that is restarted alone does not find the other hosts again"
+    elif plan.ranks[0].container.secret_env:
+        reason = "secrets are given to a container once, and a restarted one would lack them"
+    elif any(stage.execs for stage in plan.stages):
+        reason = "the engine is started inside the container, which a restart does not repeat"
+    if reason:
+        message = f"`executor_config.restart_policy: {policy}` is not set: {reason}"
+        return replace(plan, problems=(*plan.problems, _problem(recipe, Severity.WARNING, "restart-policy", message)))
+    rank = plan.ranks[0]
+    rank = replace(rank, container=replace(rank.container, restart=policy))
+    note = f"Docker restarts the container by itself once it has served ({policy}); `stop` ends that"
+    if rank.container.before:
+        note += "; what runs before the engine runs again each time"
+    return replace(plan, ranks=(rank,), notes=(*plan.notes, note))
 
 
 def mount_of(volume: str, host: HostView) -> Mount:
@@ -88,6 +98,10 @@ def docker_arguments(request: PlanRequest) -> tuple[list[str], tuple[Problem, ..
     wanted += [f"--cap-add {name}" for name in options.cap_add]
     if options.user:
         wanted.append(f"--user {options.user}")
+    if options.memory_limit:
+        wanted.append(f"--memory {size_bytes(options.memory_limit)}")
+    wanted += [f"--security-opt {option}" for option in options.security_opt]
+    wanted += [f"--label {label}" for label in options.labels]
     words = []
     problems = []
     for word in wanted:
@@ -99,6 +113,7 @@ def docker_arguments(request: PlanRequest) -> tuple[list[str], tuple[Problem, ..
     decided_by_scripts = {
         "network": options.network,
         "ipc": options.ipc,
+        "restart_policy": options.restart_policy,
         "entrypoint": " ".join(options.entrypoint or ()),
     }
     for key, value in decided_by_scripts.items():
@@ -212,7 +227,18 @@ def _apply(spec: ContainerSpec, options: ContainerOptions, host: HostView) -> Co
         entrypoint=options.entrypoint or (),
         network=options.network or spec.network,
         ipc=options.ipc or spec.ipc,
+        memory=size_bytes(options.memory_limit) if options.memory_limit else 0,
+        security_opt=options.security_opt,
+        labels={**spec.labels, **_labels(options)},
     )
+
+
+def _labels(options: ContainerOptions) -> dict[str, str]:
+    found = {}
+    for label in options.labels:
+        name, _, value = label.partition("=")
+        found[name] = value
+    return found
 
 
 def _used_by_hook(mount: Mount, spec: ContainerSpec) -> bool:

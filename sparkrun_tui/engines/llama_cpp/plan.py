@@ -16,7 +16,8 @@ from sparkrun_tui.engines.engine import Engine
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.layout import hosts as host_rules
 from sparkrun_tui.engines.layout.assemble import assemble, need_serve
-from sparkrun_tui.engines.layout.common import HF_HOME, container, role_of
+from sparkrun_tui.engines.layout.caches import HF_HOME
+from sparkrun_tui.engines.layout.common import container, role_of
 from sparkrun_tui.engines.layout.nccl import free_port
 from sparkrun_tui.engines.llama_cpp.family import LLAMA_CPP
 from sparkrun_tui.engines.llama_cpp.gguf_files import OWN_PROJECTOR, split_model

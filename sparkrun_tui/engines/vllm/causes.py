@@ -410,7 +410,7 @@ CAUSES: tuple[Cause, ...] = (
         rf"Cgroup memory preflight {GAP}current headroom is below",
         "The container's memory limit is too low",
         "The container has a memory limit, and it is reached.",
-        by_hand("start Docker containers without a memory limit on that host"),
+        by_hand("raise `executor_config.memory_limit` of the recipe, or the limit for containers of that host"),
         weight=Weight.HINT,
         even_as_note=True,
     ),

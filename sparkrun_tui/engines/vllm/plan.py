@@ -13,7 +13,7 @@ from sparkrun_tui.engines.engine import Engine
 from sparkrun_tui.engines.eugr.scripts import with_build
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.layout import hosts as host_rules
-from sparkrun_tui.engines.layout.assemble import assemble, need_serve
+from sparkrun_tui.engines.layout.assemble import assemble, need_serve, several_images
 from sparkrun_tui.engines.layout.common import container, role_of
 from sparkrun_tui.engines.layout.nccl import free_port
 from sparkrun_tui.engines.plan import (
@@ -86,6 +86,8 @@ class Vllm(Engine):
             port = _ray_port(hosts)
             warning = f"Ray has no password: everyone who reaches port {port} of {hosts[0].name} can run code there."
             notes = (*notes, warning)
+            why = "Ray needs the same versions of itself and of Python on all hosts"
+            problems = (*problems, *several_images(request, self.image(rendered.recipe), why))
         else:
             if self.ray:
                 notes = (*notes, f"The command has `{BACKEND_FLAGS[0]} {backend}`: the hosts connect without Ray.")

@@ -313,7 +313,9 @@ def _exit_repairs(ended: ExitInfo, context: Context) -> tuple[Repair, ...]:
     if ended.restarted:
         return (by_hand("launch it again"), by_hand("journalctl -b -1 -e", "the last log lines before the restart"))
     if ended.oom_killed:
-        return (by_hand("start Docker containers without a memory limit on that host"),)
+        return (
+            by_hand("raise `executor_config.memory_limit` of the recipe, or the limit for containers of that host"),
+        )
     if ended.code == 137:
         look = by_hand("journalctl -k -b | grep -i -e oom -e NVRM", "shows whether the kernel killed it")
         return (*less_utilisation(0.05, context, "leaves more memory to the host"), look)

@@ -16,6 +16,7 @@ from sparkrun_tui.engines.layout.common import (
     hook_failed,
     hook_file,
     hook_folder,
+    hook_text,
     secret_file,
     start_script,
 )
@@ -42,7 +43,7 @@ def container_files(spec: ContainerSpec, sent: Mapping[str, bytes]) -> bytes:
     """
     files: Files = {START_FILE: (start_script(before=spec.before), 0o755), SERVE_FILE: (spec.script, 0o755)}
     for number, hook in enumerate(spec.before, 1):
-        files[hook_file(number)] = (hook.command, 0o755)
+        files[hook_file(number)] = (hook_text(hook), 0o755)
         if hook.bundle is not None:
             files[f"{hook_folder(number)}/"] = (b"", 0o755)
             for name, file in hook.bundle.names.items():

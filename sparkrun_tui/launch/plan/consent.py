@@ -11,6 +11,7 @@ from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.base.text import shorten, visible_line
 from sparkrun_tui.recipe.bundled_files.attachments import Brought, bring
+from sparkrun_tui.recipe.format.images import images_of
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.search.folders import is_inside, own_folders
 from sparkrun_tui.recipe.trust import (
@@ -53,7 +54,8 @@ def consent_needed(
     found = demands(rendered, environ, brought, data_dirs)
     if rendered.recipe.source.stranger and not beyond_serving(found):
         return ()
-    runs = Demand(Kind.CODE, "runs its command in its image on your hosts", visible_line(rendered.recipe.container))
+    images = visible_line(", ".join(images_of(rendered.recipe)))
+    runs = Demand(Kind.CODE, "runs its command in its image on your hosts", images)
     return (*found, runs)
 
 

@@ -6,7 +6,8 @@ import os
 from typing import Any
 
 from sparkrun_tui.base import shell
-from sparkrun_tui.engines.layout.common import START_FILE, hook_folder
+from sparkrun_tui.base.numbers import whole as whole_number
+from sparkrun_tui.engines.layout.common import START_FILE, hook_folder, hook_text, timed
 from sparkrun_tui.engines.plan import ContainerExec, ContainerSpec
 from sparkrun_tui.recipe.bundled_files.attachments import MOD_SCRIPT, Bundle
 
@@ -22,7 +23,7 @@ def create_body(spec: ContainerSpec) -> dict[str, Any]:
         "ShmSize": spec.shm_size,
         "Init": True,
         "AutoRemove": False,
-        "RestartPolicy": {"Name": "no"},
+        "RestartPolicy": _restarts(spec.restart),
         "Privileged": spec.privileged,
         "CapAdd": list(spec.cap_add),
         "Ulimits": [_limit(name, value) for name, value in spec.ulimits.items()],
@@ -33,6 +34,10 @@ def create_body(spec: ContainerSpec) -> dict[str, Any]:
     }
     if spec.gpus:
         host["DeviceRequests"] = [{"Driver": "", "Count": -1, "Capabilities": [["gpu"]]}]
+    if spec.memory:
+        host["Memory"] = spec.memory
+    if spec.security_opt:
+        host["SecurityOpt"] = list(spec.security_opt)
     exposed: dict[str, Any] = {}
     bindings: dict[str, Any] = {}
     for port in spec.publish:
@@ -130,6 +135,12 @@ def _command(begin: shell.Text, spec: ContainerSpec) -> shell.Text:
         add("--privileged")
     if spec.user:
         add("--user", spec.user)
+    if spec.memory:
+        add("--memory", str(spec.memory))
+    for option in spec.security_opt:
+        add("--security-opt", option)
+    if spec.restart:
+        add("--restart", spec.restart)
     logging = ["--log-driver", "json-file"]
     for name, value in LOG_OPTIONS.items():
         logging += ["--log-opt", f"{name}={value}"]
@@ -168,8 +179,21 @@ def mount_folders(spec: ContainerSpec) -> shell.Text:
 
 def whole(spec: ContainerSpec) -> shell.Text:
     """Everything a container runs, as one script: its hooks, each in a shell of its own, then its script."""
-    hooks = [shell.script("bash -c {hook} || exit\n", hook=hook.command) for hook in spec.before]
+    hooks = []
+    for hook in spec.before:
+        what = timed(hook, shell.script("bash -c {hook}", hook=shell.word(hook_text(hook))))
+        hooks.append(shell.script("{what} || exit\n", what=what))
     return shell.joined([*hooks, shell.authored(spec.script)])
+
+
+def _restarts(policy: str) -> dict[str, Any]:
+    name, _, tries = policy.partition(":")
+    if not name:
+        return {"Name": "no"}
+    restarts: dict[str, Any] = {"Name": name}
+    if tries:
+        restarts["MaximumRetryCount"] = whole_number(tries) or 0
+    return restarts
 
 
 def _limit(name: str, value: int | tuple[int, int]) -> dict[str, Any]:

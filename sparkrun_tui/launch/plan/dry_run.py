@@ -9,7 +9,7 @@ from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.base.text import first_hidden, visible
 from sparkrun_tui.launch.plan.environment import plan_env
 from sparkrun_tui.launch.plan.host_views import unprobed
-from sparkrun_tui.launch.plan.plan import LaunchPlan, build_plan, planning
+from sparkrun_tui.launch.plan.plan import LaunchPlan, build_plan, in_force, planning
 from sparkrun_tui.launch.plan.redaction import redactor_for
 from sparkrun_tui.launch.plan.shapes import WORKSTATION, Command
 from sparkrun_tui.launch.sizing.sizing import attention_heads
@@ -33,8 +33,9 @@ def offline_plan(
     """
     chosen = cluster or PLACEHOLDERS
     with planning(rendered):
-        env = plan_env(rendered.recipe, environ, consented_variables(rendered.recipe))
         hosts = [unprobed(name, chosen) for name in chosen.hosts]
+        rendered = in_force(rendered, chosen, hosts, solo=solo)
+        env = plan_env(rendered, environ, consented_variables(rendered.recipe))
         return build_plan(
             rendered,
             chosen,

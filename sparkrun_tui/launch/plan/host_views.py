@@ -22,6 +22,11 @@ def unprobed(name: str, cluster: Cluster) -> HostView:
 
 def view_of(facts: HostFacts, cluster: Cluster, name: str) -> HostView:
     """A host as its probe reports it, with absolute paths."""
+    gpu_name = ""
+    memory = facts.memory_total
+    if facts.gpus:
+        gpu_name = facts.gpus[0].name
+        memory = facts.gpus[0].memory_total or memory
     return HostView(
         name=name,
         address=facts.default_address or _address(name),
@@ -33,6 +38,8 @@ def view_of(facts: HostFacts, cluster: Cluster, name: str) -> HostView:
         rdma=_rdma(facts),
         has_infiniband=facts.infiniband,
         used_ports=facts.used_ports,
+        gpu_name=gpu_name,
+        memory=memory,
         probed=True,
         relays=cluster.host_to_host,
     )

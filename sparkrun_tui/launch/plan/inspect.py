@@ -72,9 +72,10 @@ async def _ask(plan: LaunchPlan, services: Services, host: str, seen: _Inspected
         around = Surroundings()
         if facts.docker_access == "ok":
             docker = services.docker(transport)
-            image = await docker.image(plan.serve.image)
+            name = plan.serve.image_on(host)
+            image = await docker.image(name)
             if not plan.cluster.is_demo:
-                remember_image(plan.serve.engine, plan.serve.image, image)
+                remember_image(plan.serve.engine, name, image)
             around = Surroundings.seen(await docker.containers(), image)
     except HostError as error:
         seen.errors[host] = error
@@ -160,7 +161,7 @@ def _steps(plan: LaunchPlan, seen: _Inspected, models: Iterable[tuple[ModelNeed,
             step = replace(step, detail=_check_detail(plan, seen))
         elif step.phase is Phase.IMAGE:
             missing = tuple(h for h in step.hosts if not seen.around.get(h, Surroundings()).has_image)
-            step = _only(step, missing, f"pull {plan.serve.image}", None)
+            step = _only(step, missing, f"pull {' and '.join(dict.fromkeys(map(plan.serve.image_on, missing)))}", None)
         elif step.phase is Phase.MODEL:
             need, model = next(remaining)
             step = _only(step, model.missing, _move(step, model), model.size)

@@ -16,12 +16,18 @@ from sparkrun_tui.engines.plan import HostView, PlanRequest, ServePlan
 from sparkrun_tui.engines.registry import engine_for
 from sparkrun_tui.launch.plan.shapes import PlanEnv, PlanStep
 from sparkrun_tui.launch.plan.steps import plan_steps
+from sparkrun_tui.launch.sizing.conditions import of_view, settled
 from sparkrun_tui.launch.sizing.evaluation import recipe_problems
 from sparkrun_tui.recipe.bundled_files.attachments import Brought
-from sparkrun_tui.recipe.model import Problem, Severity
+from sparkrun_tui.recipe.format.images import same_host
+from sparkrun_tui.recipe.model import Problem, Recipe, Severity
+from sparkrun_tui.recipe.suggestions import did_you_mean
 from sparkrun_tui.recipe.values.environment import reads_text
 from sparkrun_tui.recipe.values.masking import concealed, problem_shown, redactor
-from sparkrun_tui.recipe.values.rendered import Rendered
+from sparkrun_tui.recipe.values.rendered import Decision, Rendered
+
+CONDITIONS = "conditions-changed"
+"""The code of the error that other conditions of a recipe hold than when its plan was begun."""
 
 OF_TRUST = frozenset({"host-mount"})
 """Codes of errors about trust in the recipe, which the user may override."""
@@ -73,6 +79,8 @@ def build_plan(
     solo: bool = False,
     env: PlanEnv | None = None,
     brought: Brought | None = None,
+    model_path: str = "",
+    model_commit: str = "",
     gguf_path: str = "",
     gguf_projector: str = "",
     attention_heads: int | None = None,
@@ -84,6 +92,8 @@ def build_plan(
     Raises `LaunchError` when the recipe cannot run on these hosts.
     """
     engine = engine_for(rendered.recipe.runtime)
+    before = rendered.decisions
+    rendered = in_force(rendered, cluster, hosts, solo=solo)
     env, brought = env or PlanEnv(), brought or Brought()
     hidden = concealed(rendered)
     env = replace(env, secret={**env.secret, **hidden.secrets})
@@ -95,6 +105,8 @@ def build_plan(
         env=env.plain,
         secret_env=env.secret,
         privileged=cluster.privileged,
+        model_path=model_path,
+        model_commit=model_commit,
         gguf_path=gguf_path,
         gguf_projector=gguf_projector,
         brought=brought,
@@ -107,10 +119,14 @@ def build_plan(
         engine.check(hidden.rendered),
         env.problems,
         brought.problems,
+        _conditions_changed(rendered, before),
+        _unknown_hosts(rendered.recipe, cluster),
     )
     errors = [problem for problem in problems if problem.severity is Severity.ERROR]
+    notes = [*map(str, rendered.decisions), *serve.notes]
     if names := reads_text(rendered.recipe):
-        serve = replace(serve, notes=(*serve.notes, f"reads variables of this machine: {names}"))
+        notes.append(f"reads variables of this machine: {names}")
+    serve = replace(serve, notes=tuple(notes))
     return LaunchPlan(
         launch_id=launch_id,
         rendered=rendered,
@@ -125,6 +141,38 @@ def build_plan(
         attention_heads=attention_heads,
         broken=any(problem.code not in OF_TRUST for problem in errors),
     )
+
+
+def in_force(rendered: Rendered, cluster: Cluster, hosts: Sequence[HostView], *, solo: bool = False) -> Rendered:
+    """The recipe with the conditional values that hold on the hosts that a launch would choose."""
+    views = hosts[:1] if solo else hosts
+    return settled(rendered, [of_view(host) for host in views], cluster.gpus_per_host)
+
+
+def _conditions_changed(rendered: Rendered, before: Sequence[Decision]) -> tuple[Problem, ...]:
+    """An error where other conditions hold than when the recipe's environment was made for this plan."""
+    changed = []
+    for decision, earlier in zip(rendered.decisions, before, strict=False):
+        if decision.holds is not earlier.holds:
+            changed.append(f"overrides[{decision.layer.number}]")
+    if not changed:
+        return ()
+    what = "the hosts are not what they were taken for, and other conditions of the recipe hold"
+    return (Problem(Severity.ERROR, CONDITIONS, f"{what}: {', '.join(changed)}", remedy="launch it again"),)
+
+
+def _unknown_hosts(recipe: Recipe, cluster: Cluster) -> tuple[Problem, ...]:
+    """An error for each image of `containers` whose host a saved cluster does not have: its name may be mistyped."""
+    if cluster.source not in ("config", "sparkrun"):
+        return ()
+    problems = []
+    for image in recipe.images:
+        if any(same_host(name, image.host) for name in cluster.hosts):
+            continue
+        message = f"`containers` names the host `{image.host[:80]}`, which the cluster {cluster.name} does not have"
+        remedy = did_you_mean(image.host, cluster.hosts) or f"its hosts are {', '.join(cluster.hosts[:20])}"
+        problems.append(Problem(Severity.ERROR, "containers-host", message, image.spot, remedy))
+    return tuple(problems)
 
 
 def _choose(

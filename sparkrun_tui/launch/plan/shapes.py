@@ -47,4 +47,6 @@ class PlanEnv:
 
     plain: Mapping[str, str] = field(default_factory=dict)
     secret: Mapping[str, Secret] = field(default_factory=dict)
+    consented: frozenset[str] | None = None
+    """The variables of this machine that a recipe from elsewhere was allowed to read."""
     problems: tuple[Problem, ...] = ()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sparkrun_tui.base import identifiers, shell
+from sparkrun_tui.engines.layout.common import limited
 from sparkrun_tui.engines.plan import (
     ContainerExec,
     Hook,
@@ -16,6 +17,7 @@ from sparkrun_tui.engines.plan import (
     PortWait,
     RankPlan,
     RayNodesWait,
+    ReadyCheck,
     ServePlan,
     Stage,
 )
@@ -31,6 +33,7 @@ from sparkrun_tui.launch.plan.containers import (
 from sparkrun_tui.launch.plan.host_views import fast_address
 from sparkrun_tui.launch.plan.shapes import WORKSTATION, Command, PlanStep
 from sparkrun_tui.recipe.bundled_files.attachments import Bundle
+from sparkrun_tui.recipe.values.launching import readiness_texts
 from sparkrun_tui.remote.ports.models import folder_name
 
 _RSYNC = "rsync -rlt --partial-dir=.partial --exclude='*.incomplete' --exclude=.locks --info=progress2 -- {source} {to}"
@@ -64,9 +67,12 @@ def _check(serve: ServePlan, hosts: Sequence[HostView]) -> PlanStep:
 
 
 def _image(serve: ServePlan, hosts: Sequence[HostView]) -> PlanStep:
-    pull = shell.script("docker pull {image}", image=serve.image)
-    commands = tuple(Command(host.name, pull) for host in hosts)
-    return PlanStep(Phase.IMAGE, "image", _names(hosts), f"{serve.image}, pulled where it is missing", commands)
+    commands = []
+    for host in hosts:
+        pull = shell.script("docker pull {image}", image=serve.image_on(host.name))
+        commands.append(Command(host.name, pull))
+    images = " and ".join(serve.images)
+    return PlanStep(Phase.IMAGE, "image", _names(hosts), f"{images}, pulled where it is missing", tuple(commands))
 
 
 def _model(need: ModelNeed, hosts: Sequence[HostView]) -> PlanStep:
@@ -217,12 +223,12 @@ def _after(serve: ServePlan) -> list[PlanStep]:
     if serve.after:
         name = serve.delegated or serve.ranks[0].container.name
         commands = tuple(
-            Command(serve.ready.host, exec_command(name, ContainerExec(0, hook.title, hook.command)))
+            Command(serve.ready.host, exec_command(name, ContainerExec(0, hook.title, limited(hook))))
             for hook in serve.after
         )
         steps.append(PlanStep(Phase.READY, "post_exec", (serve.ready.host,), _each(serve.after), commands))
     if serve.host_after:
-        commands = tuple(Command(serve.ready.host, shell.authored(hook.command)) for hook in serve.host_after)
+        commands = tuple(Command(serve.ready.host, limited(hook)) for hook in serve.host_after)
         steps.append(PlanStep(Phase.READY, "post_commands", (serve.ready.host,), _each(serve.host_after), commands))
     return steps
 
@@ -249,11 +255,37 @@ def _each(hooks: Sequence[Hook]) -> str:
 def _wait(serve: ServePlan) -> PlanStep:
     ready = serve.ready
     base = f"http://127.0.0.1:{ready.port}"
-    body = json.dumps({"model": ready.served_name, "prompt": "Hi", "max_tokens": 1}, ensure_ascii=False)
-    texts = (
+    texts = [
         shell.words(["curl", "-fsS", f"{base}{ready.health_path}"]),
         shell.words(["curl", "-fsS", f"{base}{ready.models_path}"]),
-        shell.words(["curl", "-fsS", f"{base}/v1/completions", "-H", "Content-Type: application/json", "-d", body]),
-    )
+    ]
+    detail = f"{ready.health_path}, model name"
+    if ready.token:
+        path, body = token_requests(ready)[0]
+        data = json.dumps(body, ensure_ascii=False)
+        texts.append(shell.words(["curl", "-fsS", f"{base}{path}", "-H", "Content-Type: application/json", "-d", data]))
+        detail += ", one token"
+    asked = readiness_texts(serve.recipe.readiness)
+    if asked:
+        detail += f" ({'; '.join(asked)})"
     commands = tuple(Command(ready.host, text, changes=False) for text in texts)
-    return PlanStep(Phase.READY, "wait", (ready.host,), f"{ready.health_path}, model name, one token", commands)
+    return PlanStep(Phase.READY, "wait", (ready.host,), detail, commands)
+
+
+def token_requests(ready: ReadyCheck) -> tuple[tuple[str, Mapping[str, object]], ...]:
+    """The paths and bodies by which one answer of the model is asked for, in the order in which they are tried."""
+    name, prompt = ready.served_name, ready.prompt
+    messages = [{"role": "user", "content": prompt}]
+    ways: dict[str, Mapping[str, object]] = {
+        "/v1/completions": {"model": name, "prompt": prompt, "max_tokens": 1},
+        "/v1/chat/completions": {"model": name, "messages": messages, "max_tokens": 1},
+        "/v1/responses": {"model": name, "input": prompt, "max_output_tokens": 16},
+        "/v1/messages": {"model": name, "messages": messages, "max_tokens": 1},
+        # A server for embeddings or scores generates no tokens.
+        "/v1/embeddings": {"model": name, "input": prompt},
+        "/v1/score": {"model": name, "text_1": prompt, "text_2": "Hello"},
+    }
+    if ready.token_path:
+        return ((ready.token_path, ways[ready.token_path]),) * 2
+    usual = ("/v1/completions", "/v1/chat/completions", "/v1/embeddings", "/v1/score", "/v1/completions")
+    return tuple((path, ways[path]) for path in usual)

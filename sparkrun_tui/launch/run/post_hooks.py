@@ -9,6 +9,7 @@ from typing import Any
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.units import format_duration
+from sparkrun_tui.engines.layout.common import limited
 from sparkrun_tui.engines.plan import ContainerExec, Hook, Phase
 from sparkrun_tui.launch.record.events import StepState
 from sparkrun_tui.launch.run.parts.given import Given
@@ -17,11 +18,15 @@ from sparkrun_tui.launch.run.parts.reporter import Reporter
 from sparkrun_tui.launch.run.parts.running import Running
 from sparkrun_tui.launch.run.steps.start import exec_once
 from sparkrun_tui.launch.run.watch import exec_code
+from sparkrun_tui.recipe.format.pre_exec import MAX_TIMEOUT
 from sparkrun_tui.recipe.values.masking import given_to
 from sparkrun_tui.remote.transport import Outcome
 
-TIME_LIMIT = 900.0
-"""Seconds that one hook may take."""
+TIME_LIMIT = 3600.0
+"""Seconds that one hook may take, where the recipe does not say: a first run may download a lot."""
+
+GRACE = 30.0
+"""Seconds that a hook has to end once its own time is over."""
 
 WORK_LIMIT = 24 * 3600.0
 """Seconds that one hook may take when the server is only started for the hooks."""
@@ -30,6 +35,8 @@ HOOK_MARK = shell.comment("sparkrun-tui: hook")
 """The first line of a recipe's own script on a host."""
 
 _POLL = 1.0
+_TIMED_OUT, _KILLED = 124, 137
+"""What `timeout` ends with when the time is over, and when the command had to be killed."""
 
 
 async def run_after(given: Given, running: Running, report: Reporter) -> bool:
@@ -54,7 +61,7 @@ async def run_after(given: Given, running: Running, report: Reporter) -> bool:
 
 async def _reported(given: Given, report: Reporter, hook: Hook, work: Coroutine[Any, Any, str]) -> bool:
     """Wait for the work of a hook and report its result; whether it succeeded."""
-    host, limit = given.plan.serve.ready.host, _limit(given)
+    host, limit = given.plan.serve.ready.host, _limit(given, hook)
     report.notice("note", f"{hook.title}: {hook.command}", host)
     try:
         async with asyncio.timeout(limit):
@@ -72,7 +79,10 @@ async def _reported(given: Given, report: Reporter, hook: Hook, work: Coroutine[
     return not wrong
 
 
-def _limit(given: Given) -> float:
+def _limit(given: Given, hook: Hook) -> float:
+    """Seconds to wait for a hook: its own limit with time to end, else the usual one."""
+    if hook.timeout is not None:
+        return hook.timeout + GRACE if hook.timeout else MAX_TIMEOUT
     return WORK_LIMIT if given.plan.serve.stop_after else TIME_LIMIT
 
 
@@ -80,15 +90,24 @@ async def _in_container(given: Given, running: Running, report: Reporter, number
     """Run a hook in the head's container, its output in that log; the failure in words, empty when it succeeded."""
     rank = given.ranks[0]
     key = f"after-{number}"
-    execution = ContainerExec(rank.rank, hook.title, hook.command)
+    execution = ContainerExec(rank.rank, hook.title, limited(hook))
     running.executions[key] = await insist(
         given, report, rank.host, Phase.READY, lambda: exec_once(given, running, key, execution, rank)
     )
     while True:
         code = await insist(given, report, rank.host, Phase.READY, lambda: exec_code(given, running, rank, key))
         if code is not None:
-            return f"ended with exit code {code}" if code else ""
+            return _ended(hook, code)
         await asyncio.sleep(_POLL)
+
+
+def _ended(hook: Hook, code: int | None) -> str:
+    """What an exit code means, in words; empty for success."""
+    if not code:
+        return ""
+    if hook.timeout and code in (_TIMED_OUT, _KILLED):
+        return f"did not end within {format_duration(hook.timeout)}"
+    return f"ended with exit code {code}"
 
 
 async def _on_head(given: Given, report: Reporter, hook: Hook) -> str:
@@ -97,13 +116,13 @@ async def _on_head(given: Given, report: Reporter, hook: Hook) -> str:
     It is run only once: when the link is lost meanwhile, its result is unknown.
     """
     host = given.plan.serve.ready.host
-    command = given_to(hook.command, given.plan.env.secret)
+    command = given_to(limited(hook), given.plan.env.secret)
     script = shell.script("{mark}{command}\n", mark=HOOK_MARK, command=command)
-    result = await given.services.connector(host).run(script, timeout=_limit(given))
+    result = await given.services.connector(host).run(script, timeout=_limit(given, hook))
     for line in (*result.stdout.splitlines(), *result.stderr.splitlines()):
         report.bus.note(host, line)
     if result.outcome is Outcome.EXITED:
-        return f"ended with exit code {result.code}" if result.code else ""
+        return _ended(hook, result.code)
     if result.outcome is Outcome.LOST:
         return "lost its link, so its result is unknown"
     if result.outcome is Outcome.TIMED_OUT:

@@ -14,6 +14,7 @@ from sparkrun_tui.base.json_text import JsonError
 from sparkrun_tui.base.text import clean_line, decode, shorten
 from sparkrun_tui.base.units import format_duration
 from sparkrun_tui.engines.plan import Phase
+from sparkrun_tui.launch.plan.steps import token_requests
 from sparkrun_tui.launch.record.events import EndpointUp, StepState
 from sparkrun_tui.launch.run.parts.given import Given
 from sparkrun_tui.launch.run.parts.host_work import insist
@@ -23,9 +24,6 @@ from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.http.client import HttpCall, HttpReply
 
 POLL = 1.0
-TOKEN_TIMEOUT = 900.0
-"""Seconds that the first token may take: with several hosts the engine compiles first."""
-
 WRONG_NAME_AFTER = 30.0
 QUIET_NOTICE = 600.0
 _MOST_MODELS = 1000
@@ -41,12 +39,17 @@ async def until_ready(given: Given, running: Running, report: Reporter) -> None:
     """
     host = given.plan.serve.ready.host
     patience = _Patience(given, report)
-    while not await insist(given, report, host, Phase.READY, lambda: healthy(given)):
-        patience.check()
+    while True:
+        reply = await insist(given, report, host, Phase.READY, lambda: ask(given, given.plan.serve.ready.health_path))
+        if reply is not None and reply.ok:
+            break
+        patience.check(answered=reply is not None)
         await asyncio.sleep(POLL)
-    report.step(host, Phase.READY, StepState.RUNNING, "answers; asking for a token")
+    asking = "; asking for a token" if given.plan.serve.ready.token else ""
+    report.step(host, Phase.READY, StepState.RUNNING, f"answers{asking}")
     await _named(given, report)
-    await _first_token(given, report)
+    if given.plan.serve.ready.token:
+        await _first_token(given, report)
     _report_ready(given, running, report)
 
 
@@ -116,21 +119,9 @@ def model_names(body: bytes) -> tuple[str, ...]:
 
 async def _first_token(given: Given, report: Reporter) -> None:
     ready = given.plan.serve.ready
-    text = {"model": ready.served_name, "prompt": "Hi", "max_tokens": 1}
-    chat = {"model": ready.served_name, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1}
-    vector = {"model": ready.served_name, "input": "Hi"}
-    score = {"model": ready.served_name, "text_1": "Hi", "text_2": "Hello"}
-    # A server for embeddings or scores generates no tokens.
-    ways: tuple[tuple[str, Mapping[str, Any]], ...] = (
-        ("/v1/completions", text),
-        ("/v1/chat/completions", chat),
-        ("/v1/embeddings", vector),
-        ("/v1/score", score),
-        ("/v1/completions", text),
-    )
     last = ""
-    for path, body in ways:
-        completion = partial(ask, given, path, body, TOKEN_TIMEOUT)
+    for path, body in token_requests(ready):
+        completion = partial(ask, given, path, body, ready.token_timeout)
         reply = await insist(given, report, ready.host, Phase.READY, completion)
         if reply is not None and reply.ok:
             return
@@ -168,12 +159,19 @@ class _Patience:
         self._given = given
         self._report = report
         self._since = asyncio.get_running_loop().time()
+        self._began = self._since
+        self._answered: float | None = None
         self._lines = self._count()
         self._warned = False
 
-    def check(self) -> None:
-        """Raises `LaunchError` when several ranks have printed nothing for too long before loading began."""
+    def check(self, *, answered: bool) -> None:
+        """Raises `LaunchError` when a limit of the recipe is over, or several ranks never began to load.
+
+        `answered` says whether something answers at the port. Ranks that print nothing for too long before they load
+        wait for each other.
+        """
         now = asyncio.get_running_loop().time()
+        self._limits(now, answered)
         lines = self._count()
         if lines != self._lines:
             self._lines, self._since, self._warned = lines, now, False
@@ -190,6 +188,28 @@ class _Patience:
         if quiet > QUIET_NOTICE and not self._warned:
             self._warned = True
             self._report.notice("warning", f"no log line from any host for {format_duration(quiet)}")
+
+    def _limits(self, now: float, answered: bool) -> None:
+        ready = self._given.plan.serve.ready
+        if not answered:
+            self._answered = None
+        elif self._answered is None:
+            self._answered = now
+        self._enough(now - self._began, ready.timeout, "the server is not healthy", "timeout")
+        if self._answered is None:
+            what = f"nothing answers on port {ready.port}"
+            self._enough(now - self._began, ready.port_timeout, what, "port_timeout_s")
+        else:
+            what = f"{ready.health_path} does not answer with success"
+            self._enough(now - self._answered, ready.health_timeout, what, "health_timeout_s")
+
+    def _enough(self, passed: float, limit: float, what: str, key: str) -> None:
+        if limit and passed > limit:
+            raise LaunchError(
+                f"{what} after {format_duration(limit)}, the recipe's own limit (`readiness.{key}`)",
+                host=self._given.plan.serve.ready.host,
+                remedy="See its log for what it is doing, or raise the limit in the recipe.",
+            )
 
     def _count(self) -> int:
         return sum(buffer.end for buffer in self._report.bus.logs.values())

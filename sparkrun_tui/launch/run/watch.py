@@ -87,6 +87,10 @@ async def inspect(given: Given, running: Running, rank: RankPlan) -> Ended | Non
         if found is None:
             return Ended(rank, None, gone=not restarted, restarted=restarted)
         return Ended(rank, found.exit_code, found.oom_killed, restarted=restarted)
+    begun_here = not running.served and not given.attached
+    if found.restarts and begun_here:
+        # Docker would restart a server that cannot start, again and again.
+        return Ended(rank, found.exit_code, found.oom_killed, what="its container, which Docker restarted,")
     if given.plan.serve.delegated:
         return await _inspect_processes(given, running, rank)
     return await _inspect_execs(given, running, rank)

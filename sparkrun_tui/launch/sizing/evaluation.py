@@ -11,6 +11,7 @@ from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.engines.checks.validation import ordered, validate
 from sparkrun_tui.engines.registry import ENGINES
+from sparkrun_tui.launch.sizing.conditions import of_memory, settled
 from sparkrun_tui.launch.sizing.sizing import (
     MAX_ASSUMED,
     FactsStore,
@@ -138,8 +139,20 @@ def evaluate_rendered(
     rendered: Rendered, target: Target, *, store: FactsStore | None = None, checks: bool = True
 ) -> Evaluation:
     """The evaluation of a recipe whose values are already filled in."""
+    judged = guarded("judging its conditions", rendered.recipe, lambda: _settled(rendered, target))
+    if isinstance(judged, Problem):
+        return _unjudged(rendered, target, judged)
+    rendered = judged
     found = guarded("judging the recipe", rendered.recipe, lambda: _evaluate(rendered, target, store, checks))
     return _unjudged(rendered, target, found) if isinstance(found, Problem) else found
+
+
+def _settled(rendered: Rendered, target: Target) -> Rendered:
+    if not rendered.recipe.original.layers:
+        # A list judges thousands of recipes.
+        return rendered
+    hosts = [of_memory(host) for host in target.chosen(target.available)]
+    return settled(rendered, hosts, target.gpus)
 
 
 def _evaluate(rendered: Rendered, target: Target, store: FactsStore | None, checks: bool) -> Evaluation:

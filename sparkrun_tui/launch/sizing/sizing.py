@@ -23,6 +23,7 @@ from sparkrun_tui.memory.result import Estimate, HostMemory
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.models.facts import ModelFacts, facts_from_metadata, merge
 from sparkrun_tui.models.store import LocalFacts
+from sparkrun_tui.recipe.values.environment import expand_env
 from sparkrun_tui.recipe.values.overrides import metadata_in_force
 from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.remote.hub.cache import hub_folder
@@ -98,7 +99,7 @@ def engine_settings(rendered: Rendered, image: str = "") -> EngineSettings:
     family = family_of(rendered.recipe.runtime)
     if family is None:
         return EngineSettings(rendered.recipe.runtime)
-    env = {name: value.text for name, value in rendered.recipe.env.items()}
+    env = expand_env(rendered.recipe, {}, chain=rendered.chain)
     name = image or image_of(rendered)
     settings = read_settings(family, serve_words(rendered, family), name, env)
     if not settings.version:

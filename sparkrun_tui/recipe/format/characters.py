@@ -9,8 +9,7 @@ from sparkrun_tui.base.errors import Spot
 from sparkrun_tui.base.text import first_control, first_hidden, visible_line
 from sparkrun_tui.recipe.format.spots import command_spot
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
-from sparkrun_tui.recipe.values.overrides import value_text
-from sparkrun_tui.recipe.values.rendered import Rendered
+from sparkrun_tui.recipe.values.rendered import Rendered, value_text
 
 _AROUND = 20
 """Characters that are shown before and behind the invisible one."""
@@ -54,6 +53,15 @@ def _texts(rendered: Rendered) -> Iterator[tuple[str, str, Spot | None]]:
         ("runtime", recipe.runtime),
     ):
         yield key, text, recipe.spots.get(key)
+    yield "readiness", recipe.readiness.prompt, recipe.spots.get("readiness")
+    for image in recipe.images:
+        yield "containers", f"{image.host}: {image.image}", image.spot
+    for layer in recipe.original.layers:
+        for text in _strings(layer.when):
+            yield "overrides", text, layer.spot
+        yield "overrides", layer.container, layer.spot
+        for name, value in (*layer.defaults.items(), *layer.env.items()):
+            yield f"overrides.{name}", f"{name}={value_text(value)}", value.spot or layer.spot
     for key, value in recipe.env.items():
         yield f"env.{key}", f"{key}={value.text}", recipe.spots.get(f"env.{key}") or value.spot
     for key, link in rendered.chain.items():

@@ -40,9 +40,16 @@ def detect_runtime(declared: str, version: str, config: Mapping[str, Any], comma
     started = _started_by(command or "")
     if started and started != Runtime.VLLM.value:
         return started
-    if any(config.get(key) for key in _OF_EUGR):
+    if any(_has_entries(config.get(key)) for key in _OF_EUGR):
         return Runtime.EUGR_VLLM.value
     return Runtime.VLLM.value
+
+
+def _has_entries(data: Any) -> bool:
+    """Whether a field of a list has anything in it; entries without a text are none."""
+    if isinstance(data, (list, tuple)):
+        return any(item is not None and str(item).strip() for item in data)
+    return bool(data)
 
 
 def _started_by(command: str) -> str:

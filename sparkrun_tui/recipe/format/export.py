@@ -15,13 +15,15 @@ from sparkrun_tui.base import files, shell
 from sparkrun_tui.base.errors import RecipeError
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.recipe.bundled_files.attachments import scoped_mods
+from sparkrun_tui.recipe.format.include import flattened
 from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.format.spots import beginning
 from sparkrun_tui.recipe.format.yamltree import Node, compact_json, key_text, parse_tree, resolve
 from sparkrun_tui.recipe.model import Recipe, Value
 from sparkrun_tui.recipe.search.sources import reference
 from sparkrun_tui.recipe.values.masking import is_private, override_words, reference_to, secrets_of_recipe, variable_of
-from sparkrun_tui.recipe.values.overrides import build_chain, changed, parse_value, render, value_text
+from sparkrun_tui.recipe.values.overrides import build_chain, changed, parse_value, render
+from sparkrun_tui.recipe.values.rendered import value_text
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./~+-]([A-Za-z0-9_./+@:=-]*[A-Za-z0-9_./+@=-])?")
 _PROPERTIES = re.compile(r"(?:[&!]\S+[ \t]+)*")
@@ -42,19 +44,25 @@ def exported(recipe: Recipe, overrides: Mapping[str, str]) -> str:
     Overrides that are secrets are not written: they become variables, see `left_as_variables`.
     Raises `RecipeError` when the form of the file does not allow the change (anchors that other values refer to).
     """
+    recipe = recipe.original
     env = {}
     for key, (name, variable) in _variables(recipe, overrides).items():
         overrides = {**overrides, key: f"${{{name}}}"}
         env[name] = Value(f"${{{variable}}}", f"${{{variable}}}")
     changes = {key: _typed(recipe, key, text) for key, text in changed(recipe, overrides).items()}
-    text = recipe.text.removeprefix("\ufeff")
-    mark = recipe.text.removesuffix(text)
+    whole = recipe.text
+    if recipe.included:
+        # The new file may be in another folder.
+        whole = flattened(recipe)
+    text = whole.removeprefix("\ufeff")
+    mark = whole.removesuffix(text)
     newline = "\r\n" if "\r\n" in text else "\n"
     text = _with_scopes(recipe, text)
     model = None
     if "model" not in recipe.defaults:
         model = changes.pop("model", None)
     if changes:
+        text = _edit_layers(text, recipe.source.path, changes)
         text = _edit(text, recipe.source.path, "defaults", changes, newline)
     if model is not None:
         text = _edit(text, recipe.source.path, "", {"model": model}, newline)
@@ -154,16 +162,36 @@ def _edit(text: str, path: str, section: str, changes: Mapping[str, Value], newl
         if node is None:
             new[key] = value
             continue
-        start = node.start + len(_PROPERTIES.match(text, node.start)[0])  # type: ignore[index]
-        piece = yaml_scalar(value)
-        if text[start - 1 : start] not in (" ", "\t", ""):
-            piece = f" {piece}"
-        edits.append((start, _real_end(node, text), piece))
+        edits.append(_replacement(text, node, value))
     if new:
         edits.append(_addition(text, root, holder, section, new, newline))
     for start, end, piece in sorted(edits, reverse=True):
         text = text[:start] + piece + text[end:]
     return text
+
+
+def _edit_layers(text: str, path: str, changes: Mapping[str, Value]) -> str:
+    """`text` with the same values in every entry of `overrides` that would set another one."""
+    holder = _child(parse_tree(text, path), "overrides")
+    edits: list[tuple[int, int, str]] = []
+    for item in holder.items if holder is not None else ():
+        defaults = _child(item, "defaults")
+        for key, value in changes.items():
+            node = _child(defaults, key)
+            if node is not None:
+                edits.append(_replacement(text, node, value))
+    for start, end, piece in sorted(edits, reverse=True):
+        text = text[:start] + piece + text[end:]
+    return text
+
+
+def _replacement(text: str, node: Node, value: Value) -> tuple[int, int, str]:
+    """The edit that puts a value in the place of a node: start, end and text."""
+    start = node.start + len(_PROPERTIES.match(text, node.start)[0])  # type: ignore[index]
+    piece = yaml_scalar(value)
+    if text[start - 1 : start] not in (" ", "\t", ""):
+        piece = f" {piece}"
+    return start, _real_end(node, text), piece
 
 
 def _child(node: Node | None, key: str) -> Node | None:
@@ -284,6 +312,28 @@ def _compare(recipe: Recipe, overrides: Mapping[str, str], text: str, env: froze
         raise _refused(recipe)
     if set(again.env) != {*recipe.env, *env}:
         raise _refused(recipe)
+    if _layers(again, {}) != _layers(recipe, {key: wanted[key].value for key in changed(recipe, overrides)}):
+        raise _refused(recipe)
+    if _for_launches(again) != _for_launches(recipe):
+        raise _refused(recipe)
+
+
+def _for_launches(recipe: Recipe) -> object:
+    """The fields about launches, without their places."""
+    images = [(image.host, image.image) for image in recipe.images]
+    return images, recipe.readiness, recipe.runtime_cache
+
+
+def _layers(recipe: Recipe, changes: Mapping[str, Value]) -> list[object]:
+    """The entries of `overrides` without their places, with other values for some keys."""
+    found: list[object] = []
+    for layer in recipe.layers:
+        defaults = {}
+        for key, value in layer.defaults.items():
+            defaults[key] = value_text(changes.get(key, value))
+        env = {key: value.text for key, value in layer.env.items()}
+        found.append((layer.when, defaults, env, layer.container))
+    return found
 
 
 def _refused(recipe: Recipe) -> RecipeError:

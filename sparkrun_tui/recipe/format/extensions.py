@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sparkrun_tui.recipe.format.keys import MEANINGS
 from sparkrun_tui.recipe.model import Recipe, Runtime
 
 
@@ -21,31 +21,12 @@ class LaterField:
     """The reason why it has no effect in this recipe, empty when it has one."""
 
 
-_MEANINGS: Mapping[str, str] = {
-    "pre_exec": "commands to run in the containers before the engine starts",
-    "post_exec": "commands to run in the head's container once the server answers",
-    "post_commands": "commands to run on the head host once the server answers",
-    "stop_after_post": "to stop the server once these commands have run",
-    "executor_config": "options of the container",
-    "executor": "the program that runs the containers",
-    "mods": "folders whose run.sh changes the container before the engine starts",
-    "builder": "a program that builds the container image",
-    "build_args": "arguments for building the container image",
-    "builder_config": "options of the program that builds the container image",
-    "distribution_config": "how image and model are sent to the hosts",
-    "ssh": "how to reach the hosts",
-    "benchmark": "settings of a benchmark",
-    "include": "another recipe that this one builds on",
-    "overrides": "values for some hosts or conditions",
-    "mmproj": "the vision projector of a GGUF model",
-    "containers": "another image for some of the hosts",
-    "readiness": "how long to wait for the server",
-    "runtime_cache": "whether the engine's caches are kept on the hosts",
-    "volumes": "folders of the host to mount; `executor_config.volumes` is what mounts them",
-}
-LATER_KEYS = frozenset(_MEANINGS)
+LATER_KEYS = frozenset(MEANINGS)
 """Keys that are read, whether or not this program supports them."""
-_HARMLESS = frozenset({"benchmark", "distribution_config", "ssh"})
+_HARMLESS = frozenset(
+    ["benchmark", "distribution_config", "ssh", "capabilities", "unsupported_capabilities", "runtime_version",
+     "min_sparkrun_version"]
+)  # fmt: skip
 """Fields that do not change what runs on the hosts."""
 _HONOURED = frozenset({"pre_exec", "post_exec", "post_commands", "stop_after_post", "executor_config", "mods"})
 
@@ -60,7 +41,7 @@ def later_fields(recipe: Recipe) -> tuple[LaterField, ...]:
     """The later fields of the recipe, in the order of the file; empty ones are left out."""
     found = []
     for key, data in recipe.runtime_config.items():
-        meaning = _MEANINGS.get(key)
+        meaning = MEANINGS.get(key)
         if meaning is None or data in (None, [], {}, ""):
             continue
         honoured = key in _HONOURED or _done(recipe, key, str(data))

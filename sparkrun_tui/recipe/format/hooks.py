@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sparkrun_tui.base.numbers import decimal
 from sparkrun_tui.recipe.format.mounts import normal_device, normal_volume
-from sparkrun_tui.recipe.format.pre_exec import Before, before_entries, listed
+from sparkrun_tui.recipe.format.pre_exec import Before, before_entries, listed, timed_command
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.values.masking import quote_references
-from sparkrun_tui.recipe.values.overrides import value_text
-from sparkrun_tui.recipe.values.rendered import Rendered
+from sparkrun_tui.recipe.values.overrides import rejoined
+from sparkrun_tui.recipe.values.rendered import Rendered, value_text
 from sparkrun_tui.recipe.values.template import TemplateError, expand
 
 _SIZE = re.compile(r"[0-9]{1,15}(\.[0-9]{1,6})?\s*([kKmMgG]i?)?[bB]?")
@@ -22,10 +23,28 @@ _VOLUME = re.compile(r"[^\0\n,:]+:/[^\0\n:]*(:[^\0\n:]*)?")
 _DEVICE = re.compile(r"/dev/[^\0\n]+")
 _CAPABILITY = re.compile(r"(CAP_)?[A-Z_]{2,40}")
 _USER = re.compile(r"[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?")
+_RESTART = re.compile(r"no|always|unless-stopped|on-failure(:[0-9]{1,4})?")
+_SECURITY = re.compile(r"[a-z][a-z-]{1,40}([=:][A-Za-z0-9_./:@+-]{1,200})?")
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}(=[^\0\n\r]{0,1000})?")
+_SMALLEST_MEMORY = 6 << 20
+"""Bytes; Docker refuses a lower limit."""
+OWN_LABELS = re.compile(r"(io\.)?sparkrun-tui(\.|$)", re.IGNORECASE)
+"""Labels by which this program finds its containers."""
+PEER_LABELS = re.compile(r"(io\.)?sparkrun(\.|$)|com\.docker\.", re.IGNORECASE)
+"""Labels by which other programs find theirs."""
 
 
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 MAX_HOOKS = 1 << 20
 """The most characters of all commands of one list, with the values filled in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A command, and the seconds that it may take: None where the recipe does not say, 0 for any time."""
+
+    command: str
+    timeout: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +56,8 @@ class Hooks:
     """
 
     before: tuple[Before, ...] = ()
-    after: tuple[str, ...] = ()
-    host_after: tuple[str, ...] = ()
+    after: tuple[Timed, ...] = ()
+    host_after: tuple[Timed, ...] = ()
     stops: bool = False
     """Whether the server is stopped once `after` and `host_after` have run."""
     problems: tuple[Problem, ...] = ()
@@ -67,7 +86,22 @@ class ContainerOptions:
     network: str = ""
     ipc: str = ""
     privileged: bool = False
+    memory_limit: str = ""
+    restart_policy: str = ""
+    """`always`, `unless-stopped`, `on-failure` or `on-failure:3`; empty where Docker is not to restart it."""
+    security_opt: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    """Each `NAME=VALUE`; none of this program's own."""
     problems: tuple[Problem, ...] = ()
+
+
+def time_text(timeout: float | None) -> str:
+    """The time that a command may take, as words behind its place; empty where the recipe does not say."""
+    if timeout is None:
+        return ""
+    if not timeout:
+        return ", for as long as it takes"
+    return f", for at most {timeout:g} s"
 
 
 def hooks_of(rendered: Rendered, known: Mapping[str, str] | None = None) -> Hooks:
@@ -94,24 +128,25 @@ def _filler(rendered: Rendered, known: Mapping[str, str]) -> Callable[[str], str
         room -= len(filled)
         if room < 0:
             raise TemplateError(f"all its commands together are longer than {MAX_HOOKS:,} characters", ())
-        return quote_references(filled)
+        return quote_references(rejoined(filled))
 
     return fill
 
 
-def _commands(rendered: Rendered, key: str, problems: list[Problem], known: Mapping[str, str]) -> tuple[str, ...]:
+def _commands(rendered: Rendered, key: str, problems: list[Problem], known: Mapping[str, str]) -> tuple[Timed, ...]:
     fill = _filler(rendered, known)
     found = []
     for spot, entry in listed(rendered.recipe, key, problems):
-        if not isinstance(entry, str):
-            message = f"an entry of `{key}` is not a shell command and is not carried out"
-            problems.append(Problem(Severity.WARNING, "hook", message, spot))
+        timed = timed_command(key, entry, spot)
+        if isinstance(timed, Problem):
+            problems.append(timed)
             continue
+        command, timeout = timed
         try:
-            found.append(fill(entry).strip())
+            found.append(Timed(fill(command).strip(), timeout))
         except TemplateError as error:
             problems.append(Problem(Severity.ERROR, "hook", f"`{key}`: {error}", spot))
-    return tuple(command for command in found if command)
+    return tuple(timed for timed in found if timed.command)
 
 
 def _stops(recipe: Recipe, anything: bool, problems: list[Problem]) -> bool:
@@ -148,8 +183,32 @@ def container_options(recipe: Recipe) -> ContainerOptions:
         network=network,
         ipc=reader.text("ipc", re.compile(r"[a-z]+(:[\w.-]+)?")),
         privileged=reader.flag("privileged"),
+        memory_limit=reader.memory_limit(),
+        restart_policy=reader.text("restart_policy", _RESTART).removeprefix("no"),
+        security_opt=reader.security_opt(),
+        labels=reader.labels(),
         problems=reader.finish(),
     )
+
+
+def size_bytes(text: str) -> int:
+    """The bytes of a size in Docker's form: `64gb`, `512m`, `10.24gb`, or a bare number of bytes.
+
+    Raises `ValueError` for another text.
+    """
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([kmg]?)i?b?", text.strip().lower())
+    if match is not None:
+        number = decimal(match[1])
+        if number is not None:
+            return int(number * _UNITS[match[2]])
+    raise ValueError(f"`{text[:60]}` is not a size")
+
+
+def _word(part: Any) -> str:
+    """A value of a mapping as a text; booleans as YAML writes them."""
+    if isinstance(part, bool):
+        return "true" if part else "false"
+    return "" if part is None else str(part)
 
 
 class _Options:
@@ -161,8 +220,8 @@ class _Options:
         if not isinstance(data, Mapping):
             self._wrong("`executor_config` must be a mapping of keys")
 
-    def _wrong(self, message: str, severity: Severity = Severity.ERROR) -> None:
-        self.problems.append(Problem(severity, "executor-config", message, self.spot))
+    def _wrong(self, message: str, severity: Severity = Severity.ERROR, remedy: str = "") -> None:
+        self.problems.append(Problem(severity, "executor-config", message, self.spot, remedy))
 
     def text(self, key: str, form: re.Pattern[str]) -> str:
         self.read.add(key)
@@ -180,8 +239,8 @@ class _Options:
         if value in (None, ""):
             return ()
         if isinstance(value, Mapping):
-            joiner = "=" if key.startswith("ulimit") else ":"
-            entries: list[Any] = [f"{name}{joiner}{part}" for name, part in value.items()]
+            joiner = "=" if key.startswith(("ulimit", "labels")) else ":"
+            entries: list[Any] = [f"{name}{joiner}{_word(part)}" for name, part in value.items()]
         elif isinstance(value, list):
             entries = value
         else:
@@ -193,6 +252,37 @@ class _Options:
         if len(good) != len(entries):
             self._wrong(f"a value of `executor_config.{key}` has the wrong form")
         return tuple(good)
+
+    def memory_limit(self) -> str:
+        limit = self.text("memory_limit", _SIZE)
+        if limit and size_bytes(limit) < _SMALLEST_MEMORY:
+            self._wrong(f"`executor_config.memory_limit: {limit}` is less than the 6 MiB that Docker asks for")
+            return ""
+        return limit
+
+    def security_opt(self) -> tuple[str, ...]:
+        good = []
+        for option in self.many("security_opt", _SECURITY):
+            name, _, value = option.replace(":", "=", 1).partition("=")
+            if name == "seccomp" and value not in ("unconfined", "builtin"):
+                self._wrong(
+                    f"`executor_config.security_opt: {option}` names a profile in a file, which is not on the hosts",
+                    remedy="`seccomp=unconfined` and `seccomp=builtin` need no file",
+                )
+            else:
+                good.append(option)
+        return tuple(good)
+
+    def labels(self) -> tuple[str, ...]:
+        good = []
+        for label in self.many("labels", _LABEL):
+            name = label.partition("=")[0]
+            if OWN_LABELS.match(name):
+                message = f"`executor_config.labels` may not set `{name[:60]}`: this program finds its containers by it"
+                self._wrong(message, remedy="choose another name")
+            else:
+                good.append(label if "=" in label else f"{label}=")
+        return tuple(dict.fromkeys(good))
 
     def devices(self) -> tuple[str, ...]:
         found = tuple(map(normal_device, self.many("devices", _DEVICE)))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from sparkrun_tui.recipe.model import Recipe
+
 _PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*"
 _REFERENCE = re.compile(
@@ -35,6 +37,28 @@ class Image:
         if not self.tag:
             return True
         return re.search(r"latest|nightly|main|dev", self.tag) is not None
+
+
+def same_host(name: str, written: str) -> bool:
+    """Whether a recipe's word for a host means the one that `ssh` knows by `name`: `spark-1` is `me@spark-1`, too."""
+    return written in (name, name.rpartition("@")[2])
+
+
+def image_on(recipe: Recipe, host: str) -> str:
+    """The image that a recipe names for a host: that of `containers`, else its `container`; empty without one."""
+    for entry in recipe.images:
+        if same_host(host, entry.host):
+            return entry.image
+    return recipe.container
+
+
+def images_of(recipe: Recipe) -> tuple[str, ...]:
+    """Every image that a recipe may run: its own, those of single hosts and of conditions; each once."""
+    original = recipe.original
+    found = [recipe.container, original.container]
+    found += [entry.image for entry in original.images]
+    found += [layer.container for layer in original.layers]
+    return tuple(dict.fromkeys(image for image in found if image))
 
 
 def parse_image(text: str) -> Image | None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,18 @@ from sparkrun_tui.base.defects import REPORT, defect
 from sparkrun_tui.base.errors import RecipeError, Spot
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.recipe.format.detect import detect_runtime
+from sparkrun_tui.recipe.format.include import with_included
+from sparkrun_tui.recipe.format.keys import KNOWN_KEYS, METADATA_KEYS
+from sparkrun_tui.recipe.format.launching import read_images, read_readiness, read_runtime_cache
+from sparkrun_tui.recipe.format.layers import read_layers
 from sparkrun_tui.recipe.format.params import parse_params
 from sparkrun_tui.recipe.format.reader import Reader, as_braces, is_accidental_mapping, repeated_keys
+from sparkrun_tui.recipe.format.recipe_file import read_recipe
 from sparkrun_tui.recipe.format.topology import Topology, infer
 from sparkrun_tui.recipe.format.yamltree import MAX_BYTES, Node, parse_tree
 from sparkrun_tui.recipe.model import (
     BrokenRecipe,
+    Included,
     Metadata,
     Mode,
     Problem,
@@ -29,22 +34,8 @@ from sparkrun_tui.recipe.model import (
     Value,
 )
 
-_TOP_WORDS = (
-    "name description maintainer model model_revision runtime container command mode min_nodes max_nodes solo_only "
-    "cluster_only defaults env metadata runtime_config recipe_version sparkrun_version"
-)
-KNOWN_KEYS = frozenset(_TOP_WORDS.split())
-"""Top-level keys with a meaning of their own; every other key is moved to `runtime_config`."""
-
 _LISTS = frozenset({"pre_exec", "post_exec", "post_commands", "mods"})
 """Lists whose entries have positions of their own."""
-
-_METADATA_WORDS = (
-    "description maintainer name model_params model_dtype kv_dtype num_layers num_kv_heads head_dim model_vram "
-    "kv_vram_per_token"
-)
-METADATA_KEYS = frozenset(_METADATA_WORDS.split())
-"""Keys of `metadata` with a meaning of their own."""
 
 MAX_NAME = 200
 """The most characters of a recipe's name."""
@@ -59,7 +50,7 @@ MAX_WIDTH = 1_000_000
 def load_recipe(path: str | Path, source: Source | None = None) -> Recipe:
     """The recipe in the file at `path`. Raises `RecipeError` with the place when it cannot be read."""
     origin = source or Source(SourceKind.PATH, str(path))
-    return load_bytes(_read(Path(path)), origin)
+    return load_bytes(read_recipe(Path(path)), origin)
 
 
 def load_file(path: str | Path, source: Source | None = None) -> Recipe | BrokenRecipe:
@@ -67,7 +58,7 @@ def load_file(path: str | Path, source: Source | None = None) -> Recipe | Broken
     origin = source or Source(SourceKind.PATH, str(path))
     data = b""
     try:
-        data = _read(Path(path))
+        data = read_recipe(Path(path))
         return load_bytes(data, origin)
     except RecipeError as error:
         problem = Problem(Severity.ERROR, "unreadable", error.what, error.spot, error.remedy)
@@ -113,30 +104,6 @@ def stem(path: str) -> str:
     return name
 
 
-def _read(path: Path) -> bytes:
-    try:
-        with open(path, "rb", buffering=0, opener=_open_plainly) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise RecipeError(f"{path} is not a regular file")
-            data = b""
-            while len(data) <= MAX_BYTES:
-                chunk = file.read(MAX_BYTES + 1 - len(data))
-                if not chunk:
-                    break
-                data += chunk
-            return data
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise RecipeError(f"{path} cannot be read: {reason}") from error
-    except ValueError as error:
-        raise RecipeError(f"{str(path)!r} is not the path of a file") from error
-
-
-def _open_plainly(path: str, flags: int) -> int:
-    # A named pipe must not hang the browser.
-    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
-
-
 def _build(text: str, data: bytes, source: Source) -> Recipe:
     body = text.removeprefix("\ufeff")
     root = parse_tree(body, source.path)
@@ -147,11 +114,17 @@ def _build(text: str, data: bytes, source: Source) -> Recipe:
             spot=Spot(source.path, root.line, root.column),
         )
     problems = repeated_keys(root, source.path)
+    merged = with_included(root, source)
+    problems += merged.problems
     spots: dict[str, Spot] = {}
-    top = Reader(source.path, root, problems, spots)
+    top = Reader(source.path, merged.root, problems, spots)
+    if merged.spot is not None:
+        spots["include"] = merged.spot
     version, config, command = _version(top), _runtime_config(top), _command(top)
     meta, defaults, env = top.below("metadata"), top.below("defaults"), top.below("env")
     topology = _topology(top)
+    images, layers = read_images(top), read_layers(top)
+    readiness, runtime_cache = read_readiness(top), read_runtime_cache(top)
     return Recipe(
         name=_name(top, meta) or stem(source.path),
         source=source,
@@ -159,7 +132,7 @@ def _build(text: str, data: bytes, source: Source) -> Recipe:
         runtime=detect_runtime(top.text("runtime"), version, config, command),
         container=top.text("container").strip(),
         command=command,
-        command_spot=_command_spot(top, body),
+        command_spot=_command_spot(top, body, merged.files),
         version=version,
         mode=topology.mode,
         min_nodes=topology.min_nodes,
@@ -171,9 +144,23 @@ def _build(text: str, data: bytes, source: Source) -> Recipe:
         runtime_config=config,
         spots=spots,
         problems=tuple(problems),
-        digest=hashlib.sha256(data).hexdigest(),
+        digest=_digest(data, merged.files),
         text=text,
+        included=merged.files,
+        layers=layers,
+        images=images,
+        readiness=readiness,
+        runtime_cache=runtime_cache,
     )
+
+
+def _digest(data: bytes, included: Sequence[Included]) -> str:
+    """The digest of a recipe, which differs as soon as any of its files does."""
+    own = hashlib.sha256(data).hexdigest()
+    if not included:
+        return own
+    parts = [own, *(file.digest for file in included)]
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
 
 def _name(top: Reader, meta: Reader | None) -> str:
@@ -263,21 +250,25 @@ def _command(top: Reader) -> str | None:
     return top.text("command") or None
 
 
-def _command_spot(top: Reader, text: str) -> Spot | None:
+def _command_spot(top: Reader, text: str, included: Sequence[Included]) -> Spot | None:
     node = top.nodes.get("command")
     if node is None or node.kind != "scalar":
         return None
+    path = top.spot(node).path
+    for file in included:
+        if file.path == path:
+            text = file.text
     if not node.style:
-        return Spot(top.path, node.line, node.column)
+        return Spot(path, node.line, node.column)
     if node.style not in ("|", ">"):
         # Behind the opening quote.
-        return Spot(top.path, node.line, node.column + 1)
+        return Spot(path, node.line, node.column + 1)
     indent = 0
     for line in text.split("\n")[node.line :]:
         if line.strip():
             indent = len(line) - len(line.lstrip(" "))
             break
-    return Spot(top.path, node.line + 1, indent + 1)
+    return Spot(path, node.line + 1, indent + 1)
 
 
 def _env(env: Reader) -> dict[str, Value]:

@@ -196,6 +196,17 @@ def harmless_device(device: str) -> bool:
     return _HARMLESS_DEVICES.fullmatch(normal_path(device.partition(":")[0])) is not None
 
 
+HARMLESS_SECURITY = frozenset({
+    "no-new-privileges", "no-new-privileges=true", "apparmor=docker-default", "seccomp=builtin",
+})  # fmt: skip
+"""Security options that take nothing away from Docker's own protection."""
+
+
+def harmless_security(option: str) -> bool:
+    """Whether a security option leaves Docker's protection of the host as it is, or makes it stronger."""
+    return option.replace(":", "=", 1).lower() in HARMLESS_SECURITY
+
+
 def harmless_capability(name: str) -> bool:
     """Whether a capability is one of Docker's defaults, or one that engines need."""
     return name.upper().removeprefix("CAP_") in HARMLESS_CAPABILITIES

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparkrun_tui.base.errors import Spot
+from sparkrun_tui.base.numbers import decimal_of
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.values.template import TemplateError
 
@@ -18,6 +19,9 @@ _MOD = re.compile(r"(@[A-Za-z0-9][\w.-]{0,63}/)?[\w][\w.+-]*(/[\w][\w.+-]*)*")
 _SOURCE = re.compile(r"[^\0\n]+")
 _TARGET = re.compile(r"/[^\0\n]*")
 _COPY_KEYS = frozenset({"copy", "dest", "source_host"})
+_COMMAND_KEYS = frozenset({"command", "timeout"})
+MAX_TIMEOUT = 7 * 24 * 3600
+"""The most seconds that a hook may be given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,8 @@ class Before:
     source: str = ""
     target: str = ""
     spot: Spot | None = None
+    timeout: float | None = None
+    """Seconds that the command may take; None where the recipe does not say, 0 for any time."""
 
     @property
     def is_mod(self) -> bool:
@@ -58,6 +64,8 @@ def before_entries(recipe: Recipe, fill: Callable[[str], str], problems: list[Pr
         elif made.command or made.source:
             found.append(made)
     for spot, entry in listed(recipe, "mods", problems):
+        if entry is None or entry == "":
+            continue
         mod = _mod(entry, spot)
         if isinstance(mod, Problem):
             problems.append(mod)
@@ -83,16 +91,44 @@ def listed(recipe: Recipe, key: str, problems: list[Problem]) -> Iterator[tuple[
 
 
 def _pre_exec(entry: Any, spot: Spot | None, fill: Callable[[str], str]) -> Before | Problem:
-    if isinstance(entry, str):
-        return Before("pre_exec", fill(entry).strip(), spot=spot)
     if isinstance(entry, Mapping) and "copy" in entry:
         return _copy(entry, spot, fill)
-    message = "an entry of `pre_exec` is neither a command nor a copy and is not carried out"
-    return Problem(Severity.WARNING, "hook", message, spot)
+    timed = timed_command("pre_exec", entry, spot)
+    if isinstance(timed, Problem):
+        return timed
+    command, timeout = timed
+    return Before("pre_exec", fill(command).strip(), spot=spot, timeout=timeout)
+
+
+def timed_command(key: str, entry: Any, spot: Spot | None) -> tuple[str, float | None] | Problem:
+    """A command as a text or as `{command, timeout}`, with its seconds: None where not given, 0 for any time."""
+    if isinstance(entry, str):
+        return entry, None
+    kinds = "a command, or `{command: ..., timeout: SECONDS}`"
+    if key == "pre_exec":
+        kinds += ", or `{copy: ..., dest: ...}`"
+    if not isinstance(entry, Mapping) or "command" not in entry:
+        return _wrong(f"an entry of `{key}` is not a command", spot, f"write it as {kinds}")
+    unknown = sorted(map(str, entry.keys() - _COMMAND_KEYS))
+    if unknown:
+        return _wrong(f"a command of `{key}` has no key `{unknown[0][:40]}`", spot, "its keys are `command`, `timeout`")
+    command = entry["command"]
+    if not isinstance(command, str) or not command.strip():
+        return _wrong(f"a command of `{key}` must be a text", spot)
+    if "timeout" not in entry:
+        return command, None
+    timeout = decimal_of(entry["timeout"], most=MAX_TIMEOUT)
+    if timeout is None or timeout < 0:
+        shown = str(entry["timeout"])[:40]
+        remedy = "write `timeout: 600`, or 0 for any time"
+        return _wrong(f"the `timeout` of a command of `{key}` must be a number of seconds, not `{shown}`", spot, remedy)
+    return command, timeout
 
 
 def _copy(entry: Mapping[str, Any], spot: Spot | None, fill: Callable[[str], str]) -> Before | Problem:
     unknown = sorted(map(str, entry.keys() - _COPY_KEYS))
+    if "command" in unknown:
+        return _wrong("an entry of `pre_exec` has both `copy` and `command`", spot, "write two entries")
     if unknown:
         return _wrong(f"a copy of `pre_exec` has no key `{unknown[0][:40]}`", spot, "its keys are `copy` and `dest`")
     if entry.get("source_host"):

@@ -37,7 +37,7 @@ def sketch(text: str, source: Source) -> Entry | None:
         top[key] = _value(value) if key in _WANTED else ""
         # A value may also be on the lines below its key.
         filled[key] = without_comment(value).strip() not in _EMPTY
-    if not top.keys() & {"model", "command", "container", "runtime", "recipe_version", "sparkrun_version"}:
+    if not top.keys() & {"model", "command", "container", "runtime", "recipe_version", "sparkrun_version", "include"}:
         return None
     has = tuple(top)
     nested: defaultdict[str, str] = defaultdict(str)

@@ -31,11 +31,11 @@ class Reader:
             if key.kind != "scalar":
                 self.report("key", "a key must be plain text", key)
             self.nodes[name] = value
-            self.spots[f"{self.at}{name}"] = Spot(self.path, key.line, key.column)
+            self.spots[f"{self.at}{name}"] = self.spot(key)
 
     def spot(self, node: Node) -> Spot:
         """The place of a node."""
-        return Spot(self.path, node.line, node.column)
+        return Spot(node.path or self.path, node.line, node.column)
 
     def report(
         self, code: str, message: str, node: Node, severity: Severity = Severity.ERROR, remedy: str = ""

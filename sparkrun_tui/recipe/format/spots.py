@@ -25,7 +25,7 @@ def command_spot(recipe: Recipe, offset: int) -> Spot | None:
     start = command.rfind("\n", 0, offset) + 1
     end = command.find("\n", start)
     line = command[start:] if end < 0 else command[start:end]
-    lines = recipe.text.removeprefix("\ufeff").split("\n")
+    lines = recipe.text_of(first.path).split("\n")
     is_indented = lines[first.line - 1][: first.column - 1].isspace()
     column = first.column if row == 0 or is_indented else 1
     index = first.line - 1 + row
@@ -41,7 +41,7 @@ def _search(recipe: Recipe, first: Spot, command: str, offset: int) -> Spot:
         return first
     needle = word.group()
     nth = command.count(needle, 0, offset)
-    lines = recipe.text.removeprefix("\ufeff").split("\n")
+    lines = recipe.text_of(first.path).split("\n")
     start = first.column - 1
     for number in range(first.line - 1, len(lines)):
         at = lines[number].find(needle, start)

@@ -55,6 +55,8 @@ class Node:
     """The index of its first character in the text."""
     end: int = 0
     """The index of its end; for a block mapping or list, that of the next node."""
+    path: str = ""
+    """The file that it is read from."""
 
     @property
     def is_null(self) -> bool:
@@ -139,6 +141,7 @@ class _Composer:
         mark = event.start_mark
         node = Node("scalar", mark.line + 1, mark.column + 1, tag, event.value, event.style or "")
         node.start, node.end = mark.index, event.end_mark.index
+        node.path = self.path
         return node
 
     def _start(self, event: Any) -> None:
@@ -151,7 +154,7 @@ class _Composer:
             self._tag(event, frozenset({tag}))
         style = "flow" if event.flow_style else ""
         mark = event.start_mark
-        node = Node(kind, mark.line + 1, mark.column + 1, style=style, start=mark.index)
+        node = Node(kind, mark.line + 1, mark.column + 1, style=style, start=mark.index, path=self.path)
         self.open.append((node, event.anchor, []))
 
     def _end(self, event: Any) -> None:
@@ -268,6 +271,30 @@ def plain(node: Node) -> Any:
     if node.kind == "list":
         return [plain(item) for item in node.items]
     return scalar_data(node.text, node.tag)
+
+
+def unmerged(node: Node) -> dict[str, tuple[Node, Node]]:
+    """The pairs of a mapping by the text of their keys: merge keys resolved, and of repeated keys the last one."""
+    found: dict[str, tuple[Node, Node]] = {}
+    for key, value in entries(node):
+        found[key_text(key)] = (key, value)
+    return found
+
+
+def written(node: Node) -> str:
+    """The node as YAML text: numbers, quotes and block texts as they were written, without comments and anchors."""
+    text: str = yaml.serialize(_written(node), allow_unicode=True, width=1 << 20)
+    return text
+
+
+def _written(node: Node) -> yaml.Node:
+    if node.kind == "map":
+        pairs = [(_written(key), _written(value)) for key, value in unmerged(node).values()]
+        return yaml.MappingNode(f"{_CORE}map", pairs, flow_style=node.style == "flow")
+    if node.kind == "list":
+        items = [_written(item) for item in node.items]
+        return yaml.SequenceNode(f"{_CORE}seq", items, flow_style=node.style == "flow")
+    return yaml.ScalarNode(f"{_CORE}{node.tag}", node.text, style=node.style or None)
 
 
 def key_text(node: Node) -> str:

@@ -91,6 +91,9 @@ def _list(settings: Settings, words: KnownWords, budget: float) -> Listing:
         row = cached.get(path)
         if row is not None and row[0] == stamp[0] and row[1] == stamp[1]:
             entry = _from_row(row[2], source)
+            if entry is not None and "include" in entry.has:
+                # The file is the same, but one that it includes may not be.
+                entry = _parse(path, source, words)
         elif time.monotonic() < deadline:
             entry = _parse(path, source, words)
         else:

@@ -17,7 +17,7 @@ from sparkrun_tui.recipe.search.entry import Entry
 from sparkrun_tui.recipe.search.folders import ENDINGS, Folder, is_inside, own_folders, recipe_files
 from sparkrun_tui.recipe.suggestions import listed, nearest
 
-_RECIPE_WORDS = ("model", "command", "container", "runtime", "recipe_version", "sparkrun_version")
+_RECIPE_WORDS = ("model", "command", "container", "runtime", "recipe_version", "sparkrun_version", "include")
 
 
 def find_recipe(name: str, settings: Settings) -> Recipe:

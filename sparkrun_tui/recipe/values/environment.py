@@ -11,8 +11,11 @@ from sparkrun_tui.base.filling import TooLongError, filled_in
 from sparkrun_tui.base.secrets import looks_secret
 from sparkrun_tui.recipe.format.yamltree import MAX_TEXT
 from sparkrun_tui.recipe.model import Recipe
+from sparkrun_tui.recipe.values.env_fields import FIELD, field_at, protected
+from sparkrun_tui.recipe.values.rendered import ChainValue, value_text
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$([A-Za-z_][A-Za-z0-9_]*)")
+_FILLED = re.compile(rf"\$\{{(?P<braced>[A-Za-z_][A-Za-z0-9_]*)\}}|\$(?P<plain>[A-Za-z_][A-Za-z0-9_]*)|{FIELD}")
 _OTHER_FORM = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*[^A-Za-z0-9_}][^}]*\}?")
 _ALLOWED = frozenset({
     "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_ENDPOINT", "HF_HOME", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
@@ -59,9 +62,15 @@ def unfilled(text: str) -> tuple[str, ...]:
 def wanted(recipe: Recipe, environ: Mapping[str, str]) -> tuple[Wanted, ...]:
     """The variables of the workstation that the recipe wants; `environ` only shows which of them are set."""
     found: dict[str, list[str]] = {}
-    for key, value in recipe.env.items():
+    values = [*recipe.env.items()]
+    for layer in recipe.original.layers:
+        # They may hold in the next launch, for which nobody is asked again.
+        values += layer.env.items()
+    for key, value in values:
         for name in references(value.text):
-            found.setdefault(name, []).append(key)
+            keys = found.setdefault(name, [])
+            if key not in keys:
+                keys.append(key)
     variables = []
     for name, keys in sorted(found.items()):
         variables.append(Wanted(name, tuple(keys), name in environ, allowed(name), looks_secret(name)))
@@ -73,26 +82,43 @@ def reads_text(recipe: Recipe) -> str:
     return ", ".join(want.name for want in wanted(recipe, {}))
 
 
-def expand_env(recipe: Recipe, environ: Mapping[str, str], consented: Collection[str] | None = None) -> dict[str, str]:
-    """The recipe's `env` with references filled in from `environ`, in one pass.
+def expand_env(
+    recipe: Recipe,
+    environ: Mapping[str, str],
+    consented: Collection[str] | None = None,
+    chain: Mapping[str, ChainValue] | None = None,
+) -> dict[str, str]:
+    """The recipe's `env` with references filled in from `environ`, and `{config.KEY}` from `chain`, in one pass.
 
+    `{launch.FIELD}` is left for `env_fields.with_launch`, which knows the host.
     A variable that is not set stays as it is written. With `consented`, only allowed variables and those named
     there are filled in; None means that the recipe is the user's own and may read any.
     Raises `RecipeError` when one value, or all of them together, become too long.
     """
 
     def value(match: re.Match[str]) -> str:
-        name = match[1] or match[2]
-        may_read = consented is None or allowed(name) or name in consented
-        if may_read and name in environ:
-            return environ[name]
-        return match.group()
+        name = match["braced"] or match["plain"]
+        if name:
+            may_read = consented is None or allowed(name) or name in consented
+            if may_read and name in environ:
+                return protected(environ[name])
+            return match.group()
+        field, rest = field_at(match)
+        if field.space == "launch":
+            return match.group()
+        if field.literal:
+            return field.literal + rest
+        link = (chain or {}).get(field.name)
+        if link is None or isinstance(link.value.data, (list, dict)):
+            # An error of the recipe, which `field_problems` reports.
+            return match.group()
+        return protected(value_text(link.value)) + rest
 
     found: dict[str, str] = {}
     room = MAX_ENV
     for key, entry in recipe.env.items():
         try:
-            found[key] = filled_in(_REFERENCE, entry.text, value, min(MAX_TEXT, room))
+            found[key] = filled_in(_FILLED, entry.text, value, min(MAX_TEXT, room))
         except TooLongError:
             raise _too_long(recipe, key) from None
         room -= len(found[key])

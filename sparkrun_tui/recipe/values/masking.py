@@ -18,6 +18,7 @@ from sparkrun_tui.base.identifiers import variable_name
 from sparkrun_tui.base.secrets import MASK, Redactor, Secret, looks_secret, revealed, secrets_of, secrets_of_words
 from sparkrun_tui.recipe.format.yamltree import compact_json, without_comment
 from sparkrun_tui.recipe.model import Problem, Recipe, Value
+from sparkrun_tui.recipe.values.env_fields import FIELD
 from sparkrun_tui.recipe.values.environment import references
 from sparkrun_tui.recipe.values.overrides import render
 from sparkrun_tui.recipe.values.rendered import ChainValue, Origin, Rendered
@@ -59,7 +60,12 @@ def _is_secret(key: str, data: Any) -> bool:
     if not isinstance(data, str) or _DIGITS.fullmatch(text):
         # `token_budget` is a number of tokens; `api_key` may be digits all the same.
         return _LAST_WORD.search(key) is not None
-    return bool(text) and not references(text)
+    return bool(text) and not references(text) and not _is_field(text)
+
+
+def _is_field(text: str) -> bool:
+    """Whether a text only refers to a value of the recipe or of the launch (`{config.api_key}`)."""
+    return re.fullmatch(FIELD, text) is not None
 
 
 def _secret_leaves(key: str, data: Any) -> Iterator[str]:
@@ -120,6 +126,8 @@ def redactor(
 def secrets_of_recipe(recipe: Recipe) -> list[str]:
     """The secrets in a recipe's file: in its values, its environment and its command's flags."""
     values = [*recipe.env.items(), *recipe.defaults.items()]
+    for layer in recipe.original.layers:
+        values += [*layer.env.items(), *layer.defaults.items()]
     found = [value.text for key, value in values if is_private(key, value)]
     found += private_texts({key: value.data for key, value in values})
     return [*found, *private_texts(recipe.runtime_config), *secrets_of_words(serve_argv(recipe.command or ""))]
@@ -341,7 +349,11 @@ def given_to(script: str, secrets: Mapping[str, Secret]) -> shell.Text:
     `script` is what a recipe's author wrote.
     """
     wanted = {match.group()[2:-1] for match in _REFERENCE.finditer(script)}
-    lines = [shell.assignment(name, value.reveal()) for name, value in secrets.items() if name in wanted]
+    lines = []
+    for name, value in secrets.items():
+        if name in wanted:
+            # A command with a time limit runs in a shell of its own.
+            lines.append(shell.script("export {line}", line=shell.assignment(name, value.reveal())))
     return shell.joined([*lines, shell.authored(script)])
 
 

@@ -16,15 +16,16 @@ from sparkrun_tui.recipe.format.spots import command_spot, looks_like_a_program
 from sparkrun_tui.recipe.format.yamltree import compact_json, resolve, scalar_data
 from sparkrun_tui.recipe.model import Metadata, Problem, Recipe, Severity, Value
 from sparkrun_tui.recipe.suggestions import did_you_mean
-from sparkrun_tui.recipe.values.rendered import ChainValue, Origin, Rendered
+from sparkrun_tui.recipe.values.env_fields import config_keys
+from sparkrun_tui.recipe.values.rendered import ChainValue, Origin, Rendered, value_text
 from sparkrun_tui.recipe.values.shell_scanner import QUOTES, quotes_at
 from sparkrun_tui.recipe.values.shellwords import serve_argv
 from sparkrun_tui.recipe.values.template import Expansion, Slot, TemplateError, expand, scan
 
 _EMPTY: Mapping[str, object] = MappingProxyType({})
 _META = re.compile(r"[\n;&|<>`$(){}*?\[\]!#'\"\\]")
-LOST_CONTINUATION = re.compile(r"\\([ \t]+)(?=\n[ \t]*[-{])")
-"""A backslash with blanks behind it, at the end of a line that a flag or a placeholder follows."""
+LOST_CONTINUATION = re.compile(r"(?<!\\)((?:\\\\)*)\\([ \t]+)(?=\n)")
+"""A backslash with blanks behind it at the end of a line. Of two backslashes the first takes the second as a letter."""
 _MOST_REPORTED = 20
 """The most placeholders without a value that are reported one by one."""
 _KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -61,16 +62,6 @@ def parse_assignment(text: str) -> tuple[str, str]:
             shown = f"{text[:4]}…"
         raise UsageError(f"`{shown}` is not an override", remedy="write it as key=value, such as port=9000")
     return key, value
-
-
-def value_text(value: Value) -> str:
-    """A value as it goes into a command: numbers as written, booleans in lower case, lists and mappings as JSON."""
-    data = value.data
-    if isinstance(data, str):
-        return data
-    if isinstance(data, bool):
-        return "true" if data else "false"
-    return "" if data is None else value.text
 
 
 def from_data(data: object, default: Value | None = None) -> Value:
@@ -117,6 +108,7 @@ def render(recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[
     composite = {key for key, link in chain.items() if isinstance(link.value.data, (list, dict))}
 
     doubled = recipe.version == "1"
+    by_env = config_keys(recipe) & chain.keys()
     around = _surroundings(command, doubled, composite)
 
     def fill(slot: Slot, text: str) -> str:
@@ -128,12 +120,13 @@ def render(recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[
         expansion = expand(command, texts, doubled=doubled, fill=fill if composite else None)
     except TemplateError as error:
         problems.append(_circle(recipe, chain, error))
-        used = _reached(command, texts, doubled)
+        used = _reached(command, texts, doubled) | by_env
         return Rendered(recipe, chain, dict(overrides), command, (), used, tuple(problems))
     problems += _expansion_problems(recipe, chain, expansion)
-    problems += _unused_overrides(recipe, overrides, expansion.used)
+    used = expansion.used | by_env
+    problems += _unused_overrides(recipe, overrides, used)
     argv = serve_argv(expansion.text)
-    return Rendered(recipe, chain, dict(overrides), expansion.text, argv, expansion.used, tuple(problems))
+    return Rendered(recipe, chain, dict(overrides), expansion.text, argv, used, tuple(problems))
 
 
 def rejoined(command: str) -> str:
@@ -141,7 +134,7 @@ def rejoined(command: str) -> str:
 
     The backslash moves behind the blanks, so that every character keeps its place.
     """
-    return LOST_CONTINUATION.sub(lambda match: f"{match[1]}\\", command)
+    return LOST_CONTINUATION.sub(lambda match: f"{match[1]}{match[2]}\\", command)
 
 
 def _surroundings(command: str, doubled: bool, keys: Collection[str]) -> dict[int, str]:
@@ -217,6 +210,15 @@ def _expansion_problems(recipe: Recipe, chain: Mapping[str, ChainValue], expansi
             spot = command_spot(recipe, template.escapes[0])
             message = "doubled braces are read as escapes, as in version-1 recipes"
             problems.append(Problem(Severity.WARNING, "doubled-braces", message, spot, "write single braces"))
+    for key in sorted(expansion.used):
+        link = chain[key]
+        if recipe.version == "1" or not isinstance(link.value.data, str) or "{{" not in link.value.text:
+            continue
+        if scan(link.value.text, False).escapes:
+            message = f"doubled braces in the value of `{key}` are read as escapes, as in version-1 recipes"
+            problems.append(
+                Problem(Severity.WARNING, "doubled-braces", message, _place(recipe, link), "write single braces")
+            )
     return problems
 
 
@@ -264,9 +266,11 @@ def _unused_overrides(recipe: Recipe, overrides: Mapping[str, str], used: frozen
 def changed(recipe: Recipe, overrides: Mapping[str, str]) -> dict[str, str]:
     """The overrides that differ from the recipe's defaults; one equal to its default is dropped."""
     kept = {}
+    original = recipe.original
+    conditional = {key for layer in original.layers for key in layer.defaults}
     for key, text in overrides.items():
-        default = recipe.defaults.get(key)
-        if default is None or value_text(parse_value(text, default)) != value_text(default):
+        default = original.defaults.get(key)
+        if default is None or key in conditional or value_text(parse_value(text, default)) != value_text(default):
             kept[key] = text
     return kept
 

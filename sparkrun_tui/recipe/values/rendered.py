@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sparkrun_tui.recipe.model import Problem, Recipe, Value
+from sparkrun_tui.recipe.model import Layer, Problem, Recipe, Value
 
 
 class Origin(StrEnum):
@@ -18,12 +18,37 @@ class Origin(StrEnum):
     OVERRIDE = "override"
 
 
+def value_text(value: Value) -> str:
+    """A value as it goes into a command: numbers as written, booleans in lower case, lists and mappings as JSON."""
+    data = value.data
+    if isinstance(data, str):
+        return data
+    if isinstance(data, bool):
+        return "true" if data else "false"
+    return "" if data is None else value.text
+
+
 @dataclass(frozen=True, slots=True)
 class ChainValue:
     """An effective value, and where it comes from."""
 
     value: Value
     origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether an entry of `overrides` holds in a launch, and the reason in words."""
+
+    layer: Layer
+    holds: bool
+    reason: str
+
+    def __str__(self) -> str:
+        name = f"overrides[{self.layer.number}] ({self.layer.when_text})"
+        if self.holds:
+            return f"{name} holds: sets {self.layer.sets_text}"
+        return f"{name} does not hold: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +67,8 @@ class Rendered:
     used: frozenset[str]
     """Keys of the chain that the command refers to, directly or through others."""
     problems: tuple[Problem, ...]
+    decisions: tuple[Decision, ...] = ()
+    """Which of the recipe's `overrides` hold; empty before they are judged, and where it has none."""
 
     def get(self, key: str, default: object = None) -> object:
         """The effective typed value of `key`, or `default`."""

@@ -196,7 +196,7 @@ def expand(
     if is_too_long(text):
         raise too_long
     template = scan(text, doubled)
-    resolver = _Resolver(values)
+    resolver = _Resolver(values, doubled)
     parts = _Parts(too_long)
     unknown: list[Slot] = []
     for piece in template.pieces:
@@ -236,8 +236,9 @@ class _Parts:
 class _Resolver:
     """Expands values of keys, each once."""
 
-    def __init__(self, values: Mapping[str, str]) -> None:
+    def __init__(self, values: Mapping[str, str], doubled: bool) -> None:
         self.values = values
+        self.doubled = doubled
         self.done: dict[str, str] = {}
         self.unknown: dict[str, tuple[str, ...]] = {}
 
@@ -256,7 +257,8 @@ class _Resolver:
             if is_too_long(text):
                 raise too_long
             parts = _Parts(too_long)
-            for piece in _slots_only(text):
+            # Doubled braces mean in a value what they mean in the command.
+            for piece in scan(text, self.doubled).pieces:
                 parts.add(self._piece(piece, path))
             text = parts.joined()
         self.done[key] = text
@@ -271,30 +273,6 @@ class _Resolver:
         if is_identifier(piece.key) and path[-1] not in holders:
             self.unknown[piece.key] = (*holders, path[-1])
         return "{" + piece.key + "}"
-
-
-def _slots_only(text: str) -> tuple[str | Slot, ...]:
-    return _kept_slots(text) if len(text) <= _CACHED else _cut(text)
-
-
-@lru_cache(maxsize=2048)
-def _kept_slots(text: str) -> tuple[str | Slot, ...]:
-    return _cut(text)
-
-
-def _cut(text: str) -> tuple[str | Slot, ...]:
-    pieces: list[str | Slot] = []
-    at = 0
-    for match in _SLOT.finditer(text):
-        if text[match.start() - 1 : match.start()] == "$":
-            continue
-        if match.start() > at:
-            pieces.append(text[at : match.start()])
-        pieces.append(Slot(match[1], match.start()))
-        at = match.end()
-    if at < len(text):
-        pieces.append(text[at:])
-    return tuple(pieces)
 
 
 def is_identifier(key: str) -> bool:

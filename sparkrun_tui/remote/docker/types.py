@@ -85,6 +85,8 @@ class ContainerInfo:
     finished: float | None = None
     exit_code: int | None = None
     oom_killed: bool = False
+    restarts: int = 0
+    """How often Docker has restarted it by itself."""
     error: str = ""
     tty: bool = False
     log_driver: str = ""
@@ -202,6 +204,7 @@ def container_from_inspect(data: Decoded) -> ContainerInfo:
         finished=unix_time(state.at("FinishedAt").data),
         exit_code=exit_code,
         oom_killed=state.at("OOMKilled").is_true(),
+        restarts=data.at("RestartCount").whole() or 0,
         error=_line(state.at("Error")),
         tty=config.at("Tty").is_true(),
         log_driver=_line(data.at("HostConfig", "LogConfig", "Type")),

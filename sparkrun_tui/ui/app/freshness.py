@@ -29,12 +29,19 @@ class Freshness:
     async def scan(self) -> None:
         """Read again the visible recipes that changed since the last check."""
         app, catalog = self._app, self._app.state.catalog
-        files = {app.state.selected, *app.recipes_in_sight()}
-        now = await in_daemon(lambda: scan(files - {""}, catalog.folders))
+        visible = {app.state.selected, *app.recipes_in_sight()} - {""}
+        including = catalog.including(visible)
+        files = {*visible, *including}
+        now = await in_daemon(lambda: scan(files, catalog.folders))
         found = compare(self._seen, now)
         # Recipes that were visible before are remembered: they may change while they are not.
         self._seen = Scan({**self._seen.files, **now.files}, now.folders)
-        for key in found.changed:
+        changed: dict[str, None] = {}
+        for path in found.changed:
+            if path in visible or path not in including:
+                changed[path] = None
+            changed.update(dict.fromkeys(including.get(path, ())))
+        for key in changed:
             catalog.reread(key)
             app.state.forget_verdict(key)
         if found.listing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,6 +91,17 @@ class Catalog:
     def loaded(self, key: str) -> AnyRecipe | None:
         """The recipe whose file is `key`, if it has been read already."""
         return self._loaded.get(key)
+
+    def including(self, keys: Iterable[str]) -> dict[str, list[str]]:
+        """The files that these recipes include, as far as they are read, each with the recipes that include it."""
+        found: dict[str, list[str]] = {}
+        for key in keys:
+            recipe = self._loaded.get(key)
+            if not isinstance(recipe, Recipe):
+                continue
+            for file in recipe.included:
+                found.setdefault(file.path, []).append(key)
+        return found
 
     def reread(self, key: str) -> None:
         """Read one file again, after it was edited."""

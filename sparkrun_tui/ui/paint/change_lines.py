@@ -8,7 +8,8 @@ from sparkrun_tui.base.text import visible_line
 from sparkrun_tui.recipe.format.export import command_line
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.values.masking import redactor, shown, shown_settings
-from sparkrun_tui.recipe.values.overrides import changed, from_data, value_text
+from sparkrun_tui.recipe.values.overrides import changed, from_data
+from sparkrun_tui.recipe.values.rendered import value_text
 from sparkrun_tui.ui.ink import Line, wrap_line
 from sparkrun_tui.ui.paint.command_view import shell_lines
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ from sparkrun_tui.base.text import clean_line, clean_text, visible_text
 from sparkrun_tui.memory.result import Estimate
 from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity, SourceKind
 from sparkrun_tui.recipe.values.environment import reads_text
+from sparkrun_tui.recipe.values.launching import launching_lines
+from sparkrun_tui.recipe.values.masking import dotted, redactor
 from sparkrun_tui.ui.ink import Line, Span, clip, wrap
 from sparkrun_tui.ui.paint.memory_bar import picture_lines
 from sparkrun_tui.ui.paint.memory_tab import proposal_line, proposal_lines
@@ -128,7 +131,17 @@ def about(evaluation: Evaluation, width: int) -> list[Line]:
             lines += [[(row, "")] for row in wrap(clean_line(detail), width)]
     lines += extras(evaluation, estimate, width, proposals=False)
     lines += proposal_lines(estimate, width)
+    lines += launching(evaluation, width)
     return [clip(line, width) for line in [*lines, *origins(recipe, width)]]
+
+
+def launching(evaluation: Evaluation, width: int) -> list[Line]:
+    """What the recipe says of its launch beside values and command: conditions, images of hosts, readiness."""
+    lines: list[Line] = []
+    redact = redactor(rendered=evaluation.rendered)
+    for label, text in launching_lines(evaluation.rendered):
+        lines += _wrapped_pair(label, clean_line(dotted(redact(text))), width)
+    return lines
 
 
 def origins(recipe: Recipe, width: int) -> list[Line]:
@@ -153,14 +166,18 @@ def _wrapped_pair(label: str, value: str, width: int) -> list[Line]:
     return [[(head, "dim"), (rows[0], "")], *([(" " * len(head) + row, "")] for row in rows[1:])]
 
 
-def problem_lines(problems: Sequence[Problem], width: int) -> list[Line]:
-    """Problems with their place in the file and what to do, errors first."""
+def problem_lines(problems: Sequence[Problem], width: int, path: str = "") -> list[Line]:
+    """Problems with their place in the file at `path`, or in another one, and what to do, errors first."""
     if not problems:
         return [[("✓ ", "good"), ("no problems found", "")]]
     lines: list[Line] = []
     for problem in problems:
         sign, style = _SIGNS[problem.severity]
-        place = f"line {problem.spot.line}: " if problem.spot else ""
+        place = ""
+        if problem.spot:
+            place = f"line {problem.spot.line}: "
+            if path and problem.spot.path != path:
+                place = f"{clean_line(os.path.basename(problem.spot.path))}, {place}"
         rows = wrap(place + clean_line(problem.message), width - 2)
         lines.append([(f"{sign} ", style), (rows[0], "")])
         lines += [[("  " + row, "")] for row in rows[1:]]
@@ -193,10 +210,10 @@ def broken_lines(recipe: BrokenRecipe, width: int) -> list[Line]:
     return [*lines, *problem_lines([recipe.error], width)]
 
 
-def problem_marks(problems: Sequence[Problem]) -> dict[int, str]:
-    """Lines of the source that have a problem, with the style of the worst."""
+def problem_marks(problems: Sequence[Problem], path: str) -> dict[int, str]:
+    """Lines of the source at `path` that have a problem, with the style of the worst."""
     marks: dict[int, str] = {}
     for problem in reversed(problems):
-        if problem.spot:
+        if problem.spot and problem.spot.path == path:
             marks[problem.spot.line] = _SIGNS[problem.severity][1]
     return marks

@@ -13,8 +13,8 @@ from sparkrun_tui.recipe.search.entry import Entry
 from sparkrun_tui.recipe.search.index import light
 from sparkrun_tui.recipe.search.query import Query
 from sparkrun_tui.recipe.values.masking import holds_secret
-from sparkrun_tui.recipe.values.overrides import from_data, value_text
-from sparkrun_tui.recipe.values.rendered import Origin, Rendered
+from sparkrun_tui.recipe.values.overrides import from_data
+from sparkrun_tui.recipe.values.rendered import Origin, Rendered, value_text
 from sparkrun_tui.ui.model.edits import Edits
 from sparkrun_tui.ui.model.rows import FieldRow, RecipeRow
 

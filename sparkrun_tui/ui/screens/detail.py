@@ -14,6 +14,7 @@ from textual.message import Message
 from sparkrun_tui.base.defects import explained
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.secrets import Redactor
+from sparkrun_tui.base.text import visible_line
 from sparkrun_tui.engines.fields.filled import field_of
 from sparkrun_tui.memory.result import Proposal
 from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity
@@ -141,17 +142,32 @@ class Detail(Container, Actor):
         elif isinstance(recipe, BrokenRecipe):
             problems = (recipe.error,)
         if tab == "source" or evaluation is None:
-            return yaml_lines(shown_source(recipe.text, self._redactor()), width, paint.problem_marks(problems))
+            return self._source(recipe, problems, width)
         if tab == "problems":
-            return [*paint.problem_lines(problems, width), *self._demands(evaluation, width)]
+            return [*paint.problem_lines(problems, width, recipe.source.path), *self._demands(evaluation, width)]
         if tab == "overview":
             return paint.about(evaluation, width)
         if tab == "memory":
             return self._memory(evaluation, width)
+        redact = self._redactor()
         if self.as_argv:
-            redact = self._redactor()
-            return argv_lines([dotted(redact(word)) for word in serve_argv(evaluation.command)], width)
-        return shell_lines(dotted(self._redactor()(evaluation.command)), width)
+            lines = argv_lines([dotted(redact(word)) for word in serve_argv(evaluation.command)], width)
+        else:
+            lines = shell_lines(dotted(redact(evaluation.command)), width)
+        more = paint.launching(evaluation, width)
+        return [*lines, [], *more] if more else lines
+
+    def _source(self, recipe: Recipe | BrokenRecipe, problems: Sequence[Problem], width: int) -> Sequence[Line]:
+        """The text of the recipe's file, and of the files that it includes, each below its path."""
+        redact = self._redactor()
+        marks = paint.problem_marks(problems, recipe.source.path)
+        lines = [*yaml_lines(shown_source(recipe.text, redact), width, marks)]
+        if isinstance(recipe, BrokenRecipe):
+            return lines
+        for file in recipe.included:
+            lines += yaml_lines(f"\n# ---- included: {visible_line(file.path)}", width, {})
+            lines += yaml_lines(shown_source(file.text, redact), width, paint.problem_marks(problems, file.path))
+        return lines
 
     def _redactor(self) -> Redactor:
         """The filter that masks the secrets of the shown recipe."""

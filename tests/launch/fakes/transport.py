@@ -12,6 +12,13 @@ from sparkrun_tui.remote.transport import ByteStream, LinkState, LinkStatus, Out
 from tests.launch.fakes.host import EPOCH, FakeHost, FakeJob
 
 
+def without_variables(script: str) -> str:
+    """The command of a hook without the line that sets the variables which every hook gets."""
+    first, _, rest = script.partition("\n")
+    assert first.startswith("export SPARKRUN_HOOK="), first
+    return rest
+
+
 class FakeTransport:
     """`Transport` of a fake host."""
 
@@ -42,7 +49,7 @@ class FakeTransport:
             return Result(Outcome.LOST, None, "", "")
         if script.startswith(HOOK_MARK):
             await asyncio.sleep(1)
-            command = script.removeprefix(HOOK_MARK).strip()
+            command = without_variables(script.removeprefix(HOOK_MARK).strip())
             host.cluster.ran.append(f"{host.name}: {command}")
             return host.cluster.results.get(command, Result(Outcome.EXITED, 0, "done here\n", ""))
         if "owner.json" in script:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sparkrun_tui.base.errors import HostError, LaunchError
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.plan.host_views import probe_paths, view_of
-from sparkrun_tui.launch.plan.plan import build_plan
+from sparkrun_tui.launch.plan.plan import CONDITIONS, build_plan, stopped_by
 from sparkrun_tui.launch.plan.preflight import Finding, Surroundings, Verdict, judge
 from sparkrun_tui.launch.record.events import MemorySeen, StepState
 from sparkrun_tui.launch.run.parts.given import Given
@@ -30,8 +30,12 @@ async def check(given: Given, running: Running, report: Reporter) -> None:
     _report_findings(given, report, findings)
 
 
-def replan(given: Given, running: Running, gguf_path: str = "", gguf_projector: str = "") -> None:
-    """Make the plan again with the probes' answers: real paths, addresses, free ports. The launch id stays the same."""
+def replan(given: Given, running: Running, **found: str) -> None:
+    """Make the plan again with the probes' answers: real paths, addresses, free ports. The launch id stays the same.
+
+    `found` are the paths of the model, as `build_plan` takes them. Raises `LaunchError` when other conditions of the
+    recipe hold on the hosts as they are.
+    """
     plan = given.plan
     views = []
     for view in plan.hosts:
@@ -46,9 +50,11 @@ def replan(given: Given, running: Running, gguf_path: str = "", gguf_projector: 
         env=plan.env,
         brought=plan.brought,
         attention_heads=plan.attention_heads,
-        gguf_path=gguf_path,
-        gguf_projector=gguf_projector,
+        **found,
     )
+    for problem in given.plan.errors:
+        if problem.code == CONDITIONS:
+            raise stopped_by(problem)
 
 
 async def _probe(given: Given, running: Running, report: Reporter, host: str) -> None:
@@ -71,7 +77,7 @@ async def _inspect(given: Given, running: Running, host: str) -> Surroundings:
         return Surroundings()
     docker = given.docker(host)
     containers = await docker.containers()
-    image = await docker.image(given.plan.serve.image)
+    image = await docker.image(given.plan.serve.image_on(host))
     return Surroundings.seen(containers, image)
 
 

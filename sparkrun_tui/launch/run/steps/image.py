@@ -35,7 +35,7 @@ async def bring_image(given: Given, running: Running, report: Reporter, host: st
 
 
 async def _bring(given: Given, running: Running, report: Reporter, host: str) -> None:
-    reference = given.plan.serve.image
+    reference = given.plan.serve.image_on(host)
     docker = given.docker(host)
     found = await docker.image(reference)
     if found is not None:
@@ -96,5 +96,5 @@ def _same_arch(given: Given, running: Running, host: str, image_arch: str) -> No
         raise LaunchError(
             f"the image is for {have}, the host is {want}",
             host=host,
-            remedy=f"Choose an image for {want}: {given.plan.serve.image} does not run on this host.",
+            remedy=f"Choose an image for {want}: {given.plan.serve.image_on(host)} does not run on this host.",
         )

@@ -9,7 +9,7 @@ from typing import TypeVar
 from sparkrun_tui.base import identifiers, shell
 from sparkrun_tui.base.errors import HostError, LaunchError, SparkrunError
 from sparkrun_tui.base.units import GIB, format_gib
-from sparkrun_tui.engines.layout.common import HF_HOME
+from sparkrun_tui.engines.layout.caches import HF_HOME
 from sparkrun_tui.engines.llama_cpp.gguf_files import is_projector
 from sparkrun_tui.engines.plan import HostView, ModelNeed, Phase
 from sparkrun_tui.launch.plan.host_views import fast_address
@@ -20,6 +20,7 @@ from sparkrun_tui.launch.run.parts.host_work import insist, on_all, regain
 from sparkrun_tui.launch.run.parts.reporter import Reporter
 from sparkrun_tui.launch.run.parts.running import Running
 from sparkrun_tui.launch.run.steps.check import replan
+from sparkrun_tui.recipe.format.detect import split_gguf
 from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.hub.downloads import HubError
@@ -37,8 +38,15 @@ async def bring_models(given: Given, running: Running, report: Reporter) -> None
         report.step(host, Phase.MODEL, StepState.RUNNING)
     sent: set[str] = set()
     gguf_path, gguf_projector = "", ""
+    model_path, model_commit = "", ""
+    own = split_gguf(given.plan.serve.recipe.model)[0]
     for need in given.plan.serve.models:
         model = await _bring(given, running, report, need, sent)
+        if need.repo == own and not model_path:
+            model_path = f"{HF_HOME}/hub/{model.snapshot}"
+            if model.entry:
+                model_path += f"/{model.entry}"
+            model_commit = str(model.commit)
         if not model.entry or gguf_path:
             continue
         folder = f"{HF_HOME}/hub/{model.snapshot}"
@@ -52,8 +60,15 @@ async def bring_models(given: Given, running: Running, report: Reporter) -> None
             report.step(host, Phase.MODEL, StepState.OK, "sent")
         else:
             report.step(host, Phase.MODEL, StepState.SKIPPED, "cached")
-    if gguf_path:
-        replan(given, running, gguf_path, gguf_projector)
+    if gguf_path or model_path:
+        replan(
+            given,
+            running,
+            model_path=model_path,
+            model_commit=model_commit,
+            gguf_path=gguf_path,
+            gguf_projector=gguf_projector,
+        )
 
 
 async def _bring(given: Given, running: Running, report: Reporter, need: ModelNeed, sent: set[str]) -> StoredModel:
