@@ -8,8 +8,8 @@ from sparkrun_tui.memory.overheads import Band
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.models.config.values import positive
 from sparkrun_tui.models.facts import ModelFacts
-from sparkrun_tui.models.gguf.types import file_bits
 from sparkrun_tui.models.parameters import count_parameters
+from sparkrun_tui.models.weight_formats import format_named
 
 _REST_BITS = 8.5
 _PROJECTOR_BUFFER = 250 * MIB
@@ -80,7 +80,10 @@ def bits_per_weight(facts: ModelFacts) -> float | None:
     if facts.quant is not None and facts.quant.bits is not None:
         return facts.quant.bits
     declared = facts.declared.model_dtype if facts.declared else ""
-    return file_bits(declared) if declared else None
+    form = format_named(declared)
+    if form is None:
+        return None
+    return form.bits
 
 
 def _draft_model(facts: ModelFacts) -> Band:
