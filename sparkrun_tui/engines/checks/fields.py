@@ -76,7 +76,7 @@ def check_model(recipe: Recipe, rendered: Rendered) -> Iterator[Problem]:
     if family is not None and family.gguf:
         passed_by_name = recipe.command is None or _HF_FLAGS.search(recipe.command)
         if passed_by_name and not quant:
-            message = f"the model names no quantisation: {family.title} would choose one, and all files are downloaded"
+            message = f"the model names no quantisation: {family.title} takes Q4_K_M, else Q8_0"
             remedy = f"add it after a colon, such as {repo[:80]}:Q4_K_M"
             yield problem(recipe, Severity.WARNING, "gguf-quant", message, "model", remedy=remedy)
     elif quant:

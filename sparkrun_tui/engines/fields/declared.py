@@ -99,6 +99,8 @@ _DECLARED = (
     Field("flash_attn", "Flash attention", _TEXT, "Needed for a quantised value cache.",
           values=("on", "off", "auto")),
     Field("chat_template", "Chat template", _TEXT, "The template that turns messages into a prompt."),
+    Field("mmproj", "Projector", _TEXT, "The file for images and sound: a part of its name, auto, or none.",
+          values=("auto", "F16", "BF16", "F32", "none")),
     Field("reasoning_format", "Reasoning format", _TEXT, "How thinking appears in answers.",
           values=("auto", "none", "deepseek", "deepseek-legacy")),
 )  # fmt: skip

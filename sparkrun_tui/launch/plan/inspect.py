@@ -11,7 +11,7 @@ from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.units import format_bytes, format_gib
 from sparkrun_tui.engines.plan import HostView, ModelNeed, Phase
 from sparkrun_tui.launch.plan.host_views import probe_paths, view_of
-from sparkrun_tui.launch.plan.model_sources import as_request, as_stored, find_source, held_by
+from sparkrun_tui.launch.plan.model_sources import as_request, as_stored, find_source, held_by, stored_whole
 from sparkrun_tui.launch.plan.plan import LaunchPlan, build_plan
 from sparkrun_tui.launch.plan.preflight import Finding, Surroundings, Verdict, judge
 from sparkrun_tui.launch.plan.shapes import WORKSTATION, Command, PlanStep
@@ -101,7 +101,7 @@ async def _model(
     request = as_request(need)
     download = 0
     try:
-        stored: StoredModel | None = await services.models.stored(request)
+        stored: StoredModel | None = await stored_whole(services, request, token)
         if stored is None:
             wanted = await services.models.plan(request, token)
             stored, download = as_stored(wanted, request), wanted.missing

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 
 from sparkrun_tui.base import identifiers, shell
+from sparkrun_tui.engines.llama_cpp.gguf_files import USUAL_QUANT
 from sparkrun_tui.engines.plan import (
     ContainerExec,
     Hook,
@@ -72,10 +73,13 @@ def _image(serve: ServePlan, hosts: Sequence[HostView]) -> PlanStep:
 def _model(need: ModelNeed, hosts: Sequence[HostView]) -> PlanStep:
     commands = [Command(WORKSTATION, download_command(need), downloads=True)]
     commands += [Command(WORKSTATION, ship_command(need, host), target=host.name) for host in hosts]
-    what = f"{need.repo}:{need.gguf_quant}" if need.gguf_quant else need.repo
+    what = need.repo
+    if need.gguf_quant and need.gguf_quant != USUAL_QUANT:
+        what = f"{need.repo}:{need.gguf_quant}"
     detail = f"{what}, downloaded here and sent to each host where it is missing"
     if need.gguf_quant and "*" in "".join(_patterns(need)):
-        detail += f"; the launch takes only the files of {need.gguf_quant}, this pattern may match others too"
+        of = "one quantisation" if need.gguf_quant == USUAL_QUANT else need.gguf_quant
+        detail += f"; the launch takes only the files of {of}, this pattern may match others too"
     return PlanStep(Phase.MODEL, "model", _names(hosts), detail, tuple(commands))
 
 
@@ -95,9 +99,14 @@ def _patterns(need: ModelNeed) -> tuple[str, ...]:
         return need.patterns
     if quant.lower().endswith(".gguf"):
         return (quant, *need.patterns)
+    if quant == USUAL_QUANT:
+        return ("*.gguf",)
     found = [f"*{quant}*.gguf"]
     for pattern in need.patterns:
-        found.append(pattern if "*" in pattern else f"*{pattern}")
+        if "*" not in pattern:
+            is_file = pattern.lower().endswith(".gguf")
+            pattern = f"*{pattern}" if is_file else f"*mmproj*{pattern}*.gguf"
+        found.append(pattern)
     return tuple(found)
 
 
