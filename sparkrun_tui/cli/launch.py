@@ -75,6 +75,7 @@ async def _plan(launcher: Launcher, request: RunRequest, cluster: Cluster) -> La
         report(error)
     if silent:
         raise silent[0]
+    await launcher.learn(first)
     return launcher.plan(request.rendered, cluster, solo=request.solo, consented=consented)
 
 

@@ -139,6 +139,8 @@ class Family:
     """What limits its use on several hosts, in a few words; empty where nothing does."""
     lacks: Mapping[str, str] = field(default_factory=dict)
     """Parts that it lacks, and why: what needs them says `not known`. The names are those of the conformance test."""
+    start_with_path: tuple[str, ...] = ()
+    """The words before a model that is given by a path, where they differ from `start`."""
     forks: tuple[str, ...] = ()
     """Words in the names of images that hold a fork of this program, with flags of its own."""
 

@@ -15,6 +15,7 @@ from sparkrun_tui.launch.plan.consent import insist_on_consent
 from sparkrun_tui.launch.plan.environment import plan_env
 from sparkrun_tui.launch.plan.host_views import probe_paths, unprobed, view_of
 from sparkrun_tui.launch.plan.inspect import inspect as inspect_hosts
+from sparkrun_tui.launch.plan.inspect import see_model
 from sparkrun_tui.launch.plan.plan import LaunchPlan, build_plan, planning, stopped_by
 from sparkrun_tui.launch.plan.redaction import redactor_for
 from sparkrun_tui.launch.record.bus import Bus
@@ -126,6 +127,13 @@ class Launcher:
             seen, facts = await inspect_hosts(plan, self.services, hub_token(self._environ), memory_needed)
         self.facts.update(facts)
         return seen
+
+    async def learn(self, plan: LaunchPlan) -> None:
+        """Ask the head node for the facts of a model that lies on a path of the hosts, for the estimates to come.
+
+        Raises `HostError` when it cannot be asked. Does nothing for other models.
+        """
+        await see_model(plan, self.services, plan.serve.ready.host)
 
     def launch(
         self, plan: LaunchPlan, *, memory_needed: int | None = None, ignored: frozenset[str] = frozenset()

@@ -10,12 +10,12 @@ from sparkrun_tui.engines.registry import FAMILIES, family_of
 from sparkrun_tui.recipe.format.detect import is_repository, split_gguf
 from sparkrun_tui.recipe.format.dtypes import dtype_words, known_dtype, normal_dtype
 from sparkrun_tui.recipe.format.images import parse_image
+from sparkrun_tui.recipe.format.local_model import is_path
 from sparkrun_tui.recipe.format.spots import beginning
 from sparkrun_tui.recipe.model import Problem, Recipe, Runtime, Severity
 from sparkrun_tui.recipe.suggestions import did_you_mean
 from sparkrun_tui.recipe.values.rendered import Rendered
 
-_LOCAL_PATH = re.compile(r"[~.]?/[^\0\n;|&$`<>\"'\\]*")
 _QUANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/+-]{0,254}")
 _HF_FLAGS = re.compile(r"(?<!\S)(-hf|-hfr|--hf-repo)\s+[\"']?\{model\}")
@@ -31,14 +31,9 @@ def problem(recipe: Recipe, severity: Severity, code: str, message: str, *keys: 
     return Problem(severity, code, message, spot, remedy)
 
 
-def is_local(model: str) -> bool:
-    """Whether a model is named by a path."""
-    return _LOCAL_PATH.fullmatch(model) is not None and ".." not in model.split("/")
-
-
 def valid_model(model: str) -> bool:
     """Whether a text names a model: a Hugging Face id, with or without a GGUF quantisation, or a path."""
-    if is_local(model):
+    if is_path(model):
         return True
     repo, quant = split_gguf(model)
     if not is_repository(repo):
@@ -62,17 +57,26 @@ def check_model(recipe: Recipe, rendered: Rendered) -> Iterator[Problem]:
     if not recipe.model or "{" in recipe.model:
         return
     repo, quant = split_gguf(recipe.model)
-    local = is_local(recipe.model)
+    local = is_path(recipe.model)
     if not local and not is_repository(repo):
         message = f"`{recipe.model[:80]}` is not a Hugging Face model id"
         yield problem(recipe, Severity.ERROR, "model-id", message, "model", remedy="write it as OWNER/NAME")
         return
+    if local and (":" in recipe.model or recipe.model.startswith("./")):
+        message = f"`{recipe.model[:80]}` is not a path of the hosts"
+        remedy = "write a path that begins with / or ~/, without a colon"
+        yield problem(recipe, Severity.ERROR, "model-path", message, "model", remedy=remedy)
+        return
     if quant and not _is_quant(quant):
         message = f"`{quant[:40]}` is not a quantisation"
         yield problem(recipe, Severity.ERROR, "gguf-quant", message, "model")
-    if local:
-        return
     family = family_of(recipe.runtime)
+    if local:
+        if family is not None and family.gguf and not recipe.model.lower().endswith(".gguf"):
+            message = f"{family.title} needs the path of a GGUF file, and `{recipe.model[:80]}` does not end in .gguf"
+            remedy = "write the path of the file, of a split one that of its first part"
+            yield problem(recipe, Severity.WARNING, "model-path", message, "model", remedy=remedy)
+        return
     if family is not None and family.gguf:
         passed_by_name = recipe.command is None or _HF_FLAGS.search(recipe.command)
         if passed_by_name and not quant:

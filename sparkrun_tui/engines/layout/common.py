@@ -22,12 +22,15 @@ from sparkrun_tui.engines.plan import (
     Role,
     ServePlan,
 )
+from sparkrun_tui.recipe.format.hooks import model_on_hosts
+from sparkrun_tui.recipe.format.local_model import CACHE_TARGETS
+from sparkrun_tui.recipe.format.mounts import on_host, split_volume
 from sparkrun_tui.recipe.values.rendered import Rendered
 
 SCHEMA = "1"
 """Version of the labels' meaning."""
 
-HF_HOME = "/root/.cache/huggingface"
+HF_HOME = CACHE_TARGETS[0]
 """The mount point of the host's Hugging Face cache in every container."""
 
 RUN_DIR = "/run/sparkrun"
@@ -154,6 +157,18 @@ def cache_mounts(host: HostView, engine: str, targets: Mapping[str, str]) -> tup
     return (Mount(host.hf_cache, HF_HOME), *own)
 
 
+def model_mounts(request: PlanRequest, host: HostView) -> tuple[Mount, ...]:
+    """The mounts of a model that lies on a path of the host; none for other models."""
+    model = model_on_hosts(request.rendered.recipe)
+    if model is None:
+        return ()
+    found = []
+    for volume in model.volumes:
+        source, target, _ = split_volume(volume)
+        found.append(Mount(on_host(source, host.home), target, read_only=True, make=False))
+    return tuple(found)
+
+
 def devices(host: HostView) -> tuple[str, ...]:
     """Device nodes to pass to the container: InfiniBand where the host has it."""
     if not host.has_infiniband:
@@ -193,7 +208,7 @@ def container(
         script=script,
         env=visible,
         secret_env=secret,
-        mounts=cache_mounts(host, engine, caches),
+        mounts=(*cache_mounts(host, engine, caches), *model_mounts(request, host)),
         devices=devices(host),
         privileged=request.privileged,
     )

@@ -47,6 +47,7 @@ LLAMA_CPP = Family(
         gone_since={"--no-mmap": "b10875"},
     ),
     start=("llama-server", "-hf"),
+    start_with_path=("llama-server", "-m"),
     starter=Starter(
         "llama-server",
         (

@@ -42,6 +42,7 @@ from sparkrun_tui.engines.plan import (
     Stage,
 )
 from sparkrun_tui.recipe.format.detect import is_repository
+from sparkrun_tui.recipe.format.local_model import inside_path, is_path
 from sparkrun_tui.recipe.model import Problem
 from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.recipe.values.shell_scanner import Command, Word
@@ -229,7 +230,7 @@ def with_local_model(script: str, words: Command, found: Found, wish: Wish) -> s
 def _names_model(head: str, text: str, model: str) -> bool:
     """Whether a flag gives the recipe's model by its name; a path after `-m` does not."""
     if head in HF_FLAGS:
-        return _same_model(text, model)
+        return _same_model(text, model) and (is_repository(split_model(model)[0]) or text == inside_path(model))
     if head not in MODEL_FLAGS or not is_repository(split_model(model)[0]):
         return False
     return (":" in text or text == model) and _same_model(text, model)
@@ -292,13 +293,15 @@ def _before(script: str, word: Word) -> int:
 def _same_model(text: str, model: str) -> bool:
     if "$" in text:
         return True
-    return split_model(text)[0].lower() == split_model(model)[0].lower()
+    return split_model(text)[0].lower() == split_model(inside_path(model))[0].lower()
 
 
 def _first_file(script: str, word: Word, found: Found) -> str:
     """The first part of the model as text for a word of the script: its path, else a search in the container."""
     if found.path:
         return word_at(script, word.start, found.path)
+    if is_path(found.model):
+        return word_at(script, word.start, inside_path(found.model))
     _, quant = split_model(found.model)
     pattern = "\\*.gguf"
     if quant:

@@ -32,6 +32,7 @@ from sparkrun_tui.launch.plan.containers import (
 from sparkrun_tui.launch.plan.host_views import fast_address
 from sparkrun_tui.launch.plan.shapes import WORKSTATION, Command, PlanStep
 from sparkrun_tui.recipe.bundled_files.attachments import Bundle
+from sparkrun_tui.recipe.format.hooks import model_on_hosts
 from sparkrun_tui.remote.ports.models import folder_name
 
 _RSYNC = "rsync -rlt --partial-dir=.partial --exclude='*.incomplete' --exclude=.locks --info=progress2 -- {source} {to}"
@@ -59,9 +60,14 @@ def _names(hosts: Sequence[HostView]) -> tuple[str, ...]:
 
 
 def _check(serve: ServePlan, hosts: Sequence[HostView]) -> PlanStep:
-    commands = tuple(Command(host.name, shell.script(_LOOK), changes=False) for host in hosts)
+    commands = [Command(host.name, shell.script(_LOOK), changes=False) for host in hosts]
     detail = f"reachable, Docker, GPU runtime, disk, memory, port {serve.ready.port} free"
-    return PlanStep(Phase.CHECK, "check", _names(hosts), detail, commands)
+    model = model_on_hosts(serve.recipe)
+    if model is not None and model.source:
+        detail += f", {model.source} is there"
+        test = shell.script("test -r {path}", path=shell.path_word(model.source))
+        commands += [Command(host.name, test, changes=False) for host in hosts]
+    return PlanStep(Phase.CHECK, "check", _names(hosts), detail, tuple(commands))
 
 
 def _image(serve: ServePlan, hosts: Sequence[HostView]) -> PlanStep:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sparkrun_tui.recipe.format.local_model import LocalModel, local_model
 from sparkrun_tui.recipe.format.mounts import normal_device, normal_volume
 from sparkrun_tui.recipe.format.pre_exec import Before, before_entries, listed
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
@@ -150,6 +151,11 @@ def container_options(recipe: Recipe) -> ContainerOptions:
         privileged=reader.flag("privileged"),
         problems=reader.finish(),
     )
+
+
+def model_on_hosts(recipe: Recipe) -> LocalModel | None:
+    """The model of a recipe where it is named by a path of the hosts; None for other models."""
+    return local_model(recipe.model, container_options(recipe).volumes)
 
 
 class _Options:

@@ -13,6 +13,7 @@ from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import Spot, UsageError
 from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.recipe.format.extensions import projector_word
+from sparkrun_tui.recipe.format.local_model import inside_path, is_path
 from sparkrun_tui.recipe.format.spots import command_spot, looks_like_a_program
 from sparkrun_tui.recipe.format.yamltree import compact_json, resolve, scalar_data
 from sparkrun_tui.recipe.model import Metadata, Problem, Recipe, Severity, Value
@@ -116,6 +117,10 @@ def render(recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[
     chain = build_chain(recipe, overrides, user_defaults)
     problems = _override_problems(recipe, overrides, chain)
     recipe = _of_model(recipe, chain)
+    if recipe.model.startswith("~/") and is_path(recipe.model):
+        # The engine gets the path in the container; the recipe keeps that of the hosts.
+        inside = inside_path(recipe.model)
+        chain["model"] = replace(chain["model"], value=Value(inside, inside, chain["model"].value.spot))
     if recipe.command is None:
         return Rendered(recipe, chain, dict(overrides), None, (), frozenset(chain), tuple(problems))
     command = rejoined(recipe.command)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -135,6 +136,9 @@ class LocalBackend:
     async def inspect(self, plan: LaunchPlan) -> LaunchPlan:
         """The plan with what the hosts hold now."""
         launcher = self._launcher_of(plan.cluster)
+        with suppress(HostError):
+            # A host that does not answer is a problem of the inspected plan.
+            await launcher.learn(plan)
         return await launcher.inspect(plan, memory_needed=self._memory_needed(plan))
 
     def _memory_needed(self, plan: LaunchPlan) -> int | None:

@@ -58,7 +58,7 @@ async def bring_models(given: Given, running: Running, report: Reporter) -> None
         if host in sent:
             report.step(host, Phase.MODEL, StepState.OK, "sent")
         else:
-            report.step(host, Phase.MODEL, StepState.SKIPPED, "cached")
+            report.step(host, Phase.MODEL, StepState.SKIPPED, "cached" if given.plan.serve.models else "on the host")
     if gguf_path:
         replan(given, running, gguf_path, gguf_projector)
 
