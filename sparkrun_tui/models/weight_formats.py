@@ -157,7 +157,7 @@ def _mixture_with_fp8(text: str) -> WeightFormat | None:
         return None
     if _FP4.search(text) is not None:
         return replace(_FORMATS["nvfp4"], mixing_bits=8.002, mixing_bits_of_experts=8.002)
-    narrow = [int(bits) for bits in _NARROW.findall(text)]
+    narrow = [decimal(bits) or 0.0 for bits in _NARROW.findall(text)]
     if not narrow:
         return None
     return replace(_of_bits("", min(narrow)), mixing_bits=8.002, mixing_bits_of_experts=8.002)

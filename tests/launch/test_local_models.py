@@ -57,7 +57,8 @@ def of_kind(text: str, kind: SourceKind) -> Rendered:
                                                 "~/.cache/huggingface/x")),
         ("/m/a-Q4_K_M-00001-of-00002.gguf", (), LocalModel(
             "/m/a-Q4_K_M-00001-of-00002.gguf", "/m/a-Q4_K_M-00001-of-00002.gguf", "/m/a-Q4_K_M-00001-of-00002.gguf",
-            tuple(f"/m/a-Q4_K_M-0000{n}-of-00002.gguf:/m/a-Q4_K_M-0000{n}-of-00002.gguf:ro" for n in (1, 2)))),
+            tuple(f"/m/a-Q4_K_M-0000{n}-of-00002.gguf:/m/a-Q4_K_M-0000{n}-of-00002.gguf:ro" for n in (1, 2)), "",
+            ("/m/a-Q4_K_M-00001-of-00002.gguf", "/m/a-Q4_K_M-00002-of-00002.gguf"))),
         ("/d/hub/models--o--m/snapshots/c0ffee", (), LocalModel(
             "/d/hub/models--o--m/snapshots/c0ffee", "/d/hub/models--o--m/snapshots/c0ffee",
             "/d/hub/models--o--m/snapshots/c0ffee", ("/d/hub/models--o--m:/d/hub/models--o--m:ro",))),
@@ -92,6 +93,41 @@ def test_it_is_mounted_and_never_fetched(text: str, model: str, mount: Mount, wo
     assert plan.serve.models == ()
     assert [step for step in plan.steps if step.phase is Phase.MODEL] == []
     assert any("test -r" in line for line in lines(plan))
+
+
+PROJECTOR = "/srv/m/mmproj-F16.gguf"
+
+
+@pytest.mark.parametrize(
+    ("key", "command", "words"),
+    [
+        (f"mmproj: {PROJECTOR}", "", f"-m /srv/m/F.gguf --mmproj {PROJECTOR} --port 8000"),
+        ("mmproj: mmproj-F16.gguf", "", f"-m /srv/m/F.gguf --mmproj {PROJECTOR} --port 8000"),
+        (f"mmproj: {PROJECTOR}", "llama-server -m {model} --mmproj {mmproj}", f"-m /srv/m/F.gguf --mmproj {PROJECTOR}"),
+        (f"mmproj: {PROJECTOR}", "llama-server -m {model} --no-mmproj", "-m /srv/m/F.gguf --no-mmproj"),
+        ("", "", "-m /srv/m/F.gguf --port 8000"),
+        ("mmproj: auto", "llama-server -m {model}", "-m /srv/m/F.gguf"),
+    ],
+)
+def test_the_projector_of_a_file(key: str, command: str, words: str) -> None:
+    text = GGUF.format(model="/srv/m/F.gguf") + f"{key}\n"
+    if command:
+        text += f"command: {command}\n"
+    plan = offline_plan(rendered(text), None, "abcd2345", {})
+    (rank,) = plan.serve.ranks
+    said = " ".join(rank.container.script.replace("\\\n", " ").split()).removeprefix("llama-server ")
+    assert sorted(said.split(" --")) == sorted(words.split(" --"))
+    assert (Mount(PROJECTOR, PROJECTOR, True, False) in rank.container.mounts) is (".gguf" in key)
+    assert not any("repository" in note for note in plan.serve.notes)
+
+
+def test_a_projector_in_the_command_that_is_not_mounted() -> None:
+    text = GGUF.format(model="/srv/m/F.gguf") + f"command: llama-server -m {{model}} --mmproj {PROJECTOR}\n"
+    codes = [problem.code for problem in offline_plan(rendered(text), None, "abcd2345", {}).problems]
+    assert "mmproj-path" in codes
+    text += f"mmproj: {PROJECTOR}\n"
+    codes = [problem.code for problem in offline_plan(rendered(text), None, "abcd2345", {}).problems]
+    assert "mmproj-path" not in codes
 
 
 def test_an_override_may_name_a_path() -> None:

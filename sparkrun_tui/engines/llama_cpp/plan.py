@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sparkrun_tui.base import shell
@@ -42,8 +42,10 @@ from sparkrun_tui.engines.plan import (
     Stage,
 )
 from sparkrun_tui.recipe.format.detect import is_repository
+from sparkrun_tui.recipe.format.hooks import container_options, model_on_hosts
 from sparkrun_tui.recipe.format.local_model import inside_path, is_path
-from sparkrun_tui.recipe.model import Problem
+from sparkrun_tui.recipe.format.mounts import is_below, split_volume
+from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.recipe.values.shell_scanner import Command, Word
 
@@ -96,6 +98,28 @@ class LlamaCpp(Engine):
             if is_repository(draft_repo):
                 needs.append(ModelNeed(draft_repo, gguf_quant=draft_quant or USUAL_QUANT))
         return tuple(needs)
+
+    def check(self, rendered: Rendered) -> tuple[Problem, ...]:
+        """What every engine checks, and a projector by a path of the hosts that is not mounted."""
+        return (*Engine.check(self, rendered), *self._unmounted_projector(rendered))
+
+    def _unmounted_projector(self, rendered: Rendered) -> Iterator[Problem]:
+        recipe = rendered.recipe
+        model = model_on_hosts(recipe)
+        if model is None:
+            return
+        said = locate(self.command(rendered), self.family.dialect.starts)
+        path = said.value(MMPROJ_FLAGS) or ""
+        if not path.lower().endswith(".gguf"):
+            return
+        if "/" not in path:
+            path = f"{model.inside.rpartition('/')[0]}/{path}"
+        targets = [split_volume(volume)[1] for volume in (*model.volumes, *container_options(recipe).volumes)]
+        if is_below(path, [*targets, HF_HOME]):
+            return
+        message = f"the projector {path} is not mounted: the container does not see it"
+        remedy = f"write `mmproj: {path}` at the top of the recipe, which mounts it"
+        yield Problem(Severity.WARNING, "mmproj-path", message, recipe.command_spot, remedy)
 
     def plan(self, request: PlanRequest) -> ServePlan:
         """One container; with more hosts, rpc-servers on the others (experimental). Raises `LaunchError`."""
@@ -213,6 +237,9 @@ def with_local_model(script: str, words: Command, found: Found, wish: Wish) -> s
         elif head in FILE_FLAGS:
             change = ""
             start = _before(script, word)
+        elif head in MMPROJ_FLAGS and is_path(found.model) and _is_bare(text):
+            beside = f"{inside_path(found.model).rpartition('/')[0]}/{text}"
+            change = "" if is_word(text) else f"{head} {word_at(script, word.start, beside)}"
         elif head in MMPROJ_FLAGS and (is_word(text) or _is_bare(text)):
             value = _projector(script, word, text, found, wish)
             change = f"{head} {value}"
@@ -231,8 +258,10 @@ def _names_model(head: str, text: str, model: str) -> bool:
     """Whether a flag gives the recipe's model by its name; a path after `-m` does not."""
     if head in HF_FLAGS:
         return _same_model(text, model) and (is_repository(split_model(model)[0]) or text == inside_path(model))
-    if head not in MODEL_FLAGS or not is_repository(split_model(model)[0]):
+    if head not in MODEL_FLAGS:
         return False
+    if is_path(model):
+        return text == inside_path(model)
     return (":" in text or text == model) and _same_model(text, model)
 
 

@@ -13,6 +13,8 @@ from sparkrun_tui.engines.command.serving import ServeCommand
 from sparkrun_tui.engines.command.shell_edit import plain_value
 from sparkrun_tui.engines.llama_cpp.gguf_files import OWN_PROJECTOR, split_model
 from sparkrun_tui.recipe.format.extensions import NO_PROJECTOR
+from sparkrun_tui.recipe.format.hooks import model_on_hosts
+from sparkrun_tui.recipe.format.local_model import is_path
 from sparkrun_tui.recipe.values.overrides import value_text
 from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.recipe.values.shell_scanner import Command
@@ -61,9 +63,12 @@ def wish_of(rendered: Rendered, said: ServeCommand) -> Wish:
         return NO_WISH
     if any(head in MMPROJ_FLAGS for head in flags):
         text = said.value(MMPROJ_FLAGS)
-        if text is None:
+        if text is None or is_path(rendered.recipe.model):
             return Wish(in_command=True)
         return _read(text, in_command=True)
+    if is_path(rendered.recipe.model):
+        model = model_on_hosts(rendered.recipe)
+        return Wish(path=model.projector) if model is not None else NO_WISH
     if _variables_decide(rendered) or not loads_model(said, rendered.recipe.model):
         return NO_WISH
     link = rendered.chain.get(KEY)

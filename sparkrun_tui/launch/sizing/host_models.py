@@ -14,14 +14,14 @@ from sparkrun_tui.models.digest_cache import host_digest_path, write_digest
 from sparkrun_tui.models.facts import WeightFacts
 from sparkrun_tui.models.gguf.header import GgufError, read_first_keys
 from sparkrun_tui.models.gguf.keys import plain_keys
-from sparkrun_tui.recipe.format.local_model import LocalModel, parts_of
+from sparkrun_tui.recipe.format.local_model import LocalModel
 from sparkrun_tui.remote.probe.model_path import PathKind, PathSeen, look_at
 from sparkrun_tui.remote.transport import Transport
 
 
 async def look_at_model(transport: Transport, model: LocalModel) -> PathSeen:
     """What a host has of a model on its path. Raises `LinkLost`, `HostError`."""
-    return await look_at(transport, model.source, parts_of(model.source))
+    return await look_at(transport, model.source, model.files)
 
 
 def remember_model(model: LocalModel, seen: PathSeen, host: str, folder: Path | None = None) -> bool:

@@ -155,7 +155,10 @@ def container_options(recipe: Recipe) -> ContainerOptions:
 
 def model_on_hosts(recipe: Recipe) -> LocalModel | None:
     """The model of a recipe where it is named by a path of the hosts; None for other models."""
-    return local_model(recipe.model, container_options(recipe).volumes)
+    projector = recipe.runtime_config.get("mmproj")
+    if not isinstance(projector, str):
+        projector = ""
+    return local_model(recipe.model, container_options(recipe).volumes, projector)
 
 
 class _Options:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.recipe.format.mounts import (
@@ -44,6 +44,10 @@ class LocalModel:
     inside: str
     source: str
     volumes: tuple[str, ...] = ()
+    projector: str = ""
+    """The path in the containers of the projector that belongs to it; empty where the recipe names none."""
+    files: tuple[str, ...] = ()
+    """The files on the hosts that it consists of, where it is a GGUF: its parts and the projector."""
 
     @property
     def is_gguf(self) -> bool:
@@ -68,11 +72,30 @@ def inside_path(model: str) -> str:
     return model
 
 
-def local_model(model: str, volumes: Sequence[str] = ()) -> LocalModel | None:
+def local_model(model: str, volumes: Sequence[str] = (), projector: str = "") -> LocalModel | None:
     """The model of a recipe on the hosts; None where it is not named by an absolute path or one below the home.
 
     `volumes` are those of the recipe, whose targets may contain the path: it is then one of the container.
+    `projector` is the file that the recipe names for a GGUF: a path, or a name beside the model.
     """
+    found = _one_file(model, volumes)
+    if found is None or not found.is_gguf:
+        return found
+    files = tuple(parts_of(found.source)) if found.source else ()
+    beside = projector
+    if projector and not projector.startswith(("/", "~/")):
+        beside = f"{found.path.rpartition('/')[0]}/{projector}"
+    companion = _one_file(beside, volumes) if beside.lower().endswith(".gguf") else None
+    if companion is None:
+        return replace(found, files=files)
+    if companion.source:
+        files = (*files, companion.source)
+    mounts = tuple(dict.fromkeys((*found.volumes, *companion.volumes)))
+    return replace(found, files=files, volumes=mounts, projector=companion.inside)
+
+
+def _one_file(model: str, volumes: Sequence[str]) -> LocalModel | None:
+    """A file or folder of the hosts, see `local_model`."""
     if not is_path(model) or not model.startswith(("/", "~/")) or ":" in model:
         return None
     path = normal_path(model)
