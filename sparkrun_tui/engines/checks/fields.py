@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from sparkrun_tui.engines.command.arguments import read_arguments
+from sparkrun_tui.engines.command.built import serve_words
 from sparkrun_tui.engines.layout.hosts import degrees
 from sparkrun_tui.engines.registry import FAMILIES, family_of
-from sparkrun_tui.recipe.format.detect import is_repository, split_gguf
+from sparkrun_tui.engines.settings import attention_replicas
+from sparkrun_tui.recipe.format.detect import is_repository, is_revision, split_gguf
 from sparkrun_tui.recipe.format.dtypes import dtype_words, known_dtype, normal_dtype
 from sparkrun_tui.recipe.format.images import parse_image
 from sparkrun_tui.recipe.format.local_model import is_path
@@ -17,7 +20,6 @@ from sparkrun_tui.recipe.suggestions import did_you_mean
 from sparkrun_tui.recipe.values.rendered import Rendered
 
 _QUANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/+-]{0,254}")
 _HF_FLAGS = re.compile(r"(?<!\S)(-hf|-hfr|--hf-repo)\s+[\"']?\{model\}")
 
 
@@ -45,13 +47,9 @@ def _is_quant(text: str) -> bool:
     return _QUANT.fullmatch(text) is not None
 
 
-def _is_revision(text: str) -> bool:
-    return _REVISION.fullmatch(text) is not None and ".." not in text
-
-
 def check_model(recipe: Recipe, rendered: Rendered) -> Iterator[Problem]:
     """Problems with the model id, its revision, and the quantisation of a GGUF repository."""
-    if recipe.model_revision and not _is_revision(recipe.model_revision):
+    if recipe.model_revision and not is_revision(recipe.model_revision):
         message = f"`{recipe.model_revision[:80]}` is not a revision: a branch, a tag or a commit"
         yield problem(recipe, Severity.ERROR, "model-revision", message, "model_revision")
     if not recipe.model or "{" in recipe.model:
@@ -145,9 +143,12 @@ def check_topology(rendered: Rendered, attention_heads: int | None, gpus_per_hos
     family = family_of(recipe.runtime)
     parts = degrees(rendered, family)
     tensor = parts["tensor_parallel"]
+    sharing = tensor
+    if family is not None:
+        sharing = max(1, tensor // attention_replicas(read_arguments(serve_words(rendered, family), family), family))
     place = ("defaults.tensor_parallel", "max_nodes", "solo_only", "mode", "command")
-    if attention_heads and attention_heads % tensor:
-        message = f"tensor_parallel {tensor} does not divide the model's {attention_heads} attention heads"
+    if attention_heads and attention_heads % sharing:
+        message = f"tensor_parallel {sharing} does not divide the model's {attention_heads} attention heads"
         yield problem(recipe, Severity.ERROR, "parallel-heads", message, *place)
     if family is not None and family.several_hosts:
         if recipe.max_nodes != 1:

@@ -79,7 +79,7 @@ def build_command(rendered: Rendered, family: Family) -> Built:
     if kept is not None and kept[0] is rendered:
         return kept[1]
     model = value_text("model", rendered, rendered.recipe.model)
-    flags, left = _flags(rendered, family)
+    flags, left = _flags(family.prepared(rendered), family)
     start = family.start
     if family.start_with_path and is_path(model):
         start = family.start_with_path

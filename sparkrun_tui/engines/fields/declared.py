@@ -36,6 +36,8 @@ _DECLARED = (
           "stages", 1, 64),
     Field("data_parallel", "Data parallel", _INT, "Copies of the model that share the requests.",
           "copies", 1, 64),
+    Field("expert_parallel", "Expert parallel", _INT, "Ranks that share the experts of a mixture.", "ranks", 1, 64,
+          words=("true", "false")),
     Field("gpu_memory_utilization", "GPU memory", _FLOAT,
           "The share of a host's memory that the engine may take, from 0 to 1.", "of memory", above=0, maximum=1,
           step=0.01, option="--gpu-mem"),

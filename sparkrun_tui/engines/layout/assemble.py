@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.engines.command.arguments import read_arguments
 from sparkrun_tui.engines.command.built import serve_words
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.layout.common import labelled
@@ -12,7 +13,7 @@ from sparkrun_tui.engines.layout.hooks import with_hooks
 from sparkrun_tui.engines.layout.options import with_options
 from sparkrun_tui.engines.plan import ModelNeed, PlanRequest, RankPlan, ReadyCheck, ServePlan, Stage
 from sparkrun_tui.engines.settings import read_settings
-from sparkrun_tui.recipe.format.detect import is_repository
+from sparkrun_tui.recipe.format.detect import is_repository, is_revision
 from sparkrun_tui.recipe.format.spots import beginning
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.values.rendered import Rendered
@@ -33,18 +34,32 @@ def image_problems(recipe: Recipe, image: str) -> tuple[Problem, ...]:
 
 
 def repository_needs(rendered: Rendered, family: Family) -> tuple[ModelNeed, ...]:
-    """The repositories of the model and of the draft model for speculative decoding; a path needs none."""
+    """The repositories of the model and of the draft model for speculative decoding, in the revisions that the engine
+    will ask for; a path needs none.
+    """
     needs = []
+    words = serve_words(rendered, family)
     model = rendered.recipe.model
     if is_repository(model):
-        needs.append(ModelNeed(model, rendered.recipe.model_revision))
-    speculative = read_settings(family, serve_words(rendered, family)).speculative
+        needs.append(ModelNeed(model, rendered.recipe.model_revision or _revision_in(words, family)))
+    speculative = read_settings(family, words).speculative
     if speculative is None:
         return tuple(needs)
     draft = speculative.model
-    if "/" in draft and is_repository(draft) and draft != model:
-        needs.append(ModelNeed(draft))
+    if "/" in draft and is_repository(draft):
+        need = ModelNeed(draft, speculative.revision)
+        own = draft == model and not speculative.revision
+        if not own and need not in needs:
+            needs.append(need)
     return tuple(needs)
+
+
+def _revision_in(words: Sequence[str], family: Family) -> str:
+    """The revision of the model that a command passes; empty where it passes none that can be read."""
+    given = read_arguments(words, family).last("model_revision")
+    if given is None or not given.values or not is_revision(given.values[0]):
+        return ""
+    return given.values[0]
 
 
 def need_serve(words: Command, engine: str, request: PlanRequest) -> Command:

@@ -17,6 +17,7 @@ from sparkrun_tui.engines.layout.assemble import assemble, need_serve
 from sparkrun_tui.engines.layout.common import container, role_of
 from sparkrun_tui.engines.layout.nccl import free_port
 from sparkrun_tui.engines.plan import ContainerSpec, PlanRequest, RankPlan, ReadyCheck, ServePlan, Stage
+from sparkrun_tui.engines.settings import attention_replicas
 from sparkrun_tui.engines.sglang.family import SGLANG
 from sparkrun_tui.recipe.format.spots import beginning
 from sparkrun_tui.recipe.model import Problem, Severity
@@ -59,6 +60,7 @@ class Sglang(Engine):
             remedy = "set max_num_seqs and pass it as --max-running-requests"
             spot = recipe.command_spot or beginning(recipe)
             problems.append(Problem(Severity.WARNING, "request-table", message, spot, remedy))
+        problems += _parallel_problems(rendered, self.family)
         return tuple(problems)
 
     def plan(self, request: PlanRequest) -> ServePlan:
@@ -69,6 +71,7 @@ class Sglang(Engine):
         script, request = handed.script, handed.request
         said = locate(script, self.family.dialect.starts, request.env, strict=len(hosts) > 1)
         nodes = len(hosts)
+        problems = (*problems, *_host_problems(rendered, self.family, nodes))
         if nodes > 1:
             need_serve(said.words, self.title, request)
         port = free_port(DIST_PORT, hosts)
@@ -110,6 +113,39 @@ class Sglang(Engine):
             env=ENV,
             caches=CACHES,
         )
+
+
+def _parallel_problems(rendered: Rendered, family: Family) -> list[Problem]:
+    """Replicas of attention that do not divide the ranks."""
+    arguments = read_arguments(serve_words(rendered, family), family)
+    replicas = attention_replicas(arguments, family)
+    tensor = host_rules.degrees(rendered, family)["tensor_parallel"]
+    if tensor % replicas == 0:
+        return []
+    message = f"{replicas} replicas of attention do not divide tensor_parallel {tensor}"
+    remedy = f"with attention data parallelism, --tp-size counts all ranks: write a multiple of {replicas}"
+    spot = rendered.recipe.command_spot or beginning(rendered.recipe)
+    return [Problem(Severity.ERROR, "attention-replicas", message, spot, remedy)]
+
+
+def _host_problems(rendered: Rendered, family: Family, nodes: int) -> list[Problem]:
+    """What SGLang refuses on several hosts: replicas of the whole model, and ranks that the hosts cannot share."""
+    if nodes == 1:
+        return []
+    parts = host_rules.degrees(rendered, family)
+    spot = rendered.recipe.command_spot or beginning(rendered.recipe)
+    replicas = parts["data_parallel"]
+    ranks = parts["tensor_parallel"] * parts["pipeline_parallel"]
+    if replicas > 1:
+        message = f"SGLang refuses {replicas} replicas of the model over several hosts"
+        tensor = parts["tensor_parallel"] * replicas
+        remedy = f"write `--tp-size {tensor} --dp-size {replicas} --enable-dp-attention`, or use one host"
+        return [Problem(Severity.ERROR, "replicas-over-hosts", message, spot, remedy)]
+    if ranks % nodes:
+        message = f"SGLang cannot share {ranks} rank{'s' * (ranks != 1)} (tp x pp) among {nodes} hosts"
+        remedy = f"set tensor_parallel to a multiple of {nodes}, or use fewer hosts"
+        return [Problem(Severity.ERROR, "ranks-over-hosts", message, spot, remedy)]
+    return []
 
 
 def _rank_arguments(request: PlanRequest, said: ServeCommand, rank: int, port: int) -> list[str]:

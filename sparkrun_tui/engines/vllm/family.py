@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sparkrun_tui.engines.family import Dialect, Family, MetricNames, Starter, Variable
 from sparkrun_tui.engines.vllm.causes import CAUSES
 from sparkrun_tui.engines.vllm.flags import FLAGS
 from sparkrun_tui.engines.vllm.log import LOG
+from sparkrun_tui.recipe.model import Value
+from sparkrun_tui.recipe.values.rendered import ChainValue, Rendered
 
 
 def first_argument(words: Sequence[str]) -> int | None:
@@ -19,6 +22,16 @@ def first_argument(words: Sequence[str]) -> int | None:
         if word == "vllm.entrypoints.openai.api_server":
             return at + 1
     return None
+
+
+def experts_as_switch(rendered: Rendered) -> Rendered:
+    """Values with `expert_parallel` as the switch that vLLM has: a number above 1 switches it on."""
+    link = rendered.chain.get("expert_parallel")
+    if link is None or isinstance(link.value.data, bool) or not isinstance(link.value.data, int):
+        return rendered
+    on = link.value.data > 1
+    value = Value(on, str(on).lower(), link.value.spot)
+    return replace(rendered, chain={**rendered.chain, "expert_parallel": ChainValue(value, link.origin)})
 
 
 VLLM = Family(
@@ -52,6 +65,7 @@ VLLM = Family(
         ),
     ),
     image_words="vllm",
+    prepared=experts_as_switch,
     modules=("vllm",),
     dated_tags=True,
     # Versions inside NVIDIA's monthly images, where a public start-up log states both.
