@@ -55,7 +55,14 @@ def test_without_a_known_path_the_container_looks_it_up(tmp_path: Path) -> None:
     (script,) = scripts(plan(with_command("llama-server -hf {model}", "llama-cpp", MODEL)))
     hub = "/root/.cache/huggingface/hub/models--acme--Falcon-GGUF"
     words = words_of(script.replace(hub, str(tmp_path)), tmp_path, "llama-server")
-    assert words == ["-m", str(folder / "Falcon-Q4_K_M-00001-of-00002.gguf")]
+    model = ["-m", str(folder / "Falcon-Q4_K_M-00001-of-00002.gguf")]
+    assert words == [*model, "--mmproj", str(folder / "mmproj-Q4_K_M.gguf")]
+    (folder / "mmproj-F16.gguf").touch()
+    words = words_of(script.replace(hub, str(tmp_path)), tmp_path, "llama-server")
+    assert words == [*model, "--mmproj", str(folder / "mmproj-F16.gguf")]
+    for name in ("mmproj-F16.gguf", "mmproj-Q4_K_M.gguf"):
+        (folder / name).unlink()
+    assert words_of(script.replace(hub, str(tmp_path)), tmp_path, "llama-server") == model
     assert subprocess.run(["bash", "-n", "-c", script], check=False).returncode == 0
 
 

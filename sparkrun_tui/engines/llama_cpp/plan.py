@@ -273,8 +273,10 @@ def _added_projector(script: str, word: Word, found: Found, wish: Wish) -> str:
         return ""
     if found.projector:
         return f" --mmproj {word_at(script, word.start, found.projector)}"
-    if found.path or wish.own:
+    if found.path:
         return ""
+    if wish.own:
+        return f" {_own_projector(found.model)}"
     return f" --mmproj {_search(found.model, _pattern(wish.pattern))}"
 
 
@@ -338,17 +340,29 @@ def _first_file(script: str, word: Word, found: Found) -> str:
     return _search(found.model, pattern, " -not -name \\*mmproj\\*")
 
 
+def _own_projector(model: str) -> str:
+    """Shell text that expands to `--mmproj PATH` for a repository's projector, F16 before others, or to nothing."""
+    folder = _snapshots(model)
+    usual = f"find {folder} -iname \\*mmproj\\*[._-]f16.gguf"
+    other = f"find {folder} -iname \\*mmproj\\*.gguf"
+    return f"$( ({usual}; {other}) | head -n 1 | sed s/^/--mmproj\\ /)"
+
+
 def _search(model: str, pattern: str, more: str = "") -> str:
     """Shell text that expands to the path of the first file with that name, also inside the quoted script of a `bash
     -c`.
 
     Raises `LaunchError` for a name with special characters.
     """
+    return f'"$(find {_snapshots(model)} -name {pattern}{more} | sort | head -n 1)"'
+
+
+def _snapshots(model: str) -> str:
+    """The folder of a model's snapshots in the container. Raises `LaunchError` for a name with special characters."""
     repo, quant = split_model(model)
     if not is_plain(repo + quant):
         raise LaunchError(
             f"the model's name `{clean_line(model)}` cannot be searched in a container: it holds special characters",
             remedy="write the model as organisation/name, or organisation/name:quantisation",
         )
-    folder = f"{HF_HOME}/hub/models--{repo.replace('/', '--')}/snapshots"
-    return f'"$(find {folder} -name {pattern}{more} | sort | head -n 1)"'
+    return f"{HF_HOME}/hub/models--{repo.replace('/', '--')}/snapshots"
