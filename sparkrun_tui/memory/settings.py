@@ -74,6 +74,9 @@ class LlamaOptions:
     no_mmap: bool = False
     embeddings: bool = False
     mmproj: str = ""
+    """The projector's file; `none` where it is switched off."""
+    hf_repo: str = ""
+    no_mmproj: bool = False
     draft_cache_type_k: str = "f16"
     draft_cache_type_v: str = "f16"
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.engines.layout.options import mount_problems
 from sparkrun_tui.engines.plan import Mount, Phase
 from sparkrun_tui.launch.plan.dry_run import lines, offline_plan
 from sparkrun_tui.launch.record.events import LaunchStatus
@@ -20,13 +19,8 @@ from sparkrun_tui.launch.sizing.sizing import assumed_hosts, size
 from sparkrun_tui.memory.result import Level
 from sparkrun_tui.models.store import LocalFacts
 from sparkrun_tui.recipe.format.hooks import model_on_hosts
-from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.format.local_model import LocalModel, local_model
-from sparkrun_tui.recipe.model import Severity, Source, SourceKind
-from sparkrun_tui.recipe.trust import Kind, demands
-from sparkrun_tui.recipe.values.overrides import render
-from sparkrun_tui.recipe.values.rendered import Rendered
-from sparkrun_tui.remote.probe.model_path import PathKind, PathSeen, look_at, read
+from sparkrun_tui.remote.probe.model_path import PathKind, PathSeen, look_at
 from sparkrun_tui.remote.transport import Outcome, Result
 from tests.launch.fakes import FakeCluster, rendered
 from tests.launch.virtual import virtual_time
@@ -40,11 +34,6 @@ CONFIG = {
 }  # fmt: skip
 
 
-def of_kind(text: str, kind: SourceKind) -> Rendered:
-    """A recipe from that kind of source."""
-    return render(load_text(text, Source(kind, "/cache/arena/r.yaml", "arena")), {})
-
-
 @pytest.mark.parametrize(
     ("model", "volumes", "expected"),
     [
@@ -54,7 +43,7 @@ def of_kind(text: str, kind: SourceKind) -> Rendered:
         ("/models/a", ("/srv/big:/models:ro",), LocalModel("/models/a", "/models/a", "/srv/big/a")),
         ("/models/a", ("weights:/models",), LocalModel("/models/a", "/models/a", "")),
         ("/cache/huggingface/x", (), LocalModel("/cache/huggingface/x", "/cache/huggingface/x",
-                                                "~/.cache/huggingface/x")),
+                                                "")),
         ("/m/a-Q4_K_M-00001-of-00002.gguf", (), LocalModel(
             "/m/a-Q4_K_M-00001-of-00002.gguf", "/m/a-Q4_K_M-00001-of-00002.gguf", "/m/a-Q4_K_M-00001-of-00002.gguf",
             tuple(f"/m/a-Q4_K_M-0000{n}-of-00002.gguf:/m/a-Q4_K_M-0000{n}-of-00002.gguf:ro" for n in (1, 2)), "",
@@ -138,34 +127,6 @@ def test_an_override_may_name_a_path() -> None:
     assert Mount("/srv/models/b", "/srv/models/b", True, False) in plan.serve.ranks[0].container.mounts
 
 
-EXPOSING = (
-    "/", "/etc", "/etc/x", "~/.ssh", "~/.ssh/m.gguf", "/home/ada", "/root/.aws", "/proc/1", "/var", "/srv/.ssh/x",
-    "/dev/sda",
-)  # fmt: skip
-
-
-@pytest.mark.parametrize("model", EXPOSING)
-def test_what_would_expose_a_host_is_never_mounted(model: str) -> None:
-    for kind in (SourceKind.REGISTRY, SourceKind.USER):
-        recipe = of_kind(FOLDER.format(model=model), kind).recipe
-        assert [problem.code for problem in mount_problems(recipe) if problem.severity is Severity.ERROR] == [
-            "model-path"
-        ]
-        plan = offline_plan(of_kind(FOLDER.format(model=model), kind), None, "abcd2345", {})
-        assert plan.broken
-
-
-def test_a_path_of_a_strangers_recipe_needs_consent() -> None:
-    what = of_kind(FOLDER.format(model="/srv/models/a"), SourceKind.REGISTRY)
-    (mount,) = [demand for demand in demands(what, {}) if demand.kind is Kind.MOUNT]
-    assert mount.grave and "/srv/models/a" in mount.title
-    (allowed,) = [demand for demand in demands(what, {}, None, ("/srv/models",)) if demand.kind is Kind.MOUNT]
-    assert not allowed.grave
-    assert [problem.code for problem in mount_problems(what.recipe)] == ["host-mount"]
-    own = of_kind(FOLDER.format(model="/var/lib/models/a"), SourceKind.USER)
-    assert list(mount_problems(own.recipe)) == []
-
-
 class Shell:
     """A host whose scripts run here."""
 
@@ -228,17 +189,6 @@ async def test_what_a_host_says_of_a_split_file(tmp_path: Path) -> None:
     assert digest.weights.total == (tmp_path / first).stat().st_size + 5000
     assert digest.gguf["vocab"] == 200_000
     assert digest.quant == "Q8_0"
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "kind\tanything\nreal\trelative\nend\n", "kind\tfolder\nfile\t-5\tx\nfile\t9\nconfig\t###\nend\n",
-     "file\t" + "9" * 400 + "\tx\nend\n"],
-)  # fmt: skip
-def test_a_host_may_say_anything(text: str) -> None:
-    seen = read(text)
-    assert seen.sizes.keys() <= {""}
-    assert digest_of(LocalModel("/m", "/m", "/m"), seen, "h") is None
 
 
 def test_its_facts_are_used_once_a_host_has_been_asked(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def validate(
     found += hooks_of(result).problems
     found += container_options(recipe).problems
     found += _check_attachments(result)
-    found += mount_problems(recipe, privileged=privileged)
+    found += mount_problems(result.recipe, privileged=privileged)
     return ordered(found)
 
 

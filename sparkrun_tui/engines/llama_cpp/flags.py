@@ -13,9 +13,9 @@ def first_of_list(text: str) -> int:
 
 
 def projector_file(text: str) -> str:
-    """The projector's file; empty for the words of the key `mmproj` that mean none."""
+    """The projector's file; `none` for the words of the key `mmproj` that mean so."""
     if text.lower() in NO_PROJECTOR:
-        return ""
+        return "none"
     return text
 
 
@@ -62,6 +62,8 @@ FLAGS = FlagTable(
         Flag(("--load-mode", "-lm"), sets="llama.load_mode", read=word),
         Flag(("--no-mmap",), switch=True, off=("--mmap",), sets="llama.no_mmap"),
         Flag(("--embeddings", "--embedding"), switch=True, sets="llama.embeddings"),
+        Flag(("--hf-repo", "-hf", "-hfr"), sets="llama.hf_repo", read=str),
+        Flag(("--no-mmproj", "--no-mmproj-auto"), switch=True, off=("--mmproj-auto",), sets="llama.no_mmproj"),
         Flag(
             ("--mmproj", "-mm"),
             "mmproj",

@@ -98,10 +98,15 @@ def _draft_model(facts: ModelFacts) -> Band:
 
 
 def projector(facts: ModelFacts, settings: EngineSettings) -> Band:
-    """What `--mmproj` takes in bytes: its file and about 250 MiB for images (tools/mtmd/clip.cpp)."""
-    if not settings.llama.mmproj:
-        return NOTHING
+    """What a projector takes in bytes: its file and about 250 MiB for images (tools/mtmd/clip.cpp).
+
+    It is the one of `--mmproj`, or with `-hf` that of the repository, where one is known to be there.
+    """
     own = facts.weights.vision if facts.weights is not None else 0
+    llama = settings.llama
+    by_itself = own > 0 and bool(llama.hf_repo) and not llama.no_mmproj
+    if llama.mmproj == "none" or not (llama.mmproj or by_itself):
+        return NOTHING
     if own:
         return Band(own + _PROJECTOR_BUFFER, own, own + 2 * _PROJECTOR_BUFFER, "projector file and image buffers")
     buffers = Band(_PROJECTOR_BUFFER, 0, 2 * _PROJECTOR_BUFFER, "image buffers")

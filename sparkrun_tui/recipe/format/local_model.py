@@ -36,8 +36,9 @@ class LocalModel:
     """A model on a path of the hosts.
 
     `path` is the recipe's, in normal form: absolute, or beginning with `~/`. `inside` is the same in the containers.
-    `source` is the path on the hosts, empty where it lies in a Docker volume. `volumes` are the mounts that show it to
-    the containers, written as for `-v`; empty where the recipe or the launch mounts its folder anyway.
+    `source` is the path on the hosts, empty where it lies in a Docker volume or in the mounted model cache.
+    `volumes` are the mounts that show it to the containers, written as for `-v`; empty where its folder is mounted
+    anyway.
     """
 
     path: str
@@ -106,11 +107,8 @@ def _one_file(model: str, volumes: Sequence[str]) -> LocalModel | None:
         if is_below(inside, [target]):
             known = source.startswith(("/", "~"))
             return LocalModel(path, inside, source + inside[len(target) :] if known else "")
-    if is_below(path, ["~/.cache/huggingface"]):
-        return LocalModel(path, inside, path)
-    for target in CACHE_TARGETS:
-        if is_below(path, [target]):
-            return LocalModel(path, inside, "~/.cache/huggingface" + path[len(target) :])
+    if is_below(path, CACHE_TARGETS):
+        return LocalModel(path, inside, "")
     mounts = tuple(f"{place}:{inside_path(place)}:ro" for place in _places(path))
     return LocalModel(path, inside, path, mounts)
 

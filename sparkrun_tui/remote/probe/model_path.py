@@ -20,6 +20,8 @@ MOST_CONFIG = 200_000
 FIRST_BYTES = 450_000
 """Bytes of a GGUF that are read: the keys of its architecture come first. An answer may have one MiB, as base64."""
 
+_MOST_FILES = 2000
+
 _SCRIPT = """\
 # sparkrun-tui: model-path
 LC_ALL=C; export LC_ALL
@@ -123,7 +125,7 @@ def read(text: str) -> PathSeen:
         elif word == "file":
             size, _, name = rest.partition("\t")
             count = identifiers.size(size)
-            if count is not None:
+            if count is not None and len(sizes) < _MOST_FILES:
                 sizes[clean_line(name)] = count
         elif word in ("config", "companion", "first"):
             blobs[word] = _decoded(rest)
