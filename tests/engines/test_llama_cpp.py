@@ -288,13 +288,21 @@ def test_a_repository_without_a_projector(tmp_path: Path) -> None:
 def test_a_projector_before_the_files_are_known(tmp_path: Path) -> None:
     folder = tmp_path / "snapshots" / "1f"
     folder.mkdir(parents=True)
-    for name in ("Falcon-Q4_K_M.gguf", "mmproj-F16.gguf", "mmproj-F32.gguf"):
+    for name in ("Falcon-Q4_K_M.gguf", "mmproj-BF16.gguf", "mmproj-F16.gguf", "mmproj-F32.gguf"):
         (folder / name).touch()
-    what = with_command("llama-server -hf {model} --mmproj {mmproj}", "llama-cpp", MODEL, "mmproj: F32")
-    (script,) = scripts(plan(what))
-    script = script.replace("/root/.cache/huggingface/hub/models--acme--Falcon-GGUF", str(tmp_path))
-    words = words_of(script, tmp_path, "llama-server")
-    assert words == ["-m", str(folder / "Falcon-Q4_K_M.gguf"), "--mmproj", str(folder / "mmproj-F32.gguf")]
+    for word, name in (
+        ("F32", "mmproj-F32.gguf"),
+        ("f16", "mmproj-F16.gguf"),
+        ("BF16", "mmproj-BF16.gguf"),
+        ("auto", "mmproj-F16.gguf"),
+        ("mmproj-F32.gguf", "mmproj-F32.gguf"),
+    ):
+        for flags in ("-hf {model} --mmproj {mmproj}", "-hf {model}"):
+            what = with_command(f"bash -c 'llama-server {flags}'", "llama-cpp", MODEL, f"mmproj: {word}")
+            (script,) = scripts(plan(what))
+            script = script.replace("/root/.cache/huggingface/hub/models--acme--Falcon-GGUF", str(tmp_path))
+            words = words_of(script, tmp_path, "llama-server")
+            assert words == ["-m", str(folder / "Falcon-Q4_K_M.gguf"), "--mmproj", str(folder / name)]
     assert any("fetched and passed as --mmproj" in note for note in plan(with_command("llama-server -hf {model}",
                "llama-cpp", MODEL)).notes)  # fmt: skip
 

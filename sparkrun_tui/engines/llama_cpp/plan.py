@@ -276,8 +276,8 @@ def _added_projector(script: str, word: Word, found: Found, wish: Wish) -> str:
     if found.path:
         return ""
     if wish.own:
-        return f" {_own_projector(found.model)}"
-    return f" --mmproj {_search(found.model, _pattern(wish.pattern))}"
+        return f" $({_find_own(found.model)} | sed s/^/--mmproj\\ /)"
+    return f" --mmproj {_named_projector(found.model, wish.pattern)}"
 
 
 def _projector(script: str, word: Word, text: str, found: Found, wish: Wish) -> str:
@@ -287,17 +287,17 @@ def _projector(script: str, word: Word, text: str, found: Found, wish: Wish) -> 
     if found.projector:
         return word_at(script, word.start, found.projector)
     if not found.path:
-        return _search(found.model, _pattern(wish.pattern))
+        return _named_projector(found.model, wish.pattern)
     if wish.own:
         return ""
     folder = found.path.rpartition("/")[0]
     return word_at(script, word.start, f"{folder}/{text}")
 
 
-def _pattern(wanted: str) -> str:
-    """The names of files, for `find`, that a name or a part of one means."""
+def _named_projector(model: str, wanted: str) -> str:
+    """Shell text that expands to the path of the projector with that file name, or with that word in its name."""
     if wanted == OWN_PROJECTOR:
-        return "\\*mmproj\\*.gguf"
+        return f'"$({_find_own(model)})"'
     if not is_plain(wanted):
         raise LaunchError(
             f"the projector's name `{clean_line(wanted)}` cannot be searched in a container",
@@ -305,8 +305,22 @@ def _pattern(wanted: str) -> str:
         )
     base = wanted.rpartition("/")[2]
     if base.lower().endswith(".gguf"):
-        return base
-    return f"\\*mmproj\\*{base}\\*.gguf"
+        return _search(model, base)
+    ending = f"{base}\\*.gguf"
+    found = _first_of(model, f"[._-]{ending}", ending)
+    return f'"$({found})"'
+
+
+def _find_own(model: str) -> str:
+    """Shell text that prints the path of a repository's projector, F16 before others."""
+    return _first_of(model, "[._-]f16.gguf", ".gguf")
+
+
+def _first_of(model: str, first: str, then: str) -> str:
+    """Shell text that prints the path of the first projector whose name ends like `first`, else like `then`."""
+    folder = _snapshots(model)
+    before = f"find {folder} -iname \\*mmproj\\*"
+    return f" ({before}{first}; {before}{then}) | head -n 1"
 
 
 def _is_bare(text: str) -> bool:
@@ -338,14 +352,6 @@ def _first_file(script: str, word: Word, found: Found) -> str:
     if quant:
         pattern = f"\\*{quant}\\*.gguf"
     return _search(found.model, pattern, " -not -name \\*mmproj\\*")
-
-
-def _own_projector(model: str) -> str:
-    """Shell text that expands to `--mmproj PATH` for a repository's projector, F16 before others, or to nothing."""
-    folder = _snapshots(model)
-    usual = f"find {folder} -iname \\*mmproj\\*[._-]f16.gguf"
-    other = f"find {folder} -iname \\*mmproj\\*.gguf"
-    return f"$( ({usual}; {other}) | head -n 1 | sed s/^/--mmproj\\ /)"
 
 
 def _search(model: str, pattern: str, more: str = "") -> str:
