@@ -104,6 +104,17 @@ def test_what_it_refuses(flags: str, hosts: int, code: str) -> None:
     assert all(problem.remedy for problem in errors)
 
 
+def test_replicas_are_a_warning_before_hosts_are_chosen() -> None:
+    for flags, top, warned in (
+        ("--dp 2", "", True),
+        ("--dp 2", "max_nodes: 1", False),
+        ("--tp 2 --dp 2 --enable-dp-attention", "", False),
+    ):
+        what = with_command(f"sglang serve {{model}} --max-running-requests 8 {flags}", "sglang", top=top)
+        codes = [problem.code for problem in engine_for("sglang").check(what)]
+        assert ("replicas-on-one-host" in codes) is warned
+
+
 def test_sizes_follow_the_form() -> None:
     what = rendered(BASE.format(defaults="data_parallel: 2", image="acme/x:1", more=""))
     settings = engine_settings(what)

@@ -17,10 +17,10 @@ from sparkrun_tui.engines.layout.assemble import assemble, need_serve
 from sparkrun_tui.engines.layout.common import container, role_of
 from sparkrun_tui.engines.layout.nccl import free_port
 from sparkrun_tui.engines.plan import ContainerSpec, PlanRequest, RankPlan, ReadyCheck, ServePlan, Stage
-from sparkrun_tui.engines.settings import attention_replicas
+from sparkrun_tui.engines.settings import attention_replicas, degrees
 from sparkrun_tui.engines.sglang.family import SGLANG
 from sparkrun_tui.recipe.format.spots import beginning
-from sparkrun_tui.recipe.model import Problem, Severity
+from sparkrun_tui.recipe.model import Mode, Problem, Severity
 from sparkrun_tui.recipe.values.rendered import Rendered
 
 IMAGE_PREFIX = "scitrera/dgx-spark-sglang"
@@ -116,31 +116,43 @@ class Sglang(Engine):
 
 
 def _parallel_problems(rendered: Rendered, family: Family) -> list[Problem]:
-    """Replicas of attention that do not divide the ranks."""
+    """Replicas of attention that do not divide the ranks, and replicas of the model that need one host."""
     arguments = read_arguments(serve_words(rendered, family), family)
+    recipe = rendered.recipe
+    spot = recipe.command_spot or beginning(recipe)
+    parts = degrees(arguments, family)
+    tensor = parts.get("tensor_parallel", 1)
     replicas = attention_replicas(arguments, family)
-    tensor = host_rules.degrees(rendered, family)["tensor_parallel"]
-    if tensor % replicas == 0:
-        return []
-    message = f"{replicas} replicas of attention do not divide tensor_parallel {tensor}"
-    remedy = f"with attention data parallelism, --tp-size counts all ranks: write a multiple of {replicas}"
-    spot = rendered.recipe.command_spot or beginning(rendered.recipe)
-    return [Problem(Severity.ERROR, "attention-replicas", message, spot, remedy)]
+    found = []
+    if tensor % replicas:
+        message = f"{replicas} replicas of attention do not divide tensor_parallel {tensor}"
+        remedy = f"with attention data parallelism, --tp-size counts all ranks: write a multiple of {replicas}"
+        found.append(Problem(Severity.ERROR, "attention-replicas", message, spot, remedy))
+    whole = parts.get("data_parallel", 1)
+    if whole > 1 and recipe.max_nodes != 1 and recipe.mode is not Mode.SOLO:
+        message = (
+            f"the {whole} replicas of the model run on one host with {whole * tensor} GPUs, not over several hosts"
+        )
+        found.append(Problem(Severity.WARNING, "replicas-on-one-host", message, spot, _as_attention(tensor, whole)))
+    return found
+
+
+def _as_attention(tensor: int, replicas: int) -> str:
+    return f"over hosts, write `--tp-size {tensor * replicas} --dp-size {replicas} --enable-dp-attention`"
 
 
 def _host_problems(rendered: Rendered, family: Family, nodes: int) -> list[Problem]:
     """What SGLang refuses on several hosts: replicas of the whole model, and ranks that the hosts cannot share."""
     if nodes == 1:
         return []
-    parts = host_rules.degrees(rendered, family)
+    parts = degrees(read_arguments(serve_words(rendered, family), family), family)
     spot = rendered.recipe.command_spot or beginning(rendered.recipe)
-    replicas = parts["data_parallel"]
-    ranks = parts["tensor_parallel"] * parts["pipeline_parallel"]
+    tensor = parts.get("tensor_parallel", 1)
+    replicas = parts.get("data_parallel", 1)
+    ranks = tensor * parts.get("pipeline_parallel", 1)
     if replicas > 1:
         message = f"SGLang refuses {replicas} replicas of the model over several hosts"
-        tensor = parts["tensor_parallel"] * replicas
-        remedy = f"write `--tp-size {tensor} --dp-size {replicas} --enable-dp-attention`, or use one host"
-        return [Problem(Severity.ERROR, "replicas-over-hosts", message, spot, remedy)]
+        return [Problem(Severity.ERROR, "replicas-over-hosts", message, spot, _as_attention(tensor, replicas))]
     if ranks % nodes:
         message = f"SGLang cannot share {ranks} rank{'s' * (ranks != 1)} (tp x pp) among {nodes} hosts"
         remedy = f"set tensor_parallel to a multiple of {nodes}, or use fewer hosts"
