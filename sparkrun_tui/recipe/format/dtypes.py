@@ -21,6 +21,17 @@ _FORMS = re.compile(
 )
 
 
+_PART_LIST = (
+    "asym sym wo weight only dynamic static block blockwise channel group per token tensor mixed mix mlx qat i1 ud k "
+    "m s l xl xxl xs xxs nl imat imatrix it kv pb ptpc fbgemm smoothquant experts nc torchao gguf hqq vptq aqlm e4m3 e5m2"
+)
+_PARTS = frozenset(_PART_LIST.split())
+_PART = re.compile(
+    r"\d{1,3}|\d{0,2}bits?|\d{1,2}bpw|g\d{1,4}|h\d|w\d{1,2}(a\d{0,2}(fp|int|bf)?\d{0,2})?(g\d{1,4})?|a\d{1,2}|i?q\d|tq\d|kv\d{0,2}"
+    r"|(int|fp|uint|hqq|awq|gptq|bnb|mxint|mxfp|nvfp)\d{0,2}(wo|kv|mix|a\d{1,2})?|fp8kv|\d{2,4}g|b\d"
+)
+"""The parts of longer words for number formats: widths, group sizes, schemes."""
+
 _OF_MIXES = frozenset({"mix", "mixed", "block", "dynamic", "static", ""})
 
 
@@ -36,10 +47,17 @@ def known_dtype(text: str) -> bool:
         return True
     if _is_format(word) or _is_compound(word):
         return True
+    if not all(_is_part(part) for part in re.split(r"[_:.\s]+", word) if part):
+        return False
     # What the estimate can size is known, too: there is one parser of such words. It is not needed at the start.
     from sparkrun_tui.models.weight_formats import format_named
 
     return format_named(text) is not None
+
+
+def _is_part(part: str) -> bool:
+    """Whether a part of a longer word says something of a format: `8bit` and `g128`, but no name."""
+    return part in _PARTS or _is_format(part) or _PART.fullmatch(part) is not None
 
 
 def _is_format(word: str) -> bool:
