@@ -199,7 +199,11 @@ def test_its_facts_are_used_once_a_host_has_been_asked(tmp_path: Path) -> None:
     assert "lies on the hosts" in before.starts.detail
     model = model_on_hosts(what.recipe)
     assert model is not None
-    seen = PathSeen(PathKind.FOLDER, sizes={"model.safetensors": 16_000_000_000}, config=json.dumps(CONFIG).encode())
+    seen = PathSeen(
+        PathKind.FOLDER,
+        sizes={"model.safetensors": 16_000_000_000, "consolidated.safetensors": 9},
+        config=json.dumps(CONFIG).encode(),
+    )
     assert remember_model(model, seen, "spark-1", tmp_path)
     after = size(what, assumed_hosts(1), store)
     assert after.weights_bytes == pytest.approx(16e9, rel=0.01)

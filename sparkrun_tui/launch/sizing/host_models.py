@@ -15,6 +15,7 @@ from sparkrun_tui.models.facts import WeightFacts
 from sparkrun_tui.models.gguf.header import GgufError, read_first_keys
 from sparkrun_tui.models.gguf.keys import plain_keys
 from sparkrun_tui.recipe.format.local_model import LocalModel
+from sparkrun_tui.remote.hub.facts_worker import weight_files
 from sparkrun_tui.remote.probe.model_path import PathKind, PathSeen, look_at
 from sparkrun_tui.remote.transport import Transport
 
@@ -39,6 +40,9 @@ def remember_model(model: LocalModel, seen: PathSeen, host: str, folder: Path | 
 def digest_of(model: LocalModel, seen: PathSeen, host: str) -> Digest | None:
     """The digest of a model by its own files on a host; None where they do not describe one."""
     total = sum(seen.sizes.values())
+    if seen.kind is PathKind.FOLDER:
+        # A repository may hold its weights a second time, in another layout.
+        total = sum(seen.sizes[name] for name in weight_files(list(seen.sizes)))
     weights = None
     if total and not seen.lacks:
         weights = WeightFacts(total, "files")

@@ -22,8 +22,9 @@ _FORMS = re.compile(
 
 
 _PART_LIST = (
-    "asym sym wo weight only dynamic static block blockwise channel group per token tensor mixed mix mlx qat i1 ud k "
-    "m s l xl xxl xs xxs nl imat imatrix it kv pb ptpc fbgemm smoothquant experts nc torchao gguf hqq vptq aqlm e4m3 e5m2"
+    "asym sym wo weight only dynamic static block blockwise channel group per token tensor mixed mix mlx qat i1 ud "
+    "k m s l xl xxl xs xxs nl imat imatrix it kv pb ptpc fbgemm smoothquant experts nc torchao gguf hqq vptq aqlm "
+    "e4m3 e5m2"
 )
 _PARTS = frozenset(_PART_LIST.split())
 _PART = re.compile(
