@@ -140,6 +140,19 @@ def test_drafters_are_fetched_in_their_revision(flags: str, needs: list[ModelNee
     assert list(plan(what).models) == [ModelNeed("acme/Falcon-30B"), *needs]
 
 
+def test_a_drafter_on_a_path_that_is_not_mounted() -> None:
+    flags = "--speculative-draft-model-path /srv/eagle"
+    for top, warned in (
+        ("", True),
+        ("executor_config: {volumes: ['/srv:/srv:ro']}", False),
+        ("executor_config: {volumes: ['/data/eagle:/srv/eagle']}", False),
+        ("executor_config: {volumes: ['/srv:/models']}", True),
+    ):
+        what = with_command(f"sglang serve {{model}} --max-running-requests 8 {flags}", "sglang", top=top)
+        codes = [problem.code for problem in engine_for("sglang").check(what)]
+        assert ("draft-path" in codes) is warned
+
+
 def test_drafters_of_a_built_command() -> None:
     text = BASE.format(defaults="speculative_draft_model_path: acme/Eagle, speculative_algorithm: EAGLE3, "
                        "speculative_draft_model_revision: v2", image="acme/x:1", more="")  # fmt: skip
