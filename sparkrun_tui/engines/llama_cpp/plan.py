@@ -237,9 +237,6 @@ def with_local_model(script: str, words: Command, found: Found, wish: Wish) -> s
         elif head in FILE_FLAGS:
             change = ""
             start = _before(script, word)
-        elif head in MMPROJ_FLAGS and is_path(found.model) and _is_bare(text):
-            beside = f"{inside_path(found.model).rpartition('/')[0]}/{text}"
-            change = "" if is_word(text) else f"{head} {word_at(script, word.start, beside)}"
         elif head in MMPROJ_FLAGS and (is_word(text) or _is_bare(text)):
             value = _projector(script, word, text, found, wish)
             change = f"{head} {value}"
@@ -282,6 +279,9 @@ def _added_projector(script: str, word: Word, found: Found, wish: Wish) -> str:
 
 def _projector(script: str, word: Word, text: str, found: Found, wish: Wish) -> str:
     """The value of a `--mmproj` whose value is no path; empty where the flag goes."""
+    if is_path(found.model) and not is_word(text):
+        folder = inside_path(found.model).rpartition("/")[0]
+        return word_at(script, word.start, f"{folder}/{text}")
     if not wish.pattern:
         return ""
     if found.projector:
