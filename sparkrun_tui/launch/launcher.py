@@ -28,8 +28,10 @@ from sparkrun_tui.launch.run.parts.given import Given
 from sparkrun_tui.launch.run.parts.reporter import Reporter
 from sparkrun_tui.launch.run.parts.running import Running
 from sparkrun_tui.launch.services import Services
+from sparkrun_tui.launch.sizing.host_models import remember_model
 from sparkrun_tui.launch.sizing.sizing import attention_heads
 from sparkrun_tui.recipe.bundled_files.attachments import bring
+from sparkrun_tui.recipe.format.hooks import model_on_hosts
 from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.remote.hub.token import hub_token
 from sparkrun_tui.remote.probe.facts import HostFacts
@@ -128,12 +130,22 @@ class Launcher:
         self.facts.update(facts)
         return seen
 
-    async def learn(self, plan: LaunchPlan) -> None:
+    async def learn(self, plan: LaunchPlan) -> str:
         """Ask the head node for the facts of a model that lies on a path of the hosts, for the estimates to come.
 
-        Raises `HostError` when it cannot be asked. Does nothing for other models.
+        Does nothing for other models. Returns why the facts could not be kept, empty where they were. Raises
+        `HostError` when the host cannot be asked.
         """
-        await see_model(plan, self.services, plan.serve.ready.host)
+        host = plan.serve.ready.host
+        model = model_on_hosts(plan.rendered.recipe)
+        seen = await see_model(plan, self.services, host)
+        if model is None or seen is None or plan.cluster.is_demo:
+            return ""
+        try:
+            await asyncio.to_thread(remember_model, model, seen, host)
+        except OSError as error:
+            return f"what {host} says of {model.path} cannot be kept for the estimate: {error.strerror or error}"
+        return ""
 
     def launch(
         self, plan: LaunchPlan, *, memory_needed: int | None = None, ignored: frozenset[str] = frozenset()

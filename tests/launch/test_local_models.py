@@ -231,6 +231,24 @@ async def test_a_launch_looks_for_the_model_before_anything_moves(cluster: FakeC
 
 
 @virtual_time
+async def test_what_a_host_says_is_kept_or_the_reason_why_not(
+    cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cluster.paths = {"spark-1": answer("folder", "real\t/srv/models/a", CONFIGURED)}
+    launcher = cluster.launcher()
+    plan = launcher.plan(rendered(FOLDER.format(model="/srv/models/a")), cluster.cluster)
+    monkeypatch.setattr("sparkrun_tui.launch.sizing.host_models.digest_folder", lambda: tmp_path / "digests")
+    assert await launcher.learn(plan) == ""
+    found = LocalFacts(None, tmp_path / "digests").find("/srv/models/a")
+    assert found is not None and found.heads == 32
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("sparkrun_tui.launch.sizing.host_models.digest_folder", lambda: tmp_path / "file")
+    assert "cannot be kept" in await launcher.learn(plan)
+    other = launcher.plan(rendered(FOLDER.format(model="org/tiny")), cluster.cluster)
+    assert await launcher.learn(other) == ""
+
+
+@virtual_time
 async def test_a_launch_with_the_model_in_place(cluster: FakeCluster) -> None:
     cluster.paths = {"spark-1": answer("folder", "real\t/srv/models/a", CONFIGURED)}
     launch = cluster.begin(FOLDER.format(model="/srv/models/a"))

@@ -18,7 +18,7 @@ from sparkrun_tui.launch.plan.shapes import WORKSTATION, Command, PlanStep
 from sparkrun_tui.launch.plan.steps import download_command, relay_command
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.launch.sizing.calibration import remember_image
-from sparkrun_tui.launch.sizing.host_models import look_at_model, remember_model
+from sparkrun_tui.launch.sizing.host_models import look_at_model
 from sparkrun_tui.recipe.format.hooks import model_on_hosts
 from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.remote.ports.models import ModelRequest, StoredModel
@@ -87,20 +87,11 @@ async def _ask(plan: LaunchPlan, services: Services, host: str, seen: _Inspected
 
 
 async def see_model(plan: LaunchPlan, services: Services, host: str) -> PathSeen | None:
-    """What a host has at the path of the plan's model, whose facts are kept; None for a model without a path.
-
-    Raises `HostError`.
-    """
+    """What a host has at the path of the plan's model; None for a model without a path. Raises `HostError`."""
     model = model_on_hosts(plan.rendered.recipe)
     if model is None or not model.source:
         return None
-    seen = await look_at_model(services.connector(host), model)
-    if host == plan.serve.ready.host and not plan.cluster.is_demo:
-        try:
-            await asyncio.to_thread(remember_model, model, seen, host)
-        except OSError as error:
-            raise HostError(f"what {host} says of {model.path} cannot be kept: {error.strerror}", host=host) from error
-    return seen
+    return await look_at_model(services.connector(host), model)
 
 
 @dataclass(frozen=True, slots=True)
