@@ -231,6 +231,18 @@ async def test_a_launch_looks_for_the_model_before_anything_moves(cluster: FakeC
 
 
 @virtual_time
+async def test_hosts_with_other_files_are_a_warning(cluster: FakeCluster) -> None:
+    text = FOLDER.format(model="/srv/models/a").replace("max_nodes: 1", "min_nodes: 2")
+    plan = cluster.launcher().plan(rendered(text), cluster.cluster)
+    for sizes, warned in ((("900", "900"), False), (("900", "800"), True)):
+        for host, size_ in zip(("spark-1", "spark-2"), sizes, strict=True):
+            cluster.paths[host] = answer("folder", "real\t/srv/models/a", CONFIGURED, f"file\t{size_}\tm.safetensors")
+        seen = await cluster.launcher().inspect(plan)
+        assert ("hosts-differ" in [problem.code for problem in seen.problems]) is warned
+        assert seen.errors == ()
+
+
+@virtual_time
 async def test_what_a_host_says_is_kept_or_the_reason_why_not(
     cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -92,6 +92,7 @@ def judge(
         if host in facts:
             found += _host(plan, facts[host], around.get(host, Surroundings()), host, memory_needed)
     found += _together(plan, facts)
+    found += _models_differ(plan, around)
     return tuple(sorted(found, key=lambda finding: finding.verdict is not Verdict.FAIL))
 
 
@@ -155,6 +156,27 @@ def _model_path(plan: LaunchPlan, facts: HostFacts, around: Surroundings, host: 
             needed="a folder of its own",
             remedy="Correct `model`, or the link on the host.",
             ignorable=False,
+        )
+
+
+def _models_differ(plan: LaunchPlan, around: Mapping[str, Surroundings]) -> Iterator[Finding]:
+    """Warnings for hosts whose files at the model's path are not those of the head node."""
+    head = plan.serve.ready.host
+    first = around.get(head, Surroundings()).model_path
+    if first is None or not first.sizes:
+        return
+    for host in plan.host_names:
+        seen = around.get(host, Surroundings()).model_path
+        if seen is None or not seen.sizes or seen.sizes == first.sizes:
+            continue
+        yield Finding(
+            host=host,
+            code="hosts-differ",
+            verdict=Verdict.WARN,
+            what=f"the files of {plan.rendered.recipe.model} differ",
+            measured=f"{format_gib(sum(seen.sizes.values()))} beside {format_gib(sum(first.sizes.values()))} on {head}",
+            needed="the same model on all hosts",
+            remedy=f"Copy the model from {head} to {host}.",
         )
 
 
