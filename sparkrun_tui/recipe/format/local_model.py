@@ -27,7 +27,6 @@ CONTAINER_HOME = "/root"
 
 _LOCAL_PATH = re.compile(r"[~.]?/[^\0\n;|&$`<>\"'\\]*")
 _PART = re.compile(r"(.*)-([0-9]{5})-of-([0-9]{5})(\.gguf)", re.IGNORECASE)
-_SNAPSHOT = re.compile(r"(.*/models--[^/]+)/snapshots/.*")
 _MOST_PARTS = 999
 
 
@@ -118,9 +117,9 @@ def _places(path: str) -> list[str]:
 
     The files of a snapshot are links to others in the same folder of the cache.
     """
-    snapshot = _SNAPSHOT.fullmatch(path)
-    if snapshot is not None:
-        return [snapshot[1]]
+    repository = _repository_of(path)
+    if repository:
+        return [repository]
     part = _PART.fullmatch(path)
     count = whole(part[3], least=1, most=_MOST_PARTS) if part is not None else None
     if part is None or count is None:
@@ -128,9 +127,17 @@ def _places(path: str) -> list[str]:
     return [f"{part[1]}-{number:05d}-of-{part[3]}{part[4]}" for number in range(1, count + 1)]
 
 
+def _repository_of(path: str) -> str:
+    """The folder of a repository in a Hugging Face cache whose snapshot a path names; empty for other paths."""
+    before, mark, _ = path.partition("/snapshots/")
+    if not mark or not before.rpartition("/")[2].startswith("models--"):
+        return ""
+    return before
+
+
 def parts_of(path: str) -> list[str]:
     """All parts of a GGUF by the path of one; the path alone where it is not split."""
-    if _SNAPSHOT.fullmatch(path):
+    if _repository_of(path):
         return [path]
     return _places(path)
 
