@@ -75,6 +75,9 @@ async def _plan(launcher: Launcher, request: RunRequest, cluster: Cluster) -> La
         report(error)
     if silent:
         raise silent[0]
+    not_kept = await launcher.learn(first)
+    if not_kept:
+        say(f"warning: {not_kept}")
     return launcher.plan(request.rendered, cluster, solo=request.solo, consented=consented)
 
 

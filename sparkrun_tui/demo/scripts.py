@@ -194,6 +194,14 @@ def _hook(host: Host, sent: Sent) -> Said:
     return Said(f"{host.name} is simulated: a recipe's own commands are shown here and run nowhere\n")
 
 
+def _model_path(host: Host, sent: Sent) -> Said:
+    """A simulated host has a model at every path, of which it says nothing."""
+    found = re.search(r"^path=(.*)$", sent.script, re.MULTILINE)
+    path = path_of(found[1]) if found else "/"
+    kind = "file" if path.lower().endswith(".gguf") else "folder"
+    return Said(f"kind\t{kind}\nreal\t{path}\nconfig\te30=\nend\n")
+
+
 _ANSWERS: dict[str, Callable[[Host, Sent], Said]] = {
     "hook": _hook,
     "probe": _probe,
@@ -201,6 +209,7 @@ _ANSWERS: dict[str, Callable[[Host, Sent], Said]] = {
     "job-start": _job_start,
     "job-status": _job_status,
     "job-cancel": _job_cancel,
+    "model-path": _model_path,
     "lease-take": _lease_take,
     "lease-renew": _lease_renew,
     "lease-release": _lease_release,

@@ -9,7 +9,7 @@ from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.engines.command.built import command_of, left_out
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.layout import hosts as host_rules
-from sparkrun_tui.engines.layout.assemble import image_of, image_problems, repository_needs
+from sparkrun_tui.engines.layout.assemble import draft_problems, image_of, image_problems, repository_needs
 from sparkrun_tui.engines.plan import ModelNeed, PlanRequest, ServePlan
 from sparkrun_tui.recipe.model import Problem, Recipe
 from sparkrun_tui.recipe.values.rendered import Rendered
@@ -63,8 +63,12 @@ class Engine(ABC):
         return repository_needs(rendered, self.family)
 
     def check(self, rendered: Rendered) -> tuple[Problem, ...]:
-        """Problems with a missing image, and with defaults that a built command leaves out."""
-        return (*image_problems(rendered.recipe, self.image(rendered.recipe)), *left_out(rendered, self.family))
+        """Problems with a missing image, defaults that a built command leaves out, and the path of a draft model."""
+        return (
+            *image_problems(rendered.recipe, self.image(rendered.recipe)),
+            *left_out(rendered, self.family),
+            *draft_problems(rendered, self.family),
+        )
 
     @abstractmethod
     def plan(self, request: PlanRequest) -> ServePlan:

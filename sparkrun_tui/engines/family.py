@@ -8,11 +8,17 @@ from dataclasses import dataclass, field
 from sparkrun_tui.engines.flags import FlagTable, Read
 from sparkrun_tui.engines.logs.causes import Cause
 from sparkrun_tui.engines.logs.rules import NO_LOG, LogRules
+from sparkrun_tui.recipe.values.rendered import Rendered
 
 
 def one_model(_: Sequence[str], __: bool) -> int:
     """One positional word is allowed: the model."""
     return 1
+
+
+def unchanged(rendered: Rendered) -> Rendered:
+    """The values as they are."""
+    return rendered
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +149,12 @@ class Family:
     """Parts that it lacks, and why: what needs them says `not known`. The names are those of the conformance test."""
     official_images: tuple[str, ...] = ()
     """The images that its makers publish, without a tag, and that hold the program as it is."""
+    divides_ranks: tuple[str, ...] = ()
+    """Settings with which data parallelism divides the tensor-parallel ranks, instead of multiplying them."""
+    prepared: Callable[[Rendered], Rendered] = unchanged
+    """The values that a command is built from, where some of them depend on others."""
+    start_with_path: tuple[str, ...] = ()
+    """The words before a model that is given by a path, where they differ from `start`."""
     forks: tuple[str, ...] = ()
     """Words in the names of images that hold a fork of this program, with flags of its own."""
     fork_flags: frozenset[str] = frozenset()

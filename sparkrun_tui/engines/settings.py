@@ -61,15 +61,32 @@ def read_settings(
     return replace(settings, **fields)  # type: ignore[arg-type]
 
 
-def degrees(arguments: Arguments) -> dict[str, int]:
-    """The parallel sizes that a command line gives, by the name of the setting; others are left out."""
+def degrees(arguments: Arguments, family: Family) -> dict[str, int]:
+    """The parallel sizes that a command line gives, by the name of the setting; others are left out.
+
+    Data parallelism that divides the tensor-parallel ranks needs no ranks of its own and counts as 1.
+    """
     found, _ = _fields(arguments)
     given: dict[str, int] = {}
     for name in DEGREES:
         degree = found.get(name)
         if isinstance(degree, int) and degree <= MAX_DEGREE:
             given[name] = degree
+    if any(found.get(name, 1) != 1 or found.get(name) is True for name in family.divides_ranks):
+        given["data_parallel"] = 1
     return given
+
+
+def attention_replicas(arguments: Arguments, family: Family) -> int:
+    """Into how many replicas attention is divided among the tensor-parallel ranks; 1 where it is not."""
+    found, _ = _fields(arguments)
+    for name in family.divides_ranks:
+        value = found.get(name)
+        if value is True:
+            value = found.get("data_parallel")
+        if isinstance(value, int) and 1 < value <= MAX_DEGREE:
+            return value
+    return 1
 
 
 def _fields(arguments: Arguments) -> tuple[dict[str, object], list[str]]:
@@ -104,6 +121,7 @@ def _speculative(found: Mapping[str, object]) -> Speculative | None:
     if isinstance(whole, Mapping):
         merged.setdefault("method", whole.get("method"))
         merged.setdefault("model", whole.get("model"))
+        merged.setdefault("revision", whole.get("revision"))
         merged.setdefault("tokens", whole.get("num_speculative_tokens"))
     method = str(merged.get("method") or "").lower()
     model = str(merged.get("model") or "")
@@ -112,4 +130,5 @@ def _speculative(found: Mapping[str, object]) -> Speculative | None:
         return None
     if not method and not model:
         return None
-    return Speculative(method=method, tokens=tokens, model=model)
+    revision = str(merged.get("revision") or "")
+    return Speculative(method=method, tokens=tokens, model=model, revision=revision)

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sparkrun_tui.base.errors import UsageError
-from sparkrun_tui.engines.checks.fields import is_local, valid_model
+from sparkrun_tui.engines.checks.fields import valid_model
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.registry import FAMILIES
 from sparkrun_tui.recipe.format.detect import split_gguf
 from sparkrun_tui.recipe.format.export import yaml_scalar
+from sparkrun_tui.recipe.format.local_model import is_path
 from sparkrun_tui.recipe.format.params import format_params
 from sparkrun_tui.recipe.model import Value
 from sparkrun_tui.recipe.suggestions import listed
@@ -54,7 +55,7 @@ def starter(
         others = listed((name for name, other in FAMILIES.items() if not other.starter.one_host), "or")
         raise UsageError(f"{family.title} serves from one host", remedy=f"leave out --nodes, or choose {others}")
     facts = known or Known()
-    command = " \\\n      ".join(_command(family, is_local(model)))
+    command = " \\\n      ".join(_command(family, is_path(model)))
     defaults = _defaults(family, model, facts, nodes, utilisation)
     parts = [
         f"# {model} with {runtime}. Check it: sparkrun-tui recipe validate FILE; try it: run FILE --dry-run.",

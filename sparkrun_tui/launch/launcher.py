@@ -15,6 +15,7 @@ from sparkrun_tui.launch.plan.consent import insist_on_consent
 from sparkrun_tui.launch.plan.environment import plan_env
 from sparkrun_tui.launch.plan.host_views import probe_paths, unprobed, view_of
 from sparkrun_tui.launch.plan.inspect import inspect as inspect_hosts
+from sparkrun_tui.launch.plan.inspect import see_model
 from sparkrun_tui.launch.plan.plan import CONDITIONS, LaunchPlan, build_plan, in_force, planning, stopped_by
 from sparkrun_tui.launch.plan.redaction import redactor_for
 from sparkrun_tui.launch.record.bus import Bus
@@ -27,8 +28,10 @@ from sparkrun_tui.launch.run.parts.given import Given
 from sparkrun_tui.launch.run.parts.reporter import Reporter
 from sparkrun_tui.launch.run.parts.running import Running
 from sparkrun_tui.launch.services import Services
+from sparkrun_tui.launch.sizing.host_models import remember_model
 from sparkrun_tui.launch.sizing.sizing import attention_heads
 from sparkrun_tui.recipe.bundled_files.attachments import bring
+from sparkrun_tui.recipe.format.hooks import model_on_hosts
 from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.remote.hub.token import hub_token
 from sparkrun_tui.remote.probe.facts import HostFacts
@@ -141,6 +144,23 @@ class Launcher:
                 seen, facts = await inspect_hosts(plan, self.services, hub_token(self._environ), memory_needed)
                 self.facts.update(facts)
         return seen
+
+    async def learn(self, plan: LaunchPlan) -> str:
+        """Ask the head node for the facts of a model that lies on a path of the hosts, for the estimates to come.
+
+        Does nothing for other models. Returns why the facts could not be kept, empty where they were. Raises
+        `HostError` when the host cannot be asked.
+        """
+        host = plan.serve.ready.host
+        model = model_on_hosts(plan.rendered.recipe)
+        seen = await see_model(plan, self.services, host)
+        if model is None or seen is None or plan.cluster.is_demo:
+            return ""
+        try:
+            await asyncio.to_thread(remember_model, model, seen, host)
+        except OSError as error:
+            return f"what {host} says of {model.path} cannot be kept for the estimate: {error.strerror or error}"
+        return ""
 
     def launch(
         self, plan: LaunchPlan, *, memory_needed: int | None = None, ignored: frozenset[str] = frozenset()

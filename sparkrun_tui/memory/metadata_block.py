@@ -9,7 +9,8 @@ from sparkrun_tui.base.numbers import whole_of
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.models.dtypes import head_bytes
 from sparkrun_tui.models.facts import DeclaredFacts, ModelFacts
-from sparkrun_tui.models.weight_formats import bytes_per_parameter
+from sparkrun_tui.models.gguf.types import element_size
+from sparkrun_tui.models.weight_formats import bytes_per_parameter, format_named
 
 USABLE_GIB = 121.0
 """What the format counts as a DGX Spark's usable memory, in GiB."""
@@ -83,5 +84,18 @@ def declared_token_bytes(declared: DeclaredFacts) -> float | None:
     if not (declared.num_layers and declared.num_kv_heads and declared.head_dim):
         return None
     dtype = declared.kv_dtype if declared.kv_dtype not in ("", "auto") else "bfloat16"
-    head = head_bytes(dtype, declared.head_dim, declared.head_dim, 2)
+    head: float | None = head_bytes(dtype, declared.head_dim, declared.head_dim, 2)
+    if head is None:
+        head = _llama_head_bytes(dtype, declared.head_dim)
     return None if head is None else float(declared.num_layers * declared.num_kv_heads * head)
+
+
+def _llama_head_bytes(dtype: str, width: int) -> float | None:
+    """The bytes of one head's key and value in a cache type of llama.cpp, or another format; None when unknown."""
+    size = element_size(dtype)
+    if size is not None:
+        return 2 * width * size
+    form = format_named(dtype)
+    if form is None:
+        return None
+    return 2 * width * form.bits / 8

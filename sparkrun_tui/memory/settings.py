@@ -12,6 +12,8 @@ AUTO_LENGTH = -1
 class Speculative:
     """Speculative decoding: the method, tokens drafted per step, and the draft model's name if it has one.
 
+    `revision` is that of the draft model, empty for the default branch.
+
     `method` is the engine's own word in lower case (`mtp`, `eagle3`, `dflash`, `draft_model`,
     `ngram` ...), empty when it follows from the draft model.
     """
@@ -19,6 +21,7 @@ class Speculative:
     method: str = ""
     tokens: int = 0
     model: str = ""
+    revision: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,9 @@ class LlamaOptions:
     no_mmap: bool = False
     embeddings: bool = False
     mmproj: str = ""
+    """The projector's file; `none` where it is switched off."""
+    hf_repo: str = ""
+    no_mmproj: bool = False
     draft_cache_type_k: str = "f16"
     draft_cache_type_v: str = "f16"
 

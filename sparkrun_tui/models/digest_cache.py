@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -20,6 +21,11 @@ def digest_path(folder: Path, model: str, revision: str = "") -> Path:
     if revision:
         name += f"@{revision.replace('/', '--')}"
     return folder / (_UNSAFE.sub("_", name).lstrip(".")[:200] + ".json")
+
+
+def host_digest_path(folder: Path, path: str) -> Path:
+    """The file of the digest of a model that lies on a path of the hosts."""
+    return folder / f"host-{hashlib.sha256(path.encode()).hexdigest()[:32]}.json"
 
 
 def read_digest(path: Path) -> Digest | None:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from sparkrun_tui.models.digest import Digest, facts_of
-from sparkrun_tui.models.digest_cache import digest_path, read_digest
+from sparkrun_tui.models.digest_cache import digest_path, host_digest_path, read_digest
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.shipped_table import find_digest
 from sparkrun_tui.models.snapshot import find_snapshot, snapshot_digest
@@ -27,7 +27,12 @@ class LocalFacts:
         self._known: dict[tuple[str, str], tuple[tuple[int, int], ModelFacts | None]] = {}
 
     def find(self, model: str, revision: str = "") -> ModelFacts | None:
-        """The facts of a model (`OWNER/NAME`, a GGUF with `:QUANT`), None when nothing is known here."""
+        """The facts of a model (`OWNER/NAME`, a GGUF with `:QUANT`, a path of the hosts); None when unknown here.
+
+        A path is known once the hosts have been asked.
+        """
+        if model.startswith(("/", "~/")):
+            return self._on_hosts(model)
         if not _MODEL.fullmatch(model) or ".." in model or ".." in revision:
             return None
         key = (model, revision)
@@ -40,6 +45,22 @@ class LocalFacts:
                 facts = facts_of(found)
             known = (stamp, facts)
             self._known[key] = known
+        return known[1]
+
+    def _on_hosts(self, path: str) -> ModelFacts | None:
+        """The facts of a model on a path of the hosts, as it was when they were asked last."""
+        if self._digests is None:
+            return None
+        file = host_digest_path(self._digests, path)
+        stamp = (0, _changed(file))
+        known = self._known.get((path, ""))
+        if known is None or known[0] != stamp:
+            digest = read_digest(file)
+            facts = None
+            if digest is not None and digest.model == path:
+                facts = facts_of(digest)
+            known = (stamp, facts)
+            self._known[(path, "")] = known
         return known[1]
 
     def _look(self, model: str, revision: str) -> Digest | None:

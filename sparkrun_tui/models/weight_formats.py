@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import floor
 
 from sparkrun_tui.base.numbers import decimal
@@ -73,14 +74,28 @@ _FAMILIES = (
 _GENERATIONS = re.compile(r"exl[23]")
 """ExLlama's formats: the digit is the generation, not the bits."""
 
-_NOT_WEIGHTS = re.compile(r"(?<=\d)a(?:fp|int|bf)?\d{1,2}(?!\d)|fp8[ _-]?kv|kv[ _-]?fp8")
-"""The parts of a word about activations (`w4afp8`) and the cache."""
+_NOT_WEIGHTS = re.compile(r"(?<=w[1-7])a8[ _-]fp8(?!\d)|(?<=\d)a(?:fp|int|bf)?\d{1,2}(?!\d)|fp8[ _-]?kv|kv[ _-]?fp8")
+"""The parts of a word about activations (`w4afp8`, `w4a8_fp8`) and the cache."""
+
+_DECIMAL_UNDERSCORE = re.compile(r"(?<=[a-z _-])(\d)_(\d{1,2})(?![\d.])")
+"""A number as branches of ExLlama's repositories are named: `6_5` is 6.5 bits."""
+
+_OF_FILE = re.compile(
+    r"(?:^|gguf[:_-]|qat[_-]|i1[_-]|it[_-])((?:ud[_-])?(?:i?q\d|tq\d)(?:_(?!imat|g\d|gguf|kv)[a-z0-9]{1,4}){0,3}?)"
+    r"(?:[_.-](?:imat(?:rix)?|g\d+|gguf|4_4|4_8|8_8|qat))?$"
+)
+"""The quantisation in a longer word for a GGUF: what stands before it, and what may follow it."""
+
+_FP8 = re.compile(r"(?<![a-z])fp8(?!\d)")
+_FP4 = re.compile(r"(?<![a-z])fp4(?!\d)")
+_NARROW = re.compile(r"(?<![a-z])(?:u?int|w)([1-7])(?!\d)")
+"""The words of a mixture of fp8 with a narrower format."""
 
 _STATED = (
     re.compile(r"(?<![\d.])(\d{1,2}(?:\.\d{1,3})?)[ _-]?bpw"),
     re.compile(r"(?<![a-z])w(\d{1,2})(?!\d)"),
     re.compile(r"int(\d{1,2})(?!\d)"),
-    re.compile(r"(?<![\d.])(\d{1,2})[ _-]?bit"),
+    re.compile(r"(?<![\d.])(\d{1,2}(?:\.\d{1,3})?)[ _-]?bit"),
     re.compile(
         r"(?:awq|gptq|bitsandbytes|bnb|hqq|aqlm|autoround|quark|mlx|exl)[ _:-]{0,2}(\d{1,2}(?:\.\d{1,3})?)(?![\d.])"
     ),
@@ -93,6 +108,7 @@ _ENDS = 0.008
 """Share of a large model's weights in embedding and head, which stay at 16 bits."""
 
 
+@lru_cache(maxsize=512)
 def format_named(name: str) -> WeightFormat | None:
     """The format that a free word such as `awq-int4`, `NVFP4` or `q4_k_m` means, None for an unknown one.
 
@@ -106,10 +122,13 @@ def format_named(name: str) -> WeightFormat | None:
         bits = 8.0 * size
         return WeightFormat(text, bits, bits, bits, bits, plain=True, quantises_ends=True)
     of_weights = _NOT_WEIGHTS.sub("", text)
+    mixed = _mixture_with_fp8(of_weights)
+    if mixed is not None:
+        return mixed
     for word, key in _FIXED:
         if word in of_weights:
             return _FORMATS[key]
-    of_file = file_bits(text)
+    of_file = _bits_of_file(text)
     if of_file is not None and size is None:
         return WeightFormat(text, of_file, of_file, of_file, of_file, quantises_ends=True)
     family = ""
@@ -118,7 +137,9 @@ def format_named(name: str) -> WeightFormat | None:
             family = key
             break
     usual = _FORMATS.get(family)
-    widths = _stated_bits(_GENERATIONS.sub("exl", of_weights))
+    if family == "exl":
+        of_weights = _DECIMAL_UNDERSCORE.sub(r"\1.\2", _GENERATIONS.sub("exl", of_weights))
+    widths = _stated_bits(of_weights)
     if not widths:
         return usual
     least, most = min(widths), max(widths)
@@ -128,6 +149,29 @@ def format_named(name: str) -> WeightFormat | None:
     if usual is not None and floor(usual.bits) == least:
         return usual
     return _of_bits(family, least)
+
+
+def _mixture_with_fp8(text: str) -> WeightFormat | None:
+    """The format of a mixture of fp8 with a narrower one, which most weights have; None for other words."""
+    if _FP8.search(text) is None:
+        return None
+    if _FP4.search(text) is not None:
+        return replace(_FORMATS["nvfp4"], mixing_bits=8.002, mixing_bits_of_experts=8.002)
+    narrow = [decimal(bits) or 0.0 for bits in _NARROW.findall(text)]
+    if not narrow:
+        return None
+    return replace(_of_bits("", min(narrow)), mixing_bits=8.002, mixing_bits_of_experts=8.002)
+
+
+def _bits_of_file(text: str) -> float | None:
+    """Bits per weight of a GGUF by a word that names its quantisation, alone or among others: `qat-q4_0`."""
+    found = file_bits(text)
+    if found is not None:
+        return found
+    named = _OF_FILE.search(text)
+    if named is None:
+        return None
+    return file_bits(named[1])
 
 
 def _stated_bits(text: str) -> set[float]:

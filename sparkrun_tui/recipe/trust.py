@@ -19,7 +19,7 @@ from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.text import visible_line
 from sparkrun_tui.recipe.bundled_files.attachments import Brought, Bundle, bring
 from sparkrun_tui.recipe.format.extensions import built_by_eugr
-from sparkrun_tui.recipe.format.hooks import PEER_LABELS, Hooks, container_options, hooks_of, time_text
+from sparkrun_tui.recipe.format.hooks import PEER_LABELS, Hooks, container_options, hooks_of, model_on_hosts, time_text
 from sparkrun_tui.recipe.format.images import images_of, parse_image
 from sparkrun_tui.recipe.format.mounts import (
     grave_mount,
@@ -141,7 +141,9 @@ def _variables(recipe: Recipe, environ: Mapping[str, str]) -> list[Demand]:
 
 def _privileges(recipe: Recipe, data_dirs: Sequence[str]) -> list[Demand]:
     options = container_options(recipe)
-    found = [_mount(volume, data_dirs) for volume in options.volumes]
+    model = model_on_hosts(recipe)
+    of_model = model.volumes if model is not None else ()
+    found = [_mount(volume, data_dirs) for volume in (*of_model, *options.volumes)]
     if options.privileged:
         found.append(Demand(Kind.PRIVILEGE, "runs privileged: the container may do anything on the host", "", True))
     for capability in options.cap_add:

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from sparkrun_tui.base.errors import LaunchError
-from sparkrun_tui.engines.llama_cpp.gguf_files import OWN_PROJECTOR, choose, quants_in, split_model
+from sparkrun_tui.engines.llama_cpp.gguf_files import OWN_PROJECTOR, USUAL_QUANT, choose, quants_in, split_model
 from sparkrun_tui.engines.plan import ModelNeed, PortWait, ReadyCheck
 
-from .samples import plan, scripts, with_command, words_of
+from .samples import plan, rendered, scripts, with_command, words_of
 
 MODEL = "acme/Falcon-GGUF:Q4_K_M"
 PATH = "/root/.cache/huggingface/hub/models--acme--Falcon-GGUF/snapshots/1f/Falcon-Q4_K_M.gguf"
@@ -55,7 +55,14 @@ def test_without_a_known_path_the_container_looks_it_up(tmp_path: Path) -> None:
     (script,) = scripts(plan(with_command("llama-server -hf {model}", "llama-cpp", MODEL)))
     hub = "/root/.cache/huggingface/hub/models--acme--Falcon-GGUF"
     words = words_of(script.replace(hub, str(tmp_path)), tmp_path, "llama-server")
-    assert words == ["-m", str(folder / "Falcon-Q4_K_M-00001-of-00002.gguf")]
+    model = ["-m", str(folder / "Falcon-Q4_K_M-00001-of-00002.gguf")]
+    assert words == [*model, "--mmproj", str(folder / "mmproj-Q4_K_M.gguf")]
+    (folder / "mmproj-F16.gguf").touch()
+    words = words_of(script.replace(hub, str(tmp_path)), tmp_path, "llama-server")
+    assert words == [*model, "--mmproj", str(folder / "mmproj-F16.gguf")]
+    for name in ("mmproj-F16.gguf", "mmproj-Q4_K_M.gguf"):
+        (folder / name).unlink()
+    assert words_of(script.replace(hub, str(tmp_path)), tmp_path, "llama-server") == model
     assert subprocess.run(["bash", "-n", "-c", script], check=False).returncode == 0
 
 
@@ -233,3 +240,152 @@ def test_where_the_projector_lies(flags: str, words: list[str], tmp_path: Path) 
     what = with_command(f"llama-server {flags}", "llama-cpp", MODEL)
     serve = plan(what, gguf_path=paths["MODEL"], gguf_projector=paths["PROJECTOR"])
     assert words_of(scripts(serve)[0], tmp_path, "llama-server") == [paths.get(word, word) for word in words]
+
+
+SNAPSHOT = "/root/.cache/huggingface/hub/models--acme--Falcon-GGUF/snapshots/1f"
+FILE, PROJECTOR = f"{SNAPSHOT}/Q4_K_M/Falcon-Q4_K_M.gguf", f"{SNAPSHOT}/mmproj-F16.gguf"
+
+
+def serve_words(flags: str, top: str, folder: Path, projector: str = PROJECTOR) -> list[str]:
+    """The words of llama-server with these flags and a line of the recipe, once the files are known."""
+    what = with_command(f"llama-server {flags}", "llama-cpp", MODEL, top)
+    return words_of(scripts(plan(what, gguf_path=FILE, gguf_projector=projector))[0], folder, "llama-server")
+
+
+@pytest.mark.parametrize(
+    ("top", "flags", "pattern", "words"),
+    [
+        ("mmproj: F16", "-hf {model}", "F16", ["-m", FILE, "--mmproj", PROJECTOR]),
+        ("mmproj: auto", "-hf {model}", OWN_PROJECTOR, ["-m", FILE, "--mmproj", PROJECTOR]),
+        ("mmproj: true", "-m {model}", OWN_PROJECTOR, ["-m", FILE, "--mmproj", PROJECTOR]),
+        ("mmproj: mmproj-BF16.gguf", "-hf {model}", "mmproj-BF16.gguf", ["-m", FILE, "--mmproj", PROJECTOR]),
+        ("mmproj: F16", "-hf {model} --mmproj {mmproj}", "F16", ["-m", FILE, "--mmproj", PROJECTOR]),
+        ("", "-hf {model} --mmproj {mmproj}", OWN_PROJECTOR, ["-m", FILE, "--mmproj", PROJECTOR]),
+        ("runtime_config: {mmproj: F32}", "-hf {model}", "F32", ["-m", FILE, "--mmproj", PROJECTOR]),
+        ("mmproj: /m/p.gguf", "-hf {model}", "", ["-m", FILE, "--mmproj", "/m/p.gguf"]),
+        ("mmproj: none", "-hf {model}", "", ["-m", FILE]),
+        ("mmproj: false", "-hf {model} --mmproj {mmproj} --jinja", "", ["-m", FILE, "--jinja"]),
+        ("mmproj: F16", "-hf {model} --no-mmproj", "", ["-m", FILE, "--no-mmproj"]),
+        ("env: {LLAMA_ARG_MMPROJ: /m/p.gguf}", "-hf {model}", "", ["-m", FILE]),
+        ("env: {LLAMA_ARG_MMPROJ_AUTO: 'off'}", "-hf {model}", "", ["-m", FILE]),
+        ("defaults: {mmproj: mmproj-F16.gguf}", "-hf {model} -mm {mmproj}", "mmproj-F16.gguf",
+         ["-m", FILE, "-mm", PROJECTOR]),
+    ],
+)  # fmt: skip
+def test_the_key_mmproj(top: str, flags: str, pattern: str, words: list[str], tmp_path: Path) -> None:
+    what = with_command(f"llama-server {flags}", "llama-cpp", MODEL, top)
+    assert what.errors == ()
+    (need,) = plan(what).models
+    assert need.patterns == ((pattern,) if pattern else ())
+    assert serve_words(flags, top, tmp_path) == words
+
+
+def test_a_repository_without_a_projector(tmp_path: Path) -> None:
+    assert serve_words("-hf {model} --mmproj {mmproj} --jinja", "", tmp_path, "") == ["-m", FILE, "--jinja"]
+    assert serve_words("-hf {model}", "mmproj: auto", tmp_path, "") == ["-m", FILE]
+
+
+def test_a_projector_before_the_files_are_known(tmp_path: Path) -> None:
+    folder = tmp_path / "snapshots" / "1f"
+    folder.mkdir(parents=True)
+    for name in ("Falcon-Q4_K_M.gguf", "mmproj-BF16.gguf", "mmproj-F16.gguf", "mmproj-F32.gguf"):
+        (folder / name).touch()
+    for word, name in (
+        ("F32", "mmproj-F32.gguf"),
+        ("f16", "mmproj-F16.gguf"),
+        ("BF16", "mmproj-BF16.gguf"),
+        ("auto", "mmproj-F16.gguf"),
+        ("mmproj-F32.gguf", "mmproj-F32.gguf"),
+    ):
+        for flags in ("-hf {model} --mmproj {mmproj}", "-hf {model}"):
+            what = with_command(f"bash -c 'llama-server {flags}'", "llama-cpp", MODEL, f"mmproj: {word}")
+            (script,) = scripts(plan(what))
+            script = script.replace("/root/.cache/huggingface/hub/models--acme--Falcon-GGUF", str(tmp_path))
+            words = words_of(script, tmp_path, "llama-server")
+            assert words == ["-m", str(folder / "Falcon-Q4_K_M.gguf"), "--mmproj", str(folder / name)]
+    assert any("fetched and passed as --mmproj" in note for note in plan(with_command("llama-server -hf {model}",
+               "llama-cpp", MODEL)).notes)  # fmt: skip
+
+
+def test_a_built_command_with_the_key() -> None:
+    base = f"model: {MODEL}\nruntime: llama-cpp\ncontainer: x:1\n"
+    for line, words in (("mmproj: F16", f"--mmproj {PROJECTOR}"), ("mmproj: false", ""), ("", f"--mmproj {PROJECTOR}")):
+        (script,) = scripts(plan(rendered(base + line), gguf_path=FILE, gguf_projector=PROJECTOR))
+        assert " ".join(script.replace("\\\n", " ").split()) == f"llama-server -m {FILE} {words}".strip()
+
+
+def test_another_model_that_the_user_names_has_its_own_projector() -> None:
+    text = f"model: {MODEL}\nruntime: llama-cpp\ncontainer: x:1\nmmproj: mmproj-falcon-F16.gguf\n"
+    (need,) = plan(rendered(text, model="acme/Owl-GGUF:Q8_0")).models
+    assert need == ModelNeed("acme/Owl-GGUF", "", (OWN_PROJECTOR,), "Q8_0")
+    (need,) = plan(rendered(text, mmproj="none")).models
+    assert need.patterns == ()
+
+
+def test_other_engines_have_no_such_placeholder() -> None:
+    what = with_command("vllm serve {model} --mmproj {mmproj}", top="mmproj: F16")
+    assert [problem.code for problem in what.errors] == ["unknown-placeholder"]
+
+
+def test_without_a_quantisation_one_is_chosen() -> None:
+    (need,) = plan(with_command("llama-server -hf {model}", "llama-cpp", "acme/Falcon-GGUF")).models
+    assert need.gguf_quant == USUAL_QUANT
+    assert choose(FILES, USUAL_QUANT).files == ("Falcon-Q4_K_M.gguf",)
+
+
+# Layouts as published: unsloth (large and small), ggml-org, bartowski, lmstudio-community, mradermacher, openbmb.
+LAYOUTS = {
+    "unsloth": ("BF16/F-BF16-00001-of-00002.gguf", "BF16/F-BF16-00002-of-00002.gguf", "F-Q4_K_M.gguf",
+                "UD-Q6_K_XL/F-UD-Q6_K_XL-00001-of-00001.gguf", "mmproj-BF16.gguf", "mmproj-F16.gguf",
+                "mmproj-F32.gguf"),
+    "ggml-org": ("F-4b-it-Q4_K_M.gguf", "F-4b-it-f16.gguf", "mmproj-F-4b-it-Q8_0.gguf", "mmproj-F-4b-it-f16.gguf"),
+    "bartowski": ("g_F-27b-bf16/g_F-27b-bf16-00001-of-00001.gguf", "g_F-27b-Q4_K_M.gguf", "mmproj-g_F-27b-bf16.gguf",
+                  "mmproj-g_F-27b-f16.gguf", "mmproj-g_F-27b-f32.gguf"),
+    "lmstudio": ("F-E4B-it-Q4_K_M.gguf", "mmproj-F-E4B-it-BF16.gguf"),
+    "mradermacher": ("F-8B.Q4_K_M.gguf", "F-8B.f16.gguf", "F-8B.mmproj-Q8_0.gguf", "F-8B.mmproj-f16.gguf"),
+    "openbmb": ("ggml-model-Q4_K_M.gguf", "Model-8B-F16.gguf", "mmproj-model-f16.gguf"),
+    "two sizes": ("F-3B-Q8_0.gguf", "F-7B-Q4_K_M.gguf", "mmproj-F-3B-F16.gguf", "mmproj-F-7B-BF16.gguf"),
+    "folder": ("F-Q4_K_M.gguf", "mmproj/model-f16.gguf"),
+    "draft heads": ("F-Q4_K_M.gguf", "mtp-F-Q4_K_M.gguf", "MTP/Q4_K_M.gguf", "draft-Q4_K_M.gguf", "mmproj-F16.gguf"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("layout", "quant", "first", "projector"),
+    [
+        ("unsloth", "Q4_K_M", "F-Q4_K_M.gguf", "mmproj-F16.gguf"),
+        ("unsloth", "BF16", "BF16/F-BF16-00001-of-00002.gguf", "mmproj-F16.gguf"),
+        ("unsloth", "Q6_K_XL", "UD-Q6_K_XL/F-UD-Q6_K_XL-00001-of-00001.gguf", "mmproj-F16.gguf"),
+        ("ggml-org", "f16", "F-4b-it-f16.gguf", "mmproj-F-4b-it-f16.gguf"),
+        ("bartowski", "BF16", "g_F-27b-bf16/g_F-27b-bf16-00001-of-00001.gguf", "mmproj-g_F-27b-f16.gguf"),
+        ("lmstudio", "Q4_K_M", "F-E4B-it-Q4_K_M.gguf", "mmproj-F-E4B-it-BF16.gguf"),
+        ("mradermacher", "F16", "F-8B.f16.gguf", "F-8B.mmproj-f16.gguf"),
+        ("openbmb", "F16", "Model-8B-F16.gguf", "mmproj-model-f16.gguf"),
+        ("two sizes", "Q4_K_M", "F-7B-Q4_K_M.gguf", "mmproj-F-7B-BF16.gguf"),
+        ("folder", "Q4_K_M", "F-Q4_K_M.gguf", "mmproj/model-f16.gguf"),
+        ("draft heads", "Q4_K_M", "F-Q4_K_M.gguf", "mmproj-F16.gguf"),
+    ],
+)
+def test_published_layouts(layout: str, quant: str, first: str, projector: str) -> None:
+    choice = choose(LAYOUTS[layout], quant, OWN_PROJECTOR)
+    assert (choice.first, choice.mmproj) == (first, projector)
+
+
+@pytest.mark.parametrize(
+    ("word", "projector"),
+    [("f16", "mmproj-g_F-27b-f16.gguf"), ("BF16", "mmproj-g_F-27b-bf16.gguf"), ("27b", "mmproj-g_F-27b-f16.gguf")],
+)
+def test_a_part_of_a_projectors_name(word: str, projector: str) -> None:
+    assert choose(LAYOUTS["bartowski"], "Q4_K_M", word).mmproj == projector
+
+
+def test_a_projector_that_the_repository_lacks() -> None:
+    with pytest.raises(LaunchError, match="no projector `F64`") as caught:
+        choose(LAYOUTS["bartowski"], "Q4_K_M", "F64")
+    assert "mmproj-g_F-27b-f16.gguf" in caught.value.remedy
+
+
+def test_a_head_that_drafts_is_not_the_model() -> None:
+    for quant in ("Q8_0", "F16"):
+        with pytest.raises(LaunchError, match="no GGUF of the quantisation"):
+            choose(["F-Q4_K_M.gguf", "mtp-F-Q8_0.gguf", "draft/F-F16.gguf"], quant)

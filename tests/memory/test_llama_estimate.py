@@ -10,7 +10,7 @@ from sparkrun_tui.memory.estimate import assumed_spark, estimate
 from sparkrun_tui.memory.llama_cpp.case import LlamaCase, work_out
 from sparkrun_tui.memory.measured import Measured
 from sparkrun_tui.memory.result import Estimate, HostMemory, Level
-from sparkrun_tui.models.facts import ModelFacts, facts_from_metadata, merge
+from sparkrun_tui.models.facts import ModelFacts, WeightFacts, facts_from_metadata, merge
 from tests.memory import ggufs
 from tests.memory.ggufs import facts, told
 
@@ -183,6 +183,25 @@ def test_an_image_projector_is_counted() -> None:
     plain = judge(facts(ggufs.DENSE, 16), "-c 8192").hosts[0].free
     seeing = judge(facts(ggufs.DENSE, 16), "-c 8192 --mmproj mmproj.gguf").hosts[0].free
     assert plain is not None and seeing is not None and plain - seeing > GIB
+
+
+@pytest.mark.parametrize(
+    ("args", "counted"),
+    [
+        ("-hf a/b:Q4_K_M -c 8192", True),
+        ("-hf a/b:Q4_K_M --no-mmproj -c 8192", False),
+        ("-hf a/b:Q4_K_M --mmproj none -c 8192", False),
+        ("-m /m/f.gguf -c 8192", False),
+        ("-m /m/f.gguf --mmproj F16 -c 8192", True),
+    ],
+)
+def test_the_projector_of_a_repository_is_counted_where_it_is_taken(args: str, counted: bool) -> None:
+    model = facts(ggufs.DENSE, 16)
+    weights = replace(model.weights, vision=GIB) if model.weights else WeightFacts(16 * GIB, "headers", vision=GIB)
+    plain = judge(replace(model, weights=replace(weights, vision=0)), "-c 8192").hosts[0].free
+    seeing = judge(replace(model, weights=weights), args).hosts[0].free
+    assert plain is not None and seeing is not None
+    assert (plain - seeing > GIB) is counted
 
 
 @pytest.mark.parametrize(("build", "note"), [("b10107", "by the rules of b11669"), ("", "does not state its build")])

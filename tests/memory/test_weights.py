@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from sparkrun_tui.memory.metadata_block import declared_weights
+from sparkrun_tui.memory.metadata_block import declared_token_bytes, declared_weights
 from sparkrun_tui.memory.settings import EngineSettings, Speculative
 from sparkrun_tui.memory.weights import rope_bytes, weights_of
 from sparkrun_tui.models.facts import DeclaredFacts, ModelFacts, QuantFacts, WeightFacts
 from sparkrun_tui.models.parameters import count_parameters
 from sparkrun_tui.models.tensor_classes import tensor_class, weight_facts
 from sparkrun_tui.models.weight_formats import bytes_per_parameter, format_named
+from sparkrun_tui.recipe.format.dtypes import known_dtype
 from tests.memory import models
 from tests.memory.models import facts
 
@@ -188,6 +189,10 @@ def test_bytes_per_parameter(name: str, expected: float) -> None:
         ("w4a16", 4.16), ("w8a16", 8.0), ("w4afp8", 4.16), ("w4a8", 4.16), ("nvfp4-w4a16", 4.5), ("fp8_w8a8", 8.0),
         ("int8", 8.0), ("int3", 3.15), ("hqq-4bit", 4.16), ("mlx-8bit", 8.0), ("awq-fp8kv", 4.16),
         ("q4_k_m", 4.85), ("UD-Q4_K_XL", 5.24), ("q8_0", 8.5), ("mxfp8", 8.25),
+        ("w4a8_fp8", 4.16), ("w8a8-fp8", 8.0), ("int4_fp8", 4.16), ("fp4-fp8-mixed", 4.5), ("mxfp4_fp8", 4.25),
+        ("exl2-6_5", 6.5), ("exl3_2_25bpw", 2.25), ("1.58bit", 1.72), ("int8_wo", 8.0), ("FP8-Dynamic", 8.0),
+        ("qat-q4_0", 4.5), ("GGUF:Q5_K_M", 5.69), ("i1-IQ3_XXS", 3.25), ("q4_k_m_imat", 4.85), ("Q6_K.gguf", 6.57),
+        ("Q4_0_8_8", 4.5), ("q8", 8.5), ("q4", 4.85), ("iq4_ks", 4.25), ("UD-TQ1_0", 1.69), ("nvfp4a16", 4.5),
     ],
 )  # fmt: skip
 def test_bits_that_a_word_states_count_before_those_of_its_method(name: str, bits: float) -> None:
@@ -196,7 +201,10 @@ def test_bits_that_a_word_states_count_before_those_of_its_method(name: str, bit
     assert form.bits == pytest.approx(bits, abs=0.01)
 
 
-@pytest.mark.parametrize("name", ["exl3", "exl2", "hqq", "autoround", "compressed-tensors", "mixed", ""])
+@pytest.mark.parametrize(
+    "name",
+    ["exl3", "exl2", "hqq", "autoround", "compressed-tensors", "mixed", "gguf", "q8_kv", "q4_k_p", "k8v4", "fp", ""],
+)
 def test_a_method_of_any_width_is_unknown_without_its_bits(name: str) -> None:
     assert format_named(name) is None
 
@@ -206,6 +214,20 @@ def test_a_mixture_keeps_attention_at_its_larger_width() -> None:
     assert form is not None
     assert form.bits == pytest.approx(4.16, abs=0.01)
     assert form.mixing_bits == form.mixing_bits_of_experts == 8
+
+
+@pytest.mark.parametrize("word", ["awq-8bit", "exl3:2.05", "int8_wo", "hqq4", "qat-q4_0", "W4A16-ASYM", "8-bit", "foo"])
+def test_what_can_be_sized_is_known_to_the_check_of_metadata(word: str) -> None:
+    assert known_dtype(word) is (format_named(word) is not None)
+
+
+@pytest.mark.parametrize(
+    ("kv", "bytes_per_value"),
+    [("q8_0", 34 / 32), ("fp8-e4m3", 1), ("f16", 2), ("mxfp8", 8.25 / 8), ("q4_0", 0.5625), ("", 2)],
+)
+def test_the_declared_cache_is_read_in_the_words_of_every_engine(kv: str, bytes_per_value: float) -> None:
+    declared = DeclaredFacts(kv_dtype=kv, num_layers=2, num_kv_heads=4, head_dim=64)
+    assert declared_token_bytes(declared) == pytest.approx(2 * 4 * 2 * 64 * bytes_per_value)
 
 
 @pytest.mark.parametrize("word", ["awq8", "gptq_int8", "q4_k_m", "w8a8", "exl3-3.0", "nvfp4", "int8"])

@@ -6,20 +6,22 @@ import re
 from collections.abc import Iterator
 
 from sparkrun_tui.base.errors import Spot
+from sparkrun_tui.engines.command.arguments import read_arguments
+from sparkrun_tui.engines.command.built import serve_words
 from sparkrun_tui.engines.layout.hosts import degrees
 from sparkrun_tui.engines.registry import FAMILIES, family_of
-from sparkrun_tui.recipe.format.detect import is_repository, split_gguf
+from sparkrun_tui.engines.settings import attention_replicas
+from sparkrun_tui.recipe.format.detect import is_repository, is_revision, split_gguf
 from sparkrun_tui.recipe.format.dtypes import dtype_words, known_dtype, normal_dtype
 from sparkrun_tui.recipe.format.extensions import built_by_eugr
 from sparkrun_tui.recipe.format.images import parse_image
+from sparkrun_tui.recipe.format.local_model import is_path
 from sparkrun_tui.recipe.format.spots import beginning
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.suggestions import did_you_mean
 from sparkrun_tui.recipe.values.rendered import Rendered
 
-_LOCAL_PATH = re.compile(r"[~.]?/[^\0\n;|&$`<>\"'\\]*")
 _QUANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/+-]{0,254}")
 _HF_FLAGS = re.compile(r"(?<!\S)(-hf|-hfr|--hf-repo)\s+[\"']?\{model\}")
 
 
@@ -33,14 +35,9 @@ def problem(recipe: Recipe, severity: Severity, code: str, message: str, *keys: 
     return Problem(severity, code, message, spot, remedy)
 
 
-def is_local(model: str) -> bool:
-    """Whether a model is named by a path."""
-    return _LOCAL_PATH.fullmatch(model) is not None and ".." not in model.split("/")
-
-
 def valid_model(model: str) -> bool:
     """Whether a text names a model: a Hugging Face id, with or without a GGUF quantisation, or a path."""
-    if is_local(model):
+    if is_path(model):
         return True
     repo, quant = split_gguf(model)
     if not is_repository(repo):
@@ -52,33 +49,38 @@ def _is_quant(text: str) -> bool:
     return _QUANT.fullmatch(text) is not None
 
 
-def _is_revision(text: str) -> bool:
-    return _REVISION.fullmatch(text) is not None and ".." not in text
-
-
 def check_model(recipe: Recipe, rendered: Rendered) -> Iterator[Problem]:
     """Problems with the model id, its revision, and the quantisation of a GGUF repository."""
-    if recipe.model_revision and not _is_revision(recipe.model_revision):
+    if recipe.model_revision and not is_revision(recipe.model_revision):
         message = f"`{recipe.model_revision[:80]}` is not a revision: a branch, a tag or a commit"
         yield problem(recipe, Severity.ERROR, "model-revision", message, "model_revision")
     if not recipe.model or "{" in recipe.model:
         return
     repo, quant = split_gguf(recipe.model)
-    local = is_local(recipe.model)
+    local = is_path(recipe.model)
     if not local and not is_repository(repo):
         message = f"`{recipe.model[:80]}` is not a Hugging Face model id"
         yield problem(recipe, Severity.ERROR, "model-id", message, "model", remedy="write it as OWNER/NAME")
         return
+    if local and (":" in recipe.model or recipe.model.startswith("./")):
+        message = f"`{recipe.model[:80]}` is not a path of the hosts"
+        remedy = "write a path that begins with / or ~/, without a colon"
+        yield problem(recipe, Severity.ERROR, "model-path", message, "model", remedy=remedy)
+        return
     if quant and not _is_quant(quant):
         message = f"`{quant[:40]}` is not a quantisation"
         yield problem(recipe, Severity.ERROR, "gguf-quant", message, "model")
-    if local:
-        return
     family = family_of(recipe.runtime)
+    if local:
+        if family is not None and family.gguf and not recipe.model.lower().endswith(".gguf"):
+            message = f"{family.title} needs the path of a GGUF file, and `{recipe.model[:80]}` does not end in .gguf"
+            remedy = "write the path of the file, of a split one that of its first part"
+            yield problem(recipe, Severity.WARNING, "model-path", message, "model", remedy=remedy)
+        return
     if family is not None and family.gguf:
         passed_by_name = recipe.command is None or _HF_FLAGS.search(recipe.command)
         if passed_by_name and not quant:
-            message = f"the model names no quantisation: {family.title} would choose one, and all files are downloaded"
+            message = f"the model names no quantisation: {family.title} takes Q4_K_M, else Q8_0"
             remedy = f"add it after a colon, such as {repo[:80]}:Q4_K_M"
             yield problem(recipe, Severity.WARNING, "gguf-quant", message, "model", remedy=remedy)
     elif quant:
@@ -151,9 +153,12 @@ def check_topology(rendered: Rendered, attention_heads: int | None, gpus_per_hos
     family = family_of(recipe.runtime)
     parts = degrees(rendered, family)
     tensor = parts["tensor_parallel"]
+    sharing = tensor
+    if family is not None:
+        sharing = max(1, tensor // attention_replicas(read_arguments(serve_words(rendered, family), family), family))
     place = ("defaults.tensor_parallel", "max_nodes", "solo_only", "mode", "command")
-    if attention_heads and attention_heads % tensor:
-        message = f"tensor_parallel {tensor} does not divide the model's {attention_heads} attention heads"
+    if attention_heads and attention_heads % sharing:
+        message = f"tensor_parallel {sharing} does not divide the model's {attention_heads} attention heads"
         yield problem(recipe, Severity.ERROR, "parallel-heads", message, *place)
     if family is not None and family.several_hosts:
         if recipe.max_nodes != 1:

@@ -23,6 +23,7 @@ from sparkrun_tui.engines.dumps import EngineFlag, load_flags
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.image_version import is_older
 from sparkrun_tui.engines.registry import ENGINES, FAMILIES, counterpart, family_of
+from sparkrun_tui.engines.settings import read_settings
 from sparkrun_tui.recipe.format.spots import command_spot
 from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.suggestions import did_you_mean, listed, nearest
@@ -79,13 +80,14 @@ def _fork_flag(words: Sequence[str], family: Family) -> str:
 
 
 def check_revision(rendered: Rendered) -> tuple[Problem, ...]:
-    """A warning where the recipe pins a revision of the model that its command does not pass to the engine.
+    """Warnings where the recipe pins a revision of the model that its command does not pass to the engine.
 
-    llama-server gets the path of the fetched file, so it needs no revision.
+    Also where it passes another one, and where a drafter in the same repository is loaded without it. llama-server gets
+    the path of the fetched file, so it needs no revision.
     """
     recipe = rendered.recipe
     family = family_of(recipe.runtime)
-    if family is None or not recipe.model_revision or rendered.command is None:
+    if family is None or not recipe.model_revision:
         return ()
     row = family.flags.by_key.get("model_revision")
     if row is None:
@@ -93,13 +95,36 @@ def check_revision(rendered: Rendered) -> tuple[Problem, ...]:
     words = serve_words(rendered, family)
     if not family.dialect.starts(words):
         return ()
-    for entry in read_arguments(words, family).given:
-        if entry.row is row:
-            return ()
-    message = f"`model_revision` is fetched, but the command does not pass it: {family.title} asks the Hub for `main`"
-    remedy = f"add `{row.name} {{model_revision}}` to the command"
+    pin = recipe.model_revision
+    arguments = read_arguments(words, family)
+    given = arguments.last("model_revision")
     spot = recipe.spots.get("model_revision") or recipe.command_spot
-    return (Problem(Severity.WARNING, "revision-unused", message, spot, remedy),)
+    found = []
+    if given is None:
+        message = (
+            f"`model_revision` is fetched, but the command does not pass it: {family.title} asks the Hub for `main`"
+        )
+        remedy = f"add `{row.name} {{model_revision}}` to the command"
+        found.append(Problem(Severity.WARNING, "revision-unused", message, spot, remedy))
+    elif given.values and given.values[0] != pin and "$" not in given.values[0]:
+        message = f"`model_revision` is fetched, but the command asks for another revision: {given.values[0][:60]}"
+        remedy = f"write `{given.word} {{model_revision}}`"
+        found.append(Problem(Severity.WARNING, "revision-differs", message, spot, remedy))
+    speculative = read_settings(family, words).speculative
+    if speculative is not None and speculative.model == recipe.model and not speculative.revision:
+        message = (
+            f"the draft model is in the pinned repository, but without its revision {family.title} asks for `main`"
+        )
+        found.append(Problem(Severity.WARNING, "revision-unused", message, spot, _draft_remedy(family)))
+    return tuple(found)
+
+
+def _draft_remedy(family: Family) -> str:
+    """How the revision of a draft model is passed."""
+    for row in family.flags:
+        if row.sets == "spec.revision" and "." not in row.name:
+            return f"add `{row.name} {{model_revision}}` to the command"
+    return 'add `"revision": "{model_revision}"` to the speculative configuration'
 
 
 def _findings(words: Sequence[str], rendered: Rendered, family: Family, build: Build) -> Iterator[Problem]:

@@ -19,20 +19,18 @@ from sparkrun_tui.engines.checks.fields import (
     check_metadata,
     check_model,
     check_topology,
-    is_local,
     problem,
 )
 from sparkrun_tui.engines.checks.flags import check_flags, check_revision
 from sparkrun_tui.engines.dumps import load_flags
 from sparkrun_tui.engines.fields.declared import field_for
-from sparkrun_tui.engines.layout.caches import HF_HOME
 from sparkrun_tui.engines.layout.options import mount_problems
 from sparkrun_tui.engines.registry import ENGINES, family_of
 from sparkrun_tui.recipe.bundled_files.attachments import bring
 from sparkrun_tui.recipe.format.characters import check_characters
 from sparkrun_tui.recipe.format.detect import split_gguf
 from sparkrun_tui.recipe.format.extensions import LATER_KEYS, changes_launch, later_fields
-from sparkrun_tui.recipe.format.hooks import container_options, hooks_of
+from sparkrun_tui.recipe.format.hooks import container_options, hooks_of, model_on_hosts
 from sparkrun_tui.recipe.format.keys import KNOWN_KEYS, METADATA_KEYS, below
 from sparkrun_tui.recipe.format.loader import unknown_keys
 from sparkrun_tui.recipe.format.spots import command_spot
@@ -117,7 +115,7 @@ def validate(
     found += hooks_of(result).problems
     found += container_options(recipe).problems
     found += _check_attachments(result)
-    found += mount_problems(recipe, privileged=privileged)
+    found += mount_problems(result.recipe, privileged=privileged)
     return ordered(found)
 
 
@@ -171,21 +169,12 @@ def _check_words(rendered: Rendered) -> Iterator[Problem]:
 
 
 def _check_path(recipe: Recipe) -> Iterator[Problem]:
-    """A model on a path of the hosts that is not mounted in the containers."""
-    model = recipe.model
-    if not is_local(model):
+    """A note about a model on a path of the hosts: it must be there already."""
+    model = model_on_hosts(recipe)
+    if model is None or not model.volumes:
         return
-    targets = [HF_HOME]
-    for volume in container_options(recipe).volumes:
-        if ":" in volume:
-            targets.append(volume.split(":")[1])
-    for target in targets:
-        if model == target or model.startswith(f"{target.rstrip('/')}/"):
-            return
-    message = f"`{model[:80]}` is a path: it is not fetched, and the container sees it only if the image holds it"
-    folder = model.rpartition("/")[0] or model
-    remedy = f"mount it: `executor_config: {{volumes: ['{folder}:{folder}:ro']}}`"
-    yield problem(recipe, Severity.WARNING, "model-path", message, "model", remedy=remedy)
+    message = f"`{model.path[:80]}` is a path of the hosts: it is not fetched but mounted, and every host must have it"
+    yield problem(recipe, Severity.NOTE, "model-path", message, "model")
 
 
 def _unset_variables(recipe: Recipe, command: str) -> dict[str, int]:

@@ -13,6 +13,7 @@ from sparkrun_tui.engines.command.shell_edit import find_serve
 from sparkrun_tui.engines.dumps import EngineFlag, load_flags
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.flags import Flag
+from sparkrun_tui.recipe.format.local_model import is_path
 from sparkrun_tui.recipe.format.yamltree import MAX_TEXT, is_too_long
 from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.values.masking import join_words
@@ -78,8 +79,11 @@ def build_command(rendered: Rendered, family: Family) -> Built:
     if kept is not None and kept[0] is rendered:
         return kept[1]
     model = value_text("model", rendered, rendered.recipe.model)
-    flags, left = _flags(rendered, family)
-    lines = [(*family.start, model), *flags]
+    flags, left = _flags(family.prepared(rendered), family)
+    start = family.start
+    if family.start_with_path and is_path(model):
+        start = family.start_with_path
+    lines = [(*start, model), *flags]
     command = shell.script("{command}\n", command=shell.joined(map(join_words, lines), " \\\n    "))
     if is_too_long(command):
         raise LaunchError(f"the command that is built from the defaults is longer than {MAX_TEXT:,} bytes")

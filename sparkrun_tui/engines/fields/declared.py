@@ -36,6 +36,8 @@ _DECLARED = (
           "stages", 1, 64),
     Field("data_parallel", "Data parallel", _INT, "Copies of the model that share the requests.",
           "copies", 1, 64),
+    Field("expert_parallel", "Expert parallel", _INT, "Ranks that share the experts of a mixture.", "ranks", 1, 64,
+          words=("true", "false")),
     Field("gpu_memory_utilization", "GPU memory", _FLOAT,
           "The share of a host's memory that the engine may take, from 0 to 1.", "of memory", above=0, maximum=1,
           step=0.01, option="--gpu-mem"),
@@ -99,6 +101,8 @@ _DECLARED = (
     Field("flash_attn", "Flash attention", _TEXT, "Needed for a quantised value cache.",
           values=("on", "off", "auto")),
     Field("chat_template", "Chat template", _TEXT, "The template that turns messages into a prompt."),
+    Field("mmproj", "Projector", _TEXT, "The file for images and sound: a part of its name, auto, or none.",
+          values=("auto", "F16", "BF16", "F32", "none")),
     Field("reasoning_format", "Reasoning format", _TEXT, "How thinking appears in answers.",
           values=("auto", "none", "deepseek", "deepseek-legacy")),
 )  # fmt: skip

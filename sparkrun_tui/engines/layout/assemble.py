@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.engines.command.arguments import read_arguments
 from sparkrun_tui.engines.command.built import serve_words
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.layout.common import labelled
@@ -13,9 +14,12 @@ from sparkrun_tui.engines.layout.hooks import with_hooks
 from sparkrun_tui.engines.layout.options import with_options
 from sparkrun_tui.engines.plan import ModelNeed, PlanRequest, RankPlan, ReadyCheck, ServePlan, Stage
 from sparkrun_tui.engines.settings import read_settings
-from sparkrun_tui.recipe.format.detect import is_repository
+from sparkrun_tui.recipe.format.detect import is_repository, is_revision
+from sparkrun_tui.recipe.format.hooks import container_options, model_on_hosts
 from sparkrun_tui.recipe.format.images import image_on
 from sparkrun_tui.recipe.format.launching import STYLES
+from sparkrun_tui.recipe.format.local_model import CACHE_TARGETS
+from sparkrun_tui.recipe.format.mounts import is_below, normal_path, split_volume
 from sparkrun_tui.recipe.format.spots import beginning
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.values.rendered import Rendered
@@ -47,18 +51,52 @@ def several_images(request: PlanRequest, image: str, why: str) -> tuple[Problem,
 
 
 def repository_needs(rendered: Rendered, family: Family) -> tuple[ModelNeed, ...]:
-    """The repositories of the model and of the draft model for speculative decoding; a path needs none."""
+    """The repositories of the model and of the draft model for speculative decoding, in the revisions that the engine
+    will ask for; a path needs none.
+    """
     needs = []
+    words = serve_words(rendered, family)
     model = rendered.recipe.model
     if is_repository(model):
-        needs.append(ModelNeed(model, rendered.recipe.model_revision))
-    speculative = read_settings(family, serve_words(rendered, family)).speculative
+        needs.append(ModelNeed(model, rendered.recipe.model_revision or _revision_in(words, family)))
+    speculative = read_settings(family, words).speculative
     if speculative is None:
         return tuple(needs)
     draft = speculative.model
-    if "/" in draft and is_repository(draft) and draft != model:
-        needs.append(ModelNeed(draft))
+    if "/" in draft and is_repository(draft):
+        need = ModelNeed(draft, speculative.revision)
+        own = draft == model and not speculative.revision
+        if not own and need not in needs:
+            needs.append(need)
     return tuple(needs)
+
+
+def draft_problems(rendered: Rendered, family: Family) -> tuple[Problem, ...]:
+    """A warning where the draft model is a path that no mount of the container contains."""
+    words = serve_words(rendered, family)
+    speculative = read_settings(family, words).speculative
+    if speculative is None or not speculative.model.startswith("/") or not words:
+        return ()
+    recipe = rendered.recipe
+    model = model_on_hosts(recipe)
+    volumes = list(container_options(recipe).volumes)
+    if model is not None:
+        volumes += model.volumes
+    targets = [split_volume(volume)[1] for volume in volumes]
+    path = normal_path(speculative.model)
+    if is_below(path, [*targets, *CACHE_TARGETS]):
+        return ()
+    message = f"the draft model {path} is not mounted: the container sees it only if the image holds it"
+    remedy = f"mount it: `executor_config: {{volumes: ['{path}:{path}:ro']}}`"
+    return (Problem(Severity.WARNING, "draft-path", message, recipe.command_spot or beginning(recipe), remedy),)
+
+
+def _revision_in(words: Sequence[str], family: Family) -> str:
+    """The revision of the model that a command passes; empty where it passes none that can be read."""
+    given = read_arguments(words, family).last("model_revision")
+    if given is None or not given.values or not is_revision(given.values[0]):
+        return ""
+    return given.values[0]
 
 
 def need_serve(words: Command, engine: str, request: PlanRequest) -> Command:

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 
 from sparkrun_tui.engines.plan import HostView, Mount
 from sparkrun_tui.recipe.format.images import image_on
+from sparkrun_tui.recipe.format.local_model import CACHE_TARGETS
 from sparkrun_tui.recipe.values.rendered import Rendered
 
-HF_HOME = "/root/.cache/huggingface"
+HF_HOME = CACHE_TARGETS[0]
 """The mount point of the host's Hugging Face cache in every container."""
 RUNTIME_CACHE = "/cache/runtime"
 """Where recipes of the format find a folder that is kept on the host."""

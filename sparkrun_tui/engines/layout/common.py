@@ -23,8 +23,9 @@ from sparkrun_tui.engines.plan import (
     Role,
     ServePlan,
 )
-from sparkrun_tui.recipe.format.hooks import hooks_of
+from sparkrun_tui.recipe.format.hooks import hooks_of, model_on_hosts
 from sparkrun_tui.recipe.format.images import same_host
+from sparkrun_tui.recipe.format.mounts import on_host, split_volume
 from sparkrun_tui.recipe.values.env_fields import launch_fields, with_launch
 from sparkrun_tui.recipe.values.rendered import Rendered
 
@@ -179,6 +180,18 @@ def split_env(env: Mapping[str, str], secret_env: Mapping[str, Secret]) -> tuple
     return plain, secret
 
 
+def model_mounts(request: PlanRequest, host: HostView) -> tuple[Mount, ...]:
+    """The mounts of a model that lies on a path of the host; none for other models."""
+    model = model_on_hosts(request.rendered.recipe)
+    if model is None:
+        return ()
+    found = []
+    for volume in model.volumes:
+        source, target, _ = split_volume(volume)
+        found.append(Mount(on_host(source, host.home), target, read_only=True, make=False))
+    return tuple(found)
+
+
 def devices(host: HostView) -> tuple[str, ...]:
     """Device nodes to pass to the container: InfiniBand where the host has it."""
     if not host.has_infiniband:
@@ -218,6 +231,7 @@ def container(
     mounts = cache_mounts(host, engine, caches, request.rendered)
     if wants_runtime_cache(request, script):
         mounts = (*mounts, Mount(runtime_cache_folder(host, engine, request.rendered), RUNTIME_CACHE))
+    mounts = (*mounts, *model_mounts(request, host))
     if not script.endswith("\n"):
         script += "\n"
     return ContainerSpec(

@@ -40,7 +40,7 @@ def degrees(rendered: Rendered, family: Family | None) -> dict[str, int]:
             if number is not None:
                 found[name] = number
     if family is not None:
-        found |= given_degrees(read_arguments(serve_words(rendered, family), family))
+        found |= given_degrees(read_arguments(serve_words(rendered, family), family), family)
     return found
 
 

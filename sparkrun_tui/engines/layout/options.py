@@ -8,8 +8,10 @@ from dataclasses import replace
 
 from sparkrun_tui.base.numbers import MOST, whole
 from sparkrun_tui.engines.layout.caches import HF_HOME
+from sparkrun_tui.engines.layout.common import model_mounts
 from sparkrun_tui.engines.plan import ContainerSpec, HostView, Mount, PlanRequest, RankPlan, ServePlan
-from sparkrun_tui.recipe.format.hooks import ContainerOptions, container_options, size_bytes
+from sparkrun_tui.recipe.format.hooks import ContainerOptions, container_options, model_on_hosts, size_bytes
+from sparkrun_tui.recipe.format.local_model import CACHE_TARGETS, exposes_host
 from sparkrun_tui.recipe.format.mounts import (
     Judgement,
     grave_mount,
@@ -20,7 +22,7 @@ from sparkrun_tui.recipe.format.mounts import (
 )
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity, SourceKind
 
-OTHER_HF_HOME = "/cache/huggingface"
+OTHER_HF_HOME = CACHE_TARGETS[1]
 """Where the sparkrun CLI mounts the Hugging Face cache in containers; recipes written for it rely on that."""
 
 _SAYS_OTHER = re.compile(rf"(?<![\w.~-]){OTHER_HF_HOME}\b")
@@ -94,6 +96,7 @@ def docker_arguments(request: PlanRequest) -> tuple[list[str], tuple[Problem, ..
         wanted.append(f"--shm-size {size_bytes(options.shm_size)}")
     wanted += [f"--ulimit {limit}" for limit in options.ulimits]
     wanted += [f"-v {_volume_on(volume, home)}" for volume in options.volumes]
+    wanted += [f"-v {m.source}:{m.target}{m.suffix}" for m in model_mounts(request, request.hosts[0])]
     wanted += [f"--device {device}" for device in options.devices]
     wanted += [f"--cap-add {name}" for name in options.cap_add]
     if options.user:
@@ -145,6 +148,7 @@ def mount_problems(recipe: Recipe, homes: Sequence[str] = ("",), *, privileged: 
     `homes` are the homes on the hosts, empty where they are not known. Containers that are `privileged` have full
     access to the hosts anyway, so no mount is refused to them.
     """
+    yield from _model_problems(recipe, homes)
     refused = recipe.source.kind is SourceKind.REGISTRY and not privileged
     for volume in container_options(recipe).volumes:
         source, _, words = split_volume(volume)
@@ -168,6 +172,24 @@ def mount_problems(recipe: Recipe, homes: Sequence[str] = ("",), *, privileged: 
         elif grave_mount(volume):
             message = f"the recipe mounts {source} of the hosts; you are asked for consent before its first launch"
             yield _problem(recipe, Severity.WARNING, "host-mount", message)
+
+
+def _model_problems(recipe: Recipe, homes: Sequence[str]) -> Iterator[Problem]:
+    """Problems with the mount of a model that lies on a path of the hosts."""
+    model = model_on_hosts(recipe)
+    if model is None:
+        return
+    spot = recipe.spots.get("model")
+    for home in homes:
+        place = exposes_host(model, recipe.source.foreign, home)
+        if place:
+            message = f"{place} of the hosts is never mounted as a model: it would expose the host, or its users' files"
+            remedy = "keep models in a folder of their own, such as /srv/models/NAME or ~/models/NAME"
+            yield Problem(Severity.ERROR, "model-path", message, spot, remedy)
+            return
+    if recipe.source.foreign and any(grave_mount(volume) for volume in model.volumes):
+        message = f"the recipe mounts {model.path} of the hosts; you are asked for consent before its first launch"
+        yield Problem(Severity.WARNING, "host-mount", message, spot)
 
 
 def _user(options: ContainerOptions, plan: ServePlan) -> Iterator[Problem]:

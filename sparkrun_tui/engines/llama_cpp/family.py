@@ -52,6 +52,7 @@ LLAMA_CPP = Family(
         },
     ),
     start=("llama-server", "-hf"),
+    start_with_path=("llama-server", "-m"),
     starter=Starter(
         "llama-server",
         (

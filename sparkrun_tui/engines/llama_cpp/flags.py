@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from sparkrun_tui.engines.flags import NOTHING, Flag, FlagTable
 from sparkrun_tui.engines.values import truth, whole, word
+from sparkrun_tui.recipe.format.extensions import NO_PROJECTOR
 
 
 def first_of_list(text: str) -> int:
     """The first number of a list with one number per device; a Spark has one device."""
     return whole(text.split(",")[0])
+
+
+def projector_file(text: str) -> str:
+    """The projector's file; `none` for the words of the key `mmproj` that mean so."""
+    if text.lower() in NO_PROJECTOR:
+        return "none"
+    return text
 
 
 FLAGS = FlagTable(
@@ -54,7 +62,15 @@ FLAGS = FlagTable(
         Flag(("--load-mode", "-lm"), sets="llama.load_mode", read=word),
         Flag(("--no-mmap",), switch=True, off=("--mmap",), sets="llama.no_mmap"),
         Flag(("--embeddings", "--embedding"), switch=True, sets="llama.embeddings"),
-        Flag(("--mmproj", "-mm"), sets="llama.mmproj", read=str),
+        Flag(("--hf-repo", "-hf", "-hfr"), sets="llama.hf_repo", read=str),
+        Flag(("--no-mmproj", "--no-mmproj-auto"), switch=True, off=("--mmproj-auto",), sets="llama.no_mmproj"),
+        Flag(
+            ("--mmproj", "-mm"),
+            "mmproj",
+            words={"false": "none", "true": "auto"},
+            sets="llama.mmproj",
+            read=projector_file,
+        ),
         Flag(
             ("--spec-draft-type-k", "-ctkd", "--cache-type-k-draft"),
             sets="llama.draft_cache_type_k",

@@ -11,18 +11,26 @@ from sparkrun_tui.base.numbers import whole
 
 OWN_PROJECTOR = "*mmproj*.gguf"
 """In place of a projector's name: the projector of the repository nearest to the model, if it has one."""
-_PROJECTORS = ("F16", "BF16", "F32")
+USUAL_QUANT = "*"
+"""In place of a quantisation: the one that llama-server takes where none is named."""
+_PROJECTORS = ("F16", "BF16", "F32", "F8")
 """Number formats of projectors, the usual one first."""
 _PART = re.compile(r"-([0-9]{5})-of-([0-9]{5})$")
 _PREFERRED = ("Q4_K_M", "Q8_0")
 _QUANT = re.compile(
-    r"(?<![A-Za-z0-9])((?:UD-)?(?:I?Q\d(?:_[A-Z0-9]{1,12}){0,4}|TQ\d_\d|MXFP4(?:_MOE)?|NVFP4|BF16|F16|F32))(?![A-Za-z0-9_])",
+    r"(?<![A-Za-z0-9])((?:UD-)?(?:I?Q\d(?:_[A-Z0-9]{1,12}){0,4}|TQ\d_\d|MXFP4(?:_MOE)?|NVFP4|BF16|F16|F32|F8))(?![A-Za-z0-9_])",
     re.I,
 )
-_SIDE = re.compile(r"(?:^|[-_./])(?:draft|mtp)(?:[-_./]|$)", re.IGNORECASE)
+_SIDE = re.compile(r"(?:^|[-_./])(?:mtp|assistant)(?:[-_./]|$)", re.IGNORECASE)
 """Words of files that are chosen only when no other has the quantisation: some are whole models with more layers."""
-_NO_MODEL = re.compile(r"(?:^|[-_./])(?:imatrix|lora|vae|dflash\d?|dspark|eagle\d?)(?:[-_./]|$)", re.IGNORECASE)
-"""Words of files that belong to a model but are not models: drafters, adapters, statistics."""
+_NO_MODEL = re.compile(
+    r"(?:^|[-_./])(?:imatrix|lora|vae|dflash\d?|dspark\d?|eagle\d?|draft(?:er|s)?|speculator|medusa|vocoder)(?:[-_./]|$)"
+    r"|(?:^|/)mtp[-_./]|[-_.]mtp[-_](?:head|only|draft)",
+    re.IGNORECASE,
+)
+"""Words of files that belong to a model but are not models: drafters, heads that draft, adapters, statistics."""
+_OF_PROJECTOR = re.compile(r"mmproj|gguf|(?<![a-z])(?:model|proj(?:ector)?)(?![a-z])", re.IGNORECASE)
+"""What the name of a projector says beside the model's name and the format."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +53,13 @@ def split_model(model: str) -> tuple[str, str]:
 def choose(names: Iterable[str], quant: str, mmproj: str = "") -> GgufChoice:
     """The files of `quant` (exact, as a whole word) among a repository's file names, with all parts of a split file.
 
-    Without a quantisation it is Q4_K_M, else Q8_0, else the only one. Drafters and other files that belong to a model
-    are chosen only where the repository has nothing else, or the file itself is named. `mmproj` is a projector named in
-    the command, or `OWN_PROJECTOR`. Raises `LaunchError`, which lists the choices.
+    Without a quantisation (or with `USUAL_QUANT`) it is Q4_K_M, else Q8_0, else the only one. Drafters and other files
+    that belong to a model are chosen only where the repository has nothing else, or the file itself is named. `mmproj`
+    is the name of a projector's file, a part of it (`F16`), or `OWN_PROJECTOR`. Raises `LaunchError`, which lists the
+    choices.
     """
+    if quant == USUAL_QUANT:
+        quant = ""
     ggufs = sorted(name for name in names if name.lower().endswith(".gguf"))
     models = []
     projectors = []
@@ -62,42 +73,85 @@ def choose(names: Iterable[str], quant: str, mmproj: str = "") -> GgufChoice:
     if not mmproj:
         return GgufChoice(first, files)
     if mmproj == OWN_PROJECTOR:
-        projector = _own_projector(projectors, first)
+        projector = _nearest(projectors, first)
     else:
-        projector = _named(mmproj.rpartition("/")[2], ggufs)
+        projector = _named(mmproj, projectors, ggufs, first)
     if projector:
         files = (*files, projector)
     return GgufChoice(first, files, projector)
 
 
-def _named(wanted: str, ggufs: Sequence[str]) -> str:
-    """The file of that name, in any folder. Raises `LaunchError` where there is none."""
-    for name in ggufs:
-        if name.rpartition("/")[2] == wanted:
-            return name
-    raise LaunchError(f"the repository has no file `{wanted}`", remedy=_there_is(ggufs))
-
-
 def is_projector(name: str) -> bool:
-    """Whether a file of a GGUF repository holds a projector for images or sound."""
-    return "mmproj" in name.rpartition("/")[2].lower()
+    """Whether a file of a GGUF repository holds a projector for images or sound, by its name or its folder's."""
+    return "mmproj" in name.lower()
 
 
-def _own_projector(projectors: Sequence[str], model: str) -> str:
-    """The projector that llama-server takes with `-hf`: beside the model before elsewhere, F16 before others.
+def _named(wanted: str, projectors: Sequence[str], ggufs: Sequence[str], model: str) -> str:
+    """The projector of that file name, in any folder, or with that word or text in its name.
 
-    Empty where there is none.
+    Raises `LaunchError` where there is none.
     """
-    folder = model.rpartition("/")[0]
+    place = wanted.removeprefix("./").rpartition("/")
+    exact = [name for name in ggufs if name == wanted or (not place[0] and name.rpartition("/")[2] == place[2])]
+    if exact:
+        return _nearest(exact, model)
+    if wanted.lower().endswith(".gguf"):
+        raise LaunchError(f"the repository has no file `{wanted}`", remedy=_projectors_there(projectors))
+    text = wanted.lower()
+    word = re.compile(rf"(?<![a-z0-9]){re.escape(text)}(?![a-z0-9])")
+    found = [name for name in projectors if word.search(name.lower())]
+    if not found:
+        found = [name for name in projectors if text in name.lower()]
+    if not found:
+        raise LaunchError(f"the repository has no projector `{wanted}`", remedy=_projectors_there(projectors))
+    return _nearest(found, model)
 
-    def rank(name: str) -> tuple[bool, int, str]:
-        place = len(_PROJECTORS)
-        formats = _QUANT.findall(name.rpartition("/")[2])
-        if formats and formats[-1].upper() in _PROJECTORS:
-            place = _PROJECTORS.index(formats[-1].upper())
-        return (name.rpartition("/")[0] != folder, place, name)
+
+def _projectors_there(projectors: Sequence[str]) -> str:
+    if not projectors:
+        return "the repository has no projector: remove the word from the recipe"
+    return f"the repository has {', '.join(projectors[:8])}"
+
+
+def _nearest(projectors: Sequence[str], model: str) -> str:
+    """The projector that belongs to a model; empty where there is none.
+
+    One beside the model comes before one above it, and that before others; one named like the model before one named
+    like another; then F16, which llama-server takes with `-hf`, before BF16, F32 and the rest.
+    """
+
+    def rank(name: str) -> tuple[int, int, int, str]:
+        return (_distance(name, model), _likeness(name, model), _format_place(name), name)
 
     return min(projectors, key=rank, default="")
+
+
+def _distance(name: str, model: str) -> int:
+    """How many folders lie between a model and a projector beside or above it; more for one that lies elsewhere."""
+    folders = model.split("/")[:-1]
+    own = name.split("/")[:-1]
+    if own == folders[: len(own)]:
+        return len(folders) - len(own)
+    return len(folders) + 1
+
+
+def _likeness(name: str, model: str) -> int:
+    """0 for a projector named like the model, 1 for one with a general name, 2 for one named like another model."""
+    base = _QUANT.sub("", name.rpartition("/")[2])
+    words = [word for word in re.split(r"[-_.]+", _OF_PROJECTOR.sub("", base).lower()) if word]
+    if not words:
+        return 1
+    of_model = re.split(r"[-_.]+", model.rpartition("/")[2].lower())
+    if all(word in of_model for word in words):
+        return 0
+    return 2
+
+
+def _format_place(name: str) -> int:
+    formats = _QUANT.findall(name.rpartition("/")[2])
+    if formats and formats[-1].upper() in _PROJECTORS:
+        return _PROJECTORS.index(formats[-1].upper())
+    return len(_PROJECTORS)
 
 
 def _pick(names: Sequence[str], quant: str) -> tuple[str, ...]:
@@ -188,7 +242,7 @@ def quants_in(names: Iterable[str]) -> tuple[str, ...]:
         if not name.lower().endswith(".gguf"):
             continue
         stem = _PART.sub("", name[: -len(".gguf")])
-        if "mmproj" in stem.lower():
+        if is_projector(name):
             continue
         hits = _QUANT.findall(stem)
         if hits:

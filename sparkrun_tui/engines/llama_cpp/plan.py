@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sparkrun_tui.base import shell
@@ -20,7 +20,16 @@ from sparkrun_tui.engines.layout.caches import HF_HOME
 from sparkrun_tui.engines.layout.common import container, role_of
 from sparkrun_tui.engines.layout.nccl import free_port
 from sparkrun_tui.engines.llama_cpp.family import LLAMA_CPP
-from sparkrun_tui.engines.llama_cpp.gguf_files import OWN_PROJECTOR, split_model
+from sparkrun_tui.engines.llama_cpp.gguf_files import OWN_PROJECTOR, USUAL_QUANT, split_model
+from sparkrun_tui.engines.llama_cpp.projector import (
+    HF_FLAGS,
+    MMPROJ_FLAGS,
+    MODEL_FLAGS,
+    Wish,
+    is_word,
+    loads_model,
+    wish_of,
+)
 from sparkrun_tui.engines.plan import (
     ContainerSpec,
     HostView,
@@ -34,20 +43,19 @@ from sparkrun_tui.engines.plan import (
     Stage,
 )
 from sparkrun_tui.recipe.format.detect import is_repository
-from sparkrun_tui.recipe.model import Problem
+from sparkrun_tui.recipe.format.hooks import container_options, model_on_hosts
+from sparkrun_tui.recipe.format.local_model import inside_path, is_path
+from sparkrun_tui.recipe.format.mounts import is_below, split_volume
+from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.recipe.values.shell_scanner import Command, Word
 
 IMAGE_PREFIX = "scitrera/dgx-spark-llama-cpp"
 DEFAULT_PORT = 8080
 RPC_PORT = 50052
-HF_FLAGS = ("-hf", "-hfr", "--hf-repo", "--hf_repo")
 FILE_FLAGS = ("-hff", "--hf-file", "--hf_file")
-MODEL_FLAGS = ("-m", "--model")
-MMPROJ_FLAGS = ("-mm", "--mmproj")
-OTHER_PROJECTOR = ("-mmu", "--mmproj-url", "--no-mmproj", "--no-mmproj-auto")
-"""Flags with which `-hf` takes no projector of the repository."""
 NAME_FLAGS = ("-a", "--alias")
+_OWN = "The projector of the model's repository, if it has one, is fetched and passed as --mmproj."
 CACHES: Mapping[str, str] = {"llama.cpp": "/root/.cache/llama.cpp", "nv": "/root/.nv"}
 
 
@@ -73,27 +81,46 @@ class LlamaCpp(Engine):
         )
 
     def models(self, rendered: Rendered) -> tuple[ModelNeed, ...]:
-        """The files of one quantisation, and its projector: the one named in the command, else the repository's."""
+        """The files of one quantisation, and its projector: the one that the recipe names, else the repository's."""
         recipe = rendered.recipe
         repo, quant = split_model(recipe.model)
-        if repo.startswith(("/", ".", "~")):
+        if not is_repository(repo):
             return ()
         said = locate(self.command(rendered), self.family.dialect.starts)
-        patterns: tuple[str, ...] = ()
-        projector = said.value(MMPROJ_FLAGS)
-        if projector:
-            if "/" not in projector:
-                patterns = (projector,)
-        elif _takes_own_projector(said.words, recipe.model):
-            patterns = (OWN_PROJECTOR,)
+        wish = wish_of(rendered, said)
+        patterns = (wish.pattern,) if wish.pattern else ()
         file = said.value(FILE_FLAGS) or quant
+        if not file and loads_model(said, recipe.model):
+            file = USUAL_QUANT
         needs = [ModelNeed(repo, recipe.model_revision, patterns, file)]
         draft = said.value(("-hfd", "-hfrd", "--hf-repo-draft", "--spec-draft-hf"))
         if draft:
             draft_repo, draft_quant = split_model(draft)
             if is_repository(draft_repo):
-                needs.append(ModelNeed(draft_repo, gguf_quant=draft_quant))
+                needs.append(ModelNeed(draft_repo, gguf_quant=draft_quant or USUAL_QUANT))
         return tuple(needs)
+
+    def check(self, rendered: Rendered) -> tuple[Problem, ...]:
+        """What every engine checks, and a projector by a path of the hosts that is not mounted."""
+        return (*Engine.check(self, rendered), *self._unmounted_projector(rendered))
+
+    def _unmounted_projector(self, rendered: Rendered) -> Iterator[Problem]:
+        recipe = rendered.recipe
+        model = model_on_hosts(recipe)
+        if model is None:
+            return
+        said = locate(self.command(rendered), self.family.dialect.starts)
+        path = said.value(MMPROJ_FLAGS) or ""
+        if not path.lower().endswith(".gguf"):
+            return
+        if "/" not in path:
+            path = f"{model.inside.rpartition('/')[0]}/{path}"
+        targets = [split_volume(volume)[1] for volume in (*model.volumes, *container_options(recipe).volumes)]
+        if is_below(path, [*targets, HF_HOME]):
+            return
+        message = f"the projector {path} is not mounted: the container does not see it"
+        remedy = f"write `mmproj: {path}` at the top of the recipe, which mounts it"
+        yield Problem(Severity.WARNING, "mmproj-path", message, recipe.command_spot, remedy)
 
     def plan(self, request: PlanRequest) -> ServePlan:
         """One container; with more hosts, rpc-servers on the others (experimental). Raises `LaunchError`."""
@@ -115,7 +142,11 @@ class LlamaCpp(Engine):
         engine = {"LLAMA_ARG_LOG_VERBOSITY": "4"}
         if not said.given(NAME_FLAGS):
             engine["LLAMA_ARG_ALIAS"] = name
-        script = with_local_model(script, said.words, rendered.recipe.model, request.gguf_path, request.gguf_projector)
+        wish = wish_of(rendered, said)
+        if wish.own and not request.gguf_path and not wish.in_command:
+            notes = (*notes, _OWN)
+        found = Found(rendered.recipe.model, request.gguf_path, request.gguf_projector)
+        script = with_local_model(script, said.words, found, wish)
         ranks = [RankPlan(0, hosts[0].name, role_of(0, len(hosts)), self._container(request, 0, script, engine))]
         for rank, host in enumerate(hosts[1:], start=1):
             lend = shell.script("rpc-server --host {host} --port {port}\n", host=host.address, port=port)
@@ -161,18 +192,6 @@ def _stages(hosts: Sequence[HostView], port: int) -> tuple[Stage, ...]:
     return (*stages, Stage("Start llama-server", start=(0,)))
 
 
-def _takes_own_projector(words: Command, model: str) -> bool:
-    """Whether llama-server itself would fetch the repository's projector: it does for `-hf`, not for `-m`."""
-    loads_model = False
-    for index in range(len(words)):
-        head, text, _ = _flag_at(words, index)
-        if head in OTHER_PROJECTOR or head in MMPROJ_FLAGS:
-            return False
-        if head in HF_FLAGS and _same_model(text, model):
-            loads_model = True
-    return loads_model
-
-
 def _flag_at(words: Command, index: int) -> tuple[str, str, int]:
     """The word at `index` read as a flag: its name, its value (empty without one), and how many words both take.
 
@@ -186,35 +205,45 @@ def _flag_at(words: Command, index: int) -> tuple[str, str, int]:
     return head, words[index + 1].text, 2
 
 
-def with_local_model(script: str, words: Command, model: str, path: str, projector: str = "") -> str:
-    """The script with `-hf model`, in any spelling and place, replaced by `-m path`.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A model as the recipe names it, and the paths of its first file and its projector inside the container.
 
-    `projector` is the path of the projector, where it is known: it replaces a bare name, and is added where
-    llama-server would have fetched it itself.
+    Both paths are empty until the files have been chosen; the projector's stays empty where there is none.
+    """
 
-    Without a `path` the first part is searched in the container when it starts. A `-hf` that names another
-    repository is not changed.
+    model: str
+    path: str = ""
+    projector: str = ""
+
+
+def with_local_model(script: str, words: Command, found: Found, wish: Wish) -> str:
+    """The script with `-hf model`, in any spelling and place, replaced by `-m path`, and with the projector's path.
+
+    The projector is added behind the model where the command has no flag for it. Without a known path the files are
+    searched in the container when it starts. A `-hf` that names another repository is not changed.
     """
     changes: list[Splice] = []
-    add_projector = bool(projector) and _takes_own_projector(words, model)
+    add_projector = not wish.in_command
     index = 0
     while index < len(words):
         word = words[index]
         head, text, count = _flag_at(words, index)
         start = word.start
-        if head in HF_FLAGS and _same_model(text, model):
-            change = f"-m {_found(script, word, model, path)}"
+        if _names_model(head, text, found.model):
+            change = f"-m {_first_file(script, word, found)}"
             if add_projector:
-                change += f" --mmproj {word_at(script, word.start, projector)}"
+                change += _added_projector(script, word, found, wish)
                 add_projector = False
-        elif head in MODEL_FLAGS and ":" in text and _same_model(text, model):
-            change = f"-m {_found(script, word, model, path)}"
         elif head in FILE_FLAGS:
             change = ""
             start = _before(script, word)
-        elif head in MMPROJ_FLAGS and path and _is_bare_name(text):
-            beside = projector or f"{path.rpartition('/')[0]}/{text}"
-            change = f"{head} {word_at(script, word.start, beside)}"
+        elif head in MMPROJ_FLAGS and (is_word(text) or _is_bare(text)):
+            value = _projector(script, word, text, found, wish)
+            change = f"{head} {value}"
+            if not value:
+                change = ""
+                start = _before(script, word)
         else:
             index += 1
             continue
@@ -223,9 +252,81 @@ def with_local_model(script: str, words: Command, model: str, path: str, project
     return splice(script, changes)
 
 
-def _is_bare_name(text: str) -> bool:
-    """Whether a text is the name of a file without a folder or a variable."""
-    return bool(text) and "/" not in text and "$" not in text
+def _names_model(head: str, text: str, model: str) -> bool:
+    """Whether a flag gives the recipe's model by its name; a path after `-m` does not."""
+    if head in HF_FLAGS:
+        return _same_model(text, model) and (is_repository(split_model(model)[0]) or text == inside_path(model))
+    if head not in MODEL_FLAGS:
+        return False
+    if is_path(model):
+        return text == inside_path(model)
+    return (":" in text or text == model) and _same_model(text, model)
+
+
+def _added_projector(script: str, word: Word, found: Found, wish: Wish) -> str:
+    """` --mmproj PATH` for a command without the flag; empty where there is none, or while it is not known."""
+    if wish.path:
+        return f" --mmproj {word_at(script, word.start, wish.path)}"
+    if not wish.pattern:
+        return ""
+    if found.projector:
+        return f" --mmproj {word_at(script, word.start, found.projector)}"
+    if found.path:
+        return ""
+    if wish.own:
+        return f" $({_find_own(found.model)} | sed s/^/--mmproj\\ /)"
+    return f" --mmproj {_named_projector(found.model, wish.pattern)}"
+
+
+def _projector(script: str, word: Word, text: str, found: Found, wish: Wish) -> str:
+    """The value of a `--mmproj` whose value is no path; empty where the flag goes."""
+    if is_path(found.model) and not is_word(text):
+        folder = inside_path(found.model).rpartition("/")[0]
+        return word_at(script, word.start, f"{folder}/{text}")
+    if not wish.pattern:
+        return ""
+    if found.projector:
+        return word_at(script, word.start, found.projector)
+    if not found.path:
+        return _named_projector(found.model, wish.pattern)
+    if wish.own:
+        return ""
+    folder = found.path.rpartition("/")[0]
+    return word_at(script, word.start, f"{folder}/{text}")
+
+
+def _named_projector(model: str, wanted: str) -> str:
+    """Shell text that expands to the path of the projector with that file name, or with that word in its name."""
+    if wanted == OWN_PROJECTOR:
+        return f'"$({_find_own(model)})"'
+    if not is_plain(wanted):
+        raise LaunchError(
+            f"the projector's name `{clean_line(wanted)}` cannot be searched in a container",
+            remedy="write `mmproj` as the name of a file, or as its format: F16",
+        )
+    base = wanted.rpartition("/")[2]
+    if base.lower().endswith(".gguf"):
+        return _search(model, base)
+    ending = f"{base}\\*.gguf"
+    found = _first_of(model, f"[._-]{ending}", ending)
+    return f'"$({found})"'
+
+
+def _find_own(model: str) -> str:
+    """Shell text that prints the path of a repository's projector, F16 before others."""
+    return _first_of(model, "[._-]f16.gguf", ".gguf")
+
+
+def _first_of(model: str, first: str, then: str) -> str:
+    """Shell text that prints the path of the first projector whose name ends like `first`, else like `then`."""
+    folder = _snapshots(model)
+    before = f"find {folder} -iname \\*mmproj\\*"
+    return f" ({before}{first}; {before}{then}) | head -n 1"
+
+
+def _is_bare(text: str) -> bool:
+    """Whether a text is the name of a file or a part of one, without a variable or an absolute folder."""
+    return bool(text) and "$" not in text and not text.startswith(("/", "~", ".", "-"))
 
 
 def _before(script: str, word: Word) -> int:
@@ -238,29 +339,37 @@ def _before(script: str, word: Word) -> int:
 def _same_model(text: str, model: str) -> bool:
     if "$" in text:
         return True
-    return split_model(text)[0].lower() == split_model(model)[0].lower()
+    return split_model(text)[0].lower() == split_model(inside_path(model))[0].lower()
 
 
-def _found(script: str, word: Word, model: str, path: str) -> str:
+def _first_file(script: str, word: Word, found: Found) -> str:
     """The first part of the model as text for a word of the script: its path, else a search in the container."""
-    if not path:
-        return _lookup(model)
-    return word_at(script, word.start, path)
+    if found.path:
+        return word_at(script, word.start, found.path)
+    if is_path(found.model):
+        return word_at(script, word.start, inside_path(found.model))
+    _, quant = split_model(found.model)
+    pattern = "\\*.gguf"
+    if quant:
+        pattern = f"\\*{quant}\\*.gguf"
+    return _search(found.model, pattern, " -not -name \\*mmproj\\*")
 
 
-def _lookup(model: str) -> str:
-    """Shell text that expands to the first part's path, also inside the quoted script of a `bash -c`.
+def _search(model: str, pattern: str, more: str = "") -> str:
+    """Shell text that expands to the path of the first file with that name, also inside the quoted script of a `bash
+    -c`.
 
     Raises `LaunchError` for a name with special characters.
     """
+    return f'"$(find {_snapshots(model)} -name {pattern}{more} | sort | head -n 1)"'
+
+
+def _snapshots(model: str) -> str:
+    """The folder of a model's snapshots in the container. Raises `LaunchError` for a name with special characters."""
     repo, quant = split_model(model)
     if not is_plain(repo + quant):
         raise LaunchError(
             f"the model's name `{clean_line(model)}` cannot be searched in a container: it holds special characters",
             remedy="write the model as organisation/name, or organisation/name:quantisation",
         )
-    folder = f"{HF_HOME}/hub/models--{repo.replace('/', '--')}/snapshots"
-    pattern = "\\*.gguf"
-    if quant:
-        pattern = f"\\*{quant}\\*.gguf"
-    return f'"$(find {folder} -name {pattern} -not -name mmproj\\* | sort | head -n 1)"'
+    return f"{HF_HOME}/hub/models--{repo.replace('/', '--')}/snapshots"

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from sparkrun_tui.base.numbers import whole_of
 from sparkrun_tui.engines.family import Dialect, Family, MetricNames, Starter
+from sparkrun_tui.engines.image_version import is_older, version_in_tag
 from sparkrun_tui.engines.sglang.causes import CAUSES
 from sparkrun_tui.engines.sglang.flags import FLAGS
 from sparkrun_tui.engines.sglang.log import LOG
+from sparkrun_tui.memory.settings import MAX_DEGREE
+from sparkrun_tui.recipe.model import Mode, Value
+from sparkrun_tui.recipe.values.rendered import ChainValue, Origin, Rendered
 
+_ATTENTION_FLAG_SINCE = "0.5.23"
+"""The version from which `--attn-dp-size` replaces `--dp-size N --enable-dp-attention`."""
 _MODULES = frozenset({"sglang.launch_server", "sglang.launch_server_deterministic"})
 
 
@@ -33,6 +41,51 @@ def loose(words: Sequence[str], has_model_flag: bool) -> int:
     return 0
 
 
+def replicas_of_attention(rendered: Rendered) -> Rendered:
+    """Values with which `data_parallel` can be served by several hosts.
+
+    SGLang refuses replicas of the whole model over several hosts ("multi-node data-parallel replicas are not
+    supported"). What it accepts are replicas of attention, which divide the tensor-parallel ranks: with T ranks and D
+    replicas wanted, T x D ranks whose attention is divided into D groups. Recipes for one host keep their replicas.
+    """
+    recipe, chain = rendered.recipe, rendered.chain
+    wanted = _number(rendered, "data_parallel")
+    if wanted == 1 or recipe.mode is Mode.SOLO or recipe.max_nodes == 1:
+        return rendered
+    if "attn_dp_size" in chain or "attention_data_parallel_size" in chain:
+        return rendered
+    tensor = _number(rendered, "tensor_parallel")
+    changed = dict(chain)
+    asked = chain.get("enable_dp_attention")
+    divided = asked is not None and asked.value.data is True
+    if divided and "tensor_parallel" in chain:
+        return rendered
+    changed["tensor_parallel"] = _derived(tensor * wanted)
+    version = version_in_tag(SGLANG, recipe.container)
+    if version and not is_older(version, _ATTENTION_FLAG_SINCE):
+        changed["attn_dp_size"] = _derived(wanted)
+        for key in ("data_parallel", "dp", "enable_dp_attention"):
+            changed.pop(key, None)
+    else:
+        changed["enable_dp_attention"] = ChainValue(Value(True, "true"), Origin.MODEL)
+    return replace(rendered, chain=changed)
+
+
+def _number(rendered: Rendered, key: str) -> int:
+    """A parallel degree of the chain, 1 where it has none."""
+    row = FLAGS.by_key[key]
+    for name in (row.key, *row.aliases):
+        number = whole_of(rendered.get(name), least=1, most=MAX_DEGREE)
+        if number is not None:
+            return number
+    return 1
+
+
+def _derived(number: int) -> ChainValue:
+    """A number that follows from the recipe's values."""
+    return ChainValue(Value(number, str(number)), Origin.MODEL)
+
+
 SGLANG = Family(
     name="sglang",
     title="SGLang",
@@ -54,6 +107,8 @@ SGLANG = Family(
             ("max_num_seqs",),
         ),
     ),
+    divides_ranks=("sglang.dp_attention", "sglang.attn_dp_size"),
+    prepared=replicas_of_attention,
     # It reads its keys (`--api-key`, `--admin-api-key`) only from flags.
     image_words="sglang|sgl",
     official_images=("lmsysorg/sglang", "nvcr.io/nvidia/sglang"),

@@ -17,9 +17,10 @@ from sparkrun_tui.engines.layout.assemble import assemble, need_serve
 from sparkrun_tui.engines.layout.common import container, role_of
 from sparkrun_tui.engines.layout.nccl import free_port
 from sparkrun_tui.engines.plan import ContainerSpec, PlanRequest, RankPlan, ReadyCheck, ServePlan, Stage
+from sparkrun_tui.engines.settings import attention_replicas, degrees
 from sparkrun_tui.engines.sglang.family import SGLANG
 from sparkrun_tui.recipe.format.spots import beginning
-from sparkrun_tui.recipe.model import Problem, Severity
+from sparkrun_tui.recipe.model import Mode, Problem, Severity
 from sparkrun_tui.recipe.values.rendered import Rendered
 
 IMAGE_PREFIX = "scitrera/dgx-spark-sglang"
@@ -59,6 +60,7 @@ class Sglang(Engine):
             remedy = "set max_num_seqs and pass it as --max-running-requests"
             spot = recipe.command_spot or beginning(recipe)
             problems.append(Problem(Severity.WARNING, "request-table", message, spot, remedy))
+        problems += _parallel_problems(rendered, self.family)
         return tuple(problems)
 
     def plan(self, request: PlanRequest) -> ServePlan:
@@ -69,6 +71,7 @@ class Sglang(Engine):
         script, request = handed.script, handed.request
         said = locate(script, self.family.dialect.starts, request.env, strict=len(hosts) > 1)
         nodes = len(hosts)
+        problems = (*problems, *_host_problems(rendered, self.family, nodes))
         if nodes > 1:
             need_serve(said.words, self.title, request)
         port = free_port(DIST_PORT, hosts)
@@ -110,6 +113,51 @@ class Sglang(Engine):
             env=ENV,
             caches=CACHES,
         )
+
+
+def _parallel_problems(rendered: Rendered, family: Family) -> list[Problem]:
+    """Replicas of attention that do not divide the ranks, and replicas of the model that need one host."""
+    arguments = read_arguments(serve_words(rendered, family), family)
+    recipe = rendered.recipe
+    spot = recipe.command_spot or beginning(recipe)
+    parts = degrees(arguments, family)
+    tensor = parts.get("tensor_parallel", 1)
+    replicas = attention_replicas(arguments, family)
+    found = []
+    if tensor % replicas:
+        message = f"{replicas} replicas of attention do not divide tensor_parallel {tensor}"
+        remedy = f"with attention data parallelism, --tp-size counts all ranks: write a multiple of {replicas}"
+        found.append(Problem(Severity.ERROR, "attention-replicas", message, spot, remedy))
+    whole = parts.get("data_parallel", 1)
+    if whole > 1 and recipe.max_nodes != 1 and recipe.mode is not Mode.SOLO:
+        message = (
+            f"the {whole} replicas of the model run on one host with {whole * tensor} GPUs, not over several hosts"
+        )
+        found.append(Problem(Severity.WARNING, "replicas-on-one-host", message, spot, _as_attention(tensor, whole)))
+    return found
+
+
+def _as_attention(tensor: int, replicas: int) -> str:
+    return f"over hosts, write `--tp-size {tensor * replicas} --dp-size {replicas} --enable-dp-attention`"
+
+
+def _host_problems(rendered: Rendered, family: Family, nodes: int) -> list[Problem]:
+    """What SGLang refuses on several hosts: replicas of the whole model, and ranks that the hosts cannot share."""
+    if nodes == 1:
+        return []
+    parts = degrees(read_arguments(serve_words(rendered, family), family), family)
+    spot = rendered.recipe.command_spot or beginning(rendered.recipe)
+    tensor = parts.get("tensor_parallel", 1)
+    replicas = parts.get("data_parallel", 1)
+    ranks = tensor * parts.get("pipeline_parallel", 1)
+    if replicas > 1:
+        message = f"SGLang refuses {replicas} replicas of the model over several hosts"
+        return [Problem(Severity.ERROR, "replicas-over-hosts", message, spot, _as_attention(tensor, replicas))]
+    if ranks % nodes:
+        message = f"SGLang cannot share {ranks} rank{'s' * (ranks != 1)} (tp x pp) among {nodes} hosts"
+        remedy = f"set tensor_parallel to a multiple of {nodes}, or use fewer hosts"
+        return [Problem(Severity.ERROR, "ranks-over-hosts", message, spot, remedy)]
+    return []
 
 
 def _rank_arguments(request: PlanRequest, said: ServeCommand, rank: int, port: int) -> list[str]:

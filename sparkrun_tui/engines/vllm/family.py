@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sparkrun_tui.engines.family import Dialect, Family, MetricNames, Starter, Variable
 from sparkrun_tui.engines.vllm.causes import CAUSES
 from sparkrun_tui.engines.vllm.flags import FLAGS
 from sparkrun_tui.engines.vllm.log import LOG
+from sparkrun_tui.recipe.model import Value
+from sparkrun_tui.recipe.values.rendered import ChainValue, Rendered
 
 
 def first_argument(words: Sequence[str]) -> int | None:
@@ -31,6 +34,16 @@ def loose(words: Sequence[str], has_model_flag: bool) -> int:
     if has_model_flag and start is not None and words[start - 1] == "serve":
         return 0
     return 1
+
+
+def experts_as_switch(rendered: Rendered) -> Rendered:
+    """Values with `expert_parallel` as the switch that vLLM has: a number above 1 switches it on."""
+    link = rendered.chain.get("expert_parallel")
+    if link is None or isinstance(link.value.data, bool) or not isinstance(link.value.data, int):
+        return rendered
+    on = link.value.data > 1
+    value = Value(on, str(on).lower(), link.value.spot)
+    return replace(rendered, chain={**rendered.chain, "expert_parallel": ChainValue(value, link.origin)})
 
 
 VLLM = Family(
@@ -69,6 +82,7 @@ VLLM = Family(
     ),
     image_words="vllm",
     official_images=("vllm/vllm-openai", "nvcr.io/nvidia/vllm"),
+    prepared=experts_as_switch,
     modules=("vllm",),
     dated_tags=True,
     # Versions inside NVIDIA's monthly images, where a public start-up log states both.

@@ -76,6 +76,7 @@ FLAGS = FlagTable(
         Flag(
             ("--enable-expert-parallel", "-ep"),
             "enable_expert_parallel",
+            aliases=("expert_parallel",),
             switch=True,
             off=("--no-enable-expert-parallel",),
             sets="expert_parallel",
@@ -105,6 +106,7 @@ FLAGS = FlagTable(
             sets="spec.model",
             read=str,
         ),
+        Flag(("--speculative-config.revision", "-sc.revision"), sets="spec.revision", read=str),
         Flag(
             (
                 "--spec-tokens",

@@ -11,16 +11,19 @@ from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.units import format_bytes, format_gib
 from sparkrun_tui.engines.plan import HostView, ModelNeed, Phase
 from sparkrun_tui.launch.plan.host_views import probe_paths, view_of
-from sparkrun_tui.launch.plan.model_sources import as_request, as_stored, find_source, held_by
+from sparkrun_tui.launch.plan.model_sources import as_request, as_stored, find_source, held_by, stored_whole
 from sparkrun_tui.launch.plan.plan import LaunchPlan, build_plan
 from sparkrun_tui.launch.plan.preflight import Finding, Surroundings, Verdict, judge
 from sparkrun_tui.launch.plan.shapes import WORKSTATION, Command, PlanStep
 from sparkrun_tui.launch.plan.steps import download_command, relay_command
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.launch.sizing.calibration import remember_image
+from sparkrun_tui.launch.sizing.host_models import look_at_model
+from sparkrun_tui.recipe.format.hooks import model_on_hosts
 from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.remote.ports.models import ModelRequest, StoredModel
 from sparkrun_tui.remote.probe.facts import HostFacts
+from sparkrun_tui.remote.probe.model_path import PathSeen
 
 
 @dataclass(slots=True)
@@ -70,6 +73,7 @@ async def _ask(plan: LaunchPlan, services: Services, host: str, seen: _Inspected
         await transport.connect()
         facts = await services.probe(transport, probe_paths(plan.cluster), (plan.serve.ready.port,))
         around = Surroundings()
+        seen_model = await see_model(plan, services, host)
         if facts.docker_access == "ok":
             docker = services.docker(transport)
             name = plan.serve.image_on(host)
@@ -80,7 +84,15 @@ async def _ask(plan: LaunchPlan, services: Services, host: str, seen: _Inspected
     except HostError as error:
         seen.errors[host] = error
         return
-    seen.facts[host], seen.around[host] = facts, around
+    seen.facts[host], seen.around[host] = facts, replace(around, model_path=seen_model)
+
+
+async def see_model(plan: LaunchPlan, services: Services, host: str) -> PathSeen | None:
+    """What a host has at the path of the plan's model; None for a model without a path. Raises `HostError`."""
+    model = model_on_hosts(plan.rendered.recipe)
+    if model is None or not model.source:
+        return None
+    return await look_at_model(services.connector(host), model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +114,7 @@ async def _model(
     request = as_request(need)
     download = 0
     try:
-        stored: StoredModel | None = await services.models.stored(request)
+        stored: StoredModel | None = await stored_whole(services, request, token)
         if stored is None:
             wanted = await services.models.plan(request, token)
             stored, download = as_stored(wanted, request), wanted.missing

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sparkrun_tui.base.errors import HostError, LaunchError, SparkrunError
+from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.engines.llama_cpp.gguf_files import choose
 from sparkrun_tui.engines.plan import HostView, ModelNeed
 from sparkrun_tui.launch.plan.host_views import fast_address
@@ -34,6 +35,33 @@ def as_stored(plan: ModelPlan, request: ModelRequest) -> StoredModel:
 def _projector(request: ModelRequest) -> str:
     """The name of the projector that is asked for beside a GGUF quantisation; empty without one."""
     return request.patterns[0] if request.patterns else ""
+
+
+def projector_in(model: StoredModel, request: ModelRequest) -> str:
+    """The name of the projector among a model's files; empty where it has none."""
+    if not request.gguf_quant or not request.patterns:
+        return ""
+    return choose([file.name for file in model.files], request.gguf_quant, _projector(request)).mmproj
+
+
+async def stored_whole(services: Services, request: ModelRequest, token: Secret | None = None) -> StoredModel | None:
+    """The model as this machine has it; None where it lacks a part.
+
+    A cache shows whether all parts of a model are there, but not whether its repository has a projector, too: where the
+    cache has none, the Hub is asked, if it answers.
+    """
+    model = await services.models.stored(request)
+    wants_projector = bool(request.gguf_quant and request.patterns)
+    if model is None or not wants_projector or projector_in(model, request):
+        return model
+    try:
+        plan = await services.models.plan(request, token)
+    except SparkrunError:
+        return model
+    names = {file.name for file in model.files}
+    if all(file.name in names for file in plan.files):
+        return model
+    return None
 
 
 def whole_in(listing: CacheListing | None, request: ModelRequest) -> StoredModel | None:

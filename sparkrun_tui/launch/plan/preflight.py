@@ -11,8 +11,12 @@ from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.units import GIB, format_gib
 from sparkrun_tui.engines.plan import LABEL
 from sparkrun_tui.launch.plan.plan import LaunchPlan
+from sparkrun_tui.recipe.format.hooks import model_on_hosts
+from sparkrun_tui.recipe.format.local_model import exposes_host, local_model
+from sparkrun_tui.recipe.format.mounts import on_host
 from sparkrun_tui.remote.docker.types import ContainerInfo, ImageInfo
 from sparkrun_tui.remote.probe.facts import HostFacts
+from sparkrun_tui.remote.probe.model_path import PathKind, PathSeen
 
 HOST_FLOOR = 8 * GIB
 """Bytes of memory that must stay free for the host: with less, a Spark with unified memory stops answering."""
@@ -64,6 +68,8 @@ class Surroundings:
     has_image: bool = False
     image_cuda: str = ""
     """The CUDA version that the image is built for by its own statement; empty when it has none."""
+    model_path: PathSeen | None = None
+    """What lies at the path of the model; None where the model is not named by a path."""
 
     @staticmethod
     def seen(containers: Sequence[ContainerInfo], image: ImageInfo | None) -> Surroundings:
@@ -86,12 +92,14 @@ def judge(
         if host in facts:
             found += _host(plan, facts[host], around.get(host, Surroundings()), host, memory_needed)
     found += _together(plan, facts)
+    found += _models_differ(plan, around)
     return tuple(sorted(found, key=lambda finding: finding.verdict is not Verdict.FAIL))
 
 
 def _host(
     plan: LaunchPlan, facts: HostFacts, around: Surroundings, host: str, memory_needed: int | None
 ) -> Iterator[Finding]:
+    yield from _model_path(plan, facts, around, host)
     yield from _docker(facts, host)
     yield from _gpu(facts, around, host)
     yield from _disk(facts, around, host)
@@ -99,6 +107,77 @@ def _host(
         yield from _memory(facts, host, memory_needed)
     if host == plan.serve.ready.host:
         yield from _port(plan, facts, around, host)
+
+
+def _model_path(plan: LaunchPlan, facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding]:
+    """A model on a path that is not on the host, or not what the engine can load."""
+    recipe = plan.rendered.recipe
+    model = model_on_hosts(recipe)
+    seen = around.model_path
+    if model is None or seen is None:
+        return
+    source = on_host(model.source, facts.home)
+    wrong = ""
+    if seen.kind is PathKind.MISSING:
+        wrong = "it is not there"
+    elif seen.kind is PathKind.DENIED:
+        wrong = f"{facts.user} may not read it"
+    elif seen.kind is PathKind.OTHER:
+        wrong = "it is neither a folder nor a file"
+    elif model.is_gguf and seen.kind is PathKind.FOLDER:
+        wrong = "it is a folder"
+    elif seen.lacks:
+        wrong = f"the part {seen.lacks[0]} is not there"
+    elif seen.kind is PathKind.FOLDER and not seen.config and not seen.sizes and not model.is_gguf:
+        wrong = "it holds neither a config.json nor safetensors"
+    if wrong:
+        remedy = f"Copy the model to {source} on {host}, or correct `model`."
+        if seen.kind is PathKind.DENIED:
+            remedy = f"On {host}: {shell.words(['ls', '-ld', source])}"
+        yield Finding(
+            host=host,
+            code="model-path",
+            verdict=Verdict.FAIL,
+            what=f"the model {source} cannot be used",
+            measured=wrong,
+            needed="a readable model",
+            remedy=remedy,
+            ignorable=False,
+        )
+        return
+    real = local_model(seen.real)
+    if model.volumes and real is not None and exposes_host(real, recipe.source.foreign, facts.home):
+        yield Finding(
+            host=host,
+            code="model-path",
+            verdict=Verdict.FAIL,
+            what=f"the model {source} is not mounted",
+            measured=f"a link to {seen.real}, which would expose the host",
+            needed="a folder of its own",
+            remedy="Correct `model`, or the link on the host.",
+            ignorable=False,
+        )
+
+
+def _models_differ(plan: LaunchPlan, around: Mapping[str, Surroundings]) -> Iterator[Finding]:
+    """Warnings for hosts whose files at the model's path are not those of the head node."""
+    head = plan.serve.ready.host
+    first = around.get(head, Surroundings()).model_path
+    if first is None or not first.sizes:
+        return
+    for host in plan.host_names:
+        seen = around.get(host, Surroundings()).model_path
+        if seen is None or not seen.sizes or seen.sizes == first.sizes:
+            continue
+        yield Finding(
+            host=host,
+            code="hosts-differ",
+            verdict=Verdict.WARN,
+            what=f"the files of {plan.rendered.recipe.model} differ",
+            measured=f"{format_gib(sum(seen.sizes.values()))} beside {format_gib(sum(first.sizes.values()))} on {head}",
+            needed="the same model on all hosts",
+            remedy=f"Copy the model from {head} to {host}.",
+        )
 
 
 def _docker(facts: HostFacts, host: str) -> Iterator[Finding]:

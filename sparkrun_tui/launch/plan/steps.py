@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from sparkrun_tui.base import identifiers, shell
 from sparkrun_tui.engines.layout.common import limited
+from sparkrun_tui.engines.llama_cpp.gguf_files import USUAL_QUANT
 from sparkrun_tui.engines.plan import (
     ContainerExec,
     Hook,
@@ -33,6 +34,7 @@ from sparkrun_tui.launch.plan.containers import (
 from sparkrun_tui.launch.plan.host_views import fast_address
 from sparkrun_tui.launch.plan.shapes import WORKSTATION, Command, PlanStep
 from sparkrun_tui.recipe.bundled_files.attachments import Bundle
+from sparkrun_tui.recipe.format.hooks import model_on_hosts
 from sparkrun_tui.recipe.values.launching import readiness_texts
 from sparkrun_tui.remote.ports.models import folder_name
 
@@ -61,9 +63,14 @@ def _names(hosts: Sequence[HostView]) -> tuple[str, ...]:
 
 
 def _check(serve: ServePlan, hosts: Sequence[HostView]) -> PlanStep:
-    commands = tuple(Command(host.name, shell.script(_LOOK), changes=False) for host in hosts)
+    commands = [Command(host.name, shell.script(_LOOK), changes=False) for host in hosts]
     detail = f"reachable, Docker, GPU runtime, disk, memory, port {serve.ready.port} free"
-    return PlanStep(Phase.CHECK, "check", _names(hosts), detail, commands)
+    model = model_on_hosts(serve.recipe)
+    if model is not None and model.source:
+        detail += f", {model.source} is there"
+        test = shell.script("test -r {path}", path=shell.path_word(model.source))
+        commands += [Command(host.name, test, changes=False) for host in hosts]
+    return PlanStep(Phase.CHECK, "check", _names(hosts), detail, tuple(commands))
 
 
 def _image(serve: ServePlan, hosts: Sequence[HostView]) -> PlanStep:
@@ -78,10 +85,13 @@ def _image(serve: ServePlan, hosts: Sequence[HostView]) -> PlanStep:
 def _model(need: ModelNeed, hosts: Sequence[HostView]) -> PlanStep:
     commands = [Command(WORKSTATION, download_command(need), downloads=True)]
     commands += [Command(WORKSTATION, ship_command(need, host), target=host.name) for host in hosts]
-    what = f"{need.repo}:{need.gguf_quant}" if need.gguf_quant else need.repo
+    what = need.repo
+    if need.gguf_quant and need.gguf_quant != USUAL_QUANT:
+        what = f"{need.repo}:{need.gguf_quant}"
     detail = f"{what}, downloaded here and sent to each host where it is missing"
     if need.gguf_quant and "*" in "".join(_patterns(need)):
-        detail += f"; the launch takes only the files of {need.gguf_quant}, this pattern may match others too"
+        of = "one quantisation" if need.gguf_quant == USUAL_QUANT else need.gguf_quant
+        detail += f"; the launch takes only the files of {of}, this pattern may match others too"
     return PlanStep(Phase.MODEL, "model", _names(hosts), detail, tuple(commands))
 
 
@@ -101,9 +111,14 @@ def _patterns(need: ModelNeed) -> tuple[str, ...]:
         return need.patterns
     if quant.lower().endswith(".gguf"):
         return (quant, *need.patterns)
+    if quant == USUAL_QUANT:
+        return ("*.gguf",)
     found = [f"*{quant}*.gguf"]
     for pattern in need.patterns:
-        found.append(pattern if "*" in pattern else f"*{pattern}")
+        if "*" not in pattern:
+            is_file = pattern.lower().endswith(".gguf")
+            pattern = f"*{pattern}" if is_file else f"*mmproj*{pattern}*.gguf"
+        found.append(pattern)
     return tuple(found)
 
 

@@ -20,9 +20,11 @@ from sparkrun_tui.launch.sizing.measured_store import image_facts
 from sparkrun_tui.memory.engines import unknown
 from sparkrun_tui.memory.estimate import assumed_spark, estimate
 from sparkrun_tui.memory.result import Estimate, HostMemory
-from sparkrun_tui.memory.settings import EngineSettings
+from sparkrun_tui.memory.settings import EngineSettings, Speculative
 from sparkrun_tui.models.facts import ModelFacts, facts_from_metadata, merge
 from sparkrun_tui.models.store import LocalFacts
+from sparkrun_tui.recipe.format.local_model import is_path
+from sparkrun_tui.recipe.format.mounts import normal_path
 from sparkrun_tui.recipe.values.environment import expand_env
 from sparkrun_tui.recipe.values.overrides import metadata_in_force
 from sparkrun_tui.recipe.values.rendered import Rendered
@@ -80,7 +82,10 @@ def model_facts(rendered: Rendered, store: FactsStore | None = None) -> ModelFac
     declared = declared_facts(rendered)
     if not recipe.model:
         return declared
-    known = (store or known_models()).find(recipe.model, recipe.model_revision)
+    model = recipe.model
+    if is_path(model):
+        model = normal_path(model)
+    known = (store or known_models()).find(model, recipe.model_revision)
     if known is None:
         return declared
     return merge(declared, known)
@@ -170,7 +175,10 @@ def size(
     known = store or known_models()
     facts = model_facts(rendered, known)
     if settings.speculative is not None and settings.speculative.model:
-        facts = replace(facts, drafter=known.find(settings.speculative.model))
+        facts = replace(facts, drafter=_drafter(known, settings.speculative))
+    if facts.layers is None and facts.weights is None and not facts.params and is_path(rendered.recipe.model):
+        reason = f"{rendered.recipe.model} lies on the hosts, which have not said what it is: a launch or its plan asks"
+        return unknown(facts, settings, chosen, reason)
     if family is not None and not serve_words(rendered, family):
         return unknown(facts, settings, chosen, "the command cannot be read as shell, so its settings are unknown")
     measured, notes = measured_on(rendered, settings, image_of(rendered), chosen, now)
@@ -178,6 +186,11 @@ def size(
     if notes:
         found = replace(found, notes=(*notes, *found.notes))
     return found
+
+
+def _drafter(store: FactsStore, speculative: Speculative) -> ModelFacts | None:
+    """The facts of a draft model: of its revision, else of its repository; None when unknown."""
+    return store.find(speculative.model, speculative.revision) or store.find(speculative.model)
 
 
 def unknown_size(rendered: Rendered, hosts: Sequence[HostMemory], reason: str) -> Estimate:

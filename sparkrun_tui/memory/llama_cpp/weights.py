@@ -8,8 +8,8 @@ from sparkrun_tui.memory.overheads import Band
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.models.config.values import positive
 from sparkrun_tui.models.facts import ModelFacts
-from sparkrun_tui.models.gguf.types import file_bits
 from sparkrun_tui.models.parameters import count_parameters
+from sparkrun_tui.models.weight_formats import format_named
 
 _REST_BITS = 8.5
 _PROJECTOR_BUFFER = 250 * MIB
@@ -80,7 +80,10 @@ def bits_per_weight(facts: ModelFacts) -> float | None:
     if facts.quant is not None and facts.quant.bits is not None:
         return facts.quant.bits
     declared = facts.declared.model_dtype if facts.declared else ""
-    return file_bits(declared) if declared else None
+    form = format_named(declared)
+    if form is None:
+        return None
+    return form.bits
 
 
 def _draft_model(facts: ModelFacts) -> Band:
@@ -95,10 +98,15 @@ def _draft_model(facts: ModelFacts) -> Band:
 
 
 def projector(facts: ModelFacts, settings: EngineSettings) -> Band:
-    """What `--mmproj` takes in bytes: its file and about 250 MiB for images (tools/mtmd/clip.cpp)."""
-    if not settings.llama.mmproj:
-        return NOTHING
+    """What a projector takes in bytes: its file and about 250 MiB for images (tools/mtmd/clip.cpp).
+
+    It is the one of `--mmproj`, or with `-hf` that of the repository, where one is known to be there.
+    """
     own = facts.weights.vision if facts.weights is not None else 0
+    llama = settings.llama
+    by_itself = own > 0 and bool(llama.hf_repo) and not llama.no_mmproj
+    if llama.mmproj == "none" or not (llama.mmproj or by_itself):
+        return NOTHING
     if own:
         return Band(own + _PROJECTOR_BUFFER, own, own + 2 * _PROJECTOR_BUFFER, "projector file and image buffers")
     buffers = Band(_PROJECTOR_BUFFER, 0, 2 * _PROJECTOR_BUFFER, "image buffers")

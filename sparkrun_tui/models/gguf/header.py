@@ -63,6 +63,32 @@ def read_header(fetch: Fetch) -> GgufHeader:
     return GgufHeader(keys, tuple(_tensor(pieces) for _ in range(tensors)))
 
 
+def read_first_keys(data: bytes) -> dict[str, object]:
+    """The keys in the first bytes of a file, as far as they go; of a list that goes on beyond them, its length.
+
+    Files have the keys of the architecture before the tokenizer's lists. Raises `GgufError` where the bytes are not
+    the beginning of a GGUF file.
+    """
+    pieces = _Pieces(lambda start, size: data[start : start + size])
+    if pieces.take(4) != b"GGUF" or pieces.number("<I") not in (2, 3):
+        raise GgufError("the file does not begin like a GGUF file")
+    pieces.number("<Q")
+    count = pieces.number("<Q")
+    keys: dict[str, object] = {}
+    name, kind = "", 0
+    try:
+        for _ in range(min(count, _MOST_KEYS)):
+            name, kind = pieces.text(), 0
+            kind = pieces.number("<I")
+            if kind == _ARRAY:
+                keys[name] = pieces.peek_length()
+            keys[name] = _value(pieces, kind, 0)
+    except GgufError:
+        # The bytes end here. A list that was begun is kept by its length.
+        return keys
+    return keys
+
+
 def _value(pieces: _Pieces, kind: int, depth: int) -> object:
     """Read one value of a type; the value of a long list is its length."""
     if kind == _STRING:
@@ -147,6 +173,15 @@ class _Pieces:
         value = self.scalar(form)
         assert isinstance(value, int)
         return value
+
+    def peek_length(self) -> int:
+        """The length of the list that begins here, which is not taken."""
+        at = self._at
+        if at + 12 > len(self._data):
+            raise GgufError("the file ends within its header")
+        (length,) = struct.unpack_from("<Q", self._data, at + 4)
+        found: int = length
+        return found
 
     def text(self) -> str:
         """The next string."""

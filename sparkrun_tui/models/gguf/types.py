@@ -81,8 +81,33 @@ _MIXES: Mapping[str, float] = {
     "q8_k_xl": 9.2,
     "q3_k_xl": 4.3,
     "q2_k_xl": 3.3,
+    "q2": 3.0,
+    "q3": 3.91,
+    "q4": 4.85,
+    "q5": 5.69,
+    "q6": 6.57,
+    "q8": 8.5,
+    "iq1_kt": 1.75,
+    "iq2_kt": 2.13,
+    "iq2_ks": 2.19,
+    "iq2_k": 2.38,
+    "iq2_kl": 2.69,
+    "iq3_kt": 3.13,
+    "iq3_ks": 3.19,
+    "iq3_k": 3.44,
+    "iq4_kt": 4.0,
+    "iq4_kss": 4.0,
+    "iq4_ks": 4.25,
+    "iq4_k": 4.5,
+    "iq5_ks": 5.25,
+    "iq5_k": 5.5,
+    "iq6_k": 6.63,
 }
-"""Bits per weight of whole files, which mix types; from tools/quantize/README.md and the sizes of published files."""
+"""Bits per weight of whole files, which mix types; from tools/quantize/README.md and the sizes of published files.
+
+A bare `q4` counts as the usual mix of that width. `iq4_ks` and its like are types of ik_llama.cpp: the bits are those
+of the type (ikawrakow/ik_llama.cpp, README.md).
+"""
 
 
 def type_name(kind: int | str) -> str | None:

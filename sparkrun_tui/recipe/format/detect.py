@@ -21,6 +21,7 @@ _HINTS: tuple[tuple[re.Pattern[str], str], ...] = (
 """How commands start engines, with the word of each engine; this program cannot launch all of them."""
 _VLLM = re.compile(r"(?<![\w.-])vllm\s+serve\b|\bvllm\.entrypoints\.")
 _OF_EUGR = ("build_args", "mods")
+_REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/+-]{0,254}")
 _REPOSITORY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9_][A-Za-z0-9._-]{0,95})?")
 
 
@@ -64,6 +65,11 @@ def _started_by(command: str) -> str:
     if not found:
         return ""
     return min(found)[1]
+
+
+def is_revision(text: str) -> bool:
+    """Whether a text is a revision of a repository: a branch, a tag or a commit."""
+    return _REVISION.fullmatch(text) is not None and ".." not in text
 
 
 def is_repository(model: str) -> bool:

@@ -8,8 +8,8 @@ _WORD_LIST = (
     "auto bf16 bfloat16 fp16 float16 half f16 fp32 float32 float f32 fp64 float64 fp8 fp8_e4m3 fp8_e5m2 f8 "
     "float8 float8_e4m3fn float8_e5m2 fp8_inc fp8_ds_mla mxfp8 fp4 nvfp4 mxfp4 mxfp6 fp6 int8 int4 int3 int2 uint8 "
     "uint4 w8a8 w4a16 w8a16 w4a8 w4a4 awq awq4 awq8 awq_marlin gptq gptq4 gptq8 gptq_marlin aqlm autoround "
-    "int4_autoround int4_awq int8_awq int4_gptq bnb bitsandbytes bnb4 bnb8 nf4 exl2 exl3 hqq quark modelopt "
-    "compressed_tensors ternary bitnet mixed q8 q6 q5 q4 q3 q2 turboquant"
+    "auto_round int4_autoround int4_awq int8_awq int4_gptq bnb bitsandbytes bnb4 bnb8 nf4 exl2 exl3 hqq quark modelopt "
+    "compressed_tensors torchao gguf eetq ternary bitnet mixed q8 q6 q5 q4 q3 q2 turboquant"
 )
 _WORDS = frozenset(_WORD_LIST.split())
 _GGUF = re.compile(
@@ -20,6 +20,18 @@ _FORMS = re.compile(
     r"|turboquant_\w+|int\d_per_token_head|exl\d(_[\d.]+bpw)?|\d(\.\d+)?bpw)"
 )
 
+
+_PART_LIST = (
+    "asym sym wo weight only dynamic static block blockwise channel group per token tensor mixed mix mlx qat i1 ud "
+    "k m s l xl xxl xs xxs nl imat imatrix it kv pb ptpc fbgemm smoothquant experts nc torchao gguf hqq vptq aqlm "
+    "e4m3 e5m2"
+)
+_PARTS = frozenset(_PART_LIST.split())
+_PART = re.compile(
+    r"\d{1,3}|\d{0,2}bits?|\d{1,2}bpw|g\d{1,4}|h\d|w\d{1,2}(a\d{0,2}(fp|int|bf)?\d{0,2})?(g\d{1,4})?|a\d{1,2}|i?q\d|tq\d|kv\d{0,2}"
+    r"|(int|fp|uint|hqq|awq|gptq|bnb|mxint|mxfp|nvfp)\d{0,2}(wo|kv|mix|a\d{1,2})?|fp8kv|\d{2,4}g|b\d"
+)
+"""The parts of longer words for number formats: widths, group sizes, schemes."""
 
 _OF_MIXES = frozenset({"mix", "mixed", "block", "dynamic", "static", ""})
 
@@ -34,7 +46,19 @@ def known_dtype(text: str) -> bool:
     word = normal_dtype(text)
     if word.startswith("{") and word.endswith("}"):
         return True
-    return _is_format(word) or _is_compound(word)
+    if _is_format(word) or _is_compound(word):
+        return True
+    if not all(_is_part(part) for part in re.split(r"[_:.\s]+", word) if part):
+        return False
+    # What the estimate can size is known, too: there is one parser of such words. It is not needed at the start.
+    from sparkrun_tui.models.weight_formats import format_named
+
+    return format_named(text) is not None
+
+
+def _is_part(part: str) -> bool:
+    """Whether a part of a longer word says something of a format: `8bit` and `g128`, but no name."""
+    return part in _PARTS or _is_format(part) or _PART.fullmatch(part) is not None
 
 
 def _is_format(word: str) -> bool:

@@ -37,6 +37,31 @@ _VLLM = frozenset({Runtime.VLLM, Runtime.VLLM_DISTRIBUTED, "vllm-ray", Runtime.E
 _PULLED = "the image is pulled unchanged, so there is nothing to build"
 
 
+NO_PROJECTOR = frozenset({"false", "none", "off", "no", "0", "disable", "disabled"})
+"""Words of the key `mmproj` with which a model gets no projector."""
+
+
+def projector_word(recipe: Recipe, other_model: bool = False) -> str:
+    """The projector of a GGUF model that a recipe asks for, by its key `mmproj`: `auto` for the repository's own.
+
+    Empty where the recipe says nothing of it. For another model that the user names the words for a file are left out:
+    it has files with other names.
+    """
+    if recipe.runtime != Runtime.LLAMA_CPP:
+        return ""
+    data = recipe.runtime_config.get("mmproj")
+    if isinstance(data, (list, dict)):
+        return ""
+    if data is None:
+        return "auto" if "{mmproj}" in (recipe.command or "") else ""
+    text = str(data).strip()
+    if isinstance(data, bool):
+        text = text.lower()
+    if other_model and text.lower() not in NO_PROJECTOR:
+        return "auto"
+    return text or "auto"
+
+
 def later_fields(recipe: Recipe) -> tuple[LaterField, ...]:
     """The later fields of the recipe, in the order of the file; empty ones are left out."""
     found = []
@@ -55,11 +80,15 @@ def _why_idle(recipe: Recipe, key: str, data: Any) -> str:
         return "it has its default value"
     if key in _BUILDING and _asks_eugr(recipe) and not built_by_eugr(recipe):
         return _PULLED
+    if key == "mmproj" and recipe.runtime != Runtime.LLAMA_CPP:
+        return "only llama.cpp takes a projector of its own"
     return ""
 
 
 def _done(recipe: Recipe, key: str, value: str) -> bool:
     """Whether this program supports a field with this value."""
+    if key == "mmproj":
+        return recipe.runtime == Runtime.LLAMA_CPP
     if key == "executor":
         return value == "docker"
     if key == "builder" and value in _NO_BUILDERS:

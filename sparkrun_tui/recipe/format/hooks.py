@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparkrun_tui.base.numbers import decimal
+from sparkrun_tui.recipe.format.local_model import LocalModel, local_model
 from sparkrun_tui.recipe.format.mounts import normal_device, normal_volume
 from sparkrun_tui.recipe.format.pre_exec import Before, before_entries, listed, timed_command
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
@@ -209,6 +210,14 @@ def _word(part: Any) -> str:
     if isinstance(part, bool):
         return "true" if part else "false"
     return "" if part is None else str(part)
+
+
+def model_on_hosts(recipe: Recipe) -> LocalModel | None:
+    """The model of a recipe where it is named by a path of the hosts; None for other models."""
+    projector = recipe.runtime_config.get("mmproj")
+    if not isinstance(projector, str):
+        projector = ""
+    return local_model(recipe.model, container_options(recipe).volumes, projector)
 
 
 class _Options:

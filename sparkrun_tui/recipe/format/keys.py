@@ -30,6 +30,7 @@ KEYS: tuple[Key, ...] = (
     # Core.
     Key("model", "text", "required", _FIRST, "download, memory, command", "the model to serve"),
     Key("model_revision", "text", "the main branch", _LATER, "download, memory", "its branch, tag or commit"),
+    Key("mmproj", "text", "the repository's own", _LATER, "download, command", "the projector of a GGUF model", True),
     Key("runtime", "word", "found by the command, else `vllm`", _FIRST, "plan", "the engine"),
     Key("container", "image", "the engine's usual image", _FIRST, "plan", "the image of every host"),
     Key("containers", "list of mappings", "none", _LATER, "plan", "another image for some of the hosts"),
@@ -128,7 +129,6 @@ KEYS: tuple[Key, ...] = (
     Key("recipe_version", "`1` or `2`", "`2`", _FIRST, "loading", "the format of the file"),
     Key("sparkrun_version", "`1` or `2`", "`2`", _FIRST, "loading", "another name for `recipe_version`"),
     # Known and reported, but not carried out here.
-    Key("mmproj", "text", "the model's own", _LATER, "nothing: reported", "the vision projector of a GGUF model", True),
     Key("builder_config", "mapping", "empty", _LATER, "nothing: reported",
         "options of the program that builds the container image", True),
     Key("distribution_config", "mapping", "empty", _LATER, "nothing: reported",

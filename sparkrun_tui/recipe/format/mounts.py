@@ -35,6 +35,8 @@ _REFUSED_TREES = (
     "/var/lib", "/var/run", "/var/spool",
 )  # fmt: skip
 """Folders of the system, with all below them: changes there run as root, or belong to another program."""
+_SYSTEM_DATA = ("/run/media", "/usr/local", "/usr/share", "/var/lib")
+"""Folders of the system below which a user may keep data."""
 _REFUSED_ALONE = frozenset({"/", "/home", "/root", "/var", "/tmp", "/mnt", "/media", "~"})
 """Folders that contain folders of others; the user may be asked about what is below them."""
 _A_HOME = re.compile(r"/home/[^/]+|/root")
@@ -116,14 +118,25 @@ def judge_source(source: str, home: str = "") -> Judgement:
         return Judgement.SERIOUS
     if _SECRET_PLACE.search(place) or _is_refused(place, home):
         return Judgement.REFUSED
-    if _is_below(place, _HARMLESS) or _OWN_SCRATCH.fullmatch(place):
+    if is_below(place, _HARMLESS) or _OWN_SCRATCH.fullmatch(place):
         return Judgement.HARMLESS
     return Judgement.SERIOUS
 
 
-def _is_below(place: str, folders: Iterable[str]) -> bool:
+def is_below(place: str, folders: Iterable[str]) -> bool:
     """Whether a place is one of some folders, or below one."""
     return any(place == folder or place.startswith(f"{folder}/") for folder in folders)
+
+
+def no_place_for_data(source: str, home: str = "") -> bool:
+    """Whether a refused place is one where no user keeps data: a root, a home as a whole, keys, settings, devices.
+
+    Some folders of the system may hold data that the user has put there.
+    """
+    place = _below_home(normal_path(source), home)
+    if _SECRET_PLACE.search(place) or not is_below(place, _SYSTEM_DATA):
+        return True
+    return place in _SYSTEM_DATA
 
 
 def grave_mount(volume: str) -> bool:
@@ -158,7 +171,7 @@ def is_agreed(source: str, folders: Sequence[str]) -> bool:
     if judge_source(source) is Judgement.REFUSED:
         return False
     agreed, _ = agreed_folders(folders)
-    return _is_below(normal_path(source), agreed)
+    return is_below(normal_path(source), agreed)
 
 
 def _below_home(place: str, home: str) -> str:
@@ -181,8 +194,8 @@ def _is_refused(place: str, home: str) -> bool:
         return True
     if place.startswith("~/."):
         # Settings and start files of the user; for caches the user is asked.
-        return not _is_below(place, ["~/.cache"])
-    return _is_below(place, _REFUSED_TREES) and not _is_below(place, _HARMLESS)
+        return not is_below(place, ["~/.cache"])
+    return is_below(place, _REFUSED_TREES) and not is_below(place, _HARMLESS)
 
 
 def normal_device(device: str) -> str:

@@ -12,6 +12,8 @@ from typing import Any
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import Spot, UsageError
 from sparkrun_tui.base.json_text import JsonError, parse_json
+from sparkrun_tui.recipe.format.extensions import projector_word
+from sparkrun_tui.recipe.format.local_model import inside_path, is_path
 from sparkrun_tui.recipe.format.spots import command_spot, looks_like_a_program
 from sparkrun_tui.recipe.format.yamltree import compact_json, resolve, scalar_data
 from sparkrun_tui.recipe.model import Metadata, Problem, Recipe, Severity, Value
@@ -78,6 +80,7 @@ def build_chain(
     """The effective values: overrides win over per-user defaults, those over the recipe's, `model` is lowest.
 
     `model_revision` is present when the recipe pins one; for another model that the user names, it is `main`.
+    `mmproj` is present where the recipe has that key, or a command for llama.cpp that uses it.
     """
     chain = {"model": ChainValue(Value(recipe.model, recipe.model, recipe.spots.get("model")), Origin.MODEL)}
     if recipe.model_revision:
@@ -85,6 +88,10 @@ def build_chain(
         revision = "main" if other else recipe.model_revision
         spot = recipe.spots.get("model_revision")
         chain["model_revision"] = ChainValue(Value(revision, revision, spot), Origin.MODEL)
+    projector = projector_word(recipe, "model" in overrides or "model" in user_defaults)
+    if projector:
+        spot = recipe.spots.get("mmproj") or recipe.spots.get("runtime_config.mmproj")
+        chain["mmproj"] = ChainValue(Value(projector, projector, spot), Origin.MODEL)
     for key, value in recipe.defaults.items():
         chain[key] = ChainValue(value, Origin.RECIPE)
     for key, data in user_defaults.items():
@@ -101,6 +108,10 @@ def render(recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[
     chain = build_chain(recipe, overrides, user_defaults)
     problems = _override_problems(recipe, overrides, chain)
     recipe = _of_model(recipe, chain)
+    if recipe.model.startswith("~/") and is_path(recipe.model):
+        # The engine gets the path in the container; the recipe keeps that of the hosts.
+        inside = inside_path(recipe.model)
+        chain["model"] = replace(chain["model"], value=Value(inside, inside, chain["model"].value.spot))
     if recipe.command is None:
         return Rendered(recipe, chain, dict(overrides), None, (), frozenset(chain), tuple(problems))
     command = rejoined(recipe.command)

@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -73,7 +74,7 @@ def digest_of(request: dict[str, Any], read: Read) -> Digest:
     whole = {"model": request["model"], "source": request["source"], "commit": request["commit"]}
     ggufs = sorted(name for name in names if name.endswith(".gguf"))
     if ggufs and request.get("quant"):
-        return _of_gguf(whole, request["quant"], ggufs, read)
+        return _of_gguf(whole, request["quant"], ggufs, request.get("projector", 0), read)
     if "config.json" not in names:
         if ggufs:
             raise Refused("it has no config.json: name a quantisation (OWNER/NAME:Q4_K_M)")
@@ -104,8 +105,8 @@ def _unquantised(tensors: Sequence[safetensors_header.Tensor]) -> bool:
     return all(tensor.dtype in _PLAIN for tensor in tensors)
 
 
-def _of_gguf(whole: dict[str, Any], quant: str, names: Sequence[str], read: Read) -> Digest:
-    """The digest of a GGUF: the keys of its first part, the tensors of all."""
+def _of_gguf(whole: dict[str, Any], quant: str, names: Sequence[str], projector: int, read: Read) -> Digest:
+    """The digest of a GGUF: the keys of its first part, the tensors of all, and the bytes of its projector."""
     budget = _Budget(names)
     headers = [budget.gguf(partial(read, name)) for name in names]
     keys = plain_keys(headers[0].keys)
@@ -114,7 +115,10 @@ def _of_gguf(whole: dict[str, Any], quant: str, names: Sequence[str], read: Read
         tensors.extend(header.tensors)
     kept = {key: value for key, value in keys.items() if not key.startswith(("general.", "split.", "quantize."))}
     params = sum(tensor.elements for tensor in tensors) or None
-    return Digest(gguf=kept, quant=quant, weights=gguf_weights(tensors, keys), params=params, **whole)
+    weights = gguf_weights(tensors, keys)
+    if weights is not None and projector:
+        weights = replace(weights, vision=projector)
+    return Digest(gguf=kept, quant=quant, weights=weights, params=params, **whole)
 
 
 def weight_files(names: Sequence[str]) -> list[str]:

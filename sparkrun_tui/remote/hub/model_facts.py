@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,14 @@ from sparkrun_tui.models.digest import Digest, from_data
 from sparkrun_tui.models.digest_cache import digest_path, write_digest
 from sparkrun_tui.remote import children
 from sparkrun_tui.remote.hub.downloads import Choice, Chooser, HubError, HubSource, explain, worker_message
-from sparkrun_tui.remote.ports.models import ModelRequest
+from sparkrun_tui.remote.ports.models import ModelFile, ModelRequest
 
 TIMEOUT = 180.0
 """Seconds for the headers of one model: hundreds of files on a slow line."""
+
+
+_PROJECTOR = "*mmproj*.gguf"
+"""The projector of a GGUF repository, if it has one."""
 
 
 class HubFacts:
@@ -51,7 +55,8 @@ class HubFacts:
         Cancelling ends the child process. Raises `HubError` with the remedy (gated, missing, offline, and so on).
         """
         repo, _, quant = model.partition(":")
-        request = ModelRequest(repo, revision, gguf_quant=quant)
+        patterns = (_PROJECTOR,) if quant else ()
+        request = ModelRequest(repo, revision, patterns, quant)
         digest = await self._run(await self._order(model, request, token), token)
         if self._digests is not None:
             path = digest_path(self._digests, model, revision)
@@ -71,13 +76,11 @@ class HubFacts:
         here = await self._source.stored(request)
         if here is not None:
             snapshot = str(Path(here.hub) / here.snapshot)
-            names = [file.name for file in here.files]
             source = "headers of the files in the Hugging Face cache"
-            return order | {"snapshot": snapshot, "files": names, "commit": here.commit, "source": source}
+            return order | _files(here.files) | {"snapshot": snapshot, "commit": here.commit, "source": source}
         plan = await self._source.plan(request, token)
         source = f"Hugging Face Hub, commit {plan.commit[:7]}"
-        names = [file.name for file in plan.files]
-        return order | {"files": names, "commit": plan.commit, "source": source, "endpoint": self._endpoint}
+        return order | _files(plan.files) | {"commit": plan.commit, "source": source, "endpoint": self._endpoint}
 
     async def _run(self, order: Mapping[str, Any], token: Secret | None) -> Digest:
         env = {**os.environ, "HF_HUB_DISABLE_TELEMETRY": "1"}
@@ -106,6 +109,18 @@ class HubFacts:
                 raise HubError(f"the process that reads {repo} died: {said or 'it printed no message'}", kind="other")
             errors.cancel()
         return _digest(worker_message(line), repo)
+
+
+def _files(files: Sequence[ModelFile]) -> dict[str, Any]:
+    """The names of a model's files for the worker, and the bytes of its projector, which is none of them."""
+    names = []
+    projector = 0
+    for file in files:
+        if file.name.endswith(".gguf") and "mmproj" in file.name.lower():
+            projector = file.size
+        else:
+            names.append(file.name)
+    return {"files": names, "projector": projector}
 
 
 def _digest(message: Decoded, repo: str) -> Digest:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +30,7 @@ from sparkrun_tui.launch.run.launch import Launch
 from sparkrun_tui.launch.services import Services, choose_gguf, real_services
 from sparkrun_tui.launch.sizing.evaluation import memory_needed
 from sparkrun_tui.launch.sizing.sizing import FactsStore, digest_folder, host_memory
+from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.trust import consented_variables
 from sparkrun_tui.recipe.values.masking import redactor
 from sparkrun_tui.recipe.values.rendered import Rendered
@@ -135,7 +138,15 @@ class LocalBackend:
     async def inspect(self, plan: LaunchPlan) -> LaunchPlan:
         """The plan with what the hosts hold now."""
         launcher = self._launcher_of(plan.cluster)
-        return await launcher.inspect(plan, memory_needed=self._memory_needed(plan))
+        not_kept = ""
+        with suppress(HostError):
+            # A host that does not answer is a problem of the inspected plan.
+            not_kept = await launcher.learn(plan)
+        seen = await launcher.inspect(plan, memory_needed=self._memory_needed(plan))
+        if not_kept:
+            warning = Problem(Severity.WARNING, "model-facts", not_kept)
+            seen = replace(seen, problems=(*seen.problems, warning))
+        return seen
 
     def _memory_needed(self, plan: LaunchPlan) -> int | None:
         """The bytes that the launch takes on its fullest host, by the estimate; None when unknown."""

@@ -44,6 +44,8 @@ class FakeCluster:
         self.results: dict[str, Result] = {}
         """How such a command ends, where not well."""
         self.on_script: Callable[[], Awaitable[None]] | None = None
+        self.paths: dict[str, str] = {}
+        """What each host says of the model's path."""
         self.script_lines: list[str] = ["done"]
         """What a script run on a host prints, a line a second, before it does its work."""
         self.script_code = 0

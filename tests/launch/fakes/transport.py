@@ -56,6 +56,8 @@ class FakeTransport:
             return self._lease(script)
         if "\njob=" in f"\n{script}" or script.startswith("rm -rf -- "):
             return self._job(script)
+        if script.startswith("# sparkrun-tui: model-path"):
+            return Result(Outcome.EXITED, 0, host.cluster.paths.get(host.name, ""), "")
         if script.startswith("mkdir"):
             host.actions.append(script)
         return Result(Outcome.EXITED, 0, "", "")

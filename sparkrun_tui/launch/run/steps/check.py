@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sparkrun_tui.base.errors import HostError, LaunchError
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.plan.host_views import probe_paths, view_of
+from sparkrun_tui.launch.plan.inspect import see_model
 from sparkrun_tui.launch.plan.plan import CONDITIONS, build_plan, stopped_by
 from sparkrun_tui.launch.plan.preflight import Finding, Surroundings, Verdict, judge
 from sparkrun_tui.launch.record.events import MemorySeen, StepState
@@ -73,12 +76,13 @@ async def _probe(given: Given, running: Running, report: Reporter, host: str) ->
 
 
 async def _inspect(given: Given, running: Running, host: str) -> Surroundings:
+    model = await see_model(given.plan, given.services, host)
     if running.facts[host].docker_access != "ok":
-        return Surroundings()
+        return Surroundings(model_path=model)
     docker = given.docker(host)
     containers = await docker.containers()
     image = await docker.image(given.plan.serve.image_on(host))
-    return Surroundings.seen(containers, image)
+    return replace(Surroundings.seen(containers, image), model_path=model)
 
 
 def _report_findings(given: Given, report: Reporter, findings: tuple[Finding, ...]) -> None:

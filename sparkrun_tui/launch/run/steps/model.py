@@ -10,10 +10,18 @@ from sparkrun_tui.base import identifiers, shell
 from sparkrun_tui.base.errors import HostError, LaunchError, SparkrunError
 from sparkrun_tui.base.units import GIB, format_gib
 from sparkrun_tui.engines.layout.caches import HF_HOME
-from sparkrun_tui.engines.llama_cpp.gguf_files import is_projector
 from sparkrun_tui.engines.plan import HostView, ModelNeed, Phase
 from sparkrun_tui.launch.plan.host_views import fast_address
-from sparkrun_tui.launch.plan.model_sources import as_request, as_stored, find_source, held_by, lacking, nowhere
+from sparkrun_tui.launch.plan.model_sources import (
+    as_request,
+    as_stored,
+    find_source,
+    held_by,
+    lacking,
+    nowhere,
+    projector_in,
+    stored_whole,
+)
 from sparkrun_tui.launch.record.events import StepState
 from sparkrun_tui.launch.run.parts.given import Given
 from sparkrun_tui.launch.run.parts.host_work import insist, on_all, regain
@@ -51,15 +59,14 @@ async def bring_models(given: Given, running: Running, report: Reporter) -> None
             continue
         folder = f"{HF_HOME}/hub/{model.snapshot}"
         gguf_path = f"{folder}/{model.entry}"
-        for file in model.files:
-            if is_projector(file.name):
-                gguf_projector = f"{folder}/{file.name}"
-                break
+        projector = projector_in(model, as_request(need))
+        if projector:
+            gguf_projector = f"{folder}/{projector}"
     for host in given.hosts:
         if host in sent:
             report.step(host, Phase.MODEL, StepState.OK, "sent")
         else:
-            report.step(host, Phase.MODEL, StepState.SKIPPED, "cached")
+            report.step(host, Phase.MODEL, StepState.SKIPPED, "cached" if given.plan.serve.models else "on the host")
     if gguf_path or model_path:
         replan(
             given,
@@ -74,7 +81,7 @@ async def bring_models(given: Given, running: Running, report: Reporter) -> None
 async def _bring(given: Given, running: Running, report: Reporter, need: ModelNeed, sent: set[str]) -> StoredModel:
     request = as_request(need)
     try:
-        model = await given.services.models.stored(request)
+        model = await stored_whole(given.services, request, given.token)
         if model is None:
             model = await _there_already(given, report, request)
         if model is None:
