@@ -31,8 +31,10 @@ _HINTS = ("hf_", "sk-", "://", "AKIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "
 """A text without any of these has no match of `_PATTERNS`."""
 
 _SECRET_NAME = re.compile(
-    r"(?i)(^|[_-])(token|secrets?|passwords?|passwd|passphrase|key|api[_-]?keys?|credentials?)($|[_-])"
+    r"(?i)(^|[_-])(token|secrets?|passwords?|passwd|passphrase|key|api[_-]?keys?|credentials?|bearer)($|[_-])"
 )
+_SHORTENED_FLAG = re.compile(r"(?i)api[_-]k(e(y)?)?|admin([_-](a(p(i([_-](k(e)?)?)?)?)?)?)?")
+"""The beginnings of `--api-key` and `--admin-api-key` that the parsers of engines take for them."""
 _URL_PASSWORD = re.compile(r"://[^/\s:@]*:[^/\s]+@")
 
 
@@ -98,6 +100,12 @@ def looks_secret(name: str) -> bool:
     return bool(_SECRET_NAME.search(name))
 
 
+def flag_looks_secret(flag: str) -> bool:
+    """Whether a flag gives a secret, by its name or the beginning of a name that engines accept (`--api-k`)."""
+    name = flag.lstrip("-")
+    return looks_secret(name) or _SHORTENED_FLAG.fullmatch(name) is not None
+
+
 def holds_password(text: str) -> bool:
     """Whether a text has an address with a password in it (`https://user:password@host`)."""
     return "://" in text and _URL_PASSWORD.search(text) is not None
@@ -117,7 +125,7 @@ def secrets_of_words(words: Sequence[str]) -> list[str]:
     found: list[str] = []
     for number, word in enumerate(words):
         flag, equals, value = word.partition("=")
-        if not flag.startswith("-") or not looks_secret(flag.lstrip("-")):
+        if not flag.startswith("-") or not flag_looks_secret(flag):
             continue
         values = [value] if equals else _values_after(words, number)
         for text in values:

@@ -216,8 +216,25 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerKey:
+    """The API key that a server wants of its clients.
+
+    `wanted` says whether its command or its environment gives it any; `secret` is None where the value is not known,
+    `file` the path in its container of a file with keys. `variable` is what commands to paste take the key from.
+    """
+
+    wanted: bool = False
+    secret: Secret | None = None
+    file: str = ""
+    variable: str = "API_KEY"
+
+
+NO_KEY = ServerKey()
+
+
+@dataclass(frozen=True, slots=True)
 class ReadyCheck:
-    """The check that the engine serves: health, the model's name, and one token, asked on `host` at `port`."""
+    """The check that the engine serves: health, the model's name, and one answer, asked on `host` at `port`."""
 
     host: str
     port: int
@@ -226,6 +243,9 @@ class ReadyCheck:
     models_path: str = "/v1/models"
     meet_timeout: float = 900.0
     """Seconds that ranks may wait for each other without output before the launch fails."""
+    key: ServerKey = NO_KEY
+    offers: str = ""
+    """What it answers, as a name of `engines.offers`, where its command says so; empty where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.launch.prompting import Prompt, ask_served
+from sparkrun_tui.launch.prompting import Prompt
+from sparkrun_tui.launch.question import ask_served
 from sparkrun_tui.launch.record.events import EndpointUp
 from sparkrun_tui.remote.http.client import HttpCall, TransportHttp
 from tests.launch.fakes import FakeCluster
@@ -91,7 +92,7 @@ async def test_http_over_a_transport_reads_chunked_and_plain_answers() -> None:
     ):
         server, port, asked = await _serve(answer)
         async with server:
-            reply = await TransportHttp().ask(ScriptedTransport(), HttpCall(port, "/x", "POST", b"{}"))
+            reply = await TransportHttp().ask(ScriptedTransport(), HttpCall(port, "/x", "POST", b"{}", key=None))
         assert (reply.status, reply.body) == (200, b"hello")
         assert asked[0].startswith(b"POST /x HTTP/1.1\r\n") and asked[0].endswith(b"{}")
 
@@ -101,14 +102,14 @@ async def test_what_is_not_http_and_what_ends_early_are_host_errors() -> None:
         server, port, _ = await _serve(answer)
         async with server:
             with pytest.raises(HostError, match=words):
-                await TransportHttp().ask(ScriptedTransport(), HttpCall(port, "/"))
+                await TransportHttp().ask(ScriptedTransport(), HttpCall(port, "/", key=None))
 
 
 async def test_a_refused_stream_carries_the_servers_words() -> None:
     server, port, _ = await _serve(b"HTTP/1.1 404 Not Found\r\nContent-Length: 13\r\n\r\nno such model")
     async with server:
         with pytest.raises(HostError, match="404: no such model"):
-            async for _chunk in TransportHttp().stream(ScriptedTransport(), HttpCall(port, "/")):
+            async for _chunk in TransportHttp().stream(ScriptedTransport(), HttpCall(port, "/", key=None)):
                 pass
 
 

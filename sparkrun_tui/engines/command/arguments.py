@@ -99,6 +99,18 @@ def plain_spelling(word: str, dialect: Dialect) -> str:
     return "--" + head[2:].replace("_", "-") + dot + tail
 
 
+def flag_of(word: str, family: Family) -> str:
+    """The long spelling of the flag that a word of a command line gives, from any spelling or abbreviation of it.
+
+    A word that no flag of the engine fits, or more than one, is only spelt as the engine's tables spell it.
+    """
+    name = word.partition("=")[0]
+    found = _lookup(name, family, load_flags(family)).flag
+    if found is None:
+        return plain_spelling(name, family.dialect)
+    return found.name
+
+
 def _lookup(word: str, family: Family, flags: EngineFlags) -> Given:
     """The flag that `word` gives, with the value behind its equals sign; values in the next words are not read yet."""
     dialect = family.dialect

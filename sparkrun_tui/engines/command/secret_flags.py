@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.secrets import Secret
-from sparkrun_tui.engines.command.arguments import is_flag, plain_spelling
+from sparkrun_tui.engines.command.arguments import flag_of, is_flag
 from sparkrun_tui.engines.command.shell_edit import (
     Splice,
     assignments,
@@ -28,7 +29,7 @@ from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.plan import PlanRequest
 from sparkrun_tui.recipe.format.hooks import hooks_of
 from sparkrun_tui.recipe.model import Problem, Severity
-from sparkrun_tui.recipe.values.masking import gives_secret, is_variable
+from sparkrun_tui.recipe.values.masking import gives_secret, is_variable, new_variable
 from sparkrun_tui.recipe.values.shell_scanner import Command
 
 _REFERENCE = re.compile(r'"?\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})"?')
@@ -55,6 +56,7 @@ class _Given:
     start: int
     end: int
     value: str
+    value_start: int
     alone: bool
     """Whether the flag is given once, with one value."""
 
@@ -100,6 +102,8 @@ def hand_over(script: str, request: PlanRequest, family: Family) -> HandedOver:
         reason = _reason_to_stay(item, variable, secret, around)
         if reason or secret is None:
             problems.append(_stays(item.flag, reason, request))
+            if secret is not None:
+                changes += _as_reference(item, secret, secrets, around)
             continue
         secrets[variable] = secret
         changes.append(_without(script, item))
@@ -118,17 +122,21 @@ def _secret_flags(words: Command, family: Family) -> list[_Given]:
         if not is_flag(texts[number]):
             continue
         name, equals, value = texts[number].partition("=")
-        flag = plain_spelling(name, family.dialect)
+        flag = flag_of(name, family)
         last = number
+        value_start = words[number].start + len(name) + 1
         if not equals and number + 1 < len(words):
             last = number + 1
             value = texts[last]
+            value_start = words[last].start
         if not value or is_flag(value):
             continue
         if not gives_secret(flag.lstrip("-"), value):
             continue
         followed_by_value = last + 1 < len(words) and not is_flag(texts[last + 1])
-        found.append(_Given(flag, words[number].start, words[last].end, value, alone=not followed_by_value))
+        found.append(
+            _Given(flag, words[number].start, words[last].end, value, value_start, alone=not followed_by_value)
+        )
     counts = Counter(item.flag for item in found)
     for index, item in enumerate(found):
         if counts[item.flag] > 1:
@@ -187,6 +195,22 @@ def _without(script: str, item: _Given) -> Splice:
     follows = script[item.end : item.end + 1]
     text = "" if not follows or follows.isspace() or follows in "'\")" else " "
     return Splice(start, item.end, text)
+
+
+def _as_reference(item: _Given, secret: Secret, secrets: dict[str, Secret], around: _Around) -> list[Splice]:
+    """Take a value that must stay on the command line from a variable, so that no script or plan holds it.
+
+    Empty where it is one already, and inside the script of a `bash -c`, whose quotes are not known here.
+    """
+    script = around.script
+    written = script[item.value_start : item.end]
+    quoted = len(written) > 1 and written[0] == written[-1] and written[0] in "'\""
+    is_whole_word = written == item.value or quoted
+    if not is_whole_word or around.outer is not around.serving[0] or _REFERENCE.fullmatch(item.value) is not None:
+        return []
+    name = new_variable(item.flag.lstrip("-"), secret, secrets)
+    secrets[name] = secret
+    return [Splice(item.value_start, item.end, shell.variable(name))]
 
 
 def _blanks_before(script: str, at: int) -> int:

@@ -20,6 +20,7 @@ from sparkrun_tui.engines.layout.common import SCHEMA, hook_script, split_env
 from sparkrun_tui.engines.layout.hooks import before_hooks, with_hooks
 from sparkrun_tui.engines.layout.nccl import free_port
 from sparkrun_tui.engines.layout.options import docker_arguments, refusals
+from sparkrun_tui.engines.layout.ready import ready_check
 from sparkrun_tui.engines.plan import LABEL, HostScript, ModelNeed, PlanRequest, ReadyCheck, ServePlan, Stage
 from sparkrun_tui.engines.vllm.family import VLLM
 from sparkrun_tui.engines.vllm.plan import DEFAULT_PORT, NAME_FLAGS, model_of
@@ -99,11 +100,8 @@ class EugrVllm(Engine):
         handed = hand_over(self.command(rendered), request, self.family)
         command, request = handed.script, handed.request
         said = locate(command, self.family.dialect.starts, request.env)
-        ready = ReadyCheck(
-            host=head.name,
-            port=port_of(rendered, said, DEFAULT_PORT),
-            served_name=served_name_of(rendered, said, NAME_FLAGS, model_of(said)),
-        )
+        name = served_name_of(rendered, said, NAME_FLAGS, model_of(said))
+        ready = ready_check(request, said, self.family, port_of(rendered, said, DEFAULT_PORT), name)
         image = self.image(rendered.recipe)
         plain, secret = split_env(request.env, request.secret_env)
         file = f"{head.app_cache}/eugr/{request.launch_id}.yaml"

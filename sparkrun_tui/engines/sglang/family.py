@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sparkrun_tui.engines.family import Dialect, Family, MetricNames, Starter
+from sparkrun_tui.engines.family import Dialect, Family, KeyPlaces, MetricNames, Starter
 from sparkrun_tui.engines.sglang.causes import CAUSES
 from sparkrun_tui.engines.sglang.flags import FLAGS
 from sparkrun_tui.engines.sglang.log import LOG
@@ -54,7 +54,10 @@ SGLANG = Family(
             ("max_num_seqs",),
         ),
     ),
-    # It reads its keys (`--api-key`, `--admin-api-key`) only from flags.
+    # It reads its keys (`--api-key`, `--admin-api-key`) only from flags. The variable is what its clients read, and
+    # what start scripts in images pass on as the flag.
+    offers=(("--is-embedding", "", "embedding"),),
+    keys=KeyPlaces(flags=("--api-key",), variables=("SGLANG_API_KEY",)),
     image_words="sglang|sgl",
     modules=("sglang",),
     log=LOG,

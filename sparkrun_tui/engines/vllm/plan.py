@@ -16,6 +16,7 @@ from sparkrun_tui.engines.layout import hosts as host_rules
 from sparkrun_tui.engines.layout.assemble import assemble, need_serve
 from sparkrun_tui.engines.layout.common import container, role_of
 from sparkrun_tui.engines.layout.nccl import free_port
+from sparkrun_tui.engines.layout.ready import ready_check
 from sparkrun_tui.engines.plan import (
     ContainerExec,
     ContainerSpec,
@@ -24,7 +25,6 @@ from sparkrun_tui.engines.plan import (
     PortWait,
     RankPlan,
     RayNodesWait,
-    ReadyCheck,
     ServePlan,
     Stage,
 )
@@ -72,11 +72,8 @@ class Vllm(Engine):
         handed = hand_over(self.command(rendered), request, self.family)
         script, request = handed.script, handed.request
         said = locate(script, self.family.dialect.starts, request.env, strict=len(hosts) > 1)
-        ready = ReadyCheck(
-            host=hosts[0].name,
-            port=port_of(rendered, said, DEFAULT_PORT),
-            served_name=served_name_of(rendered, said, NAME_FLAGS, model_of(said)),
-        )
+        name = served_name_of(rendered, said, NAME_FLAGS, model_of(said))
+        ready = ready_check(request, said, self.family, port_of(rendered, said, DEFAULT_PORT), name)
         backend = said.value(BACKEND_FLAGS) or ""
         notes = handed.notes
         if len(hosts) == 1:

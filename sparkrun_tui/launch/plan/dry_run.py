@@ -139,6 +139,8 @@ def _variables(plan: LaunchPlan) -> list[str]:
         for script in stage.scripts:
             for values in script.secret_files.values():
                 names += values
+    if serve.ready.key.wanted:
+        names.append(serve.ready.key.variable)
     if serve.host_after:
         # Commands on the head host get their secrets from the plan's environment.
         names += filter(is_variable, plan.env.secret)

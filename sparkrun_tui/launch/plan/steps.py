@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from sparkrun_tui.base import identifiers, shell
+from sparkrun_tui.engines.offers import BY_NAME, COMPLETION
 from sparkrun_tui.engines.plan import (
     ContainerExec,
     Hook,
@@ -19,6 +19,7 @@ from sparkrun_tui.engines.plan import (
     ServePlan,
     Stage,
 )
+from sparkrun_tui.launch.plan import curl
 from sparkrun_tui.launch.plan.containers import (
     brings_files,
     copy_commands,
@@ -249,11 +250,15 @@ def _each(hooks: Sequence[Hook]) -> str:
 def _wait(serve: ServePlan) -> PlanStep:
     ready = serve.ready
     base = f"http://127.0.0.1:{ready.port}"
-    body = json.dumps({"model": ready.served_name, "prompt": "Hi", "max_tokens": 1}, ensure_ascii=False)
+    offer = BY_NAME.get(ready.offers, COMPLETION)
+    key = ""
+    if ready.key.wanted:
+        key = ready.key.variable
     texts = (
-        shell.words(["curl", "-fsS", f"{base}{ready.health_path}"]),
-        shell.words(["curl", "-fsS", f"{base}{ready.models_path}"]),
-        shell.words(["curl", "-fsS", f"{base}/v1/completions", "-H", "Content-Type: application/json", "-d", body]),
+        curl.get(f"{base}{ready.health_path}", key),
+        curl.get(f"{base}{ready.models_path}", key),
+        curl.post(base, offer, ready.served_name, "Hi", key, fails=True),
     )
     commands = tuple(Command(ready.host, text, changes=False) for text in texts)
-    return PlanStep(Phase.READY, "wait", (ready.host,), f"{ready.health_path}, model name, one token", commands)
+    detail = f"{ready.health_path}, model name, {offer.one}"
+    return PlanStep(Phase.READY, "wait", (ready.host,), detail, commands)

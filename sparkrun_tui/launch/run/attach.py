@@ -310,7 +310,7 @@ async def resume(given: Given, running: Running, report: Reporter) -> None:
     else:
         await _find_executions(given, running)
         await unless_ended(given, running, report, until_ready(given, running, report))
-        report.bus.emit(StatusChanged(status=LaunchStatus.READY))
+        report.bus.emit(StatusChanged(status=LaunchStatus.READY, detail=running.note))
     await watch(given, running, report)
 
 

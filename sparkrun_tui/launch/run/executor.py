@@ -59,7 +59,7 @@ async def execute(given: Given, running: Running, report: Reporter) -> None:
         running.done = "all commands have succeeded (stop_after_post)"
         report.bus.emit(StatusChanged(status=LaunchStatus.STOPPING, detail=running.done))
         return
-    report.bus.emit(StatusChanged(status=LaunchStatus.READY))
+    report.bus.emit(StatusChanged(status=LaunchStatus.READY, detail=running.note))
     await watch(given, running, report)
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from enum import StrEnum
 
 from sparkrun_tui.base.errors import SparkrunError
+from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.launch.plan.plan import LaunchPlan
 from sparkrun_tui.launch.record.events import AnyEvent, LaunchStatus, StatusChanged
 from sparkrun_tui.launch.record.fold import FINAL
@@ -84,6 +85,11 @@ class Launch:
     def logs(self) -> Mapping[str, LogBuffer]:
         """The log of each host that has one."""
         return self._report.bus.logs
+
+    @property
+    def key(self) -> Secret | None:
+        """The API key that requests to its server must send; None where it wants none, or where none is known."""
+        return self._running.key
 
     @property
     def finished(self) -> bool:

@@ -351,6 +351,16 @@ def reference_to(key: str) -> tuple[str, str]:
     return reference[2:-1], reference
 
 
+def new_variable(key: str, secret: Secret, taken: Mapping[str, Secret]) -> str:
+    """The variable for a secret called `key` among those that are `taken`; the one that holds it already, if any."""
+    names = _Names()
+    names.secrets.update(taken)
+    for name, held in taken.items():
+        if held == secret and is_variable(name):
+            return name
+    return names.reference(key, secret.reveal())[2:-1]
+
+
 # Overrides as they are written on a command line, and in a file that is given away.
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from sparkrun_tui.base.secrets import secrets_given
-from sparkrun_tui.launch.run import given_secrets
+from sparkrun_tui.remote.docker import processes
 from sparkrun_tui.remote.docker.types import ContainerInfo, DockerError, ExecInfo, ImageInfo
 from sparkrun_tui.remote.transport import Outcome, Result
 from tests.launch.fakes.host import FakeContainer, FakeHost
@@ -156,7 +156,7 @@ class FakeDocker:
             return Result(
                 Outcome.EXITED, 0, "Active:\n" + " 1 node_ab\n" * nodes + "Pending:\n (no pending nodes)\n", ""
             )
-        if argv == given_secrets.READ:
+        if argv == processes.READ:
             return Result(Outcome.EXITED, 0, f"{_variables(item)}\n\n{item.arguments}", "")
         if argv[0] == "sh":
             return Result(Outcome.EXITED, 0, self._host.cluster.processes, "")
