@@ -186,9 +186,8 @@ def _pooled(data: Decoded) -> str:
     rows = next(iter(data.at("data").items()), Decoded(None)).at("data").items()
     if not rows:
         return ""
-    inner = rows[0].items()
-    if inner:
-        return f"pooled states of {len(rows):,} × {len(inner):,} numbers"
+    if isinstance(rows[0].data, list):
+        return f"pooled states of {len(rows):,} × {len(rows[0].items()):,} numbers"
     return f"pooled states of {len(rows):,} numbers"
 
 

@@ -198,6 +198,8 @@ class RayNodesWait:
     rank: int
     nodes: int
     address: str
+    token: bool = False
+    """Whether the cluster has a password, which its processes have in `RAY_AUTH_TOKEN`."""
     timeout: float = 180.0
 
 
@@ -283,8 +285,25 @@ class ServePlan:
     """Commands that run in the head node's container once it serves."""
     host_after: tuple[Hook, ...] = ()
     """Commands that run on the head node itself after those."""
+    asks_ray: bool = False
+    """Whether the image is asked for Ray before the model is sent: the plan may become another one, or fail."""
     stop_after: bool = False
     """Whether the workload is stopped once all of these have succeeded."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRay:
+    """What is known of Ray in an image: whether it is there (None: not known), and its version (empty: not known).
+
+    `token` is the password of the launch's Ray cluster, where this version knows one.
+    """
+
+    has: bool | None = None
+    version: str = ""
+    token: Secret | None = None
+
+
+UNKNOWN_RAY = ImageRay()
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,5 +320,7 @@ class PlanRequest:
     """The files to copy into the containers, by the entry of the recipe that names them."""
     gguf_path: str = ""
     """The path of the GGUF's first part inside the container, once known."""
+    ray: ImageRay = UNKNOWN_RAY
+    """What is known of Ray in the image."""
     gguf_projector: str = ""
     """The path of its projector inside the container, once known; empty where there is none."""

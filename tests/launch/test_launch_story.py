@@ -6,9 +6,11 @@ import asyncio
 
 import pytest
 
+from sparkrun_tui.engines.offers import OFFERS
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.record.events import LaunchStatus, StepState
 from sparkrun_tui.launch.record.journal import launches_dir, read_log, read_state
+from sparkrun_tui.remote.http.client import HttpReply
 from tests.launch.fakes import RAY_TWO, SGLANG_TWO, SOLO, FakeCluster, rendered
 from tests.launch.virtual import virtual_time
 
@@ -159,6 +161,7 @@ async def test_a_delegated_launch_finds_follows_and_removes_the_scripts_containe
     assert cluster.remaining == []
 
 
+PATHS = tuple(path for offer in OFFERS for path in offer.paths)
 _TOKENS = ("/v1/completions", "/v1/chat/completions")
 
 
@@ -186,10 +189,10 @@ async def test_a_server_is_ready_with_what_it_is_for(
 
 @virtual_time
 async def test_a_server_that_answers_nothing_is_not_ready(cluster: FakeCluster) -> None:
-    cluster.http.missing = frozenset((*_TOKENS, "/v1/embeddings", "/v1/score"))
+    cluster.http.answers = {path: HttpReply(500, b'{"error": "engine dead"}') for path in PATHS}
     state = await cluster.begin(SOLO).wait_ready()
     assert state.status is LaunchStatus.FAILED
-    assert "404" in state.detail
+    assert "500" in state.detail
 
 
 @virtual_time

@@ -7,6 +7,7 @@ from typing import Any
 
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.base.text import first_hidden, visible
+from sparkrun_tui.launch.image_ray import known_ray
 from sparkrun_tui.launch.plan.environment import plan_env
 from sparkrun_tui.launch.plan.host_views import unprobed
 from sparkrun_tui.launch.plan.plan import LaunchPlan, build_plan, planning
@@ -44,6 +45,7 @@ def offline_plan(
             env=env,
             brought=bring(rendered),
             attention_heads=attention_heads(rendered),
+            ray=known_ray(rendered),
         )
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from sparkrun_tui.base.errors import HostError, SparkrunError
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.units import format_bytes, format_gib
-from sparkrun_tui.engines.plan import HostView, ModelNeed, Phase
+from sparkrun_tui.engines.plan import HostView, ImageRay, ModelNeed, Phase
+from sparkrun_tui.launch.image_ray import kept_of, key_of
 from sparkrun_tui.launch.plan.host_views import probe_paths, view_of
 from sparkrun_tui.launch.plan.model_sources import as_request, as_stored, find_source, held_by
 from sparkrun_tui.launch.plan.plan import LaunchPlan, build_plan
@@ -19,6 +20,7 @@ from sparkrun_tui.launch.plan.steps import download_command, relay_command
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.launch.sizing.calibration import remember_image
 from sparkrun_tui.recipe.model import Problem, Severity
+from sparkrun_tui.remote.docker.types import ImageInfo
 from sparkrun_tui.remote.ports.models import ModelRequest, StoredModel
 from sparkrun_tui.remote.probe.facts import HostFacts
 
@@ -30,6 +32,7 @@ class _Inspected:
     facts: dict[str, HostFacts] = field(default_factory=dict)
     around: dict[str, Surroundings] = field(default_factory=dict)
     errors: dict[str, HostError] = field(default_factory=dict)
+    images: dict[str, ImageInfo] = field(default_factory=dict)
 
 
 async def inspect(
@@ -55,6 +58,7 @@ async def inspect(
         env=plan.env,
         brought=plan.brought,
         attention_heads=plan.attention_heads,
+        ray=plan.ray if plan.ray.has is not None else _kept_ray(seen),
     )
     models = [(need, await _model(plan, need, services, token, seen)) for need in plan.serve.models]
     problems = list(plan.problems)
@@ -62,6 +66,15 @@ async def inspect(
     problems += map(_unreachable, seen.errors.values())
     steps = _steps(plan, seen, models)
     return replace(plan, steps=steps, problems=tuple(problems)), seen.facts
+
+
+def _kept_ray(seen: _Inspected) -> ImageRay:
+    """What is kept of Ray in the image that a host has; no image is asked here."""
+    for image in seen.images.values():
+        found = kept_of(key_of(image))
+        if found.has is not None:
+            return found
+    return ImageRay()
 
 
 async def _ask(plan: LaunchPlan, services: Services, host: str, seen: _Inspected) -> None:
@@ -75,6 +88,8 @@ async def _ask(plan: LaunchPlan, services: Services, host: str, seen: _Inspected
             image = await docker.image(plan.serve.image)
             if not plan.cluster.is_demo:
                 remember_image(plan.serve.engine, plan.serve.image, image)
+            if image is not None:
+                seen.images[host] = image
             around = Surroundings.seen(await docker.containers(), image)
     except HostError as error:
         seen.errors[host] = error

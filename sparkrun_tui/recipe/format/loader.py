@@ -173,6 +173,7 @@ def _build(text: str, data: bytes, source: Source) -> Recipe:
         problems=tuple(problems),
         digest=hashlib.sha256(data).hexdigest(),
         text=text,
+        runtime_word=top.text("runtime").strip(),
     )
 
 

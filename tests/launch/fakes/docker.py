@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from sparkrun_tui.base.secrets import secrets_given
+from sparkrun_tui.launch.run.steps.start import RAY_STATUS
 from sparkrun_tui.remote.docker import processes
 from sparkrun_tui.remote.docker.types import ContainerInfo, DockerError, ExecInfo, ImageInfo
 from sparkrun_tui.remote.transport import Outcome, Result
@@ -158,6 +159,11 @@ class FakeDocker:
             )
         if argv == processes.READ:
             return Result(Outcome.EXITED, 0, f"{_variables(item)}\n\n{item.arguments}", "")
+        if argv[:3] == ("sh", "-c", RAY_STATUS):
+            return await self.run_exec(container, ("ray", "status"))
+        if argv[0] == "head":
+            text = item.files.get(argv[-1])
+            return Result(Outcome.EXITED, 0 if text is not None else 1, text or "", "")
         if argv[0] == "sh":
             return Result(Outcome.EXITED, 0, self._host.cluster.processes, "")
         if argv[0] == "test":

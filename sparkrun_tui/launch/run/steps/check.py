@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sparkrun_tui.base.errors import HostError, LaunchError
-from sparkrun_tui.engines.plan import Phase
+from sparkrun_tui.engines.plan import ImageRay, Phase
 from sparkrun_tui.launch.plan.host_views import probe_paths, view_of
 from sparkrun_tui.launch.plan.plan import build_plan
 from sparkrun_tui.launch.plan.preflight import Finding, Surroundings, Verdict, judge
@@ -30,8 +30,13 @@ async def check(given: Given, running: Running, report: Reporter) -> None:
     _report_findings(given, report, findings)
 
 
-def replan(given: Given, running: Running, gguf_path: str = "", gguf_projector: str = "") -> None:
-    """Make the plan again with the probes' answers: real paths, addresses, free ports. The launch id stays the same."""
+def replan(
+    given: Given, running: Running, gguf_path: str = "", gguf_projector: str = "", ray: ImageRay | None = None
+) -> None:
+    """Make the plan again with the probes' answers: real paths, addresses, free ports. The launch id stays the same.
+
+    `ray` is what the image says of Ray, None where it was not asked.
+    """
     plan = given.plan
     views = []
     for view in plan.hosts:
@@ -46,6 +51,7 @@ def replan(given: Given, running: Running, gguf_path: str = "", gguf_projector: 
         env=plan.env,
         brought=plan.brought,
         attention_heads=plan.attention_heads,
+        ray=ray or plan.ray,
         gguf_path=gguf_path,
         gguf_projector=gguf_projector,
     )
