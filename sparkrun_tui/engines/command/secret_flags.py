@@ -30,10 +30,12 @@ from sparkrun_tui.engines.plan import PlanRequest
 from sparkrun_tui.recipe.format.hooks import hooks_of
 from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.values.masking import gives_secret, is_variable, new_variable
-from sparkrun_tui.recipe.values.shell_scanner import Command
+from sparkrun_tui.recipe.values.shell_scanner import Command, simple_commands
 
 _REFERENCE = re.compile(r'"?\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})"?')
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
+_ASSIGNING = frozenset({"export", "declare", "local", "readonly", "env"})
+"""Words before the assignments of a command."""
 _PASSING = re.compile(r"(?:.*/)?(?:exec|nohup|time|env|python[0-9.]*|vllm|sglang|(?:ba|da|z|k)?sh)|-m|-[abd-z]*c[a-z]*")
 """Words before a server that leave it the environment of the script: no `sudo`, no `env -i`, no `ssh`."""
 
@@ -80,6 +82,7 @@ def hand_over(script: str, request: PlanRequest, family: Family) -> HandedOver:
 
     A secret that must stay on the command line becomes a warning.
     """
+    script, request = _without_assigned(script, request)
     try:
         serving = serve_commands(script, family.dialect.starts)
     except ValueError:
@@ -111,6 +114,38 @@ def hand_over(script: str, request: PlanRequest, family: Family) -> HandedOver:
     changed = splice(script, changes)
     kept = {name: secret for name, secret in secrets.items() if not _is_idle(name, changed, request)}
     return HandedOver(changed, replace(request, secret_env=kept), tuple(notes), tuple(problems))
+
+
+def _without_assigned(script: str, request: PlanRequest) -> tuple[str, PlanRequest]:
+    """`script` with a variable in place of each secret that it assigns (`export VLLM_API_KEY=x`), and who carries them.
+
+    Only what the script's own commands assign: in the script of a `bash -c`, quotes mean something else.
+    """
+    try:
+        commands = simple_commands(script)
+    except ValueError:
+        return script, request
+    secrets = dict(request.secret_env)
+    changes: list[Splice] = []
+    for words in commands:
+        for word in words:
+            name, equals, value = word.text.partition("=")
+            if not equals or _ASSIGNMENT.fullmatch(word.text) is None:
+                if word.text not in _ASSIGNING:
+                    break
+                continue
+            begin = word.start + len(name) + 1
+            as_written = script.startswith(f"{name}=", word.start)
+            literal = bool(value) and not any(sign in value for sign in "$`")
+            if as_written and literal and gives_secret(name, value):
+                variable = name
+                if name in secrets or name in request.env:
+                    variable = new_variable(name, Secret(value), secrets)
+                secrets[variable] = Secret(value)
+                changes.append(Splice(begin, word.end, shell.variable(variable)))
+    if not changes:
+        return script, request
+    return splice(script, changes), replace(request, secret_env=secrets)
 
 
 def _secret_flags(words: Command, family: Family) -> list[_Given]:
