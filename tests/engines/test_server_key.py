@@ -121,3 +121,8 @@ def test_the_key_is_found_in_processes(engine: str, variables: list[str], words:
 
 def test_a_key_with_characters_that_no_header_takes_is_not_known() -> None:
     assert KeyFinder(families_of("vllm")).find(["VLLM_API_KEY=a\r\nX-Evil: 1"], []).secret is None
+
+
+def test_what_processes_were_given_is_read_as_it_is() -> None:
+    words = ["vllm", "serve", "m", "--api-key", "$HOME-and`more"]
+    assert KeyFinder(families_of("vllm")).find(["HOME=/root"], words).secret == Secret("$HOME-and`more")

@@ -30,7 +30,7 @@ def key_of_command(said: ServeCommand, secret_env: Mapping[str, Secret], family:
         # A value that only a shell works out is empty there.
         if value or name not in variables:
             variables[name] = Secret(value)
-    return _key([word.text for word in said.words], variables, family)
+    return _key([word.text for word in said.words], variables, family, shell=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class KeyFinder:
             named[name] = Secret(value)
         found = NO_KEY
         for family in self.families:
-            key = _key(words, named, family)
+            key = _key(words, named, family, shell=False)
             if key.secret is not None:
                 return key
             if key.wanted and not found.wanted:
@@ -63,7 +63,8 @@ class KeyFinder:
         return None
 
 
-def _key(words: Sequence[str], variables: Mapping[str, Secret], family: Family) -> ServerKey:
+def _key(words: Sequence[str], variables: Mapping[str, Secret], family: Family, *, shell: bool) -> ServerKey:
+    """The key that words and variables give; with `shell`, a shell still fills variables into the words."""
     places = family.keys
     wanted = False
     file = ""
@@ -75,7 +76,9 @@ def _key(words: Sequence[str], variables: Mapping[str, Secret], family: Family) 
             continue
         wanted = True
         for value in entry.values:
-            key = _value(value, variables, places)
+            key = ServerKey(wanted=True, secret=_one(value, places))
+            if shell:
+                key = _filled(value, variables, places)
             if key.secret is not None:
                 return key
     if file:
@@ -85,30 +88,26 @@ def _key(words: Sequence[str], variables: Mapping[str, Secret], family: Family) 
     for name in places.variables:
         secret = variables.get(name)
         if secret is not None and secret.reveal():
-            return _value(f"${{{name}}}", variables, places)
+            return ServerKey(wanted=True, secret=_one(secret.reveal(), places), variable=name)
     return NO_KEY
 
 
-def _value(text: str, variables: Mapping[str, Secret], places: KeyPlaces) -> ServerKey:
-    """The key that a word of a command gives, with the variable that it comes from."""
-    reference = _REFERENCE.fullmatch(text.strip('"'))
+def _filled(word: str, variables: Mapping[str, Secret], places: KeyPlaces) -> ServerKey:
+    """The key that a word of a script gives, with the variable that it comes from."""
+    reference = _REFERENCE.fullmatch(word.strip('"'))
     if reference is not None:
         name = reference[1] or reference[2]
-        held = variables.get(name)
         secret = None
-        if held is not None:
-            secret = _one(held.reveal(), places)
+        if name in variables:
+            secret = _one(variables[name].reveal(), places)
         return ServerKey(wanted=True, secret=secret, variable=name)
-    if any(sign in text for sign in "$`"):
+    if any(sign in word for sign in "$`"):
         return ServerKey(wanted=True)
-    return ServerKey(wanted=True, secret=_one(text, places))
+    return ServerKey(wanted=True, secret=_one(word, places))
 
 
 def _one(text: str, places: KeyPlaces) -> Secret | None:
     """The first of the keys in a text."""
-    if any(sign in text for sign in "$`"):
-        # A variable that is set to something that only a shell works out.
-        return None
     if places.separator:
         text = next((part for part in text.split(places.separator) if part), "")
     return _fitting(text)
