@@ -24,7 +24,9 @@ LITERAL = RAY_TWO.replace("-tp {tensor_parallel}", "-tp {tensor_parallel} --dist
 VALUE = RAY_TWO.replace("tensor_parallel: 2", "tensor_parallel: 2, distributed_executor_backend: ray")
 WORD = RAY_TWO.replace("runtime: vllm\n", "runtime: vllm-ray\n")
 BY_HAND = RAY_TWO.replace("command: vllm", "command: ray start --head --port 6379 && vllm")
-ASKING = {"flag": LITERAL, "value": VALUE, "runtime": WORD, "ray start": BY_HAND}
+IN_BASH = RAY_TWO.replace("command: vllm", "command: bash -c 'nohup ray start --head & vllm") + "'\n"
+IN_BASH = IN_BASH.replace("{served_model_name}\n'", "{served_model_name}'")
+ASKING = {"flag": LITERAL, "value": VALUE, "runtime": WORD, "ray start": BY_HAND, "bash": IN_BASH}
 
 
 def script(cluster: FakeCluster, number: int = 1) -> str:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.engines.command.serving import ServeCommand
-from sparkrun_tui.engines.command.shell_edit import Splice, splice
+from sparkrun_tui.engines.command.shell_edit import Splice, serve_commands, splice
 from sparkrun_tui.engines.logs.causes import Repair
 from sparkrun_tui.engines.plan import PlanRequest
 from sparkrun_tui.recipe.format.hooks import hooks_of
 from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.values.overrides import value_text
 from sparkrun_tui.recipe.values.rendered import Origin, Rendered
-from sparkrun_tui.recipe.values.shell_scanner import Command, simple_commands
+from sparkrun_tui.recipe.values.shell_scanner import Command
 
 BACKEND_FLAGS = ("--distributed-executor-backend", "--distributed_executor_backend")
 KEY = "distributed_executor_backend"
@@ -26,6 +27,10 @@ RUNTIME = "vllm-ray"
 NO_RAY = "no-ray"
 """The code of the problem that stops a launch before its model is sent."""
 GO_WITHOUT = Repair("Go without Ray", "vLLM connects the hosts itself (--nnodes)", KEY, "mp")
+
+_VERBS = ("start", "status", "stop")
+_BEFORE_PROGRAM = 4
+"""How many words of a command are looked at: `nohup env ray start`."""
 
 # ray/_private/authentication, docs.ray.io ray-security/token-auth
 TOKEN_MODE = "RAY_AUTH_MODE"
@@ -69,16 +74,17 @@ def override_of(rendered: Rendered) -> str:
 
 
 def ray_commands(script: str) -> list[Command]:
-    """The commands of a script that start or ask Ray. A script that is not valid shell has none."""
+    """The commands of a script that start or ask Ray, also inside `bash -c`; none where it is not valid shell."""
     try:
-        commands = simple_commands(script)
+        return serve_commands(script, _is_ray)
     except ValueError:
         return []
-    found = []
-    for words in commands:
-        if len(words) > 1 and words[0].text.rpartition("/")[2] == "ray":
-            found.append(words)
-    return found
+
+
+def _is_ray(words: Sequence[str]) -> bool:
+    return any(
+        program.rpartition("/")[2] == "ray" and verb in _VERBS for program, verb in pairwise(words[:_BEFORE_PROGRAM])
+    )
 
 
 def with_executor(script: str, said: ServeCommand, name: str) -> str:
