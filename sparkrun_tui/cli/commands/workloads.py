@@ -149,7 +149,9 @@ async def _ask(target: Target, name: str, text: str, max_tokens: int) -> Exit:
         question = Question(
             services,
             item.head_host,
-            EndpointUp(url=f"http://{item.address}:{item.port}", model=item.served_name or item.model),
+            EndpointUp(
+                url=f"http://{item.address}:{item.port}", model=item.served_name or item.model, offers=item.offers
+            ),
             text,
             max_tokens=max_tokens,
             address=item.address,

@@ -248,6 +248,7 @@ def _label_arguments(request: PlanRequest, engine: str, ready: ReadyCheck) -> st
         "port": str(ready.port),
         "model": recipe.model,
         "served": ready.served_name,
+        "offers": ready.offers,
     }
     words = []
     for key, value in labels.items():
