@@ -191,8 +191,13 @@ def _wants_key(refused: HttpRefused, tried: Secret | None) -> HostError:
 
 
 async def ask_served(
-    services: Services, host: str, endpoint: EndpointUp, text: str, key: Secret | None = None
+    services: Services,
+    host: str,
+    endpoint: EndpointUp,
+    text: str,
+    key: Secret | None = None,
+    find_key: FindKey | None = None,
 ) -> AsyncIterator[str]:
     """The answer of the server at `endpoint`, asked from its head host with its API key. Raises `HostError`."""
-    async for piece in Question(services, host, endpoint, text, key=key):
+    async for piece in Question(services, host, endpoint, text, key=key, find_key=find_key):
         yield piece

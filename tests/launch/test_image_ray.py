@@ -14,6 +14,7 @@ from sparkrun_tui.launch.plan.dry_run import lines
 from sparkrun_tui.launch.record.events import LaunchStatus
 from sparkrun_tui.launch.record.journal import launch_folder
 from sparkrun_tui.launch.run.steps.start import RAY_STATUS
+from sparkrun_tui.launch.sizing.measured_store import ImageFacts, learn_image
 from sparkrun_tui.remote.docker.look import ask_words, body, read_answer
 from sparkrun_tui.remote.docker.types import ImageProgram
 from tests.launch.fakes import IMAGE, RAY_TWO, SOLO, FakeCluster, journal_text, rendered
@@ -128,6 +129,21 @@ async def test_an_image_that_cannot_be_asked_goes_over_ray_as_before(cluster: Fa
     assert (await launch.wait_ready()).status is LaunchStatus.READY
     assert "ray start" in script(cluster)
     assert any("Ray has no password" in note for note in launch.plan.serve.notes)
+    await launch.stop()
+
+
+@virtual_time
+async def test_what_was_kept_of_an_earlier_image_of_that_name_does_not_count(cluster: FakeCluster) -> None:
+    cluster.image_program = NONE
+    await cluster.begin(LITERAL).wait_ended()
+    learn_image(IMAGE, ImageFacts("sha256:1", ""))
+    cluster.image_id = "sha256:2"
+    cluster.image_program = ImageProgram(True, "2.49.0")
+    launch = cluster.begin(LITERAL)
+    assert "no-ray" in [problem.code for problem in launch.plan.problems]
+    state = await launch.wait_ready()
+    assert state.status is LaunchStatus.READY, state.detail
+    assert len(cluster.looks) == 2
     await launch.stop()
 
 

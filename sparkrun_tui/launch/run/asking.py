@@ -33,7 +33,7 @@ async def ask(
         return reply
     tried = running.key
     running.key_sought = True
-    found = await _sought(given, running)
+    found = await sought(given, running)
     if found is None or found == tried:
         return reply
     report.bus.hide([found])
@@ -61,7 +61,7 @@ async def _asked(
     return None
 
 
-async def _sought(given: Given, running: Running) -> Secret | None:
+async def sought(given: Given, running: Running) -> Secret | None:
     """The key in the processes of the first rank; None where it is not found. Raises `LinkLost`."""
     container = running.containers.get(0)
     if container is None:

@@ -16,7 +16,7 @@ from sparkrun_tui.launch.run.remembering import remember_figures
 from sparkrun_tui.launch.run.steps.check import check
 from sparkrun_tui.launch.run.steps.image import bring_image
 from sparkrun_tui.launch.run.steps.model import bring_models
-from sparkrun_tui.launch.run.steps.ray import settle_ray, stop_without_ray
+from sparkrun_tui.launch.run.steps.ray import settle_ray
 from sparkrun_tui.launch.run.steps.start import start_all, start_early
 from sparkrun_tui.launch.run.watch import MEMORY_POLL, read_memory, report_links, unless_ended, watch
 from sparkrun_tui.recipe.values.masking import shown_settings
@@ -43,7 +43,6 @@ def announce(given: Given, report: Reporter) -> None:
 async def execute(given: Given, running: Running, report: Reporter) -> None:
     """Carry out a launch from its checks to the end of its service. Raises `SparkrunError` when it fails."""
     await check(given, running, report)
-    stop_without_ray(given)
     await running.leases.acquire()
     readings = [asyncio.create_task(_readings(given, report)), asyncio.create_task(report_links(given, report))]
     try:

@@ -207,10 +207,10 @@ class LocalBackend:
         if state.endpoint is None or cluster is None:
             raise SparkrunError("there is no endpoint to send a prompt to")
         head = min(state.hosts.values(), key=lambda row: row.rank)
-        key = None
+        key = find_key = None
         if isinstance(launch, Launch):
-            key = launch.key
-        async for piece in ask_served(self._services(cluster), head.name, state.endpoint, prompt, key):
+            key, find_key = launch.key, launch.find_key
+        async for piece in ask_served(self._services(cluster), head.name, state.endpoint, prompt, key, find_key):
             yield piece
 
 

@@ -50,6 +50,7 @@ class FakeCluster:
         self.script_code = 0
         self.processes = ""
         """The command lines in a container of foreign scripts."""
+        self.image_id = "sha256:1"
         self.looks: list[str] = []
         """The looks into images for a program."""
         self.image_program: ImageProgram | None = ImageProgram(True, "2.49.0")

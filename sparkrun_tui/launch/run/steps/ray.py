@@ -23,17 +23,19 @@ async def settle_ray(given: Given, running: Running, report: Reporter) -> None:
         return
     host = before.ready.host
     found = await insist(given, report, host, Phase.IMAGE, lambda: _look(given, host))
-    if found.token is not None and given.plan.ray.token is None:
-        report.bus.hide([found.token])
-    if found.has is not None and given.plan.ray.has is None:
+    known = given.plan.ray
+    if found.has is not None and (found.has, found.version) != (known.has, known.version):
+        # What the plan knew may be of an earlier image of that name.
+        if found.token is not None:
+            report.bus.hide([found.token])
         replan(given, running, ray=found)
-    stop_without_ray(given)
+    _stop_without_ray(given)
     if found.has is False and not given.plan.serve.asks_ray:
         text = f"{given.plan.serve.image} has no Ray: the hosts connect without it (--nnodes)"
         report.notice("note", text, host)
 
 
-def stop_without_ray(given: Given) -> None:
+def _stop_without_ray(given: Given) -> None:
     """Raises `Repairable` when the plan asks for Ray and its image is known to have none."""
     serve = given.plan.serve
     if all(problem.code != NO_RAY for problem in serve.problems):
@@ -48,8 +50,6 @@ def stop_without_ray(given: Given) -> None:
 
 async def _look(given: Given, host: str) -> ImageRay:
     """What the image on a host has, from what was kept of it where possible. Raises `LinkLost`."""
-    if given.plan.ray.has is not None:
-        return given.plan.ray
     reference = given.plan.serve.image
     image = await given.docker(host).image(reference)
     if image is None:
