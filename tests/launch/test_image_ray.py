@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sparkrun_tui.engines.plan import ImageRay
-from sparkrun_tui.launch.image_ray import answered, knows_tokens
+from sparkrun_tui.launch.image_ray import answered, keep, knows_tokens
 from sparkrun_tui.launch.plan.dry_run import lines
 from sparkrun_tui.launch.record.events import LaunchStatus
 from sparkrun_tui.launch.record.journal import launch_folder
@@ -129,6 +129,21 @@ async def test_an_image_that_cannot_be_asked_goes_over_ray_as_before(cluster: Fa
     assert (await launch.wait_ready()).status is LaunchStatus.READY
     assert "ray start" in script(cluster)
     assert any("Ray has no password" in note for note in launch.plan.serve.notes)
+    await launch.stop()
+
+
+@virtual_time
+async def test_the_engine_without_ray_needs_none(cluster: FakeCluster) -> None:
+    launcher = cluster.launcher()
+    text = LITERAL.replace("runtime: vllm\n", "runtime: vllm-distributed\n")
+    keep("sha256:1", NONE)
+    learn_image(IMAGE, ImageFacts("sha256:1", ""))
+    plan = launcher.plan(rendered(text), cluster.cluster)
+    assert plan.ray.has is False
+    assert "no-ray" not in [problem.code for problem in plan.problems]
+    launch = launcher.launch(plan)
+    assert (await launch.wait_ready()).status is LaunchStatus.READY
+    assert "--distributed-executor-backend mp" in script(cluster)
     await launch.stop()
 
 

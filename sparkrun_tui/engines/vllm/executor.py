@@ -26,7 +26,7 @@ RUNTIME = "vllm-ray"
 
 NO_RAY = "no-ray"
 """The code of the problem that stops a launch before its model is sent."""
-GO_WITHOUT = Repair("Go without Ray", "vLLM connects the hosts itself (--nnodes)", KEY, "mp")
+GO_WITHOUT = Repair("Go without Ray", "go without Ray: vLLM connects the hosts itself (--nnodes)", KEY, "mp")
 
 _VERBS = ("start", "status", "stop")
 _BEFORE_PROGRAM = 4

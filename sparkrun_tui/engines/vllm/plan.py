@@ -99,7 +99,8 @@ class Vllm(Engine):
             if executor.named in WITHOUT:
                 script = without_ray_commands(script)
             said = locate(script, self.family.dialect.starts, request.env, strict=len(hosts) > 1)
-        if executor.asks_for_ray and missing:
+        uses_ray = self.ray or len(hosts) == 1
+        if executor.asks_for_ray and missing and uses_ray:
             problems = (*problems, no_ray(image, executor.asks_for_ray, rendered))
         if len(hosts) == 1:
             asks_ray = bool(executor.asks_for_ray)

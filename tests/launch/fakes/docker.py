@@ -27,11 +27,10 @@ class FakeDocker:
     async def image(self, reference: str) -> ImageInfo | None:
         await self._turn()
         arch = "arm64" if self._host.facts.arch == "aarch64" else "amd64"
-        return (
-            ImageInfo(self._host.cluster.image_id, (reference,), (self._host.cluster.image_id,), (), "linux", arch, 1)
-            if reference in self._host.images
-            else None
-        )
+        if reference not in self._host.images:
+            return None
+        identity = self._host.cluster.image_id
+        return ImageInfo(identity, (reference,), (identity,), (), "linux", arch, 1)
 
     async def create(self, name: str, body: Mapping[str, Any]) -> str:
         await self._turn()
