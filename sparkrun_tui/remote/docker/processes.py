@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.remote.transport import Outcome, Result
 
@@ -102,7 +103,7 @@ class ServerKeys:
 async def _asked(docker: Runs, container: str, finder: Finder) -> Secret | None:
     printed = await docker.run_exec(container, READ, timeout=TIME)
     if printed.outcome is not Outcome.EXITED:
-        return None
+        raise HostError("its container does not say in time what its server was started with")
     processes = read(printed.stdout)
     found = finder.find(processes.variables, processes.words)
     if found.secret is not None or not found.file:
