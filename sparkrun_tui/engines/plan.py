@@ -217,6 +217,10 @@ class Stage:
     """Whether it comes before image and model, which are not needed where it fails."""
 
 
+KEY_VARIABLE = "API_KEY"
+"""The variable that commands to paste take a key from, where it has none of its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServerKey:
     """The API key that a server wants of its clients.
@@ -228,7 +232,7 @@ class ServerKey:
     wanted: bool = False
     secret: Secret | None = None
     file: str = ""
-    variable: str = "API_KEY"
+    variable: str = KEY_VARIABLE
 
 
 NO_KEY = ServerKey()

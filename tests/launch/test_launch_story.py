@@ -249,6 +249,26 @@ async def test_a_server_that_lists_no_models_is_ready(cluster: FakeCluster) -> N
 
 
 @virtual_time
+async def test_a_list_of_models_in_another_form_is_not_waited_for(cluster: FakeCluster) -> None:
+    cluster.http.answers = {"/v1/models": HttpReply(200, b'{"models": ["tiny"]}')}
+    launch = cluster.begin(SOLO)
+    assert (await launch.wait_ready()).status is LaunchStatus.READY
+    await launch.stop()
+
+
+@virtual_time
+async def test_models_that_cannot_be_listed_are_waited_for_with_a_word(cluster: FakeCluster) -> None:
+    cluster.http.answers = {"/v1/models": HttpReply(500, b"starting")}
+    launch = cluster.begin(SOLO)
+    await asyncio.sleep(120)
+    assert launch.state.status is LaunchStatus.STARTING
+    assert [notice.text for notice in launch.state.notices if "gives no name yet: 500" in notice.text]
+    del cluster.http.answers["/v1/models"]
+    assert (await launch.wait_ready()).status is LaunchStatus.READY
+    await launch.stop()
+
+
+@virtual_time
 async def test_a_path_that_fails_at_first_is_asked_again(cluster: FakeCluster) -> None:
     class Warming(dict[str, HttpReply]):
         """Fails once."""

@@ -115,6 +115,9 @@ class _Wait:
                     host=ready.host,
                     remedy="Another server may hold that port, or the command sets another model name.",
                 )
+            if late and reply is not None and reply.ok:
+                # Its list has another form: one answer under this name says as much.
+                return True
             if late and not warned:
                 warned = True
                 self._report.notice("warning", f"{ready.models_path} gives no name yet: {_words(reply)}", ready.host)

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.base.units import GIB, format_duration
 from sparkrun_tui.engines.offers import BY_NAME, CHAT, TEXT
-from sparkrun_tui.engines.plan import ServerKey
+from sparkrun_tui.engines.plan import KEY_VARIABLE
 from sparkrun_tui.launch.plan.curl import post
 from sparkrun_tui.launch.record.events import LaunchStatus
 from sparkrun_tui.launch.record.logs import LogBuffer
@@ -83,7 +83,7 @@ def curl(state: LaunchState) -> str:
     base = endpoint.url.rstrip("/").removesuffix("/v1")
     key = ""
     if endpoint.wants_key:
-        key = ServerKey().variable
+        key = KEY_VARIABLE
     return post(base, offer, endpoint.model, "Hello", key)
 
 
