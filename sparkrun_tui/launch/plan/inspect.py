@@ -58,7 +58,7 @@ async def inspect(
         env=plan.env,
         brought=plan.brought,
         attention_heads=plan.attention_heads,
-        ray=plan.ray if plan.ray.has is not None else _kept_ray(seen),
+        ray=_kept_ray(plan, seen),
     )
     models = [(need, await _model(plan, need, services, token, seen)) for need in plan.serve.models]
     problems = list(plan.problems)
@@ -68,13 +68,15 @@ async def inspect(
     return replace(plan, steps=steps, problems=tuple(problems)), seen.facts
 
 
-def _kept_ray(seen: _Inspected) -> ImageRay:
-    """What is kept of Ray in the image that a host has; no image is asked here."""
-    for image in seen.images.values():
-        found = kept_of(key_of(image))
-        if found.has is not None:
-            return found
-    return ImageRay()
+def _kept_ray(plan: LaunchPlan, seen: _Inspected) -> ImageRay:
+    """What is kept of Ray in the image that the head node has; no image is asked here."""
+    image = seen.images.get(plan.serve.ready.host)
+    if image is None:
+        return plan.ray
+    found = kept_of(key_of(image))
+    if (found.has, found.version) == (plan.ray.has, plan.ray.version):
+        return plan.ray
+    return found
 
 
 async def _ask(plan: LaunchPlan, services: Services, host: str, seen: _Inspected) -> None:
