@@ -32,7 +32,7 @@ _HINTS = ("hf_", "sk-", "://", "AKIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "
 """A text without any of these has no match of `_PATTERNS`."""
 
 _SECRET_NAME = re.compile(
-    r"(?i)(^|[_-])(token|secrets?|passwords?|passwd|passphrase|key|api[_-]?keys?|credentials?)($|[_-])"
+    r"(?i)(^|[_-])(token|secrets?|passwords?|passwd|passphrase|key|api[_-]?keys?|credentials?|bearer)($|[_-])"
 )
 _URL_PASSWORD = re.compile(r"://[^/\s:@]*:[^/\s]+@")
 

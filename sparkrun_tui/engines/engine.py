@@ -29,6 +29,8 @@ class Engine(ABC):
     """The repository of the images that are used where a recipe names none."""
     aliases: tuple[str, ...] = ()
     """Other runtime words that mean the same."""
+    applied: tuple[str, ...] = ()
+    """Override keys that it puts into a command which has no placeholder for them."""
     one_host: bool = False
     """Whether it serves from one host only."""
     short: str = ""

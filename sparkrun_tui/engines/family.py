@@ -91,6 +91,20 @@ class MetricNames:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyPlaces:
+    """Where an engine's server gets the API keys from that requests must send, in the order in which it looks.
+
+    `flags` and `files` are long spellings of flags, the latter for a file with one key on each line. With a
+    `separator`, one value may hold several keys; any of them is accepted.
+    """
+
+    flags: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+    separator: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Variable:
     """An environment variable that sets a field of `memory.settings.EngineSettings`, as `read` turns its text."""
 
@@ -125,6 +139,10 @@ class Family:
     """Names of Python modules that its images must have."""
     secret_variables: Mapping[str, str] = field(default_factory=dict)
     """Flags that pass a secret, by their long spelling, and the variable that the engine reads instead of each."""
+    keys: KeyPlaces = KeyPlaces()
+    """Where its server gets its API keys from."""
+    offers: tuple[tuple[str, str, str], ...] = ()
+    """Flags that say what its server answers, where that is not text: flag, value (empty: any), a name of `offers`."""
     build_numbers: bool = False
     """Whether its versions are build numbers (`b11669`) instead of releases."""
     first_version: str = ""

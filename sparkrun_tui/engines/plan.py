@@ -211,6 +211,8 @@ class RayNodesWait:
     rank: int
     nodes: int
     address: str
+    token: bool = False
+    """Whether the cluster has a password, which its processes have in `RAY_AUTH_TOKEN`."""
     timeout: float = 180.0
 
 
@@ -228,9 +230,30 @@ class Stage:
     """Whether it comes before image and model, which are not needed where it fails."""
 
 
+KEY_VARIABLE = "API_KEY"
+"""The variable that commands to paste take a key from, where it has none of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerKey:
+    """The API key that a server wants of its clients.
+
+    `wanted` says whether its command or its environment gives it any; `secret` is None where the value is not known,
+    `file` the path in its container of a file with keys. `variable` is what commands to paste take the key from.
+    """
+
+    wanted: bool = False
+    secret: Secret | None = None
+    file: str = ""
+    variable: str = KEY_VARIABLE
+
+
+NO_KEY = ServerKey()
+
+
 @dataclass(frozen=True, slots=True)
 class ReadyCheck:
-    """The check that the engine serves: health, the model's name, and one token, asked on `host` at `port`."""
+    """The check that the engine serves: health, the model's name, and one answer, asked on `host` at `port`."""
 
     host: str
     port: int
@@ -252,6 +275,9 @@ class ReadyCheck:
     token_timeout: float = 900.0
     """Seconds that the first token may take: with several hosts the engine compiles first."""
     prompt: str = "Hi"
+    key: ServerKey = NO_KEY
+    offers: str = ""
+    """What it answers, as a name of `engines.offers`, where its command says so; empty where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +315,8 @@ class ServePlan:
     """Commands that run in the head node's container once it serves."""
     host_after: tuple[Hook, ...] = ()
     """Commands that run on the head node itself after those."""
+    asks_ray: bool = False
+    """Whether the image is asked for Ray before the model is sent: the plan may become another one, or fail."""
     stop_after: bool = False
     """Whether the workload is stopped once all of these have succeeded."""
 
@@ -305,6 +333,21 @@ class ServePlan:
         if not self.ranks:
             return (self.image,)
         return tuple(dict.fromkeys(rank.container.image for rank in self.ranks))
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRay:
+    """What is known of Ray in an image: whether it is there (None: not known), and its version (empty: not known).
+
+    `token` is the password of the launch's Ray cluster, where this version knows one.
+    """
+
+    has: bool | None = None
+    version: str = ""
+    token: Secret | None = None
+
+
+UNKNOWN_RAY = ImageRay()
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,5 +368,7 @@ class PlanRequest:
     """The commit of the model, once known."""
     gguf_path: str = ""
     """The path of the GGUF's first part inside the container, once known."""
+    ray: ImageRay = UNKNOWN_RAY
+    """What is known of Ray in the image."""
     gguf_projector: str = ""
     """The path of its projector inside the container, once known; empty where there is none."""

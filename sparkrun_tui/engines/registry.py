@@ -57,6 +57,14 @@ def family_of(runtime: str) -> Family | None:
     return engine.family
 
 
+def families_of(runtime: str) -> tuple[Family, ...]:
+    """The inference server of a runtime word; all of them for a word that is not known."""
+    found = family_of(runtime)
+    if found is None:
+        return tuple(FAMILIES.values())
+    return (found,)
+
+
 def log_of(runtime: str) -> LogRules:
     """The rules for the log of an engine, by its runtime word; no rules for an engine that is not known."""
     family = family_of(runtime)

@@ -9,10 +9,13 @@ from itertools import chain
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.numbers import decimal
+from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.text import decode
+from sparkrun_tui.engines.offers import NO_ENTRY
 from sparkrun_tui.engines.registry import FAMILIES
 from sparkrun_tui.fleet.model import Workload
-from sparkrun_tui.remote.http.client import HttpCall
+from sparkrun_tui.fleet.server_keys import key_of
+from sparkrun_tui.remote.http.client import HttpCall, HttpReply
 from sparkrun_tui.remote.ports.services import HostServices
 
 # No part matches past the end of its line: otherwise a page of open braces would take quadratic time.
@@ -107,12 +110,21 @@ async def read(workload: Workload, services: HostServices) -> Metrics | None:
     """The metrics of the head's server; None when it gives none."""
     if workload.port is None or not workload.ranks:
         return None
-    call = HttpCall(workload.port, "/metrics", address=workload.address, timeout=_TIMEOUT, most=_MOST_BYTES)
-    try:
-        reply = await services.http.ask(services.connector(workload.head_host), call)
-    except HostError:
-        return None
-    if not reply.ok or len(reply.body) >= _MOST_BYTES:
+    reply = await _page(workload, workload.port, services, None)
+    if reply is not None and reply.status in NO_ENTRY:
+        key = await key_of(workload, services)
+        if key is not None:
+            reply = await _page(workload, workload.port, services, key)
+    if reply is None or not reply.ok or len(reply.body) >= _MOST_BYTES:
         # The page was cut off: samples are missing, and sums would be too small.
         return None
     return parse(decode(reply.body), services.clock())
+
+
+async def _page(workload: Workload, port: int, services: HostServices, key: Secret | None) -> HttpReply | None:
+    """The answer of the head's server for its metrics; None when there is none."""
+    call = HttpCall(port, "/metrics", address=workload.address, timeout=_TIMEOUT, most=_MOST_BYTES, key=key)
+    try:
+        return await services.http.ask(services.connector(workload.head_host), call)
+    except HostError:
+        return None

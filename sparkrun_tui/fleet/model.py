@@ -49,6 +49,8 @@ class Workload:
     health: Health
     detail: str = ""
     ours: bool = True
+    offers: str = ""
+    """What its server answers, a name of `engines.offers`, where its command says so; empty where it does not."""
     address: str = "127.0.0.1"
     """Where its server answers, as seen from its head host."""
 

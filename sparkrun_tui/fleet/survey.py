@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from sparkrun_tui.base.defects import LOOK, in_debug, unexpected
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.engines.offers import NO_ENTRY
 from sparkrun_tui.engines.registry import family_of
 from sparkrun_tui.fleet.grouping import FoundContainer, group, is_foreign, is_ours
 from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload
@@ -155,13 +156,14 @@ class _Judge:
         head = workload.head_host
         # Most servers listen on all addresses, some only on the one that their command names.
         for address in dict.fromkeys(("127.0.0.1", self._addresses.get(head) or "127.0.0.1")):
-            call = HttpCall(port, "/health", address=address, timeout=HEALTH_TIMEOUT)
+            call = HttpCall(port, "/health", address=address, timeout=HEALTH_TIMEOUT, key=None)
             try:
                 reply = await self._services.http.ask(self._services.connector(head), call)
             except HostError:
                 continue
             found = replace(workload, address=address)
-            if reply.ok:
+            if reply.ok or reply.status in NO_ENTRY:
+                # Some guard this path with their API key, too: one that asks for it serves.
                 return replace(found, health=Health.SERVING, detail="")
             family = family_of(workload.engine)
             loads = family is not None and reply.status == family.loading_status

@@ -11,6 +11,7 @@ from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.identifiers import LAUNCH_ALPHABET, LAUNCH_LENGTH
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.settings import Cluster, Settings
+from sparkrun_tui.launch.image_ray import known_ray
 from sparkrun_tui.launch.plan.consent import insist_on_consent
 from sparkrun_tui.launch.plan.environment import plan_env
 from sparkrun_tui.launch.plan.host_views import probe_paths, unprobed, view_of
@@ -98,6 +99,7 @@ class Launcher:
                 env=env,
                 brought=bring(rendered),
                 attention_heads=attention_heads(rendered),
+                ray=known_ray(rendered),
             )
 
     async def probe(

@@ -6,13 +6,13 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from sparkrun_tui.base.decoded import Decoded, decode_json
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.json_text import JsonError
+from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.text import log_text, shorten
-from sparkrun_tui.launch.record.events import EndpointUp
+from sparkrun_tui.engines.offers import CHAT, Offer
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.remote.aio import Turns, closing
 from sparkrun_tui.remote.http.client import MOST, HttpCall
@@ -46,17 +46,21 @@ class Prompt:
         *,
         max_tokens: int = 512,
         address: str = "127.0.0.1",
+        key: Secret | None = None,
+        offer: Offer = CHAT,
     ) -> None:
+        """`offer` is `CHAT` or `COMPLETION`; `key` is the API key that the server wants, None where it wants none."""
         self._services = services
         self._host = host
         self._call = HttpCall(
             port,
-            "/v1/chat/completions",
+            offer.paths[0],
             "POST",
-            _body(model, text, max_tokens),
+            _body(offer, model, text, max_tokens),
             address=address,
             timeout=FIRST_TOKEN,
             most=MOST + max_tokens * _TOKEN_BYTES,
+            key=key,
         )
         self._most_characters = max_tokens * _TOKEN_CHARACTERS
         self._characters = 0
@@ -121,36 +125,14 @@ class Prompt:
         return None
 
 
-async def ask_served(services: Services, host: str, endpoint: EndpointUp, text: str) -> AsyncIterator[str]:
-    """The answer of the server at `endpoint`, asked from its head host: on loopback first, then on its own address.
-
-    Most servers listen on all addresses, some only on the one that their command names. Raises `HostError` as a
-    `Prompt` does.
-    """
-    where = urlsplit(endpoint.url)
-    addresses = list(dict.fromkeys(("127.0.0.1", where.hostname or "127.0.0.1")))
-    for last, address in enumerate(addresses, 1):
-        prompt = Prompt(services, host, where.port or 80, endpoint.model, text, address=address)
-        try:
-            async for piece in prompt:
-                yield piece
-        except HostError:
-            if prompt.tokens or last == len(addresses):
-                raise
-        else:
-            return
-
-
-def _body(model: str, text: str, max_tokens: int) -> bytes:
-    return json.dumps(
-        {
-            "model": model,
-            "messages": [{"role": "user", "content": text}],
-            "max_tokens": max_tokens,
-            "stream": True,
-            "stream_options": {"include_usage": True},
-        }
-    ).encode()
+def _body(offer: Offer, model: str, text: str, max_tokens: int) -> bytes:
+    asked = {
+        **offer.body(model, text),
+        "max_tokens": max_tokens,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    return json.dumps(asked).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +174,11 @@ def _event(data: Decoded) -> _Event:
 def _piece(data: Decoded) -> str:
     """The first text in the choices of an event, safe to show; empty without one."""
     for choice in data.at("choices").items():
+        whole = choice.at("text")
+        if isinstance(whole.data, str):
+            shown = log_text(whole.text())
+            if shown:
+                return shown
         delta = choice.at("delta")
         for key in ("content", "reasoning_content", "reasoning"):
             text = delta.at(key)

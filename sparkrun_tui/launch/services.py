@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sparkrun_tui.engines.llama_cpp.gguf_files import choose
+from sparkrun_tui.remote.docker.processes import ServerKeys
 from sparkrun_tui.remote.http.client import TransportHttp
 from sparkrun_tui.remote.ports.docker import Docker, Images, Logs
 from sparkrun_tui.remote.ports.models import ModelRequest, ModelSource, Shipper
@@ -37,6 +38,8 @@ class Services:
     http: Http = field(default_factory=TransportHttp)
     clock: Clock = time.time
     close: Callable[[], Awaitable[None]] = _nothing
+    keys: ServerKeys = field(default_factory=ServerKeys)
+    """The API keys of the servers that were asked, as far as they are known."""
 
 
 def real_services(ask: Ask | None = None) -> Services:

@@ -242,6 +242,8 @@ class Recipe:
     """The place of each top-level key, each `defaults.KEY`, `env.KEY` and `metadata.KEY`, and each entry of a list of
     commands or mods (`pre_exec[1]`)."""
     problems: tuple[Problem, ...] = ()
+    runtime_word: str = ""
+    """The engine's word as the file has it (`vllm-ray`); empty where it has none."""
     digest: str = ""
     """SHA-256 of the file's bytes, in hex; with `include`, of the digests of all its files."""
     text: str = ""

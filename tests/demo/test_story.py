@@ -184,13 +184,15 @@ async def test_the_endpoint_counts_what_it_answers(demo: DemoCluster, launcher: 
     before = await metrics.read(workload, demo.services)
     transport = demo.services.connector("spark-1")
     body = b'{"model": "falcon", "prompt": "Hi", "max_tokens": 7}'
-    reply = await demo.services.http.ask(transport, HttpCall(8001, "/v1/completions", "POST", body))
+    reply = await demo.services.http.ask(transport, HttpCall(8001, "/v1/completions", "POST", body, key=None))
     assert reply.ok and b'"completion_tokens": 7' in reply.body
-    wrong = await demo.services.http.ask(transport, HttpCall(8001, "/v1/completions", "POST", b'{"model": "owl"}'))
+    wrong = await demo.services.http.ask(
+        transport, HttpCall(8001, "/v1/completions", "POST", b'{"model": "owl"}', key=None)
+    )
     assert wrong.status == 404
     after = await metrics.read(workload, demo.services)
     assert before is not None and after is not None
     assert (after.generated or 0) - (before.generated or 0) == 7
     with pytest.raises(HostError):
-        await demo.services.http.ask(transport, HttpCall(8002, "/health"))
+        await demo.services.http.ask(transport, HttpCall(8002, "/health", key=None))
     await launch.stop()

@@ -474,7 +474,7 @@ def _read_served(data: bytes) -> None:
                 insist("\x1b" not in piece, "an answer steers the terminal")
             f"{prompt.rate}"
         with handled():
-            reply = await TransportHttp().ask(hosts["spark-01"], HttpCall(8000, "/health"))
+            reply = await TransportHttp().ask(hosts["spark-01"], HttpCall(8000, "/health", key=None))
             for body in (reply.body, reply.body.removeprefix(b"data: ").partition(b"\n")[0]):
                 model_names(body)
 

@@ -76,3 +76,54 @@ def test_a_server_that_listens_on_one_address_only(hosts: list[Host], sparkrun: 
     assert workload["health"] == "serving"
     assert sparkrun("ask", "tiny-llama", "-H", head.name).returncode == 0
     assert sparkrun("stop", "tiny-llama", "-H", head.name).returncode == 0
+
+
+def test_a_server_with_a_key_is_ready_and_asked(
+    hosts: list[Host], sparkrun: Run, recipes: Path, tmp_path: Path
+) -> None:
+    """The key is typed, goes by a variable, and is read from the container by `ask`, which runs on its own."""
+    head, key = hosts[0], "typed-key-Zq8vT3"
+    text = (recipes / "tiny-llama.yaml").read_text()
+    recipe = tmp_path / "keyed.yaml"
+    recipe.write_text("name: keyed\n" + text.rstrip() + " \\\n      --api-key {api_key} --metrics\n")
+    done = sparkrun("run", str(recipe), "-H", head.name, "-o", f"api_key={key}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    body = {"model": "tiny", "prompt": "Hi", "max_tokens": 2}
+    assert ask(head, "/v1/completions", body)[0] == 401
+    said = sparkrun("ask", "keyed", "Hello", "-H", head.name, "--max-tokens", "5")
+    assert said.returncode == 0, said.stderr
+    assert said.stdout.strip()
+    told = sparkrun("status", "-H", head.name, "--json")
+    (workload,) = json.loads(told.stdout)["workloads"]
+    assert workload["health"] == "serving"
+    logs = sparkrun("logs", "keyed", "-H", head.name)
+    for shown in (done, said, told, logs):
+        assert key not in shown.stdout + shown.stderr
+    assert sparkrun("stop", "keyed", "-H", head.name).returncode == 0
+
+
+def test_a_server_with_a_file_of_keys(hosts: list[Host], sparkrun: Run, recipes: Path, tmp_path: Path) -> None:
+    head = hosts[0]
+    text = (recipes / "tiny-llama.yaml").read_text()
+    recipe = tmp_path / "filed.yaml"
+    command = text.replace("  llama-server", "  printf 'first-key\\nsecond-key\\n' >/run/keys\n  llama-server")
+    recipe.write_text("name: filed\n" + command.rstrip() + " \\\n      --api-key-file /run/keys\n")
+    done = sparkrun("run", str(recipe), "-H", head.name)
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = sparkrun("ask", "filed", "Hello", "-H", head.name, "--max-tokens", "5")
+    assert said.returncode == 0, said.stderr
+    assert sparkrun("stop", "filed", "-H", head.name).returncode == 0
+
+
+def test_a_server_of_embeddings(hosts: list[Host], sparkrun: Run, recipes: Path, tmp_path: Path) -> None:
+    head = hosts[0]
+    text = (recipes / "tiny-llama.yaml").read_text()
+    recipe = tmp_path / "embed.yaml"
+    recipe.write_text("name: embed\n" + text.rstrip() + " \\\n      --embeddings --pooling mean\n")
+    done = sparkrun("run", str(recipe), "-H", head.name)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "answers: embedding" in done.stdout
+    said = sparkrun("ask", "embed", "Hello", "-H", head.name)
+    assert said.returncode == 0, said.stderr
+    assert "an embedding of" in said.stdout
+    assert sparkrun("stop", "embed", "-H", head.name).returncode == 0

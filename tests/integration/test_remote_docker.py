@@ -14,7 +14,8 @@ from cluster.workstation import Workstation
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.remote.docker.client import DockerClient, archive
 from sparkrun_tui.remote.docker.logs import LogRecord, follow
-from sparkrun_tui.remote.docker.types import DockerError
+from sparkrun_tui.remote.docker.look import look_for
+from sparkrun_tui.remote.docker.types import DockerError, ImageProgram
 from sparkrun_tui.remote.ports.models import Transfer
 from sparkrun_tui.remote.ssh.pool import SshPool
 from sparkrun_tui.remote.transfer.images import DockerImages
@@ -221,3 +222,10 @@ async def test_an_image_is_sent_from_the_workstation(
     there = await DockerClient(pool.transport(receiver.name)).image(reference)
     assert there is not None
     assert "docker save" not in processes()
+
+
+async def test_an_image_is_asked_for_a_program(docker: DockerClient, all_images: Images, hosts: list[Host]) -> None:
+    image = all_images.busybox.reference
+    assert await look_for(docker, image, "no-such-program") == ImageProgram(False)
+    assert await look_for(docker, image, "wget") == ImageProgram(True)
+    await until(lambda: "sparkrun-tui-look" not in hosts[0].docker("ps", "-a"))

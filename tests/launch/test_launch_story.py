@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
+from sparkrun_tui.engines.offers import OFFERS
 from sparkrun_tui.engines.plan import Phase
+from sparkrun_tui.fleet.survey import survey
 from sparkrun_tui.launch.record.events import LaunchStatus, StepState
 from sparkrun_tui.launch.record.journal import launches_dir, read_log, read_state
+from sparkrun_tui.remote.http.client import HttpReply
 from tests.launch.fakes import RAY_TWO, SGLANG_TWO, SOLO, FakeCluster, rendered
 from tests.launch.virtual import virtual_time
 
@@ -159,6 +163,7 @@ async def test_a_delegated_launch_finds_follows_and_removes_the_scripts_containe
     assert cluster.remaining == []
 
 
+PATHS = tuple(path for offer in OFFERS for path in offer.paths)
 _TOKENS = ("/v1/completions", "/v1/chat/completions")
 
 
@@ -185,11 +190,105 @@ async def test_a_server_is_ready_with_what_it_is_for(
 
 
 @virtual_time
+async def test_a_pooling_server_is_asked_for_an_embedding_first(cluster: FakeCluster) -> None:
+    # As two official recipes have it: nothing but the flag says that there is no text.
+    cluster.http.missing = frozenset((*_TOKENS, "/openapi.json"))
+    text = SOLO.replace("--port {port}", "--port {port} --runner pooling -tp 1")
+    launch = cluster.begin(text)
+    state = await launch.wait_ready()
+    assert state.status is LaunchStatus.READY
+    assert state.endpoint is not None and state.endpoint.offers == "embedding"
+    posts = [call.path for call in cluster.http.calls if call.method == "POST"]
+    assert posts == ["/v1/embeddings"]
+    view = await survey(cluster.cluster, cluster.services)
+    assert view.workloads[0].offers == "embedding"
+    await launch.stop()
+
+
+@pytest.mark.parametrize(
+    ("listed", "asked"),
+    [
+        (("/v1/rerank", "/score", "/v1/score"), "/v1/score"),
+        (("/pooling",), "/pooling"),
+        (("/classify", "/pooling"), "/classify"),
+        (("/v1/audio/transcriptions", "/v1/models"), "/v1/audio/transcriptions"),
+        (("/v1/audio/speech",), "/v1/audio/speech"),
+        (("/v1/chat/completions",), "/v1/chat/completions"),
+    ],
+)
+@virtual_time
+async def test_only_what_a_server_lists_is_asked(cluster: FakeCluster, listed: tuple[str, ...], asked: str) -> None:
+    schema = json.dumps({"paths": dict.fromkeys(listed, "")}).encode()
+    cluster.http.answers = {"/openapi.json": HttpReply(200, schema)}
+    launch = cluster.begin(SOLO)
+    assert (await launch.wait_ready()).status is LaunchStatus.READY
+    assert [call.path for call in cluster.http.calls if call.method == "POST"] == [asked]
+    await launch.stop()
+
+
+@pytest.mark.parametrize("status", [400, 404, 415, 422, 501])
+@virtual_time
+async def test_a_server_that_takes_no_request_known_here_is_ready_by_its_name(
+    cluster: FakeCluster, status: int
+) -> None:
+    """A model that wants pictures, for example: it refuses texts, and is well."""
+    cluster.http.answers = {path: HttpReply(status, b'{"message": "an image is needed"}') for path in PATHS}
+    launch = cluster.begin(SOLO)
+    state = await launch.wait_ready()
+    assert state.status is LaunchStatus.READY
+    assert any("ready by its health and its name" in notice.text for notice in state.notices)
+    await launch.stop()
+
+
+@virtual_time
+async def test_a_server_that_lists_no_models_is_ready(cluster: FakeCluster) -> None:
+    cluster.http.answers = {"/v1/models": HttpReply(404, b"")}
+    launch = cluster.begin(SOLO)
+    assert (await launch.wait_ready()).status is LaunchStatus.READY
+    await launch.stop()
+
+
+@virtual_time
+async def test_a_list_of_models_in_another_form_is_not_waited_for(cluster: FakeCluster) -> None:
+    cluster.http.answers = {"/v1/models": HttpReply(200, b'{"models": ["tiny"]}')}
+    launch = cluster.begin(SOLO)
+    assert (await launch.wait_ready()).status is LaunchStatus.READY
+    await launch.stop()
+
+
+@virtual_time
+async def test_models_that_cannot_be_listed_are_waited_for_with_a_word(cluster: FakeCluster) -> None:
+    cluster.http.answers = {"/v1/models": HttpReply(500, b"starting")}
+    launch = cluster.begin(SOLO)
+    await asyncio.sleep(120)
+    assert launch.state.status is LaunchStatus.STARTING
+    assert [notice.text for notice in launch.state.notices if "gives no name yet: 500" in notice.text]
+    del cluster.http.answers["/v1/models"]
+    assert (await launch.wait_ready()).status is LaunchStatus.READY
+    await launch.stop()
+
+
+@virtual_time
+async def test_a_path_that_fails_at_first_is_asked_again(cluster: FakeCluster) -> None:
+    class Warming(dict[str, HttpReply]):
+        """Fails once."""
+
+        def __getitem__(self, key: str) -> HttpReply:
+            return self.pop(key)
+
+    cluster.http.missing = frozenset(PATHS) - {"/v1/embeddings"}
+    cluster.http.answers = Warming({"/v1/embeddings": HttpReply(500, b"busy")})
+    launch = cluster.begin(SOLO)
+    assert (await launch.wait_ready()).status is LaunchStatus.READY
+    await launch.stop()
+
+
+@virtual_time
 async def test_a_server_that_answers_nothing_is_not_ready(cluster: FakeCluster) -> None:
-    cluster.http.missing = frozenset((*_TOKENS, "/v1/embeddings", "/v1/score"))
+    cluster.http.answers = {path: HttpReply(500, b'{"error": "engine dead"}') for path in PATHS}
     state = await cluster.begin(SOLO).wait_ready()
     assert state.status is LaunchStatus.FAILED
-    assert "404" in state.detail
+    assert "500" in state.detail
 
 
 @virtual_time

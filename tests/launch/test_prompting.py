@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.launch.prompting import Prompt, ask_served
+from sparkrun_tui.base.secrets import Secret
+from sparkrun_tui.launch.prompting import Prompt
+from sparkrun_tui.launch.question import ask_served
 from sparkrun_tui.launch.record.events import EndpointUp
 from sparkrun_tui.remote.http.client import HttpCall, TransportHttp
 from tests.launch.fakes import FakeCluster
@@ -91,9 +93,25 @@ async def test_http_over_a_transport_reads_chunked_and_plain_answers() -> None:
     ):
         server, port, asked = await _serve(answer)
         async with server:
-            reply = await TransportHttp().ask(ScriptedTransport(), HttpCall(port, "/x", "POST", b"{}"))
+            reply = await TransportHttp().ask(ScriptedTransport(), HttpCall(port, "/x", "POST", b"{}", key=None))
         assert (reply.status, reply.body) == (200, b"hello")
         assert asked[0].startswith(b"POST /x HTTP/1.1\r\n") and asked[0].endswith(b"{}")
+
+
+async def test_a_request_carries_the_key_in_its_header_only() -> None:
+    server, port, asked = await _serve(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    async with server:
+        for key in ("plain-key", "schlüssel"):
+            call = HttpCall(port, "/x", key=Secret(key))
+            assert key not in repr(call)
+            assert (await TransportHttp().ask(ScriptedTransport(), call)).ok
+            assert f"\r\nAuthorization: Bearer {key}\r\n".encode() in asked[-1]
+        evil = HttpCall(port, "/x", key=Secret("a\r\nX-Other: b"))
+        with pytest.raises(HostError, match="characters that HTTP does not allow") as refused:
+            await TransportHttp().ask(ScriptedTransport(), evil)
+    assert "X-Other" not in repr(refused.value)
+    assert refused.value.__cause__ is None
+    assert len(asked) == 2
 
 
 async def test_what_is_not_http_and_what_ends_early_are_host_errors() -> None:
@@ -101,14 +119,14 @@ async def test_what_is_not_http_and_what_ends_early_are_host_errors() -> None:
         server, port, _ = await _serve(answer)
         async with server:
             with pytest.raises(HostError, match=words):
-                await TransportHttp().ask(ScriptedTransport(), HttpCall(port, "/"))
+                await TransportHttp().ask(ScriptedTransport(), HttpCall(port, "/", key=None))
 
 
 async def test_a_refused_stream_carries_the_servers_words() -> None:
     server, port, _ = await _serve(b"HTTP/1.1 404 Not Found\r\nContent-Length: 13\r\n\r\nno such model")
     async with server:
         with pytest.raises(HostError, match="404: no such model"):
-            async for _chunk in TransportHttp().stream(ScriptedTransport(), HttpCall(port, "/")):
+            async for _chunk in TransportHttp().stream(ScriptedTransport(), HttpCall(port, "/", key=None)):
                 pass
 
 

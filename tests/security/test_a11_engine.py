@@ -77,7 +77,7 @@ async def test_bytes_that_trickle_do_not_hold_a_request() -> None:
         with pytest.raises(HostError, match="nothing came"):
             await asked(port, timeout=0.5)
         with pytest.raises(HostError, match="no answer"):
-            await TransportHttp().ask(ScriptedTransport(), HttpCall(port, "/", timeout=0.5))
+            await TransportHttp().ask(ScriptedTransport(), HttpCall(port, "/", timeout=0.5, key=None))
 
 
 @pytest.mark.parametrize(

@@ -161,3 +161,50 @@ def test_a_file_of_keys_is_no_key() -> None:
     found = plan("llama-server -hf org/m --api-key-file /run/keys", runtime="llama-cpp")
     assert "--api-key-file /run/keys" in found.serve.ranks[0].container.script
     assert not any(problem.code == "secret-argument" for problem in found.problems)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "command", "variable"),
+    [
+        ("vllm", f"export VLLM_API_KEY={KEY}\nvllm serve {{model}} --port {{port}}", "VLLM_API_KEY"),
+        ("vllm", f"VLLM_API_KEY='{KEY}' vllm serve {{model}} --port {{port}}", "VLLM_API_KEY"),
+        ("vllm", f"vllm serve {{model}} --port {{port}} --api-ke {KEY}", "VLLM_API_KEY"),
+        ("vllm", f"vllm serve {{model}} --port {{port}} --api-key {KEY} {OTHER}", "SPARKRUN_SECRET_API_KEY"),
+    ],
+)
+def test_what_is_written_in_clear_comes_from_a_variable(
+    runtime: str, command: str, variable: str, tmp_path: Path
+) -> None:
+    """The commands to paste work without the secret: they take it from a variable."""
+    found = plan(command, runtime=runtime)
+    told = "\n".join(lines(found))
+    assert KEY not in told
+    assert OTHER not in told
+    assert f"-e {variable}" in told
+    arguments, environment = served(found, tmp_path)
+    assert KEY in (environment.get("VLLM_API_KEY"), *arguments)
+    assert found.serve.ready.key.secret is not None
+    assert found.serve.ready.key.secret.reveal() == KEY
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        f"bash -c 'export VLLM_API_KEY={KEY}; vllm serve {{model}}'",
+        f'bash -c "vllm serve {{model}} --api-key {KEY} {OTHER}"',
+        f'bash -c "VLLM_API_KEY={KEY} vllm serve {{model}}"',
+        f"echo '--api-key {KEY}' >/dev/null\nvllm serve {{model}}",
+    ],
+)
+def test_what_cannot_be_a_variable_is_dots(command: str) -> None:
+    told = "\n".join(lines(plan(command, api_key="x")))
+    assert KEY not in told
+    assert OTHER not in told
+    assert "•••" in told
+
+
+def test_words_beside_a_flag_for_secrets_are_not_hidden() -> None:
+    command = "# without --api-key anybody can ask\nvllm serve {model} --api-key {api_key}\nsleep infinity"
+    told = "\n".join(lines(plan(command)))
+    assert "without --api-key anybody can ask" in told
+    assert "sleep infinity" in told

@@ -16,13 +16,14 @@ import pytest
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.decoded import Decoded
-from sparkrun_tui.base.secrets import Redactor, Secret, without_named
+from sparkrun_tui.base.secrets import Redactor, Secret, secrets_given, without_named
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.launch.launcher import Launcher
 from sparkrun_tui.launch.record.events import LaunchStatus
 from sparkrun_tui.launch.record.logs import LogLine, safe_line
 from sparkrun_tui.launch.run import given_secrets
 from sparkrun_tui.launch.run.given_secrets import secrets_of_recipe_called
+from sparkrun_tui.remote.docker import processes
 from sparkrun_tui.remote.docker.types import container_from_inspect
 from tests.launch.fakes import SOLO, FakeCluster, FakeContainer, FakeHost, journal_text, rendered
 from tests.launch.virtual import virtual_time
@@ -128,12 +129,13 @@ def test_the_processes_of_a_container_are_read_as_they_are() -> None:
         deadline = time.monotonic() + 10
         while FLAG.encode() not in place.read_bytes() and time.monotonic() < deadline:
             time.sleep(0.01)
-        script = given_secrets.READ[2].replace("/proc/[0-9]*", f"/proc/{process.pid}")
+        script = processes.READ[2].replace("/proc/[0-9]*", f"/proc/{process.pid}")
         told = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
     finally:
         process.kill()
         process.wait()
-    found = given_secrets.read(told.stdout)
+    read = processes.read(told.stdout)
+    found = secrets_given(read.variables, read.words)
     assert Secret(f"{TYPED}\nsecond line") in found
     assert Secret(FLAG) in found
     assert Secret("1") not in found

@@ -127,28 +127,46 @@ async def _stop_one(item: Workload, services: Services, view: FleetView) -> Exit
     "--max-tokens", default=512, show_default=True, type=click.IntRange(1), help="The most tokens in the answer."
 )
 def ask_command(name: str, prompt: tuple[str, ...], hosts: str, cluster_name: str, demo: bool, max_tokens: int) -> int:
-    """Send PROMPT to the workload NAME (a launch id or a recipe) and print the answer as it arrives."""
+    """Send PROMPT to the workload NAME (a launch id or a recipe) and print the answer as it arrives.
+
+    A server of embeddings, scores or speech is asked for one of these. Scores are of a query and texts, with | between
+    them. An API key that the server wants is read from its container, and never shown.
+    """
     text = " ".join(prompt) or "Say hello in one sentence."
     return asyncio.run(_ask(Target(hosts, cluster_name, demo), name, text, max_tokens))
 
 
 async def _ask(target: Target, name: str, text: str, max_tokens: int) -> Exit:
     from sparkrun_tui.fleet.choose import choose
-    from sparkrun_tui.launch.prompting import Prompt
+    from sparkrun_tui.fleet.server_keys import key_of
+    from sparkrun_tui.launch.question import Question
+    from sparkrun_tui.launch.record.events import EndpointUp
 
     async with surveyed(target) as (_, services, view):
         item = choose(view, name)
         if item.port is None or not _head_runs(item):
             raise LaunchError(f"{item.recipe} is not serving: {item.detail or item.health}")
-        model = item.served_name or item.model
-        prompt = Prompt(services, item.head_host, item.port, model, text, max_tokens=max_tokens, address=item.address)
-        async for piece in prompt:
+        question = Question(
+            services,
+            item.head_host,
+            EndpointUp(
+                url=f"http://{item.address}:{item.port}", model=item.served_name or item.model, offers=item.offers
+            ),
+            text,
+            max_tokens=max_tokens,
+            address=item.address,
+            find_key=lambda: key_of(item, services),
+        )
+        answered = False
+        async for piece in question:
+            answered = True
             output.piece(piece)
         output.line()
-        if prompt.first_after is not None and sys.stderr.isatty():
+        prompt = question.prompt
+        if prompt is not None and prompt.first_after is not None and sys.stderr.isatty():
             rate = f", {prompt.rate:.1f} tokens/s" if prompt.rate else ""
             say(f"{prompt.tokens} tokens, first after {prompt.first_after:.2f} s{rate}")
-        return Exit.OK if prompt.tokens else Exit.FAILED
+        return Exit.OK if answered else Exit.FAILED
 
 
 def _head_runs(item: Workload) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sparkrun_tui.base.units import format_bytes, format_rate
+from sparkrun_tui.engines.offers import TEXT
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.record.events import (
     AnyEvent,
@@ -62,7 +63,12 @@ class Narrator:
         if isinstance(event, StatusChanged):
             return f"{event.status}: {event.detail}" if event.detail else str(event.status)
         if isinstance(event, EndpointUp):
-            return f"serves {event.model} at {event.url}"
+            text = f"serves {event.model} at {event.url}"
+            if event.offers and event.offers not in TEXT:
+                text += f", answers: {event.offers}"
+            if event.wants_key:
+                text += ", requests must send its API key"
+            return text
         return ""
 
     def _fact(self, event: EngineFact) -> str:

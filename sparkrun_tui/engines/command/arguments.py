@@ -101,14 +101,22 @@ def plain_spelling(word: str, dialect: Dialect) -> str:
 
 def meant_spellings(name: str, family: Family) -> tuple[str, ...]:
     """All spellings of the flag that an engine takes `name` for, abbreviations included; only itself where unknown."""
-    spelling = plain_spelling(name, family.dialect)
-    flags = load_flags(family)
-    flag = flags.by_spelling.get(spelling)
-    if flag is None and family.dialect.abbreviations:
-        near = flags.starting_with(spelling)
-        if len(near) == 1:
-            flag = near[0]
-    return flag.spellings if flag is not None else (spelling,)
+    found = _lookup(name, family, load_flags(family)).flag
+    if found is None:
+        return (plain_spelling(name, family.dialect),)
+    return found.spellings
+
+
+def flag_of(word: str, family: Family) -> str:
+    """The long spelling of the flag that a word of a command line gives, from any spelling or abbreviation of it.
+
+    A word that no flag of the engine fits, or more than one, is only spelt as the engine's tables spell it.
+    """
+    name = word.partition("=")[0]
+    found = _lookup(name, family, load_flags(family)).flag
+    if found is None:
+        return plain_spelling(name, family.dialect)
+    return found.name
 
 
 def _lookup(word: str, family: Family, flags: EngineFlags) -> Given:

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.engines.command.arguments import is_flag, meant_spellings
 from sparkrun_tui.engines.command.shell_edit import (
@@ -29,11 +30,13 @@ from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.plan import PlanRequest
 from sparkrun_tui.recipe.format.hooks import hooks_of
 from sparkrun_tui.recipe.model import Problem, Severity
-from sparkrun_tui.recipe.values.masking import gives_secret, is_variable
-from sparkrun_tui.recipe.values.shell_scanner import Command
+from sparkrun_tui.recipe.values.masking import gives_secret, is_variable, new_variable
+from sparkrun_tui.recipe.values.shell_scanner import Command, simple_commands
 
 _REFERENCE = re.compile(r'"?\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})"?')
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
+_ASSIGNING = frozenset({"export", "declare", "local", "readonly", "env"})
+"""Words before the assignments of a command."""
 _PASSING = re.compile(r"(?:.*/)?(?:exec|nohup|time|env|python[0-9.]*|vllm|sglang|(?:ba|da|z|k)?sh)|-m|-[abd-z]*c[a-z]*")
 """Words before a server that leave it the environment of the script: no `sudo`, no `env -i`, no `ssh`."""
 
@@ -61,6 +64,7 @@ class _Given:
     start: int
     end: int
     value: str
+    value_start: int
     alone: bool
     """Whether the flag is given once, with one value."""
 
@@ -84,6 +88,7 @@ def hand_over(script: str, request: PlanRequest, family: Family) -> HandedOver:
 
     A secret that must stay on the command line becomes a warning.
     """
+    script, request = _without_assigned(script, request)
     try:
         serving = serve_commands(script, family.dialect.starts)
     except ValueError:
@@ -106,6 +111,8 @@ def hand_over(script: str, request: PlanRequest, family: Family) -> HandedOver:
         reason = _reason_to_stay(item, variable, secret, around)
         if reason or secret is None:
             problems.append(_stays(item.flag, reason, request))
+            if secret is not None:
+                changes += _as_reference(item, secret, secrets, around)
             continue
         secrets[variable] = secret
         changes.append(_without(script, item))
@@ -113,6 +120,38 @@ def hand_over(script: str, request: PlanRequest, family: Family) -> HandedOver:
     changed = splice(script, changes)
     kept = {name: secret for name, secret in secrets.items() if not _is_idle(name, changed, request)}
     return HandedOver(changed, replace(request, secret_env=kept), tuple(notes), tuple(problems))
+
+
+def _without_assigned(script: str, request: PlanRequest) -> tuple[str, PlanRequest]:
+    """`script` with a variable in place of each secret that it assigns (`export VLLM_API_KEY=x`), and who carries them.
+
+    Only what the script's own commands assign: in the script of a `bash -c`, quotes mean something else.
+    """
+    try:
+        commands = simple_commands(script)
+    except ValueError:
+        return script, request
+    secrets = dict(request.secret_env)
+    changes: list[Splice] = []
+    for words in commands:
+        for word in words:
+            name, equals, value = word.text.partition("=")
+            if not equals or _ASSIGNMENT.fullmatch(word.text) is None:
+                if word.text not in _ASSIGNING:
+                    break
+                continue
+            begin = word.start + len(name) + 1
+            as_written = script.startswith(f"{name}=", word.start)
+            literal = bool(value) and not any(sign in value for sign in "$`")
+            if as_written and literal and gives_secret(name, value):
+                variable = name
+                if name in secrets or name in request.env:
+                    variable = new_variable(name, Secret(value), secrets)
+                secrets[variable] = Secret(value)
+                changes.append(Splice(begin, word.end, shell.variable(variable)))
+    if not changes:
+        return script, request
+    return splice(script, changes), replace(request, secret_env=secrets)
 
 
 def _secret_flags(words: Command, family: Family) -> list[_Given]:
@@ -125,16 +164,20 @@ def _secret_flags(words: Command, family: Family) -> list[_Given]:
             continue
         name, equals, value = texts[number].partition("=")
         last = number
+        value_start = words[number].start + len(name) + 1
         if not equals and number + 1 < len(words):
             last = number + 1
             value = texts[last]
+            value_start = words[last].start
         if not value or is_flag(value):
             continue
         flag = _secret_flag(name, value, family)
         if not flag:
             continue
         followed_by_value = last + 1 < len(words) and not is_flag(texts[last + 1])
-        found.append(_Given(flag, words[number].start, words[last].end, value, alone=not followed_by_value))
+        found.append(
+            _Given(flag, words[number].start, words[last].end, value, value_start, alone=not followed_by_value)
+        )
     counts = Counter(item.flag for item in found)
     for index, item in enumerate(found):
         if counts[item.flag] > 1:
@@ -219,6 +262,22 @@ def _without(script: str, item: _Given) -> Splice:
     follows = script[item.end : item.end + 1]
     text = "" if not follows or follows.isspace() or follows in "'\")" else " "
     return Splice(start, item.end, text)
+
+
+def _as_reference(item: _Given, secret: Secret, secrets: dict[str, Secret], around: _Around) -> list[Splice]:
+    """Take a value that must stay on the command line from a variable, so that no script or plan holds it.
+
+    Empty where it is one already, and inside the script of a `bash -c`, whose quotes are not known here.
+    """
+    script = around.script
+    written = script[item.value_start : item.end]
+    quoted = len(written) > 1 and written[0] == written[-1] and written[0] in "'\""
+    is_whole_word = written == item.value or quoted
+    if not is_whole_word or around.outer is not around.serving[0] or _REFERENCE.fullmatch(item.value) is not None:
+        return []
+    name = new_variable(item.flag.lstrip("-"), secret, secrets)
+    secrets[name] = secret
+    return [Splice(item.value_start, item.end, shell.variable(name))]
 
 
 def _blanks_before(script: str, at: int) -> int:

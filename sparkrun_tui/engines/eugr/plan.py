@@ -23,6 +23,7 @@ from sparkrun_tui.engines.layout.hook_env import hook_env
 from sparkrun_tui.engines.layout.hooks import before_hooks, with_hooks
 from sparkrun_tui.engines.layout.nccl import free_port
 from sparkrun_tui.engines.layout.options import docker_arguments, refusals
+from sparkrun_tui.engines.layout.ready import ready_check
 from sparkrun_tui.engines.plan import LABEL, HostScript, ModelNeed, PlanRequest, ReadyCheck, ServePlan, Stage
 from sparkrun_tui.engines.vllm.family import VLLM
 from sparkrun_tui.engines.vllm.plan import DEFAULT_PORT, NAME_FLAGS, model_of
@@ -104,11 +105,8 @@ class EugrVllm(Engine):
         handed = hand_over(self.command(rendered), request, self.family)
         command, request = handed.script, handed.request
         said = locate(command, self.family.dialect.starts, request.env)
-        ready = ReadyCheck(
-            host=head.name,
-            port=port_of(rendered, said, DEFAULT_PORT),
-            served_name=served_name_of(rendered, said, NAME_FLAGS, model_of(said)),
-        )
+        name = served_name_of(rendered, said, NAME_FLAGS, model_of(said))
+        ready = ready_check(request, said, self.family, port_of(rendered, said, DEFAULT_PORT), name)
         ready = as_asked(ready, rendered)
         image = image_on(rendered.recipe, head.name) or self.image(rendered.recipe)
         problems = (*problems, *several_images(request, image, "the scripts run one image on all hosts"))
@@ -283,6 +281,7 @@ def _label_arguments(request: PlanRequest, engine: str, ready: ReadyCheck) -> st
         "port": str(ready.port),
         "model": recipe.model,
         "served": ready.served_name,
+        "offers": ready.offers,
     }
     words = []
     for key, value in labels.items():

@@ -309,6 +309,8 @@ def labelled(plan: ServePlan, request: PlanRequest) -> ServePlan:
         "image": plan.image,
         "settings": settings_label(request.rendered),
     }
+    if plan.ready.offers:
+        common["offers"] = plan.ready.offers
     safe = {f"{LABEL}{key}": redact(value) for key, value in common.items()}
     return replace(plan, ranks=tuple(_with_labels(rank, safe) for rank in plan.ranks))
 

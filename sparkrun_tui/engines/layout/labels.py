@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sparkrun_tui.base import identifiers
+from sparkrun_tui.engines.offers import BY_NAME
 from sparkrun_tui.engines.plan import LABEL
 
 MAX_RANKS = identifiers.MAX_NODES
@@ -35,3 +36,9 @@ def hosts_of(labels: Mapping[str, str]) -> tuple[str, ...]:
     """The hosts of its workload in rank order, at most `MAX_RANKS`; empty where its labels do not say."""
     names = label_of(labels, "hosts").split(",", MAX_RANKS)[:MAX_RANKS]
     return tuple(name for name in names if name)
+
+
+def offers_of(labels: Mapping[str, str]) -> str:
+    """What the server of a container answers, a name of `engines.offers`; empty where its label says nothing known."""
+    name = label_of(labels, "offers")
+    return name if name in BY_NAME else ""

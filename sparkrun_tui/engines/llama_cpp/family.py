@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sparkrun_tui.engines.family import Dialect, Family, MetricNames, Starter
+from sparkrun_tui.engines.family import Dialect, Family, KeyPlaces, MetricNames, Starter
 from sparkrun_tui.engines.llama_cpp.causes import CAUSES
 from sparkrun_tui.engines.llama_cpp.flags import FLAGS
 from sparkrun_tui.engines.llama_cpp.log import LOG
@@ -71,6 +71,8 @@ LLAMA_CPP = Family(
     official_images=("ghcr.io/ggml-org/llama.cpp", "ghcr.io/ggerganov/llama.cpp"),
     # common/arg.cpp reads the variable by the same code as the flag.
     secret_variables={"--api-key": "LLAMA_API_KEY"},
+    offers=(("--reranking", "", "rerank"), ("--pooling", "rank", "rerank"), ("--embeddings", "", "embedding")),
+    keys=KeyPlaces(("--api-key",), ("--api-key-file",), ("LLAMA_API_KEY",), separator=","),
     build_numbers=True,
     log=LOG,
     causes=CAUSES,

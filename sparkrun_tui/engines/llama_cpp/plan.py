@@ -19,6 +19,7 @@ from sparkrun_tui.engines.layout.assemble import assemble, need_serve
 from sparkrun_tui.engines.layout.caches import HF_HOME
 from sparkrun_tui.engines.layout.common import container, role_of
 from sparkrun_tui.engines.layout.nccl import free_port
+from sparkrun_tui.engines.layout.ready import ready_check
 from sparkrun_tui.engines.llama_cpp.family import LLAMA_CPP
 from sparkrun_tui.engines.llama_cpp.gguf_files import OWN_PROJECTOR, USUAL_QUANT, split_model
 from sparkrun_tui.engines.llama_cpp.projector import (
@@ -37,7 +38,6 @@ from sparkrun_tui.engines.plan import (
     PlanRequest,
     PortWait,
     RankPlan,
-    ReadyCheck,
     Role,
     ServePlan,
     Stage,
@@ -158,7 +158,7 @@ class LlamaCpp(Engine):
             self.models(rendered),
             ranks,
             _stages(hosts, port),
-            ReadyCheck(host=hosts[0].name, port=port_of(rendered, said, DEFAULT_PORT), served_name=name),
+            ready_check(request, said, self.family, port_of(rendered, said, DEFAULT_PORT), name),
             notes,
             (*problems, *handed.problems),
         )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sparkrun_tui.base.numbers import whole_of
-from sparkrun_tui.engines.family import Dialect, Family, MetricNames, Starter
+from sparkrun_tui.engines.family import Dialect, Family, KeyPlaces, MetricNames, Starter
 from sparkrun_tui.engines.image_version import is_older, version_in_tag
 from sparkrun_tui.engines.sglang.causes import CAUSES
 from sparkrun_tui.engines.sglang.flags import FLAGS
@@ -109,7 +109,10 @@ SGLANG = Family(
     ),
     divides_ranks=("sglang.dp_attention", "sglang.attn_dp_size"),
     prepared=replicas_of_attention,
-    # It reads its keys (`--api-key`, `--admin-api-key`) only from flags.
+    # It reads its keys (`--api-key`, `--admin-api-key`) only from flags. The variable is what its clients read, and
+    # what start scripts in images pass on as the flag.
+    offers=(("--is-embedding", "", "embedding"),),
+    keys=KeyPlaces(flags=("--api-key",), variables=("SGLANG_API_KEY",)),
     image_words="sglang|sgl",
     official_images=("lmsysorg/sglang", "nvcr.io/nvidia/sglang"),
     # `sglang serve` starts another server for diffusion models, with a parser of its own (sglang/multimodal_gen).

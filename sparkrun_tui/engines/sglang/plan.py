@@ -16,7 +16,8 @@ from sparkrun_tui.engines.layout import hosts as host_rules
 from sparkrun_tui.engines.layout.assemble import assemble, need_serve
 from sparkrun_tui.engines.layout.common import container, role_of
 from sparkrun_tui.engines.layout.nccl import free_port
-from sparkrun_tui.engines.plan import ContainerSpec, PlanRequest, RankPlan, ReadyCheck, ServePlan, Stage
+from sparkrun_tui.engines.layout.ready import ready_check
+from sparkrun_tui.engines.plan import ContainerSpec, PlanRequest, RankPlan, ServePlan, Stage
 from sparkrun_tui.engines.settings import attention_replicas, degrees
 from sparkrun_tui.engines.sglang.family import SGLANG
 from sparkrun_tui.recipe.format.spots import beginning
@@ -82,11 +83,8 @@ class Sglang(Engine):
                 text = insert_after(script, said.words, _rank_arguments(request, said, rank, port))
             ranks.append(RankPlan(rank, host.name, role_of(rank, nodes), self._container(request, rank, text)))
         model = said.value(("--model-path", "--model", "--model_path")) or said.after("serve")
-        ready = ReadyCheck(
-            host=hosts[0].name,
-            port=port_of(rendered, said, DEFAULT_PORT),
-            served_name=served_name_of(rendered, said, NAME_FLAGS, model),
-        )
+        name = served_name_of(rendered, said, NAME_FLAGS, model)
+        ready = ready_check(request, said, self.family, port_of(rendered, said, DEFAULT_PORT), name)
         title = "Start SGLang"
         if nodes > 1:
             title = "Start SGLang on all hosts"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sparkrun_tui.engines.family import Dialect, Family, MetricNames, Starter, Variable
+from sparkrun_tui.engines.family import Dialect, Family, KeyPlaces, MetricNames, Starter, Variable
 from sparkrun_tui.engines.vllm.causes import CAUSES
 from sparkrun_tui.engines.vllm.flags import FLAGS
 from sparkrun_tui.engines.vllm.log import LOG
@@ -103,4 +103,16 @@ VLLM = Family(
     ),
     # build_app in entrypoints/openai/api_server.py: one key of the variable is used where no flag gives any.
     secret_variables={"--api-key": "VLLM_API_KEY"},
+    offers=(
+        ("--convert", "classify", "score"),
+        ("--task", "score", "score"),
+        ("--task", "classify", "classify"),
+        ("--task", "reward", "pooling"),
+        ("--task", "transcription", "transcription"),
+        ("--task", "embed", "embedding"),
+        ("--task", "embedding", "embedding"),
+        ("--convert", "embed", "embedding"),
+        ("--runner", "pooling", "embedding"),
+    ),
+    keys=KeyPlaces(flags=("--api-key",), variables=("VLLM_API_KEY",)),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.engines.command.secret_flags import hand_over
@@ -16,6 +16,7 @@ from sparkrun_tui.engines.layout import hosts as host_rules
 from sparkrun_tui.engines.layout.assemble import assemble, need_serve, several_images
 from sparkrun_tui.engines.layout.common import container, role_of
 from sparkrun_tui.engines.layout.nccl import free_port
+from sparkrun_tui.engines.layout.ready import ready_check
 from sparkrun_tui.engines.plan import (
     ContainerExec,
     ContainerSpec,
@@ -24,9 +25,23 @@ from sparkrun_tui.engines.plan import (
     PortWait,
     RankPlan,
     RayNodesWait,
-    ReadyCheck,
     ServePlan,
     Stage,
+)
+from sparkrun_tui.engines.vllm.executor import (
+    BACKEND_FLAGS,
+    KEY,
+    RUNTIME,
+    TOKEN,
+    TOKEN_MODE,
+    WITHOUT,
+    Executor,
+    brings_ray,
+    executor_of,
+    no_ray,
+    override_of,
+    with_executor,
+    without_ray_commands,
 )
 from sparkrun_tui.engines.vllm.family import VLLM
 from sparkrun_tui.recipe.values.shell_scanner import Command
@@ -35,7 +50,6 @@ IMAGE_PREFIX = "scitrera/dgx-spark-vllm"
 DEFAULT_PORT = 8000
 RAY_PORT = 46379
 MASTER_PORT = 25000
-BACKEND_FLAGS = ("--distributed-executor-backend", "--distributed_executor_backend")
 NAME_FLAGS = ("--served-model-name", "--served_model_name")
 CACHES: Mapping[str, str] = {
     "vllm": "/root/.cache/vllm",
@@ -62,7 +76,8 @@ class Vllm(Engine):
     title: str = "vLLM"
     family: Family = VLLM
     image_prefix: str = IMAGE_PREFIX
-    aliases: tuple[str, ...] = ("vllm-ray",)
+    aliases: tuple[str, ...] = (RUNTIME,)
+    applied: tuple[str, ...] = (KEY,)
     ray: bool = True
 
     def plan(self, request: PlanRequest) -> ServePlan:
@@ -72,30 +87,49 @@ class Vllm(Engine):
         handed = hand_over(self.command(rendered), request, self.family)
         script, request = handed.script, handed.request
         said = locate(script, self.family.dialect.starts, request.env, strict=len(hosts) > 1)
-        ready = ReadyCheck(
-            host=hosts[0].name,
-            port=port_of(rendered, said, DEFAULT_PORT),
-            served_name=served_name_of(rendered, said, NAME_FLAGS, model_of(said)),
-        )
-        backend = said.value(BACKEND_FLAGS) or ""
+        name = served_name_of(rendered, said, NAME_FLAGS, model_of(said))
+        ready = ready_check(request, said, self.family, port_of(rendered, said, DEFAULT_PORT), name)
+        executor = executor_of(rendered, script, said)
+        image = self.image(rendered.recipe)
         notes = handed.notes
+        missing = request.ray.has is False and not brings_ray(request)
+        asks_ray = False
+        if override_of(rendered):
+            script = with_executor(script, said, executor.named)
+            if executor.named in WITHOUT:
+                script = without_ray_commands(script)
+            said = locate(script, self.family.dialect.starts, request.env, strict=len(hosts) > 1)
+        uses_ray = self.ray or len(hosts) == 1
+        if executor.asks_for_ray and missing and uses_ray:
+            problems = (*problems, no_ray(image, executor.asks_for_ray, rendered))
         if len(hosts) == 1:
+            asks_ray = bool(executor.asks_for_ray)
             ranks, stages = self._solo(request, script)
-        elif self.ray and backend not in ("mp", "external_launcher"):
+        elif self._over_ray_wanted(executor, missing=missing):
+            asks_ray = True
             ranks, stages = self._over_ray(request, script, need_serve(said.words, self.title, request), said)
-            port = _ray_port(hosts)
-            warning = f"Ray has no password: everyone who reaches port {port} of {hosts[0].name} can run code there."
-            notes = (*notes, warning)
+            notes = (*notes, *_ray_notes(request, image, executor, _ray_port(hosts)))
             why = "Ray needs the same versions of itself and of Python on all hosts"
             problems = (*problems, *several_images(request, self.image(rendered.recipe), why))
         else:
-            if self.ray:
-                notes = (*notes, f"The command has `{BACKEND_FLAGS[0]} {backend}`: the hosts connect without Ray.")
+            if self.ray and executor.named in WITHOUT:
+                notes = (*notes, f"The executor is `{executor.named}`: the hosts connect without Ray.")
+            elif self.ray:
+                notes = (*notes, f"{image} has no Ray: the hosts connect without it (--nnodes).")
+            elif executor.asks_for_ray:
+                script = with_executor(without_ray_commands(script), said, "mp")
+                said = locate(script, self.family.dialect.starts, request.env, strict=True)
             ranks, stages = self._without_ray(request, script, need_serve(said.words, self.title, request), said)
         models = self.models(rendered)
         problems = (*problems, *handed.problems)
-        plan = assemble(request, self.name, self.image(rendered.recipe), models, ranks, stages, ready, notes, problems)
-        return with_build(plan, request, script)
+        plan = assemble(request, self.name, image, models, ranks, stages, ready, notes, problems)
+        return with_build(replace(plan, asks_ray=asks_ray), request, script)
+
+    def _over_ray_wanted(self, executor: Executor, *, missing: bool) -> bool:
+        """Whether several hosts are connected by Ray; where nobody names an executor, only if the image has it."""
+        if not self.ray or executor.named in WITHOUT:
+            return False
+        return bool(executor.named) or not missing
 
     def _solo(self, request: PlanRequest, script: str) -> tuple[tuple[RankPlan, ...], tuple[Stage, ...]]:
         rank = RankPlan(0, request.hosts[0].name, role_of(0, 1), self._container(request, 0, script, {}))
@@ -109,19 +143,19 @@ class Vllm(Engine):
         port = _ray_port(hosts)
         address = f"{head.address}:{port}"
         ranks = []
+        request, env = _with_token(request), _ray_env(request)
         for rank, host in enumerate(hosts):
             if rank == 0:
                 start = _start_ray(host, port)
             else:
                 start = _join_ray(host, address)
-            ranks.append(
-                RankPlan(rank, host.name, role_of(rank, nodes), self._container(request, rank, start, RAY_ENV))
-            )
+            ranks.append(RankPlan(rank, host.name, role_of(rank, nodes), self._container(request, rank, start, env)))
         if not said.given(BACKEND_FLAGS):
             script = insert_after(script, words, (BACKEND_FLAGS[0], "ray"))
+        joined = RayNodesWait(0, nodes, address, token=TOKEN_MODE in env)
         stages = (
             Stage("Start the Ray head", start=(0,), wait=PortWait(head.address, port)),
-            Stage("Join the Ray workers", start=tuple(range(1, nodes)), wait=RayNodesWait(0, nodes, address)),
+            Stage("Join the Ray workers", start=tuple(range(1, nodes)), wait=joined),
             Stage("Serve on the head", execs=(ContainerExec(0, "vllm serve", script),)),
         )
         return tuple(ranks), stages
@@ -161,6 +195,35 @@ class Vllm(Engine):
 def without_ray() -> Vllm:
     """vLLM whose ranks on several hosts are connected by its own distribution."""
     return Vllm(name="vllm-distributed", title="vLLM without Ray", aliases=(), short="vllm-d", ray=False)
+
+
+def _has_token(request: PlanRequest) -> bool:
+    """Whether the Ray cluster gets a password; a recipe that sets any of it itself keeps its own."""
+    own = {*request.env, *request.secret_env} & {TOKEN_MODE, TOKEN, f"{TOKEN}_PATH"}
+    return request.ray.token is not None and not own
+
+
+def _with_token(request: PlanRequest) -> PlanRequest:
+    """The request with the Ray cluster's password among its secrets."""
+    if request.ray.token is None or not _has_token(request):
+        return request
+    return replace(request, secret_env={**request.secret_env, TOKEN: request.ray.token})
+
+
+def _ray_env(request: PlanRequest) -> Mapping[str, str]:
+    if not _has_token(request):
+        return RAY_ENV
+    return {**RAY_ENV, TOKEN_MODE: "token"}
+
+
+def _ray_notes(request: PlanRequest, image: str, executor: Executor, port: int) -> tuple[str, ...]:
+    notes = []
+    if not _has_token(request):
+        host = request.hosts[0].name
+        notes.append(f"Ray has no password: everyone who reaches port {port} of {host} can run code there.")
+    if request.ray.has is None and not executor.named:
+        notes.append(f"If {image} has no Ray, which is seen once it is there, the hosts connect without it (--nnodes).")
+    return tuple(notes)
 
 
 def _ray_port(hosts: Sequence[HostView]) -> int:

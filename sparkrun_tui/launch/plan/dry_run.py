@@ -7,6 +7,7 @@ from typing import Any
 
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.base.text import first_hidden, visible
+from sparkrun_tui.launch.image_ray import known_ray
 from sparkrun_tui.launch.plan.environment import plan_env
 from sparkrun_tui.launch.plan.host_views import unprobed
 from sparkrun_tui.launch.plan.plan import LaunchPlan, build_plan, in_force, planning
@@ -45,6 +46,7 @@ def offline_plan(
             env=env,
             brought=bring(rendered),
             attention_heads=attention_heads(rendered),
+            ray=known_ray(rendered),
         )
 
 
@@ -140,6 +142,8 @@ def _variables(plan: LaunchPlan) -> list[str]:
         for script in stage.scripts:
             for values in script.secret_files.values():
                 names += values
+    if serve.ready.key.wanted:
+        names.append(serve.ready.key.variable)
     if serve.host_after:
         # Commands on the head host get their secrets from the plan's environment.
         names += filter(is_variable, plan.env.secret)

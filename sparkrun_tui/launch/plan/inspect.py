@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from sparkrun_tui.base.errors import HostError, SparkrunError
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.units import format_bytes, format_gib
-from sparkrun_tui.engines.plan import HostView, ModelNeed, Phase
+from sparkrun_tui.engines.plan import HostView, ImageRay, ModelNeed, Phase
+from sparkrun_tui.launch.image_ray import kept_of, key_of
 from sparkrun_tui.launch.plan.host_views import probe_paths, view_of
 from sparkrun_tui.launch.plan.model_sources import as_request, as_stored, find_source, held_by, stored_whole
 from sparkrun_tui.launch.plan.plan import LaunchPlan, build_plan
@@ -21,6 +22,7 @@ from sparkrun_tui.launch.sizing.calibration import remember_image
 from sparkrun_tui.launch.sizing.host_models import look_at_model
 from sparkrun_tui.recipe.format.hooks import model_on_hosts
 from sparkrun_tui.recipe.model import Problem, Severity
+from sparkrun_tui.remote.docker.types import ImageInfo
 from sparkrun_tui.remote.ports.models import ModelRequest, StoredModel
 from sparkrun_tui.remote.probe.facts import HostFacts
 from sparkrun_tui.remote.probe.model_path import PathSeen
@@ -33,6 +35,7 @@ class _Inspected:
     facts: dict[str, HostFacts] = field(default_factory=dict)
     around: dict[str, Surroundings] = field(default_factory=dict)
     errors: dict[str, HostError] = field(default_factory=dict)
+    images: dict[str, ImageInfo] = field(default_factory=dict)
 
 
 async def inspect(
@@ -58,6 +61,7 @@ async def inspect(
         env=plan.env,
         brought=plan.brought,
         attention_heads=plan.attention_heads,
+        ray=_kept_ray(plan, seen),
     )
     models = [(need, await _model(plan, need, services, token, seen)) for need in plan.serve.models]
     problems = list(plan.problems)
@@ -65,6 +69,17 @@ async def inspect(
     problems += map(_unreachable, seen.errors.values())
     steps = _steps(plan, seen, models)
     return replace(plan, steps=steps, problems=tuple(problems)), seen.facts
+
+
+def _kept_ray(plan: LaunchPlan, seen: _Inspected) -> ImageRay:
+    """What is kept of Ray in the image that the head node has; no image is asked here."""
+    image = seen.images.get(plan.serve.ready.host)
+    if image is None:
+        return plan.ray
+    found = kept_of(key_of(image))
+    if (found.has, found.version) == (plan.ray.has, plan.ray.version):
+        return plan.ray
+    return found
 
 
 async def _ask(plan: LaunchPlan, services: Services, host: str, seen: _Inspected) -> None:
@@ -80,6 +95,8 @@ async def _ask(plan: LaunchPlan, services: Services, host: str, seen: _Inspected
             image = await docker.image(name)
             if not plan.cluster.is_demo:
                 remember_image(plan.serve.engine, name, image)
+            if image is not None:
+                seen.images[host] = image
             around = Surroundings.seen(await docker.containers(), image)
     except HostError as error:
         seen.errors[host] = error

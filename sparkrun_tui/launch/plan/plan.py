@@ -12,7 +12,7 @@ from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.engines.engine import Engine
-from sparkrun_tui.engines.plan import HostView, PlanRequest, ServePlan
+from sparkrun_tui.engines.plan import UNKNOWN_RAY, HostView, ImageRay, PlanRequest, ServePlan
 from sparkrun_tui.engines.registry import engine_for
 from sparkrun_tui.launch.plan.shapes import PlanEnv, PlanStep
 from sparkrun_tui.launch.plan.steps import plan_steps
@@ -51,6 +51,8 @@ class LaunchPlan:
     """The files of this machine that are copied into the containers."""
     attention_heads: int | None = None
     """The model's attention heads, which its ranks divide among them; None when unknown."""
+    ray: ImageRay = UNKNOWN_RAY
+    """What is known of Ray in the image."""
     broken: bool = False
     """Whether the recipe has errors that cannot be overridden: its commands may be read, but not run."""
 
@@ -84,6 +86,7 @@ def build_plan(
     gguf_path: str = "",
     gguf_projector: str = "",
     attention_heads: int | None = None,
+    ray: ImageRay | None = None,
 ) -> LaunchPlan:
     """The plan of a launch of `rendered` on as many of `hosts` as its engine wants; the first is the head node.
 
@@ -110,6 +113,7 @@ def build_plan(
         gguf_path=gguf_path,
         gguf_projector=gguf_projector,
         brought=brought,
+        ray=ray or UNKNOWN_RAY,
     )
     serve = _serve(engine, request)
     problems = _unique(
@@ -139,6 +143,7 @@ def build_plan(
         env=env,
         brought=brought,
         attention_heads=attention_heads,
+        ray=request.ray,
         broken=any(problem.code not in OF_TRUST for problem in errors),
     )
 

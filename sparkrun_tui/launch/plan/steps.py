@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from sparkrun_tui.base import identifiers, shell
 from sparkrun_tui.engines.layout.common import limited
 from sparkrun_tui.engines.llama_cpp.gguf_files import USUAL_QUANT
+from sparkrun_tui.engines.offers import BY_NAME, COMPLETION, offer_at
 from sparkrun_tui.engines.plan import (
     ContainerExec,
     Hook,
@@ -18,10 +18,10 @@ from sparkrun_tui.engines.plan import (
     PortWait,
     RankPlan,
     RayNodesWait,
-    ReadyCheck,
     ServePlan,
     Stage,
 )
+from sparkrun_tui.launch.plan import curl
 from sparkrun_tui.launch.plan.containers import (
     brings_files,
     copy_commands,
@@ -270,37 +270,17 @@ def _each(hooks: Sequence[Hook]) -> str:
 def _wait(serve: ServePlan) -> PlanStep:
     ready = serve.ready
     base = f"http://127.0.0.1:{ready.port}"
-    texts = [
-        shell.words(["curl", "-fsS", f"{base}{ready.health_path}"]),
-        shell.words(["curl", "-fsS", f"{base}{ready.models_path}"]),
-    ]
+    key = ""
+    if ready.key.wanted:
+        key = ready.key.variable
+    texts = [curl.get(f"{base}{ready.health_path}", key), curl.get(f"{base}{ready.models_path}", key)]
     detail = f"{ready.health_path}, model name"
     if ready.token:
-        path, body = token_requests(ready)[0]
-        data = json.dumps(body, ensure_ascii=False)
-        texts.append(shell.words(["curl", "-fsS", f"{base}{path}", "-H", "Content-Type: application/json", "-d", data]))
-        detail += ", one token"
+        offer = offer_at(ready.token_path) or BY_NAME.get(ready.offers, COMPLETION)
+        texts.append(curl.post(base, offer, ready.served_name, ready.prompt, key, fails=True))
+        detail += f", {offer.one}"
     asked = readiness_texts(serve.recipe.readiness)
     if asked:
         detail += f" ({'; '.join(asked)})"
     commands = tuple(Command(ready.host, text, changes=False) for text in texts)
     return PlanStep(Phase.READY, "wait", (ready.host,), detail, commands)
-
-
-def token_requests(ready: ReadyCheck) -> tuple[tuple[str, Mapping[str, object]], ...]:
-    """The paths and bodies by which one answer of the model is asked for, in the order in which they are tried."""
-    name, prompt = ready.served_name, ready.prompt
-    messages = [{"role": "user", "content": prompt}]
-    ways: dict[str, Mapping[str, object]] = {
-        "/v1/completions": {"model": name, "prompt": prompt, "max_tokens": 1},
-        "/v1/chat/completions": {"model": name, "messages": messages, "max_tokens": 1},
-        "/v1/responses": {"model": name, "input": prompt, "max_output_tokens": 16},
-        "/v1/messages": {"model": name, "messages": messages, "max_tokens": 1},
-        # A server for embeddings or scores generates no tokens.
-        "/v1/embeddings": {"model": name, "input": prompt},
-        "/v1/score": {"model": name, "text_1": prompt, "text_2": "Hello"},
-    }
-    if ready.token_path:
-        return ((ready.token_path, ways[ready.token_path]),) * 2
-    usual = ("/v1/completions", "/v1/chat/completions", "/v1/embeddings", "/v1/score", "/v1/completions")
-    return tuple((path, ways[path]) for path in usual)

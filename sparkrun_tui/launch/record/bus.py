@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import fields, replace
 from typing import Any
 
-from sparkrun_tui.base.secrets import Redactor
+from sparkrun_tui.base.secrets import Redactor, Secret
 from sparkrun_tui.engines.logs.causes import Repair
 from sparkrun_tui.launch.record.events import AnyEvent, Noticed, Progressed
 from sparkrun_tui.launch.record.fold import fold
@@ -67,6 +67,10 @@ class Bus:
             unwritable, self._unwritable = self._unwritable, None
             self._disk_failed(unwritable)
         self._wake()
+
+    def hide(self, secrets: Iterable[Secret | str]) -> None:
+        """Hide secrets from now on that became known only after the launch began."""
+        self.redact = self.redact.plus(secrets)
 
     def _record(self, write: Callable[[Journal], object]) -> None:
         """Write to the journal. A write that fails is reported once and does not end the launch."""

@@ -127,10 +127,16 @@ class Noticed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointUp(Event):
-    """The model is served: the base URL, and the model name for requests."""
+    """The model is served: the base URL, and the model name for requests.
+
+    `offers` is the kind of its answers, a name of `engines.offers` (empty: not known). `wants_key` says whether
+    requests must send an API key, which is never part of an event.
+    """
 
     url: str
     model: str
+    offers: str = ""
+    wants_key: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.base.text import clean_line
-from sparkrun_tui.engines.layout.labels import hosts_of, label_of, port_of, rank_of
+from sparkrun_tui.engines.layout.labels import hosts_of, label_of, offers_of, port_of, rank_of
 from sparkrun_tui.engines.plan import ContainerExec, ContainerSpec, Phase, RankPlan, ReadyCheck, Role, ServePlan, Stage
 from sparkrun_tui.launch.plan.archive import exec_paths
 from sparkrun_tui.launch.plan.host_views import probe_paths, unprobed, view_of
@@ -243,7 +243,8 @@ def _serve(
     else:
         # Foreign scripts made the containers, which carry no rank.
         delegated = head.name
-    ready = ReadyCheck(hosts[0], port_of(head.labels) or 0, _label(head, "served") or rendered.recipe.model)
+    served = _label(head, "served") or rendered.recipe.model
+    ready = ReadyCheck(hosts[0], port_of(head.labels) or 0, served, offers=offers_of(head.labels))
     return ServePlan(
         launch_id=launch_id,
         recipe=rendered.recipe,
@@ -310,7 +311,7 @@ async def resume(given: Given, running: Running, report: Reporter) -> None:
     else:
         await _find_executions(given, running)
         await unless_ended(given, running, report, until_ready(given, running, report))
-        report.bus.emit(StatusChanged(status=LaunchStatus.READY))
+        report.bus.emit(StatusChanged(status=LaunchStatus.READY, detail=running.note))
     await watch(given, running, report)
 
 

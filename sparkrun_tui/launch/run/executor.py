@@ -16,6 +16,7 @@ from sparkrun_tui.launch.run.remembering import remember_figures
 from sparkrun_tui.launch.run.steps.check import check
 from sparkrun_tui.launch.run.steps.image import bring_image
 from sparkrun_tui.launch.run.steps.model import bring_models
+from sparkrun_tui.launch.run.steps.ray import settle_ray
 from sparkrun_tui.launch.run.steps.start import start_all, start_early
 from sparkrun_tui.launch.run.watch import MEMORY_POLL, read_memory, report_links, unless_ended, watch
 from sparkrun_tui.recipe.values.masking import shown_settings
@@ -59,18 +60,36 @@ async def execute(given: Given, running: Running, report: Reporter) -> None:
         running.done = "all commands have succeeded (stop_after_post)"
         report.bus.emit(StatusChanged(status=LaunchStatus.STOPPING, detail=running.done))
         return
-    report.bus.emit(StatusChanged(status=LaunchStatus.READY))
+    report.bus.emit(StatusChanged(status=LaunchStatus.READY, detail=running.note))
     await watch(given, running, report)
 
 
 async def _prepare(given: Given, running: Running, report: Reporter) -> None:
-    """Provide images and models in parallel; when one fails, the transfers of the other are finished first."""
+    """Provide images and models in parallel; when one fails, the transfers of the other are finished first.
+
+    Where the launch may go over Ray, the image is asked for it before the model is sent.
+    """
+
+    head = given.plan.serve.ready.host
+    settled: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
     async def image(host: str) -> None:
-        await bring_image(given, running, report, host)
+        try:
+            await bring_image(given, running, report, host)
+            if host == head:
+                await settle_ray(given, running, report)
+                settled.set_result(True)
+        finally:
+            if host == head and not settled.done():
+                settled.set_result(False)
+
+    async def model() -> None:
+        # Without Ray in the image, the launch may have to stop before the weights move.
+        if not given.plan.serve.asks_ray or await settled:
+            await bring_models(given, running, report)
 
     images = asyncio.create_task(on_all(report, Phase.IMAGE, given.hosts, image))
-    models = asyncio.create_task(bring_models(given, running, report))
+    models = asyncio.create_task(model())
     try:
         await asyncio.wait({images, models})
     except asyncio.CancelledError:

@@ -13,6 +13,7 @@ from sparkrun_tui.launch.diagnosis.diagnose import Diagnosis, ExitInfo, explain_
 from sparkrun_tui.launch.record.events import Diagnosed, StepState
 from sparkrun_tui.launch.run.parts.defects import rule_defect
 from sparkrun_tui.launch.run.parts.given import Given
+from sparkrun_tui.launch.run.parts.repairable import Repairable
 from sparkrun_tui.launch.run.parts.reporter import Reporter
 from sparkrun_tui.launch.run.parts.running import Running
 from sparkrun_tui.launch.run.watch import RankEnded, inspect
@@ -122,6 +123,10 @@ def _from_failure(given: Given, failure: SparkrunError) -> Diagnosed:
     host = failure.host
     if not host and given.hosts:
         host = given.hosts[0]
+    if isinstance(failure, Repairable):
+        return Diagnosed(
+            host=host, title=failure.what, explanation=failure.explanation, evidence="", repairs=failure.repairs
+        )
     repairs: tuple[Repair, ...] = ()
     if failure.remedy:
         repairs = (Repair(failure.remedy, ""),)

@@ -15,25 +15,11 @@ from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.recipe.search.sources import find_recipe
 from sparkrun_tui.recipe.values.masking import private_texts, secrets_of_recipe
 from sparkrun_tui.recipe.values.saved_overrides import saved_overrides
+from sparkrun_tui.remote.docker.processes import READ, TIME, read
 from sparkrun_tui.remote.docker.types import ContainerInfo
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.ports.docker import Docker
 
-READ = (
-    "sh",
-    "-c",
-    "cat /proc/[0-9]*/environ 2>/dev/null | tr '\\n\\0' '\\1\\n' | grep -a = | sort -u;"
-    " echo; cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\n\\0' '\\1\\n'",
-)
-"""Prints the variables of all processes in a container, each once, an empty line, and the words of their arguments.
-
-Each is on a line of its own, so line breaks within them are printed as bytes of value 1.
-"""
-
-_TIME = 10.0
-"""Seconds that a container may take to answer."""
-
-_BREAK = "\x01"
 _NAME = re.compile(r"[\w.+-]+")
 
 
@@ -42,23 +28,14 @@ async def secrets_of_container(docker: Docker, info: ContainerInfo) -> tuple[Sec
     if not info.running:
         return info.secrets
     try:
-        printed = await docker.run_exec(info.id, READ, timeout=_TIME)
+        printed = await docker.run_exec(info.id, READ, timeout=TIME)
     except LinkLost:
         raise
     except HostError:
         # It has ended meanwhile, or has no shell: only what Docker reports is known.
         return info.secrets
-    return (*info.secrets, *read(printed.stdout))
-
-
-def read(text: str) -> tuple[Secret, ...]:
-    """The secrets in the output of `READ`."""
-    variables, _, words = text.partition("\n\n")
-    return secrets_given(map(_whole, variables.split("\n")), [_whole(word) for word in words.split("\n")])
-
-
-def _whole(line: str) -> str:
-    return line.replace(_BREAK, "\n")
+    found = read(printed.stdout)
+    return (*info.secrets, *secrets_given(found.variables, found.words))
 
 
 def secrets_of_recipe_called(name: str, settings: Settings) -> list[str]:

@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from enum import StrEnum
 
 from sparkrun_tui.base.errors import SparkrunError
+from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.launch.plan.plan import LaunchPlan
 from sparkrun_tui.launch.record.events import AnyEvent, LaunchStatus, StatusChanged
 from sparkrun_tui.launch.record.fold import FINAL
 from sparkrun_tui.launch.record.logs import LogBuffer
 from sparkrun_tui.launch.record.state import LaunchState
 from sparkrun_tui.launch.run import cleanup
+from sparkrun_tui.launch.run.asking import sought
 from sparkrun_tui.launch.run.failure import removed_elsewhere, report_failure, settle
 from sparkrun_tui.launch.run.parts.defects import defect
 from sparkrun_tui.launch.run.parts.given import Given
@@ -84,6 +86,19 @@ class Launch:
     def logs(self) -> Mapping[str, LogBuffer]:
         """The log of each host that has one."""
         return self._report.bus.logs
+
+    @property
+    def key(self) -> Secret | None:
+        """The API key that requests to its server must send; None where it wants none, or where none is known."""
+        return self._running.key
+
+    async def find_key(self) -> Secret | None:
+        """The API key of its server, sought among its processes where it is not known yet. Raises `HostError`."""
+        if self._running.key is None:
+            self._running.key = await sought(self._given, self._running)
+        if self._running.key is not None:
+            self._report.bus.hide([self._running.key])
+        return self._running.key
 
     @property
     def finished(self) -> bool:

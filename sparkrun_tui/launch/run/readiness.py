@@ -1,29 +1,38 @@
-"""Waits until a launch serves: its health path answers, its model is listed, and one token is generated."""
+"""Waits until a launch serves: its health path answers, its model is listed, and one answer of its kind comes."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Awaitable, Sequence
 
 from sparkrun_tui.base.decoded import decode_json
-from sparkrun_tui.base.errors import HostError, LaunchError
+from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.json_text import JsonError
 from sparkrun_tui.base.text import clean_line, decode, shorten
 from sparkrun_tui.base.units import format_duration
+from sparkrun_tui.engines.offers import (
+    NO_ENTRY,
+    NOT_OFFERED,
+    SCHEMA_PATH,
+    Offer,
+    Request,
+    offer_at,
+    paths_of_schema,
+    ways,
+)
 from sparkrun_tui.engines.plan import Phase
-from sparkrun_tui.launch.plan.steps import token_requests
 from sparkrun_tui.launch.record.events import EndpointUp, StepState
+from sparkrun_tui.launch.run.asking import ask, serving_address
 from sparkrun_tui.launch.run.parts.given import Given
 from sparkrun_tui.launch.run.parts.host_work import insist
 from sparkrun_tui.launch.run.parts.reporter import Reporter
 from sparkrun_tui.launch.run.parts.running import Running
-from sparkrun_tui.remote.failures import LinkLost
-from sparkrun_tui.remote.http.client import HttpCall, HttpReply
+from sparkrun_tui.remote.http.client import HttpReply
 
 POLL = 1.0
+WANTS_KEY = "serves, wants a key: its API key is not known here"
+WANTS_OTHER_KEY = "serves, wants a key: it refuses the one that is known here"
+
 WRONG_NAME_AFTER = 30.0
 QUIET_NOTICE = 600.0
 _MOST_MODELS = 1000
@@ -34,78 +43,166 @@ _LOADING = (Phase.LOAD, Phase.COMPILE, Phase.GRAPHS, Phase.READY)
 async def until_ready(given: Given, running: Running, report: Reporter) -> None:
     """Wait until the launch serves, and report where.
 
-    Raises `LaunchError` when the ranks do not find each other, when another server holds the port, and when the server
-    generates no token.
+    It serves once one answer of the kind that it offers has come. A server that wants an API key that is not known
+    serves as well. Raises `LaunchError` when the ranks do not find each other, when another server holds the port, and
+    when the server answers nothing.
     """
-    host = given.plan.serve.ready.host
-    patience = _Patience(given, report)
-    while True:
-        reply = await insist(given, report, host, Phase.READY, lambda: ask(given, given.plan.serve.ready.health_path))
-        if reply is not None and reply.ok:
-            break
-        patience.check(answered=reply is not None)
-        await asyncio.sleep(POLL)
-    asking = "; asking for a token" if given.plan.serve.ready.token else ""
-    report.step(host, Phase.READY, StepState.RUNNING, f"answers{asking}")
-    await _named(given, report)
-    if given.plan.serve.ready.token:
-        await _first_token(given, report)
-    _report_ready(given, running, report)
+    await _Wait(given, running, report).serve()
 
 
-async def healthy(given: Given) -> bool:
-    """Whether the health path answers with success. Raises `LinkLost` when the host cannot be asked."""
-    reply = await ask(given, given.plan.serve.ready.health_path)
-    return reply is not None and reply.ok
+class _Wait:
+    """The wait of one launch for its server."""
 
+    def __init__(self, given: Given, running: Running, report: Reporter) -> None:
+        self._given = given
+        self._running = running
+        self._report = report
+        self._ready = given.plan.serve.ready
+        self._clock = asyncio.get_running_loop().time
 
-async def ask(
-    given: Given, path: str, body: Mapping[str, Any] | None = None, timeout: float = 10.0
-) -> HttpReply | None:
-    """The answer of the launch's server, asked from its host; None when nothing answers. Raises `LinkLost`."""
-    ready = given.plan.serve.ready
-    data = json.dumps(body).encode() if body is not None else b""
-    for address in _addresses(given):
-        call = HttpCall(ready.port, path, "POST" if data else "GET", data, address=address, timeout=timeout)
-        try:
-            return await given.services.http.ask(given.transport(ready.host), call)
-        except LinkLost:
-            raise
-        except HostError:
-            continue
-    return None
+    async def serve(self) -> None:
+        patience = _Patience(self._given, self._report)
+        while True:
+            reply = await self._asked(Request(self._ready.health_path, b""))
+            if reply is not None and (reply.ok or reply.status in NO_ENTRY):
+                break
+            patience.check(answered=reply is not None)
+            await asyncio.sleep(POLL)
+        self._step("answers; asking for its name")
+        offer: Offer | None = None
+        named = await self._named()
+        if named and self._ready.token:
+            offer = await self._first_answer()
+        _report_ready(self._given, self._running, self._report, offer)
 
+    def _step(self, detail: str) -> None:
+        self._report.step(self._ready.host, Phase.READY, StepState.RUNNING, detail)
 
-def _addresses(given: Given) -> tuple[str, ...]:
-    """Where the server may listen: most listen on all addresses, some only on the one that their command names."""
-    return tuple(dict.fromkeys(("127.0.0.1", serving_address(given))))
-
-
-def serving_address(given: Given) -> str:
-    """The address of the serving host, for users and programs on other machines."""
-    host = given.plan.serve.ready.host
-    for view in given.plan.hosts:
-        if view.name == host:
-            return view.address
-    return host
-
-
-async def _named(given: Given, report: Reporter) -> None:
-    ready = given.plan.serve.ready
-    deadline = asyncio.get_running_loop().time() + WRONG_NAME_AFTER
-    names: Sequence[str] = ()
-    while True:
-        reply = await insist(given, report, ready.host, Phase.READY, lambda: ask(given, ready.models_path))
-        names = model_names(reply.body) if reply is not None and reply.ok else ()
-        if ready.served_name in names:
-            return
-        if names and asyncio.get_running_loop().time() > deadline:
-            raise LaunchError(
-                f"the server on port {ready.port} serves {shorten(', '.join(names), 200)}, not {ready.served_name}",
-                host=ready.host,
-                remedy="Another server may hold that port, or the command sets another model name.",
+    async def _asked(self, request: Request, timeout: float = 10.0) -> HttpReply | None:
+        def ask_it() -> Awaitable[HttpReply | None]:
+            return ask(
+                self._given,
+                self._running,
+                self._report,
+                request.path,
+                request.body,
+                kind=request.kind,
+                timeout=timeout,
             )
-        await asyncio.sleep(POLL)
+
+        return await insist(self._given, self._report, self._ready.host, Phase.READY, ask_it)
+
+    async def _named(self) -> bool:
+        """Wait until the model is listed under its name; False when a key is wanted first.
+
+        Raises `LaunchError` when another name is listed.
+        """
+        ready = self._ready
+        began = self._clock()
+        warned = False
+        while True:
+            reply = await self._asked(Request(ready.models_path, b""))
+            late = self._clock() - began > WRONG_NAME_AFTER
+            if reply is not None and reply.status in NO_ENTRY:
+                self._wants_key(reply)
+                return False
+            if reply is not None and reply.status in NOT_OFFERED:
+                # A server of another kind, which lists no models.
+                return True
+            names: Sequence[str] = ()
+            if reply is not None and reply.ok:
+                names = model_names(reply.body)
+            if ready.served_name in names:
+                return True
+            if names and late:
+                raise LaunchError(
+                    f"the server on port {ready.port} serves {shorten(', '.join(names), 200)}, not {ready.served_name}",
+                    host=ready.host,
+                    remedy="Another server may hold that port, or the command sets another model name.",
+                )
+            if late and reply is not None and reply.ok:
+                # Its list has another form: one answer under this name says as much.
+                return True
+            if late and not warned:
+                warned = True
+                self._report.notice("warning", f"{ready.models_path} gives no name yet: {_words(reply)}", ready.host)
+            await asyncio.sleep(POLL)
+
+    def _wants_key(self, reply: HttpReply) -> None:
+        self._running.note = WANTS_KEY
+        if self._running.key is not None:
+            self._running.note = WANTS_OTHER_KEY
+        self._report.notice("warning", f"{self._running.note} (it answered {reply.status})", self._ready.host)
+
+    async def _first_answer(self) -> Offer | None:
+        """The first kind that gives an answer; None where no request that is known here fits the server.
+
+        Raises `LaunchError` when a path that it has fails.
+        """
+        failing: list[tuple[Offer, str]] = []
+        last = ""
+        began = self._clock()
+        for offer, path in await self._ways():
+            reply = await self._tried(offer, path)
+            if reply is not None and reply.ok:
+                return offer
+            if reply is not None and reply.status in NO_ENTRY:
+                self._wants_key(reply)
+                return None
+            if reply is None and self._clock() - began >= self._ready.token_timeout:
+                # It hangs: the other paths would take as long again.
+                raise self._answers_nothing("no answer")
+            if reply is None or (reply.status >= 500 and reply.status not in NOT_OFFERED):
+                failing.append((offer, path))
+            if reply is None or reply.status not in NOT_OFFERED:
+                last = _words(reply)
+            await asyncio.sleep(POLL)
+        for offer, path in failing:
+            # The first request may have come too early.
+            reply = await self._tried(offer, path)
+            if reply is not None and reply.ok:
+                return offer
+            last = _words(reply)
+            await asyncio.sleep(POLL)
+        if failing:
+            raise self._answers_nothing(last)
+        text = "ready by its health and its name: no request that is known here fits it"
+        self._report.notice("note", f"{text} ({last})" if last else text, self._ready.host)
+        return None
+
+    def _answers_nothing(self, last: str) -> LaunchError:
+        return LaunchError(
+            f"the server is healthy, but generates no token ({last})",
+            host=self._ready.host,
+            remedy="See its log for the reason.",
+        )
+
+    async def _tried(self, offer: Offer, path: str) -> HttpReply | None:
+        self._step(f"answers; asking for {offer.one}")
+        ready = self._ready
+        return await self._asked(offer.request(path, ready.served_name, ready.prompt), ready.token_timeout)
+
+    async def _ways(self) -> Sequence[tuple[Offer, str]]:
+        """What to ask for and where, in this order: what the recipe says, else what the server offers."""
+        ready = self._ready
+        asked = offer_at(ready.token_path)
+        if asked is not None:
+            return [(asked, ready.token_path)]
+        return list(ways(await self._listed(), ready.offers))
+
+    async def _listed(self) -> frozenset[str]:
+        """The paths that the server says it has; empty where it does not say."""
+        reply = await self._asked(Request(SCHEMA_PATH, b""))
+        if reply is None or not reply.ok:
+            return frozenset()
+        return paths_of_schema(reply.body)
+
+
+def _words(reply: HttpReply | None) -> str:
+    """An answer that is not one of success, in words."""
+    if reply is None:
+        return "no answer"
+    return f"{reply.status}: {clean_line(decode(reply.body[:500]))}"
 
 
 def model_names(body: bytes) -> tuple[str, ...]:
@@ -117,26 +214,7 @@ def model_names(body: bytes) -> tuple[str, ...]:
         return ()
 
 
-async def _first_token(given: Given, report: Reporter) -> None:
-    ready = given.plan.serve.ready
-    last = ""
-    for path, body in token_requests(ready):
-        completion = partial(ask, given, path, body, ready.token_timeout)
-        reply = await insist(given, report, ready.host, Phase.READY, completion)
-        if reply is not None and reply.ok:
-            return
-        last = "no answer"
-        if reply is not None:
-            last = f"{reply.status}: {shorten(clean_line(decode(reply.body[:1000])), 500)}"
-        await asyncio.sleep(POLL)
-    raise LaunchError(
-        f"the server is healthy, but generates no token ({last})",
-        host=ready.host,
-        remedy="See its log for the reason.",
-    )
-
-
-def _report_ready(given: Given, running: Running, report: Reporter) -> None:
+def _report_ready(given: Given, running: Running, report: Reporter, offer: Offer | None) -> None:
     ready = given.plan.serve.ready
     running.served = True
     for host in given.hosts:
@@ -149,7 +227,11 @@ def _report_ready(given: Given, running: Running, report: Reporter) -> None:
     for host in given.hosts:
         report.step(host, Phase.READY, StepState.OK)
     url = f"http://{serving_address(given)}:{ready.port}/v1"
-    report.bus.emit(EndpointUp(url=url, model=ready.served_name))
+    wants_key = running.key is not None or bool(running.note)
+    offers = ready.offers
+    if offer is not None:
+        offers = offer.name
+    report.bus.emit(EndpointUp(url=url, model=ready.served_name, offers=offers, wants_key=wants_key))
 
 
 class _Patience:

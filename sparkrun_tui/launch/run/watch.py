@@ -10,15 +10,16 @@ from typing import Any, TypeVar
 
 from sparkrun_tui.base.errors import HostError, LaunchError
 from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.engines.offers import NO_ENTRY
 from sparkrun_tui.engines.plan import ContainerExec, RankPlan, Role
 from sparkrun_tui.launch.plan.archive import exec_paths
 from sparkrun_tui.launch.plan.host_views import probe_paths
 from sparkrun_tui.launch.record.events import LaunchStatus, MemorySeen, StatusChanged
+from sparkrun_tui.launch.run.asking import ask
 from sparkrun_tui.launch.run.parts.given import Given
 from sparkrun_tui.launch.run.parts.host_work import drop, regain
 from sparkrun_tui.launch.run.parts.reporter import Reporter
 from sparkrun_tui.launch.run.parts.running import Running
-from sparkrun_tui.launch.run.readiness import ask
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.transport import LinkState
 
@@ -249,11 +250,12 @@ class _Watch:
         while True:
             await asyncio.sleep(HEALTH_POLL)
             try:
-                reply = await ask(self._given, ready.health_path)
+                reply = await ask(self._given, self._running, self._report, ready.health_path)
             except LinkLost:
                 continue
             if reply is not None:
-                self._unhealthy = "" if reply.ok else f"{ready.health_path} answers {reply.status}"
+                alive = reply.ok or reply.status in NO_ENTRY
+                self._unhealthy = "" if alive else f"{ready.health_path} answers {reply.status}"
             elif self._given.transport(ready.host).link.state in DOWN:
                 continue
             else:
@@ -296,7 +298,7 @@ class _Watch:
             for host in self._silent:
                 reasons.append(f"{host} cannot be asked")
             status = LaunchStatus.DEGRADED if reasons else LaunchStatus.READY
-            detail = "; ".join(reasons)
+            detail = "; ".join(reasons) or self._running.note
         state = self._report.bus.state
         if state.status is not status or state.detail != detail:
             self._report.bus.emit(StatusChanged(status=status, detail=detail))

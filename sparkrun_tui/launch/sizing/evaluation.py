@@ -213,7 +213,17 @@ def recipe_problems(
         )
 
     found = guarded("checking the recipe", recipe, check)
-    return (found,) if isinstance(found, Problem) else found
+    if isinstance(found, Problem):
+        return (found,)
+    return tuple(problem for problem in found if not _is_applied(problem, recipe))
+
+
+def _is_applied(problem: Problem, recipe: Recipe) -> bool:
+    """Whether a problem only says that the command has no place for a key which the engine puts there itself."""
+    engine = ENGINES.get(recipe.runtime)
+    if engine is None or problem.code != "unused-override":
+        return False
+    return any(problem.message.startswith(f"`{key}` ") for key in engine.applied)
 
 
 def judged_size(rendered: Rendered, hosts: Sequence[HostMemory], store: FactsStore | None = None) -> Estimate:

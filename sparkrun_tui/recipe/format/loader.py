@@ -151,6 +151,7 @@ def _build(text: str, data: bytes, source: Source) -> Recipe:
         images=images,
         readiness=readiness,
         runtime_cache=runtime_cache,
+        runtime_word=top.text("runtime").strip(),
     )
 
 

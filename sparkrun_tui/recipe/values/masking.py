@@ -31,9 +31,17 @@ PREFIX = "SPARKRUN_SECRET_"
 _REFERENCE = re.compile(rf"\$\{{{PREFIX}[A-Z0-9_]+\}}")
 _SHOWN = re.compile(r"'\"{0}\"'|\"{0}\"|{0}".replace("{0}", _REFERENCE.pattern))
 _QUOTED_HEREDOC = re.compile(r"<<-?\s*['\"\\\\]")
-_LAST_WORD = re.compile(r"(?i)(^|[_-])(secret|password|passwd|passphrase|api[_-]?key|token)$")
+_LAST_WORD = re.compile(r"(?i)(^|[_-])(secret|password|passwd|passphrase|api[_-]?key|token|bearer)$")
 _NAMES_FILE = re.compile(r"(?i)[_-](file|path|dir)$")
 _SOURCE_LINE = re.compile(r"^(\s*(?:-\s+)?[\"']?)([\w-]+)([\"']?\s*:\s+)(\S.*)$")
+_CONTINUED = re.compile(r"\\\r?\n")
+_BETWEEN_COMMANDS = re.compile(r"[\n;&|()]+")
+_BETWEEN_WORDS = re.compile(r"[\s'\"\\]+")
+_ASSIGNED = re.compile(
+    r"(?<![A-Za-z0-9_-])(?P<name>[A-Za-z_][A-Za-z0-9_]{0,99})="
+    r"(?:'(?P<single>[^'\n]{1,4096})'|\"(?P<double>[^\"\n]{1,4096})\"|(?P<plain>[^\s'\"`;&|()<>{}]{1,4096}))"
+)
+_SET_APART = re.compile(r"(?<![A-Za-z0-9])\$[A-Z_][A-Z0-9_]*(?![A-Za-z0-9_])", re.ASCII)
 _ONLY_NAME = re.compile(r"\$\w+|\$\{\w+\}", re.ASCII)
 _MOST = 256
 """The most references whose surroundings are examined; no person writes a command with more of them."""
@@ -60,12 +68,25 @@ def _is_secret(key: str, data: Any) -> bool:
     if not isinstance(data, str) or _DIGITS.fullmatch(text):
         # `token_budget` is a number of tokens; `api_key` may be digits all the same.
         return _LAST_WORD.search(key) is not None
-    return bool(text) and not references(text) and not _is_field(text)
+    return bool(text) and not _refers(text) and not _is_field(text)
 
 
 def _is_field(text: str) -> bool:
     """Whether a text only refers to a value of the recipe or of the launch (`{config.api_key}`)."""
     return re.fullmatch(FIELD, text) is not None
+
+
+def _refers(text: str) -> bool:
+    """Whether a text takes a secret from a variable, rather than being one with a dollar sign in it (`pa$word`).
+
+    `${NAME}` is meant as a reference wherever it stands, `$NAME` alone or beside a sign when it has capital letters.
+    """
+    names = references(text)
+    if not names:
+        return False
+    if _ONLY_NAME.fullmatch(text) is not None:
+        return True
+    return any(f"${{{name}}}" in text for name in names) or _SET_APART.search(text) is not None
 
 
 def _secret_leaves(key: str, data: Any) -> Iterator[str]:
@@ -120,6 +141,7 @@ def redactor(
                 found.append(link.value.text)
         found += private_texts(rendered.overrides)
         found += secrets_of_words(rendered.argv)
+        found += secrets_of_script(rendered.command or "")
     return Redactor([*found, *private_texts(typed or {})])
 
 
@@ -130,7 +152,25 @@ def secrets_of_recipe(recipe: Recipe) -> list[str]:
         values += [*layer.env.items(), *layer.defaults.items()]
     found = [value.text for key, value in values if is_private(key, value)]
     found += private_texts({key: value.data for key, value in values})
-    return [*found, *private_texts(recipe.runtime_config), *secrets_of_words(serve_argv(recipe.command or ""))]
+    command = recipe.command or ""
+    found += private_texts(recipe.runtime_config)
+    return [*found, *secrets_of_words(serve_argv(command)), *secrets_of_script(command)]
+
+
+def secrets_of_script(script: str) -> list[str]:
+    """The secrets that a shell script has in clear anywhere: given by flags, or assigned to variables.
+
+    Quotes are not followed, so that those within the script of a `bash -c` are found too.
+    """
+    found: list[str] = []
+    for command in _BETWEEN_COMMANDS.split(_CONTINUED.sub(" ", script)):
+        if not command.lstrip().startswith("#"):
+            found += secrets_of_words(_BETWEEN_WORDS.split(command))
+    for match in _ASSIGNED.finditer(script):
+        value = match["single"] or match["double"] or match["plain"]
+        if gives_secret(match["name"], value) and not references(value):
+            found.append(value)
+    return found
 
 
 # What may be shown of a value, a setting, a file.
@@ -361,6 +401,16 @@ def reference_to(key: str) -> tuple[str, str]:
     """The variable that stands for a secret key in commands, and the reference to it."""
     reference = _Names().reference(key, "")
     return reference[2:-1], reference
+
+
+def new_variable(key: str, secret: Secret, taken: Mapping[str, Secret]) -> str:
+    """The variable for a secret called `key` among those that are `taken`; the one that holds it already, if any."""
+    names = _Names()
+    names.secrets.update(taken)
+    for name, held in taken.items():
+        if held == secret and is_variable(name):
+            return name
+    return names.reference(key, secret.reveal())[2:-1]
 
 
 # Overrides as they are written on a command line, and in a file that is given away.

@@ -12,6 +12,7 @@ from typing import Any
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import Spot, UsageError
 from sparkrun_tui.base.json_text import JsonError, parse_json
+from sparkrun_tui.base.secrets import looks_secret
 from sparkrun_tui.recipe.format.extensions import projector_word
 from sparkrun_tui.recipe.format.local_model import inside_path, is_path
 from sparkrun_tui.recipe.format.spots import command_spot, looks_like_a_program
@@ -206,7 +207,11 @@ def _expansion_problems(recipe: Recipe, chain: Mapping[str, ChainValue], expansi
     around = quotes_at(recipe.command or "", (slot.offset for slot in slots))
     problems = [_unknown(recipe, slot, chain, around[slot.offset]) for slot in slots]
     for key, holders in islice(expansion.unknown_in.items(), _MOST_REPORTED):
-        message = f"`{{{key}}}` in the value of `{holders[0]}` has no value"
+        shown = key
+        if looks_secret(holders[0]):
+            # It may be a part of the secret.
+            shown = "…"
+        message = f"`{{{shown}}}` in the value of `{holders[0]}` has no value"
         spot = _place(recipe, chain[holders[0]])
         problems.append(Problem(Severity.ERROR, "unknown-placeholder", message, spot, did_you_mean(key, chain)))
     for key in sorted(expansion.used):

@@ -72,6 +72,14 @@ class ImageInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageProgram:
+    """Whether an image has a program; `version` is that of its Python package, empty where it is not known."""
+
+    present: bool
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerInfo:
     """One container. `state` is Docker's word; times are Unix seconds."""
 

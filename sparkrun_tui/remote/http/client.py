@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import h11
 
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.text import clean_line, decode, shorten
 from sparkrun_tui.remote.aio import Turns
 from sparkrun_tui.remote.transport import ByteStream, Transport
@@ -50,6 +51,16 @@ class HttpCall:
     address: str = "127.0.0.1"
     timeout: float = 10.0
     most: int = MOST
+    key: Secret | None = field(kw_only=True)
+    """The API key to send. It has no default: a server may want one, and every caller must have thought of it."""
+
+
+class HttpRefused(HostError):
+    """A server answered with another status than one of success."""
+
+    def __init__(self, status: int, words: str, *, host: str) -> None:
+        super().__init__(f"it answered {status}: {words}", host=host)
+        self.status = status
 
 
 class TransportHttp:
@@ -93,7 +104,7 @@ class TransportHttp:
                 status = await exchange.begin()
             if not 200 <= status < 300:
                 words = shorten(clean_line(decode(await exchange.words())), _WORDS - 1)
-                raise HostError(f"it answered {status}: {words}", host=transport.name)
+                raise HttpRefused(status, words, host=transport.name)
             taken = 0
             async for chunk in exchange.chunks():
                 taken += len(chunk)
@@ -124,9 +135,15 @@ class _Exchange:
         if call.body:
             headers |= {"Content-Length": str(len(call.body)), "Content-Type": "application/json"}
         headers |= dict(call.headers)
-        events: list[h11.Event] = [
-            h11.Request(method=call.method, target=call.path, headers=list(headers.items())),
-        ]
+        sent_headers = [(name.encode(), value.encode()) for name, value in headers.items()]
+        if call.key is not None:
+            sent_headers.append((b"Authorization", f"Bearer {call.key.reveal()}".encode()))
+        try:
+            request = h11.Request(method=call.method, target=call.path, headers=sent_headers)
+        except h11.LocalProtocolError:
+            # The error of h11 quotes the header, which may be the key.
+            raise HostError("the request has characters that HTTP does not allow", host=self._host) from None
+        events: list[h11.Event] = [request]
         if call.body:
             events.append(h11.Data(data=call.body))
         events.append(h11.EndOfMessage())

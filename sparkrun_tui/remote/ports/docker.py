@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sparkrun_tui.remote.docker.types import ContainerInfo, ExecInfo, ImageInfo
+from sparkrun_tui.remote.docker.types import ContainerInfo, ExecInfo, ImageInfo, ImageProgram
 from sparkrun_tui.remote.ports.models import Transfer
 from sparkrun_tui.remote.transport import Result, Transport
 
@@ -89,3 +89,6 @@ class Images(Protocol):
 
     def stream(self, transport: Transport, reference: str) -> AsyncIterator[Transfer]:
         """Send the workstation's image to the host."""
+
+    async def program(self, transport: Transport, reference: str, name: str) -> ImageProgram | None:
+        """Whether an image that a host has holds a program on its path; None where that cannot be asked."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
+from sparkrun_tui.remote.docker.processes import ServerKeys
 from sparkrun_tui.remote.http.client import HttpCall, HttpReply
 from sparkrun_tui.remote.ports.docker import Docker
 from sparkrun_tui.remote.probe.facts import HostFacts
@@ -53,3 +54,7 @@ class HostServices(Protocol):
     @property
     def clock(self) -> Clock:
         """Unix time."""
+
+    @property
+    def keys(self) -> ServerKeys:
+        """The API keys of servers."""

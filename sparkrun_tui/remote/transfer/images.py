@@ -16,7 +16,8 @@ from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.text import clean_line, decode, log_line
 from sparkrun_tui.remote import children
 from sparkrun_tui.remote.docker.client import DockerClient
-from sparkrun_tui.remote.docker.types import DockerError, PullProgress
+from sparkrun_tui.remote.docker.look import look_for
+from sparkrun_tui.remote.docker.types import DockerError, ImageProgram, PullProgress
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.local_transport import LocalTransport
 from sparkrun_tui.remote.meter import Meter
@@ -46,6 +47,10 @@ class DockerImages:
     ) -> None:
         self._clients = clients
         self._access = SshAccess(resolver, policy, ring)
+
+    async def program(self, transport: Transport, reference: str, name: str) -> ImageProgram | None:
+        """Whether an image that a host has holds a program on its path; None where that cannot be asked."""
+        return await look_for(self._clients(transport), reference, name)
 
     async def pull(self, transport: Transport, reference: str) -> AsyncGenerator[Transfer, None]:
         """Pull on the host and yield the bytes so far; the last item has done == total. Raises `HostError`.

@@ -21,7 +21,7 @@ from sparkrun_tui.fleet.survey import survey
 from sparkrun_tui.launch.launcher import Launcher
 from sparkrun_tui.launch.plan import dry_run as dryrun
 from sparkrun_tui.launch.plan.plan import LaunchPlan
-from sparkrun_tui.launch.prompting import ask_served
+from sparkrun_tui.launch.question import ask_served
 from sparkrun_tui.launch.record import journal
 from sparkrun_tui.launch.record.export import Exported, export_logs
 from sparkrun_tui.launch.record.logs import LogBuffer
@@ -218,7 +218,10 @@ class LocalBackend:
         if state.endpoint is None or cluster is None:
             raise SparkrunError("there is no endpoint to send a prompt to")
         head = min(state.hosts.values(), key=lambda row: row.rank)
-        async for piece in ask_served(self._services(cluster), head.name, state.endpoint, prompt):
+        key = find_key = None
+        if isinstance(launch, Launch):
+            key, find_key = launch.key, launch.find_key
+        async for piece in ask_served(self._services(cluster), head.name, state.endpoint, prompt, key, find_key):
             yield piece
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 from rich.cells import cell_len
 
-from sparkrun_tui.base import shell
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.base.units import GIB, format_duration
+from sparkrun_tui.engines.offers import BY_NAME, CHAT, TEXT
+from sparkrun_tui.engines.plan import KEY_VARIABLE
+from sparkrun_tui.launch.plan.curl import post
 from sparkrun_tui.launch.record.events import LaunchStatus
 from sparkrun_tui.launch.record.logs import LogBuffer
 from sparkrun_tui.launch.record.state import LaunchState
@@ -51,6 +52,8 @@ def endpoint_lines(state: LaunchState, width: int) -> list[Line]:
         ("   model ", "dim"),
         (clean_line(endpoint.model), "bold"),
     ]
+    if endpoint.wants_key:
+        spans.append(("   wants an API key", "dim"))
     facts = []
     if "kv_tokens" in state.facts:
         facts.append(f"KV cache {state.facts['kv_tokens']:,.0f} tokens")
@@ -67,14 +70,21 @@ def endpoint_lines(state: LaunchState, width: int) -> list[Line]:
 
 
 def curl(state: LaunchState) -> str:
-    """A `curl` command that sends a prompt to the endpoint; empty without an endpoint."""
-    if state.endpoint is None:
+    """A `curl` command that asks the endpoint for an answer of its kind; empty without an endpoint.
+
+    An API key is taken from the variable `API_KEY`.
+    """
+    endpoint = state.endpoint
+    if endpoint is None:
         return ""
-    question = {"model": state.endpoint.model, "messages": [{"role": "user", "content": "Hello"}]}
-    body = json.dumps(question, ensure_ascii=False)
-    url = state.endpoint.url.rstrip("/")
-    url = url if url.endswith("/v1") else f"{url}/v1"
-    return shell.words(["curl", f"{url}/chat/completions", "-H", "Content-Type: application/json", "-d", body])
+    offer = BY_NAME.get(endpoint.offers, CHAT)
+    if offer.name in TEXT:
+        offer = CHAT
+    base = endpoint.url.rstrip("/").removesuffix("/v1")
+    key = ""
+    if endpoint.wants_key:
+        key = KEY_VARIABLE
+    return post(base, offer, endpoint.model, "Hello", key)
 
 
 def report(state: LaunchState, logs: Mapping[str, LogBuffer]) -> str:

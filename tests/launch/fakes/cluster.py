@@ -12,6 +12,7 @@ from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.launch.launcher import Launcher
 from sparkrun_tui.launch.run.launch import Launch
 from sparkrun_tui.launch.services import Services
+from sparkrun_tui.remote.docker.types import ImageProgram
 from sparkrun_tui.remote.probe.facts import HostFacts
 from sparkrun_tui.remote.transport import Result
 from tests.launch.fakes.docker import FakeDocker
@@ -51,6 +52,11 @@ class FakeCluster:
         self.script_code = 0
         self.processes = ""
         """The command lines in a container of foreign scripts."""
+        self.image_id = "sha256:1"
+        self.looks: list[str] = []
+        """The looks into images for a program."""
+        self.image_program: ImageProgram | None = ImageProgram(True, "2.49.0")
+        """What images have of it."""
         self.http = FakeHttp(self)
         self.cluster = Cluster("lab", tuple(names))
 

@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from sparkrun_tui.base.secrets import secrets_given
-from sparkrun_tui.launch.run import given_secrets
+from sparkrun_tui.launch.run.steps.start import RAY_STATUS
+from sparkrun_tui.remote.docker import processes
 from sparkrun_tui.remote.docker.types import ContainerInfo, DockerError, ExecInfo, ImageInfo
 from sparkrun_tui.remote.transport import Outcome, Result
 from tests.launch.fakes.host import FakeContainer, FakeHost
@@ -26,7 +27,10 @@ class FakeDocker:
     async def image(self, reference: str) -> ImageInfo | None:
         await self._turn()
         arch = "arm64" if self._host.facts.arch == "aarch64" else "amd64"
-        return ImageInfo("sha256:1", (reference,), (), (), "linux", arch, 1) if reference in self._host.images else None
+        if reference not in self._host.images:
+            return None
+        identity = self._host.cluster.image_id
+        return ImageInfo(identity, (reference,), (identity,), (), "linux", arch, 1)
 
     async def create(self, name: str, body: Mapping[str, Any]) -> str:
         await self._turn()
@@ -156,8 +160,13 @@ class FakeDocker:
             return Result(
                 Outcome.EXITED, 0, "Active:\n" + " 1 node_ab\n" * nodes + "Pending:\n (no pending nodes)\n", ""
             )
-        if argv == given_secrets.READ:
+        if argv == processes.READ:
             return Result(Outcome.EXITED, 0, f"{_variables(item)}\n\n{item.arguments}", "")
+        if argv[:3] == ("sh", "-c", RAY_STATUS):
+            return await self.run_exec(container, ("ray", "status"))
+        if argv[0] == "head":
+            text = item.files.get(argv[-1])
+            return Result(Outcome.EXITED, 0 if text is not None else 1, text or "", "")
         if argv[0] == "sh":
             return Result(Outcome.EXITED, 0, self._host.cluster.processes, "")
         if argv[0] == "test":

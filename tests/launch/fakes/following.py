@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.remote.docker.logs import LogRecord
 from sparkrun_tui.remote.failures import LinkLost
-from sparkrun_tui.remote.http.client import HttpCall, HttpReply
+from sparkrun_tui.remote.http.client import HttpCall, HttpRefused, HttpReply
 
 if TYPE_CHECKING:
     from tests.launch.fakes.cluster import FakeCluster
@@ -50,6 +50,11 @@ class FakeHttp:
         self.calls: list[HttpCall] = []
         self.missing: frozenset[str] = frozenset()
         """Paths that the servers do not have."""
+        self.answers: dict[str, HttpReply] = {}
+        """What the servers answer at some paths."""
+        self.key = ""
+        """The API key that the servers want, at all paths but those of `self.open`."""
+        self.open: frozenset[str] = frozenset({"/health"})
 
     async def ask(self, transport: Any, call: HttpCall) -> HttpReply:
         await asyncio.sleep(0.001)
@@ -59,6 +64,10 @@ class FakeHttp:
         model = host.servers.get(call.port)
         if model is None:
             raise HostError("refused", host=host.name)
+        if self.refuses(call):
+            return HttpReply(401, b'{"error": "Unauthorized"}')
+        if call.path in self.answers:
+            return self.answers[call.path]
         if call.path == "/v1/models":
             return HttpReply(200, json.dumps({"data": [{"id": model}]}).encode())
         if call.path == "/health":
@@ -68,7 +77,18 @@ class FakeHttp:
         await asyncio.sleep(self._cluster.first_token)
         return HttpReply(200, json.dumps({"choices": [{"text": "x"}]}).encode())
 
+    def refuses(self, call: HttpCall) -> bool:
+        given = call.key.reveal() if call.key is not None else ""
+        return bool(self.key) and call.path not in self.open and given != self.key
+
     async def stream(self, transport: Any, call: HttpCall) -> AsyncIterator[bytes]:
+        self.calls.append(call)
+        if self.refuses(call):
+            raise HttpRefused(401, "Unauthorized", host=transport.name)
+        if call.path in self.missing:
+            raise HttpRefused(404, "Not Found", host=transport.name)
+        if call.path in self.answers and not self.answers[call.path].ok:
+            raise HttpRefused(self.answers[call.path].status, "refused", host=transport.name)
         for chunk in self._cluster.answer:
             await asyncio.sleep(0.1)
             yield chunk

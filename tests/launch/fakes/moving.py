@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.secrets import Secret
-from sparkrun_tui.remote.docker.types import DockerError
+from sparkrun_tui.remote.docker.types import DockerError, ImageProgram
 from sparkrun_tui.remote.hub.downloads import HubError
 from sparkrun_tui.remote.ports.models import CacheListing, ModelFile, ModelPlan, ModelRequest, StoredModel, Transfer
 
@@ -33,6 +33,12 @@ class FakeImages:
             yield Transfer(done, 100, 30.0)
         host.act("pull", reference)
         host.images.add(reference)
+
+    async def program(self, transport: Any, reference: str, name: str) -> ImageProgram | None:
+        self._cluster.looks.append(f"{transport.name}: {name} in {reference}")
+        await asyncio.sleep(0.5)
+        self._cluster.hosts[transport.name].check()
+        return self._cluster.image_program
 
     async def local(self, reference: str, architecture: str) -> bool:
         return reference in self._cluster.local_images

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.launch.run.parts.follow import Followers
 from sparkrun_tui.launch.run.parts.given import Given
 from sparkrun_tui.launch.run.parts.leases import Leases
@@ -23,7 +24,10 @@ class Running:
         "followers",
         "force",
         "jobs",
+        "key",
+        "key_sought",
         "leases",
+        "note",
         "served",
         "touched",
     )
@@ -47,5 +51,11 @@ class Running:
         """Whether the endpoint has answered; from then on, a stop has a grace period."""
         self.done = ""
         """Why the launch has ended without a failure or a request of the user; empty otherwise."""
+        self.key: Secret | None = given.plan.serve.ready.key.secret
+        """The API key of its server; None where it wants none, or where none is known."""
+        self.key_sought = False
+        """Whether the processes of its server were searched for the key."""
+        self.note = ""
+        """What there is to say of a launch that serves: that it wants a key that is not known; empty otherwise."""
         self.force = asyncio.Event()
         """Set when the user forces the end: nothing is waited for any more."""

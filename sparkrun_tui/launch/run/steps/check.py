@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sparkrun_tui.base.errors import HostError, LaunchError
-from sparkrun_tui.engines.plan import Phase
+from sparkrun_tui.engines.plan import ImageRay, Phase
 from sparkrun_tui.launch.plan.host_views import probe_paths, view_of
 from sparkrun_tui.launch.plan.inspect import see_model
 from sparkrun_tui.launch.plan.plan import CONDITIONS, build_plan, stopped_by
@@ -33,11 +33,11 @@ async def check(given: Given, running: Running, report: Reporter) -> None:
     _report_findings(given, report, findings)
 
 
-def replan(given: Given, running: Running, **found: str) -> None:
+def replan(given: Given, running: Running, *, ray: ImageRay | None = None, **found: str) -> None:
     """Make the plan again with the probes' answers: real paths, addresses, free ports. The launch id stays the same.
 
-    `found` are the paths of the model, as `build_plan` takes them. Raises `LaunchError` when other conditions of the
-    recipe hold on the hosts as they are.
+    `found` are the paths of the model, as `build_plan` takes them; `ray` is what the image says of Ray, None where it
+    was not asked. Raises `LaunchError` when other conditions of the recipe hold on the hosts as they are.
     """
     plan = given.plan
     views = []
@@ -53,6 +53,7 @@ def replan(given: Given, running: Running, **found: str) -> None:
         env=plan.env,
         brought=plan.brought,
         attention_heads=plan.attention_heads,
+        ray=ray or plan.ray,
         **found,
     )
     for problem in given.plan.errors:

@@ -35,6 +35,16 @@ _MADE = 20.0
 _LEFT = 5.0
 """Seconds that a cancelled launch waits for a container that is being created."""
 
+RAY_STATUS = """\
+for place in /proc/[0-9]*/environ; do
+    token=$(tr '\\0' '\\n' 2>/dev/null <"$place" | sed -n 's/^RAY_AUTH_TOKEN=//p' | head -n 1)
+    [ -z "$token" ] || break
+done
+export RAY_AUTH_TOKEN="$token"
+exec ray status --address "$1"
+"""
+"""Asks Ray with the password that its own processes have: it must not be an argument."""
+
 _RAY_NODE = re.compile(r"^[ \t]*([0-9]{1,6})[ \t]+\S*node\S*", re.MULTILINE)
 
 
@@ -233,7 +243,9 @@ async def _port_open(given: Given, host: str, wait: PortWait) -> bool:
 
 
 async def _ray_complete(given: Given, running: Running, host: str, wait: RayNodesWait) -> bool:
-    argv = ("ray", "status", "--address", wait.address)
+    argv: tuple[str, ...] = ("ray", "status", "--address", wait.address)
+    if wait.token:
+        argv = ("sh", "-c", RAY_STATUS, "ray", wait.address)
     status = await given.docker(host).run_exec(running.containers[wait.rank], argv, timeout=_RAY_STATUS)
     return status.ok and ray_nodes(status.stdout) >= wait.nodes
 

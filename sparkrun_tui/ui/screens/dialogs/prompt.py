@@ -11,6 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from sparkrun_tui.base.text import clean_text
+from sparkrun_tui.engines.offers import BETWEEN, BY_NAME, TEXT
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.actor import Actor
 from sparkrun_tui.ui.ink import Line, wrap
@@ -19,6 +20,8 @@ from sparkrun_tui.ui.widgets.panel import Panel
 from sparkrun_tui.ui.widgets.text_pane import TextPane
 
 _FIRST = "Say hello and describe yourself in one sentence."
+_FIRST_TEXT = "Hello from the launch screen."
+_FIRST_PAIR = f"What is a Spark? {BETWEEN} A small computer that serves models. {BETWEEN} A kind of bread."
 _PAINT = 0.08
 """The least seconds between two paints of an arriving answer."""
 _SHARE = 4
@@ -34,20 +37,33 @@ class PromptScreen(ModalScreen[None], Actor):
     def __init__(self, launch: LaunchPort) -> None:
         super().__init__()
         self._launch = launch
+        endpoint = launch.state.endpoint
+        self._offer = BY_NAME.get(endpoint.offers) if endpoint else None
         self._answer = ""
         self._asking = 0
 
     def compose(self) -> ComposeResult:
         """A line for the prompt, a pane for the answer."""
         with Panel(classes="sheet short"):
-            yield Input(_FIRST, compact=True, id="prompt")
+            yield Input(self._first(), compact=True, id="prompt")
             yield TextPane(self._paint, id="answer")
 
     def on_mount(self) -> None:
         """The title shows the endpoint."""
         endpoint = self._launch.state.endpoint
         url = endpoint.url if endpoint else ""
-        self.query_one(Panel).entitle(f"Test prompt to {url}", "enter sends  esc closes")
+        title = f"Test prompt to {url}"
+        if self._offer is not None and self._offer.name not in TEXT:
+            title += f": {self._offer.question}"
+        self.query_one(Panel).entitle(title, "enter sends  esc closes")
+
+    def _first(self) -> str:
+        """A prompt to begin with that fits what the server offers."""
+        if self._offer is None or self._offer.name in TEXT:
+            return _FIRST
+        if BETWEEN in self._offer.question:
+            return _FIRST_PAIR
+        return _FIRST_TEXT
 
     def _paint(self, width: int) -> Sequence[Line]:
         return [[(row, "")] for row in wrap(self._answer, width)]

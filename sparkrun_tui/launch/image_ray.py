@@ -1,0 +1,101 @@
+"""Whether an image has Ray: asked of each image once, kept by its digest, and used by the plans of later launches."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from sparkrun_tui.base import paths
+from sparkrun_tui.base.files import read_text, update_private
+from sparkrun_tui.base.json_text import parse_json
+from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.secrets import Secret
+from sparkrun_tui.engines.plan import ImageRay
+from sparkrun_tui.engines.registry import ENGINES
+from sparkrun_tui.launch.sizing.image_label import digest_of
+from sparkrun_tui.launch.sizing.measured_store import image_facts
+from sparkrun_tui.recipe.values.rendered import Rendered
+from sparkrun_tui.remote.docker.types import ImageInfo, ImageProgram
+
+PROGRAM = "ray"
+TOKENS_SINCE = (2, 52)
+"""The first release of Ray that knows token authentication (docs.ray.io, ray-security/token-auth)."""
+
+_MOST = 200
+_MOST_TEXT = 40
+
+
+def known_ray(rendered: Rendered) -> ImageRay:
+    """What is known of Ray in the image of a recipe, without asking any host."""
+    engine = ENGINES.get(rendered.recipe.runtime)
+    if engine is None:
+        return ImageRay()
+    digest = image_facts(engine.image(rendered.recipe)).digest
+    return kept_of(digest)
+
+
+def key_of(image: ImageInfo) -> str:
+    """The name of an image's content: its digest, for an image that was built on its host its id."""
+    return digest_of(image) or image.id
+
+
+def kept_of(key: str) -> ImageRay:
+    """What was kept of an image; unknown where nothing was."""
+    entry = _read().get(key)
+    if not key or not isinstance(entry, dict) or not isinstance(entry.get("has"), bool):
+        return ImageRay()
+    return answered(ImageProgram(entry["has"], str(entry.get("version") or "")[:_MOST_TEXT]))
+
+
+def keep(key: str, found: ImageProgram) -> None:
+    """Keep what an image has. A failure to write is ignored: the next launch asks again."""
+
+    def changed(text: str) -> str:
+        known = _parsed(text)
+        known.pop(key, None)
+        known[key] = {"has": found.present, "version": found.version}
+        return json.dumps(dict(list(known.items())[-_MOST:]), indent=1)
+
+    with suppress(OSError):
+        update_private(_file(), changed)
+
+
+def answered(found: ImageProgram | None) -> ImageRay:
+    """What a look into an image says, with a new token where its Ray knows them."""
+    if found is None:
+        return ImageRay()
+    if not found.present or not knows_tokens(found.version):
+        return ImageRay(found.present, found.version)
+    return ImageRay(True, found.version, Secret(secrets.token_urlsafe(32)))
+
+
+def knows_tokens(version: str) -> bool:
+    """Whether this version of Ray knows token authentication; False where the version is not known."""
+    numbers = [whole(part) for part in version.split(".")[:2]]
+    if len(numbers) < 2 or numbers[0] is None or numbers[1] is None:
+        return False
+    return (numbers[0], numbers[1]) >= TOKENS_SINCE
+
+
+def _file() -> Path:
+    return paths.cache_dir() / "image-ray.json"
+
+
+def _read() -> dict[str, Any]:
+    try:
+        return _parsed(read_text(_file()))
+    except (OSError, ValueError):
+        return {}
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        data = parse_json(text)
+    except ValueError:
+        return {}
+    if isinstance(data, dict):
+        return dict(data)
+    return {}

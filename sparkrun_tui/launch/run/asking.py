@@ -1,0 +1,92 @@
+"""Requests to the server of a launch, made from its host, with the API key that it wants."""
+
+from __future__ import annotations
+
+from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.secrets import Secret
+from sparkrun_tui.engines.command.server_key import KeyFinder
+from sparkrun_tui.engines.offers import JSON, NO_ENTRY
+from sparkrun_tui.engines.registry import families_of
+from sparkrun_tui.launch.run.parts.given import Given
+from sparkrun_tui.launch.run.parts.reporter import Reporter
+from sparkrun_tui.launch.run.parts.running import Running
+from sparkrun_tui.remote.failures import LinkLost
+from sparkrun_tui.remote.http.client import HttpCall, HttpReply
+
+
+async def ask(
+    given: Given,
+    running: Running,
+    report: Reporter,
+    path: str,
+    body: bytes = b"",
+    *,
+    kind: str = JSON,
+    timeout: float = 10.0,
+) -> HttpReply | None:
+    """The answer of the launch's server, asked from its host; None when nothing answers. Raises `LinkLost`.
+
+    Where the server wants a key that is not known, or another one, its processes are searched for it, once.
+    """
+    reply = await _asked(given, running.key, path, body, kind, timeout)
+    if reply is None or reply.status not in NO_ENTRY or running.key_sought:
+        return reply
+    tried = running.key
+    running.key_sought = True
+    found = await sought(given, running)
+    if found is None or found == tried:
+        return reply
+    report.bus.hide([found])
+    running.key = found
+    return await _asked(given, found, path, body, kind, timeout)
+
+
+async def _asked(
+    given: Given, key: Secret | None, path: str, body: bytes, kind: str, timeout: float
+) -> HttpReply | None:
+    ready = given.plan.serve.ready
+    method = "GET"
+    headers: dict[str, str] = {}
+    if body:
+        method = "POST"
+        headers["Content-Type"] = kind
+    for address in _addresses(given):
+        call = HttpCall(ready.port, path, method, body, headers, address, timeout, key=key)
+        try:
+            return await given.services.http.ask(given.transport(ready.host), call)
+        except LinkLost:
+            raise
+        except HostError:
+            continue
+    return None
+
+
+async def sought(given: Given, running: Running) -> Secret | None:
+    """The key in the processes of the first rank; None where it is not found. Raises `LinkLost`."""
+    container = running.containers.get(0)
+    if container is None:
+        return None
+    host = given.plan.serve.ready.host
+    finder = KeyFinder(families_of(given.plan.serve.engine))
+    try:
+        return await given.services.keys.of(given.docker(host), container, finder)
+    except LinkLost:
+        running.key_sought = False
+        raise
+    except HostError:
+        # It has ended meanwhile, which the watch reports, or has no shell: the key stays unknown.
+        return None
+
+
+def _addresses(given: Given) -> tuple[str, ...]:
+    """Where the server may listen: most listen on all addresses, some only on the one that their command names."""
+    return tuple(dict.fromkeys(("127.0.0.1", serving_address(given))))
+
+
+def serving_address(given: Given) -> str:
+    """The address of the serving host, for users and programs on other machines."""
+    host = given.plan.serve.ready.host
+    for view in given.plan.hosts:
+        if view.name == host:
+            return view.address
+    return host
