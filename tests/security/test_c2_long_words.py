@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import pytest
 
-from sparkrun_tui.base.secrets import secrets_of_words
+from sparkrun_tui.base.secrets import secrets_given, secrets_of_words
 from sparkrun_tui.engines.checks.validation import validate
 from sparkrun_tui.engines.command.secret_flags import _blanks_before
+from sparkrun_tui.engines.command.server_key import KeyFinder
 from sparkrun_tui.engines.llama_cpp.gguf_files import quants_in
-from sparkrun_tui.launch.run.given_secrets import read
+from sparkrun_tui.engines.registry import FAMILIES
 from sparkrun_tui.recipe.format.params import parse_params
+from sparkrun_tui.remote.docker.processes import read
 from sparkrun_tui.ui.paint.command_view import shell_lines, yaml_lines
 from tests.engines.samples import plan, with_command
 
@@ -68,7 +70,11 @@ def test_lines_of_quotes_are_painted() -> None:
 def test_a_container_of_many_keys_is_read() -> None:
     words = ["--api-key"] * 200_000
     assert secrets_of_words(words) == []
-    assert read("A=b\n\n" + "\n".join(words)) == ()
+    found = read("A=b\n\n" + "\n".join(words))
+    assert secrets_given(found.variables, found.words) == ()
+    assert KeyFinder(tuple(FAMILIES.values())).find(found.variables, found.words).secret is None
+    for word in ("--m", "--x", "--ap", "--api-k"):
+        assert KeyFinder(tuple(FAMILIES.values())).find((), [word] * 200_000).secret is None
 
 
 def test_a_file_of_many_quantisations_is_named() -> None:

@@ -6,16 +6,23 @@ Requests for readiness, test prompts and metrics must send it. It is never shown
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from sparkrun_tui.base.secrets import MOST_LETTERS, Secret
-from sparkrun_tui.engines.command.arguments import flag_of, read_arguments
+from sparkrun_tui.engines.command.arguments import flag_of, is_flag, plain_spelling
 from sparkrun_tui.engines.command.serving import ServeCommand
 from sparkrun_tui.engines.family import Family, KeyPlaces
 from sparkrun_tui.engines.plan import NO_KEY, ServerKey
 
 _REFERENCE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})", re.ASCII)
+
+_SHORTEST = 4
+"""The fewest characters of an abbreviated flag."""
+_MOST_GIVEN = 64
+"""The most flags of one kind that are read."""
+_MOST_VALUES = 8
 
 
 def key_of_command(said: ServeCommand, secret_env: Mapping[str, Secret], family: Family) -> ServerKey:
@@ -68,14 +75,12 @@ def _key(words: Sequence[str], variables: Mapping[str, Secret], family: Family, 
     places = family.keys
     wanted = False
     file = ""
-    for entry in read_arguments(words, family).given:
-        flag = flag_of(entry.word, family)
-        if flag in places.files and entry.values:
-            file = file or entry.values[0]
-        if flag not in places.flags:
+    for flag, values in islice(_given(words, family), _MOST_GIVEN):
+        if flag in places.files:
+            file = file or next(iter(values), "")
             continue
         wanted = True
-        for value in entry.values:
+        for value in values:
             key = ServerKey(wanted=True, secret=_one(value, places))
             if shell:
                 key = _filled(value, variables, places)
@@ -90,6 +95,31 @@ def _key(words: Sequence[str], variables: Mapping[str, Secret], family: Family, 
         if secret is not None and secret.reveal():
             return ServerKey(wanted=True, secret=_one(secret.reveal(), places), variable=name)
     return NO_KEY
+
+
+def _given(words: Sequence[str], family: Family) -> Iterator[tuple[str, list[str]]]:
+    """The flags of a command line that give keys or files of keys, and their first values.
+
+    A container may have hundreds of thousands of words, so only those that begin like such a flag are looked up.
+    """
+    dialect, names = family.dialect, (*family.keys.flags, *family.keys.files)
+    for at in range(dialect.first_argument(words) or 0, len(words)):
+        name, equals, value = words[at].partition("=")
+        spelling = plain_spelling(name, dialect)
+        if len(spelling) < _SHORTEST or not any(flag.startswith(spelling) for flag in names):
+            continue
+        flag = flag_of(name, family)
+        if flag not in names:
+            continue
+        if equals:
+            yield flag, [value]
+            continue
+        values: list[str] = []
+        for word in words[at + 1 : at + 1 + _MOST_VALUES]:
+            if is_flag(word):
+                break
+            values.append(word)
+        yield flag, values
 
 
 def _filled(word: str, variables: Mapping[str, Secret], places: KeyPlaces) -> ServerKey:
