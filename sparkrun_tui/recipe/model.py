@@ -150,6 +150,8 @@ class Recipe:
     defaults: Mapping[str, Value] = field(default_factory=dict)
     env: Mapping[str, Value] = field(default_factory=dict)
     """As written: `${VAR}` is expanded when a launch is prepared, not here."""
+    given_env: frozenset[str] = frozenset()
+    """The names in `env` that the user set for one launch: what they refer to may be read without a question."""
     metadata: Metadata = Metadata()
     runtime_config: Mapping[str, Any] = field(default_factory=dict)
     spots: Mapping[str, Spot] = field(default_factory=dict)

@@ -22,6 +22,7 @@ from sparkrun_tui.engines.plan import (
     Role,
     ServePlan,
 )
+from sparkrun_tui.recipe.values.masking import private_texts
 from sparkrun_tui.recipe.values.rendered import Rendered
 
 SCHEMA = "1"
@@ -254,7 +255,7 @@ def settings_label(rendered: Rendered) -> str:
     """The overrides of a launch as compact JSON without secrets, cut to whole entries within 1 KiB."""
     kept: dict[str, str] = {}
     for key, value in rendered.overrides.items():
-        if looks_secret(key):
+        if looks_secret(key) or private_texts({key: value}):
             continue
         if len(json.dumps({**kept, key: value}, ensure_ascii=False).encode()) <= _MAX_SETTINGS:
             kept[key] = value

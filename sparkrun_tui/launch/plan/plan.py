@@ -19,8 +19,9 @@ from sparkrun_tui.launch.plan.steps import plan_steps
 from sparkrun_tui.launch.sizing.evaluation import recipe_problems
 from sparkrun_tui.recipe.bundled_files.attachments import Brought
 from sparkrun_tui.recipe.model import Problem, Severity
+from sparkrun_tui.recipe.values import launch_keys
 from sparkrun_tui.recipe.values.environment import reads_text
-from sparkrun_tui.recipe.values.masking import concealed, problem_shown, redactor
+from sparkrun_tui.recipe.values.masking import concealed, problem_shown, redactor, shown_settings
 from sparkrun_tui.recipe.values.rendered import Rendered
 
 OF_TRUST = frozenset({"host-mount"})
@@ -109,8 +110,10 @@ def build_plan(
         brought.problems,
     )
     errors = [problem for problem in problems if problem.severity is Severity.ERROR]
+    notes = [*serve.notes, *_of_this_launch(rendered)]
     if names := reads_text(rendered.recipe):
-        serve = replace(serve, notes=(*serve.notes, f"reads variables of this machine: {names}"))
+        notes.append(f"reads variables of this machine: {names}")
+    serve = replace(serve, notes=tuple(notes))
     return LaunchPlan(
         launch_id=launch_id,
         rendered=rendered,
@@ -125,6 +128,21 @@ def build_plan(
         attention_heads=attention_heads,
         broken=any(problem.code not in OF_TRUST for problem in errors),
     )
+
+
+def _of_this_launch(rendered: Rendered) -> list[str]:
+    """What is other in this launch than in the recipe, beside the values of the command; without secrets."""
+    shown = shown_settings(rendered.overrides)
+    given = launch_keys.divided(rendered.original, {key: str(text) for key, text in shown.items()})
+    notes = []
+    if given.image:
+        own = rendered.original.container or "the engine's own"
+        notes.append(f"image of this launch: {given.image}, in place of {own}")
+    if given.env:
+        notes.append(f"variables of this launch: {', '.join(given.env)}")
+    if given.flags:
+        notes.append(f"flags of this launch, behind those of the command: {given.flags}")
+    return notes
 
 
 def _choose(

@@ -42,6 +42,15 @@ class Rendered:
     used: frozenset[str]
     """Keys of the chain that the command refers to, directly or through others."""
     problems: tuple[Problem, ...]
+    extra: tuple[str, ...] = ()
+    """Words for the engine behind its arguments, where the recipe has no command; else they are in `command`."""
+    written: Recipe | None = None
+    """The recipe as its file has it, where the overrides changed its image, its model or its variables."""
+
+    @property
+    def original(self) -> Recipe:
+        """The recipe as its file has it."""
+        return self.recipe if self.written is None else self.written
 
     def get(self, key: str, default: object = None) -> object:
         """The effective typed value of `key`, or `default`."""
