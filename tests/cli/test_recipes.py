@@ -156,7 +156,7 @@ def test_a_started_recipe_is_valid_and_never_overwrites(cli: Cli, tmp_path: Path
     target = tmp_path / "new.yaml"
     assert cli("recipe", "new", "--offline", "Qwen/Qwen3-4B", "--output", str(target)).code == 0
     assert cli("recipe", "validate", str(target)).code == 0
-    assert cli("recipe", "new", "--offline", "Qwen/Qwen3-4B", "--output", str(target)).code == 1
+    assert cli("recipe", "new", "--offline", "Qwen/Qwen3-4B", "--output", str(target)).code == 2
     gguf = cli("recipe", "new", "--offline", "Qwen/Qwen3-4B-GGUF:Q8_0").out
     assert "runtime: llama-cpp" in gguf
     assert cli("recipe", "new", "--offline", "not a model").code == 2

@@ -15,12 +15,12 @@ from sparkrun_tui.cli.context import (
     Target,
     found_recipe,
     judged_for,
-    override_options,
-    overrides_from,
     settings_now,
     target_options,
 )
 from sparkrun_tui.cli.exits import Exit, say
+from sparkrun_tui.cli.groups import CommandGroup
+from sparkrun_tui.cli.overriding import OverridingCommand, Typed, override_options
 from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity, Source, SourceKind
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sparkrun_tui.launch.sizing import evaluation as judging
 
 
-@click.group("recipe")
+@click.group("recipe", cls=CommandGroup)
 def recipe_group() -> None:
     """Validate, size, create and export recipes."""
 
@@ -105,7 +105,7 @@ def _problems(recipe: Recipe, target: judging.Target) -> Sequence[Problem]:
     return evaluate(recipe, {}, target).problems
 
 
-@recipe_group.command("vram")
+@recipe_group.command("vram", cls=OverridingCommand)
 @click.argument("name", shell_complete=recipe_names)
 @override_options
 @target_options
@@ -113,10 +113,7 @@ def _problems(recipe: Recipe, target: judging.Target) -> Sequence[Problem]:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; sizes in bytes.")
 def vram_command(
     name: str,
-    options: tuple[str, ...],
-    port: str | None,
-    tp: str | None,
-    gpu_mem: str | None,
+    typed: Typed,
     hosts: str,
     cluster_name: str,
     demo: bool,
@@ -135,7 +132,7 @@ def vram_command(
     recipe = found_recipe(name, settings)
     if hub:
         look_up(recipe.model, recipe.model_revision)
-    overrides = overrides_from(options, port, tp, gpu_mem)
+    overrides = typed.of(recipe)
     target = judged_for(settings, Target(hosts, cluster_name, demo))
     evaluation = evaluate(recipe, overrides, target, user_defaults=settings.defaults)
     if as_json:
@@ -167,7 +164,12 @@ def new_command(model: str, runtime: str, container: str, nodes: int, offline: b
     from sparkrun_tui.cli.hub import look_up
     from sparkrun_tui.engines.checks.fields import valid_model
     from sparkrun_tui.engines.starter import starter, usual_family
+    from sparkrun_tui.recipe.format.images import parse_image
 
+    if container and parse_image(container) is None:
+        raise UsageError(f"`{container[:80]}` is not an image", remedy="Write it as [REGISTRY/]NAME:TAG.")
+    if target is not None:
+        _refuse_existing(target)
     if not offline and valid_model(model):
         look_up(model)
     engine = runtime or usual_family(model)
@@ -248,7 +250,7 @@ def _usual_image(engine: str) -> str:
     return known.image(Recipe("", Source(SourceKind.PATH, ""), "", engine))
 
 
-@recipe_group.command("export")
+@recipe_group.command("export", cls=OverridingCommand)
 @click.argument("name", shell_complete=recipe_names)
 @override_options
 @click.option(
@@ -260,10 +262,7 @@ def _usual_image(engine: str) -> str:
 @click.option("--yes", is_flag=True, help="Agree to what a third-party recipe does; the copy becomes one of yours.")
 def export_command(
     name: str,
-    options: tuple[str, ...],
-    port: str | None,
-    tp: str | None,
-    gpu_mem: str | None,
+    typed: Typed,
     target: Path | None,
     yes: bool,
 ) -> int:
@@ -271,7 +270,8 @@ def export_command(
     from sparkrun_tui.recipe.format.export import exported, keeps_secrets, left_as_variables
 
     settings = settings_now()
-    recipe, overrides = found_recipe(name, settings), overrides_from(options, port, tp, gpu_mem)
+    recipe = found_recipe(name, settings)
+    overrides = typed.of(recipe)
     text = exported(recipe, overrides)
     if target is not None:
         _agree_to_copy(recipe, overrides, target, settings, yes)
@@ -304,11 +304,18 @@ def _agree_to_copy(recipe: Recipe, overrides: Mapping[str, str], target: Path, s
         raise UsageError("not written: this recipe needs your consent", remedy=how_to_agree())
 
 
+def _refuse_existing(target: Path) -> None:
+    """Raise `UsageError` for a file that is there already."""
+    if target.exists() or target.is_symlink():
+        raise UsageError(f"{target} exists already", remedy="choose another name")
+
+
 def _write(text: str, target: Path | None, *, private: bool = False) -> None:
     from sparkrun_tui.recipe.format.export import write_new_recipe
 
     if target is None:
         output.raw(text)
         return
+    _refuse_existing(target)
     write_new_recipe(target, text, private=private)
     say(f"wrote {target}")
