@@ -69,10 +69,18 @@ def _joined(_: click.Context, __: click.Parameter, values: Sequence[str]) -> str
 
 
 def found_recipe(name: str, settings: Settings) -> Recipe:
-    """The recipe with this name or path; its secrets are masked from now on. Raises `RecipeError`."""
+    """The recipe with this name, path or address; its secrets are masked from now on.
+
+    Raises `RecipeError`, and `UsageError` for an address that is not https.
+    """
     from sparkrun_tui.recipe.search.sources import find_recipe
 
-    recipe = find_recipe(name, settings)
+    address = ""
+    if "://" in name or name.startswith("@"):
+        from sparkrun_tui.launch.plan.web_recipes import address_of, web_recipe
+
+        address = address_of(name)
+    recipe = web_recipe(address) if address else find_recipe(name, settings)
     hide_recipe(recipe)
     return recipe
 

@@ -29,7 +29,7 @@ from sparkrun_tui.recipe.format.mounts import (
     split_volume,
 )
 from sparkrun_tui.recipe.format.pre_exec import Before
-from sparkrun_tui.recipe.model import Recipe, Runtime
+from sparkrun_tui.recipe.model import Recipe, Runtime, SourceKind
 from sparkrun_tui.recipe.registry.checkouts import EUGR
 from sparkrun_tui.recipe.values.environment import wanted
 from sparkrun_tui.recipe.values.rendered import Rendered
@@ -271,6 +271,8 @@ def give_consent(recipe: Recipe, variables: frozenset[str] | None = None, files:
 def _place(recipe: Recipe) -> str:
     if recipe.source.stranger:
         return f"file:{os.path.abspath(recipe.source.path)}"
+    if recipe.source.kind is SourceKind.URL:
+        return recipe.source.address
     # The cache folder changes with each update; the registry and the path below it stay.
     return f"{recipe.source.registry}/{recipe.source.below or os.path.basename(recipe.source.path)}"
 

@@ -11,6 +11,7 @@ from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.base.text import shorten, visible_line
 from sparkrun_tui.recipe.bundled_files.attachments import Brought, bring
+from sparkrun_tui.recipe.model import SourceKind
 from sparkrun_tui.recipe.search.folders import is_inside, own_folders
 from sparkrun_tui.recipe.trust import (
     Demand,
@@ -68,6 +69,8 @@ def question(rendered: Rendered, brought: Brought | None = None) -> str:
         state = "has changed since you agreed to it"
     # The author chose the name: quoted and shortened, it cannot be mistaken for words of this question.
     name = "`" + shorten(visible_line(recipe.name).replace("`", "'"), _NAME_WIDTH) + "`"
+    if recipe.source.kind is SourceKind.URL:
+        return f"{name} comes from {recipe.source.address} (sha256 {recipe.digest}), not from you, and {state}"
     if recipe.source.stranger:
         return f"{name} is {recipe.source.path}, which is in none of your recipe folders, and {state}"
     return f"{name} comes from the registry {recipe.source.registry_text}, not from you, and {state}"

@@ -119,6 +119,8 @@ def reference(recipe: Recipe | BrokenRecipe | Entry) -> str:
         return f"@{source.registry}/{name}"
     if source.kind is SourceKind.BUNDLED:
         return name
+    if source.kind is SourceKind.URL:
+        return source.address
     return source.path
 
 
