@@ -115,6 +115,7 @@ WRONG = {
     "--speed": "0",
     "--output": "FOLDER",
     "--from": "FOLDER",
+    "--service": "nowhere",
 }
 """A wrong value for each option that has any."""
 FREE = {

@@ -90,11 +90,13 @@ def _folder_findings(folder: Path, target: judging.Target) -> list[tuple[str, Pr
 
 def _file_findings(file: Path, target: judging.Target) -> Sequence[Problem]:
     from sparkrun_tui.recipe.format.loader import load_file
-    from sparkrun_tui.recipe.search.sources import looks_like_recipe
+    from sparkrun_tui.recipe.search.sources import is_compose, looks_like_recipe
 
     recipe = load_file(file, Source(SourceKind.PATH, str(file)))
     if not looks_like_recipe(recipe):
         message = "this file has none of a recipe's keys and is skipped"
+        if isinstance(recipe, Recipe) and is_compose(recipe):
+            message = "this is a Docker Compose file and is skipped; `recipe new --from` makes a recipe of it"
         return (Problem(Severity.NOTE, "no-recipe", message, Spot(str(file), 1, 1)),)
     return (recipe.error,) if isinstance(recipe, BrokenRecipe) else _problems(recipe, target)
 
@@ -144,7 +146,16 @@ def vram_command(
 
 
 @recipe_group.command("new")
-@click.argument("model")
+@click.argument("model", default="")
+@click.option(
+    "--from",
+    "source",
+    default=None,
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Make the recipe from a service of this Docker Compose file.",
+)
+@click.option("--service", default="", metavar="NAME", help="The service, where several run an engine.")
 @click.option(
     "--runtime", default="", metavar="ENGINE", help="vllm, sglang or llama-cpp; by default chosen by the model."
 )
@@ -159,8 +170,28 @@ def vram_command(
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write to this new file instead of stdout.",
 )
-def new_command(model: str, runtime: str, container: str, nodes: int, offline: bool, target: Path | None) -> int:
-    """Write a first recipe for MODEL (OWNER/NAME, or OWNER/NAME:QUANT for GGUF) from what is known about it."""
+def new_command(
+    model: str,
+    source: Path | None,
+    service: str,
+    runtime: str,
+    container: str,
+    nodes: int,
+    offline: bool,
+    target: Path | None,
+) -> int:
+    """Write a first recipe for MODEL (OWNER/NAME, or OWNER/NAME:QUANT for GGUF) from what is known about it.
+
+    With --from, write one that does what a service of a Docker Compose file does, and say what cannot be carried over.
+    """
+    if source is not None:
+        if model or runtime or container or nodes != 1:
+            raise UsageError("--from takes model, engine and image from the file", remedy="leave the others out")
+        return _from_compose(source, service, target)
+    if service:
+        raise UsageError("--service names a service of the file of --from")
+    if not model:
+        raise UsageError("name a model (OWNER/NAME), or a Compose file with --from")
     from sparkrun_tui.cli.hub import look_up
     from sparkrun_tui.engines.checks.fields import valid_model
     from sparkrun_tui.engines.starter import starter, usual_family
@@ -184,6 +215,25 @@ def new_command(model: str, runtime: str, container: str, nodes: int, offline: b
         hosts = "one host" if nodes == 1 else f"{nodes} hosts"
         say(f"{model} is not estimated to fit on {hosts}: see `sparkrun-tui recipe vram`, or give --nodes")
     _write(text, target)
+    return Exit.OK
+
+
+def _from_compose(source: Path, service: str, target: Path | None) -> int:
+    """Write the recipe of a service in a Compose file."""
+    from sparkrun_tui.base.files import read_text
+    from sparkrun_tui.engines.compose import converted
+    from sparkrun_tui.recipe.format.yamltree import MAX_BYTES
+
+    if target is not None:
+        _refuse_existing(target)
+    try:
+        text = read_text(source, MAX_BYTES, encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{source} cannot be read: {error}") from error
+    found = converted(text, str(source), service)
+    for note in found.notes:
+        say(f"note: {note}")
+    _write(found.text, target)
     return Exit.OK
 
 

@@ -13,6 +13,7 @@ from sparkrun_tui.base.files import write_private
 from sparkrun_tui.recipe.format.loader import load_recipe
 from sparkrun_tui.recipe.format.yamltree import MAX_BYTES
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
+from sparkrun_tui.recipe.search.sources import refuse_compose
 from sparkrun_tui.remote.http.web import check_address, fetch
 
 _ARENA = re.compile(r"@spark-arena/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE)
@@ -52,7 +53,9 @@ def web_recipe(address: str) -> Recipe:
         raise RecipeError(f"{address} is not text in UTF-8: it is not a recipe") from None
     except OSError as error:
         raise RecipeError(f"{path} cannot be written: {error.strerror or error}") from error
-    return load_recipe(path, Source(SourceKind.URL, str(path), address=address))
+    recipe = load_recipe(path, Source(SourceKind.URL, str(path), address=address))
+    refuse_compose(recipe)
+    return recipe
 
 
 def _stem(address: str) -> str:
