@@ -197,7 +197,7 @@ def test_the_history_remembers_a_launch_and_how_to_launch_it_again(cli: Cli, lab
     assert past["overrides"]["container"] == "registry.test/other:2"
     assert "--load-format safetensors" in past["overrides"]["extra_flags"]
     again = past["again"]
-    assert again.startswith("sparkrun-tui run solo -H spark-1 -o port=9100")
+    assert again.startswith(f"sparkrun-tui run {solo} -H spark-1 -o port=9100")
     assert again.endswith('-- --api-key "${API_KEY}" --load-format safetensors')
     shown = cli("history", "show", past["launch_id"][:4])
     assert shown.code == 0

@@ -167,6 +167,7 @@ def test_what_runs_no_engine_is_refused(text: str) -> None:
         made(text)
 
 
+@pytest.mark.parametrize("value", ["5", "[]", "{a: b}", "[[x]]", "'{{{'", "null", "true", "['a', {b: [c]}]", '"$$$"'])
 @pytest.mark.parametrize(
     "key", ["command", "ports", "volumes", "environment", "deploy", "entrypoint", "devices", "image"]
 )

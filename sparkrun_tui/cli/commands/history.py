@@ -106,7 +106,7 @@ def again(state: LaunchState) -> shell.Text:
     """The command line that launches it again, without secrets."""
     from sparkrun_tui.recipe.values.masking import override_words
 
-    words = ["sparkrun-tui", "run", state.recipe]
+    words = ["sparkrun-tui", "run", state.reference or state.recipe]
     if state.hosts:
         words += ["-H", ",".join(state.hosts)]
     parts = [shell.words(words), override_words(state.settings)]

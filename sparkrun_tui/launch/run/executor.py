@@ -18,6 +18,7 @@ from sparkrun_tui.launch.run.steps.image import bring_image
 from sparkrun_tui.launch.run.steps.model import bring_models
 from sparkrun_tui.launch.run.steps.start import start_all, start_early
 from sparkrun_tui.launch.run.watch import MEMORY_POLL, read_memory, report_links, unless_ended, watch
+from sparkrun_tui.recipe.search.sources import lasting_reference
 from sparkrun_tui.recipe.values.masking import shown_settings
 
 
@@ -35,6 +36,7 @@ def announce(given: Given, report: Reporter) -> None:
             hosts=plan.host_names,
             port=plan.serve.ready.port,
             settings=shown_settings(plan.rendered.overrides),
+            reference=lasting_reference(recipe),
         )
     )
 

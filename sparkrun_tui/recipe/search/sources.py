@@ -143,6 +143,14 @@ def reference(recipe: Recipe | BrokenRecipe | Entry) -> str:
     return source.path
 
 
+def lasting_reference(recipe: Recipe) -> str:
+    """The text that means this recipe from every folder; empty for one that was read from no file."""
+    text = reference(recipe)
+    if text and recipe.source.kind in (SourceKind.PATH, SourceKind.USER):
+        return os.path.abspath(text)
+    return text
+
+
 def _existing_file(name: str) -> Path | None:
     for ending in ("", *ENDINGS):
         try:
