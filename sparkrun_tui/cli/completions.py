@@ -187,5 +187,6 @@ def overrides(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
     except SparkrunError:
         return []
     if not incomplete:
-        return _items((f"{key}=", "") for key in recipe.defaults)
+        keys = _items((f"{key}=", "") for key in recipe.defaults)
+        return [*keys, *_items((found.text, found.help) for found in KeyCompleter(recipe).complete("", 0))]
     return _items((found.text, found.help) for found in KeyCompleter(recipe).complete(incomplete, len(incomplete)))

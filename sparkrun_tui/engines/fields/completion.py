@@ -47,7 +47,8 @@ class ValueCompleter:
 class KeyCompleter:
     """Completes `key=value` of a key to add; keys may be typed as flags, `--max-model-len`.
 
-    The command's placeholders without a value come first, then the recipe's own keys, then its engine's.
+    The command's placeholders without a value come first, then the recipe's own keys, then its engine's. An empty line
+    gets the placeholders, and the image, the variables and the extra flags of one launch.
     """
 
     recipe: Recipe
@@ -61,7 +62,9 @@ class KeyCompleter:
         recipe, word = self.recipe, key.strip()
         slots = dict.fromkeys(slot.key for slot in scan(recipe.command or "", recipe.version == "1").slots)
         found = [slot for slot in slots if slot not in recipe.defaults and slot != "model"]
-        if word:
+        if not word:
+            found += [key for key in (launch_keys.IMAGE, launch_keys.FLAGS) if key not in recipe.defaults]
+        else:
             of_launch = (launch_keys.IMAGE, launch_keys.FLAGS, *(f"{launch_keys.ENV}{name}" for name in recipe.env))
             keys = dict.fromkeys((*found, *recipe.defaults, *engine_keys(recipe), *of_launch, *_parts(recipe)))
             found = _matching(keys, plain_key(word), itself=True)
@@ -73,6 +76,8 @@ class KeyCompleter:
             if recipe.command is None or name in slots or not is_value:
                 help_text = field_of(recipe, name).help
             completions.append(Completion(f"{name}=", 0, len(line), help_text))
+        if not word or launch_keys.ENV.startswith(word):
+            completions.append(Completion(launch_keys.ENV, 0, len(line), "A variable for the containers: env.NAME"))
         return tuple(completions)
 
 
