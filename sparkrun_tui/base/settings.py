@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from sparkrun_tui.base import paths
+from sparkrun_tui.base import paths, shell
 from sparkrun_tui.base.errors import SettingsError, SparkrunError, Spot, UsageError
 from sparkrun_tui.base.files import behind_links, read_text, update_private
 from sparkrun_tui.base.numbers import whole_of
@@ -198,10 +198,11 @@ def save_cluster(cluster: Cluster) -> bool:
         nonlocal is_default
         clusters = file.mapping("clusters")
         if cluster.name in clusters:
+            remove = shell.words(["sparkrun-tui", "cluster", "remove", cluster.name])
             raise UsageError(
                 f"there is already a cluster `{cluster.name}`",
                 spot=file.spot("clusters", cluster.name),
-                remedy=f"Choose another name, or remove it first: sparkrun-tui cluster remove {cluster.name}",
+                remedy=f"Choose another name, or remove it first: {remove}",
             )
         for other in foreign:
             if other.name == cluster.name:

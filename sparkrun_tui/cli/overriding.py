@@ -159,7 +159,7 @@ def _variable(text: str) -> tuple[str, str]:
     if equals:
         return name, value
     if name not in os.environ:
-        raise UsageError(f"`{name}` is not set here", remedy=f"export it first, or write -e {name}=VALUE")
+        raise UsageError(f"`{name}` is not set here", remedy="set it first, or write -e NAME=VALUE")
     return name, f"${{{name}}}"
 
 

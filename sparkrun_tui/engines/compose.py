@@ -37,7 +37,7 @@ _MARK = re.compile("\ue000([A-Za-z_][A-Za-z0-9_]*)\ue001")
 """A variable of the workstation within a word of the command, until the word is quoted."""
 _PLACEHOLDER = re.compile(r"\{[a-z_][a-z0-9_]*\}")
 _SHELL = re.compile(r"(?:^|/)(?:ba|da|z|k)?sh$")
-_SHELL_OPTION = re.compile(r"-[a-z]*c[a-z]*")
+_SHELL_OPTION = re.compile(r"-[abd-z]*c[a-z]*")
 _CACHE = re.compile(r"huggingface|/\.cache(?:/|$)|/\.triton|/\.nv(?:/|$)")
 _MODEL_FLAGS = ("--model", "--model-path", "-m")
 _NAMED_VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError, UsageError
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.base.units import format_gib
@@ -86,7 +87,7 @@ def add_command(
     is_default = save_cluster(Cluster(name, names, description, gpus, privileged, hf_cache, host_to_host=host_to_host))
     output.line(f"saved {name}: {', '.join(names)}")
     if not is_default:
-        say(f"to make it the default: sparkrun-tui cluster use {name}")
+        say(f"to make it the default: {shell.words(['sparkrun-tui', 'cluster', 'use', name])}")
     return Exit.OK
 
 
