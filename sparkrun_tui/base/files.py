@@ -85,6 +85,14 @@ def private_folder(path: Path) -> None:
             state.chmod(0o700)
 
 
+def behind_links(path: Path) -> Path:
+    """The file that a settings file really is: people keep `config.yaml` as a link into a folder of their own.
+
+    Written under this name, the link stays a link.
+    """
+    return Path(os.path.realpath(path))
+
+
 def update_private(path: Path, change: Callable[[str], str]) -> None:
     """Write what `change` makes of the file's text, while holding the file's lock. A missing file has empty text.
 

@@ -5,20 +5,26 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import platformdirs
-
 _APP = "sparkrun-tui"
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
+def _xdg(variable: str, usual: str) -> Path:
+    """A base folder of the XDG standard, the same on Linux and macOS; a relative path in the variable is ignored."""
+    given = os.environ.get(variable, "")
+    if os.path.isabs(given):
+        return Path(given)
+    return Path(usual).expanduser()
+
+
 def config_dir() -> Path:
     """The folder of the user's settings (`$XDG_CONFIG_HOME/sparkrun-tui`)."""
-    return platformdirs.user_config_path(_APP)
+    return _xdg("XDG_CONFIG_HOME", "~/.config") / _APP
 
 
 def cache_dir() -> Path:
     """The folder of what can be recreated: indexes, registry clones, model facts."""
-    return platformdirs.user_cache_path(_APP)
+    return _xdg("XDG_CACHE_HOME", "~/.cache") / _APP
 
 
 def user_recipes() -> Path:
@@ -28,13 +34,12 @@ def user_recipes() -> Path:
 
 def state_dir() -> Path:
     """The folder of what must be kept: journals and logs of launches, history, saved overrides."""
-    return platformdirs.user_state_path(_APP)
+    return _xdg("XDG_STATE_HOME", "~/.local/state") / _APP
 
 
 def sparkrun_config_dir() -> Path:
     """The sparkrun CLI's settings folder, which is read and never written (`~/.config/sparkrun` on every system)."""
-    base = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    return Path(base).expanduser() / "sparkrun"
+    return _xdg("XDG_CONFIG_HOME", "~/.config") / "sparkrun"
 
 
 def _shipped(name: str) -> Path:

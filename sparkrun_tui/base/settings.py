@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from sparkrun_tui.base import paths
+from sparkrun_tui.base import paths, shell
 from sparkrun_tui.base.errors import SettingsError, SparkrunError, Spot, UsageError
-from sparkrun_tui.base.files import read_text, update_private
+from sparkrun_tui.base.files import behind_links, read_text, update_private
 from sparkrun_tui.base.numbers import whole_of
 from sparkrun_tui.base.text import clean_line
 
@@ -22,6 +23,12 @@ DEMO_CLUSTER = "demo"
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MOST_DEPTH = 30
 """Lists and mappings inside one another in a file of settings."""
+
+_KEYS = ("clusters", "default_cluster", "recipe_dirs", "data_dirs", "defaults", "theme", "keys")
+_CLUSTER_KEYS = (
+    "hosts", "user", "description", "gpus_per_host", "privileged", "host_to_host", "hf_cache", "cache_dir",
+)  # fmt: skip
+_CLUSTER_NAME = re.compile(r"\w[\w.-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +66,47 @@ class Settings:
     keys: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     """What was skipped while reading, to be shown to the user."""
+    spots: Mapping[str, Spot] = field(default_factory=dict)
+    """The places of `default_cluster` and of each `keys.ID` in `config.yaml`."""
 
     def cluster(self, name: str = "") -> Cluster | None:
-        """The cluster called `name`, or the default one, or the only one; None when there is no such cluster."""
+        """The cluster called `name`, or the default one, or the only one; None when there is no such cluster.
+
+        Of several clusters none is the default until the user says so.
+        """
         wanted = name or self.default_cluster
         if wanted:
             for cluster in self.clusters:
                 if cluster.name == wanted:
                     return cluster
             return None
-        return self.clusters[0] if self.clusters else None
+        return self.clusters[0] if len(self.clusters) == 1 else None
+
+    def named_cluster(self, name: str = "") -> Cluster | None:
+        """The same; None only when none is named and none is saved.
+
+        Raises `UsageError` for an unknown name, for a default that is not there, and for several clusters without a
+        default: a command must not act on hosts that nobody chose.
+        """
+        found = self.cluster(name)
+        if found is not None:
+            return found
+        names = [cluster.name for cluster in self.clusters]
+        known = ", ".join(names) or "none"
+        if name:
+            raise UsageError(f"there is no cluster `{name}`; saved clusters: {known}", remedy=_near(name, names))
+        if self.default_cluster:
+            raise UsageError(
+                f"the default cluster `{self.default_cluster}` is not saved; saved clusters: {known}",
+                spot=self.spots.get("default_cluster"),
+                remedy="Choose another with `sparkrun-tui cluster use NAME`.",
+            )
+        if names:
+            raise UsageError(
+                f"there are several clusters and no default: {known}",
+                remedy="Name one with --cluster NAME, or choose the default with `sparkrun-tui cluster use NAME`.",
+            )
+        return None
 
 
 def config_file() -> Path:
@@ -81,29 +119,33 @@ def load_settings() -> Settings:
 
     Raises `SettingsError` with file and line when `config.yaml` cannot be used.
     """
-    path = config_file()
-    data = _read_mapping(path)
-    known = {"clusters", "default_cluster", "recipe_dirs", "data_dirs", "defaults", "theme", "keys"}
-    notes = []
-    for key in data:
-        if key not in known:
-            notes.append(f"{path}: unknown key `{key}` is ignored")
+    file = _File(config_file())
+    file.refuse_doubles()
+    notes = file.unknown_keys((), _KEYS)
     clusters = []
-    for name, body in _mapping(path, data, "clusters").items():
-        clusters.append(_cluster(path, name, body))
-    foreign, foreign_notes = _sparkrun_clusters({cluster.name for cluster in clusters})
+    for name, body in file.mapping("clusters").items():
+        clusters.append(_cluster(file, ("clusters", name), name, body))
+        if isinstance(body, dict):
+            notes += file.unknown_keys(("clusters", name), _CLUSTER_KEYS)
+    foreign, foreign_default, foreign_notes = _sparkrun_clusters({cluster.name for cluster in clusters})
+    default = file.word("default_cluster")
+    spots = {}
+    if default:
+        spots["default_cluster"] = file.spot("default_cluster")
     keys = {}
-    for key, value in _mapping(path, data, "keys").items():
-        keys[key] = _word(path, f"keys.{key}", value)
+    for key in file.mapping("keys"):
+        keys[key] = file.word("keys", key)
+        spots[f"keys.{key}"] = file.spot("keys", key)
     return Settings(
         clusters=(*clusters, *foreign),
-        default_cluster=_word(path, "default_cluster", data.get("default_cluster") or ""),
-        recipe_dirs=tuple(_folder(path, item) for item in _strings(path, data, "recipe_dirs")),
-        data_dirs=tuple(_strings(path, data, "data_dirs")),
-        defaults=_mapping(path, data, "defaults"),
-        theme=_word(path, "theme", data.get("theme") or ""),
+        default_cluster=default or foreign_default,
+        recipe_dirs=tuple(_folder(file.path, item) for item in file.words("recipe_dirs")),
+        data_dirs=tuple(file.words("data_dirs")),
+        defaults=file.mapping("defaults"),
+        theme=file.word("theme"),
         keys=keys,
         notes=(*notes, *foreign_notes),
+        spots=spots,
     )
 
 
@@ -121,8 +163,23 @@ def check_hosts(names: Sequence[str]) -> None:
             )
 
 
-def save_cluster(cluster: Cluster) -> None:
-    """Add or replace `cluster` in `config.yaml`; all other lines stay as they are. Raises `SettingsError`."""
+def check_name(name: str) -> None:
+    """Raises `UsageError` unless this can be the name of a cluster."""
+    if name == DEMO_CLUSTER:
+        raise UsageError("`demo` is the built-in cluster", remedy="choose another name")
+    if _CLUSTER_NAME.fullmatch(name) is None:
+        raise UsageError(
+            f"`{clean_line(name[:80])}` is not a name for a cluster",
+            remedy="use letters, digits, dots, hyphens and underscores",
+        )
+
+
+def save_cluster(cluster: Cluster) -> bool:
+    """Add a cluster to `config.yaml`, as the default if it is the first; all other lines stay as they are.
+
+    Whether it is the default now. Raises `UsageError` when there is one of that name already, `SettingsError`.
+    """
+    check_name(cluster.name)
     body: dict[str, Any] = {"hosts": list(cluster.hosts)}
     if cluster.description:
         body["description"] = cluster.description
@@ -134,56 +191,191 @@ def save_cluster(cluster: Cluster) -> None:
         body["host_to_host"] = True
     if cluster.hf_cache:
         body["hf_cache"] = cluster.hf_cache
+    foreign, foreign_default, _ = _sparkrun_clusters(set())
+    is_default = False
 
-    def add(path: Path, data: dict[str, Any]) -> None:
-        data["clusters"] = {**_mapping(path, data, "clusters"), cluster.name: body}
-        data.setdefault("default_cluster", cluster.name)
+    def add(file: _File) -> None:
+        nonlocal is_default
+        clusters = file.mapping("clusters")
+        if cluster.name in clusters:
+            remove = shell.words(["sparkrun-tui", "cluster", "remove", cluster.name])
+            raise UsageError(
+                f"there is already a cluster `{cluster.name}`",
+                spot=file.spot("clusters", cluster.name),
+                remedy=f"Choose another name, or remove it first: {remove}",
+            )
+        for other in foreign:
+            if other.name == cluster.name:
+                raise UsageError(
+                    f"there is already a cluster `{cluster.name}`, saved by the sparkrun CLI",
+                    remedy="Choose another name.",
+                )
+        file.data["clusters"] = {**clusters, cluster.name: body}
+        is_first = not clusters and not foreign
+        if is_first and not file.data.get("default_cluster"):
+            file.data["default_cluster"] = cluster.name
+        default = file.data.get("default_cluster") or foreign_default
+        is_default = default == cluster.name
 
     _update(add)
+    return is_default
+
+
+def use_cluster(name: str) -> None:
+    """Make a saved cluster, of this program or the sparkrun CLI, the default. Raises `UsageError`, `SettingsError`."""
+    load_settings().named_cluster(name)
+
+    def choose(file: _File) -> None:
+        file.data["default_cluster"] = name
+
+    _update(choose)
 
 
 def remove_cluster(name: str) -> None:
     """Remove a cluster from `config.yaml`. Raises `SettingsError` when there is none of that name."""
 
-    def remove(path: Path, data: dict[str, Any]) -> None:
-        clusters = _mapping(path, data, "clusters")
+    def remove(file: _File) -> None:
+        clusters = file.mapping("clusters")
         if name not in clusters:
-            raise SettingsError(f"{path} has no cluster `{name}`")
+            raise SettingsError(f"{file.path} has no cluster `{name}`", remedy=_near(name, clusters))
         del clusters[name]
-        data["clusters"] = clusters
-        if data.get("default_cluster") == name:
-            del data["default_cluster"]
+        file.data["clusters"] = clusters
+        if file.data.get("default_cluster") == name:
+            del file.data["default_cluster"]
 
     _update(remove)
 
 
-def _update(change: Callable[[Path, dict[str, Any]], None]) -> None:
-    """Change `config.yaml`: `change` gets its path and its data. Raises `SettingsError`, and what `change` raises."""
+def _near(word: str, known: Iterable[str]) -> str:
+    """A sentence with the known word that is most like this one; empty when none is."""
+    found = difflib.get_close_matches(word, list(known), n=1)
+    return f"Did you mean `{found[0]}`?" if found else ""
+
+
+def _update(change: Callable[[_File], None]) -> None:
+    """Change `config.yaml`: `change` gets the file and changes its data. Raises `SettingsError`, and what it raises."""
     # Needed for a change only; the settings are read at every start.
     from sparkrun_tui.base.yaml_edit import with_data
 
     path = config_file()
 
     def changed(text: str) -> str:
-        data = _parse(path, text)
-        change(path, data)
-        return with_data(text, data, plain_yaml)
+        file = _File(path, text)
+        file.refuse_doubles()
+        change(file)
+        return with_data(text, file.data, plain_yaml)
 
     try:
-        update_private(path, changed)
+        update_private(behind_links(path), changed)
     except OSError as error:
         # The settings are right: it was tried and failed.
         raise SparkrunError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
-def _read_mapping(path: Path) -> dict[str, Any]:
+class _File:
+    """A file of settings: its data, and the places of its keys for messages."""
+
+    def __init__(self, path: Path, text: str | None = None) -> None:
+        """Reads the file unless its text is given; a missing file is empty. Raises `SettingsError`."""
+        self.path = path
+        self._text = _text_of(path) if text is None else text
+        self._places: dict[tuple[str, ...], Spot] | None = None
+        self._double: tuple[str, Spot] | None = None
+        self.data = _parse(path, self._text)
+
+    def spot(self, *keys: str) -> Spot:
+        """The place of a key, else of the nearest key around it (a merged key has none of its own)."""
+        places = self._found_places()
+        for count in range(len(keys), 0, -1):
+            if keys[:count] in places:
+                return places[keys[:count]]
+        return Spot(str(self.path), 1, 1)
+
+    def refuse_doubles(self) -> None:
+        """Raises `SettingsError` for a key that is given twice: YAML silently takes the last."""
+        self._found_places()
+        if self._double is not None:
+            name, spot = self._double
+            raise SettingsError(f"`{name}` is given twice", spot=spot, remedy="Keep one of them.")
+
+    def unknown_keys(self, at: tuple[str, ...], known: Sequence[str]) -> list[str]:
+        """A note for each key of the mapping at `at` that is not one of `known`."""
+        body: Any = self.data
+        for key in at:
+            body = {str(name): value for name, value in body.items()}[key]
+        notes = []
+        for key in map(str, body):
+            if key in known:
+                continue
+            name = ".".join((*at, key))
+            hint = _near(key, known)
+            notes.append(f"{self.spot(*at, key)}: unknown key `{name}` is ignored. {hint}".rstrip(" "))
+        return notes
+
+    def mapping(self, key: str) -> dict[str, Any]:
+        """The mapping under a key, empty when there is none."""
+        value = self.data.get(key) or {}
+        if not isinstance(value, dict):
+            raise SettingsError(f"`{key}` must be a mapping", spot=self.spot(key))
+        return {str(name): body for name, body in value.items()}
+
+    def words(self, key: str) -> list[str]:
+        """The list of texts under a key; a single text counts as a list of one."""
+        value = self.data.get(key) or []
+        if isinstance(value, str):
+            return [value]
+        if not isinstance(value, list):
+            raise SettingsError(f"`{key}` must be a list", spot=self.spot(key))
+        return [self.as_word(item, key) for item in value]
+
+    def word(self, *keys: str) -> str:
+        """The text under a key, empty when there is none."""
+        value: Any = self.data
+        for key in keys:
+            value = {str(name): body for name, body in value.items()}.get(key)
+        return self.as_word("" if value is None else value, *keys)
+
+    def as_word(self, value: object, *keys: str) -> str:
+        """A text of the settings; numbers and words to which YAML gives another type are taken as text."""
+        kind = ""
+        if isinstance(value, dict):
+            kind = "a mapping"
+        elif isinstance(value, list | set | tuple):
+            kind = "a list"
+        if kind:
+            raise SettingsError(f"`{'.'.join(keys)}` must be text, not {kind}", spot=self.spot(*keys))
+        return str(value)
+
+    def _found_places(self) -> dict[tuple[str, ...], Spot]:
+        if self._places is None:
+            self._places = {}
+            if self.data:
+                self._visit(yaml.compose(self._text, Loader=_LOADER), (), set())
+        return self._places
+
+    def _visit(self, node: Any, at: tuple[str, ...], inside: set[int]) -> None:
+        """Note the places of the keys of a mapping, and of those within it; an alias is followed once."""
+        if not isinstance(node, yaml.MappingNode) or id(node) in inside:
+            return
+        inside.add(id(node))
+        assert self._places is not None
+        for key, value in node.value:
+            keys = (*at, str(key.value))
+            spot = Spot(str(self.path), key.start_mark.line + 1, key.start_mark.column + 1)
+            is_merge = key.tag == "tag:yaml.org,2002:merge"
+            if keys in self._places and not is_merge and self._double is None:
+                self._double = ".".join(keys), spot
+            self._places[keys] = spot
+            self._visit(value, keys, inside)
+
+
+def _text_of(path: Path) -> str:
     try:
-        text = read_text(path)
+        return read_text(path)
     except FileNotFoundError:
-        return {}
+        return ""
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} cannot be read: {error}") from error
-    return _parse(path, text)
 
 
 def plain_yaml(text: str) -> Any:
@@ -264,13 +456,6 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
     return data
 
 
-def _mapping(path: Path, data: Mapping[str, Any], key: str) -> dict[str, Any]:
-    value = data.get(key) or {}
-    if not isinstance(value, dict):
-        raise SettingsError(f"{path}: `{key}` must be a mapping")
-    return {str(name): body for name, body in value.items()}
-
-
 def _folder(path: Path, text: str) -> Path:
     """A folder that the settings name; a relative path starts at the folder of the settings.
 
@@ -281,71 +466,82 @@ def _folder(path: Path, text: str) -> Path:
     return path.parent / os.path.expanduser(text)
 
 
-def _strings(path: Path, data: Mapping[str, Any], key: str) -> list[str]:
-    value = data.get(key) or []
-    if isinstance(value, str):
-        return [value]
-    if not isinstance(value, list):
-        raise SettingsError(f"{path}: `{key}` must be a list")
-    return [_word(path, key, item) for item in value]
-
-
-def _word(path: Path, key: str, value: object) -> str:
-    """A text of the settings; numbers and words to which YAML gives another type are taken as text."""
-    if isinstance(value, dict):
-        raise SettingsError(f"{path}: `{key}` must be text, not a mapping")
-    if isinstance(value, list | set | tuple):
-        raise SettingsError(f"{path}: `{key}` must be text, not a list")
-    return str(value)
-
-
-def _cluster(path: Path, name: str, body: object, source: str = "config") -> Cluster:
+def _cluster(file: _File, at: tuple[str, ...], name: str, body: object, source: str = "config") -> Cluster:
+    """A cluster from its entry; `at` is the place of the entry in the file."""
     if isinstance(body, list):
         body = {"hosts": body}
     if not isinstance(body, dict):
-        raise SettingsError(f"{path}: cluster `{name}` must be a list of hosts, or a mapping with `hosts`")
+        raise SettingsError(f"cluster `{name}` must be a list of hosts, or a mapping with `hosts`", spot=file.spot(*at))
     hosts = body.get("hosts")
     if isinstance(hosts, str):
         parts = [part.strip() for part in hosts.split(",")]
         hosts = [part for part in parts if part]
     if not isinstance(hosts, list) or not hosts:
-        raise SettingsError(f"{path}: cluster `{name}` has no `hosts`")
-    user = _word(path, f"clusters.{name}.user", body.get("user") or "")
+        raise SettingsError(f"cluster `{name}` has no `hosts`", spot=file.spot(*at, "hosts"))
+    user = file.as_word(body.get("user") or "", *at, "user")
     names = []
     for host in hosts:
-        word = _word(path, f"clusters.{name}.hosts", host)
+        word = file.as_word(host, *at, "hosts")
         if user and "@" not in word:
             word = f"{user}@{word}"
         names.append(word)
     gpus = whole_of(body.get("gpus_per_host", 1), least=1)
     if gpus is None:
-        raise SettingsError(f"{path}: cluster `{name}`: `gpus_per_host` must be a whole number of at least 1")
+        raise SettingsError(
+            f"cluster `{name}`: `gpus_per_host` must be a whole number of at least 1",
+            spot=file.spot(*at, "gpus_per_host"),
+        )
     cache = body.get("hf_cache") or body.get("cache_dir") or ""
     return Cluster(
         name=name,
         hosts=tuple(names),
-        description=_word(path, f"clusters.{name}.description", body.get("description") or ""),
+        description=file.as_word(body.get("description") or "", *at, "description"),
         gpus_per_host=gpus,
-        privileged=body.get("privileged") is True,
-        host_to_host=body.get("host_to_host") is True,
-        hf_cache=_word(path, f"clusters.{name}.hf_cache", cache),
+        privileged=_switch(file, at, body, "privileged"),
+        host_to_host=_switch(file, at, body, "host_to_host"),
+        hf_cache=file.as_word(cache, *at, "hf_cache"),
         source=source,
     )
 
 
-def _sparkrun_clusters(taken: set[str]) -> tuple[list[Cluster], list[str]]:
+def _switch(file: _File, at: tuple[str, ...], body: Mapping[Any, Any], key: str) -> bool:
+    """A true or false of a cluster; left out is false."""
+    value = body.get(key)
+    if value is None:
+        return False
+    if not isinstance(value, bool):
+        raise SettingsError(f"`{'.'.join((*at, key))}` must be true or false", spot=file.spot(*at, key))
+    return value
+
+
+def _sparkrun_clusters(taken: set[str]) -> tuple[list[Cluster], str, list[str]]:
+    """The clusters of the sparkrun CLI that are not in `taken`, the name of its default, and notes.
+
+    Its `clusters/.default` is a file with one name in it.
+    """
     folder = paths.sparkrun_config_dir() / "clusters"
     clusters: list[Cluster] = []
     notes: list[str] = []
     if not folder.is_dir():
-        return clusters, notes
+        return clusters, "", notes
+    names = set(taken)
     for path in sorted(folder.glob("*.y*ml")):
+        if path.name.startswith(".") or path.name.endswith(".manifest.yaml"):
+            continue
         try:
-            body = _read_mapping(path)
-            name = str(body.get("name") or path.stem)
-            if name not in taken:
-                clusters.append(_cluster(path, name, body, source="sparkrun"))
-                taken.add(name)
+            file = _File(path)
+            name = file.word("name") or path.stem
+            if name not in names:
+                clusters.append(_cluster(file, (), name, file.data, source="sparkrun"))
+                names.add(name)
         except SettingsError as error:
             notes.append(f"skipped: {error}")
-    return clusters, notes
+    default = ""
+    try:
+        default = _text_of(folder / ".default").strip()
+    except SettingsError as error:
+        notes.append(f"skipped: {error}")
+    if default and default not in names:
+        notes.append(f"{folder / '.default'} names the cluster `{clean_line(default[:80])}`, which is not there")
+        default = ""
+    return clusters, default, notes

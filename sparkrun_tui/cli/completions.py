@@ -136,6 +136,42 @@ def cluster_names(ctx: click.Context, param: click.Parameter, incomplete: str) -
     )
 
 
+def registry_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The configured registries whose names begin with `incomplete`."""
+    from sparkrun_tui.recipe.registry.config import configured
+
+    try:
+        known, _ = configured()
+    except SparkrunError:
+        return []
+    return _items((registry.name, registry.url) for registry in known if registry.name.startswith(incomplete))
+
+
+def launch_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The ids of earlier launches, then their recipes, that begin with `incomplete`."""
+    from sparkrun_tui.launch.record.journal import past_launches
+
+    found: dict[str, str] = {}
+    past = past_launches()
+    for launch in past:
+        found[launch.state.launch_id] = launch.state.recipe
+    for launch in past:
+        found.setdefault(launch.state.recipe, "the newest launch of this recipe")
+    return _items((name, about) for name, about in found.items() if name.startswith(incomplete))
+
+
+def variable_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The variables of this machine that begin with `incomplete`; their values are not shown."""
+    return _items((name, "") for name in sorted(os.environ) if name.startswith(incomplete))
+
+
+def check_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The checks that may be ignored and begin with `incomplete`."""
+    from sparkrun_tui.launch.plan.preflight import IGNORABLE
+
+    return _items((name, about) for name, about in IGNORABLE.items() if name.startswith(incomplete))
+
+
 def overrides(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The override keys of the named recipe; after `=`, the values of the key."""
     from sparkrun_tui.base.settings import load_settings
@@ -151,5 +187,6 @@ def overrides(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
     except SparkrunError:
         return []
     if not incomplete:
-        return _items((f"{key}=", "") for key in recipe.defaults)
+        keys = _items((f"{key}=", "") for key in recipe.defaults)
+        return [*keys, *_items((found.text, found.help) for found in KeyCompleter(recipe).complete("", 0))]
     return _items((found.text, found.help) for found in KeyCompleter(recipe).complete(incomplete, len(incomplete)))

@@ -1,4 +1,4 @@
-"""What most commands start with: settings, the chosen cluster, overrides, and the services that reach hosts."""
+"""What most commands start with: settings, the chosen cluster, and the services that reach hosts."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from sparkrun_tui.base.errors import UsageError
-from sparkrun_tui.base.settings import Cluster, Settings, load_settings
-from sparkrun_tui.cli.completions import cluster_names, overrides
+from sparkrun_tui.base.settings import Cluster, Settings, check_hosts, load_settings
+from sparkrun_tui.cli.completions import cluster_names
 from sparkrun_tui.cli.gate import hide_overrides, hide_recipe
 
 if TYPE_CHECKING:
@@ -68,47 +68,19 @@ def _joined(_: click.Context, __: click.Parameter, values: Sequence[str]) -> str
     return ",".join(values)
 
 
-def override_options(function: F) -> F:
-    """The options that override a recipe's defaults."""
-    function = click.option(
-        "-o",
-        "--option",
-        "options",
-        multiple=True,
-        metavar="KEY=VALUE",
-        shell_complete=overrides,
-        help="Override any default of the recipe.",
-    )(function)
-    function = click.option("--gpu-mem", default=None, metavar="F", help="Same as -o gpu_memory_utilization=F.")(
-        function
-    )
-    function = click.option("--tp", default=None, metavar="N", help="Same as -o tensor_parallel=N.")(function)
-    return click.option("--port", default=None, metavar="PORT", help="Same as -o port=PORT.")(function)
-
-
-def overrides_from(options: Sequence[str], port: str | None, tp: str | None, gpu_mem: str | None) -> dict[str, str]:
-    """The overrides by key. Raises `UsageError` when an option has no `=` or a key is given two values."""
-    from sparkrun_tui.recipe.values.masking import shown_settings
-    from sparkrun_tui.recipe.values.overrides import parse_assignment
-
-    found: dict[str, str] = {}
-    pairs = [parse_assignment(text) for text in options]
-    short = (("port", port), ("tensor_parallel", tp), ("gpu_memory_utilization", gpu_mem))
-    pairs += [(key, value) for key, value in short if value is not None]
-    for key, value in pairs:
-        hide_overrides({key: value})
-        if found.get(key, value) != value:
-            shown = shown_settings({key: found[key]}), shown_settings({key: value})
-            raise UsageError(f"`{key}` is given twice: {shown[0][key]} and {shown[1][key]}")
-        found[key] = value
-    return found
-
-
 def found_recipe(name: str, settings: Settings) -> Recipe:
-    """The recipe with this name or path; its secrets are masked from now on. Raises `RecipeError`."""
+    """The recipe with this name, path or address; its secrets are masked from now on.
+
+    Raises `RecipeError`, and `UsageError` for an address that is not https.
+    """
     from sparkrun_tui.recipe.search.sources import find_recipe
 
-    recipe = find_recipe(name, settings)
+    address = ""
+    if "://" in name or name.startswith("@"):
+        from sparkrun_tui.launch.plan.web_recipes import address_of, web_recipe
+
+        address = address_of(name)
+    recipe = web_recipe(address) if address else find_recipe(name, settings)
     hide_recipe(recipe)
     return recipe
 
@@ -116,24 +88,21 @@ def found_recipe(name: str, settings: Settings) -> Recipe:
 def saved_cluster(settings: Settings, target: Target) -> Cluster | None:
     """The cluster that a command is for; None when none is named and none is saved.
 
-    Raises `UsageError` for an unknown cluster or a wrong list of hosts.
+    Raises `UsageError` for an unknown cluster, a wrong list of hosts, and several clusters without a default.
     """
     if target.demo:
         return None
-    found = settings.cluster(target.cluster)
-    if found is None and target.cluster:
-        known = ", ".join(cluster.name for cluster in settings.clusters) or "none"
-        raise UsageError(f"there is no cluster `{target.cluster}`; saved clusters: {known}")
     if not target.hosts:
-        return found
+        return settings.named_cluster(target.cluster)
     names = tuple(part.strip() for part in target.hosts.split(",") if part.strip())
     if not names:
         raise UsageError("-H names no host")
-    if len(set(names)) != len(names):
-        raise UsageError("-H names a host twice")
+    check_hosts(names)
     # With --cluster the hosts keep the settings of that cluster; without it they are a cluster of their own.
-    if target.cluster and found is not None:
-        return replace(found, hosts=names)
+    if target.cluster:
+        found = settings.named_cluster(target.cluster)
+        if found is not None:
+            return replace(found, hosts=names)
     return Cluster(name=",".join(names), hosts=names, source="command line")
 
 
@@ -145,6 +114,12 @@ def judged_for(settings: Settings, target: Target) -> judging.Target:
         from sparkrun_tui.demo.cluster import demo_cluster
 
         return JudgedFor(demo_cluster())
+    nothing_chosen = not target.hosts and not target.cluster and not settings.default_cluster
+    if nothing_chosen and len(settings.clusters) > 1:
+        from sparkrun_tui.cli.exits import say
+
+        say("no cluster is chosen, so DGX Sparks are assumed; --cluster NAME takes one of yours")
+        return JudgedFor(None)
     return JudgedFor(saved_cluster(settings, target))
 
 

@@ -86,10 +86,10 @@ def _warn(plan: LaunchPlan) -> None:
     for problem in plan.problems:
         if problem.severity is not Severity.WARNING:
             continue
-        if problem.spot:
-            say(f"{problem.spot}: warning: {problem.message}")
-        else:
-            say(f"warning: {problem.message}")
+        where = f"{problem.spot}: " if problem.spot else ""
+        say(f"{where}warning: {problem.message}")
+        if problem.remedy:
+            say(f"  {problem.remedy}")
 
 
 def _estimate(launcher: Launcher, plan: LaunchPlan) -> Estimate:

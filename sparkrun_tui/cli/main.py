@@ -14,6 +14,7 @@ from sparkrun_tui import __version__
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.cli.exits import Exit, report, say_lines
 from sparkrun_tui.cli.gate import renew
+from sparkrun_tui.cli.groups import CommandGroup
 
 # name: (module, attribute, one line of help). The help is kept here so that `--help` imports no command.
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -26,8 +27,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "logs": ("logs", "logs_command", "Print or follow the logs of a workload."),
     "stop": ("workloads", "stop_command", "Stop a workload on all its hosts."),
     "ask": ("workloads", "ask_command", "Send a prompt to a running workload."),
-    "cluster": ("clusters", "cluster_group", "List, add, remove and check clusters."),
+    "history": ("history", "history_group", "List and show earlier launches."),
+    "cluster": ("clusters", "cluster_group", "List, add, choose, remove and check clusters."),
     "registry": ("registries", "registry_group", "Add, remove, list and update recipe registries."),
+    "config": ("config", "config_group", "Show where the settings are."),
+    "completion": ("config", "completion_command", "Print the completion script of a shell."),
     "demo-story": ("story", "story_command", "Play a whole session on the demo cluster, as plain text."),
 }
 
@@ -36,7 +40,7 @@ OpenApp = Callable[[bool, str, str], int]
 """Opens the full-screen app and returns the exit code. Takes: use the demo cluster, cluster name, first query."""
 
 
-class LazyGroup(click.Group):
+class LazyGroup(CommandGroup):
     """A group that imports the module of a command when the command is looked up."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -62,7 +66,12 @@ Exit codes: 0 success, 1 failure, 2 wrong usage or settings, 3 result
 unknown because a host could not be reached, 130 interrupted."""
 
 
-@click.group(cls=LazyGroup, invoke_without_command=True, epilog=EPILOG)
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="sparkrun-tui")
 @click.option("--demo", is_flag=True, help="Use the built-in demo cluster, which needs no hardware.")
 @click.option("--cluster", "cluster_name", default="", metavar="NAME", help="The cluster to open the app with.")
@@ -76,22 +85,6 @@ def cli(ctx: click.Context, demo: bool, cluster_name: str, query: str) -> None:
     open_app: OpenApp = ctx.obj
     if ctx.invoked_subcommand is None:
         ctx.exit(open_app(demo, cluster_name, query))
-    _refuse_unused_options(ctx, ctx.invoked_subcommand)
-
-
-def _refuse_unused_options(ctx: click.Context, name: str) -> None:
-    """Refuse a program option given before a command that does not use it.
-
-    Commands that work on hosts inherit `--cluster` and `--demo`. Command groups are not checked.
-    """
-    command = cli.get_command(ctx, name)
-    if command is None or isinstance(command, click.Group):
-        return
-    taken = {parameter.name for parameter in command.params}
-    spellings = {"demo": "--demo", "cluster_name": "--cluster", "query": "--query"}
-    for parameter, spelling in spellings.items():
-        if ctx.params[parameter] and parameter not in taken:
-            raise click.UsageError(f"`{name}` does not take `{spelling}`", ctx)
 
 
 def run(argv: Sequence[str] | None, *, open_app: OpenApp) -> int:

@@ -48,12 +48,13 @@ class Mode(StrEnum):
 
 
 class SourceKind(StrEnum):
-    """Where a recipe comes from; recipes from registries are not trusted without a question."""
+    """Where a recipe comes from; recipes from registries and from the web are not trusted without a question."""
 
     PATH = "path"
     BUNDLED = "bundled"
     USER = "user"
     REGISTRY = "registry"
+    URL = "url"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +69,19 @@ class Source:
     repository: str = ""
     """The name of the configured registry, whose repository may contain several; `registry` is one of those."""
     address: str = ""
-    """The address of that registry's repository."""
+    """The address of that registry's repository; for a recipe from the web its own address."""
     stranger: bool = False
     """Whether it was named by a path outside the user's own recipe folders."""
 
     @property
     def foreign(self) -> bool:
-        """Whether it may be another person's: from a registry, or from outside the user's folders."""
-        return self.kind is SourceKind.REGISTRY or self.stranger
+        """Whether it may be another person's: from elsewhere, or from outside the user's folders."""
+        return self.from_elsewhere or self.stranger
+
+    @property
+    def from_elsewhere(self) -> bool:
+        """Whether it certainly is another person's: from a registry, or from the web."""
+        return self.kind in (SourceKind.REGISTRY, SourceKind.URL)
 
     @property
     def registry_text(self) -> str:
@@ -236,6 +242,8 @@ class Recipe:
     defaults: Mapping[str, Value] = field(default_factory=dict)
     env: Mapping[str, Value] = field(default_factory=dict)
     """As written: `${VAR}` is expanded when a launch is prepared, not here."""
+    given_env: frozenset[str] = frozenset()
+    """The names in `env` that the user set for one launch: what they refer to may be read without a question."""
     metadata: Metadata = Metadata()
     runtime_config: Mapping[str, Any] = field(default_factory=dict)
     spots: Mapping[str, Spot] = field(default_factory=dict)

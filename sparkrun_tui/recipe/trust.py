@@ -328,6 +328,8 @@ def give_consent(recipe: Recipe, variables: frozenset[str] | None = None, files:
 
 
 def _place(recipe: Recipe) -> str:
+    if recipe.source.kind is SourceKind.URL:
+        return recipe.source.address
     if recipe.source.kind is not SourceKind.REGISTRY:
         return f"file:{os.path.abspath(recipe.source.path)}"
     # The cache folder changes with each update; the registry and the path below it stay.

@@ -85,7 +85,7 @@ def test_comments_and_order_survive_a_cluster_that_is_added_and_removed() -> Non
     write(text)
     save_cluster(Cluster("lab", ("spark-1", "spark-2"), description="two: of them"))
     body = "  lab:\n    hosts:\n    - spark-1\n    - spark-2\n    description: 'two: of them'\n"
-    with_lab = text.replace("# host\n", f"# host\n{body}") + "default_cluster: lab\n"
+    with_lab = text.replace("# host\n", f"# host\n{body}")
     assert config_file().read_text(encoding="utf-8") == with_lab
     remove_cluster("lab")
     assert config_file().read_text(encoding="utf-8") == text

@@ -83,6 +83,16 @@ def test_settings_that_cannot_be_read_are_told_with_their_line(cli: Cli, private
         ("run qwen3-1.7b-vllm -o max_mod", "plain,max_model_len="),
         ("run qwen3-1.7b-vllm -o kv_cache_dtype=fp8_e4", "plain,kv_cache_dtype=fp8_e4m3"),
         ("run qwen3-1.7b-vllm -o ", "plain,port="),
+        ("run qwen3-1.7b-vllm -o ", "plain,container="),
+        ("run qwen3-1.7b-vllm -o extra", "plain,extra_flags="),
+        ("run qwen3-1.7b-vllm -o en", "plain,env."),
+        ("run qwen3-1.7b-vllm --ignore gpu-r", "plain,gpu-runtime"),
+        ("run qwen3-1.7b-vllm -e XDG_CONFIG_H", "plain,XDG_CONFIG_HOME"),
+        ("run qwen3-1.7b-vllm -o enforce_eager=t", "plain,enforce_eager=true"),
+        ("run qwen3-1.7b-vllm --port 80 -o kv_cache_dtype=", "plain,kv_cache_dtype=auto"),
+        ("cluster use l", "plain,lab"),
+        ("registry disable eu", "plain,eugr"),
+        ("completion z", "plain,zsh"),
     ],
 )
 def test_the_shell_completes_commands_recipes_clusters_and_overrides(

@@ -156,7 +156,7 @@ def test_a_started_recipe_is_valid_and_never_overwrites(cli: Cli, tmp_path: Path
     target = tmp_path / "new.yaml"
     assert cli("recipe", "new", "--offline", "Qwen/Qwen3-4B", "--output", str(target)).code == 0
     assert cli("recipe", "validate", str(target)).code == 0
-    assert cli("recipe", "new", "--offline", "Qwen/Qwen3-4B", "--output", str(target)).code == 1
+    assert cli("recipe", "new", "--offline", "Qwen/Qwen3-4B", "--output", str(target)).code == 2
     gguf = cli("recipe", "new", "--offline", "Qwen/Qwen3-4B-GGUF:Q8_0").out
     assert "runtime: llama-cpp" in gguf
     assert cli("recipe", "new", "--offline", "not a model").code == 2
@@ -268,3 +268,33 @@ def test_validate_and_run_name_the_same_engines(cli: Cli, tmp_path: Path) -> Non
     for said in (validated.out + validated.err, launched.out + launched.err):
         words = set(re.findall(r"[a-z][a-z-]+", said))
         assert words >= set(ENGINES)
+
+
+COMPOSE = """\
+services:
+  chat:
+    image: vllm/vllm-openai:v0.31.0
+    command: --model Qwen/Qwen3-1.7B --api-key canary-0123456789
+    ports: ["8011:8000"]
+"""
+
+
+def test_a_compose_file_is_recognised_and_converted(cli: Cli, tmp_path: Path) -> None:
+    source, target = tmp_path / "compose.yml", tmp_path / "chat.yaml"
+    source.write_text(COMPOSE)
+    for command in (("run", "--dry-run"), ("show",), ("recipe", "vram")):
+        done = cli(*command, str(source))
+        assert done.code == 1
+        assert "Docker Compose file" in done.err
+        assert f"recipe new --from {source}" in done.err
+    assert "Docker Compose file" in cli("recipe", "validate", str(source)).out
+    assert "Docker Compose file" in cli("recipe", "validate", str(tmp_path)).out
+    done = cli("recipe", "new", "--from", str(source), "--output", str(target))
+    assert done.code == 0, done.err
+    assert "--api-key is a secret" in done.err
+    assert "canary" not in target.read_text()
+    assert cli("recipe", "validate", str(target)).code == 0
+    assert cli("recipe", "new", "--from", str(source), "--output", str(target)).code == 2
+    assert cli("recipe", "new", "--from", str(source), "--service", "chta").code == 2
+    assert cli("recipe", "new", "a/b", "--from", str(source)).code == 2
+    assert cli("recipe", "new").code == 2

@@ -195,7 +195,7 @@ def test_without_hosts_it_says_how_to_name_some(cli: Cli, solo: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("-H", "one,one"), "names a host twice"),
+        (("-H", "one,one"), "a host is named twice"),
         (("-H", " , "), "names no host"),
         (("--cluster", "nope"), "there is no cluster `nope`"),
     ],

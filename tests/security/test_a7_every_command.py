@@ -29,6 +29,8 @@ HOSTS = ("spark-1", "spark-2", "spark-3")
 REAL_RUN = asyncio.run
 KEY = ("-o", f"api_key={CANARIES['typed']}")
 ON = ("-H", ",".join(HOSTS))
+ENV = ("-e", f"GIVEN_API_KEY={CANARIES['typed']}", "-e", "SERVICE_TOKEN")
+FLAGS = ("--", "--admin-api-key", CANARIES["saved"], f"--api-key={CANARIES['typed']}")
 
 WALK: dict[tuple[str, ...], list[tuple[str, ...]]] = {
     ("list",): [(), ("--json",), ("canary",)],
@@ -37,6 +39,7 @@ WALK: dict[tuple[str, ...], list[tuple[str, ...]]] = {
     ("recipe", "validate"): [NAMES, (*NAMES, "--json")],
     ("recipe", "vram"): [("keyed", *KEY), ("literal", *KEY, "--json")],
     ("recipe", "export"): [
+        ("literal", *ENV, *FLAGS),
         ("keyed", *KEY),
         ("literal", *KEY),
         ("foreign", *KEY),
@@ -53,10 +56,14 @@ WALK: dict[tuple[str, ...], list[tuple[str, ...]]] = {
         ("keyed", *KEY, "-o", f"api_key={CANARIES['saved']}", "--dry-run"),
         ("keyed", "-o", CANARIES["typed"], "--dry-run"),
         ("sg", *ON, "--dry-run"),
+        ("sg", *ON, *ENV, "--dry-run", *FLAGS),
+        ("sg", *ON, *ENV, "--dry-run", "--json", *FLAGS),
         ("keyed", *KEY, "-H", "spark-1"),
         ("literal", "-H", "spark-2", "--json"),
         ("sg", "-H", "spark-3", "--json"),
     ],
+    ("history", "list"): [(), ("--json",)],
+    ("history", "show"): [("sg",), ("sg", "--json")],
     ("status",): [ON, (*ON, "--json")],
     ("logs",): [
         ("keyed", *ON),
@@ -71,6 +78,8 @@ WALK: dict[tuple[str, ...], list[tuple[str, ...]]] = {
     ("cluster", "add"): [("den", "one,two", "--description", "x")],
     ("cluster", "check"): [("lab",), ("lab", "--json")],
     ("cluster", "list"): [(), ("--json",)],
+    ("cluster", "show"): [("lab",), ("lab", "--json")],
+    ("cluster", "use"): [("lab",)],
     ("cluster", "remove"): [("den",)],
     ("registry", "add"): [
         ("REPOSITORY", "--name", "local"),
@@ -78,7 +87,11 @@ WALK: dict[tuple[str, ...], list[tuple[str, ...]]] = {
     ],
     ("registry", "list"): [(), ("--json",)],
     ("registry", "update"): [("mine",), ("local", "--json")],
+    ("registry", "disable"): [("local",)],
+    ("registry", "enable"): [("local",)],
     ("registry", "remove"): [("mine",)],
+    ("config", "path"): [(), ("--all",)],
+    ("completion",): [("bash",), ("zsh",), ("fish",)],
     ("demo-story",): [("--speed", "2000")],
 }
 """Every command, in the order of a life with the program, with what to give it."""

@@ -123,3 +123,40 @@ async def settle_screen(pilot: object, kind: type) -> None:
         if isinstance(pilot.app.screen, kind):  # type: ignore[attr-defined]
             return
     raise AssertionError(f"{kind.__name__} did not come")
+
+
+OTHERS = {
+    "container": "other/image:2",
+    "env.LEVEL": "DEBUG",
+    "env.MY_API_KEY": "canary-env-0123456789",
+    "extra_flags": "--seed 3 --api-key canary-flag-0123456789",
+}
+
+
+@SIZES
+async def test_image_variables_and_flags_of_one_launch_are_rows(open_app: Pilots, size: tuple[int, int]) -> None:
+    async with open_app(size) as pilot:
+        app = cast(SparkrunApp, pilot.app)
+        override(app, **OTHERS)
+        await press(pilot, "o", "end")
+        assert lines_with(pilot, "other/im"), screen_text(pilot)
+        assert lines_with(pilot, "DEBUG")
+        assert "canary" not in screen_text(pilot)
+        evaluation = app.state.evaluation(cast(Recipe, app.state.catalog.recipe(app.state.selected)))
+        assert evaluation.recipe.container == "other/image:2"
+        assert "--seed 3" in evaluation.command
+        await press(pilot, "escape", "d")
+        assert lines_with(pilot, "+ other/image:2")
+        assert "canary" not in screen_text(pilot)
+        await press(pilot, "y")
+        assert "canary" not in app.clipboard
+        assert app.clipboard.endswith('-- --seed 3 --api-key "${API_KEY}"')
+
+
+async def test_a_key_with_parts_is_typed_into_the_form(open_app: Pilots) -> None:
+    async with open_app() as pilot:
+        app = cast(SparkrunApp, pilot.app)
+        await press(pilot, "o", "a", *"env.LEVEL=INFO", "enter")
+        assert app.state.edits_of(app.state.selected).overrides == {"env.LEVEL": "INFO"}
+        await press(pilot, "a", *"extra_flags=--seed 3", "enter")
+        assert app.state.edits_of(app.state.selected).overrides["extra_flags"] == "--seed 3"

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sparkrun_tui.base.errors import UsageError
 from sparkrun_tui.cli import output
 from sparkrun_tui.cli.completions import recipe_names
 from sparkrun_tui.cli.context import (
     Target,
     found_recipe,
     judged_for,
-    override_options,
-    overrides_from,
+    saved_cluster,
     settings_now,
     target_options,
 )
 from sparkrun_tui.cli.exits import Exit, say
+from sparkrun_tui.cli.overriding import OverridingCommand, Typed, override_options
 from sparkrun_tui.cli.text.entries import addresses, entry_json, entry_row, long_row, problem_json
 from sparkrun_tui.recipe.search.entry import Entry
 
@@ -51,12 +52,17 @@ def _find(words: Sequence[str], target: Target) -> list[Entry]:
     from sparkrun_tui.recipe.search.query import parse_query
 
     settings = settings_now()
+    if target.hosts or target.cluster:
+        # They matter for `fits:` only, but a wrong one is wrong in any case.
+        saved_cluster(settings, target)
     listing = finish(list_recipes(settings, search_words))
     if not words:
         return list(listing.entries)
     query = parse_query(" ".join(words))
-    for note in query.notes:
-        say(f"ignored: {note}")
+    if query.notes:
+        raise UsageError(query.notes[0], remedy="\n".join(query.notes[1:]))
+    for hint in query.hints:
+        say(hint)
     judge = None
     if any(condition.key == "fits" for condition in query.filters):
         from sparkrun_tui.launch.sizing.evaluation import fits
@@ -100,17 +106,14 @@ def search_command(as_json: bool, long: bool, hosts: str, cluster_name: str, dem
     return Exit.OK if found else Exit.FAILED
 
 
-@click.command("show")
+@click.command("show", cls=OverridingCommand)
 @click.argument("name", shell_complete=recipe_names)
 @override_options
 @target_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show_command(
     name: str,
-    options: tuple[str, ...],
-    port: str | None,
-    tp: str | None,
-    gpu_mem: str | None,
+    typed: Typed,
     hosts: str,
     cluster_name: str,
     demo: bool,
@@ -122,7 +125,7 @@ def show_command(
 
     settings = settings_now()
     recipe = found_recipe(name, settings)
-    overrides = overrides_from(options, port, tp, gpu_mem)
+    overrides = typed.of(recipe)
     target = judged_for(settings, Target(hosts, cluster_name, demo))
     evaluation = evaluate(recipe, overrides, target, user_defaults=settings.defaults)
     if as_json:

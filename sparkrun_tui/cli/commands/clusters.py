@@ -8,20 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError, UsageError
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.base.units import format_gib
 from sparkrun_tui.cli import output
+from sparkrun_tui.cli.completions import cluster_names
 from sparkrun_tui.cli.context import Target, open_services, settings_now, target_options
 from sparkrun_tui.cli.exits import Exit, say
+from sparkrun_tui.cli.groups import CommandGroup
 
 if TYPE_CHECKING:
     from sparkrun_tui.remote.probe.facts import HostFacts
 
 
-@click.group("cluster")
+@click.group("cluster", cls=CommandGroup)
 def cluster_group() -> None:
-    """List, add, remove and check clusters."""
+    """List, add, choose, remove and check clusters."""
 
 
 @cluster_group.command("list")
@@ -79,13 +82,61 @@ def add_command(
 
     names = tuple(part.strip() for text in hosts for part in text.split(",") if part.strip())
     check_hosts(names)
-    save_cluster(Cluster(name, names, description, gpus, privileged, hf_cache, host_to_host=host_to_host))
+    if hf_cache and not hf_cache.startswith(("/", "~/")):
+        raise UsageError(f"`{hf_cache}` is not a folder of the hosts", remedy="Give an absolute path, or ~/PATH.")
+    is_default = save_cluster(Cluster(name, names, description, gpus, privileged, hf_cache, host_to_host=host_to_host))
     output.line(f"saved {name}: {', '.join(names)}")
+    if not is_default:
+        say(f"to make it the default: {shell.words(['sparkrun-tui', 'cluster', 'use', name])}")
     return Exit.OK
 
 
+@cluster_group.command("use")
+@click.argument("name", shell_complete=cluster_names)
+def use_command(name: str) -> int:
+    """Make NAME the default: the cluster of every command that names no hosts."""
+    from sparkrun_tui.base.settings import use_cluster
+
+    use_cluster(name)
+    output.line(f"{name} is the default cluster now")
+    return Exit.OK
+
+
+@cluster_group.command("show")
+@click.argument("name", default="", shell_complete=cluster_names)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show_command(name: str, as_json: bool) -> int:
+    """Show the settings of a saved cluster; without NAME, of the default. Its hosts are not contacted."""
+    settings = settings_now()
+    cluster = settings.named_cluster(name)
+    if cluster is None:
+        raise UsageError("no cluster is saved", remedy="Save one with `sparkrun-tui cluster add NAME HOST ...`.")
+    shown = _cluster_json(cluster, cluster is settings.cluster())
+    if as_json:
+        output.as_json(shown)
+        return Exit.OK
+    origin = "config.yaml" if cluster.source == "config" else "the sparkrun CLI, whose file is only read here"
+    output.line(f"{cluster.name}: {', '.join(cluster.hosts)}")
+    rows = (
+        ("description", cluster.description or "-"),
+        ("default", _yes(cluster is settings.cluster())),
+        ("head node", cluster.hosts[0]),
+        ("GPUs per host", str(cluster.gpus_per_host)),
+        ("privileged", _yes(cluster.privileged)),
+        ("host to host", _yes(cluster.host_to_host)),
+        ("HF cache", cluster.hf_cache or "each host is asked"),
+        ("saved in", origin),
+    )
+    output.table(("SETTING", "VALUE"), rows)
+    return Exit.OK
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
 @cluster_group.command("remove")
-@click.argument("name")
+@click.argument("name", shell_complete=cluster_names)
 def remove_command(name: str) -> int:
     """Forget a saved cluster; what runs on its hosts keeps running."""
     from sparkrun_tui.base.settings import remove_cluster
@@ -102,7 +153,7 @@ def remove_command(name: str) -> int:
 
 
 @cluster_group.command("check")
-@click.argument("name", default="")
+@click.argument("name", default="", shell_complete=cluster_names)
 @target_options
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array with one object per host; sizes in bytes.")
 def check_command(name: str, hosts: str, cluster_name: str, demo: bool, as_json: bool) -> int:

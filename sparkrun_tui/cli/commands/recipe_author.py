@@ -15,12 +15,12 @@ from sparkrun_tui.cli.context import (
     Target,
     found_recipe,
     judged_for,
-    override_options,
-    overrides_from,
     settings_now,
     target_options,
 )
 from sparkrun_tui.cli.exits import Exit, say
+from sparkrun_tui.cli.groups import CommandGroup
+from sparkrun_tui.cli.overriding import OverridingCommand, Typed, override_options
 from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity, Source, SourceKind
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sparkrun_tui.launch.sizing import evaluation as judging
 
 
-@click.group("recipe")
+@click.group("recipe", cls=CommandGroup)
 def recipe_group() -> None:
     """Validate, size, create and export recipes."""
 
@@ -90,11 +90,13 @@ def _folder_findings(folder: Path, target: judging.Target) -> list[tuple[str, Pr
 
 def _file_findings(file: Path, target: judging.Target) -> Sequence[Problem]:
     from sparkrun_tui.recipe.format.loader import load_file
-    from sparkrun_tui.recipe.search.sources import looks_like_recipe
+    from sparkrun_tui.recipe.search.sources import is_compose, looks_like_recipe
 
     recipe = load_file(file, Source(SourceKind.PATH, str(file)))
     if not looks_like_recipe(recipe):
         message = "this file has none of a recipe's keys and is skipped"
+        if isinstance(recipe, Recipe) and is_compose(recipe):
+            message = "this is a Docker Compose file and is skipped; `recipe new --from` makes a recipe of it"
         return (Problem(Severity.NOTE, "no-recipe", message, Spot(str(file), 1, 1)),)
     return (recipe.error,) if isinstance(recipe, BrokenRecipe) else _problems(recipe, target)
 
@@ -105,7 +107,7 @@ def _problems(recipe: Recipe, target: judging.Target) -> Sequence[Problem]:
     return evaluate(recipe, {}, target).problems
 
 
-@recipe_group.command("vram")
+@recipe_group.command("vram", cls=OverridingCommand)
 @click.argument("name", shell_complete=recipe_names)
 @override_options
 @target_options
@@ -113,10 +115,7 @@ def _problems(recipe: Recipe, target: judging.Target) -> Sequence[Problem]:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; sizes in bytes.")
 def vram_command(
     name: str,
-    options: tuple[str, ...],
-    port: str | None,
-    tp: str | None,
-    gpu_mem: str | None,
+    typed: Typed,
     hosts: str,
     cluster_name: str,
     demo: bool,
@@ -135,7 +134,7 @@ def vram_command(
     recipe = found_recipe(name, settings)
     if hub:
         look_up(recipe.model, recipe.model_revision)
-    overrides = overrides_from(options, port, tp, gpu_mem)
+    overrides = typed.of(recipe)
     target = judged_for(settings, Target(hosts, cluster_name, demo))
     evaluation = evaluate(recipe, overrides, target, user_defaults=settings.defaults)
     if as_json:
@@ -147,7 +146,16 @@ def vram_command(
 
 
 @recipe_group.command("new")
-@click.argument("model")
+@click.argument("model", default="")
+@click.option(
+    "--from",
+    "source",
+    default=None,
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Make the recipe from a service of this Docker Compose file.",
+)
+@click.option("--service", default="", metavar="NAME", help="The service, where several run an engine.")
 @click.option(
     "--runtime", default="", metavar="ENGINE", help="vllm, sglang or llama-cpp; by default chosen by the model."
 )
@@ -162,12 +170,37 @@ def vram_command(
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write to this new file instead of stdout.",
 )
-def new_command(model: str, runtime: str, container: str, nodes: int, offline: bool, target: Path | None) -> int:
-    """Write a first recipe for MODEL (OWNER/NAME, or OWNER/NAME:QUANT for GGUF) from what is known about it."""
+def new_command(
+    model: str,
+    source: Path | None,
+    service: str,
+    runtime: str,
+    container: str,
+    nodes: int,
+    offline: bool,
+    target: Path | None,
+) -> int:
+    """Write a first recipe for MODEL (OWNER/NAME, or OWNER/NAME:QUANT for GGUF) from what is known about it.
+
+    With --from, write one that does what a service of a Docker Compose file does, and say what cannot be carried over.
+    """
+    if source is not None:
+        if model or runtime or container or nodes != 1:
+            raise UsageError("--from takes model, engine and image from the file", remedy="leave the others out")
+        return _from_compose(source, service, target)
+    if service:
+        raise UsageError("--service names a service of the file of --from")
+    if not model:
+        raise UsageError("name a model (OWNER/NAME), or a Compose file with --from")
     from sparkrun_tui.cli.hub import look_up
     from sparkrun_tui.engines.checks.fields import valid_model
     from sparkrun_tui.engines.starter import starter, usual_family
+    from sparkrun_tui.recipe.format.images import parse_image
 
+    if container and parse_image(container) is None:
+        raise UsageError(f"`{container[:80]}` is not an image", remedy="Write it as [REGISTRY/]NAME:TAG.")
+    if target is not None:
+        _refuse_existing(target)
     if not offline and valid_model(model):
         look_up(model)
     engine = runtime or usual_family(model)
@@ -182,6 +215,25 @@ def new_command(model: str, runtime: str, container: str, nodes: int, offline: b
         hosts = "one host" if nodes == 1 else f"{nodes} hosts"
         say(f"{model} is not estimated to fit on {hosts}: see `sparkrun-tui recipe vram`, or give --nodes")
     _write(text, target)
+    return Exit.OK
+
+
+def _from_compose(source: Path, service: str, target: Path | None) -> int:
+    """Write the recipe of a service in a Compose file."""
+    from sparkrun_tui.base.files import read_text
+    from sparkrun_tui.engines.compose import converted
+    from sparkrun_tui.recipe.format.yamltree import MAX_BYTES
+
+    if target is not None:
+        _refuse_existing(target)
+    try:
+        text = read_text(source, MAX_BYTES, encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{source} cannot be read: {error}") from error
+    found = converted(text, str(source), service)
+    for note in found.notes:
+        say(f"note: {note}")
+    _write(found.text, target)
     return Exit.OK
 
 
@@ -248,7 +300,7 @@ def _usual_image(engine: str) -> str:
     return known.image(Recipe("", Source(SourceKind.PATH, ""), "", engine))
 
 
-@recipe_group.command("export")
+@recipe_group.command("export", cls=OverridingCommand)
 @click.argument("name", shell_complete=recipe_names)
 @override_options
 @click.option(
@@ -260,10 +312,7 @@ def _usual_image(engine: str) -> str:
 @click.option("--yes", is_flag=True, help="Agree to what a third-party recipe does; the copy becomes one of yours.")
 def export_command(
     name: str,
-    options: tuple[str, ...],
-    port: str | None,
-    tp: str | None,
-    gpu_mem: str | None,
+    typed: Typed,
     target: Path | None,
     yes: bool,
 ) -> int:
@@ -271,7 +320,8 @@ def export_command(
     from sparkrun_tui.recipe.format.export import exported, keeps_secrets, left_as_variables
 
     settings = settings_now()
-    recipe, overrides = found_recipe(name, settings), overrides_from(options, port, tp, gpu_mem)
+    recipe = found_recipe(name, settings)
+    overrides = typed.of(recipe)
     text = exported(recipe, overrides)
     if target is not None:
         _agree_to_copy(recipe, overrides, target, settings, yes)
@@ -304,11 +354,18 @@ def _agree_to_copy(recipe: Recipe, overrides: Mapping[str, str], target: Path, s
         raise UsageError("not written: this recipe needs your consent", remedy=how_to_agree())
 
 
+def _refuse_existing(target: Path) -> None:
+    """Raise `UsageError` for a file that is there already."""
+    if target.exists() or target.is_symlink():
+        raise UsageError(f"{target} exists already", remedy="choose another name")
+
+
 def _write(text: str, target: Path | None, *, private: bool = False) -> None:
     from sparkrun_tui.recipe.format.export import write_new_recipe
 
     if target is None:
         output.raw(text)
         return
+    _refuse_existing(target)
     write_new_recipe(target, text, private=private)
     say(f"wrote {target}")

@@ -9,15 +9,17 @@ import click
 
 from sparkrun_tui.base.units import format_duration
 from sparkrun_tui.cli import output
+from sparkrun_tui.cli.completions import registry_names
 from sparkrun_tui.cli.exits import Exit, say
+from sparkrun_tui.cli.groups import CommandGroup
 
 if TYPE_CHECKING:
     from sparkrun_tui.recipe.registry.registries import RegistryStatus, UpdateResult
 
 
-@click.group("registry")
+@click.group("registry", cls=CommandGroup)
 def registry_group() -> None:
-    """Add, remove, list and update registries: git repositories of recipes."""
+    """Add, remove, list, switch and update registries: git repositories of recipes."""
 
 
 @registry_group.command("list")
@@ -90,7 +92,7 @@ def add_command(url: str, name: str, subpath: str) -> int:
 
 
 @registry_group.command("remove")
-@click.argument("name")
+@click.argument("name", shell_complete=registry_names)
 def remove_command(name: str) -> int:
     """Remove a registry and its cached recipes."""
     from sparkrun_tui.recipe.registry.registries import remove_registry
@@ -100,8 +102,30 @@ def remove_command(name: str) -> int:
     return Exit.OK
 
 
+@registry_group.command("enable")
+@click.argument("name", shell_complete=registry_names)
+def enable_command(name: str) -> int:
+    """Switch a registry on: its recipes are found and updated again."""
+    return _switch(name, True)
+
+
+@registry_group.command("disable")
+@click.argument("name", shell_complete=registry_names)
+def disable_command(name: str) -> int:
+    """Switch a registry off: its recipes are not found any more; what was fetched stays on this machine."""
+    return _switch(name, False)
+
+
+def _switch(name: str, enabled: bool) -> int:
+    from sparkrun_tui.recipe.registry.config import set_enabled
+
+    set_enabled(name, enabled)
+    output.line(f"{name} is switched {'on' if enabled else 'off'}")
+    return Exit.OK
+
+
 @registry_group.command("update")
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, shell_complete=registry_names)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array of objects.")
 def update_command(names: tuple[str, ...], as_json: bool) -> int:
     """Fetch what is new in all enabled registries, or in those named; exit code 1 when one fails."""

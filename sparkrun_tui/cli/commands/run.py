@@ -4,30 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from sparkrun_tui.base.errors import LaunchError, UsageError
 from sparkrun_tui.cli import output
-from sparkrun_tui.cli.completions import recipe_names
+from sparkrun_tui.cli.completions import check_names, recipe_names
 from sparkrun_tui.cli.context import (
     Target,
     found_recipe,
-    override_options,
-    overrides_from,
     saved_cluster,
     settings_now,
     target_options,
 )
 from sparkrun_tui.cli.exits import Exit
+from sparkrun_tui.cli.overriding import OverridingCommand, Typed, override_options, refuse_wrong_parts
 
 if TYPE_CHECKING:
     from sparkrun_tui.base.settings import Settings
     from sparkrun_tui.recipe.values.rendered import Rendered
 
 
-@click.command("run")
+def _known_checks(ctx: click.Context, parameter: click.Parameter, values: Sequence[str]) -> tuple[str, ...]:
+    """The checks to ignore. Raises `BadParameter` for one that does not exist, or that cannot be ignored."""
+    # Without any, the modules of a launch are not needed yet.
+    if values:
+        from sparkrun_tui.launch.plan.preflight import IGNORABLE, STRICT
+        from sparkrun_tui.recipe.suggestions import did_you_mean, listed
+
+        for name in values:
+            if name in STRICT:
+                raise click.BadParameter(f"the check `{name}` cannot be ignored", ctx, parameter)
+            if name not in IGNORABLE:
+                hint = did_you_mean(name, IGNORABLE) or f"the checks are {listed(IGNORABLE)}"
+                raise click.BadParameter(f"there is no check `{name}`: {hint}", ctx, parameter)
+    return tuple(values)
+
+
+@click.command("run", cls=OverridingCommand)
 @click.argument("name", shell_complete=recipe_names)
 @target_options
 @click.option("--solo", is_flag=True, help="Use one host only, the first.")
@@ -37,18 +53,20 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON lines; with --dry-run, one JSON object.")
 @click.option("--yes", is_flag=True, help="Agree to what a third-party recipe does beyond serving.")
 @click.option(
-    "--ignore", multiple=True, metavar="CHECK", help="Continue although this check fails: disk, memory, arch, ..."
+    "--ignore",
+    multiple=True,
+    metavar="CHECK",
+    callback=_known_checks,
+    shell_complete=check_names,
+    help="Continue although this check fails: disk, memory, arch, ...",
 )
 def run_command(
     name: str,
+    typed: Typed,
     hosts: str,
     cluster_name: str,
     demo: bool,
     solo: bool,
-    options: tuple[str, ...],
-    port: str | None,
-    tp: str | None,
-    gpu_mem: str | None,
     dry_run: bool,
     follow: bool,
     as_json: bool,
@@ -63,7 +81,9 @@ def run_command(
     from sparkrun_tui.recipe.values.overrides import render
 
     settings = settings_now()
-    rendered = render(found_recipe(name, settings), overrides_from(options, port, tp, gpu_mem), settings.defaults)
+    recipe = found_recipe(name, settings)
+    rendered = render(recipe, typed.of(recipe), settings.defaults)
+    refuse_wrong_parts(rendered)
     target = Target(hosts, cluster_name, demo)
     if dry_run:
         return _dry_run(rendered, settings, target, solo, as_json)

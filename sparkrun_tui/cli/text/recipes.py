@@ -13,7 +13,7 @@ from sparkrun_tui.launch.sizing.evaluation import Evaluation
 from sparkrun_tui.launch.sizing.sizing import declared_facts
 from sparkrun_tui.memory.metadata_block import metadata_block
 from sparkrun_tui.memory.result import Estimate, Level
-from sparkrun_tui.recipe.model import Recipe
+from sparkrun_tui.recipe.model import Recipe, SourceKind
 from sparkrun_tui.recipe.search.entry import hosts_text
 from sparkrun_tui.recipe.search.sources import reference
 from sparkrun_tui.recipe.values.environment import reads_text
@@ -36,6 +36,8 @@ def recipe_json(recipe: Recipe) -> dict[str, Any]:
         "repository": recipe.source.repository or None,
         "repository_url": recipe.source.address or None,
         "path": recipe.source.path,
+        "address": recipe.source.address or None,
+        "sha256": recipe.digest,
         "model": recipe.model,
         "runtime": recipe.runtime,
         "container": recipe.container,
@@ -141,6 +143,10 @@ def _identity_lines(recipe: Recipe) -> Iterator[str]:
     yield f"Hosts:        {hosts_text(recipe)} ({recipe.mode})"
     if recipe.source.registry_text:
         yield f"Registry:     {recipe.source.registry_text}"
+    if recipe.source.kind is SourceKind.URL:
+        yield f"Address:      {recipe.source.address}"
+        yield f"SHA-256:      {recipe.digest}"
+        return
     yield f"File:         {recipe.source.path}"
 
 

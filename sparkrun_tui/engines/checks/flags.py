@@ -44,10 +44,13 @@ _TYPO = 0.9
 def check_flags(rendered: Rendered, version: str = "") -> tuple[Problem, ...]:
     """What the engine would refuse or misread in the rendered command; empty without a command of a known engine.
 
+    A command that is built from the values is only checked where the user added flags to it.
+
     `version` is the engine's in the image, where it is known from another source than the image's tag.
     """
     family = family_of(rendered.recipe.runtime)
-    if family is None or rendered.command is None:
+    is_built = rendered.command is None and not rendered.extra
+    if family is None or is_built:
         return ()
     words = serve_words(rendered, family)
     if not words or not family.dialect.starts(words):

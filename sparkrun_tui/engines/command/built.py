@@ -16,6 +16,7 @@ from sparkrun_tui.engines.flags import Flag
 from sparkrun_tui.recipe.format.local_model import is_path
 from sparkrun_tui.recipe.format.yamltree import MAX_TEXT, is_too_long
 from sparkrun_tui.recipe.model import Problem, Severity
+from sparkrun_tui.recipe.values.launch_keys import root_of
 from sparkrun_tui.recipe.values.masking import join_words
 from sparkrun_tui.recipe.values.rendered import ChainValue, Rendered
 from sparkrun_tui.recipe.values.shellwords import serve_argv
@@ -84,6 +85,8 @@ def build_command(rendered: Rendered, family: Family) -> Built:
     if family.start_with_path and is_path(model):
         start = family.start_with_path
     lines = [(*start, model), *flags]
+    if rendered.extra:
+        lines.append(rendered.extra)
     command = shell.script("{command}\n", command=shell.joined(map(join_words, lines), " \\\n    "))
     if is_too_long(command):
         raise LaunchError(f"the command that is built from the defaults is longer than {MAX_TEXT:,} bytes")
@@ -98,7 +101,7 @@ def left_out(rendered: Rendered, family: Family) -> tuple[Problem, ...]:
     """A warning for each default or override that a command built from the chain has no flag for."""
     if rendered.command is not None:
         return ()
-    own = {*rendered.recipe.defaults, *rendered.overrides}
+    own = {*rendered.recipe.defaults, *map(root_of, rendered.overrides)}
     problems = []
     for key in build_command(rendered, family).left_out:
         if key not in own:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sparkrun_tui.base.secrets import looks_secret
@@ -10,10 +11,13 @@ from sparkrun_tui.engines.fields.filled import engine_keys, field_of
 from sparkrun_tui.engines.fields.types import FieldType
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.search.completion import Completion
+from sparkrun_tui.recipe.values import launch_keys
+from sparkrun_tui.recipe.values.launch_keys import Kind
 from sparkrun_tui.recipe.values.rendered import value_text
 from sparkrun_tui.recipe.values.template import scan
 
 NOT_USED = "not used by the command"
+_PART = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,8 @@ class ValueCompleter:
 class KeyCompleter:
     """Completes `key=value` of a key to add; keys may be typed as flags, `--max-model-len`.
 
-    The command's placeholders without a value come first, then the recipe's own keys, then its engine's.
+    The command's placeholders without a value come first, then the recipe's own keys, then its engine's. An empty line
+    gets the placeholders, and the image, the variables and the extra flags of one launch.
     """
 
     recipe: Recipe
@@ -57,17 +62,32 @@ class KeyCompleter:
         recipe, word = self.recipe, key.strip()
         slots = dict.fromkeys(slot.key for slot in scan(recipe.command or "", recipe.version == "1").slots)
         found = [slot for slot in slots if slot not in recipe.defaults and slot != "model"]
-        if word:
-            keys = dict.fromkeys((*found, *recipe.defaults, *engine_keys(recipe)))
+        if not word:
+            found += [key for key in (launch_keys.IMAGE, launch_keys.FLAGS) if key not in recipe.defaults]
+        else:
+            of_launch = (launch_keys.IMAGE, launch_keys.FLAGS, *(f"{launch_keys.ENV}{name}" for name in recipe.env))
+            keys = dict.fromkeys((*found, *recipe.defaults, *engine_keys(recipe), *of_launch, *_parts(recipe)))
             found = _matching(keys, plain_key(word), itself=True)
         completions = []
         for name in found:
             help_text = NOT_USED
             # A command that is built from the values uses every key.
-            if recipe.command is None or name in slots:
+            is_value = launch_keys.kind_of(recipe, name) is Kind.VALUE
+            if recipe.command is None or name in slots or not is_value:
                 help_text = field_of(recipe, name).help
             completions.append(Completion(f"{name}=", 0, len(line), help_text))
+        if not word or launch_keys.ENV.startswith(word):
+            completions.append(Completion(launch_keys.ENV, 0, len(line), "A variable for the containers: env.NAME"))
         return tuple(completions)
+
+
+def _parts(recipe: Recipe) -> Iterator[str]:
+    """The dotted keys of the parts that the recipe's own mappings have."""
+    for key, value in recipe.defaults.items():
+        if isinstance(value.data, dict):
+            for name in value.data:
+                if _PART.fullmatch(str(name)):
+                    yield f"{key}.{name}"
 
 
 def plain_key(word: str) -> str:

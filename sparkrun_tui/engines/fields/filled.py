@@ -10,9 +10,11 @@ from functools import lru_cache
 from sparkrun_tui.engines.dumps import EngineFlag, flag_help, load_flags
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.fields.declared import FIELDS, field_for
-from sparkrun_tui.engines.fields.types import Field, FieldType
+from sparkrun_tui.engines.fields.types import Field, FieldType, type_of
 from sparkrun_tui.engines.registry import family_of
 from sparkrun_tui.recipe.model import Recipe
+from sparkrun_tui.recipe.values import launch_keys
+from sparkrun_tui.recipe.values.launch_keys import Kind
 
 _FLAG_OF_SLOT = re.compile(r"(?<![\w-])(--?[A-Za-z][\w-]*)[ =]+[\"']?\{([A-Za-z_][\w-]*)\}")
 """A flag and the one placeholder that is its value: `--kv-cache-dtype {kv_dtype}`."""
@@ -28,6 +30,9 @@ def fields_of(recipe: Recipe, extra: Iterable[str] = ()) -> tuple[Field, ...]:
 
 def field_of(recipe: Recipe, key: str) -> Field:
     """The field of one key of a recipe: its declaration, with the engine's values, and its help where it has none."""
+    kind = launch_keys.kind_of(recipe, key)
+    if kind is not Kind.VALUE:
+        return _of_launch(recipe, key, kind)
     field = field_for(key, recipe.defaults.get(key))
     family = family_of(recipe.runtime)
     if family is None:
@@ -47,6 +52,25 @@ def field_of(recipe: Recipe, key: str) -> Field:
     if type_is_known:
         return field
     return replace(field, type=_type_of(flag))
+
+
+def _of_launch(recipe: Recipe, key: str, kind: Kind) -> Field:
+    """The field of an override that is not a value of the command."""
+    match kind:
+        case Kind.IMAGE:
+            return Field(key, "Image", FieldType.TEXT, "The container image of this launch.", option="--image")
+        case Kind.FLAGS:
+            help_text = "Flags for the engine behind those of the command, as typed in a shell."
+            return Field(key, "Extra flags", FieldType.TEXT, help_text, option="--")
+        case Kind.ENV:
+            name = key.removeprefix(launch_keys.ENV)
+            help_text = "A variable for the containers; ${NAME} is the value that this workstation has."
+            return Field(key, f"Variable {name}", FieldType.TEXT, help_text, option="-e")
+    root = launch_keys.root_of(key)
+    whole = field_of(recipe, root)
+    default = launch_keys.own_value(recipe, key)
+    path = key.removeprefix(f"{root}.")
+    return Field(key, f"{whole.title}: {path}", type_of(default), f"A part of `{root}`.", known=False)
 
 
 def spelling_of(recipe: Recipe, key: str) -> str:

@@ -27,6 +27,8 @@ from sparkrun_tui.recipe.format.hooks import hooks_of, model_on_hosts
 from sparkrun_tui.recipe.format.images import same_host
 from sparkrun_tui.recipe.format.mounts import on_host, split_volume
 from sparkrun_tui.recipe.values.env_fields import launch_fields, with_launch
+from sparkrun_tui.recipe.values.launch_keys import SECRET_REFERENCE
+from sparkrun_tui.recipe.values.masking import private_texts
 from sparkrun_tui.recipe.values.rendered import Rendered
 
 SCHEMA = "1"
@@ -333,7 +335,8 @@ def settings_label(rendered: Rendered) -> str:
     """The overrides of a launch as compact JSON without secrets, cut to whole entries within 1 KiB."""
     kept: dict[str, str] = {}
     for key, value in rendered.overrides.items():
-        if looks_secret(key):
+        is_secret = looks_secret(key) or private_texts({key: value}) or SECRET_REFERENCE.search(value)
+        if is_secret:
             continue
         if len(json.dumps({**kept, key: value}, ensure_ascii=False).encode()) <= _MAX_SETTINGS:
             kept[key] = value

@@ -20,7 +20,7 @@ from sparkrun_tui.recipe.format.mounts import (
     on_host,
     split_volume,
 )
-from sparkrun_tui.recipe.model import Problem, Recipe, Severity, SourceKind
+from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 
 OTHER_HF_HOME = CACHE_TARGETS[1]
 """Where the sparkrun CLI mounts the Hugging Face cache in containers; recipes written for it rely on that."""
@@ -149,7 +149,7 @@ def mount_problems(recipe: Recipe, homes: Sequence[str] = ("",), *, privileged: 
     access to the hosts anyway, so no mount is refused to them.
     """
     yield from _model_problems(recipe, homes)
-    refused = recipe.source.kind is SourceKind.REGISTRY and not privileged
+    refused = recipe.source.from_elsewhere and not privileged
     for volume in container_options(recipe).volumes:
         source, _, words = split_volume(volume)
         unknown = [word for word in words.split(",") if word and word not in _MOUNT_WORDS]
@@ -163,7 +163,7 @@ def mount_problems(recipe: Recipe, homes: Sequence[str] = ("",), *, privileged: 
         if not recipe.source.foreign:
             continue
         if refused and max(judge_source(source, home) for home in homes) is Judgement.REFUSED:
-            message = f"a recipe from a registry may not mount {source} of the hosts: that gives control over them"
+            message = f"a recipe from elsewhere may not mount {source} of the hosts: that gives control over them"
             remedy = (
                 "copy the recipe and remove the volume, or, if you trust its author, launch it anyway"
                 " (L in the plan, --ignore host-mount)"

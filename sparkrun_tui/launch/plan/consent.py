@@ -12,7 +12,7 @@ from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.base.text import shorten, visible_line
 from sparkrun_tui.recipe.bundled_files.attachments import Brought, bring
 from sparkrun_tui.recipe.format.images import images_of
-from sparkrun_tui.recipe.model import Recipe
+from sparkrun_tui.recipe.model import Recipe, SourceKind
 from sparkrun_tui.recipe.search.folders import is_inside, own_folders
 from sparkrun_tui.recipe.trust import (
     Demand,
@@ -79,6 +79,8 @@ def question(rendered: Rendered, brought: Brought | None = None) -> str:
     if changed_since_consent(recipe, brought.digests):
         state = "has changed since you agreed to it"
     name = _quoted(recipe)
+    if recipe.source.kind is SourceKind.URL:
+        return f"{name} comes from {recipe.source.address} (sha256 {recipe.digest}), not from you, and {state}"
     if recipe.source.stranger:
         return f"{name} is {recipe.source.path}, which is in none of your recipe folders, and {state}"
     return f"{name} comes from the registry {recipe.source.registry_text}, not from you, and {state}"

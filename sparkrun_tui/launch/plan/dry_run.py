@@ -16,7 +16,7 @@ from sparkrun_tui.launch.plan.shapes import WORKSTATION, Command
 from sparkrun_tui.launch.sizing.sizing import attention_heads
 from sparkrun_tui.recipe.bundled_files.attachments import bring
 from sparkrun_tui.recipe.trust import consented_variables
-from sparkrun_tui.recipe.values.masking import is_variable
+from sparkrun_tui.recipe.values.masking import is_variable, shown_settings
 from sparkrun_tui.recipe.values.rendered import Rendered
 
 PLACEHOLDERS = Cluster("placeholders", tuple(f"spark-{number}" for number in range(1, 65)), source="placeholder")
@@ -88,15 +88,17 @@ def _as_data(plan: LaunchPlan) -> dict[str, Any]:
                 "changes": command.changes,
             }
             commands.append(entry)
-    problems = [
-        {"severity": item.severity.value, "code": item.code, "message": redact(item.message)} for item in plan.problems
-    ]
+    problems = []
+    for item in plan.problems:
+        entry = {"severity": item.severity.value, "code": item.code, "message": redact(item.message)}
+        problems.append({**entry, "remedy": redact(item.remedy) or None})
     return {
         "launch_id": plan.launch_id,
         "recipe": plan.rendered.recipe.name,
         "engine": plan.serve.engine,
         "image": plan.serve.image,
         "hosts": list(plan.host_names),
+        "overrides": redact.data(shown_settings(plan.rendered.overrides)),
         "notes": redact.data([*plan.serve.notes, *_variables(plan)]),
         "problems": problems,
         "runnable": not plan.broken,
@@ -115,6 +117,8 @@ def _lines(plan: LaunchPlan) -> Iterator[str]:
     yield f"# launch {plan.launch_id}, engine {plan.serve.engine}, image {plan.serve.image}"
     for problem in plan.problems:
         yield f"# {problem.severity}: {problem.message}"
+        for line in problem.remedy.splitlines():
+            yield f"#   {line}"
     if plan.broken:
         yield "# the recipe has errors and cannot be launched: its commands are comments here"
     for note in plan.serve.notes:

@@ -22,8 +22,9 @@ from sparkrun_tui.recipe.bundled_files.attachments import Brought
 from sparkrun_tui.recipe.format.images import same_host
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.suggestions import did_you_mean
+from sparkrun_tui.recipe.values import launch_keys
 from sparkrun_tui.recipe.values.environment import reads_text
-from sparkrun_tui.recipe.values.masking import concealed, problem_shown, redactor
+from sparkrun_tui.recipe.values.masking import concealed, problem_shown, redactor, shown_settings
 from sparkrun_tui.recipe.values.rendered import Decision, Rendered
 
 CONDITIONS = "conditions-changed"
@@ -127,7 +128,7 @@ def build_plan(
         _unknown_hosts(rendered.recipe, cluster),
     )
     errors = [problem for problem in problems if problem.severity is Severity.ERROR]
-    notes = [*map(str, rendered.decisions), *serve.notes]
+    notes = [*map(str, rendered.decisions), *serve.notes, *_of_this_launch(rendered)]
     if names := reads_text(rendered.recipe):
         notes.append(f"reads variables of this machine: {names}")
     serve = replace(serve, notes=tuple(notes))
@@ -178,6 +179,21 @@ def _unknown_hosts(recipe: Recipe, cluster: Cluster) -> tuple[Problem, ...]:
         remedy = did_you_mean(image.host, cluster.hosts) or f"its hosts are {', '.join(cluster.hosts[:20])}"
         problems.append(Problem(Severity.ERROR, "containers-host", message, image.spot, remedy))
     return tuple(problems)
+
+
+def _of_this_launch(rendered: Rendered) -> list[str]:
+    """What is other in this launch than in the recipe, beside the values of the command; without secrets."""
+    shown = shown_settings(rendered.overrides)
+    given = launch_keys.divided(rendered.original, {key: str(text) for key, text in shown.items()})
+    notes = []
+    if given.image:
+        own = rendered.original.container or "the engine's own"
+        notes.append(f"image of this launch: {given.image}, in place of {own}")
+    if given.env:
+        notes.append(f"variables of this launch: {', '.join(given.env)}")
+    if given.flags:
+        notes.append(f"flags of this launch, behind those of the command: {given.flags}")
+    return notes
 
 
 def _choose(

@@ -28,6 +28,22 @@ LEAST_ROOM = 5 * GIB
 LEAST_FILES = 50_000
 """Inodes that a disk must have free: an engine's image has tens of thousands of files."""
 
+IGNORABLE = {
+    "gpu-runtime": "Docker has no GPU runtime",
+    "driver": "the GPU's driver is too old, or cannot be asked",
+    "gpu": "the host has fewer GPUs than are needed",
+    "disk": "the disk has too little room",
+    "memory": "the memory is too small",
+    "arch": "the hosts have different processors",
+    "hosts-differ": "the hosts have different drivers or GPUs",
+    "skew": "the clocks of the hosts differ",
+    "host-mount": "a recipe from elsewhere mounts folders of the hosts",
+    "mod-missing": "a mod of the recipe is nowhere to be had",
+}
+"""The checks that the user may ignore, with what they find; the last two are of the recipe, not of a host."""
+STRICT = ("docker", "port", "running")
+"""The checks that cannot be ignored: nothing can be launched then."""
+
 _SAME = ("recipe-digest", "recipe", "settings", "hosts", "port")
 """Labels that are equal when two launches are the same; ports of Ray may differ."""
 

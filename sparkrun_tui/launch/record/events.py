@@ -56,6 +56,8 @@ class LaunchBegan(Event):
     hosts: tuple[str, ...]
     port: int
     settings: Mapping[str, str] = field(default_factory=dict)
+    reference: str = ""
+    """What to type to mean the recipe again: its name, its path or its address; empty when it is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

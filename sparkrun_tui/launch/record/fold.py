@@ -61,6 +61,7 @@ def _began(state: LaunchState, event: LaunchBegan) -> LaunchState:
         cluster=event.cluster,
         port=event.port,
         settings=dict(event.settings),
+        reference=event.reference,
         hosts=rows,
         started=event.time if state.started is None else state.started,
     )

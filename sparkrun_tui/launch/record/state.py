@@ -47,6 +47,8 @@ class LaunchState:
     cluster: str = ""
     port: int = 0
     settings: Mapping[str, str] = field(default_factory=dict)
+    reference: str = ""
+    """What to type to mean the recipe again; empty when it is not known."""
     hosts: Mapping[str, HostRow] = field(default_factory=dict)
     status: LaunchStatus = LaunchStatus.STARTING
     detail: str = ""

@@ -19,6 +19,7 @@ from sparkrun_tui.launch.run.steps.model import bring_models
 from sparkrun_tui.launch.run.steps.ray import settle_ray
 from sparkrun_tui.launch.run.steps.start import start_all, start_early
 from sparkrun_tui.launch.run.watch import MEMORY_POLL, read_memory, report_links, unless_ended, watch
+from sparkrun_tui.recipe.search.sources import lasting_reference
 from sparkrun_tui.recipe.values.masking import shown_settings
 
 
@@ -36,6 +37,7 @@ def announce(given: Given, report: Reporter) -> None:
             hosts=plan.host_names,
             port=plan.serve.ready.port,
             settings=shown_settings(plan.rendered.overrides),
+            reference=lasting_reference(recipe),
         )
     )
 

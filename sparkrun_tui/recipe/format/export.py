@@ -21,7 +21,17 @@ from sparkrun_tui.recipe.format.spots import beginning
 from sparkrun_tui.recipe.format.yamltree import Node, compact_json, key_text, parse_tree, resolve
 from sparkrun_tui.recipe.model import Recipe, Value
 from sparkrun_tui.recipe.search.sources import reference
-from sparkrun_tui.recipe.values.masking import is_private, override_words, reference_to, secrets_of_recipe, variable_of
+from sparkrun_tui.recipe.values import launch_keys
+from sparkrun_tui.recipe.values.launch_keys import FlagsError, Kind
+from sparkrun_tui.recipe.values.masking import (
+    flags_without_secrets,
+    is_private,
+    override_words,
+    private_flags,
+    reference_to,
+    secrets_of_recipe,
+    variable_of,
+)
 from sparkrun_tui.recipe.values.overrides import build_chain, changed, parse_value, render
 from sparkrun_tui.recipe.values.rendered import value_text
 
@@ -47,9 +57,22 @@ def exported(recipe: Recipe, overrides: Mapping[str, str]) -> str:
     recipe = recipe.original
     env = {}
     for key, (name, variable) in _variables(recipe, overrides).items():
-        overrides = {**overrides, key: f"${{{name}}}"}
+        reference = f"${{{name}}}"
+        if launch_keys.kind_of(recipe, key) is Kind.ENV:
+            reference = f"${{{variable}}}"
+        overrides = {**overrides, key: reference}
         env[name] = Value(f"${{{variable}}}", f"${{{variable}}}")
-    changes = {key: _typed(recipe, key, text) for key, text in changed(recipe, overrides).items()}
+    overrides, of_flags = _flags_with_variables(recipe, overrides)
+    env |= of_flags
+    wanted = changed(recipe, overrides)
+    found = launch_keys.divided(recipe, wanted)
+    changes = {key: _typed(recipe, key, text) for key, text in found.values.items()}
+    chain = build_chain(recipe, overrides)
+    for key in found.parts:
+        root = launch_keys.root_of(key)
+        changes[root] = chain[root].value
+    for name, value in found.env.items():
+        env[name] = Value(value, value)
     whole = recipe.text
     if recipe.included:
         # The new file may be in another folder.
@@ -66,8 +89,12 @@ def exported(recipe: Recipe, overrides: Mapping[str, str]) -> str:
         text = _edit(text, recipe.source.path, "defaults", changes, newline)
     if model is not None:
         text = _edit(text, recipe.source.path, "", {"model": model}, newline)
+    if found.image:
+        text = _edit(text, recipe.source.path, "", {"container": Value(found.image, found.image)}, newline)
     if env:
         text = _edit(text, recipe.source.path, "env", env, newline)
+    if found.flags:
+        text = _with_flags(recipe, text, found.flags, newline)
     _compare(recipe, overrides, mark + text, frozenset(env))
     return mark + text
 
@@ -76,14 +103,38 @@ def _variables(recipe: Recipe, overrides: Mapping[str, str]) -> dict[str, tuple[
     """For each override that is a secret: the container's variable, and the workstation's variable that fills it."""
     found = {}
     for key, text in changed(recipe, overrides).items():
-        if is_private(key, _typed(recipe, key, text)):
-            found[key] = (reference_to(key)[0], variable_of(key))
+        if not is_private(key, _typed(recipe, key, text)):
+            continue
+        name, variable = reference_to(key)[0], variable_of(key)
+        if launch_keys.kind_of(recipe, key) is Kind.ENV:
+            # The engine reads the variable under its own name.
+            name = variable = key.removeprefix(launch_keys.ENV)
+        found[key] = (name, variable)
     return found
+
+
+def _flags_with_variables(recipe: Recipe, overrides: Mapping[str, str]) -> tuple[Mapping[str, str], dict[str, Value]]:
+    """The overrides with the secrets in the extra flags as variables, and the variables for `env`."""
+    env: dict[str, Value] = {}
+    flags = launch_keys.divided(recipe, overrides).flags
+
+    def reference(flag: str, value: str) -> str:
+        name, text = reference_to(flag)
+        env[name] = Value(f"${{{variable_of(flag)}}}", f"${{{variable_of(flag)}}}")
+        return text
+
+    hidden = flags_without_secrets(flags, reference)
+    if not env:
+        return overrides, env
+    return {**overrides, launch_keys.FLAGS: hidden}, env
 
 
 def left_as_variables(recipe: Recipe, overrides: Mapping[str, str]) -> dict[str, str]:
     """The overrides that `exported` does not write, since they are secrets: key to the variable to be set instead."""
-    return {key: variable for key, (_, variable) in _variables(recipe, overrides).items()}
+    found = {key: variable for key, (_, variable) in _variables(recipe, overrides).items()}
+    for name in private_flags(launch_keys.divided(recipe, overrides).flags):
+        found[f"--{name}"] = variable_of(name)
+    return found
 
 
 def keeps_secrets(recipe: Recipe, text: str) -> bool:
@@ -131,6 +182,8 @@ def write_new_recipe(path: Path, text: str, *, overwrite: bool = False, private:
 
 
 def _typed(recipe: Recipe, key: str, text: str) -> Value:
+    if launch_keys.kind_of(recipe, key) is not Kind.VALUE:
+        return Value(text, text)
     link = build_chain(recipe, {}).get(key)
     if link is None:
         return parse_value(text)
@@ -192,6 +245,34 @@ def _replacement(text: str, node: Node, value: Value) -> tuple[int, int, str]:
     if text[start - 1 : start] not in (" ", "\t", ""):
         piece = f" {piece}"
     return start, _real_end(node, text), piece
+
+
+def _with_flags(recipe: Recipe, text: str, flags: str, newline: str) -> str:
+    """`text` with flags added to its command. Raises `RecipeError`."""
+    node = _child(parse_tree(text, recipe.source.path), "command")
+    if node is None or recipe.command is None:
+        raise RecipeError(
+            "the extra flags cannot be written: the recipe has no command",
+            remedy="write them as keys of `defaults`, or copy the command line instead",
+        )
+    words = launch_keys.flag_words(flags)
+    if recipe.version == "1":
+        words = tuple(word.replace("{", "{{").replace("}", "}}") for word in words)
+    try:
+        command = launch_keys.with_flags(recipe.command, words)
+    except FlagsError as error:
+        raise RecipeError(str(error), spot=recipe.command_spot) from error
+    end = _real_end(node, text)
+    if node.style not in ("|", ">"):
+        return text[: node.start] + json.dumps(command, ensure_ascii=False) + text[end:]
+    header, _, body = text[node.start : end].partition("\n")
+    first = next((line for line in body.split("\n") if line.strip()), "  ")
+    indent = first[: len(first) - len(first.lstrip(" "))]
+    rows = []
+    for line in command.rstrip("\n").split("\n"):
+        rows.append(f"{indent}{line}" if line.strip() else line)
+    lines = newline.join([f"|{header[1:]}".rstrip("\r"), *rows])
+    return text[: node.start] + lines + text[end:]
 
 
 def _child(node: Node | None, key: str) -> Node | None:
@@ -300,6 +381,7 @@ def _compare(recipe: Recipe, overrides: Mapping[str, str], text: str, env: froze
     except RecipeError:
         # The edit has broken a form that it does not know.
         raise _refused(recipe) from None
+    found = launch_keys.divided(recipe, overrides)
     wanted = build_chain(recipe, overrides)
     got = build_chain(again, {})
     if wanted.keys() != got.keys():
@@ -308,11 +390,19 @@ def _compare(recipe: Recipe, overrides: Mapping[str, str], text: str, env: froze
         value = got[key].value
         if link.value.data != value.data or value_text(link.value) != value_text(value):
             raise _refused(recipe)
-    if again.command != recipe.command or again.container != recipe.container:
+    if again.container != (found.image or recipe.container):
+        raise _refused(recipe)
+    if found.flags:
+        if render(again, {}).command != render(recipe, overrides).command:
+            raise _refused(recipe)
+    elif again.command != recipe.command:
         raise _refused(recipe)
     if set(again.env) != {*recipe.env, *env}:
         raise _refused(recipe)
-    if _layers(again, {}) != _layers(recipe, {key: wanted[key].value for key in changed(recipe, overrides)}):
+    values = {}
+    for key in (*found.values, *map(launch_keys.root_of, found.parts)):
+        values[key] = wanted[key].value
+    if _layers(again, {}) != _layers(recipe, values):
         raise _refused(recipe)
     if _for_launches(again) != _for_launches(recipe):
         raise _refused(recipe)

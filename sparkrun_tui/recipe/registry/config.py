@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import RecipeError, SettingsError, SparkrunError, UsageError
-from sparkrun_tui.base.files import read_text, update_private
+from sparkrun_tui.base.files import behind_links, read_text, update_private
 from sparkrun_tui.recipe.format.yamltree import parse_tree, plain
+from sparkrun_tui.recipe.suggestions import did_you_mean
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SCP = re.compile(r"(?:[A-Za-z0-9._-]+@)?[A-Za-z0-9][A-Za-z0-9.-]*:(?![-/])[A-Za-z0-9._~/-]+")
@@ -149,7 +150,7 @@ def forget(name: str) -> None:
     """Remove a registry; one of another file is remembered as removed, since that file is never written."""
     known, _ = configured()
     if name not in {registry.name for registry in known}:
-        raise UsageError(f"there is no registry `{name}`", remedy="`sparkrun-tui registry list` shows them")
+        raise no_registry(name, known)
 
     def take_out(data: dict[str, Any]) -> None:
         entries = _items(data.get("registries"))
@@ -167,7 +168,13 @@ def set_enabled(name: str, enabled: bool) -> None:
         if registry.name == name:
             save(replace(registry, enabled=enabled))
             return
-    raise UsageError(f"there is no registry `{name}`", remedy="`sparkrun-tui registry list` shows them")
+    raise no_registry(name, known)
+
+
+def no_registry(name: str, known: Sequence[Registry]) -> UsageError:
+    """The error for the name of a registry that is not configured."""
+    hint = did_you_mean(name, (registry.name for registry in known))
+    return UsageError(f"there is no registry `{name}`", remedy=hint or "`sparkrun-tui registry list` shows them")
 
 
 def check_url(text: str) -> str:
@@ -320,7 +327,7 @@ def _update(change: Callable[[dict[str, Any]], None]) -> None:
         return with_data(text, body, lambda written: _parse(path, written))
 
     try:
-        update_private(path, changed)
+        update_private(behind_links(path), changed)
     except OSError as error:
         # The settings are right: it was tried and failed.
         raise SparkrunError(f"{path} cannot be written: {error.strerror or error}") from error

@@ -138,19 +138,48 @@ def _as_environment(settings: Sequence[tuple[str, str]]) -> dict[str, str]:
     return variables
 
 
+_USED = re.compile(
+    r"credential\.(?:.+\.)?(?:helper|username|usehttppath)"
+    r"|http\.(?:.+\.)?(?:proxy|sslcainfo)"
+    r"|url\..+\.insteadof",
+    re.IGNORECASE | re.DOTALL,
+)
+"""The settings of the user's git that are used, each also for one address only (`credential.ADDRESS.helper`).
+
+They say how to reach a server and where its password is. None of them changes what git may do with what it gets:
+`GIT_ALLOW_PROTOCOL` holds for the address that `insteadOf` makes, too.
+"""
+_MOST_SETTINGS = 1 << 20
+"""The most bytes of the user's settings that are read."""
+
+
 def _credentials() -> list[tuple[str, str]]:
-    """The user's credential helpers, proxy and certificates: the only settings of their git that are used."""
+    """The user's credential helpers, proxies, certificates and replaced addresses, in the order of their files."""
     found_here: list[tuple[str, str]] = []
-    for key in ("credential.helper", "http.proxy", "http.sslCAInfo"):
+    for scope in ("--system", "--global"):
         try:
             found = subprocess.run(
-                ["git", "config", "--global", "--get-all", key],
+                ["git", "config", scope, "--includes", "--null", "--list"],
                 capture_output=True, timeout=5, check=False, stdin=subprocess.DEVNULL, cwd="/",
             )  # fmt: skip
         except (OSError, subprocess.TimeoutExpired):
             return found_here
-        found_here += [(key, value) for value in decode(found.stdout).splitlines()]
+        for entry in decode(found.stdout[:_MOST_SETTINGS]).split("\0"):
+            # A key without `=` in its file has no value: it is a switch that is on.
+            key, has_value, value = entry.partition("\n")
+            if _USED.fullmatch(key):
+                found_here.append((key, value if has_value else "true"))
     return found_here
+
+
+def _passwords(settings: Sequence[tuple[str, str]]) -> list[str]:
+    """The user names and passwords in replaced addresses, which git may print in its messages."""
+    found = []
+    for key, _ in settings:
+        match = re.match(r"url\.[a-z]+://([^/@]+)@", key, re.IGNORECASE)
+        if match is not None:
+            found += [match[1], match[1].rpartition(":")[2]]
+    return found
 
 
 class _Sink:
@@ -215,8 +244,11 @@ def _run(
     command = ["git", *_options(url, offline), *arguments]
     variables = environment() | {"GIT_ALLOW_PROTOCOL": _protocols(url, offline)}
     is_local = offline or url.startswith("file:")
+    hidden: list[str] = []
     if not is_local:
-        variables |= _as_environment(_credentials())
+        settings = _credentials()
+        variables |= _as_environment(settings)
+        hidden = _passwords(settings)
     out = sink or _Sink()
     words = _Words()
     with tempfile.TemporaryFile() as source:
@@ -240,7 +272,7 @@ def _run(
         if url:
             message = f"{url}: {message}"
         # An address, or that of a proxy in git's message, may contain a password.
-        raise RecipeError(Redactor()(message))
+        raise RecipeError(Redactor(hidden)(message))
     return bytes(out.data)
 
 

@@ -21,6 +21,7 @@ from sparkrun_tui.recipe.registry.config import (
     configured,
     default_name,
     forget,
+    no_registry,
     safe_subpath,
     save,
     url_key,
@@ -225,7 +226,7 @@ def update_registries(names: Iterable[str] = (), progress: Progress | None = Non
     wanted = list(names)
     for name in wanted:
         if name not in {registry.name for registry in known}:
-            raise UsageError(f"there is no registry `{name}`", remedy="`sparkrun-tui registry list` shows them")
+            raise no_registry(name, known)
     results: list[UpdateResult] = []
     done: dict[str, UpdateResult] = {}
     for registry in known:

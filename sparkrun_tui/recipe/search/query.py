@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sparkrun_tui.base.numbers import decimal
 from sparkrun_tui.recipe.format.params import parse_params
 from sparkrun_tui.recipe.search.entry import Entry
+from sparkrun_tui.recipe.suggestions import did_you_mean
 
 KEYS = {
     "runtime": "the engine: vllm, sglang, llama-cpp, eugr-vllm",
@@ -74,11 +75,15 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A parsed query line; `notes` say what was not understood, for the line below the search box."""
+    """A parsed query line; `notes` say what was not understood, for the line below the search box.
+
+    `hints` are about words that look like a filter and are searched as words.
+    """
 
     words: tuple[Word, ...] = ()
     filters: tuple[Filter, ...] = ()
     notes: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
 
     @property
     def empty(self) -> bool:
@@ -91,6 +96,7 @@ def parse_query(text: str) -> Query:
     words: list[Word] = []
     filters: list[Filter] = []
     notes: list[str] = []
+    hints: list[str] = []
     for match in _TOKEN.finditer(text):
         if not match.group():
             continue
@@ -104,10 +110,14 @@ def parse_query(text: str) -> Query:
                 filters.append(Filter(key, kept, negated))
             continue
         if match["key"]:
+            near = did_you_mean(key, {*KEYS, *_ALIASES})
+            # Words with a colon are searched as they are: `repo:tag`, `https://...`.
+            if near and value and not value.startswith("//"):
+                hints.append(f"{key}: is not a filter and is searched as a word; {near}")
             value = f"{match['key'].lower()}:{value}"
         if value:
             words.append(Word(value, negated))
-    return Query(tuple(words), tuple(filters), tuple(notes))
+    return Query(tuple(words), tuple(filters), tuple(notes), tuple(hints))
 
 
 def _usable(key: str, value: str, notes: list[str]) -> bool:
@@ -116,7 +126,8 @@ def _usable(key: str, value: str, notes: list[str]) -> bool:
             notes.append(f"{key}:{value} is not a number")
         return False
     if key == "fits" and not any(word.startswith(value) for word in _FITS):
-        notes.append(f"fits:{value} is unknown; use {', '.join(FITS_VALUES)}")
+        hint = did_you_mean(value, FITS_VALUES) or f"use {', '.join(FITS_VALUES)}"
+        notes.append(f"fits:{value} is unknown; {hint}")
         return False
     return True
 

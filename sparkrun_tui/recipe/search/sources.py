@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import RecipeError, Spot
 from sparkrun_tui.base.files import read_bytes
 from sparkrun_tui.base.settings import Settings
@@ -52,10 +53,28 @@ def _by_path(name: str, path: Path, settings: Settings) -> Recipe:
     """The recipe in a file named by its path; another person's when outside the user's recipe folders."""
     own = any(is_inside(path, os.path.realpath(folder.path)) for folder in own_folders(settings))
     recipe = load_recipe(path, Source(SourceKind.PATH, str(path), stranger=not own))
+    refuse_compose(recipe)
     if name.startswith(("/", "./", "../", "~")):
         return recipe
     hidden = _hidden_by(name, path, [*own_folders(settings), *registry_folders(settings)])
     return replace(recipe, problems=(*recipe.problems, *hidden))
+
+
+def is_compose(recipe: Recipe) -> bool:
+    """Whether a file that was read as a recipe is a Docker Compose file."""
+    return "services" in recipe.spots and not looks_like_recipe(recipe)
+
+
+def refuse_compose(recipe: Recipe) -> None:
+    """Raise `RecipeError` for a Docker Compose file, with how to make a recipe of it."""
+    if not is_compose(recipe):
+        return
+    if recipe.source.kind is SourceKind.URL:
+        remedy = "save it, and make a recipe of it: sparkrun-tui recipe new --from FILE"
+    else:
+        remedy = f"make a recipe of it: {shell.words(['sparkrun-tui', 'recipe', 'new', '--from', recipe.source.path])}"
+    place = recipe.source.address or recipe.source.path
+    raise RecipeError(f"{place} is a Docker Compose file, not a recipe", remedy=remedy)
 
 
 def _hidden_by(name: str, path: Path, folders: Sequence[Folder]) -> Iterator[Problem]:
@@ -119,7 +138,17 @@ def reference(recipe: Recipe | BrokenRecipe | Entry) -> str:
         return f"@{source.registry}/{name}"
     if source.kind is SourceKind.BUNDLED:
         return name
+    if source.kind is SourceKind.URL:
+        return source.address
     return source.path
+
+
+def lasting_reference(recipe: Recipe) -> str:
+    """The text that means this recipe from every folder; empty for one that was read from no file."""
+    text = reference(recipe)
+    if text and recipe.source.kind in (SourceKind.PATH, SourceKind.USER):
+        return os.path.abspath(text)
+    return text
 
 
 def _existing_file(name: str) -> Path | None:

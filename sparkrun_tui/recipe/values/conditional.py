@@ -86,7 +86,7 @@ def in_force(rendered: Rendered, around: Surroundings) -> Rendered:
 
     Whatever was in force before is left out first, so that it may be called again with other surroundings.
     """
-    recipe = rendered.recipe.original
+    recipe = rendered.original
     if not recipe.layers:
         return rendered
     declared = _declared(rendered)
@@ -112,7 +112,7 @@ def declared(rendered: Rendered) -> Rendered:
 
 def _declared(rendered: Rendered) -> Rendered:
     users = {key: link.value.data for key, link in rendered.chain.items() if link.origin is Origin.USER}
-    return render(rendered.recipe.original, rendered.overrides, users)
+    return render(rendered.original, rendered.overrides, users)
 
 
 def _with_layers(recipe: Recipe, layers: Sequence[Layer]) -> Recipe:

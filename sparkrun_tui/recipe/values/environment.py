@@ -35,7 +35,7 @@ class Wanted:
     """The `env` keys that refer to it."""
     is_set: bool
     allowed: bool
-    """Whether it may be read without asking, for recipes that are not the user's own."""
+    """Whether it may be read without asking, for recipes that are not the user's own: the user may have given it."""
     secret: bool
 
 
@@ -73,7 +73,8 @@ def wanted(recipe: Recipe, environ: Mapping[str, str]) -> tuple[Wanted, ...]:
                 keys.append(key)
     variables = []
     for name, keys in sorted(found.items()):
-        variables.append(Wanted(name, tuple(keys), name in environ, allowed(name), looks_secret(name)))
+        of_user = recipe.given_env.issuperset(keys)
+        variables.append(Wanted(name, tuple(keys), name in environ, of_user or allowed(name), looks_secret(name)))
     return tuple(variables)
 
 
@@ -92,14 +93,15 @@ def expand_env(
 
     `{launch.FIELD}` is left for `env_fields.with_launch`, which knows the host.
     A variable that is not set stays as it is written. With `consented`, only allowed variables and those named
-    there are filled in; None means that the recipe is the user's own and may read any.
+    there are filled in; None means that the recipe is the user's own and may read any. What the user has set for this
+    launch may read any as well.
     Raises `RecipeError` when one value, or all of them together, become too long.
     """
 
     def value(match: re.Match[str]) -> str:
         name = match["braced"] or match["plain"]
         if name:
-            may_read = consented is None or allowed(name) or name in consented
+            may_read = of_user or consented is None or allowed(name) or name in consented
             if may_read and name in environ:
                 return protected(environ[name])
             return match.group()
@@ -117,6 +119,7 @@ def expand_env(
     found: dict[str, str] = {}
     room = MAX_ENV
     for key, entry in recipe.env.items():
+        of_user = key in recipe.given_env
         try:
             found[key] = filled_in(_FILLED, entry.text, value, min(MAX_TEXT, room))
         except TooLongError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -18,14 +18,16 @@ from sparkrun_tui.base.identifiers import variable_name
 from sparkrun_tui.base.secrets import MASK, Redactor, Secret, looks_secret, revealed, secrets_of, secrets_of_words
 from sparkrun_tui.recipe.format.yamltree import compact_json, without_comment
 from sparkrun_tui.recipe.model import Problem, Recipe, Value
+from sparkrun_tui.recipe.values import launch_keys
 from sparkrun_tui.recipe.values.env_fields import FIELD
 from sparkrun_tui.recipe.values.environment import references
+from sparkrun_tui.recipe.values.launch_keys import FLAGS, SECRET_PREFIX, FlagsError, Kind, PartError
 from sparkrun_tui.recipe.values.overrides import render
 from sparkrun_tui.recipe.values.rendered import ChainValue, Origin, Rendered
 from sparkrun_tui.recipe.values.shell_scanner import quotes_at
 from sparkrun_tui.recipe.values.shellwords import serve_argv
 
-PREFIX = "SPARKRUN_SECRET_"
+PREFIX = SECRET_PREFIX
 """The beginning of variables that replace secret values in commands."""
 
 _REFERENCE = re.compile(rf"\$\{{{PREFIX}[A-Z0-9_]+\}}")
@@ -103,7 +105,56 @@ def _secret_leaves(key: str, data: Any) -> Iterator[str]:
 
 def private_texts(values: Mapping[str, Any]) -> list[str]:
     """The secrets among plain values by key, such as typed overrides or the user's defaults."""
-    return [text for key, data in values.items() for text in _secret_leaves(key, data)]
+    found = [text for key, data in values.items() for text in _secret_leaves(key, data)]
+    for key, data in values.items():
+        if key == FLAGS and isinstance(data, str):
+            found += secrets_of_words(_words(data))
+    return found
+
+
+def _words(flags: str) -> tuple[str, ...]:
+    """The words of extra flags; of flags that cannot be read, what stands between blanks."""
+    try:
+        return launch_keys.flag_words(flags)
+    except FlagsError:
+        return tuple(flags.split())
+
+
+def _words_without_secrets(words: Sequence[str], instead: Callable[[str, str], str]) -> list[str]:
+    """The words of flags with each secret replaced by what `instead` gives for its flag and its value."""
+    hidden = frozenset(secrets_of_words(words))
+    changed = []
+    flag = ""
+    for word in words:
+        name, equals, value = word.partition("=")
+        if word.startswith("-"):
+            flag = name.lstrip("-")
+        if word in hidden and not word.startswith("-"):
+            word = instead(flag, word)
+        elif equals and value in hidden:
+            word = f"{name}={instead(flag, value)}"
+        changed.append(word)
+    return changed
+
+
+def flags_without_secrets(flags: str, instead: Callable[[str, str], str]) -> str:
+    """Extra flags with each secret replaced by what `instead` gives for its flag and its value."""
+    words = _words(flags)
+    if not secrets_of_words(words):
+        return flags
+    return launch_keys.flags_text(_words_without_secrets(words, instead))
+
+
+def private_flags(flags: str) -> list[str]:
+    """The names of those extra flags that give a secret."""
+    names: list[str] = []
+
+    def note(flag: str, value: str) -> str:
+        names.append(flag)
+        return value
+
+    _words_without_secrets(_words(flags), note)
+    return names
 
 
 def gives_secret(name: str, text: str) -> bool:
@@ -207,7 +258,12 @@ def _shown_item(key: str, data: Any) -> Any:
 
 def shown_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings by key as they may be shown and kept: those that are called a secret are dots, however short."""
-    return {key: _shown_item(key, data) for key, data in settings.items()}
+    shown: dict[str, Any] = {}
+    for key, data in settings.items():
+        if key == FLAGS and isinstance(data, str):
+            data = flags_without_secrets(data, lambda flag, value: MASK)
+        shown[key] = _shown_item(key, data)
+    return shown
 
 
 def shown_source(text: str, redact: Redactor) -> str:
@@ -255,14 +311,11 @@ def concealed(rendered: Rendered) -> Concealed:
     """
     names = _Names()
     chain = {key: _conceal(key, link.value, names) for key, link in rendered.chain.items()}
+    overrides = _concealed_overrides(rendered, chain, names)
     if not names.secrets and not any(_REFERENCE.search(value.text) for value in chain.values()):
         return Concealed(rendered, {})
     defaults = {key: _conceal(key, value, names) for key, value in rendered.recipe.defaults.items()}
     recipe = replace(rendered.recipe, defaults=defaults)
-    overrides = dict(rendered.overrides)
-    for key in overrides:
-        if chain[key] is not rendered.chain[key].value:
-            overrides[key] = chain[key].text
     users = {}
     used = {}
     for key, link in rendered.chain.items():
@@ -280,6 +333,26 @@ def concealed(rendered: Rendered) -> Concealed:
             argv = serve_argv(command)
     hidden = replace(again, chain=used, command=command, argv=argv, problems=rendered.problems)
     return Concealed(hidden, names.secrets)
+
+
+def _concealed_overrides(rendered: Rendered, chain: Mapping[str, Value], names: _Names) -> dict[str, str]:
+    """The overrides with their secrets as references; `chain` has the concealed values."""
+    overrides = dict(rendered.overrides)
+    for key, text in overrides.items():
+        kind = launch_keys.kind_of(rendered.original, key)
+        if kind is Kind.FLAGS:
+            overrides[key] = flags_without_secrets(text, names.reference)
+        elif kind is Kind.VALUE and key in chain and chain[key] is not rendered.chain[key].value:
+            overrides[key] = chain[key].text
+        elif kind is Kind.PART and _is_secret(key, text):
+            try:
+                part = launch_keys.part_of(chain.get(launch_keys.root_of(key)), key)
+            except PartError:
+                # The recipe's problems say that this key leads nowhere.
+                part = None
+            if part is not None:
+                overrides[key] = part.text
+    return overrides
 
 
 class _Names:
@@ -423,12 +496,40 @@ def variable_of(key: str) -> str:
 
 
 def override_words(settings: Mapping[str, str]) -> shell.Text:
-    """`-o key=value` for each setting, quoted for a shell; a secret is asked of a variable: `-o api_key="$API_KEY"`."""
+    """`-o key=value` for each setting, quoted for a shell; a secret is asked of a variable: `-o api_key="$API_KEY"`.
+
+    Extra flags come last, behind `--`.
+    """
     words: list[shell.Text] = []
     for key, text in settings.items():
+        if key == FLAGS:
+            continue
         if _is_secret(key, text):
             named = shell.joined([shell.word(f"{key}="), shell.variable(variable_of(key))])
             words += [shell.word("-o"), named]
         else:
             words += [shell.word("-o"), shell.word(f"{key}={text}")]
+    if settings.get(FLAGS):
+        words += [shell.word("--"), *_flag_words(settings[FLAGS])]
     return shell.joined(words, " ")
+
+
+def _flag_words(flags: str) -> Iterator[shell.Text]:
+    """The words of extra flags for a shell, with a secret asked of a variable."""
+    asked: dict[str, str] = {}
+
+    def reference(flag: str, value: str) -> str:
+        mark = f"\0{len(asked)}\0"
+        asked[mark] = variable_of(flag)
+        return mark
+
+    # A mark holds a character that no argument can have.
+    for word in _words_without_secrets(_words(flags), reference):
+        before, _, number = word.rstrip("\0").partition("\0")
+        mark = f"\0{number}\0"
+        if mark not in asked:
+            yield shell.word(word)
+        elif before:
+            yield shell.joined([shell.word(before), shell.variable(asked[mark])])
+        else:
+            yield shell.variable(asked[mark])

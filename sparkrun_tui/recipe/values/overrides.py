@@ -19,7 +19,9 @@ from sparkrun_tui.recipe.format.spots import command_spot, looks_like_a_program
 from sparkrun_tui.recipe.format.yamltree import compact_json, resolve, scalar_data
 from sparkrun_tui.recipe.model import Metadata, Problem, Recipe, Severity, Value
 from sparkrun_tui.recipe.suggestions import did_you_mean
+from sparkrun_tui.recipe.values import launch_keys
 from sparkrun_tui.recipe.values.env_fields import config_keys
+from sparkrun_tui.recipe.values.launch_keys import Divided, FlagsError, Kind, PartError
 from sparkrun_tui.recipe.values.rendered import ChainValue, Origin, Rendered, value_text
 from sparkrun_tui.recipe.values.shell_scanner import QUOTES, quotes_at
 from sparkrun_tui.recipe.values.shellwords import serve_argv
@@ -31,7 +33,7 @@ LOST_CONTINUATION = re.compile(r"(?<!\\)((?:\\\\)*)\\([ \t]+)(?=\n)")
 """A backslash with blanks behind it at the end of a line. Of two backslashes the first takes the second as a letter."""
 _MOST_REPORTED = 20
 """The most placeholders without a value that are reported one by one."""
-_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_KEY = re.compile(r"[A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]++)*+")
 
 
 def parse_value(text: str, default: Value | None = None) -> Value:
@@ -48,6 +50,8 @@ def parse_value(text: str, default: Value | None = None) -> Value:
     return Value(text, text) if data is None else Value(data, text)
 
 
+_FLAG_LIKE = re.compile(r"[a-z][a-z0-9]*+(?:_[a-z0-9]++)++")
+"""A key that is spelt as the flags of engines are."""
 _LONGEST_SHOWN = 12
 """A longer text that is not an assignment is shortened in the message."""
 
@@ -81,8 +85,14 @@ def build_chain(
     """The effective values: overrides win over per-user defaults, those over the recipe's, `model` is lowest.
 
     `model_revision` is present when the recipe pins one; for another model that the user names, it is `main`.
-    `mmproj` is present where the recipe has that key, or a command for llama.cpp that uses it.
+    `mmproj` is present where the recipe has that key, or a command for llama.cpp that uses it. A part of a value that
+    cannot be set is left as it is.
     """
+    return _chain(recipe, launch_keys.divided(recipe, overrides), user_defaults)
+
+
+def _chain(recipe: Recipe, found: Divided, user_defaults: Mapping[str, object]) -> dict[str, ChainValue]:
+    overrides = found.values
     chain = {"model": ChainValue(Value(recipe.model, recipe.model, recipe.spots.get("model")), Origin.MODEL)}
     if recipe.model_revision:
         other = "model" in overrides or "model" in user_defaults
@@ -101,20 +111,37 @@ def build_chain(
         text = typed.strip() if key == "model" else typed
         before = chain.get(key)
         chain[key] = ChainValue(parse_value(text, before.value if before else None), Origin.OVERRIDE)
+    for key, text in found.parts.items():
+        root = launch_keys.root_of(key)
+        before = chain.get(root)
+        try:
+            value = launch_keys.with_part(before.value if before else None, key, text)
+        except PartError:
+            # `_part_problems` reports it.
+            continue
+        chain[root] = ChainValue(value, Origin.OVERRIDE)
     return chain
 
 
 def render(recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[str, object] = _EMPTY) -> Rendered:
     """The recipe with `overrides` (texts as typed) and per-user defaults; never raises: errors are in `problems`."""
-    chain = build_chain(recipe, overrides, user_defaults)
-    problems = _override_problems(recipe, overrides, chain)
-    recipe = _of_model(recipe, chain)
+    found = launch_keys.divided(recipe, overrides)
+    chain = _chain(recipe, found, user_defaults)
+    problems = _override_problems(recipe, found.values, chain)
+    problems += _part_problems(recipe, found, user_defaults)
+    extra, flag_problems = _flag_words(found)
+    problems += flag_problems
+    written = recipe
+    recipe = launch_keys.applied(_of_model(recipe, chain), found)
+    kept = None if recipe is written else written
     if recipe.model.startswith("~/") and is_path(recipe.model):
         # The engine gets the path in the container; the recipe keeps that of the hosts.
         inside = inside_path(recipe.model)
         chain["model"] = replace(chain["model"], value=Value(inside, inside, chain["model"].value.spot))
     if recipe.command is None:
-        return Rendered(recipe, chain, dict(overrides), None, (), frozenset(chain), tuple(problems))
+        return Rendered(
+            recipe, chain, dict(overrides), None, (), frozenset(chain), tuple(problems), extra=extra, written=kept
+        )
     command = rejoined(recipe.command)
     texts = {key: value_text(link.value) for key, link in chain.items()}
     composite = {key for key, link in chain.items() if isinstance(link.value.data, (list, dict))}
@@ -133,12 +160,40 @@ def render(recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[
     except TemplateError as error:
         problems.append(_circle(recipe, chain, error))
         used = _reached(command, texts, doubled) | by_env
-        return Rendered(recipe, chain, dict(overrides), command, (), used, tuple(problems))
+        return Rendered(recipe, chain, dict(overrides), command, (), used, tuple(problems), written=kept)
     problems += _expansion_problems(recipe, chain, expansion)
     used = expansion.used | by_env
-    problems += _unused_overrides(recipe, overrides, used)
-    argv = serve_argv(expansion.text)
-    return Rendered(recipe, chain, dict(overrides), expansion.text, argv, used, tuple(problems))
+    problems += _unused_overrides(recipe, found, used)
+    text = expansion.text
+    try:
+        text = launch_keys.with_flags(text, extra)
+    except FlagsError as error:
+        problems.append(Problem(Severity.ERROR, "extra-flags", str(error), recipe.command_spot))
+    argv = serve_argv(text)
+    return Rendered(recipe, chain, dict(overrides), text, argv, used, tuple(problems), written=kept)
+
+
+def _flag_words(found: Divided) -> tuple[tuple[str, ...], list[Problem]]:
+    """The words of the extra flags, and the problem with them."""
+    try:
+        return launch_keys.flag_words(found.flags), []
+    except FlagsError as error:
+        return (), [Problem(Severity.ERROR, "extra-flags", str(error))]
+
+
+def _part_problems(recipe: Recipe, found: Divided, user_defaults: Mapping[str, object]) -> list[Problem]:
+    """The dotted keys that lead nowhere."""
+    problems = []
+    chain = _chain(recipe, replace(found, parts={}), user_defaults)
+    values = {key: link.value for key, link in chain.items()}
+    for key, text in found.parts.items():
+        root = launch_keys.root_of(key)
+        try:
+            values[root] = launch_keys.with_part(values.get(root), key, text)
+        except PartError as error:
+            hint = did_you_mean(root, chain) if root not in chain else ""
+            problems.append(Problem(Severity.ERROR, "override-part", str(error), None, hint))
+    return problems
 
 
 def rejoined(command: str) -> str:
@@ -269,13 +324,21 @@ def _override_problems(recipe: Recipe, overrides: Mapping[str, str], chain: Mapp
     return problems
 
 
-def _unused_overrides(recipe: Recipe, overrides: Mapping[str, str], used: frozenset[str]) -> list[Problem]:
+def _unused_overrides(recipe: Recipe, found: Divided, used: frozenset[str]) -> list[Problem]:
     problems = []
-    for key in overrides:
-        if key not in used:
-            near = did_you_mean(key, used) if key not in recipe.defaults else ""
-            message = f"`{key}` is not used by the command"
-            problems.append(Problem(Severity.WARNING, "unused-override", message, None, near))
+    for key in (*found.values, *found.parts):
+        root = key
+        if key in found.parts:
+            root = launch_keys.root_of(key)
+        if root in used:
+            continue
+        near = ""
+        if key not in recipe.defaults:
+            near = did_you_mean(root, {*used, launch_keys.IMAGE})
+            if not near and _FLAG_LIKE.fullmatch(key):
+                near = f"a flag of the engine can be added behind the others: -- --{key.replace('_', '-')} VALUE"
+        message = f"`{key}` is not used by the command"
+        problems.append(Problem(Severity.WARNING, "unused-override", message, None, near))
     return problems
 
 
@@ -283,8 +346,14 @@ def changed(recipe: Recipe, overrides: Mapping[str, str]) -> dict[str, str]:
     """The overrides that differ from the recipe's defaults; one equal to its default is dropped."""
     kept = {}
     original = recipe.original
-    conditional = {key for layer in original.layers for key in layer.defaults}
+    conditional = launch_keys.conditional_keys(original)
     for key, text in overrides.items():
+        kind = launch_keys.kind_of(original, key)
+        if kind is not Kind.VALUE:
+            own = launch_keys.own_value(original, key)
+            if own is None or own.text != text.strip() or conditional & {key, launch_keys.root_of(key)}:
+                kept[key] = text
+            continue
         default = original.defaults.get(key)
         if default is None or key in conditional or value_text(parse_value(text, default)) != value_text(default):
             kept[key] = text

@@ -69,6 +69,16 @@ class Rendered:
     problems: tuple[Problem, ...]
     decisions: tuple[Decision, ...] = ()
     """Which of the recipe's `overrides` hold; empty before they are judged, and where it has none."""
+    extra: tuple[str, ...] = ()
+    """Words for the engine behind its arguments, where the recipe has no command; else they are in `command`."""
+    written: Recipe | None = None
+    """The recipe before the overrides changed its image, its model or its variables; None where they did not."""
+
+    @property
+    def original(self) -> Recipe:
+        """The recipe as its file has it."""
+        recipe = self.recipe if self.written is None else self.written
+        return recipe.original
 
     def get(self, key: str, default: object = None) -> object:
         """The effective typed value of `key`, or `default`."""

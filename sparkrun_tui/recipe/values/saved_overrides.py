@@ -47,6 +47,8 @@ def lasting_place(source: Source) -> str:
     place = os.path.abspath(source.path)
     if source.kind is SourceKind.BUNDLED:
         place = os.path.basename(source.path)
+    elif source.kind is SourceKind.URL:
+        place = source.address
     elif source.kind is SourceKind.REGISTRY:
         place = _SNAPSHOT.sub("", place)
     return "\0".join((source.kind.value, source.registry, place))

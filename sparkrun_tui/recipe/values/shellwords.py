@@ -5,10 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from sparkrun_tui.recipe.values.shell_scanner import simple_commands
+from sparkrun_tui.recipe.values.shell_scanner import Command, simple_commands
 
 _ENGINES = re.compile(r"(^|/)(vllm|sglang|llama-server|server)$")
 _MODULES = frozenset({"sglang.launch_server", "vllm.entrypoints.openai.api_server"})
+_TALKS = frozenset({"echo", "printf", "which", "type", "pip", "pip3", "command"})
+_WITH_SERVE = re.compile(r"(?:^|/)(?:vllm|sglang)$")
+_SERVER = re.compile(r"(?:^|/)llama-server$")
+_LOOKED_AT = 12
+"""The words of a command among which the engine's program is looked for: `env A=1 nice python3 -m MODULE`."""
+_SHELL = re.compile(r"(?:^|/)(?:ba|da|z|k)?sh$")
+_SHELL_OPTION = re.compile(r"-[abd-z]*c[a-z]*")
 
 
 def commands(text: str) -> list[list[str]]:
@@ -44,3 +51,48 @@ def flag_value(argv: Sequence[str], flags: Iterable[str]) -> str | None:
         elif word.startswith("-") and "=" in word and word.partition("=")[0] in names:
             value = word.partition("=")[2]
     return value
+
+
+def engine_end(script: str) -> tuple[int, bool] | None:
+    """Where the arguments of the last command that starts an engine end, and whether it is within quotes.
+
+    Quotes are those of a `bash -c '...'`. None where no command is known to start an engine. Raises `ValueError` where
+    the script is not valid shell.
+    """
+    for command in reversed(simple_commands(script)):
+        if _starts_engine(command):
+            return command[-1].end, False
+        for inner in reversed(_inner(script, command)):
+            if _starts_engine(inner):
+                return inner[-1].end, True
+    return None
+
+
+def _starts_engine(command: Command) -> bool:
+    words = [word.text for word in command[:_LOOKED_AT]]
+    if words[0] in _TALKS:
+        return False
+    for at, word in enumerate(words):
+        following = words[at + 1] if at + 1 < len(words) else ""
+        if _SERVER.search(word):
+            return True
+        if _WITH_SERVE.search(word) and following == "serve":
+            return True
+        if word == "-m" and following in _MODULES:
+            return True
+    # llama.cpp's images call their program `server`, and start it by its path.
+    return words[0].endswith("/server")
+
+
+def _inner(script: str, command: Command) -> list[Command]:
+    """The commands of the quoted script of a `bash -c` call, with places in the outer script."""
+    for program, option, body in zip(command, command[1:], command[2:], strict=False):
+        if not _SHELL.search(program.text) or not _SHELL_OPTION.fullmatch(option.text):
+            continue
+        raw = script[body.start : body.end]
+        if len(raw) > 1 and raw[0] == raw[-1] and raw[0] in "'\"":
+            try:
+                return simple_commands(raw[1:-1], body.start + 1)
+            except ValueError:
+                return []
+    return []

@@ -101,7 +101,8 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         self.background(self._open_backend(), "open")
         self.freshness.start()
         for action_id in unknown_keys(self.session.settings.keys):
-            self.say(f"`keys` in config.yaml: there is no action `{action_id}`", "warning")
+            spot = self.session.settings.spots.get(f"keys.{action_id}", "config.yaml")
+            self.say(f"{spot}: there is no action `{action_id}`", "warning")
         settings = self.session.settings
         for note in (*settings.notes, *agreed_folders(settings.data_dirs)[1]):
             self.say(note, "warning")
@@ -420,13 +421,11 @@ def open_app(*, demo: bool = False, cluster: str = "", query: str = "") -> int:
 
     Raises `UsageError` for an unknown cluster.
     """
-    from sparkrun_tui.base.errors import UsageError
     from sparkrun_tui.base.settings import load_settings
 
     settings = load_settings()
-    if cluster and settings.cluster(cluster) is None:
-        known = ", ".join(item.name for item in settings.clusters) or "none"
-        raise UsageError(f"there is no cluster `{cluster}`; saved clusters: {known}")
+    if cluster:
+        settings.named_cluster(cluster)
     return run(Session(settings, cluster=cluster, query=query, demo=demo))
 
 

@@ -9,6 +9,7 @@ from textual.theme import Theme
 from textual.timer import Timer
 
 from sparkrun_tui.base.remembered import Remembered, recall, remember
+from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.recipe.values.saved_overrides import lasting_place
 from sparkrun_tui.ui.app.session import Session
 from sparkrun_tui.ui.model.state import AppState
@@ -44,8 +45,15 @@ class Persistence:
         last = None
         if before.cluster and not session.cluster and not session.demo:
             last = session.settings.cluster(before.cluster)
-        state.choose(last or session.settings.cluster(session.cluster))
+        state.choose(last or session.settings.cluster(session.cluster) or self._first_cluster())
         self._app.theme = self._first = self._first_theme()
+
+    def _first_cluster(self) -> Cluster | None:
+        """Of several clusters without a default, the first: the title shows it, and nothing is launched unseen."""
+        session = self._opened_with
+        if session.cluster or session.settings.default_cluster or not session.settings.clusters:
+            return None
+        return session.settings.clusters[0]
 
     def watch(self) -> None:
         """Start saving what changes."""

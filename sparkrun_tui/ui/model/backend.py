@@ -250,4 +250,5 @@ def _past(past: journal.PastLaunch) -> PastLaunch:
         settings=state.settings,
         phases=_durations(state),
         folder=str(past.folder),
+        reference=state.reference,
     )

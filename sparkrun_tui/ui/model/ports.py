@@ -79,6 +79,8 @@ class PastLaunch:
     """Seconds that each phase took on the slowest host."""
     folder: str = ""
     """The folder of its journal."""
+    reference: str = ""
+    """What to type to mean its recipe again; empty when it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,7 @@ class AppState:
         key = recipe.source.path
         overrides = self.edits_of(key).overrides
         cached = self._evaluated
-        if cached is not None and cached[0] == key and cached[1] == overrides and cached[2].recipe is recipe:
+        if cached is not None and cached[0] == key and cached[1] == overrides and cached[2].rendered.original is recipe:
             return cached[2]
         evaluation = self.catalog.evaluate(recipe, overrides, self.view)
         self._evaluated = (key, dict(overrides), evaluation)

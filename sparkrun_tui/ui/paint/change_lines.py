@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from sparkrun_tui.base.text import visible_line
 from sparkrun_tui.recipe.format.export import command_line
 from sparkrun_tui.recipe.model import Recipe
+from sparkrun_tui.recipe.values import launch_keys
+from sparkrun_tui.recipe.values.launch_keys import Kind
 from sparkrun_tui.recipe.values.masking import redactor, shown, shown_settings
 from sparkrun_tui.recipe.values.overrides import changed, from_data
 from sparkrun_tui.recipe.values.rendered import value_text
@@ -24,6 +26,8 @@ def change_lines(
     lines: list[Line] = []
     for key in kept:
         own = own_safe.get(key)
+        if launch_keys.kind_of(recipe, key) is not Kind.VALUE:
+            own = launch_keys.own_value(recipe, key)
         if own:
             lines.append([(key, "bold")])
         else:

@@ -12,7 +12,9 @@ from sparkrun_tui.recipe.model import Recipe, SourceKind, Value
 from sparkrun_tui.recipe.search.entry import Entry
 from sparkrun_tui.recipe.search.index import light
 from sparkrun_tui.recipe.search.query import Query
-from sparkrun_tui.recipe.values.masking import holds_secret
+from sparkrun_tui.recipe.values import launch_keys
+from sparkrun_tui.recipe.values.launch_keys import Kind
+from sparkrun_tui.recipe.values.masking import holds_secret, private_texts
 from sparkrun_tui.recipe.values.overrides import from_data
 from sparkrun_tui.recipe.values.rendered import Origin, Rendered, value_text
 from sparkrun_tui.ui.model.edits import Edits
@@ -70,20 +72,24 @@ def recipe_row(entry: Entry, title: str, query: Query, has_overrides: bool) -> R
 
 def own_value(recipe: Recipe, key: str, user_defaults: dict[str, object]) -> Value | None:
     """The value of a key without any override: the user's default, else the recipe's."""
-    default = recipe.defaults.get(key)
+    if key in user_defaults or launch_keys.kind_of(recipe, key) is Kind.VALUE:
+        default = recipe.defaults.get(key)
+    else:
+        default = launch_keys.own_value(recipe, key)
     return from_data(user_defaults[key], default) if key in user_defaults else default
 
 
 def field_rows(rendered: Rendered, edits: Edits, user_defaults: dict[str, object]) -> list[FieldRow]:
     """The form of a recipe: its own keys, per-user defaults in use, and keys that were added."""
-    recipe = rendered.recipe
+    recipe = rendered.original
     overrides = edits.overrides
     extra = [key for key in user_defaults if key in rendered.used] + list(overrides)
     return [_row(rendered, item, overrides.get(item.key), user_defaults) for item in fields_of(recipe, extra)]
 
 
 def _row(rendered: Rendered, item: Field, override: str | None, user_defaults: dict[str, object]) -> FieldRow:
-    own = own_value(rendered.recipe, item.key, user_defaults)
+    recipe = rendered.original
+    own = own_value(recipe, item.key, user_defaults)
     own_text = value_text(own) if own else ""
     text, error = own_text, ""
     if override is not None:
@@ -92,7 +98,12 @@ def _row(rendered: Rendered, item: Field, override: str | None, user_defaults: d
     link = rendered.chain.get(item.key)
     if link is not None:
         origin, effective = link.origin, link.value
-    secret = looks_secret(item.key) or holds_secret(item.key, own) or holds_secret(item.key, effective)
+    secret = (
+        looks_secret(item.key)
+        or bool(private_texts({item.key: text}))
+        or holds_secret(item.key, own)
+        or holds_secret(item.key, effective)
+    )
     return FieldRow(
         key=item.key,
         title=item.title,
@@ -103,10 +114,19 @@ def _row(rendered: Rendered, item: Field, override: str | None, user_defaults: d
         values=_choices(item, text),
         steps=item.type in (FieldType.INT, FieldType.FLOAT),
         changed=text != own_text,
-        used=item.key in rendered.used or rendered.command is None,
+        used=_is_used(rendered, item.key),
         error=error,
         secret=secret,
     )
+
+
+def _is_used(rendered: Rendered, key: str) -> bool:
+    """Whether a value of this key changes anything."""
+    kind = launch_keys.kind_of(rendered.original, key)
+    if kind is Kind.VALUE or kind is Kind.PART:
+        root = key if kind is Kind.VALUE else launch_keys.root_of(key)
+        return root in rendered.used or rendered.command is None
+    return True
 
 
 def _choices(item: Field, text: str) -> tuple[str, ...]:

@@ -82,7 +82,8 @@ class BrowseScreen(PageScreen):
         title = "Recipes"
         if self.sparkrun.loaded:
             title = f"Recipes {len(rows)} of {total}"
-        note = self._query.notes[0] if self._query.notes else ""
+        notes = (*self._query.notes, *self._query.hints)
+        note = notes[0] if notes else ""
         self.list_panel.entitle(title, note)
         self.list.show(rows, self._empty_message(total), keep)
         if state.selected and not self._selected_is_current():

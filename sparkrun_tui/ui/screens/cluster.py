@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from textual import on
 from textual.app import ComposeResult
 from textual.screen import ModalScreen
 
 from sparkrun_tui.base.errors import UsageError
-from sparkrun_tui.base.settings import Cluster, check_hosts, config_file, save_cluster
+from sparkrun_tui.base.settings import Cluster, check_hosts, check_name, config_file, save_cluster
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.actor import Actor
@@ -73,12 +73,15 @@ def _answers(lines: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     return lines[0], tuple(host for host in re.split(r"[,\s]+", lines[1]) if host)
 
 
-def _wrong(lines: Sequence[str]) -> str:
-    """What is wrong with a cluster as typed; empty when nothing is."""
+def _wrong(lines: Sequence[str], taken: Collection[str]) -> str:
+    """What is wrong with a cluster as typed, where the names in `taken` are given away; empty when nothing is."""
     name, hosts = _answers(lines)
     if not name:
         return "The cluster needs a name."
     try:
+        check_name(name)
+        if name in taken:
+            return f"There is already a cluster {name}."
         check_hosts(hosts)
     except UsageError as error:
         return f"{error.what[0].upper()}{error.what[1:]}."
@@ -159,12 +162,18 @@ class ClusterPicker(ModalScreen[None], Actor):
             Blank("Name", example="lab"),
             Blank("Hosts, as you name them to ssh; the first is the head node", example="spark-1, spark-2"),
         )
+        taken = {cluster.name for cluster in self.sparkrun.state.clusters}
         lines = await self.sparkrun.answer(
-            AskScreen("Add a cluster", blanks, f"It is saved in {config_file()}.", _wrong)
+            AskScreen("Add a cluster", blanks, f"It is saved in {config_file()}.", lambda typed: _wrong(typed, taken))
         )
         if lines:
             cluster = Cluster(*_answers(lines))
-            save_cluster(cluster)
+            try:
+                save_cluster(cluster)
+            except UsageError as error:
+                # Another program has added it meanwhile.
+                self.sparkrun.say(error.first, "warning")
+                return
             self.sparkrun.state.added_clusters.append(cluster)
             self.sparkrun.choose_cluster(cluster)
             self.dismiss(None)

@@ -155,6 +155,6 @@ class HistoryScreen(PageScreen):
         """Copy the command line that launches it again."""
         past = self.list.current
         if past is not None:
-            words = shell.words(["sparkrun-tui", "run", past.recipe, "-H", ",".join(past.hosts)])
+            words = shell.words(["sparkrun-tui", "run", past.reference or past.recipe, "-H", ",".join(past.hosts)])
             settings = override_words(past.settings or {})
             self.sparkrun.copy(shell.joined([part for part in (words, settings) if part], " "), "command line")

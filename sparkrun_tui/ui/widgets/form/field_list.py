@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _NARROWEST = 4
 """The least cells for a value."""
 
-_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*+(?:\.[A-Za-z0-9_-]++)*+")
 
 
 class FieldList(ListPane):
@@ -279,7 +279,7 @@ class FieldList(ListPane):
             keep = keep and bool(key)
             if keep and not _KEY.fullmatch(key) and editor.has_focus:
                 self.app.bell()
-                self.error = f"{key} is not a valid key: use letters, digits, _ and - only"
+                self.error = f"{key} is not a valid key: use letters, digits, _ and -, with dots between parts"
                 self.refresh()
                 return
         had_focus = editor.has_focus
