@@ -11,9 +11,9 @@ from sparkrun_tui.engines.search_words import search_words
 from sparkrun_tui.recipe.format.quick_read import sketch
 from sparkrun_tui.recipe.model import Source, SourceKind
 from sparkrun_tui.recipe.search import listing as module
-from sparkrun_tui.recipe.search.entry import entry_of
 from sparkrun_tui.recipe.search.listing import finish, list_recipes
 from sparkrun_tui.recipe.search.sources import all_recipes
+from sparkrun_tui.recipe.search.summary import entry_of
 
 from .samples import FULL, recipe
 

@@ -19,7 +19,7 @@ from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.format.spots import beginning
 from sparkrun_tui.recipe.format.yamltree import Node, compact_json, key_text, parse_tree, resolve
 from sparkrun_tui.recipe.model import Recipe, Value
-from sparkrun_tui.recipe.search.sources import reference
+from sparkrun_tui.recipe.search.entry import reference
 from sparkrun_tui.recipe.values.masking import is_private, override_words, reference_to, secrets_of_recipe, variable_of
 from sparkrun_tui.recipe.values.overrides import build_chain, changed, parse_value, render, value_text
 

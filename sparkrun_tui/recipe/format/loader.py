@@ -27,6 +27,7 @@ from sparkrun_tui.recipe.model import (
     Source,
     SourceKind,
     Value,
+    stem,
 )
 
 _TOP_WORDS = (
@@ -102,15 +103,6 @@ def _guarded(text: str, data: bytes, source: Source) -> Recipe:
     except Exception as error:
         # One file must not make all others unusable.
         raise RecipeError(defect("reading the recipe", error), spot=Spot(source.path, 1, 1), remedy=REPORT) from error
-
-
-def stem(path: str) -> str:
-    """The file's name without `.yaml` or `.yml`."""
-    name = os.path.basename(path)
-    for ending in (".yaml", ".yml"):
-        if name.lower().endswith(ending) and len(name) > len(ending):
-            return name[: -len(ending)]
-    return name
 
 
 def _read(path: Path) -> bytes:

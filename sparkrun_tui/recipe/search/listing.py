@@ -22,8 +22,10 @@ from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.recipe.format.loader import load_file
 from sparkrun_tui.recipe.format.quick_read import sketch
 from sparkrun_tui.recipe.model import Source
-from sparkrun_tui.recipe.search.entry import Entry, KnownWords, entry_of
-from sparkrun_tui.recipe.search.sources import all_files, looks_like_recipe
+from sparkrun_tui.recipe.search.entry import Entry, KnownWords
+from sparkrun_tui.recipe.search.files import all_files
+from sparkrun_tui.recipe.search.sources import looks_like_recipe
+from sparkrun_tui.recipe.search.summary import entry_of
 
 _FIELDS = tuple(field.name for field in fields(Entry) if field.name != "source")
 _TUPLES = tuple(_FIELDS.index(name) for name in ("tools", "has", "kinds"))

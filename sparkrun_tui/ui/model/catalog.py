@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.engines.search_words import search_words
 from sparkrun_tui.recipe.model import BrokenRecipe, Recipe
-from sparkrun_tui.recipe.search.entry import Entry, entry_of
+from sparkrun_tui.recipe.search.entry import Entry
 from sparkrun_tui.recipe.search.index import Index
+from sparkrun_tui.recipe.search.summary import entry_of
 
 if TYPE_CHECKING:
     from sparkrun_tui.engines.search_words import search_words
