@@ -142,6 +142,8 @@ def _cut(line: str, left_out: int) -> str:
 
 def first_control(text: str) -> int | None:
     """The index of the first control character (C0, DEL, C1) other than a line break or tab; None without one."""
+    if text.isprintable():
+        return None
     found = _C0_C1.search(text)
     return found.start() if found is not None else None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 from sparkrun_tui.engines.dumps import EngineFlag, EngineFlags, load_flags
@@ -75,8 +75,9 @@ def _read(argv: tuple[str, ...], family: Family) -> Arguments:
         entry = _lookup(word, family, flags)
         if not entry.attached:
             count = _value_count(entry, argv, at)
-            entry = replace(entry, values=tuple(argv[at : at + count]))
-            at += count
+            if count:
+                entry = _followed_by(entry, argv[at : at + count])
+                at += count
         given.append(entry)
     return Arguments(tuple(given), tuple(loose))
 
@@ -138,6 +139,19 @@ def _lookup(word: str, family: Family, flags: EngineFlags) -> Given:
         nested=nested,
         candidates=near,
         negative=negative,
+    )
+
+
+def _followed_by(entry: Given, values: tuple[str, ...]) -> Given:
+    """The flag with the words behind it as its values. Written out: `replace` takes ten times as long."""
+    return Given(
+        word=entry.word,
+        flag=entry.flag,
+        row=entry.row,
+        values=values,
+        nested=entry.nested,
+        candidates=entry.candidates,
+        negative=entry.negative,
     )
 
 
