@@ -175,7 +175,8 @@ def _check_command(recipe: Recipe, command: str) -> Iterator[Problem]:
         remedy = "write the engine's command alone: the container is made from the recipe's own fields"
         spot = command_spot(recipe, started.start(1))
         yield Problem(Severity.WARNING, "container-in-command", message, spot, remedy)
-    ray = _RAY.search(command)
+    # A plain search first: the pattern tries every letter, at each keystroke.
+    ray = _RAY.search(command) if "ray start" in command else None
     if ray is not None and recipe.max_nodes != 1:
         message = "the command starts Ray, but a launch on several hosts has started it already"
         spot = command_spot(recipe, ray.start())
@@ -222,6 +223,8 @@ def _check_path(recipe: Recipe) -> Iterator[Problem]:
 
 def _unset_variables(recipe: Recipe, command: str) -> dict[str, int]:
     """Variables that the container's shell expands and that neither the recipe nor the command sets, with offsets."""
+    if "$" not in command:
+        return {}
     found: dict[str, int] = {}
     for match in _VARIABLE.finditer(command):
         name = match[1] or match[2]
@@ -237,15 +240,19 @@ def _unset_variables(recipe: Recipe, command: str) -> dict[str, int]:
 
 def _lines_left_alone(command: str) -> Iterator[int]:
     """Offsets of lines that begin with a flag although the command has ended with the line before."""
-    starts = [match.end() for match in _FLAG_LINE.finditer(command)]
-    around = quotes_at(command, starts)
-    for start in starts:
-        if around[start] != "":
-            continue
-        before = command[: command.rfind("\n", 0, start)].rpartition("\n")[2].strip()
+    starts: list[int] = []
+    for match in _FLAG_LINE.finditer(command):
+        end = match.start() - 1
+        before = command[command.rfind("\n", 0, end) + 1 : end].strip()
         if not before or before.startswith("#"):
             continue
         if not before.endswith(_GOES_ON):
+            starts.append(match.end())
+    if not starts:
+        return
+    around = quotes_at(command, starts)
+    for start in starts:
+        if around[start] == "":
             yield start
 
 
