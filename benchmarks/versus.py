@@ -113,10 +113,18 @@ def run_part(checkout: Path, part: str, *, quick: bool) -> Figures:
 
 
 def figures_of(rows: Sequence[Sequence[str]]) -> Figures:
-    """The numbers of rows (name, figure); a figure of several numbers, such as `p50 / p95`, has a name for each."""
+    """The numbers of rows (name, figure); a figure of several numbers, such as `p50 / p95`, has a name for each.
+
+    The name of an indented row follows that of the row which it belongs to.
+    """
     figures: Figures = {}
+    above = ""
     for what, figure in rows:
         name = _WORST.sub("", what).strip()
+        if what.startswith(" "):
+            name = f"{above}: {name}"
+        else:
+            above = name
         numbers = [float(text.replace(",", "")) for text in _NUMBER.findall(figure)]
         for place, number in enumerate(numbers, 1):
             figures[name if len(numbers) == 1 else f"{name} ({place} of {len(numbers)})"] = number

@@ -46,8 +46,13 @@ def test_a_ratio_is_of_medians_and_of_the_lowest() -> None:
 
 
 def test_figures_are_read_without_what_differs_from_run_to_run() -> None:
-    rows = [["key p50 / p95", "1.5 / 20.0 ms"], ["10,000 recipes (worst 3.0 ms)", "1,024 ms"], ["nothing", "none"]]
-    assert figures_of(rows) == {"key p50 / p95 (1 of 2)": 1.5, "key p50 / p95 (2 of 2)": 20.0, "10,000 recipes": 1024.0}
+    rows = [["key p50 / p95", "1.5 / 20.0 ms"], ["10,000 recipes (worst 3.0 ms)", "1,024 ms"], ["  its end", "9"]]
+    assert figures_of([*rows, ["nothing", "none"]]) == {
+        "key p50 / p95 (1 of 2)": 1.5,
+        "key p50 / p95 (2 of 2)": 20.0,
+        "10,000 recipes": 1024.0,
+        "10,000 recipes: its end": 9.0,
+    }
 
 
 def test_a_part_that_fails_is_an_error(tmp_path: Path) -> None:
