@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -33,6 +34,7 @@ _QUIET = (
     "python3", "ray", "rpc-server", "rsync", "sleep", "ss", "sparkrun-tui", "sudo", "tar", "timeout", "usermod", "vllm",
     "ssh-copy-id",
 )  # fmt: skip
+_LOG_OF_CONTAINER = re.compile(r"/proc/1/fd/[12]")
 _INSIDE = """#!/bin/sh
 for word in "$@"; do
     case $word in
@@ -98,7 +100,12 @@ class Sandbox:
         path.chmod(0o755)
 
     def run(self, script: str, stdin: bytes = b"", shells: Sequence[str] = SHELLS) -> Ran:
-        """Run a script in each shell, from a file as hosts do, and wait for what it left running."""
+        """Run a script in each shell, from a file as hosts do, and wait for what it left running.
+
+        What a script in a container writes to the container's log is dropped: here the first process is this
+        machine's, and what root writes over may be a file.
+        """
+        script = _LOG_OF_CONTAINER.sub("/dev/null", script)
         self._script.write_bytes(script.encode("utf-8", "surrogateescape") + b"\nwait\n")
         self._mark.unlink(missing_ok=True)
         unbalanced, output = False, []
