@@ -259,7 +259,6 @@ def test_the_sandbox_writes_nowhere_else(tmp_path: Path) -> None:
     assert not other.exists()
     assert not (sandbox.home / "made").exists()
     assert (sandbox.home / "made-here").is_dir()
-    # Not written to the first process of this machine: read back, it is gone.
     assert sandbox.run("echo said >/proc/1/fd/1 2>/proc/1/fd/2").output == ""
     assert "/proc/1" not in (tmp_path / "box" / "script.sh").read_text()
 
