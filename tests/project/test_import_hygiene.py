@@ -111,3 +111,11 @@ def test_a_list_from_the_cache_loads_neither_parser_nor_engines() -> None:
     }
     assert parsing <= loaded_by(["list", "--json"])
     assert not parsing & loaded_by(["list", "--json"])
+
+
+def test_the_first_frame_of_the_app_loads_no_engines() -> None:
+    loaded = "import json, sys, sparkrun_tui.ui.app.app; print(json.dumps(list(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+    modules = set(json.loads(done.stdout))
+    assert "sparkrun_tui.ui.screens.browse" in modules
+    assert not modules & {"sparkrun_tui.engines.registry", "sparkrun_tui.engines.plan"}

@@ -13,10 +13,8 @@ from sparkrun_tui.engines.search_words import search_words
 from sparkrun_tui.recipe.model import BrokenRecipe, Recipe
 from sparkrun_tui.recipe.search.entry import Entry
 from sparkrun_tui.recipe.search.index import Index
-from sparkrun_tui.recipe.search.summary import entry_of
 
 if TYPE_CHECKING:
-    from sparkrun_tui.engines.search_words import search_words
     from sparkrun_tui.launch.sizing.evaluation import Evaluation, Target
     from sparkrun_tui.launch.sizing.sizing import FactsStore
     from sparkrun_tui.recipe.search.completion import QueryCompleter
@@ -95,6 +93,8 @@ class Catalog:
 
     def reread(self, key: str) -> None:
         """Read one file again, after it was edited."""
+        from sparkrun_tui.recipe.search.summary import entry_of
+
         self._loaded.pop(key, None)
         recipe = self.recipe(key)
         if recipe is not None:
