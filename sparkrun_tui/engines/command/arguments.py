@@ -88,7 +88,7 @@ def is_flag(word: str) -> bool:
     """Whether a word of a command line is a flag; `-1` and `- text` are values."""
     if len(word) < 2 or word[0] != "-":
         return False
-    if NUMBER.fullmatch(word):
+    if word[1] in "0123456789." and NUMBER.fullmatch(word):
         return False
     name = word.partition("=")[0]
     return name.split() == [name]
