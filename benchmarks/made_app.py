@@ -18,8 +18,8 @@ from sparkrun_tui.launch.record.logs import LogBuffer
 from sparkrun_tui.launch.record.state import LaunchState
 from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
-from sparkrun_tui.recipe.search.entry import entry_of
 from sparkrun_tui.recipe.search.listing import Listing
+from sparkrun_tui.recipe.search.summary import entry_of
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.app.session import Session
 

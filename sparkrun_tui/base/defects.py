@@ -6,7 +6,6 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from sparkrun_tui.base.errors import LaunchError, SparkrunError
 from sparkrun_tui.base.text import clean_line, shorten
@@ -24,7 +23,7 @@ def defect(doing: str, error: Exception) -> str:
         at = at.tb_next
     message = f"internal error: {doing} failed with {type(error).__name__}"
     if at is not None:
-        message += f" at {Path(at.tb_frame.f_code.co_filename).name}:{at.tb_lineno}"
+        message += f" at {os.path.basename(at.tb_frame.f_code.co_filename)}:{at.tb_lineno}"
     words = clean_line(str(error)[:120])
     if words:
         message += f": {words}"

@@ -13,7 +13,8 @@ _MOST_DIGITS = 40
 _MOST_DEPTH = 100
 """Levels of nested lists and mappings: readers of the data recurse once per level. Published files have ten."""
 
-_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
+_BRACKETS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+"""Strings and brackets. A string that never ends takes the rest: none of its quotes is tried as a beginning."""
 
 
 class JsonError(ValueError):

@@ -111,8 +111,8 @@ def recipe_names(ctx: click.Context, param: click.Parameter, incomplete: str) ->
     """The recipes whose names begin with `incomplete`; without one, file names."""
     from sparkrun_tui.base.settings import load_settings
     from sparkrun_tui.engines.search_words import search_words
+    from sparkrun_tui.recipe.search.entry import reference
     from sparkrun_tui.recipe.search.listing import list_recipes
-    from sparkrun_tui.recipe.search.sources import reference
 
     try:
         entries = list_recipes(load_settings(), search_words).entries

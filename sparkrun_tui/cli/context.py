@@ -159,10 +159,14 @@ async def open_services(settings: Settings, target: Target) -> AsyncIterator[tup
 def settings_now() -> Settings:
     """The user's settings; entries that were ignored are named on stderr."""
     from sparkrun_tui.cli.exits import say
-    from sparkrun_tui.recipe.format.mounts import agreed_folders
 
     settings = load_settings()
     hide_overrides(settings.defaults)
-    for note in (*settings.notes, *agreed_folders(settings.data_dirs)[1]):
+    notes = [*settings.notes]
+    if settings.data_dirs:
+        from sparkrun_tui.recipe.format.mounts import agreed_folders
+
+        notes += agreed_folders(settings.data_dirs)[1]
+    for note in notes:
         say(note)
     return settings

@@ -1,7 +1,8 @@
 """The filter that masks secrets in everything the command line prints, on stdout and on stderr.
 
 It starts with the secrets in this machine's environment. Code that reads more of them (the user's settings, overrides,
-a recipe) adds them before it prints anything.
+a recipe) adds them before it prints anything. It is made when something is first printed or masked: `--help` and
+`--version`, which click prints, need none.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sparkrun_tui.base.secrets import Redactor, Secret, secrets_of
 from sparkrun_tui.base.text import escape_hidden
 
 if TYPE_CHECKING:
+    from sparkrun_tui.base.secrets import Redactor, Secret
     from sparkrun_tui.recipe.model import Recipe
 
 
@@ -22,6 +23,8 @@ class Gate:
     """Masks the secrets it knows. There is one for each run of a command."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
+        from sparkrun_tui.base.secrets import Redactor, secrets_of
+
         self._redact = Redactor(secrets_of(environ))
 
     def hide(self, secrets: Iterable[Secret | str]) -> None:
@@ -39,30 +42,34 @@ class Gate:
         return escape_hidden(text)
 
 
-_gate = Gate(os.environ)
+_gate: Gate | None = None
 
 
 def gate() -> Gate:
     """The filter of this run of the program."""
-    return _gate
-
-
-def renew() -> Gate:
-    """Start a new run with a new filter, and return that."""
     global _gate
-    _gate = Gate(os.environ)
+    if _gate is None:
+        _gate = Gate(os.environ)
     return _gate
+
+
+def renew() -> None:
+    """Start a new run, whose filter knows no secret of an earlier one."""
+    global _gate
+    _gate = None
 
 
 def hide_overrides(overrides: Mapping[str, object]) -> None:
     """Mask the secrets among overrides or the user's defaults."""
+    if not overrides:
+        return
     from sparkrun_tui.recipe.values.masking import private_texts
 
-    _gate.hide(private_texts(overrides))
+    gate().hide(private_texts(overrides))
 
 
 def hide_recipe(recipe: Recipe) -> None:
     """Mask the secrets written in a recipe."""
     from sparkrun_tui.recipe.values.masking import secrets_of_recipe
 
-    _gate.hide(secrets_of_recipe(recipe))
+    gate().hide(secrets_of_recipe(recipe))

@@ -13,7 +13,7 @@ import click
 from sparkrun_tui import __version__
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.cli.exits import Exit, report, say_lines
-from sparkrun_tui.cli.gate import renew
+from sparkrun_tui.cli.gate import gate, renew
 from sparkrun_tui.cli.groups import CommandGroup
 
 # name: (module, attribute, one line of help). The help is kept here so that `--help` imports no command.
@@ -82,6 +82,8 @@ def cli(ctx: click.Context, demo: bool, cluster_name: str, query: str) -> None:
 
     Without a command, the full-screen app opens.
     """
+    # Made before anything is opened: an error report must not fail because the filter cannot be loaded.
+    gate()
     open_app: OpenApp = ctx.obj
     if ctx.invoked_subcommand is None:
         ctx.exit(open_app(demo, cluster_name, query))

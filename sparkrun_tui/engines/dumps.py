@@ -22,7 +22,7 @@ _BUILD = re.compile(r"b([0-9]{3,6})")
 _BOOLEAN_WORDS = frozenset({"true", "false", "enabled", "disabled"})
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class EngineFlag:
     """One flag: its spellings, and what it takes.
 
@@ -38,7 +38,7 @@ class EngineFlag:
     choices: tuple[str, ...] = ()
     default: Any = None
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The spelling to show: the first long one."""
         return next((word for word in self.spellings if word.startswith("--")), self.spellings[0])
@@ -156,14 +156,11 @@ class EngineFlags:
         return tuple(found)
 
 
+@lru_cache(maxsize=8)
 def load_flags(family: Family) -> EngineFlags:
     """The flags of the known version of an engine; empty where no dump of it is shipped."""
-    return _load(family.folder, family.known_version, family.known_title)
-
-
-@lru_cache(maxsize=8)
-def _load(folder: str, version: str, title: str) -> EngineFlags:
-    file = _folder(folder) / f"flags-{version}.json"
+    folder, title = _folder(family.folder), family.known_title
+    file = folder / f"flags-{family.known_version}.json"
     if not file.is_file():
         return EngineFlags(title, {})
     rows = parse_flat_json(file.read_text(encoding="utf-8"))
@@ -179,7 +176,7 @@ def _load(folder: str, version: str, title: str) -> EngineFlags:
         )
         for word in flag.spellings:
             by_spelling[word] = flag
-    history = _folder(folder) / "history.json"
+    history = folder / "history.json"
     if not history.is_file():
         return EngineFlags(title, by_spelling)
     return EngineFlags(title, by_spelling, History(parse_flat_json(history.read_text(encoding="utf-8"))))

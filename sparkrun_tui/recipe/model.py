@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -103,6 +104,15 @@ class Source:
     def below(self) -> str:
         """Its path below `root`, without `.yaml`: its name within its registry."""
         return self.path[len(self.root) + 1 :].removesuffix(".yaml") if self.root else ""
+
+
+def stem(path: str) -> str:
+    """The name of a recipe file without `.yaml` or `.yml`."""
+    name = os.path.basename(path)
+    for ending in (".yaml", ".yml"):
+        if name.lower().endswith(ending) and len(name) > len(ending):
+            return name[: -len(ending)]
+    return name
 
 
 @dataclass(frozen=True, slots=True)

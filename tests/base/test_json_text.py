@@ -28,3 +28,9 @@ def test_brackets_in_texts_and_side_by_side_are_no_nesting() -> None:
 def test_what_is_no_json_is_the_same_error(text: str | bytes) -> None:
     with pytest.raises(JsonError):
         parse_json(text)
+
+
+def test_a_long_text_without_end_is_read_once() -> None:
+    # Each escaped quote was tried as the beginning of a text: this took hours.
+    with pytest.raises(JsonError, match="nested too deeply"):
+        parse_json("[" * 101 + '"' + '\\"' * 400_000)

@@ -139,7 +139,7 @@ async def test_a_registry_that_stumbles_is_asked_again(hosts: list[Host], failin
     failing(500)
     async with launcher() as at:
         launch = begin(at, hosts[:1], from_failing_registry())
-        await until(lambda: any("next try in 5" in notice.text for notice in launch.state.notices), 60)
+        await until(lambda: any("next try in 5 s" in notice.text for notice in launch.state.notices), 60)
         hosts[0].run("touch /tmp/mended")
         await ready(launch)
         await launch.stop()

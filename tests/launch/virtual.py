@@ -46,6 +46,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _returned(self, _: object) -> None:
         self._jumping.threads -= 1
 
+    async def shutdown_default_executor(self, *args: Any, **kwargs: Any) -> None:
+        """The loop's end, which waits for a thread, too: time must not jump over the limit that Python 3.12 has."""
+        self._jumping.threads += 1
+        try:
+            await super().shutdown_default_executor(*args, **kwargs)
+        finally:
+            self._jumping.threads -= 1
+
 
 def virtual_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
     """Run an async test on a loop with virtual time; nothing in it may wait for other processes."""

@@ -74,3 +74,48 @@ def test_every_module_can_be_imported() -> None:
 )
 def test_faces_start_without_heavy_libraries(module: str, unwanted: tuple[str, ...]) -> None:
     assert first_importers([module], unwanted) == {}
+
+
+# Runs the command line with the arguments on stdin and tells which modules of the program it loaded.
+RUN = """
+import contextlib, io, json, sys
+from sparkrun_tui.entry import main
+with contextlib.redirect_stdout(io.StringIO()):
+    try:
+        main(json.load(sys.stdin))
+    except SystemExit:
+        pass
+print(json.dumps([name for name in sys.modules if name.startswith("sparkrun_tui.")]))
+"""
+
+
+def loaded_by(arguments: list[str]) -> set[str]:
+    """The modules of the program that a command loads in a fresh interpreter."""
+    done = subprocess.run(
+        [sys.executable, "-c", RUN], input=json.dumps(arguments), capture_output=True, text=True, check=True
+    )
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_help_loads_no_filter_of_secrets() -> None:
+    assert "sparkrun_tui.base.secrets" not in loaded_by(["--help"])
+    assert "sparkrun_tui.base.secrets" in loaded_by(["list"])
+
+
+def test_a_list_from_the_cache_loads_neither_parser_nor_engines() -> None:
+    parsing = {
+        "sparkrun_tui.engines.registry",
+        "sparkrun_tui.recipe.format.loader",
+        "sparkrun_tui.recipe.search.summary",
+        "sparkrun_tui.recipe.values.shell_scanner",
+    }
+    assert parsing <= loaded_by(["list", "--json"])
+    assert not parsing & loaded_by(["list", "--json"])
+
+
+def test_the_first_frame_of_the_app_loads_no_engines() -> None:
+    loaded = "import json, sys, sparkrun_tui.ui.app.app; print(json.dumps(list(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+    modules = set(json.loads(done.stdout))
+    assert "sparkrun_tui.ui.screens.browse" in modules
+    assert not modules & {"sparkrun_tui.engines.registry", "sparkrun_tui.engines.plan"}

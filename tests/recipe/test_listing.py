@@ -8,12 +8,12 @@ import pytest
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.engines.search_words import search_words
+from sparkrun_tui.recipe.format import loader
 from sparkrun_tui.recipe.format.quick_read import sketch
 from sparkrun_tui.recipe.model import Source, SourceKind
-from sparkrun_tui.recipe.search import listing as module
-from sparkrun_tui.recipe.search.entry import entry_of
 from sparkrun_tui.recipe.search.listing import finish, list_recipes
 from sparkrun_tui.recipe.search.sources import all_recipes
+from sparkrun_tui.recipe.search.summary import entry_of
 
 from .samples import FULL, recipe
 
@@ -35,13 +35,13 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 def count_parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     parsed: list[str] = []
-    original = module.load_file
+    original = loader.load_file
 
     def counting(path: str, source: Source) -> object:
         parsed.append(os.path.basename(path))
         return original(path, source)
 
-    monkeypatch.setattr(module, "load_file", counting)
+    monkeypatch.setattr(loader, "load_file", counting)
     return parsed
 
 

@@ -14,7 +14,8 @@ from sparkrun_tui.recipe.format.dtypes import known_dtype
 from sparkrun_tui.recipe.format.images import Image, parse_image
 from sparkrun_tui.recipe.format.params import format_params, parse_params
 from sparkrun_tui.recipe.model import Mode, Severity, Value
-from sparkrun_tui.recipe.search.entry import entry_of, hosts_text, params_text
+from sparkrun_tui.recipe.search.entry import hosts_text, params_text
+from sparkrun_tui.recipe.search.summary import entry_of
 from sparkrun_tui.recipe.suggestions import nearest
 from sparkrun_tui.recipe.values.environment import allowed, expand_env, references, wanted
 from sparkrun_tui.recipe.values.overrides import render

@@ -15,9 +15,9 @@ from sparkrun_tui.engines.search_words import search_words
 from sparkrun_tui.recipe.format.loader import load_bytes, load_text
 from sparkrun_tui.recipe.format.yamltree import parse_tree, plain
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
-from sparkrun_tui.recipe.search.entry import entry_of
 from sparkrun_tui.recipe.search.index import Index, light
 from sparkrun_tui.recipe.search.query import parse_query
+from sparkrun_tui.recipe.search.summary import entry_of
 from sparkrun_tui.recipe.values.overrides import parse_value, render
 from sparkrun_tui.recipe.values.rendered import value_text
 from sparkrun_tui.recipe.values.shellwords import commands

@@ -25,9 +25,10 @@ from sparkrun_tui.recipe.registry.registries import (
     remove_registry,
     update_registries,
 )
-from sparkrun_tui.recipe.search.entry import entry_of
+from sparkrun_tui.recipe.search.entry import reference
 from sparkrun_tui.recipe.search.index import Index
-from sparkrun_tui.recipe.search.sources import all_recipes, find_recipe, reference
+from sparkrun_tui.recipe.search.sources import all_recipes, find_recipe
+from sparkrun_tui.recipe.search.summary import entry_of
 from tests.recipe.upstream import Upstream, names, ours, run
 
 

@@ -7,9 +7,10 @@ import pytest
 
 from sparkrun_tui.engines.search_words import search_words
 from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Severity, Source, SourceKind
-from sparkrun_tui.recipe.search.entry import Entry, entry_of
+from sparkrun_tui.recipe.search.entry import Entry
 from sparkrun_tui.recipe.search.index import Index, light
 from sparkrun_tui.recipe.search.query import parse_query
+from sparkrun_tui.recipe.search.summary import entry_of
 
 from .samples import FULL, minimal, recipe
 

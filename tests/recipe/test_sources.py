@@ -9,8 +9,9 @@ from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import RecipeError
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.recipe.model import BrokenRecipe, SourceKind
+from sparkrun_tui.recipe.search.entry import reference
 from sparkrun_tui.recipe.search.folders import source_notes
-from sparkrun_tui.recipe.search.sources import all_recipes, find_recipe, reference
+from sparkrun_tui.recipe.search.sources import all_recipes, find_recipe
 
 
 @pytest.fixture

@@ -252,6 +252,17 @@ def test_the_sandbox_tells_when_a_payload_runs(tmp_path: Path) -> None:
         assert sum(ran.canary or ran.unbalanced for ran in seen) >= least, form
 
 
+def test_the_sandbox_writes_nowhere_else(tmp_path: Path) -> None:
+    """Also for root, who could make the folders of hosts on this machine."""
+    sandbox, other = Sandbox(tmp_path / "box"), tmp_path / "other"
+    sandbox.run(f"mkdir -p ~/made {other}/made; mkdir -p -- {other}; touch {other}; mkdir made-here; rm -rf {tmp_path}")
+    assert not other.exists()
+    assert not (sandbox.home / "made").exists()
+    assert (sandbox.home / "made-here").is_dir()
+    assert sandbox.run("echo said >/proc/1/fd/1 2>/proc/1/fd/2").output == ""
+    assert "/proc/1" not in (tmp_path / "box" / "script.sh").read_text()
+
+
 async def test_a_variable_of_a_job_reaches_it_whole(tmp_path: Path) -> None:
     sandbox = Sandbox(tmp_path)
     value = "a\nSPARKRUN_RUN\ncanary\n'b'"

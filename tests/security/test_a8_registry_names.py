@@ -16,7 +16,8 @@ from sparkrun_tui.recipe.registry import git
 from sparkrun_tui.recipe.registry.checkouts import checkouts
 from sparkrun_tui.recipe.registry.config import PUBLIC, check_url
 from sparkrun_tui.recipe.registry.registries import add_registry, registry_list, remove_registry
-from sparkrun_tui.recipe.search.sources import all_recipes, find_recipe, reference
+from sparkrun_tui.recipe.search.entry import reference
+from sparkrun_tui.recipe.search.sources import all_recipes, find_recipe
 from sparkrun_tui.recipe.values.overrides import render
 from tests.recipe.upstream import Upstream
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
+from collections.abc import Iterator
 from re import _constants as ops  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
@@ -104,6 +105,42 @@ def test_no_pattern_is_ambiguous() -> None:
 def test_no_exception_is_left_over() -> None:
     found = ambiguous_patterns()
     assert [name for name in SEPARATE if not any(each.startswith(name) for each in found)] == []
+
+
+def possessive_groups(way: Any) -> int:
+    """How many possessive repeats of a parsed pattern repeat more than one letter at a time."""
+    found = 0
+    for kind, about in way:
+        if kind is ops.POSSESSIVE_REPEAT:
+            repeated = list(about[2])
+            found += len(repeated) != 1 or repeated[0][0] not in (ops.LITERAL, ops.NOT_LITERAL, ops.IN, ops.ANY)
+        for part in _parts_of(about):
+            found += possessive_groups(part)
+    return found
+
+
+def _parts_of(about: Any) -> Iterator[parser.SubPattern]:
+    """The patterns inside of a token."""
+    if isinstance(about, parser.SubPattern):
+        yield about
+    elif isinstance(about, tuple | list):
+        for item in about:
+            yield from _parts_of(item)
+
+
+def test_no_group_is_repeated_possessively() -> None:
+    """Python before 3.11.5, as Debian 12 has it, matches such a repeat wrongly (python/cpython#106052)."""
+    found = set()
+    for module, patterns in patterns_of_all_modules().items():
+        for name, pattern in patterns:
+            if possessive_groups(parser.parse(pattern.pattern, pattern.flags & ~re.UNICODE)):
+                found.add(f"{module}.{name}")
+    assert found == set()
+
+
+@pytest.mark.parametrize("pattern", [r"(?:[^%\d]|\d++(?!%))*+%", r"a(?:(?:bc)++|d)", r"(?<=x)(?:ab)?+"])
+def test_groups_that_are_repeated_possessively_are_found(pattern: str) -> None:
+    assert possessive_groups(parser.parse(pattern))
 
 
 @pytest.mark.parametrize("pattern", [r"\s*(\d*)\s*x", r"-[a-z]*c[a-z]*", r"(?:.*/)?a.*b", r"\s*(?:x?\s*)y"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -22,15 +24,26 @@ PAYLOADS = (
 """Harmless values that run the program `canary` where they are not quoted as they should be."""
 
 _REAL = (
-    "awk", "base64", "cat", "chmod", "cut", "date", "dirname", "du", "env", "find", "grep", "head", "hostname", "id",
-    "ln", "ls", "mkdir", "mv", "printf", "realpath", "rm", "rmdir", "sed", "sh", "sort", "stat", "tail", "touch", "tr",
-    "uname", "wc",
+    "awk", "base64", "cat", "cut", "date", "dirname", "du", "env", "find", "grep", "head", "hostname", "id", "ln", "ls",
+    "printf", "realpath", "sed", "sh", "sort", "stat", "tail", "tr", "uname", "wc",
 )  # fmt: skip
+_WRITING = ("chmod", "mkdir", "mv", "rm", "rmdir", "touch")
+"""Real, too, but in the folder of the sandbox alone: scripts name folders of hosts, and the tests may run as root."""
 _QUIET = (
     "bash", "cp", "curl", "df", "docker", "free", "git", "hf", "ip", "kill", "llama-server", "nohup", "nvidia-smi",
     "python3", "ray", "rpc-server", "rsync", "sleep", "ss", "sparkrun-tui", "sudo", "tar", "timeout", "usermod", "vllm",
     "ssh-copy-id",
 )  # fmt: skip
+_LOG_OF_CONTAINER = re.compile(r"/proc/1/fd/[12]")
+_INSIDE = """#!/bin/sh
+for word in "$@"; do
+    case $word in
+    {folder}/*) ;;
+    /*) echo "$word is outside of the sandbox" >&2; exit 1 ;;
+    esac
+done
+exec {program} "$@"
+"""
 # What a real sshd does with the words behind the host: they become one text for the login shell over there.
 _SSH = """#!/bin/sh
 while [ $# -gt 0 ]; do
@@ -71,6 +84,10 @@ class Sandbox:
             found = shutil.which(name)
             if found is not None:
                 (self._tools / name).symlink_to(found)
+        for name in _WRITING:
+            found = shutil.which(name)
+            if found is not None:
+                self._stand_in(name, _INSIDE.format(folder=shlex.quote(str(folder)), program=shlex.quote(found)))
         for name in _QUIET:
             self._stand_in(name, "#!/bin/sh\nexit 0\n")
         self._stand_in("canary", f"#!/bin/sh\n: >{self._mark}\n")
@@ -83,7 +100,12 @@ class Sandbox:
         path.chmod(0o755)
 
     def run(self, script: str, stdin: bytes = b"", shells: Sequence[str] = SHELLS) -> Ran:
-        """Run a script in each shell, from a file as hosts do, and wait for what it left running."""
+        """Run a script in each shell, from a file as hosts do, and wait for what it left running.
+
+        What a script in a container writes to the container's log is dropped: here the first process is this
+        machine's, and what root writes over may be a file.
+        """
+        script = _LOG_OF_CONTAINER.sub("/dev/null", script)
         self._script.write_bytes(script.encode("utf-8", "surrogateescape") + b"\nwait\n")
         self._mark.unlink(missing_ok=True)
         unbalanced, output = False, []

@@ -47,9 +47,7 @@ def _print(entries: Sequence[Entry], as_json: bool, long: bool) -> None:
 
 def _find(words: Sequence[str], target: Target) -> list[Entry]:
     from sparkrun_tui.engines.search_words import search_words
-    from sparkrun_tui.recipe.search.index import Index
     from sparkrun_tui.recipe.search.listing import finish, list_recipes
-    from sparkrun_tui.recipe.search.query import parse_query
 
     settings = settings_now()
     if target.hosts or target.cluster:
@@ -58,6 +56,9 @@ def _find(words: Sequence[str], target: Target) -> list[Entry]:
     listing = finish(list_recipes(settings, search_words))
     if not words:
         return list(listing.entries)
+    from sparkrun_tui.recipe.search.index import Index
+    from sparkrun_tui.recipe.search.query import parse_query
+
     query = parse_query(" ".join(words))
     if query.notes:
         raise UsageError(query.notes[0], remedy="\n".join(query.notes[1:]))

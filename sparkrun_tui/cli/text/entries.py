@@ -7,8 +7,7 @@ from typing import Any
 
 from sparkrun_tui.recipe.model import Problem
 from sparkrun_tui.recipe.registry.config import is_public
-from sparkrun_tui.recipe.search.entry import Entry, dtype_text, hosts_text, params_text
-from sparkrun_tui.recipe.search.sources import reference
+from sparkrun_tui.recipe.search.entry import Entry, dtype_text, hosts_text, params_text, reference
 
 
 def entry_row(entry: Entry) -> tuple[str, ...]:

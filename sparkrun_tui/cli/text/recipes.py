@@ -14,8 +14,7 @@ from sparkrun_tui.launch.sizing.sizing import declared_facts
 from sparkrun_tui.memory.metadata_block import metadata_block
 from sparkrun_tui.memory.result import Estimate, Level
 from sparkrun_tui.recipe.model import Recipe, SourceKind
-from sparkrun_tui.recipe.search.entry import hosts_text
-from sparkrun_tui.recipe.search.sources import reference
+from sparkrun_tui.recipe.search.entry import hosts_text, reference
 from sparkrun_tui.recipe.values.environment import reads_text
 from sparkrun_tui.recipe.values.launching import launching_lines
 from sparkrun_tui.recipe.values.masking import dotted, redactor, shown, shown_data

@@ -179,13 +179,17 @@ def _check_path(recipe: Recipe) -> Iterator[Problem]:
 
 def _unset_variables(recipe: Recipe, command: str) -> dict[str, int]:
     """Variables that the container's shell expands and that neither the recipe nor the command sets, with offsets."""
-    assigned = set(_ASSIGNED.findall(command))
+    if "$" not in command:
+        return {}
     found: dict[str, int] = {}
     for match in _VARIABLE.finditer(command):
         name = match[1] or match[2]
-        if name in recipe.env or name in _USUAL_VARIABLES or name in assigned:
-            continue
-        found.setdefault(name, match.start())
+        if name not in recipe.env and name not in _USUAL_VARIABLES:
+            found.setdefault(name, match.start())
+    if not found:
+        return {}
+    for name in _ASSIGNED.findall(command):
+        found.pop(name, None)
     around = quotes_at(command, found.values())
     return {name: offset for name, offset in found.items() if around[offset] in ("", '"')}
 

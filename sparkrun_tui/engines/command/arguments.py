@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 from sparkrun_tui.engines.dumps import EngineFlag, EngineFlags, load_flags
@@ -15,6 +15,8 @@ NUMBER = re.compile(r"[+-]?([0-9][0-9_]*)(\.[0-9]*)?([eE][+-]?[0-9]+)?|[+-]?\.[0
 _NESTED = re.compile(r"^(--?[A-Za-z][\w-]*)\.[\w.+-]+$")
 _OPTIMISATION = re.compile(r"^-O(=?[0-9]|\.|$)")
 _OPTIMISATION_FLAG = "--optimization-level"
+_CACHED = 80
+"""The most letters of a flag whose reading is cached; those of engines have up to fifty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,9 @@ def _read(argv: tuple[str, ...], family: Family) -> Arguments:
         entry = _lookup(word, family, flags)
         if not entry.attached:
             count = _value_count(entry, argv, at)
-            entry = replace(entry, values=tuple(argv[at : at + count]))
-            at += count
+            if count:
+                entry = _with_values(entry, argv[at : at + count])
+                at += count
         given.append(entry)
     return Arguments(tuple(given), tuple(loose))
 
@@ -85,7 +88,7 @@ def is_flag(word: str) -> bool:
     """Whether a word of a command line is a flag; `-1` and `- text` are values."""
     if len(word) < 2 or word[0] != "-":
         return False
-    if NUMBER.fullmatch(word):
+    if word[1] in "0123456789." and NUMBER.fullmatch(word):
         return False
     name = word.partition("=")[0]
     return name.split() == [name]
@@ -121,14 +124,26 @@ def flag_of(word: str, family: Family) -> str:
 
 def _lookup(word: str, family: Family, flags: EngineFlags) -> Given:
     """The flag that `word` gives, with the value behind its equals sign; values in the next words are not read yet."""
-    dialect = family.dialect
-    if dialect.nested and _OPTIMISATION.match(word):
+    if family.dialect.nested and _OPTIMISATION.match(word):
         return _optimisation_level(word, flags)
-    name = word
-    values: tuple[str, ...] = ()
-    if dialect.equals and "=" in word:
-        name, _, value = word.partition("=")
-        values = (value,)
+    name, equals, value = word, "", ""
+    if family.dialect.equals:
+        name, equals, value = word.partition("=")
+    entry = _cached(name, family) if len(name) <= _CACHED else _named(name, family)
+    if equals:
+        return _with_values(entry, (value,), attached=True)
+    return entry
+
+
+@lru_cache(maxsize=1024)
+def _cached(name: str, family: Family) -> Given:
+    """A flag by its name. A form reads the same flags at each keystroke."""
+    return _named(name, family)
+
+
+def _named(name: str, family: Family) -> Given:
+    """A flag by its name, without values."""
+    dialect, flags = family.dialect, load_flags(family)
     spelling = plain_spelling(name, dialect)
     row = family.flags.by_spelling.get(spelling)
     # For `--flag.key` the engine's parser looks up `--flag`.
@@ -149,15 +164,20 @@ def _lookup(word: str, family: Family, flags: EngineFlags) -> Given:
     if row is None and flag is not None and not nested:
         row = _row_of(flag, family)
     negative = row is not None and _switches_off(spelling, row, abbreviated=bool(near))
+    return Given(word=name, flag=flag, row=row, nested=nested, candidates=near, negative=negative)
+
+
+def _with_values(entry: Given, values: tuple[str, ...], *, attached: bool = False) -> Given:
+    """The flag with its values. Written out: `replace` takes several times as long."""
     return Given(
-        word=name,
-        flag=flag,
-        row=row,
+        word=entry.word,
+        flag=entry.flag,
+        row=entry.row,
         values=values,
-        attached=bool(values),
-        nested=nested,
-        candidates=near,
-        negative=negative,
+        attached=attached,
+        nested=entry.nested,
+        candidates=entry.candidates,
+        negative=entry.negative,
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
+from typing import Any
 
 from sparkrun_tui.base.numbers import decimal_of
 from sparkrun_tui.recipe.model import Value
@@ -60,7 +62,7 @@ class Field:
         return ""
 
     def _check_number(self, word: str) -> str:
-        data = parse_value(word).data
+        data = _read(word)
         also = ""
         if self.words:
             also = f" or {' or '.join(self.words)}"
@@ -101,6 +103,20 @@ class Field:
         if self.type is FieldType.INT:
             return str(round(value))
         return f"{value:.4f}".rstrip("0").rstrip(".")
+
+
+_CACHED = 40
+"""The most characters of a value whose reading is cached: a form checks all values at each keystroke."""
+
+
+def _read(word: str) -> Any:
+    """A value that may be a number, as YAML reads it."""
+    return _cached(word) if len(word) <= _CACHED else parse_value(word).data
+
+
+@lru_cache(maxsize=512)
+def _cached(word: str) -> Any:
+    return parse_value(word).data
 
 
 def type_of(value: Value | None) -> FieldType:

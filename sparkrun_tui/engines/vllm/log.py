@@ -36,7 +36,7 @@ _MARKS: tuple[LogMark, ...] = (
         Phase.COMPILE, rf"^Available KV cache memory: |^Explicitly set {GAP} GiB for KV cache", detail="KV cache sized"
     ),
     LogMark(Phase.COMPILE, r"KV cache size: [\d,]+ tokens", done=True),
-    LogMark(Phase.GRAPHS, r"^Capturing CUDA graphs", progress=r"^Capturing CUDA graphs(?:[^%\d]|\d++(?!%))*+(\d++)%"),
+    LogMark(Phase.GRAPHS, r"^Capturing CUDA graphs", progress=r"(?<!\d)(\d++)%"),
     LogMark(Phase.GRAPHS, r"^Graph capturing finished in |^CUDA graph pool memory: |^init engine \(", done=True),
     LogMark(Phase.READY, r"^Starting vLLM (?:API )?server"),
     LogMark(Phase.READY, r"Application startup complete\.", done=True),

@@ -16,14 +16,15 @@ from sparkrun_tui.launch.sizing.sizing import (
     MAX_ASSUMED,
     FactsStore,
     assumed_hosts,
-    attention_heads,
     engine_version,
+    model_facts,
     needed_bytes,
     size,
     unknown_size,
 )
 from sparkrun_tui.memory.estimate import assumed_spark
 from sparkrun_tui.memory.result import Estimate, HostMemory, Level
+from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.recipe.format.loader import load_file
 from sparkrun_tui.recipe.format.spots import beginning
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
@@ -159,8 +160,10 @@ def _evaluate(rendered: Rendered, target: Target, store: FactsStore | None, chec
     recipe = rendered.recipe
     engine = ENGINES.get(recipe.runtime)
     problems = [*recipe.problems, *rendered.problems]
+    facts = None
     if checks:
-        problems += recipe_problems(rendered, attention_heads(rendered, store), target.gpus, target.privileged)
+        facts = model_facts(rendered, store)
+        problems += recipe_problems(rendered, facts.heads, target.gpus, target.privileged)
     # The command is shown and copied: secrets in it are variables.
     hidden = concealed(rendered).rendered
     command = hidden.command or ""
@@ -178,7 +181,7 @@ def _evaluate(rendered: Rendered, target: Target, store: FactsStore | None, chec
     elif not checks:
         message = f"`{recipe.runtime}` is not an engine that this program launches"
         problems.append(Problem(Severity.ERROR, "unknown-runtime", message, beginning(recipe)))
-    estimate = judged_size(rendered, target.chosen(hosts), store)
+    estimate = judged_size(rendered, target.chosen(hosts), store, facts)
     if checks:
         redact = redactor(rendered=rendered)
         problems = [problem_shown(problem, redact) for problem in problems]
@@ -226,10 +229,15 @@ def _is_applied(problem: Problem, recipe: Recipe) -> bool:
     return any(problem.message.startswith(f"`{key}` ") for key in engine.applied)
 
 
-def judged_size(rendered: Rendered, hosts: Sequence[HostMemory], store: FactsStore | None = None) -> Estimate:
+def judged_size(
+    rendered: Rendered,
+    hosts: Sequence[HostMemory],
+    store: FactsStore | None = None,
+    facts: ModelFacts | None = None,
+) -> Estimate:
     """The memory estimate; when it fails, one in which everything is unknown, with the reason."""
     try:
-        return size(rendered, hosts, store)
+        return size(rendered, hosts, store, facts=facts)
     except SparkrunError as error:
         return unknown_size(rendered, hosts, error.what)
     except Exception as error:

@@ -162,18 +162,23 @@ def assumed_hosts(count: int) -> list[HostMemory]:
 
 
 def size(
-    rendered: Rendered, hosts: Sequence[HostMemory], store: FactsStore | None = None, now: float | None = None
+    rendered: Rendered,
+    hosts: Sequence[HostMemory],
+    store: FactsStore | None = None,
+    now: float | None = None,
+    facts: ModelFacts | None = None,
 ) -> Estimate:
     """The memory estimate of a rendered recipe; without hosts, for as many DGX Sparks as it needs.
 
     Measurements of its earlier launches replace estimated figures, and the notes name them; `now` is Unix time, to say
-    how old they are.
+    how old they are. `facts` are what `model_facts` gives, where the caller has asked already.
     """
     settings = engine_settings(rendered)
     family = family_of(rendered.recipe.runtime)
     chosen = list(hosts) or assumed_hosts(hosts_wanted(rendered, family, MAX_ASSUMED).count)
     known = store or known_models()
-    facts = model_facts(rendered, known)
+    if facts is None:
+        facts = model_facts(rendered, known)
     if settings.speculative is not None and settings.speculative.model:
         facts = replace(facts, drafter=_drafter(known, settings.speculative))
     if facts.layers is None and facts.weights is None and not facts.params and is_path(rendered.recipe.model):

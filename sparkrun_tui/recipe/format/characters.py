@@ -22,6 +22,8 @@ def check_characters(rendered: Rendered) -> Iterator[Problem]:
     than what is read. Characters that only hide or reorder text (zero width, bidirectional) are warnings.
     """
     for key, text, spot in _texts(rendered):
+        if text.isascii() and text.isprintable():
+            continue
         at = first_control(text)
         if at is not None:
             message = f"`{key}` contains a control character: {_around(text, at)}"

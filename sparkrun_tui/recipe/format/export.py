@@ -20,7 +20,7 @@ from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.format.spots import beginning
 from sparkrun_tui.recipe.format.yamltree import Node, compact_json, key_text, parse_tree, resolve
 from sparkrun_tui.recipe.model import Recipe, Value
-from sparkrun_tui.recipe.search.sources import reference
+from sparkrun_tui.recipe.search.entry import reference
 from sparkrun_tui.recipe.values import launch_keys
 from sparkrun_tui.recipe.values.launch_keys import FlagsError, Kind
 from sparkrun_tui.recipe.values.masking import (

@@ -120,11 +120,15 @@ def hooks_of(rendered: Rendered, known: Mapping[str, str] | None = None) -> Hook
 
 
 def _filler(rendered: Rendered, known: Mapping[str, str]) -> Callable[[str], str]:
-    values = {name: value_text(link.value) for name, link in rendered.chain.items()} | dict(known)
+    values: dict[str, str] = {}
     room = MAX_HOOKS
 
     def fill(text: str) -> str:
         nonlocal room
+        if not values:
+            # Most recipes have no hooks: their values are not needed at each keystroke.
+            values.update((name, value_text(link.value)) for name, link in rendered.chain.items())
+            values.update(known)
         filled = expand(text, values, doubled=rendered.recipe.version == "1").text
         room -= len(filled)
         if room < 0:

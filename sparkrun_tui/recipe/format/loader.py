@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from sparkrun_tui.recipe.model import (
     Source,
     SourceKind,
     Value,
+    stem,
 )
 
 _LISTS = frozenset({"pre_exec", "post_exec", "post_commands", "mods"})
@@ -93,15 +93,6 @@ def _guarded(text: str, data: bytes, source: Source) -> Recipe:
     except Exception as error:
         # One file must not make all others unusable.
         raise RecipeError(defect("reading the recipe", error), spot=Spot(source.path, 1, 1), remedy=REPORT) from error
-
-
-def stem(path: str) -> str:
-    """The file's name without `.yaml` or `.yml`."""
-    name = os.path.basename(path)
-    for ending in (".yaml", ".yml"):
-        if name.lower().endswith(ending) and len(name) > len(ending):
-            return name[: -len(ending)]
-    return name
 
 
 def _build(text: str, data: bytes, source: Source) -> Recipe:

@@ -8,11 +8,11 @@ from collections import defaultdict
 from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.recipe.format.detect import detect_runtime
 from sparkrun_tui.recipe.format.dtypes import normal_dtype
-from sparkrun_tui.recipe.format.loader import stem
 from sparkrun_tui.recipe.format.params import parse_params
 from sparkrun_tui.recipe.format.yamltree import without_comment
-from sparkrun_tui.recipe.model import Source
-from sparkrun_tui.recipe.search.entry import Entry, figures_of
+from sparkrun_tui.recipe.model import Source, stem
+from sparkrun_tui.recipe.search.entry import Entry
+from sparkrun_tui.recipe.search.figures import figures_of
 
 _TOP = re.compile(r"^([A-Za-z_][\w-]*):[ \t]*([^\r\n]*)", re.MULTILINE)
 _NESTED = re.compile(

@@ -210,6 +210,8 @@ def is_too_long(text: str) -> bool:
 
 def without_comment(text: str) -> str:
     """The rest of a line without a comment at its end."""
+    if "#" not in text:
+        return text
     # The pattern has one blank, not several: a line may have a hundred thousand, and each is searched only once.
     found = _COMMENT.search(text)
     if found is None:

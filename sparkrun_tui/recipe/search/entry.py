@@ -1,18 +1,15 @@
-"""The part of a recipe that lists and searches use: small, comparable, and kept in the index cache."""
+"""The part of a recipe that lists and searches use: small, comparable, and kept in the index cache.
+
+`summary` makes it from a recipe. This module needs no parser: most lists come entirely from the cache.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from sparkrun_tui.base.defects import defect
-from sparkrun_tui.base.numbers import whole_of
-from sparkrun_tui.models.known_sizes import KnownSize, known_size
-from sparkrun_tui.recipe.format.dtypes import normal_dtype
-from sparkrun_tui.recipe.format.loader import stem
-from sparkrun_tui.recipe.format.params import format_params, parse_params
-from sparkrun_tui.recipe.model import BrokenRecipe, Mode, Recipe, Source
-from sparkrun_tui.recipe.values.shellwords import flag_value, serve_argv
+from sparkrun_tui.recipe.format.params import format_params
+from sparkrun_tui.recipe.model import BrokenRecipe, Recipe, Source, SourceKind, stem
 
 CONTEXT_KEYS = ("max_model_len", "ctx_size", "context_length")
 """The recipe keys for the length of a context."""
@@ -103,115 +100,17 @@ class Entry:
         return str(getattr(self, "container" if key == "image" else key)).lower()
 
 
-def entry_of(recipe: Recipe | BrokenRecipe, words: EngineWords) -> Entry:
-    """The entry of a loaded or broken recipe; a recipe that cannot be summarised counts as broken, with the reason."""
-    if isinstance(recipe, BrokenRecipe):
-        return Entry(recipe.name, recipe.source, error=recipe.error.message, kinds=("broken",))
-    try:
-        return _entry(recipe, words)
-    except Exception as error:
-        return Entry(recipe.name, recipe.source, error=defect("listing the recipe", error), kinds=("broken",))
-
-
-def _entry(recipe: Recipe, words: EngineWords) -> Entry:
-    metadata = recipe.metadata
-    argv = serve_argv(recipe.command) if recipe.command else ()
-    figures = figures_of(recipe.model, metadata.model_params, metadata.active_params, _dtype(recipe))
-    tp = _degree(recipe, "tensor_parallel")
-    nodes = max(recipe.min_nodes, tp * _degree(recipe, "pipeline_parallel"))
-    if recipe.mode is Mode.SOLO:
-        nodes = 1
-    elif recipe.max_nodes is not None:
-        nodes = max(recipe.min_nodes, min(nodes, recipe.max_nodes))
-    return Entry(
-        name=recipe.name,
-        source=recipe.source,
-        model=recipe.model,
-        runtime=recipe.runtime,
-        description=metadata.description,
-        maintainer=metadata.maintainer,
-        container=recipe.container,
-        dtype=figures.dtype,
-        params=figures.params,
-        active=figures.active,
-        context=_context(recipe, argv, words),
-        tp=tp,
-        nodes=nodes,
-        min_nodes=recipe.min_nodes,
-        max_nodes=recipe.max_nodes,
-        tools=_tools(recipe, argv, words),
-        has=_has(recipe),
-        kinds=_kinds(recipe, words, figures.active),
-        digest=recipe.digest,
-        params_from=figures.params_from,
-        dtype_from=figures.dtype_from,
-    )
-
-
-def figures_of(model: str, params: int | None, active: int | None, dtype: str) -> KnownSize:
-    """What is known of a recipe's model: what the recipe states, and for the rest what is known by the model's name."""
-    if params and dtype:
-        return KnownSize(params, active, dtype, RECIPE, RECIPE)
-    known = known_size(model)
-    if params:
-        known = replace(known, params=params, active=active, params_from=RECIPE)
-    if dtype:
-        known = replace(known, dtype=dtype, dtype_from=RECIPE)
-    return known
-
-
-def _degree(recipe: Recipe, key: str) -> int:
-    """A parallel degree of the defaults; 1 when absent or invalid."""
-    value = recipe.defaults.get(key)
-    if value is None:
-        return 1
-    return whole_of(value.data, least=1, most=9_999) or 1
-
-
-def _dtype(recipe: Recipe) -> str:
-    word = normal_dtype(recipe.metadata.model_dtype)
-    return "" if word.startswith("{") else word
-
-
-def _count(text: str) -> int | None:
-    parsed = parse_params(text)
-    return parsed[0] if parsed else None
-
-
-def _context(recipe: Recipe, argv: tuple[str, ...], words: EngineWords) -> int | None:
-    for key in CONTEXT_KEYS:
-        value = recipe.defaults.get(key)
-        if value is None:
-            continue
-        number = _count(value.text)
-        if number is not None:
-            return number
-    literal = flag_value(argv, words.context)
-    return _count(literal) if literal else None
-
-
-def _tools(recipe: Recipe, argv: tuple[str, ...], words: EngineWords) -> tuple[str, ...]:
-    found = [recipe.defaults[key].text for key in TOOL_KEYS if key in recipe.defaults]
-    literal = flag_value(argv, words.tools)
-    if literal and "{" not in literal:
-        found.append(literal)
-    return tuple(dict.fromkeys(word.lower() for word in found))
-
-
-def _has(recipe: Recipe) -> tuple[str, ...]:
-    names = [*recipe.runtime_config, *recipe.defaults]
-    names += [key for key in recipe.spots if "." not in key]
-    names += [key.partition(".")[2] for key in recipe.spots if key.startswith("env.")]
-    return tuple(dict.fromkeys(name.lower() for name in names))
-
-
-def _kinds(recipe: Recipe, words: EngineWords, active: int | None) -> tuple[str, ...]:
-    kinds = [recipe.mode.value]
-    if active:
-        kinds.append("moe")
-    if recipe.runtime not in words.launchable:
-        kinds.append("unlaunchable")
-    return tuple(kinds)
+def reference(recipe: Recipe | BrokenRecipe | Entry) -> str:
+    """The text that means this recipe on the command line."""
+    source = recipe.source
+    name = source.below or stem(source.path)
+    if source.kind is SourceKind.REGISTRY:
+        return f"@{source.registry}/{name}"
+    if source.kind is SourceKind.BUNDLED:
+        return name
+    if source.kind is SourceKind.URL:
+        return source.address
+    return source.path
 
 
 def hosts_text(recipe: Recipe | Entry) -> str:

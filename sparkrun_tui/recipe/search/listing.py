@@ -19,11 +19,9 @@ from sparkrun_tui.base import paths
 from sparkrun_tui.base.files import open_regular, read_text, write_private
 from sparkrun_tui.base.json_text import parse_flat_json
 from sparkrun_tui.base.settings import Settings
-from sparkrun_tui.recipe.format.loader import load_file
-from sparkrun_tui.recipe.format.quick_read import sketch
 from sparkrun_tui.recipe.model import Source
-from sparkrun_tui.recipe.search.entry import Entry, KnownWords, entry_of
-from sparkrun_tui.recipe.search.sources import all_files, looks_like_recipe
+from sparkrun_tui.recipe.search.entry import Entry, KnownWords
+from sparkrun_tui.recipe.search.files import all_files
 
 _FIELDS = tuple(field.name for field in fields(Entry) if field.name != "source")
 _TUPLES = tuple(_FIELDS.index(name) for name in ("tools", "has", "kinds"))
@@ -147,11 +145,18 @@ def _stamp(path: str) -> Stamp | None:
 
 
 def _parse(path: str, source: Source, words: KnownWords) -> Entry | None:
+    # The parser is imported here because it is not needed where all entries come from the cache.
+    from sparkrun_tui.recipe.format.loader import load_file
+    from sparkrun_tui.recipe.search.sources import looks_like_recipe
+    from sparkrun_tui.recipe.search.summary import entry_of
+
     recipe = load_file(path, source)
     return entry_of(recipe, words()) if looks_like_recipe(recipe) else None
 
 
 def _sketched(path: str, source: Source, words: KnownWords) -> Entry | None:
+    from sparkrun_tui.recipe.format.quick_read import sketch
+
     try:
         with open_regular(path) as file:
             text = file.read(_SKETCH_SIZE).decode("utf-8", "replace")

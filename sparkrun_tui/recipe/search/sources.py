@@ -11,10 +11,11 @@ from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import RecipeError, Spot
 from sparkrun_tui.base.files import read_bytes
 from sparkrun_tui.base.settings import Settings
-from sparkrun_tui.recipe.format.loader import load_file, load_recipe, stem
-from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity, Source, SourceKind
+from sparkrun_tui.recipe.format.loader import load_file, load_recipe
+from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity, Source, SourceKind, stem
 from sparkrun_tui.recipe.registry.registries import registry_folders
-from sparkrun_tui.recipe.search.entry import Entry
+from sparkrun_tui.recipe.search.entry import reference
+from sparkrun_tui.recipe.search.files import all_files
 from sparkrun_tui.recipe.search.folders import ENDINGS, Folder, is_inside, own_folders, recipe_files
 from sparkrun_tui.recipe.suggestions import listed, nearest
 
@@ -109,38 +110,11 @@ def all_recipes(settings: Settings) -> list[Recipe | BrokenRecipe]:
     return found
 
 
-def all_files(settings: Settings) -> Iterator[tuple[Folder, os.DirEntry[str]]]:
-    """Every recipe file that lists show, each once, with its folder."""
-    seen: set[str] = set()
-    for folder in [*own_folders(settings), *registry_folders(settings)]:
-        if not folder.visible:
-            continue
-        root, real_root = str(folder.path), os.path.realpath(folder.path)
-        for entry in recipe_files(folder):
-            real = os.path.realpath(entry.path) if entry.is_symlink() else real_root + entry.path[len(root) :]
-            if real not in seen:
-                seen.add(real)
-                yield folder, entry
-
-
 def looks_like_recipe(recipe: Recipe | BrokenRecipe) -> bool:
     """Whether a file is meant to be a recipe; broken files count, other YAML files in the same folder do not."""
     if isinstance(recipe, BrokenRecipe):
         return True
     return any(word in recipe.spots for word in _RECIPE_WORDS)
-
-
-def reference(recipe: Recipe | BrokenRecipe | Entry) -> str:
-    """The text that means this recipe on the command line."""
-    source = recipe.source
-    name = source.below or stem(source.path)
-    if source.kind is SourceKind.REGISTRY:
-        return f"@{source.registry}/{name}"
-    if source.kind is SourceKind.BUNDLED:
-        return name
-    if source.kind is SourceKind.URL:
-        return source.address
-    return source.path
 
 
 def lasting_reference(recipe: Recipe) -> str:

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.engines.search_words import search_words
 from sparkrun_tui.recipe.model import BrokenRecipe, Recipe
-from sparkrun_tui.recipe.search.entry import Entry, entry_of
+from sparkrun_tui.recipe.search.entry import Entry
 from sparkrun_tui.recipe.search.index import Index
 
 if TYPE_CHECKING:
-    from sparkrun_tui.engines.search_words import search_words
     from sparkrun_tui.launch.sizing.evaluation import Evaluation, Target
     from sparkrun_tui.launch.sizing.sizing import FactsStore
     from sparkrun_tui.recipe.search.completion import QueryCompleter
@@ -105,6 +104,8 @@ class Catalog:
 
     def reread(self, key: str) -> None:
         """Read one file again, after it was edited."""
+        from sparkrun_tui.recipe.search.summary import entry_of
+
         self._loaded.pop(key, None)
         recipe = self.recipe(key)
         if recipe is not None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sparkrun_tui.base.secrets import looks_secret
-from sparkrun_tui.engines.fields.filled import fields_of
 from sparkrun_tui.engines.fields.types import Field, FieldType
-from sparkrun_tui.engines.registry import ENGINES
 from sparkrun_tui.recipe.model import Recipe, SourceKind, Value
 from sparkrun_tui.recipe.search.entry import Entry
 from sparkrun_tui.recipe.search.index import light
@@ -54,6 +52,8 @@ def size_word(entry: Entry) -> str:
 
 def recipe_row(entry: Entry, title: str, query: Query, has_overrides: bool) -> RecipeRow:
     """One entry as the list shows it, with the letters marked that the query matched."""
+    from sparkrun_tui.engines.registry import ENGINES  # not before the first paint
+
     source = entry.source
     origin = source.registry if source.kind is SourceKind.REGISTRY else source.kind.value
     engine = ENGINES.get(entry.runtime)
@@ -81,6 +81,8 @@ def own_value(recipe: Recipe, key: str, user_defaults: dict[str, object]) -> Val
 
 def field_rows(rendered: Rendered, edits: Edits, user_defaults: dict[str, object]) -> list[FieldRow]:
     """The form of a recipe: its own keys, per-user defaults in use, and keys that were added."""
+    from sparkrun_tui.engines.fields.filled import fields_of  # not before the first paint
+
     recipe = rendered.original
     overrides = edits.overrides
     extra = [key for key in user_defaults if key in rendered.used] + list(overrides)

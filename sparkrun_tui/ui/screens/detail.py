@@ -333,6 +333,7 @@ class Detail(Container, Actor):
 
     @on(FieldList.Stepped)
     def _stepped(self, event: FieldList.Stepped) -> None:
+
         row = next((row for row in self.form.rows if row.key == event.key), None)
         if row is None or not isinstance(self._recipe, Recipe):
             return

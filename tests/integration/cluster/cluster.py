@@ -28,7 +28,7 @@ DIRECTORY_PREFIX = "sparkrun-it-"
 UNSHARE = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]
 NEEDED = (
     "dockerd", "docker", "sshd", "ssh", "ssh-keygen", "rsync", "ip", "docker-registry", "nsenter", "unshare",
-    "mmdebstrap", "busybox",
+    "mmdebstrap", "busybox", "curl",
 )  # fmt: skip
 
 

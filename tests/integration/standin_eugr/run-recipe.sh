@@ -68,7 +68,7 @@ for mod in $mods; do
     [ -f "$mod/run.sh" ] || { echo "no mod $mod" >&2; exit 2; }
     for node in $nodes; do
         on "$node" "docker exec $name mkdir -p $to"
-        if [ "$node" = "$head" ]; then docker cp -q "$mod/." "$name:$to"; else
+        if [ "$node" = "$head" ]; then docker cp "$mod/." "$name:$to" >/dev/null; else
             tar -C "$mod" -cf - . | ssh -o BatchMode=yes "$node" "docker cp - $name:$to"
         fi
         on "$node" "docker exec $name bash -c 'export WORKSPACE_DIR=\$PWD && cd $to && chmod +x run.sh && ./run.sh'"
