@@ -13,7 +13,8 @@ from sparkrun_tui.models.known_sizes import KnownSize, known_size
 from sparkrun_tui.models.shipped_table import known_models
 from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.format.quick_read import sketch
-from sparkrun_tui.recipe.search.entry import Entry, entry_of
+from sparkrun_tui.recipe.search.entry import Entry
+from sparkrun_tui.recipe.search.summary import entry_of
 from sparkrun_tui.recipe.search.index import Index
 
 B = 10**9

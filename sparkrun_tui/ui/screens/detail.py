@@ -15,7 +15,6 @@ from sparkrun_tui.base.defects import explained
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.text import visible_line
-from sparkrun_tui.engines.fields.filled import field_of
 from sparkrun_tui.memory.result import Proposal
 from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity
 from sparkrun_tui.recipe.values.masking import dotted, redactor, shown_source
@@ -333,6 +332,7 @@ class Detail(Container, Actor):
 
     @on(FieldList.Stepped)
     def _stepped(self, event: FieldList.Stepped) -> None:
+        from sparkrun_tui.engines.fields.filled import field_of  # not before the first paint
 
         row = next((row for row in self.form.rows if row.key == event.key), None)
         if row is None or not isinstance(self._recipe, Recipe):
