@@ -69,6 +69,8 @@ class HostView:
     has_infiniband: bool = False
     used_ports: frozenset[int] = frozenset()
     probed: bool = False
+    boot_id: str = ""
+    """The kernel's word for the present boot of the machine, by which one that claims to be it is told apart."""
     relays: bool = False
     """Whether it may send its files to other hosts, with its own SSH keys."""
 

@@ -34,6 +34,7 @@ def view_of(facts: HostFacts, cluster: Cluster, name: str) -> HostView:
         has_infiniband=facts.infiniband,
         used_ports=facts.used_ports,
         probed=True,
+        boot_id=facts.boot_id,
         relays=cluster.host_to_host,
     )
 
