@@ -16,7 +16,8 @@ from sparkrun_tui.remote.transfer.rsync import RsyncShipper
 from tests.engines.samples import host
 from tests.engines.test_eugr_vllm import RECIPE, plan, rendered
 
-BOOT = Path("/proc/sys/kernel/random/boot_id")
+_FILE = Path("/proc/sys/kernel/random/boot_id")
+BOOT = _FILE.read_text().strip() if _FILE.is_file() else ""
 OTHER = "00000000-0000-4000-8000-000000000000"
 
 # An ssh that comes to a machine of another boot, and writes down what it is to do there.
@@ -43,14 +44,14 @@ def programs(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.skipif(not BOOT.is_file(), reason="this system does not tell its boots apart")
+@pytest.mark.skipif(not BOOT, reason="this system does not tell its boots apart")
 @pytest.mark.parametrize("said", ["the other host's", "none", OTHER])
 async def test_a_model_is_relayed_only_to_the_host_itself(
     said: str, programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     shipper = RsyncShipper(SshConfigResolver(), HostKeyPolicy())
-    boot = {"the other host's": BOOT.read_text().strip(), "none": ""}.get(said, said)
+    boot = {"the other host's": BOOT, "none": ""}.get(said, said)
     assert await shipper.reaches(LocalTransport(), "192.0.2.7", boot) == (said == OTHER)
 
 
