@@ -55,6 +55,12 @@ async def test_a_model_is_relayed_only_to_the_host_itself(
     assert await shipper.reaches(LocalTransport(), "192.0.2.7", boot) == (said == OTHER)
 
 
+@pytest.mark.parametrize("address", ["...", "spark:2222", "-oProxyCommand=x", ""])
+async def test_what_is_no_address_is_not_reached(address: str) -> None:
+    """The words are a host's own, and no defect of this program."""
+    assert not await RsyncShipper(SshConfigResolver(), HostKeyPolicy()).reaches(LocalTransport(), address, OTHER)
+
+
 @pytest.mark.parametrize("boot", ["5a9d4d6e-6d0b-4a0e-9a53-6d1f6b6f4c11", ""])
 def test_no_secret_goes_to_the_address_of_another_machine(boot: str, programs: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"

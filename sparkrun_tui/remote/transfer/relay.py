@@ -81,7 +81,12 @@ def _lines(names: Iterable[str]) -> list[str]:
     return lines
 
 
+def is_address(text: str) -> bool:
+    """Whether this can be the address of another host: a name or an IP address, with no port."""
+    return _ADDRESS.fullmatch(text) is not None
+
+
 def _checked(address: str) -> str:
-    if not _ADDRESS.fullmatch(address):
+    if not is_address(address):
         raise ValueError(f"not an address: {address!r}")
     return address

@@ -119,6 +119,8 @@ class RsyncShipper:
 
     async def reaches(self, source: Transport, address: str, boot_id: str) -> bool:
         """Whether a host can send to another at `address` by itself; see `Shipper.reaches`."""
+        if not relay.is_address(address):
+            return False
         return (await source.run(relay.reach_script(address, boot_id), timeout=30.0)).ok
 
     async def relay(
