@@ -90,7 +90,7 @@ def test_a_cache_elsewhere_is_pointed_out() -> None:
     assert "hf-cache" in [problem.code for problem in serve.problems]
 
 
-SSH = 'cat >/dev/null\ncase $* in *boot_id) echo boot-2 ;; esac'
+SSH = "cat >/dev/null\ncase $* in *boot_id) echo boot-2 ;; esac"
 
 
 @pytest.mark.parametrize("count", [1, 2])

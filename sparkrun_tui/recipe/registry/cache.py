@@ -272,7 +272,7 @@ def _write_blobs(bare: Path, target: Path, wanted: list[_Blob], url: str) -> lis
 
 
 def _small_ones(bare: Path, wanted: list[_Blob], url: str) -> tuple[list[_Blob], list[_Blob]]:
-    """The files that can be kept, and those that cannot: too large, not fetched, or beyond `MAX_KEPT`, `MAX_RECIPES`."""
+    """The files that can be kept, and those that cannot: too large, not fetched, or beyond the bounds in bytes."""
     asked = "".join(f"{blob.name}\n" for blob in wanted).encode()
     answers = git.local(bare, ["cat-file", "--batch-check=%(objecttype) %(objectsize)"], asked, url=url).splitlines()
     small: list[_Blob] = []
