@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +54,38 @@ class _Server(asyncssh.SSHServer):
     def begin_auth(self, username: str) -> bool:
         return False
 
+    def connection_requested(self, _host: str, port: int, *_: object) -> bool:
+        return port != 1
+
+
+# What a ProxyCommand does, as `nc` would.
+PROXY = """\
+import os, socket, sys, threading
+link = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+def back():
+    while data := link.recv(65536):
+        os.write(1, data)
+threading.Thread(target=back, daemon=True).start()
+while data := os.read(0, 65536):
+    link.sendall(data)
+"""
+
+
+def endpoints(way: str, port: int, tmp_path: Path) -> dict[str, Endpoint]:
+    """The host, and the one that it is reached through."""
+    known = (tmp_path / "known_hosts",)
+    host = Endpoint("spark", "127.0.0.1", port, "me", known_hosts_files=known)
+    if way == "proxy command":
+        script = tmp_path / "proxy.py"
+        script.write_text(PROXY)
+        host = replace(host, proxy_command=f"{sys.executable} {script} %p")
+    if way == "jump":
+        host = replace(host, jumps=("hop",))
+    return {"spark": host, "hop": Endpoint("hop", "127.0.0.1", port, "me", known_hosts_files=known)}
+
 
 @asynccontextmanager
-async def linked(tmp_path: Path) -> AsyncIterator[tuple[Any, Any]]:
+async def linked(tmp_path: Path, way: str = "direct") -> AsyncIterator[tuple[Any, Any]]:
     """The transport of a host with its link up, and the host's side of the connection."""
     _Server.connections = []
     key = asyncssh.generate_private_key("ssh-ed25519")
@@ -62,12 +93,12 @@ async def linked(tmp_path: Path) -> AsyncIterator[tuple[Any, Any]]:
     port = acceptor.get_port()
     known = tmp_path / "known_hosts"
     known.write_text(f"[127.0.0.1]:{port} {key.export_public_key().decode().strip()}\n")
-    endpoint = Endpoint("spark", "127.0.0.1", port, "me", known_hosts_files=(known,))
-    pool = SshPool(FixedResolver({"spark": endpoint}), HostKeyPolicy(tmp_path / "own"), local=lambda _name: False)
+    resolver = FixedResolver(endpoints(way, port, tmp_path))
+    pool = SshPool(resolver, HostKeyPolicy(tmp_path / "own"), local=lambda _name: False)
     host = pool.transport("spark")
     await host.connect()
     try:
-        yield host, _Server.connections[0]
+        yield host, _Server.connections[-1]
     finally:
         await pool.close()
         acceptor.close()
@@ -99,18 +130,20 @@ async def test_debug_messages_without_end_end_the_connection(tmp_path: Path) -> 
         assert await hung_up(connection, debug, 20 * bounds.MAX_DEBUG, lambda: None)
 
 
-@pytest.mark.parametrize("flood", [unknown, channels])
+@pytest.mark.parametrize(
+    ("flood", "way"), [(unknown, "direct"), (channels, "direct"), (unknown, "proxy command"), (unknown, "jump")]
+)
 async def test_a_host_that_asks_and_never_reads_is_hung_up_on(
-    flood: Flood, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    flood: Flood, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bounds, "MAX_UNREAD", 1 << 20)
-    async with linked(tmp_path) as (_host, connection):
+    monkeypatch.setattr(bounds, "MAX_UNREAD", 1 << 16)
+    async with linked(tmp_path, way) as (host, connection):
         connection._transport.pause_reading()
         for _ in range(3000):
             for _ in range(100):
                 flood(connection)
-            await asyncio.sleep(0)
-            if connection._transport is None or connection._transport.is_closing():
+            await asyncio.sleep(0.002)
+            if host._link.generation or connection._transport is None:
                 break
         else:
             pytest.fail("it may ask for ever")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import asyncssh
 
 MAX_UNREAD = 256 << 20
@@ -20,11 +22,14 @@ def bind(connection: asyncssh.SSHClientConnection) -> None:
     # A list of the host's other keys is of no use here, and asyncssh keeps each one until the turn of its task.
     # Without this it is refused at once, as an unknown request.
     setattr(connection, _HOST_KEYS, None)
-    transport = connection._transport
-    assert transport is not None
+    transport: Any = connection._transport
+    protocol: Any = connection
+    if not hasattr(transport, "set_write_buffer_limits"):
+        # It is a ProxyCommand, to which its pipe reports.
+        protocol, transport = transport, transport._stdin
     transport.set_write_buffer_limits(high=MAX_UNREAD)
     # asyncssh does nothing when more waits to be sent than this limit.
-    setattr(connection, "pause_writing", connection.abort)  # noqa: B010 (mypy knows it as a method)
+    protocol.pause_writing = connection.abort
 
 
 class DebugCount:
