@@ -17,7 +17,8 @@ def resident() -> int:
     """The bytes of memory that this process holds now; where the system does not tell, the most that it ever held."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+            _whole, pages, *_rest = file.read().split()
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak if sys.platform == "darwin" else peak << 10
