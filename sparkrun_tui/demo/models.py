@@ -99,7 +99,7 @@ class DemoShipper:
         host.models[model.snapshot] = model
         yield Transfer(model.size, model.size)
 
-    async def reaches(self, source: Transport, address: str) -> bool:
+    async def reaches(self, source: Transport, address: str, boot_id: str) -> bool:
         """False: simulated hosts have no keys for each other."""
         return False
 

@@ -73,6 +73,8 @@ class HostView:
     memory: int | None = None
     """Bytes of a GPU's memory, or of the host's where they are the same."""
     probed: bool = False
+    boot_id: str = ""
+    """The kernel's word for the present boot of the machine, by which one that claims to be it is told apart."""
     relays: bool = False
     """Whether it may send its files to other hosts, with its own SSH keys."""
 

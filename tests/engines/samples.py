@@ -54,6 +54,7 @@ def host(number: int, **changes: object) -> HostView:
         "rdma": Rdma(("rocep1s0f0", "roceP2p1s0f0"), ("enp1s0f0np0", "enP2p1s0f0np0"), ("192.0.2.1", "192.0.2.2"), 3),
         "has_infiniband": True,
         "probed": True,
+        "boot_id": f"boot-{number}",
     }
     return HostView(**{**values, **changes})  # type: ignore[arg-type]
 

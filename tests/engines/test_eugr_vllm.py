@@ -90,6 +90,9 @@ def test_a_cache_elsewhere_is_pointed_out() -> None:
     assert "hf-cache" in [problem.code for problem in serve.problems]
 
 
+SSH = "cat >/dev/null\ncase $* in *boot_id) echo boot-2 ;; esac"
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_the_script_run_with_stand_ins(tmp_path: Path, count: int) -> None:
     """git, docker, ssh and run-recipe.sh write down how they were called; ssh runs its command in another folder."""
@@ -108,7 +111,7 @@ def test_the_script_run_with_stand_ins(tmp_path: Path, count: int) -> None:
         f'#!/bin/sh\n{note}\necho "args $VLLM_SPARK_EXTRA_DOCKER_ARGS" >>{calls}\ncat {secret_path} >>{calls}\n'
     )
     run.chmod(0o755)
-    for name, body in {"git": "echo 1f2e of 2026-03-01", "docker": "true", "ssh": "cat >/dev/null"}.items():
+    for name, body in {"git": "echo 1f2e of 2026-03-01", "docker": "true", "ssh": SSH}.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{note}\n{body}\n")
         (tmp_path / name).chmod(0o755)
     env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)}
@@ -121,7 +124,7 @@ def test_the_script_run_with_stand_ins(tmp_path: Path, count: int) -> None:
     assert f"run-recipe.sh {file} -d --name sparkrun-tui-k3v9 {where}\n" in output
     assert f"--env-file {secret_path}" in output
     assert "--label io.sparkrun-tui.launch=k3v9" in output
-    assert ("ssh -o BatchMode=yes -o ConnectTimeout=5 -- 10.0.0.2 true" in output) == (count == 2)
+    assert ("ssh -a -x -o BatchMode=yes -o ConnectTimeout=5 -- 10.0.0.2 cat" in output) == (count == 2)
     assert not Path(secret_path).exists()
     assert output.count("s3cr3t-value") == 1, "only in the file, while the scripts run"
 

@@ -21,10 +21,11 @@ from sparkrun_tui.remote.transfer.rsync import RsyncShipper
 
 FILES = {"config.json": "{}", "sub/a b's.safetensors": "12345" * 1000}
 MODEL = StoredModel("org/m", "abc", "", tuple(ModelFile(name, len(text)) for name, text in FILES.items()))
+BOOT = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 SSH = """\
 #!/bin/sh
 [ -e "$0.refuses" ] && { echo "Permission denied (publickey)." >&2; exit 255; }
-while [ "$1" = -o ]; do shift 2; done
+while :; do case $1 in -a|-x) shift ;; -o) shift 2 ;; *) break ;; esac; done
 [ "$1" = -- ] && shift
 shift
 exec sh -c "$*"
@@ -111,9 +112,9 @@ async def test_blobs_links_and_the_ref_arrive_as_they_are(source: Path, tmp_path
 
 
 async def test_a_host_that_is_not_let_in_is_known_beforehand_and_told(ssh: Path, source: Path, tmp_path: Path) -> None:
-    assert await shipper().reaches(LocalTransport(), "10.0.0.2")
+    assert await shipper().reaches(LocalTransport(), "10.0.0.2", BOOT)
     ssh.with_name("ssh.refuses").touch()
-    assert not await shipper().reaches(LocalTransport(), "10.0.0.2")
+    assert not await shipper().reaches(LocalTransport(), "10.0.0.2", BOOT)
     with pytest.raises(HostError, match="Permission denied"):
         await send(source, tmp_path / "another one")
     assert not (tmp_path / "another one").exists()
@@ -122,6 +123,6 @@ async def test_a_host_that_is_not_let_in_is_known_beforehand_and_told(ssh: Path,
 @pytest.mark.parametrize("address", ["-oProxyCommand=x", "a b", "a;b", "", "$(x)", "a\nb"])
 def test_addresses_are_plain_words(address: str) -> None:
     with pytest.raises(ValueError, match="not an address"):
-        reach_script(address)
+        reach_script(address, BOOT)
     with pytest.raises(ValueError, match="not an address"):
         send_script(MODEL, "/a", address, "/b", ())

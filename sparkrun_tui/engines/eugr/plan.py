@@ -50,12 +50,12 @@ _SECRETS = """\
 secrets={path}
 forget() {{
     rm -f -- "$secrets"
-    for worker in {workers}; do ssh -o BatchMode=yes -- "$worker" {remove} </dev/null || true; done
+    for worker in {workers}; do ssh -a -x -o BatchMode=yes -- "$worker" {remove} </dev/null || true; done
 }}
 trap forget EXIT
 trap 'exit 143' HUP INT TERM
 for worker in {workers}; do
-    ssh -o BatchMode=yes -- "$worker" {keep} <"$secrets"
+    ssh -a -x -o BatchMode=yes -- "$worker" {keep} <"$secrets"
 done
 """
 _EXTRA = """\

@@ -22,14 +22,23 @@ fi
 cd -- "$clone"
 echo "spark-vllm-docker at $(git log -1 --format='%h of %cs')"
 """
-_CHECK_WORKERS = """\
-for worker in {workers}; do
-    ssh -o BatchMode=yes -o ConnectTimeout=5 -- "$worker" true </dev/null || {{
-        echo "the head cannot log in to $worker without a password: ssh-copy-id $worker" >&2
+_CHECK = """\
+login() {{
+    there=$(ssh -a -x -o BatchMode=yes -o ConnectTimeout=5 -- "$1" cat /proc/sys/kernel/random/boot_id </dev/null) || {{
+        echo "the head cannot log in to $1 without a password: ssh-copy-id $1" >&2
         exit 1
     }}
-done
+}}
+# A host names its own address, and may name that of another machine.
+same() {{
+    [ "$there" = "$1" ] || {{
+        echo "the head finds another machine at the address that $2 names" >&2
+        exit 1
+    }}
+}}
 """
+_LOGIN = "login {address}\n"
+_SAME = "same {boot} {name}\n"
 _BUILD = "./run-recipe.sh {file} --build-only {where} </dev/null\n"
 _CHECK_MOD = """\
 [ -f {script} ] || {{
@@ -65,11 +74,19 @@ def build_stage(
 
 
 def check_workers(request: PlanRequest) -> shell.Text:
-    """A script that fails with a remedy where the head node cannot log in to a worker; empty without workers."""
-    workers = [host.address for host in request.hosts[1:]]
+    """A script that fails with a remedy where the head node cannot log in to a worker; empty without workers.
+
+    It fails as well where the address of a worker leads to another machine than the one that was probed.
+    """
+    workers = request.hosts[1:]
     if not workers:
         return shell.script("")
-    return shell.script(_CHECK_WORKERS, workers=shell.words(workers))
+    parts = [shell.script(_CHECK)]
+    for host in workers:
+        parts.append(shell.script(_LOGIN, address=host.address))
+        if host.probed:
+            parts.append(shell.script(_SAME, boot=host.boot_id or "(unknown)", name=host.name))
+    return shell.joined(parts)
 
 
 def clone_scripts(request: PlanRequest) -> shell.Text:

@@ -137,6 +137,9 @@ SEQS = ("max_num_seqs", "max_running_requests", "parallel")
 BATCHED = ("max_num_batched_tokens", "chunked_prefill_size")
 
 
+SPARE = 8
+"""GiB that a host keeps for itself when a repair raises the memory fraction."""
+
 LOWERED = (*LENGTH, *SEQS, *BATCHED, "tensor_parallel")
 """Whole numbers that a repair only ever lowers."""
 
@@ -146,12 +149,23 @@ _FLAG = re.compile(r"--?[A-Za-z][A-Za-z0-9_.-]{0,60}")
 def may_be_offered(repair: Repair, context: Context) -> bool:
     """Whether a repair may be offered for a line of a log, which whoever wrote the container can have made up.
 
-    A figure of such a line may lower a setting, and never raise it.
+    A figure of such a line may lower a setting, and never raise it. The memory fraction may rise as far as the host,
+    by its probe, keeps `SPARE` GiB: one that keeps less may freeze.
     """
+    if repair.key in UTILISATION:
+        return _may_use(decimal(repair.value), context)
     if repair.key not in LOWERED:
         return True
     now, wanted = context.whole(repair.key), decimal(repair.value)
     return now is None or (wanted is not None and wanted < now)
+
+
+def _may_use(wanted: float | None, context: Context) -> bool:
+    """Whether the memory fraction of a repair is lower than now, or leaves the host enough memory."""
+    now = context.number(*UTILISATION)
+    if wanted is None or (now is not None and wanted <= now):
+        return wanted is not None
+    return context.memory_total is not None and context.memory_total / GIB * (1 - wanted) >= SPARE
 
 
 def flag_in(text: str) -> str:
@@ -203,7 +217,7 @@ def more_utilisation(missing_gib: float, context: Context) -> tuple[Repair, ...]
     total = context.memory_total / GIB
     value = math.ceil((now + missing_gib / total) * 100) / 100
     left = total * (1 - value)
-    if value <= now or left < 8:
+    if value <= now or left < SPARE:
         return ()
     return (set_utilisation(value, context, f"the host keeps {left:.0f} GiB"),)
 

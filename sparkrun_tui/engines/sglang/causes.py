@@ -7,10 +7,12 @@ import re
 
 from sparkrun_tui.base.numbers import decimal, whole
 from sparkrun_tui.base.patterns import GAP
+from sparkrun_tui.base.units import GIB
 from sparkrun_tui.engines.logs.causes import (
     BATCHED,
     OUT_OF_MEMORY,
     SEQS,
+    SPARE,
     Cause,
     Context,
     Repair,
@@ -33,7 +35,8 @@ def _needed_fraction(match: re.Match[str], context: Context) -> tuple[Repair, ..
     if weights is None:
         return (by_hand("a smaller quantisation, or more hosts"),)
     needed = math.ceil(weights * 100 + 1) / 100
-    if needed > 0.92:
+    total = context.memory_total
+    if needed >= 1 or (total is not None and total / GIB * (1 - needed) < SPARE):
         return (by_hand("a smaller quantisation, or more hosts", f"{needed:.2f} would leave the host too little"),)
     return (
         set_utilisation(needed, context, f"the weights need {weights:.3f}, the KV cache comes on top"),

@@ -41,6 +41,7 @@ def view_of(facts: HostFacts, cluster: Cluster, name: str) -> HostView:
         gpu_name=gpu_name,
         memory=memory,
         probed=True,
+        boot_id=facts.boot_id,
         relays=cluster.host_to_host,
     )
 

@@ -111,12 +111,12 @@ async def find_source(services: Services, views: Sequence[HostView], model: Stor
     missing = set(await lacking(services, views, model))
     if not missing:
         return None
-    targets = [fast_address(view) for view in views if view.name in missing]
+    targets = [view for view in views if view.name in missing]
     for source in views:
         if source.name in missing or not source.relays:
             continue
         transport = services.connector(source.name)
-        if all([await services.shipper.reaches(transport, address) for address in targets]):
+        if all([await services.shipper.reaches(transport, fast_address(view), view.boot_id) for view in targets]):
             return source
     return None
 

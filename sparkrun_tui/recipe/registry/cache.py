@@ -35,6 +35,8 @@ MAX_FOLDERS = 10_000
 """The most folders of the kept files. A small repository may list any number, since its trees may repeat each other."""
 MAX_KEPT = 64 << 20
 """The most bytes of a repository's files that are kept, recipes first."""
+MAX_RECIPES = 8 << 20
+"""The most bytes of a repository's recipes that are kept. To read more YAML takes minutes; a recipe has about 2 KB."""
 
 _FORM = 2
 """The format of a cache: 1 had only recipes."""
@@ -270,21 +272,26 @@ def _write_blobs(bare: Path, target: Path, wanted: list[_Blob], url: str) -> lis
 
 
 def _small_ones(bare: Path, wanted: list[_Blob], url: str) -> tuple[list[_Blob], list[_Blob]]:
-    """The files that can be kept, and those that cannot: too large, not fetched, or beyond `MAX_KEPT`."""
+    """The files that can be kept, and those that cannot: too large, not fetched, or beyond the bounds in bytes."""
     asked = "".join(f"{blob.name}\n" for blob in wanted).encode()
     answers = git.local(bare, ["cat-file", "--batch-check=%(objecttype) %(objectsize)"], asked, url=url).splitlines()
     small: list[_Blob] = []
     left: list[_Blob] = []
-    room = MAX_KEPT
+    room, room_for_recipes = MAX_KEPT, MAX_RECIPES
     for blob, answer in zip(wanted, answers, strict=True):
         size = None
         if answer.startswith(b"blob "):
             size = whole(decode(answer.removeprefix(b"blob ")))
         if size is None or size > min(git.MAX_BLOB, room):
             left.append(blob)
-        else:
-            room -= size
-            small.append(blob)
+            continue
+        if blob.is_recipe:
+            if size > room_for_recipes:
+                left.append(blob)
+                continue
+            room_for_recipes -= size
+        room -= size
+        small.append(blob)
     return small, left
 
 

@@ -67,7 +67,7 @@ def environment() -> dict[str, str]:
         "GIT_ASKPASS": "/bin/false",
         "SSH_ASKPASS": "/bin/false",
         "SSH_ASKPASS_REQUIRE": "never",
-        "GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o ConnectTimeout=15",
+        "GIT_SSH_COMMAND": "ssh -a -x -o BatchMode=yes -o ConnectTimeout=15 -o ClearAllForwardings=yes",
         "GIT_LFS_SKIP_SMUDGE": "1",
         "GIT_CONFIG_GLOBAL": "/dev/null",
         "GIT_CONFIG_SYSTEM": "/dev/null",

@@ -42,7 +42,8 @@ def save_overrides(recipe: Recipe, overrides: Mapping[str, str]) -> None:
 def lasting_place(source: Source) -> str:
     """The stable part of a recipe's place, as a text that is unique for the recipe.
 
-    Bundled recipes move with the installation, those of a registry with each of its updates.
+    Bundled recipes move with the installation, those of a registry with each of its updates. A registry is known by
+    its address as well: another one that is added under its name later is not given the person's values.
     """
     place = os.path.abspath(source.path)
     if source.kind is SourceKind.BUNDLED:
@@ -51,7 +52,10 @@ def lasting_place(source: Source) -> str:
         place = source.address
     elif source.kind is SourceKind.REGISTRY:
         place = _SNAPSHOT.sub("", place)
-    return "\0".join((source.kind.value, source.registry, place))
+    words = [source.kind.value, source.registry, place]
+    if source.address:
+        words.append(source.address)
+    return "\0".join(words)
 
 
 def _file(source: Source) -> Path:

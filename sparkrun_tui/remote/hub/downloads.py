@@ -22,6 +22,7 @@ from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.remote import children
 from sparkrun_tui.remote.hub import cache as hub_cache
+from sparkrun_tui.remote.hub.memory_limit import half_of_memory
 from sparkrun_tui.remote.meter import Meter
 from sparkrun_tui.remote.ports.models import ModelFile, ModelPlan, ModelRequest, StoredModel, Transfer
 
@@ -64,7 +65,10 @@ class HubError(SparkrunError):
 
 
 class HubSource:
-    """A `ModelSource` over huggingface_hub. `choose` picks the files where a GGUF quantisation is asked for."""
+    """A `ModelSource` over huggingface_hub. `choose` picks the files where a GGUF quantisation is asked for.
+
+    A download that takes more than `memory` bytes (by default half of this machine's) is ended.
+    """
 
     def __init__(
         self,
@@ -73,12 +77,14 @@ class HubSource:
         hub: Path | None = None,
         endpoint: str = "",
         stall: float = STALL,
+        memory: int | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._choose = choose
         self._hub = hub
         self._endpoint = endpoint
         self._stall = stall
+        self._memory = memory or half_of_memory()
         self._sleep = sleep
 
     @property
@@ -176,6 +182,7 @@ class HubSource:
             "commit": plan.commit,
             "endpoint": self._endpoint,
             "hub": str(self.hub),
+            "memory": self._memory,
             "files": [file.name for file in plan.files],
         }
         have = plan.size - plan.missing

@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import sys
 from contextlib import suppress
+
+
+def half_of_memory() -> int:
+    """Half of the bytes of memory that this machine has."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+
+def resident() -> int:
+    """The bytes of memory that this process holds now; where the system does not tell, the most that it ever held."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            _whole, pages, *_rest = file.read().split()
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak << 10
 
 
 def limit_memory(most: int) -> None:

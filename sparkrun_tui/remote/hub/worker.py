@@ -22,7 +22,7 @@ from typing import Any
 from sparkrun_tui.base.files import Busy, hold, overwrite
 from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.remote.hub.confinement import confine_writes
-from sparkrun_tui.remote.hub.memory_limit import limit_memory
+from sparkrun_tui.remote.hub.memory_limit import limit_memory, resident
 from sparkrun_tui.remote.ports.models import folder_name
 
 _REPORT_EVERY = 0.25
@@ -82,10 +82,11 @@ def _fetch(request: dict[str, Any]) -> dict[str, Any]:
 
     with _lock(hub / ".locks" / folder.name):
         _remove_leftovers(folder / "blobs")
-        counter = _Counter(folder / "blobs")
+        counter = _Counter(folder / "blobs", request["memory"])
         counter.start()
         # The library's own download of a whole model would ask for the list of files again, and read it without a
-        # limit. A limit on memory is no way out here: its client of the chunk store takes gigabytes.
+        # limit. Answers to the download itself are read whole, too, where they are refusals. The system's limit on
+        # memory is no way out: the client of the chunk store reserves gigabytes. So the counter watches what is used.
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             for _ in pool.map(download, request["files"]):
                 pass
@@ -118,17 +119,24 @@ def _lock(folder: Path) -> Iterator[None]:
 
 
 class _Counter(threading.Thread):
-    """Reports how many bytes have arrived since the start, as the disk shows it (progress callbacks start over)."""
+    """Reports how many bytes have arrived since the start, as the disk shows it (progress callbacks start over).
 
-    def __init__(self, blobs: Path) -> None:
+    It ends the process once that holds more than `memory` bytes.
+    """
+
+    def __init__(self, blobs: Path, memory: int) -> None:
         super().__init__(daemon=True)
         self._blobs = blobs
+        self._memory = memory
         self._before = disk_bytes(blobs)
         self._over = threading.Event()
 
     def run(self) -> None:
         while not self._over.wait(_REPORT_EVERY):
             self._report()
+            if resident() > self._memory:
+                _tell({"kind": "error", "error": "large", "status": 0, "message": "it takes too much memory"})
+                os._exit(1)
 
     def stop(self) -> None:
         self._over.set()

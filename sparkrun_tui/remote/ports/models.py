@@ -128,8 +128,12 @@ class Shipper(Protocol):
     def ship(self, model: StoredModel, transport: Transport, hf_cache: str) -> AsyncIterator[Transfer]:
         """Send what is missing; the last item has done == total. Closing the iterator stops the transfer."""
 
-    async def reaches(self, source: Transport, address: str) -> bool:
-        """Whether a host can send to another at `address` by itself: logged in without a question, rsync on both."""
+    async def reaches(self, source: Transport, address: str, boot_id: str) -> bool:
+        """Whether a host can send to another at `address` by itself: logged in without a question, rsync on both.
+
+        `boot_id` is what the other host has said of itself. An address that leads to a machine with another one, or a
+        host that has said none, is not reached: hosts name their own addresses, and may name those of others.
+        """
 
     def relay(
         self,

@@ -10,6 +10,12 @@ from sparkrun_tui.remote.ssh.names import parse_host
 from sparkrun_tui.remote.ssh.resolve import Endpoint, Resolver
 from sparkrun_tui.remote.ssh.unlocked_keys import KeyRing
 
+NO_FORWARDING = ("-a", "-x")
+"""The options of `ssh` that keep the agent and the display here, whatever the configuration says.
+
+A host that is given the agent can log in everywhere as the person. `ClearAllForwardings` does not concern these two.
+"""
+
 _CIPHERS = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes128-ctr"
 
 
@@ -34,7 +40,7 @@ class SshAccess:
         return words
 
     async def _words(self, endpoint: Endpoint) -> list[str]:
-        words = ["ssh", "-T", "-x"]
+        words = ["ssh", "-T", *NO_FORWARDING]
         if self.ring is not None:
             agent = await self.ring.agent_for(endpoint)
             if agent:
@@ -70,6 +76,7 @@ def _options(endpoint: Endpoint, policy: HostKeyPolicy) -> list[str]:
         *_option("Compression", "no"),
         *_option("ControlMaster", "no"),
         *_option("ControlPath", "none"),
+        *_option("PermitLocalCommand", "no"),
         *_option("RemoteCommand", "none"),
         *_option("ClearAllForwardings", "yes"),
         "-c",

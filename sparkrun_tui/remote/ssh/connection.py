@@ -9,6 +9,7 @@ from collections.abc import Callable
 import asyncssh
 
 from sparkrun_tui.remote.failures import NeedsUser
+from sparkrun_tui.remote.ssh import bounds
 from sparkrun_tui.remote.ssh import login_keys as login
 from sparkrun_tui.remote.ssh.host_key_policy import Ask, HostKeyPolicy, revoked
 from sparkrun_tui.remote.ssh.known_hosts import KnownHosts
@@ -39,16 +40,21 @@ logging.getLogger("asyncssh").setLevel(logging.CRITICAL)
 
 
 class _Client(asyncssh.SSHClient):
-    """Remembers a key that was offered and not trusted, and reports the end of the connection."""
+    """Bounds its connection, remembers a key that was offered and not trusted, and reports the connection's end."""
 
     def __init__(self, on_lost: OnLost) -> None:
         self._on_lost = on_lost
         self._connection: asyncssh.SSHClientConnection | None = None
         self.offered: asyncssh.SSHKey | None = None
         self.address = ""
+        self._debug = bounds.DebugCount()
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         self._connection = conn
+        bounds.bind(conn)
+
+    def debug_msg_received(self, msg: str, lang: str, always_display: bool) -> None:
+        self._debug.one()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._connection is not None:

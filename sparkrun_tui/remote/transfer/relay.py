@@ -9,10 +9,13 @@ from sparkrun_tui.base import shell
 from sparkrun_tui.remote.ports.models import StoredModel
 
 _ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*|[0-9a-fA-F:]+")
-_SSH = shell.script("ssh -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=5 -o ServerAliveCountMax=3")
+_SSH = shell.script("ssh -a -x -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=5 -o ServerAliveCountMax=3")
 _REACH = """\
 # sparkrun-tui: relay-reach
-command -v rsync >/dev/null 2>&1 && {ssh} -- {address} command -v rsync </dev/null >/dev/null 2>&1
+command -v rsync >/dev/null 2>&1 || exit 1
+boot={boot}
+there=$({ssh} -- {address} 'command -v rsync >/dev/null && cat /proc/sys/kernel/random/boot_id' </dev/null 2>/dev/null)
+[ -n "$boot" ] && [ "$there" = "$boot" ]
 """
 
 # Blobs first, then the links to them, then the ref, so that a half-sent model never looks whole. What broke off for
@@ -43,9 +46,12 @@ send blobs && send names && {{ [ -z {ref} ] || send refs; }}
 """
 
 
-def reach_script(address: str) -> shell.Text:
-    """A script whose exit code is 0 where a host can log in to `address` without a question and both have rsync."""
-    return shell.script(_REACH, ssh=_SSH, address=_checked(address))
+def reach_script(address: str, boot_id: str) -> shell.Text:
+    """A script whose exit code is 0 where a host can log in to `address` without a question and both have rsync.
+
+    It fails where the machine there is in another boot than `boot_id`, hence another machine; also when that is empty.
+    """
+    return shell.script(_REACH, ssh=_SSH, address=_checked(address), boot=boot_id)
 
 
 def send_script(model: StoredModel, hub: str, address: str, target_hub: str, flags: Sequence[str]) -> shell.Text:
@@ -75,7 +81,12 @@ def _lines(names: Iterable[str]) -> list[str]:
     return lines
 
 
+def is_address(text: str) -> bool:
+    """Whether this can be the address of another host: a name or an IP address, with no port."""
+    return _ADDRESS.fullmatch(text) is not None
+
+
 def _checked(address: str) -> str:
-    if not _ADDRESS.fullmatch(address):
+    if not is_address(address):
         raise ValueError(f"not an address: {address!r}")
     return address

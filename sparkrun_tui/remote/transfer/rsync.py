@@ -117,9 +117,11 @@ class RsyncShipper:
                 raise HostError(f"{left[0]} is not whole after the transfer", host=transport.name)
         yield Transfer(model.size, model.size)
 
-    async def reaches(self, source: Transport, address: str) -> bool:
+    async def reaches(self, source: Transport, address: str, boot_id: str) -> bool:
         """Whether a host can send to another at `address` by itself; see `Shipper.reaches`."""
-        return (await source.run(relay.reach_script(address), timeout=30.0)).ok
+        if not relay.is_address(address):
+            return False
+        return (await source.run(relay.reach_script(address, boot_id), timeout=30.0)).ok
 
     async def relay(
         self,

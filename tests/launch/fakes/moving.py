@@ -91,7 +91,7 @@ class FakeModels:
         self._cluster.hosts[transport.name].check()
         return model.repo in self._cluster.hosts[transport.name].models
 
-    async def reaches(self, source: Any, address: str) -> bool:
+    async def reaches(self, source: Any, address: str, boot_id: str) -> bool:
         await asyncio.sleep(0.001)
         self._cluster.hosts[source.name].check()
         return self._cluster.hosts_reach_each_other
