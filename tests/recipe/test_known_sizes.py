@@ -14,8 +14,8 @@ from sparkrun_tui.models.shipped_table import known_models
 from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.format.quick_read import sketch
 from sparkrun_tui.recipe.search.entry import Entry
-from sparkrun_tui.recipe.search.summary import entry_of
 from sparkrun_tui.recipe.search.index import Index
+from sparkrun_tui.recipe.search.summary import entry_of
 
 B = 10**9
 
