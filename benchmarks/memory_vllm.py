@@ -103,6 +103,8 @@ def settings_of(row: Row) -> EngineSettings:
         enforce_eager=bool(inputs.get("enforce_eager")),
         context_parallel=inputs.get("decode_context_parallel") or inputs.get("decode_context_parallel_size") or 1,
         mamba_ssm_cache_dtype=inputs.get("mamba_ssm_cache_dtype", "auto"),
+        quantization=str(inputs.get("quantization") or ""),
+        text_only=bool(inputs.get("language_model_only")),
         speculative=_speculative(inputs),
     )
 
@@ -176,11 +178,18 @@ def observed_request_bytes(
 
 
 def _score_weights(pairs: dict[str, Pair], facts: ModelFacts, settings: EngineSettings, row: Row) -> None:
-    """Add the weights of one rank in bytes, where the row states enough to compute them from."""
-    loaded = row["observed"].get("model_load_gib")
-    if loaded and (facts.params or facts.weights):
+    """Add the weights of one rank in bytes, where the row states enough to compute them from.
+
+    A parameter count, tensor headers or a whole configuration are enough. A row that vLLM refused has none.
+    """
+    observed = row["observed"]
+    exact = observed.get("weights_bytes")
+    loaded = observed.get("model_load_gib")
+    size = exact or (loaded * GIB if loaded else 0)
+    known = facts.params or facts.weights or row["inputs"].get("hf_config")
+    if size and known:
         weights = weights_of(facts, settings)
-        pairs["weights"] = Pair(weights.rank if weights else None, loaded * GIB)
+        pairs["weights"] = Pair(weights.rank if weights else None, size)
 
 
 def _score_available(pairs: dict[str, Pair], facts: ModelFacts, settings: EngineSettings, row: Row) -> None:
