@@ -104,6 +104,7 @@ def settings_of(row: Row) -> EngineSettings:
         context_parallel=inputs.get("decode_context_parallel") or inputs.get("decode_context_parallel_size") or 1,
         mamba_ssm_cache_dtype=inputs.get("mamba_ssm_cache_dtype", "auto"),
         quantization=str(inputs.get("quantization") or ""),
+        moe_backend=str(inputs.get("moe_backend") or ""),
         text_only=bool(inputs.get("language_model_only")),
         speculative=_speculative(inputs),
     )

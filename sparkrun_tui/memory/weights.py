@@ -1,24 +1,24 @@
-"""How many bytes a model's weights take on one rank: from headers, or from counts and formats."""
+"""How many bytes a model's weights take on one rank: from headers, or from its modules and how each is stored."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import ceil
 
+from sparkrun_tui.memory.holdings import Holding, Sums, holding_of, model_kernels
 from sparkrun_tui.memory.overheads import Band
+from sparkrun_tui.memory.rope import rope_bytes
 from sparkrun_tui.memory.settings import EngineSettings
-from sparkrun_tui.models.config.values import fraction, mapping, positive, word
 from sparkrun_tui.models.dtypes import element_bytes
-from sparkrun_tui.models.facts import ModelFacts, QuantFacts, WeightFacts
-from sparkrun_tui.models.layers import AttentionKind, kinds
-from sparkrun_tui.models.parameters import Parameters, count_parameters, without_drafter
+from sparkrun_tui.models.facts import ModelFacts, WeightFacts
+from sparkrun_tui.models.parameters import count_parameters
 from sparkrun_tui.models.weight_formats import WeightFormat, weight_format, whole_bytes
-
-_ON_LOAD = frozenset({"fp8", "bitsandbytes", "int8", "mxfp8", "nvfp4_online", "fp8_per_tensor", "fp8_per_block"})
-"""Values of `--quantization` that convert a plain checkpoint while it is loaded."""
 
 _REPLICATED = 0.001
 """Share of a checkpoint that every tensor-parallel rank keeps (norms, routers) when there are no headers."""
+
+_SAME_COUNT = 0.015
+"""Up to this share two counts of parameters are of the same modules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,106 +44,135 @@ class Weights:
 def weights_of(facts: ModelFacts, settings: EngineSettings) -> Weights | None:
     """The weights on the rank that holds most, None when their size is unknown.
 
-    Order: the recipe's `model_vram`, headers, declared or known parameters, the architecture's own
-    count. The engine adds rope tables and the padding of some kernels. Sources:
-    vllm/model_executor/layers/rotary_embedding, fused_moe/oracle/mxfp4.py.
+    Order: the recipe's `model_vram`, headers, then the modules of the architecture with the bits that the
+    checkpoint's own lists give each, then a declared or known count of parameters. The engine adds rope tables and
+    what its kernels pad and repack.
     """
     declared = facts.declared
-    facts = _quantised_on_load(facts, settings)
     if declared is not None and declared.model_vram:
-        return _spread(facts, settings, WeightFacts(declared.model_vram, "recipe"), 0.0, 0.0, "recipe", extra=0)
-    extra = rope_bytes(facts)
-    if facts.weights is not None:
-        padding = _padding(facts, facts.weights.experts)
+        return _spread(facts, settings, WeightFacts(declared.model_vram, "recipe"), 0.0, "recipe", None)
+    holding = holding_of(facts, settings)
+    at_load = holding is not None and holding.scheme.at_load
+    if facts.weights is not None and not at_load:
         margin = 0.02 if facts.weights.sharded is not None else 0.03
-        return _spread(facts, settings, facts.weights, margin, margin, facts.weights.source, extra + padding)
-    return _without_headers(facts, settings, extra)
+        return _spread(facts, settings, facts.weights, margin, facts.weights.source, holding)
+    if holding is not None:
+        return _from_modules(facts, settings, holding)
+    return _from_count(facts, settings)
 
 
-def _quantised_on_load(facts: ModelFacts, settings: EngineSettings) -> ModelFacts:
-    """The facts of a plain checkpoint that the engine quantises while it loads it."""
-    if facts.quant is not None or settings.quantization not in _ON_LOAD:
-        return facts
-    if facts.declared is not None and facts.declared.model_dtype not in ("", "auto", "bfloat16", "bf16"):
-        return facts
-    size = element_bytes(facts.dtype) or 2
-    counted = facts.params or (facts.weights.total // size if facts.weights else None)
-    return replace(facts, quant=QuantFacts(settings.quantization), weights=None, params=counted, declared=None)
+def _stated(facts: ModelFacts) -> int | None:
+    """The parameters that the recipe or the Hub states, or that the headers' bytes of a plain checkpoint make."""
+    if facts.declared is not None and facts.declared.params:
+        return facts.declared.params
+    if facts.params is None and facts.weights is not None:
+        return facts.weights.total // (element_bytes(facts.dtype) or 2)
+    return facts.params
 
 
-def _without_headers(facts: ModelFacts, settings: EngineSettings, extra: int) -> Weights | None:
-    """Estimate from parameters and the weight format, by class where the architecture is known."""
-    counted = count_parameters(facts)
-    declared = facts.declared.params if facts.declared else None
-    stated = declared or facts.params
-    if stated is None and counted is None:
-        return None
-    form = weight_format(facts)
-    if form is None:
-        return None
-    parts = _bytes_by_class(facts, counted, stated, form)
-    padding = _padding(facts, parts.experts)
-    source = "parameters"
-    if declared:
+def _from_modules(facts: ModelFacts, settings: EngineSettings, holding: Holding) -> Weights:
+    """Add up the modules of a rank; the last pipeline stage also holds head, vision tower and drafter.
+
+    A stated number of parameters that is not the architecture's own scales all but the ends.
+    """
+    kernels = model_kernels(holding, facts, settings)
+    one = replace(kernels, ranks=1, spread=1, whole_experts=False)
+    stated = _stated(facts)
+    factor = _factor(holding, stated)
+    extra = rope_bytes(facts)
+    drafter = _draft_model_bytes(facts, settings)
+    stages = settings.pipeline_parallel
+    share = holding.on_rank(kernels)
+    ends = share.embedding + share.head if stages == 1 else max(share.embedding, share.head)
+    rank = (share.body + share.experts) * factor / stages + ends + _beside(share, settings) + extra + drafter
+    whole = _loaded(holding.on_rank(one), settings, factor)
+    source = "config"
+    if facts.declared is not None and facts.declared.params:
         source = "recipe"
-    elif stated is None:
-        source = "config"
-    spread = 0.02 if form.plain else 0.08
-    return _spread(facts, settings, parts, spread / 2, spread, source, extra + padding)
-
-
-def _bytes_by_class(
-    facts: ModelFacts, counted: Parameters | None, stated: int | None, form: WeightFormat
-) -> WeightFacts:
-    """Weight bytes by class: what the format quantises at its bits, the rest in the model's dtype."""
-    plain = element_bytes(facts.dtype) or 2
-    if counted is None:
-        total = stated or 0
-        if not facts.vocab or not facts.hidden:
-            return WeightFacts(int(total * whole_bytes(form)), "parameters")
-        kept = min(total, 2 * facts.vocab * facts.hidden)
-        return WeightFacts(int(kept * plain + (total - kept) * form.whole_bits / 8), "parameters")
-    ends = counted.embedding + counted.head
-    body = counted.mixing + counted.dense + counted.experts
-    if stated is not None:
-        body = max(0, without_drafter(stated, counted) - ends)
-    mixing = min(counted.mixing, body)
-    feed = body - mixing
-    experts = min(counted.experts, feed)
-    mixing_bits = form.mixing_bits_of_experts if counted.experts else form.mixing_bits
-    if not mixing_bits:
-        mixing_bits = 8 * plain
-    end_bits = form.bits if form.quantises_ends else 8 * plain
-    expert_bits = form.bits
-    if word(facts.config, "expert_dtype") == "fp4":
-        expert_bits = 4.25
-    expert_bytes = int(experts * expert_bits / 8)
-    drafter = counted.drafter * plain if facts.mtp else 0
-    total_bytes = int(ends * end_bits / 8 + mixing * mixing_bits / 8 + (feed - experts) * form.bits / 8 + expert_bytes)
-    return WeightFacts(
-        total=total_bytes + drafter,
-        source="parameters",
-        experts=expert_bytes,
-        embedding=counted.embedding * plain,
-        head=counted.head * plain,
-        drafter=drafter,
+    elif stated is not None:
+        source = "parameters"
+    low, high = _margins(holding, settings)
+    loaded = _loaded(holding.in_checkpoint(one), settings, factor)
+    rank = round(rank)
+    return Weights(
+        round(whole) + extra + drafter, rank, int(rank * (1 - low)), int(rank * (1 + high)), source, round(loaded)
     )
+
+
+def _loaded(sums: Sums, settings: EngineSettings, factor: float) -> float:
+    """What is loaded of a model, the vision tower and its own drafter only where they are used."""
+    return sums.embedding + sums.head + (sums.body + sums.experts) * factor + _beside(sums, settings)
+
+
+def _beside(sums: Sums, settings: EngineSettings) -> float:
+    """The vision tower and the drafter, where they are loaded."""
+    size = 0.0 if settings.text_only else sums.vision
+    if uses_own_drafter(settings):
+        size += sums.drafter
+    return size
+
+
+def _factor(holding: Holding, stated: int | None) -> float:
+    """By how much a stated number of parameters differs from the architecture's own, 1 when it is the same.
+
+    Counts of the Hub cover the vision tower and the drafter, those of recipes often do not.
+    """
+    text, vision, drafter = holding.parameters
+    if stated is None:
+        return 1.0
+    for beside in (0, vision, drafter, vision + drafter):
+        if abs(text + beside - stated) < _SAME_COUNT * stated:
+            return 1.0
+    ends = sum(module.elements for module, _ in holding.text if module.name.endswith(("embed_tokens", "lm_head")))
+    return max(0, stated - ends) / (text - ends)
+
+
+def _margins(holding: Holding, settings: EngineSettings) -> tuple[float, float]:
+    """How far the weights may lie below and above: little where the checkpoint's lists are known."""
+    scheme = holding.scheme
+    low, high = 0.01, 0.02
+    if not scheme.exact or not scheme.listed:
+        low, high = 0.04, 0.08
+    if not holding.modules.vision_known and not settings.text_only:
+        high += 0.04
+    return low, high
+
+
+def _from_count(facts: ModelFacts, settings: EngineSettings) -> Weights | None:
+    """Estimate from a number of parameters and the format alone, where the architecture is not known."""
+    stated = facts.declared.params if facts.declared else None
+    source = "recipe" if stated else "parameters"
+    stated = stated or facts.params
+    form = weight_format(facts)
+    if stated is None or form is None:
+        return None
+    total = _counted_bytes(facts, stated, form)
+    spread = 0.02 if form.plain else 0.08
+    found = _spread(facts, settings, WeightFacts(total, "parameters"), spread, source, None)
+    return replace(found, low=int(found.rank * (1 - spread / 2)))
+
+
+def _counted_bytes(facts: ModelFacts, total: int, form: WeightFormat) -> int:
+    """The bytes of some parameters: embedding and head in the model's dtype where their size is known."""
+    if not facts.vocab or not facts.hidden:
+        return int(total * whole_bytes(form))
+    kept = min(total, 2 * facts.vocab * facts.hidden)
+    return int(kept * (element_bytes(facts.dtype) or 2) + (total - kept) * form.whole_bits / 8)
 
 
 def _spread(
     facts: ModelFacts,
     settings: EngineSettings,
     weights: WeightFacts,
-    low: float,
-    high: float,
+    margin: float,
     source: str,
-    extra: int,
+    holding: Holding | None,
 ) -> Weights:
     """Take away what is not loaded, split the rest over the ranks and put a band around it.
 
     Rank = sharded/tp/stages + replicated/stages + rope; the first and last stage also hold embedding and
-    head whole, and expert parallelism spreads experts over the replicas too. `low` and `high` are
-    shares of the result.
+    head whole, and expert parallelism spreads experts over the replicas too. `margin` is a share of the result.
+    What the kernels add to the checkpoint's bytes follows from the modules; `holding` None: nothing is known of them.
     """
     loaded = weights.total
     if not uses_own_drafter(settings):
@@ -159,11 +188,30 @@ def _spread(
     spread = settings.data_parallel if settings.expert_parallel else 1
     body = ceil((sharded - ends - experts + experts / spread) / stages)
     per_stage = body + (ends if stages == 1 else max(weights.embedding, weights.head))
-    rank = ceil(per_stage / ranks) + ceil(replicated / stages) + vision + extra
+    extra = drafter = added = added_whole = 0
+    if source != "recipe":
+        extra = rope_bytes(facts)
     drafter = _draft_model_bytes(facts, settings)
-    rank += drafter
-    whole = loaded + extra + drafter
-    return Weights(whole, rank, int(rank * (1 - low)), int(rank * (1 + high)), source, loaded)
+    if holding is not None:
+        kernels = model_kernels(holding, facts, settings)
+        one = replace(kernels, ranks=1, spread=1, whole_experts=False)
+        share = holding.on_rank(kernels)
+        added = round(_difference(share, holding.in_checkpoint(kernels), settings) / stages)
+        added_whole = round(_difference(holding.on_rank(one), holding.in_checkpoint(one), settings))
+        towers = holding.on_rank(one).vision
+        if towers:
+            vision = round(vision * share.vision / towers)
+    rank = ceil(per_stage / ranks) + ceil(replicated / stages) + vision + extra + added + drafter
+    whole = loaded + extra + added_whole + drafter
+    return Weights(whole, rank, int(rank * (1 - margin)), int(rank * (1 + margin)), source, loaded)
+
+
+def _difference(after: Sums, before: Sums, settings: EngineSettings) -> float:
+    """What the kernels add to the text model and the drafter, negative where they drop something."""
+    difference = after.text - before.text
+    if uses_own_drafter(settings):
+        difference += after.drafter - before.drafter
+    return difference
 
 
 def uses_own_drafter(settings: EngineSettings) -> bool:
@@ -186,51 +234,3 @@ def _draft_model_bytes(facts: ModelFacts, settings: EngineSettings) -> int:
     counted = count_parameters(drafter)
     total = drafter.params or (counted.total if counted else 0)
     return ceil(total * (element_bytes(drafter.dtype) or 2) / settings.tensor_parallel)
-
-
-def rope_bytes(facts: ModelFacts) -> int:
-    """The rope table: positions x rotary width x dtype (cosines and sines), once per model.
-
-    DeepSeek's YaRN keeps it in fp32. Source: vllm/model_executor/layers/rotary_embedding/base.py,
-    deepseek_scaling_rope.py.
-    """
-    positions = facts.max_length
-    width = _rotary_width(facts)
-    if not positions or not width:
-        return 0
-    size = element_bytes(facts.dtype) or 2
-    for layer in kinds(facts.layers):
-        if layer.attention is not None and layer.attention.kind is AttentionKind.MLA:
-            size = 4
-    return positions * width * size
-
-
-def _rotary_width(facts: ModelFacts) -> int:
-    """How many elements of a head are rotated."""
-    config = facts.config
-    direct = positive(config, "rotary_dim", "qk_rope_head_dim")
-    if direct is not None:
-        return direct
-    if word(config, "position_embedding_type") == "nope" or not facts.head_dim:
-        return 0
-    factor = fraction(config, "partial_rotary_factor")
-    if factor is None:
-        factor = fraction(mapping(config, "rope_parameters"), "partial_rotary_factor")
-    return int(facts.head_dim * (1.0 if factor is None else factor))
-
-
-def _padding(facts: ModelFacts, expert_bytes: int | None) -> int:
-    """What the mxfp4 expert kernels add: widths padded to 128 and 256, biases in fp32.
-
-    Source: vllm/model_executor/layers/fused_moe/oracle/mxfp4.py (Marlin and Triton layouts).
-    """
-    form = weight_format(facts)
-    if form is None or form.name != "mxfp4" or not (facts.hidden and facts.expert_width and facts.layers):
-        return 0
-    width, hidden = facts.expert_width, facts.hidden
-    matrices = len(facts.layers) * facts.experts
-    if expert_bytes is None:
-        expert_bytes = int(matrices * 3 * width * hidden * form.bits / 8)
-    ratio = ceil(width / 128) * 128 * ceil(hidden / 256) * 256 / (width * hidden) - 1
-    biases = matrices * (2 * width + hidden) * 2 if facts.model_type == "gpt_oss" else 0
-    return int(expert_bytes * ratio) + biases

@@ -1,0 +1,209 @@
+"""The modules of a model with how each is stored, worked out once per model, and their bytes on a rank."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from sparkrun_tui.memory.kernels import Kernels, bytes_on_rank, kernel_refusal, kernels_of
+from sparkrun_tui.memory.settings import EngineSettings
+from sparkrun_tui.memory.vllm.versions import rules_for
+from sparkrun_tui.models.dtypes import element_bytes
+from sparkrun_tui.models.facts import ModelFacts
+from sparkrun_tui.models.modules.listing import modules_of
+from sparkrun_tui.models.modules.module import Kind, Module, Modules, Split
+from sparkrun_tui.models.scheme import Scheme, checkpoint_scheme, format_scheme, load_scheme, plain_scheme
+from sparkrun_tui.models.stored import Stored
+from sparkrun_tui.models.weight_formats import weight_format
+
+_MOST_MODELS = 32
+
+Held = tuple[tuple[Module, Stored], ...]
+"""Modules that differ, each with how it is stored; `copies` counts the equal ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Bytes by class: on one rank, on one rank that holds all, and in the checkpoint.
+
+    `body` is what pipeline stages divide: all but the ends, vision and the drafter. `experts` is part of nothing else.
+    """
+
+    embedding: float = 0.0
+    head: float = 0.0
+    experts: float = 0.0
+    body: float = 0.0
+    vision: float = 0.0
+    drafter: float = 0.0
+
+    @property
+    def text(self) -> float:
+        """The text model."""
+        return self.embedding + self.head + self.experts + self.body
+
+
+@dataclass(frozen=True)
+class Holding:
+    """A model's modules and their storage.
+
+    `scheme` is where the storage comes from and `parameters` counts the text model, the vision tower and the drafter.
+    """
+
+    modules: Modules
+    scheme: Scheme
+    text: Held
+    vision: Held
+    drafter: Held
+    parameters: tuple[int, int, int]
+    known: dict[tuple[Kernels, bool], Sums] = field(default_factory=dict, compare=False, repr=False)
+
+    def on_rank(self, kernels: Kernels) -> Sums:
+        """The bytes that one rank holds after the kernels have repacked them."""
+        return self._sums(kernels, False)
+
+    def in_checkpoint(self, kernels: Kernels) -> Sums:
+        """The share that a rank would have of the checkpoint's own bytes, without any padding and repacking."""
+        return self._sums(kernels, True)
+
+    def _sums(self, kernels: Kernels, stored_only: bool) -> Sums:
+        found = self.known.get((kernels, stored_only))
+        if found is None:
+            if len(self.known) > 256:
+                self.known.clear()
+            found = self.known[kernels, stored_only] = self._added_up(kernels, stored_only)
+        return found
+
+    def _added_up(self, kernels: Kernels, stored_only: bool) -> Sums:
+        sums = dict.fromkeys(("embedding", "head", "experts", "body", "vision", "drafter"), 0.0)
+        element = self.scheme.element
+        held = [(module, stored, _class(module)) for module, stored in self.text]
+        held += [(module, stored, "vision") for module, stored in self.vision]
+        held += [(module, stored, "drafter") for module, stored in self.drafter]
+        for module, stored, name in held:
+            if stored_only:
+                sums[name] += _plain_share(module, stored, kernels)
+            else:
+                sums[name] += bytes_on_rank(module, stored, kernels, element)
+        return Sums(**sums)
+
+
+def _class(module: Module) -> str:
+    """The sum that a module of the text model belongs to."""
+    if module.kind is Kind.EMBEDDING:
+        return "embedding"
+    if module.kind is Kind.HEAD:
+        return "head"
+    return "experts" if module.kind is Kind.EXPERTS else "body"
+
+
+def _plain_share(module: Module, stored: Stored, kernels: Kernels) -> float:
+    """A rank's share of a module's bytes in the checkpoint."""
+    size = module.copies * stored.size(module.rows, module.columns)
+    if module.kind is Kind.EXPERTS and kernels.whole_experts:
+        return size / kernels.spread
+    if module.split is Split.WHOLE and module.kind is not Kind.EXPERTS:
+        return size
+    return size / kernels.ranks
+
+
+_HOLDINGS: OrderedDict[tuple[int | str, ...], tuple[ModelFacts, Holding | None]] = OrderedDict()
+"""The last models by the identity of what was read of them; the facts are kept so that no identity is used anew."""
+
+
+def holding_of(facts: ModelFacts, settings: EngineSettings) -> Holding | None:
+    """A model's modules with their storage, None when its architecture or its format is not known."""
+    declared = facts.declared.model_dtype if facts.declared else ""
+    same = (
+        *map(id, (facts.config, facts.gguf, facts.layers, facts.mtp, facts.quant)),
+        declared,
+        facts.dtype,
+        settings.quantization,
+        settings.engine,
+        settings.version,
+    )
+    found = _HOLDINGS.get(same)
+    if found is not None:
+        _HOLDINGS.move_to_end(same)
+        return found[1]
+    holding = _worked_out(facts, settings)
+    _HOLDINGS[same] = (facts, holding)
+    if len(_HOLDINGS) > _MOST_MODELS:
+        _HOLDINGS.popitem(last=False)
+    return holding
+
+
+def _worked_out(facts: ModelFacts, settings: EngineSettings) -> Holding | None:
+    modules = modules_of(facts)
+    scheme = scheme_of(facts, settings)
+    if modules is None or scheme is None:
+        return None
+    parameters = tuple(sum(item.elements for item in part) for part in (modules.text, modules.vision, modules.drafter))
+    return Holding(
+        modules,
+        scheme,
+        _held(modules.text, scheme),
+        _held(modules.vision, scheme),
+        _held(modules.drafter, scheme),
+        (parameters[0], parameters[1], parameters[2]),
+    )
+
+
+def scheme_of(facts: ModelFacts, settings: EngineSettings) -> Scheme | None:
+    """How the weights are stored: by the recipe's word where it contradicts the checkpoint, else by the checkpoint.
+
+    A plain checkpoint is quantised while it is loaded where `--quantization` says so. None for an unknown format.
+    """
+    form = weight_format(facts)
+    declared = facts.declared.model_dtype if facts.declared else ""
+    if facts.quant is None and (form is None or form.plain):
+        older = settings.engine != "vllm" or rules_for(settings.version).version < (0, 32)
+        at_load = load_scheme(facts, settings.quantization, bitsandbytes=older)
+        if at_load is not None:
+            return at_load
+        if form is not None and element_bytes(facts.dtype) == form.bits / 8:
+            return plain_scheme(facts)
+    read = checkpoint_scheme(facts)
+    if read is not None and (not declared or form is None or form == weight_format(replace(facts, declared=None))):
+        return read
+    return None if form is None else format_scheme(facts, form)
+
+
+def _held(modules: Iterable[Module], scheme: Scheme) -> Held:
+    """Equal modules joined, each with its storage."""
+    joined: dict[tuple[Module, Stored], int] = {}
+    asked: dict[tuple[str, Kind], Stored] = {}
+    for module in modules:
+        kept = (module.name if scheme.numbered else _unnumbered(module.name), module.kind)
+        stored = asked.get(kept) if module.linear and not module.element else None
+        if stored is None:
+            stored = scheme.of(module)
+            if module.linear and not module.element:
+                asked[kept] = stored
+        last = module.name.rpartition(".")[2]
+        same = (replace(module, name=f"x.{last}", copies=1), stored)
+        joined[same] = joined.get(same, 0) + module.copies
+    return tuple((replace(module, copies=number), stored) for (module, stored), number in joined.items())
+
+
+def _unnumbered(name: str) -> str:
+    """A name without the numbers in it."""
+    return ".".join(word for word in name.split(".") if not word.isdigit())
+
+
+def refusal_of_kernels(facts: ModelFacts, settings: EngineSettings) -> str:
+    """Why the engine's kernels refuse the model over so many ranks, empty when they take it or nothing is known."""
+    holding = holding_of(facts, settings)
+    if holding is None or not holding.scheme.exact:
+        return ""
+    kernels = model_kernels(holding, facts, settings)
+    for module, stored in holding.text:
+        found = kernel_refusal(module, stored, kernels)
+        if found:
+            return found
+    return ""
+
+
+def model_kernels(holding: Holding, facts: ModelFacts, settings: EngineSettings) -> Kernels:
+    """The kernels that an engine uses for a model."""
+    return kernels_of(facts, settings, gated=holding.modules.gated, at_load=holding.scheme.at_load)
