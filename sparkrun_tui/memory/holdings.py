@@ -138,13 +138,17 @@ def _worked_out(facts: ModelFacts, settings: EngineSettings) -> Holding | None:
     scheme = scheme_of(facts, settings)
     if modules is None or scheme is None:
         return None
+    drafts = scheme
+    if not scheme.listed and not scheme.exact:
+        # Only a word is known: makers of such formats leave the drafter as it was.
+        drafts = plain_scheme(facts)
     parameters = tuple(sum(item.elements for item in part) for part in (modules.text, modules.vision, modules.drafter))
     return Holding(
         modules,
         scheme,
         _held(modules.text, scheme),
         _held(modules.vision, scheme),
-        _held(modules.drafter, scheme),
+        _held(modules.drafter, drafts),
         (parameters[0], parameters[1], parameters[2]),
     )
 

@@ -7,7 +7,7 @@ from math import ceil
 
 from sparkrun_tui.memory.holdings import Holding, Sums, holding_of, model_kernels
 from sparkrun_tui.memory.overheads import Band
-from sparkrun_tui.memory.rope import rope_bytes
+from sparkrun_tui.memory.rope import drafter_rope_bytes, rope_bytes
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.models.dtypes import element_bytes
 from sparkrun_tui.models.facts import ModelFacts, WeightFacts
@@ -50,12 +50,13 @@ def weights_of(facts: ModelFacts, settings: EngineSettings) -> Weights | None:
     """
     declared = facts.declared
     if declared is not None and declared.model_vram:
-        return _spread(facts, settings, WeightFacts(declared.model_vram, "recipe"), 0.0, "recipe", None)
+        return _spread(facts, settings, WeightFacts(declared.model_vram, "recipe"), 0.0, "recipe", 0)
     holding = holding_of(facts, settings)
     at_load = holding is not None and holding.scheme.at_load
     if facts.weights is not None and not at_load:
         margin = 0.02 if facts.weights.sharded is not None else 0.03
-        return _spread(facts, settings, facts.weights, margin, facts.weights.source, holding)
+        tables = _tables(facts, settings)
+        return _spread(facts, settings, facts.weights, margin, facts.weights.source, tables, holding)
     if holding is not None:
         return _from_modules(facts, settings, holding)
     return _from_count(facts, settings)
@@ -79,7 +80,7 @@ def _from_modules(facts: ModelFacts, settings: EngineSettings, holding: Holding)
     one = replace(kernels, ranks=1, spread=1, whole_experts=False)
     stated = _stated(facts)
     factor = _factor(holding, stated)
-    extra = rope_bytes(facts)
+    extra = _tables(facts, settings)
     drafter = _draft_model_bytes(facts, settings)
     stages = settings.pipeline_parallel
     share = holding.on_rank(kernels)
@@ -97,6 +98,14 @@ def _from_modules(facts: ModelFacts, settings: EngineSettings, holding: Holding)
     return Weights(
         round(whole) + extra + drafter, rank, int(rank * (1 - low)), int(rank * (1 + high)), source, round(loaded)
     )
+
+
+def _tables(facts: ModelFacts, settings: EngineSettings) -> int:
+    """The rope tables of the model, and those that its own drafter does not share."""
+    size = rope_bytes(facts)
+    if uses_own_drafter(settings):
+        size += drafter_rope_bytes(facts)
+    return size
 
 
 def _loaded(sums: Sums, settings: EngineSettings, factor: float) -> float:
@@ -148,7 +157,8 @@ def _from_count(facts: ModelFacts, settings: EngineSettings) -> Weights | None:
         return None
     total = _counted_bytes(facts, stated, form)
     spread = 0.02 if form.plain else 0.08
-    found = _spread(facts, settings, WeightFacts(total, "parameters"), spread, source, None)
+    tables = _tables(facts, settings)
+    found = _spread(facts, settings, WeightFacts(total, "parameters"), spread, source, tables)
     return replace(found, low=int(found.rank * (1 - spread / 2)))
 
 
@@ -166,13 +176,14 @@ def _spread(
     weights: WeightFacts,
     margin: float,
     source: str,
-    holding: Holding | None,
+    extra: int,
+    holding: Holding | None = None,
 ) -> Weights:
     """Take away what is not loaded, split the rest over the ranks and put a band around it.
 
     Rank = sharded/tp/stages + replicated/stages + rope; the first and last stage also hold embedding and
-    head whole, and expert parallelism spreads experts over the replicas too. `margin` is a share of the result.
-    What the kernels add to the checkpoint's bytes follows from the modules; `holding` None: nothing is known of them.
+    head whole, and expert parallelism spreads experts over the replicas too. `margin` is a share of the result,
+    `extra` the bytes that each rank adds. What the kernels add to the checkpoint's bytes follows from the modules; `holding` None: nothing is known of them.
     """
     loaded = weights.total
     if not uses_own_drafter(settings):
@@ -188,9 +199,7 @@ def _spread(
     spread = settings.data_parallel if settings.expert_parallel else 1
     body = ceil((sharded - ends - experts + experts / spread) / stages)
     per_stage = body + (ends if stages == 1 else max(weights.embedding, weights.head))
-    extra = drafter = added = added_whole = 0
-    if source != "recipe":
-        extra = rope_bytes(facts)
+    added = added_whole = 0
     drafter = _draft_model_bytes(facts, settings)
     if holding is not None:
         kernels = model_kernels(holding, facts, settings)

@@ -327,7 +327,9 @@ def _integer_choice(block: Config, method: str) -> tuple[Choice | None, list[Nam
         settings = entry if isinstance(entry, Mapping) else {}
         width = fraction(settings, "bits", most=64)
         if width is not None:
-            stored = None if width >= 16 else integers(width, positive(settings, "group_size") or group, True, symmetric)
+            stored = (
+                None if width >= 16 else integers(width, positive(settings, "group_size") or group, True, symmetric)
+            )
         if name.startswith("-:"):
             stored = None
         pattern = name
@@ -435,4 +437,3 @@ def _of_group(group: Config, block: Config) -> Stored | None:
     if computed and bits == 8:
         return INT8_ROWS
     return integers(bits, size, zeros=not flag(weights, "symmetric", True))
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sparkrun_tui.models.config.values import flag, mapping, positive, whole
+from sparkrun_tui.models.config.values import flag, positive, whole
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.layers import Layer
 from sparkrun_tui.models.modules.feed_forward import Feed, feed_modules, feeds_of, is_gated
@@ -53,7 +53,9 @@ def _ends(facts: ModelFacts) -> list[Module]:
         # Gemma 3n and small Gemma 4 have embeddings for each layer, and a projection to all of them.
         layers = len(facts.layers or ())
         found.append(Module("embed_tokens_per_layer", Kind.EMBEDDING, words, width * layers, linear=False))
-        found.append(Module("per_layer_model_projection", Kind.SMALL, width * layers, hidden, Split.WHOLE, linear=False))
+        found.append(
+            Module("per_layer_model_projection", Kind.SMALL, width * layers, hidden, Split.WHOLE, linear=False)
+        )
     return found
 
 
@@ -75,8 +77,7 @@ def _body(facts: ModelFacts, layers: tuple[Layer, ...], feeds: list[Feed]) -> li
             found.append(Module(f"{at}.per_layer_input_gate", Kind.SMALL, per_layer, hidden, Split.WHOLE))
             found.append(Module(f"{at}.per_layer_projection", Kind.SMALL, hidden, per_layer, Split.WHOLE))
         if streams:
-            # DeepSeek-V4 mixes several residual streams before attention and before the feed-forward.
-            found.append(small(2 * (2 + streams) * streams * streams * hidden, element=4))
+            found.append(_mixed_streams(hidden, streams))
     return found
 
 
@@ -88,17 +89,43 @@ def _drafter(facts: ModelFacts, feeds: list[Feed]) -> list[Module]:
     named = facts.model_type.startswith(_NAMED_DRAFTERS)
     hidden, count = facts.hidden or 0, len(feeds)
     feed = Feed.EXPERTS if Feed.EXPERTS in feeds else Feed.DENSE
+    streams = positive(facts.config, "hc_mult") or 0
     found: list[Module] = []
     for index, layer in enumerate(draft_layers(facts)):
         at = f"mtp.layers.{index}" if named else f"layers.{count + index}"
         found += mixing_modules(facts, layer, at)
         found += feed_modules(facts, feed, at)
         found.append(small(5 * hidden))
-        if not named:
+        if streams:
+            found += _joined_streams(at, hidden, streams)
+        elif not named:
             found.append(Module(f"{at}.eh_proj", Kind.SMALL, hidden, 2 * hidden, Split.WHOLE, linear=False))
     if named and found:
         found.append(Module("mtp.fc", Kind.SMALL, hidden, 2 * hidden, Split.WHOLE))
     return found
+
+
+def _mixed_streams(hidden: int, streams: int) -> Module:
+    """What mixes DeepSeek-V4's residual streams before the attention and before the feed-forward of a layer."""
+    return small(2 * (2 + streams) * streams * streams * hidden, element=4)
+
+
+_BUFFERED_TOKENS = 2048
+"""Tokens of one step of which DeepSeek-V4 keeps the hidden states for its drafter (a GB10's default)."""
+
+
+def _joined_streams(at: str, hidden: int, streams: int) -> list[Module]:
+    """The projections of DeepSeek-V4's drafter, and the hidden states of all streams that the model keeps for it.
+
+    Source: vllm/models/deepseek_v4/nvidia/mtp.py, model.py (_mtp_hidden_buffer).
+    """
+    return [
+        Module(f"{at}.e_proj", Kind.SMALL, hidden, hidden, Split.WHOLE),
+        Module(f"{at}.h_proj", Kind.SMALL, hidden, hidden, Split.WHOLE),
+        _mixed_streams(hidden, streams),
+        small(streams * streams * hidden, element=4),
+        small(_BUFFERED_TOKENS * streams * hidden),
+    ]
 
 
 def draft_layers(facts: ModelFacts) -> tuple[Layer, ...]:
@@ -109,8 +136,3 @@ def draft_layers(facts: ModelFacts) -> tuple[Layer, ...]:
         if layer.attention is not None:
             return (replace(layer, state=None),)
     return ()
-
-
-def has_unlisted_encoder(facts: ModelFacts) -> bool:
-    """Whether a model has an encoder beside its text model of which nothing is known."""
-    return facts.multimodal and not mapping(facts.config, "vision_config")

@@ -187,4 +187,3 @@ def _delta_attention(state: State, hidden: int, at: str) -> list[Module]:
         small(width + state.heads, Split.ROWS, element=4),
         small(state.rows),
     ]
-
