@@ -1,4 +1,4 @@
-"""Matches names against patterns of strangers in a time that no pattern can drive up: wildcards, no regular expressions.
+"""Matches names against patterns of strangers in a time that no pattern can drive up.
 
 Lists of modules come with wildcards or with regular expressions. The latter are never compiled: the few forms in use
 are rewritten as wildcards, and others are unknown.

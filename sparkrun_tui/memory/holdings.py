@@ -81,10 +81,13 @@ class Holding:
         held += [(module, stored, "vision") for module, stored in self.vision]
         held += [(module, stored, "drafter") for module, stored in self.drafter]
         for module, stored, name in held:
+            used = kernels
+            if name == "vision" and kernels.whole_vision:
+                used = replace(kernels, ranks=1)
             if stored_only:
-                sums[name] += _plain_share(module, stored, kernels)
+                sums[name] += _plain_share(module, stored, used)
             else:
-                sums[name] += bytes_on_rank(module, stored, kernels, element)
+                sums[name] += bytes_on_rank(module, stored, used, element)
         return Sums(**sums)
 
 
@@ -107,7 +110,7 @@ def _plain_share(module: Module, stored: Stored, kernels: Kernels) -> float:
     return size / kernels.ranks
 
 
-_HOLDINGS: OrderedDict[tuple[int | str, ...], tuple[ModelFacts, Holding | None]] = OrderedDict()
+_HOLDINGS: OrderedDict[tuple[object, ...], tuple[ModelFacts, Holding | None]] = OrderedDict()
 """The last models by the identity of what was read of them; the facts are kept so that no identity is used anew."""
 
 

@@ -39,6 +39,7 @@ class Kernels:
     padded_experts: bool = False
     padded_mxfp4: bool = False
     drops_zeros: bool = False
+    whole_vision: bool = False
     unfolds_latent: bool = False
 
 
@@ -70,6 +71,7 @@ def kernels_of(facts: ModelFacts, settings: EngineSettings, *, gated: bool, at_l
         padded_experts=not at_load,
         padded_mxfp4=padded_mxfp4,
         drops_zeros=True,
+        whole_vision=settings.mm_encoder_tp_mode == "data",
         unfolds_latent=True,
     )
 

@@ -40,16 +40,6 @@ def rope_bytes(facts: ModelFacts) -> int:
     return total
 
 
-def drafter_rope_bytes(facts: ModelFacts) -> int:
-    """The tables of the model's own drafter: it shares the model's, but DeepSeek-V4's has as many of its own.
-
-    Measured on vLLM 0.33's own model classes.
-    """
-    if any(layer.attention is not None and layer.attention.compress is not None for layer in facts.mtp):
-        return rope_bytes(facts)
-    return 0
-
-
 def _table(facts: ModelFacts, attention: Attention) -> tuple[int, str, str]:
     """The table that a layer uses: its width, its base, and its scaling; a width of 0 for none."""
     config = facts.config

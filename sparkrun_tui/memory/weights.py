@@ -7,7 +7,7 @@ from math import ceil
 
 from sparkrun_tui.memory.holdings import Holding, Sums, holding_of, model_kernels
 from sparkrun_tui.memory.overheads import Band
-from sparkrun_tui.memory.rope import drafter_rope_bytes, rope_bytes
+from sparkrun_tui.memory.rope import rope_bytes
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.models.dtypes import element_bytes
 from sparkrun_tui.models.facts import ModelFacts, WeightFacts
@@ -55,7 +55,7 @@ def weights_of(facts: ModelFacts, settings: EngineSettings) -> Weights | None:
     at_load = holding is not None and holding.scheme.at_load
     if facts.weights is not None and not at_load:
         margin = 0.02 if facts.weights.sharded is not None else 0.03
-        tables = _tables(facts, settings)
+        tables = rope_bytes(facts)
         return _spread(facts, settings, facts.weights, margin, facts.weights.source, tables, holding)
     if holding is not None:
         return _from_modules(facts, settings, holding)
@@ -80,7 +80,7 @@ def _from_modules(facts: ModelFacts, settings: EngineSettings, holding: Holding)
     one = replace(kernels, ranks=1, spread=1, whole_experts=False)
     stated = _stated(facts)
     factor = _factor(holding, stated)
-    extra = _tables(facts, settings)
+    extra = rope_bytes(facts)
     drafter = _draft_model_bytes(facts, settings)
     stages = settings.pipeline_parallel
     share = holding.on_rank(kernels)
@@ -98,14 +98,6 @@ def _from_modules(facts: ModelFacts, settings: EngineSettings, holding: Holding)
     return Weights(
         round(whole) + extra + drafter, rank, int(rank * (1 - low)), int(rank * (1 + high)), source, round(loaded)
     )
-
-
-def _tables(facts: ModelFacts, settings: EngineSettings) -> int:
-    """The rope tables of the model, and those that its own drafter does not share."""
-    size = rope_bytes(facts)
-    if uses_own_drafter(settings):
-        size += drafter_rope_bytes(facts)
-    return size
 
 
 def _loaded(sums: Sums, settings: EngineSettings, factor: float) -> float:
@@ -157,7 +149,7 @@ def _from_count(facts: ModelFacts, settings: EngineSettings) -> Weights | None:
         return None
     total = _counted_bytes(facts, stated, form)
     spread = 0.02 if form.plain else 0.08
-    tables = _tables(facts, settings)
+    tables = rope_bytes(facts)
     found = _spread(facts, settings, WeightFacts(total, "parameters"), spread, source, tables)
     return replace(found, low=int(found.rank * (1 - spread / 2)))
 
@@ -183,7 +175,8 @@ def _spread(
 
     Rank = sharded/tp/stages + replicated/stages + rope; the first and last stage also hold embedding and
     head whole, and expert parallelism spreads experts over the replicas too. `margin` is a share of the result,
-    `extra` the bytes that each rank adds. What the kernels add to the checkpoint's bytes follows from the modules; `holding` None: nothing is known of them.
+    `extra` the bytes that each rank adds. What the kernels add to the checkpoint's bytes follows from the modules;
+    `holding` None: nothing is known of them.
     """
     loaded = weights.total
     if not uses_own_drafter(settings):

@@ -221,7 +221,8 @@ def load_scheme(facts: ModelFacts, quantization: str, *, bitsandbytes: bool) -> 
     """What `--quantization` makes of a plain checkpoint, None for a value that converts nothing.
 
     Embedding and head stay as they are. `nvfp4_per_token` changes no dense model. `bitsandbytes` says whether the
-    engine knows that method (vLLM before 0.32, SGLang). Source: vllm/config/quantization.py, vllm/model_executor/layers/quantization/online/.
+    engine knows that method (vLLM before 0.32, SGLang). Source: vllm/config/quantization.py,
+    vllm/model_executor/layers/quantization/online/.
     """
     element = element_bytes(facts.dtype) or 2
     if quantization == "bitsandbytes" and not bitsandbytes:
@@ -236,8 +237,8 @@ def load_scheme(facts: ModelFacts, quantization: str, *, bitsandbytes: bool) -> 
 def checkpoint_scheme(facts: ModelFacts) -> Scheme | None:
     """What the checkpoint's quantisation block says of each module, None when there is none or it is not known.
 
-    Source: vllm/model_executor/layers/quantization/ (compressed_tensors, modelopt.py, fp8.py, auto_awq.py, auto_gptq.py,
-    inc.py, mxfp4.py), each by its `get_quant_method`.
+    Source: vllm/model_executor/layers/quantization/ (compressed_tensors, modelopt.py, fp8.py, auto_awq.py,
+    auto_gptq.py, inc.py, mxfp4.py), each by its `get_quant_method`.
     """
     if facts.quant is None:
         return None
@@ -419,7 +420,8 @@ def _of_group(group: Config, block: Config) -> Stored | None:
     bits = positive(weights, "num_bits")
     strategy, size = word(weights, "strategy"), positive(weights, "group_size")
     layout = word(group, "format") or word(block, "format")
-    computed = bool(mapping(group, "input_activations"))
+    # Files of weights alone say so with an empty entry; a digest of older making has none.
+    computed = "input_activations" not in group or bool(mapping(group, "input_activations"))
     if bits is None:
         return None
     if word(weights, "type") == "float":
@@ -434,6 +436,6 @@ def _of_group(group: Config, block: Config) -> Stored | None:
         if strategy == "block":
             return FP8_BLOCKS
         return FP8_ROWS if strategy == "channel" else FP8
-    if computed and bits == 8:
+    if computed and bits == 8 and layout != "pack-quantized":
         return INT8_ROWS
     return integers(bits, size, zeros=not flag(weights, "symmetric", True))

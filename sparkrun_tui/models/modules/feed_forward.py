@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from sparkrun_tui.base.numbers import decimal_of
 from sparkrun_tui.models.config.values import Config, flag, positive, sequence, whole, word
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.modules.module import Kind, Module, Split, small
@@ -138,6 +139,8 @@ _NUMBERED = ("w1", "w3", "w2")
 def _dense(facts: ModelFacts, at: str, factor: int) -> list[Module]:
     """A dense feed-forward."""
     width = (positive(facts.config, "intermediate_size_mlp") or facts.intermediate or 0) * factor
+    if flag(facts.config, "block_auto_adjust_ff_dim"):
+        width = _adjusted(facts.config, width)
     names, place = _USUAL, f"{at}.mlp"
     if facts.model_type.startswith("nemotron_h"):
         place = f"{at}.mixer"
@@ -146,6 +149,16 @@ def _dense(facts: ModelFacts, at: str, factor: int) -> list[Module]:
     elif facts.model_type.startswith("llama4"):
         place = f"{at}.feed_forward"
     return _gated(place, Kind.DENSE, width, facts.hidden or 0, names, is_gated(facts))
+
+
+def _adjusted(config: Config, width: int) -> int:
+    """LFM2's width: two thirds of what the file states, in multiples (vllm/model_executor/models/lfm2.py)."""
+    width = 2 * width // 3
+    factor = decimal_of(config.get("block_ffn_dim_multiplier"), least=0.01, most=100)
+    if factor is not None:
+        width = int(factor * width)
+    step = positive(config, "block_multiple_of") or 1
+    return -(-width // step) * step
 
 
 def _experts(facts: ModelFacts, at: str) -> list[Module]:

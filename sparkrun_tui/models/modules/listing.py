@@ -12,6 +12,9 @@ from sparkrun_tui.models.modules.mixing import mixing_modules
 from sparkrun_tui.models.modules.module import Kind, Module, Modules, Split, small
 from sparkrun_tui.models.modules.vision import vision_modules
 
+_OWN_HEADS = ("deepseek", "glm")
+"""Families whose drafter has a head of its own (SharedHead in vllm/model_executor/models/deepseek_mtp.py)."""
+
 _NAMED_DRAFTERS = ("qwen3_next", "qwen3_5")
 """Families that keep their drafter under `mtp`; others give it the numbers after the last layer."""
 
@@ -47,6 +50,7 @@ def _ends(facts: ModelFacts) -> list[Module]:
     if not flag(facts.config, "tie_word_embeddings", default=tied_by_default):
         found.append(Module("lm_head", Kind.HEAD, vocab, hidden))
     found.append(small(hidden))
+    found += _selection(facts)
     width = positive(facts.config, "hidden_size_per_layer_input") or 0
     words = positive(facts.config, "vocab_size_per_layer_input") or 0
     if width and words:
@@ -84,7 +88,7 @@ def _body(facts: ModelFacts, layers: tuple[Layer, ...], feeds: list[Feed]) -> li
 def _drafter(facts: ModelFacts, feeds: list[Feed]) -> list[Module]:
     """The layers of the model's own drafter, and the projection that joins hidden state and embedding.
 
-    Embedding and head are the model's. Source: vllm/model_executor/models/*_mtp.py.
+    The embedding is the model's, and the head in most families. Source: vllm/model_executor/models/*_mtp.py.
     """
     named = facts.model_type.startswith(_NAMED_DRAFTERS)
     hidden, count = facts.hidden or 0, len(feeds)
@@ -96,6 +100,9 @@ def _drafter(facts: ModelFacts, feeds: list[Feed]) -> list[Module]:
         found += mixing_modules(facts, layer, at)
         found += feed_modules(facts, feed, at)
         found.append(small(5 * hidden))
+        if facts.model_type.startswith(_OWN_HEADS):
+            found.append(Module(f"{at}.shared_head.head", Kind.HEAD, facts.vocab or 0, hidden))
+            found += _selection(facts)
         if streams:
             found += _joined_streams(at, hidden, streams)
         elif not named:
@@ -111,7 +118,13 @@ def _mixed_streams(hidden: int, streams: int) -> Module:
 
 
 _BUFFERED_TOKENS = 2048
-"""Tokens of one step of which DeepSeek-V4 keeps the hidden states for its drafter (a GB10's default)."""
+"""Tokens of one step, for which some models allocate buffers when they are built (a GB10's default)."""
+
+
+def _selection(facts: ModelFacts) -> list[Module]:
+    """The buffer for the tokens that sparse attention selects (models/deepseek_v2.py topk_indices_buffer)."""
+    chosen = positive(facts.config, "index_topk") or 0
+    return [small(_BUFFERED_TOKENS * chosen, element=4)] if chosen else []
 
 
 def _joined_streams(at: str, hidden: int, streams: int) -> list[Module]:

@@ -73,7 +73,7 @@ def count(modules: Iterable[Module]) -> int:
 class Modules:
     """The modules of the text model, of its vision tower, and of its own drafter (multi-token prediction).
 
-    The drafter has no embedding and head of its own. `gated` says whether an expert has a gate beside its up
+    The drafter has no embedding of its own. `gated` says whether an expert has a gate beside its up
     projection. `vision_known` is False when the model has an encoder whose shape is not known here.
     """
 
