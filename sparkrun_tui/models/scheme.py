@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.wildcards import globs_of, like_glob
 from sparkrun_tui.models.config.values import Config, flag, fraction, mapping, positive, sequence, word
 from sparkrun_tui.models.dtypes import element_bytes
@@ -34,6 +35,11 @@ _MOST_WILDCARDS = 256
 """Wildcards that each module is compared with."""
 
 _LISTS = ("ignore", "modules_to_not_convert", "exclude_modules", "ignored_layers")
+_FP8_LISTS = ("ignored_layers", "modules_to_not_convert")
+"""Where methods look for their exceptions; that of `fp8` reads two of them."""
+
+_WHOLE_LAYERS = re.compile(r"layers\.[*.]+")
+"""What becomes of an entry for one layer when its number is replaced: a digest of older making says all layers."""
 
 _ALGORITHMS: Mapping[str, Stored] = {
     "fp8": FP8,
@@ -107,7 +113,14 @@ class NameList:
 
     def _add(self, entry: str) -> None:
         """Take one entry up."""
+        if _WHOLE_LAYERS.fullmatch(_bare(entry)):
+            self.unread = True
+            return
         self.numbered = self.numbered or _LAYER_NUMBER.search(entry) is not None
+        if "{" in entry and not entry.startswith("re:"):
+            for name in spelled_out(entry):
+                self._add(name)
+            return
         if entry.startswith("re:"):
             globs = globs_of(entry.removeprefix("re:"))
             if globs is None:
@@ -136,6 +149,24 @@ class NameList:
             return True
         return any(like_glob(glob, name) for name in names for glob in self._globs)
 
+
+def spelled_out(entry: str) -> list[str]:
+    """The names that an entry with ranges of numbers stands for (`layers.{0,3-5}.mlp`), as digests write them."""
+    before, _, rest = entry.partition("{")
+    inside, closed, after = rest.partition("}")
+    numbers: list[int] = []
+    for part in inside.split(",") if closed else []:
+        first, _, last = part.partition("-")
+        begin = whole(first, most=_MOST_NUMBER)
+        end = whole(last or first, most=_MOST_NUMBER)
+        if begin is None or end is None:
+            return []
+        numbers += range(begin, end + 1)
+    return [f"{before}{number}{after}" for number in numbers[:_MOST_NUMBER] if "{" not in after]
+
+
+_MOST_NUMBER = 1024
+"""More than the number of any layer or expert."""
 
 _LAYER_NUMBER = re.compile(r"[0-9]")
 
@@ -247,7 +278,10 @@ def checkpoint_scheme(facts: ModelFacts) -> Scheme | None:
     element = element_bytes(facts.dtype) or 2
     if not block:
         return None
-    kept = NameList([item for key in _LISTS for item in sequence(block, key) or ()], inside=method == "awq")
+    keys = _FP8_LISTS if method == "fp8" else _LISTS
+    kept = NameList([item for key in keys for item in sequence(block, key) or ()], inside=method == "awq")
+    if _is_cut(facts, block, method):
+        return None
     choose, others = _choice(facts, block, method)
     if choose is None:
         return None
@@ -262,6 +296,15 @@ def checkpoint_scheme(facts: ModelFacts) -> Scheme | None:
     return Scheme(decide, element, listed=bool(kept or others), exact=known, numbered=numbered)
 
 
+def _is_cut(facts: ModelFacts, block: Config, method: str) -> bool:
+    """Whether a block has lost the lists that its makers always write, so that it says nothing of single modules."""
+    if any(key in block for key in (*_LISTS, "quantized_layers", "layer_formats")):
+        return False
+    if method == "compressed-tensors" or method.startswith("modelopt"):
+        return True
+    return method.startswith("auto") and bool(facts.experts) and "extra_config" not in block
+
+
 def _choice(facts: ModelFacts, block: Config, method: str) -> tuple[Choice | None, list[NameList]]:
     """How a method stores the modules that no list of exceptions names, and the lists that it has itself."""
     if method in ("awq", "gptq", "auto-round", "auto_round", "inc", "intel/auto-round"):
@@ -269,7 +312,7 @@ def _choice(facts: ModelFacts, block: Config, method: str) -> tuple[Choice | Non
     if method == "mxfp4" or method == "gpt_oss_mxfp4":
         return _experts_only(MXFP4), []
     if method == "fp8":
-        return _fp8_choice(facts, block), []
+        return _with_formats(block, _fp8_choice(facts, block))
     if method == "fbgemm_fp8":
         return _everything(FP8_ROWS), []
     mixed = _mixed(block)
@@ -381,6 +424,19 @@ def _mixed(block: Config) -> tuple[Choice, list[NameList]] | None:
         return None
 
     return choose, [listed for listed, _ in own]
+
+
+def _with_formats(block: Config, usual: Choice) -> tuple[Choice, list[NameList]]:
+    """Formats of single modules before the usual one (NVFP4 experts in a checkpoint of fp8 blocks)."""
+    mixed = _mixed(block)
+    if mixed is None:
+        return usual, []
+    own, listed = mixed
+
+    def choose(module: Module, names: Sequence[str]) -> Stored | None:
+        return own(module, names) or usual(module, names)
+
+    return choose, listed
 
 
 def _grouped(block: Config) -> tuple[Choice | None, list[NameList]]:

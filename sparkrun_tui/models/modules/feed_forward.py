@@ -140,7 +140,7 @@ def _dense(facts: ModelFacts, at: str, factor: int) -> list[Module]:
     """A dense feed-forward."""
     width = (positive(facts.config, "intermediate_size_mlp") or facts.intermediate or 0) * factor
     if flag(facts.config, "block_auto_adjust_ff_dim"):
-        width = _adjusted(facts.config, width)
+        width = _adjusted(facts.config, positive(facts.config, "block_ff_dim") or width)
     names, place = _USUAL, f"{at}.mlp"
     if facts.model_type.startswith("nemotron_h"):
         place = f"{at}.mixer"
