@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from sparkrun_tui.memory.kernels import Kernels, bytes_on_rank, kernel_refusal, kernels_of
@@ -176,26 +177,47 @@ def scheme_of(facts: ModelFacts, settings: EngineSettings) -> Scheme | None:
     return None if form is None else format_scheme(facts, form)
 
 
-def _held(modules: Iterable[Module], scheme: Scheme) -> Held:
-    """Equal modules joined, each with its storage."""
-    joined: dict[tuple[Module, Stored], int] = {}
+def _held(modules: Sequence[Module], scheme: Scheme) -> Held:
+    """Equal modules joined, each with its storage.
+
+    Modules of different layers are asked for one by one only where the lists tell them apart, and where that is not
+    too much to do: a hostile list could make it so.
+    """
+    by_layer = scheme.numbered and len(modules) * scheme.wildcards <= _MOST_COMPARISONS
     asked: dict[tuple[str, Kind], Stored] = {}
+    joined: dict[tuple[object, ...], tuple[Module, Stored, int]] = {}
     for module in modules:
-        kept = (module.name if scheme.numbered else _unnumbered(module.name), module.kind)
-        stored = asked.get(kept) if module.linear and not module.element else None
+        fixed = module.element or not module.linear
+        name = module.name if by_layer else _unnumbered(module.name)
+        stored = None if fixed else asked.get((name, module.kind))
         if stored is None:
             stored = scheme.of(module)
-            if module.linear and not module.element:
-                asked[kept] = stored
-        last = module.name.rpartition(".")[2]
-        same = (replace(module, name=f"x.{last}", copies=1), stored)
-        joined[same] = joined.get(same, 0) + module.copies
-    return tuple((replace(module, copies=number), stored) for (module, stored), number in joined.items())
+            if not fixed:
+                asked[name, module.kind] = stored
+        same = (
+            module.kind,
+            module.rows,
+            module.columns,
+            module.split,
+            module.heads,
+            module.linear,
+            module.name.rpartition(".")[2],
+            stored,
+        )
+        first, _, copies = joined.get(same, (module, stored, 0))
+        joined[same] = (first, stored, copies + module.copies)
+    return tuple((replace(module, copies=copies), stored) for module, stored, copies in joined.values())
+
+
+_MOST_COMPARISONS = 200_000
 
 
 def _unnumbered(name: str) -> str:
-    """A name without the numbers in it."""
-    return ".".join(word for word in name.split(".") if not word.isdigit())
+    """A name without its layer's number."""
+    return _NUMBERS.sub("", name)
+
+
+_NUMBERS = re.compile(r"[0-9]+")
 
 
 def refusal_of_kernels(facts: ModelFacts, settings: EngineSettings) -> str:

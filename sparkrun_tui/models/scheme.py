@@ -99,9 +99,11 @@ class NameList:
     """
 
     def __init__(self, entries: Sequence[object], *, inside: bool = False) -> None:
-        self._exact: set[str] = set()
+        self._plain: set[str] = set()
+        self._numbered: set[str] = set()
         self._globs: dict[str, None] = {}
         self._inside = inside
+        self._answers: dict[str, bool] = {}
         self.unread = len(entries) > _MOST_NAMES
         self.numbered = False
         for entry in entries[:_MOST_NAMES]:
@@ -110,6 +112,11 @@ class NameList:
         if len(self._globs) > _MOST_WILDCARDS:
             self.unread = True
             self._globs = dict.fromkeys(list(self._globs)[:_MOST_WILDCARDS])
+
+    @property
+    def wildcards(self) -> int:
+        """How many wildcards each name is compared with."""
+        return len(self._globs)
 
     def _add(self, entry: str) -> None:
         """Take one entry up."""
@@ -133,21 +140,44 @@ class NameList:
             for glob in (entry, _bare(entry)):
                 self._globs.update(dict.fromkeys((glob, f"{glob}.*")))
         else:
-            self._exact.add(_bare(entry).rstrip("."))
+            name = _bare(entry).rstrip(".")
+            (self._numbered if _LAYER_NUMBER.search(name) else self._plain).add(name)
 
     def __bool__(self) -> bool:
-        return bool(self._exact or self._globs)
+        return bool(self._plain or self._numbered or self._globs)
 
     def has(self, names: Sequence[str]) -> bool:
         """Whether the list holds one of a module's names."""
         if self._inside:
             # Experts are asked for together, so that `gate` does not mean their gate projections.
             names = names[1::2] if len(names) > 2 else names
-        if self._exact and any(part in self._exact for part in _parts(names[0])):
+        own = names[:-1] if len(names) == 2 else names[:2]
+        if self._numbered and any(part in self._numbered for name in own for part in _beginnings(name)):
             return True
-        if self._exact and len(names) > 1 and names[1] in self._exact:
+        if self._plain and self._has_plain(own[0]):
             return True
         return any(like_glob(glob, name) for name in names for glob in self._globs)
+
+    def _has_plain(self, name: str) -> bool:
+        """Whether an entry without a number is a part of a name; the same for all layers."""
+        words = [word for word in name.split(".") if not word.isdigit()]
+        key = ".".join(words)
+        found = self._answers.get(key)
+        if found is None:
+            found = any(part in self._plain for part in _runs(words))
+            self._answers[key] = found
+        return found
+
+
+def _beginnings(name: str) -> list[str]:
+    """A name and what it lies inside of."""
+    words = name.split(".")
+    return [".".join(words[:end]) for end in range(len(words), 0, -1)]
+
+
+def _runs(words: Sequence[str]) -> list[str]:
+    """The runs of whole words of a name."""
+    return [".".join(words[i:j]) for i in range(len(words)) for j in range(i + 1, len(words) + 1)]
 
 
 def spelled_out(entry: str) -> list[str]:
@@ -171,12 +201,6 @@ _MOST_NUMBER = 1024
 _LAYER_NUMBER = re.compile(r"[0-9]")
 
 
-def _parts(name: str) -> list[str]:
-    """A name's runs of whole words."""
-    words = name.split(".")
-    return [".".join(words[i:j]) for i in range(len(words)) for j in range(i + 1, len(words) + 1)]
-
-
 Choice = Callable[[Module, Sequence[str]], Stored | None]
 """How a module is stored, by it and its names; None: as it was."""
 
@@ -186,7 +210,8 @@ class Scheme:
     """How a checkpoint stores its modules.
 
     `listed` says whether it has lists that decide for single modules, `exact` whether all of them were understood,
-    `numbered` whether they tell equal modules of different layers apart. `at_load` marks a plain checkpoint that the
+    `numbered` whether they tell equal modules of different layers apart, `wildcards` how many each is compared with.
+    `at_load` marks a plain checkpoint that the
     engine quantises while it loads it.
     """
 
@@ -195,6 +220,7 @@ class Scheme:
     listed: bool = True
     exact: bool = True
     numbered: bool = False
+    wildcards: int = 0
     at_load: bool = False
 
     def of(self, module: Module) -> Stored:
@@ -293,7 +319,9 @@ def checkpoint_scheme(facts: ModelFacts) -> Scheme | None:
 
     known = not kept.unread and not any(names.unread for names in others)
     numbered = kept.numbered or any(names.numbered for names in others)
-    return Scheme(decide, element, listed=bool(kept or others), exact=known, numbered=numbered)
+    wildcards = sum(names.wildcards for names in (kept, *others))
+    listed = bool(kept or others)
+    return Scheme(decide, element, listed=listed, exact=known, numbered=numbered, wildcards=wildcards)
 
 
 def _is_cut(facts: ModelFacts, block: Config, method: str) -> bool:
@@ -365,21 +393,7 @@ def _integer_choice(block: Config, method: str) -> tuple[Choice | None, list[Nam
     group = positive(block, "group_size")
     symmetric = method != "awq" and flag(block, "sym", True)
     usual = integers(bits, group, zeros=True, droppable=symmetric)
-    own: list[tuple[NameList, Stored | None]] = []
-    for name, entry in mapping(block, "extra_config", "dynamic").items():
-        stored: Stored | None = usual
-        settings = entry if isinstance(entry, Mapping) else {}
-        width = fraction(settings, "bits", most=64)
-        if width is not None:
-            stored = (
-                None if width >= 16 else integers(width, positive(settings, "group_size") or group, True, symmetric)
-            )
-        if name.startswith("-:"):
-            stored = None
-        pattern = name
-        if mapping(block, "dynamic"):
-            pattern = "re:" + name.removeprefix("+:").removeprefix("-:")
-        own.append((NameList([pattern]), stored))
+    own = _own_settings(block, usual, group, symmetric)
     blocks = NameList(_block_names(block))
     head = flag(block, "lm_head")
 
@@ -394,6 +408,37 @@ def _integer_choice(block: Config, method: str) -> tuple[Choice | None, list[Nam
         return usual
 
     return choose, [listed for listed, _ in own]
+
+
+def _own_settings(
+    block: Config, usual: Stored, group: int | None, symmetric: bool
+) -> list[tuple[NameList, Stored | None]]:
+    """The modules with settings of their own, in their order: AutoRound's names, or GPTQ's regular expressions.
+
+    GPTQ's are marked `-:` where a module is not quantised. Neighbours with the same settings share a list.
+    """
+    dynamic = mapping(block, "dynamic")
+    joined: list[tuple[list[object], Stored | None]] = []
+    for name, entry in mapping(block, "extra_config", "dynamic").items():
+        settings = entry if isinstance(entry, Mapping) else {}
+        width = fraction(settings, "bits", most=64)
+        stored: Stored | None = usual
+        if width is not None:
+            stored = integers(width, positive(settings, "group_size") or group, True, symmetric)
+        if name.startswith("-:") or (width is not None and width >= 16):
+            stored = None
+        pattern = name
+        if dynamic:
+            pattern = "re:" + name.removeprefix("+:").removeprefix("-:")
+        if joined and joined[-1][1] == stored:
+            joined[-1][0].append(pattern)
+        elif len(joined) < _MOST_SETTINGS:
+            joined.append(([pattern], stored))
+    return [(NameList(names), stored) for names, stored in joined]
+
+
+_MOST_SETTINGS = 64
+"""Different settings of single modules that are read."""
 
 
 def _block_names(block: Config) -> list[object]:
