@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from sparkrun_tui.base.remembered import Remembered
 from sparkrun_tui.memory.kernels import Kernels, bytes_on_rank, kernel_refusal, kernels_of
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.vllm.versions import rules_for
@@ -17,8 +17,6 @@ from sparkrun_tui.models.modules.module import Kind, Module, Modules, Split
 from sparkrun_tui.models.scheme import Scheme, checkpoint_scheme, format_scheme, load_scheme, plain_scheme
 from sparkrun_tui.models.stored import Stored
 from sparkrun_tui.models.weight_formats import weight_format
-
-_MOST_MODELS = 32
 
 Held = tuple[tuple[Module, Stored], ...]
 """Modules that differ, each with how it is stored; `copies` counts the equal ones."""
@@ -111,30 +109,15 @@ def _plain_share(module: Module, stored: Stored, kernels: Kernels) -> float:
     return size / kernels.ranks
 
 
-_HOLDINGS: OrderedDict[tuple[object, ...], tuple[ModelFacts, Holding | None]] = OrderedDict()
-"""The last models by the identity of what was read of them; the facts are kept so that no identity is used anew."""
+_HOLDINGS: Remembered[Holding | None] = Remembered(32)
 
 
 def holding_of(facts: ModelFacts, settings: EngineSettings) -> Holding | None:
     """A model's modules with their storage, None when its architecture or its format is not known."""
     declared = facts.declared.model_dtype if facts.declared else ""
-    same = (
-        *map(id, (facts.config, facts.gguf, facts.layers, facts.mtp, facts.quant)),
-        declared,
-        facts.dtype,
-        settings.quantization,
-        settings.engine,
-        settings.version,
-    )
-    found = _HOLDINGS.get(same)
-    if found is not None:
-        _HOLDINGS.move_to_end(same)
-        return found[1]
-    holding = _worked_out(facts, settings)
-    _HOLDINGS[same] = (facts, holding)
-    if len(_HOLDINGS) > _MOST_MODELS:
-        _HOLDINGS.popitem(last=False)
-    return holding
+    objects = (facts.config, facts.gguf, facts.layers, facts.mtp, facts.quant)
+    values = (declared, facts.dtype, settings.quantization, settings.engine, settings.version)
+    return _HOLDINGS.get(objects, values, lambda: _worked_out(facts, settings))
 
 
 def _worked_out(facts: ModelFacts, settings: EngineSettings) -> Holding | None:

@@ -30,8 +30,8 @@ def weight_facts(
 
     `layers` is the number of decoder layers (tensors of later ones belong to a drafter); `tied` leaves
     out a head that repeats the embedding. Projections, experts, embedding and head are split over
-    tensor-parallel ranks; each rank keeps norms, routers, low-rank latent projections, indexers and compressors. Source:
-    vllm/model_executor/layers/linear.py, vllm/model_executor/models/.
+    tensor-parallel ranks; each rank keeps norms, routers, low-rank latent projections, indexers and compressors.
+    Source: vllm/model_executor/layers/linear.py, vllm/model_executor/models/.
     """
     sums = dict.fromkeys(("vision", "drafter", "embedding", "head", "experts", "replicated", "sharded"), 0)
     for name, size in tensors:
