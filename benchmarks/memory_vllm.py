@@ -10,6 +10,7 @@ from benchmarks.memory_form import facts_of
 from benchmarks.memory_rows import Pair, Row, RowScore
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.memory.hosts import SPARK_TOTAL
+from sparkrun_tui.memory.releases import parse_version
 from sparkrun_tui.memory.result import HostMemory
 from sparkrun_tui.memory.settings import EngineSettings, Speculative
 from sparkrun_tui.memory.vllm.devices import device_of
@@ -17,7 +18,7 @@ from sparkrun_tui.memory.vllm.layers import Unsupported
 from sparkrun_tui.memory.vllm.plan import VllmPlan, plan_cache
 from sparkrun_tui.memory.vllm.pool import pool_on
 from sparkrun_tui.memory.vllm.spec import SpecKind
-from sparkrun_tui.memory.vllm.versions import parse_version, rules_for
+from sparkrun_tui.memory.vllm.versions import rules_for
 from sparkrun_tui.memory.weights import Weights, weights_of
 from sparkrun_tui.models.facts import ModelFacts
 

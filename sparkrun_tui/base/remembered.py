@@ -1,30 +1,59 @@
-"""Remembers results for objects by their identity, where comparing the objects would cost more than the result."""
+"""What the app remembers from one run to the next: the query, the recipe, the cluster and the theme last used."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 
-Result = TypeVar("Result")
+from sparkrun_tui.base import paths
+from sparkrun_tui.base.files import read_text, write_private
+from sparkrun_tui.base.text import log_line
+
+_LONGEST = 2000
+"""Characters of one value that are read; more is damage."""
 
 
-class Remembered(Generic[Result]):
-    """The results for the last `most` groups of objects that were asked for.
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """The last session. Empty texts stand for what is not known."""
 
-    The objects are kept with their result, so that no identity is used anew while it counts. They must not be changed.
-    """
+    query: str = ""
+    recipe: str = ""
+    """The stable part of the selected recipe's place."""
+    cluster: str = ""
+    theme: str = ""
+    """The theme chosen in the app."""
+    theme_then: str = ""
+    """The theme of the settings at that time: when the settings name another one, they are newer and win."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._known: dict[tuple[Hashable, ...], tuple[tuple[object, ...], Result]] = {}
 
-    def get(self, objects: tuple[object, ...], values: tuple[Hashable, ...], work: Callable[[], Result]) -> Result:
-        """The result for `objects` by identity and `values` by equality; `work` makes it when it is not known."""
-        key = (*map(id, objects), *values)
-        found = self._known.get(key)
-        if found is None:
-            found = (objects, work())
-            self._known[key] = found
-            if len(self._known) > self._most:
-                self._known.pop(next(iter(self._known)), None)
-        return found[1]
+def remembered_file() -> Path:
+    """The file of the last session."""
+    return paths.state_dir() / "session.json"
+
+
+def recall() -> Remembered:
+    """The last session; a missing or damaged file counts as a first run."""
+    try:
+        data = json.loads(read_text(remembered_file()))
+    except (OSError, ValueError, RecursionError):
+        return Remembered()
+    if not isinstance(data, dict):
+        return Remembered()
+    values = {}
+    for field in fields(Remembered):
+        values[field.name] = _text(data.get(field.name))
+    return Remembered(**values)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or len(value) > _LONGEST:
+        return ""
+    # The place of a recipe has zero bytes between its parts; all other unprintable characters are dropped.
+    return "\0".join(log_line(part) for part in value.split("\0"))
+
+
+def remember(session: Remembered) -> None:
+    """Save a session for the next run; the file is never half written. Raises `OSError`."""
+    write_private(remembered_file(), json.dumps(asdict(session), indent=1))

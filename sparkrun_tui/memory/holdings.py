@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from sparkrun_tui.base.remembered import Remembered
+from sparkrun_tui.base.by_identity import ByIdentity
 from sparkrun_tui.memory.kernels import Kernels, bytes_on_rank, kernel_refusal, kernels_of
+from sparkrun_tui.memory.releases import release_or_newest
 from sparkrun_tui.memory.settings import EngineSettings
-from sparkrun_tui.memory.vllm.versions import rules_for
 from sparkrun_tui.models.dtypes import element_bytes
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.modules.listing import modules_of
@@ -109,7 +109,7 @@ def _plain_share(module: Module, stored: Stored, kernels: Kernels) -> float:
     return size / kernels.ranks
 
 
-_HOLDINGS: Remembered[Holding | None] = Remembered(32)
+_HOLDINGS: ByIdentity[Holding | None] = ByIdentity(32)
 
 
 def holding_of(facts: ModelFacts, settings: EngineSettings) -> Holding | None:
@@ -148,7 +148,7 @@ def scheme_of(facts: ModelFacts, settings: EngineSettings) -> Scheme | None:
     form = weight_format(facts)
     declared = facts.declared.model_dtype if facts.declared else ""
     if facts.quant is None and (form is None or form.plain):
-        older = settings.engine != "vllm" or rules_for(settings.version).version < (0, 32)
+        older = settings.engine != "vllm" or release_or_newest(settings.version) < (0, 32)
         at_load = load_scheme(facts, settings.quantization, bitsandbytes=older)
         if at_load is not None:
             return at_load

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
+from sparkrun_tui.memory.releases import release_or_newest
 from sparkrun_tui.memory.settings import EngineSettings
-from sparkrun_tui.memory.vllm.versions import rules_for
 from sparkrun_tui.models.config.values import word
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.modules.module import Kind, Module, Split
@@ -58,7 +58,7 @@ def kernels_of(facts: ModelFacts, settings: EngineSettings, *, gated: bool, at_l
         return Kernels(ranks, spread, whole_experts, gated, at_load, padded_mxfp4=padded_mxfp4)
     marlin = settings.moe_backend == "marlin"
     plain_scales = facts.model_type in ("qwen3_5_text", "qwen3_5_moe_text")
-    newest = rules_for(settings.version).version >= (0, 33)
+    newest = release_or_newest(settings.version) >= (0, 33)
     return Kernels(
         ranks,
         spread,

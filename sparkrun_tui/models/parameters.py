@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sparkrun_tui.base.remembered import Remembered
+from sparkrun_tui.base.by_identity import ByIdentity
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.modules.listing import modules_of
 from sparkrun_tui.models.modules.module import Kind, count
@@ -52,7 +52,7 @@ def count_parameters(facts: ModelFacts) -> Parameters | None:
     return _COUNTED.get(objects, values, lambda: _counted(facts))
 
 
-_COUNTED: Remembered[Parameters | None] = Remembered(32)
+_COUNTED: ByIdentity[Parameters | None] = ByIdentity(32)
 
 
 def _counted(facts: ModelFacts) -> Parameters | None:
