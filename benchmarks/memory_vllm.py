@@ -19,7 +19,7 @@ from sparkrun_tui.memory.vllm.plan import VllmPlan, plan_cache
 from sparkrun_tui.memory.vllm.pool import pool_on
 from sparkrun_tui.memory.vllm.spec import SpecKind
 from sparkrun_tui.memory.vllm.versions import rules_for
-from sparkrun_tui.memory.weights import Weights, weights_of
+from sparkrun_tui.memory.weights.on_rank import Weights, weights_of
 from sparkrun_tui.models.facts import ModelFacts
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from sparkrun_tui.memory.metadata_block import declared_weights
 from sparkrun_tui.memory.settings import EngineSettings, Speculative
-from sparkrun_tui.memory.weights import rope_bytes, weights_of
+from sparkrun_tui.memory.weights.on_rank import weights_of
+from sparkrun_tui.memory.weights.rope import rope_bytes
 from sparkrun_tui.models.facts import DeclaredFacts, ModelFacts, QuantFacts, WeightFacts
 from sparkrun_tui.models.parameters import count_parameters
 from sparkrun_tui.models.tensor_classes import tensor_class, weight_facts

@@ -13,7 +13,7 @@ from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.splitting import hosts_for, sizes_to_try
 from sparkrun_tui.memory.vllm.case import VllmCase, work_out
 from sparkrun_tui.memory.vllm.pool import utilisation_of
-from sparkrun_tui.memory.weights import weights_of
+from sparkrun_tui.memory.weights.on_rank import weights_of
 from sparkrun_tui.models.facts import ModelFacts
 
 _ENOUGH = (Level.GOOD, Level.TIGHT)

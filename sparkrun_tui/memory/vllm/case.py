@@ -12,7 +12,7 @@ from sparkrun_tui.memory.vllm.layers import Unsupported
 from sparkrun_tui.memory.vllm.plan import VllmPlan, plan_cache
 from sparkrun_tui.memory.vllm.pool import VllmPool, pool_on
 from sparkrun_tui.memory.vllm.versions import VllmRules, rules_for
-from sparkrun_tui.memory.weights import Weights, weights_of
+from sparkrun_tui.memory.weights.on_rank import Weights, weights_of
 from sparkrun_tui.models.config.values import mapping, word
 from sparkrun_tui.models.facts import ModelFacts
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import ceil
 
-from sparkrun_tui.memory.holdings import refusal_of_kernels
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.vllm.devices import SPARK, Device, batch_defaults
 from sparkrun_tui.memory.vllm.groups import CannotGroup, Grouping, Placed, group_layers
 from sparkrun_tui.memory.vllm.layers import Builder, CachePlan, Unsupported
 from sparkrun_tui.memory.vllm.spec import Spec, SpecKind
 from sparkrun_tui.memory.vllm.versions import VllmRules, rules_for
+from sparkrun_tui.memory.weights.holdings import refusal_of_kernels
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.layers import AttentionKind, Layer, kinds
 

@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from sparkrun_tui.base.by_identity import ByIdentity
-from sparkrun_tui.memory.kernels import Kernels, bytes_on_rank, kernel_refusal, kernels_of
 from sparkrun_tui.memory.releases import release_or_newest
 from sparkrun_tui.memory.settings import EngineSettings
+from sparkrun_tui.memory.weights.kernels import Kernels, bytes_on_rank, kernel_refusal, kernels_of
 from sparkrun_tui.models.dtypes import element_bytes
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.modules.listing import modules_of
 from sparkrun_tui.models.modules.module import Kind, Module, Modules, Split
-from sparkrun_tui.models.scheme import Scheme, checkpoint_scheme, format_scheme, load_scheme, plain_scheme
-from sparkrun_tui.models.stored import Stored
+from sparkrun_tui.models.storage.checkpoint import checkpoint_scheme
+from sparkrun_tui.models.storage.scheme import Scheme, format_scheme, load_scheme, plain_scheme
+from sparkrun_tui.models.storage.stored import Stored
 from sparkrun_tui.models.weight_formats import weight_format
 
 Held = tuple[tuple[Module, Stored], ...]

@@ -14,7 +14,7 @@ from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.models.config.values import word
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.modules.module import Kind, Module, Split
-from sparkrun_tui.models.stored import Form, Stored
+from sparkrun_tui.models.storage.stored import Form, Stored
 
 _VOCAB_PAD = 64
 """Rows of embedding and head come in such numbers (layers/vocab_parallel_embedding.py)."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import ceil
 
-from sparkrun_tui.memory.holdings import Holding, Sums, holding_of, model_kernels
 from sparkrun_tui.memory.overheads import Band
-from sparkrun_tui.memory.rope import rope_bytes
 from sparkrun_tui.memory.settings import EngineSettings
+from sparkrun_tui.memory.weights.holdings import Holding, Sums, holding_of, model_kernels
+from sparkrun_tui.memory.weights.rope import rope_bytes
 from sparkrun_tui.models.dtypes import element_bytes
 from sparkrun_tui.models.facts import ModelFacts, WeightFacts
 from sparkrun_tui.models.parameters import count_parameters
