@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-_LONGEST_NAME = 200
-_LONGEST_PATTERN = 400
+LONGEST_PATTERN = 400
+"""Letters of the longest pattern that is read; a longer one matches nothing."""
+
+_MOST_GROUPS = 32
 _MOST_GLOBS = 128
 """Wildcards that one expression may stand for; each alternative and each letter of a class makes one."""
 
@@ -28,8 +30,9 @@ def like_glob(pattern: str, name: str) -> bool:
     """
     if "*" not in pattern:
         return name == pattern
-    first, *middle, last = pattern[:_LONGEST_PATTERN].split("*")
-    name = name[:_LONGEST_NAME]
+    if len(pattern) > LONGEST_PATTERN:
+        return False
+    first, *middle, last = pattern.split("*")
     if not name.startswith(first):
         return False
     at = len(first)
@@ -48,7 +51,7 @@ def globs_of(expression: str) -> tuple[str, ...] | None:
     Rewritten are letters, alternatives in groups, short classes, and repeats of any letter or digit, which become `*`.
     A point stands for itself: it separates the parts of a module's name.
     """
-    if len(expression) > _LONGEST_PATTERN:
+    if len(expression) > LONGEST_PATTERN or expression.count("(") > _MOST_GROUPS:
         return None
     text = expression.removeprefix("^")
     try:
@@ -82,7 +85,7 @@ def _sequence(text: str, at: int) -> tuple[list[str], int]:
     while at < len(text) and text[at] not in "|)":
         choices, at = _item(text, at)
         found = [before + choice for before in found for choice in choices]
-        if len(found) > _MOST_GLOBS or len(found[0]) > _LONGEST_PATTERN:
+        if len(found) > _MOST_GLOBS or len(found[0]) > LONGEST_PATTERN:
             raise _Unknown
     return found, at
 

@@ -160,7 +160,9 @@ def _own_settings(
             pattern = "re:" + name.removeprefix("+:").removeprefix("-:")
         if joined and joined[-1][1] == stored:
             joined[-1][0].append(pattern)
-        elif len(joined) < _MOST_SETTINGS:
+        elif len(joined) >= _MOST_SETTINGS:
+            break
+        else:
             joined.append(([pattern], stored))
     return [(NameList(names), stored) for names, stored in joined]
 

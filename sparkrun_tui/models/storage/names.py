@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from sparkrun_tui.base.numbers import whole
-from sparkrun_tui.base.wildcards import globs_of, like_glob
+from sparkrun_tui.base.wildcards import LONGEST_PATTERN, globs_of, like_glob
 from sparkrun_tui.models.modules.module import Kind, Module
 
 _MOST_NAMES = 20_000
@@ -17,6 +17,9 @@ _MOST_WILDCARDS = 256
 
 _WHOLE_LAYERS = re.compile(r"layers\.[*.]+")
 """What becomes of an entry for one layer when its number is replaced: a digest of older making says all layers."""
+
+_LATER_EXPERT = re.compile(r"\.experts\.[1-9]")
+"""Entries for other experts than the first are left out: all of a layer are stored alike."""
 
 _PLACES = (
     "model.language_model.model.",
@@ -66,15 +69,18 @@ class NameList:
         self._globs: dict[str, None] = {}
         self._inside = inside
         self._answers: dict[str, bool] = {}
-        self.unread = len(entries) > _MOST_NAMES
         self.numbered = False
+        self.unread = False
         names = 0
-        for entry in entries[:_MOST_NAMES]:
-            for name in _spelled_out(entry) if isinstance(entry, str) else ():
+        for entry in entries:
+            if not isinstance(entry, str) or _LATER_EXPERT.search(entry):
+                continue
+            for name in _spelled_out(entry):
                 names += 1
-                if names <= _MOST_NAMES:
-                    self._add(name)
-        self.unread = self.unread or names > _MOST_NAMES
+                self._add(name)
+            if names > _MOST_NAMES:
+                self.unread = True
+                break
         if len(self._globs) > _MOST_WILDCARDS:
             self.unread = True
             self._globs = dict.fromkeys(list(self._globs)[:_MOST_WILDCARDS])
@@ -86,7 +92,7 @@ class NameList:
 
     def _add(self, entry: str) -> None:
         """Take one entry up."""
-        if _WHOLE_LAYERS.fullmatch(_bare(entry)):
+        if len(entry) > LONGEST_PATTERN - 2 or _WHOLE_LAYERS.fullmatch(_bare(entry)):
             self.unread = True
             return
         self.numbered = self.numbered or _LAYER_NUMBER.search(entry) is not None
