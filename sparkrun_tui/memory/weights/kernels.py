@@ -16,6 +16,12 @@ from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.modules.module import Kind, Module, Split
 from sparkrun_tui.models.storage.stored import Form, Stored
 
+_COMPUTED = (0, 32)
+"""The first release for which these kernels are known to be chosen on a GB10."""
+
+_FLASHINFER = ("", "auto", "flashinfer_cutlass")
+"""Values of `--moe-backend` with which experts go to FlashInfer's CUTLASS."""
+
 _VOCAB_PAD = 64
 """Rows of embedding and head come in such numbers (layers/vocab_parallel_embedding.py)."""
 
@@ -35,8 +41,8 @@ class Kernels:
     at_load: bool = False
     packed_scales: bool = False
     packed_expert_scales: bool = False
-    marlin_experts: bool = False
-    padded_experts: bool = False
+    flashinfer_experts: bool = False
+    padded: bool = False
     padded_mxfp4: bool = False
     drops_zeros: bool = False
     whole_vision: bool = False
@@ -46,9 +52,10 @@ class Kernels:
 def kernels_of(facts: ModelFacts, settings: EngineSettings, *, gated: bool, at_load: bool) -> Kernels:
     """The kernels of vLLM; of another engine only what both do is assumed (padding of mxfp4 experts).
 
-    Qwen3.5 has CUTLASS in place of DeepGEMM, and Triton for its experts since 0.33. Source:
-    vllm/model_executor/layers/quantization/utils/fp8_utils.py (should_use_deepgemm_for_fp8_linear),
-    fused_moe/oracle/fp8.py, fused_moe/oracle/mxfp4.py, fused_moe/oracle/nvfp4.py.
+    Before 0.32 fp8 in blocks kept its scales, and Marlin took the experts. Qwen3.5 has CUTLASS in place of DeepGEMM,
+    and Triton for its experts since 0.33. Source: vllm/model_executor/layers/quantization/utils/fp8_utils.py
+    (should_use_deepgemm_for_fp8_linear), fused_moe/oracle/fp8.py, fused_moe/oracle/mxfp4.py,
+    fused_moe/oracle/nvfp4.py.
     """
     ranks = max(1, settings.tensor_parallel)
     padded_mxfp4 = word(facts.config, "expert_dtype") != "fp4"
@@ -56,19 +63,22 @@ def kernels_of(facts: ModelFacts, settings: EngineSettings, *, gated: bool, at_l
     spread = ranks * settings.data_parallel if whole_experts else 1
     if settings.engine != "vllm":
         return Kernels(ranks, spread, whole_experts, gated, at_load, padded_mxfp4=padded_mxfp4)
-    marlin = settings.moe_backend == "marlin"
+    release = release_or_newest(settings.version)
+    computed = release >= _COMPUTED
     plain_scales = facts.model_type in ("qwen3_5_text", "qwen3_5_moe_text")
-    newest = release_or_newest(settings.version) >= (0, 33)
+    packed_experts = computed and settings.moe_backend != "triton"
+    if plain_scales and release >= (0, 33):
+        packed_experts = False
     return Kernels(
         ranks,
         spread,
         whole_experts,
         gated,
         at_load,
-        packed_scales=not plain_scales,
-        packed_expert_scales=settings.moe_backend != "triton" and not (plain_scales and newest),
-        marlin_experts=marlin,
-        padded_experts=not at_load,
+        packed_scales=computed and not plain_scales,
+        packed_expert_scales=packed_experts,
+        flashinfer_experts=computed and settings.moe_backend in _FLASHINFER,
+        padded=not at_load,
         padded_mxfp4=padded_mxfp4,
         drops_zeros=True,
         whole_vision=settings.mm_encoder_tp_mode == "data",
@@ -112,7 +122,7 @@ def _dense(stored: Stored, kernels: Kernels, rows: int, columns: int) -> float:
     NVFP4: scales of 128 rows and 4 columns, weights in multiples of 32 (quantization/utils/nvfp4_utils.py). Marlin
     drops the zero points of symmetric integers (kernels/linear/mixed_precision/marlin.py).
     """
-    if stored.form is Form.NVFP4 and kernels.padded_experts:
+    if stored.form is Form.NVFP4 and kernels.padded:
         scales = _up(rows, 128) * _up(ceil(columns / stored.group), 4)
         return _up(rows, 32) * _up(columns, 32) / 2 + scales
     if stored.form is Form.FP8_BLOCK and kernels.packed_scales and rows % 64 == 0 and columns % 128 == 0:
@@ -147,13 +157,13 @@ def _expert(module: Module, stored: Stored, kernels: Kernels, rows: int, columns
     other = columns if by_rows else rows
     if stored.form is Form.MXFP4 and kernels.padded_mxfp4:
         width, other = _up(width, 128), _up(other, 256)
-    elif stored.form is Form.NVFP4 and kernels.padded_experts:
-        if kernels.marlin_experts or not stored.activations:
+    elif stored.form is Form.NVFP4 and kernels.padded:
+        if not kernels.flashinfer_experts or not stored.activations:
             width = _up(width, 64)
         elif not kernels.gated:
             width = _up(width, 128)
-    elif stored.form is Form.FP8 and kernels.padded_experts and not stored.row_bytes and not kernels.gated:
-        width = _up(width, 64 if kernels.marlin_experts else 128)
+    elif stored.form is Form.FP8 and kernels.padded and not stored.row_bytes and not kernels.gated:
+        width = _up(width, 128 if kernels.flashinfer_experts else 64)
     elif stored.form is Form.FP8_BLOCK and kernels.packed_expert_scales and width % 128 == 0:
         return _packed(width, other) if by_rows else _packed(other, width)
     return stored.size(width, other) if by_rows else stored.size(other, width)
@@ -173,7 +183,7 @@ def kernel_refusal(module: Module, stored: Stored, kernels: Kernels) -> str:
     """
     rows, columns = share(module, kernels)
     if module.kind is Kind.EXPERTS:
-        computes = stored.form is Form.NVFP4 and stored.activations and not kernels.marlin_experts
+        computes = stored.form is Form.NVFP4 and stored.activations and kernels.flashinfer_experts
         if computes and kernels.gated and module.split is Split.ROWS and 2 * rows % 128:
             return (
                 f"FlashInfer's NVFP4 experts need 2 x width in multiples of 128, and a rank has 2 x {rows:,}; "
