@@ -10,16 +10,16 @@ from benchmarks.memory_form import facts_of
 from benchmarks.memory_rows import Pair, Row, RowScore
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.memory.hosts import SPARK_TOTAL
-from sparkrun_tui.memory.releases import parse_version
 from sparkrun_tui.memory.result import HostMemory
 from sparkrun_tui.memory.settings import EngineSettings, Speculative
 from sparkrun_tui.memory.vllm.devices import device_of
+from sparkrun_tui.memory.vllm.kernels import vllm_weights
 from sparkrun_tui.memory.vllm.layers import Unsupported
 from sparkrun_tui.memory.vllm.plan import VllmPlan, plan_cache
 from sparkrun_tui.memory.vllm.pool import pool_on
 from sparkrun_tui.memory.vllm.spec import SpecKind
-from sparkrun_tui.memory.vllm.versions import rules_for
-from sparkrun_tui.memory.weights.on_rank import Weights, weights_of
+from sparkrun_tui.memory.vllm.versions import parse_version, rules_for
+from sparkrun_tui.memory.weights.on_rank import Weights
 from sparkrun_tui.models.facts import ModelFacts
 
 
@@ -190,7 +190,7 @@ def _score_weights(pairs: dict[str, Pair], facts: ModelFacts, settings: EngineSe
     size = exact or (loaded * GIB if loaded else 0)
     known = facts.params or facts.weights or row["inputs"].get("hf_config")
     if size and known:
-        weights = weights_of(facts, settings)
+        weights = vllm_weights(facts, settings)
         pairs["weights"] = Pair(weights.rank if weights else None, size)
 
 
@@ -200,7 +200,7 @@ def _score_available(pairs: dict[str, Pair], facts: ModelFacts, settings: Engine
     seen = observed.get("available_kv_gib") or _middle(observed.get("available_kv_gib_runs"))
     if not host.unified or settings.utilisation is None or seen is None:
         return
-    weights = weights_of(facts, settings)
+    weights = vllm_weights(facts, settings)
     loaded = observed.get("model_load_gib")
     if weights is None and loaded:
         size = int(loaded * GIB)

@@ -8,11 +8,10 @@ from sparkrun_tui.base.units import GIB
 from sparkrun_tui.engines.image_version import version_in_tag
 from sparkrun_tui.engines.registry import FAMILIES
 from sparkrun_tui.memory.hosts import assumed_spark
-from sparkrun_tui.memory.releases import parse_version
 from sparkrun_tui.memory.result import HostMemory
 from sparkrun_tui.memory.vllm.devices import SPARK, Device, device_of
 from sparkrun_tui.memory.vllm.plan import batch_limits
-from sparkrun_tui.memory.vllm.versions import rules_for
+from sparkrun_tui.memory.vllm.versions import parse_version, rules_for
 from tests.memory.models import settings
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from sparkrun_tui.memory.metadata_block import declared_weights
 from sparkrun_tui.memory.settings import EngineSettings, Speculative
-from sparkrun_tui.memory.weights.on_rank import weights_of
+from sparkrun_tui.memory.vllm.kernels import vllm_weights
 from sparkrun_tui.memory.weights.rope import rope_bytes
 from sparkrun_tui.models.facts import DeclaredFacts, ModelFacts, QuantFacts, WeightFacts
 from sparkrun_tui.models.parameters import count_parameters
@@ -45,7 +45,7 @@ GPT_OSS = {
 
 def rank(model: ModelFacts, settings: EngineSettings = VLLM) -> int:
     """Bytes on the rank that holds most."""
-    found = weights_of(model, settings)
+    found = vllm_weights(model, settings)
     assert found is not None
     return found.rank
 
@@ -157,8 +157,8 @@ def test_plain_checkpoints_can_be_quantised_on_loading() -> None:
 
 
 def test_formats_have_bands_and_plain_dtypes_hardly_any() -> None:
-    plain = weights_of(facts(LLAMA), VLLM)
-    quantised = weights_of(replace(facts(LLAMA), quant=QuantFacts("awq", 4.156)), VLLM)
+    plain = vllm_weights(facts(LLAMA), VLLM)
+    quantised = vllm_weights(replace(facts(LLAMA), quant=QuantFacts("awq", 4.156)), VLLM)
     assert plain is not None and quantised is not None
     assert (plain.high - plain.low) / plain.rank < (quantised.high - quantised.low) / quantised.rank
     assert quantised.rank < plain.rank / 2
@@ -213,7 +213,7 @@ def test_a_mixture_keeps_attention_at_its_larger_width() -> None:
 def test_both_halves_of_the_estimate_read_a_dtype_alike(word: str) -> None:
     declared = DeclaredFacts(params=120 * 10**9, model_dtype=word)
     block = declared_weights(declared)
-    estimated = weights_of(replace(ModelFacts("recipe"), declared=declared), VLLM)
+    estimated = vllm_weights(replace(ModelFacts("recipe"), declared=declared), VLLM)
     assert block is not None and estimated is not None
     assert estimated.whole == pytest.approx(block, rel=0.01)
 
@@ -222,5 +222,5 @@ def test_unknown_formats_stay_unknown() -> None:
     assert format_named("seven-bit") is None
     assert bytes_per_parameter("auto") is None
     strange = replace(facts(LLAMA), declared=DeclaredFacts(params=10**9, model_dtype="seven-bit"))
-    assert weights_of(strange, VLLM) is None
-    assert weights_of(ModelFacts("nothing", params=10**9), VLLM) is None
+    assert vllm_weights(strange, VLLM) is None
+    assert vllm_weights(ModelFacts("nothing", params=10**9), VLLM) is None

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from sparkrun_tui.memory.settings import EngineSettings, Speculative
+from sparkrun_tui.memory.vllm.kernels import vllm_weights
 from sparkrun_tui.memory.vllm.layers import Unsupported
 from sparkrun_tui.memory.vllm.plan import plan_cache
-from sparkrun_tui.memory.weights.on_rank import Weights, weights_of
+from sparkrun_tui.memory.weights.on_rank import Weights
 from sparkrun_tui.models.config.reader import facts_from_config
 from sparkrun_tui.models.facts import ModelFacts, WeightFacts
 from tests.memory import models
@@ -151,7 +152,7 @@ def with_block(config: dict[str, Any], block: dict[str, Any]) -> ModelFacts:
 
 def weights(model: ModelFacts, settings: EngineSettings = VLLM) -> Weights:
     """The weights of a model that is known well enough."""
-    found = weights_of(model, settings)
+    found = vllm_weights(model, settings)
     assert found is not None
     return found
 

@@ -15,7 +15,7 @@ import sparkrun_tui.models.storage
 from sparkrun_tui.base import wildcards
 from sparkrun_tui.base.wildcards import like_glob
 from sparkrun_tui.memory.settings import EngineSettings
-from sparkrun_tui.memory.weights.on_rank import weights_of
+from sparkrun_tui.memory.vllm.kernels import vllm_weights
 from sparkrun_tui.models.config.reader import facts_from_config
 from sparkrun_tui.models.digest import digest_config
 from tests.memory import models
@@ -38,7 +38,7 @@ LISTS: dict[str, list[object]] = {
 
 def seconds(config: dict[str, Any]) -> float:
     began = time.thread_time()
-    found = weights_of(facts_from_config(config), EngineSettings("vllm"))
+    found = vllm_weights(facts_from_config(config), EngineSettings("vllm"))
     assert found is None or found.rank > 0
     return time.thread_time() - began
 

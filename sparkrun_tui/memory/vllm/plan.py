@@ -8,10 +8,10 @@ from math import ceil
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.vllm.devices import SPARK, Device, batch_defaults
 from sparkrun_tui.memory.vllm.groups import CannotGroup, Grouping, Placed, group_layers
+from sparkrun_tui.memory.vllm.kernels import vllm_kernel_refusal
 from sparkrun_tui.memory.vllm.layers import Builder, CachePlan, Unsupported
 from sparkrun_tui.memory.vllm.spec import Spec, SpecKind
 from sparkrun_tui.memory.vllm.versions import VllmRules, rules_for
-from sparkrun_tui.memory.weights.holdings import refusal_of_kernels
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.layers import AttentionKind, Layer, kinds
 
@@ -133,7 +133,7 @@ def refusal(facts: ModelFacts, settings: EngineSettings) -> str:
     Source: vllm/config/model.py (verify_with_parallel_config), mamba_mixer2.py.
     """
     ranks = settings.tensor_parallel
-    refused = refusal_of_kernels(facts, settings)
+    refused = vllm_kernel_refusal(facts, settings)
     if refused or ranks == 1:
         return refused
     found = _indivisible(facts, ranks)

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from sparkrun_tui.base.by_identity import ByIdentity
-from sparkrun_tui.memory.releases import release_or_newest
 from sparkrun_tui.memory.settings import EngineSettings
-from sparkrun_tui.memory.weights.kernels import Kernels, bytes_on_rank, kernel_refusal, kernels_of
+from sparkrun_tui.memory.weights.kernels import Kernels, Loading, bytes_on_rank, kernel_refusal
 from sparkrun_tui.models.dtypes import element_bytes
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.modules.listing import modules_of
@@ -113,17 +112,17 @@ def _plain_share(module: Module, stored: Stored, kernels: Kernels) -> float:
 _HOLDINGS: ByIdentity[Holding | None] = ByIdentity(32)
 
 
-def holding_of(facts: ModelFacts, settings: EngineSettings) -> Holding | None:
+def holding_of(facts: ModelFacts, settings: EngineSettings, loading: Loading) -> Holding | None:
     """A model's modules with their storage, None when its architecture or its format is not known."""
     declared = facts.declared.model_dtype if facts.declared else ""
-    objects = (facts.config, facts.gguf, facts.layers, facts.mtp, facts.quant)
-    values = (declared, facts.dtype, settings.quantization, settings.engine, settings.version)
-    return _HOLDINGS.get(objects, values, lambda: _worked_out(facts, settings))
+    objects = (facts.config, facts.gguf, facts.layers, facts.mtp, facts.quant, loading)
+    values = (declared, facts.dtype, settings.quantization, settings.version)
+    return _HOLDINGS.get(objects, values, lambda: _worked_out(facts, settings, loading))
 
 
-def _worked_out(facts: ModelFacts, settings: EngineSettings) -> Holding | None:
+def _worked_out(facts: ModelFacts, settings: EngineSettings, loading: Loading) -> Holding | None:
     modules = modules_of(facts)
-    scheme = scheme_of(facts, settings)
+    scheme = scheme_of(facts, settings, loading)
     if modules is None or scheme is None:
         return None
     drafts = scheme
@@ -141,7 +140,7 @@ def _worked_out(facts: ModelFacts, settings: EngineSettings) -> Holding | None:
     )
 
 
-def scheme_of(facts: ModelFacts, settings: EngineSettings) -> Scheme | None:
+def scheme_of(facts: ModelFacts, settings: EngineSettings, loading: Loading) -> Scheme | None:
     """How the weights are stored: by the recipe's word where it contradicts the checkpoint, else by the checkpoint.
 
     A plain checkpoint is quantised while it is loaded where `--quantization` says so. None for an unknown format.
@@ -149,8 +148,9 @@ def scheme_of(facts: ModelFacts, settings: EngineSettings) -> Scheme | None:
     form = weight_format(facts)
     declared = facts.declared.model_dtype if facts.declared else ""
     if facts.quant is None and (form is None or form.plain):
-        older = settings.engine != "vllm" or release_or_newest(settings.version) < (0, 32)
-        at_load = load_scheme(facts, settings.quantization, bitsandbytes=older)
+        at_load = None
+        if settings.quantization in loading.methods(settings):
+            at_load = load_scheme(facts, settings.quantization)
         if at_load is not None:
             return at_load
         if form is not None and element_bytes(facts.dtype) == form.bits / 8:
@@ -204,12 +204,12 @@ def _unnumbered(name: str) -> str:
 _NUMBERS = re.compile(r"[0-9]+")
 
 
-def refusal_of_kernels(facts: ModelFacts, settings: EngineSettings) -> str:
+def refusal_of_kernels(facts: ModelFacts, settings: EngineSettings, loading: Loading) -> str:
     """Why the engine's kernels refuse the model over so many ranks, empty when they take it or nothing is known."""
-    holding = holding_of(facts, settings)
+    holding = holding_of(facts, settings, loading)
     if holding is None or not holding.scheme.exact:
         return ""
-    kernels = model_kernels(holding, facts, settings)
+    kernels = model_kernels(holding, facts, settings, loading)
     for module, stored in holding.text:
         found = kernel_refusal(module, stored, kernels)
         if found:
@@ -217,6 +217,7 @@ def refusal_of_kernels(facts: ModelFacts, settings: EngineSettings) -> str:
     return ""
 
 
-def model_kernels(holding: Holding, facts: ModelFacts, settings: EngineSettings) -> Kernels:
+def model_kernels(holding: Holding, facts: ModelFacts, settings: EngineSettings, loading: Loading) -> Kernels:
     """The kernels that an engine uses for a model."""
-    return kernels_of(facts, settings, gated=holding.modules.gated, at_load=holding.scheme.at_load)
+    chosen = loading.kernels(facts, settings)
+    return replace(chosen, gated=holding.modules.gated, at_load=holding.scheme.at_load)

@@ -1,26 +1,19 @@
 """What an engine's kernels make of a module on one rank: its share, padded and repacked, in bytes.
 
-The rules are vLLM's (0.32 and 0.33) on a GB10 with every kernel package of the official image: DeepGEMM for fp8 in
-blocks, FlashInfer's CUTLASS for NVFP4 and fp8 experts, Marlin for AWQ, GPTQ, mxfp4 and weights of four bits alone.
+The layouts are those of vLLM's kernels; each engine says which of them it uses.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from math import ceil
 
-from sparkrun_tui.memory.releases import release_or_newest
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.models.config.values import word
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.modules.module import Kind, Module, Split
 from sparkrun_tui.models.storage.stored import Form, Stored
-
-_COMPUTED = (0, 32)
-"""The first release for which these kernels are known to be chosen on a GB10."""
-
-_FLASHINFER = ("", "auto", "flashinfer_cutlass")
-"""Values of `--moe-backend` with which experts go to FlashInfer's CUTLASS."""
 
 _VOCAB_PAD = 64
 """Rows of embedding and head come in such numbers (layers/vocab_parallel_embedding.py)."""
@@ -42,48 +35,44 @@ class Kernels:
     packed_scales: bool = False
     packed_expert_scales: bool = False
     flashinfer_experts: bool = False
-    padded: bool = False
+    pads: bool = False
     padded_mxfp4: bool = False
     drops_zeros: bool = False
     whole_vision: bool = False
+
+    @property
+    def padded(self) -> bool:
+        """Whether widths are padded: kernels of weights that the engine quantised itself do not ask for it."""
+        return self.pads and not self.at_load
+
     unfolds_latent: bool = False
 
 
-def kernels_of(facts: ModelFacts, settings: EngineSettings, *, gated: bool, at_load: bool) -> Kernels:
-    """The kernels of vLLM; of another engine only what both do is assumed (padding of mxfp4 experts).
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """What an engine does with a checkpoint: `kernels` chooses them, `methods` are its values of `--quantization`.
 
-    Before 0.32 fp8 in blocks kept its scales, and Marlin took the experts. Qwen3.5 has CUTLASS in place of DeepGEMM,
-    and Triton for its experts since 0.33. Source: vllm/model_executor/layers/quantization/utils/fp8_utils.py
-    (should_use_deepgemm_for_fp8_linear), fused_moe/oracle/fp8.py, fused_moe/oracle/mxfp4.py,
-    fused_moe/oracle/nvfp4.py.
+    Whether experts have a gate, and whether a plain checkpoint is quantised, is filled in for each model.
     """
+
+    kernels: Callable[[ModelFacts, EngineSettings], Kernels]
+    methods: Callable[[EngineSettings], Collection[str]]
+
+
+def common_kernels(facts: ModelFacts, settings: EngineSettings) -> Kernels:
+    """What engines have in common: how ranks share modules, and the padding of mxfp4 experts."""
     ranks = max(1, settings.tensor_parallel)
-    padded_mxfp4 = word(facts.config, "expert_dtype") != "fp4"
-    whole_experts = settings.expert_parallel
-    spread = ranks * settings.data_parallel if whole_experts else 1
-    if settings.engine != "vllm":
-        return Kernels(ranks, spread, whole_experts, gated, at_load, padded_mxfp4=padded_mxfp4)
-    release = release_or_newest(settings.version)
-    computed = release >= _COMPUTED
-    plain_scales = facts.model_type in ("qwen3_5_text", "qwen3_5_moe_text")
-    packed_experts = computed and settings.moe_backend != "triton"
-    if plain_scales and release >= (0, 33):
-        packed_experts = False
+    spread = ranks * settings.data_parallel if settings.expert_parallel else 1
     return Kernels(
         ranks,
         spread,
-        whole_experts,
-        gated,
-        at_load,
-        packed_scales=computed and not plain_scales,
-        packed_expert_scales=packed_experts,
-        flashinfer_experts=computed and settings.moe_backend in _FLASHINFER,
-        padded=not at_load,
-        padded_mxfp4=padded_mxfp4,
-        drops_zeros=True,
-        whole_vision=settings.mm_encoder_tp_mode == "data",
-        unfolds_latent=True,
+        whole_experts=settings.expert_parallel,
+        padded_mxfp4=word(facts.config, "expert_dtype") != "fp4",
     )
+
+
+COMMON = Loading(common_kernels, lambda settings: ("fp8", "mxfp8", "bitsandbytes"))
+"""An engine of which no more is known."""
 
 
 def bytes_on_rank(module: Module, stored: Stored, kernels: Kernels, element: int) -> float:

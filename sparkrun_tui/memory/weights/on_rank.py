@@ -8,6 +8,7 @@ from math import ceil
 from sparkrun_tui.memory.overheads import Band
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.weights.holdings import Holding, Sums, holding_of, model_kernels
+from sparkrun_tui.memory.weights.kernels import COMMON, Kernels, Loading
 from sparkrun_tui.memory.weights.rope import rope_bytes
 from sparkrun_tui.models.dtypes import element_bytes
 from sparkrun_tui.models.facts import ModelFacts, WeightFacts
@@ -41,24 +42,25 @@ class Weights:
         return Band(self.rank, self.low, self.high, self.source)
 
 
-def weights_of(facts: ModelFacts, settings: EngineSettings) -> Weights | None:
+def weights_of(facts: ModelFacts, settings: EngineSettings, loading: Loading = COMMON) -> Weights | None:
     """The weights on the rank that holds most, None when their size is unknown.
 
     Order: the recipe's `model_vram`, headers, then the modules of the architecture with the bits that the
     checkpoint's own lists give each, then a declared or known count of parameters. The engine adds rope tables and
-    what its kernels pad and repack.
+    what its kernels pad and repack (`loading`).
     """
     declared = facts.declared
     if declared is not None and declared.model_vram:
         return _spread(facts, settings, WeightFacts(declared.model_vram, "recipe"), 0.0, "recipe", 0)
-    holding = holding_of(facts, settings)
+    holding = holding_of(facts, settings, loading)
     at_load = holding is not None and holding.scheme.at_load
     if facts.weights is not None and not at_load:
         margin = 0.02 if facts.weights.sharded is not None else 0.03
         tables = rope_bytes(facts)
-        return _spread(facts, settings, facts.weights, margin, facts.weights.source, tables, holding)
+        kernels = None if holding is None else model_kernels(holding, facts, settings, loading)
+        return _spread(facts, settings, facts.weights, margin, facts.weights.source, tables, holding, kernels)
     if holding is not None:
-        return _from_modules(facts, settings, holding)
+        return _from_modules(facts, settings, holding, model_kernels(holding, facts, settings, loading))
     return _from_count(facts, settings)
 
 
@@ -71,12 +73,11 @@ def _stated(facts: ModelFacts) -> int | None:
     return facts.params
 
 
-def _from_modules(facts: ModelFacts, settings: EngineSettings, holding: Holding) -> Weights:
+def _from_modules(facts: ModelFacts, settings: EngineSettings, holding: Holding, kernels: Kernels) -> Weights:
     """Add up the modules of a rank; the last pipeline stage also holds head, vision tower and drafter.
 
     A stated number of parameters that is not the architecture's own scales all but the ends.
     """
-    kernels = model_kernels(holding, facts, settings)
     one = replace(kernels, ranks=1, spread=1, whole_experts=False)
     stated = _stated(facts)
     factor = _factor(holding, stated)
@@ -170,6 +171,7 @@ def _spread(
     source: str,
     extra: int,
     holding: Holding | None = None,
+    kernels: Kernels | None = None,
 ) -> Weights:
     """Take away what is not loaded, split the rest over the ranks and put a band around it.
 
@@ -194,8 +196,7 @@ def _spread(
     per_stage = body + (ends if stages == 1 else max(weights.embedding, weights.head))
     added = added_whole = 0
     drafter = _draft_model_bytes(facts, settings)
-    if holding is not None:
-        kernels = model_kernels(holding, facts, settings)
+    if holding is not None and kernels is not None:
         one = replace(kernels, ranks=1, spread=1, whole_experts=False)
         share = holding.on_rank(kernels)
         added = round(_difference(share, holding.in_checkpoint(kernels), settings) / stages)

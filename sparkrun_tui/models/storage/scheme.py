@@ -112,16 +112,13 @@ _EXPERTS_AT_LOAD: Mapping[str, Stored] = {"int8_per_channel_weight_only": INT8_R
 """Those that convert routed experts only."""
 
 
-def load_scheme(facts: ModelFacts, quantization: str, *, bitsandbytes: bool) -> Scheme | None:
+def load_scheme(facts: ModelFacts, quantization: str) -> Scheme | None:
     """What `--quantization` makes of a plain checkpoint, None for a value that converts nothing.
 
-    Embedding and head stay as they are. `nvfp4_per_token` changes no dense model. `bitsandbytes` says whether the
-    engine knows that method (vLLM before 0.32, SGLang). Source: vllm/config/quantization.py,
+    Embedding and head stay as they are. `nvfp4_per_token` changes no dense model. Source: vllm/config/quantization.py,
     vllm/model_executor/layers/quantization/online/.
     """
     element = element_bytes(facts.dtype) or 2
-    if quantization == "bitsandbytes" and not bitsandbytes:
-        return None
     if quantization in _AT_LOAD:
         return Scheme(everything(_AT_LOAD[quantization]), element, at_load=True)
     if quantization in _EXPERTS_AT_LOAD:
