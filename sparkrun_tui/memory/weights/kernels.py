@@ -24,7 +24,8 @@ class Kernels:
     """Which kernels an engine uses for a model, over how many ranks.
 
     `ranks` share a module, `spread` ranks share the experts as whole ones (1: they share each expert's width).
-    `gated` says whether experts have a gate, `at_load` whether the engine quantises a plain checkpoint itself.
+    `gated` says whether experts have a gate, `at_load` whether the engine quantises a plain checkpoint itself. Of the
+    rest each names one rule of `bytes_on_rank`.
     """
 
     ranks: int = 1
@@ -39,13 +40,12 @@ class Kernels:
     padded_mxfp4: bool = False
     drops_zeros: bool = False
     whole_vision: bool = False
+    unfolds_latent: bool = False
 
     @property
     def padded(self) -> bool:
         """Whether widths are padded: kernels of weights that the engine quantised itself do not ask for it."""
         return self.pads and not self.at_load
-
-    unfolds_latent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ def kernel_refusal(module: Module, stored: Stored, kernels: Kernels) -> str:
 
     A group of weights with a common scale must lie on one rank (layers/quantization/auto_awq.py, auto_gptq.py,
     compressed_tensors, fp8_utils.py validate_fp8_block_shape). FlashInfer's NVFP4 experts with a gate need gate and up
-    projection together in multiples of 128 rows (NotImplementedError in flashinfer_fp4_moe.py).
+    projection together in multiples of 128 rows (flashinfer_fp4_moe.py).
     """
     rows, columns = share(module, kernels)
     if module.kind is Kind.EXPERTS:
@@ -185,6 +185,6 @@ def kernel_refusal(module: Module, stored: Stored, kernels: Kernels) -> str:
     if stored.form is Form.INTEGER:
         group = stored.group
     if group and columns % group:
-        name = module.name.partition(".")[2]
+        name = module.name.partition(".")[2].lstrip("0123456789.")
         return f"quantisation groups of {group} do not divide the {columns:,} inputs that a rank has of {name}"
     return ""

@@ -128,7 +128,7 @@ class NameList:
 
     def _has_plain(self, name: str) -> bool:
         """Whether an entry without a number is a part of a name; the same for all layers."""
-        words = [word for word in name.split(".") if not word.isdigit()]
+        words = [word for word in name.split(".") if not _LAYER_NUMBER.match(word)]
         key = ".".join(words)
         found = self._answers.get(key)
         if found is None:
