@@ -52,7 +52,7 @@ def count_parameters(facts: ModelFacts) -> Parameters | None:
     return _COUNTED.get(objects, values, lambda: _counted(facts))
 
 
-_COUNTED: ByIdentity[Parameters | None] = ByIdentity(32)
+_COUNTED: ByIdentity[Parameters | None] = ByIdentity(128)
 
 
 def _counted(facts: ModelFacts) -> Parameters | None:

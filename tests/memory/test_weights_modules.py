@@ -307,6 +307,36 @@ def test_a_vision_tower_counts_where_it_is_loaded_and_is_split_like_its_family_d
     assert kept == pytest.approx(1145591280, rel=0.001)
 
 
+QWEN2_TOWER = {
+    "depth": 32,
+    "embed_dim": 1280,
+    "hidden_size": 3584,
+    "in_chans": 3,
+    "mlp_ratio": 4,
+    "model_type": "qwen2_vl",
+    "num_heads": 16,
+    "spatial_merge_size": 2,
+    "spatial_patch_size": 14,
+    "temporal_patch_size": 2,
+}
+PIXTRAL = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "model_type": "pixtral"}
+
+
+@pytest.mark.parametrize(("tower", "parameters"), [(QWEN2_TOWER, 675_000_000), (PIXTRAL, 405_000_000)])
+def test_towers_of_other_families_have_about_their_makers_size(tower: dict[str, Any], parameters: int) -> None:
+    model = facts_from_config({**models.DENSE, "vision_config": tower})
+    size = weights(model).rank - weights(facts_from_config(models.DENSE)).rank
+    assert size == pytest.approx(2 * parameters, rel=0.03)
+
+
+def test_an_encoder_of_unknown_shape_widens_the_band() -> None:
+    plain = weights(facts_from_config(models.DENSE))
+    for key, config in (("audio_config", {"hidden_size": 1024}), ("vision_config", {"model_type": "strange"})):
+        found = weights(facts_from_config({**models.DENSE, key: config}))
+        assert (found.rank, found.low) == (plain.rank, plain.low)
+        assert found.high > plain.high
+
+
 def test_with_headers_too_the_tower_is_split_and_experts_are_padded_for_each_rank() -> None:
     header = WeightFacts(53824056000, "headers", sharded=52900000000, replicated=2000000, vision=922050016)
     model = replace(facts_from_config(VISION), weights=header)

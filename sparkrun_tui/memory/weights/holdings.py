@@ -109,7 +109,7 @@ def _plain_share(module: Module, stored: Stored, kernels: Kernels) -> float:
     return size / kernels.ranks
 
 
-_HOLDINGS: ByIdentity[Holding | None] = ByIdentity(32)
+_HOLDINGS: ByIdentity[Holding | None] = ByIdentity(128)
 
 
 def holding_of(facts: ModelFacts, settings: EngineSettings, loading: Loading) -> Holding | None:

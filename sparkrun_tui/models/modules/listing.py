@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sparkrun_tui.models.config.values import flag, positive, whole
+from sparkrun_tui.models.config.values import flag, mapping, positive, whole
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.layers import Layer
 from sparkrun_tui.models.modules.feed_forward import Feed, feed_modules, feeds_of, is_gated
@@ -37,7 +37,7 @@ def modules_of(facts: ModelFacts) -> Modules | None:
         vision=vision or (),
         drafter=tuple(_drafter(facts, feeds)),
         gated=is_gated(facts),
-        vision_known=vision is not None,
+        vision_known=vision is not None and not mapping(facts.config, "audio_config"),
     )
 
 

@@ -25,20 +25,17 @@ def vision_modules(facts: ModelFacts) -> tuple[Module, ...] | None:
     Source: vllm/model_executor/models/qwen3_vl.py, siglip.py, gemma3_mm.py, gemma4_mm.py, pixtral.py.
     """
     config = mapping(facts.config, "vision_config")
-    if mapping(facts.config, "audio_config"):
-        return None
     if not config:
         return ()
     family = word(config, "model_type") or facts.model_type
-    hidden = positive(config, "hidden_size", "embed_dim", "width")
+    # In Qwen2-VL's file `hidden_size` is the text model's.
+    hidden = positive(config, "embed_dim", "hidden_size", "width")
     depth = positive(config, "depth", "num_hidden_layers", "layers")
     width = largest(config, "intermediate_size") or positive(config, "mlp_hidden_dim")
     if width is None and hidden is not None and config.get("mlp_ratio") is not None:
         width = 4 * hidden
     if hidden is None or depth is None or width is None:
         return None
-    if family.startswith(("qwen2_vl", "qwen2_5_vl")):
-        hidden = positive(config, "embed_dim") or hidden
     is_qwen = family.startswith(("qwen2", "qwen3"))
     place = "visual.blocks" if is_qwen else "vision_tower.encoder.layers"
     if family.startswith("siglip"):
