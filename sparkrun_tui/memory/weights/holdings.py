@@ -18,6 +18,9 @@ from sparkrun_tui.models.storage.scheme import Scheme, format_scheme, load_schem
 from sparkrun_tui.models.storage.stored import Stored
 from sparkrun_tui.models.weight_formats import weight_format
 
+_MOST_SPLITS = 256
+"""Different numbers of ranks and choices of kernels whose sums are remembered."""
+
 Held = tuple[tuple[Module, Stored], ...]
 """Modules that differ, each with how it is stored; `copies` counts the equal ones."""
 
@@ -56,6 +59,7 @@ class Holding:
     drafter: Held
     parameters: tuple[int, int, int]
     known: dict[tuple[Kernels, bool], Sums] = field(default_factory=dict, compare=False, repr=False)
+    refusals: dict[Kernels, str] = field(default_factory=dict, compare=False, repr=False)
 
     def on_rank(self, kernels: Kernels) -> Sums:
         """The bytes that one rank holds after the kernels have repacked them."""
@@ -65,10 +69,21 @@ class Holding:
         """The share that a rank would have of the checkpoint's own bytes, without any padding and repacking."""
         return self._sums(kernels, True)
 
+    def refusal(self, kernels: Kernels) -> str:
+        """Why no kernel takes a rank's share of a module, empty when one does."""
+        found = self.refusals.get(kernels)
+        if found is None:
+            if len(self.refusals) > _MOST_SPLITS:
+                self.refusals.clear()
+            reasons = (kernel_refusal(module, stored, kernels) for module, stored in self.text)
+            found = next(filter(None, reasons), "")
+            self.refusals[kernels] = found
+        return found
+
     def _sums(self, kernels: Kernels, stored_only: bool) -> Sums:
         found = self.known.get((kernels, stored_only))
         if found is None:
-            if len(self.known) > 256:
+            if len(self.known) > _MOST_SPLITS:
                 self.known.clear()
             found = self.known[kernels, stored_only] = self._added_up(kernels, stored_only)
         return found
@@ -209,12 +224,7 @@ def refusal_of_kernels(facts: ModelFacts, settings: EngineSettings, loading: Loa
     holding = holding_of(facts, settings, loading)
     if holding is None or not holding.scheme.exact:
         return ""
-    kernels = model_kernels(holding, facts, settings, loading)
-    for module, stored in holding.text:
-        found = kernel_refusal(module, stored, kernels)
-        if found:
-            return found
-    return ""
+    return holding.refusal(model_kernels(holding, facts, settings, loading))
 
 
 def model_kernels(holding: Holding, facts: ModelFacts, settings: EngineSettings, loading: Loading) -> Kernels:
