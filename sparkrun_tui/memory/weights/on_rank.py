@@ -12,6 +12,7 @@ from sparkrun_tui.memory.weights.kernels import COMMON, Kernels, Loading
 from sparkrun_tui.memory.weights.rope import rope_bytes
 from sparkrun_tui.models.dtypes import element_bytes
 from sparkrun_tui.models.facts import ModelFacts, WeightFacts
+from sparkrun_tui.models.modules.module import Kind
 from sparkrun_tui.models.parameters import count_parameters
 from sparkrun_tui.models.weight_formats import WeightFormat, weight_format, whole_bytes
 
@@ -125,7 +126,7 @@ def _factor(holding: Holding, stated: int | None) -> float:
     for beside in (0, vision, drafter, vision + drafter):
         if abs(text + beside - stated) < _SAME_COUNT * stated:
             return 1.0
-    ends = sum(module.elements for module, _ in holding.text if module.name.endswith(("embed_tokens", "lm_head")))
+    ends = sum(module.elements for module, _ in holding.text if module.kind in (Kind.EMBEDDING, Kind.HEAD))
     return max(0, stated - ends) / (text - ends)
 
 
