@@ -224,3 +224,19 @@ def test_unknown_formats_stay_unknown() -> None:
     strange = replace(facts(LLAMA), declared=DeclaredFacts(params=10**9, model_dtype="seven-bit"))
     assert vllm_weights(strange, VLLM) is None
     assert vllm_weights(ModelFacts("nothing", params=10**9), VLLM) is None
+
+
+def test_rope_tables_are_one_for_each_base_and_width() -> None:
+    table = 131072 * 128 * 2
+    assert rope_bytes(facts(LLAMA, partial_rotary_factor=0.5)) == table // 2
+    assert rope_bytes(facts(LLAMA, rope_scaling={"rope_type": "yarn", "factor": 1.0})) == 2 * table
+    windowed = facts(models.WINDOWED)
+    assert rope_bytes(replace(windowed, config={**windowed.config, "rope_local_base_freq": 1e4})) == 2 * table
+    two = {
+        "full_attention": {"rope_type": "proportional", "partial_rotary_factor": 0.25, "rope_theta": 1e6},
+        "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+    }
+    assert rope_bytes(facts(models.UNEQUAL, rope_parameters=two)) == 262144 * (256 + 512) * 2
+    unmodelled = replace(facts(LLAMA, rope_parameters={"partial_rotary_factor": 0.25}), layers=None)
+    assert rope_bytes(unmodelled) == table // 4
+    assert rope_bytes(facts(LLAMA, position_embedding_type="nope")) == 0

@@ -31,7 +31,8 @@ def rope_bytes(facts: ModelFacts) -> int:
             if table[0]:
                 tables.add(table)
     if facts.layers is None:
-        tables.add((_width(facts, facts.config, facts.head_dim or 0), "", ""))
+        settings = mapping(facts.config, "rope_parameters", "rope_scaling")
+        tables.add((_width(facts, settings, facts.head_dim or 0), "", word(settings, "rope_type", "type")))
     element = element_bytes(facts.dtype) or 2
     total = 0
     for width, _, scaling in tables:
