@@ -60,6 +60,8 @@ def as_config(form: Mapping[str, Any], drafters: int = 0) -> dict[str, Any]:
     if drafters:
         config["num_nextn_predict_layers"] = drafters
     family = form.get("family", "dense")
+    if form.get("rope_dtype_bytes") == 4:
+        config["rope_scaling"] = {"rope_type": "yarn", "factor": 1.0}
     if "tied" in form:
         config["tie_word_embeddings"] = form["tied"]
     if "model_type" not in config and family in _FAMILY_TYPES:

@@ -13,12 +13,13 @@ from sparkrun_tui.memory.hosts import SPARK_TOTAL
 from sparkrun_tui.memory.result import HostMemory
 from sparkrun_tui.memory.settings import EngineSettings, Speculative
 from sparkrun_tui.memory.vllm.devices import device_of
+from sparkrun_tui.memory.vllm.kernels import vllm_weights
 from sparkrun_tui.memory.vllm.layers import Unsupported
 from sparkrun_tui.memory.vllm.plan import VllmPlan, plan_cache
 from sparkrun_tui.memory.vllm.pool import pool_on
 from sparkrun_tui.memory.vllm.spec import SpecKind
 from sparkrun_tui.memory.vllm.versions import parse_version, rules_for
-from sparkrun_tui.memory.weights import Weights, weights_of
+from sparkrun_tui.memory.weights.on_rank import Weights
 from sparkrun_tui.models.facts import ModelFacts
 
 
@@ -103,6 +104,9 @@ def settings_of(row: Row) -> EngineSettings:
         enforce_eager=bool(inputs.get("enforce_eager")),
         context_parallel=inputs.get("decode_context_parallel") or inputs.get("decode_context_parallel_size") or 1,
         mamba_ssm_cache_dtype=inputs.get("mamba_ssm_cache_dtype", "auto"),
+        quantization=str(inputs.get("quantization") or ""),
+        moe_backend=str(inputs.get("moe_backend") or ""),
+        text_only=bool(inputs.get("language_model_only")),
         speculative=_speculative(inputs),
     )
 
@@ -176,11 +180,18 @@ def observed_request_bytes(
 
 
 def _score_weights(pairs: dict[str, Pair], facts: ModelFacts, settings: EngineSettings, row: Row) -> None:
-    """Add the weights of one rank in bytes, where the row states enough to compute them from."""
-    loaded = row["observed"].get("model_load_gib")
-    if loaded and (facts.params or facts.weights):
-        weights = weights_of(facts, settings)
-        pairs["weights"] = Pair(weights.rank if weights else None, loaded * GIB)
+    """Add the weights of one rank in bytes, where the row states enough to compute them from.
+
+    A parameter count, tensor headers or a whole configuration are enough. A row that vLLM refused has none.
+    """
+    observed = row["observed"]
+    exact = observed.get("weights_bytes")
+    loaded = observed.get("model_load_gib")
+    size = exact or (loaded * GIB if loaded else 0)
+    known = facts.params or facts.weights or row["inputs"].get("hf_config")
+    if size and known:
+        weights = vllm_weights(facts, settings)
+        pairs["weights"] = Pair(weights.rank if weights else None, size)
 
 
 def _score_available(pairs: dict[str, Pair], facts: ModelFacts, settings: EngineSettings, row: Row) -> None:
@@ -189,7 +200,7 @@ def _score_available(pairs: dict[str, Pair], facts: ModelFacts, settings: Engine
     seen = observed.get("available_kv_gib") or _middle(observed.get("available_kv_gib_runs"))
     if not host.unified or settings.utilisation is None or seen is None:
         return
-    weights = weights_of(facts, settings)
+    weights = vllm_weights(facts, settings)
     loaded = observed.get("model_load_gib")
     if weights is None and loaded:
         size = int(loaded * GIB)

@@ -121,6 +121,8 @@ class EngineSettings:
     mamba_cache_dtype: str = "auto"
     gdn_prefill_backend: str = "auto"
     text_only: bool = False
+    moe_backend: str = ""
+    mm_encoder_tp_mode: str = ""
     cpu_offload_gib: float = 0.0
     speculative: Speculative | None = None
     sglang: SglangOptions = SglangOptions()

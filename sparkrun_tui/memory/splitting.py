@@ -8,7 +8,7 @@ from math import ceil
 from sparkrun_tui.memory.hosts import assumed_spark
 from sparkrun_tui.memory.result import HostMemory
 from sparkrun_tui.memory.settings import EngineSettings
-from sparkrun_tui.memory.weights import Weights
+from sparkrun_tui.memory.weights.on_rank import Weights
 from sparkrun_tui.models.facts import ModelFacts
 
 _SIZES = (1, 2, 3, 4, 6, 8, 12, 16)

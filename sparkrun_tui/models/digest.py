@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
-from sparkrun_tui.base.numbers import whole_of
+from sparkrun_tui.base.numbers import whole, whole_of
+from sparkrun_tui.models.config.kinds import layer_count
 from sparkrun_tui.models.config.reader import facts_from_config
-from sparkrun_tui.models.config.values import mapping
+from sparkrun_tui.models.config.values import mapping, text_config
 from sparkrun_tui.models.facts import ModelFacts, WeightFacts
 
 FORMAT = 1
@@ -17,7 +18,7 @@ FORMAT = 1
 _NOISE = re.compile(
     r"^_|_token_(id|ids|index)$|_placeholder$|dropout|_eps(ilon)?$|(^|_)act(ivation)?(_fn|_func)?$|initializer|^init_"
     r"|_coef$|_loss$|^(auto_map|id2label|label2id|task_specific_params|transformers_version|use_cache|output_\w+"
-    r"|return_dict|problem_type|tokenizer_class|chat_template|pretraining_tp|quantized_layers|time_step_\w+|producer|input_activations"
+    r"|return_dict|problem_type|tokenizer_class|chat_template|pretraining_tp|quantized_layers|time_step_\w+|producer"
     r"|residual_in_fp32|rescale_prenorm_residual)$"
 )
 """Keys of a configuration that say nothing about memory."""
@@ -60,9 +61,10 @@ def digest_config(config: Mapping[str, object], companion: Mapping[str, object] 
     beside = mapping(companion or {}, "quantization")
     if block:
         kept.pop("compression_config", None)
-        kept["quantization_config"] = _quantisation({**_only(beside, "kv_cache_quant_algo"), **block})
+        whole_block = {**_only(beside, "kv_cache_quant_algo"), **block}
+        kept["quantization_config"] = _quantisation(whole_block, _layers(config))
     elif beside:
-        kept["quantization_config"] = _quantisation({"quant_method": "modelopt", **beside})
+        kept["quantization_config"] = _quantisation({"quant_method": "modelopt", **beside}, _layers(config))
     return kept
 
 
@@ -214,38 +216,106 @@ def _item(entry: object, depth: int) -> object:
     return entry
 
 
-def _quantisation(block: Mapping[str, object]) -> dict[str, object]:
-    """A quantisation block with its lists of modules as patterns, `*` for every number."""
+def _layers(config: Mapping[str, object]) -> int:
+    """The number of decoder layers, 0 when the file does not say."""
+    return layer_count(text_config(config)) or 0
+
+
+def _quantisation(block: Mapping[str, object], layers: int) -> dict[str, object]:
+    """A quantisation block with its lists of modules as patterns: `*` for all layers, else the layers' numbers."""
     kept = _trimmed(block, 1)
     for key in _LISTS:
         names = kept.get(key)
         if isinstance(names, list):
-            kept[key] = _patterns(names)
+            kept[key] = _patterns(names, layers)
     groups = kept.get("config_groups")
     if isinstance(groups, dict):
         for group in groups.values():
             if isinstance(group, dict):
-                group.pop("targets", None)
-    layers = mapping(block, "quantized_layers")
-    if layers:
-        kept["layer_formats"] = _layer_formats(layers)
+                _shorten(group, layers)
+    own = kept.get("extra_config")
+    if isinstance(own, dict):
+        kept["extra_config"] = _by_pattern(own, layers)
+    formats = mapping(block, "quantized_layers")
+    if formats:
+        kept["layer_formats"] = _layer_formats(formats, layers)
     return kept
 
 
-def _patterns(names: Sequence[object]) -> list[str]:
-    """Names with their numbers replaced by `*`, each once, in their order."""
-    found: dict[str, None] = {}
+def _shorten(group: dict[str, object], layers: int) -> None:
+    """Keep of a group's activations only whether there are any, and of its targets the patterns."""
+    activations = group.get("input_activations")
+    if isinstance(activations, Mapping):
+        group["input_activations"] = {"num_bits": activations.get("num_bits")}
+    targets = group.get("targets")
+    if isinstance(targets, list):
+        group["targets"] = _patterns(targets, layers)
+
+
+def _by_pattern(entries: Mapping[str, object], layers: int) -> dict[str, object]:
+    """Settings of single modules, joined where those of all layers are the same."""
+    names: dict[str, list[object]] = {}
+    settings: dict[str, object] = {}
+    for name, entry in entries.items():
+        key = repr(entry)
+        settings[key] = entry
+        names.setdefault(key, []).append(name)
+    found = {}
+    for key, listed in names.items():
+        for pattern in _patterns(listed, layers):
+            found[pattern] = settings[key]
+    return found
+
+
+def _patterns(names: Sequence[object], layers: int) -> list[str]:
+    """Names that differ in their layer's number joined to one, in their order.
+
+    `*` stands for all layers, and for numbers behind the layer's; single layers are listed (`layers.{0,3-5}.mlp`).
+    Regular expressions stay as they are.
+    """
+    numbers: dict[str, list[int]] = {}
     for name in names:
-        if isinstance(name, str):
-            found[re.sub(r"\d+", "*", name)] = None
-    return list(found)[:_MOST_PATTERNS]
+        if not isinstance(name, str):
+            continue
+        layer = None if name.startswith("re:") else _LAYER.search(name)
+        if layer is None:
+            plain = name if name.startswith("re:") else _NUMBER.sub("*", name)
+            numbers.setdefault(plain, [])
+            continue
+        after = _NUMBER.sub("*", name[layer.end(1) :])
+        key = name[: layer.start(1)] + "{}" + after
+        number = whole(layer.group(1), most=_MOST_ITEMS)
+        if number is not None:
+            numbers.setdefault(key, []).append(number)
+    return [_joined(key, found, layers) for key, found in numbers.items()][:_MOST_PATTERNS]
 
 
-def _layer_formats(layers: Mapping[str, object]) -> dict[str, list[str]]:
+_LAYER = re.compile(r"layers\.(\d{1,5})(?=\.|\*|$)")
+_NUMBER = re.compile(r"\d+")
+
+
+def _joined(key: str, numbers: Sequence[int], layers: int) -> str:
+    """A pattern for one name in some layers."""
+    if not numbers:
+        return key
+    chosen = sorted(set(numbers))
+    if layers and chosen == list(range(layers)):
+        return key.replace("{}", "*")
+    ranges: list[list[int]] = []
+    for number in chosen:
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    parts = [str(first) if first == last else f"{first}-{last}" for first, last in ranges]
+    return key.replace("{}", "{" + ",".join(parts) + "}")
+
+
+def _layer_formats(layers: Mapping[str, object], count: int) -> dict[str, list[str]]:
     """Which module patterns have which format, of a checkpoint that mixes several."""
     names: dict[str, list[object]] = {}
     for name, entry in layers.items():
         algorithm = mapping({"": entry}, "").get("quant_algo")
         if isinstance(algorithm, str):
             names.setdefault(algorithm, []).append(name)
-    return {algorithm: _patterns(found) for algorithm, found in names.items()}
+    return {algorithm: _patterns(found, count) for algorithm, found in names.items()}

@@ -32,12 +32,16 @@ class WeightFacts:
 
 @dataclass(frozen=True, slots=True)
 class QuantFacts:
-    """How a checkpoint's weights are stored: method, bits per quantised weight, and what stays as it was."""
+    """How a checkpoint's weights are stored: method, bits per quantised weight, and what stays as it was.
+
+    `block` is the whole quantisation block, for the bits of single modules; empty when only a word is known.
+    """
 
     method: str
     bits: float | None = None
     kept: tuple[str, ...] = ()
     kv_dtype: str = ""
+    block: Mapping[str, object] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,8 @@ def test_an_ambiguous_abbreviation_is_not_guessed() -> None:
         ("--enforce-eager", "enforce_eager", True),
         ("--kv-cache-memory-bytes 4G", "kv_cache_memory_bytes", 4 << 30),
         ("--language-model-only", "text_only", True),
+        ("--moe-backend marlin", "moe_backend", "marlin"),
+        ("--mm-encoder-tp-mode data", "mm_encoder_tp_mode", "data"),
         ("""--limit-mm-per-prompt '{"image": 0, "video": 0}'""", "text_only", True),
         ("""--limit-mm-per-prompt '{"image": 2}'""", "text_only", False),
         ("--kv-cache-dtype FP8", "kv_cache_dtype", "fp8"),

@@ -88,3 +88,10 @@ def test_errors_are_relative_but_for_available_memory() -> None:
     assert Pair(99, 100).error("kv") == 1.0
     assert Pair(48.0, 49.5).error("available_kv") == 1.5
     assert Pair(None, 1).error("kv") == UNCOMPUTED
+
+
+def test_weights_of_a_row_that_has_a_configuration_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    exact = row("exact", {"weights_bytes": 16391957344}, hf_config="dense")
+    at_load = row("at load", {"model_load_gib": 9446190496 / 2**30}, hf_config="dense", quantization="fp8")
+    found = score(tmp_path, capsys, [exact, at_load])
+    assert (found["weights"]["rows"], found["weights"]["within_01pct"]) == (2, 2)

@@ -48,7 +48,7 @@ CONFIG = {
     "quantization_config": {
         "quant_method": "fp8",
         "weight_block_size": [128, 128],
-        "modules_to_not_convert": [f"model.layers.{layer}.mlp.gate" for layer in range(48)] + ["lm_head"],
+        "modules_to_not_convert": [f"model.layers.{layer}.mlp.gate" for layer in range(8)] + ["lm_head"],
     },
 }
 
@@ -84,7 +84,7 @@ def test_the_companion_file_stands_in_for_a_missing_block_and_adds_its_cache_for
 def test_layers_of_several_formats_become_patterns_and_the_smallest_counts() -> None:
     layers = {
         f"model.layers.{layer}.{name}": {"quant_algo": algorithm}
-        for layer in range(60)
+        for layer in range(8)
         for name, algorithm in (("self_attn.q_proj", "FP8"), ("mlp.experts", "W4A16_NVFP4"))
     }
     block = {"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION", "quantized_layers": layers}
@@ -196,3 +196,26 @@ def test_the_tables_own_rows_are_small() -> None:
     digest = find_digest("Qwen/Qwen3.6-35B-A3B-FP8")
     assert digest is not None
     assert len(json.dumps(to_data(digest), separators=(",", ":"))) < 2500
+
+
+def test_lists_for_some_layers_keep_their_numbers() -> None:
+    kept = [f"model.layers.{layer}.self_attn.o_proj" for layer in (0, 2, 3, 4, 7)]
+    kept += [f"model.layers.{layer}.mlp.experts.{expert}.up_proj" for layer in range(8) for expert in range(3)]
+    kept += ["re:.*layers\\.5\\..*"]
+    digest = digest_config({**CONFIG, "quantization_config": {"quant_method": "fp8", "ignored_layers": kept}})
+    assert digest["quantization_config"] == {
+        "quant_method": "fp8",
+        "ignored_layers": [
+            "model.layers.{0,2-4,7}.self_attn.o_proj",
+            "model.layers.*.mlp.experts.*.up_proj",
+            "re:.*layers\\.5\\..*",
+        ],
+    }
+
+
+def test_settings_of_single_modules_are_joined() -> None:
+    own = {f"model.layers.{layer}.mlp.gate": {"bits": 16} for layer in range(8)} | {"lm_head": {"bits": 8}}
+    block = {"quant_method": "auto-round", "bits": 4, "group_size": 128, "extra_config": own}
+    digest = digest_config({**CONFIG, "quantization_config": block})
+    joined = {"model.layers.*.mlp.gate": {"bits": 16}, "lm_head": {"bits": 8}}
+    assert digest["quantization_config"] == {**block, "extra_config": joined}

@@ -8,7 +8,8 @@ import pytest
 
 from sparkrun_tui.memory.metadata_block import declared_token_bytes, declared_weights
 from sparkrun_tui.memory.settings import EngineSettings, Speculative
-from sparkrun_tui.memory.weights import rope_bytes, weights_of
+from sparkrun_tui.memory.vllm.kernels import vllm_weights
+from sparkrun_tui.memory.weights.rope import rope_bytes
 from sparkrun_tui.models.facts import DeclaredFacts, ModelFacts, QuantFacts, WeightFacts
 from sparkrun_tui.models.parameters import count_parameters
 from sparkrun_tui.models.tensor_classes import tensor_class, weight_facts
@@ -45,7 +46,7 @@ GPT_OSS = {
 
 def rank(model: ModelFacts, settings: EngineSettings = VLLM) -> int:
     """Bytes on the rank that holds most."""
-    found = weights_of(model, settings)
+    found = vllm_weights(model, settings)
     assert found is not None
     return found.rank
 
@@ -157,8 +158,8 @@ def test_plain_checkpoints_can_be_quantised_on_loading() -> None:
 
 
 def test_formats_have_bands_and_plain_dtypes_hardly_any() -> None:
-    plain = weights_of(facts(LLAMA), VLLM)
-    quantised = weights_of(replace(facts(LLAMA), quant=QuantFacts("awq", 4.156)), VLLM)
+    plain = vllm_weights(facts(LLAMA), VLLM)
+    quantised = vllm_weights(replace(facts(LLAMA), quant=QuantFacts("awq", 4.156)), VLLM)
     assert plain is not None and quantised is not None
     assert (plain.high - plain.low) / plain.rank < (quantised.high - quantised.low) / quantised.rank
     assert quantised.rank < plain.rank / 2
@@ -234,7 +235,7 @@ def test_the_declared_cache_is_read_in_the_words_of_every_engine(kv: str, bytes_
 def test_both_halves_of_the_estimate_read_a_dtype_alike(word: str) -> None:
     declared = DeclaredFacts(params=120 * 10**9, model_dtype=word)
     block = declared_weights(declared)
-    estimated = weights_of(replace(ModelFacts("recipe"), declared=declared), VLLM)
+    estimated = vllm_weights(replace(ModelFacts("recipe"), declared=declared), VLLM)
     assert block is not None and estimated is not None
     assert estimated.whole == pytest.approx(block, rel=0.01)
 
@@ -243,5 +244,21 @@ def test_unknown_formats_stay_unknown() -> None:
     assert format_named("seven-bit") is None
     assert bytes_per_parameter("auto") is None
     strange = replace(facts(LLAMA), declared=DeclaredFacts(params=10**9, model_dtype="seven-bit"))
-    assert weights_of(strange, VLLM) is None
-    assert weights_of(ModelFacts("nothing", params=10**9), VLLM) is None
+    assert vllm_weights(strange, VLLM) is None
+    assert vllm_weights(ModelFacts("nothing", params=10**9), VLLM) is None
+
+
+def test_rope_tables_are_one_for_each_base_and_width() -> None:
+    table = 131072 * 128 * 2
+    assert rope_bytes(facts(LLAMA, partial_rotary_factor=0.5)) == table // 2
+    assert rope_bytes(facts(LLAMA, rope_scaling={"rope_type": "yarn", "factor": 1.0})) == 2 * table
+    windowed = facts(models.WINDOWED)
+    assert rope_bytes(replace(windowed, config={**windowed.config, "rope_local_base_freq": 1e4})) == 2 * table
+    two = {
+        "full_attention": {"rope_type": "proportional", "partial_rotary_factor": 0.25, "rope_theta": 1e6},
+        "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+    }
+    assert rope_bytes(facts(models.UNEQUAL, rope_parameters=two)) == 262144 * (256 + 512) * 2
+    unmodelled = replace(facts(LLAMA, rope_parameters={"partial_rotary_factor": 0.25}), layers=None)
+    assert rope_bytes(unmodelled) == table // 4
+    assert rope_bytes(facts(LLAMA, position_embedding_type="nope")) == 0

@@ -72,7 +72,7 @@ FLAGS = FlagTable(
         Flag(("--attention-backend",), "attention_backend", sets="attention_backend", read=word),
         Flag(("--speculative-config", "-sc"), "speculative_config", sets="spec.json", read=json_object),
         Flag(("--max-cudagraph-capture-size",), "max_cudagraph_capture_size", sets=NOTHING),
-        Flag(("--moe-backend",), "moe_backend", sets=NOTHING),
+        Flag(("--moe-backend",), "moe_backend", sets="moe_backend", read=word),
         Flag(
             ("--enable-expert-parallel", "-ep"),
             "enable_expert_parallel",
@@ -99,6 +99,7 @@ FLAGS = FlagTable(
         Flag(("--mamba-cache-dtype",), sets="mamba_cache_dtype", read=word),
         Flag(("--gdn-prefill-backend",), sets="gdn_prefill_backend", read=word),
         Flag(("--limit-mm-per-prompt",), sets="text_only", read=no_items),
+        Flag(("--mm-encoder-tp-mode",), sets="mm_encoder_tp_mode", read=word),
         Flag(("--language-model-only",), switch=True, off=("--no-language-model-only",), sets="text_only"),
         Flag(("--spec-method", "--speculative-config.method", "-sc.method"), sets="spec.method", read=word),
         Flag(

@@ -12,7 +12,7 @@ from sparkrun_tui.memory.sglang.case import SglangCase, changed, max_fraction, w
 from sparkrun_tui.memory.sglang.cell import SglangRefusal
 from sparkrun_tui.memory.sglang.plan import plan_sglang
 from sparkrun_tui.memory.splitting import hosts_for, sizes_to_try
-from sparkrun_tui.memory.weights import weights_of
+from sparkrun_tui.memory.weights.on_rank import weights_of
 from sparkrun_tui.models.facts import ModelFacts
 
 _FEW_REQUESTS = 16

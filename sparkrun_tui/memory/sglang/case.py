@@ -15,7 +15,7 @@ from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.sglang.cell import SglangRefusal
 from sparkrun_tui.memory.sglang.fraction import chunk_of, graph_sizes, largest_batch
 from sparkrun_tui.memory.sglang.plan import SglangPlan, plan_sglang, sglang_fraction
-from sparkrun_tui.memory.weights import Weights, weights_of
+from sparkrun_tui.memory.weights.on_rank import Weights, weights_of
 from sparkrun_tui.models.facts import ModelFacts
 
 _LOADED_BESIDE = Band(GIB // 2, 0, int(1.5 * GIB), "allocator and libraries, assumed")

@@ -12,8 +12,8 @@ from sparkrun_tui.memory.result import HostMemory, Level, Proposal
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.splitting import hosts_for, sizes_to_try
 from sparkrun_tui.memory.vllm.case import VllmCase, work_out
+from sparkrun_tui.memory.vllm.kernels import vllm_weights
 from sparkrun_tui.memory.vllm.pool import utilisation_of
-from sparkrun_tui.memory.weights import weights_of
 from sparkrun_tui.models.facts import ModelFacts
 
 _ENOUGH = (Level.GOOD, Level.TIGHT)
@@ -39,7 +39,7 @@ def min_hosts(facts: ModelFacts, settings: EngineSettings, host: HostMemory) -> 
 
     Tried as tensor-parallel sizes; pipeline stages stay as they are.
     """
-    for ranks in sizes_to_try(facts, settings, host, weights_of(facts, settings)):
+    for ranks in sizes_to_try(facts, settings, host, vllm_weights(facts, settings)):
         case = work_out(facts, replace(settings, tensor_parallel=ranks), host)
         if case.context_level is Level.UNKNOWN:
             return None

@@ -8,11 +8,12 @@ from sparkrun_tui.memory.measured import Measured
 from sparkrun_tui.memory.result import HostMemory, Level
 from sparkrun_tui.memory.settings import AUTO_LENGTH, EngineSettings
 from sparkrun_tui.memory.vllm.devices import device_of
+from sparkrun_tui.memory.vllm.kernels import vllm_weights
 from sparkrun_tui.memory.vllm.layers import Unsupported
 from sparkrun_tui.memory.vllm.plan import VllmPlan, plan_cache
 from sparkrun_tui.memory.vllm.pool import VllmPool, pool_on
 from sparkrun_tui.memory.vllm.versions import VllmRules, rules_for
-from sparkrun_tui.memory.weights import Weights, weights_of
+from sparkrun_tui.memory.weights.on_rank import Weights
 from sparkrun_tui.models.config.values import mapping, word
 from sparkrun_tui.models.facts import ModelFacts
 
@@ -95,7 +96,7 @@ def work_out(
 ) -> VllmCase:
     """The case of some settings on one host: what the engine plans there, or why it refuses."""
     rules = rules_for(settings.version)
-    weights = weights_of(facts, settings)
+    weights = vllm_weights(facts, settings)
     pool = pool_on(host, facts, settings, rules, weights, measured)
     length = settings.max_model_len
     automatic = length == AUTO_LENGTH

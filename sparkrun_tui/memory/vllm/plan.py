@@ -8,6 +8,7 @@ from math import ceil
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.vllm.devices import SPARK, Device, batch_defaults
 from sparkrun_tui.memory.vllm.groups import CannotGroup, Grouping, Placed, group_layers
+from sparkrun_tui.memory.vllm.kernels import vllm_kernel_refusal
 from sparkrun_tui.memory.vllm.layers import Builder, CachePlan, Unsupported
 from sparkrun_tui.memory.vllm.spec import Spec, SpecKind
 from sparkrun_tui.memory.vllm.versions import VllmRules, rules_for
@@ -127,13 +128,14 @@ class VllmPlan:
 
 
 def refusal(facts: ModelFacts, settings: EngineSettings) -> str:
-    """Why the engine cannot split the model over the given ranks, empty when it can.
+    """Why the engine cannot split the model over the given ranks, or has no kernel for a rank's share, else empty.
 
     Source: vllm/config/model.py (verify_with_parallel_config), mamba_mixer2.py.
     """
     ranks = settings.tensor_parallel
-    if ranks == 1:
-        return ""
+    refused = vllm_kernel_refusal(facts, settings)
+    if refused or ranks == 1:
+        return refused
     found = _indivisible(facts, ranks)
     if found:
         return found

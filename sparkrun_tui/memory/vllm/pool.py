@@ -13,7 +13,7 @@ from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.vllm.devices import device_of
 from sparkrun_tui.memory.vllm.plan import batch_limits
 from sparkrun_tui.memory.vllm.versions import VllmRules
-from sparkrun_tui.memory.weights import Weights
+from sparkrun_tui.memory.weights.on_rank import Weights
 from sparkrun_tui.models.facts import ModelFacts
 
 _UNKNOWN_ACTIVATION = Band(int(1.0 * GIB), int(0.2 * GIB), int(4 * GIB), "assumed")

@@ -37,7 +37,8 @@ def quant_of(config: Config, companion: Config | None = None) -> QuantFacts | No
     algorithm = (word(block, "quant_algo") or word(beside, "quant_algo")).lower()
     kept = _names(block, "ignore", "modules_to_not_convert", "exclude_modules", "ignored_layers")
     kept += _names(beside, "exclude_modules")
-    return QuantFacts(method, _bits(block, beside, method, algorithm), kept, _kv_dtype(block, beside))
+    whole = {**beside, **block, "quant_method": method}
+    return QuantFacts(method, _bits(block, beside, method, algorithm), kept, _kv_dtype(block, beside), whole)
 
 
 def _names(block: Config, *keys: str) -> tuple[str, ...]:

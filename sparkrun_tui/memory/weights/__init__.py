@@ -1,0 +1,1 @@
+"""The bytes of weights that one rank holds."""
