@@ -49,6 +49,13 @@ def variable(name: str) -> Text:
     return Text(f'"${{{name}}}"')
 
 
+def required_variable(name: str) -> Text:
+    """A reference like `variable`, at which a script ends with an error when the variable is unset or empty."""
+    if variable_name(name) is None:
+        raise ValueError(f"not the name of a variable: {name!r}")
+    return Text(f'"${{{name}:?}}"')
+
+
 def assignment(name: str, value: str) -> Text:
     """A line that sets a variable. Raises `ValueError` for what is not a variable name."""
     if variable_name(name) is None:

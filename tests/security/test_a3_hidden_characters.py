@@ -179,6 +179,7 @@ def test_line_breaks_and_tabs_are_no_control_characters() -> None:
 DROPPING = frozenset({"log_line", "log_text"})
 LOGS = frozenset({
     "base/remembered.py",
+    "base/secrets.py",
     "base/text.py",
     "cli/commands/logs.py",
     "engines/logs/lines.py",

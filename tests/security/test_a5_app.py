@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,10 +54,10 @@ async def test_a_defect_in_judging_leaves_a_question_mark_and_its_reason(
 ) -> None:
     whole = evaluation.size
 
-    def failing(rendered: Rendered, *rest: object) -> object:
+    def failing(rendered: Rendered, *rest: Any, **more: Any) -> object:
         if "good" not in rendered.recipe.source.path:
             raise MemoryError("a mistake")
-        return whole(rendered, *rest)  # type: ignore[arg-type]
+        return whole(rendered, *rest, **more)
 
     monkeypatch.setattr(evaluation, "size", failing)
     verdicts = await _judged(app)

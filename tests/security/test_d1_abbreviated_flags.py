@@ -56,12 +56,16 @@ def plan(command: str, runtime: str = "vllm") -> LaunchPlan:
 
 
 def is_handed_over(found: LaunchPlan) -> bool:
-    """Whether the engine gets the key by its variable; else it must be in the script, and warned of."""
+    """Whether the engine gets the key by its variable; else by an argument that must be there, and is warned of."""
     container = found.serve.ranks[0].container
-    if CANARY not in container.script:
+    if "VLLM_API_KEY" in container.secret_env:
+        assert CANARY not in container.script
         assert container.secret_env["VLLM_API_KEY"].reveal() == CANARY
         return True
-    assert "VLLM_API_KEY" not in container.secret_env
+    if CANARY not in container.script:
+        # The script ends where it has taken this variable away as well.
+        assert '"${SPARKRUN_SECRET_API_KEY:?}"' in container.script
+        assert container.secret_env["SPARKRUN_SECRET_API_KEY"].reveal() == CANARY
     assert "secret-argument" in {problem.code for problem in found.problems}
     return False
 

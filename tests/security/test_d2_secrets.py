@@ -108,5 +108,5 @@ async def test_what_an_engine_or_a_daemon_refuses_with_is_marked_where_it_is_cut
 
 
 async def drained(http: TransportHttp, port: int) -> None:
-    async for _ in http.stream(ScriptedTransport(), HttpCall(port, "/")):
+    async for _ in http.stream(ScriptedTransport(), HttpCall(port, "/", key=None)):
         pass

@@ -46,9 +46,11 @@ OWN_WAYS = {
     "recipe/format/recipe_file.py": "opens in the same way, with words of its own for what is wrong",
     "recipe/bundled_files/sent_files.py": "follows no link",
     "engines/dumps.py": "files of the program",
+    "models/known_sizes.py": "a file of the program",
     "models/shipped_table.py": "a file of the program",
     "launch/run/parts/owner.py": "/proc",
     "cli/launch.py": "/dev/null",
+    "remote/hub/memory_limit.py": "/proc",
     "remote/hub/worker.py": "a lock, which is not read",
 }
 """Modules that may open files by other means than `base.files`, and why."""

@@ -33,7 +33,7 @@ from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.values.masking import gives_secret, is_variable, new_variable
 from sparkrun_tui.recipe.values.shell_scanner import Command, simple_commands
 
-_REFERENCE = re.compile(r'"?\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})"?')
+_REFERENCE = re.compile(r'"?\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(?::\?)?\})"?')
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
 _ASSIGNING = frozenset({"export", "declare", "local", "readonly", "env"})
 """Words before the assignments of a command."""
@@ -277,7 +277,8 @@ def _as_reference(item: _Given, secret: Secret, secrets: dict[str, Secret], arou
         return []
     name = new_variable(item.flag.lstrip("-"), secret, secrets)
     secrets[name] = secret
-    return [Splice(item.value_start, item.end, shell.variable(name))]
+    # Where the script has taken the variable away, it ends: without its key the server would answer everybody.
+    return [Splice(item.value_start, item.end, shell.required_variable(name))]
 
 
 def _blanks_before(script: str, at: int) -> int:

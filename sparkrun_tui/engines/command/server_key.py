@@ -16,7 +16,7 @@ from sparkrun_tui.engines.command.serving import ServeCommand
 from sparkrun_tui.engines.family import Family, KeyPlaces
 from sparkrun_tui.engines.plan import NO_KEY, ServerKey
 
-_REFERENCE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})", re.ASCII)
+_REFERENCE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?::\?)?\})", re.ASCII)
 
 _SHORTEST = 4
 """The fewest characters of an abbreviated flag."""

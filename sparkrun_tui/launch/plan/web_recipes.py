@@ -20,6 +20,7 @@ _ARENA = re.compile(r"@spark-arena/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})
 _ARENA_ADDRESS = "https://spark-arena.com/api/recipes/{}/raw"
 """Where the Spark Arena gives a recipe by its id, as the sparkrun CLI asks for it."""
 _GITHUB_PAGE = re.compile(r"https://github\.com/([^/]+/[^/]+)/blob/(.+)")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://")
 _NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -31,7 +32,7 @@ def address_of(name: str) -> str:
     arena = _ARENA.fullmatch(name)
     if arena is not None:
         return _ARENA_ADDRESS.format(arena[1].lower())
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", name) is None:
+    if _SCHEME.match(name) is None:
         return ""
     page = _GITHUB_PAGE.fullmatch(name)
     if page is not None:

@@ -33,7 +33,7 @@ LOST_CONTINUATION = re.compile(r"(?<!\\)((?:\\\\)*)\\([ \t]+)(?=\n)")
 """A backslash with blanks behind it at the end of a line. Of two backslashes the first takes the second as a letter."""
 _MOST_REPORTED = 20
 """The most placeholders without a value that are reported one by one."""
-_KEY = re.compile(r"[A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]++)*+")
+_KEY = re.compile(r"[A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]++)*")
 
 
 def parse_value(text: str, default: Value | None = None) -> Value:
@@ -50,7 +50,7 @@ def parse_value(text: str, default: Value | None = None) -> Value:
     return Value(text, text) if data is None else Value(data, text)
 
 
-_FLAG_LIKE = re.compile(r"[a-z][a-z0-9]*+(?:_[a-z0-9]++)++")
+_FLAG_LIKE = re.compile(r"[a-z][a-z0-9]*+(?:_[a-z0-9]++)+")
 """A key that is spelt as the flags of engines are."""
 _LONGEST_SHOWN = 12
 """A longer text that is not an assignment is shortened in the message."""

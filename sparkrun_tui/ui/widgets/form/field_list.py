@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _NARROWEST = 4
 """The least cells for a value."""
 
-_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*+(?:\.[A-Za-z0-9_-]++)*+")
+_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*+(?:\.[A-Za-z0-9_-]++)*")
 
 
 class FieldList(ListPane):
