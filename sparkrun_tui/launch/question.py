@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.secrets import Redactor, Secret
-from sparkrun_tui.base.text import clean_line, decode, shorten
+from sparkrun_tui.base.text import beginning
 from sparkrun_tui.engines.offers import CHAT, NO_ENTRY, NOT_OFFERED, SCHEMA_PATH, TEXT, Offer, paths_of_schema, ways
 from sparkrun_tui.launch.prompting import FIRST_TOKEN, Prompt
 from sparkrun_tui.launch.record.events import EndpointUp
@@ -195,7 +195,7 @@ class Question:
         )
         reply = await self._services.http.ask(self._services.connector(self._host), call)
         if not reply.ok:
-            raise HttpRefused(reply.status, shorten(clean_line(decode(reply.body[:_ERROR])), _ERROR), host=self._host)
+            raise HttpRefused(reply.status, beginning(reply.body, _ERROR), host=self._host)
         yield offer.answer(reply.body)
 
 
