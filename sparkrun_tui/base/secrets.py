@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -55,6 +56,9 @@ _NAMED_HINTS = (
     "api", "Api", "API", "ecret", "ECRET", "assw", "ASSW", "assphrase", "_token", "_TOKEN", "-token", "Bearer ",
 )  # fmt: skip
 """Every text with a match of `_NAMED` contains one of these, except for odd mixtures of small and capital letters."""
+
+_KEPT = "!~*'()"
+"""What JavaScript leaves as it is in an address."""
 
 _ESCAPED_BYTE = re.compile(r"%[0-9A-F]{2}")
 
@@ -338,7 +342,7 @@ def _is_word(letter: str) -> bool:
 
 
 def _forms(value: str) -> set[str]:
-    """A value as it is written in addresses, in JSON, in Python, in a shell and in base64, and each of its lines.
+    """A value as it is written in addresses, JSON, HTML, Python, a shell, base64 and hex digits, and each of its lines.
 
     Programs remove blanks from the ends of a key, and print a key of several lines as several lines.
     """
@@ -360,7 +364,10 @@ def _forms(value: str) -> set[str]:
             log_line(plain),
         }
         data = plain.encode("utf-8", "surrogateescape")
-        for escaped in (quote(data, safe=""), quote(data), quote_plus(data)):
+        # Some programs write `/` as `\/` in JSON, and print bytes as Python does, or as digits.
+        forms |= {json.dumps(plain)[1:-1].replace("/", "\\/"), repr(data)[2:-1], data.hex(), data.hex().upper()}
+        forms.add(html.escape(plain))
+        for escaped in (quote(data, safe=""), quote(data), quote(data, safe=_KEPT), quote_plus(data)):
             forms |= {escaped, _ESCAPED_BYTE.sub(lambda found: found.group().lower(), escaped)}
         forms |= _in_base64(data)
     return forms
