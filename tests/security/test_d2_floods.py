@@ -79,7 +79,7 @@ async def drained(items: AsyncIterator[object]) -> None:
 
 
 async def ask(host: Transport) -> None:
-    await TransportHttp().ask(host, HttpCall(8000, "/metrics"))
+    await TransportHttp().ask(host, HttpCall(8000, "/metrics", key=None))
 
 
 async def containers(host: Transport) -> None:
