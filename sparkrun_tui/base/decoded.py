@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -63,6 +63,11 @@ class Decoded:
     def fields(self, most: int | None = None) -> dict[str, Decoded]:
         """The fields of an object, at most `most`, all when None. Raises `ShapeError` when it is not an object."""
         return {key: self.at(key) for key in islice(self._object(), most)}
+
+    def having(self, names: Collection[str]) -> frozenset[str]:
+        """Those of `names` that are fields of an object. Raises `ShapeError` when it is not an object."""
+        fields = self._object()
+        return frozenset(name for name in names if name in fields)
 
     def text(self) -> str:
         """A text, empty when missing. Raises `ShapeError` when it is not a text."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -55,6 +57,9 @@ _NAMED_HINTS = (
     "api", "Api", "API", "ecret", "ECRET", "assw", "ASSW", "assphrase", "_token", "_TOKEN", "-token", "Bearer ",
 )  # fmt: skip
 """Every text with a match of `_NAMED` contains one of these, except for odd mixtures of small and capital letters."""
+
+_KEPT = "!~*'()"
+"""What JavaScript leaves as it is in an address."""
 
 _ESCAPED_BYTE = re.compile(r"%[0-9A-F]{2}")
 
@@ -223,31 +228,17 @@ class Redactor:
             elif _stands_out(value):
                 short.add(value)
         self._words = tuple(sorted(literals | short, key=len, reverse=True))
-        self._begun: dict[str, list[str]] = {}
-        """The long words by their first `_BEGUN` characters."""
-        for word in literals:
-            self._begun.setdefault(word[:_BEGUN], []).append(word)
+        self._sorted = sorted(literals)
+        self._begins = frozenset(word[:_BEGUN] for word in literals)
+        """The first `_BEGUN` characters of the long words."""
         self._longest = max(map(len, literals), default=0)
-        self._many = ManyWords(literals, short) if len(self._words) > _FEW else None
-        if self._many is None:
-            patterns = []
-            for word in self._words:
-                pattern = re.escape(word)
-                if word not in literals:
-                    pattern = rf"(?<!\w){pattern}(?!\w)"
-                patterns.append(pattern)
-            self._literals = re.compile("|".join(patterns))
+        self._masks = ManyWords(literals, short)
 
     def __call__(self, text: str) -> str:
         """`text` without secrets."""
         # Every line of every log passes here: plain searches rule nearly all of them out.
-        if self._many is not None:
-            text = self._many.masked(text)
-        else:
-            for word in self._words:
-                if word in text:
-                    text = self._literals.sub(MASK, text)
-                    break
+        if len(self._words) > _FEW or any(word in text for word in self._words):
+            text = self._masks.masked(text)
         if _CUT in text:
             text = self._without_cut(text)
         for hint in _HINTS:
@@ -261,11 +252,15 @@ class Redactor:
         for number, part in enumerate(parts[:-1]):
             shown = part.rstrip()
             for at in range(max(len(shown) - self._longest, 0), len(shown) - _BEGUN + 1):
-                begun = self._begun.get(shown[at : at + _BEGUN], ())
-                if any(word.startswith(shown[at:]) for word in begun):
+                if shown[at : at + _BEGUN] in self._begins and self._begun(shown[at:]):
                     parts[number] = shown[:at] + MASK + part[len(shown) :]
                     break
         return _CUT.join(parts)
+
+    def _begun(self, text: str) -> bool:
+        """Whether a long word begins with a text. Whoever made up the words may have made up many that nearly do."""
+        at = bisect_left(self._sorted, text)
+        return at < len(self._sorted) and self._sorted[at].startswith(text)
 
     def plus(self, secrets: Iterable[Secret | str]) -> Redactor:
         """A redactor that hides these secrets, too."""
@@ -285,16 +280,25 @@ class Redactor:
 class ManyWords:
     """Hides any of thousands of secrets in a text in one pass.
 
-    A pattern would try each of them at each place: a recipe with ten thousand secrets would take minutes to show.
+    A pattern would try each of them at each place: a recipe with ten thousand secrets would take minutes to show, and
+    so would a line of a container that made up long secrets which differ only at their ends.
     `long` words have `LONG` characters or more and are hidden everywhere, `short` ones where they are a whole word.
     """
 
     def __init__(self, long: Iterable[str], short: Iterable[str]) -> None:
-        self._long: dict[str, dict[int, set[str]]] = {}
-        """By their first `LONG` characters, then by length."""
-        for word in long:
-            self._long.setdefault(word[:LONG], {}).setdefault(len(word), set()).add(word)
-        self._lengths = {begin: sorted(sizes, reverse=True) for begin, sizes in self._long.items()}
+        self._long: dict[str, list[str]] = {}
+        """The long words by their first `LONG` characters, sorted."""
+        self._inner: dict[str, list[str]] = {}
+        """The words that a long word begins with, itself included, from the shortest to the longest."""
+        open_: list[str] = []
+        for word in sorted(set(long)):
+            self._long.setdefault(word[:LONG], []).append(word)
+            # In this order, a word comes after those that it begins with, and only such ones stay open.
+            while open_ and not word.startswith(open_[-1]):
+                open_.pop()
+            open_.append(word)
+            self._inner[word] = list(open_)
+        self._longest = {begin: max(map(len, words)) for begin, words in self._long.items()}
         self._short = frozenset(short)
 
     def masked(self, text: str) -> str:
@@ -317,10 +321,14 @@ class ManyWords:
         words = self._long.get(begin)
         if words is None:
             return 0
-        for size in self._lengths[begin]:
-            if text[at : at + size] in words[size]:
-                return size
-        return 0
+        rest = text[at : at + self._longest[begin]]
+        place = bisect_right(words, rest)
+        if not place:
+            return 0
+        # What the rest begins with is the word before it in the order, or one that this word begins with.
+        inner = self._inner[words[place - 1]]
+        fitting = bisect_left(inner, True, key=lambda word: not rest.startswith(word))
+        return len(inner[fitting - 1]) if fitting else 0
 
     def _short_at(self, text: str, at: int) -> int:
         if not self._short:
@@ -338,7 +346,7 @@ def _is_word(letter: str) -> bool:
 
 
 def _forms(value: str) -> set[str]:
-    """A value as it is written in addresses, in JSON, in Python, in a shell and in base64, and each of its lines.
+    """A value as it is written in addresses, JSON, HTML, Python, a shell, base64 and hex digits, and each of its lines.
 
     Programs remove blanks from the ends of a key, and print a key of several lines as several lines.
     """
@@ -360,7 +368,10 @@ def _forms(value: str) -> set[str]:
             log_line(plain),
         }
         data = plain.encode("utf-8", "surrogateescape")
-        for escaped in (quote(data, safe=""), quote(data), quote_plus(data)):
+        # Some programs write `/` as `\/` in JSON, and print bytes as Python does, or as digits.
+        forms |= {json.dumps(plain)[1:-1].replace("/", "\\/"), repr(data)[2:-1], data.hex(), data.hex().upper()}
+        forms.add(html.escape(plain))
+        for escaped in (quote(data, safe=""), quote(data), quote(data, safe=_KEPT), quote_plus(data)):
             forms |= {escaped, _ESCAPED_BYTE.sub(lambda found: found.group().lower(), escaped)}
         forms |= _in_base64(data)
     return forms

@@ -170,6 +170,21 @@ def decode(data: bytes) -> str:
     return data.decode("utf-8", errors="replace")
 
 
+def beginning(data: bytes, most: int, *, whole: bool = True) -> str:
+    """The beginning of foreign bytes as one line that is safe to draw, with `…` where anything of it was cut.
+
+    The mark matters: before it, the beginning of a secret is hidden as well. `whole` says whether `data` is all.
+    """
+    taken = data[: 4 * most]
+    text = clean_line(decode(taken))
+    if not whole or len(taken) < len(data):
+        # A character that was cut is not shown as a damaged one.
+        text = text.rstrip("\ufffd") + "…"
+    if len(text) <= most:
+        return text
+    return shorten(text, most)
+
+
 def shorten(text: str, most: int) -> str:
     """`text` in at most `most` characters, with `…` where it was cut: for messages.
 

@@ -31,6 +31,9 @@ NOT_OFFERED = frozenset({404, 405, 501})
 NO_ENTRY = frozenset({401, 403})
 """Statuses of a server that wants an API key, or another one."""
 
+_MOST_JSON = 8 << 20
+"""Longer answers, such as the pooled states of a long text, are not decoded: that would stop the app for seconds."""
+_MOST_SOUND = 64 << 20
 _MOST_SHOWN = 400
 _MOST_ITEMS = 1000
 _RATE = 16_000
@@ -74,6 +77,11 @@ class Offer:
             return Request(path, _form(model), f"multipart/form-data; boundary={_BOUNDARY}")
         return Request(path, json.dumps(self.body(model, text), ensure_ascii=False).encode())
 
+    @property
+    def most_bytes(self) -> int:
+        """The most bytes of an answer that are read."""
+        return _MOST_SOUND if self.binary else _MOST_JSON
+
     def answer(self, body: bytes) -> str:
         """An answer in words, safe to show; says so where it cannot be read."""
         if self.binary:
@@ -82,7 +90,8 @@ class Offer:
             found = self.words(decode_json(body))
         except JsonError:
             found = ""
-        return found or f"an answer of {len(body):,} bytes that is not read here"
+        more = " or more" if len(body) >= self.most_bytes else ""
+        return found or f"an answer of {len(body):,} bytes{more} that is not read here"
 
 
 def _texts(text: str) -> list[str]:
@@ -254,12 +263,11 @@ def ways(listed: Collection[str] = (), first: str = "") -> Iterator[tuple[Offer,
 
 def paths_of_schema(body: bytes) -> frozenset[str]:
     """The paths in an answer of `/openapi.json` that offers are asked at; empty where it has none of them."""
+    known = {path for offer in OFFERS for path in offer.paths}
     try:
-        names = decode_json(body).at("paths").fields()
+        return decode_json(body).at("paths").having(known)
     except JsonError:
         return frozenset()
-    known = {path for offer in OFFERS for path in offer.paths}
-    return frozenset(known & names.keys())
 
 
 def offered_by_command(words: Sequence[str], family: Family) -> str:

@@ -21,7 +21,7 @@ async def key_of(workload: Workload, services: HostServices) -> Secret | None:
     finder = KeyFinder(families_of(workload.engine))
     try:
         docker = services.docker(services.connector(head.host))
-        return await services.keys.of(docker, head.container_id, finder)
+        return await services.keys.of(head.host, docker, head.container_id, finder)
     except HostError:
         # It has ended, has no shell, or its host does not answer: what was asked for then stays unknown.
         return None

@@ -1,9 +1,13 @@
-"""Whether an image has Ray: asked of each image once, kept by its digest, and used by the plans of later launches."""
+"""Whether an image has Ray: asked of each image once on each host, kept, and used by the plans of later launches.
+
+What a host says of a digest counts on that host alone: another host's Ray would be started without a password.
+"""
 
 from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -28,13 +32,13 @@ _MOST = 200
 _MOST_TEXT = 40
 
 
-def known_ray(rendered: Rendered) -> ImageRay:
-    """What is known of Ray in the image of a recipe, without asking any host."""
+def known_ray(rendered: Rendered, hosts: Sequence[str]) -> ImageRay:
+    """What is known of Ray in the image of a recipe on the first of `hosts`, the head node, without asking any host."""
     engine = ENGINES.get(rendered.recipe.runtime)
     if engine is None:
         return ImageRay()
     digest = image_facts(engine.image(rendered.recipe)).digest
-    return kept_of(digest)
+    return kept_of(next(iter(hosts), ""), digest)
 
 
 def key_of(image: ImageInfo) -> str:
@@ -42,21 +46,21 @@ def key_of(image: ImageInfo) -> str:
     return digest_of(image) or image.id
 
 
-def kept_of(key: str) -> ImageRay:
-    """What was kept of an image; unknown where nothing was."""
-    entry = _read().get(key)
+def kept_of(host: str, key: str) -> ImageRay:
+    """What was kept of an image as a host has it; unknown where nothing was."""
+    entry = _read().get(_entry(host, key))
     if not key or not isinstance(entry, dict) or not isinstance(entry.get("has"), bool):
         return ImageRay()
     return answered(ImageProgram(entry["has"], str(entry.get("version") or "")[:_MOST_TEXT]))
 
 
-def keep(key: str, found: ImageProgram) -> None:
-    """Keep what an image has. A failure to write is ignored: the next launch asks again."""
+def keep(host: str, key: str, found: ImageProgram) -> None:
+    """Keep what an image has, as a host says. A failure to write is ignored: the next launch asks again."""
 
     def changed(text: str) -> str:
         known = _parsed(text)
-        known.pop(key, None)
-        known[key] = {"has": found.present, "version": found.version}
+        known.pop(_entry(host, key), None)
+        known[_entry(host, key)] = {"has": found.present, "version": found.version}
         return json.dumps(dict(list(known.items())[-_MOST:]), indent=1)
 
     with suppress(OSError):
@@ -78,6 +82,10 @@ def knows_tokens(version: str) -> bool:
     if len(numbers) < 2 or numbers[0] is None or numbers[1] is None:
         return False
     return (numbers[0], numbers[1]) >= TOKENS_SINCE
+
+
+def _entry(host: str, key: str) -> str:
+    return f"{host} {key}"
 
 
 def _file() -> Path:

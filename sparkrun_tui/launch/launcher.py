@@ -99,7 +99,7 @@ class Launcher:
                 env=env,
                 brought=bring(rendered),
                 attention_heads=attention_heads(rendered),
-                ray=known_ray(rendered),
+                ray=known_ray(rendered, names),
             )
 
     async def probe(

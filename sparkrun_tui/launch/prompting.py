@@ -196,5 +196,8 @@ def _error_text(error: Decoded) -> str:
         message = error.at("message")
     shown = ""
     if isinstance(message.data, str):
-        shown = shorten(log_text(message.data[: 2 * _ERROR]), _ERROR)
+        text = message.data
+        if len(text) > 2 * _ERROR:
+            text = text[: 2 * _ERROR] + "…"
+        shown = shorten(log_text(text), _ERROR)
     return shown or "it gives no reason"

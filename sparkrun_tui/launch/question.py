@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from urllib.parse import urlsplit
 
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.base.secrets import Secret
-from sparkrun_tui.base.text import clean_line, decode, shorten
+from sparkrun_tui.base.secrets import Redactor, Secret
+from sparkrun_tui.base.text import beginning
 from sparkrun_tui.engines.offers import CHAT, NO_ENTRY, NOT_OFFERED, SCHEMA_PATH, TEXT, Offer, paths_of_schema, ways
 from sparkrun_tui.launch.prompting import FIRST_TOKEN, Prompt
 from sparkrun_tui.launch.record.events import EndpointUp
 from sparkrun_tui.launch.services import Services
+from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.http.client import HttpCall, HttpRefused
 
-_MOST_ANSWER = 64 << 20
-"""The most bytes of one answer that is read as a whole, such as the pooled states of a long text."""
 _TRY_ANOTHER = NOT_OFFERED | {400, 415, 422}
 """Statuses after which another way to ask may fit the server."""
 _ERROR = 500
@@ -63,7 +62,25 @@ class Question:
         """What was answered; None until then."""
 
     async def __aiter__(self) -> AsyncIterator[str]:
-        """Pieces of the answer, safe to show. Raises `HostError` with the server's message when it refuses."""
+        """Pieces of the answer, safe to show. Raises `HostError` with the server's message when it refuses.
+
+        A server that repeats its key in them does not have it shown.
+        """
+        try:
+            async with closing(self._pieces()) as pieces:
+                async for piece in pieces:
+                    yield self._without_key(piece)
+        except HostError as error:
+            error.what = self._without_key(error.what)
+            error.args = (error.what,)
+            raise
+
+    def _without_key(self, text: str) -> str:
+        if self._key is None:
+            return text
+        return Redactor([self._key])(text)
+
+    async def _pieces(self) -> AsyncGenerator[str, None]:
         first: HostError | None = None
         async for offer, path in self._ways():
             try:
@@ -173,12 +190,12 @@ class Question:
             {"Content-Type": request.kind},
             address,
             FIRST_TOKEN,
-            _MOST_ANSWER,
+            offer.most_bytes,
             key=self._key,
         )
         reply = await self._services.http.ask(self._services.connector(self._host), call)
         if not reply.ok:
-            raise HttpRefused(reply.status, shorten(clean_line(decode(reply.body[:_ERROR])), _ERROR), host=self._host)
+            raise HttpRefused(reply.status, beginning(reply.body, _ERROR), host=self._host)
         yield offer.answer(reply.body)
 
 

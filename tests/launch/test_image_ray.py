@@ -136,7 +136,7 @@ async def test_an_image_that_cannot_be_asked_goes_over_ray_as_before(cluster: Fa
 async def test_the_engine_without_ray_needs_none(cluster: FakeCluster) -> None:
     launcher = cluster.launcher()
     text = LITERAL.replace("runtime: vllm\n", "runtime: vllm-distributed\n")
-    keep("sha256:1", NONE)
+    keep("spark-1", "sha256:1", NONE)
     learn_image(IMAGE, ImageFacts("sha256:1", ""))
     plan = launcher.plan(rendered(text), cluster.cluster)
     assert plan.ray.has is False

@@ -35,7 +35,7 @@ def said(text: str, code: int = 0) -> Result:
 async def test_a_key_is_read_once() -> None:
     keys, daemon = ServerKeys(), Daemon(said("LLAMA_API_KEY=abc\n\nllama-server\n"))
     for _ in range(2):
-        assert await keys.of(daemon, "c", FINDER) == Secret("abc")
+        assert await keys.of("spark-1", daemon, "c", FINDER) == Secret("abc")
     assert len(daemon.asked) == 1
 
 
@@ -43,20 +43,20 @@ async def test_a_container_that_does_not_answer_is_asked_again() -> None:
     late = Result(Outcome.TIMED_OUT, None, "", "")
     keys, daemon = ServerKeys(), Daemon(late, said("LLAMA_API_KEY=abc\n\nllama-server\n"))
     with pytest.raises(HostError, match="in time"):
-        await keys.of(daemon, "c", FINDER)
-    assert await keys.of(daemon, "c", FINDER) == Secret("abc")
+        await keys.of("spark-1", daemon, "c", FINDER)
+    assert await keys.of("spark-1", daemon, "c", FINDER) == Secret("abc")
 
 
 async def test_a_file_of_keys_is_read_within_bounds_and_is_no_option() -> None:
     keys, daemon = ServerKeys(), Daemon(said("A=b\n\nllama-server\n--api-key-file\n/keys\n"), said("x\ny\n"))
-    assert await keys.of(daemon, "c", FINDER) == Secret("x")
+    assert await keys.of("spark-1", daemon, "c", FINDER) == Secret("x")
     assert daemon.asked[1] == ("head", "-c", "65536", "--", "/keys")
 
 
 async def test_the_keys_of_many_containers_are_bounded() -> None:
     keys = ServerKeys()
     for number in range(400):
-        await keys.of(Daemon(said("LLAMA_API_KEY=abc\n\nllama-server\n")), f"c{number}", FINDER)
+        await keys.of("spark-1", Daemon(said("LLAMA_API_KEY=abc\n\nllama-server\n")), f"c{number}", FINDER)
     with pytest.raises(IndexError):
-        await keys.of(Daemon(), "c0", FINDER)
-    assert await keys.of(Daemon(), "c399", FINDER) == Secret("abc")
+        await keys.of("spark-1", Daemon(), "c0", FINDER)
+    assert await keys.of("spark-1", Daemon(), "c399", FINDER) == Secret("abc")

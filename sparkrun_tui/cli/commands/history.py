@@ -74,7 +74,7 @@ def show_command(name: str, as_json: bool) -> int:
     ]
     output.table(("WHAT", "VALUE"), [(key, value or "-") for key, value in rows])
     output.line()
-    output.line(f"again: {again(state)}")
+    output.line(f"again: {again(state) or CLAIMED}")
     if state.diagnosis is not None:
         output.line()
         for text in diagnosis_lines(state.diagnosis):
@@ -102,8 +102,16 @@ def _chosen(name: str) -> PastLaunch:
     raise UsageError(f"no launch `{name}` is remembered", remedy=hint)
 
 
-def again(state: LaunchState) -> shell.Text:
-    """The command line that launches it again, without secrets."""
+CLAIMED = "not known: it was launched elsewhere, and only labels of its containers say how"
+
+
+def again(state: LaunchState) -> shell.Text | None:
+    """The command line that launches it again, without secrets.
+
+    None where only labels of containers say how: a host could choose the recipe, the image and the command.
+    """
+    if state.claimed:
+        return None
     from sparkrun_tui.recipe.values.masking import override_words
 
     words = ["sparkrun-tui", "run", state.reference or state.recipe]
@@ -162,7 +170,7 @@ def _json(past: PastLaunch) -> dict[str, Any]:
         "ended": state.ended,
         "endpoint": endpoint,
         "diagnosis": diagnosis,
-        "again": str(again(state)),
+        "again": again(state),
         "folder": str(past.folder),
         "bytes": past.size,
     }

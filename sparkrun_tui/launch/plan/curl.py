@@ -18,7 +18,8 @@ def post(base: str, offer: Offer, model: str, text: str, key: str = "", *, fails
         begin.append("-fsS")
     begin.append(f"{base}{offer.paths[0]}")
     if offer.sound:
-        rest = ["-F", f"model={model}", "-F", "file=@sound.wav"]
+        # With -F, curl would send a file of the workstation where the name of the model begins with `@` or `<`.
+        rest = ["--form-string", f"model={model}", "-F", "file=@sound.wav"]
     else:
         body = offer.request(offer.paths[0], model, text).body.decode()
         rest = ["-H", f"Content-Type: {JSON}", "-d", body]

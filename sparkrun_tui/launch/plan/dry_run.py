@@ -46,7 +46,7 @@ def offline_plan(
             env=env,
             brought=bring(rendered),
             attention_heads=attention_heads(rendered),
-            ray=known_ray(rendered),
+            ray=known_ray(rendered, chosen.hosts),
         )
 
 

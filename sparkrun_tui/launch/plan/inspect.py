@@ -73,10 +73,11 @@ async def inspect(
 
 def _kept_ray(plan: LaunchPlan, seen: _Inspected) -> ImageRay:
     """What is kept of Ray in the image that the head node has; no image is asked here."""
-    image = seen.images.get(plan.serve.ready.host)
+    head = plan.serve.ready.host
+    image = seen.images.get(head)
     if image is None:
         return plan.ray
-    found = kept_of(key_of(image))
+    found = kept_of(head, key_of(image))
     if (found.has, found.version) == (plan.ray.has, plan.ray.version):
         return plan.ray
     return found

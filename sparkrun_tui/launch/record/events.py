@@ -58,6 +58,8 @@ class LaunchBegan(Event):
     settings: Mapping[str, str] = field(default_factory=dict)
     reference: str = ""
     """What to type to mean the recipe again: its name, its path or its address; empty when it is not known."""
+    claimed: bool = False
+    """Whether only the labels of containers say all this, which everyone with access to a host's Docker can write."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

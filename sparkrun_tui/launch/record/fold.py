@@ -52,8 +52,12 @@ def fold_all(events: Iterable[AnyEvent], state: LaunchState | None = None) -> La
 def _began(state: LaunchState, event: LaunchBegan) -> LaunchState:
     known = state.hosts
     rows = {name: replace(known.get(name, HostRow(name, rank)), rank=rank) for rank, name in enumerate(event.hosts)}
+    if event.claimed and state.launch_id and not state.claimed:
+        # It was launched from this machine, which knows better than labels what it was.
+        return replace(state, hosts=rows)
     return replace(
         state,
+        claimed=event.claimed,
         launch_id=event.launch_id,
         recipe=event.recipe,
         engine=event.engine,

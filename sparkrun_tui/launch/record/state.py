@@ -49,6 +49,8 @@ class LaunchState:
     settings: Mapping[str, str] = field(default_factory=dict)
     reference: str = ""
     """What to type to mean the recipe again; empty when it is not known."""
+    claimed: bool = False
+    """Whether only labels of containers say what was launched."""
     hosts: Mapping[str, HostRow] = field(default_factory=dict)
     status: LaunchStatus = LaunchStatus.STARTING
     detail: str = ""

@@ -69,7 +69,7 @@ async def sought(given: Given, running: Running) -> Secret | None:
     host = given.plan.serve.ready.host
     finder = KeyFinder(families_of(given.plan.serve.engine))
     try:
-        return await given.services.keys.of(given.docker(host), container, finder)
+        return await given.services.keys.of(host, given.docker(host), container, finder)
     except LinkLost:
         running.key_sought = False
         raise

@@ -157,6 +157,7 @@ def _found(
         hosts=hosts,
         port=serve.ready.port,
         settings=shown_settings(rendered.overrides),
+        claimed=True,
     )
     containers: dict[int, str] = {}
     for rank, (_, info) in by_rank.items():

@@ -20,6 +20,7 @@ from sparkrun_tui.launch.run.steps.start import exec_once
 from sparkrun_tui.launch.run.watch import exec_code
 from sparkrun_tui.recipe.format.pre_exec import MAX_TIMEOUT
 from sparkrun_tui.recipe.values.masking import given_to
+from sparkrun_tui.remote.aio import Turns
 from sparkrun_tui.remote.transport import Outcome
 
 TIME_LIMIT = 3600.0
@@ -35,6 +36,8 @@ HOOK_MARK = shell.comment("sparkrun-tui: hook")
 """The first line of a recipe's own script on a host."""
 
 _POLL = 1.0
+_SLICE = 50
+"""Lines that are kept in one go."""
 _TIMED_OUT, _KILLED = 124, 137
 """What `timeout` ends with when the time is over, and when the command had to be killed."""
 
@@ -119,8 +122,13 @@ async def _on_head(given: Given, report: Reporter, hook: Hook) -> str:
     command = given_to(limited(hook), given.plan.env.secret)
     script = shell.script("{mark}{command}\n", mark=HOOK_MARK, command=command)
     result = await given.services.connector(host).run(script, timeout=_limit(given, hook))
-    for line in (*result.stdout.splitlines(), *result.stderr.splitlines()):
-        report.bus.note(host, line)
+    # A host may print millions of lines.
+    turns = Turns()
+    lines = [*result.stdout.splitlines(), *result.stderr.splitlines()]
+    for start in range(0, len(lines), _SLICE):
+        for line in lines[start : start + _SLICE]:
+            report.bus.note(host, line)
+        await turns.rest()
     if result.outcome is Outcome.EXITED:
         return _ended(hook, result.code)
     if result.outcome is Outcome.LOST:

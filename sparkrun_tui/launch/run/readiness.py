@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Sequence
 from sparkrun_tui.base.decoded import decode_json
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.json_text import JsonError
-from sparkrun_tui.base.text import clean_line, decode, shorten
+from sparkrun_tui.base.text import beginning, clean_line, shorten
 from sparkrun_tui.base.units import format_duration
 from sparkrun_tui.engines.offers import (
     NO_ENTRY,
@@ -37,6 +37,8 @@ WRONG_NAME_AFTER = 30.0
 QUIET_NOTICE = 600.0
 _MOST_MODELS = 1000
 """The most models of one server that are read."""
+_MOST_WORDS = 500
+"""The most characters that are shown of an answer."""
 _LOADING = (Phase.LOAD, Phase.COMPILE, Phase.GRAPHS, Phase.READY)
 
 
@@ -202,7 +204,7 @@ def _words(reply: HttpReply | None) -> str:
     """An answer that is not one of success, in words."""
     if reply is None:
         return "no answer"
-    return f"{reply.status}: {clean_line(decode(reply.body[:500]))}"
+    return f"{reply.status}: {beginning(reply.body, _MOST_WORDS)}"
 
 
 def model_names(body: bytes) -> tuple[str, ...]:

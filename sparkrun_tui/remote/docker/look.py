@@ -53,6 +53,9 @@ def body(image: str) -> dict[str, Any]:
         "Image": image,
         "Entrypoint": ["sleep", str(LIFE)],
         "Cmd": [],
+        # Where NVIDIA's runtime is the daemon's own, an image would get the GPUs that its variables name.
+        "Env": ["NVIDIA_VISIBLE_DEVICES=void"],
+        "Healthcheck": {"Test": ["NONE"]},
         "Labels": {LABEL: "1"},
         "NetworkDisabled": True,
         "HostConfig": {

@@ -26,6 +26,8 @@ TIME = 10.0
 
 _BREAK = "\x01"
 _MOST_FILE = 65_536
+_MOST_ENTRIES = 100_000
+"""The most variables, and the most words, that are read of a container; thousands of processes have fewer."""
 _MOST_KEPT = 256
 """The most containers whose key is kept."""
 
@@ -45,8 +47,8 @@ def read(text: str) -> Processes:
     """What the output of `READ` says."""
     variables, _, words = text.partition("\n\n")
     return Processes(
-        tuple(map(_whole, variables.split("\n"))),
-        tuple(map(_whole, words.split("\n"))),
+        tuple(map(_whole, variables.split("\n", _MOST_ENTRIES)[:_MOST_ENTRIES])),
+        tuple(map(_whole, words.split("\n", _MOST_ENTRIES)[:_MOST_ENTRIES])),
     )
 
 
@@ -84,19 +86,23 @@ class Finder(Protocol):
 
 
 class ServerKeys:
-    """The API keys of servers by the id of their container, each read once from the processes in it."""
+    """The API keys of servers by their host and the id of their container, each read once from the processes in it.
+
+    A host may say that it has a container of any id: the key of another host's server is not for it.
+    """
 
     def __init__(self) -> None:
-        self._known: dict[str, Secret | None] = {}
+        self._known: dict[tuple[str, str], Secret | None] = {}
 
-    async def of(self, docker: Runs, container: str, finder: Finder) -> Secret | None:
-        """The key of the server in a container; None where it is not found. Raises `HostError`."""
-        if container in self._known:
-            return self._known[container]
+    async def of(self, host: str, docker: Runs, container: str, finder: Finder) -> Secret | None:
+        """The key of the server in a container of a host; None where it is not found. Raises `HostError`."""
+        place = (host, container)
+        if place in self._known:
+            return self._known[place]
         key = await _asked(docker, container, finder)
         if len(self._known) >= _MOST_KEPT:
             del self._known[next(iter(self._known))]
-        self._known[container] = key
+        self._known[place] = key
         return key
 
 

@@ -11,7 +11,7 @@ import h11
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.secrets import Secret
-from sparkrun_tui.base.text import clean_line, decode, shorten
+from sparkrun_tui.base.text import beginning, clean_line, shorten
 from sparkrun_tui.remote.aio import Turns
 from sparkrun_tui.remote.transport import ByteStream, Transport
 
@@ -103,7 +103,8 @@ class TransportHttp:
             async with asyncio.timeout(call.timeout):
                 status = await exchange.begin()
             if not 200 <= status < 300:
-                words = shorten(clean_line(decode(await exchange.words())), _WORDS - 1)
+                said = await exchange.words()
+                words = beginning(said, _WORDS, whole=len(said) < _WORDS)
                 raise HttpRefused(status, words, host=transport.name)
             taken = 0
             async for chunk in exchange.chunks():

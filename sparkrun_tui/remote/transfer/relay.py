@@ -10,11 +10,13 @@ from sparkrun_tui.remote.ports.models import StoredModel
 
 _ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*|[0-9a-fA-F:]+")
 _SSH = shell.script("ssh -a -x -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=5 -o ServerAliveCountMax=3")
+# The other host may print without end, which would fill the memory of this one.
 _REACH = """\
 # sparkrun-tui: relay-reach
 command -v rsync >/dev/null 2>&1 || exit 1
 boot={boot}
-there=$({ssh} -- {address} 'command -v rsync >/dev/null && cat /proc/sys/kernel/random/boot_id' </dev/null 2>/dev/null)
+there=$({ssh} -- {address} 'command -v rsync >/dev/null && cat /proc/sys/kernel/random/boot_id' </dev/null 2>/dev/null |
+    head -c 100)
 [ -n "$boot" ] && [ "$there" = "$boot" ]
 """
 

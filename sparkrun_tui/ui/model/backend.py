@@ -251,4 +251,5 @@ def _past(past: journal.PastLaunch) -> PastLaunch:
         phases=_durations(state),
         folder=str(past.folder),
         reference=state.reference,
+        claimed=state.claimed,
     )

@@ -81,6 +81,8 @@ class PastLaunch:
     """The folder of its journal."""
     reference: str = ""
     """What to type to mean its recipe again; empty when it is not known."""
+    claimed: bool = False
+    """Whether only labels of containers say what was launched: they make no command line."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,7 +154,9 @@ class HistoryScreen(PageScreen):
     def do_copy(self) -> None:
         """Copy the command line that launches it again."""
         past = self.list.current
-        if past is not None:
+        if past is not None and past.claimed:
+            self.sparkrun.say("It was launched elsewhere: only labels of its containers say how.")
+        elif past is not None:
             words = shell.words(["sparkrun-tui", "run", past.reference or past.recipe, "-H", ",".join(past.hosts)])
             settings = override_words(past.settings or {})
             self.sparkrun.copy(shell.joined([part for part in (words, settings) if part], " "), "command line")

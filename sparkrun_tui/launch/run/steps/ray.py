@@ -16,7 +16,7 @@ from sparkrun_tui.launch.run.steps.check import replan
 async def settle_ray(given: Given, running: Running, report: Reporter) -> None:
     """Decide whether the launch goes over Ray. Raises `Repairable` when the recipe asks for it and the image has none.
 
-    Each image is asked once; what it has is kept by its digest.
+    Each image is asked once on each host; what it has is kept by its digest.
     """
     before = given.plan.serve
     if not before.asks_ray:
@@ -50,14 +50,14 @@ def _stop_without_ray(given: Given) -> None:
 
 async def _look(given: Given, host: str) -> ImageRay:
     """What the image on a host has, from what was kept of it where possible. Raises `LinkLost`."""
-    reference = given.plan.serve.image
+    reference = given.plan.serve.image_on(host)
     image = await given.docker(host).image(reference)
     if image is None:
         return ImageRay()
-    kept = kept_of(key_of(image))
+    kept = kept_of(host, key_of(image))
     if kept.has is not None:
         return kept
     found = await given.services.images.program(given.transport(host), reference, PROGRAM)
     if found is not None:
-        keep(key_of(image), found)
+        keep(host, key_of(image), found)
     return answered(found)
