@@ -27,10 +27,21 @@ from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.engines.registry import family_of, log_of
 from sparkrun_tui.launch.diagnosis.common import FLAG_CAUSES, MODEL_CAUSES, PORT_CAUSES, SETTING_CAUSES, STACK_CAUSES
 from sparkrun_tui.launch.diagnosis.host import HOST_CAUSES
+from sparkrun_tui.launch.diagnosis.image import IMAGE_CAUSES
+from sparkrun_tui.launch.diagnosis.network import NETWORK_CAUSES
 from sparkrun_tui.launch.record.events import Diagnosed
 from sparkrun_tui.launch.record.logs import LogLine
 
-_SHARED = (*FLAG_CAUSES, *PORT_CAUSES, *MODEL_CAUSES, *STACK_CAUSES, *HOST_CAUSES, *SETTING_CAUSES)
+_SHARED = (
+    *FLAG_CAUSES,
+    *PORT_CAUSES,
+    *MODEL_CAUSES,
+    *NETWORK_CAUSES,
+    *IMAGE_CAUSES,
+    *STACK_CAUSES,
+    *HOST_CAUSES,
+    *SETTING_CAUSES,
+)
 _ECHO = LinePattern(
     r"Engine core initialization failed|EngineDeadError|WorkerProc initialization failed|RuntimeError: cancelled|"
     r"EngineCore (?:encountered a fatal error|failed to start)|Initialization failed\. Please see|SIGQUIT|"
@@ -111,7 +122,11 @@ def diagnose(
 def explain_refusal(text: str, host: str, values: Mapping[str, str]) -> Diagnosed | None:
     """The explanation of Docker's refusal to pull, create or start; None when no rule matches it."""
     context = Context(values)
-    rules = [rule for rule in (*HOST_CAUSES, *PORT_CAUSES, *STACK_CAUSES) if rule.weight is Weight.CAUSE]
+    rules = [
+        rule
+        for rule in (*HOST_CAUSES, *PORT_CAUSES, *NETWORK_CAUSES, *IMAGE_CAUSES, *STACK_CAUSES)
+        if rule.weight is Weight.CAUSE
+    ]
     for line in filter(None, map(str.strip, text.splitlines())):
         for rule in rules:
             match = rule.pattern.search(line)
