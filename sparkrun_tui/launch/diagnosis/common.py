@@ -15,6 +15,7 @@ from sparkrun_tui.engines.logs.causes import (
     cause,
     flag_in,
     next_port,
+    set_env,
     set_value,
 )
 from sparkrun_tui.engines.registry import FAMILIES, counterpart, family_of
@@ -144,7 +145,8 @@ FLAG_CAUSES: tuple[Cause, ...] = (
 PORT_CAUSES: tuple[Cause, ...] = (
     cause(
         rf"\[Errno 98\]{GAP}[Aa]ddress already in use|couldn't bind HTTP server socket|port is already allocated|"
-        r"bind: address already in use",
+        r"bind: address already in use|"
+        r"^(?:\w{1,40}Error: )?[Pp]ort \d{1,6} is (?:not available|unavailable|already in use)",
         "The port is taken",
         lambda _, context: f"Another program listens on port {context.values.get('port', 'it wants')} of this host.",
         mend=lambda _, context: next_port(context),
@@ -225,6 +227,121 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         by_hand("use a newer image"),
         by_hand("use another quantisation of the model"),
     ),
+    # vllm-project/vllm#14212, #28517, #21176
+    cause(
+        r"There is no module or parameter named '([\w.]{1,200})' in (\w{1,100})",
+        "The weights do not fit the engine's model",
+        "The files hold `{0}`, which this version's {1} does not have.",
+        by_hand("use a newer image"),
+        by_hand("use another quantisation of the model"),
+    ),
+    cause(
+        r"Following weights were not initialized from checkpoint|Attempted to load weight \(torch\.Size|"
+        r"assert (?:param|param_data)\.(?:size\(\)|shape) == loaded_weight\.(?:size\(\)|shape)",
+        "The weights do not fit the engine's model",
+        "This version expects other weights than the model's files hold.",
+        by_hand("use a newer image"),
+        by_hand("use another quantisation of the model"),
+    ),
+    cause(
+        r"Tokenizer class (\w{1,80}) does not exist or is not currently imported",
+        "The image is too old for this model",
+        "The transformers library in this image does not know the tokenizer {0}.",
+        by_hand("use a newer image", "one with transformers 5"),
+    ),
+    cause(
+        r"data did not match any variant of untagged enum",
+        "The image is too old for this model",
+        "The tokenizers library in this image cannot read the model's tokenizer.json.",
+        by_hand("use a newer image"),
+    ),
+    # OpenGVLab/InternVL#316
+    cause(
+        r"Couldn't instantiate the backend tokenizer from one of",
+        "The tokenizer cannot be loaded",
+        "The model has no tokenizer.json that this image can read, or a package for its tokenizer is missing.",
+        by_hand("check that the model's folder holds its tokenizer: tokenizer.json or tokenizer.model"),
+        by_hand("use an image with sentencepiece and tiktoken"),
+    ),
+    cause(
+        r"does not appear to have a file named (\S{1,100}?)\.(?: |$)",
+        "The model's folder lacks a file",
+        "There is no {0} in the model's repository or folder.",
+        by_hand("fetch the model again", "the download may have been cut off"),
+        by_hand("check `model`: a repository of GGUF files or of an adapter has no such file"),
+    ),
+    cause(
+        r"Cannot find any model weights with|No model weights found in",
+        "Files of the model are missing",
+        "The model's folder holds no weights in the format that was asked for.",
+        by_hand("fetch the model again"),
+        by_hand("check `model`, and load_format"),
+    ),
+    cause(
+        r"Can't load (?:tokenizer|the configuration|the model|image processor|feature extractor) (?:for|of) "
+        r"'([^']{1,300})'",
+        "The model cannot be read",
+        "{0} is no folder with a model in this container, and no repository that is in its cache.",
+        by_hand("correct `model`: a Hub name, or a path that the container sees"),
+        by_hand("fetch the model again"),
+    ),
+    cause(
+        r"Invalid repository ID or local directory specified",
+        "The model's path does not exist",
+        "`model` is neither a folder with a config.json nor the name of a repository.",
+        by_hand("correct `model`: a Hub name, or a path that the container sees"),
+    ),
+    cause(
+        r"Unrecognized model in (\S{1,300})\. Should have a `model_type` key",
+        "The model's configuration is of another kind",
+        "The config.json of {0} does not say which model it is.",
+        by_hand("check `model`: an adapter or a repository of GGUF files is no model for this engine"),
+        by_hand("--config-format mistral in the command", "for Mistral's own format"),
+    ),
+    # vllm-project/vllm#22525, NVIDIA/dgx-spark-playbooks#17, openai/harmony#46
+    cause(
+        r"error downloading or loading vocab file",
+        "A vocabulary of gpt-oss cannot be downloaded",
+        "gpt-oss needs two files beside the model (o200k_base.tiktoken, cl100k_base.tiktoken), and the container "
+        "cannot reach the server that holds them.",
+        by_hand(
+            "put the two files into a mounted folder, and set TIKTOKEN_ENCODINGS_BASE in env to it",
+            "openaipublic.blob.core.windows.net/encodings",
+        ),
+    ),
+    cause(
+        r"HF_HUB_ENABLE_HF_TRANSFER=1\) but 'hf_transfer' package is not available",
+        "hf_transfer is asked for and not there",
+        "HF_HUB_ENABLE_HF_TRANSFER is set, and this image lacks the package.",
+        set_env("HF_HUB_ENABLE_HF_TRANSFER", "0"),
+    ),
+    cause(
+        r"Consistency check failed: file should be of size (\d{1,15}) but has size (\d{1,15})",
+        "A file of the model is damaged",
+        "A download has {1} of {0} bytes.",
+        _FETCH_AGAIN,
+    ),
+    cause(
+        r"CAS service error|Data processing error: (?:File reconstruction|CAS)",
+        "The Hub's transfer failed",
+        "The Hub's fast transfer (Xet) broke off.",
+        set_env("HF_HUB_DISABLE_XET", "1", "the ordinary download"),
+    ),
+    cause(
+        r"OfflineModeIsEnabled|Cannot reach https?://\S{1,200}: offline mode is enabled",
+        "The model is not on this host",
+        "The Hugging Face cache of this host lacks a file of the model, and downloads are off.",
+        by_hand("launch again: the model is sent to every host", "HF_HUB_OFFLINE is set in env"),
+    ),
+    cause(
+        r"HTTPSConnectionPool\(host='([^']{1,200})', port=\d{1,6}\): (?:Max retries|Read timed out)|"
+        r"(?:httpx?|httpcore)\.Connect(?:Error|Timeout)",
+        "The Hub cannot be reached",
+        lambda match, _: f"{shorten(match[1] or 'The Hub', 100)} does not answer from this host.",
+        by_hand("launch again: the model is sent to every host"),
+        by_hand("check the network and HF_ENDPOINT of the host"),
+        weight=Weight.HINT,
+    ),
     cause(
         r"SafetensorError: (.*)",
         "A file of the model is damaged",
@@ -264,6 +381,48 @@ STACK_CAUSES: tuple[Cause, ...] = (
         "The GPU driver could not get memory; the host may freeze next.",
         by_hand("stop the workload, then launch with less: utilisation lower by 0.05, fewer requests, no drafter"),
         even_as_note=True,
+    ),
+    # tenstorrent/tt-inference-server#37, av/harbor#262
+    cause(
+        r"(?:Permission denied|Read-only file system): '(/[^']{0,200}/\.(?:cache|triton|config|nv)[^']{0,200})'",
+        "A cache folder is not writable",
+        "The engine's user may not write to {0}: it belongs to another user on the host.",
+        by_hand("sudo chown -R $USER ~/.cache/huggingface on that host"),
+        by_hand("run the container as root, or as the folder's owner"),
+    ),
+    # foundation-model-stack/fastsafetensors#28
+    cause(
+        r"gds_device_buffer\.|cuFile(?:BufRegister|HandleRegister|DriverOpen) (?:returned|failed)",
+        "The fast loader failed",
+        "fastsafetensors could not register memory with the GPU's direct storage.",
+        mend=lambda _, context: (set_value("load_format", "auto", context, "the ordinary loader, slower"),),
+        even_as_note=True,
+    ),
+    cause(
+        r"^OSError: \[Errno 24\] Too many open files|in read-write mode: Too many open files \(24\)",
+        "Too many open files",
+        "The container may open too few files.",
+        by_hand("docker run --ulimit nofile=1048576", "or default-ulimits in /etc/docker/daemon.json"),
+    ),
+    cause(
+        r"can't start new thread|pthread_create failed.{0,80}Resource temporarily unavailable",
+        "Too many processes",
+        "The container may not start more threads: a limit on processes is reached.",
+        by_hand("raise the limit on processes: --pids-limit, or TasksMax of docker.service"),
+    ),
+    cause(
+        r"^Bus error(?: \(core dumped\))?$",
+        "Shared memory is full",
+        "A process wrote to shared memory that is not there: /dev/shm is too small.",
+        by_hand("raise shm_size, or use the host's IPC"),
+        weight=Weight.HINT,
+    ),
+    cause(
+        r"Segfault encountered|Segmentation fault \(core dumped\)|Fatal Python error: Segmentation fault",
+        "The engine crashed",
+        "A compiled part of the engine crashed without a message (segmentation fault).",
+        by_hand("read the lines above it: the last library that was used is named there"),
+        weight=Weight.CONSEQUENCE,
     ),
     cause(
         r"[Nn]o space left on device|Disk quota exceeded",

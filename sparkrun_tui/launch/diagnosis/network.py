@@ -3,9 +3,159 @@
 from __future__ import annotations
 
 from sparkrun_tui.base.patterns import GAP, SHORT_GAP
-from sparkrun_tui.engines.logs.causes import Cause, Weight, by_hand, cause
+from sparkrun_tui.base.text import shorten
+from sparkrun_tui.engines.logs.causes import Cause, Context, Weight, by_hand, cause, set_env, set_value
 
 NETWORK_CAUSES: tuple[Cause, ...] = (
+    # Error 110. NVIDIA/nccl#2013, NVIDIA/nccl-tests#227
+    cause(
+        r"ibv_modify_qp failed with (?:error |\d{1,4} )?Connection timed out",
+        "The other end of a link does not answer",
+        "The network card asked for the hardware address of the other host's device and got no answer: the two are "
+        "not on one subnet, their cable is missing, or an address stands on the wrong port.",
+        by_hand(
+            "ping the other host's address of that link from each host", "`ip -br addr` shows which port has which"
+        ),
+        by_hand("name only devices in NCCL_IB_HCA that are cabled to each other", "`ibdev2netdev` on each host"),
+        set_env("NCCL_CROSS_NIC", "0", "where each port reaches only its counterpart"),
+        even_as_note=True,
+    ),
+    # Errors 101 and 113. NVIDIA/nccl-tests#185
+    cause(
+        r"ibv_modify_qp failed with (?:error |\d{1,4} )?(?:Network is unreachable|No route to host)",
+        "No route between the RDMA devices",
+        "The host has no route from this device's address to the other host's: they are on different subnets.",
+        by_hand("give the two ends of each cable addresses of one subnet", "`ip -br addr` on each host"),
+        by_hand("name only devices in NCCL_IB_HCA that reach each other", "`ibdev2netdev` on each host"),
+        even_as_note=True,
+    ),
+    # Error 19. NVIDIA/nccl#925
+    cause(
+        r"ibv_modify_qp failed with (?:error |\d{1,4} )?No such device",
+        "The RDMA device has no network interface here",
+        "The interface that belongs to this device is down, or not in this container's network.",
+        by_hand("run the container in the host's network"),
+        by_hand("name only devices in NCCL_IB_HCA whose interface is up", "`ibdev2netdev` on each host"),
+        even_as_note=True,
+    ),
+    # NVIDIA/nccl: src/misc/ibvwrap.cc
+    cause(
+        r"Call to ibv_(?:open_device|alloc_pd|create_cq|create_qp|query_device)\w{0,10} failed",
+        "The RDMA device cannot be used",
+        "The container may not use the network card: /dev/infiniband or the right to lock memory is missing.",
+        by_hand("give the container /dev/infiniband and memlock unlimited", "a cluster with `privileged` has both"),
+        even_as_note=True,
+    ),
+    # NVIDIA/nccl#1837, NVIDIA/nccl#210
+    cause(
+        r"ncclSocketInit: connecting to address .{0,60}neither AF_INET|Bootstrap : no (?:\w{1,30} )?(?:socket )?"
+        r"interface found|no socket interface found",
+        "NCCL_SOCKET_IFNAME names no interface of this host",
+        "NCCL looks for an interface with an address, and finds none of that name in this container.",
+        by_hand("correct NCCL_SOCKET_IFNAME in env, or remove it", "`ip -br addr` on each host; names may differ"),
+        by_hand("run the container in the host's network"),
+        even_as_note=True,
+    ),
+    # NVIDIA/nccl: src/init.cc
+    cause(
+        r"Duplicate GPU detected : rank (\d{1,5}) and rank (\d{1,5}) both on CUDA device",
+        "Two ranks have the same GPU",
+        "Ranks {0} and {1} were started on one GPU.",
+        by_hand("lower tensor_parallel to the number of GPUs, or choose more hosts"),
+        even_as_note=True,
+    ),
+    # NVIDIA/nccl: src/misc/socket.cc
+    cause(
+        r"NCCL WARN .{0,80}Message truncated : received (\d{1,12}) bytes instead of (\d{1,12})",
+        "The ranks disagree",
+        "A rank sent {0} bytes where {1} were expected: the ranks run different versions or different settings.",
+        by_hand("use the same image on all hosts", "compare their digests: docker image ls --digests"),
+        even_as_note=True,
+    ),
+    # gpustack/gpustack#1201, #4128
+    cause(
+        r"ifa != nullptr\. Unable to find interface for: \[([^\]]{1,60})\]",
+        "The rank's own address is not on this host",
+        "Gloo was to use {0}, and no interface in this container has that address.",
+        by_hand("correct VLLM_HOST_IP in env: each host's own address", "`hostname -I` on that host"),
+        by_hand("run the container in the host's network"),
+    ),
+    cause(
+        r"Unable to find address for: (\S{1,60})|makeDeviceForInterface\(\): unsupported gloo device",
+        "GLOO_SOCKET_IFNAME names no interface of this host",
+        lambda match, _: f"Gloo finds no address on the interface {shorten(match[1] or 'that was named', 60)}.",
+        by_hand("correct GLOO_SOCKET_IFNAME in env, or remove it", "`ip -br addr` on each host; names may differ"),
+    ),
+    # vllm-project/vllm#7074
+    cause(
+        r"Gloo connectFullMesh failed with",
+        "Gloo uses the loopback address",
+        "The ranks could not connect through Gloo. Most often a host's own name leads to 127.0.0.1 there.",
+        by_hand("set GLOO_SOCKET_IFNAME in env to the interface that connects the hosts"),
+        by_hand("remove the host's own name from its line 127.0.1.1 in /etc/hosts"),
+    ),
+    # SystemPanic/vllm-windows#19
+    cause(
+        r"makeDeviceForHostname\(\): unsupported gloo device",
+        "Gloo cannot use the host's own name",
+        "The name of the host leads to no address that Gloo can use.",
+        by_hand("set GLOO_SOCKET_IFNAME in env to the interface that connects the hosts"),
+    ),
+    # pytorch: torch/csrc/distributed/c10d/socket.cpp
+    cause(
+        r"server socket has failed to listen on any local network address.{0,200}?port: (\d{1,6})",
+        "A port between the ranks is taken",
+        "Port {0} is taken on the head: most often by a rank of an earlier start that still runs.",
+        by_hand("stop what listens there: ss -ltnp", "or the workload that was not stopped"),
+    ),
+    cause(
+        r"client socket has failed to connect to any network address of \(([^,]{1,200}), (\d{1,6})\)",
+        "The head did not answer",
+        "Nothing answered this rank at {0} port {1}.",
+        by_hand("read the head's log"),
+        by_hand("check that nothing between the hosts blocks ports"),
+        weight=Weight.CONSEQUENCE,
+    ),
+    # vllm-project/vllm#15385, #19543
+    cause(
+        r"Failed to connect to GCS at address (\S{1,100})|Timed out while waiting for GCS to become available",
+        "Ray's head does not answer",
+        lambda match, _: f"This host could not reach Ray's head{f' at {match[1]}' if match[1] else ''}.",
+        by_hand("read the head's log: `ray start --head` may have failed there"),
+        by_hand("check that nothing between the hosts blocks Ray's ports (6379 and those above 10000)"),
+        weight=Weight.HINT,
+        even_as_note=True,
+    ),
+    # ray: python/ray/_private/utils.py check_version_info
+    cause(
+        r"Version mismatch: The cluster was started with",
+        "Ray differs between the hosts",
+        "The hosts' containers have different versions of Ray or Python.",
+        by_hand("use the same image on all hosts", "compare their digests: docker image ls --digests"),
+    ),
+    cause(
+        r"Could not find any running Ray instance",
+        "Ray does not run",
+        "The engine looks for a Ray that runs already, and there is none in this container.",
+        by_hand("let sparkrun-tui start it: `runtime: vllm` with Ray in the image"),
+        set_value("distributed_executor_backend", "mp", Context({}), "without Ray"),
+    ),
+    cause(
+        r"No available node types can fulfill resource request",
+        "Ray has too few GPUs",
+        "Ray waits for GPUs that no host has joined with.",
+        by_hand("check that every host's container runs and has joined: ray status in the head's container"),
+        weight=Weight.HINT,
+        even_as_note=True,
+    ),
+    cause(
+        r"gai error: -\d{1,3} - (Name or service not known|Temporary failure in name resolution)",
+        "A host's name is not known there",
+        "The head is named by a name that this host cannot look up.",
+        by_hand("use addresses instead of names in the cluster"),
+        weight=Weight.HINT,
+        even_as_note=True,
+    ),
     cause(
         r"ibv_modify_qp failed with(?:.{1,200}?local GID index (\d+))?",
         "The RDMA address index does not fit the device",
