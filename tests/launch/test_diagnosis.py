@@ -98,7 +98,10 @@ def test_an_unknown_exception_of_the_deepest_process() -> None:
         "(Worker_TP0 pid=9) ERROR 03-01 10:00:05 [b.py:2] RuntimeError: later",
         *ECHOES,
     )
-    assert (found.title, found.explanation) == ("KernelError", "The engine failed with KernelError: wrong shape")
+    assert (found.title, found.explanation) == (
+        "Cause not known: KernelError",
+        "The engine failed with KernelError: wrong shape",
+    )
 
 
 def test_a_warning_is_not_a_failure() -> None:
