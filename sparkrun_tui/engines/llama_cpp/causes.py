@@ -207,6 +207,13 @@ CAUSES: tuple[Cause, ...] = (
         "{0} cannot be read.",
         _NEW_FILE,
     ),
+    # ggml-org/llama.cpp#24439
+    cause(
+        r"file '([^']{1,300})' not found in repository",
+        "The repository has no such file",
+        "There is no {0} in the repository that was named.",
+        by_hand("check `model` and the quantisation behind its colon"),
+    ),
     cause(
         r"CUDA error: out of memory|cudaMalloc failed: out of memory",
         "Not enough memory",

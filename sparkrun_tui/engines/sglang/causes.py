@@ -137,6 +137,20 @@ CAUSES: tuple[Cause, ...] = (
         by_hand("remove attention_backend (and prefill_attention_backend), or set it to triton or flashinfer"),
         by_hand("or leave out speculative_algorithm"),
     ),
+    # sgl-project/sglang#14285
+    cause(
+        r"ModelOptFp8Config only supports static FP8 quantization",
+        "`quantization` is not the model's",
+        "The model is quantised to FP4, and was opened as FP8.",
+        set_value("quantization", "modelopt_fp4", Context({}), "what the model is"),
+    ),
+    # sgl-project/sglang#29833
+    cause(
+        r"Cannot find any of \['quant_method'\]",
+        "`quantization` is not the model's",
+        "A quantisation was asked for that the model's files do not have.",
+        by_hand("remove `quantization`", "it is read from the model's own configuration"),
+    ),
     # sgl-project/sglang#1405, #2102
     cause(
         r"Failed to allocate memory for \w{1,60} with size (\d{1,15}) and alignment \d{1,6} in AlignedAllocator",

@@ -361,6 +361,13 @@ CAUSES: tuple[Cause, ...] = (
         "{0} attention heads cannot be split over {1} ranks.",
         mend=_divisor,
     ),
+    # vllm-project/llm-compressor#1803
+    cause(
+        r"^KeyError: 'Linear'$",
+        "This form of quantisation is not known",
+        "This version of vLLM cannot read how the model was quantised (compressed-tensors).",
+        by_hand("a newer image, or another quantisation"),
+    ),
     # vllm/distributed/utils.py ensure_divisibility
     cause(
         r"AssertionError: (\d{1,9}) is not divisible by (\d{1,5})$",
@@ -540,6 +547,13 @@ CAUSES: tuple[Cause, ...] = (
         r"^Worker proc (\S+) died unexpectedly \(exit code: (-?\d+)\)",
         "A worker process was killed",
         lambda match, _: ended_words(match[1], match[2]),
+        mend=after_kill,
+    ),
+    # spark-arena/recipe-registry#23
+    cause(
+        r"^Worker proc (\S+) died unexpectedly \(exit code: None\)",
+        "A worker process is gone",
+        "{0} ended without a message: it crashed, or it was killed for lack of memory.",
         mend=after_kill,
     ),
     cause(

@@ -134,8 +134,16 @@ FLAG_CAUSES: tuple[Cause, ...] = (
         "There is no `{0}` in this image.",
         by_hand("check `container`: it must be an image of this engine"),
     ),
+    # NVIDIA/dgx-spark-playbooks#109
     cause(
-        rf"No module named '?({_MODULES}|ray)\b|No package metadata was found for ({_MODULES})",
+        r"No module named '?ray\b",
+        "The image lacks Ray",
+        "Ray was asked for, and it is not in this image.",
+        set_value("distributed_executor_backend", "mp", Context({}), "without Ray"),
+        by_hand("use an image with Ray"),
+    ),
+    cause(
+        rf"No module named '?({_MODULES})\b|No package metadata was found for ({_MODULES})",
         "The image lacks the engine",
         "The engine is not in this image, or its installation is incomplete.",
         by_hand("check `container`: it must be an image of this engine"),
@@ -213,6 +221,13 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         "{0} is not a folder in the container, nor the name of a repository.",
         by_hand("correct `model`: a Hub name, or a path that the container sees"),
     ),
+    # sgl-project/sglang#302
+    cause(
+        r"HFValidationError: Repo id must use alphanumeric chars .{0,200}max length is \d{1,4}: '([^']{1,300})'",
+        "Not a name of a model",
+        "{0} is not a name that a repository of the Hub can have.",
+        by_hand("correct `model`: OWNER/NAME; a branch goes into `model_revision`"),
+    ),
     cause(
         r"RepositoryNotFoundError|RevisionNotFoundError|404 Client Error",
         "The Hub does not know this model",
@@ -221,11 +236,19 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         *_TOKEN[:1],
     ),
     cause(
-        r"KeyError: '((?:\w{1,40}\.){0,4}layers\.\d+\.[\w.]{1,200})'",
+        r"KeyError: '((?:\w{1,40}\.){0,4}(?:layers|h|blocks)\.\d+\.[\w.]{1,200})'",
         "The weights do not fit the engine's model",
         "This version does not know the weight {0}: it cannot load this model in this quantisation.",
         by_hand("use a newer image"),
         by_hand("use another quantisation of the model"),
+    ),
+    # vllm-project/vllm#26161
+    cause(
+        r"Value error, Expecting value: line \d{1,9} column \d{1,9}",
+        "A JSON file of the model is damaged",
+        "One of the model's JSON files is empty or cut off, or is only a pointer of Git LFS.",
+        _FETCH_AGAIN,
+        by_hand("check JSON values in the recipe, too"),
     ),
     # vllm-project/vllm#14212, #28517, #21176
     cause(
@@ -345,8 +368,9 @@ MODEL_CAUSES: tuple[Cause, ...] = (
     cause(
         r"SafetensorError: (.*)",
         "A file of the model is damaged",
-        "A weights file cannot be read: {0}. Its download or copy is incomplete.",
+        "A weights file cannot be read: {0}. Most often its download or copy is incomplete.",
         _FETCH_AGAIN,
+        by_hand("compare its SHA-256 with the Hub's", "where it is the same, set load_format to safetensors"),
     ),
     cause(
         r"Weight files referenced in index but missing: (.*)",

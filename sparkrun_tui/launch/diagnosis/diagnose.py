@@ -43,6 +43,7 @@ _SHARED = (
     *SETTING_CAUSES,
 )
 _ECHO = LinePattern(
+    r"Worker failed with error '', please check|"
     r"Engine core initialization failed|EngineDeadError|WorkerProc initialization failed|RuntimeError: cancelled|"
     r"EngineCore (?:encountered a fatal error|failed to start)|Initialization failed\. Please see|SIGQUIT|"
     r"Received sigquit|kill_process_tree|SystemExit|KeyboardInterrupt|CancelledError|exiting due to|"
@@ -360,7 +361,8 @@ def _exception(text: str, before: Iterable[str]) -> _Hit | None:
     if match is None:
         return None
     name = match[1].rpartition(".")[2]
-    if not name[:1].isupper() or not any(word in name[1:] for word in _EXCEPTION_WORDS):
+    is_named_so = name == "Exception" or any(word in name[1:] for word in _EXCEPTION_WORDS)
+    if not name[:1].isupper() or not is_named_so:
         return None
     name = shorten(name, 100)
     explanation = f"The engine failed with {name}:"

@@ -79,6 +79,13 @@ HOST_CAUSES: tuple[Cause, ...] = (
         by_hand("sudo apt install nvidia-container-toolkit"),
         _TOOLKIT,
     ),
+    # dstackai/dstack#2306
+    cause(
+        r"invoking the NVIDIA Container Runtime Hook directly",
+        "NVIDIA's toolkit refuses the old way to the GPU",
+        "NVIDIA's toolkit on this host is set to lists of devices (CDI) only, and Docker calls it without one.",
+        by_hand("sudo nvidia-ctk config --in-place --set nvidia-container-runtime.mode=auto, then restart Docker"),
+    ),
     # NVIDIA/nvidia-container-toolkit#678
     cause(
         r"bpf_prog_query\(BPF_CGROUP_DEVICE\) failed|failed to add device rules",
@@ -120,7 +127,7 @@ HOST_CAUSES: tuple[Cause, ...] = (
     cause(
         r"failed to stat CDI host device|CDI device injection failed|failed to inject CDI devices",
         "Docker's list of devices is out of date",
-        "The host's driver or devices changed since NVIDIA's toolkit listed them.",
+        "NVIDIA's toolkit has not listed this host's devices, or the driver changed since.",
         by_hand("sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"),
     ),
     cause(
@@ -192,7 +199,7 @@ HOST_CAUSES: tuple[Cause, ...] = (
     ),
     cause(
         # NVIDIA/nvidia-container-toolkit: src/nvc.c names the step that failed.
-        r'could not select device driver "" with capabilities: \[\[gpu\]\]|nvidia-container-cli: |'
+        r'could not select device driver "[^"]{0,20}" with capabilities|nvidia-container-cli: |'
         r"unknown (?:or invalid )?runtime(?: name)?: nvidia|failed to discover GPU vendor from CDI|"
         r"unresolvable CDI devices? nvidia",
         "Docker has no GPU on this host",

@@ -58,6 +58,13 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         weight=Weight.UNKNOWN,
     ),
     cause(
+        r"CalledProcessError: Command '?\[?'?([\w./-]{1,100})\b.{0,300} returned non-zero exit status 127",
+        "The image lacks a program",
+        "There is no `{0}` in this image, and the engine needs it.",
+        by_hand("use an image that has it", "or a mod that installs it"),
+        weight=Weight.UNKNOWN,
+    ),
+    cause(
         r"CUDA_HOME environment variable is not set|nvcc was not found|Unable to find nvcc",
         "The image lacks a compiler",
         "Kernels are compiled at the start, and this image has no CUDA toolkit.",
@@ -137,6 +144,30 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         "There is no {0} in this image.",
         by_hand("use an image that has it", "or a mod that installs it"),
         weight=Weight.UNKNOWN,
+    ),
+    # vllm-project/vllm#4912
+    cause(
+        r"Failed to import transformers\.\S{1,200} because of the following error",
+        "Packages of the image do not match",
+        "transformers cannot be loaded:",
+        by_hand("use another image"),
+        by_hand("leave out mods that install packages"),
+        weight=Weight.UNKNOWN,
+    ),
+    # vllm-project/vllm#15619
+    cause(
+        r"ptxas fatal +: Ptx assembly aborted due to errors",
+        "The compiler in the image does not fit Triton",
+        "The ptxas that was used cannot translate what this version of Triton writes.",
+        by_hand("use a newer image"),
+        set_env("TRITON_PTXAS_PATH", "/usr/local/cuda/bin/ptxas", "the image's own CUDA toolkit, where it is newer"),
+    ),
+    # ollama/ollama#13169
+    cause(
+        r"has no device code compatible with CUDA arch",
+        "The image is not built for this GPU",
+        "The kernels of this image are for other GPUs than this one.",
+        by_hand("use an image that is built for the Spark"),
     ),
     # vllm-project/vllm#36802, #12498
     cause(

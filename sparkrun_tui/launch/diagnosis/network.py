@@ -72,6 +72,15 @@ NETWORK_CAUSES: tuple[Cause, ...] = (
         by_hand("use the same image on all hosts", "compare their digests: docker image ls --digests"),
         even_as_note=True,
     ),
+    # NVIDIA/nccl-tests#188
+    cause(
+        r"NCCL WARN .{0,60}socket\w{1,40}: wrong (?:type|magic)",
+        "Ranks of different starts met",
+        "A process of another start, or another program, connected to NCCL's port.",
+        by_hand("stop the workload on all its hosts and launch it again"),
+        by_hand("use the same image on all hosts", "compare their digests: docker image ls --digests"),
+        even_as_note=True,
+    ),
     # gpustack/gpustack#1201, #4128
     cause(
         r"ifa != nullptr\. Unable to find interface for: \[([^\]]{1,60})\]",
@@ -132,6 +141,14 @@ NETWORK_CAUSES: tuple[Cause, ...] = (
         "Ray differs between the hosts",
         "The hosts' containers have different versions of Ray or Python.",
         by_hand("use the same image on all hosts", "compare their digests: docker image ls --digests"),
+    ),
+    # ray-project/ray#50474, #62883
+    cause(
+        r"The current node timed out during startup|Ray processes died unexpectedly",
+        "Ray did not start",
+        "Ray's own processes did not come up in this container: too little shared memory, memory or processes.",
+        by_hand("read /tmp/ray/session_latest/logs/raylet.err in that container"),
+        by_hand("raise shm_size, or use the host's IPC; check the limit on processes"),
     ),
     cause(
         r"Could not find any running Ray instance",
