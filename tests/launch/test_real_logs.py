@@ -1,7 +1,8 @@
 """Starts that failed elsewhere: the telling lines of public reports, each with the cause that they show.
 
-The rules were written with the logs in `first/` at hand. Those in `second/` were collected after that, and scored once
-before any of them was used to correct a rule; the file's `#! at first:` says what was found then.
+The rules were written with the logs in `first/` at hand. Those in `second/`, and later those in `third/`, were
+collected after that, and scored once before any of them was used to correct a rule: `#! at first:` says what was found
+then.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def read_logs(half: str) -> list[RealLog]:
     return logs
 
 
-ALL = [*read_logs("first"), *read_logs("second")]
+ALL = [*read_logs("first"), *read_logs("second"), *read_logs("third")]
 
 
 @pytest.mark.parametrize("log", ALL, ids=lambda log: log.name)

@@ -274,6 +274,14 @@ CAUSES: tuple[Cause, ...] = (
         _attention_why,
         mend=_attention,
     ),
+    # vllm-project/vllm#26431, #43562
+    cause(
+        r"type fp8e4nv not supported in this architecture|"
+        r"AttributeError: module 'torch' has no attribute '(?:nvfp4|fp8)",
+        "This KV cache type is not for this GPU",
+        "No kernel of this image reads a KV cache of this type on this GPU.",
+        mend=lambda _, context: (set_value("kv_cache_dtype", "auto", context, "the model's own type"),),
+    ),
     cause(
         r"fp8_e5m2 kv-cache is not supported with fp8 checkpoints",
         "This KV cache type does not go with fp8 weights",
@@ -367,13 +375,6 @@ CAUSES: tuple[Cause, ...] = (
         "This form of quantisation is not known",
         "This version of vLLM cannot read how the model was quantised (compressed-tensors).",
         by_hand("a newer image, or another quantisation"),
-    ),
-    # vllm/distributed/utils.py ensure_divisibility
-    cause(
-        r"AssertionError: (\d{1,9}) is not divisible by (\d{1,5})$",
-        "Heads cannot be split",
-        "{0} parts of the model cannot be split over {1} ranks.",
-        by_hand("a lower tensor_parallel, or one that is a power of two"),
     ),
     # vllm-project/vllm#9913, #17569, #5675, #11671; eugr/spark-vllm-docker PR 157
     cause(

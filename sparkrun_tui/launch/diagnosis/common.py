@@ -365,6 +365,13 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         by_hand("check the network and HF_ENDPOINT of the host"),
         weight=Weight.HINT,
     ),
+    # vllm/distributed/utils.py ensure_divisibility
+    cause(
+        r"AssertionError: (\d{1,9}) is not divisible by (\d{1,5})$",
+        "Heads cannot be split",
+        "{0} parts of the model cannot be split over {1} ranks.",
+        by_hand("a lower tensor_parallel, or one that is a power of two"),
+    ),
     cause(
         r"SafetensorError: (.*)",
         "A file of the model is damaged",

@@ -9,7 +9,6 @@ from sparkrun_tui.engines.logs.causes import (
     Weight,
     by_hand,
     cause,
-    less_utilisation,
     set_env,
     set_value,
 )
@@ -244,7 +243,8 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         r"CUBLAS_STATUS_(?:ALLOC_FAILED|NOT_INITIALIZED)",
         "No GPU memory left for cuBLAS",
         "cuBLAS could not be started; most often the GPU has no memory left.",
-        mend=lambda _, context: less_utilisation(0.05, context, "leaves room outside the KV cache"),
+        by_hand("leave more memory free: a shorter context, fewer requests, a lower memory fraction"),
+        by_hand("stop other programs that hold memory on that host: nvidia-smi"),
     ),
     cause(
         r"CUDA-capable device\(s\) is/are busy or unavailable|Error 802: system not yet initialized",
