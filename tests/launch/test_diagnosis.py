@@ -267,3 +267,10 @@ def test_the_first_cause_wins_over_later_ones_of_other_ranks() -> None:
 )
 def test_lines_as_compose_the_journal_and_older_engines_write_them(prefix: str) -> None:
     assert diagnosed(f"{prefix}ZebraError: no stripes").title == "Cause not known: ZebraError"
+
+
+def test_a_registry_that_limits_pulls() -> None:
+    text = "toomanyrequests: You have reached your unauthenticated pull rate limit"
+    found = explain_refusal(text, "spark-1", VALUES)
+    assert found is not None
+    assert found.title == "Too many requests"

@@ -179,7 +179,7 @@ def _attention(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
 
 
 def _draft_length(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
-    step = whole(match[2], least=1, most=64)
+    step = whole(match[2], least=1, most=8)
     if step is None:
         return (by_hand("choose a multiple of it"),)
     return (
@@ -460,7 +460,7 @@ CAUSES: tuple[Cause, ...] = (
         "max_num_batched_tokens is too small",
         "{0} tokens a step were allowed; at least {1} are needed.",
         by_hand("raise max_num_batched_tokens, or lower max_model_len and max_num_seqs"),
-        set_value("enable_chunked_prefill", "true", Context({}), "prompts are read in parts"),
+        by_hand("--enable-chunked-prefill in the command", "prompts are read in parts"),
     ),
     cause(
         r"Chunked MM input disabled but max_tokens_per_mm_item \((\d{1,9})\) is larger than max_num_batched_tokens",

@@ -160,7 +160,7 @@ def explain_refusal(text: str, host: str, values: Mapping[str, str]) -> Diagnose
     context = Context(values)
     rules = [
         rule
-        for rule in (*HOST_CAUSES, *PORT_CAUSES, *NETWORK_CAUSES, *IMAGE_CAUSES, *STACK_CAUSES)
+        for rule in (*HOST_CAUSES, *PORT_CAUSES, *NETWORK_CAUSES, *IMAGE_CAUSES, *STACK_CAUSES, *MODEL_CAUSES)
         if rule.weight is Weight.CAUSE
     ]
     for line in filter(None, map(str.strip, text.splitlines())):
