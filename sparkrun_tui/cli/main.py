@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("run", "run_command", "Launch a recipe on hosts and wait until it serves."),
     "status": ("workloads", "status_command", "Show what is running on the hosts."),
     "logs": ("logs", "logs_command", "Print or follow the logs of a workload."),
+    "diagnose": ("diagnose", "diagnose_command", "Say why a start failed, by any log."),
     "stop": ("workloads", "stop_command", "Stop a workload on all its hosts."),
     "ask": ("workloads", "ask_command", "Send a prompt to a running workload."),
     "history": ("history", "history_group", "List and show earlier launches."),

@@ -135,6 +135,8 @@ class Family:
     starter: Starter
     image_words: str
     """A pattern that is found in the labels of its images."""
+    log_words: tuple[str, ...] = ()
+    """Words that its log has in many lines and those of others have in few."""
     modules: tuple[str, ...] = ()
     """Names of Python modules that its images must have."""
     secret_variables: Mapping[str, str] = field(default_factory=dict)

@@ -116,6 +116,7 @@ WRONG = {
     "--output": "FOLDER",
     "--from": "FOLDER",
     "--service": "nowhere",
+    "--engine": "abacus",
 }
 """A wrong value for each option that has any."""
 FREE = {

@@ -98,7 +98,10 @@ def test_an_unknown_exception_of_the_deepest_process() -> None:
         "(Worker_TP0 pid=9) ERROR 03-01 10:00:05 [b.py:2] RuntimeError: later",
         *ECHOES,
     )
-    assert (found.title, found.explanation) == ("KernelError", "The engine failed with KernelError: wrong shape")
+    assert (found.title, found.explanation) == (
+        "Cause not known: KernelError",
+        "The engine failed with KernelError: wrong shape",
+    )
 
 
 def test_a_warning_is_not_a_failure() -> None:
@@ -217,3 +220,57 @@ def test_what_docker_refuses_is_explained(words: str, title: str) -> None:
 
 def test_words_of_docker_that_no_rule_knows() -> None:
     assert explain_refusal("the moon is full", "spark-1", {}) is None
+
+
+def test_words_below_a_colon_are_of_the_same_process_only() -> None:
+    found = diagnosed(
+        "(Worker_TP0 pid=2) ERROR 03-01 10:00:00 [a.py:1] ZebraError:",
+        "(APIServer pid=1) INFO 03-01 10:00:00 [a.py:1] still waiting",
+        "(Worker_TP0 pid=2) ERROR 03-01 10:00:00 [a.py:1] three stripes are missing",
+        "(Worker_TP0 pid=2) INFO 03-01 10:00:01 [a.py:1] shutting down",
+        "(Worker_TP0 pid=2) ERROR 03-01 10:00:02 [a.py:1] something else",
+    )
+    assert found.title == "Cause not known: ZebraError"
+    assert found.explanation == "The engine failed with ZebraError: three stripes are missing"
+    assert "three stripes are missing" in found.evidence
+
+
+def test_an_exception_raised_while_another_was_handled_takes_its_place() -> None:
+    lines = [
+        "KeyError: 'stripes'",
+        "",
+        "During handling of the above exception, another exception occurred:",
+        "",
+        "Traceback (most recent call last):",
+        "ZebraError: it has no stripes",
+        "OkapiError: a later one",
+    ]
+    assert diagnosed(*lines).explanation == "The engine failed with ZebraError: it has no stripes"
+
+
+def test_the_first_cause_wins_over_later_ones_of_other_ranks() -> None:
+    first = LogLine(10.0, "stderr", "OSError: [Errno 28] No space left on device")
+    later = LogLine(11.0, "stderr", f"(Worker_TP0 pid=2) ERROR 03-01 10:00:00 [a.py:1] {OOM}")
+    found = diagnose("vllm", {"spark-1": [later], "spark-2": [first]}, values=VALUES)
+    assert found is not None
+    assert (found.host, found.title) == ("spark-2", "The disk is full")
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "vllm-1  | (Worker_TP0 pid=2) ERROR 03-01 10:00:00 [a.py:1] ",
+        "Aug 19 18:34:27 spark-1 vllm[8727]: (EngineCore pid=8727) ",
+        "ERROR 12-09 00:49:29 engine.py:366] ",
+        "[rank0]: ",
+    ],
+)
+def test_lines_as_compose_the_journal_and_older_engines_write_them(prefix: str) -> None:
+    assert diagnosed(f"{prefix}ZebraError: no stripes").title == "Cause not known: ZebraError"
+
+
+def test_a_registry_that_limits_pulls() -> None:
+    text = "toomanyrequests: You have reached your unauthenticated pull rate limit"
+    found = explain_refusal(text, "spark-1", VALUES)
+    assert found is not None
+    assert found.title == "Too many requests"

@@ -29,6 +29,8 @@ from sparkrun_tui.engines.vllm import log as log_vllm
 from sparkrun_tui.launch.diagnosis import common as causes_common
 from sparkrun_tui.launch.diagnosis import diagnose as diagnosis
 from sparkrun_tui.launch.diagnosis import host as causes_host
+from sparkrun_tui.launch.diagnosis import image as causes_image
+from sparkrun_tui.launch.diagnosis import network as causes_network
 from sparkrun_tui.launch.diagnosis.diagnose import diagnose
 from sparkrun_tui.launch.record.logs import LogLine
 from tests.security import log_patterns
@@ -64,6 +66,8 @@ READERS = (
     causes,
     causes_common,
     causes_host,
+    causes_image,
+    causes_network,
     causes_llama,
     causes_sglang,
     causes_vllm,

@@ -73,6 +73,7 @@ WALK: dict[tuple[str, ...], list[tuple[str, ...]]] = {
         ("keyed", *ON, "-f"),
         ("literal", *ON, "-f", "--json"),
     ],
+    ("diagnose",): [("sg",), ("keyed", "--json"), ("literal",)],
     ("ask",): [("keyed", "hello", *ON)],
     ("stop",): [("keyed", *ON), ("--all", *ON, "--yes")],
     ("cluster", "add"): [("den", "one,two", "--description", "x")],

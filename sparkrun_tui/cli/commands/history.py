@@ -57,7 +57,7 @@ def show_command(name: str, as_json: bool) -> int:
     """Show one launch: NAME is the beginning of its id, or a recipe, whose newest launch is meant."""
     from sparkrun_tui.cli.text.launch import diagnosis_lines
 
-    past = _chosen(name)
+    past = chosen(name)
     if as_json:
         output.as_json(_json(past))
         return Exit.OK
@@ -82,7 +82,7 @@ def show_command(name: str, as_json: bool) -> int:
     return Exit.OK
 
 
-def _chosen(name: str) -> PastLaunch:
+def chosen(name: str) -> PastLaunch:
     """The launch that a name means. Raises `UsageError` when there is none, or when several ids begin so."""
     from sparkrun_tui.launch.record.journal import past_launches
     from sparkrun_tui.recipe.suggestions import did_you_mean, listed

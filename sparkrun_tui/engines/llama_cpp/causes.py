@@ -186,6 +186,63 @@ CAUSES: tuple[Cause, ...] = (
         "The file ends too early: it was not downloaded or copied whole.",
         _NEW_FILE,
     ),
+    # ggml-org/llama.cpp#8467, SciSharp/LLamaSharp#765
+    cause(
+        r"tensor '([^']{1,300})' has wrong shape|wrong number of tensors; expected (\d{1,9}), got (\d{1,9})|"
+        r"has invalid ggml type|invalid ggml type",
+        "The model file does not fit this llama.cpp",
+        "The file holds other tensors than this build expects: the file or the build is too old, or of a fork.",
+        by_hand("a newer image of llama.cpp"),
+        by_hand("another GGUF of the model", "one for llama.cpp itself, not for a fork"),
+    ),
+    cause(
+        r"illegal split file(?: idx)?: \S{1,200}|model must be loaded with the first split",
+        "Not the first part of the model",
+        "A model of several files is loaded by its first one (-00001-of-).",
+        by_hand("name the first file in `model`"),
+    ),
+    cause(
+        r"failed to load (?:GGUF|model) split from (\S{1,300})",
+        "A part of the model is missing",
+        "{0} cannot be read.",
+        _NEW_FILE,
+    ),
+    # ggml-org/llama.cpp#24439
+    cause(
+        r"file '([^']{1,300})' not found in repository",
+        "The repository has no such file",
+        "There is no {0} in the repository that was named.",
+        by_hand("check `model` and the quantisation behind its colon"),
+    ),
+    cause(
+        r"CUDA error: out of memory|cudaMalloc failed: out of memory",
+        "Not enough memory",
+        "The GPU had no memory left for weights or context.",
+        mend=_smaller,
+    ),
+    cause(
+        r"the supplied chat template is not supported",
+        "The chat template is not known",
+        "llama.cpp has no template of that name.",
+        by_hand("--jinja with --chat-template-file, or leave the template to the model"),
+    ),
+    cause(
+        r"[Cc]hat template parsing error|failed to (?:parse|initialize) chat template",
+        "The chat template cannot be read",
+        "The model's chat template uses what this build does not know.",
+        by_hand("a newer image of llama.cpp, or --chat-template-file with a corrected template"),
+        weight=Weight.HINT,
+        even_as_note=True,
+    ),
+    cause(
+        r"ggml_cuda_init: failed to initialize CUDA: (.{1,200})",
+        "llama-server finds no GPU",
+        "CUDA says: {0}",
+        by_hand("sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"),
+        by_hand("compare the image's CUDA with the driver's: nvidia-smi"),
+        weight=Weight.HINT,
+        even_as_note=True,
+    ),
     cause(
         r"tensor '([^']{1,300})' not found",
         "The model file is incomplete",
@@ -219,6 +276,20 @@ CAUSES: tuple[Cause, ...] = (
         mend=_smaller,
         weight=Weight.HINT,
         even_as_note=True,
+    ),
+    cause(
+        r"error loading model: ((?:(?!error loading model).){1,300})",
+        "The model could not be loaded",
+        "llama.cpp says: {0}",
+        by_hand("a newer image of llama.cpp, or another GGUF of the model"),
+        weight=Weight.UNKNOWN,
+    ),
+    cause(
+        r"GGML_ASSERT\((.{1,200})\) failed",
+        "llama.cpp stopped itself",
+        "A check inside llama.cpp failed: {0}",
+        by_hand("a newer image of llama.cpp"),
+        weight=Weight.UNKNOWN,
     ),
     cause(
         r"failed to load model(?: '(.*)')?",

@@ -67,6 +67,7 @@ LLAMA_CPP = Family(
         defaults=("n_gpu_layers: 99", "ctx_size: {context}"),
         one_host=True,
     ),
+    log_words=("llama_", "ggml_", "llama-server", "gguf", "load_tensors", "srv  ", "slot "),
     image_words=r"llama[._-]?cpp|llama[._-]?server",
     official_images=("ghcr.io/ggml-org/llama.cpp", "ghcr.io/ggerganov/llama.cpp"),
     # common/arg.cpp reads the variable by the same code as the flag.

@@ -194,6 +194,11 @@ def set_value(key: str, value: str, context: Context, why: str) -> Repair:
     return Repair(f"{key} {_arrow(context, key)}{value}", why, key, value)
 
 
+def set_env(name: str, value: str, why: str = "") -> Repair:
+    """Set a variable of the containers, which is an override of its own (`env.NAME`)."""
+    return Repair(f"env.{name} → {value}", why, f"env.{name}", value)
+
+
 def _arrow(context: Context, key: str) -> str:
     if key not in context.values:
         return "→ "

@@ -10,11 +10,20 @@ from sparkrun_tui.base.text import log_line
 _MOST_PREFIXES = 32
 """Most prefixes that are removed from one line; a line has one for each process that passed it on."""
 
+_OUTER = re.compile(
+    r"[\w.-]{1,80}(?:-\d{1,3} {1,40}| {2,40})\| |"
+    r"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S{1,100} [\w.@/-]{1,80}\[\d{1,9}\]: "
+)
+"""What Docker Compose and the system's journal write before each line."""
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d) ")
 _PREFIXES = (
     re.compile(r"\((?P<who>[A-Za-z][\w.-]*) pid=\d+(?:, ip=[\d.:a-f]+)?\) ?"),
     re.compile(r"\(pid=\d+(?:, ip=[\d.:a-f]+)?\) ?"),
-    re.compile(r"(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL) \d\d-\d\d \d\d:\d\d:\d\d \[[^\]]{1,300}\] ?"),
+    re.compile(
+        r"(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL) \d\d-\d\d \d\d:\d\d:\d\d "
+        r"(?:\[[^\]]{1,300}\]|[\w./-]{1,100}:\d{1,6}\]) ?"
+    ),
+    re.compile(r"\[(?P<who>rank\d{1,5})\]: ?"),
     re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?P<who>(?: [A-Z]{2,3}\d+)*)\] "),
     re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ +(?P<level>[A-Z]+) \S+:\d+ -- "),
     re.compile(r"\d{1,9}\.\d\d\.\d{3}\.\d{3} (?P<level>[DIWE]) "),
@@ -32,7 +41,13 @@ class Line:
 
 def strip_prefixes(line: str) -> Line:
     """The line without colours, carriage returns, time stamp and prefixes, however often these repeat."""
-    text = _STAMP.sub("", log_line(line), count=1)
+    text = log_line(line)
+    outer = _OUTER.match(text)
+    if outer is not None:
+        text = text[outer.end() :]
+    stamp = _STAMP.match(text)
+    if stamp is not None:
+        text = text[stamp.end() :]
     who: list[str] = []
     level, at = "", 0
     for _ in range(_MOST_PREFIXES):

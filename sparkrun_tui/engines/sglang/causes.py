@@ -7,6 +7,7 @@ import re
 
 from sparkrun_tui.base.numbers import decimal, whole
 from sparkrun_tui.base.patterns import GAP
+from sparkrun_tui.base.text import shorten
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.engines.logs.causes import (
     BATCHED,
@@ -22,6 +23,7 @@ from sparkrun_tui.engines.logs.causes import (
     cause,
     ended_words,
     less_utilisation,
+    set_env,
     set_length,
     set_utilisation,
     set_value,
@@ -74,6 +76,12 @@ def _out_of_memory(_: re.Match[str], context: Context) -> tuple[Repair, ...]:
     return (*less, *smaller_half(context, SEQS, "smaller request table", 48))
 
 
+def _graphs_failed(_: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    graphs = smaller_half(context, ("max_cudagraph_capture_size", "cuda_graph_max_bs"), "smaller graphs", 64)
+    eager = set_value("enforce_eager", "true", context, "no graphs, slower")
+    return (*less_utilisation(0.05, context, "leaves room for the graphs"), *graphs, eager)
+
+
 CAUSES: tuple[Cause, ...] = (
     cause(
         r"Loaded weights leave no GPU memory for the KV cache under --mem-fraction-static=([\d.]+)\. "
@@ -112,6 +120,58 @@ CAUSES: tuple[Cause, ...] = (
         "Out of GPU memory",
         _out_of_memory_why,
         mend=_out_of_memory,
+    ),
+    # sgl-project/sglang#24843, PR 25798
+    cause(
+        r"think_end_token '([^']{0,40})' (?:must encode to exactly one token|could not be encoded)",
+        "This reasoning parser is for another model",
+        "The parser looks for `{0}`, which is no token of this model's vocabulary.",
+        by_hand("correct reasoning_parser, or remove it", "it must be the one of this model"),
+    ),
+    # sgl-project/sglang#9330, #36352
+    cause(
+        r"(?:Currently (\w{1,60}) does not support speculative decoding|"
+        r"Speculative decoding is currently not supported with (\w{1,40}) attention backend)",
+        "This attention kernel cannot check drafts",
+        lambda match, _: f"{shorten(match[1] or match[2], 60)} does not work with speculative decoding.",
+        by_hand("remove attention_backend (and prefill_attention_backend), or set it to triton or flashinfer"),
+        by_hand("or leave out speculative_algorithm"),
+    ),
+    # sgl-project/sglang#14285
+    cause(
+        r"ModelOptFp8Config only supports static FP8 quantization",
+        "`quantization` is not the model's",
+        "The model is quantised to FP4, and was opened as FP8.",
+        set_value("quantization", "modelopt_fp4", Context({}), "what the model is"),
+    ),
+    # sgl-project/sglang#29833
+    cause(
+        r"Cannot find any of \['quant_method'\]",
+        "`quantization` is not the model's",
+        "A quantisation was asked for that the model's files do not have.",
+        by_hand("remove `quantization`", "it is read from the model's own configuration"),
+    ),
+    # sgl-project/sglang#1405, #2102
+    cause(
+        r"Failed to allocate memory for \w{1,60} with size (\d{1,15}) and alignment \d{1,6} in AlignedAllocator",
+        "flashinfer's workspace is too small",
+        "flashinfer needed {0} bytes of its workspace at once.",
+        set_env("SGLANG_FLASHINFER_WORKSPACE_SIZE", "2147483648", "2 GiB"),
+        by_hand("attention_backend triton", "has no such workspace"),
+    ),
+    cause(
+        r"(?:TRTLLM M[HL]A|trtllm_m[hl]a|FlashMLA|Cutlass MLA|cutlass_mla|fa3|fa4)\b.{0,80}"
+        r"(?:is only supported on|only supports|requires)",
+        "The chosen attention kernel is not for this GPU",
+        "The attention kernel that was asked for is for other GPUs than the Spark's.",
+        by_hand("set attention_backend to flashinfer or triton", "or leave it to SGLang"),
+    ),
+    cause(
+        r"Capture (?:cuda|CUDA|target verify CUDA|draft \w{1,10} CUDA) graph failed: (.*)",
+        "CUDA graphs could not be captured",
+        "SGLang says: {0}",
+        mend=_graphs_failed,
+        weight=Weight.UNKNOWN,
     ),
     cause(
         r"No processor registered for architecture: (\[[^\]]{0,200}\])",

@@ -133,6 +133,7 @@ SGLANG = Family(
             "--vae-cpu-offload",
         }
     ),
+    log_words=("sglang", "sgl_kernel", "sgl-kernel", "Scheduler hit an exception", " TP0]"),
     modules=("sglang",),
     log=LOG,
     causes=CAUSES,

@@ -23,6 +23,7 @@ from sparkrun_tui.engines.logs.causes import (
     ended_words,
     less_utilisation,
     more_utilisation,
+    set_env,
     set_length,
     set_utilisation,
     set_value,
@@ -177,6 +178,15 @@ def _attention(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     return (set_value("kv_cache_dtype", "auto", context, "the model's own type"), other)
 
 
+def _draft_length(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    step = whole(match[2], least=1, most=8)
+    if step is None:
+        return (by_hand("choose a multiple of it"),)
+    return (
+        set_value("speculative_config.num_speculative_tokens", str(step), context, "one round of the draft layers"),
+    )
+
+
 _RANK_COUNT = (
     by_hand("check that the worker's container runs and has joined", "Ray counts only nodes that joined it"),
     by_hand("lower tensor_parallel to the number of GPUs"),
@@ -263,6 +273,14 @@ CAUSES: tuple[Cause, ...] = (
         "No attention kernel for these settings",
         _attention_why,
         mend=_attention,
+    ),
+    # vllm-project/vllm#26431, #43562
+    cause(
+        r"type fp8e4nv not supported in this architecture|"
+        r"AttributeError: module 'torch' has no attribute '(?:nvfp4|fp8)",
+        "This KV cache type is not for this GPU",
+        "No kernel of this image reads a KV cache of this type on this GPU.",
+        mend=lambda _, context: (set_value("kv_cache_dtype", "auto", context, "the model's own type"),),
     ),
     cause(
         r"fp8_e5m2 kv-cache is not supported with fp8 checkpoints",
@@ -351,6 +369,161 @@ CAUSES: tuple[Cause, ...] = (
         "{0} attention heads cannot be split over {1} ranks.",
         mend=_divisor,
     ),
+    # vllm-project/llm-compressor#1803
+    cause(
+        r"^KeyError: 'Linear'$",
+        "This form of quantisation is not known",
+        "This version of vLLM cannot read how the model was quantised (compressed-tensors).",
+        by_hand("a newer image, or another quantisation"),
+    ),
+    # vllm-project/vllm#9913, #17569, #5675, #11671; eugr/spark-vllm-docker PR 157
+    cause(
+        r"is not divisible by (?:min_thread_[kn] = \d|weight quantization block_[nk] = \d)|"
+        r"size is not aligned with the quantized weight shape|Invalid thread config: thread_m_blocks = ",
+        "The quantised weights cannot be split so",
+        "The blocks of this quantisation do not divide evenly over so many ranks.",
+        mend=lambda _, context: (
+            *smaller_half(context, ("tensor_parallel",), "larger parts on each rank", 2),
+            set_value("enable_expert_parallel", "true", context, "whole experts on each rank, for models with experts"),
+            by_hand("pipeline_parallel instead of tensor_parallel", "whole layers on each host"),
+        ),
+    ),
+    # vllm-project/vllm#52435
+    cause(
+        r"n_physical_experts=(\d{1,6}) must be divisible by ep_size=(\d{1,5})",
+        "Experts cannot be split",
+        "{0} experts cannot be split over {1} ranks.",
+        by_hand("a tensor_parallel that divides the number of experts"),
+    ),
+    # vllm-project/vllm PR 55369
+    cause(
+        r"num_speculative_tokens:? ?(\d{1,4}) must be divisible by n_predict=(\d{1,4})",
+        "Drafted tokens do not fit the draft layers",
+        "The model drafts {1} tokens at a time, and {0} is not a multiple of it.",
+        mend=lambda match, context: _draft_length(match, context),
+    ),
+    cause(
+        r"num_speculative_tokens must be provided with|Unsupported speculative method: '?(\w{1,60})",
+        "The speculative setting is incomplete",
+        "vLLM does not accept this speculative_config.",
+        by_hand("correct speculative_config: method, model and num_speculative_tokens"),
+    ),
+    # vllm-project/vllm#45661, #35065; flashinfer-ai/flashinfer#3732
+    cause(
+        r"No (\w{1,20}) MoE backend supports the deployment configuration",
+        "No kernel for this model's experts",
+        "This build of vLLM has no {0} kernel for this model's experts on this GPU.",
+        by_hand("an image that is made for this model on a Spark, or another quantisation"),
+    ),
+    # flashinfer-ai/flashinfer#3486, #3732
+    cause(
+        r"MoE backend '(\w{1,60})' does not support the deployment configuration(?: since (.{1,200}))?|"
+        r"the explicitly requested moe_backend='(\w{1,60})' does not",
+        "The chosen kernel for experts does not fit",
+        lambda match, _: (
+            f"{shorten(match[1] or match[3], 60)} cannot run this model's experts on this GPU"
+            + (f": {shorten(match[2], 200)}" if match[2] else ".")
+        ),
+        mend=lambda _, context: (set_value("moe_backend", "auto", context, "vLLM's own choice"),),
+    ),
+    # vllm-project/vllm#22193
+    cause(
+        r"Head size (\d{1,6}) is not supported by (\w{1,60})|"
+        r"Selected backend \S{1,80} is not valid for this configuration|Unknown attention backend: '?(\w{1,60})",
+        "The chosen attention kernel does not fit the model",
+        "The attention kernel that was asked for cannot run this model.",
+        by_hand("remove attention_backend and VLLM_ATTENTION_BACKEND", "vLLM then chooses"),
+    ),
+    # vllm-project/vllm#8893, #12754; lm-sys/FastChat#3507
+    cause(
+        r"Cannot re-initialize CUDA in forked subprocess",
+        "CUDA was used before the processes were split",
+        "A plugin or mod used the GPU before vLLM started its processes.",
+        set_env("VLLM_WORKER_MULTIPROC_METHOD", "spawn", "each process starts anew"),
+    ),
+    cause(
+        r"Quantization method specified in the model config \((\w{1,40})\) does not match the quantization",
+        "`quantization` is not the model's",
+        "The model is quantised as {0}.",
+        by_hand("remove `quantization`", "it is read from the model's own configuration"),
+    ),
+    cause(
+        r"[Tt]he quantization method '?(\w{1,40})'? is not supported for the current GPU|"
+        r"torch\.(\w{1,20}) is not supported for quantization method",
+        "No kernel for this quantisation",
+        "This build of vLLM cannot run this quantisation on this GPU or in this type.",
+        by_hand("dtype auto; else another image or another quantisation"),
+    ),
+    cause(
+        r"max_num_batched_tokens \((\d{1,9})\) (?:is smaller than max_model_len|must be greater than or equal to "
+        r"max_num_seqs) \((\d{1,9})\)",
+        "max_num_batched_tokens is too small",
+        "{0} tokens a step were allowed; at least {1} are needed.",
+        by_hand("raise max_num_batched_tokens, or lower max_model_len and max_num_seqs"),
+        by_hand("--enable-chunked-prefill in the command", "prompts are read in parts"),
+    ),
+    cause(
+        r"Chunked MM input disabled but max_tokens_per_mm_item \((\d{1,9})\) is larger than max_num_batched_tokens",
+        "max_num_batched_tokens is too small",
+        "An image or video takes up to {0} tokens, which have to fit into one step.",
+        by_hand("raise max_num_batched_tokens to that number"),
+    ),
+    cause(
+        r"[Pp]ipeline parallelism is (?:not supported|only supported)",
+        "This model cannot be split by layers",
+        "vLLM cannot spread the layers of this model over hosts.",
+        set_value("pipeline_parallel", "1", Context({}), "with a higher tensor_parallel"),
+    ),
+    cause(
+        r"VLLM_USE_V1=(\d) is not supported",
+        "VLLM_USE_V1 does not fit this version",
+        "This version of vLLM does not have both engines.",
+        by_hand("remove VLLM_USE_V1 from env"),
+    ),
+    cause(
+        r"--enable-auto-tool-choice requires --tool-call-parser",
+        "tool_call_parser is missing",
+        "Tool calls were switched on without saying in which form the model writes them.",
+        by_hand("set tool_call_parser to the model's, or remove enable_auto_tool_choice"),
+    ),
+    cause(
+        r"LoRA rank (\d{1,6}) is greater than max_lora_rank (\d{1,6})",
+        "The adapter is larger than allowed",
+        "The adapter has rank {0}, and {1} is allowed.",
+        by_hand("raise max_lora_rank"),
+    ),
+    cause(
+        r"This model does not support `--(runner|task|convert) (\w{1,40})`",
+        "The model cannot do this task",
+        "This model cannot be served with `{0} {1}`.",
+        by_hand("remove runner, convert and task from the recipe"),
+    ),
+    cause(
+        r"Ray does not allocate any GPUs on the driver node",
+        "Ray has no free GPU on the head",
+        "The head joined Ray without its GPU, or its GPU is taken.",
+        by_hand("stop the workload on all its hosts and launch it again", "its Ray containers are made anew"),
+    ),
+    cause(
+        r"Every node should have a unique IP address",
+        "Two hosts have the same address",
+        "VLLM_HOST_IP is the same on several hosts.",
+        by_hand("remove VLLM_HOST_IP from the recipe's env", "it is set for each host"),
+    ),
+    cause(
+        r"Unable to load Ray|Ray is not installed|[Pp]lease install [Rr]ay",
+        "The image lacks Ray",
+        "Ray was asked for, and it is not in this image.",
+        set_value("distributed_executor_backend", "mp", Context({}), "without Ray"),
+        by_hand("use an image with Ray"),
+    ),
+    cause(
+        r"ActorDiedError|RayActorError: The actor died|The node with node id: \S{1,80} .{0,120}has been marked dead",
+        "A rank on another host is gone",
+        "Ray noticed that a rank or its host has died.",
+        *_LOST_RANK,
+        weight=Weight.CONSEQUENCE,
+    ),
     cause(
         r"Unknown quantization method: (\S+?)\.",
         "Unknown quantisation",
@@ -375,6 +548,13 @@ CAUSES: tuple[Cause, ...] = (
         r"^Worker proc (\S+) died unexpectedly \(exit code: (-?\d+)\)",
         "A worker process was killed",
         lambda match, _: ended_words(match[1], match[2]),
+        mend=after_kill,
+    ),
+    # spark-arena/recipe-registry#23
+    cause(
+        r"^Worker proc (\S+) died unexpectedly \(exit code: None\)",
+        "A worker process is gone",
+        "{0} ended without a message: it crashed, or it was killed for lack of memory.",
         mend=after_kill,
     ),
     cause(

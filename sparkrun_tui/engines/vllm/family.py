@@ -83,6 +83,7 @@ VLLM = Family(
     image_words="vllm",
     official_images=("vllm/vllm-openai", "nvcr.io/nvidia/vllm"),
     prepared=experts_as_switch,
+    log_words=("vllm", "(EngineCore", "(APIServer", "(Worker", "RayWorkerWrapper", "VllmWorker"),
     modules=("vllm",),
     dated_tags=True,
     # Versions inside NVIDIA's monthly images, where a public start-up log states both.

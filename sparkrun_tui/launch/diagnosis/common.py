@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sparkrun_tui.base.patterns import GAP, SHORT_GAP
+from sparkrun_tui.base.patterns import GAP
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.engines.logs.causes import (
     Cause,
@@ -15,6 +15,7 @@ from sparkrun_tui.engines.logs.causes import (
     cause,
     flag_in,
     next_port,
+    set_env,
     set_value,
 )
 from sparkrun_tui.engines.registry import FAMILIES, counterpart, family_of
@@ -133,8 +134,16 @@ FLAG_CAUSES: tuple[Cause, ...] = (
         "There is no `{0}` in this image.",
         by_hand("check `container`: it must be an image of this engine"),
     ),
+    # NVIDIA/dgx-spark-playbooks#109
     cause(
-        rf"No module named '?({_MODULES}|ray)\b|No package metadata was found for ({_MODULES})",
+        r"No module named '?ray\b",
+        "The image lacks Ray",
+        "Ray was asked for, and it is not in this image.",
+        set_value("distributed_executor_backend", "mp", Context({}), "without Ray"),
+        by_hand("use an image with Ray"),
+    ),
+    cause(
+        rf"No module named '?({_MODULES})\b|No package metadata was found for ({_MODULES})",
         "The image lacks the engine",
         "The engine is not in this image, or its installation is incomplete.",
         by_hand("check `container`: it must be an image of this engine"),
@@ -144,7 +153,8 @@ FLAG_CAUSES: tuple[Cause, ...] = (
 PORT_CAUSES: tuple[Cause, ...] = (
     cause(
         rf"\[Errno 98\]{GAP}[Aa]ddress already in use|couldn't bind HTTP server socket|port is already allocated|"
-        r"bind: address already in use",
+        r"bind: address already in use|"
+        r"^(?:\w{1,40}Error: )?[Pp]ort \d{1,6} is (?:not available|unavailable|already in use)",
         "The port is taken",
         lambda _, context: f"Another program listens on port {context.values.get('port', 'it wants')} of this host.",
         mend=lambda _, context: next_port(context),
@@ -211,6 +221,13 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         "{0} is not a folder in the container, nor the name of a repository.",
         by_hand("correct `model`: a Hub name, or a path that the container sees"),
     ),
+    # sgl-project/sglang#302
+    cause(
+        r"HFValidationError: Repo id must use alphanumeric chars .{0,200}max length is \d{1,4}: '([^']{1,300})'",
+        "Not a name of a model",
+        "{0} is not a name that a repository of the Hub can have.",
+        by_hand("correct `model`: OWNER/NAME; a branch goes into `model_revision`"),
+    ),
     cause(
         r"RepositoryNotFoundError|RevisionNotFoundError|404 Client Error",
         "The Hub does not know this model",
@@ -219,17 +236,148 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         *_TOKEN[:1],
     ),
     cause(
-        r"KeyError: '((?:\w{1,40}\.){0,4}layers\.\d+\.[\w.]{1,200})'",
+        r"KeyError: '((?:\w{1,40}\.){0,4}(?:layers|h|blocks)\.\d+\.[\w.]{1,200})'",
         "The weights do not fit the engine's model",
         "This version does not know the weight {0}: it cannot load this model in this quantisation.",
         by_hand("use a newer image"),
         by_hand("use another quantisation of the model"),
     ),
+    # vllm-project/vllm#26161
+    cause(
+        r"Value error, Expecting value: line \d{1,9} column \d{1,9}",
+        "A JSON file of the model is damaged",
+        "One of the model's JSON files is empty or cut off, or is only a pointer of Git LFS.",
+        _FETCH_AGAIN,
+        by_hand("check JSON values in the recipe, too"),
+    ),
+    # vllm-project/vllm#14212, #28517, #21176
+    cause(
+        r"There is no module or parameter named '([\w.]{1,200})' in (\w{1,100})",
+        "The weights do not fit the engine's model",
+        "The files hold `{0}`, which this version's {1} does not have.",
+        by_hand("use a newer image"),
+        by_hand("use another quantisation of the model"),
+    ),
+    cause(
+        r"Following weights were not initialized from checkpoint|Attempted to load weight \(torch\.Size|"
+        r"assert (?:param|param_data)\.(?:size\(\)|shape) == loaded_weight\.(?:size\(\)|shape)",
+        "The weights do not fit the engine's model",
+        "This version expects other weights than the model's files hold.",
+        by_hand("use a newer image"),
+        by_hand("use another quantisation of the model"),
+    ),
+    cause(
+        r"Tokenizer class (\w{1,80}) does not exist or is not currently imported",
+        "The image is too old for this model",
+        "The transformers library in this image does not know the tokenizer {0}.",
+        by_hand("use a newer image", "one with transformers 5"),
+    ),
+    cause(
+        r"data did not match any variant of untagged enum",
+        "The image is too old for this model",
+        "The tokenizers library in this image cannot read the model's tokenizer.json.",
+        by_hand("use a newer image"),
+    ),
+    # OpenGVLab/InternVL#316
+    cause(
+        r"Couldn't instantiate the backend tokenizer from one of",
+        "The tokenizer cannot be loaded",
+        "The model has no tokenizer.json that this image can read, or a package for its tokenizer is missing.",
+        by_hand("check that the model's folder holds its tokenizer: tokenizer.json or tokenizer.model"),
+        by_hand("use an image with sentencepiece and tiktoken"),
+    ),
+    cause(
+        r"does not appear to have a file named (\S{1,100}?)\.(?: |$)",
+        "The model's folder lacks a file",
+        "There is no {0} in the model's repository or folder.",
+        by_hand("fetch the model again", "the download may have been cut off"),
+        by_hand("check `model`: a repository of GGUF files or of an adapter has no such file"),
+    ),
+    cause(
+        r"Cannot find any model weights with|No model weights found in",
+        "Files of the model are missing",
+        "The model's folder holds no weights in the format that was asked for.",
+        by_hand("fetch the model again"),
+        by_hand("check `model`, and load_format"),
+    ),
+    cause(
+        r"Can't load (?:tokenizer|the configuration|the model|image processor|feature extractor) (?:for|of) "
+        r"'([^']{1,300})'",
+        "The model cannot be read",
+        "{0} is no folder with a model in this container, and no repository that is in its cache.",
+        by_hand("correct `model`: a Hub name, or a path that the container sees"),
+        by_hand("fetch the model again"),
+    ),
+    cause(
+        r"Invalid repository ID or local directory specified",
+        "The model's path does not exist",
+        "`model` is neither a folder with a config.json nor the name of a repository.",
+        by_hand("correct `model`: a Hub name, or a path that the container sees"),
+    ),
+    cause(
+        r"Unrecognized model in (\S{1,300})\. Should have a `model_type` key",
+        "The model's configuration is of another kind",
+        "The config.json of {0} does not say which model it is.",
+        by_hand("check `model`: an adapter or a repository of GGUF files is no model for this engine"),
+        by_hand("--config-format mistral in the command", "for Mistral's own format"),
+    ),
+    # vllm-project/vllm#22525, NVIDIA/dgx-spark-playbooks#17, openai/harmony#46
+    cause(
+        r"error downloading or loading vocab file",
+        "A vocabulary of gpt-oss cannot be downloaded",
+        "gpt-oss needs two files beside the model (o200k_base.tiktoken, cl100k_base.tiktoken), and the container "
+        "cannot reach the server that holds them.",
+        by_hand(
+            "put the two files into a mounted folder, and set TIKTOKEN_ENCODINGS_BASE in env to it",
+            "openaipublic.blob.core.windows.net/encodings",
+        ),
+    ),
+    cause(
+        r"HF_HUB_ENABLE_HF_TRANSFER=1\) but 'hf_transfer' package is not available",
+        "hf_transfer is asked for and not there",
+        "HF_HUB_ENABLE_HF_TRANSFER is set, and this image lacks the package.",
+        set_env("HF_HUB_ENABLE_HF_TRANSFER", "0"),
+    ),
+    cause(
+        r"Consistency check failed: file should be of size (\d{1,15}) but has size (\d{1,15})",
+        "A file of the model is damaged",
+        "A download has {1} of {0} bytes.",
+        _FETCH_AGAIN,
+    ),
+    cause(
+        r"CAS service error|Data processing error: (?:File reconstruction|CAS)",
+        "The Hub's transfer failed",
+        "The Hub's fast transfer (Xet) broke off.",
+        set_env("HF_HUB_DISABLE_XET", "1", "the ordinary download"),
+    ),
+    cause(
+        r"OfflineModeIsEnabled|Cannot reach https?://\S{1,200}: offline mode is enabled",
+        "The model is not on this host",
+        "The Hugging Face cache of this host lacks a file of the model, and downloads are off.",
+        by_hand("launch again: the model is sent to every host", "HF_HUB_OFFLINE is set in env"),
+    ),
+    cause(
+        r"HTTPSConnectionPool\(host='([^']{1,200})', port=\d{1,6}\): (?:Max retries|Read timed out)|"
+        r"(?:httpx?|httpcore)\.Connect(?:Error|Timeout)",
+        "The Hub cannot be reached",
+        lambda match, _: f"{shorten(match[1] or 'The Hub', 100)} does not answer from this host.",
+        by_hand("launch again: the model is sent to every host"),
+        by_hand("check the network and HF_ENDPOINT of the host"),
+        weight=Weight.HINT,
+    ),
+    # vllm/distributed/utils.py ensure_divisibility
+    cause(
+        r"AssertionError: (\d{1,9}) is not divisible by (\d{1,5})$",
+        "Heads cannot be split",
+        "{0} parts of the model cannot be split over {1} ranks.",
+        by_hand("a lower tensor_parallel, or one that is a power of two"),
+    ),
     cause(
         r"SafetensorError: (.*)",
         "A file of the model is damaged",
-        "A weights file cannot be read: {0}. Its download or copy is incomplete.",
+        "A weights file cannot be read: {0}. Most often its download or copy is incomplete.",
         _FETCH_AGAIN,
+        by_hand("compare its SHA-256 with the Hub's", "where it is the same, set load_format to safetensors"),
     ),
     cause(
         r"Weight files referenced in index but missing: (.*)",
@@ -247,38 +395,6 @@ MODEL_CAUSES: tuple[Cause, ...] = (
 
 STACK_CAUSES: tuple[Cause, ...] = (
     cause(
-        r"ibv_modify_qp failed with(?:.{1,200}?local GID index (\d+))?",
-        "The RDMA address index does not fit the device",
-        lambda match, _: (
-            f"The network card has no usable address at index {match[1]}."
-            if match[1]
-            else "The network card refuses the address index."
-        ),
-        by_hand("remove NCCL_IB_GID_INDEX from env", "NCCL 2.21 and later finds the index of each device"),
-        by_hand(
-            "name only devices in NCCL_IB_HCA that have an address", "`ibdev2netdev` and `ip -br addr` on each host"
-        ),
-        even_as_note=True,
-    ),
-    cause(
-        r"Failed to initialize any NET plugin",
-        "NCCL finds no network device",
-        "NCCL_NET or NCCL_IB_HCA names a network that this container does not have: /dev/infiniband is missing in it, "
-        "or the device has another name on this host.",
-        by_hand("check NCCL_NET and NCCL_IB_HCA in env against `ibdev2netdev` on each host"),
-        by_hand("give the container /dev/infiniband", "a cluster with `privileged` has it"),
-        even_as_note=True,
-    ),
-    cause(
-        r"Got completion from peer (\S{1,100}) with (?:status=\w+\(\d+\) |error )",
-        "The link to another host broke",
-        "The network card got no answer from {0}: the rank there has died, or the link drops packets.",
-        by_hand("read the other host's log", "a rank that died there is the cause"),
-        by_hand("compare the MTU of both ends: ip -br link", "and the cable"),
-        weight=Weight.HINT,
-        even_as_note=True,
-    ),
-    cause(
         r"/dev/shm/[^ ]{0,200} .{0,120}[Nn]o space left on device|"
         r"[Nn]o space left on device: '/(?:dev/shm|psm_|mp-)|"
         r"insufficient shared memory \(shm\)",
@@ -291,121 +407,53 @@ STACK_CAUSES: tuple[Cause, ...] = (
         even_as_note=True,
     ),
     cause(
-        r"NCCL error(?:: | in: .{0,200}, )([a-z ]+)|^nccl(\w{1,40}Error): |"
-        r"NCCL (communicator was aborted)",
-        "NCCL failed",
-        lambda match, _: (
-            f"The ranks could not set up or keep their connection: {(match[1] or match[2] or match[3]).strip()}."
-        ),
-        by_hand("NCCL_DEBUG: INFO in env, and launch again", "its lines then name the interface or device that failed"),
-        by_hand("read the logs of all hosts", "a rank that died on another host looks like this, too"),
-        weight=Weight.HINT,
-    ),
-    cause(
-        r"Value '(sm_\w{2,6})' is not defined for option 'gpu-name'",
-        "The compiler in the image does not know this GPU",
-        "The ptxas that comes with Triton is too old for {0}.",
-        by_hand(
-            "TRITON_PTXAS_PATH: /usr/local/cuda/bin/ptxas in env",
-            "the image's own CUDA toolkit, where it is 13 or newer",
-        ),
-        by_hand("use a newer image"),
-    ),
-    cause(
-        r"nvcc fatal +: (?:Unsupported gpu architecture '([\w.]{1,20})'|Unknown option '([^']{1,100})')",
-        "The compiler in the image is too old",
-        lambda match, _: f"Kernels are compiled at the start, and nvcc does not know {match[1] or match[2]}.",
-        by_hand("use an image with a CUDA toolkit for the Spark (13 or newer)"),
-        by_hand("check that nvcc on the container's PATH is the newest one in it: ls -d /usr/local/cuda*"),
-    ),
-    cause(
-        r"Ninja build failed|CalledProcessError: Command '?\[?'ninja'",
-        "Kernels could not be compiled",
-        "The engine compiles kernels at its start, and that failed. The lines below this one in the log say where.",
-        by_hand("use the image that the recipe was made with"),
-        by_hand(
-            'run fewer compilers in parallel: MAX_JOBS: "4" in env', "if one of them was killed for lack of memory"
-        ),
-        weight=Weight.UNKNOWN,
-    ),
-    cause(
-        r"Call to ibv_reg_mr\w* failed with error Cannot allocate memory",
-        "RDMA memory cannot be registered",
-        "The kernel gives the network card no memory, because of a memlock limit or memory that it reserves for KHO.",
-        by_hand("set kho=off on the kernel command line, or use an older kernel"),
-        by_hand("check that the container has memlock unlimited"),
-        even_as_note=True,
-    ),
-    cause(
-        r"Socket operation on non-socket",
-        "NCCL has the wrong interface",
-        "The interface that NCCL is configured to use does not connect the hosts.",
-        by_hand("compare NCCL_SOCKET_IFNAME with `ibdev2netdev` on each host"),
-    ),
-    cause(
-        rf"NCCL WARN {GAP}(?:operation=Connect|Connect to {SHORT_GAP} failed|Call to connect)",
-        "NCCL cannot connect",
-        "The ranks cannot reach each other through the chosen network device.",
-        by_hand("check NCCL_IB_HCA, NCCL_IB_GID_INDEX and NCCL_SOCKET_IFNAME on each host"),
-        by_hand("use the same port of the network card on both hosts"),
-        even_as_note=True,
-    ),
-    cause(
-        r"Watchdog caught collective operation timeout",
-        "Ranks lost each other",
-        "A collective operation did not finish in time: a host or the link has stalled.",
-        by_hand("check the hosts' memory and the link, then start all ranks together"),
-        weight=Weight.CONSEQUENCE,
-    ),
-    cause(
-        r"DistStoreError: Timed out after (\d+) seconds waiting for clients\. (\d+)/(\d+) clients joined",
-        "Not all ranks connected",
-        "The head waited {0} seconds; {1} of {2} ranks joined.",
-        by_hand("read the other host's log", "a rank that failed there cannot join"),
-        by_hand("check that nothing between the hosts blocks ports"),
-        weight=Weight.CONSEQUENCE,
-    ),
-    cause(
-        rf"(?:client socket has timed out|DistNetworkError){GAP}?(?<!\d)(\d{{1,12}})ms "
-        r"while trying to connect to \(([^,]{1,200}), (\d{1,6})\)",
-        "The head did not answer",
-        "Nothing answered this rank at {1} port {2}.",
-        by_hand("read the head's log"),
-        by_hand("check that nothing between the hosts blocks ports"),
-        weight=Weight.CONSEQUENCE,
-    ),
-    cause(
-        r"CUDA unknown error|CUDA driver version is insufficient|forward compatibility was attempted|"
-        r"Error 80[34]: ",
-        "Driver and image do not match",
-        "CUDA in this image does not work with the host's driver, or the container lost its device nodes.",
-        by_hand("compare the image's CUDA with the driver's: nvidia-smi"),
-        by_hand("restart Docker, or the host", "stale device nodes"),
-    ),
-    cause(
-        r"no kernel image is available for execution",
-        "The image is not built for this GPU",
-        "The kernels of this image are for other GPUs than the Spark's (sm_121).",
-        by_hand("use an image that is built for the Spark"),
-    ),
-    cause(
-        r"Failed to infer device type|No CUDA GPUs are available|CUDA_ERROR_NO_DEVICE",
-        "No GPU in the container",
-        "The engine sees no GPU.",
-        by_hand("sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"),
-    ),
-    cause(
-        r"Failed to find C compiler|Python\.h: No such file|Could not find nvcc|ninja: (?:not found|error)",
-        "The image lacks a compiler",
-        "Kernels are compiled at the start, and this image lacks the programs for that.",
-        by_hand("use the image that the recipe was made with"),
-    ),
-    cause(
         rf"NVRM: {GAP}Out of memory \[NV_ERR_NO_MEMORY\]",
         "The driver ran out of memory",
         "The GPU driver could not get memory; the host may freeze next.",
         by_hand("stop the workload, then launch with less: utilisation lower by 0.05, fewer requests, no drafter"),
         even_as_note=True,
+    ),
+    # tenstorrent/tt-inference-server#37, av/harbor#262
+    cause(
+        r"(?:Permission denied|Read-only file system): '(/[^']{0,200}/\.(?:cache|triton|config|nv)[^']{0,200})'",
+        "A cache folder is not writable",
+        "The engine's user may not write to {0}: it belongs to another user on the host.",
+        by_hand("sudo chown -R $USER ~/.cache/huggingface on that host"),
+        by_hand("run the container as root, or as the folder's owner"),
+    ),
+    # foundation-model-stack/fastsafetensors#28
+    cause(
+        r"gds_device_buffer\.|cuFile(?:BufRegister|HandleRegister|DriverOpen) (?:returned|failed)",
+        "The fast loader failed",
+        "fastsafetensors could not register memory with the GPU's direct storage.",
+        mend=lambda _, context: (set_value("load_format", "auto", context, "the ordinary loader, slower"),),
+        even_as_note=True,
+    ),
+    cause(
+        r"^OSError: \[Errno 24\] Too many open files|in read-write mode: Too many open files \(24\)",
+        "Too many open files",
+        "The container may open too few files.",
+        by_hand("docker run --ulimit nofile=1048576", "or default-ulimits in /etc/docker/daemon.json"),
+    ),
+    cause(
+        r"can't start new thread|pthread_create failed.{0,80}Resource temporarily unavailable",
+        "Too many processes",
+        "The container may not start more threads: a limit on processes is reached.",
+        by_hand("raise the limit on processes: --pids-limit, or TasksMax of docker.service"),
+    ),
+    cause(
+        r"^Bus error(?: \(core dumped\))?$",
+        "Shared memory is full",
+        "A process wrote to shared memory that is not there: /dev/shm is too small.",
+        by_hand("raise shm_size, or use the host's IPC"),
+        weight=Weight.HINT,
+    ),
+    cause(
+        r"Segfault encountered|Segmentation fault \(core dumped\)|Fatal Python error: Segmentation fault",
+        "The engine crashed",
+        "A compiled part of the engine crashed without a message (segmentation fault).",
+        by_hand("read the lines above it: the last library that was used is named there"),
+        weight=Weight.CONSEQUENCE,
     ),
     cause(
         r"[Nn]o space left on device|Disk quota exceeded",

@@ -27,24 +27,44 @@ from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.engines.registry import family_of, log_of
 from sparkrun_tui.launch.diagnosis.common import FLAG_CAUSES, MODEL_CAUSES, PORT_CAUSES, SETTING_CAUSES, STACK_CAUSES
 from sparkrun_tui.launch.diagnosis.host import HOST_CAUSES
+from sparkrun_tui.launch.diagnosis.image import IMAGE_CAUSES
+from sparkrun_tui.launch.diagnosis.network import NETWORK_CAUSES
 from sparkrun_tui.launch.record.events import Diagnosed
 from sparkrun_tui.launch.record.logs import LogLine
 
-_SHARED = (*FLAG_CAUSES, *PORT_CAUSES, *MODEL_CAUSES, *STACK_CAUSES, *HOST_CAUSES, *SETTING_CAUSES)
+_SHARED = (
+    *FLAG_CAUSES,
+    *PORT_CAUSES,
+    *MODEL_CAUSES,
+    *NETWORK_CAUSES,
+    *IMAGE_CAUSES,
+    *STACK_CAUSES,
+    *HOST_CAUSES,
+    *SETTING_CAUSES,
+)
 _ECHO = LinePattern(
+    r"Worker failed with error '', please check|"
     r"Engine core initialization failed|EngineDeadError|WorkerProc initialization failed|RuntimeError: cancelled|"
     r"EngineCore (?:encountered a fatal error|failed to start)|Initialization failed\. Please see|SIGQUIT|"
     r"Received sigquit|kill_process_tree|SystemExit|KeyboardInterrupt|CancelledError|exiting due to|"
     rf"Scheduler hit an exception|CalledProcessError: Command {GAP}serve\.sh"
 )
-_EXCEPTION = re.compile(r"^([A-Za-z_][\w.]*+)(?:: (.*))?$")
+_EXCEPTION = re.compile(r"^([A-Za-z_][\w.]*+)(?:(:)(?: (.*))?)?$")
+_ANOTHER = "During handling of the above exception, another exception occurred"
+_NO_WORDS = LinePattern(r'^(?: *File "|Traceback \(most recent|During handling of|The above exception)')
+"""Lines of a traceback that say nothing of its cause."""
 _EXCEPTION_WORDS = ("Error", "Exception", "Failure", "Exit", "NotFound")
 _FRAME = re.compile(r'^ *File "([^"]{1,400})", line (\d{1,9}), in ')
 _DRIVER = re.compile(r"cudaMemGetInfo|mem_get_info")
 _QUIET = frozenset({"DEBUG", "INFO", "WARNING", "D", "I", "W"})
-_DEPTHS = (("Worker", 3), ("Ray", 3), ("TP", 3), ("Engine", 2), ("Main", 1), ("API", 1))
+_DEPTHS = (("Worker", 3), ("Ray", 3), ("TP", 3), ("rank", 3), ("Engine", 2), ("Main", 1), ("API", 1))
 _MAX_EVIDENCE = 600
+UNKNOWN = "Cause not known"
+"""The beginning of the title of an exception that no rule describes."""
 _NEAR = 30
+_MOST_MORE = 4
+"""Most lines that are taken as the words of an exception whose own line ends with a colon."""
+_MOST_RANKED = 5
 
 _STARVED = cause(
     r"out of memory",
@@ -75,10 +95,37 @@ class _Found:
     title: str
     explanation: str
     repairs: tuple[Repair, ...]
+    known: bool = True
+    """Whether a rule describes it; an exception that none does is found, too."""
+
+    def diagnosed(self) -> Diagnosed:
+        """What is told of it."""
+        return Diagnosed(
+            host=self.host,
+            title=self.title,
+            explanation=self.explanation,
+            evidence=shorten(self.evidence, _MAX_EVIDENCE),
+            repairs=self.repairs,
+        )
 
 
-_Hit = tuple[Weight, str, str, tuple[Repair, ...]]
-"""The weight, title, explanation and repairs for a line."""
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    """What a line says."""
+
+    weight: Weight
+    title: str
+    explanation: str
+    repairs: tuple[Repair, ...] = ()
+    known: bool = True
+
+
+@dataclass(slots=True)
+class _Open:
+    """A finding whose words go on in the next lines of the same process."""
+
+    at: int
+    left: int = _MOST_MORE
 
 
 def causes_of(engine: str) -> tuple[Cause, ...]:
@@ -111,7 +158,11 @@ def diagnose(
 def explain_refusal(text: str, host: str, values: Mapping[str, str]) -> Diagnosed | None:
     """The explanation of Docker's refusal to pull, create or start; None when no rule matches it."""
     context = Context(values)
-    rules = [rule for rule in (*HOST_CAUSES, *PORT_CAUSES, *STACK_CAUSES) if rule.weight is Weight.CAUSE]
+    rules = [
+        rule
+        for rule in (*HOST_CAUSES, *PORT_CAUSES, *NETWORK_CAUSES, *IMAGE_CAUSES, *STACK_CAUSES, *MODEL_CAUSES)
+        if rule.weight is Weight.CAUSE
+    ]
     for line in filter(None, map(str.strip, text.splitlines())):
         for rule in rules:
             match = rule.pattern.search(line)
@@ -151,6 +202,9 @@ class Diagnosis:
         self._readers: dict[str, PhaseReader] = {}
         self._before: dict[str, deque[str]] = {}
         self._found: list[_Found] = []
+        self._open: dict[tuple[str, tuple[str, ...]], _Open] = {}
+        self._last: dict[tuple[str, tuple[str, ...]], int] = {}
+        """The last exception of a process that no rule describes, while its traceback may go on."""
 
     def read(self, host: str, lines: Iterable[LogLine | str]) -> None:
         """Read the next lines of a host. Hosts are read in rank order."""
@@ -163,11 +217,10 @@ class Diagnosis:
                 continue
             line = self._guard.run("prefixes", Line((), "", log_line(raw)), strip_prefixes, raw)
             self._guard.run("phases", None, reader.feed, raw)
+            self._go_on(host, line)
             hit = self._judge(line, before, _running(reader))
             if hit is not None:
-                weight, title, explanation, repairs = hit
-                evidence = log_line(raw).strip()
-                self._found.append(_Found(weight, time, _depth(line), host, evidence, title, explanation, repairs))
+                self._take(hit, host, line, log_line(raw).strip(), time)
             before.append(line.text)
 
     def result(self, exits: Mapping[str, ExitInfo] | None = None) -> Diagnosed | None:
@@ -175,13 +228,76 @@ class Diagnosis:
         found = [*self._found, *_from_exits(exits or {}, self._context)]
         if not found:
             return None
-        best = _best(found)
-        return Diagnosed(
-            host=best.host,
-            title=best.title,
-            explanation=best.explanation,
-            evidence=shorten(best.evidence, _MAX_EVIDENCE),
-            repairs=best.repairs,
+        return _best(found).diagnosed()
+
+    def ranked(self, exits: Mapping[str, ExitInfo] | None = None) -> tuple[Diagnosed, ...]:
+        """Up to five causes that weigh as much as the best one, each title once, the best first."""
+        found = [*self._found, *_from_exits(exits or {}, self._context)]
+        ranked: list[Diagnosed] = []
+        titles: set[str] = set()
+        while found and len(ranked) < _MOST_RANKED:
+            best = _best(found)
+            if best.title not in titles:
+                titles.add(best.title)
+                ranked.append(best.diagnosed())
+            is_alone = not best.known
+            found = [item for item in found if item.weight is best.weight and item is not best]
+            if is_alone:
+                break
+        return tuple(ranked)
+
+    @property
+    def weight(self) -> Weight | None:
+        """How much the best finding in the lines says; None without one."""
+        return max((item.weight for item in self._found), default=None)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the best finding in the lines is one that a rule describes."""
+        return bool(self._found) and _best(self._found).known
+
+    def _take(self, hit: _Hit, host: str, line: Line, evidence: str, time: float) -> None:
+        """Keep what a line says. An exception raised while another one was handled takes its place."""
+        process = host, line.who
+        found = _Found(
+            hit.weight, time, _depth(line), host, evidence, hit.title, hit.explanation, hit.repairs, hit.known
+        )
+        at = self._last.pop(process, None)
+        if at is not None and not hit.known and self._is_another(host):
+            self._found[at] = found
+        else:
+            at = len(self._found)
+            self._found.append(found)
+        if not hit.known:
+            self._last[process] = at
+        if hit.explanation.endswith(":"):
+            self._open[process] = _Open(at)
+
+    def _is_another(self, host: str) -> bool:
+        """Whether the traceback that ends here began while another exception was handled."""
+        for text in reversed(self._before[host]):
+            if _ANOTHER in text:
+                return True
+            if _EXCEPTION.match(text) and _exception(text, ()) is not None:
+                return False
+        return False
+
+    def _go_on(self, host: str, line: Line) -> None:
+        """Add a line to the words of the exception above it, where these ended with a colon."""
+        process = host, line.who
+        going_on = self._open.get(process)
+        text = line.text.strip()
+        if going_on is None or not text:
+            return
+        if line.level in _QUIET or _NO_WORDS.search(line.text) or going_on.left == 0:
+            del self._open[process]
+            return
+        going_on.left -= 1
+        found = self._found[going_on.at]
+        self._found[going_on.at] = replace(
+            found,
+            explanation=shorten(f"{found.explanation} {text}", _MAX_EVIDENCE),
+            evidence=shorten(f"{found.evidence} {text}", _MAX_EVIDENCE),
         )
 
     def _judge(self, line: Line, before: Iterable[str], phase: Phase | None) -> _Hit | None:
@@ -215,7 +331,7 @@ class Diagnosis:
             return None
         repairs = self._guard.run(f"repairs: {name}", (), rule.mend, match, context)
         offered = tuple(repair for repair in repairs if may_be_offered(repair, context))
-        return rule.weight, rule.title, shorten(explanation, _MAX_EVIDENCE), offered
+        return _Hit(rule.weight, rule.title, shorten(explanation, _MAX_EVIDENCE), offered)
 
 
 def _best(found: Sequence[_Found]) -> _Found:
@@ -238,16 +354,24 @@ def _running(reader: PhaseReader) -> Phase | None:
 def _exception(text: str, before: Iterable[str]) -> _Hit | None:
     """The finding for the last line of a traceback: `package.SomeError: words`.
 
-    An exception without words, such as a failed `assert`, is described by the line of code that raised it.
+    An exception without words, such as a failed `assert`, is described by the line of code that raised it. Where only a
+    colon follows its name, its words are in the next lines.
     """
     match = _EXCEPTION.match(text)
     if match is None:
         return None
     name = match[1].rpartition(".")[2]
-    if not name[:1].isupper() or not any(word in name[1:] for word in _EXCEPTION_WORDS):
+    is_named_so = name == "Exception" or any(word in name[1:] for word in _EXCEPTION_WORDS)
+    if not name[:1].isupper() or not is_named_so:
         return None
-    said = match[2] or _failed_at(before)
-    return Weight.UNKNOWN, shorten(name, 100), f"The engine failed with {shorten(name, 100)}: {shorten(said, 300)}", ()
+    name = shorten(name, 100)
+    explanation = f"The engine failed with {name}:"
+    said = (match[3] or "").strip()
+    if not said and not match[2]:
+        said = _failed_at(before)
+    if said:
+        explanation = f"{explanation} {shorten(said, 300)}"
+    return _Hit(Weight.UNKNOWN, f"{UNKNOWN}: {name}", explanation, known=False)
 
 
 def _failed_at(before: Iterable[str]) -> str:

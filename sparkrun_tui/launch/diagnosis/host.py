@@ -71,6 +71,126 @@ HOST_CAUSES: tuple[Cause, ...] = (
         "This Docker runs without root rights (rootless, or in an unprivileged container): memory cannot be locked.",
         by_hand("use the host's system-wide Docker", "docker context ls shows which one answers"),
     ),
+    # NVIDIA/nvidia-docker#1190
+    cause(
+        r'exec: "nvidia-container-runtime[^"]{0,40}": executable file not found',
+        "Docker has no GPU on this host",
+        "Docker is set up for the GPU, but NVIDIA's container toolkit is not installed.",
+        by_hand("sudo apt install nvidia-container-toolkit"),
+        _TOOLKIT,
+    ),
+    # dstackai/dstack#2306
+    cause(
+        r"invoking the NVIDIA Container Runtime Hook directly",
+        "NVIDIA's toolkit refuses the old way to the GPU",
+        "NVIDIA's toolkit on this host is set to lists of devices (CDI) only, and Docker calls it without one.",
+        by_hand("sudo nvidia-ctk config --in-place --set nvidia-container-runtime.mode=auto, then restart Docker"),
+    ),
+    # NVIDIA/nvidia-container-toolkit#678
+    cause(
+        r"bpf_prog_query\(BPF_CGROUP_DEVICE\) failed|failed to add device rules",
+        "Docker may not give devices to containers here",
+        "This Docker runs without root rights (rootless, or in an unprivileged container).",
+        by_hand("set no-cgroups = true in /etc/nvidia-container-runtime/config.toml", "only for rootless Docker"),
+        by_hand("use the host's system-wide Docker", "docker context ls shows which one answers"),
+    ),
+    cause(
+        r"nvml error: driver not loaded|couldn't communicate with the NVIDIA driver",
+        "The driver is not loaded",
+        "The kernel runs without NVIDIA's driver: it was updated without a restart, or its module was not built.",
+        by_hand("restart the host; then nvidia-smi", "dkms status shows a module that was not built"),
+    ),
+    cause(
+        r"load library failed: libnvidia-ml\.so\.1",
+        "Docker does not see the driver",
+        "The driver's libraries are missing on this host, or Docker was installed as a snap and cannot see them.",
+        by_hand("nvidia-smi on that host; `snap list docker`", "remove the snap and install docker-ce"),
+    ),
+    cause(
+        r"ldcache error: open failed: (\S{1,100}): no such file",
+        "NVIDIA's toolkit looks for another ldconfig",
+        "The toolkit is set up for another distribution: there is no {0}.",
+        by_hand('set ldconfig = "@/sbin/ldconfig" in /etc/nvidia-container-runtime/config.toml'),
+    ),
+    cause(
+        r"nvidia-container-cli: mount error: file creation failed: \S{1,400}: file exists",
+        "The image brings its own driver",
+        "The image holds a library that the host's driver has to put there.",
+        by_hand("use another image", "this one was made from a running GPU container"),
+    ),
+    cause(
+        r"nvidia-container-cli: device error: .{0,80}unknown device",
+        "There is no such GPU on this host",
+        "The number or id of a GPU that was asked for does not exist there.",
+        by_hand("check NVIDIA_VISIBLE_DEVICES and the cluster's GPUs: nvidia-smi -L"),
+    ),
+    cause(
+        r"failed to stat CDI host device|CDI device injection failed|failed to inject CDI devices",
+        "Docker's list of devices is out of date",
+        "NVIDIA's toolkit has not listed this host's devices, or the driver changed since.",
+        by_hand("sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"),
+    ),
+    cause(
+        r'adding custom device "(/dev/[\w/.-]{1,100})": no such file',
+        "A device is missing on this host",
+        "The host has no {0}.",
+        by_hand("sudo modprobe ib_uverbs rdma_ucm", "for /dev/infiniband; else remove the device from the cluster"),
+    ),
+    # devcontainers/cli#613
+    cause(
+        r"bind (?:mount )?source path does not exist: (\S{1,300})",
+        "A folder to mount does not exist",
+        "The host has no {0}.",
+        by_hand("make the folder on that host, or correct the mount", "Docker installed as a snap sees only the home"),
+    ),
+    cause(
+        r"error while creating mount source path '([^']{1,300})'",
+        "A folder to mount cannot be made",
+        "Docker may not make {0} on that host: the disk is read-only, or a network drive refuses root.",
+        by_hand("make the folder yourself, or correct the mount"),
+    ),
+    # moby/moby#18632
+    cause(
+        r"x509: certificate",
+        "The registry's certificate is not accepted",
+        "The host's clock is wrong, a proxy stands in between, or the registry's certificate is its own.",
+        by_hand("check the clock: timedatectl"),
+        by_hand("put the registry's certificate into /etc/docker/certs.d/REGISTRY/ca.crt on that host"),
+    ),
+    # moby/moby#51335
+    cause(
+        r"net/http: (?:TLS handshake timeout|request canceled)|dial tcp: lookup \S{1,200}|proxyconnect tcp|"
+        r"dial tcp \S{1,200}: (?:i/o timeout|connect: )",
+        "The registry cannot be reached",
+        "The host cannot reach the registry: no network, no name server, or a proxy that Docker does not know.",
+        by_hand("check that host's network and name server: curl -I https://REGISTRY/v2/"),
+        by_hand("send the image from the workstation", "`distribute: workstation` needs no network on the hosts"),
+    ),
+    cause(
+        r"[Nn]o such image: (\S{1,300})",
+        "The image is not on this host",
+        "There is no {0} on that host.",
+        by_hand("launch again: the image is pulled or sent"),
+    ),
+    cause(
+        r"invalid reference format",
+        "Not a name of an image",
+        "`container` is not the name of an image: it holds blanks, capitals or other letters that names may not have.",
+        by_hand("correct `container`"),
+    ),
+    cause(
+        r"client version (\S{1,20}) is too (?:old|new)\.",
+        "Docker's versions do not fit together",
+        "A program speaks version {0} of Docker's API, which the daemon refuses.",
+        by_hand("update Docker on that host, or set DOCKER_API_VERSION"),
+    ),
+    cause(
+        r"^(?:\S{1,200}: )?Illegal instruction(?: \(core dumped\))?$",
+        "The image is for another processor",
+        "A program of this image uses instructions that the host's processor does not have.",
+        _ARM_IMAGE,
+        weight=Weight.HINT,
+    ),
     cause(
         r'exec: "(\S{1,100})": executable file not found in \$PATH',
         "The image lacks a program",
@@ -78,7 +198,8 @@ HOST_CAUSES: tuple[Cause, ...] = (
         by_hand("check `container`: it must be an image of this engine, with a shell"),
     ),
     cause(
-        r'could not select device driver "" with capabilities: \[\[gpu\]\]|nvidia-container-cli: |'
+        # NVIDIA/nvidia-container-toolkit: src/nvc.c names the step that failed.
+        r'could not select device driver "[^"]{0,20}" with capabilities|nvidia-container-cli: |'
         r"unknown (?:or invalid )?runtime(?: name)?: nvidia|failed to discover GPU vendor from CDI|"
         r"unresolvable CDI devices? nvidia",
         "Docker has no GPU on this host",
