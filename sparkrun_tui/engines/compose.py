@@ -60,6 +60,12 @@ _UNNEEDED = frozenset({
 """Keys of a service that are carried over, or that a launch here has of itself."""
 
 
+_MADE_KEYS = frozenset({
+    "model", "runtime", "container", "max_nodes", "defaults", "env", "executor_config", "command",
+})  # fmt: skip
+"""The keys of a recipe that is made here."""
+
+
 @dataclass(frozen=True, slots=True)
 class Converted:
     """The text of a recipe made of a service, and what a person must know of it."""
@@ -89,10 +95,20 @@ def converted(text: str, path: str, wanted: str = "") -> Converted:
     name, family = _chosen(services, path, wanted)
     work = _Service(family, services[name], os.path.dirname(os.path.abspath(path)))
     lines = [f"# Made from the service `{clean_line(name)}` of {clean_line(os.path.basename(path))}.", *work.lines()]
+    made = "\n".join(lines) + "\n"
+    _insist_on_keys(made, path)
     others = [other for other in services if other != name]
     if others:
         work.note(f"other services of the file are not carried over: {listed(others, 'and')}")
-    return Converted(name, "\n".join(lines) + "\n", tuple(dict.fromkeys(work.notes)))
+    return Converted(name, made, tuple(dict.fromkeys(work.notes)))
+
+
+def _insist_on_keys(made: str, path: str) -> None:
+    """Raise `RecipeError` where a value of the file has become something else than a value in the recipe."""
+    data = plain(parse_tree(made, path))
+    strange = sorted(data.keys() - _MADE_KEYS) if isinstance(data, dict) else ["no mapping"]
+    if strange:
+        raise RecipeError(f"no recipe can be made of {path}: a value of it would be read as {listed(strange, 'and')}")
 
 
 def _chosen(services: Mapping[str, Mapping[str, Any]], path: str, wanted: str) -> tuple[str, Family]:
@@ -217,9 +233,7 @@ class _Service:
             yield "executor_config:"
             yield from (f"  {line}" for line in options)
         yield ""
-        yield "command: |"
-        for line in command.strip().split("\n"):
-            yield f"  {line}".rstrip()
+        yield from _block("command", command.strip())
 
     def _image(self) -> str:
         """The image; empty where Compose builds it, or where its name has a variable without a value."""
@@ -632,6 +646,16 @@ class _Service:
         left = [key for key in left if key != "env_file"]
         if left:
             self.note(f"not carried over: {listed(left, 'and')}")
+
+
+def _block(key: str, text: str) -> Iterator[str]:
+    """A text as a block of YAML; in quotes where it has a character that may end a line or that YAML does not allow."""
+    if not text.replace("\n", "").replace("\t", "").isprintable():
+        yield f"{key}: {_quoted(text)}"
+        return
+    yield f"{key}: |"
+    for line in text.split("\n"):
+        yield f"  {line}".rstrip()
 
 
 def _items(value: object) -> Sequence[Any]:

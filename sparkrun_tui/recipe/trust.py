@@ -54,6 +54,8 @@ class Kind(StrEnum):
     MOUNT = "mount"
     HOOK = "hook"
     PRIVILEGE = "privilege"
+    OTHERS = "others"
+    """What other programs of a host act on: they find containers by labels, and Docker restarts by itself."""
     IMAGE = "image"
     CODE = "code"
     MODS = "mods"
@@ -161,10 +163,10 @@ def _privileges(recipe: Recipe, data_dirs: Sequence[str]) -> list[Demand]:
         title = f"labels its container {name}"
         if grave:
             title += ", by which another program would take it for its own"
-        found.append(Demand(Kind.PRIVILEGE, title, label, grave))
+        found.append(Demand(Kind.OTHERS, title, label, grave))
     if options.restart_policy:
         title = f"lets Docker restart its container ({options.restart_policy}), also after a restart of the host"
-        found.append(Demand(Kind.PRIVILEGE, title))
+        found.append(Demand(Kind.OTHERS, title))
     for key, value in (("network", options.network), ("ipc", options.ipc)):
         if value.startswith("container:"):
             title = f"shares the {key} of another container: {value.removeprefix('container:')}"
@@ -257,11 +259,11 @@ def _by_eugr(recipe: Recipe) -> list[Demand]:
     return [*found, Demand(Kind.CODE, f"{title}, with arguments of its own", "\n".join(arguments), True)]
 
 
-_ALWAYS_ASKED = frozenset({Kind.HOOK, Kind.MODS, Kind.FILES})
+_ALWAYS_ASKED = frozenset({Kind.HOOK, Kind.MODS, Kind.FILES, Kind.OTHERS})
 
 
 def beyond_serving(found: Iterable[Demand]) -> bool:
-    """Whether any demand goes beyond image and command: serious ones, hooks, mods, copied files."""
+    """Whether any demand goes beyond image and command: serious ones, hooks, mods, copied files, labels."""
     return any(demand.grave or demand.kind in _ALWAYS_ASKED for demand in found)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sparkrun_tui import __version__
 from sparkrun_tui.base import paths
@@ -22,6 +22,9 @@ from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.recipe.model import Source
 from sparkrun_tui.recipe.search.entry import Entry, KnownWords
 from sparkrun_tui.recipe.search.files import all_files
+
+if TYPE_CHECKING:
+    from sparkrun_tui.recipe.search.patience import Patience
 
 _FIELDS = tuple(field.name for field in fields(Entry) if field.name != "source")
 _TUPLES = tuple(_FIELDS.index(name) for name in ("tools", "has", "kinds"))
@@ -79,6 +82,7 @@ def _list(settings: Settings, words: KnownWords, budget: float) -> Listing:
     by_path: dict[str, Entry] = {}
     stamps: dict[str, Stamp] = {}
     pending: list[str] = []
+    patience: Patience | None = None
     for folder, file in all_files(settings):
         path = file.path
         stamp = _stamp(path)
@@ -91,9 +95,14 @@ def _list(settings: Settings, words: KnownWords, budget: float) -> Listing:
             entry = _from_row(row[2], source)
             if entry is not None and "include" in entry.has:
                 # The file is the same, but one that it includes may not be.
-                entry = _parse(path, source, words)
+                if time.monotonic() < deadline:
+                    patience = patience or _patience()
+                    entry = _parse(path, source, words, patience, entry)
+                else:
+                    pending.append(path)
         elif time.monotonic() < deadline:
-            entry = _parse(path, source, words)
+            patience = patience or _patience()
+            entry = _parse(path, source, words, patience, None)
         else:
             entry = _sketched(path, source, words)
             pending.append(path)
@@ -119,12 +128,13 @@ def finish(listing: Listing, budget: float = 3600.0) -> Listing:
     deadline = time.monotonic() + budget
     by_path = dict(listing.by_path)
     waiting = deque(listing.pending)
+    patience = _patience()
     while waiting and time.monotonic() < deadline:
         path = waiting.popleft()
         before = by_path.get(path)
         if before is None:
             continue
-        entry = _parse(path, before.source, listing.words)
+        entry = _parse(path, before.source, listing.words, patience, before)
         if entry is None:
             del by_path[path]
         else:
@@ -144,13 +154,21 @@ def _stamp(path: str) -> Stamp | None:
     return status.st_mtime_ns, status.st_size
 
 
-def _parse(path: str, source: Source, words: KnownWords) -> Entry | None:
+def _patience() -> Patience:
     # The parser is imported here because it is not needed where all entries come from the cache.
-    from sparkrun_tui.recipe.format.loader import load_file
+    from sparkrun_tui.recipe.search.patience import Patience
+
+    return Patience()
+
+
+def _parse(path: str, source: Source, words: KnownWords, patience: Patience, before: Entry | None) -> Entry | None:
+    """The entry of a file, None when it is not a recipe; `before`, else a sketch, when its folder has had its time."""
     from sparkrun_tui.recipe.search.sources import looks_like_recipe
     from sparkrun_tui.recipe.search.summary import entry_of
 
-    recipe = load_file(path, source)
+    recipe = patience.load(path, source)
+    if recipe is None:
+        return before or _sketched(path, source, words)
     return entry_of(recipe, words()) if looks_like_recipe(recipe) else None
 
 
@@ -161,7 +179,7 @@ def _sketched(path: str, source: Source, words: KnownWords) -> Entry | None:
         with open_regular(path) as file:
             text = file.read(_SKETCH_SIZE).decode("utf-8", "replace")
     except OSError:
-        return _parse(path, source, words)
+        return _parse(path, source, words, _patience(), None)
     return sketch(text, source)
 
 
