@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from sparkrun_tui import __version__
@@ -92,7 +93,9 @@ def _list(settings: Settings, words: KnownWords, budget: float) -> Listing:
         source = folder.source(path)
         row = cached.get(path)
         if row is not None and row[0] == stamp[0] and row[1] == stamp[1]:
-            entry = _from_row(row[2], source)
+            entry = None
+            if row[2] is not None:
+                entry = _from_row(row[2], source)
             if entry is not None and "include" in entry.has:
                 # The file is the same, but one that it includes may not be.
                 if time.monotonic() < deadline:
@@ -191,17 +194,42 @@ def _read_cache() -> dict[str, list[Any]]:
     try:
         data = parse_flat_json(read_text(_file(), encoding="ascii"))
         rows = data["rows"]
-        if data["format"] != _FORMAT or not isinstance(rows, dict):
+        if data["format"] != _FORMAT or not all(map(_is_row, rows.values())):
             return {}
         return rows
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         # An unreadable cache is written again.
         return {}
 
 
-def _from_row(row: list[Any] | None, source: Source) -> Entry | None:
-    if row is None:
-        return None
+_OPTIONAL = frozenset({int, NoneType})
+_FORMS = tuple(
+    _OPTIONAL if field.type == "int | None" else {int if field.type == "int" else str}
+    for field in fields(Entry)
+    if field.name != "source"
+)
+_known_forms: set[tuple[type, ...]] = set()
+"""The types of the values of entries that were compared already: most entries have the same few."""
+
+
+def _is_row(row: Any) -> bool:
+    """Whether a row of the cache has the form in which it is written: the stamp, and the values of an entry or none."""
+    if type(row) is not list or len(row) != 3 or type(row[0]) is not int or type(row[1]) is not int:
+        return False
+    if row[2] is None:
+        return True
+    if type(row[2]) is not list:
+        return False
+    form = tuple(map(type, row[2]))
+    if form in _known_forms:
+        return True
+    if len(form) != len(_FORMS) or not all(kind in allowed for kind, allowed in zip(form, _FORMS, strict=True)):
+        return False
+    _known_forms.add(form)
+    return True
+
+
+def _from_row(row: list[Any], source: Source) -> Entry:
     values = list(row)
     for place in _TUPLES:
         values[place] = tuple(values[place].split("\n")) if values[place] else ()
