@@ -30,6 +30,7 @@ from sparkrun_tui.recipe.format.export import yaml_scalar
 from sparkrun_tui.recipe.format.yamltree import parse_tree, plain
 from sparkrun_tui.recipe.model import Value
 from sparkrun_tui.recipe.suggestions import did_you_mean, listed
+from sparkrun_tui.recipe.values.environment import references
 from sparkrun_tui.recipe.values.masking import gives_secret
 
 _VARIABLE = re.compile(r"\$\$|\$\{([A-Za-z_]\w*)(?:(:?[-?+])([^{}]*))?\}|\$([A-Za-z_]\w*)", re.ASCII)
@@ -588,7 +589,11 @@ class _Service:
             if variable_name(name) is None:
                 self.note(f"`{name[:60]}` is not a name for a variable and is left out")
                 continue
-            self.env[name] = self._variable(name, value)
+            filled = self._variable(name, value)
+            if value is not None and "$$" in value and set(references(filled)) - set(_variables_in(value)):
+                self.note(f"`{name}` holds a `$` that a recipe would read as a variable: it is left out")
+                continue
+            self.env[name] = filled
         if self.body.get("env_file"):
             self.note("the variables of `env_file` are not read: write those that the engine needs into `env`")
 
@@ -646,6 +651,13 @@ class _Service:
         left = [key for key in left if key != "env_file"]
         if left:
             self.note(f"not carried over: {listed(left, 'and')}")
+
+
+def _variables_in(text: str) -> Iterator[str]:
+    """The variables that Compose fills in."""
+    for match in _VARIABLE.finditer(text):
+        if match[0] != "$$":
+            yield match[1] or match[4]
 
 
 def _block(key: str, text: str) -> Iterator[str]:

@@ -32,6 +32,7 @@ from sparkrun_tui.recipe.format.mounts import (
 from sparkrun_tui.recipe.format.pre_exec import Before
 from sparkrun_tui.recipe.model import Recipe, Runtime, SourceKind
 from sparkrun_tui.recipe.registry.checkouts import EUGR
+from sparkrun_tui.recipe.values.conditional import with_layers
 from sparkrun_tui.recipe.values.environment import wanted
 from sparkrun_tui.recipe.values.rendered import Rendered
 
@@ -90,6 +91,7 @@ def demands(
     hooks, bundles = hooks_of(rendered), brought.bundles
     found = [*_variables(recipe, environ), *_privileges(recipe, data_dirs), *_hooks(hooks, bundles), *_image(recipe)]
     found += _layers(recipe.original)
+    found += _hooks_of_layers(rendered, found)
     values = [demand.detail for demand in found if demand.kind is Kind.CONDITION]
     text = "\n".join([rendered.command or "", *_hook_texts(hooks, bundles), *values])
     found += [Demand(Kind.CODE, meaning) for meaning in code_fetched(text)]
@@ -212,6 +214,25 @@ def _layers(recipe: Recipe) -> list[Demand]:
             lines.append(f"container: {layer.container}")
         title = f"uses other values where a condition holds: {visible_line(layer.when_text)}"
         found.append(Demand(Kind.CONDITION, title, "\n".join(visible_line(line) for line in lines)))
+    return found
+
+
+def _hooks_of_layers(rendered: Rendered, shown: Sequence[Demand]) -> list[Demand]:
+    """The commands that are others where entries of `overrides` hold: each entry alone, and all of them."""
+    layers = rendered.original.layers
+    if not layers or not any(demand.kind is Kind.HOOK for demand in shown):
+        return []
+    cases = [(visible_line(layer.when_text), [layer]) for layer in layers]
+    if len(layers) > 1:
+        cases.append(("all of these conditions", list(layers)))
+    known = {(demand.title, demand.detail) for demand in shown}
+    found = []
+    for condition, holding in cases:
+        for demand in _hooks(hooks_of(with_layers(rendered, holding)), {}):
+            if demand.kind is not Kind.HOOK or (demand.title, demand.detail) in known:
+                continue
+            known.add((demand.title, demand.detail))
+            found.append(replace(demand, title=f"{demand.title}, under {condition}"))
     return found
 
 

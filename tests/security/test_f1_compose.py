@@ -50,6 +50,14 @@ def test_no_value_becomes_a_key_of_the_recipe(end: str, place: str) -> None:
         assert recipe.env["A"].text == f"y{end}post_commands: [touch canary]{end}"
 
 
+def test_a_dollar_that_compose_escapes_names_no_variable() -> None:
+    environment = {"A": "$$AWS_SECRET_ACCESS_KEY", "B": "${MINE}-$$5", "C": "$$"}
+    made = converted(compose(command=["--model", "a/b"], environment=environment), "compose.yml")
+    recipe = load_text(made.text)
+    assert {name: value.text for name, value in recipe.env.items()} == {"B": "${MINE}-$5", "C": "$"}
+    assert any("`A` holds a `$`" in note for note in made.notes)
+
+
 MORE = {
     "command": ["--model", "a/b"],
     "privileged": True,

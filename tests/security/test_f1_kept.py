@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from sparkrun_tui.base import paths
-from sparkrun_tui.base.errors import RecipeError, UsageError
-from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.base.errors import RecipeError, SettingsError, UsageError
+from sparkrun_tui.base.settings import Settings, config_file, load_settings
 from sparkrun_tui.engines.search_words import search_words
 from sparkrun_tui.launch.plan.web_recipes import address_of
 from sparkrun_tui.launch.run.attach import _rendered
+from sparkrun_tui.recipe.model import SourceKind
+from sparkrun_tui.recipe.search.folders import Folder, recipe_files
 from sparkrun_tui.recipe.search.listing import finish, list_recipes
 from sparkrun_tui.remote.docker.types import ContainerInfo
 from sparkrun_tui.remote.http import web
@@ -52,6 +54,28 @@ def test_a_damaged_index_is_written_again(change: Callable[[Row], Any]) -> None:
     file.write_text(json.dumps(data))
     again = finish(list_recipes(Settings(), search_words, budget=60))
     assert again.entries == whole.entries
+
+
+def test_a_text_of_the_settings_that_aliases_repeat_is_refused() -> None:
+    config_file().parent.mkdir(parents=True, exist_ok=True)
+    config_file().write_text(f"theme: &a '{'x' * 100_000}'\ndefaults: {{k: [{','.join(['*a'] * 9000)}]}}\n")
+    with pytest.raises(SettingsError, match="MiB of text"):
+        load_settings()
+    config_file().write_text(f"defaults: {{a: &a {{k: '{'x' * 1000}'}}, b: *a}}\n")
+    assert load_settings().defaults["a"] == load_settings().defaults["b"]
+
+
+def test_what_cannot_be_looked_at_hides_no_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "good.yaml").write_text("model: org/m\n")
+    (tmp_path / "own" / "link.yaml").symlink_to(tmp_path / "own" / "good.yaml")
+
+    def refuse(path: object, root: object) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("sparkrun_tui.recipe.search.folders.is_inside", refuse)
+    names = [entry.name for entry in recipe_files(Folder(SourceKind.USER, tmp_path / "own"))]
+    assert names == ["good.yaml"]
 
 
 def test_an_address_with_a_token_is_not_shown_and_not_kept() -> None:

@@ -17,6 +17,7 @@ from sparkrun_tui.recipe.model import Source, SourceKind
 from sparkrun_tui.recipe.search import patience
 from sparkrun_tui.recipe.search.listing import finish, list_recipes
 from sparkrun_tui.recipe.search.sources import find_recipe
+from sparkrun_tui.recipe.trust import Kind
 from sparkrun_tui.recipe.values.environment import wanted
 from sparkrun_tui.recipe.values.overrides import render
 from tests.cli.conftest import Cli, cli
@@ -108,6 +109,18 @@ def test_a_variable_of_the_author_is_not_taken_for_the_users() -> None:
     assert found == {"AWS_SECRET_ACCESS_KEY": False, "MINE": True}
     asked = consent_needed(rendered, {"AWS_SECRET_ACCESS_KEY": "x", "MINE": "y"})
     assert [demand.title for demand in asked if demand.grave] == ["reads AWS_SECRET_ACCESS_KEY from this machine (set)"]
+
+
+def test_a_hook_is_shown_with_the_values_of_every_condition() -> None:
+    text = (
+        RECIPE + "defaults: {word: 'true', inner: '{word}'}\npost_commands: ['{inner}']\noverrides:\n"
+        "- when: {nodes: 2}\n  defaults: {word: touch canary}\n- when: {tp: 8}\n  env: {A: b}\n"
+    )
+    source = Source(SourceKind.REGISTRY, "r.yaml", registry="reg", root="/nowhere")
+    asked = consent_needed(render(load_text(text, source), {}), {})
+    hooks = {demand.detail: demand for demand in asked if demand.kind is Kind.HOOK}
+    assert set(hooks) == {"true", "touch canary"}
+    assert hooks["touch canary"].grave and "nodes 2" in hooks["touch canary"].title
 
 
 @pytest.mark.parametrize(
