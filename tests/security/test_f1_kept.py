@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -16,9 +17,12 @@ from sparkrun_tui.base.settings import Settings, config_file, load_settings
 from sparkrun_tui.engines.search_words import search_words
 from sparkrun_tui.launch.plan.web_recipes import address_of
 from sparkrun_tui.launch.run.attach import _rendered
+from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.model import SourceKind
 from sparkrun_tui.recipe.search.folders import Folder, recipe_files
 from sparkrun_tui.recipe.search.listing import finish, list_recipes
+from sparkrun_tui.recipe.values.overrides import render
+from sparkrun_tui.recipe.values.saved_overrides import save_overrides, saved_overrides
 from sparkrun_tui.remote.docker.types import ContainerInfo
 from sparkrun_tui.remote.http import web
 from sparkrun_tui.remote.probe.model_path import look_at
@@ -63,6 +67,16 @@ def test_a_text_of_the_settings_that_aliases_repeat_is_refused() -> None:
         load_settings()
     config_file().write_text(f"defaults: {{a: &a {{k: '{'x' * 1000}'}}, b: *a}}\n")
     assert load_settings().defaults["a"] == load_settings().defaults["b"]
+
+
+def test_a_file_of_very_many_values_counts_as_damaged() -> None:
+    recipe = load_text("model: org/m\nruntime: vllm\ncontainer: a/b:1\ncommand: vllm serve {model}\n")
+    save_overrides(recipe, {f"k{number}": "v" for number in range(200_000)})
+    begun = time.monotonic()
+    assert not render(recipe, saved_overrides(recipe)).overrides
+    assert time.monotonic() - begun < 2.0
+    save_overrides(recipe, {"port": "9000"})
+    assert saved_overrides(recipe) == {"port": "9000"}
 
 
 def test_what_cannot_be_looked_at_hides_no_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

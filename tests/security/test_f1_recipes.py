@@ -101,6 +101,12 @@ def test_a_copy_is_made_of_what_was_shown(tmp_path: Path) -> None:
         exported(recipe, {})
 
 
+def test_flags_that_cannot_be_read_are_an_error_in_words() -> None:
+    """They may come from a file of kept values, which nobody has checked."""
+    with pytest.raises(RecipeError, match="not closed"):
+        exported(load_text(RECIPE), {"extra_flags": "--x 'y"})
+
+
 def test_a_variable_of_the_author_is_not_taken_for_the_users() -> None:
     text = RECIPE + "env: {A: b}\noverrides:\n- when: {nodes: 2}\n  env: {A: '${AWS_SECRET_ACCESS_KEY}'}\n"
     source = Source(SourceKind.REGISTRY, "r.yaml", registry="reg", root="/nowhere")

@@ -193,7 +193,7 @@ def _file() -> Path:
 def _read_cache() -> dict[str, list[Any]]:
     try:
         data = parse_flat_json(read_text(_file(), encoding="ascii"))
-        rows = data["rows"]
+        rows: dict[str, list[Any]] = data["rows"]
         if data["format"] != _FORMAT or not all(map(_is_row, rows.values())):
             return {}
         return rows
