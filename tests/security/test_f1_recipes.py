@@ -156,3 +156,26 @@ def test_what_other_programs_act_on_is_asked_about(option: str, tmp_path: Path) 
     assert consent_needed(render(load_recipe(path, stranger), {}), {})
     path.write_text(RECIPE)
     assert not consent_needed(render(load_recipe(path, stranger), {}), {})
+
+
+@pytest.mark.parametrize(
+    ("target", "stands"),
+    [
+        ("/run/sparkrun", False),
+        ("/run/sparkrun/", False),
+        ("/run/./x/../sparkrun/env", False),
+        ("//run", False),
+        ("/", False),
+        ("/run/sparkrun2", True),
+        ("/run/media", True),
+        ("/models", True),
+    ],
+)
+def test_no_volume_takes_the_place_of_the_containers_secrets(
+    cli: Cli, target: str, stands: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(RECIPE + f"executor_config: {{volumes: ['/tmp/sparkrun-x:{target}']}}\n")
+    done = cli("run", str(path), "--dry-run", "-H", "spark-1")
+    assert (done.code == 0) == stands
+    assert ("finds its script and its secrets" not in done.out) == stands
