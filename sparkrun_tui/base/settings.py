@@ -391,6 +391,8 @@ def plain_yaml(text: str) -> Any:
 
 _MOST_VALUES = 100_000
 """Values in a file of settings, each counted as often as an alias repeats it."""
+_MOST_TEXT = 4 << 20
+"""Characters of all texts in a file of settings, each counted as often as an alias repeats it."""
 _MOST_DIGITS = 40
 _NUMBER = re.compile(r"[-+]?[0-9][0-9A-Fa-fxob_:.]*")
 """What YAML may read as a whole number, to any base: one of many thousand digits takes minutes, and no text."""
@@ -400,41 +402,45 @@ class _Counts:
     """Counts the values of a YAML text by its events, what aliases repeat included."""
 
     def __init__(self) -> None:
-        self._open: list[tuple[str, int]] = []
-        """The lists and mappings around: the anchor of each, and the count at its beginning."""
-        self._sizes: dict[str, int] = {}
-        """The values below each anchor."""
+        self._open: list[tuple[str, int, int]] = []
+        """The lists and mappings around: the anchor of each, and the counts at its beginning."""
+        self._sizes: dict[str, tuple[int, int]] = {}
+        """The values below each anchor, and the characters of their texts."""
         self._count = 0
+        self._length = 0
 
     def take(self, event: Any) -> None:
         """Count one event. Raises `yaml.YAMLError` when a limit is exceeded."""
         if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
-            self._open.append((event.anchor or "", self._count))
+            self._open.append((event.anchor or "", self._count, self._length))
             if len(self._open) > _MOST_DEPTH:
                 raise yaml.YAMLError(f"lists and mappings are nested more than {_MOST_DEPTH} deep")
-            self._add(1)
+            self._add(1, 0)
         elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
-            anchor, before = self._open.pop()
-            self._sizes[anchor] = self._count - before
+            anchor, count, length = self._open.pop()
+            self._sizes[anchor] = self._count - count, self._length - length
         elif isinstance(event, yaml.AliasEvent):
             self._alias(event.anchor or "")
         elif isinstance(event, yaml.ScalarEvent):
             self._scalar(event)
 
     def _alias(self, anchor: str) -> None:
-        if any(anchor == around for around, _ in self._open):
+        if any(anchor == around for around, _, _ in self._open):
             raise yaml.YAMLError(f"`*{anchor[:60]}` is inside of what it repeats")
-        self._add(self._sizes.get(anchor, 1))
+        self._add(*self._sizes.get(anchor, (1, 0)))
 
     def _scalar(self, event: Any) -> None:
-        self._add(1)
-        self._sizes[event.anchor or ""] = 1
+        self._add(1, len(event.value))
+        self._sizes[event.anchor or ""] = 1, len(event.value)
         is_text = bool(event.style) and event.tag is None
         if not is_text and len(event.value) > _MOST_DIGITS and _NUMBER.fullmatch(event.value):
             raise yaml.YAMLError(f"`{event.value[:20]}...` is a number of {len(event.value)} digits")
 
-    def _add(self, more: int) -> None:
-        self._count += more
+    def _add(self, values: int, length: int) -> None:
+        self._count += values
+        self._length += length
+        if self._length > _MOST_TEXT:
+            raise yaml.YAMLError(f"it has more than {_MOST_TEXT >> 20} MiB of text")
         if self._count > _MOST_VALUES:
             raise yaml.YAMLError(f"it has more than {_MOST_VALUES:,} values")
 

@@ -19,6 +19,7 @@ from sparkrun_tui.cli.gate import hide_overrides
 
 if TYPE_CHECKING:
     from sparkrun_tui.recipe.model import Recipe
+    from sparkrun_tui.recipe.values.launch_keys import Kind
     from sparkrun_tui.recipe.values.rendered import Rendered
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -73,23 +74,33 @@ class Typed:
         return found
 
     def _pairs(self, recipe: Recipe) -> Iterator[tuple[str, str]]:
-        from sparkrun_tui.recipe.values.launch_keys import ENV, FLAGS, IMAGE, Kind, flags_text, kind_of
+        from sparkrun_tui.recipe.values.launch_keys import ENV, FLAGS, IMAGE, Kind, flags_text
         from sparkrun_tui.recipe.values.overrides import parse_assignment
 
         for text in self.options:
             yield parse_assignment(text)
         yield from self.short
         if self.image is not None:
+            _insist_on(recipe, IMAGE, Kind.IMAGE, "--image")
             yield IMAGE, self.image
         for text in self.env:
             name, value = _variable(text)
+            _insist_on(recipe, f"{ENV}{name}", Kind.ENV, "-e")
             yield f"{ENV}{name}", value
         if self.flags:
-            if kind_of(recipe, FLAGS) is not Kind.FLAGS:
-                raise UsageError(
-                    f"this recipe has a value of its own called `{FLAGS}`", remedy=f"give the flags as -o {FLAGS}=..."
-                )
+            _insist_on(recipe, FLAGS, Kind.FLAGS, "the flags behind --")
             yield FLAGS, flags_text(self.flags)
+
+
+def _insist_on(recipe: Recipe, key: str, kind: Kind, given: str) -> None:
+    """Raise `UsageError` where an option would change a value that the author has given the name of its key."""
+    from sparkrun_tui.recipe.values.launch_keys import kind_of
+
+    if kind_of(recipe, key) is not kind:
+        raise UsageError(
+            f"this recipe has a value of its own called `{key}`, so that {given} would not do what it says",
+            remedy=f"remove it from the recipe's `defaults`, or set that value with -o {key}=...",
+        )
 
 
 def override_options(function: F) -> F:

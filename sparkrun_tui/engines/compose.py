@@ -30,6 +30,7 @@ from sparkrun_tui.recipe.format.export import yaml_scalar
 from sparkrun_tui.recipe.format.yamltree import parse_tree, plain
 from sparkrun_tui.recipe.model import Value
 from sparkrun_tui.recipe.suggestions import did_you_mean, listed
+from sparkrun_tui.recipe.values.environment import references
 from sparkrun_tui.recipe.values.masking import gives_secret
 
 _VARIABLE = re.compile(r"\$\$|\$\{([A-Za-z_]\w*)(?:(:?[-?+])([^{}]*))?\}|\$([A-Za-z_]\w*)", re.ASCII)
@@ -58,6 +59,12 @@ _UNNEEDED = frozenset({
     "cap_add", "devices", "healthcheck", "build",
 })  # fmt: skip
 """Keys of a service that are carried over, or that a launch here has of itself."""
+
+
+_MADE_KEYS = frozenset({
+    "model", "runtime", "container", "max_nodes", "defaults", "env", "executor_config", "command",
+})  # fmt: skip
+"""The keys of a recipe that is made here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +96,20 @@ def converted(text: str, path: str, wanted: str = "") -> Converted:
     name, family = _chosen(services, path, wanted)
     work = _Service(family, services[name], os.path.dirname(os.path.abspath(path)))
     lines = [f"# Made from the service `{clean_line(name)}` of {clean_line(os.path.basename(path))}.", *work.lines()]
+    made = "\n".join(lines) + "\n"
+    _insist_on_keys(made, path)
     others = [other for other in services if other != name]
     if others:
         work.note(f"other services of the file are not carried over: {listed(others, 'and')}")
-    return Converted(name, "\n".join(lines) + "\n", tuple(dict.fromkeys(work.notes)))
+    return Converted(name, made, tuple(dict.fromkeys(work.notes)))
+
+
+def _insist_on_keys(made: str, path: str) -> None:
+    """Raise `RecipeError` where a value of the file has become something else than a value in the recipe."""
+    data = plain(parse_tree(made, path))
+    strange = sorted(data.keys() - _MADE_KEYS) if isinstance(data, dict) else ["no mapping"]
+    if strange:
+        raise RecipeError(f"no recipe can be made of {path}: a value of it would be read as {listed(strange, 'and')}")
 
 
 def _chosen(services: Mapping[str, Mapping[str, Any]], path: str, wanted: str) -> tuple[str, Family]:
@@ -217,9 +234,7 @@ class _Service:
             yield "executor_config:"
             yield from (f"  {line}" for line in options)
         yield ""
-        yield "command: |"
-        for line in command.strip().split("\n"):
-            yield f"  {line}".rstrip()
+        yield from _block("command", command.strip())
 
     def _image(self) -> str:
         """The image; empty where Compose builds it, or where its name has a variable without a value."""
@@ -574,7 +589,11 @@ class _Service:
             if variable_name(name) is None:
                 self.note(f"`{name[:60]}` is not a name for a variable and is left out")
                 continue
-            self.env[name] = self._variable(name, value)
+            filled = self._variable(name, value)
+            if value is not None and "$$" in value and set(references(filled)) - set(_variables_in(value)):
+                self.note(f"`{name}` holds a `$` that a recipe would read as a variable: it is left out")
+                continue
+            self.env[name] = filled
         if self.body.get("env_file"):
             self.note("the variables of `env_file` are not read: write those that the engine needs into `env`")
 
@@ -632,6 +651,23 @@ class _Service:
         left = [key for key in left if key != "env_file"]
         if left:
             self.note(f"not carried over: {listed(left, 'and')}")
+
+
+def _variables_in(text: str) -> Iterator[str]:
+    """The variables that Compose fills in."""
+    for match in _VARIABLE.finditer(text):
+        if match[0] != "$$":
+            yield match[1] or match[4]
+
+
+def _block(key: str, text: str) -> Iterator[str]:
+    """A text as a block of YAML; in quotes where it has a character that may end a line or that YAML does not allow."""
+    if not text.replace("\n", "").replace("\t", "").isprintable():
+        yield f"{key}: {_quoted(text)}"
+        return
+    yield f"{key}: |"
+    for line in text.split("\n"):
+        yield f"  {line}".rstrip()
 
 
 def _items(value: object) -> Sequence[Any]:

@@ -32,6 +32,7 @@ from sparkrun_tui.recipe.format.mounts import (
 from sparkrun_tui.recipe.format.pre_exec import Before
 from sparkrun_tui.recipe.model import Recipe, Runtime, SourceKind
 from sparkrun_tui.recipe.registry.checkouts import EUGR
+from sparkrun_tui.recipe.values.conditional import with_layers
 from sparkrun_tui.recipe.values.environment import wanted
 from sparkrun_tui.recipe.values.rendered import Rendered
 
@@ -54,6 +55,8 @@ class Kind(StrEnum):
     MOUNT = "mount"
     HOOK = "hook"
     PRIVILEGE = "privilege"
+    OTHERS = "others"
+    """What other programs of a host act on: they find containers by labels, and Docker restarts by itself."""
     IMAGE = "image"
     CODE = "code"
     MODS = "mods"
@@ -88,6 +91,7 @@ def demands(
     hooks, bundles = hooks_of(rendered), brought.bundles
     found = [*_variables(recipe, environ), *_privileges(recipe, data_dirs), *_hooks(hooks, bundles), *_image(recipe)]
     found += _layers(recipe.original)
+    found += _hooks_of_layers(rendered, found)
     values = [demand.detail for demand in found if demand.kind is Kind.CONDITION]
     text = "\n".join([rendered.command or "", *_hook_texts(hooks, bundles), *values])
     found += [Demand(Kind.CODE, meaning) for meaning in code_fetched(text)]
@@ -161,10 +165,10 @@ def _privileges(recipe: Recipe, data_dirs: Sequence[str]) -> list[Demand]:
         title = f"labels its container {name}"
         if grave:
             title += ", by which another program would take it for its own"
-        found.append(Demand(Kind.PRIVILEGE, title, label, grave))
+        found.append(Demand(Kind.OTHERS, title, label, grave))
     if options.restart_policy:
         title = f"lets Docker restart its container ({options.restart_policy}), also after a restart of the host"
-        found.append(Demand(Kind.PRIVILEGE, title))
+        found.append(Demand(Kind.OTHERS, title))
     for key, value in (("network", options.network), ("ipc", options.ipc)):
         if value.startswith("container:"):
             title = f"shares the {key} of another container: {value.removeprefix('container:')}"
@@ -213,6 +217,25 @@ def _layers(recipe: Recipe) -> list[Demand]:
     return found
 
 
+def _hooks_of_layers(rendered: Rendered, shown: Sequence[Demand]) -> list[Demand]:
+    """The commands that are others where entries of `overrides` hold: each entry alone, and all of them."""
+    layers = rendered.original.layers
+    if not layers or not any(demand.kind is Kind.HOOK for demand in shown):
+        return []
+    cases = [(visible_line(layer.when_text), [layer]) for layer in layers]
+    if len(layers) > 1:
+        cases.append(("all of these conditions", list(layers)))
+    known = {(demand.title, demand.detail) for demand in shown}
+    found = []
+    for condition, holding in cases:
+        for demand in _hooks(hooks_of(with_layers(rendered, holding)), {}):
+            if demand.kind is not Kind.HOOK or (demand.title, demand.detail) in known:
+                continue
+            known.add((demand.title, demand.detail))
+            found.append(replace(demand, title=f"{demand.title}, under {condition}"))
+    return found
+
+
 def _before(entry: Before, bundle: Bundle | None) -> Demand:
     if entry.command:
         title = f"runs in every container before the engine{time_text(entry.timeout)}"
@@ -257,11 +280,11 @@ def _by_eugr(recipe: Recipe) -> list[Demand]:
     return [*found, Demand(Kind.CODE, f"{title}, with arguments of its own", "\n".join(arguments), True)]
 
 
-_ALWAYS_ASKED = frozenset({Kind.HOOK, Kind.MODS, Kind.FILES})
+_ALWAYS_ASKED = frozenset({Kind.HOOK, Kind.MODS, Kind.FILES, Kind.OTHERS})
 
 
 def beyond_serving(found: Iterable[Demand]) -> bool:
-    """Whether any demand goes beyond image and command: serious ones, hooks, mods, copied files."""
+    """Whether any demand goes beyond image and command: serious ones, hooks, mods, copied files, labels."""
     return any(demand.grave or demand.kind in _ALWAYS_ASKED for demand in found)
 
 

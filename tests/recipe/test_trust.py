@@ -47,6 +47,7 @@ executor_config:
   network: host
   ipc: host
   privileged: true
+  restart_policy: always
 mods: [mods/x]
 overrides: [{when: {nodes: 9}, defaults: {seqs: 9}}]
 command: |
@@ -69,7 +70,7 @@ def test_everything_beyond_serving_is_shown() -> None:
     for words in (
         "mounts /etc", "mounts /srv/models", "privileged", "SYS_ADMIN", "/dev/sda", "pip install evil", "echo 9000",
         "curl http://127.0.0.1:9000/x", "rm -rf ~", "x/y:latest", "Python code", "downloads a script", "mods/x",
-        "copies patches into every container",
+        "lets Docker restart its container (always)", "copies patches into every container",
         "installs Python packages",
     ):  # fmt: skip
         assert words in titles

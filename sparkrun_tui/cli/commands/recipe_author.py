@@ -170,6 +170,7 @@ def vram_command(
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write to this new file instead of stdout.",
 )
+@click.option("--yes", is_flag=True, help="Agree to what the service of a Compose file does.")
 def new_command(
     model: str,
     source: Path | None,
@@ -179,6 +180,7 @@ def new_command(
     nodes: int,
     offline: bool,
     target: Path | None,
+    yes: bool,
 ) -> int:
     """Write a first recipe for MODEL (OWNER/NAME, or OWNER/NAME:QUANT for GGUF) from what is known about it.
 
@@ -187,7 +189,7 @@ def new_command(
     if source is not None:
         if model or runtime or container or nodes != 1:
             raise UsageError("--from takes model, engine and image from the file", remedy="leave the others out")
-        return _from_compose(source, service, target)
+        return _from_compose(source, service, target, yes)
     if service:
         raise UsageError("--service names a service of the file of --from")
     if not model:
@@ -218,10 +220,11 @@ def new_command(
     return Exit.OK
 
 
-def _from_compose(source: Path, service: str, target: Path | None) -> int:
-    """Write the recipe of a service in a Compose file."""
+def _from_compose(source: Path, service: str, target: Path | None, yes: bool) -> int:
+    """Write the recipe of a service in a Compose file, which may be another person's."""
     from sparkrun_tui.base.files import read_text
     from sparkrun_tui.engines.compose import converted
+    from sparkrun_tui.recipe.format.loader import load_text
     from sparkrun_tui.recipe.format.yamltree import MAX_BYTES
 
     if target is not None:
@@ -233,6 +236,9 @@ def _from_compose(source: Path, service: str, target: Path | None) -> int:
     found = converted(text, str(source), service)
     for note in found.notes:
         say(f"note: {note}")
+    if target is not None:
+        recipe = load_text(found.text, Source(SourceKind.PATH, str(source), stranger=True))
+        _agree_to_copy(recipe, {}, target, settings_now(), yes)
     _write(found.text, target)
     return Exit.OK
 

@@ -8,15 +8,17 @@ from dataclasses import replace
 
 from sparkrun_tui.base.numbers import MOST, whole
 from sparkrun_tui.engines.layout.caches import HF_HOME
-from sparkrun_tui.engines.layout.common import model_mounts
+from sparkrun_tui.engines.layout.common import RUN_DIR, model_mounts
 from sparkrun_tui.engines.plan import ContainerSpec, HostView, Mount, PlanRequest, RankPlan, ServePlan
 from sparkrun_tui.recipe.format.hooks import ContainerOptions, container_options, model_on_hosts, size_bytes
 from sparkrun_tui.recipe.format.local_model import CACHE_TARGETS, exposes_host
 from sparkrun_tui.recipe.format.mounts import (
     Judgement,
     grave_mount,
+    is_below,
     is_source,
     judge_source,
+    normal_path,
     on_host,
     split_volume,
 )
@@ -151,7 +153,11 @@ def mount_problems(recipe: Recipe, homes: Sequence[str] = ("",), *, privileged: 
     yield from _model_problems(recipe, homes)
     refused = recipe.source.from_elsewhere and not privileged
     for volume in container_options(recipe).volumes:
-        source, _, words = split_volume(volume)
+        source, target, words = split_volume(volume)
+        place = normal_path(target)
+        if is_below(place, [RUN_DIR]) or RUN_DIR.startswith(f"{place.rstrip('/')}/"):
+            message = f"the volume `{volume}` covers {RUN_DIR}, where a container finds its script and its secrets"
+            yield _problem(recipe, Severity.ERROR, "volume-target", message, "mount it at another path")
         unknown = [word for word in words.split(",") if word and word not in _MOUNT_WORDS]
         if unknown:
             message = f"the volume `{volume}` ends in `{unknown[0]}`, which is not an option of a volume"

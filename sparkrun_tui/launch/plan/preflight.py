@@ -12,8 +12,7 @@ from sparkrun_tui.base.units import GIB, format_gib
 from sparkrun_tui.engines.plan import LABEL
 from sparkrun_tui.launch.plan.plan import LaunchPlan
 from sparkrun_tui.recipe.format.hooks import model_on_hosts
-from sparkrun_tui.recipe.format.local_model import exposes_host, local_model
-from sparkrun_tui.recipe.format.mounts import on_host
+from sparkrun_tui.recipe.format.mounts import Judgement, judge_source, no_place_for_data, on_host
 from sparkrun_tui.remote.docker.types import ContainerInfo, ImageInfo
 from sparkrun_tui.remote.probe.facts import HostFacts
 from sparkrun_tui.remote.probe.model_path import PathKind, PathSeen
@@ -161,18 +160,28 @@ def _model_path(plan: LaunchPlan, facts: HostFacts, around: Surroundings, host: 
             ignorable=False,
         )
         return
-    real = local_model(seen.real)
-    if model.volumes and real is not None and exposes_host(real, recipe.source.foreign, facts.home):
+    for place in (seen.real, *seen.leads):
+        if not model.volumes or not _leads_astray(place, recipe.source.foreign, facts.home):
+            continue
         yield Finding(
             host=host,
             code="model-path",
             verdict=Verdict.FAIL,
             what=f"the model {source} is not mounted",
-            measured=f"a link to {seen.real}, which would expose the host",
+            measured=f"a link to {place}, which would expose the host",
             needed="a folder of its own",
             remedy="Correct `model`, or the link on the host.",
             ignorable=False,
         )
+        return
+
+
+def _leads_astray(place: str, foreign: bool, home: str) -> bool:
+    """Whether a place that a link of a model leads to is none for a model; unknown where the host does not say it."""
+    if not place:
+        return False
+    judgement = judge_source(place, home)
+    return judgement is Judgement.REFUSED and (foreign or no_place_for_data(place, home))
 
 
 def _models_differ(plan: LaunchPlan, around: Mapping[str, Surroundings]) -> Iterator[Finding]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sparkrun_tui.base import paths
-from sparkrun_tui.base.errors import RecipeError
+from sparkrun_tui.base.errors import RecipeError, UsageError
 from sparkrun_tui.base.files import write_private
+from sparkrun_tui.base.secrets import looks_secret
+from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.recipe.format.loader import load_recipe
 from sparkrun_tui.recipe.format.yamltree import MAX_BYTES
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
@@ -37,7 +39,18 @@ def address_of(name: str) -> str:
     page = _GITHUB_PAGE.fullmatch(name)
     if page is not None:
         name = f"https://raw.githubusercontent.com/{page[1]}/{page[2]}"
-    return check_address(name)
+    _refuse_secrets(check_address(name))
+    return name
+
+
+def _refuse_secrets(address: str) -> None:
+    """Raise `UsageError` for an address with a token in its query: addresses are shown, and kept in the history."""
+    for name, value in parse_qsl(urlsplit(address).query):
+        if value and looks_secret(name):
+            raise UsageError(
+                f"the address contains a secret (`{clean_line(name)[:40]}`), and addresses are shown and kept",
+                remedy="fetch the file with another program, and run it by its path",
+            )
 
 
 def web_recipe(address: str) -> Recipe:

@@ -30,6 +30,8 @@ from sparkrun_tui.launch.run.readiness import until_ready
 from sparkrun_tui.launch.run.watch import unless_ended, watch
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind, Value
+from sparkrun_tui.recipe.values.environment import references
+from sparkrun_tui.recipe.values.launch_keys import ENV
 from sparkrun_tui.recipe.values.masking import shown_settings
 from sparkrun_tui.recipe.values.rendered import ChainValue, Origin, Rendered
 from sparkrun_tui.remote.docker.types import ContainerInfo
@@ -216,7 +218,11 @@ def _rendered(info: ContainerInfo) -> Rendered:
         settings = {}
     overrides: dict[str, str] = {}
     if isinstance(settings, dict):
-        overrides = {str(key): str(value) for key, value in settings.items()}
+        for key, value in settings.items():
+            # The host may say anything. In a variable, `${NAME}` would be one of this machine's in the command line
+            # that launches it again.
+            if not (str(key).startswith(ENV) and references(str(value))):
+                overrides[str(key)] = str(value)
     recipe = Recipe(
         name=_label(info, "recipe") or info.name,
         source=Source(SourceKind.PATH, ""),

@@ -255,10 +255,10 @@ def _with_flags(recipe: Recipe, text: str, flags: str, newline: str) -> str:
             "the extra flags cannot be written: the recipe has no command",
             remedy="write them as keys of `defaults`, or copy the command line instead",
         )
-    words = launch_keys.flag_words(flags)
-    if recipe.version == "1":
-        words = tuple(word.replace("{", "{{").replace("}", "}}") for word in words)
     try:
+        words = launch_keys.flag_words(flags)
+        if recipe.version == "1":
+            words = tuple(word.replace("{", "{{").replace("}", "}}") for word in words)
         command = launch_keys.with_flags(recipe.command, words)
     except FlagsError as error:
         raise RecipeError(str(error), spot=recipe.command_spot) from error

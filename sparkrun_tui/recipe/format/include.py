@@ -18,6 +18,7 @@ from sparkrun_tui.recipe.format.reader import repeated_keys
 from sparkrun_tui.recipe.format.recipe_file import read_recipe
 from sparkrun_tui.recipe.format.yamltree import (
     MAX_BYTES,
+    MAX_EXPANDED,
     MAX_NODES,
     Node,
     parse_tree,
@@ -89,6 +90,8 @@ def _resolve(root: Node, path: str, source: Source, files: list[Included], probl
     merged = _merged(base, root)
     if base.size + root.size > MAX_NODES:
         raise RecipeError(f"the recipe and what it includes have more than {MAX_NODES:,} values", spot=spot)
+    if base.length + root.length > MAX_EXPANDED:
+        raise RecipeError(f"the recipe and what it includes have more than {MAX_EXPANDED >> 20} MiB of text", spot=spot)
     return merged
 
 
@@ -223,7 +226,9 @@ def _merged(base: Node, outer: Node) -> Node:
         if before is not None and value.kind == "map" and before[1].kind == "map":
             value = _merged_mapping(before[1], value, whole=name in _WHOLE)
         elif before is not None and name == "overrides" and value.kind == "list" and before[1].kind == "list":
-            value = replace(value, style="", items=[*before[1].items, *value.items])
+            items = [*before[1].items, *value.items]
+            value = replace(value, style="", items=items, size=before[1].size + value.size)
+            value.length += before[1].length
         pairs[name] = (key, value)
     return _mapping(outer, pairs)
 
@@ -243,15 +248,20 @@ def _merged_mapping(base: Node, outer: Node, *, whole: bool) -> Node:
 
 def _mapping(outer: Node, pairs: dict[str, tuple[Node, Node]]) -> Node:
     size = 1 + sum(key.size + value.size for key, value in pairs.values())
-    return replace(outer, style="", pairs=list(pairs.values()), size=size)
+    length = sum(key.length + value.length for key, value in pairs.values())
+    return replace(outer, style="", pairs=list(pairs.values()), size=size, length=length)
 
 
 def flattened(recipe: Recipe) -> str:
     """The text of a recipe file that is the recipe with all that it includes, and needs no other file.
 
-    Comments of the files are left out, since nobody can say to what they belong. Raises `RecipeError`.
+    Comments of the files are left out, since nobody can say to what they belong. Raises `RecipeError`, also when a file
+    has changed since the recipe was read: what is written is what was shown.
     """
     root = parse_tree(recipe.text.removeprefix("\ufeff"), recipe.source.path)
     merged = with_included(root, recipe.source)
+    for before, now in zip(recipe.included, merged.files, strict=False):
+        if now != before:
+            raise RecipeError(f"{now.path} has changed since the recipe was read", remedy="open the recipe again")
     names = ", ".join(os.path.basename(file.path) for file in merged.files)
     return f"# {os.path.basename(recipe.source.path)} with what it included: {names}\n{written(merged.root)}"

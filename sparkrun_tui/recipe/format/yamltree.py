@@ -19,6 +19,8 @@ MAX_DEPTH = 50
 """The most levels of nested mappings and lists, through aliases too."""
 MAX_NODES = 10_000
 """The most nodes of a file after its aliases are expanded."""
+MAX_EXPANDED = 2 * MAX_BYTES
+"""The most characters of all texts of a file after its aliases are expanded: a list is kept as one JSON text."""
 MAX_TEXT = 1 << 17
 """The most bytes of one text in UTF-8: Linux does not pass a longer argument to a program (MAX_ARG_STRLEN)."""
 MAX_NUMBER = 100
@@ -38,7 +40,8 @@ _SCALAR_TAGS = frozenset({"str", "int", "float", "bool", "null", "timestamp"})
 class Node:
     """One YAML node: `kind` is `scalar`, `list` or `map`; `tag` the type of a scalar; line and column from 1.
 
-    `size` counts the nodes below and including this one with aliases expanded, `height` their nesting.
+    `size` counts the nodes below and including this one with aliases expanded, `length` the characters of their texts,
+    `height` their nesting.
     """
 
     kind: str
@@ -50,6 +53,7 @@ class Node:
     items: list[Node] = field(default_factory=list)
     pairs: list[tuple[Node, Node]] = field(default_factory=list)
     size: int = 1
+    length: int = 0
     height: int = 1
     start: int = 0
     """The index of its first character in the text."""
@@ -92,6 +96,7 @@ class _Composer:
         self.anchors: dict[str, Node] = {}
         self.open: list[tuple[Node, str | None, list[Node]]] = []
         self.total = 0
+        self.length = 0
         self.root: Node | None = None
 
     def compose(self, text: str) -> Node | None:
@@ -142,6 +147,8 @@ class _Composer:
         node = Node("scalar", mark.line + 1, mark.column + 1, tag, event.value, event.style or "")
         node.start, node.end = mark.index, event.end_mark.index
         node.path = self.path
+        node.length = len(event.value)
+        self.length += node.length
         return node
 
     def _start(self, event: Any) -> None:
@@ -165,6 +172,7 @@ class _Composer:
             node.items = children
         node.end = event.end_mark.index
         node.size = 1 + sum(child.size for child in children)
+        node.length = sum(child.length for child in children)
         node.height = 1 + max((child.height for child in children), default=0)
         self._add(node, anchor)
 
@@ -177,6 +185,7 @@ class _Composer:
         if len(self.open) + target.height > MAX_DEPTH:
             raise self._error(f"the file is nested more than {MAX_DEPTH} levels deep through `*{event.anchor}`", event)
         self.total += target.size
+        self.length += target.length
         self._check(event.start_mark.line + 1, event.start_mark.column + 1)
         mark = event.start_mark
         here = replace(target, line=mark.line + 1, column=mark.column + 1, start=mark.index, end=event.end_mark.index)
@@ -196,6 +205,11 @@ class _Composer:
         if self.total > MAX_NODES:
             raise RecipeError(
                 f"the file has more than {MAX_NODES:,} values after aliases are expanded",
+                spot=Spot(self.path, line, column),
+            )
+        if self.length > MAX_EXPANDED:
+            raise RecipeError(
+                f"the file has more than {MAX_EXPANDED >> 20} MiB of text after aliases are expanded",
                 spot=Spot(self.path, line, column),
             )
 

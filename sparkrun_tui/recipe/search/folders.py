@@ -69,9 +69,15 @@ def recipe_files(folder: Folder) -> Iterator[os.DirEntry[str]]:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            if entry.is_symlink() and not is_inside(entry.path, root):
+            try:
+                leads_out = entry.is_symlink() and not is_inside(entry.path, root)
+                is_folder = entry.is_dir(follow_symlinks=False)
+            except OSError:
+                # It cannot be looked at, as some links of other users' processes.
                 continue
-            if entry.is_dir(follow_symlinks=False):
+            if leads_out:
+                continue
+            if is_folder:
                 below.append(entry.path)
             elif entry.name.lower().endswith(ENDINGS) and budget > 0:
                 budget -= 1

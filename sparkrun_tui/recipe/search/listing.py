@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import TYPE_CHECKING, Any
 
 from sparkrun_tui import __version__
 from sparkrun_tui.base import paths
@@ -22,6 +23,9 @@ from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.recipe.model import Source
 from sparkrun_tui.recipe.search.entry import Entry, KnownWords
 from sparkrun_tui.recipe.search.files import all_files
+
+if TYPE_CHECKING:
+    from sparkrun_tui.recipe.search.patience import Patience
 
 _FIELDS = tuple(field.name for field in fields(Entry) if field.name != "source")
 _TUPLES = tuple(_FIELDS.index(name) for name in ("tools", "has", "kinds"))
@@ -79,6 +83,7 @@ def _list(settings: Settings, words: KnownWords, budget: float) -> Listing:
     by_path: dict[str, Entry] = {}
     stamps: dict[str, Stamp] = {}
     pending: list[str] = []
+    patience: Patience | None = None
     for folder, file in all_files(settings):
         path = file.path
         stamp = _stamp(path)
@@ -88,12 +93,19 @@ def _list(settings: Settings, words: KnownWords, budget: float) -> Listing:
         source = folder.source(path)
         row = cached.get(path)
         if row is not None and row[0] == stamp[0] and row[1] == stamp[1]:
-            entry = _from_row(row[2], source)
+            entry = None
+            if row[2] is not None:
+                entry = _from_row(row[2], source)
             if entry is not None and "include" in entry.has:
                 # The file is the same, but one that it includes may not be.
-                entry = _parse(path, source, words)
+                if time.monotonic() < deadline:
+                    patience = patience or _patience()
+                    entry = _parse(path, source, words, patience, entry)
+                else:
+                    pending.append(path)
         elif time.monotonic() < deadline:
-            entry = _parse(path, source, words)
+            patience = patience or _patience()
+            entry = _parse(path, source, words, patience, None)
         else:
             entry = _sketched(path, source, words)
             pending.append(path)
@@ -119,12 +131,13 @@ def finish(listing: Listing, budget: float = 3600.0) -> Listing:
     deadline = time.monotonic() + budget
     by_path = dict(listing.by_path)
     waiting = deque(listing.pending)
+    patience = _patience()
     while waiting and time.monotonic() < deadline:
         path = waiting.popleft()
         before = by_path.get(path)
         if before is None:
             continue
-        entry = _parse(path, before.source, listing.words)
+        entry = _parse(path, before.source, listing.words, patience, before)
         if entry is None:
             del by_path[path]
         else:
@@ -144,13 +157,21 @@ def _stamp(path: str) -> Stamp | None:
     return status.st_mtime_ns, status.st_size
 
 
-def _parse(path: str, source: Source, words: KnownWords) -> Entry | None:
+def _patience() -> Patience:
     # The parser is imported here because it is not needed where all entries come from the cache.
-    from sparkrun_tui.recipe.format.loader import load_file
+    from sparkrun_tui.recipe.search.patience import Patience
+
+    return Patience()
+
+
+def _parse(path: str, source: Source, words: KnownWords, patience: Patience, before: Entry | None) -> Entry | None:
+    """The entry of a file, None when it is not a recipe; `before`, else a sketch, when its folder has had its time."""
     from sparkrun_tui.recipe.search.sources import looks_like_recipe
     from sparkrun_tui.recipe.search.summary import entry_of
 
-    recipe = load_file(path, source)
+    recipe = patience.load(path, source)
+    if recipe is None:
+        return before or _sketched(path, source, words)
     return entry_of(recipe, words()) if looks_like_recipe(recipe) else None
 
 
@@ -161,7 +182,7 @@ def _sketched(path: str, source: Source, words: KnownWords) -> Entry | None:
         with open_regular(path) as file:
             text = file.read(_SKETCH_SIZE).decode("utf-8", "replace")
     except OSError:
-        return _parse(path, source, words)
+        return _parse(path, source, words, _patience(), None)
     return sketch(text, source)
 
 
@@ -172,18 +193,43 @@ def _file() -> Path:
 def _read_cache() -> dict[str, list[Any]]:
     try:
         data = parse_flat_json(read_text(_file(), encoding="ascii"))
-        rows = data["rows"]
-        if data["format"] != _FORMAT or not isinstance(rows, dict):
+        rows: dict[str, list[Any]] = data["rows"]
+        if data["format"] != _FORMAT or not all(map(_is_row, rows.values())):
             return {}
         return rows
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         # An unreadable cache is written again.
         return {}
 
 
-def _from_row(row: list[Any] | None, source: Source) -> Entry | None:
-    if row is None:
-        return None
+_OPTIONAL = frozenset({int, NoneType})
+_FORMS = tuple(
+    _OPTIONAL if field.type == "int | None" else {int if field.type == "int" else str}
+    for field in fields(Entry)
+    if field.name != "source"
+)
+_known_forms: set[tuple[type, ...]] = set()
+"""The types of the values of entries that were compared already: most entries have the same few."""
+
+
+def _is_row(row: Any) -> bool:
+    """Whether a row of the cache has the form in which it is written: the stamp, and the values of an entry or none."""
+    if type(row) is not list or len(row) != 3 or type(row[0]) is not int or type(row[1]) is not int:
+        return False
+    if row[2] is None:
+        return True
+    if type(row[2]) is not list:
+        return False
+    form = tuple(map(type, row[2]))
+    if form in _known_forms:
+        return True
+    if len(form) != len(_FORMS) or not all(kind in allowed for kind, allowed in zip(form, _FORMS, strict=True)):
+        return False
+    _known_forms.add(form)
+    return True
+
+
+def _from_row(row: list[Any], source: Source) -> Entry:
     values = list(row)
     for place in _TUPLES:
         values[place] = tuple(values[place].split("\n")) if values[place] else ()

@@ -11,12 +11,13 @@ from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import RecipeError, Spot
 from sparkrun_tui.base.files import read_bytes
 from sparkrun_tui.base.settings import Settings
-from sparkrun_tui.recipe.format.loader import load_file, load_recipe
+from sparkrun_tui.recipe.format.loader import load_recipe
 from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity, Source, SourceKind, stem
 from sparkrun_tui.recipe.registry.registries import registry_folders
 from sparkrun_tui.recipe.search.entry import reference
 from sparkrun_tui.recipe.search.files import all_files
 from sparkrun_tui.recipe.search.folders import ENDINGS, Folder, is_inside, own_folders, recipe_files
+from sparkrun_tui.recipe.search.patience import Patience
 from sparkrun_tui.recipe.suggestions import listed, nearest
 
 _RECIPE_WORDS = ("model", "command", "container", "runtime", "recipe_version", "sparkrun_version", "include")
@@ -103,9 +104,10 @@ def _hidden_by(name: str, path: Path, folders: Sequence[Folder]) -> Iterator[Pro
 def all_recipes(settings: Settings) -> list[Recipe | BrokenRecipe]:
     """Every recipe that lists show: bundled, the user's, then those of visible registries."""
     found: list[Recipe | BrokenRecipe] = []
+    patience = Patience()
     for folder, entry in all_files(settings):
-        recipe = load_file(entry.path, folder.source(entry.path))
-        if looks_like_recipe(recipe):
+        recipe = patience.load(entry.path, folder.source(entry.path))
+        if recipe is not None and looks_like_recipe(recipe):
             found.append(recipe)
     return found
 
@@ -257,13 +259,16 @@ def _by_display_name(name: str, folders: Sequence[Folder]) -> Recipe:
         asked, _, wanted = name[1:].partition("/")
     near: dict[str, str] = {}
     matches: list[Recipe] = []
+    patience = Patience()
     for folder in folders:
         if asked and not folder.answers(asked):
             continue
         if matches and folder.kind is not SourceKind.REGISTRY:
             continue
         for entry in recipe_files(folder):
-            recipe = load_file(entry.path, folder.source(entry.path))
+            recipe = patience.load(entry.path, folder.source(entry.path))
+            if recipe is None:
+                break
             near.setdefault(stem(entry.name), reference(recipe))
             if isinstance(recipe, Recipe) and looks_like_recipe(recipe):
                 near.setdefault(recipe.name, reference(recipe))

@@ -98,8 +98,7 @@ def in_force(rendered: Rendered, around: Surroundings) -> Rendered:
         decisions.append(decision)
         if decision.holds:
             holding.append(layer)
-    users = {key: link.value.data for key, link in rendered.chain.items() if link.origin is Origin.USER}
-    again = render(_with_layers(recipe, holding), rendered.overrides, users)
+    again = with_layers(rendered, holding)
     return replace(again, problems=(*again.problems, *problems), decisions=tuple(decisions))
 
 
@@ -113,6 +112,12 @@ def declared(rendered: Rendered) -> Rendered:
 def _declared(rendered: Rendered) -> Rendered:
     users = {key: link.value.data for key, link in rendered.chain.items() if link.origin is Origin.USER}
     return render(rendered.original, rendered.overrides, users)
+
+
+def with_layers(rendered: Rendered, layers: Sequence[Layer]) -> Rendered:
+    """The recipe as it would be if these of its entries held, whatever was in force before."""
+    users = {key: link.value.data for key, link in rendered.chain.items() if link.origin is Origin.USER}
+    return render(_with_layers(rendered.original, layers), rendered.overrides, users)
 
 
 def _with_layers(recipe: Recipe, layers: Sequence[Layer]) -> Recipe:

@@ -62,19 +62,22 @@ def unfilled(text: str) -> tuple[str, ...]:
 def wanted(recipe: Recipe, environ: Mapping[str, str]) -> tuple[Wanted, ...]:
     """The variables of the workstation that the recipe wants; `environ` only shows which of them are set."""
     found: dict[str, list[str]] = {}
-    values = [*recipe.env.items()]
+    of_author: set[str] = set()
+    values = [(key, value, key in recipe.given_env) for key, value in recipe.env.items()]
     for layer in recipe.original.layers:
         # They may hold in the next launch, for which nobody is asked again.
-        values += layer.env.items()
-    for key, value in values:
+        values += [(key, value, False) for key, value in layer.env.items()]
+    for key, value, is_given in values:
         for name in references(value.text):
             keys = found.setdefault(name, [])
             if key not in keys:
                 keys.append(key)
+            if not is_given:
+                of_author.add(name)
     variables = []
     for name, keys in sorted(found.items()):
-        of_user = recipe.given_env.issuperset(keys)
-        variables.append(Wanted(name, tuple(keys), name in environ, of_user or allowed(name), looks_secret(name)))
+        may_be_read = name not in of_author or allowed(name)
+        variables.append(Wanted(name, tuple(keys), name in environ, may_be_read, looks_secret(name)))
     return tuple(variables)
 
 

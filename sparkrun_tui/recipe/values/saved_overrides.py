@@ -17,12 +17,17 @@ from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
 _SNAPSHOT = re.compile(r"^.*/files-[0-9a-f]+-\d+-\d+/")
 """The folder of one state of a registry in the cache."""
 
+_MOST_KEPT = 1000
+"""The most overrides that a file may hold: nobody types more, and each is looked at by every evaluation."""
+
 
 def saved_overrides(recipe: Recipe) -> dict[str, str]:
     """The overrides kept for a recipe; empty when there are none, or when the file is damaged."""
     try:
         data = parse_json(read_text(_file(recipe.source)))
         found = data["overrides"]
+        if len(found) > _MOST_KEPT:
+            return {}
         return {str(key): str(text) for key, text in found.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         # A damaged file counts as none: the recipe opens with its own defaults.

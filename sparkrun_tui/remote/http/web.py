@@ -129,6 +129,7 @@ def _refused(address: str, error: Exception) -> Exception:
         return RecipeError(f"{address} was not there in time")
     if isinstance(reason, ssl.SSLError):
         return RecipeError(f"{address}: the server cannot be trusted: {clean_line(str(reason))[:160]}")
-    if isinstance(reason, OSError | http.client.HTTPException):
+    if isinstance(reason, OSError | http.client.HTTPException | ValueError):
+        # A `ValueError` is one of an address that a server has redirected to, such as a name that is too long.
         return RecipeError(f"{address} cannot be fetched: {clean_line(str(reason) or type(reason).__name__)[:160]}")
     return error

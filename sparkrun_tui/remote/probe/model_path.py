@@ -29,6 +29,7 @@ limit() {{ if command -v timeout >/dev/null 2>&1; then timeout "$@"; else shift;
 path={path}
 packed() {{ limit 10 head -c "$2" -- "$1" 2>/dev/null | base64 | tr -d '\\n'; }}
 text() {{ [ -f "$1" ] && printf '%s\\t%s\\n' "$2" "$(packed "$1" "$3")"; }}
+leads() {{ printf 'leads\t%s\n' "$(readlink -f -- "$1" 2>/dev/null)"; }}
 size() {{ printf 'file\\t%s\\t%s\\n' "$(stat -L -c %s -- "$1" 2>/dev/null)" "${{1##*/}}"; }}
 if [ -d "$path" ]; then kind=folder
 elif [ -f "$path" ]; then kind=file
@@ -49,7 +50,7 @@ if [ "$kind" = folder ]; then
 fi
 if [ "$kind" = file ]; then
   for name in {parts}; do
-    if [ -f "$name" ]; then size "$name"; else printf 'lacks\\t%s\\n' "${{name##*/}}"; fi
+    if [ -f "$name" ]; then size "$name"; leads "$name"; else printf 'lacks\\t%s\\n' "${{name##*/}}"; fi
   done
   case $path in *.[Gg][Gg][Uu][Ff]) text "$path" first {first} ;; esac
 fi
@@ -84,6 +85,8 @@ class PathSeen:
     companion: bytes = field(default=b"", repr=False)
     first: bytes = field(default=b"", repr=False)
     """The first bytes of a GGUF file."""
+    leads: tuple[str, ...] = ()
+    """The paths of its parts and of its projector, with their links followed."""
 
 
 async def look_at(transport: Transport, path: str, parts: Sequence[str] = ()) -> PathSeen:
@@ -113,6 +116,7 @@ def read(text: str) -> PathSeen:
     real = ""
     sizes: dict[str, int] = {}
     lacks: list[str] = []
+    leads: list[str] = []
     blobs: dict[str, bytes] = {}
     for line in text.splitlines():
         word, _, rest = line.partition("\t")
@@ -120,6 +124,8 @@ def read(text: str) -> PathSeen:
             kind = PathKind(rest)
         elif word == "real" and rest.startswith("/"):
             real = clean_line(rest)
+        elif word == "leads" and rest.startswith("/"):
+            leads.append(clean_line(rest))
         elif word == "lacks":
             lacks.append(clean_line(rest))
         elif word == "file":
@@ -137,6 +143,7 @@ def read(text: str) -> PathSeen:
         blobs.get("config", b""),
         blobs.get("companion", b""),
         blobs.get("first", b""),
+        tuple(leads),
     )
 
 

@@ -1,0 +1,96 @@
+"""F1: a Compose file is another person's: its values stay values, and a copy among one's own recipes is asked about."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sparkrun_tui.base import paths
+from sparkrun_tui.engines.compose import converted
+from sparkrun_tui.recipe.format.loader import load_text
+from tests.cli.conftest import Cli, cli
+
+__all__ = ["cli"]
+
+ENDINGS = ["\u2028", "\u2029", "\x85", "\r", "\r\n"]
+"""Everything that ends a line in YAML 1.1, besides the usual line break."""
+
+
+def compose(**service: object) -> str:
+    return json.dumps({"services": {"chat": {"image": "vllm/vllm-openai:v0.31.0", **service}}})
+
+
+def places(end: str) -> Mapping[str, dict[str, Any]]:
+    """Services that would give the recipe a hook of their own, had it been written as it is."""
+    more = f"{end}post_commands: [touch canary]{end}"
+    script = f"vllm serve a/b\n{more}z: |{end} "
+    return {
+        "word": {"command": ["--model", "a/b", "--x", f"y{more}"]},
+        "model": {"command": ["--model", f"a/b{more}"]},
+        "script": {"entrypoint": ["bash", "-c", script]},
+        "variable": {"command": ["--model", "a/b"], "environment": {"A": f"y{more}"}},
+        "name": {"command": ["--model", "a/b"], "environment": {f"A{end}post_commands": "x"}},
+        "user": {"command": ["--model", "a/b"], "user": f"a{more}"},
+        "volume": {"command": ["--model", "a/b"], "volumes": [f"/a{more}:/b"]},
+        "image": {"image": f"vllm/vllm-openai{more}", "command": ["--model", "a/b"]},
+    }
+
+
+@pytest.mark.parametrize("end", ENDINGS)
+@pytest.mark.parametrize("place", list(places("")))
+def test_no_value_becomes_a_key_of_the_recipe(end: str, place: str) -> None:
+    recipe = load_text(converted(compose(**places(end)[place]), "compose.yml").text)
+    assert "post_commands" not in recipe.spots and "z" not in recipe.spots
+    assert recipe.command is not None and "vllm serve" in recipe.command
+    if place == "variable":
+        assert recipe.env["A"].text == f"y{end}post_commands: [touch canary]{end}"
+
+
+def test_a_dollar_that_compose_escapes_names_no_variable() -> None:
+    environment = {"A": "$$AWS_SECRET_ACCESS_KEY", "B": "${MINE}-$$5", "C": "$$"}
+    made = converted(compose(command=["--model", "a/b"], environment=environment), "compose.yml")
+    recipe = load_text(made.text)
+    assert {name: value.text for name, value in recipe.env.items()} == {"B": "${MINE}-$5", "C": "$"}
+    assert any("`A` holds a `$`" in note for note in made.notes)
+
+
+MORE = {
+    "command": ["--model", "a/b"],
+    "privileged": True,
+    "volumes": ["/etc:/host"],
+    "environment": {"A": "${AWS_SECRET_ACCESS_KEY}"},
+}
+
+
+def test_a_copy_among_ones_own_recipes_is_asked_about(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary")
+    source, own = tmp_path / "compose.yml", paths.user_recipes() / "chat.yaml"
+    source.write_text(compose(**MORE))
+    done = cli("recipe", "new", "--from", str(source), "--output", str(own))
+    assert done.code == 2
+    assert not own.exists()
+    for what in ("runs privileged", "mounts /etc", "reads AWS_SECRET_ACCESS_KEY"):
+        assert what in done.err
+    assert cli("recipe", "new", "--from", str(source), "--output", str(own), "--yes").code == 0
+    assert own.exists()
+
+
+def test_one_that_only_serves_is_not(cli: Cli, tmp_path: Path) -> None:
+    source, own = tmp_path / "compose.yml", paths.user_recipes() / "chat.yaml"
+    source.write_text(compose(command=["--model", "a/b"]))
+    assert cli("recipe", "new", "--from", str(source), "--output", str(own)).code == 0
+
+
+def test_elsewhere_the_launch_asks(cli: Cli, tmp_path: Path) -> None:
+    source, copy = tmp_path / "compose.yml", tmp_path / "chat.yaml"
+    source.write_text(compose(**MORE))
+    assert cli("recipe", "new", "--from", str(source), "--output", str(copy)).code == 0
+    refused = cli("run", str(copy), "-H", "spark-1")
+    assert refused.code == 2
+    assert "mounts /etc" in refused.err
