@@ -61,8 +61,10 @@ class Detail(Container, Actor):
 
     def compose(self) -> ComposeResult:
         """All widgets exist from the start; narrow screens show one tab at a time."""
+        headline = TextPane(id="headline")
+        headline.can_focus = False
         with Panel(id="headline-panel"):
-            yield TextPane(id="headline")
+            yield headline
         yield TabLine(id="narrow-tabs")
         with Horizontal(id="parts"):
             with Panel(title="Overrides", id="form-panel"):
@@ -73,8 +75,7 @@ class Detail(Container, Actor):
         yield Choices(id="form-choices")
 
     def on_mount(self) -> None:
-        """The headline takes no focus."""
-        self.query_one("#headline", TextPane).can_focus = False
+        """Arrange the parts for the width."""
         self._arrange()
 
     # What is shown.

@@ -54,9 +54,9 @@ class LaunchScreen(PageScreen):
         self.phases = PhaseTable()
         self.deck = LogDeck(self.launch.logs, tuple(self.launch.state.hosts))
         yield Panel(self.phases, id="phases-panel")
-        yield Panel(
-            TextPane(lambda width: endpoint_lines(self.launch.state, width), id="endpoint"), id="endpoint-panel"
-        )
+        endpoint = TextPane(lambda width: endpoint_lines(self.launch.state, width), id="endpoint")
+        endpoint.can_focus = False
+        yield Panel(endpoint, id="endpoint-panel")
         yield Panel(RepairList(), id="repairs-panel")
         yield self.deck
         yield SearchBox("find in the logs", id="find")
@@ -65,7 +65,6 @@ class LaunchScreen(PageScreen):
         """Hide endpoint, repairs and search until they are needed."""
         for name in ("#endpoint-panel", "#repairs-panel", "#find"):
             self.query_one(name).display = False
-        self.query_one("#endpoint").can_focus = False
         self.set_interval(1.0, self._second)
         self.background(self._look_back(), "history")
 

@@ -32,20 +32,20 @@ class Confirm(ModalScreen[bool], Actor):
         self._title = title
         self._lines = [visible_line(line) for line in lines]
         self._yes, self._no = yes, no
+        self._question = TextPane(self._paint, id="question")
+        self._question.can_focus = False
 
     def compose(self) -> ComposeResult:
         """The question and two buttons."""
-        pane = TextPane(self._paint, id="question")
-        pane.can_focus = False
         with Panel(title=self._title, classes="dialog"):
-            yield pane
+            yield self._question
             with Horizontal(classes="buttons"):
                 yield Button(f"{self._yes} (y)", id="yes", compact=True)
                 yield Button(f"{self._no} (n)", id="no", compact=True)
 
     def on_mount(self) -> None:
         """Make the dialog as high as its text; a text longer than the screen scrolls, with the buttons visible."""
-        pane = self.query_one("#question", TextPane)
+        pane = self._question
         needed = sum(len(self._paint_line(line, 66)) for line in self._lines)
         room = max(self.size.height * 9 // 10 - _FRAME, 3)
         pane.styles.height = min(needed, room)

@@ -24,16 +24,17 @@ class NoticesScreen(ModalScreen[None], Actor):
     def __init__(self, notices: Sequence[Noticed]) -> None:
         super().__init__()
         self._notices = notices
+        self._pane = TextPane(lambda width: notice_lines(self._notices, width), id="notices")
 
     def compose(self) -> ComposeResult:
         """One scrolled page."""
         with Panel(title="Notices", classes="sheet short"):
-            yield TextPane(lambda width: notice_lines(self._notices, width), id="notices")
+            yield self._pane
 
     def on_mount(self) -> None:
         """Show the newest notices; the border says how to close the dialog."""
         self.query_one(Panel).entitle("Notices", "esc closes")
-        self.call_after_refresh(self.query_one(TextPane).do_last)
+        self.call_after_refresh(self._pane.do_last)
 
     def do_close(self) -> None:
         """Close."""
