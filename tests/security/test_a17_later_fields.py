@@ -57,9 +57,9 @@ def test_our_own_labels_are_refused(name: str) -> None:
 
 def test_labels_of_other_programs_are_serious() -> None:
     for name in ("com.docker.compose.project", "sparkrun.cluster_id"):
-        [demand] = [d for d in asked(f"executor_config: {{labels: ['{name}=x']}}\n") if d.kind is Kind.PRIVILEGE]
+        [demand] = [d for d in asked(f"executor_config: {{labels: ['{name}=x']}}\n") if d.kind is Kind.OTHERS]
         assert demand.grave and name in demand.title
-    [plain] = [d for d in asked("executor_config: {labels: [team=x]}\n") if d.kind is Kind.PRIVILEGE]
+    [plain] = [d for d in asked("executor_config: {labels: [team=x]}\n") if d.kind is Kind.OTHERS]
     assert not plain.grave
 
 

@@ -49,6 +49,7 @@ OWN_WAYS = {
     "models/known_sizes.py": "a file of the program",
     "models/shipped_table.py": "a file of the program",
     "launch/run/parts/owner.py": "/proc",
+    "cli/commands/diagnose.py": "a file that the user names, which may be a pipe",
     "cli/launch.py": "/dev/null",
     "remote/hub/memory_limit.py": "/proc",
     "remote/hub/worker.py": "a lock, which is not read",
