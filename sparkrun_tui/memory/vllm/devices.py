@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
+from sparkrun_tui.base.gpus import compute_capability
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.memory.hosts import is_blackwell_spark
 from sparkrun_tui.memory.result import HostMemory
-
-_CAPABILITIES = (
-    (r"\bGB10\b", (12, 1)),
-    (r"\bRTX (?:PRO|50\d0)\b", (12, 0)),
-    (r"\bThor\b", (11, 0)),
-    (r"\bG?B300\b", (10, 3)),
-    (r"\bG?B[12]00\b", (10, 0)),
-    (r"\b(?:GH200|H[128]00|H20)\b", (9, 0)),
-    (r"\b(?:L[24]|L40S?|L20|RTX 40\d0|RTX 6000 Ada)\b", (8, 9)),
-    (r"\b(?:A10|A16|A40|A2|RTX A\d000|RTX 30\d0)\b", (8, 6)),
-    (r"\b(?:A100|A800|A30)\b", (8, 0)),
-)
-"""Compute capabilities by the product name that nvidia-smi prints (developer.nvidia.com/cuda-gpus)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +27,11 @@ def device_of(host: HostMemory) -> Device:
     """The GPU of a host; a host with unified memory and no GPU name counts as a GB10."""
     if is_blackwell_spark(host):
         return SPARK
-    name = host.gpu_name
-    found = (capability for pattern, capability in _CAPABILITIES if re.search(pattern, name, re.IGNORECASE))
     return Device(
         memory=None if host.unified else host.total,
-        capability=next(found, None),
+        capability=compute_capability(host.gpu_name),
         spark=False,
-        a100="A100" in name.upper(),
+        a100="A100" in host.gpu_name.upper(),
     )
 
 

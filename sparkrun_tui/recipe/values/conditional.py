@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from sparkrun_tui.base.gpus import compute_capability
 from sparkrun_tui.base.numbers import decimal, decimal_of, whole_of
 from sparkrun_tui.recipe.model import Layer, Problem, Recipe, Severity
 from sparkrun_tui.recipe.suggestions import did_you_mean
@@ -37,24 +38,6 @@ _ARCH = re.compile(r"sm_?(\d{2,3})[af]?")
 _CAPABILITY = re.compile(r"(\d{1,2})\.(\d)")
 
 _SPARK_GB = 121.0
-_ARCHES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), arch)
-    for pattern, arch in (
-        (r"^gb10\b", "sm_121"),
-        (r"blackwell|^(geforce-)?(rtx-)?50[5-9]0", "sm_120"),
-        (r"^(gb|b)300", "sm_103"),
-        (r"^(gb|b)200", "sm_100"),
-        (r"thor", "sm_110"),
-        (r"^(h100|h200|h800|h20|gh200)\b", "sm_90"),
-        (r"\bada\b|^(l4|l40|l40s)\b|^(geforce-)?(rtx-)?40[5-9]0", "sm_89"),
-        (r"orin", "sm_87"),
-        (r"^(a100|a800|a30)\b", "sm_80"),
-        (r"^(a40|a10|a10g|a16|a2|a6000|a5500|a5000|a4500|a4000|a2000)\b|^(geforce-)?(rtx-)?30[5-9]0", "sm_86"),
-        (r"^(t4|(geforce-)?(rtx-)?20[6-8]0)\b", "sm_75"),
-        (r"^v100", "sm_70"),
-    )
-)
-"""Architectures by a GPU's name, from NVIDIA's list (developer.nvidia.com/cuda-gpus)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,10 +225,9 @@ def facts_of(host: Hardware) -> dict[str, object]:
     elif host.memory is not None:
         memory = round(host.memory / (1 << 30), 1)
     arch = None
-    for pattern, name in _ARCHES:
-        if vendor == "nvidia" and pattern.search(model):
-            arch = name
-            break
+    known = compute_capability(host.gpu)
+    if vendor == "nvidia" and known is not None:
+        arch = f"sm_{known[0]}{known[1]}"
     capabilities = {"rocm"} if vendor == "amd" else {"cuda"}
     if model == "gb10":
         capabilities.add("unified-memory")
