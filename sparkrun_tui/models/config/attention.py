@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sparkrun_tui.models.config.kinds import Mix, layer_mix, window_of
+from sparkrun_tui.models.config.kinds import Mix, is_inkling, layer_mix, window_of
 from sparkrun_tui.models.config.states import state_of
 from sparkrun_tui.models.config.values import (
+    MOST_MODULES,
     Config,
     flag,
     layer_config,
@@ -21,9 +22,6 @@ from sparkrun_tui.models.layers import Attention, AttentionKind, Layer
 
 _LATENT_ONLY_BY_NAME = frozenset({"minicpm3"})
 """Families with a latent rank whose engines still cache every head (vllm/model_executor/models/minicpm3.py)."""
-
-_MOST_MODULES = 16
-"""More drafting modules than any model has: a file that states more is damaged."""
 
 
 def layers_of(config: Config, count: int) -> tuple[Layer, ...] | None:
@@ -78,7 +76,7 @@ def convolved_inputs(config: Config, attention: Attention | None) -> Attention |
     Source: vllm/models/inkling/nvidia/sconv_swa_attn.py.
     """
     hidden = positive(config, "hidden_size")
-    if attention is None or hidden is None or not word(config, "model_type").startswith("inkling"):
+    if attention is None or hidden is None or not is_inkling(config):
         return None
     kernel = positive(config, "sconv_kernel_size", "conv_kernel_size") or 4
     width = 2 * attention.head_k + 2 * (hidden // attention.kv_heads)
@@ -264,11 +262,11 @@ def draft_layers_of(config: Config, count: int) -> tuple[Layer, ...]:
         modules = 0
         if positive(config, "num_mtp_modules", "mtp_num_layers", "n_predict"):
             modules = 1
-    if modules > _MOST_MODULES:
+    if modules > MOST_MODULES:
         modules = 1
     if numbers(config, "compress_ratios") is not None:
         return _compressed({**config, "compress_ratios": [0] * modules}, modules)
-    if word(config, "model_type").startswith("inkling"):
+    if is_inkling(config):
         return _inkling_drafts(config)
     if is_latent(config):
         indexed = bool(positive(config, "index_head_dim") and positive(config, "index_topk"))
@@ -287,7 +285,7 @@ def _inkling_drafts(config: Config) -> tuple[Layer, ...]:
     modules = positive(own, "num_nextn_predict_layers") or positive(config, "num_mtp_layers") or 0
     listed = sequence(own, "local_layer_ids") or sequence(config, "mtp_local_layer_ids") or []
     layers = []
-    for index in range(min(modules, _MOST_MODULES)):
+    for index in range(min(modules, MOST_MODULES)):
         attention = attention_of(config, Mix.WINDOW if index in listed else Mix.FULL, index)
         if attention is not None:
             layers.append(Layer(attention, inputs=convolved_inputs(config, attention)))

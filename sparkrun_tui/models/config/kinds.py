@@ -110,12 +110,17 @@ def window_of(config: Config) -> int | None:
     return window
 
 
+def is_inkling(config: Config) -> bool:
+    """Whether a file is of Inkling, in its own form or in that of transformers."""
+    return word(config, "model_type").startswith("inkling")
+
+
 def _local(config: Config, layers: int) -> tuple[Mix, ...] | None:
     """Read Inkling's list of window layers; vLLM ignores the kinds that transformers writes beside it.
 
     Source: vllm/models/inkling/configs.py (local_layer_ids).
     """
-    if not word(config, "model_type").startswith("inkling"):
+    if not is_inkling(config):
         return None
     return _indexed(layers, sequence(config, "local_layer_ids") or [], Mix.WINDOW, Mix.FULL)
 

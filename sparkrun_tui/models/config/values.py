@@ -14,8 +14,8 @@ _MOST = 10**12
 """The largest count or size in elements that is accepted from a file."""
 _MOST_ITEMS = 100_000
 """The most entries of a list; the longest published lists name modules that are not quantised."""
-_MOST_MODULES = 16
-"""More drafting modules than any model has."""
+MOST_MODULES = 16
+"""More drafting modules than any model has: a file that states more is damaged."""
 _MOST_DIGITS = 6
 """One more than the digits of a layer's number."""
 _FLAT_LIST = re.compile(r"""\[\s*(?:(?:'[^',\\]*'|"[^",\\]*"|-?[0-9]{1,18})\s*(?:,\s*|(?=\])))*\]""", re.ASCII)
@@ -90,7 +90,7 @@ def _compress_ratios(config: Config) -> list[int]:
         return []
     ratios = [whole(rates, str(kind)) or 0 for kind in kinds]
     modules = whole(config, "num_nextn_predict_layers") or 0
-    return ratios + [0] * min(max(modules, 0), _MOST_MODULES)
+    return ratios + [0] * min(max(modules, 0), MOST_MODULES)
 
 
 def _nested(config: Config) -> Config | None:
