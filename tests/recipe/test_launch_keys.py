@@ -14,6 +14,7 @@ from sparkrun_tui.launch.sizing.evaluation import Target, evaluate
 from sparkrun_tui.recipe.format.export import command_line, exported, left_as_variables
 from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
+from sparkrun_tui.recipe.values.conditional import Hardware, Surroundings, in_force
 from sparkrun_tui.recipe.values.environment import expand_env, wanted
 from sparkrun_tui.recipe.values.masking import concealed, redactor, shown_settings
 from sparkrun_tui.recipe.values.overrides import changed, render
@@ -157,6 +158,19 @@ def test_flags_are_checked_and_estimated_as_the_commands_own() -> None:
         )
     built = render(recipe(plain), {"extra_flags": "--max-model-lne 3"})
     assert any("--max-model-lne" in problem.message for problem in check_flags(built, "0.31.0"))
+
+
+def test_a_part_of_a_user_s_own_value_is_the_same_without_secrets_and_under_conditions() -> None:
+    text = BASE.replace("  port: 8000\n", "  port: 8000\n  api_key: a-secret-of-the-recipe\n")
+    command = "vllm serve {model} --api-key {api_key} --speculative-config {speculative_config}"
+    layered = f"{text}command: {command}\noverrides:\n  - when: {{nodes: 1}}\n    defaults: {{max_num_seqs: 8}}\n"
+    overrides = {"speculative_config.num_speculative_tokens": "5"}
+    users = {"speculative_config": {"method": "mtp", "num_speculative_tokens": 2}}
+    rendered = render(recipe(layered), overrides, users)
+    wanted = {"method": "mtp", "num_speculative_tokens": 5}
+    for found in (rendered, concealed(rendered).rendered, in_force(rendered, Surroundings((Hardware("a", ""),)))):
+        assert json.loads(found.argv[-1]) == wanted
+        assert found.get("speculative_config") == wanted
 
 
 def test_a_recipe_s_own_keys_win() -> None:

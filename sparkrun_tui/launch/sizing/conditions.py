@@ -50,4 +50,4 @@ def settled(rendered: Rendered, hosts: Sequence[Hardware], gpus_per_host: int) -
             # What is wrong with it is said where the recipe is judged.
             count = max(1, plain.recipe.min_nodes)
     around = Surroundings(tuple(hosts[:count]), frozenset(runtimes), family)
-    return in_force(rendered, around)
+    return in_force(plain, around)

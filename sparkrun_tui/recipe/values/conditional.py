@@ -16,7 +16,7 @@ from sparkrun_tui.base.numbers import decimal, decimal_of, whole_of
 from sparkrun_tui.recipe.model import Layer, Problem, Recipe, Severity
 from sparkrun_tui.recipe.suggestions import did_you_mean
 from sparkrun_tui.recipe.values.overrides import render
-from sparkrun_tui.recipe.values.rendered import Decision, Origin, Rendered
+from sparkrun_tui.recipe.values.rendered import Decision, Rendered
 
 DEGREES: Mapping[str, str] = {
     "tp": "tensor_parallel",
@@ -72,12 +72,12 @@ def in_force(rendered: Rendered, around: Surroundings) -> Rendered:
     recipe = rendered.original
     if not recipe.layers:
         return rendered
-    declared = _declared(rendered)
+    plain = declared(rendered)
     problems: list[Problem] = []
     decisions = []
     holding = []
     for layer in recipe.layers:
-        decision = _decide(layer, declared, around, problems)
+        decision = _decide(layer, plain, around, problems)
         decisions.append(decision)
         if decision.holds:
             holding.append(layer)
@@ -89,18 +89,12 @@ def declared(rendered: Rendered) -> Rendered:
     """The recipe without any of its conditional values."""
     if rendered.recipe.declared is None:
         return rendered
-    return _declared(rendered)
-
-
-def _declared(rendered: Rendered) -> Rendered:
-    users = {key: link.value.data for key, link in rendered.chain.items() if link.origin is Origin.USER}
-    return render(rendered.original, rendered.overrides, users)
+    return with_layers(rendered, ())
 
 
 def with_layers(rendered: Rendered, layers: Sequence[Layer]) -> Rendered:
     """The recipe as it would be if these of its entries held, whatever was in force before."""
-    users = {key: link.value.data for key, link in rendered.chain.items() if link.origin is Origin.USER}
-    return render(_with_layers(rendered.original, layers), rendered.overrides, users)
+    return render(_with_layers(rendered.original, layers), rendered.overrides, rendered.user_defaults)
 
 
 def _with_layers(recipe: Recipe, layers: Sequence[Layer]) -> Recipe:

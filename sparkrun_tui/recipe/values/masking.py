@@ -22,7 +22,7 @@ from sparkrun_tui.recipe.values import launch_keys
 from sparkrun_tui.recipe.values.env_fields import FIELD
 from sparkrun_tui.recipe.values.environment import references
 from sparkrun_tui.recipe.values.launch_keys import FLAGS, SECRET_PREFIX, FlagsError, Kind, PartError
-from sparkrun_tui.recipe.values.overrides import render
+from sparkrun_tui.recipe.values.overrides import from_data, render
 from sparkrun_tui.recipe.values.rendered import ChainValue, Origin, Rendered
 from sparkrun_tui.recipe.values.shell_scanner import quotes_at
 from sparkrun_tui.recipe.values.shellwords import serve_argv
@@ -316,13 +316,8 @@ def concealed(rendered: Rendered) -> Concealed:
         return Concealed(rendered, {})
     defaults = {key: _conceal(key, value, names) for key, value in rendered.recipe.defaults.items()}
     recipe = replace(rendered.recipe, defaults=defaults)
-    users = {}
-    used = {}
-    for key, link in rendered.chain.items():
-        used[key] = ChainValue(chain[key], link.origin)
-        if link.origin is Origin.USER:
-            users[key] = chain[key].data
-    again = render(recipe, overrides, users)
+    used = {key: ChainValue(chain[key], link.origin) for key, link in rendered.chain.items()}
+    again = render(recipe, overrides, _concealed_user_defaults(rendered, names))
     command = again.command
     argv = rendered.argv
     if command is not None:
@@ -353,6 +348,17 @@ def _concealed_overrides(rendered: Rendered, chain: Mapping[str, Value], names: 
             if part is not None:
                 overrides[key] = part.text
     return overrides
+
+
+def _concealed_user_defaults(rendered: Rendered, names: _Names) -> dict[str, object]:
+    """The per-user defaults with their secrets as references; one that an override replaces as a whole is left out."""
+    found: dict[str, object] = {}
+    for key, data in rendered.user_defaults.items():
+        is_replaced = rendered.chain[key].origin is Origin.OVERRIDE and key in rendered.overrides
+        if not is_replaced:
+            value = from_data(data, rendered.recipe.defaults.get(key))
+            found[key] = _conceal(key, value, names).data
+    return found
 
 
 class _Names:

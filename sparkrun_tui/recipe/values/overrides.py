@@ -140,8 +140,9 @@ def render(recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[
         chain["model"] = replace(chain["model"], value=Value(inside, inside, chain["model"].value.spot))
     if recipe.command is None:
         return Rendered(
-            recipe, chain, dict(overrides), None, (), frozenset(chain), tuple(problems), extra=extra, written=kept
-        )
+            recipe, chain, dict(overrides), None, (), frozenset(chain), tuple(problems),
+            extra=extra, written=kept, user_defaults=user_defaults,
+        )  # fmt: skip
     command = rejoined(recipe.command)
     texts = {key: value_text(link.value) for key, link in chain.items()}
     composite = {key for key, link in chain.items() if isinstance(link.value.data, (list, dict))}
@@ -160,7 +161,10 @@ def render(recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[
     except TemplateError as error:
         problems.append(_circle(recipe, chain, error))
         used = _reached(command, texts, doubled) | by_env
-        return Rendered(recipe, chain, dict(overrides), command, (), used, tuple(problems), written=kept)
+        return Rendered(
+            recipe, chain, dict(overrides), command, (), used, tuple(problems),
+            written=kept, user_defaults=user_defaults,
+        )  # fmt: skip
     problems += _expansion_problems(recipe, chain, expansion)
     used = expansion.used | by_env
     problems += _unused_overrides(recipe, found, used)
@@ -170,7 +174,9 @@ def render(recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[
     except FlagsError as error:
         problems.append(Problem(Severity.ERROR, "extra-flags", str(error), recipe.command_spot))
     argv = serve_argv(text)
-    return Rendered(recipe, chain, dict(overrides), text, argv, used, tuple(problems), written=kept)
+    return Rendered(
+        recipe, chain, dict(overrides), text, argv, used, tuple(problems), written=kept, user_defaults=user_defaults
+    )
 
 
 def _flag_words(found: Divided) -> tuple[tuple[str, ...], list[Problem]]:

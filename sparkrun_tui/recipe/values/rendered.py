@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sparkrun_tui.recipe.model import Layer, Problem, Recipe, Value
@@ -73,6 +73,8 @@ class Rendered:
     """Words for the engine behind its arguments, where the recipe has no command; else they are in `command`."""
     written: Recipe | None = None
     """The recipe before the overrides changed its image, its model or its variables; None where they did not."""
+    user_defaults: Mapping[str, object] = field(default_factory=dict)
+    """The per-user defaults that it was made with, also those that overrides replace, as a whole or in part."""
 
     @property
     def original(self) -> Recipe:
