@@ -88,10 +88,14 @@ def build_chain(
     `mmproj` is present where the recipe has that key, or a command for llama.cpp that uses it. A part of a value that
     cannot be set is left as it is.
     """
-    return _chain(recipe, launch_keys.divided(recipe, overrides), user_defaults)
+    chain, _ = _chain(recipe, launch_keys.divided(recipe, overrides), user_defaults)
+    return chain
 
 
-def _chain(recipe: Recipe, found: Divided, user_defaults: Mapping[str, object]) -> dict[str, ChainValue]:
+def _chain(
+    recipe: Recipe, found: Divided, user_defaults: Mapping[str, object]
+) -> tuple[dict[str, ChainValue], list[Problem]]:
+    """The effective values, and the problems of dotted keys that lead nowhere."""
     overrides = found.values
     chain = {"model": ChainValue(Value(recipe.model, recipe.model, recipe.spots.get("model")), Origin.MODEL)}
     if recipe.model_revision:
@@ -111,24 +115,27 @@ def _chain(recipe: Recipe, found: Divided, user_defaults: Mapping[str, object]) 
         text = typed.strip() if key == "model" else typed
         before = chain.get(key)
         chain[key] = ChainValue(parse_value(text, before.value if before else None), Origin.OVERRIDE)
+    problems = []
+    whole = set(chain)
     for key, text in found.parts.items():
         root = launch_keys.root_of(key)
         before = chain.get(root)
         try:
             value = launch_keys.with_part(before.value if before else None, key, text)
-        except PartError:
-            # `_part_problems` reports it.
+        except PartError as error:
+            hint = did_you_mean(root, whole) if root not in whole else ""
+            problems.append(Problem(Severity.ERROR, "override-part", str(error), None, hint))
             continue
         chain[root] = ChainValue(value, Origin.OVERRIDE)
-    return chain
+    return chain, problems
 
 
 def render(recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[str, object] = _EMPTY) -> Rendered:
     """The recipe with `overrides` (texts as typed) and per-user defaults; never raises: errors are in `problems`."""
     found = launch_keys.divided(recipe, overrides)
-    chain = _chain(recipe, found, user_defaults)
+    chain, part_problems = _chain(recipe, found, user_defaults)
     problems = _override_problems(recipe, found.values, chain)
-    problems += _part_problems(recipe, found, user_defaults)
+    problems += part_problems
     extra, flag_problems = _flag_words(found)
     problems += flag_problems
     written = recipe
@@ -185,21 +192,6 @@ def _flag_words(found: Divided) -> tuple[tuple[str, ...], list[Problem]]:
         return launch_keys.flag_words(found.flags), []
     except FlagsError as error:
         return (), [Problem(Severity.ERROR, "extra-flags", str(error))]
-
-
-def _part_problems(recipe: Recipe, found: Divided, user_defaults: Mapping[str, object]) -> list[Problem]:
-    """The dotted keys that lead nowhere."""
-    problems = []
-    chain = _chain(recipe, replace(found, parts={}), user_defaults)
-    values = {key: link.value for key, link in chain.items()}
-    for key, text in found.parts.items():
-        root = launch_keys.root_of(key)
-        try:
-            values[root] = launch_keys.with_part(values.get(root), key, text)
-        except PartError as error:
-            hint = did_you_mean(root, chain) if root not in chain else ""
-            problems.append(Problem(Severity.ERROR, "override-part", str(error), None, hint))
-    return problems
 
 
 def rejoined(command: str) -> str:
