@@ -212,38 +212,31 @@ def _scoped(item: Node, registry: str) -> Node:
     return replace(item, text=f"@{registry}/{mod}", tag="str", style="'")
 
 
-def _merged(base: Node, outer: Node) -> Node:
-    """`outer` over `base`, by the rules of `include`."""
+def _merged(base: Node, outer: Node, within: str | None = None) -> Node:
+    """`outer` over `base`, by the rules of `include`; `within` is the key of the recipe around them, if any."""
     pairs = unmerged(base)
-    pairs.pop("include", None)
     for name, (key, value) in unmerged(outer).items():
-        if name == "include":
+        if name == "include" and within is None:
             continue
         if value.is_null:
             pairs.pop(name, None)
             continue
         before = pairs.get(name)
-        if before is not None and value.kind == "map" and before[1].kind == "map":
-            value = _merged_mapping(before[1], value, whole=name in _WHOLE)
-        elif before is not None and name == "overrides" and value.kind == "list" and before[1].kind == "list":
-            items = [*before[1].items, *value.items]
-            value = replace(value, style="", items=items, size=before[1].size + value.size)
-            value.length += before[1].length
+        if before is not None:
+            value = _merged_value(before[1], value, name, within)
         pairs[name] = (key, value)
     return _mapping(outer, pairs)
 
 
-def _merged_mapping(base: Node, outer: Node, *, whole: bool) -> Node:
-    pairs = unmerged(base)
-    for name, (key, value) in unmerged(outer).items():
-        if value.is_null:
-            pairs.pop(name, None)
-            continue
-        before = pairs.get(name)
-        if not whole and before is not None and value.kind == "map" and before[1].kind == "map":
-            value = _merged_mapping(before[1], value, whole=False)
-        pairs[name] = (key, value)
-    return _mapping(outer, pairs)
+def _merged_value(base: Node, outer: Node, name: str, within: str | None) -> Node:
+    """One value over another under the same name."""
+    if outer.kind == "map" and base.kind == "map" and within not in _WHOLE:
+        return _merged(base, outer, name if within is None else within)
+    if name == "overrides" and within is None and outer.kind == "list" and base.kind == "list":
+        size = base.size + outer.size
+        length = base.length + outer.length
+        return replace(outer, style="", items=[*base.items, *outer.items], size=size, length=length)
+    return outer
 
 
 def _mapping(outer: Node, pairs: dict[str, tuple[Node, Node]]) -> Node:
