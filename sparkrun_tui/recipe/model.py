@@ -282,6 +282,10 @@ class Recipe:
         """The recipe as its file declares it."""
         return self.declared or self
 
+    def place_of(self, key: str) -> Spot | None:
+        """The place of a key that the file may have at its top or in `runtime_config`; None where it has none."""
+        return self.spots.get(key) or self.spots.get(f"runtime_config.{key}")
+
     def text_of(self, path: str) -> str:
         """The text of one of its files, without a byte order mark; that of the recipe itself for another path."""
         for file in self.included:

@@ -159,7 +159,7 @@ def _about(entry: Before, bundle: Bundle | None) -> str:
 
 
 def _titled(key: str, commands: Sequence[Timed], recipe: Recipe) -> tuple[Hook, ...]:
-    of_all = recipe.spots.get(key) or recipe.spots.get(f"runtime_config.{key}")
+    of_all = recipe.place_of(key)
     hooks = []
     for number, timed in enumerate(commands, 1):
         spot = recipe.spots.get(f"{key}[{number}]") or of_all

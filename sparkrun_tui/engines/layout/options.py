@@ -223,9 +223,7 @@ def _network(options: ContainerOptions, ranks: Sequence[RankPlan], request: Plan
 
 
 def _problem(recipe: Recipe, severity: Severity, code: str, message: str, remedy: str = "") -> Problem:
-    spots = recipe.spots
-    spot = spots.get("executor_config") or spots.get("runtime_config.executor_config")
-    return Problem(severity, code, message, spot, remedy)
+    return Problem(severity, code, message, recipe.place_of("executor_config"), remedy)
 
 
 def _apply(spec: ContainerSpec, options: ContainerOptions, host: HostView) -> ContainerSpec:

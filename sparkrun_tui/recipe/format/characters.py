@@ -8,7 +8,7 @@ from typing import Any
 from sparkrun_tui.base.errors import Spot
 from sparkrun_tui.base.text import first_control, first_hidden, visible_line
 from sparkrun_tui.recipe.format.spots import command_spot
-from sparkrun_tui.recipe.model import Problem, Recipe, Severity
+from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.values.rendered import Rendered, value_text
 
 _AROUND = 20
@@ -70,11 +70,7 @@ def _texts(rendered: Rendered) -> Iterator[tuple[str, str, Spot | None]]:
         yield key, f"{key}={value_text(link.value)}", link.value.spot
     for key, data in recipe.runtime_config.items():
         for text in _strings(data):
-            yield key, text, _place(recipe, key)
-
-
-def _place(recipe: Recipe, key: str) -> Spot | None:
-    return recipe.spots.get(key) or recipe.spots.get(f"runtime_config.{key}")
+            yield key, text, recipe.place_of(key)
 
 
 def _strings(data: Any) -> Iterator[str]:

@@ -157,7 +157,7 @@ def _commands(rendered: Rendered, key: str, problems: list[Problem], known: Mapp
 def _stops(recipe: Recipe, anything: bool, problems: list[Problem]) -> bool:
     key = "stop_after_post"
     data = recipe.runtime_config.get(key)
-    spot = recipe.spots.get(key) or recipe.spots.get(f"runtime_config.{key}")
+    spot = recipe.place_of(key)
     if data in (None, "", False):
         return False
     if data is not True:
@@ -226,7 +226,7 @@ def model_on_hosts(recipe: Recipe) -> LocalModel | None:
 
 class _Options:
     def __init__(self, recipe: Recipe, data: Any) -> None:
-        self.spot = recipe.spots.get("executor_config") or recipe.spots.get("runtime_config.executor_config")
+        self.spot = recipe.place_of("executor_config")
         self.problems: list[Problem] = []
         self.read: set[str] = set()
         self.data: Mapping[str, Any] = data if isinstance(data, Mapping) else {}

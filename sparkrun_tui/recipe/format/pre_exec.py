@@ -77,7 +77,7 @@ def before_entries(recipe: Recipe, fill: Callable[[str], str], problems: list[Pr
 def listed(recipe: Recipe, key: str, problems: list[Problem]) -> Iterator[tuple[Spot | None, Any]]:
     """The entries of a list of the recipe, each with its place; a single text counts as a list of one."""
     data = recipe.runtime_config.get(key)
-    spot = recipe.spots.get(key) or recipe.spots.get(f"runtime_config.{key}")
+    spot = recipe.place_of(key)
     if data in (None, "", []):
         return
     if not isinstance(data, (str, list)):

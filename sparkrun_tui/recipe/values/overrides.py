@@ -105,7 +105,7 @@ def _chain(
         chain["model_revision"] = ChainValue(Value(revision, revision, spot), Origin.MODEL)
     projector = projector_word(recipe, "model" in overrides or "model" in user_defaults)
     if projector:
-        spot = recipe.spots.get("mmproj") or recipe.spots.get("runtime_config.mmproj")
+        spot = recipe.place_of("mmproj")
         chain["mmproj"] = ChainValue(Value(projector, projector, spot), Origin.MODEL)
     for key, value in recipe.defaults.items():
         chain[key] = ChainValue(value, Origin.RECIPE)
