@@ -106,10 +106,14 @@ class Source:
         return self.path[len(self.root) + 1 :].removesuffix(".yaml") if self.root else ""
 
 
+ENDINGS = (".yaml", ".yml")
+"""The endings of recipe files, in lower case."""
+
+
 def stem(path: str) -> str:
     """The name of a recipe file without `.yaml` or `.yml`."""
     name = os.path.basename(path)
-    for ending in (".yaml", ".yml"):
+    for ending in ENDINGS:
         if name.lower().endswith(ending) and len(name) > len(ending):
             return name[: -len(ending)]
     return name

@@ -25,7 +25,7 @@ from sparkrun_tui.recipe.format.yamltree import (
     unmerged,
     written,
 )
-from sparkrun_tui.recipe.model import Included, Problem, Recipe, Source, SourceKind
+from sparkrun_tui.recipe.model import ENDINGS, Included, Problem, Recipe, Source, SourceKind
 
 MAX_CHAIN = 8
 """The most files that build on each other, without the recipe itself."""
@@ -35,7 +35,6 @@ _WHOLE = frozenset({"defaults", "env"})
 """Mappings whose values are settings, which one file has or the other."""
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
 """One part of a name: no separator, no `..`, nothing hidden."""
-_ENDINGS = (".yaml", ".yml")
 _REMEDY = "name a file beside this one, without its folder"
 
 
@@ -136,9 +135,9 @@ def _place(name: str, path: str, source: Source, spot: Spot) -> str:
 
 
 def _file_names(name: str) -> tuple[str, ...]:
-    if name.lower().endswith(_ENDINGS):
+    if name.lower().endswith(ENDINGS):
         return (name,)
-    return tuple(f"{name}{ending}" for ending in _ENDINGS)
+    return tuple(f"{name}{ending}" for ending in ENDINGS)
 
 
 def _kept_inside(place: str, folder: str, name: str, spot: Spot) -> str:

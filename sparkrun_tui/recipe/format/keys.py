@@ -166,5 +166,10 @@ def below(holder: str) -> frozenset[str]:
     return frozenset(key.name[len(start) :] for key in KEYS if key.name.startswith(start))
 
 
+RECIPE_WORDS = frozenset(
+    ["model", "command", "container", "runtime", "recipe_version", "sparkrun_version", "include"]
+)  # fmt: skip
+"""A file is meant to be a recipe when it has one of these keys at its top."""
+
 METADATA_KEYS = below("metadata")
 """Keys of `metadata` with a meaning of their own."""

@@ -8,6 +8,7 @@ from collections import defaultdict
 from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.recipe.format.detect import detect_runtime
 from sparkrun_tui.recipe.format.dtypes import normal_dtype
+from sparkrun_tui.recipe.format.keys import RECIPE_WORDS
 from sparkrun_tui.recipe.format.params import parse_params
 from sparkrun_tui.recipe.format.yamltree import without_comment
 from sparkrun_tui.recipe.model import Source, stem
@@ -37,7 +38,7 @@ def sketch(text: str, source: Source) -> Entry | None:
         top[key] = _value(value) if key in _WANTED else ""
         # A value may also be on the lines below its key.
         filled[key] = without_comment(value).strip() not in _EMPTY
-    if not top.keys() & {"model", "command", "container", "runtime", "recipe_version", "sparkrun_version", "include"}:
+    if RECIPE_WORDS.isdisjoint(top):
         return None
     has = tuple(top)
     nested: defaultdict[str, str] = defaultdict(str)

@@ -24,9 +24,9 @@ from sparkrun_tui.base.files import open_regular, read_text
 from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.text import decode
+from sparkrun_tui.recipe.model import ENDINGS
 from sparkrun_tui.recipe.registry import git
 from sparkrun_tui.recipe.registry.config import url_key
-from sparkrun_tui.recipe.search.folders import ENDINGS
 
 MANIFEST = ".sparkrun/registry.yaml"
 """The file in which a repository declares its registries."""

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.settings import Settings
-from sparkrun_tui.recipe.model import Source, SourceKind
+from sparkrun_tui.recipe.model import ENDINGS, Source, SourceKind
 
-ENDINGS = (".yaml", ".yml")
 MAX_FILES = 50_000
 """The most recipe files of one folder."""
 

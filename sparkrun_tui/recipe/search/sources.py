@@ -11,16 +11,15 @@ from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import RecipeError, Spot
 from sparkrun_tui.base.files import read_bytes
 from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.recipe.format.keys import RECIPE_WORDS
 from sparkrun_tui.recipe.format.loader import load_recipe
-from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity, Source, SourceKind, stem
+from sparkrun_tui.recipe.model import ENDINGS, BrokenRecipe, Problem, Recipe, Severity, Source, SourceKind, stem
 from sparkrun_tui.recipe.registry.registries import registry_folders
 from sparkrun_tui.recipe.search.entry import reference
 from sparkrun_tui.recipe.search.files import all_files
-from sparkrun_tui.recipe.search.folders import ENDINGS, Folder, is_inside, own_folders, recipe_files
+from sparkrun_tui.recipe.search.folders import Folder, is_inside, own_folders, recipe_files
 from sparkrun_tui.recipe.search.patience import Patience
 from sparkrun_tui.recipe.suggestions import listed, nearest
-
-_RECIPE_WORDS = ("model", "command", "container", "runtime", "recipe_version", "sparkrun_version", "include")
 
 
 def find_recipe(name: str, settings: Settings) -> Recipe:
@@ -116,7 +115,7 @@ def looks_like_recipe(recipe: Recipe | BrokenRecipe) -> bool:
     """Whether a file is meant to be a recipe; broken files count, other YAML files in the same folder do not."""
     if isinstance(recipe, BrokenRecipe):
         return True
-    return any(word in recipe.spots for word in _RECIPE_WORDS)
+    return any(word in recipe.spots for word in RECIPE_WORDS)
 
 
 def lasting_reference(recipe: Recipe) -> str:
