@@ -121,20 +121,20 @@ def load_settings() -> Settings:
     """
     file = _File(config_file())
     file.refuse_doubles()
-    notes = file.unknown_keys((), _KEYS)
+    notes = file.unknown_keys((), file.data, _KEYS)
     clusters = []
     for name, body in file.mapping("clusters").items():
         clusters.append(_cluster(file, ("clusters", name), name, body))
         if isinstance(body, dict):
-            notes += file.unknown_keys(("clusters", name), _CLUSTER_KEYS)
+            notes += file.unknown_keys(("clusters", name), body, _CLUSTER_KEYS)
     foreign, foreign_default, foreign_notes = _sparkrun_clusters({cluster.name for cluster in clusters})
     default = file.word("default_cluster")
     spots = {}
     if default:
         spots["default_cluster"] = file.spot("default_cluster")
     keys = {}
-    for key in file.mapping("keys"):
-        keys[key] = file.word("keys", key)
+    for key, value in file.mapping("keys").items():
+        keys[key] = file.as_word("" if value is None else value, "keys", key)
         spots[f"keys.{key}"] = file.spot("keys", key)
     return Settings(
         clusters=(*clusters, *foreign),
@@ -298,11 +298,8 @@ class _File:
             name, spot = self._double
             raise SettingsError(f"`{name}` is given twice", spot=spot, remedy="Keep one of them.")
 
-    def unknown_keys(self, at: tuple[str, ...], known: Sequence[str]) -> list[str]:
-        """A note for each key of the mapping at `at` that is not one of `known`."""
-        body: Any = self.data
-        for key in at:
-            body = {str(name): value for name, value in body.items()}[key]
+    def unknown_keys(self, at: tuple[str, ...], body: Mapping[Any, Any], known: Sequence[str]) -> list[str]:
+        """A note for each key of `body`, the mapping at `at`, that is not one of `known`."""
         notes = []
         for key in map(str, body):
             if key in known:
@@ -328,12 +325,10 @@ class _File:
             raise SettingsError(f"`{key}` must be a list", spot=self.spot(key))
         return [self.as_word(item, key) for item in value]
 
-    def word(self, *keys: str) -> str:
+    def word(self, key: str) -> str:
         """The text under a key, empty when there is none."""
-        value: Any = self.data
-        for key in keys:
-            value = {str(name): body for name, body in value.items()}.get(key)
-        return self.as_word("" if value is None else value, *keys)
+        value = self.data.get(key)
+        return self.as_word("" if value is None else value, key)
 
     def as_word(self, value: object, *keys: str) -> str:
         """A text of the settings; numbers and words to which YAML gives another type are taken as text."""
