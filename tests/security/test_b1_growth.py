@@ -17,7 +17,7 @@ from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.engines.command.shell_edit import MAX_VALUE, assignments
 from sparkrun_tui.recipe import trust
 from sparkrun_tui.recipe.format.loader import load_text
-from sparkrun_tui.recipe.values import masking
+from sparkrun_tui.recipe.values import launch_keys, masking
 from sparkrun_tui.recipe.values.environment import MAX_ENV, expand_env
 from sparkrun_tui.recipe.values.masking import concealed, shown_source
 from sparkrun_tui.recipe.values.overrides import render
@@ -113,7 +113,7 @@ def test_a_variable_stands_for_one_secret_alone() -> None:
     given = [
         names.reference(key, value) for key, value in (("a_2", "x"), ("a", "y"), ("a", "z"), ("A-", "y"), ("a", "x"))
     ]
-    assert given == [f"${{{masking.PREFIX}{name}}}" for name in ("A_2", "A", "A_3", "A", "A_4")]
+    assert given == [f"${{{launch_keys.SECRET_PREFIX}{name}}}" for name in ("A_2", "A", "A_3", "A", "A_4")]
 
 
 def test_thousands_of_heredocs_are_passed_in_time() -> None:

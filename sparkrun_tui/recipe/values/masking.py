@@ -21,17 +21,13 @@ from sparkrun_tui.recipe.model import Problem, Recipe, Value
 from sparkrun_tui.recipe.values import launch_keys
 from sparkrun_tui.recipe.values.env_fields import FIELD
 from sparkrun_tui.recipe.values.environment import references
-from sparkrun_tui.recipe.values.launch_keys import FLAGS, SECRET_PREFIX, FlagsError, Kind, PartError
+from sparkrun_tui.recipe.values.launch_keys import FLAGS, SECRET_PREFIX, SECRET_REFERENCE, FlagsError, Kind, PartError
 from sparkrun_tui.recipe.values.overrides import from_data, render
 from sparkrun_tui.recipe.values.rendered import ChainValue, Origin, Rendered
 from sparkrun_tui.recipe.values.shell_scanner import quotes_at
 from sparkrun_tui.recipe.values.shellwords import serve_argv
 
-PREFIX = SECRET_PREFIX
-"""The beginning of variables that replace secret values in commands."""
-
-_REFERENCE = re.compile(rf"\$\{{{PREFIX}[A-Z0-9_]+\}}")
-_SHOWN = re.compile(r"'\"{0}\"'|\"{0}\"|{0}".replace("{0}", _REFERENCE.pattern))
+_SHOWN = re.compile(r"'\"{0}\"'|\"{0}\"|{0}".replace("{0}", SECRET_REFERENCE.pattern))
 _QUOTED_HEREDOC = re.compile(r"<<-?\s*['\"\\\\]")
 _LAST_WORD = re.compile(r"(?i)(^|[_-])(secret|password|passwd|passphrase|api[_-]?key|token|bearer)$")
 _NAMES_FILE = re.compile(r"(?i)[_-](file|path|dir)$")
@@ -312,7 +308,7 @@ def concealed(rendered: Rendered) -> Concealed:
     names = _Names()
     chain = {key: _conceal(key, link.value, names) for key, link in rendered.chain.items()}
     overrides = _concealed_overrides(rendered, chain, names)
-    if not names.secrets and not any(_REFERENCE.search(value.text) for value in chain.values()):
+    if not names.secrets and not any(SECRET_REFERENCE.search(value.text) for value in chain.values()):
         return Concealed(rendered, {})
     defaults = {key: _conceal(key, value, names) for key, value in rendered.recipe.defaults.items()}
     recipe = replace(rendered.recipe, defaults=defaults)
@@ -371,7 +367,7 @@ class _Names:
         """How many variables have been called after a key."""
 
     def reference(self, key: str, value: str) -> str:
-        stem = PREFIX + (re.sub(r"[^A-Z0-9]+", "_", key.upper()).strip("_") or "VALUE")
+        stem = SECRET_PREFIX + (re.sub(r"[^A-Z0-9]+", "_", key.upper()).strip("_") or "VALUE")
         name = self._given.get((stem, value))
         if name is None:
             name = self._new_name(stem)
@@ -414,18 +410,18 @@ def _in_vain(command: str) -> bool:
     """Whether a reference is in a heredoc whose text the shell leaves unchanged."""
     if _QUOTED_HEREDOC.search(command) is None:
         return False
-    places = [match.start() for match in _REFERENCE.finditer(command)]
+    places = [match.start() for match in SECRET_REFERENCE.finditer(command)]
     return "<" in quotes_at(command, places[:_MOST]).values()
 
 
 def is_variable(name: str) -> bool:
     """Whether this is a variable that stands for a secret value in commands."""
-    return name.startswith(PREFIX)
+    return name.startswith(SECRET_PREFIX)
 
 
 def quote_references(command: str) -> str:
     """`command` with each reference to a secret's variable so that the shell fills it in, as one word, where it is."""
-    found = list(_REFERENCE.finditer(command))[:_MOST]
+    found = list(SECRET_REFERENCE.finditer(command))[:_MOST]
     surroundings = quotes_at(command, [match.start() for match in found])
     for match in reversed(found):
         around = surroundings[match.start()]
@@ -446,7 +442,7 @@ def join_words(words: Iterable[str]) -> shell.Text:
 
 
 def _word(word: str) -> shell.Text:
-    found = list(_REFERENCE.finditer(word))
+    found = list(SECRET_REFERENCE.finditer(word))
     if not found:
         return shell.word(word)
     parts: list[shell.Text] = []
@@ -467,7 +463,7 @@ def given_to(script: str, secrets: Mapping[str, Secret]) -> shell.Text:
 
     `script` is what a recipe's author wrote.
     """
-    wanted = {match.group()[2:-1] for match in _REFERENCE.finditer(script)}
+    wanted = {match.group()[2:-1] for match in SECRET_REFERENCE.finditer(script)}
     lines = []
     for name, value in secrets.items():
         if name in wanted:
