@@ -87,11 +87,16 @@ def _refers(text: str) -> bool:
     return any(f"${{{name}}}" in text for name in names) or _SET_APART.search(text) is not None
 
 
+def _key_inside(key: str, name: object) -> str:
+    """The key by which an item of a mapping is judged: all items of a mapping that is called a secret are secrets."""
+    return key if looks_secret(key) else str(name)
+
+
 def _secret_leaves(key: str, data: Any) -> Iterator[str]:
     """The texts of the secrets in a value, those within lists and mappings too."""
     if isinstance(data, Mapping):
         for name, item in data.items():
-            yield from _secret_leaves(str(name) if not looks_secret(key) else key, item)
+            yield from _secret_leaves(_key_inside(key, name), item)
     elif isinstance(data, (list, tuple)):
         for item in data:
             yield from _secret_leaves(key, item)
@@ -244,7 +249,7 @@ def shown_data(key: str, value: Value) -> Any:
 
 def _shown_item(key: str, data: Any) -> Any:
     if isinstance(data, Mapping):
-        return {name: _shown_item(str(name) if not looks_secret(key) else key, item) for name, item in data.items()}
+        return {name: _shown_item(_key_inside(key, name), item) for name, item in data.items()}
     if isinstance(data, (list, tuple)):
         return [_shown_item(key, item) for item in data]
     if _is_secret(key, data):
@@ -398,8 +403,7 @@ def _conceal(key: str, value: Value, names: _Names) -> Value:
 def _conceal_item(path: str, key: str, data: Any, names: _Names) -> Any:
     if isinstance(data, Mapping):
         return {
-            name: _conceal_item(f"{path}_{name}", str(name) if not looks_secret(key) else key, item, names)
-            for name, item in data.items()
+            name: _conceal_item(f"{path}_{name}", _key_inside(key, name), item, names) for name, item in data.items()
         }
     if isinstance(data, (list, tuple)):
         return [_conceal_item(path, key, item, names) for item in data]
