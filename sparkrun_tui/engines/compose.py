@@ -32,13 +32,12 @@ from sparkrun_tui.recipe.model import Value
 from sparkrun_tui.recipe.suggestions import did_you_mean, listed
 from sparkrun_tui.recipe.values.environment import references
 from sparkrun_tui.recipe.values.masking import gives_secret
+from sparkrun_tui.recipe.values.shellwords import is_shell_call
 
 _VARIABLE = re.compile(r"\$\$|\$\{([A-Za-z_]\w*)(?:(:?[-?+])([^{}]*))?\}|\$([A-Za-z_]\w*)", re.ASCII)
 _MARK = re.compile("\ue000([A-Za-z_][A-Za-z0-9_]*)\ue001")
 """A variable of the workstation within a word of the command, until the word is quoted."""
 _PLACEHOLDER = re.compile(r"\{[a-z_][a-z0-9_]*\}")
-_SHELL = re.compile(r"(?:^|/)(?:ba|da|z|k)?sh$")
-_SHELL_OPTION = re.compile(r"-[abd-z]*c[a-z]*")
 _CACHE = re.compile(r"huggingface|/\.cache(?:/|$)|/\.triton|/\.nv(?:/|$)")
 _MODEL_FLAGS = ("--model", "--model-path", "-m")
 _NAMED_VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -283,7 +282,7 @@ class _Service:
         given = [self._filled(word) for word in _words(self.body.get("command"))]
         words = [*entry, *given]
         for at, word in enumerate(words[:4]):
-            if _SHELL.search(word) and at + 2 < len(words) and _SHELL_OPTION.fullmatch(words[at + 1]):
+            if at + 2 < len(words) and is_shell_call(word, words[at + 1]):
                 return self._script(words[at + 2], mounts)
         dialect = self.family.dialect
         first = dialect.first_argument(words)
