@@ -21,7 +21,7 @@ from sparkrun_tui.engines.layout.common import container, role_of
 from sparkrun_tui.engines.layout.nccl import free_port
 from sparkrun_tui.engines.layout.ready import ready_check
 from sparkrun_tui.engines.llama_cpp.family import LLAMA_CPP
-from sparkrun_tui.engines.llama_cpp.gguf_files import OWN_PROJECTOR, USUAL_QUANT, split_model
+from sparkrun_tui.engines.llama_cpp.gguf_files import OWN_PROJECTOR, USUAL_QUANT
 from sparkrun_tui.engines.llama_cpp.projector import (
     HF_FLAGS,
     MMPROJ_FLAGS,
@@ -42,7 +42,7 @@ from sparkrun_tui.engines.plan import (
     ServePlan,
     Stage,
 )
-from sparkrun_tui.recipe.format.detect import is_repository
+from sparkrun_tui.recipe.format.detect import is_repository, split_gguf
 from sparkrun_tui.recipe.format.hooks import container_options, model_on_hosts
 from sparkrun_tui.recipe.format.local_model import inside_path, is_path
 from sparkrun_tui.recipe.format.mounts import is_below, split_volume
@@ -83,7 +83,7 @@ class LlamaCpp(Engine):
     def models(self, rendered: Rendered) -> tuple[ModelNeed, ...]:
         """The files of one quantisation, and its projector: the one that the recipe names, else the repository's."""
         recipe = rendered.recipe
-        repo, quant = split_model(recipe.model)
+        repo, quant = split_gguf(recipe.model)
         if not is_repository(repo):
             return ()
         said = locate(self.command(rendered), self.family.dialect.starts)
@@ -95,7 +95,7 @@ class LlamaCpp(Engine):
         needs = [ModelNeed(repo, recipe.model_revision, patterns, file)]
         draft = said.value(("-hfd", "-hfrd", "--hf-repo-draft", "--spec-draft-hf"))
         if draft:
-            draft_repo, draft_quant = split_model(draft)
+            draft_repo, draft_quant = split_gguf(draft)
             if is_repository(draft_repo):
                 needs.append(ModelNeed(draft_repo, gguf_quant=draft_quant or USUAL_QUANT))
         return tuple(needs)
@@ -255,7 +255,7 @@ def with_local_model(script: str, words: Command, found: Found, wish: Wish) -> s
 def _names_model(head: str, text: str, model: str) -> bool:
     """Whether a flag gives the recipe's model by its name; a path after `-m` does not."""
     if head in HF_FLAGS:
-        return _same_model(text, model) and (is_repository(split_model(model)[0]) or text == inside_path(model))
+        return _same_model(text, model) and (is_repository(split_gguf(model)[0]) or text == inside_path(model))
     if head not in MODEL_FLAGS:
         return False
     if is_path(model):
@@ -339,7 +339,7 @@ def _before(script: str, word: Word) -> int:
 def _same_model(text: str, model: str) -> bool:
     if "$" in text:
         return True
-    return split_model(text)[0].lower() == split_model(inside_path(model))[0].lower()
+    return split_gguf(text)[0].lower() == split_gguf(inside_path(model))[0].lower()
 
 
 def _first_file(script: str, word: Word, found: Found) -> str:
@@ -348,7 +348,7 @@ def _first_file(script: str, word: Word, found: Found) -> str:
         return word_at(script, word.start, found.path)
     if is_path(found.model):
         return word_at(script, word.start, inside_path(found.model))
-    _, quant = split_model(found.model)
+    _, quant = split_gguf(found.model)
     pattern = "\\*.gguf"
     if quant:
         pattern = f"\\*{quant}\\*.gguf"
@@ -366,7 +366,7 @@ def _search(model: str, pattern: str, more: str = "") -> str:
 
 def _snapshots(model: str) -> str:
     """The folder of a model's snapshots in the container. Raises `LaunchError` for a name with special characters."""
-    repo, quant = split_model(model)
+    repo, quant = split_gguf(model)
     if not is_plain(repo + quant):
         raise LaunchError(
             f"the model's name `{clean_line(model)}` cannot be searched in a container: it holds special characters",
