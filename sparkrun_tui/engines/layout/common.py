@@ -24,7 +24,7 @@ from sparkrun_tui.engines.plan import (
     ServePlan,
 )
 from sparkrun_tui.recipe.format.hooks import hooks_of, model_on_hosts
-from sparkrun_tui.recipe.format.images import same_host
+from sparkrun_tui.recipe.format.images import image_on
 from sparkrun_tui.recipe.format.mounts import on_host, split_volume
 from sparkrun_tui.recipe.values.env_fields import launch_fields, with_launch
 from sparkrun_tui.recipe.values.launch_keys import SECRET_REFERENCE
@@ -214,14 +214,11 @@ def container(
 ) -> ContainerSpec:
     """The container of a rank, with everything that does not depend on the engine; `labelled` adds the labels.
 
-    `env` holds the engine's own variables; the recipe's variables override them, and secrets are kept out of what
-    Docker shows. With `collective` the ranks use NCCL, whose variables override the engine's. `caches` are the
-    engine's caches, name to folder in the container.
+    `image` is used where the recipe names none for the host. `env` holds the engine's own variables; the recipe's
+    variables override them, and secrets are kept out of what Docker shows. With `collective` the ranks use NCCL, whose
+    variables override the engine's. `caches` are the engine's caches, name to folder in the container.
     """
     host = request.hosts[rank]
-    for entry in request.rendered.recipe.images:
-        if same_host(host.name, entry.host):
-            image = entry.image
     plain, secret = split_env(request.env, request.secret_env)
     merged = {**BASE_ENV, **env}
     if collective:
@@ -238,7 +235,7 @@ def container(
         script += "\n"
     return ContainerSpec(
         name=container_name(request.launch_id, rank),
-        image=image,
+        image=image_on(request.rendered.recipe, host.name) or image,
         script=script,
         env=visible,
         secret_env=secret,
