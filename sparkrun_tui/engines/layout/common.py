@@ -20,6 +20,7 @@ from sparkrun_tui.engines.plan import (
     Mount,
     PlanRequest,
     RankPlan,
+    ReadyCheck,
     Role,
     ServePlan,
 )
@@ -289,27 +290,32 @@ def plan_digest(ranks: Sequence[RankPlan]) -> str:
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()[:16]
 
 
+def launch_labels(request: PlanRequest, engine: str, ready: ReadyCheck) -> dict[str, str]:
+    """What the labels of any container of a launch say, without the prefix; texts of the recipe are not redacted."""
+    recipe = request.rendered.recipe
+    labels = {
+        "schema": SCHEMA,
+        "launch": request.launch_id,
+        "recipe": recipe.name,
+        "recipe-digest": recipe.digest,
+        "engine": engine,
+        "nodes": str(len(request.hosts)),
+        "hosts": ",".join(host.name for host in request.hosts),
+        "port": str(ready.port),
+        "model": recipe.model,
+        "served": ready.served_name,
+    }
+    if ready.offers:
+        labels["offers"] = ready.offers
+    return labels
+
+
 def labelled(plan: ServePlan, request: PlanRequest) -> ServePlan:
     """The plan with labels on all its containers, by which a workload is found and grouped later."""
     redact = Redactor([*request.secret_env.values(), *_hidden(plan)])
-    recipe = plan.recipe
-    common = {
-        "schema": SCHEMA,
-        "launch": plan.launch_id,
-        "plan": plan_digest(plan.ranks),
-        "recipe": recipe.name,
-        "recipe-digest": recipe.digest,
-        "engine": plan.engine,
-        "nodes": str(len(plan.ranks)),
-        "hosts": ",".join(rank.host for rank in plan.ranks),
-        "port": str(plan.ready.port),
-        "model": recipe.model,
-        "served": plan.ready.served_name,
-        "image": plan.image,
-        "settings": settings_label(request.rendered),
-    }
-    if plan.ready.offers:
-        common["offers"] = plan.ready.offers
+    common = launch_labels(request, plan.engine, plan.ready)
+    common["plan"] = plan_digest(plan.ranks)
+    common["settings"] = settings_label(request.rendered)
     safe = {f"{LABEL}{key}": redact(value) for key, value in common.items()}
     return replace(plan, ranks=tuple(_with_labels(rank, safe) for rank in plan.ranks))
 
