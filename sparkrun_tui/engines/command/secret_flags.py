@@ -25,6 +25,7 @@ from sparkrun_tui.engines.command.shell_edit import (
     outer_command,
     serve_commands,
     splice,
+    variable_in,
 )
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.plan import PlanRequest
@@ -33,7 +34,6 @@ from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.values.masking import gives_secret, is_variable, new_variable
 from sparkrun_tui.recipe.values.shell_scanner import Command, simple_commands
 
-_REFERENCE = re.compile(r'"?\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(?::\?)?\})"?')
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
 _ASSIGNING = frozenset({"export", "declare", "local", "readonly", "env"})
 """Words before the assignments of a command."""
@@ -195,9 +195,8 @@ def _secret_flag(name: str, value: str, family: Family) -> str:
 
 def _value_of(item: _Given, around: _Around) -> Secret | None:
     """The secret itself; None where only a shell could say what it is."""
-    reference = _REFERENCE.fullmatch(item.value)
-    if reference is not None:
-        name = reference[1] or reference[2]
+    name = variable_in(item.value)
+    if name:
         return None if name in around.assigned else around.request.secret_env.get(name)
     if any(sign in item.value for sign in "$`"):
         return None
@@ -273,7 +272,7 @@ def _as_reference(item: _Given, secret: Secret, secrets: dict[str, Secret], arou
     written = script[item.value_start : item.end]
     quoted = len(written) > 1 and written[0] == written[-1] and written[0] in "'\""
     is_whole_word = written == item.value or quoted
-    if not is_whole_word or around.outer is not around.serving[0] or _REFERENCE.fullmatch(item.value) is not None:
+    if not is_whole_word or around.outer is not around.serving[0] or variable_in(item.value):
         return []
     name = new_variable(item.flag.lstrip("-"), secret, secrets)
     secrets[name] = secret

@@ -16,6 +16,7 @@ from sparkrun_tui.recipe.values.shellwords import TALKS, inner_commands
 _PLAIN = re.compile(r"[A-Za-z0-9/._+@%:,=-]+", re.ASCII)
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _REFERENCE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?::?-([^{}$]*))?\})")
+_ONLY_REFERENCE = re.compile(r"\"?\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?::\?)?\})\"?", re.ASCII)
 MAX_VALUE = 4096
 """Longest value of a variable that is worked out, in characters: names, paths, numbers."""
 
@@ -167,6 +168,14 @@ def assignments(script: str) -> dict[str, str]:
                 continue
             found[match[1]] = plain_value(match[2], found) or ""
     return found
+
+
+def variable_in(text: str) -> str:
+    """The variable that a word is and nothing else (`$NAME`, `"${NAME}"`, `${NAME:?}`); empty for any other word."""
+    match = _ONLY_REFERENCE.fullmatch(text)
+    if match is None:
+        return ""
+    return match[1] or match[2]
 
 
 def plain_value(text: str, variables: Mapping[str, str]) -> str | None:
