@@ -27,6 +27,7 @@ from sparkrun_tui.engines.llama_cpp.projector import (
     MMPROJ_FLAGS,
     MODEL_FLAGS,
     Wish,
+    flag_at,
     is_word,
     loads_model,
     wish_of,
@@ -192,19 +193,6 @@ def _stages(hosts: Sequence[HostView], port: int) -> tuple[Stage, ...]:
     return (*stages, Stage("Start llama-server", start=(0,)))
 
 
-def _flag_at(words: Command, index: int) -> tuple[str, str, int]:
-    """The word at `index` read as a flag: its name, its value (empty without one), and how many words both take.
-
-    The value follows an equals sign, or is the next word.
-    """
-    head, equals, value = words[index].text.partition("=")
-    if equals:
-        return head, value, 1
-    if index + 1 == len(words):
-        return head, "", 1
-    return head, words[index + 1].text, 2
-
-
 @dataclass(frozen=True, slots=True)
 class Found:
     """A model as the recipe names it, and the paths of its first file and its projector inside the container.
@@ -228,7 +216,7 @@ def with_local_model(script: str, words: Command, found: Found, wish: Wish) -> s
     index = 0
     while index < len(words):
         word = words[index]
-        head, text, count = _flag_at(words, index)
+        head, text, count = flag_at(words, index)
         start = word.start
         if _names_model(head, text, found.model):
             change = f"-m {_first_file(script, word, found)}"

@@ -118,9 +118,20 @@ def loads_model(said: ServeCommand, model: str) -> bool:
 
 
 def flags_of(words: Command) -> Iterator[tuple[str, str]]:
-    """Each word as a flag, with the value behind an equals sign or in the next word."""
-    for index, word in enumerate(words):
-        head, equals, value = word.text.partition("=")
-        if not equals and index + 1 < len(words):
-            value = words[index + 1].text
+    """Each word as a flag, with its value."""
+    for index in range(len(words)):
+        head, value, _ = flag_at(words, index)
         yield head, value
+
+
+def flag_at(words: Command, index: int) -> tuple[str, str, int]:
+    """The word at `index` read as a flag: its name, its value (empty without one), and how many words both take.
+
+    The value follows an equals sign, or is the next word.
+    """
+    head, equals, value = words[index].text.partition("=")
+    if equals:
+        return head, value, 1
+    if index + 1 == len(words):
+        return head, "", 1
+    return head, words[index + 1].text, 2
