@@ -22,6 +22,7 @@ from sparkrun_tui.engines.command.shell_edit import (
     all_commands,
     assignments,
     is_plain,
+    needs_gap,
     outer_command,
     serve_commands,
     splice,
@@ -258,8 +259,9 @@ def _changes_environment(script: str) -> bool:
 def _without(script: str, item: _Given) -> Splice:
     """Take a flag out, with the blanks before it; one stays where the words around it would be one word."""
     start = _blanks_before(script, item.start)
-    follows = script[item.end : item.end + 1]
-    text = "" if not follows or follows.isspace() or follows in "'\")" else " "
+    text = ""
+    if needs_gap(script, item.end, "'\")"):
+        text = " "
     return Splice(start, item.end, text)
 
 
