@@ -10,8 +10,10 @@ from __future__ import annotations
 import os
 import re
 import shlex
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -32,13 +34,13 @@ from sparkrun_tui.recipe.model import Value
 from sparkrun_tui.recipe.suggestions import did_you_mean, listed
 from sparkrun_tui.recipe.values.environment import references
 from sparkrun_tui.recipe.values.masking import gives_secret
+from sparkrun_tui.recipe.values.shell_scanner import Word
+from sparkrun_tui.recipe.values.shellwords import is_shell_call
 
 _VARIABLE = re.compile(r"\$\$|\$\{([A-Za-z_]\w*)(?:(:?[-?+])([^{}]*))?\}|\$([A-Za-z_]\w*)", re.ASCII)
 _MARK = re.compile("\ue000([A-Za-z_][A-Za-z0-9_]*)\ue001")
 """A variable of the workstation within a word of the command, until the word is quoted."""
 _PLACEHOLDER = re.compile(r"\{[a-z_][a-z0-9_]*\}")
-_SHELL = re.compile(r"(?:^|/)(?:ba|da|z|k)?sh$")
-_SHELL_OPTION = re.compile(r"-[abd-z]*c[a-z]*")
 _CACHE = re.compile(r"huggingface|/\.cache(?:/|$)|/\.triton|/\.nv(?:/|$)")
 _MODEL_FLAGS = ("--model", "--model-path", "-m")
 _NAMED_VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -283,7 +285,7 @@ class _Service:
         given = [self._filled(word) for word in _words(self.body.get("command"))]
         words = [*entry, *given]
         for at, word in enumerate(words[:4]):
-            if _SHELL.search(word) and at + 2 < len(words) and _SHELL_OPTION.fullmatch(words[at + 1]):
+            if at + 2 < len(words) and is_shell_call(word, words[at + 1]):
                 return self._script(words[at + 2], mounts)
         dialect = self.family.dialect
         first = dialect.first_argument(words)
@@ -388,32 +390,36 @@ class _Service:
             raise RecipeError("the service's command is not valid shell, so no recipe can be made of it") from None
         if words is None:
             raise RecipeError("the service's command does not start the engine in a way that is known here")
-        arguments = read_arguments([word.text for word in words], self.family)
-        changes: list[Splice] = []
-        places = {word.text: word for word in words}
-        wanted: dict[str, str] = {}
-        first = self.family.dialect.first_argument([word.text for word in words]) or 0
-        if self._is_flagless and first < len(words) and not is_flag(words[first].text):
-            self.model = self._on_host(words[first].text, mounts)
-            wanted[words[first].text] = "{model}"
-        for entry in arguments.given:
+        texts = [word.text for word in words]
+        # Values are found by their flag: two flags may have the same value, and one may be given twice.
+        places: dict[tuple[str, str], list[Word]] = defaultdict(list)
+        for flag, word in pairwise(words):
+            places[flag.text, word.text].append(word)
+        changes: dict[Word, str] = {}
+        first = self.family.dialect.first_argument(texts) or 0
+        if self._is_flagless and first < len(words) and not is_flag(texts[first]):
+            self.model = self._on_host(texts[first], mounts)
+            changes[words[first]] = "{model}"
+        for entry in read_arguments(texts, self.family).given:
             key = entry.row.key if entry.row is not None else ""
             if entry.attached or len(entry.values) != 1:
                 continue
+            value = entry.values[0]
             if self._gives_model(entry):
-                self.model = self._on_host(entry.values[0], mounts)
-                wanted[entry.values[0]] = "{model}"
+                self.model = self._on_host(value, mounts)
+                instead = "{model}"
             elif key in ("port", "host"):
-                self._default(key, entry.values[0])
-                wanted[entry.values[0]] = f"{{{key}}}"
-            elif self._is_secret(entry, entry.values[0]):
-                wanted[entry.values[0]] = f'"${{{self._secret(entry)}}}"'
-        for value, placeholder in wanted.items():
-            word = places[value]
-            changes.append(Splice(word.start, word.end, placeholder))
+                self._default(key, value)
+                instead = f"{{{key}}}"
+            elif self._is_secret(entry, value):
+                instead = f'"${{{self._secret(entry)}}}"'
+            else:
+                continue
+            for word in places[entry.word, value]:
+                changes[word] = instead
         lines: list[str] = []
         self._address(lines, "", "")
-        text = splice(script, changes)
+        text = splice(script, [Splice(word.start, word.end, instead) for word, instead in changes.items()])
         return _MARK.sub(lambda match: f"${{{match[1]}}}", text)
 
     def _joined(self, words: Sequence[str]) -> str:

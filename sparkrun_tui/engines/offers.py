@@ -17,7 +17,7 @@ from typing import Any
 from sparkrun_tui.base.decoded import Decoded, decode_json
 from sparkrun_tui.base.json_text import JsonError
 from sparkrun_tui.base.text import clean_line, shorten
-from sparkrun_tui.engines.command.arguments import flag_of, read_arguments
+from sparkrun_tui.engines.command.arguments import meant_spellings, read_arguments
 from sparkrun_tui.engines.family import Family
 
 JSON = "application/json"
@@ -275,11 +275,7 @@ def offered_by_command(words: Sequence[str], family: Family) -> str:
     found = read_arguments(words, family).given
     for flag, value, name in family.offers:
         for entry in found:
-            # A flag of earlier versions is only known by its spelling.
-            spellings: tuple[str, ...] = (flag_of(entry.word, family),)
-            if entry.flag is not None:
-                spellings = entry.flag.spellings
-            if flag not in spellings:
+            if flag not in meant_spellings(entry.word, family):
                 continue
             if not value or value in entry.values:
                 return name

@@ -142,6 +142,15 @@ def test_services_in_their_forms(service: str, runtime: str, model: str, argv: s
         assert command.command == ('pip install x && exec vllm serve a/b --port 8000 --api-key "${API_KEY}"\n')
 
 
+def test_values_in_a_script_are_replaced_behind_their_own_flags() -> None:
+    script = "vllm serve 8192 --port 8192 --max-model-len 8192 --api-key canary-0123456789 --api-key canary-0123456789"
+    service = f"image: vllm/vllm-openai:v0.31.0, entrypoint: [bash, -c], command: ['{script}']"
+    recipe, _ = made(f"services: {{one: {{{service}}}}}")
+    assert recipe.command == (
+        'vllm serve {model} --port {port} --max-model-len 8192 --api-key "${API_KEY}" --api-key "${API_KEY}"\n'
+    )
+
+
 def test_one_of_several_engines_must_be_named() -> None:
     text = "services: {a: {image: vllm/vllm-openai:v1}, b: {image: lmsysorg/sglang:v1, command: --model-path x/y}}"
     with pytest.raises(UsageError, match="several"):

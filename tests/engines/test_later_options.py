@@ -8,10 +8,12 @@ import pytest
 
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.settings import Cluster
-from sparkrun_tui.engines.plan import ServePlan
+from sparkrun_tui.engines.plan import HostView, PlanRequest, ServePlan
+from sparkrun_tui.engines.registry import engine_for
 from sparkrun_tui.launch.plan.containers import create_body, run_command
 from sparkrun_tui.launch.plan.dry_run import lines, offline_plan
 from sparkrun_tui.recipe.format.hooks import container_options
+from sparkrun_tui.recipe.format.images import image_on
 from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.model import Severity
 from sparkrun_tui.recipe.values.overrides import render
@@ -121,6 +123,15 @@ def test_hosts_have_images_of_their_own() -> None:
     assert serve.image_on("spark-2") == "a/b:second"
     assert [rank.container.labels["io.sparkrun-tui.image"] for rank in serve.ranks] == ["a/b:1", "a/b:second"]
     assert any("spark-2 a/b:second" in note for note in serve.notes)
+
+
+def test_of_two_entries_that_mean_one_host_the_first_counts_everywhere() -> None:
+    twice = "containers: [{host: spark-2, image: 'a/b:first'}, {host: me@spark-2, image: 'a/b:later'}]\n"
+    hosts = (HostView("me@spark-1", "10.0.0.1"), HostView("me@spark-2", "10.0.0.2"))
+    recipe = rendered(TWO + twice + "runtime_cache: {key_by_image: true}\n")
+    spec = engine_for("vllm").plan(PlanRequest(recipe, hosts, "abcd2345")).ranks[1].container
+    assert spec.image == image_on(recipe.recipe, "me@spark-2") == "a/b:first"
+    assert any("/b-first-" in mount.source for mount in spec.mounts)
 
 
 def test_the_plan_pulls_each_image_where_it_runs() -> None:

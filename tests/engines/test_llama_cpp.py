@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from sparkrun_tui.base.errors import LaunchError
-from sparkrun_tui.engines.llama_cpp.gguf_files import OWN_PROJECTOR, USUAL_QUANT, choose, quants_in, split_model
+from sparkrun_tui.engines.llama_cpp.gguf_files import OWN_PROJECTOR, USUAL_QUANT, choose, quants_in
 from sparkrun_tui.engines.plan import ModelNeed, PortWait, ReadyCheck
+from sparkrun_tui.recipe.format.detect import split_gguf
 
 from .samples import plan, rendered, scripts, with_command, words_of
 
@@ -154,8 +155,8 @@ def test_drafts_and_matrices_are_not_the_model() -> None:
 
 
 def test_names_are_taken_apart() -> None:
-    assert split_model(MODEL) == ("acme/Falcon-GGUF", "Q4_K_M")
-    assert split_model("acme/Falcon") == ("acme/Falcon", "")
+    assert split_gguf(MODEL) == ("acme/Falcon-GGUF", "Q4_K_M")
+    assert split_gguf("acme/Falcon") == ("acme/Falcon", "")
     assert quants_in(FILES) == ("BF16", "IQ4_XS", "Q4_K_M", "Q4_K_S", "Q6_K", "UD-Q4_K_M", "UD-Q5_K_XL")
 
 

@@ -22,9 +22,11 @@ from sparkrun_tui.engines.command.shell_edit import (
     all_commands,
     assignments,
     is_plain,
+    needs_gap,
     outer_command,
     serve_commands,
     splice,
+    variable_in,
 )
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.plan import PlanRequest
@@ -33,7 +35,6 @@ from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.values.masking import gives_secret, is_variable, new_variable
 from sparkrun_tui.recipe.values.shell_scanner import Command, simple_commands
 
-_REFERENCE = re.compile(r'"?\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(?::\?)?\})"?')
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
 _ASSIGNING = frozenset({"export", "declare", "local", "readonly", "env"})
 """Words before the assignments of a command."""
@@ -195,9 +196,8 @@ def _secret_flag(name: str, value: str, family: Family) -> str:
 
 def _value_of(item: _Given, around: _Around) -> Secret | None:
     """The secret itself; None where only a shell could say what it is."""
-    reference = _REFERENCE.fullmatch(item.value)
-    if reference is not None:
-        name = reference[1] or reference[2]
+    name = variable_in(item.value)
+    if name:
         return None if name in around.assigned else around.request.secret_env.get(name)
     if any(sign in item.value for sign in "$`"):
         return None
@@ -259,8 +259,9 @@ def _changes_environment(script: str) -> bool:
 def _without(script: str, item: _Given) -> Splice:
     """Take a flag out, with the blanks before it; one stays where the words around it would be one word."""
     start = _blanks_before(script, item.start)
-    follows = script[item.end : item.end + 1]
-    text = "" if not follows or follows.isspace() or follows in "'\")" else " "
+    text = ""
+    if needs_gap(script, item.end, "'\")"):
+        text = " "
     return Splice(start, item.end, text)
 
 
@@ -273,7 +274,7 @@ def _as_reference(item: _Given, secret: Secret, secrets: dict[str, Secret], arou
     written = script[item.value_start : item.end]
     quoted = len(written) > 1 and written[0] == written[-1] and written[0] in "'\""
     is_whole_word = written == item.value or quoted
-    if not is_whole_word or around.outer is not around.serving[0] or _REFERENCE.fullmatch(item.value) is not None:
+    if not is_whole_word or around.outer is not around.serving[0] or variable_in(item.value):
         return []
     name = new_variable(item.flag.lstrip("-"), secret, secrets)
     secrets[name] = secret

@@ -5,7 +5,6 @@ Requests for readiness, test prompts and metrics must send it. It is never shown
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -13,10 +12,9 @@ from itertools import islice
 from sparkrun_tui.base.secrets import MOST_LETTERS, Secret
 from sparkrun_tui.engines.command.arguments import flag_of, is_flag, plain_spelling
 from sparkrun_tui.engines.command.serving import ServeCommand
+from sparkrun_tui.engines.command.shell_edit import variable_in
 from sparkrun_tui.engines.family import Family, KeyPlaces
 from sparkrun_tui.engines.plan import NO_KEY, ServerKey
-
-_REFERENCE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?::\?)?\})", re.ASCII)
 
 _SHORTEST = 4
 """The fewest characters of an abbreviated flag."""
@@ -124,9 +122,8 @@ def _given(words: Sequence[str], family: Family) -> Iterator[tuple[str, list[str
 
 def _filled(word: str, variables: Mapping[str, Secret], places: KeyPlaces) -> ServerKey:
     """The key that a word of a script gives, with the variable that it comes from."""
-    reference = _REFERENCE.fullmatch(word.strip('"'))
-    if reference is not None:
-        name = reference[1] or reference[2]
+    name = variable_in(word)
+    if name:
         secret = None
         if name in variables:
             secret = _one(variables[name].reveal(), places)

@@ -11,15 +11,14 @@ from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.filling import TooLongError, filled_in
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.recipe.values.shell_scanner import Command, Word, simple_commands
+from sparkrun_tui.recipe.values.shellwords import TALKS, inner_commands
 
 _PLAIN = re.compile(r"[A-Za-z0-9/._+@%:,=-]+", re.ASCII)
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _REFERENCE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?::?-([^{}$]*))?\})")
+_ONLY_REFERENCE = re.compile(r"\"?\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?::\?)?\})\"?", re.ASCII)
 MAX_VALUE = 4096
 """Longest value of a variable that is worked out, in characters: names, paths, numbers."""
-_SHELL = re.compile(r"(?:^|/)(?:ba|da|z|k)?sh$")
-_SHELL_OPTION = re.compile(r"-[abd-z]*c[a-z]*")
-_TALKS = frozenset({"echo", "printf", "which", "type", "pip", "pip3", "command"})
 
 
 ServeTest = Callable[[Sequence[str]], bool]
@@ -45,11 +44,10 @@ def serve_commands(script: str, serves: ServeTest) -> list[Command]:
     found: list[Command] = []
     for words in reversed(simple_commands(script)):
         texts = [word.text for word in words]
-        if texts[0] not in _TALKS and serves(texts):
+        if texts[0] not in TALKS and serves(texts):
             found.append(words)
             continue
-        inner = _inner_script(script, words) or []
-        for command in reversed(inner):
+        for command in reversed(inner_commands(script, words)):
             if serves([word.text for word in command]):
                 found.append(command)
     return found
@@ -60,7 +58,7 @@ def all_commands(script: str) -> list[Command]:
     found: list[Command] = []
     for words in simple_commands(script):
         found.append(words)
-        found += _inner_script(script, words) or []
+        found += inner_commands(script, words)
     return found
 
 
@@ -72,25 +70,6 @@ def outer_command(script: str, words: Command) -> Command:
         if command[0].start <= words[0].start and words[-1].end <= command[-1].end:
             return command
     return words
-
-
-def _inner_script(script: str, words: Command) -> list[Command] | None:
-    """The commands of the quoted script of a `bash -c` call, with places in the outer script; None without one.
-
-    A quoted script that is not valid shell counts as none.
-    """
-    for program, option, body in zip(words, words[1:], words[2:], strict=False):
-        if not _SHELL.search(program.text) or not _SHELL_OPTION.fullmatch(option.text):
-            continue
-        raw = script[body.start : body.end]
-        quoted = len(raw) > 1 and raw[0] == raw[-1] and raw[0] in "'\""
-        if not quoted:
-            continue
-        try:
-            return simple_commands(raw[1:-1], body.start + 1)
-        except ValueError:
-            return None
-    return None
 
 
 def is_plain(text: str) -> bool:
@@ -189,6 +168,14 @@ def assignments(script: str) -> dict[str, str]:
                 continue
             found[match[1]] = plain_value(match[2], found) or ""
     return found
+
+
+def variable_in(text: str) -> str:
+    """The variable that a word is and nothing else (`$NAME`, `"${NAME}"`, `${NAME:?}`); empty for any other word."""
+    match = _ONLY_REFERENCE.fullmatch(text)
+    if match is None:
+        return ""
+    return match[1] or match[2]
 
 
 def plain_value(text: str, variables: Mapping[str, str]) -> str | None:

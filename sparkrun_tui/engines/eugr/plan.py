@@ -18,7 +18,7 @@ from sparkrun_tui.engines.eugr.scripts import REPOSITORY, build_stage, check_wor
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.layout import hosts as host_rules
 from sparkrun_tui.engines.layout.assemble import as_asked, several_images
-from sparkrun_tui.engines.layout.common import SCHEMA, hook_script, launch_fields_on, split_env
+from sparkrun_tui.engines.layout.common import hook_script, launch_fields_on, launch_labels, split_env
 from sparkrun_tui.engines.layout.hook_env import hook_env
 from sparkrun_tui.engines.layout.hooks import before_hooks, with_hooks
 from sparkrun_tui.engines.layout.nccl import free_port
@@ -268,23 +268,9 @@ def _builds(recipe: Recipe, image: str) -> bool:
 
 def _label_arguments(request: PlanRequest, engine: str, ready: ReadyCheck) -> str:
     """Labels for the scripts' containers; the scripts split the text at blanks, so other values are left out."""
-    recipe = request.rendered.recipe
     redact = Redactor(request.secret_env.values())
-    labels = {
-        "schema": SCHEMA,
-        "launch": request.launch_id,
-        "recipe": recipe.name,
-        "recipe-digest": recipe.digest,
-        "engine": engine,
-        "nodes": str(len(request.hosts)),
-        "hosts": ",".join(host.name for host in request.hosts),
-        "port": str(ready.port),
-        "model": recipe.model,
-        "served": ready.served_name,
-        "offers": ready.offers,
-    }
     words = []
-    for key, value in labels.items():
+    for key, value in launch_labels(request, engine, ready).items():
         safe = redact(value)
         if _LABEL_SAFE.fullmatch(safe):
             words.append(f"--label {LABEL}{key}={safe}")

@@ -20,11 +20,12 @@ from sparkrun_tui.engines.plan import (
     Mount,
     PlanRequest,
     RankPlan,
+    ReadyCheck,
     Role,
     ServePlan,
 )
 from sparkrun_tui.recipe.format.hooks import hooks_of, model_on_hosts
-from sparkrun_tui.recipe.format.images import same_host
+from sparkrun_tui.recipe.format.images import image_on
 from sparkrun_tui.recipe.format.mounts import on_host, split_volume
 from sparkrun_tui.recipe.values.env_fields import launch_fields, with_launch
 from sparkrun_tui.recipe.values.launch_keys import SECRET_REFERENCE
@@ -214,14 +215,11 @@ def container(
 ) -> ContainerSpec:
     """The container of a rank, with everything that does not depend on the engine; `labelled` adds the labels.
 
-    `env` holds the engine's own variables; the recipe's variables override them, and secrets are kept out of what
-    Docker shows. With `collective` the ranks use NCCL, whose variables override the engine's. `caches` are the
-    engine's caches, name to folder in the container.
+    `image` is used where the recipe names none for the host. `env` holds the engine's own variables; the recipe's
+    variables override them, and secrets are kept out of what Docker shows. With `collective` the ranks use NCCL, whose
+    variables override the engine's. `caches` are the engine's caches, name to folder in the container.
     """
     host = request.hosts[rank]
-    for entry in request.rendered.recipe.images:
-        if same_host(host.name, entry.host):
-            image = entry.image
     plain, secret = split_env(request.env, request.secret_env)
     merged = {**BASE_ENV, **env}
     if collective:
@@ -238,7 +236,7 @@ def container(
         script += "\n"
     return ContainerSpec(
         name=container_name(request.launch_id, rank),
-        image=image,
+        image=image_on(request.rendered.recipe, host.name) or image,
         script=script,
         env=visible,
         secret_env=secret,
@@ -292,27 +290,32 @@ def plan_digest(ranks: Sequence[RankPlan]) -> str:
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()[:16]
 
 
+def launch_labels(request: PlanRequest, engine: str, ready: ReadyCheck) -> dict[str, str]:
+    """What the labels of any container of a launch say, without the prefix; texts of the recipe are not redacted."""
+    recipe = request.rendered.recipe
+    labels = {
+        "schema": SCHEMA,
+        "launch": request.launch_id,
+        "recipe": recipe.name,
+        "recipe-digest": recipe.digest,
+        "engine": engine,
+        "nodes": str(len(request.hosts)),
+        "hosts": ",".join(host.name for host in request.hosts),
+        "port": str(ready.port),
+        "model": recipe.model,
+        "served": ready.served_name,
+    }
+    if ready.offers:
+        labels["offers"] = ready.offers
+    return labels
+
+
 def labelled(plan: ServePlan, request: PlanRequest) -> ServePlan:
     """The plan with labels on all its containers, by which a workload is found and grouped later."""
     redact = Redactor([*request.secret_env.values(), *_hidden(plan)])
-    recipe = plan.recipe
-    common = {
-        "schema": SCHEMA,
-        "launch": plan.launch_id,
-        "plan": plan_digest(plan.ranks),
-        "recipe": recipe.name,
-        "recipe-digest": recipe.digest,
-        "engine": plan.engine,
-        "nodes": str(len(plan.ranks)),
-        "hosts": ",".join(rank.host for rank in plan.ranks),
-        "port": str(plan.ready.port),
-        "model": recipe.model,
-        "served": plan.ready.served_name,
-        "image": plan.image,
-        "settings": settings_label(request.rendered),
-    }
-    if plan.ready.offers:
-        common["offers"] = plan.ready.offers
+    common = launch_labels(request, plan.engine, plan.ready)
+    common["plan"] = plan_digest(plan.ranks)
+    common["settings"] = settings_label(request.rendered)
     safe = {f"{LABEL}{key}": redact(value) for key, value in common.items()}
     return replace(plan, ranks=tuple(_with_labels(rank, safe) for rank in plan.ranks))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sparkrun_tui.engines.layout.caches import RUNTIME_CACHE
-from sparkrun_tui.engines.plan import HostView, PlanRequest, ReadyCheck, Role
+from sparkrun_tui.engines.layout.common import role_of
+from sparkrun_tui.engines.plan import HostView, PlanRequest, ReadyCheck
 
 HOOK_VARIABLES = (
     "SPARKRUN_HOOK", "SPARKRUN_CLUSTER_ID", "SPARKRUN_RECIPE_NAME", "SPARKRUN_RUNTIME", "SPARKRUN_MODEL",
@@ -28,12 +29,12 @@ def hook_env(
     head = request.hosts[0]
     host: HostView | None = None
     role = "control"
+    serves = key not in ("pre_exec", "mods")
     if rank is not None:
         host = request.hosts[rank]
-        role = str(Role.SOLO if len(request.hosts) == 1 else Role.HEAD if rank == 0 else Role.WORKER)
-    elif key in ("pre_exec", "mods"):
+        role = str(role_of(rank, len(request.hosts)))
+    elif not serves:
         role = ""
-    serves = key not in ("pre_exec", "mods")
     values = {
         "SPARKRUN_HOOK": "pre_exec" if key == "mods" else key,
         "SPARKRUN_CLUSTER_ID": request.launch_id,

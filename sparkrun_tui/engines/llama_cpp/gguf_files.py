@@ -42,14 +42,6 @@ class GgufChoice:
     mmproj: str = ""
 
 
-def split_model(model: str) -> tuple[str, str]:
-    """`repo:quant` at the last colon as (repository, quantisation); the second is empty without one."""
-    repo, colon, quant = model.rpartition(":")
-    if not colon or "/" in quant:
-        return model, ""
-    return repo, quant
-
-
 def choose(names: Iterable[str], quant: str, mmproj: str = "") -> GgufChoice:
     """The files of `quant` (exact, as a whole word) among a repository's file names, with all parts of a split file.
 

@@ -21,12 +21,13 @@ from sparkrun_tui.engines.layout.common import container, role_of
 from sparkrun_tui.engines.layout.nccl import free_port
 from sparkrun_tui.engines.layout.ready import ready_check
 from sparkrun_tui.engines.llama_cpp.family import LLAMA_CPP
-from sparkrun_tui.engines.llama_cpp.gguf_files import OWN_PROJECTOR, USUAL_QUANT, split_model
+from sparkrun_tui.engines.llama_cpp.gguf_files import OWN_PROJECTOR, USUAL_QUANT
 from sparkrun_tui.engines.llama_cpp.projector import (
     HF_FLAGS,
     MMPROJ_FLAGS,
     MODEL_FLAGS,
     Wish,
+    flag_at,
     is_word,
     loads_model,
     wish_of,
@@ -42,7 +43,7 @@ from sparkrun_tui.engines.plan import (
     ServePlan,
     Stage,
 )
-from sparkrun_tui.recipe.format.detect import is_repository
+from sparkrun_tui.recipe.format.detect import is_repository, split_gguf
 from sparkrun_tui.recipe.format.hooks import container_options, model_on_hosts
 from sparkrun_tui.recipe.format.local_model import inside_path, is_path
 from sparkrun_tui.recipe.format.mounts import is_below, split_volume
@@ -83,7 +84,7 @@ class LlamaCpp(Engine):
     def models(self, rendered: Rendered) -> tuple[ModelNeed, ...]:
         """The files of one quantisation, and its projector: the one that the recipe names, else the repository's."""
         recipe = rendered.recipe
-        repo, quant = split_model(recipe.model)
+        repo, quant = split_gguf(recipe.model)
         if not is_repository(repo):
             return ()
         said = locate(self.command(rendered), self.family.dialect.starts)
@@ -95,7 +96,7 @@ class LlamaCpp(Engine):
         needs = [ModelNeed(repo, recipe.model_revision, patterns, file)]
         draft = said.value(("-hfd", "-hfrd", "--hf-repo-draft", "--spec-draft-hf"))
         if draft:
-            draft_repo, draft_quant = split_model(draft)
+            draft_repo, draft_quant = split_gguf(draft)
             if is_repository(draft_repo):
                 needs.append(ModelNeed(draft_repo, gguf_quant=draft_quant or USUAL_QUANT))
         return tuple(needs)
@@ -192,19 +193,6 @@ def _stages(hosts: Sequence[HostView], port: int) -> tuple[Stage, ...]:
     return (*stages, Stage("Start llama-server", start=(0,)))
 
 
-def _flag_at(words: Command, index: int) -> tuple[str, str, int]:
-    """The word at `index` read as a flag: its name, its value (empty without one), and how many words both take.
-
-    The value follows an equals sign, or is the next word.
-    """
-    head, equals, value = words[index].text.partition("=")
-    if equals:
-        return head, value, 1
-    if index + 1 == len(words):
-        return head, "", 1
-    return head, words[index + 1].text, 2
-
-
 @dataclass(frozen=True, slots=True)
 class Found:
     """A model as the recipe names it, and the paths of its first file and its projector inside the container.
@@ -228,7 +216,7 @@ def with_local_model(script: str, words: Command, found: Found, wish: Wish) -> s
     index = 0
     while index < len(words):
         word = words[index]
-        head, text, count = _flag_at(words, index)
+        head, text, count = flag_at(words, index)
         start = word.start
         if _names_model(head, text, found.model):
             change = f"-m {_first_file(script, word, found)}"
@@ -255,7 +243,7 @@ def with_local_model(script: str, words: Command, found: Found, wish: Wish) -> s
 def _names_model(head: str, text: str, model: str) -> bool:
     """Whether a flag gives the recipe's model by its name; a path after `-m` does not."""
     if head in HF_FLAGS:
-        return _same_model(text, model) and (is_repository(split_model(model)[0]) or text == inside_path(model))
+        return _same_model(text, model) and (is_repository(split_gguf(model)[0]) or text == inside_path(model))
     if head not in MODEL_FLAGS:
         return False
     if is_path(model):
@@ -339,7 +327,7 @@ def _before(script: str, word: Word) -> int:
 def _same_model(text: str, model: str) -> bool:
     if "$" in text:
         return True
-    return split_model(text)[0].lower() == split_model(inside_path(model))[0].lower()
+    return split_gguf(text)[0].lower() == split_gguf(inside_path(model))[0].lower()
 
 
 def _first_file(script: str, word: Word, found: Found) -> str:
@@ -348,7 +336,7 @@ def _first_file(script: str, word: Word, found: Found) -> str:
         return word_at(script, word.start, found.path)
     if is_path(found.model):
         return word_at(script, word.start, inside_path(found.model))
-    _, quant = split_model(found.model)
+    _, quant = split_gguf(found.model)
     pattern = "\\*.gguf"
     if quant:
         pattern = f"\\*{quant}\\*.gguf"
@@ -366,7 +354,7 @@ def _search(model: str, pattern: str, more: str = "") -> str:
 
 def _snapshots(model: str) -> str:
     """The folder of a model's snapshots in the container. Raises `LaunchError` for a name with special characters."""
-    repo, quant = split_model(model)
+    repo, quant = split_gguf(model)
     if not is_plain(repo + quant):
         raise LaunchError(
             f"the model's name `{clean_line(model)}` cannot be searched in a container: it holds special characters",

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from sparkrun_tui.engines.command.serving import ServeCommand
 from sparkrun_tui.engines.command.shell_edit import plain_value
-from sparkrun_tui.engines.llama_cpp.gguf_files import OWN_PROJECTOR, split_model
+from sparkrun_tui.engines.llama_cpp.gguf_files import OWN_PROJECTOR
+from sparkrun_tui.recipe.format.detect import split_gguf
 from sparkrun_tui.recipe.format.extensions import NO_PROJECTOR
 from sparkrun_tui.recipe.format.hooks import model_on_hosts
 from sparkrun_tui.recipe.format.local_model import is_path
@@ -103,7 +104,7 @@ def _variables_decide(rendered: Rendered) -> bool:
 
 def loads_model(said: ServeCommand, model: str) -> bool:
     """Whether the command loads the recipe's model from its repository."""
-    repo = split_model(model)[0].lower()
+    repo = split_gguf(model)[0].lower()
     for head, text in flags_of(said.words):
         if head not in HF_FLAGS and head not in MODEL_FLAGS:
             continue
@@ -111,15 +112,26 @@ def loads_model(said: ServeCommand, model: str) -> bool:
         if named is None:
             # A variable of the environment: nothing else is there to be the model.
             return True
-        if split_model(named)[0].lower() == repo:
+        if split_gguf(named)[0].lower() == repo:
             return True
     return False
 
 
 def flags_of(words: Command) -> Iterator[tuple[str, str]]:
-    """Each word as a flag, with the value behind an equals sign or in the next word."""
-    for index, word in enumerate(words):
-        head, equals, value = word.text.partition("=")
-        if not equals and index + 1 < len(words):
-            value = words[index + 1].text
+    """Each word as a flag, with its value."""
+    for index in range(len(words)):
+        head, value, _ = flag_at(words, index)
         yield head, value
+
+
+def flag_at(words: Command, index: int) -> tuple[str, str, int]:
+    """The word at `index` read as a flag: its name, its value (empty without one), and how many words both take.
+
+    The value follows an equals sign, or is the next word.
+    """
+    head, equals, value = words[index].text.partition("=")
+    if equals:
+        return head, value, 1
+    if index + 1 == len(words):
+        return head, "", 1
+    return head, words[index + 1].text, 2

@@ -9,7 +9,8 @@ from sparkrun_tui.recipe.values.shell_scanner import Command, simple_commands
 
 _ENGINES = re.compile(r"(^|/)(vllm|sglang|llama-server|server)$")
 _MODULES = frozenset({"sglang.launch_server", "vllm.entrypoints.openai.api_server"})
-_TALKS = frozenset({"echo", "printf", "which", "type", "pip", "pip3", "command"})
+TALKS = frozenset({"echo", "printf", "which", "type", "pip", "pip3", "command"})
+"""Programs whose arguments may name an engine without starting it."""
 _WITH_SERVE = re.compile(r"(?:^|/)(?:vllm|sglang)$")
 _SERVER = re.compile(r"(?:^|/)llama-server$")
 _LOOKED_AT = 12
@@ -62,7 +63,7 @@ def engine_end(script: str) -> tuple[int, bool] | None:
     for command in reversed(simple_commands(script)):
         if _starts_engine(command):
             return command[-1].end, False
-        for inner in reversed(_inner(script, command)):
+        for inner in reversed(inner_commands(script, command)):
             if _starts_engine(inner):
                 return inner[-1].end, True
     return None
@@ -70,7 +71,7 @@ def engine_end(script: str) -> tuple[int, bool] | None:
 
 def _starts_engine(command: Command) -> bool:
     words = [word.text for word in command[:_LOOKED_AT]]
-    if words[0] in _TALKS:
+    if words[0] in TALKS:
         return False
     for at, word in enumerate(words):
         following = words[at + 1] if at + 1 < len(words) else ""
@@ -84,15 +85,25 @@ def _starts_engine(command: Command) -> bool:
     return words[0].endswith("/server")
 
 
-def _inner(script: str, command: Command) -> list[Command]:
-    """The commands of the quoted script of a `bash -c` call, with places in the outer script."""
+def is_shell_call(program: str, option: str) -> bool:
+    """Whether two words in a row start a shell with a script as its next argument: `bash -c`, `/bin/sh -lc`."""
+    return _SHELL.search(program) is not None and _SHELL_OPTION.fullmatch(option) is not None
+
+
+def inner_commands(script: str, command: Command) -> list[Command]:
+    """The commands of the quoted script of a `bash -c` call, with places in the outer script; empty without one.
+
+    A quoted script that is not valid shell counts as none.
+    """
     for program, option, body in zip(command, command[1:], command[2:], strict=False):
-        if not _SHELL.search(program.text) or not _SHELL_OPTION.fullmatch(option.text):
+        if not is_shell_call(program.text, option.text):
             continue
         raw = script[body.start : body.end]
-        if len(raw) > 1 and raw[0] == raw[-1] and raw[0] in "'\"":
-            try:
-                return simple_commands(raw[1:-1], body.start + 1)
-            except ValueError:
-                return []
+        quoted = len(raw) > 1 and raw[0] == raw[-1] and raw[0] in "'\""
+        if not quoted:
+            continue
+        try:
+            return simple_commands(raw[1:-1], body.start + 1)
+        except ValueError:
+            return []
     return []
