@@ -13,8 +13,9 @@ from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.engines.layout.common import container_name, role_of
 from sparkrun_tui.engines.layout.labels import hosts_of, label_of, offers_of, port_of, rank_of
-from sparkrun_tui.engines.plan import ContainerExec, ContainerSpec, Phase, RankPlan, ReadyCheck, Role, ServePlan, Stage
+from sparkrun_tui.engines.plan import ContainerExec, ContainerSpec, Phase, RankPlan, ReadyCheck, ServePlan, Stage
 from sparkrun_tui.launch.plan.archive import exec_paths
 from sparkrun_tui.launch.plan.host_views import probe_paths, views_of
 from sparkrun_tui.launch.plan.plan import LaunchPlan
@@ -270,18 +271,12 @@ def _rank(
     image: str,
 ) -> RankPlan:
     """Rank `number` of `count`, with the name and labels of its container when that was found."""
-    if count == 1:
-        role = Role.SOLO
-    elif number == 0:
-        role = Role.HEAD
-    else:
-        role = Role.WORKER
-    name = f"sparkrun-tui-{launch_id}-{number}"
+    name = container_name(launch_id, number)
     labels: Mapping[str, str] = {}
     if number in by_rank:
         _, info = by_rank[number]
         name, labels = info.name, info.labels
-    return RankPlan(number, host, role, ContainerSpec(name, image, "", labels=labels))
+    return RankPlan(number, host, role_of(number, count), ContainerSpec(name, image, "", labels=labels))
 
 
 def announce(given: Given, running: Running, report: Reporter, found: Found) -> None:
