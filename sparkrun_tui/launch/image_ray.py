@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.kept_json import keep_newest, read_kept, update_kept
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.numbers import major_minor
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.engines.plan import ImageRay
 from sparkrun_tui.engines.registry import ENGINES
@@ -72,10 +72,8 @@ def answered(found: ImageProgram | None) -> ImageRay:
 
 def knows_tokens(version: str) -> bool:
     """Whether this version of Ray knows token authentication; False where the version is not known."""
-    numbers = [whole(part) for part in version.split(".")[:2]]
-    if len(numbers) < 2 or numbers[0] is None or numbers[1] is None:
-        return False
-    return (numbers[0], numbers[1]) >= TOKENS_SINCE
+    numbers = major_minor(version)
+    return numbers is not None and numbers >= TOKENS_SINCE
 
 
 def _entry(host: str, key: str) -> str:

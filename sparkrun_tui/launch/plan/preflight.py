@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sparkrun_tui.base import identifiers, shell
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.numbers import major_minor
 from sparkrun_tui.base.units import GIB, format_gib
 from sparkrun_tui.engines.plan import LABEL
 from sparkrun_tui.launch.plan.plan import LaunchPlan
@@ -264,7 +264,7 @@ def _gpu(facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding]
             needed="a GPU with its driver",
             remedy=remedy,
         )
-    has, wants = _version(facts.cuda), _version(around.image_cuda)
+    has, wants = major_minor(facts.cuda), major_minor(around.image_cuda)
     if has and wants and wants > has:
         yield Finding(
             host=host,
@@ -275,13 +275,6 @@ def _gpu(facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding]
             needed=f"CUDA {around.image_cuda}",
             remedy=f"Update the driver of {host}, or use an older image.",
         )
-
-
-def _version(text: str) -> tuple[int, ...]:
-    """Major and minor version; empty when the text is not a version."""
-    parts = [whole(part) for part in text.split(".", 2)[:2]]
-    numbers = tuple(part for part in parts if part is not None)
-    return numbers if len(numbers) == 2 else ()
 
 
 def _disk(facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding]:
