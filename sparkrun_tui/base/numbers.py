@@ -25,6 +25,17 @@ def whole(text: str, *, least: int = 0, most: int = MOST) -> int | None:
     return number if least <= number <= most else None
 
 
+def major_minor(version: str, *, most: int = MOST) -> tuple[int, int] | None:
+    """The first two numbers of a version such as `13.0` or `2.52.1`, or None when it does not begin with two."""
+    parts = version.split(".", 2)
+    if len(parts) < 2:
+        return None
+    major, minor = whole(parts[0], most=most), whole(parts[1], most=most)
+    if major is None or minor is None:
+        return None
+    return major, minor
+
+
 def decimal(text: str, *, least: float = -1e18, most: float = 1e18) -> float | None:
     """`text` as a finite number between `least` and `most`, or None when it is not one."""
     text = text.strip()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sparkrun_tui.base import identifiers
 from sparkrun_tui.base.identifiers import LaunchId
+from sparkrun_tui.engines.layout.common import role_of
 from sparkrun_tui.engines.layout.labels import hosts_of, label_of, nodes_of, offers_of, port_of, rank_of
 from sparkrun_tui.engines.plan import LABEL
 from sparkrun_tui.fleet.model import Health, Workload, WorkloadRank
@@ -134,13 +135,8 @@ def _rank(item: FoundContainer) -> WorkloadRank:
     if rank is None:
         # Containers that foreign scripts made for a launch of this program carry no rank.
         rank = hosts.index(item.host) if item.host in hosts else 0
-    if len(hosts) < 2:
-        usual_role = "solo"
-    elif rank == 0:
-        usual_role = "head"
-    else:
-        usual_role = "worker"
-    return _workload_rank(item, rank, labels.get(f"{LABEL}role", usual_role))
+    usual_role = role_of(rank, max(len(hosts), 1))
+    return _workload_rank(item, rank, labels.get(f"{LABEL}role", str(usual_role)))
 
 
 def _workload_rank(item: FoundContainer, rank: int, role: str) -> WorkloadRank:

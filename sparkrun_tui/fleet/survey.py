@@ -14,7 +14,7 @@ from sparkrun_tui.engines.registry import family_of
 from sparkrun_tui.fleet.grouping import FoundContainer, group, is_foreign, is_ours
 from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload
 from sparkrun_tui.remote.docker.types import MOST_CONTAINERS, ContainerInfo
-from sparkrun_tui.remote.http.client import HttpCall
+from sparkrun_tui.remote.http.client import HttpCall, addresses_of_server
 from sparkrun_tui.remote.ports.services import HostServices
 from sparkrun_tui.remote.probe.facts import HostFacts
 from sparkrun_tui.remote.transport import LinkState, LinkStatus
@@ -154,8 +154,7 @@ class _Judge:
 
     async def _asked(self, workload: Workload, port: int) -> Workload:
         head = workload.head_host
-        # Most servers listen on all addresses, some only on the one that their command names.
-        for address in dict.fromkeys(("127.0.0.1", self._addresses.get(head) or "127.0.0.1")):
+        for address in addresses_of_server(self._addresses.get(head, "")):
             call = HttpCall(port, "/health", address=address, timeout=HEALTH_TIMEOUT, key=None)
             try:
                 reply = await self._services.http.ask(self._services.connector(head), call)

@@ -5,17 +5,14 @@ What a host says of a digest counts on that host alone: another host's Ray would
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from sparkrun_tui.base import paths
-from sparkrun_tui.base.files import read_text, update_private
-from sparkrun_tui.base.json_text import parse_json
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.kept_json import keep_newest, read_kept, update_kept
+from sparkrun_tui.base.numbers import major_minor
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.engines.plan import ImageRay
 from sparkrun_tui.engines.registry import ENGINES
@@ -48,23 +45,20 @@ def key_of(image: ImageInfo) -> str:
 
 def kept_of(host: str, key: str) -> ImageRay:
     """What was kept of an image as a host has it; unknown where nothing was."""
-    entry = _read().get(_entry(host, key))
-    if not key or not isinstance(entry, dict) or not isinstance(entry.get("has"), bool):
+    data = read_kept(_file())
+    if not key or not isinstance(data, dict):
+        return ImageRay()
+    entry = data.get(_entry(host, key))
+    if not isinstance(entry, dict) or not isinstance(entry.get("has"), bool):
         return ImageRay()
     return answered(ImageProgram(entry["has"], str(entry.get("version") or "")[:_MOST_TEXT]))
 
 
 def keep(host: str, key: str, found: ImageProgram) -> None:
     """Keep what an image has, as a host says. A failure to write is ignored: the next launch asks again."""
-
-    def changed(text: str) -> str:
-        known = _parsed(text)
-        known.pop(_entry(host, key), None)
-        known[_entry(host, key)] = {"has": found.present, "version": found.version}
-        return json.dumps(dict(list(known.items())[-_MOST:]), indent=1)
-
+    entry = {"has": found.present, "version": found.version}
     with suppress(OSError):
-        update_private(_file(), changed)
+        update_kept(_file(), lambda data: keep_newest(data, _entry(host, key), entry, _MOST))
 
 
 def answered(found: ImageProgram | None) -> ImageRay:
@@ -78,10 +72,8 @@ def answered(found: ImageProgram | None) -> ImageRay:
 
 def knows_tokens(version: str) -> bool:
     """Whether this version of Ray knows token authentication; False where the version is not known."""
-    numbers = [whole(part) for part in version.split(".")[:2]]
-    if len(numbers) < 2 or numbers[0] is None or numbers[1] is None:
-        return False
-    return (numbers[0], numbers[1]) >= TOKENS_SINCE
+    numbers = major_minor(version)
+    return numbers is not None and numbers >= TOKENS_SINCE
 
 
 def _entry(host: str, key: str) -> str:
@@ -90,20 +82,3 @@ def _entry(host: str, key: str) -> str:
 
 def _file() -> Path:
     return paths.cache_dir() / "image-ray.json"
-
-
-def _read() -> dict[str, Any]:
-    try:
-        return _parsed(read_text(_file()))
-    except (OSError, ValueError):
-        return {}
-
-
-def _parsed(text: str) -> dict[str, Any]:
-    try:
-        data = parse_json(text)
-    except ValueError:
-        return {}
-    if isinstance(data, dict):
-        return dict(data)
-    return {}

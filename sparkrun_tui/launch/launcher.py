@@ -11,13 +11,12 @@ from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.identifiers import LAUNCH_ALPHABET, LAUNCH_LENGTH
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.settings import Cluster, Settings
-from sparkrun_tui.launch.image_ray import known_ray
 from sparkrun_tui.launch.plan.consent import insist_on_consent
-from sparkrun_tui.launch.plan.environment import plan_env
-from sparkrun_tui.launch.plan.host_views import probe_paths, unprobed, view_of
+from sparkrun_tui.launch.plan.host_views import probe_paths, views_of
 from sparkrun_tui.launch.plan.inspect import inspect as inspect_hosts
 from sparkrun_tui.launch.plan.inspect import see_model
-from sparkrun_tui.launch.plan.plan import CONDITIONS, LaunchPlan, build_plan, in_force, planning, stopped_by
+from sparkrun_tui.launch.plan.making import make_plan
+from sparkrun_tui.launch.plan.plan import CONDITIONS, LaunchPlan, planning, stopped_by
 from sparkrun_tui.launch.plan.redaction import redactor_for
 from sparkrun_tui.launch.record.bus import Bus
 from sparkrun_tui.launch.record.events import StatusChanged
@@ -30,8 +29,6 @@ from sparkrun_tui.launch.run.parts.reporter import Reporter
 from sparkrun_tui.launch.run.parts.running import Running
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.launch.sizing.host_models import remember_model
-from sparkrun_tui.launch.sizing.sizing import attention_heads
-from sparkrun_tui.recipe.bundled_files.attachments import bring
 from sparkrun_tui.recipe.format.hooks import model_on_hosts
 from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.remote.hub.token import hub_token
@@ -84,22 +81,14 @@ class Launcher:
         """
         names = tuple(hosts) if hosts else cluster.hosts
         with planning(rendered):
-            views = []
-            for name in names:
-                facts = self.facts.get(name)
-                views.append(unprobed(name, cluster) if facts is None else view_of(facts, cluster, name))
-            rendered = in_force(rendered, cluster, views, solo=solo)
-            env = plan_env(rendered, self._environ, consented)
-            return build_plan(
+            return make_plan(
                 rendered,
                 cluster,
-                views,
+                views_of(names, cluster, self.facts),
+                self._environ,
                 launch_id=launch_id or new_launch_id(),
                 solo=solo,
-                env=env,
-                brought=bring(rendered),
-                attention_heads=attention_heads(rendered),
-                ray=known_ray(rendered, names),
+                consented=consented,
             )
 
     async def probe(

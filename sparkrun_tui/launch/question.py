@@ -13,7 +13,7 @@ from sparkrun_tui.launch.prompting import FIRST_TOKEN, Prompt
 from sparkrun_tui.launch.record.events import EndpointUp
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.remote.aio import closing
-from sparkrun_tui.remote.http.client import HttpCall, HttpRefused
+from sparkrun_tui.remote.http.client import HttpCall, HttpRefused, addresses_of_server
 
 _TRY_ANOTHER = NOT_OFFERED | {400, 415, 422}
 """Statuses after which another way to ask may fit the server."""
@@ -53,8 +53,9 @@ class Question:
         self._max_tokens = max_tokens
         self._key = key
         self._find_key = find_key
-        # Most servers listen on all addresses, some only on the one that their command names.
-        self._addresses = [address] if address else list(dict.fromkeys(("127.0.0.1", where.hostname or "127.0.0.1")))
+        self._addresses = addresses_of_server(where.hostname or "")
+        if address:
+            self._addresses = (address,)
         self._answered = False
         self.prompt: Prompt | None = None
         """The last prompt for a text, with its figures; None where the answer was none."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sparkrun_tui.base.json_text import JsonError, parse_json
-from sparkrun_tui.base.numbers import MOST, decimal, decimal_of, whole, whole_of
+from sparkrun_tui.base.numbers import MOST, decimal, decimal_of, major_minor, whole, whole_of
 
 
 @pytest.mark.parametrize(("text", "number"), [("0", 0), (" 42\n", 42), ("007", 7), (str(MOST), MOST)])
@@ -16,6 +16,20 @@ def test_whole_numbers_are_read(text: str, number: int) -> None:
 @pytest.mark.parametrize("text", ["", "-1", "+1", "1_000", "²", "٣", "1.0", "0x10", "9" * 19, "9" * 5000, "1 2"])
 def test_what_is_no_whole_number_is_none(text: str) -> None:
     assert whole(text) is None
+
+
+@pytest.mark.parametrize(
+    ("version", "numbers"),
+    [("13.0", (13, 0)), ("2.52.1", (2, 52)), ("1.47.0rc1", (1, 47)), ("0.9", (0, 9))],
+)
+def test_the_beginning_of_a_version_is_read(version: str, numbers: tuple[int, int]) -> None:
+    assert major_minor(version) == numbers
+
+
+@pytest.mark.parametrize("version", ["", "13", "13.", ".5", "2.52rc1", "v2.1", "2.-1", "2.x.1", "1" * 30 + ".0"])
+def test_what_does_not_begin_with_two_numbers_is_no_version(version: str) -> None:
+    assert major_minor(version) is None
+    assert major_minor("9.10", most=9) is None
 
 
 def test_bounds_of_a_whole_number() -> None:

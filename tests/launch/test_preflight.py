@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -10,8 +12,9 @@ import pytest
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.engines.layout.nccl import nccl_env
 from sparkrun_tui.engines.plan import LABEL, Phase
+from sparkrun_tui.launch.plan import preflight
 from sparkrun_tui.launch.plan.host_views import view_of
-from sparkrun_tui.launch.plan.preflight import Finding, Surroundings, Verdict, judge
+from sparkrun_tui.launch.plan.preflight import IGNORABLE, STRICT, Finding, Surroundings, Verdict, judge
 from sparkrun_tui.launch.record.events import LaunchStatus, StepState
 from sparkrun_tui.launch.run.steps.start import ray_nodes
 from sparkrun_tui.remote.docker.types import ContainerInfo, ImageInfo
@@ -30,6 +33,13 @@ def findings(text: str, *changes: dict[str, Any], around: Surroundings = HAS_IMA
     for number, name in enumerate(plan.host_names):
         known[name] = facts(name, **(changes[number] if number < len(changes) else {}))
     return list(judge(plan, known, dict.fromkeys(plan.host_names, around), **options))
+
+
+def test_every_check_can_be_ignored_or_cannot() -> None:
+    codes = set(re.findall(r'\bcode="([^"]+)"', inspect.getsource(preflight)))
+    assert {"docker", "model-path", "gpu-runtime"} <= codes
+    assert codes <= IGNORABLE.keys() | set(STRICT)
+    assert not IGNORABLE.keys() & set(STRICT)
 
 
 def test_hosts_as_they_should_be_have_no_findings() -> None:

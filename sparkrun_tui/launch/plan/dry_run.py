@@ -7,14 +7,11 @@ from typing import Any
 
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.base.text import first_hidden, visible
-from sparkrun_tui.launch.image_ray import known_ray
-from sparkrun_tui.launch.plan.environment import plan_env
-from sparkrun_tui.launch.plan.host_views import unprobed
-from sparkrun_tui.launch.plan.plan import LaunchPlan, build_plan, in_force, planning
+from sparkrun_tui.launch.plan.host_views import views_of
+from sparkrun_tui.launch.plan.making import make_plan
+from sparkrun_tui.launch.plan.plan import LaunchPlan, planning
 from sparkrun_tui.launch.plan.redaction import redactor_for
 from sparkrun_tui.launch.plan.shapes import WORKSTATION, Command
-from sparkrun_tui.launch.sizing.sizing import attention_heads
-from sparkrun_tui.recipe.bundled_files.attachments import bring
 from sparkrun_tui.recipe.trust import consented_variables
 from sparkrun_tui.recipe.values.masking import is_variable, shown_settings
 from sparkrun_tui.recipe.values.rendered import Rendered
@@ -34,19 +31,14 @@ def offline_plan(
     """
     chosen = cluster or PLACEHOLDERS
     with planning(rendered):
-        hosts = [unprobed(name, chosen) for name in chosen.hosts]
-        rendered = in_force(rendered, chosen, hosts, solo=solo)
-        env = plan_env(rendered, environ, consented_variables(rendered.recipe))
-        return build_plan(
+        return make_plan(
             rendered,
             chosen,
-            hosts,
+            views_of(chosen.hosts, chosen, {}),
+            environ,
             launch_id=launch_id,
             solo=solo,
-            env=env,
-            brought=bring(rendered),
-            attention_heads=attention_heads(rendered),
-            ray=known_ray(rendered, chosen.hosts),
+            consented=consented_variables(rendered.recipe),
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.engines.plan import HostView, Rdma
 from sparkrun_tui.remote.probe.facts import HostFacts
@@ -44,6 +46,15 @@ def view_of(facts: HostFacts, cluster: Cluster, name: str) -> HostView:
         boot_id=facts.boot_id,
         relays=cluster.host_to_host,
     )
+
+
+def views_of(names: Sequence[str], cluster: Cluster, facts: Mapping[str, HostFacts]) -> list[HostView]:
+    """The named hosts in their order: by their probe where they are in `facts`, else guessed."""
+    views = []
+    for name in names:
+        known = facts.get(name)
+        views.append(unprobed(name, cluster) if known is None else view_of(known, cluster, name))
+    return views
 
 
 def fast_address(view: HostView) -> str:

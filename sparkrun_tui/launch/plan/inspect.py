@@ -11,9 +11,10 @@ from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.units import format_bytes, format_gib
 from sparkrun_tui.engines.plan import HostView, ImageRay, ModelNeed, Phase
 from sparkrun_tui.launch.image_ray import kept_of, key_of
-from sparkrun_tui.launch.plan.host_views import probe_paths, view_of
+from sparkrun_tui.launch.plan.host_views import probe_paths
+from sparkrun_tui.launch.plan.making import plan_again
 from sparkrun_tui.launch.plan.model_sources import as_request, as_stored, find_source, held_by, stored_whole
-from sparkrun_tui.launch.plan.plan import LaunchPlan, build_plan
+from sparkrun_tui.launch.plan.plan import LaunchPlan
 from sparkrun_tui.launch.plan.preflight import Finding, Surroundings, Verdict, judge
 from sparkrun_tui.launch.plan.shapes import WORKSTATION, Command, PlanStep
 from sparkrun_tui.launch.plan.steps import download_command, relay_command
@@ -48,21 +49,7 @@ async def inspect(
     """
     seen = _Inspected()
     await asyncio.gather(*(_ask(plan, services, host, seen) for host in plan.host_names))
-    views = []
-    for view in plan.hosts:
-        facts = seen.facts.get(view.name)
-        views.append(view if facts is None else view_of(facts, plan.cluster, view.name))
-    plan = build_plan(
-        plan.rendered,
-        plan.cluster,
-        views,
-        launch_id=plan.launch_id,
-        solo=len(views) == 1,
-        env=plan.env,
-        brought=plan.brought,
-        attention_heads=plan.attention_heads,
-        ray=_kept_ray(plan, seen),
-    )
+    plan = plan_again(plan, seen.facts, ray=_kept_ray(plan, seen))
     models = [(need, await _model(plan, need, services, token, seen)) for need in plan.serve.models]
     problems = list(plan.problems)
     problems += map(_problem, judge(plan, seen.facts, seen.around, memory_needed))

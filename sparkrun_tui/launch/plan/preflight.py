@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sparkrun_tui.base import identifiers, shell
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.numbers import major_minor
 from sparkrun_tui.base.units import GIB, format_gib
 from sparkrun_tui.engines.plan import LABEL
 from sparkrun_tui.launch.plan.plan import LaunchPlan
@@ -40,7 +40,7 @@ IGNORABLE = {
     "mod-missing": "a mod of the recipe is nowhere to be had",
 }
 """The checks that the user may ignore, with what they find; the last two are of the recipe, not of a host."""
-STRICT = ("docker", "port", "running")
+STRICT = ("docker", "model-path", "port", "running")
 """The checks that cannot be ignored: nothing can be launched then."""
 
 _SAME = ("recipe-digest", "recipe", "settings", "hosts", "port")
@@ -63,13 +63,17 @@ class Finding:
 
     host: str
     code: str
-    """`docker`, `gpu-runtime`, `gpu`, `driver`, `disk`, `memory`, `port`, `arch`, `skew`, `running`, `hosts-differ`."""
+    """The check that found it, one of `IGNORABLE` or `STRICT`."""
     verdict: Verdict
     what: str
     measured: str
     needed: str
     remedy: str
-    ignorable: bool = True
+
+    @property
+    def ignorable(self) -> bool:
+        """Whether the user may launch nevertheless."""
+        return self.code in IGNORABLE
 
     def __str__(self) -> str:
         return f"{self.what}: {self.measured}, needed: {self.needed}"
@@ -157,7 +161,6 @@ def _model_path(plan: LaunchPlan, facts: HostFacts, around: Surroundings, host: 
             measured=wrong,
             needed="a readable model",
             remedy=remedy,
-            ignorable=False,
         )
         return
     for place in (seen.real, *seen.leads):
@@ -171,7 +174,6 @@ def _model_path(plan: LaunchPlan, facts: HostFacts, around: Surroundings, host: 
             measured=f"a link to {place}, which would expose the host",
             needed="a folder of its own",
             remedy="Correct `model`, or the link on the host.",
-            ignorable=False,
         )
         return
 
@@ -223,7 +225,6 @@ def _docker(facts: HostFacts, host: str) -> Iterator[Finding]:
             measured=access,
             needed="access",
             remedy=remedy,
-            ignorable=False,
         )
     elif not facts.gpu_runtime:
         remedy = f"On {host}: sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"
@@ -263,7 +264,7 @@ def _gpu(facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding]
             needed="a GPU with its driver",
             remedy=remedy,
         )
-    has, wants = _version(facts.cuda), _version(around.image_cuda)
+    has, wants = major_minor(facts.cuda), major_minor(around.image_cuda)
     if has and wants and wants > has:
         yield Finding(
             host=host,
@@ -274,13 +275,6 @@ def _gpu(facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding]
             needed=f"CUDA {around.image_cuda}",
             remedy=f"Update the driver of {host}, or use an older image.",
         )
-
-
-def _version(text: str) -> tuple[int, ...]:
-    """Major and minor version; empty when the text is not a version."""
-    parts = [whole(part) for part in text.split(".", 2)[:2]]
-    numbers = tuple(part for part in parts if part is not None)
-    return numbers if len(numbers) == 2 else ()
 
 
 def _disk(facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding]:
@@ -362,7 +356,6 @@ def _port(plan: LaunchPlan, facts: HostFacts, around: Surroundings, host: str) -
                 measured=f"launch {launch} on port {port}",
                 needed="nothing to do",
                 remedy=f"Attach, or stop it: {_stop(launch)}",
-                ignorable=False,
             )
             return
         if owner.name:
@@ -377,7 +370,6 @@ def _port(plan: LaunchPlan, facts: HostFacts, around: Surroundings, host: str) -
         measured=measured,
         needed="a free port",
         remedy=remedy,
-        ignorable=False,
     )
 
 

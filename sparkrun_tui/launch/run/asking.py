@@ -11,7 +11,7 @@ from sparkrun_tui.launch.run.parts.given import Given
 from sparkrun_tui.launch.run.parts.reporter import Reporter
 from sparkrun_tui.launch.run.parts.running import Running
 from sparkrun_tui.remote.failures import LinkLost
-from sparkrun_tui.remote.http.client import HttpCall, HttpReply
+from sparkrun_tui.remote.http.client import HttpCall, HttpReply, addresses_of_server
 
 
 async def ask(
@@ -50,7 +50,7 @@ async def _asked(
     if body:
         method = "POST"
         headers["Content-Type"] = kind
-    for address in _addresses(given):
+    for address in addresses_of_server(serving_address(given)):
         call = HttpCall(ready.port, path, method, body, headers, address, timeout, key=key)
         try:
             return await given.services.http.ask(given.transport(ready.host), call)
@@ -76,11 +76,6 @@ async def sought(given: Given, running: Running) -> Secret | None:
     except HostError:
         # It has ended meanwhile, which the watch reports, or has no shell: the key stays unknown.
         return None
-
-
-def _addresses(given: Given) -> tuple[str, ...]:
-    """Where the server may listen: most listen on all addresses, some only on the one that their command names."""
-    return tuple(dict.fromkeys(("127.0.0.1", serving_address(given))))
 
 
 def serving_address(given: Given) -> str:

@@ -13,10 +13,11 @@ from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.engines.layout.common import container_name, role_of
 from sparkrun_tui.engines.layout.labels import hosts_of, label_of, offers_of, port_of, rank_of
-from sparkrun_tui.engines.plan import ContainerExec, ContainerSpec, Phase, RankPlan, ReadyCheck, Role, ServePlan, Stage
+from sparkrun_tui.engines.plan import ContainerExec, ContainerSpec, Phase, RankPlan, ReadyCheck, ServePlan, Stage
 from sparkrun_tui.launch.plan.archive import exec_paths
-from sparkrun_tui.launch.plan.host_views import probe_paths, unprobed, view_of
+from sparkrun_tui.launch.plan.host_views import probe_paths, views_of
 from sparkrun_tui.launch.plan.plan import LaunchPlan
 from sparkrun_tui.launch.record.events import LaunchBegan, LaunchStatus, StatusChanged, StepState
 from sparkrun_tui.launch.record.journal import read_log
@@ -134,17 +135,13 @@ def _found(
     if not _label(first, "rank"):
         by_rank = {hosts.index(host): (host, info) for host, info in inspected.items() if host in hosts}
     hosts = _hosts(hosts, by_rank, cluster)
-    views = []
-    for name in hosts:
-        known = facts.get(name)
-        views.append(unprobed(name, cluster) if known is None else view_of(known, cluster, name))
     rendered = _rendered(first)
     serve = _serve(launch_id, rendered, hosts, by_rank, first)
     plan = LaunchPlan(
         launch_id=launch_id,
         rendered=rendered,
         cluster=cluster,
-        hosts=tuple(views),
+        hosts=tuple(views_of(hosts, cluster, facts)),
         serve=serve,
         steps=(),
         host_reason="found on the hosts",
@@ -274,18 +271,12 @@ def _rank(
     image: str,
 ) -> RankPlan:
     """Rank `number` of `count`, with the name and labels of its container when that was found."""
-    if count == 1:
-        role = Role.SOLO
-    elif number == 0:
-        role = Role.HEAD
-    else:
-        role = Role.WORKER
-    name = f"sparkrun-tui-{launch_id}-{number}"
+    name = container_name(launch_id, number)
     labels: Mapping[str, str] = {}
     if number in by_rank:
         _, info = by_rank[number]
         name, labels = info.name, info.labels
-    return RankPlan(number, host, role, ContainerSpec(name, image, "", labels=labels))
+    return RankPlan(number, host, role_of(number, count), ContainerSpec(name, image, "", labels=labels))
 
 
 def announce(given: Given, running: Running, report: Reporter, found: Found) -> None:

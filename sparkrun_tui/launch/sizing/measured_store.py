@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from sparkrun_tui.base import paths
-from sparkrun_tui.base.files import read_text, update_private
-from sparkrun_tui.base.json_text import parse_json
+from sparkrun_tui.base.kept_json import keep_newest, read_kept, update_kept
 from sparkrun_tui.base.numbers import decimal_of, whole_of
 
 MAX_RECORDS = 16
@@ -20,7 +19,6 @@ MAX_RECORDS = 16
 MAX_RECIPES = 300
 MAX_IMAGES = 200
 _DIGEST = re.compile(r"[0-9a-f]{16,64}")
-_seen: dict[Path, tuple[tuple[int, int], Any]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,7 @@ class ImageFacts:
 def records(recipe_digest: str) -> tuple[Record, ...]:
     """The records of a recipe with this digest of its file, newest first; none when the store's file is damaged."""
     path = _recipe_file(recipe_digest)
-    return _records(_read(path)) if path is not None else ()
+    return _records(read_kept(path)) if path is not None else ()
 
 
 def _records(data: Any) -> tuple[Record, ...]:
@@ -82,13 +80,13 @@ def remember(recipe_digest: str, new: Sequence[Record]) -> None:
             kept.setdefault(record._case, record)
         return [asdict(record) for record in list(kept.values())[:MAX_RECORDS]]
 
-    _update(path, add)
+    update_kept(path, add)
     _prune(path.parent)
 
 
 def image_facts(image: str) -> ImageFacts:
     """The known facts of an image by its name; empty when no host has reported it."""
-    data = _read(_images_file())
+    data = read_kept(_images_file())
     if not isinstance(data, dict) or not isinstance(data.get(image), dict):
         return ImageFacts()
     entry = data[image]
@@ -99,14 +97,7 @@ def learn_image(image: str, facts: ImageFacts) -> None:
     """Keep what a host reported about an image. Raises `OSError`."""
     if not image or image_facts(image) == facts:
         return
-
-    def add(data: Any) -> dict[str, Any]:
-        known = dict(data) if isinstance(data, dict) else {}
-        known.pop(image, None)
-        known[image] = asdict(facts)
-        return dict(list(known.items())[-MAX_IMAGES:])
-
-    _update(_images_file(), add)
+    update_kept(_images_file(), lambda data: keep_newest(data, image, asdict(facts), MAX_IMAGES))
 
 
 def _folder() -> Path:
@@ -150,39 +141,8 @@ def _record(item: Any) -> Record | None:
     return record
 
 
-def _read(path: Path) -> Any:
-    """The content of a file, None if unreadable. Cached until the file changes: estimates read at every keystroke."""
-    try:
-        about = path.stat()
-        stamp = (about.st_mtime_ns, about.st_size)
-        held = _seen.get(path)
-        if held is None or held[0] != stamp:
-            held = (stamp, parse_json(read_text(path)))
-            if len(_seen) > MAX_RECIPES:
-                _seen.clear()
-            _seen[path] = held
-        return held[1]
-    except (OSError, ValueError):
-        return None
-
-
-def _update(path: Path, change: Callable[[Any], Any]) -> None:
-    """Replace the content of a file with `change` of it (of None when it is damaged). Raises `OSError`."""
-
-    def changed(text: str) -> str:
-        try:
-            data = parse_json(text)
-        except ValueError:
-            data = None
-        return json.dumps(change(data), indent=1)
-
-    update_private(path, changed)
-    _seen.pop(path, None)
-
-
 def _prune(folder: Path) -> None:
     """Remove the files that were written longest ago."""
     files = [path for path in folder.glob("*.json") if path != _images_file()]
     for path in sorted(files, key=lambda path: path.stat().st_mtime)[:-MAX_RECIPES]:
         path.unlink(missing_ok=True)
-        _seen.pop(path, None)

@@ -13,7 +13,7 @@ import httpcore2
 
 from sparkrun_tui.base.decoded import Decoded, decode_json
 from sparkrun_tui.base.json_text import JsonError
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.numbers import major_minor
 from sparkrun_tui.base.text import clean_line, decode, shorten
 from sparkrun_tui.remote.aio import closing, in_turns
 from sparkrun_tui.remote.docker.dial import Dialer
@@ -257,12 +257,7 @@ class DockerHttp:
 def negotiate(server: str, host: str) -> str:
     """The newest API version that both sides speak. Raises `DockerError` when the daemon is too old."""
     # A daemon that states no version is taken for one that speaks our oldest version.
-    spoken = OLDEST_API
-    parts = server.split(".", 2)
-    if len(parts) >= 2:
-        major, minor = whole(parts[0], most=9999), whole(parts[1], most=9999)
-        if major is not None and minor is not None:
-            spoken = (major, minor)
+    spoken = major_minor(server, most=9999) or OLDEST_API
     if spoken < OLDEST_API:
         raise DockerError(
             f"its Docker is too old (API {spoken[0]}.{spoken[1]}, needed is {'.'.join(map(str, OLDEST_API))})",

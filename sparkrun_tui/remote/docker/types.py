@@ -21,10 +21,16 @@ _EXITED = re.compile(r"Exited \((-?[0-9]{1,10})\)", re.ASCII)
 _MOST_LABELS = 1000
 """Labels that are read of a container or an image, whose maker may give it any number."""
 
+_ARCHES = {"aarch64": "arm64", "x86_64": "amd64"}
 _MOST_CODE = 1 << 32
 """Beyond every exit code: Windows containers have codes of 32 bits."""
 _LAST_MOMENT = 32_503_680_000.0
 """The year 3000: calendars cannot show every later moment, and what is stamped so is not known."""
+
+
+def docker_arch(processor: str) -> str:
+    """Docker's name of a processor that its kernel calls `aarch64` or `x86_64`; any other name stays."""
+    return _ARCHES.get(processor, processor)
 
 
 class DockerError(HostError):

@@ -15,6 +15,7 @@ from sparkrun_tui.base.text import beginning, clean_line, shorten
 from sparkrun_tui.remote.aio import Turns
 from sparkrun_tui.remote.transport import ByteStream, Transport
 
+LOOPBACK = "127.0.0.1"
 MOST = 4 << 20
 """Bytes that are read of an answer, unless a call says otherwise."""
 
@@ -48,11 +49,19 @@ class HttpCall:
     method: str = "GET"
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
-    address: str = "127.0.0.1"
+    address: str = LOOPBACK
     timeout: float = 10.0
     most: int = MOST
     key: Secret | None = field(kw_only=True)
     """The API key to send. It has no default: a server may want one, and every caller must have thought of it."""
+
+
+def addresses_of_server(own: str) -> tuple[str, ...]:
+    """Where a server is asked for on its own host, in this order; `own` is the host's own address, empty if unknown.
+
+    Most servers listen on all addresses, some only on the one that their command names.
+    """
+    return tuple(dict.fromkeys((LOOPBACK, own or LOOPBACK)))
 
 
 class HttpRefused(HostError):

@@ -17,7 +17,7 @@ from sparkrun_tui.base.text import clean_line, decode, log_line
 from sparkrun_tui.remote import children
 from sparkrun_tui.remote.docker.client import DockerClient
 from sparkrun_tui.remote.docker.look import look_for
-from sparkrun_tui.remote.docker.types import DockerError, ImageProgram, PullProgress
+from sparkrun_tui.remote.docker.types import DockerError, ImageProgram, PullProgress, docker_arch
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.local_transport import LocalTransport
 from sparkrun_tui.remote.meter import Meter
@@ -32,7 +32,6 @@ from sparkrun_tui.remote.transport import Transport
 STALL = 180.0
 """Seconds of silence after which a pull's progress is requested again."""
 _PAUSE = 0.5
-_ARCHES = {"aarch64": "arm64", "x86_64": "amd64"}
 _NEEDS_LOGIN = re.compile(r"pull access denied|unauthorized|authentication required|denied:|no basic auth", re.I)
 
 Clients = Callable[[Transport], DockerClient]
@@ -112,7 +111,7 @@ class DockerImages:
             found = await self._clients(LocalTransport()).image(reference)
         except HostError:
             return False
-        return found is not None and (not architecture or found.arch == _ARCHES.get(architecture, architecture))
+        return found is not None and (not architecture or found.arch == docker_arch(architecture))
 
     async def stream(self, transport: Transport, reference: str) -> AsyncGenerator[Transfer, None]:
         """Send the workstation's image: `docker save` here into `docker load` there, as child processes.

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sparkrun_tui.base.secrets import Secret
-from sparkrun_tui.engines.plan import ContainerSpec, RankPlan, Role
+from sparkrun_tui.engines.layout.common import role_of
+from sparkrun_tui.engines.plan import ContainerSpec, RankPlan
 from sparkrun_tui.launch.plan.plan import LaunchPlan
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.remote.ports.docker import Docker
@@ -45,12 +46,8 @@ class Given:
         if serve.ranks or not serve.delegated:
             return serve.ranks
         spec = ContainerSpec(serve.delegated, serve.image, "")
-        first = Role.SOLO if len(self.hosts) == 1 else Role.HEAD
-        ranks = []
-        for rank, host in enumerate(self.hosts):
-            role = first if rank == 0 else Role.WORKER
-            ranks.append(RankPlan(rank, host, role, spec))
-        return tuple(ranks)
+        count = len(self.hosts)
+        return tuple(RankPlan(rank, host, role_of(rank, count), spec) for rank, host in enumerate(self.hosts))
 
     def rank_of(self, host: str) -> int:
         """The rank that runs on a host."""

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from sparkrun_tui.base.errors import HostError, LaunchError
 from sparkrun_tui.engines.plan import ImageRay, Phase
-from sparkrun_tui.launch.plan.host_views import probe_paths, view_of
+from sparkrun_tui.launch.plan.host_views import probe_paths
 from sparkrun_tui.launch.plan.inspect import see_model
-from sparkrun_tui.launch.plan.plan import CONDITIONS, build_plan, stopped_by
+from sparkrun_tui.launch.plan.making import plan_again
+from sparkrun_tui.launch.plan.plan import CONDITIONS, stopped_by
 from sparkrun_tui.launch.plan.preflight import Finding, Surroundings, Verdict, judge
 from sparkrun_tui.launch.record.events import MemorySeen, StepState
 from sparkrun_tui.launch.run.parts.given import Given
@@ -39,23 +40,7 @@ def replan(given: Given, running: Running, *, ray: ImageRay | None = None, **fou
     `found` are the paths of the model, as `build_plan` takes them; `ray` is what the image says of Ray, None where it
     was not asked. Raises `LaunchError` when other conditions of the recipe hold on the hosts as they are.
     """
-    plan = given.plan
-    views = []
-    for view in plan.hosts:
-        facts = running.facts.get(view.name)
-        views.append(view if facts is None else view_of(facts, plan.cluster, view.name))
-    given.plan = build_plan(
-        plan.rendered,
-        plan.cluster,
-        views,
-        launch_id=plan.launch_id,
-        solo=len(views) == 1,
-        env=plan.env,
-        brought=plan.brought,
-        attention_heads=plan.attention_heads,
-        ray=ray or plan.ray,
-        **found,
-    )
+    given.plan = plan_again(given.plan, running.facts, ray=ray, **found)
     for problem in given.plan.errors:
         if problem.code == CONDITIONS:
             raise stopped_by(problem)

@@ -15,6 +15,7 @@ from sparkrun_tui.launch.run.parts.host_work import insist
 from sparkrun_tui.launch.run.parts.reporter import Reporter
 from sparkrun_tui.launch.run.parts.running import Running
 from sparkrun_tui.remote.aio import closing
+from sparkrun_tui.remote.docker.types import docker_arch
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.ports.models import Transfer
 
@@ -22,7 +23,6 @@ PULL_TRIES = 5
 _PASSING = re.compile(
     r"toomanyrequests|too many requests|\b(429|50[0234])\b|EOF|timeout|reset by peer|TLS handshake", re.I
 )
-_ARCHES = {"aarch64": "arm64", "arm64": "arm64", "x86_64": "amd64", "amd64": "amd64"}
 
 
 async def bring_image(given: Given, running: Running, report: Reporter, host: str) -> None:
@@ -90,8 +90,8 @@ def _same_arch(given: Given, running: Running, host: str, image_arch: str) -> No
     facts = running.facts.get(host)
     if facts is None or not facts.arch or not image_arch:
         return
-    have = _ARCHES.get(image_arch, image_arch)
-    want = _ARCHES.get(facts.arch, facts.arch)
+    have = docker_arch(image_arch)
+    want = docker_arch(facts.arch)
     if have != want:
         raise LaunchError(
             f"the image is for {have}, the host is {want}",
