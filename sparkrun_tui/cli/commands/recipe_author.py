@@ -45,10 +45,11 @@ def validate_command(names: tuple[str, ...], hosts: str, cluster_name: str, demo
     """
     from sparkrun_tui.cli.text.entries import problem_json, problem_lines
 
-    target = judged_for(settings_now(), Target(hosts, cluster_name, demo))
+    settings = settings_now()
+    target = judged_for(settings, Target(hosts, cluster_name, demo))
     findings: list[tuple[str, Problem]] = []
     for name in names:
-        findings += _findings(name, target)
+        findings += _findings(name, settings, target)
     errors = sum(problem.severity is Severity.ERROR for _, problem in findings)
     warnings = sum(problem.severity is Severity.WARNING for _, problem in findings)
     if as_json:
@@ -65,12 +66,12 @@ def _count(number: int, word: str) -> str:
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
-def _findings(name: str, target: judging.Target) -> list[tuple[str, Problem]]:
+def _findings(name: str, settings: Settings, target: judging.Target) -> list[tuple[str, Problem]]:
     folder = Path(name)
     if folder.is_dir():
         return _folder_findings(folder, target)
     try:
-        recipe = found_recipe(name, settings_now())
+        recipe = found_recipe(name, settings)
     except RecipeError as error:
         problem = Problem(Severity.ERROR, "unreadable", error.what, error.spot, error.remedy)
         return [(error.spot.path if error.spot else name, problem)]
