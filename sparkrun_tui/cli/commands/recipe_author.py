@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sparkrun_tui.base.errors import RecipeError, Spot, UsageError
+from sparkrun_tui.base.units import format_count
 from sparkrun_tui.cli import output
 from sparkrun_tui.cli.completions import recipe_names
 from sparkrun_tui.cli.context import (
@@ -58,12 +59,8 @@ def validate_command(names: tuple[str, ...], hosts: str, cluster_name: str, demo
         for path, problem in findings:
             for line in problem_lines(problem, path):
                 output.line(line)
-        say(f"{_count(errors, 'error')}, {_count(warnings, 'warning')}")
+        say(f"{format_count(errors, 'error')}, {format_count(warnings, 'warning')}")
     return Exit.FAILED if errors else Exit.OK
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def _findings(name: str, settings: Settings, target: judging.Target) -> list[tuple[str, Problem]]:
