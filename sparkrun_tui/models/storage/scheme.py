@@ -71,7 +71,7 @@ class Scheme:
 
 def plain_scheme(facts: ModelFacts) -> Scheme:
     """A checkpoint that is not quantised."""
-    return Scheme(lambda module, names: None, element_bytes(facts.dtype) or 2)
+    return Scheme(everything(None), element_bytes(facts.dtype) or 2)
 
 
 def format_scheme(facts: ModelFacts, form: WeightFormat) -> Scheme:
@@ -126,8 +126,8 @@ def load_scheme(facts: ModelFacts, quantization: str) -> Scheme | None:
     return None
 
 
-def everything(stored: Stored) -> Choice:
-    """All linear layers but the head, which methods leave alone unless they name it."""
+def everything(stored: Stored | None) -> Choice:
+    """All linear layers but the head, which methods leave alone unless they name it; None: no layer is quantised."""
     return lambda module, names: None if module.kind is Kind.HEAD else stored
 
 
