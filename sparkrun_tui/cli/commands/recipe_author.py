@@ -143,6 +143,14 @@ def vram_command(
     return Exit.OK
 
 
+_OUTPUT = click.option(
+    "--output",
+    "target",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write to this new file instead of stdout.",
+)
+
+
 @recipe_group.command("new")
 @click.argument("model", default="")
 @click.option(
@@ -162,12 +170,7 @@ def vram_command(
 )
 @click.option("--nodes", default=1, show_default=True, type=click.IntRange(1, 64), help="How many hosts it uses.")
 @click.option("--offline", is_flag=True, help="Do not look up the model on the Hugging Face Hub.")
-@click.option(
-    "--output",
-    "target",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write to this new file instead of stdout.",
-)
+@_OUTPUT
 @click.option("--yes", is_flag=True, help="Agree to what the service of a Compose file does.")
 def new_command(
     model: str,
@@ -307,12 +310,7 @@ def _usual_image(engine: str) -> str:
 @recipe_group.command("export", cls=OverridingCommand)
 @click.argument("name", shell_complete=recipe_names)
 @override_options
-@click.option(
-    "--output",
-    "target",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write to this new file instead of stdout.",
-)
+@_OUTPUT
 @click.option("--yes", is_flag=True, help="Agree to what a third-party recipe does; the copy becomes one of yours.")
 def export_command(
     name: str,
