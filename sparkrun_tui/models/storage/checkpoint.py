@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from sparkrun_tui.models.config.values import Config, flag, fraction, mapping, positive, sequence, word
-from sparkrun_tui.models.dtypes import element_bytes
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.modules.module import Kind, Module
 from sparkrun_tui.models.storage.names import NameList
@@ -39,7 +38,6 @@ def checkpoint_scheme(facts: ModelFacts) -> Scheme | None:
         return None
     block = facts.quant.block
     method = word(block, "quant_method").lower() or facts.quant.method
-    element = element_bytes(facts.dtype) or 2
     if not block:
         return None
     keys = _FP8_LISTS if method == "fp8" else _LISTS
@@ -59,7 +57,7 @@ def checkpoint_scheme(facts: ModelFacts) -> Scheme | None:
     numbered = kept.numbered or any(names.numbered for names in others)
     wildcards = sum(names.wildcards for names in (kept, *others))
     listed = bool(kept or others)
-    return Scheme(decide, element, listed=listed, exact=known, numbered=numbered, wildcards=wildcards)
+    return Scheme(decide, facts.element_bytes, listed=listed, exact=known, numbered=numbered, wildcards=wildcards)
 
 
 def _is_cut(facts: ModelFacts, block: Config, method: str) -> bool:
